@@ -1,0 +1,1 @@
+//! Baselines: where the accepted runs live.

@@ -1,0 +1,1 @@
+//! May these two runs be compared, and what are the numbers? Pure.

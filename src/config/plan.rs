@@ -1,0 +1,240 @@
+//! A checked `perfgate.yaml`: what to start, what to send, what to expect.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What to measure. Every field has been checked; nothing here "cannot be None".
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Name of the gate; the last part of the model's name where none is given.
+    pub name: String,
+    /// Model name that the engine loads and that requests carry unless `served_model_name` says otherwise.
+    pub model: String,
+    /// The name under which the server lists the model.
+    pub served_model_name: String,
+    /// How to get a server; `None` where only flags can say it.
+    pub server: Option<ServerPlan>,
+    /// Whether each repeat gets a fresh server.
+    pub fresh: Fresh,
+    /// Which API is loaded.
+    pub endpoint: Endpoint,
+    /// Where prompts come from.
+    pub dataset: Dataset,
+    /// Measured requests per repeat of one scenario.
+    pub num_requests: usize,
+    /// The load points.
+    pub loads: Vec<LoadPoint>,
+    /// Prompt lengths in tokens.
+    pub input_tokens: Lengths,
+    /// Output lengths in tokens.
+    pub output_tokens: Lengths,
+    /// Share of every synthetic prompt that is the same in all requests, 0 to 1 (for prefix caching).
+    pub prefix_share: f64,
+    /// Longest measured time of one repeat; `None` ends with the last request.
+    pub duration: Option<Duration>,
+    /// Requests before each measurement, at the measured load.
+    pub warmup_requests: usize,
+    /// Repeats of every scenario.
+    pub repeat: u32,
+    /// Seed of lengths, prompts and arrival times.
+    pub seed: u64,
+    /// Longest time that one request may take.
+    pub timeout: Duration,
+    /// Share of failed or truncated requests above which the target counts as failed.
+    pub max_error_rate: f64,
+    /// Sampling parameters sent with each request.
+    pub sampling: Sampling,
+    /// Limits for goodput.
+    pub slo: Slo,
+    /// What is expected of the machine and the engine.
+    pub expectations: Expectations,
+    /// `framework.config` as engine arguments, `--tensor-parallel-size 8 --enable-prefix-caching`.
+    pub engine_args: Vec<String>,
+}
+
+/// Whether each repeat gets a fresh server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fresh {
+    /// A fresh server for each repeat.
+    #[default]
+    Repeat,
+    /// One server for the whole run.
+    Run,
+}
+
+/// Which API is loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `/v1/completions`
+    #[default]
+    Completions,
+    /// `/v1/chat/completions`
+    Chat,
+}
+
+/// Where prompts come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Dataset {
+    /// Random token ids (completions) or random words (chat) of the lengths asked for.
+    #[default]
+    Synthetic,
+    /// A data set by name or path; resolved when a run starts.
+    Named(String),
+}
+
+/// One load point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LoadPoint {
+    /// Closed loop: that many requests in flight.
+    Concurrency(usize),
+    /// Open loop: requests arrive at that rate whether or not earlier ones have ended.
+    Rate {
+        /// Requests per second; infinite sends all at once.
+        per_second: f64,
+        /// Shape of the gamma-distributed gaps: 1 is Poisson, infinite is constant.
+        burstiness: f64,
+    },
+}
+
+impl LoadPoint {
+    /// The scenario's name, `concurrency=64` or `request_rate=2`.
+    pub fn name(self) -> String {
+        match self {
+            Self::Concurrency(concurrency) => format!("concurrency={concurrency}"),
+            Self::Rate { per_second, .. } => format!("request_rate={per_second}"),
+        }
+    }
+}
+
+/// A distribution of lengths in tokens, cut to at least 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Lengths {
+    /// Always the same.
+    Constant(u32),
+    /// Normal.
+    Normal {
+        /// Mean in tokens.
+        mean: f64,
+        /// Standard deviation in tokens.
+        std: f64,
+    },
+    /// Log-normal, given by the mean and standard deviation of the lengths themselves.
+    Lognormal {
+        /// Mean in tokens.
+        mean: f64,
+        /// Standard deviation in tokens.
+        std: f64,
+    },
+    /// Uniform over both ends.
+    Uniform {
+        /// Smallest length.
+        min: u32,
+        /// Largest length.
+        max: u32,
+    },
+}
+
+/// Sampling parameters sent with each request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampling {
+    /// Temperature; 0 is greedy.
+    pub temperature: f64,
+    /// Nucleus sampling, where given.
+    pub top_p: Option<f64>,
+    /// Whether the model's end-of-sequence token is ignored, so that outputs have the length asked for.
+    pub ignore_eos: bool,
+}
+
+/// Limits per request; a request that meets them all counts for goodput.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Slo {
+    /// Time to first token, seconds.
+    pub ttft: Option<f64>,
+    /// Time per output token, seconds.
+    pub tpot: Option<f64>,
+    /// Whole request, seconds.
+    pub e2e: Option<f64>,
+}
+
+/// What is expected of the machine and the engine; checked against what is really there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expectations {
+    /// GPU name, `H100-80GB SXM`.
+    pub gpu: Option<String>,
+    /// Number of GPUs.
+    pub num_gpus: Option<u32>,
+    /// Driver version.
+    pub driver: Option<String>,
+    /// CUDA version.
+    pub cuda: Option<String>,
+    /// vLLM version.
+    pub vllm_version: Option<String>,
+    /// Whether a mismatch refuses the run instead of being named.
+    pub strict: bool,
+}
+
+/// How to get a server.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ServerPlan {
+    /// A container.
+    Docker(DockerPlan),
+    /// A command of our own process group.
+    Process(ProcessPlan),
+    /// A server that somebody else runs; never stopped by us.
+    Url(String),
+    /// The embedded server: options of `perfgate simulate` without the dashes, and their values.
+    Simulator(BTreeMap<String, String>),
+}
+
+/// A container to start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DockerPlan {
+    /// Image reference.
+    pub image: String,
+    /// Entry point, where the image's own does not do.
+    pub entrypoint: Option<Vec<String>>,
+    /// Arguments after the model and `framework.config`.
+    pub args: Vec<String>,
+    /// GPUs to hand in.
+    pub gpus: GpuRequest,
+    /// Names of environment variables passed through from perfgate's own environment.
+    pub env: Vec<String>,
+    /// Mounts, `host:container[:ro]`; a leading `~` is the home folder.
+    pub volumes: Vec<String>,
+    /// Shared memory in bytes, where given.
+    pub shm_size: Option<u64>,
+    /// `host` to share the host's IPC namespace.
+    pub ipc: Option<String>,
+    /// Port on which the server listens inside the container.
+    pub port: u16,
+    /// Longest time from start to ready.
+    pub ready_timeout: Duration,
+}
+
+/// GPUs to hand to a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum GpuRequest {
+    /// None.
+    #[default]
+    None,
+    /// All there are.
+    All,
+    /// That many.
+    Count(u32),
+    /// Those, by index or UUID.
+    Devices(Vec<String>),
+}
+
+/// A command to start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProcessPlan {
+    /// Program and arguments. `{port}`, `{model}` and, as a whole element, `{args}` are replaced.
+    pub command: Vec<String>,
+    /// Environment variables to set, beside perfgate's own.
+    pub env: BTreeMap<String, String>,
+    /// Working folder.
+    pub directory: Option<PathBuf>,
+    /// Longest time from start to ready.
+    pub ready_timeout: Duration,
+}

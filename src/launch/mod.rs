@@ -1,0 +1,1 @@
+//! Starting the server under test: container, process, attached URL.

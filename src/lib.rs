@@ -1,0 +1,29 @@
+//! perfgate starts a fresh vLLM, puts a reproducible streaming load on it, compares what it measured with a stored
+//! baseline and says whether a merge makes serving slower.
+//!
+//! Data flows one way: [`config`] reads what to do, [`launch`] starts the server, [`load`] sends what [`workload`]
+//! drew, [`telemetry`] watches, [`measure`] turns traces into a repeat, [`record`] keeps it, [`compare`] and [`stats`]
+//! make numbers of two runs, [`policy`] judges them, [`render`] shows the judgement, [`publish`] hands it to GitHub,
+//! and [`exit`] says it in a number. [`app`] has one file per command and is the only module that knows all the others.
+//! `docs/architecture.md` has the directions of dependency; a test holds them.
+
+pub mod app;
+pub mod baseline;
+pub mod cli;
+pub mod clock;
+pub mod compare;
+pub mod config;
+pub mod exit;
+pub mod files;
+pub mod launch;
+pub mod load;
+pub mod measure;
+pub mod metric;
+pub mod policy;
+pub mod publish;
+pub mod record;
+pub mod render;
+pub mod simulate;
+pub mod stats;
+pub mod telemetry;
+pub mod workload;

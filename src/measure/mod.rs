@@ -1,0 +1,1 @@
+//! Request traces to a repeat's record. Pure.

@@ -1,0 +1,280 @@
+//! The metrics: one catalogue of id, unit, direction and description, and the type that names one of them.
+//!
+//! Values are kept in base units everywhere (seconds, bytes, tokens/s, requests/s, ratio); only `render` turns
+//! them into human units.
+
+mod catalogue;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use catalogue::{ALWAYS_SHOWN, LATENCIES, STATISTICS};
+
+/// Which way a metric gets better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Better {
+    /// Smaller values are better (latencies, memory).
+    Lower,
+    /// Larger values are better (throughput, cache capacity).
+    Higher,
+    /// Shown, but no direction is better, so no rule can be written on it.
+    Neither,
+}
+
+/// The base unit in which a metric is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Unit {
+    /// Seconds.
+    #[serde(rename = "s")]
+    Seconds,
+    /// Requests per second.
+    #[serde(rename = "requests/s")]
+    RequestsPerSecond,
+    /// Tokens per second.
+    #[serde(rename = "tokens/s")]
+    TokensPerSecond,
+    /// Bytes.
+    #[serde(rename = "bytes")]
+    Bytes,
+    /// A number of tokens.
+    #[serde(rename = "tokens")]
+    Tokens,
+    /// A share between 0 and 1.
+    #[serde(rename = "ratio")]
+    Ratio,
+    /// A plain number of events.
+    #[serde(rename = "count")]
+    Count,
+}
+
+/// One line of the catalogue.
+#[derive(Debug)]
+pub(crate) struct Definition {
+    pub(crate) id: &'static str,
+    pub(crate) label: &'static str,
+    pub(crate) unit: Unit,
+    pub(crate) better: Better,
+    pub(crate) description: &'static str,
+}
+
+/// A latency of which each request has one value (`itl`: several).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Latency {
+    /// Time to first token.
+    Ttft,
+    /// Time per output token after the first.
+    Tpot,
+    /// Gap between successive token-carrying chunks.
+    Itl,
+    /// Request start to last byte.
+    E2e,
+}
+
+/// How the values of the requests become the one value of a repeat.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Statistic {
+    /// Arithmetic mean.
+    Mean,
+    /// Quantile by linear interpolation (type 7), as a share between 0 and 1.
+    Quantile(f64),
+}
+
+/// A metric of the catalogue. Cheap to copy; compared and ordered by id.
+#[derive(Clone, Copy)]
+pub struct Metric(&'static Definition);
+
+/// A name that is not in the catalogue, with the nearest one that is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no metric is called `{name}`; the nearest is `{nearest}`")]
+pub struct UnknownMetric {
+    /// What was asked for.
+    pub name: String,
+    /// The closest id of the catalogue.
+    pub nearest: &'static str,
+}
+
+impl Metric {
+    /// The metric of that id.
+    pub fn parse(name: &str) -> Result<Self, UnknownMetric> {
+        Self::all()
+            .find(|metric| metric.id() == name)
+            .ok_or_else(|| UnknownMetric {
+                name: name.to_owned(),
+                nearest: nearest(name, Self::all().map(Self::id)).unwrap_or("tpot.p95"),
+            })
+    }
+
+    /// All metrics, in the order of the catalogue.
+    pub fn all() -> impl Iterator<Item = Self> {
+        catalogue::DEFINITIONS.iter().map(Self)
+    }
+
+    /// The metric of one statistic of one latency, if it is in the catalogue.
+    pub fn of(latency: Latency, statistic: Statistic) -> Option<Self> {
+        Self::all().find(|metric| metric.statistic() == Some((latency, statistic)))
+    }
+
+    /// The id as written in files, `tpot.p95`.
+    pub fn id(self) -> &'static str {
+        self.0.id
+    }
+
+    /// The name as people read it, `TPOT P95`.
+    pub fn label(self) -> &'static str {
+        self.0.label
+    }
+
+    /// The base unit of stored values.
+    pub fn unit(self) -> Unit {
+        self.0.unit
+    }
+
+    /// Which way it gets better.
+    pub fn better(self) -> Better {
+        self.0.better
+    }
+
+    /// What it measures, in a sentence.
+    pub fn description(self) -> &'static str {
+        self.0.description
+    }
+
+    /// For a latency metric: which latency and which statistic over the requests.
+    pub fn statistic(self) -> Option<(Latency, Statistic)> {
+        let (family, statistic) = self.id().split_once('.')?;
+        let latency = LATENCIES.iter().find(|(name, _)| *name == family)?.1;
+        let statistic = STATISTICS.iter().find(|(name, _)| *name == statistic)?.1;
+        Some((latency, statistic))
+    }
+}
+
+/// The candidate that takes the fewest single-character edits to reach from `name`.
+pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    candidates.min_by_key(|candidate| edit_distance(name, candidate))
+}
+
+/// Levenshtein distance over characters.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.chars().enumerate() {
+            let substituted = diagonal + usize::from(from != to);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.chars().count()]
+}
+
+impl PartialEq for Metric {
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl Eq for Metric {}
+
+impl PartialOrd for Metric {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Metric {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.id().cmp(other.id())
+    }
+}
+
+impl Hash for Metric {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
+    }
+}
+
+impl fmt::Debug for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Metric({})", self.id())
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+impl Serialize for Metric {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.id())
+    }
+}
+
+impl<'de> Deserialize<'de> for Metric {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&name).map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for Metric {
+    fn schema_name() -> Cow<'static, str> {
+        "Metric".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let ids: Vec<&str> = Self::all().map(Self::id).collect();
+        json_schema!({"type": "string", "enum": ids})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_id_is_found_by_its_own_name_and_stands_once() {
+        for metric in Metric::all() {
+            assert_eq!(Metric::parse(metric.id()), Ok(metric));
+            assert_eq!(Metric::all().filter(|other| *other == metric).count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_name_is_answered_with_the_nearest_metric() {
+        let error = Metric::parse("tpot.95").unwrap_err();
+        assert_eq!(error.nearest, "tpot.p95");
+    }
+
+    #[test]
+    fn a_latency_metric_knows_its_statistic() {
+        let metric = Metric::parse("ttft.p95").unwrap();
+        assert_eq!(
+            metric.statistic(),
+            Some((Latency::Ttft, Statistic::Quantile(0.95)))
+        );
+        assert_eq!(
+            Metric::of(Latency::Ttft, Statistic::Quantile(0.95)),
+            Some(metric)
+        );
+        assert_eq!(
+            Metric::parse("throughput.steady").unwrap().statistic(),
+            None
+        );
+    }
+
+    #[test]
+    fn the_metrics_always_shown_are_in_the_catalogue() {
+        for id in ALWAYS_SHOWN {
+            Metric::parse(id).unwrap();
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! `perfgate.comparison/1`: the frozen shape of a finished judgement.
+//!
+//! It carries everything that a renderer needs, so that `perfgate report` can draw the same report again from the file
+//! alone. `change` is signed so that **positive is worse**, whatever the metric's direction.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::rule::{Action, OnInconclusive};
+use crate::metric::{Better, Metric, Unit};
+
+/// The value of `schema` that this version writes.
+pub const SCHEMA: &str = "perfgate.comparison/1";
+
+/// The answer of the whole comparison: its worst judgement.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Nothing regressed beyond its limit.
+    Pass,
+    /// A `warn` rule regressed, or could not be measured.
+    Warn,
+    /// The evidence does not decide.
+    Inconclusive,
+    /// A `report` rule regressed and no analysis report was given.
+    Report,
+    /// A `block` rule regressed.
+    Block,
+    /// The two runs cannot be compared.
+    Incomparable,
+}
+
+/// The answer for one rule in one scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// A regression of the limit's size is ruled out.
+    Pass,
+    /// Better, with the whole interval on the better side of zero.
+    Improved,
+    /// Worse than the limit.
+    Regressed,
+    /// The interval leaves it open.
+    Inconclusive,
+    /// One side has no usable value.
+    Missing,
+}
+
+/// A finished comparison.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Comparison {
+    /// `perfgate.comparison/1`.
+    pub schema: String,
+    /// Name of the gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The worst judgement.
+    pub verdict: Verdict,
+    /// The process's exit code.
+    pub exit_code: u8,
+    /// The verdict in one sentence, made from the worst row.
+    pub headline: String,
+    /// Rules × scenarios, in the order of the candidate's scenarios and of the policy's rules.
+    pub judgements: Vec<Judgement>,
+    /// The figures that every report shows, per scenario, whether or not a rule watches them.
+    #[serde(default)]
+    pub measurements: Vec<Measurement>,
+    /// Quantile sketches of per-request latencies, for charts.
+    #[serde(default)]
+    pub distributions: Vec<Distribution>,
+    /// What must be equal and is not. Not empty: `incomparable`.
+    pub mismatches: Vec<Difference>,
+    /// What may differ and does: image, version, arguments, driver, host.
+    #[serde(default)]
+    pub changes: Vec<Difference>,
+    /// What a reader should know beside the judgements.
+    pub warnings: Vec<Warning>,
+    /// What would settle an undecided verdict.
+    pub next: Next,
+    /// The accepted run.
+    pub baseline: Identity,
+    /// The run under judgement.
+    pub candidate: Identity,
+    /// How it was decided.
+    pub decision: Decision,
+}
+
+/// One rule in one scenario: the numbers and the answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Judgement {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// The metric that the rule watches.
+    pub metric: Metric,
+    /// Unit of all values here.
+    pub unit: Unit,
+    /// Which way the metric gets better.
+    pub better: Better,
+    /// The rule.
+    pub rule: JudgedRule,
+    /// The answer.
+    pub status: Status,
+    /// The accepted run's side.
+    pub baseline: Side,
+    /// The side under judgement.
+    pub candidate: Side,
+    /// The relative change, where both sides have values.
+    pub change: Option<Change>,
+    /// The noise that the interval is made of.
+    pub noise: Option<Noise>,
+    /// The smallest regression that would have been blocked 80 % of the time, as a ratio.
+    pub smallest_detectable: Option<f64>,
+    /// A regression larger than this is ruled out, as a ratio.
+    pub ruled_out_above: Option<f64>,
+    /// Why the status is what it is, in a sentence.
+    pub reason: String,
+}
+
+/// The rule as the comparison file shows it. Limits are ratios or base units.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JudgedRule {
+    /// Largest relative change for the worse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regression: Option<f64>,
+    /// Largest allowed value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// Smallest allowed value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// What happens when a limit is passed.
+    pub action: Action,
+    /// Whether the author is asked for an explanation.
+    #[serde(default)]
+    pub explain: bool,
+}
+
+/// One side of a judgement.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Side {
+    /// The location estimate over the repeats that count, in the metric's unit.
+    pub value: Option<f64>,
+    /// Number of repeats that count.
+    pub repeats: u32,
+    /// The repeats' values in run order, void ones included.
+    #[serde(default)]
+    pub values: Vec<RepeatValue>,
+    /// Why there is no value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_measured: Option<String>,
+}
+
+/// The value of one repeat.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RepeatValue {
+    /// The repeat's id in its result file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// In the metric's unit; absent where it was not measured.
+    pub value: Option<f64>,
+    /// Why the repeat does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub void: Option<String>,
+}
+
+/// A relative change with its interval; positive is worse.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Change {
+    /// The estimate, 0.071 for 7.1 % worse.
+    pub value: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
+    /// Two-sided confidence of the interval.
+    pub confidence: f64,
+}
+
+/// The noise behind an interval, as standard deviations relative to the value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Noise {
+    /// Between repeats of one session.
+    pub repeat: f64,
+    /// Between hosts or days.
+    pub host: f64,
+    /// `ledger`, or `assumed` where there is none.
+    pub source: String,
+}
+
+/// One always-shown figure in one scenario.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Measurement {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Which figure.
+    pub metric: Metric,
+    /// Unit of the values.
+    pub unit: Unit,
+    /// Which way it gets better.
+    pub better: Better,
+    /// The accepted run's side.
+    pub baseline: Side,
+    /// The side under judgement.
+    pub candidate: Side,
+    /// Relative change of the two values; positive is worse (for a metric without direction: larger).
+    pub change: Option<f64>,
+}
+
+/// The distribution of a per-request latency over all repeats that count, on both sides.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Distribution {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// `ttft` or `tpot`.
+    pub latency: String,
+    /// 101 quantiles of the accepted run, 0 % to 100 %, in seconds.
+    pub baseline: Vec<f64>,
+    /// 101 quantiles of the run under judgement.
+    pub candidate: Vec<f64>,
+}
+
+/// Something that differs between the two runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Difference {
+    /// What differs, `GPU`, `workload digest`, `image`.
+    pub what: String,
+    /// On the accepted side; absent where it is unknown.
+    pub baseline: Option<String>,
+    /// On the side under judgement.
+    pub candidate: Option<String>,
+}
+
+/// Something a reader should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Warning {
+    /// A stable name in kebab-case.
+    pub code: String,
+    /// The sentence.
+    pub message: String,
+}
+
+/// What would settle an undecided verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Next {
+    /// What to do.
+    pub action: NextAction,
+    /// How many more repeats of the candidate, or how many A/B pairs; 0 for `none`.
+    pub amount: u32,
+}
+
+/// The kind of evidence that would help.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NextAction {
+    /// Decided, or nothing would help.
+    #[default]
+    None,
+    /// More repeats of the candidate.
+    MoreRepeats,
+    /// Baseline and candidate taken alternately on one machine.
+    Ab,
+}
+
+/// Which run a side is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Identity {
+    /// The file it was read from, as given.
+    pub file: String,
+    /// Name of the gate in the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// When it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    /// Its commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Whether the work tree had changes beside the commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dirty: Option<bool>,
+    /// Model name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Server kind, image and version in a few words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// GPU, or CPU where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<String>,
+    /// Host name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Workload in a few words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<String>,
+    /// Repeats over all scenarios, void ones included.
+    pub repeats: u32,
+    /// Requests that failed or were truncated, over all repeats that count.
+    pub failed_requests: u64,
+    /// All requests of the repeats that count.
+    pub requests: u64,
+}
+
+/// How it was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Decision {
+    /// Largest accepted probability that any innocent rule blocks.
+    pub alpha: f64,
+    /// Largest accepted probability, per rule, that a real regression passes.
+    pub beta: f64,
+    /// Number of blocking rules × scenarios among which `alpha` is shared.
+    pub family: u32,
+    /// Accepted sessions from which the noise was learnt; 0 without a ledger.
+    pub ledger_sessions: u32,
+    /// What an undecided rule does.
+    pub on_inconclusive: OnInconclusive,
+}

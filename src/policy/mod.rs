@@ -1,0 +1,4 @@
+//! Rules and numbers to judgements and a verdict. Pure.
+
+pub mod comparison;
+pub mod rule;

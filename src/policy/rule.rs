@@ -1,0 +1,173 @@
+//! What the user wrote in `thresholds.yaml`, checked: rules with limits and actions.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::metric::Metric;
+
+/// What happens when a rule's limit is passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// The merge is blocked.
+    Block,
+    /// The report says so; nothing is blocked.
+    Warn,
+    /// Blocks until an analysis report is given.
+    Report,
+}
+
+/// The limits of one rule. At least one is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// Largest relative change for the worse, 0.05 for 5 %.
+    pub regression: Option<f64>,
+    /// Largest allowed value, in the metric's base unit.
+    pub max: Option<f64>,
+    /// Smallest allowed value, in the metric's base unit.
+    pub min: Option<f64>,
+}
+
+/// One rule of the policy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rule {
+    /// The metric it watches.
+    pub metric: Metric,
+    /// Its limits.
+    pub limits: Limits,
+    /// What happens when a limit is passed.
+    pub action: Action,
+    /// Whether the author of the change is asked for an explanation.
+    pub explain: bool,
+}
+
+/// What an undecided comparison does after the last look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnInconclusive {
+    /// Passes with a warning where the estimate is below the limit, fails where it is not.
+    #[default]
+    Auto,
+    /// Passes with a warning.
+    Pass,
+    /// Fails with exit code 3.
+    Fail,
+}
+
+/// How much evidence may be gathered and what happens when it does not decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoisePolicy {
+    /// Most repeats of the candidate that one gate may run.
+    pub max_repeats: u32,
+    /// What an undecided comparison does.
+    pub on_inconclusive: OnInconclusive,
+}
+
+impl Default for NoisePolicy {
+    fn default() -> Self {
+        Self {
+            max_repeats: 10,
+            on_inconclusive: OnInconclusive::Auto,
+        }
+    }
+}
+
+/// A checked `thresholds.yaml`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// One rule per metric, in the order written; they hold in every scenario.
+    pub rules: Vec<Rule>,
+    /// Scenario name → rules that replace or add to `rules` there. Already merged with what they inherit.
+    pub scenarios: BTreeMap<String, Vec<Rule>>,
+    /// Evidence and indecision.
+    pub noise: NoisePolicy,
+}
+
+impl Policy {
+    /// The four rules that hold where no `thresholds.yaml` is given.
+    pub fn standard() -> Self {
+        let rule = |id: &str, regression, action, explain| {
+            Metric::parse(id).ok().map(|metric| Rule {
+                metric,
+                limits: Limits {
+                    regression: Some(regression),
+                    ..Limits::default()
+                },
+                action,
+                explain,
+            })
+        };
+        let rules = [
+            rule("tpot.p95", 0.05, Action::Block, false),
+            rule("throughput", 0.05, Action::Block, false),
+            rule("ttft.p95", 0.10, Action::Warn, true),
+            rule("gpu_memory.peak", 0.10, Action::Report, false),
+        ];
+        Self {
+            rules: rules.into_iter().flatten().collect(),
+            scenarios: BTreeMap::new(),
+            noise: NoisePolicy::default(),
+        }
+    }
+
+    /// The rules that hold in one scenario: its own where it has one for a metric, else the general ones.
+    pub fn rules_for(&self, scenario: &str) -> Vec<Rule> {
+        let own = self.scenarios.get(scenario).map_or(&[][..], Vec::as_slice);
+        let general = self.rules.iter().filter(|rule| {
+            own.iter()
+                .all(|replacement| replacement.metric != rule.metric)
+        });
+        general.chain(own).copied().collect()
+    }
+
+    /// The same policy with every relative limit set to `regression` (`--threshold`).
+    #[must_use]
+    pub fn with_threshold(mut self, regression: f64) -> Self {
+        let scenario_rules = self.scenarios.values_mut().flatten();
+        for rule in self.rules.iter_mut().chain(scenario_rules) {
+            if rule.limits.regression.is_some() {
+                rule.limits.regression = Some(regression);
+            }
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_standard_policy_has_the_four_documented_rules() {
+        let ids: Vec<&str> = Policy::standard()
+            .rules
+            .iter()
+            .map(|rule| rule.metric.id())
+            .collect();
+        assert_eq!(
+            ids,
+            ["tpot.p95", "throughput", "ttft.p95", "gpu_memory.peak"]
+        );
+    }
+
+    #[test]
+    fn a_rule_of_a_scenario_replaces_the_general_one_for_its_metric_only() {
+        let mut policy = Policy::standard();
+        let own = Rule {
+            action: Action::Warn,
+            ..policy.rules[0]
+        };
+        policy
+            .scenarios
+            .insert("concurrency=1".to_owned(), vec![own]);
+        let rules = policy.rules_for("concurrency=1");
+        assert_eq!(rules.len(), 4);
+        assert_eq!(
+            rules.iter().find(|rule| rule.metric == own.metric),
+            Some(&own)
+        );
+        assert_eq!(policy.rules_for("concurrency=4"), Policy::standard().rules);
+    }
+}

@@ -1,0 +1,1 @@
+//! Handing a verdict to GitHub.

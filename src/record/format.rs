@@ -1,0 +1,264 @@
+//! `perfgate.result/1`: the frozen shape of the result file.
+//!
+//! Only `schema`, `scenarios`, their `name` and `repeats`, and each repeat's `metrics` (or `samples` from which they
+//! are derived) are required, so that a result can be written by hand or by another tool. Unknown fields are ignored.
+//! These types say what the file says; [`super::Run`] is what the program believes after checking it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The value of `schema` that this version writes.
+pub const SCHEMA: &str = "perfgate.result/1";
+
+/// A result file: what one run measured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ResultFile {
+    /// `perfgate.result/1`. Another major version is refused, a minor one (`/1.2`) is read.
+    pub schema: String,
+    /// Name of the gate, `llama-3-8b`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// When the run started, RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    /// The program that wrote the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<Tool>,
+    /// The commit that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// The machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+    /// The server under test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
+    /// What was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<Workload>,
+    /// The load points, in the order in which they were measured.
+    pub scenarios: Vec<Scenario>,
+}
+
+/// The program that wrote a file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Tool {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// The commit that was measured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Source {
+    /// Full object name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Branch or tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// Whether the work tree had changes beside the commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dirty: Option<bool>,
+}
+
+/// The machine on which the server ran.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Environment {
+    /// One entry per GPU that the server could use. Empty: none was found. Absent: nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<Vec<Gpu>>,
+    /// GPU driver version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+    /// CUDA version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuda: Option<String>,
+    /// CPU model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<String>,
+    /// Number of logical CPUs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<u32>,
+    /// Main memory in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Kernel release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
+    /// Host name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Whether the GPU clocks were locked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clocks_locked: Option<bool>,
+}
+
+/// One GPU.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Gpu {
+    /// Product name as the driver gives it, `NVIDIA H100 80GB HBM3`.
+    pub name: String,
+    /// Device memory in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+}
+
+/// The server under test. Names of environment variables only, never their values.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Server {
+    /// `docker`, `process`, `url` or `simulator`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Image reference as given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Image digest, or the image id of an image that came from no registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Arguments of the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub args: Option<Vec<String>>,
+    /// Version as the server's `/version` gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Model name that requests carry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// `system_fingerprint` of the server's answers (vLLM: version, parallelism, hash of the engine configuration).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+}
+
+/// What was sent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Workload {
+    /// `sha256:…` over everything that decides what is sent but the load points. Equal digests: the same requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// `synthetic`, or the name of a data set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<String>,
+    /// Seed of lengths and prompts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Measured requests per repeat of one scenario.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub num_requests: Option<u64>,
+    /// `completions` or `chat`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Lengths of prompts in tokens, as a person reads it: `normal(mean 1000, std 200)`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<String>,
+    /// Lengths of outputs in tokens, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<String>,
+    /// Requests sent before the measurement, per scenario.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup_requests: Option<u64>,
+}
+
+/// One load point.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Scenario {
+    /// Unique in the file, `concurrency=64`.
+    pub name: String,
+    /// The load that the name stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
+    /// The independent passes, in the order in which they were made.
+    pub repeats: Vec<Repeat>,
+}
+
+/// A load point.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Load {
+    /// Closed loop: requests in flight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u64>,
+    /// Open loop: requests per second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_rate: Option<f64>,
+    /// Open loop: shape of the gamma-distributed gaps; 1 is Poisson.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burstiness: Option<f64>,
+}
+
+/// One independent pass on a fresh server.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Repeat {
+    /// Unique in the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// When its first measured request was sent, RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
+    /// Measured wall time in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<f64>,
+    /// How the requests ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<RequestCounts>,
+    /// Metric id → value in base units. `null` means not measured. Ids unknown to this version are kept and not judged.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, Option<f64>>,
+    /// Metric id → why it could not be measured.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub not_measured: BTreeMap<String, String>,
+    /// One entry per request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<Samples>,
+    /// Whatever else was observed, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub telemetry: BTreeMap<String, serde_json::Value>,
+    /// Why the repeat does not count; absent or null where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub void: Option<String>,
+}
+
+/// How the measured requests of a repeat ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RequestCounts {
+    /// Whole answers.
+    pub completed: u64,
+    /// Errors and time-outs.
+    #[serde(default)]
+    pub failed: u64,
+    /// Answers that stopped early: no `[DONE]`, no usage, or fewer tokens than asked for.
+    #[serde(default)]
+    pub truncated: u64,
+}
+
+/// Columns, one entry per request in workload order; `null` where a request has no such value. Times in seconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Samples {
+    /// `ok`, or what went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Vec<Option<String>>>,
+    /// Start of the request, from the start of the measurement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Vec<Option<f64>>>,
+    /// Time to first token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttft: Option<Vec<Option<f64>>>,
+    /// Time per output token after the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tpot: Option<Vec<Option<f64>>>,
+    /// Request start to last byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub e2e: Option<Vec<Option<f64>>>,
+    /// Prompt tokens as the server counted them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens: Option<Vec<Option<u64>>>,
+    /// Output tokens as the server counted them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<Vec<Option<u64>>>,
+    /// Gaps between successive token-carrying chunks, a list per request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub itl: Option<Vec<Option<Vec<f64>>>>,
+}

@@ -1,0 +1,3 @@
+//! The result file: types, versions, reading and writing.
+
+pub mod format;

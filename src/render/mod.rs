@@ -1,0 +1,1 @@
+//! One comparison, many renderers. They decide nothing.

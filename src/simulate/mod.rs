@@ -1,0 +1,1 @@
+//! The embedded vLLM-compatible server without a GPU.

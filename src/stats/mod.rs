@@ -1,0 +1,1 @@
+//! Quantiles, noise, intervals, decisions. Pure.

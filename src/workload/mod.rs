@@ -1,0 +1,1 @@
+//! Prompts, lengths and arrival times from a seed. Pure.
