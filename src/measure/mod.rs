@@ -1,1 +1,10 @@
 //! Request traces to a repeat's record. Pure.
+
+mod latencies;
+mod repeat;
+mod steady;
+mod trace;
+
+pub use latencies::Latencies;
+pub use repeat::{Observed, repeat};
+pub use trace::{Outcome, RequestTrace};

@@ -1,0 +1,231 @@
+//! One repeat: counts, metrics, samples.
+
+use std::collections::BTreeMap;
+
+use super::latencies::Latencies;
+use super::steady::steady_throughput;
+use super::trace::{Outcome, RequestTrace};
+use crate::metric::Metric;
+use crate::record::format::{Repeat, RequestCounts, Samples};
+
+/// What is known of a repeat beside its requests.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observed {
+    /// Measured wall time in seconds.
+    pub duration: f64,
+    /// Limits in seconds for goodput: TTFT, TPOT, E2E. `None`: no goodput is computed.
+    pub slo: Option<[Option<f64>; 3]>,
+    /// Metrics measured elsewhere: GPU, server, start-up.
+    pub metrics: BTreeMap<Metric, f64>,
+    /// Metrics that could not be measured, and why.
+    pub not_measured: BTreeMap<Metric, String>,
+}
+
+/// The record of one repeat. `traces` are in workload order.
+pub fn repeat(traces: &[RequestTrace], observed: Observed) -> Repeat {
+    let Observed {
+        duration,
+        slo,
+        metrics: outside,
+        mut not_measured,
+    } = observed;
+    let counts = counts(traces);
+    let ok = || traces.iter().filter(|trace| trace.outcome.is_ok());
+    let latencies = Latencies {
+        ttft: ok().filter_map(RequestTrace::ttft).collect(),
+        tpot: ok().filter_map(RequestTrace::tpot).collect(),
+        itl: ok().flat_map(RequestTrace::itl).collect(),
+        e2e: ok().map(RequestTrace::e2e).collect(),
+    };
+
+    let mut metrics: BTreeMap<Metric, f64> = outside;
+    metrics.extend(latencies.metrics());
+    let mut put = |id: &str, value: Option<f64>| {
+        if let (Ok(metric), Some(value)) = (Metric::parse(id), value) {
+            metrics.insert(metric, value);
+        }
+    };
+    let output: u64 = ok().filter_map(|trace| trace.output_tokens).sum();
+    let prompt: u64 = ok().filter_map(|trace| trace.prompt_tokens).sum();
+    // Without one whole answer there is no rate: zero would look like a measurement.
+    if counts.completed > 0 && duration > 0.0 {
+        put("qps", Some(number(counts.completed) / duration));
+        put("throughput", Some(number(output) / duration));
+        put("total_throughput", Some(number(output + prompt) / duration));
+        put("throughput.steady", steady_throughput(traces, duration));
+        put(
+            "goodput",
+            slo.map(|limits| number(within(ok(), limits)) / duration),
+        );
+    }
+    let all = counts.completed + counts.failed + counts.truncated;
+    put(
+        "error_rate",
+        (all > 0).then(|| number(counts.failed + counts.truncated) / number(all)),
+    );
+
+    not_measured.retain(|metric, _| !metrics.contains_key(metric));
+    Repeat {
+        duration: Some(duration),
+        requests: Some(counts),
+        metrics: metrics
+            .into_iter()
+            .map(|(metric, value)| (metric.id().to_owned(), Some(value)))
+            .collect(),
+        not_measured: not_measured
+            .into_iter()
+            .map(|(metric, why)| (metric.id().to_owned(), why))
+            .collect(),
+        samples: Some(samples(traces)),
+        ..Repeat::default()
+    }
+}
+
+fn counts(traces: &[RequestTrace]) -> RequestCounts {
+    let mut counts = RequestCounts::default();
+    for trace in traces {
+        match trace.outcome {
+            Outcome::Ok => counts.completed += 1,
+            Outcome::Failed(_) | Outcome::TimedOut => counts.failed += 1,
+            Outcome::Truncated(_) => counts.truncated += 1,
+        }
+    }
+    counts
+}
+
+/// How many requests met every limit. A request without a TPOT (one token) meets any limit on it.
+fn within<'a>(traces: impl Iterator<Item = &'a RequestTrace>, limits: [Option<f64>; 3]) -> u64 {
+    let met = |value: Option<f64>, limit: Option<f64>| match (value, limit) {
+        (Some(value), Some(limit)) => value <= limit,
+        (_, None) | (None, _) => true,
+    };
+    let good = traces.filter(|trace| {
+        let [ttft, tpot, e2e] = limits;
+        met(trace.ttft(), ttft) && met(trace.tpot(), tpot) && met(Some(trace.e2e()), e2e)
+    });
+    good.count() as u64
+}
+
+fn samples(traces: &[RequestTrace]) -> Samples {
+    let ok = |trace: &RequestTrace, value: Option<f64>| {
+        value.filter(|_| trace.outcome.is_ok()).map(microseconds)
+    };
+    Samples {
+        status: Some(
+            traces
+                .iter()
+                .map(|trace| Some(trace.outcome.to_string()))
+                .collect(),
+        ),
+        start: Some(
+            traces
+                .iter()
+                .map(|trace| Some(microseconds(trace.due)))
+                .collect(),
+        ),
+        ttft: Some(traces.iter().map(|trace| ok(trace, trace.ttft())).collect()),
+        tpot: Some(traces.iter().map(|trace| ok(trace, trace.tpot())).collect()),
+        e2e: Some(
+            traces
+                .iter()
+                .map(|trace| ok(trace, Some(trace.e2e())))
+                .collect(),
+        ),
+        prompt_tokens: Some(traces.iter().map(|trace| trace.prompt_tokens).collect()),
+        output_tokens: Some(traces.iter().map(|trace| trace.output_tokens).collect()),
+        itl: None,
+    }
+}
+
+/// A tenth of a microsecond is below what the client can time, and keeps the file half as long.
+fn microseconds(seconds: f64) -> f64 {
+    (seconds * 1e7).round() / 1e7
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "fewer than 2^52 requests and tokens"
+)]
+fn number(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trace::ok_trace;
+    use super::*;
+
+    fn value(repeat: &Repeat, id: &str) -> Option<f64> {
+        repeat.metrics.get(id).copied().flatten()
+    }
+
+    #[test]
+    fn failed_and_truncated_requests_are_counted_and_left_out_of_latencies() {
+        let failed = RequestTrace {
+            outcome: Outcome::Failed("HTTP 500".to_owned()),
+            ..ok_trace(1, 0.0, 9.0, 9.0, 3)
+        };
+        let short = RequestTrace {
+            outcome: Outcome::Truncated("no [DONE]".to_owned()),
+            ..ok_trace(2, 0.0, 9.0, 9.0, 3)
+        };
+        let traces = [ok_trace(0, 0.0, 0.1, 0.01, 11), failed, short];
+        let repeat = repeat(
+            &traces,
+            Observed {
+                duration: 2.0,
+                ..Observed::default()
+            },
+        );
+        assert_eq!(
+            repeat.requests,
+            Some(RequestCounts {
+                completed: 1,
+                failed: 1,
+                truncated: 1
+            })
+        );
+        assert_eq!(value(&repeat, "qps"), Some(0.5));
+        assert_eq!(value(&repeat, "throughput"), Some(5.5));
+        assert_eq!(value(&repeat, "ttft.p99"), Some(0.1));
+        assert!((value(&repeat, "error_rate").unwrap() - 2.0 / 3.0).abs() < 1e-12);
+        let samples = repeat.samples.unwrap();
+        assert_eq!(samples.ttft.unwrap(), [Some(0.1), None, None]);
+        assert_eq!(
+            samples.status.unwrap()[1].as_deref(),
+            Some("failed: HTTP 500")
+        );
+    }
+
+    #[test]
+    fn a_repeat_without_one_answer_has_an_error_rate_and_nothing_else() {
+        let dead = RequestTrace {
+            outcome: Outcome::TimedOut,
+            ..ok_trace(0, 0.0, 0.1, 0.1, 2)
+        };
+        let repeat = repeat(
+            &[dead],
+            Observed {
+                duration: 2.0,
+                ..Observed::default()
+            },
+        );
+        let ids: Vec<&String> = repeat.metrics.keys().collect();
+        assert_eq!(ids, ["error_rate"]);
+    }
+
+    #[test]
+    fn goodput_counts_the_requests_that_met_every_limit() {
+        let traces = [
+            ok_trace(0, 0.0, 0.1, 0.01, 11),
+            ok_trace(1, 0.0, 0.3, 0.01, 11),
+            ok_trace(2, 0.0, 0.1, 0.09, 11),
+        ];
+        let observed = Observed {
+            duration: 1.0,
+            slo: Some([Some(0.2), Some(0.05), None]),
+            ..Observed::default()
+        };
+        assert_eq!(value(&repeat(&traces, observed), "goodput"), Some(1.0));
+    }
+}

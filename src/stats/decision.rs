@@ -1,0 +1,197 @@
+//! The decision at a look: pass, block, or look again (`docs/statistics.md`, "Decision").
+
+use statrs::distribution::{ContinuousCDF as _, StudentsT};
+
+use super::estimate::Estimate;
+
+/// Low edge of the indifference zone, as a share of the limit: a regression below it must not block.
+const LOW_EDGE: f64 = 0.4;
+
+/// High edge, likewise: a regression above it must not pass.
+const HIGH_EDGE: f64 = 1.6;
+
+/// A relative limit on the log scale, with the zone around it in which either answer is acceptable.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Zone {
+    /// Δ.
+    pub limit: f64,
+    /// A false block at or below this is what α bounds.
+    pub low: f64,
+    /// A false pass at or above this is what β bounds.
+    pub high: f64,
+}
+
+impl Zone {
+    /// For a metric that gets worse by growing: ln(1 + limit).
+    pub fn of_growth(limit: f64) -> Self {
+        let edge = |share: f64| (share * limit).ln_1p();
+        Self {
+            limit: edge(1.0),
+            low: edge(LOW_EDGE),
+            high: edge(HIGH_EDGE),
+        }
+    }
+
+    /// For a metric that gets worse by shrinking: −ln(1 − limit). A loss of everything is the furthest edge there is.
+    pub fn of_loss(limit: f64) -> Self {
+        let edge = |share: f64| -(-(share * limit).min(0.999)).ln_1p();
+        Self {
+            limit: edge(1.0),
+            low: edge(LOW_EDGE),
+            high: edge(HIGH_EDGE),
+        }
+    }
+}
+
+/// The answer at a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A regression of the high edge is ruled out.
+    Pass,
+    /// At least the limit, and certainly above the low edge.
+    Block,
+    /// More evidence is needed.
+    Open,
+}
+
+/// The decision with error probabilities `alpha` (false block at the low edge) and `beta` (false pass at the high edge).
+pub fn decide(estimate: &Estimate, zone: Zone, alpha: f64, beta: f64) -> Answer {
+    let Estimate {
+        delta,
+        standard_error,
+        ..
+    } = *estimate;
+    let below = delta + t(1.0 - beta, estimate) * standard_error;
+    let above = delta - t(1.0 - alpha, estimate) * standard_error;
+    if delta < zone.limit && below < zone.high {
+        Answer::Pass
+    } else if delta >= zone.limit && above > zone.low {
+        Answer::Block
+    } else {
+        Answer::Open
+    }
+}
+
+/// The smallest δ that would have been blocked 80 % of the time.
+pub fn smallest_detectable(estimate: &Estimate, zone: Zone, alpha: f64) -> f64 {
+    let power = t(0.80, estimate) * estimate.standard_error;
+    let from_low_edge = zone.low + t(1.0 - alpha, estimate) * estimate.standard_error + power;
+    (zone.limit + power).max(from_low_edge)
+}
+
+impl Estimate {
+    /// Two-sided interval of δ at that confidence.
+    pub fn interval(&self, confidence: f64) -> (f64, f64) {
+        let reach = t(0.5 + confidence / 2.0, self) * self.standard_error;
+        (self.delta - reach, self.delta + reach)
+    }
+
+    /// One-sided upper bound of δ: larger values have probability `beta` at most.
+    pub fn upper_bound(&self, beta: f64) -> f64 {
+        self.delta + t(1.0 - beta, self) * self.standard_error
+    }
+}
+
+/// Student's t quantile. Where it has none (it always has for valid degrees of freedom), nothing can be decided.
+fn t(probability: f64, estimate: &Estimate) -> f64 {
+    // Beyond this the difference to the normal distribution is below 1e-6, and the inversion loses accuracy.
+    let degrees = estimate.degrees_of_freedom.min(1e6);
+    StudentsT::new(0.0, 1.0, degrees)
+        .map_or(f64::INFINITY, |student| student.inverse_cdf(probability))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn estimate(delta: f64, standard_error: f64, degrees_of_freedom: f64) -> Estimate {
+        Estimate {
+            baseline: 0.0,
+            candidate: delta,
+            delta,
+            standard_error,
+            degrees_of_freedom,
+            repeat_noise: standard_error,
+            host_noise: 0.0,
+        }
+    }
+
+    #[test]
+    fn student_quantiles_agree_with_scipy() {
+        // scipy.stats.t.ppf(p, df)
+        for (probability, degrees, expected) in [
+            (0.95, 4.0, 2.131_846_8),
+            (0.99, 4.0, 3.746_947_4),
+            (0.98, 1.5, 7.008_086_8),
+            (0.975, 83.6, 1.988_748_7),
+        ] {
+            let got = t(probability, &estimate(0.0, 1.0, degrees));
+            assert!(
+                (got - expected).abs() < 1e-6,
+                "{probability} {degrees}: {got}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_zone_of_a_loss_mirrors_that_of_a_growth() {
+        let (growth, loss) = (Zone::of_growth(0.05), Zone::of_loss(0.05));
+        assert!((growth.limit - 1.05_f64.ln()).abs() < 1e-12);
+        assert!((loss.limit + 0.95_f64.ln()).abs() < 1e-12);
+        assert!((loss.high + 0.92_f64.ln()).abs() < 1e-12);
+        assert!(Zone::of_loss(0.9).high.is_finite());
+    }
+
+    #[test]
+    fn a_clear_regression_blocks_and_no_change_passes() {
+        let zone = Zone::of_growth(0.05);
+        assert_eq!(
+            decide(&estimate(0.10, 0.01, 20.0), zone, 0.01, 0.05),
+            Answer::Block
+        );
+        assert_eq!(
+            decide(&estimate(0.00, 0.01, 20.0), zone, 0.01, 0.05),
+            Answer::Pass
+        );
+    }
+
+    #[test]
+    fn noise_leaves_the_same_estimates_open() {
+        let zone = Zone::of_growth(0.05);
+        assert_eq!(
+            decide(&estimate(0.10, 0.08, 4.0), zone, 0.01, 0.05),
+            Answer::Open
+        );
+        assert_eq!(
+            decide(&estimate(0.00, 0.08, 4.0), zone, 0.01, 0.05),
+            Answer::Open
+        );
+    }
+
+    #[test]
+    fn an_estimate_below_the_limit_never_blocks_and_one_above_never_passes() {
+        let zone = Zone::of_growth(0.05);
+        for step in 0..200 {
+            let delta = f64::from(step) * 0.0005;
+            let answer = decide(&estimate(delta, 0.001, 50.0), zone, 0.01, 0.05);
+            assert_eq!(
+                answer == Answer::Block,
+                delta >= zone.limit,
+                "{delta}: {answer:?}"
+            );
+            assert_eq!(
+                answer == Answer::Pass,
+                delta < zone.limit,
+                "{delta}: {answer:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_would_be_detected_grows_with_the_noise() {
+        let zone = Zone::of_growth(0.05);
+        let quiet = smallest_detectable(&estimate(0.0, 0.005, 20.0), zone, 0.01);
+        let noisy = smallest_detectable(&estimate(0.0, 0.03, 20.0), zone, 0.01);
+        assert!(zone.limit < quiet && quiet < noisy);
+    }
+}

@@ -1,0 +1,82 @@
+//! Arrival times for open-loop load.
+
+use std::time::Duration;
+
+use rand::RngExt as _;
+use statrs::distribution::{ContinuousCDF as _, Gamma};
+
+use super::generator;
+
+/// When each of `count` requests is due, from the start of the measurement, not falling.
+///
+/// Gaps are gamma-distributed with shape `burstiness` and mean `1 / per_second`: 1 is Poisson, infinite is constant.
+/// An infinite rate makes all requests due at once. Offsets are absolute, so a late send never delays the next one.
+pub fn arrivals(per_second: f64, burstiness: f64, count: usize, seed: u64) -> Vec<Duration> {
+    let mut draws = generator(seed, &["arrivals"]);
+    let mut offset = 0.0;
+    (0..count)
+        .map(|_| {
+            if per_second.is_infinite() {
+                return Duration::ZERO;
+            }
+            let uniform = draws
+                .random::<f64>()
+                .clamp(f64::EPSILON, 1.0 - f64::EPSILON);
+            offset += gap(uniform, burstiness) / per_second;
+            Duration::from_secs_f64(offset)
+        })
+        .collect()
+}
+
+/// A gap of mean 1 by inversion of `uniform`.
+fn gap(uniform: f64, burstiness: f64) -> f64 {
+    if burstiness.is_infinite() {
+        1.0
+    } else if (burstiness - 1.0).abs() < f64::EPSILON {
+        -(-uniform).ln_1p()
+    } else {
+        Gamma::new(burstiness, burstiness).map_or(1.0, |gamma| gamma.inverse_cdf(uniform))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gaps(per_second: f64, burstiness: f64) -> (f64, f64) {
+        let due = arrivals(per_second, burstiness, 4_000, 7);
+        let gaps: Vec<f64> = due
+            .windows(2)
+            .map(|pair| pair[1].as_secs_f64() - pair[0].as_secs_f64())
+            .collect();
+        #[expect(clippy::cast_precision_loss, reason = "4,000 is exact")]
+        let count = gaps.len() as f64;
+        let mean = gaps.iter().sum::<f64>() / count;
+        let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / count;
+        (mean, variance.sqrt() / mean)
+    }
+
+    #[test]
+    fn poisson_gaps_have_the_rate_asked_for_and_a_variation_of_one() {
+        let (mean, variation) = gaps(200.0, 1.0);
+        assert!((mean * 200.0 - 1.0).abs() < 0.05, "mean gap {mean}");
+        assert!((variation - 1.0).abs() < 0.05, "variation {variation}");
+    }
+
+    #[test]
+    fn burstiness_sets_the_variation_of_the_gaps() {
+        let (mean, variation) = gaps(50.0, 4.0);
+        assert!((mean * 50.0 - 1.0).abs() < 0.05, "mean gap {mean}");
+        assert!((variation - 0.5).abs() < 0.05, "variation {variation}");
+        assert!(gaps(50.0, f64::INFINITY).1 < 1e-6);
+    }
+
+    #[test]
+    fn an_infinite_rate_sends_everything_at_once() {
+        assert!(
+            arrivals(f64::INFINITY, 1.0, 5, 1)
+                .iter()
+                .all(Duration::is_zero)
+        );
+    }
+}
