@@ -1,0 +1,216 @@
+//! One answer, from its bytes to its outcome. No I/O: the caller brings bytes with their arrival times.
+
+use super::chunk::{ChunkError, read_chunk};
+use super::sse::SseParser;
+use crate::measure::Outcome;
+
+/// What an answer must be to count.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected {
+    /// Tokens asked for.
+    pub(super) output_tokens: u32,
+    /// Whether the answer must have exactly that many (`ignore_eos`).
+    pub(super) exact: bool,
+}
+
+/// An answer as it comes in.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    parser: SseParser,
+    heard: Heard,
+}
+
+/// What was heard so far.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// Arrivals of chunks with text, in seconds from the start of the measurement.
+    pub(super) token_chunks: Vec<f64>,
+    /// Arrival of the last chunk of the answer.
+    pub(super) last_token: Option<f64>,
+    /// Prompt and output tokens as the server counted them.
+    pub(super) usage: Option<(u64, u64)>,
+    /// `system_fingerprint`.
+    pub(super) fingerprint: Option<String>,
+    finished: bool,
+    done: bool,
+    error: Option<ChunkError>,
+}
+
+impl Answer {
+    /// Takes bytes that arrived at `at`. An error ends the answer.
+    pub(super) fn receive(&mut self, bytes: &[u8], at: f64) -> Result<(), String> {
+        let heard = &mut self.heard;
+        self.parser
+            .feed(bytes, |data| heard.event(data, at))
+            .map_err(|error| error.to_string())?;
+        self.heard
+            .error
+            .as_ref()
+            .map_or(Ok(()), |error| Err(error.to_string()))
+    }
+
+    /// The body has ended.
+    pub(super) fn finish(self, at: f64, expected: Expected) -> (Heard, Outcome) {
+        let Self { parser, mut heard } = self;
+        parser.finish(|data| heard.event(data, at));
+        let outcome = heard.outcome(expected);
+        (heard, outcome)
+    }
+
+    /// What was heard, where the answer did not end by itself.
+    pub(super) fn broken_off(self) -> Heard {
+        self.heard
+    }
+}
+
+impl Heard {
+    fn event(&mut self, data: &[u8], at: f64) {
+        if data == b"[DONE]" {
+            self.done = true;
+            return;
+        }
+        match read_chunk(data) {
+            Ok(chunk) => {
+                if chunk.has_text {
+                    self.token_chunks.push(at);
+                }
+                if chunk.is_answer {
+                    self.last_token = Some(at);
+                }
+                self.finished |= chunk.finish_reason.is_some();
+                self.usage = chunk.usage.or(self.usage);
+                if self.fingerprint.is_none() {
+                    self.fingerprint = chunk.fingerprint;
+                }
+            }
+            // The first error says what happened; what follows it is noise.
+            Err(error) => self.error = self.error.take().or(Some(error)),
+        }
+    }
+
+    fn outcome(&self, expected: Expected) -> Outcome {
+        if let Some(error) = &self.error {
+            return Outcome::Failed(error.to_string());
+        }
+        let truncated = |what: &str| Outcome::Truncated(what.to_owned());
+        if !self.done {
+            return truncated("the stream ended without [DONE]");
+        }
+        if !self.finished {
+            return truncated("no chunk had a finish reason");
+        }
+        let Some((_, output)) = self.usage else {
+            return truncated("the server sent no usage");
+        };
+        let asked = u64::from(expected.output_tokens);
+        if output == 0 || self.last_token.is_none() {
+            return truncated("the answer has no token");
+        }
+        if output > asked || (expected.exact && output != asked) {
+            return Outcome::Truncated(format!(
+                "{output} output tokens where {asked} were asked for"
+            ));
+        }
+        Outcome::Ok
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"data: {"choices":[{"index":0,"text":"a","finish_reason":null}]}"#;
+    const END: &str = r#"data: {"choices":[{"index":0,"text":"b","finish_reason":"length"}]}"#;
+    const USAGE: &str = r#"data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2}}"#;
+    const DONE: &str = "data: [DONE]";
+
+    fn outcome(events: &[&str], output_tokens: u32, exact: bool) -> Outcome {
+        let mut answer = Answer::default();
+        for event in events {
+            if let Err(error) = answer.receive(format!("{event}\n\n").as_bytes(), 0.5) {
+                return Outcome::Failed(error);
+            }
+        }
+        answer
+            .finish(
+                1.0,
+                Expected {
+                    output_tokens,
+                    exact,
+                },
+            )
+            .1
+    }
+
+    #[test]
+    fn a_whole_answer_is_ok() {
+        assert_eq!(outcome(&[TEXT, END, USAGE, DONE], 2, true), Outcome::Ok);
+        assert_eq!(outcome(&[TEXT, END, USAGE, DONE], 5, false), Outcome::Ok);
+    }
+
+    #[test]
+    fn every_way_of_stopping_early_is_truncated() {
+        for events in [
+            &[TEXT, END, USAGE][..],
+            &[TEXT, USAGE, DONE],
+            &[TEXT, END, DONE],
+            &[DONE],
+            &[],
+        ] {
+            assert!(
+                matches!(outcome(events, 2, true), Outcome::Truncated(_)),
+                "{events:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn fewer_tokens_than_asked_for_are_truncated_when_the_end_is_ignored() {
+        let Outcome::Truncated(reason) = outcome(&[TEXT, END, USAGE, DONE], 5, true) else {
+            panic!()
+        };
+        assert_eq!(reason, "2 output tokens where 5 were asked for");
+    }
+
+    #[test]
+    fn an_error_in_the_stream_followed_by_done_is_a_failure() {
+        let error = r#"data: {"error":{"message":"engine died"}}"#;
+        let Outcome::Failed(reason) = outcome(&[TEXT, error, DONE], 2, true) else {
+            panic!()
+        };
+        assert!(reason.ends_with("engine died"), "{reason}");
+    }
+
+    #[test]
+    fn the_recorded_streams_have_the_usage_that_their_chunks_carry() {
+        let read = |name: &str| {
+            let path = format!(
+                "{}/tests/fixtures/vllm-0.32-cpu/sse/{name}.sse",
+                env!("CARGO_MANIFEST_DIR")
+            );
+            let mut answer = Answer::default();
+            answer.receive(&std::fs::read(path).unwrap(), 0.1).unwrap();
+            answer.finish(
+                0.2,
+                Expected {
+                    output_tokens: 12,
+                    exact: true,
+                },
+            )
+        };
+        for name in [
+            "completions-token-id-prompt",
+            "chat-usage",
+            "completions-continuous-usage",
+            "chat-continuous-usage",
+        ] {
+            let (heard, outcome) = read(name);
+            assert_eq!(outcome, Outcome::Ok, "{name}");
+            assert_eq!(heard.token_chunks.len(), 12, "{name}");
+        }
+        assert!(matches!(
+            read("completions-no-usage").1,
+            Outcome::Truncated(_)
+        ));
+    }
+}

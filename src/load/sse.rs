@@ -1,0 +1,186 @@
+//! A parser of server-sent events (WHATWG HTML, "Server-sent events") on bytes.
+//!
+//! It takes whatever the network delivers, however it was cut, and gives the data of whole events. Fields other than
+//! `data` are skipped: no server of this kind sends any that matter.
+
+/// Longest event that is buffered. A token's chunk has some 250 bytes; whatever is longer than this is no stream of
+/// tokens, and must not fill the memory.
+const LONGEST_EVENT: usize = 4 << 20;
+
+/// An event longer than the parser keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an event is longer than {LONGEST_EVENT} bytes")]
+pub struct EventTooLong;
+
+/// Splits a byte stream into the data of its events.
+#[derive(Debug, Default)]
+pub struct SseParser {
+    /// The line that has not ended yet.
+    line: Vec<u8>,
+    /// The data of the event that has not ended yet; `None` before its first `data` line.
+    data: Option<Vec<u8>>,
+    /// Whether the last byte was a carriage return, of which a following line feed is part.
+    after_return: bool,
+    /// Whether the first line, which may begin with a byte order mark, is over.
+    begun: bool,
+}
+
+impl SseParser {
+    /// Takes the next bytes and calls `on_event` with the data of every event that they end.
+    pub fn feed(
+        &mut self,
+        bytes: &[u8],
+        mut on_event: impl FnMut(&[u8]),
+    ) -> Result<(), EventTooLong> {
+        let mut rest = bytes;
+        if self.after_return && rest.first() == Some(&b'\n') {
+            rest = &rest[1..];
+        }
+        if !bytes.is_empty() {
+            self.after_return = false;
+        }
+        while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            if self.line.is_empty() {
+                self.end_line(&rest[..end], &mut on_event);
+            } else {
+                self.line.extend_from_slice(&rest[..end]);
+                let line = std::mem::take(&mut self.line);
+                self.end_line(&line, &mut on_event);
+            }
+            let pair = rest[end] == b'\r' && rest.get(end + 1) == Some(&b'\n');
+            self.after_return = rest[end] == b'\r' && end + 1 == rest.len();
+            rest = &rest[end + 1 + usize::from(pair)..];
+        }
+        self.line.extend_from_slice(rest);
+        if self.line.len() + self.data.as_ref().map_or(0, Vec::len) > LONGEST_EVENT {
+            return Err(EventTooLong);
+        }
+        Ok(())
+    }
+
+    /// The stream has ended. An event that lacks only its last blank line is given all the same: some servers leave it
+    /// out, and nothing that arrived is dropped.
+    pub fn finish(mut self, mut on_event: impl FnMut(&[u8])) {
+        if !self.line.is_empty() {
+            let line = std::mem::take(&mut self.line);
+            self.end_line(&line, &mut on_event);
+        }
+        self.end_line(b"", &mut on_event);
+    }
+
+    fn end_line(&mut self, line: &[u8], on_event: &mut impl FnMut(&[u8])) {
+        let line = if self.begun {
+            line
+        } else {
+            line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line)
+        };
+        self.begun = true;
+        if line.is_empty() {
+            if let Some(data) = self.data.take() {
+                on_event(&data);
+            }
+            return;
+        }
+        let value = match line.strip_prefix(b"data") {
+            Some([]) => &[][..],
+            Some([b':', b' ', value @ ..] | [b':', value @ ..]) => value,
+            // A comment (`: keep-alive`) or another field.
+            Some(_) | None => return,
+        };
+        match &mut self.data {
+            Some(data) => {
+                data.push(b'\n');
+                data.extend_from_slice(value);
+            }
+            None => self.data = Some(value.to_vec()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn events(pieces: &[&[u8]]) -> Vec<String> {
+        let mut parser = SseParser::default();
+        let mut events = Vec::new();
+        for piece in pieces {
+            parser
+                .feed(piece, |data| {
+                    events.push(String::from_utf8_lossy(data).into_owned())
+                })
+                .unwrap();
+        }
+        parser.finish(|data| events.push(String::from_utf8_lossy(data).into_owned()));
+        events
+    }
+
+    #[test]
+    fn events_end_at_blank_lines_whatever_the_line_ends() {
+        assert_eq!(
+            events(&[b"data: a\n\ndata:b\r\n\r\ndata: c\r\rdata\n\n"]),
+            ["a", "b", "c", ""]
+        );
+    }
+
+    #[test]
+    fn comments_and_other_fields_are_skipped_and_data_lines_are_joined() {
+        assert_eq!(
+            events(&[b": keep-alive\n\nevent: x\nid: 1\ndata: a\ndata:  b\n\n"]),
+            ["a\n b"]
+        );
+    }
+
+    #[test]
+    fn a_missing_last_blank_line_loses_nothing() {
+        assert_eq!(events(&[b"data: a\n\ndata: [DONE]"]), ["a", "[DONE]"]);
+    }
+
+    #[test]
+    fn a_carriage_return_and_its_line_feed_may_come_apart() {
+        assert_eq!(
+            events(&[b"data: a\r", b"\n\r", b"\n", b"data: b\r\n\r\n"]),
+            ["a", "b"]
+        );
+    }
+
+    #[test]
+    fn an_endless_event_is_an_error_and_not_an_endless_buffer() {
+        let mut parser = SseParser::default();
+        let piece = vec![b'x'; 1 << 20];
+        let fed: Result<Vec<()>, _> = (0..5).map(|_| parser.feed(&piece, |_| ())).collect();
+        assert_eq!(fed, Err(EventTooLong));
+    }
+
+    #[test]
+    fn every_recorded_stream_ends_with_done() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/fixtures/vllm-0.32-cpu/sse");
+        let mut seen = 0;
+        for entry in folder.read_dir().unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            let events = events(&[&bytes]);
+            assert_eq!(events.last().map(String::as_str), Some("[DONE]"));
+            assert!(events.len() > 2);
+            seen += 1;
+        }
+        assert!(seen > 10, "{seen}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_of_the_bytes_gives_the_same_events(
+            text in "(data: ?[a-zé✓]{0,5}|:|event: x|\r\n|\n|\r|\u{feff}){0,40}", cuts in prop::collection::vec(0..200_usize, 0..12)
+        ) {
+            let bytes = text.as_bytes();
+            let mut ends: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+            ends.push(bytes.len());
+            ends.sort_unstable();
+            let mut start = 0;
+            let pieces: Vec<&[u8]> = ends.into_iter().map(|end| { let piece = &bytes[start..end]; start = end; piece }).collect();
+            prop_assert_eq!(events(&pieces), events(&[bytes]));
+        }
+    }
+}
