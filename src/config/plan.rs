@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::workload::Lengths;
+
 /// What to measure. Every field has been checked; nothing here "cannot be None".
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -105,34 +107,6 @@ impl LoadPoint {
             Self::Rate { per_second, .. } => format!("request_rate={per_second}"),
         }
     }
-}
-
-/// A distribution of lengths in tokens, cut to at least 1.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Lengths {
-    /// Always the same.
-    Constant(u32),
-    /// Normal.
-    Normal {
-        /// Mean in tokens.
-        mean: f64,
-        /// Standard deviation in tokens.
-        std: f64,
-    },
-    /// Log-normal, given by the mean and standard deviation of the lengths themselves.
-    Lognormal {
-        /// Mean in tokens.
-        mean: f64,
-        /// Standard deviation in tokens.
-        std: f64,
-    },
-    /// Uniform over both ends.
-    Uniform {
-        /// Smallest length.
-        min: u32,
-        /// Largest length.
-        max: u32,
-    },
 }
 
 /// Sampling parameters sent with each request.

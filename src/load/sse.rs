@@ -109,7 +109,7 @@ mod tests {
         for piece in pieces {
             parser
                 .feed(piece, |data| {
-                    events.push(String::from_utf8_lossy(data).into_owned())
+                    events.push(String::from_utf8_lossy(data).into_owned());
                 })
                 .unwrap();
         }
