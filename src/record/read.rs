@@ -1,0 +1,132 @@
+//! Text to a checked run: JSON, version, and every contradiction at once.
+
+use super::format::ResultFile;
+use super::valid::Run;
+use crate::files::FileError;
+
+/// What `schema` begins with, before the version.
+const FAMILY: &str = "perfgate.result/";
+
+/// The major version that this program reads and writes.
+const MAJOR: &str = "1";
+
+/// Why a result file could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// It could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// It is compressed and broken, or far larger than any result.
+    #[error("cannot unpack `{file}`: {reason}")]
+    Unpack {
+        /// The file as given.
+        file: String,
+        /// What the decompressor said.
+        reason: String,
+    },
+    /// It has no bytes.
+    #[error("`{file}` is empty: no result was written to it")]
+    Empty {
+        /// The file as given.
+        file: String,
+    },
+    /// It is no JSON, or a required part is missing.
+    #[error("`{file}` is no perfgate result: {source}")]
+    Json {
+        /// The file as given.
+        file: String,
+        /// With line and column.
+        source: serde_json::Error,
+    },
+    /// It is something else, or of another major version.
+    #[error("`{file}` has schema `{schema}`; this version reads `perfgate.result/1`")]
+    Schema {
+        /// The file as given.
+        file: String,
+        /// What it says.
+        schema: String,
+    },
+    /// It contradicts itself.
+    #[error("`{file}` contradicts itself:\n  - {}", .problems.join("\n  - "))]
+    Contradiction {
+        /// The file as given.
+        file: String,
+        /// Every problem found.
+        problems: Vec<String>,
+    },
+}
+
+/// Reads a result. `file` is only for errors.
+pub fn parse(file: &str, json: &[u8]) -> Result<Run, RecordError> {
+    let named = || file.to_owned();
+    if json.iter().all(u8::is_ascii_whitespace) {
+        return Err(RecordError::Empty { file: named() });
+    }
+    let result: ResultFile = serde_json::from_slice(json).map_err(|source| RecordError::Json {
+        file: named(),
+        source,
+    })?;
+    if !is_readable(&result.schema) {
+        return Err(RecordError::Schema {
+            file: named(),
+            schema: result.schema,
+        });
+    }
+    Run::check(result).map_err(|problems| RecordError::Contradiction {
+        file: named(),
+        problems,
+    })
+}
+
+/// `perfgate.result/1` and its minor versions, `perfgate.result/1.4`.
+fn is_readable(schema: &str) -> bool {
+    let Some(version) = schema.strip_prefix(FAMILY) else {
+        return false;
+    };
+    let major = version.split_once('.').map_or(version, |(major, _)| major);
+    major == MAJOR
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = r#"{"schema": "perfgate.result/1", "scenarios": [{"name": "concurrency=1",
+        "repeats": [{"metrics": {"tpot.p95": 0.02, "something.new": 3}, "unknown": [1]}]}], "more": {}}"#;
+
+    #[test]
+    fn a_result_written_by_hand_needs_only_the_required_fields() {
+        let run = parse("a.json", SMALLEST.as_bytes()).unwrap();
+        assert_eq!(run.scenarios[0].repeats[0].metrics.len(), 1);
+    }
+
+    #[test]
+    fn minor_versions_are_read_and_major_ones_refused() {
+        assert!(
+            parse(
+                "a.json",
+                SMALLEST.replace("result/1", "result/1.7").as_bytes()
+            )
+            .is_ok()
+        );
+        let error = parse(
+            "a.json",
+            SMALLEST.replace("result/1", "result/2").as_bytes(),
+        )
+        .unwrap_err();
+        insta::assert_snapshot!(error, @"`a.json` has schema `perfgate.result/2`; this version reads `perfgate.result/1`");
+    }
+
+    #[test]
+    fn an_empty_file_and_a_broken_one_are_told_apart() {
+        insta::assert_snapshot!(parse("a.json", b" \n").unwrap_err(), @"`a.json` is empty: no result was written to it");
+        insta::assert_snapshot!(
+            parse("a.json", br#"{"schema": "perfgate.result/1"}"#).unwrap_err(),
+            @"`a.json` is no perfgate result: missing field `scenarios` at line 1 column 31"
+        );
+        assert!(matches!(
+            parse("a.json", b"{\"schema\": NaN}"),
+            Err(RecordError::Json { .. })
+        ));
+    }
+}

@@ -1,0 +1,121 @@
+//! Result files on disk: plain JSON, or compressed by the name's ending (`.gz`, `.zst`).
+
+use std::io::{self, Read, Write as _};
+use std::path::Path;
+
+use super::format::ResultFile;
+use super::read::{RecordError, parse};
+use super::valid::Run;
+use crate::files;
+
+/// Far more than a result of a hundred repeats of ten thousand requests; what unpacks to more is an attack or a mistake.
+const LARGEST_UNPACKED: u64 = 2 << 30;
+
+enum Packing {
+    None,
+    Gzip,
+    Zstandard,
+}
+
+fn packing(path: &Path) -> Packing {
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("gz") => Packing::Gzip,
+        Some("zst") => Packing::Zstandard,
+        Some(_) | None => Packing::None,
+    }
+}
+
+/// Reads and checks a result file.
+pub fn load(path: &Path) -> Result<Run, RecordError> {
+    let file = path.display().to_string();
+    let bytes = files::read(path)?;
+    let unpacked = match packing(path) {
+        Packing::None => Ok(bytes),
+        Packing::Gzip => unpack(flate2::read::MultiGzDecoder::new(bytes.as_slice())),
+        Packing::Zstandard => zstd::Decoder::new(bytes.as_slice()).and_then(unpack),
+    };
+    let json = unpacked.map_err(|error| RecordError::Unpack {
+        file: file.clone(),
+        reason: error.to_string(),
+    })?;
+    parse(&file, &json)
+}
+
+/// Writes a result file, whole or not at all.
+pub fn save(path: &Path, result: &ResultFile) -> Result<(), RecordError> {
+    let file = path.display().to_string();
+    let json = serde_json::to_vec_pretty(result).map_err(|source| RecordError::Json {
+        file: file.clone(),
+        source,
+    })?;
+    let packed = match packing(path) {
+        Packing::None => Ok(json),
+        Packing::Gzip => {
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            encoder.write_all(&json).and_then(|()| encoder.finish())
+        }
+        Packing::Zstandard => zstd::encode_all(json.as_slice(), zstd::DEFAULT_COMPRESSION_LEVEL),
+    };
+    let packed = packed.map_err(|error| RecordError::Unpack {
+        file,
+        reason: error.to_string(),
+    })?;
+    Ok(files::write_atomically(path, &packed)?)
+}
+
+fn unpack(reader: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let size = reader.take(LARGEST_UNPACKED + 1).read_to_end(&mut bytes)?;
+    if size as u64 > LARGEST_UNPACKED {
+        return Err(io::Error::other(format!(
+            "it unpacks to more than {LARGEST_UNPACKED} bytes"
+        )));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::format::{Repeat, SCHEMA, Scenario};
+    use super::*;
+
+    #[test]
+    fn a_result_is_read_back_as_written_in_every_packing() {
+        let folder = tempfile::tempdir().unwrap();
+        let repeat = Repeat {
+            metrics: [("qps".to_owned(), Some(3.5))].into(),
+            ..Repeat::default()
+        };
+        let scenario = Scenario {
+            name: "concurrency=1".to_owned(),
+            repeats: vec![repeat],
+            ..Scenario::default()
+        };
+        let result = ResultFile {
+            schema: SCHEMA.to_owned(),
+            scenarios: vec![scenario],
+            ..ResultFile::default()
+        };
+        for name in ["a.json", "a.json.gz", "a.json.zst"] {
+            let path = folder.path().join(name);
+            save(&path, &result).unwrap();
+            assert_eq!(load(&path).unwrap().file, result, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_cut_off_archive_is_an_error_that_names_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cut.json.zst");
+        std::fs::File::create(&path)
+            .unwrap()
+            .write_all(&[0x28, 0xB5, 0x2F, 0xFD, 0, 1])
+            .unwrap();
+        let error = load(&path).unwrap_err().to_string();
+        assert!(
+            error.starts_with("cannot unpack `") && error.contains("cut.json.zst"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,410 @@
+//! A checked result: what can be derived is derived, what contradicts is refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::format::{Load, Repeat, RequestCounts, ResultFile, Samples, Scenario};
+use crate::measure::Latencies;
+use crate::metric::{Better, Metric};
+
+/// `metrics` and what the columns give must agree up to this relative difference.
+const AGREEMENT: f64 = 1e-3;
+
+/// A result whose parts agree.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// The file as read.
+    pub file: ResultFile,
+    /// Its scenarios with all metrics resolved.
+    pub scenarios: Vec<ScenarioRun>,
+}
+
+/// One load point.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScenarioRun {
+    /// Its name.
+    pub name: String,
+    /// The load, where the file says it.
+    pub load: Option<Load>,
+    /// Its repeats in run order, void ones included.
+    pub repeats: Vec<RepeatRun>,
+}
+
+/// One repeat.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RepeatRun {
+    /// Its id, where the file gives one.
+    pub id: Option<String>,
+    /// Why it does not count.
+    pub void: Option<String>,
+    /// Given and derived metrics; all finite and not negative.
+    pub metrics: BTreeMap<Metric, f64>,
+    /// Why others are missing.
+    pub not_measured: BTreeMap<Metric, String>,
+    /// How the requests ended, where it is known.
+    pub requests: Option<RequestCounts>,
+    /// Per-request latencies of the requests that count; empty without samples.
+    pub latencies: Latencies,
+    /// Mean output tokens of the requests that count.
+    pub mean_output_tokens: Option<f64>,
+}
+
+impl Run {
+    /// Checks a file; every contradiction is named.
+    pub(super) fn check(file: ResultFile) -> Result<Self, Vec<String>> {
+        let mut problems = Vec::new();
+        if file.scenarios.is_empty() {
+            problems.push("it has no scenario".to_owned());
+        }
+        let mut names = BTreeSet::new();
+        for scenario in &file.scenarios {
+            if !names.insert(&scenario.name) {
+                problems.push(format!("two scenarios are called `{}`", scenario.name));
+            }
+        }
+        let scenarios = file
+            .scenarios
+            .iter()
+            .map(|scenario| check_scenario(scenario, &mut problems))
+            .collect();
+        if problems.is_empty() {
+            Ok(Self { file, scenarios })
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// The scenario of that name.
+    pub fn scenario(&self, name: &str) -> Option<&ScenarioRun> {
+        self.scenarios.iter().find(|scenario| scenario.name == name)
+    }
+}
+
+impl ScenarioRun {
+    /// The repeats that count.
+    pub fn counting(&self) -> impl Iterator<Item = &RepeatRun> {
+        self.repeats.iter().filter(|repeat| repeat.void.is_none())
+    }
+}
+
+fn check_scenario(scenario: &Scenario, problems: &mut Vec<String>) -> ScenarioRun {
+    let name = &scenario.name;
+    if scenario.repeats.is_empty() {
+        problems.push(format!("scenario `{name}` has no repeat"));
+    }
+    let mut ids = BTreeSet::new();
+    for id in scenario
+        .repeats
+        .iter()
+        .filter_map(|repeat| repeat.id.as_deref())
+    {
+        if !ids.insert(id) {
+            problems.push(format!(
+                "scenario `{name}` has two repeats with the id `{id}`"
+            ));
+        }
+    }
+    let repeats = scenario.repeats.iter().enumerate().map(|(index, repeat)| {
+        let place = format!("scenario `{name}`, repeat {}", index + 1);
+        check_repeat(repeat, &place, problems)
+    });
+    ScenarioRun {
+        name: name.clone(),
+        load: scenario.load.clone(),
+        repeats: repeats.collect(),
+    }
+}
+
+fn check_repeat(repeat: &Repeat, place: &str, problems: &mut Vec<String>) -> RepeatRun {
+    if repeat.metrics.is_empty() && repeat.samples.is_none() {
+        problems.push(format!("{place} has neither metrics nor samples"));
+    }
+    if repeat.duration.is_some_and(|duration| duration <= 0.0) {
+        problems.push(format!("{place}: a duration must be above zero"));
+    }
+    let mut metrics = BTreeMap::new();
+    for (id, value) in &repeat.metrics {
+        let (Ok(metric), Some(value)) = (Metric::parse(id), *value) else {
+            continue;
+        };
+        if !value.is_finite() || value < 0.0 {
+            problems.push(format!(
+                "{place}: `{id}` is {value}, which no such metric can be"
+            ));
+        }
+        metrics.insert(metric, value);
+    }
+    let mut columns = Columns::default();
+    if let Some(samples) = &repeat.samples {
+        check_lengths(samples, place, problems);
+        columns = Columns::of(samples);
+        for (metric, derived) in columns.metrics(repeat.duration) {
+            match metrics.get(&metric) {
+                Some(given) if !agree(*given, derived) => problems.push(format!(
+                    "{place}: `{metric}` is {given} in `metrics`, but the samples give {derived:.6}"
+                )),
+                Some(_) => {}
+                None => {
+                    metrics.insert(metric, derived);
+                }
+            }
+        }
+    }
+    RepeatRun {
+        id: repeat.id.clone(),
+        void: repeat.void.clone(),
+        metrics,
+        not_measured: known(&repeat.not_measured),
+        requests: repeat.requests.or(columns.counts),
+        mean_output_tokens: columns.mean_output_tokens(),
+        latencies: columns.latencies,
+    }
+}
+
+fn known(not_measured: &BTreeMap<String, String>) -> BTreeMap<Metric, String> {
+    let known = not_measured
+        .iter()
+        .filter_map(|(id, why)| Some((Metric::parse(id).ok()?, why.clone())));
+    known.collect()
+}
+
+fn agree(given: f64, derived: f64) -> bool {
+    (given - derived).abs() <= AGREEMENT * given.abs().max(derived.abs())
+}
+
+fn check_lengths(samples: &Samples, place: &str, problems: &mut Vec<String>) {
+    let lengths = [
+        ("status", samples.status.as_ref().map(Vec::len)),
+        ("start", samples.start.as_ref().map(Vec::len)),
+        ("ttft", samples.ttft.as_ref().map(Vec::len)),
+        ("tpot", samples.tpot.as_ref().map(Vec::len)),
+        ("e2e", samples.e2e.as_ref().map(Vec::len)),
+        (
+            "prompt_tokens",
+            samples.prompt_tokens.as_ref().map(Vec::len),
+        ),
+        (
+            "output_tokens",
+            samples.output_tokens.as_ref().map(Vec::len),
+        ),
+        ("itl", samples.itl.as_ref().map(Vec::len)),
+    ];
+    let given: Vec<(&str, usize)> = lengths
+        .into_iter()
+        .filter_map(|(name, length)| Some((name, length?)))
+        .collect();
+    if let Some(((first, expected), rest)) = given.split_first() {
+        for (name, length) in rest {
+            if length != expected {
+                problems.push(format!(
+                    "{place}: column `{name}` has {length} entries, `{first}` has {expected}"
+                ));
+            }
+        }
+    }
+}
+
+/// The columns of the requests with status `ok`.
+#[derive(Default)]
+struct Columns {
+    latencies: Latencies,
+    counts: Option<RequestCounts>,
+    prompt_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+}
+
+impl Columns {
+    fn of(samples: &Samples) -> Self {
+        let count = [
+            samples.status.as_ref().map(Vec::len),
+            samples.ttft.as_ref().map(Vec::len),
+            samples.tpot.as_ref().map(Vec::len),
+            samples.e2e.as_ref().map(Vec::len),
+            samples.output_tokens.as_ref().map(Vec::len),
+        ]
+        .into_iter()
+        .flatten()
+        .max()
+        .unwrap_or(0);
+        let mut columns = Self::default();
+        let mut counts = RequestCounts::default();
+        let has_outputs = samples.output_tokens.is_some();
+        for index in 0..count {
+            let [ttft, tpot, e2e] = [&samples.ttft, &samples.tpot, &samples.e2e]
+                .map(|column| at(column.as_deref(), index));
+            let output = at(samples.output_tokens.as_deref(), index);
+            match at(samples.status.as_deref(), index).as_deref() {
+                // Without a status column, a request that has a latency has succeeded.
+                None if samples.status.is_none()
+                    && (ttft.is_some() || e2e.is_some() || tpot.is_some()) => {}
+                Some("ok") => {}
+                Some(status) if status.starts_with("truncated") => {
+                    counts.truncated += 1;
+                    continue;
+                }
+                Some(_) | None => {
+                    counts.failed += 1;
+                    continue;
+                }
+            }
+            counts.completed += 1;
+            columns.latencies.ttft.extend(ttft);
+            columns.latencies.e2e.extend(e2e);
+            // A missing column follows from the others; a null in a given one is a request that has no such value.
+            let tpot = if samples.tpot.is_some() {
+                tpot
+            } else {
+                derived_tpot(ttft, e2e, output)
+            };
+            columns.latencies.tpot.extend(tpot);
+            columns
+                .latencies
+                .itl
+                .extend(at(samples.itl.as_deref(), index).into_iter().flatten());
+            if has_outputs {
+                columns.output_tokens =
+                    Some(columns.output_tokens.unwrap_or(0) + output.unwrap_or(0));
+            }
+            if let Some(prompt) = at(samples.prompt_tokens.as_deref(), index) {
+                columns.prompt_tokens = Some(columns.prompt_tokens.unwrap_or(0) + prompt);
+            }
+        }
+        columns.counts = Some(counts);
+        columns
+    }
+
+    fn metrics(&self, duration: Option<f64>) -> Vec<(Metric, f64)> {
+        let mut metrics: Vec<(Metric, f64)> = self.latencies.metrics().collect();
+        let completed = self.counts.map_or(0, |counts| counts.completed);
+        let mut rate = |id: &str, amount: Option<u64>| {
+            let (Ok(metric), Some(amount), Some(duration)) = (Metric::parse(id), amount, duration)
+            else {
+                return;
+            };
+            debug_assert!(metric.better() == Better::Higher);
+            if completed > 0 && duration > 0.0 {
+                metrics.push((metric, number(amount) / duration));
+            }
+        };
+        rate("qps", Some(completed));
+        rate("throughput", self.output_tokens);
+        rate(
+            "total_throughput",
+            self.output_tokens
+                .zip(self.prompt_tokens)
+                .map(|(output, prompt)| output + prompt),
+        );
+        if let (Some(counts), Ok(metric)) = (self.counts, Metric::parse("error_rate")) {
+            let bad = counts.failed + counts.truncated;
+            if counts.completed + bad > 0 {
+                metrics.push((metric, number(bad) / number(counts.completed + bad)));
+            }
+        }
+        metrics
+    }
+
+    fn mean_output_tokens(&self) -> Option<f64> {
+        let completed = self.counts?.completed;
+        (completed > 0).then_some(number(self.output_tokens?) / number(completed))
+    }
+}
+
+fn at<T: Clone>(column: Option<&[Option<T>]>, index: usize) -> Option<T> {
+    column?.get(index)?.clone()
+}
+
+fn derived_tpot(ttft: Option<f64>, e2e: Option<f64>, output: Option<u64>) -> Option<f64> {
+    let later = output?.checked_sub(1).filter(|later| *later > 0)?;
+    Some((e2e? - ttft?) / number(later))
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "fewer than 2^52 requests and tokens"
+)]
+fn number(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read::parse;
+    use super::*;
+
+    fn check(repeat: &str) -> Result<RepeatRun, String> {
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1","scenarios":[{{"name":"c","repeats":[{repeat}]}}]}}"#
+        );
+        let run = parse("a.json", json.as_bytes()).map_err(|error| error.to_string())?;
+        Ok(run.scenarios[0].repeats[0].clone())
+    }
+
+    fn metric(repeat: &RepeatRun, id: &str) -> f64 {
+        repeat.metrics[&Metric::parse(id).unwrap()]
+    }
+
+    #[test]
+    fn metrics_are_derived_from_the_samples_of_ok_requests() {
+        let repeat = check(
+            r#"{"duration": 2, "samples": {"status": ["ok", "ok", "failed: HTTP 500"], "ttft": [0.1, 0.3, null],
+                "e2e": [1.1, 2.3, null], "output_tokens": [11, 21, null], "prompt_tokens": [5, 5, null]}}"#,
+        )
+        .unwrap();
+        assert!((metric(&repeat, "ttft.p50") - 0.2).abs() < 1e-12);
+        assert!((metric(&repeat, "tpot.p50") - 0.1).abs() < 1e-12);
+        assert!((metric(&repeat, "throughput") - 16.0).abs() < 1e-12);
+        assert!((metric(&repeat, "total_throughput") - 21.0).abs() < 1e-12);
+        assert!((metric(&repeat, "error_rate") - 1.0 / 3.0).abs() < 1e-12);
+        assert_eq!(
+            repeat.requests,
+            Some(RequestCounts {
+                completed: 2,
+                failed: 1,
+                truncated: 0
+            })
+        );
+        assert_eq!(repeat.mean_output_tokens, Some(16.0));
+    }
+
+    #[test]
+    fn metrics_that_contradict_the_samples_are_refused() {
+        let error = check(r#"{"metrics": {"ttft.p50": 0.1}, "samples": {"ttft": [0.2, 0.2]}}"#)
+            .unwrap_err();
+        insta::assert_snapshot!(error, @r"
+        `a.json` contradicts itself:
+          - scenario `c`, repeat 1: `ttft.p50` is 0.1 in `metrics`, but the samples give 0.200000
+        ");
+        assert!(
+            check(r#"{"metrics": {"ttft.p50": 0.20001}, "samples": {"ttft": [0.2, 0.2]}}"#).is_ok()
+        );
+    }
+
+    #[test]
+    fn every_contradiction_is_named_at_once() {
+        let error = check(
+            r#"{"duration": 0, "metrics": {"qps": -1}, "samples": {"ttft": [0.2, 0.2], "e2e": [1.0]}},
+               {"id": "x", "metrics": {"qps": 1}}, {"id": "x", "metrics": {"qps": 1}}, {"metrics": {}}"#,
+        )
+        .unwrap_err();
+        insta::assert_snapshot!(error, @r"
+        `a.json` contradicts itself:
+          - scenario `c` has two repeats with the id `x`
+          - scenario `c`, repeat 1: a duration must be above zero
+          - scenario `c`, repeat 1: `qps` is -1, which no such metric can be
+          - scenario `c`, repeat 1: column `e2e` has 1 entries, `ttft` has 2
+          - scenario `c`, repeat 4 has neither metrics nor samples
+        ");
+    }
+
+    #[test]
+    fn a_null_metric_is_missing_and_not_zero() {
+        let repeat = check(
+            r#"{"metrics": {"gpu_memory.peak": null, "qps": 2}, "not_measured": {"gpu_memory.peak": "no GPU was found"}}"#,
+        )
+        .unwrap();
+        assert_eq!(repeat.metrics.len(), 1);
+        assert_eq!(
+            repeat.not_measured.values().next().unwrap(),
+            "no GPU was found"
+        );
+    }
+}
