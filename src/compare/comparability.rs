@@ -1,0 +1,567 @@
+//! What must be equal, what may differ, and what is not known.
+
+use std::fmt;
+
+use crate::policy::comparison::Difference;
+use crate::record::format::{Environment, Gpu, Server, Workload};
+use crate::record::{Run, ScenarioRun};
+
+/// Answers whose mean lengths differ by more than this are other work. Both sides ask for the same lengths, so an
+/// honest difference is zero; the room is for servers that stop at their own end of text.
+const OUTPUT_LENGTH_ROOM: f64 = 0.02;
+
+/// Percentiles of unequally many requests estimate the same thing with unequal precision; past this it is worth a word.
+const REQUEST_COUNT_ROOM: f64 = 0.10;
+
+/// Something a reader should know about the two runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// One side does not say what it ran on or what it was sent.
+    Unknown {
+        /// What is not said.
+        what: &'static str,
+        /// `baseline`, `candidate` or `neither run`.
+        side: &'static str,
+    },
+    /// A load point of the candidate that the baseline does not have.
+    NewScenario(String),
+    /// The two sides sent unequally many requests.
+    RequestCounts {
+        /// Name of the scenario.
+        scenario: String,
+        /// Requests of the baseline.
+        baseline: u64,
+        /// Requests of the candidate.
+        candidate: u64,
+    },
+    /// Requests that failed or were truncated are in no latency.
+    FailedRequests {
+        /// `baseline` or `candidate`.
+        side: &'static str,
+        /// Name of the scenario.
+        scenario: String,
+        /// Failed and truncated requests.
+        failed: u64,
+        /// All requests.
+        all: u64,
+    },
+    /// A repeat that does not count.
+    VoidRepeat {
+        /// `baseline` or `candidate`.
+        side: &'static str,
+        /// Name of the scenario.
+        scenario: String,
+        /// Which one, from 1.
+        number: usize,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Finding {
+    /// A stable name in kebab-case.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown { .. } => "unknown-identity",
+            Self::NewScenario(_) => "new-scenario",
+            Self::RequestCounts { .. } => "unequal-request-counts",
+            Self::FailedRequests { .. } => "failed-requests",
+            Self::VoidRepeat { .. } => "void-repeat",
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown {
+                what,
+                side: "neither run",
+            } => {
+                write!(
+                    f,
+                    "neither run says its {what}, so whether they match is not known"
+                )
+            }
+            Self::Unknown { what, side } => {
+                write!(
+                    f,
+                    "the {side} does not say its {what}, so whether both match is not known"
+                )
+            }
+            Self::NewScenario(name) => {
+                write!(
+                    f,
+                    "scenario `{name}` is new: the baseline has nothing to compare it with"
+                )
+            }
+            Self::RequestCounts {
+                scenario,
+                baseline,
+                candidate,
+            } => write!(
+                f,
+                "scenario `{scenario}`: {baseline} requests per repeat in the baseline, {candidate} in the candidate"
+            ),
+            Self::FailedRequests {
+                side,
+                scenario,
+                failed,
+                all,
+            } => write!(
+                f,
+                "scenario `{scenario}`: {failed} of {all} requests of the {side} failed; they are in no latency"
+            ),
+            Self::VoidRepeat {
+                side,
+                scenario,
+                number,
+                reason,
+            } => {
+                write!(
+                    f,
+                    "scenario `{scenario}`: repeat {number} of the {side} does not count: {reason}"
+                )
+            }
+        }
+    }
+}
+
+/// Whether and how two runs can be compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparability {
+    /// What must be equal and is not.
+    pub mismatches: Vec<Difference>,
+    /// What may differ and does.
+    pub changes: Vec<Difference>,
+    /// What a reader should know.
+    pub findings: Vec<Finding>,
+}
+
+/// Looks at everything but the metrics' values.
+pub fn comparability(baseline: &Run, candidate: &Run) -> Comparability {
+    let mut found = Comparability::default();
+    found.hardware(
+        baseline.file.environment.as_ref(),
+        candidate.file.environment.as_ref(),
+    );
+    found.workload(
+        baseline.file.workload.as_ref(),
+        candidate.file.workload.as_ref(),
+    );
+    found.server(
+        baseline.file.server.as_ref(),
+        candidate.file.server.as_ref(),
+    );
+    for scenario in &candidate.scenarios {
+        match baseline.scenario(&scenario.name) {
+            Some(accepted) => found.scenario(accepted, scenario),
+            None => found
+                .findings
+                .push(Finding::NewScenario(scenario.name.clone())),
+        }
+    }
+    for scenario in &baseline.scenarios {
+        if candidate.scenario(&scenario.name).is_none() {
+            found.mismatch("scenario", Some(scenario.name.clone()), None);
+        }
+    }
+    for (side, run) in [("baseline", baseline), ("candidate", candidate)] {
+        for scenario in &run.scenarios {
+            found.repeats(side, scenario);
+        }
+    }
+    found
+}
+
+impl Comparability {
+    fn mismatch(&mut self, what: &str, baseline: Option<String>, candidate: Option<String>) {
+        self.mismatches.push(Difference {
+            what: what.to_owned(),
+            baseline,
+            candidate,
+        });
+    }
+
+    fn must_match(
+        &mut self,
+        what: &'static str,
+        baseline: Option<String>,
+        candidate: Option<String>,
+    ) {
+        match (&baseline, &candidate) {
+            (Some(accepted), Some(new)) if accepted != new => {
+                self.mismatch(what, baseline, candidate);
+            }
+            (Some(_), Some(_)) => {}
+            (None, None) => self.findings.push(Finding::Unknown {
+                what,
+                side: "neither run",
+            }),
+            (None, Some(_)) => self.findings.push(Finding::Unknown {
+                what,
+                side: "baseline",
+            }),
+            (Some(_), None) => self.findings.push(Finding::Unknown {
+                what,
+                side: "candidate",
+            }),
+        }
+    }
+
+    /// As [`Self::must_match`], but silent where a side does not say it.
+    fn must_match_if_given(
+        &mut self,
+        what: &str,
+        baseline: Option<String>,
+        candidate: Option<String>,
+    ) {
+        if baseline.is_some() && candidate.is_some() && baseline != candidate {
+            self.mismatch(what, baseline, candidate);
+        }
+    }
+
+    fn may_differ(&mut self, what: &str, baseline: Option<String>, candidate: Option<String>) {
+        if baseline != candidate {
+            self.changes.push(Difference {
+                what: what.to_owned(),
+                baseline,
+                candidate,
+            });
+        }
+    }
+
+    fn hardware(&mut self, baseline: Option<&Environment>, candidate: Option<&Environment>) {
+        let of = |side: Option<&Environment>, field: fn(&Environment) -> Option<String>| {
+            side.and_then(field)
+        };
+        let gpus = |side: &Environment| side.gpus.as_deref().map(describe_gpus);
+        self.must_match("GPU", of(baseline, gpus), of(candidate, gpus));
+        // Where a GPU does the work, the CPU beside it may differ; without one it is the hardware.
+        let on_cpu = |side: Option<&Environment>| {
+            side.and_then(|side| side.gpus.as_ref())
+                .is_some_and(Vec::is_empty)
+        };
+        let cpu = |side: &Environment| {
+            side.cpu.as_ref().map(|cpu| match side.cpus {
+                Some(cpus) => format!("{cpus} × {cpu}"),
+                None => cpu.clone(),
+            })
+        };
+        if on_cpu(baseline) && on_cpu(candidate) {
+            self.must_match("CPU", of(baseline, cpu), of(candidate, cpu));
+        } else {
+            self.may_differ("CPU", of(baseline, cpu), of(candidate, cpu));
+        }
+        for (what, field) in [
+            (
+                "driver",
+                (|side| side.driver.clone()) as fn(&Environment) -> Option<String>,
+            ),
+            ("CUDA", |side| side.cuda.clone()),
+            ("host", |side| side.host.clone()),
+            ("kernel", |side| side.kernel.clone()),
+        ] {
+            self.may_differ(what, of(baseline, field), of(candidate, field));
+        }
+    }
+
+    fn workload(&mut self, baseline: Option<&Workload>, candidate: Option<&Workload>) {
+        let of =
+            |side: Option<&Workload>, field: fn(&Workload) -> Option<String>| side.and_then(field);
+        let before = self.mismatches.len();
+        for (what, field) in [
+            (
+                "data set",
+                (|side| side.dataset.clone()) as fn(&Workload) -> Option<String>,
+            ),
+            ("seed", |side| side.seed.map(|seed| seed.to_string())),
+            ("number of requests", |side| {
+                side.num_requests.map(|count| count.to_string())
+            }),
+            ("endpoint", |side| side.endpoint.clone()),
+            ("prompt lengths", |side| side.input_tokens.clone()),
+            ("output lengths", |side| side.output_tokens.clone()),
+            ("warm-up requests", |side| {
+                side.warmup_requests.map(|count| count.to_string())
+            }),
+        ] {
+            self.must_match_if_given(what, of(baseline, field), of(candidate, field));
+        }
+        let digest = |side: &Workload| side.digest.clone();
+        let named = self.mismatches.len() > before;
+        // The digest only says that something differs; where it is known what, that is enough.
+        if !named || of(baseline, digest) == of(candidate, digest) {
+            self.must_match(
+                "workload digest",
+                of(baseline, digest),
+                of(candidate, digest),
+            );
+        }
+    }
+
+    fn server(&mut self, baseline: Option<&Server>, candidate: Option<&Server>) {
+        let of = |side: Option<&Server>, field: fn(&Server) -> Option<String>| side.and_then(field);
+        self.must_match_if_given(
+            "model",
+            of(baseline, |side| side.model.clone()),
+            of(candidate, |side| side.model.clone()),
+        );
+        for (what, field) in [
+            (
+                "server",
+                (|side| side.kind.clone()) as fn(&Server) -> Option<String>,
+            ),
+            ("image", |side| side.image.clone()),
+            ("image digest", |side| side.digest.clone()),
+            ("arguments", |side| {
+                side.args.as_ref().map(|args| args.join(" "))
+            }),
+            ("server version", |side| side.version.clone()),
+            ("engine configuration", |side| side.fingerprint.clone()),
+        ] {
+            self.may_differ(what, of(baseline, field), of(candidate, field));
+        }
+    }
+
+    fn scenario(&mut self, baseline: &ScenarioRun, candidate: &ScenarioRun) {
+        let name = &candidate.name;
+        let load = |side: &ScenarioRun| {
+            side.load.as_ref().map(|load| {
+                format!(
+                    "{:?} in flight, {:?}/s",
+                    load.concurrency, load.request_rate
+                )
+            })
+        };
+        self.must_match_if_given(
+            &format!("load of `{name}`"),
+            load(baseline),
+            load(candidate),
+        );
+
+        let lengths = [mean_output_tokens(baseline), mean_output_tokens(candidate)];
+        if let [Some(accepted), Some(new)] = lengths
+            && (accepted - new).abs() > OUTPUT_LENGTH_ROOM * accepted.max(new)
+        {
+            let [accepted, new] = [accepted, new].map(|mean| Some(format!("{mean:.1} tokens")));
+            self.mismatch(&format!("mean output length in `{name}`"), accepted, new);
+        }
+
+        let counts = [
+            requests_per_repeat(baseline),
+            requests_per_repeat(candidate),
+        ];
+        if let [Some(accepted), Some(new)] = counts
+            && number(accepted.abs_diff(new)) > REQUEST_COUNT_ROOM * number(accepted.max(new))
+        {
+            self.findings.push(Finding::RequestCounts {
+                scenario: name.clone(),
+                baseline: accepted,
+                candidate: new,
+            });
+        }
+    }
+
+    fn repeats(&mut self, side: &'static str, scenario: &ScenarioRun) {
+        for (index, repeat) in scenario.repeats.iter().enumerate() {
+            if let Some(reason) = &repeat.void {
+                self.findings.push(Finding::VoidRepeat {
+                    side,
+                    scenario: scenario.name.clone(),
+                    number: index + 1,
+                    reason: reason.clone(),
+                });
+            }
+        }
+        let (failed, all) = failed_and_all(scenario);
+        if failed > 0 {
+            self.findings.push(Finding::FailedRequests {
+                side,
+                scenario: scenario.name.clone(),
+                failed,
+                all,
+            });
+        }
+    }
+}
+
+/// Failed or truncated requests and all requests, over the repeats that count.
+pub(crate) fn failed_and_all(scenario: &ScenarioRun) -> (u64, u64) {
+    let counts = scenario.counting().filter_map(|repeat| repeat.requests);
+    counts.fold((0, 0), |(failed, all), counts| {
+        let bad = counts.failed + counts.truncated;
+        (failed + bad, all + bad + counts.completed)
+    })
+}
+
+/// `2 × NVIDIA H100 80GB HBM3 (79.6 GiB)`, or `none`.
+pub(crate) fn describe_gpus(gpus: &[Gpu]) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "a size for people")]
+    let size = |gpu: &Gpu| {
+        gpu.memory_bytes.map_or(String::new(), |bytes| {
+            format!(" ({:.1} GiB)", bytes as f64 / f64::from(1 << 30))
+        })
+    };
+    let mut groups: Vec<(String, usize)> = Vec::new();
+    for gpu in gpus {
+        let name = format!("{}{}", gpu.name, size(gpu));
+        match groups.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => groups.push((name, 1)),
+        }
+    }
+    let words: Vec<String> = groups
+        .into_iter()
+        .map(|(name, count)| format!("{count} × {name}"))
+        .collect();
+    if words.is_empty() {
+        "none".to_owned()
+    } else {
+        words.join(", ")
+    }
+}
+
+fn mean_output_tokens(scenario: &ScenarioRun) -> Option<f64> {
+    let means: Vec<f64> = scenario
+        .counting()
+        .filter_map(|repeat| repeat.mean_output_tokens)
+        .collect();
+    crate::stats::mean(&means)
+}
+
+fn requests_per_repeat(scenario: &ScenarioRun) -> Option<u64> {
+    let mut counts = scenario.counting().filter_map(|repeat| repeat.requests);
+    counts
+        .next()
+        .map(|counts| counts.completed + counts.failed + counts.truncated)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 requests")]
+fn number(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(top: &str, repeat: &str) -> Run {
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1",{top}"scenarios":[{{"name":"concurrency=4","repeats":[{repeat}]}}]}}"#
+        );
+        crate::record::parse("a.json", json.as_bytes()).unwrap()
+    }
+
+    const REPEAT: &str = r#"{"metrics": {"qps": 1}}"#;
+
+    fn mismatches(baseline: &Run, candidate: &Run) -> Vec<String> {
+        let found = comparability(baseline, candidate);
+        found
+            .mismatches
+            .into_iter()
+            .map(|difference| difference.what)
+            .collect()
+    }
+
+    #[test]
+    fn another_gpu_another_seed_and_another_model_do_not_compare() {
+        let h100 = run(
+            r#""environment": {"gpus": [{"name": "H100"}]}, "workload": {"digest": "sha256:a", "seed": 1},
+               "server": {"model": "m"},"#,
+            REPEAT,
+        );
+        let a100 = run(
+            r#""environment": {"gpus": [{"name": "A100"}]}, "workload": {"digest": "sha256:b", "seed": 2},
+               "server": {"model": "n"},"#,
+            REPEAT,
+        );
+        assert_eq!(mismatches(&h100, &a100), ["GPU", "seed", "model"]);
+        assert_eq!(mismatches(&h100, &h100), Vec::<String>::new());
+    }
+
+    #[test]
+    fn another_number_of_gpus_does_not_compare() {
+        let one = run(r#""environment": {"gpus": [{"name": "H100"}]},"#, REPEAT);
+        let two = run(
+            r#""environment": {"gpus": [{"name": "H100"}, {"name": "H100"}]},"#,
+            REPEAT,
+        );
+        assert_eq!(mismatches(&one, &two), ["GPU"]);
+        assert_eq!(
+            mismatches(&one, &run(r#""environment": {"gpus": []},"#, REPEAT)),
+            ["GPU"]
+        );
+    }
+
+    #[test]
+    fn a_digest_that_differs_for_an_unknown_reason_is_named_itself() {
+        let a = run(r#""workload": {"digest": "sha256:a"},"#, REPEAT);
+        let b = run(r#""workload": {"digest": "sha256:b"},"#, REPEAT);
+        assert_eq!(mismatches(&a, &b), ["workload digest"]);
+    }
+
+    #[test]
+    fn without_a_gpu_the_cpu_is_the_hardware() {
+        let a = run(
+            r#""environment": {"gpus": [], "cpu": "EPYC", "cpus": 2},"#,
+            REPEAT,
+        );
+        let b = run(
+            r#""environment": {"gpus": [], "cpu": "EPYC", "cpus": 4},"#,
+            REPEAT,
+        );
+        assert_eq!(mismatches(&a, &b), ["CPU"]);
+    }
+
+    #[test]
+    fn a_dropped_load_point_does_not_pass_and_a_new_one_is_named() {
+        let both = crate::record::parse(
+            "a.json",
+            br#"{"schema":"perfgate.result/1","scenarios":[{"name":"concurrency=4","repeats":[{"metrics":{"qps":1}}]},
+                {"name":"concurrency=8","repeats":[{"metrics":{"qps":1}}]}]}"#,
+        )
+        .unwrap();
+        let one = run("", REPEAT);
+        assert_eq!(mismatches(&both, &one), ["scenario"]);
+        let found = comparability(&one, &both);
+        assert!(found.mismatches.is_empty());
+        assert!(
+            found
+                .findings
+                .contains(&Finding::NewScenario("concurrency=8".to_owned()))
+        );
+    }
+
+    #[test]
+    fn shortened_outputs_do_not_compare() {
+        let repeat = |tokens: u32| {
+            format!(
+                r#"{{"samples": {{"ttft": [0.1, 0.1], "e2e": [1, 1], "output_tokens": [{tokens}, {tokens}]}}}}"#
+            )
+        };
+        let found = mismatches(&run("", &repeat(128)), &run("", &repeat(100)));
+        assert_eq!(found, ["mean output length in `concurrency=4`"]);
+    }
+
+    #[test]
+    fn unknown_hardware_failed_requests_and_void_repeats_are_said() {
+        let quiet = run("", REPEAT);
+        let candidate = run(
+            "",
+            r#"{"metrics": {"qps": 1}, "requests": {"completed": 98, "failed": 1, "truncated": 1}},
+               {"metrics": {"qps": 1}, "void": "the GPU was throttled"}"#,
+        );
+        let found: Vec<String> = comparability(&quiet, &candidate)
+            .findings
+            .iter()
+            .map(Finding::to_string)
+            .collect();
+        insta::assert_snapshot!(found.join("\n"), @r"
+        neither run says its GPU, so whether they match is not known
+        neither run says its workload digest, so whether they match is not known
+        scenario `concurrency=4`: repeat 2 of the candidate does not count: the GPU was throttled
+        scenario `concurrency=4`: 2 of 100 requests of the candidate failed; they are in no latency
+        ");
+    }
+}

@@ -1,0 +1,277 @@
+//! The values of one metric in one scenario, on both sides.
+
+use std::fmt;
+
+use crate::metric::{Better, Metric, Statistic};
+use crate::policy::comparison::{RepeatValue, Side};
+use crate::record::{RepeatRun, ScenarioRun};
+use crate::stats;
+
+/// Successful requests per repeat below which a P95 has no two-sided 95 % bounds worth a rule (they exist from 72 on).
+const FEWEST_FOR_P95: u64 = 100;
+
+/// The same for a P99 (bounds exist from 368 on).
+const FEWEST_FOR_P99: u64 = 400;
+
+/// Why a side has no usable value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Every repeat is void.
+    AllVoid,
+    /// A repeat that counts has no value.
+    NotMeasured {
+        /// Which one, from 1.
+        number: usize,
+        /// The reason in the file, where it gives one.
+        reason: Option<String>,
+    },
+    /// A value of zero has no relative change.
+    Zero,
+    /// Too few successful requests for the percentile.
+    TooFewRequests {
+        /// The fewest in a repeat.
+        got: u64,
+        /// The fewest that do.
+        needed: u64,
+    },
+    /// The run has no such scenario.
+    NoScenario,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AllVoid => f.write_str("no repeat counts: all are void"),
+            Self::NotMeasured {
+                reason: Some(reason),
+                ..
+            } => write!(f, "not measured, because {reason}"),
+            Self::NotMeasured {
+                number,
+                reason: None,
+            } => {
+                write!(f, "not measured: repeat {number} has no value")
+            }
+            Self::Zero => f.write_str(
+                "a value of zero has no relative change; give the rule a `max` or `min` instead",
+            ),
+            Self::TooFewRequests { got, needed } => write!(
+                f,
+                "a repeat has {got} successful requests and this percentile needs {needed}; raise `num_requests`"
+            ),
+            Self::NoScenario => f.write_str("the run has no such scenario"),
+        }
+    }
+}
+
+/// One side: the logs of the repeats that count, oriented so that larger is worse, or why there are none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SideValues {
+    /// In run order; empty where `missing` is set.
+    pub logs: Vec<f64>,
+    /// Every repeat in run order, for showing.
+    pub values: Vec<RepeatValue>,
+    /// Why the side cannot be judged.
+    pub missing: Option<Missing>,
+}
+
+/// Both sides of one metric in one scenario.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pair {
+    /// The accepted run's side.
+    pub baseline: SideValues,
+    /// The side under judgement.
+    pub candidate: SideValues,
+}
+
+/// The values of `metric` on both sides.
+pub fn pair(
+    metric: Metric,
+    baseline: Option<&ScenarioRun>,
+    candidate: Option<&ScenarioRun>,
+) -> Pair {
+    Pair {
+        baseline: SideValues::of(metric, baseline),
+        candidate: SideValues::of(metric, candidate),
+    }
+}
+
+impl SideValues {
+    /// The values of `metric` in one scenario of one run.
+    pub fn of(metric: Metric, scenario: Option<&ScenarioRun>) -> Self {
+        let Some(scenario) = scenario else {
+            return Self {
+                logs: Vec::new(),
+                values: Vec::new(),
+                missing: Some(Missing::NoScenario),
+            };
+        };
+        let value = |repeat: &RepeatRun| repeat.metrics.get(&metric).copied();
+        let values = scenario.repeats.iter().map(|repeat| RepeatValue {
+            id: repeat.id.clone(),
+            value: value(repeat),
+            void: repeat.void.clone(),
+        });
+        let values: Vec<RepeatValue> = values.collect();
+        match logs(metric, scenario) {
+            Ok(logs) => Self {
+                logs,
+                values,
+                missing: None,
+            },
+            Err(missing) => Self {
+                logs: Vec::new(),
+                values,
+                missing: Some(missing),
+            },
+        }
+    }
+
+    /// As the comparison file shows it. `location` is the estimate on the log scale, where there is one; without, the
+    /// median of the repeats that count is shown.
+    pub fn shown(&self, metric: Metric, location: Option<f64>) -> Side {
+        let counting: Vec<f64> = self
+            .values
+            .iter()
+            .filter(|value| value.void.is_none())
+            .filter_map(|value| value.value)
+            .collect();
+        let sign = orientation(metric);
+        let value = location.map_or_else(
+            || stats::median(&counting),
+            |location| Some((sign * location).exp()),
+        );
+        let count = self
+            .values
+            .iter()
+            .filter(|value| value.void.is_none())
+            .count();
+        Side {
+            value,
+            repeats: u32::try_from(count).unwrap_or(u32::MAX),
+            values: self.values.clone(),
+            not_measured: match (&self.missing, value) {
+                (Some(missing), None) => Some(missing.to_string()),
+                (Some(_) | None, _) => None,
+            },
+        }
+    }
+}
+
+/// +1 where larger values are worse already, −1 where they must be turned round.
+pub(crate) fn orientation(metric: Metric) -> f64 {
+    match metric.better() {
+        Better::Lower | Better::Neither => 1.0,
+        Better::Higher => -1.0,
+    }
+}
+
+fn logs(metric: Metric, scenario: &ScenarioRun) -> Result<Vec<f64>, Missing> {
+    let mut logs = Vec::new();
+    for (index, repeat) in scenario.repeats.iter().enumerate() {
+        if repeat.void.is_some() {
+            continue;
+        }
+        let value = *repeat
+            .metrics
+            .get(&metric)
+            .ok_or_else(|| Missing::NotMeasured {
+                number: index + 1,
+                reason: repeat.not_measured.get(&metric).cloned(),
+            })?;
+        enough_requests(metric, repeat)?;
+        if value <= 0.0 {
+            return Err(Missing::Zero);
+        }
+        logs.push(orientation(metric) * value.ln());
+    }
+    if logs.is_empty() {
+        Err(Missing::AllVoid)
+    } else {
+        Ok(logs)
+    }
+}
+
+/// Where the file does not say how many requests there were, its percentile is taken at its word.
+fn enough_requests(metric: Metric, repeat: &RepeatRun) -> Result<(), Missing> {
+    let needed = match metric.statistic() {
+        Some((_, Statistic::Quantile(share))) if share >= 0.99 => FEWEST_FOR_P99,
+        Some((_, Statistic::Quantile(share))) if share >= 0.95 => FEWEST_FOR_P95,
+        Some(_) | None => return Ok(()),
+    };
+    match repeat.requests {
+        Some(counts) if counts.completed < needed => Err(Missing::TooFewRequests {
+            got: counts.completed,
+            needed,
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side(id: &str, repeats: &str) -> SideValues {
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1","scenarios":[{{"name":"c","repeats":[{repeats}]}}]}}"#
+        );
+        let run = crate::record::parse("a.json", json.as_bytes()).unwrap();
+        SideValues::of(Metric::parse(id).unwrap(), run.scenario("c"))
+    }
+
+    #[test]
+    fn void_repeats_are_shown_and_not_judged() {
+        let side = side(
+            "tpot.p95",
+            r#"{"metrics": {"tpot.p95": 1}}, {"metrics": {"tpot.p95": 9}, "void": "throttled"}"#,
+        );
+        assert_eq!(side.logs, [0.0]);
+        let shown = side.shown(Metric::parse("tpot.p95").unwrap(), None);
+        assert_eq!(
+            (shown.value, shown.repeats, shown.values.len()),
+            (Some(1.0), 1, 2)
+        );
+    }
+
+    #[test]
+    fn every_way_of_having_no_value_is_missing_with_its_reason() {
+        let missing = |id: &str, repeats: &str| side(id, repeats).missing.unwrap().to_string();
+        let reasons = [
+            missing("qps", r#"{"metrics": {"qps": 1}, "void": "x"}"#),
+            missing(
+                "qps",
+                r#"{"metrics": {"qps": 1}}, {"metrics": {"tpot.p95": 1}}"#,
+            ),
+            missing(
+                "gpu_memory.peak",
+                r#"{"metrics": {"qps": 1}, "not_measured": {"gpu_memory.peak": "no GPU was found"}}"#,
+            ),
+            missing("throughput", r#"{"metrics": {"throughput": 0}}"#),
+            missing(
+                "tpot.p95",
+                r#"{"metrics": {"tpot.p95": 1}, "requests": {"completed": 99}}"#,
+            ),
+            missing(
+                "tpot.p99",
+                r#"{"metrics": {"tpot.p99": 1}, "requests": {"completed": 399}}"#,
+            ),
+        ];
+        insta::assert_snapshot!(reasons.join("\n"), @r"
+        no repeat counts: all are void
+        not measured: repeat 2 has no value
+        not measured, because no GPU was found
+        a value of zero has no relative change; give the rule a `max` or `min` instead
+        a repeat has 99 successful requests and this percentile needs 100; raise `num_requests`
+        a repeat has 399 successful requests and this percentile needs 400; raise `num_requests`
+        ");
+    }
+
+    #[test]
+    fn a_metric_that_is_better_when_higher_is_turned_round() {
+        let side = side("throughput", r#"{"metrics": {"throughput": 2.0}}"#);
+        assert!((side.logs[0] + 2.0_f64.ln()).abs() < 1e-12);
+        let shown = side.shown(Metric::parse("throughput").unwrap(), Some(side.logs[0]));
+        assert!((shown.value.unwrap() - 2.0).abs() < 1e-12);
+    }
+}
