@@ -4,4 +4,6 @@ mod comparability;
 mod sides;
 
 pub use comparability::{Comparability, Finding, comparability};
+pub(crate) use comparability::{describe_gpus, failed_and_all};
+pub(crate) use sides::orientation;
 pub use sides::{Missing, Pair, SideValues, pair};

@@ -1,4 +1,13 @@
 //! Rules and numbers to judgements and a verdict. Pure.
 
+mod advice;
 pub mod comparison;
+mod headline;
+mod judge;
+mod noise_floor;
 pub mod rule;
+mod sentence;
+mod shown;
+mod verdict;
+
+pub use verdict::{Labels, compare_runs};

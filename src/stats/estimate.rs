@@ -74,19 +74,46 @@ pub fn stored_baseline(baseline: &[f64], candidate: &[f64], prior: Prior) -> Opt
 
     let baseline = huber_location(baseline, scale).or_else(|| median(baseline))?;
     let candidate = huber_location(candidate, scale).or_else(|| median(candidate))?;
-    let within = HUBER_INFLATION * variance * (1.0 / n + 1.0 / k);
-    let between = 2.0 * prior.host.powi(2);
-    let total = within + between;
-    let within_degrees = d.max(nu);
+    let (standard_error, degrees_of_freedom) = spread(scale, prior.host, n, k, d.max(nu));
     Some(Estimate {
         baseline,
         candidate,
         delta: candidate - baseline,
-        standard_error: total.sqrt(),
-        degrees_of_freedom: total.powi(2) * within_degrees / within.powi(2),
+        standard_error,
+        degrees_of_freedom,
         repeat_noise: scale,
         host_noise: prior.host,
     })
+}
+
+impl Estimate {
+    /// The same estimate and noise as if they came from that many repeats a side: what more evidence would bring.
+    #[must_use]
+    pub fn with_repeats(self, baseline: u32, candidate: u32) -> Self {
+        let (n, k) = (f64::from(baseline.max(1)), f64::from(candidate.max(1)));
+        let (standard_error, degrees_of_freedom) = spread(
+            self.repeat_noise,
+            self.host_noise,
+            n,
+            k,
+            (n + k - 2.0).max(1.0),
+        );
+        Self {
+            standard_error,
+            degrees_of_freedom,
+            ..self
+        }
+    }
+}
+
+/// Standard error and its degrees of freedom, by Satterthwaite from those of the repeat noise alone.
+fn spread(repeat: f64, host: f64, n: f64, k: f64, within_degrees: f64) -> (f64, f64) {
+    let within = HUBER_INFLATION * repeat.powi(2) * (1.0 / n + 1.0 / k);
+    let total = within + 2.0 * host.powi(2);
+    (
+        total.sqrt(),
+        total.powi(2) * within_degrees / within.powi(2),
+    )
 }
 
 fn squares_about_mean(values: &[f64]) -> Option<f64> {

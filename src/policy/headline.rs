@@ -1,0 +1,157 @@
+//! The verdict in one sentence, and what a reader should know beside it.
+
+use super::comparison::{Difference, Judgement, Status, Verdict, Warning};
+use super::judge::Judged;
+use super::rule::Action;
+use super::sentence::{change_in_words, percent, signed_percent};
+use crate::compare::Comparability;
+use crate::exit::ExitStatus;
+
+/// The verdict in one sentence, made from the row that decides it.
+pub(super) fn headline(
+    verdict: Verdict,
+    judgements: &[Judgement],
+    mismatches: &[Difference],
+    several: bool,
+) -> String {
+    let place = |row: &Judgement| {
+        if several {
+            format!(" at {}", row.scenario)
+        } else {
+            String::new()
+        }
+    };
+    let worst = |status: Status, actions: &[Action]| {
+        let rows = judgements
+            .iter()
+            .filter(|row| row.status == status && actions.contains(&row.rule.action));
+        rows.max_by(|a, b| badness(a).total_cmp(&badness(b)))
+    };
+    let told = |row: Option<&Judgement>| row.map(|row| told(row, &place(row)));
+    let text = match verdict {
+        Verdict::Incomparable => match mismatches.first() {
+            Some(difference) => Some(mismatch_in_words(difference)),
+            None => told(worst(Status::Missing, &[Action::Block, Action::Report])),
+        },
+        Verdict::Block => told(worst(Status::Regressed, &[Action::Block])),
+        Verdict::Report => told(worst(Status::Regressed, &[Action::Report])),
+        Verdict::Inconclusive => told(worst(
+            Status::Inconclusive,
+            &[Action::Block, Action::Report],
+        )),
+        Verdict::Warn => told(
+            worst(Status::Regressed, &[Action::Warn])
+                .or_else(|| worst(Status::Missing, &[Action::Warn]))
+                .or_else(|| worst(Status::Inconclusive, &[Action::Warn])),
+        ),
+        Verdict::Pass => None,
+    };
+    text.unwrap_or_else(|| match verdict {
+        Verdict::Incomparable => "no rule could be judged".to_owned(),
+        Verdict::Pass
+        | Verdict::Warn
+        | Verdict::Inconclusive
+        | Verdict::Report
+        | Verdict::Block => passed(judgements),
+    })
+}
+
+fn badness(row: &Judgement) -> f64 {
+    row.change.map_or(f64::INFINITY, |change| change.value)
+}
+
+fn told(row: &Judgement, place: &str) -> String {
+    match row.change {
+        Some(change) => format!(
+            "{}{place}, 95 % interval {} to {}, limit {}",
+            change_in_words(row.metric, change.value),
+            signed_percent(change.low),
+            signed_percent(change.high),
+            row.rule
+                .regression
+                .map_or_else(|| "given as a budget".to_owned(), percent)
+        ),
+        None => format!("{}{place}: {}", row.metric.label(), row.reason),
+    }
+}
+
+fn mismatch_in_words(difference: &Difference) -> String {
+    let side = |value: &Option<String>| value.as_deref().unwrap_or("nothing").to_owned();
+    format!(
+        "{}: {} in the baseline, {} in the candidate",
+        difference.what,
+        side(&difference.baseline),
+        side(&difference.candidate)
+    )
+}
+
+/// `no regression above its limit: TPOT P95 +0.4 % (at most +2.6 %), throughput …`, of the rules that may block.
+fn passed(judgements: &[Judgement]) -> String {
+    let rows = judgements
+        .iter()
+        .filter(|row| row.rule.action == Action::Block);
+    let words: Vec<String> = rows
+        .filter_map(|row| {
+            let change = row.change?;
+            let at_most = row
+                .ruled_out_above
+                .map(|bound| format!(" (at most {})", signed_percent(bound)));
+            Some(format!(
+                "{} {}{}",
+                row.metric.label(),
+                signed_percent(change.value),
+                at_most.unwrap_or_default()
+            ))
+        })
+        .take(3)
+        .collect();
+    if words.is_empty() {
+        "every rule holds".to_owned()
+    } else {
+        format!(
+            "no regression above its limit: {} (positive is worse)",
+            words.join(", ")
+        )
+    }
+}
+
+pub(super) fn warnings(
+    comparability: &Comparability,
+    judged: &[Judged],
+    verdict: Verdict,
+    exit: ExitStatus,
+) -> Vec<Warning> {
+    let warning = |code: &str, message: String| Warning {
+        code: code.to_owned(),
+        message,
+    };
+    let mut warnings: Vec<Warning> = comparability
+        .findings
+        .iter()
+        .map(|finding| warning(finding.code(), finding.to_string()))
+        .collect();
+    if verdict == Verdict::Inconclusive && exit == ExitStatus::Pass {
+        warnings.push(warning(
+            "passed-undecided",
+            "passes although undecided, because no estimate is at its limit; a regression may be hidden in the noise"
+                .to_owned(),
+        ));
+    }
+    for Judged { judgement, .. } in judged {
+        if judgement.status == Status::Missing && judgement.rule.action == Action::Warn {
+            let message = format!(
+                "{} at {} is not judged: {}",
+                judgement.metric, judgement.scenario, judgement.reason
+            );
+            warnings.push(warning("not-judged", message));
+        }
+        if judgement.status == Status::Regressed && judgement.rule.explain {
+            let message = format!(
+                "{} at {} asks for an explanation",
+                judgement.metric, judgement.scenario
+            );
+            warnings.push(warning("explanation-wanted", message));
+        }
+    }
+    warnings
+}

@@ -1,0 +1,76 @@
+//! The sentences of a verdict: headline and reasons, so that every renderer says the same words.
+
+use crate::metric::{Better, Metric, Unit};
+
+/// `7.1 %`, without a sign.
+pub(crate) fn percent(ratio: f64) -> String {
+    let percent = ratio.abs() * 100.0;
+    // Below a tenth of a percent more digits say nothing; above a hundred a decimal says nothing.
+    if percent >= 99.95 {
+        format!("{percent:.0} %")
+    } else {
+        format!("{percent:.1} %")
+    }
+}
+
+/// `+7.1 %`, `−0.3 %`.
+pub(crate) fn signed_percent(ratio: f64) -> String {
+    let text = percent(ratio);
+    // What rounds to zero has no sign.
+    let sign = match text.as_str() {
+        "0.0 %" => "",
+        _ if ratio < 0.0 => "−",
+        _ => "+",
+    };
+    format!("{sign}{text}")
+}
+
+/// What a change of this metric for the worse (`true`) or the better is called.
+fn direction(metric: Metric, worse: bool) -> &'static str {
+    let by_time = matches!(metric.unit(), Unit::Seconds);
+    match (metric.better(), worse) {
+        (Better::Lower, true) if by_time => "slower",
+        (Better::Lower, false) if by_time => "faster",
+        (Better::Lower, true) | (Better::Higher, false) => "higher",
+        (Better::Lower, false) | (Better::Higher, true) => "lower",
+        (Better::Neither, _) => "different",
+    }
+}
+
+/// `TPOT P95 is 7.1 % slower`.
+pub(super) fn change_in_words(metric: Metric, change: f64) -> String {
+    if percent(change) == "0.0 %" {
+        return format!("{} is unchanged", metric.label());
+    }
+    format!(
+        "{} is {} {}",
+        metric.label(),
+        percent(change),
+        direction(metric, change > 0.0)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_said_in_the_words_of_their_metric() {
+        let say = |id: &str, change| change_in_words(Metric::parse(id).unwrap(), change);
+        assert_eq!(say("tpot.p95", 0.071), "TPOT P95 is 7.1 % slower");
+        assert_eq!(say("throughput", 0.05), "throughput is 5.0 % lower");
+        assert_eq!(say("throughput", -0.05), "throughput is 5.0 % higher");
+        assert_eq!(
+            say("gpu_memory.peak", 0.2),
+            "peak GPU memory is 20.0 % higher"
+        );
+        assert_eq!(say("ttft.p95", -0.000_1), "TTFT P95 is unchanged");
+    }
+
+    #[test]
+    fn what_rounds_to_zero_has_no_sign() {
+        assert_eq!(signed_percent(-0.000_1), "0.0 %");
+        assert_eq!(signed_percent(0.071), "+7.1 %");
+        assert_eq!(signed_percent(-1.5), "−150 %");
+    }
+}

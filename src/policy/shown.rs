@@ -1,0 +1,141 @@
+//! What the comparison file carries beside the judgements: the figures always shown, sketches, identities.
+
+use super::comparison::{Distribution, Identity, Measurement};
+use crate::compare::{self, SideValues};
+use crate::metric::{ALWAYS_SHOWN, Better, Latency, Metric};
+use crate::record::{Run, ScenarioRun};
+use crate::stats;
+
+pub(super) fn measurements(baseline: &Run, candidate: &Run) -> Vec<Measurement> {
+    let metrics: Vec<Metric> = ALWAYS_SHOWN
+        .iter()
+        .filter_map(|id| Metric::parse(id).ok())
+        .collect();
+    let mut rows = Vec::new();
+    for scenario in &candidate.scenarios {
+        for metric in &metrics {
+            let accepted =
+                SideValues::of(*metric, baseline.scenario(&scenario.name)).shown(*metric, None);
+            let new = SideValues::of(*metric, Some(scenario)).shown(*metric, None);
+            let change = accepted
+                .value
+                .zip(new.value)
+                .filter(|(accepted, _)| *accepted > 0.0)
+                .map(|(accepted, new)| {
+                    let growth = new / accepted - 1.0;
+                    match metric.better() {
+                        Better::Higher => -growth,
+                        Better::Lower | Better::Neither => growth,
+                    }
+                });
+            rows.push(Measurement {
+                scenario: scenario.name.clone(),
+                metric: *metric,
+                unit: metric.unit(),
+                better: metric.better(),
+                baseline: accepted,
+                candidate: new,
+                change,
+            });
+        }
+    }
+    rows
+}
+
+pub(super) fn distributions(baseline: &Run, candidate: &Run) -> Vec<Distribution> {
+    let mut found = Vec::new();
+    for scenario in &candidate.scenarios {
+        let Some(accepted) = baseline.scenario(&scenario.name) else {
+            continue;
+        };
+        for (name, latency) in [("ttft", Latency::Ttft), ("tpot", Latency::Tpot)] {
+            if let (Some(baseline), Some(candidate)) =
+                (sketch(accepted, latency), sketch(scenario, latency))
+            {
+                let scenario = scenario.name.clone();
+                found.push(Distribution {
+                    scenario,
+                    latency: name.to_owned(),
+                    baseline,
+                    candidate,
+                });
+            }
+        }
+    }
+    found
+}
+
+/// 101 quantiles of all requests of the repeats that count.
+fn sketch(scenario: &ScenarioRun, latency: Latency) -> Option<Vec<f64>> {
+    let mut values: Vec<f64> = scenario
+        .counting()
+        .flat_map(|repeat| repeat.latencies.column(latency))
+        .copied()
+        .collect();
+    values.sort_by(f64::total_cmp);
+    (0..=100)
+        .map(|percent| stats::quantile_of_sorted(&values, f64::from(percent) / 100.0))
+        .collect()
+}
+
+pub(super) fn identity(file: &str, run: &Run) -> Identity {
+    let result = &run.file;
+    let source = result.source.as_ref();
+    let server = result.server.as_ref();
+    let environment = result.environment.as_ref();
+    let workload = result.workload.as_ref();
+    let (failed, all) = run
+        .scenarios
+        .iter()
+        .map(compare::failed_and_all)
+        .fold((0, 0), |sum, counts| (sum.0 + counts.0, sum.1 + counts.1));
+    let repeats: usize = run
+        .scenarios
+        .iter()
+        .map(|scenario| scenario.repeats.len())
+        .sum();
+    let join = |parts: Vec<Option<String>>| {
+        let words: Vec<String> = parts.into_iter().flatten().collect();
+        (!words.is_empty()).then(|| words.join(" · "))
+    };
+    Identity {
+        file: file.to_owned(),
+        name: result.name.clone(),
+        created: result.created.clone(),
+        commit: source.and_then(|source| source.commit.clone()),
+        dirty: source.and_then(|source| source.dirty),
+        model: server.and_then(|server| server.model.clone()),
+        server: server.and_then(|server| {
+            join(vec![
+                server.kind.clone(),
+                server.image.clone(),
+                server.version.clone(),
+            ])
+        }),
+        hardware: environment.and_then(|environment| match environment.gpus.as_deref() {
+            Some(gpus) if !gpus.is_empty() => Some(compare::describe_gpus(gpus)),
+            Some(_) | None => environment.cpu.clone(),
+        }),
+        host: environment.and_then(|environment| environment.host.clone()),
+        workload: workload.and_then(|workload| {
+            join(vec![
+                workload.dataset.clone(),
+                workload
+                    .num_requests
+                    .map(|count| format!("{count} requests")),
+                workload
+                    .input_tokens
+                    .as_ref()
+                    .map(|lengths| format!("{lengths} in")),
+                workload
+                    .output_tokens
+                    .as_ref()
+                    .map(|lengths| format!("{lengths} out")),
+                workload.seed.map(|seed| format!("seed {seed}")),
+            ])
+        }),
+        repeats: u32::try_from(repeats).unwrap_or(u32::MAX),
+        failed_requests: failed,
+        requests: all,
+    }
+}

@@ -1,0 +1,423 @@
+//! Two runs and a policy to the finished comparison.
+
+use super::advice::next;
+use super::comparison::{Comparison, Decision, JudgedRule, Judgement, SCHEMA, Status, Verdict};
+use super::headline::{headline, warnings};
+use super::judge::{Judged, Levels, judge};
+use super::rule::{Action, Limits, OnInconclusive, Policy, Rule};
+use super::sentence::percent;
+use super::shown::{distributions, identity, measurements};
+use crate::compare::{self, Comparability, SideValues};
+use crate::exit::ExitStatus;
+use crate::metric::Metric;
+use crate::record::{Run, ScenarioRun};
+
+/// Largest accepted probability that any innocent blocking rule blocks.
+const ALPHA: f64 = 0.02;
+
+/// Largest accepted probability, per rule, that a regression at the high edge passes.
+const BETA: f64 = 0.05;
+
+/// Failed requests are in no latency, so a server that refuses under load would look fast. This many more of them, as
+/// a share of all requests, block whatever the latencies say. A rule on `error_rate` replaces it.
+const ERROR_RATE_ROOM: f64 = 0.01;
+
+/// How the two sides are called in the file: where they were read from.
+#[derive(Clone, Copy, Debug)]
+pub struct Labels<'a> {
+    /// The baseline's file.
+    pub baseline: &'a str,
+    /// The candidate's file.
+    pub candidate: &'a str,
+}
+
+/// Judges `candidate` against `baseline`: one look with everything given.
+pub fn compare_runs(
+    policy: &Policy,
+    baseline: &Run,
+    candidate: &Run,
+    labels: Labels<'_>,
+) -> Comparison {
+    let comparability = compare::comparability(baseline, candidate);
+    let judged = judge_all(policy, baseline, candidate);
+    let verdict = verdict(&comparability, &judged);
+    let exit = exit_status(verdict, &judged, policy.noise.on_inconclusive);
+    let names: Vec<&str> = candidate
+        .scenarios
+        .iter()
+        .map(|scenario| scenario.name.as_str())
+        .collect();
+    let several = names.len() > 1;
+    let judgements: Vec<Judgement> = judged
+        .iter()
+        .map(|judged| judged.judgement.clone())
+        .collect();
+    Comparison {
+        schema: SCHEMA.to_owned(),
+        name: candidate.file.name.clone(),
+        verdict,
+        exit_code: exit.code(),
+        headline: headline(verdict, &judgements, &comparability.mismatches, several),
+        measurements: measurements(baseline, candidate),
+        distributions: distributions(baseline, candidate),
+        warnings: warnings(&comparability, &judged, verdict, exit),
+        mismatches: comparability.mismatches,
+        changes: comparability.changes,
+        next: next(verdict, &judged, policy, candidate),
+        baseline: identity(labels.baseline, baseline),
+        candidate: identity(labels.candidate, candidate),
+        decision: Decision {
+            alpha: ALPHA,
+            beta: BETA,
+            family: family(policy, candidate),
+            ledger_sessions: 0,
+            on_inconclusive: policy.noise.on_inconclusive,
+        },
+        judgements,
+    }
+}
+
+/// Rules × scenarios that may block, among which α is shared.
+fn family(policy: &Policy, candidate: &Run) -> u32 {
+    let rules = candidate
+        .scenarios
+        .iter()
+        .flat_map(|scenario| policy.rules_for(&scenario.name));
+    u32::try_from(rules.filter(may_block).count()).unwrap_or(u32::MAX)
+}
+
+fn may_block(rule: &Rule) -> bool {
+    match rule.action {
+        Action::Block | Action::Report => true,
+        Action::Warn => false,
+    }
+}
+
+fn judge_all(policy: &Policy, baseline: &Run, candidate: &Run) -> Vec<Judged> {
+    let shared = ALPHA / f64::from(family(policy, candidate).max(1));
+    let mut judged = Vec::new();
+    for scenario in &candidate.scenarios {
+        // A load point that the baseline never had is said to be new and judged by nothing but its budgets.
+        let accepted = baseline.scenario(&scenario.name);
+        let rules = policy.rules_for(&scenario.name);
+        for rule in &rules {
+            let mut rule = *rule;
+            if accepted.is_none() {
+                rule.limits.regression = None;
+                if rule.limits == Limits::default() {
+                    continue;
+                }
+            }
+            let alpha = if may_block(&rule) { shared } else { ALPHA };
+            judged.push(judge(
+                &rule,
+                &scenario.name,
+                accepted,
+                Some(scenario),
+                Levels { alpha, beta: BETA },
+            ));
+        }
+        if rules.iter().all(|rule| rule.metric.id() != "error_rate") {
+            let levels = Levels {
+                alpha: shared,
+                beta: BETA,
+            };
+            judged.extend(too_many_errors(accepted, scenario, levels));
+        }
+    }
+    judged
+}
+
+/// The guard that stands where no rule watches `error_rate`; silent while it holds.
+fn too_many_errors(
+    baseline: Option<&ScenarioRun>,
+    candidate: &ScenarioRun,
+    levels: Levels,
+) -> Option<Judged> {
+    let metric = Metric::parse("error_rate").ok()?;
+    let rate = |scenario: &ScenarioRun| {
+        let (failed, all) = compare::failed_and_all(scenario);
+        (all > 0).then(|| share(failed, all))
+    };
+    let new = rate(candidate)?;
+    let allowed = baseline.and_then(rate).unwrap_or(0.0) + ERROR_RATE_ROOM;
+    if new <= allowed {
+        return None;
+    }
+    let side =
+        |scenario: Option<&ScenarioRun>| SideValues::of(metric, scenario).shown(metric, None);
+    let judgement = Judgement {
+        scenario: candidate.name.clone(),
+        metric,
+        unit: metric.unit(),
+        better: metric.better(),
+        rule: JudgedRule {
+            regression: None,
+            max: Some(allowed),
+            min: None,
+            action: Action::Block,
+            explain: false,
+        },
+        status: Status::Regressed,
+        baseline: side(baseline),
+        candidate: side(Some(candidate)),
+        change: None,
+        noise: None,
+        smallest_detectable: None,
+        ruled_out_above: None,
+        reason: format!(
+            "{} of the candidate's requests failed, and at most {} may; the latencies leave them out",
+            percent(new),
+            percent(allowed)
+        ),
+    };
+    Some(Judged {
+        judgement,
+        evidence: None,
+        levels,
+        looks_worse: true,
+    })
+}
+
+fn share(part: u64, all: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 requests")]
+    let (part, all) = (part as f64, all as f64);
+    part / all
+}
+
+/// What one judgement makes of the verdict.
+pub(super) fn weight(judged: &Judged) -> Verdict {
+    let Judgement { status, rule, .. } = &judged.judgement;
+    match (status, rule.action) {
+        (Status::Pass | Status::Improved, _) => Verdict::Pass,
+        (Status::Regressed, Action::Block) => Verdict::Block,
+        (Status::Regressed, Action::Report) => Verdict::Report,
+        (Status::Missing, Action::Block | Action::Report) => Verdict::Incomparable,
+        (Status::Inconclusive, Action::Block | Action::Report) => Verdict::Inconclusive,
+        // A `warn` rule never stops a merge, so it cannot make one undecided either.
+        (Status::Inconclusive, Action::Warn) if !judged.looks_worse => Verdict::Pass,
+        (Status::Regressed | Status::Missing | Status::Inconclusive, Action::Warn) => Verdict::Warn,
+    }
+}
+
+fn verdict(comparability: &Comparability, judged: &[Judged]) -> Verdict {
+    if !comparability.mismatches.is_empty() || judged.is_empty() {
+        return Verdict::Incomparable;
+    }
+    judged
+        .iter()
+        .map(weight)
+        .max()
+        .unwrap_or(Verdict::Incomparable)
+}
+
+fn exit_status(verdict: Verdict, judged: &[Judged], on_inconclusive: OnInconclusive) -> ExitStatus {
+    match verdict {
+        Verdict::Pass | Verdict::Warn => ExitStatus::Pass,
+        Verdict::Block | Verdict::Report => ExitStatus::Blocked,
+        Verdict::Incomparable => ExitStatus::NotComparable,
+        Verdict::Inconclusive => {
+            let mut open = judged
+                .iter()
+                .filter(|judged| weight(judged) == Verdict::Inconclusive);
+            let fails = match on_inconclusive {
+                OnInconclusive::Pass => false,
+                OnInconclusive::Fail => true,
+                OnInconclusive::Auto => open.any(|judged| judged.looks_worse),
+            };
+            if fails {
+                ExitStatus::Inconclusive
+            } else {
+                ExitStatus::Pass
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::comparison::NextAction;
+    use super::*;
+
+    const LABELS: Labels<'_> = Labels {
+        baseline: "baseline.json",
+        candidate: "candidate.json",
+    };
+
+    /// One scenario with one repeat per entry of `tpot`, all four gated metrics moving by the same factors.
+    fn run(tpot: &[f64]) -> Run {
+        let repeats: Vec<String> = tpot
+            .iter()
+            .map(|tpot| repeat(&[("tpot.p95", *tpot)]))
+            .collect();
+        parse(&repeats)
+    }
+
+    fn repeat(changed: &[(&str, f64)]) -> String {
+        let standard = [
+            ("tpot.p95", 0.02),
+            ("throughput", 3000.0),
+            ("ttft.p95", 0.15),
+            ("gpu_memory.peak", 76e9),
+        ];
+        let metrics: Vec<String> = standard
+            .iter()
+            .map(|(id, value)| {
+                let value = changed
+                    .iter()
+                    .find(|(other, _)| other == id)
+                    .map_or(*value, |(_, value)| *value);
+                format!("\"{id}\": {value}")
+            })
+            .collect();
+        format!("{{\"metrics\": {{{}}}}}", metrics.join(", "))
+    }
+
+    fn parse(repeats: &[String]) -> Run {
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1","environment":{{"gpus":[{{"name":"H100"}}]}},"workload":{{"digest":"sha256:a"}},
+                "scenarios":[{{"name":"concurrency=64","repeats":[{}]}}]}}"#,
+            repeats.join(",")
+        );
+        crate::record::parse("test.json", json.as_bytes()).unwrap()
+    }
+
+    fn judged(baseline: &Run, candidate: &Run) -> Comparison {
+        compare_runs(&Policy::standard(), baseline, candidate, LABELS)
+    }
+
+    fn summary(comparison: &Comparison) -> String {
+        format!(
+            "{:?}, exit {}: {}",
+            comparison.verdict, comparison.exit_code, comparison.headline
+        )
+    }
+
+    const QUIET: [f64; 3] = [0.0200, 0.0201, 0.0199];
+
+    #[test]
+    fn a_run_against_itself_passes() {
+        let run = run(&QUIET);
+        let comparison = judged(&run, &run);
+        insta::assert_snapshot!(summary(&comparison), @"Pass, exit 0: no regression above its limit: TPOT P95 0.0 % (at most +2.8 %), throughput 0.0 % (at most +2.6 %) (positive is worse)");
+        assert!(comparison.warnings.is_empty(), "{:?}", comparison.warnings);
+    }
+
+    #[test]
+    fn a_clear_regression_blocks() {
+        insta::assert_snapshot!(summary(&judged(&run(&QUIET), &run(&[0.0220, 0.0221, 0.0219]))), @"Block, exit 1: TPOT P95 is 10.0 % slower, 95 % interval +6.5 % to +13.7 %, limit 5.0 %");
+    }
+
+    #[test]
+    fn an_improvement_passes_and_is_called_one() {
+        let comparison = judged(&run(&QUIET), &run(&[0.0180, 0.0181, 0.0179]));
+        assert_eq!(comparison.judgements[0].status, Status::Improved);
+        assert_eq!(comparison.verdict, Verdict::Pass);
+        assert!(comparison.judgements[0].change.unwrap().value < -0.09);
+    }
+
+    #[test]
+    fn a_loss_of_throughput_is_worse_by_its_share() {
+        let candidate = parse(&vec![repeat(&[("throughput", 2700.0)]); 3]);
+        insta::assert_snapshot!(summary(&judged(&run(&QUIET), &candidate)), @"Block, exit 1: throughput is 10.0 % lower, 95 % interval +7.1 % to +12.8 %, limit 5.0 %");
+    }
+
+    #[test]
+    fn noise_leaves_it_open_and_auto_decides_by_the_estimate() {
+        let noisy = [0.017, 0.020, 0.024];
+        let below = judged(&run(&noisy), &run(&noisy));
+        insta::assert_snapshot!(summary(&below), @"Inconclusive, exit 0: TPOT P95 is unchanged, 95 % interval −32.9 % to +49.1 %, limit 5.0 %");
+        assert_eq!(below.warnings[0].code, "passed-undecided");
+        assert_ne!(below.next.action, NextAction::None);
+        let above = judged(&run(&noisy), &run(&[0.019, 0.022, 0.026]));
+        insta::assert_snapshot!(summary(&above), @"Inconclusive, exit 3: TPOT P95 is 10.0 % slower, 95 % interval −24.9 % to +61.2 %, limit 5.0 %");
+    }
+
+    #[test]
+    fn policy_may_let_the_undecided_pass_or_fail() {
+        let noisy = run(&[0.017, 0.020, 0.024]);
+        let mut policy = Policy::standard();
+        for (on_inconclusive, exit) in [(OnInconclusive::Pass, 0), (OnInconclusive::Fail, 3)] {
+            policy.noise.on_inconclusive = on_inconclusive;
+            assert_eq!(
+                compare_runs(&policy, &noisy, &noisy, LABELS).exit_code,
+                exit
+            );
+        }
+    }
+
+    #[test]
+    fn a_missing_metric_never_passes() {
+        let candidate = parse(&vec![
+                r#"{"metrics": {"tpot.p95": 0.02, "throughput": 3000, "ttft.p95": 0.15}}"#
+                    .to_owned();
+                3
+            ]);
+        insta::assert_snapshot!(summary(&judged(&run(&QUIET), &candidate)), @"Incomparable, exit 4: peak GPU memory: candidate: not measured: repeat 1 has no value");
+    }
+
+    #[test]
+    fn growing_memory_asks_for_a_report_and_a_slower_first_token_only_warns() {
+        let memory = parse(&vec![repeat(&[("gpu_memory.peak", 90e9)]); 3]);
+        insta::assert_snapshot!(summary(&judged(&run(&QUIET), &memory)), @"Report, exit 1: peak GPU memory is 18.4 % higher, 95 % interval +18.4 % to +18.4 %, limit 10.0 %");
+        let first_token = parse(&vec![repeat(&[("ttft.p95", 0.19)]); 3]);
+        let comparison = judged(&run(&QUIET), &first_token);
+        insta::assert_snapshot!(summary(&comparison), @"Warn, exit 0: TTFT P95 is 26.7 % slower, 95 % interval +22.7 % to +30.8 %, limit 10.0 %");
+        assert_eq!(comparison.warnings[0].code, "explanation-wanted");
+    }
+
+    #[test]
+    fn failing_requests_block_whatever_the_latencies_say() {
+        let failing =
+            repeat(&[]).replacen('{', r#"{"requests": {"completed": 900, "failed": 100},"#, 1);
+        let comparison = judged(&run(&QUIET), &parse(&vec![failing; 3]));
+        insta::assert_snapshot!(summary(&comparison), @"Block, exit 1: error rate: 10.0 % of the candidate's requests failed, and at most 1.0 % may; the latencies leave them out");
+    }
+
+    #[test]
+    fn another_workload_is_not_compared_whatever_the_numbers_say() {
+        let mut other = run(&QUIET);
+        other.file.workload.as_mut().unwrap().digest = Some("sha256:b".to_owned());
+        insta::assert_snapshot!(summary(&judged(&run(&QUIET), &other)), @"Incomparable, exit 4: workload digest: sha256:a in the baseline, sha256:b in the candidate");
+    }
+
+    #[test]
+    fn one_repeat_a_side_cannot_pass_a_tight_limit_silently() {
+        let comparison = judged(&run(&[0.02]), &run(&[0.02]));
+        assert_eq!(comparison.verdict, Verdict::Inconclusive);
+        assert_eq!(comparison.next.action, NextAction::MoreRepeats);
+    }
+
+    #[test]
+    fn a_budget_is_judged_by_the_candidate_alone() {
+        let rule = |max| Rule {
+            limits: Limits {
+                max: Some(max),
+                ..Limits::default()
+            },
+            ..Policy::standard().rules[0]
+        };
+        for (max, status) in [
+            (0.04, Status::Pass),
+            (0.01, Status::Regressed),
+            (0.0201, Status::Inconclusive),
+        ] {
+            let policy = Policy {
+                rules: vec![rule(max)],
+                ..Policy::standard()
+            };
+            let comparison = compare_runs(&policy, &run(&QUIET), &run(&QUIET), LABELS);
+            assert_eq!(comparison.judgements[0].status, status, "{max}");
+        }
+    }
+
+    #[test]
+    fn a_comparison_is_read_back_as_written() {
+        let comparison = judged(&run(&QUIET), &run(&[0.022; 3]));
+        let json = serde_json::to_string(&comparison).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Comparison>(&json).unwrap(),
+            comparison
+        );
+    }
+}
