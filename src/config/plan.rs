@@ -55,6 +55,19 @@ pub struct Plan {
     pub engine_args: Vec<String>,
 }
 
+impl Plan {
+    /// Twice the load's width, so that every slot has answered once before the measurement; never more requests than
+    /// are measured.
+    pub fn usual_warmup(loads: &[LoadPoint], num_requests: usize) -> usize {
+        let width = |load: &LoadPoint| match load {
+            LoadPoint::Concurrency(concurrency) => *concurrency,
+            // An open loop has no width of its own; a few requests at its rate wake the server up.
+            LoadPoint::Rate { .. } => 8,
+        };
+        (2 * loads.iter().map(width).max().unwrap_or(1)).min(num_requests)
+    }
+}
+
 /// Whether each repeat gets a fresh server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fresh {
@@ -118,6 +131,16 @@ pub struct Sampling {
     pub top_p: Option<f64>,
     /// Whether the model's end-of-sequence token is ignored, so that outputs have the length asked for.
     pub ignore_eos: bool,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            temperature: 0.0,
+            top_p: None,
+            ignore_eos: true,
+        }
+    }
 }
 
 /// Limits per request; a request that meets them all counts for goodput.

@@ -1,0 +1,334 @@
+//! `server:` of `perfgate.yaml`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::fields::{Fields, bytes, duration, number, report_duplicates, scalar, text, texts};
+use super::problem::{Code, Collector};
+use super::yaml::{Node, Value};
+use super::{DockerPlan, Fresh, GpuRequest, ProcessPlan, ServerPlan};
+use crate::metric::nearest;
+
+/// The options of `perfgate simulate` that `server.simulator` takes; a test holds them to the command's own.
+pub const SIMULATOR_OPTIONS: [&str; 18] = [
+    "decode-slowdown",
+    "die-after",
+    "fail-mid-stream-rate",
+    "fail-rate",
+    "gpu-memory",
+    "kv-cache-tokens",
+    "max-model-len",
+    "max-num-seqs",
+    "memory-growth",
+    "noise",
+    "prefill-per-token",
+    "prefill-slowdown",
+    "seed",
+    "slowdown",
+    "startup",
+    "step-base",
+    "step-noise",
+    "step-per-running",
+];
+
+/// A model of a hundred gigabytes takes minutes to load and compile.
+const USUAL_READY_TIMEOUT: Duration = Duration::from_mins(15);
+
+pub(super) fn read_server(
+    node: &Node,
+    collector: &mut Collector<'_>,
+) -> (Option<ServerPlan>, Fresh) {
+    let Some(mut fields) = Fields::of(node, "server", collector) else {
+        return (None, Fresh::default());
+    };
+    let kinds = ["docker", "process", "url", "simulator"];
+    let given: Vec<(&str, &Node)> = kinds
+        .into_iter()
+        .filter_map(|kind| Some((kind, fields.take(kind)?)))
+        .collect();
+    let fresh = fields
+        .take("fresh")
+        .and_then(|node| read_fresh(node, collector))
+        .unwrap_or_default();
+    let span = fields.span();
+    fields.finish(collector);
+    let plan = match given.as_slice() {
+        [("docker", node)] => read_docker(node, collector).map(ServerPlan::Docker),
+        [("process", node)] => read_process(node, collector).map(ServerPlan::Process),
+        [("url", node)] => read_url(node, collector).map(ServerPlan::Url),
+        [("simulator", node)] => read_simulator(node, collector).map(ServerPlan::Simulator),
+        several => {
+            let names: Vec<String> = several
+                .iter()
+                .map(|(kind, _)| format!("`{kind}`"))
+                .collect();
+            let message = if names.is_empty() {
+                "`server` says nothing of how to get one".to_owned()
+            } else {
+                format!("`server` has {}, and there can be one", names.join(" and "))
+            };
+            let hint = "give one of `docker`, `process`, `url` and `simulator`";
+            collector.push_with_hint(Code::Contradiction, span, message, hint);
+            None
+        }
+    };
+    (plan, fresh)
+}
+
+fn read_fresh(node: &Node, collector: &mut Collector<'_>) -> Option<Fresh> {
+    match scalar(node, "server.fresh", collector)? {
+        "repeat" => Some(Fresh::Repeat),
+        "run" => Some(Fresh::Run),
+        other => {
+            let message = format!("`server.fresh` must be `repeat` or `run`, not `{other}`");
+            collector.push(Code::InvalidValue, node.span.clone(), message);
+            None
+        }
+    }
+}
+
+fn read_docker(node: &Node, collector: &mut Collector<'_>) -> Option<DockerPlan> {
+    let mut fields = Fields::of(node, "server.docker", collector)?;
+    let image = fields
+        .require("image", "vllm/vllm-openai:v0.32.0", collector)
+        .and_then(|node| text(node, "server.docker.image", collector));
+    let mut list = |name: &'static str, collector: &mut Collector<'_>| {
+        fields
+            .take(name)
+            .and_then(|node| texts(node, name, collector))
+    };
+    let entrypoint = list("entrypoint", collector);
+    let args = list("args", collector).unwrap_or_default();
+    let volumes = list("volumes", collector).unwrap_or_default();
+    let env = fields
+        .take("env")
+        .and_then(|node| read_env_names(node, collector))
+        .unwrap_or_default();
+    let gpus = fields
+        .take("gpus")
+        .and_then(|node| read_gpus(node, collector))
+        .unwrap_or_default();
+    let shm_size = fields
+        .take("shm_size")
+        .and_then(|node| bytes(node, "server.docker.shm_size", collector));
+    let ipc = fields
+        .take("ipc")
+        .and_then(|node| text(node, "server.docker.ipc", collector));
+    let port = fields
+        .take("port")
+        .and_then(|node| number(node, "server.docker.port", &(1..=u16::MAX), collector));
+    let ready_timeout = fields
+        .take("ready_timeout")
+        .and_then(|node| duration(node, "ready_timeout", collector));
+    fields.finish(collector);
+    Some(DockerPlan {
+        image: image?,
+        entrypoint,
+        args,
+        gpus,
+        env,
+        volumes,
+        shm_size,
+        ipc,
+        port: port.unwrap_or(8000),
+        ready_timeout: ready_timeout.unwrap_or(USUAL_READY_TIMEOUT),
+    })
+}
+
+/// Names only: a value written here would be a secret in a file that everybody reads.
+fn read_env_names(node: &Node, collector: &mut Collector<'_>) -> Option<Vec<String>> {
+    let names = texts(node, "server.docker.env", collector)?;
+    let mut sound = true;
+    for name in &names {
+        let first = name.split('=').next().unwrap_or_default();
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty()
+            || !name.chars().all(plain)
+            || name.starts_with(|c: char| c.is_ascii_digit())
+        {
+            // The value must not be shown: it may be a secret.
+            let message =
+                format!("`server.docker.env` takes names of variables, and `{first}…` is none");
+            let hint = "write the name alone; its value is taken from perfgate's own environment and never stored";
+            collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
+            sound = false;
+        }
+    }
+    sound.then_some(names)
+}
+
+fn read_gpus(node: &Node, collector: &mut Collector<'_>) -> Option<GpuRequest> {
+    match &node.value {
+        Value::Sequence(_) => texts(node, "server.docker.gpus", collector).map(GpuRequest::Devices),
+        Value::Scalar { text, .. } if text == "all" => Some(GpuRequest::All),
+        Value::Scalar { text, .. } if text == "none" => Some(GpuRequest::None),
+        Value::Scalar { .. } | Value::Mapping(_) => {
+            let count = number(node, "server.docker.gpus", &(0..=1024), collector)?;
+            Some(if count == 0 {
+                GpuRequest::None
+            } else {
+                GpuRequest::Count(count)
+            })
+        }
+    }
+}
+
+fn read_process(node: &Node, collector: &mut Collector<'_>) -> Option<ProcessPlan> {
+    let mut fields = Fields::of(node, "server.process", collector)?;
+    let command = fields
+        .require(
+            "command",
+            "[vllm, serve, \"{model}\", --port, \"{port}\"]",
+            collector,
+        )
+        .and_then(|node| {
+            texts(node, "server.process.command", collector).map(|command| (node, command))
+        });
+    let env = fields
+        .take("env")
+        .and_then(|node| read_map(node, "server.process.env", collector))
+        .unwrap_or_default();
+    let directory = fields
+        .take("directory")
+        .and_then(|node| text(node, "directory", collector))
+        .map(PathBuf::from);
+    let ready_timeout = fields
+        .take("ready_timeout")
+        .and_then(|node| duration(node, "ready_timeout", collector));
+    fields.finish(collector);
+    let (node, command) = command?;
+    if command.first().is_none_or(String::is_empty) {
+        collector.push(
+            Code::InvalidValue,
+            node.span.clone(),
+            "`server.process.command` has no program".to_owned(),
+        );
+        return None;
+    }
+    if !command.iter().any(|part| part.contains("{port}")) {
+        let message = "`server.process.command` does not say on which port to listen".to_owned();
+        let hint = "put `{port}` where the port belongs; perfgate picks a free one";
+        collector.push_with_hint(Code::MissingKey, node.span.clone(), message, hint);
+        return None;
+    }
+    Some(ProcessPlan {
+        command,
+        env,
+        directory,
+        ready_timeout: ready_timeout.unwrap_or(USUAL_READY_TIMEOUT),
+    })
+}
+
+fn read_map(
+    node: &Node,
+    what: &str,
+    collector: &mut Collector<'_>,
+) -> Option<BTreeMap<String, String>> {
+    let Value::Mapping(entries) = &node.value else {
+        collector.push(
+            Code::InvalidValue,
+            node.span.clone(),
+            format!("`{what}` must be a map of names and values"),
+        );
+        return None;
+    };
+    report_duplicates(entries, collector);
+    let values = entries
+        .iter()
+        .map(|(key, value)| Some((key.name.clone(), scalar(value, what, collector)?.to_owned())));
+    values.collect()
+}
+
+fn read_url(node: &Node, collector: &mut Collector<'_>) -> Option<String> {
+    let url = text(node, "server.url", collector)?;
+    if url.starts_with("http://") || url.starts_with("https://") {
+        return Some(url.trim_end_matches('/').to_owned());
+    }
+    let message = format!("`server.url` is `{url}`, which is no address");
+    collector.push_with_hint(
+        Code::InvalidValue,
+        node.span.clone(),
+        message,
+        "write `http://127.0.0.1:8000`",
+    );
+    None
+}
+
+fn read_simulator(node: &Node, collector: &mut Collector<'_>) -> Option<BTreeMap<String, String>> {
+    let options = read_map(node, "server.simulator", collector)?;
+    let Value::Mapping(entries) = &node.value else {
+        return None;
+    };
+    for (key, _) in entries {
+        if !SIMULATOR_OPTIONS.contains(&key.name.as_str()) {
+            let hint = nearest(&key.name, SIMULATOR_OPTIONS.into_iter())
+                .map_or_else(String::new, |known| {
+                    format!("the nearest option is `{known}`")
+                });
+            let message = format!("the simulator has no option `{}`", key.name);
+            collector.push_with_hint(Code::UnknownKey, key.span.clone(), message, hint);
+        }
+    }
+    Some(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read_plan;
+    use super::*;
+
+    fn server(source: &str) -> Result<ServerPlan, String> {
+        let plan = read_plan("perfgate.yaml", &format!("model: m\nserver:\n  {source}\n"));
+        plan.map_err(|problems| problems.to_string())
+            .map(|plan| plan.server.unwrap())
+    }
+
+    #[test]
+    fn a_container_is_read_with_everything_it_may_need() {
+        let source = "docker: {image: \"vllm/vllm-openai:v0.32.0\", args: [\"--max-model-len\", \"8192\"], gpus: all, env: [HF_TOKEN], volumes: [\"~/.cache/huggingface:/root/.cache/huggingface\"], shm_size: 8GiB, ready_timeout: 15m}";
+        let Ok(ServerPlan::Docker(docker)) = server(source) else {
+            panic!()
+        };
+        assert_eq!(docker.gpus, GpuRequest::All);
+        assert_eq!(docker.shm_size, Some(8 << 30));
+        assert_eq!(
+            (docker.port, docker.ready_timeout),
+            (8000, Duration::from_mins(15))
+        );
+    }
+
+    #[test]
+    fn a_secret_in_the_file_is_refused_without_being_shown() {
+        let problem = server("docker: {image: i, env: [\"HF_TOKEN=hf_secret\"]}").unwrap_err();
+        assert!(
+            problem.contains("takes names of variables, and `HF_TOKEN…` is none"),
+            "{problem}"
+        );
+    }
+
+    #[test]
+    fn a_process_needs_a_place_for_its_port() {
+        assert!(
+            server("process: {command: [vllm, serve, m]}")
+                .unwrap_err()
+                .contains("put `{port}` where")
+        );
+        assert!(server("process: {command: [vllm, --port, \"{port}\"], env: {A: 1}}").is_ok());
+        assert!(
+            server("process: {command: vllm serve}")
+                .unwrap_err()
+                .contains("must be a list")
+        );
+    }
+
+    #[test]
+    fn a_simulator_takes_known_options_only() {
+        assert!(server("simulator: {slowdown: 1.08, seed: 3}").is_ok());
+        let problem = server("simulator: {slow-down: 1.08}").unwrap_err();
+        assert!(
+            problem.contains("the nearest option is `slowdown`"),
+            "{problem}"
+        );
+    }
+}

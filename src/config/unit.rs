@@ -1,0 +1,172 @@
+//! Durations, sizes and percentages as people write them: always with a unit.
+
+use std::time::Duration;
+
+/// Longest duration that is taken: a year. More is a slip of the keyboard, and would overflow clocks.
+const LONGEST_SECONDS: f64 = 366.0 * 86_400.0;
+
+/// Why a text is no such quantity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct UnitError {
+    /// What is wrong.
+    pub(super) message: String,
+    /// How it is written.
+    pub(super) hint: String,
+}
+
+impl UnitError {
+    fn new(message: String, hint: String) -> Self {
+        Self { message, hint }
+    }
+}
+
+/// `250ms`, `90s`, `15m`, `1h`, `2d`; not negative.
+pub(super) fn duration(text: &str) -> Result<Duration, UnitError> {
+    let units = [
+        ("us", 1e-6),
+        ("ms", 1e-3),
+        ("s", 1.0),
+        ("m", 60.0),
+        ("h", 3_600.0),
+        ("d", 86_400.0),
+    ];
+    let seconds = quantity(text, &units, "a duration", &["s", "ms"])?;
+    if seconds > LONGEST_SECONDS {
+        return Err(UnitError::new(
+            format!("`{text}` is longer than a year"),
+            "write a shorter duration".to_owned(),
+        ));
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+/// `8GiB`, `512MiB`, `1GB`; in bytes.
+pub(super) fn bytes(text: &str) -> Result<u64, UnitError> {
+    let units = [
+        ("B", 1.0),
+        ("kB", 1e3),
+        ("MB", 1e6),
+        ("GB", 1e9),
+        ("TB", 1e12),
+        ("KiB", 1024.0),
+        ("MiB", 1_048_576.0),
+        ("GiB", 1_073_741_824.0),
+        ("TiB", 1_099_511_627_776.0),
+    ];
+    let bytes = quantity(text, &units, "a size", &["GiB", "MiB"])?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative; a cast saturates"
+    )]
+    let whole = bytes.round() as u64;
+    Ok(whole)
+}
+
+/// `5%` as 0.05; not negative.
+pub(super) fn percentage(text: &str) -> Result<f64, UnitError> {
+    let shown = text.trim();
+    match quantity(text, &[("%", 0.01)], "a percentage", &["%"]) {
+        Ok(ratio) => Ok(ratio),
+        Err(mut error) => {
+            // The likely meaning of a bare ratio.
+            if let Ok(ratio) = shown.parse::<f64>()
+                && ratio > 0.0
+                && ratio < 1.0
+            {
+                error.hint = format!("write `{}%`", tidy(ratio * 100.0));
+            }
+            Err(error)
+        }
+    }
+}
+
+fn quantity(
+    text: &str,
+    units: &[(&str, f64)],
+    what: &str,
+    examples: &[&str],
+) -> Result<f64, UnitError> {
+    let text = text.trim();
+    let split = text
+        .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | '_')))
+        .unwrap_or(text.len());
+    let (number, unit) = (text[..split].trim(), text[split..].trim());
+    let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
+    let Ok(value) = number.parse::<f64>() else {
+        let example = examples.first().copied().unwrap_or_default();
+        return Err(UnitError::new(
+            format!("`{text}` is not {what}"),
+            format!("write a number and a unit: `5{example}`"),
+        ));
+    };
+    if unit.is_empty() {
+        let ways: Vec<String> = examples
+            .iter()
+            .map(|example| format!("`{number}{example}`"))
+            .collect();
+        return Err(UnitError::new(
+            format!("`{text}` is {what} without a unit"),
+            format!("write {}", ways.join(" or ")),
+        ));
+    }
+    let Some((_, scale)) = units.iter().find(|(name, _)| *name == unit) else {
+        let list = names.join(", ");
+        return Err(UnitError::new(
+            format!("`{unit}` is no unit of {what}"),
+            format!("units are {list}"),
+        ));
+    };
+    if !value.is_finite() || value < 0.0 {
+        return Err(UnitError::new(
+            format!("`{text}` is negative"),
+            format!("{what} is zero or more"),
+        ));
+    }
+    Ok(value * scale)
+}
+
+/// At most four decimals, without trailing zeros.
+fn tidy(value: f64) -> String {
+    let text = format!("{value:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn quantities_are_read_with_their_units() {
+        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(duration("15m"), Ok(Duration::from_mins(15)));
+        assert_eq!(bytes("8GiB"), Ok(8 << 30));
+        assert_eq!(bytes("1 GB"), Ok(1_000_000_000));
+        assert!((percentage("5%").unwrap() - 0.05).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_bare_number_is_refused_with_its_likely_meaning() {
+        assert_eq!(duration("15").unwrap_err().hint, "write `15s` or `15ms`");
+        assert_eq!(percentage("0.05").unwrap_err().hint, "write `5%`");
+        assert_eq!(percentage("5").unwrap_err().hint, "write `5%`");
+        assert_eq!(
+            duration("5parsecs").unwrap_err().message,
+            "`parsecs` is no unit of a duration"
+        );
+        assert_eq!(bytes("-1GiB").unwrap_err().message, "`-1GiB` is negative");
+        assert_eq!(
+            duration("9e99s").unwrap_err().message,
+            "`e99s` is no unit of a duration"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\PC{0,12}") {
+            let _ = (duration(&text), bytes(&text), percentage(&text));
+        }
+    }
+}

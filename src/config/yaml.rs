@@ -1,0 +1,212 @@
+//! YAML text to a tree that remembers where everything stands.
+//!
+//! Deserializing into structs stops at the first problem. Users get all of them at once, so the reader works on the
+//! parser's events (the parser beneath `serde-saphyr`) and the checks walk the tree. Duplicate keys are kept: a second
+//! rule for a metric must be an error and not quietly the one that counts.
+
+use std::ops::Range;
+
+use granit_parser::{Event, Parser, ScalarStyle};
+
+use super::problem::{Code, Collector};
+
+/// Deeper than any file of ours, shallow enough for the stack.
+const DEEPEST: usize = 32;
+
+/// A value with its place in the text.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Node {
+    pub(super) value: Value,
+    /// Bytes of the text; for a collection, where it begins.
+    pub(super) span: Range<usize>,
+}
+
+/// What stands there.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    /// Text, number, truth value or null, as written. Quoted scalars are always text.
+    Scalar { text: String, quoted: bool },
+    /// A list.
+    Sequence(Vec<Node>),
+    /// A map in the order of the file, duplicates included.
+    Mapping(Vec<(Key, Node)>),
+}
+
+/// A key of a map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) name: String,
+    pub(super) span: Range<usize>,
+}
+
+impl Node {
+    /// Whether nothing is given (`key:` or `key: null`).
+    pub(super) fn is_null(&self) -> bool {
+        match &self.value {
+            Value::Scalar {
+                text,
+                quoted: false,
+            } => matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"),
+            Value::Scalar { .. } | Value::Sequence(_) | Value::Mapping(_) => false,
+        }
+    }
+}
+
+/// The tree of the one document in `text`. What is wrong with the text itself goes into `collector`; then there is no
+/// tree to go on with.
+pub(super) fn parse(text: &str, collector: &mut Collector) -> Option<Node> {
+    let mut builder = Builder::default();
+    for item in Parser::new_from_str(text) {
+        match item {
+            Ok((event, span)) => {
+                let start = span
+                    .byte_range()
+                    .map_or_else(|| offset(text, span.start.index()), |range| range.start);
+                let end = span
+                    .byte_range()
+                    .map_or_else(|| offset(text, span.end.index()), |range| range.end);
+                if let Err((code, message)) = builder.event(event, start..end.max(start)) {
+                    collector.push(code, start..end.max(start), message);
+                    return None;
+                }
+            }
+            Err(error) => {
+                let at = offset(text, error.marker().index());
+                collector.push(Code::Syntax, at..at, error.info());
+                return None;
+            }
+        }
+    }
+    if builder.root.is_none() {
+        collector.push(Code::Syntax, 0..0, "the file is empty".to_owned());
+    }
+    builder.root
+}
+
+/// The byte at which character `index` of `text` begins.
+fn offset(text: &str, index: usize) -> usize {
+    text.char_indices()
+        .nth(index)
+        .map_or(text.len(), |(byte, _)| byte)
+}
+
+/// A collection that is not closed yet.
+enum Open {
+    Sequence(Vec<Node>, usize),
+    Mapping {
+        entries: Vec<(Key, Node)>,
+        key: Option<Key>,
+        start: usize,
+    },
+}
+
+#[derive(Default)]
+struct Builder {
+    open: Vec<Open>,
+    root: Option<Node>,
+    documents: usize,
+}
+
+impl Builder {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the parser's enum may grow events of presentation"
+    )]
+    fn event(&mut self, event: Event<'_>, span: Range<usize>) -> Result<(), (Code, String)> {
+        match event {
+            Event::DocumentStart(..) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    return Err((
+                        Code::Syntax,
+                        "a second document begins here; one file holds one".to_owned(),
+                    ));
+                }
+                Ok(())
+            }
+            Event::Scalar(text, style, anchor, _) => {
+                no_anchor(anchor)?;
+                let quoted = style != ScalarStyle::Plain;
+                self.add(Node {
+                    value: Value::Scalar {
+                        text: text.into_owned(),
+                        quoted,
+                    },
+                    span,
+                })
+            }
+            Event::SequenceStart(_, anchor, _) => {
+                no_anchor(anchor)?;
+                self.push(Open::Sequence(Vec::new(), span.start))
+            }
+            Event::MappingStart(_, anchor, _) => {
+                no_anchor(anchor)?;
+                self.push(Open::Mapping {
+                    entries: Vec::new(),
+                    key: None,
+                    start: span.start,
+                })
+            }
+            Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
+                Some(Open::Sequence(items, start)) => self.add(Node {
+                    value: Value::Sequence(items),
+                    span: start..start,
+                }),
+                Some(Open::Mapping { entries, start, .. }) => self.add(Node {
+                    value: Value::Mapping(entries),
+                    span: start..start,
+                }),
+                None => Ok(()),
+            },
+            // An alias can make a small file stand for a huge one, and a rule that is written somewhere else is not
+            // seen by the person who reviews this place.
+            Event::Alias(_) | Event::UnresolvedAlias(_) => Err((
+                Code::Syntax,
+                "aliases (`*name`) are not read; write the value out".to_owned(),
+            )),
+            // Starts, ends and comments carry no data.
+            _ => Ok(()),
+        }
+    }
+
+    fn push(&mut self, open: Open) -> Result<(), (Code, String)> {
+        if self.open.len() >= DEEPEST {
+            return Err((Code::Syntax, format!("nested deeper than {DEEPEST} levels")));
+        }
+        self.open.push(open);
+        Ok(())
+    }
+
+    fn add(&mut self, node: Node) -> Result<(), (Code, String)> {
+        match self.open.last_mut() {
+            None => self.root = Some(node),
+            Some(Open::Sequence(items, _)) => items.push(node),
+            Some(Open::Mapping { entries, key, .. }) => match key.take() {
+                Some(key) => entries.push((key, node)),
+                None => match node.value {
+                    Value::Scalar { text, .. } => {
+                        *key = Some(Key {
+                            name: text,
+                            span: node.span,
+                        });
+                    }
+                    Value::Sequence(_) | Value::Mapping(_) => {
+                        return Err((Code::Syntax, "a key must be a plain text".to_owned()));
+                    }
+                },
+            },
+        }
+        Ok(())
+    }
+}
+
+fn no_anchor(anchor: usize) -> Result<(), (Code, String)> {
+    if anchor == 0 {
+        Ok(())
+    } else {
+        Err((
+            Code::Syntax,
+            "anchors (`&name`) are not read; write the value out".to_owned(),
+        ))
+    }
+}
