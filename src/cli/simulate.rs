@@ -1,11 +1,112 @@
 //! `perfgate simulate`.
 
+use std::time::Duration;
+
 use clap::Args;
 
+use crate::config;
+
+const EXAMPLES: &str = "\
+Examples:
+  perfgate simulate --port 8000 --model demo
+  perfgate simulate --slowdown 1.08 --noise 2%          8 % slower, each start 2 % different
+  perfgate simulate --memory-growth 10%                 the engine grows, the KV cache shrinks
+  perfgate simulate --fail-rate 1% --truncate-rate 1%   for testing clients
+
+A step costs step-base + step-per-running × running + prefill-per-token × prompt tokens. Requests wait for a slot
+(max-num-seqs) and for room in the KV cache. Its own timing error, measured on a 2-core machine with 64 streams: see
+docs/simulator.md; /metrics has it as perfgate_simulated_schedule_lateness_seconds, and it is printed at the end.";
+
 /// Options of the embedded server.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct SimulateArgs {
     /// Port on the loopback address; 0 takes a free one
     #[arg(long, default_value_t = 8000)]
     pub port: u16,
+    /// Name under which the model is listed
+    #[arg(long, default_value = "simulated")]
+    pub model: String,
+    /// Time until it answers
+    #[arg(long, default_value = "0s", value_parser = duration, help_heading = "Server")]
+    pub startup: Duration,
+    /// Longest prompt and answer together, in tokens
+    #[arg(long, default_value_t = 8192, help_heading = "Server")]
+    pub max_model_len: u32,
+    /// Requests that run at once
+    #[arg(long, default_value_t = 256, help_heading = "Server")]
+    pub max_num_seqs: usize,
+    /// Tokens that fit into the KV cache
+    #[arg(long, default_value_t = 400_000, help_heading = "Server")]
+    pub kv_cache_tokens: u64,
+    /// Memory of the simulated GPU
+    #[arg(long, default_value = "80GiB", value_parser = bytes, help_heading = "Server")]
+    pub gpu_memory: u64,
+    /// Cost of a step
+    #[arg(long, default_value = "4ms", value_parser = duration, help_heading = "Speed")]
+    pub step_base: Duration,
+    /// Cost of each decoding sequence in a step
+    #[arg(long, default_value = "100us", value_parser = duration, help_heading = "Speed")]
+    pub step_per_running: Duration,
+    /// Cost of each prompt token
+    #[arg(long, default_value = "20us", value_parser = duration, help_heading = "Speed")]
+    pub prefill_per_token: Duration,
+    /// Factor on all costs
+    #[arg(long, default_value_t = 1.0, value_parser = factor, help_heading = "Changes")]
+    pub slowdown: f64,
+    /// Factor on decoding alone
+    #[arg(long, default_value_t = 1.0, value_parser = factor, help_heading = "Changes")]
+    pub decode_slowdown: f64,
+    /// Factor on prefill alone
+    #[arg(long, default_value_t = 1.0, value_parser = factor, help_heading = "Changes")]
+    pub prefill_slowdown: f64,
+    /// Growth of the engine's memory, which the KV cache loses
+    #[arg(long, default_value = "0%", value_parser = share, help_heading = "Changes")]
+    pub memory_growth: f64,
+    /// Relative standard deviation of each start's speed
+    #[arg(long, default_value = "0%", value_parser = share, help_heading = "Chance")]
+    pub noise: f64,
+    /// Relative standard deviation of each step
+    #[arg(long, default_value = "0%", value_parser = share, help_heading = "Chance")]
+    pub step_noise: f64,
+    /// Seed of all chance; without it every start draws its own
+    #[arg(long, help_heading = "Chance")]
+    pub seed: Option<u64>,
+    /// Which start of a run this is: equal seeds give each start a speed of its own
+    #[arg(long, default_value_t = 0, help_heading = "Chance")]
+    pub start: u32,
+    /// Share of requests answered with 500
+    #[arg(long, default_value = "0%", value_parser = share, help_heading = "Faults")]
+    pub fail_rate: f64,
+    /// Share of streams that end with an error event
+    #[arg(long, default_value = "0%", value_parser = share, help_heading = "Faults")]
+    pub fail_mid_stream_rate: f64,
+    /// Share of streams cut off in the middle
+    #[arg(long, default_value = "0%", value_parser = share, help_heading = "Faults")]
+    pub truncate_rate: f64,
+    /// Die at the N-th completion request
+    #[arg(long, value_name = "N", help_heading = "Faults")]
+    pub die_after: Option<u64>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    config::parse_duration(text)
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    config::parse_bytes(text)
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    config::parse_percentage(text)
+}
+
+/// A factor that leaves something to measure.
+fn factor(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if factor.is_finite() && (0.01..=100.0).contains(&factor) => Ok(factor),
+        Ok(_) | Err(_) => {
+            Err("a factor between 0.01 and 100, as in 1.08 for 8 % slower".to_owned())
+        }
+    }
 }

@@ -15,6 +15,21 @@ pub use read_plan::{PLAN_KEYS, read_plan};
 pub use read_policy::{POLICY_KEYS, read_policy};
 pub use read_server::SIMULATOR_OPTIONS;
 
+/// A duration of a command line, `250ms`.
+pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    unit::duration(text).map_err(unit::UnitError::in_words)
+}
+
+/// A size of a command line, `8GiB`, in bytes.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    unit::bytes(text).map_err(unit::UnitError::in_words)
+}
+
+/// A percentage of a command line, `5%`, as a ratio.
+pub fn parse_percentage(text: &str) -> Result<f64, String> {
+    unit::percentage(text).map_err(unit::UnitError::in_words)
+}
+
 /// The name of a gate or a baseline, which becomes a file name: letters, digits, dot, dash and underscore, beginning
 /// with a letter or digit, at most 64 characters, never `..`.
 pub fn is_safe_name(name: &str) -> bool {

@@ -18,6 +18,11 @@ impl UnitError {
     fn new(message: String, hint: String) -> Self {
         Self { message, hint }
     }
+
+    /// In one line, for a command line.
+    pub(super) fn in_words(self) -> String {
+        format!("{}; {}", self.message, self.hint)
+    }
 }
 
 /// `250ms`, `90s`, `15m`, `1h`, `2d`; not negative.

@@ -1,1 +1,103 @@
 //! The embedded vLLM-compatible server without a GPU.
+//!
+//! [`engine`] is the batching model (pure), `schedule` runs it on the clock, `http` answers as vLLM does, `stream`
+//! frames the chunks, `metrics` keeps what `/metrics` tells.
+
+pub mod engine;
+mod http;
+mod metrics;
+mod options;
+mod request;
+mod schedule;
+mod stream;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use metrics::Lateness;
+pub use options::Options;
+pub use schedule::raise_priority;
+
+/// Why the server cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulateError {
+    /// The port is taken or not allowed.
+    #[error("cannot listen on 127.0.0.1:{port}: {source}")]
+    Listen {
+        /// The port asked for.
+        port: u16,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// The engine's thread could not be started.
+    #[error("cannot start the engine's thread: {0}")]
+    Thread(#[source] std::io::Error),
+    /// The HTTP side ended.
+    #[error("the HTTP server ended: {0}")]
+    Serve(#[source] std::io::Error),
+}
+
+/// How serving ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Served {
+    /// Whether it died as `--die-after` asked for, instead of being stopped.
+    pub died: bool,
+    /// How late tokens were written against their schedule.
+    pub lateness: Lateness,
+}
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    options: Options,
+}
+
+impl Server {
+    /// Listens on the loopback address; port 0 takes a free one.
+    pub async fn bind(port: u16, options: Options) -> Result<Self, SimulateError> {
+        let listen = |source| SimulateError::Listen { port, source };
+        let listener = TcpListener::bind(("127.0.0.1", port))
+            .await
+            .map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        Ok(Self {
+            listener,
+            address,
+            options,
+        })
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Serves until `stop` is cancelled; open streams are cut off then, as when a real server is killed.
+    pub async fn serve(self, stop: CancellationToken) -> Result<Served, SimulateError> {
+        let options = Arc::new(self.options);
+        let metrics = Arc::new(metrics::Metrics::new(&options));
+        let died = CancellationToken::new();
+        let engine =
+            schedule::start(&options, Arc::clone(&metrics)).map_err(SimulateError::Thread)?;
+        let router = http::router(http::State::new(
+            options,
+            Arc::clone(&metrics),
+            engine,
+            died.clone(),
+        ));
+        tokio::select! {
+            served = axum::serve(self.listener, router) => served.map_err(SimulateError::Serve)?,
+            () = stop.cancelled() => {}
+            () = died.cancelled() => {}
+        }
+        Ok(Served {
+            died: died.is_cancelled(),
+            lateness: metrics.lateness(),
+        })
+    }
+}

@@ -1,0 +1,37 @@
+//! Why a command could not do what it was asked to.
+
+use crate::exit::ExitStatus;
+
+/// An error with the exit code that says whose fault it is, and what to do about it.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub status: ExitStatus,
+    /// What went wrong.
+    pub error: anyhow::Error,
+    /// What to do about it.
+    pub hints: Vec<String>,
+}
+
+impl Failure {
+    /// A failure without a hint.
+    pub fn new(status: ExitStatus, error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            status,
+            error: error.into(),
+            hints: Vec::new(),
+        }
+    }
+
+    /// The same from a sentence.
+    pub fn message(status: ExitStatus, message: impl Into<String>) -> Self {
+        Self::new(status, anyhow::anyhow!(message.into()))
+    }
+
+    /// The same with one more hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}

@@ -1,0 +1,164 @@
+//! What the simulated server is like.
+
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::engine::Costs;
+
+/// Share of the device that vLLM takes at its start, whatever it needs.
+const MEMORY_UTILIZATION: f64 = 0.9;
+
+/// Weights, activations and graphs of the simulated model, as a share of the device.
+const ENGINE_SHARE: f64 = 0.25;
+
+/// What the simulated server is like. Shares are ratios, times in seconds unless they are durations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// The name under which the model is listed.
+    pub model: String,
+    /// Longest prompt and answer together, in tokens.
+    pub max_model_len: u32,
+    /// Requests that run at once; more wait.
+    pub max_num_seqs: usize,
+    /// Tokens that fit into the KV cache before `memory_growth`.
+    pub kv_cache_tokens: u64,
+    /// Device memory in bytes.
+    pub gpu_memory: u64,
+    /// Growth of the engine's own memory, which the KV cache loses.
+    pub memory_growth: f64,
+    /// Costs of a step at slow-down 1.
+    pub costs: Costs,
+    /// Factor on everything.
+    pub slowdown: f64,
+    /// Factor on decoding alone.
+    pub decode_slowdown: f64,
+    /// Factor on prefill alone.
+    pub prefill_slowdown: f64,
+    /// Relative standard deviation of this start's speed.
+    pub noise: f64,
+    /// Relative standard deviation of each step.
+    pub step_noise: f64,
+    /// Seed of all chance.
+    pub seed: u64,
+    /// Which start of a run this is, so that equal seeds give each start its own chance.
+    pub start: u32,
+    /// Time until it answers.
+    pub startup: Duration,
+    /// Share of requests answered with 500.
+    pub fail_rate: f64,
+    /// Share of streams that end with an error event.
+    pub fail_mid_stream_rate: f64,
+    /// Share of streams cut off in the middle.
+    pub truncate_rate: f64,
+    /// The server dies when it gets this many completion requests.
+    pub die_after: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            model: "simulated".to_owned(),
+            max_model_len: 8192,
+            max_num_seqs: 256,
+            kv_cache_tokens: 400_000,
+            gpu_memory: 80 << 30,
+            memory_growth: 0.0,
+            costs: Costs::default(),
+            slowdown: 1.0,
+            decode_slowdown: 1.0,
+            prefill_slowdown: 1.0,
+            noise: 0.0,
+            step_noise: 0.0,
+            seed: 0,
+            start: 0,
+            startup: Duration::ZERO,
+            fail_rate: 0.0,
+            fail_mid_stream_rate: 0.0,
+            truncate_rate: 0.0,
+            die_after: None,
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "bytes of a device"
+)]
+impl Options {
+    /// Device memory in use: vLLM takes its share at the start and fills what the engine leaves with KV cache, so this
+    /// does not move when the engine grows.
+    pub(super) fn memory_used(&self) -> u64 {
+        (self.gpu_memory as f64 * MEMORY_UTILIZATION) as u64
+    }
+
+    /// Memory outside the KV cache.
+    pub(super) fn engine_memory(&self) -> u64 {
+        (self.gpu_memory as f64 * ENGINE_SHARE * (1.0 + self.memory_growth)) as u64
+    }
+
+    /// Tokens that fit into what the engine leaves.
+    pub(super) fn cache_tokens(&self) -> u64 {
+        let before = self.gpu_memory as f64 * (MEMORY_UTILIZATION - ENGINE_SHARE);
+        let left = (self.memory_used() as f64 - self.engine_memory() as f64).max(0.0);
+        (self.kv_cache_tokens as f64 * left / before) as u64
+    }
+}
+
+impl Options {
+    /// As vLLM's `system_fingerprint`: the version and a hash of the whole configuration, but for what is chance.
+    pub(super) fn fingerprint(&self) -> String {
+        let fixed = Self {
+            seed: 0,
+            start: 0,
+            ..self.clone()
+        };
+        let hash = format!("{:x}", Sha256::digest(format!("{fixed:?}").as_bytes()));
+        format!(
+            "perfgate-simulator-{}-{}",
+            env!("CARGO_PKG_VERSION"),
+            &hash[..8]
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_growing_engine_takes_from_the_cache_and_not_from_the_device() {
+        let grown = Options {
+            memory_growth: 0.1,
+            ..Options::default()
+        };
+        assert_eq!(grown.memory_used(), Options::default().memory_used());
+        assert!(grown.engine_memory() > Options::default().engine_memory());
+        assert!(grown.cache_tokens() < Options::default().cache_tokens());
+        assert_eq!(Options::default().cache_tokens().abs_diff(400_000), 0);
+    }
+
+    #[test]
+    fn the_fingerprint_tells_configurations_apart_and_not_chances() {
+        let usual = Options::default().fingerprint();
+        assert_eq!(
+            usual,
+            Options {
+                seed: 7,
+                start: 2,
+                ..Options::default()
+            }
+            .fingerprint()
+        );
+        assert_ne!(
+            usual,
+            Options {
+                slowdown: 1.08,
+                ..Options::default()
+            }
+            .fingerprint()
+        );
+    }
+}

@@ -1,0 +1,197 @@
+//! The engine on the clock: a thread of its own with absolute deadlines.
+//!
+//! A step ends where the one before it ended plus its cost. A late wake-up delays the tokens of that step and nothing
+//! after it, so the schedule holds on a busy machine; how late each step was is recorded.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::engine::{Engine, Sequence, Step};
+use super::metrics::{Metrics, RequestTimes};
+use super::options::Options;
+
+/// Commands that may wait for the engine; a client beyond that waits itself.
+const COMMANDS: usize = 4096;
+
+/// A step above ordinary processes is what keeps the schedule on a busy machine; where it is not permitted, the
+/// lateness tells.
+const PRIORITY: i32 = -10;
+
+/// One token on its way to a client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Emission {
+    /// Which one, from 0.
+    pub(super) index: u32,
+    /// Whether it is the last.
+    pub(super) last: bool,
+}
+
+/// What the HTTP side asks of the engine.
+#[derive(Debug)]
+enum Command {
+    Submit {
+        sequence: Sequence,
+        tokens: mpsc::Sender<Emission>,
+        arrived: Instant,
+    },
+    Cancel(u64),
+}
+
+/// The HTTP side's handle. The thread ends when the last one is dropped.
+#[derive(Clone, Debug)]
+pub(super) struct Handle {
+    commands: SyncSender<Command>,
+}
+
+impl Handle {
+    /// Puts a request into the engine; its tokens come out of the channel. `None` where the engine has ended.
+    pub(super) fn submit(&self, sequence: Sequence) -> Option<mpsc::Receiver<Emission>> {
+        // Room for every token, so that a slow client never holds the engine up.
+        let (tokens, received) = mpsc::channel(sequence.output as usize);
+        self.commands
+            .send(Command::Submit {
+                sequence,
+                tokens,
+                arrived: Instant::now(),
+            })
+            .ok()?;
+        Some(received)
+    }
+
+    /// Takes a request out again.
+    pub(super) fn cancel(&self, id: u64) {
+        // An engine that has ended has nothing to cancel.
+        drop(self.commands.send(Command::Cancel(id)));
+    }
+}
+
+/// Starts the engine's thread.
+pub(super) fn start(options: &Options, metrics: Arc<Metrics>) -> io::Result<Handle> {
+    let (commands, received) = sync_channel(COMMANDS);
+    let engine = Engine::new(options);
+    std::thread::Builder::new()
+        .name("engine".to_owned())
+        .spawn(move || {
+            raise_priority();
+            Loop {
+                engine,
+                metrics,
+                streams: HashMap::new(),
+            }
+            .run(&received);
+        })?;
+    Ok(Handle { commands })
+}
+
+/// Of the calling thread. Where that is not permitted it stays as it is, and the lateness tells.
+pub fn raise_priority() {
+    let _permitted = rustix::process::setpriority_process(None, PRIORITY).is_ok();
+}
+
+struct Stream {
+    tokens: mpsc::Sender<Emission>,
+    times: RequestTimes,
+}
+
+struct Loop {
+    engine: Engine,
+    metrics: Arc<Metrics>,
+    streams: HashMap<u64, Stream>,
+}
+
+impl Loop {
+    fn run(mut self, commands: &Receiver<Command>) {
+        let mut begins = Instant::now();
+        loop {
+            if !self.take_waiting(commands) {
+                return;
+            }
+            let Some(step) = self.engine.step() else {
+                self.metrics.idle();
+                let Ok(command) = commands.recv() else { return };
+                begins = Instant::now();
+                self.take(command);
+                continue;
+            };
+            self.metrics.engine_state(&self.engine, step.duration);
+            let ends = begins + Duration::from_secs_f64(step.duration);
+            for id in &step.admitted {
+                if let Some(stream) = self.streams.get_mut(id) {
+                    stream.times.admitted = Some(begins);
+                }
+            }
+            sleep_until(ends);
+            let woke = Instant::now();
+            self.metrics.late(woke.saturating_duration_since(ends));
+            self.deliver(&step, ends);
+            begins = ends;
+        }
+    }
+
+    /// Takes what has arrived; false where nobody can send any more.
+    fn take_waiting(&mut self, commands: &Receiver<Command>) -> bool {
+        loop {
+            match commands.try_recv() {
+                Ok(command) => self.take(command),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    fn take(&mut self, command: Command) {
+        match command {
+            Command::Submit {
+                sequence,
+                tokens,
+                arrived,
+            } => {
+                self.streams.insert(
+                    sequence.id,
+                    Stream {
+                        tokens,
+                        times: RequestTimes::new(sequence, arrived),
+                    },
+                );
+                self.engine.submit(sequence);
+            }
+            Command::Cancel(id) => {
+                self.streams.remove(&id);
+                self.engine.cancel(id);
+            }
+        }
+    }
+
+    fn deliver(&mut self, step: &Step, at: Instant) {
+        for token in &step.tokens {
+            let Some(stream) = self.streams.get_mut(&token.id) else {
+                continue;
+            };
+            self.metrics.token(&mut stream.times, at);
+            // Never full: the channel holds the whole answer. Closed means that the client has gone.
+            let delivered = stream.tokens.try_send(Emission {
+                index: token.index,
+                last: token.last,
+            });
+            if token.last {
+                self.metrics.finished(&stream.times, at);
+            }
+            if token.last || delivered.is_err() {
+                self.streams.remove(&token.id);
+                self.engine.cancel(token.id);
+            }
+        }
+    }
+}
+
+fn sleep_until(deadline: Instant) {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if !left.is_zero() {
+        std::thread::sleep(left);
+    }
+}
