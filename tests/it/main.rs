@@ -1,1 +1,3 @@
 //! The integration tests: the real binary, as people run it.
+
+mod launch;
