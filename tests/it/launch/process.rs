@@ -152,21 +152,35 @@ async fn a_process_that_ignores_sigterm_is_killed_after_the_grace() {
     assert!(!alive_with(mark(&process)));
 }
 
+fn grandchild_is_alive(log: &[String]) -> bool {
+    let number = log
+        .iter()
+        .find_map(|line| line.strip_prefix("grandchild "))
+        .unwrap();
+    std::fs::read_to_string(format!("/proc/{number}/stat"))
+        .is_ok_and(|stat| stat.contains("(sleep) S"))
+}
+
 #[tokio::test]
 async fn a_grandchild_is_gone_with_the_server() {
     let target = start_quietly(&launch(&plan("grandchild"), "process"))
         .await
         .unwrap();
-    let line = target
-        .log_tail()
-        .into_iter()
-        .find(|line| line.starts_with("grandchild "))
-        .unwrap();
-    let stat = format!("/proc/{}/stat", line.trim_start_matches("grandchild "));
-    let is_alive = || std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains("(sleep) S"));
-    assert!(is_alive());
+    let log = target.log_tail();
+    assert!(grandchild_is_alive(&log));
     target.stop().await.unwrap();
-    assert!(!is_alive());
+    assert!(!grandchild_is_alive(&log));
+}
+
+#[tokio::test]
+async fn a_grandchild_that_a_dying_server_leaves_behind_is_gone() {
+    let error = start_quietly(&launch(&plan("abandons"), "process"))
+        .await
+        .unwrap_err();
+    let LaunchError::Ended { log, .. } = error else {
+        panic!("{error}");
+    };
+    assert!(!grandchild_is_alive(&log));
 }
 
 #[tokio::test]

@@ -38,9 +38,11 @@ if mode == "dies":
     sys.exit(3)
 if mode == "ignores-sigterm":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if mode == "grandchild":
+if mode in ("grandchild", "abandons"):
     child = subprocess.Popen(["sleep", "300"])
     print("grandchild", child.pid, flush=True)
+if mode == "abandons":
+    sys.exit(3)
 server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
 if mode == "dies-later":
     server.timeout = 0.1
