@@ -19,3 +19,12 @@ pub fn install_tls_provider() {
     // An error only says that one is installed already.
     drop(rustls::crypto::ring::default_provider().install_default());
 }
+
+/// The cause at the bottom: what is above it only repeats the address.
+pub fn in_words(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

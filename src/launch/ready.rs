@@ -7,6 +7,8 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::http;
+
 /// Between two questions. It bounds the resolution of `startup`.
 const INTERVAL: Duration = Duration::from_millis(100);
 
@@ -90,14 +92,14 @@ impl Probe<'_> {
         match self.get("/health").await {
             Ok(response) if response.status() == StatusCode::OK => self.models().await,
             Ok(response) => Answer::NotYet(format!("/health: HTTP {}", response.status().as_u16())),
-            Err(error) => Answer::NotYet(format!("/health: {}", innermost(&error))),
+            Err(error) => Answer::NotYet(format!("/health: {}", http::in_words(&error))),
         }
     }
 
     async fn models(&self) -> Answer {
         let response = match self.get("/v1/models").await {
             Ok(response) => response,
-            Err(error) => return Answer::NotYet(format!("/v1/models: {}", innermost(&error))),
+            Err(error) => return Answer::NotYet(format!("/v1/models: {}", http::in_words(&error))),
         };
         let status = response.status();
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
@@ -118,7 +120,7 @@ impl Probe<'_> {
                     Answer::Never(NotReady::WrongModel { listed })
                 }
             }
-            Err(error) => Answer::NotYet(format!("/v1/models: {}", innermost(&error))),
+            Err(error) => Answer::NotYet(format!("/v1/models: {}", http::in_words(&error))),
         }
     }
 
@@ -139,13 +141,4 @@ impl Probe<'_> {
         }
         request.send().await
     }
-}
-
-/// The cause at the bottom: what is above it only repeats the address.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

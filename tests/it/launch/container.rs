@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use perfgate::config::{DockerPlan, GpuRequest, ServerPlan};
+use perfgate::files;
 use perfgate::launch::{Fault, Launch, LaunchError};
 
 use super::{READY_TIMEOUT, launch, start_and_cancel, start_quietly};
@@ -69,7 +70,7 @@ fn make_image() -> Result<String, String> {
         ("www/version", r#"{"version": "0.32.0"}"#),
         ("www/v1/models", MODELS),
     ] {
-        fs::write(root.join(name), text).unwrap();
+        files::write_atomically(&root.join(name), text.as_bytes()).unwrap();
     }
     fs::set_permissions(root.join("serve"), fs::Permissions::from_mode(0o755)).unwrap();
     let archive = folder.path().join("root.tar");
