@@ -219,10 +219,16 @@ impl LaunchError {
             | Self::Client(_)
             | Self::OwnProgram(_)
             | Self::NotRemoved { .. } => Fault::Surroundings,
-            Self::Ended { log, .. } | Self::TimedOut { log, .. } => {
+            // Once it was ready, an end is its own, whatever the log said on the way.
+            Self::Ended {
+                ready: false, log, ..
+            }
+            | Self::TimedOut { log, .. } => {
                 diagnosis::find(log).map_or(Fault::Target, |cause| cause.fault)
             }
-            Self::CommandNotFound { .. } | Self::WrongModel { .. } => Fault::Target,
+            Self::Ended { ready: true, .. }
+            | Self::CommandNotFound { .. }
+            | Self::WrongModel { .. } => Fault::Target,
             Self::Cancelled => Fault::Interrupted,
         }
     }

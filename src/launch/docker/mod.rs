@@ -96,8 +96,11 @@ pub(super) async fn start(
     let mut guard = Guard::new(name.clone(), host);
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
     if let Err(error) = docker.create_container(Some(options), body).await {
-        // The name may be that of another run's container.
-        guard.disarm();
+        // The engine said no, perhaps because the name is that of another container. After any other error it may still
+        // say yes to nobody.
+        if matches!(error, Error::DockerResponseServerError { .. }) {
+            guard.disarm();
+        }
         return Err(engine::refused(
             format!("create the container `{name}`"),
             &error,

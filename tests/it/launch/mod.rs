@@ -2,6 +2,7 @@
 
 mod container;
 mod process;
+mod vllm;
 
 use std::sync::Mutex;
 use std::time::Duration;

@@ -26,7 +26,7 @@ fn process(mode: &str) -> ProcessPlan {
 }
 
 /// Live processes whose command line has the text; zombies have an empty one.
-fn alive_with(text: &str) -> bool {
+pub(super) fn alive_with(text: &str) -> bool {
     std::fs::read_dir("/proc")
         .unwrap()
         .flatten()
