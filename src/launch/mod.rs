@@ -1,1 +1,359 @@
-//! Starting the server under test: container, process, attached URL.
+//! Starting the server under test: container, process, attached URL, embedded simulator.
+//!
+//! [`start`] returns when the server is ready, and the [`Target`] removes what was started: by [`Target::stop`], or when
+//! it is dropped, be it by a panic.
+
+mod command;
+mod diagnosis;
+mod docker;
+mod error;
+mod life;
+mod log;
+mod process;
+mod ready;
+mod redact;
+
+use std::fmt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{ProcessPlan, ServerPlan};
+use crate::http;
+use crate::record::format::Server;
+use command::Engine;
+use docker::Container;
+pub use error::{Exit, Fault, LaunchError};
+use life::Life;
+use log::ServerLog;
+use process::Process;
+use ready::{NotReady, Probe};
+use redact::Redactor;
+
+/// Time that a server has to end by itself when it is stopped; vLLM takes a few seconds to end its workers.
+pub const STOP_GRACE: Duration = Duration::from_secs(20);
+
+/// A server that failed to start has no work to finish.
+const ABANDON_GRACE: Duration = Duration::from_secs(2);
+
+/// A server that somebody else runs is there or it is not.
+const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The simulator starts in milliseconds, unless it is told to imitate a slow start.
+const SIMULATOR_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// Names listed in an error.
+const NAMES_SHOWN: usize = 10;
+
+/// What to start, and for whom.
+#[derive(Clone, Copy)]
+pub struct Launch<'a> {
+    /// How to get a server.
+    pub plan: &'a ServerPlan,
+    /// Model that the engine loads.
+    pub model: &'a str,
+    /// Name under which the server lists it.
+    pub served_model_name: &'a str,
+    /// `framework.config` as arguments.
+    pub engine_args: &'a [String],
+    /// Identifies the run in the names and labels of containers.
+    pub run_id: &'a str,
+    /// Which start of the run this is.
+    pub ordinal: u32,
+    /// Where the whole log is kept.
+    pub log_file: Option<&'a Path>,
+    /// Sent as bearer token to `/v1/models`.
+    pub api_key: Option<&'a str>,
+    /// Looks up perfgate's own environment: variables to pass through, `HOME`, `DOCKER_HOST`.
+    pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    /// Time that the server has to end by itself, [`STOP_GRACE`].
+    pub stop_grace: Duration,
+}
+
+impl fmt::Debug for Launch<'_> {
+    /// Without the plan and the key, which hold values of environment variables.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Launch")
+            .field("model", &self.model)
+            .field("run_id", &self.run_id)
+            .field("ordinal", &self.ordinal)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a start is busy with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The image comes from its registry; what the engine says about it.
+    Pulling(String),
+    /// The container or process is being started.
+    Starting,
+    /// It runs, and loads the model.
+    Loading,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pulling(status) => write!(f, "pulling the image: {status}"),
+            Self::Starting => f.write_str("starting the server"),
+            Self::Loading => f.write_str("waiting for the server to be ready"),
+        }
+    }
+}
+
+/// A server that is ready. Dropped, it is removed.
+#[derive(Debug)]
+pub struct Target {
+    base_url: String,
+    identity: Server,
+    startup: Option<Duration>,
+    log: ServerLog,
+    life: Life,
+    running: Running,
+    stop_grace: Duration,
+}
+
+#[derive(Debug)]
+enum Running {
+    Attached,
+    Process(Process),
+    Container(Container),
+}
+
+impl Running {
+    async fn settle(&mut self) {
+        match self {
+            Self::Attached => {}
+            Self::Process(process) => process.settle().await,
+            Self::Container(container) => container.settle().await,
+        }
+    }
+
+    async fn stop(self, grace: Duration) -> Result<(), LaunchError> {
+        match self {
+            Self::Attached => Ok(()),
+            Self::Process(process) => process.stop(grace).await,
+            Self::Container(container) => container.stop(grace).await,
+        }
+    }
+}
+
+/// A server that runs but is not known to be ready.
+struct Started {
+    running: Running,
+    life: Life,
+    log: ServerLog,
+    base_url: String,
+    identity: Server,
+    began: Option<Instant>,
+    ready_timeout: Duration,
+}
+
+/// Starts the server and waits until it is ready. Whatever goes wrong, nothing is left running.
+pub async fn start(
+    launch: &Launch<'_>,
+    progress: &(dyn Fn(Phase) + Sync),
+    cancel: &CancellationToken,
+) -> Result<Target, LaunchError> {
+    let http = http::client().map_err(LaunchError::Client)?;
+    if cancel.is_cancelled() {
+        return Err(LaunchError::Cancelled);
+    }
+    let started = match launch.plan {
+        ServerPlan::Docker(plan) => docker::start(launch, plan, progress, cancel).await?,
+        ServerPlan::Process(plan) => {
+            let command = launch.engine().process_command(&plan.command)?;
+            start_process(launch, plan, &command, "process", None, progress)?
+        }
+        ServerPlan::Simulator(options) => {
+            let program = std::env::current_exe().map_err(LaunchError::OwnProgram)?;
+            let command = command::simulator_command(&program, launch.served_model_name, options);
+            let plan = ProcessPlan {
+                command: Vec::new(),
+                env: std::collections::BTreeMap::new(),
+                directory: None,
+                ready_timeout: SIMULATOR_TIMEOUT,
+            };
+            let args = command::simulator_options(options);
+            start_process(launch, &plan, &command, "simulator", Some(args), progress)?
+        }
+        ServerPlan::Url(url) => attach(launch, url)?,
+    };
+    progress(Phase::Loading);
+    let probe = Probe {
+        http: &http,
+        base_url: &started.base_url,
+        served_model_name: launch.served_model_name,
+        api_key: launch.api_key,
+        timeout: started.ready_timeout,
+    };
+    match probe.wait(started.life.ended(), cancel).await {
+        Ok(()) => {
+            let startup = started.began.map(|began| began.elapsed());
+            let version = probe.version().await;
+            Ok(started.into_target(launch, startup, version))
+        }
+        Err(reason) => Err(started.abandon(launch, reason).await),
+    }
+}
+
+impl<'a> Launch<'a> {
+    fn engine(&self) -> Engine<'a> {
+        Engine {
+            model: self.model,
+            served_model_name: self.served_model_name,
+            args: self.engine_args,
+        }
+    }
+}
+
+fn start_process(
+    launch: &Launch<'_>,
+    plan: &ProcessPlan,
+    command: &[String],
+    kind: &str,
+    args: Option<Vec<String>>,
+    progress: &(dyn Fn(Phase) + Sync),
+) -> Result<Started, LaunchError> {
+    progress(Phase::Starting);
+    let secrets = plan.env.values().cloned();
+    let log = ServerLog::open(
+        launch.log_file,
+        Redactor::new(secrets.chain(launch.api_key.map(str::to_owned))),
+    )?;
+    let args = args.unwrap_or_else(|| command.to_vec());
+    let identity = Server {
+        kind: Some(kind.to_owned()),
+        args: Some(log.redactor().clean_args(&args)),
+        ..Server::default()
+    };
+    let port = process::free_port()?;
+    let began = Instant::now();
+    let command = command::with_port(command, port);
+    let process = Process::start(&command, &plan.env, plan.directory.as_deref(), &log)?;
+    Ok(Started {
+        life: process.life().clone(),
+        running: Running::Process(process),
+        log,
+        base_url: format!("http://127.0.0.1:{port}"),
+        identity,
+        began: Some(began),
+        ready_timeout: plan.ready_timeout,
+    })
+}
+
+fn attach(launch: &Launch<'_>, url: &str) -> Result<Started, LaunchError> {
+    Ok(Started {
+        running: Running::Attached,
+        life: Life::default(),
+        log: ServerLog::open(None, Redactor::new(launch.api_key.map(str::to_owned)))?,
+        base_url: url.trim_end_matches('/').to_owned(),
+        identity: Server {
+            kind: Some("url".to_owned()),
+            ..Server::default()
+        },
+        began: None,
+        ready_timeout: ATTACH_TIMEOUT,
+    })
+}
+
+impl Started {
+    fn into_target(
+        self,
+        launch: &Launch<'_>,
+        startup: Option<Duration>,
+        version: Option<String>,
+    ) -> Target {
+        Target {
+            base_url: self.base_url,
+            identity: Server {
+                version: version.map(|version| self.log.redactor().clean(&version)),
+                model: Some(launch.served_model_name.to_owned()),
+                ..self.identity
+            },
+            startup,
+            log: self.log,
+            life: self.life,
+            running: self.running,
+            stop_grace: launch.stop_grace,
+        }
+    }
+
+    /// Removes the server that did not become ready, and says why it did not.
+    async fn abandon(mut self, launch: &Launch<'_>, reason: NotReady) -> LaunchError {
+        if matches!(reason, NotReady::Ended) {
+            self.running.settle().await;
+        }
+        let log = self.log.lines();
+        let clean = |text: &String| self.log.redactor().clean(text);
+        let error = match reason {
+            NotReady::Cancelled => LaunchError::Cancelled,
+            NotReady::Ended => LaunchError::Ended {
+                exit: self.life.exit().unwrap_or_default(),
+                ready: false,
+                log,
+            },
+            NotReady::TimedOut { last } => LaunchError::TimedOut {
+                waited: self.ready_timeout,
+                last: clean(&last),
+                log,
+            },
+            NotReady::WrongModel { listed } => LaunchError::WrongModel {
+                asked: launch.served_model_name.to_owned(),
+                listed: listed.iter().take(NAMES_SHOWN).map(clean).collect(),
+                log,
+            },
+            NotReady::Unauthorized { status } => LaunchError::Unauthorized {
+                base_url: clean(&self.base_url),
+                status,
+            },
+        };
+        if let Err(left) = self.running.stop(ABANDON_GRACE).await {
+            tracing::warn!("{left}");
+        }
+        error
+    }
+}
+
+impl Target {
+    /// Where the server listens, `http://127.0.0.1:49153`, without a slash at the end.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// What goes into the result.
+    pub fn identity(&self) -> &Server {
+        &self.identity
+    }
+
+    /// Start to ready, to about 0.1 s; `None` for a server that somebody else started.
+    pub fn startup(&self) -> Option<Duration> {
+        self.startup
+    }
+
+    /// Cancelled when the server ends without being asked to. Never for a server that somebody else runs.
+    pub fn ended(&self) -> CancellationToken {
+        self.life.ended().clone()
+    }
+
+    /// Why the server is no longer there, if it is not.
+    pub fn death(&self) -> Option<LaunchError> {
+        self.life.exit().map(|exit| LaunchError::Ended {
+            exit,
+            ready: true,
+            log: self.log.lines(),
+        })
+    }
+
+    /// The last lines of its output, cleaned, oldest first.
+    pub fn log_tail(&self) -> Vec<String> {
+        self.log.lines()
+    }
+
+    /// Stops the server and checks that nothing of it is left. A server that somebody else runs is left alone.
+    pub async fn stop(self) -> Result<(), LaunchError> {
+        self.running.stop(self.stop_grace).await
+    }
+}

@@ -1,1 +1,14 @@
 //! What is observed beside the load: server metrics, GPU, host.
+//!
+//! A [`Sampler`] watches one repeat; [`Observed`] has a value or a reason for every metric that it is responsible for.
+
+mod gpu;
+mod host;
+pub mod prometheus;
+mod sampler;
+mod series;
+pub mod server;
+
+pub use gpu::GpuSource;
+pub use host::environment;
+pub use sampler::{Observed, Sampler};

@@ -1,0 +1,106 @@
+//! What removes a container when nobody is left to stop it: after an error, a panic, a dropped future.
+
+use std::time::{Duration, Instant};
+
+use bollard::Docker;
+
+use super::{engine, remove};
+
+/// Creating a container takes the engine up to seconds; one that nobody waits for may appear within this time.
+const MAY_STILL_APPEAR: Duration = Duration::from_secs(5);
+
+/// Between two tries.
+const TRY_AGAIN: Duration = Duration::from_millis(200);
+
+/// Removes the container of that name when dropped, unless disarmed.
+#[derive(Debug)]
+pub(super) struct Guard {
+    name: String,
+    host: Option<String>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The engine was asked to create it and has not answered.
+    Asked,
+    Created,
+    Disarmed,
+}
+
+impl Guard {
+    pub(super) fn new(name: String, host: Option<String>) -> Self {
+        Self {
+            name,
+            host,
+            state: State::Asked,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The engine said that the container exists.
+    pub(super) fn created(&mut self) {
+        self.state = State::Created;
+    }
+
+    /// There is nothing to remove.
+    pub(super) fn disarm(&mut self) {
+        self.state = State::Disarmed;
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if self.state == State::Disarmed {
+            return;
+        }
+        let (name, host, state) = (self.name.clone(), self.host.clone(), self.state);
+        // A thread of its own: the runtime that dropped us may be shutting down, and one must not block in another.
+        let removed =
+            std::thread::spawn(move || remove_on_new_runtime(&name, host.as_deref(), state)).join();
+        match removed {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => {
+                tracing::error!("could not remove the container `{}`: {reason}", self.name);
+            }
+            Err(_panic) => tracing::error!("could not remove the container `{}`", self.name),
+        }
+    }
+}
+
+fn remove_on_new_runtime(name: &str, host: Option<&str>, state: State) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    runtime.block_on(async {
+        // Connections belong to the runtime that made them.
+        let docker = engine::connect(host)
+            .await
+            .map_err(|error| error.to_string())?;
+        let end = Instant::now() + MAY_STILL_APPEAR;
+        loop {
+            let was_there = exists(&docker, name).await;
+            remove(&docker, name)
+                .await
+                .map_err(|error| engine::in_words(&error))?;
+            if was_there || state == State::Created || Instant::now() >= end {
+                return Ok(());
+            }
+            tokio::time::sleep(TRY_AGAIN).await;
+        }
+    })
+}
+
+async fn exists(docker: &Docker, name: &str) -> bool {
+    docker
+        .inspect_container(
+            name,
+            None::<bollard::query_parameters::InspectContainerOptions>,
+        )
+        .await
+        .is_ok()
+}

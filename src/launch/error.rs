@@ -1,0 +1,324 @@
+//! Why a server could not be started, whose fault it is, and what to do about it.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::diagnosis;
+use super::log::quoted;
+use crate::files::FileError;
+
+/// Who has to act when a launch fails; decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The server under test (exit code 5).
+    Target,
+    /// The machine, the container engine, the network (exit code 6).
+    Surroundings,
+    /// What was asked for (exit code 2).
+    Configuration,
+    /// Nobody: perfgate was told to stop (exit code 130).
+    Interrupted,
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exit {
+    /// Exit code, where it ended by itself.
+    pub code: Option<i64>,
+    /// Signal that ended it.
+    pub signal: Option<i32>,
+    /// Whether the kernel killed it because memory ran out.
+    pub out_of_memory: bool,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.code, self.signal) {
+            (_, Some(signal)) => write!(f, "by signal {signal}")?,
+            (Some(code), None) => write!(f, "with exit code {code}")?,
+            (None, None) => f.write_str("in an unknown way")?,
+        }
+        if self.out_of_memory {
+            f.write_str(" because memory ran out")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why there is no server to measure, or why one is still there.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// A variable that is to be passed through is not set.
+    #[error("server.docker.env: the environment variable `{name}` is not set")]
+    EnvironmentMissing {
+        /// Its name.
+        name: String,
+    },
+    /// A host folder that is to be mounted is not there, or the entry has no container path.
+    #[error("server.docker.volumes: `{volume}`: {reason}")]
+    Volume {
+        /// The entry as written.
+        volume: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A command that cannot say on which port to listen, or none at all.
+    #[error("server.process.command: {reason}")]
+    Command {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// An image that does not say what to run.
+    #[error("image `{image}` has no entry point")]
+    NoEntrypoint {
+        /// The image.
+        image: String,
+    },
+    /// The server wants a key, or another one.
+    #[error("{base_url}/v1/models answered HTTP {status}: the server wants an API key")]
+    Unauthorized {
+        /// Where the server listens.
+        base_url: String,
+        /// 401 or 403.
+        status: u16,
+    },
+    /// No container engine answers.
+    #[error("no container engine answers at {host}: {reason}")]
+    EngineUnreachable {
+        /// Where it was looked for.
+        host: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The container engine refused something.
+    #[error("the container engine could not {action}: {reason}")]
+    Engine {
+        /// What was being done, with the name of the thing.
+        action: String,
+        /// What it said.
+        reason: String,
+    },
+    /// An image that is not here and could not be pulled.
+    #[error("image `{image}` is not on this machine and could not be pulled: {reason}")]
+    ImageUnavailable {
+        /// The image.
+        image: String,
+        /// What the engine or the registry said.
+        reason: String,
+    },
+    /// GPUs were asked for and the container engine cannot hand them in.
+    #[error("the container engine cannot hand in GPUs: {reason}")]
+    GpuRuntime {
+        /// What it said.
+        reason: String,
+    },
+    /// No port to be had.
+    #[error("no free port on 127.0.0.1: {reason}")]
+    Port {
+        /// What happened.
+        reason: String,
+    },
+    /// The log of the server cannot be kept.
+    #[error("cannot write the server's log to `{}`: {source}", path.display())]
+    LogFile {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        source: io::Error,
+    },
+    /// A folder for the log cannot be made.
+    #[error(transparent)]
+    Files(#[from] FileError),
+    /// The HTTP client cannot be set up.
+    #[error("cannot set up the HTTP client: {0}")]
+    Client(#[source] reqwest::Error),
+    /// perfgate's own program cannot be found.
+    #[error("cannot find perfgate's own program to start the simulator: {0}")]
+    OwnProgram(#[source] io::Error),
+    /// The program of the command cannot be run.
+    #[error("cannot run `{program}`: {reason}")]
+    CommandNotFound {
+        /// The program.
+        program: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The server ended by itself.
+    #[error("the server ended {exit} {}{}", if *ready { "while it was measured" } else { "before it was ready" }, quoted(log))]
+    Ended {
+        /// How it ended.
+        exit: Exit,
+        /// Whether it had been ready.
+        ready: bool,
+        /// Its last lines.
+        log: Vec<String>,
+    },
+    /// The server was not ready in time.
+    #[error("the server was not ready after {} s: {last}{}", waited.as_secs_f64(), quoted(log))]
+    TimedOut {
+        /// How long it was waited for.
+        waited: Duration,
+        /// What the last question was answered with.
+        last: String,
+        /// Its last lines.
+        log: Vec<String>,
+    },
+    /// The server serves another model.
+    #[error(
+        "the server does not list the model `{asked}`; it lists {}{}",
+        listing(listed),
+        quoted(log)
+    )]
+    WrongModel {
+        /// The model that requests would carry.
+        asked: String,
+        /// What it lists.
+        listed: Vec<String>,
+        /// Its last lines.
+        log: Vec<String>,
+    },
+    /// What was started could not be removed.
+    #[error("could not remove {what}: {reason}")]
+    NotRemoved {
+        /// What is still there.
+        what: String,
+        /// What happened.
+        reason: String,
+    },
+    /// Told to stop; what had been started has been removed.
+    #[error("interrupted while the server was starting")]
+    Cancelled,
+}
+
+fn listing(names: &[String]) -> String {
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+impl LaunchError {
+    /// Who has to act.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::EnvironmentMissing { .. }
+            | Self::Volume { .. }
+            | Self::Command { .. }
+            | Self::NoEntrypoint { .. }
+            | Self::Unauthorized { .. } => Fault::Configuration,
+            Self::EngineUnreachable { .. }
+            | Self::Engine { .. }
+            | Self::ImageUnavailable { .. }
+            | Self::GpuRuntime { .. }
+            | Self::Port { .. }
+            | Self::LogFile { .. }
+            | Self::Files(_)
+            | Self::Client(_)
+            | Self::OwnProgram(_)
+            | Self::NotRemoved { .. } => Fault::Surroundings,
+            // Once it was ready, an end is its own, whatever the log said on the way.
+            Self::Ended {
+                ready: false, log, ..
+            }
+            | Self::TimedOut { log, .. } => {
+                diagnosis::find(log).map_or(Fault::Target, |cause| cause.fault)
+            }
+            Self::Ended { ready: true, .. }
+            | Self::CommandNotFound { .. }
+            | Self::WrongModel { .. } => Fault::Target,
+            Self::Cancelled => Fault::Interrupted,
+        }
+    }
+
+    /// What to do about it; none where there is nothing to add.
+    pub fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::EnvironmentMissing { name } => {
+                format!("set `{name}`, or take it out of server.docker.env")
+            }
+            Self::Volume { .. } => "create the folder, or correct the entry (host:container[:ro])".to_owned(),
+            Self::Command { .. } => "for example: command: [\"vllm\", \"serve\", \"{model}\", \"--port\", \"{port}\", \"{args}\"]".to_owned(),
+            Self::NoEntrypoint { .. } => "say what to run: server.docker.entrypoint: [\"vllm\", \"serve\"]".to_owned(),
+            Self::Unauthorized { .. } => "set PERFGATE_API_KEY to the key that the server was started with".to_owned(),
+            Self::EngineUnreachable { .. } => "start it (systemctl start docker), set DOCKER_HOST to where it listens, and check that this user may use it".to_owned(),
+            Self::ImageUnavailable { image, .. } => format!("check the name and that this machine reaches the registry: docker pull {image}"),
+            Self::GpuRuntime { .. } => "install the NVIDIA Container Toolkit and check: docker run --rm --gpus all ubuntu nvidia-smi".to_owned(),
+            Self::CommandNotFound { .. } => "check the spelling and that it is installed where the server runs".to_owned(),
+            Self::Ended { exit, .. } if exit.out_of_memory => "give the machine or the container more main memory".to_owned(),
+            Self::Ended { log, .. } | Self::TimedOut { log, .. } if diagnosis::find(log).is_some() => {
+                return diagnosis::find(log).map(|cause| cause.hint.to_owned()).into_iter().collect();
+            }
+            Self::TimedOut { .. } => "raise `ready_timeout` if the server only needs longer".to_owned(),
+            Self::WrongModel { .. } => "set served_model_name in perfgate.yaml to a name that the server lists".to_owned(),
+            Self::NotRemoved { what, .. } => format!("remove {what} by hand"),
+            Self::Engine { .. }
+            | Self::Port { .. }
+            | Self::LogFile { .. }
+            | Self::Files(_)
+            | Self::Client(_)
+            | Self::OwnProgram(_)
+            | Self::Ended { .. }
+            | Self::Cancelled => return Vec::new(),
+        };
+        vec![hint]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(log: &[&str]) -> LaunchError {
+        LaunchError::Ended {
+            exit: Exit {
+                code: Some(3),
+                ..Exit::default()
+            },
+            ready: false,
+            log: log.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn an_early_end_says_how_and_shows_the_log() {
+        insta::assert_snapshot!(ended(&["INFO loading", "::error::no weights"]), @r"
+        the server ended with exit code 3 before it was ready
+        server| INFO loading
+        server| ::error::no weights
+        ");
+    }
+
+    #[test]
+    fn an_early_end_is_the_targets_fault_unless_the_log_says_otherwise() {
+        assert_eq!(ended(&["some traceback"]).fault(), Fault::Target);
+        let busy = ended(&[
+            "ValueError: Free memory on device cuda:0 (1.0/80.0 GiB) on startup is less than desired GPU memory utilization",
+        ]);
+        assert_eq!(busy.fault(), Fault::Surroundings);
+        assert_eq!(busy.hints().len(), 1);
+    }
+
+    #[test]
+    fn a_wrong_model_names_what_is_listed() {
+        let error = LaunchError::WrongModel {
+            asked: "llama".to_owned(),
+            listed: vec!["tiny-llm".to_owned(), "other".to_owned()],
+            log: Vec::new(),
+        };
+        insta::assert_snapshot!(error, @"the server does not list the model `llama`; it lists `tiny-llm`, `other`");
+    }
+
+    #[test]
+    fn a_time_out_says_what_was_last_seen() {
+        let error = LaunchError::TimedOut {
+            waited: Duration::from_secs(90),
+            last: "/health: connection refused".to_owned(),
+            log: Vec::new(),
+        };
+        insta::assert_snapshot!(error, @"the server was not ready after 90 s: /health: connection refused");
+        insta::assert_snapshot!(error.hints().join("\n"), @"raise `ready_timeout` if the server only needs longer");
+    }
+}

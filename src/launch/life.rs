@@ -1,0 +1,42 @@
+//! Whether a server is still there, as its watcher tells and others ask.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio_util::sync::CancellationToken;
+
+use super::error::Exit;
+
+/// Shared by the watcher of a server and those who depend on it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Life {
+    ended: CancellationToken,
+    exit: Arc<OnceLock<Exit>>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Life {
+    /// From here on an end is no event: it was asked for.
+    pub(super) fn expect_end(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// The server has ended.
+    pub(super) fn end(&self, exit: Exit) {
+        // A second end tells nothing new.
+        let _known = self.exit.set(exit);
+        if !self.stopping.load(Ordering::SeqCst) {
+            self.ended.cancel();
+        }
+    }
+
+    /// Cancelled when the server ends without being asked to.
+    pub(super) fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+
+    /// How it ended, once it has.
+    pub(super) fn exit(&self) -> Option<Exit> {
+        self.exit.get().copied()
+    }
+}

@@ -1,0 +1,144 @@
+//! Asking a server whether it is ready: `/health` answers 200 and `/v1/models` lists the model.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde::Deserialize;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::http;
+
+/// Between two questions. It bounds the resolution of `startup`.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// One question. Behind a published port a connection can be accepted and then left alone.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A server that is to become ready.
+#[derive(Debug)]
+pub(super) struct Probe<'a> {
+    pub(super) http: &'a reqwest::Client,
+    pub(super) base_url: &'a str,
+    pub(super) served_model_name: &'a str,
+    pub(super) api_key: Option<&'a str>,
+    pub(super) timeout: Duration,
+}
+
+/// Why a server is not ready and will not be.
+#[derive(Debug)]
+pub(super) enum NotReady {
+    Cancelled,
+    Ended,
+    TimedOut { last: String },
+    WrongModel { listed: Vec<String> },
+    Unauthorized { status: u16 },
+}
+
+#[derive(Deserialize)]
+struct ModelList {
+    data: Vec<Model>,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: String,
+}
+
+/// What one round of questions told.
+enum Answer {
+    Ready,
+    NotYet(String),
+    Never(NotReady),
+}
+
+impl Probe<'_> {
+    /// Waits until the server is ready, has ended, takes too long, or somebody cancels.
+    pub(super) async fn wait(
+        &self,
+        ended: &CancellationToken,
+        cancel: &CancellationToken,
+    ) -> Result<(), NotReady> {
+        let deadline = Instant::now() + self.timeout;
+        let mut last = "it was never asked".to_owned();
+        loop {
+            let answer = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(NotReady::Cancelled),
+                () = ended.cancelled() => return Err(NotReady::Ended),
+                () = tokio::time::sleep_until(deadline) => return Err(NotReady::TimedOut { last }),
+                answer = self.ask() => answer,
+            };
+            match answer {
+                Answer::Ready => return Ok(()),
+                Answer::Never(reason) => return Err(reason),
+                Answer::NotYet(reason) => last = reason,
+            }
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(NotReady::Cancelled),
+                () = ended.cancelled() => return Err(NotReady::Ended),
+                () = tokio::time::sleep(INTERVAL) => {}
+            }
+        }
+    }
+
+    async fn ask(&self) -> Answer {
+        match self.get("/health").await {
+            Ok(response) if response.status() == StatusCode::OK => self.models().await,
+            Ok(response) => Answer::NotYet(format!("/health: HTTP {}", response.status().as_u16())),
+            Err(error) => Answer::NotYet(format!("/health: {}", http::in_words(&error))),
+        }
+    }
+
+    async fn models(&self) -> Answer {
+        let response = match self.get("/v1/models").await {
+            Ok(response) => response,
+            Err(error) => return Answer::NotYet(format!("/v1/models: {}", http::in_words(&error))),
+        };
+        let status = response.status();
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return Answer::Never(NotReady::Unauthorized {
+                status: status.as_u16(),
+            });
+        }
+        if status != StatusCode::OK {
+            return Answer::NotYet(format!("/v1/models: HTTP {}", status.as_u16()));
+        }
+        match response.json::<ModelList>().await {
+            Ok(list) if list.data.is_empty() => Answer::NotYet("/v1/models: no model".to_owned()),
+            Ok(list) => {
+                let listed: Vec<String> = list.data.into_iter().map(|model| model.id).collect();
+                if listed.iter().any(|name| name == self.served_model_name) {
+                    Answer::Ready
+                } else {
+                    Answer::Never(NotReady::WrongModel { listed })
+                }
+            }
+            Err(error) => Answer::NotYet(format!("/v1/models: {}", http::in_words(&error))),
+        }
+    }
+
+    /// The server's version, where it tells.
+    pub(super) async fn version(&self) -> Option<String> {
+        let response = self.get("/version").await.ok()?;
+        let version = response.json::<Version>().await.ok()?;
+        Some(version.version)
+    }
+
+    async fn get(&self, path: &str) -> Result<reqwest::Response, reqwest::Error> {
+        let mut request = self
+            .http
+            .get(format!("{}{path}", self.base_url))
+            .timeout(QUESTION_TIMEOUT);
+        if let Some(key) = self.api_key {
+            request = request.bearer_auth(key);
+        }
+        request.send().await
+    }
+}

@@ -1,0 +1,235 @@
+//! The Prometheus text format, version 0.0.4, as `/metrics` gives it: names, labels, values, `# TYPE`.
+//!
+//! Source of the grammar: Prometheus documentation, "Exposition formats".
+
+use std::collections::BTreeMap;
+
+/// One answer of `/metrics`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scrape {
+    samples: BTreeMap<String, Vec<Sample>>,
+    kinds: BTreeMap<String, String>,
+}
+
+/// One line with a value.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sample {
+    /// Labels by name.
+    pub labels: BTreeMap<String, String>,
+    /// The value; may be infinite or not a number.
+    pub value: f64,
+}
+
+/// A line that is not of the format.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} of /metrics: {reason}")]
+pub struct ParseError {
+    /// From 1.
+    pub line: usize,
+    /// What is wrong.
+    pub reason: &'static str,
+}
+
+impl Scrape {
+    /// Reads a whole answer; one bad line makes all of it untrustworthy (it may have been cut off).
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let mut scrape = Self::default();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if let Some(comment) = line.strip_prefix('#') {
+                scrape.take_kind(comment);
+            } else if !line.is_empty() {
+                let (name, sample) = parse_sample(line).map_err(|reason| ParseError {
+                    line: index + 1,
+                    reason,
+                })?;
+                scrape.samples.entry(name).or_default().push(sample);
+            }
+        }
+        Ok(scrape)
+    }
+
+    fn take_kind(&mut self, comment: &str) {
+        let mut words = comment.split_whitespace();
+        if let (Some("TYPE"), Some(name), Some(kind)) = (words.next(), words.next(), words.next()) {
+            self.kinds.insert(name.to_owned(), kind.to_owned());
+        }
+    }
+
+    /// The samples of that name, one for each set of labels.
+    pub fn samples(&self, name: &str) -> &[Sample] {
+        self.samples.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The sum over all sets of labels (several engines of one server); `None` where there is no such name.
+    pub fn sum(&self, name: &str) -> Option<f64> {
+        self.samples
+            .get(name)
+            .map(|samples| samples.iter().map(|sample| sample.value).sum())
+    }
+
+    /// `counter`, `gauge`, `histogram`, …, as `# TYPE` says.
+    pub fn kind(&self, name: &str) -> Option<&str> {
+        self.kinds.get(name).map(String::as_str)
+    }
+}
+
+/// `name{label="value",…} value [timestamp]`
+fn parse_sample(line: &str) -> Result<(String, Sample), &'static str> {
+    let end = line
+        .find(|c: char| c == '{' || c.is_whitespace())
+        .ok_or("there is a name without a value")?;
+    let (name, rest) = line.split_at(end);
+    if !is_name(name) {
+        return Err("the name has characters that names do not have");
+    }
+    let (labels, rest) = match rest.strip_prefix('{') {
+        Some(labels) => parse_labels(labels)?,
+        None => (BTreeMap::new(), rest),
+    };
+    let mut fields = rest.split_whitespace();
+    let value = fields
+        .next()
+        .ok_or("there is no value")?
+        .parse::<f64>()
+        .map_err(|_not_a_number| "the value is no number")?;
+    if let Some(timestamp) = fields.next()
+        && timestamp.parse::<i64>().is_err()
+    {
+        return Err("something follows the value that is no timestamp");
+    }
+    Ok((name.to_owned(), Sample { labels, value }))
+}
+
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | ':'))
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))
+}
+
+/// What follows `{`, up to and with `}`; returns the rest of the line.
+fn parse_labels(text: &str) -> Result<(BTreeMap<String, String>, &str), &'static str> {
+    let mut labels = BTreeMap::new();
+    let mut rest = text.trim_start();
+    loop {
+        if let Some(after) = rest.strip_prefix('}') {
+            return Ok((labels, after));
+        }
+        let (name, after) = rest.split_once('=').ok_or("a label has no value")?;
+        let quoted = after
+            .trim_start()
+            .strip_prefix('"')
+            .ok_or("a label's value has no quotation mark")?;
+        let (value, after) = parse_quoted(quoted)?;
+        let name = name.trim();
+        if !is_name(name) {
+            return Err("a label's name has characters that names do not have");
+        }
+        labels.insert(name.to_owned(), value);
+        rest = after.trim_start();
+        // A comma may stand before the bracket too.
+        match rest.strip_prefix(',') {
+            Some(after) => rest = after.trim_start(),
+            None if rest.starts_with('}') => {}
+            None => return Err("there is no comma between two labels"),
+        }
+    }
+}
+
+/// What follows the first quotation mark, up to the second: `\\`, `\"` and `\n` are escapes.
+fn parse_quoted(text: &str) -> Result<(String, &str), &'static str> {
+    let mut value = String::new();
+    let mut characters = text.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => return Ok((value, &text[at + 1..])),
+            '\\' => match characters.next() {
+                Some((_, 'n')) => value.push('\n'),
+                Some((_, escaped @ ('"' | '\\'))) => value.push(escaped),
+                Some((_, other)) => value.extend(['\\', other]),
+                None => break,
+            },
+            plain => value.push(plain),
+        }
+    }
+    Err("a label's value does not end")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RUNNING: &str = include_str!("../../tests/fixtures/vllm-0.32-cpu/metrics/8-running.txt");
+
+    #[test]
+    fn the_answer_of_a_real_vllm_is_read_whole() {
+        let scrape = Scrape::parse(RUNNING).unwrap();
+        let lines = RUNNING
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .count();
+        let samples: usize = scrape.samples.values().map(Vec::len).sum();
+        assert_eq!(samples, lines);
+        assert_eq!(scrape.sum("vllm:num_requests_running"), Some(8.0));
+        assert_eq!(
+            scrape.kind("vllm:request_queue_time_seconds"),
+            Some("histogram")
+        );
+        let info = &scrape.samples("vllm:cache_config_info")[0];
+        assert_eq!(info.labels["kv_cache_size_tokens"], "524288");
+        assert_eq!(scrape.sum("no_such_name"), None);
+    }
+
+    #[test]
+    fn escapes_spaces_timestamps_and_odd_numbers_are_understood() {
+        let scrape = Scrape::parse(
+            "a{ x = \"q\\\"b\\\\n\\nl}\" , y=\"ü\", } 1.5e3 1700000000\nb +Inf\nb NaN\n\n# a comment\n",
+        )
+        .unwrap();
+        let a = &scrape.samples("a")[0];
+        assert_eq!(a.labels["x"], "q\"b\\n\nl}");
+        assert_eq!(a.labels["y"], "ü");
+        assert!((a.value - 1500.0).abs() < f64::EPSILON);
+        assert!(scrape.samples("b")[0].value.is_infinite());
+        assert!(scrape.sum("b").unwrap().is_nan());
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_off_is_refused_with_its_line() {
+        let error = Scrape::parse("a 1\nb{x=\"y").unwrap_err();
+        insta::assert_snapshot!(error, @"line 2 of /metrics: a label's value does not end");
+        for text in [
+            "a",
+            "a b",
+            "1a 1",
+            "a{x} 1",
+            "a{x=\"y\" z=\"w\"} 1",
+            "a 1 x",
+            "a{x=\"y\"}",
+        ] {
+            assert!(Scrape::parse(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "(?s).*") {
+            drop(Scrape::parse(&text));
+        }
+
+        #[test]
+        fn nearly_right_text_does_not_panic(text in "[a{}=\",\\\\ 1\n#ü]{0,60}") {
+            drop(Scrape::parse(&text));
+        }
+
+        #[test]
+        fn a_label_value_survives_writing_and_reading(value in "[^\r\n]*") {
+            let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");
+            let scrape = Scrape::parse(&format!("a{{x=\"{escaped}\"}} 1")).unwrap();
+            prop_assert_eq!(&scrape.samples("a")[0].labels["x"], &value);
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! What two answers of `/metrics` say about the time between them. Pure.
+
+use std::collections::BTreeMap;
+
+use super::prometheus::{Sample, Scrape};
+use crate::metric::Metric;
+
+/// Why a metric has no value where the server's answer has no such line.
+pub(super) const NOT_REPORTED: &str = "the engine does not report it";
+
+/// Names of one counter over the versions of vLLM, newest first.
+const QUERIES: [&str; 2] = [
+    "vllm:prefix_cache_queries_total",
+    "vllm:gpu_prefix_cache_queries_total",
+];
+const HITS: [&str; 2] = [
+    "vllm:prefix_cache_hits_total",
+    "vllm:gpu_prefix_cache_hits_total",
+];
+
+/// Metrics that have a value, and why the others have none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Findings {
+    /// In base units; all finite.
+    pub metrics: BTreeMap<Metric, f64>,
+    /// A reason, as a sentence goes on after "not measured, because".
+    pub not_measured: BTreeMap<Metric, String>,
+}
+
+impl Findings {
+    /// Takes a value or the reason why there is none. A value that is not finite is none.
+    pub(super) fn record(&mut self, id: &str, found: Result<f64, String>) {
+        let metric = match Metric::parse(id) {
+            Ok(metric) => metric,
+            Err(unknown) => {
+                tracing::error!("telemetry knows a metric that the catalogue does not: {unknown}");
+                return;
+            }
+        };
+        match found {
+            Ok(value) if value.is_finite() => {
+                self.metrics.insert(metric, value);
+            }
+            Ok(value) => {
+                self.not_measured
+                    .insert(metric, format!("what was reported is not finite ({value})"));
+            }
+            Err(reason) => {
+                self.not_measured.insert(metric, reason);
+            }
+        }
+    }
+}
+
+/// What the counters of a server say about the time between two answers.
+pub fn between(before: &Scrape, after: &Scrape) -> Findings {
+    let mut findings = Findings::default();
+    findings.record("server.queue_time", queue_time(before, after));
+    findings.record("server.prefix_cache_hit_rate", hit_rate(before, after));
+    findings.record(
+        "server.preemptions",
+        grown(before, after, &["vllm:num_preemptions_total"]),
+    );
+    findings.record("kv_cache.tokens", cache_tokens(after));
+    findings
+}
+
+/// Mean seconds in the queue of the requests that left it.
+fn queue_time(before: &Scrape, after: &Scrape) -> Result<f64, String> {
+    let sum = grown(before, after, &["vllm:request_queue_time_seconds_sum"])?;
+    let count = grown(before, after, &["vllm:request_queue_time_seconds_count"])?;
+    share(sum, count, "no request left the server's queue")
+}
+
+/// Tokens found in the prefix cache / tokens looked up.
+fn hit_rate(before: &Scrape, after: &Scrape) -> Result<f64, String> {
+    let hits = grown(before, after, &HITS)?;
+    let queries = grown(before, after, &QUERIES)?;
+    share(hits, queries, "no token was looked up in the prefix cache")
+}
+
+fn share(part: f64, whole: f64, if_none: &str) -> Result<f64, String> {
+    if whole > 0.0 {
+        Ok(part / whole)
+    } else {
+        Err(if_none.to_owned())
+    }
+}
+
+/// By how much a counter has grown.
+fn grown(before: &Scrape, after: &Scrape, names: &[&str]) -> Result<f64, String> {
+    let name = names
+        .iter()
+        .find(|name| after.sum(name).is_some())
+        .ok_or(NOT_REPORTED)?;
+    // A counter that is not there yet has counted nothing.
+    let growth = after.sum(name).unwrap_or(f64::NAN) - before.sum(name).unwrap_or(0.0);
+    if growth < 0.0 {
+        return Err(format!(
+            "the server's counter `{name}` went back: it was restarted"
+        ));
+    }
+    Ok(growth)
+}
+
+/// Tokens that fit into the KV caches of all engines. Blocks times block size is wrong for hybrid models, so vLLM's own
+/// figure goes first where there is one (0.33 and later).
+fn cache_tokens(scrape: &Scrape) -> Result<f64, String> {
+    let engines = scrape.samples("vllm:cache_config_info");
+    if engines.is_empty() {
+        return Err(NOT_REPORTED.to_owned());
+    }
+    engines.iter().try_fold(0.0, |total, engine| {
+        let number = |name: &str| engine.labels.get(name)?.parse::<f64>().ok();
+        let tokens = number("kv_cache_size_tokens")
+            .or_else(|| Some(number("num_gpu_blocks")? * number("block_size")?))
+            .filter(|tokens| *tokens > 0.0)
+            .ok_or(NOT_REPORTED)?;
+        Ok(total + tokens)
+    })
+}
+
+/// State of one GPU at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GpuReading {
+    /// Product name.
+    pub name: String,
+    /// Device memory, bytes.
+    pub memory: Option<f64>,
+    /// Device memory in use, bytes.
+    pub memory_used: Option<f64>,
+    /// Share of time in which a kernel ran, 0 to 1.
+    pub utilization: Option<f64>,
+    /// Driver version.
+    pub driver: Option<String>,
+}
+
+/// The GPUs that a simulated server pretends to have; empty for a real one.
+pub fn simulated_gpus(scrape: &Scrape) -> Vec<GpuReading> {
+    let of = |name: &str, gpu: Option<&String>| {
+        let is_same = |sample: &&Sample| sample.labels.get("gpu") == gpu;
+        let sample = scrape.samples(name).iter().find(is_same);
+        sample.map(|sample| sample.value)
+    };
+    scrape
+        .samples("perfgate_simulated_gpu_memory_used_bytes")
+        .iter()
+        .map(|sample| {
+            let gpu = sample.labels.get("gpu");
+            GpuReading {
+                name: sample.labels.get("name").cloned().unwrap_or_default(),
+                memory: of("perfgate_simulated_gpu_memory_total_bytes", gpu),
+                memory_used: Some(sample.value),
+                utilization: of("perfgate_simulated_gpu_utilization_ratio", gpu),
+                driver: None,
+            }
+        })
+        .collect()
+}
+
+/// Bytes outside the KV cache; only the simulator reports them.
+pub fn engine_memory(scrape: &Scrape) -> Option<f64> {
+    scrape
+        .samples("perfgate_simulated_engine_memory_bytes")
+        .iter()
+        .map(|sample| sample.value)
+        .reduce(f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDLE: &str =
+        include_str!("../../tests/fixtures/vllm-0.32-cpu/metrics/after-start-idle.txt");
+    const RUNNING: &str = include_str!("../../tests/fixtures/vllm-0.32-cpu/metrics/8-running.txt");
+
+    fn scrape(text: &str) -> Scrape {
+        Scrape::parse(text).unwrap()
+    }
+
+    fn found(findings: &Findings) -> String {
+        let values = findings
+            .metrics
+            .iter()
+            .map(|(metric, value)| format!("{metric}: {value:.6}"));
+        let reasons = findings
+            .not_measured
+            .iter()
+            .map(|(metric, reason)| format!("{metric}: {reason}"));
+        values.chain(reasons).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn two_answers_of_a_real_vllm_give_the_difference() {
+        let findings = between(&scrape(IDLE), &scrape(RUNNING));
+        insta::assert_snapshot!(found(&findings), @"
+        kv_cache.tokens: 524288.000000
+        server.preemptions: 0.000000
+        server.prefix_cache_hit_rate: 0.000000
+        server.queue_time: 0.000029
+        ");
+    }
+
+    #[test]
+    fn what_older_versions_report_is_found_by_its_older_name() {
+        let before = scrape(
+            "vllm:gpu_prefix_cache_queries_total 100\nvllm:gpu_prefix_cache_hits_total 10\n",
+        );
+        let after = scrape(
+            "vllm:gpu_prefix_cache_queries_total 300\nvllm:gpu_prefix_cache_hits_total 60\n\
+             vllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"100\",kv_cache_size_tokens=\"None\"} 1\n\
+             vllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"50\",engine=\"1\"} 1\n",
+        );
+        insta::assert_snapshot!(found(&between(&before, &after)), @"
+        kv_cache.tokens: 2400.000000
+        server.prefix_cache_hit_rate: 0.250000
+        server.preemptions: the engine does not report it
+        server.queue_time: the engine does not report it
+        ");
+    }
+
+    #[test]
+    fn a_server_that_was_restarted_in_between_has_no_difference() {
+        let findings = between(
+            &scrape("vllm:num_preemptions_total 5"),
+            &scrape("vllm:num_preemptions_total 1"),
+        );
+        assert!(
+            !findings
+                .metrics
+                .contains_key(&Metric::parse("server.preemptions").unwrap())
+        );
+        insta::assert_snapshot!(found(&findings), @"
+        kv_cache.tokens: the engine does not report it
+        server.preemptions: the server's counter `vllm:num_preemptions_total` went back: it was restarted
+        server.prefix_cache_hit_rate: the engine does not report it
+        server.queue_time: the engine does not report it
+        ");
+    }
+
+    #[test]
+    fn a_value_that_is_not_finite_is_no_value() {
+        let mut findings = Findings::default();
+        findings.record("kv_cache.tokens", Ok(f64::NAN));
+        insta::assert_snapshot!(found(&findings), @"kv_cache.tokens: what was reported is not finite (NaN)");
+    }
+
+    #[test]
+    fn the_gpus_of_a_simulated_server_are_told_apart() {
+        let scrape = scrape(
+            "perfgate_simulated_gpu_memory_used_bytes{gpu=\"0\",name=\"H100\"} 70\n\
+             perfgate_simulated_gpu_memory_used_bytes{gpu=\"1\",name=\"H100\"} 71\n\
+             perfgate_simulated_gpu_memory_total_bytes{gpu=\"0\",name=\"H100\"} 80\n\
+             perfgate_simulated_gpu_utilization_ratio{gpu=\"1\",name=\"H100\"} 0.5\n\
+             perfgate_simulated_engine_memory_bytes 30\n",
+        );
+        let gpus = simulated_gpus(&scrape);
+        assert_eq!(gpus.len(), 2);
+        assert_eq!((gpus[0].memory, gpus[0].utilization), (Some(80.0), None));
+        assert_eq!((gpus[1].memory, gpus[1].utilization), (None, Some(0.5)));
+        assert_eq!(engine_memory(&scrape), Some(30.0));
+    }
+}

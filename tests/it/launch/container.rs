@@ -1,0 +1,354 @@
+//! Servers as containers, with a real engine and a tiny image made of a static busybox.
+//!
+//! Without an engine these tests say so and return; with `PERFGATE_REQUIRE_DOCKER=1` they fail.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs;
+use std::hash::{Hash as _, Hasher as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use perfgate::config::{DockerPlan, GpuRequest, ServerPlan};
+use perfgate::files;
+use perfgate::launch::{Fault, Launch, LaunchError};
+
+use super::{READY_TIMEOUT, launch, start_and_cancel, start_quietly};
+
+const SCRIPT: &str = include_str!("serve.sh");
+const MODELS: &str = r#"{"data": [{"id": "tiny-llm"}]}"#;
+const BUSYBOX: &str = "/bin/busybox";
+
+/// The image of the tests, or `None` where containers cannot be had.
+fn image() -> Option<String> {
+    match make_image() {
+        Ok(image) => Some(image),
+        Err(reason) => {
+            assert!(
+                std::env::var_os("PERFGATE_REQUIRE_DOCKER").is_none_or(|value| value != "1"),
+                "{reason}"
+            );
+            eprintln!("skipped: {reason}");
+            None
+        }
+    }
+}
+
+fn docker(arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new("docker")
+        .args(arguments)
+        .output()
+        .map_err(|error| format!("docker: {error}"))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
+}
+
+fn make_image() -> Result<String, String> {
+    docker(&["version"])?;
+    let mut hasher = DefaultHasher::new();
+    (SCRIPT, MODELS).hash(&mut hasher);
+    let tag = format!("perfgate-test:{:x}", hasher.finish());
+    if docker(&["image", "inspect", &tag]).is_ok() {
+        return Ok(tag);
+    }
+    if !Path::new(BUSYBOX).exists() {
+        return Err(format!("there is no {BUSYBOX} (Debian: busybox-static)"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    for name in ["bin", "tmp", "www/v1"] {
+        fs::create_dir_all(root.join(name)).unwrap();
+    }
+    fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
+    for (name, text) in [
+        ("serve", SCRIPT),
+        ("www/health", ""),
+        ("www/version", r#"{"version": "0.32.0"}"#),
+        ("www/v1/models", MODELS),
+    ] {
+        files::write_atomically(&root.join(name), text.as_bytes()).unwrap();
+    }
+    fs::set_permissions(root.join("serve"), fs::Permissions::from_mode(0o755)).unwrap();
+    let archive = folder.path().join("root.tar");
+    let packed = Command::new("tar")
+        .arg("-cf")
+        .arg(&archive)
+        .arg("-C")
+        .arg(&root)
+        .arg(".")
+        .status()
+        .unwrap();
+    assert!(packed.success());
+    docker(&[
+        "import",
+        "--change",
+        "ENTRYPOINT [\"/serve\"]",
+        archive.to_str().unwrap(),
+        &tag,
+    ])?;
+    Ok(tag)
+}
+
+fn docker_plan(image: String, mode: &str) -> DockerPlan {
+    DockerPlan {
+        image,
+        entrypoint: None,
+        args: vec![mode.to_owned()],
+        gpus: GpuRequest::None,
+        env: vec!["STAND_IN_SECRET".to_owned()],
+        volumes: Vec::new(),
+        shm_size: Some(64 << 20),
+        ipc: None,
+        port: 8000,
+        ready_timeout: READY_TIMEOUT,
+    }
+}
+
+fn lookup(name: &str) -> Option<String> {
+    (name == "STAND_IN_SECRET").then(|| "open-sesame".to_owned())
+}
+
+fn with_secret<'a>(plan: &'a ServerPlan, run_id: &'a str) -> Launch<'a> {
+    Launch {
+        environment: &lookup,
+        ..launch(plan, run_id)
+    }
+}
+
+/// Unique to this process, so that runs of the tests beside each other do not meet.
+fn run_id(name: &str) -> String {
+    format!("{name}-{}", std::process::id())
+}
+
+fn containers_of(run_id: &str) -> String {
+    docker(&[
+        "ps",
+        "-aq",
+        "--filter",
+        &format!("label=dev.perfgate.run={run_id}"),
+    ])
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_container_is_ready_identified_and_gone_after_the_stop() {
+    let Some(image) = image() else { return };
+    let run_id = run_id("ready");
+    let plan = ServerPlan::Docker(docker_plan(image.clone(), "ready"));
+    let target = start_quietly(&with_secret(&plan, &run_id)).await.unwrap();
+    assert!(target.base_url().starts_with("http://127.0.0.1:"));
+    let identity = target.identity();
+    assert_eq!(identity.kind.as_deref(), Some("docker"));
+    assert_eq!(identity.image.as_deref(), Some(image.as_str()));
+    // The image comes from no registry.
+    assert!(identity.digest.as_ref().unwrap().starts_with("sha256:"));
+    assert_eq!(identity.args.as_ref().unwrap(), &["tiny-llm", "ready"]);
+    assert_eq!(identity.version.as_deref(), Some("0.32.0"));
+    assert_eq!(target.log_tail(), ["model tiny-llm secret ***"]);
+    let id = containers_of(&run_id);
+    assert!(!id.is_empty());
+    let name = docker(&["inspect", "--format", "{{.Name}}", &id]).unwrap();
+    assert_eq!(name, format!("/perfgate-{run_id}-0"));
+    target.stop().await.unwrap();
+    assert_eq!(containers_of(&run_id), "");
+}
+
+#[tokio::test]
+async fn a_container_that_dies_at_the_start_shows_its_code_and_its_log_and_leaves_nothing() {
+    let Some(image) = image() else { return };
+    let run_id = run_id("dies");
+    let plan = ServerPlan::Docker(docker_plan(image, "dies"));
+    let error = start_quietly(&with_secret(&plan, &run_id))
+        .await
+        .unwrap_err();
+    assert_eq!(error.fault(), Fault::Target);
+    insta::assert_snapshot!(error, @"
+    the server ended with exit code 3 before it was ready
+    server| model tiny-llm secret ***
+    server| ::error::weights are broken
+    ");
+    assert_eq!(containers_of(&run_id), "");
+}
+
+#[tokio::test]
+async fn a_container_that_dies_while_it_is_used_is_noticed() {
+    let Some(image) = image() else { return };
+    let run_id = run_id("killed");
+    let plan = ServerPlan::Docker(docker_plan(image, "ready"));
+    let target = start_quietly(&with_secret(&plan, &run_id)).await.unwrap();
+    docker(&["kill", &containers_of(&run_id)]).unwrap();
+    tokio::time::timeout(READY_TIMEOUT, target.ended().cancelled())
+        .await
+        .unwrap();
+    let death = target.death().unwrap().to_string();
+    assert!(death.starts_with("the server ended with exit code 137 while it was measured"));
+    target.stop().await.unwrap();
+    assert_eq!(containers_of(&run_id), "");
+}
+
+#[tokio::test]
+async fn a_container_that_is_never_ready_ends_with_the_time_out_and_leaves_nothing() {
+    let Some(image) = image() else { return };
+    let run_id = run_id("never");
+    let plan = ServerPlan::Docker(DockerPlan {
+        ready_timeout: Duration::from_secs(1),
+        ..docker_plan(image, "never-ready")
+    });
+    let error = start_quietly(&with_secret(&plan, &run_id))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, LaunchError::TimedOut { .. }), "{error}");
+    assert_eq!(containers_of(&run_id), "");
+}
+
+#[tokio::test]
+async fn a_cancelled_start_leaves_no_container() {
+    let Some(image) = image() else { return };
+    let run_id = run_id("cancelled");
+    let plan = ServerPlan::Docker(docker_plan(image, "never-ready"));
+    let error = start_and_cancel(&with_secret(&plan, &run_id))
+        .await
+        .unwrap_err();
+    assert_eq!(error.fault(), Fault::Interrupted);
+    assert_eq!(containers_of(&run_id), "");
+}
+
+#[tokio::test]
+async fn a_start_that_nobody_waits_for_leaves_no_container_whenever_it_is_dropped() {
+    let Some(image) = image() else { return };
+    for wait in [5, 20, 60, 150, 400] {
+        let run_id = run_id(&format!("dropped-{wait}"));
+        let plan = ServerPlan::Docker(docker_plan(image.clone(), "never-ready"));
+        let launch = with_secret(&plan, &run_id);
+        let start = start_quietly(&launch);
+        let ended = tokio::time::timeout(Duration::from_millis(wait), start).await;
+        assert!(ended.is_err());
+        assert_eq!(containers_of(&run_id), "");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_leaves_no_container() {
+    let Some(image) = image() else { return };
+    let run_id = run_id("panic");
+    let of_the_task = run_id.clone();
+    let used = tokio::spawn(async move {
+        let plan = ServerPlan::Docker(docker_plan(image, "ready"));
+        let _target = start_quietly(&with_secret(&plan, &of_the_task))
+            .await
+            .unwrap();
+        panic!("a bug in whoever uses the target");
+    });
+    assert!(used.await.is_err());
+    assert_eq!(containers_of(&run_id), "");
+}
+
+#[tokio::test]
+async fn what_a_killed_run_left_behind_is_removed_when_its_time_is_over() {
+    let Some(image) = image() else { return };
+    let run_id = run_id("orphan");
+    let leave_behind = |expires: &str| {
+        docker(&[
+            "create",
+            "--label",
+            "dev.perfgate=1",
+            "--label",
+            &format!("dev.perfgate.run={run_id}"),
+            "--label",
+            &format!("dev.perfgate.expires={expires}"),
+            &image,
+        ])
+        .unwrap()
+    };
+    leave_behind("1000");
+    let living = leave_behind("99999999999");
+    let plan = ServerPlan::Docker(docker_plan(image.clone(), "dies"));
+    start_quietly(&with_secret(&plan, &run_id))
+        .await
+        .unwrap_err();
+    let left = containers_of(&run_id);
+    docker(&["rm", &living]).unwrap();
+    assert!(!left.contains('\n') && living.starts_with(&left), "{left}");
+}
+
+#[tokio::test]
+async fn what_the_engine_refuses_is_recognised_and_leaves_nothing() {
+    let Some(image) = image() else { return };
+    let run_id = run_id("refused");
+    let refuse = async |plan: DockerPlan| {
+        let plan = ServerPlan::Docker(plan);
+        let error = start_quietly(&with_secret(&plan, &run_id))
+            .await
+            .unwrap_err();
+        assert_eq!(containers_of(&run_id), "");
+        assert!(!error.hints().is_empty(), "{error}");
+        error
+    };
+    let gpus = refuse(DockerPlan {
+        gpus: GpuRequest::All,
+        ..docker_plan(image.clone(), "ready")
+    })
+    .await;
+    assert!(matches!(gpus, LaunchError::GpuRuntime { .. }), "{gpus}");
+    let program = refuse(DockerPlan {
+        entrypoint: Some(vec!["/no/such/program".to_owned()]),
+        ..docker_plan(image, "ready")
+    })
+    .await;
+    assert!(
+        matches!(&program, LaunchError::CommandNotFound { program, .. } if program == "/no/such/program"),
+        "{program}"
+    );
+    let missing = refuse(docker_plan(
+        "127.0.0.1:9/perfgate/no-such-image:1".to_owned(),
+        "ready",
+    ))
+    .await;
+    assert_eq!(missing.fault(), Fault::Surroundings);
+    assert!(
+        missing
+            .to_string()
+            .starts_with("image `127.0.0.1:9/perfgate/no-such-image:1` is not on this machine and could not be pulled: "),
+        "{missing}"
+    );
+}
+
+#[tokio::test]
+async fn an_engine_that_is_not_there_is_named() {
+    let plan = ServerPlan::Docker(DockerPlan {
+        env: Vec::new(),
+        ..docker_plan("image".to_owned(), "ready")
+    });
+    let elsewhere = |name: &str| (name == "DOCKER_HOST").then(|| "unix:///no/such.sock".to_owned());
+    let error = start_quietly(&Launch {
+        environment: &elsewhere,
+        ..launch(&plan, "nowhere")
+    })
+    .await
+    .unwrap_err();
+    insta::assert_snapshot!(error, @"no container engine answers at unix:///no/such.sock: there is no socket `/no/such.sock`");
+    assert_eq!(error.fault(), Fault::Surroundings);
+}
+
+#[tokio::test]
+async fn a_variable_or_folder_that_is_not_there_is_refused_before_the_engine_is_asked() {
+    let mut docker_plan = docker_plan("image".to_owned(), "ready");
+    docker_plan.volumes = vec!["/no/such/folder:/data".to_owned()];
+    let plan = ServerPlan::Docker(docker_plan);
+    let unset = Launch {
+        environment: &|_| None,
+        ..launch(&plan, "refused")
+    };
+    let error = start_quietly(&unset).await.unwrap_err();
+    assert_eq!(error.fault(), Fault::Configuration);
+    assert!(matches!(error, LaunchError::EnvironmentMissing { .. }));
+    let error = start_quietly(&with_secret(&plan, "refused"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.fault(), Fault::Configuration);
+    insta::assert_snapshot!(error, @"server.docker.volumes: `/no/such/folder:/data`: `/no/such/folder`: No such file or directory (os error 2)");
+}
