@@ -7,6 +7,7 @@ use clap::Parser as _;
 use perfgate::app::{self, Failure};
 use perfgate::cli::Cli;
 use perfgate::exit::ExitStatus;
+use tracing::Level;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -22,16 +23,25 @@ fn main() -> ExitCode {
             return status.into();
         }
     };
+    let level = match cli.verbose {
+        0 => Level::INFO,
+        1 => Level::DEBUG,
+        _ => Level::TRACE,
+    };
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
+        .with_max_level(level)
+        .with_target(false)
         .init();
-    match app::run(cli) {
-        Ok(status) => status.into(),
-        Err(failure) => {
+    match std::panic::catch_unwind(|| app::run(cli)) {
+        Ok(Ok(status)) => status.into(),
+        Ok(Err(failure)) => {
             drop(print_failure(&failure));
             failure.status.into()
         }
+        // The message and the place have been printed; what was started has been removed while unwinding.
+        Err(_panic) => ExitStatus::Bug.into(),
     }
 }
 
@@ -40,6 +50,9 @@ fn print_failure(failure: &Failure) -> std::io::Result<()> {
     writeln!(stderr, "error: {:#}", failure.error)?;
     for hint in &failure.hints {
         writeln!(stderr, "hint: {hint}")?;
+    }
+    if let Some(command) = app::annotation(failure) {
+        writeln!(stderr, "{command}")?;
     }
     Ok(())
 }

@@ -1,20 +1,100 @@
 //! One file per command: the only place that knows everybody.
 
+mod bench;
+mod compare;
+mod expectations;
+mod failing;
 mod failure;
+mod gate;
 mod interrupt;
+mod measuring;
+mod plan;
+mod progress;
+mod schema;
 mod simulate;
+mod source;
+
+use std::io::{IsTerminal as _, Write as _};
+
+use clap::CommandFactory as _;
 
 pub use failure::Failure;
 use interrupt::Interrupt;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Color, Command};
 use crate::exit::ExitStatus;
+
+/// What every command may need to know.
+pub(crate) struct Context {
+    /// Whether to colour what goes to stdout.
+    pub(crate) color: bool,
+    /// Perfgate's own environment, looked up by name.
+    pub(crate) environment: &'static (dyn Fn(&str) -> Option<String> + Sync),
+}
+
+/// The only place that reads the environment: whoever needs a variable is handed this.
+fn environment(name: &str) -> Option<String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the place where a reader looks for it"
+    )]
+    std::env::var(name).ok()
+}
 
 /// Runs one command.
 pub fn run(cli: Cli) -> Result<ExitStatus, Failure> {
+    let context = Context {
+        color: is_coloured(cli.color),
+        environment: &environment,
+    };
     match cli.command {
+        Command::Gate(args) => gate::run(&args, &context),
+        Command::Bench(args) => bench::run(&args, &context),
+        Command::Compare(args) => compare::run(&args, &context),
+        Command::Report(args) => compare::report(&args, &context),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Schema(args) => schema::run(&args),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "perfgate", &mut script);
+            print(&String::from_utf8_lossy(&script))?;
+            Ok(ExitStatus::Pass)
+        }
     }
+}
+
+fn is_coloured(color: Color) -> bool {
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            std::io::stdout().is_terminal()
+                && environment("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
+    }
+}
+
+/// Data to stdout.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    let newline = if text.ends_with('\n') { "" } else { "\n" };
+    write!(stdout, "{text}{newline}")
+        .and_then(|()| stdout.flush())
+        .or_else(|error| {
+            // A reader that has seen enough (`| head`) is no failure.
+            if error.kind() == std::io::ErrorKind::BrokenPipe {
+                Ok(())
+            } else {
+                Err(output_failure(error))
+            }
+        })
+}
+
+fn output_failure(error: std::io::Error) -> Failure {
+    Failure::new(
+        ExitStatus::SurroundingsFailed,
+        anyhow::Error::new(error).context("cannot write to stdout"),
+    )
 }
 
 /// The async runtime. Two workers are enough for what is measured here, and leave the machine to the server beside it.
@@ -26,4 +106,12 @@ fn runtime(on_thread_start: fn()) -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))
+}
+
+/// On GitHub Actions, the workflow command that shows a failure beside the run.
+pub fn annotation(failure: &Failure) -> Option<String> {
+    let on_actions = environment("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+    on_actions.then(|| {
+        crate::publish::actions::error_command("perfgate", &format!("{:#}", failure.error))
+    })
 }

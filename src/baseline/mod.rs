@@ -1,1 +1,103 @@
 //! Baselines: where the accepted runs live.
+//!
+//! `baselines/<name>/<hardware>.json`, in git like code: the hardware is part of the name because a run on another
+//! machine is no baseline for this one.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::safe_name;
+use crate::record::format::{Environment, Gpu};
+
+/// The hardware as a file name: `nvidia-h100-80gb-hbm3`, `8x-nvidia-h100-80gb-hbm3`, or the CPU where there is no GPU.
+pub fn hardware_name(environment: Option<&Environment>) -> String {
+    let Some(environment) = environment else {
+        return "unknown".to_owned();
+    };
+    match environment.gpus.as_deref() {
+        Some([]) | None => match (&environment.cpu, environment.cpus) {
+            (Some(cpu), Some(cpus)) => safe_name(&format!("cpu-{cpus}x-{cpu}")),
+            (Some(cpu), None) => safe_name(&format!("cpu-{cpu}")),
+            (None, _) => "unknown".to_owned(),
+        },
+        Some([gpu]) => safe_name(&gpu.name),
+        Some(gpus) => safe_name(&format!("{}x-{}", gpus.len(), names(gpus))),
+    }
+}
+
+/// Different GPUs in one machine are named each once.
+fn names(gpus: &[Gpu]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for gpu in gpus {
+        if !names.contains(&gpu.name.as_str()) {
+            names.push(&gpu.name);
+        }
+    }
+    names.join("-")
+}
+
+/// Where the baseline of a gate on some hardware stands.
+pub fn path(folder: &Path, name: &str, hardware: &str) -> PathBuf {
+    folder
+        .join(safe_name(name))
+        .join(format!("{hardware}.json"))
+}
+
+/// The hardware for which a gate has a baseline, sorted.
+pub fn hardware_with_baseline(folder: &Path, name: &str) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder.join(safe_name(name))) else {
+        return Vec::new();
+    };
+    let names = entries.filter_map(|entry| {
+        let name = entry.ok()?.file_name().into_string().ok()?;
+        name.strip_suffix(".json").map(str::to_owned)
+    });
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gpu(name: &str) -> Gpu {
+        Gpu {
+            name: name.to_owned(),
+            memory_bytes: None,
+        }
+    }
+
+    #[test]
+    fn hardware_becomes_a_file_name() {
+        let name = |gpus: Option<Vec<Gpu>>| {
+            let environment = Environment {
+                gpus,
+                cpu: Some("AMD EPYC".to_owned()),
+                cpus: Some(2),
+                ..Environment::default()
+            };
+            hardware_name(Some(&environment))
+        };
+        assert_eq!(
+            name(Some(vec![gpu("NVIDIA H100 80GB HBM3")])),
+            "nvidia-h100-80gb-hbm3"
+        );
+        assert_eq!(
+            name(Some(vec![gpu("NVIDIA L4"), gpu("NVIDIA L4")])),
+            "2x-nvidia-l4"
+        );
+        assert_eq!(name(Some(vec![])), "cpu-2x-amd-epyc");
+        assert_eq!(hardware_name(None), "unknown");
+    }
+
+    #[test]
+    fn baselines_of_other_hardware_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        crate::files::write_atomically(&path(folder.path(), "llama", "nvidia-l4"), b"{}").unwrap();
+        assert_eq!(
+            hardware_with_baseline(folder.path(), "llama"),
+            ["nvidia-l4"]
+        );
+        assert!(hardware_with_baseline(folder.path(), "other").is_empty());
+    }
+}

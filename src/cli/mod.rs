@@ -1,21 +1,83 @@
 //! The command line: clap structs only.
 
+pub mod bench;
+pub mod compare;
+pub mod gate;
 pub mod simulate;
 
-use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
 
 /// Starts a fresh vLLM, loads it, compares with a baseline, and blocks a merge that makes serving slower.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, max_term_width = 100)]
 pub struct Cli {
+    /// Say more on stderr; twice for everything
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Colour: `auto` uses it on a terminal, unless `NO_COLOR` is set
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// The whole job: launch, load, compare with the baseline, report, exit code
+    Gate(gate::GateArgs),
+    /// Launch and measure, and write a result file
+    Bench(bench::BenchArgs),
+    /// Compare two result files
+    Compare(compare::CompareArgs),
+    /// Render reports again from a comparison file
+    Report(compare::ReportArgs),
     /// An embedded vLLM-compatible server without a GPU: for trying, for tests, for planning
     Simulate(simulate::SimulateArgs),
+    /// JSON Schemas of all files
+    Schema(SchemaArgs),
+    /// Completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Options of `perfgate schema`.
+#[derive(Debug, clap::Args)]
+pub struct SchemaArgs {
+    /// Write all schemas into this folder instead of one to stdout
+    #[arg(long, value_name = "FOLDER", conflicts_with = "file")]
+    pub output: Option<PathBuf>,
+    /// Whose schema to print
+    #[arg(value_enum, required_unless_present = "output")]
+    pub file: Option<SchemaFile>,
+}
+
+/// The files that have a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaFile {
+    /// `perfgate.result/1`
+    Result,
+    /// `perfgate.comparison/1`
+    Comparison,
+    /// `perfgate.yaml`
+    Perfgate,
+    /// `thresholds.yaml`
+    Thresholds,
 }

@@ -6,6 +6,7 @@ mod problem;
 mod read_plan;
 mod read_policy;
 mod read_server;
+pub mod schema;
 mod unit;
 mod yaml;
 

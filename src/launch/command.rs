@@ -70,6 +70,7 @@ impl Engine<'_> {
 pub(super) fn simulator_command(
     program: &Path,
     served_model_name: &str,
+    ordinal: u32,
     options: &BTreeMap<String, String>,
 ) -> Vec<String> {
     let mut command = vec![
@@ -79,6 +80,9 @@ pub(super) fn simulator_command(
         "{port}".to_owned(),
         "--model".to_owned(),
         served_model_name.to_owned(),
+        // With a seed, every start of a run still has a speed of its own, as real starts have.
+        "--start".to_owned(),
+        ordinal.to_string(),
     ];
     command.extend(simulator_options(options));
     command
@@ -170,10 +174,10 @@ mod tests {
     #[test]
     fn the_simulator_is_started_by_its_options() {
         let options = [("tpot_ms".to_owned(), "12".to_owned())].into();
-        let command = simulator_command(Path::new("perfgate"), "sim", &options);
+        let command = simulator_command(Path::new("perfgate"), "sim", 2, &options);
         assert_eq!(
             command.join(" "),
-            "perfgate simulate --port {port} --model sim --tpot-ms 12"
+            "perfgate simulate --port {port} --model sim --start 2 --tpot-ms 12"
         );
     }
 }

@@ -169,7 +169,12 @@ pub async fn start(
         }
         ServerPlan::Simulator(options) => {
             let program = std::env::current_exe().map_err(LaunchError::OwnProgram)?;
-            let command = command::simulator_command(&program, launch.served_model_name, options);
+            let command = command::simulator_command(
+                &program,
+                launch.served_model_name,
+                launch.ordinal,
+                options,
+            );
             let plan = ProcessPlan {
                 command: Vec::new(),
                 env: std::collections::BTreeMap::new(),

@@ -8,6 +8,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use super::LoadError;
 use super::answer::{Answer, Expected};
 use super::chunk::error_text;
+use crate::http::{in_words, install_tls_provider};
 use crate::measure::{Outcome, RequestTrace};
 
 /// An idle connection is given up before uvicorn closes it (after 5 s): a request on a connection that closes under it
@@ -39,6 +40,7 @@ pub(super) struct Prepared {
 impl Client {
     /// A client of `url` (base address and path). `api_key` goes into the `Authorization` header and nowhere else.
     pub fn new(url: String, api_key: Option<&str>) -> Result<Self, LoadError> {
+        install_tls_provider();
         let http = reqwest::Client::builder()
             .no_proxy()
             .http1_only()
@@ -141,13 +143,4 @@ impl Client {
         }
         Ok(())
     }
-}
-
-/// The innermost cause: the outer ones only repeat the address.
-fn in_words(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

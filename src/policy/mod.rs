@@ -10,4 +10,5 @@ mod sentence;
 mod shown;
 mod verdict;
 
+pub use sentence::{percent, signed_percent};
 pub use verdict::{Labels, compare_runs};

@@ -3,7 +3,7 @@
 use crate::metric::{Better, Metric, Unit};
 
 /// `7.1 %`, without a sign.
-pub(crate) fn percent(ratio: f64) -> String {
+pub fn percent(ratio: f64) -> String {
     let percent = ratio.abs() * 100.0;
     // Below a tenth of a percent more digits say nothing; above a hundred a decimal says nothing.
     if percent >= 99.95 {
@@ -14,7 +14,7 @@ pub(crate) fn percent(ratio: f64) -> String {
 }
 
 /// `+7.1 %`, `−0.3 %`.
-pub(crate) fn signed_percent(ratio: f64) -> String {
+pub fn signed_percent(ratio: f64) -> String {
     let text = percent(ratio);
     // What rounds to zero has no sign.
     let sign = match text.as_str() {

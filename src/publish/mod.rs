@@ -1,1 +1,3 @@
 //! Handing a verdict to GitHub.
+
+pub mod actions;

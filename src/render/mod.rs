@@ -1,1 +1,13 @@
 //! One comparison, many renderers. They decide nothing.
+//!
+//! [`view`] turns a comparison into words and numbers as text, once; the renderers only arrange them. `number` is the
+//! only place where a number becomes text, `inert` the only one where foreign text becomes harmless.
+
+pub mod html;
+pub mod inert;
+pub mod json;
+pub mod markdown;
+pub mod number;
+mod svg;
+pub mod terminal;
+pub mod view;

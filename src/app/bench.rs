@@ -1,0 +1,32 @@
+//! `perfgate bench`: launch and measure, and write a result file.
+
+use std::io::Write as _;
+
+use super::measuring::Measuring;
+use super::progress::{Progress, note};
+use super::{Context, Failure, Interrupt, plan, runtime};
+use crate::cli::bench::BenchArgs;
+use crate::exit::ExitStatus;
+use crate::render;
+
+pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Failure> {
+    let plan = plan::resolve(&args.run)?;
+    let progress = Progress::new();
+    let result = runtime(|| {})?.block_on(async {
+        let interrupt = Interrupt::listen()?;
+        let measuring = Measuring {
+            plan: &plan,
+            output: &args.output,
+            logs: None,
+            environment: context.environment,
+            progress: &progress,
+            interrupt: &interrupt,
+        };
+        measuring.run().await
+    })?;
+    let text = render::terminal::run(&result, context.color);
+    super::print(&text)?;
+    note(&format!("the result stands in `{}`", args.output.display()));
+    std::io::stdout().flush().map_err(super::output_failure)?;
+    Ok(ExitStatus::Pass)
+}

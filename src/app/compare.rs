@@ -1,0 +1,106 @@
+//! `perfgate compare` and `perfgate report`.
+
+use std::path::Path;
+
+use super::failing::record_failure;
+use super::progress::note;
+use super::{Context, Failure};
+use crate::cli::compare::{CompareArgs, Format, OutputArgs, PolicyArgs, ReportArgs};
+use crate::config;
+use crate::exit::ExitStatus;
+use crate::files;
+use crate::policy::comparison::{Comparison, SCHEMA};
+use crate::policy::rule::Policy;
+use crate::policy::{Labels, compare_runs};
+use crate::record;
+use crate::render;
+
+/// The policy that is read where none is named and this file is there.
+const USUAL_POLICY: &str = "thresholds.yaml";
+
+/// Columns of a terminal that does not say how many it has.
+const USUAL_WIDTH: usize = 80;
+
+pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, Failure> {
+    let policy = policy_for(&args.policy)?;
+    let load = |path: &Path| record::load(path).map_err(|error| record_failure(&error));
+    let (baseline, candidate) = (load(&args.baseline)?, load(&args.candidate)?);
+    let labels = Labels {
+        baseline: &args.baseline.display().to_string(),
+        candidate: &args.candidate.display().to_string(),
+    };
+    let comparison = compare_runs(&policy, &baseline, &candidate, labels);
+    finish(&comparison, args.format, &args.output, context)
+}
+
+/// Renders a stored comparison again; exits as the comparison did.
+pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus, Failure> {
+    let usage = |message: String| Failure::message(ExitStatus::Usage, message);
+    let bytes =
+        files::read(&args.comparison).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
+    let path = args.comparison.display();
+    let comparison: Comparison = serde_json::from_slice(&bytes)
+        .map_err(|error| usage(format!("`{path}` is no perfgate comparison: {error}")))?;
+    if comparison.schema != SCHEMA {
+        return Err(usage(format!(
+            "`{path}` has schema `{}`; this version reads `{SCHEMA}`",
+            comparison.schema
+        )));
+    }
+    finish(&comparison, args.format, &args.output, context)
+}
+
+/// The policy of the flags, of `thresholds.yaml`, or the standard one.
+pub(super) fn policy_for(args: &PolicyArgs) -> Result<Policy, Failure> {
+    let usual = Path::new(USUAL_POLICY);
+    let path = match &args.thresholds {
+        Some(path) => Some(path.as_path()),
+        None => usual.is_file().then_some(usual),
+    };
+    let policy = match path {
+        Some(path) => {
+            let text =
+                files::read_text(path).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
+            config::read_policy(&path.display().to_string(), &text)
+                .map_err(|problems| Failure::new(ExitStatus::Usage, problems))?
+        }
+        None => Policy::standard(),
+    };
+    Ok(match args.threshold {
+        Some(regression) => policy.with_threshold(regression),
+        None => policy,
+    })
+}
+
+/// Shows a comparison everywhere it was asked for, and exits as it says.
+pub(super) fn finish(
+    comparison: &Comparison,
+    format: Format,
+    output: &OutputArgs,
+    context: &Context,
+) -> Result<ExitStatus, Failure> {
+    let surroundings = |error| Failure::new(ExitStatus::SurroundingsFailed, error);
+    if let Some(path) = &output.html {
+        let html = render::html::report(comparison)
+            .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
+        files::write_atomically(path, html.as_bytes()).map_err(surroundings)?;
+    }
+    if let Some(path) = &output.markdown {
+        let markdown = render::markdown::comparison(comparison);
+        files::write_atomically(path, markdown.as_bytes()).map_err(surroundings)?;
+    }
+    let text = match format {
+        Format::Text => render::terminal::comparison(comparison, USUAL_WIDTH, context.color),
+        Format::Json => render::json::comparison(comparison),
+        Format::Markdown => render::markdown::comparison(comparison),
+    };
+    super::print(&text)?;
+    if let Some(path) = &output.html {
+        note(&format!("report: {}", path.display()));
+    }
+    // A file that somebody else wrote may say anything.
+    let status = ExitStatus::ALL
+        .into_iter()
+        .find(|status| status.code() == comparison.exit_code);
+    Ok(status.unwrap_or(ExitStatus::NotComparable))
+}

@@ -1,0 +1,453 @@
+//! The measuring half of `bench` and `gate`: launch, load, measure, record.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::expectations;
+use super::failing::{launch_failure, load_failure};
+use super::progress::Progress;
+use super::{Failure, Interrupt};
+use crate::clock;
+use crate::config::{Dataset, Endpoint, Fresh, LoadPoint, Plan, ServerPlan};
+use crate::exit::ExitStatus;
+use crate::launch::{self, Launch, Target};
+use crate::load::{Client, Drive, Driven, LoadError, RequestTemplate};
+use crate::measure::{self, Observed};
+use crate::metric::Metric;
+use crate::record;
+use crate::record::format::{
+    Environment, Load, Repeat, RequestCounts, ResultFile, SCHEMA, Scenario, Server, Tool, Workload,
+};
+use crate::telemetry::{GpuSource, Sampler};
+use crate::workload::{PromptForm, Shape};
+
+/// How often the server and its GPUs are looked at.
+const TELEMETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// One run: everything that stays the same over its repeats.
+pub(super) struct Measuring<'a> {
+    pub(super) plan: &'a Plan,
+    /// Where the result goes, after every repeat.
+    pub(super) output: &'a Path,
+    /// Where server logs go.
+    pub(super) logs: Option<PathBuf>,
+    /// Perfgate's own environment.
+    pub(super) environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    pub(super) progress: &'a Progress,
+    pub(super) interrupt: &'a Interrupt,
+}
+
+/// What is being put together.
+struct Run {
+    id: String,
+    shape: Shape,
+    template: RequestTemplate,
+    result: ResultFile,
+}
+
+impl Measuring<'_> {
+    /// Measures all repeats. The result is on disk after each of them, whatever comes later.
+    pub(super) async fn run(&self) -> Result<ResultFile, Failure> {
+        let server = self.plan.server.as_ref().ok_or_else(no_server)?;
+        let mut run = self.prepare()?;
+        let mut kept: Option<Target> = None;
+        for repeat in 0..self.plan.repeat {
+            let target = match kept.take() {
+                Some(target) => target,
+                None => self.launch(server, &run.id, repeat).await?,
+            };
+            let measured = self.repeat(&mut run, &target, server, repeat).await;
+            let again = self.plan.fresh == Fresh::Run && repeat + 1 < self.plan.repeat;
+            if measured.is_ok() && again {
+                kept = Some(target);
+            } else {
+                let death = target.death();
+                let stopped = target.stop().await;
+                measured.map_err(|failure| explain(failure, death))?;
+                stopped.map_err(|error| launch_failure(&error))?;
+            }
+            self.too_many_failures(&run)?;
+        }
+        Ok(run.result)
+    }
+
+    fn prepare(&self) -> Result<Run, Failure> {
+        let plan = self.plan;
+        if let Dataset::Named(name) = &plan.dataset {
+            let message =
+                format!("this version sends synthetic prompts only, and the data set is `{name}`");
+            return Err(Failure::message(ExitStatus::Usage, message).hint(
+                "leave `dataset` out, or write `dataset: synthetic`: prompts of the same lengths from token ids",
+            ));
+        }
+        let form = match plan.endpoint {
+            Endpoint::Completions => PromptForm::TokenIds,
+            Endpoint::Chat => PromptForm::Words,
+        };
+        let shape = Shape {
+            form,
+            num_requests: plan.num_requests,
+            warmup_requests: plan.warmup_requests,
+            input_tokens: plan.input_tokens,
+            output_tokens: plan.output_tokens,
+            prefix_share: plan.prefix_share,
+            seed: plan.seed,
+        };
+        let template = RequestTemplate {
+            endpoint: plan.endpoint,
+            model: plan.served_model_name.clone(),
+            sampling: plan.sampling.clone(),
+        };
+        let workload = Workload {
+            digest: Some(shape.digest(&template.described())),
+            dataset: Some("synthetic".to_owned()),
+            seed: Some(plan.seed),
+            num_requests: Some(plan.num_requests as u64),
+            endpoint: Some(
+                match plan.endpoint {
+                    Endpoint::Completions => "completions",
+                    Endpoint::Chat => "chat",
+                }
+                .to_owned(),
+            ),
+            input_tokens: Some(plan.input_tokens.to_string()),
+            output_tokens: Some(plan.output_tokens.to_string()),
+            warmup_requests: Some(plan.warmup_requests as u64),
+        };
+        let scenarios = plan.loads.iter().map(|load| Scenario {
+            name: load.name(),
+            load: Some(described(*load)),
+            repeats: Vec::new(),
+        });
+        let result = ResultFile {
+            schema: SCHEMA.to_owned(),
+            name: Some(plan.name.clone()),
+            created: Some(clock::timestamp()),
+            tool: Some(Tool {
+                name: "perfgate".to_owned(),
+                version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            }),
+            source: super::source::of_working_tree(),
+            environment: None,
+            server: None,
+            workload: Some(workload),
+            scenarios: scenarios.collect(),
+        };
+        let now = clock::unix_time();
+        let id = format!("{:x}-{:x}", now.as_millis(), std::process::id());
+        Ok(Run {
+            id,
+            shape,
+            template,
+            result,
+        })
+    }
+
+    async fn launch(
+        &self,
+        server: &ServerPlan,
+        run_id: &str,
+        repeat: u32,
+    ) -> Result<Target, Failure> {
+        let log = self
+            .logs
+            .as_ref()
+            .map(|folder| folder.join(format!("server-{}.log", repeat + 1)));
+        let api_key = (self.environment)("PERFGATE_API_KEY");
+        let launch = Launch {
+            plan: server,
+            model: &self.plan.model,
+            served_model_name: &self.plan.served_model_name,
+            engine_args: &self.plan.engine_args,
+            run_id,
+            ordinal: repeat,
+            log_file: log.as_deref(),
+            api_key: api_key.as_deref(),
+            environment: self.environment,
+            stop_grace: launch::STOP_GRACE,
+        };
+        let of = self.plan.repeat;
+        let told = |phase: launch::Phase| {
+            self.progress
+                .phase(&format!("repeat {}/{of}: {phase}", repeat + 1));
+        };
+        let started = launch::start(&launch, &told, &self.interrupt.token()).await;
+        started.map_err(|error| launch_failure(&error))
+    }
+
+    /// All scenarios once on one server.
+    async fn repeat(
+        &self,
+        run: &mut Run,
+        target: &Target,
+        server: &ServerPlan,
+        repeat: u32,
+    ) -> Result<(), Failure> {
+        let api_key = (self.environment)("PERFGATE_API_KEY");
+        let url = format!("{}{}", target.base_url(), run.template.path());
+        let client = Client::new(url, api_key.as_deref()).map_err(|error| load_failure(&error))?;
+        // Everything that the server's end or an interrupt must stop.
+        let cancel = self.interrupt.token().child_token();
+        let ended = target.ended();
+        for (index, load) in self.plan.loads.iter().enumerate() {
+            let scenario = Pass {
+                measuring: self,
+                run,
+                client: &client,
+                target,
+                load: *load,
+                repeat,
+            };
+            let passed = tokio::select! {
+                passed = scenario.run(server, &cancel) => passed,
+                () = ended.cancelled() => {
+                    cancel.cancel();
+                    let message = format!("the server ended during repeat {} of {}", repeat + 1, load.name());
+                    Err(Failure::message(ExitStatus::TargetFailed, message))
+                }
+            };
+            let passed = passed?;
+            run.add(index, passed, target);
+            expectations::check(self.plan, &run.result, self.progress)?;
+            record::save(self.output, &run.result)
+                .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+        }
+        Ok(())
+    }
+
+    /// Percentiles of what is left over say nothing of a server that refuses.
+    fn too_many_failures(&self, run: &Run) -> Result<(), Failure> {
+        for scenario in &run.result.scenarios {
+            let Some(last) = scenario.repeats.last() else {
+                continue;
+            };
+            let RequestCounts {
+                completed,
+                failed,
+                truncated,
+            } = last.requests.unwrap_or_default();
+            let bad = failed + truncated;
+            #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 requests")]
+            let rate = bad as f64 / (completed + bad).max(1) as f64;
+            if rate <= self.plan.max_error_rate && completed > 0 {
+                continue;
+            }
+            let message = format!(
+                "{bad} of {} requests of {} failed, and at most {} % may; the most frequent reason: {}",
+                completed + bad,
+                scenario.name,
+                self.plan.max_error_rate * 100.0,
+                most_frequent_failure(last)
+            );
+            return Err(
+                Failure::message(ExitStatus::TargetFailed, message).hint(format!(
+                    "what was measured stands in `{}`",
+                    self.output.display()
+                )),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// One scenario on one server.
+struct Pass<'a, 'b> {
+    measuring: &'a Measuring<'b>,
+    run: &'a Run,
+    client: &'a Client,
+    target: &'a Target,
+    load: LoadPoint,
+    repeat: u32,
+}
+
+/// What came of it.
+struct Passed {
+    repeat: Repeat,
+    environment: Option<Environment>,
+    fingerprint: Option<String>,
+}
+
+impl Pass<'_, '_> {
+    async fn run(
+        &self,
+        server: &ServerPlan,
+        cancel: &CancellationToken,
+    ) -> Result<Passed, Failure> {
+        let plan = self.measuring.plan;
+        let requests = self.run.shape.pass(&self.load.name(), self.repeat);
+        let label = format!(
+            "repeat {}/{}: {}",
+            self.repeat + 1,
+            plan.repeat,
+            self.load.name()
+        );
+        if !requests.warmup.is_empty() {
+            self.drive(&format!("{label}, warm-up"), &requests.warmup, cancel)
+                .await?;
+        }
+        let sampler = Sampler::start(
+            self.target.base_url(),
+            gpu_source(server),
+            TELEMETRY_INTERVAL,
+        )
+        .await;
+        let started = clock::timestamp();
+        let driven = self.drive(&label, &requests.measured, cancel).await?;
+        let seen = sampler.finish().await;
+
+        let environment = runs_here(server, self.target.base_url()).then(|| seen.environment());
+        let mut observed = Observed {
+            duration: driven.wall_time.as_secs_f64(),
+            slo: limits(plan),
+            metrics: seen.metrics,
+            not_measured: seen.not_measured,
+        };
+        if let (Some(startup), Ok(metric)) = (self.target.startup(), Metric::parse("startup")) {
+            observed.metrics.insert(metric, startup.as_secs_f64());
+        }
+        let mut repeat = measure::repeat(&driven.traces, observed);
+        repeat.id = Some(format!("{}-{}", self.run.id, self.repeat + 1));
+        repeat.started = Some(started);
+        repeat.telemetry = seen.telemetry;
+        Ok(Passed {
+            repeat,
+            environment,
+            fingerprint: driven.fingerprint,
+        })
+    }
+
+    async fn drive(
+        &self,
+        label: &str,
+        requests: &[crate::workload::Request],
+        cancel: &CancellationToken,
+    ) -> Result<Driven, Failure> {
+        let plan = self.measuring.plan;
+        let drive = Drive {
+            client: self.client,
+            template: &self.run.template,
+            requests,
+            load: self.load,
+            timeout: plan.timeout,
+            duration: plan.duration,
+            seed: plan.seed,
+        };
+        let done = Arc::new(AtomicUsize::new(0));
+        let bar = self.measuring.progress.count(label, requests.len(), &done);
+        let driven = drive.run(done, cancel).await;
+        bar.finish();
+        driven.map_err(|error| match error {
+            LoadError::Cancelled if !self.measuring.interrupt.is_raised() => {
+                Failure::message(ExitStatus::TargetFailed, "the server ended under load")
+            }
+            LoadError::Cancelled
+            | LoadError::Client(_)
+            | LoadError::ApiKey
+            | LoadError::Body(_)
+            | LoadError::Sender(_) => load_failure(&error),
+        })
+    }
+}
+
+impl Run {
+    fn add(&mut self, scenario: usize, passed: Passed, target: &Target) {
+        let identity = Server {
+            fingerprint: passed.fingerprint,
+            ..target.identity().clone()
+        };
+        self.result.server.get_or_insert(identity);
+        if let Some(environment) = passed.environment {
+            self.result.environment.get_or_insert(environment);
+        }
+        if let Some(scenario) = self.result.scenarios.get_mut(scenario) {
+            scenario.repeats.push(passed.repeat);
+        }
+    }
+}
+
+fn no_server() -> Failure {
+    Failure::message(ExitStatus::Usage, "nothing says which server to measure")
+        .hint("give `--url`, `--image` or `--simulator`, or a `server` in perfgate.yaml")
+}
+
+fn described(load: LoadPoint) -> Load {
+    match load {
+        LoadPoint::Concurrency(concurrency) => Load {
+            concurrency: Some(concurrency as u64),
+            ..Load::default()
+        },
+        // JSON has no infinity: all at once is a rate that is not given.
+        LoadPoint::Rate {
+            per_second,
+            burstiness,
+        } => Load {
+            request_rate: per_second.is_finite().then_some(per_second),
+            burstiness: burstiness.is_finite().then_some(burstiness),
+            ..Load::default()
+        },
+    }
+}
+
+fn limits(plan: &Plan) -> Option<[Option<f64>; 3]> {
+    let limits = [plan.slo.ttft, plan.slo.tpot, plan.slo.e2e];
+    limits.iter().any(Option::is_some).then_some(limits)
+}
+
+/// Whether the server runs on this machine, so that this machine's hardware is what was measured.
+fn runs_here(server: &ServerPlan, base_url: &str) -> bool {
+    match server {
+        ServerPlan::Docker(_) | ServerPlan::Process(_) | ServerPlan::Simulator(_) => true,
+        ServerPlan::Url(_) => {
+            let host = base_url.split("://").nth(1).unwrap_or_default();
+            ["127.", "localhost", "[::1]"]
+                .iter()
+                .any(|local| host.starts_with(local))
+        }
+    }
+}
+
+fn gpu_source(server: &ServerPlan) -> GpuSource {
+    match server {
+        // The simulator tells its own; a remote server's GPUs are not in this machine.
+        ServerPlan::Url(url) if !runs_here(server, url) => GpuSource::None,
+        ServerPlan::Docker(_)
+        | ServerPlan::Process(_)
+        | ServerPlan::Simulator(_)
+        | ServerPlan::Url(_) => GpuSource::local(),
+    }
+}
+
+fn most_frequent_failure(repeat: &Repeat) -> String {
+    let statuses = repeat
+        .samples
+        .as_ref()
+        .and_then(|samples| samples.status.as_deref())
+        .unwrap_or_default();
+    let mut counts: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
+    for status in statuses.iter().flatten().filter(|status| *status != "ok") {
+        *counts.entry(status).or_default() += 1;
+    }
+    let most = counts.into_iter().max_by_key(|(_, count)| *count);
+    most.map_or_else(
+        || "none is known".to_owned(),
+        |(status, count)| format!("{status} ({count} times)"),
+    )
+}
+
+/// What the server said at its end explains more than that a request failed.
+fn explain(failure: Failure, death: Option<launch::LaunchError>) -> Failure {
+    match death {
+        Some(death) if failure.status == ExitStatus::TargetFailed => {
+            let explained = launch_failure(&death);
+            Failure {
+                error: explained.error.context(failure.error.to_string()),
+                ..explained
+            }
+        }
+        Some(_) | None => failure,
+    }
+}

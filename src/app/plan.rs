@@ -1,0 +1,308 @@
+//! The plan of a run: the file, overruled by flags.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use super::Failure;
+use crate::cli::bench::{EndpointArg, LoadArgs, RunArgs, TargetArgs};
+use crate::config::{self, DockerPlan, Endpoint, GpuRequest, Plan, ServerPlan};
+use crate::exit::ExitStatus;
+use crate::files;
+use crate::workload::Lengths;
+
+/// The file that is read where none is named and it is there.
+const USUAL_FILE: &str = "perfgate.yaml";
+
+/// Reads the file, if there is one, and lays the flags over it.
+pub(super) fn resolve(args: &RunArgs) -> Result<Plan, Failure> {
+    let usual = Path::new(USUAL_FILE);
+    let path = match &args.config {
+        Some(path) => Some(path.as_path()),
+        None => usual.is_file().then_some(usual),
+    };
+    let mut plan = if let Some(path) = path {
+        let text =
+            files::read_text(path).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
+        parse(&path.display().to_string(), &text)?
+    } else {
+        let model = args.model.as_deref().ok_or_else(nothing_to_measure)?;
+        // Written as JSON, which is YAML, so that no name can break out of its place.
+        parse(
+            "the command line",
+            &serde_json::json!({"model": model}).to_string(),
+        )?
+    };
+    if let Some(model) = &args.model {
+        if plan.served_model_name == plan.model {
+            plan.served_model_name.clone_from(model);
+        }
+        plan.model.clone_from(model);
+    }
+    if let Some(name) = &args.name {
+        if !config::is_safe_name(name) {
+            let hint = format!("write `--name {}`", config::safe_name(name));
+            return Err(usage(format!("no file can be called after the name `{name}`")).hint(hint));
+        }
+        plan.name.clone_from(name);
+    }
+    lay_target(&args.target, &mut plan)?;
+    lay_load(&args.load, &mut plan)?;
+    Ok(plan)
+}
+
+fn usage(message: String) -> Failure {
+    Failure::message(ExitStatus::Usage, message)
+}
+
+fn nothing_to_measure() -> Failure {
+    usage(format!(
+        "there is no `{USUAL_FILE}` here, and no flag says what to measure"
+    ))
+    .hint("give `--config FILE`, or `--model M` and one of `--url`, `--image` and `--simulator`")
+}
+
+fn parse(file: &str, text: &str) -> Result<Plan, Failure> {
+    config::read_plan(file, text).map_err(|problems| Failure::new(ExitStatus::Usage, problems))
+}
+
+fn lay_target(args: &TargetArgs, plan: &mut Plan) -> Result<(), Failure> {
+    if let Some(url) = &args.url {
+        plan.server = Some(ServerPlan::Url(checked_url(url)?));
+    }
+    if let Some(image) = &args.image {
+        // The file's container with another image, which is how a pull request's build is gated.
+        plan.server = Some(ServerPlan::Docker(match plan.server.take() {
+            Some(ServerPlan::Docker(docker)) => DockerPlan {
+                image: image.clone(),
+                ..docker
+            },
+            Some(ServerPlan::Process(_) | ServerPlan::Url(_) | ServerPlan::Simulator(_)) | None => {
+                usual_container(image)
+            }
+        }));
+    }
+    if let Some(options) = &args.simulator {
+        let mut known = match plan.server.take() {
+            Some(ServerPlan::Simulator(options)) => options,
+            Some(ServerPlan::Process(_) | ServerPlan::Url(_) | ServerPlan::Docker(_)) | None => {
+                BTreeMap::new()
+            }
+        };
+        known.extend(simulator_options(options)?);
+        plan.server = Some(ServerPlan::Simulator(known));
+    }
+    if let Some(gpus) = &args.gpus {
+        let Some(ServerPlan::Docker(docker)) = &mut plan.server else {
+            return Err(usage(
+                "`--gpus` hands GPUs to a container, and the server is none".to_owned(),
+            ));
+        };
+        docker.gpus = match (gpus.as_str(), gpus.parse::<u32>()) {
+            ("all", _) => GpuRequest::All,
+            ("none" | "0", _) => GpuRequest::None,
+            (_, Ok(count)) => GpuRequest::Count(count),
+            (ids, Err(_)) => {
+                GpuRequest::Devices(ids.split(',').map(|id| id.trim().to_owned()).collect())
+            }
+        };
+    }
+    Ok(())
+}
+
+fn usual_container(image: &str) -> DockerPlan {
+    DockerPlan {
+        image: image.to_owned(),
+        entrypoint: None,
+        args: Vec::new(),
+        gpus: GpuRequest::None,
+        env: Vec::new(),
+        volumes: Vec::new(),
+        shm_size: None,
+        ipc: None,
+        port: 8000,
+        ready_timeout: Duration::from_mins(15),
+    }
+}
+
+fn checked_url(url: &str) -> Result<String, Failure> {
+    if url.starts_with("http://") || url.starts_with("https://") {
+        return Ok(url.trim_end_matches('/').to_owned());
+    }
+    Err(usage(format!("`--url {url}` is no address")).hint(format!("write `--url http://{url}`")))
+}
+
+/// `slowdown=1.08,seed=1`.
+fn simulator_options(text: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let mut options = BTreeMap::new();
+    for part in text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        let Some((name, value)) = part.split_once('=') else {
+            return Err(usage(format!("`--simulator {part}` has no value"))
+                .hint("write `--simulator slowdown=1.08,seed=1`"));
+        };
+        let name = name.trim().replace('_', "-");
+        if !config::SIMULATOR_OPTIONS.contains(&name.as_str()) {
+            let known = config::SIMULATOR_OPTIONS.join(", ");
+            return Err(usage(format!("the simulator has no option `{name}`"))
+                .hint(format!("it has {known}")));
+        }
+        options.insert(name, value.trim().to_owned());
+    }
+    Ok(options)
+}
+
+fn lay_load(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
+    if let Some(endpoint) = args.endpoint {
+        plan.endpoint = match endpoint {
+            EndpointArg::Completions => Endpoint::Completions,
+            EndpointArg::Chat => Endpoint::Chat,
+        };
+    }
+    let warmup_was_usual =
+        plan.warmup_requests == Plan::usual_warmup(&plan.loads, plan.num_requests);
+    if let Some(loads) = load_points(args)? {
+        plan.loads = loads;
+    }
+    if let Some(count) = args.num_prompts {
+        plan.num_requests = at_least_one("--num-prompts", count)?;
+    }
+    match args.warmup_requests {
+        Some(count) => plan.warmup_requests = count,
+        // What followed from the load follows from the new one.
+        None if warmup_was_usual => {
+            plan.warmup_requests = Plan::usual_warmup(&plan.loads, plan.num_requests);
+        }
+        None => {}
+    }
+    if let Some(mean) = args.synthetic_input_tokens_mean {
+        plan.input_tokens = lengths(
+            "--synthetic-input-tokens",
+            mean,
+            args.synthetic_input_tokens_stddev,
+        )?;
+    }
+    if let Some(mean) = args.output_tokens_mean {
+        plan.output_tokens = lengths("--output-tokens", mean, args.output_tokens_stddev)?;
+    }
+    if let Some(repeat) = args.repeat {
+        at_least_one("--repeat", repeat as usize)?;
+        plan.repeat = repeat;
+    }
+    if let Some(seed) = args.seed {
+        plan.seed = seed;
+    }
+    if let Some(timeout) = args.timeout {
+        plan.timeout = timeout;
+    }
+    Ok(())
+}
+
+/// The load points of the flags, read by the same rules as the file's.
+fn load_points(args: &LoadArgs) -> Result<Option<Vec<config::LoadPoint>>, Failure> {
+    let list = |text: &str| {
+        if text.contains(':') {
+            format!("\"{text}\"")
+        } else {
+            format!("[{text}]")
+        }
+    };
+    let source = match (&args.concurrency, &args.request_rate) {
+        (Some(concurrency), _) => format!("model: m\nconcurrency: {}\n", list(concurrency)),
+        (None, Some(rate)) => {
+            let burstiness = args.burstiness.unwrap_or(1.0);
+            format!("model: m\nrequest_rate: [{rate}]\nburstiness: {burstiness}\n")
+        }
+        (None, None) => return Ok(None),
+    };
+    parse("the command line", &source).map(|plan| Some(plan.loads))
+}
+
+fn at_least_one(flag: &str, count: usize) -> Result<usize, Failure> {
+    if count == 0 {
+        Err(usage(format!("`{flag}` must be at least 1")))
+    } else {
+        Ok(count)
+    }
+}
+
+fn lengths(flag: &str, mean: u32, deviation: Option<f64>) -> Result<Lengths, Failure> {
+    at_least_one(&format!("{flag}-mean"), mean as usize)?;
+    match deviation {
+        Some(std) if !std.is_finite() || std < 0.0 => {
+            Err(usage(format!("`{flag}-stddev` must be zero or more")))
+        }
+        Some(std) if std > 0.0 => Ok(Lengths::Normal {
+            mean: f64::from(mean),
+            std,
+        }),
+        Some(_) | None => Ok(Lengths::Constant(mean)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(flags: RunArgs) -> Plan {
+        resolve(&RunArgs {
+            model: Some("m".to_owned()),
+            ..flags
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn flags_alone_are_enough() {
+        let plan = with(RunArgs {
+            target: TargetArgs {
+                url: Some("http://127.0.0.1:8000/".to_owned()),
+                ..TargetArgs::default()
+            },
+            load: LoadArgs {
+                concurrency: Some("64".to_owned()),
+                num_prompts: Some(1280),
+                output_tokens_mean: Some(200),
+                ..LoadArgs::default()
+            },
+            ..RunArgs::default()
+        });
+        assert_eq!(
+            plan.server,
+            Some(ServerPlan::Url("http://127.0.0.1:8000".to_owned()))
+        );
+        assert_eq!((plan.num_requests, plan.warmup_requests), (1280, 128));
+        assert_eq!(plan.output_tokens, Lengths::Constant(200));
+    }
+
+    #[test]
+    fn simulator_options_are_known_ones_with_values() {
+        assert_eq!(simulator_options("slowdown=1.08, seed=1").unwrap().len(), 2);
+        assert!(simulator_options("").unwrap().is_empty());
+        assert!(
+            simulator_options("slow=1")
+                .unwrap_err()
+                .error
+                .to_string()
+                .contains("no option `slow`")
+        );
+        assert!(simulator_options("slowdown").is_err());
+    }
+
+    #[test]
+    fn loads_of_the_command_line_may_be_lists_ranges_and_rates() {
+        let points = |concurrency: &str| {
+            let args = LoadArgs {
+                concurrency: Some(concurrency.to_owned()),
+                ..LoadArgs::default()
+            };
+            load_points(&args).map(|points| points.unwrap().len())
+        };
+        assert_eq!(points("1,16,64").unwrap(), 3);
+        assert_eq!(points("1:64:8").unwrap(), 8);
+        assert!(points("many").is_err());
+    }
+}

@@ -1,0 +1,141 @@
+//! Progress on stderr: a bar on a terminal, a plain line now and then elsewhere.
+
+use std::collections::BTreeSet;
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::task::JoinHandle;
+
+/// How often a bar moves.
+const BAR_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How often a plain line is written: a log of an hour stays readable.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Where progress goes.
+#[derive(Debug)]
+pub(super) struct Progress {
+    terminal: bool,
+    /// What was said last, and what is to be said once.
+    said: Mutex<(String, BTreeSet<String>)>,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        Self {
+            terminal: std::io::stderr().is_terminal(),
+            said: Mutex::default(),
+        }
+    }
+
+    /// A line that is said at most once a run.
+    pub(super) fn note_once(&self, text: &str) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.1.insert(text.to_owned()) {
+            note(text);
+        }
+    }
+
+    /// What is being waited for; the same thing twice is said once.
+    pub(super) fn phase(&self, text: &str) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.0 != text {
+            text.clone_into(&mut said.0);
+            note(text);
+        }
+    }
+
+    /// Shows how `done` approaches `total` until it is finished or dropped.
+    pub(super) fn count(&self, label: &str, total: usize, done: &Arc<AtomicUsize>) -> Counting {
+        let bar = self.terminal.then(|| bar(label, total));
+        let interval = if self.terminal {
+            BAR_INTERVAL
+        } else {
+            LINE_INTERVAL
+        };
+        let task = tokio::spawn(follow(
+            label.to_owned(),
+            total,
+            Arc::clone(done),
+            bar.clone(),
+            interval,
+        ));
+        Counting {
+            task,
+            bar,
+            label: label.to_owned(),
+            total,
+            done: Arc::clone(done),
+        }
+    }
+}
+
+/// A count that is being shown.
+#[derive(Debug)]
+pub(super) struct Counting {
+    task: JoinHandle<()>,
+    bar: Option<ProgressBar>,
+    label: String,
+    total: usize,
+    done: Arc<AtomicUsize>,
+}
+
+impl Counting {
+    /// Leaves one line that says how far it came.
+    pub(super) fn finish(self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        note(&format!(
+            "{}: {}/{} requests",
+            self.label,
+            self.done.load(Ordering::Relaxed),
+            self.total
+        ));
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.task.abort();
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+async fn follow(
+    label: String,
+    total: usize,
+    done: Arc<AtomicUsize>,
+    bar: Option<ProgressBar>,
+    interval: Duration,
+) {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let done = done.load(Ordering::Relaxed);
+        match &bar {
+            Some(bar) => bar.set_position(done as u64),
+            None => note(&format!("{label}: {done}/{total} requests")),
+        }
+    }
+}
+
+fn bar(label: &str, total: usize) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} {elapsed}") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.set_message(label.to_owned());
+    bar
+}
+
+/// A line of its own. What cannot be shown is no reason to stop.
+pub(super) fn note(text: &str) {
+    let _shown = writeln!(std::io::stderr().lock(), "{text}");
+}

@@ -1,0 +1,53 @@
+//! `perfgate schema`: JSON Schemas of all files.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::Failure;
+use crate::cli::{SchemaArgs, SchemaFile};
+use crate::config::schema;
+use crate::exit::ExitStatus;
+use crate::files;
+use crate::policy::comparison::Comparison;
+use crate::record::format::ResultFile;
+
+/// All files with the names under which their schemas are kept.
+const FILES: [(&str, SchemaFile); 4] = [
+    ("perfgate.result.schema.json", SchemaFile::Result),
+    ("perfgate.comparison.schema.json", SchemaFile::Comparison),
+    ("perfgate.yaml.schema.json", SchemaFile::Perfgate),
+    ("thresholds.yaml.schema.json", SchemaFile::Thresholds),
+];
+
+pub(super) fn run(args: &SchemaArgs) -> Result<ExitStatus, Failure> {
+    if let Some(file) = args.file {
+        super::print(&text(file))?;
+    }
+    if let Some(folder) = &args.output {
+        for (name, file) in FILES {
+            write(&folder.join(name), &text(file))?;
+        }
+    }
+    Ok(ExitStatus::Pass)
+}
+
+fn text(file: SchemaFile) -> String {
+    let schema = match file {
+        SchemaFile::Result => schemars::schema_for!(ResultFile).to_value(),
+        SchemaFile::Comparison => schemars::schema_for!(Comparison).to_value(),
+        SchemaFile::Perfgate => schema::plan(),
+        SchemaFile::Thresholds => schema::policy(),
+    };
+    pretty(&schema)
+}
+
+fn pretty(schema: &Value) -> String {
+    // `{:#}` of a JSON value is its indented text.
+    format!("{schema:#}\n")
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    files::write_atomically(path, text.as_bytes())
+        .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))
+}

@@ -1,0 +1,128 @@
+//! `perfgate bench`, and the options of target and load that `gate` shares with it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::config;
+
+const EXAMPLES: &str = "\
+Examples:
+  perfgate bench                                        as perfgate.yaml says
+  perfgate bench --url http://127.0.0.1:8000 --model M --endpoint completions --concurrency 64 \\
+      --num-prompts 1280 --synthetic-input-tokens-mean 500 --output-tokens-mean 200 \\
+      --warmup-requests 64 --repeat 1 --output result.json
+  perfgate bench --image vllm/vllm-openai:v0.32.0 --gpus all --model M --concurrency 1,16,64
+  perfgate bench --simulator slowdown=1.08,seed=1 --model demo
+
+Flags overrule the file. The result is written after every repeat, whole or not at all; a name that ends in .gz or .zst
+is compressed. An API key is taken from PERFGATE_API_KEY.";
+
+/// Options of `perfgate bench`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct BenchArgs {
+    /// Where to write the result
+    #[arg(long, short, value_name = "FILE", default_value = "result.json")]
+    pub output: PathBuf,
+    /// Target and load.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// What to measure: target and load.
+#[derive(Debug, Default, Args)]
+pub struct RunArgs {
+    /// What to measure; perfgate.yaml where there is one
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Name of the gate, by which its baseline is found
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Model name
+    #[arg(long, short)]
+    pub model: Option<String>,
+    /// Which server.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Which load.
+    #[command(flatten)]
+    pub load: LoadArgs,
+}
+
+/// Which server.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Server")]
+pub struct TargetArgs {
+    /// A server that runs already; it is never stopped
+    #[arg(long, group = "target")]
+    pub url: Option<String>,
+    /// A container of this image, as server.docker in the file says or with its defaults
+    #[arg(long, group = "target")]
+    pub image: Option<String>,
+    /// The embedded server, with options of `perfgate simulate`: slowdown=1.08,seed=1
+    #[arg(long, group = "target", value_name = "OPTIONS", num_args = 0..=1, default_missing_value = "")]
+    pub simulator: Option<String>,
+    /// GPUs for the container: all, none, a number, or ids
+    #[arg(long)]
+    pub gpus: Option<String>,
+}
+
+/// Which load. Names as other load generators have them.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Load")]
+pub struct LoadArgs {
+    /// Which API
+    #[arg(long, value_enum)]
+    pub endpoint: Option<EndpointArg>,
+    /// Requests in flight: 64, a list 1,16,64, or a range 1:64:8
+    #[arg(long)]
+    pub concurrency: Option<String>,
+    /// Requests per second instead: 2.5, a list, or inf
+    #[arg(long, conflicts_with = "concurrency")]
+    pub request_rate: Option<String>,
+    /// Shape of the gaps between arrivals: 1 is Poisson, inf is constant
+    #[arg(long, requires = "request_rate")]
+    pub burstiness: Option<f64>,
+    /// Measured requests per repeat
+    #[arg(long, visible_aliases = ["num-requests", "request-count"])]
+    pub num_prompts: Option<usize>,
+    /// Mean prompt length in tokens
+    #[arg(long, visible_alias = "random-input-len", value_name = "TOKENS")]
+    pub synthetic_input_tokens_mean: Option<u32>,
+    /// Standard deviation of prompt lengths
+    #[arg(long, value_name = "TOKENS", requires = "synthetic_input_tokens_mean")]
+    pub synthetic_input_tokens_stddev: Option<f64>,
+    /// Mean output length in tokens
+    #[arg(long, visible_alias = "random-output-len", value_name = "TOKENS")]
+    pub output_tokens_mean: Option<u32>,
+    /// Standard deviation of output lengths
+    #[arg(long, value_name = "TOKENS", requires = "output_tokens_mean")]
+    pub output_tokens_stddev: Option<f64>,
+    /// Requests before each measurement
+    #[arg(long, visible_aliases = ["num-warmups", "warmup-request-count"])]
+    pub warmup_requests: Option<usize>,
+    /// Repeats, each on a fresh server
+    #[arg(long)]
+    pub repeat: Option<u32>,
+    /// Seed of lengths, prompts and arrivals
+    #[arg(long, visible_alias = "random-seed")]
+    pub seed: Option<u64>,
+    /// Longest time that one request may take
+    #[arg(long, value_parser = duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// Which API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EndpointArg {
+    /// `/v1/completions`
+    Completions,
+    /// `/v1/chat/completions`
+    Chat,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    config::parse_duration(text)
+}

@@ -1,0 +1,98 @@
+//! `perfgate compare` and `perfgate report`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::config;
+
+const EXAMPLES: &str = "\
+Examples:
+  perfgate compare --baseline main.json --candidate result.json
+  perfgate compare --baseline main_baseline.json --new result.json --threshold 0.05
+  perfgate compare --baseline a.json --candidate b.json --format json > comparison.json
+  perfgate compare --baseline a.json --candidate b.json --html report.html --markdown comment.md
+
+Exit codes: 0 pass, 1 blocked, 2 a file cannot be read, 3 inconclusive and not allowed to pass, 4 not comparable.";
+
+/// Options of `perfgate compare`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct CompareArgs {
+    /// The accepted run
+    #[arg(long, short, value_name = "FILE")]
+    pub baseline: PathBuf,
+    /// The run under judgement
+    #[arg(long, short, visible_alias = "new", value_name = "FILE")]
+    pub candidate: PathBuf,
+    /// The policy.
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+    /// What goes to stdout
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Other files to write.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// The policy.
+#[derive(Debug, Default, Args)]
+pub struct PolicyArgs {
+    /// The policy; thresholds.yaml where there is one, else four standard rules
+    #[arg(long, value_name = "FILE")]
+    pub thresholds: Option<PathBuf>,
+    /// Set the relative limit of every rule: 0.05 or 5%
+    #[arg(long, value_name = "SHARE", value_parser = threshold)]
+    pub threshold: Option<f64>,
+}
+
+/// Files to write beside stdout.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Files")]
+pub struct OutputArgs {
+    /// Write the HTML report here
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Write the Markdown report here
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+}
+
+/// Options of `perfgate report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// A comparison file, as `compare --format json` or `gate` wrote it
+    pub comparison: PathBuf,
+    /// What goes to stdout
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Files to write.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What goes to stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table for people
+    #[default]
+    Text,
+    /// `perfgate.comparison/1`
+    Json,
+    /// As for a pull request
+    Markdown,
+}
+
+/// `0.05` as published recipes write it, or `5%`.
+fn threshold(text: &str) -> Result<f64, String> {
+    let ratio = match text.parse::<f64>() {
+        Ok(ratio) => ratio,
+        Err(_not_a_plain_number) => config::parse_percentage(text)?,
+    };
+    if ratio.is_finite() && ratio > 0.0 && ratio < 1.0 {
+        Ok(ratio)
+    } else {
+        Err("a share above 0 and below 1, as in 0.05 or 5%".to_owned())
+    }
+}

@@ -1,0 +1,93 @@
+//! What a step of GitHub Actions can say: summary, outputs, annotations.
+
+use std::path::Path;
+
+use crate::files::{self, FileError};
+use crate::render::inert;
+
+/// A step's summary is refused above 1 MiB; this leaves room for what other commands of the step wrote.
+const LARGEST_SUMMARY: usize = 900 << 10;
+
+/// Appends to the step's summary (`$GITHUB_STEP_SUMMARY`), cut at the end of a line where it is too large.
+pub fn write_step_summary(path: &Path, markdown: &str) -> Result<(), FileError> {
+    files::append(path, &format!("{}\n", cut(markdown, LARGEST_SUMMARY)))
+}
+
+fn cut(markdown: &str, largest: usize) -> String {
+    if markdown.len() <= largest {
+        return markdown.to_owned();
+    }
+    let mut kept = String::new();
+    for line in markdown.split_inclusive('\n') {
+        if kept.len() + line.len() > largest {
+            break;
+        }
+        kept.push_str(line);
+    }
+    kept.push_str("\nThe rest is cut off here; the report has it.\n");
+    kept
+}
+
+/// Appends outputs of the step (`$GITHUB_OUTPUT`), each on one line: a value with line breaks could add outputs.
+pub fn write_outputs(path: &Path, outputs: &[(&str, String)]) -> Result<(), FileError> {
+    let lines: String = outputs
+        .iter()
+        .map(|(name, value)| format!("{name}={}\n", inert::line(value)))
+        .collect();
+    files::append(path, &lines)
+}
+
+/// A workflow command that marks an error, `::error title=perfgate::…`.
+pub fn error_command(title: &str, message: &str) -> String {
+    format!("::error title={}::{}", property(title), data(message))
+}
+
+fn data(text: &str) -> String {
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_stay_on_their_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("output");
+        write_outputs(
+            &path,
+            &[
+                ("verdict", "block".to_owned()),
+                ("headline", "a\nexit-code=0".to_owned()),
+            ],
+        )
+        .unwrap();
+        assert_eq!(
+            files::read_text(&path).unwrap(),
+            "verdict=block\nheadline=a exit-code=0\n"
+        );
+    }
+
+    #[test]
+    fn a_summary_is_cut_at_the_end_of_a_line() {
+        assert_eq!(
+            cut("aaaa\nbbbb\n", 6),
+            "aaaa\n\nThe rest is cut off here; the report has it.\n"
+        );
+        assert_eq!(cut("aaaa\n", 6), "aaaa\n");
+    }
+
+    #[test]
+    fn a_message_cannot_begin_another_command() {
+        assert_eq!(
+            error_command("a:b", "x\n::set-env::y"),
+            "::error title=a%3Ab::x%0A::set-env::y"
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! One self-contained file: no script, no request to anywhere, light and dark, for screens and paper.
+
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use serde::Serialize;
+
+use super::inert;
+use super::svg;
+use super::view::{Row, View};
+use crate::policy::comparison::Comparison;
+
+const TEMPLATE: &str = include_str!("../../templates/report.html");
+const STYLE: &str = include_str!("../../templates/report.css");
+
+/// The page cannot be made: the template and the view do not fit, which is a bug.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTML template failed: {0}")]
+pub struct HtmlError(#[from] minijinja::Error);
+
+#[derive(Serialize)]
+struct Page<'a> {
+    style: &'static str,
+    version: &'static str,
+    view: &'a View,
+    forest: Option<String>,
+    rows: Vec<RowPage<'a>>,
+    distributions: Vec<Figure>,
+}
+
+#[derive(Serialize)]
+struct RowPage<'a> {
+    row: &'a Row,
+    points: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Figure {
+    title: String,
+    svg: String,
+}
+
+/// The report of a comparison.
+pub fn report(comparison: &Comparison) -> Result<String, HtmlError> {
+    let view = View::of(comparison);
+    let rows = view
+        .rows
+        .iter()
+        .map(|row| RowPage {
+            row,
+            points: svg::repeats(row),
+        })
+        .collect();
+    let distributions = view.distributions.iter().filter_map(|distribution| {
+        let latency = distribution.latency.to_uppercase();
+        let title = if view.several_scenarios {
+            format!("{latency} at {}", distribution.scenario)
+        } else {
+            format!("{latency} of all requests")
+        };
+        Some(Figure {
+            svg: svg::ecdf(distribution, &title)?,
+            title,
+        })
+    });
+    let page = Page {
+        style: STYLE,
+        version: env!("CARGO_PKG_VERSION"),
+        forest: svg::forest(&view),
+        rows,
+        distributions: distributions.collect(),
+        view: &view,
+    };
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_filter("clean", |text: &str| inert::line(text));
+    environment.add_template("report.html", TEMPLATE)?;
+    Ok(environment
+        .get_template("report.html")?
+        .render(Serde(&page))?)
+}

@@ -1,0 +1,106 @@
+//! Foreign text made harmless: a model, a host, a branch or a log line must never become markup or a command.
+
+use std::fmt::Write as _;
+
+/// Longest piece of foreign text that is shown; more is no name.
+const LONGEST: usize = 300;
+
+/// On one line, without control characters, terminal escapes and characters that turn the direction of writing.
+pub fn line(text: &str) -> String {
+    let mut clean = String::new();
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => clean.push(' '),
+            c if c.is_control() => {}
+            '\u{200B}'..='\u{200F}'
+            | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{FEFF}' => {}
+            c => clean.push(c),
+        }
+    }
+    let mut cut: String = clean.trim().chars().take(LONGEST).collect();
+    if clean.trim().chars().count() > LONGEST {
+        cut.push('…');
+    }
+    cut
+}
+
+/// For HTML text and quoted attributes.
+pub fn html(text: &str) -> String {
+    let mut safe = String::new();
+    for c in line(text).chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// For Markdown in a table cell or a sentence: everything that could be markup, a mention or a reference is a numeric
+/// entity, which Markdown shows as the character and never acts on.
+pub fn markdown(text: &str) -> String {
+    let mut safe = String::new();
+    for c in line(text).chars() {
+        let acts = matches!(
+            c,
+            '\\' | '`'
+                | '*'
+                | '_'
+                | '{'
+                | '}'
+                | '['
+                | ']'
+                | '('
+                | ')'
+                | '#'
+                | '|'
+                | '<'
+                | '>'
+                | '~'
+                | '&'
+                | '@'
+                | '!'
+                | ':'
+        );
+        if acts {
+            let _ = write!(safe, "&#{};", u32::from(c));
+        } else {
+            safe.push(c);
+        }
+    }
+    // A bare `www.` or `http` becomes a link in GitHub's Markdown; with the colon gone only `www.` is left.
+    safe.replace("www.", "www&#46;")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn control_characters_and_directions_are_gone() {
+        assert_eq!(
+            line("a\u{1b}[31mb\n::error::c\u{202E}d"),
+            "a[31mb ::error::cd"
+        );
+        assert_eq!(line(&"x".repeat(400)).chars().count(), LONGEST + 1);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_markup(text in "(\\PC|\n|<script>|@me|#1|\\||`|<!--|http://x){0,20}") {
+            let escaped = html(&text);
+            prop_assert!(!escaped.contains(['<', '>', '"', '\'']), "{escaped}");
+            let escaped = markdown(&text);
+            prop_assert!(!escaped.contains(['<', '>', '|', '@', '`', '\n', '[']), "{escaped}");
+            prop_assert!(!escaped.replace("&#", "").contains('#'), "{escaped}");
+        }
+    }
+}

@@ -1,0 +1,506 @@
+//! A comparison in words: what every renderer shows, made once. Nothing here decides; it only names.
+
+use serde::Serialize;
+
+use super::number;
+use crate::policy::comparison::{
+    Comparison, Difference, Distribution, Identity, Judgement, Measurement, NextAction,
+    RepeatValue, Side, Status, Verdict,
+};
+use crate::policy::rule::{Action, OnInconclusive};
+
+/// Everything that is shown.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct View {
+    /// Name of the gate.
+    pub name: String,
+    /// Icon, word and instruction of the verdict.
+    pub verdict: Sign,
+    /// `do not merge`.
+    pub instruction: String,
+    /// The sentence of the row that decides.
+    pub headline: String,
+    /// Exit code.
+    pub exit_code: u8,
+    /// The accepted run.
+    pub baseline: Vec<Fact>,
+    /// The run under judgement.
+    pub candidate: Vec<Fact>,
+    /// Short names of both for one line.
+    pub identity: String,
+    /// Whether scenarios must be named.
+    pub several_scenarios: bool,
+    /// One per judgement.
+    pub rows: Vec<Row>,
+    /// One per scenario.
+    pub measurements: Vec<MeasurementTable>,
+    /// For charts.
+    pub distributions: Vec<Distribution>,
+    /// What must be equal and is not.
+    pub mismatches: Vec<Pair>,
+    /// What may differ and does.
+    pub changes: Vec<Pair>,
+    /// Sentences.
+    pub warnings: Vec<String>,
+    /// What to do next.
+    pub next: Vec<String>,
+    /// How it was decided.
+    pub decision: Vec<Fact>,
+    /// The command that makes the same comparison again.
+    pub reproduce: String,
+}
+
+/// An icon that never stands without its word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sign {
+    /// For places that have pictures.
+    pub icon: &'static str,
+    /// The word.
+    pub word: &'static str,
+    /// `good`, `bad`, `caution` or `neutral`, for colour.
+    pub tone: &'static str,
+}
+
+/// A name and its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fact {
+    /// What.
+    pub name: &'static str,
+    /// Its value; may be foreign text.
+    pub value: String,
+}
+
+/// Something with a value on both sides; foreign text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pair {
+    /// What.
+    pub what: String,
+    /// Accepted.
+    pub baseline: String,
+    /// Under judgement.
+    pub candidate: String,
+}
+
+/// One judgement.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// Scenario; foreign text.
+    pub scenario: String,
+    /// `TPOT P95`.
+    pub metric: &'static str,
+    /// Value, or why there is none.
+    pub baseline: String,
+    /// Value, or why there is none.
+    pub candidate: String,
+    /// `+7.1 %`, or `–`.
+    pub change: String,
+    /// `[+4.9 … +9.3]`, or empty.
+    pub interval: String,
+    /// `5.0 %`, `10.0 % (warn)`, `at most 200 ms`.
+    pub limit: String,
+    /// Repeat and host noise.
+    pub noise: String,
+    /// Smallest regression that would have been blocked 80 % of the time.
+    pub detectable: String,
+    /// The answer.
+    pub sign: Sign,
+    /// Why.
+    pub reason: String,
+    /// Numbers for charts: change, ends of the interval, limit.
+    pub chart: Option<RowChart>,
+    /// The repeats of both sides for charts, with their texts.
+    pub points: [Vec<Point>; 2],
+    /// `3` or `3 of 4`.
+    pub repeats: [String; 2],
+}
+
+/// Numbers of a row's line in the forest plot, as ratios; positive is worse.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct RowChart {
+    /// Estimate.
+    pub value: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Limit.
+    pub limit: Option<f64>,
+}
+
+/// One repeat in a chart.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Point {
+    /// In the metric's unit.
+    pub value: f64,
+    /// With unit.
+    pub text: String,
+    /// Why it does not count; foreign text.
+    pub void: Option<String>,
+}
+
+/// The always-shown figures of one scenario.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MeasurementTable {
+    /// Scenario; foreign text.
+    pub scenario: String,
+    /// Its figures.
+    pub rows: Vec<MeasurementRow>,
+}
+
+/// One figure.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MeasurementRow {
+    /// `TTFT P50`.
+    pub metric: &'static str,
+    /// Value, or `not measured, because …`.
+    pub baseline: String,
+    /// Likewise.
+    pub candidate: String,
+    /// `+0.4 %`, or `–`.
+    pub change: String,
+}
+
+/// Where there is nothing to show.
+const NOTHING: &str = "–";
+
+impl View {
+    /// The words of a comparison.
+    pub fn of(comparison: &Comparison) -> Self {
+        let verdict = comparison.verdict;
+        let scenarios: Vec<&str> = scenarios(comparison);
+        Self {
+            name: comparison
+                .name
+                .clone()
+                .unwrap_or_else(|| "unnamed".to_owned()),
+            verdict: sign_of_verdict(verdict),
+            instruction: instruction(comparison).to_owned(),
+            headline: comparison.headline.clone(),
+            exit_code: comparison.exit_code,
+            baseline: facts(&comparison.baseline),
+            candidate: facts(&comparison.candidate),
+            identity: identity(comparison),
+            several_scenarios: scenarios.len() > 1,
+            rows: comparison.judgements.iter().map(Row::of).collect(),
+            measurements: scenarios
+                .iter()
+                .map(|scenario| measurement_table(scenario, &comparison.measurements))
+                .collect(),
+            distributions: comparison.distributions.clone(),
+            mismatches: comparison.mismatches.iter().map(Pair::of).collect(),
+            changes: comparison.changes.iter().map(Pair::of).collect(),
+            warnings: comparison
+                .warnings
+                .iter()
+                .map(|warning| warning.message.clone())
+                .collect(),
+            next: next(comparison),
+            decision: decision(comparison),
+            reproduce: format!(
+                "perfgate compare --baseline '{}' --candidate '{}'",
+                comparison.baseline.file, comparison.candidate.file
+            ),
+        }
+    }
+}
+
+fn scenarios(comparison: &Comparison) -> Vec<&str> {
+    let named = comparison
+        .judgements
+        .iter()
+        .map(|row| row.scenario.as_str());
+    let mut names: Vec<&str> = Vec::new();
+    for name in named.chain(
+        comparison
+            .measurements
+            .iter()
+            .map(|row| row.scenario.as_str()),
+    ) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// Icon and word of a verdict.
+pub fn sign_of_verdict(verdict: Verdict) -> Sign {
+    let (icon, word, tone) = match verdict {
+        Verdict::Pass => ("✅", "PASS", "good"),
+        Verdict::Warn => ("⚠️", "WARN", "caution"),
+        Verdict::Inconclusive => ("❓", "NO DECISION", "neutral"),
+        Verdict::Report => ("⛔", "REPORT", "bad"),
+        Verdict::Block => ("⛔", "BLOCK", "bad"),
+        Verdict::Incomparable => ("🚫", "NOT COMPARABLE", "bad"),
+    };
+    Sign { icon, word, tone }
+}
+
+/// What the reader is to do.
+fn instruction(comparison: &Comparison) -> &'static str {
+    match (comparison.verdict, comparison.exit_code) {
+        (Verdict::Pass, _) => "merge",
+        (Verdict::Warn, _) => "merge if the warnings are understood",
+        (Verdict::Inconclusive, 0) => "merge at your own risk: the evidence does not decide",
+        (Verdict::Inconclusive, _) => "do not merge yet: the evidence does not decide",
+        (Verdict::Report, _) => "do not merge without an analysis report",
+        (Verdict::Block, _) => "do not merge",
+        (Verdict::Incomparable, _) => "do not merge: nothing was compared",
+    }
+}
+
+fn sign_of_row(row: &Judgement) -> Sign {
+    let (icon, word, tone) = match (row.status, row.rule.action) {
+        (Status::Pass, _) => ("✅", "pass", "good"),
+        (Status::Improved, _) => ("✅", "improved", "good"),
+        (Status::Regressed, Action::Block) => ("⛔", "block", "bad"),
+        (Status::Regressed, Action::Report) => ("⛔", "report", "bad"),
+        (Status::Regressed, Action::Warn) => ("⚠️", "warn", "caution"),
+        (Status::Inconclusive, _) => ("❓", "undecided", "neutral"),
+        (Status::Missing, Action::Block | Action::Report) => ("🚫", "missing", "bad"),
+        (Status::Missing, Action::Warn) => ("⚠️", "missing", "caution"),
+    };
+    Sign { icon, word, tone }
+}
+
+impl Row {
+    fn of(row: &Judgement) -> Self {
+        let text = |side: &Side| side_text(side, row.unit);
+        Self {
+            scenario: row.scenario.clone(),
+            metric: row.metric.label(),
+            baseline: text(&row.baseline),
+            candidate: text(&row.candidate),
+            change: row.change.map_or_else(
+                || NOTHING.to_owned(),
+                |change| number::signed_percent(change.value),
+            ),
+            interval: row
+                .change
+                .as_ref()
+                .map(number::interval)
+                .unwrap_or_default(),
+            limit: limit(row),
+            noise: row.noise.as_ref().map_or_else(
+                || NOTHING.to_owned(),
+                |noise| {
+                    format!(
+                        "{} ({}), host {}",
+                        number::percent(noise.repeat),
+                        noise.source,
+                        number::percent(noise.host)
+                    )
+                },
+            ),
+            detectable: row
+                .smallest_detectable
+                .map_or_else(|| NOTHING.to_owned(), number::percent),
+            sign: sign_of_row(row),
+            reason: row.reason.clone(),
+            chart: row.change.map(|change| RowChart {
+                value: change.value,
+                low: change.low,
+                high: change.high,
+                limit: row.rule.regression,
+            }),
+            points: [&row.baseline, &row.candidate].map(|side| points(side, row)),
+            repeats: [&row.baseline, &row.candidate].map(repeats),
+        }
+    }
+}
+
+fn points(side: &Side, row: &Judgement) -> Vec<Point> {
+    let of = |repeat: &RepeatValue| {
+        let value = repeat.value?;
+        Some(Point {
+            value,
+            text: number::value(value, row.unit),
+            void: repeat.void.clone(),
+        })
+    };
+    side.values.iter().filter_map(of).collect()
+}
+
+fn repeats(side: &Side) -> String {
+    let all = side.values.len();
+    if all == side.repeats as usize {
+        format!("{all}")
+    } else {
+        format!("{} of {all}", side.repeats)
+    }
+}
+
+fn side_text(side: &Side, unit: crate::metric::Unit) -> String {
+    match (&side.value, &side.not_measured) {
+        (Some(value), _) => number::value(*value, unit),
+        (None, Some(reason)) => reason.clone(),
+        (None, None) => "not measured".to_owned(),
+    }
+}
+
+fn limit(row: &Judgement) -> String {
+    let mut parts = Vec::new();
+    parts.extend(row.rule.regression.map(number::percent));
+    parts.extend(
+        row.rule
+            .max
+            .map(|max| format!("at most {}", number::value(max, row.unit))),
+    );
+    parts.extend(
+        row.rule
+            .min
+            .map(|min| format!("at least {}", number::value(min, row.unit))),
+    );
+    let limits = parts.join(", ");
+    match row.rule.action {
+        Action::Block => limits,
+        Action::Warn => format!("{limits} (warn)"),
+        Action::Report => format!("{limits} (report)"),
+    }
+}
+
+impl Pair {
+    fn of(difference: &Difference) -> Self {
+        let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
+        Self {
+            what: difference.what.clone(),
+            baseline: side(&difference.baseline),
+            candidate: side(&difference.candidate),
+        }
+    }
+}
+
+fn measurement_table(scenario: &str, measurements: &[Measurement]) -> MeasurementTable {
+    let rows = measurements
+        .iter()
+        .filter(|row| row.scenario == scenario)
+        .map(|row| MeasurementRow {
+            metric: row.metric.label(),
+            baseline: side_text(&row.baseline, row.unit),
+            candidate: side_text(&row.candidate, row.unit),
+            change: row
+                .change
+                .map_or_else(|| NOTHING.to_owned(), number::signed_percent),
+        });
+    MeasurementTable {
+        scenario: scenario.to_owned(),
+        rows: rows.collect(),
+    }
+}
+
+fn short(commit: &str) -> String {
+    commit.chars().take(10).collect()
+}
+
+fn commit(identity: &Identity) -> Option<String> {
+    let dirty = if identity.dirty == Some(true) {
+        " with local changes"
+    } else {
+        ""
+    };
+    identity
+        .commit
+        .as_deref()
+        .map(|commit| format!("{}{dirty}", short(commit)))
+}
+
+fn facts(identity: &Identity) -> Vec<Fact> {
+    let fact = |name, value: Option<String>| value.map(|value| Fact { name, value });
+    let requests = (identity.requests > 0).then(|| {
+        format!(
+            "{}, of which {} failed",
+            identity.requests, identity.failed_requests
+        )
+    });
+    [
+        fact("file", Some(identity.file.clone())),
+        fact("measured", identity.created.clone()),
+        fact("commit", commit(identity)),
+        fact("server", identity.server.clone()),
+        fact("model", identity.model.clone()),
+        fact("hardware", identity.hardware.clone()),
+        fact("host", identity.host.clone()),
+        fact("workload", identity.workload.clone()),
+        fact("repeats", Some(identity.repeats.to_string())),
+        fact("requests", requests),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn identity(comparison: &Comparison) -> String {
+    let (baseline, candidate) = (&comparison.baseline, &comparison.candidate);
+    let named = |identity: &Identity| commit(identity).unwrap_or_else(|| identity.file.clone());
+    let parts = [
+        candidate.model.clone(),
+        candidate.workload.clone(),
+        candidate.hardware.clone(),
+        Some(format!(
+            "baseline {} → candidate {}",
+            named(baseline),
+            named(candidate)
+        )),
+        Some(format!(
+            "{} and {} repeats",
+            baseline.repeats, candidate.repeats
+        )),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+}
+
+fn next(comparison: &Comparison) -> Vec<String> {
+    let mut steps = Vec::new();
+    let amount = comparison.next.amount;
+    match comparison.next.action {
+        NextAction::None => {}
+        NextAction::MoreRepeats => steps.push(format!("measure {amount} more repeats of the candidate: they would settle it if the estimate stays")),
+        NextAction::Ab => steps.push(format!("more repeats of the candidate alone cannot settle it: measure baseline and candidate alternately on one machine, {amount} pairs at first")),
+    }
+    match comparison.verdict {
+        Verdict::Block => steps
+            .push("find the change that made it slower, or show that it is worth it".to_owned()),
+        Verdict::Report => {
+            steps.push("say in an analysis report what the growth is for".to_owned());
+        }
+        Verdict::Incomparable if !comparison.mismatches.is_empty() => {
+            steps.push(
+                "measure a baseline with the same hardware and workload, or restore what differs"
+                    .to_owned(),
+            );
+        }
+        Verdict::Incomparable => {
+            steps.push(
+                "measure what is missing, or take the rule on it out of thresholds.yaml".to_owned(),
+            );
+        }
+        Verdict::Pass | Verdict::Warn | Verdict::Inconclusive => {}
+    }
+    steps
+}
+
+fn decision(comparison: &Comparison) -> Vec<Fact> {
+    let decision = &comparison.decision;
+    let fact = |name, value: String| Fact { name, value };
+    let noise = if decision.ledger_sessions == 0 {
+        "assumed: 2.0 % between repeats, 1.0 % between hosts, until repeats or a ledger say otherwise".to_owned()
+    } else {
+        format!("learnt from {} accepted sessions", decision.ledger_sessions)
+    };
+    let undecided = match decision.on_inconclusive {
+        OnInconclusive::Auto => {
+            "passes with a warning where the estimate is below the limit, fails where it is not"
+        }
+        OnInconclusive::Pass => "passes with a warning",
+        OnInconclusive::Fail => "fails",
+    };
+    vec![
+        fact("unit of evidence", "the repeat: one pass on one server start; requests of one repeat are no replicates".to_owned()),
+        fact("blocks", "where the estimate is at the limit or beyond, and a change of 40 % of the limit or less is ruled out".to_owned()),
+        fact("passes", "where the estimate is below the limit, and a change of 160 % of the limit or more is ruled out".to_owned()),
+        fact("false block", format!("at most {} over the {} rules that may block", number::percent(decision.alpha), decision.family)),
+        fact("false pass", format!("at most {} per rule", number::percent(decision.beta))),
+        fact("noise", noise),
+        fact("an undecided rule", undecided.to_owned()),
+    ]
+}
