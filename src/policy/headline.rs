@@ -109,7 +109,7 @@ fn passed(judgements: &[Judgement]) -> String {
         "every rule holds".to_owned()
     } else {
         format!(
-            "no regression above its limit: {} (positive is worse)",
+            "no regression above its limit: {} (plus is worse)",
             words.join(", ")
         )
     }

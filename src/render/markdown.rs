@@ -45,7 +45,7 @@ fn cut_rows(view: &View, room: usize) -> (String, usize) {
         ("", "")
     };
     let mut text = format!(
-        "|  {place}| metric | baseline | candidate | change (95 % interval) | limit | verdict |\n\
+        "|  {place}| metric | baseline | candidate | worse by (95 % interval) | limit | verdict |\n\
          |---{rule}|---|---:|---:|---|---|---|\n"
     );
     // The worst rows first, so that what is cut is what matters least.
@@ -140,7 +140,7 @@ fn tail(view: &View) -> String {
 
 fn measurements(table: &MeasurementTable) -> String {
     let mut text = format!(
-        "{}\n\n| figure | baseline | candidate | change for the worse |\n|---|---:|---:|---:|\n",
+        "{}\n\n| figure | baseline | candidate | worse by |\n|---|---:|---:|---:|\n",
         inert(&table.scenario)
     );
     for row in &table.rows {

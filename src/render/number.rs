@@ -42,6 +42,17 @@ fn bytes(bytes: f64) -> String {
     format!("{bytes:.0} B")
 }
 
+/// A tick of a time axis: as [`seconds`], without decimals that are zero.
+pub fn tick(value: f64) -> String {
+    let text = seconds(value);
+    match text.split_once(' ') {
+        Some((digits, unit)) if digits.contains('.') => {
+            format!("{} {unit}", digits.trim_end_matches('0').trim_end_matches('.'))
+        }
+        Some(_) | None => text,
+    }
+}
+
 /// Whole from a thousand on, else up to two decimals.
 fn digits(value: f64) -> String {
     let size = value.abs();

@@ -205,7 +205,7 @@ pub(super) fn repeats(row: &Row) -> Option<String> {
         texts(&row.points[1]).join(", ")
     );
     #[expect(clippy::cast_precision_loss, reason = "a handful of repeats")]
-    let height = 40.0 + 18.0 * counts.iter().sum::<usize>() as f64 + 16.0;
+    let height = 30.0 + 18.0 * counts.iter().sum::<usize>() as f64;
     let mut svg = open(
         height,
         &format!("{}: every repeat", row.metric),
@@ -300,7 +300,7 @@ pub(super) fn ecdf(distribution: &Distribution, title: &str) -> Option<String> {
         let _ = write!(
             svg,
             "<text class=\"tick\" x=\"{at:.1}\" y=\"256\" text-anchor=\"middle\">{}</text>",
-            number::seconds(tick)
+            number::tick(tick)
         );
     }
     for (class, side) in [("base", base), ("head", head)] {

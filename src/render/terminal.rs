@@ -172,7 +172,7 @@ fn measurements(table: &MeasurementTable, named: bool) -> String {
     };
     let mut cells = Table::new();
     cells.load_style(presets::NOTHING);
-    cells.set_header(["figure", "baseline", "candidate", "change for the worse"]);
+    cells.set_header(["figure", "baseline", "candidate", "worse by"]);
     let mut reasons: Vec<String> = Vec::new();
     for row in &table.rows {
         for reason in [&row.baseline, &row.candidate] {

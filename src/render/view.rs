@@ -55,6 +55,8 @@ pub struct View {
 pub struct Sign {
     /// For places that have pictures.
     pub icon: &'static str,
+    /// For places whose fonts may have none.
+    pub mark: &'static str,
     /// The word.
     pub word: &'static str,
     /// `good`, `bad`, `caution` or `neutral`, for colour.
@@ -233,7 +235,16 @@ pub fn sign_of_verdict(verdict: Verdict) -> Sign {
         Verdict::Block => ("⛔", "BLOCK", "bad"),
         Verdict::Incomparable => ("🚫", "NOT COMPARABLE", "bad"),
     };
-    Sign { icon, word, tone }
+    Sign { icon, mark: mark(tone), word, tone }
+}
+
+fn mark(tone: &str) -> &'static str {
+    match tone {
+        "good" => "✓",
+        "bad" => "✕",
+        "caution" => "!",
+        _ => "?",
+    }
 }
 
 /// What the reader is to do.
@@ -260,7 +271,7 @@ fn sign_of_row(row: &Judgement) -> Sign {
         (Status::Missing, Action::Block | Action::Report) => ("🚫", "missing", "bad"),
         (Status::Missing, Action::Warn) => ("⚠️", "missing", "caution"),
     };
-    Sign { icon, word, tone }
+    Sign { icon, mark: mark(tone), word, tone }
 }
 
 impl Row {

@@ -2,4 +2,20 @@
 
 // `cfg(test)` tells clippy that helpers are tests too.
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod compare;
+#[cfg(test)]
+mod gate;
+#[cfg(test)]
 mod launch;
+#[cfg(test)]
+mod repository;
+#[cfg(test)]
+mod report;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod vllm;

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# What the tests need beside a Rust toolchain, each as a function: installed and started by the ordinary package
+# clients where it is missing. Sourced by scripts/test; prints what it does, and `skipped: …` where it cannot be had.
+
+say() { printf '%(%H:%M:%S)T %s\n' -1 "$*" >&2; }
+
+# A need that cannot be met: a failure in CI, a message elsewhere.
+skip() {
+    if [ "${CI:-}" = true ] || [ -n "${PERFGATE_REQUIRE_ALL:-}" ]; then
+        say "failed: $*"
+        exit 1
+    fi
+    say "skipped: $*"
+}
+
+# as_root COMMAND …: as we are, or by sudo without a question.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+# install PACKAGE …: Debian packages that are not installed yet.
+install() {
+    local missing=()
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok' || missing+=("$package")
+    done
+    [ "${#missing[@]}" = 0 ] && return 0
+    command -v apt-get >/dev/null || return 1
+    say "apt-get install ${missing[*]}"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -qq update >&2 || true
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -qq install -y \
+        --no-install-recommends "${missing[@]}" >&2
+}
+
+# A Docker engine that answers, started by hand where no service starts it.
+need_docker() {
+    install docker.io iptables busybox-static || { skip "no Docker engine: its packages cannot be installed"; return 0; }
+    if ! docker info >/dev/null 2>&1; then
+        say "starting dockerd"
+        # Machines without their own kernel modules lack overlayfs or netfilter; the last resort has neither.
+        local options
+        for options in "" "--storage-driver=vfs" "--storage-driver=vfs --iptables=false --bridge=none"; do
+            # shellcheck disable=SC2086  # a list of words on purpose
+            as_root setsid dockerd $options >"${TMPDIR:-/tmp}/perfgate-dockerd.log" 2>&1 </dev/null &
+            started_dockerd=$!
+            for _ in $(seq 60); do
+                docker info >/dev/null 2>&1 && break 2
+                kill -0 "$started_dockerd" 2>/dev/null || break
+                sleep 0.5
+            done
+            kill "$started_dockerd" 2>/dev/null || true
+            wait "$started_dockerd" 2>/dev/null || true
+            started_dockerd=
+        done
+    fi
+    if docker info >/dev/null 2>&1; then
+        export PERFGATE_REQUIRE_DOCKER=1
+    else
+        tail -n 20 "${TMPDIR:-/tmp}/perfgate-dockerd.log" >&2 || true
+        skip "no Docker engine: dockerd does not start here"
+    fi
+}
+
+# Headless Chromium, in which the report is opened.
+need_chromium() {
+    if ! command -v chromium >/dev/null; then
+        install chromium fonts-dejavu-core || { skip "no Chromium: its package cannot be installed"; return 0; }
+    fi
+    PERFGATE_TEST_CHROMIUM=$(command -v chromium)
+    export PERFGATE_TEST_CHROMIUM
+}
+
+# A real vLLM on the CPU with a tiny model; a container image of it where there is an engine.
+need_vllm() {
+    local dir=${PERFGATE_VLLM_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/perfgate/vllm-cpu}
+    mkdir -p "$dir"
+    if ! (flock 9 && "$root/scripts/vllm-cpu/setup.sh" "$dir") 9>"$dir/.lock"; then
+        skip "no vLLM: setup.sh failed"
+        return 0
+    fi
+    export PERFGATE_TEST_VLLM=$dir/venv/bin/vllm PERFGATE_TEST_MODEL=$dir/tiny-llm
+    [ -n "${PERFGATE_REQUIRE_DOCKER:-}" ] || return 0
+    local image=perfgate/vllm-cpu:dev
+    if ! docker image inspect "$image" >/dev/null 2>&1; then
+        if ! (flock 9 && "$root/scripts/vllm-cpu/image.sh" "$dir" "$image") 9>"$dir/.lock"; then
+            skip "no vLLM image: image.sh failed"
+            return 0
+        fi
+    fi
+    export PERFGATE_TEST_IMAGE=$image
+}
