@@ -3,6 +3,8 @@
 mod fields;
 mod plan;
 mod problem;
+mod read_framework;
+mod read_load;
 mod read_plan;
 mod read_policy;
 mod read_server;

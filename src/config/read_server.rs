@@ -11,7 +11,7 @@ use super::{DockerPlan, Fresh, GpuRequest, ProcessPlan, ServerPlan};
 use crate::metric::nearest;
 
 /// The options of `perfgate simulate` that `server.simulator` takes; a test holds them to the command's own.
-pub const SIMULATOR_OPTIONS: [&str; 18] = [
+pub const SIMULATOR_OPTIONS: [&str; 19] = [
     "decode-slowdown",
     "die-after",
     "fail-mid-stream-rate",
@@ -30,6 +30,7 @@ pub const SIMULATOR_OPTIONS: [&str; 18] = [
     "step-base",
     "step-noise",
     "step-per-running",
+    "truncate-rate",
 ];
 
 /// A model of a hundred gigabytes takes minutes to load and compile.

@@ -47,7 +47,10 @@ pub fn tick(value: f64) -> String {
     let text = seconds(value);
     match text.split_once(' ') {
         Some((digits, unit)) if digits.contains('.') => {
-            format!("{} {unit}", digits.trim_end_matches('0').trim_end_matches('.'))
+            format!(
+                "{} {unit}",
+                digits.trim_end_matches('0').trim_end_matches('.')
+            )
         }
         Some(_) | None => text,
     }

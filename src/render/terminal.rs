@@ -13,7 +13,7 @@ use crate::record::format::{Repeat, ResultFile, Scenario};
 use crate::stats;
 
 /// Characters in which an interval is drawn.
-const DRAWING: usize = 21;
+const DRAWING: usize = 15;
 
 /// How far the drawing reaches, in limits: from the better side to beyond the indifference zone.
 const REACH: (f64, f64) = (-1.5, 2.5);
@@ -73,8 +73,8 @@ fn judgements(view: &View, color: bool) -> String {
         "metric",
         "baseline",
         "candidate",
-        "change",
-        "0 |    limit ¦",
+        "worse by",
+        "0 | limit ¦",
         "verdict",
     ];
     table.set_header(header);

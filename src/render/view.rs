@@ -235,7 +235,12 @@ pub fn sign_of_verdict(verdict: Verdict) -> Sign {
         Verdict::Block => ("⛔", "BLOCK", "bad"),
         Verdict::Incomparable => ("🚫", "NOT COMPARABLE", "bad"),
     };
-    Sign { icon, mark: mark(tone), word, tone }
+    Sign {
+        icon,
+        mark: mark(tone),
+        word,
+        tone,
+    }
 }
 
 fn mark(tone: &str) -> &'static str {
@@ -271,7 +276,12 @@ fn sign_of_row(row: &Judgement) -> Sign {
         (Status::Missing, Action::Block | Action::Report) => ("🚫", "missing", "bad"),
         (Status::Missing, Action::Warn) => ("⚠️", "missing", "caution"),
     };
-    Sign { icon, mark: mark(tone), word, tone }
+    Sign {
+        icon,
+        mark: mark(tone),
+        word,
+        tone,
+    }
 }
 
 impl Row {

@@ -12,9 +12,9 @@ mod gate;
 #[cfg(test)]
 mod launch;
 #[cfg(test)]
-mod repository;
-#[cfg(test)]
 mod report;
+#[cfg(test)]
+mod repository;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -1,0 +1,227 @@
+//! `perfgate bench` on the simulator: what is measured, and that nothing is left behind.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Running, SMALL_RUN, command, json, processes_with, run, wait_until};
+
+#[test]
+fn a_result_has_the_six_figures_and_the_requests_that_made_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut arguments = vec![
+        "bench",
+        "--simulator",
+        "seed=1",
+        "--repeat",
+        "2",
+        "--output",
+        "r.json.zst",
+    ];
+    arguments.extend(SMALL_RUN);
+    let shown = run(folder.path(), &arguments).expect(0).stdout;
+    for figure in [
+        "QPS",
+        "TTFT P50",
+        "TTFT P95",
+        "TPOT P50",
+        "TPOT P95",
+        "throughput",
+        "peak GPU memory",
+        "GPU utilisation",
+    ] {
+        assert!(shown.contains(figure), "{shown}");
+    }
+    let run = perfgate::record::load(&folder.path().join("r.json.zst")).unwrap();
+    assert_eq!(run.scenarios.len(), 1);
+    assert_eq!(run.scenarios[0].repeats.len(), 2);
+    for repeat in &run.scenarios[0].repeats {
+        assert_eq!(repeat.requests.unwrap().completed, 120);
+        assert_eq!(repeat.mean_output_tokens, Some(16.0));
+        let metric = |id: &str| repeat.metrics[&perfgate::metric::Metric::parse(id).unwrap()];
+        // 4 ms a step and 0.1 ms for each of 16 that decode: no token can come faster, and few much later.
+        assert!(
+            (0.0055..0.012).contains(&metric("tpot.p50")),
+            "{}",
+            metric("tpot.p50")
+        );
+        assert!(metric("startup") > 0.0 && metric("kv_cache.tokens") > 1e5);
+    }
+}
+
+#[test]
+fn chat_and_open_loop_are_measured_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let chat = [
+        "bench",
+        "--simulator",
+        "--model",
+        "demo",
+        "--endpoint",
+        "chat",
+        "--num-prompts",
+        "20",
+        "--request-rate",
+        "100",
+        "--synthetic-input-tokens-mean",
+        "20",
+        "--output-tokens-mean",
+        "8",
+        "--repeat",
+        "1",
+        "--output",
+        "r.json",
+    ];
+    run(folder.path(), &chat).expect(0);
+    let result = json(&folder.path().join("r.json"));
+    let repeat = &result["scenarios"][0]["repeats"][0];
+    assert_eq!(result["scenarios"][0]["name"], "request_rate=100");
+    assert_eq!(repeat["requests"]["completed"], 20);
+    // A role chunk before the first token is no token.
+    assert!(repeat["metrics"]["ttft.p50"].as_f64().unwrap() > 0.004);
+}
+
+#[test]
+fn without_a_gpu_memory_and_utilisation_are_not_measured_and_say_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = command(
+        folder.path(),
+        &["simulate", "--port", "0", "--model", "demo"],
+    );
+    let mut server = Running(
+        server
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    let mut line = String::new();
+    std::io::BufRead::read_line(
+        &mut std::io::BufReader::new(server.0.stdout.take().unwrap()),
+        &mut line,
+    )
+    .unwrap();
+    let url = line
+        .trim()
+        .strip_prefix("listening on ")
+        .unwrap()
+        .to_owned();
+    let mut arguments = vec![
+        "bench",
+        "--url",
+        url.as_str(),
+        "--repeat",
+        "1",
+        "--output",
+        "r.json",
+    ];
+    arguments.extend(SMALL_RUN);
+    run(folder.path(), &arguments).expect(0);
+    assert_eq!(json(&folder.path().join("r.json"))["server"]["kind"], "url");
+    // An attached server is never stopped by us.
+    assert!(server.0.try_wait().unwrap().is_none());
+}
+
+#[test]
+fn a_server_that_fails_too_many_requests_is_a_failed_target_and_its_result_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut arguments = vec![
+        "bench",
+        "--simulator",
+        "fail-rate=20%,seed=1",
+        "--repeat",
+        "1",
+    ];
+    arguments.extend(SMALL_RUN);
+    let said = run(folder.path(), &arguments).expect(5).stderr;
+    assert!(
+        said.contains("HTTP 500: EngineCore encountered an issue"),
+        "{said}"
+    );
+    assert!(
+        json(&folder.path().join("result.json"))["scenarios"][0]["repeats"][0]["requests"]["failed"]
+            .as_u64() > Some(0)
+    );
+}
+
+#[test]
+fn errors_in_the_stream_and_cut_streams_are_counted_by_their_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut arguments = vec![
+        "bench",
+        "--simulator",
+        "fail-mid-stream-rate=10%,truncate-rate=10%,seed=2",
+        "--repeat",
+        "1",
+    ];
+    arguments.extend(SMALL_RUN);
+    run(folder.path(), &arguments).expect(5);
+    let result = json(&folder.path().join("result.json"));
+    let statuses = result["scenarios"][0]["repeats"][0]["samples"]["status"].to_string();
+    assert!(
+        statuses.contains("the server sent an error in the stream"),
+        "{statuses}"
+    );
+    assert!(statuses.contains("failed: "), "{statuses}");
+}
+
+#[test]
+fn a_server_that_dies_under_load_is_a_failed_target() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut arguments = vec!["bench", "--simulator", "die-after=60", "--repeat", "1"];
+    arguments.extend(SMALL_RUN);
+    let said = run(folder.path(), &arguments).expect(5).stderr;
+    assert!(said.contains("ended"), "{said}");
+}
+
+#[test]
+fn an_interrupt_in_any_phase_ends_with_130_and_leaves_nothing() {
+    for (phase, startup) in [("waiting for the server", "30s"), ("warm-up", "0s")] {
+        for signal in [Signal::INT, Signal::TERM] {
+            let folder = tempfile::tempdir().unwrap();
+            // The name is the trace by which the server of this test is found.
+            let model = format!(
+                "interrupted-{}-{startup}-{}",
+                std::process::id(),
+                signal.as_raw()
+            );
+            let options = format!("startup={startup},slowdown=20");
+            let arguments = [
+                "bench",
+                "--simulator",
+                &options,
+                "--model",
+                &model,
+                "--num-prompts",
+                "400",
+                "--warmup-requests",
+                "100",
+            ];
+            let log = folder.path().join("stderr");
+            let mut bench = command(folder.path(), &arguments);
+            bench
+                .stdout(Stdio::null())
+                .stderr(std::fs::File::create(&log).unwrap());
+            let mut bench = Running(bench.spawn().unwrap());
+            let said = || std::fs::read_to_string(&log).unwrap();
+            let word = if phase == "warm-up" {
+                "waiting for the server"
+            } else {
+                phase
+            };
+            wait_until(phase, Duration::from_secs(20), || said().contains(word));
+            if phase == "warm-up" {
+                std::thread::sleep(Duration::from_millis(700));
+            }
+            kill_process(Pid::from_child(&bench.0), signal).unwrap();
+            wait_until("the end", Duration::from_secs(20), || {
+                bench.0.try_wait().unwrap().is_some()
+            });
+            let code = bench.0.wait().unwrap().code();
+            assert_eq!(code, Some(130), "{phase}: {}", said());
+            let left = processes_with(&model);
+            assert!(left.is_empty(), "{phase}: {left:?}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Flags, help and errors.
+
+use crate::support::{run, write};
+
+#[test]
+fn help_names_the_commands_and_gate_explains_its_exit_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = run(folder.path(), &["--help"]).expect(0).stdout;
+    for command in [
+        "gate",
+        "bench",
+        "compare",
+        "report",
+        "simulate",
+        "schema",
+        "completions",
+    ] {
+        assert!(help.contains(command), "{help}");
+    }
+    let help = run(folder.path(), &["gate", "--help"]).expect(0).stdout;
+    assert!(help.contains("130  interrupted"), "{help}");
+}
+
+#[test]
+fn a_wrong_flag_is_a_usage_error_with_the_nearest_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run(folder.path(), &["compare", "--basline", "a.json"])
+        .expect(2)
+        .stderr;
+    assert!(said.contains("--baseline"), "{said}");
+}
+
+#[test]
+fn nothing_to_measure_is_said_with_the_next_step() {
+    let folder = tempfile::tempdir().unwrap();
+    insta::assert_snapshot!(run(folder.path(), &["bench"]).expect(2).stderr, @"
+    error: there is no `perfgate.yaml` here, and no flag says what to measure
+    hint: give `--config FILE`, or `--model M` and one of `--url`, `--image` and `--simulator`
+    ");
+    insta::assert_snapshot!(run(folder.path(), &["bench", "--model", "m"]).expect(2).stderr, @"
+    error: nothing says which server to measure
+    hint: give `--url`, `--image` or `--simulator`, or a `server` in perfgate.yaml
+    ");
+}
+
+#[test]
+fn every_problem_of_a_bad_file_is_shown_before_anything_is_started() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "perfgate.yaml", "modle: m\nrepeat: 0\n");
+    let said = run(folder.path(), &["gate"]).expect(2).stderr;
+    assert!(
+        said.contains("perfgate.yaml:1:1") && said.contains("perfgate.yaml:2:9"),
+        "{said}"
+    );
+    assert!(!folder.path().join("perfgate-out").exists());
+}
+
+#[test]
+fn a_data_set_that_cannot_be_read_yet_is_refused_instead_of_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        "perfgate.yaml",
+        "model: m\ndataset: ShareGPT_v3\nserver: {simulator: {}}\n",
+    );
+    insta::assert_snapshot!(run(folder.path(), &["bench"]).expect(2).stderr, @"
+    error: this version sends synthetic prompts only, and the data set is `ShareGPT_v3`
+    hint: leave `dataset` out, or write `dataset: synthetic`: prompts of the same lengths from token ids
+    ");
+}
+
+#[test]
+fn completions_are_made_for_the_usual_shells() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(
+            run(folder.path(), &["completions", shell])
+                .expect(0)
+                .stdout
+                .contains("perfgate")
+        );
+    }
+}
+
+#[test]
+fn the_simulators_options_are_those_that_the_file_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = run(folder.path(), &["simulate", "--help"]).expect(0).stdout;
+    for option in perfgate::config::SIMULATOR_OPTIONS {
+        assert!(help.contains(&format!("--{option}")), "{option}");
+    }
+}

@@ -1,0 +1,228 @@
+//! `perfgate compare` on files: the verdict table, and every way of not passing silently.
+
+use std::path::Path;
+
+use crate::support::{Ran, json, result, run, write};
+
+const QUIET: [f64; 3] = [1.0, 1.004, 0.997];
+
+fn compare(folder: &Path, baseline: &str, candidate: &str, more: &[&str]) -> Ran {
+    write(folder, "baseline.json", baseline);
+    write(folder, "candidate.json", candidate);
+    let mut arguments = vec![
+        "compare",
+        "--baseline",
+        "baseline.json",
+        "--candidate",
+        "candidate.json",
+    ];
+    arguments.extend(more);
+    run(folder, &arguments)
+}
+
+fn scaled(factor: f64) -> String {
+    result(&QUIET.map(|quiet| quiet * factor))
+}
+
+#[test]
+fn the_exit_code_is_the_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    for (factor, code) in [(1.0, 0), (0.9, 0), (1.01, 0), (1.08, 1), (1.2, 1)] {
+        compare(folder.path(), &scaled(1.0), &scaled(factor), &[]).expect(code);
+    }
+}
+
+#[test]
+fn the_table_fits_eighty_columns_and_ends_with_the_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = compare(folder.path(), &scaled(1.0), &scaled(1.08), &[])
+        .expect(1)
+        .stdout;
+    let table: Vec<&str> = shown.lines().skip(2).collect();
+    assert!(
+        table.iter().all(|line| line.chars().count() <= 80),
+        "{shown}"
+    );
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn the_published_recipe_works_as_written() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "main_baseline.json", &scaled(1.0));
+    write(folder.path(), "result.json", &scaled(1.1));
+    let recipe = [
+        "compare",
+        "--baseline",
+        "main_baseline.json",
+        "--new",
+        "result.json",
+        "--threshold",
+        "0.05",
+    ];
+    run(folder.path(), &recipe).expect(1);
+    let wide = [
+        "compare",
+        "--baseline",
+        "main_baseline.json",
+        "--new",
+        "result.json",
+        "--threshold",
+        "30%",
+    ];
+    run(folder.path(), &wide).expect(0);
+}
+
+#[test]
+fn json_is_the_comparison_format_and_reports_are_rendered_from_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = compare(
+        folder.path(),
+        &scaled(1.0),
+        &scaled(1.08),
+        &["--format", "json", "--html", "a.html"],
+    );
+    let shown = shown.expect(1).stdout;
+    write(folder.path(), "comparison.json", &shown);
+    let comparison = json(&folder.path().join("comparison.json"));
+    assert_eq!(comparison["schema"], "perfgate.comparison/1");
+    assert_eq!(comparison["verdict"], "block");
+    assert_eq!(comparison["exit_code"], 1);
+    let row = &comparison["judgements"][0];
+    assert_eq!(
+        (&row["metric"], &row["status"], &row["better"]),
+        (&"tpot.p95".into(), &"regressed".into(), &"lower".into())
+    );
+    assert!(row["change"]["low"].as_f64().unwrap() > 0.02);
+    assert!((row["change"]["value"].as_f64().unwrap() - 0.08).abs() < 0.001);
+
+    run(
+        folder.path(),
+        &["report", "comparison.json", "--html", "b.html"],
+    )
+    .expect(1);
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(read("a.html"), read("b.html"));
+}
+
+#[test]
+fn nothing_that_is_missing_or_broken_passes() {
+    let good = scaled(1.0);
+    let no_metric = good
+        .replace("\"gpu_memory.peak\":76480000000,", "")
+        .replace("\"gpu_memory.peak\"", "\"x\"");
+    let all_failed = good.replace(
+        "\"requests\":{\"completed\":1000}",
+        "\"requests\":{\"completed\":0,\"failed\":1000}",
+    );
+    let some_failed = good.replace(
+        "\"requests\":{\"completed\":1000}",
+        "\"requests\":{\"completed\":900,\"failed\":100}",
+    );
+    let other_gpu = good.replace("H100", "A100");
+    let other_workload = good.replace("sha256:00", "sha256:01");
+    let no_scenario = good.replace("concurrency=64", "concurrency=32");
+    let void = good.replace("\"metrics\"", "\"void\":\"throttled\",\"metrics\"");
+    let not_finite = good.replacen("3000.0", "1e999", 1);
+    let zero = good.replace("\"throughput\":3000.0", "\"throughput\":0.0");
+    let folder = tempfile::tempdir().unwrap();
+    let mut table = String::new();
+    for (name, candidate) in [
+        ("empty file", ""),
+        ("no JSON", "{"),
+        (
+            "no scenario at all",
+            r#"{"schema":"perfgate.result/1","scenarios":[]}"#,
+        ),
+        ("another schema", r#"{"schema":"other/1","scenarios":[]}"#),
+        ("not finite", &not_finite),
+        ("gated metric missing", &no_metric),
+        ("zero throughput", &zero),
+        ("every repeat void", &void),
+        ("every request failed", &all_failed),
+        ("a tenth of the requests failed", &some_failed),
+        ("another GPU", &other_gpu),
+        ("another workload", &other_workload),
+        ("another scenario", &no_scenario),
+    ] {
+        let ran = compare(folder.path(), &good, candidate, &[]);
+        assert!(
+            ran.code.is_some_and(|code| code != 0),
+            "{name}: {}",
+            ran.stdout
+        );
+        table.push_str(&format!("{name}: exit {}\n", ran.code.unwrap()));
+    }
+    insta::assert_snapshot!(table, @"
+    empty file: exit 2
+    no JSON: exit 2
+    no scenario at all: exit 2
+    another schema: exit 2
+    not finite: exit 2
+    gated metric missing: exit 4
+    zero throughput: exit 4
+    every repeat void: exit 4
+    every request failed: exit 4
+    a tenth of the requests failed: exit 1
+    another GPU: exit 4
+    another workload: exit 4
+    another scenario: exit 4
+    ");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run(
+        folder.path(),
+        &["compare", "--baseline", "no.json", "--candidate", "no.json"],
+    )
+    .expect(2)
+    .stderr;
+    insta::assert_snapshot!(said, @"error: cannot read `no.json`: No such file or directory (os error 2)");
+}
+
+#[test]
+fn an_undecided_comparison_follows_the_policy() {
+    let folder = tempfile::tempdir().unwrap();
+    let noisy = |shift: f64| result(&[0.85 + shift, 1.0 + shift, 1.2 + shift]);
+    let policy = |on_inconclusive: &str| {
+        format!(
+            "version: 1\nrules: {{tpot.p95: {{regression: 5%}}}}\nnoise: {{on_inconclusive: {on_inconclusive}}}\n"
+        )
+    };
+    for (on_inconclusive, shift, code) in [
+        ("auto", 0.0, 0),
+        ("auto", 0.1, 3),
+        ("pass", 0.1, 0),
+        ("fail", 0.0, 3),
+    ] {
+        write(folder.path(), "thresholds.yaml", &policy(on_inconclusive));
+        let ran = compare(folder.path(), &noisy(0.0), &noisy(shift), &[]).expect(code);
+        assert!(ran.stdout.contains("NO DECISION"), "{}", ran.stdout);
+        assert!(ran.stdout.contains("next: "), "{}", ran.stdout);
+        let table: Vec<&str> = ran.stdout.lines().skip(1).collect();
+        assert!(
+            table.iter().all(|line| line.chars().count() <= 80),
+            "{}",
+            ran.stdout
+        );
+    }
+}
+
+#[test]
+fn colour_is_used_where_it_is_asked_for_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = compare(folder.path(), &scaled(1.0), &scaled(1.2), &[])
+        .expect(1)
+        .stdout;
+    let coloured = compare(
+        folder.path(),
+        &scaled(1.0),
+        &scaled(1.2),
+        &["--color", "always"],
+    )
+    .expect(1)
+    .stdout;
+    assert!(!plain.contains('\u{1b}') && coloured.contains('\u{1b}'));
+}

@@ -1,0 +1,127 @@
+//! `perfgate gate`: the whole job on the simulator.
+
+use std::path::Path;
+
+use crate::support::{Ran, command, json, run, write};
+
+const PLAN: &str = "\
+name: demo
+model: demo
+server: {simulator: {seed: 7, noise: 0.2%}}
+num_requests: 160
+concurrency: 16
+input_tokens: 64
+output_tokens: 24
+repeat: 3
+";
+
+fn gate(folder: &Path, more: &[&str]) -> Ran {
+    let mut arguments = vec!["gate", "--output", "out"];
+    arguments.extend(more);
+    run(folder, &arguments)
+}
+
+/// A folder with a plan and a baseline that was measured as the plan says.
+fn with_baseline() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "perfgate.yaml", PLAN);
+    run(
+        folder.path(),
+        &[
+            "bench",
+            "--output",
+            "baselines/demo/simulated-gpu-80gb.json",
+        ],
+    )
+    .expect(0);
+    folder
+}
+
+#[test]
+fn the_same_server_passes_and_a_slower_one_is_blocked() {
+    let folder = with_baseline();
+    gate(folder.path(), &[]).expect(0);
+    for name in [
+        "result.json",
+        "comparison.json",
+        "report.html",
+        "comment.md",
+        "server-1.log",
+    ] {
+        assert!(folder.path().join("out").join(name).is_file(), "{name}");
+    }
+    let slower = gate(folder.path(), &["--simulator", "slowdown=1.15"]).expect(1);
+    assert!(
+        slower.stdout.contains("BLOCK: do not merge"),
+        "{}",
+        slower.stdout
+    );
+    assert_eq!(
+        json(&folder.path().join("out/comparison.json"))["verdict"],
+        "block"
+    );
+}
+
+#[test]
+fn a_step_of_github_actions_gets_summary_and_outputs() {
+    let folder = with_baseline();
+    let ran = command(folder.path(), &["gate", "--output", "out"])
+        .env("GITHUB_STEP_SUMMARY", folder.path().join("summary.md"))
+        .env("GITHUB_OUTPUT", folder.path().join("outputs"))
+        .output()
+        .unwrap();
+    Ran::of(&ran).expect(0);
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    assert!(
+        read("summary.md")
+            .starts_with("<!-- perfgate:v1 key=demo -->\n### ✅ perfgate: PASS: merge")
+    );
+    let outputs = read("outputs");
+    for line in [
+        "verdict=pass",
+        "exit-code=0",
+        "report-path=out/report.html",
+        "comparison-path=out/comparison.json",
+    ] {
+        assert!(outputs.lines().any(|found| found == line), "{outputs}");
+    }
+}
+
+#[test]
+fn without_a_baseline_it_says_how_to_accept_the_run_and_keeps_it() {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        "perfgate.yaml",
+        &PLAN.replace("repeat: 3", "repeat: 1"),
+    );
+    let said = gate(folder.path(), &[]).expect(4).stderr;
+    assert!(
+        said.contains("there is no baseline of `demo` for `simulated-gpu-80gb`"),
+        "{said}"
+    );
+    assert!(
+        said.contains("cp 'out/result.json' 'baselines/demo/simulated-gpu-80gb.json'"),
+        "{said}"
+    );
+    assert!(folder.path().join("out/result.json").is_file());
+}
+
+#[test]
+fn another_workload_is_not_compared() {
+    let folder = with_baseline();
+    let ran = gate(folder.path(), &["--seed", "43", "--repeat", "1"]).expect(4);
+    assert!(ran.stdout.contains("seed: 42"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_server_that_does_not_start_is_a_failed_target_with_its_last_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = "model: m\nserver: {process: {command: [sh, -c, \"echo no such model; exit 3; {port}\"]}}\n";
+    write(folder.path(), "perfgate.yaml", plan);
+    let said = gate(folder.path(), &[]).expect(5).stderr;
+    assert!(
+        said.contains("exit code 3") && said.contains("no such model"),
+        "{said}"
+    );
+}

@@ -1,0 +1,154 @@
+//! What holds of the repository itself: directions of dependency, schemas, the baseline that README uses.
+
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file below a folder with its text.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+    found
+}
+
+/// Module → what it may use of ours beside itself. Data flows one way; adapters never know each other.
+const DIRECTIONS: [(&str, &[&str]); 18] = [
+    ("metric", &[]),
+    ("exit", &[]),
+    ("stats", &[]),
+    ("workload", &[]),
+    ("files", &[]),
+    ("clock", &[]),
+    ("http", &[]),
+    ("measure", &["metric", "stats", "record"]),
+    ("record", &["metric", "measure", "stats", "files"]),
+    ("compare", &["metric", "stats", "record", "policy"]),
+    ("policy", &["metric", "stats", "record", "compare", "exit"]),
+    ("config", &["metric", "workload", "policy"]),
+    (
+        "launch",
+        &["metric", "config", "record", "files", "clock", "http"],
+    ),
+    (
+        "load",
+        &["metric", "config", "record", "measure", "workload", "http"],
+    ),
+    ("telemetry", &["metric", "record", "http", "files"]),
+    ("baseline", &["metric", "config", "record", "files"]),
+    ("simulate", &["metric", "config", "stats", "clock"]),
+    ("render", &["metric", "policy", "record", "stats", "config"]),
+];
+
+#[test]
+fn modules_use_only_what_lies_before_them() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources(&root().join("src")) {
+        let place = path.strip_prefix(root().join("src")).unwrap();
+        let module = place
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs");
+        let Some((_, allowed)) = DIRECTIONS.iter().find(|(name, _)| *name == module) else {
+            continue;
+        };
+        // Tests at the foot of a file may use what they like.
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        for used in code.split("crate::").skip(1) {
+            let used: String = used
+                .chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                .collect();
+            if used != module && !allowed.contains(&used.as_str()) {
+                wrong.push(format!("{} uses {used}", place.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn pure_modules_reach_no_clock_no_files_and_no_network() {
+    let pure = [
+        "metric", "stats", "workload", "measure", "compare", "policy",
+    ];
+    for (path, text) in pure
+        .iter()
+        .flat_map(|module| sources(&root().join("src").join(module)))
+    {
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for forbidden in [
+            "std::fs",
+            "std::env",
+            "std::net",
+            "std::time::Instant",
+            "SystemTime",
+            "tokio",
+            "reqwest",
+            "tracing::",
+        ] {
+            assert!(
+                !code.contains(forbidden),
+                "{} uses {forbidden}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn no_file_is_longer_than_six_hundred_lines() {
+    for (path, text) in sources(&root().join("src"))
+        .into_iter()
+        .chain(sources(&root().join("tests")))
+    {
+        assert!(
+            text.lines().count() <= 600,
+            "{} has {} lines",
+            path.display(),
+            text.lines().count()
+        );
+    }
+}
+
+#[test]
+fn the_committed_schemas_are_those_of_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    crate::support::run(folder.path(), &["schema", "--output", "schemas"]).expect(0);
+    for entry in root().join("schemas").read_dir().unwrap() {
+        let committed = entry.unwrap().path();
+        let made = folder
+            .path()
+            .join("schemas")
+            .join(committed.file_name().unwrap());
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+        assert_eq!(
+            read(&committed),
+            read(&made),
+            "run `perfgate schema --output schemas`"
+        );
+    }
+}
+
+#[test]
+fn the_files_of_the_demonstration_are_valid() {
+    let read = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
+    perfgate::config::read_plan("perfgate.yaml", &read("perfgate.yaml")).unwrap();
+    let policy =
+        perfgate::config::read_policy("thresholds.yaml", &read("thresholds.yaml")).unwrap();
+    assert_eq!(policy, perfgate::policy::rule::Policy::standard());
+    perfgate::record::load(&root().join("baselines/demo/simulated-gpu-80gb.json")).unwrap();
+}
