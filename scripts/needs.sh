@@ -2,6 +2,9 @@
 # What the tests need beside a Rust toolchain, each as a function: installed and started by the ordinary package
 # clients where it is missing. Sourced by scripts/test; prints what it does, and `skipped: …` where it cannot be had.
 
+# The repository, set by whoever sources this.
+root=${root:?set root to the folder of the repository}
+
 say() { printf '%(%H:%M:%S)T %s\n' -1 "$*" >&2; }
 
 # A need that cannot be met: a failure in CI, a message elsewhere.

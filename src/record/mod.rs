@@ -1,6 +1,6 @@
 //! The result file: types, versions, reading and writing.
 //!
-//! [`format`] is what the file says, [`Run`] what is believed after checking it, `store` the only part that touches
+//! [`mod@format`] is what the file says, [`Run`] what is believed after checking it, `store` the only part that touches
 //! files.
 
 pub mod format;

@@ -9,6 +9,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
+use thread_priority::ThreadPriority;
+use thread_priority::unix::{
+    RealtimeThreadSchedulePolicy, ScheduleParams, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
 use tokio::sync::mpsc;
 
 use super::engine::{Engine, Sequence, Step};
@@ -18,9 +23,8 @@ use super::options::Options;
 /// Commands that may wait for the engine; a client beyond that waits itself.
 const COMMANDS: usize = 4096;
 
-/// A step above ordinary processes is what keeps the schedule on a busy machine; where it is not permitted, the
-/// lateness tells.
-const PRIORITY: i32 = -10;
+/// The most that an ordinary process may be given.
+const PRIORITY: i32 = -20;
 
 /// One token on its way to a client.
 #[derive(Clone, Copy, Debug)]
@@ -88,9 +92,14 @@ pub(super) fn start(options: &Options, metrics: Arc<Metrics>) -> io::Result<Hand
     Ok(Handle { commands })
 }
 
-/// Of the calling thread. Where that is not permitted it stays as it is, and the lateness tells.
+/// Of the calling thread: real time where that is permitted, else above ordinary processes, else as it is. The
+/// lateness tells what came of it. These threads sleep between steps, so nobody starves beside them.
 pub fn raise_priority() {
-    let _permitted = rustix::process::setpriority_process(None, PRIORITY).is_ok();
+    let real_time = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
+    let lowest = ThreadPriority::from_posix(ScheduleParams { sched_priority: 1 });
+    if set_thread_priority_and_policy(thread_native_id(), lowest, real_time).is_err() {
+        let _permitted = rustix::process::setpriority_process(None, PRIORITY).is_ok();
+    }
 }
 
 struct Stream {
