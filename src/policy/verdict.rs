@@ -299,7 +299,7 @@ mod tests {
     fn a_run_against_itself_passes() {
         let run = run(&QUIET);
         let comparison = judged(&run, &run);
-        insta::assert_snapshot!(summary(&comparison), @"Pass, exit 0: no regression above its limit: TPOT P95 0.0 % (at most +2.8 %), throughput 0.0 % (at most +2.6 %) (positive is worse)");
+        insta::assert_snapshot!(summary(&comparison), @"Pass, exit 0: no regression above its limit: TPOT P95 0.0 % (at most +2.8 %), throughput 0.0 % (at most +2.6 %) (plus is worse)");
         assert!(comparison.warnings.is_empty(), "{:?}", comparison.warnings);
     }
 
