@@ -83,7 +83,7 @@ fn chat_and_open_loop_are_measured_too() {
 }
 
 #[test]
-fn without_a_gpu_memory_and_utilisation_are_not_measured_and_say_why() {
+fn an_attached_server_is_measured_and_left_running() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = command(
         folder.path(),
@@ -92,7 +92,7 @@ fn without_a_gpu_memory_and_utilisation_are_not_measured_and_say_why() {
     let mut server = Running(
         server
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap(),
     );
@@ -119,8 +119,16 @@ fn without_a_gpu_memory_and_utilisation_are_not_measured_and_say_why() {
     arguments.extend(SMALL_RUN);
     run(folder.path(), &arguments).expect(0);
     assert_eq!(json(&folder.path().join("r.json"))["server"]["kind"], "url");
-    // An attached server is never stopped by us.
     assert!(server.0.try_wait().unwrap().is_none());
+    // The simulator itself ends in order when it is told to, and says how exact it was.
+    kill_process(Pid::from_child(&server.0), Signal::TERM).unwrap();
+    wait_until("the simulator's end", Duration::from_secs(5), || {
+        server.0.try_wait().unwrap().is_some()
+    });
+    assert_eq!(server.0.wait().unwrap().code(), Some(0));
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut server.0.stderr.take().unwrap(), &mut said).unwrap();
+    assert!(said.contains("after their schedule"), "{said}");
 }
 
 #[test]
