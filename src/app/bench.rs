@@ -24,7 +24,7 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Fai
         };
         measuring.run().await
     })?;
-    let text = render::terminal::run(&result, context.color);
+    let text = render::terminal::run(&result);
     super::print(&text)?;
     note(&format!("the result stands in `{}`", args.output.display()));
     std::io::stdout().flush().map_err(super::output_failure)?;

@@ -204,8 +204,7 @@ fn measurements(table: &MeasurementTable, named: bool) -> String {
 }
 
 /// What a run measured: the median over its repeats and their spread.
-pub fn run(result: &ResultFile, color: bool) -> String {
-    let _ = color;
+pub fn run(result: &ResultFile) -> String {
     let mut text = String::new();
     for scenario in &result.scenarios {
         text.push_str(&run_scenario(scenario));

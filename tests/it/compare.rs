@@ -226,3 +226,36 @@ fn colour_is_used_where_it_is_asked_for_and_nowhere_else() {
     .stdout;
     assert!(!plain.contains('\u{1b}') && coloured.contains('\u{1b}'));
 }
+
+#[test]
+fn every_verdict_ends_with_its_instruction_and_the_next_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = scaled(1.0);
+    let with = |id: &str, factor: f64| {
+        let mut result: serde_json::Value = serde_json::from_str(&good).unwrap();
+        for repeat in result["scenarios"][0]["repeats"].as_array_mut().unwrap() {
+            let value = repeat["metrics"][id].as_f64().unwrap();
+            repeat["metrics"][id] = (value * factor).into();
+        }
+        result.to_string()
+    };
+    let mut ends = String::new();
+    for (name, candidate) in [
+        ("pass", good.clone()),
+        ("warn", with("ttft.p95", 1.5)),
+        ("report", with("gpu_memory.peak", 1.25)),
+        ("block", scaled(1.3)),
+        ("no decision", result(&[0.7, 1.0, 1.35])),
+        ("not comparable", good.replace("H100", "A100")),
+    ] {
+        let shown = compare(folder.path(), &good, &candidate, &[]).stdout;
+        let end: Vec<&str> = shown
+            .lines()
+            .rev()
+            .take_while(|line| !line.is_empty())
+            .collect();
+        let end: Vec<&str> = end.into_iter().rev().collect();
+        ends.push_str(&format!("{name}:\n{}\n", end.join("\n")));
+    }
+    insta::assert_snapshot!(ends);
+}
