@@ -43,10 +43,7 @@ pub fn read_text(path: &Path) -> Result<String, FileError> {
 /// Writes beside the destination, syncs, and renames: a reader sees the old file or the whole new one.
 /// Missing folders are made.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     create_folder(folder)?;
     let mut file = NamedTempFile::new_in(folder).map_err(FileError::on("write", path))?;
     file.write_all(bytes)
@@ -56,6 +53,21 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     file.persist(path)
         .map_err(|error| FileError::on("write", path)(error.error))?;
     Ok(())
+}
+
+/// Whether a file could be written there, asked before the work whose result it takes. Missing folders are made.
+pub fn check_writable(path: &Path) -> Result<(), FileError> {
+    let folder = folder_of(path);
+    create_folder(folder)?;
+    NamedTempFile::new_in(folder).map_err(FileError::on("write", path))?;
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 /// A temporary file is private to its owner; a result is for everybody, as other files are.

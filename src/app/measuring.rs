@@ -14,6 +14,7 @@ use super::{Failure, Interrupt};
 use crate::clock;
 use crate::config::{Dataset, Endpoint, Fresh, LoadPoint, Plan, ServerPlan};
 use crate::exit::ExitStatus;
+use crate::files;
 use crate::launch::{self, Launch, Target};
 use crate::load::{Client, Drive, Driven, LoadError, RequestTemplate};
 use crate::measure::{self, Observed};
@@ -54,6 +55,9 @@ impl Measuring<'_> {
     pub(super) async fn run(&self) -> Result<ResultFile, Failure> {
         let server = self.plan.server.as_ref().ok_or_else(no_server)?;
         let mut run = self.prepare()?;
+        // Before the first GPU minute: a result that cannot be written is not worth measuring.
+        files::check_writable(self.output)
+            .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
         let mut kept: Option<Target> = None;
         for repeat in 0..self.plan.repeat {
             let target = match kept.take() {

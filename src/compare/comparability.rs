@@ -1,7 +1,7 @@
 //! What must be equal, what may differ, and what is not known.
 
-use std::fmt;
-
+use super::finding::Finding;
+use crate::metric::Metric;
 use crate::policy::comparison::Difference;
 use crate::record::format::{Environment, Gpu, Server, Workload};
 use crate::record::{Run, ScenarioRun};
@@ -12,120 +12,6 @@ const OUTPUT_LENGTH_ROOM: f64 = 0.02;
 
 /// Percentiles of unequally many requests estimate the same thing with unequal precision; past this it is worth a word.
 const REQUEST_COUNT_ROOM: f64 = 0.10;
-
-/// Something a reader should know about the two runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Finding {
-    /// One side does not say what it ran on or what it was sent.
-    Unknown {
-        /// What is not said.
-        what: &'static str,
-        /// `baseline`, `candidate` or `neither run`.
-        side: &'static str,
-    },
-    /// A load point of the candidate that the baseline does not have.
-    NewScenario(String),
-    /// The two sides sent unequally many requests.
-    RequestCounts {
-        /// Name of the scenario.
-        scenario: String,
-        /// Requests of the baseline.
-        baseline: u64,
-        /// Requests of the candidate.
-        candidate: u64,
-    },
-    /// Requests that failed or were truncated are in no latency.
-    FailedRequests {
-        /// `baseline` or `candidate`.
-        side: &'static str,
-        /// Name of the scenario.
-        scenario: String,
-        /// Failed and truncated requests.
-        failed: u64,
-        /// All requests.
-        all: u64,
-    },
-    /// A repeat that does not count.
-    VoidRepeat {
-        /// `baseline` or `candidate`.
-        side: &'static str,
-        /// Name of the scenario.
-        scenario: String,
-        /// Which one, from 1.
-        number: usize,
-        /// Why.
-        reason: String,
-    },
-}
-
-impl Finding {
-    /// A stable name in kebab-case.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Unknown { .. } => "unknown-identity",
-            Self::NewScenario(_) => "new-scenario",
-            Self::RequestCounts { .. } => "unequal-request-counts",
-            Self::FailedRequests { .. } => "failed-requests",
-            Self::VoidRepeat { .. } => "void-repeat",
-        }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown {
-                what,
-                side: "neither run",
-            } => {
-                write!(
-                    f,
-                    "neither run says its {what}, so whether they match is not known"
-                )
-            }
-            Self::Unknown { what, side } => {
-                write!(
-                    f,
-                    "the {side} does not say its {what}, so whether both match is not known"
-                )
-            }
-            Self::NewScenario(name) => {
-                write!(
-                    f,
-                    "scenario `{name}` is new: the baseline has nothing to compare it with"
-                )
-            }
-            Self::RequestCounts {
-                scenario,
-                baseline,
-                candidate,
-            } => write!(
-                f,
-                "scenario `{scenario}`: {baseline} requests per repeat in the baseline, {candidate} in the candidate"
-            ),
-            Self::FailedRequests {
-                side,
-                scenario,
-                failed,
-                all,
-            } => write!(
-                f,
-                "scenario `{scenario}`: {failed} of {all} requests of the {side} failed; they are in no latency"
-            ),
-            Self::VoidRepeat {
-                side,
-                scenario,
-                number,
-                reason,
-            } => {
-                write!(
-                    f,
-                    "scenario `{scenario}`: repeat {number} of the {side} does not count: {reason}"
-                )
-            }
-        }
-    }
-}
 
 /// Whether and how two runs can be compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -348,6 +234,14 @@ impl Comparability {
             self.mismatch(&format!("mean output length in `{name}`"), accepted, new);
         }
 
+        let metrics = lost_metrics(baseline, candidate);
+        if !metrics.is_empty() {
+            self.findings.push(Finding::LostMetrics {
+                scenario: name.clone(),
+                metrics,
+            });
+        }
+
         let counts = [
             requests_per_repeat(baseline),
             requests_per_repeat(candidate),
@@ -420,6 +314,20 @@ pub(crate) fn describe_gpus(gpus: &[Gpu]) -> String {
     } else {
         words.join(", ")
     }
+}
+
+/// What a counting repeat of the baseline has and none of the candidate.
+fn lost_metrics(baseline: &ScenarioRun, candidate: &ScenarioRun) -> Vec<Metric> {
+    let has = |scenario: &ScenarioRun, metric: &Metric| {
+        scenario
+            .counting()
+            .any(|repeat| repeat.metrics.contains_key(metric))
+    };
+    // Without a counting repeat there is something worse to say.
+    let any = candidate.counting().next().is_some();
+    Metric::all()
+        .filter(|metric| any && has(baseline, metric) && !has(candidate, metric))
+        .collect()
 }
 
 fn mean_output_tokens(scenario: &ScenarioRun) -> Option<f64> {
@@ -542,6 +450,16 @@ mod tests {
         };
         let found = mismatches(&run("", &repeat(128)), &run("", &repeat(100)));
         assert_eq!(found, ["mean output length in `concurrency=4`"]);
+    }
+
+    #[test]
+    fn a_metric_that_got_lost_is_named() {
+        let both = run("", r#"{"metrics": {"qps": 1, "kv_cache.tokens": 100}}"#);
+        let found = comparability(&both, &run("", REPEAT)).findings;
+        let said: Vec<String> = found.iter().map(Finding::to_string).collect();
+        let lost =
+            "scenario `concurrency=4`: the baseline has kv_cache.tokens and the candidate has not";
+        assert!(said.iter().any(|line| line == lost), "{said:?}");
     }
 
     #[test]

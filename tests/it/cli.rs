@@ -90,3 +90,22 @@ fn the_simulators_options_are_those_that_the_file_takes() {
         assert!(help.contains(&format!("--{option}")), "{option}");
     }
 }
+
+#[test]
+fn a_result_that_could_not_be_written_is_not_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "file", "");
+    let arguments = [
+        "bench",
+        "--model",
+        "m",
+        "--simulator",
+        "--output",
+        "file/result.json",
+    ];
+    let said = run(folder.path(), &arguments).expect(6).stderr;
+    assert!(
+        said.contains("cannot create `file`") && !said.contains("repeat"),
+        "{said}"
+    );
+}

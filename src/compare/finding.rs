@@ -1,0 +1,135 @@
+//! What a reader should know about two runs beside their numbers.
+
+use std::fmt;
+
+use crate::metric::Metric;
+
+/// Something a reader should know about the two runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// One side does not say what it ran on or what it was sent.
+    Unknown {
+        /// What is not said.
+        what: &'static str,
+        /// `baseline`, `candidate` or `neither run`.
+        side: &'static str,
+    },
+    /// A load point of the candidate that the baseline does not have.
+    NewScenario(String),
+    /// The two sides sent unequally many requests.
+    RequestCounts {
+        /// Name of the scenario.
+        scenario: String,
+        /// Requests of the baseline.
+        baseline: u64,
+        /// Requests of the candidate.
+        candidate: u64,
+    },
+    /// Requests that failed or were truncated are in no latency.
+    FailedRequests {
+        /// `baseline` or `candidate`.
+        side: &'static str,
+        /// Name of the scenario.
+        scenario: String,
+        /// Failed and truncated requests.
+        failed: u64,
+        /// All requests.
+        all: u64,
+    },
+    /// Metrics that the baseline has and the candidate lacks.
+    LostMetrics {
+        /// Name of the scenario.
+        scenario: String,
+        /// Which ones.
+        metrics: Vec<Metric>,
+    },
+    /// A repeat that does not count.
+    VoidRepeat {
+        /// `baseline` or `candidate`.
+        side: &'static str,
+        /// Name of the scenario.
+        scenario: String,
+        /// Which one, from 1.
+        number: usize,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Finding {
+    /// A stable name in kebab-case.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown { .. } => "unknown-identity",
+            Self::NewScenario(_) => "new-scenario",
+            Self::RequestCounts { .. } => "unequal-request-counts",
+            Self::FailedRequests { .. } => "failed-requests",
+            Self::LostMetrics { .. } => "lost-metrics",
+            Self::VoidRepeat { .. } => "void-repeat",
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown {
+                what,
+                side: "neither run",
+            } => {
+                write!(
+                    f,
+                    "neither run says its {what}, so whether they match is not known"
+                )
+            }
+            Self::Unknown { what, side } => {
+                write!(
+                    f,
+                    "the {side} does not say its {what}, so whether both match is not known"
+                )
+            }
+            Self::LostMetrics { scenario, metrics } => {
+                let ids: Vec<&str> = metrics.iter().map(|metric| metric.id()).collect();
+                write!(
+                    f,
+                    "scenario `{scenario}`: the baseline has {} and the candidate has not",
+                    ids.join(", ")
+                )
+            }
+            Self::NewScenario(name) => {
+                write!(
+                    f,
+                    "scenario `{name}` is new: the baseline has nothing to compare it with"
+                )
+            }
+            Self::RequestCounts {
+                scenario,
+                baseline,
+                candidate,
+            } => write!(
+                f,
+                "scenario `{scenario}`: {baseline} requests per repeat in the baseline, {candidate} in the candidate"
+            ),
+            Self::FailedRequests {
+                side,
+                scenario,
+                failed,
+                all,
+            } => write!(
+                f,
+                "scenario `{scenario}`: {failed} of {all} requests of the {side} failed; they are in no latency"
+            ),
+            Self::VoidRepeat {
+                side,
+                scenario,
+                number,
+                reason,
+            } => {
+                write!(
+                    f,
+                    "scenario `{scenario}`: repeat {number} of the {side} does not count: {reason}"
+                )
+            }
+        }
+    }
+}
