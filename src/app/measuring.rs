@@ -12,7 +12,7 @@ use super::failing::{launch_failure, load_failure};
 use super::progress::Progress;
 use super::{Failure, Interrupt};
 use crate::clock;
-use crate::config::{Dataset, Endpoint, Fresh, LoadPoint, Plan, ServerPlan};
+use crate::config::{Dataset, Endpoint, Fresh, GpuRequest, LoadPoint, Plan, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::files;
 use crate::launch::{self, Launch, Target};
@@ -414,14 +414,22 @@ fn runs_here(server: &ServerPlan, base_url: &str) -> bool {
     }
 }
 
+/// The GPUs that the server may use: those of other jobs on the machine are none of ours.
 fn gpu_source(server: &ServerPlan) -> GpuSource {
-    match server {
-        // The simulator tells its own; a remote server's GPUs are not in this machine.
-        ServerPlan::Url(url) if !runs_here(server, url) => GpuSource::None,
-        ServerPlan::Docker(_)
-        | ServerPlan::Process(_)
-        | ServerPlan::Simulator(_)
-        | ServerPlan::Url(_) => GpuSource::local(),
+    let all = GpuSource::local();
+    match (server, all) {
+        // A remote server's GPUs are not in this machine.
+        (ServerPlan::Url(url), _) if !runs_here(server, url) => GpuSource::None,
+        (ServerPlan::Docker(docker), GpuSource::NvidiaSmi { program, .. }) => {
+            let devices = match &docker.gpus {
+                GpuRequest::Devices(ids) => ids.clone(),
+                // The engine hands out the first ones.
+                GpuRequest::Count(count) => (0..*count).map(|index| index.to_string()).collect(),
+                GpuRequest::All | GpuRequest::None => Vec::new(),
+            };
+            GpuSource::NvidiaSmi { program, devices }
+        }
+        (_, all) => all,
     }
 }
 

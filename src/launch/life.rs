@@ -21,11 +21,16 @@ impl Life {
         self.stopping.store(true, Ordering::SeqCst);
     }
 
+    /// Whether it was asked to end.
+    pub(super) fn is_end_expected(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
     /// The server has ended.
     pub(super) fn end(&self, exit: Exit) {
         // A second end tells nothing new.
         let _known = self.exit.set(exit);
-        if !self.stopping.load(Ordering::SeqCst) {
+        if !self.is_end_expected() {
             self.ended.cancel();
         }
     }

@@ -226,7 +226,7 @@ fn start_process(
     let secrets = plan.env.values().cloned();
     let log = ServerLog::open(
         launch.log_file,
-        Redactor::new(secrets.chain(launch.api_key.map(str::to_owned))),
+        Redactor::new(secrets).and_key(launch.api_key),
     )?;
     let args = args.unwrap_or_else(|| command.to_vec());
     let identity = Server {
@@ -253,7 +253,7 @@ fn attach(launch: &Launch<'_>, url: &str) -> Result<Started, LaunchError> {
     Ok(Started {
         running: Running::Attached,
         life: Life::default(),
-        log: ServerLog::open(None, Redactor::new(launch.api_key.map(str::to_owned)))?,
+        log: ServerLog::open(None, Redactor::default().and_key(launch.api_key))?,
         base_url: url.trim_end_matches('/').to_owned(),
         identity: Server {
             kind: Some("url".to_owned()),

@@ -153,10 +153,13 @@ fn read(mut pipe: impl AsyncRead + Unpin + Send + 'static, log: ServerLog) -> Jo
     })
 }
 
-/// Waits for the leader. What it leaves behind serves nobody, but may hold the GPU.
+/// Waits for the leader. What it leaves behind when it ends by itself serves nobody, but may hold the GPU; when it was
+/// asked to end, the rest of its group has the grace that it was given.
 async fn watch(mut child: Child, leader: Pid, life: Life) {
     let exit = child.wait().await.map_or_else(|_| Exit::default(), exit_of);
-    Group::signal_of(leader, Signal::KILL);
+    if !life.is_end_expected() {
+        Group::signal_of(leader, Signal::KILL);
+    }
     life.end(exit);
 }
 

@@ -39,6 +39,15 @@ impl Redactor {
         Self { values }
     }
 
+    /// Masks the API key too, however short it is: it is a secret by its name.
+    pub(super) fn and_key(mut self, key: Option<&str>) -> Self {
+        self.values
+            .extend(key.filter(|key| !key.is_empty()).map(str::to_owned));
+        self.values
+            .sort_by_key(|value| std::cmp::Reverse(value.len()));
+        self
+    }
+
     /// The line without escape sequences, control characters and secrets.
     pub(super) fn clean(&self, line: &str) -> String {
         let mut text = without_control(line);
@@ -233,6 +242,13 @@ mod tests {
     fn a_redactor_does_not_show_what_it_hides() {
         let redactor = Redactor::new(["s3cret-value".to_owned()]);
         assert!(!format!("{redactor:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_short_api_key_is_masked_where_a_short_setting_is_not() {
+        let redactor = Redactor::new(["1".to_owned()]).and_key(Some("abc123"));
+        assert_eq!(redactor.clean("level 1 key abc123"), "level 1 key ***");
+        assert_eq!(Redactor::default().and_key(Some("")).clean("a"), "a");
     }
 
     proptest! {

@@ -60,7 +60,7 @@ pub(super) async fn start(
     let host = (launch.environment)("DOCKER_HOST").filter(|host| !host.is_empty());
     let binds = spec::binds(&plan.volumes, launch.environment, host.as_deref())?;
     let secrets = environment.iter().map(|(_, value)| value.clone());
-    let redactor = Redactor::new(secrets.chain(launch.api_key.map(str::to_owned)));
+    let redactor = Redactor::new(secrets).and_key(launch.api_key);
     let log = ServerLog::open(launch.log_file, redactor)?;
 
     let docker = or_cancelled(cancel, engine::connect(host.as_deref())).await?;
@@ -281,12 +281,13 @@ impl Container {
             .and_then(|bindings| bindings.into_iter().find_map(|binding| binding.host_port));
         match published {
             Some(port) => Ok(format!("http://127.0.0.1:{port}")),
-            // A container that ended at once has no ports any more; the one who waits for ready will see that it ended.
+            // A container that ended at once has no ports any more. Nobody can listen on port 0, so whoever waits for it
+            // sees that it ended, and never another server that happens to listen on the inner port's number.
             None if container
                 .state
                 .is_some_and(|state| state.running == Some(false)) =>
             {
-                Ok(format!("http://127.0.0.1:{port}"))
+                Ok("http://127.0.0.1:0".to_owned())
             }
             None => Err(LaunchError::Port {
                 reason: format!("the container engine did not publish port {port} of `{name}`"),
