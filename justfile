@@ -19,6 +19,11 @@ ci:
 snap:
     cargo insta review
 
+# Licences, sources and bans of the dependencies.
+deny:
+    cargo fetch --locked
+    cargo deny --offline --locked check licenses bans sources
+
 # The gate on the embedded server.
 demo:
     cargo run -- gate

@@ -35,35 +35,75 @@ install() {
         --no-install-recommends "${missing[@]}" >&2
 }
 
-# A Docker engine that answers, started by hand where no service starts it.
+# Where the engine that these scripts start keeps its pid, its log and the locks of those who use it.
+engine_folder=${XDG_CACHE_HOME:-$HOME/.cache}/perfgate/engine
+
+# A Docker engine that answers, started by hand where no service starts it; never a second one beside another.
 need_docker() {
     install busybox-static || { skip "no Docker tests: busybox-static cannot be installed"; return 0; }
-    if ! docker info >/dev/null 2>&1; then
-        # Only where no engine answers: these packages are at odds with those of other vendors.
-        install docker.io iptables || { skip "no Docker engine: its packages cannot be installed"; return 0; }
-        say "starting dockerd"
-        # Machines without their own kernel modules lack overlayfs or netfilter; the last resort has neither.
-        local options
-        for options in "" "--storage-driver=vfs" "--storage-driver=vfs --iptables=false --bridge=none"; do
-            # shellcheck disable=SC2086  # a list of words on purpose
-            as_root setsid dockerd $options >"${TMPDIR:-/tmp}/perfgate-dockerd.log" 2>&1 </dev/null &
-            started_dockerd=$!
-            for _ in $(seq 60); do
-                docker info >/dev/null 2>&1 && break 2
-                kill -0 "$started_dockerd" 2>/dev/null || break
-                sleep 0.5
-            done
-            kill "$started_dockerd" 2>/dev/null || true
-            wait "$started_dockerd" 2>/dev/null || true
-            started_dockerd=
-        done
-    fi
+    mkdir -p "$engine_folder"
+    # Shared while we use the engine: whoever holds it alone at the end may stop it.
+    exec 8>"$engine_folder/users.lock"
+    flock --shared 8
+    exec 7>"$engine_folder/start.lock"
+    flock 7
+    docker info >/dev/null 2>&1 || start_dockerd
+    exec 7>&-
     if docker info >/dev/null 2>&1; then
         export PERFGATE_REQUIRE_DOCKER=1
     else
-        tail -n 20 "${TMPDIR:-/tmp}/perfgate-dockerd.log" >&2 || true
-        skip "no Docker engine: dockerd does not start here"
+        tail -n 20 "$engine_folder/dockerd.log" >&2 || true
+        skip "no Docker engine answers here, and none could be started"
     fi
+}
+
+start_dockerd() {
+    if pgrep -x dockerd >/dev/null; then
+        say "a dockerd runs and does not answer yet; waiting for it"
+        wait_for_docker 60 && return 0
+        say "it does not answer to this user: join the group docker, or stop it"
+        return 0
+    fi
+    # Only where no engine answers: these packages are at odds with those of other vendors.
+    install docker.io iptables || return 0
+    docker info >/dev/null 2>&1 && return 0
+    # Machines without their own kernel modules lack overlayfs or netfilter; the last resort has neither.
+    local options
+    for options in "" "--storage-driver=vfs" "--storage-driver=vfs --iptables=false --bridge=none"; do
+        say "starting dockerd $options"
+        # shellcheck disable=SC2086  # a list of words on purpose
+        as_root setsid --fork dockerd --pidfile "$engine_folder/dockerd.pid" --group "$(id -gn)" $options \
+            >"$engine_folder/dockerd.log" 2>&1 </dev/null 7>&- 8>&-
+        wait_for_docker 60 && return 0
+        stop_our_dockerd
+    done
+}
+
+# wait_for_docker TRIES: half a second each.
+wait_for_docker() {
+    for _ in $(seq "$1"); do
+        docker info >/dev/null 2>&1 && return 0
+        sleep 0.5
+    done
+    return 1
+}
+
+# Ends the engine that these scripts started, if it still runs, and waits until it is gone.
+stop_our_dockerd() {
+    local pid
+    pid=$(cat "$engine_folder/dockerd.pid" 2>/dev/null) || return 0
+    [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ] || return 0
+    as_root kill "$pid" 2>/dev/null || return 0
+    for _ in $(seq 60); do
+        [ -e "/proc/$pid" ] || return 0
+        sleep 0.5
+    done
+}
+
+# At the end of a run: the engine goes with its last user.
+release_docker() {
+    flock --exclusive --nonblock 8 2>/dev/null && stop_our_dockerd
+    return 0
 }
 
 # Headless Chromium, in which the report is opened.
