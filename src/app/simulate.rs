@@ -35,7 +35,7 @@ async fn serve(args: &SimulateArgs) -> Result<ExitStatus, Failure> {
     let lateness = served.lateness;
     tracing::info!(
         steps = lateness.steps,
-        "tokens were written {:.2} ms (median), {:.2} ms (P99), {:.2} ms (at most) after their schedule",
+        "tokens left the engine {:.2} ms (median), {:.2} ms (P99), {:.2} ms (at most) after their schedule",
         lateness.p50 * 1e3,
         lateness.p99 * 1e3,
         lateness.max * 1e3,

@@ -146,11 +146,6 @@ impl Engine {
         self.cache_used as f64 / self.cache_tokens.max(1) as f64
     }
 
-    /// Whether a request could ever run.
-    pub fn fits(&self, sequence: &Sequence) -> bool {
-        room(sequence) <= self.cache_tokens
-    }
-
     /// The next step, or `None` where there is nothing to do.
     pub fn step(&mut self) -> Option<Step> {
         let admitted = self.admit();

@@ -142,6 +142,15 @@ pub(super) fn read(api: Api, bytes: &[u8], options: &Options) -> Result<Accepted
     } else {
         ending(fingerprint, least, most)
     };
+    // A request that can never have room would make everybody behind it wait for ever.
+    let room = options.cache_tokens();
+    if u64::from(prompt_tokens) + u64::from(drawn) > room {
+        let needed = u64::from(prompt_tokens) + u64::from(drawn);
+        let message = format!(
+            "The KV cache holds {room} tokens and this request needs {needed}. (parameter=input_tokens)"
+        );
+        return Err(bad("input_tokens", &message));
+    }
     let usage = body.stream_options.unwrap_or(StreamOptions {
         include_usage: None,
         continuous_usage_stats: None,
@@ -294,6 +303,24 @@ mod tests {
         let accepted = completion(body).unwrap();
         assert!((100..=500).contains(&accepted.output_tokens));
         assert_eq!(completion(body), Ok(accepted));
+    }
+
+    #[test]
+    fn a_request_that_can_never_have_room_is_refused_instead_of_blocking_the_queue() {
+        let small = Options {
+            model: "m".to_owned(),
+            kv_cache_tokens: 100,
+            ..Options::default()
+        };
+        let body =
+            |tokens: u32| format!(r#"{{"prompt":[1,2],"max_tokens":{tokens},"ignore_eos":true}}"#);
+        assert!(read(Api::Completions, body(98).as_bytes(), &small).is_ok());
+        assert_eq!(
+            read(Api::Completions, body(99).as_bytes(), &small)
+                .unwrap_err()
+                .status,
+            400
+        );
     }
 
     #[test]
