@@ -1,5 +1,6 @@
 //! Taking a map apart: each key once, unknown and repeated ones named, values read as what they should be.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -104,11 +105,9 @@ impl<'a> Fields<'a> {
 }
 
 pub(super) fn report_duplicates(entries: &[(Key, Node)], collector: &mut Collector<'_>) {
-    for (index, (key, _)) in entries.iter().enumerate() {
-        if entries[..index]
-            .iter()
-            .any(|(earlier, _)| earlier.name == key.name)
-        {
+    let mut seen = HashSet::new();
+    for (key, _) in entries {
+        if !seen.insert(key.name.as_str()) {
             let message = format!("`{}` stands here a second time", key.name);
             collector.push_with_hint(
                 Code::DuplicateKey,
@@ -157,15 +156,11 @@ pub(super) fn text(node: &Node, what: &str, collector: &mut Collector<'_>) -> Op
 
 /// `true` or `false`.
 pub(super) fn boolean(node: &Node, what: &str, collector: &mut Collector<'_>) -> Option<bool> {
-    match scalar(node, what, collector)? {
-        "true" => Some(true),
-        "false" => Some(false),
-        other => invalid(
-            node,
-            format!("`{what}` must be `true` or `false`, not `{other}`"),
-            collector,
-        ),
-    }
+    let written = scalar(node, what, collector)?;
+    node.truth().or_else(|| {
+        let message = format!("`{what}` must be `true` or `false`, not `{written}`");
+        invalid(node, message, collector)
+    })
 }
 
 /// A number within `range`. YAML's `.nan` and `.inf` are no numbers here.
@@ -278,7 +273,12 @@ pub(super) fn texts(node: &Node, what: &str, collector: &mut Collector<'_>) -> O
     match &node.value {
         Value::Sequence(items) => items
             .iter()
-            .map(|item| scalar(item, what, collector).map(str::to_owned))
+            .map(|item| {
+                if item.is_null() {
+                    return invalid(item, format!("`{what}` has an empty entry"), collector);
+                }
+                scalar(item, what, collector).map(str::to_owned)
+            })
             .collect(),
         Value::Scalar { .. } | Value::Mapping(_) => {
             let message = format!("`{what}` must be a list");

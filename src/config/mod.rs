@@ -9,6 +9,7 @@ mod read_plan;
 mod read_policy;
 mod read_server;
 pub mod schema;
+mod secret;
 mod unit;
 mod yaml;
 
@@ -90,7 +91,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_a_plan_or_a_list_of_problems(text in "([a-z_]{1,8}: ?|- |\\{|\\}|\\[|\\]|\n|  |[0-9.]{1,3}|\"|&a |\\*a|---|\\PC){0,40}") {
+        fn any_text_is_a_plan_or_a_list_of_problems(text in "([a-z_]{1,8}: ?|- |\\{|\\}|\\[|\\]|\n|  |[0-9.]{1,3}|\"|&a |\\*a|---|!t |A_KEY|=|://|@|\t|env: |\\PC){0,40}") {
             if let Err(problems) = read_plan("perfgate.yaml", &text) {
                 prop_assert!(!problems.problems.is_empty());
                 let _ = problems.to_string();

@@ -6,6 +6,12 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+/// Problems that are shown; nobody reads more, and a file of another kind can have a problem in every line.
+const MOST_SHOWN: usize = 100;
+
+/// Longest message; more is a value that fills the screen.
+const LONGEST_MESSAGE: usize = 400;
+
 /// What kind of problem it is; its text is a stable name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
@@ -62,7 +68,7 @@ pub struct ConfigProblem {
 pub struct Problems {
     /// The file's name as given.
     pub file: String,
-    /// Its text.
+    /// Its text, with stars where a secret may stand.
     pub source: String,
     /// In the order of the text.
     pub problems: Vec<ConfigProblem>,
@@ -79,8 +85,9 @@ impl fmt::Display for Problems {
             self.file,
             if count == 1 { "" } else { "s" }
         )?;
+        let shown = &self.problems[..count.min(MOST_SHOWN)];
         let renderer = Renderer::plain().decor_style(DecorStyle::Ascii);
-        for problem in &self.problems {
+        for problem in shown {
             let snippet = Snippet::source(&self.source)
                 .path(&self.file)
                 .annotation(AnnotationKind::Primary.span(problem.span.clone()));
@@ -94,6 +101,9 @@ impl fmt::Display for Problems {
             };
             write!(f, "\n{}\n", renderer.render(&[group]))?;
         }
+        if count > shown.len() {
+            writeln!(f, "\nand {} more", count - shown.len())?;
+        }
         Ok(())
     }
 }
@@ -103,6 +113,7 @@ impl fmt::Display for Problems {
 pub(super) struct Collector<'a> {
     source: &'a str,
     problems: Vec<ConfigProblem>,
+    secrets: Vec<Range<usize>>,
 }
 
 impl<'a> Collector<'a> {
@@ -110,7 +121,18 @@ impl<'a> Collector<'a> {
         Self {
             source,
             problems: Vec::new(),
+            secrets: Vec::new(),
         }
+    }
+
+    /// Problems so far.
+    pub(super) fn count(&self) -> usize {
+        self.problems.len()
+    }
+
+    /// Never shows what stands in `span`, whichever problem its line is shown for.
+    pub(super) fn hide(&mut self, span: Range<usize>) {
+        self.secrets.push(span);
     }
 
     pub(super) fn push(&mut self, code: Code, span: Range<usize>, message: String) {
@@ -124,53 +146,151 @@ impl<'a> Collector<'a> {
         message: String,
         hint: impl Into<String>,
     ) {
-        self.add(code, span, message, Some(hint.into()));
+        self.add(code, span, message, Some(one_line(hint.into())));
     }
 
     fn add(&mut self, code: Code, span: Range<usize>, message: String, hint: Option<String>) {
-        let span = self.within(span);
-        let before = &self.source[..span.start];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = before.matches('\n').count() + 1;
-        let column = before[line_start..].chars().count() + 1;
         self.problems.push(ConfigProblem {
             code,
-            message,
+            message: one_line(message),
             hint,
-            span,
-            line,
-            column,
+            span: self.within(span),
+            // Counted when all are known, in one pass over the text.
+            line: 1,
+            column: 1,
         });
     }
 
     /// The span cut to whole characters of the text, whatever a parser counted.
     fn within(&self, span: Range<usize>) -> Range<usize> {
-        let floor = |mut at: usize| {
-            at = at.min(self.source.len());
-            while !self.source.is_char_boundary(at) {
-                at -= 1;
-            }
-            at
-        };
-        let start = floor(span.start);
-        start..floor(span.end).max(start)
+        let start = self.source.floor_char_boundary(span.start);
+        start..self.source.floor_char_boundary(span.end).max(start)
     }
 
     /// The value, or all problems in the order of the text.
     pub(super) fn finish<T>(mut self, file: &str, value: Option<T>) -> Result<T, Problems> {
-        self.problems.sort_by_key(|problem| problem.span.start);
         match value {
             Some(value) if self.problems.is_empty() => Ok(value),
             Some(_) | None => {
                 if self.problems.is_empty() {
                     self.push(Code::Syntax, 0..0, "the file could not be read".to_owned());
                 }
+                self.problems.sort_by_key(|problem| problem.span.start);
+                self.count_lines();
                 Err(Problems {
                     file: file.to_owned(),
-                    source: self.source.to_owned(),
+                    source: self.masked_source(),
                     problems: self.problems,
                 })
             }
+        }
+    }
+
+    /// Sets line and column of the problems, which are in the order of the text.
+    fn count_lines(&mut self) {
+        let (mut line, mut line_start, mut counted) = (1, 0, 0);
+        for problem in &mut self.problems {
+            let passed = &self.source[counted..problem.span.start];
+            line += passed.matches('\n').count();
+            if let Some(newline) = passed.rfind('\n') {
+                line_start = counted + newline + 1;
+            }
+            counted = problem.span.start;
+            problem.line = line;
+            problem.column = self.source[line_start..counted].chars().count() + 1;
+        }
+    }
+
+    /// The text with stars for secrets, one for each byte, so that every place stays where it is.
+    fn masked_source(&self) -> String {
+        let mut spans: Vec<Range<usize>> = self
+            .secrets
+            .iter()
+            .map(|span| self.within(span.clone()))
+            .collect();
+        spans.sort_by_key(|span| span.start);
+        let (mut masked, mut done) = (String::with_capacity(self.source.len()), 0);
+        for span in spans {
+            let start = span.start.max(done);
+            if span.end <= start {
+                continue;
+            }
+            masked.push_str(&self.source[done..start]);
+            for c in self.source[start..span.end].chars() {
+                match c {
+                    '\n' | '\r' => masked.push(c),
+                    hidden => masked.extend(std::iter::repeat_n('*', hidden.len_utf8())),
+                }
+            }
+            done = span.end;
+        }
+        masked.push_str(&self.source[done..]);
+        masked
+    }
+}
+
+/// A message on one line: a value with a line break could otherwise begin a line with a command of the CI service.
+fn one_line(text: String) -> String {
+    let length = text.chars().take(LONGEST_MESSAGE + 1).count();
+    if length <= LONGEST_MESSAGE && !text.contains(char::is_control) {
+        return text;
+    }
+    let mut line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(LONGEST_MESSAGE)
+        .collect();
+    if length > LONGEST_MESSAGE {
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read_plan;
+
+    #[test]
+    fn a_value_never_begins_a_line_of_its_own() {
+        let source = "model: m\nendpoint: \"x\\n::warning::y\\e[31m\"\n\"k\\n::error::z\": 1\n";
+        let shown = read_plan("perfgate.yaml", source).unwrap_err().to_string();
+        assert!(
+            shown
+                .lines()
+                .all(|line| !line.trim_start().starts_with("::")),
+            "{shown}"
+        );
+        assert!(!shown.contains('\u{1b}'), "{shown}");
+    }
+
+    #[test]
+    fn a_huge_value_does_not_fill_the_screen() {
+        let source = format!("model: m\nendpoint: {}", "x".repeat(1_000_000));
+        let shown = read_plan("perfgate.yaml", &source).unwrap_err().to_string();
+        assert!(shown.len() < 2_000, "{}", shown.len());
+    }
+
+    #[test]
+    fn all_problems_are_kept_and_the_first_hundred_shown() {
+        let keys: String = (0..20_000).map(|key| format!("k{key}: 1\n")).collect();
+        let problems = read_plan("perfgate.yaml", &format!("model: m\n{keys}")).unwrap_err();
+        assert_eq!(problems.problems.len(), 20_000);
+        assert_eq!(problems.problems[19_999].line, 20_001);
+        assert!(problems.to_string().ends_with("\nand 19900 more\n"));
+    }
+
+    #[test]
+    fn places_count_characters_and_survive_foreign_line_ends() {
+        for source in [
+            "model: m\r\nname: [ä, x]\r\nrepeat: ä\r\n",
+            "\u{feff}model: m # ß\nname: [ä, x]\nrepeat: ä\n",
+        ] {
+            let problems = read_plan("perfgate.yaml", source).unwrap_err().problems;
+            let places: Vec<(usize, usize)> = problems
+                .iter()
+                .map(|problem| (problem.line, problem.column))
+                .collect();
+            assert_eq!(places, [(2, 7), (3, 9)], "{source:?}");
         }
     }
 }

@@ -22,7 +22,8 @@ const REGRESSIONS: std::ops::RangeInclusive<f64> = 0.001..=0.99;
 /// Reads a `thresholds.yaml`. `file` is how it is called in problems.
 pub fn read_policy(file: &str, source: &str) -> Result<Policy, Problems> {
     let mut collector = Collector::new(source);
-    let policy = yaml::parse(source, &mut collector).and_then(|root| read(&root, &mut collector));
+    let policy = yaml::parse(source, "version: 1", &mut collector)
+        .and_then(|root| read(&root, &mut collector));
     collector.finish(file, policy)
 }
 

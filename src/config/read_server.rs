@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::fields::{Fields, bytes, duration, number, report_duplicates, scalar, text, texts};
 use super::problem::{Code, Collector};
+use super::secret;
 use super::yaml::{Node, Value};
 use super::{DockerPlan, Fresh, GpuRequest, ProcessPlan, ServerPlan};
 use crate::metric::nearest;
@@ -137,30 +138,38 @@ fn read_docker(node: &Node, collector: &mut Collector<'_>) -> Option<DockerPlan>
     })
 }
 
-/// Names only: a value written here would be a secret in a file that everybody reads.
+/// Names only: a value written here would be a secret in a file that everybody reads. Problems never quote what is no
+/// name, and `secret` keeps it out of the lines that are shown.
 fn read_env_names(node: &Node, collector: &mut Collector<'_>) -> Option<Vec<String>> {
-    let names = texts(node, "server.docker.env", collector)?;
-    let mut sound = true;
-    for name in &names {
-        let first = name.split('=').next().unwrap_or_default();
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if name.is_empty()
-            || !name.chars().all(plain)
-            || name.starts_with(|c: char| c.is_ascii_digit())
-        {
-            // The value must not be shown: it may be a secret.
-            let message =
-                format!("`server.docker.env` takes names of variables, and `{first}…` is none");
-            let hint = "write the name alone; its value is taken from perfgate's own environment and never stored";
-            collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
-            sound = false;
+    let what = "server.docker.env";
+    let hint =
+        "write the name alone; its value is taken from perfgate's own environment and never stored";
+    let Value::Sequence(items) = &node.value else {
+        let message = format!("`{what}` must be a list of names of variables");
+        collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
+        return None;
+    };
+    let mut names = Vec::new();
+    for item in items {
+        match &item.value {
+            Value::Scalar { text, .. } if secret::is_name(text) => names.push(text.clone()),
+            Value::Scalar { .. } | Value::Sequence(_) | Value::Mapping(_) => {
+                let message = format!("`{what}` takes names of variables, and this is none");
+                collector.push_with_hint(Code::InvalidValue, item.span.clone(), message, hint);
+            }
         }
     }
-    sound.then_some(names)
+    (names.len() == items.len()).then_some(names)
 }
 
 fn read_gpus(node: &Node, collector: &mut Collector<'_>) -> Option<GpuRequest> {
     match &node.value {
+        Value::Sequence(items) if items.is_empty() => {
+            let message = "`server.docker.gpus` is an empty list".to_owned();
+            let hint = "write `none`, or leave it out";
+            collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
+            None
+        }
         Value::Sequence(_) => texts(node, "server.docker.gpus", collector).map(GpuRequest::Devices),
         Value::Scalar { text, .. } if text == "all" => Some(GpuRequest::All),
         Value::Scalar { text, .. } if text == "none" => Some(GpuRequest::None),
@@ -243,16 +252,24 @@ fn read_map(
 
 fn read_url(node: &Node, collector: &mut Collector<'_>) -> Option<String> {
     let url = text(node, "server.url", collector)?;
-    if url.starts_with("http://") || url.starts_with("https://") {
-        return Some(url.trim_end_matches('/').to_owned());
-    }
-    let message = format!("`server.url` is `{url}`, which is no address");
-    collector.push_with_hint(
-        Code::InvalidValue,
-        node.span.clone(),
-        message,
-        "write `http://127.0.0.1:8000`",
-    );
+    let rest = url
+        .strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"));
+    let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+    let (message, hint) = match host {
+        Some(host) if host.contains('@') => (
+            "`server.url` carries credentials".to_owned(),
+            "take them out; an API key comes from the environment variable PERFGATE_API_KEY",
+        ),
+        Some(host) if !host.is_empty() && !url.contains(char::is_whitespace) => {
+            return Some(url.trim_end_matches('/').to_owned());
+        }
+        Some(_) | None => (
+            "`server.url` is no address".to_owned(),
+            "write `http://127.0.0.1:8000`",
+        ),
+    };
+    collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
     None
 }
 
@@ -301,11 +318,45 @@ mod tests {
 
     #[test]
     fn a_secret_in_the_file_is_refused_without_being_shown() {
-        let problem = server("docker: {image: i, env: [\"HF_TOKEN=hf_secret\"]}").unwrap_err();
-        assert!(
-            problem.contains("takes names of variables, and `HF_TOKEN…` is none"),
-            "{problem}"
-        );
+        let problem =
+            server("docker: {image: i, env: [HF_TOKEN, \"HF_TOKEN=hf_secret\"]}").unwrap_err();
+        insta::assert_snapshot!(problem, @r#"
+        `perfgate.yaml` has 1 problem
+
+        error[invalid-value]: `server.docker.env` takes names of variables, and this is none
+         --> perfgate.yaml:3:38
+          |
+        3 |   docker: {image: i, env: [HF_TOKEN, "HF_TOKEN=**********]}
+          |                                      ^^^^^^^^^^^^^^^^^^^^
+          |
+          = help: write the name alone; its value is taken from perfgate's own environment and never stored
+        "#);
+    }
+
+    #[test]
+    fn an_address_has_a_host_and_no_credentials() {
+        assert!(server("url: \"http://127.0.0.1:8000/\"").is_ok());
+        for (url, message) in [
+            ("http://", "is no address"),
+            ("https:///v1", "is no address"),
+            ("http://a b", "is no address"),
+            ("127.0.0.1:8000", "is no address"),
+            ("http://me:sesame@host", "carries credentials"),
+        ] {
+            let problem = server(&format!("url: \"{url}\"")).unwrap_err();
+            assert!(problem.contains(message), "{problem}");
+        }
+    }
+
+    #[test]
+    fn empty_lists_and_entries_are_not_guessed_at() {
+        for (docker, message) in [
+            ("gpus: []", "is an empty list"),
+            ("args: [~, --x]", "`args` has an empty entry"),
+        ] {
+            let problem = server(&format!("docker: {{image: i, {docker}}}")).unwrap_err();
+            assert!(problem.contains(message), "{problem}");
+        }
     }
 
     #[test]

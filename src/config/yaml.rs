@@ -9,6 +9,7 @@ use std::ops::Range;
 use granit_parser::{Event, Parser, ScalarStyle};
 
 use super::problem::{Code, Collector};
+use super::secret;
 
 /// Deeper than any file of ours, shallow enough for the stack.
 const DEEPEST: usize = 32;
@@ -40,6 +41,21 @@ pub(super) struct Key {
 }
 
 impl Node {
+    /// The truth value, in the three ways YAML writes it; Python's people write `True`.
+    pub(super) fn truth(&self) -> Option<bool> {
+        match &self.value {
+            Value::Scalar {
+                text,
+                quoted: false,
+            } => match text.as_str() {
+                "true" | "True" | "TRUE" => Some(true),
+                "false" | "False" | "FALSE" => Some(false),
+                _ => None,
+            },
+            Value::Scalar { .. } | Value::Sequence(_) | Value::Mapping(_) => None,
+        }
+    }
+
     /// Whether nothing is given (`key:` or `key: null`).
     pub(super) fn is_null(&self) -> bool {
         match &self.value {
@@ -53,8 +69,20 @@ impl Node {
 }
 
 /// The tree of the one document in `text`. What is wrong with the text itself goes into `collector`; then there is no
-/// tree to go on with.
-pub(super) fn parse(text: &str, collector: &mut Collector) -> Option<Node> {
+/// tree to go on with. `first` is a line that such a file can begin with.
+pub(super) fn parse(text: &str, first: &str, collector: &mut Collector<'_>) -> Option<Node> {
+    let root = read_tree(text, first, collector);
+    let secrets = match &root {
+        Some(root) => secret::in_tree(root, text),
+        None => secret::in_text(text),
+    };
+    for span in secrets {
+        collector.hide(span);
+    }
+    root
+}
+
+fn read_tree(text: &str, first: &str, collector: &mut Collector<'_>) -> Option<Node> {
     let mut builder = Builder::default();
     for item in Parser::new_from_str(text) {
         match item {
@@ -72,15 +100,40 @@ pub(super) fn parse(text: &str, collector: &mut Collector) -> Option<Node> {
             }
             Err(error) => {
                 let at = offset(text, error.marker().index());
-                collector.push(Code::Syntax, at..at, error.info());
+                syntax_problem(text, at, error.info(), collector);
                 return None;
             }
         }
     }
     if builder.root.is_none() {
-        collector.push(Code::Syntax, 0..0, "the file is empty".to_owned());
+        let message = "the file is empty".to_owned();
+        collector.push_with_hint(Code::Syntax, 0..0, message, format!("begin with `{first}`"));
     }
     builder.root
+}
+
+/// What the parser says at `at`. It notices a tab only where the value before it ends, which may be a line above.
+fn syntax_problem(text: &str, at: usize, message: String, collector: &mut Collector<'_>) {
+    let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    let mut start = line_start;
+    for line in text[line_start..].split_inclusive('\n') {
+        let indentation = line.len() - line.trim_start_matches([' ', '\t']).len();
+        if let Some(tab) = line[..indentation].find('\t')
+            && message.contains("tab")
+        {
+            let message = "this line is indented with a tab".to_owned();
+            let hint = "indent with spaces";
+            collector.push_with_hint(
+                Code::Syntax,
+                start + tab..start + indentation,
+                message,
+                hint,
+            );
+            return;
+        }
+        start += line.len();
+    }
+    collector.push(Code::Syntax, at..at, message);
 }
 
 /// The byte at which character `index` of `text` begins.
@@ -124,8 +177,9 @@ impl Builder {
                 }
                 Ok(())
             }
-            Event::Scalar(text, style, anchor, _) => {
+            Event::Scalar(text, style, anchor, tag) => {
                 no_anchor(anchor)?;
+                no_tag(tag.is_some())?;
                 let quoted = style != ScalarStyle::Plain;
                 self.add(Node {
                     value: Value::Scalar {
@@ -135,12 +189,14 @@ impl Builder {
                     span,
                 })
             }
-            Event::SequenceStart(_, anchor, _) => {
+            Event::SequenceStart(_, anchor, tag) => {
                 no_anchor(anchor)?;
+                no_tag(tag.is_some())?;
                 self.push(Open::Sequence(Vec::new(), span.start))
             }
-            Event::MappingStart(_, anchor, _) => {
+            Event::MappingStart(_, anchor, tag) => {
                 no_anchor(anchor)?;
+                no_tag(tag.is_some())?;
                 self.push(Open::Mapping {
                     entries: Vec::new(),
                     key: None,
@@ -208,5 +264,65 @@ fn no_anchor(anchor: usize) -> Result<(), (Code, String)> {
             Code::Syntax,
             "anchors (`&name`) are not read; write the value out".to_owned(),
         ))
+    }
+}
+
+/// A tag changes what a value is (`!!str 5`, `!env NAME`); read without it, the value would silently be another.
+fn no_tag(given: bool) -> Result<(), (Code, String)> {
+    if given {
+        return Err((
+            Code::Syntax,
+            "tags (`!name`) are not read; write the value itself".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read_plan;
+
+    fn shown(source: &str) -> String {
+        read_plan("perfgate.yaml", source).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_tab_is_shown_on_the_line_that_has_it() {
+        insta::assert_snapshot!(shown("model: m\n\tname: x\n"), @r"
+        `perfgate.yaml` has 1 problem
+
+        error[syntax]: this line is indented with a tab
+         --> perfgate.yaml:2:1
+          |
+        2 |     name: x
+          | ^^^^
+          |
+          = help: indent with spaces
+        ");
+        insta::assert_snapshot!(shown("model: m\nserver:\n\turl: x\n"), @r"
+        `perfgate.yaml` has 1 problem
+
+        error[syntax]: this line is indented with a tab
+         --> perfgate.yaml:3:1
+          |
+        3 |     url: x
+          | ^^^^
+          |
+          = help: indent with spaces
+        ");
+    }
+
+    #[test]
+    fn a_tag_is_refused_because_it_would_change_the_value() {
+        insta::assert_snapshot!(shown("model: !env MODEL\n"), @r"
+        `perfgate.yaml` has 1 problem
+
+        error[syntax]: tags (`!name`) are not read; write the value itself
+         --> perfgate.yaml:1:13
+          |
+        1 | model: !env MODEL
+          |             ^^^^^
+        ");
+        assert!(shown("model: m\nconcurrency: !!seq [1]\n").contains("tags"));
     }
 }

@@ -1,0 +1,182 @@
+//! Where a secret may stand in a file, so that no problem shows it: an error goes to logs and into annotations.
+//!
+//! The whole tree is searched and not only what is read, because a line is also shown for its neighbours, for a key that
+//! is misspelt or stands twice, and for a server that is one too many.
+
+use std::ops::Range;
+
+use super::yaml::{Node, Value};
+
+/// Parts of names whose values are secrets, for text that is no YAML and has no tree.
+const TELLING: [&str; 4] = ["TOKEN", "KEY", "SECRET", "PASSW"];
+
+/// Values of every `env`, whatever shape it was given, and whatever elsewhere looks like one. Names stay: they are what
+/// the message is about.
+pub(super) fn in_tree(root: &Node, source: &str) -> Vec<Range<usize>> {
+    let mut spans = addresses(source);
+    walk(root, source, false, &mut spans);
+    spans
+}
+
+fn walk(node: &Node, source: &str, in_env: bool, spans: &mut Vec<Range<usize>>) {
+    match &node.value {
+        Value::Scalar { text, .. } => {
+            let assignment = text
+                .split_once('=')
+                .is_some_and(|(name, _)| is_variable(name));
+            if assignment || (in_env && !is_name(text)) {
+                spans.push(after_equals(source, node.span.clone()));
+            }
+        }
+        Value::Sequence(items) => {
+            for item in items {
+                walk(item, source, in_env, spans);
+            }
+        }
+        Value::Mapping(entries) => {
+            for (key, value) in entries {
+                if in_env && !is_name(&key.name) {
+                    spans.push(after_equals(source, key.span.clone()));
+                }
+                match &value.value {
+                    Value::Scalar { .. } if in_env || is_telling(&key.name) => {
+                        spans.push(value.span.clone());
+                    }
+                    Value::Scalar { .. } | Value::Sequence(_) | Value::Mapping(_) => {
+                        walk(value, source, in_env || key.name == "env", spans);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether `text` can be the name of an environment variable.
+pub(super) fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// What follows the `=`; all of it where there is none.
+fn after_equals(source: &str, span: Range<usize>) -> Range<usize> {
+    let written = source.get(span.clone()).unwrap_or_default();
+    let start = written.find('=').map_or(0, |equals| equals + 1);
+    span.start + start..span.end
+}
+
+fn is_variable(name: &str) -> bool {
+    is_name(name) && !name.contains(|c: char| c.is_ascii_lowercase())
+}
+
+fn is_telling(name: &str) -> bool {
+    is_variable(name) && TELLING.iter().any(|telling| name.contains(telling))
+}
+
+/// Text that is no YAML: the rest of the line after `NAME=` and after a telling `NAME:`.
+pub(super) fn in_text(source: &str) -> Vec<Range<usize>> {
+    let mut spans = addresses(source);
+    let mut covered = 0;
+    for (at, separator) in source.match_indices(['=', ':']) {
+        if at < covered {
+            continue;
+        }
+        let before = &source[..at];
+        let name = before
+            .rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .next()
+            .unwrap_or_default();
+        if is_telling(name) || (separator == "=" && is_variable(name)) {
+            let rest = &source[at + 1..];
+            covered = at + 1 + rest.find('\n').unwrap_or(rest.len());
+            spans.push(at + 1..covered);
+        }
+    }
+    spans
+}
+
+/// The credentials of `scheme://user:password@host`.
+fn addresses(source: &str) -> Vec<Range<usize>> {
+    let starts = source
+        .match_indices("://")
+        .map(|(at, sign)| at + sign.len());
+    starts
+        .filter_map(|start| {
+            let address = &source[start..];
+            let end = address
+                .find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '?' | '#'))
+                .unwrap_or(address.len());
+            let sign = address[..end].rfind('@')?;
+            Some(start..start + sign)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{read_plan, read_policy};
+
+    #[test]
+    fn no_way_of_writing_a_secret_makes_a_problem_show_it() {
+        for source in [
+            "server: {docker: {image: i, env: [\"HF_TOKEN=sesame\"]}}",
+            "server:\n  docker:\n    image: i\n    env:\n      - HF_TOKEN=sesame\n",
+            "server: {docker: {image: i, env: {HF_TOKEN: sesame}}}",
+            "server:\n  docker:\n    image: i\n    env:\n      HF_TOKEN: sesame\n",
+            "server: {docker: {image: i, env: [{HF_TOKEN: sesame}]}}",
+            "server: {docker: {image: i, env: {HF_TOKEN=sesame}}}",
+            "server: {docker: {image: i, env: HF_TOKEN=sesame}}",
+            "server: {docker: {image: i, env: [open-sesame]}}",
+            "server: {docker: {image: i, envs: [HF_TOKEN=sesame]}}",
+            "server: {docker: {image: i, env: [HF_TOKEN], env: [HF_TOKEN=sesame]}}",
+            "server: {docker: {image: i, env: [HF_TOKEN=sesame]}, url: \"http://h\"}",
+            "server: {process: {command: [c], env: {HF_TOKEN: sesame}}}",
+            "server:\n  docker:\n    image: i\n    env:\n    - |\n      HF_TOKEN=sesame\n",
+            "server: {docker: {image: i, env: [\"HF_TOKEN=\n    sesame\"]}}",
+            "server: {docker: {image: i, env: [[HF_TOKEN=sesame]]}}",
+            "server: {docker: {image: i, env: [HF_TOKEN=sesame",
+            "server: {docker: {image: i, env: [\"HF_TOKEN=open sesame\"",
+            "server: {docker: {env: {HF_TOKEN: sesame",
+            "server: {url: \"ftp://me:sesame@host\"}",
+            "server: {url: \"http://me:sesame@host\"}",
+        ] {
+            let problems = read_plan("perfgate.yaml", &format!("model: m\n{source}")).unwrap_err();
+            assert!(
+                !problems.to_string().contains("sesame"),
+                "{source}\n{problems}"
+            );
+            assert!(!problems.source.contains("sesame"), "{source}");
+            let problems = read_policy("thresholds.yaml", source).unwrap_err();
+            assert!(
+                !problems.to_string().contains("sesame"),
+                "{source}\n{problems}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_masked_line_keeps_its_columns() {
+        let source = "model: m\nserver: {docker: {image: i, env: [\"A=ß\", B], gpu: 1}}";
+        let problems = read_plan("perfgate.yaml", source).unwrap_err();
+        assert_eq!(problems.source.len(), source.len());
+        insta::assert_snapshot!(problems.to_string(), @r#"
+        `perfgate.yaml` has 2 problems
+
+        error[invalid-value]: `server.docker.env` takes names of variables, and this is none
+         --> perfgate.yaml:2:35
+          |
+        2 | server: {docker: {image: i, env: ["A=***, B], gpu: 1}}
+          |                                   ^^^^^^
+          |
+          = help: write the name alone; its value is taken from perfgate's own environment and never stored
+
+        error[unknown-key]: unknown key `server.docker.gpu`
+         --> perfgate.yaml:2:47
+          |
+        2 | server: {docker: {image: i, env: ["A=***, B], gpu: 1}}
+          |                                               ^^^
+          |
+          = help: the nearest known key is `gpus`
+        "#);
+    }
+}
