@@ -9,6 +9,9 @@ use crate::workload::Lengths;
 /// Longest prompt or answer that is asked for: more than any model takes, and far below what overflows anything.
 const MOST_TOKENS: u32 = 10_000_000;
 
+/// More load points than one run can measure.
+const MOST_LOADS: usize = 100;
+
 /// More streams than one machine can hold.
 const MOST_STREAMS: usize = 65_535;
 
@@ -30,21 +33,17 @@ pub(super) fn read_loads(fields: &mut Fields<'_>, collector: &mut Collector<'_>)
     }
     let loads = match (concurrency, rate) {
         (Some(node), _) => read_concurrency(node, collector),
-        (None, Some(node)) => {
-            let rates: Option<Vec<f64>> = items(node)
-                .into_iter()
-                .map(|item| number_or_infinite(item, "request_rate", collector))
-                .collect();
-            let rates = rates.unwrap_or_default().into_iter();
-            rates
-                .map(|per_second| LoadPoint::Rate {
-                    per_second,
-                    burstiness,
-                })
-                .collect()
-        }
+        (None, Some(node)) => items(node, "request_rate", collector)
+            .into_iter()
+            .filter_map(|item| number_or_infinite(item, "request_rate", collector))
+            .map(|per_second| LoadPoint::Rate {
+                per_second,
+                burstiness,
+            })
+            .collect(),
         (None, None) => vec![LoadPoint::Concurrency(16)],
     };
+    // At most `MOST_LOADS`: comparing each with each is nothing.
     for (index, load) in loads.iter().enumerate() {
         if loads[..index].contains(load) {
             let span = concurrency.or(rate).map_or(0..0, |node| node.span.clone());
@@ -58,11 +57,18 @@ pub(super) fn read_loads(fields: &mut Fields<'_>, collector: &mut Collector<'_>)
     loads
 }
 
-fn items(node: &Node) -> Vec<&Node> {
-    match &node.value {
-        Value::Sequence(items) => items.iter().collect(),
-        Value::Scalar { .. } | Value::Mapping(_) => vec![node],
-    }
+/// The one value or the values of a list, which must neither be empty nor endless.
+fn items<'a>(node: &'a Node, what: &str, collector: &mut Collector<'_>) -> Vec<&'a Node> {
+    let Value::Sequence(items) = &node.value else {
+        return vec![node];
+    };
+    let problem = match items.len() {
+        0 => format!("`{what}` is an empty list: nothing would be measured"),
+        1..=MOST_LOADS => return items.iter().collect(),
+        count => format!("`{what}` has {count} load points, and there can be {MOST_LOADS}"),
+    };
+    collector.push(Code::InvalidValue, node.span.clone(), problem);
+    Vec::new()
 }
 
 /// A number, a list, or a range `start:stop:step`.
@@ -79,15 +85,7 @@ fn read_concurrency(node: &Node, collector: &mut Collector<'_>) -> Vec<LoadPoint
         }
         return range.unwrap_or_default();
     }
-    let given = items(node);
-    if given.is_empty() {
-        collector.push(
-            Code::InvalidValue,
-            node.span.clone(),
-            "`concurrency` is an empty list".to_owned(),
-        );
-    }
-    let read = given
+    let read = items(node, what, collector)
         .into_iter()
         .filter_map(|item| number(item, what, &(1..=MOST_STREAMS), collector));
     read.map(LoadPoint::Concurrency).collect()
@@ -107,7 +105,7 @@ fn concurrency_range(text: &str) -> Option<Vec<LoadPoint>> {
         && stop >= start
         && stop <= MOST_STREAMS
         && step >= 1
-        && (stop - start) / step < 100;
+        && (stop - start) / step < MOST_LOADS;
     sensible.then(|| {
         (start..=stop)
             .step_by(step)
@@ -134,38 +132,75 @@ pub(super) fn read_lengths(
         return number(node, what, &(1..=MOST_TOKENS), collector).map(Lengths::Constant);
     }
     let mut fields = Fields::of(node, what, collector)?;
-    let tokens = 0.0..=f64::from(MOST_TOKENS);
-    let distribution = fields
-        .take("distribution")
-        .and_then(|node| scalar(node, "distribution", collector));
-    let mean = fields
-        .take("mean")
-        .and_then(|node| number(node, "mean", &(1.0..=f64::from(MOST_TOKENS)), collector));
-    let std = fields
-        .take("std")
-        .and_then(|node| number(node, "std", &tokens, collector))
-        .unwrap_or(0.0);
-    let ends = [fields.take("min"), fields.take("max")].map(|node| {
-        node.and_then(|node| number(node, "min and max", &(1..=MOST_TOKENS), collector))
-    });
+    let distribution = fields.take("distribution");
+    let [mean, std, min, max] = ["mean", "std", "min", "max"].map(|name| fields.take(name));
     let span = fields.span();
     fields.finish(collector);
-    let problem = |message: String, collector: &mut Collector<'_>| {
-        collector.push(Code::InvalidValue, span.clone(), message);
-        None
+    let fallback = if min.or(max).is_some() {
+        "uniform"
+    } else {
+        "normal"
     };
-    match (
-        distribution.unwrap_or(if ends[0].is_some() {
-            "uniform"
-        } else {
-            "normal"
-        }),
-        mean,
-        ends,
-    ) {
-        ("normal", Some(mean), _) if std > 0.0 => Some(Lengths::Normal { mean, std }),
-        ("lognormal", Some(mean), _) if std > 0.0 => Some(Lengths::Lognormal { mean, std }),
-        ("normal" | "lognormal" | "constant", Some(mean), _) => {
+    let shape = match distribution {
+        Some(node) => scalar(node, &format!("{what}.distribution"), collector)?,
+        None => fallback,
+    };
+    let given = [("mean", mean), ("std", std), ("min", min), ("max", max)];
+    // What the distribution needs, and what it takes beside that.
+    let (needed, taken): (&[&str], &[&str]) = match shape {
+        "uniform" => (&["min", "max"], &[]),
+        "normal" | "lognormal" | "constant" => (&["mean"], &["std"]),
+        other => {
+            let message = format!(
+                "`{what}`: `{other}` is no distribution; there are constant, normal, lognormal and uniform"
+            );
+            let place = distribution.map_or(span, |node| node.span.clone());
+            collector.push(Code::InvalidValue, place, message);
+            return None;
+        }
+    };
+    for (name, node) in given {
+        match node {
+            Some(node) if !needed.contains(&name) && !taken.contains(&name) => {
+                let message = format!("`{what}.{name}` means nothing to a {shape} distribution");
+                collector.push(Code::Contradiction, node.span.clone(), message);
+            }
+            None if needed.contains(&name) => {
+                let message = format!("`{what}`: a {shape} distribution needs `{name}`");
+                collector.push(Code::MissingKey, span.clone(), message);
+            }
+            Some(_) | None => {}
+        }
+    }
+    let (least, greatest) = (
+        whole(min, what, "min", collector),
+        whole(max, what, "max", collector),
+    );
+    let mean = decimal(mean, what, "mean", 1.0, collector);
+    let deviation = decimal(std, what, "std", 0.0, collector);
+    if shape == "uniform" {
+        let (min, max) = (least?, greatest?);
+        if min > max {
+            let message = format!("`{what}`: `min` {min} is above `max` {max}");
+            collector.push(Code::Contradiction, span, message);
+            return None;
+        }
+        return Some(Lengths::Uniform { min, max });
+    }
+    if shape == "constant"
+        && let (Some(node), Some(deviation)) = (std, deviation)
+        && deviation > 0.0
+    {
+        let message = format!("`{what}.std` is above zero, and the distribution is constant");
+        let hint = "take one of them out";
+        collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
+    }
+    let mean = mean?;
+    // A deviation that is given and wrong has been reported; here it counts as none.
+    match (shape, deviation.unwrap_or(0.0)) {
+        ("normal", std) if std > 0.0 => Some(Lengths::Normal { mean, std }),
+        ("lognormal", std) if std > 0.0 => Some(Lengths::Lognormal { mean, std }),
+        _ => {
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
@@ -174,23 +209,76 @@ pub(super) fn read_lengths(
             let tokens = mean.round() as u32;
             Some(Lengths::Constant(tokens))
         }
-        ("uniform", _, [Some(min), Some(max)]) if min <= max => Some(Lengths::Uniform { min, max }),
-        ("uniform", _, [Some(min), Some(max)]) => problem(
-            format!("`{what}`: `min` {min} is above `max` {max}"),
-            collector,
-        ),
-        ("uniform", ..) => problem(
-            format!("`{what}`: a uniform distribution needs `min` and `max`"),
-            collector,
-        ),
-        ("normal" | "lognormal" | "constant", None, _) => {
-            problem(format!("`{what}` needs a `mean`"), collector)
-        }
-        (other, ..) => problem(
-            format!(
-                "`{what}`: `{other}` is no distribution; there are constant, normal, lognormal and uniform"
-            ),
-            collector,
-        ),
+    }
+}
+
+fn whole(
+    node: Option<&Node>,
+    what: &str,
+    name: &str,
+    collector: &mut Collector<'_>,
+) -> Option<u32> {
+    let place = format!("{what}.{name}");
+    number(node?, &place, &(1..=MOST_TOKENS), collector)
+}
+
+fn decimal(
+    node: Option<&Node>,
+    what: &str,
+    name: &str,
+    least: f64,
+    collector: &mut Collector<'_>,
+) -> Option<f64> {
+    let place = format!("{what}.{name}");
+    number(node?, &place, &(least..=f64::from(MOST_TOKENS)), collector)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read_plan;
+    use super::*;
+
+    fn messages(source: &str) -> String {
+        let problems = read_plan("perfgate.yaml", &format!("model: m\n{source}")).unwrap_err();
+        let messages: Vec<String> = problems
+            .problems
+            .into_iter()
+            .map(|problem| problem.message)
+            .collect();
+        messages.join("\n")
+    }
+
+    #[test]
+    fn a_list_without_load_points_is_refused_because_nothing_would_be_measured() {
+        insta::assert_snapshot!(messages("request_rate: []"), @"`request_rate` is an empty list: nothing would be measured");
+        insta::assert_snapshot!(messages("concurrency: []"), @"`concurrency` is an empty list: nothing would be measured");
+    }
+
+    #[test]
+    fn an_endless_list_of_load_points_is_refused() {
+        let many: Vec<String> = (1..=101).map(|load: u32| load.to_string()).collect();
+        insta::assert_snapshot!(messages(&format!("concurrency: [{}]", many.join(", "))), @"`concurrency` has 101 load points, and there can be 100");
+    }
+
+    #[test]
+    fn a_length_that_the_distribution_would_ignore_is_a_contradiction() {
+        insta::assert_snapshot!(messages("input_tokens: {mean: 5, std: 3, distribution: constant}"), @"`input_tokens.std` is above zero, and the distribution is constant");
+        insta::assert_snapshot!(messages("input_tokens: {min: 5, max: 30, mean: 9}"), @"`input_tokens.mean` means nothing to a uniform distribution");
+        insta::assert_snapshot!(messages("input_tokens: {mean: 9, std: 2, min: 1, distribution: normal}"), @"`input_tokens.min` means nothing to a normal distribution");
+    }
+
+    #[test]
+    fn a_constant_length_may_say_that_it_does_not_vary() {
+        let source = "model: m\ninput_tokens: {mean: 5, std: 0, distribution: constant}";
+        let plan = read_plan("perfgate.yaml", source).unwrap();
+        assert_eq!(plan.input_tokens, Lengths::Constant(5));
+    }
+
+    #[test]
+    fn a_length_says_what_it_lacks_once() {
+        insta::assert_snapshot!(messages("input_tokens: {mean: .nan}"), @"`input_tokens.mean` must be a finite number, not `.nan`");
+        insta::assert_snapshot!(messages("input_tokens: {max: 3}"), @"`input_tokens`: a uniform distribution needs `min`");
+        insta::assert_snapshot!(messages("input_tokens: {min: 9, max: 3}"), @"`input_tokens`: `min` 9 is above `max` 3");
+        insta::assert_snapshot!(messages("input_tokens: {mean: 9, distribution: zipf}"), @"`input_tokens`: `zipf` is no distribution; there are constant, normal, lognormal and uniform");
     }
 }
