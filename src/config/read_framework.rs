@@ -1,5 +1,7 @@
 //! `framework:` of `perfgate.yaml`: the version expected and the engine's arguments.
 
+use std::collections::HashMap;
+
 use super::Expectations;
 use super::fields::{Fields, report_duplicates, text};
 use super::problem::{Code, Collector};
@@ -30,20 +32,29 @@ fn read_engine_config(node: &Node, collector: &mut Collector<'_>) -> Option<Vec<
     };
     report_duplicates(entries, collector);
     let mut args = Vec::new();
+    let mut flags = HashMap::new();
     for (key, value) in entries {
         let flag = key.name.replace('_', "-");
-        match &value.value {
+        if !is_flag(&flag) {
+            let message = format!("`{}` cannot be the name of an engine argument", key.name);
+            let hint = "write it as vLLM does, without the dashes: `tensor_parallel_size`";
+            collector.push_with_hint(Code::InvalidValue, key.span.clone(), message, hint);
+            continue;
+        }
+        if let Some(first) = flags.insert(flag.clone(), key.name.as_str())
+            && first != key.name
+        {
+            let message = format!("`{}` and `{first}` are the same argument", key.name);
+            let hint = "keep one of them";
+            collector.push_with_hint(Code::DuplicateKey, key.span.clone(), message, hint);
+        }
+        report_unclear_values(value, collector);
+        match (&value.value, value.truth()) {
             _ if value.is_null() => {}
-            Value::Scalar {
-                text,
-                quoted: false,
-            } if text == "true" => args.push(format!("--{flag}")),
-            Value::Scalar {
-                text,
-                quoted: false,
-            } if text == "false" => args.push(format!("--no-{flag}")),
-            Value::Scalar { text, .. } => args.extend([format!("--{flag}"), text.clone()]),
-            Value::Sequence(_) | Value::Mapping(_) => {
+            (_, Some(true)) => args.push(format!("--{flag}")),
+            (_, Some(false)) => args.push(format!("--no-{flag}")),
+            (Value::Scalar { text, .. }, None) => args.extend([format!("--{flag}"), text.clone()]),
+            (Value::Sequence(_) | Value::Mapping(_), None) => {
                 args.extend([format!("--{flag}"), to_json(value).to_string()]);
             }
         }
@@ -51,7 +62,46 @@ fn read_engine_config(node: &Node, collector: &mut Collector<'_>) -> Option<Vec<
     Some(args)
 }
 
+fn is_flag(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(plain)
+}
+
+/// What would reach the engine as something else than what was written: a repeated key, of which JSON keeps one, and
+/// YAML's words for what is no number.
+fn report_unclear_values(node: &Node, collector: &mut Collector<'_>) {
+    match &node.value {
+        Value::Scalar {
+            text,
+            quoted: false,
+        } if is_not_finite(text) => {
+            let message = format!("an engine argument must be a finite number, not `{text}`");
+            collector.push(Code::InvalidValue, node.span.clone(), message);
+        }
+        Value::Scalar { .. } => {}
+        Value::Sequence(items) => {
+            for item in items {
+                report_unclear_values(item, collector);
+            }
+        }
+        Value::Mapping(entries) => {
+            report_duplicates(entries, collector);
+            for (_, value) in entries {
+                report_unclear_values(value, collector);
+            }
+        }
+    }
+}
+
+fn is_not_finite(text: &str) -> bool {
+    let word = text.trim_start_matches(['+', '-']).to_ascii_lowercase();
+    matches!(word.as_str(), ".nan" | ".inf")
+}
+
 fn to_json(node: &Node) -> serde_json::Value {
+    if let Some(truth) = node.truth() {
+        return truth.into();
+    }
     match &node.value {
         _ if node.is_null() => serde_json::Value::Null,
         Value::Scalar { text, quoted: true } => text.clone().into(),
@@ -67,5 +117,44 @@ fn to_json(node: &Node) -> serde_json::Value {
                 .map(|(key, value)| (key.name.clone(), to_json(value)));
             serde_json::Value::Object(object.collect())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read_plan;
+
+    fn read(config: &str) -> String {
+        let source = format!("model: m\nframework: {{config: {config}}}");
+        match read_plan("perfgate.yaml", &source) {
+            Ok(plan) => plan.engine_args.join(" "),
+            Err(problems) => {
+                let messages: Vec<String> = problems
+                    .problems
+                    .into_iter()
+                    .map(|problem| problem.message)
+                    .collect();
+                messages.join("; ")
+            }
+        }
+    }
+
+    #[test]
+    fn a_truth_value_is_a_flag_however_it_is_written() {
+        insta::assert_snapshot!(read("{enable_prefix_caching: True, enforce_eager: FALSE, dtype: \"True\"}"), @"--enable-prefix-caching --no-enforce-eager --dtype True");
+        insta::assert_snapshot!(read("{compilation: {eager: True}}"), @r#"--compilation {"eager":true}"#);
+    }
+
+    #[test]
+    fn an_argument_that_stands_twice_is_found_at_any_depth_and_in_any_spelling() {
+        insta::assert_snapshot!(read("{speculative_config: {tokens: 1, tokens: 2}}"), @"`tokens` stands here a second time");
+        insta::assert_snapshot!(read("{block_size: 8, block-size: 16}"), @"`block-size` and `block_size` are the same argument");
+        insta::assert_snapshot!(read("{block_size: 8, block_size: 16}"), @"`block_size` stands here a second time");
+    }
+
+    #[test]
+    fn what_is_no_argument_never_reaches_the_engine() {
+        insta::assert_snapshot!(read("{\"\": 4, \"a b\": 1, \"--seed\": 1}"), @"`` cannot be the name of an engine argument; `a b` cannot be the name of an engine argument; `--seed` cannot be the name of an engine argument");
+        insta::assert_snapshot!(read("{gpu_memory_utilization: .nan, s: [-.inf]}"), @"an engine argument must be a finite number, not `.nan`; an engine argument must be a finite number, not `-.inf`");
     }
 }
