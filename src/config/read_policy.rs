@@ -32,6 +32,7 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Policy> {
     if let Some(node) = fields.require("version", "1", collector) {
         read_version(node, collector);
     }
+    let before = collector.count();
     let mut rules = fields
         .take("rules")
         .map(|node| read_rules(node, "rules", &[], collector))
@@ -43,13 +44,15 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Policy> {
         .take("scenarios")
         .and_then(|node| read_scenarios(node, &rules, collector))
         .unwrap_or_default();
+    // Rules that are there and wrong have been reported.
+    let unsaid = collector.count() == before;
     let noise = fields
         .take("noise")
         .and_then(|node| read_noise(node, collector))
         .unwrap_or_default();
     let span = fields.span();
     fields.finish(collector);
-    if rules.is_empty() && scenarios.values().all(Vec::is_empty) {
+    if unsaid && rules.is_empty() && scenarios.values().all(Vec::is_empty) {
         let hint = "add `rules: {tpot.p95: {regression: 5%, action: block}}`";
         collector.push_with_hint(
             Code::MissingKey,
@@ -238,7 +241,8 @@ fn read_budget(
     }
 }
 
-/// `slo: {ttft.p95: 200ms}`: a budget that blocks, joined to the rule of that metric where there is one.
+/// `slo: {ttft.p95: 200ms}`: a budget that blocks, joined to the rule of that metric where there is one. That rule must
+/// block too: it has one action, and a promise to users must not end as a warning because of a word further up.
 fn add_slo(node: &Node, rules: &mut Vec<Rule>, collector: &mut Collector<'_>) {
     let Value::Mapping(entries) = &node.value else {
         let message = "`slo` must be a map of metrics and limits".to_owned();
@@ -277,6 +281,15 @@ fn add_slo(node: &Node, rules: &mut Vec<Rule>, collector: &mut Collector<'_>) {
                     message,
                     "keep one of them",
                 );
+            }
+            Some(rule) if rule.action != Action::Block => {
+                let message =
+                    format!("an slo blocks, and the rule on `{metric}` has another action");
+                let limit = if budget.max.is_some() { "max" } else { "min" };
+                let hint = format!(
+                    "give that rule `action: block`, or write the limit there as `{limit}`"
+                );
+                collector.push_with_hint(Code::Contradiction, key.span.clone(), message, hint);
             }
             Some(rule) => {
                 rule.limits.max = budget.max;
@@ -362,16 +375,41 @@ noise:
 
     #[test]
     fn an_slo_is_a_budget_that_blocks() {
-        let source = "version: 1\nrules: {ttft.p95: {regression: 10%, action: warn}}\nslo: {ttft.p95: 200ms, throughput: 3000}";
+        let source = "version: 1\nrules: {ttft.p95: {regression: 10%}}\nslo: {ttft.p95: 200ms, throughput: 3000}";
         let rules = read_policy("thresholds.yaml", source).unwrap().rules;
         assert_eq!(
-            (rules[0].limits.regression, rules[0].limits.max),
-            (Some(0.1), Some(0.2))
+            (
+                rules[0].limits.regression,
+                rules[0].limits.max,
+                rules[0].action
+            ),
+            (Some(0.1), Some(0.2), Action::Block)
         );
         assert_eq!(
             (rules[1].limits.min, rules[1].action),
             (Some(3000.0), Action::Block)
         );
+    }
+
+    #[test]
+    fn an_slo_never_becomes_a_warning_by_the_rule_it_meets() {
+        for action in ["warn", "report"] {
+            let source = format!(
+                "version: 1\nrules: {{ttft.p95: {{regression: 10%, action: {action}}}}}\nslo: {{ttft.p95: 200ms}}"
+            );
+            let problems = read_policy("thresholds.yaml", &source).unwrap_err();
+            assert_eq!(problems.problems[0].code, Code::Contradiction);
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(problems.problems[0].message, @"an slo blocks, and the rule on `ttft.p95` has another action");
+            }
+        }
+    }
+
+    #[test]
+    fn rules_that_are_wrong_are_not_called_missing_too() {
+        let source = "version: 1\nrules: {ttft.p59: {regression: 10%}}";
+        let problems = read_policy("thresholds.yaml", source).unwrap_err();
+        assert_eq!(problems.problems.len(), 1, "{problems}");
     }
 
     #[test]
