@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -25,9 +24,6 @@ use crate::record::format::{
 };
 use crate::telemetry::{GpuSource, Sampler};
 use crate::workload::{PromptForm, Shape};
-
-/// How often the server and its GPUs are looked at.
-const TELEMETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// One run: everything that stays the same over its repeats.
 pub(super) struct Measuring<'a> {
@@ -296,7 +292,7 @@ impl Pass<'_, '_> {
         let sampler = Sampler::start(
             self.target.base_url(),
             gpu_source(server),
-            TELEMETRY_INTERVAL,
+            plan.telemetry_interval,
         )
         .await;
         let started = clock::timestamp();

@@ -68,7 +68,7 @@ fn parse(file: &str, text: &str) -> Result<Plan, Failure> {
 
 fn lay_target(args: &TargetArgs, plan: &mut Plan) -> Result<(), Failure> {
     if let Some(url) = &args.url {
-        plan.server = Some(ServerPlan::Url(checked_url(url)?));
+        plan.server = Some(checked_url(url)?);
     }
     if let Some(image) = &args.image {
         // The file's container with another image, which is how a pull request's build is gated.
@@ -125,11 +125,12 @@ fn usual_container(image: &str) -> DockerPlan {
     }
 }
 
-fn checked_url(url: &str) -> Result<String, Failure> {
-    if url.starts_with("http://") || url.starts_with("https://") {
-        return Ok(url.trim_end_matches('/').to_owned());
-    }
-    Err(usage(format!("`--url {url}` is no address")).hint(format!("write `--url http://{url}`")))
+/// By the rules of the file, and without the address where it may hold a password.
+fn checked_url(url: &str) -> Result<ServerPlan, Failure> {
+    let source = serde_json::json!({"model": "m", "server": {"url": url}}).to_string();
+    parse("the command line (--url)", &source)?
+        .server
+        .ok_or_else(nothing_to_measure)
 }
 
 /// `slowdown=1.08,seed=1`.
@@ -276,6 +277,18 @@ mod tests {
         );
         assert_eq!((plan.num_requests, plan.warmup_requests), (1280, 128));
         assert_eq!(plan.output_tokens, Lengths::Constant(200));
+    }
+
+    #[test]
+    fn an_address_of_the_command_line_is_checked_and_its_password_not_shown() {
+        for url in [
+            "127.0.0.1:8000",
+            "http://",
+            "http://me:sesame@127.0.0.1:8000",
+        ] {
+            let said = checked_url(url).unwrap_err().error.to_string();
+            assert!(said.contains("url") && !said.contains("sesame"), "{said}");
+        }
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub struct Plan {
     pub max_error_rate: f64,
     /// Sampling parameters sent with each request.
     pub sampling: Sampling,
+    /// How often the server's metrics and the GPUs are looked at.
+    pub telemetry_interval: Duration,
     /// Limits for goodput.
     pub slo: Slo,
     /// What is expected of the machine and the engine.

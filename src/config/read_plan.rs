@@ -71,7 +71,7 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Plan> {
         });
     let work = read_work(&mut fields, collector);
     let terms = read_terms(&mut fields, collector);
-    fields
+    let telemetry_interval = fields
         .take("telemetry")
         .and_then(|node| read_telemetry(node, collector));
     if let Some(node) = fields.take("profile") {
@@ -109,6 +109,7 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Plan> {
         max_error_rate: terms.max_error_rate,
         sampling: terms.sampling,
         slo: terms.slo,
+        telemetry_interval: telemetry_interval.unwrap_or(Duration::from_secs(1)),
         expectations,
         engine_args,
     })

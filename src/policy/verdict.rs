@@ -47,7 +47,7 @@ pub fn compare_runs(
         .iter()
         .map(|scenario| scenario.name.as_str())
         .collect();
-    let several = names.len() > 1;
+    let several = names.len() > 1 || !policy.scenarios.is_empty();
     let judgements: Vec<Judgement> = judged
         .iter()
         .map(|judged| judged.judgement.clone())
@@ -96,6 +96,22 @@ fn may_block(rule: &Rule) -> bool {
 fn judge_all(policy: &Policy, baseline: &Run, candidate: &Run) -> Vec<Judged> {
     let shared = ALPHA / f64::from(family(policy, candidate).max(1));
     let mut judged = Vec::new();
+    // A scenario that the policy names and the run does not have is misspelt or was dropped: its rules are missing, and
+    // that does not pass.
+    for (name, rules) in &policy.scenarios {
+        if candidate.scenario(name).is_none() {
+            let levels = Levels {
+                alpha: shared,
+                beta: BETA,
+            };
+            let accepted = baseline.scenario(name);
+            judged.extend(
+                rules
+                    .iter()
+                    .map(|rule| judge(rule, name, accepted, None, levels)),
+            );
+        }
+    }
     for scenario in &candidate.scenarios {
         // A load point that the baseline never had is said to be new and judged by nothing but its budgets.
         let accepted = baseline.scenario(&scenario.name);
@@ -409,6 +425,21 @@ mod tests {
             let comparison = compare_runs(&policy, &run(&QUIET), &run(&QUIET), LABELS);
             assert_eq!(comparison.judgements[0].status, status, "{max}");
         }
+    }
+
+    #[test]
+    fn rules_for_a_scenario_that_was_not_measured_do_not_pass() {
+        let mut policy = Policy::standard();
+        policy
+            .scenarios
+            .insert("concurency=64".to_owned(), vec![policy.rules[0]]);
+        let comparison = compare_runs(&policy, &run(&QUIET), &run(&QUIET), LABELS);
+        assert_eq!(comparison.verdict, Verdict::Incomparable);
+        assert!(
+            comparison.headline.contains("concurency=64"),
+            "{}",
+            comparison.headline
+        );
     }
 
     #[test]
