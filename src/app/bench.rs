@@ -1,7 +1,5 @@
 //! `perfgate bench`: launch and measure, and write a result file.
 
-use std::io::Write as _;
-
 use super::measuring::Measuring;
 use super::progress::{Progress, note};
 use super::{Context, Failure, Interrupt, plan, runtime};
@@ -27,6 +25,5 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Fai
     let text = render::terminal::run(&result);
     super::print(&text)?;
     note(&format!("the result stands in `{}`", args.output.display()));
-    std::io::stdout().flush().map_err(super::output_failure)?;
     Ok(ExitStatus::Pass)
 }

@@ -18,9 +18,6 @@ use crate::render;
 /// The policy that is read where none is named and this file is there.
 const USUAL_POLICY: &str = "thresholds.yaml";
 
-/// Columns of a terminal that does not say how many it has.
-const USUAL_WIDTH: usize = 80;
-
 pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let policy = policy_for(&args.policy)?;
     let load = |path: &Path| record::load(path).map_err(|error| record_failure(&error));
@@ -80,6 +77,13 @@ pub(super) fn finish(
     context: &Context,
 ) -> Result<ExitStatus, Failure> {
     let surroundings = |error| Failure::new(ExitStatus::SurroundingsFailed, error);
+    let text = match format {
+        Format::Text => render::terminal::comparison(comparison, context.color),
+        Format::Json => render::json::comparison(comparison),
+        Format::Markdown => render::markdown::comparison(comparison),
+    };
+    super::print(&text)?;
+    // Shown before anything that a full disk could stop.
     if let Some(path) = &output.html {
         let html = render::html::report(comparison)
             .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
@@ -89,12 +93,6 @@ pub(super) fn finish(
         let markdown = render::markdown::comparison(comparison);
         files::write_atomically(path, markdown.as_bytes()).map_err(surroundings)?;
     }
-    let text = match format {
-        Format::Text => render::terminal::comparison(comparison, USUAL_WIDTH, context.color),
-        Format::Json => render::json::comparison(comparison),
-        Format::Markdown => render::markdown::comparison(comparison),
-    };
-    super::print(&text)?;
     if let Some(path) = &output.html {
         note(&format!("report: {}", path.display()));
     }

@@ -16,7 +16,7 @@ use crate::policy::comparison::Comparison;
 use crate::policy::{Labels, compare_runs};
 use crate::publish::actions;
 use crate::record::{self, Run};
-use crate::render;
+use crate::render::{self, inert};
 
 pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Failure> {
     // Everything that can be wrong with the files is said before the first GPU minute is spent.
@@ -78,16 +78,17 @@ fn stored_baseline(
         let run = record::load(&path).map_err(|error| record_failure(&error))?;
         return Ok((run, path));
     }
+    let quoted = |path: &Path| inert::shell(&path.display().to_string());
     let others = baseline::hardware_with_baseline(folder, name);
     let message = format!(
         "there is no baseline of `{name}` for `{hardware}`: `{}` does not exist",
         path.display()
     );
     let mut failure = Failure::message(ExitStatus::NotComparable, message).hint(format!(
-        "to accept this run: mkdir -p '{}' && cp '{}' '{}'",
-        path.parent().unwrap_or(folder).display(),
-        result.display(),
-        path.display()
+        "to accept this run: mkdir -p {} && cp {} {}",
+        quoted(path.parent().unwrap_or(folder)),
+        quoted(result),
+        quoted(&path)
     ));
     if !others.is_empty() {
         failure = failure.hint(format!(

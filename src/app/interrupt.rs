@@ -36,9 +36,4 @@ impl Interrupt {
     pub(super) fn token(&self) -> CancellationToken {
         self.token.clone()
     }
-
-    /// Whether a signal has come.
-    pub(super) fn is_raised(&self) -> bool {
-        self.token.is_cancelled()
-    }
 }

@@ -15,13 +15,14 @@ use crate::config::{Dataset, Endpoint, Fresh, GpuRequest, LoadPoint, Plan, Serve
 use crate::exit::ExitStatus;
 use crate::files;
 use crate::launch::{self, Launch, Target};
-use crate::load::{Client, Drive, Driven, LoadError, RequestTemplate};
+use crate::load::{Client, Drive, Driven, RequestTemplate};
 use crate::measure::{self, Observed};
 use crate::metric::Metric;
 use crate::record;
 use crate::record::format::{
     Environment, Load, Repeat, RequestCounts, ResultFile, SCHEMA, Scenario, Server, Tool, Workload,
 };
+use crate::stats::number;
 use crate::telemetry::{GpuSource, Sampler};
 use crate::workload::{PromptForm, Shape};
 
@@ -157,7 +158,7 @@ impl Measuring<'_> {
             .logs
             .as_ref()
             .map(|folder| folder.join(format!("server-{}.log", repeat + 1)));
-        let api_key = (self.environment)("PERFGATE_API_KEY");
+        let api_key = self.api_key();
         let launch = Launch {
             plan: server,
             model: &self.plan.model,
@@ -179,6 +180,10 @@ impl Measuring<'_> {
         started.map_err(|error| launch_failure(&error))
     }
 
+    fn api_key(&self) -> Option<String> {
+        (self.environment)("PERFGATE_API_KEY")
+    }
+
     /// All scenarios once on one server.
     async fn repeat(
         &self,
@@ -187,11 +192,10 @@ impl Measuring<'_> {
         server: &ServerPlan,
         repeat: u32,
     ) -> Result<(), Failure> {
-        let api_key = (self.environment)("PERFGATE_API_KEY");
+        let api_key = self.api_key();
         let url = format!("{}{}", target.base_url(), run.template.path());
         let client = Client::new(url, api_key.as_deref()).map_err(|error| load_failure(&error))?;
-        // Everything that the server's end or an interrupt must stop.
-        let cancel = self.interrupt.token().child_token();
+        let cancel = self.interrupt.token();
         let ended = target.ended();
         for (index, load) in self.plan.loads.iter().enumerate() {
             let scenario = Pass {
@@ -204,17 +208,18 @@ impl Measuring<'_> {
             };
             let passed = tokio::select! {
                 passed = scenario.run(server, &cancel) => passed,
+                // Dropping the other side drops every connection.
                 () = ended.cancelled() => {
-                    cancel.cancel();
                     let message = format!("the server ended during repeat {} of {}", repeat + 1, load.name());
                     Err(Failure::message(ExitStatus::TargetFailed, message))
                 }
             };
             let passed = passed?;
             run.add(index, passed, target);
-            expectations::check(self.plan, &run.result, self.progress)?;
             record::save(self.output, &run.result)
                 .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+            // After saving: what was measured is kept even where it is not what was expected.
+            expectations::check(self.plan, &run.result, self.progress)?;
         }
         Ok(())
     }
@@ -231,8 +236,11 @@ impl Measuring<'_> {
                 truncated,
             } = last.requests.unwrap_or_default();
             let bad = failed + truncated;
-            #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 requests")]
-            let rate = bad as f64 / (completed + bad).max(1) as f64;
+            if completed + bad == 0 {
+                let message = format!("no request of {} was sent; raise `duration`", scenario.name);
+                return Err(Failure::message(ExitStatus::Usage, message));
+            }
+            let rate = number(bad) / number(completed + bad);
             if rate <= self.plan.max_error_rate && completed > 0 {
                 continue;
             }
@@ -340,16 +348,7 @@ impl Pass<'_, '_> {
         let bar = self.measuring.progress.count(label, requests.len(), &done);
         let driven = drive.run(done, cancel).await;
         bar.finish();
-        driven.map_err(|error| match error {
-            LoadError::Cancelled if !self.measuring.interrupt.is_raised() => {
-                Failure::message(ExitStatus::TargetFailed, "the server ended under load")
-            }
-            LoadError::Cancelled
-            | LoadError::Client(_)
-            | LoadError::ApiKey
-            | LoadError::Body(_)
-            | LoadError::Sender(_) => load_failure(&error),
-        })
+        driven.map_err(|error| load_failure(&error))
     }
 }
 

@@ -3,8 +3,9 @@
 use super::finding::Finding;
 use crate::metric::Metric;
 use crate::policy::comparison::Difference;
-use crate::record::format::{Environment, Gpu, Server, Workload};
+use crate::record::format::{Environment, Gpu, Load, Server, Workload};
 use crate::record::{Run, ScenarioRun};
+use crate::stats::number;
 
 /// Answers whose mean lengths differ by more than this are other work. Both sides ask for the same lengths, so an
 /// honest difference is zero; the room is for servers that stop at their own end of text.
@@ -212,14 +213,7 @@ impl Comparability {
 
     fn scenario(&mut self, baseline: &ScenarioRun, candidate: &ScenarioRun) {
         let name = &candidate.name;
-        let load = |side: &ScenarioRun| {
-            side.load.as_ref().map(|load| {
-                format!(
-                    "{:?} in flight, {:?}/s",
-                    load.concurrency, load.request_rate
-                )
-            })
-        };
+        let load = |side: &ScenarioRun| side.load.as_ref().map(describe_load);
         self.must_match_if_given(
             &format!("load of `{name}`"),
             load(baseline),
@@ -330,6 +324,18 @@ fn lost_metrics(baseline: &ScenarioRun, candidate: &ScenarioRun) -> Vec<Metric> 
         .collect()
 }
 
+/// `64 in flight`, `2 requests/s, burstiness 0.5`, or `all at once`.
+fn describe_load(load: &Load) -> String {
+    let burstiness = load
+        .burstiness
+        .map_or_else(String::new, |shape| format!(", burstiness {shape}"));
+    match (load.concurrency, load.request_rate) {
+        (Some(concurrency), _) => format!("{concurrency} in flight"),
+        (None, Some(rate)) => format!("{rate} requests/s{burstiness}"),
+        (None, None) => "all at once".to_owned(),
+    }
+}
+
 fn mean_output_tokens(scenario: &ScenarioRun) -> Option<f64> {
     let means: Vec<f64> = scenario
         .counting()
@@ -343,11 +349,6 @@ fn requests_per_repeat(scenario: &ScenarioRun) -> Option<u64> {
     counts
         .next()
         .map(|counts| counts.completed + counts.failed + counts.truncated)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 requests")]
-fn number(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

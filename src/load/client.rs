@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 
@@ -29,11 +30,11 @@ pub struct Client {
     authorization: Option<HeaderValue>,
 }
 
-/// One rendered request.
+/// One rendered request; cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Prepared {
     pub(super) index: usize,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
     pub(super) expected: Expected,
 }
 
@@ -103,7 +104,7 @@ impl Client {
 
     async fn stream(
         &self,
-        body: Vec<u8>,
+        body: Bytes,
         answer: &mut Answer,
         origin: Instant,
     ) -> Result<(), String> {

@@ -108,7 +108,7 @@ impl Drive<'_> {
             let exact = self.template.sampling.ignore_eos;
             Ok(Prepared {
                 index: request.index,
-                body,
+                body: body.into(),
                 expected: Expected {
                     output_tokens: request.output_tokens,
                     exact,

@@ -3,8 +3,10 @@
 mod latencies;
 mod repeat;
 mod steady;
+mod totals;
 mod trace;
 
 pub use latencies::Latencies;
 pub use repeat::{Observed, repeat};
+pub use totals::Totals;
 pub use trace::{Outcome, RequestTrace};

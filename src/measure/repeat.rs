@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use super::latencies::Latencies;
 use super::steady::steady_throughput;
+use super::totals::Totals;
 use super::trace::{Outcome, RequestTrace};
 use crate::metric::Metric;
 use crate::record::format::{Repeat, RequestCounts, Samples};
+use crate::stats::number;
 
 /// What is known of a repeat beside its requests.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,29 +42,22 @@ pub fn repeat(traces: &[RequestTrace], observed: Observed) -> Repeat {
 
     let mut metrics: BTreeMap<Metric, f64> = outside;
     metrics.extend(latencies.metrics());
-    let mut put = |id: &str, value: Option<f64>| {
-        if let (Ok(metric), Some(value)) = (Metric::parse(id), value) {
-            metrics.insert(metric, value);
-        }
+    let totals = Totals {
+        counts,
+        output_tokens: Some(ok().filter_map(|trace| trace.output_tokens).sum()),
+        prompt_tokens: Some(ok().filter_map(|trace| trace.prompt_tokens).sum()),
     };
-    let output: u64 = ok().filter_map(|trace| trace.output_tokens).sum();
-    let prompt: u64 = ok().filter_map(|trace| trace.prompt_tokens).sum();
-    // Without one whole answer there is no rate: zero would look like a measurement.
+    metrics.extend(totals.metrics(Some(duration)));
     if counts.completed > 0 && duration > 0.0 {
-        put("qps", Some(number(counts.completed) / duration));
-        put("throughput", Some(number(output) / duration));
-        put("total_throughput", Some(number(output + prompt) / duration));
+        let mut put = |id: &str, value: Option<f64>| {
+            metrics.extend(Metric::parse(id).ok().zip(value));
+        };
         put("throughput.steady", steady_throughput(traces, duration));
         put(
             "goodput",
             slo.map(|limits| number(within(ok(), limits)) / duration),
         );
     }
-    let all = counts.completed + counts.failed + counts.truncated;
-    put(
-        "error_rate",
-        (all > 0).then(|| number(counts.failed + counts.truncated) / number(all)),
-    );
 
     not_measured.retain(|metric, _| !metrics.contains_key(metric));
     Repeat {
@@ -140,14 +135,6 @@ fn samples(traces: &[RequestTrace]) -> Samples {
 /// A tenth of a microsecond is below what the client can time, and keeps the file half as long.
 fn microseconds(seconds: f64) -> f64 {
     (seconds * 1e7).round() / 1e7
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "fewer than 2^52 requests and tokens"
-)]
-fn number(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

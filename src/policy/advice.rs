@@ -42,7 +42,10 @@ pub(super) fn next(verdict: Verdict, judged: &[Judged], policy: &Policy, candida
 
 /// Repeats of the candidate at which the rule would be decided if the estimate stayed where it is.
 fn repeats_needed(judged: &Judged, taken: u32, most: u32) -> Option<u32> {
-    let (estimate, zone) = judged.evidence?;
+    let Some((estimate, zone)) = judged.evidence else {
+        // A budget: the candidate stands alone, and nothing but more of it says more.
+        return (taken < most).then_some(most);
+    };
     let Levels { alpha, beta } = judged.levels;
     let baseline = judged.judgement.baseline.repeats;
     (taken + 1..=most).find(|repeats| {

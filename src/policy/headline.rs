@@ -1,33 +1,35 @@
 //! The verdict in one sentence, and what a reader should know beside it.
 
-use super::comparison::{Difference, Judgement, Status, Verdict, Warning};
+use super::comparison::{Difference, Status, Verdict, Warning};
 use super::judge::Judged;
-use super::rule::Action;
+use super::rule::{Action, OnInconclusive};
 use super::sentence::{change_in_words, percent, signed_percent};
+use super::verdict::weight;
 use crate::compare::Comparability;
 use crate::exit::ExitStatus;
 
 /// The verdict in one sentence, made from the row that decides it.
 pub(super) fn headline(
     verdict: Verdict,
-    judgements: &[Judgement],
+    judged: &[Judged],
     mismatches: &[Difference],
     several: bool,
 ) -> String {
-    let place = |row: &Judgement| {
+    let place = |judged: &Judged| {
         if several {
-            format!(" at {}", row.scenario)
+            format!(" at {}", judged.judgement.scenario)
         } else {
             String::new()
         }
     };
     let worst = |status: Status, actions: &[Action]| {
-        let rows = judgements
-            .iter()
-            .filter(|row| row.status == status && actions.contains(&row.rule.action));
+        let rows = judged.iter().filter(|judged| {
+            let row = &judged.judgement;
+            row.status == status && actions.contains(&row.rule.action)
+        });
         rows.max_by(|a, b| badness(a).total_cmp(&badness(b)))
     };
-    let told = |row: Option<&Judgement>| row.map(|row| told(row, &place(row)));
+    let told = |row: Option<&Judged>| row.map(|row| told(row, &place(row)));
     let text = match verdict {
         Verdict::Incomparable => match mismatches.first() {
             Some(difference) => Some(mismatch_in_words(difference)),
@@ -52,26 +54,26 @@ pub(super) fn headline(
         | Verdict::Warn
         | Verdict::Inconclusive
         | Verdict::Report
-        | Verdict::Block => passed(judgements),
+        | Verdict::Block => passed(judged),
     })
 }
 
-fn badness(row: &Judgement) -> f64 {
-    row.change.map_or(f64::INFINITY, |change| change.value)
+fn badness(judged: &Judged) -> f64 {
+    let change = judged.judgement.change;
+    change.map_or(f64::INFINITY, |change| change.value)
 }
 
-fn told(row: &Judgement, place: &str) -> String {
+fn told(judged: &Judged, place: &str) -> String {
+    let row = &judged.judgement;
     match row.change {
-        Some(change) => format!(
+        Some(change) if !judged.by_budget => format!(
             "{}{place}, 95 % interval {} to {}, limit {}",
             change_in_words(row.metric, change.value),
             signed_percent(change.low),
             signed_percent(change.high),
-            row.rule
-                .regression
-                .map_or_else(|| "given as a budget".to_owned(), percent)
+            row.rule.regression.map(percent).unwrap_or_default()
         ),
-        None => format!("{}{place}: {}", row.metric.label(), row.reason),
+        Some(_) | None => format!("{}{place}: {}", row.metric.label(), row.reason),
     }
 }
 
@@ -86,9 +88,10 @@ fn mismatch_in_words(difference: &Difference) -> String {
 }
 
 /// `no regression above its limit: TPOT P95 +0.4 % (at most +2.6 %), throughput …`, of the rules that may block.
-fn passed(judgements: &[Judgement]) -> String {
-    let rows = judgements
+fn passed(judged: &[Judged]) -> String {
+    let rows = judged
         .iter()
+        .map(|judged| &judged.judgement)
         .filter(|row| row.rule.action == Action::Block);
     let words: Vec<String> = rows
         .filter_map(|row| {
@@ -118,7 +121,7 @@ fn passed(judgements: &[Judgement]) -> String {
 pub(super) fn warnings(
     comparability: &Comparability,
     judged: &[Judged],
-    verdict: Verdict,
+    on_inconclusive: OnInconclusive,
     exit: ExitStatus,
 ) -> Vec<Warning> {
     let warning = |code: &str, message: String| Warning {
@@ -130,12 +133,18 @@ pub(super) fn warnings(
         .iter()
         .map(|finding| warning(finding.code(), finding.to_string()))
         .collect();
-    if verdict == Verdict::Inconclusive && exit == ExitStatus::Pass {
-        warnings.push(warning(
-            "passed-undecided",
-            "passes although undecided, because no estimate is at its limit; a regression may be hidden in the noise"
-                .to_owned(),
-        ));
+    let undecided = judged
+        .iter()
+        .any(|judged| weight(judged) == Verdict::Inconclusive);
+    if undecided && exit == ExitStatus::Pass {
+        let because = match on_inconclusive {
+            OnInconclusive::Auto => "no estimate is at its limit",
+            OnInconclusive::Pass | OnInconclusive::Fail => "thresholds.yaml says so",
+        };
+        let message = format!(
+            "passes although undecided, because {because}; a regression may be hidden in the noise"
+        );
+        warnings.push(warning("passed-undecided", message));
     }
     for Judged { judgement, .. } in judged {
         if judgement.status == Status::Missing && judgement.rule.action == Action::Warn {

@@ -29,6 +29,8 @@ pub(super) struct Judged {
     pub(super) evidence: Option<(Estimate, Zone)>,
     /// The error probabilities that it was judged with.
     pub(super) levels: Levels,
+    /// Whether `max` or `min` decided it, and not the change.
+    pub(super) by_budget: bool,
     /// Whether an undecided rule looks worse than its limit.
     pub(super) looks_worse: bool,
 }
@@ -59,7 +61,7 @@ pub(super) fn judge(
 ) -> Judged {
     let metric = rule.metric;
     let pair = compare::pair(metric, baseline, candidate);
-    let mut relative = rule
+    let relative = rule
         .limits
         .regression
         .map(|limit| judge_change(rule, &pair, limit, levels));
@@ -71,11 +73,12 @@ pub(super) fn judge(
             .is_none_or(|change| budget.rank() > change.rank())
     });
     let estimate = relative.as_ref().and_then(|change| change.evidence);
-    let answer = if budget_is_worse {
-        absolute
-    } else {
-        relative.take()
-    };
+    // Where both leave it open, one that looks worse is enough to look worse.
+    let looks_worse = [&relative, &absolute]
+        .into_iter()
+        .flatten()
+        .any(|answer| answer.looks_worse);
+    let answer = if budget_is_worse { absolute } else { relative };
     let answer = answer.unwrap_or_else(|| Answered::missing("the rule has no limit".to_owned()));
 
     let locations = estimate.map(|(estimate, _)| (estimate.baseline, estimate.candidate));
@@ -124,7 +127,8 @@ pub(super) fn judge(
         judgement,
         evidence: estimate,
         levels,
-        looks_worse: answer.looks_worse,
+        by_budget: budget_is_worse,
+        looks_worse,
     }
 }
 
@@ -257,16 +261,18 @@ fn judge_budget(rule: &Rule, candidate: Option<&ScenarioRun>, levels: Levels) ->
     .upper_bound(levels.alpha)
         > 0.0;
     let surely_under = estimate.upper_bound(levels.beta) <= 0.0;
+    let beyond = percent(ratio(metric, estimate.delta));
     let (status, reason) = if looks_worse && surely_over {
-        (Status::Regressed, "outside its budget")
+        (Status::Regressed, format!("outside its budget by {beyond}"))
     } else if !looks_worse && surely_under {
-        (Status::Pass, "inside its budget")
+        (Status::Pass, format!("inside its budget by {beyond}"))
     } else {
-        (Status::Inconclusive, "too close to its budget to tell")
+        let reason = "too close to its budget to tell".to_owned();
+        (Status::Inconclusive, reason)
     };
     Some(Answered {
         status,
-        reason: reason.to_owned(),
+        reason,
         evidence: None,
         looks_worse,
     })

@@ -11,6 +11,7 @@ use crate::compare::{self, Comparability, SideValues};
 use crate::exit::ExitStatus;
 use crate::metric::Metric;
 use crate::record::{Run, ScenarioRun};
+use crate::stats::number;
 
 /// Largest accepted probability that any innocent blocking rule blocks.
 const ALPHA: f64 = 0.02;
@@ -42,12 +43,7 @@ pub fn compare_runs(
     let judged = judge_all(policy, baseline, candidate);
     let verdict = verdict(&comparability, &judged);
     let exit = exit_status(verdict, &judged, policy.noise.on_inconclusive);
-    let names: Vec<&str> = candidate
-        .scenarios
-        .iter()
-        .map(|scenario| scenario.name.as_str())
-        .collect();
-    let several = names.len() > 1 || !policy.scenarios.is_empty();
+    let several = candidate.scenarios.len() > 1 || !policy.scenarios.is_empty();
     let judgements: Vec<Judgement> = judged
         .iter()
         .map(|judged| judged.judgement.clone())
@@ -57,10 +53,10 @@ pub fn compare_runs(
         name: candidate.file.name.clone(),
         verdict,
         exit_code: exit.code(),
-        headline: headline(verdict, &judgements, &comparability.mismatches, several),
+        headline: headline(verdict, &judged, &comparability.mismatches, several),
         measurements: measurements(baseline, candidate),
         distributions: distributions(baseline, candidate),
-        warnings: warnings(&comparability, &judged, verdict, exit),
+        warnings: warnings(&comparability, &judged, policy.noise.on_inconclusive, exit),
         mismatches: comparability.mismatches,
         changes: comparability.changes,
         next: next(verdict, &judged, policy, candidate),
@@ -153,7 +149,7 @@ fn too_many_errors(
     let metric = Metric::parse("error_rate").ok()?;
     let rate = |scenario: &ScenarioRun| {
         let (failed, all) = compare::failed_and_all(scenario);
-        (all > 0).then(|| share(failed, all))
+        (all > 0).then(|| number(failed) / number(all))
     };
     let new = rate(candidate)?;
     let allowed = baseline.and_then(rate).unwrap_or(0.0) + ERROR_RATE_ROOM;
@@ -191,14 +187,9 @@ fn too_many_errors(
         judgement,
         evidence: None,
         levels,
+        by_budget: true,
         looks_worse: true,
     })
-}
-
-fn share(part: u64, all: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 requests")]
-    let (part, all) = (part as f64, all as f64);
-    part / all
 }
 
 /// What one judgement makes of the verdict.
@@ -439,6 +430,34 @@ mod tests {
             comparison.headline.contains("concurency=64"),
             "{}",
             comparison.headline
+        );
+    }
+
+    #[test]
+    fn a_broken_budget_is_what_the_headline_tells_and_not_the_unchanged_metric() {
+        let mut rule = Policy::standard().rules[0];
+        rule.limits.max = Some(0.01);
+        let policy = Policy {
+            rules: vec![rule],
+            ..Policy::standard()
+        };
+        let comparison = compare_runs(&policy, &run(&QUIET), &run(&QUIET), LABELS);
+        insta::assert_snapshot!(summary(&comparison), @"Block, exit 1: TPOT P95: outside its budget by 100 %");
+    }
+
+    #[test]
+    fn a_budget_that_looks_broken_is_not_let_through_by_a_change_that_does_not() {
+        let noisy = run(&[0.017, 0.020, 0.024]);
+        let mut rule = Policy::standard().rules[0];
+        rule.limits.max = Some(0.019);
+        let policy = Policy {
+            rules: vec![rule],
+            ..Policy::standard()
+        };
+        let comparison = compare_runs(&policy, &noisy, &noisy, LABELS);
+        assert_eq!(
+            (comparison.verdict, comparison.exit_code),
+            (Verdict::Inconclusive, 3)
         );
     }
 

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::format::{Load, Repeat, RequestCounts, ResultFile, Samples, Scenario};
-use crate::measure::Latencies;
-use crate::metric::{Better, Metric};
+use crate::measure::{Latencies, Totals};
+use crate::metric::Metric;
+use crate::stats::number;
 
 /// `metrics` and what the columns give must agree up to this relative difference.
 const AGREEMENT: f64 = 1e-3;
@@ -133,10 +134,11 @@ fn check_repeat(repeat: &Repeat, place: &str, problems: &mut Vec<String>) -> Rep
         }
         metrics.insert(metric, value);
     }
-    let mut columns = Columns::default();
-    if let Some(samples) = &repeat.samples {
+    let columns = repeat.samples.as_ref().map(|samples| {
         check_lengths(samples, place, problems);
-        columns = Columns::of(samples);
+        Columns::of(samples)
+    });
+    if let Some(columns) = &columns {
         for (metric, derived) in columns.metrics(repeat.duration) {
             match metrics.get(&metric) {
                 Some(given) if !agree(*given, derived) => problems.push(format!(
@@ -154,9 +156,11 @@ fn check_repeat(repeat: &Repeat, place: &str, problems: &mut Vec<String>) -> Rep
         void: repeat.void.clone(),
         metrics,
         not_measured: known(&repeat.not_measured),
-        requests: repeat.requests.or(columns.counts),
-        mean_output_tokens: columns.mean_output_tokens(),
-        latencies: columns.latencies,
+        requests: repeat
+            .requests
+            .or(columns.as_ref().map(|columns| columns.totals.counts)),
+        mean_output_tokens: columns.as_ref().and_then(Columns::mean_output_tokens),
+        latencies: columns.map(|columns| columns.latencies).unwrap_or_default(),
     }
 }
 
@@ -207,9 +211,7 @@ fn check_lengths(samples: &Samples, place: &str, problems: &mut Vec<String>) {
 #[derive(Default)]
 struct Columns {
     latencies: Latencies,
-    counts: Option<RequestCounts>,
-    prompt_tokens: Option<u64>,
-    output_tokens: Option<u64>,
+    totals: Totals,
 }
 
 impl Columns {
@@ -226,7 +228,7 @@ impl Columns {
         .max()
         .unwrap_or(0);
         let mut columns = Self::default();
-        let mut counts = RequestCounts::default();
+        let totals = &mut columns.totals;
         let has_outputs = samples.output_tokens.is_some();
         for index in 0..count {
             let [ttft, tpot, e2e] = [&samples.ttft, &samples.tpot, &samples.e2e]
@@ -238,15 +240,15 @@ impl Columns {
                     && (ttft.is_some() || e2e.is_some() || tpot.is_some()) => {}
                 Some("ok") => {}
                 Some(status) if status.starts_with("truncated") => {
-                    counts.truncated += 1;
+                    totals.counts.truncated += 1;
                     continue;
                 }
                 Some(_) | None => {
-                    counts.failed += 1;
+                    totals.counts.failed += 1;
                     continue;
                 }
             }
-            counts.completed += 1;
+            totals.counts.completed += 1;
             columns.latencies.ttft.extend(ttft);
             columns.latencies.e2e.extend(e2e);
             // A missing column follows from the others; a null in a given one is a request that has no such value.
@@ -261,50 +263,25 @@ impl Columns {
                 .itl
                 .extend(at(samples.itl.as_deref(), index).into_iter().flatten());
             if has_outputs {
-                columns.output_tokens =
-                    Some(columns.output_tokens.unwrap_or(0) + output.unwrap_or(0));
+                totals.output_tokens =
+                    Some(totals.output_tokens.unwrap_or(0) + output.unwrap_or(0));
             }
             if let Some(prompt) = at(samples.prompt_tokens.as_deref(), index) {
-                columns.prompt_tokens = Some(columns.prompt_tokens.unwrap_or(0) + prompt);
+                totals.prompt_tokens = Some(totals.prompt_tokens.unwrap_or(0) + prompt);
             }
         }
-        columns.counts = Some(counts);
         columns
     }
 
-    fn metrics(&self, duration: Option<f64>) -> Vec<(Metric, f64)> {
-        let mut metrics: Vec<(Metric, f64)> = self.latencies.metrics().collect();
-        let completed = self.counts.map_or(0, |counts| counts.completed);
-        let mut rate = |id: &str, amount: Option<u64>| {
-            let (Ok(metric), Some(amount), Some(duration)) = (Metric::parse(id), amount, duration)
-            else {
-                return;
-            };
-            debug_assert!(metric.better() == Better::Higher);
-            if completed > 0 && duration > 0.0 {
-                metrics.push((metric, number(amount) / duration));
-            }
-        };
-        rate("qps", Some(completed));
-        rate("throughput", self.output_tokens);
-        rate(
-            "total_throughput",
-            self.output_tokens
-                .zip(self.prompt_tokens)
-                .map(|(output, prompt)| output + prompt),
-        );
-        if let (Some(counts), Ok(metric)) = (self.counts, Metric::parse("error_rate")) {
-            let bad = counts.failed + counts.truncated;
-            if counts.completed + bad > 0 {
-                metrics.push((metric, number(bad) / number(counts.completed + bad)));
-            }
-        }
-        metrics
+    fn metrics(&self, duration: Option<f64>) -> impl Iterator<Item = (Metric, f64)> {
+        self.latencies
+            .metrics()
+            .chain(self.totals.metrics(duration))
     }
 
     fn mean_output_tokens(&self) -> Option<f64> {
-        let completed = self.counts?.completed;
-        (completed > 0).then_some(number(self.output_tokens?) / number(completed))
+        let completed = self.totals.counts.completed;
+        (completed > 0).then_some(number(self.totals.output_tokens?) / number(completed))
     }
 }
 
@@ -315,14 +292,6 @@ fn at<T: Clone>(column: Option<&[Option<T>]>, index: usize) -> Option<T> {
 fn derived_tpot(ttft: Option<f64>, e2e: Option<f64>, output: Option<u64>) -> Option<f64> {
     let later = output?.checked_sub(1).filter(|later| *later > 0)?;
     Some((e2e? - ttft?) / number(later))
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "fewer than 2^52 requests and tokens"
-)]
-fn number(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

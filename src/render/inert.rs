@@ -26,6 +26,11 @@ pub fn line(text: &str) -> String {
     cut
 }
 
+/// As one word of a shell's command line, for people who copy it.
+pub fn shell(text: &str) -> String {
+    format!("'{}'", line(text).replace('\'', r"'\''"))
+}
+
 /// For HTML text and quoted attributes.
 pub fn html(text: &str) -> String {
     let mut safe = String::new();
@@ -91,6 +96,12 @@ mod tests {
             "a[31mb ::error::cd"
         );
         assert_eq!(line(&"x".repeat(400)).chars().count(), LONGEST + 1);
+    }
+
+    #[test]
+    fn a_file_name_cannot_leave_its_quotes() {
+        assert_eq!(shell("a b"), "'a b'");
+        assert_eq!(shell("x'; rm y"), r"'x'\''; rm y'");
     }
 
     proptest! {

@@ -7,19 +7,86 @@ use crate::policy::comparison::Comparison;
 /// GitHub cuts comments at 65,536 characters; room is left for what a publisher adds.
 const LONGEST: usize = 60_000;
 
+/// What stays free for the lists below the table while the table is written.
+const ROOM_FOR_LISTS: usize = 25_000;
+
+/// Text that never grows beyond a limit: a line is in it whole or not at all.
+struct Limited {
+    text: String,
+    room: usize,
+    cut: bool,
+}
+
+impl Limited {
+    fn push(&mut self, line: &str) {
+        let length = line.chars().count();
+        if length > self.room {
+            self.cut = true;
+        } else {
+            self.room -= length;
+            self.text.push_str(line);
+        }
+    }
+}
+
 /// Marker, verdict, identity, table, the rest folded.
 pub fn comparison(comparison: &Comparison) -> String {
     let view = View::of(comparison);
     let head = head(&view);
-    let tail = tail(&view);
-    let room = LONGEST.saturating_sub(head.chars().count() + tail.chars().count());
-    let (table, cut) = cut_rows(&view, room);
-    let note = if cut == 0 {
-        String::new()
-    } else {
-        format!("\n{cut} more rows are in the report.\n")
+    let room = LONGEST.saturating_sub(head.chars().count());
+    let (table, cut) = cut_rows(&view, room.saturating_sub(ROOM_FOR_LISTS));
+    let mut rest = Limited {
+        text: String::new(),
+        room: room.saturating_sub(table.chars().count()),
+        cut: false,
     };
-    format!("{head}{table}{note}{tail}")
+    if cut > 0 {
+        rest.push(&format!("\n{cut} more rows are in the report.\n"));
+    }
+    lists(&view, &mut rest);
+    fold("All figures", &mut rest, |rest| {
+        for table in &view.measurements {
+            measurements(table, rest);
+        }
+    });
+    fold(
+        "Why each verdict, and how it was decided",
+        &mut rest,
+        |rest| {
+            for fact in &view.decision {
+                rest.push(&format!("- {}: {}\n", fact.name, inert(&fact.value)));
+            }
+            for row in &view.rows {
+                rest.push(&format!(
+                    "- {} at {}: {}\n",
+                    inert(row.metric),
+                    inert(&row.scenario),
+                    inert(&row.reason)
+                ));
+            }
+        },
+    );
+    let note = if rest.cut {
+        "\nMore is in the report.\n"
+    } else {
+        ""
+    };
+    format!("{head}{table}{}{note}", rest.text)
+}
+
+/// A folded part. Its end is kept free, so that it is always closed.
+fn fold(title: &str, rest: &mut Limited, fill: impl FnOnce(&mut Limited)) {
+    const END: &str = "\n</details>\n";
+    let begin = format!("\n<details><summary>{title}</summary>\n\n");
+    if rest.room < begin.len() + END.len() {
+        rest.cut = true;
+        return;
+    }
+    rest.room -= END.len();
+    rest.push(&begin);
+    fill(rest);
+    rest.room += END.len();
+    rest.push(END);
 }
 
 fn head(view: &View) -> String {
@@ -85,60 +152,32 @@ fn table_row(row: &Row, named: bool) -> String {
     )
 }
 
-fn tail(view: &View) -> String {
-    let mut text = String::new();
+fn lists(view: &View, rest: &mut Limited) {
     let mut list = |title: &str, lines: Vec<String>| {
         if !lines.is_empty() {
-            text.push_str(&format!("\n**{title}**\n\n"));
+            rest.push(&format!("\n**{title}**\n\n"));
             // A list as long as this is not read; the report has it all.
             for line in lines.iter().take(20) {
-                text.push_str(&format!("- {line}\n"));
+                rest.push(&format!("- {line}\n"));
             }
         }
     };
     let pairs = |pairs: &[super::view::Pair]| {
-        pairs
-            .iter()
-            .map(|pair| {
-                format!(
-                    "{}: {} → {}",
-                    inert(&pair.what),
-                    inert(&pair.baseline),
-                    inert(&pair.candidate)
-                )
-            })
-            .collect()
+        let words = pairs.iter().map(|pair| {
+            let [what, baseline, candidate] =
+                [&pair.what, &pair.baseline, &pair.candidate].map(|text| inert(text));
+            format!("{what}: {baseline} → {candidate}")
+        });
+        words.collect()
     };
+    let sentences = |lines: &[String]| lines.iter().map(|line| inert(line)).collect();
     list("Must match and does not", pairs(&view.mismatches));
-    list("Next", view.next.iter().map(|step| inert(step)).collect());
-    list(
-        "Warnings",
-        view.warnings.iter().map(|warning| inert(warning)).collect(),
-    );
+    list("Next", sentences(&view.next));
+    list("Warnings", sentences(&view.warnings));
     list("Changed", pairs(&view.changes));
-    text.push_str("\n<details><summary>All figures</summary>\n\n");
-    for table in view.measurements.iter().take(20) {
-        text.push_str(&measurements(table));
-    }
-    text.push_str(
-        "</details>\n\n<details><summary>Why each verdict, and how it was decided</summary>\n\n",
-    );
-    for row in view.rows.iter().take(50) {
-        text.push_str(&format!(
-            "- {} at {}: {}\n",
-            inert(row.metric),
-            inert(&row.scenario),
-            inert(&row.reason)
-        ));
-    }
-    for fact in &view.decision {
-        text.push_str(&format!("- {}: {}\n", fact.name, inert(&fact.value)));
-    }
-    text.push_str("\n</details>\n");
-    text
 }
 
-fn measurements(table: &MeasurementTable) -> String {
+fn measurements(table: &MeasurementTable, rest: &mut Limited) {
     let mut text = format!(
         "{}\n\n| figure | baseline | candidate | worse by |\n|---|---:|---:|---:|\n",
         inert(&table.scenario)
@@ -153,5 +192,5 @@ fn measurements(table: &MeasurementTable) -> String {
         ));
     }
     text.push('\n');
-    text
+    rest.push(&text);
 }

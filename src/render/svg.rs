@@ -6,9 +6,7 @@ use super::inert;
 use super::number;
 use super::view::{Row, RowChart, View};
 use crate::policy::comparison::Distribution;
-
-/// Share of the limit at which the indifference zone begins and ends.
-const ZONE: (f64, f64) = (0.4, 1.6);
+use crate::stats::{HIGH_EDGE, LOW_EDGE};
 
 /// Width of the drawing, in SVG units.
 const WIDTH: f64 = 760.0;
@@ -127,7 +125,7 @@ fn forest_line(svg: &mut String, row: &Row, chart: RowChart, scale: Scale, y: f6
         scale.at(chart.value),
     );
     if let Some(limit) = chart.limit {
-        let (begin, end) = (scale.at(ZONE.0 * limit), scale.at(ZONE.1 * limit));
+        let (begin, end) = (scale.at(LOW_EDGE * limit), scale.at(HIGH_EDGE * limit));
         let x = scale.at(limit);
         let _ = write!(
             svg,

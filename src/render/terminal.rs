@@ -12,14 +12,20 @@ use crate::policy::comparison::Comparison;
 use crate::record::format::{Repeat, ResultFile, Scenario};
 use crate::stats;
 
+/// Columns of a terminal that does not say how many it has; wider lines would be broken by somebody else.
+const WIDTH: usize = 80;
+
+/// Indent of what belongs to the line above.
+const INDENT: &str = "   ";
+
 /// Characters in which an interval is drawn.
 const DRAWING: usize = 15;
 
 /// How far the drawing reaches, in limits: from the better side to beyond the indifference zone.
 const REACH: (f64, f64) = (-1.5, 2.5);
 
-/// The comparison. `width` is the number of columns for sentences.
-pub fn comparison(comparison: &Comparison, width: usize, color: bool) -> String {
+/// The comparison.
+pub fn comparison(comparison: &Comparison, color: bool) -> String {
     let view = View::of(comparison);
     let mut text = format!(" {}\n\n", inert::line(&view.identity));
     text.push_str(&judgements(&view, color));
@@ -31,7 +37,7 @@ pub fn comparison(comparison: &Comparison, width: usize, color: bool) -> String 
         if !lines.is_empty() {
             text.push_str(&format!("\n {title}\n"));
             for line in lines {
-                text.push_str(&wrapped(&inert::line(&line), "   ", width));
+                text.push_str(&wrapped(&inert::line(&line)));
             }
         }
     };
@@ -55,29 +61,22 @@ pub fn comparison(comparison: &Comparison, width: usize, color: bool) -> String 
         color,
     );
     text.push_str(&format!("\n {sign}  (exit {})\n", view.exit_code));
-    text.push_str(&wrapped(&inert::line(&view.headline), "   ", width));
+    text.push_str(&wrapped(&inert::line(&view.headline)));
     for step in &view.next {
-        text.push_str(&wrapped(
-            &format!("next: {}", inert::line(step)),
-            "   ",
-            width,
-        ));
+        text.push_str(&wrapped(&format!("next: {}", inert::line(step))));
     }
     text
 }
 
 fn judgements(view: &View, color: bool) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    let header = [
+    let mut table = aligned([
         "metric",
         "baseline",
         "candidate",
         "worse by",
         "0 | limit ¦",
         "verdict",
-    ];
-    table.set_header(header);
+    ]);
     for row in &view.rows {
         let drawing = row.chart.map(draw).unwrap_or_default();
         table.add_row([
@@ -89,15 +88,11 @@ fn judgements(view: &View, color: bool) -> String {
             row.sign.word.to_owned(),
         ]);
     }
-    for index in 1..=3 {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
     let mut text = String::new();
-    let mut lines = table.lines();
+    let printed = printed(table);
+    let mut lines = printed.lines();
     if let Some(header) = lines.next() {
-        text.push_str(&format!("{}\n", header.trim_end()));
+        text.push_str(&format!("{header}\n"));
     }
     let mut scenario = None;
     for (row, line) in view.rows.iter().zip(lines) {
@@ -105,11 +100,29 @@ fn judgements(view: &View, color: bool) -> String {
             scenario = Some(&row.scenario);
             text.push_str(&format!(" {}\n", inert::line(&row.scenario)));
         }
-        text.push_str(&painted(&row.sign, line.trim_end(), color));
+        text.push_str(&painted(&row.sign, line, color));
         text.push('\n');
-        text.push_str(&wrapped(&detail(row), "   ", 80));
+        text.push_str(&wrapped(&detail(row)));
     }
     text
+}
+
+/// A table without lines, with these column heads.
+fn aligned<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    table
+}
+
+/// The lines of a table, the values in its columns 1 to 3 to the right.
+fn printed(mut table: Table) -> String {
+    for index in 1..=3 {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));
+    lines.collect()
 }
 
 fn detail(row: &Row) -> String {
@@ -146,7 +159,7 @@ fn draw(chart: RowChart) -> String {
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "a position on a line of twenty characters"
+        reason = "a position on a line of a few characters"
     )]
     let place = |ratio: f64| {
         let share = ((ratio - from) / (to - from)).clamp(0.0, 1.0);
@@ -170,9 +183,7 @@ fn measurements(table: &MeasurementTable, named: bool) -> String {
     } else {
         String::new()
     };
-    let mut cells = Table::new();
-    cells.load_style(presets::NOTHING);
-    cells.set_header(["figure", "baseline", "candidate", "worse by"]);
+    let mut cells = aligned(["figure", "baseline", "candidate", "worse by"]);
     let mut reasons: Vec<String> = Vec::new();
     for row in &table.rows {
         for reason in [&row.baseline, &row.candidate] {
@@ -188,17 +199,9 @@ fn measurements(table: &MeasurementTable, named: bool) -> String {
             row.change.clone(),
         ]);
     }
-    for index in 1..=3 {
-        if let Some(column) = cells.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    for line in cells.lines() {
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
+    text.push_str(&printed(cells));
     for reason in reasons {
-        text.push_str(&wrapped(&reason, "   ", 80));
+        text.push_str(&wrapped(&reason));
     }
     text
 }
@@ -213,10 +216,8 @@ pub fn run(result: &ResultFile) -> String {
 }
 
 fn run_scenario(scenario: &Scenario) -> String {
-    let mut cells = Table::new();
-    cells.load_style(presets::NOTHING);
     let name = inert::line(&scenario.name);
-    cells.set_header([name.as_str(), "median", "smallest", "largest"]);
+    let mut cells = aligned([name.as_str(), "median", "smallest", "largest"]);
     let counting: Vec<&Repeat> = scenario
         .repeats
         .iter()
@@ -254,18 +255,9 @@ fn run_scenario(scenario: &Scenario) -> String {
             share(1.0),
         ]);
     }
-    for index in 1..=3 {
-        if let Some(column) = cells.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    let mut text = String::new();
-    for line in cells.lines() {
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
+    let mut text = printed(cells);
     for reason in reasons.values() {
-        text.push_str(&wrapped(reason, "   ", 80));
+        text.push_str(&wrapped(reason));
     }
     let void = scenario.repeats.len() - counting.len();
     text.push_str(&format!(
@@ -275,14 +267,14 @@ fn run_scenario(scenario: &Scenario) -> String {
     text
 }
 
-/// The sentence on lines of at most `width` columns, each with the indent.
-fn wrapped(sentence: &str, indent: &str, width: usize) -> String {
-    let room = width.saturating_sub(indent.len()).max(20);
+/// The sentence on indented lines.
+fn wrapped(sentence: &str) -> String {
+    let room = WIDTH - INDENT.len();
     let mut text = String::new();
     let mut line = String::new();
     for word in sentence.split_whitespace() {
         if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
-            text.push_str(&format!("{indent}{line}\n"));
+            text.push_str(&format!("{INDENT}{line}\n"));
             line.clear();
         }
         if !line.is_empty() {
@@ -290,7 +282,7 @@ fn wrapped(sentence: &str, indent: &str, width: usize) -> String {
         }
         line.push_str(word);
     }
-    text.push_str(&format!("{indent}{line}\n"));
+    text.push_str(&format!("{INDENT}{line}\n"));
     text
 }
 

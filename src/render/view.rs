@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-use super::number;
+use super::{inert, number};
 use crate::policy::comparison::{
     Comparison, Difference, Distribution, Identity, Judgement, Measurement, NextAction,
     RepeatValue, Side, Status, Verdict,
 };
 use crate::policy::rule::{Action, OnInconclusive};
+use crate::stats::{HIGH_EDGE, LOW_EDGE, Prior};
 
 /// Everything that is shown.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -199,8 +200,9 @@ impl View {
             next: next(comparison),
             decision: decision(comparison),
             reproduce: format!(
-                "perfgate compare --baseline '{}' --candidate '{}'",
-                comparison.baseline.file, comparison.candidate.file
+                "perfgate compare --baseline {} --candidate {}",
+                inert::shell(&comparison.baseline.file),
+                inert::shell(&comparison.candidate.file)
             ),
         }
     }
@@ -504,7 +506,12 @@ fn decision(comparison: &Comparison) -> Vec<Fact> {
     let decision = &comparison.decision;
     let fact = |name, value: String| Fact { name, value };
     let noise = if decision.ledger_sessions == 0 {
-        "assumed: 2.0 % between repeats, 1.0 % between hosts, until repeats or a ledger say otherwise".to_owned()
+        let Prior { repeat, host, .. } = Prior::WITHOUT_LEDGER;
+        format!(
+            "assumed: {} between repeats, {} between hosts, until repeats say otherwise",
+            number::percent(repeat),
+            number::percent(host)
+        )
     } else {
         format!("learnt from {} accepted sessions", decision.ledger_sessions)
     };
@@ -516,11 +523,37 @@ fn decision(comparison: &Comparison) -> Vec<Fact> {
         OnInconclusive::Fail => "fails",
     };
     vec![
-        fact("unit of evidence", "the repeat: one pass on one server start; requests of one repeat are no replicates".to_owned()),
-        fact("blocks", "where the estimate is at the limit or beyond, and a change of 40 % of the limit or less is ruled out".to_owned()),
-        fact("passes", "where the estimate is below the limit, and a change of 160 % of the limit or more is ruled out".to_owned()),
-        fact("false block", format!("at most {} over the {} rules that may block", number::percent(decision.alpha), decision.family)),
-        fact("false pass", format!("at most {} per rule", number::percent(decision.beta))),
+        fact(
+            "unit of evidence",
+            "the repeat: one pass on one server start; requests of one repeat are no replicates"
+                .to_owned(),
+        ),
+        fact(
+            "blocks",
+            format!(
+                "where the estimate is at the limit or beyond, and a change of {} of the limit or less is ruled out",
+                number::percent(LOW_EDGE)
+            ),
+        ),
+        fact(
+            "passes",
+            format!(
+                "where the estimate is below the limit, and a change of {} of the limit or more is ruled out",
+                number::percent(HIGH_EDGE)
+            ),
+        ),
+        fact(
+            "false block",
+            format!(
+                "at most {} over the {} rules that may block",
+                number::percent(decision.alpha),
+                decision.family
+            ),
+        ),
+        fact(
+            "false pass",
+            format!("at most {} per rule", number::percent(decision.beta)),
+        ),
         fact("noise", noise),
         fact("an undecided rule", undecided.to_owned()),
     ]

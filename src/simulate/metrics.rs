@@ -43,7 +43,7 @@ impl RequestTimes {
     }
 }
 
-/// How late tokens were written against their schedule, in seconds.
+/// How late tokens left the engine against their schedule, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Lateness {
     /// Steps measured.

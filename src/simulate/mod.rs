@@ -46,7 +46,7 @@ pub enum SimulateError {
 pub struct Served {
     /// Whether it died as `--die-after` asked for, instead of being stopped.
     pub died: bool,
-    /// How late tokens were written against their schedule.
+    /// How late tokens left the engine against their schedule.
     pub lateness: Lateness,
 }
 

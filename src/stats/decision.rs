@@ -5,10 +5,10 @@ use statrs::distribution::{ContinuousCDF as _, StudentsT};
 use super::estimate::Estimate;
 
 /// Low edge of the indifference zone, as a share of the limit: a regression below it must not block.
-const LOW_EDGE: f64 = 0.4;
+pub const LOW_EDGE: f64 = 0.4;
 
 /// High edge, likewise: a regression above it must not pass.
-const HIGH_EDGE: f64 = 1.6;
+pub const HIGH_EDGE: f64 = 1.6;
 
 /// A relative limit on the log scale, with the zone around it in which either answer is acceptable.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,7 +4,7 @@
 //! evidence: requests of one repeat share its server and are no replicates.
 
 use super::huber::huber_location;
-use super::quantile::{mean, median};
+use super::quantile::mean;
 
 /// For the estimated scale in the standard error of a Huber location instead of a mean.
 const HUBER_INFLATION: f64 = 1.05;
@@ -72,8 +72,8 @@ pub fn stored_baseline(baseline: &[f64], candidate: &[f64], prior: Prior) -> Opt
     let variance = observed.max(moderated);
     let scale = variance.sqrt();
 
-    let baseline = huber_location(baseline, scale).or_else(|| median(baseline))?;
-    let candidate = huber_location(candidate, scale).or_else(|| median(candidate))?;
+    let baseline = huber_location(baseline, scale)?;
+    let candidate = huber_location(candidate, scale)?;
     let (standard_error, degrees_of_freedom) = spread(scale, prior.host, n, k, d.max(nu));
     Some(Estimate {
         baseline,

@@ -259,3 +259,17 @@ fn every_verdict_ends_with_its_instruction_and_the_next_step() {
     }
     insta::assert_snapshot!(ends);
 }
+
+#[test]
+fn a_report_that_cannot_be_written_hides_no_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "file", "");
+    let more = ["--html", "file/report.html"];
+    let ran = compare(folder.path(), &scaled(1.0), &scaled(1.2), &more).expect(6);
+    assert!(ran.stdout.contains("BLOCK: do not merge"), "{}", ran.stdout);
+    assert!(
+        ran.stderr.contains("cannot create `file`"),
+        "{}",
+        ran.stderr
+    );
+}

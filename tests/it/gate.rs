@@ -125,3 +125,16 @@ fn a_server_that_does_not_start_is_a_failed_target_with_its_last_words() {
         "{said}"
     );
 }
+
+#[test]
+fn an_unexpected_machine_is_refused_where_asked_for_and_what_was_measured_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = format!("{PLAN}hardware: {{gpu: \"H100-80GB SXM\", num_gpus: 8, strict: true}}\n");
+    write(folder.path(), "perfgate.yaml", &plan);
+    let said = gate(folder.path(), &[]).expect(4).stderr;
+    assert!(
+        said.contains("the number of GPUs is `1`, expected `8`"),
+        "{said}"
+    );
+    assert!(folder.path().join("out/result.json").is_file());
+}

@@ -59,7 +59,7 @@ fn foreign_text_is_inert_in_every_report() {
             .collect();
         assert!(columns.iter().all(|count| *count == columns[0]), "{table}");
     }
-    let terminal = render::terminal::comparison(&comparison, 80, false);
+    let terminal = render::terminal::comparison(&comparison, false);
     assert!(!terminal.contains('\u{1b}') && !terminal.lines().any(|line| line.starts_with("::")));
 }
 
@@ -75,10 +75,26 @@ fn the_page_asks_nothing_of_any_network_and_runs_nothing() {
 fn a_comment_stays_below_githubs_limit_and_says_what_was_cut() {
     let mut comparison = hostile();
     let row = comparison.judgements[0].clone();
+    // Every one of these characters takes six when it is made inert.
+    let long = "|".repeat(5000);
+    for side in [&mut comparison.baseline, &mut comparison.candidate] {
+        side.model = Some(long.clone());
+    }
+    let warning = perfgate::policy::comparison::Warning {
+        code: "long".to_owned(),
+        message: long.clone(),
+    };
+    comparison.warnings = vec![warning; 100];
     comparison.judgements = vec![row; 2000];
+    for row in &mut comparison.judgements {
+        row.reason.clone_from(&long);
+        row.scenario.clone_from(&long);
+    }
     let markdown = render::markdown::comparison(&comparison);
     assert!(markdown.chars().count() < 65_536);
     assert!(markdown.contains("more rows are in the report"));
+    let count = |tag: &str| markdown.matches(tag).count();
+    assert_eq!(count("<details>"), count("</details>"));
 }
 
 #[test]

@@ -1,0 +1,45 @@
+//! What the requests of a repeat add up to: the rates, from one place for those who measure and those who check.
+
+use crate::metric::Metric;
+use crate::record::format::RequestCounts;
+use crate::stats::number;
+
+/// Sums over the requests of a repeat; tokens of those that count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// How the requests ended.
+    pub counts: RequestCounts,
+    /// Output tokens, where they are known.
+    pub output_tokens: Option<u64>,
+    /// Prompt tokens, where they are known.
+    pub prompt_tokens: Option<u64>,
+}
+
+impl Totals {
+    /// `qps`, `throughput`, `total_throughput` and `error_rate`, as far as they are known. Without one whole answer
+    /// there is no rate: zero would look like a measurement.
+    pub fn metrics(self, duration: Option<f64>) -> impl Iterator<Item = (Metric, f64)> {
+        let RequestCounts {
+            completed,
+            failed,
+            truncated,
+        } = self.counts;
+        let duration = duration.filter(|duration| *duration > 0.0 && completed > 0);
+        let rate = |amount: Option<u64>| Some(number(amount?) / duration?);
+        let tokens = self.output_tokens.zip(self.prompt_tokens);
+        let bad = failed + truncated;
+        let all = completed + bad;
+        let found = [
+            ("qps", rate(Some(completed))),
+            ("throughput", rate(self.output_tokens)),
+            (
+                "total_throughput",
+                rate(tokens.map(|(output, prompt)| output + prompt)),
+            ),
+            ("error_rate", (all > 0).then(|| number(bad) / number(all))),
+        ];
+        found
+            .into_iter()
+            .filter_map(|(id, value)| Metric::parse(id).ok().zip(value))
+    }
+}
