@@ -1,6 +1,6 @@
 //! `perfgate bench`: launch and measure, and write a result file.
 
-use super::measuring::Measuring;
+use super::measuring::{Measuring, server_of};
 use super::progress::{Progress, note};
 use super::{Context, Failure, Interrupt, plan, runtime};
 use crate::cli::bench::BenchArgs;
@@ -14,7 +14,10 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Fai
         let interrupt = Interrupt::listen()?;
         let measuring = Measuring {
             plan: &plan,
-            output: &args.output,
+            server: server_of(&plan)?,
+            side: "",
+            ordinals: (0, 1),
+            output: args.output.clone(),
             logs: None,
             environment: context.environment,
             progress: &progress,

@@ -1,17 +1,18 @@
 //! `perfgate compare` and `perfgate report`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::failing::record_failure;
 use super::progress::note;
 use super::{Context, Failure};
 use crate::cli::compare::{CompareArgs, Format, OutputArgs, PolicyArgs, ReportArgs};
+use crate::compare::Given;
 use crate::config;
 use crate::exit::ExitStatus;
 use crate::files;
 use crate::policy::comparison::{Comparison, SCHEMA};
 use crate::policy::rule::Policy;
-use crate::policy::{Labels, compare_runs};
+use crate::policy::{Labels, Progress, compare_evidence};
 use crate::record;
 use crate::render;
 
@@ -21,12 +22,39 @@ const USUAL_POLICY: &str = "thresholds.yaml";
 pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let policy = policy_for(&args.policy)?;
     let load = |path: &Path| record::load(path).map_err(|error| record_failure(&error));
-    let (baseline, candidate) = (load(&args.baseline)?, load(&args.candidate)?);
-    let labels = Labels {
-        baseline: &args.baseline.display().to_string(),
-        candidate: &args.candidate.display().to_string(),
+    let both = |old: &Option<PathBuf>, new: &Option<PathBuf>| {
+        let paths = old.as_deref().zip(new.as_deref());
+        paths
+            .map(|(old, new)| Ok::<_, Failure>((load(old)?, load(new)?)))
+            .transpose()
     };
-    let comparison = compare_runs(&policy, &baseline, &candidate, labels);
+    let stored = both(&args.baseline, &args.candidate)?;
+    let pairs = both(&args.ab_baseline, &args.ab_candidate)?;
+    let ledger = match &args.ledger {
+        Some(path) => record::load_ledger(path).map_err(|error| record_failure(&error))?,
+        None => Vec::new(),
+    };
+    let given = Given {
+        stored: stored.as_ref().map(|(old, new)| (old, new)),
+        pairs: pairs.as_ref().map(|(old, new)| (old, new)),
+        ledger: &ledger,
+    };
+    let shown = |path: &Option<PathBuf>| {
+        path.as_deref()
+            .map(|path| path.display().to_string())
+            .unwrap_or_default()
+    };
+    let ledger_name = args
+        .ledger
+        .as_deref()
+        .map(|path| path.display().to_string());
+    let labels = Labels {
+        baseline: &shown(&args.baseline),
+        candidate: &shown(&args.candidate),
+        pairs: (&shown(&args.ab_baseline), &shown(&args.ab_candidate)),
+        ledger: ledger_name.as_deref(),
+    };
+    let comparison = compare_evidence(&policy, &given, labels, Progress::ONLY);
     finish(&comparison, args.format, &args.output, context)
 }
 

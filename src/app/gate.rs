@@ -1,61 +1,107 @@
-//! `perfgate gate`: bench, compare, render, publish, exit code.
+//! `perfgate gate`: measure until it is decided, render, publish, exit code.
 
 use std::path::{Path, PathBuf};
 
 use super::compare::{finish, policy_for};
+use super::deciding::{Decided, Deciding, Stored};
+use super::evidence::{EvidenceFolder, Side};
 use super::failing::record_failure;
-use super::measuring::Measuring;
 use super::progress::{Progress, note};
 use super::{Context, Failure, Interrupt, plan, runtime};
 use crate::baseline;
 use crate::cli::compare::{Format, OutputArgs};
 use crate::cli::gate::GateArgs;
+use crate::config::{DockerPlan, Plan, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::files;
 use crate::policy::comparison::Comparison;
-use crate::policy::{Labels, compare_runs};
 use crate::publish::actions;
 use crate::record::{self, Run};
 use crate::render::{self, inert};
 
 pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Failure> {
     // Everything that can be wrong with the files is said before the first GPU minute is spent.
-    let plan = plan::resolve(&args.run)?;
+    let mut plan = plan::resolve(&args.run)?;
+    if let Some(image) = &args.base_image {
+        plan.base = Some(base_container(&plan, image)?);
+    }
     let policy = policy_for(&args.policy)?;
-    let given = args
-        .baseline
-        .as_deref()
-        .map(|path| record::load(path).map_err(|error| record_failure(&error)));
-    let given = given.transpose()?;
+    let load_ledger = |baseline: &Path| {
+        let path = args
+            .ledger
+            .clone()
+            .unwrap_or_else(|| baseline::ledger_path(baseline));
+        if args.ledger.is_none() && !path.is_file() {
+            return Ok((Vec::new(), None));
+        }
+        let ledger = record::load_ledger(&path).map_err(|error| record_failure(&error))?;
+        Ok((ledger, Some(path)))
+    };
+    let load_stored = |path: &Path| {
+        let run = record::load(path).map_err(|error| record_failure(&error))?;
+        let (ledger, ledger_path) = load_ledger(path)?;
+        Ok::<_, Failure>(Stored {
+            run,
+            path: path.to_owned(),
+            ledger,
+            ledger_path,
+        })
+    };
+    let given = args.baseline.as_deref().map(load_stored).transpose()?;
+    if let (None, Some(path)) = (&given, &args.ledger) {
+        load_ledger(path)?;
+    }
     files::create_folder(&args.output)
         .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
 
     let output = |name: &str| args.output.join(name);
-    let result_path = output("result.json");
+    let evidence = args.evidence.clone().unwrap_or_else(|| output("evidence"));
+    let evidence = EvidenceFolder::of_commit(&evidence, &plan);
+    let find_stored = |candidate: &Run| {
+        if let Some(given) = &given {
+            return Ok(Some(given.clone()));
+        }
+        let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
+        let path = baseline::path(&args.baselines, &plan.name, &hardware);
+        if path.is_file() {
+            return load_stored(&path).map(Some);
+        }
+        if plan.base.is_some() {
+            return Ok(None);
+        }
+        Err(no_baseline(
+            &args.baselines,
+            &plan.name,
+            &hardware,
+            &output("result.json"),
+        ))
+    };
     let progress = Progress::new();
-    runtime(|| {})?.block_on(async {
+    let decided = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
-        let measuring = Measuring {
+        let deciding = Deciding {
             plan: &plan,
-            output: &result_path,
-            logs: Some(args.output.clone()),
+            policy: &policy,
+            evidence: &evidence,
+            may_have_stored: given.is_some()
+                || plan.base.is_none()
+                || !baseline::hardware_with_baseline(&args.baselines, &plan.name).is_empty(),
+            find_stored: &find_stored,
+            logs: &args.output,
             environment: context.environment,
             progress: &progress,
             interrupt: &interrupt,
         };
-        measuring.run().await
-    })?;
-    // Read back as any other program would: what is judged is what stands in the file.
-    let candidate = record::load(&result_path).map_err(|error| record_failure(&error))?;
-    let (baseline, baseline_path) = match (given, &args.baseline) {
-        (Some(baseline), Some(path)) => (baseline, path.clone()),
-        _ => stored_baseline(&args.baselines, &plan.name, &candidate, &result_path)?,
-    };
-    let labels = Labels {
-        baseline: &baseline_path.display().to_string(),
-        candidate: &result_path.display().to_string(),
-    };
-    let comparison = compare_runs(&policy, &baseline, &candidate, labels);
+        deciding.run().await
+    });
+    // The result stands where it is looked for, whatever came of judging it.
+    for side in [Side::PairCandidate, Side::Candidate] {
+        if let Some(result) = evidence.earlier(side)? {
+            record::save(&output("result.json"), &result)
+                .map_err(|error| record_failure(&error))?;
+        }
+    }
+    let Decided { comparison, .. } = decided?;
     write_json(&output("comparison.json"), &comparison)?;
     let files = OutputArgs {
         html: Some(output("report.html")),
@@ -65,19 +111,28 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     finish(&comparison, Format::Text, &files, context)
 }
 
-/// The accepted run of this gate on this hardware.
-fn stored_baseline(
-    folder: &Path,
-    name: &str,
-    candidate: &Run,
-    result: &Path,
-) -> Result<(Run, PathBuf), Failure> {
-    let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
-    let path = baseline::path(folder, name, &hardware);
-    if path.is_file() {
-        let run = record::load(&path).map_err(|error| record_failure(&error))?;
-        return Ok((run, path));
+/// The candidate's container with the base version's image.
+fn base_container(plan: &Plan, image: &str) -> Result<ServerPlan, Failure> {
+    let usage = |message: &str| Failure::message(ExitStatus::Usage, message);
+    match (&plan.base, &plan.server) {
+        (Some(ServerPlan::Docker(docker)), _) | (_, Some(ServerPlan::Docker(docker))) => {
+            Ok(ServerPlan::Docker(DockerPlan {
+                image: image.to_owned(),
+                ..docker.clone()
+            }))
+        }
+        (
+            _,
+            Some(ServerPlan::Process(_) | ServerPlan::Url(_) | ServerPlan::Simulator(_)) | None,
+        ) => Err(
+            usage("`--base-image` is for a server in a container, and this is none")
+                .hint("write the server of the base version as `server.base` in perfgate.yaml"),
+        ),
     }
+}
+
+fn no_baseline(folder: &Path, name: &str, hardware: &str, result: &Path) -> Failure {
+    let path = baseline::path(folder, name, hardware);
     let quoted = |path: &Path| inert::shell(&path.display().to_string());
     let others = baseline::hardware_with_baseline(folder, name);
     let message = format!(
@@ -96,7 +151,7 @@ fn stored_baseline(
             others.join(", ")
         ));
     }
-    Err(failure)
+    failure
 }
 
 fn write_json(path: &Path, comparison: &Comparison) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! The measuring half of `bench` and `gate`: launch, load, measure, record.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -26,17 +26,32 @@ use crate::stats::number;
 use crate::telemetry::{GpuSource, Sampler};
 use crate::workload::{PromptForm, Shape};
 
-/// One run: everything that stays the same over its repeats.
+/// One side of a measurement: everything that stays the same over its repeats.
+#[derive(Clone)]
 pub(super) struct Measuring<'a> {
     pub(super) plan: &'a Plan,
+    /// Which server: the plan's own, or that of the base version.
+    pub(super) server: &'a ServerPlan,
+    /// What the side is called in progress and in the names of logs; empty where there is only one.
+    pub(super) side: &'static str,
+    /// Number of the first start and distance of the next, so that no two starts of a run are the same.
+    pub(super) ordinals: (u32, u32),
     /// Where the result goes, after every repeat.
-    pub(super) output: &'a Path,
+    pub(super) output: PathBuf,
     /// Where server logs go.
     pub(super) logs: Option<PathBuf>,
     /// Perfgate's own environment.
     pub(super) environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
     pub(super) progress: &'a Progress,
     pub(super) interrupt: &'a Interrupt,
+}
+
+/// A side that is being measured, repeat by repeat.
+pub(super) struct Arm<'a> {
+    measuring: Measuring<'a>,
+    run: Run,
+    /// The server of the repeat before, where the plan does not ask for fresh ones.
+    kept: Option<Target>,
 }
 
 /// What is being put together.
@@ -47,33 +62,32 @@ struct Run {
     result: ResultFile,
 }
 
-impl Measuring<'_> {
+impl<'a> Measuring<'a> {
     /// Measures all repeats. The result is on disk after each of them, whatever comes later.
-    pub(super) async fn run(&self) -> Result<ResultFile, Failure> {
-        let server = self.plan.server.as_ref().ok_or_else(no_server)?;
-        let mut run = self.prepare()?;
-        // Before the first GPU minute: a result that cannot be written is not worth measuring.
-        files::check_writable(self.output)
-            .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
-        let mut kept: Option<Target> = None;
-        for repeat in 0..self.plan.repeat {
-            let target = match kept.take() {
-                Some(target) => target,
-                None => self.launch(server, &run.id, repeat).await?,
-            };
-            let measured = self.repeat(&mut run, &target, server, repeat).await;
-            let again = self.plan.fresh == Fresh::Run && repeat + 1 < self.plan.repeat;
-            if measured.is_ok() && again {
-                kept = Some(target);
-            } else {
-                let death = target.death();
-                let stopped = target.stop().await;
-                measured.map_err(|failure| explain(failure, death))?;
-                stopped.map_err(|error| launch_failure(&error))?;
-            }
-            self.too_many_failures(&run)?;
+    pub(super) async fn run(self) -> Result<ResultFile, Failure> {
+        let repeats = self.plan.repeat;
+        let mut arm = self.begin(None)?;
+        while arm.repeats() < repeats {
+            arm.repeat(repeats).await?;
         }
-        Ok(run.result)
+        Ok(arm.run.result)
+    }
+
+    /// Begins, or goes on with what an earlier run measured.
+    pub(super) fn begin(self, earlier: Option<ResultFile>) -> Result<Arm<'a>, Failure> {
+        let mut run = self.prepare()?;
+        if let Some(earlier) = earlier {
+            run.result = earlier;
+            even_out(&mut run.result.scenarios);
+        }
+        // Before the first GPU minute: a result that cannot be written is not worth measuring.
+        files::check_writable(&self.output)
+            .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+        Ok(Arm {
+            measuring: self,
+            run,
+            kept: None,
+        })
     }
 
     fn prepare(&self) -> Result<Run, Failure> {
@@ -148,36 +162,34 @@ impl Measuring<'_> {
         })
     }
 
-    async fn launch(
-        &self,
-        server: &ServerPlan,
-        run_id: &str,
-        repeat: u32,
-    ) -> Result<Target, Failure> {
-        let log = self
-            .logs
-            .as_ref()
-            .map(|folder| folder.join(format!("server-{}.log", repeat + 1)));
+    async fn launch(&self, run_id: &str, repeat: u32, of: u32) -> Result<Target, Failure> {
+        let dash = if self.side.is_empty() { "" } else { "-" };
+        let name = format!("server{dash}{}-{}.log", self.side, repeat + 1);
+        let log = self.logs.as_ref().map(|folder| folder.join(name));
         let api_key = self.api_key();
+        let (first, step) = self.ordinals;
         let launch = Launch {
-            plan: server,
+            plan: self.server,
             model: &self.plan.model,
             served_model_name: &self.plan.served_model_name,
             engine_args: &self.plan.engine_args,
             run_id,
-            ordinal: repeat,
+            ordinal: first + step * repeat,
             log_file: log.as_deref(),
             api_key: api_key.as_deref(),
             environment: self.environment,
             stop_grace: launch::STOP_GRACE,
         };
-        let of = self.plan.repeat;
-        let told = |phase: launch::Phase| {
-            self.progress
-                .phase(&format!("repeat {}/{of}: {phase}", repeat + 1));
-        };
+        let label = self.label(repeat, of);
+        let told = |phase: launch::Phase| self.progress.phase(&format!("{label}: {phase}"));
         let started = launch::start(&launch, &told, &self.interrupt.token()).await;
         started.map_err(|error| launch_failure(&error))
+    }
+
+    /// `repeat 2/3`, `base, repeat 2/3`.
+    fn label(&self, repeat: u32, of: u32) -> String {
+        let comma = if self.side.is_empty() { "" } else { ", " };
+        format!("{}{comma}repeat {}/{of}", self.side, repeat + 1)
     }
 
     fn api_key(&self) -> Option<String> {
@@ -189,8 +201,8 @@ impl Measuring<'_> {
         &self,
         run: &mut Run,
         target: &Target,
-        server: &ServerPlan,
         repeat: u32,
+        of: u32,
     ) -> Result<(), Failure> {
         let api_key = self.api_key();
         let url = format!("{}{}", target.base_url(), run.template.path());
@@ -205,9 +217,10 @@ impl Measuring<'_> {
                 target,
                 load: *load,
                 repeat,
+                of,
             };
             let passed = tokio::select! {
-                passed = scenario.run(server, &cancel) => passed,
+                passed = scenario.run(&cancel) => passed,
                 // Dropping the other side drops every connection.
                 () = ended.cancelled() => {
                     let message = format!("the server ended during repeat {} of {}", repeat + 1, load.name());
@@ -215,8 +228,8 @@ impl Measuring<'_> {
                 }
             };
             let passed = passed?;
-            run.add(index, passed, target);
-            record::save(self.output, &run.result)
+            run.add(index, passed, target)?;
+            record::save(&self.output, &run.result)
                 .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
             // After saving: what was measured is kept even where it is not what was expected.
             expectations::check(self.plan, &run.result, self.progress)?;
@@ -262,6 +275,81 @@ impl Measuring<'_> {
     }
 }
 
+impl Arm<'_> {
+    /// Repeats so far, void ones included.
+    pub(super) fn repeats(&self) -> u32 {
+        let counts = self
+            .run
+            .result
+            .scenarios
+            .iter()
+            .map(|scenario| scenario.repeats.len());
+        counts
+            .max()
+            .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    /// What was measured so far.
+    pub(super) fn result(&self) -> &ResultFile {
+        &self.run.result
+    }
+
+    /// Measures one repeat of every load point on one server; `of` so many that are wanted.
+    pub(super) async fn repeat(&mut self, of: u32) -> Result<(), Failure> {
+        let repeat = self.repeats();
+        let Self {
+            measuring,
+            run,
+            kept,
+        } = self;
+        let target = match kept.take() {
+            Some(target) => target,
+            None => measuring.launch(&run.id, repeat, of).await?,
+        };
+        let measured = measuring.repeat(run, &target, repeat, of).await;
+        let again = measuring.plan.fresh == Fresh::Run && repeat + 1 < of;
+        if measured.is_ok() && again {
+            *kept = Some(target);
+        } else {
+            let death = target.death();
+            let stopped = target.stop().await;
+            measured.map_err(|failure| explain(failure, death))?;
+            stopped.map_err(|error| launch_failure(&error))?;
+        }
+        measuring.too_many_failures(run)
+    }
+
+    /// Gives every load point, and so every pair, a place for each repeat up to `count`: what an interrupted run did not
+    /// measure is void, and what it did measure is kept.
+    pub(super) fn fill_up(&mut self, count: u32) {
+        for scenario in &mut self.run.result.scenarios {
+            while scenario.repeats.len() < count as usize {
+                scenario.repeats.push(not_measured());
+            }
+        }
+    }
+}
+
+/// After an interruption in the middle of a repeat, some load points have one repeat more than the others.
+fn even_out(scenarios: &mut [Scenario]) {
+    let most = scenarios
+        .iter()
+        .map(|scenario| scenario.repeats.len())
+        .max()
+        .unwrap_or(0);
+    for scenario in scenarios {
+        scenario.repeats.resize_with(most, not_measured);
+    }
+}
+
+fn not_measured() -> Repeat {
+    Repeat {
+        metrics: std::iter::once(("qps".to_owned(), None)).collect(),
+        void: Some("not measured: the run was interrupted".to_owned()),
+        ..Repeat::default()
+    }
+}
+
 /// One scenario on one server.
 struct Pass<'a, 'b> {
     measuring: &'a Measuring<'b>,
@@ -270,6 +358,7 @@ struct Pass<'a, 'b> {
     target: &'a Target,
     load: LoadPoint,
     repeat: u32,
+    of: u32,
 }
 
 /// What came of it.
@@ -280,19 +369,11 @@ struct Passed {
 }
 
 impl Pass<'_, '_> {
-    async fn run(
-        &self,
-        server: &ServerPlan,
-        cancel: &CancellationToken,
-    ) -> Result<Passed, Failure> {
-        let plan = self.measuring.plan;
+    async fn run(&self, cancel: &CancellationToken) -> Result<Passed, Failure> {
+        let Measuring { plan, server, .. } = self.measuring;
         let requests = self.run.shape.pass(&self.load.name(), self.repeat);
-        let label = format!(
-            "repeat {}/{}: {}",
-            self.repeat + 1,
-            plan.repeat,
-            self.load.name()
-        );
+        let place = self.measuring.label(self.repeat, self.of);
+        let label = format!("{place}: {}", self.load.name());
         if !requests.warmup.is_empty() {
             self.drive(&format!("{label}, warm-up"), &requests.warmup, cancel)
                 .await?;
@@ -353,19 +434,43 @@ impl Pass<'_, '_> {
 }
 
 impl Run {
-    fn add(&mut self, scenario: usize, passed: Passed, target: &Target) {
+    fn add(&mut self, scenario: usize, passed: Passed, target: &Target) -> Result<(), Failure> {
         let identity = Server {
             fingerprint: passed.fingerprint,
             ..target.identity().clone()
         };
-        self.result.server.get_or_insert(identity);
+        let known = self.result.server.get_or_insert_with(|| identity.clone());
+        // An image's name may come to mean another image between two runs of one commit.
+        if known.digest != identity.digest || known.version != identity.version {
+            let said = |server: &Server| {
+                let parts = [server.digest.clone(), server.version.clone()];
+                parts
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join(", version ")
+            };
+            let message = format!(
+                "the evidence kept so far is of another build: {} there, {} here",
+                said(known),
+                said(&identity)
+            );
+            return Err(Failure::message(ExitStatus::NotComparable, message)
+                .hint("move the evidence folder away, or give another one with `--evidence`"));
+        }
         if let Some(environment) = passed.environment {
             self.result.environment.get_or_insert(environment);
         }
         if let Some(scenario) = self.result.scenarios.get_mut(scenario) {
             scenario.repeats.push(passed.repeat);
         }
+        Ok(())
     }
+}
+
+/// The server of the plan, or what to do where it has none.
+pub(super) fn server_of(plan: &Plan) -> Result<&ServerPlan, Failure> {
+    plan.server.as_ref().ok_or_else(no_server)
 }
 
 fn no_server() -> Failure {

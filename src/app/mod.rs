@@ -2,6 +2,8 @@
 
 mod bench;
 mod compare;
+mod deciding;
+mod evidence;
 mod expectations;
 mod failing;
 mod failure;

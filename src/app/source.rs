@@ -17,6 +17,14 @@ pub(super) fn of_working_tree() -> Option<Source> {
     })
 }
 
+/// What tells one build of this tree from another: the commit and the changes beside it. `None` where there is no
+/// repository or no git.
+pub(super) fn state_of_working_tree() -> Option<String> {
+    let commit = git(&["rev-parse", "HEAD"])?;
+    let changes = git(&["diff", "HEAD", "--no-ext-diff", "--binary"])?;
+    Some(format!("{commit}\n{changes}"))
+}
+
 /// The trimmed output; `None` where git failed. It takes no locks and runs no hooks.
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git")

@@ -42,6 +42,16 @@ pub fn path(folder: &Path, name: &str, hardware: &str) -> PathBuf {
         .join(format!("{hardware}.json"))
 }
 
+/// Where the ledger of a baseline stands: `main.json` and `main.ledger.jsonl`.
+pub fn ledger_path(baseline: &Path) -> PathBuf {
+    let name = baseline
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let stem = name.split_once(".json").map_or(name, |(stem, _)| stem);
+    baseline.with_file_name(format!("{stem}.ledger.jsonl"))
+}
+
 /// The hardware for which a gate has a baseline, sorted.
 pub fn hardware_with_baseline(folder: &Path, name: &str) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder.join(safe_name(name))) else {
@@ -88,6 +98,16 @@ mod tests {
         );
         assert_eq!(name(Some(vec![])), "cpu-2x-amd-epyc");
         assert_eq!(hardware_name(None), "unknown");
+    }
+
+    #[test]
+    fn the_ledger_stands_beside_the_baseline() {
+        let path = |name| ledger_path(Path::new(name)).display().to_string();
+        assert_eq!(
+            path("baselines/demo/nvidia-l4.json"),
+            "baselines/demo/nvidia-l4.ledger.jsonl"
+        );
+        assert_eq!(path("main.json.zst"), "main.ledger.jsonl");
     }
 
     #[test]

@@ -12,6 +12,8 @@ Examples:
   perfgate compare --baseline main_baseline.json --new result.json --threshold 0.05
   perfgate compare --baseline a.json --candidate b.json --format json > comparison.json
   perfgate compare --baseline a.json --candidate b.json --html report.html --markdown comment.md
+  perfgate compare --baseline a.json --candidate b.json --ledger baselines/demo/nvidia-l4.ledger.jsonl
+  perfgate compare --ab-baseline main.json --ab-candidate pull.json     alternating repeats alone
 
 Exit codes: 0 pass, 1 blocked, 2 a file cannot be read, 3 inconclusive and not allowed to pass, 4 not comparable.";
 
@@ -20,11 +22,32 @@ Exit codes: 0 pass, 1 blocked, 2 a file cannot be read, 3 inconclusive and not a
 #[command(after_help = EXAMPLES)]
 pub struct CompareArgs {
     /// The accepted run
-    #[arg(long, short, value_name = "FILE")]
-    pub baseline: PathBuf,
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        requires = "candidate",
+        required_unless_present = "ab_baseline"
+    )]
+    pub baseline: Option<PathBuf>,
     /// The run under judgement
-    #[arg(long, short, visible_alias = "new", value_name = "FILE")]
-    pub candidate: PathBuf,
+    #[arg(
+        long,
+        short,
+        visible_alias = "new",
+        value_name = "FILE",
+        requires = "baseline"
+    )]
+    pub candidate: Option<PathBuf>,
+    /// Accepted runs, one result per line, from which the noise is learnt
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// The baseline's half of repeats taken alternately on one machine
+    #[arg(long, value_name = "FILE", requires = "ab_candidate")]
+    pub ab_baseline: Option<PathBuf>,
+    /// The candidate's half: repeat i of both belong together
+    #[arg(long, value_name = "FILE", requires = "ab_baseline")]
+    pub ab_candidate: Option<PathBuf>,
     /// The policy.
     #[command(flatten)]
     pub policy: PolicyArgs,

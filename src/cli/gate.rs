@@ -23,6 +23,16 @@ pub struct GateArgs {
         conflicts_with = "baseline"
     )]
     pub baselines: PathBuf,
+    /// Accepted runs, one result per line; beside the baseline where not given
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// The container's image of the base version, measured alternately with the candidate where the stored baseline
+    /// does not decide; as server.base in the file
+    #[arg(long, value_name = "IMAGE")]
+    pub base_image: Option<String>,
+    /// Folder of the evidence of every commit, which re-runs add to; OUTPUT/evidence where not given
+    #[arg(long, value_name = "FOLDER")]
+    pub evidence: Option<PathBuf>,
     /// Folder for result.json, comparison.json, report.html, comment.md and server logs
     #[arg(long, short, value_name = "FOLDER", default_value = "perfgate-out")]
     pub output: PathBuf,
@@ -40,6 +50,11 @@ Examples:
   perfgate gate                                         as perfgate.yaml and thresholds.yaml say
   perfgate gate --config perf/llama.yaml --thresholds perf/thresholds.yaml --output out
   perfgate gate --baseline main.json --image ghcr.io/me/vllm:pr-7 --gpus all
+  perfgate gate --image ghcr.io/me/vllm:pr-7 --base-image ghcr.io/me/vllm:main
+
+It starts with `repeat` repeats of the candidate against the stored baseline and stops as soon as that decides. Without the
+base version at hand it goes on to 5, 7 and 10 repeats (noise.max_repeats); with it, it measures both alternately on this
+machine, in 3, 6 and 12 pairs. Running it again on the same commit adds to the evidence and never replaces it.
 
 In a step of GitHub Actions the verdict also goes to the step summary and to the outputs `verdict`, `exit-code`,
 `headline`, `report-path` and `comparison-path`.

@@ -61,7 +61,28 @@ pub fn comparability(baseline: &Run, candidate: &Run) -> Comparability {
     found
 }
 
+/// Whether two runs had the same hardware, workload and model, as far as both say.
+pub(super) fn same_fingerprint(one: &Run, other: &Run) -> bool {
+    let mut found = Comparability::default();
+    found.hardware(
+        one.file.environment.as_ref(),
+        other.file.environment.as_ref(),
+    );
+    found.workload(one.file.workload.as_ref(), other.file.workload.as_ref());
+    found.server(one.file.server.as_ref(), other.file.server.as_ref());
+    found.mismatches.is_empty()
+}
+
 impl Comparability {
+    /// Adds what is not said yet.
+    pub(super) fn take_findings(&mut self, other: Self) {
+        for finding in other.findings {
+            if !self.findings.contains(&finding) {
+                self.findings.push(finding);
+            }
+        }
+    }
+
     fn mismatch(&mut self, what: &str, baseline: Option<String>, candidate: Option<String>) {
         self.mismatches.push(Difference {
             what: what.to_owned(),

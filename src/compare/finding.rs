@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::metric::Metric;
+use crate::policy::comparison::Difference;
 
 /// Something a reader should know about the two runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,26 @@ pub enum Finding {
         /// Which ones.
         metrics: Vec<Metric>,
     },
+    /// Pairs decide alone: the stored baseline cannot be compared.
+    StoredNotUsed(Difference),
+    /// Sessions of the ledger with another fingerprint.
+    LedgerSkipped {
+        /// How many.
+        skipped: usize,
+        /// Of how many.
+        all: usize,
+    },
+    /// Both sides hold the same measurement.
+    ComparedWithItself(String),
+    /// Alternating repeats of which one side has more.
+    Unpaired {
+        /// Name of the scenario.
+        scenario: String,
+        /// Repeats of the baseline.
+        baseline: usize,
+        /// Repeats of the candidate.
+        candidate: usize,
+    },
     /// A repeat that does not count.
     VoidRepeat {
         /// `baseline` or `candidate`.
@@ -66,6 +87,10 @@ impl Finding {
             Self::FailedRequests { .. } => "failed-requests",
             Self::LostMetrics { .. } => "lost-metrics",
             Self::VoidRepeat { .. } => "void-repeat",
+            Self::StoredNotUsed(_) => "stored-baseline-not-used",
+            Self::LedgerSkipped { .. } => "ledger-lines-not-used",
+            Self::ComparedWithItself(_) => "compared-with-itself",
+            Self::Unpaired { .. } => "unpaired-repeats",
         }
     }
 }
@@ -118,6 +143,36 @@ impl fmt::Display for Finding {
             } => write!(
                 f,
                 "scenario `{scenario}`: {failed} of {all} requests of the {side} failed; they are in no latency"
+            ),
+            Self::StoredNotUsed(Difference {
+                what,
+                baseline,
+                candidate,
+            }) => {
+                let side =
+                    |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+                write!(
+                    f,
+                    "the stored baseline is not used, the alternating repeats decide alone: {what} is {} there and {} here",
+                    side(baseline),
+                    side(candidate)
+                )
+            }
+            Self::LedgerSkipped { skipped, all } => write!(
+                f,
+                "{skipped} of the {all} sessions in the ledger say nothing of this noise: other hardware, workload or model, or this very run"
+            ),
+            Self::ComparedWithItself(scenario) => write!(
+                f,
+                "scenario `{scenario}`: both sides hold the same measurement, so a run is compared with itself"
+            ),
+            Self::Unpaired {
+                scenario,
+                baseline,
+                candidate,
+            } => write!(
+                f,
+                "scenario `{scenario}`: {baseline} alternating repeats of the baseline and {candidate} of the candidate; those without a partner are not used"
             ),
             Self::VoidRepeat {
                 side,

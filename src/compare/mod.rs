@@ -1,11 +1,17 @@
 //! May these two runs be compared, and what are the numbers? Pure.
 
 mod comparability;
+mod evidence;
 mod finding;
+mod request_noise;
 mod sides;
+mod strata;
 
 pub use comparability::{Comparability, comparability};
 pub(crate) use comparability::{describe_gpus, failed_and_all};
+pub use evidence::{Given, Usable, usable};
 pub use finding::Finding;
+pub(crate) use request_noise::request_noise;
 pub(crate) use sides::orientation;
-pub use sides::{Missing, Pair, SideValues, pair};
+pub use sides::{Missing, Pair, SideValues, alternating, pair};
+pub(crate) use strata::strata;

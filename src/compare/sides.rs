@@ -13,6 +13,9 @@ const FEWEST_FOR_P95: u64 = 100;
 /// The same for a P99 (bounds exist from 368 on).
 const FEWEST_FOR_P99: u64 = 400;
 
+/// A repeat of this weight counts in full.
+const FULL_WEIGHT: f64 = 0.995;
+
 /// Why a side has no usable value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Missing {
@@ -69,6 +72,8 @@ impl fmt::Display for Missing {
 pub struct SideValues {
     /// In run order; empty where `missing` is set.
     pub logs: Vec<f64>,
+    /// The same with a place for every repeat, so that repeat *i* of two sides belong together; `None` is void.
+    pub by_repeat: Vec<Option<f64>>,
     /// Every repeat in run order, for showing.
     pub values: Vec<RepeatValue>,
     /// Why the side cannot be judged.
@@ -102,6 +107,7 @@ impl SideValues {
         let Some(scenario) = scenario else {
             return Self {
                 logs: Vec::new(),
+                by_repeat: Vec::new(),
                 values: Vec::new(),
                 missing: Some(Missing::NoScenario),
             };
@@ -111,25 +117,28 @@ impl SideValues {
             id: repeat.id.clone(),
             value: value(repeat),
             void: repeat.void.clone(),
+            weight: None,
         });
         let values: Vec<RepeatValue> = values.collect();
         match logs(metric, scenario) {
-            Ok(logs) => Self {
-                logs,
+            Ok(by_repeat) => Self {
+                logs: by_repeat.iter().copied().flatten().collect(),
+                by_repeat,
                 values,
                 missing: None,
             },
             Err(missing) => Self {
                 logs: Vec::new(),
+                by_repeat: Vec::new(),
                 values,
                 missing: Some(missing),
             },
         }
     }
 
-    /// As the comparison file shows it. `location` is the estimate on the log scale, where there is one; without, the
-    /// median of the repeats that count is shown.
-    pub fn shown(&self, metric: Metric, location: Option<f64>) -> Side {
+    /// As the comparison file shows it. `location` is the estimate on the log scale with the scale of its robust
+    /// weights, where there is one; without, the median of the repeats that count is shown.
+    pub fn shown(&self, metric: Metric, location: Option<(f64, f64)>) -> Side {
         let counting: Vec<f64> = self
             .values
             .iter()
@@ -139,8 +148,19 @@ impl SideValues {
         let sign = orientation(metric);
         let value = location.map_or_else(
             || stats::median(&counting),
-            |location| Some((sign * location).exp()),
+            |(location, _)| Some((sign * location).exp()),
         );
+        let weighed = self.values.iter().map(|value| {
+            let counts = value.value.filter(|_| value.void.is_none());
+            let weight = counts.zip(location).map(|(value, (location, scale))| {
+                stats::huber_weight(sign * value.ln() - location, scale)
+            });
+            RepeatValue {
+                // Only what is unusual is said.
+                weight: weight.filter(|weight| *weight < FULL_WEIGHT),
+                ..value.clone()
+            }
+        });
         let count = self
             .values
             .iter()
@@ -149,7 +169,7 @@ impl SideValues {
         Side {
             value,
             repeats: u32::try_from(count).unwrap_or(u32::MAX),
-            values: self.values.clone(),
+            values: weighed.collect(),
             not_measured: match (&self.missing, value) {
                 (Some(missing), None) => Some(missing.to_string()),
                 (Some(_) | None, _) => None,
@@ -166,10 +186,19 @@ pub(crate) fn orientation(metric: Metric) -> f64 {
     }
 }
 
-fn logs(metric: Metric, scenario: &ScenarioRun) -> Result<Vec<f64>, Missing> {
+/// Alternating repeats (baseline, candidate) of which both count.
+pub fn alternating(baseline: &SideValues, candidate: &SideValues) -> Vec<(f64, f64)> {
+    let places = baseline.by_repeat.iter().zip(&candidate.by_repeat);
+    places
+        .filter_map(|(baseline, candidate)| baseline.zip(*candidate))
+        .collect()
+}
+
+fn logs(metric: Metric, scenario: &ScenarioRun) -> Result<Vec<Option<f64>>, Missing> {
     let mut logs = Vec::new();
     for (index, repeat) in scenario.repeats.iter().enumerate() {
         if repeat.void.is_some() {
+            logs.push(None);
             continue;
         }
         let value = *repeat
@@ -183,9 +212,9 @@ fn logs(metric: Metric, scenario: &ScenarioRun) -> Result<Vec<f64>, Missing> {
         if value <= 0.0 {
             return Err(Missing::Zero);
         }
-        logs.push(orientation(metric) * value.ln());
+        logs.push(Some(orientation(metric) * value.ln()));
     }
-    if logs.is_empty() {
+    if logs.iter().all(Option::is_none) {
         Err(Missing::AllVoid)
     } else {
         Ok(logs)
@@ -271,7 +300,10 @@ mod tests {
     fn a_metric_that_is_better_when_higher_is_turned_round() {
         let side = side("throughput", r#"{"metrics": {"throughput": 2.0}}"#);
         assert!((side.logs[0] + 2.0_f64.ln()).abs() < 1e-12);
-        let shown = side.shown(Metric::parse("throughput").unwrap(), Some(side.logs[0]));
+        let shown = side.shown(
+            Metric::parse("throughput").unwrap(),
+            Some((side.logs[0], 0.02)),
+        );
         assert!((shown.value.unwrap() - 2.0).abs() < 1e-12);
     }
 }

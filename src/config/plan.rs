@@ -17,6 +17,8 @@ pub struct Plan {
     pub served_model_name: String,
     /// How to get a server; `None` where only flags can say it.
     pub server: Option<ServerPlan>,
+    /// The server of the base version, where it is at hand to be measured alternately with the candidate.
+    pub base: Option<ServerPlan>,
     /// Whether each repeat gets a fresh server.
     pub fresh: Fresh,
     /// Which API is loaded.

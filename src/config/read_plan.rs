@@ -6,10 +6,10 @@ use super::fields::{Fields, boolean, duration, number, percentage, scalar, text}
 use super::problem::{Code, Collector, Problems};
 use super::read_framework::read_framework;
 use super::read_load::{read_lengths, read_loads};
-use super::read_server::read_server;
+use super::read_server::{Servers, read_server};
 use super::yaml::{self, Node};
 use super::{
-    Dataset, Endpoint, Expectations, Fresh, LoadPoint, Plan, Sampling, Slo, is_safe_name, safe_name,
+    Dataset, Endpoint, Expectations, LoadPoint, Plan, Sampling, Slo, is_safe_name, safe_name,
 };
 use crate::workload::Lengths;
 
@@ -64,11 +64,9 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Plan> {
     let served = fields
         .take("served_model_name")
         .and_then(|node| text(node, "served_model_name", collector));
-    let (server, fresh) = fields
+    let servers = fields
         .take("server")
-        .map_or((None, Fresh::default()), |node| {
-            read_server(node, collector)
-        });
+        .map_or_else(Servers::default, |node| read_server(node, collector));
     let work = read_work(&mut fields, collector);
     let terms = read_terms(&mut fields, collector);
     let telemetry_interval = fields
@@ -92,8 +90,9 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Plan> {
         name: name.unwrap_or_else(|| safe_name(model.rsplit('/').next().unwrap_or(&model))),
         served_model_name: served.unwrap_or_else(|| model.clone()),
         model,
-        server,
-        fresh,
+        server: servers.plan,
+        base: servers.base,
+        fresh: servers.fresh,
         endpoint: work.endpoint,
         dataset: work.dataset,
         num_requests: work.num_requests,

@@ -1,6 +1,7 @@
 //! `server:` of `perfgate.yaml`.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,25 +38,51 @@ pub const SIMULATOR_OPTIONS: [&str; 19] = [
 /// A model of a hundred gigabytes takes minutes to load and compile.
 const USUAL_READY_TIMEOUT: Duration = Duration::from_mins(15);
 
-pub(super) fn read_server(
-    node: &Node,
-    collector: &mut Collector<'_>,
-) -> (Option<ServerPlan>, Fresh) {
+/// What `server` says.
+#[derive(Default)]
+pub(super) struct Servers {
+    /// The server under test.
+    pub(super) plan: Option<ServerPlan>,
+    /// Whether each repeat gets a fresh one.
+    pub(super) fresh: Fresh,
+    /// The server of the base version, to be measured alternately with it.
+    pub(super) base: Option<ServerPlan>,
+}
+
+pub(super) fn read_server(node: &Node, collector: &mut Collector<'_>) -> Servers {
     let Some(mut fields) = Fields::of(node, "server", collector) else {
-        return (None, Fresh::default());
+        return Servers::default();
     };
-    let kinds = ["docker", "process", "url", "simulator"];
-    let given: Vec<(&str, &Node)> = kinds
-        .into_iter()
-        .filter_map(|kind| Some((kind, fields.take(kind)?)))
-        .collect();
+    let kinds = take_kinds(&mut fields);
     let fresh = fields
         .take("fresh")
         .and_then(|node| read_fresh(node, collector))
         .unwrap_or_default();
+    let base = fields.take("base");
     let span = fields.span();
     fields.finish(collector);
-    let plan = match given.as_slice() {
+    let plan = read_kind(&kinds, "server", span, collector);
+    let base = base.and_then(|node| read_base(node, plan.as_ref(), collector));
+    Servers { plan, fresh, base }
+}
+
+/// The ways of getting a server that are given.
+fn take_kinds<'a>(fields: &mut Fields<'a>) -> Vec<(&'static str, &'a Node)> {
+    let kinds = ["docker", "process", "url", "simulator"];
+    kinds
+        .into_iter()
+        .filter_map(|kind| Some((kind, fields.take(kind)?)))
+        .collect()
+}
+
+/// The one way that is given.
+fn read_kind(
+    given: &[(&str, &Node)],
+    place: &str,
+    span: Range<usize>,
+    collector: &mut Collector<'_>,
+) -> Option<ServerPlan> {
+    match given {
         [("docker", node)] => read_docker(node, collector).map(ServerPlan::Docker),
         [("process", node)] => read_process(node, collector).map(ServerPlan::Process),
         [("url", node)] => read_url(node, collector).map(ServerPlan::Url),
@@ -66,16 +93,48 @@ pub(super) fn read_server(
                 .map(|(kind, _)| format!("`{kind}`"))
                 .collect();
             let message = if names.is_empty() {
-                "`server` says nothing of how to get one".to_owned()
+                format!("`{place}` says nothing of how to get one")
             } else {
-                format!("`server` has {}, and there can be one", names.join(" and "))
+                format!(
+                    "`{place}` has {}, and there can be one",
+                    names.join(" and ")
+                )
             };
             let hint = "give one of `docker`, `process`, `url` and `simulator`";
             collector.push_with_hint(Code::Contradiction, span, message, hint);
             None
         }
-    };
-    (plan, fresh)
+    }
+}
+
+/// An image for the container above, or a server in full.
+fn read_base(
+    node: &Node,
+    candidate: Option<&ServerPlan>,
+    collector: &mut Collector<'_>,
+) -> Option<ServerPlan> {
+    if let Value::Scalar { .. } = &node.value {
+        let image = text(node, "server.base", collector)?;
+        let Some(ServerPlan::Docker(docker)) = candidate else {
+            // Where the server itself could not be read, that is said already.
+            if candidate.is_some() {
+                let message =
+                    "`server.base` names an image, and the server is no container".to_owned();
+                let hint = "write the server of the base version in full: `base: {process: {command: […]}}`";
+                collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
+            }
+            return None;
+        };
+        return Some(ServerPlan::Docker(DockerPlan {
+            image,
+            ..docker.clone()
+        }));
+    }
+    let mut fields = Fields::of(node, "server.base", collector)?;
+    let kinds = take_kinds(&mut fields);
+    let span = fields.span();
+    fields.finish(collector);
+    read_kind(&kinds, "server.base", span, collector)
 }
 
 fn read_fresh(node: &Node, collector: &mut Collector<'_>) -> Option<Fresh> {
@@ -313,6 +372,42 @@ mod tests {
         assert_eq!(
             (docker.port, docker.ready_timeout),
             (8000, Duration::from_mins(15))
+        );
+    }
+
+    fn base(source: &str) -> Result<Option<ServerPlan>, String> {
+        let plan = read_plan("perfgate.yaml", &format!("model: m\nserver: {source}\n"));
+        plan.map_err(|problems| problems.to_string())
+            .map(|plan| plan.base)
+    }
+
+    #[test]
+    fn the_base_version_is_an_image_for_the_same_container_or_a_server_in_full() {
+        let Ok(Some(ServerPlan::Docker(docker))) =
+            base("{docker: {image: \"vllm:pull\", gpus: all}, base: \"vllm:main\"}")
+        else {
+            panic!()
+        };
+        assert_eq!(
+            (docker.image.as_str(), docker.gpus),
+            ("vllm:main", GpuRequest::All)
+        );
+        assert_eq!(
+            base("{simulator: {slowdown: 1.08}, base: {simulator: {}}}").unwrap(),
+            Some(ServerPlan::Simulator(BTreeMap::new()))
+        );
+        assert_eq!(base("{simulator: {}}").unwrap(), None);
+    }
+
+    #[test]
+    fn an_image_for_what_is_no_container_is_a_problem_and_a_secret_in_it_is_not_shown() {
+        let problem = base("{simulator: {}, base: \"vllm:main\"}").unwrap_err();
+        assert!(problem.contains("the server is no container"), "{problem}");
+        let source = "{simulator: {}, base: {process: {command: [a, \"{port}\"], env: {KEY: sesame}, more: 1}}}";
+        let problem = base(source).unwrap_err();
+        assert!(
+            problem.contains("more") && !problem.contains("sesame"),
+            "{problem}"
         );
     }
 

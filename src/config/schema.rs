@@ -161,13 +161,18 @@ fn server() -> Value {
         ("ready_timeout", duration()),
     ];
     let simulator = SIMULATOR_OPTIONS.map(|name| (name, scalar()));
-    let properties = [
+    let kinds = [
         ("docker", object(&docker, &["image"])),
         ("process", object(&process, &["command"])),
         ("url", text()),
         ("simulator", object(&simulator, &[])),
+    ];
+    let base = json!({"anyOf": [text(), object(&kinds, &[])]});
+    let more = [
+        ("base", base),
         ("fresh", json!({"enum": ["repeat", "run"]})),
     ];
+    let properties: Vec<(&str, Value)> = kinds.into_iter().chain(more).collect();
     object(&properties, &[])
 }
 

@@ -1,59 +1,81 @@
 //! What would settle an undecided verdict.
 
 use super::comparison::{Next, NextAction, Verdict};
-use super::judge::{Judged, Levels};
+use super::judge::Judged;
 use super::rule::Policy;
 use super::verdict::weight;
-use crate::record::Run;
-use crate::stats::{Answer, decide};
+use crate::stats::{Answer, Look, PAIR_LOOKS, decide};
 
-/// Alternating pairs at the first look of an A/B comparison.
-const FIRST_PAIRS: u32 = 3;
-
-/// What would settle the open rules: the fewest repeats that would, or an A/B where the host noise alone is too large.
-pub(super) fn next(verdict: Verdict, judged: &[Judged], policy: &Policy, candidate: &Run) -> Next {
+/// What would settle the open rules: the fewest repeats that would, or alternating pairs where they cannot.
+pub(super) fn next(
+    verdict: Verdict,
+    judged: &[Judged],
+    policy: &Policy,
+    repeats: u32,
+    pairs: u32,
+) -> Next {
     if verdict != Verdict::Inconclusive {
         return Next::default();
     }
-    let open = judged
-        .iter()
-        .filter(|judged| weight(judged) == Verdict::Inconclusive);
-    let taken = candidate
-        .scenarios
-        .iter()
-        .map(|scenario| scenario.counting().count())
-        .min()
-        .unwrap_or(0);
-    let taken = u32::try_from(taken).unwrap_or(u32::MAX);
-    let needed: Option<Vec<u32>> = open
-        .map(|judged| repeats_needed(judged, taken, policy.noise.max_repeats))
-        .collect();
-    match needed.and_then(|needed| needed.into_iter().max()) {
-        Some(needed) => Next {
-            action: NextAction::MoreRepeats,
-            amount: needed.saturating_sub(taken).max(1),
-        },
-        None => Next {
+    let open = || {
+        judged
+            .iter()
+            .filter(|judged| weight(judged) == Verdict::Inconclusive)
+    };
+    if pairs == 0 {
+        let most = policy.noise.max_repeats;
+        let needed: Option<Vec<u32>> = open()
+            .map(|judged| repeats_needed(judged, repeats, most))
+            .collect();
+        if let Some(needed) = needed.and_then(|needed| needed.into_iter().max()) {
+            return Next {
+                action: NextAction::MoreRepeats,
+                amount: needed.saturating_sub(repeats).max(1),
+            };
+        }
+    }
+    let looks = || {
+        PAIR_LOOKS
+            .iter()
+            .map(|look| look.at)
+            .filter(|at| *at > pairs)
+    };
+    let enough = looks().find(|at| open().all(|judged| pairs_settle(judged, *at)));
+    let Some(until) = enough.or_else(|| looks().next()) else {
+        // Every look is spent; a re-run adds three pairs and blocks where they leave no doubt.
+        return Next {
             action: NextAction::Ab,
-            amount: FIRST_PAIRS,
-        },
+            amount: PAIR_LOOKS[0].at,
+        };
+    };
+    Next {
+        action: NextAction::Ab,
+        amount: until - pairs,
     }
 }
 
 /// Repeats of the candidate at which the rule would be decided if the estimate stayed where it is.
 fn repeats_needed(judged: &Judged, taken: u32, most: u32) -> Option<u32> {
-    let Some((estimate, zone)) = judged.evidence else {
+    let Some(stand) = judged.evidence else {
         // A budget: the candidate stands alone, and nothing but more of it says more.
         return (taken < most).then_some(most);
     };
-    let Levels { alpha, beta } = judged.levels;
+    let estimate = stand.decision.estimate;
+    if estimate.noisier {
+        return None;
+    }
     let baseline = judged.judgement.baseline.repeats;
     (taken + 1..=most).find(|repeats| {
-        decide(
-            &estimate.with_repeats(baseline, *repeats),
-            zone,
-            alpha,
-            beta,
-        ) != Answer::Open
+        let then = estimate.with_repeats(baseline, *repeats, stand.noise.sessions);
+        decide(&then, stand.zone, judged.care.levels) != Answer::Open
+    })
+}
+
+fn pairs_settle(judged: &Judged, pairs: u32) -> bool {
+    let look = PAIR_LOOKS.iter().find(|look| look.at == pairs).copied();
+    judged.evidence.is_some_and(|stand| {
+        let estimate = stand.assessment.paired.unwrap_or(stand.decision.estimate);
+        let levels = judged.care.levels.at(look.unwrap_or(Look::only(pairs)));
+        decide(&estimate.with_pairs(pairs), stand.zone, levels) != Answer::Open
     })
 }

@@ -70,6 +70,9 @@ pub struct Comparison {
     /// Quantile sketches of per-request latencies, for charts.
     #[serde(default)]
     pub distributions: Vec<Distribution>,
+    /// Where it became slower; explains and never decides.
+    #[serde(default)]
+    pub strata: Vec<Stratum>,
     /// What must be equal and is not. Not empty: `incomparable`.
     pub mismatches: Vec<Difference>,
     /// What may differ and does: image, version, arguments, driver, host.
@@ -83,6 +86,12 @@ pub struct Comparison {
     pub baseline: Identity,
     /// The run under judgement.
     pub candidate: Identity,
+    /// The baseline's alternating repeats, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ab_baseline: Option<Identity>,
+    /// The candidate's alternating repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ab_candidate: Option<Identity>,
     /// How it was decided.
     pub decision: Decision,
 }
@@ -106,8 +115,14 @@ pub struct Judgement {
     pub baseline: Side,
     /// The side under judgement.
     pub candidate: Side,
+    /// What the change stands on; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Basis>,
     /// The relative change, where both sides have values.
     pub change: Option<Change>,
+    /// The change against the stored baseline alone, where alternating repeats are there too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_change: Option<Change>,
     /// The noise that the interval is made of.
     pub noise: Option<Noise>,
     /// The smallest regression that would have been blocked 80 % of the time, as a ratio.
@@ -116,6 +131,18 @@ pub struct Judgement {
     pub ruled_out_above: Option<f64>,
     /// Why the status is what it is, in a sentence.
     pub reason: String,
+}
+
+/// What a change stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// A stored baseline of another session.
+    StoredBaseline,
+    /// Repeats of baseline and candidate taken alternately on one machine.
+    Pairs,
+    /// Both together.
+    PairsAndStoredBaseline,
 }
 
 /// The rule as the comparison file shows it. Limits are ratios or base units.
@@ -163,6 +190,9 @@ pub struct RepeatValue {
     /// Why the repeat does not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub void: Option<String>,
+    /// Its robust weight, where it is so far from the others that it counts less than in full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
 }
 
 /// A relative change with its interval; positive is worse.
@@ -183,9 +213,12 @@ pub struct Change {
 pub struct Noise {
     /// Between repeats of one session.
     pub repeat: f64,
-    /// Between hosts or days.
+    /// Between hosts or days; 0 where alternating repeats cancel it.
     pub host: f64,
-    /// `ledger`, or `assumed` where there is none.
+    /// What of `repeat` comes from finitely many requests; absent where the metric has no samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<f64>,
+    /// `ledger`, `assumed` where there is none, or `today` where today is noisier than the ledger.
     pub source: String,
 }
 
@@ -219,6 +252,25 @@ pub struct Distribution {
     pub baseline: Vec<f64>,
     /// 101 quantiles of the run under judgement.
     pub candidate: Vec<f64>,
+}
+
+/// The change of a latency over the requests that are alike in one way: the same requests in both runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Stratum {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// `ttft` or `tpot`.
+    pub latency: String,
+    /// `prompt tokens`, `output tokens` or `order of arrival`.
+    pub by: String,
+    /// Smallest of them.
+    pub from: u64,
+    /// Largest of them.
+    pub to: u64,
+    /// How many requests.
+    pub requests: u32,
+    /// Median relative change; positive is slower.
+    pub change: f64,
 }
 
 /// Something that differs between the two runs.
@@ -304,7 +356,7 @@ pub struct Identity {
 }
 
 /// How it was decided.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
     /// Largest accepted probability that any innocent rule blocks.
     pub alpha: f64,
@@ -314,6 +366,30 @@ pub struct Decision {
     pub family: u32,
     /// Accepted sessions from which the noise was learnt; 0 without a ledger.
     pub ledger_sessions: u32,
+    /// The ledger's file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<String>,
+    /// Alternating pairs that were taken.
+    #[serde(default)]
+    pub pairs: u32,
+    /// The looks at the evidence, this one last; a single look at everything where it is empty.
+    #[serde(default)]
+    pub looks: Vec<LookTaken>,
     /// What an undecided rule does.
     pub on_inconclusive: OnInconclusive,
+}
+
+/// A look at the evidence of one commit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LookTaken {
+    /// Repeats of the candidate at that time.
+    pub repeats: u32,
+    /// Alternating pairs at that time.
+    pub pairs: u32,
+    /// Share of `alpha` that it could spend.
+    pub alpha: f64,
+    /// Share of `beta` that it could spend.
+    pub beta: f64,
+    /// What it said.
+    pub verdict: Verdict,
 }

@@ -1,12 +1,9 @@
-//! The verdict in one sentence, and what a reader should know beside it.
+//! The verdict in one sentence.
 
-use super::comparison::{Difference, Status, Verdict, Warning};
+use super::comparison::{Difference, Status, Verdict};
 use super::judge::Judged;
-use super::rule::{Action, OnInconclusive};
+use super::rule::Action;
 use super::sentence::{change_in_words, percent, signed_percent};
-use super::verdict::weight;
-use crate::compare::Comparability;
-use crate::exit::ExitStatus;
 
 /// The verdict in one sentence, made from the row that decides it.
 pub(super) fn headline(
@@ -116,51 +113,4 @@ fn passed(judged: &[Judged]) -> String {
             words.join(", ")
         )
     }
-}
-
-pub(super) fn warnings(
-    comparability: &Comparability,
-    judged: &[Judged],
-    on_inconclusive: OnInconclusive,
-    exit: ExitStatus,
-) -> Vec<Warning> {
-    let warning = |code: &str, message: String| Warning {
-        code: code.to_owned(),
-        message,
-    };
-    let mut warnings: Vec<Warning> = comparability
-        .findings
-        .iter()
-        .map(|finding| warning(finding.code(), finding.to_string()))
-        .collect();
-    let undecided = judged
-        .iter()
-        .any(|judged| weight(judged) == Verdict::Inconclusive);
-    if undecided && exit == ExitStatus::Pass {
-        let because = match on_inconclusive {
-            OnInconclusive::Auto => "no estimate is at its limit",
-            OnInconclusive::Pass | OnInconclusive::Fail => "thresholds.yaml says so",
-        };
-        let message = format!(
-            "passes although undecided, because {because}; a regression may be hidden in the noise"
-        );
-        warnings.push(warning("passed-undecided", message));
-    }
-    for Judged { judgement, .. } in judged {
-        if judgement.status == Status::Missing && judgement.rule.action == Action::Warn {
-            let message = format!(
-                "{} at {} is not judged: {}",
-                judgement.metric, judgement.scenario, judgement.reason
-            );
-            warnings.push(warning("not-judged", message));
-        }
-        if judgement.status == Status::Regressed && judgement.rule.explain {
-            let message = format!(
-                "{} at {} asks for an explanation",
-                judgement.metric, judgement.scenario
-            );
-            warnings.push(warning("explanation-wanted", message));
-        }
-    }
-    warnings
 }

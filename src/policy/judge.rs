@@ -1,38 +1,91 @@
 //! One rule in one scenario: numbers to an answer with its reason.
 
-use super::comparison::{Change, JudgedRule, Judgement, Noise, Side, Status};
-use super::noise_floor::prior;
+use super::budget::judge_budget;
+use super::comparison::{Basis, Change, JudgedRule, Judgement, Noise, Status};
+use super::noise::noise;
 use super::rule::Rule;
 use super::sentence::{percent, signed_percent};
-use crate::compare::{self, Missing, Pair};
+use crate::compare::{self, Missing, Pair, SideValues};
 use crate::metric::{Better, Metric};
-use crate::record::ScenarioRun;
-use crate::stats::{Answer, Estimate, Zone, decide, smallest_detectable, stored_baseline};
+use crate::record::{Run, ScenarioRun};
+use crate::stats::{
+    self, Answer, Assessment, Decision, Estimate, Evidence, Levels, Look, Zone, e_value,
+    smallest_detectable,
+};
 
 /// Confidence of the interval that is shown.
 const SHOWN_CONFIDENCE: f64 = 0.95;
 
-/// The error probabilities of one rule at one look.
+/// Both sides of a scenario.
+pub(super) type Sides<'a> = (Option<&'a ScenarioRun>, Option<&'a ScenarioRun>);
+
+/// Everything that is known of one scenario.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Levels {
-    /// Of a false block at the low edge of the zone; already shared among the family.
-    pub(super) alpha: f64,
-    /// Of a false pass at the high edge.
-    pub(super) beta: f64,
+pub(super) struct ScenarioEvidence<'a> {
+    pub(super) name: &'a str,
+    /// Against the stored baseline, where it may be used.
+    pub(super) stored: Option<Sides<'a>>,
+    /// Alternating repeats, where there are any.
+    pub(super) pairs: Option<Sides<'a>>,
+    pub(super) ledger: &'a [&'a Run],
+}
+
+impl<'a> ScenarioEvidence<'a> {
+    /// The sides whose values are shown: those that decide.
+    pub(super) fn shown(&self) -> Sides<'a> {
+        self.pairs.or(self.stored).unwrap_or((None, None))
+    }
+
+    /// The logs of the accepted sessions, oldest first.
+    pub(super) fn sessions(&self, metric: Metric) -> Vec<Vec<f64>> {
+        let logs = |run: &&Run| SideValues::of(metric, run.scenario(self.name)).logs;
+        let sessions = self.ledger.iter().map(logs);
+        sessions.filter(|session| !session.is_empty()).collect()
+    }
+}
+
+/// How sure an answer must be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Care {
+    /// α of the rule, already shared among the family, and β.
+    pub(super) levels: Levels,
+    /// What of them this look may spend.
+    pub(super) look: Look,
+    /// Every look is spent: only evidence that may be looked at as often as one likes can block.
+    pub(super) anytime: bool,
+}
+
+impl Care {
+    /// What this look may spend.
+    pub(super) fn now(&self) -> Levels {
+        self.levels.at(self.look)
+    }
 }
 
 /// A judgement and what it stands on, for the advice that follows.
 #[derive(Clone, Debug)]
 pub(super) struct Judged {
     pub(super) judgement: Judgement,
-    /// The estimate and the zone of a relative rule that could be judged.
-    pub(super) evidence: Option<(Estimate, Zone)>,
+    /// What a relative rule that could be judged stands on.
+    pub(super) evidence: Option<Stand>,
     /// The error probabilities that it was judged with.
-    pub(super) levels: Levels,
+    pub(super) care: Care,
     /// Whether `max` or `min` decided it, and not the change.
     pub(super) by_budget: bool,
     /// Whether an undecided rule looks worse than its limit.
     pub(super) looks_worse: bool,
+}
+
+/// The numbers behind an answer to a relative limit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stand {
+    pub(super) decision: Decision,
+    pub(super) assessment: Assessment,
+    pub(super) zone: Zone,
+    /// What the ledger, or the assumption, says.
+    pub(super) noise: stats::Noise,
+    /// Probability of so much noise among the candidate's repeats, if the ledger describes them.
+    pub(super) candidate_noise: Option<f64>,
 }
 
 /// The zone of a relative limit of this metric.
@@ -44,35 +97,40 @@ fn zone(metric: Metric, limit: f64) -> Zone {
 }
 
 /// δ on the log scale as the ratio that people read: positive is worse, and a loss of 5 % of throughput is 5 %.
-fn ratio(metric: Metric, delta: f64) -> f64 {
+pub(super) fn ratio(metric: Metric, delta: f64) -> f64 {
     match metric.better() {
         Better::Higher => -(-delta).exp_m1(),
         Better::Lower | Better::Neither => delta.exp_m1(),
     }
 }
 
-/// Judges one rule in the scenario that both runs have under that name.
-pub(super) fn judge(
-    rule: &Rule,
-    scenario: &str,
-    baseline: Option<&ScenarioRun>,
-    candidate: Option<&ScenarioRun>,
-    levels: Levels,
-) -> Judged {
+fn change(metric: Metric, estimate: &Estimate) -> Change {
+    let (low, high) = estimate.interval(SHOWN_CONFIDENCE);
+    Change {
+        value: ratio(metric, estimate.delta),
+        low: ratio(metric, low),
+        high: ratio(metric, high),
+        confidence: SHOWN_CONFIDENCE,
+    }
+}
+
+/// Judges one rule in one scenario.
+pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: Care) -> Judged {
     let metric = rule.metric;
+    let (baseline, candidate) = evidence.shown();
     let pair = compare::pair(metric, baseline, candidate);
     let relative = rule
         .limits
         .regression
-        .map(|limit| judge_change(rule, &pair, limit, levels));
-    let absolute = judge_budget(rule, candidate, levels);
+        .map(|limit| judge_change(rule, &pair, evidence, limit, care));
+    let absolute = judge_budget(rule, candidate, &evidence.sessions(metric), care.now());
     // The worse of the two answers, and of two equal ones the relative, which says more.
     let budget_is_worse = absolute.as_ref().is_some_and(|budget| {
         relative
             .as_ref()
             .is_none_or(|change| budget.rank() > change.rank())
     });
-    let estimate = relative.as_ref().and_then(|change| change.evidence);
+    let stand = relative.as_ref().and_then(|change| change.evidence);
     // Where both leave it open, one that looks worse is enough to look worse.
     let looks_worse = [&relative, &absolute]
         .into_iter()
@@ -81,18 +139,12 @@ pub(super) fn judge(
     let answer = if budget_is_worse { absolute } else { relative };
     let answer = answer.unwrap_or_else(|| Answered::missing("the rule has no limit".to_owned()));
 
-    let locations = estimate.map(|(estimate, _)| (estimate.baseline, estimate.candidate));
-    let change = estimate.map(|(estimate, _)| {
-        let (low, high) = estimate.interval(SHOWN_CONFIDENCE);
-        Change {
-            value: ratio(metric, estimate.delta),
-            low: ratio(metric, low),
-            high: ratio(metric, high),
-            confidence: SHOWN_CONFIDENCE,
-        }
-    });
+    let estimate = stand.map(|stand| stand.decision.estimate);
+    let at = |side: fn(&Estimate) -> f64| {
+        estimate.map(|estimate| (side(&estimate), estimate.repeat_noise))
+    };
     let judgement = Judgement {
-        scenario: scenario.to_owned(),
+        scenario: evidence.name.to_owned(),
         metric,
         unit: metric.unit(),
         better: metric.better(),
@@ -106,43 +158,80 @@ pub(super) fn judge(
         status: answer.status,
         baseline: pair
             .baseline
-            .shown(metric, locations.map(|(baseline, _)| baseline)),
+            .shown(metric, at(|estimate| estimate.baseline)),
         candidate: pair
             .candidate
-            .shown(metric, locations.map(|(_, candidate)| candidate)),
-        change,
-        noise: estimate.map(|(estimate, _)| Noise {
-            repeat: estimate.repeat_noise,
-            host: estimate.host_noise,
-            source: "assumed".to_owned(),
+            .shown(metric, at(|estimate| estimate.candidate)),
+        basis: stand.map(|stand| basis(stand.decision.basis)),
+        change: estimate.map(|estimate| change(metric, &estimate)),
+        stored_change: stand.and_then(|stand| {
+            let stored = stand
+                .assessment
+                .stored
+                .filter(|_| stand.assessment.paired.is_some())?;
+            Some(change(metric, &stored))
         }),
-        smallest_detectable: estimate.map(|(estimate, zone)| {
-            ratio(metric, smallest_detectable(&estimate, zone, levels.alpha))
+        noise: stand.map(|stand| Noise {
+            repeat: stand.decision.estimate.repeat_noise,
+            host: stand.decision.estimate.host_noise,
+            request: compare::request_noise(metric, &[baseline, candidate]),
+            source: source(&stand).to_owned(),
+        }),
+        smallest_detectable: stand.map(|stand| {
+            let alpha = blocking_level(care);
+            ratio(
+                metric,
+                smallest_detectable(&stand.decision.estimate, stand.zone, alpha),
+            )
         }),
         ruled_out_above: estimate
-            .map(|(estimate, _)| ratio(metric, estimate.upper_bound(levels.beta))),
+            .map(|estimate| ratio(metric, estimate.upper_bound(care.now().beta))),
         reason: answer.reason,
     };
     Judged {
         judgement,
-        evidence: estimate,
-        levels,
+        evidence: stand,
+        care,
         by_budget: budget_is_worse,
         looks_worse,
     }
 }
 
+/// The level at which a regression would have been blocked: of a look that may only pass, that of the rule.
+fn blocking_level(care: Care) -> f64 {
+    let now = care.now().alpha;
+    if now > 0.0 { now } else { care.levels.alpha }
+}
+
+fn basis(basis: stats::Basis) -> Basis {
+    match basis {
+        stats::Basis::Stored => Basis::StoredBaseline,
+        stats::Basis::Paired => Basis::Pairs,
+        stats::Basis::Pooled => Basis::PairsAndStoredBaseline,
+    }
+}
+
+fn source(stand: &Stand) -> &'static str {
+    if stand.decision.estimate.noisier {
+        "today"
+    } else if stand.noise.is_learnt() {
+        "ledger"
+    } else {
+        "assumed"
+    }
+}
+
 /// An answer to one limit.
 #[derive(Clone, Debug)]
-struct Answered {
-    status: Status,
-    reason: String,
-    evidence: Option<(Estimate, Zone)>,
-    looks_worse: bool,
+pub(super) struct Answered {
+    pub(super) status: Status,
+    pub(super) reason: String,
+    pub(super) evidence: Option<Stand>,
+    pub(super) looks_worse: bool,
 }
 
 impl Answered {
-    fn missing(reason: String) -> Self {
+    pub(super) fn missing(reason: String) -> Self {
         Self {
             status: Status::Missing,
             reason,
@@ -163,11 +252,20 @@ impl Answered {
     }
 }
 
-fn judge_change(rule: &Rule, pair: &Pair, limit: f64, levels: Levels) -> Answered {
-    for (side, values) in [("baseline", &pair.baseline), ("candidate", &pair.candidate)] {
+fn judge_change(
+    rule: &Rule,
+    shown: &Pair,
+    evidence: &ScenarioEvidence<'_>,
+    limit: f64,
+    care: Care,
+) -> Answered {
+    for (side, values) in [
+        ("baseline", &shown.baseline),
+        ("candidate", &shown.candidate),
+    ] {
         match &values.missing {
             // Nothing failed on either side: no change, and no logarithm of zero needed to say so.
-            Some(Missing::Zero) if both_are_zero(pair) => {
+            Some(Missing::Zero) if both_are_zero(shown) => {
                 return Answered {
                     status: Status::Pass,
                     reason: "zero on both sides".to_owned(),
@@ -179,32 +277,90 @@ fn judge_change(rule: &Rule, pair: &Pair, limit: f64, levels: Levels) -> Answere
             None => {}
         }
     }
-    let metric = rule.metric;
-    let level = pair
-        .baseline
-        .values
-        .iter()
-        .find_map(|value| value.value)
-        .unwrap_or(1.0);
-    let Some(estimate) = stored_baseline(
-        &pair.baseline.logs,
-        &pair.candidate.logs,
-        prior(metric, level),
-    ) else {
-        return Answered::missing("a side has no repeat".to_owned());
+    let Some(stand) = stand(rule.metric, shown, evidence, limit, care) else {
+        let reason = if evidence.pairs.is_some() {
+            "no alternating repeat counts on both sides"
+        } else {
+            "a side has no repeat"
+        };
+        return Answered::missing(reason.to_owned());
     };
+    let (status, reason) = in_words(rule.metric, &stand, limit, care);
+    // Pairs alone say how it looks: the stored baseline may be another host's.
+    let looked_at = stand.assessment.paired.unwrap_or(stand.decision.estimate);
+    Answered {
+        status,
+        reason,
+        evidence: Some(stand),
+        looks_worse: looked_at.delta >= stand.zone.limit,
+    }
+}
+
+/// All estimates and the decision; `None` without any.
+fn stand(
+    metric: Metric,
+    shown: &Pair,
+    evidence: &ScenarioEvidence<'_>,
+    limit: f64,
+    care: Care,
+) -> Option<Stand> {
+    let level = shown.baseline.values.iter().find_map(|value| value.value);
+    let noise = noise(metric, level.unwrap_or(1.0), &evidence.sessions(metric));
+    let (pairs, stored) = if evidence.pairs.is_some() {
+        let pairs = compare::alternating(&shown.baseline, &shown.candidate);
+        // No alternating repeat counts: nothing stored may take their place.
+        if pairs.is_empty() {
+            return None;
+        }
+        let stored = evidence
+            .stored
+            .map(|(old, new)| compare::pair(metric, old, new));
+        (pairs, stored)
+    } else {
+        (Vec::new(), Some(shown.clone()))
+    };
+    let stored = stored.unwrap_or_else(|| compare::pair(metric, None, None));
+    let assessment = Evidence {
+        baseline: &stored.baseline.logs,
+        candidate: &stored.candidate.logs,
+        pairs: &pairs,
+        noise,
+    }
+    .assess();
     let zone = zone(metric, limit);
+    let mut decision = assessment.decide(zone, care.levels, care.look)?;
+    if care.anytime && decision.answer == Answer::Open {
+        let differences: Vec<f64> = pairs.iter().map(|(base, new)| new - base).collect();
+        let sure = e_value(&differences, zone.low) >= 1.0 / care.levels.alpha;
+        if sure && decision.estimate.delta >= zone.limit {
+            decision.answer = Answer::Block;
+        }
+    }
+    Some(Stand {
+        decision,
+        assessment,
+        zone,
+        noise,
+        candidate_noise: stats::noise_probability(&shown.candidate.logs, &noise),
+    })
+}
+
+fn in_words(metric: Metric, stand: &Stand, limit: f64, care: Care) -> (Status, String) {
+    let Decision {
+        answer, estimate, ..
+    } = stand.decision;
     let (low, high) = estimate.interval(SHOWN_CONFIDENCE);
-    let [low, high] = [low, high].map(|end| signed_percent(ratio(metric, end)));
-    let interval = format!("95 % interval {low} to {high}");
+    let [low_words, high_words] = [low, high].map(|end| signed_percent(ratio(metric, end)));
+    let interval = format!("95 % interval {low_words} to {high_words}");
     let limit = percent(limit);
-    let (status, reason) = match decide(&estimate, zone, levels.alpha, levels.beta) {
-        Answer::Pass if estimate.interval(SHOWN_CONFIDENCE).1 < 0.0 => (
+    match answer {
+        Answer::Pass if high < 0.0 => (
             Status::Improved,
             format!("better, with the whole {interval} below zero"),
         ),
         Answer::Pass => {
-            let ruled_out = percent(ratio(metric, estimate.upper_bound(levels.beta)).max(0.0));
+            let bound = estimate.upper_bound(care.now().beta);
+            let ruled_out = percent(ratio(metric, bound).max(0.0));
             (
                 Status::Pass,
                 format!("a regression above {ruled_out} is ruled out (limit {limit})"),
@@ -214,16 +370,18 @@ fn judge_change(rule: &Rule, pair: &Pair, limit: f64, levels: Levels) -> Answere
             Status::Regressed,
             format!("worse than the limit of {limit} ({interval})"),
         ),
+        Answer::Open if estimate.noisier && stand.assessment.paired.is_none() => (
+            Status::Inconclusive,
+            format!(
+                "today is noisier than the ledger ({} between repeats instead of {}), so the stored baseline decides nothing; the {interval} (limit {limit})",
+                percent(estimate.repeat_noise),
+                percent(stand.noise.repeat)
+            ),
+        ),
         Answer::Open => (
             Status::Inconclusive,
             format!("the {interval} leaves it open (limit {limit})"),
         ),
-    };
-    Answered {
-        status,
-        reason,
-        evidence: Some((estimate, zone)),
-        looks_worse: estimate.delta >= zone.limit,
     }
 }
 
@@ -232,76 +390,5 @@ fn both_are_zero(pair: &Pair) -> bool {
         let mut counting = side.values.iter().filter(|value| value.void.is_none());
         side.values.iter().any(|value| value.void.is_none())
             && counting.all(|value| value.value.is_some_and(|value| value.abs() < f64::EPSILON))
-    })
-}
-
-/// The candidate alone against `max` or `min`, with the noise of its repeats.
-fn judge_budget(rule: &Rule, candidate: Option<&ScenarioRun>, levels: Levels) -> Option<Answered> {
-    let bound = rule.limits.max.or(rule.limits.min)?;
-    let metric = rule.metric;
-    let values = compare::SideValues::of(metric, candidate);
-    let shown = values.shown(metric, None);
-    if let Some(answer) = zero_against(bound, rule, values.missing.as_ref(), &shown) {
-        return Some(answer);
-    }
-    if let Some(missing) = values.missing {
-        return Some(Answered::missing(format!("candidate: {missing}")));
-    }
-    // The bound takes the baseline's place: it is known exactly, so it is given the candidate's own weight of evidence.
-    let oriented = compare::orientation(metric) * bound.ln();
-    let pinned = vec![oriented; values.logs.len()];
-    let Some(estimate) = stored_baseline(&pinned, &values.logs, prior(metric, bound)) else {
-        return Some(Answered::missing("the candidate has no repeat".to_owned()));
-    };
-    let looks_worse = estimate.delta > 0.0;
-    let surely_over = -Estimate {
-        delta: -estimate.delta,
-        ..estimate
-    }
-    .upper_bound(levels.alpha)
-        > 0.0;
-    let surely_under = estimate.upper_bound(levels.beta) <= 0.0;
-    let beyond = percent(ratio(metric, estimate.delta));
-    let (status, reason) = if looks_worse && surely_over {
-        (Status::Regressed, format!("outside its budget by {beyond}"))
-    } else if !looks_worse && surely_under {
-        (Status::Pass, format!("inside its budget by {beyond}"))
-    } else {
-        let reason = "too close to its budget to tell".to_owned();
-        (Status::Inconclusive, reason)
-    };
-    Some(Answered {
-        status,
-        reason,
-        evidence: None,
-        looks_worse,
-    })
-}
-
-/// A metric that is exactly zero (an error rate) is judged by its value: there is no logarithm of it.
-fn zero_against(
-    bound: f64,
-    rule: &Rule,
-    missing: Option<&Missing>,
-    shown: &Side,
-) -> Option<Answered> {
-    let value = match (missing, shown.value) {
-        (Some(Missing::Zero), Some(value)) => value,
-        // A bound of zero has no logarithm either.
-        (None, Some(value)) if bound <= 0.0 => value,
-        (Some(_) | None, _) => return None,
-    };
-    let outside = rule.limits.max.is_some_and(|max| value > max)
-        || rule.limits.min.is_some_and(|min| value < min);
-    let (status, reason) = if outside {
-        (Status::Regressed, "outside its budget")
-    } else {
-        (Status::Pass, "inside its budget")
-    };
-    Some(Answered {
-        status,
-        reason: reason.to_owned(),
-        evidence: None,
-        looks_worse: outside,
     })
 }

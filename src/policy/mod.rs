@@ -1,14 +1,17 @@
 //! Rules and numbers to judgements and a verdict. Pure.
 
 mod advice;
+mod budget;
 pub mod comparison;
+mod errors;
 mod headline;
 mod judge;
-mod noise_floor;
+mod noise;
 pub mod rule;
 mod sentence;
 mod shown;
 mod verdict;
+mod warning;
 
 pub use sentence::{percent, signed_percent};
-pub use verdict::{Labels, compare_runs};
+pub use verdict::{Labels, Progress, compare_evidence, compare_runs};

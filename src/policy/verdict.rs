@@ -1,53 +1,102 @@
-//! Two runs and a policy to the finished comparison.
+//! Runs and a policy to the finished comparison.
 
 use super::advice::next;
-use super::comparison::{Comparison, Decision, JudgedRule, Judgement, SCHEMA, Status, Verdict};
-use super::headline::{headline, warnings};
-use super::judge::{Judged, Levels, judge};
+use super::comparison::{Comparison, Decision, Judgement, LookTaken, SCHEMA, Status, Verdict};
+use super::errors::too_many_errors;
+use super::headline::headline;
+use super::judge::{Care, Judged, ScenarioEvidence, judge};
 use super::rule::{Action, Limits, OnInconclusive, Policy, Rule};
-use super::sentence::percent;
 use super::shown::{distributions, identity, measurements};
-use crate::compare::{self, Comparability, SideValues};
+use super::warning::warnings;
+use crate::compare::{self, Comparability, Given, Usable};
 use crate::exit::ExitStatus;
-use crate::metric::Metric;
 use crate::record::{Run, ScenarioRun};
-use crate::stats::number;
+use crate::stats::{Levels, Look, discovery_level};
 
 /// Largest accepted probability that any innocent blocking rule blocks.
-const ALPHA: f64 = 0.02;
+pub(crate) const ALPHA: f64 = 0.02;
 
 /// Largest accepted probability, per rule, that a regression at the high edge passes.
-const BETA: f64 = 0.05;
+pub(crate) const BETA: f64 = 0.05;
 
-/// Failed requests are in no latency, so a server that refuses under load would look fast. This many more of them, as
-/// a share of all requests, block whatever the latencies say. A rule on `error_rate` replaces it.
-const ERROR_RATE_ROOM: f64 = 0.01;
+/// Largest accepted share of false ones among the warnings.
+const FALSE_DISCOVERIES: f64 = 0.10;
 
-/// How the two sides are called in the file: where they were read from.
-#[derive(Clone, Copy, Debug)]
+/// How the runs are called in the file: where they were read from.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Labels<'a> {
     /// The baseline's file.
     pub baseline: &'a str,
     /// The candidate's file.
     pub candidate: &'a str,
+    /// The files of the alternating repeats.
+    pub pairs: (&'a str, &'a str),
+    /// The ledger's file.
+    pub ledger: Option<&'a str>,
 }
 
-/// Judges `candidate` against `baseline`: one look with everything given.
+/// A look at the evidence of one commit, and what earlier ones said.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// What this look may spend.
+    pub look: Look,
+    /// Every look is spent; alternating pairs may still block where they leave no doubt.
+    pub anytime: bool,
+    /// The comparison of the look before, whose passes stand unless the new evidence blocks.
+    pub before: Option<&'a Comparison>,
+}
+
+impl Progress<'_> {
+    /// One look at everything given.
+    pub const ONLY: Self = Self {
+        look: Look::only(0),
+        anytime: false,
+        before: None,
+    };
+}
+
+/// Judges `candidate` against `baseline`: one look at two runs.
 pub fn compare_runs(
     policy: &Policy,
     baseline: &Run,
     candidate: &Run,
     labels: Labels<'_>,
 ) -> Comparison {
-    let comparability = compare::comparability(baseline, candidate);
-    let judged = judge_all(policy, baseline, candidate);
-    let verdict = verdict(&comparability, &judged);
+    let given = Given {
+        stored: Some((baseline, candidate)),
+        ..Given::default()
+    };
+    compare_evidence(policy, &given, labels, Progress::ONLY)
+}
+
+/// Judges everything given.
+pub fn compare_evidence(
+    policy: &Policy,
+    given: &Given<'_>,
+    labels: Labels<'_>,
+    progress: Progress<'_>,
+) -> Comparison {
+    let usable = compare::usable(given);
+    let empty = Run::default();
+    let (baseline, candidate) = usable.shown().unwrap_or((&empty, &empty));
+    let judged = judge_all(policy, &usable, candidate, progress);
+    let comparability = &usable.comparability;
+    let verdict = verdict(comparability, &judged);
     let exit = exit_status(verdict, &judged, policy.noise.on_inconclusive);
     let several = candidate.scenarios.len() > 1 || !policy.scenarios.is_empty();
-    let judgements: Vec<Judgement> = judged
-        .iter()
-        .map(|judged| judged.judgement.clone())
-        .collect();
+    let pairs = usable.pairs.map_or(0, pairs_taken);
+    // What was measured beside the stored baseline, whether or not that could be used.
+    let repeats = given
+        .stored
+        .map_or(0, |(_, candidate)| repeats_taken(candidate));
+    let (stored_baseline, stored_candidate) = given.stored.unwrap_or((baseline, candidate));
+    let named = |label, pair_label| {
+        if given.stored.is_some() {
+            label
+        } else {
+            pair_label
+        }
+    };
     Comparison {
         schema: SCHEMA.to_owned(),
         name: candidate.file.name.clone(),
@@ -56,21 +105,77 @@ pub fn compare_runs(
         headline: headline(verdict, &judged, &comparability.mismatches, several),
         measurements: measurements(baseline, candidate),
         distributions: distributions(baseline, candidate),
-        warnings: warnings(&comparability, &judged, policy.noise.on_inconclusive, exit),
-        mismatches: comparability.mismatches,
-        changes: comparability.changes,
-        next: next(verdict, &judged, policy, candidate),
-        baseline: identity(labels.baseline, baseline),
-        candidate: identity(labels.candidate, candidate),
+        strata: compare::strata(baseline, candidate),
+        warnings: warnings(comparability, &judged, policy.noise.on_inconclusive, exit),
+        mismatches: comparability.mismatches.clone(),
+        changes: comparability.changes.clone(),
+        next: next(verdict, &judged, policy, repeats, pairs),
+        baseline: identity(named(labels.baseline, labels.pairs.0), stored_baseline),
+        candidate: identity(named(labels.candidate, labels.pairs.1), stored_candidate),
+        ab_baseline: given.pairs.map(|(run, _)| identity(labels.pairs.0, run)),
+        ab_candidate: given.pairs.map(|(_, run)| identity(labels.pairs.1, run)),
         decision: Decision {
             alpha: ALPHA,
             beta: BETA,
             family: family(policy, candidate),
-            ledger_sessions: 0,
+            ledger_sessions: judged.iter().filter_map(sessions).max().unwrap_or(0),
+            ledger: labels.ledger.map(str::to_owned),
+            pairs,
+            looks: looks(progress, verdict, repeats, pairs),
             on_inconclusive: policy.noise.on_inconclusive,
         },
-        judgements,
+        judgements: judged.into_iter().map(|judged| judged.judgement).collect(),
     }
+}
+
+/// The looks before and this one; none where it is the only one.
+fn looks(progress: Progress<'_>, verdict: Verdict, repeats: u32, pairs: u32) -> Vec<LookTaken> {
+    let Look { alpha, beta, at } = progress.look;
+    if at == 0 {
+        return Vec::new();
+    }
+    let mut looks = progress
+        .before
+        .map_or_else(Vec::new, |before| before.decision.looks.clone());
+    looks.push(LookTaken {
+        repeats,
+        pairs,
+        alpha,
+        beta,
+        verdict,
+    });
+    looks
+}
+
+fn sessions(judged: &Judged) -> Option<u32> {
+    judged.evidence.map(|stand| stand.noise.sessions)
+}
+
+/// Repeats that every scenario has.
+fn repeats_taken(run: &Run) -> u32 {
+    let counts = run
+        .scenarios
+        .iter()
+        .map(|scenario| scenario.counting().count());
+    counts
+        .min()
+        .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// Alternating repeats that every scenario has on both sides.
+fn pairs_taken((baseline, candidate): (&Run, &Run)) -> u32 {
+    let whole = |scenario: &ScenarioRun| {
+        let Some(other) = baseline.scenario(&scenario.name) else {
+            return 0;
+        };
+        let both = scenario.repeats.iter().zip(&other.repeats);
+        both.filter(|(new, old)| new.void.is_none() && old.void.is_none())
+            .count()
+    };
+    let counts = candidate.scenarios.iter().map(whole);
+    counts
+        .min()
+        .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 /// Rules × scenarios that may block, among which α is shared.
@@ -89,107 +194,116 @@ fn may_block(rule: &Rule) -> bool {
     }
 }
 
-fn judge_all(policy: &Policy, baseline: &Run, candidate: &Run) -> Vec<Judged> {
-    let shared = ALPHA / f64::from(family(policy, candidate).max(1));
+fn judge_all(
+    policy: &Policy,
+    usable: &Usable<'_>,
+    candidate: &Run,
+    progress: Progress<'_>,
+) -> Vec<Judged> {
+    let shared = Care {
+        levels: Levels {
+            alpha: ALPHA / f64::from(family(policy, candidate).max(1)),
+            beta: BETA,
+        },
+        look: progress.look,
+        anytime: progress.anytime,
+    };
     let mut judged = Vec::new();
     // A scenario that the policy names and the run does not have is misspelt or was dropped: its rules are missing, and
     // that does not pass.
     for (name, rules) in &policy.scenarios {
         if candidate.scenario(name).is_none() {
-            let levels = Levels {
-                alpha: shared,
-                beta: BETA,
-            };
-            let accepted = baseline.scenario(name);
             judged.extend(
                 rules
                     .iter()
-                    .map(|rule| judge(rule, name, accepted, None, levels)),
+                    .map(|rule| judge(rule, &of_scenario(usable, name), shared)),
             );
         }
     }
     for scenario in &candidate.scenarios {
-        // A load point that the baseline never had is said to be new and judged by nothing but its budgets.
-        let accepted = baseline.scenario(&scenario.name);
-        let rules = policy.rules_for(&scenario.name);
-        for rule in &rules {
-            let mut rule = *rule;
-            if accepted.is_none() {
-                rule.limits.regression = None;
-                if rule.limits == Limits::default() {
-                    continue;
-                }
-            }
-            let alpha = if may_block(&rule) { shared } else { ALPHA };
-            judged.push(judge(
-                &rule,
-                &scenario.name,
-                accepted,
-                Some(scenario),
-                Levels { alpha, beta: BETA },
-            ));
-        }
-        if rules.iter().all(|rule| rule.metric.id() != "error_rate") {
-            let levels = Levels {
-                alpha: shared,
+        let evidence = of_scenario(usable, &scenario.name);
+        let rules = rules_here(policy, &evidence);
+        // A warning spends nothing and never asks for more evidence: every look at it is a look at all there is.
+        let warnings = Care {
+            levels: Levels {
+                alpha: warning_level(&rules, &evidence, shared),
                 beta: BETA,
-            };
-            judged.extend(too_many_errors(accepted, scenario, levels));
+            },
+            look: Look::only(0),
+            anytime: false,
+        };
+        for rule in &rules {
+            let care = if may_block(rule) { shared } else { warnings };
+            judged.push(judge(rule, &evidence, care));
+        }
+        let watched = policy.rules_for(&scenario.name);
+        if watched.iter().all(|rule| rule.metric.id() != "error_rate") {
+            judged.extend(too_many_errors(&evidence, shared));
+        }
+    }
+    if let Some(before) = progress.before {
+        for judged in &mut judged {
+            keep_pass(judged, before);
         }
     }
     judged
 }
 
-/// The guard that stands where no rule watches `error_rate`; silent while it holds.
-fn too_many_errors(
-    baseline: Option<&ScenarioRun>,
-    candidate: &ScenarioRun,
-    levels: Levels,
-) -> Option<Judged> {
-    let metric = Metric::parse("error_rate").ok()?;
-    let rate = |scenario: &ScenarioRun| {
-        let (failed, all) = compare::failed_and_all(scenario);
-        (all > 0).then(|| number(failed) / number(all))
-    };
-    let new = rate(candidate)?;
-    let allowed = baseline.and_then(rate).unwrap_or(0.0) + ERROR_RATE_ROOM;
-    if new <= allowed {
-        return None;
+fn of_scenario<'a>(usable: &'a Usable<'a>, name: &'a str) -> ScenarioEvidence<'a> {
+    let sides = |runs: (&'a Run, &'a Run)| (runs.0.scenario(name), runs.1.scenario(name));
+    ScenarioEvidence {
+        name,
+        stored: usable.stored.map(sides),
+        pairs: usable.pairs.map(sides),
+        ledger: &usable.ledger,
     }
-    let side =
-        |scenario: Option<&ScenarioRun>| SideValues::of(metric, scenario).shown(metric, None);
-    let judgement = Judgement {
-        scenario: candidate.name.clone(),
-        metric,
-        unit: metric.unit(),
-        better: metric.better(),
-        rule: JudgedRule {
-            regression: None,
-            max: Some(allowed),
-            min: None,
-            action: Action::Block,
-            explain: false,
-        },
-        status: Status::Regressed,
-        baseline: side(baseline),
-        candidate: side(Some(candidate)),
-        change: None,
-        noise: None,
-        smallest_detectable: None,
-        ruled_out_above: None,
-        reason: format!(
-            "{} of the candidate's requests failed, and at most {} may; the latencies leave them out",
-            percent(new),
-            percent(allowed)
-        ),
-    };
-    Some(Judged {
-        judgement,
-        evidence: None,
-        levels,
-        by_budget: true,
-        looks_worse: true,
-    })
+}
+
+/// The rules of a scenario. A load point that the baseline never had is said to be new and judged by nothing but its
+/// budgets.
+fn rules_here(policy: &Policy, evidence: &ScenarioEvidence<'_>) -> Vec<Rule> {
+    let mut rules = policy.rules_for(evidence.name);
+    if evidence.shown().0.is_none() {
+        for rule in &mut rules {
+            rule.limits.regression = None;
+        }
+        rules.retain(|rule| rule.limits != Limits::default());
+    }
+    rules
+}
+
+/// The level at which every warning of the scenario is judged, so that few of them are false.
+fn warning_level(rules: &[Rule], evidence: &ScenarioEvidence<'_>, care: Care) -> f64 {
+    let p_values: Vec<f64> = rules
+        .iter()
+        .filter(|rule| !may_block(rule))
+        .filter_map(|rule| judge(rule, evidence, care).evidence)
+        .map(|stand| stand.decision.estimate.p_above(stand.zone.low))
+        .collect();
+    discovery_level(&p_values, FALSE_DISCOVERIES)
+}
+
+/// A rule that passed at an earlier look stays passed while the new evidence only leaves it open: its share of β is
+/// spent.
+fn keep_pass(judged: &mut Judged, before: &Comparison) {
+    let now = &judged.judgement;
+    if now.status != Status::Inconclusive {
+        return;
+    }
+    let earlier = before.judgements.iter().find(|earlier| {
+        earlier.scenario == now.scenario
+            && earlier.metric == now.metric
+            && earlier.rule == now.rule
+            && matches!(earlier.status, Status::Pass | Status::Improved)
+    });
+    if let Some(earlier) = earlier {
+        let note = "; decided at an earlier look";
+        let mut kept: Judgement = earlier.clone();
+        if !kept.reason.ends_with(note) {
+            kept.reason.push_str(note);
+        }
+        judged.judgement = kept;
+    }
 }
 
 /// What one judgement makes of the verdict.
@@ -249,6 +363,8 @@ mod tests {
     const LABELS: Labels<'_> = Labels {
         baseline: "baseline.json",
         candidate: "candidate.json",
+        pairs: ("", ""),
+        ledger: None,
     };
 
     /// One scenario with one repeat per entry of `tpot`, all four gated metrics moving by the same factors.

@@ -4,10 +4,13 @@
 //! files.
 
 pub mod format;
+mod ledger;
 mod read;
 mod store;
 mod valid;
 
+pub use ledger::parse_ledger;
 pub use read::{RecordError, parse};
-pub use store::{load, save};
+pub use store::{load, load_ledger, save};
+pub(crate) use valid::is_copy;
 pub use valid::{RepeatRun, Run, ScenarioRun};

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write as _};
 use std::path::Path;
 
 use super::format::ResultFile;
+use super::ledger::parse_ledger;
 use super::read::{RecordError, parse};
 use super::valid::Run;
 use crate::files;
@@ -27,6 +28,18 @@ fn packing(path: &Path) -> Packing {
 
 /// Reads and checks a result file.
 pub fn load(path: &Path) -> Result<Run, RecordError> {
+    let (file, json) = read(path)?;
+    parse(&file, &json)
+}
+
+/// Reads and checks a ledger: one result per line.
+pub fn load_ledger(path: &Path) -> Result<Vec<Run>, RecordError> {
+    let (file, lines) = read(path)?;
+    parse_ledger(&file, &lines)
+}
+
+/// The file's name and its unpacked bytes.
+fn read(path: &Path) -> Result<(String, Vec<u8>), RecordError> {
     let file = path.display().to_string();
     let bytes = files::read(path)?;
     let unpacked = match packing(path) {
@@ -38,7 +51,7 @@ pub fn load(path: &Path) -> Result<Run, RecordError> {
         file: file.clone(),
         reason: error.to_string(),
     })?;
-    parse(&file, &json)
+    Ok((file, json))
 }
 
 /// Writes a result file, whole or not at all.

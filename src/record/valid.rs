@@ -11,7 +11,7 @@ use crate::stats::number;
 const AGREEMENT: f64 = 1e-3;
 
 /// A result whose parts agree.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
     /// The file as read.
     pub file: ResultFile,
@@ -108,11 +108,54 @@ fn check_scenario(scenario: &Scenario, problems: &mut Vec<String>) -> ScenarioRu
         let place = format!("scenario `{name}`, repeat {}", index + 1);
         check_repeat(repeat, &place, problems)
     });
+    let mut repeats: Vec<RepeatRun> = repeats.collect();
+    for (copy, original) in copies(&scenario.repeats) {
+        repeats[copy].void.get_or_insert_with(|| {
+            format!(
+                "a copy of repeat {}, so no evidence of its own",
+                original + 1
+            )
+        });
+    }
     ScenarioRun {
         name: name.clone(),
         load: scenario.load.clone(),
-        repeats: repeats.collect(),
+        repeats,
     }
+}
+
+/// Repeats that an earlier one of the same list is equal to, with the earlier one.
+fn copies(repeats: &[Repeat]) -> Vec<(usize, usize)> {
+    let found = repeats.iter().enumerate().filter_map(|(index, repeat)| {
+        let original = repeats[..index]
+            .iter()
+            .position(|earlier| is_copy(earlier, repeat))?;
+        Some((index, original))
+    });
+    found.collect()
+}
+
+/// Requests of two repeats that agree to the last digit from which on they are the same measurement and no chance.
+const COPY_FROM: usize = 20;
+
+/// Whether two repeats are one measurement written down twice: the same times of the same requests, or the same
+/// metrics begun at the same moment. Equal metrics alone are none: they may be rounded.
+pub(crate) fn is_copy(one: &Repeat, other: &Repeat) -> bool {
+    let same_moment = one.started.is_some() && one.started == other.started;
+    if same_moment && !one.metrics.is_empty() && one.metrics == other.metrics {
+        return true;
+    }
+    let times = |repeat: &Repeat| {
+        repeat
+            .samples
+            .as_ref()
+            .map(|samples| (samples.ttft.clone(), samples.e2e.clone()))
+    };
+    let Some((ttft, e2e)) = times(one) else {
+        return false;
+    };
+    let measured = |column: &Option<Vec<Option<f64>>>| column.iter().flatten().flatten().count();
+    measured(&ttft).max(measured(&e2e)) >= COPY_FROM && times(other) == Some((ttft, e2e))
 }
 
 fn check_repeat(repeat: &Repeat, place: &str, problems: &mut Vec<String>) -> RepeatRun {

@@ -49,12 +49,31 @@ pub fn comparison(comparison: &Comparison) -> String {
             measurements(table, rest);
         }
     });
+    if !view.strata.is_empty() {
+        fold("Where it became slower", &mut rest, |rest| {
+            rest.push("Median change of the same requests in both runs; it explains and never decides.\n\n");
+            for part in &view.strata {
+                let place = if view.several_scenarios {
+                    format!("{}: ", inert(&part.scenario))
+                } else {
+                    String::new()
+                };
+                rest.push(&format!(
+                    "- {place}{} of {} requests with {}: {}\n",
+                    part.latency, part.requests, part.requests_with, part.change
+                ));
+            }
+        });
+    }
     fold(
         "Why each verdict, and how it was decided",
         &mut rest,
         |rest| {
             for fact in &view.decision {
                 rest.push(&format!("- {}: {}\n", fact.name, inert(&fact.value)));
+            }
+            for look in &view.looks {
+                rest.push(&format!("- look: {look}\n"));
             }
             for row in &view.rows {
                 rest.push(&format!(

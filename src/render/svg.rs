@@ -246,6 +246,13 @@ fn texts(points: &[super::view::Point]) -> Vec<String> {
 fn text(point: &super::view::Point) -> String {
     match &point.void {
         Some(reason) => format!("{} void: {reason}", point.text),
+        None if point.weight.is_some() => {
+            format!(
+                "{}, {}",
+                point.text,
+                point.weight.as_deref().unwrap_or_default()
+            )
+        }
         None => point.text.clone(),
     }
 }

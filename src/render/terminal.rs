@@ -53,7 +53,9 @@ pub fn comparison(comparison: &Comparison, color: bool) -> String {
         &mut text,
     );
     list("changed", pairs(&view.changes), &mut text);
+    list("where it became slower", slower(&view), &mut text);
     list("warnings", view.warnings.clone(), &mut text);
+    list("looks", view.looks.clone(), &mut text);
 
     let sign = paint(
         &view.verdict,
@@ -66,6 +68,25 @@ pub fn comparison(comparison: &Comparison, color: bool) -> String {
         text.push_str(&wrapped(&format!("next: {}", inert::line(step))));
     }
     text
+}
+
+/// Only of interest where something became slower, so not where all is well.
+fn slower(view: &View) -> Vec<String> {
+    if view.verdict.tone == "good" {
+        return Vec::new();
+    }
+    let line = |part: &super::view::Part| {
+        let place = if view.several_scenarios {
+            format!("{}: ", part.scenario)
+        } else {
+            String::new()
+        };
+        format!(
+            "{place}{}, {}: {}",
+            part.latency, part.requests_with, part.change
+        )
+    };
+    view.strata.iter().map(line).collect()
 }
 
 fn judgements(view: &View, color: bool) -> String {

@@ -2,13 +2,12 @@
 
 use serde::Serialize;
 
-use super::{inert, number};
+use super::{explanation, number};
 use crate::policy::comparison::{
-    Comparison, Difference, Distribution, Identity, Judgement, Measurement, NextAction,
-    RepeatValue, Side, Status, Verdict,
+    Basis, Comparison, Difference, Distribution, Identity, Judgement, Measurement, RepeatValue,
+    Side, Status, Stratum, Verdict,
 };
-use crate::policy::rule::{Action, OnInconclusive};
-use crate::stats::{HIGH_EDGE, LOW_EDGE, Prior};
+use crate::policy::rule::Action;
 
 /// Everything that is shown.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,6 +36,8 @@ pub struct View {
     pub measurements: Vec<MeasurementTable>,
     /// For charts.
     pub distributions: Vec<Distribution>,
+    /// Where it became slower.
+    pub strata: Vec<Part>,
     /// What must be equal and is not.
     pub mismatches: Vec<Pair>,
     /// What may differ and does.
@@ -45,10 +46,45 @@ pub struct View {
     pub warnings: Vec<String>,
     /// What to do next.
     pub next: Vec<String>,
+    /// The looks at the evidence, in their order.
+    pub looks: Vec<String>,
     /// How it was decided.
     pub decision: Vec<Fact>,
     /// The command that makes the same comparison again.
     pub reproduce: String,
+}
+
+/// Requests that are alike in one way, and how much slower they became.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Part {
+    /// Scenario; foreign text.
+    pub scenario: String,
+    /// `TTFT` or `TPOT`.
+    pub latency: String,
+    /// `output tokens 129 to 200`.
+    pub requests_with: String,
+    /// How many.
+    pub requests: u32,
+    /// `+7.1 %`.
+    pub change: String,
+}
+
+impl Part {
+    fn of(stratum: &Stratum) -> Self {
+        let Stratum { by, from, to, .. } = stratum;
+        let range = if from == to {
+            format!("{from}")
+        } else {
+            format!("{from} to {to}")
+        };
+        Self {
+            scenario: stratum.scenario.clone(),
+            latency: stratum.latency.to_uppercase(),
+            requests_with: format!("{by} {range}"),
+            requests: stratum.requests,
+            change: number::signed_percent(stratum.change),
+        }
+    }
 }
 
 /// An icon that never stands without its word.
@@ -101,8 +137,10 @@ pub struct Row {
     pub interval: String,
     /// `5.0 %`, `10.0 % (warn)`, `at most 200 ms`.
     pub limit: String,
-    /// Repeat and host noise.
+    /// Repeat, host and request noise.
     pub noise: String,
+    /// What the change stands on.
+    pub basis: &'static str,
     /// Smallest regression that would have been blocked 80 % of the time.
     pub detectable: String,
     /// The answer.
@@ -139,6 +177,8 @@ pub struct Point {
     pub text: String,
     /// Why it does not count; foreign text.
     pub void: Option<String>,
+    /// How much it counts, where that is less than a repeat.
+    pub weight: Option<String>,
 }
 
 /// The always-shown figures of one scenario.
@@ -190,6 +230,7 @@ impl View {
                 .map(|scenario| measurement_table(scenario, &comparison.measurements))
                 .collect(),
             distributions: comparison.distributions.clone(),
+            strata: comparison.strata.iter().map(Part::of).collect(),
             mismatches: comparison.mismatches.iter().map(Pair::of).collect(),
             changes: comparison.changes.iter().map(Pair::of).collect(),
             warnings: comparison
@@ -197,13 +238,10 @@ impl View {
                 .iter()
                 .map(|warning| warning.message.clone())
                 .collect(),
-            next: next(comparison),
-            decision: decision(comparison),
-            reproduce: format!(
-                "perfgate compare --baseline {} --candidate {}",
-                inert::shell(&comparison.baseline.file),
-                inert::shell(&comparison.candidate.file)
-            ),
+            next: explanation::next(comparison),
+            looks: explanation::looks(comparison),
+            decision: explanation::decision(comparison),
+            reproduce: explanation::reproduce(comparison),
         }
     }
 }
@@ -307,14 +345,29 @@ impl Row {
             noise: row.noise.as_ref().map_or_else(
                 || NOTHING.to_owned(),
                 |noise| {
+                    let host = match row.basis {
+                        Some(Basis::Pairs) => "host cancels".to_owned(),
+                        Some(Basis::StoredBaseline | Basis::PairsAndStoredBaseline) | None => {
+                            format!("host {}", number::percent(noise.host))
+                        }
+                    };
+                    let request = noise
+                        .request
+                        .map(|request| format!(", requests {}", number::percent(request)));
                     format!(
-                        "{} ({}), host {}",
+                        "{} ({}), {host}{}",
                         number::percent(noise.repeat),
                         noise.source,
-                        number::percent(noise.host)
+                        request.unwrap_or_default()
                     )
                 },
             ),
+            basis: match row.basis {
+                Some(Basis::StoredBaseline) => "stored baseline",
+                Some(Basis::Pairs) => "alternating pairs",
+                Some(Basis::PairsAndStoredBaseline) => "pairs and stored baseline",
+                None => NOTHING,
+            },
             detectable: row
                 .smallest_detectable
                 .map_or_else(|| NOTHING.to_owned(), number::percent),
@@ -339,6 +392,9 @@ fn points(side: &Side, row: &Judgement) -> Vec<Point> {
             value,
             text: number::value(value, row.unit),
             void: repeat.void.clone(),
+            weight: repeat
+                .weight
+                .map(|weight| format!("counts {} of a repeat", number::percent(weight))),
         })
     };
     side.values.iter().filter_map(of).collect()
@@ -470,91 +526,4 @@ fn identity(comparison: &Comparison) -> String {
         )),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
-}
-
-fn next(comparison: &Comparison) -> Vec<String> {
-    let mut steps = Vec::new();
-    let amount = comparison.next.amount;
-    match comparison.next.action {
-        NextAction::None => {}
-        NextAction::MoreRepeats => steps.push(format!("measure {amount} more repeats of the candidate: they would settle it if the estimate stays")),
-        NextAction::Ab => steps.push(format!("more repeats of the candidate alone cannot settle it: measure baseline and candidate alternately on one machine, {amount} pairs at first")),
-    }
-    match comparison.verdict {
-        Verdict::Block => steps
-            .push("find the change that made it slower, or show that it is worth it".to_owned()),
-        Verdict::Report => {
-            steps.push("say in an analysis report what the growth is for".to_owned());
-        }
-        Verdict::Incomparable if !comparison.mismatches.is_empty() => {
-            steps.push(
-                "measure a baseline with the same hardware and workload, or restore what differs"
-                    .to_owned(),
-            );
-        }
-        Verdict::Incomparable => {
-            steps.push(
-                "measure what is missing, or take the rule on it out of thresholds.yaml".to_owned(),
-            );
-        }
-        Verdict::Pass | Verdict::Warn | Verdict::Inconclusive => {}
-    }
-    steps
-}
-
-fn decision(comparison: &Comparison) -> Vec<Fact> {
-    let decision = &comparison.decision;
-    let fact = |name, value: String| Fact { name, value };
-    let noise = if decision.ledger_sessions == 0 {
-        let Prior { repeat, host, .. } = Prior::WITHOUT_LEDGER;
-        format!(
-            "assumed: {} between repeats, {} between hosts, until repeats say otherwise",
-            number::percent(repeat),
-            number::percent(host)
-        )
-    } else {
-        format!("learnt from {} accepted sessions", decision.ledger_sessions)
-    };
-    let undecided = match decision.on_inconclusive {
-        OnInconclusive::Auto => {
-            "passes with a warning where the estimate is below the limit, fails where it is not"
-        }
-        OnInconclusive::Pass => "passes with a warning",
-        OnInconclusive::Fail => "fails",
-    };
-    vec![
-        fact(
-            "unit of evidence",
-            "the repeat: one pass on one server start; requests of one repeat are no replicates"
-                .to_owned(),
-        ),
-        fact(
-            "blocks",
-            format!(
-                "where the estimate is at the limit or beyond, and a change of {} of the limit or less is ruled out",
-                number::percent(LOW_EDGE)
-            ),
-        ),
-        fact(
-            "passes",
-            format!(
-                "where the estimate is below the limit, and a change of {} of the limit or more is ruled out",
-                number::percent(HIGH_EDGE)
-            ),
-        ),
-        fact(
-            "false block",
-            format!(
-                "at most {} over the {} rules that may block",
-                number::percent(decision.alpha),
-                decision.family
-            ),
-        ),
-        fact(
-            "false pass",
-            format!("at most {} per rule", number::percent(decision.beta)),
-        ),
-        fact("noise", noise),
-        fact("an undecided rule", undecided.to_owned()),
-    ]
 }

@@ -3,6 +3,7 @@
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
 use super::estimate::Estimate;
+use super::looks::Look;
 
 /// Low edge of the indifference zone, as a share of the limit: a regression below it must not block.
 pub const LOW_EDGE: f64 = 0.4;
@@ -54,18 +55,32 @@ pub enum Answer {
     Open,
 }
 
-/// The decision with error probabilities `alpha` (false block at the low edge) and `beta` (false pass at the high edge).
-pub fn decide(estimate: &Estimate, zone: Zone, alpha: f64, beta: f64) -> Answer {
-    let Estimate {
-        delta,
-        standard_error,
-        ..
-    } = *estimate;
-    let below = delta + t(1.0 - beta, estimate) * standard_error;
-    let above = delta - t(1.0 - alpha, estimate) * standard_error;
-    if delta < zone.limit && below < zone.high {
+/// The error probabilities of one rule at one look.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Levels {
+    /// Of a false block at the low edge; already shared among the family. 0 may not block.
+    pub alpha: f64,
+    /// Of a false pass at the high edge. 0 may not pass.
+    pub beta: f64,
+}
+
+impl Levels {
+    /// What one look may spend of them.
+    #[must_use]
+    pub fn at(self, look: Look) -> Self {
+        Self {
+            alpha: self.alpha * look.alpha,
+            beta: self.beta * look.beta,
+        }
+    }
+}
+
+/// The decision with these error probabilities.
+pub fn decide(estimate: &Estimate, zone: Zone, levels: Levels) -> Answer {
+    let delta = estimate.delta;
+    if delta < zone.limit && estimate.upper_bound(levels.beta) < zone.high {
         Answer::Pass
-    } else if delta >= zone.limit && above > zone.low {
+    } else if delta >= zone.limit && estimate.lower_bound(levels.alpha) > zone.low {
         Answer::Block
     } else {
         Answer::Open
@@ -90,10 +105,26 @@ impl Estimate {
     pub fn upper_bound(&self, beta: f64) -> f64 {
         self.delta + t(1.0 - beta, self) * self.standard_error
     }
+
+    /// One-sided lower bound of δ: smaller values have probability `alpha` at most.
+    pub fn lower_bound(&self, alpha: f64) -> f64 {
+        self.delta - t(1.0 - alpha, self) * self.standard_error
+    }
+
+    /// One-sided p-value of δ being no larger than `edge`.
+    pub fn p_above(&self, edge: f64) -> f64 {
+        let degrees = self.degrees_of_freedom.min(1e6);
+        StudentsT::new(0.0, 1.0, degrees).map_or(1.0, |student| {
+            student.sf((self.delta - edge) / self.standard_error)
+        })
+    }
 }
 
 /// Student's t quantile. Where it has none (it always has for valid degrees of freedom), nothing can be decided.
 fn t(probability: f64, estimate: &Estimate) -> f64 {
+    if probability >= 1.0 {
+        return f64::INFINITY;
+    }
     // Beyond this the difference to the normal distribution is below 1e-6, and the inversion loses accuracy.
     let degrees = estimate.degrees_of_freedom.min(1e6);
     StudentsT::new(0.0, 1.0, degrees)
@@ -104,6 +135,11 @@ fn t(probability: f64, estimate: &Estimate) -> f64 {
 mod tests {
     use super::*;
 
+    const LEVELS: Levels = Levels {
+        alpha: 0.01,
+        beta: 0.05,
+    };
+
     fn estimate(delta: f64, standard_error: f64, degrees_of_freedom: f64) -> Estimate {
         Estimate {
             baseline: 0.0,
@@ -113,6 +149,9 @@ mod tests {
             degrees_of_freedom,
             repeat_noise: standard_error,
             host_noise: 0.0,
+            noisier: false,
+            doubtful: false,
+            clipped: false,
         }
     }
 
@@ -146,11 +185,11 @@ mod tests {
     fn a_clear_regression_blocks_and_no_change_passes() {
         let zone = Zone::of_growth(0.05);
         assert_eq!(
-            decide(&estimate(0.10, 0.01, 20.0), zone, 0.01, 0.05),
+            decide(&estimate(0.10, 0.01, 20.0), zone, LEVELS),
             Answer::Block
         );
         assert_eq!(
-            decide(&estimate(0.00, 0.01, 20.0), zone, 0.01, 0.05),
+            decide(&estimate(0.00, 0.01, 20.0), zone, LEVELS),
             Answer::Pass
         );
     }
@@ -159,11 +198,11 @@ mod tests {
     fn noise_leaves_the_same_estimates_open() {
         let zone = Zone::of_growth(0.05);
         assert_eq!(
-            decide(&estimate(0.10, 0.08, 4.0), zone, 0.01, 0.05),
+            decide(&estimate(0.10, 0.08, 4.0), zone, LEVELS),
             Answer::Open
         );
         assert_eq!(
-            decide(&estimate(0.00, 0.08, 4.0), zone, 0.01, 0.05),
+            decide(&estimate(0.00, 0.08, 4.0), zone, LEVELS),
             Answer::Open
         );
     }
@@ -173,7 +212,7 @@ mod tests {
         let zone = Zone::of_growth(0.05);
         for step in 0..200 {
             let delta = f64::from(step) * 0.0005;
-            let answer = decide(&estimate(delta, 0.001, 50.0), zone, 0.01, 0.05);
+            let answer = decide(&estimate(delta, 0.001, 50.0), zone, LEVELS);
             assert_eq!(
                 answer == Answer::Block,
                 delta >= zone.limit,

@@ -1,49 +1,41 @@
-//! The change between two runs and how well it is known (`docs/statistics.md`, "Estimate").
+//! The change between two versions and how well it is known (`docs/statistics.md`, "Estimate").
 //!
 //! All values here are natural logs of per-repeat values, oriented so that larger is worse. The repeat is the unit of
 //! evidence: requests of one repeat share its server and are no replicates.
 
+use statrs::distribution::{ContinuousCDF as _, FisherSnedecor};
+
 use super::huber::huber_location;
-use super::quantile::mean;
+use super::noise::{Noise, squares_about_mean};
+use super::number;
+use super::quantile::median;
 
 /// For the estimated scale in the standard error of a Huber location instead of a mean.
 const HUBER_INFLATION: f64 = 1.05;
 
-/// What is believed about the noise before the repeats are seen, as standard deviations of logs.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Prior {
-    /// Between repeats of one session (s₀).
-    pub repeat: f64,
-    /// Degrees of freedom that `repeat` is worth (ν₀).
-    pub degrees_of_freedom: f64,
-    /// Between hosts or days (τ), shared by all repeats of one session.
-    pub host: f64,
-}
+/// One isolated repeat further than this many s₀ from its side is drawn in to it.
+const CLIP_AT: f64 = 4.0;
 
-impl Prior {
-    /// Where there is no ledger: 2 % between repeats, worth one repeat, and half of it between hosts.
-    pub const WITHOUT_LEDGER: Self = Self {
-        repeat: 0.02,
-        degrees_of_freedom: 1.0,
-        host: 0.01,
-    };
+/// It is isolated where every other repeat is nearer than this; else it is one of many, and they are noise.
+const ISOLATED_WITHIN: f64 = 2.0;
 
-    /// The same belief for a metric that is free of noise but for its resolution (memory).
-    pub fn of_resolution(resolution: f64) -> Self {
-        Self {
-            repeat: resolution,
-            degrees_of_freedom: 1.0,
-            host: resolution / 2.0,
-        }
-    }
-}
+/// Probability of so much noise under the ledger below which the ledger does not describe today.
+const REGIME_LEVEL: f64 = 0.05;
+
+/// The same for the candidate's repeats alone, which are all that is known of today before there are pairs. Where pairs
+/// can be had, a doubt costs a few starts and a false pass costs a regression: found by simulation, so that a machine three
+/// times as noisy as its ledger passes no more than β.
+const DOUBT_LEVEL: f64 = 0.20;
+
+/// Stored and paired estimates that differ by more than this many of their joint standard errors are not pooled.
+const DISAGREEMENT: f64 = 2.5;
 
 /// A change and how well it is known.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
     /// Robust location of the baseline's logs.
     pub baseline: f64,
-    /// Robust location of the candidate's logs.
+    /// Robust location of the candidate's logs; `baseline + delta`.
     pub candidate: f64,
     /// δ̂ = candidate − baseline; positive is worse.
     pub delta: f64,
@@ -51,30 +43,35 @@ pub struct Estimate {
     pub standard_error: f64,
     /// Degrees of freedom of the standard error.
     pub degrees_of_freedom: f64,
-    /// s̃, the repeat noise used.
+    /// s̃, the standard deviation of one repeat that was used.
     pub repeat_noise: f64,
-    /// τ, the host noise used.
+    /// τ, the host noise that is in the standard error; 0 where alternating repeats cancel it.
     pub host_noise: f64,
+    /// Today's repeats are noisier than the ledger's, so the ledger was not believed.
+    pub noisier: bool,
+    /// The candidate's repeats may be noisier than the ledger's: believed, but not where pairs can be had.
+    pub doubtful: bool,
+    /// One isolated repeat was drawn in.
+    pub clipped: bool,
 }
 
-/// The candidate against a stored baseline, without a ledger. `None` where a side has no repeat.
-///
-/// s̃² = max(s², (ν₀ s₀² + SS) / (ν₀ + d)) with d = N + K − 2; SE² = 1.05 s̃² (1/N + 1/K) + 2 τ².
-/// Degrees of freedom by Satterthwaite. τ is an assumption here and not an estimate, so it adds none of its own;
-/// with one repeat a side (d = 0) only the prior speaks, with its own ν₀.
-pub fn stored_baseline(baseline: &[f64], candidate: &[f64], prior: Prior) -> Option<Estimate> {
-    let squares = squares_about_mean(baseline)? + squares_about_mean(candidate)?;
+/// The candidate against a stored baseline of another session. `None` where a side has no repeat.
+pub fn stored(baseline: &[f64], candidate: &[f64], noise: &Noise) -> Option<Estimate> {
+    let mut arms = [baseline.to_vec(), candidate.to_vec()];
+    let clipped = noise.is_learnt() && clip_one(&mut arms, noise.repeat);
     let (n, k) = (count(baseline), count(candidate));
-    let d = n + k - 2.0;
-    let observed = if d > 0.0 { squares / d } else { 0.0 };
-    let nu = prior.degrees_of_freedom;
-    let moderated = (nu * prior.repeat.powi(2) + squares) / (nu + d);
-    let variance = observed.max(moderated);
-    let scale = variance.sqrt();
+    let today = moderate(&[Observed::of(&arms)?], noise);
+    let of_candidate = Observed::of(&arms[1..])?;
+    let doubtful = today.noisier
+        || (noise.is_learnt() && upper_probability(of_candidate, noise) < DOUBT_LEVEL);
+    let scale = today.variance.sqrt();
 
+    let [baseline, candidate] = &arms;
     let baseline = huber_location(baseline, scale)?;
     let candidate = huber_location(candidate, scale)?;
-    let (standard_error, degrees_of_freedom) = spread(scale, prior.host, n, k, d.max(nu));
+    let host = noise.host * today.excess.max(1.0).sqrt();
+    let (standard_error, degrees_of_freedom) =
+        spread(scale, host, n, k, today.degrees_of_freedom, noise.sessions);
     Some(Estimate {
         baseline,
         candidate,
@@ -82,48 +79,234 @@ pub fn stored_baseline(baseline: &[f64], candidate: &[f64], prior: Prior) -> Opt
         standard_error,
         degrees_of_freedom,
         repeat_noise: scale,
-        host_noise: prior.host,
+        host_noise: host,
+        noisier: today.noisier,
+        doubtful,
+        clipped,
     })
+}
+
+/// Alternating repeats (baseline, candidate) of one session on one machine: host and day cancel. `None` without pairs.
+///
+/// `others` are repeats of the candidate from the same session that belong to no pair: they say nothing of the change,
+/// but how noisy today is.
+pub fn paired(pairs: &[(f64, f64)], others: &[f64], noise: &Noise) -> Option<Estimate> {
+    let (base, candidate): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+    let mut arms = [base.clone(), candidate, others.to_vec()];
+    let clipped = noise.is_learnt() && clip_one(&mut arms, noise.repeat);
+    let differences: Vec<f64> = arms[1].iter().zip(&arms[0]).map(|(c, b)| c - b).collect();
+    let of_differences = Observed {
+        squares: squares_about_mean(&differences)? / 2.0,
+        degrees: count(&differences) - 1.0,
+    };
+    let today = moderate(&[of_differences, Observed::of(&arms)?], noise);
+    let scale = today.variance.sqrt();
+    let delta = huber_location(&differences, scale * 2.0_f64.sqrt())?;
+    let baseline = huber_location(&base, scale)?;
+    Some(Estimate {
+        baseline,
+        candidate: baseline + delta,
+        delta,
+        standard_error: (2.0 * HUBER_INFLATION * today.variance / count(&differences)).sqrt(),
+        degrees_of_freedom: today.degrees_of_freedom,
+        repeat_noise: scale,
+        host_noise: 0.0,
+        noisier: today.noisier,
+        doubtful: today.noisier,
+        clipped,
+    })
+}
+
+/// Squares about the means of a set of arms, and their degrees of freedom.
+#[derive(Clone, Copy)]
+struct Observed {
+    squares: f64,
+    degrees: f64,
+}
+
+impl Observed {
+    fn of(arms: &[Vec<f64>]) -> Option<Self> {
+        let filled = arms.iter().filter(|arm| !arm.is_empty());
+        filled.into_iter().try_fold(
+            Self {
+                squares: 0.0,
+                degrees: 0.0,
+            },
+            |sum, arm| {
+                Some(Self {
+                    squares: sum.squares + squares_about_mean(arm)?,
+                    degrees: sum.degrees + count(arm) - 1.0,
+                })
+            },
+        )
+    }
+}
+
+/// What today's repeats and the ledger say together about the noise of one repeat.
+struct Moderated {
+    variance: f64,
+    degrees_of_freedom: f64,
+    noisier: bool,
+    /// Today's variance as a multiple of the ledger's, where it is `noisier`; else 1.
+    excess: f64,
+}
+
+/// The recipe for both kinds of evidence. Each entry of `observed` estimates σ²; the last has the most degrees of
+/// freedom and is what is moderated, every one may show that today is noisier than the ledger.
+fn moderate(observed: &[Observed], noise: &Noise) -> Moderated {
+    let prior = noise.repeat.powi(2);
+    let nu = noise.degrees_of_freedom;
+    let Some(Observed { squares, degrees }) = observed.last().copied() else {
+        return Moderated {
+            variance: prior,
+            degrees_of_freedom: nu,
+            noisier: false,
+            excess: 1.0,
+        };
+    };
+    let own = if degrees > 0.0 {
+        squares / degrees
+    } else {
+        0.0
+    };
+    let moderated = (nu * prior + squares) / (nu + degrees);
+    let noisier = noise.is_learnt() && observed.iter().any(|seen| is_noisier(*seen, noise));
+    if noise.is_learnt() && !noisier {
+        Moderated {
+            variance: moderated,
+            degrees_of_freedom: nu + degrees,
+            noisier,
+            excess: 1.0,
+        }
+    } else {
+        Moderated {
+            variance: own.max(moderated),
+            // With one repeat a side only the prior speaks, with its own degrees.
+            degrees_of_freedom: degrees.max(nu.min(1.0)),
+            noisier,
+            excess: if noisier { own / prior } else { 1.0 },
+        }
+    }
+}
+
+/// F-test of today's variance against the ledger's.
+fn is_noisier(seen: Observed, noise: &Noise) -> bool {
+    upper_probability(seen, noise) < REGIME_LEVEL
+}
+
+/// Probability of at least so much noise if the ledger describes today.
+fn upper_probability(seen: Observed, noise: &Noise) -> f64 {
+    if seen.degrees < 1.0 {
+        return 1.0;
+    }
+    let ratio = seen.squares / seen.degrees / noise.repeat.powi(2);
+    FisherSnedecor::new(seen.degrees, noise.degrees_of_freedom)
+        .map_or(1.0, |fisher| fisher.sf(ratio))
+}
+
+/// Draws in a single repeat far from its side, unless others are far too.
+fn clip_one(arms: &mut [Vec<f64>], scale: f64) -> bool {
+    let most = CLIP_AT * scale;
+    let mut far = Vec::new();
+    let mut next = 0.0_f64;
+    for (arm, values) in arms.iter().enumerate() {
+        let Some(centre) = median(values) else {
+            continue;
+        };
+        for (index, value) in values.iter().enumerate() {
+            let residual = value - centre;
+            if residual.abs() > most {
+                far.push((arm, index, centre + most.copysign(residual)));
+            } else {
+                next = next.max(residual.abs());
+            }
+        }
+    }
+    match far[..] {
+        [(arm, index, value)] if next <= ISOLATED_WITHIN * scale => {
+            arms[arm][index] = value;
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Standard error and its degrees of freedom (Satterthwaite) against a stored baseline. An assumed τ is no estimate and
+/// adds no degrees of its own.
+fn spread(repeat: f64, host: f64, n: f64, k: f64, within: f64, sessions: u32) -> (f64, f64) {
+    let of_repeats = HUBER_INFLATION * repeat.powi(2) * (1.0 / n + 1.0 / k);
+    let of_hosts = 2.0 * host.powi(2);
+    let total = of_repeats + of_hosts;
+    let mut uncertainty = of_repeats.powi(2) / within;
+    if sessions > 1 {
+        uncertainty += of_hosts.powi(2) / (f64::from(sessions) - 1.0);
+    }
+    (total.sqrt(), total.powi(2) / uncertainty)
+}
+
+/// The paired estimate with the stored one pooled in by inverse variance, or `None` where the two disagree: a stale
+/// baseline or another host.
+pub fn pooled(paired: &Estimate, stored: &Estimate) -> Option<Estimate> {
+    if stored.doubtful || paired.noisier || disagree(paired, stored) {
+        return None;
+    }
+    let [a, b] = [paired, stored].map(|estimate| estimate.standard_error.powi(2));
+    let (weight_a, weight_b) = (1.0 / a, 1.0 / b);
+    let total = weight_a + weight_b;
+    let delta = (weight_a * paired.delta + weight_b * stored.delta) / total;
+    let degrees_of_freedom = total.powi(2)
+        / (weight_a.powi(2) / paired.degrees_of_freedom
+            + weight_b.powi(2) / stored.degrees_of_freedom);
+    Some(Estimate {
+        delta,
+        candidate: paired.baseline + delta,
+        standard_error: (1.0 / total).sqrt(),
+        degrees_of_freedom,
+        ..*paired
+    })
+}
+
+/// Whether two estimates of the same change differ by more than their errors explain.
+pub fn disagree(one: &Estimate, other: &Estimate) -> bool {
+    (one.delta - other.delta).abs() > DISAGREEMENT * one.standard_error.hypot(other.standard_error)
 }
 
 impl Estimate {
     /// The same estimate and noise as if they came from that many repeats a side: what more evidence would bring.
     #[must_use]
-    pub fn with_repeats(self, baseline: u32, candidate: u32) -> Self {
+    pub fn with_repeats(self, baseline: u32, candidate: u32, sessions: u32) -> Self {
         let (n, k) = (f64::from(baseline.max(1)), f64::from(candidate.max(1)));
-        let (standard_error, degrees_of_freedom) = spread(
-            self.repeat_noise,
-            self.host_noise,
-            n,
-            k,
-            (n + k - 2.0).max(1.0),
-        );
+        let within = (n + k - 2.0).max(1.0);
+        let (standard_error, degrees_of_freedom) =
+            spread(self.repeat_noise, self.host_noise, n, k, within, sessions);
         Self {
             standard_error,
             degrees_of_freedom,
             ..self
         }
     }
+
+    /// The same as if it came from that many alternating pairs.
+    #[must_use]
+    pub fn with_pairs(self, pairs: u32) -> Self {
+        let pairs = f64::from(pairs.max(2));
+        Self {
+            standard_error: (2.0 * HUBER_INFLATION / pairs).sqrt() * self.repeat_noise,
+            degrees_of_freedom: pairs - 1.0,
+            host_noise: 0.0,
+            ..self
+        }
+    }
 }
 
-/// Standard error and its degrees of freedom, by Satterthwaite from those of the repeat noise alone.
-fn spread(repeat: f64, host: f64, n: f64, k: f64, within_degrees: f64) -> (f64, f64) {
-    let within = HUBER_INFLATION * repeat.powi(2) * (1.0 / n + 1.0 / k);
-    let total = within + 2.0 * host.powi(2);
-    (
-        total.sqrt(),
-        total.powi(2) * within_degrees / within.powi(2),
-    )
+/// Probability of so much noise among these repeats if the ledger describes them; `None` without a ledger.
+pub fn noise_probability(repeats: &[f64], noise: &Noise) -> Option<f64> {
+    let seen = Observed::of(&[repeats.to_vec()])?;
+    noise.is_learnt().then(|| upper_probability(seen, noise))
 }
 
-fn squares_about_mean(values: &[f64]) -> Option<f64> {
-    let mean = mean(values)?;
-    Some(values.iter().map(|value| (value - mean).powi(2)).sum())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a handful of repeats")]
 fn count(values: &[f64]) -> f64 {
-    values.len() as f64
+    number(values.len() as u64)
 }
 
 #[cfg(test)]
@@ -132,16 +315,18 @@ mod tests {
 
     use super::*;
 
-    fn logs(values: &[f64]) -> Vec<f64> {
-        values.iter().map(|value| value.ln()).collect()
-    }
+    /// What a ledger of quiet sessions says.
+    const QUIET: Noise = Noise {
+        repeat: 0.01,
+        degrees_of_freedom: 20.0,
+        host: 0.005,
+        sessions: 20,
+    };
 
     #[test]
-    fn quiet_repeats_are_moderated_by_the_prior() {
-        let baseline = logs(&[100.0, 100.0, 100.0]);
-        let candidate = logs(&[110.0, 110.0, 110.0]);
-        let estimate = stored_baseline(&baseline, &candidate, Prior::WITHOUT_LEDGER).unwrap();
-        assert!((estimate.delta - 1.1_f64.ln()).abs() < 1e-12);
+    fn without_a_ledger_quiet_repeats_are_moderated_by_the_assumption() {
+        let estimate = stored(&[0.0; 3], &[0.1; 3], &Noise::ASSUMED).unwrap();
+        assert!((estimate.delta - 0.1).abs() < 1e-12);
         // SS = 0, d = 4: s̃² = 0.0004 / 5; SE² = 1.05 · 0.00008 · 2/3 + 2 · 0.0001.
         assert!((estimate.repeat_noise.powi(2) - 0.000_08).abs() < 1e-12);
         assert!((estimate.standard_error.powi(2) - 0.000_256).abs() < 1e-12);
@@ -150,36 +335,75 @@ mod tests {
     }
 
     #[test]
-    fn noisy_repeats_keep_their_own_noise() {
-        let baseline = [0.0, 0.1, 0.2];
-        let candidate = [0.0, 0.1, 0.2];
-        let estimate = stored_baseline(&baseline, &candidate, Prior::WITHOUT_LEDGER).unwrap();
-        assert!((estimate.repeat_noise - 0.1).abs() < 1e-12);
-        assert!(estimate.delta.abs() < 1e-12);
-    }
-
-    #[test]
-    fn one_repeat_a_side_leaves_the_prior_alone_to_speak() {
-        let estimate = stored_baseline(&[0.0], &[0.3], Prior::WITHOUT_LEDGER).unwrap();
+    fn one_repeat_a_side_leaves_the_assumption_alone_to_speak() {
+        let estimate = stored(&[0.0], &[0.3], &Noise::ASSUMED).unwrap();
         assert!((estimate.repeat_noise - 0.02).abs() < 1e-12);
         assert!(estimate.degrees_of_freedom < 2.0);
     }
 
     #[test]
+    fn one_isolated_repeat_is_drawn_in_and_two_are_noise() {
+        let one = stored(&[0.0, 0.002, -0.004], &[0.001, 0.003, 0.2], &QUIET).unwrap();
+        assert!(one.clipped && !one.noisier && one.delta < 0.03, "{one:?}");
+        let two = stored(&[0.0, 0.002, 0.15], &[0.001, 0.003, 0.2], &QUIET).unwrap();
+        assert!(!two.clipped && two.noisier, "{two:?}");
+    }
+
+    #[test]
+    fn where_today_is_noisier_its_own_noise_counts_and_the_host_is_believed_to_be_too() {
+        let noisy = stored(&[-0.05, 0.0, 0.06], &[0.0, 0.07, -0.05], &QUIET).unwrap();
+        assert!(noisy.noisier && noisy.repeat_noise > 0.05);
+        assert!(noisy.host_noise > 4.0 * QUIET.host);
+        let believed = stored(&[-0.01, 0.0, 0.012], &[0.0, 0.014, -0.01], &QUIET).unwrap();
+        assert!(noisy.degrees_of_freedom < believed.degrees_of_freedom);
+    }
+
+    #[test]
+    fn a_host_that_is_slower_for_both_cancels_in_pairs() {
+        let pairs = [(0.06, 0.061), (0.055, 0.054), (0.062, 0.0622)];
+        let estimate = paired(&pairs, &[], &QUIET).unwrap();
+        assert!(estimate.delta.abs() < 0.002 && estimate.host_noise.abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn estimates_that_disagree_are_not_pooled() {
+        let pairs = paired(&[(0.0, 0.001), (0.003, 0.0), (-0.001, 0.002)], &[], &QUIET).unwrap();
+        let agreeing = stored(&[0.0, 0.003, 0.001], &[0.004, 0.001, 0.002], &QUIET).unwrap();
+        let pooled_one = pooled(&pairs, &agreeing).unwrap();
+        assert!(pooled_one.standard_error < pairs.standard_error.min(agreeing.standard_error));
+        let slower_host = stored(&[0.0, 0.003, 0.001], &[0.064, 0.061, 0.062], &QUIET).unwrap();
+        assert!(disagree(&pairs, &slower_host) && pooled(&pairs, &slower_host).is_none());
+    }
+
+    #[test]
     fn a_side_without_repeats_has_no_estimate() {
-        assert_eq!(stored_baseline(&[], &[0.0], Prior::WITHOUT_LEDGER), None);
+        assert_eq!(stored(&[], &[0.0], &QUIET), None);
+        assert_eq!(paired(&[], &[0.0], &QUIET), None);
     }
 
     proptest! {
         #[test]
         fn the_standard_error_is_never_zero_and_the_sides_are_symmetric(
-            baseline in prop::collection::vec(-1.0..1.0, 1..8), candidate in prop::collection::vec(-1.0..1.0, 1..8)
+            baseline in prop::collection::vec(-1.0..1.0, 1..8), candidate in prop::collection::vec(-1.0..1.0, 1..8),
+            learnt in any::<bool>()
         ) {
-            let forth = stored_baseline(&baseline, &candidate, Prior::WITHOUT_LEDGER).unwrap();
-            let back = stored_baseline(&candidate, &baseline, Prior::WITHOUT_LEDGER).unwrap();
-            prop_assert!(forth.standard_error >= 0.01);
+            let noise = if learnt { QUIET } else { Noise::ASSUMED };
+            let forth = stored(&baseline, &candidate, &noise).unwrap();
+            let back = stored(&candidate, &baseline, &noise).unwrap();
+            prop_assert!(forth.standard_error >= noise.host);
             prop_assert!((forth.delta + back.delta).abs() < 1e-9);
             prop_assert!((forth.standard_error - back.standard_error).abs() < 1e-12);
+        }
+
+        #[test]
+        fn a_shift_of_every_repeat_of_the_candidate_is_the_change(
+            pairs in prop::collection::vec((-0.1..0.1_f64, -0.1..0.1_f64), 2..12), shift in -0.5..0.5_f64
+        ) {
+            let moved: Vec<(f64, f64)> = pairs.iter().map(|(base, new)| (*base, new + shift)).collect();
+            let one = paired(&pairs, &[], &QUIET).unwrap();
+            let other = paired(&moved, &[], &QUIET).unwrap();
+            prop_assert!((other.delta - one.delta - shift).abs() < 1e-6);
+            prop_assert!((other.standard_error - one.standard_error).abs() < 1e-9);
         }
     }
 }

@@ -19,8 +19,7 @@ pub fn huber_location(values: &[f64], scale: f64) -> Option<f64> {
     for _ in 0..MOST_ROUNDS {
         let (mut weighted, mut weights) = (0.0, 0.0);
         for value in values {
-            let distance = (value - location).abs() / scale;
-            let weight = if distance <= K { 1.0 } else { K / distance };
+            let weight = huber_weight(value - location, scale);
             weighted += weight * value;
             weights += weight;
         }
@@ -32,6 +31,12 @@ pub fn huber_location(values: &[f64], scale: f64) -> Option<f64> {
         }
     }
     Some(location)
+}
+
+/// The weight of a value that far from the location: 1 within [`K`] scales, less beyond.
+pub fn huber_weight(residual: f64, scale: f64) -> f64 {
+    let distance = residual.abs() / scale;
+    if distance <= K { 1.0 } else { K / distance }
 }
 
 #[cfg(test)]

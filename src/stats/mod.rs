@@ -2,15 +2,30 @@
 //!
 //! The formulas are those of `docs/statistics.md`; each function names the part it computes.
 
+mod anytime;
 mod decision;
+mod discovery;
 mod estimate;
+mod evidence;
 mod huber;
+mod looks;
+mod noise;
 mod number;
 mod quantile;
+mod trigamma;
 
-pub use decision::{Answer, HIGH_EDGE, LOW_EDGE, Zone, decide, smallest_detectable};
-pub use estimate::{Estimate, Prior, stored_baseline};
-pub use huber::huber_location;
+pub use anytime::e_value;
+pub use decision::{Answer, HIGH_EDGE, LOW_EDGE, Levels, Zone, decide, smallest_detectable};
+pub use discovery::discovery_level;
+pub use estimate::{Estimate, disagree, noise_probability, paired, pooled, stored};
+pub use evidence::{Assessment, Basis, Decision, Evidence};
+pub use huber::{huber_location, huber_weight};
+pub use looks::{Look, PAIR_LOOKS, candidate_looks};
+pub use noise::{FEWEST_SESSIONS, MOST_SESSIONS, Noise};
 pub use number::number;
 pub(crate) use quantile::quantile_of_sorted;
 pub use quantile::{mean, median, quantile};
+pub use trigamma::{inverse_trigamma, trigamma};
+
+#[cfg(test)]
+mod reference_tests;

@@ -21,6 +21,7 @@ fn hostile() -> Comparison {
     let labels = Labels {
         baseline: HOSTILE,
         candidate: HOSTILE,
+        ..Labels::default()
     };
     let mut comparison = compare_runs(&Policy::standard(), &run, &slower, labels);
     let text = || Some(HOSTILE.to_owned());
@@ -104,6 +105,7 @@ fn a_comment_says_verdict_and_interval_first() {
     let labels = Labels {
         baseline: "a.json",
         candidate: "b.json",
+        ..Labels::default()
     };
     insta::assert_snapshot!(render::markdown::comparison(&compare_runs(
         &Policy::standard(),

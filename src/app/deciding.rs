@@ -1,0 +1,384 @@
+//! The gate's loop: measure as much as the next look needs, look, and stop as soon as it is decided.
+
+use std::path::{Path, PathBuf};
+
+use super::evidence::{EvidenceFolder, Side, looks_taken};
+use super::measuring::{Arm, Measuring, server_of};
+use super::progress::{Progress, note};
+use super::{Failure, Interrupt};
+use crate::compare::Given;
+use crate::config::Plan;
+use crate::exit::ExitStatus;
+use crate::policy::comparison::{Comparison, Verdict};
+use crate::policy::rule::Policy;
+use crate::policy::{self, Labels, compare_evidence};
+use crate::record::Run;
+use crate::record::format::ResultFile;
+use crate::stats::{Look, PAIR_LOOKS, candidate_looks};
+
+/// Void repeats are measured again, so many times at most.
+const MOST_VOID: u32 = 3;
+
+/// Pairs that a re-run adds when every look is spent.
+const MORE_PAIRS: u32 = 3;
+
+/// Starts of a gate count from here in pairs, so that no start of a pair is one of the repeats before.
+const FIRST_PAIR_START: u32 = 1000;
+
+/// The accepted runs.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) run: Run,
+    pub(super) path: PathBuf,
+    pub(super) ledger: Vec<Run>,
+    pub(super) ledger_path: Option<PathBuf>,
+}
+
+/// Finds the accepted runs of the machine that was measured; `None` where there are none.
+pub(super) type FindStored<'a> = dyn Fn(&Run) -> Result<Option<Stored>, Failure> + 'a;
+
+/// One gate.
+pub(super) struct Deciding<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) policy: &'a Policy,
+    pub(super) evidence: &'a EvidenceFolder,
+    /// Whether there may be a stored baseline; only a measured machine has a name.
+    pub(super) may_have_stored: bool,
+    pub(super) find_stored: &'a FindStored<'a>,
+    /// Where server logs go.
+    pub(super) logs: &'a Path,
+    pub(super) environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    pub(super) progress: &'a Progress,
+    pub(super) interrupt: &'a Interrupt,
+}
+
+/// What came of it.
+pub(super) struct Decided {
+    pub(super) comparison: Comparison,
+    /// Where the candidate's result stands.
+    pub(super) result: PathBuf,
+    /// Server starts of this run.
+    pub(super) starts: u32,
+}
+
+/// What is measured before a look.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stage {
+    /// Repeats of the candidate against the stored baseline.
+    Repeats(Look),
+    /// Alternating pairs.
+    Pairs(Look),
+    /// Pairs beyond the last look.
+    MorePairs,
+}
+
+impl Deciding<'_> {
+    /// The stages in their order, without those that an earlier run has looked at.
+    fn stages(&self, before: Option<&Comparison>) -> Vec<Stage> {
+        let first = self.plan.repeat;
+        let base = self.plan.base.is_some();
+        let (at_repeats, at_pairs) =
+            before.map_or((0, 0), |before| looks_taken(&before.decision.looks));
+        let repeats: Vec<Stage> = if !base {
+            let looks = candidate_looks(first, self.policy.noise.max_repeats);
+            looks.into_iter().map(Stage::Repeats).collect()
+        } else if self.may_have_stored {
+            vec![Stage::Repeats(Look::before_pairs(first))]
+        } else {
+            Vec::new()
+        };
+        let pairs: Vec<Stage> = if base {
+            PAIR_LOOKS.into_iter().map(Stage::Pairs).collect()
+        } else {
+            Vec::new()
+        };
+        let mut left: Vec<Stage> = repeats.into_iter().skip(at_repeats).collect();
+        left.extend(pairs.into_iter().skip(at_pairs));
+        if at_pairs > 0 {
+            // Repeats beside the stored baseline may only pass, and that chance is over.
+            left.retain(|stage| matches!(stage, Stage::Pairs(_)));
+        }
+        if left.is_empty() && base {
+            left.push(Stage::MorePairs);
+        }
+        left
+    }
+
+    /// Measures and looks until it is decided or every look is spent.
+    pub(super) async fn run(&self) -> Result<Decided, Failure> {
+        self.evidence.create()?;
+        let mut before = self.evidence.last_look()?;
+        if let Some(before) = &before {
+            note(&format!(
+                "this commit was looked at before ({}): its evidence is kept and added to",
+                before.headline
+            ));
+        }
+        let mut starts = 0;
+        let mut stored = None;
+        for stage in self.stages(before.as_ref()) {
+            note(&self.why(stage, before.as_ref())?);
+            starts += self.measure(stage).await?;
+            let comparison = self.look(stage, &mut stored, before.as_ref())?;
+            let Some(comparison) = comparison else {
+                note(
+                    "there is no stored baseline of this machine: the base version is measured alternately with the candidate",
+                );
+                continue;
+            };
+            self.evidence.keep(&comparison)?;
+            let settled = match comparison.verdict {
+                Verdict::Pass | Verdict::Warn | Verdict::Block | Verdict::Report => true,
+                Verdict::Inconclusive => false,
+                // Another machine or workload than the stored baseline's: pairs need neither.
+                Verdict::Incomparable => {
+                    comparison.mismatches.is_empty()
+                        || !matches!(stage, Stage::Repeats(_))
+                        || self.plan.base.is_none()
+                }
+            };
+            before = Some(comparison);
+            if settled {
+                break;
+            }
+        }
+        let Some(comparison) = before else {
+            let message = "nothing was measured";
+            return Err(Failure::message(ExitStatus::Bug, message));
+        };
+        if starts == 0 {
+            note(
+                "every look at this commit is spent, so nothing more was measured; more can only be said with `--base-image`",
+            );
+        }
+        let result = [Side::Candidate, Side::PairCandidate]
+            .map(|side| self.evidence.path(side))
+            .into_iter()
+            .find(|path| path.is_file());
+        Ok(Decided {
+            comparison,
+            result: result.unwrap_or_else(|| self.evidence.path(Side::Candidate)),
+            starts,
+        })
+    }
+
+    /// What is measured next, and why.
+    fn why(&self, stage: Stage, before: Option<&Comparison>) -> Result<String, Failure> {
+        let because = before.map_or_else(String::new, |before| {
+            let row = before.judgements.iter().find(|row| {
+                row.status == policy::comparison::Status::Inconclusive
+                    && row.rule.action != policy::rule::Action::Warn
+            });
+            let shown = row.and_then(|row| {
+                let change = row.change?;
+                Some(format!(
+                    "{} may be anything from {} to {} worse, and the limit is {}",
+                    row.metric.label(),
+                    policy::signed_percent(change.low),
+                    policy::signed_percent(change.high),
+                    policy::percent(row.rule.regression?)
+                ))
+            });
+            format!(
+                "undecided, {}: ",
+                shown.unwrap_or_else(|| before.headline.clone())
+            )
+        });
+        let have =
+            |side| -> Result<u32, Failure> { Ok(counting(self.evidence.run(side)?.as_ref())) };
+        Ok(match stage {
+            Stage::Repeats(look) => {
+                let have = have(Side::Candidate)?;
+                format!(
+                    "{because}measuring repeats {} to {} of the candidate",
+                    have + 1,
+                    look.at.max(have)
+                )
+            }
+            Stage::Pairs(look) => {
+                let have = have(Side::PairCandidate)?;
+                format!(
+                    "{because}measuring baseline and candidate alternately on this machine, pairs {} to {}",
+                    have + 1,
+                    look.at.max(have)
+                )
+            }
+            Stage::MorePairs => {
+                format!("{because}every look is spent; {MORE_PAIRS} more pairs may still block")
+            }
+        })
+    }
+
+    /// Measures what the look needs and is not there yet; the number of server starts.
+    async fn measure(&self, stage: Stage) -> Result<u32, Failure> {
+        match stage {
+            Stage::Repeats(look) => self.measure_repeats(look.at).await,
+            Stage::Pairs(look) => self.measure_pairs(look.at).await,
+            Stage::MorePairs => {
+                let have = counting(self.evidence.run(Side::PairCandidate)?.as_ref());
+                self.measure_pairs(have + MORE_PAIRS).await
+            }
+        }
+    }
+
+    fn arm(&self, side: Side, path: &'_ Path) -> Result<Arm<'_>, Failure> {
+        let candidate = server_of(self.plan)?;
+        let (server, name, ordinals) = match side {
+            Side::Candidate => (candidate, "", (0, 1)),
+            Side::PairBaseline => (
+                self.plan.base.as_ref().unwrap_or(candidate),
+                "base",
+                (FIRST_PAIR_START, 2),
+            ),
+            Side::PairCandidate => (candidate, "candidate", (FIRST_PAIR_START + 1, 2)),
+        };
+        let measuring = Measuring {
+            plan: self.plan,
+            server,
+            side: name,
+            ordinals,
+            output: path.to_owned(),
+            logs: Some(self.logs.to_owned()),
+            environment: self.environment,
+            progress: self.progress,
+            interrupt: self.interrupt,
+        };
+        measuring.begin(self.evidence.earlier(side)?)
+    }
+
+    async fn measure_repeats(&self, wanted: u32) -> Result<u32, Failure> {
+        let path = self.evidence.path(Side::Candidate);
+        let mut arm = self.arm(Side::Candidate, &path)?;
+        let mut starts = 0;
+        while whole(arm.result()) < wanted && starts < wanted + MOST_VOID {
+            let of = arm.repeats() + wanted - whole(arm.result());
+            arm.repeat(of).await?;
+            starts += 1;
+        }
+        Ok(starts)
+    }
+
+    /// A B, then B A, so that a drift of the machine favours no side.
+    async fn measure_pairs(&self, wanted: u32) -> Result<u32, Failure> {
+        let [base_path, candidate_path] =
+            [Side::PairBaseline, Side::PairCandidate].map(|side| self.evidence.path(side));
+        let mut base = self.arm(Side::PairBaseline, &base_path)?;
+        let mut candidate = self.arm(Side::PairCandidate, &candidate_path)?;
+        // Half of a pair that was interrupted has no partner of its own hour.
+        let begun = base.repeats().max(candidate.repeats());
+        base.fill_up(begun);
+        candidate.fill_up(begun);
+        let mut starts = 0;
+        while whole_pairs(base.result(), candidate.result()) < wanted
+            && starts < 2 * (wanted + MOST_VOID)
+        {
+            let left = wanted - whole_pairs(base.result(), candidate.result());
+            let of = base.repeats() + left;
+            if base.repeats() % 2 == 0 {
+                base.repeat(of).await?;
+                candidate.repeat(of).await?;
+            } else {
+                candidate.repeat(of).await?;
+                base.repeat(of).await?;
+            }
+            starts += 2;
+        }
+        Ok(starts)
+    }
+
+    /// Judges all evidence; `None` where there is nothing to compare with yet.
+    fn look(
+        &self,
+        stage: Stage,
+        stored: &mut Option<Stored>,
+        before: Option<&Comparison>,
+    ) -> Result<Option<Comparison>, Failure> {
+        // Read back as any other program would: what is judged is what stands in the files.
+        let [candidate, pair_base, pair_candidate] =
+            [Side::Candidate, Side::PairBaseline, Side::PairCandidate]
+                .map(|side| self.evidence.run(side));
+        let (candidate, pair_base, pair_candidate) = (candidate?, pair_base?, pair_candidate?);
+        if stored.is_none()
+            && let Some(candidate) = candidate.as_ref().or(pair_candidate.as_ref())
+        {
+            *stored = (self.find_stored)(candidate)?;
+        }
+        let pairs = pair_base.as_ref().zip(pair_candidate.as_ref());
+        let beside = stored
+            .as_ref()
+            .map(|stored| &stored.run)
+            .zip(candidate.as_ref());
+        if pairs.is_none() && beside.is_none() {
+            return Ok(None);
+        }
+        let given = Given {
+            stored: beside,
+            pairs,
+            ledger: stored.as_ref().map_or(&[], |stored| &stored.ledger),
+        };
+        let shown = |side| self.evidence.path(side).display().to_string();
+        let baseline = stored
+            .as_ref()
+            .map(|stored| stored.path.display().to_string());
+        let ledger = stored
+            .as_ref()
+            .and_then(|stored| stored.ledger_path.as_ref())
+            .map(|path| path.display().to_string());
+        let labels = Labels {
+            baseline: &baseline.unwrap_or_default(),
+            candidate: &shown(Side::Candidate),
+            pairs: (&shown(Side::PairBaseline), &shown(Side::PairCandidate)),
+            ledger: ledger.as_deref(),
+        };
+        let (look, anytime) = match stage {
+            Stage::Repeats(look) | Stage::Pairs(look) => (look, false),
+            Stage::MorePairs => (Look::spent(counting(pair_candidate.as_ref())), true),
+        };
+        let progress = policy::Progress {
+            look,
+            anytime,
+            before,
+        };
+        Ok(Some(compare_evidence(
+            self.policy,
+            &given,
+            labels,
+            progress,
+        )))
+    }
+}
+
+/// Repeats of every load point that count.
+fn counting(run: Option<&Run>) -> u32 {
+    let counts = run.into_iter().flat_map(|run| &run.scenarios);
+    let least = counts.map(|scenario| scenario.counting().count()).min();
+    least.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// The same of a result that is being put together.
+fn whole(result: &ResultFile) -> u32 {
+    let counts = result.scenarios.iter().map(|scenario| {
+        let counting = scenario
+            .repeats
+            .iter()
+            .filter(|repeat| repeat.void.is_none());
+        counting.count()
+    });
+    counts
+        .min()
+        .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// Pairs of every load point of which both halves count.
+fn whole_pairs(base: &ResultFile, candidate: &ResultFile) -> u32 {
+    let both = base.scenarios.iter().zip(&candidate.scenarios);
+    let counts = both.map(|(base, candidate)| {
+        let pairs = base.repeats.iter().zip(&candidate.repeats);
+        pairs
+            .filter(|(base, candidate)| base.void.is_none() && candidate.void.is_none())
+            .count()
+    });
+    counts
+        .min()
+        .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
+}

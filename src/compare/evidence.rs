@@ -1,0 +1,207 @@
+//! Which of the runs given may be used, and for what.
+
+use super::comparability::{Comparability, comparability, same_fingerprint};
+use super::finding::Finding;
+use crate::record::{Run, is_copy};
+
+/// Everything that was given.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given<'a> {
+    /// A stored baseline and the candidate's repeats beside it.
+    pub stored: Option<(&'a Run, &'a Run)>,
+    /// Baseline and candidate taken alternately on one machine: repeat *i* of both belong together.
+    pub pairs: Option<(&'a Run, &'a Run)>,
+    /// Accepted sessions, oldest first.
+    pub ledger: &'a [Run],
+}
+
+/// What of it may be used.
+#[derive(Clone, Debug, Default)]
+pub struct Usable<'a> {
+    /// As given, unless it is not comparable and there are pairs.
+    pub stored: Option<(&'a Run, &'a Run)>,
+    /// As given.
+    pub pairs: Option<(&'a Run, &'a Run)>,
+    /// The sessions with the candidate's fingerprint.
+    pub ledger: Vec<&'a Run>,
+    /// Of what decides: the pairs where there are any, else the stored baseline.
+    pub comparability: Comparability,
+}
+
+impl<'a> Usable<'a> {
+    /// The runs whose figures are shown: the pairs where there are any.
+    pub fn shown(&self) -> Option<(&'a Run, &'a Run)> {
+        self.pairs.or(self.stored)
+    }
+}
+
+/// Looks at everything but the metrics' values.
+pub fn usable<'a>(given: &Given<'a>) -> Usable<'a> {
+    let mut usable = Usable {
+        stored: given.stored,
+        pairs: given.pairs,
+        ..Usable::default()
+    };
+    let against = |(baseline, candidate): (&Run, &Run)| comparability(baseline, candidate);
+    let of_stored = given.stored.map(against);
+    match (given.pairs, of_stored) {
+        (None, of_stored) => usable.comparability = of_stored.unwrap_or_default(),
+        (Some(pairs), of_stored) => {
+            usable.comparability = against(pairs);
+            usable.comparability.findings.extend(unpaired(pairs));
+            if let (Some(of_stored), Some((_, beside))) = (of_stored, given.stored) {
+                let of_candidates = comparability(beside, pairs.1);
+                let mismatch = of_stored
+                    .mismatches
+                    .iter()
+                    .chain(&of_candidates.mismatches)
+                    .chain(
+                        of_candidates
+                            .changes
+                            .iter()
+                            .filter(|change| is_another_build(&change.what)),
+                    )
+                    .next();
+                if let Some(mismatch) = mismatch {
+                    usable.stored = None;
+                    let finding = Finding::StoredNotUsed(mismatch.clone());
+                    usable.comparability.findings.push(finding);
+                } else {
+                    usable.comparability.take_findings(of_stored);
+                }
+            }
+        }
+    }
+    if let Some(shown) = usable.shown() {
+        usable
+            .comparability
+            .findings
+            .extend(compared_with_itself(shown));
+        usable.ledger = given
+            .ledger
+            .iter()
+            .filter(|session| fits(session, shown.1))
+            .collect();
+        let skipped = given.ledger.len() - usable.ledger.len();
+        if skipped > 0 {
+            let all = given.ledger.len();
+            usable
+                .comparability
+                .findings
+                .push(Finding::LedgerSkipped { skipped, all });
+        }
+    }
+    usable
+}
+
+/// What may differ between a baseline and its candidate, but not between two runs of one candidate.
+fn is_another_build(what: &str) -> bool {
+    ["image", "image digest", "arguments", "server version"].contains(&what)
+}
+
+/// A session of the ledger that speaks of this candidate's noise, and is not the candidate itself.
+fn fits(session: &Run, candidate: &Run) -> bool {
+    same_fingerprint(session, candidate) && copied(session, candidate).is_none()
+}
+
+fn unpaired((baseline, candidate): (&Run, &Run)) -> Vec<Finding> {
+    let of_scenario = |scenario: &crate::record::ScenarioRun| {
+        let other = baseline.scenario(&scenario.name)?;
+        let (base, new) = (other.repeats.len(), scenario.repeats.len());
+        (base != new).then(|| Finding::Unpaired {
+            scenario: scenario.name.clone(),
+            baseline: base,
+            candidate: new,
+        })
+    };
+    candidate.scenarios.iter().filter_map(of_scenario).collect()
+}
+
+/// The first scenario in which a repeat of one run is the same measurement as one of the other.
+fn copied<'a>(one: &Run, other: &'a Run) -> Option<&'a str> {
+    let mut scenarios = other.file.scenarios.iter();
+    let found = scenarios.find(|scenario| {
+        let Some(same) = one
+            .file
+            .scenarios
+            .iter()
+            .find(|same| same.name == scenario.name)
+        else {
+            return false;
+        };
+        scenario.repeats.iter().any(|repeat| {
+            same.repeats
+                .iter()
+                .any(|original| is_copy(original, repeat))
+        })
+    });
+    found.map(|scenario| scenario.name.as_str())
+}
+
+fn compared_with_itself((baseline, candidate): (&Run, &Run)) -> Option<Finding> {
+    copied(baseline, candidate).map(|scenario| Finding::ComparedWithItself(scenario.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(gpu: &str, repeats: usize) -> Run {
+        let repeats = vec![r#"{"metrics":{"qps":1}}"#; repeats].join(",");
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1","environment":{{"gpus":[{{"name":"{gpu}"}}]}},
+                "workload":{{"digest":"sha256:a"}},"scenarios":[{{"name":"c","repeats":[{repeats}]}}]}}"#
+        );
+        crate::record::parse("a.json", json.as_bytes()).unwrap()
+    }
+
+    fn said(usable: &Usable<'_>) -> Vec<&'static str> {
+        usable
+            .comparability
+            .findings
+            .iter()
+            .map(Finding::code)
+            .collect()
+    }
+
+    #[test]
+    fn without_pairs_another_gpu_is_a_mismatch_and_with_pairs_only_the_stored_baseline_is_left_out()
+    {
+        let (old, new) = (run("A100", 3), run("H100", 3));
+        let given = Given {
+            stored: Some((&old, &new)),
+            ..Given::default()
+        };
+        assert!(!usable(&given).comparability.mismatches.is_empty());
+        let given = Given {
+            pairs: Some((&new, &new)),
+            ..given
+        };
+        let usable = usable(&given);
+        assert!(usable.comparability.mismatches.is_empty() && usable.stored.is_none());
+        assert_eq!(said(&usable), ["stored-baseline-not-used"]);
+    }
+
+    #[test]
+    fn sessions_of_other_hardware_say_nothing_of_the_noise() {
+        let (here, elsewhere) = (run("H100", 3), run("A100", 3));
+        let ledger = [here.clone(), elsewhere];
+        let usable = usable(&Given {
+            stored: Some((&here, &here)),
+            ledger: &ledger,
+            ..Given::default()
+        });
+        assert_eq!(usable.ledger.len(), 1);
+        assert_eq!(said(&usable), ["ledger-lines-not-used"]);
+    }
+
+    #[test]
+    fn repeats_without_a_partner_are_said() {
+        let (base, candidate) = (run("H100", 3), run("H100", 2));
+        let usable = usable(&Given {
+            pairs: Some((&base, &candidate)),
+            ..Given::default()
+        });
+        assert_eq!(said(&usable), ["unpaired-repeats"]);
+    }
+}

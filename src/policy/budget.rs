@@ -1,0 +1,81 @@
+//! `max` and `min`: the candidate alone against a value that was promised.
+
+use super::comparison::{Side, Status};
+use super::judge::{Answered, ratio};
+use super::noise::noise;
+use super::rule::Rule;
+use super::sentence::percent;
+use crate::compare::{self, Missing, SideValues};
+use crate::record::ScenarioRun;
+use crate::stats::{Levels, stored};
+
+/// The candidate alone against `max` or `min`, with the noise of its repeats; `None` where the rule has neither.
+pub(super) fn judge_budget(
+    rule: &Rule,
+    candidate: Option<&ScenarioRun>,
+    sessions: &[Vec<f64>],
+    levels: Levels,
+) -> Option<Answered> {
+    let bound = rule.limits.max.or(rule.limits.min)?;
+    let metric = rule.metric;
+    let values = SideValues::of(metric, candidate);
+    let shown = values.shown(metric, None);
+    if let Some(answer) = zero_against(bound, rule, values.missing.as_ref(), &shown) {
+        return Some(answer);
+    }
+    if let Some(missing) = values.missing {
+        return Some(Answered::missing(format!("candidate: {missing}")));
+    }
+    // The bound takes the baseline's place: it is known exactly, so it is given the candidate's own weight of evidence.
+    let oriented = compare::orientation(metric) * bound.ln();
+    let pinned = vec![oriented; values.logs.len()];
+    let Some(estimate) = stored(&pinned, &values.logs, &noise(metric, bound, sessions)) else {
+        return Some(Answered::missing("the candidate has no repeat".to_owned()));
+    };
+    let looks_worse = estimate.delta > 0.0;
+    let surely_over = estimate.lower_bound(levels.alpha) > 0.0;
+    let surely_under = estimate.upper_bound(levels.beta) <= 0.0;
+    let beyond = percent(ratio(metric, estimate.delta));
+    let (status, reason) = if looks_worse && surely_over {
+        (Status::Regressed, format!("outside its budget by {beyond}"))
+    } else if !looks_worse && surely_under {
+        (Status::Pass, format!("inside its budget by {beyond}"))
+    } else {
+        let reason = "too close to its budget to tell".to_owned();
+        (Status::Inconclusive, reason)
+    };
+    Some(Answered {
+        status,
+        reason,
+        evidence: None,
+        looks_worse,
+    })
+}
+
+/// A metric that is exactly zero (an error rate) is judged by its value: there is no logarithm of it.
+fn zero_against(
+    bound: f64,
+    rule: &Rule,
+    missing: Option<&Missing>,
+    shown: &Side,
+) -> Option<Answered> {
+    let value = match (missing, shown.value) {
+        (Some(Missing::Zero), Some(value)) => value,
+        // A bound of zero has no logarithm either.
+        (None, Some(value)) if bound <= 0.0 => value,
+        (Some(_) | None, _) => return None,
+    };
+    let outside = rule.limits.max.is_some_and(|max| value > max)
+        || rule.limits.min.is_some_and(|min| value < min);
+    let (status, reason) = if outside {
+        (Status::Regressed, "outside its budget")
+    } else {
+        (Status::Pass, "inside its budget")
+    };
+    Some(Answered {
+        status,
+        reason: reason.to_owned(),
+        evidence: None,
+        looks_worse: outside,
+    })
+}

@@ -1,0 +1,61 @@
+//! What is believed about a metric's noise: learnt from the ledger, or assumed before there is one.
+
+use crate::metric::{Metric, Unit};
+use crate::stats::Noise;
+
+/// GPU memory is handed out in units of this size, so a peak is known to a unit and no better.
+const ALLOCATION_UNIT: f64 = (2 << 20) as f64;
+
+/// The KV cache is handed out in blocks; vLLM's usual block holds this many tokens.
+const CACHE_BLOCK: f64 = 16.0;
+
+/// No latency or rate is known better than this, relative to its value: repeats that are equal to the last digit are
+/// copies or rounded.
+const FINEST: f64 = 1e-4;
+
+/// The belief about one metric whose values are around `value`, from the logs of accepted `sessions`, oldest first.
+pub(super) fn noise(metric: Metric, value: f64, sessions: &[Vec<f64>]) -> Noise {
+    let step = allocation_step(metric).map(|unit| {
+        // Standard deviation of a value that is only known to lie somewhere within one unit.
+        unit / 12.0_f64.sqrt() / value
+    });
+    Noise::learn(sessions, step.unwrap_or(FINEST))
+        .unwrap_or_else(|| step.map_or(Noise::ASSUMED, Noise::of_resolution))
+}
+
+/// The unit in which a metric without noise of its own comes.
+fn allocation_step(metric: Metric) -> Option<f64> {
+    match metric.unit() {
+        Unit::Bytes => Some(ALLOCATION_UNIT),
+        Unit::Tokens => Some(CACHE_BLOCK),
+        Unit::Seconds
+        | Unit::RequestsPerSecond
+        | Unit::TokensPerSecond
+        | Unit::Ratio
+        | Unit::Count => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metric(id: &str) -> Metric {
+        Metric::parse(id).unwrap()
+    }
+
+    #[test]
+    fn memory_is_known_to_an_allocation_unit_and_a_latency_to_two_percent() {
+        assert!(noise(metric("gpu_memory.peak"), 80e9, &[]).repeat < 1e-5);
+        assert_eq!(noise(metric("tpot.p95"), 0.02, &[]), Noise::ASSUMED);
+    }
+
+    #[test]
+    fn a_constant_ledger_leaves_the_resolution_and_never_zero() {
+        let constant = vec![vec![1.0; 3]; 8];
+        let learnt = noise(metric("tpot.p95"), 0.02, &constant);
+        assert!(learnt.is_learnt() && learnt.repeat >= FINEST && learnt.host > 0.0);
+        let memory = noise(metric("gpu_memory.peak"), 80e9, &constant);
+        assert!(memory.repeat > 0.0 && memory.repeat < 1e-5);
+    }
+}

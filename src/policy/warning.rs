@@ -1,0 +1,111 @@
+//! What a reader should know beside the verdict.
+
+use super::comparison::{Status, Verdict, Warning};
+use super::judge::Judged;
+use super::rule::{Action, OnInconclusive};
+use super::sentence::percent;
+use super::verdict::weight;
+use crate::compare::Comparability;
+use crate::exit::ExitStatus;
+
+/// Starts of the candidate that are noisier than the ledger with less than this probability are unstable.
+const UNSTABLE: f64 = 0.001;
+
+pub(super) fn warnings(
+    comparability: &Comparability,
+    judged: &[Judged],
+    on_inconclusive: OnInconclusive,
+    exit: ExitStatus,
+) -> Vec<Warning> {
+    let warning = |code: &str, message: String| Warning {
+        code: code.to_owned(),
+        message,
+    };
+    let mut warnings: Vec<Warning> = comparability
+        .findings
+        .iter()
+        .map(|finding| warning(finding.code(), finding.to_string()))
+        .collect();
+    let undecided = judged
+        .iter()
+        .any(|judged| weight(judged) == Verdict::Inconclusive);
+    if undecided && exit == ExitStatus::Pass {
+        let because = match on_inconclusive {
+            OnInconclusive::Auto => "no estimate is at its limit",
+            OnInconclusive::Pass | OnInconclusive::Fail => "thresholds.yaml says so",
+        };
+        let message = format!(
+            "passes although undecided, because {because}; a regression may be hidden in the noise"
+        );
+        warnings.push(warning("passed-undecided", message));
+    }
+    warnings.extend(judged.iter().flat_map(of_noise));
+    for Judged { judgement, .. } in judged {
+        if judgement.status == Status::Missing && judgement.rule.action == Action::Warn {
+            let message = format!(
+                "{} at {} is not judged: {}",
+                judgement.metric, judgement.scenario, judgement.reason
+            );
+            warnings.push(warning("not-judged", message));
+        }
+        if judgement.status == Status::Regressed && judgement.rule.explain {
+            let message = format!(
+                "{} at {} asks for an explanation",
+                judgement.metric, judgement.scenario
+            );
+            warnings.push(warning("explanation-wanted", message));
+        }
+    }
+    warnings
+}
+
+/// What is unusual about the noise of one judgement.
+fn of_noise(judged: &Judged) -> Vec<Warning> {
+    let Some(stand) = &judged.evidence else {
+        return Vec::new();
+    };
+    let row = &judged.judgement;
+    let place = format!("{} at {}", row.metric, row.scenario);
+    let mut found = Vec::new();
+    let mut say = |code: &str, message: String| {
+        found.push(Warning {
+            code: code.to_owned(),
+            message,
+        });
+    };
+    let estimate = &stand.decision.estimate;
+    if stand.candidate_noise.is_some_and(|p| p < UNSTABLE) {
+        say(
+            "unstable-starts",
+            format!(
+                "{place}: the candidate's starts differ far more from each other than those in the ledger; look at its server logs"
+            ),
+        );
+    } else if estimate.noisier {
+        say(
+            "noisier-than-ledger",
+            format!(
+                "{place}: today is noisier than the ledger, {} between repeats instead of {}; the ledger is not believed",
+                percent(estimate.repeat_noise),
+                percent(stand.noise.repeat)
+            ),
+        );
+    }
+    if estimate.clipped {
+        say(
+            "outlier-repeat",
+            format!(
+                "{place}: one repeat lies far from the others and was drawn in to 4 × the ledger's noise"
+            ),
+        );
+    }
+    if stand.assessment.disagree {
+        say(
+            "stored-baseline-disagrees",
+            format!(
+                "{place}: the stored baseline and the alternating repeats disagree, so it is stale or from another host; only the alternating repeats decide"
+            ),
+        );
+    }
+    found
+}

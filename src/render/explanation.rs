@@ -1,0 +1,165 @@
+//! How it was decided and what to do next, in words.
+
+use super::view::Fact;
+use super::{inert, number};
+use crate::policy::comparison::{Comparison, LookTaken, NextAction, Verdict};
+use crate::policy::rule::OnInconclusive;
+use crate::stats::{HIGH_EDGE, LOW_EDGE, Noise};
+
+pub(super) fn next(comparison: &Comparison) -> Vec<String> {
+    let mut steps = Vec::new();
+    let amount = comparison.next.amount;
+    match comparison.next.action {
+        NextAction::None => {}
+        NextAction::MoreRepeats => steps.push(format!("measure {amount} more repeats of the candidate: they would settle it if the estimate stays")),
+        NextAction::Ab if comparison.decision.pairs > 0 => steps.push(format!("measure {amount} more alternating pairs: run the gate again, the evidence so far is kept")),
+        NextAction::Ab => steps.push(format!("more repeats of the candidate alone cannot settle it: measure baseline and candidate alternately on one machine (`perfgate gate --base-image`), {amount} pairs at first")),
+    }
+    match comparison.verdict {
+        Verdict::Block => steps
+            .push("find the change that made it slower, or show that it is worth it".to_owned()),
+        Verdict::Report => {
+            steps.push("say in an analysis report what the growth is for".to_owned());
+        }
+        Verdict::Incomparable if !comparison.mismatches.is_empty() => {
+            steps.push(
+                "measure a baseline with the same hardware and workload, or restore what differs"
+                    .to_owned(),
+            );
+        }
+        Verdict::Incomparable => {
+            steps.push(
+                "measure what is missing, or take the rule on it out of thresholds.yaml".to_owned(),
+            );
+        }
+        Verdict::Pass | Verdict::Warn | Verdict::Inconclusive => {}
+    }
+    steps
+}
+
+pub(super) fn looks(comparison: &Comparison) -> Vec<String> {
+    comparison.decision.looks.iter().map(look).collect()
+}
+
+fn look(taken: &LookTaken) -> String {
+    let LookTaken {
+        repeats,
+        pairs,
+        alpha,
+        beta,
+        verdict,
+    } = taken;
+    let evidence = match (repeats, pairs) {
+        (repeats, 0) => format!("{repeats} repeats against the stored baseline"),
+        (0, pairs) => format!("{pairs} alternating pairs"),
+        (repeats, pairs) => format!("{pairs} alternating pairs beside {repeats} repeats"),
+    };
+    let said = super::view::sign_of_verdict(*verdict).word.to_lowercase();
+    let spent = if *alpha > 0.0 {
+        format!(
+            "{} of the false-block and {} of the false-pass",
+            number::percent(*alpha),
+            number::percent(*beta)
+        )
+    } else if *beta > 0.0 {
+        format!(
+            "no false-block and {} of the false-pass",
+            number::percent(*beta)
+        )
+    } else {
+        "nothing of the".to_owned()
+    };
+    format!("{evidence}: {said} (spends {spent} probability)")
+}
+
+pub(super) fn decision(comparison: &Comparison) -> Vec<Fact> {
+    let decision = &comparison.decision;
+    let fact = |name, value: String| Fact { name, value };
+    let noise = if decision.ledger_sessions == 0 {
+        let Noise { repeat, host, .. } = Noise::ASSUMED;
+        format!(
+            "assumed: {} between repeats, {} between hosts, until repeats say otherwise",
+            number::percent(repeat),
+            number::percent(host)
+        )
+    } else {
+        format!("learnt from {} accepted sessions", decision.ledger_sessions)
+    };
+    let undecided = match decision.on_inconclusive {
+        OnInconclusive::Auto => {
+            "passes with a warning where the estimate is below the limit, fails where it is not"
+        }
+        OnInconclusive::Pass => "passes with a warning",
+        OnInconclusive::Fail => "fails",
+    };
+    let mut facts = vec![
+        fact(
+            "unit of evidence",
+            "the repeat: one pass on one server start; requests of one repeat are no replicates"
+                .to_owned(),
+        ),
+        fact(
+            "blocks",
+            format!(
+                "where the estimate is at the limit or beyond, and a change of {} of the limit or less is ruled out",
+                number::percent(LOW_EDGE)
+            ),
+        ),
+        fact(
+            "passes",
+            format!(
+                "where the estimate is below the limit, and a change of {} of the limit or more is ruled out",
+                number::percent(HIGH_EDGE)
+            ),
+        ),
+        fact(
+            "false block",
+            format!(
+                "at most {} over the {} rules that may block",
+                number::percent(decision.alpha),
+                decision.family
+            ),
+        ),
+        fact(
+            "false pass",
+            format!("at most {} per rule", number::percent(decision.beta)),
+        ),
+        fact("noise", noise),
+        fact("an undecided rule", undecided.to_owned()),
+    ];
+    if decision.pairs > 0 {
+        facts.push(fact(
+            "alternating pairs",
+            format!(
+                "{} of baseline and candidate on one machine; a block must hold on them alone, a pass may use the stored baseline too",
+                decision.pairs
+            ),
+        ));
+    }
+    facts
+}
+
+/// The command that makes the same comparison again.
+pub(super) fn reproduce(comparison: &Comparison) -> String {
+    let mut command = "perfgate compare".to_owned();
+    let mut add = |flag: &str, file: &str| {
+        command.push_str(&format!(" {flag} {}", inert::shell(file)));
+    };
+    let pairs = comparison
+        .ab_baseline
+        .as_ref()
+        .zip(comparison.ab_candidate.as_ref());
+    let stored_too = pairs.is_none_or(|(base, _)| base.file != comparison.baseline.file);
+    if stored_too {
+        add("--baseline", &comparison.baseline.file);
+        add("--candidate", &comparison.candidate.file);
+    }
+    if let Some((base, candidate)) = pairs {
+        add("--ab-baseline", &base.file);
+        add("--ab-candidate", &candidate.file);
+    }
+    if let Some(ledger) = &comparison.decision.ledger {
+        add("--ledger", ledger);
+    }
+    command
+}

@@ -1,0 +1,206 @@
+//! All evidence about one metric in one scenario, and what a look at it says.
+
+use super::decision::{Answer, Levels, Zone, decide};
+use super::estimate::{Estimate, disagree, paired, pooled, stored};
+use super::looks::Look;
+use super::noise::Noise;
+
+/// Logs, oriented so that larger is worse.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// Repeats of the stored baseline; empty where there is none that may be compared.
+    pub baseline: &'a [f64],
+    /// Repeats of the candidate beside it.
+    pub candidate: &'a [f64],
+    /// Alternating repeats (baseline, candidate) on one machine.
+    pub pairs: &'a [(f64, f64)],
+    /// What is believed about the noise.
+    pub noise: Noise,
+}
+
+/// What the evidence says, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Assessment {
+    /// Against the stored baseline.
+    pub stored: Option<Estimate>,
+    /// From alternating pairs.
+    pub paired: Option<Estimate>,
+    /// Both together, where they agree.
+    pub pooled: Option<Estimate>,
+    /// Both are there and differ by more than their errors: the baseline is stale, or this host is another one.
+    pub disagree: bool,
+}
+
+/// What a decision stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// The stored baseline.
+    Stored,
+    /// Alternating pairs alone.
+    Paired,
+    /// Alternating pairs and the stored baseline together.
+    Pooled,
+}
+
+/// The answer of a look and the estimate it stands on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Decision {
+    /// The answer.
+    pub answer: Answer,
+    /// What it stands on.
+    pub basis: Basis,
+    /// The estimate of that basis.
+    pub estimate: Estimate,
+}
+
+impl Evidence<'_> {
+    /// Makes all estimates that the evidence allows.
+    pub fn assess(&self) -> Assessment {
+        let stored = stored(self.baseline, self.candidate, &self.noise);
+        let paired = paired(self.pairs, self.candidate, &self.noise);
+        let both = paired.as_ref().zip(stored.as_ref());
+        Assessment {
+            stored,
+            paired,
+            pooled: both.and_then(|(paired, stored)| pooled(paired, stored)),
+            disagree: both.is_some_and(|(paired, stored)| disagree(paired, stored)),
+        }
+    }
+}
+
+impl Assessment {
+    /// The decision of a look; `None` without any estimate.
+    ///
+    /// A block must hold on the pairs alone where there are any: a stored baseline from a faster host would block
+    /// innocent changes. Where today is noisier than the ledger, the stored baseline decides nothing.
+    pub fn decide(&self, zone: Zone, levels: Levels, look: Look) -> Option<Decision> {
+        let levels = levels.at(look);
+        let on = |estimate: Estimate, basis: Basis| Decision {
+            answer: decide(&estimate, zone, levels),
+            basis,
+            estimate,
+        };
+        let Some(paired) = self.paired else {
+            let decision = on(self.stored?, Basis::Stored);
+            let Estimate {
+                noisier, doubtful, ..
+            } = decision.estimate;
+            let unbelieved = noisier || (doubtful && look.comes_before_pairs());
+            let answer = if unbelieved {
+                Answer::Open
+            } else {
+                decision.answer
+            };
+            return Some(Decision { answer, ..decision });
+        };
+        let alone = on(paired, Basis::Paired);
+        if alone.answer == Answer::Block {
+            return Some(alone);
+        }
+        let together = self.pooled.map(|pooled| on(pooled, Basis::Pooled));
+        Some(match together {
+            Some(together) if together.answer == Answer::Pass => together,
+            Some(_) | None => alone,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::looks::PAIR_LOOKS;
+    use super::*;
+
+    const QUIET: Noise = Noise {
+        repeat: 0.01,
+        degrees_of_freedom: 20.0,
+        host: 0.005,
+        sessions: 20,
+    };
+
+    const LEVELS: Levels = Levels {
+        alpha: 0.02,
+        beta: 0.05,
+    };
+
+    fn decide(evidence: Evidence<'_>, look: Look) -> Decision {
+        let zone = Zone::of_growth(0.05);
+        evidence.assess().decide(zone, LEVELS, look).unwrap()
+    }
+
+    const BASELINE: [f64; 3] = [0.001, -0.004, 0.003];
+
+    fn against_stored(candidate: &[f64]) -> Evidence<'_> {
+        Evidence {
+            baseline: &BASELINE,
+            candidate,
+            pairs: &[],
+            noise: QUIET,
+        }
+    }
+
+    #[test]
+    fn before_pairs_the_stored_baseline_may_pass_and_never_blocks() {
+        let look = Look::before_pairs(3);
+        assert_eq!(decide(against_stored(&BASELINE), look).answer, Answer::Pass);
+        let slower = [0.30, 0.297, 0.305];
+        assert_eq!(decide(against_stored(&slower), look).answer, Answer::Open);
+        assert_eq!(
+            decide(against_stored(&slower), Look::only(3)).answer,
+            Answer::Block
+        );
+    }
+
+    #[test]
+    fn a_candidate_that_looks_noisier_does_not_pass_where_pairs_can_follow() {
+        let spread = [-0.02, 0.0, 0.019];
+        assert_eq!(
+            decide(against_stored(&spread), Look::only(3)).answer,
+            Answer::Pass
+        );
+        assert_eq!(
+            decide(against_stored(&spread), Look::before_pairs(3)).answer,
+            Answer::Open
+        );
+    }
+
+    #[test]
+    fn a_slower_host_blocks_nothing_because_a_block_must_hold_on_the_pairs_alone() {
+        let pairs = [(0.061, 0.060), (0.058, 0.063), (0.062, 0.059)];
+        let evidence = Evidence {
+            pairs: &pairs,
+            ..against_stored(&[0.060, 0.066, 0.063])
+        };
+        let decision = decide(evidence, PAIR_LOOKS[0]);
+        assert_eq!(
+            (decision.answer, decision.basis),
+            (Answer::Pass, Basis::Paired)
+        );
+        assert!(evidence.assess().disagree);
+    }
+
+    #[test]
+    fn pairs_block_a_real_regression() {
+        let pairs = [(0.0, 0.101), (0.004, 0.098), (-0.002, 0.103)];
+        let evidence = Evidence {
+            pairs: &pairs,
+            ..against_stored(&[0.1, 0.104, 0.098])
+        };
+        let decision = decide(evidence, PAIR_LOOKS[0]);
+        assert_eq!(
+            (decision.answer, decision.basis),
+            (Answer::Block, Basis::Paired)
+        );
+    }
+
+    #[test]
+    fn without_any_evidence_there_is_no_decision() {
+        let nothing = Evidence {
+            baseline: &[],
+            candidate: &[],
+            pairs: &[],
+            noise: QUIET,
+        };
+        let zone = Zone::of_growth(0.05);
+        assert_eq!(nothing.assess().decide(zone, LEVELS, Look::only(0)), None);
+    }
+}

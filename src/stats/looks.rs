@@ -1,0 +1,153 @@
+//! Looking several times without being wrong more often: each look spends a share of α and β.
+
+/// A look at the evidence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Look {
+    /// Repeats of the candidate, or alternating pairs, that it needs.
+    pub at: u32,
+    /// Share of α that it spends; 0 may not block.
+    pub alpha: f64,
+    /// Share of β that it spends.
+    pub beta: f64,
+}
+
+impl Look {
+    /// A single look at everything given.
+    pub const fn only(at: u32) -> Self {
+        Self {
+            at,
+            alpha: 1.0,
+            beta: 1.0,
+        }
+    }
+
+    /// The look at the stored baseline when the base image is at hand: it may only pass.
+    pub const fn before_pairs(at: u32) -> Self {
+        Self {
+            at,
+            alpha: 0.0,
+            beta: 0.4,
+        }
+    }
+
+    /// Everything is spent: it may say neither.
+    pub const fn spent(at: u32) -> Self {
+        Self {
+            at,
+            alpha: 0.0,
+            beta: 0.0,
+        }
+    }
+
+    /// Whether pairs can follow, so that it may only pass.
+    pub fn comes_before_pairs(self) -> bool {
+        self.alpha <= 0.0
+    }
+}
+
+/// Looks at alternating pairs.
+pub const PAIR_LOOKS: [Look; 3] = [
+    Look {
+        at: 3,
+        alpha: 0.25,
+        beta: 0.15,
+    },
+    Look {
+        at: 6,
+        alpha: 0.35,
+        beta: 0.20,
+    },
+    Look {
+        at: 12,
+        alpha: 0.40,
+        beta: 0.25,
+    },
+];
+
+/// Repeats of the candidate against a stored baseline, where there is no base image, with their shares of α and β.
+const CANDIDATE_LOOKS: [(u32, f64); 4] = [(3, 0.4), (5, 0.2), (7, 0.2), (10, 0.2)];
+
+/// The looks of a gate that starts with `first` repeats and may run `most`. What the schedule would have spent before
+/// the first look is spent there, and what it would have spent after the last one there.
+pub fn candidate_looks(first: u32, most: u32) -> Vec<Look> {
+    let most = most.max(first);
+    let mut ends: Vec<u32> = vec![first];
+    ends.extend(
+        CANDIDATE_LOOKS
+            .iter()
+            .map(|(at, _)| *at)
+            .filter(|at| *at > first && *at < most),
+    );
+    if most > first {
+        ends.push(most);
+    }
+    let last = ends.len() - 1;
+    // A look before the schedule's first one sees little: it gets half of that look's share.
+    let spent_by = |at: u32| -> f64 {
+        let whole: f64 = CANDIDATE_LOOKS
+            .iter()
+            .filter(|(end, _)| *end <= at)
+            .map(|(_, share)| share)
+            .sum();
+        if whole > 0.0 {
+            whole
+        } else {
+            CANDIDATE_LOOKS[0].1 / 2.0
+        }
+    };
+    let mut before = 0.0;
+    let mut looks = Vec::new();
+    for (index, at) in ends.iter().enumerate() {
+        let until = if index == last { 1.0 } else { spent_by(*at) };
+        looks.push(Look {
+            at: *at,
+            alpha: until - before,
+            beta: until - before,
+        });
+        before = until;
+    }
+    looks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(first: u32, most: u32) -> String {
+        let looks = candidate_looks(first, most);
+        let words: Vec<String> = looks
+            .iter()
+            .map(|look| format!("{}: {:.1}", look.at, look.alpha))
+            .collect();
+        words.join(", ")
+    }
+
+    #[test]
+    fn the_usual_gate_looks_four_times() {
+        assert_eq!(shown(3, 10), "3: 0.4, 5: 0.2, 7: 0.2, 10: 0.2");
+    }
+
+    #[test]
+    fn whatever_first_and_last_are_everything_is_spent_and_nothing_twice() {
+        assert_eq!(shown(5, 10), "5: 0.6, 7: 0.2, 10: 0.2");
+        assert_eq!(shown(3, 3), "3: 1.0");
+        assert_eq!(shown(1, 6), "1: 0.2, 3: 0.2, 5: 0.2, 6: 0.4");
+        for first in 1..12 {
+            for most in 1..14 {
+                let spent: f64 = candidate_looks(first, most)
+                    .iter()
+                    .map(|look| look.beta)
+                    .sum();
+                assert!((spent - 1.0).abs() < 1e-12, "{first} {most}");
+            }
+        }
+    }
+
+    #[test]
+    fn looks_at_pairs_spend_alpha_once_and_beta_with_the_look_before_them() {
+        let alpha: f64 = PAIR_LOOKS.iter().map(|look| look.alpha).sum();
+        let beta: f64 = PAIR_LOOKS.iter().map(|look| look.beta).sum();
+        assert!((alpha - 1.0).abs() < 1e-12);
+        assert!((beta + Look::before_pairs(3).beta - 1.0).abs() < 1e-12);
+    }
+}
