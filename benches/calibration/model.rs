@@ -117,7 +117,8 @@ impl Session {
         self.state = rho * self.state + (1.0 - rho * rho).sqrt() * chance.normal();
         // Half of the variance is the start's, half comes from the requests.
         let half = self.noise * 0.5_f64.sqrt();
-        let start = half * (self.drift.sqrt() * self.state + (1.0 - self.drift).sqrt() * chance.normal());
+        let start =
+            half * (self.drift.sqrt() * self.state + (1.0 - self.drift).sqrt() * chance.normal());
         let outlier = if chance.uniform() < self.outliers {
             (OUTLIER.0 + (OUTLIER.1 - OUTLIER.0) * chance.uniform()).ln_1p()
         } else {
@@ -132,7 +133,7 @@ impl Session {
 }
 
 /// The log of the P95 of requests whose logs have that standard deviation, some of which stall.
-pub(crate) fn p95(chance: &mut Chance, deviation: f64) -> f64 {
+fn p95(chance: &mut Chance, deviation: f64) -> f64 {
     let mut requests = [0.0; REQUESTS];
     for pair in requests.chunks_mut(2) {
         let (one, other) = chance.normals();

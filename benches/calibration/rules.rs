@@ -1,11 +1,11 @@
 //! The rules that are compared: perfgate's, with and without the base image, and plain ones.
 
 use perfgate::stats::{
-    Answer, Evidence, Levels, Look, Noise, PAIR_LOOKS, Zone, candidate_looks, mean, median,
+    Answer, Evidence, Levels, Look, Noise, PAIR_LOOKS, Zone, candidate_looks, mean, median, number,
 };
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
-use super::model::{Chance, History, World};
+use super::model::{Chance, History, Session, World};
 
 /// The limit of the rule that is simulated.
 pub(crate) const LIMIT: f64 = 0.05;
@@ -18,6 +18,9 @@ const LEVELS: Levels = Levels {
 
 /// Most repeats of the candidate.
 const MOST_REPEATS: u32 = 10;
+
+/// Below this p a plain test calls a difference significant.
+const SIGNIFICANT: f64 = 0.05;
 
 /// How a simulated gate decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,55 +66,91 @@ impl Rule {
                 answer: look(&evidence, Look::only(first)),
                 starts: first,
             },
-            Self::WithoutBase => {
-                let mut candidate = candidate.clone();
-                let mut answer = Answer::Open;
-                for step in candidate_looks(first, MOST_REPEATS) {
-                    while candidate.len() < step.at as usize {
-                        candidate.push(today.repeat(chance, world.effect));
-                    }
-                    answer = look(&Evidence { candidate: &candidate, ..evidence }, step);
-                    if answer != Answer::Open {
-                        break;
-                    }
-                }
-                Outcome {
-                    answer,
-                    starts: u32::try_from(candidate.len()).unwrap_or(u32::MAX),
-                }
-            }
-            Self::WithBase => {
-                let mut answer = look(&evidence, Look::before_pairs(first));
-                let mut pairs = Vec::new();
-                for step in PAIR_LOOKS {
-                    if answer != Answer::Open {
-                        break;
-                    }
-                    while pairs.len() < step.at as usize {
-                        pairs.push(pair(&mut today, chance, world.effect, pairs.len()));
-                    }
-                    answer = look(&Evidence { pairs: &pairs, ..evidence }, step);
-                }
-                Outcome {
-                    answer,
-                    starts: first + 2 * u32::try_from(pairs.len()).unwrap_or(u32::MAX),
-                }
-            }
-            Self::Median | Self::MannWhitney | Self::Welch => {
-                let over = median(&candidate).unwrap_or(0.0) - median(&history.baseline).unwrap_or(0.0)
-                    > LIMIT.ln_1p();
-                let sure = match self {
-                    Self::MannWhitney => mann_whitney(&history.baseline, &candidate) < 0.05,
-                    Self::Welch => welch(&history.baseline, &candidate) < 0.05,
-                    _ => true,
-                };
-                Outcome {
-                    answer: if over && sure { Answer::Block } else { Answer::Pass },
-                    starts: first,
-                }
-            }
+            Self::WithoutBase => without_base(evidence, &mut today, chance, world),
+            Self::WithBase => with_base(evidence, &mut today, chance, world),
+            Self::Median | Self::MannWhitney | Self::Welch => Outcome {
+                answer: self.plain(&history.baseline, &candidate),
+                starts: first,
+            },
         }
     }
+
+    /// A plain rule on three repeats a side.
+    fn plain(self, baseline: &[f64], candidate: &[f64]) -> Answer {
+        let centre = |values| median(values).unwrap_or(0.0);
+        let over = centre(candidate) - centre(baseline) > LIMIT.ln_1p();
+        let sure = match self {
+            Self::MannWhitney => mann_whitney(baseline, candidate) < SIGNIFICANT,
+            Self::Welch => welch(baseline, candidate) < SIGNIFICANT,
+            Self::Median | Self::WithBase | Self::WithoutBase | Self::Compare => true,
+        };
+        if over && sure {
+            Answer::Block
+        } else {
+            Answer::Pass
+        }
+    }
+}
+
+/// Repeats of the candidate until it is decided.
+fn without_base(
+    evidence: Evidence<'_>,
+    today: &mut Session,
+    chance: &mut Chance,
+    world: &World,
+) -> Outcome {
+    let mut candidate = evidence.candidate.to_vec();
+    let mut answer = Answer::Open;
+    for step in candidate_looks(count(&candidate), MOST_REPEATS) {
+        while count(&candidate) < step.at {
+            candidate.push(today.repeat(chance, world.effect));
+        }
+        let evidence = Evidence {
+            candidate: &candidate,
+            ..evidence
+        };
+        answer = look(&evidence, step);
+        if answer != Answer::Open {
+            break;
+        }
+    }
+    Outcome {
+        answer,
+        starts: count(&candidate),
+    }
+}
+
+/// The stored baseline, then alternating pairs until it is decided.
+fn with_base(
+    evidence: Evidence<'_>,
+    today: &mut Session,
+    chance: &mut Chance,
+    world: &World,
+) -> Outcome {
+    let first = count(evidence.candidate);
+    let mut answer = look(&evidence, Look::before_pairs(first));
+    let mut pairs: Vec<(f64, f64)> = Vec::new();
+    for step in PAIR_LOOKS {
+        if answer != Answer::Open {
+            break;
+        }
+        while count(&pairs) < step.at {
+            pairs.push(pair(today, chance, world.effect, pairs.len()));
+        }
+        let evidence = Evidence {
+            pairs: &pairs,
+            ..evidence
+        };
+        answer = look(&evidence, step);
+    }
+    Outcome {
+        answer,
+        starts: first + 2 * count(&pairs),
+    }
+}
+
+fn count<T>(values: &[T]) -> u32 {
+    u32::try_from(values.len()).unwrap_or(u32::MAX)
 }
 
 fn look(evidence: &Evidence<'_>, look: Look) -> Answer {
@@ -122,13 +161,8 @@ fn look(evidence: &Evidence<'_>, look: Look) -> Answer {
 }
 
 /// A B, then B A, so that a drift does not favour one side.
-fn pair(
-    session: &mut super::model::Session,
-    chance: &mut Chance,
-    effect: f64,
-    index: usize,
-) -> (f64, f64) {
-    if index % 2 == 0 {
+fn pair(session: &mut Session, chance: &mut Chance, effect: f64, index: usize) -> (f64, f64) {
+    if index.is_multiple_of(2) {
         let base = session.repeat(chance, 0.0);
         (base, session.repeat(chance, effect))
     } else {
@@ -168,7 +202,7 @@ pub(crate) fn mann_whitney(one: &[f64], other: &[f64]) -> f64 {
 /// Two-sided p of Welch's t-test.
 pub(crate) fn welch(one: &[f64], other: &[f64]) -> f64 {
     let parts = |values: &[f64]| {
-        let count = values.len() as f64;
+        let count = number(values.len() as u64);
         let centre = mean(values).unwrap_or(0.0);
         let squares: f64 = values.iter().map(|value| (value - centre).powi(2)).sum();
         (centre, squares / (count - 1.0) / count, count)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::evidence::{EvidenceFolder, Side, looks_taken};
 use super::measuring::{Arm, Measuring, server_of};
 use super::progress::{Progress, note};
+use super::slower::slowed;
 use super::{Failure, Interrupt};
 use crate::compare::Given;
 use crate::config::Plan;
@@ -45,6 +46,8 @@ pub(super) struct Deciding<'a> {
     /// Whether there may be a stored baseline; only a measured machine has a name.
     pub(super) may_have_stored: bool,
     pub(super) find_stored: &'a FindStored<'a>,
+    /// How much slower the candidate is made to look (a selftest).
+    pub(super) scale: Option<f64>,
     /// Where server logs go.
     pub(super) logs: &'a Path,
     pub(super) environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
@@ -55,8 +58,6 @@ pub(super) struct Deciding<'a> {
 /// What came of it.
 pub(super) struct Decided {
     pub(super) comparison: Comparison,
-    /// Where the candidate's result stands.
-    pub(super) result: PathBuf,
     /// Server starts of this run.
     pub(super) starts: u32,
 }
@@ -151,15 +152,7 @@ impl Deciding<'_> {
                 "every look at this commit is spent, so nothing more was measured; more can only be said with `--base-image`",
             );
         }
-        let result = [Side::Candidate, Side::PairCandidate]
-            .map(|side| self.evidence.path(side))
-            .into_iter()
-            .find(|path| path.is_file());
-        Ok(Decided {
-            comparison,
-            result: result.unwrap_or_else(|| self.evidence.path(Side::Candidate)),
-            starts,
-        })
+        Ok(Decided { comparison, starts })
     }
 
     /// What is measured next, and why.
@@ -297,7 +290,12 @@ impl Deciding<'_> {
         let [candidate, pair_base, pair_candidate] =
             [Side::Candidate, Side::PairBaseline, Side::PairCandidate]
                 .map(|side| self.evidence.run(side));
-        let (candidate, pair_base, pair_candidate) = (candidate?, pair_base?, pair_candidate?);
+        let slowed = |run: Option<Run>| match (run, self.scale) {
+            (Some(run), Some(share)) => slowed(run, share).map(Some),
+            (run, _) => Ok(run),
+        };
+        let (candidate, pair_base, pair_candidate) =
+            (slowed(candidate?)?, pair_base?, slowed(pair_candidate?)?);
         if stored.is_none()
             && let Some(candidate) = candidate.as_ref().or(pair_candidate.as_ref())
         {

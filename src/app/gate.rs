@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use super::accepted::Accepted;
 use super::compare::{finish, policy_for};
-use super::deciding::{Decided, Deciding, Stored};
+use super::deciding::{Decided, Deciding};
 use super::evidence::{EvidenceFolder, Side};
 use super::failing::record_failure;
 use super::progress::{Progress, note};
 use super::{Context, Failure, Interrupt, plan, runtime};
-use crate::baseline;
 use crate::cli::compare::{Format, OutputArgs};
 use crate::cli::gate::GateArgs;
 use crate::config::{DockerPlan, Plan, ServerPlan};
@@ -17,7 +17,7 @@ use crate::files;
 use crate::policy::comparison::Comparison;
 use crate::publish::actions;
 use crate::record::{self, Run};
-use crate::render::{self, inert};
+use crate::render;
 
 pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Failure> {
     // Everything that can be wrong with the files is said before the first GPU minute is spent.
@@ -26,56 +26,14 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
         plan.base = Some(base_container(&plan, image)?);
     }
     let policy = policy_for(&args.policy)?;
-    let load_ledger = |baseline: &Path| {
-        let path = args
-            .ledger
-            .clone()
-            .unwrap_or_else(|| baseline::ledger_path(baseline));
-        if args.ledger.is_none() && !path.is_file() {
-            return Ok((Vec::new(), None));
-        }
-        let ledger = record::load_ledger(&path).map_err(|error| record_failure(&error))?;
-        Ok((ledger, Some(path)))
-    };
-    let load_stored = |path: &Path| {
-        let run = record::load(path).map_err(|error| record_failure(&error))?;
-        let (ledger, ledger_path) = load_ledger(path)?;
-        Ok::<_, Failure>(Stored {
-            run,
-            path: path.to_owned(),
-            ledger,
-            ledger_path,
-        })
-    };
-    let given = args.baseline.as_deref().map(load_stored).transpose()?;
-    if let (None, Some(path)) = (&given, &args.ledger) {
-        load_ledger(path)?;
-    }
+    let accepted = Accepted::of(args, &plan)?;
     files::create_folder(&args.output)
         .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
 
     let output = |name: &str| args.output.join(name);
     let evidence = args.evidence.clone().unwrap_or_else(|| output("evidence"));
     let evidence = EvidenceFolder::of_commit(&evidence, &plan);
-    let find_stored = |candidate: &Run| {
-        if let Some(given) = &given {
-            return Ok(Some(given.clone()));
-        }
-        let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
-        let path = baseline::path(&args.baselines, &plan.name, &hardware);
-        if path.is_file() {
-            return load_stored(&path).map(Some);
-        }
-        if plan.base.is_some() {
-            return Ok(None);
-        }
-        Err(no_baseline(
-            &args.baselines,
-            &plan.name,
-            &hardware,
-            &output("result.json"),
-        ))
-    };
+    let find_stored = |candidate: &Run| accepted.find(candidate);
     let progress = Progress::new();
     let decided = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
@@ -83,10 +41,9 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
             plan: &plan,
             policy: &policy,
             evidence: &evidence,
-            may_have_stored: given.is_some()
-                || plan.base.is_none()
-                || !baseline::hardware_with_baseline(&args.baselines, &plan.name).is_empty(),
+            may_have_stored: accepted.may_exist(),
             find_stored: &find_stored,
+            scale: None,
             logs: &args.output,
             environment: context.environment,
             progress: &progress,
@@ -129,29 +86,6 @@ fn base_container(plan: &Plan, image: &str) -> Result<ServerPlan, Failure> {
                 .hint("write the server of the base version as `server.base` in perfgate.yaml"),
         ),
     }
-}
-
-fn no_baseline(folder: &Path, name: &str, hardware: &str, result: &Path) -> Failure {
-    let path = baseline::path(folder, name, hardware);
-    let quoted = |path: &Path| inert::shell(&path.display().to_string());
-    let others = baseline::hardware_with_baseline(folder, name);
-    let message = format!(
-        "there is no baseline of `{name}` for `{hardware}`: `{}` does not exist",
-        path.display()
-    );
-    let mut failure = Failure::message(ExitStatus::NotComparable, message).hint(format!(
-        "to accept this run: mkdir -p {} && cp {} {}",
-        quoted(path.parent().unwrap_or(folder)),
-        quoted(result),
-        quoted(&path)
-    ));
-    if !others.is_empty() {
-        failure = failure.hint(format!(
-            "there are baselines for other hardware: {}",
-            others.join(", ")
-        ));
-    }
-    failure
 }
 
 fn write_json(path: &Path, comparison: &Comparison) -> Result<(), Failure> {

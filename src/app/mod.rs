@@ -1,5 +1,6 @@
 //! One file per command: the only place that knows everybody.
 
+mod accepted;
 mod bench;
 mod compare;
 mod deciding;
@@ -13,7 +14,10 @@ mod measuring;
 mod plan;
 mod progress;
 mod schema;
+mod selftest;
+mod selftest_report;
 mod simulate;
+mod slower;
 mod source;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -54,6 +58,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus, Failure> {
         Command::Bench(args) => bench::run(&args, &context),
         Command::Compare(args) => compare::run(&args, &context),
         Command::Report(args) => compare::report(&args, &context),
+        Command::Selftest(args) => selftest::run(&args, &context),
         Command::Simulate(args) => simulate::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions { shell } => {

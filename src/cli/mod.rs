@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod compare;
 pub mod gate;
+pub mod selftest;
 pub mod simulate;
 
 use std::path::PathBuf;
@@ -47,6 +48,8 @@ pub enum Command {
     Compare(compare::CompareArgs),
     /// Render reports again from a comparison file
     Report(compare::ReportArgs),
+    /// Gates of a server against itself and against a slower one: how often they are wrong, and where the noise is
+    Selftest(selftest::SelftestArgs),
     /// An embedded vLLM-compatible server without a GPU: for trying, for tests, for planning
     Simulate(simulate::SimulateArgs),
     /// JSON Schemas of all files

@@ -144,36 +144,10 @@ impl fmt::Display for Finding {
                 f,
                 "scenario `{scenario}`: {failed} of {all} requests of the {side} failed; they are in no latency"
             ),
-            Self::StoredNotUsed(Difference {
-                what,
-                baseline,
-                candidate,
-            }) => {
-                let side =
-                    |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
-                write!(
-                    f,
-                    "the stored baseline is not used, the alternating repeats decide alone: {what} is {} there and {} here",
-                    side(baseline),
-                    side(candidate)
-                )
-            }
-            Self::LedgerSkipped { skipped, all } => write!(
-                f,
-                "{skipped} of the {all} sessions in the ledger say nothing of this noise: other hardware, workload or model, or this very run"
-            ),
-            Self::ComparedWithItself(scenario) => write!(
-                f,
-                "scenario `{scenario}`: both sides hold the same measurement, so a run is compared with itself"
-            ),
-            Self::Unpaired {
-                scenario,
-                baseline,
-                candidate,
-            } => write!(
-                f,
-                "scenario `{scenario}`: {baseline} alternating repeats of the baseline and {candidate} of the candidate; those without a partner are not used"
-            ),
+            Self::StoredNotUsed(_)
+            | Self::LedgerSkipped { .. }
+            | Self::ComparedWithItself(_)
+            | Self::Unpaired { .. } => f.write_str(&self.of_evidence()),
             Self::VoidRepeat {
                 side,
                 scenario,
@@ -185,6 +159,46 @@ impl fmt::Display for Finding {
                     "scenario `{scenario}`: repeat {number} of the {side} does not count: {reason}"
                 )
             }
+        }
+    }
+}
+
+impl Finding {
+    /// The findings about which evidence is used.
+    fn of_evidence(&self) -> String {
+        match self {
+            Self::StoredNotUsed(Difference {
+                what,
+                baseline,
+                candidate,
+            }) => {
+                let side =
+                    |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+                format!(
+                    "the stored baseline is not used, the alternating repeats decide alone: {what} is {} there and {} here",
+                    side(baseline),
+                    side(candidate)
+                )
+            }
+            Self::LedgerSkipped { skipped, all } => format!(
+                "{skipped} of the {all} sessions in the ledger say nothing of this noise: other hardware, workload or model, or this very run"
+            ),
+            Self::ComparedWithItself(scenario) => format!(
+                "scenario `{scenario}`: both sides hold the same measurement, so a run is compared with itself"
+            ),
+            Self::Unpaired {
+                scenario,
+                baseline,
+                candidate,
+            } => format!(
+                "scenario `{scenario}`: {baseline} alternating repeats of the baseline and {candidate} of the candidate; those without a partner are not used"
+            ),
+            Self::Unknown { .. }
+            | Self::NewScenario(_)
+            | Self::RequestCounts { .. }
+            | Self::FailedRequests { .. }
+            | Self::LostMetrics { .. }
+            | Self::VoidRepeat { .. } => String::new(),
         }
     }
 }

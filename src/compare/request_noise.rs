@@ -1,89 +1,103 @@
 //! How much of the noise between repeats comes from their having finitely many requests.
 
-use crate::metric::{Metric, Statistic};
+use crate::metric::{Latency, Metric, Statistic};
 use crate::record::{RepeatRun, ScenarioRun};
 use crate::stats::{self, number};
 
 /// Requests below which nothing is said.
-const FEWEST: usize = 20;
+const FEWEST: usize = 40;
 
-/// Standard deviation of the log of one repeat's value from its requests alone; `None` where the metric is no latency or
-/// there are no samples. Requests of one server influence each other, so this is a share and not a law.
+/// Standard deviation of the log of one repeat's value from its requests alone; `None` where the metric is no latency,
+/// there are no samples, or no side has two repeats.
 ///
-/// A percentile: half the distance between the order statistics one binomial standard deviation to either side. A mean:
-/// its standard error.
+/// Each repeat is split into its even and its odd requests. What always differs between the halves is their work; what
+/// varies from repeat to repeat is chance, and is twice as large in variance for each half as for the whole, so four times
+/// for the difference.
 pub(crate) fn request_noise(metric: Metric, sides: &[Option<&ScenarioRun>]) -> Option<f64> {
-    let repeats = sides
-        .iter()
-        .flatten()
-        .flat_map(|scenario| scenario.counting());
-    let variances: Vec<f64> = repeats
-        .filter_map(|repeat| of_repeat(metric, repeat))
-        .map(|deviation| deviation.powi(2))
-        .collect();
-    stats::mean(&variances).map(f64::sqrt)
+    let (latency, statistic) = metric.statistic()?;
+    let (mut squares, mut degrees) = (0.0, 0.0);
+    for scenario in sides.iter().flatten() {
+        let differences: Vec<f64> = scenario
+            .counting()
+            .filter_map(|repeat| between_halves(repeat, latency, statistic))
+            .collect();
+        let Some(mean) = stats::mean(&differences) else {
+            continue;
+        };
+        squares += differences
+            .iter()
+            .map(|value| (value - mean).powi(2))
+            .sum::<f64>();
+        degrees += number(differences.len() as u64) - 1.0;
+    }
+    (degrees > 0.0).then(|| (squares / degrees / 4.0).sqrt())
 }
 
-fn of_repeat(metric: Metric, repeat: &RepeatRun) -> Option<f64> {
-    let (latency, statistic) = metric.statistic()?;
-    let mut sorted = repeat.latencies.column(latency).to_vec();
-    if sorted.len() < FEWEST {
+/// ln(odd half / even half).
+fn between_halves(repeat: &RepeatRun, latency: Latency, statistic: Statistic) -> Option<f64> {
+    let column = repeat.latencies.column(latency);
+    if column.len() < FEWEST {
         return None;
     }
-    sorted.sort_by(f64::total_cmp);
-    let count = number(sorted.len() as u64);
-    match statistic {
-        Statistic::Quantile(share) => {
-            let reach = (share * (1.0 - share) / count).sqrt();
-            let at = |share: f64| stats::quantile_of_sorted(&sorted, share);
-            let (low, high) = at(share - reach).zip(at(share + reach))?;
-            (low > 0.0).then(|| (high / low).ln() / 2.0)
-        }
-        Statistic::Mean => {
-            let mean = stats::mean(&sorted)?;
-            let squares: f64 = sorted.iter().map(|value| (value - mean).powi(2)).sum();
-            (mean > 0.0).then(|| (squares / (count - 1.0) / count).sqrt() / mean)
-        }
-    }
+    let half = |first: usize| -> Option<f64> {
+        let values: Vec<f64> = column.iter().skip(first).step_by(2).copied().collect();
+        let value = match statistic {
+            Statistic::Quantile(share) => stats::quantile(&values, share),
+            Statistic::Mean => stats::mean(&values),
+        };
+        value.filter(|value| *value > 0.0)
+    };
+    Some((half(1)? / half(0)?).ln())
 }
 
 #[cfg(test)]
 mod tests {
+    use rand::{RngExt as _, SeedableRng as _};
+
     use super::*;
 
-    fn scenario(requests: usize) -> ScenarioRun {
-        // A ramp: the same quantiles whatever the number of requests.
-        let ttft: Vec<String> = (0..requests)
-            .map(|index| format!("{}", 1.0 + number(index as u64) / number(requests as u64)))
-            .collect();
+    /// Repeats of requests that vary by chance, on top of a pattern that is the same in all repeats.
+    fn scenario(repeats: usize, requests: usize) -> ScenarioRun {
+        let mut chance = rand_pcg::Pcg64Mcg::seed_from_u64(7);
+        let repeat = || {
+            let ttft: Vec<String> = (0..requests)
+                .map(|index| {
+                    let pattern = if index % 2 == 0 { 5.0 } else { 1.0 };
+                    (pattern * (1.0 + 0.1 * chance.random::<f64>())).to_string()
+                })
+                .collect();
+            format!(r#"{{"samples":{{"ttft":[{}]}}}}"#, ttft.join(","))
+        };
+        let repeats: Vec<String> = std::iter::repeat_with(repeat).take(repeats).collect();
         let json = format!(
-            r#"{{"schema":"perfgate.result/1","scenarios":[{{"name":"c","repeats":[{{"samples":{{"ttft":[{}]}}}}]}}]}}"#,
-            ttft.join(",")
+            r#"{{"schema":"perfgate.result/1","scenarios":[{{"name":"c","repeats":[{}]}}]}}"#,
+            repeats.join(",")
         );
         let run = crate::record::parse("a.json", json.as_bytes()).unwrap();
         run.scenarios[0].clone()
     }
 
     #[test]
-    fn four_times_the_requests_halve_it() {
-        let noise = |id: &str, requests| {
-            request_noise(Metric::parse(id).unwrap(), &[Some(&scenario(requests))]).unwrap()
-        };
-        for id in ["ttft.p50", "ttft.p95", "ttft.mean"] {
-            let ratio = noise(id, 100) / noise(id, 400);
-            assert!((ratio - 2.0).abs() < 0.1, "{id}: {ratio}");
-        }
+    fn it_is_chance_and_not_what_always_differs_between_requests() {
+        let metric = Metric::parse("ttft.mean").unwrap();
+        let noise = request_noise(metric, &[Some(&scenario(30, 100))]).unwrap();
+        // A uniform share of 0.1 has a deviation of 0.029, a mean of 100 of them a tenth of that.
+        assert!((0.0018..0.0042).contains(&noise), "{noise}");
     }
 
     #[test]
-    fn without_samples_nothing_is_said() {
-        let few = scenario(5);
+    fn without_samples_or_with_a_single_repeat_nothing_is_said() {
+        let metric = |id| Metric::parse(id).unwrap();
         assert_eq!(
-            request_noise(Metric::parse("ttft.p95").unwrap(), &[Some(&few), None]),
+            request_noise(metric("ttft.p95"), &[Some(&scenario(3, 5)), None]),
             None
         );
         assert_eq!(
-            request_noise(Metric::parse("throughput").unwrap(), &[Some(&few)]),
+            request_noise(metric("ttft.p95"), &[Some(&scenario(1, 100))]),
+            None
+        );
+        assert_eq!(
+            request_noise(metric("throughput"), &[Some(&scenario(3, 100))]),
             None
         );
     }

@@ -66,7 +66,7 @@ fn repeats_needed(judged: &Judged, taken: u32, most: u32) -> Option<u32> {
     }
     let baseline = judged.judgement.baseline.repeats;
     (taken + 1..=most).find(|repeats| {
-        let then = estimate.with_repeats(baseline, *repeats, stand.noise.sessions);
+        let then = estimate.with_repeats(baseline, *repeats, &stand.noise);
         decide(&then, stand.zone, judged.care.levels) != Answer::Open
     })
 }
@@ -76,6 +76,10 @@ fn pairs_settle(judged: &Judged, pairs: u32) -> bool {
     judged.evidence.is_some_and(|stand| {
         let estimate = stand.assessment.paired.unwrap_or(stand.decision.estimate);
         let levels = judged.care.levels.at(look.unwrap_or(Look::only(pairs)));
-        decide(&estimate.with_pairs(pairs), stand.zone, levels) != Answer::Open
+        decide(
+            &estimate.with_pairs(pairs, &stand.noise),
+            stand.zone,
+            levels,
+        ) != Answer::Open
     })
 }

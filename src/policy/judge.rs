@@ -89,7 +89,7 @@ pub(super) struct Stand {
 }
 
 /// The zone of a relative limit of this metric.
-fn zone(metric: Metric, limit: f64) -> Zone {
+pub(super) fn zone(metric: Metric, limit: f64) -> Zone {
     match metric.better() {
         Better::Higher => Zone::of_loss(limit),
         Better::Lower | Better::Neither => Zone::of_growth(limit),
@@ -174,7 +174,9 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: Care) ->
         noise: stand.map(|stand| Noise {
             repeat: stand.decision.estimate.repeat_noise,
             host: stand.decision.estimate.host_noise,
-            request: compare::request_noise(metric, &[baseline, candidate]),
+            // It is a part of the noise between repeats, however roughly it is known.
+            request: compare::request_noise(metric, &[baseline, candidate])
+                .map(|request| request.min(stand.decision.estimate.repeat_noise)),
             source: source(&stand).to_owned(),
         }),
         smallest_detectable: stand.map(|stand| {

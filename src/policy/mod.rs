@@ -7,11 +7,14 @@ mod errors;
 mod headline;
 mod judge;
 mod noise;
+mod power;
 pub mod rule;
 mod sentence;
 mod shown;
 mod verdict;
 mod warning;
 
+pub use power::{Needs, needs};
 pub use sentence::{percent, signed_percent};
+pub(crate) use verdict::ALPHA;
 pub use verdict::{Labels, Progress, compare_evidence, compare_runs};

@@ -187,7 +187,7 @@ fn family(policy: &Policy, candidate: &Run) -> u32 {
     u32::try_from(rules.filter(may_block).count()).unwrap_or(u32::MAX)
 }
 
-fn may_block(rule: &Rule) -> bool {
+pub(super) fn may_block(rule: &Rule) -> bool {
     match rule.action {
         Action::Block | Action::Report => true,
         Action::Warn => false,

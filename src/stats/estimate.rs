@@ -274,11 +274,17 @@ pub fn disagree(one: &Estimate, other: &Estimate) -> bool {
 impl Estimate {
     /// The same estimate and noise as if they came from that many repeats a side: what more evidence would bring.
     #[must_use]
-    pub fn with_repeats(self, baseline: u32, candidate: u32, sessions: u32) -> Self {
+    pub fn with_repeats(self, baseline: u32, candidate: u32, noise: &Noise) -> Self {
         let (n, k) = (f64::from(baseline.max(1)), f64::from(candidate.max(1)));
-        let within = (n + k - 2.0).max(1.0);
-        let (standard_error, degrees_of_freedom) =
-            spread(self.repeat_noise, self.host_noise, n, k, within, sessions);
+        let within = (n + k - 2.0 + self.worth_of(noise)).max(1.0);
+        let (standard_error, degrees_of_freedom) = spread(
+            self.repeat_noise,
+            self.host_noise,
+            n,
+            k,
+            within,
+            noise.sessions,
+        );
         Self {
             standard_error,
             degrees_of_freedom,
@@ -288,13 +294,22 @@ impl Estimate {
 
     /// The same as if it came from that many alternating pairs.
     #[must_use]
-    pub fn with_pairs(self, pairs: u32) -> Self {
+    pub fn with_pairs(self, pairs: u32, noise: &Noise) -> Self {
         let pairs = f64::from(pairs.max(2));
         Self {
             standard_error: (2.0 * HUBER_INFLATION / pairs).sqrt() * self.repeat_noise,
-            degrees_of_freedom: pairs - 1.0,
+            degrees_of_freedom: 2.0 * (pairs - 1.0) + self.worth_of(noise),
             host_noise: 0.0,
             ..self
+        }
+    }
+
+    /// Degrees of freedom that the ledger adds, where it is believed.
+    fn worth_of(&self, noise: &Noise) -> f64 {
+        if noise.is_learnt() && !self.noisier {
+            noise.degrees_of_freedom
+        } else {
+            0.0
         }
     }
 }

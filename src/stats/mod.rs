@@ -12,6 +12,7 @@ mod looks;
 mod noise;
 mod number;
 mod quantile;
+mod rate;
 mod trigamma;
 
 pub use anytime::e_value;
@@ -25,6 +26,7 @@ pub use noise::{FEWEST_SESSIONS, MOST_SESSIONS, Noise};
 pub use number::number;
 pub(crate) use quantile::quantile_of_sorted;
 pub use quantile::{mean, median, quantile};
+pub use rate::rate_interval;
 pub use trigamma::{inverse_trigamma, trigamma};
 
 #[cfg(test)]

@@ -195,7 +195,9 @@ mod tests {
         let mut sessions = quiet(20);
         sessions[3][0] += 0.5;
         for later in &mut sessions[10..] {
-            later.iter_mut().for_each(|value| *value += 0.3);
+            for value in later.iter_mut() {
+                *value += 0.3;
+            }
         }
         let learnt = Noise::learn(&sessions, 0.0).unwrap();
         assert!(learnt.repeat < 1.5 * plain.repeat, "{learnt:?} {plain:?}");

@@ -1,4 +1,4 @@
-//! Our formulas against an independent implementation on SciPy (`tests/statistics/reference.py`).
+//! Our formulas against an independent implementation with `SciPy` (`tests/statistics/reference.py`).
 
 use serde::Deserialize;
 

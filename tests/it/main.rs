@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod calibration;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod compare;

@@ -1,0 +1,211 @@
+//! `perfgate selftest`: how often the gate is wrong on this machine, and where the noise comes from.
+
+use std::path::{Path, PathBuf};
+
+use super::compare::policy_for;
+use super::deciding::{Decided, Deciding, Stored};
+use super::evidence::{EvidenceFolder, Side};
+use super::measuring::{Measuring, server_of};
+use super::progress::{Progress, note};
+use super::selftest_report::{Gate, Report, report_text};
+use super::{Context, Failure, Interrupt, plan, runtime};
+use crate::cli::selftest::SelftestArgs;
+use crate::config::{Plan, ServerPlan};
+use crate::exit::ExitStatus;
+use crate::files;
+use crate::policy::rule::Policy;
+use crate::record::{self, Run};
+
+pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, Failure> {
+    let mut plan = plan::resolve(&args.run)?;
+    let policy = policy_for(&args.policy)?;
+    let server = server_of(&plan)?.clone();
+    plan.base = (!args.without_base).then(|| server.clone());
+    let (slower, scale) = slower_plan(&plan, args)?;
+    files::create_folder(&args.output)
+        .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+    let progress = Progress::new();
+    let report = runtime(|| {})?.block_on(async {
+        let interrupt = Interrupt::listen()?;
+        let selftest = Selftest {
+            policy: &policy,
+            output: &args.output,
+            context,
+            progress: &progress,
+            interrupt: &interrupt,
+        };
+        selftest.run(&plan, &slower, scale, args).await
+    })?;
+    let json = serde_json::to_string_pretty(&report)
+        .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
+    let path = args.output.join("selftest.json");
+    files::write_atomically(&path, json.as_bytes())
+        .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+    let text = if args.json {
+        json
+    } else {
+        report_text(&report)
+    };
+    super::print(&text)?;
+    note(&format!("the gates stand in `{}`", path.display()));
+    Ok(if report.as_good_as_promised() {
+        ExitStatus::Pass
+    } else {
+        ExitStatus::Blocked
+    })
+}
+
+/// The plan of the slower server, and how much of the slow-down is scaled into what it measures.
+fn slower_plan(plan: &Plan, args: &SelftestArgs) -> Result<(Plan, Option<f64>), Failure> {
+    let mut slower = plan.clone();
+    let Some(words) = &args.slower_args else {
+        if let Some(ServerPlan::Simulator(options)) = &mut slower.server {
+            let known = options
+                .get("slowdown")
+                .and_then(|known| known.parse::<f64>().ok());
+            let factor = known.unwrap_or(1.0) * (1.0 + args.slowdown);
+            options.insert("slowdown".to_owned(), factor.to_string());
+            return Ok((slower, None));
+        }
+        return Ok((slower, Some(args.slowdown)));
+    };
+    let words = words.split_whitespace().map(str::to_owned);
+    match &mut slower.server {
+        Some(ServerPlan::Docker(docker)) => docker.args.extend(words),
+        Some(ServerPlan::Process(process)) => process.command.extend(words),
+        Some(ServerPlan::Url(_) | ServerPlan::Simulator(_)) | None => {
+            let message = "`--slower-args` are arguments of a container or a process";
+            return Err(Failure::message(ExitStatus::Usage, message)
+                .hint("take them out: `--slowdown` slows the simulator, and scales what another server measured"));
+        }
+    }
+    Ok((slower, None))
+}
+
+struct Selftest<'a> {
+    policy: &'a Policy,
+    output: &'a Path,
+    context: &'a Context,
+    progress: &'a Progress,
+    interrupt: &'a Interrupt,
+}
+
+impl Selftest<'_> {
+    async fn run(
+        &self,
+        plan: &Plan,
+        slower: &Plan,
+        scale: Option<f64>,
+        args: &SelftestArgs,
+    ) -> Result<Report, Failure> {
+        let mut accepted = vec![self.first_baseline(plan).await?];
+        let mut gates = Vec::new();
+        for number in 1..=args.gates {
+            let name = format!("innocent-{number:02}");
+            let (gate, candidate) = self.gate(plan, None, &accepted, &name).await?;
+            note(&format!(
+                "innocent gate {number}/{}: {}",
+                args.gates,
+                gate.in_words()
+            ));
+            gates.push(gate);
+            // Accepted as the main branch would be, so that the ledger is learnt from as it is in practice.
+            accepted.extend(candidate);
+        }
+        let mut slow_gates = Vec::new();
+        let count = args.slow_gates.unwrap_or(args.gates);
+        for number in 1..=count {
+            let name = format!("slower-{number:02}");
+            let (gate, _) = self.gate(slower, scale, &accepted, &name).await?;
+            note(&format!(
+                "slower gate {number}/{count}: {}",
+                gate.in_words()
+            ));
+            slow_gates.push(gate);
+        }
+        let slow_down = match (&args.slower_args, scale) {
+            (Some(words), _) => format!("by its own arguments: {words}"),
+            (None, Some(share)) => format!(
+                "by {}, scaled into what was measured",
+                crate::policy::percent(share)
+            ),
+            (None, None) => format!("by {}", crate::policy::percent(args.slowdown)),
+        };
+        // Arguments slow by an amount that nobody promised.
+        let known = args.slower_args.is_none().then_some(args.slowdown);
+        Ok(Report::of(
+            self.policy,
+            gates,
+            slow_gates,
+            &accepted,
+            slow_down,
+            known,
+        ))
+    }
+
+    /// The run that the first gate is compared with.
+    async fn first_baseline(&self, plan: &Plan) -> Result<Run, Failure> {
+        let path = self.output.join("baseline.json");
+        note("measuring the first baseline");
+        let measuring = Measuring {
+            plan,
+            server: server_of(plan)?,
+            side: "",
+            ordinals: (0, 1),
+            output: path.clone(),
+            logs: None,
+            environment: self.context.environment,
+            progress: self.progress,
+            interrupt: self.interrupt,
+        };
+        measuring.run().await?;
+        load(&path)
+    }
+
+    /// One whole gate in a folder of its own; also what its candidate measured beside the stored baseline.
+    async fn gate(
+        &self,
+        plan: &Plan,
+        scale: Option<f64>,
+        accepted: &[Run],
+        name: &str,
+    ) -> Result<(Gate, Option<Run>), Failure> {
+        let folder = self.output.join(name);
+        // A selftest is no re-run: what an earlier one measured here must not speed this one up.
+        let began = crate::clock::unix_time().as_millis();
+        let evidence = EvidenceFolder::at(folder.join(format!("evidence-{began}")));
+        let stored = accepted.last().map(|run| Stored {
+            run: run.clone(),
+            path: PathBuf::from("the run accepted before"),
+            ledger: accepted.to_vec(),
+            ledger_path: None,
+        });
+        let find_stored = |_: &Run| Ok(stored.clone());
+        let deciding = Deciding {
+            plan,
+            policy: self.policy,
+            evidence: &evidence,
+            may_have_stored: true,
+            find_stored: &find_stored,
+            scale,
+            logs: &folder,
+            environment: self.context.environment,
+            progress: self.progress,
+            interrupt: self.interrupt,
+        };
+        files::create_folder(&folder)
+            .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+        let Decided { comparison, starts } = deciding.run().await?;
+        let gate = Gate {
+            verdict: comparison.verdict,
+            exit_code: comparison.exit_code,
+            starts,
+            headline: comparison.headline,
+        };
+        Ok((gate, evidence.run(Side::Candidate)?))
+    }
+}
+
+fn load(path: &Path) -> Result<Run, Failure> {
+    record::load(path).map_err(|error| super::failing::record_failure(&error))
+}

@@ -1,0 +1,119 @@
+//! What a limit needs: how many repeats, or pairs, show a regression that must not pass.
+
+use super::judge::{ratio, zone};
+use super::rule::{Policy, Rule};
+use super::verdict::{ALPHA, BETA, may_block};
+use crate::metric::Metric;
+use crate::stats::{
+    Answer, Estimate, Levels, Look, Noise, PAIR_LOOKS, decide, smallest_detectable,
+};
+
+/// What one blocking rule needs with this noise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Needs {
+    /// The rule's metric.
+    pub metric: Metric,
+    /// Its limit.
+    pub limit: f64,
+    /// Fewest repeats of the candidate, with a stored baseline of as many, that decide; `None`: host noise forbids it.
+    pub repeats: Option<u32>,
+    /// Fewest alternating pairs that decide; `None`: no look has enough.
+    pub pairs: Option<u32>,
+    /// The smallest regression that the last look at pairs would block 80 % of the time, as a ratio.
+    pub smallest: f64,
+}
+
+/// The needs of every blocking rule with a relative limit, of `family` of them, with the noise that `noise` knows.
+pub fn needs(policy: &Policy, family: u32, noise: impl Fn(Metric) -> Option<Noise>) -> Vec<Needs> {
+    let levels = Levels {
+        alpha: ALPHA / f64::from(family.max(1)),
+        beta: BETA,
+    };
+    let of_rule = |rule: &Rule| {
+        let limit = rule.limits.regression.filter(|_| may_block(rule))?;
+        Some(needs_of(
+            rule.metric,
+            limit,
+            noise(rule.metric)?,
+            levels,
+            policy.noise.max_repeats,
+        ))
+    };
+    policy.rules.iter().filter_map(of_rule).collect()
+}
+
+fn needs_of(metric: Metric, limit: f64, noise: Noise, levels: Levels, most: u32) -> Needs {
+    let zone = zone(metric, limit);
+    let unchanged = Estimate {
+        baseline: 0.0,
+        candidate: 0.0,
+        delta: 0.0,
+        standard_error: 0.0,
+        degrees_of_freedom: 1.0,
+        repeat_noise: noise.repeat,
+        host_noise: noise.host,
+        noisier: false,
+        doubtful: false,
+        clipped: false,
+    };
+    // Enough: no change passes, and a regression at the high edge blocks.
+    let enough = |estimate: Estimate, levels: Levels| {
+        let at = |delta| Estimate { delta, ..estimate };
+        decide(&at(0.0), zone, levels) == Answer::Pass
+            && decide(&at(zone.high), zone, levels) == Answer::Block
+    };
+    let pairs = PAIR_LOOKS
+        .into_iter()
+        .find(|look| enough(unchanged.with_pairs(look.at, &noise), levels.at(*look)));
+    let last = PAIR_LOOKS[PAIR_LOOKS.len() - 1];
+    let smallest = smallest_detectable(
+        &unchanged.with_pairs(last.at, &noise),
+        zone,
+        levels.at(last).alpha,
+    );
+    let repeats = (2..=most).find(|count| {
+        let look = Look::only(*count);
+        enough(
+            unchanged.with_repeats(*count, *count, &noise),
+            levels.at(look),
+        )
+    });
+    Needs {
+        metric,
+        limit,
+        repeats,
+        pairs: pairs.map(|look| look.at),
+        smallest: ratio(metric, smallest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(repeat: f64, host: f64) -> Needs {
+        let noise = Noise {
+            repeat,
+            host,
+            degrees_of_freedom: 20.0,
+            sessions: 20,
+        };
+        needs(&Policy::standard(), 3, |_| Some(noise))[0]
+    }
+
+    #[test]
+    fn quiet_starts_need_few_repeats_and_noisy_hosts_need_pairs() {
+        let quiet = with(0.005, 0.001);
+        assert!(
+            quiet.repeats.unwrap() <= 3 && quiet.pairs == Some(3),
+            "{quiet:?}"
+        );
+        let hosts = with(0.005, 0.03);
+        assert!(
+            hosts.repeats.is_none() && hosts.pairs == Some(3),
+            "{hosts:?}"
+        );
+        let noisy = with(0.10, 0.02);
+        assert!(noisy.pairs.is_none() && noisy.smallest > 0.08, "{noisy:?}");
+    }
+}

@@ -1,0 +1,120 @@
+//! The quick version of `cargo bench --bench calibration`: the promises of `docs/statistics.md`, with generous bounds.
+
+#[path = "../../benches/calibration/model.rs"]
+mod model;
+#[path = "../../benches/calibration/rules.rs"]
+mod rules;
+
+use model::{Chance, World};
+use perfgate::stats::{Answer, number};
+use rules::Rule;
+
+/// Gates per rate.
+const GATES: u64 = 150;
+
+/// Shares that passed and were blocked.
+fn rates(rule: Rule, world: World) -> (f64, f64) {
+    let (mut passed, mut blocked) = (0.0, 0.0);
+    for gate in 0..GATES {
+        match rule.gate(&world, &mut Chance::new(77_000 + gate)).answer {
+            Answer::Pass => passed += 1.0,
+            Answer::Block => blocked += 1.0,
+            Answer::Open => {}
+        }
+    }
+    (passed / number(GATES), blocked / number(GATES))
+}
+
+fn world(noise: f64, effect: f64) -> World {
+    World {
+        noise,
+        effect,
+        ..World::default()
+    }
+}
+
+#[test]
+fn an_innocent_change_is_hardly_ever_blocked_and_nearly_always_passes() {
+    for noise in [0.005, 0.02] {
+        let (passed, blocked) = rates(Rule::WithBase, world(noise, 0.0));
+        assert!(
+            blocked <= 0.02 && passed >= 0.95,
+            "{noise}: {passed} {blocked}"
+        );
+    }
+}
+
+#[test]
+fn a_quiet_innocent_change_costs_few_server_starts() {
+    let gate = |gate| Rule::WithBase.gate(&world(0.005, 0.0), &mut Chance::new(gate));
+    let starts: u32 = (0..GATES).map(|number| gate(number).starts).sum();
+    assert!(number(starts.into()) / number(GATES) < 6.0, "{starts}");
+}
+
+#[test]
+fn a_regression_is_hardly_ever_passed_and_nearly_always_blocked() {
+    for noise in [0.005, 0.02] {
+        let (passed, blocked) = rates(Rule::WithBase, world(noise, 0.08));
+        assert!(
+            passed <= 0.08 && blocked >= 0.88,
+            "{noise}: {passed} {blocked}"
+        );
+    }
+}
+
+#[test]
+fn a_day_three_times_as_noisy_as_the_ledger_is_noticed() {
+    let noisy = |effect| World {
+        today: 3.0,
+        ..world(0.01, effect)
+    };
+    assert!(rates(Rule::WithBase, noisy(0.02)).1 <= 0.06);
+    assert!(rates(Rule::WithBase, noisy(0.08)).0 <= 0.10);
+}
+
+#[test]
+fn a_slower_host_blocks_no_innocent_change_where_a_median_rule_blocks_most() {
+    let elsewhere = World {
+        slower_host: 0.06,
+        ..world(0.01, 0.0)
+    };
+    assert!(rates(Rule::WithBase, elsewhere).1 <= 0.02);
+    assert!(rates(Rule::Median, elsewhere).1 >= 0.40);
+}
+
+#[test]
+fn without_the_base_image_and_without_a_ledger_the_promises_hold_too() {
+    for (rule, sessions) in [
+        (Rule::WithoutBase, 20),
+        (Rule::WithBase, 0),
+        (Rule::WithoutBase, 0),
+        (Rule::Compare, 20),
+    ] {
+        let of = |effect| World {
+            sessions,
+            ..world(0.01, effect)
+        };
+        assert!(rates(rule, of(0.0)).1 <= 0.03, "{rule:?} {sessions}");
+        assert!(rates(rule, of(0.08)).0 <= 0.08, "{rule:?} {sessions}");
+    }
+}
+
+#[test]
+fn plain_tests_of_three_repeats_are_blind() {
+    let (passed, _) = rates(Rule::MannWhitney, world(0.005, 0.15));
+    assert!((passed - 1.0).abs() < f64::EPSILON);
+    assert!(rates(Rule::Welch, world(0.02, 0.08)).0 >= 0.2);
+}
+
+#[test]
+fn plain_tests_agree_with_scipy() {
+    // scipy.stats.mannwhitneyu(a, b, method="exact").pvalue, scipy.stats.ttest_ind(a, b, equal_var=False).pvalue
+    let (a, b) = ([1.0, 2.0, 3.0], [4.0, 5.0, 7.0]);
+    assert!((rules::mann_whitney(&a, &b) - 0.1).abs() < 1e-12);
+    assert!((rules::welch(&a, &b) - WELCH).abs() < 1e-9);
+    let (a, b) = ([1.0, 4.0, 6.0, 8.0], [2.0, 3.0, 9.0, 10.0, 11.0]);
+    assert!((rules::mann_whitney(&a, &b) - MANN_WHITNEY).abs() < 1e-9);
+}
+
+const WELCH: f64 = 0.041_914_517_471_454_03;
+const MANN_WHITNEY: f64 = 0.412_698_412_698_412_7;
