@@ -1,13 +1,17 @@
-//! Any bytes are a result that can be compared with itself, or an error.
+//! Any bytes are a result that can be judged by all kinds of evidence, or an error.
 #![no_main]
 
+use perfgate::compare::Given;
 use perfgate::policy::rule::Policy;
-use perfgate::policy::{Labels, compare_runs};
+use perfgate::policy::{Labels, Progress, compare_evidence};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let ledger = perfgate::record::parse_ledger("ledger.jsonl", bytes).unwrap_or_default();
     if let Ok(run) = perfgate::record::parse("result.json", bytes) {
-        let labels = Labels { baseline: "a", candidate: "b" };
-        let comparison = compare_runs(&Policy::standard(), &run, &run, labels);
-        assert!(!perfgate::render::html::report(&comparison).unwrap().is_empty());
+        for pairs in [None, Some((&run, &run))] {
+            let given = Given { stored: Some((&run, &run)), pairs, ledger: &ledger };
+            let comparison = compare_evidence(&Policy::standard(), &given, Labels::default(), Progress::ONLY);
+            assert!(!perfgate::render::html::report(&comparison).unwrap().is_empty());
+        }
     }
 });

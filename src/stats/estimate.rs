@@ -22,6 +22,10 @@ const ISOLATED_WITHIN: f64 = 2.0;
 /// Probability of so much noise under the ledger below which the ledger does not describe today.
 const REGIME_LEVEL: f64 = 0.05;
 
+/// The same for all repeats of today together, when there are pairs: their own noise is known well enough to do without
+/// the ledger, so doubting it costs little.
+const REGIME_LEVEL_IN_PAIRS: f64 = 0.10;
+
 /// The same for the candidate's repeats alone, which are all that is known of today before there are pairs. Where pairs
 /// can be had, a doubt costs a few starts and a false pass costs a regression: found by simulation, so that a machine three
 /// times as noisy as its ledger passes no more than β.
@@ -60,7 +64,7 @@ pub fn stored(baseline: &[f64], candidate: &[f64], noise: &Noise) -> Option<Esti
     let mut arms = [baseline.to_vec(), candidate.to_vec()];
     let clipped = noise.is_learnt() && clip_one(&mut arms, noise.repeat);
     let (n, k) = (count(baseline), count(candidate));
-    let today = moderate(&[Observed::of(&arms)?], noise);
+    let today = moderate(&[(Observed::of(&arms)?, REGIME_LEVEL)], noise);
     let of_candidate = Observed::of(&arms[1..])?;
     let doubtful = today.noisier
         || (noise.is_learnt() && upper_probability(of_candidate, noise) < DOUBT_LEVEL);
@@ -99,7 +103,11 @@ pub fn paired(pairs: &[(f64, f64)], others: &[f64], noise: &Noise) -> Option<Est
         squares: squares_about_mean(&differences)? / 2.0,
         degrees: count(&differences) - 1.0,
     };
-    let today = moderate(&[of_differences, Observed::of(&arms)?], noise);
+    let seen = [
+        (of_differences, REGIME_LEVEL),
+        (Observed::of(&arms)?, REGIME_LEVEL_IN_PAIRS),
+    ];
+    let today = moderate(&seen, noise);
     let scale = today.variance.sqrt();
     let delta = huber_location(&differences, scale * 2.0_f64.sqrt())?;
     let baseline = huber_location(&base, scale)?;
@@ -152,11 +160,11 @@ struct Moderated {
 }
 
 /// The recipe for both kinds of evidence. Each entry of `observed` estimates σ²; the last has the most degrees of
-/// freedom and is what is moderated, every one may show that today is noisier than the ledger.
-fn moderate(observed: &[Observed], noise: &Noise) -> Moderated {
+/// freedom and is what is moderated, every one may show at its level that today is noisier than the ledger.
+fn moderate(observed: &[(Observed, f64)], noise: &Noise) -> Moderated {
     let prior = noise.repeat.powi(2);
     let nu = noise.degrees_of_freedom;
-    let Some(Observed { squares, degrees }) = observed.last().copied() else {
+    let Some((Observed { squares, degrees }, _)) = observed.last().copied() else {
         return Moderated {
             variance: prior,
             degrees_of_freedom: nu,
@@ -170,7 +178,10 @@ fn moderate(observed: &[Observed], noise: &Noise) -> Moderated {
         0.0
     };
     let moderated = (nu * prior + squares) / (nu + degrees);
-    let noisier = noise.is_learnt() && observed.iter().any(|seen| is_noisier(*seen, noise));
+    let noisier = noise.is_learnt()
+        && observed
+            .iter()
+            .any(|(seen, level)| upper_probability(*seen, noise) < *level);
     if noise.is_learnt() && !noisier {
         Moderated {
             variance: moderated,
@@ -187,11 +198,6 @@ fn moderate(observed: &[Observed], noise: &Noise) -> Moderated {
             excess: if noisier { own / prior } else { 1.0 },
         }
     }
-}
-
-/// F-test of today's variance against the ledger's.
-fn is_noisier(seen: Observed, noise: &Noise) -> bool {
-    upper_probability(seen, noise) < REGIME_LEVEL
 }
 
 /// Probability of at least so much noise if the ledger describes today.

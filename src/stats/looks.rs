@@ -21,12 +21,13 @@ impl Look {
         }
     }
 
-    /// The look at the stored baseline when the base image is at hand: it may only pass.
+    /// The look at the stored baseline when the base image is at hand: it may only pass, and spends little of β, since a
+    /// day that is noisier than the ledger shows itself in few repeats of the candidate least.
     pub const fn before_pairs(at: u32) -> Self {
         Self {
             at,
             alpha: 0.0,
-            beta: 0.4,
+            beta: 0.25,
         }
     }
 
@@ -148,6 +149,6 @@ mod tests {
         let alpha: f64 = PAIR_LOOKS.iter().map(|look| look.alpha).sum();
         let beta: f64 = PAIR_LOOKS.iter().map(|look| look.beta).sum();
         assert!((alpha - 1.0).abs() < 1e-12);
-        assert!((beta + Look::before_pairs(3).beta - 1.0).abs() < 1e-12);
+        assert!(beta + Look::before_pairs(3).beta <= 1.0);
     }
 }

@@ -2,10 +2,15 @@
 
 use serde::Deserialize;
 
-use super::{Noise, inverse_trigamma, paired, stored, trigamma};
+use super::{
+    Estimate, Noise, discovery_level, e_value, inverse_trigamma, paired, stored, trigamma,
+};
 
 #[derive(Deserialize)]
 struct Reference {
+    discoveries: Vec<(Vec<f64>, Vec<bool>)>,
+    e_values: Vec<(Vec<f64>, f64)>,
+    upper_t: Vec<(f64, f64, f64)>,
     trigamma: Vec<(f64, f64)>,
     ledgers: Vec<Ledger>,
     estimates: Vec<Case>,
@@ -111,5 +116,43 @@ fn estimates_are_those_of_the_reference() {
                 "case {index}: {ours:?}"
             );
         }
+    }
+}
+
+#[test]
+fn warnings_are_the_discoveries_of_the_reference() {
+    for (p_values, rejected) in reference().discoveries {
+        let level = discovery_level(&p_values, 0.1);
+        let ours: Vec<bool> = p_values.iter().map(|p| *p <= level).collect();
+        // With no discovery the level is the smallest p-value's own, which no p-value meets.
+        assert_eq!(ours, rejected, "{p_values:?}");
+    }
+}
+
+#[test]
+fn e_values_are_those_of_numerical_integration() {
+    let cases = reference().e_values;
+    assert!(cases.len() >= 3);
+    for (differences, value) in cases {
+        let ours = e_value(&differences, 0.005);
+        assert!((ours - value).abs() <= 1e-6 * value, "{ours} {value}");
+    }
+}
+
+#[test]
+fn bounds_use_the_quantiles_of_the_reference() {
+    for (probability, degrees_of_freedom, quantile) in reference().upper_t {
+        let estimate = Estimate {
+            degrees_of_freedom,
+            standard_error: 1.0,
+            ..stored(&[0.0], &[0.0], &Noise::ASSUMED).unwrap()
+        };
+        let bound = estimate.upper_bound(1.0 - probability);
+        assert!(
+            (bound - quantile).abs() < 1e-6 * quantile,
+            "{probability} {degrees_of_freedom}: {bound}"
+        );
+        assert!((estimate.lower_bound(1.0 - probability) + quantile).abs() < 1e-6 * quantile);
+        assert!((estimate.p_above(-quantile) - (1.0 - probability)).abs() < 1e-6);
     }
 }

@@ -8,7 +8,7 @@ import json
 import sys
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import integrate, optimize, special, stats
 
 K = 1.345
 INFLATION = 1.05
@@ -81,12 +81,11 @@ def clip_one(arms, noise):
 
 
 def moderate(seen, noise):
-    """`seen` is a list of (squares, degrees); the last is moderated, each may show that today is noisier."""
+    """`seen` is a list of (squares, degrees, level); the last is moderated, each may show that today is noisier."""
     prior, nu = noise["repeat"] ** 2, noise["degrees_of_freedom"]
     learnt = noise["sessions"] > 0
-    p = [stats.f.sf(ss / d / prior, d, nu) if d >= 1 else 1.0 for ss, d in seen]
-    noisier = learnt and min(p) < 0.05
-    ss, d = seen[-1]
+    noisier = learnt and any(d >= 1 and stats.f.sf(ss / d / prior, d, nu) < level for ss, d, level in seen)
+    ss, d, _ = seen[-1]
     own = ss / d if d > 0 else 0.0
     moderated = (nu * prior + ss) / (nu + d)
     if learnt and not noisier:
@@ -100,7 +99,7 @@ def arms_seen(arms):
 
 def stored(baseline, candidate, noise):
     (b, c), clipped = clip_one([baseline, candidate], noise)
-    variance, df, noisier, excess = moderate([arms_seen([b, c])], noise)
+    variance, df, noisier, excess = moderate([(*arms_seen([b, c]), 0.05)], noise)
     tau2 = noise["host"] ** 2 * max(1.0, excess)
     within = INFLATION * variance * (1 / len(b) + 1 / len(c))
     total = within + 2 * tau2
@@ -115,9 +114,18 @@ def stored(baseline, candidate, noise):
 def paired(pairs, others, noise):
     arms, clipped = clip_one([[a for a, _ in pairs], [b for _, b in pairs], others], noise)
     d = np.array(arms[1]) - np.array(arms[0])
-    variance, df, noisier, _ = moderate([(squares(d) / 2, len(d) - 1), arms_seen(arms)], noise)
+    variance, df, noisier, _ = moderate([(squares(d) / 2, len(d) - 1, 0.05), (*arms_seen(arms), 0.10)], noise)
     return {"delta": location(d, (2 * variance) ** 0.5), "standard_error": (2 * INFLATION * variance / len(d)) ** 0.5,
             "degrees_of_freedom": df, "noisier": bool(noisier), "doubtful": bool(noisier), "clipped": clipped}
+
+
+def e_value(differences, edge):
+    """Marginal density of t under effects N(0, 1), over that of no effect, by numerical integration."""
+    n = len(differences)
+    t = float(n**0.5 * (np.mean(differences) - edge) / np.std(differences, ddof=1))
+    density = lambda effect: stats.nct.pdf(t, n - 1, n**0.5 * effect) * stats.norm.pdf(effect)
+    mixed, _ = integrate.quad(density, -12, 12, points=[0, t / n**0.5], limit=500, epsabs=0, epsrel=1e-10)
+    return mixed / float(stats.t.pdf(t, n - 1))
 
 
 def main():
@@ -142,7 +150,13 @@ def main():
                     candidate[0] += 8 * noise["repeat"]
                 cases.append({"noise": noise, "baseline": baseline, "candidate": candidate, "pairs": pairs,
                               "stored": stored(baseline, candidate, noise), "paired": paired(pairs, candidate, noise)})
+    families = [[float(p) for p in rng.uniform(0, 0.3, size)] for size in (1, 2, 4, 7, 12)] + [[0.03, 0.9, 0.04, 0.06]]
+    discoveries = [[family, [bool(p) for p in stats.false_discovery_control(family) <= 0.1]] for family in families]
+    differences = [draw(n, 0.02, 0.04) for n in (3, 4, 6, 9, 12)]
     json.dump({
+        "discoveries": discoveries,
+        "e_values": [[d, e_value(d, 0.005)] for d in differences if np.mean(d) > 0.005],
+        "upper_t": [[p, df, float(stats.t.ppf(p, df))] for p in (0.8, 0.98, 0.995, 0.9983) for df in (1.0, 2.5, 4.0, 24.0, 83.6)],
         "trigamma": [[x, trigamma(x)] for x in [0.01, 0.5, 1.0, 3.7, 12.0, 25.0, 400.0]],
         "ledgers": [{"sessions": ledger, "noise": noise} for ledger, noise in zip(ledgers, learnt)],
         "estimates": cases,
