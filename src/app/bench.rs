@@ -15,6 +15,7 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Fai
         let measuring = Measuring {
             plan: &plan,
             server: server_of(&plan)?,
+            fresh: plan.fresh,
             side: "",
             ordinals: (0, 1),
             output: args.output.clone(),

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use super::arm::Arm;
 use super::evidence::{EvidenceFolder, Side, looks_taken};
-use super::measuring::{Arm, Measuring, server_of};
+use super::measuring::{Measuring, server_of};
 use super::progress::{Progress, note};
 use super::slower::slowed;
 use super::{Failure, Interrupt};
 use crate::compare::Given;
-use crate::config::Plan;
+use crate::config::{Fresh, Plan};
 use crate::exit::ExitStatus;
 use crate::policy::comparison::{Comparison, Verdict};
 use crate::policy::rule::Policy;
@@ -157,26 +158,7 @@ impl Deciding<'_> {
 
     /// What is measured next, and why.
     fn why(&self, stage: Stage, before: Option<&Comparison>) -> Result<String, Failure> {
-        let because = before.map_or_else(String::new, |before| {
-            let row = before.judgements.iter().find(|row| {
-                row.status == policy::comparison::Status::Inconclusive
-                    && row.rule.action != policy::rule::Action::Warn
-            });
-            let shown = row.and_then(|row| {
-                let change = row.change?;
-                Some(format!(
-                    "{} may be anything from {} to {} worse, and the limit is {}",
-                    row.metric.label(),
-                    policy::signed_percent(change.low),
-                    policy::signed_percent(change.high),
-                    policy::percent(row.rule.regression?)
-                ))
-            });
-            format!(
-                "undecided, {}: ",
-                shown.unwrap_or_else(|| before.headline.clone())
-            )
-        });
+        let because = before.map_or_else(String::new, reason_to_go_on);
         let have =
             |side| -> Result<u32, Failure> { Ok(counting(self.evidence.run(side)?.as_ref())) };
         Ok(match stage {
@@ -228,6 +210,12 @@ impl Deciding<'_> {
         let measuring = Measuring {
             plan: self.plan,
             server,
+            // Two versions do not fit on one GPU side by side.
+            fresh: if side == Side::Candidate {
+                self.plan.fresh
+            } else {
+                Fresh::Repeat
+            },
             side: name,
             ordinals,
             output: path.to_owned(),
@@ -344,6 +332,41 @@ impl Deciding<'_> {
             progress,
         )))
     }
+}
+
+/// Why a look was not the last one.
+fn reason_to_go_on(before: &Comparison) -> String {
+    match before.verdict {
+        Verdict::Inconclusive => {}
+        Verdict::Incomparable => {
+            return format!(
+                "not comparable with the stored baseline ({}): ",
+                before.headline
+            );
+        }
+        Verdict::Pass | Verdict::Warn | Verdict::Report | Verdict::Block => {
+            return "run again on the same commit: ".to_owned();
+        }
+    }
+    let row = before.judgements.iter().find(|row| {
+        row.status == policy::comparison::Status::Inconclusive
+            && row.rule.action != policy::rule::Action::Warn
+    });
+    let shown = row.and_then(|row| {
+        let change = row.change?;
+        Some(format!(
+            "{} at {} may have changed by anything from {} to {} (plus is worse, the limit is {})",
+            row.metric.label(),
+            row.scenario,
+            policy::signed_percent(change.low),
+            policy::signed_percent(change.high),
+            policy::percent(row.rule.regression?)
+        ))
+    });
+    format!(
+        "undecided, {}: ",
+        shown.unwrap_or_else(|| before.headline.clone())
+    )
 }
 
 /// Repeats of every load point that count.

@@ -53,7 +53,7 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     });
     // The result stands where it is looked for, whatever came of judging it.
     for side in [Side::PairCandidate, Side::Candidate] {
-        if let Some(result) = evidence.earlier(side)? {
+        if let Ok(Some(result)) = evidence.earlier(side) {
             record::save(&output("result.json"), &result)
                 .map_err(|error| record_failure(&error))?;
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 
 use tokio_util::sync::CancellationToken;
 
+use super::arm::{Arm, even_out};
 use super::expectations;
 use super::failing::{launch_failure, load_failure};
 use super::progress::Progress;
@@ -32,6 +33,8 @@ pub(super) struct Measuring<'a> {
     pub(super) plan: &'a Plan,
     /// Which server: the plan's own, or that of the base version.
     pub(super) server: &'a ServerPlan,
+    /// Whether each repeat gets a fresh server.
+    pub(super) fresh: Fresh,
     /// What the side is called in progress and in the names of logs; empty where there is only one.
     pub(super) side: &'static str,
     /// Number of the first start and distance of the next, so that no two starts of a run are the same.
@@ -46,20 +49,12 @@ pub(super) struct Measuring<'a> {
     pub(super) interrupt: &'a Interrupt,
 }
 
-/// A side that is being measured, repeat by repeat.
-pub(super) struct Arm<'a> {
-    measuring: Measuring<'a>,
-    run: Run,
-    /// The server of the repeat before, where the plan does not ask for fresh ones.
-    kept: Option<Target>,
-}
-
 /// What is being put together.
-struct Run {
-    id: String,
+pub(super) struct RunInProgress {
+    pub(super) id: String,
     shape: Shape,
     template: RequestTemplate,
-    result: ResultFile,
+    pub(super) result: ResultFile,
 }
 
 impl<'a> Measuring<'a> {
@@ -70,7 +65,7 @@ impl<'a> Measuring<'a> {
         while arm.repeats() < repeats {
             arm.repeat(repeats).await?;
         }
-        Ok(arm.run.result)
+        Ok(arm.into_result())
     }
 
     /// Begins, or goes on with what an earlier run measured.
@@ -83,14 +78,10 @@ impl<'a> Measuring<'a> {
         // Before the first GPU minute: a result that cannot be written is not worth measuring.
         files::check_writable(&self.output)
             .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
-        Ok(Arm {
-            measuring: self,
-            run,
-            kept: None,
-        })
+        Ok(Arm::new(self, run))
     }
 
-    fn prepare(&self) -> Result<Run, Failure> {
+    fn prepare(&self) -> Result<RunInProgress, Failure> {
         let plan = self.plan;
         if let Dataset::Named(name) = &plan.dataset {
             let message =
@@ -154,7 +145,7 @@ impl<'a> Measuring<'a> {
         };
         let now = clock::unix_time();
         let id = format!("{:x}-{:x}", now.as_millis(), std::process::id());
-        Ok(Run {
+        Ok(RunInProgress {
             id,
             shape,
             template,
@@ -162,7 +153,12 @@ impl<'a> Measuring<'a> {
         })
     }
 
-    async fn launch(&self, run_id: &str, repeat: u32, of: u32) -> Result<Target, Failure> {
+    pub(super) async fn launch(
+        &self,
+        run_id: &str,
+        repeat: u32,
+        of: u32,
+    ) -> Result<Target, Failure> {
         let dash = if self.side.is_empty() { "" } else { "-" };
         let name = format!("server{dash}{}-{}.log", self.side, repeat + 1);
         let log = self.logs.as_ref().map(|folder| folder.join(name));
@@ -197,9 +193,9 @@ impl<'a> Measuring<'a> {
     }
 
     /// All scenarios once on one server.
-    async fn repeat(
+    pub(super) async fn repeat(
         &self,
-        run: &mut Run,
+        run: &mut RunInProgress,
         target: &Target,
         repeat: u32,
         of: u32,
@@ -238,7 +234,7 @@ impl<'a> Measuring<'a> {
     }
 
     /// Percentiles of what is left over say nothing of a server that refuses.
-    fn too_many_failures(&self, run: &Run) -> Result<(), Failure> {
+    pub(super) fn too_many_failures(&self, run: &RunInProgress) -> Result<(), Failure> {
         for scenario in &run.result.scenarios {
             let Some(last) = scenario.repeats.last() else {
                 continue;
@@ -275,85 +271,10 @@ impl<'a> Measuring<'a> {
     }
 }
 
-impl Arm<'_> {
-    /// Repeats so far, void ones included.
-    pub(super) fn repeats(&self) -> u32 {
-        let counts = self
-            .run
-            .result
-            .scenarios
-            .iter()
-            .map(|scenario| scenario.repeats.len());
-        counts
-            .max()
-            .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
-    }
-
-    /// What was measured so far.
-    pub(super) fn result(&self) -> &ResultFile {
-        &self.run.result
-    }
-
-    /// Measures one repeat of every load point on one server; `of` so many that are wanted.
-    pub(super) async fn repeat(&mut self, of: u32) -> Result<(), Failure> {
-        let repeat = self.repeats();
-        let Self {
-            measuring,
-            run,
-            kept,
-        } = self;
-        let target = match kept.take() {
-            Some(target) => target,
-            None => measuring.launch(&run.id, repeat, of).await?,
-        };
-        let measured = measuring.repeat(run, &target, repeat, of).await;
-        let again = measuring.plan.fresh == Fresh::Run && repeat + 1 < of;
-        if measured.is_ok() && again {
-            *kept = Some(target);
-        } else {
-            let death = target.death();
-            let stopped = target.stop().await;
-            measured.map_err(|failure| explain(failure, death))?;
-            stopped.map_err(|error| launch_failure(&error))?;
-        }
-        measuring.too_many_failures(run)
-    }
-
-    /// Gives every load point, and so every pair, a place for each repeat up to `count`: what an interrupted run did not
-    /// measure is void, and what it did measure is kept.
-    pub(super) fn fill_up(&mut self, count: u32) {
-        for scenario in &mut self.run.result.scenarios {
-            while scenario.repeats.len() < count as usize {
-                scenario.repeats.push(not_measured());
-            }
-        }
-    }
-}
-
-/// After an interruption in the middle of a repeat, some load points have one repeat more than the others.
-fn even_out(scenarios: &mut [Scenario]) {
-    let most = scenarios
-        .iter()
-        .map(|scenario| scenario.repeats.len())
-        .max()
-        .unwrap_or(0);
-    for scenario in scenarios {
-        scenario.repeats.resize_with(most, not_measured);
-    }
-}
-
-fn not_measured() -> Repeat {
-    Repeat {
-        metrics: std::iter::once(("qps".to_owned(), None)).collect(),
-        void: Some("not measured: the run was interrupted".to_owned()),
-        ..Repeat::default()
-    }
-}
-
 /// One scenario on one server.
 struct Pass<'a, 'b> {
     measuring: &'a Measuring<'b>,
-    run: &'a Run,
+    run: &'a RunInProgress,
     client: &'a Client,
     target: &'a Target,
     load: LoadPoint,
@@ -433,7 +354,7 @@ impl Pass<'_, '_> {
     }
 }
 
-impl Run {
+impl RunInProgress {
     fn add(&mut self, scenario: usize, passed: Passed, target: &Target) -> Result<(), Failure> {
         let identity = Server {
             fingerprint: passed.fingerprint,
@@ -551,7 +472,7 @@ fn most_frequent_failure(repeat: &Repeat) -> String {
 }
 
 /// What the server said at its end explains more than that a request failed.
-fn explain(failure: Failure, death: Option<launch::LaunchError>) -> Failure {
+pub(super) fn explain(failure: Failure, death: Option<launch::LaunchError>) -> Failure {
     match death {
         Some(death) if failure.status == ExitStatus::TargetFailed => {
             let explained = launch_failure(&death);

@@ -1,6 +1,7 @@
 //! One file per command: the only place that knows everybody.
 
 mod accepted;
+mod arm;
 mod bench;
 mod compare;
 mod deciding;

@@ -150,6 +150,7 @@ impl Selftest<'_> {
         let measuring = Measuring {
             plan,
             server: server_of(plan)?,
+            fresh: plan.fresh,
             side: "",
             ordinals: (0, 1),
             output: path.clone(),

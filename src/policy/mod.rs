@@ -6,6 +6,7 @@ pub mod comparison;
 mod errors;
 mod headline;
 mod judge;
+mod judge_all;
 mod noise;
 mod power;
 pub mod rule;

@@ -1,8 +1,9 @@
 //! What a limit needs: how many repeats, or pairs, show a regression that must not pass.
 
 use super::judge::{ratio, zone};
+use super::judge_all::may_block;
 use super::rule::{Policy, Rule};
-use super::verdict::{ALPHA, BETA, may_block};
+use super::verdict::{ALPHA, BETA};
 use crate::metric::Metric;
 use crate::stats::{
     Answer, Estimate, Levels, Look, Noise, PAIR_LOOKS, decide, smallest_detectable,

@@ -2,25 +2,22 @@
 
 use super::advice::next;
 use super::comparison::{Comparison, Decision, Judgement, LookTaken, SCHEMA, Status, Verdict};
-use super::errors::too_many_errors;
 use super::headline::headline;
-use super::judge::{Care, Judged, ScenarioEvidence, judge};
-use super::rule::{Action, Limits, OnInconclusive, Policy, Rule};
+use super::judge::Judged;
+use super::judge_all::{family, judge_all};
+use super::rule::{Action, OnInconclusive, Policy};
 use super::shown::{distributions, identity, measurements};
 use super::warning::warnings;
-use crate::compare::{self, Comparability, Given, Usable};
+use crate::compare::{self, Comparability, Given};
 use crate::exit::ExitStatus;
 use crate::record::{Run, ScenarioRun};
-use crate::stats::{Levels, Look, discovery_level};
+use crate::stats::Look;
 
 /// Largest accepted probability that any innocent blocking rule blocks.
 pub(crate) const ALPHA: f64 = 0.02;
 
 /// Largest accepted probability, per rule, that a regression at the high edge passes.
 pub(crate) const BETA: f64 = 0.05;
-
-/// Largest accepted share of false ones among the warnings.
-const FALSE_DISCOVERIES: f64 = 0.10;
 
 /// How the runs are called in the file: where they were read from.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,7 +39,7 @@ pub struct Progress<'a> {
     pub look: Look,
     /// Every look is spent; alternating pairs may still block where they leave no doubt.
     pub anytime: bool,
-    /// The comparison of the look before, whose passes stand unless the new evidence blocks.
+    /// The comparison of the look before, whose decisions stand while the new evidence leaves them open.
     pub before: Option<&'a Comparison>,
 }
 
@@ -178,134 +175,6 @@ fn pairs_taken((baseline, candidate): (&Run, &Run)) -> u32 {
         .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-/// Rules × scenarios that may block, among which α is shared.
-fn family(policy: &Policy, candidate: &Run) -> u32 {
-    let rules = candidate
-        .scenarios
-        .iter()
-        .flat_map(|scenario| policy.rules_for(&scenario.name));
-    u32::try_from(rules.filter(may_block).count()).unwrap_or(u32::MAX)
-}
-
-pub(super) fn may_block(rule: &Rule) -> bool {
-    match rule.action {
-        Action::Block | Action::Report => true,
-        Action::Warn => false,
-    }
-}
-
-fn judge_all(
-    policy: &Policy,
-    usable: &Usable<'_>,
-    candidate: &Run,
-    progress: Progress<'_>,
-) -> Vec<Judged> {
-    let shared = Care {
-        levels: Levels {
-            alpha: ALPHA / f64::from(family(policy, candidate).max(1)),
-            beta: BETA,
-        },
-        look: progress.look,
-        anytime: progress.anytime,
-    };
-    let mut judged = Vec::new();
-    // A scenario that the policy names and the run does not have is misspelt or was dropped: its rules are missing, and
-    // that does not pass.
-    for (name, rules) in &policy.scenarios {
-        if candidate.scenario(name).is_none() {
-            judged.extend(
-                rules
-                    .iter()
-                    .map(|rule| judge(rule, &of_scenario(usable, name), shared)),
-            );
-        }
-    }
-    for scenario in &candidate.scenarios {
-        let evidence = of_scenario(usable, &scenario.name);
-        let rules = rules_here(policy, &evidence);
-        // A warning spends nothing and never asks for more evidence: every look at it is a look at all there is.
-        let warnings = Care {
-            levels: Levels {
-                alpha: warning_level(&rules, &evidence, shared),
-                beta: BETA,
-            },
-            look: Look::only(0),
-            anytime: false,
-        };
-        for rule in &rules {
-            let care = if may_block(rule) { shared } else { warnings };
-            judged.push(judge(rule, &evidence, care));
-        }
-        let watched = policy.rules_for(&scenario.name);
-        if watched.iter().all(|rule| rule.metric.id() != "error_rate") {
-            judged.extend(too_many_errors(&evidence, shared));
-        }
-    }
-    if let Some(before) = progress.before {
-        for judged in &mut judged {
-            keep_pass(judged, before);
-        }
-    }
-    judged
-}
-
-fn of_scenario<'a>(usable: &'a Usable<'a>, name: &'a str) -> ScenarioEvidence<'a> {
-    let sides = |runs: (&'a Run, &'a Run)| (runs.0.scenario(name), runs.1.scenario(name));
-    ScenarioEvidence {
-        name,
-        stored: usable.stored.map(sides),
-        pairs: usable.pairs.map(sides),
-        ledger: &usable.ledger,
-    }
-}
-
-/// The rules of a scenario. A load point that the baseline never had is said to be new and judged by nothing but its
-/// budgets.
-fn rules_here(policy: &Policy, evidence: &ScenarioEvidence<'_>) -> Vec<Rule> {
-    let mut rules = policy.rules_for(evidence.name);
-    if evidence.shown().0.is_none() {
-        for rule in &mut rules {
-            rule.limits.regression = None;
-        }
-        rules.retain(|rule| rule.limits != Limits::default());
-    }
-    rules
-}
-
-/// The level at which every warning of the scenario is judged, so that few of them are false.
-fn warning_level(rules: &[Rule], evidence: &ScenarioEvidence<'_>, care: Care) -> f64 {
-    let p_values: Vec<f64> = rules
-        .iter()
-        .filter(|rule| !may_block(rule))
-        .filter_map(|rule| judge(rule, evidence, care).evidence)
-        .map(|stand| stand.decision.estimate.p_above(stand.zone.low))
-        .collect();
-    discovery_level(&p_values, FALSE_DISCOVERIES)
-}
-
-/// A rule that passed at an earlier look stays passed while the new evidence only leaves it open: its share of β is
-/// spent.
-fn keep_pass(judged: &mut Judged, before: &Comparison) {
-    let now = &judged.judgement;
-    if now.status != Status::Inconclusive {
-        return;
-    }
-    let earlier = before.judgements.iter().find(|earlier| {
-        earlier.scenario == now.scenario
-            && earlier.metric == now.metric
-            && earlier.rule == now.rule
-            && matches!(earlier.status, Status::Pass | Status::Improved)
-    });
-    if let Some(earlier) = earlier {
-        let note = "; decided at an earlier look";
-        let mut kept: Judgement = earlier.clone();
-        if !kept.reason.ends_with(note) {
-            kept.reason.push_str(note);
-        }
-        judged.judgement = kept;
-    }
-}
-
 /// What one judgement makes of the verdict.
 pub(super) fn weight(judged: &Judged) -> Verdict {
     let Judgement { status, rule, .. } = &judged.judgement;
@@ -358,6 +227,7 @@ fn exit_status(verdict: Verdict, judged: &[Judged], on_inconclusive: OnInconclus
 #[cfg(test)]
 mod tests {
     use super::super::comparison::NextAction;
+    use super::super::rule::{Limits, Rule};
     use super::*;
 
     const LABELS: Labels<'_> = Labels {
@@ -575,6 +445,41 @@ mod tests {
             (comparison.verdict, comparison.exit_code),
             (Verdict::Inconclusive, 3)
         );
+    }
+
+    #[test]
+    fn a_decision_stands_until_new_evidence_decides_otherwise() {
+        let baseline = run(&QUIET);
+        let at_look = |candidate: &Run, before: Option<&Comparison>, look| {
+            let given = Given {
+                stored: Some((&baseline, candidate)),
+                ..Given::default()
+            };
+            let progress = Progress {
+                look,
+                anytime: false,
+                before,
+            };
+            compare_evidence(&Policy::standard(), &given, LABELS, progress)
+        };
+        let slower = run(&[0.0230, 0.0231, 0.0229]);
+        let blocked = at_look(&slower, None, Look::only(3));
+        assert_eq!(blocked.verdict, Verdict::Block);
+        let spent = at_look(&slower, Some(&blocked), Look::spent(3));
+        assert_eq!((spent.verdict, spent.exit_code), (Verdict::Block, 1));
+        assert!(
+            spent.judgements[0]
+                .reason
+                .ends_with("decided at an earlier look")
+        );
+        assert_eq!(spent.decision.looks.len(), 2);
+        assert_eq!(
+            at_look(&slower, None, Look::spent(3)).verdict,
+            Verdict::Inconclusive
+        );
+
+        let passed = at_look(&baseline, Some(&blocked), Look::only(6));
+        assert_eq!(passed.verdict, Verdict::Pass);
     }
 
     #[test]

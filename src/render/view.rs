@@ -26,6 +26,10 @@ pub struct View {
     pub baseline: Vec<Fact>,
     /// The run under judgement.
     pub candidate: Vec<Fact>,
+    /// The baseline's alternating repeats, where there are any beside the stored ones.
+    pub ab_baseline: Vec<Fact>,
+    /// The candidate's.
+    pub ab_candidate: Vec<Fact>,
     /// Short names of both for one line.
     pub identity: String,
     /// Whether scenarios must be named.
@@ -222,6 +226,8 @@ impl View {
             exit_code: comparison.exit_code,
             baseline: facts(&comparison.baseline),
             candidate: facts(&comparison.candidate),
+            ab_baseline: beside(comparison, comparison.ab_baseline.as_ref()),
+            ab_candidate: beside(comparison, comparison.ab_candidate.as_ref()),
             identity: identity(comparison),
             several_scenarios: scenarios.len() > 1,
             rows: comparison.judgements.iter().map(Row::of).collect(),
@@ -506,6 +512,13 @@ fn facts(identity: &Identity) -> Vec<Fact> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// Facts of an alternating side that is not itself shown as one of the two runs.
+fn beside(comparison: &Comparison, side: Option<&Identity>) -> Vec<Fact> {
+    let shown = [&comparison.baseline.file, &comparison.candidate.file];
+    let side = side.filter(|side| !shown.contains(&&side.file));
+    side.map(facts).unwrap_or_default()
 }
 
 fn identity(comparison: &Comparison) -> String {

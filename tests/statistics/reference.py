@@ -153,15 +153,17 @@ def main():
     families = [[float(p) for p in rng.uniform(0, 0.3, size)] for size in (1, 2, 4, 7, 12)] + [[0.03, 0.9, 0.04, 0.06]]
     discoveries = [[family, [bool(p) for p in stats.false_discovery_control(family) <= 0.1]] for family in families]
     differences = [draw(n, 0.02, 0.04) for n in (3, 4, 6, 9, 12)]
-    json.dump({
+    parts = {
         "discoveries": discoveries,
         "e_values": [[d, e_value(d, 0.005)] for d in differences if np.mean(d) > 0.005],
         "upper_t": [[p, df, float(stats.t.ppf(p, df))] for p in (0.8, 0.98, 0.995, 0.9983) for df in (1.0, 2.5, 4.0, 24.0, 83.6)],
         "trigamma": [[x, trigamma(x)] for x in [0.01, 0.5, 1.0, 3.7, 12.0, 25.0, 400.0]],
         "ledgers": [{"sessions": ledger, "noise": noise} for ledger, noise in zip(ledgers, learnt)],
         "estimates": cases,
-    }, sys.stdout, indent=1)
-    print()
+    }
+    # A line per case, so that a change can be read.
+    lines = [f"{json.dumps(name)}: [\n" + ",\n".join(map(json.dumps, cases)) + "\n]" for name, cases in parts.items()]
+    sys.stdout.write("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,105 @@
+//! One side of a measurement, repeat by repeat, each on a server of its own.
+
+use super::Failure;
+use super::failing::launch_failure;
+use super::measuring::{Measuring, RunInProgress, explain};
+use crate::config::Fresh;
+use crate::launch::Target;
+use crate::record::format::{Repeat, ResultFile, Scenario};
+
+/// A side that is being measured, repeat by repeat.
+pub(super) struct Arm<'a> {
+    measuring: Measuring<'a>,
+    run: RunInProgress,
+    /// The server of the repeat before, where the plan does not ask for fresh ones.
+    kept: Option<Target>,
+}
+
+impl<'a> Arm<'a> {
+    /// Goes on with what `run` has so far.
+    pub(super) fn new(measuring: Measuring<'a>, run: RunInProgress) -> Self {
+        Self {
+            measuring,
+            run,
+            kept: None,
+        }
+    }
+
+    /// What was measured.
+    pub(super) fn into_result(self) -> ResultFile {
+        self.run.result
+    }
+
+    /// Repeats so far, void ones included.
+    pub(super) fn repeats(&self) -> u32 {
+        let counts = self
+            .run
+            .result
+            .scenarios
+            .iter()
+            .map(|scenario| scenario.repeats.len());
+        counts
+            .max()
+            .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    /// What was measured so far.
+    pub(super) fn result(&self) -> &ResultFile {
+        &self.run.result
+    }
+
+    /// Measures one repeat of every load point on one server; `of` so many that are wanted.
+    pub(super) async fn repeat(&mut self, of: u32) -> Result<(), Failure> {
+        let repeat = self.repeats();
+        let Self {
+            measuring,
+            run,
+            kept,
+        } = self;
+        let target = match kept.take() {
+            Some(target) => target,
+            None => measuring.launch(&run.id, repeat, of).await?,
+        };
+        let measured = measuring.repeat(run, &target, repeat, of).await;
+        let again = measuring.fresh == Fresh::Run && repeat + 1 < of;
+        if measured.is_ok() && again {
+            *kept = Some(target);
+        } else {
+            let death = target.death();
+            let stopped = target.stop().await;
+            measured.map_err(|failure| explain(failure, death))?;
+            stopped.map_err(|error| launch_failure(&error))?;
+        }
+        measuring.too_many_failures(run)
+    }
+
+    /// Gives every load point, and so every pair, a place for each repeat up to `count`: what an interrupted run did not
+    /// measure is void, and what it did measure is kept.
+    pub(super) fn fill_up(&mut self, count: u32) {
+        for scenario in &mut self.run.result.scenarios {
+            while scenario.repeats.len() < count as usize {
+                scenario.repeats.push(not_measured());
+            }
+        }
+    }
+}
+
+/// After an interruption in the middle of a repeat, some load points have one repeat more than the others.
+pub(super) fn even_out(scenarios: &mut [Scenario]) {
+    let most = scenarios
+        .iter()
+        .map(|scenario| scenario.repeats.len())
+        .max()
+        .unwrap_or(0);
+    for scenario in scenarios {
+        scenario.repeats.resize_with(most, not_measured);
+    }
+}
+
+fn not_measured() -> Repeat {
+    Repeat {
+        metrics: std::iter::once(("qps".to_owned(), None)).collect(),
+        void: Some("not measured: the run was interrupted".to_owned()),
+        ..Repeat::default()
+    }
+}

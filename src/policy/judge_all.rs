@@ -1,0 +1,219 @@
+//! Every rule in every scenario: who shares α, which warnings are discoveries, which decisions stand.
+
+use super::comparison::{Comparison, Judgement, Status};
+use super::errors::too_many_errors;
+use super::judge::{Care, Judged, ScenarioEvidence, judge};
+use super::rule::{Action, Limits, Policy, Rule};
+use super::verdict::{ALPHA, BETA, Progress};
+use crate::compare::Usable;
+use crate::record::Run;
+use crate::stats::{Levels, Look, discovery_level};
+
+/// Largest accepted share of false ones among the warnings.
+const FALSE_DISCOVERIES: f64 = 0.10;
+
+/// Rules × scenarios that may block, among which α is shared.
+pub(super) fn family(policy: &Policy, candidate: &Run) -> u32 {
+    let rules = candidate
+        .scenarios
+        .iter()
+        .flat_map(|scenario| policy.rules_for(&scenario.name));
+    u32::try_from(rules.filter(may_block).count()).unwrap_or(u32::MAX)
+}
+
+pub(super) fn may_block(rule: &Rule) -> bool {
+    match rule.action {
+        Action::Block | Action::Report => true,
+        Action::Warn => false,
+    }
+}
+
+pub(super) fn judge_all(
+    policy: &Policy,
+    usable: &Usable<'_>,
+    candidate: &Run,
+    progress: Progress<'_>,
+) -> Vec<Judged> {
+    let shared = Care {
+        levels: Levels {
+            alpha: ALPHA / f64::from(family(policy, candidate).max(1)),
+            beta: BETA,
+        },
+        look: progress.look,
+        anytime: progress.anytime,
+    };
+    let mut judged = Vec::new();
+    // A scenario that the policy names and the run does not have is misspelt or was dropped: its rules are missing, and
+    // that does not pass.
+    for (name, rules) in &policy.scenarios {
+        if candidate.scenario(name).is_none() {
+            judged.extend(
+                rules
+                    .iter()
+                    .map(|rule| judge(rule, &of_scenario(usable, name), shared)),
+            );
+        }
+    }
+    // A warning spends nothing and never asks for more evidence: every look at it is a look at all there is.
+    let warnings = Care {
+        levels: Levels {
+            alpha: warning_level(policy, usable, candidate, shared),
+            beta: BETA,
+        },
+        look: Look::only(0),
+        anytime: false,
+    };
+    for scenario in &candidate.scenarios {
+        let evidence = of_scenario(usable, &scenario.name);
+        let rules = rules_here(policy, &evidence);
+        for rule in &rules {
+            let care = if may_block(rule) { shared } else { warnings };
+            judged.push(judge(rule, &evidence, care));
+        }
+        let watched = policy.rules_for(&scenario.name);
+        if watched.iter().all(|rule| rule.metric.id() != "error_rate") {
+            judged.extend(too_many_errors(&evidence, shared));
+        }
+    }
+    if let Some(before) = progress.before {
+        for judged in &mut judged {
+            keep_decision(judged, before);
+        }
+    }
+    judged
+}
+
+fn of_scenario<'a>(usable: &'a Usable<'a>, name: &'a str) -> ScenarioEvidence<'a> {
+    let sides = |runs: (&'a Run, &'a Run)| (runs.0.scenario(name), runs.1.scenario(name));
+    ScenarioEvidence {
+        name,
+        stored: usable.stored.map(sides),
+        pairs: usable.pairs.map(sides),
+        ledger: &usable.ledger,
+    }
+}
+
+/// The rules of a scenario. A load point that the baseline never had is said to be new and judged by nothing but its
+/// budgets.
+fn rules_here(policy: &Policy, evidence: &ScenarioEvidence<'_>) -> Vec<Rule> {
+    let mut rules = policy.rules_for(evidence.name);
+    if evidence.shown().0.is_none() {
+        for rule in &mut rules {
+            rule.limits.regression = None;
+        }
+        rules.retain(|rule| rule.limits != Limits::default());
+    }
+    rules
+}
+
+/// The level at which every warning of every scenario is judged, so that few of them are false.
+fn warning_level(policy: &Policy, usable: &Usable<'_>, candidate: &Run, care: Care) -> f64 {
+    let mut p_values = Vec::new();
+    for scenario in &candidate.scenarios {
+        let evidence = of_scenario(usable, &scenario.name);
+        let rules = rules_here(policy, &evidence);
+        let judged = rules
+            .iter()
+            .filter(|rule| !may_block(rule))
+            .filter_map(|rule| judge(rule, &evidence, care).evidence);
+        p_values.extend(judged.map(|stand| stand.decision.estimate.p_above(stand.zone.low)));
+    }
+    discovery_level(&p_values, FALSE_DISCOVERIES)
+}
+
+/// A rule that was decided at an earlier look stays decided while the new evidence only leaves it open: its share of α
+/// or β is spent, and looking again must not talk a block away.
+fn keep_decision(judged: &mut Judged, before: &Comparison) {
+    let now = &judged.judgement;
+    if now.status != Status::Inconclusive {
+        return;
+    }
+    let earlier = before.judgements.iter().find(|earlier| {
+        earlier.scenario == now.scenario
+            && earlier.metric == now.metric
+            && earlier.rule == now.rule
+            && matches!(
+                earlier.status,
+                Status::Pass | Status::Improved | Status::Regressed
+            )
+    });
+    if let Some(earlier) = earlier {
+        let note = "; decided at an earlier look";
+        let mut kept: Judgement = earlier.clone();
+        if !kept.reason.ends_with(note) {
+            kept.reason.push_str(note);
+        }
+        judged.judgement = kept;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rule::NoisePolicy;
+    use super::super::{Labels, compare_runs};
+    use super::*;
+    use crate::metric::Metric;
+
+    const METRICS: [&str; 8] = [
+        "tpot.p95", "ttft.p50", "ttft.p95", "e2e.p50", "e2e.p95", "tpot.p50", "itl.p50", "itl.p95",
+    ];
+
+    /// Three repeats in which the first metric is `factor` times as large and the others are as ever.
+    fn run(factor: f64) -> Run {
+        let repeat = |noise: f64| {
+            let metrics = METRICS.iter().enumerate().map(|(index, id)| {
+                let factor = if index == 0 { factor } else { 1.0 };
+                format!("\"{id}\": {}", 0.02 * factor * noise)
+            });
+            format!(
+                "{{\"metrics\": {{{}}}}}",
+                metrics.collect::<Vec<_>>().join(", ")
+            )
+        };
+        let repeats = [1.0, 1.005, 0.995].map(repeat).join(",");
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1","scenarios":[{{"name":"c","repeats":[{repeats}]}}]}}"#
+        );
+        crate::record::parse("a.json", json.as_bytes()).unwrap()
+    }
+
+    fn policy(metrics: &[&str], action: Action) -> Policy {
+        let rule = |id: &&str| Rule {
+            metric: Metric::parse(id).unwrap(),
+            limits: Limits {
+                regression: Some(0.05),
+                ..Limits::default()
+            },
+            action,
+            explain: false,
+        };
+        Policy {
+            rules: metrics.iter().map(rule).collect(),
+            scenarios: std::collections::BTreeMap::new(),
+            noise: NoisePolicy::default(),
+        }
+    }
+
+    fn first_status(policy: &Policy, factor: f64) -> Status {
+        let comparison = compare_runs(policy, &run(1.0), &run(factor), Labels::default());
+        comparison.judgements[0].status
+    }
+
+    #[test]
+    fn a_warning_among_many_must_be_clearer_than_one_alone() {
+        let alone = policy(&METRICS[..1], Action::Warn);
+        let among_many = policy(&METRICS, Action::Warn);
+        assert_eq!(first_status(&alone, 1.056), Status::Regressed);
+        assert_eq!(first_status(&among_many, 1.056), Status::Inconclusive);
+        assert_eq!(first_status(&among_many, 1.15), Status::Regressed);
+    }
+
+    #[test]
+    fn a_block_among_many_must_be_clearer_than_one_alone() {
+        let alone = policy(&METRICS[..1], Action::Block);
+        let among_many = policy(&METRICS, Action::Block);
+        assert_eq!(first_status(&alone, 1.06), Status::Regressed);
+        assert_eq!(first_status(&among_many, 1.06), Status::Inconclusive);
+        assert_eq!(first_status(&among_many, 1.15), Status::Regressed);
+    }
+}
