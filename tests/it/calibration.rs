@@ -108,7 +108,7 @@ fn plain_tests_of_three_repeats_are_blind() {
 
 #[test]
 fn plain_tests_agree_with_scipy() {
-    // scipy.stats.mannwhitneyu(a, b, method="exact").pvalue, scipy.stats.ttest_ind(a, b, equal_var=False).pvalue
+    // SciPy: the exact method of the one, unequal variances of the other.
     let (a, b) = ([1.0, 2.0, 3.0], [4.0, 5.0, 7.0]);
     assert!((rules::mann_whitney(&a, &b) - 0.1).abs() < 1e-12);
     assert!((rules::welch(&a, &b) - WELCH).abs() < 1e-9);
