@@ -33,7 +33,7 @@ pub fn huber_location(values: &[f64], scale: f64) -> Option<f64> {
     Some(location)
 }
 
-/// The weight of a value that far from the location: 1 within [`K`] scales, less beyond.
+/// The weight of a value that far from the location: 1 within 1.345 scales, less beyond.
 pub fn huber_weight(residual: f64, scale: f64) -> f64 {
     let distance = residual.abs() / scale;
     if distance <= K { 1.0 } else { K / distance }

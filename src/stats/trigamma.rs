@@ -3,7 +3,7 @@
 /// From here on the asymptotic series below is exact to the last digits.
 const SERIES_FROM: f64 = 20.0;
 
-/// ψ′(x) for x > 0: recurrence up to [`SERIES_FROM`], then the asymptotic series (Abramowitz and Stegun 6.4.12).
+/// ψ′(x) for x > 0: recurrence up to 20, then the asymptotic series (Abramowitz and Stegun 6.4.12).
 pub fn trigamma(x: f64) -> f64 {
     let mut x = x;
     let mut sum = 0.0;
