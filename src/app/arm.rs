@@ -13,6 +13,8 @@ pub(super) struct Arm<'a> {
     run: RunInProgress,
     /// The server of the repeat before, where the plan does not ask for fresh ones.
     kept: Option<Target>,
+    /// Servers started so far.
+    starts: u32,
 }
 
 impl<'a> Arm<'a> {
@@ -22,6 +24,7 @@ impl<'a> Arm<'a> {
             measuring,
             run,
             kept: None,
+            starts: 0,
         }
     }
 
@@ -43,6 +46,11 @@ impl<'a> Arm<'a> {
             .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
     }
 
+    /// Servers that were started for it.
+    pub(super) fn starts(&self) -> u32 {
+        self.starts
+    }
+
     /// What was measured so far.
     pub(super) fn result(&self) -> &ResultFile {
         &self.run.result
@@ -55,10 +63,13 @@ impl<'a> Arm<'a> {
             measuring,
             run,
             kept,
+            starts,
         } = self;
-        let target = match kept.take() {
-            Some(target) => target,
-            None => measuring.launch(&run.id, repeat, of).await?,
+        let target = if let Some(target) = kept.take() {
+            target
+        } else {
+            *starts += 1;
+            measuring.launch(&run.id, repeat, of).await?
         };
         let measured = measuring.repeat(run, &target, repeat, of).await;
         let again = measuring.fresh == Fresh::Run && repeat + 1 < of;

@@ -12,7 +12,7 @@ use crate::exit::ExitStatus;
 use crate::files;
 use crate::policy::comparison::{Comparison, SCHEMA};
 use crate::policy::rule::Policy;
-use crate::policy::{Labels, Progress, compare_evidence};
+use crate::policy::{Labels, ThisLook, compare_evidence};
 use crate::record;
 use crate::render;
 
@@ -54,7 +54,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
         pairs: (&shown(&args.ab_baseline), &shown(&args.ab_candidate)),
         ledger: ledger_name.as_deref(),
     };
-    let comparison = compare_evidence(&policy, &given, labels, Progress::ONLY);
+    let comparison = compare_evidence(&policy, &given, labels, ThisLook::ONLY);
     finish(&comparison, args.format, &args.output, context)
 }
 

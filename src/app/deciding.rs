@@ -13,9 +13,8 @@ use crate::config::{Fresh, Plan};
 use crate::exit::ExitStatus;
 use crate::policy::comparison::{Comparison, Verdict};
 use crate::policy::rule::Policy;
-use crate::policy::{self, Labels, compare_evidence};
+use crate::policy::{self, Labels, ThisLook, compare_evidence};
 use crate::record::Run;
-use crate::record::format::ResultFile;
 use crate::stats::{Look, PAIR_LOOKS, candidate_looks};
 
 /// Void repeats are measured again, so many times at most.
@@ -94,12 +93,12 @@ impl Deciding<'_> {
         } else {
             Vec::new()
         };
-        let mut left: Vec<Stage> = repeats.into_iter().skip(at_repeats).collect();
-        left.extend(pairs.into_iter().skip(at_pairs));
-        if at_pairs > 0 {
-            // Repeats beside the stored baseline may only pass, and that chance is over.
-            left.retain(|stage| matches!(stage, Stage::Pairs(_)));
+        let mut left: Vec<Stage> = Vec::new();
+        // Where pairs follow, repeats beside the stored baseline may only pass; once there are pairs, that chance is over.
+        if at_pairs == 0 {
+            left.extend(repeats.into_iter().skip(at_repeats));
         }
+        left.extend(pairs.into_iter().skip(at_pairs));
         if left.is_empty() && base {
             left.push(Stage::MorePairs);
         }
@@ -118,7 +117,13 @@ impl Deciding<'_> {
         }
         let mut starts = 0;
         let mut stored = None;
-        for stage in self.stages(before.as_ref()) {
+        let stages = self.stages(before.as_ref());
+        if stages.is_empty() {
+            note(
+                "every look at this commit is spent, so nothing more is measured; more can only be said with the base version at hand",
+            );
+        }
+        for stage in stages {
             note(&self.why(stage, before.as_ref())?);
             starts += self.measure(stage).await?;
             let comparison = self.look(stage, &mut stored, before.as_ref())?;
@@ -148,22 +153,21 @@ impl Deciding<'_> {
             let message = "nothing was measured";
             return Err(Failure::message(ExitStatus::Bug, message));
         };
-        if starts == 0 {
-            note(
-                "every look at this commit is spent, so nothing more was measured; more can only be said with `--base-image`",
-            );
-        }
         Ok(Decided { comparison, starts })
+    }
+
+    /// Repeats of a side that are there and count.
+    fn counting(&self, side: Side) -> Result<u32, Failure> {
+        let run = self.evidence.run(side)?;
+        Ok(run.map_or(0, |run| run.counting_repeats()))
     }
 
     /// What is measured next, and why.
     fn why(&self, stage: Stage, before: Option<&Comparison>) -> Result<String, Failure> {
         let because = before.map_or_else(String::new, reason_to_go_on);
-        let have =
-            |side| -> Result<u32, Failure> { Ok(counting(self.evidence.run(side)?.as_ref())) };
         Ok(match stage {
             Stage::Repeats(look) => {
-                let have = have(Side::Candidate)?;
+                let have = self.counting(Side::Candidate)?;
                 format!(
                     "{because}measuring repeats {} to {} of the candidate",
                     have + 1,
@@ -171,7 +175,7 @@ impl Deciding<'_> {
                 )
             }
             Stage::Pairs(look) => {
-                let have = have(Side::PairCandidate)?;
+                let have = self.counting(Side::PairCandidate)?;
                 format!(
                     "{because}measuring baseline and candidate alternately on this machine, pairs {} to {}",
                     have + 1,
@@ -190,13 +194,13 @@ impl Deciding<'_> {
             Stage::Repeats(look) => self.measure_repeats(look.at).await,
             Stage::Pairs(look) => self.measure_pairs(look.at).await,
             Stage::MorePairs => {
-                let have = counting(self.evidence.run(Side::PairCandidate)?.as_ref());
+                let have = self.counting(Side::PairCandidate)?;
                 self.measure_pairs(have + MORE_PAIRS).await
             }
         }
     }
 
-    fn arm(&self, side: Side, path: &'_ Path) -> Result<Arm<'_>, Failure> {
+    fn arm(&self, side: Side) -> Result<Arm<'_>, Failure> {
         let candidate = server_of(self.plan)?;
         let (server, name, ordinals) = match side {
             Side::Candidate => (candidate, "", (0, 1)),
@@ -218,7 +222,7 @@ impl Deciding<'_> {
             },
             side: name,
             ordinals,
-            output: path.to_owned(),
+            output: self.evidence.path(side),
             logs: Some(self.logs.to_owned()),
             environment: self.environment,
             progress: self.progress,
@@ -228,43 +232,41 @@ impl Deciding<'_> {
     }
 
     async fn measure_repeats(&self, wanted: u32) -> Result<u32, Failure> {
-        let path = self.evidence.path(Side::Candidate);
-        let mut arm = self.arm(Side::Candidate, &path)?;
-        let mut starts = 0;
-        while whole(arm.result()) < wanted && starts < wanted + MOST_VOID {
-            let of = arm.repeats() + wanted - whole(arm.result());
-            arm.repeat(of).await?;
-            starts += 1;
+        let mut arm = self.arm(Side::Candidate)?;
+        let most = arm.repeats() + wanted + MOST_VOID;
+        loop {
+            let have = arm.result().counting_repeats();
+            if have >= wanted || arm.repeats() >= most {
+                return Ok(arm.starts());
+            }
+            arm.repeat(arm.repeats() + wanted - have).await?;
         }
-        Ok(starts)
     }
 
     /// A B, then B A, so that a drift of the machine favours no side.
     async fn measure_pairs(&self, wanted: u32) -> Result<u32, Failure> {
-        let [base_path, candidate_path] =
-            [Side::PairBaseline, Side::PairCandidate].map(|side| self.evidence.path(side));
-        let mut base = self.arm(Side::PairBaseline, &base_path)?;
-        let mut candidate = self.arm(Side::PairCandidate, &candidate_path)?;
+        let mut base = self.arm(Side::PairBaseline)?;
+        let mut candidate = self.arm(Side::PairCandidate)?;
         // Half of a pair that was interrupted has no partner of its own hour.
         let begun = base.repeats().max(candidate.repeats());
         base.fill_up(begun);
         candidate.fill_up(begun);
-        let mut starts = 0;
-        while whole_pairs(base.result(), candidate.result()) < wanted
-            && starts < 2 * (wanted + MOST_VOID)
-        {
-            let left = wanted - whole_pairs(base.result(), candidate.result());
-            let of = base.repeats() + left;
-            if base.repeats() % 2 == 0 {
-                base.repeat(of).await?;
-                candidate.repeat(of).await?;
-            } else {
-                candidate.repeat(of).await?;
-                base.repeat(of).await?;
+        let most = begun + wanted + MOST_VOID;
+        loop {
+            let have = base.result().counting_pairs(candidate.result());
+            if have >= wanted || base.repeats() >= most {
+                return Ok(base.starts() + candidate.starts());
             }
-            starts += 2;
+            let of = base.repeats() + wanted - have;
+            let order = if base.repeats().is_multiple_of(2) {
+                [&mut base, &mut candidate]
+            } else {
+                [&mut candidate, &mut base]
+            };
+            for arm in order {
+                arm.repeat(of).await?;
+            }
         }
-        Ok(starts)
     }
 
     /// Judges all evidence; `None` where there is nothing to compare with yet.
@@ -318,9 +320,9 @@ impl Deciding<'_> {
         };
         let (look, anytime) = match stage {
             Stage::Repeats(look) | Stage::Pairs(look) => (look, false),
-            Stage::MorePairs => (Look::spent(counting(pair_candidate.as_ref())), true),
+            Stage::MorePairs => (Look::spent(self.counting(Side::PairCandidate)?), true),
         };
-        let progress = policy::Progress {
+        let this_look = ThisLook {
             look,
             anytime,
             before,
@@ -329,7 +331,7 @@ impl Deciding<'_> {
             self.policy,
             &given,
             labels,
-            progress,
+            this_look,
         )))
     }
 }
@@ -367,39 +369,4 @@ fn reason_to_go_on(before: &Comparison) -> String {
         "undecided, {}: ",
         shown.unwrap_or_else(|| before.headline.clone())
     )
-}
-
-/// Repeats of every load point that count.
-fn counting(run: Option<&Run>) -> u32 {
-    let counts = run.into_iter().flat_map(|run| &run.scenarios);
-    let least = counts.map(|scenario| scenario.counting().count()).min();
-    least.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
-}
-
-/// The same of a result that is being put together.
-fn whole(result: &ResultFile) -> u32 {
-    let counts = result.scenarios.iter().map(|scenario| {
-        let counting = scenario
-            .repeats
-            .iter()
-            .filter(|repeat| repeat.void.is_none());
-        counting.count()
-    });
-    counts
-        .min()
-        .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
-}
-
-/// Pairs of every load point of which both halves count.
-fn whole_pairs(base: &ResultFile, candidate: &ResultFile) -> u32 {
-    let both = base.scenarios.iter().zip(&candidate.scenarios);
-    let counts = both.map(|(base, candidate)| {
-        let pairs = base.repeats.iter().zip(&candidate.repeats);
-        pairs
-            .filter(|(base, candidate)| base.void.is_none() && candidate.void.is_none())
-            .count()
-    });
-    counts
-        .min()
-        .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
 }

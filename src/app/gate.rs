@@ -52,11 +52,12 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
         deciding.run().await
     });
     // The result stands where it is looked for, whatever came of judging it.
-    for side in [Side::PairCandidate, Side::Candidate] {
-        if let Ok(Some(result)) = evidence.earlier(side) {
-            record::save(&output("result.json"), &result)
-                .map_err(|error| record_failure(&error))?;
-        }
+    let measured = [Side::Candidate, Side::PairCandidate].map(|side| evidence.earlier(side));
+    if let Some(result) = measured
+        .into_iter()
+        .find_map(|result| result.ok().flatten())
+    {
+        record::save(&output("result.json"), &result).map_err(|error| record_failure(&error))?;
     }
     let Decided { comparison, .. } = decided?;
     write_json(&output("comparison.json"), &comparison)?;

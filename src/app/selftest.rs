@@ -9,7 +9,7 @@ use super::measuring::{Measuring, server_of};
 use super::progress::{Progress, note};
 use super::selftest_report::{Gate, Report, report_text};
 use super::{Context, Failure, Interrupt, plan, runtime};
-use crate::cli::selftest::SelftestArgs;
+use crate::cli::selftest::{SelftestArgs, SelftestFormat};
 use crate::config::{Plan, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::files;
@@ -41,10 +41,9 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, 
     let path = args.output.join("selftest.json");
     files::write_atomically(&path, json.as_bytes())
         .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
-    let text = if args.json {
-        json
-    } else {
-        report_text(&report)
+    let text = match args.format {
+        SelftestFormat::Json => json,
+        SelftestFormat::Text => report_text(&report),
     };
     super::print(&text)?;
     note(&format!("the gates stand in `{}`", path.display()));

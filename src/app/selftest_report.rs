@@ -174,8 +174,7 @@ fn split(policy: &Policy, accepted: &[Run]) -> Vec<NoiseSplit> {
                 metric: rule.metric,
                 repeat: noise.repeat,
                 host: noise.host,
-                request: request_noise(rule.metric, &sides)
-                    .map(|request| request.min(noise.repeat)),
+                request: request_noise(rule.metric, &sides, noise.repeat),
                 sessions: noise.sessions,
             });
         }

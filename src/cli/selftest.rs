@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::bench::RunArgs;
 use super::compare::PolicyArgs;
@@ -39,9 +39,9 @@ pub struct SelftestArgs {
     /// As if the base version were not at hand: no alternating pairs
     #[arg(long)]
     pub without_base: bool,
-    /// Print JSON instead of a table
-    #[arg(long)]
-    pub json: bool,
+    /// What goes to stdout
+    #[arg(long, value_enum, default_value_t = SelftestFormat::Text)]
+    pub format: SelftestFormat,
     /// Folder for selftest.json and everything that the gates measured
     #[arg(
         long,
@@ -56,4 +56,14 @@ pub struct SelftestArgs {
     /// Target and load.
     #[command(flatten)]
     pub run: RunArgs,
+}
+
+/// What goes to stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SelftestFormat {
+    /// A table for people
+    #[default]
+    Text,
+    /// What selftest.json has
+    Json,
 }

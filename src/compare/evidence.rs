@@ -2,6 +2,7 @@
 
 use super::comparability::{Comparability, comparability, same_fingerprint};
 use super::finding::Finding;
+use crate::policy::comparison::Difference;
 use crate::record::{Run, is_copy};
 
 /// Everything that was given.
@@ -51,20 +52,18 @@ pub fn usable<'a>(given: &Given<'a>) -> Usable<'a> {
             usable.comparability.findings.extend(unpaired(pairs));
             if let (Some(of_stored), Some((_, beside))) = (of_stored, given.stored) {
                 let of_candidates = comparability(beside, pairs.1);
+                let builds = of_candidates.changes.into_iter().filter(is_another_build);
                 let mismatch = of_stored
                     .mismatches
                     .iter()
-                    .chain(&of_candidates.mismatches)
-                    .chain(
-                        of_candidates
-                            .changes
-                            .iter()
-                            .filter(|change| is_another_build(&change.what)),
-                    )
+                    .cloned()
+                    .chain(of_candidates.mismatches)
+                    .chain(another_commit(beside, pairs.1))
+                    .chain(builds)
                     .next();
                 if let Some(mismatch) = mismatch {
                     usable.stored = None;
-                    let finding = Finding::StoredNotUsed(mismatch.clone());
+                    let finding = Finding::StoredNotUsed(mismatch);
                     usable.comparability.findings.push(finding);
                 } else {
                     usable.comparability.take_findings(of_stored);
@@ -95,8 +94,19 @@ pub fn usable<'a>(given: &Given<'a>) -> Usable<'a> {
 }
 
 /// What may differ between a baseline and its candidate, but not between two runs of one candidate.
-fn is_another_build(what: &str) -> bool {
-    ["image", "image digest", "arguments", "server version"].contains(&what)
+fn is_another_build(change: &Difference) -> bool {
+    let parts = ["image", "image digest", "arguments", "server version"];
+    change.baseline.is_some() && change.candidate.is_some() && parts.contains(&change.what.as_str())
+}
+
+fn another_commit(one: &Run, other: &Run) -> Option<Difference> {
+    let of = |run: &Run| run.file.source.as_ref()?.commit.clone();
+    let (baseline, candidate) = (of(one)?, of(other)?);
+    (baseline != candidate).then(|| Difference {
+        what: "the candidate's commit".to_owned(),
+        baseline: Some(baseline),
+        candidate: Some(candidate),
+    })
 }
 
 /// A session of the ledger that speaks of this candidate's noise, and is not the candidate itself.

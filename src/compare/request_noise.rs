@@ -13,7 +13,13 @@ const FEWEST: usize = 40;
 /// Each repeat is split into its even and its odd requests. What always differs between the halves is their work; what
 /// varies from repeat to repeat is chance, and is twice as large in variance for each half as for the whole, so four times
 /// for the difference.
-pub(crate) fn request_noise(metric: Metric, sides: &[Option<&ScenarioRun>]) -> Option<f64> {
+///
+/// It is a part of the noise between repeats, so however roughly it is known it is no more than `between_repeats`.
+pub(crate) fn request_noise(
+    metric: Metric,
+    sides: &[Option<&ScenarioRun>],
+    between_repeats: f64,
+) -> Option<f64> {
     let (latency, statistic) = metric.statistic()?;
     let (mut squares, mut degrees) = (0.0, 0.0);
     for scenario in sides.iter().flatten() {
@@ -30,7 +36,7 @@ pub(crate) fn request_noise(metric: Metric, sides: &[Option<&ScenarioRun>]) -> O
             .sum::<f64>();
         degrees += number(differences.len() as u64) - 1.0;
     }
-    (degrees > 0.0).then(|| (squares / degrees / 4.0).sqrt())
+    (degrees > 0.0).then(|| (squares / degrees / 4.0).sqrt().min(between_repeats))
 }
 
 /// ln(odd half / even half).
@@ -80,25 +86,19 @@ mod tests {
     #[test]
     fn it_is_chance_and_not_what_always_differs_between_requests() {
         let metric = Metric::parse("ttft.mean").unwrap();
-        let noise = request_noise(metric, &[Some(&scenario(30, 100))]).unwrap();
+        let noise = request_noise(metric, &[Some(&scenario(30, 100))], 1.0).unwrap();
         // A uniform share of 0.1 has a deviation of 0.029, a mean of 100 of them a tenth of that.
         assert!((0.0018..0.0042).contains(&noise), "{noise}");
     }
 
     #[test]
     fn without_samples_or_with_a_single_repeat_nothing_is_said() {
-        let metric = |id| Metric::parse(id).unwrap();
-        assert_eq!(
-            request_noise(metric("ttft.p95"), &[Some(&scenario(3, 5)), None]),
-            None
-        );
-        assert_eq!(
-            request_noise(metric("ttft.p95"), &[Some(&scenario(1, 100))]),
-            None
-        );
-        assert_eq!(
-            request_noise(metric("throughput"), &[Some(&scenario(3, 100))]),
-            None
-        );
+        let none = |id: &str, sides: &[Option<&ScenarioRun>]| {
+            let metric = Metric::parse(id).unwrap();
+            assert_eq!(request_noise(metric, sides, 1.0), None, "{id}");
+        };
+        none("ttft.p95", &[Some(&scenario(3, 5)), None]);
+        none("ttft.p95", &[Some(&scenario(1, 100))]);
+        none("throughput", &[Some(&scenario(3, 100))]);
     }
 }

@@ -56,29 +56,32 @@ pub(super) fn next(
 
 /// Repeats of the candidate at which the rule would be decided if the estimate stayed where it is.
 fn repeats_needed(judged: &Judged, taken: u32, most: u32) -> Option<u32> {
-    let Some(stand) = judged.evidence else {
+    let Some(grounds) = judged.grounds else {
         // A budget: the candidate stands alone, and nothing but more of it says more.
         return (taken < most).then_some(most);
     };
-    let estimate = stand.decision.estimate;
+    let estimate = grounds.decision.estimate;
     if estimate.noisier {
         return None;
     }
     let baseline = judged.judgement.baseline.repeats;
     (taken + 1..=most).find(|repeats| {
-        let then = estimate.with_repeats(baseline, *repeats, &stand.noise);
-        decide(&then, stand.zone, judged.care.levels) != Answer::Open
+        let then = estimate.with_repeats(baseline, *repeats, &grounds.noise);
+        decide(&then, grounds.zone, judged.care.levels) != Answer::Open
     })
 }
 
 fn pairs_settle(judged: &Judged, pairs: u32) -> bool {
     let look = PAIR_LOOKS.iter().find(|look| look.at == pairs).copied();
-    judged.evidence.is_some_and(|stand| {
-        let estimate = stand.assessment.paired.unwrap_or(stand.decision.estimate);
+    judged.grounds.is_some_and(|grounds| {
+        let estimate = grounds
+            .assessment
+            .paired
+            .unwrap_or(grounds.decision.estimate);
         let levels = judged.care.levels.at(look.unwrap_or(Look::only(pairs)));
         decide(
-            &estimate.with_pairs(pairs, &stand.noise),
-            stand.zone,
+            &estimate.with_pairs(pairs, &grounds.noise),
+            grounds.zone,
             levels,
         ) != Answer::Open
     })

@@ -6,30 +6,28 @@ use super::noise::noise;
 use super::rule::Rule;
 use super::sentence::percent;
 use crate::compare::{self, Missing, SideValues};
-use crate::record::ScenarioRun;
 use crate::stats::{Levels, stored};
 
 /// The candidate alone against `max` or `min`, with the noise of its repeats; `None` where the rule has neither.
 pub(super) fn judge_budget(
     rule: &Rule,
-    candidate: Option<&ScenarioRun>,
+    candidate: &SideValues,
     sessions: &[Vec<f64>],
     levels: Levels,
 ) -> Option<Answered> {
     let bound = rule.limits.max.or(rule.limits.min)?;
     let metric = rule.metric;
-    let values = SideValues::of(metric, candidate);
-    let shown = values.shown(metric, None);
-    if let Some(answer) = zero_against(bound, rule, values.missing.as_ref(), &shown) {
+    let shown = candidate.shown(metric, None);
+    if let Some(answer) = zero_against(bound, rule, candidate.missing.as_ref(), &shown) {
         return Some(answer);
     }
-    if let Some(missing) = values.missing {
+    if let Some(missing) = &candidate.missing {
         return Some(Answered::missing(format!("candidate: {missing}")));
     }
     // The bound takes the baseline's place: it is known exactly, so it is given the candidate's own weight of evidence.
     let oriented = compare::orientation(metric) * bound.ln();
-    let pinned = vec![oriented; values.logs.len()];
-    let Some(estimate) = stored(&pinned, &values.logs, &noise(metric, bound, sessions)) else {
+    let pinned = vec![oriented; candidate.logs.len()];
+    let Some(estimate) = stored(&pinned, &candidate.logs, &noise(metric, bound, sessions)) else {
         return Some(Answered::missing("the candidate has no repeat".to_owned()));
     };
     let looks_worse = estimate.delta > 0.0;
@@ -47,7 +45,7 @@ pub(super) fn judge_budget(
     Some(Answered {
         status,
         reason,
-        evidence: None,
+        grounds: None,
         looks_worse,
     })
 }
@@ -75,7 +73,7 @@ fn zero_against(
     Some(Answered {
         status,
         reason: reason.to_owned(),
-        evidence: None,
+        grounds: None,
         looks_worse: outside,
     })
 }

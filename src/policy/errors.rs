@@ -1,8 +1,8 @@
 //! The guard that stands where no rule watches `error_rate`.
 
-use super::comparison::{JudgedRule, Judgement, Status};
-use super::judge::{Care, Judged, ScenarioEvidence};
-use super::rule::Action;
+use super::comparison::Status;
+use super::judge::{Care, Judged, ScenarioEvidence, without_numbers};
+use super::rule::{Action, Limits, Rule};
 use super::sentence::percent;
 use crate::compare::{self, SideValues};
 use crate::metric::Metric;
@@ -28,36 +28,25 @@ pub(super) fn too_many_errors(evidence: &ScenarioEvidence<'_>, care: Care) -> Op
     }
     let side =
         |scenario: Option<&ScenarioRun>| SideValues::of(metric, scenario).shown(metric, None);
-    let judgement = Judgement {
-        scenario: evidence.name.to_owned(),
+    let rule = Rule {
         metric,
-        unit: metric.unit(),
-        better: metric.better(),
-        rule: JudgedRule {
-            regression: None,
+        limits: Limits {
             max: Some(allowed),
-            min: None,
-            action: Action::Block,
-            explain: false,
+            ..Limits::default()
         },
-        status: Status::Regressed,
-        baseline: side(baseline),
-        candidate: side(candidate),
-        basis: None,
-        change: None,
-        stored_change: None,
-        noise: None,
-        smallest_detectable: None,
-        ruled_out_above: None,
-        reason: format!(
-            "{} of the candidate's requests failed, and at most {} may; the latencies leave them out",
-            percent(new),
-            percent(allowed)
-        ),
+        action: Action::Block,
+        explain: false,
     };
+    let reason = format!(
+        "{} of the candidate's requests failed, and at most {} may; the latencies leave them out",
+        percent(new),
+        percent(allowed)
+    );
+    let sides = [side(baseline), side(candidate)];
+    let judgement = without_numbers(&rule, evidence.name, sides, Status::Regressed, reason);
     Some(Judged {
         judgement,
-        evidence: None,
+        grounds: None,
         care,
         by_budget: true,
         looks_worse: true,

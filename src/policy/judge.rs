@@ -1,7 +1,7 @@
 //! One rule in one scenario: numbers to an answer with its reason.
 
 use super::budget::judge_budget;
-use super::comparison::{Basis, Change, JudgedRule, Judgement, Noise, Status};
+use super::comparison::{Basis, Change, JudgedRule, Judgement, Noise, Side, Status};
 use super::noise::noise;
 use super::rule::Rule;
 use super::sentence::{percent, signed_percent};
@@ -66,8 +66,8 @@ impl Care {
 #[derive(Clone, Debug)]
 pub(super) struct Judged {
     pub(super) judgement: Judgement,
-    /// What a relative rule that could be judged stands on.
-    pub(super) evidence: Option<Stand>,
+    /// What the answer to a relative limit rests on, where there is one.
+    pub(super) grounds: Option<Grounds>,
     /// The error probabilities that it was judged with.
     pub(super) care: Care,
     /// Whether `max` or `min` decided it, and not the change.
@@ -78,7 +78,7 @@ pub(super) struct Judged {
 
 /// The numbers behind an answer to a relative limit.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stand {
+pub(super) struct Grounds {
     pub(super) decision: Decision,
     pub(super) assessment: Assessment,
     pub(super) zone: Zone,
@@ -119,18 +119,24 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: Care) ->
     let metric = rule.metric;
     let (baseline, candidate) = evidence.shown();
     let pair = compare::pair(metric, baseline, candidate);
+    let sessions = evidence.sessions(metric);
+    let known = Known {
+        pair: &pair,
+        evidence,
+        sessions: &sessions,
+    };
     let relative = rule
         .limits
         .regression
-        .map(|limit| judge_change(rule, &pair, evidence, limit, care));
-    let absolute = judge_budget(rule, candidate, &evidence.sessions(metric), care.now());
+        .map(|limit| judge_change(rule, &known, limit, care));
+    let absolute = judge_budget(rule, &pair.candidate, &sessions, care.now());
     // The worse of the two answers, and of two equal ones the relative, which says more.
     let budget_is_worse = absolute.as_ref().is_some_and(|budget| {
         relative
             .as_ref()
             .is_none_or(|change| budget.rank() > change.rank())
     });
-    let stand = relative.as_ref().and_then(|change| change.evidence);
+    let grounds = relative.as_ref().and_then(|change| change.grounds);
     // Where both leave it open, one that looks worse is enough to look worse.
     let looks_worse = [&relative, &absolute]
         .into_iter()
@@ -139,15 +145,70 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: Care) ->
     let answer = if budget_is_worse { absolute } else { relative };
     let answer = answer.unwrap_or_else(|| Answered::missing("the rule has no limit".to_owned()));
 
-    let estimate = stand.map(|stand| stand.decision.estimate);
+    let estimate = grounds.map(|grounds| grounds.decision.estimate);
     let at = |side: fn(&Estimate) -> f64| {
         estimate.map(|estimate| (side(&estimate), estimate.repeat_noise))
     };
+    let sides = [
+        pair.baseline
+            .shown(metric, at(|estimate| estimate.baseline)),
+        pair.candidate
+            .shown(metric, at(|estimate| estimate.candidate)),
+    ];
     let judgement = Judgement {
-        scenario: evidence.name.to_owned(),
-        metric,
-        unit: metric.unit(),
-        better: metric.better(),
+        basis: grounds.map(|grounds| basis(grounds.decision.basis)),
+        change: estimate.map(|estimate| change(metric, &estimate)),
+        stored_change: grounds.and_then(|grounds| {
+            let stored = grounds
+                .assessment
+                .stored
+                .filter(|_| grounds.assessment.paired.is_some())?;
+            Some(change(metric, &stored))
+        }),
+        noise: grounds.map(|grounds| Noise {
+            repeat: grounds.decision.estimate.repeat_noise,
+            host: grounds.decision.estimate.host_noise,
+            request: compare::request_noise(
+                metric,
+                &[baseline, candidate],
+                grounds.decision.estimate.repeat_noise,
+            ),
+            source: source(&grounds).to_owned(),
+        }),
+        smallest_detectable: grounds.map(|grounds| {
+            let alpha = blocking_level(care);
+            ratio(
+                metric,
+                smallest_detectable(&grounds.decision.estimate, grounds.zone, alpha),
+            )
+        }),
+        ruled_out_above: estimate
+            .map(|estimate| ratio(metric, estimate.upper_bound(care.now().beta)))
+            .filter(|bound| bound.is_finite()),
+        ..without_numbers(rule, evidence.name, sides, answer.status, answer.reason)
+    };
+    Judged {
+        judgement,
+        grounds,
+        care,
+        by_budget: budget_is_worse,
+        looks_worse,
+    }
+}
+
+/// A judgement that no estimate belongs to.
+pub(super) fn without_numbers(
+    rule: &Rule,
+    scenario: &str,
+    [baseline, candidate]: [Side; 2],
+    status: Status,
+    reason: String,
+) -> Judgement {
+    Judgement {
+        scenario: scenario.to_owned(),
+        metric: rule.metric,
+        unit: rule.metric.unit(),
+        better: rule.metric.better(),
         rule: JudgedRule {
             regression: rule.limits.regression,
             max: rule.limits.max,
@@ -155,48 +216,29 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: Care) ->
             action: rule.action,
             explain: rule.explain,
         },
-        status: answer.status,
-        baseline: pair
-            .baseline
-            .shown(metric, at(|estimate| estimate.baseline)),
-        candidate: pair
-            .candidate
-            .shown(metric, at(|estimate| estimate.candidate)),
-        basis: stand.map(|stand| basis(stand.decision.basis)),
-        change: estimate.map(|estimate| change(metric, &estimate)),
-        stored_change: stand.and_then(|stand| {
-            let stored = stand
-                .assessment
-                .stored
-                .filter(|_| stand.assessment.paired.is_some())?;
-            Some(change(metric, &stored))
-        }),
-        noise: stand.map(|stand| Noise {
-            repeat: stand.decision.estimate.repeat_noise,
-            host: stand.decision.estimate.host_noise,
-            // It is a part of the noise between repeats, however roughly it is known.
-            request: compare::request_noise(metric, &[baseline, candidate])
-                .map(|request| request.min(stand.decision.estimate.repeat_noise)),
-            source: source(&stand).to_owned(),
-        }),
-        smallest_detectable: stand.map(|stand| {
-            let alpha = blocking_level(care);
-            ratio(
-                metric,
-                smallest_detectable(&stand.decision.estimate, stand.zone, alpha),
-            )
-        }),
-        ruled_out_above: estimate
-            .map(|estimate| ratio(metric, estimate.upper_bound(care.now().beta))),
-        reason: answer.reason,
-    };
-    Judged {
-        judgement,
-        evidence: stand,
-        care,
-        by_budget: budget_is_worse,
-        looks_worse,
+        status,
+        baseline,
+        candidate,
+        basis: None,
+        change: None,
+        stored_change: None,
+        noise: None,
+        smallest_detectable: None,
+        ruled_out_above: None,
+        reason,
     }
+}
+
+/// One-sided p of a change that is no larger than the low edge; `None` where the rule cannot be judged.
+pub(super) fn p_value(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: Care) -> Option<f64> {
+    let (baseline, candidate) = evidence.shown();
+    let known = Known {
+        pair: &compare::pair(rule.metric, baseline, candidate),
+        evidence,
+        sessions: &evidence.sessions(rule.metric),
+    };
+    let grounds = grounds(rule.metric, &known, rule.limits.regression?, care)?;
+    Some(grounds.decision.estimate.p_above(grounds.zone.low))
 }
 
 /// The level at which a regression would have been blocked: of a look that may only pass, that of the rule.
@@ -213,10 +255,10 @@ fn basis(basis: stats::Basis) -> Basis {
     }
 }
 
-fn source(stand: &Stand) -> &'static str {
-    if stand.decision.estimate.noisier {
+fn source(grounds: &Grounds) -> &'static str {
+    if grounds.decision.estimate.noisier {
         "today"
-    } else if stand.noise.is_learnt() {
+    } else if grounds.noise.is_learnt() {
         "ledger"
     } else {
         "assumed"
@@ -228,7 +270,7 @@ fn source(stand: &Stand) -> &'static str {
 pub(super) struct Answered {
     pub(super) status: Status,
     pub(super) reason: String,
-    pub(super) evidence: Option<Stand>,
+    pub(super) grounds: Option<Grounds>,
     pub(super) looks_worse: bool,
 }
 
@@ -237,7 +279,7 @@ impl Answered {
         Self {
             status: Status::Missing,
             reason,
-            evidence: None,
+            grounds: None,
             looks_worse: false,
         }
     }
@@ -254,13 +296,17 @@ impl Answered {
     }
 }
 
-fn judge_change(
-    rule: &Rule,
-    shown: &Pair,
-    evidence: &ScenarioEvidence<'_>,
-    limit: f64,
-    care: Care,
-) -> Answered {
+/// What is known of one metric in one scenario.
+struct Known<'a> {
+    /// The values that are shown.
+    pair: &'a Pair,
+    evidence: &'a ScenarioEvidence<'a>,
+    /// The logs of the accepted sessions.
+    sessions: &'a [Vec<f64>],
+}
+
+fn judge_change(rule: &Rule, known: &Known<'_>, limit: f64, care: Care) -> Answered {
+    let shown = known.pair;
     for (side, values) in [
         ("baseline", &shown.baseline),
         ("candidate", &shown.candidate),
@@ -271,7 +317,7 @@ fn judge_change(
                 return Answered {
                     status: Status::Pass,
                     reason: "zero on both sides".to_owned(),
-                    evidence: None,
+                    grounds: None,
                     looks_worse: false,
                 };
             }
@@ -279,35 +325,37 @@ fn judge_change(
             None => {}
         }
     }
-    let Some(stand) = stand(rule.metric, shown, evidence, limit, care) else {
-        let reason = if evidence.pairs.is_some() {
+    let Some(grounds) = grounds(rule.metric, known, limit, care) else {
+        let reason = if known.evidence.pairs.is_some() {
             "no alternating repeat counts on both sides"
         } else {
             "a side has no repeat"
         };
         return Answered::missing(reason.to_owned());
     };
-    let (status, reason) = in_words(rule.metric, &stand, limit, care);
+    let (status, reason) = in_words(rule.metric, &grounds, limit, care);
     // Pairs alone say how it looks: the stored baseline may be another host's.
-    let looked_at = stand.assessment.paired.unwrap_or(stand.decision.estimate);
+    let looked_at = grounds
+        .assessment
+        .paired
+        .unwrap_or(grounds.decision.estimate);
     Answered {
         status,
         reason,
-        evidence: Some(stand),
-        looks_worse: looked_at.delta >= stand.zone.limit,
+        grounds: Some(grounds),
+        looks_worse: looked_at.delta >= grounds.zone.limit,
     }
 }
 
 /// All estimates and the decision; `None` without any.
-fn stand(
-    metric: Metric,
-    shown: &Pair,
-    evidence: &ScenarioEvidence<'_>,
-    limit: f64,
-    care: Care,
-) -> Option<Stand> {
+fn grounds(metric: Metric, known: &Known<'_>, limit: f64, care: Care) -> Option<Grounds> {
+    let Known {
+        pair: shown,
+        evidence,
+        sessions,
+    } = known;
     let level = shown.baseline.values.iter().find_map(|value| value.value);
-    let noise = noise(metric, level.unwrap_or(1.0), &evidence.sessions(metric));
+    let noise = noise(metric, level.unwrap_or(1.0), sessions);
     let (pairs, stored) = if evidence.pairs.is_some() {
         let pairs = compare::alternating(&shown.baseline, &shown.candidate);
         // No alternating repeat counts: nothing stored may take their place.
@@ -319,7 +367,7 @@ fn stand(
             .map(|(old, new)| compare::pair(metric, old, new));
         (pairs, stored)
     } else {
-        (Vec::new(), Some(shown.clone()))
+        (Vec::new(), Some((*shown).clone()))
     };
     let stored = stored.unwrap_or_else(|| compare::pair(metric, None, None));
     let assessment = Evidence {
@@ -338,7 +386,7 @@ fn stand(
             decision.answer = Answer::Block;
         }
     }
-    Some(Stand {
+    Some(Grounds {
         decision,
         assessment,
         zone,
@@ -347,10 +395,10 @@ fn stand(
     })
 }
 
-fn in_words(metric: Metric, stand: &Stand, limit: f64, care: Care) -> (Status, String) {
+fn in_words(metric: Metric, grounds: &Grounds, limit: f64, care: Care) -> (Status, String) {
     let Decision {
         answer, estimate, ..
-    } = stand.decision;
+    } = grounds.decision;
     let (low, high) = estimate.interval(SHOWN_CONFIDENCE);
     let [low_words, high_words] = [low, high].map(|end| signed_percent(ratio(metric, end)));
     let interval = format!("95 % interval {low_words} to {high_words}");
@@ -372,12 +420,12 @@ fn in_words(metric: Metric, stand: &Stand, limit: f64, care: Care) -> (Status, S
             Status::Regressed,
             format!("worse than the limit of {limit} ({interval})"),
         ),
-        Answer::Open if estimate.noisier && stand.assessment.paired.is_none() => (
+        Answer::Open if estimate.noisier && grounds.assessment.paired.is_none() => (
             Status::Inconclusive,
             format!(
                 "today is noisier than the ledger ({} between repeats instead of {}), so the stored baseline decides nothing; the {interval} (limit {limit})",
                 percent(estimate.repeat_noise),
-                percent(stand.noise.repeat)
+                percent(grounds.noise.repeat)
             ),
         ),
         Answer::Open => (

@@ -2,9 +2,9 @@
 
 use super::comparison::{Comparison, Judgement, Status};
 use super::errors::too_many_errors;
-use super::judge::{Care, Judged, ScenarioEvidence, judge};
+use super::judge::{Care, Judged, ScenarioEvidence, judge, p_value};
 use super::rule::{Action, Limits, Policy, Rule};
-use super::verdict::{ALPHA, BETA, Progress};
+use super::verdict::{ALPHA, BETA, ThisLook};
 use crate::compare::Usable;
 use crate::record::Run;
 use crate::stats::{Levels, Look, discovery_level};
@@ -32,15 +32,15 @@ pub(super) fn judge_all(
     policy: &Policy,
     usable: &Usable<'_>,
     candidate: &Run,
-    progress: Progress<'_>,
+    this_look: ThisLook<'_>,
 ) -> Vec<Judged> {
     let shared = Care {
         levels: Levels {
             alpha: ALPHA / f64::from(family(policy, candidate).max(1)),
             beta: BETA,
         },
-        look: progress.look,
-        anytime: progress.anytime,
+        look: this_look.look,
+        anytime: this_look.anytime,
     };
     let mut judged = Vec::new();
     // A scenario that the policy names and the run does not have is misspelt or was dropped: its rules are missing, and
@@ -75,7 +75,7 @@ pub(super) fn judge_all(
             judged.extend(too_many_errors(&evidence, shared));
         }
     }
-    if let Some(before) = progress.before {
+    if let Some(before) = this_look.before {
         for judged in &mut judged {
             keep_decision(judged, before);
         }
@@ -112,11 +112,8 @@ fn warning_level(policy: &Policy, usable: &Usable<'_>, candidate: &Run, care: Ca
     for scenario in &candidate.scenarios {
         let evidence = of_scenario(usable, &scenario.name);
         let rules = rules_here(policy, &evidence);
-        let judged = rules
-            .iter()
-            .filter(|rule| !may_block(rule))
-            .filter_map(|rule| judge(rule, &evidence, care).evidence);
-        p_values.extend(judged.map(|stand| stand.decision.estimate.p_above(stand.zone.low)));
+        let warnings = rules.iter().filter(|rule| !may_block(rule));
+        p_values.extend(warnings.filter_map(|rule| p_value(rule, &evidence, care)));
     }
     discovery_level(&p_values, FALSE_DISCOVERIES)
 }

@@ -10,7 +10,7 @@ use super::shown::{distributions, identity, measurements};
 use super::warning::warnings;
 use crate::compare::{self, Comparability, Given};
 use crate::exit::ExitStatus;
-use crate::record::{Run, ScenarioRun};
+use crate::record::Run;
 use crate::stats::Look;
 
 /// Largest accepted probability that any innocent blocking rule blocks.
@@ -34,7 +34,7 @@ pub struct Labels<'a> {
 
 /// A look at the evidence of one commit, and what earlier ones said.
 #[derive(Clone, Copy, Debug)]
-pub struct Progress<'a> {
+pub struct ThisLook<'a> {
     /// What this look may spend.
     pub look: Look,
     /// Every look is spent; alternating pairs may still block where they leave no doubt.
@@ -43,7 +43,7 @@ pub struct Progress<'a> {
     pub before: Option<&'a Comparison>,
 }
 
-impl Progress<'_> {
+impl ThisLook<'_> {
     /// One look at everything given.
     pub const ONLY: Self = Self {
         look: Look::only(0),
@@ -63,7 +63,7 @@ pub fn compare_runs(
         stored: Some((baseline, candidate)),
         ..Given::default()
     };
-    compare_evidence(policy, &given, labels, Progress::ONLY)
+    compare_evidence(policy, &given, labels, ThisLook::ONLY)
 }
 
 /// Judges everything given.
@@ -71,21 +71,23 @@ pub fn compare_evidence(
     policy: &Policy,
     given: &Given<'_>,
     labels: Labels<'_>,
-    progress: Progress<'_>,
+    this_look: ThisLook<'_>,
 ) -> Comparison {
     let usable = compare::usable(given);
     let empty = Run::default();
     let (baseline, candidate) = usable.shown().unwrap_or((&empty, &empty));
-    let judged = judge_all(policy, &usable, candidate, progress);
+    let judged = judge_all(policy, &usable, candidate, this_look);
     let comparability = &usable.comparability;
     let verdict = verdict(comparability, &judged);
     let exit = exit_status(verdict, &judged, policy.noise.on_inconclusive);
     let several = candidate.scenarios.len() > 1 || !policy.scenarios.is_empty();
-    let pairs = usable.pairs.map_or(0, pairs_taken);
+    let pairs = usable.pairs.map_or(0, |(baseline, candidate)| {
+        candidate.counting_pairs(baseline)
+    });
     // What was measured beside the stored baseline, whether or not that could be used.
     let repeats = given
         .stored
-        .map_or(0, |(_, candidate)| repeats_taken(candidate));
+        .map_or(0, |(_, candidate)| candidate.counting_repeats());
     let (stored_baseline, stored_candidate) = given.stored.unwrap_or((baseline, candidate));
     let named = |label, pair_label| {
         if given.stored.is_some() {
@@ -118,7 +120,7 @@ pub fn compare_evidence(
             ledger_sessions: judged.iter().filter_map(sessions).max().unwrap_or(0),
             ledger: labels.ledger.map(str::to_owned),
             pairs,
-            looks: looks(progress, verdict, repeats, pairs),
+            looks: looks(this_look, verdict, repeats, pairs),
             on_inconclusive: policy.noise.on_inconclusive,
         },
         judgements: judged.into_iter().map(|judged| judged.judgement).collect(),
@@ -126,12 +128,12 @@ pub fn compare_evidence(
 }
 
 /// The looks before and this one; none where it is the only one.
-fn looks(progress: Progress<'_>, verdict: Verdict, repeats: u32, pairs: u32) -> Vec<LookTaken> {
-    let Look { alpha, beta, at } = progress.look;
+fn looks(this_look: ThisLook<'_>, verdict: Verdict, repeats: u32, pairs: u32) -> Vec<LookTaken> {
+    let Look { alpha, beta, at } = this_look.look;
     if at == 0 {
         return Vec::new();
     }
-    let mut looks = progress
+    let mut looks = this_look
         .before
         .map_or_else(Vec::new, |before| before.decision.looks.clone());
     looks.push(LookTaken {
@@ -145,34 +147,7 @@ fn looks(progress: Progress<'_>, verdict: Verdict, repeats: u32, pairs: u32) -> 
 }
 
 fn sessions(judged: &Judged) -> Option<u32> {
-    judged.evidence.map(|stand| stand.noise.sessions)
-}
-
-/// Repeats that every scenario has.
-fn repeats_taken(run: &Run) -> u32 {
-    let counts = run
-        .scenarios
-        .iter()
-        .map(|scenario| scenario.counting().count());
-    counts
-        .min()
-        .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
-}
-
-/// Alternating repeats that every scenario has on both sides.
-fn pairs_taken((baseline, candidate): (&Run, &Run)) -> u32 {
-    let whole = |scenario: &ScenarioRun| {
-        let Some(other) = baseline.scenario(&scenario.name) else {
-            return 0;
-        };
-        let both = scenario.repeats.iter().zip(&other.repeats);
-        both.filter(|(new, old)| new.void.is_none() && old.void.is_none())
-            .count()
-    };
-    let counts = candidate.scenarios.iter().map(whole);
-    counts
-        .min()
-        .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
+    judged.grounds.map(|grounds| grounds.noise.sessions)
 }
 
 /// What one judgement makes of the verdict.
@@ -455,12 +430,12 @@ mod tests {
                 stored: Some((&baseline, candidate)),
                 ..Given::default()
             };
-            let progress = Progress {
+            let this_look = ThisLook {
                 look,
                 anytime: false,
                 before,
             };
-            compare_evidence(&Policy::standard(), &given, LABELS, progress)
+            compare_evidence(&Policy::standard(), &given, LABELS, this_look)
         };
         let slower = run(&[0.0230, 0.0231, 0.0229]);
         let blocked = at_look(&slower, None, Look::only(3));

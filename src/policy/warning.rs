@@ -61,7 +61,7 @@ pub(super) fn warnings(
 
 /// What is unusual about the noise of one judgement.
 fn of_noise(judged: &Judged) -> Vec<Warning> {
-    let Some(stand) = &judged.evidence else {
+    let Some(grounds) = &judged.grounds else {
         return Vec::new();
     };
     let row = &judged.judgement;
@@ -73,8 +73,8 @@ fn of_noise(judged: &Judged) -> Vec<Warning> {
             message,
         });
     };
-    let estimate = &stand.decision.estimate;
-    if stand.candidate_noise.is_some_and(|p| p < UNSTABLE) {
+    let estimate = &grounds.decision.estimate;
+    if grounds.candidate_noise.is_some_and(|p| p < UNSTABLE) {
         say(
             "unstable-starts",
             format!(
@@ -87,7 +87,7 @@ fn of_noise(judged: &Judged) -> Vec<Warning> {
             format!(
                 "{place}: today is noisier than the ledger, {} between repeats instead of {}; the ledger is not believed",
                 percent(estimate.repeat_noise),
-                percent(stand.noise.repeat)
+                percent(grounds.noise.repeat)
             ),
         );
     }
@@ -99,7 +99,7 @@ fn of_noise(judged: &Judged) -> Vec<Warning> {
             ),
         );
     }
-    if stand.assessment.disagree {
+    if grounds.assessment.disagree {
         say(
             "stored-baseline-disagrees",
             format!(

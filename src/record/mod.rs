@@ -3,6 +3,7 @@
 //! [`mod@format`] is what the file says, [`Run`] what is believed after checking it, `store` the only part that touches
 //! files.
 
+mod counts;
 pub mod format;
 mod ledger;
 mod read;

@@ -12,7 +12,7 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
     match comparison.next.action {
         NextAction::None => {}
         NextAction::MoreRepeats => steps.push(format!("measure {amount} more repeats of the candidate: they would settle it if the estimate stays")),
-        NextAction::Ab if comparison.decision.pairs > 0 => steps.push(format!("measure {amount} more alternating pairs: run the gate again, the evidence so far is kept")),
+        NextAction::Ab if comparison.decision.pairs > 0 => steps.push(format!("measure {amount} more alternating pairs; a gate that is run again on this commit does so and keeps the evidence so far")),
         NextAction::Ab => steps.push(format!("more repeats of the candidate alone cannot settle it: measure baseline and candidate alternately on one machine (`perfgate gate --base-image`), {amount} pairs at first")),
     }
     match comparison.verdict {

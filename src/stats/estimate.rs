@@ -64,16 +64,21 @@ pub fn stored(baseline: &[f64], candidate: &[f64], noise: &Noise) -> Option<Esti
     let mut arms = [baseline.to_vec(), candidate.to_vec()];
     let clipped = noise.is_learnt() && clip_one(&mut arms, noise.repeat);
     let (n, k) = (count(baseline), count(candidate));
-    let today = moderate(&[(Observed::of(&arms)?, REGIME_LEVEL)], noise);
-    let of_candidate = Observed::of(&arms[1..])?;
-    let doubtful = today.noisier
-        || (noise.is_learnt() && upper_probability(of_candidate, noise) < DOUBT_LEVEL);
+    let seen = Observed::of(&arms);
+    let noisier = is_noisier(seen, REGIME_LEVEL, noise);
+    let doubtful = noisier || is_noisier(Observed::of(&arms[1..]), DOUBT_LEVEL, noise);
+    let today = moderate(seen, noisier, noise);
     let scale = today.variance.sqrt();
 
     let [baseline, candidate] = &arms;
     let baseline = huber_location(baseline, scale)?;
     let candidate = huber_location(candidate, scale)?;
-    let host = noise.host * today.excess.max(1.0).sqrt();
+    // What made starts noisier may have made hosts and days noisier too.
+    let host = if noisier {
+        noise.host * (seen.squares / seen.degrees).sqrt() / noise.repeat
+    } else {
+        noise.host
+    };
     let (standard_error, degrees_of_freedom) =
         spread(scale, host, n, k, today.degrees_of_freedom, noise.sessions);
     Some(Estimate {
@@ -84,7 +89,7 @@ pub fn stored(baseline: &[f64], candidate: &[f64], noise: &Noise) -> Option<Esti
         degrees_of_freedom,
         repeat_noise: scale,
         host_noise: host,
-        noisier: today.noisier,
+        noisier,
         doubtful,
         clipped,
     })
@@ -94,7 +99,7 @@ pub fn stored(baseline: &[f64], candidate: &[f64], noise: &Noise) -> Option<Esti
 ///
 /// `others` are repeats of the candidate from the same session that belong to no pair: they say nothing of the change,
 /// but how noisy today is.
-pub fn paired(pairs: &[(f64, f64)], others: &[f64], noise: &Noise) -> Option<Estimate> {
+pub(super) fn paired(pairs: &[(f64, f64)], others: &[f64], noise: &Noise) -> Option<Estimate> {
     let (base, candidate): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
     let mut arms = [base.clone(), candidate, others.to_vec()];
     let clipped = noise.is_learnt() && clip_one(&mut arms, noise.repeat);
@@ -103,11 +108,10 @@ pub fn paired(pairs: &[(f64, f64)], others: &[f64], noise: &Noise) -> Option<Est
         squares: squares_about_mean(&differences)? / 2.0,
         degrees: count(&differences) - 1.0,
     };
-    let seen = [
-        (of_differences, REGIME_LEVEL),
-        (Observed::of(&arms)?, REGIME_LEVEL_IN_PAIRS),
-    ];
-    let today = moderate(&seen, noise);
+    let seen = Observed::of(&arms);
+    let noisier = is_noisier(of_differences, REGIME_LEVEL, noise)
+        || is_noisier(seen, REGIME_LEVEL_IN_PAIRS, noise);
+    let today = moderate(seen, noisier, noise);
     let scale = today.variance.sqrt();
     let delta = huber_location(&differences, scale * 2.0_f64.sqrt())?;
     let baseline = huber_location(&base, scale)?;
@@ -119,8 +123,8 @@ pub fn paired(pairs: &[(f64, f64)], others: &[f64], noise: &Noise) -> Option<Est
         degrees_of_freedom: today.degrees_of_freedom,
         repeat_noise: scale,
         host_noise: 0.0,
-        noisier: today.noisier,
-        doubtful: today.noisier,
+        noisier,
+        doubtful: noisier,
         clipped,
     })
 }
@@ -133,20 +137,19 @@ struct Observed {
 }
 
 impl Observed {
-    fn of(arms: &[Vec<f64>]) -> Option<Self> {
-        let filled = arms.iter().filter(|arm| !arm.is_empty());
-        filled.into_iter().try_fold(
-            Self {
-                squares: 0.0,
-                degrees: 0.0,
-            },
-            |sum, arm| {
-                Some(Self {
-                    squares: sum.squares + squares_about_mean(arm)?,
-                    degrees: sum.degrees + count(arm) - 1.0,
-                })
-            },
-        )
+    /// Empty arms say nothing.
+    fn of(arms: &[Vec<f64>]) -> Self {
+        let mut seen = Self {
+            squares: 0.0,
+            degrees: 0.0,
+        };
+        for arm in arms {
+            if let Some(squares) = squares_about_mean(arm) {
+                seen.squares += squares;
+                seen.degrees += count(arm) - 1.0;
+            }
+        }
+        seen
     }
 }
 
@@ -154,50 +157,34 @@ impl Observed {
 struct Moderated {
     variance: f64,
     degrees_of_freedom: f64,
-    noisier: bool,
-    /// Today's variance as a multiple of the ledger's, where it is `noisier`; else 1.
-    excess: f64,
 }
 
-/// The recipe for both kinds of evidence. Each entry of `observed` estimates σ²; the last has the most degrees of
-/// freedom and is what is moderated, every one may show at its level that today is noisier than the ledger.
-fn moderate(observed: &[(Observed, f64)], noise: &Noise) -> Moderated {
-    let prior = noise.repeat.powi(2);
+/// The recipe for both kinds of evidence. Where today is `noisier` than the ledger, or there is none, the repeats' own
+/// noise is not made smaller by it.
+fn moderate(Observed { squares, degrees }: Observed, noisier: bool, noise: &Noise) -> Moderated {
     let nu = noise.degrees_of_freedom;
-    let Some((Observed { squares, degrees }, _)) = observed.last().copied() else {
+    let moderated = (nu * noise.repeat.powi(2) + squares) / (nu + degrees);
+    if noise.is_learnt() && !noisier {
         return Moderated {
-            variance: prior,
-            degrees_of_freedom: nu,
-            noisier: false,
-            excess: 1.0,
+            variance: moderated,
+            degrees_of_freedom: nu + degrees,
         };
-    };
+    }
     let own = if degrees > 0.0 {
         squares / degrees
     } else {
         0.0
     };
-    let moderated = (nu * prior + squares) / (nu + degrees);
-    let noisier = noise.is_learnt()
-        && observed
-            .iter()
-            .any(|(seen, level)| upper_probability(*seen, noise) < *level);
-    if noise.is_learnt() && !noisier {
-        Moderated {
-            variance: moderated,
-            degrees_of_freedom: nu + degrees,
-            noisier,
-            excess: 1.0,
-        }
-    } else {
-        Moderated {
-            variance: own.max(moderated),
-            // With one repeat a side only the prior speaks, with its own degrees.
-            degrees_of_freedom: degrees.max(nu.min(1.0)),
-            noisier,
-            excess: if noisier { own / prior } else { 1.0 },
-        }
+    Moderated {
+        variance: own.max(moderated),
+        // With one repeat a side only the prior speaks, with its own degrees.
+        degrees_of_freedom: degrees.max(nu.min(1.0)),
     }
+}
+
+/// Whether so much noise has less than that probability if the ledger describes today. Never without a ledger.
+fn is_noisier(seen: Observed, level: f64, noise: &Noise) -> bool {
+    noise.is_learnt() && upper_probability(seen, noise) < level
 }
 
 /// Probability of at least so much noise if the ledger describes today.
@@ -252,7 +239,7 @@ fn spread(repeat: f64, host: f64, n: f64, k: f64, within: f64, sessions: u32) ->
 
 /// The paired estimate with the stored one pooled in by inverse variance, or `None` where the two disagree: a stale
 /// baseline or another host.
-pub fn pooled(paired: &Estimate, stored: &Estimate) -> Option<Estimate> {
+pub(super) fn pooled(paired: &Estimate, stored: &Estimate) -> Option<Estimate> {
     if stored.doubtful || paired.noisier || disagree(paired, stored) {
         return None;
     }
@@ -273,7 +260,7 @@ pub fn pooled(paired: &Estimate, stored: &Estimate) -> Option<Estimate> {
 }
 
 /// Whether two estimates of the same change differ by more than their errors explain.
-pub fn disagree(one: &Estimate, other: &Estimate) -> bool {
+pub(super) fn disagree(one: &Estimate, other: &Estimate) -> bool {
     (one.delta - other.delta).abs() > DISAGREEMENT * one.standard_error.hypot(other.standard_error)
 }
 
@@ -322,7 +309,7 @@ impl Estimate {
 
 /// Probability of so much noise among these repeats if the ledger describes them; `None` without a ledger.
 pub fn noise_probability(repeats: &[f64], noise: &Noise) -> Option<f64> {
-    let seen = Observed::of(&[repeats.to_vec()])?;
+    let seen = Observed::of(&[repeats.to_vec()]);
     noise.is_learnt().then(|| upper_probability(seen, noise))
 }
 
@@ -334,15 +321,8 @@ fn count(values: &[f64]) -> f64 {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::noise::QUIET;
     use super::*;
-
-    /// What a ledger of quiet sessions says.
-    const QUIET: Noise = Noise {
-        repeat: 0.01,
-        degrees_of_freedom: 20.0,
-        host: 0.005,
-        sessions: 20,
-    };
 
     #[test]
     fn without_a_ledger_quiet_repeats_are_moderated_by_the_assumption() {

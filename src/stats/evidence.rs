@@ -108,14 +108,8 @@ impl Assessment {
 #[cfg(test)]
 mod tests {
     use super::super::looks::PAIR_LOOKS;
+    use super::super::noise::QUIET;
     use super::*;
-
-    const QUIET: Noise = Noise {
-        repeat: 0.01,
-        degrees_of_freedom: 20.0,
-        host: 0.005,
-        sessions: 20,
-    };
 
     const LEVELS: Levels = Levels {
         alpha: 0.02,

@@ -18,16 +18,15 @@ mod trigamma;
 pub use anytime::e_value;
 pub use decision::{Answer, HIGH_EDGE, LOW_EDGE, Levels, Zone, decide, smallest_detectable};
 pub use discovery::discovery_level;
-pub use estimate::{Estimate, disagree, noise_probability, paired, pooled, stored};
+pub use estimate::{Estimate, noise_probability, stored};
 pub use evidence::{Assessment, Basis, Decision, Evidence};
 pub use huber::{huber_location, huber_weight};
 pub use looks::{Look, PAIR_LOOKS, candidate_looks};
-pub use noise::{FEWEST_SESSIONS, MOST_SESSIONS, Noise};
+pub use noise::{FEWEST_SESSIONS, Noise};
 pub use number::number;
 pub(crate) use quantile::quantile_of_sorted;
 pub use quantile::{mean, median, quantile};
 pub use rate::rate_interval;
-pub use trigamma::{inverse_trigamma, trigamma};
 
 #[cfg(test)]
 mod reference_tests;

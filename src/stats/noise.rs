@@ -13,7 +13,7 @@ use super::trigamma::{inverse_trigamma, trigamma};
 pub const FEWEST_SESSIONS: usize = 5;
 
 /// Sessions beyond which older ones are forgotten.
-pub const MOST_SESSIONS: usize = 30;
+const MOST_SESSIONS: usize = 30;
 
 /// Repeats further than this from their session are drawn in before the noise is learnt.
 const WINSORISE_AT: f64 = 4.0;
@@ -86,6 +86,15 @@ impl Noise {
         })
     }
 }
+
+/// What a ledger of quiet sessions says.
+#[cfg(test)]
+pub(super) const QUIET: Noise = Noise {
+    repeat: 0.01,
+    degrees_of_freedom: 20.0,
+    host: 0.005,
+    sessions: 20,
+};
 
 /// s₀² and ν₀ of Smyth's moderated variance (2004, Statistical Applications in Genetics and Molecular Biology 3:3).
 fn moderated(sessions: &[Vec<f64>], resolution: f64) -> Option<(f64, f64)> {

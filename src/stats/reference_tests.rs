@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use super::{
-    Estimate, Noise, discovery_level, e_value, inverse_trigamma, paired, stored, trigamma,
-};
+use super::estimate::paired;
+use super::trigamma::{inverse_trigamma, trigamma};
+use super::{Estimate, Noise, discovery_level, e_value, stored};
 
 #[derive(Deserialize)]
 struct Reference {

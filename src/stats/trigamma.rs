@@ -4,7 +4,7 @@
 const SERIES_FROM: f64 = 20.0;
 
 /// ψ′(x) for x > 0: recurrence up to 20, then the asymptotic series (Abramowitz and Stegun 6.4.12).
-pub fn trigamma(x: f64) -> f64 {
+pub(super) fn trigamma(x: f64) -> f64 {
     let mut x = x;
     let mut sum = 0.0;
     while x < SERIES_FROM {
@@ -17,7 +17,7 @@ pub fn trigamma(x: f64) -> f64 {
 }
 
 /// The x with ψ′(x) = `value`, for `value` > 0: bisection on the logarithm, since ψ′ falls from infinity to zero.
-pub fn inverse_trigamma(value: f64) -> f64 {
+pub(super) fn inverse_trigamma(value: f64) -> f64 {
     // ψ′(x) lies between 1/x and 1/x + 1/x².
     let mut low = 1.0 / value;
     let mut high = low + 1.0 / value.sqrt();

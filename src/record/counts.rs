@@ -1,0 +1,96 @@
+//! Repeats and alternating pairs that count, in the load point that has fewest of them.
+
+use super::format::ResultFile;
+use super::valid::Run;
+
+impl ResultFile {
+    /// Repeats that are not void.
+    pub fn counting_repeats(&self) -> u32 {
+        let of_scenario = |scenario: &super::format::Scenario| {
+            let counting = scenario
+                .repeats
+                .iter()
+                .filter(|repeat| repeat.void.is_none());
+            counting.count()
+        };
+        fewest(self.scenarios.iter().map(of_scenario))
+    }
+
+    /// Repeats at the same place in both of which neither is void.
+    pub fn counting_pairs(&self, other: &Self) -> u32 {
+        let both = self.scenarios.iter().zip(&other.scenarios);
+        fewest(both.map(|(one, other)| {
+            let pairs = one.repeats.iter().zip(&other.repeats);
+            pairs
+                .filter(|(one, other)| one.void.is_none() && other.void.is_none())
+                .count()
+        }))
+    }
+}
+
+impl Run {
+    /// Repeats that are not void; copies are.
+    pub fn counting_repeats(&self) -> u32 {
+        fewest(
+            self.scenarios
+                .iter()
+                .map(|scenario| scenario.counting().count()),
+        )
+    }
+
+    /// Repeats at the same place in both of which neither is void.
+    pub fn counting_pairs(&self, other: &Self) -> u32 {
+        fewest(self.scenarios.iter().map(|one| {
+            let other = other
+                .scenario(&one.name)
+                .map_or(&[][..], |other| &other.repeats);
+            let pairs = one.repeats.iter().zip(other);
+            pairs
+                .filter(|(one, other)| one.void.is_none() && other.void.is_none())
+                .count()
+        }))
+    }
+}
+
+fn fewest(counts: impl Iterator<Item = usize>) -> u32 {
+    counts
+        .min()
+        .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+
+    #[test]
+    fn void_repeats_and_copies_count_for_nothing_and_the_poorest_load_point_decides() {
+        let repeat = |started: u32, void: &str| {
+            format!(r#"{{"started":"{started}","metrics":{{"qps":1}},"void":{void}}}"#)
+        };
+        let file = |repeats: &[String]| {
+            format!(
+                r#"{{"schema":"perfgate.result/1","scenarios":[{{"name":"a","repeats":[{}]}},{{"name":"b","repeats":[{}]}}]}}"#,
+                repeats.join(","),
+                repeats[..2].join(",")
+            )
+        };
+        let run = |repeats: &[String]| parse("a.json", file(repeats).as_bytes()).unwrap();
+        let good = run(&[repeat(1, "null"), repeat(2, "null"), repeat(3, "null")]);
+        let bad = run(&[repeat(1, "\"x\""), repeat(2, "null"), repeat(2, "null")]);
+        assert_eq!(
+            (good.counting_repeats(), good.file.counting_repeats()),
+            (2, 2)
+        );
+        assert_eq!(
+            (bad.counting_repeats(), bad.file.counting_repeats()),
+            (1, 1)
+        );
+        assert_eq!(
+            (
+                good.counting_pairs(&bad),
+                good.file.counting_pairs(&bad.file)
+            ),
+            (1, 1)
+        );
+    }
+}
