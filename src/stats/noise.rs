@@ -64,7 +64,7 @@ impl Noise {
         self.sessions > 0
     }
 
-    /// Learns from the logs of accepted sessions, oldest first; the last [`MOST_SESSIONS`] count. No repeat noise is
+    /// Learns from the logs of accepted sessions, oldest first; the last 30 count. No repeat noise is
     /// believed to be below `resolution`, so that a constant metric has no zero variance.
     ///
     /// `None` for fewer than [`FEWEST_SESSIONS`] sessions with at least two repeats.
