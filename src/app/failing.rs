@@ -26,8 +26,9 @@ pub(super) fn load_failure(error: &LoadError) -> Failure {
     let status = match error {
         LoadError::Cancelled => ExitStatus::Interrupted,
         LoadError::ApiKey => ExitStatus::Usage,
-        LoadError::Client(_) => ExitStatus::SurroundingsFailed,
-        LoadError::Body(_) | LoadError::Sender(_) => ExitStatus::Bug,
+        LoadError::Address { .. } => ExitStatus::TargetFailed,
+        LoadError::TooManyStreams { .. } | LoadError::System(_) => ExitStatus::SurroundingsFailed,
+        LoadError::Body(_) | LoadError::Broken(_) => ExitStatus::Bug,
     };
     Failure::message(status, in_words(error))
 }

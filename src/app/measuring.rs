@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -202,7 +203,9 @@ impl<'a> Measuring<'a> {
     ) -> Result<(), Failure> {
         let api_key = self.api_key();
         let url = format!("{}{}", target.base_url(), run.template.path());
-        let client = Client::new(url, api_key.as_deref()).map_err(|error| load_failure(&error))?;
+        let client = Client::find(&url, api_key.as_deref())
+            .await
+            .map_err(|error| load_failure(&error))?;
         let cancel = self.interrupt.token();
         let ended = target.ended();
         for (index, load) in self.plan.loads.iter().enumerate() {
@@ -296,7 +299,7 @@ impl Pass<'_, '_> {
         let place = self.measuring.label(self.repeat, self.of);
         let label = format!("{place}: {}", self.load.name());
         if !requests.warmup.is_empty() {
-            self.drive(&format!("{label}, warm-up"), &requests.warmup, cancel)
+            self.drive(&format!("{label}, warm-up"), requests.warmup, cancel)
                 .await?;
         }
         let sampler = Sampler::start(
@@ -306,7 +309,7 @@ impl Pass<'_, '_> {
         )
         .await;
         let started = clock::timestamp();
-        let driven = self.drive(&label, &requests.measured, cancel).await?;
+        let driven = self.drive(&label, requests.measured, cancel).await?;
         let seen = sampler.finish().await;
 
         let environment = runs_here(server, self.target.base_url()).then(|| seen.environment());
@@ -323,6 +326,10 @@ impl Pass<'_, '_> {
         repeat.id = Some(format!("{}-{}", self.run.id, self.repeat + 1));
         repeat.started = Some(started);
         repeat.telemetry = seen.telemetry;
+        repeat
+            .telemetry
+            .insert("client".to_owned(), driven.client.described());
+        repeat.void = driven.client.bottleneck(&driven.traces);
         Ok(Passed {
             repeat,
             environment,
@@ -333,21 +340,23 @@ impl Pass<'_, '_> {
     async fn drive(
         &self,
         label: &str,
-        requests: &[crate::workload::Request],
+        requests: Vec<crate::workload::Request>,
         cancel: &CancellationToken,
     ) -> Result<Driven, Failure> {
         let plan = self.measuring.plan;
+        let count = requests.len();
         let drive = Drive {
-            client: self.client,
-            template: &self.run.template,
+            client: self.client.clone(),
+            template: self.run.template.clone(),
             requests,
             load: self.load,
+            ramp_up: Duration::ZERO,
             timeout: plan.timeout,
             duration: plan.duration,
             seed: plan.seed,
         };
         let done = Arc::new(AtomicUsize::new(0));
-        let bar = self.measuring.progress.count(label, requests.len(), &done);
+        let bar = self.measuring.progress.count(label, count, &done);
         let driven = drive.run(done, cancel).await;
         bar.finish();
         driven.map_err(|error| load_failure(&error))

@@ -1,8 +1,13 @@
 //! One answer, from its bytes to its outcome. No I/O: the caller brings bytes with their arrival times.
 
-use super::chunk::{ChunkError, read_chunk};
+use std::borrow::Cow;
+
+use super::chunk::{ChunkError, Pattern, read_chunk};
 use super::sse::SseParser;
 use crate::measure::Outcome;
+
+/// Room for arrivals that is taken at once; a longer answer than that grows on its way.
+const MOST_AT_ONCE: u32 = 4_096;
 
 /// What an answer must be to count.
 #[derive(Clone, Copy, Debug)]
@@ -14,29 +19,47 @@ pub(super) struct Expected {
 }
 
 /// An answer as it comes in.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Answer {
     parser: SseParser,
     heard: Heard,
+    expected: Expected,
 }
 
-/// What was heard so far.
+/// What was heard so far. Times are seconds from the start of the measurement.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
-    /// Arrivals of chunks with text, in seconds from the start of the measurement.
+    /// Arrivals of chunks with text.
     pub(super) token_chunks: Vec<f64>,
+    /// Arrival of the first chunk with a choice, be it without text.
+    pub(super) first_chunk: Option<f64>,
     /// Arrival of the last chunk of the answer.
     pub(super) last_token: Option<f64>,
     /// Prompt and output tokens as the server counted them.
     pub(super) usage: Option<(u64, u64)>,
     /// `system_fingerprint`.
     pub(super) fingerprint: Option<String>,
+    /// What most events of this stream look like.
+    pattern: Option<Pattern>,
     finished: bool,
     done: bool,
     error: Option<ChunkError>,
 }
 
 impl Answer {
+    /// An answer of which nothing has come yet.
+    pub(super) fn new(expected: Expected) -> Self {
+        let room = expected.output_tokens.min(MOST_AT_ONCE) as usize;
+        Self {
+            parser: SseParser::default(),
+            heard: Heard {
+                token_chunks: Vec::with_capacity(room),
+                ..Heard::default()
+            },
+            expected,
+        }
+    }
+
     /// Takes bytes that arrived at `at`. An error ends the answer.
     pub(super) fn receive(&mut self, bytes: &[u8], at: f64) -> Result<(), String> {
         let heard = &mut self.heard;
@@ -49,9 +72,18 @@ impl Answer {
             .map_or(Ok(()), |error| Err(error.to_string()))
     }
 
+    /// Chunks with text so far.
+    pub(super) fn token_chunks(&self) -> usize {
+        self.heard.token_chunks.len()
+    }
+
     /// The body has ended.
-    pub(super) fn finish(self, at: f64, expected: Expected) -> (Heard, Outcome) {
-        let Self { parser, mut heard } = self;
+    pub(super) fn finish(self, at: f64) -> (Heard, Outcome) {
+        let Self {
+            parser,
+            mut heard,
+            expected,
+        } = self;
         parser.finish(|data| heard.event(data, at));
         let outcome = heard.outcome(expected);
         (heard, outcome)
@@ -65,27 +97,48 @@ impl Answer {
 
 impl Heard {
     fn event(&mut self, data: &[u8], at: f64) {
+        if let Some(has_text) = self
+            .pattern
+            .as_ref()
+            .and_then(|pattern| pattern.has_text(data))
+        {
+            if has_text {
+                self.token(at);
+            }
+            return;
+        }
         if data == b"[DONE]" {
             self.done = true;
             return;
         }
         match read_chunk(data) {
             Ok(chunk) => {
+                if chunk.has_choice && self.first_chunk.is_none() {
+                    self.first_chunk = Some(at);
+                }
                 if chunk.has_text {
-                    self.token_chunks.push(at);
+                    self.token(at);
                 }
-                if chunk.is_answer {
+                if chunk.is_last {
                     self.last_token = Some(at);
+                    self.finished = true;
                 }
-                self.finished |= chunk.finish_reason.is_some();
                 self.usage = chunk.usage.or(self.usage);
+                if chunk.has_text && self.pattern.is_none() {
+                    self.pattern = Pattern::of(data, &chunk);
+                }
                 if self.fingerprint.is_none() {
-                    self.fingerprint = chunk.fingerprint;
+                    self.fingerprint = chunk.fingerprint.map(Cow::into_owned);
                 }
             }
             // The first error says what happened; what follows it is noise.
             Err(error) => self.error = self.error.take().or(Some(error)),
         }
+    }
+
+    fn token(&mut self, at: f64) {
+        self.token_chunks.push(at);
+        self.last_token = Some(at);
     }
 
     fn outcome(&self, expected: Expected) -> Outcome {
@@ -125,21 +178,16 @@ mod tests {
     const DONE: &str = "data: [DONE]";
 
     fn outcome(events: &[&str], output_tokens: u32, exact: bool) -> Outcome {
-        let mut answer = Answer::default();
+        let mut answer = Answer::new(Expected {
+            output_tokens,
+            exact,
+        });
         for event in events {
             if let Err(error) = answer.receive(format!("{event}\n\n").as_bytes(), 0.5) {
                 return Outcome::Failed(error);
             }
         }
-        answer
-            .finish(
-                1.0,
-                Expected {
-                    output_tokens,
-                    exact,
-                },
-            )
-            .1
+        answer.finish(1.0).1
     }
 
     #[test]
@@ -188,15 +236,12 @@ mod tests {
                 "{}/tests/fixtures/vllm-0.32-cpu/sse/{name}.sse",
                 env!("CARGO_MANIFEST_DIR")
             );
-            let mut answer = Answer::default();
+            let mut answer = Answer::new(Expected {
+                output_tokens: 12,
+                exact: true,
+            });
             answer.receive(&std::fs::read(path).unwrap(), 0.1).unwrap();
-            answer.finish(
-                0.2,
-                Expected {
-                    output_tokens: 12,
-                    exact: true,
-                },
-            )
+            answer.finish(0.2)
         };
         // Two of the twelve tokens of the first stream end within a character: their chunks carry no text.
         for (name, chunks) in [

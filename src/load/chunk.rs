@@ -3,23 +3,27 @@
 //! The shapes are those of vLLM's `/v1/completions` and `/v1/chat/completions`; unknown fields are skipped.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 /// What one event says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Chunk {
+pub struct Chunk<'a> {
     /// It carries generated text: content, reasoning or a tool call. A role alone or an empty text is none.
     pub has_text: bool,
-    /// It belongs to the answer: text, or an empty last piece with the finish reason.
-    pub is_answer: bool,
-    /// Why the answer ended, where this chunk ends it.
-    pub finish_reason: Option<String>,
+    /// It has a choice, be it without text: what `vllm bench serve` takes for the first token.
+    pub has_choice: bool,
+    /// It ends the answer: it has a finish reason.
+    pub is_last: bool,
     /// Prompt and output tokens so far, as the server counted them.
     pub usage: Option<(u64, u64)>,
     /// `system_fingerprint`, where given.
-    pub fingerprint: Option<String>,
+    pub fingerprint: Option<Cow<'a, str>>,
+    /// Where the text stands in the event, between its quotes, if the text is all that the event says.
+    only_text: Option<Range<usize>>,
 }
 
 /// An event that is no chunk of an answer.
@@ -48,24 +52,24 @@ struct Event<'a> {
 #[derive(Deserialize)]
 struct Choice<'a> {
     #[serde(borrow, default)]
-    text: Option<Cow<'a, str>>,
+    text: Option<Text<'a>>,
     #[serde(borrow, default)]
     delta: Option<Delta<'a>>,
     #[serde(borrow, default)]
-    finish_reason: Option<Cow<'a, str>>,
+    finish_reason: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
 struct Delta<'a> {
     #[serde(borrow, default)]
-    content: Option<Cow<'a, str>>,
+    content: Option<Text<'a>>,
     // vLLM called it `reasoning_content` before it became `reasoning`.
     #[serde(borrow, default)]
-    reasoning_content: Option<Cow<'a, str>>,
+    reasoning_content: Option<Text<'a>>,
     #[serde(borrow, default)]
-    reasoning: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    tool_calls: Option<Vec<&'a RawValue>>,
+    reasoning: Option<Text<'a>>,
+    #[serde(default)]
+    tool_calls: Option<Vec<IgnoredAny>>,
 }
 
 #[derive(Deserialize)]
@@ -76,44 +80,135 @@ struct Usage {
     completion_tokens: u64,
 }
 
-impl Choice<'_> {
-    fn has_text(&self) -> bool {
-        let filled =
-            |text: &Option<Cow<'_, str>>| text.as_ref().is_some_and(|text| !text.is_empty());
-        filled(&self.text)
-            || self.delta.as_ref().is_some_and(|delta| {
-                filled(&delta.content)
-                    || filled(&delta.reasoning_content)
-                    || filled(&delta.reasoning)
-                    || delta
-                        .tool_calls
-                        .as_ref()
-                        .is_some_and(|calls| !calls.is_empty())
-            })
+/// A string as it stands in the event, with its quotes: nobody needs to know what it says.
+#[derive(Clone, Copy)]
+struct Text<'a>(&'a str);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        if raw.starts_with('"') {
+            Ok(Self(raw))
+        } else {
+            let wrong = serde::de::Unexpected::Other("something else");
+            Err(serde::de::Error::invalid_type(wrong, &"a string"))
+        }
+    }
+}
+
+impl Text<'_> {
+    fn is_empty(self) -> bool {
+        self.0.len() == 2
+    }
+
+    /// Where it stands in `data`, without the quotes.
+    fn place(self, data: &[u8]) -> Option<Range<usize>> {
+        let start = (self.0.as_ptr() as usize).checked_sub(data.as_ptr() as usize)? + 1;
+        let end = start + self.0.len() - 2;
+        (end < data.len()).then_some(start..end)
+    }
+}
+
+impl<'a> Choice<'a> {
+    /// Every text, empty ones too.
+    fn texts(&self) -> impl Iterator<Item = Text<'a>> {
+        let of_delta = self
+            .delta
+            .iter()
+            .flat_map(|delta| [delta.content, delta.reasoning_content, delta.reasoning]);
+        [self.text].into_iter().chain(of_delta).flatten()
+    }
+
+    fn calls_tools(&self) -> bool {
+        let calls = self
+            .delta
+            .as_ref()
+            .and_then(|delta| delta.tool_calls.as_ref());
+        calls.is_some_and(|calls| !calls.is_empty())
     }
 }
 
 /// Reads the data of one event. `[DONE]` is not one of them.
-pub fn read_chunk(data: &[u8]) -> Result<Chunk, ChunkError> {
+pub fn read_chunk(data: &[u8]) -> Result<Chunk<'_>, ChunkError> {
     let event: Event<'_> =
         serde_json::from_slice(data).map_err(|error| ChunkError::Shape(error.to_string()))?;
     if let Some(error) = event.error {
         return Err(ChunkError::Server(error_text(error.get())));
     }
-    let has_text = event.choices.iter().any(Choice::has_text);
-    let finish_reason = event
+    let calls_tools = event.choices.iter().any(Choice::calls_tools);
+    let is_last = event
         .choices
         .iter()
-        .find_map(|choice| choice.finish_reason.as_deref());
+        .any(|choice| choice.finish_reason.is_some());
+    let mut texts = event.choices.iter().flat_map(Choice::texts);
+    let only_text = match (texts.next(), texts.next()) {
+        (Some(text), None) if !is_last && !calls_tools && event.usage.is_none() => text.place(data),
+        _ => None,
+    };
+    let has_text = event
+        .choices
+        .iter()
+        .flat_map(Choice::texts)
+        .any(|text| !text.is_empty());
     Ok(Chunk {
-        has_text,
-        is_answer: has_text || finish_reason.is_some(),
-        finish_reason: finish_reason.map(str::to_owned),
+        has_text: has_text || calls_tools,
+        has_choice: !event.choices.is_empty(),
+        is_last,
         usage: event
             .usage
             .map(|usage| (usage.prompt_tokens, usage.completion_tokens)),
-        fingerprint: event.system_fingerprint.map(Cow::into_owned),
+        fingerprint: event.system_fingerprint,
+        only_text,
     })
+}
+
+/// An event of a stream with its text cut out. The events of a stream differ in their text alone, so one that fits needs
+/// no JSON parser: it says the same, with another text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pattern {
+    before: Vec<u8>,
+    after: Vec<u8>,
+}
+
+impl Pattern {
+    /// The pattern of an event that says nothing but its text.
+    pub fn of(data: &[u8], chunk: &Chunk<'_>) -> Option<Self> {
+        let text = chunk.only_text.clone()?;
+        Some(Self {
+            before: data[..text.start].to_vec(),
+            after: data[text.end..].to_vec(),
+        })
+    }
+
+    /// Whether `data` is that event with another text; then, whether the text is not empty. `None` says only that the
+    /// parser must look.
+    pub fn has_text(&self, data: &[u8]) -> Option<bool> {
+        let text = data
+            .strip_prefix(self.before.as_slice())?
+            .strip_suffix(self.after.as_slice())?;
+        is_string_content(text).then_some(!text.is_empty())
+    }
+}
+
+/// Whether bytes are what can stand between the quotes of a JSON string (RFC 8259 §7).
+fn is_string_content(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some(at) = rest
+        .iter()
+        .position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\'))
+    {
+        let escaped = match rest[at..] {
+            [
+                b'\\',
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
+                ..,
+            ] => 2,
+            [b'\\', b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(u8::is_ascii_hexdigit) => 6,
+            _ => return false,
+        };
+        rest = &rest[at + escaped..];
+    }
+    std::str::from_utf8(bytes).is_ok()
 }
 
 /// The message in an error body of either shape (`{"error": {"message": …}}`, `{"error": "…"}`), or the body's begin.
@@ -139,6 +234,8 @@ pub fn error_text(body: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -148,7 +245,10 @@ mod tests {
             r#"{"choices":[{"index":0,"text":"","finish_reason":null}]}"#,
         ] {
             let chunk = read_chunk(data.as_bytes()).unwrap();
-            assert!(!chunk.has_text && !chunk.is_answer, "{data}");
+            assert!(
+                !chunk.has_text && !chunk.is_last && chunk.has_choice,
+                "{data}"
+            );
         }
     }
 
@@ -168,8 +268,7 @@ mod tests {
     #[test]
     fn the_last_chunk_may_be_empty_but_for_its_finish_reason() {
         let chunk = read_chunk(br#"{"choices":[{"text":"","finish_reason":"length"}]}"#).unwrap();
-        assert!(chunk.is_answer && !chunk.has_text);
-        assert_eq!(chunk.finish_reason.as_deref(), Some("length"));
+        assert!(chunk.is_last && !chunk.has_text);
     }
 
     #[test]
@@ -194,5 +293,68 @@ mod tests {
         );
         assert_eq!(error_text(r#"{"detail":"Not Found"}"#), "Not Found");
         assert_eq!(error_text("<html>\u{1b}[31m"), "<html> [31m");
+    }
+
+    #[test]
+    fn a_pattern_takes_the_events_of_its_stream_and_leaves_the_rest_to_the_parser() {
+        let event = |text: &str, finish: &str| {
+            format!(
+                r#"{{"id":"x","choices":[{{"index":0,"text":"{text}","finish_reason":{finish}}}]}}"#
+            )
+        };
+        let first = event("a", "null");
+        let pattern =
+            Pattern::of(first.as_bytes(), &read_chunk(first.as_bytes()).unwrap()).unwrap();
+        for (text, has_text) in [
+            (" b", Some(true)),
+            ("", Some(false)),
+            (r"\n\u00e9", Some(true)),
+            ("✓", Some(true)),
+            (r"\", None),
+            (r#"a","text":"b"#, None),
+        ] {
+            assert_eq!(
+                pattern.has_text(event(text, "null").as_bytes()),
+                has_text,
+                "{text}"
+            );
+        }
+        assert_eq!(pattern.has_text(event("a", r#""stop""#).as_bytes()), None);
+        assert_eq!(pattern.has_text(br#"{"error":{"message":"dead"}}"#), None);
+        for special in [
+            event("a", r#""length""#),
+            r#"{"choices":[{"text":"a"}],"usage":{"completion_tokens":1}}"#.to_owned(),
+            r#"{"choices":[{"text":"a"},{"text":"b"}]}"#.to_owned(),
+            r#"{"choices":[{"delta":{"content":"a","tool_calls":[{}]}}]}"#.to_owned(),
+        ] {
+            assert_eq!(
+                Pattern::of(special.as_bytes(), &read_chunk(special.as_bytes()).unwrap()),
+                None,
+                "{special}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_string_is_no_chunk() {
+        assert!(read_chunk(br#"{"choices":[{"text":5}]}"#).is_err());
+        assert!(read_chunk(br#"{"choices":[{"text":null,"delta":{"content":null}}]}"#).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn what_fits_a_pattern_says_what_the_parser_would_have_said(
+            first in r#"[a-z"\\\\né✓{}:,]{0,6}"#, second in prop::collection::vec(any::<u8>(), 0..8)
+        ) {
+            let event = |text: &[u8]| [br#"{"choices":[{"delta":{"content":""#, text, br#""}}]}"#].concat();
+            let first = event(first.as_bytes());
+            if let Ok(chunk) = read_chunk(&first) && let Some(pattern) = Pattern::of(&first, &chunk) {
+                let second = event(&second);
+                if let Some(has_text) = pattern.has_text(&second) {
+                    let parsed = read_chunk(&second).unwrap();
+                    prop_assert_eq!((parsed.has_text, parsed.has_choice, parsed.is_last, parsed.usage), (has_text, true, false, None));
+                }
+            }
+        }
     }
 }

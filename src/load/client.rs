@@ -1,147 +1,188 @@
-//! One request over HTTP: sent, timed as its bytes arrive, and turned into a trace.
+//! Where requests go: address, TLS, and the head that they all have.
 
-use std::time::{Duration, Instant};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::StreamExt as _;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::Url;
+use reqwest::header::HeaderValue;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use rustls_platform_verifier::ConfigVerifierExt as _;
+use tokio::net::{TcpStream, lookup_host};
 
 use super::LoadError;
-use super::answer::{Answer, Expected};
-use super::chunk::error_text;
-use crate::http::{in_words, install_tls_provider};
-use crate::measure::{Outcome, RequestTrace};
+use super::connection::Tls;
+use crate::http::install_tls_provider;
 
-/// An idle connection is given up before uvicorn closes it (after 5 s): a request on a connection that closes under it
-/// would look like a failure of the server.
-const IDLE_CONNECTION: Duration = Duration::from_secs(4);
+/// Longest wait for one of the addresses of a name.
+const PROBE: Duration = Duration::from_secs(2);
 
-/// Connecting to a server that answered a moment ago takes no time; a hang here is a failure.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A body of an error answer is read up to here.
-const LONGEST_ERROR_BODY: usize = 64 << 10;
-
-/// Sends completions to one server. Every stream in flight has a connection of its own (HTTP/1.1).
-#[derive(Clone, Debug)]
+/// One endpoint of one server, found and ready to be loaded. Every stream in flight has a connection of its own
+/// (HTTP/1.1).
+#[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
-    url: String,
-    authorization: Option<HeaderValue>,
-}
-
-/// One rendered request; cheap to clone.
-#[derive(Clone, Debug)]
-pub(super) struct Prepared {
-    pub(super) index: usize,
-    pub(super) body: Bytes,
-    pub(super) expected: Expected,
+    pub(super) address: SocketAddr,
+    pub(super) tls: Option<Tls>,
+    url: Url,
+    authorization: Option<String>,
 }
 
 impl Client {
-    /// A client of `url` (base address and path). `api_key` goes into the `Authorization` header and nowhere else.
-    pub fn new(url: String, api_key: Option<&str>) -> Result<Self, LoadError> {
-        install_tls_provider();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .http1_only()
-            .tcp_nodelay(true)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_CONNECTION)
-            .build()
-            .map_err(LoadError::Client)?;
+    /// The endpoint at `url` (base address and path). `api_key` goes into the `Authorization` header and nowhere else.
+    ///
+    /// A name may have several addresses; the first that accepts a connection is taken for all requests.
+    pub async fn find(url: &str, api_key: Option<&str>) -> Result<Self, LoadError> {
+        let wrong = |reason: String| LoadError::Address {
+            url: url.to_owned(),
+            reason,
+        };
+        let parsed = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
+        let host = parsed
+            .host_str()
+            .ok_or_else(|| wrong("it names no host".to_owned()))?
+            .trim_matches(['[', ']'])
+            .to_owned();
+        let port = parsed
+            .port_or_known_default()
+            .ok_or_else(|| wrong("it names no port".to_owned()))?;
         let authorization = api_key
             .map(|key| {
-                HeaderValue::from_str(&format!("Bearer {key}")).map(|mut value| {
-                    value.set_sensitive(true);
-                    value
-                })
+                let header = format!("Bearer {key}");
+                HeaderValue::from_str(&header)
+                    .map(|_| header)
+                    .map_err(|_unprintable| LoadError::ApiKey)
             })
-            .transpose()
-            .map_err(|_unprintable| LoadError::ApiKey)?;
+            .transpose()?;
+        let tls = if parsed.scheme() == "https" {
+            install_tls_provider();
+            let mut config =
+                ClientConfig::with_platform_verifier().map_err(|error| wrong(error.to_string()))?;
+            config.alpn_protocols = vec![b"http/1.1".to_vec()];
+            let name =
+                ServerName::try_from(host.clone()).map_err(|error| wrong(error.to_string()))?;
+            let config = Arc::new(config);
+            Some(Tls { config, name })
+        } else {
+            None
+        };
+        let addresses: Vec<SocketAddr> = lookup_host((host.as_str(), port))
+            .await
+            .map_err(|error| wrong(format!("its host is unknown: {error}")))?
+            .collect();
+        let address = reachable(&addresses)
+            .await
+            .ok_or_else(|| wrong("its host has no address".to_owned()))?;
         Ok(Self {
-            http,
-            url,
+            address,
+            tls,
+            url: parsed,
             authorization,
         })
     }
 
-    /// Sends one request and waits for its end, at most `timeout`. Times count from `origin`; `due` is when it should
-    /// have been sent (`None`: now). Returns the trace and the server's `system_fingerprint`.
-    pub(super) async fn send(
-        &self,
-        prepared: Prepared,
-        timeout: Duration,
-        origin: Instant,
-        due: Option<Duration>,
-    ) -> (RequestTrace, Option<String>) {
-        let since = |instant: Instant| instant.saturating_duration_since(origin).as_secs_f64();
-        let expected = prepared.expected;
-        let index = prepared.index;
-        let mut answer = Answer::default();
-        let sent = since(Instant::now());
-        let streamed =
-            tokio::time::timeout(timeout, self.stream(prepared.body, &mut answer, origin)).await;
-        let ended = since(Instant::now());
-        let (heard, outcome) = match streamed {
-            Ok(Ok(())) => answer.finish(ended, expected),
-            Ok(Err(reason)) => (answer.broken_off(), Outcome::Failed(reason)),
-            Err(_elapsed) => (answer.broken_off(), Outcome::TimedOut),
-        };
-        let trace = RequestTrace {
-            index,
-            due: due.map_or(sent, |due| due.as_secs_f64()),
-            sent,
-            token_chunks: heard.token_chunks,
-            last_token: heard.last_token,
-            ended,
-            prompt_tokens: heard.usage.map(|(prompt, _)| prompt),
-            output_tokens: heard.usage.map(|(_, output)| output),
-            outcome,
-        };
-        (trace, heard.fingerprint)
+    /// The head of every request, up to the length of its body.
+    pub(super) fn head(&self) -> Vec<u8> {
+        let host = self.url.host_str().unwrap_or_default();
+        let port = self.url.port().map(|port| format!(":{port}"));
+        let authorization = self
+            .authorization
+            .as_ref()
+            .map(|value| format!("authorization: {value}\r\n"));
+        format!(
+            "POST {} HTTP/1.1\r\nhost: {host}{}\r\nuser-agent: perfgate/{}\r\ncontent-type: application/json\r\naccept: \
+             text/event-stream\r\n{}content-length: ",
+            self.url.path(),
+            port.unwrap_or_default(),
+            env!("CARGO_PKG_VERSION"),
+            authorization.unwrap_or_default(),
+        )
+        .into_bytes()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("url", &self.url.as_str())
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The first address that accepts a connection, or else the first of all: then the requests say what is wrong.
+async fn reachable(addresses: &[SocketAddr]) -> Option<SocketAddr> {
+    let [first, others @ ..] = addresses else {
+        return None;
+    };
+    if !others.is_empty() {
+        for address in addresses {
+            let probe = tokio::time::timeout(PROBE, TcpStream::connect(address));
+            if matches!(probe.await, Ok(Ok(_))) {
+                return Some(*address);
+            }
+        }
+    }
+    Some(*first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn head(url: &str, key: Option<&str>) -> String {
+        String::from_utf8(Client::find(url, key).await.unwrap().head()).unwrap()
     }
 
-    async fn stream(
-        &self,
-        body: Bytes,
-        answer: &mut Answer,
-        origin: Instant,
-    ) -> Result<(), String> {
-        let mut request = self
-            .http
-            .post(&self.url)
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "text/event-stream")
-            .body(body);
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization.clone());
-        }
-        let response = request.send().await.map_err(|error| in_words(&error))?;
-        let status = response.status();
-        let mut bytes = response.bytes_stream();
-        if status != reqwest::StatusCode::OK {
-            let mut body = Vec::new();
-            while let Some(Ok(piece)) = bytes.next().await {
-                body.extend_from_slice(&piece);
-                if body.len() > LONGEST_ERROR_BODY {
-                    break;
-                }
-            }
-            return Err(format!(
-                "HTTP {}: {}",
-                status.as_u16(),
-                error_text(&String::from_utf8_lossy(&body))
-            ));
-        }
-        while let Some(piece) = bytes.next().await {
-            // The clock before anything else: parsing must not be part of a latency.
-            let at = Instant::now()
-                .saturating_duration_since(origin)
-                .as_secs_f64();
-            let piece = piece.map_err(|error| in_words(&error))?;
-            answer.receive(&piece, at)?;
-        }
-        Ok(())
+    #[tokio::test]
+    async fn the_head_names_host_path_and_key() {
+        insta::assert_snapshot!(
+            head("http://127.0.0.1:8000/base/v1/completions", Some("sesame")).await.replace('\r', ""),
+            @r"
+        POST /base/v1/completions HTTP/1.1
+        host: 127.0.0.1:8000
+        user-agent: perfgate/0.1.0
+        content-type: application/json
+        accept: text/event-stream
+        authorization: Bearer sesame
+        content-length:
+        "
+        );
+        assert!(
+            head("http://[::1]/v1", None)
+                .await
+                .contains("host: [::1]\r\n")
+        );
+    }
+
+    #[tokio::test]
+    async fn the_key_is_not_part_of_what_is_printed_for_debugging() {
+        let client = Client::find("http://127.0.0.1:1/v1", Some("sesame"))
+            .await
+            .unwrap();
+        assert!(!format!("{client:?}").contains("sesame"));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_an_address_or_a_header_is_an_error() {
+        assert!(matches!(
+            Client::find("nothing", None).await,
+            Err(LoadError::Address { .. })
+        ));
+        assert!(matches!(
+            Client::find("http://127.0.0.1/", Some("a\nb")).await,
+            Err(LoadError::ApiKey)
+        ));
+    }
+
+    #[tokio::test]
+    async fn of_several_addresses_the_one_that_accepts_is_taken() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let good = listener.local_addr().unwrap();
+        let closed = SocketAddr::from(([127, 0, 0, 1], 1));
+        assert_eq!(reachable(&[closed, good]).await, Some(good));
+        assert_eq!(reachable(&[closed]).await, Some(closed));
+        assert_eq!(reachable(&[]).await, None);
     }
 }

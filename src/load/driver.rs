@@ -1,31 +1,42 @@
-//! Closed and open loop: when each request is sent.
+//! One pass of requests: the schedule of its load, the thread that drives it, and what came of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use tokio::task::JoinSet;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 
 use super::LoadError;
-use super::answer::Expected;
 use super::body::RequestTemplate;
-use super::client::{Client, Prepared};
+use super::client::Client;
+use super::engine::{Engine, Order, Ran};
+use super::instant::of_duration;
+use super::prepared::Prepared;
+use super::schedule::{Schedule, Shape};
 use crate::config::LoadPoint;
-use crate::measure::RequestTrace;
+use crate::measure::{ClientLoad, RequestTrace};
 use crate::workload::{Request, arrivals};
+
+/// Connections that an open loop opens ahead. It opens more as it needs them.
+const OPEN_LOOP_CONNECTIONS: usize = 32;
+
+/// Files that the program has open beside its connections, generously.
+const OTHER_FILES: u64 = 128;
 
 /// One pass of requests at one load point.
 #[derive(Clone, Debug)]
-pub struct Drive<'a> {
+pub struct Drive {
     /// Where to.
-    pub client: &'a Client,
+    pub client: Client,
     /// What all requests have in common.
-    pub template: &'a RequestTemplate,
+    pub template: RequestTemplate,
     /// The requests, in workload order.
-    pub requests: &'a [Request],
+    pub requests: Vec<Request>,
     /// When they are sent.
     pub load: LoadPoint,
+    /// Time in which a closed loop opens its slots, one after the other.
+    pub ramp_up: Duration,
     /// Longest time that one request may take.
     pub timeout: Duration,
     /// No request is started after this long.
@@ -43,151 +54,134 @@ pub struct Driven {
     pub wall_time: Duration,
     /// `system_fingerprint` of the server's answers.
     pub fingerprint: Option<String>,
+    /// What the load generator itself did.
+    pub client: ClientLoad,
 }
 
-/// What all senders of a pass share.
-#[derive(Debug)]
-struct Shared {
-    client: Client,
-    queue: Vec<Prepared>,
-    next: AtomicUsize,
-    done: Arc<AtomicUsize>,
-    timeout: Duration,
-    stop_after: Option<Duration>,
-    origin: Instant,
+/// Stops the thread when nobody waits for it any more.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
-type Sent = Vec<(RequestTrace, Option<String>)>;
-
-impl Drive<'_> {
+impl Drive {
     /// Sends the requests and waits for the last one. `done` counts the ended ones, for progress. Cancelling drops
     /// every connection at once.
     pub async fn run(
-        &self,
+        self,
         done: Arc<AtomicUsize>,
         cancel: &CancellationToken,
     ) -> Result<Driven, LoadError> {
-        // Rendered before the clock starts: making JSON must not be part of a latency.
-        let queue = self.prepare()?;
-        let shared = Arc::new(Shared {
-            client: self.client.clone(),
-            next: AtomicUsize::new(0),
-            done,
-            timeout: self.timeout,
-            stop_after: self.duration,
-            origin: Instant::now(),
-            queue,
-        });
-        let mut senders = match self.load {
-            LoadPoint::Concurrency(concurrency) => closed_loop(&shared, concurrency),
+        let stop = StopOnDrop(Arc::default());
+        let order = self.order(done, Arc::clone(&stop.0))?;
+        let (tell, told) = tokio::sync::oneshot::channel();
+        // A thread of its own: what the runtime does meanwhile must not be part of a latency.
+        let thread = std::thread::Builder::new()
+            .name("load".to_owned())
+            .spawn(move || {
+                // Nobody listens any more where the pass was given up.
+                let _unheard = tell.send(Engine::new(order).and_then(Engine::run));
+            })
+            .map_err(LoadError::System)?;
+        let ran = tokio::select! {
+            ran = told => ran,
+            () = cancel.cancelled() => return Err(LoadError::Cancelled),
+        };
+        match ran {
+            Ok(ran) => ran.map(collect),
+            Err(_gone) => Err(LoadError::Broken(panic_message(thread.join()))),
+        }
+    }
+
+    fn order(self, done: Arc<AtomicUsize>, cancelled: Arc<AtomicBool>) -> Result<Order, LoadError> {
+        let count = self.requests.len();
+        let (shape, connections) = match self.load {
+            LoadPoint::Concurrency(slots) => {
+                let ramp = of_duration(self.ramp_up);
+                (Shape::Closed { slots, ramp }, slots.min(count))
+            }
             LoadPoint::Rate {
                 per_second,
                 burstiness,
-            } => open_loop(
-                &shared,
-                &arrivals(per_second, burstiness, self.requests.len(), self.seed),
-            ),
+            } => {
+                let due = arrivals(per_second, burstiness, count, self.seed);
+                let due = due.into_iter().map(of_duration).collect();
+                // All at once needs all connections at once.
+                let most = if per_second.is_infinite() {
+                    count
+                } else {
+                    OPEN_LOOP_CONNECTIONS
+                };
+                (Shape::Open { due }, most.min(count))
+            }
         };
-        let mut sent: Sent = Vec::with_capacity(self.requests.len());
-        loop {
-            // Dropping the set on the way out aborts what is still in flight.
-            tokio::select! {
-                () = cancel.cancelled() => return Err(LoadError::Cancelled),
-                joined = senders.join_next() => match joined {
-                    Some(joined) => sent.extend(joined.map_err(|error| LoadError::Sender(error.to_string()))?),
-                    None => break,
-                },
-            }
-        }
-        Ok(collect(sent))
-    }
-
-    fn prepare(&self) -> Result<Vec<Prepared>, LoadError> {
-        let prepared = self.requests.iter().map(|request| {
-            let body = self.template.body(request).map_err(LoadError::Body)?;
-            let exact = self.template.sampling.ignore_eos;
-            Ok(Prepared {
-                index: request.index,
-                body: body.into(),
-                expected: Expected {
-                    output_tokens: request.output_tokens,
-                    exact,
-                },
-            })
-        });
-        prepared.collect()
+        allow_files(connections as u64 + OTHER_FILES)?;
+        Ok(Order {
+            prepared: Prepared::new(self.requests, self.template, &self.client),
+            client: self.client,
+            schedule: Schedule::new(shape, &vec![None; count], self.duration.map(of_duration)),
+            connections,
+            timeout: self.timeout,
+            done,
+            cancelled,
+        })
     }
 }
 
-/// `concurrency` senders, each taking the next request as soon as its last one has ended.
-fn closed_loop(shared: &Arc<Shared>, concurrency: usize) -> JoinSet<Sent> {
-    let mut senders = JoinSet::new();
-    for _ in 0..concurrency.min(shared.queue.len()) {
-        let shared = Arc::clone(shared);
-        senders.spawn(async move {
-            let mut sent = Vec::new();
-            while let Some(prepared) = shared
-                .queue
-                .get(shared.next.fetch_add(1, Ordering::Relaxed))
-            {
-                if shared
-                    .stop_after
-                    .is_some_and(|limit| shared.origin.elapsed() >= limit)
-                {
-                    break;
-                }
-                sent.push(
-                    shared
-                        .client
-                        .send(prepared.clone(), shared.timeout, shared.origin, None)
-                        .await,
-                );
-                shared.done.fetch_add(1, Ordering::Relaxed);
-            }
-            sent
-        });
+/// Raises the soft limit of open files as far as needed and allowed.
+fn allow_files(wanted: u64) -> Result<(), LoadError> {
+    let limits = getrlimit(Resource::Nofile);
+    let current = limits.current.unwrap_or(u64::MAX);
+    let allowed = limits.maximum.unwrap_or(u64::MAX);
+    if current >= wanted {
+        return Ok(());
     }
-    senders
+    if allowed < wanted {
+        return Err(LoadError::TooManyStreams { wanted, allowed });
+    }
+    let raised = Rlimit {
+        current: Some(allowed.min(wanted.max(65_536))),
+        maximum: limits.maximum,
+    };
+    setrlimit(Resource::Nofile, raised).map_err(|error| LoadError::System(error.into()))
 }
 
-/// One sender per request, each waiting for its absolute due time.
-fn open_loop(shared: &Arc<Shared>, due: &[Duration]) -> JoinSet<Sent> {
-    let mut senders = JoinSet::new();
-    for (prepared, due) in shared.queue.iter().zip(due.iter().copied()) {
-        if shared.stop_after.is_some_and(|limit| due >= limit) {
-            break;
-        }
-        let (shared, prepared) = (Arc::clone(shared), prepared.clone());
-        senders.spawn(async move {
-            tokio::time::sleep_until((shared.origin + due).into()).await;
-            let sent = shared
-                .client
-                .send(prepared, shared.timeout, shared.origin, Some(due))
-                .await;
-            shared.done.fetch_add(1, Ordering::Relaxed);
-            vec![sent]
-        });
-    }
-    senders
+fn panic_message(ended: std::thread::Result<()>) -> String {
+    let Err(payload) = ended else {
+        return "it ended without a word".to_owned();
+    };
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "it does not say why".to_owned())
 }
 
-fn collect(mut sent: Sent) -> Driven {
-    sent.sort_by_key(|(trace, _)| trace.index);
-    let first = sent
+fn collect(ran: Ran) -> Driven {
+    let Ran {
+        mut traces,
+        fingerprint,
+        client,
+    } = ran;
+    traces.sort_by_key(|trace| trace.index);
+    let first = traces
         .iter()
-        .map(|(trace, _)| trace.due.min(trace.sent))
+        .map(|trace| trace.due.min(trace.sent))
         .min_by(f64::total_cmp);
-    let last = sent
+    let last = traces
         .iter()
-        .map(|(trace, _)| trace.ended)
+        .map(|trace| trace.ended)
         .max_by(f64::total_cmp);
     let wall_time = first
         .zip(last)
         .map_or(0.0, |(first, last)| (last - first).max(0.0));
-    let fingerprint = sent.iter().find_map(|(_, fingerprint)| fingerprint.clone());
     Driven {
         wall_time: Duration::from_secs_f64(wall_time),
+        traces,
         fingerprint,
-        traces: sent.into_iter().map(|(trace, _)| trace).collect(),
+        client,
     }
 }

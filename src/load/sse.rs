@@ -12,13 +12,15 @@ const LONGEST_EVENT: usize = 4 << 20;
 #[error("an event is longer than {LONGEST_EVENT} bytes")]
 pub struct EventTooLong;
 
-/// Splits a byte stream into the data of its events.
+/// Splits a byte stream into the data of its events. It copies only what is cut by the edge of a piece.
 #[derive(Debug, Default)]
 pub struct SseParser {
     /// The line that has not ended yet.
     line: Vec<u8>,
-    /// The data of the event that has not ended yet; `None` before its first `data` line.
-    data: Option<Vec<u8>>,
+    /// The data of the event that has not ended yet.
+    data: Vec<u8>,
+    /// Whether that event has data, be it empty.
+    has_data: bool,
     /// Whether the last byte was a carriage return, of which a following line feed is part.
     after_return: bool,
     /// Whether the first line, which may begin with a byte order mark, is over.
@@ -39,20 +41,39 @@ impl SseParser {
         if !bytes.is_empty() {
             self.after_return = false;
         }
-        while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
-            if self.line.is_empty() {
-                self.end_line(&rest[..end], &mut on_event);
-            } else {
-                self.line.extend_from_slice(&rest[..end]);
-                let line = std::mem::take(&mut self.line);
-                self.end_line(&line, &mut on_event);
-            }
+        while let Some(end) = memchr::memchr2(b'\n', b'\r', rest) {
+            let line = &rest[..end];
             let pair = rest[end] == b'\r' && rest.get(end + 1) == Some(&b'\n');
+            let after = &rest[end + 1 + usize::from(pair)..];
+            if self.begun && self.line.is_empty() && !self.has_data {
+                // The usual event, one line and its blank line in one piece, is given as it lies there.
+                let blank = match after {
+                    [b'\n', ..] => 1,
+                    [b'\r', b'\n', ..] => 2,
+                    _ => 0,
+                };
+                if blank > 0
+                    && let Some(value) = data_value(line)
+                {
+                    on_event(value);
+                    rest = &after[blank..];
+                    continue;
+                }
+            }
+            if self.line.is_empty() {
+                self.end_line(line, &mut on_event);
+            } else {
+                self.line.extend_from_slice(line);
+                let mut line = std::mem::take(&mut self.line);
+                self.end_line(&line, &mut on_event);
+                line.clear();
+                self.line = line;
+            }
             self.after_return = rest[end] == b'\r' && end + 1 == rest.len();
-            rest = &rest[end + 1 + usize::from(pair)..];
+            rest = after;
         }
         self.line.extend_from_slice(rest);
-        if self.line.len() + self.data.as_ref().map_or(0, Vec::len) > LONGEST_EVENT {
+        if self.line.len() + self.data.len() > LONGEST_EVENT {
             return Err(EventTooLong);
         }
         Ok(())
@@ -76,24 +97,27 @@ impl SseParser {
         };
         self.begun = true;
         if line.is_empty() {
-            if let Some(data) = self.data.take() {
-                on_event(&data);
+            if self.has_data {
+                on_event(&self.data);
+                self.data.clear();
+                self.has_data = false;
             }
-            return;
-        }
-        let value = match line.strip_prefix(b"data") {
-            Some([]) => &[][..],
-            Some([b':', b' ', value @ ..] | [b':', value @ ..]) => value,
-            // A comment (`: keep-alive`) or another field.
-            Some(_) | None => return,
-        };
-        match &mut self.data {
-            Some(data) => {
-                data.push(b'\n');
-                data.extend_from_slice(value);
+        } else if let Some(value) = data_value(line) {
+            if self.has_data {
+                self.data.push(b'\n');
             }
-            None => self.data = Some(value.to_vec()),
+            self.data.extend_from_slice(value);
+            self.has_data = true;
         }
+    }
+}
+
+/// The value of a `data` line; `None` for a comment (`: keep-alive`) or another field.
+fn data_value(line: &[u8]) -> Option<&[u8]> {
+    match line.strip_prefix(b"data")? {
+        [] => Some(&[]),
+        [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
+        _ => None,
     }
 }
 

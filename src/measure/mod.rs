@@ -1,11 +1,13 @@
 //! Request traces to a repeat's record. Pure.
 
+mod client;
 mod latencies;
 mod repeat;
 mod steady;
 mod totals;
 mod trace;
 
+pub use client::{ClientLoad, Lateness};
 pub use latencies::Latencies;
 pub use repeat::{Observed, repeat};
 pub use totals::Totals;

@@ -43,6 +43,9 @@ pub struct RequestTrace {
     pub due: f64,
     /// When it was sent.
     pub sent: f64,
+    /// Arrival of the first chunk with a choice, be it a role or an empty text: what `vllm bench serve` takes for the
+    /// first token.
+    pub first_chunk: Option<f64>,
     /// Arrivals of the chunks that carried generated text, rising.
     pub token_chunks: Vec<f64>,
     /// Arrival of the last chunk that belonged to the answer (with text or the finish reason).
@@ -58,6 +61,22 @@ pub struct RequestTrace {
 }
 
 impl RequestTrace {
+    /// A later turn that could not be sent because an earlier one of its conversation had failed, at `at`.
+    pub fn not_sent(index: usize, at: f64) -> Self {
+        Self {
+            index,
+            due: at,
+            sent: at,
+            first_chunk: None,
+            token_chunks: Vec::new(),
+            last_token: None,
+            ended: at,
+            prompt_tokens: None,
+            output_tokens: None,
+            outcome: Outcome::Failed("an earlier turn of the conversation failed".to_owned()),
+        }
+    }
+
     /// Start to the first chunk with generated text. An answer whose only tokens have no text of their own (part of a
     /// character) counts to its last chunk.
     pub fn ttft(&self) -> Option<f64> {
@@ -100,6 +119,7 @@ pub(crate) fn ok_trace(index: usize, sent: f64, ttft: f64, gap: f64, tokens: u32
         index,
         due: sent,
         sent,
+        first_chunk: token_chunks.first().copied(),
         last_token: last,
         ended: last.unwrap_or(sent) + 0.001,
         token_chunks,

@@ -41,7 +41,9 @@ const DIRECTIONS: [(&str, &[&str]); 18] = [
     ),
     (
         "load",
-        &["metric", "config", "record", "measure", "workload", "http"],
+        &[
+            "metric", "config", "record", "measure", "stats", "workload", "http",
+        ],
     ),
     ("telemetry", &["metric", "record", "http", "files"]),
     ("baseline", &["metric", "config", "record", "files"]),

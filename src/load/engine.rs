@@ -1,0 +1,552 @@
+//! The loop that sends requests and stamps what comes back: one thread, one epoll, no lock and no channel.
+//!
+//! It sleeps until a socket has something or a request is due. Arrivals are the kernel's stamps, so a client that is late
+//! is late in reading and not in stamping; how late it was is kept beside.
+
+use std::io;
+use std::mem;
+use std::num::NonZeroU64;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use super::LoadError;
+use super::client::Client;
+use super::connection::{Connection, Open};
+use super::exchange::{Exchange, Progress};
+use super::instant::{Clock, Nanoseconds, of_duration, seconds};
+use super::own_load::OwnLoad;
+use super::prepared::Prepared;
+use super::schedule::{Schedule, Step};
+use crate::measure::{ClientLoad, Outcome, RequestTrace};
+
+/// An idle connection is given up before uvicorn closes it (after 5 s): a request on a connection that closes under it
+/// would look like a failure of the server.
+const IDLE_CONNECTION: Duration = Duration::from_secs(4);
+
+/// Connecting to a server that answered a moment ago takes no time; a hang here is a failure.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often the loop looks for what has taken too long, and whether it shall stop.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Bytes that one read takes. A token's event has some 250.
+const READ: usize = 64 << 10;
+
+/// Sockets that one wake-up serves.
+const EVENTS: usize = 256;
+
+/// Requests that are rendered ahead while there is nothing else to do.
+const AHEAD: usize = 64;
+
+/// The timer's name among the slots.
+const TIMER: u64 = u64::MAX;
+
+/// One place for a connection and the request on it.
+#[derive(Debug, Default)]
+struct Slot {
+    connection: Option<Connection>,
+    /// Whether the kernel is asked to say when it can be written to.
+    writes: bool,
+    /// Since when it is being opened, or idle.
+    since: Nanoseconds,
+    /// Whether an answer has come on it, so that the server may close it between two requests.
+    used: bool,
+    exchange: Option<Exchange>,
+}
+
+/// One pass.
+#[derive(Debug)]
+pub(super) struct Engine {
+    client: Client,
+    prepared: Prepared,
+    schedule: Schedule,
+    timeout: Nanoseconds,
+    done: Arc<AtomicUsize>,
+    cancelled: Arc<AtomicBool>,
+    clock: Clock,
+    poll: OwnedFd,
+    timer: OwnedFd,
+    /// For when the timer is set.
+    timer_at: Option<Nanoseconds>,
+    slots: Vec<Slot>,
+    /// Slots with an idle connection; the one used last is taken first.
+    idle: Vec<usize>,
+    /// Slots without a connection.
+    empty: Vec<usize>,
+    buffer: Vec<u8>,
+    own_load: OwnLoad,
+    /// Whether a request has ended whose slot may go on.
+    has_ended: bool,
+    traces: Vec<RequestTrace>,
+    fingerprint: Option<String>,
+}
+
+/// What came of a pass.
+#[derive(Debug)]
+pub(super) struct Ran {
+    pub(super) traces: Vec<RequestTrace>,
+    pub(super) fingerprint: Option<String>,
+    pub(super) client: ClientLoad,
+}
+
+/// What an engine needs.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) client: Client,
+    pub(super) prepared: Prepared,
+    pub(super) schedule: Schedule,
+    /// Connections that are opened before the first request.
+    pub(super) connections: usize,
+    pub(super) timeout: Duration,
+    /// Counts ended requests, for progress.
+    pub(super) done: Arc<AtomicUsize>,
+    /// Set from outside to stop at once.
+    pub(super) cancelled: Arc<AtomicBool>,
+}
+
+impl Engine {
+    pub(super) fn new(order: Order) -> Result<Self, LoadError> {
+        let system = |error: rustix::io::Errno| LoadError::System(error.into());
+        let poll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(system)?;
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags).map_err(system)?;
+        let name = epoll::EventData::new_u64(TIMER);
+        epoll::add(&poll, &timer, name, epoll::EventFlags::IN).map_err(system)?;
+        // The usual 50 µs of slack would make every send late by as much. Without it, that is what they are.
+        let _slack = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+        let mut engine = Self {
+            client: order.client,
+            prepared: order.prepared,
+            schedule: order.schedule,
+            timeout: of_duration(order.timeout),
+            done: order.done,
+            cancelled: order.cancelled,
+            clock: Clock::start(),
+            poll,
+            timer,
+            timer_at: None,
+            slots: Vec::new(),
+            idle: Vec::new(),
+            empty: Vec::new(),
+            buffer: vec![0; READ],
+            own_load: OwnLoad::start(),
+            has_ended: false,
+            traces: Vec::new(),
+            fingerprint: None,
+        };
+        engine.connect_ahead(order.connections)?;
+        engine.prepared.render_ahead(&engine.schedule, AHEAD)?;
+        Ok(engine)
+    }
+
+    /// Opens connections before the clock starts, so that no first request pays for one. A server that refuses them is
+    /// not judged here: the requests will say so.
+    fn connect_ahead(&mut self, connections: usize) -> Result<(), LoadError> {
+        for _ in 0..connections {
+            let slot = self.vacant();
+            if self.open(slot).is_err() {
+                self.empty.push(slot);
+            }
+        }
+        let mut events = Vec::with_capacity(EVENTS);
+        let give_up = self.clock.now() + of_duration(CONNECT_TIMEOUT);
+        while self
+            .slots
+            .iter()
+            .any(|slot| slot.connection.is_some() && slot.writes)
+            && self.clock.now() < give_up
+        {
+            self.check_cancelled()?;
+            self.wait(&mut events, TICK)?;
+            for event in events.drain(..) {
+                if let Some(slot) = self.slot_of(&event) {
+                    self.serve(slot, event.flags)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends everything, and waits for the last answer.
+    pub(super) fn run(mut self) -> Result<Ran, LoadError> {
+        self.clock = Clock::start();
+        self.own_load = OwnLoad::start();
+        // Times before the start have no meaning on the new clock.
+        for slot in &mut self.slots {
+            slot.since = 0;
+        }
+        let mut events = Vec::with_capacity(EVENTS);
+        let mut next_look = of_duration(TICK);
+        while self.send_due()? {
+            let now = self.clock.now();
+            if now >= next_look {
+                self.check_cancelled()?;
+                self.give_up_late(now);
+                next_look = now + of_duration(TICK);
+            }
+            // Work for later is done while nothing has come.
+            let idle = if self.prepared.is_ahead(&self.schedule, AHEAD) {
+                TICK
+            } else {
+                Duration::ZERO
+            };
+            self.wait(&mut events, idle)?;
+            if events.is_empty() && idle.is_zero() {
+                self.prepared.render_one(&self.schedule)?;
+            }
+            for event in events.drain(..) {
+                if let Some(slot) = self.slot_of(&event) {
+                    self.serve(slot, event.flags)?;
+                }
+                // A slot's next request goes out before anything else is looked at.
+                if mem::take(&mut self.has_ended) {
+                    self.send_due()?;
+                }
+            }
+        }
+        let client = self.own_load.finish();
+        Ok(Ran {
+            traces: self.traces,
+            fingerprint: self.fingerprint,
+            client,
+        })
+    }
+
+    fn check_cancelled(&self) -> Result<(), LoadError> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            Err(LoadError::Cancelled)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Waits for sockets, at most so long or until the timer goes off.
+    fn wait(&mut self, events: &mut Vec<epoll::Event>, most: Duration) -> Result<(), LoadError> {
+        let most = Timespec::try_from(most).unwrap_or_default();
+        match epoll::wait(&self.poll, spare_capacity(events), Some(&most)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(LoadError::System(error.into())),
+        }
+        self.clock.compare();
+        Ok(())
+    }
+
+    fn slot_of(&mut self, event: &epoll::Event) -> Option<usize> {
+        let name = event.data.u64();
+        if name == TIMER {
+            // It went off; what is due is sent at the head of the loop.
+            let mut count = [0; 8];
+            let _read = rustix::io::read(&self.timer, &mut count);
+            self.timer_at = None;
+            return None;
+        }
+        usize::try_from(name).ok()
+    }
+
+    /// Sends what may be sent now, and sets the timer for the next. False when everything is over.
+    fn send_due(&mut self) -> Result<bool, LoadError> {
+        loop {
+            match self.schedule.step(self.clock.now()) {
+                Step::Send {
+                    index,
+                    ready,
+                    scheduled,
+                } => self.begin(index, ready, scheduled)?,
+                Step::WaitUntil(at) => {
+                    if self.timer_at != Some(at) {
+                        let when = Itimerspec {
+                            it_interval: Timespec::default(),
+                            it_value: self.clock.monotonic(at),
+                        };
+                        timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &when)
+                            .map_err(|error| LoadError::System(error.into()))?;
+                        self.timer_at = Some(at);
+                    }
+                    return Ok(true);
+                }
+                Step::WaitForEnd => return Ok(true),
+                Step::Over => return Ok(false),
+            }
+        }
+    }
+
+    fn begin(
+        &mut self,
+        index: usize,
+        ready: Nanoseconds,
+        scheduled: bool,
+    ) -> Result<(), LoadError> {
+        let bytes = self.prepared.take(index)?;
+        let expected = self.prepared.expected(index);
+        let slot = self.connected();
+        let sent = self.clock.now();
+        self.own_load
+            .sent(sent.saturating_sub(ready), self.schedule.in_flight());
+        let exchange = Exchange::new(index, expected, scheduled.then_some(ready), sent);
+        self.send(slot, exchange, bytes)
+    }
+
+    /// A slot with an idle connection, or one without any.
+    fn connected(&mut self) -> usize {
+        let now = self.clock.now();
+        while let Some(slot) = self.idle.pop() {
+            let idle = now.saturating_sub(self.slots[slot].since);
+            if self.slots[slot].used && idle > of_duration(IDLE_CONNECTION) {
+                self.close(slot);
+                continue;
+            }
+            return slot;
+        }
+        self.vacant()
+    }
+
+    fn vacant(&mut self) -> usize {
+        self.empty.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() - 1
+        })
+    }
+
+    /// Puts a request on a slot's connection, which is opened where there is none.
+    fn send(&mut self, slot: usize, exchange: Exchange, bytes: Vec<u8>) -> Result<(), LoadError> {
+        let opened = if self.slots[slot].connection.is_some() {
+            Ok(())
+        } else {
+            self.open(slot)
+        };
+        self.slots[slot].exchange = Some(exchange);
+        let sent = opened.and_then(|()| match &mut self.slots[slot].connection {
+            Some(connection) => connection.send(bytes),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        });
+        match sent {
+            Ok(()) => self.watch(slot),
+            Err(error) => self.broken(slot, &error.to_string()),
+        }
+    }
+
+    fn open(&mut self, slot: usize) -> io::Result<()> {
+        let connection = Connection::open(self.client.address, self.client.tls.as_ref())?;
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT;
+        epoll::add(
+            &self.poll,
+            &connection,
+            epoll::EventData::new_u64(slot as u64),
+            flags,
+        )?;
+        self.slots[slot] = Slot {
+            connection: Some(connection),
+            writes: true,
+            since: self.clock.now(),
+            ..Slot::default()
+        };
+        Ok(())
+    }
+
+    /// Asks the kernel to tell of writability only while there is something to write.
+    fn watch(&mut self, slot: usize) -> Result<(), LoadError> {
+        let place = &mut self.slots[slot];
+        let Some(connection) = &place.connection else {
+            return Ok(());
+        };
+        let writes = connection.wants_write();
+        if writes != place.writes {
+            place.writes = writes;
+            let mut flags = epoll::EventFlags::IN;
+            flags.set(epoll::EventFlags::OUT, writes);
+            epoll::modify(
+                &self.poll,
+                connection,
+                epoll::EventData::new_u64(slot as u64),
+                flags,
+            )
+            .map_err(|error| LoadError::System(error.into()))?;
+        }
+        Ok(())
+    }
+
+    /// Does what a socket is ready for.
+    fn serve(&mut self, slot: usize, flags: epoll::EventFlags) -> Result<(), LoadError> {
+        let Some(connection) = &mut self.slots[slot].connection else {
+            return Ok(());
+        };
+        let was_ready = connection.is_ready();
+        if flags.contains(epoll::EventFlags::OUT)
+            && let Err(error) = connection.flush()
+        {
+            return self.broken(slot, &error.to_string());
+        }
+        if flags.intersects(epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR)
+        {
+            self.read(slot)?;
+        }
+        if let Some(connection) = &self.slots[slot].connection
+            && !was_ready
+            && connection.is_ready()
+            && self.slots[slot].exchange.is_none()
+        {
+            self.slots[slot].since = self.clock.now();
+            self.idle.push(slot);
+        }
+        self.watch(slot)
+    }
+
+    fn read(&mut self, slot: usize) -> Result<(), LoadError> {
+        let Self {
+            slots,
+            buffer,
+            clock,
+            own_load,
+            ..
+        } = self;
+        let Slot {
+            connection: Some(connection),
+            exchange,
+            ..
+        } = &mut slots[slot]
+        else {
+            return Ok(());
+        };
+        let mut progress = Progress::More;
+        let received = connection.receive(buffer, |bytes, stamp| {
+            let now = clock.now();
+            let Some(exchange) = exchange else {
+                progress =
+                    Progress::Broken("the server sent bytes that nobody asked for".to_owned());
+                return;
+            };
+            let stamped = stamp.map(|stamp| clock.of_wall(stamp));
+            let at = stamped.map_or(now, |at| at.clamp(exchange.last_byte.min(now), now));
+            let before = exchange.token_chunks();
+            progress = exchange.receive(bytes, at);
+            let chunks = exchange.token_chunks() - before;
+            own_load.read(stamped.is_some().then_some(now - at), chunks);
+        });
+        match (received, progress) {
+            (Err(error), _) => return self.broken(slot, &error.to_string()),
+            (Ok(_), Progress::Broken(reason)) => self.failed(slot, Outcome::Failed(reason)),
+            (Ok(_), Progress::Done) => self.answered(slot),
+            (Ok(Open::No), Progress::More) => return self.closed(slot),
+            (Ok(Open::Yes), Progress::More) => {}
+        }
+        Ok(())
+    }
+
+    /// The server has closed the connection.
+    fn closed(&mut self, slot: usize) -> Result<(), LoadError> {
+        match &mut self.slots[slot].exchange {
+            None => self.close(slot),
+            Some(exchange) => match exchange.closed() {
+                Ok(()) => self.answered(slot),
+                Err(error) => return self.broken(slot, &error.to_string()),
+            },
+        }
+        Ok(())
+    }
+
+    /// The connection is of no use any more. A request of which nothing was answered, on a connection that had been
+    /// idle, is sent once more: the server closed it at the moment when we sent.
+    fn broken(&mut self, slot: usize, reason: &str) -> Result<(), LoadError> {
+        let used = self.slots[slot].used;
+        let again = self.slots[slot]
+            .exchange
+            .take_if(|exchange| used && exchange.may_be_sent_again());
+        let Some(exchange) = again else {
+            self.failed(slot, Outcome::Failed(reason.to_owned()));
+            return Ok(());
+        };
+        self.close(slot);
+        self.own_load.sent_again();
+        let bytes = self.prepared.render(exchange.index)?;
+        let slot = self.vacant();
+        self.send(slot, exchange.again(), bytes)
+    }
+
+    fn answered(&mut self, slot: usize) {
+        let Some(exchange) = self.slots[slot].exchange.take() else {
+            return;
+        };
+        if exchange.keeps_alive() {
+            let place = &mut self.slots[slot];
+            place.since = exchange.last_byte;
+            place.used = true;
+            self.idle.push(slot);
+        } else {
+            self.close(slot);
+        }
+        self.end(exchange, None);
+    }
+
+    fn failed(&mut self, slot: usize, outcome: Outcome) {
+        let exchange = self.slots[slot].exchange.take();
+        self.close(slot);
+        if let Some(exchange) = exchange {
+            self.end(exchange, Some(outcome));
+        }
+    }
+
+    /// Drops a slot's connection.
+    fn close(&mut self, slot: usize) {
+        // Dropping the socket takes it out of the epoll too.
+        if mem::take(&mut self.slots[slot].connection).is_some() {
+            self.idle.retain(|idle| *idle != slot);
+            self.empty.push(slot);
+        }
+    }
+
+    fn end(&mut self, exchange: Exchange, outcome: Option<Outcome>) {
+        let index = exchange.index;
+        let ended = if outcome.is_some() {
+            self.clock.now()
+        } else {
+            exchange.last_byte
+        };
+        let (trace, fingerprint) = exchange.finish(ended, outcome);
+        let ok = trace.outcome.is_ok();
+        self.fingerprint = self.fingerprint.take().or(fingerprint);
+        self.record(trace);
+        if !ok {
+            for later in self.schedule.abandoned(index).collect::<Vec<_>>() {
+                self.record(RequestTrace::not_sent(later, seconds(ended)));
+            }
+        }
+        self.schedule.ended(index, ended, ok);
+        self.has_ended = true;
+    }
+
+    fn record(&mut self, trace: RequestTrace) {
+        self.traces.push(trace);
+        self.done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Ends requests and connections that have taken too long.
+    fn give_up_late(&mut self, now: Nanoseconds) {
+        let connect = of_duration(CONNECT_TIMEOUT);
+        for slot in 0..self.slots.len() {
+            let place = &self.slots[slot];
+            let connecting = place
+                .connection
+                .as_ref()
+                .is_some_and(|connection| !connection.is_ready());
+            let too_long = place
+                .exchange
+                .as_ref()
+                .map(|exchange| now.saturating_sub(exchange.sent) > self.timeout);
+            if too_long == Some(true) {
+                self.failed(slot, Outcome::TimedOut);
+            } else if connecting && now.saturating_sub(place.since) > connect {
+                let reason = format!("no connection within {} s", CONNECT_TIMEOUT.as_secs());
+                self.failed(slot, Outcome::Failed(reason));
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! One request on its way: from the sending to the trace.
+
+use super::answer::{Answer, Expected};
+use super::chunk::error_text;
+use super::instant::{Nanoseconds, seconds};
+use super::response::{Response, ResponseError};
+use crate::measure::{Outcome, RequestTrace};
+
+/// A body of an error answer is kept up to here.
+const LONGEST_ERROR_BODY: usize = 64 << 10;
+
+/// The status of an answer that streams.
+const OK: u16 = 200;
+
+/// One request on its way.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// Position in the workload.
+    pub(super) index: usize,
+    /// When it was sent.
+    pub(super) sent: Nanoseconds,
+    /// When the last byte came; the time of sending before the first.
+    pub(super) last_byte: Nanoseconds,
+    due: Option<Nanoseconds>,
+    again: bool,
+    response: Response,
+    answer: Answer,
+    expected: Expected,
+    error_body: Vec<u8>,
+}
+
+/// What the bytes amount to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// More is to come.
+    More,
+    /// The whole answer is here, of whatever status.
+    Done,
+    /// It cannot become an answer any more.
+    Broken(String),
+}
+
+impl Exchange {
+    /// A request that is being sent. `due` is when it should have been, where somebody said so.
+    pub(super) fn new(
+        index: usize,
+        expected: Expected,
+        due: Option<Nanoseconds>,
+        sent: Nanoseconds,
+    ) -> Self {
+        Self {
+            index,
+            sent,
+            last_byte: sent,
+            due,
+            again: false,
+            response: Response::default(),
+            answer: Answer::new(expected),
+            expected,
+            error_body: Vec::new(),
+        }
+    }
+
+    /// Takes bytes that came in at `at`.
+    pub(super) fn receive(&mut self, bytes: &[u8], at: Nanoseconds) -> Progress {
+        self.last_byte = at;
+        let (answer, error_body) = (&mut self.answer, &mut self.error_body);
+        let mut heard = Ok(());
+        let read = self.response.receive(bytes, |status, body| {
+            if status != OK {
+                let room = LONGEST_ERROR_BODY - error_body.len();
+                error_body.extend_from_slice(&body[..body.len().min(room)]);
+            } else if heard.is_ok() {
+                heard = answer.receive(body, seconds(at));
+            }
+        });
+        match (read, heard) {
+            (Err(error), _) => Progress::Broken(error.to_string()),
+            (Ok(()), Err(reason)) => Progress::Broken(reason),
+            (Ok(()), Ok(())) if self.response.is_done() => Progress::Done,
+            (Ok(()), Ok(())) => Progress::More,
+        }
+    }
+
+    /// Chunks with text so far.
+    pub(super) fn token_chunks(&self) -> usize {
+        self.answer.token_chunks()
+    }
+
+    /// The server has closed the connection, which may be how its answer ends.
+    pub(super) fn closed(&mut self) -> Result<(), ResponseError> {
+        self.response.closed()
+    }
+
+    /// Whether the connection can carry another request.
+    pub(super) fn keeps_alive(&self) -> bool {
+        self.response.keeps_alive()
+    }
+
+    /// Whether nothing of an answer has come, and it has not been sent again already.
+    pub(super) fn may_be_sent_again(&self) -> bool {
+        !self.again && self.response.is_untouched()
+    }
+
+    /// The same request, to be sent once more. Its time goes on.
+    pub(super) fn again(self) -> Self {
+        Self {
+            again: true,
+            response: Response::default(),
+            answer: Answer::new(self.expected),
+            ..self
+        }
+    }
+
+    /// The trace of what happened, and the server's `system_fingerprint`. `outcome` is how it ended where the answer does
+    /// not say so itself.
+    pub(super) fn finish(
+        self,
+        ended: Nanoseconds,
+        outcome: Option<Outcome>,
+    ) -> (RequestTrace, Option<String>) {
+        let (heard, outcome) = match (outcome, self.response.status()) {
+            (Some(outcome), _) => (self.answer.broken_off(), outcome),
+            (None, Some(OK)) => self.answer.finish(seconds(ended)),
+            (None, status) => {
+                let body = String::from_utf8_lossy(&self.error_body);
+                let status = status.unwrap_or_default();
+                let outcome = Outcome::Failed(format!("HTTP {status}: {}", error_text(&body)));
+                (self.answer.broken_off(), outcome)
+            }
+        };
+        let trace = RequestTrace {
+            index: self.index,
+            due: seconds(self.due.unwrap_or(self.sent)),
+            sent: seconds(self.sent),
+            first_chunk: heard.first_chunk,
+            token_chunks: heard.token_chunks,
+            last_token: heard.last_token,
+            ended: seconds(ended),
+            prompt_tokens: heard.usage.map(|(prompt, _)| prompt),
+            output_tokens: heard.usage.map(|(_, output)| output),
+            outcome,
+        };
+        (trace, heard.fingerprint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXPECTED: Expected = Expected {
+        output_tokens: 2,
+        exact: true,
+    };
+
+    fn answer(body: &str) -> String {
+        format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    #[test]
+    fn an_answer_becomes_a_trace_with_the_times_of_its_pieces() {
+        let mut exchange = Exchange::new(3, EXPECTED, Some(1_000_000), 2_000_000);
+        let first = "data: {\"choices\":[{\"text\":\"a\"}]}\n\n";
+        let second = "data: {\"choices\":[{\"text\":\"b\",\"finish_reason\":\"length\"}]}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n";
+        let whole = answer(&format!("{first}{second}"));
+        let cut = whole.len() - second.len();
+        assert_eq!(
+            exchange.receive(&whole.as_bytes()[..cut], 12_000_000),
+            Progress::More
+        );
+        assert_eq!(
+            exchange.receive(&whole.as_bytes()[cut..], 32_000_000),
+            Progress::Done
+        );
+        assert!(exchange.keeps_alive());
+        let (trace, _) = exchange.finish(32_000_000, None);
+        assert_eq!(trace.outcome, Outcome::Ok);
+        assert_eq!((trace.due, trace.sent, trace.ended), (0.001, 0.002, 0.032));
+        assert_eq!(trace.token_chunks, [0.012, 0.032]);
+        assert!((trace.tpot().unwrap() - 0.02).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_error_status_is_a_failure_with_the_servers_words() {
+        let mut exchange = Exchange::new(0, EXPECTED, None, 0);
+        let bytes =
+            b"HTTP/1.1 404 Not Found\r\ncontent-length: 22\r\n\r\n{\"detail\":\"Not Found\"}";
+        assert_eq!(exchange.receive(bytes, 5), Progress::Done);
+        let (trace, _) = exchange.finish(5, None);
+        assert_eq!(
+            trace.outcome,
+            Outcome::Failed("HTTP 404: Not Found".to_owned())
+        );
+    }
+
+    #[test]
+    fn an_error_in_the_stream_breaks_it_off() {
+        let mut exchange = Exchange::new(0, EXPECTED, None, 0);
+        let progress = exchange.receive(answer("data: {\"error\":\"gone\"}\n\n").as_bytes(), 5);
+        assert!(matches!(progress, Progress::Broken(reason) if reason.ends_with("gone")));
+    }
+
+    #[test]
+    fn only_an_untouched_request_is_sent_again_and_only_once() {
+        let mut exchange = Exchange::new(0, EXPECTED, None, 0);
+        assert!(exchange.may_be_sent_again());
+        exchange.receive(b"HTTP/1.1", 5);
+        assert!(!exchange.may_be_sent_again());
+        assert!(!exchange.again().may_be_sent_again());
+    }
+}

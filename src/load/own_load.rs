@@ -1,0 +1,153 @@
+//! What the load generator's own thread does, while it does it.
+
+use std::time::Instant;
+
+use hdrhistogram::Histogram;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::instant::{Nanoseconds, of_duration, seconds};
+use crate::measure::{ClientLoad, Lateness};
+use crate::stats::number;
+
+/// Bytes read later than this after their arrival were read late: the thread did something else, or had no CPU.
+const LATE: Nanoseconds = 100_000;
+
+/// Digits of the lateness that are kept, and the longest that is told from longer ones: an hour.
+const DIGITS: u8 = 2;
+const LONGEST: Nanoseconds = 3_600_000_000_000;
+
+/// Counts of one pass.
+#[derive(Debug)]
+pub(super) struct OwnLoad {
+    began: Instant,
+    cpu: Nanoseconds,
+    starved: Option<Nanoseconds>,
+    sending: Histogram<u32>,
+    reading: Histogram<u32>,
+    load: ClientLoad,
+}
+
+impl OwnLoad {
+    /// Begins to count, on the thread that is counted.
+    pub(super) fn start() -> Self {
+        let histogram = || {
+            Histogram::new_with_bounds(1, LONGEST, DIGITS)
+                .unwrap_or_else(|error| unreachable!("bounds that are allowed: {error}"))
+        };
+        Self {
+            began: Instant::now(),
+            cpu: cpu_time(),
+            starved: run_delay(),
+            sending: histogram(),
+            reading: histogram(),
+            load: ClientLoad::default(),
+        }
+    }
+
+    /// A request was sent, so late; with it that many are in flight.
+    pub(super) fn sent(&mut self, late: Nanoseconds, in_flight: usize) {
+        self.sending.saturating_record(late);
+        self.load.in_flight = self.load.in_flight.max(in_flight);
+    }
+
+    /// Bytes with that many token chunks were read, so long after their arrival where the kernel knows that.
+    pub(super) fn read(&mut self, late: Option<Nanoseconds>, token_chunks: usize) {
+        let merged = token_chunks.saturating_sub(1) as u64;
+        self.load.token_chunks += token_chunks as u64;
+        match late {
+            Some(late) => {
+                self.reading.saturating_record(late);
+                if late > LATE {
+                    self.load.merged_late += merged;
+                } else {
+                    self.load.merged_by_server += merged;
+                }
+            }
+            None => self.load.unstamped += 1,
+        }
+    }
+
+    /// A request had to be sent once more.
+    pub(super) fn sent_again(&mut self) {
+        self.load.sent_again += 1;
+    }
+
+    /// What came together, on the same thread.
+    pub(super) fn finish(self) -> ClientLoad {
+        let wall = of_duration(self.began.elapsed()).max(1);
+        let share = |time: Nanoseconds| number(time) / number(wall);
+        ClientLoad {
+            busy: share(cpu_time().saturating_sub(self.cpu)),
+            starved: run_delay()
+                .zip(self.starved)
+                .map(|(now, before)| share(now.saturating_sub(before))),
+            sending: lateness(&self.sending),
+            reading: lateness(&self.reading),
+            ..self.load
+        }
+    }
+}
+
+fn lateness(histogram: &Histogram<u32>) -> Lateness {
+    Lateness {
+        mean: histogram.mean() / 1e9,
+        p50: seconds(histogram.value_at_quantile(0.5)),
+        p99: seconds(histogram.value_at_quantile(0.99)),
+        max: seconds(histogram.max()),
+    }
+}
+
+/// CPU time of this thread.
+fn cpu_time() -> Nanoseconds {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    u64::try_from(time.tv_sec).unwrap_or_default() * 1_000_000_000
+        + u64::try_from(time.tv_nsec).unwrap_or_default()
+}
+
+/// How long this thread could have run and had no CPU (proc(5), `/proc/…/schedstat`, second number).
+fn run_delay() -> Option<Nanoseconds> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_read_together_are_the_clients_fault_only_where_it_was_late() {
+        let mut own = OwnLoad::start();
+        own.read(Some(5_000), 1);
+        own.read(Some(5_000), 8);
+        own.read(Some(3_000_000), 3);
+        own.read(None, 1);
+        let load = own.finish();
+        assert_eq!(
+            (
+                load.token_chunks,
+                load.merged_late,
+                load.merged_by_server,
+                load.unstamped
+            ),
+            (13, 2, 7, 1)
+        );
+        assert!(
+            load.reading.max >= 0.0029 && load.reading.max < 0.0032,
+            "{load:?}"
+        );
+    }
+
+    #[test]
+    fn a_thread_that_works_is_busy() {
+        let own = OwnLoad::start();
+        let began = Instant::now();
+        let mut sum = 0_u64;
+        while began.elapsed().as_millis() < 50 {
+            sum = std::hint::black_box(sum.wrapping_add(1));
+        }
+        let load = own.finish();
+        let starved = load.starved.expect("Linux tells the run delay");
+        // On a busy machine it waits for the CPU that it does not get.
+        assert!(load.busy + starved > 0.8, "{load:?}");
+    }
+}

@@ -1,0 +1,399 @@
+//! An HTTP/1.1 answer from its bytes: status, and the body without its framing (RFC 9112). No I/O.
+//!
+//! The body is given in the pieces in which it came in, without a copy. One answer at a time: no pipelining.
+
+/// A head longer than this is none of a server of this kind.
+const LONGEST_HEAD: usize = 64 << 10;
+
+/// More header lines than any server sends.
+const MOST_HEADERS: usize = 96;
+
+/// A chunk's size line or trailer longer than this is no framing.
+const LONGEST_LINE: usize = 8 << 10;
+
+/// Bytes that are no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResponseError {
+    /// The head is no HTTP.
+    #[error("the answer is no HTTP: {0}")]
+    Head(String),
+    /// The head or a line of the framing does not end.
+    #[error("the answer has a {0} that does not end")]
+    Endless(&'static str),
+    /// The size of a chunk, or what follows a chunk, is wrong.
+    #[error("the answer's chunked framing is broken: {0}")]
+    Chunk(&'static str),
+    /// Something follows the end of the answer.
+    #[error("the server sent {0} bytes after the end of its answer")]
+    After(usize),
+    /// The connection was closed before the end.
+    #[error("the connection was closed before the end of the answer")]
+    Closed,
+}
+
+/// An answer as it comes in.
+#[derive(Debug, Default)]
+pub struct Response {
+    state: State,
+    status: u16,
+    close: bool,
+    /// The head, or a line of the framing, that has not ended yet.
+    partial: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Head,
+    /// That many bytes of the body are left.
+    Length(u64),
+    /// The body ends with the connection.
+    UntilClose,
+    /// The line with a chunk's size.
+    ChunkSize,
+    /// That many bytes of a chunk are left.
+    ChunkData(u64),
+    /// The line end after a chunk.
+    ChunkEnd,
+    /// Lines after the last chunk.
+    Trailer,
+    Done,
+}
+
+impl Response {
+    /// The status, once the head is over.
+    pub fn status(&self) -> Option<u16> {
+        (self.state != State::Head).then_some(self.status)
+    }
+
+    /// Whether the whole answer is here.
+    pub fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// Whether nothing of it is here.
+    pub fn is_untouched(&self) -> bool {
+        self.state == State::Head && self.partial.is_empty()
+    }
+
+    /// Whether the connection can carry another request after this answer.
+    pub fn keeps_alive(&self) -> bool {
+        self.is_done() && !self.close
+    }
+
+    /// Takes the next bytes, and gives the pieces of the body that are in them with the status.
+    pub fn receive(
+        &mut self,
+        bytes: &[u8],
+        mut on_body: impl FnMut(u16, &[u8]),
+    ) -> Result<(), ResponseError> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match self.state {
+                State::Head => rest = self.head(rest)?,
+                State::Length(left) => {
+                    let (piece, after) = split(rest, left);
+                    on_body(self.status, piece);
+                    self.state = match left - piece.len() as u64 {
+                        0 => State::Done,
+                        left => State::Length(left),
+                    };
+                    rest = after;
+                }
+                State::UntilClose => {
+                    on_body(self.status, rest);
+                    rest = &[];
+                }
+                State::ChunkSize => rest = self.chunk_size(rest)?,
+                State::ChunkData(left) => {
+                    let (piece, after) = split(rest, left);
+                    on_body(self.status, piece);
+                    self.state = match left - piece.len() as u64 {
+                        0 => State::ChunkEnd,
+                        left => State::ChunkData(left),
+                    };
+                    rest = after;
+                }
+                State::ChunkEnd => {
+                    rest = self.line(rest, |line| {
+                        if line.is_empty() {
+                            Ok(State::ChunkSize)
+                        } else {
+                            Err(ResponseError::Chunk("a chunk is longer than its size says"))
+                        }
+                    })?;
+                }
+                State::Trailer => {
+                    rest = self.line(rest, |line| {
+                        Ok(if line.is_empty() {
+                            State::Done
+                        } else {
+                            State::Trailer
+                        })
+                    })?;
+                }
+                State::Done => return Err(ResponseError::After(rest.len())),
+            }
+        }
+        Ok(())
+    }
+
+    /// The peer has closed the connection.
+    pub fn closed(&mut self) -> Result<(), ResponseError> {
+        match self.state {
+            State::UntilClose => {
+                self.state = State::Done;
+                Ok(())
+            }
+            State::Done => Ok(()),
+            State::Head
+            | State::Length(_)
+            | State::ChunkSize
+            | State::ChunkData(_)
+            | State::ChunkEnd
+            | State::Trailer => Err(ResponseError::Closed),
+        }
+    }
+
+    /// Takes bytes of the head; gives what follows it.
+    fn head<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ResponseError> {
+        // Nearly always the whole head is in one read; a copy then costs nothing that matters.
+        let before = self.partial.len();
+        self.partial.extend_from_slice(bytes);
+        let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+        let mut head = httparse::Response::new(&mut headers);
+        let parsed = head
+            .parse(&self.partial)
+            .map_err(|error| ResponseError::Head(error.to_string()))?;
+        let httparse::Status::Complete(length) = parsed else {
+            return if self.partial.len() > LONGEST_HEAD {
+                Err(ResponseError::Endless("head"))
+            } else {
+                Ok(&[])
+            };
+        };
+        let status = head.code.unwrap_or_default();
+        let state = if (100..200).contains(&status) {
+            // An interim answer: the one that counts follows.
+            State::Head
+        } else {
+            self.status = status;
+            // HTTP/1.0 closes where it does not say otherwise.
+            self.close = head.version == Some(0);
+            framing(&head, &mut self.close)?
+        };
+        self.state = state;
+        self.partial.clear();
+        Ok(&bytes[length - before..])
+    }
+
+    fn chunk_size<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ResponseError> {
+        self.line(bytes, |line| {
+            let digits = line
+                .iter()
+                .position(|byte| !byte.is_ascii_hexdigit())
+                .unwrap_or(line.len());
+            let (size, extension) = line.split_at(digits);
+            let separated = matches!(extension.first(), None | Some(b';' | b' ' | b'\t'));
+            // Sixteen digits are more than any memory.
+            if size.is_empty() || size.len() > 15 || !separated {
+                return Err(ResponseError::Chunk("a chunk has no size"));
+            }
+            let size = size.iter().fold(0, |size, digit| {
+                size * 16 + u64::from(char::from(*digit).to_digit(16).unwrap_or_default())
+            });
+            Ok(if size == 0 {
+                State::Trailer
+            } else {
+                State::ChunkData(size)
+            })
+        })
+    }
+
+    /// Takes bytes up to the end of a line, and goes where `next` says; gives what follows the line.
+    fn line<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        next: impl FnOnce(&[u8]) -> Result<State, ResponseError>,
+    ) -> Result<&'a [u8], ResponseError> {
+        let Some(end) = memchr::memchr(b'\n', bytes) else {
+            self.partial.extend_from_slice(bytes);
+            return if self.partial.len() > LONGEST_LINE {
+                Err(ResponseError::Endless("line of its chunked framing"))
+            } else {
+                Ok(&[])
+            };
+        };
+        let without_return = |line: &[u8]| line.len() - usize::from(line.last() == Some(&b'\r'));
+        self.state = if self.partial.is_empty() {
+            let line = &bytes[..end];
+            next(&line[..without_return(line)])?
+        } else {
+            self.partial.extend_from_slice(&bytes[..end]);
+            let state = next(&self.partial[..without_return(&self.partial)])?;
+            self.partial.clear();
+            state
+        };
+        Ok(&bytes[end + 1..])
+    }
+}
+
+fn split(bytes: &[u8], most: u64) -> (&[u8], &[u8]) {
+    bytes.split_at(usize::try_from(most).map_or(bytes.len(), |most| most.min(bytes.len())))
+}
+
+/// How the body is framed (RFC 9112 §6.3).
+fn framing(head: &httparse::Response<'_, '_>, close: &mut bool) -> Result<State, ResponseError> {
+    let mut length = None;
+    let mut chunked = false;
+    for header in head.headers.iter() {
+        let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+        let value = String::from_utf8_lossy(header.value);
+        let value = value.trim();
+        if is("transfer-encoding") {
+            chunked = value
+                .rsplit(',')
+                .next()
+                .is_some_and(|last| last.trim().eq_ignore_ascii_case("chunked"));
+        } else if is("content-length") {
+            let wrong = || ResponseError::Head(format!("a content length of `{value}`"));
+            let given: u64 = value.parse().map_err(|_invalid| wrong())?;
+            if length.is_some_and(|length| length != given) {
+                return Err(wrong());
+            }
+            length = Some(given);
+        } else if is("connection") {
+            for option in value.split(',').map(str::trim) {
+                *close |= option.eq_ignore_ascii_case("close");
+                *close &= !option.eq_ignore_ascii_case("keep-alive");
+            }
+        }
+    }
+    Ok(match (head.code, chunked, length) {
+        (Some(204 | 304), _, _) | (_, false, Some(0)) => State::Done,
+        (_, true, _) => State::ChunkSize,
+        (_, false, Some(length)) => State::Length(length),
+        (_, false, None) => {
+            *close = true;
+            State::UntilClose
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Read = Result<(Option<u16>, String, bool, bool), ResponseError>;
+
+    fn read(pieces: &[&[u8]], closed: bool) -> Read {
+        let mut response = Response::default();
+        let mut body = Vec::new();
+        for piece in pieces {
+            response.receive(piece, |_, part| body.extend_from_slice(part))?;
+        }
+        if closed {
+            response.closed()?;
+        }
+        Ok((
+            response.status(),
+            String::from_utf8_lossy(&body).into_owned(),
+            response.is_done(),
+            response.keeps_alive(),
+        ))
+    }
+
+    const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nB;a=b\r\n wide world\r\n0\r\nx: y\r\n\r\n";
+
+    #[test]
+    fn every_framing_gives_the_body_and_whether_the_connection_can_be_used_again() {
+        let cases: [(&[u8], bool, &str, bool); 6] = [
+            (CHUNKED, false, "hello wide world", true),
+            (
+                b"HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\nbad",
+                false,
+                "bad",
+                true,
+            ),
+            (
+                b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nConnection: close\r\n\r\nok",
+                false,
+                "ok",
+                false,
+            ),
+            (
+                b"HTTP/1.0 200 OK\r\n\r\nto the end",
+                true,
+                "to the end",
+                false,
+            ),
+            (
+                b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx",
+                false,
+                "x",
+                true,
+            ),
+            (
+                b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n",
+                false,
+                "",
+                true,
+            ),
+        ];
+        for (bytes, closed, body, keeps_alive) in cases {
+            let (_, read_body, done, alive) = read(&[bytes], closed).unwrap();
+            assert_eq!(
+                (read_body.as_str(), done, alive),
+                (body, true, keeps_alive),
+                "{}",
+                String::from_utf8_lossy(bytes)
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_that_ends_early_is_an_error_at_every_byte() {
+        for length in 0..CHUNKED.len() {
+            assert_eq!(
+                read(&[&CHUNKED[..length]], true),
+                Err(ResponseError::Closed),
+                "{length}"
+            );
+        }
+    }
+
+    #[test]
+    fn broken_answers_are_errors_with_a_reason() {
+        let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        for (text, reason) in [
+            ("SSH-2.0-OpenSSH\r\n".to_owned(), "no HTTP"),
+            (format!("{head}\r\n"), "no size"),
+            (format!("{head}-1\r\n"), "no size"),
+            (format!("{head}ffffffffffffffffff\r\n"), "no size"),
+            (format!("{head}2\r\nabc\r\n"), "longer than its size"),
+            (format!("{head}0\r\n\r\nmore"), "4 bytes after the end"),
+            (format!("{head}{}", "0".repeat(9_000)), "does not end"),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n".to_owned(),
+                "content length of `many`",
+            ),
+        ] {
+            let error = read(&[text.as_bytes()], false).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_of_the_bytes_gives_the_same_answer(cuts in prop::collection::vec(0..CHUNKED.len(), 0..12)) {
+            let mut ends = cuts;
+            ends.push(CHUNKED.len());
+            ends.sort_unstable();
+            let mut start = 0;
+            let pieces: Vec<&[u8]> = ends.into_iter().map(|end| { let piece = &CHUNKED[start..end]; start = end; piece }).collect();
+            prop_assert_eq!(read(&pieces, false), read(&[CHUNKED], false));
+        }
+    }
+}

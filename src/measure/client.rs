@@ -1,0 +1,198 @@
+//! What the load generator itself did to a repeat: whether it could have been what was measured.
+
+use serde_json::{Value, json};
+
+use super::trace::RequestTrace;
+use crate::stats;
+
+/// Share of the time in which the client's thread may work or wait for a CPU. Above, it had no time left to be on time.
+const MOST_BUSY: f64 = 0.9;
+
+/// Share of a request's time by which sending it may be late, on average: a fifth of the smallest limit that makes sense.
+const MOST_LATE: f64 = 0.01;
+
+/// Lateness below this, in seconds, is no client's fault: a timer and a wake-up take as long.
+const USUAL_LATENESS: f64 = 0.000_2;
+
+/// Share of the token chunks whose own arrival may be lost because the client came late to read them.
+const MOST_MERGED: f64 = 0.01;
+
+/// How late something was, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Lateness {
+    /// Mean.
+    pub mean: f64,
+    /// Median.
+    pub p50: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+/// What the load generator did during one pass.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientLoad {
+    /// Share of the time in which its thread ran.
+    pub busy: f64,
+    /// Share of the time in which its thread could have run and had no CPU; `None` where the kernel does not say.
+    pub starved: Option<f64>,
+    /// From the time when a request could be sent to its sending.
+    pub sending: Lateness,
+    /// From the arrival of bytes, by the kernel's stamp, to their reading. Latencies count to the arrival.
+    pub reading: Lateness,
+    /// Requests in flight at most.
+    pub in_flight: usize,
+    /// Chunks with text.
+    pub token_chunks: u64,
+    /// Of them, those that were read together with a later one because the client came late: their own arrival is lost.
+    pub merged_late: u64,
+    /// Of them, those that arrived together with a later one: the server, or what lies between, sent them so.
+    pub merged_by_server: u64,
+    /// Reads without a stamp of the kernel.
+    pub unstamped: u64,
+    /// Requests sent once more because the server had closed an idle connection at that moment.
+    pub sent_again: u64,
+}
+
+impl ClientLoad {
+    /// Why the client could have been the bottleneck; `None` where it was not. Decided by what the client did, never by
+    /// what it measured.
+    pub fn bottleneck(&self, traces: &[RequestTrace]) -> Option<String> {
+        let busy = self.busy + self.starved.unwrap_or_default();
+        if busy > MOST_BUSY {
+            return Some(format!(
+                "the load generator was the bottleneck: its thread ran {:.0} % of the time and waited for a CPU {:.0} %",
+                self.busy * 100.0,
+                self.starved.unwrap_or_default() * 100.0
+            ));
+        }
+        let merged = stats::number(self.merged_late) / stats::number(self.token_chunks.max(1));
+        if merged > MOST_MERGED {
+            return Some(format!(
+                "the load generator was the bottleneck: it came too late to tell {:.1} % of the chunks apart",
+                merged * 100.0
+            ));
+        }
+        let whole: Vec<f64> = traces
+            .iter()
+            .filter(|trace| trace.outcome.is_ok())
+            .map(RequestTrace::e2e)
+            .collect();
+        let late = self.sending.mean;
+        match stats::mean(&whole) {
+            Some(mean) if late > USUAL_LATENESS && late > MOST_LATE * mean => Some(format!(
+                "the load generator was the bottleneck: it sent requests {:.1} ms late on average, and they take {:.1} ms",
+                late * 1e3,
+                mean * 1e3
+            )),
+            Some(_) | None => None,
+        }
+    }
+
+    /// As it stands in a result: times in seconds.
+    pub fn described(&self) -> Value {
+        let lateness = |late: Lateness| json!({"mean": late.mean, "p50": late.p50, "p99": late.p99, "max": late.max});
+        json!({
+            "busy": self.busy,
+            "starved": self.starved,
+            "send_late": lateness(self.sending),
+            "read_late": lateness(self.reading),
+            "in_flight": self.in_flight,
+            "token_chunks": self.token_chunks,
+            "merged_late": self.merged_late,
+            "merged_by_server": self.merged_by_server,
+            "unstamped_reads": self.unstamped,
+            "sent_again": self.sent_again,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trace::ok_trace;
+    use super::*;
+
+    fn bottleneck(load: &ClientLoad) -> Option<String> {
+        // 0.501 s each.
+        let traces: Vec<RequestTrace> = (0..10)
+            .map(|index| ok_trace(index, 0.0, 0.1, 0.04, 11))
+            .collect();
+        load.bottleneck(&traces)
+    }
+
+    fn at_ease() -> ClientLoad {
+        ClientLoad {
+            busy: 0.1,
+            starved: Some(0.02),
+            token_chunks: 1_000,
+            ..ClientLoad::default()
+        }
+    }
+
+    #[test]
+    fn a_client_at_ease_is_no_bottleneck() {
+        assert_eq!(bottleneck(&at_ease()), None);
+        assert_eq!(bottleneck(&ClientLoad::default()), None);
+    }
+
+    #[test]
+    fn every_way_of_being_too_slow_is_named() {
+        let late = |mean| Lateness {
+            mean,
+            ..Lateness::default()
+        };
+        for (load, reason) in [
+            (
+                ClientLoad {
+                    busy: 0.95,
+                    ..at_ease()
+                },
+                "ran 95 %",
+            ),
+            (
+                ClientLoad {
+                    busy: 0.3,
+                    starved: Some(0.65),
+                    ..at_ease()
+                },
+                "waited for a CPU 65 %",
+            ),
+            (
+                ClientLoad {
+                    merged_late: 20,
+                    ..at_ease()
+                },
+                "2.0 % of the chunks",
+            ),
+            (
+                ClientLoad {
+                    sending: late(0.008),
+                    ..at_ease()
+                },
+                "8.0 ms late",
+            ),
+        ] {
+            let said = bottleneck(&load).expect(reason);
+            assert!(said.contains(reason), "{said}");
+        }
+        assert_eq!(
+            bottleneck(&ClientLoad {
+                sending: late(0.004),
+                ..at_ease()
+            }),
+            None
+        );
+    }
+
+    #[test]
+    fn chunks_that_the_server_sent_together_are_not_the_clients_fault() {
+        assert_eq!(
+            bottleneck(&ClientLoad {
+                merged_by_server: 500,
+                ..at_ease()
+            }),
+            None
+        );
+    }
+}
