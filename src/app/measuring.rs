@@ -10,9 +10,10 @@ use super::arm::{Arm, even_out};
 use super::expectations;
 use super::failing::{launch_failure, load_failure};
 use super::progress::Progress;
+use super::sent::{described_workload, source};
 use super::{Failure, Interrupt};
 use crate::clock;
-use crate::config::{Dataset, Endpoint, Fresh, GpuRequest, LoadPoint, Plan, ServerPlan};
+use crate::config::{Fresh, GpuRequest, LoadPoint, Plan, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::files;
 use crate::launch::{self, Launch, Target};
@@ -21,11 +22,11 @@ use crate::measure::{self, Observed};
 use crate::metric::Metric;
 use crate::record;
 use crate::record::format::{
-    Environment, Load, Repeat, RequestCounts, ResultFile, SCHEMA, Scenario, Server, Tool, Workload,
+    Environment, Load, Repeat, RequestCounts, ResultFile, SCHEMA, Scenario, Server, Tool,
 };
 use crate::stats::number;
 use crate::telemetry::{GpuSource, Sampler};
-use crate::workload::{PromptForm, Shape};
+use crate::workload::Source;
 
 /// One side of a measurement: everything that stays the same over its repeats.
 #[derive(Clone)]
@@ -52,7 +53,7 @@ pub(super) struct Measuring<'a> {
 /// What is being put together.
 pub(super) struct RunInProgress {
     pub(super) id: String,
-    shape: Shape,
+    source: Source,
     template: RequestTemplate,
     pub(super) result: ResultFile,
 }
@@ -83,47 +84,13 @@ impl<'a> Measuring<'a> {
 
     fn prepare(&self) -> Result<RunInProgress, Failure> {
         let plan = self.plan;
-        if let Dataset::Named(name) = &plan.dataset {
-            let message =
-                format!("this version sends synthetic prompts only, and the data set is `{name}`");
-            return Err(Failure::message(ExitStatus::Usage, message).hint(
-                "leave `dataset` out, or write `dataset: synthetic`: prompts of the same lengths from token ids",
-            ));
-        }
-        let form = match plan.endpoint {
-            Endpoint::Completions => PromptForm::TokenIds,
-            Endpoint::Chat => PromptForm::Words,
-        };
-        let shape = Shape {
-            form,
-            num_requests: plan.num_requests,
-            warmup_requests: plan.warmup_requests,
-            input_tokens: plan.input_tokens,
-            output_tokens: plan.output_tokens,
-            prefix_share: plan.prefix_share,
-            seed: plan.seed,
-        };
+        let source = source(plan)?;
         let template = RequestTemplate {
             endpoint: plan.endpoint,
             model: plan.served_model_name.clone(),
             sampling: plan.sampling.clone(),
         };
-        let workload = Workload {
-            digest: Some(shape.digest(&template.described())),
-            dataset: Some("synthetic".to_owned()),
-            seed: Some(plan.seed),
-            num_requests: Some(plan.num_requests as u64),
-            endpoint: Some(
-                match plan.endpoint {
-                    Endpoint::Completions => "completions",
-                    Endpoint::Chat => "chat",
-                }
-                .to_owned(),
-            ),
-            input_tokens: Some(plan.input_tokens.to_string()),
-            output_tokens: Some(plan.output_tokens.to_string()),
-            warmup_requests: Some(plan.warmup_requests as u64),
-        };
+        let workload = described_workload(plan, &source, &template);
         let scenarios = plan.loads.iter().map(|load| Scenario {
             name: load.name(),
             load: Some(described(*load)),
@@ -147,7 +114,7 @@ impl<'a> Measuring<'a> {
         let id = format!("{:x}-{:x}", now.as_millis(), std::process::id());
         Ok(RunInProgress {
             id,
-            shape,
+            source,
             template,
             result,
         })
@@ -292,7 +259,7 @@ struct Passed {
 impl Pass<'_, '_> {
     async fn run(&self, cancel: &CancellationToken) -> Result<Passed, Failure> {
         let Measuring { plan, server, .. } = self.measuring;
-        let requests = self.run.shape.pass(&self.load.name(), self.repeat);
+        let requests = self.run.source.pass(&self.load.name(), self.repeat);
         let place = self.measuring.label(self.repeat, self.of);
         let label = format!("{place}: {}", self.load.name());
         if !requests.warmup.is_empty() {
@@ -412,6 +379,10 @@ fn described(load: LoadPoint) -> Load {
         } => Load {
             request_rate: per_second.is_finite().then_some(per_second),
             burstiness: burstiness.is_finite().then_some(burstiness),
+            ..Load::default()
+        },
+        LoadPoint::Trace { speedup } => Load {
+            trace_speedup: Some(speedup),
             ..Load::default()
         },
     }

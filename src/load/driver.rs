@@ -87,6 +87,7 @@ impl Drive<'_> {
                 &shared,
                 &arrivals(per_second, burstiness, self.requests.len(), self.seed),
             ),
+            LoadPoint::Trace { .. } => open_loop(&shared, &self.due()),
         };
         let mut sent: Sent = Vec::with_capacity(self.requests.len());
         loop {
@@ -100,6 +101,16 @@ impl Drive<'_> {
             }
         }
         Ok(collect(sent))
+    }
+
+    /// When the trace sends each request; a later turn is due with the first one of its conversation.
+    fn due(&self) -> Vec<Duration> {
+        let mut last = Duration::ZERO;
+        let due = self.requests.iter().map(|request| {
+            last = request.due.unwrap_or(last);
+            last
+        });
+        due.collect()
     }
 
     fn prepare(&self) -> Result<Vec<Prepared>, LoadError> {
