@@ -101,7 +101,10 @@ fn read(file: &DatasetFile, plan: &Plan) -> Result<Kept, Failure> {
             Failure::new(ExitStatus::Usage, error)
         }
     })?;
-    let mut sample = Sample::new(plan.seed, plan.num_requests + plan.warmup_requests);
+    let mut sample = Sample::new(
+        plan.seed,
+        plan.num_requests.saturating_add(plan.warmup_requests),
+    );
     let read = read_entries(file.format, &mut opened, &mut |entry| sample.offer(entry));
     let (format, census) = read.map_err(|error| dataset_failure(path, &error))?;
     let sha256 = opened
@@ -216,7 +219,9 @@ fn choice_failure(path: &Path, error: &ChoiceError) -> Failure {
             "lower `num_requests` or `warmup_requests`, or take `salt: false` out of `dataset`: \
              a prompt that was sent before would be answered by the prefix cache",
         ),
-        ChoiceError::NoLength(_) => failure.hint("write `output_tokens: 128`, for entries that say none"),
+        ChoiceError::NoLength(_) => failure.hint(
+            "write `output_tokens: 128`, or give `--output-tokens-mean 128`, for entries that say none",
+        ),
         ChoiceError::NoTurns | ChoiceError::NoTimes => failure.hint("take it out"),
         ChoiceError::Nothing => failure,
     }

@@ -371,4 +371,34 @@ mod tests {
         assert_eq!(points("1:64:8").unwrap(), 8);
         assert!(points("many").is_err());
     }
+
+    #[test]
+    fn a_data_set_of_the_command_line_replaces_the_file_and_keeps_what_is_said_of_it() {
+        let laid = |source: &str, dataset: Option<&str>, dataset_format| {
+            let mut plan = parse("perfgate.yaml", source).unwrap();
+            let args = LoadArgs {
+                dataset: dataset.map(str::to_owned),
+                dataset_format,
+                ..LoadArgs::default()
+            };
+            lay_dataset(&args, &mut plan).map(|()| plan.dataset)
+        };
+        let file = "model: m\ndataset: {path: a, repeat_entries: true}";
+        assert_eq!(
+            laid(file, Some("b"), Some(DatasetFormatArg::Jsonl)).unwrap(),
+            Dataset::File(DatasetFile {
+                format: Some(Format::Jsonl),
+                repeat_entries: true,
+                ..DatasetFile::at("b")
+            })
+        );
+        for (name, format) in [
+            (Some("synthetic"), None),
+            (None, Some(DatasetFormatArg::Synthetic)),
+        ] {
+            assert_eq!(laid(file, name, format).unwrap(), Dataset::Synthetic);
+        }
+        assert!(laid(file, Some("b"), Some(DatasetFormatArg::Synthetic)).is_err());
+        assert!(laid("model: m", None, Some(DatasetFormatArg::Sharegpt)).is_err());
+    }
 }

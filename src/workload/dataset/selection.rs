@@ -13,6 +13,9 @@ use crate::workload::{
 /// Raised when the same file and choice would send something else than before.
 const REVISION: u32 = 1;
 
+/// Nothing is due later: a century is beyond every clock that counts from now.
+const LATEST: Duration = Duration::from_hours(100 * 365 * 24);
+
 /// What is chosen from a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
@@ -118,7 +121,7 @@ impl Selection {
             Format::Jsonl | Format::Mooncake => Turns::Last,
         });
         let has: usize = entries.iter().map(|entry| turns_of(entry, turns)).sum();
-        let wanted = choice.num_requests + choice.warmup_requests;
+        let wanted = choice.num_requests.saturating_add(choice.warmup_requests);
         if has < choice.num_requests && !choice.repeat_entries {
             return Err(ChoiceError::TooFew {
                 has,
@@ -268,8 +271,9 @@ impl Selection {
                 .salt
                 .then(|| Salt::new(self.choice.seed, &purpose));
             let due = self.at(chosen).zip(begin).map(|(at, begin)| {
-                at.saturating_sub(begin)
-                    .div_f64(self.choice.speedup.unwrap_or(1.0))
+                let later = at.saturating_sub(begin).as_secs_f64();
+                let faster = later / self.choice.speedup.unwrap_or(1.0);
+                Duration::try_from_secs_f64(faster).map_or(LATEST, |due| Duration::min(due, LATEST))
             });
             let prompts = self.prompts(chosen, salt.as_ref()).into_iter();
             for (turn, (prompt, output)) in prompts.zip(&chosen.output_tokens).enumerate() {

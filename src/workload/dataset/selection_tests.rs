@@ -207,6 +207,21 @@ fn a_trace_is_due_at_its_own_times_and_faster_where_asked() {
 }
 
 #[test]
+fn a_trace_of_ages_is_due_within_reach_of_a_clock() {
+    let trace = "{\"timestamp\": 0, \"input_length\": 1, \"output_length\": 1}\n\
+                 {\"timestamp\": 1e15, \"input_length\": 1, \"output_length\": 1}\n";
+    let slow = Choice {
+        num_requests: 100,
+        speedup: Some(0.001),
+        repeat_entries: true,
+        ..choice(Format::Mooncake)
+    };
+    let pass = select(slow, trace).unwrap().pass("trace", 0);
+    let last = pass.measured[99].due.unwrap();
+    assert!(last > Duration::from_hours(24) && last <= Duration::from_hours(1_000_000));
+}
+
+#[test]
 fn turns_choose_what_of_a_conversation_is_sent() {
     let sent = |turns, num_requests| {
         let chat = Choice {
