@@ -1,8 +1,13 @@
 //! Writing files whole or not at all, with errors that name the path.
 
-use std::io::{self, Write as _};
+use std::cell::RefCell;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
+use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 /// A file or folder that could not be read or written.
@@ -40,6 +45,69 @@ pub fn read_text(path: &Path) -> Result<String, FileError> {
     std::fs::read_to_string(path).map_err(FileError::on("read", path))
 }
 
+/// Bytes that are read ahead.
+const BUFFER: usize = 64 << 10;
+
+/// A file that is read from front to back, whatever its size: unpacked by its name's ending (`.gz`, `.zst`), and hashed
+/// as it is read.
+pub struct Opened {
+    hashed: Hashed,
+    unpacked: Box<dyn BufRead>,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").finish_non_exhaustive()
+    }
+}
+
+/// The bytes as they stand on disk, shared by whoever unpacks them and whoever wants their hash.
+#[derive(Clone)]
+struct Hashed(Rc<RefCell<(File, Sha256)>>);
+
+impl Read for Hashed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (file, hash) = &mut *self.0.borrow_mut();
+        let read = file.read(buffer)?;
+        hash.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+/// Opens a file to be read from front to back.
+pub fn open(path: &Path) -> Result<Opened, FileError> {
+    let file = File::open(path).map_err(FileError::on("read", path))?;
+    let hashed = Hashed(Rc::new(RefCell::new((file, Sha256::new()))));
+    let raw = BufReader::with_capacity(BUFFER, hashed.clone());
+    let unpacked: Box<dyn BufRead> = match path.extension().and_then(|ending| ending.to_str()) {
+        Some("gz") => Box::new(buffered(flate2::bufread::MultiGzDecoder::new(raw))),
+        Some("zst") => {
+            let decoder = zstd::Decoder::with_buffer(raw).map_err(FileError::on("unpack", path))?;
+            Box::new(buffered(decoder))
+        }
+        Some(_) | None => Box::new(raw),
+    };
+    Ok(Opened { hashed, unpacked })
+}
+
+fn buffered<R: Read>(reader: R) -> BufReader<R> {
+    BufReader::with_capacity(BUFFER, reader)
+}
+
+impl Opened {
+    /// The unpacked bytes.
+    pub fn reader(&mut self) -> &mut dyn BufRead {
+        &mut *self.unpacked
+    }
+
+    /// SHA-256 of the file as it stands on disk, in hexadecimal, read to its end.
+    pub fn sha256(mut self) -> io::Result<String> {
+        io::copy(&mut self.hashed, &mut io::sink())?;
+        let hash = self.hashed.0.borrow().1.clone().finalize();
+        Ok(format!("{hash:x}"))
+    }
+}
+
 /// Writes beside the destination, syncs, and renames: a reader sees the old file or the whole new one.
 /// Missing folders are made.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
@@ -72,13 +140,13 @@ fn folder_of(path: &Path) -> &Path {
 
 /// A temporary file is private to its owner; a result is for everybody, as other files are.
 #[cfg(unix)]
-fn make_readable(file: &std::fs::File) -> io::Result<()> {
+fn make_readable(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     file.set_permissions(std::fs::Permissions::from_mode(0o644))
 }
 
 #[cfg(not(unix))]
-fn make_readable(_: &std::fs::File) -> io::Result<()> {
+fn make_readable(_: &File) -> io::Result<()> {
     Ok(())
 }
 
@@ -119,5 +187,33 @@ mod tests {
                 .to_string()
                 .starts_with("cannot read `/no/such/file`: ")
         );
+    }
+
+    #[test]
+    fn a_file_is_read_unpacked_and_hashed_as_it_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "some text\n".repeat(100_000);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(text.as_bytes()).unwrap();
+        let files = [
+            ("a.txt", text.clone().into_bytes()),
+            ("a.txt.gz", gzip.finish().unwrap()),
+            ("a.txt.zst", zstd::encode_all(text.as_bytes(), 1).unwrap()),
+        ];
+        for (name, bytes) in files {
+            let path = folder.path().join(name);
+            write_atomically(&path, &bytes).unwrap();
+            let mut opened = open(&path).unwrap();
+            // Read a little, hashed whole.
+            let mut line = String::new();
+            opened.reader().read_line(&mut line).unwrap();
+            assert_eq!(line, "some text\n", "{name}");
+            let mut rest = String::new();
+            opened.reader().read_to_string(&mut rest).unwrap();
+            assert_eq!(rest.len() + line.len(), text.len(), "{name}");
+            let expected = format!("{:x}", Sha256::digest(&bytes));
+            assert_eq!(opened.sha256().unwrap(), expected, "{name}");
+            assert_eq!(open(&path).unwrap().sha256().unwrap(), expected, "{name}");
+        }
     }
 }

@@ -67,6 +67,8 @@ pub(crate) fn drive(server: &Server, requests: usize, tokens: u32, load: LoadPoi
                     index,
                     prompt: Prompt::TokenIds(vec![u32::try_from(index).expect("a small number")]),
                     output_tokens: tokens,
+                    due: None,
+                    follows: None,
                 })
                 .collect(),
             load,

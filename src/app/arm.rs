@@ -3,9 +3,13 @@
 use super::Failure;
 use super::failing::launch_failure;
 use super::measuring::{Measuring, RunInProgress, explain};
+use super::progress::note;
 use crate::config::Fresh;
 use crate::launch::Target;
 use crate::record::format::{Repeat, ResultFile, Scenario};
+
+/// Void repeats are measured again, so many times at most.
+pub(super) const MOST_VOID: u32 = 3;
 
 /// A side that is being measured, repeat by repeat.
 pub(super) struct Arm<'a> {
@@ -81,7 +85,17 @@ impl<'a> Arm<'a> {
             measured.map_err(|failure| explain(failure, death))?;
             stopped.map_err(|error| launch_failure(&error))?;
         }
-        measuring.too_many_failures(run)
+        measuring.too_many_failures(run)?;
+        for scenario in &run.result.scenarios {
+            if let Some(reason) = scenario.repeats.last().and_then(|last| last.void.as_ref()) {
+                let place = measuring.label(repeat, of);
+                note(&format!(
+                    "{place}: {} does not count: {reason}",
+                    scenario.name
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Gives every load point, and so every pair, a place for each repeat up to `count`: what an interrupted run did not

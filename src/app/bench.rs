@@ -29,5 +29,12 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Fai
     let text = render::terminal::run(&result);
     super::print(&text)?;
     note(&format!("the result stands in `{}`", args.output.display()));
-    Ok(ExitStatus::Pass)
+    if result.counting_repeats() > 0 {
+        return Ok(ExitStatus::Pass);
+    }
+    Err(
+        Failure::message(ExitStatus::SurroundingsFailed, "no repeat counts: every one of them is void").hint(
+            "leave the load generator a CPU of its own, or send less; `perfgate doctor` says what this machine can drive",
+        ),
+    )
 }

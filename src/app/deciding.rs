@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::arm::Arm;
+use super::arm::{Arm, MOST_VOID};
 use super::evidence::{EvidenceFolder, Side, looks_taken};
 use super::measuring::{Measuring, server_of};
 use super::progress::{Progress, note};
@@ -16,9 +16,6 @@ use crate::policy::rule::Policy;
 use crate::policy::{self, Labels, ThisLook, compare_evidence};
 use crate::record::Run;
 use crate::stats::{Look, PAIR_LOOKS, candidate_looks};
-
-/// Void repeats are measured again, so many times at most.
-const MOST_VOID: u32 = 3;
 
 /// Pairs that a re-run adds when every look is spent.
 const MORE_PAIRS: u32 = 3;

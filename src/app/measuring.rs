@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::arm::{Arm, even_out};
+use super::arm::{Arm, MOST_VOID, even_out};
 use super::expectations;
 use super::failing::{launch_failure, load_failure};
 use super::progress::Progress;
+use super::sent::{described_workload, source};
 use super::{Failure, Interrupt};
 use crate::clock;
-use crate::config::{Dataset, Endpoint, Fresh, GpuRequest, LoadPoint, Plan, ServerPlan};
+use crate::config::{Fresh, GpuRequest, LoadPoint, Plan, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::files;
 use crate::launch::{self, Launch, Target};
@@ -22,11 +23,11 @@ use crate::measure::{self, Observed};
 use crate::metric::Metric;
 use crate::record;
 use crate::record::format::{
-    Environment, Load, Repeat, RequestCounts, ResultFile, SCHEMA, Scenario, Server, Tool, Workload,
+    Environment, Load, Repeat, RequestCounts, ResultFile, SCHEMA, Scenario, Server, Tool,
 };
 use crate::stats::number;
 use crate::telemetry::{GpuSource, Sampler};
-use crate::workload::{PromptForm, Shape};
+use crate::workload::Source;
 
 /// One side of a measurement: everything that stays the same over its repeats.
 #[derive(Clone)]
@@ -53,18 +54,22 @@ pub(super) struct Measuring<'a> {
 /// What is being put together.
 pub(super) struct RunInProgress {
     pub(super) id: String,
-    shape: Shape,
+    source: Source,
     template: RequestTemplate,
     pub(super) result: ResultFile,
 }
 
 impl<'a> Measuring<'a> {
-    /// Measures all repeats. The result is on disk after each of them, whatever comes later.
+    /// Measures all repeats, void ones anew. The result is on disk after each of them, whatever comes later.
     pub(super) async fn run(self) -> Result<ResultFile, Failure> {
         let repeats = self.plan.repeat;
         let mut arm = self.begin(None)?;
-        while arm.repeats() < repeats {
-            arm.repeat(repeats).await?;
+        loop {
+            let void = arm.repeats() - arm.result().counting_repeats();
+            if arm.repeats() - void >= repeats || void > MOST_VOID {
+                break;
+            }
+            arm.repeat(repeats + void).await?;
         }
         Ok(arm.into_result())
     }
@@ -84,47 +89,13 @@ impl<'a> Measuring<'a> {
 
     fn prepare(&self) -> Result<RunInProgress, Failure> {
         let plan = self.plan;
-        if let Dataset::Named(name) = &plan.dataset {
-            let message =
-                format!("this version sends synthetic prompts only, and the data set is `{name}`");
-            return Err(Failure::message(ExitStatus::Usage, message).hint(
-                "leave `dataset` out, or write `dataset: synthetic`: prompts of the same lengths from token ids",
-            ));
-        }
-        let form = match plan.endpoint {
-            Endpoint::Completions => PromptForm::TokenIds,
-            Endpoint::Chat => PromptForm::Words,
-        };
-        let shape = Shape {
-            form,
-            num_requests: plan.num_requests,
-            warmup_requests: plan.warmup_requests,
-            input_tokens: plan.input_tokens,
-            output_tokens: plan.output_tokens,
-            prefix_share: plan.prefix_share,
-            seed: plan.seed,
-        };
+        let source = source(plan)?;
         let template = RequestTemplate {
             endpoint: plan.endpoint,
             model: plan.served_model_name.clone(),
             sampling: plan.sampling.clone(),
         };
-        let workload = Workload {
-            digest: Some(shape.digest(&template.described())),
-            dataset: Some("synthetic".to_owned()),
-            seed: Some(plan.seed),
-            num_requests: Some(plan.num_requests as u64),
-            endpoint: Some(
-                match plan.endpoint {
-                    Endpoint::Completions => "completions",
-                    Endpoint::Chat => "chat",
-                }
-                .to_owned(),
-            ),
-            input_tokens: Some(plan.input_tokens.to_string()),
-            output_tokens: Some(plan.output_tokens.to_string()),
-            warmup_requests: Some(plan.warmup_requests as u64),
-        };
+        let workload = described_workload(plan, &source, &template);
         let scenarios = plan.loads.iter().map(|load| Scenario {
             name: load.name(),
             load: Some(described(*load)),
@@ -148,7 +119,7 @@ impl<'a> Measuring<'a> {
         let id = format!("{:x}-{:x}", now.as_millis(), std::process::id());
         Ok(RunInProgress {
             id,
-            shape,
+            source,
             template,
             result,
         })
@@ -184,7 +155,7 @@ impl<'a> Measuring<'a> {
     }
 
     /// `repeat 2/3`, `base, repeat 2/3`.
-    fn label(&self, repeat: u32, of: u32) -> String {
+    pub(super) fn label(&self, repeat: u32, of: u32) -> String {
         let comma = if self.side.is_empty() { "" } else { ", " };
         format!("{}{comma}repeat {}/{of}", self.side, repeat + 1)
     }
@@ -295,7 +266,7 @@ struct Passed {
 impl Pass<'_, '_> {
     async fn run(&self, cancel: &CancellationToken) -> Result<Passed, Failure> {
         let Measuring { plan, server, .. } = self.measuring;
-        let requests = self.run.shape.pass(&self.load.name(), self.repeat);
+        let requests = self.run.source.pass(&self.load.name(), self.repeat);
         let place = self.measuring.label(self.repeat, self.of);
         let label = format!("{place}: {}", self.load.name());
         if !requests.warmup.is_empty() {
@@ -421,6 +392,10 @@ fn described(load: LoadPoint) -> Load {
         } => Load {
             request_rate: per_second.is_finite().then_some(per_second),
             burstiness: burstiness.is_finite().then_some(burstiness),
+            ..Load::default()
+        },
+        LoadPoint::Trace { speedup } => Load {
+            trace_speedup: Some(speedup),
             ..Load::default()
         },
     }

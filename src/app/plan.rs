@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::Failure;
-use crate::cli::bench::{EndpointArg, LoadArgs, RunArgs, TargetArgs};
-use crate::config::{self, DockerPlan, Endpoint, GpuRequest, Plan, ServerPlan};
+use super::{Failure, dataset};
+use crate::cli::bench::{DatasetFormatArg, EndpointArg, LoadArgs, RunArgs, TargetArgs};
+use crate::config::{
+    self, Dataset, DatasetFile, DockerPlan, Endpoint, GpuRequest, Plan, ServerPlan,
+};
 use crate::exit::ExitStatus;
 use crate::files;
 use crate::workload::Lengths;
+use crate::workload::dataset::Format;
 
 /// The file that is read where none is named and it is there.
 const USUAL_FILE: &str = "perfgate.yaml";
@@ -24,7 +27,11 @@ pub(super) fn resolve(args: &RunArgs) -> Result<Plan, Failure> {
     let mut plan = if let Some(path) = path {
         let text =
             files::read_text(path).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
-        parse(&path.display().to_string(), &text)?
+        let mut plan = parse(&path.display().to_string(), &text)?;
+        if let (Dataset::File(file), Some(folder)) = (&mut plan.dataset, path.parent()) {
+            file.path = folder.join(&file.path);
+        }
+        plan
     } else {
         let model = args.model.as_deref().ok_or_else(nothing_to_measure)?;
         // Written as JSON, which is YAML, so that no name can break out of its place.
@@ -48,6 +55,8 @@ pub(super) fn resolve(args: &RunArgs) -> Result<Plan, Failure> {
     }
     lay_target(&args.target, &mut plan)?;
     lay_load(&args.load, &mut plan)?;
+    lay_dataset(&args.load, &mut plan)?;
+    dataset::settle(&mut plan)?;
     Ok(plan)
 }
 
@@ -167,6 +176,7 @@ fn lay_load(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
         plan.warmup_requests == Plan::usual_warmup(&plan.loads, plan.num_requests);
     if let Some(loads) = load_points(args)? {
         plan.loads = loads;
+        plan.loads_are_usual = false;
     }
     if let Some(count) = args.num_prompts {
         plan.num_requests = at_least_one("--num-prompts", count)?;
@@ -180,14 +190,15 @@ fn lay_load(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
         None => {}
     }
     if let Some(mean) = args.synthetic_input_tokens_mean {
-        plan.input_tokens = lengths(
+        plan.input_tokens = Some(lengths(
             "--synthetic-input-tokens",
             mean,
             args.synthetic_input_tokens_stddev,
-        )?;
+        )?);
     }
     if let Some(mean) = args.output_tokens_mean {
-        plan.output_tokens = lengths("--output-tokens", mean, args.output_tokens_stddev)?;
+        let deviation = args.output_tokens_stddev;
+        plan.output_tokens = Some(lengths("--output-tokens", mean, deviation)?);
     }
     if let Some(repeat) = args.repeat {
         at_least_one("--repeat", repeat as usize)?;
@@ -199,6 +210,48 @@ fn lay_load(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
     if let Some(timeout) = args.timeout {
         plan.timeout = timeout;
     }
+    Ok(())
+}
+
+/// The file of the flags with what perfgate.yaml says of it, as an image replaces that of the file's container.
+fn lay_dataset(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
+    if let Some(name) = &args.dataset {
+        plan.dataset = match (config::dataset_named(name), plan.dataset.clone()) {
+            (Dataset::File(new), Dataset::File(old)) => Dataset::File(DatasetFile {
+                path: new.path,
+                ..old
+            }),
+            (new, _) => new,
+        };
+    }
+    let format = match args.dataset_format {
+        None => return Ok(()),
+        Some(DatasetFormatArg::Synthetic) => {
+            if args
+                .dataset
+                .as_deref()
+                .is_some_and(|name| name != "synthetic")
+            {
+                return Err(usage(
+                    "`--dataset` names a file, and `--dataset-format` says that there is none"
+                        .to_owned(),
+                ));
+            }
+            plan.dataset = Dataset::Synthetic;
+            return Ok(());
+        }
+        Some(DatasetFormatArg::Sharegpt) => Format::ShareGpt,
+        Some(DatasetFormatArg::Jsonl) => Format::Jsonl,
+        Some(DatasetFormatArg::Mooncake) => Format::Mooncake,
+    };
+    let Dataset::File(file) = &mut plan.dataset else {
+        let message =
+            format!("`--dataset-format {format}` says how a file is written, and there is none");
+        return Err(
+            usage(message).hint("give it with `--dataset FILE`; perfgate downloads nothing")
+        );
+    };
+    file.format = Some(format);
     Ok(())
 }
 
@@ -276,7 +329,7 @@ mod tests {
             Some(ServerPlan::Url("http://127.0.0.1:8000".to_owned()))
         );
         assert_eq!((plan.num_requests, plan.warmup_requests), (1280, 128));
-        assert_eq!(plan.output_tokens, Lengths::Constant(200));
+        assert_eq!(plan.output_tokens, Some(Lengths::Constant(200)));
     }
 
     #[test]
@@ -317,5 +370,35 @@ mod tests {
         assert_eq!(points("1,16,64").unwrap(), 3);
         assert_eq!(points("1:64:8").unwrap(), 8);
         assert!(points("many").is_err());
+    }
+
+    #[test]
+    fn a_data_set_of_the_command_line_replaces_the_file_and_keeps_what_is_said_of_it() {
+        let laid = |source: &str, dataset: Option<&str>, dataset_format| {
+            let mut plan = parse("perfgate.yaml", source).unwrap();
+            let args = LoadArgs {
+                dataset: dataset.map(str::to_owned),
+                dataset_format,
+                ..LoadArgs::default()
+            };
+            lay_dataset(&args, &mut plan).map(|()| plan.dataset)
+        };
+        let file = "model: m\ndataset: {path: a, repeat_entries: true}";
+        assert_eq!(
+            laid(file, Some("b"), Some(DatasetFormatArg::Jsonl)).unwrap(),
+            Dataset::File(DatasetFile {
+                format: Some(Format::Jsonl),
+                repeat_entries: true,
+                ..DatasetFile::at("b")
+            })
+        );
+        for (name, format) in [
+            (Some("synthetic"), None),
+            (None, Some(DatasetFormatArg::Synthetic)),
+        ] {
+            assert_eq!(laid(file, name, format).unwrap(), Dataset::Synthetic);
+        }
+        assert!(laid(file, Some("b"), Some(DatasetFormatArg::Synthetic)).is_err());
+        assert!(laid("model: m", None, Some(DatasetFormatArg::Sharegpt)).is_err());
     }
 }

@@ -15,6 +15,7 @@ Examples:
       --warmup-requests 64 --repeat 1 --output result.json
   perfgate bench --image vllm/vllm-openai:v0.32.0 --gpus all --model M --concurrency 1,16,64
   perfgate bench --simulator slowdown=1.08,seed=1 --model demo
+  perfgate bench --url http://127.0.0.1:8000 --model M --dataset sharegpt.json --output-tokens-mean 200
 
 Flags overrule the file. The result is written after every repeat, whole or not at all; a name that ends in .gz or .zst
 is compressed. An API key is taken from PERFGATE_API_KEY.";
@@ -76,6 +77,17 @@ pub struct LoadArgs {
     /// Which API
     #[arg(long, value_enum)]
     pub endpoint: Option<EndpointArg>,
+    /// Prompts from this file: ShareGPT, JSONL or a trace; `synthetic` for none. As dataset.path in the file
+    #[arg(long, visible_alias = "dataset-path", value_name = "FILE")]
+    pub dataset: Option<String>,
+    /// How that file is written; told by its contents where not given
+    #[arg(
+        long,
+        visible_alias = "dataset-name",
+        value_enum,
+        value_name = "FORMAT"
+    )]
+    pub dataset_format: Option<DatasetFormatArg>,
     /// Requests in flight: 64, a list 1,16,64, or a range 1:64:8
     #[arg(long)]
     pub concurrency: Option<String>,
@@ -95,7 +107,11 @@ pub struct LoadArgs {
     #[arg(long, value_name = "TOKENS", requires = "synthetic_input_tokens_mean")]
     pub synthetic_input_tokens_stddev: Option<f64>,
     /// Mean output length in tokens
-    #[arg(long, visible_alias = "random-output-len", value_name = "TOKENS")]
+    #[arg(
+        long,
+        visible_aliases = ["random-output-len", "sharegpt-output-len"],
+        value_name = "TOKENS"
+    )]
     pub output_tokens_mean: Option<u32>,
     /// Standard deviation of output lengths
     #[arg(long, value_name = "TOKENS", requires = "output_tokens_mean")]
@@ -121,6 +137,21 @@ pub enum EndpointArg {
     Completions,
     /// `/v1/chat/completions`
     Chat,
+}
+
+/// How a data set is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DatasetFormatArg {
+    /// No file: drawn prompts
+    #[value(alias = "random")]
+    Synthetic,
+    /// A list of conversations
+    Sharegpt,
+    /// A prompt or messages a line
+    #[value(alias = "custom")]
+    Jsonl,
+    /// A trace with lengths and hash ids a line
+    Mooncake,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -3,6 +3,7 @@
 mod fields;
 mod plan;
 mod problem;
+mod read_dataset;
 mod read_framework;
 mod read_load;
 mod read_plan;
@@ -32,6 +33,11 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
 /// A percentage of a command line, `5%`, as a ratio.
 pub fn parse_percentage(text: &str) -> Result<f64, String> {
     unit::percentage(text).map_err(unit::UnitError::in_words)
+}
+
+/// A data set of a command line: `synthetic`, or a path.
+pub fn dataset_named(name: &str) -> Dataset {
+    read_dataset::dataset_named(name.to_owned())
 }
 
 /// The name of a gate or a baseline, which becomes a file name: letters, digits, dot, dash and underscore, beginning

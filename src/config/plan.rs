@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::workload::Lengths;
+use crate::workload::dataset::{Format, Selection, Turns};
 
 /// What to measure. Every field has been checked; nothing here "cannot be None".
 #[derive(Clone, Debug, PartialEq)]
@@ -29,12 +31,18 @@ pub struct Plan {
     pub num_requests: usize,
     /// The load points.
     pub loads: Vec<LoadPoint>,
-    /// Prompt lengths in tokens.
-    pub input_tokens: Lengths,
-    /// Output lengths in tokens.
-    pub output_tokens: Lengths,
-    /// Share of every synthetic prompt that is the same in all requests, 0 to 1 (for prefix caching).
-    pub prefix_share: f64,
+    /// Whether nobody gave a load point, so that a trace is sent at its own times.
+    pub loads_are_usual: bool,
+    /// Prompt lengths in tokens, where given; of synthetic prompts, [`USUAL_INPUT_TOKENS`] else.
+    pub input_tokens: Option<Lengths>,
+    /// Output lengths in tokens, where given; for synthetic prompts, [`USUAL_OUTPUT_TOKENS`] else.
+    pub output_tokens: Option<Lengths>,
+    /// Synthetic prompts as token ids or as text; `None` for what the API takes best.
+    pub prompts: Option<Prompts>,
+    /// What synthetic prompts have in common (for prefix caching).
+    pub prefix: Prefix,
+    /// Synthetic conversations.
+    pub conversation: Option<ConversationPlan>,
     /// Longest measured time of one repeat; `None` ends with the last request.
     pub duration: Option<Duration>,
     /// Requests before each measurement, at the measured load.
@@ -59,6 +67,12 @@ pub struct Plan {
     pub engine_args: Vec<String>,
 }
 
+/// Length of synthetic prompts where none is given.
+pub const USUAL_INPUT_TOKENS: Lengths = Lengths::Constant(512);
+
+/// Length of answers to synthetic prompts where none is given.
+pub const USUAL_OUTPUT_TOKENS: Lengths = Lengths::Constant(128);
+
 impl Plan {
     /// Twice the load's width, so that every slot has answered once before the measurement; never more requests than
     /// are measured.
@@ -66,7 +80,7 @@ impl Plan {
         let width = |load: &LoadPoint| match load {
             LoadPoint::Concurrency(concurrency) => *concurrency,
             // An open loop has no width of its own; a few requests at its rate wake the server up.
-            LoadPoint::Rate { .. } => 8,
+            LoadPoint::Rate { .. } | LoadPoint::Trace { .. } => 8,
         };
         (2 * loads.iter().map(width).max().unwrap_or(1)).min(num_requests)
     }
@@ -93,13 +107,88 @@ pub enum Endpoint {
 }
 
 /// Where prompts come from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Dataset {
     /// Random token ids (completions) or random words (chat) of the lengths asked for.
     #[default]
     Synthetic,
-    /// A data set by name or path; resolved when a run starts.
-    Named(String),
+    /// A file that has not been read yet.
+    File(DatasetFile),
+    /// What a run sends of a file that has been read.
+    Chosen(Arc<Selection>),
+}
+
+/// A file of prompts, conversations or a trace, and what is taken of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DatasetFile {
+    /// Path as given; a relative one is relative to the folder of perfgate.yaml.
+    pub path: PathBuf,
+    /// Its format; told by the contents where not given.
+    pub format: Option<Format>,
+    /// What the SHA-256 of its bytes must be, in lower-case hexadecimal.
+    pub sha256: Option<String>,
+    /// By how much a trace is sent faster than it was.
+    pub speedup: Option<f64>,
+    /// Which turns of conversations are sent.
+    pub turns: Option<Turns>,
+    /// Think time between an answer and the next turn.
+    pub pause: Duration,
+    /// Whether entries are sent again where there are fewer than requests.
+    pub repeat_entries: bool,
+    /// Whether prompts begin with words that are new in every pass.
+    pub salt: bool,
+}
+
+impl DatasetFile {
+    /// The file, with everything else as usual.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            format: None,
+            sha256: None,
+            speedup: None,
+            turns: None,
+            pause: Duration::ZERO,
+            repeat_entries: false,
+            salt: true,
+        }
+    }
+}
+
+/// Synthetic prompts as token ids or as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prompts {
+    /// Token ids: exact lengths without a tokenizer; completions only.
+    TokenIds,
+    /// Words, which the server's tokenizer takes apart.
+    Text,
+}
+
+/// What synthetic prompts have in common.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prefix {
+    /// Share of every prompt that is the same in all prompts of its group, 0 to 1.
+    pub share: f64,
+    /// Number of groups, each with a prefix of its own.
+    pub groups: usize,
+}
+
+impl Default for Prefix {
+    fn default() -> Self {
+        Self {
+            share: 0.0,
+            groups: 1,
+        }
+    }
+}
+
+/// Synthetic conversations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConversationPlan {
+    /// Turns of each, at least 1. Each is a request.
+    pub turns: usize,
+    /// Think time between an answer and the next turn.
+    pub pause: Duration,
 }
 
 /// One load point.
@@ -114,14 +203,21 @@ pub enum LoadPoint {
         /// Shape of the gamma-distributed gaps: 1 is Poisson, infinite is constant.
         burstiness: f64,
     },
+    /// Open loop: requests arrive as they did in the trace that they are taken from.
+    Trace {
+        /// How much faster than then.
+        speedup: f64,
+    },
 }
 
 impl LoadPoint {
-    /// The scenario's name, `concurrency=64` or `request_rate=2`.
+    /// The scenario's name, `concurrency=64`, `request_rate=2`, `trace` or `trace_speedup=2`.
     pub fn name(self) -> String {
         match self {
             Self::Concurrency(concurrency) => format!("concurrency={concurrency}"),
             Self::Rate { per_second, .. } => format!("request_rate={per_second}"),
+            Self::Trace { speedup } if (speedup - 1.0).abs() < f64::EPSILON => "trace".to_owned(),
+            Self::Trace { speedup } => format!("trace_speedup={speedup}"),
         }
     }
 }

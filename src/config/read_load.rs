@@ -15,7 +15,11 @@ const MOST_LOADS: usize = 100;
 /// More streams than one machine can hold.
 const MOST_STREAMS: usize = 65_535;
 
-pub(super) fn read_loads(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Vec<LoadPoint> {
+/// The load points, and whether they are the usual ones because none is given.
+pub(super) fn read_loads(
+    fields: &mut Fields<'_>,
+    collector: &mut Collector<'_>,
+) -> (Vec<LoadPoint>, bool) {
     let concurrency = fields.take("concurrency");
     let rate = fields.take("request_rate");
     let burstiness_node = fields.take("burstiness");
@@ -54,7 +58,7 @@ pub(super) fn read_loads(fields: &mut Fields<'_>, collector: &mut Collector<'_>)
             );
         }
     }
-    loads
+    (loads, concurrency.or(rate).is_none())
 }
 
 /// The one value or the values of a list, which must neither be empty nor endless.
@@ -271,7 +275,7 @@ mod tests {
     fn a_constant_length_may_say_that_it_does_not_vary() {
         let source = "model: m\ninput_tokens: {mean: 5, std: 0, distribution: constant}";
         let plan = read_plan("perfgate.yaml", source).unwrap();
-        assert_eq!(plan.input_tokens, Lengths::Constant(5));
+        assert_eq!(plan.input_tokens, Some(Lengths::Constant(5)));
     }
 
     #[test]

@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use super::fields::{Fields, boolean, duration, number, percentage, scalar, text};
 use super::problem::{Code, Collector, Problems};
+use super::read_dataset::{read_conversation, read_dataset, read_prefix, read_prompts};
 use super::read_framework::read_framework;
 use super::read_load::{read_lengths, read_loads};
 use super::read_server::{Servers, read_server};
 use super::yaml::{self, Node};
 use super::{
-    Dataset, Endpoint, Expectations, LoadPoint, Plan, Sampling, Slo, is_safe_name, safe_name,
+    ConversationPlan, Dataset, Endpoint, Expectations, LoadPoint, Plan, Prefix, Prompts, Sampling,
+    Slo, is_safe_name, safe_name,
 };
 use crate::workload::Lengths;
 
 /// The keys of the file, for its schema.
-pub const PLAN_KEYS: [&str; 25] = [
+pub const PLAN_KEYS: [&str; 27] = [
     "name",
     "model",
     "served_model_name",
@@ -28,7 +30,9 @@ pub const PLAN_KEYS: [&str; 25] = [
     "duration",
     "input_tokens",
     "output_tokens",
+    "prompts",
     "prefix",
+    "conversation",
     "warmup_requests",
     "repeat",
     "seed",
@@ -97,9 +101,12 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Plan> {
         dataset: work.dataset,
         num_requests: work.num_requests,
         loads: work.loads,
+        loads_are_usual: work.loads_are_usual,
         input_tokens: work.input_tokens,
         output_tokens: work.output_tokens,
-        prefix_share: work.prefix_share,
+        prompts: work.prompts,
+        prefix: work.prefix,
+        conversation: work.conversation,
         warmup_requests: work.warmup_requests,
         repeat: work.repeat,
         seed: work.seed,
@@ -120,9 +127,12 @@ struct Work {
     dataset: Dataset,
     num_requests: usize,
     loads: Vec<LoadPoint>,
-    input_tokens: Lengths,
-    output_tokens: Lengths,
-    prefix_share: f64,
+    loads_are_usual: bool,
+    input_tokens: Option<Lengths>,
+    output_tokens: Option<Lengths>,
+    prompts: Option<Prompts>,
+    prefix: Prefix,
+    conversation: Option<ConversationPlan>,
     warmup_requests: usize,
     repeat: u32,
     seed: u64,
@@ -132,9 +142,10 @@ fn read_work(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Work {
     let endpoint = fields
         .take("endpoint")
         .and_then(|node| read_endpoint(node, collector));
-    let dataset = fields
-        .take("dataset")
-        .and_then(|node| text(node, "dataset", collector));
+    let dataset_node = fields.take("dataset");
+    let dataset = dataset_node
+        .and_then(|node| read_dataset(node, collector))
+        .unwrap_or_default();
     let mut requests = |name: &'static str, range, collector: &mut Collector<'_>| {
         fields
             .take(name)
@@ -142,7 +153,19 @@ fn read_work(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Work {
     };
     let num_requests = requests("num_requests", 1..=MOST_REQUESTS, collector).unwrap_or(200);
     let warmup_requests = requests("warmup_requests", 0..=MOST_REQUESTS, collector);
-    let loads = read_loads(fields, collector);
+    let (loads, loads_are_usual) = read_loads(fields, collector);
+    if let (Dataset::File(file), Some(node), false) = (&dataset, dataset_node, loads_are_usual)
+        && file.speedup.is_some()
+    {
+        let message = "`dataset.speedup` is for a trace sent at its own times, and a load is given";
+        let hint = "take out `concurrency` and `request_rate`, or `speedup`";
+        collector.push_with_hint(
+            Code::Contradiction,
+            node.span.clone(),
+            message.to_owned(),
+            hint,
+        );
+    }
     let mut lengths = |name: &'static str, collector: &mut Collector<'_>| {
         fields
             .take(name)
@@ -150,9 +173,19 @@ fn read_work(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Work {
     };
     let input_tokens = lengths("input_tokens", collector);
     let output_tokens = lengths("output_tokens", collector);
-    let prefix_share = fields
-        .take("prefix")
-        .and_then(|node| read_prefix(node, collector));
+    let shape = ["prompts", "prefix", "conversation"].map(|name| (name, fields.take(name)));
+    let [(_, prompts), (_, prefix), (_, conversation)] = shape;
+    let prompts = prompts.and_then(|node| read_prompts(node, collector));
+    let prefix = prefix.and_then(|node| read_prefix(node, collector));
+    let conversation = conversation.and_then(|node| read_conversation(node, collector));
+    if dataset != Dataset::Synthetic {
+        for (name, node) in shape {
+            let Some(node) = node else { continue };
+            let message = format!("`{name}` shapes synthetic prompts, and a data set is given");
+            let hint = "take one of them out";
+            collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
+        }
+    }
     let repeat = fields
         .take("repeat")
         .and_then(|node| number(node, "repeat", &(1..=100), collector));
@@ -161,17 +194,17 @@ fn read_work(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Work {
         .and_then(|node| number(node, "seed", &(0..=u64::MAX), collector));
     Work {
         endpoint: endpoint.unwrap_or_default(),
-        dataset: match dataset {
-            Some(name) if name != "synthetic" => Dataset::Named(name),
-            Some(_) | None => Dataset::Synthetic,
-        },
+        dataset,
         num_requests,
         warmup_requests: warmup_requests
             .unwrap_or_else(|| Plan::usual_warmup(&loads, num_requests)),
         loads,
-        input_tokens: input_tokens.unwrap_or(Lengths::Constant(512)),
-        output_tokens: output_tokens.unwrap_or(Lengths::Constant(128)),
-        prefix_share: prefix_share.unwrap_or(0.0),
+        loads_are_usual,
+        input_tokens,
+        output_tokens,
+        prompts,
+        prefix: prefix.unwrap_or_default(),
+        conversation,
         repeat: repeat.unwrap_or(3),
         seed: seed.unwrap_or(42),
     }
@@ -233,15 +266,6 @@ fn read_endpoint(node: &Node, collector: &mut Collector<'_>) -> Option<Endpoint>
             None
         }
     }
-}
-
-fn read_prefix(node: &Node, collector: &mut Collector<'_>) -> Option<f64> {
-    let mut fields = Fields::of(node, "prefix", collector)?;
-    let share = fields
-        .require("share", "50%", collector)
-        .and_then(|node| percentage(node, "prefix.share", &(0.0..=1.0), collector));
-    fields.finish(collector);
-    share
 }
 
 fn read_sampling(node: &Node, collector: &mut Collector<'_>) -> Option<Sampling> {
@@ -336,6 +360,7 @@ fn read_hardware(node: &Node, collector: &mut Collector<'_>) -> Option<Expectati
 
 #[cfg(test)]
 mod tests {
+    use super::super::DatasetFile;
     use super::*;
 
     /// As published, without a change.
@@ -359,14 +384,15 @@ framework:
     fn the_published_configuration_loads_unchanged() {
         let plan = read_plan("perfgate.yaml", PUBLISHED).unwrap();
         assert_eq!(plan.name, "llama-3-8b");
-        assert_eq!(plan.dataset, Dataset::Named("ShareGPT_v3".to_owned()));
+        let file = DatasetFile::at("ShareGPT_v3");
+        assert_eq!(plan.dataset, Dataset::File(file));
         assert_eq!(plan.loads.len(), 5);
         assert_eq!(
             plan.input_tokens,
-            Lengths::Normal {
+            Some(Lengths::Normal {
                 mean: 1000.0,
                 std: 200.0
-            }
+            })
         );
         assert_eq!(plan.expectations.vllm_version.as_deref(), Some("0.6.4"));
         let args = "--tensor-parallel-size 8 --enable-prefix-caching --max-num-batched-tokens 8192";

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::SIMULATOR_OPTIONS;
 use crate::metric::{Better, Metric};
+use crate::workload::dataset::{Format, Turns};
 
 /// The schema of `perfgate.yaml`.
 pub fn plan() -> Value {
@@ -47,7 +48,7 @@ fn work() -> Vec<(&'static str, Value)> {
         ("model", text()),
         ("served_model_name", text()),
         ("endpoint", json!({"enum": ["completions", "chat"]})),
-        ("dataset", text()),
+        ("dataset", json!({"anyOf": [text(), dataset()]})),
         ("num_requests", count(1)),
         (
             "concurrency",
@@ -58,7 +59,15 @@ fn work() -> Vec<(&'static str, Value)> {
         ("duration", duration()),
         ("input_tokens", lengths()),
         ("output_tokens", lengths()),
-        ("prefix", object(&[("share", percentage())], &["share"])),
+        ("prompts", json!({"enum": ["token_ids", "text"]})),
+        (
+            "prefix",
+            object(&[("share", percentage()), ("groups", count(1))], &["share"]),
+        ),
+        (
+            "conversation",
+            object(&[("turns", count(1)), ("pause", duration())], &["turns"]),
+        ),
         ("warmup_requests", count(0)),
         (
             "repeat",
@@ -66,6 +75,30 @@ fn work() -> Vec<(&'static str, Value)> {
         ),
         ("seed", count(0)),
     ]
+}
+
+fn dataset() -> Value {
+    let format = Format::ALL.map(Format::name);
+    let turns = Turns::ALL.map(Turns::name);
+    object(
+        &[
+            ("path", text()),
+            ("format", json!({"enum": format})),
+            (
+                "sha256",
+                json!({"type": "string", "pattern": "^(sha256:)?[0-9A-Fa-f]{64}$"}),
+            ),
+            (
+                "speedup",
+                json!({"type": "number", "minimum": 0.001, "maximum": 1e6}),
+            ),
+            ("turns", json!({"enum": turns})),
+            ("pause", duration()),
+            ("repeat_entries", json!({"type": "boolean"})),
+            ("salt", json!({"type": "boolean"})),
+        ],
+        &["path"],
+    )
 }
 
 fn lengths() -> Value {

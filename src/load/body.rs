@@ -1,9 +1,11 @@
 //! Requests as JSON.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::config::{Endpoint, Sampling};
-use crate::workload::{Prompt, Request};
+use crate::workload::{Prompt, Request, Role};
 
 /// What all requests of a run have in common.
 #[derive(Clone, Debug)]
@@ -22,7 +24,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     prompt: Option<PromptBody<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    messages: Option<[Message; 1]>,
+    messages: Option<Vec<MessageBody<'a>>>,
     max_tokens: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     min_tokens: Option<u32>,
@@ -49,9 +51,9 @@ impl Serialize for PromptBody<'_> {
 }
 
 #[derive(Serialize)]
-struct Message {
+struct MessageBody<'a> {
     role: &'static str,
-    content: String,
+    content: Cow<'a, str>,
 }
 
 #[derive(Serialize)]
@@ -70,31 +72,31 @@ impl RequestTemplate {
 
     /// The JSON body of one request.
     pub fn body(&self, request: &Request) -> serde_json::Result<Vec<u8>> {
-        let text = |words: &[&str]| words.join(" ");
         let (prompt, messages) = match (self.endpoint, &request.prompt) {
             (Endpoint::Completions, Prompt::TokenIds(ids)) => {
                 (Some(PromptBody::TokenIds(ids)), None)
             }
-            (Endpoint::Completions, Prompt::Words(words)) => {
-                (Some(PromptBody::Text(text(words))), None)
+            (Endpoint::Completions, Prompt::Words(_) | Prompt::Text(_)) => {
+                (Some(PromptBody::Text(request.prompt.text())), None)
             }
-            (Endpoint::Chat, Prompt::Words(words)) => (
-                None,
-                Some([Message {
-                    role: "user",
-                    content: text(words),
-                }]),
-            ),
+            // Refused when the plan is read.
+            (Endpoint::Completions, Prompt::Messages(_)) => {
+                return Err(serde::ser::Error::custom(
+                    "completions cannot carry messages",
+                ));
+            }
+            (Endpoint::Chat, Prompt::Messages(messages)) => {
+                let messages = messages.iter().map(|message| MessageBody {
+                    role: message.role.name(),
+                    content: Cow::Borrowed(&message.content),
+                });
+                (None, Some(messages.collect()))
+            }
             // Chat has no way to send token ids; the numbers as words are at least the same for both sides.
-            (Endpoint::Chat, Prompt::TokenIds(ids)) => {
-                let content = ids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
-                (
-                    None,
-                    Some([Message {
-                        role: "user",
-                        content,
-                    }]),
-                )
+            (Endpoint::Chat, Prompt::Words(_) | Prompt::Text(_) | Prompt::TokenIds(_)) => {
+                let content = Cow::Owned(request.prompt.text());
+                let role = Role::User.name();
+                (None, Some(vec![MessageBody { role, content }]))
             }
         };
         serde_json::to_vec(&Body {
@@ -134,8 +136,17 @@ impl RequestTemplate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload::Message;
 
     fn body(endpoint: Endpoint, prompt: Prompt, ignore_eos: bool) -> String {
+        String::from_utf8(rendered(endpoint, prompt, ignore_eos).unwrap()).unwrap()
+    }
+
+    fn rendered(
+        endpoint: Endpoint,
+        prompt: Prompt,
+        ignore_eos: bool,
+    ) -> serde_json::Result<Vec<u8>> {
         let sampling = Sampling {
             temperature: 0.0,
             top_p: None,
@@ -150,8 +161,10 @@ mod tests {
             index: 0,
             prompt,
             output_tokens: 32,
+            due: None,
+            follows: None,
         };
-        String::from_utf8(template.body(&request).unwrap()).unwrap()
+        template.body(&request)
     }
 
     #[test]
@@ -167,6 +180,25 @@ mod tests {
         insta::assert_snapshot!(
             body(Endpoint::Chat, Prompt::Words(vec!["about", "after"]), false),
             @r#"{"model":"m","messages":[{"role":"user","content":"about after"}],"max_tokens":32,"ignore_eos":false,"temperature":0.0,"stream":true,"stream_options":{"include_usage":true}}"#
+        );
+    }
+
+    #[test]
+    fn a_conversation_is_carried_by_a_chat_and_refused_by_a_completion() {
+        let conversation = || {
+            Prompt::Messages(vec![
+                Message::new(Role::System, "be brief"),
+                Message::new(Role::User, "why?"),
+            ])
+        };
+        insta::assert_snapshot!(
+            body(Endpoint::Chat, conversation(), false),
+            @r#"{"model":"m","messages":[{"role":"system","content":"be brief"},{"role":"user","content":"why?"}],"max_tokens":32,"ignore_eos":false,"temperature":0.0,"stream":true,"stream_options":{"include_usage":true}}"#
+        );
+        assert!(rendered(Endpoint::Completions, conversation(), false).is_err());
+        insta::assert_snapshot!(
+            body(Endpoint::Completions, Prompt::Text("why?".into()), false),
+            @r#"{"model":"m","prompt":"why?","max_tokens":32,"ignore_eos":false,"temperature":0.0,"stream":true,"stream_options":{"include_usage":true}}"#
         );
     }
 }

@@ -13,7 +13,7 @@ use super::client::Client;
 use super::engine::{Engine, Order, Ran};
 use super::instant::of_duration;
 use super::prepared::Prepared;
-use super::schedule::{Schedule, Shape};
+use super::schedule::{Schedule, Shape, Turn};
 use crate::config::LoadPoint;
 use crate::measure::{ClientLoad, RequestTrace};
 use crate::workload::{Request, arrivals};
@@ -117,12 +117,31 @@ impl Drive {
                 };
                 (Shape::Open { due }, most.min(count))
             }
+            LoadPoint::Trace { .. } => {
+                // A later turn has no time of its own: it follows.
+                let due = self
+                    .requests
+                    .iter()
+                    .map(|request| request.due.map_or(0, of_duration));
+                let due = due.collect();
+                (Shape::Open { due }, OPEN_LOOP_CONNECTIONS.min(count))
+            }
         };
+        let turns: Vec<Option<Turn>> = self
+            .requests
+            .iter()
+            .map(|request| {
+                request.follows.map(|follows| Turn {
+                    after: follows.index,
+                    pause: of_duration(follows.pause),
+                })
+            })
+            .collect();
         allow_files(connections as u64 + OTHER_FILES)?;
         Ok(Order {
             prepared: Prepared::new(self.requests, self.template, &self.client),
             client: self.client,
-            schedule: Schedule::new(shape, &vec![None; count], self.duration.map(of_duration)),
+            schedule: Schedule::new(shape, &turns, self.duration.map(of_duration)),
             connections,
             timeout: self.timeout,
             done,

@@ -187,6 +187,9 @@ pub struct Load {
     /// Open loop: shape of the gamma-distributed gaps; 1 is Poisson.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burstiness: Option<f64>,
+    /// Open loop at the times of a trace: how much faster than it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_speedup: Option<f64>,
 }
 
 /// One independent pass on a fresh server.

@@ -1,9 +1,19 @@
-//! Synthetic prompts.
+//! Prompts, drawn and given.
+
+use std::sync::Arc;
 
 use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
+use serde::Deserialize;
 
-use super::PromptForm;
+/// Whether drawn prompts are token ids (exact lengths without a tokenizer) or words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PromptForm {
+    /// Token ids, for `/v1/completions`.
+    TokenIds,
+    /// Words; about one token each, the server's `usage` tells exactly.
+    Words,
+}
 
 /// Token ids that stand in every vocabulary in use: below 100 are special and byte tokens, and no served model has
 /// fewer than 4,000 tokens. 3,900 different ids are 12 bits a token: no two prompts of a run begin alike by chance.
@@ -77,24 +87,69 @@ const WORDS: [&str; 64] = [
     "find",
 ];
 
+/// Who says a message of a chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Whoever runs the service.
+    System,
+    /// The same, as newer interfaces call it.
+    Developer,
+    /// Whoever asks.
+    User,
+    /// The model.
+    Assistant,
+}
+
+impl Role {
+    /// As the interface calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Developer => "developer",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
+/// One message of a chat. Turns of one conversation share their texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Who says it.
+    pub role: Role,
+    /// What is said.
+    pub content: Arc<str>,
+}
+
+impl Message {
+    /// That message.
+    pub fn new(role: Role, content: impl Into<Arc<str>>) -> Self {
+        Self {
+            role,
+            content: content.into(),
+        }
+    }
+}
+
 /// What a request carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prompt {
     /// Token ids.
     TokenIds(Vec<u32>),
-    /// Words.
+    /// Words, drawn.
     Words(Vec<&'static str>),
+    /// A text of a data set.
+    Text(Arc<str>),
+    /// A chat of more than one message.
+    Messages(Vec<Message>),
 }
 
 impl Prompt {
     /// A prompt of `length` tokens or words.
     pub(super) fn draw(form: PromptForm, length: u32, generator: &mut Pcg64Mcg) -> Self {
         match form {
-            PromptForm::TokenIds => Self::TokenIds(
-                (0..length)
-                    .map(|_| generator.random_range(TOKEN_IDS))
-                    .collect(),
-            ),
+            PromptForm::TokenIds => Self::TokenIds(draw_token_ids(length, generator)),
             PromptForm::Words => Self::Words(
                 (0..length)
                     .map(|_| WORDS[generator.random_range(0..WORDS.len())])
@@ -103,23 +158,43 @@ impl Prompt {
         }
     }
 
-    /// Its first `length` tokens or words.
+    /// Its first `length` tokens or words; a given text whole.
     pub(super) fn cut(&self, length: u32) -> Self {
         let length = length as usize;
         match self {
             Self::TokenIds(ids) => Self::TokenIds(ids.iter().take(length).copied().collect()),
             Self::Words(words) => Self::Words(words.iter().take(length).copied().collect()),
+            Self::Text(_) | Self::Messages(_) => self.clone(),
         }
     }
 
-    /// Both, one after the other. Of two forms the first decides.
+    /// Both drawn ones, one after the other. Of two forms the first decides.
     pub(super) fn extended(mut self, rest: Self) -> Self {
         match (&mut self, rest) {
             (Self::TokenIds(ids), Self::TokenIds(more)) => ids.extend(more),
             (Self::Words(words), Self::Words(more)) => words.extend(more),
-            (Self::TokenIds(_), Self::Words(_)) | (Self::Words(_), Self::TokenIds(_)) => {}
+            (Self::TokenIds(_) | Self::Words(_) | Self::Text(_) | Self::Messages(_), _) => {}
         }
         self
+    }
+
+    /// As one text: words with a space between them, token ids as numbers, messages one below the other.
+    pub fn text(&self) -> String {
+        match self {
+            Self::TokenIds(ids) => {
+                let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
+                ids.join(" ")
+            }
+            Self::Words(words) => words.join(" "),
+            Self::Text(text) => text.to_string(),
+            Self::Messages(messages) => {
+                let contents: Vec<&str> = messages
+                    .iter()
+                    .map(|message| message.content.as_ref())
+                    .collect();
+                contents.join("\n")
+            }
+        }
     }
 
     /// Number of tokens or words.
@@ -127,6 +202,11 @@ impl Prompt {
         match self {
             Self::TokenIds(ids) => ids.len(),
             Self::Words(words) => words.len(),
+            Self::Text(text) => text.split_whitespace().count(),
+            Self::Messages(messages) => messages
+                .iter()
+                .map(|message| message.content.split_whitespace().count())
+                .sum(),
         }
     }
 
@@ -134,4 +214,11 @@ impl Prompt {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// `length` ids, each equally likely.
+pub(super) fn draw_token_ids(length: u32, generator: &mut Pcg64Mcg) -> Vec<u32> {
+    (0..length)
+        .map(|_| generator.random_range(TOKEN_IDS))
+        .collect()
 }

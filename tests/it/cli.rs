@@ -56,7 +56,7 @@ fn every_problem_of_a_bad_file_is_shown_before_anything_is_started() {
 }
 
 #[test]
-fn a_data_set_that_cannot_be_read_yet_is_refused_instead_of_replaced() {
+fn a_data_set_that_is_not_there_is_refused_instead_of_replaced() {
     let folder = tempfile::tempdir().unwrap();
     write(
         folder.path(),
@@ -64,8 +64,9 @@ fn a_data_set_that_cannot_be_read_yet_is_refused_instead_of_replaced() {
         "model: m\ndataset: ShareGPT_v3\nserver: {simulator: {}}\n",
     );
     insta::assert_snapshot!(run(folder.path(), &["bench"]).expect(2).stderr, @"
-    error: this version sends synthetic prompts only, and the data set is `ShareGPT_v3`
-    hint: leave `dataset` out, or write `dataset: synthetic`: prompts of the same lengths from token ids
+    error: the data set `ShareGPT_v3` is not here: there is no file `ShareGPT_v3`, and perfgate downloads nothing
+    hint: give the file with `--dataset-path FILE`, or in perfgate.yaml with `dataset: {path: FILE}`
+    hint: or leave `dataset` out: synthetic prompts of the lengths in `input_tokens`
     ");
 }
 

@@ -10,6 +10,8 @@ mod cli;
 #[cfg(test)]
 mod compare;
 #[cfg(test)]
+mod dataset;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod gate;

@@ -1,0 +1,228 @@
+//! Reads the data set of a plan, so that everything that can be wrong with it is said before a server is started.
+
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Failure;
+use super::progress::note;
+use crate::config::{Dataset, DatasetFile, Endpoint, LoadPoint, Plan, Prompts};
+use crate::exit::ExitStatus;
+use crate::files::{self, Opened};
+use crate::workload::dataset::{
+    self, Census, Choice, ChoiceError, DatasetError, Entry, Format, Sample, Selection,
+};
+
+/// Replaces the file of the plan by what is sent of it. A trace brings its own load point where none is given.
+pub(super) fn settle(plan: &mut Plan) -> Result<(), Failure> {
+    let file = match &plan.dataset {
+        Dataset::File(file) => file.clone(),
+        Dataset::Synthetic | Dataset::Chosen(_) => return check_synthetic(plan),
+    };
+    if plan.prompts.is_some() || plan.prefix.share > 0.0 || plan.conversation.is_some() {
+        let message = "`prompts`, `prefix` and `conversation` shape synthetic prompts, and a data set is given";
+        return Err(usage(message.to_owned()).hint("take one of them out"));
+    }
+    let kept = read(&file, plan)?;
+    kept.tell(&file.path);
+    take_load(&file, plan, &kept)?;
+    if plan.input_tokens.is_some() {
+        note(
+            "note: `input_tokens` is not used: the prompts of a data set are as long as they stand",
+        );
+    }
+    let choice = Choice {
+        format: kept.format,
+        sha256: kept.sha256,
+        num_requests: plan.num_requests,
+        warmup_requests: plan.warmup_requests,
+        turns: file.turns,
+        pause: file.pause,
+        speedup: file.speedup,
+        repeat_entries: file.repeat_entries,
+        salt: file.salt,
+        output_tokens: plan.output_tokens,
+        seed: plan.seed,
+    };
+    let selection =
+        Selection::new(choice, kept.entries).map_err(|error| choice_failure(&file.path, &error))?;
+    check_endpoint(&file.path, plan.endpoint, &selection)?;
+    plan.dataset = Dataset::Chosen(Arc::new(selection));
+    Ok(())
+}
+
+fn usage(message: String) -> Failure {
+    Failure::message(ExitStatus::Usage, message)
+}
+
+fn check_synthetic(plan: &Plan) -> Result<(), Failure> {
+    if plan.endpoint == Endpoint::Chat && plan.prompts == Some(Prompts::TokenIds) {
+        let message = "`prompts: token_ids` cannot be sent to `endpoint: chat`, which takes text";
+        return Err(usage(message.to_owned()).hint("take one of them out"));
+    }
+    Ok(())
+}
+
+/// What was kept of a file.
+struct Kept {
+    format: Format,
+    sha256: String,
+    census: Census,
+    entries: Vec<Entry>,
+}
+
+impl Kept {
+    /// What is left out is said, never silently dropped.
+    fn tell(&self, path: &Path) {
+        let unusable: usize = self.census.unusable.values().sum();
+        if unusable > 0 {
+            let all = self.census.usable + unusable;
+            let reasons: Vec<String> = self
+                .census
+                .unusable
+                .iter()
+                .map(|(reason, count)| format!("{count} with {reason}"))
+                .collect();
+            note(&format!(
+                "note: {unusable} of {all} entries of `{}` cannot be used: {}",
+                path.display(),
+                reasons.join(", ")
+            ));
+        }
+    }
+}
+
+fn read(file: &DatasetFile, plan: &Plan) -> Result<Kept, Failure> {
+    let path = &file.path;
+    let mut opened = files::open(path).map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            no_such_file(path)
+        } else {
+            Failure::new(ExitStatus::Usage, error)
+        }
+    })?;
+    let mut sample = Sample::new(
+        plan.seed,
+        plan.num_requests.saturating_add(plan.warmup_requests),
+    );
+    let read = read_entries(file.format, &mut opened, &mut |entry| sample.offer(entry));
+    let (format, census) = read.map_err(|error| dataset_failure(path, &error))?;
+    let sha256 = opened
+        .sha256()
+        .map_err(|error| dataset_failure(path, &error.into()))?;
+    if let Some(wanted) = file.sha256.as_ref().filter(|wanted| **wanted != sha256) {
+        let message = format!(
+            "`{}` has the SHA-256 {sha256}, and `dataset.sha256` is {wanted}",
+            path.display()
+        );
+        return Err(usage(message).hint("it is another file than the one that the plan means"));
+    }
+    Ok(Kept {
+        format,
+        sha256,
+        census,
+        entries: sample.into_entries(),
+    })
+}
+
+fn read_entries(
+    format: Option<Format>,
+    opened: &mut Opened,
+    each: &mut dyn FnMut(Entry),
+) -> Result<(Format, Census), DatasetError> {
+    let mut reader = opened.reader();
+    let (format, begin) = match format {
+        Some(format) => (format, Vec::new()),
+        None => dataset::recognise(&mut reader)?,
+    };
+    let census = dataset::read(format, begin.as_slice().chain(reader), each)?;
+    Ok((format, census))
+}
+
+/// The load point of a trace, and the warm-up that follows from it.
+fn take_load(file: &DatasetFile, plan: &mut Plan, kept: &Kept) -> Result<(), Failure> {
+    if !plan.loads_are_usual {
+        if file.speedup.is_some() {
+            let message = "`speedup` is for a trace sent at its own times, and a load is given";
+            return Err(usage(message.to_owned())
+                .hint("take out `concurrency` and `request_rate`, or `speedup`"));
+        }
+        return Ok(());
+    }
+    if kept.entries.first().is_some_and(|entry| entry.at.is_some()) {
+        let was_usual = plan.warmup_requests == Plan::usual_warmup(&plan.loads, plan.num_requests);
+        let speedup = file.speedup.unwrap_or(1.0);
+        plan.loads = vec![LoadPoint::Trace { speedup }];
+        if was_usual {
+            plan.warmup_requests = Plan::usual_warmup(&plan.loads, plan.num_requests);
+        }
+    }
+    Ok(())
+}
+
+fn check_endpoint(path: &Path, endpoint: Endpoint, selection: &Selection) -> Result<(), Failure> {
+    let (entry, what, hint) = match endpoint {
+        Endpoint::Completions => (
+            selection.first_for_chat(),
+            "a conversation, which `endpoint: completions` cannot carry",
+            "write `endpoint: chat`; of ShareGPT, `turns: first` in `dataset` sends the first question alone",
+        ),
+        Endpoint::Chat => (
+            selection.first_for_completions(),
+            "token ids, which `endpoint: chat` cannot carry",
+            "write `endpoint: completions`",
+        ),
+    };
+    let Some(entry) = entry else { return Ok(()) };
+    let message = format!("`{}`: entry {entry} sends {what}", path.display());
+    Err(usage(message).hint(hint))
+}
+
+fn no_such_file(path: &Path) -> Failure {
+    let name = path
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let message = format!(
+        "the data set `{name}` is not here: there is no file `{}`, and perfgate downloads nothing",
+        path.display()
+    );
+    usage(message)
+        .hint("give the file with `--dataset-path FILE`, or in perfgate.yaml with `dataset: {path: FILE}`")
+        .hint("or leave `dataset` out: synthetic prompts of the lengths in `input_tokens`")
+}
+
+fn dataset_failure(path: &Path, error: &DatasetError) -> Failure {
+    let said = match error {
+        DatasetError::Line { .. } | DatasetError::Json(_) => {
+            format!("`{}`, {error}", path.display())
+        }
+        DatasetError::Read(_) | DatasetError::Empty | DatasetError::Unknown(_) => {
+            format!("`{}` {error}", path.display())
+        }
+    };
+    let failure = usage(said);
+    match error {
+        DatasetError::Unknown(_) => failure.hint(
+            "say it: `dataset: {path: FILE, format: sharegpt}`, or jsonl, or mooncake; docs/workloads.md has an example of each",
+        ),
+        DatasetError::Line { .. } | DatasetError::Json(_) | DatasetError::Empty | DatasetError::Read(_) => failure,
+    }
+}
+
+fn choice_failure(path: &Path, error: &ChoiceError) -> Failure {
+    let failure = usage(format!("`{}` {error}", path.display()));
+    match error {
+        ChoiceError::TooFew { has, .. } => failure.hint(format!(
+            "write `num_requests: {has}`, or `repeat_entries: true` in `dataset` to send entries again"
+        )),
+        ChoiceError::NoneLeft { .. } => failure.hint(
+            "lower `num_requests` or `warmup_requests`, or take `salt: false` out of `dataset`: \
+             a prompt that was sent before would be answered by the prefix cache",
+        ),
+        ChoiceError::NoLength(_) => failure.hint(
+            "write `output_tokens: 128`, or give `--output-tokens-mean 128`, for entries that say none",
+        ),
+        ChoiceError::NoTurns | ChoiceError::NoTimes => failure.hint("take it out"),
+        ChoiceError::Nothing => failure,
+    }
+}

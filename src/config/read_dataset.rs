@@ -1,0 +1,206 @@
+//! What is sent, of `perfgate.yaml`: data sets, and the shape of synthetic prompts.
+
+use std::time::Duration;
+
+use super::fields::{Fields, boolean, duration, number, percentage, scalar, text};
+use super::problem::{Code, Collector};
+use super::yaml::{Node, Value};
+use super::{ConversationPlan, Dataset, DatasetFile, Prefix, Prompts};
+use crate::workload::dataset::{Format, Turns};
+
+/// A conversation of more turns fits into no context.
+const MOST_TURNS: usize = 1_000;
+
+/// More prefix groups than a run has requests that could share one.
+const MOST_GROUPS: usize = 10_000;
+
+/// A path or a name, or a map that says more.
+pub(super) fn read_dataset(node: &Node, collector: &mut Collector<'_>) -> Option<Dataset> {
+    if !matches!(node.value, Value::Mapping(_)) {
+        return text(node, "dataset", collector).map(dataset_named);
+    }
+    let mut fields = Fields::of(node, "dataset", collector)?;
+    let path = fields
+        .require("path", "data/prompts.jsonl", collector)
+        .and_then(|node| text(node, "dataset.path", collector));
+    let format = fields.take("format").and_then(|node| {
+        let named = Format::ALL.map(|format| (format.name(), format));
+        one_of(node, "dataset.format", &named, collector)
+    });
+    let sha256 = fields
+        .take("sha256")
+        .and_then(|node| read_sha256(node, collector));
+    let speedup = fields
+        .take("speedup")
+        .and_then(|node| number(node, "dataset.speedup", &(0.001..=1e6), collector));
+    let turns = fields.take("turns").and_then(|node| {
+        let named = Turns::ALL.map(|turns| (turns.name(), turns));
+        one_of(node, "dataset.turns", &named, collector)
+    });
+    let pause_node = fields.take("pause");
+    let pause = pause_node.and_then(|node| duration(node, "dataset.pause", collector));
+    let mut switch = |name: &'static str, place: &str, collector: &mut Collector<'_>| {
+        fields
+            .take(name)
+            .and_then(|node| boolean(node, place, collector))
+    };
+    let repeat_entries = switch("repeat_entries", "dataset.repeat_entries", collector);
+    let salt = switch("salt", "dataset.salt", collector);
+    fields.finish(collector);
+    if let (Some(node), false) = (pause_node, turns == Some(Turns::All)) {
+        let message = "`dataset.pause` stands between turns, and only one turn is sent".to_owned();
+        let hint = "add `turns: all`, or take it out";
+        collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
+    }
+    let usual = DatasetFile::at(path?);
+    Some(Dataset::File(DatasetFile {
+        format,
+        sha256,
+        speedup,
+        turns,
+        pause: pause.unwrap_or(usual.pause),
+        repeat_entries: repeat_entries.unwrap_or(usual.repeat_entries),
+        salt: salt.unwrap_or(usual.salt),
+        path: usual.path,
+    }))
+}
+
+/// `synthetic`, or a path; whether there is such a file is seen when it is read.
+pub(super) fn dataset_named(name: String) -> Dataset {
+    if name == "synthetic" {
+        Dataset::Synthetic
+    } else {
+        Dataset::File(DatasetFile::at(name))
+    }
+}
+
+fn read_sha256(node: &Node, collector: &mut Collector<'_>) -> Option<String> {
+    let written = scalar(node, "dataset.sha256", collector)?.to_ascii_lowercase();
+    let hash = written.strip_prefix("sha256:").unwrap_or(&written);
+    if hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Some(hash.to_owned());
+    }
+    let message = format!("`dataset.sha256` must have 64 hexadecimal digits, and is `{written}`");
+    let hint = "write what `sha256sum FILE` prints";
+    collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
+    None
+}
+
+/// How synthetic prompts are written.
+pub(super) fn read_prompts(node: &Node, collector: &mut Collector<'_>) -> Option<Prompts> {
+    let named = [("token_ids", Prompts::TokenIds), ("text", Prompts::Text)];
+    one_of(node, "prompts", &named, collector)
+}
+
+/// The value of one of the names.
+fn one_of<T: Copy>(
+    node: &Node,
+    what: &str,
+    named: &[(&str, T)],
+    collector: &mut Collector<'_>,
+) -> Option<T> {
+    let written = scalar(node, what, collector)?;
+    let found = named.iter().find(|(name, _)| *name == written);
+    if found.is_none() {
+        let names: Vec<String> = named.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let message = format!("`{what}` must be {}, not `{written}`", names.join(" or "));
+        collector.push(Code::InvalidValue, node.span.clone(), message);
+    }
+    found.map(|(_, value)| *value)
+}
+
+/// What synthetic prompts have in common.
+pub(super) fn read_prefix(node: &Node, collector: &mut Collector<'_>) -> Option<Prefix> {
+    let mut fields = Fields::of(node, "prefix", collector)?;
+    let share = fields
+        .require("share", "50%", collector)
+        .and_then(|node| percentage(node, "prefix.share", &(0.0..=1.0), collector));
+    let groups = fields
+        .take("groups")
+        .and_then(|node| number(node, "prefix.groups", &(1..=MOST_GROUPS), collector));
+    fields.finish(collector);
+    Some(Prefix {
+        share: share?,
+        groups: groups.unwrap_or(Prefix::default().groups),
+    })
+}
+
+/// Synthetic conversations.
+pub(super) fn read_conversation(
+    node: &Node,
+    collector: &mut Collector<'_>,
+) -> Option<ConversationPlan> {
+    let mut fields = Fields::of(node, "conversation", collector)?;
+    let turns = fields
+        .require("turns", "3", collector)
+        .and_then(|node| number(node, "conversation.turns", &(1..=MOST_TURNS), collector));
+    let pause = fields
+        .take("pause")
+        .and_then(|node| duration(node, "conversation.pause", collector));
+    fields.finish(collector);
+    Some(ConversationPlan {
+        turns: turns?,
+        pause: pause.unwrap_or(Duration::ZERO),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Plan, read_plan};
+    use super::*;
+
+    fn plan(source: &str) -> Plan {
+        read_plan("perfgate.yaml", &format!("model: m\n{source}")).unwrap()
+    }
+
+    #[test]
+    fn a_data_set_is_a_name_a_path_or_a_map() {
+        assert_eq!(plan("dataset: synthetic").dataset, Dataset::Synthetic);
+        let named = Dataset::File(DatasetFile::at("data/x.jsonl"));
+        assert_eq!(plan("dataset: data/x.jsonl").dataset, named);
+        assert_eq!(plan("dataset: {path: data/x.jsonl}").dataset, named);
+        let hash = "AB".repeat(32);
+        let full = plan(&format!(
+            "dataset: {{path: a.gz, format: sharegpt, sha256: \"sha256:{hash}\", turns: all, pause: 2s, repeat_entries: true, salt: false}}"
+        ));
+        assert_eq!(
+            full.dataset,
+            Dataset::File(DatasetFile {
+                format: Some(Format::ShareGpt),
+                sha256: Some("ab".repeat(32)),
+                turns: Some(Turns::All),
+                pause: Duration::from_secs(2),
+                repeat_entries: true,
+                salt: false,
+                ..DatasetFile::at("a.gz")
+            })
+        );
+    }
+
+    #[test]
+    fn synthetic_prompts_have_groups_of_prefixes_turns_and_a_form() {
+        let plan = plan(
+            "prefix: {share: 50%, groups: 8}\nconversation: {turns: 3, pause: 2s}\nprompts: text",
+        );
+        assert_eq!((plan.prefix.share, plan.prefix.groups), (0.5, 8));
+        let conversation = plan.conversation.unwrap();
+        assert_eq!(conversation.turns, 3);
+        assert_eq!(conversation.pause, Duration::from_secs(2));
+        assert_eq!(plan.prompts, Some(Prompts::Text));
+    }
+
+    #[test]
+    fn what_cannot_be_is_said_at_once() {
+        let source = "\
+model: m
+dataset: {format: csv, sha256: abc, speedup: 0, turns: some, pause: 1s, salted: true}
+request_rate: 2
+prefix: {share: 50%, groups: 0}
+conversation: {pause: 0s}
+prompts: words
+";
+        insta::assert_snapshot!(read_plan("perfgate.yaml", source).unwrap_err().to_string());
+        let source = "model: m\ndataset: {path: a, speedup: 2}\nconcurrency: 2\nprefix: {share: 5%}\nprompts: text\nconversation: {turns: 2}\n";
+        insta::assert_snapshot!(read_plan("perfgate.yaml", source).unwrap_err().to_string());
+    }
+}

@@ -1,0 +1,184 @@
+//! JSONL: one prompt or list of messages a line, with or without a time stamp.
+
+use std::io::BufRead;
+
+use serde::Deserialize;
+
+use super::lines::{self, parse};
+use super::{Census, Content, DatasetError, Entry, output_tokens, timestamp};
+use crate::workload::{Message, Role};
+
+/// A line. Other keys are the file's own business.
+#[derive(Deserialize)]
+struct Line {
+    #[serde(default)]
+    timestamp: Option<f64>,
+    #[serde(default)]
+    prompt: Option<Given>,
+    #[serde(default)]
+    messages: Option<Vec<Said>>,
+    #[serde(
+        default,
+        alias = "output_len",
+        alias = "output_length",
+        alias = "max_tokens"
+    )]
+    output_tokens: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "`prompt` must be a text or a list of token ids")]
+enum Given {
+    Text(String),
+    TokenIds(Vec<u32>),
+}
+
+#[derive(Deserialize)]
+struct Said {
+    role: Role,
+    content: Spoken,
+}
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "`content` must be a text or a list of parts with `text`"
+)]
+enum Spoken {
+    Text(String),
+    Parts(Vec<Part>),
+}
+
+#[derive(Deserialize)]
+struct Part {
+    text: String,
+}
+
+/// Reads every line.
+pub fn read(reader: impl BufRead, each: &mut dyn FnMut(Entry)) -> Result<Census, DatasetError> {
+    lines::read(reader, entry, each)
+}
+
+/// The entry of one line.
+pub fn entry(line: &[u8], position: usize) -> Result<Entry, String> {
+    let line: Line = parse(line)?;
+    let content = match (line.prompt, line.messages) {
+        (Some(_), Some(_)) => return Err("has both `prompt` and `messages`".to_owned()),
+        (None, None) => return Err("has neither `prompt` nor `messages`".to_owned()),
+        (Some(Given::Text(text)), None) if text.trim().is_empty() => {
+            return Err("`prompt` is empty".to_owned());
+        }
+        (Some(Given::Text(text)), None) => Content::Text(text.into()),
+        (Some(Given::TokenIds(ids)), None) if ids.is_empty() => {
+            return Err("`prompt` is empty".to_owned());
+        }
+        (Some(Given::TokenIds(ids)), None) => Content::TokenIds(ids),
+        (None, Some(messages)) => Content::Messages(conversation(messages)?),
+    };
+    Ok(Entry {
+        position,
+        at: timestamp(line.timestamp)?,
+        content,
+        output_tokens: output_tokens("output_tokens", line.output_tokens)?,
+    })
+}
+
+fn conversation(said: Vec<Said>) -> Result<Vec<Message>, String> {
+    let messages: Vec<Message> = said
+        .into_iter()
+        .map(|Said { role, content }| match content {
+            Spoken::Text(text) => Message::new(role, text),
+            Spoken::Parts(parts) => {
+                let texts: Vec<String> = parts.into_iter().map(|part| part.text).collect();
+                Message::new(role, texts.join("\n"))
+            }
+        })
+        .collect();
+    if !messages.iter().any(|message| message.role == Role::User) {
+        return Err("`messages` has no message of a user".to_owned());
+    }
+    if let Some(index) = messages
+        .iter()
+        .position(|message| message.content.trim().is_empty())
+    {
+        return Err(format!("message {} of `messages` is empty", index + 1));
+    }
+    Ok(messages)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entries(text: &str) -> Result<Vec<Entry>, String> {
+        let mut entries = Vec::new();
+        read(text.as_bytes(), &mut |entry| entries.push(entry))
+            .map_err(|error| error.to_string())?;
+        Ok(entries)
+    }
+
+    #[test]
+    fn prompts_are_texts_token_ids_or_messages_with_any_name_of_the_length() {
+        let text = concat!(
+            "\u{feff}{\"prompt\": \"Why?\", \"output_tokens\": 7, \"id\": \"x\"}\r\n\n",
+            "{\"prompt\": [1, 2, 3], \"max_tokens\": 8}\n",
+            "{\"messages\": [{\"role\": \"system\", \"content\": \"Be brief.\"}, {\"role\": \"user\", ",
+            "\"content\": [{\"type\": \"text\", \"text\": \"Why?\"}]}], \"output_len\": 9}"
+        );
+        let entries = entries(text).unwrap();
+        assert_eq!(entries[0].content, Content::Text("Why?".into()));
+        assert_eq!(entries[1].content, Content::TokenIds(vec![1, 2, 3]));
+        let Content::Messages(messages) = &entries[2].content else {
+            panic!("{entries:?}")
+        };
+        assert_eq!(messages[1], Message::new(Role::User, "Why?"));
+        let lengths: Vec<Option<u32>> = entries.iter().map(|entry| entry.output_tokens).collect();
+        assert_eq!(lengths, [Some(7), Some(8), Some(9)]);
+    }
+
+    #[test]
+    fn a_bad_line_is_an_error_with_its_number_and_what_is_wrong() {
+        let good = "{\"prompt\": \"a\"}";
+        let said: Vec<String> = [
+            "{\"prompt\": 5}",
+            "{\"prompt\": \" \"}",
+            "{\"prompt\": []}",
+            "{\"prompt\": \"a\"",
+            "{\"prompt\": \"a\", \"output_tokens\": 0}",
+            "{\"prompt\": \"a\", \"output_tokens\": -1}",
+            "{\"prompt\": \"a\", \"output_tokens\": 3, \"max_tokens\": 4}",
+            "{\"prompt\": \"a\", \"messages\": []}",
+            "{\"question\": \"a\"}",
+            "{\"messages\": []}",
+            "{\"messages\": [{\"role\": \"tool\", \"content\": \"a\"}]}",
+            "{\"messages\": [{\"role\": \"user\", \"content\": \"\"}]}",
+            "{\"prompt\": \"a\", \"timestamp\": 5}",
+            "{\"prompt\": \"a\", \"timestamp\": -5}",
+            "[1]",
+        ]
+        .into_iter()
+        .map(|line| entries(&format!("{good}\n\n{line}\n{good}")).unwrap_err())
+        .collect();
+        insta::assert_snapshot!(said.join("\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_entries_or_an_error(text in "(\\{\"(prompt|messages|timestamp)\": |\\PC|[\\[\\]{}\",:0-9\n]){0,60}") {
+            if let Ok(entries) = entries(&text) {
+                prop_assert!(entries.iter().enumerate().all(|(index, entry)| entry.position == index));
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_read(prompt in "\\PC*[a-z]\\PC*", tokens in 1_u32..5_000, time in 0.0..1e12_f64) {
+            let line = serde_json::json!({"prompt": prompt, "output_tokens": tokens, "timestamp": time});
+            let entry = entry(line.to_string().as_bytes(), 3).unwrap();
+            prop_assert_eq!(entry.content, Content::Text(prompt.into()));
+            prop_assert_eq!(entry.output_tokens, Some(tokens));
+            prop_assert!((entry.at.unwrap().as_secs_f64() * 1000.0 - time).abs() < 0.001);
+        }
+    }
+}

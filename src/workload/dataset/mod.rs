@@ -1,0 +1,298 @@
+//! Data sets: files of prompts, conversations or traces, read entry by entry.
+//!
+//! The parsers take readers and hand out one [`Entry`] at a time, so that a file of any size needs only as much memory
+//! as what is kept of it. [`Sample`] keeps what a run sends, [`Selection`] makes requests of it.
+
+pub mod jsonl;
+mod lines;
+pub mod mooncake;
+mod sample;
+mod selection;
+pub mod sharegpt;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, BufRead};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+pub use sample::Sample;
+pub use selection::{Choice, ChoiceError, Selection};
+
+use super::Message;
+
+/// Longest prompt or answer that is asked for: more than any model takes, and far below what overflows anything.
+const MOST_TOKENS: u32 = 10_000_000;
+
+/// A time stamp beyond this many milliseconds (30,000 years) is none.
+const LAST_TIMESTAMP: f64 = 1e15;
+
+/// Tokens for which one hash id of a Mooncake trace stands.
+pub const BLOCK_TOKENS: u32 = 512;
+
+/// How a file says what to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A list of `conversations` of `from` and `value`, or one such entry a line.
+    ShareGpt,
+    /// One `prompt` or list of `messages` a line, with or without `timestamp`.
+    Jsonl,
+    /// One `timestamp`, `input_length`, `output_length` and list of `hash_ids` a line.
+    Mooncake,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ShareGpt, Self::Jsonl, Self::Mooncake];
+
+    /// Its name in perfgate.yaml.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ShareGpt => "sharegpt",
+            Self::Jsonl => "jsonl",
+            Self::Mooncake => "mooncake",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which turns of a conversation are requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turns {
+    /// The first question alone.
+    First,
+    /// The last question with everything before it.
+    Last,
+    /// Every question, each with everything before it.
+    All,
+}
+
+impl Turns {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::First, Self::Last, Self::All];
+
+    /// Its name in perfgate.yaml.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Last => "last",
+            Self::All => "all",
+        }
+    }
+}
+
+/// One entry of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Position in the file, from 0; entries that cannot be used count.
+    pub position: usize,
+    /// When it was sent, by a clock of the trace's own.
+    pub at: Option<Duration>,
+    /// What is sent.
+    pub content: Content,
+    /// Tokens to ask for, where the entry says it.
+    pub output_tokens: Option<u32>,
+}
+
+/// What an entry sends.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// A text.
+    Text(Arc<str>),
+    /// Token ids.
+    TokenIds(Vec<u32>),
+    /// A conversation with at least one question.
+    Messages(Vec<Message>),
+    /// As many tokens, of which each block is the same wherever its hash id occurs.
+    Blocks {
+        /// Length of the prompt.
+        tokens: u32,
+        /// Ids of its blocks from the first on; what they do not cover occurs nowhere else.
+        hash_ids: Vec<u64>,
+    },
+}
+
+/// What a file had.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Entries that can be used.
+    pub usable: usize,
+    /// Why others cannot, and how many.
+    pub unusable: BTreeMap<&'static str, usize>,
+}
+
+/// What is wrong with a file; to be told with its name before it.
+#[derive(Debug, thiserror::Error)]
+pub enum DatasetError {
+    /// It could not be read or unpacked.
+    #[error("cannot be read: {0}")]
+    Read(#[from] io::Error),
+    /// A line cannot be used.
+    #[error("line {line}: {reason}")]
+    Line {
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A list cannot be read; with line and column.
+    #[error("{0}")]
+    Json(#[source] serde_json::Error),
+    /// It has nothing to send.
+    #[error("has no entries")]
+    Empty,
+    /// Its format cannot be told.
+    #[error("has no known format: {0}")]
+    Unknown(&'static str),
+}
+
+/// Reads every entry of a file of a format.
+pub fn read(
+    format: Format,
+    reader: impl BufRead,
+    each: &mut dyn FnMut(Entry),
+) -> Result<Census, DatasetError> {
+    let census = match format {
+        Format::ShareGpt => sharegpt::read(reader, each),
+        Format::Jsonl => jsonl::read(reader, each),
+        Format::Mooncake => mooncake::read(reader, each),
+    }?;
+    if census.usable == 0 && census.unusable.is_empty() {
+        return Err(DatasetError::Empty);
+    }
+    Ok(census)
+}
+
+/// The keys by which the first line tells the format.
+#[derive(Deserialize)]
+struct Keys {
+    #[serde(default)]
+    conversations: Present,
+    #[serde(default)]
+    prompt: Present,
+    #[serde(default)]
+    messages: Present,
+    #[serde(default)]
+    input_length: Present,
+    #[serde(default)]
+    hash_ids: Present,
+}
+
+/// Whether a key is there, whatever its value.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Present(bool);
+
+impl<'de> Deserialize<'de> for Present {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self(true))
+    }
+}
+
+/// Tells the format by the contents. Also the bytes that were read for it, which stand before the rest of `reader`.
+pub fn recognise(reader: &mut impl BufRead) -> Result<(Format, Vec<u8>), DatasetError> {
+    lines::skip_mark(reader)?;
+    let mut read = Vec::new();
+    if lines::first_byte(reader, &mut read)? == Some(b'[') {
+        return Ok((Format::ShareGpt, read));
+    }
+    // What came before are line ends, so that what is added is the first line with something on it.
+    let begin = read.len();
+    let number = read.split(|byte| *byte == b'\n').count();
+    if !lines::read_line(reader, &mut read, number)? {
+        return Err(DatasetError::Empty);
+    }
+    let keys: Keys = lines::parse(&read[begin..]).map_err(|reason| DatasetError::Line {
+        line: number,
+        reason,
+    })?;
+    let found = [
+        (Format::ShareGpt, keys.conversations.0),
+        (Format::Jsonl, keys.prompt.0 || keys.messages.0),
+        (Format::Mooncake, keys.input_length.0 || keys.hash_ids.0),
+    ];
+    let mut formats = found.into_iter().filter(|(_, found)| *found);
+    match (formats.next(), formats.next()) {
+        (Some((format, _)), None) => Ok((format, read)),
+        (None, _) => Err(DatasetError::Unknown(
+            "the first line has none of `conversations`, `prompt`, `messages` and `input_length`",
+        )),
+        (Some(_), Some(_)) => Err(DatasetError::Unknown("the first line fits more than one")),
+    }
+}
+
+/// Milliseconds of a trace's clock.
+fn timestamp(milliseconds: Option<f64>) -> Result<Option<Duration>, String> {
+    milliseconds
+        .map(|time| {
+            if (0.0..=LAST_TIMESTAMP).contains(&time) {
+                Ok(Duration::from_secs_f64(time / 1000.0))
+            } else {
+                Err(format!("`timestamp` is {time}, which is no time in ms"))
+            }
+        })
+        .transpose()
+}
+
+/// A number of tokens to ask for.
+fn output_tokens(name: &str, tokens: Option<u32>) -> Result<Option<u32>, String> {
+    match tokens {
+        Some(tokens) if !(1..=MOST_TOKENS).contains(&tokens) => Err(format!(
+            "`{name}` is {tokens}, and must be between 1 and {MOST_TOKENS}"
+        )),
+        tokens => Ok(tokens),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recognised(text: &str) -> Result<Format, String> {
+        let mut reader = text.as_bytes();
+        let (format, begin) = recognise(&mut reader).map_err(|error| error.to_string())?;
+        let whole = [begin.as_slice(), reader].concat();
+        assert_eq!(whole, text.trim_start_matches('\u{feff}').as_bytes());
+        Ok(format)
+    }
+
+    #[test]
+    fn the_format_is_told_by_the_contents() {
+        for (text, format) in [
+            ("\u{feff} [\n{\"conversations\": []}]", Format::ShareGpt),
+            ("{\"conversations\": []}\n{}", Format::ShareGpt),
+            ("\n {\"prompt\": \"a\"}\n", Format::Jsonl),
+            ("{\"messages\": [], \"timestamp\": 3}", Format::Jsonl),
+            ("{\"timestamp\": 3, \"input_length\": 4}", Format::Mooncake),
+        ] {
+            assert_eq!(recognised(text), Ok(format), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_format_that_cannot_be_told_is_an_error() {
+        let said: Vec<String> = [
+            "",
+            "\n\n",
+            "{\"text\": 1}",
+            "{\"prompt\": \"a\", \"hash_ids\": [1]}",
+            "\nprompt,output\n",
+        ]
+        .into_iter()
+        .map(|text| recognised(text).unwrap_err())
+        .collect();
+        insta::assert_snapshot!(said.join("\n"), @"
+        has no entries
+        has no entries
+        has no known format: the first line has none of `conversations`, `prompt`, `messages` and `input_length`
+        has no known format: the first line fits more than one
+        line 2: is no JSON object
+        ");
+    }
+}

@@ -1,0 +1,101 @@
+//! Traces as Mooncake publishes them: times, lengths, and ids of blocks instead of contents.
+
+use std::io::BufRead;
+
+use serde::Deserialize;
+
+use super::lines::{self, parse};
+use super::{
+    BLOCK_TOKENS, Census, Content, DatasetError, Entry, MOST_TOKENS, output_tokens, timestamp,
+};
+
+#[derive(Deserialize)]
+struct Line {
+    timestamp: f64,
+    input_length: u32,
+    output_length: u32,
+    #[serde(default)]
+    hash_ids: Vec<u64>,
+}
+
+/// Reads every line.
+pub fn read(reader: impl BufRead, each: &mut dyn FnMut(Entry)) -> Result<Census, DatasetError> {
+    lines::read(reader, entry, each)
+}
+
+/// The entry of one line.
+pub fn entry(line: &[u8], position: usize) -> Result<Entry, String> {
+    let line: Line = parse(line)?;
+    if !(1..=MOST_TOKENS).contains(&line.input_length) {
+        return Err(format!(
+            "`input_length` is {}, and must be between 1 and {MOST_TOKENS}",
+            line.input_length
+        ));
+    }
+    let blocks = line.input_length.div_ceil(BLOCK_TOKENS) as usize;
+    if line.hash_ids.len() > blocks {
+        return Err(format!(
+            "has {} `hash_ids`, and `input_length` {} has {blocks} blocks of {BLOCK_TOKENS} tokens",
+            line.hash_ids.len(),
+            line.input_length
+        ));
+    }
+    Ok(Entry {
+        position,
+        at: timestamp(Some(line.timestamp))?,
+        content: Content::Blocks {
+            tokens: line.input_length,
+            hash_ids: line.hash_ids,
+        },
+        output_tokens: output_tokens("output_length", Some(line.output_length))?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_published_traces_is_read() {
+        let line = br#"{"timestamp": 27482, "input_length": 6955, "output_length": 52,
+            "hash_ids": [46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59]}"#;
+        let entry = entry(line, 0).unwrap();
+        assert_eq!(entry.at, Some(std::time::Duration::from_millis(27_482)));
+        assert_eq!(entry.output_tokens, Some(52));
+        assert_eq!(
+            entry.content,
+            Content::Blocks {
+                tokens: 6955,
+                hash_ids: (46..60).collect()
+            }
+        );
+    }
+
+    #[test]
+    fn a_bad_line_says_what_is_wrong() {
+        let said: Vec<String> = [
+            r#"{"timestamp": 1, "input_length": 512, "output_length": 5, "hash_ids": [1, 2]}"#,
+            r#"{"timestamp": 1, "input_length": 0, "output_length": 5}"#,
+            r#"{"timestamp": 1, "input_length": 9, "output_length": 0}"#,
+            r#"{"timestamp": "now", "input_length": 9, "output_length": 1}"#,
+            r#"{"input_length": 9, "output_length": 1}"#,
+            r#"{"timestamp": 1, "input_length": 9, "output_length": 1, "hash_ids": [-1]}"#,
+        ]
+        .into_iter()
+        .map(|line| entry(line.as_bytes(), 0).unwrap_err())
+        .collect();
+        insta::assert_snapshot!(said.join("\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_entries_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let mut seen = 0;
+            if let Ok(census) = read(bytes.as_slice(), &mut |_| seen += 1) {
+                prop_assert_eq!(census.usable, seen);
+            }
+        }
+    }
+}

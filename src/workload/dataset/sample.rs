@@ -1,0 +1,139 @@
+//! Which entries of a file are kept while it is read.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use super::Entry;
+use crate::workload::hash;
+
+/// The first entries of an order that depends on the seed and the entries' positions only; of a trace, the earliest.
+///
+/// Every entry has a rank of its own and the lowest ranks are kept, so that one pass over a file of unknown length is
+/// enough, no entry is taken twice, and a larger sample begins with a smaller one (bottom-k sampling).
+#[derive(Debug)]
+pub struct Sample {
+    seed: u64,
+    most: usize,
+    kept: BinaryHeap<Ranked>,
+}
+
+#[derive(Debug)]
+struct Ranked {
+    rank: (u128, usize),
+    entry: Entry,
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank == other.rank
+    }
+}
+
+impl Eq for Ranked {}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank.cmp(&other.rank)
+    }
+}
+
+impl Sample {
+    /// At most `most` entries.
+    pub fn new(seed: u64, most: usize) -> Self {
+        Self {
+            seed,
+            most,
+            kept: BinaryHeap::new(),
+        }
+    }
+
+    /// Takes one entry of the file.
+    pub fn offer(&mut self, entry: Entry) {
+        let rank = match entry.at {
+            Some(at) => at.as_nanos(),
+            None => self.lot(entry.position),
+        };
+        let rank = (rank, entry.position);
+        let full = self.kept.len() >= self.most;
+        if full && self.kept.peek().is_none_or(|last| last.rank <= rank) {
+            return;
+        }
+        if full {
+            self.kept.pop();
+        }
+        self.kept.push(Ranked { rank, entry });
+    }
+
+    /// What was kept, in its order.
+    pub fn into_entries(self) -> Vec<Entry> {
+        let ranked = self.kept.into_sorted_vec();
+        ranked.into_iter().map(|ranked| ranked.entry).collect()
+    }
+
+    fn lot(&self, position: usize) -> u128 {
+        let mut lot = [0; 16];
+        lot.copy_from_slice(&hash(self.seed, &["order", &position.to_string()])[..16]);
+        u128::from_le_bytes(lot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::Content;
+    use super::*;
+
+    fn sampled(seed: u64, most: usize, at: impl Fn(usize) -> Option<u64>) -> Vec<usize> {
+        let mut sample = Sample::new(seed, most);
+        for position in 0..100 {
+            sample.offer(Entry {
+                position,
+                at: at(position).map(Duration::from_millis),
+                content: Content::Text("a".into()),
+                output_tokens: None,
+            });
+        }
+        let entries = sample.into_entries();
+        entries.into_iter().map(|entry| entry.position).collect()
+    }
+
+    #[test]
+    fn a_larger_sample_begins_with_a_smaller_one_and_takes_nothing_twice() {
+        let (ten, all) = (sampled(7, 10, |_| None), sampled(7, 200, |_| None));
+        assert_eq!(ten, all[..10]);
+        let mut sorted = all.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..100).collect::<Vec<usize>>());
+        assert_ne!(all, sorted);
+        assert_ne!(ten, sampled(8, 10, |_| None));
+    }
+
+    #[test]
+    fn every_entry_is_as_likely_as_every_other() {
+        let mut taken = [0_u32; 100];
+        for seed in 0..2_000 {
+            for position in sampled(seed, 10, |_| None) {
+                taken[position] += 1;
+            }
+        }
+        // 200 each are expected; five standard deviations are 67.
+        assert!(
+            taken.iter().all(|count| (133..=267).contains(count)),
+            "{taken:?}"
+        );
+    }
+
+    #[test]
+    fn of_a_trace_the_earliest_are_kept_in_their_order() {
+        let reversed = sampled(7, 3, |position| Some(1_000 - position as u64));
+        assert_eq!(reversed, [99, 98, 97]);
+        assert_eq!(sampled(7, 3, |_| Some(5)), [0, 1, 2]);
+    }
+}

@@ -1,0 +1,270 @@
+//! ShareGPT: a list of `conversations`, each of turns with `from` and `value`; or one such entry a line.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read};
+
+use serde::Deserialize;
+use serde::Deserializer as _;
+use serde::de::{SeqAccess, Visitor};
+
+use super::lines::{self, LONGEST, parse};
+use super::{Census, Content, DatasetError, Entry};
+use crate::workload::{Message, Role};
+
+const TOO_FEW: &str = "fewer than two turns";
+const EMPTY: &str = "an empty turn";
+const UNKNOWN: &str = "a turn of neither human, gpt nor system";
+const IN_A_ROW: &str = "two turns of one side in a row";
+
+/// An entry as it stands.
+#[derive(Deserialize)]
+struct Raw {
+    conversations: Vec<RawTurn>,
+}
+
+#[derive(Deserialize)]
+struct RawTurn {
+    from: String,
+    #[serde(default)]
+    value: Option<String>,
+}
+
+/// Reads every entry. One that cannot be used is counted with the reason; one of another shape is an error.
+pub fn read(mut reader: impl BufRead, each: &mut dyn FnMut(Entry)) -> Result<Census, DatasetError> {
+    lines::skip_mark(&mut reader)?;
+    let mut census = Census::default();
+    let mut position = 0;
+    let mut take = |raw: Raw| {
+        match conversation(raw) {
+            Ok(messages) => {
+                census.usable += 1;
+                each(Entry {
+                    position,
+                    at: None,
+                    content: Content::Messages(messages),
+                    output_tokens: None,
+                });
+            }
+            Err(reason) => *census.unusable.entry(reason).or_default() += 1,
+        }
+        position += 1;
+    };
+    let mut begin = Vec::new();
+    let first = lines::first_byte(&mut reader, &mut begin)?;
+    // What was skipped counts for the line numbers of errors.
+    let whole = begin.as_slice().chain(reader);
+    if first == Some(b'[') {
+        read_list(whole, &mut take)?;
+    } else {
+        lines::each_line(whole, |line| parse(line).map(&mut take))?;
+    }
+    Ok(census)
+}
+
+/// Reads a list entry by entry: a file of any size needs the memory of its largest entry.
+fn read_list(reader: impl Read, each: &mut dyn FnMut(Raw)) -> Result<(), DatasetError> {
+    let left = Cell::new(LONGEST);
+    let bounded = Bounded {
+        reader,
+        left: &left,
+    };
+    let mut deserializer = serde_json::Deserializer::from_reader(BufReader::new(bounded));
+    deserializer
+        .deserialize_seq(EachEntry { each, left: &left })
+        .and_then(|()| deserializer.end())
+        .map_err(|error| {
+            if error.is_io() {
+                DatasetError::Read(error.into())
+            } else {
+                DatasetError::Json(error)
+            }
+        })
+}
+
+struct EachEntry<'a> {
+    each: &'a mut dyn FnMut(Raw),
+    left: &'a Cell<usize>,
+}
+
+impl<'de> Visitor<'de> for EachEntry<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of entries with `conversations`")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        while let Some(raw) = entries.next_element()? {
+            self.left.set(LONGEST);
+            (self.each)(raw);
+        }
+        Ok(())
+    }
+}
+
+/// A reader that ends with an error where one entry takes too much.
+struct Bounded<'a, R> {
+    reader: R,
+    left: &'a Cell<usize>,
+}
+
+impl<R: Read> Read for Bounded<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        match self.left.get().checked_sub(read) {
+            Some(left) => self.left.set(left),
+            None => {
+                return Err(io::Error::other(format!(
+                    "an entry is longer than {} MiB",
+                    LONGEST >> 20
+                )));
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// The messages of an entry: perhaps a system prompt, then questions and answers in turn. Answers before the first
+/// question, which long conversations have that were cut into pieces, are left out.
+fn conversation(raw: Raw) -> Result<Vec<Message>, &'static str> {
+    let mut messages: Vec<Message> = Vec::with_capacity(raw.conversations.len());
+    let mut last = Role::Assistant;
+    for RawTurn { from, value } in raw.conversations {
+        let value = value
+            .filter(|value| !value.trim().is_empty())
+            .ok_or(EMPTY)?;
+        let asked = messages
+            .last()
+            .is_some_and(|message| message.role != Role::System);
+        let role = match from.to_ascii_lowercase().as_str() {
+            "human" | "user" => Role::User,
+            "gpt" | "chatgpt" | "bing" | "bard" | "assistant" | "model" => Role::Assistant,
+            "system" if messages.is_empty() => Role::System,
+            _ => return Err(UNKNOWN),
+        };
+        if role == Role::Assistant && !asked {
+            continue;
+        }
+        if role != Role::System {
+            if role == last {
+                return Err(IN_A_ROW);
+            }
+            last = role;
+        }
+        messages.push(Message::new(role, value));
+    }
+    if messages
+        .iter()
+        .any(|message| message.role == Role::Assistant)
+    {
+        Ok(messages)
+    } else {
+        Err(TOO_FEW)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entries(text: &str) -> Result<(Vec<Entry>, Census), String> {
+        let mut entries = Vec::new();
+        let census = read(text.as_bytes(), &mut |entry| entries.push(entry))
+            .map_err(|error| error.to_string())?;
+        Ok((entries, census))
+    }
+
+    fn turns(said: &[(&str, &str)]) -> serde_json::Value {
+        let turns: Vec<serde_json::Value> = said
+            .iter()
+            .map(|(from, value)| serde_json::json!({"from": from, "value": value}))
+            .collect();
+        serde_json::json!({"id": "x", "conversations": turns})
+    }
+
+    #[test]
+    fn a_list_and_lines_are_the_same_entries() {
+        let both = [
+            turns(&[("human", "Why?"), ("gpt", "So.")]),
+            turns(&[
+                ("system", "Be brief."),
+                ("gpt", "…"),
+                ("user", "A?"),
+                ("gpt", "B."),
+                ("human", "C?"),
+            ]),
+        ];
+        let list = serde_json::to_string_pretty(&both).unwrap();
+        let lines = both.each_ref().map(serde_json::Value::to_string).join("\n");
+        assert_eq!(entries(&list).unwrap(), entries(&lines).unwrap());
+        let (entries, _) = entries(&list).unwrap();
+        let Content::Messages(messages) = &entries[1].content else {
+            panic!("{entries:?}")
+        };
+        let roles: Vec<Role> = messages.iter().map(|message| message.role).collect();
+        assert_eq!(
+            roles,
+            [Role::System, Role::User, Role::Assistant, Role::User]
+        );
+    }
+
+    #[test]
+    fn entries_that_cannot_be_used_are_counted_with_the_reason() {
+        let list = serde_json::json!([
+            turns(&[]),
+            turns(&[("human", "Why?")]),
+            turns(&[("human", "Why?"), ("gpt", " ")]),
+            turns(&[("human", "Why?"), ("gpt", "So.")]),
+            turns(&[("human", "Why?"), ("human", "Why?"), ("gpt", "So.")]),
+            turns(&[("human", "Why?"), ("tool", "1"), ("gpt", "So.")]),
+        ]);
+        let (entries, census) = entries(&list.to_string()).unwrap();
+        assert_eq!(
+            (census.usable, entries.len(), entries[0].position),
+            (1, 1, 3)
+        );
+        let counted: Vec<(&str, usize)> = census.unusable.into_iter().collect();
+        assert_eq!(
+            counted,
+            [(UNKNOWN, 1), (EMPTY, 1), (TOO_FEW, 2), (IN_A_ROW, 1)]
+        );
+    }
+
+    #[test]
+    fn another_shape_is_an_error_with_its_place() {
+        let said: Vec<String> = [
+            "[\n{\"conversations\": []},\n{\"prompt\": \"a\"}]",
+            "[{\"conversations\": [{\"value\": \"a\"}]}]",
+            "[{\"conversations\": []}",
+            "[] x",
+            "{\"conversations\": []}\n{\"items\": []}",
+        ]
+        .into_iter()
+        .map(|text| entries(text).unwrap_err())
+        .collect();
+        insta::assert_snapshot!(said.join("\n"));
+    }
+
+    #[test]
+    fn an_entry_without_end_is_refused_before_it_fills_the_memory() {
+        let endless = io::repeat(b'a');
+        let text = b"[{\"conversations\": [{\"from\": \"human\", \"value\": \"".chain(endless);
+        let error = read(BufReader::new(text), &mut |_| {}).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot be read: an entry is longer than 64 MiB"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_entries_or_an_error(text in "(\\[|\\{\"conversations\": \\[|\\{\"from\": \"(human|gpt)\", |\"value\": |\\PC|[\\]}\",:\n]){0,40}") {
+            if let Ok((entries, census)) = entries(&text) {
+                prop_assert_eq!(entries.len(), census.usable);
+            }
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! Synthetic requests.
+
+use std::time::Duration;
+
+use super::{
+    Follows, GENERATOR, Lengths, Message, Pass, Prompt, PromptForm, REVISION, Request, Role,
+    generator,
+};
+
+/// What decides the requests, but for the load points.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shape {
+    /// Token ids or words.
+    pub form: PromptForm,
+    /// Measured requests per repeat of one scenario.
+    pub num_requests: usize,
+    /// Requests before each measurement.
+    pub warmup_requests: usize,
+    /// Prompt lengths in tokens.
+    pub input_tokens: Lengths,
+    /// Output lengths in tokens.
+    pub output_tokens: Lengths,
+    /// Share of every prompt that is the same in all requests of its prefix group, 0 to 1.
+    pub prefix_share: f64,
+    /// Prefix groups, at least 1; request 0, 1, 2 … are of group 0, 1, 2 … and so on in turn.
+    pub prefix_groups: usize,
+    /// Several turns instead of one.
+    pub conversation: Option<Conversation>,
+    /// The seed.
+    pub seed: u64,
+}
+
+/// Conversations of as many turns each, one after the other in the workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conversation {
+    /// Turns, at least 1. Each is a request.
+    pub turns: usize,
+    /// Think time between an answer and the next turn.
+    pub pause: Duration,
+    /// Whether the history is a list of messages (chat) or stands in one row before the question (completions).
+    pub messages: bool,
+}
+
+impl Shape {
+    /// The requests of repeat `repeat` (from 0) of one scenario.
+    pub fn pass(&self, scenario: &str, repeat: u32) -> Pass {
+        Pass {
+            warmup: self.requests("warm-up", scenario, repeat, self.warmup_requests),
+            measured: self.requests("measured", scenario, repeat, self.num_requests),
+        }
+    }
+
+    /// Everything that decides what is drawn, as text for the digest. What was added later is told only where it is used,
+    /// so that stored baselines keep matching.
+    pub(super) fn described(&self) -> String {
+        let mut text = format!(
+            "perfgate workload {REVISION}\ngenerator {GENERATOR}\nform {:?}\nrequests {}\nwarm-up {}\ninput {}\noutput \
+             {}\nprefix {}\nseed {}\n",
+            self.form,
+            self.num_requests,
+            self.warmup_requests,
+            self.input_tokens,
+            self.output_tokens,
+            self.prefix_share,
+            self.seed,
+        );
+        if self.prefix_groups > 1 {
+            text.push_str(&format!("prefix groups {}\n", self.prefix_groups));
+        }
+        if let Some(Conversation { turns, pause, .. }) = self.conversation {
+            text.push_str(&format!("turns {turns}\npause {} ns\n", pause.as_nanos()));
+        }
+        text
+    }
+
+    fn requests(&self, phase: &str, scenario: &str, repeat: u32, count: usize) -> Vec<Request> {
+        let mut lengths = generator(self.seed, &["lengths", phase]);
+        let mut contents = generator(
+            self.seed,
+            &["contents", phase, scenario, &repeat.to_string()],
+        );
+        let groups = self.prefix_groups.clamp(1, count.max(1));
+        let prefixes: Vec<Prompt> = (0..groups).map(|group| self.prefix(group)).collect();
+        let turns = self.conversation.map_or(1, |shape| shape.turns.max(1));
+        let pause = self
+            .conversation
+            .map_or(Duration::ZERO, |shape| shape.pause);
+        let messages = self.conversation.is_some_and(|shape| shape.messages);
+        let mut history = History::new(messages);
+        (0..count)
+            .map(|index| {
+                let turn = index % turns;
+                if turn == 0 {
+                    history = History::new(messages);
+                }
+                let input = self.input_tokens.draw(&mut lengths);
+                let output_tokens = self.output_tokens.draw(&mut lengths);
+                let asked = if turn == 0 {
+                    let shared = prefix_length(input, self.prefix_share);
+                    prefixes[index / turns % groups]
+                        .cut(shared)
+                        .extended(Prompt::draw(self.form, input - shared, &mut contents))
+                } else {
+                    Prompt::draw(self.form, input, &mut contents)
+                };
+                let prompt = history.asked(asked);
+                if turn + 1 < turns {
+                    history.answered(Prompt::draw(self.form, output_tokens, &mut contents));
+                }
+                Request {
+                    index,
+                    prompt,
+                    output_tokens,
+                    due: None,
+                    follows: (turn > 0).then(|| Follows {
+                        index: index - 1,
+                        pause,
+                    }),
+                }
+            })
+            .collect()
+    }
+
+    /// The head of a group; the first one's does not depend on how many there are.
+    fn prefix(&self, group: usize) -> Prompt {
+        let number = group.to_string();
+        let purpose = ["prefix", number.as_str()];
+        let words = if group == 0 { &purpose[..1] } else { &purpose };
+        Prompt::draw(
+            self.form,
+            self.longest_prefix(),
+            &mut generator(self.seed, words),
+        )
+    }
+
+    fn longest_prefix(&self) -> u32 {
+        if self.prefix_share > 0.0 {
+            prefix_length(self.input_tokens.largest(), self.prefix_share)
+        } else {
+            0
+        }
+    }
+}
+
+/// What was said so far in a conversation. The answers are drawn, never the server's own: the same work for both sides.
+#[derive(Debug)]
+enum History {
+    /// Of a chat.
+    Messages(Vec<Message>),
+    /// Of a completion, where there are no roles.
+    Row(Option<Prompt>),
+}
+
+impl History {
+    fn new(messages: bool) -> Self {
+        if messages {
+            Self::Messages(Vec::new())
+        } else {
+            Self::Row(None)
+        }
+    }
+
+    /// The prompt that asks this after all that was said.
+    fn asked(&mut self, question: Prompt) -> Prompt {
+        match self {
+            Self::Messages(messages) => {
+                messages.push(Message::new(Role::User, question.text()));
+                Prompt::Messages(messages.clone())
+            }
+            Self::Row(row) => {
+                let said = match row.take() {
+                    Some(said) => said.extended(question),
+                    None => question,
+                };
+                *row = Some(said.clone());
+                said
+            }
+        }
+    }
+
+    fn answered(&mut self, answer: Prompt) {
+        match self {
+            Self::Messages(messages) => {
+                messages.push(Message::new(Role::Assistant, answer.text()));
+            }
+            Self::Row(row) => *row = row.take().map(|said| said.extended(answer)),
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of a u32 is a u32"
+)]
+fn prefix_length(input: u32, share: f64) -> u32 {
+    (f64::from(input) * share.clamp(0.0, 1.0)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Source;
+    use super::*;
+
+    fn shape() -> Shape {
+        Shape {
+            form: PromptForm::TokenIds,
+            num_requests: 50,
+            warmup_requests: 5,
+            input_tokens: Lengths::Normal {
+                mean: 100.0,
+                std: 20.0,
+            },
+            output_tokens: Lengths::Uniform { min: 10, max: 30 },
+            prefix_share: 0.0,
+            prefix_groups: 1,
+            conversation: None,
+            seed: 42,
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_requests() {
+        assert_eq!(
+            shape().pass("concurrency=4", 0),
+            shape().pass("concurrency=4", 0)
+        );
+        assert_ne!(
+            shape().pass("concurrency=4", 0),
+            Shape {
+                seed: 43,
+                ..shape()
+            }
+            .pass("concurrency=4", 0)
+        );
+    }
+
+    #[test]
+    fn repeats_and_scenarios_share_lengths_and_differ_in_content() {
+        let first = shape().pass("concurrency=4", 0).measured;
+        for other in [
+            shape().pass("concurrency=4", 1).measured,
+            shape().pass("concurrency=8", 0).measured,
+        ] {
+            for (a, b) in first.iter().zip(&other) {
+                assert_eq!(a.prompt.len(), b.prompt.len());
+                assert_eq!(a.output_tokens, b.output_tokens);
+                assert_ne!(a.prompt, b.prompt);
+            }
+        }
+    }
+
+    #[test]
+    fn a_shared_prefix_is_the_same_in_all_requests() {
+        let shape = Shape {
+            prefix_share: 0.5,
+            input_tokens: Lengths::Constant(40),
+            ..shape()
+        };
+        let pass = shape.pass("concurrency=1", 0);
+        let prefix = pass.warmup[0].prompt.cut(20);
+        for request in &pass.measured {
+            assert_eq!(request.prompt.len(), 40);
+            assert_eq!(request.prompt.cut(20), prefix);
+            assert_ne!(request.prompt.cut(21), pass.warmup[0].prompt.cut(21));
+        }
+    }
+
+    #[test]
+    fn prefix_groups_take_turns_and_the_first_is_that_of_one_group() {
+        let grouped = |prefix_groups| {
+            let shape = Shape {
+                prefix_share: 0.5,
+                prefix_groups,
+                input_tokens: Lengths::Constant(40),
+                ..shape()
+            };
+            let pass = shape.pass("concurrency=1", 0);
+            let heads = pass.measured.iter().map(|request| request.prompt.cut(20));
+            heads.collect::<Vec<Prompt>>()
+        };
+        let (one, three) = (grouped(1), grouped(3));
+        assert_eq!(three[0], one[0]);
+        assert_eq!(three[0], three[3]);
+        assert_eq!(three[2], three[5]);
+        assert!(three[0] != three[1] && three[1] != three[2] && three[0] != three[2]);
+    }
+
+    #[test]
+    fn a_turn_carries_what_was_said_before_and_follows_the_turn_before() {
+        let pause = Duration::from_secs(2);
+        for messages in [false, true] {
+            let shape = Shape {
+                form: if messages {
+                    PromptForm::Words
+                } else {
+                    PromptForm::TokenIds
+                },
+                num_requests: 7,
+                input_tokens: Lengths::Constant(10),
+                output_tokens: Lengths::Constant(4),
+                conversation: Some(Conversation {
+                    turns: 3,
+                    pause,
+                    messages,
+                }),
+                ..shape()
+            };
+            let requests = shape.pass("concurrency=1", 0).measured;
+            let lengths: Vec<usize> = requests
+                .iter()
+                .map(|request| request.prompt.len())
+                .collect();
+            assert_eq!(lengths, [10, 24, 38, 10, 24, 38, 10]);
+            let follows: Vec<Option<usize>> = requests
+                .iter()
+                .map(|request| request.follows.map(|follows| follows.index))
+                .collect();
+            assert_eq!(
+                follows,
+                [None, Some(0), Some(1), None, Some(3), Some(4), None]
+            );
+            match (&requests[0].prompt, &requests[1].prompt) {
+                (Prompt::Messages(first), Prompt::Messages(second)) => {
+                    assert_eq!(first[0], second[0]);
+                    let roles: Vec<Role> = second.iter().map(|message| message.role).collect();
+                    assert_eq!(roles, [Role::User, Role::Assistant, Role::User]);
+                }
+                (first, second) => assert_eq!(&second.cut(10), first),
+            }
+        }
+    }
+
+    fn digest(shape: Shape, model: &str) -> String {
+        Source::Synthetic(shape).digest(&[("model", model.to_owned())])
+    }
+
+    /// The digest in `baselines/demo`: stored baselines keep matching, whatever is added to workloads.
+    #[test]
+    fn the_digest_of_the_committed_baseline_stays() {
+        let shape = Shape {
+            num_requests: 200,
+            warmup_requests: 32,
+            input_tokens: Lengths::Constant(200),
+            output_tokens: Lengths::Constant(48),
+            ..shape()
+        };
+        let sent_with = [
+            ("path", "/v1/completions"),
+            ("model", "demo-8b"),
+            ("temperature", "0"),
+            ("top_p", ""),
+            ("ignore_eos", "true"),
+        ]
+        .map(|(name, value)| (name, value.to_owned()));
+        assert_eq!(
+            Source::Synthetic(shape).digest(&sent_with),
+            "sha256:ae2abb526055e3597f26cd18775800bdb2ff821ff33a46b87d1da1bb2c79bf18"
+        );
+    }
+
+    #[test]
+    fn the_digest_changes_with_everything_that_decides_what_is_sent() {
+        let same = digest(shape(), "m");
+        assert_eq!(same, digest(shape(), "m"));
+        assert_ne!(same, digest(shape(), "n"));
+        let changes: [fn(&mut Shape); 8] = [
+            |shape| shape.seed = 1,
+            |shape| shape.num_requests = 51,
+            |shape| shape.warmup_requests = 6,
+            |shape| shape.prefix_share = 0.1,
+            |shape| shape.prefix_groups = 2,
+            |shape| shape.form = PromptForm::Words,
+            |shape| shape.output_tokens = Lengths::Constant(3),
+            |shape| {
+                shape.conversation = Some(Conversation {
+                    turns: 2,
+                    pause: Duration::ZERO,
+                    messages: false,
+                });
+            },
+        ];
+        for change in changes {
+            let mut other = shape();
+            change(&mut other);
+            assert_ne!(same, digest(other, "m"));
+        }
+    }
+}
