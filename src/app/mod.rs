@@ -6,6 +6,7 @@ mod bench;
 mod compare;
 mod dataset;
 mod deciding;
+mod doctor;
 mod evidence;
 mod expectations;
 mod failing;
@@ -62,6 +63,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus, Failure> {
         Command::Compare(args) => compare::run(&args, &context),
         Command::Report(args) => compare::report(&args, &context),
         Command::Selftest(args) => selftest::run(&args, &context),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions { shell } => {

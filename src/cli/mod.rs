@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod compare;
+pub mod doctor;
 pub mod gate;
 pub mod selftest;
 pub mod simulate;
@@ -50,6 +51,8 @@ pub enum Command {
     Report(compare::ReportArgs),
     /// Gates of a server against itself and against a slower one: how often they are wrong, and where the noise is
     Selftest(selftest::SelftestArgs),
+    /// What this machine can do: which load it can drive
+    Doctor(doctor::DoctorArgs),
     /// An embedded vLLM-compatible server without a GPU: for trying, for tests, for planning
     Simulate(simulate::SimulateArgs),
     /// JSON Schemas of all files

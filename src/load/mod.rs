@@ -6,6 +6,7 @@
 
 mod answer;
 mod body;
+mod ceiling;
 pub mod chunk;
 mod client;
 mod connection;
@@ -23,6 +24,7 @@ pub mod sse;
 use std::io;
 
 pub use body::RequestTemplate;
+pub use ceiling::{Ceiling, ceiling};
 pub use client::Client;
 pub use driver::{Drive, Driven};
 

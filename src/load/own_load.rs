@@ -10,7 +10,7 @@ use crate::measure::{ClientLoad, Lateness};
 use crate::stats::number;
 
 /// Bytes read later than this after their arrival were read late: the thread did something else, or had no CPU.
-const LATE: Nanoseconds = 100_000;
+const LATE: Nanoseconds = 1_000_000;
 
 /// Digits of the lateness that are kept, and the longest that is told from longer ones: an hour.
 const DIGITS: u8 = 2;

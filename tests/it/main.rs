@@ -18,6 +18,8 @@ mod gate;
 #[cfg(test)]
 mod launch;
 #[cfg(test)]
+mod load;
+#[cfg(test)]
 mod report;
 #[cfg(test)]
 mod repository;

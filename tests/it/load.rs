@@ -1,0 +1,222 @@
+//! The load generator from outside: what it does when it has no CPU, TLS, what `doctor` says of it.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::support::{Running, SMALL_RUN, command, json, program, run, wait_until};
+
+/// A simulator of its own process, and its address.
+fn simulator(folder: &std::path::Path, options: &[&str]) -> (Running, String) {
+    let mut arguments = vec!["simulate", "--port", "0", "--model", "demo"];
+    arguments.extend(options);
+    let mut child = Running(
+        command(folder, &arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    let mut line = String::new();
+    BufReader::new(child.0.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let url = line
+        .trim()
+        .strip_prefix("listening on ")
+        .unwrap()
+        .to_owned();
+    (child, url)
+}
+
+#[test]
+fn a_starved_load_generator_voids_its_own_repeats() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, url) = simulator(folder.path(), &[]);
+    // On one CPU with two who never rest, at the lowest priority: it gets a few per cent of it.
+    let _hogs: Vec<Running> = (0..2)
+        .map(|_| {
+            let hog = Command::new("taskset")
+                .args(["-c", "0", "sh", "-c", "while :; do :; done"])
+                .spawn();
+            Running(hog.unwrap())
+        })
+        .collect();
+    let mut arguments = vec![
+        "-c".to_owned(),
+        "0".to_owned(),
+        "nice".to_owned(),
+        "-n".to_owned(),
+        "19".to_owned(),
+    ];
+    arguments.push(program().display().to_string());
+    arguments.extend(
+        [
+            "bench", "--url", &url, "--repeat", "1", "--output", "r.json",
+        ]
+        .map(str::to_owned),
+    );
+    arguments.extend(SMALL_RUN.map(str::to_owned));
+    let output = Command::new("taskset")
+        .args(&arguments)
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    assert!(
+        said.contains("does not count: the load generator was the bottleneck"),
+        "{said}"
+    );
+    assert!(said.contains("no repeat counts"), "{said}");
+    let result = json(&folder.path().join("r.json"));
+    let repeats = result["scenarios"][0]["repeats"].as_array().unwrap();
+    assert_eq!(repeats.len(), 4, "one that was wanted, and three more");
+    for repeat in repeats {
+        assert!(repeat["void"].as_str().unwrap().contains("bottleneck"));
+        // What it measured is kept all the same.
+        assert_eq!(repeat["requests"]["completed"], 120);
+    }
+}
+
+#[test]
+fn what_the_load_generator_did_is_recorded_beside_what_it_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut arguments = vec![
+        "bench",
+        "--simulator",
+        "--repeat",
+        "1",
+        "--output",
+        "r.json",
+    ];
+    arguments.extend(SMALL_RUN);
+    run(folder.path(), &arguments).expect(0);
+    let result = json(&folder.path().join("r.json"));
+    let client = &result["scenarios"][0]["repeats"][0]["telemetry"]["client"];
+    assert_eq!(client["in_flight"], 16);
+    assert_eq!(client["token_chunks"], 120 * 16);
+    assert_eq!(client["unstamped_reads"], 0);
+    assert!(client["busy"].as_f64().unwrap() > 0.0);
+    assert!(client["starved"].is_number());
+}
+
+#[test]
+fn the_doctor_says_which_load_this_machine_can_drive() {
+    let folder = tempfile::tempdir().unwrap();
+    let figures: serde_json::Value = serde_json::from_str(
+        &run(folder.path(), &["doctor", "--format", "json"])
+            .expect(0)
+            .stdout,
+    )
+    .unwrap();
+    let client = &figures["client"];
+    assert_eq!(client["flooded"]["token_chunks"], 256 * 2_048);
+    assert!(
+        client["tokens_per_second_at_most"].as_f64().unwrap() > 10_000.0,
+        "{client}"
+    );
+}
+
+#[test]
+fn a_server_behind_tls_is_measured_where_its_certificate_is_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, url) = simulator(folder.path(), &[]);
+    let port = tls_in_front_of(url.strip_prefix("http://").unwrap().to_owned());
+    let authority = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/tls/authority.pem"
+    );
+    let https = format!("https://localhost:{port}");
+    let mut arguments = vec![
+        "bench", "--url", &https, "--repeat", "1", "--output", "r.json",
+    ];
+    arguments.extend(SMALL_RUN);
+    let trusting = command(folder.path(), &arguments)
+        .env("SSL_CERT_FILE", authority)
+        .output()
+        .unwrap();
+    assert!(
+        trusting.status.success(),
+        "{}",
+        String::from_utf8_lossy(&trusting.stderr)
+    );
+    let result = json(&folder.path().join("r.json"));
+    assert_eq!(
+        result["scenarios"][0]["repeats"][0]["requests"]["completed"],
+        120
+    );
+    let distrusting = run(folder.path(), &arguments);
+    assert_eq!(distrusting.code, Some(5), "{}", distrusting.stderr);
+}
+
+/// Ends TLS and passes on what comes to `backend`; gives the port.
+fn tls_in_front_of(backend: String) -> u16 {
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+    let file = |name: &str| format!("{}/tests/fixtures/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+    let certificate = CertificateDer::from_pem_file(file("certificate.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(file("key.pem")).unwrap();
+    perfgate::http::install_tls_provider();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(std::sync::Arc::new(config));
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            tell.send(listener.local_addr().unwrap().port()).unwrap();
+            while let Ok((socket, _)) = listener.accept().await {
+                let (acceptor, backend) = (acceptor.clone(), backend.clone());
+                tokio::spawn(async move {
+                    let (Ok(mut outside), Ok(mut inside)) = (
+                        acceptor.accept(socket).await,
+                        tokio::net::TcpStream::connect(backend).await,
+                    ) else {
+                        return;
+                    };
+                    inside.set_nodelay(true).unwrap();
+                    let _ended = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
+                });
+            }
+        });
+    });
+    told.recv_timeout(Duration::from_secs(5)).unwrap()
+}
+
+#[test]
+fn a_server_that_dies_between_two_requests_is_a_failure_and_not_a_hang() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut server, url) = simulator(folder.path(), &["--die-after", "60"]);
+    let mut arguments = vec![
+        "bench",
+        "--url",
+        url.as_str(),
+        "--repeat",
+        "1",
+        "--output",
+        "r.json",
+        "--timeout",
+        "10s",
+    ];
+    arguments.extend(SMALL_RUN);
+    let ran = run(folder.path(), &arguments).expect(5);
+    assert!(
+        ran.stderr.contains("requests of concurrency=16 failed"),
+        "{}",
+        ran.stderr
+    );
+    wait_until("the end of the server", Duration::from_secs(5), || {
+        server.0.try_wait().unwrap().is_some()
+    });
+}
