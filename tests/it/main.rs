@@ -16,10 +16,14 @@ mod gate;
 #[cfg(test)]
 mod launch;
 #[cfg(test)]
+mod mlperf;
+#[cfg(test)]
 mod report;
 #[cfg(test)]
 mod repository;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod sweep;
 #[cfg(test)]
 mod vllm;
