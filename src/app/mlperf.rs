@@ -25,6 +25,9 @@ const MOST_SAMPLES: u64 = 24_576;
 /// Offline sends so much more than what is expected in the shortest time, so that it takes that long.
 const OFFLINE_ROOM: f64 = 1.1;
 
+/// A few requests wake the server up, at whatever load.
+const USUAL_WARMUP: usize = 16;
+
 /// Lowest and highest rate that a search tries.
 const RATES: (f64, f64) = (0.001, 1e4);
 
@@ -34,6 +37,11 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
         .ok_or_else(|| Failure::message(ExitStatus::Bug, "a task has no limits"))?;
     let required = requirements(args, task, &plan)?;
     let first = load(args, &required, &mut plan)?;
+    if let Dataset::Synthetic = plan.dataset {
+        note(
+            "prompts are synthetic: lengths as perfgate.yaml says, not those of the benchmark's data set",
+        );
+    }
     plan.repeat = 1;
     plan.slo = Slo {
         ttft: required.limits.map(|limits| limits.ttft),
@@ -45,7 +53,7 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
         per_slot: 1,
         duration: args.required.min_duration,
         is_surely: true,
-        warmup: args.run.load.warmup_requests,
+        warmup: Some(plan.warmup_requests),
     };
     let progress = Progress::new();
     let report = runtime(|| {})?.block_on(async {
@@ -129,11 +137,6 @@ fn requirements(args: &MlperfArgs, task: &Task, plan: &Plan) -> Result<Requireme
     if given.iter().flatten().any(std::time::Duration::is_zero) {
         return Err(usage("a limit of zero is met by nothing"));
     }
-    if let Dataset::Synthetic = plan.dataset {
-        note(
-            "prompts are synthetic: lengths as perfgate.yaml says, not those of the benchmark's data set",
-        );
-    }
     let [ttft, tpot] = given.map(|limit| limit.map(|limit| limit.as_secs_f64()));
     let percentile = args.required.percentile;
     let fewest = match args.scenario {
@@ -190,7 +193,7 @@ fn load(args: &MlperfArgs, required: &Requirements, plan: &mut Plan) -> Result<L
         (ScenarioArg::Server | ScenarioArg::Interactive, Some(rate)) => load_point(rate, Some(1.0)),
     };
     plan.loads = vec![load];
-    plan.warmup_requests = flags.warmup_requests.unwrap_or(0);
+    plan.warmup_requests = flags.warmup_requests.unwrap_or(USUAL_WARMUP);
     Ok(load)
 }
 

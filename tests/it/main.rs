@@ -26,4 +26,6 @@ mod support;
 #[cfg(test)]
 mod sweep;
 #[cfg(test)]
+mod sweep_compare;
+#[cfg(test)]
 mod vllm;

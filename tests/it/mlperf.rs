@@ -184,15 +184,15 @@ fn the_summary_has_the_answer_first_and_every_reason() {
     let json = serde_json::json!({
         "schema": "perfgate.mlperf/1", "notice": perfgate::mlperf::NOT_OFFICIAL, "scenario": "server",
         "task": "llama3.1-8b", "model": "demo", "target_qps": 4.0, "valid": false,
-        "reasons": ["TTFT: 30 of 2400 queries were over 2000 ms; to claim P99 with 99 % confidence at most 12 may be (or 4429 queries must be sent)"],
+        "reasons": ["TTFT: 50 of 2010 queries were over 2000 ms; to claim P99 with 99 % confidence at most 10 may be (or 6898 queries must be sent)"],
         "required": {
             "limits": {"ttft": 2.0, "tpot": 0.1}, "percentile": 0.99, "min_duration": 600.0, "min_queries": 459,
             "output_tokens": 128.0
         },
         "seen": {
-            "duration": 612.3, "queries": 2400, "failed": 0, "over_ttft": 30, "over_tpot": 0, "output_tokens": 128.0
+            "duration": 612.3, "queries": 2010, "failed": 0, "over_ttft": 50, "over_tpot": 0, "output_tokens": 128.0
         },
-        "over_latency_allowed": 12,
+        "over_latency_allowed": 10,
         "metrics": {
             "qps": 3.92, "throughput": 501.8, "ttft.mean": 0.61, "ttft.p50": 0.5, "ttft.p90": 1.2, "ttft.p99": 2.1,
             "tpot.mean": 0.021, "tpot.p50": 0.02, "tpot.p90": 0.03, "tpot.p99": 0.041
