@@ -87,7 +87,13 @@ impl<'a> Measuring<'a> {
         Ok(Arm::new(self, run))
     }
 
-    fn prepare(&self) -> Result<RunInProgress, Failure> {
+    /// What `run` sends from now on is what this plan says; what it measured stays.
+    pub(super) fn reshape(&self, run: &mut RunInProgress) -> Result<(), Failure> {
+        run.source = source(self.plan)?;
+        Ok(())
+    }
+
+    pub(super) fn prepare(&self) -> Result<RunInProgress, Failure> {
         let plan = self.plan;
         let source = source(plan)?;
         let template = RequestTemplate {
@@ -100,6 +106,7 @@ impl<'a> Measuring<'a> {
             name: load.name(),
             load: Some(described(*load)),
             repeats: Vec::new(),
+            ..Scenario::default()
         });
         let result = ResultFile {
             schema: SCHEMA.to_owned(),
@@ -179,7 +186,7 @@ impl<'a> Measuring<'a> {
             .map_err(|error| load_failure(&error))?;
         let cancel = self.interrupt.token();
         let ended = target.ended();
-        for (index, load) in self.plan.loads.iter().enumerate() {
+        for load in &self.plan.loads {
             let scenario = Pass {
                 measuring: self,
                 run,
@@ -198,7 +205,7 @@ impl<'a> Measuring<'a> {
                 }
             };
             let passed = passed?;
-            run.add(index, passed, target)?;
+            run.add(*load, passed, target)?;
             record::save(&self.output, &run.result)
                 .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
             // After saving: what was measured is kept even where it is not what was expected.
@@ -335,7 +342,8 @@ impl Pass<'_, '_> {
 }
 
 impl RunInProgress {
-    fn add(&mut self, scenario: usize, passed: Passed, target: &Target) -> Result<(), Failure> {
+    /// A load point that a search chose has no scenario before it is measured.
+    fn add(&mut self, load: LoadPoint, passed: Passed, target: &Target) -> Result<(), Failure> {
         let identity = Server {
             fingerprint: passed.fingerprint,
             ..target.identity().clone()
@@ -362,8 +370,15 @@ impl RunInProgress {
         if let Some(environment) = passed.environment {
             self.result.environment.get_or_insert(environment);
         }
-        if let Some(scenario) = self.result.scenarios.get_mut(scenario) {
-            scenario.repeats.push(passed.repeat);
+        let scenarios = &mut self.result.scenarios;
+        match scenarios.iter_mut().find(|known| known.name == load.name()) {
+            Some(scenario) => scenario.repeats.push(passed.repeat),
+            None => scenarios.push(Scenario {
+                name: load.name(),
+                load: Some(described(load)),
+                repeats: vec![passed.repeat],
+                ..Scenario::default()
+            }),
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ mod accepted;
 mod arm;
 mod bench;
 mod compare;
+mod course;
 mod dataset;
 mod deciding;
 mod doctor;
@@ -14,6 +15,7 @@ mod failure;
 mod gate;
 mod interrupt;
 mod measuring;
+mod mlperf;
 mod plan;
 mod progress;
 mod schema;
@@ -23,6 +25,8 @@ mod sent;
 mod simulate;
 mod slower;
 mod source;
+mod sweep;
+mod sweeping;
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -60,6 +64,8 @@ pub fn run(cli: Cli) -> Result<ExitStatus, Failure> {
     match cli.command {
         Command::Gate(args) => gate::run(&args, &context),
         Command::Bench(args) => bench::run(&args, &context),
+        Command::Sweep(args) => sweep::run(&args, &context),
+        Command::Mlperf(args) => mlperf::run(&args, &context),
         Command::Compare(args) => compare::run(&args, &context),
         Command::Report(args) => compare::report(&args, &context),
         Command::Selftest(args) => selftest::run(&args, &context),

@@ -9,13 +9,17 @@ use crate::cli::{SchemaArgs, SchemaFile};
 use crate::config::schema;
 use crate::exit::ExitStatus;
 use crate::files;
+use crate::mlperf::MlperfReport;
 use crate::policy::comparison::Comparison;
 use crate::record::format::ResultFile;
+use crate::sweep::SweepReport;
 
 /// All files with the names under which their schemas are kept.
-const FILES: [(&str, SchemaFile); 4] = [
+const FILES: [(&str, SchemaFile); 6] = [
     ("perfgate.result.schema.json", SchemaFile::Result),
     ("perfgate.comparison.schema.json", SchemaFile::Comparison),
+    ("perfgate.sweep.schema.json", SchemaFile::Sweep),
+    ("perfgate.mlperf.schema.json", SchemaFile::Mlperf),
     ("perfgate.yaml.schema.json", SchemaFile::Perfgate),
     ("thresholds.yaml.schema.json", SchemaFile::Thresholds),
 ];
@@ -36,6 +40,8 @@ fn text(file: SchemaFile) -> String {
     let schema = match file {
         SchemaFile::Result => schemars::schema_for!(ResultFile).to_value(),
         SchemaFile::Comparison => schemars::schema_for!(Comparison).to_value(),
+        SchemaFile::Sweep => schemars::schema_for!(SweepReport).to_value(),
+        SchemaFile::Mlperf => schemars::schema_for!(MlperfReport).to_value(),
         SchemaFile::Perfgate => schema::plan(),
         SchemaFile::Thresholds => schema::policy(),
     };

@@ -4,8 +4,10 @@ pub mod bench;
 pub mod compare;
 pub mod doctor;
 pub mod gate;
+pub mod mlperf;
 pub mod selftest;
 pub mod simulate;
+pub mod sweep;
 
 use std::path::PathBuf;
 
@@ -45,6 +47,10 @@ pub enum Command {
     Gate(gate::GateArgs),
     /// Launch and measure, and write a result file
     Bench(bench::BenchArgs),
+    /// Throughput against latency over the load: the knee, and the highest load inside the SLO
+    Sweep(sweep::SweepArgs),
+    /// A run by the rules of an LLM scenario of MLPerf Inference: VALID or INVALID; no official result
+    Mlperf(mlperf::MlperfArgs),
     /// Compare two result files
     Compare(compare::CompareArgs),
     /// Render reports again from a comparison file
@@ -82,6 +88,10 @@ pub enum SchemaFile {
     Result,
     /// `perfgate.comparison/1`
     Comparison,
+    /// `perfgate.sweep/1`
+    Sweep,
+    /// `perfgate.mlperf/1`
+    Mlperf,
     /// `perfgate.yaml`
     Perfgate,
     /// `thresholds.yaml`

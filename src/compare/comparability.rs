@@ -43,14 +43,27 @@ pub fn comparability(baseline: &Run, candidate: &Run) -> Comparability {
     for scenario in &candidate.scenarios {
         match baseline.scenario(&scenario.name) {
             Some(accepted) => found.scenario(accepted, scenario),
+            None if scenario.adaptive => {}
             None => found
                 .findings
                 .push(Finding::NewScenario(scenario.name.clone())),
         }
     }
     for scenario in &baseline.scenarios {
-        if candidate.scenario(&scenario.name).is_none() {
+        if candidate.scenario(&scenario.name).is_none() && !scenario.adaptive {
             found.mismatch("scenario", Some(scenario.name.clone()), None);
+        }
+    }
+    // A search goes where its server lets it go: that two went to different loads is what they found and no mismatch.
+    for (side, run, other) in [
+        ("baseline", baseline, candidate),
+        ("candidate", candidate, baseline),
+    ] {
+        let alone = run.scenarios.iter().filter(|scenario| scenario.adaptive);
+        let alone = alone.filter(|scenario| other.scenario(&scenario.name).is_none());
+        let names: Vec<String> = alone.map(|scenario| scenario.name.clone()).collect();
+        if !names.is_empty() {
+            found.findings.push(Finding::ChosenPoints { side, names });
         }
     }
     for (side, run) in [("baseline", baseline), ("candidate", candidate)] {

@@ -17,6 +17,13 @@ pub enum Finding {
     },
     /// A load point of the candidate that the baseline does not have.
     NewScenario(String),
+    /// Load points that the search of one side chose and the other did not.
+    ChosenPoints {
+        /// `baseline` or `candidate`.
+        side: &'static str,
+        /// Names of the scenarios.
+        names: Vec<String>,
+    },
     /// The two sides sent unequally many requests.
     RequestCounts {
         /// Name of the scenario.
@@ -83,6 +90,7 @@ impl Finding {
         match self {
             Self::Unknown { .. } => "unknown-identity",
             Self::NewScenario(_) => "new-scenario",
+            Self::ChosenPoints { .. } => "other-load-points",
             Self::RequestCounts { .. } => "unequal-request-counts",
             Self::FailedRequests { .. } => "failed-requests",
             Self::LostMetrics { .. } => "lost-metrics",
@@ -127,6 +135,11 @@ impl fmt::Display for Finding {
                     "scenario `{name}` is new: the baseline has nothing to compare it with"
                 )
             }
+            Self::ChosenPoints { side, names } => write!(
+                f,
+                "load points that only the {side} measured are not compared: {}",
+                names.join(", ")
+            ),
             Self::RequestCounts {
                 scenario,
                 baseline,
@@ -195,6 +208,7 @@ impl Finding {
             ),
             Self::Unknown { .. }
             | Self::NewScenario(_)
+            | Self::ChosenPoints { .. }
             | Self::RequestCounts { .. }
             | Self::FailedRequests { .. }
             | Self::LostMetrics { .. }

@@ -140,6 +140,11 @@ impl Metric {
         self.0.better
     }
 
+    /// Whether a sweep has it as a whole, and none of its load points.
+    pub fn is_capacity(self) -> bool {
+        self.id().starts_with("capacity.")
+    }
+
     /// What it measures, in a sentence.
     pub fn description(self) -> &'static str {
         self.0.description

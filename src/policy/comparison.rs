@@ -70,6 +70,9 @@ pub struct Comparison {
     /// Quantile sketches of per-request latencies, for charts.
     #[serde(default)]
     pub distributions: Vec<Distribution>,
+    /// Throughput against latency, where both runs have several load points of a kind; for charts.
+    #[serde(default)]
+    pub curves: Vec<LoadCurve>,
     /// Where it became slower; explains and never decides.
     #[serde(default)]
     pub strata: Vec<Stratum>,
@@ -252,6 +255,43 @@ pub struct Distribution {
     pub baseline: Vec<f64>,
     /// 101 quantiles of the run under judgement.
     pub candidate: Vec<f64>,
+}
+
+/// Throughput against latency over the load points of both runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LoadCurve {
+    /// `concurrency` or `request_rate`.
+    pub load: String,
+    /// The accepted run's curve.
+    pub baseline: CurveSide,
+    /// That of the run under judgement.
+    pub candidate: CurveSide,
+}
+
+/// The curve of one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CurveSide {
+    /// By rising load.
+    pub points: Vec<CurvePoint>,
+    /// Load of the knee; absent where the curve has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub knee: Option<f64>,
+    /// The highest load inside the SLO, where a search found one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<f64>,
+}
+
+/// One load point of a curve: medians over its repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CurvePoint {
+    /// Requests in flight or per second.
+    pub load: f64,
+    /// Output tokens per second.
+    pub throughput: f64,
+    /// TTFT P95 in seconds.
+    pub ttft: Option<f64>,
+    /// TPOT P95 in seconds.
+    pub tpot: Option<f64>,
 }
 
 /// The change of a latency over the requests that are alike in one way: the same requests in both runs.

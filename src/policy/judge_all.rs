@@ -7,6 +7,7 @@ use super::rule::{Action, Limits, Policy, Rule};
 use super::verdict::{ALPHA, BETA, ThisLook};
 use crate::compare::Usable;
 use crate::record::Run;
+use crate::record::format::SWEEP;
 use crate::stats::{Levels, Look, discovery_level};
 
 /// Largest accepted share of false ones among the warnings.
@@ -54,6 +55,18 @@ pub(super) fn judge_all(
             );
         }
     }
+    // A rule about a sweep where nothing was swept, or about load points where there is none, is missing too.
+    let none_here = |rule: &&Rule| {
+        let mut scenarios = candidate.scenarios.iter();
+        !candidate.scenarios.is_empty() && !scenarios.any(|scenario| rule.holds_in(&scenario.name))
+    };
+    judged.extend(
+        policy
+            .rules
+            .iter()
+            .filter(none_here)
+            .map(|rule| judge(rule, &of_scenario(usable, SWEEP), shared)),
+    );
     // A warning spends nothing and never asks for more evidence: every look at it is a look at all there is.
     let warnings = Care {
         levels: Levels {
@@ -71,7 +84,9 @@ pub(super) fn judge_all(
             judged.push(judge(rule, &evidence, care));
         }
         let watched = policy.rules_for(&scenario.name);
-        if watched.iter().all(|rule| rule.metric.id() != "error_rate") {
+        // A search also goes where its server fails.
+        let went_too_far = scenario.adaptive && evidence.shown().0.is_none();
+        if watched.iter().all(|rule| rule.metric.id() != "error_rate") && !went_too_far {
             judged.extend(too_many_errors(&evidence, shared));
         }
     }
@@ -94,13 +109,22 @@ fn of_scenario<'a>(usable: &'a Usable<'a>, name: &'a str) -> ScenarioEvidence<'a
 }
 
 /// The rules of a scenario. A load point that the baseline never had is said to be new and judged by nothing but its
-/// budgets.
+/// budgets. A capacity without an accepted one is missing: a sweep has one or has not.
 fn rules_here(policy: &Policy, evidence: &ScenarioEvidence<'_>) -> Vec<Rule> {
     let mut rules = policy.rules_for(evidence.name);
-    if evidence.shown().0.is_none() {
+    if evidence.shown().0.is_none() && evidence.name != SWEEP {
         for rule in &mut rules {
             rule.limits.regression = None;
         }
+    }
+    // A search also measures loads that break every budget; only a rule that names one can be about it.
+    let chosen = evidence.shown().1.is_some_and(|scenario| scenario.adaptive);
+    if chosen && !policy.scenarios.contains_key(evidence.name) {
+        for rule in &mut rules {
+            (rule.limits.max, rule.limits.min) = (None, None);
+        }
+    }
+    if chosen || evidence.shown().0.is_none() {
         rules.retain(|rule| rule.limits != Limits::default());
     }
     rules

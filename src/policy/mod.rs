@@ -3,6 +3,7 @@
 mod advice;
 mod budget;
 pub mod comparison;
+mod curves;
 mod errors;
 mod headline;
 mod judge;

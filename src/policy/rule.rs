@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::metric::Metric;
+use crate::record::format::SWEEP;
 
 /// What happens when a rule's limit is passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +42,13 @@ pub struct Rule {
     pub action: Action,
     /// Whether the author of the change is asked for an explanation.
     pub explain: bool,
+}
+
+impl Rule {
+    /// Whether a general rule is about this kind of scenario.
+    pub fn holds_in(&self, scenario: &str) -> bool {
+        self.metric.is_capacity() == (scenario == SWEEP)
+    }
 }
 
 /// What an undecided comparison does after the last look.
@@ -112,12 +120,15 @@ impl Policy {
         }
     }
 
-    /// The rules that hold in one scenario: its own where it has one for a metric, else the general ones.
+    /// The rules that hold in one scenario: its own where it has one for a metric, else the general ones. Those on
+    /// `capacity.…` hold for a sweep as a whole, all others for its load points.
     pub fn rules_for(&self, scenario: &str) -> Vec<Rule> {
         let own = self.scenarios.get(scenario).map_or(&[][..], Vec::as_slice);
         let general = self.rules.iter().filter(|rule| {
-            own.iter()
-                .all(|replacement| replacement.metric != rule.metric)
+            rule.holds_in(scenario)
+                && own
+                    .iter()
+                    .all(|replacement| replacement.metric != rule.metric)
         });
         general.chain(own).copied().collect()
     }

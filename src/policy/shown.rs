@@ -3,6 +3,7 @@
 use super::comparison::{Distribution, Identity, Measurement};
 use crate::compare::{self, SideValues};
 use crate::metric::{ALWAYS_SHOWN, Better, Latency, Metric};
+use crate::record::format::SWEEP;
 use crate::record::{Run, ScenarioRun};
 use crate::stats;
 
@@ -12,10 +13,31 @@ pub(super) fn measurements(baseline: &Run, candidate: &Run) -> Vec<Measurement> 
         .filter_map(|id| Metric::parse(id).ok())
         .collect();
     let mut rows = Vec::new();
+    let capacities: Vec<Metric> = Metric::all()
+        .filter(|metric| metric.is_capacity())
+        .collect();
     for scenario in &candidate.scenarios {
-        for metric in &metrics {
-            let accepted =
-                SideValues::of(*metric, baseline.scenario(&scenario.name)).shown(*metric, None);
+        let accepted_here = baseline.scenario(&scenario.name);
+        // What a search chose and the other run did not has nothing beside it; the curves show it.
+        if scenario.adaptive && accepted_here.is_none() {
+            continue;
+        }
+        let of_sweep = scenario.name == SWEEP;
+        for metric in if of_sweep { &capacities } else { &metrics } {
+            // A search has one kind of load.
+            let known = |side: Option<&ScenarioRun>| {
+                side.is_some_and(|side| {
+                    let mut repeats = side.repeats.iter();
+                    repeats.any(|repeat| {
+                        repeat.metrics.contains_key(metric)
+                            || repeat.not_measured.contains_key(metric)
+                    })
+                })
+            };
+            if of_sweep && !known(accepted_here) && !known(Some(scenario)) {
+                continue;
+            }
+            let accepted = SideValues::of(*metric, accepted_here).shown(*metric, None);
             let new = SideValues::of(*metric, Some(scenario)).shown(*metric, None);
             let change = accepted
                 .value

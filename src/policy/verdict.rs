@@ -2,12 +2,13 @@
 
 use super::advice::next;
 use super::comparison::{Comparison, Decision, Judgement, LookTaken, SCHEMA, Status, Verdict};
+use super::curves::curves;
 use super::headline::headline;
 use super::judge::Judged;
 use super::judge_all::{family, judge_all};
 use super::rule::{Action, OnInconclusive, Policy};
 use super::shown::{distributions, identity, measurements};
-use super::warning::warnings;
+use super::warning::{unwatched_capacity, warnings};
 use crate::compare::{self, Comparability, Given};
 use crate::exit::ExitStatus;
 use crate::record::Run;
@@ -105,7 +106,11 @@ pub fn compare_evidence(
         measurements: measurements(baseline, candidate),
         distributions: distributions(baseline, candidate),
         strata: compare::strata(baseline, candidate),
-        warnings: warnings(comparability, &judged, policy.noise.on_inconclusive, exit),
+        curves: curves(baseline, candidate),
+        warnings: warnings(comparability, &judged, policy.noise.on_inconclusive, exit)
+            .into_iter()
+            .chain(unwatched_capacity(policy, baseline, candidate))
+            .collect(),
         mismatches: comparability.mismatches.clone(),
         changes: comparability.changes.clone(),
         next: next(verdict, &judged, policy, repeats, pairs),

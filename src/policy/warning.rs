@@ -2,11 +2,14 @@
 
 use super::comparison::{Status, Verdict, Warning};
 use super::judge::Judged;
-use super::rule::{Action, OnInconclusive};
+use super::rule::{Action, OnInconclusive, Policy};
 use super::sentence::percent;
 use super::verdict::weight;
 use crate::compare::Comparability;
 use crate::exit::ExitStatus;
+use crate::metric::Metric;
+use crate::record::Run;
+use crate::record::format::SWEEP;
 
 /// Starts of the candidate that are noisier than the ledger with less than this probability are unstable.
 const UNSTABLE: f64 = 0.001;
@@ -57,6 +60,36 @@ pub(super) fn warnings(
         }
     }
     warnings
+}
+
+/// Two sweeps found their capacities, and no rule looks at them.
+pub(super) fn unwatched_capacity(
+    policy: &Policy,
+    baseline: &Run,
+    candidate: &Run,
+) -> Option<Warning> {
+    let found = |run: &Run, metric: &Metric| {
+        run.scenario(SWEEP).is_some_and(|sweep| {
+            let mut counting = sweep.counting();
+            counting.any(|repeat| {
+                repeat.metrics.contains_key(metric) || repeat.not_measured.contains_key(metric)
+            })
+        })
+    };
+    let watched = policy.rules_for(SWEEP);
+    let searched = ["capacity.concurrency", "capacity.request_rate"].map(Metric::parse);
+    let metric = searched.into_iter().flatten().find(|metric| {
+        found(baseline, metric)
+            && found(candidate, metric)
+            && watched.iter().all(|rule| !rule.metric.is_capacity())
+    })?;
+    Some(Warning {
+        code: "capacity-not-judged".to_owned(),
+        message: format!(
+            "both runs searched for their {}, and no rule watches it; add `{metric}: {{regression: 5%, action: block}}`",
+            metric.label()
+        ),
+    })
 }
 
 /// What is unusual about the noise of one judgement.

@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 /// The value of `schema` that this version writes.
 pub const SCHEMA: &str = "perfgate.result/1";
 
+/// Name of the scenario that holds what a sweep found as a whole (`capacity.…`), one repeat per repeat of the sweep. It is no
+/// load point, and has none of a load point's metrics.
+pub const SWEEP: &str = "sweep";
+
 /// A result file: what one run measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ResultFile {
@@ -171,8 +175,20 @@ pub struct Scenario {
     /// The load that the name stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Load>,
+    /// Whether the load was chosen from what earlier points showed, as a search does: another run may choose another one,
+    /// so that the point may be missing there.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub adaptive: bool,
     /// The independent passes, in the order in which they were made.
     pub repeats: Vec<Repeat>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde calls"
+)]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// A load point.

@@ -26,6 +26,8 @@ pub struct ScenarioRun {
     pub name: String,
     /// The load, where the file says it.
     pub load: Option<Load>,
+    /// Whether another run may have chosen another load.
+    pub adaptive: bool,
     /// Its repeats in run order, void ones included.
     pub repeats: Vec<RepeatRun>,
 }
@@ -120,6 +122,7 @@ fn check_scenario(scenario: &Scenario, problems: &mut Vec<String>) -> ScenarioRu
     ScenarioRun {
         name: name.clone(),
         load: scenario.load.clone(),
+        adaptive: scenario.adaptive,
         repeats,
     }
 }

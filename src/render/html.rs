@@ -10,7 +10,7 @@ use super::view::{Row, View};
 use crate::policy::comparison::Comparison;
 
 const TEMPLATE: &str = include_str!("../../templates/report.html");
-const STYLE: &str = include_str!("../../templates/report.css");
+pub(super) const STYLE: &str = include_str!("../../templates/report.css");
 
 /// The page cannot be made: the template and the view do not fit, which is a bug.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,7 @@ struct Page<'a> {
     forest: Option<String>,
     rows: Vec<RowPage<'a>>,
     distributions: Vec<Figure>,
+    curves: Vec<Figure>,
 }
 
 #[derive(Serialize)]
@@ -62,20 +63,36 @@ pub fn report(comparison: &Comparison) -> Result<String, HtmlError> {
             title,
         })
     });
+    let curves = comparison.curves.iter().flat_map(|curve| {
+        let of = curve.load.replace('_', " ");
+        let panels = super::sweep::comparison_panels(curve).into_iter();
+        panels.map(move |(latency, svg)| Figure {
+            title: format!("{latency} over the {of}"),
+            svg,
+        })
+    });
     let page = Page {
         style: STYLE,
         version: env!("CARGO_PKG_VERSION"),
         forest: svg::forest(&view),
         rows,
         distributions: distributions.collect(),
+        curves: curves.collect(),
         view: &view,
     };
+    self::page("report.html", TEMPLATE, Serde(&page))
+}
+
+/// A template with everything that all pages have.
+pub(super) fn page(
+    name: &'static str,
+    template: &'static str,
+    content: Serde<impl Serialize>,
+) -> Result<String, HtmlError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_filter("clean", |text: &str| inert::line(text));
-    environment.add_template("report.html", TEMPLATE)?;
-    Ok(environment
-        .get_template("report.html")?
-        .render(Serde(&page))?)
+    environment.add_template(name, template)?;
+    Ok(environment.get_template(name)?.render(content)?)
 }

@@ -3,12 +3,15 @@
 //! [`view`] turns a comparison into words and numbers as text, once; the renderers only arrange them. `number` is the
 //! only place where a number becomes text, `inert` the only one where foreign text becomes harmless.
 
+mod curve;
 mod explanation;
 pub mod html;
 pub mod inert;
 pub mod json;
 pub mod markdown;
+pub mod mlperf;
 pub mod number;
 mod svg;
+pub mod sweep;
 pub mod terminal;
 pub mod view;

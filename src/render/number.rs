@@ -56,6 +56,16 @@ pub fn tick(value: f64) -> String {
     }
 }
 
+/// A number without a unit, without decimals that are zero.
+pub fn plain(value: f64) -> String {
+    let text = digits(value);
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
 /// Whole from a thousand on, else up to two decimals.
 fn digits(value: f64) -> String {
     let size = value.abs();

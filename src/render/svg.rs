@@ -9,7 +9,7 @@ use crate::policy::comparison::Distribution;
 use crate::stats::{HIGH_EDGE, LOW_EDGE};
 
 /// Width of the drawing, in SVG units.
-const WIDTH: f64 = 760.0;
+pub(super) const WIDTH: f64 = 760.0;
 
 /// Room for names at the left of the forest plot.
 const NAMES: f64 = 210.0;
@@ -22,22 +22,22 @@ const LINE: f64 = 34.0;
 
 /// A scale from values to SVG units.
 #[derive(Clone, Copy)]
-struct Scale {
-    from: f64,
-    to: f64,
-    start: f64,
-    end: f64,
+pub(super) struct Scale {
+    pub(super) from: f64,
+    pub(super) to: f64,
+    pub(super) start: f64,
+    pub(super) end: f64,
 }
 
 impl Scale {
-    fn at(&self, value: f64) -> f64 {
+    pub(super) fn at(&self, value: f64) -> f64 {
         let share = (value - self.from) / (self.to - self.from);
         (self.start + share * (self.end - self.start))
             .clamp(self.start.min(self.end), self.start.max(self.end))
     }
 
     /// Round values within, at most seven.
-    fn ticks(&self) -> Vec<f64> {
+    pub(super) fn ticks(&self) -> Vec<f64> {
         let span = self.to - self.from;
         let raw = span / 6.0;
         let power = 10_f64.powf(raw.log10().floor());
@@ -173,7 +173,7 @@ fn describe(rows: &[(&Row, RowChart)]) -> String {
     words.join("; ")
 }
 
-fn open(height: f64, title: &str, description: &str) -> String {
+pub(super) fn open(height: f64, title: &str, description: &str) -> String {
     format!(
         "<svg role=\"img\" viewBox=\"0 0 {WIDTH:.0} {height:.0}\" preserveAspectRatio=\"xMinYMin meet\">\
          <title>{}</title><desc>{}</desc>",

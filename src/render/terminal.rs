@@ -289,7 +289,7 @@ fn run_scenario(scenario: &Scenario) -> String {
 }
 
 /// The sentence on indented lines.
-fn wrapped(sentence: &str) -> String {
+pub(super) fn wrapped(sentence: &str) -> String {
     let room = WIDTH - INDENT.len();
     let mut text = String::new();
     let mut line = String::new();

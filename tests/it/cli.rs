@@ -9,6 +9,8 @@ fn help_names_the_commands_and_gate_explains_its_exit_codes() {
     for command in [
         "gate",
         "bench",
+        "sweep",
+        "mlperf",
         "compare",
         "report",
         "simulate",

@@ -20,10 +20,16 @@ mod launch;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod mlperf;
+#[cfg(test)]
 mod report;
 #[cfg(test)]
 mod repository;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod sweep;
+#[cfg(test)]
+mod sweep_compare;
 #[cfg(test)]
 mod vllm;

@@ -22,7 +22,7 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 }
 
 /// Module → what it may use of ours beside itself. Data flows one way; adapters never know each other.
-const DIRECTIONS: [(&str, &[&str]); 18] = [
+const DIRECTIONS: [(&str, &[&str]); 20] = [
     ("metric", &[]),
     ("exit", &[]),
     ("stats", &[]),
@@ -32,8 +32,13 @@ const DIRECTIONS: [(&str, &[&str]); 18] = [
     ("http", &[]),
     ("measure", &["metric", "stats", "record"]),
     ("record", &["metric", "measure", "stats", "files"]),
+    ("sweep", &["metric", "stats", "record"]),
+    ("mlperf", &["metric", "stats", "record"]),
     ("compare", &["metric", "stats", "record", "policy"]),
-    ("policy", &["metric", "stats", "record", "compare", "exit"]),
+    (
+        "policy",
+        &["metric", "stats", "record", "sweep", "compare", "exit"],
+    ),
     ("config", &["metric", "workload", "policy"]),
     (
         "launch",
@@ -48,7 +53,12 @@ const DIRECTIONS: [(&str, &[&str]); 18] = [
     ("telemetry", &["metric", "record", "http", "files"]),
     ("baseline", &["metric", "config", "record", "files"]),
     ("simulate", &["metric", "config", "stats", "clock"]),
-    ("render", &["metric", "policy", "record", "stats", "config"]),
+    (
+        "render",
+        &[
+            "metric", "policy", "record", "stats", "config", "sweep", "mlperf",
+        ],
+    ),
 ];
 
 #[test]
@@ -85,7 +95,7 @@ fn modules_use_only_what_lies_before_them() {
 #[test]
 fn pure_modules_reach_no_clock_no_files_and_no_network() {
     let pure = [
-        "metric", "stats", "workload", "measure", "compare", "policy",
+        "metric", "stats", "workload", "measure", "sweep", "mlperf", "compare", "policy",
     ];
     for (path, text) in pure
         .iter()

@@ -1,0 +1,448 @@
+//! `perfgate sweep`: throughput against latency over the load, and the highest load inside the SLO.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::course::{self, Course, Kind};
+use super::measuring::{Measuring, server_of};
+use super::progress::{Progress, note};
+use super::sweeping::{self, Points, load_number, load_point, median};
+use super::{Context, Failure, Interrupt, plan, runtime};
+use crate::cli::sweep::{SweepArgs, SweepFormat};
+use crate::clock;
+use crate::config::{Fresh, LoadPoint, Plan};
+use crate::exit::ExitStatus;
+use crate::files;
+use crate::launch::Target;
+use crate::record::format::{Repeat, SWEEP};
+use crate::render;
+use crate::render::number::{percent, value};
+use crate::sweep::{
+    Answer, Attained, Capacity, Found, Growth, Limits, Point, Search, Step, SweepReport, Told, Why,
+    attained, grow,
+};
+
+/// A search of rates begins at this share of what the server does when everything is sent at once: the capacity inside
+/// any limit is below that, and rarely far.
+const FIRST_SHARE: f64 = 0.5;
+
+pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Failure> {
+    let mut plan = plan::resolve(&args.run)?;
+    plan.slo = course::slo(&args.course, plan.slo)?;
+    let limits = course::limits(plan.slo);
+    let course = course::course(args, &plan, limits)?;
+    // A sweep is long and finds the noise of its points out by itself.
+    plan.repeat = args.run.load.repeat.unwrap_or(1);
+    let sizes = course::sizes(args, &mut plan);
+    let progress = Progress::new();
+    let (result, told) = runtime(|| {})?.block_on(async {
+        let interrupt = Interrupt::listen()?;
+        let measuring = Measuring {
+            plan: &plan,
+            server: server_of(&plan)?,
+            fresh: plan.fresh,
+            side: "",
+            ordinals: (0, 1),
+            output: args.output.clone(),
+            logs: None,
+            environment: context.environment,
+            progress: &progress,
+            interrupt: &interrupt,
+        };
+        let mut sweep = Sweep {
+            points: Points::begin(measuring, sizes)?,
+            course: &course,
+            limits,
+            attainment: args.course.attainment,
+            told: Told {
+                rates: course.rates.is_some(),
+                limits,
+                attainment: args.course.attainment,
+                ..Told::default()
+            },
+        };
+        sweep.repeats(&plan).await?;
+        Ok::<_, Failure>((sweep.points.into_result(), sweep.told))
+    })?;
+    let report = SweepReport::of(&result, told);
+    let text = match args.format {
+        SweepFormat::Text => render::sweep::text(&report, context.color),
+        SweepFormat::Json => render::sweep::json(&report),
+    };
+    super::print(&text)?;
+    if let Some(path) = &args.html {
+        let html =
+            render::sweep::html(&report).map_err(|error| Failure::new(ExitStatus::Bug, error))?;
+        files::write_atomically(path, html.as_bytes())
+            .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+        note(&format!("report: {}", path.display()));
+    }
+    note(&format!("the result stands in `{}`", args.output.display()));
+    Ok(ExitStatus::Pass)
+}
+/// A sweep that is being measured.
+struct Sweep<'a> {
+    points: Points<'a>,
+    course: &'a Course,
+    limits: Option<Limits>,
+    attainment: f64,
+    told: Told,
+}
+
+/// A load of the present repeat, and where its measurements begin in the scenario.
+struct Seen {
+    load: LoadPoint,
+    from: usize,
+}
+
+impl Sweep<'_> {
+    async fn repeats(&mut self, plan: &Plan) -> Result<(), Failure> {
+        let mut kept: Option<Target> = None;
+        for repeat in 0..plan.repeat {
+            let target = match kept.take() {
+                Some(target) => target,
+                None => self.points.launch(repeat, plan.repeat).await?,
+            };
+            let swept = self.once(&target).await;
+            if swept.is_ok() && plan.fresh == Fresh::Run && repeat + 1 < plan.repeat {
+                kept = Some(target);
+            } else {
+                sweeping::stop(target, swept).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The whole course once on one server.
+    async fn once(&mut self, target: &Target) -> Result<(), Failure> {
+        let course = self.course;
+        let mut seen = Vec::new();
+        match &course.kind {
+            Kind::Grid(loads) => {
+                let of = loads.len();
+                for (index, load) in loads.iter().enumerate() {
+                    let why = format!("load {} of {of}", index + 1);
+                    self.measure(target, &mut seen, *load, false, &why).await?;
+                }
+                self.told.ended = format!("the {of} loads that were asked for are measured");
+                Ok(())
+            }
+            Kind::Grow { start, most } => self.grow(target, &mut seen, *start, *most).await,
+            Kind::Find {
+                search,
+                start,
+                grid,
+            } => {
+                for load in grid {
+                    // Everything at once is no rate to search among.
+                    let is_rate = load_number(*load).is_finite();
+                    let seen = if is_rate { &mut seen } else { &mut Vec::new() };
+                    self.measure(target, seen, *load, false, "asked for")
+                        .await?;
+                }
+                let search = match start {
+                    Some(start) => Search {
+                        start: *start,
+                        ..*search
+                    },
+                    None => self.begin_at(target, *search).await?,
+                };
+                self.find(target, seen, &search).await
+            }
+        }
+    }
+
+    async fn grow(
+        &mut self,
+        target: &Target,
+        seen: &mut Vec<Seen>,
+        start: f64,
+        most: f64,
+    ) -> Result<(), Failure> {
+        loop {
+            let measured: Vec<(f64, Option<f64>)> = seen
+                .iter()
+                .map(|seen| (load_number(seen.load), median(self.of(seen), "throughput")))
+                .collect();
+            let name = |load: f64| load_point(load, self.course.rates).name();
+            self.told.ended = match grow(start, most, &measured) {
+                Growth::Next(load) => {
+                    let why = match measured.last() {
+                        None => "the first load".to_owned(),
+                        Some(_) => "throughput still grows".to_owned(),
+                    };
+                    let load = load_point(load, self.course.rates);
+                    self.measure(target, seen, load, true, &why).await?;
+                    continue;
+                }
+                Growth::Saturated(load) => format!(
+                    "the server is saturated: {} has less than 5 % more throughput than lower loads",
+                    name(load)
+                ),
+                Growth::Bounded(load) => format!(
+                    "{} is the highest load that may be tried, and throughput still grew; raise `--max-load`",
+                    name(load)
+                ),
+                Growth::Failed(load) => format!("no request of {} succeeded", name(load)),
+            };
+            note(&self.told.ended);
+            return Ok(());
+        }
+    }
+
+    /// Where a search of rates begins: the server is asked by sending everything at once.
+    async fn begin_at(&mut self, target: &Target, search: Search) -> Result<Search, Failure> {
+        let all = load_point(f64::INFINITY, self.course.rates);
+        let why = "everything at once, to see what the server does at most";
+        self.measure(target, &mut Vec::new(), all, true, why)
+            .await?;
+        let most = median(self.points.repeats(all), "qps").unwrap_or(search.start);
+        // Three digits, so that the first rate and those that follow from it are readable.
+        let digits = 10_f64.powf((most * FIRST_SHARE).log10().floor() - 1.0);
+        let start =
+            ((most * FIRST_SHARE / digits).round() * digits).clamp(search.least, search.most);
+        Ok(Search { start, ..search })
+    }
+
+    async fn find(
+        &mut self,
+        target: &Target,
+        mut seen: Vec<Seen>,
+        search: &Search,
+    ) -> Result<(), Failure> {
+        let (began, started) = (Instant::now(), clock::timestamp());
+        loop {
+            let points = self.known(&seen);
+            match search.next(&points) {
+                Step::Measure { load, why } => {
+                    let load = load_point(load, self.course.rates);
+                    let why = in_words(why, self.course.rates);
+                    self.measure(target, &mut seen, load, true, &why).await?;
+                }
+                Step::Done(found) => {
+                    let measurements = points.iter().map(|point| point.visits).sum();
+                    self.told
+                        .warnings
+                        .extend(self.doubts(&seen, search, &points));
+                    let repeat = Repeat {
+                        started: Some(started),
+                        duration: Some(began.elapsed().as_secs_f64()),
+                        ..self.capacity(&seen, found, measurements)
+                    };
+                    self.told.capacities.push(Capacity {
+                        load: found.capacity,
+                        fails_at: found.fails_at,
+                        measurements,
+                    });
+                    self.told.ended = self.found_in_words(found, search);
+                    note(&self.told.ended);
+                    return self.points.add(SWEEP, repeat);
+                }
+            }
+        }
+    }
+
+    async fn measure(
+        &mut self,
+        target: &Target,
+        seen: &mut Vec<Seen>,
+        load: LoadPoint,
+        adaptive: bool,
+        why: &str,
+    ) -> Result<(), Failure> {
+        let first = self.told.capacities.is_empty() && seen.is_empty();
+        if !seen.iter().any(|seen| seen.load == load) {
+            let from = self.points.repeats(load).len();
+            seen.push(Seen { load, from });
+        }
+        note(&format!("{}: {why}", load.name()));
+        self.points.measure(target, load, adaptive).await?;
+        // Later loads may be too much for the server; all at once is for most.
+        if first && load_number(load).is_finite() && self.points.fails(load) {
+            self.points.too_many_failures()?;
+        }
+        if let Some(seen) = seen.iter().find(|seen| seen.load == load) {
+            note(&format!(
+                "{}: {}",
+                load.name(),
+                self.measured_in_words(seen)
+            ));
+        }
+        Ok(())
+    }
+
+    /// What was measured of a load in this repeat.
+    fn of(&self, seen: &Seen) -> &[Repeat] {
+        self.points
+            .repeats(seen.load)
+            .get(seen.from..)
+            .unwrap_or_default()
+    }
+
+    fn attained(&self, seen: &Seen) -> Option<Attained> {
+        self.limits.map(|limits| attained(self.of(seen), &limits))
+    }
+
+    /// What the search knows.
+    fn known(&self, seen: &[Seen]) -> Vec<Point> {
+        let point = |seen: &Seen| Point {
+            load: load_number(seen.load),
+            answer: self
+                .attained(seen)
+                .map_or(Answer::Open, |attained| attained.answer(self.attainment)),
+            visits: u32::try_from(self.of(seen).len()).unwrap_or(u32::MAX),
+        };
+        seen.iter().map(point).collect()
+    }
+
+    fn measured_in_words(&self, seen: &Seen) -> String {
+        let repeats = self.of(seen);
+        let figure = |id: &str, name: &str| {
+            let metric = crate::metric::Metric::parse(id).ok()?;
+            Some(format!(
+                "{name}{}",
+                value(median(repeats, id)?, metric.unit())
+            ))
+        };
+        let figures = [
+            figure("throughput", ""),
+            figure("ttft.p95", "TTFT P95 "),
+            figure("tpot.p95", "TPOT P95 "),
+        ];
+        let mut words: Vec<String> = figures.into_iter().flatten().collect();
+        if words.is_empty() {
+            words.push("no request succeeded".to_owned());
+        }
+        if let Some(attained) = self.attained(seen) {
+            let (low, high) = attained.interval();
+            let answer = match attained.answer(self.attainment) {
+                Answer::Met => "meets the limits",
+                Answer::NotMet => "does not meet the limits",
+                Answer::Open => "leaves it open",
+            };
+            words.push(format!(
+                "{} of {} requests inside the limits (95 % interval {} to {}, required {}): {answer}",
+                attained.good,
+                attained.all,
+                percent(low),
+                percent(high),
+                percent(self.attainment)
+            ));
+        }
+        words.join(", ")
+    }
+
+    /// The repeat of the scenario that stands for the sweep as a whole.
+    fn capacity(&self, seen: &[Seen], found: Found, measurements: u32) -> Repeat {
+        let id = match self.course.rates {
+            Some(_) => "capacity.request_rate",
+            None => "capacity.concurrency",
+        };
+        let at = seen
+            .iter()
+            .find(|seen| Some(load_number(seen.load)) == found.capacity);
+        let of = |id: &str| at.and_then(|seen| median(self.of(seen), id));
+        let metrics: BTreeMap<String, Option<f64>> = [
+            (id, found.capacity),
+            ("capacity.throughput", of("throughput")),
+            ("capacity.goodput", of("goodput")),
+        ]
+        .map(|(id, value)| (id.to_owned(), value))
+        .into();
+        let lowest = found.fails_at.map_or_else(String::new, |load| {
+            load_point(load, self.course.rates).name()
+        });
+        let missing = metrics.iter().filter(|(_, value)| value.is_none());
+        let not_measured = missing
+            .map(|(id, _)| (id.clone(), format!("not even {lowest} met the limits")))
+            .collect();
+        let mut telemetry = BTreeMap::new();
+        telemetry.insert("fails_at".to_owned(), serde_json::json!(found.fails_at));
+        telemetry.insert("measurements".to_owned(), serde_json::json!(measurements));
+        telemetry.insert("attainment".to_owned(), serde_json::json!(self.attainment));
+        telemetry.insert("limits".to_owned(), serde_json::json!(self.limits));
+        Repeat {
+            metrics,
+            not_measured,
+            telemetry,
+            ..Repeat::default()
+        }
+    }
+
+    /// Points that were left open, and answers that contradict each other.
+    fn doubts(&self, seen: &[Seen], search: &Search, points: &[Point]) -> Vec<String> {
+        let open = seen
+            .iter()
+            .zip(points)
+            .filter(|(_, point)| point.answer == Answer::Open);
+        let open = open.map(|(seen, point)| {
+            let attained = self.attained(seen).unwrap_or_default();
+            let why = if attained.all == 0 {
+                "no measurement of it counts".to_owned()
+            } else if attained.all < Attained::fewest(self.attainment) {
+                format!(
+                    "{} requests are too few to show {} (it takes {}); raise `--num-prompts`",
+                    attained.all,
+                    percent(self.attainment),
+                    Attained::fewest(self.attainment)
+                )
+            } else {
+                format!(
+                    "{} of {} requests were inside the limits",
+                    attained.good, attained.all
+                )
+            };
+            format!(
+                "{} is left open after {} measurements and counts as not met: {why}",
+                seen.load.name(),
+                point.visits
+            )
+        });
+        let contradictions = search.contradictions(points);
+        let contradictions = contradictions.into_iter().map(|(low, high)| {
+            let name = |load| load_point(load, self.course.rates).name();
+            format!(
+                "not monotone: {} meets the limits and the lower {} does not; the capacity is taken from below both",
+                name(high),
+                name(low)
+            )
+        });
+        open.chain(contradictions).collect()
+    }
+
+    fn found_in_words(&self, found: Found, search: &Search) -> String {
+        let name = |load: f64| load_point(load, self.course.rates).name();
+        match (found.capacity, found.fails_at) {
+            (Some(low), Some(high)) => format!(
+                "{} is the highest load that meets the limits; {} does not",
+                name(low),
+                name(high)
+            ),
+            (Some(low), None) => format!(
+                "{} meets the limits and is the highest load that may be tried: the capacity is at least that; raise `--max-load`",
+                name(low)
+            ),
+            (None, Some(high)) => format!("not even {} meets the limits", name(high)),
+            (None, None) => format!(
+                "nothing between {} and {} was measured",
+                search.least, search.most
+            ),
+        }
+    }
+}
+
+fn in_words(why: Why, rates: Option<f64>) -> String {
+    let name = |load: f64| load_point(load, rates).name();
+    match why {
+        Why::Above(load) => format!("upwards, because {} meets the limits", name(load)),
+        Why::Below(load) => format!("downwards, because {} does not meet the limits", name(load)),
+        Why::Between(low, high) => format!(
+            "between {}, which meets the limits, and {}, which does not",
+            name(low),
+            name(high)
+        ),
+        Why::First => "the first load".to_owned(),
+        Why::Again { visits: 1 } => "again, because one measurement leaves it open".to_owned(),
+        Why::Again { visits } => format!("again, because {visits} measurements leave it open"),
+    }
+}

@@ -1,0 +1,269 @@
+//! Load points measured one at a time on one server, each chosen when those before it are known.
+
+use std::time::Duration;
+
+use super::Failure;
+use super::failing::launch_failure;
+use super::measuring::{Measuring, RunInProgress, explain};
+use crate::config::{Dataset, LoadPoint, Plan};
+use crate::exit::ExitStatus;
+use crate::launch::Target;
+use crate::record;
+use crate::record::format::{Repeat, ResultFile, Scenario};
+use crate::stats::{self, number};
+
+/// More requests than one load point can be worth.
+const MOST_REQUESTS: f64 = 1e7;
+
+/// How many requests each load point sends: enough to reach the load and to show what it does.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    /// At least so many.
+    pub(super) least: usize,
+    /// At least so many for each of the requests in flight.
+    pub(super) per_slot: usize,
+    /// At least as many as arrive in so long.
+    pub(super) duration: Duration,
+    /// Whether it must take so long, whatever the chance of arrivals.
+    pub(super) is_surely: bool,
+    /// So many before each measurement; `None` follows from the load.
+    pub(super) warmup: Option<usize>,
+}
+
+impl Sizes {
+    /// Measured requests of one load point.
+    fn requests(&self, load: LoadPoint) -> usize {
+        let wanted = match load {
+            LoadPoint::Concurrency(concurrency) => self.per_slot.saturating_mul(concurrency),
+            LoadPoint::Rate { per_second, .. } if per_second.is_finite() => {
+                let mean = per_second * self.duration.as_secs_f64();
+                // Poisson arrivals vary by the root of their number: five of them are chance once in millions.
+                let room = if self.is_surely {
+                    5.0 * mean.sqrt()
+                } else {
+                    0.0
+                };
+                let arrivals = (mean + room).ceil();
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "cut to ten millions"
+                )]
+                let arrivals = arrivals.min(MOST_REQUESTS) as usize;
+                arrivals
+            }
+            LoadPoint::Rate { .. } | LoadPoint::Trace { .. } => 0,
+        };
+        wanted.max(self.least)
+    }
+
+    /// The plan of one load point.
+    pub(super) fn plan_of(&self, plan: &Plan, load: LoadPoint) -> Plan {
+        let num_requests = match plan.dataset {
+            Dataset::Synthetic => self.requests(load),
+            // What is sent of a file was chosen when it was read.
+            Dataset::Chosen(_) | Dataset::File(_) => plan.num_requests,
+        };
+        let usual = Plan::usual_warmup(&[load], num_requests);
+        Plan {
+            loads: vec![load],
+            num_requests,
+            warmup_requests: self.warmup.unwrap_or(usual),
+            ..plan.clone()
+        }
+    }
+}
+
+/// Load points that are being measured.
+pub(super) struct Points<'a> {
+    measuring: Measuring<'a>,
+    run: RunInProgress,
+    sizes: Sizes,
+}
+
+impl<'a> Points<'a> {
+    /// Nothing is measured yet; what cannot be written is said now.
+    pub(super) fn begin(measuring: Measuring<'a>, sizes: Sizes) -> Result<Self, Failure> {
+        crate::files::check_writable(&measuring.output)
+            .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+        let mut run = measuring.prepare()?;
+        run.result.scenarios.clear();
+        Ok(Self {
+            measuring,
+            run,
+            sizes,
+        })
+    }
+
+    /// A server for repeat `repeat` (from 0) of `of`.
+    pub(super) async fn launch(&self, repeat: u32, of: u32) -> Result<Target, Failure> {
+        self.measuring.launch(&self.run.id, repeat, of).await
+    }
+
+    /// Measures one load point once more. What it measured is on disk after it.
+    pub(super) async fn measure(
+        &mut self,
+        target: &Target,
+        load: LoadPoint,
+        adaptive: bool,
+    ) -> Result<(), Failure> {
+        let plan = self.sizes.plan_of(self.measuring.plan, load);
+        let measuring = Measuring {
+            plan: &plan,
+            ..self.measuring.clone()
+        };
+        measuring.reshape(&mut self.run)?;
+        let visit = u32::try_from(self.repeats(load).len()).unwrap_or(u32::MAX);
+        measuring
+            .repeat(&mut self.run, target, visit, visit.saturating_add(1))
+            .await?;
+        if let Some(scenario) = self.scenario_mut(load) {
+            scenario.adaptive = adaptive;
+        }
+        self.save()
+    }
+
+    /// Whether more requests of the last measurement failed than the plan allows.
+    pub(super) fn fails(&self, load: LoadPoint) -> bool {
+        let last = self.repeats(load).last();
+        let rate = last.and_then(|repeat| repeat.metrics.get("error_rate").copied().flatten());
+        rate.is_none_or(|rate| rate > self.measuring.plan.max_error_rate)
+    }
+
+    /// Refuses to go on where requests failed before there was any load worth the name.
+    pub(super) fn too_many_failures(&self) -> Result<(), Failure> {
+        self.measuring.too_many_failures(&self.run)
+    }
+
+    /// Everything measured at that load, in order.
+    pub(super) fn repeats(&self, load: LoadPoint) -> &[Repeat] {
+        let mut scenarios = self.run.result.scenarios.iter();
+        scenarios
+            .find(|scenario| scenario.name == load.name())
+            .map_or(&[][..], |scenario| &scenario.repeats)
+    }
+
+    fn scenario_mut(&mut self, load: LoadPoint) -> Option<&mut Scenario> {
+        let mut scenarios = self.run.result.scenarios.iter_mut();
+        scenarios.find(|scenario| scenario.name == load.name())
+    }
+
+    /// Adds a repeat to a scenario that is no load point.
+    pub(super) fn add(&mut self, scenario: &str, mut repeat: Repeat) -> Result<(), Failure> {
+        let id = self.run.id.clone();
+        let scenarios = &mut self.run.result.scenarios;
+        let index = scenarios
+            .iter()
+            .position(|known| known.name == scenario)
+            .unwrap_or_else(|| {
+                scenarios.push(Scenario {
+                    name: scenario.to_owned(),
+                    ..Scenario::default()
+                });
+                scenarios.len() - 1
+            });
+        let repeats = &mut scenarios[index].repeats;
+        repeat.id = Some(format!("{id}-{}", repeats.len() + 1));
+        repeats.push(repeat);
+        self.save()
+    }
+
+    fn save(&self) -> Result<(), Failure> {
+        record::save(&self.measuring.output, &self.run.result)
+            .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))
+    }
+
+    /// What was measured.
+    pub(super) fn into_result(self) -> ResultFile {
+        self.run.result
+    }
+}
+
+/// The median of a metric over the repeats that count.
+pub(super) fn median(repeats: &[Repeat], id: &str) -> Option<f64> {
+    let counting = repeats.iter().filter(|repeat| repeat.void.is_none());
+    let values: Vec<f64> = counting
+        .filter_map(|repeat| repeat.metrics.get(id).copied().flatten())
+        .collect();
+    stats::median(&values)
+}
+
+/// The load point of a number: requests in flight, or requests per second.
+pub(super) fn load_point(load: f64, rates: Option<f64>) -> LoadPoint {
+    match rates {
+        Some(burstiness) => LoadPoint::Rate {
+            per_second: load,
+            burstiness,
+        },
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a number of streams"
+        )]
+        None => LoadPoint::Concurrency(load as usize),
+    }
+}
+
+/// The number of a load point.
+pub(super) fn load_number(load: LoadPoint) -> f64 {
+    match load {
+        LoadPoint::Concurrency(concurrency) => number(concurrency as u64),
+        LoadPoint::Rate { per_second, .. } => per_second,
+        LoadPoint::Trace { speedup } => speedup,
+    }
+}
+
+/// Stops a server after whatever came of measuring on it.
+pub(super) async fn stop<T>(target: Target, measured: Result<T, Failure>) -> Result<T, Failure> {
+    let death = target.death();
+    let stopped = target.stop().await;
+    let measured = measured.map_err(|failure| explain(failure, death))?;
+    stopped.map_err(|error| launch_failure(&error))?;
+    Ok(measured)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_load_gets_enough_requests_to_be_reached() {
+        let sizes = Sizes {
+            least: 200,
+            per_slot: 8,
+            duration: Duration::from_secs(30),
+            is_surely: false,
+            warmup: None,
+        };
+        let rate = |per_second| LoadPoint::Rate {
+            per_second,
+            burstiness: 1.0,
+        };
+        let plan = crate::config::read_plan("p", "model: m").unwrap();
+        let sent = |load| {
+            let plan = sizes.plan_of(&plan, load);
+            (plan.num_requests, plan.warmup_requests)
+        };
+        assert_eq!(sent(LoadPoint::Concurrency(1)), (200, 2));
+        assert_eq!(sent(LoadPoint::Concurrency(64)), (512, 128));
+        assert_eq!(sent(rate(2.0)), (200, 16));
+        assert_eq!(sent(rate(10.5)), (315, 16));
+        assert_eq!(sent(rate(f64::INFINITY)), (200, 16));
+        let surely = Sizes {
+            is_surely: true,
+            ..sizes
+        };
+        // 300 on average; with 387 the last arrival is after 30 s.
+        assert_eq!(surely.plan_of(&plan, rate(10.0)).num_requests, 387);
+        let fixed = Sizes {
+            warmup: Some(5),
+            ..sizes
+        };
+        assert_eq!(
+            fixed
+                .plan_of(&plan, LoadPoint::Concurrency(64))
+                .warmup_requests,
+            5
+        );
+    }
+}

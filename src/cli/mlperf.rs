@@ -1,0 +1,140 @@
+//! `perfgate mlperf`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::bench::RunArgs;
+use super::sweep::{SweepFormat, duration, load, precision, share};
+
+const EXAMPLES: &str = "\
+Examples:
+  perfgate mlperf --scenario server --task llama3.1-8b --target-qps 4            limits of the task, 600 s, P99
+  perfgate mlperf --scenario interactive --task llama2-70b --target-qps 2 --find-peak
+  perfgate mlperf --scenario offline --task llama3.1-8b --target-qps 20          everything at once: tokens/s
+  perfgate mlperf --scenario server --task llama3.1-8b --target-qps 50 --simulator --model demo \\
+      --ttft-limit 100ms --tpot-limit 10ms --min-duration 10s                    any requirement can be another one
+
+Not an official MLPerf result: those come from the LoadGen, on the benchmark's data set, after review. Prompts here are those of
+perfgate.yaml. MLPerf is a trademark of MLCommons.
+
+Exit codes: 0 VALID, 1 INVALID (with every reason), others as `gate`.";
+
+/// Options of `perfgate mlperf`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct MlperfArgs {
+    /// Which scenario
+    #[arg(long, value_enum)]
+    pub scenario: ScenarioArg,
+    /// Whose limits
+    #[arg(long, value_enum)]
+    pub task: TaskArg,
+    /// Scheduled queries per second; with --find-peak the first rate, for offline the rate that is expected
+    #[arg(long, value_name = "RATE", value_parser = load, required_if_eq_any([("scenario", "server"), ("scenario", "interactive")]))]
+    pub target_qps: Option<f64>,
+    /// Search the highest rate that is valid
+    #[arg(long)]
+    pub find_peak: bool,
+    /// The search ends when the rate that is invalid is at most so much above the one that is valid
+    #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = precision, requires = "find_peak")]
+    pub precision: f64,
+    /// Where to write the result
+    #[arg(long, short, value_name = "FILE", default_value = "mlperf.json")]
+    pub output: PathBuf,
+    /// What goes to stdout
+    #[arg(long, value_enum, default_value_t = SweepFormat::Text)]
+    pub format: SweepFormat,
+    /// Requirements other than the task's.
+    #[command(flatten)]
+    pub required: RequiredArgs,
+    /// Target and load.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Requirements other than the task's.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Requirements")]
+pub struct RequiredArgs {
+    /// Limit of the time to first token
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub ttft_limit: Option<Duration>,
+    /// Limit of the time per output token
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub tpot_limit: Option<Duration>,
+    /// Shortest measured time
+    #[arg(long, value_name = "DURATION", default_value = "600s", value_parser = duration)]
+    pub min_duration: Duration,
+    /// Fewest queries: what the percentile needs, for offline the task's data set where not given
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub min_queries: Option<u64>,
+    /// Share of all queries that must be inside each limit, with 99 % confidence
+    #[arg(long, value_name = "SHARE", default_value = "0.99", value_parser = share)]
+    pub percentile: f64,
+    /// Offline: most requests that are open at once; far more than any engine runs at once
+    #[arg(long, value_name = "COUNT", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    pub in_flight: u32,
+}
+
+/// Which scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ScenarioArg {
+    /// Poisson arrivals, limits on TTFT and TPOT
+    Server,
+    /// The same with stricter limits
+    Interactive,
+    /// Everything at once
+    Offline,
+}
+
+/// Whose limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "their names are all there is to say")]
+pub enum TaskArg {
+    #[value(name = "llama2-70b")]
+    Llama270b,
+    #[value(name = "mixtral-8x7b")]
+    Mixtral8x7b,
+    #[value(name = "llama3.1-405b")]
+    Llama31405b,
+    #[value(name = "llama3.1-8b")]
+    Llama318b,
+    #[value(name = "deepseek-r1")]
+    DeepseekR1,
+    #[value(name = "gpt-oss-120b")]
+    GptOss120b,
+}
+
+impl TaskArg {
+    /// As the command line has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Llama270b => "llama2-70b",
+            Self::Mixtral8x7b => "mixtral-8x7b",
+            Self::Llama31405b => "llama3.1-405b",
+            Self::Llama318b => "llama3.1-8b",
+            Self::DeepseekR1 => "deepseek-r1",
+            Self::GptOss120b => "gpt-oss-120b",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_of_the_command_line_has_its_limits() {
+        let names: Vec<String> = TaskArg::value_variants()
+            .iter()
+            .map(|task| task.to_possible_value().unwrap().get_name().to_owned())
+            .collect();
+        let known: Vec<&str> = crate::mlperf::TASKS.iter().map(|task| task.name).collect();
+        assert_eq!(names, known);
+        for task in TaskArg::value_variants() {
+            assert!(names.iter().any(|name| name == task.name()));
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! `perfgate sweep`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::bench::RunArgs;
+use crate::config;
+
+const EXAMPLES: &str = "\
+Examples:
+  perfgate sweep --simulator --model demo                              1, 2, 4, … in flight until throughput no longer grows
+  perfgate sweep --concurrency 1:64:8                                  these loads of the server of perfgate.yaml
+  perfgate sweep --request-rate 1,2,5,10 --goodput ttft:500ms tpot:50ms
+  perfgate sweep --find concurrency --goodput ttft:200ms tpot:50ms     the highest load inside these limits
+  perfgate sweep --find request-rate --attainment 99% --precision 2% --html sweep.html
+  perfgate compare --baseline main-sweep.json --candidate sweep.json   point by point, and the capacities
+
+The limits of --goodput, or the slo of perfgate.yaml, hold for each request: a load meets them where at least --attainment of all
+requests do, failed ones included, with 95 % confidence. A load that leaves it open is measured again, at most --max-visits times,
+and then counts as not met. The result is a result file with one scenario per load; a search adds the scenario `sweep` with its
+capacity, on which rules such as `capacity.concurrency: {regression: 5%, action: block}` can be written.";
+
+/// Options of `perfgate sweep`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SweepArgs {
+    /// Where to write the result
+    #[arg(long, short, value_name = "FILE", default_value = "sweep.json")]
+    pub output: PathBuf,
+    /// Write the HTML report here
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// What goes to stdout
+    #[arg(long, value_enum, default_value_t = SweepFormat::Text)]
+    pub format: SweepFormat,
+    /// Which loads.
+    #[command(flatten)]
+    pub course: CourseArgs,
+    /// Target and load.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Which loads are measured, and against which limits.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sweep")]
+pub struct CourseArgs {
+    /// Search the highest load inside the limits instead of measuring a grid
+    #[arg(long, value_enum, value_name = "LOAD")]
+    pub find: Option<FindArg>,
+    /// Limits for each request, as in ttft:200ms tpot:50ms e2e:10s; those of the file where not given
+    #[arg(long, num_args = 1.., value_name = "LATENCY:LIMIT", value_parser = limit)]
+    pub goodput: Vec<(Latency, Duration)>,
+    /// Share of all requests that must be inside every limit: 0.99 or 99%
+    #[arg(long, value_name = "SHARE", default_value = "95%", value_parser = share)]
+    pub attainment: f64,
+    /// The search ends when the load that fails is at most so much above the one that does not
+    #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = precision)]
+    pub precision: f64,
+    /// Measurements of a load that leaves it open, before it counts as not met
+    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub max_visits: u32,
+    /// First load of a search or of a growing grid
+    #[arg(long, value_name = "LOAD", value_parser = load)]
+    pub start: Option<f64>,
+    /// Highest load of a search or of a growing grid: 1024 in flight or 10000 requests/s where not given
+    #[arg(long, value_name = "LOAD", value_parser = load)]
+    pub max_load: Option<f64>,
+    /// At least so many requests for each of the requests in flight
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
+    pub requests_per_slot: usize,
+    /// At least as many requests as arrive in so long: a short open loop does not show that the server falls behind
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub min_duration: Duration,
+}
+
+/// Which kind of load is searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FindArg {
+    /// Requests in flight
+    Concurrency,
+    /// Requests per second
+    RequestRate,
+}
+
+/// A latency that can be limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Latency {
+    /// Time to first token.
+    Ttft,
+    /// Time per output token.
+    Tpot,
+    /// Whole request.
+    E2e,
+}
+
+/// What goes to stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SweepFormat {
+    /// A table for people
+    #[default]
+    Text,
+    /// `perfgate.sweep/1`
+    Json,
+}
+
+/// `ttft:200ms`.
+fn limit(text: &str) -> Result<(Latency, Duration), String> {
+    let (name, limit) = text
+        .split_once(':')
+        .ok_or_else(|| "a latency and its limit, as in ttft:200ms".to_owned())?;
+    let latency = match name.trim() {
+        "ttft" => Latency::Ttft,
+        "tpot" => Latency::Tpot,
+        "e2e" | "e2el" => Latency::E2e,
+        other => {
+            return Err(format!(
+                "`{other}` is no latency; there are ttft, tpot and e2e"
+            ));
+        }
+    };
+    let limit = config::parse_duration(limit.trim())?;
+    if limit.is_zero() {
+        return Err("a limit of zero is met by nothing".to_owned());
+    }
+    Ok((latency, limit))
+}
+
+/// `0.99`, or `99%`.
+pub(crate) fn share(text: &str) -> Result<f64, String> {
+    let ratio = match text.parse::<f64>() {
+        Ok(ratio) => ratio,
+        Err(_not_a_plain_number) => config::parse_percentage(text)?,
+    };
+    // So sure of a rarer failure no run of a sensible length can be.
+    if ratio > 0.0 && ratio <= 0.9999 {
+        // 95 hundredths are no binary number; what is written out should still look like them.
+        Ok((ratio * 1e9).round() / 1e9)
+    } else {
+        Err("a share above 0 and at most 0.9999, as in 0.99 or 99%".to_owned())
+    }
+}
+
+pub(crate) fn precision(text: &str) -> Result<f64, String> {
+    let ratio = share(text)?;
+    if (0.005..=1.0).contains(&ratio) {
+        Ok(ratio)
+    } else {
+        Err("a share from 0.5 % to 99.99 %, as in 0.05 or 5%".to_owned())
+    }
+}
+
+pub(crate) fn load(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(load) if (1e-3..=1e6).contains(&load) => Ok(load),
+        _ => Err("a number from 0.001 to 1000000".to_owned()),
+    }
+}
+
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    config::parse_duration(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_and_shares_are_written_with_their_units() {
+        assert_eq!(
+            limit("ttft:200ms"),
+            Ok((Latency::Ttft, Duration::from_millis(200)))
+        );
+        for wrong in ["ttft", "ttft:200", "speed:1s", "tpot:0ms"] {
+            assert!(limit(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(share("0.99"), share("99%"));
+        assert!(share("1").is_err() && share("nan").is_err() && precision("0.1%").is_err());
+        assert!(load("0").is_err() && load("inf").is_err());
+    }
+}

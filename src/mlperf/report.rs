@@ -1,0 +1,119 @@
+//! `perfgate.mlperf/1`: what a run of a scenario came to.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::early_stopping::over_latency_allowed;
+use super::validity::{Requirements, Scenario, Seen, reasons};
+use crate::record::format::Repeat;
+
+/// The value of `schema` that this version writes.
+pub const SCHEMA: &str = "perfgate.mlperf/1";
+
+/// What every output says: the name is a trademark of MLCommons, and its rules say what may be called a result.
+pub const NOT_OFFICIAL: &str = "Not an official MLPerf result: not verified by MLCommons, not measured with the LoadGen, \
+     and not on the benchmark's data set. MLPerf is a trademark of MLCommons.";
+
+/// The figures, by the ids of the catalogue.
+const FIGURES: [&str; 12] = [
+    "qps",
+    "throughput",
+    "total_throughput",
+    "ttft.mean",
+    "ttft.p50",
+    "ttft.p90",
+    "ttft.p99",
+    "tpot.mean",
+    "tpot.p50",
+    "tpot.p90",
+    "tpot.p99",
+    "e2e.p99",
+];
+
+/// What a run of a scenario came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MlperfReport {
+    /// `perfgate.mlperf/1`.
+    pub schema: String,
+    /// That this is no official result.
+    pub notice: String,
+    /// Which scenario.
+    pub scenario: Scenario,
+    /// Which task's limits.
+    pub task: String,
+    /// Model that was measured.
+    pub model: String,
+    /// Scheduled queries per second; absent for Offline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_qps: Option<f64>,
+    /// Whether the run is valid.
+    pub valid: bool,
+    /// Every reason why it is not.
+    pub reasons: Vec<String>,
+    /// What it had to fulfil.
+    pub required: Requirements,
+    /// What was seen.
+    pub seen: Seen,
+    /// Queries that might have been over each limit; absent where there were too few queries for any claim, or no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_latency_allowed: Option<u64>,
+    /// Metric id → value in base units.
+    pub metrics: BTreeMap<String, f64>,
+    /// Rates that a search tried with their answers, in its order; empty without a search.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<Tried>,
+}
+
+/// A rate that a search tried.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Tried {
+    /// Queries per second.
+    pub target_qps: f64,
+    /// Whether the run was valid.
+    pub valid: bool,
+}
+
+impl MlperfReport {
+    /// The report of one measured pass.
+    pub fn of(
+        (scenario, task, model): (Scenario, &str, &str),
+        target_qps: Option<f64>,
+        required: Requirements,
+        repeat: &Repeat,
+    ) -> Self {
+        let seen = Seen::of(repeat, required.limits);
+        let reasons: Vec<String> = reasons(&required, &seen)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let reasons: Vec<String> = repeat
+            .void
+            .iter()
+            .map(|why| format!("the measurement does not count: {why}"))
+            .chain(reasons)
+            .collect();
+        let figure = |id: &&str| {
+            let value = repeat.metrics.get(*id).copied().flatten()?;
+            Some(((*id).to_owned(), value))
+        };
+        Self {
+            schema: SCHEMA.to_owned(),
+            notice: NOT_OFFICIAL.to_owned(),
+            scenario,
+            task: task.to_owned(),
+            model: model.to_owned(),
+            target_qps,
+            valid: reasons.is_empty(),
+            reasons,
+            over_latency_allowed: required
+                .limits
+                .and_then(|_| over_latency_allowed(required.percentile, seen.queries)),
+            required,
+            seen,
+            metrics: FIGURES.iter().filter_map(figure).collect(),
+            tried: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! Whether a run is valid, with every reason why it is not.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::early_stopping::{over_latency_allowed, queries_needed};
+use super::task::Limits;
+use crate::record::format::Repeat;
+use crate::stats::number;
+
+/// Mean output lengths may differ from what was asked for by this share: shorter answers would look faster.
+pub const LENGTH_ROOM: f64 = 0.10;
+
+/// A scenario of the benchmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scenario {
+    /// Poisson arrivals, limits on both latencies.
+    Server,
+    /// As Server, with the limits of a person who reads along.
+    Interactive,
+    /// Everything at once, tokens per second.
+    Offline,
+}
+
+/// What a run must fulfil.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Requirements {
+    /// Limits at the percentile; absent for Offline.
+    pub limits: Option<Limits>,
+    /// Which percentile of the queries, 0.99.
+    pub percentile: f64,
+    /// Shortest measured time in seconds.
+    pub min_duration: f64,
+    /// Fewest queries.
+    pub min_queries: u64,
+    /// Mean output tokens that were asked for.
+    pub output_tokens: f64,
+}
+
+/// What was seen of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Seen {
+    /// Measured time in seconds.
+    pub duration: f64,
+    /// Queries that were sent.
+    pub queries: u64,
+    /// Of which failed or were cut short.
+    pub failed: u64,
+    /// Queries whose first token came after the limit; failed ones are among them.
+    pub over_ttft: u64,
+    /// Queries whose later tokens took longer than the limit; failed ones are among them.
+    pub over_tpot: u64,
+    /// Mean output tokens of the answers; absent without one.
+    pub output_tokens: Option<f64>,
+}
+
+/// Why a run is invalid.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reason {
+    /// It was too short.
+    Duration {
+        /// Measured seconds.
+        got: f64,
+        /// The fewest.
+        needed: f64,
+    },
+    /// It had too few queries.
+    Queries {
+        /// Sent.
+        got: u64,
+        /// The fewest.
+        needed: u64,
+    },
+    /// Not every query was answered in full.
+    Failed {
+        /// How many were not.
+        failed: u64,
+        /// Of how many.
+        queries: u64,
+    },
+    /// Too many queries were over a limit to claim the percentile.
+    Latency {
+        /// `TTFT` or `TPOT`.
+        latency: &'static str,
+        /// The limit in seconds.
+        limit: f64,
+        /// The percentile that was to be claimed.
+        percentile: f64,
+        /// Queries over it.
+        over: u64,
+        /// Of how many.
+        queries: u64,
+        /// How many it would have taken with so many over it.
+        needed: u64,
+        /// How many might have been over it; `None`: too few queries even without one.
+        allowed: Option<u64>,
+    },
+    /// Answers were longer or shorter than asked for.
+    OutputLength {
+        /// Mean tokens; absent without an answer.
+        got: Option<f64>,
+        /// Mean tokens asked for.
+        asked: f64,
+    },
+}
+
+impl Reason {
+    /// Whether another load could change it: a search goes on after such a reason, and would be in vain after any other.
+    pub fn is_of_load(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed { .. }
+                | Self::Latency {
+                    allowed: Some(_),
+                    ..
+                }
+        )
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Duration { got, needed } => write!(
+                f,
+                "measured for {got:.1} s, and at least {needed} s are required"
+            ),
+            Self::Queries { got, needed } => {
+                write!(f, "{got} queries, and at least {needed} are required")
+            }
+            Self::Failed { failed, queries } => write!(
+                f,
+                "{failed} of {queries} queries were not answered in full, and all must be"
+            ),
+            Self::Latency {
+                latency,
+                limit,
+                percentile,
+                over,
+                queries,
+                needed,
+                allowed,
+            } => {
+                let percent = percentile * 100.0;
+                let milliseconds = limit * 1e3;
+                write!(
+                    f,
+                    "{latency}: {over} of {queries} queries were over {milliseconds} ms; "
+                )?;
+                match allowed {
+                    Some(allowed) => write!(
+                        f,
+                        "to claim P{percent} with 99 % confidence at most {allowed} may be (or {needed} queries must be sent)"
+                    ),
+                    None => write!(
+                        f,
+                        "to claim P{percent} with 99 % confidence {needed} queries must be sent"
+                    ),
+                }
+            }
+            Self::OutputLength { got, asked } => {
+                let room = LENGTH_ROOM * 100.0;
+                match got {
+                    Some(got) => write!(
+                        f,
+                        "answers had {got:.1} tokens on average, {asked:.1} were asked for, and they may differ by {room} %"
+                    ),
+                    None => write!(f, "no answer had tokens, {asked:.1} were asked for"),
+                }
+            }
+        }
+    }
+}
+
+impl Seen {
+    /// What a repeat shows. A failed or truncated query counts as over both limits, so that failing is never faster; one
+    /// with a single token has no TPOT and is inside any limit on it.
+    pub fn of(repeat: &Repeat, limits: Option<Limits>) -> Self {
+        let Some(samples) = &repeat.samples else {
+            return Self::default();
+        };
+        let status = samples.status.as_deref().unwrap_or_default();
+        let is_ok = |index: &usize| status[*index].as_deref() == Some("ok");
+        let over = |column: &Option<Vec<Option<f64>>>, limit: Option<f64>| {
+            let over = |index: &usize| {
+                let value = column
+                    .as_ref()
+                    .and_then(|column| column.get(*index).copied().flatten());
+                !is_ok(index) || limit.zip(value).is_some_and(|(limit, value)| value > limit)
+            };
+            (0..status.len()).filter(over).count() as u64
+        };
+        let lengths: Vec<u64> = (0..status.len())
+            .filter(is_ok)
+            .filter_map(|index| {
+                samples
+                    .output_tokens
+                    .as_ref()?
+                    .get(index)
+                    .copied()
+                    .flatten()
+            })
+            .collect();
+        let answers = lengths.len() as u64;
+        let tokens: u64 = lengths.iter().sum();
+        Self {
+            duration: repeat.duration.unwrap_or(0.0),
+            queries: status.len() as u64,
+            failed: (0..status.len()).filter(|index| !is_ok(index)).count() as u64,
+            over_ttft: over(&samples.ttft, limits.map(|limits| limits.ttft)),
+            over_tpot: over(&samples.tpot, limits.map(|limits| limits.tpot)),
+            output_tokens: (answers > 0).then(|| number(tokens) / number(answers)),
+        }
+    }
+}
+
+/// Every reason why the run is invalid; none: it is valid.
+pub fn reasons(required: &Requirements, seen: &Seen) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    // A clock that is a millisecond off is no reason.
+    if seen.duration < required.min_duration - 1e-3 {
+        reasons.push(Reason::Duration {
+            got: seen.duration,
+            needed: required.min_duration,
+        });
+    }
+    if seen.queries < required.min_queries {
+        reasons.push(Reason::Queries {
+            got: seen.queries,
+            needed: required.min_queries,
+        });
+    }
+    if seen.failed > 0 {
+        reasons.push(Reason::Failed {
+            failed: seen.failed,
+            queries: seen.queries,
+        });
+    }
+    if let Some(limits) = required.limits {
+        for (latency, limit, over) in [
+            ("TTFT", limits.ttft, seen.over_ttft),
+            ("TPOT", limits.tpot, seen.over_tpot),
+        ] {
+            let needed = queries_needed(required.percentile, over);
+            if seen.queries < needed {
+                reasons.push(Reason::Latency {
+                    latency,
+                    limit,
+                    percentile: required.percentile,
+                    over,
+                    queries: seen.queries,
+                    needed,
+                    allowed: over_latency_allowed(required.percentile, seen.queries),
+                });
+            }
+        }
+    }
+    let asked = required.output_tokens;
+    let is_alike = |got: f64| (got - asked).abs() <= LENGTH_ROOM * asked;
+    if !seen.output_tokens.is_some_and(is_alike) {
+        reasons.push(Reason::OutputLength {
+            got: seen.output_tokens,
+            asked,
+        });
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::format::Samples;
+
+    const REQUIRED: Requirements = Requirements {
+        limits: Some(Limits {
+            ttft: 2.0,
+            tpot: 0.2,
+        }),
+        percentile: 0.99,
+        min_duration: 600.0,
+        min_queries: 459,
+        output_tokens: 100.0,
+    };
+
+    const GOOD: Seen = Seen {
+        duration: 601.0,
+        queries: 900,
+        failed: 0,
+        over_ttft: 2,
+        over_tpot: 0,
+        output_tokens: Some(95.0),
+    };
+
+    fn said(seen: &Seen) -> String {
+        let reasons = reasons(&REQUIRED, seen);
+        let lines: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+        lines.join("\n")
+    }
+
+    #[test]
+    fn a_run_that_fulfils_everything_is_valid() {
+        assert_eq!(said(&GOOD), "");
+    }
+
+    #[test]
+    fn an_invalid_run_has_every_reason() {
+        let seen = Seen {
+            duration: 30.0,
+            queries: 400,
+            failed: 1,
+            over_ttft: 7,
+            over_tpot: 0,
+            output_tokens: Some(80.0),
+        };
+        insta::assert_snapshot!(said(&seen), @r"
+        measured for 30.0 s, and at least 600 s are required
+        400 queries, and at least 459 are required
+        1 of 400 queries were not answered in full, and all must be
+        TTFT: 7 of 400 queries were over 2000 ms; to claim P99 with 99 % confidence 1596 queries must be sent
+        TPOT: 0 of 400 queries were over 200 ms; to claim P99 with 99 % confidence 459 queries must be sent
+        answers had 80.0 tokens on average, 100.0 were asked for, and they may differ by 10 %
+        ");
+        let seen = Seen {
+            over_ttft: 3,
+            ..GOOD
+        };
+        insta::assert_snapshot!(said(&seen), @"TTFT: 3 of 900 queries were over 2000 ms; to claim P99 with 99 % confidence at most 2 may be (or 1001 queries must be sent)");
+    }
+
+    #[test]
+    fn a_percentile_of_one_in_a_hundred_over_the_limit_is_not_yet_a_claim() {
+        let at = |over_tpot| Seen {
+            queries: 2000,
+            over_tpot,
+            ..GOOD
+        };
+        // 20 of 2000 are the P99 itself; nine are sure enough.
+        assert!(
+            said(&at(20)).contains("at most 9 may be"),
+            "{}",
+            said(&at(20))
+        );
+        assert_eq!(said(&at(9)), "");
+    }
+
+    #[test]
+    fn failed_queries_are_over_both_limits_and_single_tokens_have_no_tpot() {
+        let status = ["ok", "failed: HTTP 500", "ok"].map(|text| Some(text.to_owned()));
+        let repeat = Repeat {
+            duration: Some(3.0),
+            samples: Some(Samples {
+                status: Some(status.to_vec()),
+                ttft: Some(vec![Some(2.5), None, Some(2.0)]),
+                tpot: Some(vec![Some(0.1), None, None]),
+                output_tokens: Some(vec![Some(10), Some(3), Some(1)]),
+                ..Samples::default()
+            }),
+            ..Repeat::default()
+        };
+        let seen = Seen::of(&repeat, REQUIRED.limits);
+        assert_eq!((seen.queries, seen.failed), (3, 1));
+        assert_eq!((seen.over_ttft, seen.over_tpot), (2, 1));
+        assert_eq!(seen.output_tokens, Some(5.5));
+        assert_eq!(Seen::of(&Repeat::default(), None), Seen::default());
+    }
+}

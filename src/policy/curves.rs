@@ -1,0 +1,125 @@
+//! Throughput against latency over the load points of both runs, for the chart of a comparison.
+
+use super::comparison::{CurvePoint, CurveSide, LoadCurve};
+use crate::metric::Metric;
+use crate::record::format::SWEEP;
+use crate::record::{Run, ScenarioRun};
+use crate::stats::{self, number};
+use crate::sweep::{Bend, knee};
+
+/// Fewer points are no curve.
+const FEWEST: usize = 2;
+
+/// One curve per kind of load of which both runs have several points.
+pub(super) fn curves(baseline: &Run, candidate: &Run) -> Vec<LoadCurve> {
+    let found = ["concurrency", "request_rate"]
+        .into_iter()
+        .map(|load| LoadCurve {
+            load: load.to_owned(),
+            baseline: side(baseline, load),
+            candidate: side(candidate, load),
+        });
+    let both = |curve: &LoadCurve| {
+        [&curve.baseline, &curve.candidate]
+            .iter()
+            .all(|side| side.points.len() >= FEWEST)
+    };
+    found.filter(both).collect()
+}
+
+fn side(run: &Run, kind: &str) -> CurveSide {
+    let load = |scenario: &ScenarioRun| {
+        let load = scenario.load.as_ref()?;
+        match kind {
+            "concurrency" => load.concurrency.map(number),
+            _ => load.request_rate,
+        }
+    };
+    let mut points: Vec<(CurvePoint, Option<f64>)> = run
+        .scenarios
+        .iter()
+        .filter_map(|scenario| {
+            let point = CurvePoint {
+                load: load(scenario)?,
+                throughput: median(scenario, "throughput")?,
+                ttft: median(scenario, "ttft.p95"),
+                tpot: median(scenario, "tpot.p95"),
+            };
+            Some((point, median(scenario, "e2e.p50")))
+        })
+        .collect();
+    points.sort_by(|(a, _), (b, _)| a.load.total_cmp(&b.load));
+    let bend = |(point, e2e): &(CurvePoint, Option<f64>)| {
+        Some(Bend {
+            load: point.load,
+            latency: (*e2e)?,
+            throughput: point.throughput,
+        })
+    };
+    let bends: Option<Vec<Bend>> = points.iter().map(bend).collect();
+    let knee = bends
+        .and_then(|bends| knee(&bends))
+        .map(|place| points[place].0.load);
+    let capacity = run
+        .scenario(SWEEP)
+        .and_then(|sweep| median(sweep, &format!("capacity.{kind}")));
+    CurveSide {
+        points: points.into_iter().map(|(point, _)| point).collect(),
+        knee,
+        capacity,
+    }
+}
+
+/// Over the repeats that count; `None` where none has it.
+fn median(scenario: &ScenarioRun, id: &str) -> Option<f64> {
+    let metric = Metric::parse(id).ok()?;
+    let values: Vec<f64> = scenario
+        .counting()
+        .filter_map(|repeat| repeat.metrics.get(&metric).copied())
+        .collect();
+    stats::median(&values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(loads: &[u32]) -> Run {
+        let scenarios: Vec<String> = loads
+            .iter()
+            .map(|load| {
+                format!(
+                    r#"{{"name":"concurrency={load}","load":{{"concurrency":{load}}},"repeats":[{{"metrics":
+                        {{"throughput":{}, "ttft.p95":0.1, "e2e.p50":{}}}}}]}}"#,
+                    100 * load.min(&20),
+                    load.max(&20)
+                )
+            })
+            .collect();
+        let sweep = r#"{"name":"sweep","repeats":[{"metrics":{"capacity.concurrency":16}}]}"#;
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1","scenarios":[{},{sweep}]}}"#,
+            scenarios.join(",")
+        );
+        crate::record::parse("a.json", json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn both_runs_have_a_curve_with_knee_and_capacity_by_rising_load() {
+        let curves = curves(&run(&[16, 4, 20, 64]), &run(&[4, 16]));
+        let loads: Vec<f64> = curves[0]
+            .baseline
+            .points
+            .iter()
+            .map(|point| point.load)
+            .collect();
+        assert_eq!(loads, [4.0, 16.0, 20.0, 64.0]);
+        assert_eq!(curves[0].candidate.knee, None);
+        assert_eq!(curves[0].candidate.capacity, Some(16.0));
+    }
+
+    #[test]
+    fn a_single_load_point_is_no_curve() {
+        assert_eq!(curves(&run(&[4, 16]), &run(&[4])), []);
+    }
+}

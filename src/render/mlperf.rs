@@ -1,0 +1,125 @@
+//! What a run of a scenario came to: a summary as the LoadGen has one, and JSON. They decide nothing.
+
+use super::inert;
+use super::number;
+use super::terminal::wrapped;
+use crate::metric::Metric;
+use crate::mlperf::{MlperfReport, Scenario};
+
+/// Room for names.
+const NAMES: usize = 34;
+
+/// `perfgate.mlperf/1`, indented.
+pub fn json(report: &MlperfReport) -> String {
+    let text = serde_json::to_string_pretty(report);
+    // Neither a key that is no string nor a writer that fails is there.
+    text.map(|text| text + "\n").unwrap_or_default()
+}
+
+/// A summary of `name : value` lines, the answer among the first, every reason below it.
+pub fn text(report: &MlperfReport) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        text.push_str(&format!(" {name:<NAMES$}: {}\n", inert::line(&value)));
+    };
+    let scenario = match report.scenario {
+        Scenario::Server => "Server",
+        Scenario::Interactive => "Interactive",
+        Scenario::Offline => "Offline",
+    };
+    line("scenario", scenario.to_owned());
+    line("task", report.task.clone());
+    line("model", report.model.clone());
+    let figure = |id: &str| {
+        let metric = Metric::parse(id).ok()?;
+        Some(number::value(*report.metrics.get(id)?, metric.unit()))
+    };
+    let shown = |id: &str| figure(id).unwrap_or_else(|| "not measured".to_owned());
+    if let Some(rate) = report.target_qps {
+        line("scheduled queries per second", format!("{rate}"));
+    }
+    line("completed queries per second", shown("qps"));
+    line("completed tokens per second", shown("throughput"));
+    line(
+        "result is",
+        if report.valid { "VALID" } else { "INVALID" }.to_owned(),
+    );
+    for reason in &report.reasons {
+        text.push_str(&wrapped(&format!("- {}", inert::line(reason))));
+    }
+    text.push('\n');
+    text.push_str(&requirements(report));
+    text.push('\n');
+    for family in ["TTFT", "TPOT"] {
+        let of = |statistic: &str| shown(&format!("{}.{statistic}", family.to_lowercase()));
+        text.push_str(&format!(
+            " {:<NAMES$}: {}, {}, {}, {}\n",
+            format!("{family} mean, P50, P90, P99"),
+            of("mean"),
+            of("p50"),
+            of("p90"),
+            of("p99")
+        ));
+    }
+    for tried in &report.tried {
+        let answer = if tried.valid { "VALID" } else { "INVALID" };
+        text.push_str(&format!(
+            " {:<NAMES$}: {answer}\n",
+            format!("tried {} queries per second", tried.target_qps)
+        ));
+    }
+    text.push('\n');
+    text.push_str(&wrapped(&report.notice));
+    text
+}
+
+/// What had to be fulfilled beside what was seen.
+fn requirements(report: &MlperfReport) -> String {
+    let (required, seen) = (&report.required, &report.seen);
+    let mut lines = vec![
+        (
+            "duration".to_owned(),
+            format!(
+                "{:.1} s, at least {} s",
+                seen.duration, required.min_duration
+            ),
+        ),
+        (
+            "queries".to_owned(),
+            format!(
+                "{}, at least {}; {} failed",
+                seen.queries, required.min_queries, seen.failed
+            ),
+        ),
+    ];
+    if let Some(limits) = required.limits {
+        let allowed = report.over_latency_allowed.map_or_else(
+            || "too few queries for any".to_owned(),
+            |most| format!("at most {most}"),
+        );
+        for (name, limit, over) in [
+            ("TTFT", limits.ttft, seen.over_ttft),
+            ("TPOT", limits.tpot, seen.over_tpot),
+        ] {
+            lines.push((
+                format!(
+                    "P{} of {name} at most {}",
+                    required.percentile * 100.0,
+                    number::tick(limit)
+                ),
+                format!("{over} over it, {allowed}"),
+            ));
+        }
+    }
+    let tokens = seen
+        .output_tokens
+        .map_or_else(|| "none".to_owned(), |mean| format!("{mean:.1}"));
+    lines.push((
+        "tokens per answer".to_owned(),
+        format!("{tokens}, asked for {:.1} ± 10 %", required.output_tokens),
+    ));
+    let lines = lines
+        .into_iter()
+        .map(|(name, value)| format!(" {name:<NAMES$}: {value}\n"));
+    lines.collect()
+}

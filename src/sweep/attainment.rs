@@ -1,0 +1,182 @@
+//! The share of requests inside the SLO, and how well it is known.
+
+use serde::{Deserialize, Serialize};
+
+use super::search::Answer;
+use crate::record::format::Repeat;
+use crate::stats::{number, rate_interval};
+
+/// Two-sided confidence of the interval of an attained share.
+pub const CONFIDENCE: f64 = 0.95;
+
+/// Limits per request, in seconds; a request that meets all of them is good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Limits {
+    /// Time to first token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttft: Option<f64>,
+    /// Time per output token after the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tpot: Option<f64>,
+    /// Whole request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub e2e: Option<f64>,
+}
+
+/// Requests inside all limits, of how many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attained {
+    /// Whole answers inside every limit.
+    pub good: u32,
+    /// All requests that were sent, failed and truncated ones included.
+    pub all: u32,
+}
+
+impl Attained {
+    /// The share; `None` without a request.
+    pub fn share(self) -> Option<f64> {
+        (self.all > 0).then(|| number(self.good.into()) / number(self.all.into()))
+    }
+
+    /// The exact interval of the share (Clopper and Pearson), as if requests were independent. Requests of one queue are
+    /// not, so the truth is somewhat less sure.
+    pub fn interval(self) -> (f64, f64) {
+        rate_interval(self.good, self.all, CONFIDENCE)
+    }
+
+    /// Whether so large a share is attained: where the whole interval lies on one side.
+    pub fn answer(self, target: f64) -> Answer {
+        let (low, high) = self.interval();
+        if self.all > 0 && low >= target {
+            Answer::Met
+        } else if self.all > 0 && high < target {
+            Answer::NotMet
+        } else {
+            Answer::Open
+        }
+    }
+
+    /// Requests that would have to be sent, all of them good, before so large a share could be said to be attained.
+    pub fn fewest(target: f64) -> u32 {
+        // low = tail^(1/n) where all n are good.
+        let tail = (1.0 - CONFIDENCE) / 2.0;
+        let count = (tail.ln() / target.clamp(0.0, 1.0 - 1e-9).ln()).ceil();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a float cast saturates"
+        )]
+        let count = count.max(1.0) as u32;
+        count
+    }
+}
+
+/// Of all repeats that count, together. A failed or truncated request is not good; one without a TPOT (a single token)
+/// meets any limit on it, as it does for `goodput`.
+pub fn attained<'a>(repeats: impl IntoIterator<Item = &'a Repeat>, limits: &Limits) -> Attained {
+    let counting = repeats.into_iter().filter(|repeat| repeat.void.is_none());
+    counting.fold(Attained::default(), |sum, repeat| {
+        let Attained { good, all } = of_repeat(repeat, limits);
+        Attained {
+            good: sum.good + good,
+            all: sum.all + all,
+        }
+    })
+}
+
+fn of_repeat(repeat: &Repeat, limits: &Limits) -> Attained {
+    let Some(samples) = &repeat.samples else {
+        return Attained::default();
+    };
+    let status = samples.status.as_deref().unwrap_or_default();
+    let met = |column: &Option<Vec<Option<f64>>>, index: usize, limit: Option<f64>| {
+        let value = column
+            .as_ref()
+            .and_then(|column| column.get(index).copied().flatten());
+        value.zip(limit).is_none_or(|(value, limit)| value <= limit)
+    };
+    let good = status.iter().enumerate().filter(|(index, status)| {
+        status.as_deref() == Some("ok")
+            && met(&samples.ttft, *index, limits.ttft)
+            && met(&samples.tpot, *index, limits.tpot)
+            && met(&samples.e2e, *index, limits.e2e)
+    });
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    Attained {
+        good: count(good.count()),
+        all: count(status.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::format::Samples;
+
+    fn repeat(requests: &[(&str, f64, f64)]) -> Repeat {
+        Repeat {
+            samples: Some(Samples {
+                status: Some(
+                    requests
+                        .iter()
+                        .map(|request| Some(request.0.to_owned()))
+                        .collect(),
+                ),
+                ttft: Some(requests.iter().map(|request| Some(request.1)).collect()),
+                tpot: Some(requests.iter().map(|request| Some(request.2)).collect()),
+                ..Samples::default()
+            }),
+            ..Repeat::default()
+        }
+    }
+
+    const LIMITS: Limits = Limits {
+        ttft: Some(0.2),
+        tpot: Some(0.05),
+        e2e: None,
+    };
+
+    #[test]
+    fn a_request_is_good_where_it_is_whole_and_inside_every_limit() {
+        let one = repeat(&[
+            ("ok", 0.2, 0.05),
+            ("ok", 0.3, 0.01),
+            ("ok", 0.1, 0.06),
+            ("failed: HTTP 500", 0.1, 0.01),
+        ]);
+        assert_eq!(
+            attained([&one, &one], &LIMITS),
+            Attained { good: 2, all: 8 }
+        );
+        let void = Repeat {
+            void: Some("the client was late".to_owned()),
+            ..one
+        };
+        assert_eq!(attained([&void], &LIMITS), Attained::default());
+    }
+
+    #[test]
+    fn the_answer_is_open_while_the_interval_holds_the_target() {
+        let answer = |good, all, target| Attained { good, all }.answer(target);
+        assert_eq!(answer(200, 200, 0.95), Answer::Met);
+        assert_eq!(answer(196, 200, 0.95), Answer::Open);
+        assert_eq!(answer(170, 200, 0.95), Answer::NotMet);
+        // A hundred good requests say nothing of one in a hundred.
+        assert_eq!(answer(100, 100, 0.99), Answer::Open);
+        assert_eq!(answer(0, 0, 0.95), Answer::Open);
+    }
+
+    #[test]
+    fn so_many_good_requests_are_the_fewest_that_decide() {
+        for target in [0.9, 0.95, 0.99] {
+            let fewest = Attained::fewest(target);
+            let answer = |all| Attained { good: all, all }.answer(target);
+            assert_eq!(
+                (answer(fewest - 1), answer(fewest)),
+                (Answer::Open, Answer::Met),
+                "{target}"
+            );
+        }
+        assert_eq!(Attained::fewest(0.95), 72);
+    }
+}

@@ -1,0 +1,380 @@
+//! `perfgate.sweep/1`: what a sweep found, from its result file.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::attainment::{Attained, Limits, attained};
+use super::knee::{Bend, knee};
+use super::search::Answer;
+use crate::record::format::{Repeat, ResultFile, SWEEP, Scenario};
+use crate::stats;
+
+/// The value of `schema` that this version writes.
+pub const SCHEMA: &str = "perfgate.sweep/1";
+
+/// The figures of a point, by the ids of the catalogue.
+const FIGURES: [&str; 10] = [
+    "throughput",
+    "qps",
+    "goodput",
+    "error_rate",
+    "ttft.p50",
+    "ttft.p95",
+    "tpot.p50",
+    "tpot.p95",
+    "e2e.p50",
+    "e2e.p95",
+];
+
+/// An open loop that serves less than this share of what it is sent has fallen behind.
+const KEEPS_UP: f64 = 0.9;
+
+/// What a sweep found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SweepReport {
+    /// `perfgate.sweep/1`.
+    pub schema: String,
+    /// Name of the gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Model name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// `concurrency` or `request_rate`.
+    pub load: String,
+    /// Limits per request, in seconds; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// Share of requests that must be inside all limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attainment: Option<f64>,
+    /// The points, by rising load; what was sent all at once stands last.
+    pub points: Vec<SweepPoint>,
+    /// Load of the knee of throughput over median request latency; absent where the curve has none.
+    pub knee: Option<f64>,
+    /// What the search found, one per repeat of the sweep; empty where nothing was searched for.
+    pub capacities: Vec<Capacity>,
+    /// Why the sweep ended where it did, in a sentence.
+    pub ended: String,
+    /// What a reader should know, in sentences.
+    pub warnings: Vec<String>,
+}
+
+/// One load point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SweepPoint {
+    /// Name of its scenario in the result file.
+    pub scenario: String,
+    /// Requests in flight or per second; absent where all were sent at once.
+    pub load: Option<f64>,
+    /// Measurements that count.
+    pub repeats: u32,
+    /// Metric id → median over them, in base units.
+    pub metrics: BTreeMap<String, f64>,
+    /// Requests inside the limits; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Within>,
+    /// Whether this is the knee.
+    pub is_knee: bool,
+    /// Whether this is the highest load that met the limits (of the first repeat that found one).
+    pub is_capacity: bool,
+}
+
+/// The share of requests inside all limits, over all measurements of a point.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Within {
+    /// Requests inside all limits.
+    pub good: u32,
+    /// All requests, failed ones included.
+    pub all: u32,
+    /// Lower end of the exact 95 % interval of the share.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+    /// Whether the required share is attained: `null` where the interval leaves it open.
+    pub met: Option<bool>,
+}
+
+/// What the search of one repeat found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Capacity {
+    /// The highest load that met the limits; `null` where not even the lowest one did.
+    pub load: Option<f64>,
+    /// The lowest load above it that did not; `null` where the highest load that may be tried met them.
+    pub fails_at: Option<f64>,
+    /// Measurements that it took.
+    pub measurements: u32,
+}
+
+/// What was asked for, and what was learnt on the way.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    /// Whether loads are rates.
+    pub rates: bool,
+    /// Limits per request, where there are any.
+    pub limits: Option<Limits>,
+    /// Share of requests that must be inside them.
+    pub attainment: f64,
+    /// One per repeat of the sweep.
+    pub capacities: Vec<Capacity>,
+    /// Why it ended, in a sentence.
+    pub ended: String,
+    /// What was learnt on the way, in sentences.
+    pub warnings: Vec<String>,
+}
+
+impl SweepReport {
+    /// The report of a result file whose scenarios are the points of a sweep.
+    pub fn of(result: &ResultFile, told: Told) -> Self {
+        let Told {
+            rates,
+            limits,
+            attainment,
+            capacities,
+            ended,
+            mut warnings,
+        } = told;
+        let mut points: Vec<SweepPoint> = result
+            .scenarios
+            .iter()
+            .filter(|scenario| scenario.name != SWEEP)
+            .map(|scenario| point(scenario, rates, limits.map(|limits| (limits, attainment))))
+            .collect();
+        // All at once is more than any rate.
+        points.sort_by(|a, b| {
+            let load = |point: &SweepPoint| point.load.unwrap_or(f64::INFINITY);
+            load(a).total_cmp(&load(b))
+        });
+        let knee = knee_of(&points);
+        let capacity = capacities.iter().find_map(|capacity| capacity.load);
+        for (index, point) in points.iter_mut().enumerate() {
+            point.is_knee = Some(index) == knee;
+            point.is_capacity = capacity.is_some() && point.load == capacity;
+        }
+        warnings.extend(behind(&points, rates));
+        warnings.extend(not_monotone(&points));
+        let server = result.server.as_ref();
+        Self {
+            schema: SCHEMA.to_owned(),
+            name: result.name.clone(),
+            model: server.and_then(|server| server.model.clone()),
+            load: if rates { "request_rate" } else { "concurrency" }.to_owned(),
+            limits,
+            attainment: limits.map(|_| attainment),
+            knee: knee.and_then(|index| points[index].load),
+            points,
+            capacities,
+            ended,
+            warnings,
+        }
+    }
+}
+
+/// Place of the knee; what was sent all at once is no point of the curve.
+fn knee_of(points: &[SweepPoint]) -> Option<usize> {
+    let curve: Vec<(usize, Bend)> = points
+        .iter()
+        .enumerate()
+        .filter_map(|(index, point)| {
+            let figure = |id: &str| point.metrics.get(id).copied();
+            let bend = Bend {
+                load: point.load?,
+                latency: figure("e2e.p50")?,
+                throughput: figure("throughput")?,
+            };
+            Some((index, bend))
+        })
+        .collect();
+    let bends: Vec<Bend> = curve.iter().map(|(_, bend)| *bend).collect();
+    knee(&bends).map(|place| curve[place].0)
+}
+
+fn point(scenario: &Scenario, rates: bool, asked: Option<(Limits, f64)>) -> SweepPoint {
+    let counting: Vec<&Repeat> = scenario
+        .repeats
+        .iter()
+        .filter(|repeat| repeat.void.is_none())
+        .collect();
+    let metrics = FIGURES.iter().filter_map(|id| {
+        let values: Vec<f64> = counting
+            .iter()
+            .filter_map(|repeat| repeat.metrics.get(*id).copied().flatten())
+            .collect();
+        Some(((*id).to_owned(), stats::median(&values)?))
+    });
+    let load = scenario.load.as_ref().and_then(|load| {
+        if rates {
+            load.request_rate
+        } else {
+            load.concurrency.map(stats::number)
+        }
+    });
+    SweepPoint {
+        scenario: scenario.name.clone(),
+        load,
+        repeats: u32::try_from(counting.len()).unwrap_or(u32::MAX),
+        metrics: metrics.collect(),
+        within: asked.map(|(limits, attainment)| {
+            within(attained(scenario.repeats.iter(), &limits), attainment)
+        }),
+        is_knee: false,
+        is_capacity: false,
+    }
+}
+
+fn within(attained: Attained, attainment: f64) -> Within {
+    let (low, high) = attained.interval();
+    let met = match attained.answer(attainment) {
+        Answer::Met => Some(true),
+        Answer::NotMet => Some(false),
+        Answer::Open => None,
+    };
+    Within {
+        good: attained.good,
+        all: attained.all,
+        low,
+        high,
+        met,
+    }
+}
+
+/// Rates of which the server served clearly less.
+fn behind(points: &[SweepPoint], rates: bool) -> Vec<String> {
+    let told = points.iter().filter(|_| rates).filter_map(|point| {
+        let (offered, served) = (point.load?, *point.metrics.get("qps")?);
+        (served < KEEPS_UP * offered).then(|| {
+            format!(
+                "{}: the server fell behind and served {served:.2} requests/s; its latencies grow with the length of the measurement",
+                point.scenario
+            )
+        })
+    });
+    told.collect()
+}
+
+/// Loads that attain clearly less than a higher one: their intervals do not even touch.
+fn not_monotone(points: &[SweepPoint]) -> Vec<String> {
+    let mut told = Vec::new();
+    for (index, lower) in points.iter().enumerate() {
+        let (Some(low), Some(_)) = (&lower.within, lower.load) else {
+            continue;
+        };
+        let better = points[index + 1..].iter().find(|higher| {
+            higher.load.is_some() && higher.within.is_some_and(|within| within.low > low.high)
+        });
+        if let Some(better) = better {
+            told.push(format!(
+                "not monotone: fewer requests are inside the limits at {} than at the higher load {}; something beside the load changed",
+                lower.scenario, better.scenario
+            ));
+        }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::format::{Load, Samples};
+
+    /// A point with 200 requests, of which `slow` took longer than the limit.
+    fn scenario(concurrency: u64, throughput: f64, e2e: f64, slow: usize) -> Scenario {
+        let ttft = (0..200).map(|index| Some(if index < slow { 9.0 } else { 0.1 }));
+        let metrics = [("throughput", throughput), ("e2e.p50", e2e)];
+        Scenario {
+            name: format!("concurrency={concurrency}"),
+            load: Some(Load {
+                concurrency: Some(concurrency),
+                ..Load::default()
+            }),
+            repeats: vec![Repeat {
+                metrics: metrics
+                    .map(|(id, value)| (id.to_owned(), Some(value)))
+                    .into(),
+                samples: Some(Samples {
+                    status: Some(vec![Some("ok".to_owned()); 200]),
+                    ttft: Some(ttft.collect()),
+                    ..Samples::default()
+                }),
+                ..Repeat::default()
+            }],
+            ..Scenario::default()
+        }
+    }
+
+    fn told() -> Told {
+        Told {
+            limits: Some(Limits {
+                ttft: Some(0.2),
+                ..Limits::default()
+            }),
+            attainment: 0.95,
+            capacities: vec![Capacity {
+                load: Some(16.0),
+                fails_at: Some(32.0),
+                measurements: 4,
+            }],
+            ..Told::default()
+        }
+    }
+
+    #[test]
+    fn points_stand_by_rising_load_with_knee_and_capacity() {
+        let result = ResultFile {
+            scenarios: vec![
+                scenario(16, 950.0, 1.1, 0),
+                scenario(1, 100.0, 1.0, 0),
+                scenario(64, 1000.0, 6.0, 200),
+                scenario(32, 990.0, 3.0, 120),
+            ],
+            ..ResultFile::default()
+        };
+        let report = SweepReport::of(&result, told());
+        let loads: Vec<Option<f64>> = report.points.iter().map(|point| point.load).collect();
+        assert_eq!(loads, [1.0, 16.0, 32.0, 64.0].map(Some));
+        assert_eq!(report.knee, Some(16.0));
+        assert!(report.points[1].is_capacity && report.points[1].is_knee);
+        let met: Vec<Option<bool>> = report
+            .points
+            .iter()
+            .map(|point| point.within.unwrap().met)
+            .collect();
+        assert_eq!(met, [Some(true), Some(true), Some(false), Some(false)]);
+        assert_eq!(report.warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_load_that_attains_clearly_less_than_a_higher_one_is_said() {
+        let scenarios = vec![scenario(8, 900.0, 1.0, 60), scenario(16, 950.0, 1.1, 0)];
+        let result = ResultFile {
+            scenarios,
+            ..ResultFile::default()
+        };
+        insta::assert_snapshot!(SweepReport::of(&result, told()).warnings.join("\n"), @"not monotone: fewer requests are inside the limits at concurrency=8 than at the higher load concurrency=16; something beside the load changed");
+    }
+
+    #[test]
+    fn a_rate_that_the_server_does_not_keep_up_with_is_said() {
+        let mut point = scenario(1, 900.0, 1.0, 0);
+        point.name = "request_rate=10".to_owned();
+        point.load = Some(Load {
+            request_rate: Some(10.0),
+            ..Load::default()
+        });
+        point.repeats[0].metrics.insert("qps".to_owned(), Some(7.0));
+        let result = ResultFile {
+            scenarios: vec![point],
+            ..ResultFile::default()
+        };
+        let report = SweepReport::of(
+            &result,
+            Told {
+                rates: true,
+                ..told()
+            },
+        );
+        insta::assert_snapshot!(report.warnings.join("\n"), @"request_rate=10: the server fell behind and served 7.00 requests/s; its latencies grow with the length of the measurement");
+    }
+}

@@ -1,0 +1,408 @@
+//! The highest load that meets its limits: brackets by doubling or halving, then bisects.
+
+/// A load is doubled or halved until it is bracketed.
+const FACTOR: f64 = 2.0;
+
+/// Rates keep so many significant digits: `request_rate=3.364` is a name that people read.
+const DIGITS: i32 = 4;
+
+/// Whether a load meets its limits, as far as is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It does.
+    Met,
+    /// It does not.
+    NotMet,
+    /// What was measured leaves it open.
+    Open,
+}
+
+/// Everything that is known of one load.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Requests in flight, or requests per second.
+    pub load: f64,
+    /// The answer of all its measurements together.
+    pub answer: Answer,
+    /// How often it was measured.
+    pub visits: u32,
+}
+
+/// Which loads there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grain {
+    /// Whole numbers: requests in flight.
+    Whole,
+    /// Any number: requests per second.
+    Real,
+}
+
+/// What to search for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Search {
+    /// Which loads there are.
+    pub grain: Grain,
+    /// The first load.
+    pub start: f64,
+    /// The lowest load that is tried.
+    pub least: f64,
+    /// The highest load that is tried.
+    pub most: f64,
+    /// It ends when the lowest load that fails is above the highest that meets by at most this share (or by 1, for
+    /// whole numbers).
+    pub precision: f64,
+    /// An open point is measured at most so often; open still, it counts as not met.
+    pub most_visits: u32,
+}
+
+/// Why a load is measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Why {
+    /// Nothing is known yet.
+    First,
+    /// It was measured and the answer is open.
+    Again {
+        /// How often so far.
+        visits: u32,
+    },
+    /// This lower load meets the limits.
+    Above(f64),
+    /// This higher load does not meet the limits.
+    Below(f64),
+    /// Between one that does and one that does not.
+    Between(f64, f64),
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Step {
+    /// Measure this load.
+    Measure {
+        /// Which.
+        load: f64,
+        /// Why.
+        why: Why,
+    },
+    /// The search is over.
+    Done(Found),
+}
+
+/// What a search found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Found {
+    /// The highest load that met the limits; `None` where not even the lowest one did.
+    pub capacity: Option<f64>,
+    /// The lowest load above it that did not; `None` where the highest load that may be tried met them.
+    pub fails_at: Option<f64>,
+}
+
+impl Search {
+    /// The next step after everything in `points`: one entry per load, in any order.
+    pub fn next(&self, points: &[Point]) -> Step {
+        let Found {
+            capacity: low,
+            fails_at: high,
+        } = self.bracket(points);
+        // An open point outside the bracket would change nothing.
+        let inside =
+            |load: f64| low.is_none_or(|low| load > low) && high.is_none_or(|high| load < high);
+        if let Some(open) = points
+            .iter()
+            .find(|point| self.is_open(point) && inside(point.load))
+        {
+            return Step::Measure {
+                load: open.load,
+                why: Why::Again {
+                    visits: open.visits,
+                },
+            };
+        }
+        let (load, why) = match (low, high) {
+            (None, None) => (self.start.clamp(self.least, self.most), Why::First),
+            (Some(low), None) => ((low * FACTOR).min(self.most), Why::Above(low)),
+            (None, Some(high)) => ((high / FACTOR).max(self.least), Why::Below(high)),
+            (Some(low), Some(high)) => ((low * high).sqrt(), Why::Between(low, high)),
+        };
+        let load = self.rounded(load, why);
+        // What cannot be told from an end of the bracket is that end: the search is over.
+        if self.is_close(low, high) || !inside(load) {
+            return Step::Done(Found {
+                capacity: low,
+                fails_at: high,
+            });
+        }
+        Step::Measure { load, why }
+    }
+
+    /// The highest load that meets below the lowest that does not. A load that meets above one that does not is no
+    /// capacity: see [`Search::contradictions`].
+    fn bracket(&self, points: &[Point]) -> Found {
+        let of = |answer: Answer| {
+            let exhausted = answer == Answer::NotMet;
+            points.iter().filter(move |point| {
+                point.answer == answer
+                    || exhausted && point.answer == Answer::Open && !self.is_open(point)
+            })
+        };
+        let high = of(Answer::NotMet)
+            .map(|point| point.load)
+            .min_by(f64::total_cmp);
+        let met = of(Answer::Met).map(|point| point.load);
+        let low = met
+            .filter(|load| high.is_none_or(|high| *load < high))
+            .max_by(f64::total_cmp);
+        Found {
+            capacity: low,
+            fails_at: high,
+        }
+    }
+
+    /// Open, and may be measured again.
+    fn is_open(&self, point: &Point) -> bool {
+        point.answer == Answer::Open && point.visits < self.most_visits
+    }
+
+    /// Loads that meet the limits above the lowest load that does not: chance, or a server that is no monotone one.
+    pub fn contradictions(&self, points: &[Point]) -> Vec<(f64, f64)> {
+        let Some(high) = self.bracket(points).fails_at else {
+            return Vec::new();
+        };
+        let above = points
+            .iter()
+            .filter(|point| point.answer == Answer::Met && point.load > high);
+        above.map(|point| (high, point.load)).collect()
+    }
+
+    fn is_close(&self, low: Option<f64>, high: Option<f64>) -> bool {
+        match (low, high) {
+            (Some(low), Some(high)) => {
+                let step = match self.grain {
+                    Grain::Whole => 1.0,
+                    Grain::Real => 0.0,
+                };
+                high - low <= (self.precision * low).max(step)
+            }
+            (Some(low), None) => low >= self.most,
+            (None, Some(high)) => high <= self.least,
+            (None, None) => false,
+        }
+    }
+
+    /// A load that can be sent and named, and lies within the ends of its bracket.
+    fn rounded(&self, load: f64, why: Why) -> f64 {
+        match (self.grain, why) {
+            // Never the ends themselves, whichever way the middle is rounded.
+            (Grain::Whole, Why::Between(low, high)) => {
+                load.round().clamp(low + 1.0, (high - 1.0).max(low + 1.0))
+            }
+            (Grain::Whole, _) => load.floor().max(1.0),
+            (Grain::Real, _) => significant(load),
+        }
+    }
+}
+
+/// To so many significant digits.
+fn significant(value: f64) -> f64 {
+    if value <= 0.0 || !value.is_finite() {
+        return value;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "an exponent of ten")]
+    let exponent = value.log10().floor() as i32;
+    let places = DIGITS - 1 - exponent;
+    // A division by a power of ten gives the shortest text, a multiplication by a negative one does not.
+    if places >= 0 {
+        let scale = 10_f64.powi(places);
+        (value * scale).round() / scale
+    } else {
+        let scale = 10_f64.powi(-places);
+        (value / scale).round() * scale
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CONCURRENCY: Search = Search {
+        grain: Grain::Whole,
+        start: 16.0,
+        least: 1.0,
+        most: 1024.0,
+        precision: 0.05,
+        most_visits: 3,
+    };
+
+    fn is_same(one: f64, other: f64) -> bool {
+        one.total_cmp(&other).is_eq()
+    }
+
+    /// Runs the search on a server whose answers `answer` gives from the load and how often it was measured.
+    fn run(search: &Search, answer: impl Fn(f64, u32) -> Answer) -> (Found, Vec<(f64, Why)>) {
+        let mut points: Vec<Point> = Vec::new();
+        let mut measured = Vec::new();
+        loop {
+            match search.next(&points) {
+                Step::Done(found) => return (found, measured),
+                Step::Measure { load, why } => {
+                    measured.push((load, why));
+                    assert!(measured.len() < 500, "{measured:?}");
+                    let visits = measured
+                        .iter()
+                        .filter(|(known, _)| is_same(*known, load))
+                        .count();
+                    let visits = u32::try_from(visits).unwrap();
+                    points.retain(|point| !is_same(point.load, load));
+                    points.push(Point {
+                        load,
+                        visits,
+                        answer: answer(load, visits),
+                    });
+                }
+            }
+        }
+    }
+
+    fn step(capacity: f64) -> impl Fn(f64, u32) -> Answer {
+        move |load, _| {
+            if load <= capacity {
+                Answer::Met
+            } else {
+                Answer::NotMet
+            }
+        }
+    }
+
+    /// Brackets plus bisections that any search may take, from what it is asked.
+    fn bound(search: &Search) -> f64 {
+        let bracket = (search.most / search.least).log2().ceil() + 2.0;
+        let bisect = (FACTOR.ln() / search.precision.ln_1p()).log2().ceil() + 3.0;
+        bracket + bisect
+    }
+
+    #[test]
+    fn a_capacity_is_bracketed_by_doubling_and_then_bisected() {
+        let (found, measured) = run(&CONCURRENCY, step(43.0));
+        let loads: Vec<f64> = measured.iter().map(|(load, _)| *load).collect();
+        assert_eq!(loads, [16.0, 32.0, 64.0, 45.0, 38.0, 41.0, 43.0]);
+        assert_eq!(
+            found,
+            Found {
+                capacity: Some(43.0),
+                fails_at: Some(45.0)
+            }
+        );
+    }
+
+    #[test]
+    fn a_server_that_always_meets_or_never_does_ends_at_the_edge() {
+        let always = run(&CONCURRENCY, |_, _| Answer::Met).0;
+        assert_eq!(
+            always,
+            Found {
+                capacity: Some(1024.0),
+                fails_at: None
+            }
+        );
+        let never = run(&CONCURRENCY, |_, _| Answer::NotMet).0;
+        assert_eq!(
+            never,
+            Found {
+                capacity: None,
+                fails_at: Some(1.0)
+            }
+        );
+    }
+
+    #[test]
+    fn an_open_point_is_measured_again_up_to_the_bound_and_is_then_not_met() {
+        let (found, measured) = run(&CONCURRENCY, |load, _| match load {
+            load if load <= 16.0 => Answer::Met,
+            load if load < 40.0 => Answer::Open,
+            _ => Answer::NotMet,
+        });
+        let again = measured
+            .iter()
+            .filter(|(load, _)| is_same(*load, 32.0))
+            .count();
+        assert_eq!(again, 3);
+        assert_eq!(found.capacity, Some(16.0));
+        // One that is decided by being measured again counts as what it then is.
+        let (found, _) = run(&CONCURRENCY, |load, visits| match (load, visits) {
+            (load, 1) if load > 16.0 && load < 40.0 => Answer::Open,
+            (load, _) => step(30.0)(load, 1),
+        });
+        assert_eq!(found.capacity, Some(30.0));
+    }
+
+    #[test]
+    fn a_load_that_meets_above_one_that_does_not_is_named_and_is_no_capacity() {
+        let point = |load, answer| Point {
+            load,
+            answer,
+            visits: 1,
+        };
+        let points = [
+            point(8.0, Answer::Met),
+            point(9.0, Answer::NotMet),
+            point(32.0, Answer::Met),
+        ];
+        assert_eq!(CONCURRENCY.contradictions(&points), [(9.0, 32.0)]);
+        let Step::Done(found) = CONCURRENCY.next(&points) else {
+            panic!("8 and 9 are next to each other");
+        };
+        assert_eq!(found.capacity, Some(8.0));
+    }
+
+    #[test]
+    fn rates_are_rounded_to_numbers_that_can_be_read() {
+        let rounded: Vec<String> = [3.363_585_66, 1234.56, 98_765.4, 0.001_234_56]
+            .map(|rate| significant(rate).to_string())
+            .into();
+        assert_eq!(rounded, ["3.364", "1235", "98770", "0.001235"]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_search_finds_the_capacity_of_any_step_within_its_precision_and_bound(
+            capacity in 0.5_f64..3000.0, start in 1.0_f64..1024.0, precision in 0.005_f64..0.5, whole: bool
+        ) {
+            let grain = if whole { Grain::Whole } else { Grain::Real };
+            let search = Search { grain, start: if whole { start.floor() } else { start }, precision, ..CONCURRENCY };
+            let (found, measured) = run(&search, step(capacity));
+            #[expect(clippy::cast_precision_loss, reason = "a few dozen")]
+            let count = measured.len() as f64;
+            prop_assert!(count <= bound(&search), "{count} measurements, bound {}", bound(&search));
+            prop_assert!(measured.iter().all(|(load, _)| (1.0..=1024.0).contains(load)));
+            match found {
+                Found { capacity: Some(low), fails_at: Some(high) } => {
+                    prop_assert!(low <= capacity && capacity < high);
+                    let step = if whole { 1.0 } else { 0.0 };
+                    prop_assert!(high - low <= (precision * low).max(step) + 1e-9);
+                }
+                Found { capacity: Some(low), fails_at: None } => prop_assert!(low >= 1024.0 && capacity >= 1024.0),
+                Found { capacity: None, fails_at: Some(high) } => prop_assert!(high <= 1.0 && capacity < 1.0),
+                Found { capacity: None, fails_at: None } => prop_assert!(false, "nothing was measured"),
+            }
+        }
+
+        #[test]
+        fn any_answers_at_all_end_the_search(seed in prop::collection::vec(0_u8..3, 64), whole: bool) {
+            let grain = if whole { Grain::Whole } else { Grain::Real };
+            let search = Search { grain, ..CONCURRENCY };
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
+            let (found, measured) = run(&search, |load, visits| {
+                match seed[(load as usize * 7 + visits as usize) % seed.len()] {
+                    0 => Answer::Met,
+                    1 => Answer::NotMet,
+                    _ => Answer::Open,
+                }
+            });
+            prop_assert!(found.capacity.or(found.fails_at).is_some());
+            #[expect(clippy::cast_precision_loss, reason = "a few dozen")]
+            let count = measured.len() as f64;
+            prop_assert!(count <= 3.0 * bound(&search));
+        }
+    }
+}
