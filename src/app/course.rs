@@ -2,7 +2,7 @@
 
 use super::Failure;
 use super::sweeping::{Sizes, load_number};
-use crate::cli::sweep::{CourseArgs, FindArg, Latency, SweepArgs};
+use crate::cli::sweep::{FindArg, SweepArgs};
 use crate::config::{LoadPoint, Plan, Slo};
 use crate::exit::ExitStatus;
 use crate::sweep::{Grain, Limits, Search};
@@ -23,25 +23,6 @@ const LOWEST_RATE: f64 = 0.01;
 
 fn usage(message: impl Into<String>) -> Failure {
     Failure::message(ExitStatus::Usage, message)
-}
-
-/// The limits of the flags, else those of the file.
-pub(super) fn slo(args: &CourseArgs, file: Slo) -> Result<Slo, Failure> {
-    if args.goodput.is_empty() {
-        return Ok(file);
-    }
-    let mut slo = Slo::default();
-    for (latency, limit) in &args.goodput {
-        let place = match latency {
-            Latency::Ttft => &mut slo.ttft,
-            Latency::Tpot => &mut slo.tpot,
-            Latency::E2e => &mut slo.e2e,
-        };
-        if place.replace(limit.as_secs_f64()).is_some() {
-            return Err(usage("`--goodput` limits one latency twice"));
-        }
-    }
-    Ok(slo)
 }
 
 pub(super) fn limits(slo: Slo) -> Option<Limits> {

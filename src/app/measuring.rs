@@ -11,7 +11,7 @@ use super::arm::{Arm, MOST_VOID, even_out};
 use super::expectations;
 use super::failing::{launch_failure, load_failure};
 use super::progress::Progress;
-use super::sent::{described_workload, source};
+use super::sent::{described_load, described_workload, source};
 use super::{Failure, Interrupt};
 use crate::clock;
 use crate::config::{Fresh, GpuRequest, LoadPoint, Plan, ServerPlan};
@@ -23,7 +23,7 @@ use crate::measure::{self, Observed};
 use crate::metric::Metric;
 use crate::record;
 use crate::record::format::{
-    Environment, Load, Repeat, RequestCounts, ResultFile, SCHEMA, Scenario, Server, Tool,
+    Environment, Repeat, RequestCounts, ResultFile, SCHEMA, Scenario, Server, Tool,
 };
 use crate::stats::number;
 use crate::telemetry::{GpuSource, Sampler};
@@ -104,7 +104,7 @@ impl<'a> Measuring<'a> {
         let workload = described_workload(plan, &source, &template);
         let scenarios = plan.loads.iter().map(|load| Scenario {
             name: load.name(),
-            load: Some(described(*load)),
+            load: Some(described_load(*load, plan)),
             repeats: Vec::new(),
             ..Scenario::default()
         });
@@ -205,7 +205,7 @@ impl<'a> Measuring<'a> {
                 }
             };
             let passed = passed?;
-            run.add(*load, passed, target)?;
+            run.add(self.plan, *load, passed, target)?;
             record::save(&self.output, &run.result)
                 .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
             // After saving: what was measured is kept even where it is not what was expected.
@@ -277,7 +277,8 @@ impl Pass<'_, '_> {
         let place = self.measuring.label(self.repeat, self.of);
         let label = format!("{place}: {}", self.load.name());
         if !requests.warmup.is_empty() {
-            self.drive(&format!("{label}, warm-up"), requests.warmup, cancel)
+            let label = format!("{label}, warm-up");
+            self.drive(&label, requests.warmup, Duration::ZERO, cancel)
                 .await?;
         }
         let sampler = Sampler::start(
@@ -287,7 +288,9 @@ impl Pass<'_, '_> {
         )
         .await;
         let started = clock::timestamp();
-        let driven = self.drive(&label, requests.measured, cancel).await?;
+        let driven = self
+            .drive(&label, requests.measured, plan.ramp_up, cancel)
+            .await?;
         let seen = sampler.finish().await;
 
         let environment = runs_here(server, self.target.base_url()).then(|| seen.environment());
@@ -319,6 +322,7 @@ impl Pass<'_, '_> {
         &self,
         label: &str,
         requests: Vec<crate::workload::Request>,
+        ramp_up: Duration,
         cancel: &CancellationToken,
     ) -> Result<Driven, Failure> {
         let plan = self.measuring.plan;
@@ -328,7 +332,7 @@ impl Pass<'_, '_> {
             template: self.run.template.clone(),
             requests,
             load: self.load,
-            ramp_up: Duration::ZERO,
+            ramp_up,
             timeout: plan.timeout,
             duration: plan.duration,
             seed: plan.seed,
@@ -343,7 +347,13 @@ impl Pass<'_, '_> {
 
 impl RunInProgress {
     /// A load point that a search chose has no scenario before it is measured.
-    fn add(&mut self, load: LoadPoint, passed: Passed, target: &Target) -> Result<(), Failure> {
+    fn add(
+        &mut self,
+        plan: &Plan,
+        load: LoadPoint,
+        passed: Passed,
+        target: &Target,
+    ) -> Result<(), Failure> {
         let identity = Server {
             fingerprint: passed.fingerprint,
             ..target.identity().clone()
@@ -375,7 +385,7 @@ impl RunInProgress {
             Some(scenario) => scenario.repeats.push(passed.repeat),
             None => scenarios.push(Scenario {
                 name: load.name(),
-                load: Some(described(load)),
+                load: Some(described_load(load, plan)),
                 repeats: vec![passed.repeat],
                 ..Scenario::default()
             }),
@@ -392,28 +402,6 @@ pub(super) fn server_of(plan: &Plan) -> Result<&ServerPlan, Failure> {
 fn no_server() -> Failure {
     Failure::message(ExitStatus::Usage, "nothing says which server to measure")
         .hint("give `--url`, `--image` or `--simulator`, or a `server` in perfgate.yaml")
-}
-
-fn described(load: LoadPoint) -> Load {
-    match load {
-        LoadPoint::Concurrency(concurrency) => Load {
-            concurrency: Some(concurrency as u64),
-            ..Load::default()
-        },
-        // JSON has no infinity: all at once is a rate that is not given.
-        LoadPoint::Rate {
-            per_second,
-            burstiness,
-        } => Load {
-            request_rate: per_second.is_finite().then_some(per_second),
-            burstiness: burstiness.is_finite().then_some(burstiness),
-            ..Load::default()
-        },
-        LoadPoint::Trace { speedup } => Load {
-            trace_speedup: Some(speedup),
-            ..Load::default()
-        },
-    }
 }
 
 fn limits(plan: &Plan) -> Option<[Option<f64>; 3]> {

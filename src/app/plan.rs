@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Failure, dataset};
-use crate::cli::bench::{DatasetFormatArg, EndpointArg, LoadArgs, RunArgs, TargetArgs};
+use crate::cli::bench::{DatasetFormatArg, EndpointArg, Latency, LoadArgs, RunArgs, TargetArgs};
 use crate::config::{
-    self, Dataset, DatasetFile, DockerPlan, Endpoint, GpuRequest, Plan, ServerPlan,
+    self, Dataset, DatasetFile, DockerPlan, Endpoint, GpuRequest, Plan, ServerPlan, Slo,
 };
 use crate::exit::ExitStatus;
 use crate::files;
@@ -210,7 +210,31 @@ fn lay_load(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
     if let Some(timeout) = args.timeout {
         plan.timeout = timeout;
     }
+    if args.duration.is_some() {
+        plan.duration = args.duration;
+    }
+    if let Some(ramp_up) = args.ramp_up {
+        plan.ramp_up = ramp_up;
+    }
+    if !args.goodput.is_empty() {
+        plan.slo = slo(&args.goodput)?;
+    }
     Ok(())
+}
+
+fn slo(limits: &[(Latency, Duration)]) -> Result<Slo, Failure> {
+    let mut slo = Slo::default();
+    for (latency, limit) in limits {
+        let place = match latency {
+            Latency::Ttft => &mut slo.ttft,
+            Latency::Tpot => &mut slo.tpot,
+            Latency::E2e => &mut slo.e2e,
+        };
+        if place.replace(limit.as_secs_f64()).is_some() {
+            return Err(usage("`--goodput` limits one latency twice".to_owned()));
+        }
+    }
+    Ok(slo)
 }
 
 /// The file of the flags with what perfgate.yaml says of it, as an image replaces that of the file's container.

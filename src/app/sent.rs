@@ -1,10 +1,12 @@
 //! What a run sends, and how its result says so.
 
 use super::Failure;
-use crate::config::{Dataset, Endpoint, Plan, Prompts, USUAL_INPUT_TOKENS, USUAL_OUTPUT_TOKENS};
+use crate::config::{
+    Dataset, Endpoint, LoadPoint, Plan, Prompts, USUAL_INPUT_TOKENS, USUAL_OUTPUT_TOKENS,
+};
 use crate::exit::ExitStatus;
 use crate::load::RequestTemplate;
-use crate::record::format::Workload;
+use crate::record::format::{Load, Workload};
 use crate::workload::{Conversation, PromptForm, Shape, Source};
 
 /// Where the requests of a plan come from.
@@ -69,5 +71,33 @@ pub(super) fn described_workload(
         input_tokens,
         output_tokens: Some(output_tokens),
         warmup_requests: Some(plan.warmup_requests as u64),
+    }
+}
+
+/// A load point as the result file says it.
+pub(super) fn described_load(load: LoadPoint, plan: &Plan) -> Load {
+    let all = Load {
+        ramp_up: (!plan.ramp_up.is_zero()).then_some(plan.ramp_up.as_secs_f64()),
+        duration: plan.duration.map(|duration| duration.as_secs_f64()),
+        ..Load::default()
+    };
+    match load {
+        LoadPoint::Concurrency(concurrency) => Load {
+            concurrency: Some(concurrency as u64),
+            ..all
+        },
+        // JSON has no infinity: all at once is a rate that is not given.
+        LoadPoint::Rate {
+            per_second,
+            burstiness,
+        } => Load {
+            request_rate: per_second.is_finite().then_some(per_second),
+            burstiness: burstiness.is_finite().then_some(burstiness),
+            ..all
+        },
+        LoadPoint::Trace { speedup } => Load {
+            trace_speedup: Some(speedup),
+            ..all
+        },
     }
 }

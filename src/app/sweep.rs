@@ -28,7 +28,6 @@ const FIRST_SHARE: f64 = 0.5;
 
 pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let mut plan = plan::resolve(&args.run)?;
-    plan.slo = course::slo(&args.course, plan.slo)?;
     let limits = course::limits(plan.slo);
     let course = course::course(args, &plan, limits)?;
     // A sweep is long and finds the noise of its points out by itself.

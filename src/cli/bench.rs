@@ -57,7 +57,7 @@ pub struct RunArgs {
 #[command(next_help_heading = "Server")]
 pub struct TargetArgs {
     /// A server that runs already; it is never stopped
-    #[arg(long, group = "target")]
+    #[arg(long, visible_alias = "base-url", group = "target")]
     pub url: Option<String>,
     /// A container of this image, as server.docker in the file says or with its defaults
     #[arg(long, group = "target")]
@@ -89,7 +89,7 @@ pub struct LoadArgs {
     )]
     pub dataset_format: Option<DatasetFormatArg>,
     /// Requests in flight: 64, a list 1,16,64, or a range 1:64:8
-    #[arg(long)]
+    #[arg(long, visible_alias = "max-concurrency")]
     pub concurrency: Option<String>,
     /// Requests per second instead: 2.5, a list, or inf
     #[arg(long, conflicts_with = "concurrency")]
@@ -125,9 +125,29 @@ pub struct LoadArgs {
     /// Seed of lengths, prompts and arrivals
     #[arg(long, visible_alias = "random-seed")]
     pub seed: Option<u64>,
+    /// No request starts after this long; --num-prompts is then the most that are sent
+    #[arg(long, visible_alias = "benchmark-duration", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// The load grows in this long to what was asked for: streams open one after the other, arrivals become faster
+    #[arg(long, value_parser = duration)]
+    pub ramp_up: Option<Duration>,
     /// Longest time that one request may take
     #[arg(long, value_parser = duration)]
     pub timeout: Option<Duration>,
+    /// Limits for each request, as in ttft:200ms tpot:50ms e2e:10s; those of the file where not given
+    #[arg(long, num_args = 1.., value_name = "LATENCY:LIMIT", value_parser = limit)]
+    pub goodput: Vec<(Latency, Duration)>,
+}
+
+/// A latency that can be limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Latency {
+    /// Time to first token.
+    Ttft,
+    /// Time per output token.
+    Tpot,
+    /// Whole request.
+    E2e,
 }
 
 /// Which API.
@@ -156,4 +176,42 @@ pub enum DatasetFormatArg {
 
 fn duration(text: &str) -> Result<Duration, String> {
     config::parse_duration(text)
+}
+
+/// `ttft:200ms`.
+fn limit(text: &str) -> Result<(Latency, Duration), String> {
+    let (name, limit) = text
+        .split_once(':')
+        .ok_or_else(|| "a latency and its limit, as in ttft:200ms".to_owned())?;
+    let latency = match name.trim() {
+        "ttft" => Latency::Ttft,
+        "tpot" => Latency::Tpot,
+        "e2e" | "e2el" => Latency::E2e,
+        other => {
+            return Err(format!(
+                "`{other}` is no latency; there are ttft, tpot and e2e"
+            ));
+        }
+    };
+    let limit = config::parse_duration(limit.trim())?;
+    if limit.is_zero() {
+        return Err("a limit of zero is met by nothing".to_owned());
+    }
+    Ok((latency, limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_written_with_their_units() {
+        assert_eq!(
+            limit("ttft:200ms"),
+            Ok((Latency::Ttft, Duration::from_millis(200)))
+        );
+        for wrong in ["ttft", "ttft:200", "speed:1s", "tpot:0ms"] {
+            assert!(limit(wrong).is_err(), "{wrong}");
+        }
+    }
 }

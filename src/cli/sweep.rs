@@ -50,9 +50,6 @@ pub struct CourseArgs {
     /// Search the highest load inside the limits instead of measuring a grid
     #[arg(long, value_enum, value_name = "LOAD")]
     pub find: Option<FindArg>,
-    /// Limits for each request, as in ttft:200ms tpot:50ms e2e:10s; those of the file where not given
-    #[arg(long, num_args = 1.., value_name = "LATENCY:LIMIT", value_parser = limit)]
-    pub goodput: Vec<(Latency, Duration)>,
     /// Share of all requests that must be inside every limit: 0.99 or 99%
     #[arg(long, value_name = "SHARE", default_value = "95%", value_parser = share)]
     pub attainment: f64,
@@ -85,17 +82,6 @@ pub enum FindArg {
     RequestRate,
 }
 
-/// A latency that can be limited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Latency {
-    /// Time to first token.
-    Ttft,
-    /// Time per output token.
-    Tpot,
-    /// Whole request.
-    E2e,
-}
-
 /// What goes to stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum SweepFormat {
@@ -104,28 +90,6 @@ pub enum SweepFormat {
     Text,
     /// `perfgate.sweep/1`
     Json,
-}
-
-/// `ttft:200ms`.
-fn limit(text: &str) -> Result<(Latency, Duration), String> {
-    let (name, limit) = text
-        .split_once(':')
-        .ok_or_else(|| "a latency and its limit, as in ttft:200ms".to_owned())?;
-    let latency = match name.trim() {
-        "ttft" => Latency::Ttft,
-        "tpot" => Latency::Tpot,
-        "e2e" | "e2el" => Latency::E2e,
-        other => {
-            return Err(format!(
-                "`{other}` is no latency; there are ttft, tpot and e2e"
-            ));
-        }
-    };
-    let limit = config::parse_duration(limit.trim())?;
-    if limit.is_zero() {
-        return Err("a limit of zero is met by nothing".to_owned());
-    }
-    Ok((latency, limit))
 }
 
 /// `0.99`, or `99%`.
@@ -168,14 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_and_shares_are_written_with_their_units() {
-        assert_eq!(
-            limit("ttft:200ms"),
-            Ok((Latency::Ttft, Duration::from_millis(200)))
-        );
-        for wrong in ["ttft", "ttft:200", "speed:1s", "tpot:0ms"] {
-            assert!(limit(wrong).is_err(), "{wrong}");
-        }
+    fn shares_are_written_as_ratios_or_percentages_and_loads_as_numbers() {
         assert_eq!(share("0.99"), share("99%"));
         assert!(share("1").is_err() && share("nan").is_err() && precision("0.1%").is_err());
         assert!(load("0").is_err() && load("inf").is_err());

@@ -358,16 +358,24 @@ fn lost_metrics(baseline: &ScenarioRun, candidate: &ScenarioRun) -> Vec<Metric> 
         .collect()
 }
 
-/// `64 in flight`, `2 requests/s, burstiness 0.5`, or `all at once`.
+/// `64 in flight`, `2 requests/s, burstiness 0.5, for 60 s`, or `all at once`.
 fn describe_load(load: &Load) -> String {
-    let burstiness = load
-        .burstiness
-        .map_or_else(String::new, |shape| format!(", burstiness {shape}"));
-    match (load.concurrency, load.request_rate) {
-        (Some(concurrency), _) => format!("{concurrency} in flight"),
-        (None, Some(rate)) => format!("{rate} requests/s{burstiness}"),
-        (None, None) => "all at once".to_owned(),
-    }
+    let mut words = vec![
+        match (load.concurrency, load.request_rate, load.trace_speedup) {
+            (Some(concurrency), _, _) => format!("{concurrency} in flight"),
+            (None, Some(rate), _) => format!("{rate} requests/s"),
+            (None, None, Some(speedup)) => format!("a trace at {speedup} times its speed"),
+            (None, None, None) => "all at once".to_owned(),
+        },
+    ];
+    let rest = [
+        load.burstiness.map(|shape| format!("burstiness {shape}")),
+        load.ramp_up
+            .map(|seconds| format!("growing for {seconds} s")),
+        load.duration.map(|seconds| format!("for {seconds} s")),
+    ];
+    words.extend(rest.into_iter().flatten());
+    words.join(", ")
 }
 
 fn mean_output_tokens(scenario: &ScenarioRun) -> Option<f64> {

@@ -45,6 +45,8 @@ pub struct Plan {
     pub conversation: Option<ConversationPlan>,
     /// Longest measured time of one repeat; `None` ends with the last request.
     pub duration: Option<Duration>,
+    /// Time in which the load grows to what was asked for.
+    pub ramp_up: Duration,
     /// Requests before each measurement, at the measured load.
     pub warmup_requests: usize,
     /// Repeats of every scenario.

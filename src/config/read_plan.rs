@@ -16,7 +16,7 @@ use super::{
 use crate::workload::Lengths;
 
 /// The keys of the file, for its schema.
-pub const PLAN_KEYS: [&str; 27] = [
+pub const PLAN_KEYS: [&str; 28] = [
     "name",
     "model",
     "served_model_name",
@@ -28,6 +28,7 @@ pub const PLAN_KEYS: [&str; 27] = [
     "request_rate",
     "burstiness",
     "duration",
+    "ramp_up",
     "input_tokens",
     "output_tokens",
     "prompts",
@@ -111,6 +112,7 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Plan> {
         repeat: work.repeat,
         seed: work.seed,
         duration: terms.duration,
+        ramp_up: terms.ramp_up,
         timeout: terms.timeout,
         max_error_rate: terms.max_error_rate,
         sampling: terms.sampling,
@@ -213,6 +215,7 @@ fn read_work(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Work {
 /// On which terms it is sent.
 struct Terms {
     duration: Option<Duration>,
+    ramp_up: Duration,
     timeout: Duration,
     max_error_rate: f64,
     sampling: Sampling,
@@ -227,6 +230,7 @@ fn read_terms(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Terms {
     };
     let timeout = time("timeout", collector);
     let duration = time("duration", collector);
+    let ramp_up = time("ramp_up", collector);
     let max_error_rate = fields
         .take("max_error_rate")
         .and_then(|node| percentage(node, "max_error_rate", &(0.0..=1.0), collector));
@@ -238,6 +242,7 @@ fn read_terms(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Terms {
         .and_then(|node| read_slo(node, collector));
     Terms {
         duration,
+        ramp_up: ramp_up.unwrap_or_default(),
         timeout: timeout.unwrap_or(Duration::from_mins(10)),
         max_error_rate: max_error_rate.unwrap_or(0.01),
         sampling: sampling.unwrap_or_default(),

@@ -57,6 +57,7 @@ fn work() -> Vec<(&'static str, Value)> {
         ("request_rate", one_or_more(&rate)),
         ("burstiness", rate),
         ("duration", duration()),
+        ("ramp_up", duration()),
         ("input_tokens", lengths()),
         ("output_tokens", lengths()),
         ("prompts", json!({"enum": ["token_ids", "text"]})),

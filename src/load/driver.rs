@@ -16,7 +16,7 @@ use super::prepared::Prepared;
 use super::schedule::{Schedule, Shape, Turn};
 use crate::config::LoadPoint;
 use crate::measure::{ClientLoad, RequestTrace};
-use crate::workload::{Request, arrivals};
+use crate::workload::{Request, arrivals, ramped};
 
 /// Connections that an open loop opens ahead. It opens more as it needs them.
 const OPEN_LOOP_CONNECTIONS: usize = 32;
@@ -35,7 +35,8 @@ pub struct Drive {
     pub requests: Vec<Request>,
     /// When they are sent.
     pub load: LoadPoint,
-    /// Time in which a closed loop opens its slots, one after the other.
+    /// Time in which the load grows: a closed loop opens its slots one after the other, arrivals become faster. A trace
+    /// is not changed.
     pub ramp_up: Duration,
     /// Longest time that one request may take.
     pub timeout: Duration,
@@ -108,7 +109,10 @@ impl Drive {
                 burstiness,
             } => {
                 let due = arrivals(per_second, burstiness, count, self.seed);
-                let due = due.into_iter().map(of_duration).collect();
+                let due = due
+                    .into_iter()
+                    .map(|due| of_duration(ramped(due, self.ramp_up)))
+                    .collect();
                 // All at once needs all connections at once.
                 let most = if per_second.is_infinite() {
                     count

@@ -206,6 +206,12 @@ pub struct Load {
     /// Open loop at the times of a trace: how much faster than it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_speedup: Option<f64>,
+    /// Seconds in which the load grew to what it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp_up: Option<f64>,
+    /// Seconds after which no request started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<f64>,
 }
 
 /// One independent pass on a fresh server.

@@ -28,6 +28,17 @@ pub fn arrivals(per_second: f64, burstiness: f64, count: usize, seed: u64) -> Ve
         .collect()
 }
 
+/// The same arrivals at a rate that grows evenly from nothing to what it is, in `ramp_up`: each is due when the growing
+/// rate has brought as many as the full one had brought before it.
+pub fn ramped(due: Duration, ramp_up: Duration) -> Duration {
+    let half = ramp_up / 2;
+    if due >= half {
+        due + half
+    } else {
+        Duration::from_secs_f64((2.0 * ramp_up.as_secs_f64() * due.as_secs_f64()).sqrt())
+    }
+}
+
 /// A gap of mean 1 by inversion of `uniform`.
 fn gap(uniform: f64, burstiness: f64) -> f64 {
     if burstiness.is_infinite() {
@@ -77,6 +88,33 @@ mod tests {
             arrivals(f64::INFINITY, 1.0, 5, 1)
                 .iter()
                 .all(Duration::is_zero)
+        );
+    }
+
+    #[test]
+    fn a_ramp_brings_half_of_the_requests_of_its_time_and_then_the_full_rate() {
+        let ramp_up = Duration::from_secs(10);
+        let due: Vec<f64> = arrivals(100.0, f64::INFINITY, 2_000, 1)
+            .into_iter()
+            .map(|due| ramped(due, ramp_up).as_secs_f64())
+            .collect();
+        let within =
+            |from: f64, to: f64| due.iter().filter(|due| (from..to).contains(*due)).count();
+        assert!(
+            within(0.0, 10.0).abs_diff(500) <= 1,
+            "{}",
+            within(0.0, 10.0)
+        );
+        assert!(within(0.0, 5.0).abs_diff(125) <= 1, "{}", within(0.0, 5.0));
+        assert!(
+            within(10.0, 15.0).abs_diff(500) <= 1,
+            "{}",
+            within(10.0, 15.0)
+        );
+        assert!(due.is_sorted());
+        assert_eq!(
+            ramped(Duration::from_secs(3), Duration::ZERO),
+            Duration::from_secs(3)
         );
     }
 }

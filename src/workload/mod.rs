@@ -20,7 +20,7 @@ use rand::SeedableRng as _;
 use rand_pcg::Pcg64Mcg;
 use sha2::{Digest as _, Sha256};
 
-pub use arrivals::arrivals;
+pub use arrivals::{arrivals, ramped};
 pub use lengths::Lengths;
 pub use prompt::{Message, Prompt, PromptForm, Role};
 pub use shape::{Conversation, Shape};
