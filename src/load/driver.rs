@@ -208,3 +208,7 @@ fn collect(ran: Ran) -> Driven {
         client,
     }
 }
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;

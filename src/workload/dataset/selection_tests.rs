@@ -127,7 +127,7 @@ fn without_a_salt_prompts_are_sent_as_they_stand_and_the_warm_up_needs_others() 
 }
 
 #[test]
-fn an_output_length_is_the_entrys_own_or_the_plans() {
+fn an_output_length_is_that_of_the_entry_or_that_of_the_plan() {
     let text = "{\"prompt\": \"a\", \"output_tokens\": 99}\n{\"prompt\": \"b\"}\n";
     let two = |output_tokens| Choice {
         num_requests: 2,

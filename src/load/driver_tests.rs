@@ -1,0 +1,255 @@
+//! The driver against a server that does as it is told.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Drive, Driven};
+use crate::config::{Endpoint, LoadPoint, Sampling};
+use crate::load::{Client, LoadError, RequestTemplate};
+use crate::measure::Outcome;
+use crate::workload::{Follows, Prompt, Request};
+
+/// What the server does with a request.
+#[derive(Clone, Copy)]
+enum Deed {
+    /// A whole answer of two tokens.
+    Answer,
+    /// These bytes, and it closes.
+    Bytes(&'static str),
+    /// Nothing, and it closes.
+    Close,
+    /// Nothing, and it keeps the connection.
+    Silence,
+}
+
+fn whole_answer() -> String {
+    let events = [
+        r#"{"choices":[{"index":0,"text":"a","finish_reason":null}]}"#,
+        r#"{"choices":[{"index":0,"text":"b","finish_reason":"length"}]}"#,
+        r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+        "[DONE]",
+    ];
+    let chunks = events.map(|event| format!("{:x}\r\ndata: {event}\n\n\r\n", event.len() + 8));
+    format!(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{}0\r\n\r\n",
+        chunks.concat()
+    )
+}
+
+/// A server that does the deed of the n-th request that comes in.
+fn server(deed: fn(usize) -> Deed) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let count = Arc::new(AtomicUsize::new(0));
+    std::thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            let count = Arc::clone(&count);
+            std::thread::spawn(move || serve(connection, deed, &count));
+        }
+    });
+    address
+}
+
+fn serve(mut connection: TcpStream, deed: fn(usize) -> Deed, count: &AtomicUsize) {
+    let mut request = Vec::new();
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = connection.read(&mut buffer) {
+        request.extend_from_slice(&buffer[..length]);
+        if !request.ends_with(b"}}") {
+            continue;
+        }
+        request.clear();
+        let sent = match deed(count.fetch_add(1, Ordering::SeqCst)) {
+            Deed::Answer => connection.write_all(whole_answer().as_bytes()),
+            Deed::Bytes(bytes) => {
+                let _sent = connection.write_all(bytes.as_bytes());
+                return;
+            }
+            Deed::Close => return,
+            Deed::Silence => Ok(()),
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}
+
+fn request(index: usize, follows: Option<Follows>) -> Request {
+    Request {
+        index,
+        prompt: Prompt::TokenIds(vec![7]),
+        output_tokens: 2,
+        due: None,
+        follows,
+    }
+}
+
+async fn drive(address: SocketAddr, load: LoadPoint, requests: Vec<Request>) -> Driven {
+    let drive = order(address, load, requests).await;
+    drive
+        .run(Arc::default(), &CancellationToken::new())
+        .await
+        .unwrap()
+}
+
+async fn order(address: SocketAddr, load: LoadPoint, requests: Vec<Request>) -> Drive {
+    Drive {
+        client: Client::find(&format!("http://{address}/v1/completions"), None)
+            .await
+            .unwrap(),
+        template: RequestTemplate {
+            endpoint: Endpoint::Completions,
+            model: "m".to_owned(),
+            sampling: Sampling::default(),
+        },
+        requests,
+        load,
+        ramp_up: Duration::ZERO,
+        timeout: Duration::from_millis(700),
+        duration: None,
+        seed: 1,
+    }
+}
+
+fn outcomes(driven: &Driven) -> Vec<String> {
+    driven
+        .traces
+        .iter()
+        .map(|trace| trace.outcome.to_string())
+        .collect()
+}
+
+#[tokio::test]
+async fn every_kind_of_failure_is_counted_by_its_kind_and_the_rest_goes_on() {
+    let address = server(|number| match number {
+        0 => Deed::Bytes("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\n\r\nbusy"),
+        1 => Deed::Bytes(
+            "HTTP/1.1 200 OK\r\ncontent-length: 36\r\n\r\ndata: {\"error\":{\"message\":\"dead\"}}\n\n",
+        ),
+        2 => Deed::Bytes("HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\ndata: [DONE]\n\n"),
+        3 => Deed::Bytes("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nda"),
+        4 => Deed::Bytes("SSH-2.0-OpenSSH\r\n"),
+        5 => Deed::Silence,
+        6 => Deed::Bytes("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\ndata: {\n\n"),
+        _ => Deed::Answer,
+    });
+    let requests = (0..9).map(|index| request(index, None)).collect();
+    let driven = drive(address, LoadPoint::Concurrency(1), requests).await;
+    insta::assert_snapshot!(outcomes(&driven).join("\n"));
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_every_connection_fails_every_request() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let requests = (0..300).map(|index| request(index, None)).collect();
+    let driven = drive(address, LoadPoint::Concurrency(4), requests).await;
+    assert_eq!(driven.traces.len(), 300);
+    for outcome in outcomes(&driven) {
+        assert!(outcome.contains("refused"), "{outcome}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_meets_a_closing_connection_is_sent_once_more() {
+    let address = server(|number| match number {
+        1 => Deed::Close,
+        _ => Deed::Answer,
+    });
+    let requests = (0..3).map(|index| request(index, None)).collect();
+    let driven = drive(address, LoadPoint::Concurrency(1), requests).await;
+    assert_eq!(outcomes(&driven), ["ok", "ok", "ok"]);
+    assert_eq!(driven.client.sent_again, 1);
+}
+
+#[tokio::test]
+async fn a_request_is_not_sent_again_and_again() {
+    let address = server(|number| match number {
+        0 => Deed::Answer,
+        _ => Deed::Close,
+    });
+    let requests = (0..2).map(|index| request(index, None)).collect();
+    let driven = drive(address, LoadPoint::Concurrency(1), requests).await;
+    assert_eq!(driven.traces[0].outcome, Outcome::Ok);
+    assert!(
+        matches!(&driven.traces[1].outcome, Outcome::Failed(reason) if reason.contains("closed"))
+    );
+}
+
+#[tokio::test]
+async fn later_turns_wait_for_their_answer_and_the_pause() {
+    let address = server(|_| Deed::Answer);
+    let pause = Duration::from_millis(40);
+    let turn = |index| Follows { index, pause };
+    let requests = vec![
+        request(0, None),
+        request(1, Some(turn(0))),
+        request(2, Some(turn(1))),
+    ];
+    let rate = LoadPoint::Rate {
+        per_second: f64::INFINITY,
+        burstiness: 1.0,
+    };
+    let driven = drive(address, rate, requests).await;
+    assert_eq!(outcomes(&driven), ["ok", "ok", "ok"]);
+    for pair in driven.traces.windows(2) {
+        assert!(pair[1].sent - pair[0].ended >= 0.04, "{pair:?}");
+    }
+}
+
+#[tokio::test]
+async fn turns_after_a_failed_one_are_counted_as_failed() {
+    let address = server(|_| Deed::Bytes("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"));
+    let pause = Duration::ZERO;
+    let requests = vec![
+        request(0, None),
+        request(1, Some(Follows { index: 0, pause })),
+        request(2, None),
+    ];
+    let driven = drive(address, LoadPoint::Concurrency(1), requests).await;
+    let failed = outcomes(&driven);
+    assert_eq!(failed.len(), 3);
+    assert!(failed[1].contains("earlier turn"), "{failed:?}");
+    assert!(failed[2].contains("HTTP 503"), "{failed:?}");
+}
+
+#[tokio::test]
+async fn cancelling_ends_a_pass_at_once() {
+    let address = server(|_| Deed::Silence);
+    let mut drive = order(address, LoadPoint::Concurrency(2), vec![request(0, None)]).await;
+    drive.timeout = Duration::from_mins(1);
+    let cancel = CancellationToken::new();
+    let stop = cancel.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        stop.cancel();
+    });
+    let began = Instant::now();
+    let ended = drive.run(Arc::default(), &cancel).await;
+    assert!(matches!(ended, Err(LoadError::Cancelled)));
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn nothing_is_started_when_the_time_is_over() {
+    let address = server(|_| Deed::Answer);
+    let rate = LoadPoint::Rate {
+        per_second: 20.0,
+        burstiness: f64::INFINITY,
+    };
+    let requests = (0..100).map(|index| request(index, None)).collect();
+    let mut drive = order(address, rate, requests).await;
+    drive.duration = Some(Duration::from_millis(520));
+    let driven = drive
+        .run(Arc::default(), &CancellationToken::new())
+        .await
+        .unwrap();
+    // Due every 50 ms.
+    assert_eq!(driven.traces.len(), 10);
+}
