@@ -310,6 +310,10 @@ impl Pass<'_, '_> {
         repeat
             .telemetry
             .insert("client".to_owned(), driven.client.described());
+        repeat.telemetry.insert(
+            "time_to_first_chunk".to_owned(),
+            measure::first_chunks(&driven.traces),
+        );
         repeat.void = driven.client.bottleneck(&driven.traces);
         Ok(Passed {
             repeat,

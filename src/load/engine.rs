@@ -475,8 +475,13 @@ impl Engine {
         let Some(exchange) = self.slots[slot].exchange.take() else {
             return;
         };
-        if exchange.keeps_alive() {
-            let place = &mut self.slots[slot];
+        let place = &mut self.slots[slot];
+        // A server that refuses a request before it has all of it wants no other on this connection.
+        let all_sent = place
+            .connection
+            .as_ref()
+            .is_some_and(|connection| !connection.wants_write());
+        if all_sent && exchange.keeps_alive() {
             place.since = exchange.last_byte;
             place.used = true;
             self.idle.push(slot);

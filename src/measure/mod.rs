@@ -7,7 +7,7 @@ mod steady;
 mod totals;
 mod trace;
 
-pub use client::{ClientLoad, Lateness};
+pub use client::{ClientLoad, Lateness, first_chunks};
 pub use latencies::Latencies;
 pub use repeat::{Observed, repeat};
 pub use totals::Totals;

@@ -87,6 +87,11 @@ impl RequestTrace {
             .map(|first| first - self.due)
     }
 
+    /// Start to the first chunk with a choice: what `vllm bench serve` calls TTFT.
+    pub fn time_to_first_chunk(&self) -> Option<f64> {
+        self.first_chunk.map(|first| first - self.due)
+    }
+
     /// (last token − first token) / (output tokens − 1); `None` below two tokens.
     pub fn tpot(&self) -> Option<f64> {
         let later_tokens = self
