@@ -144,7 +144,10 @@ impl Engine {
             fingerprint: None,
         };
         engine.connect_ahead(order.connections)?;
-        engine.prepared.render_ahead(&engine.schedule, AHEAD)?;
+        // Those that go out together at the start, and the usual number after them.
+        engine
+            .prepared
+            .render_ahead(&engine.schedule, order.connections + AHEAD)?;
         Ok(engine)
     }
 
@@ -289,8 +292,9 @@ impl Engine {
         let expected = self.prepared.expected(index);
         let slot = self.connected();
         let sent = self.clock.now();
-        self.own_load
-            .sent(sent.saturating_sub(ready), self.schedule.in_flight());
+        // The first request of a slot begins its loop: it is late for nothing.
+        let late = (scheduled || ready > 0).then(|| sent.saturating_sub(ready));
+        self.own_load.sent(late, self.schedule.in_flight());
         let exchange = Exchange::new(index, expected, scheduled.then_some(ready), sent);
         self.send(slot, exchange, bytes)
     }

@@ -44,9 +44,11 @@ impl OwnLoad {
         }
     }
 
-    /// A request was sent, so late; with it that many are in flight.
-    pub(super) fn sent(&mut self, late: Nanoseconds, in_flight: usize) {
-        self.sending.saturating_record(late);
+    /// A request was sent, so late where there was a time to send it at; with it that many are in flight.
+    pub(super) fn sent(&mut self, late: Option<Nanoseconds>, in_flight: usize) {
+        if let Some(late) = late {
+            self.sending.saturating_record(late);
+        }
         self.load.in_flight = self.load.in_flight.max(in_flight);
     }
 
