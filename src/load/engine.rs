@@ -380,10 +380,14 @@ impl Engine {
 
     /// Does what a socket is ready for.
     fn serve(&mut self, slot: usize, flags: epoll::EventFlags) -> Result<(), LoadError> {
+        let Some(connection) = &self.slots[slot].connection else {
+            return Ok(());
+        };
+        // An answer that comes before its request has gone out ends it too, and must not make the slot idle twice.
+        let opens_ahead = !connection.is_ready() && self.slots[slot].exchange.is_none();
         let Some(connection) = &mut self.slots[slot].connection else {
             return Ok(());
         };
-        let was_ready = connection.is_ready();
         if flags.contains(epoll::EventFlags::OUT)
             && let Err(error) = connection.flush()
         {
@@ -394,9 +398,8 @@ impl Engine {
             self.read(slot)?;
         }
         if let Some(connection) = &self.slots[slot].connection
-            && !was_ready
+            && opens_ahead
             && connection.is_ready()
-            && self.slots[slot].exchange.is_none()
         {
             self.slots[slot].since = self.clock.now();
             self.idle.push(slot);
