@@ -1,6 +1,6 @@
 //! `perfgate bench`: launch and measure, and write a result file.
 
-use super::measuring::{Measuring, server_of};
+use super::measuring::Measuring;
 use super::progress::{Progress, note};
 use super::{Context, Failure, Interrupt, plan, runtime};
 use crate::cli::bench::BenchArgs;
@@ -12,18 +12,9 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Fai
     let progress = Progress::new();
     let result = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
-        let measuring = Measuring {
-            plan: &plan,
-            server: server_of(&plan)?,
-            fresh: plan.fresh,
-            side: "",
-            ordinals: (0, 1),
-            output: args.output.clone(),
-            logs: None,
-            environment: context.environment,
-            progress: &progress,
-            interrupt: &interrupt,
-        };
+        let environment = context.environment;
+        let measuring =
+            Measuring::of_plan(&plan, &args.output, environment, &progress, &interrupt)?;
         measuring.run().await
     })?;
     let text = render::terminal::run(&result);

@@ -1,6 +1,6 @@
 //! The measuring half of `bench` and `gate`: launch, load, measure, record.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -60,6 +60,28 @@ pub(super) struct RunInProgress {
 }
 
 impl<'a> Measuring<'a> {
+    /// One side alone: the plan's own server, and the result at `output`.
+    pub(super) fn of_plan(
+        plan: &'a Plan,
+        output: &Path,
+        environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
+        progress: &'a Progress,
+        interrupt: &'a Interrupt,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            plan,
+            server: server_of(plan)?,
+            fresh: plan.fresh,
+            side: "",
+            ordinals: (0, 1),
+            output: output.to_owned(),
+            logs: None,
+            environment,
+            progress,
+            interrupt,
+        })
+    }
+
     /// Measures all repeats, void ones anew. The result is on disk after each of them, whatever comes later.
     pub(super) async fn run(self) -> Result<ResultFile, Failure> {
         let repeats = self.plan.repeat;

@@ -1,6 +1,6 @@
 //! `perfgate mlperf`: a run by the rules of an LLM scenario of MLPerf Inference, or the highest rate that is valid.
 
-use super::measuring::{Measuring, server_of};
+use super::measuring::Measuring;
 use super::progress::{Progress, note};
 use super::sweeping::{self, Points, Sizes, load_point};
 use super::{Context, Failure, Interrupt, plan, runtime};
@@ -63,18 +63,9 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
     let progress = Progress::new();
     let report = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
-        let measuring = Measuring {
-            plan: &plan,
-            server: server_of(&plan)?,
-            fresh: plan.fresh,
-            side: "",
-            ordinals: (0, 1),
-            output: args.output.clone(),
-            logs: None,
-            environment: context.environment,
-            progress: &progress,
-            interrupt: &interrupt,
-        };
+        let environment = context.environment;
+        let measuring =
+            Measuring::of_plan(&plan, &args.output, environment, &progress, &interrupt)?;
         let mut points = Points::begin(measuring, sizes)?;
         let target = points.launch(0, 1).await?;
         let run = Run {

@@ -146,19 +146,10 @@ impl Selftest<'_> {
     async fn first_baseline(&self, plan: &Plan) -> Result<Run, Failure> {
         let path = self.output.join("baseline.json");
         note("measuring the first baseline");
-        let measuring = Measuring {
-            plan,
-            server: server_of(plan)?,
-            fresh: plan.fresh,
-            side: "",
-            ordinals: (0, 1),
-            output: path.clone(),
-            logs: None,
-            environment: self.context.environment,
-            progress: self.progress,
-            interrupt: self.interrupt,
-        };
-        measuring.run().await?;
+        let environment = self.context.environment;
+        Measuring::of_plan(plan, &path, environment, self.progress, self.interrupt)?
+            .run()
+            .await?;
         load(&path)
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::course::{self, Course, Kind};
-use super::measuring::{Measuring, server_of};
+use super::measuring::Measuring;
 use super::progress::{Progress, note};
 use super::sweeping::{self, Points, load_number, load_point, median};
 use super::{Context, Failure, Interrupt, plan, runtime};
@@ -36,18 +36,9 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
     let progress = Progress::new();
     let (result, told) = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
-        let measuring = Measuring {
-            plan: &plan,
-            server: server_of(&plan)?,
-            fresh: plan.fresh,
-            side: "",
-            ordinals: (0, 1),
-            output: args.output.clone(),
-            logs: None,
-            environment: context.environment,
-            progress: &progress,
-            interrupt: &interrupt,
-        };
+        let environment = context.environment;
+        let measuring =
+            Measuring::of_plan(&plan, &args.output, environment, &progress, &interrupt)?;
         let mut sweep = Sweep {
             points: Points::begin(measuring, sizes)?,
             course: &course,

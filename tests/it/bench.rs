@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Running, SMALL_RUN, command, json, processes_with, run, wait_until};
+use crate::support::{
+    Running, SMALL_RUN, command, json, processes_with, run, simulator, wait_until,
+};
 
 #[test]
 fn a_result_has_the_six_figures_and_the_requests_that_made_them() {
@@ -85,28 +87,7 @@ fn chat_and_open_loop_are_measured_too() {
 #[test]
 fn an_attached_server_is_measured_and_left_running() {
     let folder = tempfile::tempdir().unwrap();
-    let mut server = command(
-        folder.path(),
-        &["simulate", "--port", "0", "--model", "demo"],
-    );
-    let mut server = Running(
-        server
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap(),
-    );
-    let mut line = String::new();
-    std::io::BufRead::read_line(
-        &mut std::io::BufReader::new(server.0.stdout.take().unwrap()),
-        &mut line,
-    )
-    .unwrap();
-    let url = line
-        .trim()
-        .strip_prefix("listening on ")
-        .unwrap()
-        .to_owned();
+    let (mut server, url) = simulator(folder.path(), &[]);
     let mut arguments = vec![
         "bench",
         "--url",

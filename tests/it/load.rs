@@ -1,33 +1,9 @@
 //! The load generator from outside: what it does when it has no CPU, TLS, what `doctor` says of it.
 
-use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{Running, SMALL_RUN, command, json, program, run, wait_until};
-
-/// A simulator of its own process, and its address.
-fn simulator(folder: &std::path::Path, options: &[&str]) -> (Running, String) {
-    let mut arguments = vec!["simulate", "--port", "0", "--model", "demo"];
-    arguments.extend(options);
-    let mut child = Running(
-        command(folder, &arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
-    let mut line = String::new();
-    BufReader::new(child.0.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let url = line
-        .trim()
-        .strip_prefix("listening on ")
-        .unwrap()
-        .to_owned();
-    (child, url)
-}
+use crate::support::{Running, SMALL_RUN, command, json, program, run, simulator, wait_until};
 
 #[test]
 fn a_starved_load_generator_voids_its_own_repeats() {

@@ -1,5 +1,6 @@
 //! Running the real binary in a folder of its own.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -101,6 +102,29 @@ impl Drop for Running {
         let _gone = self.0.kill();
         let _reaped = self.0.wait();
     }
+}
+
+/// A simulator of its own process, and its address.
+pub(crate) fn simulator(folder: &Path, options: &[&str]) -> (Running, String) {
+    let mut arguments = vec!["simulate", "--port", "0", "--model", "demo"];
+    arguments.extend(options);
+    let mut child = Running(
+        command(folder, &arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut line = String::new();
+    BufReader::new(child.0.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let url = line
+        .trim()
+        .strip_prefix("listening on ")
+        .unwrap()
+        .to_owned();
+    (child, url)
 }
 
 /// Waits until `condition` holds, at most so long.
