@@ -3,7 +3,7 @@
 //! [`Drive`] makes the `schedule` of a pass and starts the `engine`, a thread that sends requests over `connection`s when
 //! they are due. What comes back is stamped by the kernel (`socket`, `instant`), freed of HTTP's framing (`response`) and
 //! turned into an outcome (`exchange`, `answer`) by way of `sse` and `chunk`. `own_load` counts what the thread did itself, and
-//! [`ceiling`] measures what it can do on this machine.
+//! [`ceiling()`] measures what it can do on this machine.
 
 mod answer;
 mod body;
