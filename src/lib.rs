@@ -22,6 +22,7 @@ pub mod measure;
 pub mod metric;
 pub mod mlperf;
 pub mod policy;
+pub mod priority;
 pub mod publish;
 pub mod record;
 pub mod render;

@@ -20,12 +20,14 @@
     clippy::cast_sign_loss,
     clippy::too_many_lines,
     clippy::wildcard_enum_match_arm,
-    reason = "a program for developers: it prints, and what it does not expect shall stop it; times fit in 53 bits"
+    clippy::disallowed_methods,
+    reason = "a program for developers: it prints, and what it does not expect shall stop it; times fit in 53 bits; /proc is no file of ours"
 )]
 
 mod open;
 mod raw;
 mod server;
+mod stamped;
 mod table;
 mod truth;
 

@@ -1,18 +1,17 @@
 //! The physical limit: one thread that reads, stamps and finds the ends of events, and nothing else.
 
 use std::collections::HashMap;
-use std::io::{IoSliceMut, Write as _};
+use std::io::Write as _;
 use std::net::TcpStream;
-use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
 
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
-use rustix::time::{ClockId, Timespec, clock_gettime};
+use rustix::time::Timespec;
 
-use crate::server::{CLIENT_CPU, Pace, Server, now, pin};
-use crate::table::{Row, cpu_seconds, resident_mb};
+use crate::server::{CLIENT_CPU, Pace, Server, pin};
+use crate::stamped::{now, receive, stamp, wall_ahead};
+use crate::table::{Row, cpu_seconds, forget_resident, resident_mb};
 use crate::truth::{Errors, Said};
 
 struct Reading {
@@ -22,37 +21,39 @@ struct Reading {
     stamps: Vec<u64>,
 }
 
-/// Wall clock − monotonic clock.
-fn wall_ahead() -> i128 {
-    let wall = clock_gettime(ClockId::Realtime);
-    i128::from(wall.tv_sec) * 1_000_000_000 + i128::from(wall.tv_nsec) - i128::from(now())
-}
-
+/// Connects and renders all requests, then measures: what any client has to do beyond that is its own.
 pub(crate) fn measure(server: &Server, streams: usize, requests: usize, pace: Pace) -> Row {
     pin(CLIENT_CPU);
-    let (began, cpu) = (Instant::now(), cpu_seconds());
+    forget_resident();
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll");
     let mut readings: HashMap<u64, Reading> = HashMap::new();
     let mut next = 0;
+    let rendered: Vec<Vec<u8>> = (0..requests)
+        .map(|request| {
+            let body = format!("{{\"prompt\":[{request}]}}");
+            format!(
+                "POST / HTTP/1.1\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .into_bytes()
+        })
+        .collect();
     let send = |reading: &mut Reading, next: &mut u32| {
         reading.request = *next;
         *next += 1;
         reading.stamps = Vec::with_capacity(pace.tokens() as usize);
         reading.sent = now();
-        let body = format!("{{\"prompt\":[{}]}}", reading.request);
-        write!(
-            reading.socket,
-            "POST / HTTP/1.1\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .expect("the server reads");
+        reading
+            .socket
+            .write_all(&rendered[reading.request as usize])
+            .expect("the server reads");
     };
     for name in 0..streams.min(requests) as u64 {
         let socket = TcpStream::connect(server.address()).expect("the server accepts");
         socket
             .set_nodelay(true)
             .expect("a socket that does not wait");
-        setsockopt(&socket, sockopt::ReceiveTimestampns, &true).expect("the kernel stamps");
+        stamp(&socket);
         epoll::add(
             &poll,
             &socket,
@@ -70,6 +71,7 @@ pub(crate) fn measure(server: &Server, streams: usize, requests: usize, pace: Pa
             },
         );
     }
+    let (began, cpu) = (Instant::now(), cpu_seconds());
     for reading in readings.values_mut() {
         send(reading, &mut next);
     }
@@ -87,28 +89,7 @@ pub(crate) fn measure(server: &Server, streams: usize, requests: usize, pace: Pa
         let ahead = wall_ahead();
         for event in events.drain(..) {
             let reading = readings.get_mut(&event.data.u64()).expect("a known socket");
-            let mut control = [0; 64];
-            let mut into = [IoSliceMut::new(&mut buffer)];
-            let message = recvmsg::<()>(
-                reading.socket.as_raw_fd(),
-                &mut into,
-                Some(&mut control),
-                MsgFlags::empty(),
-            )
-            .expect("bytes");
-            let stamp =
-                message
-                    .cmsgs()
-                    .expect("control messages")
-                    .find_map(|message| match message {
-                        ControlMessageOwned::ScmTimestampns(at) => Some(
-                            i128::from(at.tv_sec()) * 1_000_000_000 + i128::from(at.tv_nsec())
-                                - ahead,
-                        ),
-                        _ => None,
-                    });
-            let at = stamp.map_or_else(now, |stamp| stamp as u64);
-            let length = message.bytes;
+            let (length, at) = receive(&reading.socket, &mut buffer, ahead).expect("bytes");
             assert!(length > 0, "the server closed");
             let bytes = &buffer[..length];
             let ends = memchr::memmem::find_iter(bytes, b"\n\n").count();

@@ -12,9 +12,10 @@ use rand_pcg::Pcg64Mcg;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use rustix::thread::{CpuSet, sched_setaffinity};
-use rustix::time::{ClockId, Timespec, clock_gettime};
+use rustix::time::Timespec;
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
+use crate::stamped::{now, receive, stamp, wall_ahead};
 use crate::truth::{Answered, Truth};
 
 /// Where the client runs, and where the server does.
@@ -119,11 +120,6 @@ pub(crate) fn pin(cpu: usize) {
     sched_setaffinity(None, &set).expect("this CPU");
 }
 
-pub(crate) fn now() -> u64 {
-    let time = clock_gettime(ClockId::Monotonic);
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
 struct Stream {
     socket: TcpStream,
     incoming: Vec<u8>,
@@ -199,6 +195,7 @@ pub(crate) fn serve(words: &[String]) {
                         socket
                             .set_nodelay(true)
                             .expect("a socket that does not wait");
+                        stamp(&socket);
                         add(&serving, &socket, next);
                         serving.streams.insert(
                             next,
@@ -255,14 +252,16 @@ impl Serving {
             return;
         }
         let mut buffer = [0; 16 << 10];
-        let arrived = now();
-        match stream.socket.read(&mut buffer) {
-            Ok(0) | Err(_) => {
+        let arrived = match receive(&stream.socket, &mut buffer, wall_ahead()) {
+            Ok((0, _)) | Err(_) => {
                 self.streams.remove(&name);
                 return;
             }
-            Ok(length) => stream.incoming.extend_from_slice(&buffer[..length]),
-        }
+            Ok((length, at)) => {
+                stream.incoming.extend_from_slice(&buffer[..length]);
+                at
+            }
+        };
         let text = String::from_utf8_lossy(&stream.incoming);
         // Bodies are small and come with their heads: `"prompt":[N]` … `}` at the very end.
         let Some((_, after)) = text.split_once("\"prompt\":[") else {
@@ -285,7 +284,7 @@ impl Serving {
         match self.pace {
             Pace::Lognormal { first, .. } => self
                 .due
-                .push(Reverse((arrived + first.as_nanos() as u64, name))),
+                .push(Reverse((now() + first.as_nanos() as u64, name))),
             Pace::Flood { .. } => self.flood(name),
         }
     }

@@ -29,6 +29,9 @@ use crate::stats::number;
 use crate::telemetry::{GpuSource, Sampler};
 use crate::workload::Source;
 
+/// From the breaking of a dying server's connections to the sight of its end, at most.
+const END_IS_SEEN: Duration = Duration::from_secs(1);
+
 /// One side of a measurement: everything that stays the same over its repeats.
 #[derive(Clone)]
 pub(super) struct Measuring<'a> {
@@ -221,15 +224,20 @@ impl<'a> Measuring<'a> {
             let passed = tokio::select! {
                 passed = scenario.run(&cancel) => passed,
                 // Dropping the other side drops every connection.
-                () = ended.cancelled() => {
-                    let message = format!("the server ended during repeat {} of {}", repeat + 1, load.name());
-                    Err(Failure::message(ExitStatus::TargetFailed, message))
-                }
+                () = ended.cancelled() => Err(ended_during(repeat, *load)),
             };
             let passed = passed?;
             run.add(self.plan, *load, passed, target)?;
             record::save(&self.output, &run.result)
                 .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+            // A dying server's connections break a moment before its end is seen.
+            if self.too_many_failures(run).is_err()
+                && tokio::time::timeout(END_IS_SEEN, ended.cancelled())
+                    .await
+                    .is_ok()
+            {
+                return Err(ended_during(repeat, *load));
+            }
             // After saving: what was measured is kept even where it is not what was expected.
             expectations::check(self.plan, &run.result, self.progress)?;
         }
@@ -272,6 +280,15 @@ impl<'a> Measuring<'a> {
         }
         Ok(())
     }
+}
+
+fn ended_during(repeat: u32, load: LoadPoint) -> Failure {
+    let message = format!(
+        "the server ended during repeat {} of {}",
+        repeat + 1,
+        load.name()
+    );
+    Failure::message(ExitStatus::TargetFailed, message)
 }
 
 /// One scenario on one server.

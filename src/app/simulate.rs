@@ -10,11 +10,14 @@ use super::{Failure, Interrupt, runtime};
 use crate::cli::simulate::SimulateArgs;
 use crate::clock;
 use crate::exit::ExitStatus;
+use crate::priority::{self, Urgency};
 use crate::simulate::engine::Costs;
-use crate::simulate::{Options, Server, raise_priority};
+use crate::simulate::{Options, Server};
 
 pub(super) fn run(args: &SimulateArgs) -> Result<ExitStatus, Failure> {
-    let runtime = runtime(raise_priority)?;
+    let runtime = runtime(|| {
+        priority::raise(Urgency::Server);
+    })?;
     runtime.block_on(serve(args))
 }
 

@@ -28,8 +28,8 @@ pub(super) struct OwnLoad {
 }
 
 impl OwnLoad {
-    /// Begins to count, on the thread that is counted.
-    pub(super) fn start() -> Self {
+    /// Begins to count, on the thread that is counted, which has real-time priority or not.
+    pub(super) fn start(real_time: bool) -> Self {
         let histogram = || {
             Histogram::new_with_bounds(1, LONGEST, DIGITS)
                 .unwrap_or_else(|error| unreachable!("bounds that are allowed: {error}"))
@@ -40,7 +40,10 @@ impl OwnLoad {
             starved: run_delay(),
             sending: histogram(),
             reading: histogram(),
-            load: ClientLoad::default(),
+            load: ClientLoad {
+                real_time,
+                ..ClientLoad::default()
+            },
         }
     }
 
@@ -118,7 +121,7 @@ mod tests {
 
     #[test]
     fn chunks_read_together_are_the_clients_fault_only_where_it_was_late() {
-        let mut own = OwnLoad::start();
+        let mut own = OwnLoad::start(false);
         own.read(Some(5_000), 1);
         own.read(Some(5_000), 8);
         own.read(Some(3_000_000), 3);
@@ -141,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_works_is_busy() {
-        let own = OwnLoad::start();
+        let own = OwnLoad::start(false);
         let began = Instant::now();
         let mut sum = 0_u64;
         while began.elapsed().as_millis() < 50 {

@@ -37,6 +37,8 @@ pub struct ClientLoad {
     pub busy: f64,
     /// Share of the time in which its thread could have run and had no CPU; `None` where the kernel does not say.
     pub starved: Option<f64>,
+    /// Whether its thread had real-time priority, which no other work can starve.
+    pub real_time: bool,
     /// From the time when a request could be sent to its sending.
     pub sending: Lateness,
     /// From the arrival of bytes, by the kernel's stamp, to their reading. Latencies count to the arrival.
@@ -96,6 +98,7 @@ impl ClientLoad {
         json!({
             "busy": self.busy,
             "starved": self.starved,
+            "real_time": self.real_time,
             "send_late": lateness(self.sending),
             "read_late": lateness(self.reading),
             "in_flight": self.in_flight,

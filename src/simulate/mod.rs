@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 
 pub use metrics::Lateness;
 pub use options::Options;
-pub use schedule::raise_priority;
 
 /// Why the server cannot serve.
 #[derive(Debug, thiserror::Error)]

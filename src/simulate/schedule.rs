@@ -9,22 +9,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
-use thread_priority::ThreadPriority;
-use thread_priority::unix::{
-    RealtimeThreadSchedulePolicy, ScheduleParams, ThreadSchedulePolicy,
-    set_thread_priority_and_policy, thread_native_id,
-};
 use tokio::sync::mpsc;
 
 use super::engine::{Engine, Sequence, Step};
 use super::metrics::{Metrics, RequestTimes};
 use super::options::Options;
+use crate::priority::{self, Urgency};
 
 /// Commands that may wait for the engine; a client beyond that waits itself.
 const COMMANDS: usize = 4096;
-
-/// The most that an ordinary process may be given.
-const PRIORITY: i32 = -20;
 
 /// One token on its way to a client.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +74,7 @@ pub(super) fn start(options: &Options, metrics: Arc<Metrics>) -> io::Result<Hand
     std::thread::Builder::new()
         .name("engine".to_owned())
         .spawn(move || {
-            raise_priority();
+            priority::raise(Urgency::Server);
             Loop {
                 engine,
                 metrics,
@@ -90,16 +83,6 @@ pub(super) fn start(options: &Options, metrics: Arc<Metrics>) -> io::Result<Hand
             .run(&received);
         })?;
     Ok(Handle { commands })
-}
-
-/// Of the calling thread: real time where that is permitted, else above ordinary processes, else as it is. The
-/// lateness tells what came of it. These threads sleep between steps, so nobody starves beside them.
-pub fn raise_priority() {
-    let real_time = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::RoundRobin);
-    let lowest = ThreadPriority::from_posix(ScheduleParams { sched_priority: 1 });
-    if set_thread_priority_and_policy(thread_native_id(), lowest, real_time).is_err() {
-        let _permitted = rustix::process::setpriority_process(None, PRIORITY).is_ok();
-    }
 }
 
 struct Stream {

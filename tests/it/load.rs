@@ -1,15 +1,13 @@
 //! The load generator from outside: what it does when it has no CPU, TLS, what `doctor` says of it.
 
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use crate::support::{Running, SMALL_RUN, command, json, program, run, simulator, wait_until};
 
-#[test]
-fn a_starved_load_generator_voids_its_own_repeats() {
-    let folder = tempfile::tempdir().unwrap();
-    let (_server, url) = simulator(folder.path(), &[]);
-    // On one CPU with two who never rest, at the lowest priority: it gets a few per cent of it.
+/// `bench` at the lowest priority, on one CPU with two who never rest.
+fn bench_beside_hogs(folder: &Path, url: &str, before: &[&str]) -> Output {
     let _hogs: Vec<Running> = (0..2)
         .map(|_| {
             let hog = Command::new("taskset")
@@ -18,27 +16,32 @@ fn a_starved_load_generator_voids_its_own_repeats() {
             Running(hog.unwrap())
         })
         .collect();
-    let mut arguments = vec![
-        "-c".to_owned(),
-        "0".to_owned(),
-        "nice".to_owned(),
-        "-n".to_owned(),
-        "19".to_owned(),
-    ];
-    arguments.push(program().display().to_string());
-    arguments.extend(
-        [
-            "bench", "--url", &url, "--repeat", "1", "--output", "r.json",
-        ]
-        .map(str::to_owned),
-    );
-    arguments.extend(SMALL_RUN.map(str::to_owned));
-    let output = Command::new("taskset")
-        .args(&arguments)
-        .current_dir(folder.path())
+    let program = program().display().to_string();
+    let mut words = before.to_vec();
+    words.extend(["taskset", "-c", "0", "nice", "-n", "19"]);
+    words.extend([
+        &program, "bench", "--url", url, "--repeat", "1", "--output", "r.json",
+    ]);
+    words.extend(SMALL_RUN);
+    Command::new(words[0])
+        .args(&words[1..])
+        .current_dir(folder)
         .stdin(Stdio::null())
         .output()
-        .unwrap();
+        .unwrap()
+}
+
+#[test]
+fn a_starved_load_generator_voids_its_own_repeats() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, url) = simulator(folder.path(), &[]);
+    // Else it would take real-time priority, and nothing could starve it.
+    let without_the_right: &[&str] = if rustix::process::geteuid().is_root() {
+        &["setpriv", "--bounding-set", "-sys_nice"]
+    } else {
+        &[]
+    };
+    let output = bench_beside_hogs(folder.path(), &url, without_the_right);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(6), "{said}");
     assert!(
@@ -53,7 +56,29 @@ fn a_starved_load_generator_voids_its_own_repeats() {
         assert!(repeat["void"].as_str().unwrap().contains("bottleneck"));
         // What it measured is kept all the same.
         assert_eq!(repeat["requests"]["completed"], 120);
+        assert_eq!(repeat["telemetry"]["client"]["real_time"], false);
     }
+}
+
+#[test]
+fn a_load_generator_that_may_take_real_time_priority_is_not_starved_by_busy_cpus() {
+    if Command::new("chrt")
+        .args(["-r", "1", "true"])
+        .status()
+        .is_ok_and(|status| !status.success())
+    {
+        eprintln!("skipped: no right to real-time priority");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, url) = simulator(folder.path(), &[]);
+    let output = bench_beside_hogs(folder.path(), &url, &[]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let result = json(&folder.path().join("r.json"));
+    let repeat = &result["scenarios"][0]["repeats"][0];
+    assert_eq!(repeat["void"], serde_json::Value::Null, "{repeat}");
+    assert_eq!(repeat["telemetry"]["client"]["real_time"], true);
 }
 
 #[test]

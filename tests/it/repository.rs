@@ -22,7 +22,7 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 }
 
 /// Module → what it may use of ours beside itself. Data flows one way; adapters never know each other.
-const DIRECTIONS: [(&str, &[&str]); 20] = [
+const DIRECTIONS: [(&str, &[&str]); 21] = [
     ("metric", &[]),
     ("exit", &[]),
     ("stats", &[]),
@@ -30,6 +30,7 @@ const DIRECTIONS: [(&str, &[&str]); 20] = [
     ("files", &[]),
     ("clock", &[]),
     ("http", &[]),
+    ("priority", &[]),
     ("measure", &["metric", "stats", "record"]),
     ("record", &["metric", "measure", "stats", "files"]),
     ("sweep", &["metric", "stats", "record"]),
@@ -47,12 +48,15 @@ const DIRECTIONS: [(&str, &[&str]); 20] = [
     (
         "load",
         &[
-            "metric", "config", "record", "measure", "stats", "workload", "http",
+            "metric", "config", "record", "measure", "stats", "workload", "http", "priority",
         ],
     ),
     ("telemetry", &["metric", "record", "http", "files"]),
     ("baseline", &["metric", "config", "record", "files"]),
-    ("simulate", &["metric", "config", "stats", "clock"]),
+    (
+        "simulate",
+        &["metric", "config", "stats", "clock", "priority"],
+    ),
     (
         "render",
         &[
