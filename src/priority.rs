@@ -2,12 +2,9 @@
 
 use thread_priority::ThreadPriority;
 use thread_priority::unix::{
-    RealtimeThreadSchedulePolicy, ScheduleParams, ThreadSchedulePolicy,
+    NormalThreadSchedulePolicy, RealtimeThreadSchedulePolicy, ScheduleParams, ThreadSchedulePolicy,
     set_thread_priority_and_policy, thread_native_id,
 };
-
-/// The most that an ordinary process may be given.
-const NICEST: i32 = -20;
 
 /// Who must be on time, least urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +15,9 @@ pub enum Urgency {
     LoadGenerator,
 }
 
-/// Of the calling thread: real time where that is permitted (`CAP_SYS_NICE` or `RLIMIT_RTPRIO`), else above ordinary
-/// processes, else as it is. Says whether it is real time. Only for threads that sleep between short pieces of work, so that
-/// nobody starves beside them.
+/// Gives the calling thread real-time priority where that is permitted (`CAP_SYS_NICE` or `RLIMIT_RTPRIO`), else
+/// [`raise_above_ordinary`]. Says whether it is real time. Only for threads that sleep between short pieces of work, so
+/// that nobody starves beside them.
 pub fn raise(urgency: Urgency) -> bool {
     let level = match urgency {
         Urgency::Server => 1,
@@ -32,8 +29,45 @@ pub fn raise(urgency: Urgency) -> bool {
     });
     let given = set_thread_priority_and_policy(thread_native_id(), level, real_time).is_ok();
     if !given {
-        // Where this is refused too, the lateness tells what came of it.
-        let _permitted = rustix::process::setpriority_process(None, NICEST).is_ok();
+        raise_above_ordinary();
     }
     given
+}
+
+/// Gives the calling thread the most that one without real-time priority can have, where that is permitted; where it is
+/// not, the lateness tells what came of it.
+pub fn raise_above_ordinary() {
+    let ordinary = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Other);
+    let _permitted =
+        set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Max, ordinary);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fields 18 to 19 and 40 to 41 of proc(5)'s `stat`: niceness, real-time priority, policy.
+    fn scheduling() -> [i32; 3] {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("Linux tells");
+        let (_, after_name) = stat.rsplit_once(')').expect("a name in brackets");
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
+        [16, 37, 38].map(|field| fields[field].parse().expect("a number"))
+    }
+
+    #[test]
+    fn real_time_priority_can_be_given_up_for_the_most_that_others_have() {
+        let seen = std::thread::spawn(|| {
+            if !raise(Urgency::LoadGenerator) {
+                eprintln!("skipped: no right to real-time priority");
+                return None;
+            }
+            let real_time = scheduling();
+            raise_above_ordinary();
+            Some((real_time, scheduling()))
+        });
+        if let Some((real_time, ordinary)) = seen.join().expect("no panic") {
+            assert_eq!(real_time[1..], [2, 2], "SCHED_RR is policy 2");
+            assert_eq!(ordinary, [-20, 0, 0], "SCHED_OTHER is policy 0");
+        }
+    }
 }

@@ -24,10 +24,10 @@ use super::connection::{Connection, Open};
 use super::exchange::{Exchange, Progress};
 use super::instant::{Clock, Nanoseconds, of_duration, seconds};
 use super::own_load::OwnLoad;
+use super::precedence::Precedence;
 use super::prepared::Prepared;
 use super::schedule::{Schedule, Step};
 use crate::measure::{ClientLoad, Outcome, RequestTrace};
-use crate::priority::{self, Urgency};
 
 /// An idle connection is given up before uvicorn closes it (after 5 s): a request on a connection that closes under it
 /// would look like a failure of the server.
@@ -85,8 +85,7 @@ pub(super) struct Engine {
     empty: Vec<usize>,
     buffer: Vec<u8>,
     own_load: OwnLoad,
-    /// Whether the thread has that priority.
-    real_time: bool,
+    precedence: Precedence,
     /// Whether a request has ended whose slot may go on.
     has_ended: bool,
     traces: Vec<RequestTrace>,
@@ -124,8 +123,6 @@ impl Engine {
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags).map_err(system)?;
         let name = epoll::EventData::new_u64(TIMER);
         epoll::add(&poll, &timer, name, epoll::EventFlags::IN).map_err(system)?;
-        // It sleeps most of the time. A server beside it that takes every CPU must not keep it from measuring.
-        let real_time = priority::raise(Urgency::LoadGenerator);
         // The usual 50 µs of slack would make every send late by as much. Without it, that is what they are.
         let _slack = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
         let mut engine = Self {
@@ -143,8 +140,8 @@ impl Engine {
             idle: Vec::new(),
             empty: Vec::new(),
             buffer: vec![0; READ],
-            own_load: OwnLoad::start(real_time),
-            real_time,
+            own_load: OwnLoad::start(),
+            precedence: Precedence::take(),
             has_ended: false,
             traces: Vec::new(),
             fingerprint: None,
@@ -188,7 +185,7 @@ impl Engine {
     /// Sends everything, and waits for the last answer.
     pub(super) fn run(mut self) -> Result<Ran, LoadError> {
         self.clock = Clock::start();
-        self.own_load = OwnLoad::start(self.real_time);
+        self.own_load = OwnLoad::start();
         // Times before the start have no meaning on the new clock.
         for slot in &mut self.slots {
             slot.since = 0;
@@ -200,6 +197,8 @@ impl Engine {
             if now >= next_look {
                 self.check_cancelled()?;
                 self.give_up_late(now);
+                self.precedence.review();
+                self.own_load.has_priority(self.precedence.is_real_time());
                 next_look = now + of_duration(TICK);
             }
             // Work for later is done while nothing has come.

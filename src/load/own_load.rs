@@ -28,8 +28,8 @@ pub(super) struct OwnLoad {
 }
 
 impl OwnLoad {
-    /// Begins to count, on the thread that is counted, which has real-time priority or not.
-    pub(super) fn start(real_time: bool) -> Self {
+    /// Begins to count, on the thread that is counted.
+    pub(super) fn start() -> Self {
         let histogram = || {
             Histogram::new_with_bounds(1, LONGEST, DIGITS)
                 .unwrap_or_else(|error| unreachable!("bounds that are allowed: {error}"))
@@ -40,10 +40,7 @@ impl OwnLoad {
             starved: run_delay(),
             sending: histogram(),
             reading: histogram(),
-            load: ClientLoad {
-                real_time,
-                ..ClientLoad::default()
-            },
+            load: ClientLoad::default(),
         }
     }
 
@@ -70,6 +67,11 @@ impl OwnLoad {
             }
             None => self.load.unstamped += 1,
         }
+    }
+
+    /// What priority the thread has now; once real time is enough to be told.
+    pub(super) fn has_priority(&mut self, real_time: bool) {
+        self.load.real_time |= real_time;
     }
 
     /// A request had to be sent once more.
@@ -103,14 +105,14 @@ fn lateness(histogram: &Histogram<u32>) -> Lateness {
 }
 
 /// CPU time of this thread.
-fn cpu_time() -> Nanoseconds {
+pub(super) fn cpu_time() -> Nanoseconds {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     u64::try_from(time.tv_sec).unwrap_or_default() * 1_000_000_000
         + u64::try_from(time.tv_nsec).unwrap_or_default()
 }
 
 /// How long this thread could have run and had no CPU (proc(5), `/proc/…/schedstat`, second number).
-fn run_delay() -> Option<Nanoseconds> {
+pub(super) fn run_delay() -> Option<Nanoseconds> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split_whitespace().nth(1)?.parse().ok()
 }
@@ -121,7 +123,7 @@ mod tests {
 
     #[test]
     fn chunks_read_together_are_the_clients_fault_only_where_it_was_late() {
-        let mut own = OwnLoad::start(false);
+        let mut own = OwnLoad::start();
         own.read(Some(5_000), 1);
         own.read(Some(5_000), 8);
         own.read(Some(3_000_000), 3);
@@ -144,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_works_is_busy() {
-        let own = OwnLoad::start(false);
+        let own = OwnLoad::start();
         let began = Instant::now();
         let mut sum = 0_u64;
         while began.elapsed().as_millis() < 50 {

@@ -37,7 +37,7 @@ pub struct ClientLoad {
     pub busy: f64,
     /// Share of the time in which its thread could have run and had no CPU; `None` where the kernel does not say.
     pub starved: Option<f64>,
-    /// Whether its thread had real-time priority, which no other work can starve.
+    /// Whether its thread had to take real-time priority to get a CPU in time, and was permitted to.
     pub real_time: bool,
     /// From the time when a request could be sent to its sending.
     pub sending: Lateness,
