@@ -57,7 +57,7 @@ pub(super) struct Measuring<'a> {
 /// What is being put together.
 pub(super) struct RunInProgress {
     pub(super) id: String,
-    source: Source,
+    pub(super) source: Source,
     template: RequestTemplate,
     pub(super) result: ResultFile,
 }
@@ -292,13 +292,13 @@ fn ended_during(repeat: u32, load: LoadPoint) -> Failure {
 }
 
 /// One scenario on one server.
-struct Pass<'a, 'b> {
-    measuring: &'a Measuring<'b>,
-    run: &'a RunInProgress,
+pub(super) struct Pass<'a, 'b> {
+    pub(super) measuring: &'a Measuring<'b>,
+    pub(super) run: &'a RunInProgress,
     client: &'a Client,
     target: &'a Target,
-    load: LoadPoint,
-    repeat: u32,
+    pub(super) load: LoadPoint,
+    pub(super) repeat: u32,
     of: u32,
 }
 
@@ -312,14 +312,14 @@ struct Passed {
 impl Pass<'_, '_> {
     async fn run(&self, cancel: &CancellationToken) -> Result<Passed, Failure> {
         let Measuring { plan, server, .. } = self.measuring;
-        let requests = self.run.source.pass(&self.load.name(), self.repeat);
+        let measured = self
+            .run
+            .source
+            .pass(&self.load.name(), self.repeat)
+            .measured;
         let place = self.measuring.label(self.repeat, self.of);
         let label = format!("{place}: {}", self.load.name());
-        if !requests.warmup.is_empty() {
-            let label = format!("{label}, warm-up");
-            self.drive(&label, requests.warmup, Duration::ZERO, cancel)
-                .await?;
-        }
+        let warmed_up = self.warm_up(&label, cancel).await?;
         let sampler = Sampler::start(
             self.target.base_url(),
             gpu_source(server),
@@ -327,9 +327,7 @@ impl Pass<'_, '_> {
         )
         .await;
         let started = clock::timestamp();
-        let driven = self
-            .drive(&label, requests.measured, plan.ramp_up, cancel)
-            .await?;
+        let driven = self.drive(&label, measured, plan.ramp_up, cancel).await?;
         let seen = sampler.finish().await;
 
         let environment = runs_here(server, self.target.base_url()).then(|| seen.environment());
@@ -353,7 +351,10 @@ impl Pass<'_, '_> {
             "time_to_first_chunk".to_owned(),
             measure::first_chunks(&driven.traces),
         );
-        repeat.void = driven.client.bottleneck(&driven.traces);
+        if let Some(windows) = warmed_up.seen {
+            repeat.telemetry.insert("warm_up".to_owned(), windows);
+        }
+        repeat.void = driven.client.bottleneck(&driven.traces).or(warmed_up.void);
         Ok(Passed {
             repeat,
             environment,
@@ -361,7 +362,7 @@ impl Pass<'_, '_> {
         })
     }
 
-    async fn drive(
+    pub(super) async fn drive(
         &self,
         label: &str,
         requests: Vec<crate::workload::Request>,

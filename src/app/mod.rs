@@ -27,6 +27,7 @@ mod slower;
 mod source;
 mod sweep;
 mod sweeping;
+mod warm_up;
 
 use std::io::{IsTerminal as _, Write as _};
 

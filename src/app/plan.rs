@@ -189,6 +189,9 @@ fn lay_load(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
         }
         None => {}
     }
+    if args.warmup_until_stable.is_some() {
+        plan.warmup_until_stable = args.warmup_until_stable;
+    }
     if let Some(mean) = args.synthetic_input_tokens_mean {
         plan.input_tokens = Some(lengths(
             "--synthetic-input-tokens",

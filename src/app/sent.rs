@@ -62,8 +62,13 @@ pub(super) fn described_workload(
         Endpoint::Completions => "completions",
         Endpoint::Chat => "chat",
     };
+    let mut sent_with = template.described();
+    // Told only where it is used, so that stored baselines keep matching.
+    if let Some(within) = plan.warmup_until_stable {
+        sent_with.push(("warm-up until stable within", within.to_string()));
+    }
     Workload {
-        digest: Some(source.digest(&template.described())),
+        digest: Some(source.digest(&sent_with)),
         dataset: Some(dataset),
         seed: Some(plan.seed),
         num_requests: Some(plan.num_requests as u64),

@@ -119,6 +119,10 @@ pub struct LoadArgs {
     /// Requests before each measurement
     #[arg(long, visible_aliases = ["num-warmups", "warmup-request-count"])]
     pub warmup_requests: Option<usize>,
+    /// Sends the warm-up anew until throughput, TTFT and E2E of three in a row lie within this share of their mean; a repeat
+    /// whose server does not come to rest in ten does not count
+    #[arg(long, value_name = "SHARE", value_parser = stable_within)]
+    pub warmup_until_stable: Option<f64>,
     /// Repeats, each on a fresh server
     #[arg(long)]
     pub repeat: Option<u32>,
@@ -198,6 +202,16 @@ fn limit(text: &str) -> Result<(Latency, Duration), String> {
         return Err("a limit of zero is met by nothing".to_owned());
     }
     Ok((latency, limit))
+}
+
+/// `10%`, or `0.1`.
+fn stable_within(text: &str) -> Result<f64, String> {
+    let ratio = super::sweep::share(text)?;
+    if ratio >= 0.001 {
+        Ok(ratio)
+    } else {
+        Err("no server is as even as that; give 0.1% at least, as in 5%".to_owned())
+    }
 }
 
 #[cfg(test)]

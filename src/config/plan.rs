@@ -49,6 +49,8 @@ pub struct Plan {
     pub ramp_up: Duration,
     /// Requests before each measurement, at the measured load.
     pub warmup_requests: usize,
+    /// The warm-up is sent anew until its figures lie within this share of each other; `None` sends it once.
+    pub warmup_until_stable: Option<f64>,
     /// Repeats of every scenario.
     pub repeat: u32,
     /// Seed of lengths, prompts and arrival times.

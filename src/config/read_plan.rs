@@ -16,7 +16,7 @@ use super::{
 use crate::workload::Lengths;
 
 /// The keys of the file, for its schema.
-pub const PLAN_KEYS: [&str; 28] = [
+pub const PLAN_KEYS: [&str; 29] = [
     "name",
     "model",
     "served_model_name",
@@ -35,6 +35,7 @@ pub const PLAN_KEYS: [&str; 28] = [
     "prefix",
     "conversation",
     "warmup_requests",
+    "warmup_until_stable",
     "repeat",
     "seed",
     "timeout",
@@ -109,6 +110,7 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Plan> {
         prefix: work.prefix,
         conversation: work.conversation,
         warmup_requests: work.warmup_requests,
+        warmup_until_stable: work.warmup_until_stable,
         repeat: work.repeat,
         seed: work.seed,
         duration: terms.duration,
@@ -136,6 +138,7 @@ struct Work {
     prefix: Prefix,
     conversation: Option<ConversationPlan>,
     warmup_requests: usize,
+    warmup_until_stable: Option<f64>,
     repeat: u32,
     seed: u64,
 }
@@ -155,6 +158,9 @@ fn read_work(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Work {
     };
     let num_requests = requests("num_requests", 1..=MOST_REQUESTS, collector).unwrap_or(200);
     let warmup_requests = requests("warmup_requests", 0..=MOST_REQUESTS, collector);
+    let warmup_until_stable = fields
+        .take("warmup_until_stable")
+        .and_then(|node| percentage(node, "warmup_until_stable", &(0.001..=1.0), collector));
     let (loads, loads_are_usual) = read_loads(fields, collector);
     if let (Dataset::File(file), Some(node), false) = (&dataset, dataset_node, loads_are_usual)
         && file.speedup.is_some()
@@ -200,6 +206,7 @@ fn read_work(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Work {
         num_requests,
         warmup_requests: warmup_requests
             .unwrap_or_else(|| Plan::usual_warmup(&loads, num_requests)),
+        warmup_until_stable,
         loads,
         loads_are_usual,
         input_tokens,

@@ -70,6 +70,7 @@ fn work() -> Vec<(&'static str, Value)> {
             object(&[("turns", count(1)), ("pause", duration())], &["turns"]),
         ),
         ("warmup_requests", count(0)),
+        ("warmup_until_stable", percentage()),
         (
             "repeat",
             json!({"type": "integer", "minimum": 1, "maximum": 100}),

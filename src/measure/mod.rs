@@ -3,6 +3,7 @@
 mod client;
 mod latencies;
 mod repeat;
+pub mod stability;
 mod steady;
 mod totals;
 mod trace;

@@ -64,6 +64,9 @@ pub struct Pass {
     pub measured: Vec<Request>,
 }
 
+/// What the first warm-up's draws are for.
+const WARM_UP: &str = "warm-up";
+
 /// Where requests come from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
@@ -79,6 +82,18 @@ impl Source {
         match self {
             Self::Synthetic(shape) => shape.pass(scenario, repeat),
             Self::Dataset(selection) => selection.pass(scenario, repeat),
+        }
+    }
+
+    /// The requests of warm-up `window` (from 0) before that repeat. The first is the pass's own.
+    pub fn warmup(&self, scenario: &str, repeat: u32, window: u32) -> Vec<Request> {
+        let phase = match window {
+            0 => WARM_UP.to_owned(),
+            _ => format!("{WARM_UP} {window}"),
+        };
+        match self {
+            Self::Synthetic(shape) => shape.warmup(&phase, scenario, repeat),
+            Self::Dataset(selection) => selection.warmup(&phase, scenario, repeat),
         }
     }
 

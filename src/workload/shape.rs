@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Follows, GENERATOR, Lengths, Message, Pass, Prompt, PromptForm, REVISION, Request, Role,
-    generator,
+    WARM_UP, generator,
 };
 
 /// What decides the requests, but for the load points.
@@ -45,9 +45,15 @@ impl Shape {
     /// The requests of repeat `repeat` (from 0) of one scenario.
     pub fn pass(&self, scenario: &str, repeat: u32) -> Pass {
         Pass {
-            warmup: self.requests("warm-up", scenario, repeat, self.warmup_requests),
-            measured: self.requests("measured", scenario, repeat, self.num_requests),
+            warmup: self.warmup(WARM_UP, scenario, repeat),
+            measured: self.requests("measured", "measured", scenario, repeat, self.num_requests),
         }
+    }
+
+    /// The requests of one warm-up: the lengths of every other, and contents of its own.
+    pub(super) fn warmup(&self, phase: &str, scenario: &str, repeat: u32) -> Vec<Request> {
+        let count = self.warmup_requests;
+        self.requests(WARM_UP, phase, scenario, repeat, count)
     }
 
     /// Everything that decides what is drawn, as text for the digest. What was added later is told only where it is used,
@@ -73,8 +79,15 @@ impl Shape {
         text
     }
 
-    fn requests(&self, phase: &str, scenario: &str, repeat: u32, count: usize) -> Vec<Request> {
-        let mut lengths = generator(self.seed, &["lengths", phase]);
+    fn requests(
+        &self,
+        lengths: &str,
+        phase: &str,
+        scenario: &str,
+        repeat: u32,
+        count: usize,
+    ) -> Vec<Request> {
+        let mut lengths = generator(self.seed, &["lengths", lengths]);
         let mut contents = generator(
             self.seed,
             &["contents", phase, scenario, &repeat.to_string()],
@@ -247,6 +260,18 @@ mod tests {
                 assert_eq!(a.output_tokens, b.output_tokens);
                 assert_ne!(a.prompt, b.prompt);
             }
+        }
+    }
+
+    #[test]
+    fn warm_ups_of_a_repeat_share_lengths_and_differ_in_content() {
+        let source = Source::Synthetic(shape());
+        let first = source.warmup("concurrency=4", 0, 0);
+        assert_eq!(first, source.pass("concurrency=4", 0).warmup);
+        for (a, b) in first.iter().zip(&source.warmup("concurrency=4", 0, 1)) {
+            assert_eq!(a.prompt.len(), b.prompt.len());
+            assert_eq!(a.output_tokens, b.output_tokens);
+            assert_ne!(a.prompt, b.prompt);
         }
     }
 

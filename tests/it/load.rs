@@ -221,3 +221,68 @@ fn a_server_that_dies_between_two_requests_is_a_failure_and_not_a_hang() {
         server.0.try_wait().unwrap().is_some()
     });
 }
+
+/// `bench` on a simulator whose first requests are like all others.
+fn warmed_up(folder: &Path, within: &str, server: &str, status: i32) -> serde_json::Value {
+    let mut arguments = vec![
+        "bench",
+        "--simulator",
+        server,
+        "--repeat",
+        "1",
+        "--warmup-until-stable",
+        within,
+    ];
+    arguments.extend(SMALL_RUN);
+    run(folder, &arguments).expect(status);
+    json(&folder.join("result.json"))["scenarios"][0]["repeats"][0].clone()
+}
+
+#[test]
+fn the_warm_up_is_sent_anew_until_three_in_a_row_are_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let repeat = warmed_up(folder.path(), "30%", "seed=1", 0);
+    let warm_up = &repeat["telemetry"]["warm_up"];
+    assert_eq!(warm_up["stable"], true, "{warm_up}");
+    assert!((3..=10).contains(&warm_up["windows"].as_array().unwrap().len()));
+    assert_eq!(repeat["void"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_server_that_does_not_come_to_rest_voids_its_repeat() {
+    let folder = tempfile::tempdir().unwrap();
+    let repeat = warmed_up(folder.path(), "0.1%", "step-noise=40%,seed=1", 6);
+    let said = repeat["void"].as_str().unwrap();
+    assert!(
+        said.starts_with("the server did not come to rest in 10 warm-ups"),
+        "{said}"
+    );
+    assert_eq!(
+        repeat["telemetry"]["warm_up"]["windows"]
+            .as_array()
+            .unwrap()
+            .len(),
+        10
+    );
+}
+
+#[test]
+fn a_warm_up_that_is_to_be_sent_anew_must_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run(
+        folder.path(),
+        &[
+            "bench",
+            "--simulator",
+            "--model",
+            "demo",
+            "--warmup-requests",
+            "0",
+            "--warmup-until-stable",
+            "5%",
+        ],
+    )
+    .expect(2)
+    .stderr;
+    assert!(said.contains("`warmup_requests` is 0"), "{said}");
+}

@@ -151,10 +151,10 @@ fn the_committed_schemas_are_those_of_the_program() {
             .join("schemas")
             .join(committed.file_name().unwrap());
         let read = |path: &Path| std::fs::read_to_string(path).unwrap();
-        assert_eq!(
-            read(&committed),
-            read(&made),
-            "run `perfgate schema --output schemas`"
+        assert!(
+            read(&committed) == read(&made),
+            "{} is old: run `perfgate schema --output schemas`",
+            committed.display()
         );
     }
 }

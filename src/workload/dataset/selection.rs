@@ -7,7 +7,7 @@ use super::{BLOCK_TOKENS, Content, Entry, Format, Turns};
 use crate::workload::prompt::draw_token_ids;
 use crate::workload::salt::Salt;
 use crate::workload::{
-    Follows, GENERATOR, Lengths, Message, Pass, Prompt, Request, Role, generator,
+    Follows, GENERATOR, Lengths, Message, Pass, Prompt, Request, Role, WARM_UP, generator,
 };
 
 /// Raised when the same file and choice would send something else than before.
@@ -142,8 +142,7 @@ impl Selection {
         selection.measured =
             selection.take("measured", selection.choice.num_requests, &mut next)?;
         // After the measured ones, and round again where there are no others: the warm-up's salt is another.
-        selection.warmup =
-            selection.take("warm-up", selection.choice.warmup_requests, &mut next)?;
+        selection.warmup = selection.take(WARM_UP, selection.choice.warmup_requests, &mut next)?;
         Ok(selection)
     }
 
@@ -178,9 +177,19 @@ impl Selection {
     /// The requests of repeat `repeat` (from 0) of one scenario.
     pub fn pass(&self, scenario: &str, repeat: u32) -> Pass {
         Pass {
-            warmup: self.requests("warm-up", scenario, repeat, &self.warmup),
+            warmup: self.warmup(WARM_UP, scenario, repeat),
             measured: self.requests("measured", scenario, repeat, &self.measured),
         }
+    }
+
+    /// The requests of one warm-up: the entries of every other, and a salt of its own.
+    pub(in crate::workload) fn warmup(
+        &self,
+        phase: &str,
+        scenario: &str,
+        repeat: u32,
+    ) -> Vec<Request> {
+        self.requests(phase, scenario, repeat, &self.warmup)
     }
 
     /// Whether the entries have time stamps.

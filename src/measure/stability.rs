@@ -1,0 +1,158 @@
+//! Whether a warmed-up server has come to rest.
+
+use serde_json::{Value, json};
+
+use super::trace::RequestTrace;
+use crate::stats::{self, number};
+
+/// Windows in a row that must be alike, as in `perf_analyzer`.
+pub const ALIKE: usize = 3;
+
+/// Windows after which a server that has not come to rest is given up.
+pub const MOST_WINDOWS: usize = 10;
+
+/// One window of a warm-up: a pass of its requests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Window {
+    /// Output tokens per second; 0 where nothing was answered.
+    pub throughput: f64,
+    /// Mean TTFT in seconds; infinite where nothing was answered.
+    pub ttft: f64,
+    /// Mean time of a request in seconds; infinite where nothing was answered.
+    pub e2e: f64,
+}
+
+impl Window {
+    /// Of a pass that took `duration` seconds.
+    pub fn of(traces: &[RequestTrace], duration: f64) -> Self {
+        let answered = || traces.iter().filter(|trace| trace.outcome.is_ok());
+        let mean = |figure: &dyn Fn(&RequestTrace) -> Option<f64>| {
+            let figures: Vec<f64> = answered().filter_map(figure).collect();
+            stats::mean(&figures).unwrap_or(f64::INFINITY)
+        };
+        let tokens: u64 = answered().filter_map(|trace| trace.output_tokens).sum();
+        Self {
+            throughput: number(tokens) / duration.max(1e-9),
+            ttft: mean(&RequestTrace::ttft),
+            e2e: mean(&|trace| Some(trace.e2e())),
+        }
+    }
+
+    fn figures(self) -> [(&'static str, f64); 3] {
+        [
+            ("throughput", self.throughput),
+            ("TTFT", self.ttft),
+            ("E2E", self.e2e),
+        ]
+    }
+}
+
+/// The figure of the last [`ALIKE`] windows that lies furthest from its mean over them, and how far, as a share of it.
+/// `None` before there are so many windows.
+fn unrest(windows: &[Window]) -> Option<(&'static str, f64)> {
+    let last = windows.last_chunk::<ALIKE>()?;
+    (0..3)
+        .map(|figure| {
+            let values = last.map(|window| window.figures()[figure].1);
+            let mean = stats::mean(&values).unwrap_or(f64::NAN);
+            let furthest = values
+                .iter()
+                .map(|value| (value - mean).abs() / mean)
+                // Nothing answered: neither nought nor infinity is rest.
+                .map(|share| if share.is_nan() { f64::INFINITY } else { share })
+                .fold(0.0, f64::max);
+            (last[0].figures()[figure].0, furthest)
+        })
+        .max_by(|one, other| one.1.total_cmp(&other.1))
+}
+
+/// Whether throughput, mean TTFT and mean E2E of the last [`ALIKE`] windows all lie within that share of their mean.
+pub fn is_stable(windows: &[Window], within: f64) -> bool {
+    unrest(windows).is_some_and(|(_, share)| share <= within)
+}
+
+/// Why a warm-up that was given up did not count as stable.
+pub fn restless(windows: &[Window], within: f64) -> String {
+    let (figure, share) = unrest(windows).unwrap_or(("throughput", f64::INFINITY));
+    let seen = if share.is_finite() {
+        format!("{figure} still differed by {:.1} %", share * 100.0)
+    } else {
+        "requests were not answered".to_owned()
+    };
+    format!(
+        "the server did not come to rest in {} warm-ups: over the last {ALIKE} {seen}, and {:.1} % is asked for",
+        windows.len(),
+        within * 100.0
+    )
+}
+
+/// As it stands in a result: times in seconds, `null` where nothing was answered.
+pub fn described(windows: &[Window], within: f64) -> Value {
+    let windows_described: Vec<Value> = windows
+        .iter()
+        .map(|window| json!({"throughput": window.throughput, "ttft": window.ttft, "e2e": window.e2e}))
+        .collect();
+    json!({
+        "windows": windows_described,
+        "until_stable": within,
+        "stable": is_stable(windows, within),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trace::ok_trace;
+    use super::*;
+
+    fn windows(ttfts: &[f64]) -> Vec<Window> {
+        ttfts
+            .iter()
+            .map(|ttft| Window {
+                throughput: 100.0,
+                ttft: *ttft,
+                e2e: 1.0,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn three_windows_in_a_row_must_be_alike() {
+        assert!(!is_stable(&windows(&[0.1, 0.1]), 0.05));
+        assert!(is_stable(&windows(&[0.1, 0.1, 0.1]), 0.05));
+        assert!(!is_stable(&windows(&[0.2, 0.1, 0.1]), 0.05));
+        assert!(is_stable(&windows(&[0.2, 0.1, 0.1, 0.104]), 0.05));
+        assert!(!is_stable(&windows(&[0.1, 0.1, 0.1, 0.2]), 0.05));
+    }
+
+    #[test]
+    fn what_was_not_answered_is_never_at_rest() {
+        let dead = Window::of(&[], 1.0);
+        assert!(!is_stable(&[dead; 3], 10.0));
+        assert_eq!(
+            restless(&[dead; 10], 0.05),
+            "the server did not come to rest in 10 warm-ups: over the last 3 requests were not answered, and 5.0 % is \
+             asked for"
+        );
+        assert_eq!(described(&[dead], 0.05)["windows"][0]["ttft"], Value::Null);
+    }
+
+    #[test]
+    fn the_figure_that_moves_most_is_named() {
+        assert_eq!(
+            restless(&windows(&[0.1, 0.2, 0.3]), 0.05),
+            "the server did not come to rest in 3 warm-ups: over the last 3 TTFT still differed by 50.0 %, and 5.0 % is \
+             asked for"
+        );
+    }
+
+    #[test]
+    fn a_window_is_the_means_of_its_answers() {
+        let traces = [
+            ok_trace(0, 0.0, 0.1, 0.1, 10),
+            ok_trace(1, 0.0, 0.3, 0.1, 10),
+        ];
+        let window = Window::of(&traces, 2.0);
+        assert!((window.throughput - 10.0).abs() < 1e-9, "{window:?}");
+        assert!((window.ttft - 0.2).abs() < 1e-9, "{window:?}");
+    }
+}
