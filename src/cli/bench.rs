@@ -9,7 +9,8 @@ use crate::config;
 
 const EXAMPLES: &str = "\
 Examples:
-  perfgate bench                                        as perfgate.yaml says
+  perfgate bench
+      as perfgate.yaml says
   perfgate bench --url http://127.0.0.1:8000 --model M --endpoint completions --concurrency 64 \\
       --num-prompts 1280 --synthetic-input-tokens-mean 500 --output-tokens-mean 200 \\
       --warmup-requests 64 --repeat 1 --output result.json
@@ -17,7 +18,7 @@ Examples:
   perfgate bench --simulator slowdown=1.08,seed=1 --model demo
   perfgate bench --url http://127.0.0.1:8000 --model M --dataset sharegpt.json --output-tokens-mean 200
 
-Flags overrule the file. The result is written after every repeat, whole or not at all; a name that ends in .gz or .zst
+Flags overrule the file. The result is written after every repeat, whole or not at all; a name that ends in .gz or .zst \
 is compressed. An API key is taken from PERFGATE_API_KEY.";
 
 /// Options of `perfgate bench`.

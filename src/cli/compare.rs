@@ -13,7 +13,8 @@ Examples:
   perfgate compare --baseline a.json --candidate b.json --format json > comparison.json
   perfgate compare --baseline a.json --candidate b.json --html report.html --markdown comment.md
   perfgate compare --baseline a.json --candidate b.json --ledger baselines/demo/nvidia-l4.ledger.jsonl
-  perfgate compare --ab-baseline main.json --ab-candidate pull.json     alternating repeats alone
+  perfgate compare --ab-baseline main.json --ab-candidate pull.json
+      alternating repeats alone
 
 Exit codes: 0 pass, 1 blocked, 2 a file cannot be read, 3 inconclusive and not allowed to pass, 4 not comparable.";
 

@@ -7,7 +7,7 @@ Examples:
   perfgate doctor                   which load this machine can drive, measured in some seconds
   perfgate doctor --format json     the same for a program
 
-It measures on an otherwise idle machine what the load generator costs; during a run the same figures are taken, and a repeat
+It measures on an otherwise idle machine what the load generator costs; during a run the same figures are taken, and a repeat \
 in which the load generator was the bottleneck is void.";
 
 /// Options of `perfgate doctor`.

@@ -52,11 +52,11 @@ Examples:
   perfgate gate --baseline main.json --image ghcr.io/me/vllm:pr-7 --gpus all
   perfgate gate --image ghcr.io/me/vllm:pr-7 --base-image ghcr.io/me/vllm:main
 
-It starts with `repeat` repeats of the candidate against the stored baseline and stops as soon as that decides. Without the
-base version at hand it goes on to 5, 7 and 10 repeats (noise.max_repeats); with it, it measures both alternately on this
+It starts with `repeat` repeats of the candidate against the stored baseline and stops as soon as that decides. Without the \
+base version at hand it goes on to 5, 7 and 10 repeats (noise.max_repeats); with it, it measures both alternately on this \
 machine, in 3, 6 and 12 pairs. Running it again on the same commit adds to the evidence and never replaces it.
 
-In a step of GitHub Actions the verdict also goes to the step summary and to the outputs `verdict`, `exit-code`,
+In a step of GitHub Actions the verdict also goes to the step summary and to the outputs `verdict`, `exit-code`, \
 `headline`, `report-path` and `comparison-path`.
 
 Exit codes:

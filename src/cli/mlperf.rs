@@ -10,13 +10,16 @@ use super::sweep::{SweepFormat, duration, load, precision, share};
 
 const EXAMPLES: &str = "\
 Examples:
-  perfgate mlperf --scenario server --task llama3.1-8b --target-qps 4            limits of the task, 600 s, P99
+  perfgate mlperf --scenario server --task llama3.1-8b --target-qps 4
+      limits of the task, 600 s, P99
   perfgate mlperf --scenario interactive --task llama2-70b --target-qps 2 --find-peak
-  perfgate mlperf --scenario offline --task llama3.1-8b --target-qps 20          everything at once: tokens/s
+  perfgate mlperf --scenario offline --task llama3.1-8b --target-qps 20
+      everything at once: tokens/s
   perfgate mlperf --scenario server --task llama3.1-8b --target-qps 50 --simulator --model demo \\
-      --ttft-limit 100ms --tpot-limit 10ms --min-duration 10s                    any requirement can be another one
+      --ttft-limit 100ms --tpot-limit 10ms --min-duration 10s
+      any requirement can be another one
 
-Not an official MLPerf result: those come from the LoadGen, on the benchmark's data set, after review. Prompts here are those of
+Not an official MLPerf result: those come from the LoadGen, on the benchmark's data set, after review. Prompts here are those of \
 perfgate.yaml. MLPerf is a trademark of MLCommons.
 
 Exit codes: 0 VALID, 1 INVALID (with every reason), others as `gate`.";

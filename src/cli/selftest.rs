@@ -10,12 +10,16 @@ use crate::config;
 
 const EXAMPLES: &str = "\
 Examples:
-  perfgate selftest --simulator noise=2% --model demo            20 gates of the same server, 20 of one 8 % slower
-  perfgate selftest --gates 10                                   the server of perfgate.yaml; slower by scaling what was measured
-  perfgate selftest --slower-args=\"--max-num-seqs 2\"             slower by arguments of its own
-  perfgate selftest --gates 10 --slow-gates 0 --without-base     false alarms alone, against the stored baseline alone
+  perfgate selftest --simulator noise=2% --model demo
+      20 gates of the same server, 20 of one 8 % slower
+  perfgate selftest --gates 10
+      the server of perfgate.yaml; slower by scaling what was measured
+  perfgate selftest --slower-args=\"--max-num-seqs 2\"
+      slower by arguments of its own
+  perfgate selftest --gates 10 --slow-gates 0 --without-base
+      false alarms alone, against the stored baseline alone
 
-Every gate is a whole one: fresh servers, looks, alternating pairs. The candidate of an innocent gate is accepted: it is the
+Every gate is a whole one: fresh servers, looks, alternating pairs. The candidate of an innocent gate is accepted: it is the \
 next one's baseline and a line of its ledger.
 
 Exit codes: 0 as good as promised, 1 more false alarms or fewer detections than chance explains, others as `gate`.";

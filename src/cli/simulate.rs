@@ -13,12 +13,12 @@ Examples:
   perfgate simulate --memory-growth 10%                 the engine grows, the KV cache shrinks
   perfgate simulate --fail-rate 1% --truncate-rate 1%   for testing clients
 
-A step costs step-base + step-per-running × running + prefill-per-token × prompt tokens. Requests wait for a slot
+A step costs step-base + step-per-running × running + prefill-per-token × prompt tokens. Requests wait for a slot \
 (max-num-seqs) and for room in the KV cache.
 
-Its own timing error, measured on a 2-core machine with 64 streams (4950 tokens/s), as root: tokens leave the engine
-0.05 ms (median), 0.08 ms (P99) after their schedule; with both cores kept busy by others 0.02 and 0.04 ms, at most
-1.13 ms. Without the right to real-time priority, busy cores cost up to 2.8 ms (P99). /metrics has it as
+Its own timing error, measured on a 2-core machine with 64 streams (4950 tokens/s), as root: tokens leave the engine \
+0.05 ms (median), 0.08 ms (P99) after their schedule; with both cores kept busy by others 0.02 and 0.04 ms, at most \
+1.13 ms. Without the right to real-time priority, busy cores cost up to 2.8 ms (P99). /metrics has it as \
 perfgate_simulated_schedule_lateness_seconds, and it is printed at the end. Handing them to 64 connections comes on top.";
 
 /// Options of the embedded server.

@@ -10,16 +10,20 @@ use crate::config;
 
 const EXAMPLES: &str = "\
 Examples:
-  perfgate sweep --simulator --model demo                              1, 2, 4, … in flight until throughput no longer grows
-  perfgate sweep --concurrency 1:64:8                                  these loads of the server of perfgate.yaml
+  perfgate sweep --simulator --model demo
+      1, 2, 4, … in flight until throughput no longer grows
+  perfgate sweep --concurrency 1:64:8
+      these loads of the server of perfgate.yaml
   perfgate sweep --request-rate 1,2,5,10 --goodput ttft:500ms tpot:50ms
-  perfgate sweep --find concurrency --goodput ttft:200ms tpot:50ms     the highest load inside these limits
+  perfgate sweep --find concurrency --goodput ttft:200ms tpot:50ms
+      the highest load inside these limits
   perfgate sweep --find request-rate --attainment 99% --precision 2% --html sweep.html
-  perfgate compare --baseline main-sweep.json --candidate sweep.json   point by point, and the capacities
+  perfgate compare --baseline main-sweep.json --candidate sweep.json
+      point by point, and the capacities
 
-The limits of --goodput, or the slo of perfgate.yaml, hold for each request: a load meets them where at least --attainment of all
-requests do, failed ones included, with 95 % confidence. A load that leaves it open is measured again, at most --max-visits times,
-and then counts as not met. The result is a result file with one scenario per load; a search adds the scenario `sweep` with its
+The limits of --goodput, or the slo of perfgate.yaml, hold for each request: a load meets them where at least --attainment of all \
+requests do, failed ones included, with 95 % confidence. A load that leaves it open is measured again, at most --max-visits times, \
+and then counts as not met. The result is a result file with one scenario per load; a search adds the scenario `sweep` with its \
 capacity, on which rules such as `capacity.concurrency: {regression: 5%, action: block}` can be written.";
 
 /// Options of `perfgate sweep`.

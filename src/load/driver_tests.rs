@@ -182,6 +182,46 @@ async fn a_request_is_not_sent_again_and_again() {
     );
 }
 
+/// Connections that are opened ahead answer once and close; each later one has its first answer sent before anything is
+/// read.
+fn hasty_server(ahead: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for (number, mut connection) in listener.incoming().flatten().enumerate() {
+            std::thread::spawn(move || {
+                let is_hasty = number >= ahead;
+                if is_hasty {
+                    connection.write_all(whole_answer().as_bytes()).unwrap();
+                }
+                // The next request may come in one piece with the one that is answered already.
+                let mut owed = -i32::from(is_hasty);
+                let mut buffer = [0; 4096];
+                while let Ok(length @ 1..) = connection.read(&mut buffer) {
+                    let ends = buffer[..length].windows(2).filter(|two| *two == b"}}");
+                    owed += i32::try_from(ends.count()).unwrap();
+                    while owed > 0 {
+                        owed -= 1;
+                        connection.write_all(whole_answer().as_bytes()).unwrap();
+                        if !is_hasty {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_before_its_request_has_gone_out_frees_its_slot_once() {
+    let requests = (0..12).map(|index| request(index, None)).collect();
+    let driven = drive(hasty_server(2), LoadPoint::Concurrency(2), requests).await;
+    let outcomes: Vec<&Outcome> = driven.traces.iter().map(|trace| &trace.outcome).collect();
+    assert_eq!(outcomes, vec![&Outcome::Ok; 12]);
+}
+
 #[tokio::test]
 async fn later_turns_wait_for_their_answer_and_the_pause() {
     let address = server(|_| Deed::Answer);
