@@ -36,6 +36,9 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 /// Connecting to a server that answered a moment ago takes no time; a hang here is a failure.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Connections that are being opened at once before the clock starts: half of the smallest backlog in use (128).
+const HANDSHAKES: usize = 64;
+
 /// How often the loop looks for what has taken too long, and whether it shall stop.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -154,23 +157,32 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Opens connections before the clock starts, so that no first request pays for one. A server that refuses them is
-    /// not judged here: the requests will say so.
+    /// Opens connections before the clock starts, so that no first request pays for one, and a few at a time: beyond a
+    /// server's backlog the kernel drops handshakes, and tries again a second later. A server that refuses them is not
+    /// judged here: the requests will say so.
     fn connect_ahead(&mut self, connections: usize) -> Result<(), LoadError> {
-        for _ in 0..connections {
-            let slot = self.vacant();
-            if self.open(slot).is_err() {
-                self.empty.push(slot);
-            }
-        }
         let mut events = Vec::with_capacity(EVENTS);
         let give_up = self.clock.now() + of_duration(CONNECT_TIMEOUT);
-        while self
-            .slots
-            .iter()
-            .any(|slot| slot.connection.is_some() && slot.writes)
-            && self.clock.now() < give_up
-        {
+        let mut to_open = connections;
+        loop {
+            let slots = self.slots.iter();
+            let mut opening = slots
+                .filter(|slot| slot.connection.is_some() && slot.writes)
+                .count();
+            while to_open > 0 && opening < HANDSHAKES {
+                to_open -= 1;
+                let slot = self.vacant();
+                if self.open(slot).is_ok() {
+                    opening += 1;
+                } else {
+                    self.empty.push(slot);
+                    // One that cannot be opened says the same of all others.
+                    to_open = 0;
+                }
+            }
+            if opening == 0 || self.clock.now() >= give_up {
+                return Ok(());
+            }
             self.check_cancelled()?;
             self.wait(&mut events, TICK)?;
             for event in events.drain(..) {
@@ -179,7 +191,6 @@ impl Engine {
                 }
             }
         }
-        Ok(())
     }
 
     /// Sends everything, and waits for the last answer.
