@@ -2,8 +2,8 @@
 //!
 //! [`Drive`] makes the `schedule` of a pass and starts the `engine`, a thread that sends requests over `connection`s when
 //! they are due. What comes back is stamped by the kernel (`socket`, `instant`), freed of HTTP's framing (`response`) and
-//! turned into an outcome (`exchange`, `answer`) by way of `sse` and `chunk`. `own_load` counts what the thread did itself, `precedence`
-//! sees that it gets a CPU, and [`ceiling()`] measures what it can do on this machine.
+//! turned into an outcome (`exchange`, `answer`) by way of `sse` and `chunk`. `own_load` counts what the thread did
+//! itself, `precedence` sees that it gets a CPU, and [`ceiling()`] measures what it can do on this machine.
 
 mod answer;
 mod body;
