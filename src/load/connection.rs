@@ -27,6 +27,8 @@ pub(super) struct Connection {
     /// What is to be sent; behind TLS, what has not been encrypted yet.
     outgoing: Vec<u8>,
     sent: usize,
+    /// What was decrypted last, kept so that a read needs no memory of its own.
+    plain: Vec<u8>,
 }
 
 /// Where a connection stands after something was done with it.
@@ -54,6 +56,7 @@ impl Connection {
             connected: false,
             outgoing: Vec::new(),
             sent: 0,
+            plain: Vec::new(),
         })
     }
 
@@ -128,19 +131,20 @@ impl Connection {
             return Ok(Open::Yes);
         };
         let mut encrypted = &buffer[..received.length];
-        let mut plain = Vec::new();
+        self.plain.clear();
         loop {
             let taken = tls.read_tls(&mut encrypted)?;
             let state = tls.process_new_packets().map_err(io::Error::other)?;
-            let before = plain.len();
-            plain.resize(before + state.plaintext_bytes_to_read(), 0);
-            tls.reader().read_exact(&mut plain[before..])?;
+            let before = self.plain.len();
+            self.plain
+                .resize(before + state.plaintext_bytes_to_read(), 0);
+            tls.reader().read_exact(&mut self.plain[before..])?;
             if taken == 0 || encrypted.is_empty() {
                 break;
             }
         }
-        if !plain.is_empty() {
-            on_bytes(&plain, received.stamp);
+        if !self.plain.is_empty() {
+            on_bytes(&self.plain, received.stamp);
         }
         if received.length == 0 {
             return Ok(Open::No);
