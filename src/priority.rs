@@ -46,7 +46,7 @@ pub fn raise_above_ordinary() {
 mod tests {
     use super::*;
 
-    /// Fields 18 to 19 and 40 to 41 of proc(5)'s `stat`: niceness, real-time priority, policy.
+    /// Fields 19, 40 and 41 of proc(5)'s `stat`: niceness, real-time priority, policy.
     fn scheduling() -> [i32; 3] {
         let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("Linux tells");
         let (_, after_name) = stat.rsplit_once(')').expect("a name in brackets");

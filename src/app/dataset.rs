@@ -15,9 +15,6 @@ use crate::workload::dataset::{
 
 /// Replaces the file of the plan by what is sent of it. A trace brings its own load point where none is given.
 pub(super) fn settle(plan: &mut Plan) -> Result<(), Failure> {
-    if plan.warmup_until_stable.is_some() {
-        check_repeated_warm_up(plan)?;
-    }
     let file = match &plan.dataset {
         Dataset::File(file) => file.clone(),
         Dataset::Synthetic | Dataset::Chosen(_) => return check_synthetic(plan),
@@ -209,23 +206,6 @@ fn dataset_failure(path: &Path, error: &DatasetError) -> Failure {
             "say it: `dataset: {path: FILE, format: sharegpt}`, or jsonl, or mooncake; docs/workloads.md has an example of each",
         ),
         DatasetError::Line { .. } | DatasetError::Json(_) | DatasetError::Empty | DatasetError::Read(_) => failure,
-    }
-}
-
-/// A warm-up that is sent anew must be there, and must not be answered by the prefix cache.
-fn check_repeated_warm_up(plan: &Plan) -> Result<(), Failure> {
-    if plan.warmup_requests == 0 {
-        let message = "`warmup_until_stable` sends the warm-up anew, and `warmup_requests` is 0";
-        return Err(
-            usage(message.to_owned()).hint("raise `warmup_requests`, or take one of them out")
-        );
-    }
-    match &plan.dataset {
-        Dataset::File(file) if !file.salt => {
-            let message = "`warmup_until_stable` sends the same entries again, and `salt: false` lets the prefix cache answer them";
-            Err(usage(message.to_owned()).hint("take one of them out"))
-        }
-        Dataset::File(_) | Dataset::Synthetic | Dataset::Chosen(_) => Ok(()),
     }
 }
 

@@ -27,7 +27,7 @@ use crate::record::format::{
 };
 use crate::stats::number;
 use crate::telemetry::{GpuSource, Sampler};
-use crate::workload::Source;
+use crate::workload::{Phase, Request, Source};
 
 /// From the breaking of a dying server's connections to the sight of its end, at most.
 const END_IS_SEEN: Duration = Duration::from_secs(1);
@@ -57,7 +57,7 @@ pub(super) struct Measuring<'a> {
 /// What is being put together.
 pub(super) struct RunInProgress {
     pub(super) id: String,
-    pub(super) source: Source,
+    source: Source,
     template: RequestTemplate,
     pub(super) result: ResultFile,
 }
@@ -294,11 +294,11 @@ fn ended_during(repeat: u32, load: LoadPoint) -> Failure {
 /// One scenario on one server.
 pub(super) struct Pass<'a, 'b> {
     pub(super) measuring: &'a Measuring<'b>,
-    pub(super) run: &'a RunInProgress,
+    run: &'a RunInProgress,
     client: &'a Client,
     target: &'a Target,
-    pub(super) load: LoadPoint,
-    pub(super) repeat: u32,
+    load: LoadPoint,
+    repeat: u32,
     of: u32,
 }
 
@@ -312,11 +312,7 @@ struct Passed {
 impl Pass<'_, '_> {
     async fn run(&self, cancel: &CancellationToken) -> Result<Passed, Failure> {
         let Measuring { plan, server, .. } = self.measuring;
-        let measured = self
-            .run
-            .source
-            .pass(&self.load.name(), self.repeat)
-            .measured;
+        let measured = self.requests(Phase::Measured);
         let place = self.measuring.label(self.repeat, self.of);
         let label = format!("{place}: {}", self.load.name());
         let warmed_up = self.warm_up(&label, cancel).await?;
@@ -362,10 +358,15 @@ impl Pass<'_, '_> {
         })
     }
 
+    pub(super) fn requests(&self, phase: Phase) -> Vec<Request> {
+        let scenario = self.load.name();
+        self.run.source.requests(phase, &scenario, self.repeat)
+    }
+
     pub(super) async fn drive(
         &self,
         label: &str,
-        requests: Vec<crate::workload::Request>,
+        requests: Vec<Request>,
         ramp_up: Duration,
         cancel: &CancellationToken,
     ) -> Result<Driven, Failure> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Failure, dataset};
+use super::{Failure, dataset, warm_up};
 use crate::cli::bench::{DatasetFormatArg, EndpointArg, Latency, LoadArgs, RunArgs, TargetArgs};
 use crate::config::{
     self, Dataset, DatasetFile, DockerPlan, Endpoint, GpuRequest, Plan, ServerPlan, Slo,
@@ -56,6 +56,7 @@ pub(super) fn resolve(args: &RunArgs) -> Result<Plan, Failure> {
     lay_target(&args.target, &mut plan)?;
     lay_load(&args.load, &mut plan)?;
     lay_dataset(&args.load, &mut plan)?;
+    warm_up::check(&plan)?;
     dataset::settle(&mut plan)?;
     Ok(plan)
 }

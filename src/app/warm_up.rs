@@ -7,7 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Failure;
 use super::measuring::Pass;
+use crate::config::{Dataset, Plan};
+use crate::exit::ExitStatus;
 use crate::measure::stability::{self, MOST_WINDOWS, Window};
+use crate::workload::Phase;
 
 /// What a warm-up came to.
 #[derive(Debug, Default)]
@@ -18,6 +21,26 @@ pub(super) struct WarmedUp {
     pub(super) void: Option<String>,
 }
 
+/// A warm-up that is sent anew must be there, and must not be answered by the prefix cache.
+pub(super) fn check(plan: &Plan) -> Result<(), Failure> {
+    if plan.warmup_until_stable.is_none() {
+        return Ok(());
+    }
+    let refused =
+        |message: &str, hint: &str| Err(Failure::message(ExitStatus::Usage, message).hint(hint));
+    match &plan.dataset {
+        _ if plan.warmup_requests == 0 => refused(
+            "`warmup_until_stable` sends the warm-up anew, and `warmup_requests` is 0",
+            "raise `warmup_requests`, or take one of them out",
+        ),
+        Dataset::File(file) if !file.salt => refused(
+            "`warmup_until_stable` sends the same entries again, and `salt: false` lets the prefix cache answer them",
+            "take one of them out",
+        ),
+        Dataset::File(_) | Dataset::Synthetic | Dataset::Chosen(_) => Ok(()),
+    }
+}
+
 impl Pass<'_, '_> {
     /// Sends the warm-up at the measured load, anew until three windows are alike where the plan says so.
     pub(super) async fn warm_up(
@@ -25,35 +48,27 @@ impl Pass<'_, '_> {
         label: &str,
         cancel: &CancellationToken,
     ) -> Result<WarmedUp, Failure> {
-        let plan = self.measuring.plan;
-        let send = async |window: u32, label: String| {
-            let scenario = self.load.name();
-            let requests = self.run.source.warmup(&scenario, self.repeat, window);
-            if requests.is_empty() {
-                return Ok(None);
+        let Some(within) = self.measuring.plan.warmup_until_stable else {
+            let requests = self.requests(Phase::WarmUp(0));
+            if !requests.is_empty() {
+                let label = format!("{label}, warm-up");
+                self.drive(&label, requests, Duration::ZERO, cancel).await?;
             }
-            let driven = self.drive(&label, requests, Duration::ZERO, cancel).await?;
-            Ok::<_, Failure>(Some(driven))
-        };
-        let Some(within) = plan.warmup_until_stable else {
-            send(0, format!("{label}, warm-up")).await?;
             return Ok(WarmedUp::default());
         };
         let mut windows = Vec::new();
-        for window in 0..MOST_WINDOWS {
-            let number = u32::try_from(window).unwrap_or(u32::MAX);
-            let label = format!("{label}, warm-up {}", window + 1);
-            if let Some(driven) = send(number, label).await? {
-                windows.push(Window::of(&driven.traces, driven.wall_time.as_secs_f64()));
-            }
+        for number in 0..MOST_WINDOWS {
+            let requests = self.requests(Phase::WarmUp(number));
+            let label = format!("{label}, warm-up {}", number + 1);
+            let driven = self.drive(&label, requests, Duration::ZERO, cancel).await?;
+            windows.push(Window::of(&driven.traces, driven.wall_time.as_secs_f64()));
             if stability::is_stable(&windows, within) {
                 break;
             }
         }
-        let stable = stability::is_stable(&windows, within);
         Ok(WarmedUp {
             seen: Some(stability::described(&windows, within)),
-            void: (!stable).then(|| stability::restless(&windows, within)),
+            void: stability::restless(&windows, within),
         })
     }
 }

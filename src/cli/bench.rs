@@ -207,12 +207,7 @@ fn limit(text: &str) -> Result<(Latency, Duration), String> {
 
 /// `10%`, or `0.1`.
 fn stable_within(text: &str) -> Result<f64, String> {
-    let ratio = super::sweep::share(text)?;
-    if ratio >= 0.001 {
-        Ok(ratio)
-    } else {
-        Err("no server is as even as that; give 0.1% at least, as in 5%".to_owned())
-    }
+    super::sweep::share_from(0.001, text)
 }
 
 #[cfg(test)]

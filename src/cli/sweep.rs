@@ -111,13 +111,21 @@ pub(crate) fn share(text: &str) -> Result<f64, String> {
     }
 }
 
-pub(crate) fn precision(text: &str) -> Result<f64, String> {
+/// A share of at least so much.
+pub(crate) fn share_from(least: f64, text: &str) -> Result<f64, String> {
     let ratio = share(text)?;
-    if (0.005..=1.0).contains(&ratio) {
+    if ratio >= least {
         Ok(ratio)
     } else {
-        Err("a share from 0.5 % to 99.99 %, as in 0.05 or 5%".to_owned())
+        let least = least * 100.0;
+        Err(format!(
+            "a share from {least} % to 99.99 %, as in 0.05 or 5%"
+        ))
     }
+}
+
+pub(crate) fn precision(text: &str) -> Result<f64, String> {
+    share_from(0.005, text)
 }
 
 pub(crate) fn load(text: &str) -> Result<f64, String> {

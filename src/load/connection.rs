@@ -27,8 +27,25 @@ pub(super) struct Connection {
     /// What is to be sent; behind TLS, what has not been encrypted yet.
     outgoing: Vec<u8>,
     sent: usize,
-    /// What was decrypted last, kept so that a read needs no memory of its own.
+}
+
+/// What reads go into: one for all connections, so that no read needs memory of its own.
+#[derive(Debug)]
+pub(super) struct ReadBuffers {
+    /// As it came.
+    received: Vec<u8>,
+    /// As it was meant, behind TLS.
     plain: Vec<u8>,
+}
+
+impl ReadBuffers {
+    /// For reads of at most so many bytes.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            received: vec![0; most],
+            plain: Vec::new(),
+        }
+    }
 }
 
 /// Where a connection stands after something was done with it.
@@ -56,7 +73,6 @@ impl Connection {
             connected: false,
             outgoing: Vec::new(),
             sent: 0,
-            plain: Vec::new(),
         })
     }
 
@@ -115,9 +131,13 @@ impl Connection {
     /// one stream cannot hold up the others.
     pub(super) fn receive(
         &mut self,
-        buffer: &mut [u8],
+        buffers: &mut ReadBuffers,
         mut on_bytes: impl FnMut(&[u8], Option<Timespec>),
     ) -> io::Result<Open> {
+        let ReadBuffers {
+            received: buffer,
+            plain,
+        } = buffers;
         let received = match self.socket.receive(buffer) {
             Ok(received) => received,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Open::Yes),
@@ -131,20 +151,19 @@ impl Connection {
             return Ok(Open::Yes);
         };
         let mut encrypted = &buffer[..received.length];
-        self.plain.clear();
+        plain.clear();
         loop {
             let taken = tls.read_tls(&mut encrypted)?;
             let state = tls.process_new_packets().map_err(io::Error::other)?;
-            let before = self.plain.len();
-            self.plain
-                .resize(before + state.plaintext_bytes_to_read(), 0);
-            tls.reader().read_exact(&mut self.plain[before..])?;
+            let before = plain.len();
+            plain.resize(before + state.plaintext_bytes_to_read(), 0);
+            tls.reader().read_exact(&mut plain[before..])?;
             if taken == 0 || encrypted.is_empty() {
                 break;
             }
         }
-        if !self.plain.is_empty() {
-            on_bytes(&self.plain, received.stamp);
+        if !plain.is_empty() {
+            on_bytes(plain, received.stamp);
         }
         if received.length == 0 {
             return Ok(Open::No);

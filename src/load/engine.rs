@@ -20,7 +20,7 @@ use rustix::time::{
 
 use super::LoadError;
 use super::client::Client;
-use super::connection::{Connection, Open};
+use super::connection::{Connection, Open, ReadBuffers};
 use super::exchange::{Exchange, Progress};
 use super::instant::{Clock, Nanoseconds, of_duration, seconds};
 use super::own_load::OwnLoad;
@@ -86,7 +86,7 @@ pub(super) struct Engine {
     idle: Vec<usize>,
     /// Slots without a connection.
     empty: Vec<usize>,
-    buffer: Vec<u8>,
+    buffers: ReadBuffers,
     own_load: OwnLoad,
     precedence: Precedence,
     /// Whether a request has ended whose slot may go on.
@@ -142,7 +142,7 @@ impl Engine {
             slots: Vec::new(),
             idle: Vec::new(),
             empty: Vec::new(),
-            buffer: vec![0; READ],
+            buffers: ReadBuffers::new(READ),
             own_load: OwnLoad::start(),
             precedence: Precedence::take(),
             has_ended: false,
@@ -209,7 +209,6 @@ impl Engine {
                 self.check_cancelled()?;
                 self.give_up_late(now);
                 self.precedence.review();
-                self.own_load.has_priority(self.precedence.is_real_time());
                 next_look = now + of_duration(TICK);
             }
             // Work for later is done while nothing has come.
@@ -232,7 +231,10 @@ impl Engine {
                 }
             }
         }
-        let client = self.own_load.finish();
+        let client = ClientLoad {
+            real_time: self.precedence.was_real_time(),
+            ..self.own_load.finish()
+        };
         Ok(Ran {
             traces: self.traces,
             fingerprint: self.fingerprint,
@@ -426,7 +428,7 @@ impl Engine {
     fn read(&mut self, slot: usize) -> Result<(), LoadError> {
         let Self {
             slots,
-            buffer,
+            buffers,
             clock,
             own_load,
             ..
@@ -440,7 +442,7 @@ impl Engine {
             return Ok(());
         };
         let mut progress = Progress::More;
-        let received = connection.receive(buffer, |bytes, stamp| {
+        let received = connection.receive(buffers, |bytes, stamp| {
             let now = clock.now();
             let Some(exchange) = exchange else {
                 progress =

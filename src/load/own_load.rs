@@ -69,11 +69,6 @@ impl OwnLoad {
         }
     }
 
-    /// What priority the thread has now; once real time is enough to be told.
-    pub(super) fn has_priority(&mut self, real_time: bool) {
-        self.load.real_time |= real_time;
-    }
-
     /// A request had to be sent once more.
     pub(super) fn sent_again(&mut self) {
         self.load.sent_again += 1;

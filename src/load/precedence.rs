@@ -25,6 +25,7 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct Precedence {
     refused: bool,
     real_time: bool,
+    was_real_time: bool,
     since: Instant,
     cpu: Nanoseconds,
     starved: Nanoseconds,
@@ -37,15 +38,16 @@ impl Precedence {
         Self {
             refused: false,
             real_time: false,
+            was_real_time: false,
             since: Instant::now(),
             cpu: cpu_time(),
             starved: run_delay().unwrap_or_default(),
         }
     }
 
-    /// Whether the thread has real-time priority.
-    pub(super) fn is_real_time(&self) -> bool {
-        self.real_time
+    /// Whether the thread had real-time priority at any time.
+    pub(super) fn was_real_time(&self) -> bool {
+        self.was_real_time
     }
 
     /// Looks at what the thread needed and did not get since it was looked at last.
@@ -65,6 +67,7 @@ impl Precedence {
             self.real_time = false;
         } else if !self.real_time && !self.refused && missed > STARVED && needed < MUCH {
             self.real_time = priority::raise(Urgency::LoadGenerator);
+            self.was_real_time |= self.real_time;
             self.refused = !self.real_time;
         }
     }

@@ -9,7 +9,7 @@ use crate::stats::{self, number};
 pub const ALIKE: usize = 3;
 
 /// Windows after which a server that has not come to rest is given up.
-pub const MOST_WINDOWS: usize = 10;
+pub const MOST_WINDOWS: u32 = 10;
 
 /// One window of a warm-up: a pass of its requests.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,19 +71,22 @@ pub fn is_stable(windows: &[Window], within: f64) -> bool {
     unrest(windows).is_some_and(|(_, share)| share <= within)
 }
 
-/// Why a warm-up that was given up did not count as stable.
-pub fn restless(windows: &[Window], within: f64) -> String {
+/// Why a server is not at rest after these windows; `None` where it is.
+pub fn restless(windows: &[Window], within: f64) -> Option<String> {
+    if is_stable(windows, within) {
+        return None;
+    }
     let (figure, share) = unrest(windows).unwrap_or(("throughput", f64::INFINITY));
     let seen = if share.is_finite() {
         format!("{figure} still differed by {:.1} %", share * 100.0)
     } else {
         "requests were not answered".to_owned()
     };
-    format!(
+    Some(format!(
         "the server did not come to rest in {} warm-ups: over the last {ALIKE} {seen}, and {:.1} % is asked for",
         windows.len(),
         within * 100.0
-    )
+    ))
 }
 
 /// As it stands in a result: times in seconds, `null` where nothing was answered.
@@ -129,7 +132,7 @@ mod tests {
         let dead = Window::of(&[], 1.0);
         assert!(!is_stable(&[dead; 3], 10.0));
         assert_eq!(
-            restless(&[dead; 10], 0.05),
+            restless(&[dead; 10], 0.05).unwrap(),
             "the server did not come to rest in 10 warm-ups: over the last 3 requests were not answered, and 5.0 % is \
              asked for"
         );
@@ -139,7 +142,7 @@ mod tests {
     #[test]
     fn the_figure_that_moves_most_is_named() {
         assert_eq!(
-            restless(&windows(&[0.1, 0.2, 0.3]), 0.05),
+            restless(&windows(&[0.1, 0.2, 0.3]), 0.05).unwrap(),
             "the server did not come to rest in 3 warm-ups: over the last 3 TTFT still differed by 50.0 %, and 5.0 % is \
              asked for"
         );

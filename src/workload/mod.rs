@@ -55,17 +55,32 @@ pub struct Follows {
     pub pause: Duration,
 }
 
-/// The requests of one pass over one scenario.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Pass {
-    /// Sent first, at the measured load, and not counted.
-    pub warmup: Vec<Request>,
-    /// Measured.
-    pub measured: Vec<Request>,
+/// What requests are sent for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The n-th warm-up before a measurement, from 0. All have the same lengths or entries, and contents of their own.
+    WarmUp(u32),
+    /// The measurement.
+    Measured,
 }
 
-/// What the first warm-up's draws are for.
-const WARM_UP: &str = "warm-up";
+impl Phase {
+    /// What all warm-ups share, as a purpose of draws.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::WarmUp(_) => "warm-up",
+            Self::Measured => "measured",
+        }
+    }
+
+    /// What each has of its own, as a purpose of draws.
+    fn purpose(self) -> String {
+        match self {
+            Self::WarmUp(number @ 1..) => format!("{} {number}", self.kind()),
+            Self::WarmUp(0) | Self::Measured => self.kind().to_owned(),
+        }
+    }
+}
 
 /// Where requests come from.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,23 +92,11 @@ pub enum Source {
 }
 
 impl Source {
-    /// The requests of repeat `repeat` (from 0) of one scenario.
-    pub fn pass(&self, scenario: &str, repeat: u32) -> Pass {
+    /// The requests of one phase of repeat `repeat` (from 0) of one scenario.
+    pub fn requests(&self, phase: Phase, scenario: &str, repeat: u32) -> Vec<Request> {
         match self {
-            Self::Synthetic(shape) => shape.pass(scenario, repeat),
-            Self::Dataset(selection) => selection.pass(scenario, repeat),
-        }
-    }
-
-    /// The requests of warm-up `window` (from 0) before that repeat. The first is the pass's own.
-    pub fn warmup(&self, scenario: &str, repeat: u32, window: u32) -> Vec<Request> {
-        let phase = match window {
-            0 => WARM_UP.to_owned(),
-            _ => format!("{WARM_UP} {window}"),
-        };
-        match self {
-            Self::Synthetic(shape) => shape.warmup(&phase, scenario, repeat),
-            Self::Dataset(selection) => selection.warmup(&phase, scenario, repeat),
+            Self::Synthetic(shape) => shape.requests(phase, scenario, repeat),
+            Self::Dataset(selection) => selection.requests(phase, scenario, repeat),
         }
     }
 

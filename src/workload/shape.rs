@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Follows, GENERATOR, Lengths, Message, Pass, Prompt, PromptForm, REVISION, Request, Role,
-    WARM_UP, generator,
+    Follows, GENERATOR, Lengths, Message, Phase, Prompt, PromptForm, REVISION, Request, Role,
+    generator,
 };
 
 /// What decides the requests, but for the load points.
@@ -42,20 +42,6 @@ pub struct Conversation {
 }
 
 impl Shape {
-    /// The requests of repeat `repeat` (from 0) of one scenario.
-    pub fn pass(&self, scenario: &str, repeat: u32) -> Pass {
-        Pass {
-            warmup: self.warmup(WARM_UP, scenario, repeat),
-            measured: self.requests("measured", "measured", scenario, repeat, self.num_requests),
-        }
-    }
-
-    /// The requests of one warm-up: the lengths of every other, and contents of its own.
-    pub(super) fn warmup(&self, phase: &str, scenario: &str, repeat: u32) -> Vec<Request> {
-        let count = self.warmup_requests;
-        self.requests(WARM_UP, phase, scenario, repeat, count)
-    }
-
     /// Everything that decides what is drawn, as text for the digest. What was added later is told only where it is used,
     /// so that stored baselines keep matching.
     pub(super) fn described(&self) -> String {
@@ -79,18 +65,16 @@ impl Shape {
         text
     }
 
-    fn requests(
-        &self,
-        lengths: &str,
-        phase: &str,
-        scenario: &str,
-        repeat: u32,
-        count: usize,
-    ) -> Vec<Request> {
-        let mut lengths = generator(self.seed, &["lengths", lengths]);
+    /// The requests of one phase of repeat `repeat` (from 0) of one scenario.
+    pub fn requests(&self, phase: Phase, scenario: &str, repeat: u32) -> Vec<Request> {
+        let count = match phase {
+            Phase::WarmUp(_) => self.warmup_requests,
+            Phase::Measured => self.num_requests,
+        };
+        let mut lengths = generator(self.seed, &["lengths", phase.kind()]);
         let mut contents = generator(
             self.seed,
-            &["contents", phase, scenario, &repeat.to_string()],
+            &["contents", &phase.purpose(), scenario, &repeat.to_string()],
         );
         let groups = self.prefix_groups.clamp(1, count.max(1));
         let prefixes: Vec<Prompt> = (0..groups).map(|group| self.prefix(group)).collect();
@@ -235,25 +219,25 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_requests() {
         assert_eq!(
-            shape().pass("concurrency=4", 0),
-            shape().pass("concurrency=4", 0)
+            shape().requests(Phase::Measured, "concurrency=4", 0),
+            shape().requests(Phase::Measured, "concurrency=4", 0)
         );
         assert_ne!(
-            shape().pass("concurrency=4", 0),
+            shape().requests(Phase::Measured, "concurrency=4", 0),
             Shape {
                 seed: 43,
                 ..shape()
             }
-            .pass("concurrency=4", 0)
+            .requests(Phase::Measured, "concurrency=4", 0)
         );
     }
 
     #[test]
     fn repeats_and_scenarios_share_lengths_and_differ_in_content() {
-        let first = shape().pass("concurrency=4", 0).measured;
+        let first = shape().requests(Phase::Measured, "concurrency=4", 0);
         for other in [
-            shape().pass("concurrency=4", 1).measured,
-            shape().pass("concurrency=8", 0).measured,
+            shape().requests(Phase::Measured, "concurrency=4", 1),
+            shape().requests(Phase::Measured, "concurrency=8", 0),
         ] {
             for (a, b) in first.iter().zip(&other) {
                 assert_eq!(a.prompt.len(), b.prompt.len());
@@ -266,9 +250,11 @@ mod tests {
     #[test]
     fn warm_ups_of_a_repeat_share_lengths_and_differ_in_content() {
         let source = Source::Synthetic(shape());
-        let first = source.warmup("concurrency=4", 0, 0);
-        assert_eq!(first, source.pass("concurrency=4", 0).warmup);
-        for (a, b) in first.iter().zip(&source.warmup("concurrency=4", 0, 1)) {
+        let first = source.requests(Phase::WarmUp(0), "concurrency=4", 0);
+        for (a, b) in first
+            .iter()
+            .zip(&source.requests(Phase::WarmUp(1), "concurrency=4", 0))
+        {
             assert_eq!(a.prompt.len(), b.prompt.len());
             assert_eq!(a.output_tokens, b.output_tokens);
             assert_ne!(a.prompt, b.prompt);
@@ -282,12 +268,11 @@ mod tests {
             input_tokens: Lengths::Constant(40),
             ..shape()
         };
-        let pass = shape.pass("concurrency=1", 0);
-        let prefix = pass.warmup[0].prompt.cut(20);
-        for request in &pass.measured {
+        let warm = &shape.requests(Phase::WarmUp(0), "concurrency=1", 0)[0].prompt;
+        for request in shape.requests(Phase::Measured, "concurrency=1", 0) {
             assert_eq!(request.prompt.len(), 40);
-            assert_eq!(request.prompt.cut(20), prefix);
-            assert_ne!(request.prompt.cut(21), pass.warmup[0].prompt.cut(21));
+            assert_eq!(request.prompt.cut(20), warm.cut(20));
+            assert_ne!(request.prompt.cut(21), warm.cut(21));
         }
     }
 
@@ -300,8 +285,8 @@ mod tests {
                 input_tokens: Lengths::Constant(40),
                 ..shape()
             };
-            let pass = shape.pass("concurrency=1", 0);
-            let heads = pass.measured.iter().map(|request| request.prompt.cut(20));
+            let requests = shape.requests(Phase::Measured, "concurrency=1", 0);
+            let heads = requests.iter().map(|request| request.prompt.cut(20));
             heads.collect::<Vec<Prompt>>()
         };
         let (one, three) = (grouped(1), grouped(3));
@@ -331,7 +316,7 @@ mod tests {
                 }),
                 ..shape()
             };
-            let requests = shape.pass("concurrency=1", 0).measured;
+            let requests = shape.requests(Phase::Measured, "concurrency=1", 0);
             let lengths: Vec<usize> = requests
                 .iter()
                 .map(|request| request.prompt.len())

@@ -286,3 +286,15 @@ fn a_warm_up_that_is_to_be_sent_anew_must_be_there() {
     .stderr;
     assert!(said.contains("`warmup_requests` is 0"), "{said}");
 }
+
+#[test]
+fn entries_without_a_salt_are_not_sent_to_a_warm_server_again() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("perfgate.yaml"),
+        "model: demo\nserver: {simulator: {}}\ndataset: {path: prompts.jsonl, salt: false}\nwarmup_until_stable: 5%\n",
+    )
+    .unwrap();
+    let said = run(folder.path(), &["bench"]).expect(2).stderr;
+    assert!(said.contains("`salt: false`"), "{said}");
+}

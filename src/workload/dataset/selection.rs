@@ -7,7 +7,7 @@ use super::{BLOCK_TOKENS, Content, Entry, Format, Turns};
 use crate::workload::prompt::draw_token_ids;
 use crate::workload::salt::Salt;
 use crate::workload::{
-    Follows, GENERATOR, Lengths, Message, Pass, Prompt, Request, Role, WARM_UP, generator,
+    Follows, GENERATOR, Lengths, Message, Phase, Prompt, Request, Role, generator,
 };
 
 /// Raised when the same file and choice would send something else than before.
@@ -140,20 +140,24 @@ impl Selection {
         };
         let mut next = 0;
         selection.measured =
-            selection.take("measured", selection.choice.num_requests, &mut next)?;
+            selection.take(Phase::Measured, selection.choice.num_requests, &mut next)?;
         // After the measured ones, and round again where there are no others: the warm-up's salt is another.
-        selection.warmup = selection.take(WARM_UP, selection.choice.warmup_requests, &mut next)?;
+        selection.warmup = selection.take(
+            Phase::WarmUp(0),
+            selection.choice.warmup_requests,
+            &mut next,
+        )?;
         Ok(selection)
     }
 
     /// Entries from `next` on that give `count` requests; the last conversation is cut.
     fn take(
         &self,
-        phase: &str,
+        phase: Phase,
         count: usize,
         next: &mut usize,
     ) -> Result<Vec<Chosen>, ChoiceError> {
-        let mut lengths = generator(self.choice.seed, &["lengths", phase]);
+        let mut lengths = generator(self.choice.seed, &["lengths", phase.kind()]);
         let (mut chosen, mut left) = (Vec::new(), count);
         while left > 0 {
             let index = *next % self.entries.len();
@@ -172,24 +176,6 @@ impl Selection {
             *next += 1;
         }
         Ok(chosen)
-    }
-
-    /// The requests of repeat `repeat` (from 0) of one scenario.
-    pub fn pass(&self, scenario: &str, repeat: u32) -> Pass {
-        Pass {
-            warmup: self.warmup(WARM_UP, scenario, repeat),
-            measured: self.requests("measured", scenario, repeat, &self.measured),
-        }
-    }
-
-    /// The requests of one warm-up: the entries of every other, and a salt of its own.
-    pub(in crate::workload) fn warmup(
-        &self,
-        phase: &str,
-        scenario: &str,
-        repeat: u32,
-    ) -> Vec<Request> {
-        self.requests(phase, scenario, repeat, &self.warmup)
     }
 
     /// Whether the entries have time stamps.
@@ -262,19 +248,18 @@ impl Selection {
         )
     }
 
-    fn requests(
-        &self,
-        phase: &str,
-        scenario: &str,
-        repeat: u32,
-        chosen: &[Chosen],
-    ) -> Vec<Request> {
-        let repeat = repeat.to_string();
+    /// The requests of one phase of repeat `repeat` (from 0) of one scenario.
+    pub fn requests(&self, phase: Phase, scenario: &str, repeat: u32) -> Vec<Request> {
+        let chosen = match phase {
+            Phase::WarmUp(_) => &self.warmup,
+            Phase::Measured => &self.measured,
+        };
+        let (purpose, repeat) = (phase.purpose(), repeat.to_string());
         let begin = chosen.first().and_then(|first| self.at(first));
         let mut requests: Vec<Request> = Vec::new();
         for chosen in chosen {
             let round = chosen.round.to_string();
-            let purpose = [phase, scenario, &repeat, &round];
+            let purpose = [purpose.as_str(), scenario, &repeat, &round];
             let salt = self
                 .choice
                 .salt

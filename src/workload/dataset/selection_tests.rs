@@ -55,14 +55,28 @@ const CHAT: &str = r#"[{"conversations": [
     {"from": "system", "value": "brief"}, {"from": "human", "value": "one"}, {"from": "gpt", "value": "1"},
     {"from": "human", "value": "two"}, {"from": "gpt", "value": "2"}, {"from": "human", "value": "three"}]}]"#;
 
+/// The first warm-up and the measured requests of a repeat.
+#[derive(Debug, PartialEq)]
+struct Pass {
+    warmup: Vec<Request>,
+    measured: Vec<Request>,
+}
+
+fn pass(selection: &Selection, scenario: &str, repeat: u32) -> Pass {
+    Pass {
+        warmup: selection.requests(Phase::WarmUp(0), scenario, repeat),
+        measured: selection.requests(Phase::Measured, scenario, repeat),
+    }
+}
+
 #[test]
 fn every_pass_sends_the_same_entries_in_the_same_order_with_a_salt_of_its_own() {
     let selection = select(choice(Format::Jsonl), &prompts(50)).unwrap();
-    let first = selection.pass("concurrency=1", 0);
-    assert_eq!(first, selection.pass("concurrency=1", 0));
+    let first = pass(&selection, "concurrency=1", 0);
+    assert_eq!(first, pass(&selection, "concurrency=1", 0));
     for other in [
-        selection.pass("concurrency=1", 1),
-        selection.pass("concurrency=2", 0),
+        pass(&selection, "concurrency=1", 1),
+        pass(&selection, "concurrency=2", 0),
     ] {
         assert_eq!(questions_of(&first.measured), questions_of(&other.measured));
         for (a, b) in first.measured.iter().zip(&other.measured) {
@@ -84,9 +98,11 @@ fn every_pass_sends_the_same_entries_in_the_same_order_with_a_salt_of_its_own() 
 #[test]
 fn the_warm_up_never_sends_a_measured_prompt() {
     for count in [50, 4] {
-        let pass = select(choice(Format::Jsonl), &prompts(count))
-            .unwrap()
-            .pass("concurrency=1", 0);
+        let pass = pass(
+            &select(choice(Format::Jsonl), &prompts(count)).unwrap(),
+            "concurrency=1",
+            0,
+        );
         let (warmup, measured) = (texts(&pass.warmup), texts(&pass.measured));
         assert_eq!((warmup.len(), measured.len()), (2, 4));
         assert!(warmup.iter().all(|text| !measured.contains(text)));
@@ -103,7 +119,7 @@ fn too_few_entries_are_an_error_unless_they_may_be_sent_again() {
         repeat_entries: true,
         ..choice(Format::Jsonl)
     };
-    let pass = select(again, &prompts(3)).unwrap().pass("concurrency=1", 0);
+    let pass = pass(&select(again, &prompts(3)).unwrap(), "concurrency=1", 0);
     let questions = questions_of(&pass.measured);
     assert_eq!(questions[0], questions[3]);
     assert_ne!(pass.measured[0].prompt, pass.measured[3].prompt);
@@ -117,9 +133,11 @@ fn without_a_salt_prompts_are_sent_as_they_stand_and_the_warm_up_needs_others() 
     };
     let few = select(as_they_stand.clone(), &prompts(5));
     assert_eq!(few, Err(ChoiceError::NoneLeft { has: 5, wanted: 6 }));
-    let pass = select(as_they_stand, &prompts(6))
-        .unwrap()
-        .pass("concurrency=1", 3);
+    let pass = pass(
+        &select(as_they_stand, &prompts(6)).unwrap(),
+        "concurrency=1",
+        3,
+    );
     let mut all = [texts(&pass.warmup), texts(&pass.measured)].concat();
     all.sort();
     let expected: Vec<String> = (0..6).map(|number| format!("question {number}")).collect();
@@ -136,8 +154,7 @@ fn an_output_length_is_that_of_the_entry_or_that_of_the_plan() {
         ..choice(Format::Jsonl)
     };
     let selection = select(two(Some(Lengths::Constant(5))), text).unwrap();
-    let mut lengths: Vec<u32> = selection
-        .pass("c", 0)
+    let mut lengths: Vec<u32> = pass(&selection, "c", 0)
         .measured
         .iter()
         .map(|request| request.output_tokens)
@@ -156,7 +173,7 @@ fn a_block_is_the_same_tokens_wherever_its_hash_id_occurs() {
         output_tokens: None,
         ..choice(Format::Mooncake)
     };
-    let pass = select(trace, TRACE).unwrap().pass("trace", 0);
+    let pass = pass(&select(trace, TRACE).unwrap(), "trace", 0);
     let ids: Vec<&Vec<u32>> = pass
         .measured
         .iter()
@@ -190,7 +207,7 @@ fn a_trace_is_due_at_its_own_times_and_faster_where_asked() {
             repeat_entries: true,
             ..choice(Format::Mooncake)
         };
-        let pass = select(trace, TRACE).unwrap().pass("trace", 0);
+        let pass = pass(&select(trace, TRACE).unwrap(), "trace", 0);
         let due = |requests: &[Request]| {
             let due = requests.iter().map(|request| request.due.unwrap());
             due.map(|due| due.as_millis()).collect::<Vec<u128>>()
@@ -216,7 +233,7 @@ fn a_trace_of_ages_is_due_within_reach_of_a_clock() {
         repeat_entries: true,
         ..choice(Format::Mooncake)
     };
-    let pass = select(slow, trace).unwrap().pass("trace", 0);
+    let pass = pass(&select(slow, trace).unwrap(), "trace", 0);
     let last = pass.measured[99].due.unwrap();
     assert!(last > Duration::from_hours(24) && last <= Duration::from_hours(1_000_000));
 }
@@ -233,7 +250,7 @@ fn turns_choose_what_of_a_conversation_is_sent() {
         };
         let selection = select(chat, CHAT).unwrap();
         let chat_only = selection.first_for_chat().is_some();
-        (texts(&selection.pass("c", 0).measured), chat_only)
+        (texts(&pass(&selection, "c", 0).measured), chat_only)
     };
     let whole = "brief\none\n1\ntwo\n2\nthree".to_owned();
     assert_eq!(sent(None, 1), (vec!["one".to_owned()], false));
@@ -255,7 +272,7 @@ fn a_turn_follows_the_one_before_and_shares_its_salted_head() {
         turns: Some(Turns::All),
         ..choice(Format::ShareGpt)
     };
-    let pass = select(chat, CHAT).unwrap().pass("c", 0);
+    let pass = pass(&select(chat, CHAT).unwrap(), "c", 0);
     for requests in [&pass.warmup, &pass.measured] {
         let pause = Duration::from_secs(1);
         let follows: Vec<Option<Follows>> =
@@ -309,4 +326,13 @@ fn the_digest_changes_with_everything_that_decides_what_is_sent() {
         change(&mut other);
         assert_ne!(described(same.clone()), described(other));
     }
+}
+
+#[test]
+fn every_warm_up_sends_the_same_entries_with_a_salt_of_its_own() {
+    let selection = select(choice(Format::Jsonl), &prompts(50)).unwrap();
+    let first = selection.requests(Phase::WarmUp(0), "c", 0);
+    let second = selection.requests(Phase::WarmUp(1), "c", 0);
+    assert_eq!(questions_of(&first), questions_of(&second));
+    assert_ne!(first[0].prompt.text()[..20], second[0].prompt.text()[..20]);
 }
