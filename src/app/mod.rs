@@ -16,6 +16,7 @@ mod gate;
 mod interrupt;
 mod measuring;
 mod mlperf;
+mod pass;
 mod plan;
 mod progress;
 mod schema;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::Failure;
-use super::measuring::Pass;
+use super::pass::Pass;
 use crate::config::{Dataset, Plan};
 use crate::exit::ExitStatus;
 use crate::measure::stability::{self, MOST_WINDOWS, Window};

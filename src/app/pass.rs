@@ -1,0 +1,156 @@
+//! One scenario on one server: warm-up, load, and what is observed beside it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Failure;
+use super::failing::load_failure;
+use super::measuring::{Measuring, RunInProgress};
+use crate::clock;
+use crate::config::{GpuRequest, LoadPoint, Plan, ServerPlan};
+use crate::launch::Target;
+use crate::load::{Client, Drive, Driven};
+use crate::measure::{self, Observed};
+use crate::metric::Metric;
+use crate::record::format::{Environment, Repeat};
+use crate::telemetry::{GpuSource, Sampler};
+use crate::workload::{Phase, Request};
+
+/// One scenario on one server.
+pub(super) struct Pass<'a, 'b> {
+    pub(super) measuring: &'a Measuring<'b>,
+    pub(super) run: &'a RunInProgress,
+    pub(super) client: &'a Client,
+    pub(super) target: &'a Target,
+    pub(super) load: LoadPoint,
+    pub(super) repeat: u32,
+    pub(super) of: u32,
+}
+
+/// What came of it.
+pub(super) struct Passed {
+    pub(super) repeat: Repeat,
+    pub(super) environment: Option<Environment>,
+    pub(super) fingerprint: Option<String>,
+}
+
+impl Pass<'_, '_> {
+    pub(super) async fn run(&self, cancel: &CancellationToken) -> Result<Passed, Failure> {
+        let Measuring { plan, server, .. } = self.measuring;
+        let measured = self.requests(Phase::Measured);
+        let place = self.measuring.label(self.repeat, self.of);
+        let label = format!("{place}: {}", self.load.name());
+        let warmed_up = self.warm_up(&label, cancel).await?;
+        let sampler = Sampler::start(
+            self.target.base_url(),
+            gpu_source(server),
+            plan.telemetry_interval,
+        )
+        .await;
+        let started = clock::timestamp();
+        let driven = self.drive(&label, measured, plan.ramp_up, cancel).await?;
+        let seen = sampler.finish().await;
+
+        let environment = runs_here(server, self.target.base_url()).then(|| seen.environment());
+        let mut observed = Observed {
+            duration: driven.wall_time.as_secs_f64(),
+            slo: limits(plan),
+            metrics: seen.metrics,
+            not_measured: seen.not_measured,
+        };
+        if let (Some(startup), Ok(metric)) = (self.target.startup(), Metric::parse("startup")) {
+            observed.metrics.insert(metric, startup.as_secs_f64());
+        }
+        let mut repeat = measure::repeat(&driven.traces, observed);
+        repeat.id = Some(format!("{}-{}", self.run.id, self.repeat + 1));
+        repeat.started = Some(started);
+        repeat.telemetry = seen.telemetry;
+        repeat
+            .telemetry
+            .insert("client".to_owned(), driven.client.described());
+        repeat.telemetry.insert(
+            "time_to_first_chunk".to_owned(),
+            measure::first_chunks(&driven.traces),
+        );
+        if let Some(windows) = warmed_up.seen {
+            repeat.telemetry.insert("warm_up".to_owned(), windows);
+        }
+        repeat.void = driven.client.bottleneck(&driven.traces).or(warmed_up.void);
+        Ok(Passed {
+            repeat,
+            environment,
+            fingerprint: driven.fingerprint,
+        })
+    }
+
+    pub(super) fn requests(&self, phase: Phase) -> Vec<Request> {
+        let scenario = self.load.name();
+        self.run.source.requests(phase, &scenario, self.repeat)
+    }
+
+    pub(super) async fn drive(
+        &self,
+        label: &str,
+        requests: Vec<Request>,
+        ramp_up: Duration,
+        cancel: &CancellationToken,
+    ) -> Result<Driven, Failure> {
+        let plan = self.measuring.plan;
+        let count = requests.len();
+        let drive = Drive {
+            client: self.client.clone(),
+            template: self.run.template.clone(),
+            requests,
+            load: self.load,
+            ramp_up,
+            timeout: plan.timeout,
+            duration: plan.duration,
+            seed: plan.seed,
+        };
+        let done = Arc::new(AtomicUsize::new(0));
+        let bar = self.measuring.progress.count(label, count, &done);
+        let driven = drive.run(done, cancel).await;
+        bar.finish();
+        driven.map_err(|error| load_failure(&error))
+    }
+}
+
+fn limits(plan: &Plan) -> Option<[Option<f64>; 3]> {
+    let limits = [plan.slo.ttft, plan.slo.tpot, plan.slo.e2e];
+    limits.iter().any(Option::is_some).then_some(limits)
+}
+
+/// Whether the server runs on this machine, so that this machine's hardware is what was measured.
+fn runs_here(server: &ServerPlan, base_url: &str) -> bool {
+    match server {
+        ServerPlan::Docker(_) | ServerPlan::Process(_) | ServerPlan::Simulator(_) => true,
+        ServerPlan::Url(_) => {
+            let host = base_url.split("://").nth(1).unwrap_or_default();
+            ["127.", "localhost", "[::1]"]
+                .iter()
+                .any(|local| host.starts_with(local))
+        }
+    }
+}
+
+/// The GPUs that the server may use: those of other jobs on the machine are none of ours.
+fn gpu_source(server: &ServerPlan) -> GpuSource {
+    let all = GpuSource::local();
+    match (server, all) {
+        // A remote server's GPUs are not in this machine.
+        (ServerPlan::Url(url), _) if !runs_here(server, url) => GpuSource::None,
+        (ServerPlan::Docker(docker), GpuSource::NvidiaSmi { program, .. }) => {
+            let devices = match &docker.gpus {
+                GpuRequest::Devices(ids) => ids.clone(),
+                // The engine hands out the first ones.
+                GpuRequest::Count(count) => (0..*count).map(|index| index.to_string()).collect(),
+                GpuRequest::All | GpuRequest::None => Vec::new(),
+            };
+            GpuSource::NvidiaSmi { program, devices }
+        }
+        (_, all) => all,
+    }
+}
