@@ -4,7 +4,9 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use crate::support::{Running, SMALL_RUN, command, json, program, run, simulator, wait_until};
+use crate::support::{
+    Running, SMALL_RUN, command, json, program, run, simulator, wait_until, write,
+};
 
 /// `bench` at the lowest priority, on one CPU with two who never rest.
 fn bench_beside_hogs(folder: &Path, url: &str, before: &[&str]) -> Output {
@@ -290,11 +292,11 @@ fn a_warm_up_that_is_to_be_sent_anew_must_be_there() {
 #[test]
 fn entries_without_a_salt_are_not_sent_to_a_warm_server_again() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(
-        folder.path().join("perfgate.yaml"),
+    write(
+        folder.path(),
+        "perfgate.yaml",
         "model: demo\nserver: {simulator: {}}\ndataset: {path: prompts.jsonl, salt: false}\nwarmup_until_stable: 5%\n",
-    )
-    .unwrap();
+    );
     let said = run(folder.path(), &["bench"]).expect(2).stderr;
     assert!(said.contains("`salt: false`"), "{said}");
 }
