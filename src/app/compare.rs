@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::failing::record_failure;
 use super::progress::note;
-use super::{Context, Failure};
+use super::{Context, Failure, analysis};
 use crate::cli::compare::{CompareArgs, Format, OutputArgs, PolicyArgs, ReportArgs};
 use crate::compare::Given;
 use crate::config;
@@ -12,7 +12,7 @@ use crate::exit::ExitStatus;
 use crate::files;
 use crate::policy::comparison::{Comparison, SCHEMA};
 use crate::policy::rule::Policy;
-use crate::policy::{Labels, ThisLook, compare_evidence};
+use crate::policy::{Labels, ThisLook, compare_evidence, with_analysis};
 use crate::record;
 use crate::render;
 
@@ -54,11 +54,17 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
         pairs: (&shown(&args.ab_baseline), &shown(&args.ab_candidate)),
         ledger: ledger_name.as_deref(),
     };
-    let comparison = compare_evidence(&policy, &given, labels, ThisLook::ONLY);
+    let analysis = analysis::find(args.policy.analysis.as_deref(), context)?;
+    let this_look = ThisLook {
+        analysis: analysis.as_ref(),
+        ..ThisLook::ONLY
+    };
+    let comparison = compare_evidence(&policy, &given, labels, this_look);
     finish(&comparison, args.format, &args.output, context)
 }
 
-/// Renders a stored comparison again; exits as the comparison did.
+/// Renders a stored comparison again, with an analysis where one is given; exits as the comparison did, or as it does with
+/// the analysis.
 pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let usage = |message: String| Failure::message(ExitStatus::Usage, message);
     let bytes =
@@ -72,6 +78,10 @@ pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus,
             comparison.schema
         )));
     }
+    let comparison = match analysis::from_file(args.analysis.as_deref())? {
+        Some(analysis) => with_analysis(comparison, analysis),
+        None => comparison,
+    };
     finish(&comparison, args.format, &args.output, context)
 }
 

@@ -11,7 +11,7 @@ use super::{Failure, Interrupt};
 use crate::compare::Given;
 use crate::config::{Fresh, Plan};
 use crate::exit::ExitStatus;
-use crate::policy::comparison::{Comparison, Verdict};
+use crate::policy::comparison::{Analysis, Comparison, Verdict};
 use crate::policy::rule::Policy;
 use crate::policy::{self, Labels, ThisLook, compare_evidence};
 use crate::record::Run;
@@ -43,6 +43,8 @@ pub(super) struct Deciding<'a> {
     /// Whether there may be a stored baseline; only a measured machine has a name.
     pub(super) may_have_stored: bool,
     pub(super) find_stored: &'a FindStored<'a>,
+    /// What the author says of a growth that a `report` rule asks about.
+    pub(super) analysis: Option<&'a Analysis>,
     /// How much slower the candidate is made to look (a selftest).
     pub(super) scale: Option<f64>,
     /// Where server logs go.
@@ -323,6 +325,7 @@ impl Deciding<'_> {
             look,
             anytime,
             before,
+            analysis: self.analysis,
         };
         Ok(Some(compare_evidence(
             self.policy,

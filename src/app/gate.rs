@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::accepted::Accepted;
+use super::analysis;
 use super::compare::{finish, policy_for};
 use super::deciding::{Decided, Deciding};
 use super::evidence::{EvidenceFolder, Side};
@@ -27,6 +28,7 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     }
     let policy = policy_for(&args.policy)?;
     let accepted = Accepted::of(args, &plan)?;
+    let analysis = analysis::find(args.policy.analysis.as_deref(), context)?;
     files::create_folder(&args.output)
         .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
 
@@ -44,6 +46,7 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
             may_have_stored: accepted.may_exist(),
             find_stored: &find_stored,
             scale: None,
+            analysis: analysis.as_ref(),
             logs: &args.output,
             environment: context.environment,
             progress: &progress,

@@ -1,6 +1,7 @@
 //! One file per command: the only place that knows everybody.
 
 mod accepted;
+mod analysis;
 mod arm;
 mod bench;
 mod compare;
@@ -15,6 +16,7 @@ mod failure;
 mod gate;
 mod interrupt;
 mod measuring;
+mod memory;
 mod mlperf;
 mod pass;
 mod plan;

@@ -9,14 +9,15 @@ use tokio_util::sync::CancellationToken;
 use super::Failure;
 use super::failing::load_failure;
 use super::measuring::{Measuring, RunInProgress};
+use super::memory::{self, HostMemory};
 use crate::clock;
 use crate::config::{GpuRequest, LoadPoint, Plan, ServerPlan};
 use crate::launch::Target;
 use crate::load::{Client, Drive, Driven};
-use crate::measure::{self, Observed};
+use crate::measure::{self, Observed, Reasons};
 use crate::metric::Metric;
 use crate::record::format::{Environment, Repeat};
-use crate::telemetry::{GpuSource, Sampler};
+use crate::telemetry::{self, GpuSource, Sampler};
 use crate::workload::{Phase, Request};
 
 /// One scenario on one server.
@@ -50,9 +51,13 @@ impl Pass<'_, '_> {
             plan.telemetry_interval,
         )
         .await;
+        let host_memory = HostMemory::watch(self.target.memory_probe(), plan.telemetry_interval);
         let started = clock::timestamp();
         let driven = self.drive(&label, measured, plan.ramp_up, cancel).await?;
-        let seen = sampler.finish().await;
+        let host_peak = host_memory.finish().await;
+        let mut seen = sampler.finish().await;
+        memory::add(self.target, host_peak, &mut seen);
+        let reasons = self.reasons(&driven, &mut seen);
 
         let environment = runs_here(server, self.target.base_url()).then(|| seen.environment());
         let mut observed = Observed {
@@ -78,12 +83,39 @@ impl Pass<'_, '_> {
         if let Some(windows) = warmed_up.seen {
             repeat.telemetry.insert("warm_up".to_owned(), windows);
         }
-        repeat.void = driven.client.bottleneck(&driven.traces).or(warmed_up.void);
+        repeat.void = driven
+            .client
+            .bottleneck(&driven.traces)
+            .or_else(|| reasons.void_reason().map(str::to_owned))
+            .or(warmed_up.void);
         Ok(Passed {
             repeat,
             environment,
             fingerprint: driven.fingerprint,
         })
+    }
+
+    /// Why the repeat does not count or wants a word, from what was seen beside its results. Warnings are said at once and
+    /// kept.
+    fn reasons(&self, driven: &Driven, seen: &mut telemetry::Observed) -> Reasons {
+        let mut reasons = Reasons::default();
+        if let Some(server) = &seen.server {
+            reasons.take(server.check(&driven.client.figures(&driven.traces)));
+            seen.telemetry
+                .insert("server".to_owned(), server.described());
+        }
+        let warnings = reasons.warnings();
+        for warning in warnings {
+            let place = self.load.name();
+            self.measuring
+                .progress
+                .note_once(&format!("warning: {place}: {warning}"));
+        }
+        if !warnings.is_empty() {
+            seen.telemetry
+                .insert("warnings".to_owned(), warnings.into());
+        }
+        reasons
     }
 
     pub(super) fn requests(&self, phase: Phase) -> Vec<Request> {

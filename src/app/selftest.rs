@@ -178,6 +178,7 @@ impl Selftest<'_> {
             evidence: &evidence,
             may_have_stored: true,
             find_stored: &find_stored,
+            analysis: None,
             scale,
             logs: &folder,
             environment: self.context.environment,

@@ -69,6 +69,10 @@ pub struct PolicyArgs {
     /// Set the relative limit of every rule: 0.05 or 5%
     #[arg(long, value_name = "SHARE", value_parser = threshold)]
     pub threshold: Option<f64>,
+    /// What the author says of a growth that a `report` rule asks about: text or Markdown, at least 20 characters. In a
+    /// step of GitHub Actions it may also stand under the heading "perfgate analysis" in the pull request's text
+    #[arg(long, value_name = "FILE")]
+    pub analysis: Option<PathBuf>,
 }
 
 /// Files to write beside stdout.
@@ -83,11 +87,22 @@ pub struct OutputArgs {
     pub markdown: Option<PathBuf>,
 }
 
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  perfgate report perfgate-out/comparison.json
+  perfgate report perfgate-out/comparison.json --html report.html
+  perfgate report comparison.json --analysis why.md --format json > accepted.json
+      a growth explained afterwards: nothing is measured again";
+
 /// Options of `perfgate report`.
 #[derive(Debug, Args)]
+#[command(after_help = REPORT_EXAMPLES)]
 pub struct ReportArgs {
     /// A comparison file, as `compare --format json` or `gate` wrote it
     pub comparison: PathBuf,
+    /// Add the author's analysis of a growth that a `report` rule asks about; with it, the rule does not block any more
+    #[arg(long, value_name = "FILE")]
+    pub analysis: Option<PathBuf>,
     /// What goes to stdout
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

@@ -1,5 +1,7 @@
 //! What must be equal, what may differ, and what is not known.
 
+use serde_json::Value;
+
 use super::finding::Finding;
 use crate::metric::Metric;
 use crate::policy::comparison::Difference;
@@ -13,6 +15,9 @@ const OUTPUT_LENGTH_ROOM: f64 = 0.02;
 
 /// Percentiles of unequally many requests estimate the same thing with unequal precision; past this it is worth a word.
 const REQUEST_COUNT_ROOM: f64 = 0.10;
+
+/// Warnings of the repeats of one scenario that are shown.
+const REPEAT_WARNINGS: usize = 5;
 
 /// Whether and how two runs can be compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,6 +75,7 @@ pub fn comparability(baseline: &Run, candidate: &Run) -> Comparability {
         for scenario in &run.scenarios {
             found.repeats(side, scenario);
         }
+        found.repeat_warnings(side, run);
     }
     found
 }
@@ -282,6 +288,35 @@ impl Comparability {
                 baseline: accepted,
                 candidate: new,
             });
+        }
+    }
+
+    /// The same sentence of several repeats once. Sentences that differ in a figure are many: the first of each scenario
+    /// are enough.
+    fn repeat_warnings(&mut self, side: &'static str, run: &Run) {
+        for scenario in &run.file.scenarios {
+            let mut sentences: Vec<(String, usize)> = Vec::new();
+            for repeat in scenario
+                .repeats
+                .iter()
+                .filter(|repeat| repeat.void.is_none())
+            {
+                let said = repeat.telemetry.get("warnings").and_then(Value::as_array);
+                for sentence in said.into_iter().flatten().filter_map(Value::as_str) {
+                    match sentences.iter_mut().find(|(known, _)| known == sentence) {
+                        Some((_, count)) => *count += 1,
+                        None => sentences.push((sentence.to_owned(), 1)),
+                    }
+                }
+            }
+            for (warning, repeats) in sentences.into_iter().take(REPEAT_WARNINGS) {
+                self.findings.push(Finding::RepeatWarning {
+                    side,
+                    scenario: scenario.name.clone(),
+                    warning,
+                    repeats,
+                });
+            }
         }
     }
 

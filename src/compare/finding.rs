@@ -71,6 +71,17 @@ pub enum Finding {
         /// Repeats of the candidate.
         candidate: usize,
     },
+    /// What was seen beside the results of a repeat, and does not void it.
+    RepeatWarning {
+        /// `baseline` or `candidate`.
+        side: &'static str,
+        /// Name of the scenario.
+        scenario: String,
+        /// The sentence.
+        warning: String,
+        /// In how many repeats.
+        repeats: usize,
+    },
     /// A repeat that does not count.
     VoidRepeat {
         /// `baseline` or `candidate`.
@@ -95,6 +106,7 @@ impl Finding {
             Self::FailedRequests { .. } => "failed-requests",
             Self::LostMetrics { .. } => "lost-metrics",
             Self::VoidRepeat { .. } => "void-repeat",
+            Self::RepeatWarning { .. } => "repeat-warning",
             Self::StoredNotUsed(_) => "stored-baseline-not-used",
             Self::LedgerSkipped { .. } => "ledger-lines-not-used",
             Self::ComparedWithItself(_) => "compared-with-itself",
@@ -161,6 +173,19 @@ impl fmt::Display for Finding {
             | Self::LedgerSkipped { .. }
             | Self::ComparedWithItself(_)
             | Self::Unpaired { .. } => f.write_str(&self.of_evidence()),
+            Self::RepeatWarning {
+                side,
+                scenario,
+                warning,
+                repeats,
+            } => {
+                let place = if *repeats > 1 {
+                    format!("{repeats} repeats of the {side}")
+                } else {
+                    format!("a repeat of the {side}")
+                };
+                write!(f, "scenario `{scenario}`, {place}: {warning}")
+            }
             Self::VoidRepeat {
                 side,
                 scenario,
@@ -212,6 +237,7 @@ impl Finding {
             | Self::RequestCounts { .. }
             | Self::FailedRequests { .. }
             | Self::LostMetrics { .. }
+            | Self::RepeatWarning { .. }
             | Self::VoidRepeat { .. } => String::new(),
         }
     }

@@ -3,6 +3,7 @@
 mod comparability;
 mod evidence;
 mod finding;
+mod memory;
 mod request_noise;
 mod sides;
 mod strata;
@@ -11,6 +12,7 @@ pub use comparability::{Comparability, comparability};
 pub(crate) use comparability::{describe_gpus, failed_and_all};
 pub use evidence::{Given, Usable, usable};
 pub use finding::Finding;
+pub(crate) use memory::{MEMORY, cache_is_fixed, cache_is_sized_differently, what_it_reveals};
 pub(crate) use request_noise::request_noise;
 pub(crate) use sides::orientation;
 pub use sides::{Missing, Pair, SideValues, alternating, pair};

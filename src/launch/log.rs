@@ -13,6 +13,10 @@ use crate::files;
 /// Lines at hand. vLLM prints about 80 from the start to ready; a Python traceback through two processes has about 120.
 const LINES_KEPT: usize = 200;
 
+/// Lines of the beginning: with a progress bar for every shard and a traceback or two, vLLM prints some hundred before it is
+/// ready.
+const FIRST_LINES: usize = 4000;
+
 /// A longer line is cut; vLLM prints its whole configuration in one line of about 4 KiB.
 const LONGEST_LINE: usize = 16 << 10;
 
@@ -28,6 +32,7 @@ pub(super) struct ServerLog {
 
 #[derive(Debug, Default)]
 struct Kept {
+    first: Vec<String>,
     lines: VecDeque<String>,
     file: Option<File>,
 }
@@ -62,6 +67,9 @@ impl ServerLog {
                 kept.file = None;
             }
         }
+        if kept.first.len() < FIRST_LINES {
+            kept.first.push(line.clone());
+        }
         if kept.lines.len() == LINES_KEPT {
             kept.lines.pop_front();
         }
@@ -71,6 +79,11 @@ impl ServerLog {
     /// The last lines, at most 200, oldest first.
     pub(super) fn lines(&self) -> Vec<String> {
         self.lock().lines.iter().cloned().collect()
+    }
+
+    /// The first lines, at most 4000, oldest first.
+    pub(super) fn first_lines(&self) -> Vec<String> {
+        self.lock().first.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -183,6 +196,7 @@ mod tests {
         }
         assert_eq!(log.lines().len(), LINES_KEPT);
         assert_eq!(log.lines()[0], "5");
+        assert_eq!(log.first_lines()[0], "0");
         let written = files::read_text(&path).unwrap();
         assert_eq!(written.lines().count(), LINES_KEPT + 5);
     }

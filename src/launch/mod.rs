@@ -9,6 +9,7 @@ mod docker;
 mod error;
 mod life;
 mod log;
+mod memory;
 mod process;
 mod ready;
 mod redact;
@@ -27,6 +28,7 @@ use docker::Container;
 pub use error::{Exit, Fault, LaunchError};
 use life::Life;
 use log::ServerLog;
+pub use memory::MemoryProbe;
 use process::Process;
 use ready::{NotReady, Probe};
 use redact::Redactor;
@@ -350,6 +352,21 @@ impl Target {
             ready: true,
             log: self.log.lines(),
         })
+    }
+
+    /// The first lines of its output, cleaned, oldest first: what the engine says while it starts. None of a server that
+    /// somebody else started.
+    pub fn first_log_lines(&self) -> Vec<String> {
+        self.log.first_lines()
+    }
+
+    /// How to ask for the main memory that it holds.
+    pub fn memory_probe(&self) -> MemoryProbe {
+        match &self.running {
+            Running::Attached => MemoryProbe::None,
+            Running::Process(process) => MemoryProbe::Group(process.leader()),
+            Running::Container(container) => container.memory_probe(),
+        }
     }
 
     /// The last lines of its output, cleaned, oldest first.

@@ -105,6 +105,11 @@ impl Process {
         &self.life
     }
 
+    /// The id of its process group.
+    pub(super) fn leader(&self) -> i32 {
+        self.group.leader.as_raw_nonzero().get()
+    }
+
     /// Waits for the last lines of a process that has ended.
     pub(super) async fn settle(&mut self) {
         let all = async {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::cross_check::ClientFigures;
 use super::trace::RequestTrace;
 use crate::stats;
 
@@ -89,6 +90,23 @@ impl ClientLoad {
                 mean * 1e3
             )),
             Some(_) | None => None,
+        }
+    }
+
+    /// What the server's own counters are held against. `traces` are all of the pass.
+    pub fn figures(&self, traces: &[RequestTrace]) -> ClientFigures {
+        let whole = || traces.iter().filter(|trace| trace.outcome.is_ok());
+        let of = |value: fn(&RequestTrace) -> Option<f64>| {
+            stats::mean(&whole().filter_map(value).collect::<Vec<_>>())
+        };
+        ClientFigures {
+            requests: traces.len(),
+            all_whole: whole().count() == traces.len(),
+            output_tokens: whole().filter_map(|trace| trace.output_tokens).sum(),
+            in_flight: self.in_flight,
+            // TTFT counts from when a request was due, and the server cannot know of it before it was sent.
+            ttft: of(RequestTrace::ttft).map(|ttft| ttft - self.sending.mean),
+            tpot: of(RequestTrace::tpot),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Request traces to a repeat's record. Pure.
 
 mod client;
+mod covariates;
+mod cross_check;
 mod latencies;
 mod repeat;
 pub mod stability;
@@ -9,6 +11,8 @@ mod totals;
 mod trace;
 
 pub use client::{ClientLoad, Lateness, first_chunks};
+pub use covariates::Reasons;
+pub use cross_check::{ClientFigures, ServerFigures};
 pub use latencies::Latencies;
 pub use repeat::{Observed, repeat};
 pub use totals::Totals;

@@ -10,6 +10,7 @@ use crate::stats::{Answer, Look, PAIR_LOOKS, decide};
 pub(super) fn next(
     verdict: Verdict,
     judged: &[Judged],
+    analysed: bool,
     policy: &Policy,
     repeats: u32,
     pairs: u32,
@@ -20,7 +21,7 @@ pub(super) fn next(
     let open = || {
         judged
             .iter()
-            .filter(|judged| weight(judged) == Verdict::Inconclusive)
+            .filter(|judged| weight(&judged.judgement, analysed) == Verdict::Inconclusive)
     };
     if pairs == 0 {
         let most = policy.noise.max_repeats;

@@ -24,7 +24,7 @@ pub enum Verdict {
     Warn,
     /// The evidence does not decide.
     Inconclusive,
-    /// A `report` rule regressed and no analysis report was given.
+    /// A `report` rule regressed and no analysis report was given. With one, the verdict is `warn`.
     Report,
     /// A `block` rule regressed.
     Block,
@@ -95,8 +95,20 @@ pub struct Comparison {
     /// The candidate's alternating repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ab_candidate: Option<Identity>,
+    /// The author's analysis of a growth that a `report` rule asks about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<Analysis>,
     /// How it was decided.
     pub decision: Decision,
+}
+
+/// What the author says of a regression that a `report` rule watches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Analysis {
+    /// Where it was given: the name of a file, or `pull request`.
+    pub source: String,
+    /// The text as written; foreign.
+    pub text: String,
 }
 
 /// One rule in one scenario: the numbers and the answer.
@@ -132,8 +144,16 @@ pub struct Judgement {
     pub smallest_detectable: Option<f64>,
     /// A regression larger than this is ruled out, as a ratio.
     pub ruled_out_above: Option<f64>,
+    /// Whether the estimate is at its limit or beyond; decides what an undecided rule does under `on_inconclusive: auto`.
+    /// A file that does not say it is taken for one that does.
+    #[serde(default = "at_its_limit")]
+    pub looks_worse: bool,
     /// Why the status is what it is, in a sentence.
     pub reason: String,
+}
+
+fn at_its_limit() -> bool {
+    true
 }
 
 /// What a change stands on.
@@ -242,6 +262,9 @@ pub struct Measurement {
     pub candidate: Side,
     /// Relative change of the two values; positive is worse (for a metric without direction: larger).
     pub change: Option<f64>,
+    /// What a figure of memory can reveal, and what it cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// The distribution of a per-request latency over all repeats that count, on both sides.

@@ -49,6 +49,5 @@ pub(super) fn too_many_errors(evidence: &ScenarioEvidence<'_>, care: Care) -> Op
         grounds: None,
         care,
         by_budget: true,
-        looks_worse: true,
     })
 }

@@ -38,6 +38,10 @@ pub(super) fn headline(
             Status::Inconclusive,
             &[Action::Block, Action::Report],
         )),
+        // Only with an analysis report does a regression under a `report` rule become a warning.
+        Verdict::Warn if worst(Status::Regressed, &[Action::Report]).is_some() => {
+            told(worst(Status::Regressed, &[Action::Report])).map(|text| analysed_headline(&text))
+        }
         Verdict::Warn => told(
             worst(Status::Regressed, &[Action::Warn])
                 .or_else(|| worst(Status::Missing, &[Action::Warn]))
@@ -53,6 +57,11 @@ pub(super) fn headline(
         | Verdict::Report
         | Verdict::Block => passed(judged),
     })
+}
+
+/// The sentence of a regression that the author has analysed.
+pub(super) fn analysed_headline(regression: &str) -> String {
+    format!("{regression}; an analysis report was given")
 }
 
 fn badness(judged: &Judged) -> f64 {

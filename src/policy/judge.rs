@@ -72,8 +72,6 @@ pub(super) struct Judged {
     pub(super) care: Care,
     /// Whether `max` or `min` decided it, and not the change.
     pub(super) by_budget: bool,
-    /// Whether an undecided rule looks worse than its limit.
-    pub(super) looks_worse: bool,
 }
 
 /// The numbers behind an answer to a relative limit.
@@ -185,6 +183,7 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: Care) ->
         ruled_out_above: estimate
             .map(|estimate| ratio(metric, estimate.upper_bound(care.now().beta)))
             .filter(|bound| bound.is_finite()),
+        looks_worse,
         ..without_numbers(rule, evidence.name, sides, answer.status, answer.reason)
     };
     Judged {
@@ -192,7 +191,6 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: Care) ->
         grounds,
         care,
         by_budget: budget_is_worse,
-        looks_worse,
     }
 }
 
@@ -225,6 +223,7 @@ pub(super) fn without_numbers(
         noise: None,
         smallest_detectable: None,
         ruled_out_above: None,
+        looks_worse: true,
         reason,
     }
 }

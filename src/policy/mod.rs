@@ -19,4 +19,4 @@ mod warning;
 pub use power::{Needs, needs};
 pub use sentence::{percent, signed_percent};
 pub(crate) use verdict::ALPHA;
-pub use verdict::{Labels, ThisLook, compare_evidence, compare_runs};
+pub use verdict::{Labels, ThisLook, compare_evidence, compare_runs, with_analysis};

@@ -9,6 +9,9 @@ const ALLOCATION_UNIT: f64 = (2 << 20) as f64;
 /// The KV cache is handed out in blocks; vLLM's usual block holds this many tokens.
 const CACHE_BLOCK: f64 = 16.0;
 
+/// vLLM rounds each of the parts of its memory to a hundredth of a GiB, and up to four make the sum.
+const ROUNDED_PARTS: f64 = 0.02 * 1_073_741_824.0;
+
 /// No latency or rate is known better than this, relative to its value: repeats that are equal to the last digit are
 /// copies or rounded.
 const FINEST: f64 = 1e-4;
@@ -26,6 +29,9 @@ pub(super) fn noise(metric: Metric, value: f64, sessions: &[Vec<f64>]) -> Noise 
 /// The unit in which a metric without noise of its own comes.
 fn allocation_step(metric: Metric) -> Option<f64> {
     match metric.unit() {
+        // What processes hold depends on when their allocators give back: it has noise as a latency has.
+        Unit::Bytes if metric.id() == "host_memory.peak" => None,
+        Unit::Bytes if metric.id() == "engine_memory.peak" => Some(ROUNDED_PARTS),
         Unit::Bytes => Some(ALLOCATION_UNIT),
         Unit::Tokens => Some(CACHE_BLOCK),
         Unit::Seconds
@@ -48,6 +54,9 @@ mod tests {
     fn memory_is_known_to_an_allocation_unit_and_a_latency_to_two_percent() {
         assert!(noise(metric("gpu_memory.peak"), 80e9, &[]).repeat < 1e-5);
         assert_eq!(noise(metric("tpot.p95"), 0.02, &[]), Noise::ASSUMED);
+        assert_eq!(noise(metric("host_memory.peak"), 2e9, &[]), Noise::ASSUMED);
+        let engine = noise(metric("engine_memory.peak"), 16e9, &[]).repeat;
+        assert!(engine > 1e-4 && engine < 1e-3, "{engine}");
     }
 
     #[test]

@@ -8,10 +8,14 @@ use crate::record::{Run, ScenarioRun};
 use crate::stats;
 
 pub(super) fn measurements(baseline: &Run, candidate: &Run) -> Vec<Measurement> {
-    let metrics: Vec<Metric> = ALWAYS_SHOWN
-        .iter()
-        .filter_map(|id| Metric::parse(id).ok())
-        .collect();
+    let parsed = |ids: &[&str]| -> Vec<Metric> {
+        ids.iter().filter_map(|id| Metric::parse(id).ok()).collect()
+    };
+    let always = parsed(&ALWAYS_SHOWN);
+    // Where one side knows them: a result of another tool has none of them, and nobody misses them there.
+    let memory = parsed(&compare::MEMORY);
+    let metrics: Vec<Metric> = always.iter().chain(&memory).copied().collect();
+    let fixed = compare::cache_is_fixed(candidate).or_else(|| compare::cache_is_fixed(baseline));
     let mut rows = Vec::new();
     let capacities: Vec<Metric> = Metric::all()
         .filter(|metric| metric.is_capacity())
@@ -34,7 +38,10 @@ pub(super) fn measurements(baseline: &Run, candidate: &Run) -> Vec<Measurement> 
                     })
                 })
             };
-            if of_sweep && !known(accepted_here) && !known(Some(scenario)) {
+            if (of_sweep || memory.contains(metric))
+                && !known(accepted_here)
+                && !known(Some(scenario))
+            {
                 continue;
             }
             let accepted = SideValues::of(*metric, accepted_here).shown(*metric, None);
@@ -58,6 +65,7 @@ pub(super) fn measurements(baseline: &Run, candidate: &Run) -> Vec<Measurement> 
                 baseline: accepted,
                 candidate: new,
                 change,
+                note: compare::what_it_reveals(*metric, fixed).map(str::to_owned),
             });
         }
     }

@@ -1,14 +1,16 @@
 //! Runs and a policy to the finished comparison.
 
 use super::advice::next;
-use super::comparison::{Comparison, Decision, Judgement, LookTaken, SCHEMA, Status, Verdict};
+use super::comparison::{
+    Analysis, Comparison, Decision, Judgement, LookTaken, SCHEMA, Status, Verdict,
+};
 use super::curves::curves;
-use super::headline::headline;
+use super::headline::{analysed_headline, headline};
 use super::judge::Judged;
 use super::judge_all::{family, judge_all};
 use super::rule::{Action, OnInconclusive, Policy};
 use super::shown::{distributions, identity, measurements};
-use super::warning::{unwatched_capacity, warnings};
+use super::warning::{of_memory, unwatched_capacity, warnings};
 use crate::compare::{self, Comparability, Given};
 use crate::exit::ExitStatus;
 use crate::record::Run;
@@ -42,6 +44,8 @@ pub struct ThisLook<'a> {
     pub anytime: bool,
     /// The comparison of the look before, whose decisions stand while the new evidence leaves them open.
     pub before: Option<&'a Comparison>,
+    /// The author's analysis of a growth that a `report` rule asks about.
+    pub analysis: Option<&'a Analysis>,
 }
 
 impl ThisLook<'_> {
@@ -50,6 +54,7 @@ impl ThisLook<'_> {
         look: Look::only(0),
         anytime: false,
         before: None,
+        analysis: None,
     };
 }
 
@@ -79,8 +84,10 @@ pub fn compare_evidence(
     let (baseline, candidate) = usable.shown().unwrap_or((&empty, &empty));
     let judged = judge_all(policy, &usable, candidate, this_look);
     let comparability = &usable.comparability;
-    let verdict = verdict(comparability, &judged);
-    let exit = exit_status(verdict, &judged, policy.noise.on_inconclusive);
+    let analysed = this_look.analysis.is_some();
+    let rows = || judged.iter().map(|judged| &judged.judgement);
+    let verdict = verdict(comparability, rows(), analysed);
+    let exit = exit_status(verdict, rows(), analysed, policy.noise.on_inconclusive);
     let several = candidate.scenarios.len() > 1 || !policy.scenarios.is_empty();
     let pairs = usable.pairs.map_or(0, |(baseline, candidate)| {
         candidate.counting_pairs(baseline)
@@ -107,13 +114,21 @@ pub fn compare_evidence(
         distributions: distributions(baseline, candidate),
         strata: compare::strata(baseline, candidate),
         curves: curves(baseline, candidate),
-        warnings: warnings(comparability, &judged, policy.noise.on_inconclusive, exit)
-            .into_iter()
-            .chain(unwatched_capacity(policy, baseline, candidate))
-            .collect(),
+        warnings: warnings(
+            comparability,
+            &judged,
+            analysed,
+            policy.noise.on_inconclusive,
+            exit,
+        )
+        .into_iter()
+        .chain(of_memory(policy, baseline, candidate))
+        .chain(unwatched_capacity(policy, baseline, candidate))
+        .collect(),
         mismatches: comparability.mismatches.clone(),
         changes: comparability.changes.clone(),
-        next: next(verdict, &judged, policy, repeats, pairs),
+        next: next(verdict, &judged, analysed, policy, repeats, pairs),
+        analysis: this_look.analysis.cloned(),
         baseline: identity(named(labels.baseline, labels.pairs.0), stored_baseline),
         candidate: identity(named(labels.candidate, labels.pairs.1), stored_candidate),
         ab_baseline: given.pairs.map(|(run, _)| identity(labels.pairs.0, run)),
@@ -155,45 +170,83 @@ fn sessions(judged: &Judged) -> Option<u32> {
     judged.grounds.map(|grounds| grounds.noise.sessions)
 }
 
-/// What one judgement makes of the verdict.
-pub(super) fn weight(judged: &Judged) -> Verdict {
-    let Judgement { status, rule, .. } = &judged.judgement;
+/// The same comparison with the author's analysis: a `report` rule that regressed does not block any more. Everything else
+/// stands as it was decided.
+#[must_use]
+pub fn with_analysis(comparison: Comparison, analysis: Analysis) -> Comparison {
+    if comparison.verdict != Verdict::Report {
+        return Comparison {
+            analysis: Some(analysis),
+            ..comparison
+        };
+    }
+    let rows = || comparison.judgements.iter();
+    let verdict = worst(rows(), true);
+    let exit = exit_status(verdict, rows(), true, comparison.decision.on_inconclusive);
+    let headline = match rows().find(|row| weight(row, true) == Verdict::Inconclusive) {
+        Some(open) => format!("{}: {}", open.metric.label(), open.reason),
+        None => analysed_headline(&comparison.headline),
+    };
+    Comparison {
+        verdict,
+        exit_code: exit.code(),
+        headline,
+        analysis: Some(analysis),
+        ..comparison
+    }
+}
+
+/// What one judgement makes of the verdict; `analysed`, where the author gave an analysis report.
+pub(super) fn weight(judgement: &Judgement, analysed: bool) -> Verdict {
+    let Judgement { status, rule, .. } = judgement;
     match (status, rule.action) {
+        (Status::Regressed, Action::Report) if analysed => Verdict::Warn,
         (Status::Pass | Status::Improved, _) => Verdict::Pass,
         (Status::Regressed, Action::Block) => Verdict::Block,
         (Status::Regressed, Action::Report) => Verdict::Report,
         (Status::Missing, Action::Block | Action::Report) => Verdict::Incomparable,
         (Status::Inconclusive, Action::Block | Action::Report) => Verdict::Inconclusive,
         // A `warn` rule never stops a merge, so it cannot make one undecided either.
-        (Status::Inconclusive, Action::Warn) if !judged.looks_worse => Verdict::Pass,
+        (Status::Inconclusive, Action::Warn) if !judgement.looks_worse => Verdict::Pass,
         (Status::Regressed | Status::Missing | Status::Inconclusive, Action::Warn) => Verdict::Warn,
     }
 }
 
-fn verdict(comparability: &Comparability, judged: &[Judged]) -> Verdict {
-    if !comparability.mismatches.is_empty() || judged.is_empty() {
-        return Verdict::Incomparable;
+fn verdict<'a>(
+    comparability: &Comparability,
+    rows: impl Iterator<Item = &'a Judgement>,
+    analysed: bool,
+) -> Verdict {
+    if comparability.mismatches.is_empty() {
+        worst(rows, analysed)
+    } else {
+        Verdict::Incomparable
     }
-    judged
-        .iter()
-        .map(weight)
+}
+
+/// Where no rule was judged, nothing was compared.
+fn worst<'a>(rows: impl Iterator<Item = &'a Judgement>, analysed: bool) -> Verdict {
+    rows.map(|row| weight(row, analysed))
         .max()
         .unwrap_or(Verdict::Incomparable)
 }
 
-fn exit_status(verdict: Verdict, judged: &[Judged], on_inconclusive: OnInconclusive) -> ExitStatus {
+fn exit_status<'a>(
+    verdict: Verdict,
+    mut rows: impl Iterator<Item = &'a Judgement>,
+    analysed: bool,
+    on_inconclusive: OnInconclusive,
+) -> ExitStatus {
     match verdict {
         Verdict::Pass | Verdict::Warn => ExitStatus::Pass,
         Verdict::Block | Verdict::Report => ExitStatus::Blocked,
         Verdict::Incomparable => ExitStatus::NotComparable,
         Verdict::Inconclusive => {
-            let mut open = judged
-                .iter()
-                .filter(|judged| weight(judged) == Verdict::Inconclusive);
             let fails = match on_inconclusive {
                 OnInconclusive::Pass => false,
                 OnInconclusive::Fail => true,
-                OnInconclusive::Auto => open.any(|judged| judged.looks_worse),
+                OnInconclusive::Auto => rows
+                    .any(|row| weight(row, analysed) == Verdict::Inconclusive && row.looks_worse),
             };
             if fails {
                 ExitStatus::Inconclusive
@@ -436,9 +489,9 @@ mod tests {
                 ..Given::default()
             };
             let this_look = ThisLook {
-                look,
-                anytime: false,
                 before,
+                look,
+                ..ThisLook::ONLY
             };
             compare_evidence(&Policy::standard(), &given, LABELS, this_look)
         };

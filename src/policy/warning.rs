@@ -5,7 +5,7 @@ use super::judge::Judged;
 use super::rule::{Action, OnInconclusive, Policy};
 use super::sentence::percent;
 use super::verdict::weight;
-use crate::compare::Comparability;
+use crate::compare::{self, Comparability};
 use crate::exit::ExitStatus;
 use crate::metric::Metric;
 use crate::record::Run;
@@ -17,6 +17,7 @@ const UNSTABLE: f64 = 0.001;
 pub(super) fn warnings(
     comparability: &Comparability,
     judged: &[Judged],
+    analysed: bool,
     on_inconclusive: OnInconclusive,
     exit: ExitStatus,
 ) -> Vec<Warning> {
@@ -31,7 +32,7 @@ pub(super) fn warnings(
         .collect();
     let undecided = judged
         .iter()
-        .any(|judged| weight(judged) == Verdict::Inconclusive);
+        .any(|judged| weight(&judged.judgement, analysed) == Verdict::Inconclusive);
     if undecided && exit == ExitStatus::Pass {
         let because = match on_inconclusive {
             OnInconclusive::Auto => "no estimate is at its limit",
@@ -60,6 +61,42 @@ pub(super) fn warnings(
         }
     }
     warnings
+}
+
+/// What the comparison cannot see of memory, and what moves it for another reason.
+pub(super) fn of_memory(policy: &Policy, baseline: &Run, candidate: &Run) -> Vec<Warning> {
+    let mut found = Vec::new();
+    let watched = |id: &str| {
+        candidate.scenarios.iter().any(|scenario| {
+            let rules = policy.rules_for(&scenario.name);
+            rules.iter().any(|rule| rule.metric.id() == id)
+        })
+    };
+    let known = Metric::parse("kv_cache.tokens").is_ok_and(|tokens| {
+        let mut repeats = candidate
+            .scenarios
+            .iter()
+            .flat_map(|scenario| &scenario.repeats);
+        repeats.any(|repeat| repeat.metrics.contains_key(&tokens))
+    });
+    if compare::cache_is_fixed(candidate) == Some(false)
+        && known
+        && watched("gpu_memory.peak")
+        && !watched("kv_cache.tokens")
+        && !watched("engine_memory.peak")
+    {
+        found.push(Warning {
+            code: "memory-growth-not-judged".to_owned(),
+            message: "the rule on gpu_memory.peak cannot see a growth, since the engine takes the same share of the device at every start; add `kv_cache.tokens: {regression: 1%, action: report}`".to_owned(),
+        });
+    }
+    if compare::cache_is_sized_differently(baseline, candidate) {
+        found.push(Warning {
+            code: "cache-sized-differently".to_owned(),
+            message: "vLLM counts the memory of CUDA graphs before it sizes the KV cache since 0.21, and the two versions lie on both sides of that: KV-cache capacity moves for that reason alone".to_owned(),
+        });
+    }
+    found
 }
 
 /// Two sweeps found their capacities, and no rule looks at them.

@@ -1,3 +1,4 @@
 //! Handing a verdict to GitHub.
 
 pub mod actions;
+pub mod pull_request;

@@ -19,7 +19,10 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
         Verdict::Block => steps
             .push("find the change that made it slower, or show that it is worth it".to_owned()),
         Verdict::Report => {
-            steps.push("say in an analysis report what the growth is for".to_owned());
+            steps.push(
+                "say what grew, why, and why it is worth it: under the heading “perfgate analysis” in the pull request's text, or in a file (`--analysis FILE`; `perfgate report comparison.json --analysis FILE` measures nothing again)"
+                    .to_owned(),
+            );
         }
         Verdict::Incomparable if !comparison.mismatches.is_empty() => {
             steps.push(

@@ -44,6 +44,14 @@ pub fn comparison(comparison: &Comparison) -> String {
         rest.push(&format!("\n{cut} more rows are in the report.\n"));
     }
     lists(&view, &mut rest);
+    if let Some(analysis) = &view.analysis {
+        let title = format!("Analysis report ({})", super::inert::html(&analysis.source));
+        fold(&title, &mut rest, |rest| {
+            for line in &analysis.lines {
+                rest.push(&format!("> {}\n", inert(line)));
+            }
+        });
+    }
     fold("All figures", &mut rest, |rest| {
         for table in &view.measurements {
             measurements(table, rest);
@@ -211,5 +219,10 @@ fn measurements(table: &MeasurementTable, rest: &mut Limited) {
         ));
     }
     text.push('\n');
+    for row in &table.rows {
+        if let Some(note) = &row.note {
+            text.push_str(&format!("- {} {}\n", inert(row.metric), inert(note)));
+        }
+    }
     rest.push(&text);
 }

@@ -11,7 +11,7 @@ pub fn value(value: f64, unit: Unit) -> String {
         Unit::RequestsPerSecond => format!("{} req/s", digits(value)),
         Unit::TokensPerSecond => format!("{} tok/s", digits(value)),
         Unit::Bytes => bytes(value),
-        Unit::Tokens => format!("{} tokens", digits(value)),
+        Unit::Tokens => format!("{} tok", digits(value)),
         Unit::Ratio => format!("{} %", digits(value * 100.0)),
         Unit::Count => digits(value),
     }
@@ -101,7 +101,7 @@ mod tests {
             value(0.953, Unit::Ratio),
             value(400_000.0, Unit::Tokens),
         ];
-        insta::assert_snapshot!(shown.join(", "), @"12.30 ms, 156.7 ms, 5.01 s, 50.00 µs, 3127 tok/s, 2.50 req/s, 71.23 GiB, 95.30 %, 400000 tokens");
+        insta::assert_snapshot!(shown.join(", "), @"12.30 ms, 156.7 ms, 5.01 s, 50.00 µs, 3127 tok/s, 2.50 req/s, 71.23 GiB, 95.30 %, 400000 tok");
     }
 
     #[test]

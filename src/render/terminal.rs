@@ -27,7 +27,20 @@ const REACH: (f64, f64) = (-1.5, 2.5);
 /// The comparison.
 pub fn comparison(comparison: &Comparison, color: bool) -> String {
     let view = View::of(comparison);
+    let pairs = |pairs: &[super::view::Pair]| {
+        pairs
+            .iter()
+            .map(|pair| format!("{}: {} → {}", pair.what, pair.baseline, pair.candidate))
+            .collect()
+    };
     let mut text = format!(" {}\n\n", inert::line(&view.identity));
+    let changed: Vec<String> = pairs(&view.changes);
+    if !changed.is_empty() {
+        for line in &changed {
+            text.push_str(&wrapped(&inert::line(&format!("changed: {line}"))));
+        }
+        text.push('\n');
+    }
     text.push_str(&judgements(&view, color));
     for table in &view.measurements {
         text.push('\n');
@@ -41,19 +54,16 @@ pub fn comparison(comparison: &Comparison, color: bool) -> String {
             }
         }
     };
-    let pairs = |pairs: &[super::view::Pair]| {
-        pairs
-            .iter()
-            .map(|pair| format!("{}: {} → {}", pair.what, pair.baseline, pair.candidate))
-            .collect()
-    };
     list(
         "must match and does not",
         pairs(&view.mismatches),
         &mut text,
     );
-    list("changed", pairs(&view.changes), &mut text);
     list("where it became slower", slower(&view), &mut text);
+    if let Some(analysis) = &view.analysis {
+        let title = format!("analysis report ({})", inert::line(&analysis.source));
+        list(&title, analysis.lines.clone(), &mut text);
+    }
     list("warnings", view.warnings.clone(), &mut text);
     list("looks", view.looks.clone(), &mut text);
 

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::{explanation, number};
 use crate::policy::comparison::{
-    Basis, Comparison, Difference, Distribution, Identity, Judgement, Measurement, RepeatValue,
-    Side, Status, Stratum, Verdict,
+    Analysis, Basis, Comparison, Difference, Distribution, Identity, Judgement, Measurement,
+    RepeatValue, Side, Status, Stratum, Verdict,
 };
 use crate::policy::rule::Action;
 
@@ -46,6 +46,8 @@ pub struct View {
     pub mismatches: Vec<Pair>,
     /// What may differ and does.
     pub changes: Vec<Pair>,
+    /// What the author says of a growth.
+    pub analysis: Option<AnalysisText>,
     /// Sentences.
     pub warnings: Vec<String>,
     /// What to do next.
@@ -87,6 +89,42 @@ impl Part {
             requests_with: format!("{by} {range}"),
             requests: stratum.requests,
             change: number::signed_percent(stratum.change),
+        }
+    }
+}
+
+/// What the author says of a growth.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AnalysisText {
+    /// Where it was given; foreign text.
+    pub source: String,
+    /// Its lines, none longer than is shown of foreign text.
+    pub lines: Vec<String>,
+}
+
+/// Shorter than what is cut off as no name.
+const LONGEST_LINE: usize = 240;
+
+impl AnalysisText {
+    fn of(analysis: &Analysis) -> Self {
+        let mut lines = Vec::new();
+        for paragraph in analysis.text.lines() {
+            let mut line = String::new();
+            // A word may itself be longer than a line.
+            for word in paragraph.split(' ') {
+                if line.chars().count() + word.chars().count() > LONGEST_LINE && !line.is_empty() {
+                    lines.push(std::mem::take(&mut line));
+                }
+                if !line.is_empty() {
+                    line.push(' ');
+                }
+                line.push_str(word);
+            }
+            lines.push(line);
+        }
+        Self {
+            source: analysis.source.clone(),
+            lines,
         }
     }
 }
@@ -205,6 +243,8 @@ pub struct MeasurementRow {
     pub candidate: String,
     /// `+0.4 %`, or `–`.
     pub change: String,
+    /// What a figure of memory can reveal.
+    pub note: Option<String>,
 }
 
 /// Where there is nothing to show.
@@ -239,6 +279,7 @@ impl View {
             strata: comparison.strata.iter().map(Part::of).collect(),
             mismatches: comparison.mismatches.iter().map(Pair::of).collect(),
             changes: comparison.changes.iter().map(Pair::of).collect(),
+            analysis: comparison.analysis.as_ref().map(AnalysisText::of),
             warnings: comparison
                 .warnings
                 .iter()
@@ -302,6 +343,9 @@ fn mark(tone: &str) -> &'static str {
 fn instruction(comparison: &Comparison) -> &'static str {
     match (comparison.verdict, comparison.exit_code) {
         (Verdict::Pass, _) => "merge",
+        (Verdict::Warn, _) if comparison.analysis.is_some() => {
+            "merge if the analysis convinces you"
+        }
         (Verdict::Warn, _) => "merge if the warnings are understood",
         (Verdict::Inconclusive, 0) => "merge at your own risk: the evidence does not decide",
         (Verdict::Inconclusive, _) => "do not merge yet: the evidence does not decide",
@@ -466,6 +510,7 @@ fn measurement_table(scenario: &str, measurements: &[Measurement]) -> Measuremen
             change: row
                 .change
                 .map_or_else(|| NOTHING.to_owned(), number::signed_percent),
+            note: row.note.clone(),
         });
     MeasurementTable {
         scenario: scenario.to_owned(),

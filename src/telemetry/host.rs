@@ -21,6 +21,99 @@ impl Observed {
     }
 }
 
+/// What of this machine can disturb a measurement. `None`, or empty: the kernel does not say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostFacts {
+    /// CPU model.
+    pub cpu: Option<String>,
+    /// Logical CPUs that this process may use.
+    pub cpus: u32,
+    /// Tasks that ran or wanted to, mean over the last minute.
+    pub load: Option<f64>,
+    /// Percent of the last 10 s in which some task waited for a CPU.
+    pub cpu_pressure: Option<f64>,
+    /// Frequency governors of all CPUs, each once.
+    pub governors: Vec<String>,
+    /// CPUs that the control group may use, where it is limited.
+    pub cpu_quota: Option<f64>,
+    /// Main memory, bytes.
+    pub memory: Option<u64>,
+    /// Main memory that a new program could have, bytes.
+    pub memory_available: Option<u64>,
+    /// Memory that is swapped out, bytes.
+    pub swap_used: Option<u64>,
+    /// Free space in the working folder for this user, bytes.
+    pub disk_free: Option<u64>,
+    /// The kernel's clock source.
+    pub clock_source: Option<String>,
+    /// Open files that a process may raise itself to.
+    pub open_files: Option<u64>,
+}
+
+impl HostFacts {
+    /// Looks at this machine.
+    pub fn read() -> Self {
+        Self::below(Path::new("/"))
+    }
+
+    fn below(root: &Path) -> Self {
+        let text = |path: &str| std::fs::read_to_string(root.join(path)).ok();
+        let line = |path: &str| text(path).map(|text| text.trim().to_owned());
+        let environment = read(&root.join("proc"));
+        let meminfo = text("proc/meminfo").unwrap_or_default();
+        let kibibytes = |name: &str| size(&meminfo, name);
+        let mut governors: Vec<String> = std::fs::read_dir(root.join("sys/devices/system/cpu"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|cpu| {
+                std::fs::read_to_string(cpu.path().join("cpufreq/scaling_governor")).ok()
+            })
+            .map(|governor| governor.trim().to_owned())
+            .collect();
+        governors.sort();
+        governors.dedup();
+        Self {
+            cpu: environment.cpu,
+            cpus: environment.cpus.unwrap_or(1),
+            load: text("proc/loadavg").and_then(|text| text.split(' ').next()?.parse().ok()),
+            cpu_pressure: text("proc/pressure/cpu").as_deref().and_then(pressure),
+            governors,
+            cpu_quota: text("sys/fs/cgroup/cpu.max").as_deref().and_then(quota),
+            memory: environment.memory_bytes,
+            memory_available: kibibytes("MemAvailable"),
+            swap_used: kibibytes("SwapTotal")
+                .zip(kibibytes("SwapFree"))
+                .map(|(total, free)| total.saturating_sub(free)),
+            disk_free: rustix::fs::statvfs(".")
+                .ok()
+                .map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
+            clock_source: line("sys/devices/system/clocksource/clocksource0/current_clocksource"),
+            open_files: rustix::process::getrlimit(rustix::process::Resource::Nofile)
+                .maximum
+                .or(Some(u64::MAX)),
+        }
+    }
+}
+
+/// `avg10` of the line `some` of `/proc/pressure/cpu`.
+fn pressure(text: &str) -> Option<f64> {
+    let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
+    some.split(' ')
+        .find_map(|field| field.strip_prefix("avg10="))?
+        .parse()
+        .ok()
+}
+
+/// CPUs of `cpu.max` (`150000 100000`); `None` for `max`.
+fn quota(text: &str) -> Option<f64> {
+    let mut fields = text.split_whitespace().map(str::parse::<f64>);
+    match (fields.next()?, fields.next()?) {
+        (Ok(time), Ok(period)) if period > 0.0 => Some(time / period),
+        _ => None,
+    }
+}
+
 fn read(proc: &Path) -> Environment {
     let text = |path: &str| std::fs::read_to_string(proc.join(path)).ok();
     let line = |path: &str| {
@@ -52,9 +145,13 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// `MemTotal: 24689764 kB`, where kB means KiB.
 fn memory(meminfo: &str) -> Option<u64> {
-    let kibibytes = field(meminfo, "MemTotal")?.strip_suffix("kB")?;
+    size(meminfo, "MemTotal")
+}
+
+/// `MemTotal: 24689764 kB`, where kB means KiB.
+fn size(meminfo: &str, name: &str) -> Option<u64> {
+    let kibibytes = field(meminfo, name)?.strip_suffix("kB")?;
     kibibytes.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
@@ -78,6 +175,35 @@ mod tests {
         assert_eq!(environment.cpu, None);
         assert_eq!(environment.memory_bytes, None);
         assert_eq!(environment.kernel, None);
+    }
+
+    #[test]
+    fn pressure_and_quota_are_read_where_the_kernel_tells_them() {
+        let text = "some avg10=1.25 avg60=0.50 avg300=0.10 total=1\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0";
+        assert_eq!(pressure(text), Some(1.25));
+        assert_eq!(pressure("rubbish"), None);
+        assert_eq!(quota("150000 100000\n"), Some(1.5));
+        assert_eq!(quota("max 100000\n"), None);
+    }
+
+    #[test]
+    fn the_governors_of_all_cpus_are_named_once() {
+        let root = tempfile::tempdir().unwrap();
+        for (cpu, governor) in [
+            (0, "performance\n"),
+            (1, "powersave\n"),
+            (2, "performance\n"),
+        ] {
+            let path = root.path().join(format!(
+                "sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor"
+            ));
+            crate::files::create_folder(path.parent().unwrap()).unwrap();
+            crate::files::write_atomically(&path, governor.as_bytes()).unwrap();
+        }
+        let facts = HostFacts::below(root.path());
+        assert_eq!(facts.governors, ["performance", "powersave"]);
+        assert_eq!(facts.memory_available, None);
+        assert!(HostFacts::read().memory_available.is_some());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! A [`Sampler`] watches one repeat; [`Observed`] has a value or a reason for every metric that it is responsible for.
 
+mod engine_log;
 mod gpu;
 mod host;
 pub mod prometheus;
@@ -9,6 +10,7 @@ mod sampler;
 mod series;
 pub mod server;
 
+pub use engine_log::EngineLog;
 pub use gpu::GpuSource;
-pub use host::environment;
+pub use host::{HostFacts, environment};
 pub use sampler::{Observed, Sampler};

@@ -13,6 +13,7 @@ use super::prometheus::Scrape;
 use super::series::{Row, Series};
 use super::server::{self, Findings, GpuReading, NOT_REPORTED};
 use crate::http;
+use crate::measure::ServerFigures;
 use crate::metric::Metric;
 use crate::record::format::Gpu;
 
@@ -41,6 +42,10 @@ pub struct Observed {
     pub gpus: Option<Vec<Gpu>>,
     /// GPU driver version.
     pub driver: Option<String>,
+    /// The server's own counts of the repeat, where its `/metrics` answered before and after.
+    pub server: Option<ServerFigures>,
+    /// Whether somebody fixed the size of the KV cache.
+    pub kv_cache_fixed: Option<bool>,
 }
 
 /// Watches until it is told to finish.
@@ -235,7 +240,13 @@ impl Watch {
                 Err(reason) => reason.clone(),
             }),
         );
+        let server = match (&self.first, &self.last) {
+            (Some(Ok(before)), Ok(after)) => Some(server::figures(before, after)),
+            (Some(_) | None, _) => None,
+        };
         Observed {
+            server,
+            kv_cache_fixed: self.last.as_ref().ok().and_then(server::cache_is_fixed),
             metrics: findings.metrics,
             not_measured: findings.not_measured,
             telemetry: self.series.into_columns(),

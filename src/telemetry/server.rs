@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::prometheus::{Sample, Scrape};
+use crate::measure::ServerFigures;
 use crate::metric::Metric;
 
 /// Why a metric has no value where the server's answer has no such line.
@@ -16,6 +17,14 @@ const QUERIES: [&str; 2] = [
 const HITS: [&str; 2] = [
     "vllm:prefix_cache_hits_total",
     "vllm:gpu_prefix_cache_hits_total",
+];
+
+/// Counters that never go back while a server lives.
+const COUNTERS: [&str; 4] = [
+    "vllm:generation_tokens_total",
+    "vllm:prompt_tokens_total",
+    "vllm:request_success_total",
+    "vllm:num_preemptions_total",
 ];
 
 /// Metrics that have a value, and why the others have none.
@@ -63,6 +72,49 @@ pub fn between(before: &Scrape, after: &Scrape) -> Findings {
     );
     findings.record("kv_cache.tokens", cache_tokens(after));
     findings
+}
+
+/// What the counters say of latencies and tokens, against which the client's figures are checked.
+pub fn figures(before: &Scrape, after: &Scrape) -> ServerFigures {
+    let counted = |name: &str| grown(before, after, &[name]).ok();
+    // Means of a histogram: of its newest name that the server has.
+    let mean = |names: &[&str]| {
+        names.iter().find_map(|name| {
+            let sum = counted(&format!("{name}_sum"))?;
+            let count = counted(&format!("{name}_count"))?;
+            (count > 0.0)
+                .then_some(sum / count)
+                .filter(|mean| mean.is_finite())
+        })
+    };
+    let began = |scrape: &Scrape| scrape.sum("process_start_time_seconds");
+    let went_back = COUNTERS.iter().any(|name| {
+        before
+            .sum(name)
+            .zip(after.sum(name))
+            .is_some_and(|(before, after)| after < before)
+    });
+    ServerFigures {
+        requests: counted("vllm:request_success_total"),
+        prompt_tokens: counted("vllm:prompt_tokens_total"),
+        output_tokens: counted("vllm:generation_tokens_total"),
+        ttft: mean(&["vllm:time_to_first_token_seconds"]),
+        // Gone since 0.16: of single gaps, and so no TPOT.
+        itl: mean(&[
+            "vllm:inter_token_latency_seconds",
+            "vllm:time_per_output_token_seconds",
+        ]),
+        tpot: mean(&["vllm:request_time_per_output_token_seconds"]),
+        e2e: mean(&["vllm:e2e_request_latency_seconds"]),
+        queue: mean(&["vllm:request_queue_time_seconds"]),
+        prefill: mean(&["vllm:request_prefill_time_seconds"]),
+        decode: mean(&["vllm:request_decode_time_seconds"]),
+        preemptions: counted("vllm:num_preemptions_total"),
+        restarted: went_back
+            || began(before)
+                .zip(began(after))
+                .is_some_and(|(first, last)| first < last),
+    }
 }
 
 /// Mean seconds in the queue of the requests that left it.
@@ -118,6 +170,21 @@ fn cache_tokens(scrape: &Scrape) -> Result<f64, String> {
             .ok_or(NOT_REPORTED)?;
         Ok(total + tokens)
     })
+}
+
+/// Whether somebody fixed the size of the KV cache, so that it cannot shrink when the engine grows; `None` where the
+/// server does not say.
+pub fn cache_is_fixed(scrape: &Scrape) -> Option<bool> {
+    let engines = scrape.samples("vllm:cache_config_info");
+    let given = |name: &str| {
+        let value = |engine: &Sample| engine.labels.get(name).cloned();
+        engines
+            .iter()
+            .filter_map(value)
+            .any(|value| !matches!(value.as_str(), "" | "None" | "null" | "0"))
+    };
+    (!engines.is_empty())
+        .then(|| given("kv_cache_memory_bytes") || given("num_gpu_blocks_override"))
 }
 
 /// State of one GPU at one moment.
@@ -237,6 +304,25 @@ mod tests {
         server.prefix_cache_hit_rate: the engine does not report it
         server.queue_time: the engine does not report it
         ");
+    }
+
+    #[test]
+    fn the_latencies_of_a_real_vllm_are_means_of_its_histograms() {
+        let after_load = scrape(include_str!(
+            "../../tests/fixtures/vllm-0.32-cpu/metrics/after-load-asleep.txt"
+        ));
+        let figures = figures(&scrape(IDLE), &after_load);
+        insta::assert_json_snapshot!(figures.described());
+        assert!(!figures.restarted);
+        assert!(super::figures(&after_load, &scrape(IDLE)).restarted);
+    }
+
+    #[test]
+    fn whether_the_cache_was_fixed_is_read_from_its_configuration() {
+        assert_eq!(cache_is_fixed(&scrape(IDLE)), Some(true));
+        let free = "vllm:cache_config_info{kv_cache_memory_bytes=\"None\",num_gpu_blocks_override=\"None\"} 1";
+        assert_eq!(cache_is_fixed(&scrape(free)), Some(false));
+        assert_eq!(cache_is_fixed(&scrape("a 1")), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 // `cfg(test)` tells clippy that helpers are tests too.
 #[cfg(test)]
+mod analysis;
 mod bench;
 #[cfg(test)]
 mod calibration;

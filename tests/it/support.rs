@@ -20,6 +20,7 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
     for name in [
         "GITHUB_ACTIONS",
         "GITHUB_STEP_SUMMARY",
+        "GITHUB_EVENT_PATH",
         "GITHUB_OUTPUT",
         "NO_COLOR",
         "PERFGATE_API_KEY",

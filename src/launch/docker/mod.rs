@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::Exit;
 use super::life::Life;
 use super::log::{LineSplitter, ServerLog};
+use super::memory::MemoryProbe;
 use super::redact::Redactor;
 use super::{Launch, LaunchError, Phase, Started};
 use crate::clock;
@@ -292,6 +293,14 @@ impl Container {
             None => Err(LaunchError::Port {
                 reason: format!("the container engine did not publish port {port} of `{name}`"),
             }),
+        }
+    }
+
+    /// How to ask for its memory.
+    pub(super) fn memory_probe(&self) -> MemoryProbe {
+        MemoryProbe::Container {
+            docker: Box::new(self.docker.clone()),
+            name: self.guard.name().to_owned(),
         }
     }
 

@@ -1,0 +1,102 @@
+//! Which figures of memory can reveal a growth, and which cannot. Pure.
+
+use crate::metric::Metric;
+use crate::record::Run;
+
+/// Figures of memory beside those that every report shows, in the order in which they are listed.
+pub(crate) const MEMORY: [&str; 3] = ["engine_memory.peak", "kv_cache.tokens", "host_memory.peak"];
+
+/// vLLM counts the memory of CUDA graphs in before it sizes the KV cache since this version.
+const GRAPHS_COUNTED: (u32, u32) = (0, 21);
+
+/// Whether the engine's cache had a size that somebody fixed; `None` where the result does not say.
+pub(crate) fn cache_is_fixed(run: &Run) -> Option<bool> {
+    let repeats = run
+        .file
+        .scenarios
+        .iter()
+        .flat_map(|scenario| &scenario.repeats);
+    repeats
+        .filter_map(|repeat| repeat.telemetry.get("engine_memory"))
+        .find_map(|memory| memory.get("kv_cache_fixed")?.as_bool())
+}
+
+/// What a figure of memory can say, for the report; `None` for a figure of something else, or where it is not known.
+pub(crate) fn what_it_reveals(
+    metric: Metric,
+    cache_is_fixed: Option<bool>,
+) -> Option<&'static str> {
+    Some(match (metric.id(), cache_is_fixed?) {
+        ("gpu_memory.peak", false) => {
+            "cannot reveal a growth: the engine takes the same share of the device at every start"
+        }
+        ("gpu_memory.peak", true) => "can reveal a growth: the KV cache has a fixed size",
+        ("engine_memory.peak", _) => "can reveal a growth of weights, activations or graphs",
+        ("kv_cache.tokens", false) => {
+            "can reveal a growth: fewer tokens at the same settings are memory that something else took"
+        }
+        ("kv_cache.tokens", true) => "cannot reveal a growth: its size was fixed",
+        ("host_memory.peak", _) => "can reveal a growth of the server's processes in main memory",
+        _ => return None,
+    })
+}
+
+/// Whether the two sides size their KV caches by different rules: an upgrade of vLLM alone then moves them.
+pub(crate) fn cache_is_sized_differently(baseline: &Run, candidate: &Run) -> bool {
+    let counted = |run: &Run| {
+        let version = run.file.server.as_ref()?.version.as_deref()?;
+        let mut parts = version.trim_start_matches('v').split('.');
+        let part = |text: Option<&str>| text?.parse::<u32>().ok();
+        let version = (part(parts.next())?, part(parts.next())?);
+        Some(version >= GRAPHS_COUNTED)
+    };
+    matches!((counted(baseline), counted(candidate)), (Some(one), Some(other)) if one != other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(version: &str, fixed: &str) -> Run {
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1","server":{{"version":"{version}"}},"scenarios":[{{"name":"a","repeats":[
+                {{"metrics":{{"qps":1}}}},
+                {{"metrics":{{"qps":1}},"telemetry":{{"engine_memory":{{"kv_cache_fixed":{fixed}}}}}}}]}}]}}"#
+        );
+        crate::record::parse("a.json", json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_can_move_depends_on_whether_the_cache_may_give_way() {
+        let of = |id: &str, fixed| what_it_reveals(Metric::parse(id).unwrap(), fixed);
+        assert_eq!(cache_is_fixed(&run("0.32.0", "true")), Some(true));
+        assert_eq!(cache_is_fixed(&run("0.32.0", "null")), None);
+        assert!(
+            of("gpu_memory.peak", Some(false))
+                .unwrap()
+                .starts_with("cannot")
+        );
+        assert!(
+            of("gpu_memory.peak", Some(true))
+                .unwrap()
+                .starts_with("can reveal")
+        );
+        assert!(
+            of("kv_cache.tokens", Some(true))
+                .unwrap()
+                .starts_with("cannot")
+        );
+        assert_eq!(of("gpu_memory.peak", None), None);
+        assert_eq!(of("qps", Some(true)), None);
+    }
+
+    #[test]
+    fn an_upgrade_over_the_change_of_accounting_is_seen() {
+        let of = |one: &str, other: &str| {
+            cache_is_sized_differently(&run(one, "false"), &run(other, "false"))
+        };
+        assert!(of("0.20.1", "v0.21.0"));
+        assert!(!of("0.21.0", "0.32.0+cpu"));
+        assert!(!of("dev", "0.32.0"));
+    }
+}

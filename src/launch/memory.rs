@@ -1,0 +1,134 @@
+//! Main memory that a server holds: what its processes cannot give back. The page cache of model files is not in it, since
+//! how much of that is kept is the kernel's choice.
+
+use std::collections::HashMap;
+
+use bollard::Docker;
+use bollard::query_parameters::StatsOptionsBuilder;
+use futures_util::StreamExt as _;
+
+/// Asks a server's memory, from wherever it runs.
+#[derive(Clone, Debug)]
+pub enum MemoryProbe {
+    /// Somebody else's server.
+    None,
+    /// The processes of a group, from `/proc`.
+    Group(i32),
+    /// A container, as its engine counts it.
+    Container {
+        /// The engine.
+        docker: Box<Docker>,
+        /// The container's name.
+        name: String,
+    },
+}
+
+impl MemoryProbe {
+    /// Bytes in use now; `None` where they cannot be known.
+    pub async fn in_use(&self) -> Option<u64> {
+        match self {
+            Self::None => None,
+            Self::Group(leader) => of_group(*leader),
+            Self::Container { docker, name } => of_container(docker, name).await,
+        }
+    }
+}
+
+/// The anonymous memory of every process, and shared memory once: vLLM's processes share the same segments.
+fn of_group(leader: i32) -> Option<u64> {
+    let mut anonymous = 0;
+    let mut shared = 0;
+    let mut members = 0_u32;
+    for process in std::fs::read_dir("/proc").ok()?.flatten() {
+        let file = |name: &str| std::fs::read_to_string(process.path().join(name)).ok();
+        let is_member = file("stat").is_some_and(|stat| group_of(&stat) == Some(leader));
+        if !is_member {
+            continue;
+        }
+        // One that ended in between holds nothing.
+        if let Some([anon, shmem]) = file("status").as_deref().and_then(resident) {
+            anonymous += anon;
+            shared = shared.max(shmem);
+            members += 1;
+        }
+    }
+    (members > 0).then_some(anonymous + shared)
+}
+
+/// The process group in `/proc/PID/stat`. The name in brackets may hold anything.
+fn group_of(stat: &str) -> Option<i32> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(2)?.parse().ok()
+}
+
+/// `RssAnon` and `RssShmem` of `/proc/PID/status`, in bytes; a zombie has none.
+fn resident(status: &str) -> Option<[u64; 2]> {
+    let of = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        let kibibytes = line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?;
+        kibibytes.checked_mul(1024)
+    };
+    Some([of("RssAnon:")?, of("RssShmem:")?])
+}
+
+async fn of_container(docker: &Docker, name: &str) -> Option<u64> {
+    let options = StatsOptionsBuilder::default()
+        .stream(false)
+        .one_shot(true)
+        .build();
+    let mut answers = Box::pin(docker.stats(name, Some(options)));
+    let memory = answers.next().await?.ok()?.memory_stats?;
+    match memory.stats.as_ref().and_then(held) {
+        Some(held) => Some(held),
+        // As `docker stats` counts where the engine gives no parts (podman).
+        None => memory.usage,
+    }
+}
+
+/// Anonymous and shared memory, by their names in the second and the first version of control groups.
+fn held(parts: &HashMap<String, u64>) -> Option<u64> {
+    let of = |names: [&str; 2]| names.iter().find_map(|name| parts.get(*name)).copied();
+    of(["anon", "total_rss"]).map(|anonymous| anonymous + of(["shmem", "total_shmem"]).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_cache_is_not_in_it_in_either_version_of_control_groups() {
+        let parts = |pairs: &[(&str, u64)]| {
+            let pairs = pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), *value));
+            held(&pairs.collect())
+        };
+        assert_eq!(
+            parts(&[("anon", 100), ("file", 900), ("shmem", 20)]),
+            Some(120)
+        );
+        assert_eq!(
+            parts(&[("total_rss", 100), ("total_cache", 900), ("rss", 1)]),
+            Some(100)
+        );
+        assert_eq!(parts(&[("file", 900)]), None);
+    }
+
+    #[test]
+    fn a_process_without_memory_of_its_own_is_skipped() {
+        assert_eq!(
+            resident("Name:\tx\nRssAnon:\t      12 kB\nRssFile:\t 9 kB\nRssShmem:\t   3 kB\n"),
+            Some([12 << 10, 3 << 10])
+        );
+        assert_eq!(resident("Name:\tzombie\nState:\tZ\n"), None);
+        assert_eq!(group_of("9 (a) b) S 1 7 7 0"), Some(7));
+    }
+
+    #[tokio::test]
+    async fn the_group_of_this_test_holds_memory() {
+        let group = rustix::process::getpgid(None).unwrap().as_raw_nonzero();
+        let held = MemoryProbe::Group(group.get()).in_use().await.unwrap();
+        assert!(held > 1 << 20, "{held}");
+        assert_eq!(MemoryProbe::None.in_use().await, None);
+    }
+}

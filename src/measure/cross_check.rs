@@ -1,0 +1,253 @@
+//! The client's figures against what the server counted itself, and what else its counters say of a repeat.
+//!
+//! Decided from counts and from figures that both sides have, never from whether a result is good.
+
+use super::covariates::Reasons;
+use crate::stats::number;
+
+/// What the server's own `/metrics` say of the measured time: differences of counters and of the sums of histograms,
+/// so that means are exact, unlike quantiles between the bounds of buckets. Seconds. `None`: not reported.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServerFigures {
+    /// Requests that ended, in whatever way.
+    pub requests: Option<f64>,
+    /// Prompt tokens processed.
+    pub prompt_tokens: Option<f64>,
+    /// Tokens generated.
+    pub output_tokens: Option<f64>,
+    /// Mean time to first token, from the arrival in the server.
+    pub ttft: Option<f64>,
+    /// Mean time per output token of a request, as [`crate::metric`] defines TPOT.
+    pub tpot: Option<f64>,
+    /// Mean gap between tokens.
+    pub itl: Option<f64>,
+    /// Mean time from arrival to the last token.
+    pub e2e: Option<f64>,
+    /// Mean time in the queue.
+    pub queue: Option<f64>,
+    /// Mean time from the first scheduling to the first token.
+    pub prefill: Option<f64>,
+    /// Mean time from the first to the last token.
+    pub decode: Option<f64>,
+    /// Requests pre-empted.
+    pub preemptions: Option<f64>,
+    /// Whether a counter went back or the process began anew.
+    pub restarted: bool,
+}
+
+/// The client's side of the same time.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ClientFigures {
+    /// Requests sent.
+    pub requests: usize,
+    /// Whether every answer was whole; the server also counts the tokens of others.
+    pub all_whole: bool,
+    /// Tokens received.
+    pub output_tokens: u64,
+    /// Most requests in flight: so many of the warm-up may still be counted late.
+    pub in_flight: usize,
+    /// Mean TTFT from when a request was sent, seconds.
+    pub ttft: Option<f64>,
+    /// Mean TPOT, seconds.
+    pub tpot: Option<f64>,
+}
+
+/// More requests, and more tokens, than this share beyond our own are somebody else's.
+const STRANGERS: f64 = 0.05;
+
+/// A figure of ours below the server's own by more than this share contradicts it.
+const BELOW: f64 = 0.10;
+
+/// TTFT outside of the server's own measure (network, HTTP front end, client) that is worth a word: this share of it, and
+/// at least [`WORTH_A_WORD`].
+const OUTSIDE: f64 = 0.25;
+
+/// Seconds; loopback and vLLM's front end take a few milliseconds.
+const WORTH_A_WORD: f64 = 0.010;
+
+impl ServerFigures {
+    /// What voids the repeat and what a reader should know.
+    pub fn check(&self, ours: &ClientFigures) -> Reasons {
+        let mut reasons = Reasons::default();
+        if self.restarted {
+            reasons.void("the server was restarted during the repeat");
+            return reasons;
+        }
+        self.strangers(ours, &mut reasons);
+        self.latencies(ours, &mut reasons);
+        if let Some(preempted) = self.preemptions.filter(|count| *count > 0.0) {
+            reasons.warn(format!(
+                "the server pre-empted {preempted:.0} of {} requests: its KV cache is too small for this load, and their latencies have a jump",
+                ours.requests
+            ));
+        }
+        reasons
+    }
+
+    /// Load that is not ours.
+    fn strangers(&self, ours: &ClientFigures, reasons: &mut Reasons) {
+        let (Some(requests), Some(tokens)) = (self.requests, self.output_tokens) else {
+            return;
+        };
+        let sent = number(ours.requests as u64);
+        let more_requests = requests - sent;
+        let more_tokens = tokens - number(ours.output_tokens);
+        let allowed = number(ours.in_flight as u64).max(STRANGERS * sent);
+        if ours.all_whole
+            && more_requests > allowed
+            && more_tokens > STRANGERS * number(ours.output_tokens)
+        {
+            reasons.void(format!(
+                "the server answered {requests:.0} requests in the measured time and {} were ours: somebody else uses it",
+                ours.requests
+            ));
+        }
+    }
+
+    fn latencies(&self, ours: &ClientFigures, reasons: &mut Reasons) {
+        if !ours.all_whole {
+            return;
+        }
+        for (name, here, there) in [
+            ("TTFT", ours.ttft, self.ttft),
+            ("TPOT", ours.tpot, self.tpot),
+        ] {
+            if let (Some(here), Some(there)) = (here, there)
+                && here < there * (1.0 - BELOW) - WORTH_A_WORD
+            {
+                reasons.warn(format!(
+                    "the mean {name} is {:.1} ms here and {:.1} ms by the server's own count: one of them is wrong",
+                    here * 1e3,
+                    there * 1e3
+                ));
+            }
+        }
+        if let (Some(here), Some(there)) = (ours.ttft, self.ttft)
+            && here - there > (OUTSIDE * there).max(WORTH_A_WORD)
+        {
+            reasons.warn(format!(
+                "{:.1} ms of the mean TTFT of {:.1} ms lie outside of the server's own measure: network, its HTTP front end, or this machine",
+                (here - there) * 1e3,
+                here * 1e3
+            ));
+        }
+    }
+
+    /// By name, for the result file.
+    pub fn described(&self) -> serde_json::Value {
+        let parts = [
+            ("requests", self.requests),
+            ("prompt_tokens", self.prompt_tokens),
+            ("output_tokens", self.output_tokens),
+            ("ttft_mean", self.ttft),
+            ("tpot_mean", self.tpot),
+            ("itl_mean", self.itl),
+            ("e2e_mean", self.e2e),
+            ("queue_mean", self.queue),
+            ("prefill_mean", self.prefill),
+            ("decode_mean", self.decode),
+            ("preemptions", self.preemptions),
+        ];
+        parts
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.into())))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ours() -> ClientFigures {
+        ClientFigures {
+            requests: 100,
+            all_whole: true,
+            output_tokens: 3200,
+            in_flight: 4,
+            ttft: Some(0.032),
+            tpot: Some(0.010),
+        }
+    }
+
+    fn theirs() -> ServerFigures {
+        ServerFigures {
+            requests: Some(100.0),
+            output_tokens: Some(3200.0),
+            ttft: Some(0.030),
+            tpot: Some(0.010),
+            preemptions: Some(0.0),
+            ..ServerFigures::default()
+        }
+    }
+
+    fn said(figures: &ServerFigures, ours: &ClientFigures) -> String {
+        let reasons = figures.check(ours);
+        let void = reasons
+            .void_reason()
+            .map(|reason| format!("void: {reason}"));
+        let all: Vec<String> = void
+            .into_iter()
+            .chain(reasons.warnings().to_vec())
+            .collect();
+        all.join("\n")
+    }
+
+    #[test]
+    fn figures_that_agree_say_nothing() {
+        assert_eq!(said(&theirs(), &ours()), "");
+        assert_eq!(said(&ServerFigures::default(), &ours()), "");
+    }
+
+    #[test]
+    fn a_stranger_on_the_server_voids_the_repeat_and_late_counts_of_the_warm_up_do_not() {
+        let late = ServerFigures {
+            requests: Some(104.0),
+            output_tokens: Some(3328.0),
+            ..theirs()
+        };
+        assert_eq!(said(&late, &ours()), "");
+        let stranger = ServerFigures {
+            requests: Some(130.0),
+            output_tokens: Some(4100.0),
+            ..theirs()
+        };
+        insta::assert_snapshot!(said(&stranger, &ours()), @"void: the server answered 130 requests in the measured time and 100 were ours: somebody else uses it");
+        // Those of ours that failed were counted there too.
+        let failed = ClientFigures {
+            all_whole: false,
+            output_tokens: 2000,
+            ..ours()
+        };
+        assert_eq!(said(&stranger, &failed), "");
+    }
+
+    #[test]
+    fn a_restart_voids_whatever_else_there_is() {
+        let restarted = ServerFigures {
+            restarted: true,
+            requests: Some(900.0),
+            ..theirs()
+        };
+        insta::assert_snapshot!(said(&restarted, &ours()), @"void: the server was restarted during the repeat");
+    }
+
+    #[test]
+    fn contradictions_pre_emptions_and_time_outside_of_the_server_are_said() {
+        let other = ServerFigures {
+            ttft: Some(0.100),
+            preemptions: Some(3.0),
+            ..theirs()
+        };
+        insta::assert_snapshot!(said(&other, &ours()), @"
+        the mean TTFT is 32.0 ms here and 100.0 ms by the server's own count: one of them is wrong
+        the server pre-empted 3 of 100 requests: its KV cache is too small for this load, and their latencies have a jump
+        ");
+        let far = ClientFigures {
+            ttft: Some(0.050),
+            ..ours()
+        };
+        insta::assert_snapshot!(said(&theirs(), &far), @"20.0 ms of the mean TTFT of 50.0 ms lie outside of the server's own measure: network, its HTTP front end, or this machine");
+    }
+}

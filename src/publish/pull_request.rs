@@ -1,0 +1,164 @@
+//! What a pull request's text says to perfgate. The text is its author's: data, never instructions.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::files::{self, FileError};
+
+/// The heading under which an analysis report stands, in any case and at any level.
+const HEADING: &str = "perfgate analysis";
+
+/// The parts of an event that are read here.
+#[derive(Deserialize)]
+struct Event {
+    pull_request: Option<PullRequest>,
+}
+
+#[derive(Deserialize)]
+struct PullRequest {
+    body: Option<String>,
+}
+
+/// Why an event cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Its text.
+    #[error("the event is no JSON of GitHub's: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// The text of the pull request in an event file (`$GITHUB_EVENT_PATH`); `None` where the event is of something else or the
+/// text is empty.
+pub fn text_of_event(path: &Path) -> Result<Option<String>, EventError> {
+    let event: Event = serde_json::from_slice(&files::read(path)?)?;
+    Ok(event
+        .pull_request
+        .and_then(|pull_request| pull_request.body)
+        .filter(|body| !body.trim().is_empty()))
+}
+
+/// What stands under the heading `perfgate analysis`, up to the next heading of the same or a higher level, without HTML
+/// comments (which templates leave behind). `None` where there is no such heading or nothing under it.
+pub fn analysis_section(text: &str) -> Option<String> {
+    let mut section: Option<(usize, Vec<&str>)> = None;
+    let mut fence: Option<&str> = None;
+    for line in text.lines() {
+        let trimmed = line.trim();
+        if let Some(open) = fence {
+            if trimmed.starts_with(open) {
+                fence = None;
+            }
+        } else if let Some(mark) = ["```", "~~~"]
+            .into_iter()
+            .find(|mark| trimmed.starts_with(mark))
+        {
+            fence = Some(mark);
+        } else if let Some((level, title)) = heading(trimmed) {
+            if section.as_ref().is_some_and(|(within, _)| level <= *within) {
+                break;
+            }
+            if section.is_none() {
+                if title.eq_ignore_ascii_case(HEADING) {
+                    section = Some((level, Vec::new()));
+                }
+                continue;
+            }
+        }
+        if let Some((_, lines)) = &mut section {
+            lines.push(line);
+        }
+    }
+    let (_, lines) = section?;
+    let kept = without_comments(&lines.join("\n"));
+    let kept = kept.trim();
+    (!kept.is_empty()).then(|| kept.to_owned())
+}
+
+/// Level and title of `## Title ##`.
+fn heading(line: &str) -> Option<(usize, &str)> {
+    let title = line.trim_start_matches('#');
+    let level = line.len() - title.len();
+    let is_heading = (1..=6).contains(&level) && title.starts_with([' ', '\t']);
+    is_heading.then(|| {
+        (
+            level,
+            title
+                .trim()
+                .trim_end_matches('#')
+                .trim_end_matches(':')
+                .trim(),
+        )
+    })
+}
+
+fn without_comments(text: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = text;
+    while let Some(begin) = rest.find("<!--") {
+        kept.push_str(&rest[..begin]);
+        match rest[begin..].find("-->") {
+            Some(end) => rest = &rest[begin + end + 3..],
+            None => return kept,
+        }
+    }
+    kept + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_section_ends_at_the_next_heading_of_its_level() {
+        let text = "Intro\n## Perfgate analysis\nThe draft model takes 6 GiB.\n### Why\n```\n# no heading\n```\n## Other\nno";
+        insta::assert_snapshot!(analysis_section(text).unwrap(), @r"
+        The draft model takes 6 GiB.
+        ### Why
+        ```
+        # no heading
+        ```
+        ");
+    }
+
+    #[test]
+    fn a_template_that_nobody_filled_in_is_no_analysis() {
+        assert_eq!(
+            analysis_section("## perfgate analysis\n<!-- explain here -->\n\n## Next\ntext"),
+            None
+        );
+        assert_eq!(analysis_section("no such heading"), None);
+        assert_eq!(analysis_section("#perfgate analysis\ntext"), None);
+    }
+
+    #[test]
+    fn an_event_of_something_else_has_no_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("event.json");
+        let text = |event: &str| {
+            files::write_atomically(&path, event.as_bytes()).unwrap();
+            text_of_event(&path)
+        };
+        assert_eq!(
+            text(r#"{"pull_request": {"body": "x"}}"#)
+                .unwrap()
+                .as_deref(),
+            Some("x")
+        );
+        assert_eq!(text(r#"{"pull_request": {"body": null}}"#).unwrap(), None);
+        assert_eq!(text(r#"{"ref": "refs/heads/main"}"#).unwrap(), None);
+        assert!(text("rubbish").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "(\\PC|\n|#|<!--|-->|```| |perfgate analysis){0,60}") {
+            analysis_section(&text);
+        }
+    }
+}
