@@ -73,7 +73,8 @@ impl<'a> Arm<'a> {
             target
         } else {
             *starts += 1;
-            measuring.launch(&run.id, repeat, of).await?
+            let launched = measuring.launch(&run.id, repeat, of).await;
+            launched.map_err(|failure| measuring.with_evidence(failure, run, repeat))?
         };
         let measured = measuring.repeat(run, &target, repeat, of).await;
         let again = measuring.fresh == Fresh::Run && repeat + 1 < of;
@@ -81,11 +82,17 @@ impl<'a> Arm<'a> {
             *kept = Some(target);
         } else {
             let death = target.death();
-            let stopped = target.stop().await;
-            measured.map_err(|failure| explain(failure, death))?;
-            stopped.map_err(|error| launch_failure(&error))?;
+            let stopped = measuring.stop(target).await;
+            let stopped = stopped.map_err(|error| launch_failure(&error));
+            measured
+                .map_err(|failure| explain(failure, death))
+                .and(stopped)
+                .map_err(|failure| measuring.with_evidence(failure, run, repeat))?;
         }
-        measuring.too_many_failures(run)?;
+        measuring
+            .too_many_failures(run)
+            .and_then(|()| measuring.interrupt.check())
+            .map_err(|failure| measuring.with_evidence(failure, run, repeat))?;
         for scenario in &run.result.scenarios {
             if let Some(reason) = scenario.repeats.last().and_then(|last| last.void.as_ref()) {
                 let place = measuring.label(repeat, of);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::failing::record_failure;
+use super::failing::{cannot_keep, record_failure};
 use super::{Failure, source};
 use crate::config::Plan;
 use crate::exit::ExitStatus;
@@ -55,8 +55,7 @@ impl EvidenceFolder {
     }
 
     pub(super) fn create(&self) -> Result<(), Failure> {
-        files::create_folder(&self.folder)
-            .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))
+        files::create_folder(&self.folder).map_err(cannot_keep)
     }
 
     /// Where a side's result stands.
@@ -113,8 +112,7 @@ impl EvidenceFolder {
     /// Keeps what a look said, before anybody is told.
     pub(super) fn keep(&self, comparison: &Comparison) -> Result<(), Failure> {
         let json = render::json::comparison(comparison);
-        files::write_atomically(&self.comparison_path(), json.as_bytes())
-            .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))
+        files::write_atomically(&self.comparison_path(), json.as_bytes()).map_err(cannot_keep)
     }
 }
 

@@ -33,6 +33,12 @@ pub(super) fn load_failure(error: &LoadError) -> Failure {
     Failure::message(status, in_words(error))
 }
 
+/// Of writing a result or a report.
+pub(super) fn cannot_keep(error: impl std::error::Error) -> Failure {
+    Failure::message(ExitStatus::SurroundingsFailed, in_words(&error))
+        .hint("make room there or let this user write there, or give another place with `--output`")
+}
+
 /// Of reading a result file.
 pub(super) fn record_failure(error: &RecordError) -> Failure {
     Failure::message(ExitStatus::Usage, in_words(error))

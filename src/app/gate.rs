@@ -7,7 +7,7 @@ use super::analysis;
 use super::compare::{finish, policy_for};
 use super::deciding::{Decided, Deciding};
 use super::evidence::{EvidenceFolder, Side};
-use super::failing::record_failure;
+use super::failing::cannot_keep;
 use super::progress::{Progress, note};
 use super::{Context, Failure, Interrupt, plan, runtime};
 use crate::cli::compare::{Format, OutputArgs};
@@ -29,8 +29,7 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     let policy = policy_for(&args.policy)?;
     let accepted = Accepted::of(args, &plan)?;
     let analysis = analysis::find(args.policy.analysis.as_deref(), context)?;
-    files::create_folder(&args.output)
-        .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+    files::create_folder(&args.output).map_err(cannot_keep)?;
 
     let output = |name: &str| args.output.join(name);
     let evidence = args.evidence.clone().unwrap_or_else(|| output("evidence"));
@@ -56,13 +55,15 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     });
     // The result stands where it is looked for, whatever came of judging it.
     let measured = [Side::Candidate, Side::PairCandidate].map(|side| evidence.earlier(side));
-    if let Some(result) = measured
+    let measured = measured
         .into_iter()
-        .find_map(|result| result.ok().flatten())
-    {
-        record::save(&output("result.json"), &result).map_err(|error| record_failure(&error))?;
-    }
+        .find_map(|result| result.ok().flatten());
+    let kept = measured.map_or(Ok(()), |result| {
+        record::save(&output("result.json"), &result).map_err(cannot_keep)
+    });
+    // What went wrong first says more than what went wrong because of it.
     let Decided { comparison, .. } = decided?;
+    kept?;
     write_json(&output("comparison.json"), &comparison)?;
     let files = OutputArgs {
         html: Some(output("report.html")),
@@ -94,7 +95,7 @@ fn base_container(plan: &Plan, image: &str) -> Result<ServerPlan, Failure> {
 
 fn write_json(path: &Path, comparison: &Comparison) -> Result<(), Failure> {
     files::write_atomically(path, render::json::comparison(comparison).as_bytes())
-        .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))
+        .map_err(cannot_keep)
 }
 
 /// Tells GitHub Actions, where it runs there. Failing to tell never changes the verdict.

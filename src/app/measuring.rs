@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::arm::{Arm, MOST_VOID, even_out};
 use super::expectations;
-use super::failing::{launch_failure, load_failure};
+use super::failing::{cannot_keep, launch_failure, load_failure};
 use super::pass::{Pass, Passed};
-use super::progress::Progress;
+use super::progress::{Progress, note};
 use super::sent::{described_load, described_workload, source};
 use super::{Failure, Interrupt};
 use crate::clock;
@@ -15,7 +15,7 @@ use crate::config::{Fresh, LoadPoint, Plan, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::files;
 use crate::launch::{self, Launch, Target};
-use crate::load::{Client, RequestTemplate};
+use crate::load::{Client, LoadError, RequestTemplate};
 use crate::record;
 use crate::record::format::{Repeat, RequestCounts, ResultFile, SCHEMA, Scenario, Server, Tool};
 use crate::stats::number;
@@ -52,6 +52,8 @@ pub(super) struct RunInProgress {
     pub(super) source: Source,
     pub(super) template: RequestTemplate,
     pub(super) result: ResultFile,
+    /// Whether something of it is on disk.
+    pub(super) kept: bool,
 }
 
 impl<'a> Measuring<'a> {
@@ -95,12 +97,12 @@ impl<'a> Measuring<'a> {
     pub(super) fn begin(self, earlier: Option<ResultFile>) -> Result<Arm<'a>, Failure> {
         let mut run = self.prepare()?;
         if let Some(earlier) = earlier {
+            run.kept = true;
             run.result = earlier;
             even_out(&mut run.result.scenarios);
         }
         // Before the first GPU minute: a result that cannot be written is not worth measuring.
-        files::check_writable(&self.output)
-            .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+        files::check_writable(&self.output).map_err(cannot_keep)?;
         Ok(Arm::new(self, run))
     }
 
@@ -146,6 +148,7 @@ impl<'a> Measuring<'a> {
             source,
             template,
             result,
+            kept: false,
         })
     }
 
@@ -155,9 +158,9 @@ impl<'a> Measuring<'a> {
         repeat: u32,
         of: u32,
     ) -> Result<Target, Failure> {
-        let dash = if self.side.is_empty() { "" } else { "-" };
-        let name = format!("server{dash}{}-{}.log", self.side, repeat + 1);
-        let log = self.logs.as_ref().map(|folder| folder.join(name));
+        let log = self.log_file(repeat);
+        let own_program = std::env::current_exe()
+            .map_err(|error| launch_failure(&launch::LaunchError::OwnProgram(error)))?;
         let api_key = self.api_key();
         let (first, step) = self.ordinals;
         let launch = Launch {
@@ -171,11 +174,66 @@ impl<'a> Measuring<'a> {
             api_key: api_key.as_deref(),
             environment: self.environment,
             stop_grace: launch::STOP_GRACE,
+            own_program: &own_program,
         };
         let label = self.label(repeat, of);
         let told = |phase: launch::Phase| self.progress.phase(&format!("{label}: {phase}"));
         let started = launch::start(&launch, &told, &self.interrupt.token()).await;
-        started.map_err(|error| launch_failure(&error))
+        started.map_err(|error| self.with_log(launch_failure(&error), repeat))
+    }
+
+    /// Stops the server, and says so to somebody who interrupted and waits.
+    pub(super) async fn stop(&self, target: Target) -> Result<(), launch::LaunchError> {
+        let stopping = target.stop_in(self.interrupt.hurry());
+        tokio::pin!(stopping);
+        let token = self.interrupt.token();
+        tokio::select! {
+            biased;
+            stopped = &mut stopping => return stopped,
+            () = token.cancelled() => {}
+        }
+        note("stopping the server; Ctrl-C again to kill it at once");
+        stopping.await
+    }
+
+    /// Where the log of the server of a repeat is kept.
+    fn log_file(&self, repeat: u32) -> Option<PathBuf> {
+        let dash = if self.side.is_empty() { "" } else { "-" };
+        let name = format!("server{dash}{}-{}.log", self.side, repeat + 1);
+        self.logs.as_ref().map(|folder| folder.join(name))
+    }
+
+    /// A failure of the server with the place of its log.
+    fn with_log(&self, failure: Failure, repeat: u32) -> Failure {
+        match self.log_file(repeat) {
+            Some(log) if failure.status == ExitStatus::TargetFailed && log.is_file() => {
+                failure.hint(format!("the server's whole log: `{}`", log.display()))
+            }
+            Some(_) | None => failure,
+        }
+    }
+
+    /// A failed repeat with the places of what is left: the server's log, and what was measured before.
+    pub(super) fn with_evidence(
+        &self,
+        failure: Failure,
+        run: &RunInProgress,
+        repeat: u32,
+    ) -> Failure {
+        let failure = self.with_log(failure, repeat);
+        let output = format!("`{}`", self.output.display());
+        if run.kept && !failure.hints.iter().any(|hint| hint.contains(&output)) {
+            failure.hint(format!("what was measured before stands in {output}"))
+        } else {
+            failure
+        }
+    }
+
+    /// Puts what was measured so far on disk, whole or not at all.
+    pub(super) fn keep(&self, run: &mut RunInProgress) -> Result<(), Failure> {
+        record::save(&self.output, &run.result).map_err(cannot_keep)?;
+        run.kept = true;
+        Ok(())
     }
 
     /// `repeat 2/3`, `base, repeat 2/3`.
@@ -214,14 +272,16 @@ impl<'a> Measuring<'a> {
                 of,
             };
             let passed = tokio::select! {
+                biased;
                 passed = scenario.run(&cancel) => passed,
                 // Dropping the other side drops every connection.
                 () = ended.cancelled() => Err(ended_during(repeat, *load)),
+                // Not only the load is waited for: a server that hangs answers no question about itself either.
+                () = cancel.cancelled() => Err(load_failure(&LoadError::Cancelled)),
             };
             let passed = passed?;
             run.add(self.plan, *load, passed, target)?;
-            record::save(&self.output, &run.result)
-                .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+            self.keep(run)?;
             // A dying server's connections break a moment before its end is seen.
             if self.too_many_failures(run).is_err()
                 && tokio::time::timeout(END_IS_SEEN, ended.cancelled())

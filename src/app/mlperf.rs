@@ -2,7 +2,7 @@
 
 use super::measuring::Measuring;
 use super::progress::{Progress, note};
-use super::sweeping::{self, Points, Sizes, load_point};
+use super::sweeping::{Points, Sizes, load_point};
 use super::{Context, Failure, Interrupt, plan, runtime};
 use crate::cli::mlperf::{MlperfArgs, ScenarioArg};
 use crate::cli::sweep::SweepFormat;
@@ -79,7 +79,7 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
         } else {
             run.once(&mut points, &target, first, false).await
         };
-        sweeping::stop(target, measured).await
+        points.stop(target, measured, 0).await
     })?;
     let text = match args.format {
         SweepFormat::Text => render::mlperf::text(&report),

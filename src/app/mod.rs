@@ -75,6 +75,10 @@ pub fn run(cli: Cli) -> Result<ExitStatus, Failure> {
         Command::Selftest(args) => selftest::run(&args, &context),
         Command::Doctor(args) => doctor::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Guard(_) => {
+            crate::launch::guard::keep_watch();
+            Ok(ExitStatus::Pass)
+        }
         Command::Schema(args) => schema::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

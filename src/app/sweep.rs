@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::course::{self, Course, Kind};
 use super::measuring::Measuring;
 use super::progress::{Progress, note};
-use super::sweeping::{self, Points, load_number, load_point, median};
+use super::sweeping::{Points, load_number, load_point, median};
 use super::{Context, Failure, Interrupt, plan, runtime};
 use crate::cli::sweep::{SweepArgs, SweepFormat};
 use crate::clock;
@@ -97,7 +97,7 @@ impl Sweep<'_> {
             if swept.is_ok() && plan.fresh == Fresh::Run && repeat + 1 < plan.repeat {
                 kept = Some(target);
             } else {
-                sweeping::stop(target, swept).await?;
+                self.points.stop(target, swept, repeat).await?;
             }
         }
         Ok(())

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use super::Failure;
-use super::failing::launch_failure;
+use super::failing::{cannot_keep, launch_failure};
 use super::measuring::{Measuring, RunInProgress, explain};
 use crate::config::{Dataset, LoadPoint, Plan};
-use crate::exit::ExitStatus;
 use crate::launch::Target;
-use crate::record;
 use crate::record::format::{Repeat, ResultFile, Scenario};
 use crate::stats::{self, number};
 
@@ -84,8 +82,7 @@ pub(super) struct Points<'a> {
 impl<'a> Points<'a> {
     /// Nothing is measured yet; what cannot be written is said now.
     pub(super) fn begin(measuring: Measuring<'a>, sizes: Sizes) -> Result<Self, Failure> {
-        crate::files::check_writable(&measuring.output)
-            .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+        crate::files::check_writable(&measuring.output).map_err(cannot_keep)?;
         let mut run = measuring.prepare()?;
         run.result.scenarios.clear();
         Ok(Self {
@@ -168,9 +165,25 @@ impl<'a> Points<'a> {
         self.save()
     }
 
-    fn save(&self) -> Result<(), Failure> {
-        record::save(&self.measuring.output, &self.run.result)
-            .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))
+    fn save(&mut self) -> Result<(), Failure> {
+        self.measuring.keep(&mut self.run)
+    }
+
+    /// Stops the server of repeat `repeat` after whatever came of measuring on it.
+    pub(super) async fn stop<T>(
+        &self,
+        target: Target,
+        measured: Result<T, Failure>,
+        repeat: u32,
+    ) -> Result<T, Failure> {
+        let death = target.death();
+        let stopped = self.measuring.stop(target).await;
+        let stopped = stopped.map_err(|error| launch_failure(&error));
+        measured
+            .map_err(|failure| explain(failure, death))
+            .and_then(|measured| stopped.map(|()| measured))
+            .and_then(|measured| self.measuring.interrupt.check().map(|()| measured))
+            .map_err(|failure| self.measuring.with_evidence(failure, &self.run, repeat))
     }
 
     /// What was measured.
@@ -211,15 +224,6 @@ pub(super) fn load_number(load: LoadPoint) -> f64 {
         LoadPoint::Rate { per_second, .. } => per_second,
         LoadPoint::Trace { speedup } => speedup,
     }
-}
-
-/// Stops a server after whatever came of measuring on it.
-pub(super) async fn stop<T>(target: Target, measured: Result<T, Failure>) -> Result<T, Failure> {
-    let death = target.death();
-    let stopped = target.stop().await;
-    let measured = measured.map_err(|failure| explain(failure, death))?;
-    stopped.map_err(|error| launch_failure(&error))?;
-    Ok(measured)
 }
 
 #[cfg(test)]

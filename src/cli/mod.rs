@@ -4,6 +4,7 @@ pub mod bench;
 pub mod compare;
 pub mod doctor;
 pub mod gate;
+pub mod guard;
 pub mod mlperf;
 pub mod selftest;
 pub mod simulate;
@@ -61,6 +62,9 @@ pub enum Command {
     Doctor(doctor::DoctorArgs),
     /// An embedded vLLM-compatible server without a GPU: for trying, for tests, for planning
     Simulate(simulate::SimulateArgs),
+    /// Ends the server of a perfgate that was killed; perfgate starts it by itself
+    #[command(hide = true)]
+    Guard(guard::GuardArgs),
     /// JSON Schemas of all files
     Schema(SchemaArgs),
     /// Completions for a shell

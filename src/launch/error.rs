@@ -134,8 +134,8 @@ pub enum LaunchError {
     /// The HTTP client cannot be set up.
     #[error("cannot set up the HTTP client: {0}")]
     Client(#[source] reqwest::Error),
-    /// perfgate's own program cannot be found.
-    #[error("cannot find perfgate's own program to start the simulator: {0}")]
+    /// perfgate's own program cannot be found or started, as simulator or as guard of a process.
+    #[error("cannot start perfgate's own program beside itself: {0}")]
     OwnProgram(#[source] io::Error),
     /// The program of the command cannot be run.
     #[error("cannot run `{program}`: {reason}")]
@@ -254,13 +254,13 @@ impl LaunchError {
             Self::TimedOut { .. } => "raise `ready_timeout` if the server only needs longer".to_owned(),
             Self::WrongModel { .. } => "set served_model_name in perfgate.yaml to a name that the server lists".to_owned(),
             Self::NotRemoved { what, .. } => format!("remove {what} by hand"),
+            Self::Ended { .. } => "if its last lines do not say why, start the same server by hand, or look at what the kernel says of that time (journalctl -k)".to_owned(),
             Self::Engine { .. }
             | Self::Port { .. }
             | Self::LogFile { .. }
             | Self::Files(_)
             | Self::Client(_)
             | Self::OwnProgram(_)
-            | Self::Ended { .. }
             | Self::Cancelled => return Vec::new(),
         };
         vec![hint]

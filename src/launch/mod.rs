@@ -7,6 +7,8 @@ mod command;
 mod diagnosis;
 mod docker;
 mod error;
+mod group;
+pub mod guard;
 mod life;
 mod log;
 mod memory;
@@ -71,6 +73,8 @@ pub struct Launch<'a> {
     pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
     /// Time that the server has to end by itself, [`STOP_GRACE`].
     pub stop_grace: Duration,
+    /// Perfgate's own program: the simulator, and the guard of a process.
+    pub own_program: &'a Path,
 }
 
 impl fmt::Debug for Launch<'_> {
@@ -133,11 +137,15 @@ impl Running {
         }
     }
 
-    async fn stop(self, grace: Duration) -> Result<(), LaunchError> {
+    async fn stop(self, grace: Duration, hurry: &CancellationToken) -> Result<(), LaunchError> {
         match self {
             Self::Attached => Ok(()),
-            Self::Process(process) => process.stop(grace).await,
-            Self::Container(container) => container.stop(grace).await,
+            Self::Process(process) => process.stop(grace, hurry).await,
+            Self::Container(container) => tokio::select! {
+                stopped = container.stop(grace) => stopped,
+                // Dropped, it is removed by force.
+                () = hurry.cancelled() => Ok(()),
+            },
         }
     }
 }
@@ -170,9 +178,8 @@ pub async fn start(
             start_process(launch, plan, &command, "process", None, progress)?
         }
         ServerPlan::Simulator(options) => {
-            let program = std::env::current_exe().map_err(LaunchError::OwnProgram)?;
             let command = command::simulator_command(
-                &program,
+                launch.own_program,
                 launch.served_model_name,
                 launch.ordinal,
                 options,
@@ -239,7 +246,13 @@ fn start_process(
     let port = process::free_port()?;
     let began = Instant::now();
     let command = command::with_port(command, port);
-    let process = Process::start(&command, &plan.env, plan.directory.as_deref(), &log)?;
+    let process = Process::start(
+        launch.own_program,
+        &command,
+        &plan.env,
+        plan.directory.as_deref(),
+        &log,
+    )?;
     Ok(Started {
         life: process.life().clone(),
         running: Running::Process(process),
@@ -317,7 +330,11 @@ impl Started {
                 status,
             },
         };
-        if let Err(left) = self.running.stop(ABANDON_GRACE).await {
+        if let Err(left) = self
+            .running
+            .stop(ABANDON_GRACE, &CancellationToken::new())
+            .await
+        {
             tracing::warn!("{left}");
         }
         error
@@ -376,6 +393,11 @@ impl Target {
 
     /// Stops the server and checks that nothing of it is left. A server that somebody else runs is left alone.
     pub async fn stop(self) -> Result<(), LaunchError> {
-        self.running.stop(self.stop_grace).await
+        self.stop_in(&CancellationToken::new()).await
+    }
+
+    /// The same, without the server's grace once somebody is in a hurry.
+    pub async fn stop_in(self, hurry: &CancellationToken) -> Result<(), LaunchError> {
+        self.running.stop(self.stop_grace, hurry).await
     }
 }

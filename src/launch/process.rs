@@ -5,26 +5,20 @@ use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::LaunchError;
 use super::error::Exit;
+use super::group::Group;
+use super::guard::Guard;
 use super::life::Life;
 use super::log::{LineSplitter, ServerLog};
-
-/// Between two looks at a group that is to end.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
-
-/// When a target is dropped instead of stopped, somebody waits who cannot be told why.
-const DROP_GRACE: Duration = Duration::from_secs(5);
-
-/// After SIGKILL only the kernel is in the way: freeing tens of gigabytes takes seconds.
-const KILL_GRACE: Duration = Duration::from_secs(10);
 
 /// The last lines are in the pipe when the process ends; a grandchild may hold the pipe open for ever.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -32,7 +26,9 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// A running command.
 #[derive(Debug)]
 pub(super) struct Process {
+    // Dropped in this order: whoever is killed while the group ends still has its guard.
     group: Group,
+    _guard: Guard,
     life: Life,
     readers: Vec<JoinHandle<()>>,
 }
@@ -48,8 +44,9 @@ pub(super) fn free_port() -> Result<u16, LaunchError> {
 }
 
 impl Process {
-    /// Starts the command and watches it. Its output goes to `log`.
+    /// Starts the command and watches it. Its output goes to `log`. `own_program` is perfgate's, for the guard.
     pub(super) fn start(
+        own_program: &Path,
         command: &[String],
         environment: &BTreeMap<String, String>,
         directory: Option<&Path>,
@@ -80,6 +77,8 @@ impl Process {
             }
             builder.current_dir(directory);
         }
+        // First, so that there is no server that nobody would end.
+        let mut guard = Guard::start(own_program).map_err(LaunchError::OwnProgram)?;
         let mut child = builder
             .spawn()
             .map_err(|error| cannot_run(error.to_string()))?;
@@ -88,7 +87,8 @@ impl Process {
             .and_then(|id| i32::try_from(id).ok())
             .and_then(Pid::from_raw)
             .ok_or_else(|| cannot_run("it ended at once".to_owned()))?;
-        let group = Group { leader };
+        let group = Group::led_by(leader);
+        guard.watch_over(leader).map_err(LaunchError::OwnProgram)?;
         let mut readers = Vec::new();
         readers.extend(child.stdout.take().map(|pipe| read(pipe, log.clone())));
         readers.extend(child.stderr.take().map(|pipe| read(pipe, log.clone())));
@@ -96,6 +96,7 @@ impl Process {
         tokio::spawn(watch(child, leader, life.clone()));
         Ok(Self {
             group,
+            _guard: guard,
             life,
             readers,
         })
@@ -107,7 +108,7 @@ impl Process {
 
     /// The id of its process group.
     pub(super) fn leader(&self) -> i32 {
-        self.group.leader.as_raw_nonzero().get()
+        self.group.number()
     }
 
     /// Waits for the last lines of a process that has ended.
@@ -123,18 +124,18 @@ impl Process {
         }
     }
 
-    /// Asks the whole group to end, and ends it after `grace`.
-    pub(super) async fn stop(mut self, grace: Duration) -> Result<(), LaunchError> {
+    /// Asks the whole group to end, and ends it after `grace`, or as soon as somebody is in a hurry.
+    pub(super) async fn stop(
+        mut self,
+        grace: Duration,
+        hurry: &CancellationToken,
+    ) -> Result<(), LaunchError> {
         self.life.expect_end();
-        self.group.signal(Signal::TERM);
-        if !self.group.is_empty_within(grace).await {
-            self.group.signal(Signal::KILL);
-            if !self.group.is_empty_within(KILL_GRACE).await {
-                return Err(LaunchError::NotRemoved {
-                    what: format!("process group {}", self.group.leader.as_raw_nonzero()),
-                    reason: "it survives SIGKILL".to_owned(),
-                });
-            }
+        if !self.group.end(grace, hurry).await {
+            return Err(LaunchError::NotRemoved {
+                what: format!("process group {}", self.group.number()),
+                reason: "it survives SIGKILL".to_owned(),
+            });
         }
         self.settle().await;
         for reader in &self.readers {
@@ -173,93 +174,5 @@ fn exit_of(status: ExitStatus) -> Exit {
         code: status.code().map(i64::from),
         signal: status.signal(),
         out_of_memory: false,
-    }
-}
-
-/// A process group; dropped, it is ended.
-#[derive(Debug)]
-struct Group {
-    leader: Pid,
-}
-
-impl Group {
-    fn signal(&self, signal: Signal) {
-        Self::signal_of(self.leader, signal);
-    }
-
-    fn signal_of(leader: Pid, signal: Signal) {
-        // The only error is that nobody is left, which is what is wanted.
-        let _nobody_left = kill_process_group(leader, signal);
-    }
-
-    /// Zombies do not count: who reaps them is their parent's business, and in a container often nobody's.
-    fn is_empty(&self) -> bool {
-        if test_kill_process_group(self.leader).is_err() {
-            return true;
-        }
-        let Ok(processes) = std::fs::read_dir("/proc") else {
-            return false;
-        };
-        let group = self.leader.as_raw_nonzero().get();
-        !processes.flatten().any(|process| {
-            std::fs::read_to_string(process.path().join("stat"))
-                .is_ok_and(|stat| is_alive_in(group, &stat))
-        })
-    }
-
-    async fn is_empty_within(&self, time: Duration) -> bool {
-        let end = Instant::now() + time;
-        while !self.is_empty() {
-            if Instant::now() >= end {
-                return false;
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-        true
-    }
-}
-
-/// Whether `/proc/PID/stat` is that of a live member of the group. The name in brackets may hold anything.
-fn is_alive_in(group: i32, stat: &str) -> bool {
-    let Some((_, fields)) = stat.rsplit_once(") ") else {
-        return false;
-    };
-    let mut fields = fields.split(' ');
-    let state = fields.next();
-    let member_of = fields.nth(1).and_then(|field| field.parse::<i32>().ok());
-    member_of == Some(group) && !matches!(state, Some("Z" | "X"))
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        for (signal, grace) in [(Signal::TERM, DROP_GRACE), (Signal::KILL, KILL_GRACE)] {
-            let end = Instant::now() + grace;
-            if self.is_empty() {
-                return;
-            }
-            self.signal(signal);
-            while !self.is_empty() && Instant::now() < end {
-                std::thread::sleep(LOOK_AGAIN);
-            }
-        }
-        if !self.is_empty() {
-            tracing::warn!(
-                "process group {} survives SIGKILL",
-                self.leader.as_raw_nonzero()
-            );
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_zombie_and_a_stranger_are_no_live_members() {
-        assert!(is_alive_in(7, "9 (a) b) S 1 7 7 0"));
-        assert!(!is_alive_in(7, "9 (python) Z 1 7 7 0"));
-        assert!(!is_alive_in(7, "9 (python) S 1 8 8 0"));
-        assert!(!is_alive_in(7, "rubbish"));
     }
 }

@@ -15,6 +15,8 @@ mod dataset;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod gate;
 #[cfg(test)]
 mod launch;

@@ -26,6 +26,7 @@ fn launch<'a>(plan: &'a ServerPlan, run_id: &'a str) -> Launch<'a> {
         api_key: None,
         environment: &|name| std::env::var_os(name).and_then(|value| value.into_string().ok()),
         stop_grace: Duration::from_secs(5),
+        own_program: std::path::Path::new(env!("CARGO_BIN_EXE_perfgate")),
     }
 }
 

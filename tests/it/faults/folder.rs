@@ -1,0 +1,122 @@
+//! A place for the result that fails.
+
+use std::process::{Command, Stdio};
+
+use super::{Fault, MIDDLE, SHORT, Scene, says};
+use crate::support::{program, write};
+
+const fn fault(name: &'static str, start: u32) -> Fault {
+    Fault {
+        name,
+        start,
+        request: MIDDLE,
+    }
+}
+
+/// Runs a shell line with a mount table of its own, in which `out` is a file system of its own; what it said and its
+/// code. `None`, said as skipped, where this user may not mount.
+fn with_mount(scene: &Scene, options: &str, arguments: &str) -> Option<(i32, String)> {
+    std::fs::create_dir(scene.path().join("out")).unwrap();
+    let unshare = |line: &str| {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--map-root-user", "--mount", "sh", "-c", line])
+            .current_dir(scene.path())
+            .stdin(Stdio::null());
+        command
+    };
+    let mount = format!("mount -t tmpfs -o {options} none out");
+    if !unshare(&mount)
+        .output()
+        .is_ok_and(|mounted| mounted.status.success())
+    {
+        eprintln!("skipped: this user may not mount a file system");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "in CI nothing may be skipped"
+        );
+        return None;
+    }
+    let program = program().display().to_string();
+    // The result is taken out of the mount, which ends with the shell.
+    let line = format!(
+        "{mount} && {program} {arguments}; code=$?; cp out/result.json . 2>/dev/null; exit $code"
+    );
+    let output = unshare(&line).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(scene.left().is_empty(), "{said}");
+    Some((output.status.code().unwrap(), said))
+}
+
+#[test]
+fn a_disk_that_becomes_full_is_a_failure_of_the_surroundings_and_leaves_what_was_written() {
+    let scene = Scene::new(fault("fills-the-disk", 2), SHORT);
+    let Some((code, said)) = with_mount(&scene, "size=256k", "bench --output out/result.json")
+    else {
+        return;
+    };
+    assert_eq!(code, 6, "{said}");
+    assert!(
+        says(
+            &said,
+            "error: cannot write `out/result.json`: No space left on device…hint: make room…hint: what was measured before stands in `out/result.json`"
+        ),
+        "{said}"
+    );
+    assert_eq!(scene.kept("result.json"), 1);
+}
+
+#[test]
+fn a_full_disk_is_the_gates_reason_too() {
+    let scene = Scene::new(fault("fills-the-disk", 2), SHORT);
+    let Some((code, said)) = with_mount(&scene, "size=256k", "gate --output out") else {
+        return;
+    };
+    assert_eq!(code, 6, "{said}");
+    assert!(
+        says(
+            &said,
+            "error: cannot write `out/evidence/…No space left on device…hint: make room"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_read_only_folder_is_found_before_a_server_is_started() {
+    let scene = Scene::new(fault("none", 1), SHORT);
+    let Some((code, said)) = with_mount(&scene, "ro", "bench --output out/result.json") else {
+        return;
+    };
+    assert_eq!(code, 6, "{said}");
+    assert!(
+        says(
+            &said,
+            "error: cannot write `out/result.json`: Read-only file system…hint: make room"
+        ),
+        "{said}"
+    );
+    assert_eq!(scene.events(), "");
+}
+
+#[test]
+fn a_folder_that_cannot_be_one_is_found_before_a_server_is_started() {
+    let scene = Scene::new(fault("none", 1), SHORT);
+    write(scene.path(), "out", "a file");
+    let code = scene.bench().end();
+    let said = scene.said();
+    assert_eq!(code, Some(6), "{said}");
+    assert!(
+        says(&said, "error: cannot create `out`: …\nhint: make room"),
+        "{said}"
+    );
+    assert_eq!(scene.events(), "");
+}
+
+#[test]
+fn a_folder_that_disappears_is_made_anew() {
+    let scene = Scene::new(fault("removes-the-folder", 2), SHORT);
+    let code = scene.bench().end();
+    assert_eq!(code, Some(0), "{}", scene.said());
+    assert_eq!(scene.kept("out/result.json"), 2);
+}

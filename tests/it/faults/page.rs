@@ -1,0 +1,52 @@
+//! `docs/faults.md` says what the tests see.
+
+use super::interrupt::MOMENTS;
+use super::server::ROWS;
+
+const PAGE: &str = include_str!("../../../docs/faults.md");
+
+fn kept(repeats: usize) -> &'static str {
+    match repeats {
+        0 => "–",
+        1 => "repeat 1",
+        _ => "repeats 1 and 2",
+    }
+}
+
+/// The table of servers that fail.
+fn servers() -> String {
+    let mut table = "| the server … | when | exit code | perfgate says | in the result file |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    for row in ROWS {
+        let said = row
+            .says
+            .replace("error: ", "")
+            .replace("server| ", "")
+            .replace("…hint: ", "… ")
+            .replace('`', "");
+        table.push_str(&format!(
+            "| {} | {} | {} | {} | {} |\n",
+            row.what,
+            row.when,
+            row.code,
+            said.trim(),
+            kept(row.kept)
+        ));
+    }
+    table
+}
+
+/// The table of interruptions.
+fn interruptions() -> String {
+    let mut table = "| when | in the result file |\n| --- | --- |\n".to_owned();
+    for moment in MOMENTS {
+        table.push_str(&format!("| {} | {} |\n", moment.when, kept(moment.kept)));
+    }
+    table
+}
+
+#[test]
+fn the_page_has_the_rows_that_the_tests_see() {
+    for table in [servers(), interruptions()] {
+        assert!(PAGE.contains(&table), "docs/faults.md must have\n{table}");
+    }
+}

@@ -1,0 +1,161 @@
+//! Servers that fail.
+
+use super::{Fault, MIDDLE, SHORT, Scene, says};
+
+/// A row of the page.
+pub(super) struct Row {
+    pub(super) what: &'static str,
+    pub(super) when: &'static str,
+    pub(super) code: i32,
+    pub(super) says: &'static str,
+    pub(super) kept: usize,
+}
+
+impl Row {
+    fn check(&self, fault: Fault) {
+        let scene = Scene::new(fault, SHORT);
+        let code = scene.bench().end();
+        let said = scene.said();
+        assert_eq!(code, Some(self.code), "{said}");
+        assert!(says(&said, self.says), "{} in\n{said}", self.says);
+        // Whoever reads an error is told what to do next.
+        assert_eq!(said.contains("\nhint: "), self.code != 0, "{said}");
+        assert_eq!(scene.kept("out/result.json"), self.kept, "{said}");
+    }
+}
+
+macro_rules! rows {
+    ($($test:ident: $what:literal, $when:literal, ($fault:literal, $start:expr, $request:expr) => $code:literal, $says:literal, $kept:literal;)*) => {
+        /// All of them, in the order of the page.
+        pub(super) const ROWS: &[Row] = &[
+            $(Row { what: $what, when: $when, code: $code, says: $says, kept: $kept }),*
+        ];
+        $(
+            #[test]
+            fn $test() {
+                let row = Row { what: $what, when: $when, code: $code, says: $says, kept: $kept };
+                row.check(Fault { name: $fault, start: $start, request: $request });
+            }
+        )*
+    };
+}
+
+rows! {
+    a_server_that_dies_at_its_start_shows_its_last_words:
+        "dies", "at its start", ("dies-at-the-start", 1, 1)
+        => 5, "error: the server ended with exit code 3 before it was ready…server| RuntimeError: no such device", 0;
+    a_server_that_dies_at_its_second_start_leaves_the_first_repeat:
+        "dies", "at its start, second repeat", ("dies-at-the-start", 2, 1)
+        => 5, "error: the server ended with exit code 3 before it was ready…hint: what was measured before stands in `out/result.json`", 1;
+    a_server_that_dies_while_it_loads_shows_its_last_words:
+        "dies", "while it loads", ("dies-while-loading", 1, 1)
+        => 5, "error: the server ended with exit code 3 before it was ready…server| RuntimeError: weights are broken", 0;
+    a_server_that_dies_in_the_warm_up_is_named_as_dead:
+        "dies", "in the warm-up", ("dies", 1, 2)
+        => 5, "error: the server ended during repeat 1 of concurrency=4: the server ended with exit code 7 while it was measured…server| CUDA error", 0;
+    a_server_that_dies_in_a_repeat_is_named_as_dead:
+        "dies", "in a repeat", ("dies", 1, MIDDLE)
+        => 5, "error: the server ended during repeat 1 of concurrency=4: the server ended with exit code 7 while it was measured", 0;
+    a_server_that_dies_in_the_second_repeat_leaves_the_first:
+        "dies", "in the second repeat", ("dies", 2, MIDDLE)
+        => 5, "error: the server ended during repeat 2 of concurrency=4: the server ended with exit code 7 while it was measured…hint: what was measured before stands in `out/result.json`", 1;
+    a_server_that_never_becomes_ready_ends_with_the_time_out:
+        "answers 503 for ever", "while it loads", ("never-ready", 1, 1)
+        => 5, "error: the server was not ready after 2 s: /health: HTTP 503…hint: raise `ready_timeout`", 0;
+    a_server_that_never_answers_while_it_loads_ends_with_the_time_out:
+        "never answers", "while it loads", ("hangs-while-loading", 1, 1)
+        => 5, "error: the server was not ready after 2 s: …hint: raise `ready_timeout`", 0;
+    a_server_that_speaks_no_http_is_not_ready:
+        "speaks no HTTP", "while it loads", ("no-http-while-loading", 1, 1)
+        => 5, "error: the server was not ready after 2 s: /health: …hint: raise `ready_timeout`", 0;
+    the_page_of_a_proxy_is_not_ready:
+        "answers with a proxy's 502 page", "while it loads", ("proxy-page-while-loading", 1, 1)
+        => 5, "error: the server was not ready after 2 s: /health: HTTP 502…hint: raise `ready_timeout`", 0;
+    requests_that_are_never_answered_time_out:
+        "never answers", "from the warm-up on", ("hangs", 1, 1)
+        => 5, "error: 12 of 12 requests of concurrency=4 failed, and at most …the most frequent reason: timed out (12 times)…hint: what was measured stands in `out/result.json`", 1;
+    requests_that_are_no_longer_answered_time_out:
+        "never answers", "in a repeat", ("hangs", 1, MIDDLE)
+        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: timed out (", 1;
+    a_server_that_hangs_in_the_second_repeat_leaves_both:
+        "never answers", "in the second repeat", ("hangs", 2, MIDDLE)
+        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: timed out (", 2;
+    streams_that_stop_in_the_middle_time_out:
+        "stops sending in the middle of its streams", "in a repeat", ("stops-sending", 1, MIDDLE)
+        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: timed out (", 1;
+    a_server_that_ignores_sigterm_is_killed_after_its_grace:
+        "ignores SIGTERM (killed after 20 s)", "when it is stopped", ("ignores-sigterm", 2, 1)
+        => 0, "the result stands in `out/result.json`", 2;
+    errors_from_the_warm_up_on_are_counted:
+        "answers 500", "from the warm-up on", ("fails", 1, 1)
+        => 5, "error: 12 of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: HTTP 500: EngineCore encountered an issue (12 times)", 1;
+    errors_in_the_second_repeat_leave_both:
+        "answers 500", "in the second repeat", ("fails", 2, MIDDLE)
+        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: HTTP 500: EngineCore encountered an issue (", 2;
+    errors_in_a_part_of_the_requests_are_counted:
+        "answers every fourth request with 500", "in a repeat", ("fails-in-part", 1, 1)
+        => 5, "error: 3 of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: HTTP 500: EngineCore encountered an issue (3 times)", 1;
+    connections_that_are_reset_are_failed_requests:
+        "resets connections", "in a repeat", ("resets", 1, MIDDLE)
+        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: Connection reset by peer", 1;
+    streams_that_are_reset_are_failed_requests:
+        "resets connections in the middle of streams", "in a repeat", ("resets-in-the-stream", 1, MIDDLE)
+        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: Connection reset by peer", 1;
+    streams_that_are_cut_are_failed_requests:
+        "closes connections in the middle of streams", "in a repeat", ("closes-in-the-stream", 1, MIDDLE)
+        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: the connection was closed before the end of the answer (", 1;
+    connections_that_are_closed_between_two_requests_are_opened_anew:
+        "closes idle connections without a word", "between requests", ("closes-idle", 1, 1)
+        => 0, "the result stands in `out/result.json`", 2;
+    what_is_no_http_is_a_failed_request:
+        "speaks no HTTP", "in a repeat", ("no-http", 1, MIDDLE)
+        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: the answer is no HTTP: …", 1;
+    an_event_that_is_no_json_is_a_failed_request:
+        "sends a broken event", "in a repeat", ("broken-event", 1, MIDDLE)
+        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: …", 1;
+    an_answer_that_is_no_stream_is_cut_off:
+        "answers with broken JSON instead of a stream", "in a repeat", ("broken-json", 1, MIDDLE)
+        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: truncated: the stream ended without [DONE] (", 1;
+    a_header_that_does_not_end_is_a_failed_request:
+        "sends a header that does not end", "in a repeat", ("endless-header", 1, MIDDLE)
+        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: the answer …", 1;
+    a_line_that_does_not_end_is_a_failed_request:
+        "sends a line that does not end", "in a repeat", ("endless-line", 1, MIDDLE)
+        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: an event is longer than 4194304 bytes (", 1;
+    a_page_instead_of_a_stream_is_cut_off:
+        "answers 200 with a page (HTML)", "in a repeat", ("wrong-type", 1, MIDDLE)
+        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: truncated: the stream ended without [DONE] (", 1;
+    the_page_of_a_proxy_is_a_failed_request:
+        "answers with a proxy's 502 page", "in a repeat", ("proxy-page", 1, MIDDLE)
+        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: HTTP 502: …502 Bad Gateway…", 1;
+    a_server_that_becomes_slow_is_measured_as_slow:
+        "becomes five times slower", "in a repeat", ("slow", 1, MIDDLE)
+        => 0, "the result stands in `out/result.json`", 2;
+    a_server_that_becomes_slower_than_the_time_out_fails_requests:
+        "becomes slower than `timeout`", "in a repeat", ("too-slow", 1, MIDDLE)
+        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: timed out (", 1;
+}
+
+#[test]
+fn the_gate_keeps_the_log_of_every_server_and_the_repeats_before() {
+    let fault = Fault {
+        name: "dies",
+        start: 2,
+        request: MIDDLE,
+    };
+    let scene = Scene::new(fault, SHORT);
+    let code = scene.begin(&["gate", "--output", "out"]).end();
+    let said = scene.said();
+    assert_eq!(code, Some(5), "{said}");
+    assert!(
+        says(
+            &said,
+            "server| CUDA error…hint: the server's whole log: `out/server-2.log`…hint: what was measured before stands in `out/evidence/…candidate.json`"
+        ),
+        "{said}"
+    );
+    assert_eq!(scene.kept("out/result.json"), 1);
+    let log = |name: &str| std::fs::read_to_string(scene.path().join("out").join(name)).unwrap();
+    assert_eq!(log("server-1.log"), "serving\n");
+    assert!(log("server-2.log").contains("CUDA error"));
+}
