@@ -7,6 +7,8 @@ use bollard::Docker;
 use bollard::query_parameters::StatsOptionsBuilder;
 use futures_util::StreamExt as _;
 
+use super::group::Member;
+
 /// Asks a server's memory, from wherever it runs.
 #[derive(Clone, Debug)]
 pub enum MemoryProbe {
@@ -41,7 +43,9 @@ fn of_group(leader: i32) -> Option<u64> {
     let mut members = 0_u32;
     for process in std::fs::read_dir("/proc").ok()?.flatten() {
         let file = |name: &str| std::fs::read_to_string(process.path().join(name)).ok();
-        let is_member = file("stat").is_some_and(|stat| group_of(&stat) == Some(leader));
+        let is_member = file("stat")
+            .and_then(|stat| Member::parse(&stat))
+            .is_some_and(|member| member.group == leader);
         if !is_member {
             continue;
         }
@@ -53,12 +57,6 @@ fn of_group(leader: i32) -> Option<u64> {
         }
     }
     (members > 0).then_some(anonymous + shared)
-}
-
-/// The process group in `/proc/PID/stat`. The name in brackets may hold anything.
-fn group_of(stat: &str) -> Option<i32> {
-    let (_, fields) = stat.rsplit_once(") ")?;
-    fields.split(' ').nth(2)?.parse().ok()
 }
 
 /// `RssAnon` and `RssShmem` of `/proc/PID/status`, in bytes; a zombie has none.
@@ -121,7 +119,6 @@ mod tests {
             Some([12 << 10, 3 << 10])
         );
         assert_eq!(resident("Name:\tzombie\nState:\tZ\n"), None);
-        assert_eq!(group_of("9 (a) b) S 1 7 7 0"), Some(7));
     }
 
     #[tokio::test]
