@@ -16,6 +16,7 @@ use crate::exit::ExitStatus;
 use crate::files;
 use crate::launch::{self, Launch, Target};
 use crate::load::{Client, LoadError, RequestTemplate};
+use crate::measure::Outcome;
 use crate::record;
 use crate::record::format::{Repeat, RequestCounts, ResultFile, SCHEMA, Scenario, Server, Tool};
 use crate::stats::number;
@@ -159,7 +160,7 @@ impl<'a> Measuring<'a> {
         of: u32,
     ) -> Result<Target, Failure> {
         let log = self.log_file(repeat);
-        let own_program = std::env::current_exe()
+        let own_program = own_program()
             .map_err(|error| launch_failure(&launch::LaunchError::OwnProgram(error)))?;
         let api_key = self.api_key();
         let (first, step) = self.ordinals;
@@ -323,12 +324,20 @@ impl<'a> Measuring<'a> {
                 self.plan.max_error_rate * 100.0,
                 most_frequent_failure(last)
             );
-            return Err(
-                Failure::message(ExitStatus::TargetFailed, message).hint(format!(
-                    "what was measured stands in `{}`",
-                    self.output.display()
-                )),
-            );
+            let next = if timed_out_mostly(last) {
+                format!(
+                    "see why the server stopped answering; raise `timeout` ({} s) if it only needs longer",
+                    self.plan.timeout.as_secs_f64()
+                )
+            } else {
+                "the server's log of that time says more; `max_error_rate` says how many may fail"
+                    .to_owned()
+            };
+            let failure = Failure::message(ExitStatus::TargetFailed, message).hint(next);
+            return Err(failure.hint(format!(
+                "what was measured stands in `{}`",
+                self.output.display()
+            )));
         }
         Ok(())
     }
@@ -403,6 +412,19 @@ fn no_server() -> Failure {
 }
 
 fn most_frequent_failure(repeat: &Repeat) -> String {
+    most_frequent_status(repeat).map_or_else(
+        || "none is known".to_owned(),
+        |(status, count)| format!("{status} ({count} times)"),
+    )
+}
+
+fn timed_out_mostly(repeat: &Repeat) -> bool {
+    let most = most_frequent_status(repeat);
+    most.is_some_and(|(status, _)| status == Outcome::TimedOut.to_string())
+}
+
+/// The status that most of the failed requests have, and how many.
+fn most_frequent_status(repeat: &Repeat) -> Option<(&str, usize)> {
     let statuses = repeat
         .samples
         .as_ref()
@@ -412,11 +434,17 @@ fn most_frequent_failure(repeat: &Repeat) -> String {
     for status in statuses.iter().flatten().filter(|status| *status != "ok") {
         *counts.entry(status).or_default() += 1;
     }
-    let most = counts.into_iter().max_by_key(|(_, count)| *count);
-    most.map_or_else(
-        || "none is known".to_owned(),
-        |(status, count)| format!("{status} ({count} times)"),
-    )
+    counts.into_iter().max_by_key(|(_, count)| *count)
+}
+
+/// The program that runs, be it that its file was replaced by a newer one meanwhile.
+fn own_program() -> std::io::Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    Ok(if program.exists() {
+        program
+    } else {
+        PathBuf::from("/proc/self/exe")
+    })
 }
 
 /// What the server said at its end explains more than that a request failed.

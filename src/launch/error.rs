@@ -165,6 +165,14 @@ pub enum LaunchError {
         /// Its last lines.
         log: Vec<String>,
     },
+    /// No server is ready where one is said to run.
+    #[error("no server is ready at {base_url}: {last}")]
+    NotThere {
+        /// Where it was looked for.
+        base_url: String,
+        /// What the last question was answered with.
+        last: String,
+    },
     /// The server serves another model.
     #[error(
         "the server does not list the model `{asked}`; it lists {}{}",
@@ -228,6 +236,7 @@ impl LaunchError {
             }
             Self::Ended { ready: true, .. }
             | Self::CommandNotFound { .. }
+            | Self::NotThere { .. }
             | Self::WrongModel { .. } => Fault::Target,
             Self::Cancelled => Fault::Interrupted,
         }
@@ -252,6 +261,7 @@ impl LaunchError {
                 return diagnosis::find(log).map(|cause| cause.hint.to_owned()).into_iter().collect();
             }
             Self::TimedOut { .. } => "raise `ready_timeout` if the server only needs longer".to_owned(),
+            Self::NotThere { base_url, .. } => format!("check the address, and that the server runs and has loaded its model: curl -i {base_url}/health"),
             Self::WrongModel { .. } => "set served_model_name in perfgate.yaml to a name that the server lists".to_owned(),
             Self::NotRemoved { what, .. } => format!("remove {what} by hand"),
             Self::Ended { .. } => "if its last lines do not say why, start the same server by hand, or look at what the kernel says of that time (journalctl -k)".to_owned(),

@@ -5,16 +5,31 @@
 //! own keeps Ctrl-C and a kill of perfgate's group away from it.
 
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 
 use super::group::{Group, Member};
 
+/// Variable in the server's environment with the guard's number: by it the guard finds a server of which it was not told
+/// any more.
+const MARK: &str = "PERFGATE_GUARD";
+
+/// In this time after perfgate's end a server that was just being started shows its environment.
+const MAY_STILL_APPEAR: Duration = Duration::from_secs(2);
+
+/// Between two looks for it.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// Longer than the two numbers that the guard is told.
 const MOST_TOLD: u64 = 64;
+
+/// Standard error; what is open beyond it came from whoever started perfgate.
+const LAST_OF_ITS_OWN: RawFd = 2;
 
 /// A guard that keeps watch; dropped, it ends without a deed.
 #[derive(Debug)]
@@ -38,6 +53,11 @@ impl Guard {
         Ok(Self { process })
     }
 
+    /// What the server's environment must have.
+    pub(super) fn mark(&self) -> (&'static str, String) {
+        (MARK, self.process.id().to_string())
+    }
+
     /// Says whom to end.
     pub(super) fn watch_over(&mut self, leader: Pid) -> io::Result<()> {
         let (Some(pipe), Some(server)) = (&mut self.process.stdin, Member::of(leader)) else {
@@ -58,14 +78,58 @@ impl Drop for Guard {
 
 /// What the guard does: waits for perfgate's end, and ends the server that it left behind.
 pub fn keep_watch() {
+    close_inherited();
     let mut told = String::new();
-    let read = io::stdin().lock().take(MOST_TOLD).read_to_string(&mut told);
-    if read.is_ok()
-        && let Some((leader, started)) = parse(&told)
-        && is_left_behind(leader, started)
-    {
-        // Dropped, a group is ended: asked first, killed after a grace.
-        drop(Group::led_by(leader));
+    // What cannot be read is as if it had not been told.
+    let _read = io::stdin().lock().take(MOST_TOLD).read_to_string(&mut told);
+    let left = match parse(&told) {
+        Some((leader, started)) => is_left_behind(leader, started).then_some(leader),
+        None => untold(),
+    };
+    // Dropped, a group is ended: asked first, killed after a grace.
+    drop(left.map(Group::led_by));
+}
+
+/// The server of a perfgate that was killed between starting it and telling.
+fn untold() -> Option<Pid> {
+    let mark = format!("{MARK}={}", std::process::id());
+    let end = Instant::now() + MAY_STILL_APPEAR;
+    while Instant::now() < end {
+        let processes = std::fs::read_dir("/proc").ok()?.flatten();
+        let leader = processes
+            .filter_map(|process| {
+                let number = process.file_name().to_str()?.parse().ok()?;
+                let environment = std::fs::read(process.path().join("environ")).ok()?;
+                let mut variables = environment.split(|byte| *byte == 0);
+                variables
+                    .any(|variable| variable == mark.as_bytes())
+                    .then_some(number)
+            })
+            .filter_map(Pid::from_raw)
+            .find(|process| {
+                let number = process.as_raw_nonzero().get();
+                Member::of(*process).is_some_and(|member| member.group == number)
+            });
+        if leader.is_some() {
+            return leader;
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    None
+}
+
+/// Whoever started perfgate may wait for the end of a pipe that it handed in: the guard must not keep it open.
+fn close_inherited() {
+    let Ok(files) = std::fs::read_dir("/proc/self/fd") else {
+        return;
+    };
+    let files: Vec<RawFd> = files
+        .flatten()
+        .filter_map(|file| file.file_name().to_str()?.parse().ok())
+        .collect();
+    for file in files.into_iter().filter(|file| *file > LAST_OF_ITS_OWN) {
+        // The one through which the others were read is closed already.
+        let _closed = nix::unistd::close(file);
     }
 }
 

@@ -315,6 +315,12 @@ impl Started {
                 ready: false,
                 log,
             },
+            NotReady::TimedOut { last } if matches!(self.running, Running::Attached) => {
+                LaunchError::NotThere {
+                    base_url: clean(&self.base_url),
+                    last: clean(&last),
+                }
+            }
             NotReady::TimedOut { last } => LaunchError::TimedOut {
                 waited: self.ready_timeout,
                 last: clean(&last),

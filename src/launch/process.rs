@@ -79,6 +79,8 @@ impl Process {
         }
         // First, so that there is no server that nobody would end.
         let mut guard = Guard::start(own_program).map_err(LaunchError::OwnProgram)?;
+        let (variable, value) = guard.mark();
+        builder.env(variable, value);
         let mut child = builder
             .spawn()
             .map_err(|error| cannot_run(error.to_string()))?;

@@ -26,7 +26,20 @@ pub(super) struct Exchange {
     response: Response,
     answer: Answer,
     expected: Expected,
+    /// Whether the body, as far as it has come, may be a stream of events.
+    body: Body,
     error_body: Vec<u8>,
+}
+
+/// What a body of status 200 begins like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Body {
+    /// Nothing has come yet.
+    Empty,
+    /// Events, as far as its first byte tells.
+    Stream,
+    /// A page or JSON: what a proxy or a sign-in sends in place of the server.
+    NoStream,
 }
 
 /// What the bytes amount to.
@@ -57,6 +70,7 @@ impl Exchange {
             response: Response::default(),
             answer: Answer::new(expected),
             expected,
+            body: Body::Empty,
             error_body: Vec::new(),
         }
     }
@@ -64,10 +78,13 @@ impl Exchange {
     /// Takes bytes that came in at `at`.
     pub(super) fn receive(&mut self, bytes: &[u8], at: Nanoseconds) -> Progress {
         self.last_byte = at;
-        let (answer, error_body) = (&mut self.answer, &mut self.error_body);
+        let (answer, kind, error_body) = (&mut self.answer, &mut self.body, &mut self.error_body);
         let mut heard = Ok(());
         let read = self.response.receive(bytes, |status, body| {
-            if status != OK {
+            if *kind == Body::Empty {
+                *kind = Body::of(body);
+            }
+            if status != OK || *kind == Body::NoStream {
                 let room = LONGEST_ERROR_BODY - error_body.len();
                 error_body.extend_from_slice(&body[..body.len().min(room)]);
             } else if heard.is_ok() {
@@ -108,6 +125,7 @@ impl Exchange {
             again: true,
             response: Response::default(),
             answer: Answer::new(self.expected),
+            body: Body::Empty,
             ..self
         }
     }
@@ -121,6 +139,11 @@ impl Exchange {
     ) -> (RequestTrace, Option<String>) {
         let (heard, outcome) = match (outcome, self.response.status()) {
             (Some(outcome), _) => (self.answer.broken_off(), outcome),
+            (None, Some(OK)) if self.body == Body::NoStream => {
+                let body = String::from_utf8_lossy(&self.error_body);
+                let reason = format!("the answer is no stream of events: {}", error_text(&body));
+                (self.answer.broken_off(), Outcome::Failed(reason))
+            }
             (None, Some(OK)) => self.answer.finish(seconds(ended)),
             (None, status) => {
                 let body = String::from_utf8_lossy(&self.error_body);
@@ -142,6 +165,17 @@ impl Exchange {
             outcome,
         };
         (trace, heard.fingerprint)
+    }
+}
+
+impl Body {
+    /// No line of a stream of events begins with a bracket, and every page and every JSON answer does.
+    fn of(first: &[u8]) -> Self {
+        match first.trim_ascii_start().first() {
+            None => Self::Empty,
+            Some(b'<' | b'{' | b'[') => Self::NoStream,
+            Some(_) => Self::Stream,
+        }
     }
 }
 
@@ -195,6 +229,28 @@ mod tests {
             trace.outcome,
             Outcome::Failed("HTTP 404: Not Found".to_owned())
         );
+    }
+
+    #[test]
+    fn a_page_or_json_in_place_of_a_stream_is_shown() {
+        for (body, said) in [
+            ("\n<html>Please sign in</html>", "Please sign in"),
+            ("{\"error\": {\"message\": \"no quota\"}}", "no quota"),
+            ("[1, 2", "[1, 2"),
+        ] {
+            let mut exchange = Exchange::new(0, EXPECTED, None, 0);
+            for byte in answer(body).as_bytes() {
+                exchange.receive(std::slice::from_ref(byte), 5);
+            }
+            let (trace, _) = exchange.finish(5, None);
+            let Outcome::Failed(reason) = trace.outcome else {
+                panic!("{body}")
+            };
+            assert!(
+                reason.starts_with("the answer is no stream of events: ") && reason.contains(said),
+                "{reason}"
+            );
+        }
     }
 
     #[test]

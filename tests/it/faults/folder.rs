@@ -5,6 +5,55 @@ use std::process::{Command, Stdio};
 use super::{Fault, MIDDLE, SHORT, Scene, says};
 use crate::support::{program, write};
 
+/// A row of the page.
+pub(super) struct Row {
+    pub(super) what: &'static str,
+    pub(super) code: i32,
+    pub(super) says: &'static str,
+    pub(super) kept: usize,
+}
+
+const NO_FOLDER: Row = Row {
+    what: "the folder cannot be made (found before a server is started)",
+    code: 6,
+    says: "error: cannot create `out`: …hint: make room there or let this user write there",
+    kept: 0,
+};
+
+const READ_ONLY: Row = Row {
+    what: "the folder is not writable (found before a server is started)",
+    code: 6,
+    says: "error: cannot write `out/result.json`: Read-only file system…hint: make room there or let this user write there",
+    kept: 0,
+};
+
+const FULL: Row = Row {
+    what: "the disk becomes full in the second repeat",
+    code: 6,
+    says: "error: cannot write `out/result.json`: No space left on device…hint: make room there or let this user write there…hint: what was measured before stands in `out/result.json`",
+    kept: 1,
+};
+
+const REMOVED: Row = Row {
+    what: "the folder is removed in the second repeat: it is made anew",
+    code: 0,
+    says: "the result stands in `out/result.json`",
+    kept: 2,
+};
+
+/// All of them, in the order of the page.
+pub(super) const ROWS: [Row; 4] = [NO_FOLDER, READ_ONLY, FULL, REMOVED];
+
+impl Row {
+    fn check(&self, scene: &Scene, code: Option<i32>, said: &str, result: &str) {
+        assert_eq!(code, Some(self.code), "{said}");
+        assert!(says(said, self.says), "{said}");
+        assert_eq!(scene.kept(result), self.kept, "{said}");
+        // What cannot be kept is not measured.
+        assert_eq!(scene.events().is_empty(), self.kept == 0);
+    }
+}
+
 const fn fault(name: &'static str, start: u32) -> Fault {
     Fault {
         name,
@@ -55,15 +104,7 @@ fn a_disk_that_becomes_full_is_a_failure_of_the_surroundings_and_leaves_what_was
     else {
         return;
     };
-    assert_eq!(code, 6, "{said}");
-    assert!(
-        says(
-            &said,
-            "error: cannot write `out/result.json`: No space left on device…hint: make room…hint: what was measured before stands in `out/result.json`"
-        ),
-        "{said}"
-    );
-    assert_eq!(scene.kept("result.json"), 1);
+    FULL.check(&scene, Some(code), &said, "result.json");
 }
 
 #[test]
@@ -88,15 +129,7 @@ fn a_read_only_folder_is_found_before_a_server_is_started() {
     let Some((code, said)) = with_mount(&scene, "ro", "bench --output out/result.json") else {
         return;
     };
-    assert_eq!(code, 6, "{said}");
-    assert!(
-        says(
-            &said,
-            "error: cannot write `out/result.json`: Read-only file system…hint: make room"
-        ),
-        "{said}"
-    );
-    assert_eq!(scene.events(), "");
+    READ_ONLY.check(&scene, Some(code), &said, "result.json");
 }
 
 #[test]
@@ -104,19 +137,12 @@ fn a_folder_that_cannot_be_one_is_found_before_a_server_is_started() {
     let scene = Scene::new(fault("none", 1), SHORT);
     write(scene.path(), "out", "a file");
     let code = scene.bench().end();
-    let said = scene.said();
-    assert_eq!(code, Some(6), "{said}");
-    assert!(
-        says(&said, "error: cannot create `out`: …\nhint: make room"),
-        "{said}"
-    );
-    assert_eq!(scene.events(), "");
+    NO_FOLDER.check(&scene, code, &scene.said(), "out/result.json");
 }
 
 #[test]
 fn a_folder_that_disappears_is_made_anew() {
     let scene = Scene::new(fault("removes-the-folder", 2), SHORT);
     let code = scene.bench().end();
-    assert_eq!(code, Some(0), "{}", scene.said());
-    assert_eq!(scene.kept("out/result.json"), 2);
+    REMOVED.check(&scene, code, &scene.said(), "out/result.json");
 }

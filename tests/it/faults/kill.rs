@@ -1,12 +1,14 @@
 //! perfgate that is killed: it can do nothing any more, and its guard does it.
 
+use std::io::Write as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
 
 use super::interrupt::MOMENTS;
-use super::{Fault, LONG, MIDDLE, SERVER, SHORT, Scene};
+use super::{Fault, LONG, MIDDLE, SHORT, Scene};
 use crate::support::{Running, command, processes_with, wait_until};
 
 /// SIGTERM, its grace of 5 s, SIGKILL, and a busy machine.
@@ -62,16 +64,7 @@ fn a_killed_perfgate_leaves_a_server_that_somebody_else_runs() {
         request: MIDDLE,
     };
     let scene = Scene::new(fault, SHORT);
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .unwrap()
-        .port();
-    let server = Command::new("python3")
-        .args([SERVER, &port.to_string(), "hangs", "1", "10", &scene.mark])
-        .current_dir(scene.path())
-        .spawn();
-    let mut server = Running(server.unwrap());
-    let url = format!("http://127.0.0.1:{port}");
+    let (mut server, url) = scene.attached();
     let mut bench = scene.begin(&["bench", "--url", &url, "--timeout", "5m"]);
     scene.wait_for_event("start 1 request 10");
     assert!(bench.guards().is_empty());
@@ -79,6 +72,54 @@ fn a_killed_perfgate_leaves_a_server_that_somebody_else_runs() {
     bench.child.wait().unwrap();
     std::thread::sleep(Duration::from_secs(1));
     assert!(server.0.try_wait().unwrap().is_none());
+}
+
+/// A guard that is told something, and a process of its own group that may be its server.
+fn guard_and_process(told: impl FnOnce(&Running) -> String) -> Running {
+    let folder = tempfile::tempdir().unwrap();
+    let guard = command(folder.path(), &["guard", "--of", "1"])
+        .stdin(Stdio::piped())
+        .spawn();
+    let mut guard = Running(guard.unwrap());
+    let process = Command::new("sleep")
+        .arg("300")
+        .env("PERFGATE_GUARD", guard.0.id().to_string())
+        .process_group(0)
+        .spawn();
+    let process = Running(process.unwrap());
+    let mut pipe = guard.0.stdin.take().unwrap();
+    pipe.write_all(told(&process).as_bytes()).unwrap();
+    drop(pipe);
+    assert!(guard.0.wait().unwrap().success());
+    process
+}
+
+fn started(process: &Running) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.0.id())).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    fields.split(' ').nth(19).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_guard_ends_the_process_that_it_was_told_of() {
+    let mut process =
+        guard_and_process(|process| format!("{} {}\n", process.0.id(), started(process)));
+    let signal = process.0.wait().unwrap().signal();
+    assert_eq!(signal, Some(Signal::TERM.as_raw()));
+}
+
+#[test]
+fn a_guard_finds_the_server_of_which_it_was_not_told_any_more() {
+    let mut process = guard_and_process(|_| String::new());
+    let signal = process.0.wait().unwrap().signal();
+    assert_eq!(signal, Some(Signal::TERM.as_raw()));
+}
+
+#[test]
+fn a_guard_leaves_a_process_alone_that_only_has_the_number() {
+    let mut process =
+        guard_and_process(|process| format!("{} {}\n", process.0.id(), started(process) - 1));
+    assert!(process.0.try_wait().unwrap().is_none());
 }
 
 /// `/proc/PID/…` of the only process with this in its command line.

@@ -9,10 +9,10 @@ mod page;
 mod server;
 
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{command, json, processes_with, run, wait_until, write};
+use crate::support::{Running, command, json, processes_with, run, wait_until, write};
 
 /// The stand-in for a server that fails.
 const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/faults/server.py");
@@ -41,7 +41,7 @@ struct Patience {
 /// For faults that are waited for.
 const SHORT: Patience = Patience {
     request: "1s",
-    ready: "2s",
+    ready: "3s",
 };
 
 /// For faults that the test ends.
@@ -53,6 +53,7 @@ const LONG: Patience = Patience {
 /// Two repeats of sixteen requests on the stand-in, in a folder of its own.
 struct Scene {
     folder: tempfile::TempDir,
+    fault: Fault,
     /// By which the servers of this scene are found.
     mark: String,
 }
@@ -73,7 +74,11 @@ impl Scene {
             patience.ready, patience.request
         );
         write(folder.path(), "perfgate.yaml", &plan);
-        Self { folder, mark }
+        Self {
+            folder,
+            fault,
+            mark,
+        }
     }
 
     fn path(&self) -> &Path {
@@ -93,6 +98,31 @@ impl Scene {
 
     fn bench(&self) -> Perfgate<'_> {
         self.begin(&["bench", "--output", "out/result.json"])
+    }
+
+    /// The stand-in as a server that somebody else runs, and its address.
+    fn attached(&self) -> (Running, String) {
+        let Fault {
+            name,
+            start,
+            request,
+        } = self.fault;
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .unwrap()
+            .port();
+        let server = Command::new("python3")
+            .args([SERVER, &port.to_string(), name])
+            .args([start.to_string(), request.to_string()])
+            .current_dir(self.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let server = Running(server.unwrap());
+        wait_until("the server", Duration::from_secs(20), || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        (server, format!("http://127.0.0.1:{port}"))
     }
 
     fn said(&self) -> String {

@@ -1,7 +1,7 @@
 //! `docs/faults.md` says what the tests see.
 
 use super::interrupt::MOMENTS;
-use super::server::ROWS;
+use super::{folder, server};
 
 const PAGE: &str = include_str!("../../../docs/faults.md");
 
@@ -13,22 +13,43 @@ fn kept(repeats: usize) -> &'static str {
     }
 }
 
+/// What is said, as a cell shows it.
+fn said(pattern: &str) -> String {
+    let shown = pattern
+        .replace("error: ", "")
+        .replace("server| ", "")
+        .replace("…hint: ", "… ")
+        .replace('`', "");
+    shown.trim().to_owned()
+}
+
 /// The table of servers that fail.
 fn servers() -> String {
     let mut table = "| the server … | when | exit code | perfgate says | in the result file |\n| --- | --- | --- | --- | --- |\n".to_owned();
-    for row in ROWS {
-        let said = row
-            .says
-            .replace("error: ", "")
-            .replace("server| ", "")
-            .replace("…hint: ", "… ")
-            .replace('`', "");
+    for row in server::ROWS {
         table.push_str(&format!(
             "| {} | {} | {} | {} | {} |\n",
             row.what,
             row.when,
             row.code,
-            said.trim(),
+            said(row.says),
+            kept(row.kept)
+        ));
+    }
+    table
+}
+
+/// The table of places for the result.
+fn folders() -> String {
+    let mut table =
+        "| what | exit code | perfgate says | in the result file |\n| --- | --- | --- | --- |\n"
+            .to_owned();
+    for row in folder::ROWS {
+        table.push_str(&format!(
+            "| {} | {} | {} | {} |\n",
+            row.what,
+            row.code,
+            said(row.says),
             kept(row.kept)
         ));
     }
@@ -46,7 +67,7 @@ fn interruptions() -> String {
 
 #[test]
 fn the_page_has_the_rows_that_the_tests_see() {
-    for table in [servers(), interruptions()] {
+    for table in [servers(), folders(), interruptions()] {
         assert!(PAGE.contains(&table), "docs/faults.md must have\n{table}");
     }
 }

@@ -61,79 +61,79 @@ rows! {
         => 5, "error: the server ended during repeat 2 of concurrency=4: the server ended with exit code 7 while it was measured…hint: what was measured before stands in `out/result.json`", 1;
     a_server_that_never_becomes_ready_ends_with_the_time_out:
         "answers 503 for ever", "while it loads", ("never-ready", 1, 1)
-        => 5, "error: the server was not ready after 2 s: /health: HTTP 503…hint: raise `ready_timeout`", 0;
+        => 5, "error: the server was not ready after 3 s: /health: HTTP 503…hint: raise `ready_timeout`", 0;
     a_server_that_never_answers_while_it_loads_ends_with_the_time_out:
         "never answers", "while it loads", ("hangs-while-loading", 1, 1)
-        => 5, "error: the server was not ready after 2 s: …hint: raise `ready_timeout`", 0;
+        => 5, "error: the server was not ready after 3 s: /health: operation timed out…hint: raise `ready_timeout`", 0;
     a_server_that_speaks_no_http_is_not_ready:
         "speaks no HTTP", "while it loads", ("no-http-while-loading", 1, 1)
-        => 5, "error: the server was not ready after 2 s: /health: …hint: raise `ready_timeout`", 0;
+        => 5, "error: the server was not ready after 3 s: /health: invalid HTTP version parsed…hint: raise `ready_timeout`", 0;
     the_page_of_a_proxy_is_not_ready:
         "answers with a proxy's 502 page", "while it loads", ("proxy-page-while-loading", 1, 1)
-        => 5, "error: the server was not ready after 2 s: /health: HTTP 502…hint: raise `ready_timeout`", 0;
+        => 5, "error: the server was not ready after 3 s: /health: HTTP 502…hint: raise `ready_timeout`", 0;
     requests_that_are_never_answered_time_out:
         "never answers", "from the warm-up on", ("hangs", 1, 1)
-        => 5, "error: 12 of 12 requests of concurrency=4 failed, and at most …the most frequent reason: timed out (12 times)…hint: what was measured stands in `out/result.json`", 1;
+        => 5, "error: 12 of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: timed out (12 times)…hint: what was measured stands in `out/result.json`", 1;
     requests_that_are_no_longer_answered_time_out:
         "never answers", "in a repeat", ("hangs", 1, MIDDLE)
-        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: timed out (", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: timed out (… times)…raise `timeout` (1 s)…", 1;
     a_server_that_hangs_in_the_second_repeat_leaves_both:
         "never answers", "in the second repeat", ("hangs", 2, MIDDLE)
-        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: timed out (", 2;
+        => 5, "error: … of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: timed out (… times)…raise `timeout` (1 s)…", 2;
     streams_that_stop_in_the_middle_time_out:
         "stops sending in the middle of its streams", "in a repeat", ("stops-sending", 1, MIDDLE)
-        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: timed out (", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: timed out (… times)…raise `timeout` (1 s)…", 1;
     a_server_that_ignores_sigterm_is_killed_after_its_grace:
         "ignores SIGTERM (killed after 20 s)", "when it is stopped", ("ignores-sigterm", 2, 1)
         => 0, "the result stands in `out/result.json`", 2;
     errors_from_the_warm_up_on_are_counted:
         "answers 500", "from the warm-up on", ("fails", 1, 1)
-        => 5, "error: 12 of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: HTTP 500: EngineCore encountered an issue (12 times)", 1;
+        => 5, "error: 12 of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: failed: HTTP 500: EngineCore encountered an issue (12 times)", 1;
     errors_in_the_second_repeat_leave_both:
         "answers 500", "in the second repeat", ("fails", 2, MIDDLE)
-        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: HTTP 500: EngineCore encountered an issue (", 2;
+        => 5, "error: … of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: failed: HTTP 500: EngineCore encountered an issue (… times)", 2;
     errors_in_a_part_of_the_requests_are_counted:
         "answers every fourth request with 500", "in a repeat", ("fails-in-part", 1, 1)
-        => 5, "error: 3 of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: HTTP 500: EngineCore encountered an issue (3 times)", 1;
+        => 5, "error: 3 of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: failed: HTTP 500: EngineCore encountered an issue (3 times)", 1;
     connections_that_are_reset_are_failed_requests:
         "resets connections", "in a repeat", ("resets", 1, MIDDLE)
-        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: Connection reset by peer", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: failed: Connection reset by peer (os error 104) (… times)", 1;
     streams_that_are_reset_are_failed_requests:
         "resets connections in the middle of streams", "in a repeat", ("resets-in-the-stream", 1, MIDDLE)
-        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: Connection reset by peer", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: failed: Connection reset by peer (os error 104) (… times)", 1;
     streams_that_are_cut_are_failed_requests:
         "closes connections in the middle of streams", "in a repeat", ("closes-in-the-stream", 1, MIDDLE)
-        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: the connection was closed before the end of the answer (", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: failed: the connection was closed before the end of the answer (… times)", 1;
     connections_that_are_closed_between_two_requests_are_opened_anew:
         "closes idle connections without a word", "between requests", ("closes-idle", 1, 1)
         => 0, "the result stands in `out/result.json`", 2;
     what_is_no_http_is_a_failed_request:
         "speaks no HTTP", "in a repeat", ("no-http", 1, MIDDLE)
-        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: the answer is no HTTP: …", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: failed: the answer is no HTTP: …(… times)", 1;
     an_event_that_is_no_json_is_a_failed_request:
         "sends a broken event", "in a repeat", ("broken-event", 1, MIDDLE)
-        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: …", 1;
-    an_answer_that_is_no_stream_is_cut_off:
+        => 5, "error: … of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: failed: the stream has an event that is no completion chunk: … (… times)", 1;
+    an_answer_that_is_no_stream_is_a_failed_request:
         "answers with broken JSON instead of a stream", "in a repeat", ("broken-json", 1, MIDDLE)
-        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: truncated: the stream ended without [DONE] (", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: failed: the answer is no stream of events: … (… times)", 1;
     a_header_that_does_not_end_is_a_failed_request:
         "sends a header that does not end", "in a repeat", ("endless-header", 1, MIDDLE)
-        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: the answer …", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: failed: the answer has a head that does not end (… times)", 1;
     a_line_that_does_not_end_is_a_failed_request:
         "sends a line that does not end", "in a repeat", ("endless-line", 1, MIDDLE)
-        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: an event is longer than 4194304 bytes (", 1;
-    a_page_instead_of_a_stream_is_cut_off:
+        => 5, "error: … of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: failed: an event is longer than 4194304 bytes (… times)", 1;
+    a_page_in_place_of_a_stream_is_a_failed_request:
         "answers 200 with a page (HTML)", "in a repeat", ("wrong-type", 1, MIDDLE)
-        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: truncated: the stream ended without [DONE] (", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: failed: the answer is no stream of events: …Please sign in… (… times)", 1;
     the_page_of_a_proxy_is_a_failed_request:
         "answers with a proxy's 502 page", "in a repeat", ("proxy-page", 1, MIDDLE)
-        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: failed: HTTP 502: …502 Bad Gateway…", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: failed: HTTP 502: …502 Bad Gateway…(… times)", 1;
     a_server_that_becomes_slow_is_measured_as_slow:
         "becomes five times slower", "in a repeat", ("slow", 1, MIDDLE)
         => 0, "the result stands in `out/result.json`", 2;
     a_server_that_becomes_slower_than_the_time_out_fails_requests:
         "becomes slower than `timeout`", "in a repeat", ("too-slow", 1, MIDDLE)
-        => 5, " of 12 requests of concurrency=4 failed, and at most …the most frequent reason: timed out (", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: timed out (… times)…raise `timeout` (1 s)…", 1;
 }
 
 #[test]
@@ -158,4 +158,52 @@ fn the_gate_keeps_the_log_of_every_server_and_the_repeats_before() {
     let log = |name: &str| std::fs::read_to_string(scene.path().join("out").join(name)).unwrap();
     assert_eq!(log("server-1.log"), "serving\n");
     assert!(log("server-2.log").contains("CUDA error"));
+}
+
+#[test]
+fn an_attached_server_that_dies_fails_the_requests_and_leaves_what_was_measured() {
+    let fault = Fault {
+        name: "dies",
+        start: 1,
+        request: MIDDLE,
+    };
+    let scene = Scene::new(fault, SHORT);
+    let (_server, url) = scene.attached();
+    let code = scene
+        .begin(&["bench", "--url", &url, "--output", "out/result.json"])
+        .end();
+    let said = scene.said();
+    assert_eq!(code, Some(5), "{said}");
+    assert!(
+        says(
+            &said,
+            " of 12 requests of concurrency=4 failed…hint: what was measured stands in `out/result.json`"
+        ),
+        "{said}"
+    );
+    assert_eq!(scene.kept("out/result.json"), 1);
+}
+
+#[test]
+fn an_address_where_nothing_is_ready_is_named_with_the_way_to_ask_it() {
+    let scene = Scene::new(
+        Fault {
+            name: "never-ready",
+            start: 1,
+            request: 1,
+        },
+        SHORT,
+    );
+    let (server, url) = scene.attached();
+    let code = scene.begin(&["bench", "--url", &url]).child.wait().unwrap();
+    let said = scene.said();
+    assert_eq!(code.code(), Some(5), "{said}");
+    assert!(
+        says(
+            &said,
+            "error: no server is ready at http://127.0.0.1:…: /health: HTTP 503…hint: check the address…/health"
+        ),
+        "{said}"
+    );
+    drop(server);
 }
