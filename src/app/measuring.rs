@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::arm::{Arm, MOST_VOID, even_out};
 use super::expectations;
 use super::failing::{launch_failure, load_failure};
+use super::gpus;
 use super::pass::{Pass, Passed};
 use super::progress::Progress;
 use super::sent::{described_load, described_workload, source};
@@ -155,6 +156,8 @@ impl<'a> Measuring<'a> {
         repeat: u32,
         of: u32,
     ) -> Result<Target, Failure> {
+        let place = self.label(repeat, of);
+        gpus::wait_until_free(self, &place).await?;
         let dash = if self.side.is_empty() { "" } else { "-" };
         let name = format!("server{dash}{}-{}.log", self.side, repeat + 1);
         let log = self.logs.as_ref().map(|folder| folder.join(name));
@@ -172,8 +175,7 @@ impl<'a> Measuring<'a> {
             environment: self.environment,
             stop_grace: launch::STOP_GRACE,
         };
-        let label = self.label(repeat, of);
-        let told = |phase: launch::Phase| self.progress.phase(&format!("{label}: {phase}"));
+        let told = |phase: launch::Phase| self.progress.phase(&format!("{place}: {phase}"));
         let started = launch::start(&launch, &told, &self.interrupt.token()).await;
         started.map_err(|error| launch_failure(&error))
     }

@@ -13,6 +13,7 @@ mod expectations;
 mod failing;
 mod failure;
 mod gate;
+mod gpus;
 mod interrupt;
 mod measuring;
 mod mlperf;

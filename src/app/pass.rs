@@ -8,15 +8,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::Failure;
 use super::failing::load_failure;
+use super::gpus;
 use super::measuring::{Measuring, RunInProgress};
 use crate::clock;
-use crate::config::{GpuRequest, LoadPoint, Plan, ServerPlan};
+use crate::config::{LoadPoint, Plan, ServerPlan};
 use crate::launch::Target;
 use crate::load::{Client, Drive, Driven};
 use crate::measure::{self, Observed};
 use crate::metric::Metric;
 use crate::record::format::{Environment, Repeat};
-use crate::telemetry::{GpuSource, Sampler};
+use crate::telemetry::Sampler;
 use crate::workload::{Phase, Request};
 
 /// One scenario on one server.
@@ -44,15 +45,15 @@ impl Pass<'_, '_> {
         let place = self.measuring.label(self.repeat, self.of);
         let label = format!("{place}: {}", self.load.name());
         let warmed_up = self.warm_up(&label, cancel).await?;
-        let sampler = Sampler::start(
-            self.target.base_url(),
-            gpu_source(server),
-            plan.telemetry_interval,
-        )
-        .await;
+        let looking = gpus::looking(self.measuring, self.target).await;
+        let sampler = Sampler::start(self.target.base_url(), looking).await;
         let started = clock::timestamp();
         let driven = self.drive(&label, measured, plan.ramp_up, cancel).await?;
         let seen = sampler.finish().await;
+        for warning in &seen.warnings {
+            let progress = self.measuring.progress;
+            progress.note_first(&warning.about, &format!("warning: {}", warning.message));
+        }
 
         let environment = runs_here(server, self.target.base_url()).then(|| seen.environment());
         let mut observed = Observed {
@@ -78,7 +79,11 @@ impl Pass<'_, '_> {
         if let Some(windows) = warmed_up.seen {
             repeat.telemetry.insert("warm_up".to_owned(), windows);
         }
-        repeat.void = driven.client.bottleneck(&driven.traces).or(warmed_up.void);
+        repeat.void = driven
+            .client
+            .bottleneck(&driven.traces)
+            .or(seen.void)
+            .or(warmed_up.void);
         Ok(Passed {
             repeat,
             environment,
@@ -124,7 +129,7 @@ fn limits(plan: &Plan) -> Option<[Option<f64>; 3]> {
 }
 
 /// Whether the server runs on this machine, so that this machine's hardware is what was measured.
-fn runs_here(server: &ServerPlan, base_url: &str) -> bool {
+pub(super) fn runs_here(server: &ServerPlan, base_url: &str) -> bool {
     match server {
         ServerPlan::Docker(_) | ServerPlan::Process(_) | ServerPlan::Simulator(_) => true,
         ServerPlan::Url(_) => {
@@ -133,24 +138,5 @@ fn runs_here(server: &ServerPlan, base_url: &str) -> bool {
                 .iter()
                 .any(|local| host.starts_with(local))
         }
-    }
-}
-
-/// The GPUs that the server may use: those of other jobs on the machine are none of ours.
-fn gpu_source(server: &ServerPlan) -> GpuSource {
-    let all = GpuSource::local();
-    match (server, all) {
-        // A remote server's GPUs are not in this machine.
-        (ServerPlan::Url(url), _) if !runs_here(server, url) => GpuSource::None,
-        (ServerPlan::Docker(docker), GpuSource::NvidiaSmi { program, .. }) => {
-            let devices = match &docker.gpus {
-                GpuRequest::Devices(ids) => ids.clone(),
-                // The engine hands out the first ones.
-                GpuRequest::Count(count) => (0..*count).map(|index| index.to_string()).collect(),
-                GpuRequest::All | GpuRequest::None => Vec::new(),
-            };
-            GpuSource::NvidiaSmi { program, devices }
-        }
-        (_, all) => all,
     }
 }

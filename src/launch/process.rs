@@ -1,6 +1,6 @@
 //! A server as a command in a process group of its own, so that it can be ended with all its children.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -105,6 +105,11 @@ impl Process {
         &self.life
     }
 
+    /// The live members of its group.
+    pub(super) fn ids(&self) -> BTreeSet<u32> {
+        self.group.members().into_iter().flatten().collect()
+    }
+
     /// Waits for the last lines of a process that has ended.
     pub(super) async fn settle(&mut self) {
         let all = async {
@@ -192,14 +197,19 @@ impl Group {
         if test_kill_process_group(self.leader).is_err() {
             return true;
         }
-        let Ok(processes) = std::fs::read_dir("/proc") else {
-            return false;
-        };
+        self.members()
+            .is_some_and(|mut members| members.next().is_none())
+    }
+
+    /// Ids of the live members; `None` where `/proc` cannot be read.
+    fn members(&self) -> Option<impl Iterator<Item = u32>> {
         let group = self.leader.as_raw_nonzero().get();
-        !processes.flatten().any(|process| {
-            std::fs::read_to_string(process.path().join("stat"))
-                .is_ok_and(|stat| is_alive_in(group, &stat))
-        })
+        let processes = std::fs::read_dir("/proc").ok()?;
+        Some(processes.flatten().filter_map(move |process| {
+            let stat = std::fs::read_to_string(process.path().join("stat")).ok()?;
+            let id = process.file_name().to_str()?.parse().ok()?;
+            is_alive_in(group, &stat).then_some(id)
+        }))
     }
 
     async fn is_empty_within(&self, time: Duration) -> bool {

@@ -2,13 +2,13 @@
 //!
 //! A [`Sampler`] watches one repeat; [`Observed`] has a value or a reason for every metric that it is responsible for.
 
-mod gpu;
+pub mod gpu;
 mod host;
 pub mod prometheus;
 mod sampler;
 mod series;
 pub mod server;
 
-pub use gpu::GpuSource;
+pub use gpu::{GpuSource, Search, Survey, survey};
 pub use host::environment;
-pub use sampler::{Observed, Sampler};
+pub use sampler::{Looking, Observed, Sampler};

@@ -16,6 +16,8 @@ mod evidence;
 #[cfg(test)]
 mod gate;
 #[cfg(test)]
+mod gpus;
+#[cfg(test)]
 mod launch;
 #[cfg(test)]
 mod load;

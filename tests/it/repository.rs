@@ -51,7 +51,7 @@ const DIRECTIONS: [(&str, &[&str]); 21] = [
             "metric", "config", "record", "measure", "stats", "workload", "http", "priority",
         ],
     ),
-    ("telemetry", &["metric", "record", "http", "files"]),
+    ("telemetry", &["metric", "stats", "record", "http", "files"]),
     ("baseline", &["metric", "config", "record", "files"]),
     (
         "simulate",
