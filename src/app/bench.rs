@@ -23,9 +23,18 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Fai
     if result.counting_repeats() > 0 {
         return Ok(ExitStatus::Pass);
     }
+    let repeats = result
+        .scenarios
+        .iter()
+        .flat_map(|scenario| &scenario.repeats);
+    let last = repeats.rev().find_map(|repeat| repeat.void.as_deref());
+    let message = format!(
+        "no repeat counts: every one of them is void; the last one because {}",
+        last.unwrap_or("it was not measured")
+    );
     Err(
-        Failure::message(ExitStatus::SurroundingsFailed, "no repeat counts: every one of them is void").hint(
-            "leave the load generator a CPU of its own, or send less; `perfgate doctor` says what this machine can drive",
+        Failure::message(ExitStatus::SurroundingsFailed, message).hint(
+            "where it was the load generator, leave the load generator a CPU of its own, or send less; `perfgate doctor` says what this machine can drive",
         ),
     )
 }

@@ -120,7 +120,7 @@ mod tests {
             environment: Some(Environment {
                 gpus: Some(vec![Gpu {
                     name: "NVIDIA L4".to_owned(),
-                    memory_bytes: None,
+                    ..Gpu::default()
                 }]),
                 driver: Some("550".to_owned()),
                 ..Environment::default()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::arm::{Arm, MOST_VOID, even_out};
 use super::expectations;
 use super::failing::{cannot_keep, launch_failure, load_failure};
+use super::gpus;
 use super::pass::{Pass, Passed};
 use super::progress::{Progress, note};
 use super::sent::{described_load, described_workload, source};
@@ -159,6 +160,8 @@ impl<'a> Measuring<'a> {
         repeat: u32,
         of: u32,
     ) -> Result<Target, Failure> {
+        let place = self.label(repeat, of);
+        gpus::wait_until_free(self, &place).await?;
         let log = self.log_file(repeat);
         let own_program = own_program()
             .map_err(|error| launch_failure(&launch::LaunchError::OwnProgram(error)))?;
@@ -177,8 +180,7 @@ impl<'a> Measuring<'a> {
             stop_grace: launch::STOP_GRACE,
             own_program: &own_program,
         };
-        let label = self.label(repeat, of);
-        let told = |phase: launch::Phase| self.progress.phase(&format!("{label}: {phase}"));
+        let told = |phase: launch::Phase| self.progress.phase(&format!("{place}: {phase}"));
         let started = launch::start(&launch, &told, &self.interrupt.token()).await;
         started.map_err(|error| self.with_log(launch_failure(&error), repeat))
     }

@@ -14,6 +14,7 @@ mod expectations;
 mod failing;
 mod failure;
 mod gate;
+mod gpus;
 mod interrupt;
 mod measuring;
 mod memory;

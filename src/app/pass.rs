@@ -8,16 +8,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::Failure;
 use super::failing::load_failure;
+use super::gpus;
 use super::measuring::{Measuring, RunInProgress};
 use super::memory::{self, HostMemory};
 use crate::clock;
-use crate::config::{GpuRequest, LoadPoint, Plan, ServerPlan};
+use crate::config::{LoadPoint, Plan, ServerPlan};
 use crate::launch::Target;
 use crate::load::{Client, Drive, Driven};
-use crate::measure::{self, Observed, Reasons};
+use crate::measure::{self, Concerns, Observed};
 use crate::metric::Metric;
 use crate::record::format::{Environment, Repeat};
-use crate::telemetry::{self, GpuSource, Sampler};
+use crate::telemetry::{self, Sampler};
 use crate::workload::{Phase, Request};
 
 /// One scenario on one server.
@@ -45,19 +46,15 @@ impl Pass<'_, '_> {
         let place = self.measuring.label(self.repeat, self.of);
         let label = format!("{place}: {}", self.load.name());
         let warmed_up = self.warm_up(&label, cancel).await?;
-        let sampler = Sampler::start(
-            self.target.base_url(),
-            gpu_source(server),
-            plan.telemetry_interval,
-        )
-        .await;
+        let looking = gpus::looking(self.measuring, self.target).await;
+        let sampler = Sampler::start(self.target.base_url(), looking).await;
         let host_memory = HostMemory::watch(self.target.memory_probe(), plan.telemetry_interval);
         let started = clock::timestamp();
         let driven = self.drive(&label, measured, plan.ramp_up, cancel).await?;
         let host_peak = host_memory.finish().await;
         let mut seen = sampler.finish().await;
         memory::add(self.target, host_peak, &mut seen);
-        let reasons = self.reasons(&driven, &mut seen);
+        let concerns = self.concerns(&driven, &mut seen);
 
         let environment = runs_here(server, self.target.base_url()).then(|| seen.environment());
         let mut observed = Observed {
@@ -86,7 +83,7 @@ impl Pass<'_, '_> {
         repeat.void = driven
             .client
             .bottleneck(&driven.traces)
-            .or_else(|| reasons.void_reason().map(str::to_owned))
+            .or(concerns.void)
             .or(warmed_up.void);
         Ok(Passed {
             repeat,
@@ -95,27 +92,29 @@ impl Pass<'_, '_> {
         })
     }
 
-    /// Why the repeat does not count or wants a word, from what was seen beside its results. Warnings are said at once and
-    /// kept.
-    fn reasons(&self, driven: &Driven, seen: &mut telemetry::Observed) -> Reasons {
-        let mut reasons = Reasons::default();
+    /// Why the repeat does not count or wants a word, from what was seen beside its results. Warnings are said once a run
+    /// and kept.
+    fn concerns(&self, driven: &Driven, seen: &mut telemetry::Observed) -> Concerns {
+        let mut concerns = std::mem::take(&mut seen.concerns);
         if let Some(server) = &seen.server {
-            reasons.take(server.check(&driven.client.figures(&driven.traces)));
+            concerns.take(server.check(&driven.client.figures(&driven.traces)));
             seen.telemetry
                 .insert("server".to_owned(), server.described());
         }
-        let warnings = reasons.warnings();
-        for warning in warnings {
-            let place = self.load.name();
-            self.measuring
-                .progress
-                .note_once(&format!("warning: {place}: {warning}"));
+        for warning in &concerns.warnings {
+            let progress = self.measuring.progress;
+            progress.note_first(&warning.about, &format!("warning: {}", warning.message));
         }
-        if !warnings.is_empty() {
+        let messages = concerns
+            .warnings
+            .iter()
+            .map(|warning| warning.message.as_str());
+        let messages: Vec<&str> = messages.collect();
+        if !messages.is_empty() {
             seen.telemetry
-                .insert("warnings".to_owned(), warnings.into());
+                .insert("warnings".to_owned(), messages.into());
         }
-        reasons
+        concerns
     }
 
     pub(super) fn requests(&self, phase: Phase) -> Vec<Request> {
@@ -156,7 +155,7 @@ fn limits(plan: &Plan) -> Option<[Option<f64>; 3]> {
 }
 
 /// Whether the server runs on this machine, so that this machine's hardware is what was measured.
-fn runs_here(server: &ServerPlan, base_url: &str) -> bool {
+pub(super) fn runs_here(server: &ServerPlan, base_url: &str) -> bool {
     match server {
         ServerPlan::Docker(_) | ServerPlan::Process(_) | ServerPlan::Simulator(_) => true,
         ServerPlan::Url(_) => {
@@ -165,24 +164,5 @@ fn runs_here(server: &ServerPlan, base_url: &str) -> bool {
                 .iter()
                 .any(|local| host.starts_with(local))
         }
-    }
-}
-
-/// The GPUs that the server may use: those of other jobs on the machine are none of ours.
-fn gpu_source(server: &ServerPlan) -> GpuSource {
-    let all = GpuSource::local();
-    match (server, all) {
-        // A remote server's GPUs are not in this machine.
-        (ServerPlan::Url(url), _) if !runs_here(server, url) => GpuSource::None,
-        (ServerPlan::Docker(docker), GpuSource::NvidiaSmi { program, .. }) => {
-            let devices = match &docker.gpus {
-                GpuRequest::Devices(ids) => ids.clone(),
-                // The engine hands out the first ones.
-                GpuRequest::Count(count) => (0..*count).map(|index| index.to_string()).collect(),
-                GpuRequest::All | GpuRequest::None => Vec::new(),
-            };
-            GpuSource::NvidiaSmi { program, devices }
-        }
-        (_, all) => all,
     }
 }

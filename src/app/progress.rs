@@ -33,8 +33,13 @@ impl Progress {
 
     /// A line that is said at most once a run.
     pub(super) fn note_once(&self, text: &str) {
+        self.note_first(text, text);
+    }
+
+    /// A line that is said at most once a run, whatever words a later one about the same thing has.
+    pub(super) fn note_first(&self, about: &str, text: &str) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.1.insert(text.to_owned()) {
+        if said.1.insert(about.to_owned()) {
             note(text);
         }
     }

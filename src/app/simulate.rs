@@ -56,6 +56,7 @@ fn options(args: &SimulateArgs) -> Options {
         max_model_len: args.max_model_len,
         max_num_seqs: args.max_num_seqs,
         kv_cache_tokens: args.kv_cache_tokens,
+        has_gpu: args.gpus > 0,
         gpu_memory: args.gpu_memory,
         memory_growth: args.memory_growth,
         costs: Costs {

@@ -73,7 +73,7 @@ mod tests {
     fn gpu(name: &str) -> Gpu {
         Gpu {
             name: name.to_owned(),
-            memory_bytes: None,
+            ..Gpu::default()
         }
     }
 

@@ -43,7 +43,10 @@ pub struct SimulateArgs {
     /// Tokens that fit into the KV cache
     #[arg(long, default_value_t = 400_000, help_heading = "Server")]
     pub kv_cache_tokens: u64,
-    /// Memory of the simulated GPU
+    /// Simulated GPUs, 0 or 1; with 0 it tells nothing of GPUs, so that those of the machine are looked at
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=1), help_heading = "Server")]
+    pub gpus: u32,
+    /// Memory of a simulated GPU
     #[arg(long, default_value = "80GiB", value_parser = bytes, help_heading = "Server")]
     pub gpu_memory: u64,
     /// Cost of a step

@@ -61,8 +61,10 @@ pub struct Plan {
     pub max_error_rate: f64,
     /// Sampling parameters sent with each request.
     pub sampling: Sampling,
-    /// How often the server's metrics and the GPUs are looked at.
+    /// How often the server's metrics are looked at, and GPUs through a program.
     pub telemetry_interval: Duration,
+    /// How often GPUs are looked at through the driver's library.
+    pub gpu_interval: Duration,
     /// Limits for goodput.
     pub slo: Slo,
     /// What is expected of the machine and the engine.

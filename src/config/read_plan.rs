@@ -75,9 +75,10 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Plan> {
         .map_or_else(Servers::default, |node| read_server(node, collector));
     let work = read_work(&mut fields, collector);
     let terms = read_terms(&mut fields, collector);
-    let telemetry_interval = fields
+    let (telemetry_interval, gpu_interval) = fields
         .take("telemetry")
-        .and_then(|node| read_telemetry(node, collector));
+        .and_then(|node| read_telemetry(node, collector))
+        .unwrap_or_default();
     if let Some(node) = fields.take("profile") {
         read_profile(node, collector);
     }
@@ -120,6 +121,7 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Plan> {
         sampling: terms.sampling,
         slo: terms.slo,
         telemetry_interval: telemetry_interval.unwrap_or(Duration::from_secs(1)),
+        gpu_interval: gpu_interval.unwrap_or(SHORTEST_INTERVAL),
         expectations,
         engine_args,
     })
@@ -318,7 +320,14 @@ fn read_slo(node: &Node, collector: &mut Collector<'_>) -> Option<Slo> {
 /// Shortest telemetry interval: NVML's own counters do not move faster.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
-fn read_telemetry(node: &Node, collector: &mut Collector<'_>) -> Option<Duration> {
+/// Longest interval between two looks at the GPUs: with fewer, a repeat of minutes has too few to speak of shares.
+const LONGEST_GPU_INTERVAL: Duration = Duration::from_secs(10);
+
+/// `interval` and `gpu_interval`.
+fn read_telemetry(
+    node: &Node,
+    collector: &mut Collector<'_>,
+) -> Option<(Option<Duration>, Option<Duration>)> {
     let mut fields = Fields::of(node, "telemetry", collector)?;
     let interval = fields.take("interval").and_then(|node| {
         let interval = duration(node, "telemetry.interval", collector)?;
@@ -328,8 +337,16 @@ fn read_telemetry(node: &Node, collector: &mut Collector<'_>) -> Option<Duration
         }
         Some(interval)
     });
+    let gpu_interval = fields.take("gpu_interval").and_then(|node| {
+        let interval = duration(node, "telemetry.gpu_interval", collector)?;
+        if !(SHORTEST_INTERVAL..=LONGEST_GPU_INTERVAL).contains(&interval) {
+            let message = "`telemetry.gpu_interval` must be 100ms to 10s".to_owned();
+            collector.push(Code::InvalidValue, node.span.clone(), message);
+        }
+        Some(interval)
+    });
     fields.finish(collector);
-    interval
+    Some((interval, gpu_interval))
 }
 
 fn read_profile(node: &Node, collector: &mut Collector<'_>) {

@@ -147,7 +147,13 @@ fn terms() -> Vec<(&'static str, Value)> {
         ("max_error_rate", percentage()),
         ("sampling", object(&sampling, &[])),
         ("slo", object(&limits, &[])),
-        ("telemetry", object(&[("interval", duration())], &[])),
+        (
+            "telemetry",
+            object(
+                &[("interval", duration()), ("gpu_interval", duration())],
+                &[],
+            ),
+        ),
         ("profile", json!({"const": "never"})),
         ("hardware", object(&hardware, &[])),
         (

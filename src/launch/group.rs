@@ -1,5 +1,6 @@
 //! A process group: whether anything of it lives, and its end.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
@@ -51,6 +52,11 @@ impl Group {
         self.is_empty_within(KILL_GRACE).await
     }
 
+    /// Ids of the live members.
+    pub(super) fn ids(&self) -> BTreeSet<u32> {
+        self.members().iter().map(|member| member.id).collect()
+    }
+
     /// Live members of this group.
     fn members(&self) -> Vec<Member> {
         Member::all_in(self.number())
@@ -94,6 +100,8 @@ impl Drop for Group {
 /// What `/proc/PID/stat` says of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Member {
+    /// Its number.
+    pub(super) id: u32,
     /// Whether it is neither a zombie nor dead.
     pub(super) is_alive: bool,
     /// Its process group.
@@ -107,9 +115,11 @@ pub(super) struct Member {
 impl Member {
     /// Reads a `stat`. The name in brackets may hold anything.
     pub(super) fn parse(stat: &str) -> Option<Self> {
+        let (id, _) = stat.split_once(' ')?;
         let (_, fields) = stat.rsplit_once(") ")?;
         let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
         Some(Self {
+            id: id.parse().ok()?,
             is_alive: !matches!(*fields.first()?, "Z" | "X"),
             group: fields.get(2)?.parse().ok()?,
             session: fields.get(3)?.parse().ok()?,
@@ -148,6 +158,7 @@ mod tests {
             format!("9 ({name}) {state} 1 7 5 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0")
         };
         let member = Member {
+            id: 9,
             is_alive: true,
             group: 7,
             session: 5,

@@ -16,6 +16,7 @@ mod process;
 mod ready;
 mod redact;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -361,6 +362,16 @@ impl Target {
     /// Start to ready, to about 0.1 s; `None` for a server that somebody else started.
     pub fn startup(&self) -> Option<Duration> {
         self.startup
+    }
+
+    /// The server's processes on this machine now; `None` where they are not known, as those of a server that somebody else
+    /// runs.
+    pub async fn process_ids(&self) -> Option<BTreeSet<u32>> {
+        match &self.running {
+            Running::Attached => None,
+            Running::Process(process) => Some(process.ids()),
+            Running::Container(container) => container.process_ids().await,
+        }
     }
 
     /// Cancelled when the server ends without being asked to. Never for a server that somebody else runs.

@@ -1,6 +1,6 @@
 //! A server as a command in a process group of its own, so that it can be ended with all its children.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -111,6 +111,11 @@ impl Process {
     /// The id of its process group.
     pub(super) fn leader(&self) -> i32 {
         self.group.number()
+    }
+
+    /// The live members of its group.
+    pub(super) fn ids(&self) -> BTreeSet<u32> {
+        self.group.ids()
     }
 
     /// Waits for the last lines of a process that has ended.

@@ -1,21 +1,35 @@
 //! Reasons, found beside the results and before they are looked at, why a repeat does not count or wants a word.
 
-/// What was found. The first reason to void wins; every warning is kept once.
+/// What is wrong, and what a reader should know. The first reason to void wins; every warning is kept once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reasons {
-    void: Option<String>,
-    warnings: Vec<String>,
+pub struct Concerns {
+    /// Why the repeat does not count.
+    pub void: Option<String>,
+    /// What does not make it worthless.
+    pub warnings: Vec<Warning>,
 }
 
-impl Reasons {
+/// Something that a reader should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// What it is about, the same in every repeat; said once a run.
+    pub about: String,
+    /// A sentence.
+    pub message: String,
+}
+
+impl Concerns {
     /// The repeat does not count.
     pub fn void(&mut self, reason: impl Into<String>) {
         self.void.get_or_insert_with(|| reason.into());
     }
 
     /// It counts, and its reader should know.
-    pub fn warn(&mut self, warning: impl Into<String>) {
-        let warning = warning.into();
+    pub fn warn(&mut self, about: &str, message: impl Into<String>) {
+        let warning = Warning {
+            about: about.to_owned(),
+            message: message.into(),
+        };
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
@@ -27,18 +41,8 @@ impl Reasons {
             self.void(reason);
         }
         for warning in other.warnings {
-            self.warn(warning);
+            self.warn(&warning.about, warning.message);
         }
-    }
-
-    /// Why the repeat does not count, where it does not.
-    pub fn void_reason(&self) -> Option<&str> {
-        self.void.as_deref()
-    }
-
-    /// What its reader should know.
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
     }
 }
 
@@ -47,16 +51,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_reason_to_void_wins_and_a_warning_is_said_once() {
-        let mut reasons = Reasons::default();
-        reasons.void("first");
-        reasons.warn("a");
-        let mut other = Reasons::default();
+    fn the_first_reason_to_void_wins_and_a_warning_is_kept_once() {
+        let mut concerns = Concerns::default();
+        concerns.void("first");
+        concerns.warn("a", "one");
+        let mut other = Concerns::default();
         other.void("second");
-        other.warn("a");
-        other.warn("b");
-        reasons.take(other);
-        assert_eq!(reasons.void_reason(), Some("first"));
-        assert_eq!(reasons.warnings(), ["a", "b"]);
+        other.warn("a", "one");
+        other.warn("b", "two");
+        concerns.take(other);
+        assert_eq!(concerns.void.as_deref(), Some("first"));
+        let said: Vec<&str> = concerns
+            .warnings
+            .iter()
+            .map(|warning| warning.message.as_str())
+            .collect();
+        assert_eq!(said, ["one", "two"]);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Decided from counts and from figures that both sides have, never from whether a result is good.
 
-use super::covariates::Reasons;
+use super::covariates::Concerns;
 use crate::stats::number;
 
 /// What the server's own `/metrics` say of the measured time: differences of counters and of the sums of histograms,
@@ -67,25 +67,25 @@ const WORTH_A_WORD: f64 = 0.010;
 
 impl ServerFigures {
     /// What voids the repeat and what a reader should know.
-    pub fn check(&self, ours: &ClientFigures) -> Reasons {
-        let mut reasons = Reasons::default();
+    pub fn check(&self, ours: &ClientFigures) -> Concerns {
+        let mut concerns = Concerns::default();
         if self.restarted {
-            reasons.void("the server was restarted during the repeat");
-            return reasons;
+            concerns.void("the server was restarted during the repeat");
+            return concerns;
         }
-        self.strangers(ours, &mut reasons);
-        self.latencies(ours, &mut reasons);
+        self.strangers(ours, &mut concerns);
+        self.latencies(ours, &mut concerns);
         if let Some(preempted) = self.preemptions.filter(|count| *count > 0.0) {
-            reasons.warn(format!(
+            concerns.warn("pre-emptions", format!(
                 "the server pre-empted {preempted:.0} of {} requests: its KV cache is too small for this load, and their latencies have a jump",
                 ours.requests
             ));
         }
-        reasons
+        concerns
     }
 
     /// Load that is not ours.
-    fn strangers(&self, ours: &ClientFigures, reasons: &mut Reasons) {
+    fn strangers(&self, ours: &ClientFigures, concerns: &mut Concerns) {
         let (Some(requests), Some(tokens)) = (self.requests, self.output_tokens) else {
             return;
         };
@@ -97,14 +97,14 @@ impl ServerFigures {
             && more_requests > allowed
             && more_tokens > STRANGERS * number(ours.output_tokens)
         {
-            reasons.void(format!(
+            concerns.void(format!(
                 "the server answered {requests:.0} requests in the measured time and {} were ours: somebody else uses it",
                 ours.requests
             ));
         }
     }
 
-    fn latencies(&self, ours: &ClientFigures, reasons: &mut Reasons) {
+    fn latencies(&self, ours: &ClientFigures, concerns: &mut Concerns) {
         if !ours.all_whole {
             return;
         }
@@ -115,7 +115,7 @@ impl ServerFigures {
             if let (Some(here), Some(there)) = (here, there)
                 && here < there * (1.0 - BELOW) - WORTH_A_WORD
             {
-                reasons.warn(format!(
+                concerns.warn("contradiction", format!(
                     "the mean {name} is {:.1} ms here and {:.1} ms by the server's own count: one of them is wrong",
                     here * 1e3,
                     there * 1e3
@@ -125,7 +125,7 @@ impl ServerFigures {
         if let (Some(here), Some(there)) = (ours.ttft, self.ttft)
             && here - there > (OUTSIDE * there).max(WORTH_A_WORD)
         {
-            reasons.warn(format!(
+            concerns.warn("outside of the server", format!(
                 "{:.1} ms of the mean TTFT of {:.1} ms lie outside of the server's own measure: network, its HTTP front end, or this machine",
                 (here - there) * 1e3,
                 here * 1e3
@@ -183,14 +183,10 @@ mod tests {
     }
 
     fn said(figures: &ServerFigures, ours: &ClientFigures) -> String {
-        let reasons = figures.check(ours);
-        let void = reasons
-            .void_reason()
-            .map(|reason| format!("void: {reason}"));
-        let all: Vec<String> = void
-            .into_iter()
-            .chain(reasons.warnings().to_vec())
-            .collect();
+        let concerns = figures.check(ours);
+        let void = concerns.void.map(|reason| format!("void: {reason}"));
+        let said = concerns.warnings.into_iter().map(|warning| warning.message);
+        let all: Vec<String> = void.into_iter().chain(said).collect();
         all.join("\n")
     }
 

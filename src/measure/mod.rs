@@ -11,7 +11,7 @@ mod totals;
 mod trace;
 
 pub use client::{ClientLoad, Lateness, first_chunks};
-pub use covariates::Reasons;
+pub use covariates::{Concerns, Warning};
 pub use cross_check::{ClientFigures, ServerFigures};
 pub use latencies::Latencies;
 pub use repeat::{Observed, repeat};

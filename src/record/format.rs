@@ -79,7 +79,7 @@ pub struct Environment {
     /// GPU driver version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub driver: Option<String>,
-    /// CUDA version.
+    /// Newest CUDA version that the driver runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cuda: Option<String>,
     /// CPU model.
@@ -97,7 +97,8 @@ pub struct Environment {
     /// Host name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// Whether the GPU clocks were locked.
+    /// Whether the SM clocks of all GPUs moved by 1 % at most under load, as locked clocks do: drivers do not tell whether
+    /// clocks are locked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clocks_locked: Option<bool>,
 }
@@ -110,6 +111,30 @@ pub struct Gpu {
     /// Device memory in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
+    /// The driver's name for this very device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// Power in watts that it may draw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_limit_watts: Option<f64>,
+    /// Power in watts that it may draw unless somebody says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_limit_default_watts: Option<f64>,
+    /// Whether it is divided into MIG devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mig: Option<bool>,
+    /// Whether its memory corrects errors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ecc: Option<bool>,
+    /// Whether the driver stays loaded when nobody uses the GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistence: Option<bool>,
+    /// CUDA compute capability, `9.0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compute_capability: Option<String>,
+    /// Version of its firmware.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vbios: Option<String>,
 }
 
 /// The server under test. Names of environment variables only, never their values.

@@ -334,8 +334,7 @@ fn write_device(options: &Options, labels: &str, utilization: f64, text: &mut St
         "{labels},block_size=\"16\",num_gpu_blocks=\"{blocks}\",kv_cache_size_tokens=\"{tokens}\",gpu_memory_utilization=\"0.9\""
     );
     write_value(text, "gauge", "vllm:cache_config_info", &cache, 1.0);
-    let gpu = "gpu=\"0\",name=\"Simulated GPU 80GB\"";
-    for (name, value) in [
+    let values = [
         (
             "perfgate_simulated_gpu_memory_used_bytes",
             number(options.memory_used()),
@@ -345,11 +344,14 @@ fn write_device(options: &Options, labels: &str, utilization: f64, text: &mut St
             number(options.gpu_memory),
         ),
         ("perfgate_simulated_gpu_utilization_ratio", utilization),
-        (
-            "perfgate_simulated_engine_memory_bytes",
-            number(options.engine_memory()),
-        ),
-    ] {
+    ];
+    let gpu = "gpu=\"0\",name=\"Simulated GPU 80GB\"";
+    let told = if options.has_gpu { &values[..] } else { &[] };
+    let engine = (
+        "perfgate_simulated_engine_memory_bytes",
+        number(options.engine_memory()),
+    );
+    for (name, value) in told.iter().copied().chain([engine]) {
         write_value(text, "gauge", name, gpu, value);
     }
 }

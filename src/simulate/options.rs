@@ -23,6 +23,8 @@ pub struct Options {
     pub max_num_seqs: usize,
     /// Tokens that fit into the KV cache before `memory_growth`.
     pub kv_cache_tokens: u64,
+    /// Whether it pretends to have a GPU; without one it tells nothing of GPUs.
+    pub has_gpu: bool,
     /// Device memory in bytes.
     pub gpu_memory: u64,
     /// Growth of the engine's own memory, which the KV cache loses.
@@ -62,6 +64,7 @@ impl Default for Options {
             max_model_len: 8192,
             max_num_seqs: 256,
             kv_cache_tokens: 400_000,
+            has_gpu: true,
             gpu_memory: 80 << 30,
             memory_growth: 0.0,
             costs: Costs::default(),

@@ -17,7 +17,11 @@ pub fn environment(gpus: Option<Vec<Gpu>>, driver: Option<String>) -> Environmen
 impl Observed {
     /// This machine, with the GPUs that were observed.
     pub fn environment(&self) -> Environment {
-        environment(self.gpus.clone(), self.driver.clone())
+        Environment {
+            cuda: self.cuda.clone(),
+            clocks_locked: self.clocks_steady,
+            ..environment(self.gpus.clone(), self.driver.clone())
+        }
     }
 }
 

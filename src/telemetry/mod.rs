@@ -3,7 +3,7 @@
 //! A [`Sampler`] watches one repeat; [`Observed`] has a value or a reason for every metric that it is responsible for.
 
 mod engine_log;
-mod gpu;
+pub mod gpu;
 mod host;
 pub mod prometheus;
 mod sampler;
@@ -11,6 +11,6 @@ mod series;
 pub mod server;
 
 pub use engine_log::EngineLog;
-pub use gpu::GpuSource;
+pub use gpu::{GpuSource, Search, Survey, survey};
 pub use host::{HostFacts, environment};
-pub use sampler::{Observed, Sampler};
+pub use sampler::{Looking, Observed, Sampler};

@@ -1,6 +1,6 @@
 //! The background task that watches a server and its GPUs during one repeat.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -8,14 +8,19 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::gpu::{self, GpuSource};
+use super::gpu::reading::{Facts, Reading};
+use super::gpu::summary::GpuSummary;
+use super::gpu::validity;
+use super::gpu::watch::{self, Pace};
+use super::gpu::{Account, GpuSource, Moment, NO_GPU, SourceName};
 use super::prometheus::Scrape;
 use super::series::{Row, Series};
-use super::server::{self, Findings, GpuReading, NOT_REPORTED};
+use super::server::{self, Findings, NOT_REPORTED};
 use crate::http;
-use crate::measure::ServerFigures;
+use crate::measure::{Concerns, ServerFigures};
 use crate::metric::Metric;
 use crate::record::format::Gpu;
+use crate::stats;
 
 /// Why there is nothing of a server without metrics.
 const NO_METRICS: &str = "the server has no /metrics";
@@ -36,16 +41,51 @@ pub struct Observed {
     /// Why the other metrics of telemetry have no value.
     pub not_measured: BTreeMap<Metric, String>,
     /// Columns over time: `time` (seconds), `gpu_memory` (bytes, of the fullest GPU), `gpu_utilization` (ratio, mean of
-    /// the GPUs), `running`, `waiting` (requests).
+    /// the GPUs), `gpu_clock_sm` (MHz, of the slowest), `gpu_power` (watts, of all), `gpu_temperature` (°C, of the hottest),
+    /// `running`, `waiting` (requests); beside them `gpus`, one [`super::gpu::summary::GpuSummary`] each.
     pub telemetry: BTreeMap<String, Value>,
+    /// Why the results beside which this was seen do not count, and what a reader should know about the GPUs.
+    pub concerns: Concerns,
     /// The GPUs; empty where none was found, `None` where that could not be found out.
     pub gpus: Option<Vec<Gpu>>,
     /// GPU driver version.
     pub driver: Option<String>,
+    /// Newest CUDA version that the driver runs.
+    pub cuda: Option<String>,
+    /// Whether all SM clocks were steady under load; `None` where that is not known.
+    pub clocks_steady: Option<bool>,
     /// The server's own counts of the repeat, where its `/metrics` answered before and after.
     pub server: Option<ServerFigures>,
     /// Whether somebody fixed the size of the KV cache.
     pub kv_cache_fixed: Option<bool>,
+}
+
+/// What is looked at, and how often.
+#[derive(Clone, Debug)]
+pub struct Looking {
+    /// Where the state of the GPUs comes from.
+    pub gpus: GpuSource,
+    /// Between two looks at the server's metrics, and at GPUs through a program.
+    pub interval: Duration,
+    /// Between two looks at GPUs through the driver's library.
+    pub gpu_interval: Duration,
+    /// The server's processes, where they are known.
+    pub server: Option<BTreeSet<u32>>,
+    /// Whether the server uses these GPUs, so that what happens to them bears on the results.
+    pub gpus_matter: bool,
+}
+
+impl Default for Looking {
+    /// All GPUs of this machine, as often as is usual.
+    fn default() -> Self {
+        Self {
+            gpus: GpuSource::Local(super::Search::default()),
+            interval: Duration::from_secs(1),
+            gpu_interval: Duration::from_millis(100),
+            server: None,
+            gpus_matter: true,
+        }
+    }
 }
 
 /// Watches until it is told to finish.
@@ -56,10 +96,11 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Looks once, and then every `interval` (about a second) in the background. The first look is over when this
-    /// returns, so the load may start.
-    pub async fn start(base_url: &str, source: GpuSource, interval: Duration) -> Self {
-        let mut watch = Watch::new(base_url, source);
+    /// Looks once, and then now and then in the background. The first look is over when this returns, so the load may
+    /// start.
+    pub async fn start(base_url: &str, looking: Looking) -> Self {
+        let interval = looking.interval;
+        let mut watch = Watch::new(base_url, looking);
         watch.look().await;
         let stop = CancellationToken::new();
         let task = tokio::spawn(watch.until(stop.clone(), interval));
@@ -102,37 +143,38 @@ const FROM_LOOKS: [&str; 3] = [
 struct Watch {
     http: Result<reqwest::Client, String>,
     url: String,
-    source: GpuSource,
+    looking: Looking,
     began: Instant,
     first: Option<Result<Scrape, String>>,
     last: Result<Scrape, String>,
-    gpus: Result<Vec<GpuReading>, String>,
-    memory_peak: Option<f64>,
+    gpus: Gpus,
     engine_peak: Option<f64>,
-    utilization_sum: f64,
-    utilization_count: u32,
-    looks: u32,
-    /// Looks at the GPUs that failed, and why the last of them did.
-    blind: (u32, String),
     series: Series,
 }
 
+/// Where the state of the GPUs comes from in the end.
+enum Gpus {
+    /// The server has not been asked yet.
+    NotAsked,
+    /// The server itself tells it.
+    Simulated(Account),
+    /// This machine.
+    Local(watch::Watch),
+    /// Nobody.
+    Nowhere(Account),
+}
+
 impl Watch {
-    fn new(base_url: &str, source: GpuSource) -> Self {
+    fn new(base_url: &str, looking: Looking) -> Self {
         Self {
             http: http::client().map_err(|error| format!("cannot set up the HTTP client: {error}")),
             url: format!("{}/metrics", base_url.trim_end_matches('/')),
-            source,
+            looking,
             began: Instant::now(),
             first: None,
             last: Err(NO_METRICS.to_owned()),
-            gpus: Err(gpu::NO_GPU.to_owned()),
-            memory_peak: None,
+            gpus: Gpus::NotAsked,
             engine_peak: None,
-            utilization_sum: 0.0,
-            utilization_count: 0,
-            looks: 0,
-            blind: (0, String::new()),
             series: Series::default(),
         }
     }
@@ -149,6 +191,9 @@ impl Watch {
                 _ = ticks.tick() => self.look().await,
             }
         }
+        if let Gpus::Local(watch) = &mut self.gpus {
+            watch.finish().await;
+        }
         self.look().await;
         self.conclude()
     }
@@ -157,18 +202,14 @@ impl Watch {
     async fn look(&mut self) {
         let time = self.began.elapsed().as_secs_f64();
         let scrape = self.scrape().await;
-        let simulated = scrape
-            .as_ref()
-            .map(server::simulated_gpus)
-            .unwrap_or_default();
-        let read = if simulated.is_empty() {
-            self.source.read().await
-        } else {
-            Ok(simulated)
-        };
-        self.looks += 1;
+        let moment = self.moment(scrape.as_ref().ok()).await;
         let mut row = Row {
             time,
+            gpu_memory: moment.memory,
+            gpu_utilization: moment.utilization,
+            gpu_clock_sm: moment.clock_sm,
+            gpu_power: moment.power,
+            gpu_temperature: moment.temperature,
             ..Row::default()
         };
         if let Ok(scrape) = &scrape {
@@ -176,32 +217,48 @@ impl Watch {
             row.waiting = scrape.sum("vllm:num_requests_waiting");
             self.engine_peak = larger(self.engine_peak, server::engine_memory(scrape));
         }
-        match read {
-            Ok(gpus) => {
-                row.gpu_memory = gpus
-                    .iter()
-                    .fold(None, |peak, gpu| larger(peak, gpu.memory_used));
-                row.gpu_utilization = mean(gpus.iter().filter_map(|gpu| gpu.utilization));
-                self.gpus = Ok(gpus);
-            }
-            Err(reason) => {
-                self.blind = (self.blind.0 + 1, reason.clone());
-                // One failed look does not undo what was seen before.
-                if self.gpus.is_err() {
-                    self.gpus = Err(reason);
-                }
-            }
-        }
-        self.memory_peak = larger(self.memory_peak, row.gpu_memory);
-        if let Some(utilization) = row.gpu_utilization {
-            self.utilization_sum += utilization;
-            self.utilization_count += 1;
-        }
         self.series.push(row);
         if self.first.is_none() {
             self.first = Some(scrape.clone());
         }
         self.last = scrape;
+    }
+
+    /// The GPUs since the last moment. The first answer of the server says whether it tells them itself.
+    async fn moment(&mut self, scrape: Option<&Scrape>) -> Moment {
+        let simulated = scrape.map(server::simulated_gpus).unwrap_or_default();
+        if matches!(self.gpus, Gpus::NotAsked) {
+            self.gpus = match &self.looking.gpus {
+                _ if !simulated.is_empty() => Gpus::Simulated(Account::new(None)),
+                GpuSource::None => Gpus::Nowhere(Account::new(None)),
+                GpuSource::Local(search) => {
+                    let pace = Pace {
+                        library: self.looking.gpu_interval,
+                        program: self.looking.interval,
+                    };
+                    let server = self.looking.server.clone();
+                    Gpus::Local(watch::Watch::start(search, pace, server).await)
+                }
+            };
+        }
+        match &mut self.gpus {
+            Gpus::Simulated(account) => {
+                let readings: Vec<Reading> = simulated
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, told)| Reading::simulated(index, told))
+                    .collect();
+                let look = if readings.is_empty() {
+                    Err("the simulated server does not tell its GPUs".to_owned())
+                } else {
+                    Ok(readings)
+                };
+                account.take(SourceName::Simulator, look);
+                account.drain()
+            }
+            Gpus::Local(watch) => watch.account().drain(),
+            Gpus::NotAsked | Gpus::Nowhere(_) => Moment::default(),
+        }
     }
 
     async fn scrape(&self) -> Result<Scrape, String> {
@@ -225,14 +282,9 @@ impl Watch {
             (Some(Err(reason)), _) | (_, Err(reason)) => nothing_from_metrics(reason),
             (None, Ok(_)) => nothing_from_metrics(NO_METRICS),
         };
-        findings.record(
-            "gpu_memory.peak",
-            self.of_gpus(self.memory_peak, "the memory in use"),
-        );
-        findings.record(
-            "gpu_utilization.mean",
-            self.of_gpus(self.utilization(), "the utilisation"),
-        );
+        let seen = self.gpus_seen();
+        findings.record("gpu_memory.peak", seen.memory_peak.clone());
+        findings.record("gpu_utilization.mean", seen.utilization_mean.clone());
         findings.record(
             "engine_memory.peak",
             self.engine_peak.ok_or_else(|| match &self.last {
@@ -244,47 +296,90 @@ impl Watch {
             (Some(Ok(before)), Ok(after)) => Some(server::figures(before, after)),
             (Some(_) | None, _) => None,
         };
+        let mut telemetry = self.series.into_columns();
+        telemetry.extend(seen.described());
         Observed {
             server,
             kv_cache_fixed: self.last.as_ref().ok().and_then(server::cache_is_fixed),
             metrics: findings.metrics,
             not_measured: findings.not_measured,
-            telemetry: self.series.into_columns(),
-            driver: self
-                .gpus
-                .iter()
-                .flatten()
-                .find_map(|gpu| gpu.driver.clone()),
-            gpus: match &self.gpus {
-                Ok(gpus) => Some(gpu::described(gpus)),
-                Err(reason) if reason == gpu::NO_GPU && self.source != GpuSource::None => {
-                    Some(Vec::new())
-                }
-                Err(_) => None,
-            },
+            telemetry,
+            concerns: seen.concerns,
+            gpus: seen.gpus,
+            driver: seen.driver,
+            cuda: seen.cuda,
+            clocks_steady: seen.clocks_steady,
+        }
+    }
+
+    fn gpus_seen(&self) -> GpusSeen {
+        match &self.gpus {
+            Gpus::NotAsked => GpusSeen::of(&Account::new(None), false, false),
+            Gpus::Nowhere(account) => GpusSeen::of(account, false, false),
+            Gpus::Simulated(account) => GpusSeen::of(account, true, true),
+            Gpus::Local(watch) => GpusSeen::of(&watch.account(), true, self.looking.gpus_matter),
         }
     }
 }
 
-impl Watch {
-    fn utilization(&self) -> Option<f64> {
-        (self.utilization_count > 0)
-            .then(|| self.utilization_sum / f64::from(self.utilization_count))
+/// What of the GPUs goes into what was observed.
+struct GpusSeen {
+    memory_peak: Result<f64, String>,
+    utilization_mean: Result<f64, String>,
+    summaries: Vec<GpuSummary>,
+    concerns: Concerns,
+    gpus: Option<Vec<Gpu>>,
+    driver: Option<String>,
+    cuda: Option<String>,
+    clocks_steady: Option<bool>,
+}
+
+impl GpusSeen {
+    /// `looked`: whether somebody looked; `matter`: whether the server uses these GPUs.
+    fn of(account: &Account, looked: bool, matter: bool) -> Self {
+        let summaries = account.summaries();
+        let reason = account.reason();
+        let known = |value: Option<f64>, what: &str| match (&reason, value) {
+            (Some(reason), _) => Err(reason.clone()),
+            (None, Some(value)) => Ok(value),
+            (None, None) => Err(format!("the driver does not report {what}")),
+        };
+        let peaks = summaries.iter().filter_map(|gpu| gpu.memory_peak_bytes);
+        let means: Vec<f64> = summaries
+            .iter()
+            .filter_map(|gpu| gpu.utilization_mean)
+            .collect();
+        let steady: Vec<bool> = summaries
+            .iter()
+            .filter_map(|gpu| gpu.clock_steady)
+            .collect();
+        let of_none = looked && reason.as_deref() == Some(NO_GPU);
+        Self {
+            memory_peak: known(peaks.reduce(f64::max), "the memory in use"),
+            utilization_mean: known(stats::mean(&means), "the utilisation"),
+            concerns: if matter {
+                validity::concerns(&summaries, account.lost())
+            } else {
+                Concerns::default()
+            },
+            gpus: (!summaries.is_empty() || of_none)
+                .then(|| account.facts().map(Facts::described).collect()),
+            driver: account.facts().find_map(|facts| facts.driver.clone()),
+            cuda: account.facts().find_map(|facts| facts.cuda.clone()),
+            clocks_steady: if steady.contains(&false) {
+                Some(false)
+            } else {
+                (!steady.is_empty() && steady.len() == summaries.len()).then_some(true)
+            },
+            summaries,
+        }
     }
 
-    /// A figure of the GPUs, unless most looks were blind: a peak seen by half an eye is too low.
-    fn of_gpus(&self, value: Option<f64>, what: &str) -> Result<f64, String> {
-        if let Err(reason) = &self.gpus {
-            return Err(reason.clone());
-        }
-        let (failed, reason) = &self.blind;
-        if failed * 2 > self.looks {
-            return Err(format!(
-                "{failed} of {} looks at the GPUs failed: {reason}",
-                self.looks
-            ));
-        }
-        value.ok_or_else(|| format!("the driver does not report {what}"))
+    /// As it stands in a result.
+    fn described(&self) -> impl Iterator<Item = (String, Value)> {
+        let gpus = (!self.summaries.is_empty())
+            .then(|| ("gpus".to_owned(), serde_json::json!(self.summaries)));
+        gpus.into_iter()
     }
 }
 
@@ -303,21 +398,17 @@ fn larger(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     }
 }
 
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.fold((0.0, 0_u32), |(sum, count), value| (sum + value, count + 1));
-    (count > 0).then(|| sum / f64::from(count))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-    use std::path::Path;
+    use std::path::PathBuf;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use axum::Router;
     use axum::routing::get;
 
+    use super::super::Search;
+    use super::super::gpu::stub;
     use super::*;
 
     const OFTEN: Duration = Duration::from_millis(20);
@@ -339,28 +430,29 @@ mod tests {
         format!("http://{address}")
     }
 
-    async fn observe(url: &str, source: GpuSource) -> Observed {
-        let sampler = Sampler::start(url, source, OFTEN).await;
+    async fn observe(url: &str, gpus: GpuSource) -> Observed {
+        let looking = Looking {
+            gpus,
+            interval: OFTEN,
+            gpu_interval: OFTEN,
+            ..Looking::default()
+        };
+        let sampler = Sampler::start(url, looking).await;
         tokio::time::sleep(OFTEN * 5).await;
         sampler.finish().await
     }
 
-    fn nvidia_smi(folder: &Path, script: &str) -> GpuSource {
-        let program = folder.join("nvidia-smi");
-        crate::files::write_atomically(&program, format!("#!/bin/sh\n{script}\n").as_bytes())
-            .unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        GpuSource::NvidiaSmi {
-            program,
+    fn through(nvidia_smi: PathBuf) -> GpuSource {
+        GpuSource::Local(Search {
+            nvml_library: Some("libno-such-ml.so.9".into()),
+            nvidia_smi,
+            amd_smi: "no-such-amd-smi".into(),
             devices: Vec::new(),
-        }
+        })
     }
 
     fn missing() -> GpuSource {
-        GpuSource::NvidiaSmi {
-            program: "no-such-nvidia-smi".into(),
-            devices: Vec::new(),
-        }
+        through("no-such-nvidia-smi".into())
     }
 
     fn value(observed: &Observed, id: &str) -> Option<f64> {
@@ -409,10 +501,8 @@ mod tests {
     #[tokio::test]
     async fn a_real_gpu_is_asked_through_nvidia_smi() {
         let folder = tempfile::tempdir().unwrap();
-        let source = nvidia_smi(
-            folder.path(),
-            "echo 'NVIDIA L4, 23034, 1000, 40, 550.1'; echo 'NVIDIA L4, 23034, 2000, 60, 550.1'",
-        );
+        let lines = ["NVIDIA L4, 23034, 1000, 40", "NVIDIA L4, 23034, 2000, 60"];
+        let source = through(stub::nvidia_smi(folder.path(), &lines));
         let url = serve(vec!["vllm:num_requests_running 1\n".to_owned()]).await;
         let observed = observe(&url, source).await;
         assert_eq!(
@@ -423,6 +513,13 @@ mod tests {
         assert_eq!(observed.gpus.as_ref().unwrap().len(), 2);
         assert_eq!(observed.driver.as_deref(), Some("550.1"));
         assert_eq!(observed.environment().driver.as_deref(), Some("550.1"));
+        assert_eq!(observed.telemetry["gpus"][1]["source"], "nvidia-smi");
+        assert_eq!(observed.telemetry["gpu_power"][0], 600.0);
+        // It is not persistent, and that is worth a word.
+        assert_eq!(
+            (observed.concerns.void, observed.concerns.warnings.len()),
+            (None, 2)
+        );
     }
 
     #[tokio::test]
@@ -466,20 +563,19 @@ mod tests {
     async fn gpus_that_most_looks_could_not_see_have_no_peak() {
         let folder = tempfile::tempdir().unwrap();
         let once = folder.path().join("once");
-        let source = nvidia_smi(
-            folder.path(),
-            &format!(
-                "if mkdir {}; then echo 'L4, 23034, 1000, 40, 550.1'; else echo 'GPU is lost'; exit 15; fi",
-                once.display()
-            ),
+        let script = format!(
+            "case \"$1\" in --query-gpu*) if mkdir {}; then echo '{}'; else echo 'Unknown Error'; exit 15; fi;; esac",
+            once.display(),
+            stub::line(0, "L4, 23034, 1000, 40")
         );
+        let source = through(stub::program(folder.path(), &script));
         let url = serve(vec!["a 1\n".to_owned()]).await;
         let observed = observe(&url, source).await;
         assert_eq!(value(&observed, "gpu_memory.peak"), None);
         let reason = &observed.not_measured[&Metric::parse("gpu_memory.peak").unwrap()];
         assert!(
             reason.ends_with(
-                "looks at the GPUs failed: nvidia-smi failed (exit status: 15): GPU is lost"
+                "looks at the GPUs failed: nvidia-smi failed (exit status: 15): Unknown Error"
             ),
             "{reason}"
         );

@@ -22,6 +22,9 @@ pub(super) struct Row {
     pub(super) time: f64,
     pub(super) gpu_memory: Option<f64>,
     pub(super) gpu_utilization: Option<f64>,
+    pub(super) gpu_clock_sm: Option<f64>,
+    pub(super) gpu_power: Option<f64>,
+    pub(super) gpu_temperature: Option<f64>,
     pub(super) running: Option<f64>,
     pub(super) waiting: Option<f64>,
 }
@@ -56,10 +59,13 @@ impl Series {
     /// The columns by name; a column without any value is left out.
     pub(super) fn into_columns(self) -> BTreeMap<String, Value> {
         type Column = fn(&Row) -> Option<f64>;
-        let columns: [(&str, Column); 5] = [
+        let columns: [(&str, Column); 8] = [
             ("time", |row| Some(row.time)),
             ("gpu_memory", |row| row.gpu_memory),
             ("gpu_utilization", |row| row.gpu_utilization),
+            ("gpu_clock_sm", |row| row.gpu_clock_sm),
+            ("gpu_power", |row| row.gpu_power),
+            ("gpu_temperature", |row| row.gpu_temperature),
             ("running", |row| row.running),
             ("waiting", |row| row.waiting),
         ];

@@ -19,6 +19,8 @@ mod faults;
 #[cfg(test)]
 mod gate;
 #[cfg(test)]
+mod gpus;
+#[cfg(test)]
 mod launch;
 #[cfg(test)]
 mod load;

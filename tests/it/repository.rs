@@ -53,7 +53,7 @@ const DIRECTIONS: [(&str, &[&str]); 21] = [
     ),
     (
         "telemetry",
-        &["metric", "measure", "record", "http", "files"],
+        &["metric", "measure", "stats", "record", "http", "files"],
     ),
     ("baseline", &["metric", "config", "record", "files"]),
     (

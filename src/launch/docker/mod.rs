@@ -4,6 +4,7 @@ mod engine;
 mod guard;
 mod image;
 mod orphans;
+mod processes;
 mod spec;
 
 use std::time::{Duration, Instant};

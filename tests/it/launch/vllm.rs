@@ -6,7 +6,7 @@ use std::time::Duration;
 use perfgate::config::{ProcessPlan, ServerPlan};
 use perfgate::launch::Launch;
 use perfgate::metric::Metric;
-use perfgate::telemetry::{GpuSource, Sampler};
+use perfgate::telemetry::{Looking, Sampler};
 
 use super::process::alive_with;
 use super::{launch, start_quietly};
@@ -61,12 +61,11 @@ async fn a_real_vllm_starts_is_observed_and_is_gone_with_its_engine_core() {
     })
     .await
     .unwrap();
-    let sampler = Sampler::start(
-        target.base_url(),
-        GpuSource::local(),
-        Duration::from_secs(1),
-    )
-    .await;
+    let looking = Looking {
+        server: target.process_ids().await,
+        ..Looking::default()
+    };
+    let sampler = Sampler::start(target.base_url(), looking).await;
     let observed = sampler.finish().await;
     eprintln!(
         "vLLM {} was ready after {:.1} s",

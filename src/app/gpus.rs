@@ -1,0 +1,260 @@
+//! Which GPUs a server may use, and whether they are free for it.
+
+use std::time::{Duration, Instant};
+
+use super::Failure;
+use super::measuring::Measuring;
+use super::pass::runs_here;
+use crate::config::{GpuRequest, ServerPlan};
+use crate::exit::ExitStatus;
+use crate::launch::Target;
+use crate::telemetry::gpu::reading::Reading;
+use crate::telemetry::{GpuSource, Looking, Search, Survey, survey};
+
+/// Memory that a driver and a display may have in use on a device that is free: 500 MiB.
+const USUALLY_IN_USE: f64 = 524_288_000.0;
+
+/// Longest wait for the memory of a server that is just ending.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Between two looks meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Another name or a path for NVML.
+const NVML_LIBRARY: &str = "PERFGATE_NVML_LIBRARY";
+
+/// Which GPUs CUDA shows to a process.
+const VISIBLE: &str = "CUDA_VISIBLE_DEVICES";
+
+/// How a server is watched while it is measured.
+pub(super) async fn looking(measuring: &Measuring<'_>, target: &Target) -> Looking {
+    let gpus = if runs_here(measuring.server, target.base_url()) {
+        GpuSource::Local(search(measuring.server, measuring.environment))
+    } else {
+        // A remote server's GPUs are not in this machine.
+        GpuSource::None
+    };
+    Looking {
+        gpus,
+        interval: measuring.plan.telemetry_interval,
+        gpu_interval: measuring.plan.gpu_interval,
+        server: target.process_ids().await,
+        gpus_matter: uses_gpus(measuring.server),
+    }
+}
+
+/// The GPUs that the server may use: those of other jobs on the machine are none of ours.
+pub(super) fn search(
+    server: &ServerPlan,
+    environment: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Search {
+    let visible = |own: Option<&String>| {
+        let shown = own.cloned().or_else(|| environment(VISIBLE));
+        listed(shown.as_deref().unwrap_or_default())
+    };
+    let devices = match server {
+        ServerPlan::Docker(docker) => match &docker.gpus {
+            GpuRequest::Devices(ids) => ids.clone(),
+            // The engine hands out the first ones.
+            GpuRequest::Count(count) => (0..*count).map(|index| index.to_string()).collect(),
+            GpuRequest::All | GpuRequest::None => Vec::new(),
+        },
+        ServerPlan::Process(process) => visible(process.env.get(VISIBLE)),
+        ServerPlan::Simulator(_) => visible(None),
+        ServerPlan::Url(_) => Vec::new(),
+    };
+    Search {
+        nvml_library: environment(NVML_LIBRARY)
+            .filter(|library| !library.is_empty())
+            .map(Into::into),
+        devices,
+        ..Search::default()
+    }
+}
+
+/// `0,2` or UUIDs. Where it is anything else (`-1`, `NoDevFiles`), all are looked at.
+fn listed(visible: &str) -> Vec<String> {
+    let devices: Vec<String> = visible.split(',').map(|id| id.trim().to_owned()).collect();
+    let is_device =
+        |id: &String| id.parse::<u32>().is_ok() || id.starts_with("GPU-") || id.starts_with("MIG-");
+    if devices.iter().all(is_device) {
+        devices
+    } else {
+        Vec::new()
+    }
+}
+
+/// Whether what happens to the GPUs bears on what the server does.
+fn uses_gpus(server: &ServerPlan) -> bool {
+    match server {
+        ServerPlan::Docker(docker) => !matches!(docker.gpus, GpuRequest::None),
+        ServerPlan::Process(_) | ServerPlan::Url(_) => true,
+        // Without a GPU of its own it stands for a server that uses those of the machine.
+        ServerPlan::Simulator(options) => options.get("gpus").is_some_and(|count| count == "0"),
+    }
+}
+
+/// Before a server starts: waits until its GPUs are free, since a server that is ending frees its memory last.
+pub(super) async fn wait_until_free(measuring: &Measuring<'_>, place: &str) -> Result<(), Failure> {
+    let is_started = !matches!(measuring.server, ServerPlan::Url(_));
+    if !is_started || !uses_gpus(measuring.server) {
+        return Ok(());
+    }
+    let search = search(measuring.server, measuring.environment);
+    let waiting = |reason: &str| {
+        let progress = measuring.progress;
+        progress.phase(&format!("{place}: waiting: {reason}"));
+    };
+    let free = free(&search, PATIENCE, &waiting);
+    let interrupted = measuring.interrupt.token();
+    tokio::select! {
+        free = free => match free? {
+            Some(leftover) => {
+                let text = format!("warning: {leftover}, and no compute process has them");
+                measuring.progress.note_once(&text);
+                Ok(())
+            }
+            None => Ok(()),
+        },
+        () = interrupted.cancelled() => {
+            Err(Failure::message(ExitStatus::Interrupted, "interrupted"))
+        }
+    }
+}
+
+/// Waits that long at most. Memory that no compute process has, as that of a display, is returned as a sentence; nobody can
+/// be asked to end.
+async fn free(
+    search: &Search,
+    patience: Duration,
+    waiting: &dyn Fn(&str),
+) -> Result<Option<String>, Failure> {
+    let began = Instant::now();
+    loop {
+        let Survey { gpus, .. } = survey(search).await;
+        let Some(gpu) = gpus.iter().find(|gpu| is_taken(gpu)) else {
+            return Ok(None);
+        };
+        let reason = in_use(gpu);
+        if began.elapsed() >= patience {
+            if gpu.now.processes.as_ref().is_some_and(Vec::is_empty) {
+                return Ok(Some(reason));
+            }
+            return Err(Failure::message(ExitStatus::SurroundingsFailed, reason).hint(
+                "end what uses it, or give the server another GPU: what is measured beside another job is worth nothing",
+            ));
+        }
+        waiting(&reason);
+        tokio::time::sleep(LOOK_AGAIN.min(patience)).await;
+    }
+}
+
+fn is_taken(gpu: &Reading) -> bool {
+    gpu.now
+        .memory_used
+        .is_some_and(|bytes| bytes > USUALLY_IN_USE)
+}
+
+/// `GPU 0 has 12.3 GiB in use by process 4711 (python3)`.
+fn in_use(gpu: &Reading) -> String {
+    let bytes = gpu.now.memory_used.unwrap_or_default();
+    let processes = gpu.now.processes.iter().flatten();
+    let named: Vec<String> = processes
+        .map(|process| {
+            let name = crate::telemetry::gpu::process_name(process.id);
+            let name = name.map_or(String::new(), |name| format!(" ({name})"));
+            format!("process {}{name}", process.id)
+        })
+        .collect();
+    let by = if named.is_empty() {
+        String::new()
+    } else {
+        format!(" by {}", named.join(", "))
+    };
+    format!(
+        "{} has {:.1} GiB in use{by}",
+        gpu.facts.label(),
+        bytes / f64::from(1 << 30)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use super::*;
+
+    fn stub(folder: &Path, script: &str) -> Search {
+        let program = folder.join("smi");
+        crate::files::write_atomically(&program, format!("#!/bin/sh\n{script}\n").as_bytes())
+            .unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Search {
+            nvml_library: Some("libno-such-ml.so.9".into()),
+            nvidia_smi: program,
+            ..Search::default()
+        }
+    }
+
+    fn line(used: &str) -> String {
+        format!(
+            "echo '0, GPU-0, NVIDIA L4, 23034, {used}, 0, 300, 405, 2040, 6251, 30, 72, 72, 40, 0x1, Enabled, 0, Enabled, [N/A], 8.9, 95, 550.1, 4, 4, 16, 16'"
+        )
+    }
+
+    async fn free_of(search: &Search) -> (Result<Option<String>, Failure>, Vec<String>) {
+        let said = RefCell::new(Vec::new());
+        let waiting = |reason: &str| said.borrow_mut().push(reason.to_owned());
+        let free = free(search, Duration::from_millis(300), &waiting).await;
+        (free, said.take())
+    }
+
+    #[tokio::test]
+    async fn a_gpu_that_another_uses_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!(
+            "case \"$1\" in --query-gpu*) {};; *) echo 'GPU-0, 4000007, 12000';; esac",
+            line("12288")
+        );
+        let (free, said) = free_of(&stub(folder.path(), &script)).await;
+        let failure = free.unwrap_err();
+        assert_eq!(failure.status, ExitStatus::SurroundingsFailed);
+        assert_eq!(
+            failure.error.to_string(),
+            "GPU 0 has 12.0 GiB in use by process 4000007"
+        );
+        assert!(!said.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_ending_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!(
+            "case \"$1\" in --query-gpu*) if mkdir {}; then {}; else {}; fi;; *) :;; esac",
+            folder.path().join("once").display(),
+            line("12288"),
+            line("3")
+        );
+        let (free, said) = free_of(&stub(folder.path(), &script)).await;
+        assert_eq!(free.unwrap(), None);
+        assert_eq!(said, ["GPU 0 has 12.0 GiB in use"]);
+    }
+
+    #[tokio::test]
+    async fn what_a_display_has_is_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!("case \"$1\" in --query-gpu*) {};; *) :;; esac", line("900"));
+        let (free, _) = free_of(&stub(folder.path(), &script)).await;
+        assert_eq!(free.unwrap().as_deref(), Some("GPU 0 has 0.9 GiB in use"));
+    }
+
+    #[test]
+    fn only_what_cuda_shows_is_looked_at() {
+        assert_eq!(listed("0, 2"), ["0", "2"]);
+        assert_eq!(listed("GPU-8932f937"), ["GPU-8932f937"]);
+        assert_eq!(listed("-1"), [""; 0]);
+        assert_eq!(listed(""), [""; 0]);
+    }
+}

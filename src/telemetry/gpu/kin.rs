@@ -1,0 +1,82 @@
+//! Whose a process on a GPU is: the server's own, or somebody else's.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Ancestors that are asked for; longer chains do not occur.
+const MOST_ANCESTORS: usize = 64;
+
+/// Whose a process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// One of the server's, or a descendant of one.
+    Server,
+    /// None of them, as far as `/proc` tells.
+    Other,
+    /// The server's processes are not known.
+    Unknown,
+}
+
+/// Whose the process of that id is, where `server` has the server's processes. Asked when it is first seen: later it may be
+/// gone.
+pub(super) fn whose(proc: &Path, id: u32, server: Option<&BTreeSet<u32>>) -> Whose {
+    let Some(server) = server.filter(|server| !server.is_empty()) else {
+        return Whose::Unknown;
+    };
+    let mut id = id;
+    for _generation in 0..MOST_ANCESTORS {
+        if server.contains(&id) {
+            return Whose::Server;
+        }
+        let stat = std::fs::read_to_string(proc.join(id.to_string()).join("stat"));
+        match stat.ok().as_deref().and_then(parent_and_group) {
+            Some((_, group)) if server.contains(&group) => return Whose::Server,
+            Some((parent, _)) if parent > 1 => id = parent,
+            Some(_) | None => break,
+        }
+    }
+    Whose::Other
+}
+
+/// Its name; `None` where it is gone, or belongs to another name space.
+pub(super) fn name(proc: &Path, id: u32) -> Option<String> {
+    let name = std::fs::read_to_string(proc.join(id.to_string()).join("comm")).ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Fields 4 and 5 of proc(5)'s `stat`. The name in brackets may hold anything.
+fn parent_and_group(stat: &str) -> Option<(u32, u32)> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ').skip(1);
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_and_members_of_the_group_are_the_servers_and_strangers_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        for (id, stat) in [
+            (50, "50 (python3) S 40 40 40 0"),
+            (60, "60 (a) b) S 50 60 60 0"),
+            (70, "70 (train) S 1 70 70 0"),
+        ] {
+            let path = folder.path().join(id.to_string());
+            std::fs::create_dir(&path).unwrap();
+            crate::files::write_atomically(&path.join("stat"), stat.as_bytes()).unwrap();
+        }
+        let of =
+            |id, server: &[u32]| whose(folder.path(), id, Some(&server.iter().copied().collect()));
+        assert_eq!(of(40, &[40]), Whose::Server);
+        // By its group, and by its parent's.
+        assert_eq!(of(50, &[40]), Whose::Server);
+        assert_eq!(of(60, &[40]), Whose::Server);
+        assert_eq!(of(70, &[40]), Whose::Other);
+        // Gone, or of another name space.
+        assert_eq!(of(99, &[40]), Whose::Other);
+        assert_eq!(of(70, &[]), Whose::Unknown);
+        assert_eq!(whose(folder.path(), 70, None), Whose::Unknown);
+    }
+}

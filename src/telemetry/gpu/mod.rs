@@ -1,0 +1,290 @@
+//! GPUs: where their state comes from, and what was seen of them beside a load.
+//!
+//! The driver's library goes first ([`nvml`]), then its program ([`nvidia_smi`]), then AMD's ([`amd_smi`]). [`survey`] looks
+//! once and says which of them answered and why the others did not.
+
+mod account;
+pub mod amd_smi;
+mod kin;
+pub mod nvidia_smi;
+pub mod nvml;
+mod program;
+pub mod reading;
+#[cfg(test)]
+pub(super) mod stub;
+pub mod summary;
+pub mod throttle;
+pub mod validity;
+pub(super) mod watch;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(super) use account::{Account, Moment};
+use reading::Reading;
+use serde::Serialize;
+
+/// Why there are no GPU figures on a machine without one.
+pub const NO_GPU: &str = "no GPU was found";
+
+/// A look at all GPUs takes milliseconds, or with programs a second. After this the driver hangs.
+pub(super) const HUNG: Duration = Duration::from_secs(12);
+
+/// Where the state of the GPUs comes from, unless the server itself tells it (as the simulator does).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum GpuSource {
+    /// Nowhere: the server runs on another machine.
+    #[default]
+    None,
+    /// This machine.
+    Local(Search),
+}
+
+/// How the GPUs of this machine are found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// NVML under another name than [`nvml::LIBRARY`], or at a path.
+    pub nvml_library: Option<OsString>,
+    /// A program that answers as `nvidia-smi` does, by name or path.
+    pub nvidia_smi: PathBuf,
+    /// A program that answers as `amd-smi` does.
+    pub amd_smi: PathBuf,
+    /// Only these GPUs, by index or UUID; empty for all.
+    pub devices: Vec<String>,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self {
+            nvml_library: None,
+            nvidia_smi: "nvidia-smi".into(),
+            amd_smi: "amd-smi".into(),
+            devices: Vec::new(),
+        }
+    }
+}
+
+/// Who says what the GPUs do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum SourceName {
+    /// The driver's library.
+    #[serde(rename = "NVML")]
+    Nvml,
+    /// The driver's program.
+    #[serde(rename = "nvidia-smi")]
+    NvidiaSmi,
+    /// AMD's program.
+    #[serde(rename = "amd-smi")]
+    AmdSmi,
+    /// The simulated server itself.
+    #[serde(rename = "simulator")]
+    Simulator,
+}
+
+impl SourceName {
+    /// Its name for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nvml => "NVML",
+            Self::NvidiaSmi => "nvidia-smi",
+            Self::AmdSmi => "amd-smi",
+            Self::Simulator => "simulator",
+        }
+    }
+}
+
+/// An open source.
+enum Session {
+    Nvml(nvml::Session),
+    NvidiaSmi(nvidia_smi::NvidiaSmi),
+    AmdSmi(amd_smi::AmdSmi),
+}
+
+/// A source that did not answer, and why.
+pub type Passed = (SourceName, String);
+
+impl Session {
+    /// The first source that answers, what it answered, and those before it.
+    fn open(search: &Search) -> Result<(Self, Vec<Reading>, Vec<Passed>), Vec<Passed>> {
+        let mut passed = Vec::new();
+        let sessions: [&dyn Fn() -> Result<Self, Passed>; 3] = [
+            &|| {
+                let opened = nvml::Session::open(search.nvml_library.as_ref());
+                opened
+                    .map(Self::Nvml)
+                    .map_err(|reason| (SourceName::Nvml, reason))
+            },
+            &|| {
+                Ok(Self::NvidiaSmi(nvidia_smi::NvidiaSmi::new(
+                    search.nvidia_smi.clone(),
+                )))
+            },
+            &|| Ok(Self::AmdSmi(amd_smi::AmdSmi::new(search.amd_smi.clone()))),
+        ];
+        for open in sessions {
+            let looked = open().and_then(|mut session| {
+                let name = session.name();
+                let readings = session.look(true, &search.devices);
+                readings
+                    .map(|readings| (session, readings))
+                    .map_err(|reason| (name, reason))
+            });
+            match looked {
+                Ok((session, readings)) => return Ok((session, readings, passed)),
+                Err(reason) => passed.push(reason),
+            }
+        }
+        Err(passed)
+    }
+
+    fn name(&self) -> SourceName {
+        match self {
+            Self::Nvml(_) => SourceName::Nvml,
+            Self::NvidiaSmi(_) => SourceName::NvidiaSmi,
+            Self::AmdSmi(_) => SourceName::AmdSmi,
+        }
+    }
+
+    /// The GPUs asked for; `whole`: with what is not looked at every time.
+    fn look(&mut self, whole: bool, devices: &[String]) -> Result<Vec<Reading>, String> {
+        let mut readings = match self {
+            Self::Nvml(session) => session.look(whole)?,
+            Self::NvidiaSmi(session) => session.look()?,
+            Self::AmdSmi(session) => session.look()?,
+        };
+        readings.retain(|reading| reading.is_among(devices));
+        if readings.is_empty() {
+            return Err(format!("none of the GPUs is `{}`", devices.join("`, `")));
+        }
+        Ok(readings)
+    }
+}
+
+/// Why there is no GPU, from why each source has none: what a source complains about tells more than that it is not there.
+fn reason_of(passed: &[Passed]) -> String {
+    let absent = |(source, reason): &&Passed| {
+        reason == NO_GPU || (*source == SourceName::Nvml && reason.ends_with("could not be loaded"))
+    };
+    let complaint = passed.iter().find(|passed| !absent(passed));
+    complaint.map_or_else(|| NO_GPU.to_owned(), |(_, reason)| reason.clone())
+}
+
+/// The GPUs of this machine at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Survey {
+    /// All that is known of each; empty where none was found.
+    pub gpus: Vec<Reading>,
+    /// Who told it; `None` where nobody did.
+    pub source: Option<SourceName>,
+    /// Sources that were asked before and did not answer, and why.
+    pub passed: Vec<Passed>,
+}
+
+impl Survey {
+    /// Why there are no GPUs in it; `None` where there are.
+    pub fn reason(&self) -> Option<String> {
+        self.gpus.is_empty().then(|| reason_of(&self.passed))
+    }
+}
+
+/// Looks at the GPUs once, for `perfgate doctor` and before a server starts. A driver that hangs is given up after some
+/// seconds, with that as the reason.
+pub async fn survey(search: &Search) -> Survey {
+    let search = search.clone();
+    let (send, receive) = tokio::sync::oneshot::channel();
+    // A thread of its own, not one of the runtime's: those would be waited for at the end, and a hung driver with them.
+    std::thread::spawn(move || {
+        let survey = match Session::open(&search) {
+            Ok((session, gpus, passed)) => Survey {
+                gpus,
+                source: Some(session.name()),
+                passed,
+            },
+            Err(passed) => Survey {
+                passed,
+                ..Survey::default()
+            },
+        };
+        // Nobody waits any more where it took too long.
+        let _late = send.send(survey);
+    });
+    match tokio::time::timeout(HUNG, receive).await {
+        Ok(Ok(survey)) => survey,
+        Ok(Err(_)) | Err(_) => Survey {
+            passed: vec![(SourceName::Nvml, hung())],
+            ..Survey::default()
+        },
+    }
+}
+
+/// The name of a process on this machine; `None` where it is gone, or belongs to another name space.
+pub fn process_name(id: u32) -> Option<String> {
+    kin::name(std::path::Path::new("/proc"), id)
+}
+
+fn hung() -> String {
+    format!("the GPU driver did not answer within {} s", HUNG.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn search(nvidia_smi: &str) -> Search {
+        Search {
+            nvml_library: Some("libno-such-ml.so.9".into()),
+            nvidia_smi: nvidia_smi.into(),
+            amd_smi: "no-such-amd-smi".into(),
+            devices: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_survey_names_who_answered_and_why_the_others_did_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = stub::nvidia_smi(folder.path(), &["NVIDIA L4, 23034, 1000, 40"]);
+        let found = survey(&search(program.to_str().unwrap())).await;
+        assert_eq!(found.source, Some(SourceName::NvidiaSmi));
+        assert_eq!(found.gpus[0].facts.name, "NVIDIA L4");
+        assert_eq!(
+            found.passed,
+            [(
+                SourceName::Nvml,
+                "libno-such-ml.so.9 could not be loaded".to_owned()
+            )]
+        );
+        let none = survey(&search("no-such-smi")).await;
+        assert_eq!(none.passed.len(), 3);
+        assert_eq!(none.reason().as_deref(), Some(NO_GPU));
+    }
+
+    #[tokio::test]
+    async fn a_complaint_tells_more_than_that_there_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = stub::program(folder.path(), "echo 'Failed to initialize NVML'; exit 12");
+        let found = survey(&search(program.to_str().unwrap())).await;
+        assert_eq!(
+            found.reason().as_deref(),
+            Some("nvidia-smi failed (exit status: 12): Failed to initialize NVML")
+        );
+    }
+
+    #[tokio::test]
+    async fn only_the_gpus_asked_for_are_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = ["NVIDIA L4, 23034, 1000, 40", "NVIDIA L4, 23034, 2000, 60"];
+        let program = stub::nvidia_smi(folder.path(), &lines);
+        let only = |device: &str| Search {
+            devices: vec![device.to_owned()],
+            ..search(program.to_str().unwrap())
+        };
+        for device in ["1", "GPU-1"] {
+            let found = survey(&only(device)).await;
+            assert_eq!(found.gpus.len(), 1);
+            assert_eq!(found.gpus[0].facts.index, Some(1));
+        }
+        let none = survey(&only("7")).await;
+        assert_eq!(none.reason().as_deref(), Some("none of the GPUs is `7`"));
+    }
+}

@@ -1,0 +1,294 @@
+//! Whether what was seen of the GPUs beside a load lets its results count. Pure; decided without the results, so that a bad
+//! result is never thrown away for being bad.
+
+use super::summary::{GpuSummary, Process};
+use super::throttle::Throttle;
+use crate::measure::{Concerns, Warning};
+
+/// Share of the looks in which clocks may be held down by what makes a repeat worthless.
+const MOST_THROTTLED: f64 = 0.01;
+
+/// Looks at all GPUs. `lost`: that one of them is gone, in words.
+pub fn concerns(gpus: &[GpuSummary], lost: Option<&str>) -> Concerns {
+    let voids = gpus.iter().find_map(|gpu| {
+        broken(gpu)
+            .or_else(|| foreign(gpu))
+            .or_else(|| throttled(gpu))
+    });
+    Concerns {
+        void: lost.map(str::to_owned).or(voids),
+        warnings: gpus.iter().flat_map(warnings).collect(),
+    }
+}
+
+/// Hardware that reports errors.
+fn broken(gpu: &GpuSummary) -> Option<String> {
+    let label = &gpu.label;
+    if let Some(code) = gpu.xids.first() {
+        let name = if *code == 0 {
+            "a critical error of unknown code".to_owned()
+        } else {
+            format!("the critical error Xid {code}")
+        };
+        return Some(format!("{label} reported {name}; `dmesg` has more"));
+    }
+    let errors = gpu.ecc_uncorrected_new.filter(|errors| *errors > 0)?;
+    let plural = if errors == 1 { "" } else { "s" };
+    Some(format!(
+        "{label} had {errors} uncorrected memory error{plural} (ECC) during the repeat"
+    ))
+}
+
+/// Somebody else on the device.
+fn foreign(gpu: &GpuSummary) -> Option<String> {
+    let strangers: Vec<String> = gpu
+        .processes
+        .iter()
+        .filter(|process| process.foreign)
+        .map(named)
+        .collect();
+    (!strangers.is_empty()).then(|| {
+        format!(
+            "{} was not the server's alone: {} used it too",
+            gpu.label,
+            strangers.join(", ")
+        )
+    })
+}
+
+/// `process 41213 (python3)`.
+fn named(process: &Process) -> String {
+    let name = process.name.as_ref().map(|name| format!(" ({name})"));
+    format!("process {}{}", process.pid, name.unwrap_or_default())
+}
+
+/// Clocks held down by heat or the power supply. A reason with a name goes before the general one, which comes with it.
+fn throttled(gpu: &GpuSummary) -> Option<String> {
+    let reasons = [
+        Throttle::HardwareThermal,
+        Throttle::PowerBrake,
+        Throttle::SoftwareThermal,
+        Throttle::HardwareSlowdown,
+    ];
+    reasons.into_iter().find_map(|reason| {
+        let share = share(gpu, reason).filter(|share| *share > MOST_THROTTLED)?;
+        Some(format!(
+            "{} was throttled ({}) in {} of the repeat",
+            gpu.label,
+            reason.harm()?,
+            percent(share)
+        ))
+    })
+}
+
+fn share(gpu: &GpuSummary, reason: Throttle) -> Option<f64> {
+    gpu.throttled.as_ref()?.get(reason.id()).copied()
+}
+
+/// `12 %`; a share that is not 0 is not shown as 0.
+fn percent(share: f64) -> String {
+    if share < 0.01 {
+        "less than 1 %".to_owned()
+    } else {
+        format!("{:.0} %", share * 100.0)
+    }
+}
+
+fn warnings(gpu: &GpuSummary) -> Vec<Warning> {
+    let label = &gpu.label;
+    let mut found = Vec::new();
+    let mut say = |about: &str, message: String| {
+        found.push(Warning {
+            about: format!("{label}: {about}"),
+            message,
+        });
+    };
+    if let Some(share) = share(gpu, Throttle::PowerCap).filter(|share| *share > MOST_THROTTLED) {
+        let limit = gpu.power_watts.as_ref().and_then(|power| power.limit);
+        let limit = limit.map_or(String::new(), |watts| format!(" ({watts:.0} W)"));
+        say(
+            "power cap",
+            format!(
+                "{label} was held back by its power limit{limit} in {} of the repeat",
+                percent(share)
+            ),
+        );
+    }
+    if let (Some(false), Some(clock)) = (gpu.clock_steady, &gpu.clock_sm_mhz) {
+        say(
+            "clocks",
+            format!(
+                "{label}'s SM clock went from {:.0} to {:.0} MHz under load; `nvidia-smi -lgc MHZ,MHZ` locks it and makes results steadier",
+                clock.min, clock.max
+            ),
+        );
+    }
+    if gpu.persistence == Some(false) {
+        say(
+            "persistence",
+            format!(
+                "{label}'s driver is unloaded when nobody uses it; `nvidia-smi -pm 1` keeps it loaded"
+            ),
+        );
+    }
+    let link = &gpu.pcie;
+    for (what, seen, most) in [
+        ("generation", link.generation, link.generation_max),
+        ("width", link.width, link.width_max),
+    ] {
+        if let (Some(seen), Some(most)) = (seen, most)
+            && seen < most
+        {
+            say(
+                what,
+                format!(
+                    "{label}'s PCI Express {what} is {seen} under load, and {most} is possible"
+                ),
+            );
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::summary::{Clock, Pcie, Power};
+    use super::*;
+
+    fn gpu() -> GpuSummary {
+        GpuSummary {
+            label: "GPU 0".to_owned(),
+            ..GpuSummary::default()
+        }
+    }
+
+    fn throttled_by(shares: &[(&str, f64)]) -> GpuSummary {
+        let shares = shares
+            .iter()
+            .map(|(reason, share)| ((*reason).to_owned(), *share));
+        GpuSummary {
+            throttled: Some(shares.collect()),
+            ..gpu()
+        }
+    }
+
+    fn void(gpu: &GpuSummary) -> String {
+        concerns(std::slice::from_ref(gpu), None)
+            .void
+            .unwrap_or_else(|| "counts".to_owned())
+    }
+
+    #[test]
+    fn every_reason_that_makes_a_repeat_worthless_is_said() {
+        let stranger = Process {
+            pid: 41_213,
+            name: Some("python3".to_owned()),
+            foreign: true,
+            ..Process::default()
+        };
+        let own = Process {
+            pid: 7,
+            ..Process::default()
+        };
+        let said: Vec<String> = [
+            gpu(),
+            throttled_by(&[("hardware_slowdown", 0.12), ("hardware_thermal", 0.12)]),
+            throttled_by(&[("hardware_slowdown", 0.12)]),
+            throttled_by(&[("power_brake", 0.02)]),
+            throttled_by(&[("software_thermal", 0.9)]),
+            throttled_by(&[("software_thermal", 0.01), ("power_cap", 1.0)]),
+            GpuSummary {
+                processes: vec![own, stranger],
+                ..gpu()
+            },
+            GpuSummary {
+                ecc_uncorrected_new: Some(1),
+                ..throttled_by(&[("power_brake", 0.5)])
+            },
+            GpuSummary {
+                xids: vec![79],
+                ..gpu()
+            },
+        ]
+        .iter()
+        .map(void)
+        .collect();
+        insta::assert_snapshot!(said.join("\n"), @"
+        counts
+        GPU 0 was throttled (hardware thermal) in 12 % of the repeat
+        GPU 0 was throttled (hardware slowdown) in 12 % of the repeat
+        GPU 0 was throttled (power brake) in 2 % of the repeat
+        GPU 0 was throttled (software thermal) in 90 % of the repeat
+        counts
+        GPU 0 was not the server's alone: process 41213 (python3) used it too
+        GPU 0 had 1 uncorrected memory error (ECC) during the repeat
+        GPU 0 reported the critical error Xid 79; `dmesg` has more
+        ");
+    }
+
+    #[test]
+    fn a_gpu_that_is_gone_goes_before_everything_else() {
+        let found = concerns(
+            &[throttled_by(&[("power_brake", 0.5)])],
+            Some("GPU 1 is lost"),
+        );
+        assert_eq!(found.void.as_deref(), Some("GPU 1 is lost"));
+    }
+
+    #[test]
+    fn what_does_not_make_it_worthless_is_a_warning() {
+        let clock = Clock {
+            median: 1_900.0,
+            p5: 1_500.0,
+            min: 1_410.0,
+            max: 1_980.0,
+            highest: Some(1_980.0),
+        };
+        let found = concerns(
+            &[GpuSummary {
+                clock_steady: Some(false),
+                clock_sm_mhz: Some(clock),
+                persistence: Some(false),
+                power_watts: Some(Power {
+                    mean: 650.0,
+                    max: 702.0,
+                    limit: Some(700.0),
+                }),
+                pcie: Pcie {
+                    generation: Some(4),
+                    generation_max: Some(5),
+                    width: Some(16),
+                    width_max: Some(16),
+                },
+                ..throttled_by(&[("power_cap", 0.34)])
+            }],
+            None,
+        );
+        assert_eq!(found.void, None);
+        let said: Vec<String> = found
+            .warnings
+            .into_iter()
+            .map(|warning| warning.message)
+            .collect();
+        insta::assert_snapshot!(said.join("\n"), @"
+        GPU 0 was held back by its power limit (700 W) in 34 % of the repeat
+        GPU 0's SM clock went from 1410 to 1980 MHz under load; `nvidia-smi -lgc MHZ,MHZ` locks it and makes results steadier
+        GPU 0's driver is unloaded when nobody uses it; `nvidia-smi -pm 1` keeps it loaded
+        GPU 0's PCI Express generation is 4 under load, and 5 is possible
+        ");
+    }
+
+    #[test]
+    fn what_is_not_known_is_no_reason() {
+        let unknown = GpuSummary {
+            clock_steady: None,
+            pcie: Pcie {
+                generation: None,
+                generation_max: Some(5),
+                ..Pcie::default()
+            },
+            ..gpu()
+        };
+        assert_eq!(concerns(&[unknown], None), Concerns::default());
+    }
+}
