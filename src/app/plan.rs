@@ -88,7 +88,7 @@ fn lay_target(args: &TargetArgs, plan: &mut Plan) -> Result<(), Failure> {
                 ..docker
             },
             Some(ServerPlan::Process(_) | ServerPlan::Url(_) | ServerPlan::Simulator(_)) | None => {
-                usual_container(image)
+                DockerPlan::of(image)
             }
         }));
     }
@@ -118,21 +118,6 @@ fn lay_target(args: &TargetArgs, plan: &mut Plan) -> Result<(), Failure> {
         };
     }
     Ok(())
-}
-
-fn usual_container(image: &str) -> DockerPlan {
-    DockerPlan {
-        image: image.to_owned(),
-        entrypoint: None,
-        args: Vec::new(),
-        gpus: GpuRequest::None,
-        env: Vec::new(),
-        volumes: Vec::new(),
-        shm_size: None,
-        ipc: None,
-        port: 8000,
-        ready_timeout: Duration::from_mins(15),
-    }
 }
 
 /// By the rules of the file, and without the address where it may hold a password.

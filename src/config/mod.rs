@@ -4,6 +4,7 @@ mod fields;
 mod plan;
 mod problem;
 mod read_dataset;
+mod read_docker;
 mod read_framework;
 mod read_load;
 mod read_plan;

@@ -279,6 +279,10 @@ pub struct Expectations {
 
 /// How to get a server.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are one or two of them in a run"
+)]
 pub enum ServerPlan {
     /// A container.
     Docker(DockerPlan),
@@ -295,24 +299,125 @@ pub enum ServerPlan {
 pub struct DockerPlan {
     /// Image reference.
     pub image: String,
+    /// When the image is pulled.
+    pub pull: Pull,
     /// Entry point, where the image's own does not do.
     pub entrypoint: Option<Vec<String>>,
     /// Arguments after the model and `framework.config`.
     pub args: Vec<String>,
     /// GPUs to hand in.
     pub gpus: GpuRequest,
+    /// OCI runtime, where the engine's usual one does not do.
+    pub runtime: Option<String>,
     /// Names of environment variables passed through from perfgate's own environment.
     pub env: Vec<String>,
     /// Mounts, `host:container[:ro]`; a leading `~` is the home folder.
     pub volumes: Vec<String>,
-    /// Shared memory in bytes, where given.
+    /// The cache of Hugging Face that is mounted where the server looks for it.
+    pub hf_cache: Option<HfCache>,
+    /// Shared memory in bytes, where given; [`DockerPlan::USUAL_SHM_SIZE`] else.
     pub shm_size: Option<u64>,
     /// `host` to share the host's IPC namespace.
     pub ipc: Option<String>,
-    /// Port on which the server listens inside the container.
+    /// What the container may use of the machine.
+    pub limits: Limits,
+    /// User and group in the container, `2000:0`, where the image's own does not do.
+    pub user: Option<String>,
+    /// The network in which the server listens.
+    pub network: Network,
+    /// Port on which the server listens inside the container; in the host's network a free one is chosen.
     pub port: u16,
     /// Longest time from start to ready.
     pub ready_timeout: Duration,
+}
+
+impl DockerPlan {
+    /// Shared memory where nothing is said, 8 GiB. Docker's own 64 MiB are too little: vLLM 0.32 wants 160 MiB for one
+    /// queue between its processes, and NCCL more for every GPU.
+    pub const USUAL_SHM_SIZE: u64 = 8 << 30;
+
+    /// A model of a hundred gigabytes takes minutes to load and compile.
+    pub const USUAL_READY_TIMEOUT: Duration = Duration::from_mins(15);
+
+    /// Where vLLM listens.
+    pub const USUAL_PORT: u16 = 8000;
+
+    /// The image, with everything else as usual.
+    pub fn of(image: impl Into<String>) -> Self {
+        Self {
+            image: image.into(),
+            pull: Pull::default(),
+            entrypoint: None,
+            args: Vec::new(),
+            gpus: GpuRequest::None,
+            runtime: None,
+            env: Vec::new(),
+            volumes: Vec::new(),
+            hf_cache: None,
+            shm_size: None,
+            ipc: None,
+            limits: Limits::default(),
+            user: None,
+            network: Network::default(),
+            port: Self::USUAL_PORT,
+            ready_timeout: Self::USUAL_READY_TIMEOUT,
+        }
+    }
+
+    /// Bytes of shared memory to ask for; `None` where the container has no `/dev/shm` of its own.
+    pub fn shm_bytes(&self) -> Option<u64> {
+        let shared = self.ipc.as_deref().is_some_and(shares_ipc);
+        (!shared).then(|| self.shm_size.unwrap_or(Self::USUAL_SHM_SIZE))
+    }
+}
+
+/// Whether that IPC mode takes `/dev/shm` from somewhere else, so that a size means nothing.
+pub(super) fn shares_ipc(mode: &str) -> bool {
+    mode == "host" || mode == "none" || mode.starts_with("container:")
+}
+
+/// When an image is pulled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pull {
+    /// Where it is not on this machine.
+    #[default]
+    Missing,
+    /// At every start, so that a tag that moves is the newest.
+    Always,
+    /// Never: it must be there.
+    Never,
+}
+
+/// The cache of Hugging Face on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HfCache {
+    /// `$HF_HOME`, else `~/.cache/huggingface`.
+    Usual,
+    /// That folder; a leading `~` is the home folder.
+    Folder(String),
+}
+
+/// What a container may use of the machine; no limit where nothing is given.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// Main memory in bytes; no swap beside it.
+    pub memory: Option<u64>,
+    /// CPUs' worth of time, above 0; may be a fraction.
+    pub cpus: Option<f64>,
+    /// Which CPUs, `0-7,16`.
+    pub cpuset: Option<String>,
+    /// Processes and threads.
+    pub pids: Option<u32>,
+}
+
+/// The network in which a server in a container listens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Network {
+    /// Its own; the port is published on a free loopback port.
+    #[default]
+    Bridge,
+    /// The host's: nothing between client and server.
+    Host,
 }
 
 /// GPUs to hand to a container.

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use super::fields::{Fields, bytes, duration, number, report_duplicates, scalar, text, texts};
+use super::fields::{Fields, duration, report_duplicates, scalar, text, texts};
 use super::problem::{Code, Collector};
-use super::secret;
+use super::read_docker::read_docker;
 use super::yaml::{Node, Value};
-use super::{DockerPlan, Fresh, GpuRequest, ProcessPlan, ServerPlan};
+use super::{DockerPlan, Fresh, ProcessPlan, ServerPlan};
 use crate::metric::nearest;
 
 /// The options of `perfgate simulate` that `server.simulator` takes; a test holds them to the command's own.
@@ -34,9 +33,6 @@ pub const SIMULATOR_OPTIONS: [&str; 19] = [
     "step-per-running",
     "truncate-rate",
 ];
-
-/// A model of a hundred gigabytes takes minutes to load and compile.
-const USUAL_READY_TIMEOUT: Duration = Duration::from_mins(15);
 
 /// What `server` says.
 #[derive(Default)]
@@ -149,100 +145,6 @@ fn read_fresh(node: &Node, collector: &mut Collector<'_>) -> Option<Fresh> {
     }
 }
 
-fn read_docker(node: &Node, collector: &mut Collector<'_>) -> Option<DockerPlan> {
-    let mut fields = Fields::of(node, "server.docker", collector)?;
-    let image = fields
-        .require("image", "vllm/vllm-openai:v0.32.0", collector)
-        .and_then(|node| text(node, "server.docker.image", collector));
-    let mut list = |name: &'static str, collector: &mut Collector<'_>| {
-        fields
-            .take(name)
-            .and_then(|node| texts(node, name, collector))
-    };
-    let entrypoint = list("entrypoint", collector);
-    let args = list("args", collector).unwrap_or_default();
-    let volumes = list("volumes", collector).unwrap_or_default();
-    let env = fields
-        .take("env")
-        .and_then(|node| read_env_names(node, collector))
-        .unwrap_or_default();
-    let gpus = fields
-        .take("gpus")
-        .and_then(|node| read_gpus(node, collector))
-        .unwrap_or_default();
-    let shm_size = fields
-        .take("shm_size")
-        .and_then(|node| bytes(node, "server.docker.shm_size", collector));
-    let ipc = fields
-        .take("ipc")
-        .and_then(|node| text(node, "server.docker.ipc", collector));
-    let port = fields
-        .take("port")
-        .and_then(|node| number(node, "server.docker.port", &(1..=u16::MAX), collector));
-    let ready_timeout = fields
-        .take("ready_timeout")
-        .and_then(|node| duration(node, "ready_timeout", collector));
-    fields.finish(collector);
-    Some(DockerPlan {
-        image: image?,
-        entrypoint,
-        args,
-        gpus,
-        env,
-        volumes,
-        shm_size,
-        ipc,
-        port: port.unwrap_or(8000),
-        ready_timeout: ready_timeout.unwrap_or(USUAL_READY_TIMEOUT),
-    })
-}
-
-/// Names only: a value written here would be a secret in a file that everybody reads. Problems never quote what is no
-/// name, and `secret` keeps it out of the lines that are shown.
-fn read_env_names(node: &Node, collector: &mut Collector<'_>) -> Option<Vec<String>> {
-    let what = "server.docker.env";
-    let hint =
-        "write the name alone; its value is taken from perfgate's own environment and never stored";
-    let Value::Sequence(items) = &node.value else {
-        let message = format!("`{what}` must be a list of names of variables");
-        collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
-        return None;
-    };
-    let mut names = Vec::new();
-    for item in items {
-        match &item.value {
-            Value::Scalar { text, .. } if secret::is_name(text) => names.push(text.clone()),
-            Value::Scalar { .. } | Value::Sequence(_) | Value::Mapping(_) => {
-                let message = format!("`{what}` takes names of variables, and this is none");
-                collector.push_with_hint(Code::InvalidValue, item.span.clone(), message, hint);
-            }
-        }
-    }
-    (names.len() == items.len()).then_some(names)
-}
-
-fn read_gpus(node: &Node, collector: &mut Collector<'_>) -> Option<GpuRequest> {
-    match &node.value {
-        Value::Sequence(items) if items.is_empty() => {
-            let message = "`server.docker.gpus` is an empty list".to_owned();
-            let hint = "write `none`, or leave it out";
-            collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
-            None
-        }
-        Value::Sequence(_) => texts(node, "server.docker.gpus", collector).map(GpuRequest::Devices),
-        Value::Scalar { text, .. } if text == "all" => Some(GpuRequest::All),
-        Value::Scalar { text, .. } if text == "none" => Some(GpuRequest::None),
-        Value::Scalar { .. } | Value::Mapping(_) => {
-            let count = number(node, "server.docker.gpus", &(0..=1024), collector)?;
-            Some(if count == 0 {
-                GpuRequest::None
-            } else {
-                GpuRequest::Count(count)
-            })
-        }
-    }
-}
-
 fn read_process(node: &Node, collector: &mut Collector<'_>) -> Option<ProcessPlan> {
     let mut fields = Fields::of(node, "server.process", collector)?;
     let command = fields
@@ -285,7 +187,7 @@ fn read_process(node: &Node, collector: &mut Collector<'_>) -> Option<ProcessPla
         command,
         env,
         directory,
-        ready_timeout: ready_timeout.unwrap_or(USUAL_READY_TIMEOUT),
+        ready_timeout: ready_timeout.unwrap_or(DockerPlan::USUAL_READY_TIMEOUT),
     })
 }
 
@@ -352,27 +254,13 @@ fn read_simulator(node: &Node, collector: &mut Collector<'_>) -> Option<BTreeMap
 
 #[cfg(test)]
 mod tests {
-    use super::super::read_plan;
+    use super::super::{GpuRequest, read_plan};
     use super::*;
 
     fn server(source: &str) -> Result<ServerPlan, String> {
         let plan = read_plan("perfgate.yaml", &format!("model: m\nserver:\n  {source}\n"));
         plan.map_err(|problems| problems.to_string())
             .map(|plan| plan.server.unwrap())
-    }
-
-    #[test]
-    fn a_container_is_read_with_everything_it_may_need() {
-        let source = "docker: {image: \"vllm/vllm-openai:v0.32.0\", args: [\"--max-model-len\", \"8192\"], gpus: all, env: [HF_TOKEN], volumes: [\"~/.cache/huggingface:/root/.cache/huggingface\"], shm_size: 8GiB, ready_timeout: 15m}";
-        let Ok(ServerPlan::Docker(docker)) = server(source) else {
-            panic!()
-        };
-        assert_eq!(docker.gpus, GpuRequest::All);
-        assert_eq!(docker.shm_size, Some(8 << 30));
-        assert_eq!(
-            (docker.port, docker.ready_timeout),
-            (8000, Duration::from_mins(15))
-        );
     }
 
     fn base(source: &str) -> Result<Option<ServerPlan>, String> {
@@ -412,23 +300,6 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_in_the_file_is_refused_without_being_shown() {
-        let problem =
-            server("docker: {image: i, env: [HF_TOKEN, \"HF_TOKEN=hf_secret\"]}").unwrap_err();
-        insta::assert_snapshot!(problem, @r#"
-        `perfgate.yaml` has 1 problem
-
-        error[invalid-value]: `server.docker.env` takes names of variables, and this is none
-         --> perfgate.yaml:3:38
-          |
-        3 |   docker: {image: i, env: [HF_TOKEN, "HF_TOKEN=**********]}
-          |                                      ^^^^^^^^^^^^^^^^^^^^
-          |
-          = help: write the name alone; its value is taken from perfgate's own environment and never stored
-        "#);
-    }
-
-    #[test]
     fn an_address_has_a_host_and_no_credentials() {
         assert!(server("url: \"http://127.0.0.1:8000/\"").is_ok());
         for (url, message) in [
@@ -439,17 +310,6 @@ mod tests {
             ("http://me:sesame@host", "carries credentials"),
         ] {
             let problem = server(&format!("url: \"{url}\"")).unwrap_err();
-            assert!(problem.contains(message), "{problem}");
-        }
-    }
-
-    #[test]
-    fn empty_lists_and_entries_are_not_guessed_at() {
-        for (docker, message) in [
-            ("gpus: []", "is an empty list"),
-            ("args: [~, --x]", "`args` has an empty entry"),
-        ] {
-            let problem = server(&format!("docker: {{image: i, {docker}}}")).unwrap_err();
             assert!(problem.contains(message), "{problem}");
         }
     }

@@ -169,29 +169,55 @@ fn terms() -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn server() -> Value {
-    let scalar = || json!({"type": ["string", "number", "boolean"]});
-    let docker = [
+fn size() -> Value {
+    json!({"type": "string", "pattern": "^[0-9.]+ ?([kMGT]?B|[KMGT]iB)$"})
+}
+
+fn docker() -> Vec<(&'static str, Value)> {
+    vec![
         ("image", text()),
+        ("pull", json!({"enum": ["missing", "always", "never"]})),
         ("entrypoint", texts()),
         ("args", texts()),
         (
             "gpus",
             json!({"anyOf": [{"enum": ["all", "none"]}, count(0), texts()]}),
         ),
+        ("runtime", text()),
         (
             "env",
             json!({"type": "array", "items": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}}),
         ),
         ("volumes", texts()),
         (
-            "shm_size",
-            json!({"type": "string", "pattern": "^[0-9.]+ ?([kMGT]?B|[KMGT]iB)$"}),
+            "hf_cache",
+            json!({"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": "^[/.~]"}]}),
         ),
+        ("shm_size", size()),
         ("ipc", text()),
+        ("memory", size()),
+        (
+            "cpus",
+            json!({"type": "number", "minimum": 0.01, "maximum": 4096}),
+        ),
+        (
+            "cpuset",
+            json!({"type": ["string", "integer"], "pattern": "^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$"}),
+        ),
+        ("pids_limit", count(1)),
+        (
+            "user",
+            json!({"type": ["string", "integer"], "pattern": "^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?$"}),
+        ),
+        ("network", json!({"enum": ["bridge", "host"]})),
         ("port", count(1)),
         ("ready_timeout", duration()),
-    ];
+    ]
+}
+
+fn server() -> Value {
+    let scalar = || json!({"type": ["string", "number", "boolean"]});
+    let docker = docker();
     let process = [
         ("command", texts()),
         (

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::diagnosis;
 use super::log::quoted;
+use super::unavailable::{LookedAt, PullFailure, engine_hints, listing as places};
 use crate::files::FileError;
 
 /// Who has to act when a launch fails; decides the exit code.
@@ -64,6 +65,14 @@ pub enum LaunchError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The cache of Hugging Face that is to be mounted is not there.
+    #[error("server.docker.hf_cache: `{folder}`: {reason}")]
+    HfCache {
+        /// The folder.
+        folder: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A command that cannot say on which port to listen, or none at all.
     #[error("server.process.command: {reason}")]
     Command {
@@ -85,12 +94,26 @@ pub enum LaunchError {
         status: u16,
     },
     /// No container engine answers.
-    #[error("no container engine answers at {host}: {reason}")]
+    #[error("no container engine answers{}", places(looked_at))]
     EngineUnreachable {
-        /// Where it was looked for.
-        host: String,
-        /// What happened.
+        /// Where it was looked for, and what was there.
+        looked_at: Vec<LookedAt>,
+    },
+    /// An address of an engine that perfgate cannot use.
+    #[error("cannot use the container engine at {address}: {reason}")]
+    EngineAddress {
+        /// The address, and who gave it.
+        address: String,
+        /// What is wrong with it.
         reason: String,
+    },
+    /// The container engine does not answer any more.
+    #[error("the container engine was asked to {action}, and did not answer within {} s", waited.as_secs())]
+    EngineSilent {
+        /// What it was asked for, with the name of the thing.
+        action: String,
+        /// How long it was waited for.
+        waited: Duration,
     },
     /// The container engine refused something.
     #[error("the container engine could not {action}: {reason}")]
@@ -100,13 +123,23 @@ pub enum LaunchError {
         /// What it said.
         reason: String,
     },
-    /// An image that is not here and could not be pulled.
-    #[error("image `{image}` is not on this machine and could not be pulled: {reason}")]
+    /// An image that could not be pulled.
+    #[error("image `{image}` could not be pulled: {reason}")]
     ImageUnavailable {
         /// The image.
         image: String,
+        /// What kind of failure it is.
+        failure: PullFailure,
         /// What the engine or the registry said.
         reason: String,
+    },
+    /// An image that is not here and is not to be pulled.
+    #[error(
+        "image `{image}` is not on this machine, and `pull: never` keeps perfgate from pulling it"
+    )]
+    ImageMissing {
+        /// The image.
+        image: String,
     },
     /// GPUs were asked for and the container engine cannot hand them in.
     #[error("the container engine cannot hand in GPUs: {reason}")]
@@ -214,12 +247,16 @@ impl LaunchError {
         match self {
             Self::EnvironmentMissing { .. }
             | Self::Volume { .. }
+            | Self::HfCache { .. }
+            | Self::EngineAddress { .. }
             | Self::Command { .. }
             | Self::NoEntrypoint { .. }
             | Self::Unauthorized { .. } => Fault::Configuration,
+            Self::ImageUnavailable { failure, .. } => failure.fault(),
             Self::EngineUnreachable { .. }
+            | Self::EngineSilent { .. }
             | Self::Engine { .. }
-            | Self::ImageUnavailable { .. }
+            | Self::ImageMissing { .. }
             | Self::GpuRuntime { .. }
             | Self::Port { .. }
             | Self::LogFile { .. }
@@ -228,17 +265,27 @@ impl LaunchError {
             | Self::OwnProgram(_)
             | Self::NotRemoved { .. } => Fault::Surroundings,
             // Once it was ready, an end is its own, whatever the log said on the way.
-            Self::Ended {
-                ready: false, log, ..
-            }
-            | Self::TimedOut { log, .. } => {
-                diagnosis::find(log).map_or(Fault::Target, |cause| cause.fault)
-            }
             Self::Ended { ready: true, .. }
             | Self::CommandNotFound { .. }
             | Self::NotThere { .. }
             | Self::WrongModel { .. } => Fault::Target,
+            Self::Ended { .. } | Self::TimedOut { .. } => self
+                .cause()
+                .map_or(Fault::Target, |found| found.cause.fault),
             Self::Cancelled => Fault::Interrupted,
+        }
+    }
+
+    /// The known cause of a failed start.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "only a server that ran has a log"
+    )]
+    fn cause(&self) -> Option<diagnosis::Found<'_>> {
+        match self {
+            Self::Ended { exit, log, .. } => diagnosis::find(Some(exit), log),
+            Self::TimedOut { log, .. } => diagnosis::find(None, log),
+            _ => None,
         }
     }
 
@@ -252,13 +299,16 @@ impl LaunchError {
             Self::Command { .. } => "for example: command: [\"vllm\", \"serve\", \"{model}\", \"--port\", \"{port}\", \"{args}\"]".to_owned(),
             Self::NoEntrypoint { .. } => "say what to run: server.docker.entrypoint: [\"vllm\", \"serve\"]".to_owned(),
             Self::Unauthorized { .. } => "set PERFGATE_API_KEY to the key that the server was started with".to_owned(),
-            Self::EngineUnreachable { .. } => "start it (systemctl start docker), set DOCKER_HOST to where it listens, and check that this user may use it".to_owned(),
-            Self::ImageUnavailable { image, .. } => format!("check the name and that this machine reaches the registry: docker pull {image}"),
-            Self::GpuRuntime { .. } => "install the NVIDIA Container Toolkit and check: docker run --rm --gpus all ubuntu nvidia-smi".to_owned(),
+            Self::HfCache { .. } => "download the model first (hf download MODEL), or name the folder that holds it".to_owned(),
+            Self::EngineUnreachable { looked_at } => return engine_hints(looked_at),
+            Self::EngineAddress { .. } => "set DOCKER_HOST to an engine of this machine, unix:///var/run/docker.sock, or unset it".to_owned(),
+            Self::EngineSilent { .. } => "the engine hangs: see what it says (journalctl -u docker), and restart it".to_owned(),
+            Self::ImageUnavailable { image, failure, .. } => failure.hint(image),
+            Self::ImageMissing { image } => format!("docker pull {image}"),
+            Self::GpuRuntime { .. } => "install the NVIDIA Container Toolkit and check: docker run --rm --gpus all ubuntu nvidia-smi; for podman: nvidia-ctk cdi generate, and podman run --rm --device nvidia.com/gpu=all ubuntu nvidia-smi -L".to_owned(),
             Self::CommandNotFound { .. } => "check the spelling and that it is installed where the server runs".to_owned(),
-            Self::Ended { exit, .. } if exit.out_of_memory => "give the machine or the container more main memory".to_owned(),
-            Self::Ended { log, .. } | Self::TimedOut { log, .. } if diagnosis::find(log).is_some() => {
-                return diagnosis::find(log).map(|cause| cause.hint.to_owned()).into_iter().collect();
+            Self::Ended { .. } | Self::TimedOut { .. } if self.cause().is_some() => {
+                return self.cause().map(in_hints).unwrap_or_default();
             }
             Self::TimedOut { .. } => "raise `ready_timeout` if the server only needs longer".to_owned(),
             Self::NotThere { base_url, .. } => format!("check the address, and that the server runs and has loaded its model: curl -i {base_url}/health"),
@@ -275,6 +325,17 @@ impl LaunchError {
         };
         vec![hint]
     }
+}
+
+/// What to do, and the line that says so where it is not among those that an error shows.
+fn in_hints(found: diagnosis::Found<'_>) -> Vec<String> {
+    let said = found
+        .line
+        .map(|line| format!("the log says: {}", line.trim()));
+    [Some(found.cause.hint.to_owned()), said]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 #[cfg(test)]
@@ -308,7 +369,7 @@ mod tests {
             "ValueError: Free memory on device cuda:0 (1.0/80.0 GiB) on startup is less than desired GPU memory utilization",
         ]);
         assert_eq!(busy.fault(), Fault::Surroundings);
-        assert_eq!(busy.hints().len(), 1);
+        assert_eq!(busy.hints().len(), 2);
     }
 
     #[test]

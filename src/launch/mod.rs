@@ -15,6 +15,7 @@ mod memory;
 mod process;
 mod ready;
 mod redact;
+mod unavailable;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -28,6 +29,7 @@ use crate::http;
 use crate::record::format::Server;
 use command::Engine;
 use docker::Container;
+pub use docker::{EngineFacts, EngineKind, engine_facts};
 pub use error::{Exit, Fault, LaunchError};
 use life::Life;
 use log::ServerLog;
@@ -35,6 +37,7 @@ pub use memory::MemoryProbe;
 use process::Process;
 use ready::{NotReady, Probe};
 use redact::Redactor;
+pub use unavailable::{LookedAt, NoEngine, PullFailure};
 
 /// Time that a server has to end by itself when it is stopped; vLLM takes a few seconds to end its workers.
 pub const STOP_GRACE: Duration = Duration::from_secs(20);
@@ -70,7 +73,8 @@ pub struct Launch<'a> {
     pub log_file: Option<&'a Path>,
     /// Sent as bearer token to `/v1/models`.
     pub api_key: Option<&'a str>,
-    /// Looks up perfgate's own environment: variables to pass through, `HOME`, `DOCKER_HOST`.
+    /// Looks up perfgate's own environment: variables to pass through, `HOME`, `DOCKER_HOST` and others that say where a
+    /// container engine is.
     pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
     /// Time that the server has to end by itself, [`STOP_GRACE`].
     pub stop_grace: Duration,
@@ -92,8 +96,13 @@ impl fmt::Debug for Launch<'_> {
 /// What a start is busy with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// The image comes from its registry; what the engine says about it.
-    Pulling(String),
+    /// The image comes from its registry.
+    Pulling {
+        /// Its reference.
+        image: String,
+        /// `3.2 of 8.1 GiB, 12 of 20 layers`, once something has come.
+        how_far: Option<String>,
+    },
     /// The container or process is being started.
     Starting,
     /// It runs, and loads the model.
@@ -103,7 +112,14 @@ pub enum Phase {
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pulling(status) => write!(f, "pulling the image: {status}"),
+            Self::Pulling {
+                image,
+                how_far: Some(how_far),
+            } => write!(f, "pulling {image}: {how_far}"),
+            Self::Pulling {
+                image,
+                how_far: None,
+            } => write!(f, "pulling {image}"),
             Self::Starting => f.write_str("starting the server"),
             Self::Loading => f.write_str("waiting for the server to be ready"),
         }
@@ -173,7 +189,7 @@ pub async fn start(
         return Err(LaunchError::Cancelled);
     }
     let started = match launch.plan {
-        ServerPlan::Docker(plan) => docker::start(launch, plan, progress, cancel).await?,
+        ServerPlan::Docker(plan) => Box::pin(docker::start(launch, plan, progress, cancel)).await?,
         ServerPlan::Process(plan) => {
             let command = launch.engine().process_command(&plan.command)?;
             start_process(launch, plan, &command, "process", None, progress)?

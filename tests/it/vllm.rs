@@ -108,7 +108,54 @@ fn a_real_vllm_as_a_container_is_benched_and_passes_against_itself() {
     assert!(Path::new(&model).is_dir());
     let plan = format!(
         "model: /models/tiny-llm\nserver:\n  docker: {{image: \"{image}\", volumes: [\"{model}:/models/tiny-llm:ro\"], \
-         shm_size: 1GiB}}\n"
+         memory: 8GiB, cpus: 2, pids_limit: 4096}}\n"
     );
     bench_and_compare_with_itself(&plan);
+}
+
+/// With Docker's own 64 MiB of shared memory vLLM cannot start, and what it prints does not end with why.
+#[test]
+fn a_real_vllm_without_room_for_shared_memory_fails_with_what_to_do() {
+    let (Some(image), Some(model)) = (
+        variable("PERFGATE_TEST_IMAGE"),
+        variable("PERFGATE_TEST_MODEL"),
+    ) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let plan = format!(
+        "model: /models/tiny-llm\nserver:\n  docker: {{image: \"{image}\", volumes: [\"{model}:/models/tiny-llm:ro\"], \
+         shm_size: 64MiB, args: [--tensor-parallel-size, \"1\"]}}\n"
+    );
+    write(folder.path(), "perfgate.yaml", &format!("{plan}{LOAD}"));
+    let failed = run(folder.path(), &["bench"]).expect(2);
+    let hint = "hint: the container has too little shared memory: raise server.docker.shm_size";
+    assert!(failed.stderr.contains(hint), "{}", failed.stderr);
+    let log = "hint: the log says: ";
+    assert!(failed.stderr.contains(log), "{}", failed.stderr);
+    assert!(
+        failed.stderr.contains("160 MiB required, 64 MiB free"),
+        "{}",
+        failed.stderr
+    );
+    assert!(!folder.path().join("result.json").exists());
+}
+
+#[test]
+fn a_real_vllm_is_told_of_an_argument_that_it_does_not_know() {
+    let Some(image) = variable("PERFGATE_TEST_IMAGE") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let plan =
+        format!("model: m\nserver:\n  docker: {{image: \"{image}\", args: [--no-such-flag]}}\n");
+    write(folder.path(), "perfgate.yaml", &plan);
+    let failed = run(folder.path(), &["bench"]).expect(2);
+    assert!(
+        failed
+            .stderr
+            .contains("hint: this version of the server does not take that argument"),
+        "{}",
+        failed.stderr
+    );
 }

@@ -4,10 +4,15 @@ use std::time::{Duration, Instant};
 
 use bollard::Docker;
 
-use super::{engine, remove};
+use super::address::Address;
+use super::engine::{self, QUICK};
+use super::remove;
 
 /// Creating a container takes the engine up to seconds; one that nobody waits for may appear within this time.
 const MAY_STILL_APPEAR: Duration = Duration::from_secs(5);
+
+/// An engine that hangs must not keep perfgate from ending.
+const AT_MOST: Duration = Duration::from_mins(1);
 
 /// Between two tries.
 const TRY_AGAIN: Duration = Duration::from_millis(200);
@@ -16,7 +21,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(super) struct Guard {
     name: String,
-    host: Option<String>,
+    address: Address,
     state: State,
 }
 
@@ -29,10 +34,10 @@ enum State {
 }
 
 impl Guard {
-    pub(super) fn new(name: String, host: Option<String>) -> Self {
+    pub(super) fn new(name: String, address: Address) -> Self {
         Self {
             name,
-            host,
+            address,
             state: State::Asked,
         }
     }
@@ -57,10 +62,10 @@ impl Drop for Guard {
         if self.state == State::Disarmed {
             return;
         }
-        let (name, host, state) = (self.name.clone(), self.host.clone(), self.state);
+        let (name, address, state) = (self.name.clone(), self.address.clone(), self.state);
         // A thread of its own: the runtime that dropped us may be shutting down, and one must not block in another.
         let removed =
-            std::thread::spawn(move || remove_on_new_runtime(&name, host.as_deref(), state)).join();
+            std::thread::spawn(move || remove_on_new_runtime(&name, &address, state)).join();
         match removed {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => {
@@ -71,36 +76,49 @@ impl Drop for Guard {
     }
 }
 
-fn remove_on_new_runtime(name: &str, host: Option<&str>, state: State) -> Result<(), String> {
+fn remove_on_new_runtime(name: &str, address: &Address, state: State) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    runtime.block_on(async {
-        // Connections belong to the runtime that made them.
-        let docker = engine::connect(host)
-            .await
-            .map_err(|error| error.to_string())?;
-        let end = Instant::now() + MAY_STILL_APPEAR;
-        loop {
-            let was_there = exists(&docker, name).await;
-            remove(&docker, name)
-                .await
-                .map_err(|error| engine::in_words(&error))?;
-            if was_there || state == State::Created || Instant::now() >= end {
-                return Ok(());
-            }
-            tokio::time::sleep(TRY_AGAIN).await;
-        }
+    let removed = runtime.block_on(tokio::time::timeout(
+        AT_MOST,
+        remove_when_it_is_there(name, address, state),
+    ));
+    removed.unwrap_or_else(|_elapsed| {
+        Err(format!(
+            "the engine did not answer within {} s",
+            AT_MOST.as_secs()
+        ))
     })
 }
 
-async fn exists(docker: &Docker, name: &str) -> bool {
-    docker
-        .inspect_container(
-            name,
-            None::<bollard::query_parameters::InspectContainerOptions>,
-        )
+async fn remove_when_it_is_there(
+    name: &str,
+    address: &Address,
+    state: State,
+) -> Result<(), String> {
+    // Connections belong to the runtime that made them.
+    let docker = engine::connect_at(address)
         .await
-        .is_ok()
+        .map_err(|error| error.to_string())?;
+    let end = Instant::now() + MAY_STILL_APPEAR;
+    loop {
+        let was_there = exists(&docker, name).await;
+        remove(&docker, name)
+            .await
+            .map_err(|error| error.to_string())?;
+        if was_there || state == State::Created || Instant::now() >= end {
+            return Ok(());
+        }
+        tokio::time::sleep(TRY_AGAIN).await;
+    }
+}
+
+async fn exists(docker: &Docker, name: &str) -> bool {
+    let asked = docker.inspect_container(
+        name,
+        None::<bollard::query_parameters::InspectContainerOptions>,
+    );
+    matches!(engine::timely(QUICK, asked).await, Ok(Ok(_)))
 }

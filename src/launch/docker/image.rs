@@ -1,11 +1,11 @@
-//! Finding an image on this machine, or pulling it.
+//! Finding an image on this machine, or having it pulled.
 
 use bollard::Docker;
-use bollard::query_parameters::CreateImageOptionsBuilder;
-use futures_util::StreamExt as _;
 
 use super::super::{LaunchError, Phase};
-use super::engine;
+use super::engine::{self, QUICK};
+use super::pull::pull;
+use crate::config::Pull;
 
 /// What a launch needs to know of an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,87 +14,68 @@ pub(super) struct Image {
     pub(super) digest: Option<String>,
     /// Its own entry point.
     pub(super) entrypoint: Vec<String>,
+    /// The user that it runs as; root where it says nothing.
+    pub(super) user: Option<String>,
+    /// Its variables, `NAME=value`.
+    pub(super) env: Vec<String>,
 }
 
-/// The image, pulled where it is missing.
-pub(super) async fn find(
-    docker: &Docker,
-    reference: &str,
-    progress: &(dyn Fn(Phase) + Sync),
-) -> Result<Image, LaunchError> {
-    match inspect(docker, reference).await {
-        Ok(image) => Ok(image),
-        Err(error) if engine::is_missing(&error) => {
-            pull(docker, reference, progress).await?;
-            inspect(docker, reference).await.map_err(|error| {
-                engine::refused(format!("inspect the image `{reference}`"), &error)
-            })
-        }
-        Err(error) => Err(engine::refused(
-            format!("inspect the image `{reference}`"),
-            &error,
-        )),
+impl Image {
+    /// The value of one of its variables, where it is set and not empty.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.env.iter().find_map(|line| {
+            let (known, value) = line.split_once('=')?;
+            (known == name && !value.is_empty()).then_some(value)
+        })
     }
 }
 
-async fn inspect(docker: &Docker, reference: &str) -> Result<Image, bollard::errors::Error> {
-    let image = docker.inspect_image(reference).await?;
+/// The image, pulled as the plan says.
+pub(super) async fn find(
+    docker: &Docker,
+    reference: &str,
+    when: Pull,
+    progress: &(dyn Fn(Phase) + Sync),
+) -> Result<Image, LaunchError> {
+    if when == Pull::Always {
+        pull(docker, reference, progress).await?;
+    }
+    if let Some(image) = inspect(docker, reference).await? {
+        return Ok(image);
+    }
+    let missing = || LaunchError::ImageMissing {
+        image: reference.to_owned(),
+    };
+    if when != Pull::Missing {
+        return Err(missing());
+    }
+    pull(docker, reference, progress).await?;
+    inspect(docker, reference).await?.ok_or_else(missing)
+}
+
+/// What the engine knows of the image; `None` where it is not there.
+async fn inspect(docker: &Docker, reference: &str) -> Result<Option<Image>, LaunchError> {
+    let action = || format!("inspect the image `{reference}`");
+    let image = match engine::timely(QUICK, docker.inspect_image(reference)).await {
+        Ok(Ok(image)) => image,
+        Ok(Err(error)) if engine::is_missing(&error) => return Ok(None),
+        Ok(Err(error)) => return Err(engine::refused(action(), &error)),
+        Err(waited) => {
+            return Err(LaunchError::EngineSilent {
+                action: action(),
+                waited,
+            });
+        }
+    };
     let in_registry = image.repo_digests.unwrap_or_default().into_iter().next();
-    Ok(Image {
+    let config = image.config.unwrap_or_default();
+    Ok(Some(Image {
         // `name@sha256:…`: the name is known already.
         digest: in_registry
             .map(|digest| digest.rsplit('@').next().unwrap_or_default().to_owned())
             .or(image.id),
-        entrypoint: image
-            .config
-            .and_then(|config| config.entrypoint)
-            .unwrap_or_default(),
-    })
-}
-
-async fn pull(
-    docker: &Docker,
-    reference: &str,
-    progress: &(dyn Fn(Phase) + Sync),
-) -> Result<(), LaunchError> {
-    progress(Phase::Pulling(reference.to_owned()));
-    let options = CreateImageOptionsBuilder::default()
-        .from_image(&with_tag(reference))
-        .build();
-    let mut events = docker.create_image(Some(options), None, None);
-    let mut last = String::new();
-    while let Some(event) = events.next().await {
-        let event = event.map_err(|error| LaunchError::ImageUnavailable {
-            image: reference.to_owned(),
-            reason: engine::in_words(&error),
-        })?;
-        // Each layer repeats its state several times a second.
-        if let Some(status) = event.status.filter(|status| *status != last) {
-            last.clone_from(&status);
-            progress(Phase::Pulling(status));
-        }
-    }
-    Ok(())
-}
-
-/// Without a tag some engines pull every tag there is.
-fn with_tag(reference: &str) -> String {
-    let name = reference.rsplit('/').next().unwrap_or(reference);
-    if name.contains([':', '@']) {
-        reference.to_owned()
-    } else {
-        format!("{reference}:latest")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reference_without_a_tag_gets_one() {
-        assert_eq!(with_tag("host:5000/vllm"), "host:5000/vllm:latest");
-        assert_eq!(with_tag("vllm/vllm-openai:v1"), "vllm/vllm-openai:v1");
-        assert_eq!(with_tag("vllm@sha256:ab"), "vllm@sha256:ab");
-    }
+        entrypoint: config.entrypoint.unwrap_or_default(),
+        user: config.user.filter(|user| !user.is_empty()),
+        env: config.env.unwrap_or_default(),
+    }))
 }

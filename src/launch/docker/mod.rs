@@ -1,45 +1,49 @@
 //! A server in a container of its own. Every container carries labels by which a later run finds what a killed one left.
 
+mod address;
 mod engine;
+mod facts;
+mod gpu;
 mod guard;
 mod image;
+mod mounts;
 mod orphans;
+mod owner;
 mod processes;
+mod pull;
 mod spec;
+mod watch;
 
 use std::time::{Duration, Instant};
 
 use bollard::Docker;
-use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-    StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
 };
-use futures_util::StreamExt as _;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::error::Exit;
+use super::command::with_port;
 use super::life::Life;
-use super::log::{LineSplitter, ServerLog};
+use super::log::ServerLog;
 use super::memory::MemoryProbe;
+use super::process::free_port;
 use super::redact::Redactor;
 use super::{Launch, LaunchError, Phase, Started};
 use crate::clock;
-use crate::config::DockerPlan;
+use crate::config::{DockerPlan, Network};
 use crate::record::format::Server;
+use engine::{Connected, QUICK, SLOW};
+pub use facts::{EngineFacts, EngineKind, engine_facts};
 use guard::Guard;
+use image::Image;
+use mounts::Mounts;
+use owner::Owner;
 use spec::Spec;
 
 /// After the container has ended, its last lines are on their way.
 const LAST_LINES: Duration = Duration::from_secs(2);
-
-/// After a question to the engine failed.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
-
-/// Questions in a row without an answer, after which the engine, and the server with it, counts as gone.
-const PATIENCE: u32 = 10;
 
 /// A running container.
 #[derive(Debug)]
@@ -59,20 +63,14 @@ pub(super) async fn start(
     cancel: &CancellationToken,
 ) -> Result<Started, LaunchError> {
     let environment = spec::environment(&plan.env, launch.environment)?;
-    let host = (launch.environment)("DOCKER_HOST").filter(|host| !host.is_empty());
-    let binds = spec::binds(&plan.volumes, launch.environment, host.as_deref())?;
+    let mounts = Mounts::of(plan, launch.environment)?;
     let secrets = environment.iter().map(|(_, value)| value.clone());
     let redactor = Redactor::new(secrets).and_key(launch.api_key);
     let log = ServerLog::open(launch.log_file, redactor)?;
 
-    let docker = or_cancelled(cancel, engine::connect(host.as_deref())).await?;
-    let image = or_cancelled(cancel, image::find(&docker, &plan.image, progress)).await?;
-    or_cancelled(cancel, async {
-        orphans::remove_expired(&docker, clock::unix_time()).await;
-        Ok(())
-    })
-    .await?;
-
+    let (connected, kind, image) = or_cancelled(cancel, prepare(launch, plan, progress)).await?;
+    let binds = mounts.into_binds(&image, plan.user.as_deref());
+    let owner = Owner::this_process();
     let spec = Spec {
         plan,
         engine: launch.engine(),
@@ -80,10 +78,12 @@ pub(super) async fn start(
         environment: &environment,
         binds: &binds,
         run_id: launch.run_id,
+        kind,
+        owner: owner.as_ref(),
         now: clock::unix_time(),
     };
     let entrypoint = spec.entrypoint()?;
-    let command = spec.command(&entrypoint);
+    let mut command = spec.command(&entrypoint);
     let identity = Server {
         kind: Some("docker".to_owned()),
         image: Some(log.redactor().clean(&plan.image)),
@@ -91,55 +91,109 @@ pub(super) async fn start(
         args: Some(log.redactor().clean_args(&command)),
         ..Server::default()
     };
+    let host_port = match plan.network {
+        Network::Bridge => None,
+        Network::Host => Some(free_port()?),
+    };
+    if let Some(port) = host_port {
+        command = with_port(&command, port);
+    }
     progress(Phase::Starting);
-    let body = spec.body(command);
     let name = spec::container_name(launch.run_id, launch.ordinal);
     // Armed before the engine is asked: an answer that nobody waits for any more must not leave a container behind.
-    let mut guard = Guard::new(name.clone(), host);
-    let options = CreateContainerOptionsBuilder::default().name(&name).build();
-    if let Err(error) = docker.create_container(Some(options), body).await {
-        // The engine said no, perhaps because the name is that of another container. After any other error it may still
-        // say yes to nobody.
-        if matches!(error, Error::DockerResponseServerError { .. }) {
-            guard.disarm();
-        }
-        return Err(engine::refused(
-            format!("create the container `{name}`"),
-            &error,
-        ));
-    }
-    guard.created();
-    let began = Instant::now();
-    docker
-        .start_container(
-            &name,
-            None::<bollard::query_parameters::StartContainerOptions>,
-        )
-        .await
-        .map_err(|error| start_error(&name, &entrypoint, &error))?;
-    let life = Life::default();
-    let container = Container {
-        reader: tokio::spawn(read(
-            docker.clone(),
-            name.clone(),
-            log.clone(),
-            life.clone(),
-        )),
-        watcher: tokio::spawn(watch(docker.clone(), name.clone(), life.clone())),
-        guard,
-        docker,
-        life: life.clone(),
+    let mut guard = Guard::new(name.clone(), connected.address);
+    let docker = connected.docker;
+    let began = or_cancelled(
+        cancel,
+        create_and_start(&docker, &spec, &entrypoint, &command, &mut guard),
+    )
+    .await?;
+    let container = Container::watched(docker, guard, &log);
+    let base_url = match host_port {
+        Some(port) => format!("http://127.0.0.1:{port}"),
+        None => container.base_url(plan.port).await?,
     };
-    let base_url = container.base_url(plan.port).await?;
+    let gpus = gpu::check(&container.docker, &name, &plan.gpus, kind);
+    or_cancelled(cancel, gpus).await?;
     Ok(Started {
+        life: container.life.clone(),
         running: super::Running::Container(container),
-        life,
         log,
         base_url,
         identity,
         began: Some(began),
         ready_timeout: plan.ready_timeout,
     })
+}
+
+/// The engine, what it is, and the image; nothing of a killed run is left.
+async fn prepare(
+    launch: &Launch<'_>,
+    plan: &DockerPlan,
+    progress: &(dyn Fn(Phase) + Sync),
+) -> Result<(Connected, EngineKind, Image), LaunchError> {
+    let connected = engine::connect(launch.environment).await?;
+    let docker = &connected.docker;
+    let kind = facts::kind(docker).await;
+    orphans::remove_abandoned(docker, clock::unix_time()).await;
+    let image = image::find(docker, &plan.image, plan.pull, progress).await?;
+    Ok((connected, kind, image))
+}
+
+/// Creates the container and starts it, without an init process where the engine has none. When it was started.
+async fn create_and_start(
+    docker: &Docker,
+    spec: &Spec<'_>,
+    entrypoint: &[String],
+    command: &[String],
+    guard: &mut Guard,
+) -> Result<Instant, LaunchError> {
+    let name = guard.name().to_owned();
+    for with_init in [true, false] {
+        let options = CreateContainerOptionsBuilder::default().name(&name).build();
+        let body = spec.body(command.to_vec(), with_init);
+        let create = || format!("create the container `{name}`");
+        let silent = |action, waited| LaunchError::EngineSilent { action, waited };
+        match engine::timely(SLOW, docker.create_container(Some(options), body)).await {
+            Ok(Ok(created)) => {
+                guard.created();
+                for warning in created.warnings {
+                    tracing::warn!("the container engine warns: {}", warning.trim());
+                }
+            }
+            Ok(Err(error)) if with_init && lacks_init(&error) => continue,
+            Ok(Err(error)) => {
+                // The engine said no, perhaps because the name is that of another container. After any other error it
+                // may still say yes to nobody.
+                if matches!(error, Error::DockerResponseServerError { .. }) {
+                    guard.disarm();
+                }
+                return Err(engine::refused(create(), &error));
+            }
+            Err(waited) => return Err(silent(create(), waited)),
+        }
+        let began = Instant::now();
+        let options = None::<bollard::query_parameters::StartContainerOptions>;
+        match engine::timely(SLOW, docker.start_container(&name, options)).await {
+            Ok(Ok(())) => return Ok(began),
+            Ok(Err(error)) if with_init && lacks_init(&error) => remove(docker, &name).await?,
+            Ok(Err(error)) => return Err(start_error(&name, entrypoint, &error)),
+            Err(waited) => return Err(silent(format!("start the container `{name}`"), waited)),
+        }
+    }
+    Err(LaunchError::Engine {
+        action: format!("start the container `{name}`"),
+        reason: "it wants an init process and has none".to_owned(),
+    })
+}
+
+/// Whether the engine wants to give an init process and has none: Docker without `docker-init`, podman without
+/// `catatonit`.
+fn lacks_init(error: &Error) -> bool {
+    let text = engine::in_words(error);
+    ["docker-init", "container-init", "catatonit"]
+        .iter()
+        .any(|program| text.contains(program))
 }
 
 async fn or_cancelled<T>(
@@ -166,6 +220,8 @@ fn start_error(name: &str, entrypoint: &[String], error: &Error) -> LaunchError 
         "nvidia-container-cli",
         "Unknown runtime specified nvidia",
         "unresolvable CDI devices",
+        "CDI device injection failed",
+        "nvidia.com/gpu",
     ]) {
         LaunchError::GpuRuntime { reason }
     } else if says(&["executable file not found", "no such file or directory"]) {
@@ -180,102 +236,31 @@ fn start_error(name: &str, entrypoint: &[String], error: &Error) -> LaunchError 
     }
 }
 
-/// Copies the container's output into the log until it ends.
-async fn read(docker: Docker, name: String, log: ServerLog, life: Life) {
-    let options = LogsOptionsBuilder::default()
-        .follow(true)
-        .stdout(true)
-        .stderr(true)
-        .tail("all")
-        .build();
-    // One splitter for each stream: halves of two lines must not become one.
-    let mut out = LineSplitter::default();
-    let mut err = LineSplitter::default();
-    let mut has_begun = false;
-    loop {
-        let mut stream = docker.logs(&name, Some(options.clone()));
-        let mut is_whole = true;
-        while let Some(piece) = stream.next().await {
-            let Ok(piece) = piece else {
-                is_whole = false;
-                break;
-            };
-            has_begun = true;
-            let splitter = if matches!(piece, LogOutput::StdErr { .. }) {
-                &mut err
-            } else {
-                &mut out
-            };
-            splitter.feed(piece.as_ref(), |line| log.push(line));
-        }
-        // A server that prints nothing for two minutes runs into the client's time-out.
-        if is_whole || has_begun || life.exit().is_some() {
-            break;
-        }
-        tokio::time::sleep(ASK_AGAIN).await;
-    }
-    for splitter in [out, err] {
-        splitter.finish(|line| log.push(line));
-    }
-}
-
-/// Waits until the container does not run any more.
-async fn watch(docker: Docker, name: String, life: Life) {
-    let options = WaitContainerOptionsBuilder::default()
-        .condition("not-running")
-        .build();
-    let mut unanswered = 0;
-    loop {
-        // An exit code that is not 0 comes as an error; the state is asked for in any case.
-        drop(
-            docker
-                .wait_container(&name, Some(options.clone()))
-                .next()
-                .await,
-        );
-        match docker
-            .inspect_container(
-                &name,
-                None::<bollard::query_parameters::InspectContainerOptions>,
-            )
-            .await
-        {
-            Ok(container) => {
-                unanswered = 0;
-                let state = container.state.unwrap_or_default();
-                if state.running != Some(true) {
-                    life.end(Exit {
-                        code: state.exit_code,
-                        signal: None,
-                        out_of_memory: state.oom_killed.unwrap_or(false),
-                    });
-                    return;
-                }
-            }
-            Err(error) => {
-                unanswered += 1;
-                if engine::is_missing(&error) || unanswered == PATIENCE {
-                    life.end(Exit::default());
-                    return;
-                }
-            }
-        }
-        tokio::time::sleep(ASK_AGAIN).await;
-    }
-}
-
 impl Container {
+    /// A container that runs, with its output going to `log`.
+    fn watched(docker: Docker, guard: Guard, log: &ServerLog) -> Self {
+        let life = Life::default();
+        let name = || guard.name().to_owned();
+        let reader = watch::read(docker.clone(), name(), log.clone(), life.clone());
+        let watcher = watch::watch(docker.clone(), name(), life.clone());
+        Self {
+            reader: tokio::spawn(reader),
+            watcher: tokio::spawn(watcher),
+            guard,
+            docker,
+            life,
+        }
+    }
+
     /// Where the engine published the server's port.
     async fn base_url(&self, port: u16) -> Result<String, LaunchError> {
         let name = self.guard.name();
-        let container = self
-            .docker
-            .inspect_container(
-                name,
-                None::<bollard::query_parameters::InspectContainerOptions>,
-            )
-            .await
-            .map_err(|error| engine::refused(format!("inspect the container `{name}`"), &error))?;
+        let asked = self.docker.inspect_container(
+            name,
+            None::<bollard::query_parameters::InspectContainerOptions>,
+        );
+        let action = || format!("inspect the container `{name}`");
+        let container = engine::within(QUICK, action, asked).await?;
         let published = container
             .network_settings
             .and_then(|settings| settings.ports)
@@ -322,7 +307,8 @@ impl Container {
             .build();
         if self.life.exit().is_none() {
             // The removal below is by force: what matters is whether that works.
-            drop(self.docker.stop_container(&name, Some(options)).await);
+            let asked = self.docker.stop_container(&name, Some(options));
+            drop(engine::timely(grace + QUICK, asked).await);
         }
         self.settle().await;
         let removed = remove(&self.docker, &name).await;
@@ -335,21 +321,27 @@ impl Container {
             }
             Err(error) => Err(LaunchError::NotRemoved {
                 what: format!("the container `{name}`"),
-                reason: engine::in_words(&error),
+                reason: error.to_string(),
             }),
         }
     }
 }
 
 /// Removes a container by force, with its anonymous volumes. One that is not there is removed.
-async fn remove(docker: &Docker, name: &str) -> Result<(), Error> {
+async fn remove(docker: &Docker, name: &str) -> Result<(), LaunchError> {
     let options = RemoveContainerOptionsBuilder::default()
         .force(true)
         .v(true)
         .build();
-    match docker.remove_container(name, Some(options)).await {
-        Err(error) if engine::is_missing(&error) => Ok(()),
-        done => done,
+    let action = || format!("remove the container `{name}`");
+    match engine::timely(SLOW, docker.remove_container(name, Some(options))).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) if engine::is_missing(&error) => Ok(()),
+        Ok(Err(error)) => Err(engine::refused(action(), &error)),
+        Err(waited) => Err(LaunchError::EngineSilent {
+            action: action(),
+            waited,
+        }),
     }
 }
 

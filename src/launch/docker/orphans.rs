@@ -6,38 +6,73 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 
-use super::spec::{LABEL, LABEL_EXPIRES};
-use super::{engine, remove};
+use super::engine::{self, QUICK};
+use super::owner::{Fate, Owner};
+use super::remove;
+use super::spec::{LABEL, LABEL_EXPIRES, LABEL_OWNER};
 
-/// Removes containers of ours whose time is over. That one cannot be removed does not keep a new one from starting.
-pub(super) async fn remove_expired(docker: &Docker, now: Duration) {
+/// Removes containers of ours whose run lives no more, or, where that cannot be seen from here, whose time is over.
+/// That one cannot be removed does not keep a new one from starting.
+pub(super) async fn remove_abandoned(docker: &Docker, now: Duration) {
     let filters = HashMap::from([("label", vec![format!("{LABEL}=1")])]);
     let options = ListContainersOptionsBuilder::default()
         .all(true)
         .filters(&filters)
         .build();
-    let containers = match docker.list_containers(Some(options)).await {
+    let listed = engine::within(
+        QUICK,
+        || "list containers".to_owned(),
+        docker.list_containers(Some(options)),
+    );
+    let containers = match listed.await {
         Ok(containers) => containers,
         Err(error) => {
-            tracing::warn!("cannot list containers: {}", engine::in_words(&error));
+            tracing::warn!("{error}");
             return;
         }
     };
+    let here = Owner::this_process();
     for container in containers {
         let labels = container.labels.unwrap_or_default();
-        let is_expired = labels
-            .get(LABEL_EXPIRES)
-            .is_some_and(|expires| has_passed(expires, now));
-        let Some(id) = container.id.filter(|_| is_expired) else {
+        let Some(id) = container
+            .id
+            .filter(|_| is_abandoned(&labels, here.as_ref(), now))
+        else {
             continue;
         };
+        let name = container
+            .names
+            .and_then(|names| names.into_iter().next())
+            .map_or_else(
+                || id.clone(),
+                |name| name.trim_start_matches('/').to_owned(),
+            );
         match remove(docker, &id).await {
-            Ok(()) => tracing::info!("removed container {id}, which an earlier run left behind"),
+            Ok(()) => {
+                tracing::info!("removed the container `{name}`, which a killed run left behind");
+            }
             Err(error) => tracing::warn!(
-                "cannot remove container {id}, which an earlier run left behind: {}",
-                engine::in_words(&error)
+                "a killed run left the container `{name}` behind, and it cannot be removed: {error}"
             ),
         }
+    }
+}
+
+/// Whether nobody will come back for the container with these labels.
+fn is_abandoned(labels: &HashMap<String, String>, here: Option<&Owner>, now: Duration) -> bool {
+    let owner = labels
+        .get(LABEL_OWNER)
+        .and_then(|label| Owner::parse(label));
+    let fate = match (owner, here) {
+        (Some(owner), Some(here)) => owner.fate(here),
+        _ => Fate::Unknown,
+    };
+    match fate {
+        Fate::Lives => false,
+        Fate::Gone => true,
+        Fate::Unknown => labels
+            .get(LABEL_EXPIRES)
+            .is_some_and(|expires| has_passed(expires, now)),
     }
 }
 
@@ -56,7 +91,28 @@ mod tests {
     fn only_a_time_in_the_past_has_passed() {
         let now = Duration::from_secs(100);
         assert!(has_passed("99", now));
-        assert!(!has_passed("101", now));
+        assert!(!has_passed("100", now));
         assert!(!has_passed("soon", now));
+    }
+
+    #[test]
+    fn a_living_owner_keeps_its_container_and_a_dead_one_does_not() {
+        let here = Owner::this_process().unwrap();
+        let now = Duration::from_secs(100);
+        let abandoned = |owner: &str, expires: &str| {
+            let labels = HashMap::from([
+                (LABEL_OWNER.to_owned(), owner.to_owned()),
+                (LABEL_EXPIRES.to_owned(), expires.to_owned()),
+            ]);
+            is_abandoned(&labels, Some(&here), now)
+        };
+        // Whatever the clock says, a living run is never robbed.
+        assert!(!abandoned(&here.label(), "1"));
+        let label = here.label();
+        let (rest, _started) = label.rsplit_once(' ').unwrap();
+        assert!(abandoned(&format!("{rest} 1"), "1000"));
+        assert!(abandoned("other 1 2 3", "99"));
+        assert!(!abandoned("other 1 2 3", "1000"));
+        assert!(!abandoned("not a label of ours", "1000"));
     }
 }

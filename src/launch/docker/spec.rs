@@ -1,18 +1,21 @@
-//! From a plan to the container that the engine is asked for. Pure, but for the look whether a host folder exists.
+//! From a plan to the container that the engine is asked for. Pure.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, DeviceRequest, HostConfig, HostConfigLogConfig, PortBinding,
-    RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, PortBinding, RestartPolicy,
+    RestartPolicyNameEnum,
 };
 
 use super::super::LaunchError;
 use super::super::command::Engine;
+use super::address::Lookup;
+use super::facts::EngineKind;
+use super::gpu;
 use super::image::Image;
-use crate::config::{DockerPlan, GpuRequest};
+use super::owner::Owner;
+use crate::config::{DockerPlan, Network};
 
 /// Marks every container of ours.
 pub(super) const LABEL: &str = "dev.perfgate";
@@ -23,6 +26,9 @@ const LABEL_RUN: &str = "dev.perfgate.run";
 /// Unix time from which any run may remove it.
 pub(super) const LABEL_EXPIRES: &str = "dev.perfgate.expires";
 
+/// The process that started it: when that is gone, so may be the container.
+pub(super) const LABEL_OWNER: &str = "dev.perfgate.owner";
+
 /// After the time to get ready: no job measures one server longer than a day.
 const LIFETIME: Duration = Duration::from_hours(24);
 
@@ -32,7 +38,16 @@ const LOG_SIZE: &str = "50m";
 /// Set unless the plan passes them through: a server under test must not send usage statistics while it is measured.
 const QUIET: [&str; 2] = ["VLLM_NO_USAGE_STATS", "DO_NOT_TRACK"];
 
-type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
+/// Rights that engines give to root in a container and that no server needs: raw packets, devices, the audit log, rights
+/// of files and of itself, other roots. Those by which an entry point changes files and becomes another user stay.
+const RIGHTS_TAKEN: [&str; 6] = [
+    "AUDIT_WRITE",
+    "MKNOD",
+    "NET_RAW",
+    "SETFCAP",
+    "SETPCAP",
+    "SYS_CHROOT",
+];
 
 /// Everything that decides what the container is. Holds values of environment variables, so it has no `Debug`.
 pub(super) struct Spec<'a> {
@@ -42,6 +57,10 @@ pub(super) struct Spec<'a> {
     pub(super) environment: &'a [(String, String)],
     pub(super) binds: &'a [String],
     pub(super) run_id: &'a str,
+    /// Which engine is asked.
+    pub(super) kind: EngineKind,
+    /// This process.
+    pub(super) owner: Option<&'a Owner>,
     /// Unix time.
     pub(super) now: Duration,
 }
@@ -75,48 +94,6 @@ pub(super) fn environment(
         .collect()
 }
 
-/// Mounts with whole paths. A host folder must exist: the engine would make an empty one, owned by root.
-pub(super) fn binds(
-    volumes: &[String],
-    lookup: Lookup<'_>,
-    docker_host: Option<&str>,
-) -> Result<Vec<String>, LaunchError> {
-    // Folders of another machine cannot be looked at.
-    let is_local = docker_host.is_none_or(|host| host.starts_with("unix://"));
-    volumes
-        .iter()
-        .map(|volume| bind(volume, lookup, is_local))
-        .collect()
-}
-
-fn bind(volume: &str, lookup: Lookup<'_>, is_local: bool) -> Result<String, LaunchError> {
-    let refuse = |reason: String| LaunchError::Volume {
-        volume: volume.to_owned(),
-        reason,
-    };
-    let (host, container) = volume
-        .split_once(':')
-        .filter(|(host, container)| !host.is_empty() && container.starts_with('/'))
-        .ok_or_else(|| refuse("it is not of the form host:container[:ro]".to_owned()))?;
-    // `cache:/root/.cache` names a volume of the engine.
-    if !host.starts_with(['/', '.', '~']) {
-        return Ok(volume.to_owned());
-    }
-    let path = match host.strip_prefix('~') {
-        Some(rest) if rest.is_empty() || rest.starts_with('/') => {
-            let home = lookup("HOME").ok_or_else(|| refuse("`HOME` is not set".to_owned()))?;
-            PathBuf::from(home).join(rest.trim_start_matches('/'))
-        }
-        _ => PathBuf::from(host),
-    };
-    if !is_local {
-        return Ok(format!("{}:{container}", path.display()));
-    }
-    let whole = std::fs::canonicalize(&path)
-        .map_err(|error| refuse(format!("`{}`: {error}", path.display())))?;
-    Ok(format!("{}:{container}", whole.display()))
-}
-
 impl Spec<'_> {
     /// What runs in the container: the plan's entry point, else the image's.
     pub(super) fn entrypoint(&self) -> Result<Vec<String>, LaunchError> {
@@ -133,29 +110,43 @@ impl Spec<'_> {
         Ok(entrypoint)
     }
 
-    /// The arguments of the entry point.
+    /// The arguments of the entry point. In the host's network the port is `{port}`, so that the command of two starts
+    /// is the same.
     pub(super) fn command(&self, entrypoint: &[String]) -> Vec<String> {
-        self.engine.container_command(entrypoint, &self.plan.args)
+        let args = match self.plan.network {
+            Network::Bridge => self.plan.args.clone(),
+            Network::Host => on_loopback(&self.plan.args),
+        };
+        self.engine.container_command(entrypoint, &args)
     }
 
-    /// What the engine is asked to create.
-    pub(super) fn body(&self, command: Vec<String>) -> ContainerCreateBody {
-        let port = format!("{}/tcp", self.plan.port);
+    /// What the engine is asked to create. With an init process, whatever the server leaves behind is reaped.
+    pub(super) fn body(&self, command: Vec<String>, with_init: bool) -> ContainerCreateBody {
         let expires = self.now + self.plan.ready_timeout + LIFETIME;
+        let mut labels = HashMap::from([
+            (LABEL.to_owned(), "1".to_owned()),
+            (LABEL_RUN.to_owned(), self.run_id.to_owned()),
+            (LABEL_EXPIRES.to_owned(), expires.as_secs().to_string()),
+        ]);
+        if let Some(owner) = self.owner {
+            labels.insert(LABEL_OWNER.to_owned(), owner.label());
+        }
         ContainerCreateBody {
             image: Some(self.plan.image.clone()),
             entrypoint: self.plan.entrypoint.clone(),
             cmd: Some(command),
             env: Some(self.variables()),
-            exposed_ports: Some(vec![port.clone()]),
-            labels: Some(HashMap::from([
-                (LABEL.to_owned(), "1".to_owned()),
-                (LABEL_RUN.to_owned(), self.run_id.to_owned()),
-                (LABEL_EXPIRES.to_owned(), expires.as_secs().to_string()),
-            ])),
-            host_config: Some(self.host_config(port)),
+            user: self.plan.user.clone(),
+            exposed_ports: self.published().map(|port| vec![port]),
+            labels: Some(labels),
+            host_config: Some(self.host_config(with_init)),
             ..ContainerCreateBody::default()
         }
+    }
+
+    /// The port that is published, `8000/tcp`.
+    fn published(&self) -> Option<String> {
+        (self.plan.network == Network::Bridge).then(|| format!("{}/tcp", self.plan.port))
     }
 
     fn variables(&self) -> Vec<String> {
@@ -170,21 +161,32 @@ impl Spec<'_> {
             .collect()
     }
 
-    fn host_config(&self, port: String) -> HostConfig {
+    fn host_config(&self, with_init: bool) -> HostConfig {
         // Port 0: the engine chooses. On 127.0.0.1 only, since the server asks for no password.
         let anywhere = PortBinding {
             host_ip: Some("127.0.0.1".to_owned()),
             host_port: Some("0".to_owned()),
         };
+        let limits = &self.plan.limits;
+        let memory = limits.memory.map(as_signed);
         HostConfig {
             binds: Some(self.binds.to_vec()),
-            port_bindings: Some(HashMap::from([(port, Some(vec![anywhere]))])),
-            device_requests: device_request(&self.plan.gpus).map(|request| vec![request]),
-            shm_size: self
-                .plan
-                .shm_size
-                .map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+            port_bindings: self
+                .published()
+                .map(|port| HashMap::from([(port, Some(vec![anywhere]))])),
+            network_mode: (self.plan.network == Network::Host).then(|| "host".to_owned()),
+            device_requests: gpu::request(&self.plan.gpus, self.kind).map(|request| vec![request]),
+            runtime: self.plan.runtime.clone(),
+            shm_size: self.plan.shm_bytes().map(as_signed),
             ipc_mode: self.plan.ipc.clone(),
+            memory,
+            // The same: a server that swaps would be measured as a slow one.
+            memory_swap: memory,
+            nano_cpus: limits.cpus.map(billionths),
+            cpuset_cpus: limits.cpuset.clone(),
+            pids_limit: limits.pids.map(i64::from),
+            init: with_init.then_some(true),
+            cap_drop: Some(RIGHTS_TAKEN.map(str::to_owned).to_vec()),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
             // A dead container must stay until its exit code and its log have been read.
             auto_remove: Some(false),
@@ -204,37 +206,52 @@ impl Spec<'_> {
     }
 }
 
-fn device_request(gpus: &GpuRequest) -> Option<DeviceRequest> {
-    let (count, device_ids) = match gpus {
-        GpuRequest::None => return None,
-        GpuRequest::All => (Some(-1), None),
-        GpuRequest::Count(count) => (Some(i64::from(*count)), None),
-        GpuRequest::Devices(devices) => (None, Some(devices.clone())),
-    };
-    Some(DeviceRequest {
-        count,
-        device_ids,
-        capabilities: Some(vec![vec!["gpu".to_owned()]]),
-        ..DeviceRequest::default()
-    })
+fn as_signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+fn billionths(cpus: f64) -> i64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "between 0.01 and 4096, as the file was checked for"
+    )]
+    let billionths = (cpus * 1e9).round() as i64;
+    billionths
+}
+
+/// The arguments with a port that is chosen at the start, on loopback unless they say otherwise: there is no other wall
+/// around a server in the host's network.
+fn on_loopback(args: &[String]) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut skips_value = false;
+    for arg in args {
+        if std::mem::take(&mut skips_value) {
+            continue;
+        }
+        skips_value = arg == "--port";
+        if !skips_value && !arg.starts_with("--port=") {
+            kept.push(arg.clone());
+        }
+    }
+    let names_host = |arg: &String| arg == "--host" || arg.starts_with("--host=");
+    if !args.iter().any(names_host) {
+        kept.extend(["--host", "127.0.0.1"].map(str::to_owned));
+    }
+    kept.extend(["--port", "{port}"].map(str::to_owned));
+    kept
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{GpuRequest, Limits};
 
     fn plan() -> DockerPlan {
         DockerPlan {
-            image: "vllm/vllm-openai:v0.32.0".to_owned(),
-            entrypoint: None,
             args: vec!["--max-model-len".to_owned(), "8192".to_owned()],
-            gpus: GpuRequest::All,
             env: vec!["HF_TOKEN".to_owned()],
-            volumes: Vec::new(),
-            shm_size: Some(8 << 30),
-            ipc: None,
-            port: 8000,
             ready_timeout: Duration::from_mins(1),
+            ..DockerPlan::of("vllm/vllm-openai:v0.32.0")
         }
     }
 
@@ -242,6 +259,7 @@ mod tests {
         let image = Image {
             digest: None,
             entrypoint: vec!["vllm".to_owned(), "serve".to_owned()],
+            ..Image::default()
         };
         let spec = Spec {
             plan,
@@ -254,10 +272,12 @@ mod tests {
             environment: &[("HF_TOKEN".to_owned(), "secret".to_owned())],
             binds: &[],
             run_id: "r1",
+            kind: EngineKind::Docker,
+            owner: None,
             now: Duration::from_secs(1000),
         };
         let entrypoint = spec.entrypoint().unwrap();
-        serde_json::to_value(spec.body(spec.command(&entrypoint))).unwrap()
+        serde_json::to_value(spec.body(spec.command(&entrypoint), true)).unwrap()
     }
 
     #[test]
@@ -288,39 +308,86 @@ mod tests {
     }
 
     #[test]
-    fn gpus_are_asked_for_only_when_the_plan_does() {
-        let request = |gpus: GpuRequest| {
-            body(&DockerPlan { gpus, ..plan() })["HostConfig"]["DeviceRequests"].clone()
-        };
-        assert!(request(GpuRequest::None).is_null());
-        assert_eq!(request(GpuRequest::All)[0]["Count"], -1);
-        assert_eq!(request(GpuRequest::Count(2))[0]["Count"], 2);
-        let devices = request(GpuRequest::Devices(vec!["GPU-1".to_owned()]));
-        assert_eq!(devices[0]["DeviceIDs"], serde_json::json!(["GPU-1"]));
-        assert_eq!(devices[0]["Capabilities"], serde_json::json!([["gpu"]]));
+    fn what_a_container_may_do_is_what_the_plan_says_and_no_more() {
+        let usual = body(&plan())["HostConfig"].clone();
+        assert_eq!(usual["Init"], true);
+        assert!(
+            usual["CapDrop"]
+                .as_array()
+                .unwrap()
+                .contains(&"NET_RAW".into())
+        );
+        for unlimited in [
+            "Memory",
+            "NanoCpus",
+            "CpusetCpus",
+            "PidsLimit",
+            "Runtime",
+            "DeviceRequests",
+        ] {
+            assert!(usual[unlimited].is_null(), "{unlimited}");
+        }
+        let body = body(&DockerPlan {
+            limits: Limits {
+                memory: Some(32 << 30),
+                cpus: Some(7.5),
+                cpuset: Some("0-7".to_owned()),
+                pids: Some(4096),
+            },
+            user: Some("2000:0".to_owned()),
+            runtime: Some("nvidia".to_owned()),
+            ipc: Some("host".to_owned()),
+            gpus: GpuRequest::All,
+            ..plan()
+        });
+        assert_eq!(body["User"], "2000:0");
+        let host = &body["HostConfig"];
+        assert_eq!(host["Memory"], 32_u64 << 30);
+        assert_eq!(host["MemorySwap"], host["Memory"]);
+        assert_eq!(host["NanoCpus"], 7_500_000_000_u64);
+        assert_eq!(
+            (&host["CpusetCpus"], &host["PidsLimit"]),
+            (&"0-7".into(), &4096.into())
+        );
+        assert_eq!(
+            (&host["Runtime"], &host["IpcMode"]),
+            (&"nvidia".into(), &"host".into())
+        );
+        assert!(host["ShmSize"].is_null());
+        assert_eq!(host["DeviceRequests"][0]["Count"], -1);
+    }
+
+    #[test]
+    fn in_the_hosts_network_the_server_listens_on_loopback_at_a_port_of_ours() {
+        let body = body(&DockerPlan {
+            network: Network::Host,
+            args: ["--port", "9000", "--seed", "1", "--port=7"]
+                .map(str::to_owned)
+                .to_vec(),
+            ..plan()
+        });
+        assert_eq!(
+            body["Cmd"],
+            serde_json::json!([
+                "m",
+                "--seed",
+                "1",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                "{port}"
+            ])
+        );
+        assert_eq!(body["HostConfig"]["NetworkMode"], "host");
+        assert!(body["HostConfig"]["PortBindings"].is_null());
+        let open = ["--host=0.0.0.0".to_owned()];
+        assert_eq!(on_loopback(&open), ["--host=0.0.0.0", "--port", "{port}"]);
     }
 
     #[test]
     fn a_variable_that_is_not_set_is_refused_by_name() {
         let error = environment(&["HF_TOKEN".to_owned()], &|_| None).unwrap_err();
         insta::assert_snapshot!(error, @"server.docker.env: the environment variable `HF_TOKEN` is not set");
-    }
-
-    #[test]
-    fn a_host_folder_is_made_whole_and_must_exist() {
-        let home = tempfile::tempdir().unwrap();
-        std::fs::create_dir(home.path().join("cache")).unwrap();
-        let lookup = |name: &str| (name == "HOME").then(|| home.path().display().to_string());
-        let whole = std::fs::canonicalize(home.path().join("cache")).unwrap();
-        assert_eq!(
-            bind("~/cache:/root/.cache:ro", &lookup, true).unwrap(),
-            format!("{}:/root/.cache:ro", whole.display())
-        );
-        assert_eq!(bind("named:/data", &lookup, true).unwrap(), "named:/data");
-        assert!(bind("/no/such/folder:/data", &lookup, true).is_err());
-        assert!(bind("/no/such/folder:/data", &lookup, false).is_ok());
-        let error = bind("/no/such/folder", &lookup, true).unwrap_err();
-        insta::assert_snapshot!(error, @"server.docker.volumes: `/no/such/folder`: it is not of the form host:container[:ro]");
     }
 
     #[test]
@@ -342,6 +409,8 @@ mod tests {
             environment: &[],
             binds: &[],
             run_id: "r1",
+            kind: EngineKind::Docker,
+            owner: None,
             now: Duration::ZERO,
         };
         insta::assert_snapshot!(spec.entrypoint().unwrap_err(), @"image `vllm/vllm-openai:v0.32.0` has no entry point");

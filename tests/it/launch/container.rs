@@ -1,138 +1,12 @@
 //! Servers as containers, with a real engine and a tiny image made of a static busybox.
-//!
-//! Without an engine these tests say so and return; with `PERFGATE_REQUIRE_DOCKER=1` they fail.
 
-use std::collections::hash_map::DefaultHasher;
-use std::fs;
-use std::hash::{Hash as _, Hasher as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use perfgate::config::{DockerPlan, GpuRequest, ServerPlan};
-use perfgate::files;
 use perfgate::launch::{Fault, Launch, LaunchError};
 
+use super::image::{containers_of, docker, docker_plan, image, run_id, with_secret};
 use super::{READY_TIMEOUT, launch, start_and_cancel, start_quietly};
-
-const SCRIPT: &str = include_str!("serve.sh");
-const MODELS: &str = r#"{"data": [{"id": "tiny-llm"}]}"#;
-const BUSYBOX: &str = "/bin/busybox";
-
-/// The image of the tests, or `None` where containers cannot be had.
-fn image() -> Option<String> {
-    match make_image() {
-        Ok(image) => Some(image),
-        Err(reason) => {
-            assert!(
-                std::env::var_os("PERFGATE_REQUIRE_DOCKER").is_none_or(|value| value != "1"),
-                "{reason}"
-            );
-            eprintln!("skipped: {reason}");
-            None
-        }
-    }
-}
-
-fn docker(arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new("docker")
-        .args(arguments)
-        .output()
-        .map_err(|error| format!("docker: {error}"))?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    } else {
-        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
-    }
-}
-
-fn make_image() -> Result<String, String> {
-    docker(&["version"])?;
-    let mut hasher = DefaultHasher::new();
-    (SCRIPT, MODELS).hash(&mut hasher);
-    let tag = format!("perfgate-test:{:x}", hasher.finish());
-    if docker(&["image", "inspect", &tag]).is_ok() {
-        return Ok(tag);
-    }
-    if !Path::new(BUSYBOX).exists() {
-        return Err(format!("there is no {BUSYBOX} (Debian: busybox-static)"));
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("root");
-    for name in ["bin", "tmp", "www/v1"] {
-        fs::create_dir_all(root.join(name)).unwrap();
-    }
-    fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
-    for (name, text) in [
-        ("serve", SCRIPT),
-        ("www/health", ""),
-        ("www/version", r#"{"version": "0.32.0"}"#),
-        ("www/v1/models", MODELS),
-    ] {
-        files::write_atomically(&root.join(name), text.as_bytes()).unwrap();
-    }
-    fs::set_permissions(root.join("serve"), fs::Permissions::from_mode(0o755)).unwrap();
-    let archive = folder.path().join("root.tar");
-    let packed = Command::new("tar")
-        .arg("-cf")
-        .arg(&archive)
-        .arg("-C")
-        .arg(&root)
-        .arg(".")
-        .status()
-        .unwrap();
-    assert!(packed.success());
-    docker(&[
-        "import",
-        "--change",
-        "ENTRYPOINT [\"/serve\"]",
-        archive.to_str().unwrap(),
-        &tag,
-    ])?;
-    Ok(tag)
-}
-
-fn docker_plan(image: String, mode: &str) -> DockerPlan {
-    DockerPlan {
-        image,
-        entrypoint: None,
-        args: vec![mode.to_owned()],
-        gpus: GpuRequest::None,
-        env: vec!["STAND_IN_SECRET".to_owned()],
-        volumes: Vec::new(),
-        shm_size: Some(64 << 20),
-        ipc: None,
-        port: 8000,
-        ready_timeout: READY_TIMEOUT,
-    }
-}
-
-fn lookup(name: &str) -> Option<String> {
-    (name == "STAND_IN_SECRET").then(|| "open-sesame".to_owned())
-}
-
-fn with_secret<'a>(plan: &'a ServerPlan, run_id: &'a str) -> Launch<'a> {
-    Launch {
-        environment: &lookup,
-        ..launch(plan, run_id)
-    }
-}
-
-/// Unique to this process, so that runs of the tests beside each other do not meet.
-fn run_id(name: &str) -> String {
-    format!("{name}-{}", std::process::id())
-}
-
-fn containers_of(run_id: &str) -> String {
-    docker(&[
-        "ps",
-        "-aq",
-        "--filter",
-        &format!("label=dev.perfgate.run={run_id}"),
-    ])
-    .unwrap()
-}
 
 #[tokio::test]
 async fn a_container_is_ready_identified_and_gone_after_the_stop() {
@@ -312,7 +186,7 @@ async fn what_the_engine_refuses_is_recognised_and_leaves_nothing() {
     assert!(
         missing
             .to_string()
-            .starts_with("image `127.0.0.1:9/perfgate/no-such-image:1` is not on this machine and could not be pulled: "),
+            .starts_with("image `127.0.0.1:9/perfgate/no-such-image:1` could not be pulled: "),
         "{missing}"
     );
 }
@@ -330,7 +204,7 @@ async fn an_engine_that_is_not_there_is_named() {
     })
     .await
     .unwrap_err();
-    insta::assert_snapshot!(error, @"no container engine answers at unix:///no/such.sock: there is no socket `/no/such.sock`");
+    insta::assert_snapshot!(error, @"no container engine answers at unix:///no/such.sock (DOCKER_HOST): there is no such socket");
     assert_eq!(error.fault(), Fault::Surroundings);
 }
 

@@ -1,6 +1,9 @@
 //! Starting, waiting for and removing servers: real processes, real containers.
 
 mod container;
+mod container_runs;
+mod container_spec;
+mod image;
 mod process;
 mod vllm;
 

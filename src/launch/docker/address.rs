@@ -1,0 +1,271 @@
+//! Where a container engine may listen: what the environment says, else the usual sockets.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use super::super::LaunchError;
+
+pub(super) type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
+
+/// A place to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Address {
+    /// `unix:///var/run/docker.sock`, `tcp://127.0.0.1:2375`.
+    pub(super) url: String,
+    /// Who says so: `DOCKER_HOST`, `the docker context x`; `None` for a usual place.
+    pub(super) said_by: Option<String>,
+}
+
+impl Address {
+    fn usual(path: &str) -> Self {
+        Self {
+            url: format!("unix://{path}"),
+            said_by: None,
+        }
+    }
+
+    /// Whether host folders are those of this machine.
+    pub(super) fn is_socket(&self) -> bool {
+        self.url.starts_with("unix://")
+    }
+
+    /// With who says so.
+    pub(super) fn in_words(&self) -> String {
+        match &self.said_by {
+            Some(said_by) => format!("{} ({said_by})", self.url),
+            None => self.url.clone(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct DockerConfig {
+    #[serde(rename = "currentContext")]
+    current_context: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Context {
+    #[serde(rename = "Endpoints")]
+    endpoints: Endpoints,
+}
+
+#[derive(Deserialize)]
+struct Endpoints {
+    docker: Endpoint,
+}
+
+#[derive(Deserialize)]
+struct Endpoint {
+    #[serde(rename = "Host")]
+    host: String,
+}
+
+/// The places to look at, in order. Whoever names a place means that one and no other: `DOCKER_HOST`, then
+/// `CONTAINER_HOST`, then the docker context; without any of them Docker's and podman's usual sockets.
+pub(super) fn places(lookup: Lookup<'_>) -> Result<Vec<Address>, LaunchError> {
+    let given = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
+    for name in ["DOCKER_HOST", "CONTAINER_HOST"] {
+        if let Some(url) = given(name) {
+            let address = Address {
+                url: url.trim().to_owned(),
+                said_by: Some(name.to_owned()),
+            };
+            return Ok(vec![checked(
+                address,
+                given("DOCKER_TLS_VERIFY").is_some(),
+            )?]);
+        }
+    }
+    if let Some(address) = context(&given)? {
+        return Ok(vec![checked(address, false)?]);
+    }
+    let runtime_folder = given("XDG_RUNTIME_DIR")
+        .unwrap_or_else(|| format!("/run/user/{}", rustix::process::getuid().as_raw()));
+    Ok(vec![
+        Address::usual("/var/run/docker.sock"),
+        Address::usual(&format!("{runtime_folder}/docker.sock")),
+        Address::usual(&format!("{runtime_folder}/podman/podman.sock")),
+        Address::usual("/run/podman/podman.sock"),
+    ])
+}
+
+/// The engine of the docker context in use; none for `default`, which means the usual places.
+fn context(given: &dyn Fn(&str) -> Option<String>) -> Result<Option<Address>, LaunchError> {
+    let Some(folder) = given("DOCKER_CONFIG")
+        .map(PathBuf::from)
+        .or_else(|| given("HOME").map(|home| Path::new(&home).join(".docker")))
+    else {
+        return Ok(None);
+    };
+    let named = given("DOCKER_CONTEXT").or_else(|| {
+        let text = fs::read_to_string(folder.join("config.json")).ok()?;
+        serde_json::from_str::<DockerConfig>(&text)
+            .ok()?
+            .current_context
+    });
+    let Some(name) = named.filter(|name| !name.is_empty() && name != "default") else {
+        return Ok(None);
+    };
+    // The folder of a context is called by the hash of its name.
+    let hash: String = Sha256::digest(name.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let path = folder.join("contexts/meta").join(hash).join("meta.json");
+    let refuse = |reason: String| LaunchError::EngineAddress {
+        address: format!("the docker context `{name}`"),
+        reason,
+    };
+    let text = fs::read_to_string(&path)
+        .map_err(|error| refuse(format!("`{}`: {error}", path.display())))?;
+    let context: Context = serde_json::from_str(&text)
+        .map_err(|error| refuse(format!("`{}`: {error}", path.display())))?;
+    Ok(Some(Address {
+        url: context.endpoints.docker.host,
+        said_by: Some(format!("the docker context `{name}`")),
+    }))
+}
+
+/// An address that perfgate can use: a socket, or TCP on this machine.
+fn checked(address: Address, wants_tls: bool) -> Result<Address, LaunchError> {
+    let refuse = |reason: &str| {
+        Err(LaunchError::EngineAddress {
+            address: address.in_words(),
+            reason: reason.to_owned(),
+        })
+    };
+    match address.url.split_once("://") {
+        Some(("unix", path)) if path.starts_with('/') => Ok(address),
+        Some(("unix", _)) => refuse("the path of a socket must begin with `/`"),
+        Some(("tcp" | "http", _)) if wants_tls => {
+            refuse("DOCKER_TLS_VERIFY asks for TLS, which perfgate does not speak to an engine")
+        }
+        Some(("tcp" | "http", host)) if is_loopback(host) => Ok(address),
+        // Its published ports would be on the loopback of another machine, and what is measured there is not this one.
+        Some(("tcp" | "http", _)) => {
+            refuse("it is on another machine, whose servers perfgate could not reach")
+        }
+        Some(("ssh", _)) => refuse("perfgate does not reach engines over ssh"),
+        Some((scheme, _)) => refuse(&format!("the scheme `{scheme}` is not known")),
+        None => refuse("it is no address"),
+    }
+}
+
+fn is_loopback(host_and_more: &str) -> bool {
+    let authority = host_and_more.split('/').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(variables: &[(&str, &str)]) -> Result<Vec<Address>, LaunchError> {
+        let variables: Vec<(String, String)> = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        places(&move |wanted: &str| {
+            variables
+                .iter()
+                .find(|(name, _)| name == wanted)
+                .map(|(_, value)| value.clone())
+        })
+    }
+
+    fn shown(variables: &[(&str, &str)]) -> String {
+        with(variables).map_or_else(
+            |error| error.to_string(),
+            |places| {
+                let places: Vec<String> = places.iter().map(Address::in_words).collect();
+                places.join("\n")
+            },
+        )
+    }
+
+    #[test]
+    fn without_a_word_the_usual_sockets_are_looked_at() {
+        insta::assert_snapshot!(shown(&[("XDG_RUNTIME_DIR", "/run/user/7"), ("DOCKER_HOST", "")]), @r"
+        unix:///var/run/docker.sock
+        unix:///run/user/7/docker.sock
+        unix:///run/user/7/podman/podman.sock
+        unix:///run/podman/podman.sock
+        ");
+    }
+
+    #[test]
+    fn who_names_an_engine_means_that_one() {
+        insta::assert_snapshot!(
+            shown(&[("DOCKER_HOST", "unix:///a.sock"), ("CONTAINER_HOST", "unix:///b.sock")]),
+            @"unix:///a.sock (DOCKER_HOST)"
+        );
+        insta::assert_snapshot!(shown(&[("CONTAINER_HOST", "unix:///b.sock")]), @"unix:///b.sock (CONTAINER_HOST)");
+        for local in [
+            "tcp://127.0.0.1:2375",
+            "tcp://[::1]:2375",
+            "http://localhost:1",
+        ] {
+            assert_eq!(with(&[("DOCKER_HOST", local)]).unwrap()[0].url, local);
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_used_says_why() {
+        let refused = |url: &str| shown(&[("DOCKER_HOST", url)]);
+        insta::assert_snapshot!(refused("ssh://me@host"), @"cannot use the container engine at ssh://me@host (DOCKER_HOST): perfgate does not reach engines over ssh");
+        insta::assert_snapshot!(refused("fd://"), @"cannot use the container engine at fd:// (DOCKER_HOST): the scheme `fd` is not known");
+        insta::assert_snapshot!(refused("/var/run/docker.sock"), @"cannot use the container engine at /var/run/docker.sock (DOCKER_HOST): it is no address");
+        insta::assert_snapshot!(refused("tcp://docker:2375"), @"cannot use the container engine at tcp://docker:2375 (DOCKER_HOST): it is on another machine, whose servers perfgate could not reach");
+        let tls = shown(&[
+            ("DOCKER_HOST", "tcp://127.0.0.1:2376"),
+            ("DOCKER_TLS_VERIFY", "1"),
+        ]);
+        assert!(tls.contains("TLS"), "{tls}");
+    }
+
+    #[test]
+    fn the_docker_context_is_found_by_the_hash_of_its_name() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join(".docker");
+        fs::create_dir_all(&folder).unwrap();
+        crate::files::write_atomically(
+            &folder.join("config.json"),
+            br#"{"auths": {}, "currentContext": "rootless"}"#,
+        )
+        .unwrap();
+        let variables = [("HOME", home.path().to_str().unwrap())];
+        let missing = shown(&variables);
+        assert!(
+            missing.contains("the docker context `rootless`"),
+            "{missing}"
+        );
+        let hash: String = Sha256::digest(b"rootless")
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let place = folder.join("contexts/meta").join(hash);
+        fs::create_dir_all(&place).unwrap();
+        crate::files::write_atomically(
+            &place.join("meta.json"),
+            br#"{"Name": "rootless", "Metadata": {}, "Endpoints": {"docker": {"Host": "unix:///run/user/7/docker.sock", "SkipTLSVerify": false}}}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            shown(&variables),
+            "unix:///run/user/7/docker.sock (the docker context `rootless`)"
+        );
+        let named = [variables[0], ("DOCKER_CONTEXT", "default")];
+        assert!(shown(&named).starts_with("unix:///var/run/docker.sock"));
+    }
+}

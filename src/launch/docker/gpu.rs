@@ -1,0 +1,235 @@
+//! GPUs of a container: how they are asked for, and whether they are really there.
+
+use bollard::Docker;
+use bollard::container::LogOutput;
+use bollard::errors::Error;
+use bollard::exec::{StartExecOptions, StartExecResults};
+use bollard::models::{DeviceRequest, ExecConfig};
+use futures_util::StreamExt as _;
+
+use super::super::LaunchError;
+use super::engine::{self, QUICK};
+use super::facts::EngineKind;
+use crate::config::GpuRequest;
+
+/// A list of GPUs is short; whatever prints more is something else.
+const LONGEST_LIST: usize = 64 << 10;
+
+/// Exit codes of a shell and of engines for a program that is not there.
+const NO_PROGRAM: [i64; 2] = [126, 127];
+
+/// What the engine is asked for. Docker has a driver that finds GPUs; podman takes their names in the Container Device
+/// Interface.
+pub(super) fn request(gpus: &GpuRequest, kind: EngineKind) -> Option<DeviceRequest> {
+    match kind {
+        EngineKind::Docker => by_driver(gpus),
+        EngineKind::Podman => by_name(gpus),
+    }
+}
+
+fn by_driver(gpus: &GpuRequest) -> Option<DeviceRequest> {
+    let (count, device_ids) = match gpus {
+        GpuRequest::None => return None,
+        GpuRequest::All => (Some(-1), None),
+        GpuRequest::Count(count) => (Some(i64::from(*count)), None),
+        GpuRequest::Devices(devices) => (None, Some(devices.clone())),
+    };
+    Some(DeviceRequest {
+        count,
+        device_ids,
+        capabilities: Some(vec![vec!["gpu".to_owned()]]),
+        ..DeviceRequest::default()
+    })
+}
+
+fn by_name(gpus: &GpuRequest) -> Option<DeviceRequest> {
+    let names: Vec<String> = match gpus {
+        GpuRequest::None => return None,
+        GpuRequest::All => vec!["all".to_owned()],
+        GpuRequest::Count(count) => (0..*count).map(|index| index.to_string()).collect(),
+        GpuRequest::Devices(devices) => devices.clone(),
+    };
+    let names = names
+        .into_iter()
+        .map(|name| {
+            // A whole name stays: `nvidia.com/gpu=0`, `amd.com/gpu=0`.
+            if name.contains('=') {
+                name
+            } else {
+                format!("nvidia.com/gpu={name}")
+            }
+        })
+        .collect();
+    Some(DeviceRequest {
+        driver: Some("cdi".to_owned()),
+        device_ids: Some(names),
+        ..DeviceRequest::default()
+    })
+}
+
+/// What `nvidia-smi -L` in the container came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Listed {
+    /// It ran, and printed that.
+    Printed { code: i64, text: String },
+    /// It is not there.
+    NoProgram,
+    /// It could not be run: the container has ended already, or the engine is busy. Others will say what is wrong.
+    NotAsked,
+}
+
+/// Whether the GPUs that were asked for are in the running container. podman 4 takes a request for GPUs that it cannot
+/// fulfil without a word.
+pub(super) async fn check(
+    docker: &Docker,
+    container: &str,
+    gpus: &GpuRequest,
+    kind: EngineKind,
+) -> Result<(), LaunchError> {
+    if *gpus == GpuRequest::None {
+        return Ok(());
+    }
+    let listed = match engine::timely(QUICK, list(docker, container)).await {
+        Ok(Ok(listed)) => listed,
+        Ok(Err(error)) if is_no_program(&error) => Listed::NoProgram,
+        Ok(Err(_)) | Err(_) => Listed::NotAsked,
+    };
+    judge(&listed, gpus, kind).map_err(|reason| LaunchError::GpuRuntime { reason })
+}
+
+async fn list(docker: &Docker, container: &str) -> Result<Listed, Error> {
+    let command = ExecConfig {
+        cmd: Some(vec!["nvidia-smi".to_owned(), "-L".to_owned()]),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        ..ExecConfig::default()
+    };
+    let exec = docker.create_exec(container, command).await?;
+    let mut text = String::new();
+    let started = docker
+        .start_exec(&exec.id, None::<StartExecOptions>)
+        .await?;
+    if let StartExecResults::Attached { mut output, .. } = started {
+        while let Some(piece) = output.next().await {
+            if let LogOutput::StdOut { message } | LogOutput::StdErr { message } = piece?
+                && text.len() < LONGEST_LIST
+            {
+                text.push_str(&String::from_utf8_lossy(&message));
+            }
+        }
+    }
+    let code = docker.inspect_exec(&exec.id).await?.exit_code;
+    Ok(match code {
+        Some(code) if NO_PROGRAM.contains(&code) => Listed::NoProgram,
+        Some(code) => Listed::Printed { code, text },
+        None => Listed::NotAsked,
+    })
+}
+
+fn is_no_program(error: &Error) -> bool {
+    let text = engine::in_words(error);
+    text.contains("executable file not found") || text.contains("no such file or directory")
+}
+
+fn judge(listed: &Listed, gpus: &GpuRequest, kind: EngineKind) -> Result<(), String> {
+    match listed {
+        Listed::NotAsked => Ok(()),
+        // Images for other GPUs than NVIDIA's have none, and Docker refuses what it cannot hand in. What describes GPUs
+        // to podman always brings the program along.
+        Listed::NoProgram => match kind {
+            EngineKind::Docker => Ok(()),
+            EngineKind::Podman if is_foreign(gpus) => Ok(()),
+            EngineKind::Podman => Err(
+                "podman took the request, and there is no `nvidia-smi` in the container".to_owned(),
+            ),
+        },
+        Listed::Printed { code, text } => {
+            let found = text.lines().filter(|line| line.starts_with("GPU ")).count();
+            let wanted = match gpus {
+                GpuRequest::None => 0,
+                GpuRequest::All => 1,
+                GpuRequest::Count(count) => *count as usize,
+                GpuRequest::Devices(devices) => devices.len(),
+            };
+            if found >= wanted && *code == 0 {
+                return Ok(());
+            }
+            let said = text.lines().next().unwrap_or("nothing").trim();
+            Err(if found == 0 {
+                format!("there is no GPU in the container; nvidia-smi says: {said}")
+            } else {
+                format!("{found} of {wanted} GPUs are in the container")
+            })
+        }
+    }
+}
+
+/// Whether GPUs of another maker are asked for by their whole names.
+fn is_foreign(gpus: &GpuRequest) -> bool {
+    matches!(gpus, GpuRequest::Devices(devices)
+        if devices.iter().any(|name| name.contains('=') && !name.starts_with("nvidia.com/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn docker_finds_gpus_by_its_driver() {
+        let asked = |gpus| request(&gpus, EngineKind::Docker);
+        assert!(asked(GpuRequest::None).is_none());
+        assert_eq!(asked(GpuRequest::All).unwrap().count, Some(-1));
+        assert_eq!(asked(GpuRequest::Count(2)).unwrap().count, Some(2));
+        let devices = asked(GpuRequest::Devices(vec!["GPU-1".to_owned()])).unwrap();
+        assert_eq!(devices.device_ids, Some(vec!["GPU-1".to_owned()]));
+        assert_eq!(devices.capabilities, Some(vec![vec!["gpu".to_owned()]]));
+    }
+
+    #[test]
+    fn podman_is_given_their_names() {
+        let names = |gpus| {
+            let request = request(&gpus, EngineKind::Podman).unwrap();
+            assert_eq!(request.driver.as_deref(), Some("cdi"));
+            request.device_ids.unwrap().join(" ")
+        };
+        assert_eq!(names(GpuRequest::All), "nvidia.com/gpu=all");
+        assert_eq!(
+            names(GpuRequest::Count(2)),
+            "nvidia.com/gpu=0 nvidia.com/gpu=1"
+        );
+        let devices = ["GPU-1", "amd.com/gpu=0"].map(str::to_owned).to_vec();
+        assert_eq!(
+            names(GpuRequest::Devices(devices)),
+            "nvidia.com/gpu=GPU-1 amd.com/gpu=0"
+        );
+        assert!(request(&GpuRequest::None, EngineKind::Podman).is_none());
+    }
+
+    #[test]
+    fn gpus_that_were_asked_for_must_be_there() {
+        let printed = |code, text: &str| Listed::Printed {
+            code,
+            text: text.to_owned(),
+        };
+        let two = "GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-1)\nGPU 1: NVIDIA H100 80GB HBM3 (UUID: GPU-2)\n";
+        let judge = |listed: &Listed, gpus| judge(listed, &gpus, EngineKind::Docker);
+        assert!(judge(&printed(0, two), GpuRequest::All).is_ok());
+        assert!(judge(&printed(0, two), GpuRequest::Count(2)).is_ok());
+        insta::assert_snapshot!(judge(&printed(0, two), GpuRequest::Count(4)).unwrap_err(), @"2 of 4 GPUs are in the container");
+        insta::assert_snapshot!(
+            judge(&printed(9, "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n"), GpuRequest::All).unwrap_err(),
+            @"there is no GPU in the container; nvidia-smi says: NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
+        );
+        assert!(judge(&printed(6, "No devices were found\n"), GpuRequest::All).is_err());
+        assert!(judge(&Listed::NotAsked, GpuRequest::All).is_ok());
+    }
+
+    #[test]
+    fn without_nvidia_smi_docker_is_believed_and_podman_is_not() {
+        let all = GpuRequest::All;
+        assert!(judge(&Listed::NoProgram, &all, EngineKind::Docker).is_ok());
+        assert!(judge(&Listed::NoProgram, &all, EngineKind::Podman).is_err());
+        let foreign = GpuRequest::Devices(vec!["amd.com/gpu=0".to_owned()]);
+        assert!(judge(&Listed::NoProgram, &foreign, EngineKind::Podman).is_ok());
+    }
+}

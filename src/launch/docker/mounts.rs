@@ -1,0 +1,225 @@
+//! Folders of this machine in a container.
+
+use std::path::{Path, PathBuf};
+
+use super::super::LaunchError;
+use super::address::{Address, Lookup, places};
+use super::image::Image;
+use crate::config::{DockerPlan, HfCache};
+
+/// The cache of Hugging Face in the home of an image that runs as root, and of vLLM's own user.
+const IN_HOME: &str = ".cache/huggingface";
+
+/// What a plan mounts, looked at before the engine is asked for anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mounts {
+    binds: Vec<String>,
+    hf_cache: Option<PathBuf>,
+}
+
+impl Mounts {
+    /// With whole paths.
+    pub(super) fn of(plan: &DockerPlan, lookup: Lookup<'_>) -> Result<Self, LaunchError> {
+        let is_local = places(lookup)?.iter().all(Address::is_socket);
+        let hf_cache = plan
+            .hf_cache
+            .as_ref()
+            .map(|cache| hf_cache(cache, lookup, is_local))
+            .transpose()?;
+        Ok(Self {
+            binds: binds(&plan.volumes, lookup, is_local)?,
+            hf_cache,
+        })
+    }
+
+    /// As the engine takes them, now that the image says where its server looks for the cache.
+    pub(super) fn into_binds(self, image: &Image, user: Option<&str>) -> Vec<String> {
+        let mut binds = self.binds;
+        if let Some(folder) = self.hf_cache {
+            let inside = hf_cache_inside(image, user);
+            if !is_taken(&binds, &inside) {
+                binds.push(format!("{}:{inside}", folder.display()));
+            }
+        }
+        binds
+    }
+}
+
+/// Mounts with whole paths. A host folder must exist: the engine would make an empty one, owned by root. Folders of an
+/// engine that is not reached by a socket may be those of another machine, and are not looked at.
+fn binds(
+    volumes: &[String],
+    lookup: Lookup<'_>,
+    is_local: bool,
+) -> Result<Vec<String>, LaunchError> {
+    volumes
+        .iter()
+        .map(|volume| bind(volume, lookup, is_local))
+        .collect()
+}
+
+fn bind(volume: &str, lookup: Lookup<'_>, is_local: bool) -> Result<String, LaunchError> {
+    let refuse = |reason: String| LaunchError::Volume {
+        volume: volume.to_owned(),
+        reason,
+    };
+    let (host, container) = volume
+        .split_once(':')
+        .filter(|(host, container)| !host.is_empty() && container.starts_with('/'))
+        .ok_or_else(|| refuse("it is not of the form host:container[:ro]".to_owned()))?;
+    // `cache:/root/.cache` names a volume of the engine.
+    if !host.starts_with(['/', '.', '~']) {
+        return Ok(volume.to_owned());
+    }
+    let path = expanded(host, lookup).ok_or_else(|| refuse("`HOME` is not set".to_owned()))?;
+    if !is_local {
+        return Ok(format!("{}:{container}", path.display()));
+    }
+    let whole = std::fs::canonicalize(&path)
+        .map_err(|error| refuse(format!("`{}`: {error}", path.display())))?;
+    Ok(format!("{}:{container}", whole.display()))
+}
+
+/// The path with the home folder for a leading `~`; `None` where nobody says which that is.
+fn expanded(path: &str, lookup: Lookup<'_>) -> Option<PathBuf> {
+    match path.strip_prefix('~') {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+            Some(Path::new(&lookup("HOME")?).join(rest.trim_start_matches('/')))
+        }
+        _ => Some(PathBuf::from(path)),
+    }
+}
+
+/// The folder of this machine that holds the cache of Hugging Face, which must be there.
+fn hf_cache(cache: &HfCache, lookup: Lookup<'_>, is_local: bool) -> Result<PathBuf, LaunchError> {
+    let named = match cache {
+        HfCache::Folder(folder) => folder.clone(),
+        HfCache::Usual => lookup("HF_HOME")
+            .filter(|folder| !folder.is_empty())
+            .unwrap_or_else(|| format!("~/{IN_HOME}")),
+    };
+    let refuse = |folder: String, reason: String| LaunchError::HfCache { folder, reason };
+    let path = expanded(&named, lookup)
+        .ok_or_else(|| refuse(named.clone(), "`HOME` is not set".to_owned()))?;
+    if !is_local {
+        return Ok(path);
+    }
+    let whole = std::fs::canonicalize(&path)
+        .map_err(|error| refuse(path.display().to_string(), error.to_string()))?;
+    if !whole.is_dir() {
+        return Err(refuse(
+            whole.display().to_string(),
+            "it is no folder".to_owned(),
+        ));
+    }
+    Ok(whole)
+}
+
+/// Where the server in the container looks for the cache.
+fn hf_cache_inside(image: &Image, user: Option<&str>) -> String {
+    if let Some(place) = image.variable("HF_HOME") {
+        return place.trim_end_matches('/').to_owned();
+    }
+    let user = user.or(image.user.as_deref()).unwrap_or("root");
+    let home = match image.variable("HOME") {
+        Some(home) => home.trim_end_matches('/'),
+        None if matches!(user.split(':').next(), Some("root" | "0" | "")) => "/root",
+        None => "/home/vllm",
+    };
+    format!("{home}/{IN_HOME}")
+}
+
+/// Whether something is mounted at that place of the container already.
+fn is_taken(binds: &[String], place: &str) -> bool {
+    binds.iter().any(|bind| {
+        bind.split(':')
+            .nth(1)
+            .is_some_and(|inside| inside.trim_end_matches('/') == place)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_folder_is_made_whole_and_must_exist() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("cache")).unwrap();
+        let lookup = |name: &str| (name == "HOME").then(|| home.path().display().to_string());
+        let whole = std::fs::canonicalize(home.path().join("cache")).unwrap();
+        assert_eq!(
+            bind("~/cache:/root/.cache:ro", &lookup, true).unwrap(),
+            format!("{}:/root/.cache:ro", whole.display())
+        );
+        assert_eq!(bind("named:/data", &lookup, true).unwrap(), "named:/data");
+        assert!(bind("/no/such/folder:/data", &lookup, true).is_err());
+        assert!(bind("/no/such/folder:/data", &lookup, false).is_ok());
+        let error = bind("/no/such/folder", &lookup, true).unwrap_err();
+        insta::assert_snapshot!(error, @"server.docker.volumes: `/no/such/folder`: it is not of the form host:container[:ro]");
+    }
+
+    #[test]
+    fn the_cache_is_where_hugging_face_has_it() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().display().to_string();
+        let only_home = |name: &str| (name == "HOME").then(|| path.clone());
+        let error = hf_cache(&HfCache::Usual, &only_home, true).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "server.docker.hf_cache: `{path}/.cache/huggingface`: No such file or directory (os error 2)"
+            )
+        );
+        assert!(!error.hints().is_empty());
+        let usual = home.path().join(IN_HOME);
+        std::fs::create_dir_all(&usual).unwrap();
+        let whole = std::fs::canonicalize(&usual).unwrap();
+        assert_eq!(hf_cache(&HfCache::Usual, &only_home, true).unwrap(), whole);
+        let elsewhere = |name: &str| (name == "HF_HOME").then(|| path.clone());
+        assert_eq!(
+            hf_cache(&HfCache::Usual, &elsewhere, true).unwrap(),
+            std::fs::canonicalize(home.path()).unwrap()
+        );
+        let named = HfCache::Folder("~/.cache/huggingface".to_owned());
+        assert_eq!(hf_cache(&named, &only_home, true).unwrap(), whole);
+    }
+
+    #[test]
+    fn in_the_container_it_is_in_the_home_of_its_user() {
+        let image = |env: &[&str], user: Option<&str>| Image {
+            env: env.iter().map(|line| (*line).to_owned()).collect(),
+            user: user.map(str::to_owned),
+            ..Image::default()
+        };
+        let inside = hf_cache_inside;
+        assert_eq!(inside(&image(&[], None), None), "/root/.cache/huggingface");
+        assert_eq!(
+            inside(&image(&[], Some("0:0")), None),
+            "/root/.cache/huggingface"
+        );
+        assert_eq!(
+            inside(&image(&[], None), Some("2000:0")),
+            "/home/vllm/.cache/huggingface"
+        );
+        assert_eq!(
+            inside(&image(&[], Some("vllm")), None),
+            "/home/vllm/.cache/huggingface"
+        );
+        assert_eq!(
+            inside(&image(&["HOME=/app/"], None), None),
+            "/app/.cache/huggingface"
+        );
+        assert_eq!(
+            inside(&image(&["HF_HOME=/cache", "HOME=/app"], None), None),
+            "/cache"
+        );
+    }
+
+    #[test]
+    fn a_place_that_is_taken_is_seen() {
+        let binds = ["/a:/root/.cache/huggingface/:ro".to_owned()];
+        assert!(is_taken(&binds, "/root/.cache/huggingface"));
+        assert!(!is_taken(&binds, "/root/.cache"));
+    }
+}

@@ -1,0 +1,166 @@
+//! Which process a container belongs to, as its label says it, and whether that process still lives.
+
+use std::fs;
+
+/// A process, told apart from every other on this machine, also from a later one with its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Owner {
+    /// Changes with every boot, and is another one on every machine.
+    boot: String,
+    /// The namespace in which `pid` counts. A later namespace may have its number only when it is gone with all its
+    /// processes.
+    namespace: String,
+    pid: u32,
+    /// Clock ticks from the boot to the start of the process.
+    started: u64,
+}
+
+/// What became of an owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Lives,
+    Gone,
+    /// Of another machine or another namespace: it cannot be seen from here.
+    Unknown,
+}
+
+impl Owner {
+    /// This process; `None` where `/proc` does not tell.
+    pub(super) fn this_process() -> Option<Self> {
+        let pid = std::process::id();
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
+        Some(Self {
+            boot: boot.trim().to_owned(),
+            // `pid:[4026531836]`
+            namespace: namespace
+                .to_string_lossy()
+                .chars()
+                .filter(char::is_ascii_digit)
+                .collect(),
+            pid,
+            started: living(pid)?,
+        })
+    }
+
+    /// As a label: boot, namespace, process, start.
+    pub(super) fn label(&self) -> String {
+        let Self {
+            boot,
+            namespace,
+            pid,
+            started,
+        } = self;
+        format!("{boot} {namespace} {pid} {started}")
+    }
+
+    /// From a label; `None` for one that is not ours.
+    pub(super) fn parse(label: &str) -> Option<Self> {
+        let words: Vec<&str> = label.split(' ').collect();
+        let [boot, namespace, pid, started] = words[..] else {
+            return None;
+        };
+        Some(Self {
+            boot: boot.to_owned(),
+            namespace: namespace.to_owned(),
+            pid: pid.parse().ok()?,
+            started: started.parse().ok()?,
+        })
+    }
+
+    /// What became of it, as seen from `here`.
+    pub(super) fn fate(&self, here: &Self) -> Fate {
+        self.fate_by(here, living)
+    }
+
+    fn fate_by(&self, here: &Self, started: impl Fn(u32) -> Option<u64>) -> Fate {
+        if (&self.boot, &self.namespace) != (&here.boot, &here.namespace) {
+            Fate::Unknown
+        } else if started(self.pid) == Some(self.started) {
+            Fate::Lives
+        } else {
+            Fate::Gone
+        }
+    }
+}
+
+/// When the process of that number started, if it lives. One that has ended and is not yet forgotten does not.
+fn living(pid: u32) -> Option<u64> {
+    start_in(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The start in the text of `/proc/PID/stat`, whose second field is a name in brackets with anything in it.
+fn start_in(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X" | "x") {
+        return None;
+    }
+    // The state is field 3, the start field 22.
+    fields.nth(18)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn owner(boot: &str, namespace: &str, pid: u32, started: u64) -> Owner {
+        Owner {
+            boot: boot.to_owned(),
+            namespace: namespace.to_owned(),
+            pid,
+            started,
+        }
+    }
+
+    #[test]
+    fn this_process_lives_and_its_label_says_which_it_is() {
+        let here = Owner::this_process().unwrap();
+        assert_eq!(Owner::parse(&here.label()), Some(here.clone()));
+        assert_eq!(here.fate(&here), Fate::Lives);
+    }
+
+    #[test]
+    fn a_later_process_with_the_number_is_another_one() {
+        let here = owner("b", "1", 7, 100);
+        let started = |pid: u32| (pid == 7).then_some(100);
+        assert_eq!(owner("b", "1", 7, 99).fate_by(&here, started), Fate::Gone);
+        assert_eq!(owner("b", "1", 8, 100).fate_by(&here, started), Fate::Gone);
+        assert_eq!(here.fate_by(&here, started), Fate::Lives);
+    }
+
+    #[test]
+    fn of_another_machine_or_namespace_nothing_is_known() {
+        let here = owner("b", "1", 7, 100);
+        let nobody = |_: u32| None;
+        assert_eq!(
+            owner("c", "1", 7, 100).fate_by(&here, nobody),
+            Fate::Unknown
+        );
+        assert_eq!(
+            owner("b", "2", 7, 100).fate_by(&here, nobody),
+            Fate::Unknown
+        );
+    }
+
+    #[test]
+    fn the_start_stands_behind_whatever_the_process_is_called() {
+        let stat = |state: &str| {
+            format!("7 (a) b (c)) {state} 1 7 7 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 4711 1 2 3")
+        };
+        assert_eq!(start_in(&stat("S")), Some(4711));
+        assert_eq!(start_in(&stat("Z")), None);
+        assert_eq!(start_in(""), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_label_and_any_stat_are_read_without_a_panic(text in ".{0,120}") {
+            let _owner = Owner::parse(&text);
+            let _start = start_in(&text);
+        }
+    }
+}

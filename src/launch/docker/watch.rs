@@ -1,0 +1,105 @@
+//! What a running container prints, and when it ends.
+
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::container::LogOutput;
+use bollard::query_parameters::{LogsOptionsBuilder, WaitContainerOptionsBuilder};
+use futures_util::StreamExt as _;
+
+use super::super::error::Exit;
+use super::super::life::Life;
+use super::super::log::{LineSplitter, ServerLog};
+use super::engine::{self, QUICK};
+
+/// After a question to the engine failed.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Questions in a row without an answer, after which the engine, and the server with it, counts as gone.
+const PATIENCE: u32 = 10;
+
+/// Copies the container's output into the log until it ends.
+pub(super) async fn read(docker: Docker, name: String, log: ServerLog, life: Life) {
+    let options = LogsOptionsBuilder::default()
+        .follow(true)
+        .stdout(true)
+        .stderr(true)
+        .tail("all")
+        .build();
+    // One splitter for each stream: halves of two lines must not become one.
+    let mut out = LineSplitter::default();
+    let mut err = LineSplitter::default();
+    let mut has_begun = false;
+    loop {
+        let mut stream = docker.logs(&name, Some(options.clone()));
+        let mut is_whole = true;
+        while let Some(piece) = stream.next().await {
+            let Ok(piece) = piece else {
+                is_whole = false;
+                break;
+            };
+            has_begun = true;
+            let splitter = if matches!(piece, LogOutput::StdErr { .. }) {
+                &mut err
+            } else {
+                &mut out
+            };
+            splitter.feed(piece.as_ref(), |line| log.push(line));
+        }
+        // A server that prints nothing for two minutes runs into the client's time-out.
+        if is_whole || has_begun || life.exit().is_some() {
+            break;
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
+    for splitter in [out, err] {
+        splitter.finish(|line| log.push(line));
+    }
+}
+
+/// Waits until the container does not run any more.
+pub(super) async fn watch(docker: Docker, name: String, life: Life) {
+    let options = WaitContainerOptionsBuilder::default()
+        .condition("not-running")
+        .build();
+    let mut unanswered = 0;
+    loop {
+        // An exit code that is not 0 comes as an error; the state is asked for in any case.
+        drop(
+            docker
+                .wait_container(&name, Some(options.clone()))
+                .next()
+                .await,
+        );
+        let asked = docker.inspect_container(
+            &name,
+            None::<bollard::query_parameters::InspectContainerOptions>,
+        );
+        match engine::timely(QUICK, asked).await {
+            Ok(Ok(container)) => {
+                unanswered = 0;
+                let state = container.state.unwrap_or_default();
+                if state.running != Some(true) {
+                    life.end(Exit {
+                        code: state.exit_code,
+                        signal: None,
+                        out_of_memory: state.oom_killed.unwrap_or(false),
+                    });
+                    return;
+                }
+            }
+            Ok(Err(error)) if engine::is_missing(&error) => {
+                life.end(Exit::default());
+                return;
+            }
+            Ok(Err(_)) | Err(_) => {
+                unanswered += 1;
+                if unanswered == PATIENCE {
+                    life.end(Exit::default());
+                    return;
+                }
+            }
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
+}

@@ -1,0 +1,241 @@
+//! Why no container engine answers, and why an image cannot be had: told apart, because different people must act.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::error::Fault;
+
+/// A place where an engine was looked for, and what was there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookedAt {
+    /// `unix:///var/run/docker.sock`, with who says so.
+    pub place: String,
+    /// What was there.
+    pub found: NoEngine,
+}
+
+/// What is at a place where no engine answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoEngine {
+    /// No socket.
+    NoSocket,
+    /// A socket that this user may not use.
+    Forbidden,
+    /// A socket or port at which nobody listens.
+    NotRunning,
+    /// Somebody who says nothing for that long.
+    Silent(Duration),
+    /// What happened, in words.
+    Other(String),
+}
+
+impl fmt::Display for NoEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSocket => f.write_str("there is no such socket"),
+            Self::Forbidden => f.write_str("permission denied"),
+            Self::NotRunning => f.write_str("nobody listens there"),
+            Self::Silent(waited) => write!(f, "no answer within {} s", waited.as_secs()),
+            Self::Other(reason) => f.write_str(reason),
+        }
+    }
+}
+
+/// One place on the line, several below each other.
+pub(super) fn listing(looked_at: &[LookedAt]) -> String {
+    match looked_at {
+        [one] => format!(" at {}: {}", one.place, one.found),
+        several => several
+            .iter()
+            .map(|one| format!("\n  {}: {}", one.place, one.found))
+            .collect(),
+    }
+}
+
+/// What to do so that an engine answers.
+pub(super) fn engine_hints(looked_at: &[LookedAt]) -> Vec<String> {
+    let is_there = |found: &NoEngine| looked_at.iter().any(|one| one.found == *found);
+    if is_there(&NoEngine::Forbidden) {
+        return vec![
+            "let this user use it: add it to the group `docker` (sudo usermod -aG docker $USER) and log in again"
+                .to_owned(),
+        ];
+    }
+    if looked_at
+        .iter()
+        .any(|one| matches!(one.found, NoEngine::Silent(_)))
+    {
+        return vec!["it hangs: restart it (systemctl restart docker)".to_owned()];
+    }
+    let elsewhere = "if it listens elsewhere, set DOCKER_HOST to where, `unix:///path/to.sock`";
+    vec![
+        "start it: systemctl start docker, or systemctl --user start podman.socket".to_owned(),
+        elsewhere.to_owned(),
+    ]
+}
+
+/// Why an image could not be pulled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullFailure {
+    /// The name is no name of an image.
+    BadName,
+    /// The registry wants somebody to log in, or knows no such repository.
+    Denied,
+    /// The registry has no such tag.
+    NotFound,
+    /// The image is for other machines.
+    Platform,
+    /// Too many pulls.
+    RateLimited,
+    /// The disk is full.
+    DiskFull,
+    /// Nothing arrived for minutes.
+    Stuck,
+    /// The registry did not answer, or something else went wrong.
+    Unreachable,
+}
+
+/// Texts of Docker 20 to 29, containerd, podman 4 and 5 and of registries, in lower case. The first that is found wins.
+static PULL_FAILURES: [(&str, PullFailure); 17] = [
+    ("no space left on device", PullFailure::DiskFull),
+    ("toomanyrequests", PullFailure::RateLimited),
+    ("too many requests", PullFailure::RateLimited),
+    ("rate limit", PullFailure::RateLimited),
+    ("no matching manifest", PullFailure::Platform),
+    ("no image found in manifest list", PullFailure::Platform),
+    ("no image found in image index", PullFailure::Platform),
+    ("invalid reference format", PullFailure::BadName),
+    ("repository name must be", PullFailure::BadName),
+    ("access denied", PullFailure::Denied),
+    ("denied:", PullFailure::Denied),
+    ("unauthorized", PullFailure::Denied),
+    ("authentication required", PullFailure::Denied),
+    ("no basic auth credentials", PullFailure::Denied),
+    ("manifest unknown", PullFailure::NotFound),
+    ("manifest for", PullFailure::NotFound),
+    (": not found", PullFailure::NotFound),
+];
+
+impl PullFailure {
+    /// From what the engine said.
+    pub(super) fn from_reason(reason: &str) -> Self {
+        let reason = reason.to_lowercase();
+        PULL_FAILURES
+            .iter()
+            .find(|(text, _)| reason.contains(text))
+            .map_or(Self::Unreachable, |(_, failure)| *failure)
+    }
+
+    /// Who has to act.
+    pub(super) fn fault(self) -> Fault {
+        match self {
+            Self::BadName | Self::Denied | Self::NotFound | Self::Platform => Fault::Configuration,
+            Self::RateLimited | Self::DiskFull | Self::Stuck | Self::Unreachable => {
+                Fault::Surroundings
+            }
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn hint(self, image: &str) -> String {
+        match self {
+            Self::BadName => "write `registry/name:tag` or `name@sha256:…`".to_owned(),
+            // The engine itself keeps no passwords: those of `docker login` belong to the docker program.
+            Self::Denied => format!(
+                "check the name; if the registry wants a password: docker login, and docker pull {image}, for perfgate itself sends none"
+            ),
+            Self::NotFound => format!("check the tag: docker pull {image}"),
+            Self::Platform => "take an image that is built for this machine's processor".to_owned(),
+            Self::RateLimited => format!("wait, or log in: docker login, and docker pull {image}"),
+            Self::DiskFull => {
+                "free disk space where the container engine keeps images: docker system df"
+                    .to_owned()
+            }
+            Self::Stuck | Self::Unreachable => format!(
+                "check the name and that this machine reaches the registry: docker pull {image}"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_of_registries_are_told_apart() {
+        for (reason, failure) in [
+            (
+                "pull access denied for vllm/no-such, repository does not exist or may require 'docker login': denied: requested access to the resource is denied",
+                PullFailure::Denied,
+            ),
+            (
+                "Head \"https://ghcr.io/v2/x/y/manifests/1\": unauthorized",
+                PullFailure::Denied,
+            ),
+            (
+                "manifest for vllm/vllm-openai:v9 not found: manifest unknown: manifest unknown",
+                PullFailure::NotFound,
+            ),
+            (
+                "failed to resolve reference \"docker.io/library/x:9\": docker.io/library/x:9: not found",
+                PullFailure::NotFound,
+            ),
+            (
+                "no matching manifest for linux/arm64/v8 in the manifest list entries",
+                PullFailure::Platform,
+            ),
+            (
+                "toomanyrequests: You have reached your pull rate limit.",
+                PullFailure::RateLimited,
+            ),
+            (
+                "write /var/lib/docker/tmp/x: no space left on device",
+                PullFailure::DiskFull,
+            ),
+            (
+                "invalid reference format: repository name must be lowercase",
+                PullFailure::BadName,
+            ),
+            (
+                "Get \"https://registry-1.docker.io/v2/\": dial tcp: lookup registry-1.docker.io: no such host",
+                PullFailure::Unreachable,
+            ),
+            (
+                "Get \"http://127.0.0.1:9/v2/\": dial tcp 127.0.0.1:9: connect: connection refused",
+                PullFailure::Unreachable,
+            ),
+        ] {
+            assert_eq!(PullFailure::from_reason(reason), failure, "{reason}");
+            assert!(!failure.hint("i").is_empty());
+        }
+    }
+
+    fn at(place: &str, found: NoEngine) -> LookedAt {
+        LookedAt {
+            place: place.to_owned(),
+            found,
+        }
+    }
+
+    #[test]
+    fn every_place_is_named_and_who_may_not_is_told_how() {
+        let looked_at = [
+            at("unix:///var/run/docker.sock", NoEngine::Forbidden),
+            at("unix:///run/user/7/docker.sock", NoEngine::NoSocket),
+        ];
+        insta::assert_snapshot!(listing(&looked_at).trim_start_matches('\n'), @r"
+        unix:///var/run/docker.sock: permission denied
+          unix:///run/user/7/docker.sock: there is no such socket
+        ");
+        assert!(engine_hints(&looked_at)[0].contains("group `docker`"));
+        let down = [at("unix:///var/run/docker.sock", NoEngine::NotRunning)];
+        insta::assert_snapshot!(listing(&down), @" at unix:///var/run/docker.sock: nobody listens there");
+        assert!(engine_hints(&down)[0].contains("systemctl start docker"));
+        let hung = [at(
+            "tcp://127.0.0.1:2375",
+            NoEngine::Silent(Duration::from_secs(10)),
+        )];
+        assert!(engine_hints(&hung)[0].contains("restart"));
+    }
+}
