@@ -74,7 +74,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus, Failure> {
         Command::Compare(args) => compare::run(&args, &context),
         Command::Report(args) => compare::report(&args, &context),
         Command::Selftest(args) => selftest::run(&args, &context),
-        Command::Doctor(args) => doctor::run(&args),
+        Command::Doctor(args) => doctor::run(&args, &context),
         Command::Simulate(args) => simulate::run(&args),
         Command::Guard(_) => {
             crate::launch::guard::keep_watch();

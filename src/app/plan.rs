@@ -17,20 +17,23 @@ use crate::workload::dataset::Format;
 /// The file that is read where none is named and it is there.
 const USUAL_FILE: &str = "perfgate.yaml";
 
+/// The plan of that file, else of the usual one where it is there.
+pub(super) fn of_file(given: Option<&Path>) -> Result<Option<Plan>, Failure> {
+    let usual = Path::new(USUAL_FILE);
+    let Some(path) = given.or_else(|| usual.is_file().then_some(usual)) else {
+        return Ok(None);
+    };
+    let text = files::read_text(path).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
+    let mut plan = parse(&path.display().to_string(), &text)?;
+    if let (Dataset::File(file), Some(folder)) = (&mut plan.dataset, path.parent()) {
+        file.path = folder.join(&file.path);
+    }
+    Ok(Some(plan))
+}
+
 /// Reads the file, if there is one, and lays the flags over it.
 pub(super) fn resolve(args: &RunArgs) -> Result<Plan, Failure> {
-    let usual = Path::new(USUAL_FILE);
-    let path = match &args.config {
-        Some(path) => Some(path.as_path()),
-        None => usual.is_file().then_some(usual),
-    };
-    let mut plan = if let Some(path) = path {
-        let text =
-            files::read_text(path).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
-        let mut plan = parse(&path.display().to_string(), &text)?;
-        if let (Dataset::File(file), Some(folder)) = (&mut plan.dataset, path.parent()) {
-            file.path = folder.join(&file.path);
-        }
+    let mut plan = if let Some(plan) = of_file(args.config.as_deref())? {
         plan
     } else {
         let model = args.model.as_deref().ok_or_else(nothing_to_measure)?;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::finding::Finding;
 use crate::metric::Metric;
 use crate::policy::comparison::Difference;
-use crate::record::format::{Environment, Gpu, Load, Server, Workload};
+use crate::record::format::{Load, Server, Workload};
 use crate::record::{Run, ScenarioRun};
 use crate::stats::number;
 
@@ -102,7 +102,12 @@ impl Comparability {
         }
     }
 
-    fn mismatch(&mut self, what: &str, baseline: Option<String>, candidate: Option<String>) {
+    pub(super) fn mismatch(
+        &mut self,
+        what: &str,
+        baseline: Option<String>,
+        candidate: Option<String>,
+    ) {
         self.mismatches.push(Difference {
             what: what.to_owned(),
             baseline,
@@ -110,7 +115,7 @@ impl Comparability {
         });
     }
 
-    fn must_match(
+    pub(super) fn must_match(
         &mut self,
         what: &'static str,
         baseline: Option<String>,
@@ -137,7 +142,7 @@ impl Comparability {
     }
 
     /// As [`Self::must_match`], but silent where a side does not say it.
-    fn must_match_if_given(
+    pub(super) fn must_match_if_given(
         &mut self,
         what: &str,
         baseline: Option<String>,
@@ -148,48 +153,18 @@ impl Comparability {
         }
     }
 
-    fn may_differ(&mut self, what: &str, baseline: Option<String>, candidate: Option<String>) {
+    pub(super) fn may_differ(
+        &mut self,
+        what: &str,
+        baseline: Option<String>,
+        candidate: Option<String>,
+    ) {
         if baseline != candidate {
             self.changes.push(Difference {
                 what: what.to_owned(),
                 baseline,
                 candidate,
             });
-        }
-    }
-
-    fn hardware(&mut self, baseline: Option<&Environment>, candidate: Option<&Environment>) {
-        let of = |side: Option<&Environment>, field: fn(&Environment) -> Option<String>| {
-            side.and_then(field)
-        };
-        let gpus = |side: &Environment| side.gpus.as_deref().map(describe_gpus);
-        self.must_match("GPU", of(baseline, gpus), of(candidate, gpus));
-        // Where a GPU does the work, the CPU beside it may differ; without one it is the hardware.
-        let on_cpu = |side: Option<&Environment>| {
-            side.and_then(|side| side.gpus.as_ref())
-                .is_some_and(Vec::is_empty)
-        };
-        let cpu = |side: &Environment| {
-            side.cpu.as_ref().map(|cpu| match side.cpus {
-                Some(cpus) => format!("{cpus} × {cpu}"),
-                None => cpu.clone(),
-            })
-        };
-        if on_cpu(baseline) && on_cpu(candidate) {
-            self.must_match("CPU", of(baseline, cpu), of(candidate, cpu));
-        } else {
-            self.may_differ("CPU", of(baseline, cpu), of(candidate, cpu));
-        }
-        for (what, field) in [
-            (
-                "driver",
-                (|side| side.driver.clone()) as fn(&Environment) -> Option<String>,
-            ),
-            ("CUDA", |side| side.cuda.clone()),
-            ("host", |side| side.host.clone()),
-            ("kernel", |side| side.kernel.clone()),
-        ] {
-            self.may_differ(what, of(baseline, field), of(candidate, field));
         }
     }
 
@@ -350,33 +325,6 @@ pub(crate) fn failed_and_all(scenario: &ScenarioRun) -> (u64, u64) {
         let bad = counts.failed + counts.truncated;
         (failed + bad, all + bad + counts.completed)
     })
-}
-
-/// `2 × NVIDIA H100 80GB HBM3 (79.6 GiB)`, or `none`.
-pub(crate) fn describe_gpus(gpus: &[Gpu]) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "a size for people")]
-    let size = |gpu: &Gpu| {
-        gpu.memory_bytes.map_or(String::new(), |bytes| {
-            format!(" ({:.1} GiB)", bytes as f64 / f64::from(1 << 30))
-        })
-    };
-    let mut groups: Vec<(String, usize)> = Vec::new();
-    for gpu in gpus {
-        let name = format!("{}{}", gpu.name, size(gpu));
-        match groups.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, count)) => *count += 1,
-            None => groups.push((name, 1)),
-        }
-    }
-    let words: Vec<String> = groups
-        .into_iter()
-        .map(|(name, count)| format!("{count} × {name}"))
-        .collect();
-    if words.is_empty() {
-        "none".to_owned()
-    } else {
-        words.join(", ")
-    }
 }
 
 /// What a counting repeat of the baseline has and none of the candidate.

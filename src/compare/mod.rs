@@ -3,15 +3,17 @@
 mod comparability;
 mod evidence;
 mod finding;
+mod hardware;
 mod memory;
 mod request_noise;
 mod sides;
 mod strata;
 
+pub(crate) use comparability::failed_and_all;
 pub use comparability::{Comparability, comparability};
-pub(crate) use comparability::{describe_gpus, failed_and_all};
 pub use evidence::{Given, Usable, usable};
 pub use finding::Finding;
+pub(crate) use hardware::describe_gpus;
 pub(crate) use memory::{MEMORY, cache_is_fixed, cache_is_sized_differently, what_it_reveals};
 pub(crate) use request_noise::request_noise;
 pub(crate) use sides::orientation;

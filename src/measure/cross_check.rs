@@ -31,6 +31,8 @@ pub struct ServerFigures {
     pub decode: Option<f64>,
     /// Requests pre-empted.
     pub preemptions: Option<f64>,
+    /// Most requests running and waiting, and the largest share of the KV cache in use, as far as looks in between saw them.
+    pub peaks: [Option<f64>; 3],
     /// Whether a counter went back or the process began anew.
     pub restarted: bool,
 }
@@ -147,6 +149,9 @@ impl ServerFigures {
             ("prefill_mean", self.prefill),
             ("decode_mean", self.decode),
             ("preemptions", self.preemptions),
+            ("running_peak", self.peaks[0]),
+            ("waiting_peak", self.peaks[1]),
+            ("kv_cache_usage_peak", self.peaks[2]),
         ];
         parts
             .into_iter()

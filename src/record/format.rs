@@ -97,6 +97,9 @@ pub struct Environment {
     /// Host name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// What kind of host it is, as its firmware says: `Amazon EC2 p5.48xlarge`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_class: Option<String>,
     /// Whether the SM clocks of all GPUs moved by 1 % at most under load, as locked clocks do: drivers do not tell whether
     /// clocks are locked.
     #[serde(default, skip_serializing_if = "Option::is_none")]

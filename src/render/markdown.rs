@@ -32,7 +32,7 @@ impl Limited {
 /// Marker, verdict, identity, table, the rest folded.
 pub fn comparison(comparison: &Comparison) -> String {
     let view = View::of(comparison);
-    let head = head(&view);
+    let head = head(&view) + &changed(&view);
     let room = LONGEST.saturating_sub(head.chars().count());
     let (table, cut) = cut_rows(&view, room.saturating_sub(ROOM_FOR_LISTS));
     let mut rest = Limited {
@@ -129,6 +129,24 @@ fn head(view: &View) -> String {
     )
 }
 
+/// What changed between the two runs, before any number: it is where a reader looks for the cause.
+fn changed(view: &View) -> String {
+    if view.changes.is_empty() {
+        return String::new();
+    }
+    let words: Vec<String> = view
+        .changes
+        .iter()
+        .take(20)
+        .map(|pair| {
+            let [what, baseline, candidate] =
+                [&pair.what, &pair.baseline, &pair.candidate].map(|text| inert(text));
+            format!("{what}: {baseline} → {candidate}")
+        })
+        .collect();
+    format!("**Changed:** {}\n\n", words.join("; "))
+}
+
 fn cut_rows(view: &View, room: usize) -> (String, usize) {
     if view.rows.is_empty() {
         return (String::new(), 0);
@@ -201,7 +219,6 @@ fn lists(view: &View, rest: &mut Limited) {
     list("Must match and does not", pairs(&view.mismatches));
     list("Next", sentences(&view.next));
     list("Warnings", sentences(&view.warnings));
-    list("Changed", pairs(&view.changes));
 }
 
 fn measurements(table: &MeasurementTable, rest: &mut Limited) {

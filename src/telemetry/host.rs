@@ -10,6 +10,7 @@ pub fn environment(gpus: Option<Vec<Gpu>>, driver: Option<String>) -> Environmen
     Environment {
         gpus,
         driver,
+        host_class: host_class(Path::new("/sys/class/dmi/id")),
         ..read(Path::new("/proc"))
     }
 }
@@ -141,6 +142,20 @@ fn read(proc: &Path) -> Environment {
     }
 }
 
+/// Vendor and product by the firmware; `None` where it has none, as in many virtual machines.
+fn host_class(firmware: &Path) -> Option<String> {
+    let named = ["sys_vendor", "product_name"].map(|name| {
+        let text = std::fs::read_to_string(firmware.join(name)).unwrap_or_default();
+        text.trim().to_owned()
+    });
+    let known: Vec<&str> = named
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !name.is_empty() && !name.starts_with("To be filled"))
+        .collect();
+    (!known.is_empty()).then(|| known.join(" "))
+}
+
 /// The value of the first line `name : value`.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| {
@@ -208,6 +223,21 @@ mod tests {
         assert_eq!(facts.governors, ["performance", "powersave"]);
         assert_eq!(facts.memory_available, None);
         assert!(HostFacts::read().memory_available.is_some());
+    }
+
+    #[test]
+    fn the_firmware_says_what_kind_of_host_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            crate::files::write_atomically(&folder.path().join(name), text.as_bytes()).unwrap();
+        };
+        assert_eq!(host_class(folder.path()), None);
+        write("product_name", "p5.48xlarge\n");
+        write("sys_vendor", "Amazon EC2\n");
+        assert_eq!(
+            host_class(folder.path()).as_deref(),
+            Some("Amazon EC2 p5.48xlarge")
+        );
     }
 
     #[test]

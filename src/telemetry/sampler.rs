@@ -42,7 +42,7 @@ pub struct Observed {
     pub not_measured: BTreeMap<Metric, String>,
     /// Columns over time: `time` (seconds), `gpu_memory` (bytes, of the fullest GPU), `gpu_utilization` (ratio, mean of
     /// the GPUs), `gpu_clock_sm` (MHz, of the slowest), `gpu_power` (watts, of all), `gpu_temperature` (°C, of the hottest),
-    /// `running`, `waiting` (requests); beside them `gpus`, one [`super::gpu::summary::GpuSummary`] each.
+    /// `running`, `waiting` (requests), `kv_cache_usage` (ratio); beside them `gpus`, one [`super::gpu::summary::GpuSummary`] each.
     pub telemetry: BTreeMap<String, Value>,
     /// Why the results beside which this was seen do not count, and what a reader should know about the GPUs.
     pub concerns: Concerns,
@@ -149,6 +149,8 @@ struct Watch {
     last: Result<Scrape, String>,
     gpus: Gpus,
     engine_peak: Option<f64>,
+    /// Most requests running and waiting, and the largest share of the KV cache in use.
+    peaks: [Option<f64>; 3],
     series: Series,
 }
 
@@ -175,6 +177,7 @@ impl Watch {
             last: Err(NO_METRICS.to_owned()),
             gpus: Gpus::NotAsked,
             engine_peak: None,
+            peaks: [None; 3],
             series: Series::default(),
         }
     }
@@ -215,6 +218,11 @@ impl Watch {
         if let Ok(scrape) = &scrape {
             row.running = scrape.sum("vllm:num_requests_running");
             row.waiting = scrape.sum("vllm:num_requests_waiting");
+            row.kv_cache_usage = server::cache_usage(scrape);
+            let now = [row.running, row.waiting, row.kv_cache_usage];
+            for (peak, now) in self.peaks.iter_mut().zip(now) {
+                *peak = larger(*peak, now);
+            }
             self.engine_peak = larger(self.engine_peak, server::engine_memory(scrape));
         }
         self.series.push(row);
@@ -293,7 +301,10 @@ impl Watch {
             }),
         );
         let server = match (&self.first, &self.last) {
-            (Some(Ok(before)), Ok(after)) => Some(server::figures(before, after)),
+            (Some(Ok(before)), Ok(after)) => Some(ServerFigures {
+                peaks: self.peaks,
+                ..server::figures(before, after)
+            }),
             (Some(_) | None, _) => None,
         };
         let mut telemetry = self.series.into_columns();

@@ -27,6 +27,7 @@ pub(super) struct Row {
     pub(super) gpu_temperature: Option<f64>,
     pub(super) running: Option<f64>,
     pub(super) waiting: Option<f64>,
+    pub(super) kv_cache_usage: Option<f64>,
 }
 
 impl Default for Series {
@@ -59,7 +60,7 @@ impl Series {
     /// The columns by name; a column without any value is left out.
     pub(super) fn into_columns(self) -> BTreeMap<String, Value> {
         type Column = fn(&Row) -> Option<f64>;
-        let columns: [(&str, Column); 8] = [
+        let columns: [(&str, Column); 9] = [
             ("time", |row| Some(row.time)),
             ("gpu_memory", |row| row.gpu_memory),
             ("gpu_utilization", |row| row.gpu_utilization),
@@ -68,6 +69,7 @@ impl Series {
             ("gpu_temperature", |row| row.gpu_temperature),
             ("running", |row| row.running),
             ("waiting", |row| row.waiting),
+            ("kv_cache_usage", |row| row.kv_cache_usage),
         ];
         columns
             .into_iter()

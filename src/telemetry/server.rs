@@ -110,6 +110,7 @@ pub fn figures(before: &Scrape, after: &Scrape) -> ServerFigures {
         prefill: mean(&["vllm:request_prefill_time_seconds"]),
         decode: mean(&["vllm:request_decode_time_seconds"]),
         preemptions: counted("vllm:num_preemptions_total"),
+        peaks: [None; 3],
         restarted: went_back
             || began(before)
                 .zip(began(after))
@@ -170,6 +171,16 @@ fn cache_tokens(scrape: &Scrape) -> Result<f64, String> {
             .ok_or(NOT_REPORTED)?;
         Ok(total + tokens)
     })
+}
+
+/// Share of the KV cache in use, 0 to 1, of the fullest engine.
+pub(super) fn cache_usage(scrape: &Scrape) -> Option<f64> {
+    ["vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"]
+        .iter()
+        .find_map(|name| {
+            let engines = scrape.samples(name).iter();
+            engines.map(|engine| engine.value).reduce(f64::max)
+        })
 }
 
 /// Whether somebody fixed the size of the KV cache, so that it cannot shrink when the engine grows; `None` where the

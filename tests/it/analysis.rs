@@ -83,7 +83,7 @@ fn a_growth_blocks_until_its_author_gives_an_analysis_which_becomes_part_of_ever
     );
     let comment = std::fs::read_to_string(at.join("comment.md")).unwrap();
     assert!(
-        comment.contains("Worth it: TPOT falls by a third"),
+        comment.contains("TPOT falls by a third"),
         "{comment}"
     );
     assert!(

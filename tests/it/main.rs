@@ -13,6 +13,7 @@ mod compare;
 #[cfg(test)]
 mod dataset;
 #[cfg(test)]
+mod doctor;
 mod evidence;
 #[cfg(test)]
 mod faults;

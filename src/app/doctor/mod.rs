@@ -2,36 +2,50 @@
 
 mod check;
 mod client;
+mod engine;
+mod gpu;
 mod host;
+mod needs;
 
 use std::thread;
 
 use serde_json::json;
 
 use super::progress::note;
-use super::{Failure, Interrupt, failing, runtime};
+use super::{Context, Failure, Interrupt, failing, gpus, plan, runtime};
 use crate::cli::doctor::{DoctorArgs, DoctorFormat};
 use crate::exit::ExitStatus;
+use crate::launch;
 use crate::load::ceiling;
 use crate::priority::{self, Urgency};
-use crate::telemetry::HostFacts;
+use crate::telemetry::{HostFacts, Search, survey};
 use check::{Level, page, worst};
+use needs::Needs;
 
-pub(super) fn run(args: &DoctorArgs) -> Result<ExitStatus, Failure> {
+pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<ExitStatus, Failure> {
+    let plan = plan::of_file(args.config.as_deref())?;
+    let needs = plan.as_ref().map(Needs::of).unwrap_or_default();
     // Before the load generator is measured, which is work itself.
     let host = HostFacts::read();
     let mut groups = vec![host::checks(&host, may_be_real_time())];
-    let measured = if args.quick {
-        None
-    } else {
-        note("measuring the load generator against a server that only writes, for some seconds");
-        Some(runtime(|| {})?.block_on(async {
-            let interrupt = Interrupt::listen()?;
-            ceiling(&interrupt.token())
-                .await
-                .map_err(|error| failing::load_failure(&error))
-        })?)
+    let search = match plan.as_ref().and_then(|plan| plan.server.as_ref()) {
+        Some(server) => gpus::search(server, context.environment),
+        None => Search::default(),
     };
+    let measured = runtime(|| {})?.block_on(async {
+        let engine = launch::engine_facts(context.environment).await;
+        groups.push(engine::checks(&engine, &needs));
+        groups.push(gpu::checks(&survey(&search).await, &needs));
+        if args.quick {
+            return Ok(None);
+        }
+        note("measuring the load generator against a server that only writes, for some seconds");
+        let interrupt = Interrupt::listen()?;
+        let measured = ceiling(&interrupt.token()).await;
+        measured
+            .map(Some)
+            .map_err(|error| failing::load_failure(&error))
+    })?;
     groups.extend(measured.as_ref().map(client::checks));
     let worst = worst(&groups);
     let text = match args.format {

@@ -1,0 +1,75 @@
+//! `perfgate doctor`: can this machine measure what the plan asks for?
+
+use std::path::Path;
+
+use crate::support::{Ran, command, run, write};
+
+/// A doctor that finds no container engine: every place where one is looked for is given, and empty.
+fn without_engine(folder: &Path, arguments: &[&str]) -> Ran {
+    let nowhere = format!("unix://{}", folder.join("no.sock").display());
+    let mut command = command(folder, arguments);
+    Ran::of(&command.env("DOCKER_HOST", nowhere).output().unwrap())
+}
+
+fn page(shown: &str) -> serde_json::Value {
+    serde_json::from_str(shown).unwrap()
+}
+
+/// The checks of a group, by name.
+fn level(page: &serde_json::Value, group: &str, name: &str) -> String {
+    let groups = page["groups"].as_array().unwrap();
+    let group = groups.iter().find(|found| found["name"] == group).unwrap();
+    let checks = group["checks"].as_array().unwrap();
+    let check = checks.iter().find(|check| check["name"] == name);
+    check.unwrap_or_else(|| panic!("no {name} in {group}"))["level"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn a_machine_without_what_the_plan_asks_for_cannot_measure_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    // No driver anywhere, whatever this machine has.
+    write(
+        at,
+        "perfgate.yaml",
+        "model: m\nserver: {docker: {image: vllm, gpus: [\"GPU-that-is-nowhere\"]}}\n",
+    );
+    let shown = without_engine(at, &["doctor", "--quick", "--format", "json"]).expect(6);
+    let seen = page(&shown.stdout);
+    assert_eq!(seen["can_measure"], false);
+    assert_eq!(level(&seen, "container engine", "engine"), "failure");
+    assert_eq!(level(&seen, "GPU", "GPU"), "failure");
+    assert!(seen["client"].is_null(), "--quick measures nothing");
+
+    let text = without_engine(at, &["doctor", "--quick"]).expect(6).stdout;
+    assert!(text.contains("FAIL engine"), "{text}");
+    assert!(text.contains("cannot measure what was asked for"), "{text}");
+}
+
+#[test]
+fn what_no_plan_needs_is_only_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = without_engine(folder.path(), &["doctor", "--quick", "--format", "json"]).expect(0);
+    let seen = page(&shown.stdout);
+    assert_eq!(seen["can_measure"], true);
+    assert_eq!(level(&seen, "container engine", "engine"), "note");
+}
+
+#[test]
+fn a_plan_that_cannot_be_read_is_a_usage_error() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "plan.yaml", "model: [\n");
+    run(
+        folder.path(),
+        &["doctor", "--quick", "--config", "plan.yaml"],
+    )
+    .expect(2);
+    run(
+        folder.path(),
+        &["doctor", "--quick", "--config", "missing.yaml"],
+    )
+    .expect(2);
+}
