@@ -283,16 +283,16 @@ impl<'a> Measuring<'a> {
                 () = cancel.cancelled() => Err(load_failure(&LoadError::Cancelled)),
             };
             let passed = passed?;
-            run.add(self.plan, *load, passed, target)?;
-            self.keep(run)?;
             // A dying server's connections break a moment before its end is seen.
-            if self.too_many_failures(run).is_err()
+            if self.failures_of(&load.name(), &passed.repeat).is_err()
                 && tokio::time::timeout(END_IS_SEEN, ended.cancelled())
                     .await
                     .is_ok()
             {
                 return Err(ended_during(repeat, *load));
             }
+            run.add(self.plan, *load, passed, target)?;
+            self.keep(run)?;
             // After saving: what was measured is kept even where it is not what was expected.
             expectations::check(self.plan, &run.result, self.progress)?;
         }
@@ -302,46 +302,49 @@ impl<'a> Measuring<'a> {
     /// Percentiles of what is left over say nothing of a server that refuses.
     pub(super) fn too_many_failures(&self, run: &RunInProgress) -> Result<(), Failure> {
         for scenario in &run.result.scenarios {
-            let Some(last) = scenario.repeats.last() else {
-                continue;
-            };
-            let RequestCounts {
-                completed,
-                failed,
-                truncated,
-            } = last.requests.unwrap_or_default();
-            let bad = failed + truncated;
-            if completed + bad == 0 {
-                let message = format!("no request of {} was sent; raise `duration`", scenario.name);
-                return Err(Failure::message(ExitStatus::Usage, message));
+            if let Some(last) = scenario.repeats.last() {
+                self.failures_of(&scenario.name, last)?;
             }
-            let rate = number(bad) / number(completed + bad);
-            if rate <= self.plan.max_error_rate && completed > 0 {
-                continue;
-            }
-            let message = format!(
-                "{bad} of {} requests of {} failed, and at most {} % may; the most frequent reason: {}",
-                completed + bad,
-                scenario.name,
-                self.plan.max_error_rate * 100.0,
-                most_frequent_failure(last)
-            );
-            let next = if timed_out_mostly(last) {
-                format!(
-                    "see why the server stopped answering; raise `timeout` ({} s) if it only needs longer",
-                    self.plan.timeout.as_secs_f64()
-                )
-            } else {
-                "the server's log of that time says more; `max_error_rate` says how many may fail"
-                    .to_owned()
-            };
-            let failure = Failure::message(ExitStatus::TargetFailed, message).hint(next);
-            return Err(failure.hint(format!(
-                "what was measured stands in `{}`",
-                self.output.display()
-            )));
         }
         Ok(())
+    }
+
+    /// The same of one scenario's last repeat.
+    fn failures_of(&self, scenario: &str, last: &Repeat) -> Result<(), Failure> {
+        let RequestCounts {
+            completed,
+            failed,
+            truncated,
+        } = last.requests.unwrap_or_default();
+        let bad = failed + truncated;
+        if completed + bad == 0 {
+            let message = format!("no request of {scenario} was sent; raise `duration`");
+            return Err(Failure::message(ExitStatus::Usage, message));
+        }
+        let rate = number(bad) / number(completed + bad);
+        if rate <= self.plan.max_error_rate && completed > 0 {
+            return Ok(());
+        }
+        let message = format!(
+            "{bad} of {} requests of {scenario} failed, and at most {} % may; the most frequent reason: {}",
+            completed + bad,
+            self.plan.max_error_rate * 100.0,
+            most_frequent_failure(last)
+        );
+        let next = if timed_out_mostly(last) {
+            format!(
+                "see why the server stopped answering; raise `timeout` ({} s) if it only needs longer",
+                self.plan.timeout.as_secs_f64()
+            )
+        } else {
+            "the server's log of that time says more; `max_error_rate` says how many may fail"
+                .to_owned()
+        };
+        let failure = Failure::message(ExitStatus::TargetFailed, message).hint(next);
+        Err(failure.hint(format!(
+            "what was measured stands in `{}`",
+            self.output.display()
+        )))
     }
 }
 

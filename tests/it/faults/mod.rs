@@ -141,8 +141,21 @@ impl Scene {
 
     /// Repeats in the result, which must be one that `compare` reads.
     fn kept(&self, result: &str) -> usize {
+        self.repeats(result).len()
+    }
+
+    /// The same without those that a busy machine made void, and that were measured again.
+    fn counting(&self, result: &str) -> usize {
+        let repeats = self.repeats(result);
+        repeats
+            .iter()
+            .filter(|repeat| repeat["void"].is_null())
+            .count()
+    }
+
+    fn repeats(&self, result: &str) -> Vec<serde_json::Value> {
         if !self.path().join(result).exists() {
-            return 0;
+            return Vec::new();
         }
         let ran = run(
             self.path(),
@@ -151,7 +164,10 @@ impl Scene {
         // Too little for a verdict is one thing, a broken file another.
         assert!(matches!(ran.code, Some(0 | 3 | 4)), "{}", ran.stderr);
         let result = json(&self.path().join(result));
-        result["scenarios"][0]["repeats"].as_array().unwrap().len()
+        result["scenarios"][0]["repeats"]
+            .as_array()
+            .unwrap()
+            .clone()
     }
 
     /// Servers, and whatever else has the mark.
