@@ -39,7 +39,7 @@ pub(super) async fn looking(measuring: &Measuring<'_>, target: &Target) -> Looki
         interval: measuring.plan.telemetry_interval,
         gpu_interval: measuring.plan.gpu_interval,
         server: target.process_ids().await,
-        gpus_matter: uses_gpus(measuring.server),
+        gpus_matter: uses_gpus(measuring.server, measuring.environment),
     }
 }
 
@@ -48,10 +48,6 @@ pub(super) fn search(
     server: &ServerPlan,
     environment: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> Search {
-    let visible = |own: Option<&String>| {
-        let shown = own.cloned().or_else(|| environment(VISIBLE));
-        listed(shown.as_deref().unwrap_or_default())
-    };
     let devices = match server {
         ServerPlan::Docker(docker) => match &docker.gpus {
             GpuRequest::Devices(ids) => ids.clone(),
@@ -59,8 +55,9 @@ pub(super) fn search(
             GpuRequest::Count(count) => (0..*count).map(|index| index.to_string()).collect(),
             GpuRequest::All | GpuRequest::None => Vec::new(),
         },
-        ServerPlan::Process(process) => visible(process.env.get(VISIBLE)),
-        ServerPlan::Simulator(_) => visible(None),
+        ServerPlan::Process(_) | ServerPlan::Simulator(_) => {
+            visible(server, environment).map_or_else(Vec::new, |shown| listed(&shown))
+        }
         ServerPlan::Url(_) => Vec::new(),
     };
     Search {
@@ -72,32 +69,45 @@ pub(super) fn search(
     }
 }
 
-/// `0,2` or UUIDs. Where it is anything else (`-1`, `NoDevFiles`), all are looked at.
-fn listed(visible: &str) -> Vec<String> {
-    let devices: Vec<String> = visible.split(',').map(|id| id.trim().to_owned()).collect();
-    let is_device =
-        |id: &String| id.parse::<u32>().is_ok() || id.starts_with("GPU-") || id.starts_with("MIG-");
-    if devices.iter().all(is_device) {
-        devices
-    } else {
-        Vec::new()
+/// What CUDA is told to show to the server; `None` where nothing is said, so that it shows all.
+fn visible(
+    server: &ServerPlan,
+    environment: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Option<String> {
+    match server {
+        ServerPlan::Process(process) => process.env.get(VISIBLE).cloned(),
+        ServerPlan::Docker(_) | ServerPlan::Url(_) => return None,
+        ServerPlan::Simulator(_) => None,
     }
+    .or_else(|| environment(VISIBLE))
+}
+
+/// The GPUs of `0,2` or of UUIDs, up to the first word that is none, as CUDA reads it (`-1` and nothing hide all).
+fn listed(visible: &str) -> Vec<String> {
+    let is_device =
+        |id: &&str| id.parse::<u32>().is_ok() || id.starts_with("GPU-") || id.starts_with("MIG-");
+    let ids = visible.split(',').map(str::trim).take_while(is_device);
+    ids.map(str::to_owned).collect()
 }
 
 /// Whether what happens to the GPUs bears on what the server does.
-fn uses_gpus(server: &ServerPlan) -> bool {
+fn uses_gpus(server: &ServerPlan, environment: &(dyn Fn(&str) -> Option<String> + Sync)) -> bool {
+    let hidden = visible(server, environment).is_some_and(|shown| listed(&shown).is_empty());
     match server {
         ServerPlan::Docker(docker) => !matches!(docker.gpus, GpuRequest::None),
-        ServerPlan::Process(_) | ServerPlan::Url(_) => true,
+        ServerPlan::Process(_) => !hidden,
+        ServerPlan::Url(_) => true,
         // Without a GPU of its own it stands for a server that uses those of the machine.
-        ServerPlan::Simulator(options) => options.get("gpus").is_some_and(|count| count == "0"),
+        ServerPlan::Simulator(options) => {
+            !hidden && options.get("gpus").is_some_and(|count| count == "0")
+        }
     }
 }
 
 /// Before a server starts: waits until its GPUs are free, since a server that is ending frees its memory last.
 pub(super) async fn wait_until_free(measuring: &Measuring<'_>, place: &str) -> Result<(), Failure> {
     let is_started = !matches!(measuring.server, ServerPlan::Url(_));
-    if !is_started || !uses_gpus(measuring.server) {
+    if !is_started || !uses_gpus(measuring.server, measuring.environment) {
         return Ok(());
     }
     let search = search(measuring.server, measuring.environment);
@@ -254,6 +264,7 @@ mod tests {
     fn only_what_cuda_shows_is_looked_at() {
         assert_eq!(listed("0, 2"), ["0", "2"]);
         assert_eq!(listed("GPU-8932f937"), ["GPU-8932f937"]);
+        assert_eq!(listed("1,-1,2"), ["1"]);
         assert_eq!(listed("-1"), [""; 0]);
         assert_eq!(listed(""), [""; 0]);
     }

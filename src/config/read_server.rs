@@ -12,12 +12,13 @@ use super::{DockerPlan, Fresh, ProcessPlan, ServerPlan};
 use crate::metric::nearest;
 
 /// The options of `perfgate simulate` that `server.simulator` takes; a test holds them to the command's own.
-pub const SIMULATOR_OPTIONS: [&str; 19] = [
+pub const SIMULATOR_OPTIONS: [&str; 20] = [
     "decode-slowdown",
     "die-after",
     "fail-mid-stream-rate",
     "fail-rate",
     "gpu-memory",
+    "gpus",
     "kv-cache-tokens",
     "max-model-len",
     "max-num-seqs",

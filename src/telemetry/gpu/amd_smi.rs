@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::NO_GPU;
 use super::program::{self, NoAnswer};
 use super::reading::{Facts, Reading, State};
-use super::throttle::{Throttle, Throttles};
 
 /// Its `MB` are MiB.
 const MEBIBYTE: f64 = 1_048_576.0;
@@ -83,9 +82,6 @@ fn reading(metric: &Value, unchanging: &Value) -> Reading {
     };
     let mebibytes = |value: Option<f64>| value.map(|value| value * MEBIBYTE);
     let index = metric.get("gpu").and_then(Value::as_u64);
-    let throttled = metric
-        .pointer("/power/throttle_status")
-        .and_then(Value::as_str);
     Reading {
         facts: Facts {
             index: index.and_then(|index| u32::try_from(index).ok()),
@@ -106,12 +102,8 @@ fn reading(metric: &Value, unchanging: &Value) -> Reading {
             clock_memory: now("/clock/mem_0/clk"),
             power: now("/power/socket_power"),
             temperature: now("/temperature/hotspot").or_else(|| now("/temperature/edge")),
-            // It says that, and not why.
-            throttles: match throttled {
-                Some("UNTHROTTLED") => Some(Throttles::default()),
-                Some("THROTTLED") => Some(Throttles(Throttle::HardwareSlowdown.bit())),
-                Some(_) | None => None,
-            },
+            // It says that the clocks are held down and not why, and the power limit alone makes nothing worthless.
+            throttles: None,
             ecc_uncorrected: metric
                 .pointer("/ecc/total_uncorrectable_count")
                 .and_then(Value::as_u64),
@@ -150,11 +142,10 @@ mod tests {
             (now.temperature, now.ecc_uncorrected),
             (Some(71.0), Some(0))
         );
-        assert_eq!(now.throttles, Some(Throttles::default()));
+        assert_eq!(now.throttles, None);
         assert_eq!(facts.driver.as_deref(), Some("6.12.12"));
         // What the second does not say is not 0.
         assert_eq!((gpus[1].now.power, gpus[1].now.utilization), (None, None));
-        assert_eq!(gpus[1].now.throttles, None);
     }
 
     #[test]
