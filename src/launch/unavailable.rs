@@ -224,13 +224,16 @@ mod tests {
             at("unix:///var/run/docker.sock", NoEngine::Forbidden),
             at("unix:///run/user/7/docker.sock", NoEngine::NoSocket),
         ];
-        insta::assert_snapshot!(listing(&looked_at).trim_start_matches('\n'), @r"
-        unix:///var/run/docker.sock: permission denied
-          unix:///run/user/7/docker.sock: there is no such socket
-        ");
+        assert_eq!(
+            listing(&looked_at),
+            "\n  unix:///var/run/docker.sock: permission denied\n  unix:///run/user/7/docker.sock: there is no such socket"
+        );
         assert!(engine_hints(&looked_at)[0].contains("group `docker`"));
         let down = [at("unix:///var/run/docker.sock", NoEngine::NotRunning)];
-        insta::assert_snapshot!(listing(&down), @" at unix:///var/run/docker.sock: nobody listens there");
+        assert_eq!(
+            listing(&down),
+            " at unix:///var/run/docker.sock: nobody listens there"
+        );
         assert!(engine_hints(&down)[0].contains("systemctl start docker"));
         let hung = [at(
             "tcp://127.0.0.1:2375",

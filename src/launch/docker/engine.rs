@@ -63,13 +63,21 @@ pub(super) async fn connect_at(address: &Address) -> Result<Docker, NoEngine> {
 }
 
 fn no_engine(error: &Error) -> NoEngine {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    // An error that only passes another on has that one's source, not that one itself.
+    let mut cause: Option<&dyn std::error::Error> = if let Error::IOError { err } = error {
+        Some(err)
+    } else {
+        Some(error)
+    };
     while let Some(inner) = cause {
-        match inner.downcast_ref::<io::Error>().map(io::Error::kind) {
-            Some(io::ErrorKind::PermissionDenied) => return NoEngine::Forbidden,
-            Some(io::ErrorKind::ConnectionRefused) => return NoEngine::NotRunning,
-            _ => cause = inner.source(),
+        let kind = inner.downcast_ref::<io::Error>().map(io::Error::kind);
+        if kind == Some(io::ErrorKind::PermissionDenied) {
+            return NoEngine::Forbidden;
         }
+        if kind == Some(io::ErrorKind::ConnectionRefused) {
+            return NoEngine::NotRunning;
+        }
+        cause = inner.source();
     }
     NoEngine::Other(in_words(error))
 }

@@ -81,10 +81,10 @@ fn remove_on_new_runtime(name: &str, address: &Address, state: State) -> Result<
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    let removed = runtime.block_on(tokio::time::timeout(
-        AT_MOST,
-        remove_when_it_is_there(name, address, state),
-    ));
+    // A time-out belongs to a runtime, so it is made in it.
+    let removed = runtime.block_on(async {
+        tokio::time::timeout(AT_MOST, remove_when_it_is_there(name, address, state)).await
+    });
     removed.unwrap_or_else(|_elapsed| {
         Err(format!(
             "the engine did not answer within {} s",
