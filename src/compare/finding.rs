@@ -173,6 +173,25 @@ impl fmt::Display for Finding {
             | Self::LedgerSkipped { .. }
             | Self::ComparedWithItself(_)
             | Self::Unpaired { .. } => f.write_str(&self.of_evidence()),
+            Self::VoidRepeat { .. } | Self::RepeatWarning { .. } => f.write_str(&self.of_repeats()),
+        }
+    }
+}
+
+impl Finding {
+    /// The findings about single repeats.
+    fn of_repeats(&self) -> String {
+        match self {
+            Self::VoidRepeat {
+                side,
+                scenario,
+                number,
+                reason,
+            } => {
+                format!(
+                    "scenario `{scenario}`: repeat {number} of the {side} does not count: {reason}"
+                )
+            }
             Self::RepeatWarning {
                 side,
                 scenario,
@@ -184,24 +203,21 @@ impl fmt::Display for Finding {
                 } else {
                     format!("a repeat of the {side}")
                 };
-                write!(f, "scenario `{scenario}`, {place}: {warning}")
+                format!("scenario `{scenario}`, {place}: {warning}")
             }
-            Self::VoidRepeat {
-                side,
-                scenario,
-                number,
-                reason,
-            } => {
-                write!(
-                    f,
-                    "scenario `{scenario}`: repeat {number} of the {side} does not count: {reason}"
-                )
-            }
+            Self::Unknown { .. }
+            | Self::NewScenario(_)
+            | Self::ChosenPoints { .. }
+            | Self::RequestCounts { .. }
+            | Self::FailedRequests { .. }
+            | Self::LostMetrics { .. }
+            | Self::StoredNotUsed(_)
+            | Self::LedgerSkipped { .. }
+            | Self::ComparedWithItself(_)
+            | Self::Unpaired { .. } => String::new(),
         }
     }
-}
 
-impl Finding {
     /// The findings about which evidence is used.
     fn of_evidence(&self) -> String {
         match self {

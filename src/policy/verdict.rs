@@ -489,8 +489,8 @@ mod tests {
                 ..Given::default()
             };
             let this_look = ThisLook {
-                before,
                 look,
+                before,
                 ..ThisLook::ONLY
             };
             compare_evidence(&Policy::standard(), &given, LABELS, this_look)

@@ -82,10 +82,7 @@ fn a_growth_blocks_until_its_author_gives_an_analysis_which_becomes_part_of_ever
         "foreign text is inert"
     );
     let comment = std::fs::read_to_string(at.join("comment.md")).unwrap();
-    assert!(
-        comment.contains("TPOT falls by a third"),
-        "{comment}"
-    );
+    assert!(comment.contains("TPOT falls by a third"), "{comment}");
     assert!(
         html.contains("peak GPU memory cannot reveal a growth"),
         "the report says which figure can reveal a growth"

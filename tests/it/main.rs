@@ -3,6 +3,7 @@
 // `cfg(test)` tells clippy that helpers are tests too.
 #[cfg(test)]
 mod analysis;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod calibration;
@@ -14,6 +15,7 @@ mod compare;
 mod dataset;
 #[cfg(test)]
 mod doctor;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod faults;

@@ -15,31 +15,28 @@ const LITTLE_MEMORY: f64 = 500.0 * 1_048_576.0;
 
 pub(super) fn checks(survey: &Survey, needs: &Needs) -> Group {
     let mut checks = Vec::new();
-    match survey.reason() {
-        Some(reason) => {
-            let level = if needs.gpu {
-                Level::Failure
-            } else {
-                Level::Note
-            };
-            let check = Check::new("GPU", level, reason);
-            checks.push(if needs.gpu {
-                check.mended_by("install the GPU's driver, and check: nvidia-smi")
-            } else {
-                check
-            });
-            for (source, reason) in &survey.passed {
-                checks.push(Check::new(source.name(), Level::Note, reason.as_str()));
-            }
+    if let Some(reason) = survey.reason() {
+        let level = if needs.gpu {
+            Level::Failure
+        } else {
+            Level::Note
+        };
+        let check = Check::new("GPU", level, reason);
+        checks.push(if needs.gpu {
+            check.mended_by("install the GPU's driver, and check: nvidia-smi")
+        } else {
+            check
+        });
+        for (source, reason) in &survey.passed {
+            checks.push(Check::new(source.name(), Level::Note, reason.as_str()));
         }
-        None => {
-            if let Some(fewer) = too_few(survey, needs) {
-                checks.push(fewer);
-            }
-            checks.extend(driver(survey));
-            for gpu in &survey.gpus {
-                of_one(gpu, needs, &mut checks);
-            }
+    } else {
+        if let Some(fewer) = too_few(survey, needs) {
+            checks.push(fewer);
+        }
+        checks.extend(driver(survey));
+        for gpu in &survey.gpus {
+            of_one(gpu, needs, &mut checks);
         }
     }
     Group {

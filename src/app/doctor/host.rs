@@ -22,7 +22,7 @@ pub(super) fn checks(host: &HostFacts, may_be_real_time: bool) -> Group {
     let checks = [
         Some(processor(host)),
         load(host),
-        governor(host),
+        Some(governor(host)),
         quota(host),
         memory(host),
         swap(host),
@@ -70,21 +70,21 @@ fn load(host: &HostFacts) -> Option<Check> {
     })
 }
 
-fn governor(host: &HostFacts) -> Option<Check> {
+fn governor(host: &HostFacts) -> Check {
     if host.governors.is_empty() {
-        return Some(Check::new(
+        return Check::new(
             "governor",
             Level::Note,
             "the kernel shows none (a virtual machine): the host decides",
-        ));
+        );
     }
     let found = host.governors.join(", ");
-    Some(if host.governors == ["performance"] {
+    if host.governors == ["performance"] {
         Check::good("governor", found)
     } else {
         Check::new("governor", Level::Warning, found)
             .mended_by("sudo cpupower frequency-set -g performance")
-    })
+    }
 }
 
 fn quota(host: &HostFacts) -> Option<Check> {

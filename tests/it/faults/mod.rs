@@ -198,7 +198,7 @@ impl Perfgate<'_> {
 
     /// Waits for its end; the exit code, `None` after a signal. Nothing of it is left.
     fn end(&mut self) -> Option<i32> {
-        wait_until("perfgate's end", Duration::from_secs(60), || {
+        wait_until("perfgate's end", Duration::from_mins(1), || {
             self.child.try_wait().unwrap().is_some()
         });
         let code = self.child.wait().unwrap().code();

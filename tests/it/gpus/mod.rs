@@ -190,7 +190,7 @@ fn a_result_has_what_the_library_says_and_how_often_it_was_asked() {
     let repeat = &world.repeats()[0];
     let gpu = &repeat["telemetry"]["gpus"][0];
     assert_eq!(gpu["source"], "NVML");
-    assert_eq!(gpu["memory_peak_bytes"], (GIBIBYTE / 4) as f64);
+    assert_eq!(gpu["memory_peak_bytes"], 268_435_456.0);
     assert_eq!(gpu["utilization_mean"], 0.96);
     assert_eq!(gpu["clock_sm_mhz"]["median"], 1755.0);
     assert_eq!(gpu["clock_sm_mhz"]["p5"], 1755.0);
@@ -200,7 +200,7 @@ fn a_result_has_what_the_library_says_and_how_often_it_was_asked() {
     assert_eq!(gpu["throttled"], serde_json::json!({"power_cap": 1.0}));
     assert_eq!(gpu["ecc_uncorrected_new"], 0);
     assert_eq!(gpu["pcie"]["generation"], 5);
-    assert_eq!(repeat["metrics"]["gpu_memory.peak"], (GIBIBYTE / 4) as f64);
+    assert_eq!(repeat["metrics"]["gpu_memory.peak"], 268_435_456.0);
     assert_eq!(repeat["metrics"]["gpu_utilization.mean"], 0.96);
     assert_eq!(repeat["telemetry"]["gpu_power"][0], 612.0);
     // The power limit is usual under load: worth a word, and no more.
