@@ -57,6 +57,16 @@ need_docker() {
     fi
 }
 
+# A registry of images, from which the tests pull; each starts its own.
+need_registry() {
+    [ -n "${PERFGATE_REQUIRE_DOCKER:-}" ] || return 0
+    if ! command -v docker-registry >/dev/null; then
+        install docker-registry || { skip "no registry: docker-registry cannot be installed"; return 0; }
+    fi
+    PERFGATE_TEST_REGISTRY=$(command -v docker-registry)
+    export PERFGATE_TEST_REGISTRY
+}
+
 start_dockerd() {
     if pgrep -x dockerd >/dev/null; then
         say "a dockerd runs and does not answer yet; waiting for it"

@@ -9,7 +9,9 @@ use super::Failure;
 use super::pass::Pass;
 use crate::config::{Dataset, Plan};
 use crate::exit::ExitStatus;
+use crate::load::Driven;
 use crate::measure::stability::{self, MOST_WINDOWS, Window};
+use crate::measure::{Outcome, RequestTrace};
 use crate::workload::Phase;
 
 /// What a warm-up came to.
@@ -52,7 +54,8 @@ impl Pass<'_, '_> {
             let requests = self.requests(Phase::WarmUp(0));
             if !requests.is_empty() {
                 let label = format!("{label}, warm-up");
-                self.drive(&label, requests, Duration::ZERO, cancel).await?;
+                let driven = self.drive(&label, requests, Duration::ZERO, cancel).await?;
+                self.check_answers(&driven)?;
             }
             return Ok(WarmedUp::default());
         };
@@ -61,6 +64,7 @@ impl Pass<'_, '_> {
             let requests = self.requests(Phase::WarmUp(number));
             let label = format!("{label}, warm-up {}", number + 1);
             let driven = self.drive(&label, requests, Duration::ZERO, cancel).await?;
+            self.check_answers(&driven)?;
             windows.push(Window::of(&driven.traces, driven.wall_time.as_secs_f64()));
             if stability::is_stable(&windows, within) {
                 break;
@@ -70,5 +74,21 @@ impl Pass<'_, '_> {
             seen: Some(stability::described(&windows, within)),
             void: stability::restless(&windows, within),
         })
+    }
+
+    /// A server that hangs would cost the measurement the same time again.
+    fn check_answers(&self, driven: &Driven) -> Result<(), Failure> {
+        let hung = |trace: &RequestTrace| matches!(trace.outcome, Outcome::TimedOut);
+        if driven.traces.is_empty() || !driven.traces.iter().all(hung) {
+            return Ok(());
+        }
+        let timeout = self.measuring.plan.timeout.as_secs_f64();
+        let message = format!(
+            "no request of the warm-up of {} was answered within {timeout} s",
+            self.load.name()
+        );
+        Err(Failure::message(ExitStatus::TargetFailed, message).hint(format!(
+            "the server says that it is ready and hangs; if it only needs longer, raise `timeout` ({timeout} s)"
+        )))
     }
 }

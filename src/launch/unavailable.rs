@@ -140,13 +140,14 @@ impl PullFailure {
     pub(super) fn hint(self, image: &str) -> String {
         match self {
             Self::BadName => "write `registry/name:tag` or `name@sha256:…`".to_owned(),
-            // The engine itself keeps no passwords: those of `docker login` belong to the docker program.
-            Self::Denied => format!(
-                "check the name; if the registry wants a password: docker login, and docker pull {image}, for perfgate itself sends none"
-            ),
+            Self::Denied => {
+                "check the name; if the registry wants a password: docker login".to_owned()
+            }
             Self::NotFound => format!("check the tag: docker pull {image}"),
             Self::Platform => "take an image that is built for this machine's processor".to_owned(),
-            Self::RateLimited => format!("wait, or log in: docker login, and docker pull {image}"),
+            Self::RateLimited => {
+                format!("wait, or log in: docker login (then: docker pull {image})")
+            }
             Self::DiskFull => {
                 "free disk space where the container engine keeps images: docker system df"
                     .to_owned()

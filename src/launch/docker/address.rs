@@ -93,12 +93,16 @@ pub(super) fn places(lookup: Lookup<'_>) -> Result<Vec<Address>, LaunchError> {
     ])
 }
 
-/// The engine of the docker context in use; none for `default`, which means the usual places.
-fn context(given: &dyn Fn(&str) -> Option<String>) -> Result<Option<Address>, LaunchError> {
-    let Some(folder) = given("DOCKER_CONFIG")
+/// Where the docker program keeps its configuration.
+pub(super) fn docker_folder(given: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    given("DOCKER_CONFIG")
         .map(PathBuf::from)
         .or_else(|| given("HOME").map(|home| Path::new(&home).join(".docker")))
-    else {
+}
+
+/// The engine of the docker context in use; none for `default`, which means the usual places.
+fn context(given: &dyn Fn(&str) -> Option<String>) -> Result<Option<Address>, LaunchError> {
+    let Some(folder) = docker_folder(given) else {
         return Ok(None);
     };
     let named = given("DOCKER_CONTEXT").or_else(|| {

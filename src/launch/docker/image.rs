@@ -3,7 +3,9 @@
 use bollard::Docker;
 
 use super::super::{LaunchError, Phase};
+use super::address::Lookup;
 use super::engine::{self, QUICK};
+use super::login;
 use super::pull::pull;
 use crate::config::Pull;
 
@@ -30,15 +32,29 @@ impl Image {
     }
 }
 
-/// The image, pulled as the plan says.
+/// Which image, and where from.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) reference: &'a str,
+    pub(super) when: Pull,
+    /// Where the logins of registries are found.
+    pub(super) lookup: Lookup<'a>,
+}
+
+/// The image, pulled as the plan says, with what `docker login` stored.
 pub(super) async fn find(
     docker: &Docker,
-    reference: &str,
-    when: Pull,
+    wanted: &Wanted<'_>,
     progress: &(dyn Fn(Phase) + Sync),
 ) -> Result<Image, LaunchError> {
+    let Wanted {
+        reference,
+        when,
+        lookup,
+    } = *wanted;
+    let pull = async || pull(docker, reference, login::find(reference, lookup), progress).await;
     if when == Pull::Always {
-        pull(docker, reference, progress).await?;
+        pull().await?;
     }
     if let Some(image) = inspect(docker, reference).await? {
         return Ok(image);
@@ -49,7 +65,7 @@ pub(super) async fn find(
     if when != Pull::Missing {
         return Err(missing());
     }
-    pull(docker, reference, progress).await?;
+    pull().await?;
     inspect(docker, reference).await?.ok_or_else(missing)
 }
 

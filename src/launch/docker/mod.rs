@@ -6,6 +6,7 @@ mod facts;
 mod gpu;
 mod guard;
 mod image;
+mod login;
 mod mounts;
 mod orphans;
 mod owner;
@@ -136,7 +137,12 @@ async fn prepare(
     let docker = &connected.docker;
     let kind = facts::kind(docker).await;
     orphans::remove_abandoned(docker, clock::unix_time()).await;
-    let image = image::find(docker, &plan.image, plan.pull, progress).await?;
+    let wanted = image::Wanted {
+        reference: &plan.image,
+        when: plan.pull,
+        lookup: launch.environment,
+    };
+    let image = image::find(docker, &wanted, progress).await?;
     Ok((connected, kind, image))
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::Docker;
+use bollard::auth::DockerCredentials;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt as _;
@@ -99,6 +100,7 @@ impl Layers {
 pub(super) async fn pull(
     docker: &Docker,
     reference: &str,
+    login: Option<DockerCredentials>,
     progress: &(dyn Fn(Phase) + Sync),
 ) -> Result<(), LaunchError> {
     let say = |how_far: Option<String>| {
@@ -111,7 +113,7 @@ pub(super) async fn pull(
     let options = CreateImageOptionsBuilder::default()
         .from_image(&with_tag(reference))
         .build();
-    let mut events = docker.create_image(Some(options), None, None);
+    let mut events = docker.create_image(Some(options), None, login);
     let mut layers = Layers::default();
     let mut moved = Instant::now();
     let mut said = moved;

@@ -78,7 +78,7 @@ rows! {
         => 5, "error: the server was not ready after 3 s: /health: HTTP 502…hint: raise `ready_timeout`", 0;
     requests_that_are_never_answered_time_out:
         "never answers", "from the warm-up on", ("hangs", 1, 1)
-        => 5, "error: 12 of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: timed out (12 times)…hint: what was measured stands in `out/result.json`", 1;
+        => 5, "error: no request of the warm-up of concurrency=4 was answered within 1 s…hint: the server says that it is ready and hangs; if it only needs longer, raise `timeout` (1 s)", 0;
     requests_that_are_no_longer_answered_time_out:
         "never answers", "in a repeat", ("hangs", 1, MIDDLE)
         => 5, "error: … of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: timed out (… times)…raise `timeout` (1 s)…", 1;

@@ -5,6 +5,7 @@ mod container_runs;
 mod container_spec;
 mod image;
 mod process;
+mod pull;
 mod vllm;
 
 use std::sync::Mutex;
