@@ -67,6 +67,39 @@ need_registry() {
     export PERFGATE_TEST_REGISTRY
 }
 
+# podman's own socket, served for this run alone: the second engine that containers are tested with.
+need_podman() {
+    if [ -z "${PERFGATE_REQUIRE_DOCKER:-}" ] || [ "$(id -u)" != 0 ]; then
+        say "skipped: no podman tests: they need root and the docker program"
+        return 1
+    fi
+    install podman || { skip "no podman tests: podman cannot be installed"; return 1; }
+    podman_folder=$(mktemp -d)
+    # podman would raise limits beyond those of a machine that is a container itself.
+    printf '[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n' >"$podman_folder/containers.conf"
+    CONTAINERS_CONF=$podman_folder/containers.conf setsid podman \
+        --root "$podman_folder/root" --runroot "$podman_folder/run" \
+        system service --time=0 "unix://$podman_folder/podman.sock" >"$podman_folder/log" 2>&1 7>&- 8>&- &
+    podman_pid=$!
+    for _ in $(seq 60); do
+        DOCKER_HOST=unix://$podman_folder/podman.sock docker version >/dev/null 2>&1 && return 0
+        sleep 0.5
+    done
+    tail -n 20 "$podman_folder/log" >&2
+    skip "no podman tests: its service does not answer"
+    return 1
+}
+
+# Ends the podman that these scripts started, with all that it kept.
+release_podman() {
+    [ -n "${podman_pid:-}" ] || return 0
+    kill "$podman_pid" 2>/dev/null || true
+    wait "$podman_pid" 2>/dev/null || true
+    podman --root "$podman_folder/root" --runroot "$podman_folder/run" system reset --force >/dev/null 2>&1 || true
+    rm -rf "$podman_folder" 2>/dev/null || true
+    podman_pid=
+}
+
 start_dockerd() {
     if pgrep -x dockerd >/dev/null; then
         say "a dockerd runs and does not answer yet; waiting for it"

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bollard::errors::Error;
+use bollard::models::ContainerInspectResponse;
+use bollard::query_parameters::InspectContainerOptions;
 use bollard::{API_DEFAULT_VERSION, Docker};
 
 use super::super::LaunchError;
@@ -106,6 +108,31 @@ pub(super) async fn timely<T>(
     match tokio::time::timeout(at_most, asked).await {
         Ok(Err(Error::RequestTimeoutError)) | Err(_) => Err(at_most),
         Ok(answer) => Ok(answer),
+    }
+}
+
+/// Between two questions about a container that is just ending.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// podman calls a container `stopped` for a moment before it has exited, a word that Docker's API does not have.
+const JUST_ENDING: &str = "unknown variant `stopped`";
+
+/// What the engine knows of a container. One that is just ending is asked for again until it has ended.
+pub(super) async fn inspect(
+    docker: &Docker,
+    name: &str,
+) -> Result<ContainerInspectResponse, Error> {
+    let end = Instant::now() + QUICK;
+    loop {
+        let asked = docker
+            .inspect_container(name, None::<InspectContainerOptions>)
+            .await;
+        match asked {
+            Err(error) if Instant::now() < end && in_words(&error).contains(JUST_ENDING) => {
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+            answered => return answered,
+        }
     }
 }
 

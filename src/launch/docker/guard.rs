@@ -116,9 +116,6 @@ async fn remove_when_it_is_there(
 }
 
 async fn exists(docker: &Docker, name: &str) -> bool {
-    let asked = docker.inspect_container(
-        name,
-        None::<bollard::query_parameters::InspectContainerOptions>,
-    );
+    let asked = engine::inspect(docker, name);
     matches!(engine::timely(QUICK, asked).await, Ok(Ok(_)))
 }

@@ -261,10 +261,7 @@ impl Container {
     /// Where the engine published the server's port.
     async fn base_url(&self, port: u16) -> Result<String, LaunchError> {
         let name = self.guard.name();
-        let asked = self.docker.inspect_container(
-            name,
-            None::<bollard::query_parameters::InspectContainerOptions>,
-        );
+        let asked = engine::inspect(&self.docker, name);
         let action = || format!("inspect the container `{name}`");
         let container = engine::within(QUICK, action, asked).await?;
         let published = container

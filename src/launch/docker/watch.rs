@@ -71,11 +71,7 @@ pub(super) async fn watch(docker: Docker, name: String, life: Life) {
                 .next()
                 .await,
         );
-        let asked = docker.inspect_container(
-            &name,
-            None::<bollard::query_parameters::InspectContainerOptions>,
-        );
-        match engine::timely(QUICK, asked).await {
+        match engine::timely(QUICK, engine::inspect(&docker, &name)).await {
             Ok(Ok(container)) => {
                 unanswered = 0;
                 let state = container.state.unwrap_or_default();

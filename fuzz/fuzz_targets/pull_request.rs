@@ -1,0 +1,9 @@
+//! The text of a pull request.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use perfgate::publish::pull_request::analysis_section;
+
+fuzz_target!(|text: &str| {
+    analysis_section(text);
+});
