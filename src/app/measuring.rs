@@ -59,7 +59,7 @@ pub(super) struct RunInProgress {
 }
 
 impl<'a> Measuring<'a> {
-    /// One side alone: the plan's own server, and the result at `output`.
+    /// One side alone: the plan's own server, the result at `output`, and the logs of servers beside it.
     pub(super) fn of_plan(
         plan: &'a Plan,
         output: &Path,
@@ -67,14 +67,20 @@ impl<'a> Measuring<'a> {
         progress: &'a Progress,
         interrupt: &'a Interrupt,
     ) -> Result<Self, Failure> {
+        let server = server_of(plan)?;
+        let logs = match server {
+            ServerPlan::Docker(_) | ServerPlan::Process(_) => Some(output.with_extension("logs")),
+            // One has nothing to say, and the other's log is somebody else's.
+            ServerPlan::Simulator(_) | ServerPlan::Url(_) => None,
+        };
         Ok(Self {
             plan,
-            server: server_of(plan)?,
+            server,
             fresh: plan.fresh,
             side: "",
             ordinals: (0, 1),
             output: output.to_owned(),
-            logs: None,
+            logs,
             environment,
             progress,
             interrupt,

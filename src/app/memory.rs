@@ -48,8 +48,11 @@ impl Drop for HostMemory {
     }
 }
 
+/// An engine that does not answer must not hold up the end of a repeat.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 async fn look(probe: &MemoryProbe, peak: &AtomicU64) {
-    if let Some(bytes) = probe.in_use().await {
+    if let Ok(Some(bytes)) = tokio::time::timeout(PATIENCE, probe.in_use()).await {
         peak.fetch_max(bytes, Ordering::Relaxed);
     }
 }

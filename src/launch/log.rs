@@ -38,7 +38,7 @@ struct Kept {
 }
 
 impl ServerLog {
-    /// A log kept in memory and, where asked for, appended to `file`, whose folder is made where it is missing.
+    /// A log kept in memory and, where asked for, in `file`, which begins anew and whose folder is made where it is missing.
     pub(super) fn open(file: Option<&Path>, redactor: Redactor) -> Result<Self, LaunchError> {
         let file = file.map(open_file).transpose()?;
         let kept = Kept {
@@ -97,7 +97,9 @@ fn open_file(path: &Path) -> Result<File, LaunchError> {
     }
     File::options()
         .create(true)
-        .append(true)
+        // That of an earlier run would be read as this server's.
+        .write(true)
+        .truncate(true)
         .open(path)
         .map_err(|source| LaunchError::LogFile {
             path: path.to_owned(),

@@ -8,8 +8,9 @@ use super::verdict::weight;
 use crate::compare::{self, Comparability};
 use crate::exit::ExitStatus;
 use crate::metric::Metric;
-use crate::record::Run;
 use crate::record::format::SWEEP;
+use crate::record::{Run, ScenarioRun};
+use crate::stats;
 
 /// Starts of the candidate that are noisier than the ledger with less than this probability are unstable.
 const UNSTABLE: f64 = 0.001;
@@ -63,7 +64,10 @@ pub(super) fn warnings(
     warnings
 }
 
-/// What the comparison cannot see of memory, and what moves it for another reason.
+/// A loss of capacity below this is not worth a word: a block of tokens more or less.
+const CAPACITY_LOST: f64 = 0.01;
+
+/// A growth of memory that no rule watches, and what moves the KV cache for another reason.
 pub(super) fn of_memory(policy: &Policy, baseline: &Run, candidate: &Run) -> Vec<Warning> {
     let mut found = Vec::new();
     let watched = |id: &str| {
@@ -72,22 +76,22 @@ pub(super) fn of_memory(policy: &Policy, baseline: &Run, candidate: &Run) -> Vec
             rules.iter().any(|rule| rule.metric.id() == id)
         })
     };
-    let known = Metric::parse("kv_cache.tokens").is_ok_and(|tokens| {
-        let mut repeats = candidate
-            .scenarios
-            .iter()
-            .flat_map(|scenario| &scenario.repeats);
-        repeats.any(|repeat| repeat.metrics.contains_key(&tokens))
-    });
-    if compare::cache_is_fixed(candidate) == Some(false)
-        && known
-        && watched("gpu_memory.peak")
+    let tokens = |run: &Run| {
+        let metric = Metric::parse("kv_cache.tokens").ok()?;
+        let repeats = run.scenarios.iter().flat_map(ScenarioRun::counting);
+        let values = repeats.filter_map(|repeat| repeat.metrics.get(&metric).copied());
+        stats::median(&values.collect::<Vec<_>>())
+    };
+    if let (Some(accepted), Some(new)) = (tokens(baseline), tokens(candidate))
+        && new < accepted * (1.0 - CAPACITY_LOST)
         && !watched("kv_cache.tokens")
         && !watched("engine_memory.peak")
     {
         found.push(Warning {
             code: "memory-growth-not-judged".to_owned(),
-            message: "the rule on gpu_memory.peak cannot see a growth, since the engine takes the same share of the device at every start; add `kv_cache.tokens: {regression: 1%, action: report}`".to_owned(),
+            message: format!(
+                "the KV cache holds {new:.0} tokens instead of {accepted:.0}, so something else takes more memory, and no rule watches it; add `kv_cache.tokens: {{regression: 1%, action: report}}`"
+            ),
         });
     }
     if compare::cache_is_sized_differently(baseline, candidate) {

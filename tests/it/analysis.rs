@@ -201,3 +201,23 @@ fn the_pull_requests_text_can_carry_the_analysis() {
         unreadable.stderr
     );
 }
+
+#[test]
+fn a_growth_that_no_rule_watches_is_said() {
+    let folder = grown();
+    let at = folder.path();
+    write(
+        at,
+        "thresholds.yaml",
+        "version: 1\nrules:\n  throughput: {regression: 30%, action: block}\n  gpu_memory.peak: {regression: 10%, action: report}\n",
+    );
+    // Memory in use is the same: the KV cache gave way.
+    let shown = compare(at, &[]).expect(0).stdout;
+    assert!(
+        shown.contains("the KV cache holds 414000 tokens instead of 460000"),
+        "{shown}"
+    );
+    write(at, "candidate.json", &result(459_984));
+    let shown = compare(at, &[]).expect(0).stdout;
+    assert!(!shown.contains("the KV cache holds"), "{shown}");
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{
-    Running, SMALL_RUN, command, json, processes_with, run, simulator, wait_until,
+    Running, SMALL_RUN, command, json, processes_with, program, run, simulator, wait_until, write,
 };
 
 #[test]
@@ -82,6 +82,44 @@ fn chat_and_open_loop_are_measured_too() {
     assert_eq!(repeat["requests"]["completed"], 20);
     // A role chunk before the first token is no token.
     assert!(repeat["metrics"]["ttft.p50"].as_f64().unwrap() > 0.004);
+}
+
+#[test]
+fn the_log_of_a_server_that_was_started_stands_beside_the_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let plan = format!(
+        "model: demo\nserver: {{process: {{command: [\"{}\", simulate, --port, \"{{port}}\", --model, \"{{model}}\"]}}}}\n",
+        program().display()
+    );
+    write(at, "perfgate.yaml", &plan);
+    let arguments = [
+        "bench",
+        "--num-prompts",
+        "8",
+        "--repeat",
+        "1",
+        "--concurrency",
+        "2",
+        "--output-tokens-mean",
+        "4",
+    ];
+    for _once_more in 0..2 {
+        run(at, &arguments).expect(0);
+        let log = std::fs::read_to_string(at.join("result.logs/server-1.log")).unwrap();
+        assert_eq!(log.matches("listening on").count(), 1, "{log}");
+    }
+    // A simulator has nothing to say.
+    run(
+        at,
+        &[
+            &arguments[..],
+            &["--simulator", "--output", "simulated.json"],
+        ]
+        .concat(),
+    )
+    .expect(0);
+    assert!(!at.join("simulated.logs").exists());
 }
 
 #[test]
