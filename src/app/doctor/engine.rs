@@ -49,8 +49,13 @@ fn answering(facts: &EngineFacts, needs: &Needs) -> Vec<Check> {
     )];
     if let Some(free) = facts.storage_free {
         let found = format!("{} free for images", value(number(free), Unit::Bytes));
+        let level = if needs.container {
+            Level::Warning
+        } else {
+            Level::Note
+        };
         checks.push(if free < LEAST_STORAGE {
-            Check::new("storage", Level::Warning, found)
+            Check::new("storage", level, found)
                 .mended_by("docker system prune: a vLLM image needs some 40 GiB while it is pulled")
         } else {
             Check::good("storage", found)
