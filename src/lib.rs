@@ -23,6 +23,7 @@ pub mod metric;
 pub mod mlperf;
 pub mod policy;
 pub mod priority;
+pub mod process_table;
 pub mod publish;
 pub mod record;
 pub mod render;

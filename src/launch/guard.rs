@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 
-use super::group::{Group, Member};
+use super::group::{Group, number_of};
+use crate::process_table::ProcessEntry;
 
 /// Variable in the server's environment with the guard's number: by it the guard finds a server of which it was not told
 /// any more.
@@ -60,7 +61,8 @@ impl Guard {
 
     /// Says whom to end.
     pub(super) fn watch_over(&mut self, leader: Pid) -> io::Result<()> {
-        let (Some(pipe), Some(server)) = (&mut self.process.stdin, Member::of(leader)) else {
+        let entry = ProcessEntry::of(number_of(leader));
+        let (Some(pipe), Some(server)) = (&mut self.process.stdin, entry) else {
             return Err(io::ErrorKind::NotFound.into());
         };
         let told = format!("{} {}\n", leader.as_raw_nonzero(), server.started);
@@ -107,8 +109,8 @@ fn untold() -> Option<Pid> {
             })
             .filter_map(Pid::from_raw)
             .find(|process| {
-                let number = process.as_raw_nonzero().get();
-                Member::of(*process).is_some_and(|member| member.group == number)
+                let number = number_of(*process);
+                ProcessEntry::of(number).is_some_and(|entry| entry.group == number)
             });
         if leader.is_some() {
             return leader;
@@ -143,13 +145,13 @@ fn parse(told: &str) -> Option<(Pid, u64)> {
 /// Whether the group is still that of the server. A number is given to another process only when nobody bears it any
 /// more, be it as process or as group.
 fn is_left_behind(leader: Pid, started: u64) -> bool {
-    if let Some(found) = Member::of(leader) {
+    if let Some(found) = ProcessEntry::of(number_of(leader)) {
         return found.started == started;
     }
     // Its leader is gone. What it left behind is in our session, and not older than it.
-    let own = Member::of(rustix::process::getpid());
+    let own = ProcessEntry::of(std::process::id());
     let session = own.map(|own| own.session);
-    let members = Member::all_in(leader.as_raw_nonzero().get());
+    let members = ProcessEntry::all_in(number_of(leader));
     members
         .iter()
         .all(|member| member.started >= started && session == Some(member.session))
@@ -179,7 +181,7 @@ mod tests {
     #[test]
     fn a_number_that_another_process_bears_now_is_left_alone() {
         let own = rustix::process::getpid();
-        let started = Member::of(own).unwrap().started;
+        let started = ProcessEntry::of(number_of(own)).unwrap().started;
         assert!(is_left_behind(own, started));
         assert!(!is_left_behind(own, started + 1));
     }

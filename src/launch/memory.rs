@@ -7,7 +7,7 @@ use bollard::Docker;
 use bollard::query_parameters::StatsOptionsBuilder;
 use futures_util::StreamExt as _;
 
-use super::group::Member;
+use crate::process_table::ProcessEntry;
 
 /// Asks a server's memory, from wherever it runs.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub enum MemoryProbe {
     /// Somebody else's server.
     None,
     /// The processes of a group, from `/proc`.
-    Group(i32),
+    Group(u32),
     /// A container, as its engine counts it.
     Container {
         /// The engine.
@@ -37,26 +37,16 @@ impl MemoryProbe {
 }
 
 /// The anonymous memory of every process, and shared memory once: vLLM's processes share the same segments.
-fn of_group(leader: i32) -> Option<u64> {
-    let mut anonymous = 0;
-    let mut shared = 0;
-    let mut members = 0_u32;
-    for process in std::fs::read_dir("/proc").ok()?.flatten() {
-        let file = |name: &str| std::fs::read_to_string(process.path().join(name)).ok();
-        let is_member = file("stat")
-            .and_then(|stat| Member::parse(&stat))
-            .is_some_and(|member| member.group == leader);
-        if !is_member {
-            continue;
-        }
-        // One that ended in between holds nothing.
-        if let Some([anon, shmem]) = file("status").as_deref().and_then(resident) {
-            anonymous += anon;
-            shared = shared.max(shmem);
-            members += 1;
-        }
-    }
-    (members > 0).then_some(anonymous + shared)
+fn of_group(leader: u32) -> Option<u64> {
+    // One that ended in between holds nothing.
+    let held = |member: ProcessEntry| {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", member.id)).ok()?;
+        resident(&status)
+    };
+    let members = ProcessEntry::all_in(leader).into_iter().filter_map(held);
+    let sums =
+        members.reduce(|[anonymous, shared], [more, also]| [anonymous + more, shared.max(also)]);
+    sums.map(|[anonymous, shared]| anonymous + shared)
 }
 
 /// `RssAnon` and `RssShmem` of `/proc/PID/status`, in bytes; a zombie has none.
@@ -123,8 +113,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_group_of_this_test_holds_memory() {
-        let group = rustix::process::getpgid(None).unwrap().as_raw_nonzero();
-        let held = MemoryProbe::Group(group.get()).in_use().await.unwrap();
+        let group = ProcessEntry::of(std::process::id()).unwrap().group;
+        let held = MemoryProbe::Group(group).in_use().await.unwrap();
         assert!(held > 1 << 20, "{held}");
         assert_eq!(MemoryProbe::None.in_use().await, None);
     }

@@ -109,7 +109,7 @@ impl Process {
     }
 
     /// The id of its process group.
-    pub(super) fn leader(&self) -> i32 {
+    pub(super) fn leader(&self) -> u32 {
         self.group.number()
     }
 

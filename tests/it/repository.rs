@@ -22,7 +22,7 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 }
 
 /// Module → what it may use of ours beside itself. Data flows one way; adapters never know each other.
-const DIRECTIONS: [(&str, &[&str]); 21] = [
+const DIRECTIONS: [(&str, &[&str]); 22] = [
     ("metric", &[]),
     ("exit", &[]),
     ("stats", &[]),
@@ -31,6 +31,7 @@ const DIRECTIONS: [(&str, &[&str]); 21] = [
     ("clock", &[]),
     ("http", &[]),
     ("priority", &[]),
+    ("process_table", &[]),
     ("measure", &["metric", "stats", "record"]),
     ("record", &["metric", "measure", "stats", "files"]),
     ("sweep", &["metric", "stats", "record"]),
@@ -43,7 +44,15 @@ const DIRECTIONS: [(&str, &[&str]); 21] = [
     ("config", &["metric", "workload", "policy"]),
     (
         "launch",
-        &["metric", "config", "record", "files", "clock", "http"],
+        &[
+            "metric",
+            "config",
+            "record",
+            "files",
+            "clock",
+            "http",
+            "process_table",
+        ],
     ),
     (
         "load",
@@ -53,7 +62,15 @@ const DIRECTIONS: [(&str, &[&str]); 21] = [
     ),
     (
         "telemetry",
-        &["metric", "measure", "stats", "record", "http", "files"],
+        &[
+            "metric",
+            "measure",
+            "stats",
+            "record",
+            "http",
+            "files",
+            "process_table",
+        ],
     ),
     ("baseline", &["metric", "config", "record", "files"]),
     (

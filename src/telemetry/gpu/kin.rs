@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::process_table::ProcessEntry;
+
 /// Ancestors that are asked for; longer chains do not occur.
 const MOST_ANCESTORS: usize = 64;
 
@@ -28,10 +30,9 @@ pub(super) fn whose(proc: &Path, id: u32, server: Option<&BTreeSet<u32>>) -> Who
         if server.contains(&id) {
             return Whose::Server;
         }
-        let stat = std::fs::read_to_string(proc.join(id.to_string()).join("stat"));
-        match stat.ok().as_deref().and_then(parent_and_group) {
-            Some((_, group)) if server.contains(&group) => return Whose::Server,
-            Some((parent, _)) if parent > 1 => id = parent,
+        match ProcessEntry::below(proc, id) {
+            Some(entry) if server.contains(&entry.group) => return Whose::Server,
+            Some(entry) if entry.parent > 1 => id = entry.parent,
             Some(_) | None => break,
         }
     }
@@ -44,13 +45,6 @@ pub(super) fn name(proc: &Path, id: u32) -> Option<String> {
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
-/// Fields 4 and 5 of proc(5)'s `stat`. The name in brackets may hold anything.
-fn parent_and_group(stat: &str) -> Option<(u32, u32)> {
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split(' ').skip(1);
-    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,9 +53,18 @@ mod tests {
     fn children_and_members_of_the_group_are_the_servers_and_strangers_are_not() {
         let folder = tempfile::tempdir().unwrap();
         for (id, stat) in [
-            (50, "50 (python3) S 40 40 40 0"),
-            (60, "60 (a) b) S 50 60 60 0"),
-            (70, "70 (train) S 1 70 70 0"),
+            (
+                50,
+                "50 (python3) S 40 40 40 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 100 0 0",
+            ),
+            (
+                60,
+                "60 (a) b) S 50 60 60 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 100 0 0",
+            ),
+            (
+                70,
+                "70 (train) S 1 70 70 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 100 0 0",
+            ),
         ] {
             let path = folder.path().join(id.to_string());
             std::fs::create_dir(&path).unwrap();
