@@ -54,7 +54,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
         pairs: (&shown(&args.ab_baseline), &shown(&args.ab_candidate)),
         ledger: ledger_name.as_deref(),
     };
-    let analysis = analysis::find(args.policy.analysis.as_deref(), context)?;
+    let analysis = analysis::find(args.author.analysis.as_deref(), context)?;
     let this_look = ThisLook {
         analysis: analysis.as_ref(),
         ..ThisLook::ONLY

@@ -28,7 +28,7 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     }
     let policy = policy_for(&args.policy)?;
     let accepted = Accepted::of(args, &plan)?;
-    let analysis = analysis::find(args.policy.analysis.as_deref(), context)?;
+    let analysis = analysis::find(args.author.analysis.as_deref(), context)?;
     files::create_folder(&args.output).map_err(cannot_keep)?;
 
     let output = |name: &str| args.output.join(name);

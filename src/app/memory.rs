@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::launch::{MemoryProbe, Target};
-use crate::metric::Metric;
 use crate::telemetry::{EngineLog, Observed};
 
 /// Watches the main memory of a server until it is told to finish.
@@ -64,14 +63,14 @@ pub(super) fn add(target: &Target, host_peak: Option<u64>, seen: &mut Observed) 
     let log = EngineLog::read(lines.iter().map(String::as_str));
     let started_here = target.startup().is_some();
     let unseen = || "perfgate did not start the server, and so has no log of its start".to_owned();
-    put(seen, "engine_memory.peak", || {
+    seen.findings.fill("engine_memory.peak", || {
         if started_here {
             log.engine_memory()
         } else {
             Err(unseen())
         }
     });
-    put(seen, "kv_cache.tokens", || {
+    seen.findings.fill("kv_cache.tokens", || {
         log.kv_cache_tokens
             .ok_or_else(|| "neither the engine's /metrics nor its log say it".to_owned())
     });
@@ -79,7 +78,7 @@ pub(super) fn add(target: &Target, host_peak: Option<u64>, seen: &mut Observed) 
         clippy::cast_precision_loss,
         reason = "bytes of main memory, far below 2^53"
     )]
-    put(seen, "host_memory.peak", || match host_peak {
+    seen.findings.fill("host_memory.peak", || match host_peak {
         Some(bytes) => Ok(bytes as f64),
         None if started_here => Err("its processes could not be looked at".to_owned()),
         None => Err("somebody else runs the server".to_owned()),
@@ -90,25 +89,5 @@ pub(super) fn add(target: &Target, host_peak: Option<u64>, seen: &mut Observed) 
     }
     if parts.as_object().is_some_and(|parts| !parts.is_empty()) {
         seen.telemetry.insert("engine_memory".to_owned(), parts);
-    }
-}
-
-/// A value where there is none yet, or else the reason; a reason that the server's `/metrics` gave is replaced.
-fn put(seen: &mut Observed, id: &str, found: impl FnOnce() -> Result<f64, String>) {
-    let Ok(metric) = Metric::parse(id) else {
-        tracing::error!("the catalogue does not know `{id}`");
-        return;
-    };
-    if seen.metrics.contains_key(&metric) {
-        return;
-    }
-    match found() {
-        Ok(value) => {
-            seen.not_measured.remove(&metric);
-            seen.metrics.insert(metric, value);
-        }
-        Err(reason) => {
-            seen.not_measured.insert(metric, reason);
-        }
     }
 }

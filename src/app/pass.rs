@@ -51,8 +51,9 @@ impl Pass<'_, '_> {
         let host_memory = HostMemory::watch(self.target.memory_probe(), plan.telemetry_interval);
         let started = clock::timestamp();
         let driven = self.drive(&label, measured, plan.ramp_up, cancel).await?;
-        let host_peak = host_memory.finish().await;
+        // First what is compared with counts of ours: it must not wait for anybody.
         let mut seen = sampler.finish().await;
+        let host_peak = host_memory.finish().await;
         memory::add(self.target, host_peak, &mut seen);
         let concerns = self.concerns(&driven, &mut seen);
 
@@ -60,8 +61,8 @@ impl Pass<'_, '_> {
         let mut observed = Observed {
             duration: driven.wall_time.as_secs_f64(),
             slo: limits(plan),
-            metrics: seen.metrics,
-            not_measured: seen.not_measured,
+            metrics: seen.findings.metrics,
+            not_measured: seen.findings.not_measured,
         };
         if let (Some(startup), Ok(metric)) = (self.target.startup(), Metric::parse("startup")) {
             observed.metrics.insert(metric, startup.as_secs_f64());

@@ -52,6 +52,9 @@ pub struct CompareArgs {
     /// The policy.
     #[command(flatten)]
     pub policy: PolicyArgs,
+    /// The author's word.
+    #[command(flatten)]
+    pub author: AnalysisArgs,
     /// What goes to stdout
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -69,6 +72,11 @@ pub struct PolicyArgs {
     /// Set the relative limit of every rule: 0.05 or 5%
     #[arg(long, value_name = "SHARE", value_parser = threshold)]
     pub threshold: Option<f64>,
+}
+
+/// The author's word.
+#[derive(Debug, Default, Args)]
+pub struct AnalysisArgs {
     /// What the author says of a growth that a `report` rule asks about: text or Markdown, at least 20 characters. In a
     /// step of GitHub Actions it may also stand under the heading "perfgate analysis" in the pull request's text
     #[arg(long, value_name = "FILE")]

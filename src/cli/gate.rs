@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::bench::RunArgs;
-use super::compare::PolicyArgs;
+use super::compare::{AnalysisArgs, PolicyArgs};
 use crate::exit::ExitStatus;
 
 /// Options of `perfgate gate`.
@@ -39,6 +39,9 @@ pub struct GateArgs {
     /// The policy.
     #[command(flatten)]
     pub policy: PolicyArgs,
+    /// The author's word.
+    #[command(flatten)]
+    pub author: AnalysisArgs,
     /// Target and load.
     #[command(flatten)]
     pub run: RunArgs,

@@ -116,6 +116,7 @@ impl Finding {
 }
 
 impl fmt::Display for Finding {
+    #[expect(clippy::too_many_lines, reason = "one sentence for each finding")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown {
@@ -169,26 +170,44 @@ impl fmt::Display for Finding {
                 f,
                 "scenario `{scenario}`: {failed} of {all} requests of the {side} failed; they are in no latency"
             ),
-            Self::StoredNotUsed(_)
-            | Self::LedgerSkipped { .. }
-            | Self::ComparedWithItself(_)
-            | Self::Unpaired { .. } => f.write_str(&self.of_evidence()),
-            Self::VoidRepeat { .. } | Self::RepeatWarning { .. } => f.write_str(&self.of_repeats()),
-        }
-    }
-}
-
-impl Finding {
-    /// The findings about single repeats.
-    fn of_repeats(&self) -> String {
-        match self {
+            Self::StoredNotUsed(Difference {
+                what,
+                baseline,
+                candidate,
+            }) => {
+                let side =
+                    |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+                write!(
+                    f,
+                    "the stored baseline is not used, the alternating repeats decide alone: {what} is {} there and {} here",
+                    side(baseline),
+                    side(candidate)
+                )
+            }
+            Self::LedgerSkipped { skipped, all } => write!(
+                f,
+                "{skipped} of the {all} sessions in the ledger say nothing of this noise: other hardware, workload or model, or this very run"
+            ),
+            Self::ComparedWithItself(scenario) => write!(
+                f,
+                "scenario `{scenario}`: both sides hold the same measurement, so a run is compared with itself"
+            ),
+            Self::Unpaired {
+                scenario,
+                baseline,
+                candidate,
+            } => write!(
+                f,
+                "scenario `{scenario}`: {baseline} alternating repeats of the baseline and {candidate} of the candidate; those without a partner are not used"
+            ),
             Self::VoidRepeat {
                 side,
                 scenario,
                 number,
                 reason,
             } => {
-                format!(
+                write!(
+                    f,
                     "scenario `{scenario}`: repeat {number} of the {side} does not count: {reason}"
                 )
             }
@@ -203,58 +222,8 @@ impl Finding {
                 } else {
                     format!("a repeat of the {side}")
                 };
-                format!("scenario `{scenario}`, {place}: {warning}")
+                write!(f, "scenario `{scenario}`, {place}: {warning}")
             }
-            Self::Unknown { .. }
-            | Self::NewScenario(_)
-            | Self::ChosenPoints { .. }
-            | Self::RequestCounts { .. }
-            | Self::FailedRequests { .. }
-            | Self::LostMetrics { .. }
-            | Self::StoredNotUsed(_)
-            | Self::LedgerSkipped { .. }
-            | Self::ComparedWithItself(_)
-            | Self::Unpaired { .. } => String::new(),
-        }
-    }
-
-    /// The findings about which evidence is used.
-    fn of_evidence(&self) -> String {
-        match self {
-            Self::StoredNotUsed(Difference {
-                what,
-                baseline,
-                candidate,
-            }) => {
-                let side =
-                    |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
-                format!(
-                    "the stored baseline is not used, the alternating repeats decide alone: {what} is {} there and {} here",
-                    side(baseline),
-                    side(candidate)
-                )
-            }
-            Self::LedgerSkipped { skipped, all } => format!(
-                "{skipped} of the {all} sessions in the ledger say nothing of this noise: other hardware, workload or model, or this very run"
-            ),
-            Self::ComparedWithItself(scenario) => format!(
-                "scenario `{scenario}`: both sides hold the same measurement, so a run is compared with itself"
-            ),
-            Self::Unpaired {
-                scenario,
-                baseline,
-                candidate,
-            } => format!(
-                "scenario `{scenario}`: {baseline} alternating repeats of the baseline and {candidate} of the candidate; those without a partner are not used"
-            ),
-            Self::Unknown { .. }
-            | Self::NewScenario(_)
-            | Self::ChosenPoints { .. }
-            | Self::RequestCounts { .. }
-            | Self::FailedRequests { .. }
-            | Self::LostMetrics { .. }
-            | Self::RepeatWarning { .. }
-            | Self::VoidRepeat { .. } => String::new(),
         }
     }
 }

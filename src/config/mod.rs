@@ -1,5 +1,6 @@
 //! Text to valid types: `perfgate.yaml` and `thresholds.yaml`, every problem at once.
 
+mod arguments;
 mod fields;
 mod plan;
 mod problem;
@@ -15,6 +16,7 @@ mod secret;
 mod unit;
 mod yaml;
 
+pub use arguments::option_value;
 pub use plan::*;
 pub use problem::{Code, ConfigProblem, Problems};
 pub use read_plan::{PLAN_KEYS, read_plan};

@@ -1,5 +1,6 @@
 //! `server.docker` of `perfgate.yaml`.
 
+use super::arguments::option_value;
 use super::fields::{Fields, bytes, duration, number, text, texts};
 use super::plan::shares_ipc;
 use super::problem::{Code, Collector};
@@ -64,7 +65,10 @@ pub(super) fn read_docker(node: &Node, collector: &mut Collector<'_>) -> Option<
 
     let args = args.unwrap_or_default();
     let network = network.unwrap_or_default();
-    let listens = args_node.and_then(|node| Some((node, port_of(&args)?)));
+    let listens = args_node.and_then(|node| {
+        let port = option_value(&args, "--port")?.parse().ok()?;
+        Some((node, port))
+    });
     let port = settle_port(port_node, port, listens, network, collector);
     Some(DockerPlan {
         image: image?,
@@ -111,18 +115,6 @@ fn settle_port(
     }
     port.or(listens.map(|(_, port)| port))
         .unwrap_or(DockerPlan::USUAL_PORT)
-}
-
-/// The port that the server's own arguments give.
-fn port_of(args: &[String]) -> Option<u16> {
-    let place = args
-        .iter()
-        .position(|arg| arg == "--port" || arg.starts_with("--port="))?;
-    let value = match args[place].split_once('=') {
-        Some((_, value)) => value,
-        None => args.get(place + 1)?,
-    };
-    value.parse().ok()
 }
 
 fn read_choice<T: Copy>(

@@ -20,7 +20,7 @@ pub struct Warning {
 
 impl Concerns {
     /// The repeat does not count.
-    pub fn void(&mut self, reason: impl Into<String>) {
+    pub fn make_void(&mut self, reason: impl Into<String>) {
         self.void.get_or_insert_with(|| reason.into());
     }
 
@@ -38,7 +38,7 @@ impl Concerns {
     /// Takes what another look found.
     pub fn take(&mut self, other: Self) {
         if let Some(reason) = other.void {
-            self.void(reason);
+            self.make_void(reason);
         }
         for warning in other.warnings {
             self.warn(&warning.about, warning.message);
@@ -53,10 +53,10 @@ mod tests {
     #[test]
     fn the_first_reason_to_void_wins_and_a_warning_is_kept_once() {
         let mut concerns = Concerns::default();
-        concerns.void("first");
+        concerns.make_void("first");
         concerns.warn("a", "one");
         let mut other = Concerns::default();
-        other.void("second");
+        other.make_void("second");
         other.warn("a", "one");
         other.warn("b", "two");
         concerns.take(other);

@@ -3,6 +3,7 @@
 //! Decided from counts and from figures that both sides have, never from whether a result is good.
 
 use super::covariates::Concerns;
+use super::known::known;
 use crate::stats::number;
 
 /// What the server's own `/metrics` say of the measured time: differences of counters and of the sums of histograms,
@@ -31,10 +32,21 @@ pub struct ServerFigures {
     pub decode: Option<f64>,
     /// Requests pre-empted.
     pub preemptions: Option<f64>,
-    /// Most requests running and waiting, and the largest share of the KV cache in use, as far as looks in between saw them.
-    pub peaks: [Option<f64>; 3],
+    /// What looks in between saw.
+    pub peaks: ServerPeaks,
     /// Whether a counter went back or the process began anew.
     pub restarted: bool,
+}
+
+/// The most that looks during the repeat saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ServerPeaks {
+    /// Requests running.
+    pub running: Option<f64>,
+    /// Requests waiting.
+    pub waiting: Option<f64>,
+    /// Share of the KV cache in use, 0 to 1.
+    pub kv_cache_usage: Option<f64>,
 }
 
 /// The client's side of the same time.
@@ -72,7 +84,7 @@ impl ServerFigures {
     pub fn check(&self, ours: &ClientFigures) -> Concerns {
         let mut concerns = Concerns::default();
         if self.restarted {
-            concerns.void("the server was restarted during the repeat");
+            concerns.make_void("the server was restarted during the repeat");
             return concerns;
         }
         self.strangers(ours, &mut concerns);
@@ -99,7 +111,7 @@ impl ServerFigures {
             && more_requests > allowed
             && more_tokens > STRANGERS * number(ours.output_tokens)
         {
-            concerns.void(format!(
+            concerns.make_void(format!(
                 "the server answered {requests:.0} requests in the measured time and {} were ours: somebody else uses it",
                 ours.requests
             ));
@@ -137,7 +149,7 @@ impl ServerFigures {
 
     /// By name, for the result file.
     pub fn described(&self) -> serde_json::Value {
-        let parts = [
+        known([
             ("requests", self.requests),
             ("prompt_tokens", self.prompt_tokens),
             ("output_tokens", self.output_tokens),
@@ -149,15 +161,10 @@ impl ServerFigures {
             ("prefill_mean", self.prefill),
             ("decode_mean", self.decode),
             ("preemptions", self.preemptions),
-            ("running_peak", self.peaks[0]),
-            ("waiting_peak", self.peaks[1]),
-            ("kv_cache_usage_peak", self.peaks[2]),
-        ];
-        parts
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.to_owned(), value?.into())))
-            .collect::<serde_json::Map<_, _>>()
-            .into()
+            ("running_peak", self.peaks.running),
+            ("waiting_peak", self.peaks.waiting),
+            ("kv_cache_usage_peak", self.peaks.kv_cache_usage),
+        ])
     }
 }
 

@@ -1,8 +1,9 @@
-//! Request traces to a repeat's record. Pure.
+//! Request traces to a repeat's record, and what was seen beside them to whether it counts. Pure.
 
 mod client;
 mod covariates;
 mod cross_check;
+mod known;
 mod latencies;
 mod repeat;
 pub mod stability;
@@ -12,7 +13,8 @@ mod trace;
 
 pub use client::{ClientLoad, Lateness, first_chunks};
 pub use covariates::{Concerns, Warning};
-pub use cross_check::{ClientFigures, ServerFigures};
+pub use cross_check::{ClientFigures, ServerFigures, ServerPeaks};
+pub use known::known;
 pub use latencies::Latencies;
 pub use repeat::{Observed, repeat};
 pub use totals::Totals;

@@ -4,6 +4,9 @@
 //! growth. These lines do. Texts as vLLM 0.6 to 0.33 print them; a text that is not found is not known, never 0. vLLM
 //! rounds to 0.01 GiB, and so does what is read here.
 
+use super::larger;
+use crate::measure::known;
+
 /// Bytes of the GiB that vLLM counts in; 0.6 writes `GB` and means the same.
 const GIBIBYTE: f64 = 1_073_741_824.0;
 
@@ -39,12 +42,12 @@ impl EngineLog {
             found.take_older_breakdown(line);
             let graphs = after(line, "CUDA graph pool memory: ")
                 .or_else(|| after(line, "Graph capturing finished in ").and(after(line, "took ")));
-            larger(&mut found.graphs, graphs.map(bytes));
+            raise(&mut found.graphs, graphs.map(bytes));
             let weights = after(line, "Model loading took ")
                 .or_else(|| after(line, "Loading model weights took "));
-            larger(&mut found.weights, weights.map(bytes));
+            raise(&mut found.weights, weights.map(bytes));
             let room = after(line, "Available KV cache memory: ");
-            larger(&mut found.kv_cache, room.map(bytes));
+            raise(&mut found.kv_cache, room.map(bytes));
             if let Some(tokens) = after(line, " KV cache size: ") {
                 found.on_cpu |= line.contains("CPU KV cache size: ");
                 smallest_cache = Some(smallest_cache.map_or(tokens, |least| least.min(tokens)));
@@ -65,14 +68,14 @@ impl EngineLog {
         let Some(activations) = before(line, " GiB for peak activation") else {
             return;
         };
-        larger(&mut self.activations, Some(bytes(activations)));
+        raise(&mut self.activations, Some(bytes(activations)));
         for (place, text) in [
             (&mut self.weights, " GiB for weight,"),
             (&mut self.non_torch, " GiB for non-torch memory"),
             (&mut self.consumed, " GiB for consumed memory"),
             (&mut self.graphs, " GiB for CUDAGraph memory"),
         ] {
-            larger(place, before(line, text).map(bytes));
+            raise(place, before(line, text).map(bytes));
         }
     }
 
@@ -81,17 +84,17 @@ impl EngineLog {
         let Some(activations) = after(line, "PyTorch activation peak memory takes ") else {
             return;
         };
-        larger(&mut self.activations, Some(bytes(activations)));
-        larger(
+        raise(&mut self.activations, Some(bytes(activations)));
+        raise(
             &mut self.weights,
             after(line, "model weights take ").map(bytes),
         );
-        larger(
+        raise(
             &mut self.non_torch,
             after(line, "non_torch_memory takes ").map(bytes),
         );
         // A version that prints this line prints another one if it captures graphs.
-        larger(&mut self.graphs, Some(0.0));
+        raise(&mut self.graphs, Some(0.0));
     }
 
     /// Memory outside the KV cache: weights, activations, graphs, and what is not `PyTorch`'s. A part that is not known
@@ -117,7 +120,7 @@ impl EngineLog {
 
     /// By name, for the result file.
     pub fn described(&self) -> serde_json::Value {
-        let parts = [
+        known([
             ("weights", self.weights),
             ("activations", self.activations),
             ("non_torch", self.non_torch),
@@ -125,12 +128,7 @@ impl EngineLog {
             ("graphs", self.graphs),
             ("kv_cache", self.kv_cache),
             ("kv_cache_tokens", self.kv_cache_tokens),
-        ];
-        parts
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.to_owned(), value?.into())))
-            .collect::<serde_json::Map<_, _>>()
-            .into()
+        ])
     }
 }
 
@@ -149,10 +147,9 @@ fn bytes(gibibytes: f64) -> f64 {
     gibibytes * GIBIBYTE
 }
 
-fn larger(place: &mut Option<f64>, found: Option<f64>) {
-    if let Some(found) = found {
-        *place = Some(place.map_or(found, |known| known.max(found)));
-    }
+/// Of several ranks the fullest counts.
+fn raise(place: &mut Option<f64>, found: Option<f64>) {
+    *place = larger(*place, found);
 }
 
 /// The number that follows the text, `524,288` included; only what is finite and not negative.

@@ -14,3 +14,11 @@ pub use engine_log::EngineLog;
 pub use gpu::{GpuSource, Search, Survey, survey};
 pub use host::{HostFacts, environment};
 pub use sampler::{Looking, Observed, Sampler};
+
+/// The larger of two figures that may not be known.
+fn larger(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.max(b)),
+        (found, None) | (None, found) => found,
+    }
+}

@@ -13,12 +13,12 @@ use super::gpu::summary::GpuSummary;
 use super::gpu::validity;
 use super::gpu::watch::{self, Pace};
 use super::gpu::{Account, GpuSource, Moment, NO_GPU, SourceName};
+use super::larger;
 use super::prometheus::Scrape;
 use super::series::{Row, Series};
 use super::server::{self, Findings, NOT_REPORTED};
 use crate::http;
-use crate::measure::{Concerns, ServerFigures};
-use crate::metric::Metric;
+use crate::measure::{Concerns, ServerFigures, ServerPeaks};
 use crate::record::format::Gpu;
 use crate::stats;
 
@@ -36,10 +36,8 @@ const FROM_METRICS: [&str; 4] = [
 /// What was seen during one repeat.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed {
-    /// Values in base units, all finite.
-    pub metrics: BTreeMap<Metric, f64>,
-    /// Why the other metrics of telemetry have no value.
-    pub not_measured: BTreeMap<Metric, String>,
+    /// The metrics of telemetry, and why others have no value.
+    pub findings: Findings,
     /// Columns over time: `time` (seconds), `gpu_memory` (bytes, of the fullest GPU), `gpu_utilization` (ratio, mean of
     /// the GPUs), `gpu_clock_sm` (MHz, of the slowest), `gpu_power` (watts, of all), `gpu_temperature` (°C, of the hottest),
     /// `running`, `waiting` (requests), `kv_cache_usage` (ratio); beside them `gpus`, one [`super::gpu::summary::GpuSummary`] each.
@@ -118,7 +116,7 @@ impl Sampler {
                     findings.record(id, Err(format!("the sampler broke: {error}")));
                 }
                 Observed {
-                    not_measured: findings.not_measured,
+                    findings,
                     ..Observed::default()
                 }
             }
@@ -149,8 +147,7 @@ struct Watch {
     last: Result<Scrape, String>,
     gpus: Gpus,
     engine_peak: Option<f64>,
-    /// Most requests running and waiting, and the largest share of the KV cache in use.
-    peaks: [Option<f64>; 3],
+    peaks: ServerPeaks,
     series: Series,
 }
 
@@ -177,7 +174,7 @@ impl Watch {
             last: Err(NO_METRICS.to_owned()),
             gpus: Gpus::NotAsked,
             engine_peak: None,
-            peaks: [None; 3],
+            peaks: ServerPeaks::default(),
             series: Series::default(),
         }
     }
@@ -219,10 +216,11 @@ impl Watch {
             row.running = scrape.sum("vllm:num_requests_running");
             row.waiting = scrape.sum("vllm:num_requests_waiting");
             row.kv_cache_usage = server::cache_usage(scrape);
-            let now = [row.running, row.waiting, row.kv_cache_usage];
-            for (peak, now) in self.peaks.iter_mut().zip(now) {
-                *peak = larger(*peak, now);
-            }
+            self.peaks = ServerPeaks {
+                running: larger(self.peaks.running, row.running),
+                waiting: larger(self.peaks.waiting, row.waiting),
+                kv_cache_usage: larger(self.peaks.kv_cache_usage, row.kv_cache_usage),
+            };
             self.engine_peak = larger(self.engine_peak, server::engine_memory(scrape));
         }
         self.series.push(row);
@@ -308,12 +306,13 @@ impl Watch {
             (Some(_) | None, _) => None,
         };
         let mut telemetry = self.series.into_columns();
-        telemetry.extend(seen.described());
+        if !seen.summaries.is_empty() {
+            telemetry.insert("gpus".to_owned(), serde_json::json!(seen.summaries));
+        }
         Observed {
             server,
             kv_cache_fixed: self.last.as_ref().ok().and_then(server::cache_is_fixed),
-            metrics: findings.metrics,
-            not_measured: findings.not_measured,
+            findings,
             telemetry,
             concerns: seen.concerns,
             gpus: seen.gpus,
@@ -385,13 +384,6 @@ impl GpusSeen {
             summaries,
         }
     }
-
-    /// As it stands in a result.
-    fn described(&self) -> impl Iterator<Item = (String, Value)> {
-        let gpus = (!self.summaries.is_empty())
-            .then(|| ("gpus".to_owned(), serde_json::json!(self.summaries)));
-        gpus.into_iter()
-    }
 }
 
 fn nothing_from_metrics(reason: &str) -> Findings {
@@ -400,13 +392,6 @@ fn nothing_from_metrics(reason: &str) -> Findings {
         findings.record(id, Err(reason.to_owned()));
     }
     findings
-}
-
-fn larger(a: Option<f64>, b: Option<f64>) -> Option<f64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.max(b)),
-        (found, None) | (None, found) => found,
-    }
 }
 
 #[cfg(test)]
@@ -421,6 +406,7 @@ mod tests {
     use super::super::Search;
     use super::super::gpu::stub;
     use super::*;
+    use crate::metric::Metric;
 
     const OFTEN: Duration = Duration::from_millis(20);
 
@@ -467,11 +453,16 @@ mod tests {
     }
 
     fn value(observed: &Observed, id: &str) -> Option<f64> {
-        observed.metrics.get(&Metric::parse(id).unwrap()).copied()
+        observed
+            .findings
+            .metrics
+            .get(&Metric::parse(id).unwrap())
+            .copied()
     }
 
     fn reasons(observed: &Observed) -> String {
         let lines = observed
+            .findings
             .not_measured
             .iter()
             .map(|(metric, reason)| format!("{metric}: {reason}"));
@@ -537,7 +528,7 @@ mod tests {
     async fn nothing_to_see_gives_a_reason_for_every_metric() {
         let url = listen(Router::new()).await;
         let observed = observe(&url, missing()).await;
-        assert!(observed.metrics.is_empty());
+        assert!(observed.findings.metrics.is_empty());
         assert_eq!(observed.gpus, Some(Vec::new()));
         insta::assert_snapshot!(reasons(&observed), @"
         engine_memory.peak: the server has no /metrics
@@ -583,7 +574,7 @@ mod tests {
         let url = serve(vec!["a 1\n".to_owned()]).await;
         let observed = observe(&url, source).await;
         assert_eq!(value(&observed, "gpu_memory.peak"), None);
-        let reason = &observed.not_measured[&Metric::parse("gpu_memory.peak").unwrap()];
+        let reason = &observed.findings.not_measured[&Metric::parse("gpu_memory.peak").unwrap()];
         assert!(
             reason.ends_with(
                 "looks at the GPUs failed: nvidia-smi failed (exit status: 15): Unknown Error"

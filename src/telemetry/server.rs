@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::prometheus::{Sample, Scrape};
-use crate::measure::ServerFigures;
+use crate::measure::{ServerFigures, ServerPeaks};
 use crate::metric::Metric;
 
 /// Why a metric has no value where the server's answer has no such line.
@@ -37,6 +37,15 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// Takes a value or the reason why there is none, unless there is a value: what was asked first goes first, and the
+    /// last reason stays.
+    pub fn fill(&mut self, id: &str, found: impl FnOnce() -> Result<f64, String>) {
+        let has_value = Metric::parse(id).is_ok_and(|metric| self.metrics.contains_key(&metric));
+        if !has_value {
+            self.record(id, found());
+        }
+    }
+
     /// Takes a value or the reason why there is none. A value that is not finite is none.
     pub(super) fn record(&mut self, id: &str, found: Result<f64, String>) {
         let metric = match Metric::parse(id) {
@@ -48,6 +57,7 @@ impl Findings {
         };
         match found {
             Ok(value) if value.is_finite() => {
+                self.not_measured.remove(&metric);
                 self.metrics.insert(metric, value);
             }
             Ok(value) => {
@@ -110,7 +120,7 @@ pub fn figures(before: &Scrape, after: &Scrape) -> ServerFigures {
         prefill: mean(&["vllm:request_prefill_time_seconds"]),
         decode: mean(&["vllm:request_decode_time_seconds"]),
         preemptions: counted("vllm:num_preemptions_total"),
-        peaks: [None; 3],
+        peaks: ServerPeaks::default(),
         restarted: went_back
             || began(before)
                 .zip(began(after))
@@ -341,6 +351,10 @@ mod tests {
         let mut findings = Findings::default();
         findings.record("kv_cache.tokens", Ok(f64::NAN));
         insta::assert_snapshot!(found(&findings), @"kv_cache.tokens: what was reported is not finite (NaN)");
+        // Who is asked next may know, and who is asked after that is not.
+        findings.fill("kv_cache.tokens", || Ok(5.0));
+        findings.fill("kv_cache.tokens", || Err("never asked".to_owned()));
+        insta::assert_snapshot!(found(&findings), @"kv_cache.tokens: 5.000000");
     }
 
     #[test]

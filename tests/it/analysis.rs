@@ -39,16 +39,16 @@ fn grown() -> tempfile::TempDir {
     folder
 }
 
+const COMPARE: [&str; 5] = [
+    "compare",
+    "--baseline",
+    "baseline.json",
+    "--candidate",
+    "candidate.json",
+];
+
 fn compare(folder: &Path, more: &[&str]) -> Ran {
-    let mut arguments = vec![
-        "compare",
-        "--baseline",
-        "baseline.json",
-        "--candidate",
-        "candidate.json",
-    ];
-    arguments.extend(more);
-    run(folder, &arguments)
+    run(folder, &[&COMPARE, more].concat())
 }
 
 #[test]
@@ -141,22 +141,9 @@ fn an_analysis_that_says_nothing_is_refused_and_one_does_not_help_a_block_rule()
 fn the_pull_requests_text_can_carry_the_analysis() {
     let folder = grown();
     let at = folder.path();
-    let with_event = |body: &str| {
-        write(
-            at,
-            "event.json",
-            &serde_json::json!({"pull_request": {"body": body}}).to_string(),
-        );
-        let mut command = command(
-            at,
-            &[
-                "compare",
-                "--baseline",
-                "baseline.json",
-                "--candidate",
-                "candidate.json",
-            ],
-        );
+    let with_event = |event: &str| {
+        write(at, "event.json", event);
+        let mut command = command(at, &COMPARE);
         Ran::of(
             &command
                 .env("GITHUB_EVENT_PATH", at.join("event.json"))
@@ -164,41 +151,20 @@ fn the_pull_requests_text_can_carry_the_analysis() {
                 .unwrap(),
         )
     };
-    with_event("Speeds up decoding.\n").expect(1);
-    with_event("## Perfgate analysis\n<!-- what grew, and why? -->\n").expect(1);
-    let accepted = with_event(&format!(
-        "Intro\n\n## Perfgate analysis\n{ANALYSIS}\n## Tests\nok\n"
-    ))
-    .expect(0)
-    .stdout;
+    let with_text =
+        |body: &str| with_event(&serde_json::json!({"pull_request": {"body": body}}).to_string());
+    with_text("Speeds up decoding.\n").expect(1);
+    with_text("## Perfgate analysis\n<!-- what grew, and why? -->\n").expect(1);
+    let text = format!("Intro\n\n## Perfgate analysis\n{ANALYSIS}\n## Tests\nok\n");
+    let accepted = with_text(&text).expect(0).stdout;
     assert!(
         accepted.contains("analysis report (pull request)"),
         "{accepted}"
     );
-    write(at, "event.json", "rubbish");
-    let mut command = command(
-        at,
-        &[
-            "compare",
-            "--baseline",
-            "baseline.json",
-            "--candidate",
-            "candidate.json",
-        ],
-    );
-    let unreadable = Ran::of(
-        &command
-            .env("GITHUB_EVENT_PATH", at.join("event.json"))
-            .output()
-            .unwrap(),
-    )
-    .expect(1);
+    let said = with_event("rubbish").expect(1).stderr;
     assert!(
-        unreadable
-            .stderr
-            .contains("the pull request's text is not known"),
-        "{}",
-        unreadable.stderr
+        said.contains("the pull request's text is not known"),
+        "{said}"
     );
 }
 

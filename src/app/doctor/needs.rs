@@ -1,9 +1,9 @@
 //! What a plan asks of this machine.
 
-use crate::config::{GpuRequest, Plan, ServerPlan};
+use crate::config::{GpuRequest, Plan, ServerPlan, option_value};
 
-/// The share of the device that vLLM takes where nobody says (0.9 up to 0.31, 0.92 since).
-const USUAL_UTILIZATION: f64 = 0.9;
+/// The share of the device that vLLM 0.32 takes where nobody says; older versions take 0.9.
+const USUAL_UTILIZATION: f64 = 0.92;
 
 /// The option that says it.
 const OPTION: &str = "--gpu-memory-utilization";
@@ -37,7 +37,8 @@ impl Needs {
         };
         let is_asked = asked.is_some_and(|request| *request != GpuRequest::None);
         let gpu = is_asked || plan.expectations.gpu.is_some() || expected.is_some();
-        let given = option_value(args).or_else(|| option_value(&plan.engine_args));
+        let of = |args| option_value(args, OPTION)?.parse().ok();
+        let given = of(args).or_else(|| of(&plan.engine_args));
         Self {
             container,
             gpu,
@@ -45,16 +46,6 @@ impl Needs {
             utilization: gpu.then(|| (given.unwrap_or(USUAL_UTILIZATION), given.is_some())),
         }
     }
-}
-
-/// `--gpu-memory-utilization 0.95`, or with `=`.
-fn option_value(args: &[String]) -> Option<f64> {
-    let at = args.iter().position(|arg| arg.starts_with(OPTION))?;
-    let value = match args[at].strip_prefix(OPTION)?.strip_prefix('=') {
-        Some(value) => value,
-        None => args.get(at + 1)?,
-    };
-    value.parse().ok()
 }
 
 #[cfg(test)]

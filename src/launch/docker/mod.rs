@@ -4,7 +4,6 @@ mod address;
 mod engine;
 mod facts;
 mod gpu;
-mod guard;
 mod image;
 mod login;
 mod mounts;
@@ -12,6 +11,7 @@ mod orphans;
 mod owner;
 mod processes;
 mod pull;
+mod removal;
 mod spec;
 mod watch;
 
@@ -37,10 +37,10 @@ use crate::config::{DockerPlan, Network};
 use crate::record::format::Server;
 use engine::{Connected, QUICK, SLOW};
 pub use facts::{EngineFacts, EngineKind, engine_facts};
-use guard::Guard;
 use image::Image;
 use mounts::Mounts;
 use owner::Owner;
+use removal::Removal;
 use spec::Spec;
 
 /// After the container has ended, its last lines are on their way.
@@ -49,7 +49,7 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 /// A running container.
 #[derive(Debug)]
 pub(super) struct Container {
-    guard: Guard,
+    removal: Removal,
     docker: Docker,
     life: Life,
     reader: JoinHandle<()>,
@@ -102,14 +102,14 @@ pub(super) async fn start(
     progress(Phase::Starting);
     let name = spec::container_name(launch.run_id, launch.ordinal);
     // Armed before the engine is asked: an answer that nobody waits for any more must not leave a container behind.
-    let mut guard = Guard::new(name.clone(), connected.address);
+    let mut removal = Removal::new(name.clone(), connected.address);
     let docker = connected.docker;
     let began = or_cancelled(
         cancel,
-        create_and_start(&docker, &spec, &entrypoint, &command, &mut guard),
+        create_and_start(&docker, &spec, &entrypoint, &command, &mut removal),
     )
     .await?;
-    let container = Container::watched(docker, guard, &log);
+    let container = Container::watched(docker, removal, &log);
     let base_url = match host_port {
         Some(port) => format!("http://127.0.0.1:{port}"),
         None => container.base_url(plan.port).await?,
@@ -152,9 +152,9 @@ async fn create_and_start(
     spec: &Spec<'_>,
     entrypoint: &[String],
     command: &[String],
-    guard: &mut Guard,
+    removal: &mut Removal,
 ) -> Result<Instant, LaunchError> {
-    let name = guard.name().to_owned();
+    let name = removal.name().to_owned();
     for with_init in [true, false] {
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         let body = spec.body(command.to_vec(), with_init);
@@ -162,7 +162,7 @@ async fn create_and_start(
         let silent = |action, waited| LaunchError::EngineSilent { action, waited };
         match engine::timely(SLOW, docker.create_container(Some(options), body)).await {
             Ok(Ok(created)) => {
-                guard.created();
+                removal.created();
                 for warning in created.warnings {
                     tracing::warn!("the container engine warns: {}", warning.trim());
                 }
@@ -172,7 +172,7 @@ async fn create_and_start(
                 // The engine said no, perhaps because the name is that of another container. After any other error it
                 // may still say yes to nobody.
                 if matches!(error, Error::DockerResponseServerError { .. }) {
-                    guard.disarm();
+                    removal.disarm();
                 }
                 return Err(engine::refused(create(), &error));
             }
@@ -244,15 +244,15 @@ fn start_error(name: &str, entrypoint: &[String], error: &Error) -> LaunchError 
 
 impl Container {
     /// A container that runs, with its output going to `log`.
-    fn watched(docker: Docker, guard: Guard, log: &ServerLog) -> Self {
+    fn watched(docker: Docker, removal: Removal, log: &ServerLog) -> Self {
         let life = Life::default();
-        let name = || guard.name().to_owned();
+        let name = || removal.name().to_owned();
         let reader = watch::read(docker.clone(), name(), log.clone(), life.clone());
         let watcher = watch::watch(docker.clone(), name(), life.clone());
         Self {
             reader: tokio::spawn(reader),
             watcher: tokio::spawn(watcher),
-            guard,
+            removal,
             docker,
             life,
         }
@@ -260,7 +260,7 @@ impl Container {
 
     /// Where the engine published the server's port.
     async fn base_url(&self, port: u16) -> Result<String, LaunchError> {
-        let name = self.guard.name();
+        let name = self.removal.name();
         let asked = engine::inspect(&self.docker, name);
         let action = || format!("inspect the container `{name}`");
         let container = engine::within(QUICK, action, asked).await?;
@@ -289,7 +289,7 @@ impl Container {
     pub(super) fn memory_probe(&self) -> MemoryProbe {
         MemoryProbe::Container {
             docker: Box::new(self.docker.clone()),
-            name: self.guard.name().to_owned(),
+            name: self.removal.name().to_owned(),
         }
     }
 
@@ -304,7 +304,7 @@ impl Container {
     /// Asks the server to end, ends it after `grace`, and removes the container with its anonymous volumes.
     pub(super) async fn stop(mut self, grace: Duration) -> Result<(), LaunchError> {
         self.life.expect_end();
-        let name = self.guard.name().to_owned();
+        let name = self.removal.name().to_owned();
         let options = StopContainerOptionsBuilder::default()
             .t(i32::try_from(grace.as_secs()).unwrap_or(i32::MAX))
             .build();
@@ -319,7 +319,7 @@ impl Container {
         self.reader.abort();
         match removed {
             Ok(()) => {
-                self.guard.disarm();
+                self.removal.disarm();
                 Ok(())
             }
             Err(error) => Err(LaunchError::NotRemoved {

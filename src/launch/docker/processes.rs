@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use bollard::query_parameters::TopOptions;
 
 use super::Container;
+use super::engine::{self, QUICK};
 
 impl Container {
     /// Ids on the host, as the engine gives them; `None` where it does not, as one on another machine may.
     pub(in crate::launch) async fn process_ids(&self) -> Option<BTreeSet<u32>> {
-        let top = self
+        let asked = self
             .docker
-            .top_processes(self.guard.name(), None::<TopOptions>)
-            .await
-            .ok()?;
+            .top_processes(self.removal.name(), None::<TopOptions>);
+        let top = engine::timely(QUICK, asked).await.ok()?.ok()?;
         ids(&top.titles?, &top.processes?)
     }
 }

@@ -32,12 +32,7 @@ pub(super) async fn read(docker: Docker, name: String, log: ServerLog, life: Lif
     let mut has_begun = false;
     loop {
         let mut stream = docker.logs(&name, Some(options.clone()));
-        let mut is_whole = true;
-        while let Some(piece) = stream.next().await {
-            let Ok(piece) = piece else {
-                is_whole = false;
-                break;
-            };
+        while let Some(Ok(piece)) = stream.next().await {
             has_begun = true;
             let splitter = if matches!(piece, LogOutput::StdErr { .. }) {
                 &mut err
@@ -46,8 +41,9 @@ pub(super) async fn read(docker: Docker, name: String, log: ServerLog, life: Lif
             };
             splitter.feed(piece.as_ref(), |line| log.push(line));
         }
-        // A server that prints nothing for two minutes runs into the client's time-out.
-        if is_whole || has_begun || life.exit().is_some() {
+        // A server that prints nothing for two minutes runs into the client's time-out, and an engine
+        // may say that a log has ended that only has not begun.
+        if has_begun || life.exit().is_some() {
             break;
         }
         tokio::time::sleep(ASK_AGAIN).await;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::super::larger;
 use super::kin::{self, Whose};
 use super::reading::{Facts, MigDevice, Reading, State};
 use super::summary::{Clock, GpuSummary, MigSummary, Pcie, Power, Process, Temperature};
@@ -355,13 +356,6 @@ fn is_loss(reason: &str) -> bool {
 
 fn sum(values: impl Iterator<Item = f64>) -> Option<f64> {
     values.reduce(|a, b| a + b)
-}
-
-fn larger(a: Option<f64>, b: Option<f64>) -> Option<f64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.max(b)),
-        (found, None) | (None, found) => found,
-    }
 }
 
 #[cfg(test)]

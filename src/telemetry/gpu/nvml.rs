@@ -1,8 +1,7 @@
 //! NVIDIA GPUs through their driver's own library, found at run time: nothing is linked, and a machine without it has none.
 //!
-//! Needs a driver of 515 or later: `nvmlDeviceGetMemoryInfo_v2` (510) and `nvmlDeviceGetComputeRunningProcesses_v3` (515) are
-//! the youngest calls whose lack would leave a figure out. A call that a driver does not have makes its figure unknown, and
-//! a driver that does not know the memory in use is left to `nvidia-smi`.
+//! A call that a driver does not have makes its figure unknown; one without `nvmlDeviceGetMemoryInfo_v2`, which tells the
+//! memory in use, is left to `nvidia-smi`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

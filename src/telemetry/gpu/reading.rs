@@ -55,7 +55,7 @@ pub struct Facts {
 /// What changes from moment to moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
-    /// Device memory in use, bytes, without what the driver keeps for itself.
+    /// Device memory in use, bytes, as the driver counts it.
     pub memory_used: Option<f64>,
     /// Share of the driver's last sample period in which a kernel ran, 0 to 1.
     pub utilization: Option<f64>,

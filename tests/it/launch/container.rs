@@ -22,6 +22,14 @@ async fn a_container_is_ready_identified_and_gone_after_the_stop() {
     assert!(identity.digest.as_ref().unwrap().starts_with("sha256:"));
     assert_eq!(identity.args.as_ref().unwrap(), &["tiny-llm", "ready"]);
     assert_eq!(identity.version.as_deref(), Some("0.32.0"));
+    // podman looks for new lines of a log from time to time.
+    tokio::time::timeout(READY_TIMEOUT, async {
+        while target.log_tail().is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .unwrap();
     assert_eq!(target.log_tail(), ["model tiny-llm secret ***"]);
     let id = containers_of(&run_id);
     assert!(!id.is_empty());

@@ -72,7 +72,7 @@ async fn a_real_vllm_starts_is_observed_and_is_gone_with_its_engine_core() {
         target.identity().version.as_deref().unwrap(),
         target.startup().unwrap().as_secs_f64()
     );
-    let tokens = observed.metrics[&Metric::parse("kv_cache.tokens").unwrap()];
+    let tokens = observed.findings.metrics[&Metric::parse("kv_cache.tokens").unwrap()];
     assert!(tokens > 2048.0, "{tokens}");
     assert!(Path::new(&model).is_dir());
     assert!(alive_with("VLLM::EngineCore"));

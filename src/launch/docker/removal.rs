@@ -19,7 +19,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(200);
 
 /// Removes the container of that name when dropped, unless disarmed.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub(super) struct Removal {
     name: String,
     address: Address,
     state: State,
@@ -33,7 +33,7 @@ enum State {
     Disarmed,
 }
 
-impl Guard {
+impl Removal {
     pub(super) fn new(name: String, address: Address) -> Self {
         Self {
             name,
@@ -57,7 +57,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for Removal {
     fn drop(&mut self) {
         if self.state == State::Disarmed {
             return;
