@@ -13,3 +13,9 @@ pub fn timestamp() -> String {
 pub fn unix_time() -> Duration {
     Duration::try_from(Timestamp::now().as_duration()).unwrap_or_default()
 }
+
+/// How long ago a time was, as files have it (RFC 3339); `None` for what is no time or still to come.
+pub fn age(timestamp: &str) -> Option<Duration> {
+    let then: Timestamp = timestamp.parse().ok()?;
+    Duration::try_from(Timestamp::now().duration_since(then)).ok()
+}

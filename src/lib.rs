@@ -15,6 +15,7 @@ pub mod compare;
 pub mod config;
 pub mod exit;
 pub mod files;
+pub mod history;
 pub mod http;
 pub mod launch;
 pub mod load;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::base_ref::{AtRef, BaseRef};
 use super::failing::record_failure;
 use super::progress::note;
 use super::{Context, Failure, analysis};
@@ -34,10 +35,12 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
         Some(path) => record::load_ledger(path).map_err(|error| record_failure(&error))?,
         None => Vec::new(),
     };
+    let release = args.release.as_deref().map(load).transpose()?;
     let given = Given {
         stored: stored.as_ref().map(|(old, new)| (old, new)),
         pairs: pairs.as_ref().map(|(old, new)| (old, new)),
         ledger: &ledger,
+        release: release.as_ref(),
     };
     let shown = |path: &Option<PathBuf>| {
         path.as_deref()
@@ -66,18 +69,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
 /// Renders a stored comparison again, with an analysis where one is given; exits as the comparison did, or as it does with
 /// the analysis.
 pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus, Failure> {
-    let usage = |message: String| Failure::message(ExitStatus::Usage, message);
-    let bytes =
-        files::read(&args.comparison).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
-    let path = args.comparison.display();
-    let comparison: Comparison = serde_json::from_slice(&bytes)
-        .map_err(|error| usage(format!("`{path}` is no perfgate comparison: {error}")))?;
-    if comparison.schema != SCHEMA {
-        return Err(usage(format!(
-            "`{path}` has schema `{}`; this version reads `{SCHEMA}`",
-            comparison.schema
-        )));
-    }
+    let comparison = read_comparison(&args.comparison)?;
     let comparison = match analysis::from_file(args.analysis.as_deref())? {
         Some(analysis) => with_analysis(comparison, analysis),
         None => comparison,
@@ -85,20 +77,55 @@ pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus,
     finish(&comparison, args.format, &args.output, context)
 }
 
+/// A comparison file of this version.
+pub(super) fn read_comparison(path: &Path) -> Result<Comparison, Failure> {
+    let usage = |message: String| Failure::message(ExitStatus::Usage, message);
+    let bytes = files::read(path).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
+    let path = path.display();
+    let comparison: Comparison = serde_json::from_slice(&bytes)
+        .map_err(|error| usage(format!("`{path}` is no perfgate comparison: {error}")))?;
+    if comparison.schema == SCHEMA {
+        Ok(comparison)
+    } else {
+        Err(usage(format!(
+            "`{path}` has schema `{}`; this version reads `{SCHEMA}`",
+            comparison.schema
+        )))
+    }
+}
+
 /// The policy of the flags, of `thresholds.yaml`, or the standard one.
 pub(super) fn policy_for(args: &PolicyArgs) -> Result<Policy, Failure> {
-    let usual = Path::new(USUAL_POLICY);
-    let path = match &args.thresholds {
-        Some(path) => Some(path.as_path()),
-        None => usual.is_file().then_some(usual),
-    };
-    let policy = match path {
-        Some(path) => {
-            let text =
-                files::read_text(path).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
-            config::read_policy(&path.display().to_string(), &text)
-                .map_err(|problems| Failure::new(ExitStatus::Usage, problems))?
+    policy_at(args, None)
+}
+
+/// The file in which the policy stands, where there is one.
+pub(super) fn policy_path(args: &PolicyArgs) -> &Path {
+    args.thresholds
+        .as_deref()
+        .unwrap_or_else(|| Path::new(USUAL_POLICY))
+}
+
+/// The same as it stands at a commit.
+pub(super) fn policy_at(args: &PolicyArgs, base_ref: Option<&BaseRef>) -> Result<Policy, Failure> {
+    let path = policy_path(args);
+    let mut called = path.display().to_string();
+    let at_ref = base_ref.map(|base_ref| base_ref.read(path)).transpose()?;
+    let text = match (at_ref, base_ref) {
+        (Some(AtRef::There(bytes)), Some(base_ref)) => {
+            called = format!("{called} of {}", base_ref.name());
+            Some(String::from_utf8_lossy(&bytes).into_owned())
         }
+        // What a commit does not have holds there as where it was never written.
+        (Some(AtRef::Absent), _) => None,
+        _ if path.is_file() || args.thresholds.is_some() => Some(
+            files::read_text(path).map_err(|error| Failure::new(ExitStatus::Usage, error))?,
+        ),
+        _ => None,
+    };
+    let policy = match text {
+        Some(text) => config::read_policy(&called, &text)
+            .map_err(|problems| Failure::new(ExitStatus::Usage, problems))?,
         None => Policy::standard(),
     };
     Ok(match args.threshold {

@@ -1,6 +1,6 @@
 //! The gate's loop: measure as much as the next look needs, look, and stop as soon as it is decided.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::arm::{Arm, MOST_VOID};
 use super::evidence::{EvidenceFolder, Side, looks_taken};
@@ -8,6 +8,7 @@ use super::measuring::{Measuring, server_of};
 use super::progress::{Progress, note};
 use super::slower::slowed;
 use super::{Failure, Interrupt};
+use crate::baseline;
 use crate::compare::Given;
 use crate::config::{Fresh, Plan};
 use crate::exit::ExitStatus;
@@ -27,9 +28,12 @@ const FIRST_PAIR_START: u32 = 1000;
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
     pub(super) run: Run,
-    pub(super) path: PathBuf,
+    /// How its file is called.
+    pub(super) path: String,
     pub(super) ledger: Vec<Run>,
-    pub(super) ledger_path: Option<PathBuf>,
+    pub(super) ledger_path: Option<String>,
+    /// The last release.
+    pub(super) release: Option<Run>,
 }
 
 /// Finds the accepted runs of the machine that was measured; `None` where there are none.
@@ -127,6 +131,12 @@ impl Deciding<'_> {
             starts += self.measure(stage).await?;
             let comparison = self.look(stage, &mut stored, before.as_ref())?;
             let Some(comparison) = comparison else {
+                if self.plan.base.is_none() {
+                    let comparison = self.first_run()?;
+                    self.evidence.keep(&comparison)?;
+                    before = Some(comparison);
+                    break;
+                }
                 note(
                     "there is no stored baseline of this machine: the base version is measured alternately with the candidate",
                 );
@@ -153,6 +163,34 @@ impl Deciding<'_> {
             return Err(Failure::message(ExitStatus::Bug, message));
         };
         Ok(Decided { comparison, starts })
+    }
+
+    /// The verdict where there is no baseline and the policy lets that pass.
+    fn first_run(&self) -> Result<Comparison, Failure> {
+        let Some(candidate) = self.evidence.run(Side::Candidate)? else {
+            return Err(Failure::message(ExitStatus::Bug, "nothing was measured"));
+        };
+        let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
+        let missing = format!(
+            "there is no baseline of `{}` for `{hardware}` yet",
+            self.plan.name
+        );
+        let labels = Labels {
+            baseline: "none yet",
+            candidate: &self.evidence.path(Side::Candidate).display().to_string(),
+            ..Labels::default()
+        };
+        let this_look = ThisLook {
+            analysis: self.analysis,
+            ..ThisLook::ONLY
+        };
+        Ok(policy::first_run(
+            self.policy,
+            &candidate,
+            labels,
+            &missing,
+            this_look,
+        ))
     }
 
     /// Repeats of a side that are there and count.
@@ -302,20 +340,18 @@ impl Deciding<'_> {
             stored: beside,
             pairs,
             ledger: stored.as_ref().map_or(&[], |stored| &stored.ledger),
+            release: stored.as_ref().and_then(|stored| stored.release.as_ref()),
         };
         let shown = |side| self.evidence.path(side).display().to_string();
-        let baseline = stored
-            .as_ref()
-            .map(|stored| stored.path.display().to_string());
+        let baseline = stored.as_ref().map(|stored| stored.path.as_str());
         let ledger = stored
             .as_ref()
-            .and_then(|stored| stored.ledger_path.as_ref())
-            .map(|path| path.display().to_string());
+            .and_then(|stored| stored.ledger_path.as_deref());
         let labels = Labels {
-            baseline: &baseline.unwrap_or_default(),
+            baseline: baseline.unwrap_or_default(),
             candidate: &shown(Side::Candidate),
             pairs: (&shown(Side::PairBaseline), &shown(Side::PairCandidate)),
-            ledger: ledger.as_deref(),
+            ledger,
         };
         let (look, anytime) = match stage {
             Stage::Repeats(look) | Stage::Pairs(look) => (look, false),

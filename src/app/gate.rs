@@ -4,18 +4,19 @@ use std::path::{Path, PathBuf};
 
 use super::accepted::Accepted;
 use super::analysis;
-use super::compare::{finish, policy_for};
+use super::base_ref::BaseRef;
+use super::compare::{finish, policy_at, policy_path};
 use super::deciding::{Decided, Deciding};
 use super::evidence::{EvidenceFolder, Side};
 use super::failing::cannot_keep;
 use super::progress::{Progress, note};
-use super::{Context, Failure, Interrupt, plan, runtime};
+use super::{Context, Failure, Interrupt, plan, runtime, source};
 use crate::cli::compare::{Format, OutputArgs};
 use crate::cli::gate::GateArgs;
 use crate::config::{DockerPlan, Plan, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::files;
-use crate::policy::comparison::Comparison;
+use crate::policy::{self, comparison::Comparison};
 use crate::publish::actions;
 use crate::record::{self, Run};
 use crate::render;
@@ -26,8 +27,9 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     if let Some(image) = &args.base_image {
         plan.base = Some(base_container(&plan, image)?);
     }
-    let policy = policy_for(&args.policy)?;
-    let accepted = Accepted::of(args, &plan)?;
+    let base_ref = BaseRef::resolve(args.baseline_ref.as_deref(), context)?;
+    let policy = policy_at(&args.policy, base_ref.as_ref())?;
+    let accepted = Accepted::of(args, &plan, base_ref.as_ref(), policy.first_run)?;
     let analysis = analysis::find(args.author.analysis.as_deref(), context)?;
     files::create_folder(&args.output).map_err(cannot_keep)?;
 
@@ -62,8 +64,18 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
         record::save(&output("result.json"), &result).map_err(cannot_keep)
     });
     // What went wrong first says more than what went wrong because of it.
-    let Decided { comparison, .. } = decided?;
+    let Decided { mut comparison, .. } = decided?;
     kept?;
+    let accepted_commit = comparison.baseline.commit.as_deref();
+    comparison.baseline.commits_since = accepted_commit.and_then(source::commits_since);
+    if let Some(base_ref) = &base_ref {
+        let candidate = evidence.run(Side::Candidate)?;
+        let candidate = candidate.map_or_else(|| evidence.run(Side::PairCandidate), |run| Ok(Some(run)))?;
+        let mut bar = accepted.bar(candidate.as_ref());
+        bar.push(policy_path(&args.policy).to_owned());
+        let touched = base_ref.touched(bar.iter().map(PathBuf::as_path))?;
+        comparison = policy::judged_at(comparison, base_ref.name(), &touched);
+    }
     write_json(&output("comparison.json"), &comparison)?;
     let files = OutputArgs {
         html: Some(output("report.html")),

@@ -144,6 +144,7 @@ impl<'a> Measuring<'a> {
                 version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             }),
             source: super::source::of_working_tree(),
+            promotion: None,
             environment: None,
             server: None,
             workload: Some(workload),

@@ -3,6 +3,8 @@
 mod accepted;
 mod analysis;
 mod arm;
+mod base_ref;
+mod baseline;
 mod bench;
 mod compare;
 mod course;
@@ -73,6 +75,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus, Failure> {
         Command::Mlperf(args) => mlperf::run(&args, &context),
         Command::Compare(args) => compare::run(&args, &context),
         Command::Report(args) => compare::report(&args, &context),
+        Command::Baseline(args) => baseline::run(&args, &context),
         Command::Selftest(args) => selftest::run(&args, &context),
         Command::Doctor(args) => doctor::run(&args, &context),
         Command::Simulate(args) => simulate::run(&args),

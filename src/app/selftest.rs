@@ -1,6 +1,6 @@
 //! `perfgate selftest`: how often the gate is wrong on this machine, and where the noise comes from.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::compare::policy_for;
 use super::deciding::{Decided, Deciding, Stored};
@@ -167,9 +167,10 @@ impl Selftest<'_> {
         let evidence = EvidenceFolder::at(folder.join(format!("evidence-{began}")));
         let stored = accepted.last().map(|run| Stored {
             run: run.clone(),
-            path: PathBuf::from("the run accepted before"),
+            path: "the run accepted before".to_owned(),
             ledger: accepted.to_vec(),
             ledger_path: None,
+            release: None,
         });
         let find_stored = |_: &Run| Ok(stored.clone());
         let deciding = Deciding {

@@ -1,6 +1,7 @@
 //! The commit of the working tree, by the `git` command.
 
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
 use crate::record::format::Source;
 
@@ -25,9 +26,86 @@ pub(super) fn state_of_working_tree() -> Option<String> {
     Some(format!("{commit}\n{changes}"))
 }
 
+/// The main branch: what the remote calls so, else `master` where only that is there, else `main`.
+pub(super) fn main_branch() -> String {
+    let of_remote = git(&["symbolic-ref", "--short", "refs/remotes/origin/HEAD"]);
+    let of_remote = of_remote.and_then(|branch| branch.strip_prefix("origin/").map(str::to_owned));
+    of_remote.unwrap_or_else(|| {
+        let is_there = |branch: &str| git(&["rev-parse", "--verify", "--quiet", branch]).is_some();
+        let name = if !is_there("refs/heads/main") && is_there("refs/heads/master") {
+            "master"
+        } else {
+            "main"
+        };
+        name.to_owned()
+    })
+}
+
+/// Commits that came after that one in this tree; `None` where git does not know it.
+pub(super) fn commits_since(commit: &str) -> Option<u64> {
+    // A file may say anything; only what is an object's name reaches git.
+    let is_name = commit.len() >= 7 && commit.chars().all(|c| c.is_ascii_hexdigit());
+    let range = format!("{commit}..HEAD");
+    is_name.then(|| git(&["rev-list", "--count", &range]))??.parse().ok()
+}
+
+/// The top of the work tree.
+pub(super) fn top_of_working_tree() -> Option<PathBuf> {
+    git(&["rev-parse", "--show-toplevel"]).map(PathBuf::from)
+}
+
+/// The full name of the commit that a revision names.
+pub(super) fn commit_of(revision: &str) -> Option<String> {
+    let commit = format!("{revision}^{{commit}}");
+    git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit])
+}
+
+/// The commit at which two branched off from each other.
+pub(super) fn merge_base(one: &str, other: &str) -> Option<String> {
+    git(&["merge-base", "--end-of-options", one, other]).filter(|commit| !commit.is_empty())
+}
+
+/// A file of a commit, `path` from the top of the tree; `None` where the commit has none.
+pub(super) fn blob(top: &Path, commit: &str, path: &Path) -> Result<Option<Vec<u8>>, String> {
+    // Without magic: a path is a path.
+    let object = format!("{commit}:{}", path.display());
+    let kind = run(top, &["cat-file", "-t", &object]).map_err(|error| error.to_string())?;
+    if !kind.status.success() || kind.stdout.trim_ascii() != b"blob" {
+        return Ok(None);
+    }
+    let output = run(top, &["cat-file", "blob", &object]).map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(Some(output.stdout))
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
+}
+
+/// The names of the files in a folder of a commit.
+pub(super) fn names(top: &Path, commit: &str, folder: &Path) -> Vec<String> {
+    let tree = format!("{commit}:{}", folder.display());
+    let Ok(output) = run(top, &["ls-tree", "--name-only", "-z", &tree]) else {
+        return Vec::new();
+    };
+    if !output.status.success() {
+        return Vec::new();
+    }
+    let names = output.stdout.split(|byte| *byte == 0);
+    names
+        .filter_map(|name| String::from_utf8(name.to_vec()).ok())
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
 /// The trimmed output; `None` where git failed. It takes no locks and runs no hooks.
 fn git(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git")
+    let output = run(Path::new("."), arguments).ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> std::io::Result<Output> {
+    Command::new("git")
         .args([
             "--no-optional-locks",
             "-c",
@@ -36,10 +114,7 @@ fn git(arguments: &[&str]) -> Option<String> {
             "core.fsmonitor=false",
         ])
         .args(arguments)
+        .current_dir(folder)
         .stdin(Stdio::null())
-        .stderr(Stdio::null())
         .output()
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| text.trim().to_owned())
 }

@@ -1,12 +1,22 @@
 //! Baselines: where the accepted runs live.
 //!
 //! `baselines/<name>/<hardware>.json`, in git like code: the hardware is part of the name because a run on another
-//! machine is no baseline for this one.
+//! machine is no baseline for this one. Beside it `<hardware>.ledger.jsonl`, all accepted runs, and
+//! `<hardware>.release.json`, the last release.
+
+mod place;
+mod verify;
 
 use std::path::{Path, PathBuf};
 
+pub use place::{BaselineError, Lock, Place, Standing};
+pub use verify::{Finding, verify};
+
 use crate::config::safe_name;
 use crate::record::format::{Environment, Gpu};
+
+/// How the file of the last release ends.
+const RELEASE: &str = ".release";
 
 /// The hardware as a file name: `nvidia-h100-80gb-hbm3`, `8x-nvidia-h100-80gb-hbm3`, or the CPU where there is no GPU.
 pub fn hardware_name(environment: Option<&Environment>) -> String {
@@ -44,25 +54,57 @@ pub fn path(folder: &Path, name: &str, hardware: &str) -> PathBuf {
 
 /// Where the ledger of a baseline stands: `main.json` and `main.ledger.jsonl`.
 pub fn ledger_path(baseline: &Path) -> PathBuf {
+    baseline.with_file_name(format!("{}.ledger.jsonl", stem(baseline)))
+}
+
+/// Where the last release of a baseline stands: `main.json` and `main.release.json`.
+pub fn release_path(baseline: &Path) -> PathBuf {
+    baseline.with_file_name(format!("{}{RELEASE}.json", stem(baseline)))
+}
+
+fn stem(baseline: &Path) -> &str {
     let name = baseline
         .file_name()
         .and_then(|name| name.to_str())
         .unwrap_or_default();
-    let stem = name.split_once(".json").map_or(name, |(stem, _)| stem);
-    baseline.with_file_name(format!("{stem}.ledger.jsonl"))
+    name.split_once(".json").map_or(name, |(stem, _)| stem)
 }
 
-/// The hardware for which a gate has a baseline, sorted.
+/// The gates that have baselines in a folder, sorted.
+pub fn gates(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let names = entries.filter_map(|entry| {
+        let entry = entry.ok()?;
+        let name = entry.file_name().into_string().ok()?;
+        (entry.path().is_dir() && !hardware_with_baseline(folder, &name).is_empty())
+            .then_some(name)
+    });
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+/// The hardware for which a gate has a baseline or a ledger, sorted.
 pub fn hardware_with_baseline(folder: &Path, name: &str) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder.join(safe_name(name))) else {
         return Vec::new();
     };
-    let names = entries.filter_map(|entry| {
-        let name = entry.ok()?.file_name().into_string().ok()?;
-        name.strip_suffix(".json").map(str::to_owned)
+    hardware_of_files(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()))
+}
+
+/// The hardware of the baselines and ledgers among the files of a folder, sorted.
+pub fn hardware_of_files(files: impl IntoIterator<Item = String>) -> Vec<String> {
+    let names = files.into_iter().filter_map(|name| {
+        let hardware = name
+            .strip_suffix(".ledger.jsonl")
+            .or_else(|| name.strip_suffix(".json"))?;
+        (!hardware.ends_with(RELEASE)).then(|| hardware.to_owned())
     });
     let mut names: Vec<String> = names.collect();
     names.sort();
+    names.dedup();
     names
 }
 

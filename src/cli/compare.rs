@@ -43,6 +43,9 @@ pub struct CompareArgs {
     /// Accepted runs, one result per line, from which the noise is learnt
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
+    /// The last release, kept as a fixed anchor: what is slower than it beyond a limit is a warning
+    #[arg(long, value_name = "FILE", requires = "baseline")]
+    pub release: Option<PathBuf>,
     /// The baseline's half of repeats taken alternately on one machine
     #[arg(long, value_name = "FILE", requires = "ab_candidate")]
     pub ab_baseline: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! The command line: clap structs only.
 
+pub mod baseline;
 pub mod bench;
 pub mod compare;
 pub mod doctor;
@@ -56,6 +57,8 @@ pub enum Command {
     Compare(compare::CompareArgs),
     /// Render reports again from a comparison file
     Report(compare::ReportArgs),
+    /// The accepted runs: accept one, show, list, history, verify
+    Baseline(baseline::BaselineArgs),
     /// Gates of a server against itself and against a slower one: how often they are wrong, and where the noise is
     Selftest(selftest::SelftestArgs),
     /// What this machine can do: which load it can drive

@@ -81,7 +81,7 @@ pub fn comparability(baseline: &Run, candidate: &Run) -> Comparability {
 }
 
 /// Whether two runs had the same hardware, workload and model, as far as both say.
-pub(super) fn same_fingerprint(one: &Run, other: &Run) -> bool {
+pub(crate) fn same_fingerprint(one: &Run, other: &Run) -> bool {
     let mut found = Comparability::default();
     found.hardware(
         one.file.environment.as_ref(),

@@ -14,6 +14,8 @@ pub struct Given<'a> {
     pub pairs: Option<(&'a Run, &'a Run)>,
     /// Accepted sessions, oldest first.
     pub ledger: &'a [Run],
+    /// The last release, where it is kept.
+    pub release: Option<&'a Run>,
 }
 
 /// What of it may be used.

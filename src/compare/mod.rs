@@ -9,7 +9,7 @@ mod request_noise;
 mod sides;
 mod strata;
 
-pub(crate) use comparability::failed_and_all;
+pub(crate) use comparability::{failed_and_all, same_fingerprint};
 pub use comparability::{Comparability, comparability};
 pub use evidence::{Given, Usable, usable};
 pub use finding::Finding;

@@ -8,10 +8,17 @@ use super::fields::{
 use super::problem::{Code, Collector, Problems};
 use super::yaml::{self, Key, Node, Value};
 use crate::metric::{Better, Metric, Unit};
-use crate::policy::rule::{Action, Limits, NoisePolicy, OnInconclusive, Policy, Rule};
+use crate::policy::rule::{Action, FirstRun, Limits, NoisePolicy, OnInconclusive, Policy, Rule};
 
 /// The keys of the file, for its schema.
-pub const POLICY_KEYS: [&str; 5] = ["version", "rules", "scenarios", "slo", "noise"];
+pub const POLICY_KEYS: [&str; 6] = [
+    "version",
+    "rules",
+    "scenarios",
+    "slo",
+    "noise",
+    "first_run",
+];
 
 /// The version of the format that is read.
 const VERSION: u32 = 1;
@@ -50,6 +57,10 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Policy> {
         .take("noise")
         .and_then(|node| read_noise(node, collector))
         .unwrap_or_default();
+    let first_run = fields
+        .take("first_run")
+        .and_then(|node| read_first_run(node, collector))
+        .unwrap_or_default();
     let span = fields.span();
     fields.finish(collector);
     if unsaid && rules.is_empty() && scenarios.values().all(Vec::is_empty) {
@@ -65,7 +76,20 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Policy> {
         rules,
         scenarios,
         noise,
+        first_run,
     })
+}
+
+fn read_first_run(node: &Node, collector: &mut Collector<'_>) -> Option<FirstRun> {
+    match scalar(node, "first_run", collector)? {
+        "pass" => Some(FirstRun::Pass),
+        "fail" => Some(FirstRun::Fail),
+        other => {
+            let message = format!("`first_run` is `pass` or `fail`, not `{other}`");
+            collector.push(Code::InvalidValue, node.span.clone(), message);
+            None
+        }
+    }
 }
 
 fn read_version(node: &Node, collector: &mut Collector<'_>) {

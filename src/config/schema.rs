@@ -287,6 +287,7 @@ pub fn policy() -> Value {
                 &[],
             ),
         ),
+        ("first_run", json!({"enum": ["pass", "fail"]})),
     ];
     titled("thresholds.yaml", object(&properties, &["version"]))
 }

@@ -395,6 +395,9 @@ pub struct Identity {
     /// Whether the work tree had changes beside the commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dirty: Option<bool>,
+    /// Of a baseline: how many commits of the tree under judgement came after its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commits_since: Option<u64>,
     /// Model name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -440,6 +443,9 @@ pub struct Decision {
     pub looks: Vec<LookTaken>,
     /// What an undecided rule does.
     pub on_inconclusive: OnInconclusive,
+    /// The commit of git whose baseline, ledger and thresholds judged, where they are not those of the work tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_ref: Option<String>,
 }
 
 /// A look at the evidence of one commit.

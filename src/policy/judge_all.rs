@@ -170,7 +170,7 @@ fn keep_decision(judged: &mut Judged, before: &Comparison) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rule::NoisePolicy;
+    use super::super::rule::{FirstRun, NoisePolicy};
     use super::super::{Labels, compare_runs};
     use super::*;
     use crate::metric::Metric;
@@ -212,6 +212,7 @@ mod tests {
             rules: metrics.iter().map(rule).collect(),
             scenarios: std::collections::BTreeMap::new(),
             noise: NoisePolicy::default(),
+            first_run: FirstRun::default(),
         }
     }
 

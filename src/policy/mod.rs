@@ -10,6 +10,8 @@ mod judge;
 mod judge_all;
 mod noise;
 mod power;
+mod promotion;
+mod release;
 pub mod rule;
 mod sentence;
 mod shown;
@@ -17,6 +19,8 @@ mod verdict;
 mod warning;
 
 pub use power::{Needs, needs};
+pub use promotion::{Accepted, Objection, objections};
 pub use sentence::{percent, signed_percent};
 pub(crate) use verdict::ALPHA;
-pub use verdict::{Labels, ThisLook, compare_evidence, compare_runs, with_analysis};
+pub use verdict::{Labels, ThisLook, compare_evidence, compare_runs, first_run, with_analysis};
+pub use warning::judged_at;

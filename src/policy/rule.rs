@@ -64,6 +64,17 @@ pub enum OnInconclusive {
     Fail,
 }
 
+/// What a gate does that has no baseline yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstRun {
+    /// Passes what its budgets allow, with a warning that nothing was compared.
+    Pass,
+    /// Fails with exit code 4.
+    #[default]
+    Fail,
+}
+
 /// How much evidence may be gathered and what happens when it does not decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoisePolicy {
@@ -91,6 +102,8 @@ pub struct Policy {
     pub scenarios: BTreeMap<String, Vec<Rule>>,
     /// Evidence and indecision.
     pub noise: NoisePolicy,
+    /// What happens where there is no baseline yet.
+    pub first_run: FirstRun,
 }
 
 impl Policy {
@@ -117,6 +130,7 @@ impl Policy {
             rules: rules.into_iter().flatten().collect(),
             scenarios: BTreeMap::new(),
             noise: NoisePolicy::default(),
+            first_run: FirstRun::default(),
         }
     }
 

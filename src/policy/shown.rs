@@ -134,6 +134,7 @@ pub(super) fn identity(file: &str, run: &Run) -> Identity {
         created: result.created.clone(),
         commit: source.and_then(|source| source.commit.clone()),
         dirty: source.and_then(|source| source.dirty),
+        commits_since: None,
         model: server.and_then(|server| server.model.clone()),
         server: server.and_then(|server| {
             join(vec![

@@ -2,12 +2,13 @@
 
 use super::advice::next;
 use super::comparison::{
-    Analysis, Comparison, Decision, Judgement, LookTaken, SCHEMA, Status, Verdict,
+    Analysis, Comparison, Decision, Judgement, LookTaken, Next, SCHEMA, Status, Verdict, Warning,
 };
 use super::curves::curves;
 use super::headline::{analysed_headline, headline};
 use super::judge::Judged;
 use super::judge_all::{family, judge_all};
+use super::release::since_release;
 use super::rule::{Action, OnInconclusive, Policy};
 use super::shown::{distributions, identity, measurements};
 use super::warning::{of_memory, unwatched_capacity, warnings};
@@ -124,6 +125,9 @@ pub fn compare_evidence(
         .into_iter()
         .chain(of_memory(policy, baseline, candidate))
         .chain(unwatched_capacity(policy, baseline, candidate))
+        .chain(given.release.into_iter().flat_map(|release| {
+            since_release(policy, release, baseline, candidate, &usable.ledger)
+        }))
         .collect(),
         mismatches: comparability.mismatches.clone(),
         changes: comparability.changes.clone(),
@@ -142,9 +146,47 @@ pub fn compare_evidence(
             pairs,
             looks: looks(this_look, verdict, repeats, pairs),
             on_inconclusive: policy.noise.on_inconclusive,
+            baseline_ref: None,
         },
         judgements: judged.into_iter().map(|judged| judged.judgement).collect(),
     }
+}
+
+/// A candidate that has no baseline yet, where `first_run: pass` lets it pass: its budgets are judged, and everybody is told
+/// that nothing was compared. `missing` names the baseline that is not there.
+pub fn first_run(
+    policy: &Policy,
+    candidate: &Run,
+    labels: Labels<'_>,
+    missing: &str,
+    this_look: ThisLook<'_>,
+) -> Comparison {
+    let nothing = Run::default();
+    let given = Given {
+        stored: Some((&nothing, candidate)),
+        ..Given::default()
+    };
+    let judged = compare_evidence(policy, &given, labels, this_look);
+    let message = format!("{missing}, so nothing was compared; `first_run: pass` lets it pass");
+    let mut comparison = Comparison {
+        // What is unknown of a baseline that is not there is no news.
+        warnings: vec![Warning {
+            code: "first-run".to_owned(),
+            message: message.clone(),
+        }],
+        mismatches: Vec::new(),
+        changes: Vec::new(),
+        next: Next::default(),
+        ..judged
+    };
+    let of_budgets = worst(comparison.judgements.iter(), false);
+    let passes = matches!(of_budgets, Verdict::Pass | Verdict::Warn);
+    if comparison.judgements.is_empty() || passes {
+        comparison.verdict = Verdict::Warn;
+        comparison.exit_code = ExitStatus::Pass.code();
+        comparison.headline = message;
+    }
+    comparison
 }
 
 /// The looks before and this one; none where it is the only one.

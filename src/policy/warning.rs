@@ -1,6 +1,6 @@
 //! What a reader should know beside the verdict.
 
-use super::comparison::{Status, Verdict, Warning};
+use super::comparison::{Comparison, Status, Verdict, Warning};
 use super::judge::Judged;
 use super::rule::{Action, OnInconclusive, Policy};
 use super::sentence::percent;
@@ -131,6 +131,23 @@ pub(super) fn unwatched_capacity(
             metric.label()
         ),
     })
+}
+
+/// The same comparison with the commit whose baseline, ledger and thresholds judged it, and a warning where the change edits
+/// those.
+#[must_use]
+pub fn judged_at(mut comparison: Comparison, name: &str, touched: &[String]) -> Comparison {
+    comparison.decision.baseline_ref = Some(name.to_owned());
+    if !touched.is_empty() {
+        comparison.warnings.push(Warning {
+            code: "bar-edited".to_owned(),
+            message: format!(
+                "the change edits what it is judged by ({}); it was judged by the files of {name}",
+                touched.join(", ")
+            ),
+        });
+    }
+    comparison
 }
 
 /// What is unusual about the noise of one judgement.

@@ -1,4 +1,5 @@
 //! Handing a verdict to GitHub.
 
 pub mod actions;
+pub mod base;
 pub mod pull_request;

@@ -42,8 +42,33 @@ pub struct ResultFile {
     /// What was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<Workload>,
+    /// How the run became a baseline; only in baselines and ledgers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<Promotion>,
     /// The load points, in the order in which they were measured.
     pub scenarios: Vec<Scenario>,
+}
+
+/// How a run became a baseline, for those who ask later.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Promotion {
+    /// When, RFC 3339, UTC.
+    pub promoted: String,
+    /// What spoke against it, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub despite: Vec<String>,
+    /// Why it was accepted all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// Who accepted it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Whether a new segment of the history begins with it: what came before is no measure for what comes after.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub new_segment: bool,
+    /// The release that was measured, `v1.4.0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
 }
 
 /// The program that wrote a file.

@@ -10,11 +10,26 @@ pub fn parse_ledger(file: &str, text: &[u8]) -> Result<Vec<Run>, RecordError> {
             file: file.to_owned(),
         });
     }
+    ledger_lines(file, text).map(|line| line.run).collect()
+}
+
+/// One line of a ledger that is not blank.
+#[derive(Debug)]
+pub struct LedgerLine {
+    /// From 1.
+    pub number: usize,
+    /// The session, or why the line is none.
+    pub run: Result<Run, RecordError>,
+}
+
+/// Every line that is not blank, also where others are broken.
+pub fn ledger_lines<'a>(file: &'a str, text: &'a [u8]) -> impl Iterator<Item = LedgerLine> + 'a {
     let lines = text.split(|byte| *byte == b'\n').enumerate();
     let filled = lines.filter(|(_, line)| !line.iter().all(u8::is_ascii_whitespace));
-    filled
-        .map(|(index, line)| parse(&format!("{file}, line {}", index + 1), line))
-        .collect()
+    filled.map(move |(index, line)| LedgerLine {
+        number: index + 1,
+        run: parse(&format!("{file}, line {}", index + 1), line),
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! [`mod@format`] is what the file says, [`Run`] what is believed after checking it, `store` the only part that touches
 //! files.
 
+mod compact;
 mod counts;
 pub mod format;
 mod ledger;
@@ -10,8 +11,9 @@ mod read;
 mod store;
 mod valid;
 
-pub use ledger::parse_ledger;
+pub use compact::{as_baseline, as_session, is_same_run, line, readable};
+pub use ledger::{LedgerLine, ledger_lines, parse_ledger};
 pub use read::{RecordError, parse};
-pub use store::{load, load_ledger, save};
+pub use store::{load, load_ledger, read, read_ledger, save};
 pub(crate) use valid::is_copy;
 pub use valid::{RepeatRun, Run, ScenarioRun};

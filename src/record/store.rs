@@ -28,30 +28,34 @@ fn packing(path: &Path) -> Packing {
 
 /// Reads and checks a result file.
 pub fn load(path: &Path) -> Result<Run, RecordError> {
-    let (file, json) = read(path)?;
-    parse(&file, &json)
+    read(path, &path.display().to_string(), files::read(path)?)
 }
 
 /// Reads and checks a ledger: one result per line.
 pub fn load_ledger(path: &Path) -> Result<Vec<Run>, RecordError> {
-    let (file, lines) = read(path)?;
-    parse_ledger(&file, &lines)
+    read_ledger(path, &path.display().to_string(), files::read(path)?)
 }
 
-/// The file's name and its unpacked bytes.
-fn read(path: &Path) -> Result<(String, Vec<u8>), RecordError> {
-    let file = path.display().to_string();
-    let bytes = files::read(path)?;
+/// Checks a result file that somebody has read: packed as `path` ends, called `file` in errors.
+pub fn read(path: &Path, file: &str, bytes: Vec<u8>) -> Result<Run, RecordError> {
+    parse(file, &unpacked(path, file, bytes)?)
+}
+
+/// The same for a ledger.
+pub fn read_ledger(path: &Path, file: &str, bytes: Vec<u8>) -> Result<Vec<Run>, RecordError> {
+    parse_ledger(file, &unpacked(path, file, bytes)?)
+}
+
+fn unpacked(path: &Path, file: &str, bytes: Vec<u8>) -> Result<Vec<u8>, RecordError> {
     let unpacked = match packing(path) {
         Packing::None => Ok(bytes),
         Packing::Gzip => unpack(flate2::read::MultiGzDecoder::new(bytes.as_slice())),
         Packing::Zstandard => zstd::Decoder::new(bytes.as_slice()).and_then(unpack),
     };
-    let json = unpacked.map_err(|error| RecordError::Unpack {
-        file: file.clone(),
+    unpacked.map_err(|error| RecordError::Unpack {
+        file: file.to_owned(),
         reason: error.to_string(),
-    })?;
-    Ok((file, json))
+    })
 }
 
 /// Writes a result file, whole or not at all.

@@ -95,7 +95,14 @@ pub(super) fn decision(comparison: &Comparison) -> Vec<Fact> {
         OnInconclusive::Pass => "passes with a warning",
         OnInconclusive::Fail => "fails",
     };
-    let mut facts = vec![
+    let of_ref = decision.baseline_ref.as_ref().map(|name| {
+        fact(
+            "judged by",
+            format!("baseline, ledger and thresholds of {name}: a change cannot move its own bar"),
+        )
+    });
+    let mut facts: Vec<Fact> = of_ref.into_iter().collect();
+    facts.extend([
         fact(
             "unit of evidence",
             "the repeat: one pass on one server start; requests of one repeat are no replicates"
@@ -129,7 +136,7 @@ pub(super) fn decision(comparison: &Comparison) -> Vec<Fact> {
         ),
         fact("noise", noise),
         fact("an undecided rule", undecided.to_owned()),
-    ];
+    ]);
     if decision.pairs > 0 {
         facts.push(fact(
             "alternating pairs",

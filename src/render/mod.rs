@@ -5,6 +5,7 @@
 
 mod curve;
 mod explanation;
+pub mod history;
 pub mod html;
 pub mod inert;
 pub mod json;
@@ -15,3 +16,8 @@ mod svg;
 pub mod sweep;
 pub mod terminal;
 pub mod view;
+
+/// A commit as people name it.
+pub(crate) fn short_commit(commit: &str) -> String {
+    commit.chars().take(10).collect()
+}

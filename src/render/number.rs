@@ -17,6 +17,16 @@ pub fn value(value: f64, unit: Unit) -> String {
     }
 }
 
+/// `4 d`: how long ago something was.
+pub fn age(age: std::time::Duration) -> String {
+    let hours = age.as_secs() / 3600;
+    match hours {
+        0 => "< 1 h".to_owned(),
+        1..48 => format!("{hours} h"),
+        _ => format!("{} d", hours / 24),
+    }
+}
+
 /// A time in the unit that suits it.
 pub fn seconds(seconds: f64) -> String {
     let size = seconds.abs();

@@ -139,14 +139,14 @@ fn judgements(view: &View, color: bool) -> String {
 }
 
 /// A table without lines, with these column heads.
-fn aligned<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
+pub(super) fn aligned<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header);
     table
 }
 
 /// The lines of a table, the values in its columns 1 to 3 to the right.
-fn printed(mut table: Table) -> String {
+pub(super) fn printed(mut table: Table) -> String {
     for index in 1..=3 {
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);

@@ -518,10 +518,6 @@ fn measurement_table(scenario: &str, measurements: &[Measurement]) -> Measuremen
     }
 }
 
-fn short(commit: &str) -> String {
-    commit.chars().take(10).collect()
-}
-
 fn commit(identity: &Identity) -> Option<String> {
     let dirty = if identity.dirty == Some(true) {
         " with local changes"
@@ -531,7 +527,7 @@ fn commit(identity: &Identity) -> Option<String> {
     identity
         .commit
         .as_deref()
-        .map(|commit| format!("{}{dirty}", short(commit)))
+        .map(|commit| format!("{}{dirty}", super::short_commit(commit)))
 }
 
 fn facts(identity: &Identity) -> Vec<Fact> {
@@ -545,6 +541,7 @@ fn facts(identity: &Identity) -> Vec<Fact> {
     [
         fact("file", Some(identity.file.clone())),
         fact("measured", identity.created.clone()),
+        fact("commits since", identity.commits_since.map(|count| count.to_string())),
         fact("commit", commit(identity)),
         fact("server", identity.server.clone()),
         fact("model", identity.model.clone()),

@@ -3,6 +3,7 @@
 //! The formulas are those of `docs/statistics.md`; each function names the part it computes.
 
 mod anytime;
+mod change_point;
 mod decision;
 mod discovery;
 mod estimate;
@@ -16,6 +17,7 @@ mod rate;
 mod trigamma;
 
 pub use anytime::e_value;
+pub use change_point::{ChangePoint, change_points};
 pub use decision::{Answer, HIGH_EDGE, LOW_EDGE, Levels, Zone, decide, smallest_detectable};
 pub use discovery::discovery_level;
 pub use estimate::{Estimate, noise_probability, stored};

@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod analysis;
 #[cfg(test)]
+mod baseline;
 mod bench;
 #[cfg(test)]
 mod calibration;

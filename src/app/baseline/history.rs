@@ -1,0 +1,97 @@
+//! `perfgate baseline history`: the accepted runs over time.
+
+use super::super::compare::policy_for;
+use super::super::{Context, Failure, print};
+use super::{chosen, failure};
+use crate::cli::baseline::{HistoryArgs, HistoryFormat};
+use crate::exit::ExitStatus;
+use crate::history::{self, Labels, all_series};
+use crate::metric::{ALWAYS_SHOWN, Better, Metric};
+use crate::policy::rule::Policy;
+use crate::record::Run;
+use crate::render;
+
+pub(super) fn run(args: &HistoryArgs, context: &Context) -> Result<ExitStatus, Failure> {
+    let policy = policy_for(&args.policy)?;
+    let metrics = metrics(args, &policy)?;
+    let chosen = chosen(&args.which)?;
+    let standing = chosen.place.read().map_err(failure)?;
+    // A baseline that was accepted before there was a ledger is a history of one.
+    let sessions = if standing.ledger.is_empty() {
+        standing.baseline.into_iter().collect()
+    } else {
+        standing.ledger
+    };
+    let mut series = all_series(&sessions, &metrics);
+    if let Some(scenario) = &args.scenario {
+        series.retain(|series| series.scenario == *scenario);
+    }
+    if series.is_empty() {
+        return Err(nothing(args, &sessions));
+    }
+    let labels = Labels {
+        name: &chosen.name,
+        hardware: &chosen.hardware,
+    };
+    let broken = |error: serde_json::Error| Failure::new(ExitStatus::Bug, error);
+    let pretty = |value: &serde_json::Value| format!("{value:#}\n");
+    let text = match args.format {
+        HistoryFormat::Text => render::history::text(labels, &sessions, &series, context.color),
+        HistoryFormat::Json => serde_json::to_string_pretty(&series).map_err(broken)?,
+        HistoryFormat::Csv => history::csv(labels, &series).map_err(broken)?,
+        HistoryFormat::Jsonl => history::json_lines(labels, &series).map_err(broken)?,
+        HistoryFormat::Prometheus => history::prometheus(labels, &series),
+        HistoryFormat::Bencher => pretty(&history::bencher(labels, &series)),
+        HistoryFormat::GithubSmallerIsBetter => pretty(&history::github_action_benchmark(
+            labels,
+            &series,
+            Better::Lower,
+        )),
+        HistoryFormat::GithubBiggerIsBetter => pretty(&history::github_action_benchmark(
+            labels,
+            &series,
+            Better::Higher,
+        )),
+    };
+    print(&text)?;
+    Ok(ExitStatus::Pass)
+}
+
+/// Those asked for; else those of the rules and those that every report shows.
+fn metrics(args: &HistoryArgs, policy: &Policy) -> Result<Vec<Metric>, Failure> {
+    let parse = |id: &String| {
+        Metric::parse(id).map_err(|error| Failure::new(ExitStatus::Usage, error))
+    };
+    if !args.metrics.is_empty() {
+        return args.metrics.iter().map(parse).collect();
+    }
+    let of_rules = policy
+        .rules
+        .iter()
+        .chain(policy.scenarios.values().flatten())
+        .map(|rule| rule.metric);
+    let shown = ALWAYS_SHOWN.into_iter().filter_map(|id| Metric::parse(id).ok());
+    let mut metrics: Vec<Metric> = Vec::new();
+    for metric in of_rules.chain(shown) {
+        if !metrics.contains(&metric) {
+            metrics.push(metric);
+        }
+    }
+    Ok(metrics)
+}
+
+fn nothing(args: &HistoryArgs, sessions: &[Run]) -> Failure {
+    let mut scenarios: Vec<&str> = sessions
+        .iter()
+        .flat_map(|session| &session.scenarios)
+        .map(|scenario| scenario.name.as_str())
+        .collect();
+    scenarios.sort_unstable();
+    scenarios.dedup();
+    let what = match &args.scenario {
+        Some(scenario) => format!("no session has values of these metrics in a scenario `{scenario}`"),
+        None => "no session has values of these metrics".to_owned(),
+    };
+    Failure::message(ExitStatus::Usage, what)
+        .hint(format!("the scenarios are: {}", scenarios.join(", ")))
+}

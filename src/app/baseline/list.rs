@@ -1,0 +1,79 @@
+//! `perfgate baseline list`: all baselines with their age.
+
+use serde::Serialize;
+
+use super::super::{Failure, print, source};
+use super::{Chosen, all, failure};
+use crate::cli::baseline::{ListArgs, ListFormat};
+use crate::clock;
+use crate::exit::ExitStatus;
+use crate::render;
+
+/// One baseline.
+#[derive(Debug, Serialize)]
+struct Listed {
+    name: String,
+    hardware: String,
+    sessions: usize,
+    created: Option<String>,
+    commit: Option<String>,
+    /// Commits of the tree that came after it; unknown where git does not know the commit.
+    commits_since: Option<u64>,
+    release: Option<String>,
+}
+
+pub(super) fn run(args: &ListArgs) -> Result<ExitStatus, Failure> {
+    let listed = all(&args.folder.baselines, None)?
+        .into_iter()
+        .map(listed)
+        .collect::<Result<Vec<Listed>, Failure>>()?;
+    let text = match args.format {
+        ListFormat::Json => serde_json::to_string_pretty(&listed)
+            .map_err(|error| Failure::new(ExitStatus::Bug, error))?,
+        ListFormat::Text => {
+            let rows = listed.iter().map(|listed| {
+                [
+                    listed.name.clone(),
+                    listed.sessions.to_string(),
+                    age(listed.created.as_deref()),
+                    listed.commits_since.map_or_else(unknown, |count| count.to_string()),
+                    listed.commit.as_deref().map_or_else(unknown, render::short_commit),
+                    listed.release.clone().unwrap_or_else(unknown),
+                    listed.hardware.clone(),
+                ]
+            });
+            render::history::list(rows)
+        }
+    };
+    print(&text)?;
+    Ok(ExitStatus::Pass)
+}
+
+fn unknown() -> String {
+    "–".to_owned()
+}
+
+fn listed(chosen: Chosen) -> Result<Listed, Failure> {
+    let standing = chosen.place.read().map_err(failure)?;
+    let baseline = standing.baseline.as_ref().or(standing.ledger.last());
+    let commit = baseline.and_then(|run| run.file.source.as_ref()?.commit.clone());
+    let release = standing
+        .release
+        .as_ref()
+        .and_then(|run| run.file.promotion.as_ref()?.release.clone());
+    Ok(Listed {
+        sessions: standing.ledger.len(),
+        created: baseline.and_then(|run| run.file.created.clone()),
+        commits_since: commit.as_deref().and_then(source::commits_since),
+        commit,
+        release,
+        name: chosen.name,
+        hardware: chosen.hardware,
+    })
+}
+
+/// `4 d`, of a time as files have it.
+pub(super) fn age(created: Option<&str>) -> String {
+    let age = created.and_then(clock::age);
+    age.map_or_else(unknown, render::number::age)
+}

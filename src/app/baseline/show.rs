@@ -1,0 +1,78 @@
+//! `perfgate baseline show`: what one baseline says.
+
+use super::super::{Failure, print, source};
+use super::{chosen, failure, list};
+use crate::cli::baseline::ShowArgs;
+use crate::exit::ExitStatus;
+use crate::record::Run;
+use crate::render::{self, inert};
+
+pub(super) fn run(args: &ShowArgs) -> Result<ExitStatus, Failure> {
+    let chosen = chosen(&args.which)?;
+    let standing = chosen.place.read().map_err(failure)?;
+    let mut text = format!(
+        "{} on {}: {} in the ledger\n",
+        chosen.name,
+        chosen.hardware,
+        match standing.ledger.len() {
+            1 => "1 session".to_owned(),
+            count => format!("{count} sessions"),
+        }
+    );
+    let baseline = standing.baseline.as_ref();
+    for (what, path, run) in [
+        ("baseline", &chosen.place.baseline, baseline),
+        ("release", &chosen.place.release, standing.release.as_ref()),
+    ] {
+        if let Some(run) = run {
+            text.push_str(&format!("\n{what}: {}\n", path.display()));
+            text.push_str(&facts(run));
+            text.push_str(&render::terminal::run(&run.file));
+        }
+    }
+    if baseline.is_none() {
+        text.push_str("\nthere is a ledger and no baseline: see `perfgate baseline verify`\n");
+    }
+    print(text.trim_end())?;
+    Ok(ExitStatus::Pass)
+}
+
+fn facts(run: &Run) -> String {
+    let file = &run.file;
+    let source = file.source.as_ref();
+    let server = file.server.as_ref();
+    let promotion = file.promotion.as_ref();
+    let commit = source.and_then(|source| source.commit.as_deref());
+    let since = commit.and_then(source::commits_since);
+    let measured = file
+        .created
+        .as_deref()
+        .map(|created| format!("{created} ({} ago)", list::age(Some(created))));
+    let known = [
+        ("measured", measured),
+        (
+            "commit",
+            commit.map(|commit| match since {
+                Some(since) => format!("{commit} ({since} commits ago)"),
+                None => commit.to_owned(),
+            }),
+        ),
+        ("model", server.and_then(|server| server.model.clone())),
+        ("image", server.and_then(|server| server.image.clone())),
+        ("version", server.and_then(|server| server.version.clone())),
+        (
+            "workload",
+            file.workload.as_ref().and_then(|workload| workload.digest.clone()),
+        ),
+        ("release", promotion.and_then(|promotion| promotion.release.clone())),
+        ("because", promotion.and_then(|promotion| promotion.because.clone())),
+        ("accepted by", promotion.and_then(|promotion| promotion.by.clone())),
+    ];
+    let lines = known.into_iter().filter_map(|(name, value)| {
+        Some(format!("  {name}: {}\n", inert::line(&value?)))
+    });
+    let despite = promotion.into_iter().flat_map(|promotion| &promotion.despite);
+    lines
+        .chain(despite.map(|objection| format!("  despite: {}\n", inert::line(objection))))
+        .collect()
+}

@@ -1,0 +1,213 @@
+//! `perfgate baseline update`: a run becomes the baseline, unless something speaks against it.
+
+use super::super::compare::policy_for;
+use super::super::failing::record_failure;
+use super::super::{Failure, print, source};
+use super::{Chosen, checked, failure};
+use crate::baseline::{self, Standing};
+use crate::cli::baseline::UpdateArgs;
+use crate::clock;
+use crate::exit::ExitStatus;
+use crate::history;
+use crate::policy::{Accepted, Objection, objections};
+use crate::record::format::{Promotion, ResultFile};
+use crate::record::{self, Run};
+use crate::render::inert;
+
+/// Fewer characters are no reason.
+const SHORTEST_REASON: usize = 10;
+
+/// Why a run is accepted although something speaks against it.
+struct Reason {
+    text: String,
+    by: Option<String>,
+}
+
+pub(super) fn run(args: &UpdateArgs) -> Result<ExitStatus, Failure> {
+    let policy = policy_for(&args.policy)?;
+    let run = record::load(&args.result).map_err(|error| record_failure(&error))?;
+    let name = args.name.as_deref().or(run.file.name.as_deref());
+    let Some(name) = name else {
+        let message = format!("`{}` does not say of which gate it is", args.result.display());
+        return Err(Failure::message(ExitStatus::Usage, message).hint("give `--name NAME`"));
+    };
+    let hardware = baseline::hardware_name(run.file.environment.as_ref());
+    let chosen = Chosen::of(&args.folder.baselines, checked(name)?, &hardware);
+    let reason = reason(args)?;
+
+    // Whoever comes second judges what the first has left.
+    let lock = chosen.place.lock().map_err(failure)?;
+    let standing = chosen.place.read().map_err(failure)?;
+    let known = standing
+        .ledger
+        .iter()
+        .position(|session| record::is_same_run(&session.file, &run.file));
+    let mut promotion = match known {
+        // An earlier try may have ended in the middle; what it said of the run stands.
+        Some(session) => standing.ledger[session].file.promotion.clone().unwrap_or_default(),
+        None => judged(args, &policy, &run, &standing, reason, &chosen)?,
+    };
+    if args.release.is_some() {
+        promotion.release.clone_from(&args.release);
+    }
+    let accepted = ResultFile {
+        name: Some(name.to_owned()),
+        promotion: Some(promotion.clone()),
+        ..run.file.clone()
+    };
+    let is_baseline = standing
+        .baseline
+        .as_ref()
+        .is_some_and(|baseline| record::is_same_run(&baseline.file, &run.file));
+    // A session from the middle of the ledger must not come back as the baseline by running an old command again.
+    let is_older = known.is_some_and(|session| session + 1 < standing.ledger.len());
+    if is_older && args.release.is_none() {
+        let message = format!(
+            "this run is session {} of the ledger, and later ones were accepted since",
+            known.map_or(0, |session| session + 1)
+        );
+        return Err(Failure::message(ExitStatus::Blocked, message)
+            .hint("to go back to it, take the files from its commit: `git checkout COMMIT -- FILES`"));
+    }
+    if !args.dry_run {
+        if known.is_none() {
+            let session = record::as_session(&accepted);
+            chosen.place.append(&session, &lock).map_err(failure)?;
+        }
+        let kept = record::as_baseline(&accepted);
+        if !is_baseline && !is_older {
+            chosen.place.set_baseline(&kept, &lock).map_err(failure)?;
+        }
+        if args.release.is_some() {
+            chosen.place.set_release(&kept, &lock).map_err(failure)?;
+        }
+    }
+    let number = known.unwrap_or(standing.ledger.len()) + 1;
+    print(&said(&chosen, args, number, known.is_some() && is_baseline, &promotion))?;
+    Ok(ExitStatus::Pass)
+}
+
+/// The reason of the flags, or of a maintainer who accepted the regression in the pull request.
+fn reason(args: &UpdateArgs) -> Result<Option<Reason>, Failure> {
+    let usage = |message: String| Failure::message(ExitStatus::Usage, message);
+    let Some(text) = args.because.as_deref().map(str::trim) else {
+        return Ok(None);
+    };
+    if text.chars().count() < SHORTEST_REASON {
+        return Err(
+            usage(format!("`{text}` is no reason: it has fewer than {SHORTEST_REASON} characters"))
+                .hint("it stays in the ledger for those who ask later; say what changed and why that is worth it"),
+        );
+    }
+    Ok(Some(Reason {
+        text: text.to_owned(),
+        by: None,
+    }))
+}
+
+/// How the run comes in, or everything that keeps it out.
+fn judged(
+    args: &UpdateArgs,
+    policy: &crate::policy::rule::Policy,
+    run: &Run,
+    standing: &Standing,
+    reason: Option<Reason>,
+    chosen: &Chosen,
+) -> Result<Promotion, Failure> {
+    let main = match &args.branch {
+        Some(branch) => branch.clone(),
+        None => source::main_branch(),
+    };
+    let found = objections(
+        policy,
+        run,
+        Accepted {
+            baseline: standing.baseline.as_ref(),
+            segment: history::last_segment(&standing.ledger),
+            main: &main,
+        },
+    );
+    let may_be_accepted = found.iter().all(Objection::can_be_overruled);
+    if (!found.is_empty() && reason.is_none()) || !may_be_accepted {
+        return Err(refused(chosen, &found, may_be_accepted));
+    }
+    let (because, by) = reason.map_or((None, None), |reason| (Some(reason.text), reason.by));
+    Ok(Promotion {
+        promoted: clock::timestamp(),
+        new_segment: found.iter().any(Objection::opens_a_segment),
+        despite: found.iter().map(ToString::to_string).collect(),
+        because: because.filter(|_| !found.is_empty()),
+        by: by.filter(|_| !found.is_empty()),
+        release: None,
+    })
+}
+
+fn refused(chosen: &Chosen, found: &[Objection], may_be_accepted: bool) -> Failure {
+    let listed: Vec<String> = found
+        .iter()
+        .map(|objection| format!("\n  - {objection}"))
+        .collect();
+    let message = format!(
+        "the run is not accepted as the baseline of `{}` on `{}`:{}",
+        chosen.name,
+        chosen.hardware,
+        listed.concat()
+    );
+    let failure = Failure::message(ExitStatus::Blocked, message);
+    if may_be_accepted {
+        failure.hint("mend it and measure again, or say why it is accepted all the same: `--because TEXT` (it stays in the ledger)")
+    } else {
+        failure.hint("measure again: there is nothing in this run that could be compared with")
+    }
+}
+
+fn said(
+    chosen: &Chosen,
+    args: &UpdateArgs,
+    number: usize,
+    nothing_new: bool,
+    promotion: &Promotion,
+) -> String {
+    let did = match (args.dry_run, nothing_new) {
+        (true, _) => "would be",
+        (false, true) => "was already",
+        (false, false) => "is now",
+    };
+    let place = &chosen.place;
+    let mut text = format!(
+        "`{}` {did} the baseline of {} on {}, session {number} of its ledger\n",
+        args.result.display(),
+        chosen.name,
+        chosen.hardware
+    );
+    for objection in &promotion.despite {
+        text.push_str(&format!("  despite: {}\n", inert::line(objection)));
+    }
+    if let Some(because) = &promotion.because {
+        let by = promotion.by.as_ref().map(|by| format!(" ({by})"));
+        text.push_str(&format!(
+            "  because: {}{}\n",
+            inert::line(because),
+            inert::line(&by.unwrap_or_default())
+        ));
+    }
+    if promotion.new_segment {
+        text.push_str("  a new segment of the history begins with it\n");
+    }
+    let mut files = vec![&place.baseline, &place.ledger];
+    if let Some(release) = &args.release {
+        text.push_str(&format!(
+            "  it is the release {}, with which later runs are compared too\n",
+            inert::line(release)
+        ));
+        files.push(&place.release);
+    }
+    if !args.dry_run && !nothing_new {
+        let files: Vec<String> = files
+            .iter()
+            .map(|path| inert::shell(&path.display().to_string()))
+            .collect();
+        text.push_str(&format!("next: git add {}\n", files.join(" ")));
+    }
+    text
+}

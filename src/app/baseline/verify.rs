@@ -1,0 +1,38 @@
+//! `perfgate baseline verify`: whether all files are whole and fit together.
+
+use super::super::{Failure, print};
+use super::all;
+use crate::baseline;
+use crate::cli::baseline::VerifyArgs;
+use crate::exit::ExitStatus;
+use crate::render::inert;
+
+pub(super) fn run(args: &VerifyArgs) -> Result<ExitStatus, Failure> {
+    let chosen = all(&args.folder.baselines, args.name.as_deref())?;
+    let mut text = String::new();
+    let mut wrong = 0;
+    for chosen in &chosen {
+        let found = baseline::verify(&chosen.place, &chosen.hardware);
+        let count = match found.len() {
+            0 => "whole".to_owned(),
+            1 => "1 thing is wrong".to_owned(),
+            count => format!("{count} things are wrong"),
+        };
+        wrong += found.len();
+        text.push_str(&format!("{} on {}: {count}\n", chosen.name, chosen.hardware));
+        for finding in found {
+            text.push_str(&format!(
+                "  {}: {}\n    mend: {}\n",
+                inert::line(&finding.at),
+                inert::line(&finding.what),
+                finding.mend
+            ));
+        }
+    }
+    print(&text)?;
+    Ok(if wrong == 0 {
+        ExitStatus::Pass
+    } else {
+        ExitStatus::Usage
+    })
+}

@@ -1,0 +1,247 @@
+//! The history in the formats of the dashboards that people have.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::series::{Point, Series};
+use crate::metric::{Better, Metric, Unit};
+
+/// Whose history it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Labels<'a> {
+    /// Name of the gate.
+    pub name: &'a str,
+    /// The hardware by which its baseline is found.
+    pub hardware: &'a str,
+}
+
+/// One value of one session, as CSV and JSON Lines have it.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    name: &'a str,
+    hardware: &'a str,
+    session: usize,
+    created: Option<&'a str>,
+    commit: Option<&'a str>,
+    release: Option<&'a str>,
+    scenario: &'a str,
+    metric: Metric,
+    unit: Unit,
+    better: Better,
+    value: f64,
+    low: f64,
+    high: f64,
+    repeats: usize,
+    /// From 0; a step of this metric begins a new one.
+    segment: usize,
+}
+
+fn lines<'a>(labels: Labels<'a>, series: &'a [Series]) -> impl Iterator<Item = Line<'a>> {
+    series.iter().flat_map(move |series| {
+        let points = series.points.iter().enumerate();
+        points.map(move |(index, point)| Line {
+            name: labels.name,
+            hardware: labels.hardware,
+            session: point.session,
+            created: point.created.as_deref(),
+            commit: point.commit.as_deref(),
+            release: point.release.as_deref(),
+            scenario: &series.scenario,
+            metric: series.metric,
+            unit: series.metric.unit(),
+            better: series.metric.better(),
+            value: point.value,
+            low: point.range.0,
+            high: point.range.1,
+            repeats: point.repeats,
+            segment: series.steps.iter().filter(|step| step.at <= index).count(),
+        })
+    })
+}
+
+/// One JSON object per value and line.
+pub fn json_lines(labels: Labels<'_>, series: &[Series]) -> serde_json::Result<String> {
+    let lines = lines(labels, series).map(|line| Ok(serde_json::to_string(&line)? + "\n"));
+    lines.collect()
+}
+
+/// Columns of the CSV, those of [`json_lines`].
+const COLUMNS: [&str; 15] = [
+    "name", "hardware", "session", "created", "commit", "release", "scenario", "metric", "unit",
+    "better", "value", "low", "high", "repeats", "segment",
+];
+
+/// One value per line, by RFC 4180; base units.
+pub fn csv(labels: Labels<'_>, series: &[Series]) -> serde_json::Result<String> {
+    let mut text = COLUMNS.join(",") + "\r\n";
+    for line in lines(labels, series) {
+        let Value::Object(fields) = serde_json::to_value(&line)? else {
+            continue;
+        };
+        let cells = COLUMNS.map(|column| match fields.get(column) {
+            Some(Value::String(text)) => quoted(text),
+            Some(Value::Null) | None => String::new(),
+            Some(number) => number.to_string(),
+        });
+        text.push_str(&(cells.join(",") + "\r\n"));
+    }
+    Ok(text)
+}
+
+fn quoted(cell: &str) -> String {
+    if cell.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell.to_owned()
+    }
+}
+
+fn last(series: &[Series]) -> impl Iterator<Item = (&Series, &Point)> {
+    series
+        .iter()
+        .filter_map(|series| Some((series, series.points.last()?)))
+}
+
+/// The last session in Prometheus' text format, for a file that a node exporter collects: one family per metric, in base
+/// units, without times, which such files may not have.
+pub fn prometheus(labels: Labels<'_>, series: &[Series]) -> String {
+    let mut text = String::new();
+    let mut metrics: Vec<Metric> = Vec::new();
+    for (series, _) in last(series) {
+        if !metrics.contains(&series.metric) {
+            metrics.push(series.metric);
+        }
+    }
+    for metric in metrics {
+        let family = format!("perfgate_{}{}", underscored(metric), suffix(metric));
+        text.push_str(&format!(
+            "# HELP {family} {}\n# TYPE {family} gauge\n",
+            metric.description().replace('\\', "\\\\").replace('\n', " ")
+        ));
+        for (series, point) in last(series).filter(|(series, _)| series.metric == metric) {
+            text.push_str(&format!(
+                "{family}{{name=\"{}\",hardware=\"{}\",scenario=\"{}\"}} {}\n",
+                label(labels.name),
+                label(labels.hardware),
+                label(&series.scenario),
+                point.value
+            ));
+        }
+    }
+    text
+}
+
+fn underscored(metric: Metric) -> String {
+    metric.id().replace('.', "_")
+}
+
+/// The unit at the end of a name, as Prometheus has it, where the name does not say it.
+fn suffix(metric: Metric) -> &'static str {
+    match metric.unit() {
+        Unit::Seconds => "_seconds",
+        Unit::Bytes => "_bytes",
+        Unit::Ratio => "_ratio",
+        Unit::TokensPerSecond => "_tokens_per_second",
+        Unit::RequestsPerSecond => "_requests_per_second",
+        Unit::Tokens | Unit::Count => "",
+    }
+}
+
+fn label(value: &str) -> String {
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+/// The last session in Bencher Metric Format: a benchmark per scenario, a measure per metric, with the smallest and the
+/// largest repeat.
+pub fn bencher(labels: Labels<'_>, series: &[Series]) -> Value {
+    let mut benchmarks = Map::new();
+    for (series, point) in last(series) {
+        let benchmark = format!("{}/{}", labels.name, series.scenario);
+        let measures = benchmarks
+            .entry(benchmark)
+            .or_insert_with(|| Value::Object(Map::new()));
+        if let Value::Object(measures) = measures {
+            measures.insert(
+                series.metric.id().replace(['.', '_'], "-"),
+                json!({"value": point.value, "lower_value": point.range.0, "upper_value": point.range.1}),
+            );
+        }
+    }
+    Value::Object(benchmarks)
+}
+
+/// The last session as a custom benchmark of github-action-benchmark: its lists are either of metrics of which smaller is
+/// better, or of such of which bigger is.
+pub fn github_action_benchmark(labels: Labels<'_>, series: &[Series], better: Better) -> Value {
+    let of_kind = last(series).filter(|(series, _)| series.metric.better() == better);
+    let benchmarks = of_kind.map(|(series, point)| {
+        let unit = serde_json::to_value(series.metric.unit()).unwrap_or_default();
+        let half = (point.range.1 - point.range.0) / 2.0;
+        json!({
+            "name": format!("{}/{}/{}", labels.name, series.scenario, series.metric),
+            "unit": unit,
+            "value": point.value,
+            "range": format!("± {half:.4}"),
+            "extra": format!("{}\n{} repeats", labels.hardware, point.repeats),
+        })
+    });
+    benchmarks.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::all_series;
+    use super::*;
+    use crate::record::Run;
+
+    const LABELS: Labels<'_> = Labels {
+        name: "llama",
+        hardware: "nvidia-l4",
+    };
+
+    fn sessions() -> Vec<Run> {
+        let session = |day: u32, tpot: f64| {
+            let json = format!(
+                r#"{{"schema":"perfgate.result/1","created":"2026-01-0{day}T00:00:00Z","source":{{"commit":"c{day}"}},
+                "scenarios":[{{"name":"a \"b\", c","repeats":[
+                    {{"metrics":{{"tpot.p95":{tpot},"throughput":3000}}}},{{"metrics":{{"tpot.p95":0.03,"throughput":3100}}}}]}}]}}"#
+            );
+            crate::record::parse("a.json", json.as_bytes()).unwrap()
+        };
+        vec![session(1, 0.02), session(2, 0.021)]
+    }
+
+    fn series() -> Vec<Series> {
+        let metrics = ["tpot.p95", "throughput"].map(|id| Metric::parse(id).unwrap());
+        all_series(&sessions(), &metrics)
+    }
+
+    #[test]
+    fn the_table_has_a_line_per_value() {
+        insta::assert_snapshot!(csv(LABELS, &series()).unwrap().replace('\r', ""), @"");
+    }
+
+    #[test]
+    fn the_last_session_is_what_dashboards_get() {
+        insta::assert_snapshot!(prometheus(LABELS, &series()), @"");
+        insta::assert_json_snapshot!(bencher(LABELS, &series()), @"");
+        insta::assert_json_snapshot!(
+            github_action_benchmark(LABELS, &series(), Better::Lower),
+            @""
+        );
+    }
+
+    #[test]
+    fn every_line_is_read_back_as_json() {
+        let text = json_lines(LABELS, &series()).unwrap();
+        let values: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(values.len(), 4);
+        assert_eq!(values[0]["scenario"], "a \"b\", c");
+    }
+}

@@ -1,0 +1,455 @@
+//! What speaks against accepting a run as the baseline.
+
+use std::fmt;
+
+use super::comparison::{Judgement, Status};
+use super::rule::Policy;
+use super::sentence::{percent, signed_percent};
+use super::verdict::{Labels, ThisLook, compare_evidence};
+use super::judge;
+use crate::compare::{self, Given, SideValues};
+use crate::metric::Metric;
+use crate::record::{Run, ScenarioRun};
+use crate::stats::{self, Noise, number};
+
+/// Fewer repeats say nothing of their own noise.
+const FEWEST_REPEATS: usize = 3;
+
+/// Sessions further than this from the others are outliers, in standard deviations of a session.
+const OUTLIER: f64 = 4.0;
+
+/// Outliers nearer than this share of the rule's limit are of no importance, however quiet the metric is.
+const OF_IMPORTANCE: f64 = 0.5;
+
+/// A larger share of failed requests is a failing server, whose latencies are those of the requests that it served.
+const MOST_FAILED: f64 = 0.01;
+
+/// One reason against it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Objection {
+    /// No repeat of a scenario counts.
+    NothingCounts {
+        /// The scenario.
+        scenario: String,
+        /// Why its last repeat does not count.
+        reason: Option<String>,
+    },
+    /// Too few repeats of a scenario count.
+    TooFewRepeats {
+        /// The scenario.
+        scenario: String,
+        /// Those that count.
+        counting: usize,
+        /// All of them.
+        all: usize,
+    },
+    /// A metric that a rule watches has no usable value.
+    NotMeasured {
+        /// The scenario.
+        scenario: String,
+        /// The metric.
+        metric: Metric,
+        /// Why.
+        reason: String,
+    },
+    /// Too many requests failed.
+    Failed {
+        /// The scenario.
+        scenario: String,
+        /// Share of requests.
+        share: f64,
+    },
+    /// The run is not of the main branch.
+    OtherBranch {
+        /// Its branch, where it is known.
+        branch: Option<String>,
+        /// The main branch.
+        main: String,
+    },
+    /// The tree had changes beside the commit.
+    Dirty,
+    /// Nobody knows which commit was measured.
+    NoCommit,
+    /// Other hardware or another workload than the baseline's.
+    NotComparable {
+        /// What differs.
+        what: String,
+        /// The baseline's.
+        baseline: String,
+        /// The run's.
+        candidate: String,
+    },
+    /// A rule of the policy says that it is slower than the baseline.
+    Regressed {
+        /// The scenario.
+        scenario: String,
+        /// The metric.
+        metric: Metric,
+        /// By how much, as a ratio.
+        change: Option<f64>,
+        /// The rule's limit.
+        limit: Option<f64>,
+    },
+    /// It lies far from the sessions of the ledger.
+    Outlier {
+        /// The scenario.
+        scenario: String,
+        /// The metric.
+        metric: Metric,
+        /// How far from their middle, as a ratio; positive is worse.
+        change: f64,
+        /// What a session usually differs from another, as a ratio.
+        usual: f64,
+    },
+}
+
+impl Objection {
+    /// Whether a reason can overrule it. A run in which nothing counts has nothing to accept.
+    pub fn can_be_overruled(&self) -> bool {
+        !matches!(self, Self::NothingCounts { .. })
+    }
+
+    /// Whether what is measured is something else from here on, so that a new segment of the history begins.
+    pub fn opens_a_segment(&self) -> bool {
+        matches!(
+            self,
+            Self::NotComparable { .. } | Self::Regressed { .. } | Self::Outlier { .. }
+        )
+    }
+}
+
+impl fmt::Display for Objection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NothingCounts { scenario, reason } => {
+                write!(f, "no repeat of {scenario} counts")?;
+                match reason {
+                    Some(reason) => write!(f, ": {reason}"),
+                    None => Ok(()),
+                }
+            }
+            Self::TooFewRepeats {
+                scenario,
+                counting,
+                all,
+            } => write!(
+                f,
+                "{counting} of {all} repeats of {scenario} count, and a baseline needs {FEWEST_REPEATS}"
+            ),
+            Self::NotMeasured {
+                scenario,
+                metric,
+                reason,
+            } => write!(f, "{} at {scenario}: {reason}", metric.label()),
+            Self::Failed { scenario, share } => {
+                write!(f, "{} of the requests of {scenario} failed", percent(*share))
+            }
+            Self::OtherBranch {
+                branch: Some(branch),
+                main,
+            } => write!(f, "it was measured on `{branch}`, not on `{main}`"),
+            Self::OtherBranch { branch: None, main } => {
+                write!(f, "it does not say that it was measured on `{main}`")
+            }
+            Self::Dirty => f.write_str("the tree had changes that are in no commit"),
+            Self::NoCommit => f.write_str("it does not say which commit was measured"),
+            Self::NotComparable {
+                what,
+                baseline,
+                candidate,
+            } => write!(
+                f,
+                "{what} is another one than the baseline's: {baseline} → {candidate}"
+            ),
+            Self::Regressed {
+                scenario,
+                metric,
+                change,
+                limit,
+            } => {
+                write!(f, "{} at {scenario} is worse than the baseline", metric.label())?;
+                if let Some(change) = change {
+                    write!(f, ": {}", signed_percent(*change))?;
+                }
+                match limit {
+                    Some(limit) => write!(f, " (the limit is {})", percent(*limit)),
+                    None => Ok(()),
+                }
+            }
+            Self::Outlier {
+                scenario,
+                metric,
+                change,
+                usual,
+            } => write!(
+                f,
+                "{} at {scenario} lies {} from the middle of the ledger, whose sessions differ by {}",
+                metric.label(),
+                signed_percent(*change),
+                percent(*usual)
+            ),
+        }
+    }
+}
+
+/// What the run is measured against.
+#[derive(Clone, Copy, Debug)]
+pub struct Accepted<'a> {
+    /// The baseline, where there is one.
+    pub baseline: Option<&'a Run>,
+    /// The sessions of the ledger's last segment, oldest first.
+    pub segment: &'a [Run],
+    /// Name of the main branch.
+    pub main: &'a str,
+}
+
+/// Everything that speaks against accepting `run`, the gravest first.
+pub fn objections(policy: &Policy, run: &Run, accepted: Accepted<'_>) -> Vec<Objection> {
+    let mut found = Vec::new();
+    for scenario in &run.scenarios {
+        found.extend(of_scenario(policy, scenario));
+    }
+    found.extend(of_source(run, accepted.main));
+    if let Some(baseline) = accepted.baseline {
+        found.extend(against_baseline(policy, run, baseline, accepted.segment));
+    }
+    found.extend(outliers(policy, run, accepted.segment, &found));
+    found.sort_by_key(Objection::can_be_overruled);
+    found
+}
+
+fn of_scenario(policy: &Policy, scenario: &ScenarioRun) -> Vec<Objection> {
+    let name = || scenario.name.clone();
+    let counting = scenario.counting().count();
+    if counting == 0 {
+        let last = scenario.repeats.last();
+        return vec![Objection::NothingCounts {
+            scenario: name(),
+            reason: last.and_then(|repeat| repeat.void.clone()),
+        }];
+    }
+    let mut found = Vec::new();
+    if counting < FEWEST_REPEATS {
+        found.push(Objection::TooFewRepeats {
+            scenario: name(),
+            counting,
+            all: scenario.repeats.len(),
+        });
+    }
+    let (failed, all) = compare::failed_and_all(scenario);
+    let share = number(failed) / number(all.max(1));
+    if share > MOST_FAILED {
+        found.push(Objection::Failed {
+            scenario: name(),
+            share,
+        });
+    }
+    for rule in policy.rules_for(&scenario.name) {
+        let side = SideValues::of(rule.metric, Some(scenario));
+        found.extend(side.missing.map(|missing| Objection::NotMeasured {
+            scenario: name(),
+            metric: rule.metric,
+            reason: missing.to_string(),
+        }));
+    }
+    found
+}
+
+fn of_source(run: &Run, main: &str) -> Vec<Objection> {
+    let source = run.file.source.as_ref();
+    let mut found = Vec::new();
+    if source.is_none_or(|source| source.commit.is_none()) {
+        found.push(Objection::NoCommit);
+    }
+    let branch = source.and_then(|source| source.branch.clone());
+    if branch.as_deref() != Some(main) {
+        found.push(Objection::OtherBranch {
+            branch,
+            main: main.to_owned(),
+        });
+    }
+    if source.is_some_and(|source| source.dirty == Some(true)) {
+        found.push(Objection::Dirty);
+    }
+    found
+}
+
+/// Judged as a candidate would be, with everything that is known.
+fn against_baseline(policy: &Policy, run: &Run, baseline: &Run, segment: &[Run]) -> Vec<Objection> {
+    let given = Given {
+        stored: Some((baseline, run)),
+        ledger: segment,
+        ..Given::default()
+    };
+    let comparison = compare_evidence(policy, &given, Labels::default(), ThisLook::ONLY);
+    let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+    let mismatches = comparison
+        .mismatches
+        .iter()
+        .map(|mismatch| Objection::NotComparable {
+            what: mismatch.what.clone(),
+            baseline: side(&mismatch.baseline),
+            candidate: side(&mismatch.candidate),
+        });
+    let mut found: Vec<Objection> = mismatches.collect();
+    if found.is_empty() {
+        let regressed = comparison
+            .judgements
+            .iter()
+            .filter(|row| row.status == Status::Regressed);
+        found.extend(regressed.map(of_row));
+    }
+    found
+}
+
+fn of_row(row: &Judgement) -> Objection {
+    Objection::Regressed {
+        scenario: row.scenario.clone(),
+        metric: row.metric,
+        change: row.change.map(|change| change.value),
+        limit: row.rule.regression,
+    }
+}
+
+/// Far from the sessions of the ledger in either direction, beyond what is said already.
+fn outliers(policy: &Policy, run: &Run, segment: &[Run], said: &[Objection]) -> Vec<Objection> {
+    let sessions: Vec<&Run> = segment.iter().collect();
+    let mut found = Vec::new();
+    for scenario in &run.scenarios {
+        for rule in policy.rules_for(&scenario.name) {
+            let metric = rule.metric;
+            let is_said = said.iter().any(|objection| {
+                matches!(objection, Objection::Regressed { scenario: at, metric: of, .. }
+                    if *at == scenario.name && *of == metric)
+            });
+            let Some(limit) = rule.limits.regression.filter(|_| !is_said) else {
+                continue;
+            };
+            let logs = judge::ScenarioEvidence {
+                name: &scenario.name,
+                stored: None,
+                pairs: None,
+                ledger: &sessions,
+            }
+            .sessions(metric);
+            let own = SideValues::of(metric, Some(scenario)).logs;
+            let Some((distance, deviation)) = distance(&own, &logs) else {
+                continue;
+            };
+            if distance.abs() > OUTLIER * deviation
+                && distance.abs() > OF_IMPORTANCE * limit.ln_1p()
+            {
+                found.push(Objection::Outlier {
+                    scenario: scenario.name.clone(),
+                    metric,
+                    change: judge::ratio(metric, distance),
+                    usual: deviation.exp_m1(),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// How far a session lies from the middle of others, and the standard deviation of one, on the log scale. `None` where the
+/// others are too few to say.
+fn distance(own: &[f64], sessions: &[Vec<f64>]) -> Option<(f64, f64)> {
+    let noise = Noise::learn(sessions, 0.0)?;
+    let locations: Vec<f64> = sessions
+        .iter()
+        .filter_map(|session| stats::huber_location(session, noise.repeat))
+        .collect();
+    let middle = stats::median(&locations)?;
+    let location = stats::huber_location(own, noise.repeat)?;
+    let of_repeats = noise.repeat.powi(2) / number(own.len() as u64);
+    // The middle of the others is itself not known exactly.
+    let of_middle = (noise.host.powi(2) + of_repeats) / number(locations.len() as u64);
+    let deviation = (noise.host.powi(2) + of_repeats + of_middle).sqrt();
+    Some((location - middle, deviation))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAIN: &str = "main";
+
+    fn run(tpot: &[f64], source: &str) -> Run {
+        let repeat = |tpot: &f64| {
+            format!(
+                r#"{{"requests":{{"completed":200}},"metrics":{{"tpot.p95":{tpot},"throughput":3000,"ttft.p95":0.1,"gpu_memory.peak":7e10}}}}"#
+            )
+        };
+        let repeats: Vec<String> = tpot.iter().map(repeat).collect();
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1","source":{source},"scenarios":[{{"name":"c","repeats":[{}]}}]}}"#,
+            repeats.join(",")
+        );
+        crate::record::parse("a.json", json.as_bytes()).unwrap()
+    }
+
+    const OF_MAIN: &str = r#"{"commit":"abc","branch":"main","dirty":false}"#;
+
+    fn said(run: &Run, baseline: Option<&Run>, segment: &[Run]) -> Vec<String> {
+        let accepted = Accepted {
+            baseline,
+            segment,
+            main: MAIN,
+        };
+        objections(&Policy::standard(), run, accepted)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    fn quiet_ledger() -> Vec<Run> {
+        let session = |index: u32| {
+            let level = 0.02 * (1.0 + 0.001 * f64::from(index % 3));
+            run(&[level, level * 1.002, level * 0.998], OF_MAIN)
+        };
+        (0..8).map(session).collect()
+    }
+
+    #[test]
+    fn a_run_of_main_like_those_before_has_nothing_against_it() {
+        let ledger = quiet_ledger();
+        let run = run(&[0.02, 0.02004, 0.01997], OF_MAIN);
+        assert_eq!(said(&run, ledger.last(), &ledger), Vec::<String>::new());
+        assert_eq!(said(&run, None, &[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_objection_is_said_at_once() {
+        let run = run(
+            &[0.03, 0.0301],
+            r#"{"commit":"abc","branch":"feature","dirty":true}"#,
+        );
+        let ledger = quiet_ledger();
+        insta::assert_snapshot!(said(&run, ledger.last(), &ledger).join("\n"), @"");
+    }
+
+    #[test]
+    fn a_much_faster_run_is_an_outlier_too() {
+        let ledger = quiet_ledger();
+        let run = run(&[0.016, 0.01604, 0.01597], OF_MAIN);
+        insta::assert_snapshot!(said(&run, ledger.last(), &ledger).join("\n"), @"");
+    }
+
+    #[test]
+    fn a_run_in_which_nothing_counts_can_never_be_accepted() {
+        let json = r#"{"schema":"perfgate.result/1","scenarios":[{"name":"c","repeats":[
+            {"metrics":{"tpot.p95":1},"void":"GPU throttled"}]}]}"#;
+        let run = crate::record::parse("a.json", json.as_bytes()).unwrap();
+        let accepted = Accepted {
+            baseline: None,
+            segment: &[],
+            main: MAIN,
+        };
+        let found = objections(&Policy::standard(), &run, accepted);
+        assert!(!found[0].can_be_overruled(), "{found:?}");
+        assert_eq!(
+            found[0].to_string(),
+            "no repeat of c counts: GPU throttled"
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! The last release as a second, fixed anchor: changes that each pass add up, and the baseline moves along with them.
+
+use super::comparison::{Status, Warning};
+use super::judge::{Care, ScenarioEvidence, judge};
+use super::judge_all::family;
+use super::rule::{Limits, Policy, Rule};
+use super::sentence::{percent, signed_percent};
+use super::verdict::{ALPHA, BETA};
+use crate::compare::same_fingerprint;
+use crate::record::{Run, is_same_run};
+use crate::stats::{Levels, Look};
+
+/// Rules whose limit is passed since the release, whatever the baseline says. They warn and never block: each step since
+/// was judged and accepted.
+pub(super) fn since_release(
+    policy: &Policy,
+    release: &Run,
+    baseline: &Run,
+    candidate: &Run,
+    ledger: &[&Run],
+) -> Vec<Warning> {
+    if is_same_run(&release.file, &baseline.file) {
+        return Vec::new();
+    }
+    let name = release
+        .file
+        .promotion
+        .as_ref()
+        .and_then(|promotion| promotion.release.as_deref())
+        .map_or_else(
+            || "the last release".to_owned(),
+            |name| format!("the release {name}"),
+        );
+    if !same_fingerprint(release, candidate) {
+        return vec![Warning {
+            code: "release-not-comparable".to_owned(),
+            message: format!(
+                "{name} was measured on other hardware or with another workload, so a slow decline since then cannot be seen; measure it again and promote it with `perfgate baseline update RESULT --release TAG`"
+            ),
+        }];
+    }
+    let care = Care {
+        levels: Levels {
+            alpha: ALPHA / f64::from(family(policy, candidate).max(1)),
+            beta: BETA,
+        },
+        look: Look::only(0),
+        anytime: false,
+    };
+    let mut found = Vec::new();
+    for scenario in &candidate.scenarios {
+        let evidence = ScenarioEvidence {
+            name: &scenario.name,
+            stored: Some((release.scenario(&scenario.name), Some(scenario))),
+            pairs: None,
+            ledger,
+        };
+        for rule in policy.rules_for(&scenario.name) {
+            let Some(limit) = rule.limits.regression else {
+                continue;
+            };
+            // What a budget says, it says without a release.
+            let relative = Rule {
+                limits: Limits {
+                    regression: Some(limit),
+                    ..Limits::default()
+                },
+                ..rule
+            };
+            let row = judge(&relative, &evidence, care).judgement;
+            let Some(change) = row.change.filter(|_| row.status == Status::Regressed) else {
+                continue;
+            };
+            found.push(Warning {
+                code: "slower-than-release".to_owned(),
+                message: format!(
+                    "{} at {} is {} worse than in {name} (95 % interval {} to {}, limit {}): steps that each passed add up",
+                    row.metric.label(),
+                    row.scenario,
+                    signed_percent(change.value),
+                    signed_percent(change.low),
+                    signed_percent(change.high),
+                    percent(limit)
+                ),
+            });
+        }
+    }
+    found
+}

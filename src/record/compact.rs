@@ -1,0 +1,236 @@
+//! Results as they are kept: small, stable, and readable in a diff. Pure.
+
+use serde_json::Value;
+
+use super::format::{Repeat, ResultFile, Samples, Scenario};
+
+/// Longer lists of telemetry are series over time, which no comparison with a later run needs.
+const LONGEST_LIST: usize = 32;
+
+/// Significant digits of a sample: a hundredth of what a comparison can see.
+const DIGITS: usize = 5;
+
+/// The status of a request that counts.
+const OK: &str = "ok";
+
+/// A run as a baseline keeps it: every repeat's metrics and one column per latency, rounded to five digits.
+#[must_use]
+pub fn as_baseline(run: &ResultFile) -> ResultFile {
+    kept(run, |repeat| Repeat {
+        samples: repeat.samples.as_ref().map(rounded),
+        telemetry: repeat
+            .telemetry
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), without_series(value)?)))
+            .collect(),
+        ..repeat.clone()
+    })
+}
+
+/// A run as the ledger keeps it: every repeat's metrics.
+#[must_use]
+pub fn as_session(run: &ResultFile) -> ResultFile {
+    kept(run, |repeat| Repeat {
+        samples: None,
+        telemetry: [].into(),
+        ..repeat.clone()
+    })
+}
+
+/// Whether two files hold one measurement: the same metrics of the same repeats, whatever else was left out.
+pub fn is_same_run(one: &ResultFile, other: &ResultFile) -> bool {
+    let bare = |file: &ResultFile| ResultFile {
+        name: None,
+        promotion: None,
+        ..as_session(file)
+    };
+    bare(one) == bare(other)
+}
+
+fn kept(run: &ResultFile, keep: impl Fn(&Repeat) -> Repeat) -> ResultFile {
+    let scenario = |scenario: &Scenario| Scenario {
+        repeats: scenario.repeats.iter().map(&keep).collect(),
+        ..scenario.clone()
+    };
+    ResultFile {
+        scenarios: run.scenarios.iter().map(scenario).collect(),
+        ..run.clone()
+    }
+}
+
+fn rounded(samples: &Samples) -> Samples {
+    let column = |values: &Option<Vec<Option<f64>>>| {
+        let values = values.as_ref()?;
+        Some(values.iter().map(|value| value.map(round)).collect())
+    };
+    // Without the column, a request that has a latency has succeeded.
+    let all_ok = samples
+        .status
+        .as_ref()
+        .is_some_and(|status| status.iter().all(|status| status.as_deref() == Some(OK)));
+    Samples {
+        status: samples.status.clone().filter(|_| !all_ok),
+        start: column(&samples.start),
+        ttft: column(&samples.ttft),
+        tpot: column(&samples.tpot),
+        e2e: column(&samples.e2e),
+        prompt_tokens: samples.prompt_tokens.clone(),
+        output_tokens: samples.output_tokens.clone(),
+        itl: None,
+    }
+}
+
+fn round(value: f64) -> f64 {
+    let digits = DIGITS - 1;
+    format!("{value:.digits$e}").parse().unwrap_or(value)
+}
+
+fn without_series(value: &Value) -> Option<Value> {
+    match value {
+        Value::Array(list) if list.len() > LONGEST_LIST => None,
+        Value::Array(list) => Some(Value::Array(
+            list.iter().filter_map(without_series).collect(),
+        )),
+        Value::Object(map) => {
+            let kept = map
+                .iter()
+                .filter_map(|(name, value)| Some((name.clone(), without_series(value)?)));
+            Some(Value::Object(kept.collect()))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(value.clone()),
+    }
+}
+
+/// Indented JSON in which a list of plain values stands on one line: a changed column is one line of a diff.
+pub fn readable(result: &ResultFile) -> serde_json::Result<String> {
+    let pretty = serde_json::to_string_pretty(result)?;
+    let mut text = String::with_capacity(pretty.len());
+    let mut list: Option<Vec<&str>> = None;
+    for line in pretty.lines() {
+        let trimmed = line.trim_start();
+        // A line that ends with a bracket begins a list: within a string it would end with its quote.
+        if line.ends_with('[') || line.ends_with('{') {
+            if let Some(open) = list.take() {
+                push_lines(&mut text, &open);
+            }
+            if line.ends_with('[') {
+                list = Some(vec![line]);
+            } else {
+                push_lines(&mut text, &[line]);
+            }
+        } else if let Some(open) = &mut list {
+            if trimmed.starts_with(']') {
+                let items: Vec<&str> = open[1..].iter().map(|item| item.trim_start()).collect();
+                text.push_str(open[0]);
+                text.push_str(&items.join(" "));
+                text.push_str(trimmed);
+                text.push('\n');
+                list = None;
+            } else {
+                open.push(line);
+            }
+        } else {
+            push_lines(&mut text, &[line]);
+        }
+    }
+    Ok(text)
+}
+
+fn push_lines(text: &mut String, lines: &[&str]) {
+    for line in lines {
+        text.push_str(line);
+        text.push('\n');
+    }
+}
+
+/// A session as one line of the ledger.
+pub fn line(result: &ResultFile) -> serde_json::Result<String> {
+    Ok(serde_json::to_string(result)? + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::format::SCHEMA;
+    use super::*;
+
+    fn run(ttft: Vec<Option<f64>>, name: &str) -> ResultFile {
+        let count = ttft.len();
+        let repeat = Repeat {
+            metrics: [("qps".to_owned(), Some(1.0 / 3.0))].into(),
+            samples: Some(Samples {
+                status: Some(vec![Some(OK.to_owned()); count]),
+                ttft: Some(ttft),
+                itl: Some(vec![Some(vec![0.1]); count]),
+                ..Samples::default()
+            }),
+            telemetry: [
+                ("series".to_owned(), serde_json::json!(vec![1; 33])),
+                ("client".to_owned(), serde_json::json!({"busy": 0.1, "series": vec![0; 40]})),
+            ]
+            .into(),
+            ..Repeat::default()
+        };
+        ResultFile {
+            schema: SCHEMA.to_owned(),
+            scenarios: vec![Scenario {
+                name: name.to_owned(),
+                repeats: vec![repeat],
+                ..Scenario::default()
+            }],
+            ..ResultFile::default()
+        }
+    }
+
+    #[test]
+    fn a_baseline_is_rounded_and_has_no_series() {
+        let kept = as_baseline(&run(vec![Some(0.123_456_789), None], "c"));
+        insta::assert_snapshot!(readable(&kept).unwrap(), @r#"
+        {
+          "schema": "perfgate.result/1",
+          "scenarios": [
+            {
+              "name": "c",
+              "repeats": [
+                {
+                  "metrics": {
+                    "qps": 0.3333333333333333
+                  },
+                  "samples": {
+                    "ttft": [0.12346, null]
+                  },
+                  "telemetry": {
+                    "client": {
+                      "busy": 0.1
+                    }
+                  }
+                }
+              ]
+            }
+          ]
+        }
+        "#);
+    }
+
+    #[test]
+    fn a_session_is_one_line_of_metrics() {
+        let text = line(&as_session(&run(vec![Some(0.1)], "c"))).unwrap();
+        assert_eq!(
+            text,
+            "{\"schema\":\"perfgate.result/1\",\"scenarios\":[{\"name\":\"c\",\"repeats\":[{\"metrics\":{\"qps\":0.3333333333333333}}]}]}\n"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_readable_is_read_back_the_same(
+            ttft in prop::collection::vec(prop::option::of(1e-6..1e3f64), 0..20), name in "(\\PC|\"|\\[|\\{|\n){0,12}"
+        ) {
+            let kept = as_baseline(&run(ttft, &name));
+            let back: ResultFile = serde_json::from_str(&readable(&kept).unwrap()).unwrap();
+            prop_assert_eq!(&back, &kept);
+            prop_assert_eq!(as_baseline(&back), kept);
+        }
+    }
+}

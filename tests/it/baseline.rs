@@ -1,0 +1,298 @@
+//! Accepting runs, and looking at what was accepted: the real binary on real files.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::{Ran, command, json as read_json, run, write};
+
+const LEDGER: &str = "baselines/llama/nvidia-l4.ledger.jsonl";
+const BASELINE: &str = "baselines/llama/nvidia-l4.json";
+const RELEASE: &str = "baselines/llama/nvidia-l4.release.json";
+
+/// A run of the main branch on some day, `factor` times as slow as usual.
+fn result(day: u32, factor: f64) -> Value {
+    let repeat = |index: u32| {
+        let factor = factor * (1.0 + 0.002 * f64::from(index) - 0.001 * f64::from(day % 3));
+        json!({
+            "id": format!("{day}-{index}"),
+            "started": format!("2026-03-{day:02}T10:0{index}:00Z"),
+            "requests": {"completed": 500},
+            "metrics": {"tpot.p95": 0.02 * factor, "throughput": 3000.0 / factor, "ttft.p95": 0.15 * factor,
+                "gpu_memory.peak": 7e10}
+        })
+    };
+    json!({
+        "schema": "perfgate.result/1", "name": "llama", "created": format!("2026-03-{day:02}T10:00:00Z"),
+        "source": {"commit": format!("{day:040x}"), "branch": "main", "dirty": false},
+        "environment": {"gpus": [{"name": "NVIDIA L4"}]},
+        "workload": {"digest": "sha256:00"},
+        "scenarios": [{"name": "concurrency=16", "repeats": [repeat(0), repeat(1), repeat(2)]}]
+    })
+}
+
+fn update(folder: &Path, result: &Value, flags: &[&str]) -> Ran {
+    write(folder, "result.json", &result.to_string());
+    let mut arguments = vec!["baseline", "update", "result.json", "--branch", "main"];
+    arguments.extend(flags);
+    run(folder, &arguments)
+}
+
+fn lines(folder: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(folder.join(LEDGER)).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn an_accepted_run_is_the_baseline_and_a_line_of_the_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let said = update(folder, &result(1, 1.0), &[]).expect(0);
+    insta::assert_snapshot!(said.stdout, @"");
+    assert_eq!(lines(folder).len(), 1);
+    let baseline = read_json(&folder.join(BASELINE));
+    assert_eq!(baseline["scenarios"], result(1, 1.0)["scenarios"]);
+    assert!(baseline["promotion"]["promoted"].is_string());
+    // Done once more, nothing changes.
+    let again = update(folder, &result(1, 1.0), &[]).expect(0);
+    assert!(again.stdout.contains("was already the baseline"), "{}", again.stdout);
+    assert_eq!(lines(folder).len(), 1);
+    run(folder, &["baseline", "verify"]).expect(0);
+    // What was accepted is what candidates are compared with.
+    write(folder, "candidate.json", &result(2, 1.001).to_string());
+    let compared = [
+        "compare", "--baseline", BASELINE, "--candidate", "candidate.json", "--ledger", LEDGER,
+    ];
+    run(folder, &compared).expect(0);
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    update(folder.path(), &result(1, 1.0), &["--dry-run"]).expect(0);
+    assert!(!folder.path().join(BASELINE).exists() && !folder.path().join(LEDGER).exists());
+}
+
+#[test]
+fn what_speaks_against_a_run_is_said_at_once_and_stays_in_the_ledger_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for day in 1..=6 {
+        update(folder, &result(day, 1.0), &[]).expect(0);
+    }
+    let mut slower = result(7, 1.10);
+    slower["source"] = json!({"commit": "abc", "branch": "feature", "dirty": true});
+    let refused = update(folder, &slower, &[]).expect(1);
+    insta::assert_snapshot!(refused.stderr, @"");
+    assert_eq!(lines(folder).len(), 6);
+    update(folder, &slower, &["--because", "short"]).expect(2);
+    let reason = "the new sampler is worth it, #12";
+    let accepted = update(folder, &slower, &["--because", reason]).expect(0);
+    assert!(accepted.stdout.contains("a new segment"), "{}", accepted.stdout);
+    let last = lines(folder).pop().unwrap();
+    assert_eq!(last["promotion"]["because"], reason);
+    assert_eq!(last["promotion"]["new_segment"], true);
+    assert!(last["promotion"]["despite"].as_array().unwrap().len() >= 3);
+    // From here on the new level is the usual one.
+    update(folder, &result(8, 1.10), &[]).expect(0);
+    let back = update(folder, &result(9, 1.0), &[]);
+    assert_eq!(back.code, Some(0), "{}", back.stderr);
+}
+
+#[test]
+fn a_void_run_is_never_accepted_and_a_small_one_only_with_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut void = result(1, 1.0);
+    for index in 0..3 {
+        void["scenarios"][0]["repeats"][index]["void"] = json!("GPU 0 was throttled");
+    }
+    let reason = ["--because", "we are in a hurry today"];
+    let refused = update(folder.path(), &void, &reason).expect(1);
+    assert!(refused.stderr.contains("no repeat of concurrency=16 counts: GPU 0 was throttled"));
+    let mut small = result(1, 1.0);
+    let repeats = small["scenarios"][0]["repeats"].as_array_mut().unwrap();
+    repeats.truncate(2);
+    let refused = update(folder.path(), &small, &[]).expect(1);
+    assert!(refused.stderr.contains("2 of 2 repeats"), "{}", refused.stderr);
+    update(folder.path(), &small, &reason).expect(0);
+}
+
+#[test]
+fn promotions_at_once_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let names: Vec<String> = (1..=12).map(|day| format!("result-{day}.json")).collect();
+    let children: Vec<_> = names
+        .iter()
+        .zip(1..)
+        .map(|(name, day)| {
+            write(folder, name, &result(day, 1.0).to_string());
+            let arguments = ["baseline", "update", name, "--branch", "main"];
+            command(folder, &arguments).spawn().unwrap()
+        })
+        .collect();
+    for mut child in children {
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+    let mut days: Vec<String> = lines(folder)
+        .iter()
+        .map(|line| line["created"].as_str().unwrap().to_owned())
+        .collect();
+    // Whoever was last is the baseline.
+    assert_eq!(
+        read_json(&folder.join(BASELINE))["created"].as_str(),
+        days.last().map(String::as_str)
+    );
+    days.sort();
+    days.dedup();
+    assert_eq!(days.len(), 12);
+}
+
+#[test]
+fn a_ledger_that_was_cut_off_is_found_and_nothing_is_built_on_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for day in 1..=3 {
+        update(folder, &result(day, 1.0), &[]).expect(0);
+    }
+    let whole = std::fs::read_to_string(folder.join(LEDGER)).unwrap();
+    let second_ends = whole.match_indices('\n').nth(1).unwrap().0;
+    let mut cut = whole.clone();
+    cut.replace_range(second_ends - 40..second_ends, "");
+    write(folder, LEDGER, &cut);
+    let found = run(folder, &["baseline", "verify"]).expect(2);
+    assert!(
+        found.stdout.contains("ledger.jsonl:2: the line is cut off")
+            && found.stdout.contains("sed -i 2d"),
+        "{}",
+        found.stdout
+    );
+    let refused = update(folder, &result(4, 1.0), &[]).expect(2);
+    assert!(
+        refused.stderr.contains("line 2") && refused.stderr.contains("baseline verify"),
+        "{}",
+        refused.stderr
+    );
+    // Mended as it says, everything goes on.
+    let mended: Vec<&str> = whole
+        .lines()
+        .enumerate()
+        .filter(|(index, _)| *index != 1)
+        .map(|(_, line)| line)
+        .collect();
+    write(folder, LEDGER, &(mended.join("\n") + "\n"));
+    run(folder, &["baseline", "verify"]).expect(0);
+    update(folder, &result(4, 1.0), &[]).expect(0);
+}
+
+#[test]
+fn a_promotion_that_was_interrupted_is_found_and_ended_by_doing_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    update(folder, &result(1, 1.0), &[]).expect(0);
+    let before = std::fs::read_to_string(folder.join(BASELINE)).unwrap();
+    update(folder, &result(2, 1.0), &[]).expect(0);
+    // As if the power had gone between the two files.
+    write(folder, BASELINE, &before);
+    let found = run(folder, &["baseline", "verify"]).expect(2);
+    assert!(found.stdout.contains("it is not the last session"), "{}", found.stdout);
+    update(folder, &result(2, 1.0), &[]).expect(0);
+    run(folder, &["baseline", "verify"]).expect(0);
+    assert_eq!(lines(folder).len(), 2);
+    // An old run does not come back by an old command.
+    let old = update(folder, &result(1, 1.0), &[]).expect(1);
+    assert!(old.stderr.contains("later ones were accepted since"), "{}", old.stderr);
+}
+
+#[test]
+fn a_slow_decline_that_passes_step_by_step_is_seen_through_the_release() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    update(folder, &result(1, 1.0), &["--release", "v1.0.0"]).expect(0);
+    let mut level = 1.0;
+    for day in 2..=9 {
+        level *= 1.01;
+        update(folder, &result(day, level), &[]).expect(0);
+    }
+    write(folder, "candidate.json", &result(10, level * 1.01).to_string());
+    let mut arguments = vec![
+        "compare", "--baseline", BASELINE, "--candidate", "candidate.json", "--ledger", LEDGER,
+        "--format", "json",
+    ];
+    let codes = |ran: &Ran| {
+        let comparison: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let warnings = comparison["warnings"].as_array().unwrap();
+        warnings
+            .iter()
+            .map(|warning| warning["code"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let without = run(folder, &arguments).expect(0);
+    assert!(!codes(&without).contains(&"slower-than-release".to_owned()));
+    arguments.extend(["--release", RELEASE]);
+    let with = run(folder, &arguments).expect(0);
+    assert!(codes(&with).contains(&"slower-than-release".to_owned()), "{}", with.stdout);
+    let history = run(folder, &["baseline", "history", "--metric", "tpot.p95"]).expect(0);
+    assert!(history.stdout.contains("worse than v1.0.0"), "{}", history.stdout);
+}
+
+#[test]
+fn the_history_is_exported_for_other_dashboards() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for day in 1..=4 {
+        update(folder, &result(day, 1.0), &[]).expect(0);
+    }
+    let export = |format: &str| {
+        let arguments = [
+            "baseline", "history", "llama", "--metric", "tpot.p95", "--metric", "throughput", "--format",
+            format,
+        ];
+        run(folder, &arguments).expect(0).stdout
+    };
+    let csv = export("csv");
+    let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows.len(), 1 + 8);
+    assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{csv}");
+    let objects: Vec<Value> = export("jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(objects.len(), 8);
+    let value = objects[3]["value"].as_f64().unwrap();
+    let bencher: Value = serde_json::from_str(&export("bencher")).unwrap();
+    assert_eq!(bencher["llama/concurrency=16"]["tpot-p95"]["value"], value);
+    let smaller: Value = serde_json::from_str(&export("github-smaller-is-better")).unwrap();
+    assert_eq!(smaller[0]["value"], value);
+    assert_eq!(smaller[0]["unit"], "s");
+    let bigger: Value = serde_json::from_str(&export("github-bigger-is-better")).unwrap();
+    assert_eq!(bigger.as_array().unwrap().len(), 1);
+    // The text format is read back by the parser that reads vLLM's.
+    let text = export("prometheus");
+    let metrics = perfgate::telemetry::prometheus::Scrape::parse(&text).unwrap();
+    assert_eq!(metrics.sum("perfgate_tpot_p95_seconds"), Some(value), "{text}");
+    let json: Value = serde_json::from_str(&export("json")).unwrap();
+    assert_eq!(json[0]["points"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn what_is_there_is_listed_and_shown_and_what_is_not_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let nothing = run(folder, &["baseline", "list"]).expect(4);
+    assert!(nothing.stderr.contains("perfgate baseline update"), "{}", nothing.stderr);
+    update(folder, &result(1, 1.0), &["--release", "v1.0.0"]).expect(0);
+    let listed = run(folder, &["baseline", "list"]).expect(0).stdout;
+    assert!(listed.contains("llama") && listed.contains("nvidia-l4") && listed.contains("v1.0.0"));
+    let listed: Value =
+        serde_json::from_str(&run(folder, &["baseline", "list", "--format", "json"]).expect(0).stdout)
+            .unwrap();
+    assert_eq!(listed[0]["sessions"], 1);
+    let shown = run(folder, &["baseline", "show", "llama"]).expect(0).stdout;
+    assert!(shown.contains("TPOT P95") && shown.contains("release: v1.0.0"), "{shown}");
+    let other = run(folder, &["baseline", "show", "mistral"]).expect(4);
+    assert!(other.stderr.contains("there are baselines of: llama"), "{}", other.stderr);
+    run(folder, &["baseline", "show", "../llama"]).expect(2);
+}
