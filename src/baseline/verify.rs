@@ -231,13 +231,33 @@ mod tests {
     fn a_line_that_was_cut_off_is_found_and_the_others_are_looked_at() {
         let (one, two) = (session("2026-01-02T00:00:00Z", 1), session("2026-01-01T00:00:00Z", 2));
         let cut = &one[..60];
-        insta::assert_snapshot!(said(&format!("{one}\n{cut}\n{two}\n{one}\n"), &two), @"");
+        insta::assert_snapshot!(said(&format!("{one}\n{cut}\n{two}\n{one}\n"), &two), @"
+        nvidia-l4.ledger.jsonl:2: the line is cut off: `nvidia-l4.ledger.jsonl, line 2` is no perfgate result: EOF while parsing a string at line 1 column 60
+          restore the file with `git checkout -- nvidia-l4.ledger.jsonl`, or drop this line: `sed -i 2d nvidia-l4.ledger.jsonl`; the sessions before and after it stand by themselves
+        nvidia-l4.ledger.jsonl:3: it was measured at 2026-01-01T00:00:00Z, before the session above it (2026-01-02T00:00:00Z)
+          put the lines into the order in which they were measured
+        nvidia-l4.ledger.jsonl:4: it is the session of line 1 once more, and would count twice
+          drop one of the two lines
+        nvidia-l4.json: it is not the last session of `nvidia-l4.ledger.jsonl`: a promotion was interrupted, or one of the two was changed by hand
+          promote the result again with `perfgate baseline update RESULT`, or take both files from one commit: `git checkout COMMIT -- FILES`
+        ");
     }
 
     #[test]
     fn marks_of_a_merge_another_machine_and_a_missing_baseline_are_found() {
         let one = session("2026-01-01T00:00:00Z", 1);
         let other = one.replace("NVIDIA L4", "NVIDIA A100");
-        insta::assert_snapshot!(said(&format!("<<<<<<< HEAD\n{one}\n=======\n{other}\n>>>>>>> x\n"), ""), @"");
+        insta::assert_snapshot!(said(&format!("<<<<<<< HEAD\n{one}\n=======\n{other}\n>>>>>>> x\n"), ""), @"
+        nvidia-l4.ledger.jsonl:1: a mark of a merge that nobody finished
+          keep the sessions of both sides and drop the marks: `sed -i -E '/^(<<<<<<<|=======|>>>>>>>)/d' nvidia-l4.ledger.jsonl`; `*.ledger.jsonl merge=union` in .gitattributes does that by itself
+        nvidia-l4.ledger.jsonl:3: a mark of a merge that nobody finished
+          keep the sessions of both sides and drop the marks: `sed -i -E '/^(<<<<<<<|=======|>>>>>>>)/d' nvidia-l4.ledger.jsonl`; `*.ledger.jsonl merge=union` in .gitattributes does that by itself
+        nvidia-l4.ledger.jsonl:4: it was measured on `nvidia-a100`, and stands among those of `nvidia-l4`
+          move it to the files of its hardware
+        nvidia-l4.ledger.jsonl:5: a mark of a merge that nobody finished
+          keep the sessions of both sides and drop the marks: `sed -i -E '/^(<<<<<<<|=======|>>>>>>>)/d' nvidia-l4.ledger.jsonl`; `*.ledger.jsonl merge=union` in .gitattributes does that by itself
+        nvidia-l4.ledger.jsonl: the ledger has no baseline beside it
+          promote its last result again with `perfgate baseline update RESULT`, or restore `nvidia-l4.json` from git
+        ");
     }
 }

@@ -221,16 +221,54 @@ mod tests {
 
     #[test]
     fn the_table_has_a_line_per_value() {
-        insta::assert_snapshot!(csv(LABELS, &series()).unwrap().replace('\r', ""), @"");
+        insta::assert_snapshot!(csv(LABELS, &series()).unwrap().replace('\r', ""), @r#"
+        name,hardware,session,created,commit,release,scenario,metric,unit,better,value,low,high,repeats,segment
+        llama,nvidia-l4,0,2026-01-01T00:00:00Z,c1,,"a ""b"", c",tpot.p95,s,lower,0.025,0.02,0.03,2,0
+        llama,nvidia-l4,1,2026-01-02T00:00:00Z,c2,,"a ""b"", c",tpot.p95,s,lower,0.025500000000000002,0.021,0.03,2,0
+        llama,nvidia-l4,0,2026-01-01T00:00:00Z,c1,,"a ""b"", c",throughput,tokens/s,higher,3050.0,3000.0,3100.0,2,0
+        llama,nvidia-l4,1,2026-01-02T00:00:00Z,c2,,"a ""b"", c",throughput,tokens/s,higher,3050.0,3000.0,3100.0,2,0
+        "#);
     }
 
     #[test]
     fn the_last_session_is_what_dashboards_get() {
-        insta::assert_snapshot!(prometheus(LABELS, &series()), @"");
-        insta::assert_json_snapshot!(bencher(LABELS, &series()), @"");
+        insta::assert_snapshot!(prometheus(LABELS, &series()), @r#"
+        # HELP perfgate_tpot_p95_seconds (Last token - first token) / (output tokens - 1) of a request; 95th percentile
+        # TYPE perfgate_tpot_p95_seconds gauge
+        perfgate_tpot_p95_seconds{name="llama",hardware="nvidia-l4",scenario="a \"b\", c"} 0.025500000000000002
+        # HELP perfgate_throughput_tokens_per_second Output tokens / measured wall time
+        # TYPE perfgate_throughput_tokens_per_second gauge
+        perfgate_throughput_tokens_per_second{name="llama",hardware="nvidia-l4",scenario="a \"b\", c"} 3050
+        "#);
+        insta::assert_json_snapshot!(bencher(LABELS, &series()), @r#"
+        {
+          "llama/a \"b\", c": {
+            "throughput": {
+              "lower_value": 3000.0,
+              "upper_value": 3100.0,
+              "value": 3050.0
+            },
+            "tpot-p95": {
+              "lower_value": 0.021,
+              "upper_value": 0.03,
+              "value": 0.025500000000000002
+            }
+          }
+        }
+        "#);
         insta::assert_json_snapshot!(
             github_action_benchmark(LABELS, &series(), Better::Lower),
-            @""
+            @r#"
+        [
+          {
+            "extra": "nvidia-l4\n2 repeats",
+            "name": "llama/a \"b\", c/tpot.p95",
+            "range": "± 0.0045",
+            "unit": "s",
+            "value": 0.025500000000000002
+          }
+        ]
+        "#
         );
     }
 

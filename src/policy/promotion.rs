@@ -425,14 +425,19 @@ mod tests {
             r#"{"commit":"abc","branch":"feature","dirty":true}"#,
         );
         let ledger = quiet_ledger();
-        insta::assert_snapshot!(said(&run, ledger.last(), &ledger).join("\n"), @"");
+        insta::assert_snapshot!(said(&run, ledger.last(), &ledger).join("\n"), @"
+        2 of 2 repeats of c count, and a baseline needs 3
+        it was measured on `feature`, not on `main`
+        the tree had changes that are in no commit
+        TPOT P95 at c is worse than the baseline: +50.1 % (the limit is 5.0 %)
+        ");
     }
 
     #[test]
     fn a_much_faster_run_is_an_outlier_too() {
         let ledger = quiet_ledger();
         let run = run(&[0.016, 0.01604, 0.01597], OF_MAIN);
-        insta::assert_snapshot!(said(&run, ledger.last(), &ledger).join("\n"), @"");
+        insta::assert_snapshot!(said(&run, ledger.last(), &ledger).join("\n"), @"TPOT P95 at c lies −20.1 % from the middle of the ledger, whose sessions differ by 0.2 %");
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub fn text(labels: Labels<'_>, sessions: &[Run], series: &[Series], color: bool
     }
     text.push('\n');
     text.push_str(&wrapped(
-        "oldest to newest, each line from its smallest to its largest value; a bar begins a new level",
+        "oldest to newest, each line from its smallest to its largest value; a bar begins a new level; plus is worse",
     ));
     text
 }
@@ -123,7 +123,7 @@ fn since_release(series: &Series) -> Option<String> {
     }
     let change = crate::history::worse_by(series.metric, release.value, last.value);
     Some(format!(
-        "  ({} worse than {})",
+        "  {} since {}",
         number::signed_percent(change),
         inert::line(release.release.as_deref()?)
     ))
@@ -142,7 +142,7 @@ fn said(series: &Series, step: &Step) -> String {
         StepReason::Found(p) => format!("found in the values (p = {p:.3})"),
     };
     format!(
-        "step{}{}: {} worse; {how}",
+        "step{}{}: {}, {how}",
         when.unwrap_or_default(),
         commit.unwrap_or_default(),
         number::signed_percent(step.change)
@@ -183,6 +183,16 @@ mod tests {
             name: "llama",
             hardware: "nvidia-l4",
         };
-        insta::assert_snapshot!(text(labels, &sessions, &series, false), @"");
+        insta::assert_snapshot!(text(labels, &sessions, &series, false), @"
+        llama on nvidia-l4: 16 sessions, 2026-01-01 to 2026-01-16
+
+        concurrency=16
+         TPOT P95         ▁▂▁▁▂▁▁▂|▇██▇██▇█  21.70 ms  (+8.5 % worse than v1.4.0)
+          step at 2026-01-09 (0000000000): +8.0 % worse; accepted, because new sampler,
+          #12
+
+          oldest to newest, each line from its smallest to its largest value; a bar
+          begins a new level
+        ");
     }
 }

@@ -50,10 +50,16 @@ fn an_accepted_run_is_the_baseline_and_a_line_of_the_ledger() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let said = update(folder, &result(1, 1.0), &[]).expect(0);
-    insta::assert_snapshot!(said.stdout, @"");
+    insta::assert_snapshot!(said.stdout, @"
+    `result.json` is now the baseline of llama on nvidia-l4, session 1 of its ledger
+    next: git add 'baselines/llama/nvidia-l4.json' 'baselines/llama/nvidia-l4.ledger.jsonl'
+    ");
     assert_eq!(lines(folder).len(), 1);
     let baseline = read_json(&folder.join(BASELINE));
-    assert_eq!(baseline["scenarios"], result(1, 1.0)["scenarios"]);
+    assert_eq!(
+        baseline["scenarios"][0]["repeats"][2]["metrics"],
+        result(1, 1.0)["scenarios"][0]["repeats"][2]["metrics"]
+    );
     assert!(baseline["promotion"]["promoted"].is_string());
     // Done once more, nothing changes.
     let again = update(folder, &result(1, 1.0), &[]).expect(0);
@@ -212,7 +218,8 @@ fn a_slow_decline_that_passes_step_by_step_is_seen_through_the_release() {
     let folder = folder.path();
     update(folder, &result(1, 1.0), &["--release", "v1.0.0"]).expect(0);
     let mut level = 1.0;
-    for day in 2..=9 {
+    // Each step passes, and no session lies far from the others yet.
+    for day in 2..=7 {
         level *= 1.01;
         update(folder, &result(day, level), &[]).expect(0);
     }
@@ -235,7 +242,7 @@ fn a_slow_decline_that_passes_step_by_step_is_seen_through_the_release() {
     let with = run(folder, &arguments).expect(0);
     assert!(codes(&with).contains(&"slower-than-release".to_owned()), "{}", with.stdout);
     let history = run(folder, &["baseline", "history", "--metric", "tpot.p95"]).expect(0);
-    assert!(history.stdout.contains("worse than v1.0.0"), "{}", history.stdout);
+    assert!(history.stdout.contains("since v1.0.0"), "{}", history.stdout);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod analysis;
 #[cfg(test)]
 mod baseline;
+mod baseline_ref;
 mod bench;
 #[cfg(test)]
 mod calibration;

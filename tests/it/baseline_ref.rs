@@ -1,0 +1,162 @@
+//! The bar that a change is judged by: read from where the change branched off, and never set by the change itself.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{Ran, command, json, run, write};
+
+const PLAN: &str = "\
+name: demo
+model: demo
+server: {simulator: {seed: 7, noise: 0.2%}}
+num_requests: 120
+concurrency: 16
+input_tokens: 64
+output_tokens: 16
+repeat: 3
+";
+
+const BASELINE: &str = "baselines/demo/simulated-gpu-80gb.json";
+
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("git")
+        .args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"])
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn commit(folder: &Path, message: &str) -> String {
+    git(folder, &["add", "."]);
+    git(folder, &["commit", "--quiet", "--message", message]);
+    git(folder, &["rev-parse", "HEAD"])
+}
+
+/// A repository whose main branch has a plan, thresholds and an accepted run; its first commit.
+fn repository(folder: &Path) -> String {
+    git(folder, &["init", "--quiet", "--initial-branch", "main"]);
+    write(folder, "perfgate.yaml", PLAN);
+    write(folder, ".gitignore", "out\nevent.json\n");
+    write(
+        folder,
+        "thresholds.yaml",
+        "version: 1\nrules: {tpot.p95: {regression: 10%, action: block}}\n",
+    );
+    commit(folder, "begin");
+    run(folder, &["bench", "--output", "out/result.json"]).expect(0);
+    run(folder, &["baseline", "update", "out/result.json"]).expect(0);
+    commit(folder, "accept a run")
+}
+
+/// The gate as a step of GitHub Actions that judges a pull request against `base`.
+fn gate(folder: &Path, base: &str, more: &[&str]) -> Ran {
+    let event = serde_json::json!({"pull_request": {"base": {"sha": base}}});
+    write(folder, "event.json", &event.to_string());
+    let mut arguments = vec!["gate", "--output", "out", "--simulator", "slowdown=1.5"];
+    arguments.extend(more);
+    let output = command(folder, &arguments)
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_EVENT_PATH", folder.join("event.json"))
+        .output()
+        .unwrap();
+    Ran::of(&output)
+}
+
+#[test]
+fn a_pull_request_that_edits_its_own_bar_is_judged_by_that_of_the_base_branch() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let base = repository(folder);
+    git(folder, &["checkout", "--quiet", "-b", "feature"]);
+    // The change makes it slower, loosens the limit, and brings a baseline that is as slow.
+    write(
+        folder,
+        "thresholds.yaml",
+        "version: 1\nrules: {tpot.p95: {regression: 90%, action: warn}}\n",
+    );
+    let slow = ["bench", "--simulator", "slowdown=1.5", "--output", "out/slow.json"];
+    run(folder, &slow).expect(0);
+    let moved = [
+        "baseline", "update", "out/slow.json", "--because", "to move the bar out of the way",
+    ];
+    run(folder, &moved).expect(0);
+    commit(folder, "slower");
+
+    let blocked = gate(folder, &base, &[]).expect(1);
+    assert!(blocked.stdout.contains("BLOCK"), "{}", blocked.stdout);
+    let comparison = json(&folder.join("out/comparison.json"));
+    assert_eq!(comparison["judgements"][0]["rule"]["regression"], 0.1);
+    let warnings = comparison["warnings"].to_string();
+    for edited in ["thresholds.yaml", BASELINE, "ledger.jsonl"] {
+        assert!(warnings.contains(edited), "{warnings}");
+    }
+    assert!(
+        comparison["decision"]["baseline_ref"]
+            .as_str()
+            .unwrap()
+            .starts_with("the base branch (")
+    );
+    // Judged by its own files it would have passed: that is what the base branch's are for.
+    gate(folder, &base, &["--baseline-ref", ""]).expect(0);
+    // Any other commit can be named.
+    gate(folder, &base, &["--baseline-ref", "main"]).expect(1);
+}
+
+#[test]
+fn a_baseline_that_only_the_change_has_judges_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    repository(folder);
+    let first = git(folder, &["rev-list", "--max-parents=0", "HEAD"]);
+    let refused = gate(folder, &first, &["--repeat", "1"]).expect(4);
+    assert!(
+        refused.stderr.contains("the change itself brings one"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn a_commit_that_a_shallow_clone_does_not_have_is_an_error_with_the_next_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    git(folder, &["init", "--quiet"]);
+    write(folder, "perfgate.yaml", PLAN);
+    let unknown = "1234567890123456789012345678901234567890";
+    let refused = gate(folder, unknown, &[]).expect(6);
+    assert!(
+        refused.stderr.contains("fetch-depth: 0") && !folder.join("out").exists(),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn a_first_run_passes_where_the_policy_says_so_and_says_that_nothing_was_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write(folder, "perfgate.yaml", &PLAN.replace("repeat: 3", "repeat: 1"));
+    let policy = |more: &str| {
+        let text = format!(
+            "version: 1\nfirst_run: pass\nrules:\n  tpot.p95: {{regression: 10%, action: block{more}}}\n"
+        );
+        write(folder, "thresholds.yaml", &text);
+    };
+    policy("");
+    let passed = run(folder, &["gate", "--output", "out"]).expect(0);
+    assert!(
+        passed.stdout.contains("WARN") && passed.stdout.contains("nothing was compared"),
+        "{}",
+        passed.stdout
+    );
+    assert!(folder.join("out/report.html").is_file());
+    // A budget needs no baseline.
+    policy(", max: 1us");
+    run(folder, &["gate", "--output", "out"]).expect(1);
+    let line = std::fs::read_to_string(folder.join("thresholds.yaml")).unwrap();
+    write(folder, "thresholds.yaml", &line.replace("first_run: pass\n", ""));
+    run(folder, &["gate", "--output", "out"]).expect(4);
+}
