@@ -5,7 +5,9 @@
 mod analysis;
 #[cfg(test)]
 mod baseline;
+#[cfg(test)]
 mod baseline_ref;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod calibration;
