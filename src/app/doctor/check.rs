@@ -88,12 +88,16 @@ pub(super) fn page(groups: &[Group]) -> String {
     for group in groups {
         text.push_str(&format!("{}\n", group.name));
         for check in &group.checks {
+            let mut lines = check.finding.lines().map(inert::line);
             text.push_str(&format!(
                 "  {} {:<16} {}\n",
                 check.level.sign(),
                 check.name,
-                inert::line(&check.finding)
+                lines.next().unwrap_or_default()
             ));
+            for line in lines {
+                text.push_str(&format!("       {:<16}   {line}\n", ""));
+            }
             if let Some(remedy) = &check.remedy {
                 text.push_str(&format!("       {:<16} → {}\n", "", inert::line(remedy)));
             }
