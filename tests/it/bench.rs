@@ -37,8 +37,9 @@ fn a_result_has_the_six_figures_and_the_requests_that_made_them() {
     }
     let run = perfgate::record::load(&folder.path().join("r.json.zst")).unwrap();
     assert_eq!(run.scenarios.len(), 1);
-    assert_eq!(run.scenarios[0].repeats.len(), 2);
-    for repeat in &run.scenarios[0].repeats {
+    // On a busy machine one may be void and measured again.
+    assert_eq!(run.scenarios[0].counting().count(), 2);
+    for repeat in run.scenarios[0].counting() {
         assert_eq!(repeat.requests.unwrap().completed, 120);
         assert_eq!(repeat.mean_output_tokens, Some(16.0));
         let metric = |id: &str| repeat.metrics[&perfgate::metric::Metric::parse(id).unwrap()];
