@@ -66,10 +66,19 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
 /// Renders a stored comparison again, with an analysis where one is given; exits as the comparison did, or as it does with
 /// the analysis.
 pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus, Failure> {
+    let comparison = read_comparison(&args.comparison)?;
+    let comparison = match analysis::from_file(args.analysis.as_deref())? {
+        Some(analysis) => with_analysis(comparison, analysis),
+        None => comparison,
+    };
+    finish(&comparison, args.format, &args.output, context)
+}
+
+/// A stored comparison.
+pub(super) fn read_comparison(path: &Path) -> Result<Comparison, Failure> {
     let usage = |message: String| Failure::message(ExitStatus::Usage, message);
-    let bytes =
-        files::read(&args.comparison).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
-    let path = args.comparison.display();
+    let bytes = files::read(path).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
+    let path = path.display();
     let comparison: Comparison = serde_json::from_slice(&bytes)
         .map_err(|error| usage(format!("`{path}` is no perfgate comparison: {error}")))?;
     if comparison.schema != SCHEMA {
@@ -78,11 +87,7 @@ pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus,
             comparison.schema
         )));
     }
-    let comparison = match analysis::from_file(args.analysis.as_deref())? {
-        Some(analysis) => with_analysis(comparison, analysis),
-        None => comparison,
-    };
-    finish(&comparison, args.format, &args.output, context)
+    Ok(comparison)
 }
 
 /// The policy of the flags, of `thresholds.yaml`, or the standard one.

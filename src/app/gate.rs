@@ -9,6 +9,7 @@ use super::deciding::{Decided, Deciding};
 use super::evidence::{EvidenceFolder, Side};
 use super::failing::cannot_keep;
 use super::progress::{Progress, note};
+use super::publishing::Publishing;
 use super::{Context, Failure, Interrupt, plan, runtime};
 use crate::cli::compare::{Format, OutputArgs};
 use crate::cli::gate::GateArgs;
@@ -28,6 +29,7 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     }
     let policy = policy_for(&args.policy)?;
     let accepted = Accepted::of(args, &plan)?;
+    let publishing = Publishing::prepare(&args.publish, context)?;
     let analysis = analysis::find(args.author.analysis.as_deref(), context)?;
     files::create_folder(&args.output).map_err(cannot_keep)?;
 
@@ -64,13 +66,25 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     // What went wrong first says more than what went wrong because of it.
     let Decided { comparison, .. } = decided?;
     kept?;
-    write_json(&output("comparison.json"), &comparison)?;
+    let comparison_path = output("comparison.json");
+    let comparison = Comparison {
+        head: publishing.head(),
+        ..comparison
+    };
+    // On disk before GitHub is waited for.
+    write_json(&comparison_path, &comparison)?;
+    let (comparison, notes, place) = publishing.accept(comparison);
+    if comparison.accepted.is_some() {
+        write_json(&comparison_path, &comparison)?;
+    }
     let files = OutputArgs {
         html: Some(output("report.html")),
         markdown: Some(output("comment.md")),
     };
-    publish(&comparison, &files, &output("comparison.json"), context);
-    finish(&comparison, Format::Text, &files, context)
+    tell_step(&comparison, &files, &comparison_path, context);
+    let finished = finish(&comparison, Format::Text, &files, context);
+    let told = publishing.publish(&comparison, notes, &place);
+    told.finish(&args.publish, finished?, context)
 }
 
 /// The candidate's container with the base version's image.
@@ -98,8 +112,13 @@ fn write_json(path: &Path, comparison: &Comparison) -> Result<(), Failure> {
         .map_err(cannot_keep)
 }
 
-/// Tells GitHub Actions, where it runs there. Failing to tell never changes the verdict.
-fn publish(comparison: &Comparison, files: &OutputArgs, comparison_path: &Path, context: &Context) {
+/// Tells the step of GitHub Actions, where it runs there. Failing to tell never changes the verdict.
+fn tell_step(
+    comparison: &Comparison,
+    files: &OutputArgs,
+    comparison_path: &Path,
+    context: &Context,
+) {
     let shown = |path: &Option<PathBuf>| {
         path.as_deref()
             .map(Path::display)

@@ -4,6 +4,7 @@ mod accepted;
 mod analysis;
 mod arm;
 mod bench;
+mod comment;
 mod compare;
 mod course;
 mod dataset;
@@ -22,6 +23,7 @@ mod mlperf;
 mod pass;
 mod plan;
 mod progress;
+mod publishing;
 mod schema;
 mod selftest;
 mod selftest_report;
@@ -73,6 +75,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus, Failure> {
         Command::Mlperf(args) => mlperf::run(&args, &context),
         Command::Compare(args) => compare::run(&args, &context),
         Command::Report(args) => compare::report(&args, &context),
+        Command::Comment(args) => comment::run(&args, &context),
         Command::Selftest(args) => selftest::run(&args, &context),
         Command::Doctor(args) => doctor::run(&args, &context),
         Command::Simulate(args) => simulate::run(&args),

@@ -1,11 +1,13 @@
 //! The command line: clap structs only.
 
 pub mod bench;
+pub mod comment;
 pub mod compare;
 pub mod doctor;
 pub mod gate;
 pub mod guard;
 pub mod mlperf;
+pub mod publish;
 pub mod selftest;
 pub mod simulate;
 pub mod sweep;
@@ -56,6 +58,8 @@ pub enum Command {
     Compare(compare::CompareArgs),
     /// Render reports again from a comparison file
     Report(compare::ReportArgs),
+    /// Tell GitHub of a comparison: comment, status, an accepted regression; nothing is measured
+    Comment(comment::CommentArgs),
     /// Gates of a server against itself and against a slower one: how often they are wrong, and where the noise is
     Selftest(selftest::SelftestArgs),
     /// What this machine can do: which load it can drive

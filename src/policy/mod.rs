@@ -1,5 +1,6 @@
 //! Rules and numbers to judgements and a verdict. Pure.
 
+mod acceptance;
 mod advice;
 mod budget;
 pub mod comparison;
@@ -16,6 +17,7 @@ mod shown;
 mod verdict;
 mod warning;
 
+pub use acceptance::with_acceptance;
 pub use power::{Needs, needs};
 pub use sentence::{percent, signed_percent};
 pub(crate) use verdict::ALPHA;

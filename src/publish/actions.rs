@@ -39,7 +39,17 @@ pub fn write_outputs(path: &Path, outputs: &[(&str, String)]) -> Result<(), File
 
 /// A workflow command that marks an error, `::error title=perfgate::…`.
 pub fn error_command(title: &str, message: &str) -> String {
-    format!("::error title={}::{}", property(title), data(message))
+    command(Level::Error, title, message)
+}
+
+/// A workflow command that says something beside the run.
+pub fn command(level: Level, title: &str, message: &str) -> String {
+    format!(
+        "::{} title={}::{}",
+        level.word(),
+        property(title),
+        data(message)
+    )
 }
 
 /// How loud an annotation is.
@@ -53,16 +63,22 @@ pub enum Level {
     Notice,
 }
 
+impl Level {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Notice => "notice",
+        }
+    }
+}
+
 /// A workflow command that marks a line of a file of the repository, `::error file=thresholds.yaml,line=3,title=…::…`.
 /// The message may have several lines.
 pub fn annotation(level: Level, file: &str, line: u32, title: &str, message: &str) -> String {
-    let level = match level {
-        Level::Error => "error",
-        Level::Warning => "warning",
-        Level::Notice => "notice",
-    };
     format!(
-        "::{level} file={},line={line},title={}::{}",
+        "::{} file={},line={line},title={}::{}",
+        level.word(),
         property(file),
         property(title),
         data(message)

@@ -22,7 +22,7 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 }
 
 /// Module → what it may use of ours beside itself. Data flows one way; adapters never know each other.
-const DIRECTIONS: [(&str, &[&str]); 22] = [
+const DIRECTIONS: [(&str, &[&str]); 23] = [
     ("metric", &[]),
     ("exit", &[]),
     ("stats", &[]),
@@ -76,6 +76,10 @@ const DIRECTIONS: [(&str, &[&str]); 22] = [
     (
         "simulate",
         &["metric", "config", "stats", "clock", "priority"],
+    ),
+    (
+        "publish",
+        &["policy", "exit", "files", "clock", "http", "render"],
     ),
     (
         "render",
