@@ -44,7 +44,30 @@ pub fn with_acceptance(comparison: Comparison, acceptance: Acceptance) -> Compar
         verdict,
         exit_code: exit.code(),
         headline,
-        accepted: Some(acceptance),
+        accepted: Some(Acceptance {
+            regression: comparison.headline,
+            ..acceptance
+        }),
+        ..comparison
+    }
+}
+
+/// The same comparison as it was judged, before somebody accepted it.
+#[must_use]
+pub fn without_acceptance(comparison: Comparison) -> Comparison {
+    let Some(acceptance) = comparison.accepted else {
+        return comparison;
+    };
+    let analysed = comparison.analysis.is_some();
+    let on_inconclusive = comparison.decision.on_inconclusive;
+    let rows = || comparison.judgements.iter();
+    let verdict = worst_of(rows().map(|row| weight(row, analysed)));
+    let exit = exit_status(verdict, rows(), analysed, on_inconclusive);
+    Comparison {
+        verdict,
+        exit_code: exit.code(),
+        headline: acceptance.regression,
+        accepted: None,
         ..comparison
     }
 }
@@ -99,6 +122,7 @@ mod tests {
                 label: "perf-regression-accepted".to_owned(),
                 by: "maya".to_owned(),
                 reason: "the new tokenizer\nis worth it".to_owned(),
+                regression: String::new(),
             },
         )
     }
@@ -113,8 +137,11 @@ mod tests {
     #[test]
     fn an_accepted_block_warns_and_its_row_stays_regressed() {
         let comparison = accepted(&Policy::standard(), &run(SLOW, [0.15; 3], 76e9));
-        insta::assert_snapshot!(summary(&comparison), @"");
+        insta::assert_snapshot!(summary(&comparison), @r"Warn, exit 0: TPOT P95 is 10.0 % slower, 95 % interval +6.5 % to +13.7 %, limit 5.0 %; accepted by maya: the new tokenizer is worth it");
         assert_eq!(comparison.judgements[0].status, Status::Regressed);
+        let again = without_acceptance(comparison);
+        insta::assert_snapshot!(summary(&again), @"Block, exit 1: TPOT P95 is 10.0 % slower, 95 % interval +6.5 % to +13.7 %, limit 5.0 %");
+        assert_eq!(without_acceptance(again.clone()), again);
     }
 
     #[test]

@@ -117,6 +117,9 @@ pub struct Acceptance {
     pub by: String,
     /// Why; foreign text.
     pub reason: String,
+    /// The headline without it.
+    #[serde(default)]
+    pub regression: String,
 }
 
 /// What the author says of a regression that a `report` rule watches.

@@ -17,7 +17,7 @@ mod shown;
 mod verdict;
 mod warning;
 
-pub use acceptance::with_acceptance;
+pub use acceptance::{with_acceptance, without_acceptance};
 pub use power::{Needs, needs};
 pub use sentence::{percent, signed_percent};
 pub(crate) use verdict::ALPHA;

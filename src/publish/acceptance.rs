@@ -158,6 +158,7 @@ impl Question<'_> {
                     label: self.label.to_owned(),
                     by: set.by,
                     reason,
+                    regression: String::new(),
                 })
             }
             Some(_) => lacking("the reason has fewer than 20 or more than 4000 characters"),

@@ -162,6 +162,8 @@ fn unknown(given: &Value, known: &Value, path: &str) -> Option<String> {
             .iter()
             .zip(known)
             .find_map(|(given, known)| unknown(given, known, path)),
+        // A list where a thing with names belongs would be read all the same.
+        (Value::Array(_), Value::Object(_)) => Some(path.to_owned()),
         (_, _) => None,
     }
 }
@@ -237,7 +239,18 @@ mod tests {
                 why(twice),
             ]
             .join("\n"),
-            @""
+            @r"
+            it is no ZIP archive: invalid Zip archive: Could not find EOCD
+            it has no comparison.json
+            `../comparison.json` is no file of a gate's output; upload comparison.json alone
+            `/comparison.json` is no file of a gate's output; upload comparison.json alone
+            `x/comparison.json` is no file of a gate's output; upload comparison.json alone
+            `run.sh` is no file of a gate's output; upload comparison.json alone
+            `comparison.json` is no plain file
+            it has 101 files, more than 100
+            comparison.json is larger than 4 MiB
+            it is no ZIP archive: invalid Zip archive: header inconsistency detected: duplicate file names in central directory
+            "
         );
     }
 

@@ -422,7 +422,14 @@ mod tests {
                 refused("push", json!([])),
             ]
             .join("\n"),
-            @""
+            @r"
+            the event `merge_group` has no usable `merge_group`
+            the event `merge_group` has no usable `merge_group.head_sha`
+            the event `pull_request` has no usable `pull_request.head.sha`
+            the event is no JSON of GitHub's: invalid value: integer `-7`, expected u64 at line 1 column 12
+            the event `workflow_run` has no usable `workflow_run.head_sha`
+            the event is no JSON of GitHub's: invalid length 0, expected struct Event with 8 elements at line 1 column 2
+            "
         );
     }
 

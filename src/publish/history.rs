@@ -25,7 +25,7 @@ pub(super) struct Push {
 impl Push {
     /// What was said of a push.
     pub(super) fn new(head: &Sha, icon: &str, word: &str, headline: &str) -> Self {
-        let short: String = headline.chars().take(110).collect();
+        let short: String = headline.chars().take(140).collect();
         let dots = if short.len() < headline.len() {
             "…"
         } else {
@@ -117,7 +117,17 @@ mod tests {
         pushes = with(pushes, push('a', "TPOT P95 is 6.9 % slower"));
         let body = format!("<!-- m -->\nx\n{}\nfoot", folded(&pushes, 10_000));
         assert_eq!(read(&body), pushes);
-        insta::assert_snapshot!(folded(&pushes, 10_000), @"");
+        insta::assert_snapshot!(folded(&pushes, 10_000), @r"
+        <details><summary>Pushes (2), the newest last</summary>
+
+        <!-- perfgate:pushes -->
+
+        - `bbbbbbbbbb` ⛔ BLOCK: a &#124; &#60;b&#62; &#64;me &#96;x&#96;
+        - `aaaaaaaaaa` ⛔ BLOCK: TPOT P95 is 6.9 % slower
+
+        <!-- perfgate:end -->
+        </details>
+        ");
         let many = (0..40).fold(Vec::new(), |pushes, n| {
             let sha = Sha::parse(&format!("{n:0>39}f")).unwrap();
             let mut line = Push::new(&sha, "✅", "PASS", "fine");

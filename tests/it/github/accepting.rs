@@ -78,6 +78,19 @@ fn a_label_with_a_reason_lets_the_regression_through_and_it_stays_red() {
 }
 
 #[test]
+fn a_label_that_was_taken_off_blocks_again() {
+    let scene = accepted();
+    scene.comment(&["--json", "comparison.json"]).expect(0);
+    scene.github.world().pull["labels"] = json!([]);
+    let ran = scene.comment(&[]).expect(1);
+    assert!(ran.stdout.contains("BLOCK: do not merge"), "{}", ran.stdout);
+    assert!(scene.own().contains("perfgate: BLOCK"));
+    assert!(!scene.own().contains("accepted by maya"), "{}", scene.own());
+    let world = scene.github.world();
+    assert_eq!(world.statuses[1]["state"], "failure");
+}
+
+#[test]
 fn how_to_accept_stands_in_the_comment_of_a_block() {
     let scene = Scene::new(1.10);
     scene.comment(&[]).expect(1);

@@ -58,7 +58,10 @@ fn a_forks_result_is_posted_as_not_verified_and_sets_no_status() {
     post(&scene, &comparison(&scene)).expect(0);
     let own = scene.own();
     let begin: Vec<&str> = own.lines().take(3).collect();
-    insta::assert_snapshot!(begin.join("\n"), @"");
+    insta::assert_snapshot!(begin.join("\n"), @r"
+    <!-- perfgate:v1 key=demo/fork head=77b02d4f0a1b2c3d4e5f60718293a4b5c6d7e8f9 run=55.1 -->
+    > **Reported by a fork's [run](https://github.test/acme/llm/actions/runs/55): not verified.** Code of the pull request made these numbers and could have made up any; they set no status.
+    ");
     assert!(scene.github.world().statuses.is_empty());
     assert_eq!(scene.github.count("POST", "check-runs"), 0);
     // A block is no failure of this workflow: its job was to post.
@@ -109,14 +112,26 @@ fn a_hostile_artifact_is_refused_with_a_reason() {
     let mut other = comparison(&scene);
     other["schema"] = json!("perfgate.comparison/2");
     refused(post(&scene, &other));
-    refused(post(&scene, &json!([])));
+    refused(post(&scene, &json!({})));
+    let mut nameless = comparison(&scene);
+    nameless["next"] = json!(["none", 0]);
+    refused(post(&scene, &nameless));
     for name in ["../comparison.json", "event.json"] {
         archive(&scene, &[(name, b"{}")]);
         refused(scene.perfgate(&["comment", "--artifact", "artifact.zip"]));
     }
     archive(&scene, &[("comparison.json", &vec![b' '; 5 << 20])]);
     refused(scene.perfgate(&["comment", "--artifact", "artifact.zip"]));
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @r"
+    error: the artifact `artifact.zip` is refused: comparison.json says that somebody accepted it, which only GitHub can say
+    error: the artifact `artifact.zip` is refused: comparison.json has `/judgements/script`, which this version does not know
+    error: the artifact `artifact.zip` is refused: comparison.json has schema `perfgate.comparison/2`; this version reads `perfgate.comparison/1`
+    error: the artifact `artifact.zip` is refused: comparison.json is no perfgate comparison: missing field `schema` at line 1 column 2
+    error: the artifact `artifact.zip` is refused: comparison.json has `/next`, which this version does not know
+    error: the artifact `artifact.zip` is refused: `../comparison.json` is no file of a gate's output; upload comparison.json alone
+    error: the artifact `artifact.zip` is refused: `event.json` is no file of a gate's output; upload comparison.json alone
+    error: the artifact `artifact.zip` is refused: comparison.json is larger than 4 MiB
+    ");
     assert!(
         scene.github.world().seen.is_empty(),
         "nothing is asked for one that is refused"

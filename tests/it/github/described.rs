@@ -225,6 +225,14 @@ fn a_request_that_is_not_described_is_found() {
             wrong("POST", "/repos/acme/llm/statuses/77", "", Some(serde_json::json!({"state": "neutral"}))),
         ]
         .join("\n"),
-        @""
+        @r#"
+        there is no such operation
+        `size` is no parameter
+        page: `x` is no whole number
+        issue_number: `x` is no whole number
+        it needs a body
+        body has no "body"
+        body.state is none of [String("error"), String("failure"), String("pending"), String("success")]
+        "#
     );
 }

@@ -16,7 +16,15 @@ fn a_block_becomes_one_comment_and_a_failed_status_on_the_head() {
     });
     let world = scene.github.world();
     assert_eq!(world.statuses.len(), 1);
-    insta::assert_json_snapshot!(world.statuses[0], @"");
+    insta::assert_json_snapshot!(world.statuses[0], @r#"
+    {
+      "context": "perfgate",
+      "description": "BLOCK: TPOT P95 is 10.0 % slower, 95 % interval +6.4 % to +13.7 %, limit 5.0 %",
+      "sha": "77b02d4f0a1b2c3d4e5f60718293a4b5c6d7e8f9",
+      "state": "failure",
+      "target_url": "https://github.test/acme/llm/actions/runs/100"
+    }
+    "#);
     drop(world);
     assert!(
         scene
@@ -45,7 +53,10 @@ fn a_second_push_edits_the_comment_and_leaves_a_line_of_the_first() {
     let own = scene.own();
     assert!(own.contains("perfgate: PASS"), "{own}");
     let lines: Vec<&str> = own.lines().filter(|line| line.starts_with("- `")).collect();
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    - `77b02d4f0a` ⛔ BLOCK: TPOT P95 is 10.0 % slower, 95 % interval +6.4 % to +13.7 %, limit 5.0 %
+    - `8888888888` ✅ PASS: no regression above its limit&#58; TPOT P95 0.0 % &#40;at most +2.8 %&#41;, throughput 0.0 % &#40;at most +2.7 %&#41; &#40;plus is worse&#41;
+    ");
     assert_eq!(scene.github.count("POST", "comments"), 1);
 }
 
@@ -124,7 +135,10 @@ fn surplus_comments_of_ours_are_folded_to_a_line_and_the_oldest_is_kept() {
             .unwrap()
             .contains("perfgate: PASS")
     );
-    insta::assert_snapshot!(world.comments[0]["body"].as_str().unwrap(), @"");
+    insta::assert_snapshot!(world.comments[0]["body"].as_str().unwrap(), @r"
+    <!-- perfgate:v1 key=demo -->
+    perfgate's result is in [its first comment](https://github.test/acme/llm/pull/7#issuecomment-10).
+    ");
 }
 
 #[test]
