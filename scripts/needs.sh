@@ -158,6 +158,24 @@ need_chromium() {
     export PERFGATE_TEST_CHROMIUM
 }
 
+# GitHub's own description of its API (OpenAPI), against which the requests that perfgate makes are checked.
+need_github_openapi() {
+    local version=23.0.2 file=api.github.com.json
+    local dir=${XDG_CACHE_HOME:-$HOME/.cache}/perfgate/github-openapi-$version
+    if [ ! -s "$dir/$file" ]; then
+        command -v npm >/dev/null || install npm || { skip "no description of GitHub's API: npm cannot be installed"; return 0; }
+        mkdir -p "$dir"
+        # npm checks the package against the registry's hash; of its 380 MB one file is kept.
+        if ! (cd "$dir" && npm pack --silent "@octokit/openapi@$version" >/dev/null &&
+            tar -xzf octokit-openapi-*.tgz --strip-components=2 "package/generated/$file"); then
+            skip "no description of GitHub's API: @octokit/openapi cannot be fetched"
+            return 0
+        fi
+        rm -f "$dir"/octokit-openapi-*.tgz
+    fi
+    export PERFGATE_TEST_GITHUB_OPENAPI=$dir/$file
+}
+
 # A real vLLM on the CPU with a tiny model; a container image of it where there is an engine.
 need_vllm() {
     local dir=${PERFGATE_VLLM_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/perfgate/vllm-cpu}

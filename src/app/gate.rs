@@ -10,6 +10,7 @@ use super::deciding::{Decided, Deciding};
 use super::evidence::{EvidenceFolder, Side};
 use super::failing::cannot_keep;
 use super::progress::{Progress, note};
+use super::publishing::Publishing;
 use super::{Context, Failure, Interrupt, plan, runtime, source};
 use crate::cli::compare::{Format, OutputArgs};
 use crate::cli::gate::GateArgs;
@@ -30,6 +31,7 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     let base_ref = BaseRef::resolve(args.baseline_ref.as_deref(), context)?;
     let policy = policy_at(&args.policy, base_ref.as_ref())?;
     let accepted = Accepted::of(args, &plan, base_ref.as_ref(), policy.first_run)?;
+    let publishing = Publishing::prepare(&args.publish, context)?;
     let analysis = analysis::find(args.author.analysis.as_deref(), context)?;
     files::create_folder(&args.output).map_err(cannot_keep)?;
 
@@ -69,20 +71,38 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     let accepted_commit = comparison.baseline.commit.as_deref();
     comparison.baseline.commits_since = accepted_commit.and_then(source::commits_since);
     if let Some(base_ref) = &base_ref {
-        let candidate = evidence.run(Side::Candidate)?;
-        let candidate = candidate.map_or_else(|| evidence.run(Side::PairCandidate), |run| Ok(Some(run)))?;
-        let mut bar = accepted.bar(candidate.as_ref());
+        let mut bar = accepted.bar(measured_run(&evidence)?.as_ref());
         bar.push(policy_path(&args.policy).to_owned());
         let touched = base_ref.touched(bar.iter().map(PathBuf::as_path))?;
         comparison = policy::judged_at(comparison, base_ref.name(), &touched);
     }
-    write_json(&output("comparison.json"), &comparison)?;
+    let comparison_path = output("comparison.json");
+    let comparison = Comparison {
+        head: publishing.head(),
+        ..comparison
+    };
+    // On disk before GitHub is waited for.
+    write_json(&comparison_path, &comparison)?;
+    let (comparison, notes, place) = publishing.accept(comparison);
+    if comparison.accepted.is_some() {
+        write_json(&comparison_path, &comparison)?;
+    }
     let files = OutputArgs {
         html: Some(output("report.html")),
         markdown: Some(output("comment.md")),
     };
-    publish(&comparison, &files, &output("comparison.json"), context);
-    finish(&comparison, Format::Text, &files, context)
+    tell_step(&comparison, &files, &comparison_path, context);
+    let finished = finish(&comparison, Format::Text, &files, context);
+    let told = publishing.publish(&comparison, notes, &place);
+    told.finish(&args.publish, finished?, context)
+}
+
+/// What was measured of the candidate, alone or beside its base.
+fn measured_run(evidence: &EvidenceFolder) -> Result<Option<Run>, Failure> {
+    match evidence.run(Side::Candidate)? {
+        Some(run) => Ok(Some(run)),
+        None => evidence.run(Side::PairCandidate),
+    }
 }
 
 /// The candidate's container with the base version's image.
@@ -110,8 +130,13 @@ fn write_json(path: &Path, comparison: &Comparison) -> Result<(), Failure> {
         .map_err(cannot_keep)
 }
 
-/// Tells GitHub Actions, where it runs there. Failing to tell never changes the verdict.
-fn publish(comparison: &Comparison, files: &OutputArgs, comparison_path: &Path, context: &Context) {
+/// Tells the step of GitHub Actions, where it runs there. Failing to tell never changes the verdict.
+fn tell_step(
+    comparison: &Comparison,
+    files: &OutputArgs,
+    comparison_path: &Path,
+    context: &Context,
+) {
     let shown = |path: &Option<PathBuf>| {
         path.as_deref()
             .map(Path::display)

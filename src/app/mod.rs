@@ -6,6 +6,7 @@ mod arm;
 mod base_ref;
 mod baseline;
 mod bench;
+mod comment;
 mod compare;
 mod course;
 mod dataset;
@@ -24,6 +25,7 @@ mod mlperf;
 mod pass;
 mod plan;
 mod progress;
+mod publishing;
 mod schema;
 mod selftest;
 mod selftest_report;
@@ -76,6 +78,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus, Failure> {
         Command::Compare(args) => compare::run(&args, &context),
         Command::Report(args) => compare::report(&args, &context),
         Command::Baseline(args) => baseline::run(&args, &context),
+        Command::Comment(args) => comment::run(&args, &context),
         Command::Selftest(args) => selftest::run(&args, &context),
         Command::Doctor(args) => doctor::run(&args, &context),
         Command::Simulate(args) => simulate::run(&args),

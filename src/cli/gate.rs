@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::bench::RunArgs;
 use super::compare::{AnalysisArgs, PolicyArgs};
+use super::publish::PublishArgs;
 use crate::exit::ExitStatus;
 
 /// Options of `perfgate gate`.
@@ -50,6 +51,9 @@ pub struct GateArgs {
     /// Target and load.
     #[command(flatten)]
     pub run: RunArgs,
+    /// GitHub.
+    #[command(flatten)]
+    pub publish: PublishArgs,
 }
 
 fn after_help() -> String {
@@ -65,7 +69,8 @@ base version at hand it goes on to 5, 7 and 10 repeats (noise.max_repeats); with
 machine, in 3, 6 and 12 pairs. Running it again on the same commit adds to the evidence and never replaces it.
 
 In a step of GitHub Actions the verdict also goes to the step summary and to the outputs `verdict`, `exit-code`, \
-`headline`, `report-path` and `comparison-path`.
+`headline`, `report-path`, `comparison-path` and `comment-url`. With GITHUB_TOKEN in the step's environment it becomes a \
+comment on the pull request and a status on its head commit (docs/github.md).
 
 Exit codes:
 "

@@ -2,11 +2,13 @@
 
 pub mod baseline;
 pub mod bench;
+pub mod comment;
 pub mod compare;
 pub mod doctor;
 pub mod gate;
 pub mod guard;
 pub mod mlperf;
+pub mod publish;
 pub mod selftest;
 pub mod simulate;
 pub mod sweep;
@@ -59,6 +61,8 @@ pub enum Command {
     Report(compare::ReportArgs),
     /// The accepted runs: accept one, show, list, history, verify
     Baseline(baseline::BaselineArgs),
+    /// Tell GitHub of a comparison: comment, status, an accepted regression; nothing is measured
+    Comment(comment::CommentArgs),
     /// Gates of a server against itself and against a slower one: how often they are wrong, and where the noise is
     Selftest(selftest::SelftestArgs),
     /// What this machine can do: which load it can drive

@@ -98,8 +98,28 @@ pub struct Comparison {
     /// The author's analysis of a growth that a `report` rule asks about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<Analysis>,
+    /// Who accepted the regressions, and why. With it, they warn and do not block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Acceptance>,
+    /// The commit on which the verdict is published: the head of the pull request, where what was measured is its merge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
     /// How it was decided.
     pub decision: Decision,
+}
+
+/// Somebody with write permission takes the regressions for this commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Acceptance {
+    /// The label of the pull request that says so.
+    pub label: String,
+    /// Who set it.
+    pub by: String,
+    /// Why; foreign text.
+    pub reason: String,
+    /// The headline without it.
+    #[serde(default)]
+    pub regression: String,
 }
 
 /// What the author says of a regression that a `report` rule watches.

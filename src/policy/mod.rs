@@ -1,5 +1,6 @@
 //! Rules and numbers to judgements and a verdict. Pure.
 
+mod acceptance;
 mod advice;
 mod budget;
 pub mod comparison;
@@ -18,6 +19,7 @@ mod shown;
 mod verdict;
 mod warning;
 
+pub use acceptance::{with_acceptance, without_acceptance};
 pub use power::{Needs, needs};
 pub use promotion::{Accepted, Objection, objections};
 pub use sentence::{percent, signed_percent};

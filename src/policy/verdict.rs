@@ -133,6 +133,8 @@ pub fn compare_evidence(
         changes: comparability.changes.clone(),
         next: next(verdict, &judged, analysed, policy, repeats, pairs),
         analysis: this_look.analysis.cloned(),
+        accepted: None,
+        head: None,
         baseline: identity(named(labels.baseline, labels.pairs.0), stored_baseline),
         candidate: identity(named(labels.candidate, labels.pairs.1), stored_candidate),
         ab_baseline: given.pairs.map(|(run, _)| identity(labels.pairs.0, run)),
@@ -268,12 +270,14 @@ fn verdict<'a>(
 
 /// Where no rule was judged, nothing was compared.
 fn worst<'a>(rows: impl Iterator<Item = &'a Judgement>, analysed: bool) -> Verdict {
-    rows.map(|row| weight(row, analysed))
-        .max()
-        .unwrap_or(Verdict::Incomparable)
+    worst_of(rows.map(|row| weight(row, analysed)))
 }
 
-fn exit_status<'a>(
+pub(super) fn worst_of(weights: impl Iterator<Item = Verdict>) -> Verdict {
+    weights.max().unwrap_or(Verdict::Incomparable)
+}
+
+pub(super) fn exit_status<'a>(
     verdict: Verdict,
     mut rows: impl Iterator<Item = &'a Judgement>,
     analysed: bool,

@@ -39,7 +39,50 @@ pub fn write_outputs(path: &Path, outputs: &[(&str, String)]) -> Result<(), File
 
 /// A workflow command that marks an error, `::error title=perfgate::…`.
 pub fn error_command(title: &str, message: &str) -> String {
-    format!("::error title={}::{}", property(title), data(message))
+    command(Level::Error, title, message)
+}
+
+/// A workflow command that says something beside the run.
+pub fn command(level: Level, title: &str, message: &str) -> String {
+    format!(
+        "::{} title={}::{}",
+        level.word(),
+        property(title),
+        data(message)
+    )
+}
+
+/// How loud an annotation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Something that stops the merge.
+    Error,
+    /// Something to look at.
+    Warning,
+    /// Something to know.
+    Notice,
+}
+
+impl Level {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Notice => "notice",
+        }
+    }
+}
+
+/// A workflow command that marks a line of a file of the repository, `::error file=thresholds.yaml,line=3,title=…::…`.
+/// The message may have several lines.
+pub fn annotation(level: Level, file: &str, line: u32, title: &str, message: &str) -> String {
+    format!(
+        "::{} file={},line={line},title={}::{}",
+        level.word(),
+        property(file),
+        property(title),
+        data(message)
+    )
 }
 
 fn data(text: &str) -> String {
@@ -81,6 +124,20 @@ mod tests {
             "aaaa\n\nThe rest is cut off here; the report has it.\n"
         );
         assert_eq!(cut("aaaa\n", 6), "aaaa\n");
+    }
+
+    #[test]
+    fn an_annotation_stands_on_its_line_whatever_its_texts_say() {
+        assert_eq!(
+            annotation(
+                Level::Warning,
+                "perf/a,line=1.yaml",
+                7,
+                "TPOT: P95",
+                "100 %\nslower"
+            ),
+            "::warning file=perf/a%2Cline=1.yaml,line=7,title=TPOT%3A P95::100 %25%0Aslower"
+        );
     }
 
     #[test]

@@ -1,5 +1,19 @@
-//! Handing a verdict to GitHub.
+//! Handing a verdict to GitHub, by its rules and with as few rights as can be.
+//!
+//! [`event`] says what a step is about, [`client`] talks to the API, and the others each know one thing that is published.
+//! Whatever a person, a fork or GitHub wrote is data.
 
+pub mod acceptance;
 pub mod actions;
 pub mod base;
+mod answer;
+pub mod artifact;
+pub mod check_run;
+pub mod client;
+pub mod comment;
+pub mod event;
+mod history;
 pub mod pull_request;
+pub mod status;
+
+pub use answer::Refusal;

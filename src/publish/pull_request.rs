@@ -7,7 +7,13 @@ use serde::Deserialize;
 use crate::files::{self, FileError};
 
 /// The heading under which an analysis report stands, in any case and at any level.
-const HEADING: &str = "perfgate analysis";
+const ANALYSIS: &str = "perfgate analysis";
+
+/// The heading under which the reason stands for which a regression is accepted.
+const ACCEPTED: &str = "perfgate accepted";
+
+/// What a line begins with that has that reason in it.
+const ACCEPT: &str = "perf-accept:";
 
 /// The parts of an event that are read here.
 #[derive(Deserialize)]
@@ -41,9 +47,47 @@ pub fn text_of_event(path: &Path) -> Result<Option<String>, EventError> {
         .filter(|body| !body.trim().is_empty()))
 }
 
-/// What stands under the heading `perfgate analysis`, up to the next heading of the same or a higher level, without HTML
-/// comments (which templates leave behind). `None` where there is no such heading or nothing under it.
+/// What stands under the heading `perfgate analysis`; `None` where there is no such heading or nothing under it.
 pub fn analysis_section(text: &str) -> Option<String> {
+    section(text, ANALYSIS)
+}
+
+/// Why a regression is to be accepted: what stands under the heading `perfgate accepted`, or else in the last line
+/// `perf-accept: REASON` that is no code and no HTML comment.
+pub fn acceptance_reason(text: &str) -> Option<String> {
+    section(text, ACCEPTED).or_else(|| accept_line(text))
+}
+
+/// The reason in the last line `perf-accept: REASON`.
+pub fn accept_line(text: &str) -> Option<String> {
+    let text = without_comments(text);
+    let mut fence: Option<&str> = None;
+    let mut reason = None;
+    for line in text.lines().map(str::trim) {
+        if let Some(open) = fence {
+            if line.starts_with(open) {
+                fence = None;
+            }
+        } else if let Some(mark) = fence_mark(line) {
+            fence = Some(mark);
+        } else if let Some(begin) = line.get(..ACCEPT.len())
+            && begin.eq_ignore_ascii_case(ACCEPT)
+        {
+            reason = Some(line[ACCEPT.len()..].trim().to_owned());
+        }
+    }
+    reason.filter(|reason| !reason.is_empty())
+}
+
+fn fence_mark(line: &str) -> Option<&'static str> {
+    ["```", "~~~"]
+        .into_iter()
+        .find(|mark| line.starts_with(mark))
+}
+
+/// What stands under a heading, up to the next heading of the same or a higher level, without HTML comments (which
+/// templates leave behind).
+fn section(text: &str, wanted: &str) -> Option<String> {
     let mut section: Option<(usize, Vec<&str>)> = None;
     let mut fence: Option<&str> = None;
     for line in text.lines() {
@@ -52,17 +96,14 @@ pub fn analysis_section(text: &str) -> Option<String> {
             if trimmed.starts_with(open) {
                 fence = None;
             }
-        } else if let Some(mark) = ["```", "~~~"]
-            .into_iter()
-            .find(|mark| trimmed.starts_with(mark))
-        {
+        } else if let Some(mark) = fence_mark(trimmed) {
             fence = Some(mark);
         } else if let Some((level, title)) = heading(trimmed) {
             if section.as_ref().is_some_and(|(within, _)| level <= *within) {
                 break;
             }
             if section.is_none() {
-                if title.eq_ignore_ascii_case(HEADING) {
+                if title.eq_ignore_ascii_case(wanted) {
                     section = Some((level, Vec::new()));
                 }
                 continue;
@@ -155,10 +196,26 @@ mod tests {
         assert!(text("rubbish").is_err());
     }
 
+    #[test]
+    fn a_reason_stands_under_its_heading_or_in_a_line_of_its_own() {
+        let reason = |text: &str| acceptance_reason(text).unwrap_or_default();
+        assert_eq!(
+            reason("Intro\n## Perfgate accepted\nThe new tokenizer is worth it.\n## Tests"),
+            "The new tokenizer is worth it."
+        );
+        assert_eq!(reason("x\nPerf-Accept:  worth it \ny"), "worth it");
+        assert_eq!(reason("perf-accept: a\nperf-accept: b"), "b");
+        // Neither an example nor what a template hides is a reason.
+        assert_eq!(reason("```\nperf-accept: example\n```"), "");
+        assert_eq!(reason("<!-- \nperf-accept: REASON\n-->"), "");
+        assert_eq!(reason("say perf-accept: x"), "");
+    }
+
     proptest! {
         #[test]
-        fn no_text_panics(text in "(\\PC|\n|#|<!--|-->|```| |perfgate analysis){0,60}") {
+        fn no_text_panics(text in "(\\PC|\n|#|<!--|-->|```| |perfgate analysis|perfgate accepted|perf-accept:){0,60}") {
             analysis_section(&text);
+            acceptance_reason(&text);
         }
     }
 }

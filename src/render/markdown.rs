@@ -52,6 +52,12 @@ pub fn comparison(comparison: &Comparison) -> String {
             }
         });
     }
+    if let Some(accepted) = &view.accepted {
+        rest.push(&format!("\n**Accepted {}**\n\n", inert(&accepted.source)));
+        for line in &accepted.lines {
+            rest.push(&format!("> {}\n", inert(line)));
+        }
+    }
     fold("All figures", &mut rest, |rest| {
         for table in &view.measurements {
             measurements(table, rest);

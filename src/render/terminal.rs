@@ -64,6 +64,10 @@ pub fn comparison(comparison: &Comparison, color: bool) -> String {
         let title = format!("analysis report ({})", inert::line(&analysis.source));
         list(&title, analysis.lines.clone(), &mut text);
     }
+    if let Some(accepted) = &view.accepted {
+        let title = format!("accepted {}", inert::line(&accepted.source));
+        list(&title, accepted.lines.clone(), &mut text);
+    }
     list("warnings", view.warnings.clone(), &mut text);
     list("looks", view.looks.clone(), &mut text);
 

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::{explanation, number};
 use crate::policy::comparison::{
-    Analysis, Basis, Comparison, Difference, Distribution, Identity, Judgement, Measurement,
-    RepeatValue, Side, Status, Stratum, Verdict,
+    Acceptance, Analysis, Basis, Comparison, Difference, Distribution, Identity, Judgement,
+    Measurement, RepeatValue, Side, Status, Stratum, Verdict,
 };
 use crate::policy::rule::Action;
 
@@ -48,6 +48,8 @@ pub struct View {
     pub changes: Vec<Pair>,
     /// What the author says of a growth.
     pub analysis: Option<AnalysisText>,
+    /// Who accepted the regressions, and why.
+    pub accepted: Option<AnalysisText>,
     /// Sentences.
     pub warnings: Vec<String>,
     /// What to do next.
@@ -107,26 +109,39 @@ const LONGEST_LINE: usize = 240;
 
 impl AnalysisText {
     fn of(analysis: &Analysis) -> Self {
-        let mut lines = Vec::new();
-        for paragraph in analysis.text.lines() {
-            let mut line = String::new();
-            // A word may itself be longer than a line.
-            for word in paragraph.split(' ') {
-                if line.chars().count() + word.chars().count() > LONGEST_LINE && !line.is_empty() {
-                    lines.push(std::mem::take(&mut line));
-                }
-                if !line.is_empty() {
-                    line.push(' ');
-                }
-                line.push_str(word);
-            }
-            lines.push(line);
-        }
         Self {
             source: analysis.source.clone(),
-            lines,
+            lines: broken(&analysis.text),
         }
     }
+
+    fn of_acceptance(acceptance: &Acceptance) -> Self {
+        let Acceptance { label, by, .. } = acceptance;
+        Self {
+            source: format!("by {by}, label {label}"),
+            lines: broken(&acceptance.reason),
+        }
+    }
+}
+
+/// The lines of a text, none longer than is shown of foreign text.
+fn broken(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        // A word may itself be longer than a line.
+        for word in paragraph.split(' ') {
+            if line.chars().count() + word.chars().count() > LONGEST_LINE && !line.is_empty() {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines
 }
 
 /// An icon that never stands without its word.
@@ -280,6 +295,10 @@ impl View {
             mismatches: comparison.mismatches.iter().map(Pair::of).collect(),
             changes: comparison.changes.iter().map(Pair::of).collect(),
             analysis: comparison.analysis.as_ref().map(AnalysisText::of),
+            accepted: comparison
+                .accepted
+                .as_ref()
+                .map(AnalysisText::of_acceptance),
             warnings: comparison
                 .warnings
                 .iter()
@@ -343,6 +362,7 @@ fn mark(tone: &str) -> &'static str {
 fn instruction(comparison: &Comparison) -> &'static str {
     match (comparison.verdict, comparison.exit_code) {
         (Verdict::Pass, _) => "merge",
+        (Verdict::Warn, _) if comparison.accepted.is_some() => "merge: the regression was accepted",
         (Verdict::Warn, _) if comparison.analysis.is_some() => {
             "merge if the analysis convinces you"
         }

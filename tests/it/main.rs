@@ -26,6 +26,8 @@ mod faults;
 #[cfg(test)]
 mod gate;
 #[cfg(test)]
+mod github;
+#[cfg(test)]
 mod gpus;
 #[cfg(test)]
 mod launch;

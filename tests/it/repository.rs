@@ -79,6 +79,10 @@ const DIRECTIONS: [(&str, &[&str]); 23] = [
         &["metric", "config", "stats", "clock", "priority"],
     ),
     (
+        "publish",
+        &["policy", "exit", "files", "clock", "http", "render"],
+    ),
+    (
         "render",
         &[
             "metric", "policy", "record", "stats", "config", "sweep", "mlperf", "history",

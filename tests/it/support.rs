@@ -22,6 +22,11 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
         "GITHUB_STEP_SUMMARY",
         "GITHUB_EVENT_PATH",
         "GITHUB_OUTPUT",
+        "GITHUB_TOKEN",
+        "GITHUB_REPOSITORY",
+        "GITHUB_API_URL",
+        "GITHUB_EVENT_NAME",
+        "GITHUB_SHA",
         "NO_COLOR",
         "PERFGATE_API_KEY",
     ] {

@@ -1,6 +1,6 @@
 //! `perfgate baseline update`: a run becomes the baseline, unless something speaks against it.
 
-use super::super::compare::policy_for;
+use super::super::compare::{policy_for, read_comparison};
 use super::super::failing::record_failure;
 use super::super::{Failure, print, source};
 use super::{Chosen, checked, failure};
@@ -28,7 +28,10 @@ pub(super) fn run(args: &UpdateArgs) -> Result<ExitStatus, Failure> {
     let run = record::load(&args.result).map_err(|error| record_failure(&error))?;
     let name = args.name.as_deref().or(run.file.name.as_deref());
     let Some(name) = name else {
-        let message = format!("`{}` does not say of which gate it is", args.result.display());
+        let message = format!(
+            "`{}` does not say of which gate it is",
+            args.result.display()
+        );
         return Err(Failure::message(ExitStatus::Usage, message).hint("give `--name NAME`"));
     };
     let hardware = baseline::hardware_name(run.file.environment.as_ref());
@@ -44,7 +47,11 @@ pub(super) fn run(args: &UpdateArgs) -> Result<ExitStatus, Failure> {
         .position(|session| record::is_same_run(&session.file, &run.file));
     let mut promotion = match known {
         // An earlier try may have ended in the middle; what it said of the run stands.
-        Some(session) => standing.ledger[session].file.promotion.clone().unwrap_or_default(),
+        Some(session) => standing.ledger[session]
+            .file
+            .promotion
+            .clone()
+            .unwrap_or_default(),
         None => judged(args, &policy, &run, &standing, reason, &chosen)?,
     };
     if args.release.is_some() {
@@ -66,8 +73,9 @@ pub(super) fn run(args: &UpdateArgs) -> Result<ExitStatus, Failure> {
             "this run is session {} of the ledger, and later ones were accepted since",
             known.map_or(0, |session| session + 1)
         );
-        return Err(Failure::message(ExitStatus::Blocked, message)
-            .hint("to go back to it, take the files from its commit: `git checkout COMMIT -- FILES`"));
+        return Err(Failure::message(ExitStatus::Blocked, message).hint(
+            "to go back to it, take the files from its commit: `git checkout COMMIT -- FILES`",
+        ));
     }
     if !args.dry_run {
         if known.is_none() {
@@ -83,13 +91,33 @@ pub(super) fn run(args: &UpdateArgs) -> Result<ExitStatus, Failure> {
         }
     }
     let number = known.unwrap_or(standing.ledger.len()) + 1;
-    print(&said(&chosen, args, number, known.is_some() && is_baseline, &promotion))?;
+    print(&said(
+        &chosen,
+        args,
+        number,
+        known.is_some() && is_baseline,
+        &promotion,
+    ))?;
     Ok(ExitStatus::Pass)
 }
 
 /// The reason of the flags, or of a maintainer who accepted the regression in the pull request.
 fn reason(args: &UpdateArgs) -> Result<Option<Reason>, Failure> {
     let usage = |message: String| Failure::message(ExitStatus::Usage, message);
+    if let Some(path) = &args.comparison {
+        let comparison = read_comparison(path)?;
+        let Some(accepted) = comparison.accepted else {
+            return Err(usage(format!(
+                "in `{}` nobody accepted a regression",
+                path.display()
+            ))
+            .hint("say why yourself, with `--because TEXT`"));
+        };
+        return Ok(Some(Reason {
+            text: accepted.reason,
+            by: Some(accepted.by),
+        }));
+    }
     let Some(text) = args.because.as_deref().map(str::trim) else {
         return Ok(None);
     };

@@ -171,9 +171,14 @@ fn two_runs_beside_each_other_have_their_own_containers_ports_and_results() {
         std::io::Read::read_to_string(&mut stderr, &mut errors).unwrap();
         assert_eq!(run.0.wait().unwrap().code(), Some(0), "{errors}");
         let result = crate::support::json(&folder.path().join("result.json"));
+        // On a busy machine one may be void and measured again.
         let repeats = result["scenarios"][0]["repeats"].as_array().unwrap();
-        assert_eq!(repeats.len(), 2);
-        for repeat in repeats {
+        let counting: Vec<_> = repeats
+            .iter()
+            .filter(|repeat| repeat["void"].is_null())
+            .collect();
+        assert_eq!(counting.len(), 2, "{repeats:?}");
+        for repeat in counting {
             assert_eq!(repeat["requests"]["completed"], 60);
         }
     }

@@ -1,0 +1,93 @@
+//! `perfgate comment`: publishes a comparison that is there already, and measures nothing.
+
+use std::path::Path;
+
+use super::compare::{finish, read_comparison};
+use super::failing::cannot_keep;
+use super::progress::note;
+use super::publishing::{Publishing, Told, Trust};
+use super::{Context, Failure};
+use crate::cli::comment::CommentArgs;
+use crate::cli::compare::Format;
+use crate::exit::ExitStatus;
+use crate::files;
+use crate::policy::comparison::Comparison;
+use crate::publish::artifact;
+use crate::render;
+
+pub(super) fn run(args: &CommentArgs, context: &Context) -> Result<ExitStatus, Failure> {
+    match (&args.comparison, &args.artifact) {
+        (_, Some(path)) => of_artifact(path, args, context),
+        (Some(path), None) => of_comparison(path, args, context),
+        (None, None) => Err(Failure::message(
+            ExitStatus::Usage,
+            "no comparison file is given",
+        )),
+    }
+}
+
+fn of_comparison(
+    path: &Path,
+    args: &CommentArgs,
+    context: &Context,
+) -> Result<ExitStatus, Failure> {
+    let comparison = read_comparison(path)?;
+    let (comparison, told) = match Publishing::prepare(&args.publish, context)? {
+        Publishing::Off(why) => {
+            note(&format!("nothing is published: {why}"));
+            (comparison, Told::default())
+        }
+        Publishing::On(publisher) => {
+            let place = publisher.place();
+            publisher.check_commit(&comparison, &place).map_err(|why| {
+                Failure::message(
+                    ExitStatus::Usage,
+                    format!("`{}` is not published: {why}", path.display()),
+                )
+                .hint("take the comparison file of the run on this commit, or measure this commit")
+            })?;
+            let (comparison, notes) = publisher.accept(comparison, &place);
+            let told = publisher.publish(&comparison, notes, &place, Trust::Ours);
+            (comparison, told)
+        }
+    };
+    keep(&comparison, args)?;
+    let status = finish(&comparison, Format::Text, &args.output, context)?;
+    told.finish(&args.publish, status, context)
+}
+
+fn of_artifact(path: &Path, args: &CommentArgs, context: &Context) -> Result<ExitStatus, Failure> {
+    let refused = |why: artifact::Refused| {
+        Failure::message(ExitStatus::Usage, format!("the artifact `{}` is refused: {why}", path.display()))
+            .hint("a fork's run uploads comparison.json of `perfgate gate`, made by the same version (docs/github.md)")
+    };
+    let archive = files::read(path).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
+    let text = artifact::comparison_text(archive).map_err(refused)?;
+    let comparison = artifact::comparison_of(&text).map_err(refused)?;
+    let unpublished = |why: &str| {
+        Failure::message(
+            ExitStatus::SurroundingsFailed,
+            format!("the artifact's result was not published: {why}"),
+        )
+    };
+    let publisher = match Publishing::prepare(&args.publish, context)? {
+        Publishing::Off(why) => return Err(unpublished(why)),
+        Publishing::On(publisher) => publisher,
+    };
+    // By the commit that GitHub says the run was of, never by what is in the artifact.
+    let place = publisher.place();
+    if let Some(why) = place.why_nowhere() {
+        return Err(unpublished(&why));
+    }
+    keep(&comparison, args)?;
+    let told = publisher.publish(&comparison, Vec::new(), &place, Trust::Stranger);
+    told.finish(&args.publish, ExitStatus::Pass, context)
+}
+
+fn keep(comparison: &Comparison, args: &CommentArgs) -> Result<(), Failure> {
+    let Some(path) = &args.json else {
+        return Ok(());
+    };
+    files::write_atomically(path, render::json::comparison(comparison).as_bytes())
+        .map_err(cannot_keep)
+}

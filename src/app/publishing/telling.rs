@@ -1,0 +1,273 @@
+//! Comment, status and check run: each is tried, whatever became of the others.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::super::failing::cannot_keep;
+use super::super::progress::note;
+use super::super::{Context, Failure};
+use super::{Place, Publisher};
+use crate::cli::publish::{CommentWhen, PublishArgs};
+use crate::config;
+use crate::exit::ExitStatus;
+use crate::policy::comparison::{Comparison, Verdict};
+use crate::publish::actions::{self, Level};
+use crate::publish::check_run::CheckRun;
+use crate::publish::client::ClientError;
+use crate::publish::comment::{self, Marker, Put, USUAL_AUTHOR, Wanted};
+use crate::publish::event::Sha;
+use crate::publish::status::{self, State};
+use crate::render::view::View;
+use crate::render::{self, inert};
+
+/// What came of it.
+#[derive(Default)]
+pub(in crate::app) struct Told {
+    /// The comment's page.
+    comment: Option<String>,
+    /// What could not be done.
+    problems: Vec<String>,
+}
+
+/// Of a comparison whose maker nobody trusts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::app) enum Trust {
+    /// This run or an earlier one of this repository made it.
+    Ours,
+    /// A fork's run made it.
+    Stranger,
+}
+
+impl Publisher<'_> {
+    /// Comment, status, check run; each whatever becomes of the others.
+    pub(in crate::app) fn publish(
+        &self,
+        comparison: &Comparison,
+        notes: Vec<String>,
+        place: &Place,
+        trust: Trust,
+    ) -> Told {
+        let view = View::of(comparison);
+        let mut told = Told::default();
+        if let Some(error) = &place.problem {
+            told.problem(
+                "the pull request was not found",
+                error,
+                "pull-requests: read",
+                self.occasion.from_fork,
+            );
+        }
+        self.runtime.block_on(async {
+            if let (Some(head), Trust::Ours) = (&place.head, trust)
+                && !self.args.status_context.trim().is_empty()
+            {
+                let description = format!("{}: {}", view.verdict.word, view.headline);
+                let state = State::of(comparison.exit_code);
+                let set = status::set(
+                    &self.client,
+                    &self.repository,
+                    head,
+                    self.args.status_context.trim(),
+                    state,
+                    &description,
+                    self.address(),
+                );
+                if let Err(error) = set.await {
+                    told.problem(
+                        "the status was not set",
+                        &error,
+                        "statuses: write",
+                        self.occasion.from_fork,
+                    );
+                }
+            }
+            if let (Some(head), Trust::Ours, true) = (&place.head, trust, self.args.check_run) {
+                self.check_run(comparison, &view, head, &mut told).await;
+            }
+            if let (Some(head), Some(number)) = (&place.head, place.number)
+                && self.args.comment != CommentWhen::Never
+            {
+                self.comment(comparison, &view, notes, (head, number), trust, &mut told)
+                    .await;
+            }
+        });
+        told
+    }
+
+    fn address(&self) -> Option<&str> {
+        self.args.report_url.as_deref().or(self.run_page.as_deref())
+    }
+
+    async fn check_run(&self, comparison: &Comparison, view: &View, head: &Sha, told: &mut Told) {
+        let name = format!("perfgate report: {}", inert::line(&view.name));
+        let check_run = CheckRun {
+            name: &name,
+            head,
+            state: State::of(comparison.exit_code),
+            title: inert::line(&format!("{}: {}", view.verdict.word, view.instruction)),
+            summary: &render::markdown::comparison(comparison),
+            external_id: format!("{}.{}", self.run.run, self.run.attempt),
+            address: self.address(),
+            annotations: Vec::new(),
+        };
+        if let Err(error) = check_run.put(&self.client, &self.repository).await {
+            told.problem(
+                "the check run was not written",
+                &error,
+                "checks: write",
+                self.occasion.from_fork,
+            );
+        }
+    }
+
+    async fn comment(
+        &self,
+        comparison: &Comparison,
+        view: &View,
+        notes: Vec<String>,
+        (head, number): (&Sha, u64),
+        trust: Trust,
+        told: &mut Told,
+    ) {
+        let author = self.author().await;
+        let markdown = render::markdown::comparison(comparison);
+        let wanted = Wanted {
+            marker: Marker {
+                key: self.key(view, trust),
+                head: head.clone(),
+                run: self.run,
+            },
+            markdown: &markdown,
+            banner: (trust == Trust::Stranger).then(|| self.banner()),
+            notes: notes.iter().map(|note| inert::markdown(note)).collect(),
+            footer: self.footer(head),
+            push: (view.verdict.icon, view.verdict.word, &view.headline),
+            create: self.args.comment != CommentWhen::OnChange
+                || comparison.verdict != Verdict::Pass,
+        };
+        match comment::put(&self.client, &self.repository, number, &author, &wanted).await {
+            Ok(Put::Written(page, by)) => {
+                if !by.eq_ignore_ascii_case(&author) {
+                    told.problems.push(format!(
+                        "the comment is by {}, and perfgate looks for its own among those of {}: give `--comment-author '{}'`, or every run writes another",
+                        inert::line(&by), inert::line(&author), inert::line(&by)
+                    ));
+                }
+                told.comment = Some(page);
+            }
+            Ok(Put::NotWanted) => {}
+            Ok(Put::Newer(run)) => note(&format!(
+                "the comment is left as the newer run {run} wrote it"
+            )),
+            Err(error) => {
+                told.problem(
+                    "the comment was not written",
+                    &error,
+                    "pull-requests: write",
+                    self.occasion.from_fork,
+                );
+            }
+        }
+    }
+
+    /// What a stranger reports never stands where our own word stood.
+    fn key(&self, view: &View, trust: Trust) -> String {
+        let name = config::safe_name(&view.name);
+        match trust {
+            Trust::Ours => name,
+            Trust::Stranger => format!("{name}/fork"),
+        }
+    }
+
+    /// Whose comments are ours.
+    async fn author(&self) -> String {
+        #[derive(Deserialize)]
+        struct User {
+            login: String,
+        }
+        if let Some(author) = &self.args.comment_author {
+            return author.clone();
+        }
+        // A workflow's token may not ask this.
+        if self.of_a_person
+            && let Ok(user) = self.client.get::<User>("user", &[]).await
+        {
+            return user.login;
+        }
+        USUAL_AUTHOR.to_owned()
+    }
+
+    fn banner(&self) -> String {
+        let run = match &self.run_page {
+            Some(page) => format!("[run]({page})"),
+            None => "run".to_owned(),
+        };
+        let who = if self.occasion.from_fork {
+            "a fork's"
+        } else {
+            "an untrusted"
+        };
+        format!(
+            "**Reported by {who} {run}: not verified.** Code of the pull request made these numbers and could have made up any; they set no status."
+        )
+    }
+
+    fn footer(&self, head: &Sha) -> String {
+        let mut parts = vec![format!("`{}`", head.short())];
+        if let Some(page) = &self.run_page {
+            parts.push(format!("[run {}]({page})", self.run.run));
+        }
+        if let Some(page) = &self.args.report_url {
+            parts.push(format!(
+                "[report](<{}>)",
+                inert::line(page).replace(['<', '>', '\\', ' '], "")
+            ));
+        }
+        parts.push(format!("perfgate {}", env!("CARGO_PKG_VERSION")));
+        parts.join(" · ")
+    }
+}
+
+impl Told {
+    fn problem(&mut self, what: &str, error: &ClientError, permission: &str, from_fork: bool) {
+        let refusal = error.refusal();
+        let advice =
+            refusal.map_or_else(String::new, |refusal| refusal.advice(permission, from_fork));
+        let error = inert::line(&error.to_string());
+        self.problems.push(format!("{what}: {error}{advice}"));
+    }
+
+    /// What could not be done, as warnings; a failure where publishing is required.
+    pub(in crate::app) fn finish(
+        &self,
+        args: &PublishArgs,
+        status: ExitStatus,
+        context: &Context,
+    ) -> Result<ExitStatus, Failure> {
+        if let (Some(page), Some(outputs)) = (&self.comment, (context.environment)("GITHUB_OUTPUT"))
+        {
+            actions::write_outputs(Path::new(&outputs), &[("comment-url", page.clone())])
+                .map_err(cannot_keep)?;
+        }
+        let on_actions =
+            (context.environment)("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+        for problem in &self.problems {
+            note(&format!("warning: the verdict stands, but {problem}"));
+            if on_actions {
+                note(&actions::command(Level::Warning, "perfgate", problem));
+            }
+        }
+        let comment_failed = args.comment == CommentWhen::Always && self.comment.is_none();
+        match self.problems.first() {
+            Some(problem) if args.require_publish || comment_failed => Err(Failure::message(
+                ExitStatus::SurroundingsFailed,
+                format!(
+                    "the verdict stands (exit code {}) and was not published: {problem}",
+                    status.code()
+                ),
+            )),
+            Some(_) | None => Ok(status),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! A regression that somebody who may do so has accepted.
+
+use super::comparison::{Acceptance, Comparison, Status, Verdict};
+use super::verdict::{exit_status, weight, worst_of};
+
+/// Characters of the reason in the headline; all of it stands below.
+const SHOWN: usize = 100;
+
+/// The same comparison with its regressions accepted: what regressed warns and does not block any more. The rows stay as they
+/// were judged, and what was not decided or not compared stays so.
+#[must_use]
+pub fn with_acceptance(comparison: Comparison, acceptance: Acceptance) -> Comparison {
+    if !matches!(comparison.verdict, Verdict::Block | Verdict::Report) {
+        return comparison;
+    }
+    let analysed = comparison.analysis.is_some();
+    let on_inconclusive = comparison.decision.on_inconclusive;
+    let verdict = worst_of(comparison.judgements.iter().map(|row| match row.status {
+        Status::Regressed => Verdict::Warn,
+        Status::Pass | Status::Improved | Status::Inconclusive | Status::Missing => {
+            weight(row, analysed)
+        }
+    }));
+    let exit = exit_status(
+        verdict,
+        comparison.judgements.iter(),
+        analysed,
+        on_inconclusive,
+    );
+    let open = comparison
+        .judgements
+        .iter()
+        .find(|row| verdict == Verdict::Inconclusive && weight(row, analysed) == verdict);
+    let headline = match open {
+        Some(open) => format!("{}: {}", open.metric.label(), open.reason),
+        None => format!(
+            "{}; accepted by {}: {}",
+            comparison.headline,
+            acceptance.by,
+            shown(&acceptance.reason)
+        ),
+    };
+    Comparison {
+        verdict,
+        exit_code: exit.code(),
+        headline,
+        accepted: Some(Acceptance {
+            regression: comparison.headline,
+            ..acceptance
+        }),
+        ..comparison
+    }
+}
+
+/// The same comparison as it was judged, before somebody accepted it.
+#[must_use]
+pub fn without_acceptance(comparison: Comparison) -> Comparison {
+    let Some(acceptance) = comparison.accepted else {
+        return comparison;
+    };
+    let analysed = comparison.analysis.is_some();
+    let on_inconclusive = comparison.decision.on_inconclusive;
+    let rows = || comparison.judgements.iter();
+    let verdict = worst_of(rows().map(|row| weight(row, analysed)));
+    let exit = exit_status(verdict, rows(), analysed, on_inconclusive);
+    Comparison {
+        verdict,
+        exit_code: exit.code(),
+        headline: acceptance.regression,
+        accepted: None,
+        ..comparison
+    }
+}
+
+/// The beginning of a reason, on one line.
+fn shown(reason: &str) -> String {
+    let words: Vec<&str> = reason.split_whitespace().collect();
+    let line = words.join(" ");
+    if line.chars().count() <= SHOWN {
+        return line;
+    }
+    let cut: String = line.chars().take(SHOWN - 1).collect();
+    format!("{cut}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::comparison::Analysis;
+    use super::super::rule::Policy;
+    use super::super::verdict::{Labels, compare_runs, with_analysis};
+    use super::*;
+    use crate::record::{self, Run};
+
+    fn run(tpot: [f64; 3], ttft: [f64; 3], memory: f64) -> Run {
+        let repeats: Vec<String> = tpot
+            .iter()
+            .zip(ttft)
+            .map(|(tpot, ttft)| {
+                format!(
+                    r#"{{"metrics": {{"tpot.p95": {tpot}, "throughput": 3000, "ttft.p95": {ttft}, "gpu_memory.peak": {memory}}}}}"#
+                )
+            })
+            .collect();
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1","environment":{{"gpus":[{{"name":"H100"}}]}},"workload":{{"digest":"sha256:a"}},
+                "scenarios":[{{"name":"concurrency=64","repeats":[{}]}}]}}"#,
+            repeats.join(",")
+        );
+        record::parse("test.json", json.as_bytes()).unwrap()
+    }
+
+    const QUIET: [f64; 3] = [0.0200, 0.0201, 0.0199];
+    const SLOW: [f64; 3] = [0.0220, 0.0221, 0.0219];
+    const NOISY: [f64; 3] = [0.012, 0.021, 0.035];
+
+    fn accepted(policy: &Policy, candidate: &Run) -> Comparison {
+        let labels = Labels::default();
+        let comparison = compare_runs(policy, &run(QUIET, [0.15; 3], 76e9), candidate, labels);
+        with_acceptance(
+            comparison,
+            Acceptance {
+                label: "perf-regression-accepted".to_owned(),
+                by: "maya".to_owned(),
+                reason: "the new tokenizer\nis worth it".to_owned(),
+                regression: String::new(),
+            },
+        )
+    }
+
+    fn summary(comparison: &Comparison) -> String {
+        format!(
+            "{:?}, exit {}: {}",
+            comparison.verdict, comparison.exit_code, comparison.headline
+        )
+    }
+
+    #[test]
+    fn an_accepted_block_warns_and_its_row_stays_regressed() {
+        let comparison = accepted(&Policy::standard(), &run(SLOW, [0.15; 3], 76e9));
+        insta::assert_snapshot!(summary(&comparison), @r"Warn, exit 0: TPOT P95 is 10.0 % slower, 95 % interval +6.5 % to +13.7 %, limit 5.0 %; accepted by maya: the new tokenizer is worth it");
+        assert_eq!(comparison.judgements[0].status, Status::Regressed);
+        let again = without_acceptance(comparison);
+        insta::assert_snapshot!(summary(&again), @"Block, exit 1: TPOT P95 is 10.0 % slower, 95 % interval +6.5 % to +13.7 %, limit 5.0 %");
+        assert_eq!(without_acceptance(again.clone()), again);
+    }
+
+    #[test]
+    fn an_accepted_report_needs_no_analysis_any_more() {
+        let comparison = accepted(&Policy::standard(), &run(QUIET, [0.15; 3], 90e9));
+        assert_eq!(
+            (comparison.verdict, comparison.exit_code),
+            (Verdict::Warn, 0)
+        );
+        let analysis = Analysis {
+            source: "why.md".to_owned(),
+            text: "the draft model is worth its memory".to_owned(),
+        };
+        let analysed = with_analysis(comparison, analysis);
+        assert_eq!(
+            (analysed.verdict, analysed.accepted.is_some()),
+            (Verdict::Warn, true)
+        );
+    }
+
+    #[test]
+    fn what_is_open_beside_the_accepted_regression_stays_open() {
+        let mut policy = Policy::standard();
+        for rule in &mut policy.rules {
+            rule.action = super::super::rule::Action::Block;
+        }
+        let comparison = accepted(&policy, &run(SLOW, [0.1, 0.16, 0.4], 76e9));
+        assert_eq!(
+            (comparison.verdict, comparison.exit_code),
+            (Verdict::Inconclusive, 3)
+        );
+        assert!(
+            comparison.headline.starts_with("TTFT P95"),
+            "{}",
+            comparison.headline
+        );
+    }
+
+    #[test]
+    fn nothing_else_becomes_a_pass_by_being_accepted() {
+        let undecided = accepted(&Policy::standard(), &run(NOISY, [0.15; 3], 76e9));
+        assert_eq!(
+            (undecided.verdict, undecided.accepted),
+            (Verdict::Inconclusive, None)
+        );
+        let mut other = run(SLOW, [0.15; 3], 76e9);
+        other.file.workload.as_mut().unwrap().digest = Some("sha256:b".to_owned());
+        let incomparable = accepted(&Policy::standard(), &other);
+        assert_eq!(
+            (incomparable.verdict, incomparable.exit_code),
+            (Verdict::Incomparable, 4)
+        );
+        let same = accepted(&Policy::standard(), &run(QUIET, [0.15; 3], 76e9));
+        assert_eq!((same.verdict, same.accepted), (Verdict::Pass, None));
+    }
+}

@@ -1,0 +1,371 @@
+//! Whether somebody who may do so has accepted the regression of this very commit, and why. In doubt it is not accepted.
+//!
+//! A commit's own dates are its author's to write, so they say nothing of when it was pushed. GitHub says it: in the event
+//! of a push to the pull request, in that of the label (it was set while this commit was the head), or in the repository's
+//! list of pushes.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::client::{Client, ClientError};
+use super::comment::{self, Account};
+use super::event::{Moment, Repository, Sha};
+use super::pull_request::{accept_line, acceptance_reason};
+use crate::policy::comparison::Acceptance;
+
+/// Fewer characters are no reason.
+const SHORTEST: usize = 20;
+
+/// More are not read within a report.
+const LONGEST: usize = 4000;
+
+/// A pull request as the API gives it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PullRequest {
+    /// Its text.
+    pub body: Option<String>,
+    /// Where it comes from.
+    pub head: Head,
+    /// Its labels.
+    #[serde(default)]
+    pub labels: Vec<Label>,
+}
+
+/// The newer end of a pull request.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Head {
+    /// Its commit.
+    pub sha: String,
+    /// Its branch.
+    #[serde(rename = "ref")]
+    pub branch: String,
+    /// Its repository; none where a fork was deleted.
+    pub repo: Option<Home>,
+}
+
+/// A repository as the API gives it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Home {
+    /// `owner/name`.
+    pub full_name: String,
+}
+
+/// A label as the API gives it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Label {
+    /// Its name.
+    pub name: String,
+}
+
+/// Something that happened to a pull request.
+#[derive(Clone, Debug, Deserialize)]
+pub struct IssueEvent {
+    /// `labeled`, `unlabeled`, `head_ref_force_pushed` …
+    #[serde(default)]
+    pub event: String,
+    /// When.
+    #[serde(default)]
+    pub created_at: String,
+    /// By whom.
+    pub actor: Option<Account>,
+    /// Which label.
+    pub label: Option<Label>,
+}
+
+#[derive(Deserialize)]
+struct Activity {
+    after: String,
+    timestamp: String,
+}
+
+#[derive(Deserialize)]
+struct Permission {
+    permission: String,
+    #[serde(default)]
+    role_name: String,
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The label is not there.
+    NotAsked,
+    /// Accepted.
+    Accepted(Acceptance),
+    /// The label is there and does not count: why not, and what to do.
+    Lacking(String),
+}
+
+/// One question to GitHub.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The API.
+    pub client: &'a Client,
+    /// The repository of the pull request.
+    pub repository: &'a Repository,
+    /// The pull request.
+    pub number: u64,
+    /// The commit whose regression it is.
+    pub head: &'a Sha,
+    /// The label.
+    pub label: &'a str,
+    /// What the event says of the push.
+    pub moment: &'a Moment,
+}
+
+impl Question<'_> {
+    /// Asks.
+    pub async fn ask(&self) -> Result<Found, ClientError> {
+        let (name, number) = (self.repository.name(), self.number);
+        let pull: PullRequest = self
+            .client
+            .get(&format!("repos/{name}/pulls/{number}"), &[])
+            .await?;
+        if !pull.labels.iter().any(|label| self.is_ours(label)) {
+            return Ok(Found::NotAsked);
+        }
+        if pull.head.sha != self.head.text() {
+            return Ok(lacking(
+                "the pull request has been pushed to since this was measured; measure its head",
+            ));
+        }
+        let events: Vec<IssueEvent> = self
+            .client
+            .list(&format!("repos/{name}/issues/{number}/events"))
+            .await?;
+        let set = match last_label(&events, self.label) {
+            Ok(set) => set,
+            Err(why) => return Ok(lacking(why)),
+        };
+        if let Some(why) = self.pushed_since(&set, &pull).await? {
+            return Ok(lacking(&why));
+        }
+        let path = format!("repos/{name}/collaborators/{}/permission", set.by);
+        let permission: Permission = self.client.get(&path, &[]).await?;
+        if !may_accept(&permission) {
+            return Ok(lacking(&format!(
+                "{} set it and has no write permission here (but `{}`); somebody who has must set it",
+                set.by, permission.permission
+            )));
+        }
+        let reason = match pull.body.as_deref().and_then(acceptance_reason) {
+            Some(reason) => Some(reason),
+            None => self.reason_in_comments(&set.by).await?,
+        };
+        Ok(match reason {
+            Some(reason) if (SHORTEST..=LONGEST).contains(&reason.chars().count()) => {
+                Found::Accepted(Acceptance {
+                    label: self.label.to_owned(),
+                    by: set.by,
+                    reason,
+                    regression: String::new(),
+                })
+            }
+            Some(_) => lacking("the reason has fewer than 20 or more than 4000 characters"),
+            None => lacking(&format!(
+                "no reason is given: write it under the heading “perfgate accepted” in the pull request's text, or as a line \
+                 “perf-accept: REASON” there or in a comment by {}",
+                set.by
+            )),
+        })
+    }
+
+    fn is_ours(&self, label: &Label) -> bool {
+        is_named(label, self.label)
+    }
+
+    /// Why the label may be older than the commit; `None` where it is surely newer.
+    async fn pushed_since(
+        &self,
+        set: &Set,
+        pull: &PullRequest,
+    ) -> Result<Option<String>, ClientError> {
+        if set.forced_since {
+            return Ok(Some(older()));
+        }
+        let pushed = match self.moment {
+            // The event has this commit as its head, and the label came with it.
+            Moment::Labelled(label) if label.eq_ignore_ascii_case(self.label) => return Ok(None),
+            Moment::Pushed(at) => at.clone(),
+            Moment::Labelled(_) | Moment::Other => match self.last_push(pull).await {
+                Ok(Some(at)) => at,
+                Ok(None) => return Ok(Some(unknown())),
+                Err(error) if error.refusal().is_some() => return Ok(Some(unknown())),
+                Err(error) => return Err(error),
+            },
+        };
+        Ok(match (pushed.parse::<Timestamp>(), set.at) {
+            (Ok(pushed), at) if at > pushed => None,
+            (Ok(_), _) => Some(older()),
+            (Err(_no_time), _) => Some(unknown()),
+        })
+    }
+
+    /// When the head was pushed, by the list of pushes of the repository that it is in.
+    async fn last_push(&self, pull: &PullRequest) -> Result<Option<String>, ClientError> {
+        let home = pull
+            .head
+            .repo
+            .as_ref()
+            .and_then(|home| Repository::parse(&home.full_name));
+        let Some(home) = home else {
+            return Ok(None);
+        };
+        let branch = format!("refs/heads/{}", pull.head.branch);
+        let query = [("ref", branch.as_str()), ("per_page", "1")];
+        let path = format!("repos/{}/activity", home.name());
+        let pushes: Vec<Activity> = self.client.get(&path, &query).await?;
+        let newest = pushes.into_iter().next();
+        Ok(newest
+            .filter(|push| push.after == self.head.text())
+            .map(|push| push.timestamp))
+    }
+
+    /// The reason in the last comment of this person that has one.
+    async fn reason_in_comments(&self, by: &str) -> Result<Option<String>, ClientError> {
+        let comments = comment::all(self.client, self.repository, self.number).await?;
+        let theirs = comments.iter().rev().filter(|comment| {
+            comment
+                .user
+                .as_ref()
+                .is_some_and(|user| user.login.eq_ignore_ascii_case(by))
+        });
+        Ok(theirs
+            .filter_map(|comment| comment.body.as_deref())
+            .find_map(accept_line))
+    }
+}
+
+fn lacking(why: &str) -> Found {
+    Found::Lacking(why.to_owned())
+}
+
+fn older() -> String {
+    "the pull request was pushed to after it was set; take it off and set it again for the new commit".to_owned()
+}
+
+fn unknown() -> String {
+    "GitHub does not say when the commit was pushed; take the label off and set it again in a workflow that runs on `labeled`"
+        .to_owned()
+}
+
+fn is_named(label: &Label, name: &str) -> bool {
+    label.name.eq_ignore_ascii_case(name)
+}
+
+/// How the label came to be there.
+struct Set {
+    by: String,
+    at: Timestamp,
+    /// Whether the branch was rewritten afterwards.
+    forced_since: bool,
+}
+
+/// The last time that the label was set and not taken off again.
+fn last_label(events: &[IssueEvent], name: &str) -> Result<Set, &'static str> {
+    let mut set = None;
+    let mut forced_since = false;
+    for event in events {
+        let ours = event
+            .label
+            .as_ref()
+            .is_some_and(|label| is_named(label, name));
+        match event.event.as_str() {
+            "labeled" if ours => {
+                set = Some(event);
+                forced_since = false;
+            }
+            "unlabeled" if ours => set = None,
+            "head_ref_force_pushed" => forced_since = true,
+            _ => {}
+        }
+    }
+    let event = set.ok_or("GitHub does not say who set it")?;
+    let by = event.actor.as_ref().map(|actor| actor.login.clone());
+    let is_login = |login: &String| {
+        (1..=60).contains(&login.len())
+            && login
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+    };
+    Ok(Set {
+        by: by.filter(is_login).ok_or("it was not set by a person")?,
+        at: event
+            .created_at
+            .parse()
+            .map_err(|_no_time: jiff::Error| "GitHub does not say when it was set")?,
+        forced_since,
+    })
+}
+
+/// `triage` may set labels and may not accept; what is not known may not either.
+fn may_accept(permission: &Permission) -> bool {
+    matches!(
+        permission.permission.as_str(),
+        "admin" | "write" | "maintain"
+    ) && !matches!(permission.role_name.as_str(), "triage" | "read" | "none")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(event: &str, at: &str, by: &str, label: &str) -> IssueEvent {
+        serde_json::from_value(serde_json::json!({
+            "event": event, "created_at": at, "actor": {"login": by}, "label": {"name": label}
+        }))
+        .unwrap()
+    }
+
+    const LABEL: &str = "perf-regression-accepted";
+
+    #[test]
+    fn the_last_label_that_was_not_taken_off_counts() {
+        let mut events = vec![
+            event("labeled", "2026-11-28T01:00:00Z", "maya", LABEL),
+            event("unlabeled", "2026-11-28T01:01:00Z", "maya", LABEL),
+            event(
+                "labeled",
+                "2026-11-28T01:02:00Z",
+                "otto",
+                "Perf-Regression-Accepted",
+            ),
+            event("labeled", "2026-11-28T01:03:00Z", "eve", "other"),
+        ];
+        let set = last_label(&events, LABEL).map_err(str::to_owned).unwrap();
+        assert_eq!((set.by.as_str(), set.forced_since), ("otto", false));
+        events.push(event(
+            "head_ref_force_pushed",
+            "2026-11-28T01:04:00Z",
+            "eve",
+            "x",
+        ));
+        assert!(last_label(&events, LABEL).is_ok_and(|set| set.forced_since));
+        events.push(event("unlabeled", "2026-11-28T01:05:00Z", "eve", LABEL));
+        assert!(last_label(&events, LABEL).is_err());
+    }
+
+    #[test]
+    fn who_cannot_be_named_accepts_nothing() {
+        for by in ["github-actions[bot]", "../../x", ""] {
+            let events = [event("labeled", "2026-11-28T01:00:00Z", by, LABEL)];
+            assert!(last_label(&events, LABEL).is_err(), "{by}");
+        }
+        let events = [event("labeled", "yesterday", "maya", LABEL)];
+        assert!(last_label(&events, LABEL).is_err());
+    }
+
+    #[test]
+    fn only_write_and_more_may_accept() {
+        let of = |permission: &str, role: &str| {
+            may_accept(&Permission {
+                permission: permission.to_owned(),
+                role_name: role.to_owned(),
+            })
+        };
+        assert!(of("admin", "admin") && of("write", "maintain") && of("write", ""));
+        assert!(
+            !of("read", "triage") && !of("none", "none") && !of("write", "triage") && !of("", "")
+        );
+    }
+}

@@ -1,0 +1,243 @@
+//! What an answer of GitHub's means: done, wait, ask again, or no. Pure.
+
+use reqwest::header::HeaderMap;
+use serde::Deserialize;
+
+/// An answer, read to its end.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    /// The status code.
+    pub(super) status: u16,
+    /// The headers.
+    pub(super) headers: HeaderMap,
+    /// The body.
+    pub(super) body: Vec<u8>,
+}
+
+/// What is to be done with an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// It is what was asked for.
+    Done,
+    /// Refused for now, nothing was done: ask again after so many seconds.
+    Wait(u64),
+    /// The server failed; what was asked for may have been done.
+    Unclear,
+    /// Refused for good.
+    Refused(Refusal),
+}
+
+/// Why GitHub says no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The token may not do this.
+    Permission,
+    /// The conversation is locked.
+    Locked,
+    /// The body is longer than GitHub takes.
+    TooLong,
+    /// The token is wrong or has expired.
+    Token,
+    /// There is no such thing, or the token may not see it.
+    Absent,
+    /// Anything else.
+    Other,
+}
+
+impl Refusal {
+    /// What to do about it, as the end of a sentence. `permission` is what the job needs.
+    pub fn advice(self, permission: &str, from_fork: bool) -> String {
+        match self {
+            Self::Permission if from_fork => "; a fork's pull request has a token that only reads: publish in a `workflow_run`, by `perfgate comment --artifact` (docs/github.md)".to_owned(),
+            Self::Permission => format!("; the token may not do that: give the job\n    permissions:\n      {permission}"),
+            Self::Locked => "; the conversation is locked: unlock it, or leave the comment out by `--comment never`".to_owned(),
+            Self::Token => "; the token is wrong or has expired".to_owned(),
+            Self::Absent => format!("; it is not there, or the token may not see it: give the job\n    permissions:\n      {permission}"),
+            Self::TooLong | Self::Other => String::new(),
+        }
+    }
+}
+
+/// GitHub's rule for a secondary limit without `Retry-After`.
+const SECONDARY_WAIT: u64 = 60;
+
+/// Beyond what is ever waited for; keeps sums from overflowing.
+const LONGEST_WAIT: u64 = 1 << 20;
+
+/// What an answer means. `limited` is how often a limit was met before, `now` the seconds since the Unix epoch.
+pub(super) fn meaning(answer: &Answer, limited: u32, now: u64) -> Meaning {
+    let number = |name: &str| {
+        let value = answer.headers.get(name)?.to_str().ok()?;
+        value.trim().parse::<u64>().ok()
+    };
+    let message = message(&answer.body).to_lowercase();
+    let says = |text: &str| message.contains(text);
+    match answer.status {
+        200..=299 => Meaning::Done,
+        403 | 429 => {
+            let doubled = SECONDARY_WAIT.saturating_mul(1 << limited.min(16));
+            if let Some(seconds) = number("retry-after") {
+                Meaning::Wait(seconds.clamp(1, LONGEST_WAIT))
+            } else if number("x-ratelimit-remaining") == Some(0) {
+                let reset = number("x-ratelimit-reset").unwrap_or(now + doubled);
+                // Clocks differ by a second or so.
+                Meaning::Wait((reset.saturating_sub(now) + 1).min(LONGEST_WAIT))
+            } else if answer.status == 429
+                || says("secondary rate limit")
+                || says("abuse detection")
+            {
+                Meaning::Wait(doubled)
+            } else if says("locked") {
+                Meaning::Refused(Refusal::Locked)
+            } else if says("not accessible") || says("must have") {
+                Meaning::Refused(Refusal::Permission)
+            } else {
+                Meaning::Refused(Refusal::Other)
+            }
+        }
+        408 | 500..=599 => Meaning::Unclear,
+        401 => Meaning::Refused(Refusal::Token),
+        404 | 410 => Meaning::Refused(Refusal::Absent),
+        422 if says("too long") || String::from_utf8_lossy(&answer.body).contains("too long") => {
+            Meaning::Refused(Refusal::TooLong)
+        }
+        _ => Meaning::Refused(Refusal::Other),
+    }
+}
+
+/// What GitHub says in `message`, or the beginning of what somebody else answered.
+pub(super) fn message(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Error {
+        message: String,
+    }
+    match serde_json::from_slice::<Error>(body) {
+        Ok(error) => error.message,
+        Err(_not_githubs) => String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned(),
+    }
+}
+
+/// The address of the next page in a `Link` header: `<https://…?page=2>; rel="next", <…>; rel="last"`.
+pub(super) fn next_page(headers: &HeaderMap) -> Option<String> {
+    let links = headers.get("link")?.to_str().ok()?;
+    let mut rest = links;
+    while let Some(begin) = rest.find('<') {
+        let end = begin + rest[begin..].find('>')?;
+        let address = &rest[begin + 1..end];
+        rest = &rest[end + 1..];
+        let parameters = &rest[..rest.find('<').unwrap_or(rest.len())];
+        let is_next = parameters
+            .split([';', ','])
+            .any(|parameter| matches!(parameter.trim(), r#"rel="next""# | "rel=next"));
+        if is_next {
+            return Some(address.to_owned());
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use reqwest::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
+        let headers = headers.iter().map(|(name, value)| {
+            let name: HeaderName = name.parse().unwrap();
+            (name, HeaderValue::from_str(value).unwrap())
+        });
+        Answer {
+            status,
+            headers: headers.collect(),
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    fn of(status: u16, headers: &[(&str, &str)], message: &str) -> Meaning {
+        let body = serde_json::json!({"message": message}).to_string();
+        meaning(&answer(status, headers, &body), 1, 1000)
+    }
+
+    #[test]
+    fn the_four_kinds_of_403_are_told_apart() {
+        let secondary = "You have exceeded a secondary rate limit.";
+        let permission = Meaning::Refused(Refusal::Permission);
+        assert_eq!(
+            of(403, &[("retry-after", "7")], secondary),
+            Meaning::Wait(7)
+        );
+        assert_eq!(of(403, &[], secondary), Meaning::Wait(120), "doubled");
+        assert_eq!(of(429, &[], ""), Meaning::Wait(120));
+        let primary = [
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-reset", "1030"),
+        ];
+        assert_eq!(
+            of(403, &primary, "API rate limit exceeded"),
+            Meaning::Wait(31)
+        );
+        assert_eq!(
+            of(403, &[], "Resource not accessible by integration"),
+            permission
+        );
+        let locked = "Unable to create comment because issue is locked.";
+        assert_eq!(of(403, &[], locked), Meaning::Refused(Refusal::Locked));
+        // A remaining allowance is no limit, whatever else is wrong.
+        let allowed = [("x-ratelimit-remaining", "12")];
+        assert_eq!(
+            of(403, &allowed, "Resource not accessible by integration"),
+            permission
+        );
+    }
+
+    #[test]
+    fn a_failing_server_leaves_it_open_and_a_refusal_does_not() {
+        assert_eq!(of(502, &[], ""), Meaning::Unclear);
+        assert_eq!(of(201, &[], ""), Meaning::Done);
+        assert_eq!(
+            of(401, &[], "Bad credentials"),
+            Meaning::Refused(Refusal::Token)
+        );
+        let long = answer(
+            422,
+            &[],
+            r#"{"message":"Validation Failed","errors":[{"message":"Body is too long (maximum is 65536 characters)"}]}"#,
+        );
+        assert_eq!(meaning(&long, 0, 0), Meaning::Refused(Refusal::TooLong));
+    }
+
+    #[test]
+    fn the_next_page_is_where_the_header_says() {
+        let link = r#"<https://x/repositories/1/comments?page=1>; rel="prev", <https://x/repositories/1/comments?page=3>; rel="next", <https://x/l>; rel="last""#;
+        let headers = answer(200, &[("link", link)], "").headers;
+        assert_eq!(
+            next_page(&headers).as_deref(),
+            Some("https://x/repositories/1/comments?page=3")
+        );
+        let last = answer(200, &[("link", r#"<https://x/l>; rel="last""#)], "").headers;
+        assert_eq!(next_page(&last), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_panics(
+            status in 100_u16..999,
+            value in "[ -~]{0,30}",
+            link in "(<|>|;|,| |rel=\"next\"|https://x|\"){0,20}",
+            body in prop::collection::vec(any::<u8>(), 0..300),
+            limited in any::<u32>(),
+            now in any::<u32>()
+        ) {
+            let headers = [("retry-after", value.as_str()), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", &value), ("link", &link)];
+            let mut odd = answer(status, &headers, "");
+            odd.body = body;
+            let _next = next_page(&odd.headers);
+            let _message = message(&odd.body);
+            if let Meaning::Wait(seconds) = meaning(&odd, limited, u64::from(now)) {
+                prop_assert!((1..=LONGEST_WAIT * 64).contains(&seconds));
+            }
+        }
+    }
+}

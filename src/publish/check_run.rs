@@ -1,0 +1,157 @@
+//! A check run: the verdict as a page of its own beside the commit. Off unless asked for; the status is what blocks.
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+
+use super::client::{Client, ClientError};
+use super::event::{Repository, Sha};
+use super::status::State;
+
+/// Characters of a summary that GitHub takes.
+const LONGEST: usize = 65_535;
+
+/// Annotations that GitHub takes in one request.
+const PER_REQUEST: usize = 50;
+
+/// Tries to create it.
+const ATTEMPTS: u32 = 3;
+
+/// What it says.
+#[derive(Clone, Debug)]
+pub struct CheckRun<'a> {
+    /// Its name; never that of the status, since both would be required.
+    pub name: &'a str,
+    /// The commit.
+    pub head: &'a Sha,
+    /// Whether the merge may go on.
+    pub state: State,
+    /// One line.
+    pub title: String,
+    /// Markdown.
+    pub summary: &'a str,
+    /// By which it is found again: the run that wrote it.
+    pub external_id: String,
+    /// Its details.
+    pub address: Option<&'a str>,
+    /// Marks on lines of the repository's files.
+    pub annotations: Vec<Mark>,
+}
+
+/// A mark on a line of a file of the repository.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    /// The file, from the root of the repository.
+    pub path: String,
+    /// Counted from 1.
+    pub line: u32,
+    /// Whether it is what blocks.
+    pub blocks: bool,
+    /// What it says.
+    pub message: String,
+}
+
+impl Mark {
+    fn json(&self) -> Value {
+        json!({
+            "path": self.path,
+            "start_line": self.line,
+            "end_line": self.line,
+            "annotation_level": if self.blocks { "failure" } else { "warning" },
+            "message": self.message,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Found {
+    id: u64,
+    external_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(default)]
+    check_runs: Vec<Found>,
+}
+
+impl CheckRun<'_> {
+    fn output(&self, marks: &[Mark]) -> Value {
+        let summary: String = self.summary.chars().take(LONGEST).collect();
+        json!({
+            "title": self.title,
+            "summary": summary,
+            "annotations": marks.iter().map(Mark::json).collect::<Vec<_>>(),
+        })
+    }
+
+    /// Neither `neutral` nor `skipped`: they count as a success.
+    fn conclusion(&self) -> &'static str {
+        match self.state {
+            State::Success => "success",
+            State::Failure | State::Error => "failure",
+        }
+    }
+
+    /// Writes it.
+    pub async fn put(&self, client: &Client, repository: &Repository) -> Result<(), ClientError> {
+        let path = format!("repos/{}/check-runs", repository.name());
+        let mut parts = self.annotations.chunks(PER_REQUEST);
+        let mut body = json!({
+            "name": self.name,
+            "head_sha": self.head.text(),
+            "external_id": self.external_id,
+            "status": "completed",
+            "conclusion": self.conclusion(),
+            "output": self.output(parts.next().unwrap_or_default()),
+        });
+        if let Some(address) = self.address {
+            body["details_url"] = json!(address);
+        }
+        let mut attempt = 0;
+        let id = loop {
+            let error = match client.create::<Found>(&path, body.clone()).await {
+                Ok(created) => break created.id,
+                Err(error) => error,
+            };
+            if !error.is_unclear() || attempt + 1 == ATTEMPTS {
+                return Err(error);
+            }
+            client.pause(&error, attempt).await?;
+            attempt += 1;
+            if let Some(id) = self.find(client, repository).await? {
+                break id;
+            }
+        };
+        // Every later part is added to what is there.
+        for part in parts {
+            let path = format!("{path}/{id}");
+            let body = json!({"output": self.output(part)});
+            client
+                .change::<IgnoredAny>(Method::PATCH, &path, body)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// That of this run, where a create was done and its answer lost.
+    async fn find(
+        &self,
+        client: &Client,
+        repository: &Repository,
+    ) -> Result<Option<u64>, ClientError> {
+        let path = format!(
+            "repos/{}/commits/{}/check-runs",
+            repository.name(),
+            self.head.text()
+        );
+        let query = [("check_name", self.name), ("per_page", "100")];
+        let listed: Listed = client.get(&path, &query).await?;
+        let own = listed
+            .check_runs
+            .iter()
+            .find(|run| run.external_id.as_deref() == Some(&self.external_id));
+        Ok(own.map(|run| run.id))
+    }
+}

@@ -1,0 +1,422 @@
+//! perfgate's one comment on a pull request: found by its marker and its author, edited, never repeated.
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::answer::Refusal;
+use super::client::{Client, ClientError};
+use super::event::{Repository, RunId, Sha};
+use super::history::{self, Push};
+
+/// GitHub takes 65,536 characters.
+const LONGEST: usize = 65_000;
+
+/// What a comment is cut to where GitHub finds it too long all the same.
+const SHORT: usize = 20_000;
+
+/// Whose comments are perfgate's where nobody says otherwise: those of a workflow's own token.
+pub const USUAL_AUTHOR: &str = "github-actions[bot]";
+
+/// Tries to create it.
+const ATTEMPTS: u32 = 3;
+
+/// A comment as the API gives it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Comment {
+    /// Its number; a later one has a larger number.
+    pub id: u64,
+    /// Its text.
+    pub body: Option<String>,
+    /// Who wrote it; nobody where the account is gone.
+    pub user: Option<Account>,
+    /// Its page.
+    #[serde(default)]
+    pub html_url: String,
+}
+
+/// An account as the API gives it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Account {
+    /// Its name.
+    pub login: String,
+    /// `User`, `Bot`, `Organization`.
+    #[serde(rename = "type", default)]
+    pub kind: String,
+}
+
+/// The first line, by which a comment is known and dated. Nobody sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marker {
+    /// Name of the gate, as a name that is safe everywhere.
+    pub key: String,
+    /// The commit that the verdict is about.
+    pub head: Sha,
+    /// The run that measured.
+    pub run: RunId,
+}
+
+impl Marker {
+    fn line(&self) -> String {
+        let RunId { run, attempt } = self.run;
+        format!(
+            "<!-- perfgate:v1 key={} head={} run={run}.{attempt} -->",
+            self.key,
+            self.head.text()
+        )
+    }
+
+    /// Whether a text begins with a marker of this gate.
+    fn is_on(&self, body: &str) -> bool {
+        marked(body).is_some_and(|fields| field(fields, "key") == Some(&self.key))
+    }
+}
+
+/// The fields of the marker at the very beginning of a text.
+fn marked(body: &str) -> Option<&str> {
+    let line = body.lines().next()?.trim_end();
+    line.strip_prefix("<!-- perfgate:v1 ")?.strip_suffix(" -->")
+}
+
+fn field<'a>(fields: &'a str, name: &str) -> Option<&'a str> {
+    let pairs = fields.split(' ').filter_map(|field| field.split_once('='));
+    pairs
+        .into_iter()
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
+}
+
+/// Head and run of a comment that was written earlier.
+fn written_for(body: &str) -> Option<(&str, RunId)> {
+    let fields = marked(body)?;
+    let (run, attempt) = field(fields, "run")?.split_once('.')?;
+    let run = RunId {
+        run: run.parse().ok()?,
+        attempt: attempt.parse().ok()?,
+    };
+    Some((field(fields, "head")?, run))
+}
+
+/// What the comment is to say.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    /// Its first line.
+    pub marker: Marker,
+    /// The comparison as Markdown; its own first line is replaced.
+    pub markdown: &'a str,
+    /// What stands above everything else, as Markdown.
+    pub banner: Option<String>,
+    /// What stands below it, as Markdown.
+    pub notes: Vec<String>,
+    /// The last line, as Markdown.
+    pub footer: String,
+    /// Icon, word and headline for the history of pushes.
+    pub push: (&'a str, &'a str, &'a str),
+    /// Whether to write one where there is none.
+    pub create: bool,
+}
+
+impl Wanted<'_> {
+    /// The whole text with the pushes of the text before.
+    fn body(&self, before: &str, longest: usize) -> String {
+        let (icon, word, headline) = self.push;
+        let push = Push::new(&self.marker.head, icon, word, headline);
+        let pushes = history::with(history::read(before), push);
+        let mut head = format!("{}\n", self.marker.line());
+        if let Some(banner) = &self.banner {
+            head.push_str(&format!("> {banner}\n\n"));
+        }
+        let mut tail = String::new();
+        for note in &self.notes {
+            tail.push_str(&format!("\n{note}\n"));
+        }
+        tail.push_str(&history::folded(&pushes, 8_000));
+        tail.push_str(&format!("\n<sub>{}</sub>\n", self.footer));
+        let rest = match self.markdown.split_once('\n') {
+            Some((first, rest)) if first.starts_with("<!-- perfgate:") => rest,
+            Some(_) | None => self.markdown,
+        };
+        let room = longest.saturating_sub(head.chars().count() + tail.chars().count());
+        format!("{head}{}{tail}", cut(rest, room))
+    }
+}
+
+/// As it is where it fits; else what stands before the first folded part, at most so many characters of whole lines.
+fn cut(markdown: &str, room: usize) -> String {
+    if markdown.chars().count() <= room {
+        return markdown.to_owned();
+    }
+    const NOTE: &str = "\nThe rest is in the report.\n";
+    let unfolded = markdown.split("\n<details>").next().unwrap_or_default();
+    let mut left = room.saturating_sub(NOTE.len());
+    let mut kept = String::new();
+    for line in unfolded.split_inclusive('\n') {
+        let length = line.chars().count();
+        if length > left {
+            break;
+        }
+        left -= length;
+        kept.push_str(line);
+    }
+    kept.push_str(NOTE);
+    kept
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It was written or edited; its page, and who it is by.
+    Written(String, String),
+    /// There is none and none was wanted.
+    NotWanted,
+    /// A newer run has written it; its number.
+    Newer(u64),
+}
+
+/// The comments on a pull request, all pages.
+pub async fn all(
+    client: &Client,
+    repository: &Repository,
+    number: u64,
+) -> Result<Vec<Comment>, ClientError> {
+    client.list(&path(repository, number)).await
+}
+
+fn path(repository: &Repository, number: u64) -> String {
+    format!("repos/{}/issues/{number}/comments", repository.name())
+}
+
+/// Writes or edits it, so that one is there.
+pub async fn put(
+    client: &Client,
+    repository: &Repository,
+    number: u64,
+    author: &str,
+    wanted: &Wanted<'_>,
+) -> Result<Put, ClientError> {
+    let comments = all(client, repository, number).await?;
+    let own = own(&comments, &wanted.marker, author);
+    let Some((oldest, surplus)) = own.split_first() else {
+        if !wanted.create {
+            return Ok(Put::NotWanted);
+        }
+        let newest = comments.iter().map(|comment| comment.id).max();
+        let place = Place {
+            client,
+            repository,
+            number,
+        };
+        return create(&place, author, wanted, newest.unwrap_or(0)).await;
+    };
+    for other in surplus {
+        fold_away(client, repository, wanted, oldest, other).await?;
+    }
+    let before = oldest.body.as_deref().unwrap_or_default();
+    if let Some((head, run)) = written_for(before)
+        && head != wanted.marker.head.text()
+        && run > wanted.marker.run
+        && wanted.marker.run.run > 0
+    {
+        return Ok(Put::Newer(run.run));
+    }
+    let edited = match edit(client, repository, oldest, &wanted.body(before, LONGEST)).await {
+        Err(error) if error.refusal() == Some(Refusal::TooLong) => {
+            edit(client, repository, oldest, &wanted.body(before, SHORT)).await?
+        }
+        other => other?,
+    };
+    Ok(written(edited))
+}
+
+/// Those with the marker at their beginning that are by us, oldest first.
+fn own<'a>(comments: &'a [Comment], marker: &Marker, author: &str) -> Vec<&'a Comment> {
+    let is_own = |comment: &&Comment| {
+        let by_us = comment.user.as_ref().is_some_and(|user| {
+            // Nobody can register a name with brackets; the kind says it once more.
+            user.login.eq_ignore_ascii_case(author)
+                && (!author.ends_with("[bot]") || user.kind == "Bot")
+        });
+        by_us
+            && comment
+                .body
+                .as_deref()
+                .is_some_and(|body| marker.is_on(body))
+    };
+    let mut own: Vec<&Comment> = comments.iter().filter(is_own).collect();
+    own.sort_by_key(|comment| comment.id);
+    own
+}
+
+struct Place<'a> {
+    client: &'a Client,
+    repository: &'a Repository,
+    number: u64,
+}
+
+/// Creates it once: after an answer that leaves it open, the list says whether it is there. `newest` is the largest number
+/// that a comment had before.
+async fn create(
+    place: &Place<'_>,
+    author: &str,
+    wanted: &Wanted<'_>,
+    newest: u64,
+) -> Result<Put, ClientError> {
+    let Place {
+        client,
+        repository,
+        number,
+    } = *place;
+    let mut longest = LONGEST;
+    let mut attempt = 0;
+    loop {
+        let body = json!({"body": wanted.body("", longest)});
+        let error = match client.create(&path(repository, number), body).await {
+            Ok(comment) => return Ok(written(comment)),
+            Err(error) => error,
+        };
+        if error.refusal() == Some(Refusal::TooLong) && longest > SHORT {
+            longest = SHORT;
+            continue;
+        }
+        if !error.is_unclear() || attempt + 1 == ATTEMPTS {
+            return Err(error);
+        }
+        client.pause(&error, attempt).await?;
+        attempt += 1;
+        let comments = all(client, repository, number).await?;
+        let line = wanted.marker.line();
+        let is_new = |comment: &&Comment| {
+            comment.id > newest
+                && comment
+                    .body
+                    .as_deref()
+                    .is_some_and(|body| body.starts_with(&line))
+        };
+        let found = own(&comments, &wanted.marker, author)
+            .into_iter()
+            .find(is_new);
+        // Under a name that we did not expect; nobody else knew this line before it was there.
+        if let Some(comment) = found.or_else(|| comments.iter().find(is_new)) {
+            return Ok(written(comment.clone()));
+        }
+    }
+}
+
+fn written(comment: Comment) -> Put {
+    let author = comment.user.map(|user| user.login).unwrap_or_default();
+    Put::Written(comment.html_url, author)
+}
+
+async fn edit(
+    client: &Client,
+    repository: &Repository,
+    comment: &Comment,
+    body: &str,
+) -> Result<Comment, ClientError> {
+    let path = format!("repos/{}/issues/comments/{}", repository.name(), comment.id);
+    client
+        .change(Method::PATCH, &path, json!({"body": body}))
+        .await
+}
+
+/// Leaves one line of a comment that should not be there; deleting it would hide that it was.
+async fn fold_away(
+    client: &Client,
+    repository: &Repository,
+    wanted: &Wanted<'_>,
+    kept: &Comment,
+    surplus: &Comment,
+) -> Result<(), ClientError> {
+    let line = format!(
+        "<!-- perfgate:v1 key={} -->\nperfgate's result is in [its first comment]({}).\n",
+        wanted.marker.key, kept.html_url
+    );
+    if surplus.body.as_deref().map(str::trim) == Some(line.trim()) {
+        return Ok(());
+    }
+    edit(client, repository, surplus, &line).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marker(digit: &str, run: u64) -> Marker {
+        Marker {
+            key: "demo".to_owned(),
+            head: Sha::parse(&digit.repeat(40)).unwrap(),
+            run: RunId { run, attempt: 2 },
+        }
+    }
+
+    fn comment(id: u64, login: &str, kind: &str, body: &str) -> Comment {
+        Comment {
+            id,
+            body: Some(body.to_owned()),
+            user: Some(Account {
+                login: login.to_owned(),
+                kind: kind.to_owned(),
+            }),
+            html_url: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_marker_is_read_back_and_only_at_the_very_beginning() {
+        let marker = marker("a", 9);
+        let body = format!("{}\n### PASS", marker.line());
+        assert!(marker.is_on(&body));
+        assert_eq!(written_for(&body), Some((marker.head.text(), marker.run)));
+        assert!(!marker.is_on(&format!("> {body}")));
+        assert!(!marker.is_on(&body.replace("demo", "demo2")));
+        assert!(!marker.is_on("<!-- perfgate:v1 key=demo"));
+    }
+
+    #[test]
+    fn ours_are_those_with_the_marker_and_the_author() {
+        let marker = marker("a", 9);
+        let body = marker.line();
+        let comments = [
+            comment(3, USUAL_AUTHOR, "Bot", &body),
+            comment(1, "mallory", "User", &body),
+            comment(2, USUAL_AUTHOR, "Bot", &body),
+            comment(4, USUAL_AUTHOR, "Bot", "something else"),
+            comment(5, USUAL_AUTHOR, "User", &body),
+        ];
+        let ids: Vec<u64> = own(&comments, &marker, USUAL_AUTHOR)
+            .iter()
+            .map(|own| own.id)
+            .collect();
+        assert_eq!(ids, [2, 3]);
+    }
+
+    #[test]
+    fn a_text_is_cut_between_lines_and_never_within_a_folded_part() {
+        let wanted = Wanted {
+            marker: marker("a", 9),
+            markdown: &format!(
+                "<!-- perfgate:v1 key=demo -->\n### head\n{}\n<details><summary>x</summary>\n\n{}\n</details>\n",
+                "| row |\n".repeat(50),
+                "y\n".repeat(40_000)
+            ),
+            banner: None,
+            notes: vec!["note".to_owned()],
+            footer: "foot".to_owned(),
+            push: ("✅", "PASS", "fine"),
+            create: true,
+        };
+        let body = wanted.body("", LONGEST);
+        assert!(body.chars().count() < LONGEST, "{}", body.chars().count());
+        assert_eq!(
+            body.matches("<details>").count(),
+            body.matches("</details>").count()
+        );
+        assert!(
+            body.contains("| row |\n\nThe rest is in the report.\n"),
+            "{body}"
+        );
+        let short = wanted.body("", 500);
+        assert!(short.chars().count() <= 500, "{short}");
+        assert!(short.contains("note") && short.ends_with("<sub>foot</sub>\n"));
+    }
+}

@@ -1,0 +1,452 @@
+//! Which commit and which pull request a step of GitHub Actions is about. The event's file has texts of the pull request's
+//! author in it; only numbers, commits and names in their strict forms are taken from it.
+
+use serde::Deserialize;
+
+/// `owner/name`, as GitHub writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repository(String);
+
+impl Repository {
+    /// The repository of that name; `None` where it is no name of one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_name = |part: &str| {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            (1..=100).contains(&part.len())
+                && part.chars().all(allowed)
+                && part != "."
+                && part != ".."
+        };
+        let (owner, name) = text.split_once('/')?;
+        (is_name(owner) && is_name(name)).then(|| Self(text.to_owned()))
+    }
+
+    /// `owner/name`.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is the one that GitHub calls so; names do not differ by case alone.
+    pub fn is(&self, name: &str) -> bool {
+        self.0.eq_ignore_ascii_case(name)
+    }
+}
+
+/// A commit's full hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sha(String);
+
+impl Sha {
+    /// The commit with that hash; `None` where it is none, or the zeros that stand for a deleted branch.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_hash = matches!(text.len(), 40 | 64)
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            && text.bytes().any(|byte| byte != b'0');
+        is_hash.then(|| Self(text.to_owned()))
+    }
+
+    /// In hexadecimal.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// As people write it.
+    pub fn short(&self) -> &str {
+        &self.0[..10]
+    }
+}
+
+/// The pull request, as far as the event tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pull {
+    /// This one.
+    Known(u64),
+    /// Whichever has this commit as its head: to be asked for.
+    OfHead,
+    /// None: there is nothing to comment on.
+    None,
+}
+
+/// What the event says of the pull request's head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// It was pushed at that time or before (RFC 3339).
+    Pushed(String),
+    /// This label was set while it was the head.
+    Labelled(String),
+    /// Nothing about when it was pushed.
+    Other,
+}
+
+/// Run of a workflow; a later one has a larger number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunId {
+    /// Its number.
+    pub run: u64,
+    /// How often it was started.
+    pub attempt: u64,
+}
+
+/// What is published where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Occasion {
+    /// The commit that carries the status: the head of the pull request, never the merge commit that was checked out.
+    /// `None` where the event does not say it: the pull request does.
+    pub head: Option<Sha>,
+    /// The pull request.
+    pub pull: Pull,
+    /// Whether the head is in another repository.
+    pub from_fork: bool,
+    /// What is known of the push.
+    pub moment: Moment,
+    /// The run that measured, where it is another than this one.
+    pub measured_by: Option<RunId>,
+    /// The pull request whose merge is tried in a merge queue, for people to read.
+    pub queued: Option<u64>,
+}
+
+/// Why an event does not say where to publish.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum EventError {
+    /// The text.
+    #[error("the event is no JSON of GitHub's: {0}")]
+    Json(String),
+    /// A part that this event has is not there or is no such thing.
+    #[error("the event `{event}` has no usable `{part}`")]
+    Part {
+        /// Name of the event.
+        event: String,
+        /// Path of the part.
+        part: &'static str,
+    },
+}
+
+#[derive(Deserialize)]
+struct Event {
+    action: Option<String>,
+    label: Option<Label>,
+    number: Option<u64>,
+    after: Option<String>,
+    pull_request: Option<PullRequest>,
+    issue: Option<Issue>,
+    merge_group: Option<MergeGroup>,
+    workflow_run: Option<WorkflowRun>,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct PullRequest {
+    number: Option<u64>,
+    updated_at: Option<String>,
+    head: Option<End>,
+    base: Option<End>,
+}
+
+/// One end of a pull request.
+#[derive(Deserialize)]
+struct End {
+    sha: Option<String>,
+    repo: Option<Named>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id: Option<u64>,
+    full_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Issue {
+    number: Option<u64>,
+    pull_request: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct MergeGroup {
+    head_sha: Option<String>,
+    head_ref: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WorkflowRun {
+    id: Option<u64>,
+    run_attempt: Option<u64>,
+    head_sha: Option<String>,
+    repository: Option<Named>,
+    head_repository: Option<Named>,
+    #[serde(default)]
+    pull_requests: Vec<PullRequest>,
+}
+
+/// What an event is about. `commit` is `GITHUB_SHA`: the right one for events that have no pull request.
+pub fn occasion(
+    event: &str,
+    json: &[u8],
+    ours: &Repository,
+    commit: Option<&str>,
+) -> Result<Occasion, EventError> {
+    let parsed: Event =
+        serde_json::from_slice(json).map_err(|error| EventError::Json(error.to_string()))?;
+    let missing = |part| EventError::Part {
+        event: event.to_owned(),
+        part,
+    };
+    let commit = commit.and_then(Sha::parse);
+    match event {
+        "merge_group" => {
+            let group = parsed.merge_group.ok_or_else(|| missing("merge_group"))?;
+            let head = group.head_sha.as_deref().and_then(Sha::parse);
+            Ok(Occasion {
+                queued: group.head_ref.as_deref().and_then(queued),
+                ..of_commit(Some(head.ok_or_else(|| missing("merge_group.head_sha"))?))
+            })
+        }
+        "workflow_run" => {
+            let run = parsed.workflow_run.ok_or_else(|| missing("workflow_run"))?;
+            of_workflow_run(&run, ours).map_err(missing)
+        }
+        "push" => {
+            let head = parsed.after.as_deref().and_then(Sha::parse).or(commit);
+            Ok(Occasion {
+                pull: Pull::OfHead,
+                ..of_commit(Some(head.ok_or_else(|| missing("after"))?))
+            })
+        }
+        "workflow_dispatch" => Ok(Occasion {
+            pull: if commit.is_some() {
+                Pull::OfHead
+            } else {
+                Pull::None
+            },
+            ..of_commit(commit)
+        }),
+        "issue_comment" | "issues" => {
+            let issue = parsed.issue.ok_or_else(|| missing("issue"))?;
+            let number = issue.number.filter(|_| issue.pull_request.is_some());
+            // GITHUB_SHA is the default branch's here, which this is not about.
+            Ok(Occasion {
+                pull: number.map_or(Pull::None, Pull::Known),
+                ..of_commit(None)
+            })
+        }
+        _ => match &parsed.pull_request {
+            Some(pull) => of_pull_request(&parsed, pull, ours).map_err(missing),
+            None => Ok(of_commit(commit)),
+        },
+    }
+}
+
+fn of_commit(head: Option<Sha>) -> Occasion {
+    Occasion {
+        head,
+        pull: Pull::None,
+        from_fork: false,
+        moment: Moment::Other,
+        measured_by: None,
+        queued: None,
+    }
+}
+
+fn of_pull_request(
+    event: &Event,
+    pull: &PullRequest,
+    ours: &Repository,
+) -> Result<Occasion, &'static str> {
+    let number = event.number.or(pull.number).ok_or("number")?;
+    let head = pull.head.as_ref().ok_or("pull_request.head")?;
+    let sha = head.sha.as_deref().and_then(Sha::parse);
+    let sha = sha.ok_or("pull_request.head.sha")?;
+    // A fork that was deleted has no repository any more, and was one.
+    let home = head
+        .repo
+        .as_ref()
+        .and_then(|repo| repo.full_name.as_deref());
+    let label = event.label.as_ref().and_then(|label| label.name.clone());
+    let moment = match (event.action.as_deref(), &pull.updated_at, label) {
+        (Some("opened" | "reopened" | "synchronize"), Some(at), _) => Moment::Pushed(at.clone()),
+        (Some("labeled"), _, Some(label)) => Moment::Labelled(label),
+        (_, _, _) => Moment::Other,
+    };
+    Ok(Occasion {
+        pull: Pull::Known(number),
+        from_fork: !home.is_some_and(|home| ours.is(home)),
+        moment,
+        ..of_commit(Some(sha))
+    })
+}
+
+fn of_workflow_run(run: &WorkflowRun, ours: &Repository) -> Result<Occasion, &'static str> {
+    let head = run.head_sha.as_deref().and_then(Sha::parse);
+    let head = head.ok_or("workflow_run.head_sha")?;
+    let home = run.head_repository.as_ref();
+    let home = home.and_then(|repo| repo.full_name.as_deref());
+    let our_id = run.repository.as_ref().and_then(|repo| repo.id);
+    // The list is empty for forks, and may name pull requests of other repositories that share the commit.
+    let listed = run.pull_requests.iter().find(|pull| {
+        let same_head = pull.head.as_ref().and_then(|end| end.sha.as_deref()) == Some(head.text());
+        let base = pull.base.as_ref().and_then(|end| end.repo.as_ref());
+        same_head && our_id.is_some() && base.and_then(|repo| repo.id) == our_id
+    });
+    let measured_by = run.id.map(|id| RunId {
+        run: id,
+        attempt: run.run_attempt.unwrap_or(1),
+    });
+    Ok(Occasion {
+        pull: listed
+            .and_then(|pull| pull.number)
+            .map_or(Pull::OfHead, Pull::Known),
+        from_fork: !home.is_some_and(|home| ours.is(home)),
+        measured_by,
+        ..of_commit(Some(head))
+    })
+}
+
+/// The number in `refs/heads/gh-readonly-queue/main/pr-17-3fa9…`.
+fn queued(reference: &str) -> Option<u64> {
+    let queue = reference.strip_prefix("refs/heads/gh-readonly-queue/")?;
+    let (_base, last) = queue.rsplit_once('/')?;
+    let (number, _sha) = last.strip_prefix("pr-")?.split_once('-')?;
+    number.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const HEAD: &str = "77b02d4f0a1b2c3d4e5f60718293a4b5c6d7e8f9";
+    const MERGE: &str = "1111111111111111111111111111111111111111";
+
+    fn ours() -> Repository {
+        Repository::parse("acme/llm").unwrap()
+    }
+
+    fn of(event: &str, json: &Value) -> Result<Occasion, EventError> {
+        occasion(event, json.to_string().as_bytes(), &ours(), Some(MERGE))
+    }
+
+    fn pull_request(action: &str, home: &str) -> Value {
+        json!({"action": action, "number": 7, "label": {"name": "perf-regression-accepted"}, "pull_request": {
+            "number": 7, "updated_at": "2026-11-28T03:00:00Z",
+            "head": {"sha": HEAD, "repo": {"id": 2, "full_name": home}}}})
+    }
+
+    #[test]
+    fn a_pull_request_is_told_on_its_head_and_never_on_the_merge_commit() {
+        let occasion = of("pull_request", &pull_request("synchronize", "Acme/LLM")).unwrap();
+        assert_eq!(occasion.head.unwrap().text(), HEAD);
+        assert_eq!((occasion.pull, occasion.from_fork), (Pull::Known(7), false));
+        assert_eq!(
+            occasion.moment,
+            Moment::Pushed("2026-11-28T03:00:00Z".to_owned())
+        );
+        let fork = of(
+            "pull_request_target",
+            &pull_request("labeled", "mallory/llm"),
+        )
+        .unwrap();
+        assert!(fork.from_fork);
+        assert_eq!(
+            fork.moment,
+            Moment::Labelled("perf-regression-accepted".to_owned())
+        );
+        let edited = of("pull_request", &pull_request("edited", "acme/llm")).unwrap();
+        assert_eq!(edited.moment, Moment::Other);
+    }
+
+    #[test]
+    fn a_merge_queue_has_a_head_and_no_pull_request_to_comment_on() {
+        let reference = format!("refs/heads/gh-readonly-queue/release/1.x/pr-17-{MERGE}");
+        let group = json!({"merge_group": {"head_sha": HEAD, "head_ref": reference}});
+        let occasion = of("merge_group", &group).unwrap();
+        assert_eq!((occasion.pull, occasion.queued), (Pull::None, Some(17)));
+        assert_eq!(occasion.head.unwrap().text(), HEAD);
+    }
+
+    #[test]
+    fn a_workflow_run_names_its_pull_request_or_leaves_it_to_be_asked_for() {
+        let run = |pulls: Value| {
+            json!({"workflow_run": {"id": 99, "run_attempt": 2, "head_sha": HEAD, "repository": {"id": 1},
+                "head_repository": {"full_name": "acme/llm"}, "pull_requests": pulls}})
+        };
+        let pull = |sha: &str, base: u64| json!({"number": 7, "head": {"sha": sha}, "base": {"repo": {"id": base}}});
+        let named = |pulls: Value| of("workflow_run", &run(pulls)).unwrap();
+        let ours = named(json!([pull(HEAD, 1)]));
+        assert_eq!(ours.pull, Pull::Known(7));
+        assert_eq!(
+            ours.measured_by,
+            Some(RunId {
+                run: 99,
+                attempt: 2
+            })
+        );
+        for others in [json!([]), json!([pull(HEAD, 2)]), json!([pull(MERGE, 1)])] {
+            assert_eq!(named(others).pull, Pull::OfHead);
+        }
+    }
+
+    #[test]
+    fn other_events_are_about_their_commit() {
+        let push = of("push", &json!({"after": HEAD})).unwrap();
+        assert_eq!((push.head.unwrap().text(), push.pull), (HEAD, Pull::OfHead));
+        let by_hand = of("workflow_dispatch", &json!({})).unwrap();
+        assert_eq!(by_hand.head.unwrap().text(), MERGE);
+        let nightly = of("schedule", &json!({})).unwrap();
+        assert_eq!(nightly.pull, Pull::None);
+        let comment = of(
+            "issue_comment",
+            &json!({"issue": {"number": 7, "pull_request": {}}}),
+        );
+        let comment = comment.unwrap();
+        assert_eq!((comment.head, comment.pull), (None, Pull::Known(7)));
+    }
+
+    #[test]
+    fn an_event_without_what_it_must_have_is_refused_by_name() {
+        let refused = |event: &str, json: Value| of(event, &json).unwrap_err().to_string();
+        insta::assert_snapshot!(
+            [
+                refused("merge_group", json!({})),
+                refused("merge_group", json!({"merge_group": {"head_sha": "HEAD; rm"}})),
+                refused("pull_request", json!({"number": 7, "pull_request": {"head": {"sha": "../../x"}}})),
+                refused("pull_request", json!({"number": -7, "pull_request": {}})),
+                refused("workflow_run", json!({"workflow_run": {}})),
+                refused("push", json!([])),
+            ]
+            .join("\n"),
+            @r"
+            the event `merge_group` has no usable `merge_group`
+            the event `merge_group` has no usable `merge_group.head_sha`
+            the event `pull_request` has no usable `pull_request.head.sha`
+            the event is no JSON of GitHub's: invalid value: integer `-7`, expected u64 at line 1 column 12
+            the event `workflow_run` has no usable `workflow_run.head_sha`
+            the event is no JSON of GitHub's: invalid length 0, expected struct Event with 8 elements at line 1 column 2
+            "
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_event_panics(
+            event in "(pull_request|merge_group|workflow_run|push|issue_comment|x)",
+            bytes in prop::collection::vec(any::<u8>(), 0..60),
+            number in any::<i64>(),
+            text in "(\\PC|/|refs/heads/gh-readonly-queue/|pr-1-){0,20}"
+        ) {
+            let _result = occasion(&event, &bytes, &ours(), Some(&text));
+            let odd = json!({"number": number, "after": text, "merge_group": {"head_sha": HEAD, "head_ref": text},
+                "pull_request": {"head": {"sha": text}}, "workflow_run": {"head_sha": text, "pull_requests": [{"head": null}]}});
+            if let Ok(occasion) = occasion(&event, odd.to_string().as_bytes(), &ours(), None) {
+                prop_assert!(occasion.head.is_none_or(|sha| sha.text().len() >= 40));
+            }
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! A maintainer's label with a reason, on this very commit.
+
+use serde_json::{Value, json};
+
+use super::fake::{Fault, comment};
+use super::{Scene, event};
+use crate::support::{Ran, json as read_json};
+
+const LABEL: &str = "perf-regression-accepted";
+const REASON: &str = "The new sampler costs 10 % and is needed for correctness.";
+
+fn labelled(at: &str, by: &str) -> Value {
+    json!({"event": "labeled", "created_at": at, "actor": {"login": by, "type": "User"}, "label": {"name": LABEL}})
+}
+
+/// A blocked pull request with the label, set by maya after the push, and a reason in its text.
+fn accepted() -> Scene {
+    let scene = Scene::new(1.10);
+    {
+        let mut world = scene.github.world();
+        world.pull["labels"] = json!([{"name": LABEL}]);
+        world.pull["body"] = json!(format!("Intro\n\n## perfgate accepted\n{REASON}\n"));
+        world.events = vec![labelled("2026-11-28T03:10:00Z", "maya")];
+        world.permissions.insert(
+            "maya".to_owned(),
+            json!({"permission": "write", "role_name": "maintain"}),
+        );
+    }
+    scene
+}
+
+/// Not accepted, and said why.
+fn refused(scene: &Scene, why: &str) {
+    let ran = scene.comment(&[]).expect(1);
+    assert!(ran.stderr.contains(why), "{why}: {}", ran.stderr);
+    let own = scene.own().replace("&#58;", ":");
+    assert!(own.contains("is set and does not count"), "{own}");
+    assert_eq!(
+        scene.github.world().statuses.last().unwrap()["state"],
+        "failure"
+    );
+}
+
+#[test]
+fn a_label_with_a_reason_lets_the_regression_through_and_it_stays_red() {
+    let scene = accepted();
+    let ran = scene
+        .comment(&["--json", "accepted.json", "--html", "report.html"])
+        .expect(0);
+    assert!(
+        ran.stdout
+            .contains("WARN: merge: the regression was accepted"),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stdout
+            .contains("accepted by maya, label perf-regression-accepted"),
+        "{}",
+        ran.stdout
+    );
+    let own = scene.own();
+    assert!(
+        own.contains("Accepted by maya") && own.contains("needed for correctness"),
+        "{own}"
+    );
+    assert!(own.contains("| ⛔ | TPOT P95 |"), "{own}");
+    let status = scene.github.world().statuses[0].clone();
+    assert_eq!(status["state"], "success");
+    let kept = read_json(&scene.path().join("accepted.json"));
+    assert_eq!(
+        (&kept["verdict"], &kept["accepted"]["by"]),
+        (&json!("warn"), &json!("maya"))
+    );
+    assert_eq!(kept["judgements"][0]["status"], "regressed");
+    let html = std::fs::read_to_string(scene.path().join("report.html")).unwrap();
+    assert!(html.contains("Accepted by maya"));
+}
+
+#[test]
+fn a_label_that_was_taken_off_blocks_again() {
+    let scene = accepted();
+    scene.comment(&["--json", "comparison.json"]).expect(0);
+    scene.github.world().pull["labels"] = json!([]);
+    let ran = scene.comment(&[]).expect(1);
+    assert!(ran.stdout.contains("BLOCK: do not merge"), "{}", ran.stdout);
+    assert!(scene.own().contains("perfgate: BLOCK"));
+    assert!(!scene.own().contains("accepted by maya"), "{}", scene.own());
+    let world = scene.github.world();
+    assert_eq!(world.statuses[1]["state"], "failure");
+}
+
+#[test]
+fn how_to_accept_stands_in_the_comment_of_a_block() {
+    let scene = Scene::new(1.10);
+    scene.comment(&[]).expect(1);
+    let own = scene.own().replace("&#58;", ":");
+    assert!(own.contains("To accept this regression:"), "{own}");
+    // Nothing is asked where nothing is to be accepted.
+    let passing = Scene::new(1.0);
+    passing.comment(&[]).expect(0);
+    assert_eq!(passing.github.count("GET", "pulls/7"), 0);
+    let off = accepted();
+    off.comment(&["--accept-label", ""]).expect(1);
+    assert_eq!(off.github.count("GET", "pulls/7"), 0);
+}
+
+#[test]
+fn a_reason_may_stand_in_a_comment_of_who_set_the_label_and_of_nobody_else() {
+    let scene = accepted();
+    let line = format!("I looked at it.\nperf-accept: {REASON}");
+    scene.github.world().pull["body"] = json!("nothing");
+    refused(&scene, "no reason is given");
+    scene
+        .github
+        .world()
+        .comments
+        .push(comment(900, "mallory", "User", &line));
+    refused(&scene, "no reason is given");
+    scene
+        .github
+        .world()
+        .comments
+        .push(comment(901, "maya", "User", &line));
+    scene.comment(&[]).expect(0);
+    assert!(scene.own().contains("WARN"));
+}
+
+#[test]
+fn what_is_no_reason_does_not_count() {
+    let scene = accepted();
+    scene.github.world().pull["body"] = json!("perf-accept: ok");
+    refused(&scene, "the reason has fewer than 20");
+    scene.github.world().pull["body"] =
+        json!("## perfgate accepted\n<!-- why is it worth it? -->\n");
+    refused(&scene, "no reason is given");
+}
+
+#[test]
+fn who_may_not_write_may_not_accept() {
+    let scene = accepted();
+    for permission in [
+        json!({"permission": "read", "role_name": "triage"}),
+        json!({"permission": "none"}),
+    ] {
+        scene
+            .github
+            .world()
+            .permissions
+            .insert("maya".to_owned(), permission);
+        refused(&scene, "maya set it and has no write permission here");
+    }
+    // The last who set it counts.
+    let mut world = scene.github.world();
+    world
+        .permissions
+        .insert("otto".to_owned(), json!({"permission": "admin"}));
+    world.events.push(json!({"event": "unlabeled", "created_at": "2026-11-28T03:11:00Z", "actor": {"login": "maya"}, "label": {"name": LABEL}}));
+    world.events.push(labelled("2026-11-28T03:12:00Z", "otto"));
+    drop(world);
+    scene.comment(&[]).expect(0);
+}
+
+#[test]
+fn a_new_push_takes_the_acceptance_away() {
+    let mut scene = accepted();
+    // The event of the push says when it was: 03:00:01.
+    scene.github.world().events = vec![labelled("2026-11-28T02:59:00Z", "maya")];
+    refused(&scene, "pushed to after it was set");
+    scene
+        .github
+        .world()
+        .events
+        .push(labelled("2026-11-28T03:10:00Z", "maya"));
+    scene.github.world().events.push(json!({"event": "head_ref_force_pushed", "created_at": "2026-11-28T03:11:00Z", "actor": null}));
+    refused(&scene, "pushed to after it was set");
+    // The head is another one by now.
+    scene.github.world().pull["head"]["sha"] = json!("9".repeat(40));
+    refused(&scene, "has been pushed to since this was measured");
+    // Another event says nothing of the push; GitHub's list of pushes does.
+    scene = accepted();
+    scene.write_event(&event("edited", "acme/llm"));
+    scene.comment(&[]).expect(0);
+    scene.github.world().activity[0]["timestamp"] = json!("2026-11-28T03:10:01Z");
+    refused(&scene, "pushed to after it was set");
+    for activity in [
+        json!([]),
+        json!([{"after": "8".repeat(40), "timestamp": "2026-11-28T03:00:00Z"}]),
+    ] {
+        scene.github.world().activity = activity.as_array().unwrap().clone();
+        refused(&scene, "GitHub does not say when the commit was pushed");
+    }
+    scene
+        .github
+        .fail("GET activity", 1, Fault::says(404, "Not Found"));
+    refused(&scene, "GitHub does not say when the commit was pushed");
+}
+
+#[test]
+fn the_event_of_the_label_itself_needs_no_list_of_pushes() {
+    let scene = accepted();
+    let mut labelled = event("labeled", "acme/llm");
+    labelled["label"] = json!({"name": LABEL});
+    scene.write_event(&labelled);
+    scene.comment(&[]).expect(0);
+    assert_eq!(scene.github.count("GET", "activity"), 0);
+    // That of another label does.
+    labelled["label"] = json!({"name": "other"});
+    scene.write_event(&labelled);
+    scene.comment(&[]).expect(0);
+    assert_eq!(scene.github.count("GET", "activity"), 1);
+}
+
+#[test]
+fn what_cannot_be_asked_is_not_accepted() {
+    let scene = accepted();
+    scene.github.fail(
+        "GET collaborators",
+        1,
+        Fault::says(403, "Resource not accessible by integration"),
+    );
+    let ran: Ran = scene.comment(&[]).expect(1);
+    assert!(
+        ran.stderr
+            .contains("it is not known whether the regression was accepted"),
+        "{}",
+        ran.stderr
+    );
+    scene.github.fail(
+        "GET events",
+        1,
+        Fault::Answer(200, Vec::new(), "{}".to_owned()),
+    );
+    scene.comment(&[]).expect(1);
+}
+
+#[test]
+fn a_label_is_no_help_where_nothing_was_decided() {
+    let scene = accepted();
+    let mut comparison = super::comparison(scene.path(), 1.10, Some(super::HEAD));
+    comparison["verdict"] = json!("incomparable");
+    comparison["exit_code"] = json!(4);
+    crate::support::write(scene.path(), "comparison.json", &comparison.to_string());
+    scene.comment(&[]).expect(4);
+    assert_eq!(scene.github.world().statuses[0]["state"], "error");
+}

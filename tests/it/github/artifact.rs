@@ -1,0 +1,157 @@
+//! What a fork's run left behind, posted by a run that trusts it in nothing.
+
+use std::io::{Cursor, Write as _};
+
+use serde_json::{Value, json};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use super::Scene;
+use super::fake::HEAD;
+use crate::support::Ran;
+
+fn archive(scene: &Scene, files: &[(&str, &[u8])]) {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in files {
+        writer
+            .start_file(*name, SimpleFileOptions::default())
+            .unwrap();
+        writer.write_all(content).unwrap();
+    }
+    let bytes = writer.finish().unwrap().into_inner();
+    perfgate::files::write_atomically(&scene.path().join("artifact.zip"), &bytes).unwrap();
+}
+
+/// A `workflow_run` after the run of a fork on pull request 7.
+fn fork() -> Scene {
+    let mut scene = Scene::new(1.0);
+    scene.event = "workflow_run";
+    scene.write_event(&json!({"workflow_run": {
+        "id": 55, "run_attempt": 1, "head_sha": HEAD, "event": "pull_request", "pull_requests": [],
+        "repository": {"id": 1, "full_name": "acme/llm"}, "head_repository": {"id": 2, "full_name": "mallory/llm"}
+    }}));
+    scene.github.world().pulls_of_commit = vec![json!({
+        "number": 7, "state": "open", "head": {"sha": HEAD, "repo": {"full_name": "mallory/llm"}},
+        "base": {"sha": "x", "repo": {"full_name": "acme/llm"}}
+    })];
+    scene
+}
+
+fn comparison(scene: &Scene) -> Value {
+    super::comparison(scene.path(), 1.0, Some(HEAD))
+}
+
+fn post(scene: &Scene, comparison: &Value) -> Ran {
+    archive(
+        scene,
+        &[
+            ("comparison.json", comparison.to_string().as_bytes()),
+            ("report.html", b"<script>"),
+        ],
+    );
+    scene.perfgate(&["comment", "--artifact", "artifact.zip"])
+}
+
+#[test]
+fn a_forks_result_is_posted_as_not_verified_and_sets_no_status() {
+    let scene = fork();
+    post(&scene, &comparison(&scene)).expect(0);
+    let own = scene.own();
+    let begin: Vec<&str> = own.lines().take(3).collect();
+    insta::assert_snapshot!(begin.join("\n"), @r"
+    <!-- perfgate:v1 key=demo/fork head=77b02d4f0a1b2c3d4e5f60718293a4b5c6d7e8f9 run=55.1 -->
+    > **Reported by a fork's [run](https://github.test/acme/llm/actions/runs/55): not verified.** Code of the pull request made these numbers and could have made up any; they set no status.
+    ");
+    assert!(scene.github.world().statuses.is_empty());
+    assert_eq!(scene.github.count("POST", "check-runs"), 0);
+    // A block is no failure of this workflow: its job was to post.
+    post(&scene, &super::comparison(scene.path(), 1.10, Some(HEAD))).expect(0);
+    assert!(scene.own().contains("BLOCK"));
+}
+
+#[test]
+fn a_fork_never_writes_over_what_this_repository_said() {
+    let scene = Scene::new(1.10);
+    scene.comment(&[]).expect(1);
+    let ours = scene.own();
+    let fork = fork();
+    fork.github.world().comments = scene.github.world().comments.clone();
+    post(&fork, &comparison(&fork)).expect(0);
+    let comments = fork.github.own();
+    assert_eq!(comments.len(), 2, "beside it, in a comment of its own");
+    assert_eq!(comments[0], ours);
+}
+
+#[test]
+fn the_pull_request_is_the_one_that_github_names_for_the_commit() {
+    let scene = fork();
+    scene.github.world().pulls_of_commit.clear();
+    let said = post(&scene, &comparison(&scene)).expect(6).stderr;
+    assert!(
+        said.contains("no open pull request of this repository has the run's commit"),
+        "{said}"
+    );
+    assert!(scene.github.own().is_empty());
+}
+
+#[test]
+fn a_hostile_artifact_is_refused_with_a_reason() {
+    let scene = fork();
+    let mut said = Vec::new();
+    let mut refused = |ran: Ran| {
+        let stderr = ran.expect(2).stderr;
+        said.push(stderr.lines().next().unwrap().to_owned());
+    };
+    let mut forged = comparison(&scene);
+    forged["accepted"] =
+        json!({"label": "x", "by": "maya", "reason": "because I say so, trust me"});
+    refused(post(&scene, &forged));
+    let mut unknown = comparison(&scene);
+    unknown["judgements"][0]["script"] = json!("x");
+    refused(post(&scene, &unknown));
+    let mut other = comparison(&scene);
+    other["schema"] = json!("perfgate.comparison/2");
+    refused(post(&scene, &other));
+    refused(post(&scene, &json!({})));
+    let mut nameless = comparison(&scene);
+    nameless["next"] = json!(["none", 0]);
+    refused(post(&scene, &nameless));
+    for name in ["../comparison.json", "event.json"] {
+        archive(&scene, &[(name, b"{}")]);
+        refused(scene.perfgate(&["comment", "--artifact", "artifact.zip"]));
+    }
+    archive(&scene, &[("comparison.json", &vec![b' '; 5 << 20])]);
+    refused(scene.perfgate(&["comment", "--artifact", "artifact.zip"]));
+    insta::assert_snapshot!(said.join("\n"), @r"
+    error: the artifact `artifact.zip` is refused: comparison.json says that somebody accepted it, which only GitHub can say
+    error: the artifact `artifact.zip` is refused: comparison.json has `/judgements/script`, which this version does not know
+    error: the artifact `artifact.zip` is refused: comparison.json has schema `perfgate.comparison/2`; this version reads `perfgate.comparison/1`
+    error: the artifact `artifact.zip` is refused: comparison.json is no perfgate comparison: missing field `schema` at line 1 column 2
+    error: the artifact `artifact.zip` is refused: comparison.json has `/next`, which this version does not know
+    error: the artifact `artifact.zip` is refused: `../comparison.json` is no file of a gate's output; upload comparison.json alone
+    error: the artifact `artifact.zip` is refused: `event.json` is no file of a gate's output; upload comparison.json alone
+    error: the artifact `artifact.zip` is refused: comparison.json is larger than 4 MiB
+    ");
+    assert!(
+        scene.github.world().seen.is_empty(),
+        "nothing is asked for one that is refused"
+    );
+}
+
+#[test]
+fn texts_of_a_stranger_stay_text() {
+    let scene = fork();
+    let mut hostile = comparison(&scene);
+    let text = "<!-- perfgate:end --> @everyone </details><img src=x> ](http://evil.test)";
+    hostile["headline"] = json!(text);
+    hostile["candidate"]["host"] = json!(text);
+    hostile["candidate"]["model"] = json!(text);
+    hostile["judgements"][0]["reason"] = json!(text);
+    post(&scene, &hostile).expect(0);
+    // Once more, so that the line of the push is read back.
+    post(&scene, &hostile).expect(0);
+    let own = scene.own();
+    for acts in ["@everyone", "<img", "](http://evil", "</details><"] {
+        assert!(!own.contains(acts), "{acts}: {own}");
+    }
+}

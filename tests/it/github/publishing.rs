@@ -1,0 +1,388 @@
+//! Comment, status and check run.
+
+use serde_json::json;
+
+use super::fake::{BOT, Fault, GitHub, HEAD, TOKEN, comment};
+use super::{Scene, event};
+use crate::support::{Ran, command, json, run, write};
+
+#[test]
+fn a_block_becomes_one_comment_and_a_failed_status_on_the_head() {
+    let scene = Scene::new(1.10);
+    let ran = scene.comment(&[]).expect(1);
+    assert!(ran.stdout.contains("BLOCK: do not merge"), "{}", ran.stdout);
+    insta::with_settings!({filters => vec![(r"(?s)\n<details><summary>All figures.*?</details>\n\n<details><summary>Why.*?</details>\n", "\n[figures]\n")]}, {
+        insta::assert_snapshot!(scene.own());
+    });
+    let world = scene.github.world();
+    assert_eq!(world.statuses.len(), 1);
+    insta::assert_json_snapshot!(world.statuses[0], @r#"
+    {
+      "context": "perfgate",
+      "description": "BLOCK: TPOT P95 is 10.0 % slower, 95 % interval +6.4 % to +13.7 %, limit 5.0 %",
+      "sha": "77b02d4f0a1b2c3d4e5f60718293a4b5c6d7e8f9",
+      "state": "failure",
+      "target_url": "https://github.test/acme/llm/actions/runs/100"
+    }
+    "#);
+    drop(world);
+    assert!(
+        scene
+            .outputs()
+            .contains("comment-url=https://github.test/acme/llm/pull/7#issuecomment-1001\n")
+    );
+    assert_eq!(
+        scene.github.count("POST", "check-runs"),
+        0,
+        "off unless asked for"
+    );
+}
+
+#[test]
+fn a_second_push_edits_the_comment_and_leaves_a_line_of_the_first() {
+    let scene = Scene::new(1.10);
+    scene.comment(&[]).expect(1);
+    let next = "8".repeat(40);
+    scene.write_comparison("comparison.json", 1.0, Some(&next));
+    let mut pushed = event("synchronize", "acme/llm");
+    pushed["pull_request"]["head"]["sha"] = json!(next);
+    scene.write_event(&pushed);
+    scene.comment(&[]).expect(0);
+    // Once more the same: nothing is added.
+    scene.comment(&[]).expect(0);
+    let own = scene.own();
+    assert!(own.contains("perfgate: PASS"), "{own}");
+    let lines: Vec<&str> = own.lines().filter(|line| line.starts_with("- `")).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    - `77b02d4f0a` ⛔ BLOCK: TPOT P95 is 10.0 % slower, 95 % interval +6.4 % to +13.7 %, limit 5.0 %
+    - `8888888888` ✅ PASS: no regression above its limit&#58; TPOT P95 0.0 % &#40;at most +2.8 %&#41;, throughput 0.0 % &#40;at most +2.7 %&#41; &#40;plus is worse&#41;
+    ");
+    assert_eq!(scene.github.count("POST", "comments"), 1);
+}
+
+#[test]
+fn an_older_run_does_not_overwrite_what_a_newer_one_wrote() {
+    let mut scene = Scene::new(1.0);
+    scene.comment(&[]).expect(0);
+    let written = scene.own();
+    let older = "9".repeat(40);
+    scene.write_comparison("comparison.json", 1.10, Some(&older));
+    let mut pushed = event("synchronize", "acme/llm");
+    pushed["pull_request"]["head"]["sha"] = json!(older);
+    scene.write_event(&pushed);
+    scene.variables = vec![("GITHUB_RUN_ID", "99".to_owned())];
+    let said = scene.comment(&[]).expect(1).stderr;
+    assert!(said.contains("the newer run 100 wrote it"), "{said}");
+    assert_eq!(scene.own(), written);
+    assert_eq!(
+        scene.github.world().statuses[1]["sha"],
+        older,
+        "a status is of its commit"
+    );
+}
+
+#[test]
+fn our_comment_is_found_among_240_of_others_and_a_planted_marker_is_not_ours() {
+    let scene = Scene::new(1.0);
+    let planted = "<!-- perfgate:v1 key=demo head=x run=999999.1 -->\n### PASS";
+    {
+        let mut world = scene.github.world();
+        for id in 0..240 {
+            let body = if id == 3 { planted } else { "nice" };
+            world
+                .comments
+                .push(comment(id + 1, "mallory", "User", body));
+        }
+        world.comments.push(comment(
+            500,
+            BOT,
+            "Bot",
+            "<!-- perfgate:v1 key=other -->\nanother gate's",
+        ));
+    }
+    scene.comment(&[]).expect(0);
+    scene.comment(&[]).expect(0);
+    let own = scene.own();
+    assert!(own.contains("perfgate: PASS"), "{own}");
+    let world = scene.github.world();
+    assert_eq!(world.comments[3]["body"], planted);
+    assert_eq!(world.comments.len(), 242);
+}
+
+#[test]
+fn surplus_comments_of_ours_are_folded_to_a_line_and_the_oldest_is_kept() {
+    let scene = Scene::new(1.0);
+    {
+        let mut world = scene.github.world();
+        let body = format!("<!-- perfgate:v1 key=demo head={HEAD} run=1.1 -->\nold");
+        world.comments = vec![
+            comment(20, BOT, "Bot", &body),
+            comment(10, BOT, "Bot", &body),
+        ];
+    }
+    scene.comment(&[]).expect(0);
+    let edits = scene.github.count("PATCH", "comments");
+    scene.comment(&[]).expect(0);
+    assert_eq!(
+        scene.github.count("PATCH", "comments"),
+        edits + 1,
+        "a folded one is left alone"
+    );
+    let world = scene.github.world();
+    assert!(
+        world.comments[1]["body"]
+            .as_str()
+            .unwrap()
+            .contains("perfgate: PASS")
+    );
+    insta::assert_snapshot!(world.comments[0]["body"].as_str().unwrap(), @r"
+    <!-- perfgate:v1 key=demo -->
+    perfgate's result is in [its first comment](https://github.test/acme/llm/pull/7#issuecomment-10).
+    ");
+}
+
+#[test]
+fn on_change_says_nothing_of_a_pull_request_with_which_nothing_is_wrong() {
+    let scene = Scene::new(1.0);
+    scene.comment(&["--comment", "on-change"]).expect(0);
+    assert_eq!(scene.github.own().len(), 0);
+    assert_eq!(scene.github.world().statuses.len(), 1);
+    scene.write_comparison("comparison.json", 1.10, Some(HEAD));
+    scene.comment(&["--comment", "on-change"]).expect(1);
+    scene.write_comparison("comparison.json", 1.0, Some(HEAD));
+    scene.comment(&["--comment", "on-change"]).expect(0);
+    assert!(
+        scene.own().contains("perfgate: PASS"),
+        "one that is there is kept true"
+    );
+    scene
+        .comment(&["--comment", "never", "--status-context", ""])
+        .expect(0);
+    assert_eq!(scene.github.world().statuses.len(), 3);
+}
+
+#[test]
+fn an_enterprise_server_keeps_its_path_on_every_page() {
+    let scene = Scene::at(1.0, "/api/v3");
+    scene.github.world().comments = (0..120)
+        .map(|id| comment(id + 1, "maya", "User", "hello"))
+        .collect();
+    scene.comment(&[]).expect(0);
+    scene.own();
+    assert_eq!(scene.github.count("GET", "comments"), 2);
+}
+
+#[test]
+fn a_check_run_has_the_verdict_and_a_name_of_its_own() {
+    let scene = Scene::new(1.10);
+    scene.github.fail("POST check-runs", 1, Fault::DoneAndLost);
+    scene
+        .comment(&["--check-run", "--report-url", "https://reports.test/7"])
+        .expect(1);
+    let world = scene.github.world();
+    assert_eq!(
+        world.check_runs.len(),
+        1,
+        "looked for before it is made again"
+    );
+    let run = &world.check_runs[0];
+    assert_eq!(
+        (run["name"].as_str(), run["conclusion"].as_str()),
+        (Some("perfgate report: demo"), Some("failure"))
+    );
+    assert_eq!(
+        (&run["head_sha"], &run["details_url"]),
+        (&json!(HEAD), &json!("https://reports.test/7"))
+    );
+    assert_eq!(world.statuses[0]["target_url"], "https://reports.test/7");
+}
+
+#[test]
+fn a_merge_queue_gets_its_status_and_no_comment() {
+    let mut scene = Scene::new(1.0);
+    scene.event = "merge_group";
+    let reference = format!("refs/heads/gh-readonly-queue/main/pr-7-{HEAD}");
+    scene.write_event(&json!({"merge_group": {"head_sha": HEAD, "head_ref": reference}}));
+    scene.comment(&[]).expect(0);
+    assert_eq!(scene.github.world().statuses[0]["sha"], HEAD);
+    assert_eq!(scene.github.count("GET", "comments"), 0);
+}
+
+#[test]
+fn a_push_comments_on_the_open_pull_request_that_has_it_as_its_head() {
+    let mut scene = Scene::new(1.0);
+    scene.event = "push";
+    scene.write_event(&json!({"after": HEAD}));
+    let pull = |number: u64, sha: &str, base: &str, state: &str| json!({"number": number, "state": state, "head": {"sha": sha, "repo": null}, "base": {"sha": "x", "repo": {"full_name": base}}});
+    scene.github.world().pulls_of_commit = vec![
+        pull(5, HEAD, "mallory/llm", "open"),
+        pull(6, &"2".repeat(40), "acme/llm", "open"),
+        pull(4, HEAD, "acme/llm", "closed"),
+        pull(7, HEAD, "acme/llm", "open"),
+    ];
+    scene.comment(&[]).expect(0);
+    scene.own();
+}
+
+#[test]
+fn a_token_of_a_person_finds_the_comments_of_that_person() {
+    let scene = Scene::new(1.0);
+    scene.github.world().writer = ("maya".to_owned(), "User".to_owned());
+    // The token says what it is by its beginning; the fake takes any.
+    let said = scene
+        .comment(&["--comment-author", "maya"])
+        .expect(0)
+        .stderr;
+    assert!(!said.contains("warning"), "{said}");
+    scene.comment(&["--comment-author", "maya"]).expect(0);
+    scene.own();
+    let other = Scene::new(1.0);
+    other.github.world().writer = ("our-app[bot]".to_owned(), "Bot".to_owned());
+    let said = other.comment(&[]).expect(0).stderr;
+    assert!(
+        said.contains("give `--comment-author 'our-app[bot]'`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn without_a_token_nothing_is_published_and_that_is_no_error_unless_it_was_asked_for() {
+    let mut scene = Scene::new(1.10);
+    scene.variables = vec![("GITHUB_TOKEN", String::new())];
+    let said = scene.comment(&[]).expect(1).stderr;
+    assert!(
+        said.contains("nothing is published: there is no GITHUB_TOKEN"),
+        "{said}"
+    );
+    for flags in [&["--require-publish"][..], &["--comment", "always"]] {
+        let said = scene.comment(flags).expect(6).stderr;
+        assert!(said.contains("github.token"), "{said}");
+    }
+    assert!(scene.github.world().seen.is_empty());
+}
+
+#[test]
+fn a_comparison_of_another_commit_is_not_published() {
+    let scene = Scene::new(1.0);
+    scene.write_comparison("comparison.json", 1.0, Some(&"9".repeat(40)));
+    let said = scene.comment(&[]).expect(2).stderr;
+    assert!(
+        said.contains("the comparison is of 9999999999, and this is about 77b02d4f0a"),
+        "{said}"
+    );
+    scene.write_comparison("comparison.json", 1.0, None);
+    scene.comment(&[]).expect(2);
+    assert!(scene.github.world().statuses.is_empty());
+    // What was checked out in this very step is its merge commit.
+    let mut comparison = super::comparison(scene.path(), 1.0, None);
+    comparison["candidate"]["commit"] = json!("1".repeat(40));
+    write(scene.path(), "comparison.json", &comparison.to_string());
+    scene.comment(&[]).expect(0);
+}
+
+#[test]
+fn a_broken_event_is_said_before_anything_is_asked() {
+    let scene = Scene::new(1.0);
+    for event in [
+        "rubbish",
+        "{\"number\": 7, \"pull_request\": {\"head\": {\"sha\": \"x\"}}}",
+    ] {
+        write(scene.path(), "event.json", event);
+        let said = scene.comment(&[]).expect(2).stderr;
+        assert!(said.contains("the event"), "{said}");
+    }
+    assert!(scene.github.world().seen.is_empty());
+}
+
+#[test]
+fn the_gate_publishes_its_verdict_and_keeps_on_which_commit() {
+    let plan = "name: demo\nmodel: demo\nserver: {simulator: {seed: 7, noise: 0.2%}}\nnum_requests: 120\nconcurrency: 16\ninput_tokens: 64\noutput_tokens: 16\nrepeat: 3\n";
+    let scene = Scene::new(1.0);
+    write(scene.path(), "perfgate.yaml", plan);
+    run(
+        scene.path(),
+        &[
+            "bench",
+            "--output",
+            "baselines/demo/simulated-gpu-80gb.json",
+        ],
+    )
+    .expect(0);
+    let ran = scene
+        .perfgate(&[
+            "gate",
+            "--output",
+            "out",
+            "--simulator",
+            "slowdown=1.2",
+            "--require-publish",
+        ])
+        .expect(1);
+    assert!(ran.stdout.contains("BLOCK"), "{}", ran.stdout);
+    assert!(scene.own().contains("perfgate: BLOCK"));
+    assert_eq!(scene.github.world().statuses[0]["state"], "failure");
+    assert_eq!(
+        json(&scene.path().join("out/comparison.json"))["head"],
+        HEAD
+    );
+    assert!(scene.outputs().contains("comment-url=") && scene.outputs().contains("verdict=block"));
+    // Required and impossible: said before anything is measured.
+    let mut command = command(
+        scene.path(),
+        &["gate", "--output", "never", "--require-publish"],
+    );
+    let said = Ran::of(&command.output().unwrap()).expect(6).stderr;
+    assert!(said.contains("nothing can be published"), "{said}");
+    assert!(!scene.path().join("never").exists());
+}
+
+#[test]
+fn hostile_names_stay_text_in_the_comment() {
+    let scene = Scene::new(1.10);
+    let mut comparison = super::comparison(scene.path(), 1.10, Some(HEAD));
+    let hostile = "x --><script>@everyone #1 ](http://evil.test)\n::error::y";
+    comparison["name"] = json!(hostile);
+    comparison["headline"] = json!(hostile);
+    comparison["candidate"]["model"] = json!(hostile);
+    write(scene.path(), "comparison.json", &comparison.to_string());
+    scene
+        .comment(&["--report-url", "https://x.test/>) @me"])
+        .expect(1);
+    let world = scene.github.world();
+    let body = world.comments[0]["body"].as_str().unwrap();
+    assert!(
+        !body.contains("@everyone") && !body.contains("<script") && !body.contains("](http://evil"),
+        "{body}"
+    );
+    assert_eq!(body.lines().next().unwrap().matches("-->").count(), 1);
+    let description = world.statuses[0]["description"].as_str().unwrap();
+    assert!(!description.contains('\n') && description.chars().count() <= 140);
+}
+
+#[test]
+fn the_token_goes_to_no_other_server() {
+    let scene = Scene::new(1.0);
+    let other = GitHub::start("");
+    let next = format!(
+        "<{}/repositories/1/issues/7/comments?page=2>; rel=\"next\"",
+        other.address()
+    );
+    scene.github.fail(
+        "GET comments",
+        1,
+        Fault::Answer(200, vec![("link", next)], "[]".to_owned()),
+    );
+    let said = scene.comment(&[]).expect(0).stderr;
+    assert!(
+        said.contains("its next page is on another server"),
+        "{said}"
+    );
+    let redirect = format!("{}/repos/acme/llm/issues/7/comments", other.address());
+    scene.github.fail(
+        "GET comments",
+        1,
+        Fault::Answer(302, vec![("location", redirect)], String::new()),
+    );
+    scene.comment(&[]).expect(0);
+    assert!(other.world().seen.is_empty(), "{}", TOKEN.len());
+}
