@@ -26,7 +26,7 @@ pub(super) fn state_of_working_tree() -> Option<String> {
 }
 
 /// The trimmed output; `None` where git failed. It takes no locks and runs no hooks.
-fn git(arguments: &[&str]) -> Option<String> {
+pub(super) fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git")
         .args([
             "--no-optional-locks",

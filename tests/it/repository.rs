@@ -22,7 +22,7 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 }
 
 /// Module → what it may use of ours beside itself. Data flows one way; adapters never know each other.
-const DIRECTIONS: [(&str, &[&str]); 22] = [
+const DIRECTIONS: [(&str, &[&str]); 23] = [
     ("metric", &[]),
     ("exit", &[]),
     ("stats", &[]),
@@ -72,6 +72,7 @@ const DIRECTIONS: [(&str, &[&str]); 22] = [
             "process_table",
         ],
     ),
+    ("starter", &[]),
     ("baseline", &["metric", "config", "record", "files"]),
     (
         "simulate",
@@ -119,7 +120,7 @@ fn modules_use_only_what_lies_before_them() {
 #[test]
 fn pure_modules_reach_no_clock_no_files_and_no_network() {
     let pure = [
-        "metric", "stats", "workload", "measure", "sweep", "mlperf", "compare", "policy",
+        "metric", "stats", "workload", "measure", "sweep", "mlperf", "compare", "policy", "starter",
     ];
     for (path, text) in pure
         .iter()
