@@ -2,6 +2,8 @@
 
 // `cfg(test)` tells clippy that helpers are tests too.
 #[cfg(test)]
+mod action;
+#[cfg(test)]
 mod analysis;
 #[cfg(test)]
 mod bench;
@@ -23,6 +25,8 @@ mod faults;
 mod gate;
 #[cfg(test)]
 mod gpus;
+#[cfg(test)]
+mod init;
 #[cfg(test)]
 mod launch;
 #[cfg(test)]
