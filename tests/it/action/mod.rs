@@ -247,6 +247,10 @@ fn a_comparison_that_is_there_is_published_without_measuring() {
     let job = runner.run(&[FROM_PATH, ("command", "comment"), ("comparison", "-c.json")]);
     assert_eq!(words(&runner), ["comment", "--", "-c.json"]);
     assert!(job.used.is_empty(), "nothing new to upload");
+    assert_eq!(
+        (&*job.outputs["verdict"], &*job.outputs["exit-code"]),
+        ("", "0")
+    );
     runner.run(&[
         FROM_PATH,
         ("command", "comment"),
