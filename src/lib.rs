@@ -29,6 +29,7 @@ pub mod publish;
 pub mod record;
 pub mod render;
 pub mod simulate;
+pub mod starter;
 pub mod stats;
 pub mod sweep;
 pub mod telemetry;

@@ -61,12 +61,19 @@ pub(super) fn search(
         ServerPlan::Url(_) => Vec::new(),
     };
     Search {
-        nvml_library: environment(NVML_LIBRARY)
-            .filter(|library| !library.is_empty())
-            .map(Into::into),
+        nvml_library: nvml_library(environment),
         devices,
         ..Search::default()
     }
+}
+
+/// NVML under the name that the environment gives.
+pub(super) fn nvml_library(
+    environment: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Option<std::ffi::OsString> {
+    environment(NVML_LIBRARY)
+        .filter(|library| !library.is_empty())
+        .map(Into::into)
 }
 
 /// What CUDA is told to show to the server; `None` where nothing is said, so that it shows all.

@@ -18,6 +18,7 @@ mod failing;
 mod failure;
 mod gate;
 mod gpus;
+mod init;
 mod interrupt;
 mod measuring;
 mod memory;
@@ -71,6 +72,7 @@ pub fn run(cli: Cli) -> Result<ExitStatus, Failure> {
         environment: &environment,
     };
     match cli.command {
+        Command::Init(args) => init::run(&args, &context),
         Command::Gate(args) => gate::run(&args, &context),
         Command::Bench(args) => bench::run(&args, &context),
         Command::Sweep(args) => sweep::run(&args, &context),

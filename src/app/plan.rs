@@ -124,7 +124,7 @@ fn lay_target(args: &TargetArgs, plan: &mut Plan) -> Result<(), Failure> {
 }
 
 /// By the rules of the file, and without the address where it may hold a password.
-fn checked_url(url: &str) -> Result<ServerPlan, Failure> {
+pub(super) fn checked_url(url: &str) -> Result<ServerPlan, Failure> {
     let source = serde_json::json!({"model": "m", "server": {"url": url}}).to_string();
     parse("the command line (--url)", &source)?
         .server

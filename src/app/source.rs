@@ -98,7 +98,7 @@ pub(super) fn names(top: &Path, commit: &str, folder: &Path) -> Vec<String> {
 }
 
 /// The trimmed output; `None` where git failed. It takes no locks and runs no hooks.
-fn git(arguments: &[&str]) -> Option<String> {
+pub(super) fn git(arguments: &[&str]) -> Option<String> {
     let output = run(Path::new("."), arguments).ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim().to_owned())

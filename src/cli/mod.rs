@@ -7,6 +7,7 @@ pub mod compare;
 pub mod doctor;
 pub mod gate;
 pub mod guard;
+pub mod init;
 pub mod mlperf;
 pub mod publish;
 pub mod selftest;
@@ -47,6 +48,8 @@ pub enum Color {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write the files that a repository needs to begin: configuration, policy, workflow
+    Init(init::InitArgs),
     /// The whole job: launch, load, compare with the baseline, report, exit code
     Gate(gate::GateArgs),
     /// Launch and measure, and write a result file

@@ -23,6 +23,17 @@ use super::log::{LineSplitter, ServerLog};
 /// The last lines are in the pipe when the process ends; a grandchild may hold the pipe open for ever.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
+/// What a job of GitHub Actions gives to perfgate, and the server under test has no business with: it may be anybody's build.
+/// Whoever wants it all the same writes it into `server.process.env`.
+const OF_THE_JOB: [&str; 6] = [
+    "GITHUB_TOKEN",
+    "GH_TOKEN",
+    "ACTIONS_RUNTIME_TOKEN",
+    "ACTIONS_RESULTS_URL",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "ACTIONS_ID_TOKEN_REQUEST_URL",
+];
+
 /// A running command.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -62,6 +73,9 @@ impl Process {
             reason,
         };
         let mut builder = Command::new(program);
+        for variable in OF_THE_JOB {
+            builder.env_remove(variable);
+        }
         builder
             .args(arguments)
             .envs(environment)

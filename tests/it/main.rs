@@ -2,6 +2,8 @@
 
 // `cfg(test)` tells clippy that helpers are tests too.
 #[cfg(test)]
+mod action;
+#[cfg(test)]
 mod analysis;
 #[cfg(test)]
 mod baseline;
@@ -29,6 +31,8 @@ mod gate;
 mod github;
 #[cfg(test)]
 mod gpus;
+#[cfg(test)]
+mod init;
 #[cfg(test)]
 mod launch;
 #[cfg(test)]

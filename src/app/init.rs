@@ -1,0 +1,266 @@
+//! `perfgate init`: looks around in the repository, and writes what it needs to begin.
+
+use std::path::Path;
+
+use super::{Context, Failure, plan, runtime, source};
+use crate::baseline;
+use crate::cli::init::InitArgs;
+use crate::config::{self, ServerPlan};
+use crate::exit::ExitStatus;
+use crate::files;
+use crate::record::format::Environment;
+use crate::render::inert;
+use crate::starter::{Beginning, IGNORED, Server, Starting, USUAL_IMAGE, hints, ignoring};
+use crate::telemetry::{Search, survey};
+
+/// Where repositories keep a Dockerfile.
+const DOCKERFILES: [&str; 2] = ["Dockerfile", "docker/Dockerfile"];
+
+/// How compose files are called.
+const COMPOSE_FILES: [&str; 4] = [
+    "compose.yaml",
+    "compose.yml",
+    "docker-compose.yml",
+    "docker-compose.yaml",
+];
+
+const GITIGNORE: &str = ".gitignore";
+
+/// What the embedded server calls its hardware.
+const SIMULATED_HARDWARE: &str = "simulated-gpu-80gb";
+
+pub(super) fn run(args: &InitArgs, context: &Context) -> Result<ExitStatus, Failure> {
+    let hardware = hardware_here(context)?;
+    let beginning = look_around(args, hardware.is_some())?;
+    let starting = beginning.files();
+    for file in &starting {
+        check(file)?;
+    }
+    if args.dry_run {
+        for Starting { path, text } in &starting {
+            super::print(&format!("--- {path}\n{text}"))?;
+        }
+        return Ok(ExitStatus::Pass);
+    }
+    let mut said = String::new();
+    for file in &starting {
+        said += &write(file, args.force)?;
+    }
+    said += &ignore()?;
+    said += &next_steps(&beginning, hardware.as_deref());
+    super::print(&said)?;
+    Ok(ExitStatus::Pass)
+}
+
+/// The GPUs of this machine, as a baseline is called after them.
+fn hardware_here(context: &Context) -> Result<Option<String>, Failure> {
+    let search = Search {
+        nvml_library: super::gpus::nvml_library(context.environment),
+        ..Search::default()
+    };
+    let survey = runtime(|| {})?.block_on(survey(&search));
+    let gpus: Vec<_> = survey
+        .gpus
+        .iter()
+        .map(|gpu| gpu.facts.described())
+        .collect();
+    let environment = Environment {
+        gpus: Some(gpus),
+        ..Environment::default()
+    };
+    Ok((!survey.gpus.is_empty()).then(|| baseline::hardware_name(Some(&environment))))
+}
+
+fn look_around(args: &InitArgs, gpus: bool) -> Result<Beginning, Failure> {
+    let compose = first_text(&COMPOSE_FILES);
+    let compose = compose.as_ref().map(|(_, text)| text.as_str());
+    let dockerfile = first_text(&DOCKERFILES);
+    let built = dockerfile
+        .as_ref()
+        .and_then(|(path, text)| hints::base_of_dockerfile(text).map(|image| (*path, image)));
+
+    let server = if args.simulator {
+        Server::Simulator
+    } else if let Some(url) = &args.url {
+        match plan::checked_url(url)? {
+            ServerPlan::Url(url) => Server::Url { url, gpus },
+            ServerPlan::Docker(_) | ServerPlan::Process(_) | ServerPlan::Simulator(_) => {
+                Server::Url {
+                    url: url.clone(),
+                    gpus,
+                }
+            }
+        }
+    } else if let Some(image) = &args.image {
+        Server::Docker {
+            image: image.clone(),
+            dockerfile: None,
+        }
+    } else if let Some((path, image)) = built {
+        Server::Docker {
+            image,
+            dockerfile: Some(path.to_owned()),
+        }
+    } else {
+        let image = compose.and_then(hints::image_of_compose);
+        Server::Docker {
+            image: image.unwrap_or_else(|| USUAL_IMAGE.to_owned()),
+            dockerfile: None,
+        }
+    };
+
+    let found = || {
+        let texts = [compose, dockerfile.as_ref().map(|(_, text)| text.as_str())];
+        texts
+            .into_iter()
+            .flatten()
+            .find_map(hints::model_of_command)
+    };
+    let simulated = || args.simulator.then(|| "demo".to_owned());
+    let model = args
+        .model
+        .clone()
+        .or_else(simulated)
+        .or_else(found)
+        .ok_or_else(no_model)?;
+    Ok(Beginning {
+        name: name(args)?,
+        model,
+        server,
+        action: args.action.clone(),
+    })
+}
+
+fn first_text(paths: &[&'static str]) -> Option<(&'static str, String)> {
+    let read = |path: &&'static str| Some((*path, files::read_text(Path::new(path)).ok()?));
+    paths.iter().find_map(read)
+}
+
+fn no_model() -> Failure {
+    Failure::message(ExitStatus::Usage, "nothing here says which model is served")
+        .hint("give it: `perfgate init --model meta-llama/Llama-3.1-8B-Instruct`")
+        .hint("or, to see how it works without a GPU: `perfgate init --simulator`")
+}
+
+/// What was asked for, else the repository's name at its remote, else that of the folder.
+fn name(args: &InitArgs) -> Result<String, Failure> {
+    if let Some(name) = &args.name {
+        if !config::is_safe_name(name) {
+            let message = format!(
+                "no file can be called after the name `{}`",
+                inert::line(name)
+            );
+            let hint = format!("write `--name {}`", config::safe_name(name));
+            return Err(Failure::message(ExitStatus::Usage, message).hint(hint));
+        }
+        return Ok(name.clone());
+    }
+    let remote = source::git(&["config", "--get", "remote.origin.url"]);
+    let at_remote = remote.as_deref().and_then(|url| {
+        let url = url.trim_end_matches('/').trim_end_matches(".git");
+        url.rsplit(['/', ':']).next().map(str::to_owned)
+    });
+    let folder = || {
+        let here = Path::new(".").canonicalize().ok()?;
+        Some(here.file_name()?.to_string_lossy().into_owned())
+    };
+    Ok(config::safe_name(
+        &at_remote.or_else(folder).unwrap_or_default(),
+    ))
+}
+
+/// Nothing is written that the next command would refuse.
+fn check(file: &Starting) -> Result<(), Failure> {
+    let problems = match file.path {
+        "perfgate.yaml" => config::read_plan(file.path, &file.text).err(),
+        "thresholds.yaml" => config::read_policy(file.path, &file.text).err(),
+        _ => None,
+    };
+    problems.map_or(Ok(()), |problems| {
+        Err(Failure::new(ExitStatus::Usage, problems))
+    })
+}
+
+fn write(file: &Starting, force: bool) -> Result<String, Failure> {
+    let path = Path::new(file.path);
+    // Also a link that leads nowhere is there.
+    let is_there = path.symlink_metadata().is_ok();
+    if is_there && !force {
+        return Ok(format!(
+            "left     {} as it is (--force overwrites it)\n",
+            file.path
+        ));
+    }
+    files::write_atomically(path, file.text.as_bytes()).map_err(cannot_write)?;
+    Ok(format!("wrote    {}\n", file.path))
+}
+
+fn ignore() -> Result<String, Failure> {
+    let path = Path::new(GITIGNORE);
+    let text = match files::read_text(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(cannot_write(error)),
+    };
+    let Some(addition) = ignoring(&text) else {
+        return Ok(String::new());
+    };
+    files::append(path, &addition).map_err(cannot_write)?;
+    Ok(format!("added    {IGNORED} to {GITIGNORE}\n"))
+}
+
+fn cannot_write(error: files::FileError) -> Failure {
+    Failure::new(ExitStatus::SurroundingsFailed, error)
+}
+
+/// What a person does now, in order.
+fn next_steps(beginning: &Beginning, hardware: Option<&str>) -> String {
+    let branch = default_branch();
+    let hardware = match &beginning.server {
+        Server::Simulator => SIMULATED_HARDWARE,
+        Server::Docker { .. } | Server::Url { .. } => hardware.unwrap_or("HARDWARE"),
+    };
+    let mut steps = vec![format!(
+        "perfgate doctor{}",
+        if matches!(beginning.server, Server::Docker { .. }) && hardware == "HARDWARE" {
+            "   on the machine with the GPU; this one has none"
+        } else {
+            "   can this machine measure it?"
+        }
+    )];
+    let path = baseline::path(Path::new("baselines"), &beginning.name, hardware);
+    let named = if hardware == "HARDWARE" {
+        "; `perfgate gate` says what to put for HARDWARE"
+    } else {
+        ""
+    };
+    steps.push(format!(
+        "perfgate bench --output {}   on {branch}, and commit that file: the accepted run{named}",
+        path.display()
+    ));
+    steps.push(
+        "perfgate gate   measures and compares; it passes where nothing became slower".to_owned(),
+    );
+    if beginning.action.is_none() {
+        steps.push("in .github/workflows/perfgate.yml, put the repository and the commit of a perfgate release for `uses: OWNER/perfgate@0000…`".to_owned());
+    }
+    steps.push(format!(
+        "commit all of it, open a pull request against {branch}, and make the status `perfgate` required there"
+    ));
+    let lines: String = steps
+        .iter()
+        .zip(1..)
+        .map(|(step, number)| format!("  {number}. {step}\n"))
+        .collect();
+    format!("\nNext:\n{lines}")
+}
+
+/// The branch that pull requests go to.
+fn default_branch() -> String {
+    let of_remote = source::git(&["symbolic-ref", "--short", "refs/remotes/origin/HEAD"])
+        .and_then(|branch| branch.strip_prefix("origin/").map(str::to_owned));
+    let branch = of_remote
+        .or_else(|| source::git(&["branch", "--show-current"]))
+        .filter(|branch| !branch.is_empty());
+    inert::line(&branch.unwrap_or_else(|| "main".to_owned()))
+}

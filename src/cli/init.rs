@@ -1,0 +1,78 @@
+//! `perfgate init`.
+
+use clap::Args;
+
+const EXAMPLES: &str = "\
+Examples:
+  perfgate init --model meta-llama/Llama-3.1-8B-Instruct
+      a container on a GPU; the image from Dockerfile or compose file where one has vLLM
+  perfgate init --model M --image ghcr.io/me/vllm:main
+  perfgate init --model M --url http://127.0.0.1:8000
+  perfgate init --simulator                               without a GPU, to see how it works
+  perfgate init --model M --dry-run                       show the files, write nothing
+
+It writes perfgate.yaml, thresholds.yaml, .github/workflows/perfgate.yml and a line of .gitignore. A file that is there \
+already is left as it is.";
+
+/// Options of `perfgate init`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct InitArgs {
+    /// Name of the gate; that of the repository where not given
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Model that is served; from the compose file where it says
+    #[arg(long, short)]
+    pub model: Option<String>,
+    /// Measure a container of this image
+    #[arg(long, group = "target")]
+    pub image: Option<String>,
+    /// Measure a server that runs already
+    #[arg(long, visible_alias = "base-url", group = "target")]
+    pub url: Option<String>,
+    /// Measure the embedded server
+    #[arg(long, group = "target")]
+    pub simulator: bool,
+    /// Where the workflow takes perfgate from: OWNER/REPOSITORY@COMMIT
+    #[arg(long, value_name = "ACTION", value_parser = action)]
+    pub action: Option<String>,
+    /// Overwrite what is there already
+    #[arg(long)]
+    pub force: bool,
+    /// Show the files and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `OWNER/REPOSITORY@REF`, as a workflow names an action.
+fn action(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    let (repository, reference) = text.split_once('@').unwrap_or_default();
+    let parts = repository.split('/').filter(|part| !part.is_empty());
+    if parts.count() == 2 && !reference.is_empty() && text.replacen('@', "", 1).chars().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("an action is written OWNER/REPOSITORY@COMMIT".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_is_a_repository_at_a_commit() {
+        assert!(action("me/perfgate@0123abc").is_ok());
+        for wrong in [
+            "",
+            "perfgate@v1",
+            "me/perfgate",
+            "me/perfgate@",
+            "me//perfgate@v1@v2",
+            "me/p@v1 # x",
+            "me/p@v1\n- run: x",
+        ] {
+            assert!(action(wrong).is_err(), "{wrong}");
+        }
+    }
+}

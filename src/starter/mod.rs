@@ -1,0 +1,283 @@
+//! The files that a repository begins with, from what was found in it: values in, texts out.
+
+pub mod hints;
+
+/// The image where nothing names one.
+pub const USUAL_IMAGE: &str = "vllm/vllm-openai:v0.32.0";
+
+/// What GitHub must not be told to ignore twice.
+pub const IGNORED: &str = "/perfgate-out/";
+
+/// The workflow, as the examples have it.
+const WORKFLOW: &str = include_str!("../../examples/workflows/perfgate.yml");
+
+/// The standard policy, as the demonstration has it.
+const THRESHOLDS: &str = include_str!("../../thresholds.yaml");
+
+/// How the workflow's example names what differs from repository to repository.
+const EXAMPLE_ACTION: &str =
+    "OWNER/perfgate@0000000000000000000000000000000000000000 # put the commit of a release here";
+const EXAMPLE_RUNNER: &str = "[self-hosted, linux, gpu]";
+const EXAMPLE_PLACE: &str = "on a GPU";
+
+/// What is measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// A container of this image on a GPU.
+    Docker {
+        /// The image.
+        image: String,
+        /// The Dockerfile by which the repository builds its own.
+        dockerfile: Option<String>,
+    },
+    /// A server that runs already, and whether its GPUs are in this machine.
+    Url {
+        /// Its address.
+        url: String,
+        /// Whether GPU memory can be seen.
+        gpus: bool,
+    },
+    /// The embedded one.
+    Simulator,
+}
+
+/// What is known of the repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// Name of the gate.
+    pub name: String,
+    /// Model that is served.
+    pub model: String,
+    /// What is measured.
+    pub server: Server,
+    /// Where the workflow takes perfgate from; `None` leaves the example's words.
+    pub action: Option<String>,
+}
+
+/// A file to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Starting {
+    /// Path in the repository.
+    pub path: &'static str,
+    /// All of it.
+    pub text: String,
+}
+
+impl Beginning {
+    /// The files, in the order in which a person reads them.
+    pub fn files(&self) -> [Starting; 3] {
+        [
+            Starting {
+                path: "perfgate.yaml",
+                text: self.plan(),
+            },
+            Starting {
+                path: "thresholds.yaml",
+                text: self.thresholds(),
+            },
+            Starting {
+                path: ".github/workflows/perfgate.yml",
+                text: self.workflow(),
+            },
+        ]
+    }
+
+    fn plan(&self) -> String {
+        let (server, load) = match &self.server {
+            Server::Docker { image, .. } => (
+                format!(
+                    "\
+server:
+  docker:
+    image: {}
+    gpus: all
+    hf_cache: true                        # models are downloaded once
+    # env: [HF_TOKEN]                     # for gated models; by name, the value is never stored
+    # args: [\"--max-model-len\", \"8192\"]
+",
+                    quoted(image)
+                ),
+                LOAD,
+            ),
+            Server::Url { url, .. } => (format!("server: {{url: {}}}\n", quoted(url)), LOAD),
+            Server::Simulator => (
+                "server:\n  simulator: {noise: 0.3%, step-noise: 0.5%}   # no GPU: to see how it works\n".to_owned(),
+                SMALL_LOAD,
+            ),
+        };
+        format!(
+            "# What is measured. `perfgate doctor` says whether a machine can; flags of `perfgate gate` overrule this file.\n\
+             name: {}\nmodel: {}\n{server}{load}",
+            quoted(&self.name),
+            quoted(&self.model)
+        )
+    }
+
+    /// A rule on what cannot be measured would make every run not comparable.
+    fn thresholds(&self) -> String {
+        let text = THRESHOLDS.replace("docs/thresholds.md", "docs/thresholds.md of perfgate");
+        match self.server {
+            Server::Url { gpus: false, .. } => text
+                .split_inclusive('\n')
+                .filter(|line| !line.contains("gpu_memory.peak"))
+                .collect(),
+            Server::Docker { .. } | Server::Url { .. } | Server::Simulator => text,
+        }
+    }
+
+    fn workflow(&self) -> String {
+        let (runner, place) = match self.server {
+            Server::Docker { .. } => (EXAMPLE_RUNNER, EXAMPLE_PLACE),
+            Server::Url { .. } => ("[self-hosted, linux]", "on a server that runs already"),
+            Server::Simulator => ("ubuntu-24.04", "on the embedded server"),
+        };
+        let mut text = WORKFLOW
+            .replace(EXAMPLE_RUNNER, runner)
+            .replace(EXAMPLE_PLACE, place);
+        if let Some(action) = &self.action {
+            text = text.replace(EXAMPLE_ACTION, action);
+        }
+        if let Server::Docker {
+            dockerfile: Some(dockerfile),
+            ..
+        } = &self.server
+        {
+            let own_build = format!(
+                "      - name: Build the image under test\n        \
+                 run: docker build --file {dockerfile} --tag \"perfgate-candidate:$GITHUB_SHA\" .\n"
+            );
+            let step = text.rfind("      - uses: ").unwrap_or(text.len());
+            text.insert_str(step, &own_build);
+            text.push_str("        with:\n          image: perfgate-candidate:${{ github.sha }}\n");
+        }
+        text
+    }
+}
+
+/// The load of a gate on a GPU: enough requests for a P95, at two widths.
+const LOAD: &str = "\
+num_requests: 400
+concurrency: [16, 64]
+input_tokens: {mean: 1000, std: 200, distribution: normal}
+output_tokens: {mean: 200, std: 50, distribution: normal}
+repeat: 3                                 # a fresh server for each, where perfgate starts it
+";
+
+/// Seconds on any machine.
+const SMALL_LOAD: &str = "\
+num_requests: 200
+concurrency: 16
+input_tokens: 200
+output_tokens: 48
+repeat: 3                                 # a fresh server for each
+";
+
+/// As YAML's double-quoted text, which JSON's strings are.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// What `.gitignore` lacks, to be added at its end; `None` where it ignores the output already.
+pub fn ignoring(text: &str) -> Option<String> {
+    let is_there = text
+        .lines()
+        .any(|line| line.trim().trim_matches('/') == IGNORED.trim_matches('/'));
+    let newline = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    (!is_there).then(|| format!("{newline}{IGNORED}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::{ServerPlan, read_plan, read_policy};
+
+    fn beginning(server: Server) -> Beginning {
+        Beginning {
+            name: "serving".to_owned(),
+            model: "m/x".to_owned(),
+            server,
+            action: Some("me/perfgate@0123".to_owned()),
+        }
+    }
+
+    fn container(dockerfile: Option<&str>) -> Server {
+        Server::Docker {
+            image: "vllm/vllm-openai:v0.32.0".to_owned(),
+            dockerfile: dockerfile.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn what_the_workflow_of_the_examples_leaves_open_is_filled_in() {
+        for open in [EXAMPLE_ACTION, EXAMPLE_RUNNER, EXAMPLE_PLACE] {
+            assert!(WORKFLOW.contains(open), "{open}");
+        }
+        let [_, _, workflow] = beginning(Server::Simulator).files();
+        assert!(workflow.text.contains("runs-on: ubuntu-24.04\n"));
+        assert!(workflow.text.ends_with("- uses: me/perfgate@0123\n"));
+    }
+
+    #[test]
+    fn a_repository_that_builds_its_image_measures_that() {
+        let [_, _, workflow] = beginning(container(Some("docker/Dockerfile"))).files();
+        let steps = &workflow.text[workflow.text.find("    steps:").unwrap()..];
+        insta::assert_snapshot!(steps, @r#"
+            steps:
+              - uses: actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0
+                with:
+                  persist-credentials: false
+              - name: Build the image under test
+                run: docker build --file docker/Dockerfile --tag "perfgate-candidate:$GITHUB_SHA" .
+              - uses: me/perfgate@0123
+                with:
+                  image: perfgate-candidate:${{ github.sha }}
+        "#);
+    }
+
+    #[test]
+    fn memory_that_nobody_can_see_is_under_no_rule() {
+        let remote = |gpus| Server::Url {
+            url: "http://10.0.0.7:8000".to_owned(),
+            gpus,
+        };
+        for (server, is_ruled) in [
+            (remote(false), false),
+            (remote(true), true),
+            (container(None), true),
+        ] {
+            let [_, thresholds, _] = beginning(server).files();
+            let policy = read_policy("thresholds.yaml", &thresholds.text).unwrap();
+            assert_eq!(policy.rules.len(), if is_ruled { 4 } else { 3 });
+        }
+    }
+
+    #[test]
+    fn the_output_is_ignored_once() {
+        assert_eq!(ignoring("").as_deref(), Some("/perfgate-out/\n"));
+        assert_eq!(ignoring("/target").as_deref(), Some("\n/perfgate-out/\n"));
+        assert_eq!(ignoring("x\nperfgate-out/\n"), None);
+        assert_eq!(ignoring("/perfgate-out\r\n"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn names_of_models_and_images_stay_what_they_are(
+            model in "[a-zA-Z0-9:#{}\"'\\\\ ./-]{1,20}[a-z]", image in "[a-z][a-z0-9:#./@-]{0,30}[a-z]"
+        ) {
+            let server = Server::Docker { image: image.clone(), dockerfile: None };
+            let [plan, _, _] = Beginning { model: model.clone(), ..beginning(server) }.files();
+            // Whatever the reader says of such names, it never reads others.
+            if let Ok(plan) = read_plan("perfgate.yaml", &plan.text) {
+                prop_assert_eq!(plan.model, model);
+                let is_that = matches!(plan.server, Some(ServerPlan::Docker(docker)) if docker.image == image);
+                prop_assert!(is_that);
+            }
+        }
+    }
+}
