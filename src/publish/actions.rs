@@ -42,6 +42,33 @@ pub fn error_command(title: &str, message: &str) -> String {
     format!("::error title={}::{}", property(title), data(message))
 }
 
+/// How loud an annotation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Something that stops the merge.
+    Error,
+    /// Something to look at.
+    Warning,
+    /// Something to know.
+    Notice,
+}
+
+/// A workflow command that marks a line of a file of the repository, `::error file=thresholds.yaml,line=3,title=…::…`.
+/// The message may have several lines.
+pub fn annotation(level: Level, file: &str, line: u32, title: &str, message: &str) -> String {
+    let level = match level {
+        Level::Error => "error",
+        Level::Warning => "warning",
+        Level::Notice => "notice",
+    };
+    format!(
+        "::{level} file={},line={line},title={}::{}",
+        property(file),
+        property(title),
+        data(message)
+    )
+}
+
 fn data(text: &str) -> String {
     text.replace('%', "%25")
         .replace('\r', "%0D")
@@ -81,6 +108,20 @@ mod tests {
             "aaaa\n\nThe rest is cut off here; the report has it.\n"
         );
         assert_eq!(cut("aaaa\n", 6), "aaaa\n");
+    }
+
+    #[test]
+    fn an_annotation_stands_on_its_line_whatever_its_texts_say() {
+        assert_eq!(
+            annotation(
+                Level::Warning,
+                "perf/a,line=1.yaml",
+                7,
+                "TPOT: P95",
+                "100 %\nslower"
+            ),
+            "::warning file=perf/a%2Cline=1.yaml,line=7,title=TPOT%3A P95::100 %25%0Aslower"
+        );
     }
 
     #[test]
