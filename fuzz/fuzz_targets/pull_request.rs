@@ -2,8 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use perfgate::publish::pull_request::analysis_section;
+use perfgate::publish::pull_request::{analysis_section, explanation_section};
 
 fuzz_target!(|text: &str| {
     analysis_section(text);
+    explanation_section(text);
 });

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::accepted::Accepted;
-use super::analysis;
-use super::compare::{finish, policy_for};
+use super::author;
+use super::compare::{finish, policy_for, write_junit};
 use super::deciding::{Decided, Deciding};
 use super::evidence::{EvidenceFolder, Side};
 use super::failing::cannot_keep;
 use super::progress::{Progress, note};
-use super::{Context, Failure, Interrupt, plan, runtime};
+use super::{Context, Failure, Interrupt, annotating, plan, runtime};
 use crate::cli::compare::{Format, OutputArgs};
 use crate::cli::gate::GateArgs;
 use crate::config::{DockerPlan, Plan, ServerPlan};
@@ -28,7 +28,7 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     }
     let policy = policy_for(&args.policy)?;
     let accepted = Accepted::of(args, &plan)?;
-    let analysis = analysis::find(args.author.analysis.as_deref(), context)?;
+    let author = author::find(&args.author, context)?;
     files::create_folder(&args.output).map_err(cannot_keep)?;
 
     let output = |name: &str| args.output.join(name);
@@ -45,7 +45,7 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
             may_have_stored: accepted.may_exist(),
             find_stored: &find_stored,
             scale: None,
-            analysis: analysis.as_ref(),
+            author: &author,
             logs: &args.output,
             environment: context.environment,
             progress: &progress,
@@ -68,7 +68,12 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     let files = OutputArgs {
         html: Some(output("report.html")),
         markdown: Some(output("comment.md")),
+        junit: Some(output("junit.xml")),
     };
+    if let Some(path) = &args.junit {
+        write_junit(path, &comparison)?;
+    }
+    annotating::mark_rules(&comparison, context);
     publish(&comparison, &files, &output("comparison.json"), context);
     finish(&comparison, Format::Text, &files, context)
 }

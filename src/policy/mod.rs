@@ -4,6 +4,7 @@ mod advice;
 mod budget;
 pub mod comparison;
 mod curves;
+mod effect;
 mod errors;
 mod headline;
 mod judge;
@@ -16,7 +17,10 @@ mod shown;
 mod verdict;
 mod warning;
 
+pub use effect::{Effect, effect};
 pub use power::{Needs, needs};
 pub use sentence::{percent, signed_percent};
 pub(crate) use verdict::ALPHA;
-pub use verdict::{Labels, ThisLook, compare_evidence, compare_runs, with_analysis};
+pub use verdict::{
+    Labels, ThisLook, compare_evidence, compare_runs, with_analysis, with_explanation,
+};

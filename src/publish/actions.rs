@@ -37,11 +37,6 @@ pub fn write_outputs(path: &Path, outputs: &[(&str, String)]) -> Result<(), File
     files::append(path, &lines)
 }
 
-/// A workflow command that marks an error, `::error title=perfgate::…`.
-pub fn error_command(title: &str, message: &str) -> String {
-    format!("::error title={}::{}", property(title), data(message))
-}
-
 /// How loud an annotation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
@@ -53,17 +48,33 @@ pub enum Level {
     Notice,
 }
 
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Notice => "notice",
+        }
+    }
+}
+
 /// A workflow command that marks a line of a file of the repository, `::error file=thresholds.yaml,line=3,title=…::…`.
 /// The message may have several lines.
 pub fn annotation(level: Level, file: &str, line: u32, title: &str, message: &str) -> String {
-    let level = match level {
-        Level::Error => "error",
-        Level::Warning => "warning",
-        Level::Notice => "notice",
-    };
     format!(
-        "::{level} file={},line={line},title={}::{}",
+        "::{} file={},line={line},title={}::{}",
+        level.name(),
         property(file),
+        property(title),
+        data(message)
+    )
+}
+
+/// The same of no line, `::error title=perfgate::…`.
+pub fn remark(level: Level, title: &str, message: &str) -> String {
+    format!(
+        "::{} title={}::{}",
+        level.name(),
         property(title),
         data(message)
     )
@@ -127,7 +138,7 @@ mod tests {
     #[test]
     fn a_message_cannot_begin_another_command() {
         assert_eq!(
-            error_command("a:b", "x\n::set-env::y"),
+            remark(Level::Error, "a:b", "x\n::set-env::y"),
             "::error title=a%3Ab::x%0A::set-env::y"
         );
     }

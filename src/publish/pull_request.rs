@@ -7,7 +7,10 @@ use serde::Deserialize;
 use crate::files::{self, FileError};
 
 /// The heading under which an analysis report stands, in any case and at any level.
-const HEADING: &str = "perfgate analysis";
+const ANALYSIS: &str = "perfgate analysis";
+
+/// The heading under which an explanation stands.
+const EXPLANATION: &str = "perfgate explanation";
 
 /// The parts of an event that are read here.
 #[derive(Deserialize)]
@@ -41,9 +44,19 @@ pub fn text_of_event(path: &Path) -> Result<Option<String>, EventError> {
         .filter(|body| !body.trim().is_empty()))
 }
 
-/// What stands under the heading `perfgate analysis`, up to the next heading of the same or a higher level, without HTML
-/// comments (which templates leave behind). `None` where there is no such heading or nothing under it.
+/// What stands under the heading `perfgate analysis`; `None` where there is no such heading or nothing under it.
 pub fn analysis_section(text: &str) -> Option<String> {
+    section(text, ANALYSIS)
+}
+
+/// What stands under the heading `perfgate explanation`.
+pub fn explanation_section(text: &str) -> Option<String> {
+    section(text, EXPLANATION)
+}
+
+/// What stands under a heading, up to the next heading of the same or a higher level, without HTML comments (which
+/// templates leave behind).
+fn section(text: &str, wanted: &str) -> Option<String> {
     let mut section: Option<(usize, Vec<&str>)> = None;
     let mut fence: Option<&str> = None;
     for line in text.lines() {
@@ -62,7 +75,7 @@ pub fn analysis_section(text: &str) -> Option<String> {
                 break;
             }
             if section.is_none() {
-                if title.eq_ignore_ascii_case(HEADING) {
+                if title.eq_ignore_ascii_case(wanted) {
                     section = Some((level, Vec::new()));
                 }
                 continue;
@@ -137,6 +150,13 @@ mod tests {
     }
 
     #[test]
+    fn analysis_and_explanation_stand_beside_each_other() {
+        let text = "## perfgate explanation\nslower\n## perfgate analysis\nbigger\n";
+        assert_eq!(explanation_section(text).as_deref(), Some("slower"));
+        assert_eq!(analysis_section(text).as_deref(), Some("bigger"));
+    }
+
+    #[test]
     fn an_event_of_something_else_has_no_text() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("event.json");
@@ -157,8 +177,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics(text in "(\\PC|\n|#|<!--|-->|```| |perfgate analysis){0,60}") {
+        fn no_text_panics(text in "(\\PC|\n|#|<!--|-->|```| |perfgate analysis|perfgate explanation){0,60}") {
             analysis_section(&text);
+            explanation_section(&text);
         }
     }
 }

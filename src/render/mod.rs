@@ -3,11 +3,15 @@
 //! [`view`] turns a comparison into words and numbers as text, once; the renderers only arrange them. `number` is the
 //! only place where a number becomes text, `inert` the only one where foreign text becomes harmless.
 
+mod columns;
 mod curve;
+mod drawing;
 mod explanation;
 pub mod html;
 pub mod inert;
 pub mod json;
+pub mod junit;
+mod limited;
 pub mod markdown;
 pub mod mlperf;
 pub mod number;
@@ -15,3 +19,4 @@ mod svg;
 pub mod sweep;
 pub mod terminal;
 pub mod view;
+mod view_lines;
