@@ -1,6 +1,6 @@
 //! The binary: parse, log set-up, run, print one error, exit code.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -29,8 +29,8 @@ fn main() -> ExitCode {
         _ => Level::TRACE,
     };
     tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(|| app::LogWriter)
+        .with_ansi(app::stderr_is_coloured(cli.color))
         .with_max_level(level)
         .with_target(false)
         .init();

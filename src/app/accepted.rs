@@ -207,7 +207,9 @@ impl<'a> Accepted<'a> {
                 "`{nearest}` was measured with this very workload on this hardware; `--baseline {nearest}` compares with it"
             ));
         }
-        failure.hint("`first_run: pass` in thresholds.yaml lets a gate without a baseline pass, and says so")
+        failure.hint(
+            "`first_run: pass` in thresholds.yaml lets a gate without a baseline pass, and says so",
+        )
     }
 
     /// A baseline of another gate that this run could be compared with.

@@ -92,7 +92,11 @@ impl BaseRef {
             Ok(None) => Ok(AtRef::Absent),
             Err(error) => Err(Failure::message(
                 ExitStatus::SurroundingsFailed,
-                format!("git cannot read `{}` at {}: {error}", path.display(), self.name),
+                format!(
+                    "git cannot read `{}` at {}: {error}",
+                    path.display(),
+                    self.name
+                ),
             )),
         }
     }

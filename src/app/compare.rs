@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::base_ref::{AtRef, BaseRef};
-use super::failing::record_failure;
+use super::failing::{cannot_keep, record_failure};
 use super::progress::note;
-use super::{Context, Failure, analysis};
+use super::{Context, Failure, annotating, author};
 use crate::cli::compare::{CompareArgs, Format, OutputArgs, PolicyArgs, ReportArgs};
 use crate::compare::Given;
 use crate::config;
@@ -13,7 +13,7 @@ use crate::exit::ExitStatus;
 use crate::files;
 use crate::policy::comparison::{Comparison, SCHEMA};
 use crate::policy::rule::Policy;
-use crate::policy::{Labels, ThisLook, compare_evidence, with_analysis};
+use crate::policy::{Labels, ThisLook, compare_evidence, with_analysis, with_explanation};
 use crate::record;
 use crate::render;
 
@@ -57,12 +57,14 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
         pairs: (&shown(&args.ab_baseline), &shown(&args.ab_candidate)),
         ledger: ledger_name.as_deref(),
     };
-    let analysis = analysis::find(args.author.analysis.as_deref(), context)?;
+    let author = author::find(&args.author, context)?;
     let this_look = ThisLook {
-        analysis: analysis.as_ref(),
+        analysis: author.analysis.as_ref(),
+        explanation: author.explanation.as_ref(),
         ..ThisLook::ONLY
     };
     let comparison = compare_evidence(&policy, &given, labels, this_look);
+    annotating::mark_rules(&comparison, context);
     finish(&comparison, args.format, &args.output, context)
 }
 
@@ -70,8 +72,13 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
 /// the analysis.
 pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let comparison = read_comparison(&args.comparison)?;
-    let comparison = match analysis::from_file(args.analysis.as_deref())? {
+    let author = author::from_files(args.analysis.as_deref(), args.explanation.as_deref())?;
+    let comparison = match author.analysis {
         Some(analysis) => with_analysis(comparison, analysis),
+        None => comparison,
+    };
+    let comparison = match author.explanation {
+        Some(explanation) => with_explanation(comparison, explanation),
         None => comparison,
     };
     finish(&comparison, args.format, &args.output, context)
@@ -118,9 +125,9 @@ pub(super) fn policy_at(args: &PolicyArgs, base_ref: Option<&BaseRef>) -> Result
         }
         // What a commit does not have holds there as where it was never written.
         (Some(AtRef::Absent), _) => None,
-        _ if path.is_file() || args.thresholds.is_some() => Some(
-            files::read_text(path).map_err(|error| Failure::new(ExitStatus::Usage, error))?,
-        ),
+        _ if path.is_file() || args.thresholds.is_some() => {
+            Some(files::read_text(path).map_err(|error| Failure::new(ExitStatus::Usage, error))?)
+        }
         _ => None,
     };
     let policy = match text {
@@ -134,6 +141,12 @@ pub(super) fn policy_at(args: &PolicyArgs, base_ref: Option<&BaseRef>) -> Result
     })
 }
 
+pub(super) fn write_junit(path: &Path, comparison: &Comparison) -> Result<(), Failure> {
+    let junit =
+        render::junit::report(comparison).map_err(|error| Failure::new(ExitStatus::Bug, error))?;
+    files::write_atomically(path, junit.as_bytes()).map_err(cannot_keep)
+}
+
 /// Shows a comparison everywhere it was asked for, and exits as it says.
 pub(super) fn finish(
     comparison: &Comparison,
@@ -143,7 +156,7 @@ pub(super) fn finish(
 ) -> Result<ExitStatus, Failure> {
     let surroundings = |error| Failure::new(ExitStatus::SurroundingsFailed, error);
     let text = match format {
-        Format::Text => render::terminal::comparison(comparison, context.color),
+        Format::Text => render::terminal::comparison(comparison, context.screen),
         Format::Json => render::json::comparison(comparison),
         Format::Markdown => render::markdown::comparison(comparison),
     };
@@ -157,6 +170,9 @@ pub(super) fn finish(
     if let Some(path) = &output.markdown {
         let markdown = render::markdown::comparison(comparison);
         files::write_atomically(path, markdown.as_bytes()).map_err(surroundings)?;
+    }
+    if let Some(path) = &output.junit {
+        write_junit(path, comparison)?;
     }
     if let Some(path) = &output.html {
         note(&format!("report: {}", path.display()));

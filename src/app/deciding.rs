@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::arm::{Arm, MOST_VOID};
+use super::author::Author;
 use super::evidence::{EvidenceFolder, Side, looks_taken};
 use super::measuring::{Measuring, server_of};
 use super::progress::{Progress, note};
@@ -12,7 +13,7 @@ use crate::baseline;
 use crate::compare::Given;
 use crate::config::{Fresh, Plan};
 use crate::exit::ExitStatus;
-use crate::policy::comparison::{Analysis, Comparison, Verdict};
+use crate::policy::comparison::{Comparison, Verdict};
 use crate::policy::rule::Policy;
 use crate::policy::{self, Labels, ThisLook, compare_evidence};
 use crate::record::Run;
@@ -48,7 +49,7 @@ pub(super) struct Deciding<'a> {
     pub(super) may_have_stored: bool,
     pub(super) find_stored: &'a FindStored<'a>,
     /// What the author says of a growth that a `report` rule asks about.
-    pub(super) analysis: Option<&'a Analysis>,
+    pub(super) author: &'a Author,
     /// How much slower the candidate is made to look (a selftest).
     pub(super) scale: Option<f64>,
     /// Where server logs go.
@@ -181,7 +182,8 @@ impl Deciding<'_> {
             ..Labels::default()
         };
         let this_look = ThisLook {
-            analysis: self.analysis,
+            analysis: self.author.analysis.as_ref(),
+            explanation: self.author.explanation.as_ref(),
             ..ThisLook::ONLY
         };
         Ok(policy::first_run(
@@ -361,7 +363,8 @@ impl Deciding<'_> {
             look,
             anytime,
             before,
-            analysis: self.analysis,
+            analysis: self.author.analysis.as_ref(),
+            explanation: self.author.explanation.as_ref(),
         };
         Ok(Some(compare_evidence(
             self.policy,

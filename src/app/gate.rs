@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::accepted::Accepted;
-use super::analysis;
+use super::author;
 use super::base_ref::BaseRef;
-use super::compare::{finish, policy_at, policy_path};
+use super::compare::{finish, policy_at, policy_path, write_junit};
 use super::deciding::{Decided, Deciding};
 use super::evidence::{EvidenceFolder, Side};
 use super::failing::cannot_keep;
 use super::progress::{Progress, note};
 use super::publishing::Publishing;
-use super::{Context, Failure, Interrupt, plan, runtime, source};
+use super::{Context, Failure, Interrupt, annotating, plan, runtime, source};
 use crate::cli::compare::{Format, OutputArgs};
 use crate::cli::gate::GateArgs;
 use crate::config::{DockerPlan, Plan, ServerPlan};
@@ -32,7 +32,7 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     let policy = policy_at(&args.policy, base_ref.as_ref())?;
     let accepted = Accepted::of(args, &plan, base_ref.as_ref(), policy.first_run)?;
     let publishing = Publishing::prepare(&args.publish, context)?;
-    let analysis = analysis::find(args.author.analysis.as_deref(), context)?;
+    let author = author::find(&args.author, context)?;
     files::create_folder(&args.output).map_err(cannot_keep)?;
 
     let output = |name: &str| args.output.join(name);
@@ -49,7 +49,7 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
             may_have_stored: accepted.may_exist(),
             find_stored: &find_stored,
             scale: None,
-            analysis: analysis.as_ref(),
+            author: &author,
             logs: &args.output,
             environment: context.environment,
             progress: &progress,
@@ -90,7 +90,12 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     let files = OutputArgs {
         html: Some(output("report.html")),
         markdown: Some(output("comment.md")),
+        junit: Some(output("junit.xml")),
     };
+    if let Some(path) = &args.junit {
+        write_junit(path, &comparison)?;
+    }
+    annotating::mark_rules(&comparison, context);
     tell_step(&comparison, &files, &comparison_path, context);
     let finished = finish(&comparison, Format::Text, &files, context);
     let told = publishing.publish(&comparison, notes, &place);

@@ -1,8 +1,9 @@
 //! One file per command: the only place that knows everybody.
 
 mod accepted;
-mod analysis;
+mod annotating;
 mod arm;
+mod author;
 mod base_ref;
 mod baseline;
 mod bench;
@@ -28,6 +29,7 @@ mod plan;
 mod progress;
 mod publishing;
 mod schema;
+mod screen;
 mod selftest;
 mod selftest_report;
 mod sent;
@@ -38,20 +40,24 @@ mod sweep;
 mod sweeping;
 mod warm_up;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 
 use clap::CommandFactory as _;
 
+pub use annotating::annotation;
 pub use failure::Failure;
 use interrupt::Interrupt;
+pub use progress::LogWriter;
+pub use screen::stderr_is_coloured;
 
-use crate::cli::{Cli, Color, Command};
+use crate::cli::{Cli, Command};
 use crate::exit::ExitStatus;
+use crate::render::terminal::Screen;
 
 /// What every command may need to know.
 pub(crate) struct Context {
-    /// Whether to colour what goes to stdout.
-    pub(crate) color: bool,
+    /// Where what goes to stdout is shown.
+    pub(crate) screen: Screen,
     /// Perfgate's own environment, looked up by name.
     pub(crate) environment: &'static (dyn Fn(&str) -> Option<String> + Sync),
 }
@@ -68,7 +74,7 @@ fn environment(name: &str) -> Option<String> {
 /// Runs one command.
 pub fn run(cli: Cli) -> Result<ExitStatus, Failure> {
     let context = Context {
-        color: is_coloured(cli.color),
+        screen: screen::of_stdout(cli.color),
         environment: &environment,
     };
     match cli.command {
@@ -94,17 +100,6 @@ pub fn run(cli: Cli) -> Result<ExitStatus, Failure> {
             clap_complete::generate(shell, &mut Cli::command(), "perfgate", &mut script);
             print(&String::from_utf8_lossy(&script))?;
             Ok(ExitStatus::Pass)
-        }
-    }
-}
-
-fn is_coloured(color: Color) -> bool {
-    match color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => {
-            std::io::stdout().is_terminal()
-                && environment("NO_COLOR").is_none_or(|value| value.is_empty())
         }
     }
 }
@@ -141,12 +136,4 @@ fn runtime(on_thread_start: fn()) -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))
-}
-
-/// On GitHub Actions, the workflow command that shows a failure beside the run.
-pub fn annotation(failure: &Failure) -> Option<String> {
-    let on_actions = environment("GITHUB_ACTIONS").is_some_and(|value| value == "true");
-    on_actions.then(|| {
-        crate::publish::actions::error_command("perfgate", &format!("{:#}", failure.error))
-    })
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::author::Author;
 use super::compare::policy_for;
 use super::deciding::{Decided, Deciding, Stored};
 use super::evidence::{EvidenceFolder, Side};
@@ -179,7 +180,7 @@ impl Selftest<'_> {
             evidence: &evidence,
             may_have_stored: true,
             find_stored: &find_stored,
-            analysis: None,
+            author: &Author::SILENT,
             scale,
             logs: &folder,
             environment: self.context.environment,

@@ -46,7 +46,10 @@ pub(super) fn commits_since(commit: &str) -> Option<u64> {
     // A file may say anything; only what is an object's name reaches git.
     let is_name = commit.len() >= 7 && commit.chars().all(|c| c.is_ascii_hexdigit());
     let range = format!("{commit}..HEAD");
-    is_name.then(|| git(&["rev-list", "--count", &range]))??.parse().ok()
+    is_name
+        .then(|| git(&["rev-list", "--count", &range]))??
+        .parse()
+        .ok()
 }
 
 /// The top of the work tree.
@@ -57,7 +60,13 @@ pub(super) fn top_of_working_tree() -> Option<PathBuf> {
 /// The full name of the commit that a revision names.
 pub(super) fn commit_of(revision: &str) -> Option<String> {
     let commit = format!("{revision}^{{commit}}");
-    git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit])
+    git(&[
+        "rev-parse",
+        "--verify",
+        "--quiet",
+        "--end-of-options",
+        &commit,
+    ])
 }
 
 /// The commit at which two branched off from each other.

@@ -56,7 +56,7 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
     })?;
     let report = SweepReport::of(&result, told);
     let text = match args.format {
-        SweepFormat::Text => render::sweep::text(&report, context.color),
+        SweepFormat::Text => render::sweep::text(&report, context.screen.color),
         SweepFormat::Json => render::sweep::json(&report),
     };
     super::print(&text)?;

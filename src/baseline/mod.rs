@@ -78,8 +78,7 @@ pub fn gates(folder: &Path) -> Vec<String> {
     let names = entries.filter_map(|entry| {
         let entry = entry.ok()?;
         let name = entry.file_name().into_string().ok()?;
-        (entry.path().is_dir() && !hardware_with_baseline(folder, &name).is_empty())
-            .then_some(name)
+        (entry.path().is_dir() && !hardware_with_baseline(folder, &name).is_empty()).then_some(name)
     });
     let mut names: Vec<String> = names.collect();
     names.sort();

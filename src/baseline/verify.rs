@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::place::Place;
 use super::hardware_name;
+use super::place::Place;
 use crate::files;
 use crate::record::{self, LedgerLine, Run, is_same_run};
 
@@ -191,7 +191,9 @@ fn elsewhere(at: &str, run: &Run, hardware: &str, found: &mut Vec<Finding>) {
     if measured != hardware {
         found.push(Finding {
             at: at.to_owned(),
-            what: format!("it was measured on `{measured}`, and stands among those of `{hardware}`"),
+            what: format!(
+                "it was measured on `{measured}`, and stands among those of `{hardware}`"
+            ),
             mend: "move it to the files of its hardware".to_owned(),
         });
     }
@@ -223,13 +225,19 @@ mod tests {
 
     #[test]
     fn whole_files_have_nothing_wrong() {
-        let (one, two) = (session("2026-01-01T00:00:00Z", 1), session("2026-01-02T00:00:00Z", 2));
+        let (one, two) = (
+            session("2026-01-01T00:00:00Z", 1),
+            session("2026-01-02T00:00:00Z", 2),
+        );
         assert_eq!(said(&format!("{one}\n{two}\n"), &two), "");
     }
 
     #[test]
     fn a_line_that_was_cut_off_is_found_and_the_others_are_looked_at() {
-        let (one, two) = (session("2026-01-02T00:00:00Z", 1), session("2026-01-01T00:00:00Z", 2));
+        let (one, two) = (
+            session("2026-01-02T00:00:00Z", 1),
+            session("2026-01-01T00:00:00Z", 2),
+        );
         let cut = &one[..60];
         insta::assert_snapshot!(said(&format!("{one}\n{cut}\n{two}\n{one}\n"), &two), @"
         nvidia-l4.ledger.jsonl:2: the line is cut off: `nvidia-l4.ledger.jsonl, line 2` is no perfgate result: EOF while parsing a string at line 1 column 60

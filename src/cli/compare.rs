@@ -57,7 +57,7 @@ pub struct CompareArgs {
     pub policy: PolicyArgs,
     /// The author's word.
     #[command(flatten)]
-    pub author: AnalysisArgs,
+    pub author: AuthorArgs,
     /// What goes to stdout
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -79,11 +79,15 @@ pub struct PolicyArgs {
 
 /// The author's word.
 #[derive(Debug, Default, Args)]
-pub struct AnalysisArgs {
+pub struct AuthorArgs {
     /// What the author says of a growth that a `report` rule asks about: text or Markdown, at least 20 characters. In a
     /// step of GitHub Actions it may also stand under the heading "perfgate analysis" in the pull request's text
     #[arg(long, value_name = "FILE")]
     pub analysis: Option<PathBuf>,
+    /// What the author says of a regression that a rule with `explain: true` asks about; it changes no verdict. In a step
+    /// of GitHub Actions it may also stand under the heading "perfgate explanation" in the pull request's text
+    #[arg(long, value_name = "FILE")]
+    pub explanation: Option<PathBuf>,
 }
 
 /// Files to write beside stdout.
@@ -96,6 +100,9 @@ pub struct OutputArgs {
     /// Write the Markdown report here
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
+    /// Write a JUnit XML report here: a test suite per scenario, a test case per rule
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
 }
 
 const REPORT_EXAMPLES: &str = "\
@@ -114,6 +121,9 @@ pub struct ReportArgs {
     /// Add the author's analysis of a growth that a `report` rule asks about; with it, the rule does not block any more
     #[arg(long, value_name = "FILE")]
     pub analysis: Option<PathBuf>,
+    /// Add what the author says of a regression that a rule with `explain: true` asks about; it changes no verdict
+    #[arg(long, value_name = "FILE")]
+    pub explanation: Option<PathBuf>,
     /// What goes to stdout
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

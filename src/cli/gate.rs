@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::bench::RunArgs;
-use super::compare::{AnalysisArgs, PolicyArgs};
+use super::compare::{AuthorArgs, PolicyArgs};
 use super::publish::PublishArgs;
 use crate::exit::ExitStatus;
 
@@ -39,15 +39,18 @@ pub struct GateArgs {
     /// Folder of the evidence of every commit, which re-runs add to; OUTPUT/evidence where not given
     #[arg(long, value_name = "FOLDER")]
     pub evidence: Option<PathBuf>,
-    /// Folder for result.json, comparison.json, report.html, comment.md and server logs
+    /// Folder for result.json, comparison.json, report.html, comment.md, junit.xml and server logs
     #[arg(long, short, value_name = "FOLDER", default_value = "perfgate-out")]
     pub output: PathBuf,
+    /// Write the JUnit XML report here too; OUTPUT/junit.xml has it always
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
     /// The policy.
     #[command(flatten)]
     pub policy: PolicyArgs,
     /// The author's word.
     #[command(flatten)]
-    pub author: AnalysisArgs,
+    pub author: AuthorArgs,
     /// Target and load.
     #[command(flatten)]
     pub run: RunArgs,

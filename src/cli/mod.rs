@@ -25,7 +25,7 @@ pub struct Cli {
     /// Say more on stderr; twice for everything
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Colour: `auto` uses it on a terminal, unless `NO_COLOR` is set
+    /// Colour: `auto` uses it on a terminal that is not dumb; `NO_COLOR` and `CLICOLOR_FORCE` overrule what it finds
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
     /// What to do.

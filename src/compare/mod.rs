@@ -9,8 +9,8 @@ mod request_noise;
 mod sides;
 mod strata;
 
-pub(crate) use comparability::{failed_and_all, same_fingerprint};
 pub use comparability::{Comparability, comparability};
+pub(crate) use comparability::{failed_and_all, same_fingerprint};
 pub use evidence::{Given, Usable, usable};
 pub use finding::Finding;
 pub(crate) use hardware::describe_gpus;

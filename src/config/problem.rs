@@ -6,6 +6,8 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use crate::policy::rule::Place;
+
 /// Problems that are shown; nobody reads more, and a file of another kind can have a problem in every line.
 const MOST_SHOWN: usize = 100;
 
@@ -111,17 +113,36 @@ impl fmt::Display for Problems {
 /// Gathers problems while a file is read.
 #[derive(Debug)]
 pub(super) struct Collector<'a> {
+    file: &'a str,
     source: &'a str,
+    /// Where the lines begin, once somebody asked.
+    lines: Vec<usize>,
     problems: Vec<ConfigProblem>,
     secrets: Vec<Range<usize>>,
 }
 
 impl<'a> Collector<'a> {
-    pub(super) fn new(source: &'a str) -> Self {
+    /// `file` is how the text is called.
+    pub(super) fn new(file: &'a str, source: &'a str) -> Self {
         Self {
+            file,
             source,
+            lines: Vec::new(),
             problems: Vec::new(),
             secrets: Vec::new(),
+        }
+    }
+
+    /// Where a byte of the text stands.
+    pub(super) fn place(&mut self, byte: usize) -> Place {
+        if self.lines.is_empty() {
+            let after = self.source.match_indices('\n').map(|(at, _)| at + 1);
+            self.lines = std::iter::once(0).chain(after).collect();
+        }
+        let line = self.lines.partition_point(|begin| *begin <= byte).max(1);
+        Place {
+            file: self.file.to_owned(),
+            line: u32::try_from(line).unwrap_or(u32::MAX),
         }
     }
 
@@ -168,7 +189,7 @@ impl<'a> Collector<'a> {
     }
 
     /// The value, or all problems in the order of the text.
-    pub(super) fn finish<T>(mut self, file: &str, value: Option<T>) -> Result<T, Problems> {
+    pub(super) fn finish<T>(mut self, value: Option<T>) -> Result<T, Problems> {
         match value {
             Some(value) if self.problems.is_empty() => Ok(value),
             Some(_) | None => {
@@ -178,7 +199,7 @@ impl<'a> Collector<'a> {
                 self.problems.sort_by_key(|problem| problem.span.start);
                 self.count_lines();
                 Err(Problems {
-                    file: file.to_owned(),
+                    file: self.file.to_owned(),
                     source: self.masked_source(),
                     problems: self.problems,
                 })

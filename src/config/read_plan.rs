@@ -53,10 +53,10 @@ const MOST_REQUESTS: usize = 10_000_000;
 
 /// Reads a `perfgate.yaml`. `file` is how it is called in problems.
 pub fn read_plan(file: &str, source: &str) -> Result<Plan, Problems> {
-    let mut collector = Collector::new(source);
+    let mut collector = Collector::new(file, source);
     let plan = yaml::parse(source, "model: meta-llama/Llama-3-8B", &mut collector)
         .and_then(|root| read(&root, &mut collector));
-    collector.finish(file, plan)
+    collector.finish(plan)
 }
 
 fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Plan> {

@@ -11,14 +11,7 @@ use crate::metric::{Better, Metric, Unit};
 use crate::policy::rule::{Action, FirstRun, Limits, NoisePolicy, OnInconclusive, Policy, Rule};
 
 /// The keys of the file, for its schema.
-pub const POLICY_KEYS: [&str; 6] = [
-    "version",
-    "rules",
-    "scenarios",
-    "slo",
-    "noise",
-    "first_run",
-];
+pub const POLICY_KEYS: [&str; 6] = ["version", "rules", "scenarios", "slo", "noise", "first_run"];
 
 /// The version of the format that is read.
 const VERSION: u32 = 1;
@@ -28,10 +21,10 @@ const REGRESSIONS: std::ops::RangeInclusive<f64> = 0.001..=0.99;
 
 /// Reads a `thresholds.yaml`. `file` is how it is called in problems.
 pub fn read_policy(file: &str, source: &str) -> Result<Policy, Problems> {
-    let mut collector = Collector::new(source);
+    let mut collector = Collector::new(file, source);
     let policy = yaml::parse(source, "version: 1", &mut collector)
         .and_then(|root| read(&root, &mut collector));
-    collector.finish(file, policy)
+    collector.finish(policy)
 }
 
 fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Policy> {
@@ -147,7 +140,12 @@ fn read_rules(
     let read = entries.iter().filter_map(|(key, node)| {
         let metric = read_metric(key, collector)?;
         let inherited = general.iter().find(|rule| rule.metric == metric);
-        read_rule(metric, node, place, inherited, collector)
+        let stands = collector.place(key.span.start);
+        let rule = read_rule(metric, node, place, inherited, collector)?;
+        Some(Rule {
+            place: Some(stands),
+            ..rule
+        })
     });
     read.collect()
 }
@@ -216,6 +214,7 @@ fn read_rule(
             None => inherited.map_or(Action::Block, |rule| rule.action),
         },
         explain: explain.unwrap_or_else(|| inherited.is_some_and(|rule| rule.explain)),
+        place: None,
     })
 }
 
@@ -324,6 +323,7 @@ fn add_slo(node: &Node, rules: &mut Vec<Rule>, collector: &mut Collector<'_>) {
                 limits: budget,
                 action: Action::Block,
                 explain: false,
+                place: Some(collector.place(key.span.start)),
             }),
         }
     }
@@ -372,9 +372,17 @@ noise:
   max_repeats: 10
   on_inconclusive: auto        # auto | pass | fail
 ";
+        let mut policy = read_policy("thresholds.yaml", source).unwrap();
+        let places: Vec<String> = policy
+            .rules
+            .iter_mut()
+            .filter_map(|rule| rule.place.take())
+            .map(|place| format!("{}:{}", place.file, place.line))
+            .collect();
+        assert_eq!(policy, Policy::standard());
         assert_eq!(
-            read_policy("thresholds.yaml", source).unwrap(),
-            Policy::standard()
+            places,
+            [3, 4, 5, 6].map(|line| format!("thresholds.yaml:{line}"))
         );
     }
 

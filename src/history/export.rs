@@ -116,7 +116,10 @@ pub fn prometheus(labels: Labels<'_>, series: &[Series]) -> String {
         let family = format!("perfgate_{}{}", underscored(metric), suffix(metric));
         text.push_str(&format!(
             "# HELP {family} {}\n# TYPE {family} gauge\n",
-            metric.description().replace('\\', "\\\\").replace('\n', " ")
+            metric
+                .description()
+                .replace('\\', "\\\\")
+                .replace('\n', " ")
         ));
         for (series, point) in last(series).filter(|(series, _)| series.metric == metric) {
             text.push_str(&format!(

@@ -6,5 +6,5 @@ mod series;
 
 pub use export::{Labels, bencher, csv, github_action_benchmark, json_lines, prometheus};
 pub use segments::{Start, last_segment, segments};
-pub use series::{Point, Series, Step, StepReason, all_series};
 pub(crate) use series::worse_by;
+pub use series::{Point, Series, Step, StepReason, all_series};

@@ -61,7 +61,10 @@ mod tests {
             session("b", "null"),
         ];
         let starts = segments(&sessions);
-        assert_eq!(starts.iter().map(|start| start.at).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(
+            starts.iter().map(|start| start.at).collect::<Vec<_>>(),
+            [1, 3]
+        );
         assert_eq!(starts[0].why, "accepted, because new sampler");
         assert_eq!(last_segment(&sessions).len(), 1);
         assert!(last_segment(&[]).is_empty());

@@ -112,7 +112,10 @@ fn point(session: usize, run: &Run, scenario: &str, metric: Metric) -> Option<Po
             .as_ref()
             .and_then(|promotion| promotion.release.clone()),
         value: stats::median(&values)?,
-        range: (stats::quantile(&values, 0.0)?, stats::quantile(&values, 1.0)?),
+        range: (
+            stats::quantile(&values, 0.0)?,
+            stats::quantile(&values, 1.0)?,
+        ),
         repeats: values.len(),
     })
 }
@@ -211,7 +214,8 @@ mod tests {
 
     #[test]
     fn a_step_that_was_accepted_is_told_once_with_its_reason() {
-        let accepted = r#"{"promoted":"2026-01-01T00:00:00Z","because":"new sampler","new_segment":true}"#;
+        let accepted =
+            r#"{"promoted":"2026-01-01T00:00:00Z","because":"new sampler","new_segment":true}"#;
         let sessions: Vec<Run> = (0..20)
             .map(|index| {
                 let level = if index < 10 { 0.020 } else { 0.022 };

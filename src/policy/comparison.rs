@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rule::{Action, OnInconclusive};
+use super::rule::{Action, OnInconclusive, Place};
 use crate::metric::{Better, Metric, Unit};
 
 /// The value of `schema` that this version writes.
@@ -98,6 +98,9 @@ pub struct Comparison {
     /// The author's analysis of a growth that a `report` rule asks about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<Analysis>,
+    /// The author's explanation of a regression that a rule with `explain` asks about. It changes no verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Analysis>,
     /// Who accepted the regressions, and why. With it, they warn and do not block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Acceptance>,
@@ -122,7 +125,7 @@ pub struct Acceptance {
     pub regression: String,
 }
 
-/// What the author says of a regression that a `report` rule watches.
+/// What the author says of a regression that a rule asks about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Analysis {
     /// Where it was given: the name of a file, or `pull request`.
@@ -189,7 +192,7 @@ pub enum Basis {
 }
 
 /// The rule as the comparison file shows it. Limits are ratios or base units.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JudgedRule {
     /// Largest relative change for the worse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -205,6 +208,31 @@ pub struct JudgedRule {
     /// Whether the author is asked for an explanation.
     #[serde(default)]
     pub explain: bool,
+    /// Where it stands; absent where it is a standard rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+}
+
+impl JudgedRule {
+    /// Whether both ask the same, wherever they stand: a file may get a comment between two looks.
+    pub(super) fn asks_the_same(&self, other: &Self) -> bool {
+        let Self {
+            regression,
+            max,
+            min,
+            action,
+            explain,
+            place: _,
+        } = self;
+        (regression, max, min, action, explain)
+            == (
+                &other.regression,
+                &other.max,
+                &other.min,
+                &other.action,
+                &other.explain,
+            )
+    }
 }
 
 /// One side of a judgement.

@@ -36,6 +36,7 @@ pub(super) fn too_many_errors(evidence: &ScenarioEvidence<'_>, care: Care) -> Op
         },
         action: Action::Block,
         explain: false,
+        place: None,
     };
     let reason = format!(
         "{} of the candidate's requests failed, and at most {} may; the latencies leave them out",

@@ -213,6 +213,7 @@ pub(super) fn without_numbers(
             min: rule.limits.min,
             action: rule.action,
             explain: rule.explain,
+            place: rule.place.clone(),
         },
         status,
         baseline,

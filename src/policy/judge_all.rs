@@ -152,7 +152,7 @@ fn keep_decision(judged: &mut Judged, before: &Comparison) {
     let earlier = before.judgements.iter().find(|earlier| {
         earlier.scenario == now.scenario
             && earlier.metric == now.metric
-            && earlier.rule == now.rule
+            && earlier.rule.asks_the_same(&now.rule)
             && matches!(
                 earlier.status,
                 Status::Pass | Status::Improved | Status::Regressed
@@ -164,6 +164,7 @@ fn keep_decision(judged: &mut Judged, before: &Comparison) {
         if !kept.reason.ends_with(note) {
             kept.reason.push_str(note);
         }
+        kept.rule.place.clone_from(&now.rule.place);
         judged.judgement = kept;
     }
 }
@@ -207,6 +208,7 @@ mod tests {
             },
             action,
             explain: false,
+            place: None,
         };
         Policy {
             rules: metrics.iter().map(rule).collect(),

@@ -5,6 +5,7 @@ mod advice;
 mod budget;
 pub mod comparison;
 mod curves;
+mod effect;
 mod errors;
 mod headline;
 mod judge;
@@ -20,9 +21,12 @@ mod verdict;
 mod warning;
 
 pub use acceptance::{with_acceptance, without_acceptance};
+pub use effect::{Effect, effect};
 pub use power::{Needs, needs};
 pub use promotion::{Accepted, Objection, objections};
 pub use sentence::{percent, signed_percent};
 pub(crate) use verdict::ALPHA;
-pub use verdict::{Labels, ThisLook, compare_evidence, compare_runs, first_run, with_analysis};
+pub use verdict::{
+    Labels, ThisLook, compare_evidence, compare_runs, first_run, with_analysis, with_explanation,
+};
 pub use warning::judged_at;

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::comparison::{Judgement, Status};
+use super::judge;
 use super::rule::Policy;
 use super::sentence::{percent, signed_percent};
 use super::verdict::{Labels, ThisLook, compare_evidence};
-use super::judge;
 use crate::compare::{self, Given, SideValues};
 use crate::metric::Metric;
 use crate::record::{Run, ScenarioRun};
@@ -142,7 +142,11 @@ impl fmt::Display for Objection {
                 reason,
             } => write!(f, "{} at {scenario}: {reason}", metric.label()),
             Self::Failed { scenario, share } => {
-                write!(f, "{} of the requests of {scenario} failed", percent(*share))
+                write!(
+                    f,
+                    "{} of the requests of {scenario} failed",
+                    percent(*share)
+                )
             }
             Self::OtherBranch {
                 branch: Some(branch),
@@ -167,7 +171,11 @@ impl fmt::Display for Objection {
                 change,
                 limit,
             } => {
-                write!(f, "{} at {scenario} is worse than the baseline", metric.label())?;
+                write!(
+                    f,
+                    "{} at {scenario} is worse than the baseline",
+                    metric.label()
+                )?;
                 if let Some(change) = change {
                     write!(f, ": {}", signed_percent(*change))?;
                 }
@@ -452,9 +460,6 @@ mod tests {
         };
         let found = objections(&Policy::standard(), &run, accepted);
         assert!(!found[0].can_be_overruled(), "{found:?}");
-        assert_eq!(
-            found[0].to_string(),
-            "no repeat of c counts: GPU throttled"
-        );
+        assert_eq!(found[0].to_string(), "no repeat of c counts: GPU throttled");
     }
 }

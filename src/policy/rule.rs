@@ -31,8 +31,17 @@ pub struct Limits {
     pub min: Option<f64>,
 }
 
+/// Where something stands that a person wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Place {
+    /// The file as it was given.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+}
+
 /// One rule of the policy.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     /// The metric it watches.
     pub metric: Metric,
@@ -42,6 +51,8 @@ pub struct Rule {
     pub action: Action,
     /// Whether the author of the change is asked for an explanation.
     pub explain: bool,
+    /// Where it stands; nowhere where it is a standard rule.
+    pub place: Option<Place>,
 }
 
 impl Rule {
@@ -118,6 +129,7 @@ impl Policy {
                 },
                 action,
                 explain,
+                place: None,
             })
         };
         let rules = [
@@ -144,7 +156,7 @@ impl Policy {
                     .iter()
                     .all(|replacement| replacement.metric != rule.metric)
         });
-        general.chain(own).copied().collect()
+        general.chain(own).cloned().collect()
     }
 
     /// The same policy with every relative limit set to `regression` (`--threshold`).
@@ -182,11 +194,11 @@ mod tests {
         let mut policy = Policy::standard();
         let own = Rule {
             action: Action::Warn,
-            ..policy.rules[0]
+            ..policy.rules[0].clone()
         };
         policy
             .scenarios
-            .insert("concurrency=1".to_owned(), vec![own]);
+            .insert("concurrency=1".to_owned(), vec![own.clone()]);
         let rules = policy.rules_for("concurrency=1");
         assert_eq!(rules.len(), 4);
         assert_eq!(

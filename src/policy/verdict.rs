@@ -11,7 +11,9 @@ use super::judge_all::{family, judge_all};
 use super::release::since_release;
 use super::rule::{Action, OnInconclusive, Policy};
 use super::shown::{distributions, identity, measurements};
-use super::warning::{of_memory, unwatched_capacity, warnings};
+use super::warning::{
+    is_about_explanation, of_explanation, of_memory, unwatched_capacity, warnings,
+};
 use crate::compare::{self, Comparability, Given};
 use crate::exit::ExitStatus;
 use crate::record::Run;
@@ -47,6 +49,8 @@ pub struct ThisLook<'a> {
     pub before: Option<&'a Comparison>,
     /// The author's analysis of a growth that a `report` rule asks about.
     pub analysis: Option<&'a Analysis>,
+    /// The author's explanation of a regression that a rule with `explain` asks about.
+    pub explanation: Option<&'a Analysis>,
 }
 
 impl ThisLook<'_> {
@@ -56,6 +60,7 @@ impl ThisLook<'_> {
         anytime: false,
         before: None,
         analysis: None,
+        explanation: None,
     };
 }
 
@@ -118,7 +123,7 @@ pub fn compare_evidence(
         warnings: warnings(
             comparability,
             &judged,
-            analysed,
+            this_look,
             policy.noise.on_inconclusive,
             exit,
         )
@@ -133,6 +138,7 @@ pub fn compare_evidence(
         changes: comparability.changes.clone(),
         next: next(verdict, &judged, analysed, policy, repeats, pairs),
         analysis: this_look.analysis.cloned(),
+        explanation: this_look.explanation.cloned(),
         accepted: None,
         head: None,
         baseline: identity(named(labels.baseline, labels.pairs.0), stored_baseline),
@@ -236,6 +242,24 @@ pub fn with_analysis(comparison: Comparison, analysis: Analysis) -> Comparison {
         exit_code: exit.code(),
         headline,
         analysis: Some(analysis),
+        ..comparison
+    }
+}
+
+/// The same comparison with the author's explanation: it stands in place of the request for one, and decides nothing.
+#[must_use]
+pub fn with_explanation(mut comparison: Comparison, explanation: Analysis) -> Comparison {
+    let asked = comparison
+        .judgements
+        .iter()
+        .filter_map(|row| of_explanation(row, true));
+    let asked: Vec<Warning> = asked.collect();
+    comparison
+        .warnings
+        .retain(|warning| !is_about_explanation(warning));
+    comparison.warnings.extend(asked);
+    Comparison {
+        explanation: Some(explanation),
         ..comparison
     }
 }
@@ -467,7 +491,7 @@ mod tests {
                 max: Some(max),
                 ..Limits::default()
             },
-            ..Policy::standard().rules[0]
+            ..Policy::standard().rules[0].clone()
         };
         for (max, status) in [
             (0.04, Status::Pass),
@@ -488,7 +512,7 @@ mod tests {
         let mut policy = Policy::standard();
         policy
             .scenarios
-            .insert("concurency=64".to_owned(), vec![policy.rules[0]]);
+            .insert("concurency=64".to_owned(), vec![policy.rules[0].clone()]);
         let comparison = compare_runs(&policy, &run(&QUIET), &run(&QUIET), LABELS);
         assert_eq!(comparison.verdict, Verdict::Incomparable);
         assert!(
@@ -500,7 +524,7 @@ mod tests {
 
     #[test]
     fn a_broken_budget_is_what_the_headline_tells_and_not_the_unchanged_metric() {
-        let mut rule = Policy::standard().rules[0];
+        let mut rule = Policy::standard().rules[0].clone();
         rule.limits.max = Some(0.01);
         let policy = Policy {
             rules: vec![rule],
@@ -513,7 +537,7 @@ mod tests {
     #[test]
     fn a_budget_that_looks_broken_is_not_let_through_by_a_change_that_does_not() {
         let noisy = run(&[0.017, 0.020, 0.024]);
-        let mut rule = Policy::standard().rules[0];
+        let mut rule = Policy::standard().rules[0].clone();
         rule.limits.max = Some(0.019);
         let policy = Policy {
             rules: vec![rule],

@@ -1,10 +1,10 @@
 //! What a reader should know beside the verdict.
 
-use super::comparison::{Comparison, Status, Verdict, Warning};
+use super::comparison::{Comparison, Judgement, Status, Verdict, Warning};
 use super::judge::Judged;
 use super::rule::{Action, OnInconclusive, Policy};
 use super::sentence::percent;
-use super::verdict::weight;
+use super::verdict::{ThisLook, weight};
 use crate::compare::{self, Comparability};
 use crate::exit::ExitStatus;
 use crate::metric::Metric;
@@ -12,13 +12,17 @@ use crate::record::format::SWEEP;
 use crate::record::{Run, ScenarioRun};
 use crate::stats;
 
+/// Codes of what is said of an explanation.
+const EXPLANATION_WANTED: &str = "explanation-wanted";
+const EXPLAINED: &str = "explained";
+
 /// Starts of the candidate that are noisier than the ledger with less than this probability are unstable.
 const UNSTABLE: f64 = 0.001;
 
 pub(super) fn warnings(
     comparability: &Comparability,
     judged: &[Judged],
-    analysed: bool,
+    this_look: ThisLook<'_>,
     on_inconclusive: OnInconclusive,
     exit: ExitStatus,
 ) -> Vec<Warning> {
@@ -31,6 +35,7 @@ pub(super) fn warnings(
         .iter()
         .map(|finding| warning(finding.code(), finding.to_string()))
         .collect();
+    let analysed = this_look.analysis.is_some();
     let undecided = judged
         .iter()
         .any(|judged| weight(&judged.judgement, analysed) == Verdict::Inconclusive);
@@ -53,15 +58,31 @@ pub(super) fn warnings(
             );
             warnings.push(warning("not-judged", message));
         }
-        if judgement.status == Status::Regressed && judgement.rule.explain {
-            let message = format!(
-                "{} at {} asks for an explanation",
-                judgement.metric, judgement.scenario
-            );
-            warnings.push(warning("explanation-wanted", message));
-        }
     }
+    let explained = this_look.explanation.is_some();
+    let rows = judged.iter().map(|judged| &judged.judgement);
+    warnings.extend(rows.filter_map(|row| of_explanation(row, explained)));
     warnings
+}
+
+/// A regression about which its author is asked, or was.
+pub(super) fn of_explanation(row: &Judgement, explained: bool) -> Option<Warning> {
+    if row.status != Status::Regressed || !row.rule.explain {
+        return None;
+    }
+    let (code, said) = if explained {
+        (EXPLAINED, "is explained by the author")
+    } else {
+        (EXPLANATION_WANTED, "asks for an explanation by the author")
+    };
+    Some(Warning {
+        code: code.to_owned(),
+        message: format!("{} at {} {said}", row.metric.label(), row.scenario),
+    })
+}
+
+pub(super) fn is_about_explanation(warning: &Warning) -> bool {
+    [EXPLAINED, EXPLANATION_WANTED].contains(&warning.code.as_str())
 }
 
 /// A loss of capacity below this is not worth a word: a block of tokens more or less.

@@ -58,7 +58,10 @@ mod tests {
         let sha = "1234567890123456789012345678901234567890";
         let read = |event: String| commit(&event).unwrap();
         assert_eq!(
-            read(format!(r#"{{"pull_request":{{"base":{{"sha":"{sha}"}}}}}}"#)).as_deref(),
+            read(format!(
+                r#"{{"pull_request":{{"base":{{"sha":"{sha}"}}}}}}"#
+            ))
+            .as_deref(),
             Some(sha)
         );
         assert_eq!(

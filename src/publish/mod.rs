@@ -5,9 +5,9 @@
 
 pub mod acceptance;
 pub mod actions;
-pub mod base;
 mod answer;
 pub mod artifact;
+pub mod base;
 pub mod check_run;
 pub mod client;
 pub mod comment;

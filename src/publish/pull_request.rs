@@ -9,6 +9,9 @@ use crate::files::{self, FileError};
 /// The heading under which an analysis report stands, in any case and at any level.
 const ANALYSIS: &str = "perfgate analysis";
 
+/// The heading under which an explanation stands.
+const EXPLANATION: &str = "perfgate explanation";
+
 /// The heading under which the reason stands for which a regression is accepted.
 const ACCEPTED: &str = "perfgate accepted";
 
@@ -50,6 +53,11 @@ pub fn text_of_event(path: &Path) -> Result<Option<String>, EventError> {
 /// What stands under the heading `perfgate analysis`; `None` where there is no such heading or nothing under it.
 pub fn analysis_section(text: &str) -> Option<String> {
     section(text, ANALYSIS)
+}
+
+/// What stands under the heading `perfgate explanation`.
+pub fn explanation_section(text: &str) -> Option<String> {
+    section(text, EXPLANATION)
 }
 
 /// Why a regression is to be accepted: what stands under the heading `perfgate accepted`, or else in the last line
@@ -178,6 +186,13 @@ mod tests {
     }
 
     #[test]
+    fn analysis_and_explanation_stand_beside_each_other() {
+        let text = "## perfgate explanation\nslower\n## perfgate analysis\nbigger\n";
+        assert_eq!(explanation_section(text).as_deref(), Some("slower"));
+        assert_eq!(analysis_section(text).as_deref(), Some("bigger"));
+    }
+
+    #[test]
     fn an_event_of_something_else_has_no_text() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("event.json");
@@ -213,8 +228,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics(text in "(\\PC|\n|#|<!--|-->|```| |perfgate analysis|perfgate accepted|perf-accept:){0,60}") {
+        fn no_text_panics(text in "(\\PC|\n|#|<!--|-->|```| |perfgate analysis|perfgate explanation|perfgate accepted|perf-accept:){0,60}") {
             analysis_section(&text);
+            explanation_section(&text);
             acceptance_reason(&text);
         }
     }

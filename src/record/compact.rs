@@ -167,7 +167,10 @@ mod tests {
             }),
             telemetry: [
                 ("series".to_owned(), serde_json::json!(vec![1; 33])),
-                ("client".to_owned(), serde_json::json!({"busy": 0.1, "series": vec![0; 40]})),
+                (
+                    "client".to_owned(),
+                    serde_json::json!({"busy": 0.1, "series": vec![0; 40]}),
+                ),
             ]
             .into(),
             ..Repeat::default()

@@ -2,7 +2,7 @@
 
 use super::view::Fact;
 use super::{inert, number};
-use crate::policy::comparison::{Comparison, LookTaken, NextAction, Verdict};
+use crate::policy::comparison::{Comparison, LookTaken, NextAction, Status, Verdict};
 use crate::policy::rule::OnInconclusive;
 use crate::stats::{HIGH_EDGE, LOW_EDGE, Noise};
 
@@ -37,7 +37,26 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
         }
         Verdict::Pass | Verdict::Warn | Verdict::Inconclusive => {}
     }
+    steps.extend(explain(comparison));
     steps
+}
+
+/// The request to the author, until it is answered.
+fn explain(comparison: &Comparison) -> Option<String> {
+    let mut asked: Vec<&str> = Vec::new();
+    for row in &comparison.judgements {
+        let label = row.metric.label();
+        if row.status == Status::Regressed && row.rule.explain && !asked.contains(&label) {
+            asked.push(label);
+        }
+    }
+    if asked.is_empty() || comparison.explanation.is_some() {
+        return None;
+    }
+    Some(format!(
+        "explain why {} became worse: under the heading “perfgate explanation” in the pull request's text, or in a file (`--explanation FILE`; `perfgate report comparison.json --explanation FILE` measures nothing again)",
+        asked.join(" and ")
+    ))
 }
 
 pub(super) fn looks(comparison: &Comparison) -> Vec<String> {

@@ -13,13 +13,16 @@ const LONGEST: usize = 48;
 
 /// All baselines; a row is name, sessions, age, commits since, commit, release, hardware.
 pub fn list(rows: impl Iterator<Item = [String; 7]>) -> String {
-    let mut table = aligned([
+    let mut table = aligned(&[
         "gate", "sessions", "age", "behind", "commit", "release", "hardware",
     ]);
     for row in rows {
         table.add_row(row.map(|cell| inert::line(&cell)));
     }
     printed(table)
+        .iter()
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 /// Every series as a line of characters, its steps below it.
@@ -90,7 +93,11 @@ fn spark(series: &Series) -> String {
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), point| {
             (low.min(point.value), high.max(point.value))
         });
-    let mut drawn = if from > 0 { "…".to_owned() } else { String::new() };
+    let mut drawn = if from > 0 {
+        "…".to_owned()
+    } else {
+        String::new()
+    };
     for (index, point) in shown.iter().enumerate() {
         if index > 0 && series.steps.iter().any(|step| step.at == from + index) {
             drawn.push('|');
@@ -116,7 +123,11 @@ fn level(value: f64, low: f64, high: f64) -> char {
 
 /// How far the newest session is from the last release, in the direction of worse.
 fn since_release(series: &Series) -> Option<String> {
-    let release = series.points.iter().rev().find(|point| point.release.is_some())?;
+    let release = series
+        .points
+        .iter()
+        .rev()
+        .find(|point| point.release.is_some())?;
     let last = series.points.last()?;
     if release.session == last.session {
         return None;

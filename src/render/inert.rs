@@ -47,8 +47,8 @@ pub fn html(text: &str) -> String {
     safe
 }
 
-/// For Markdown in a table cell or a sentence: everything that could be markup, a mention or a reference is a numeric
-/// entity, which Markdown shows as the character and never acts on.
+/// For Markdown in a table cell or a sentence: everything that could be markup is a numeric entity, which Markdown shows as
+/// the character and never acts on; what begins a mention or a reference is followed by a space of no width.
 pub fn markdown(text: &str) -> String {
     let mut safe = String::new();
     for c in line(text).chars() {
@@ -75,6 +75,10 @@ pub fn markdown(text: &str) -> String {
         );
         if acts {
             let _ = write!(safe, "&#{};", u32::from(c));
+            // GitHub looks for mentions and references in the finished page, where an entity is a character again.
+            if matches!(c, '@' | '#') {
+                safe.push_str("&#8203;");
+            }
         } else {
             safe.push(c);
         }

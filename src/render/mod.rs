@@ -3,12 +3,16 @@
 //! [`view`] turns a comparison into words and numbers as text, once; the renderers only arrange them. `number` is the
 //! only place where a number becomes text, `inert` the only one where foreign text becomes harmless.
 
+mod columns;
 mod curve;
+mod drawing;
 mod explanation;
 pub mod history;
 pub mod html;
 pub mod inert;
 pub mod json;
+pub mod junit;
+mod limited;
 pub mod markdown;
 pub mod mlperf;
 pub mod number;
@@ -16,6 +20,7 @@ mod svg;
 pub mod sweep;
 pub mod terminal;
 pub mod view;
+mod view_lines;
 
 /// A commit as people name it.
 pub(crate) fn short_commit(commit: &str) -> String {

@@ -1,230 +1,235 @@
-//! For a terminal of 80 columns: a table with the intervals drawn in characters, the verdict last with the next step.
+//! For a terminal: a table with the intervals drawn in characters, the verdict last with the next step.
 
 use std::collections::BTreeMap;
 
 use comfy_table::{CellAlignment, Table, presets};
 
+pub use super::columns::Screen;
+use super::columns::{self, cut, width};
+use super::drawing::{Drawing, LEAST, MOST};
 use super::inert;
 use super::number;
-use super::view::{MeasurementTable, Row, RowChart, Sign, View};
+use super::view::{AnalysisText, MeasurementTable, Pair, Row, Sign, View};
 use crate::metric::{ALWAYS_SHOWN, Metric};
 use crate::policy::comparison::Comparison;
 use crate::record::format::{Repeat, ResultFile, Scenario};
 use crate::stats;
 
-/// Columns of a terminal that does not say how many it has; wider lines would be broken by somebody else.
-const WIDTH: usize = 80;
+/// Columns of a scenario's name at the head of a table.
+const LONGEST_NAME: usize = 32;
 
 /// Indent of what belongs to the line above.
 const INDENT: &str = "   ";
 
-/// Characters in which an interval is drawn.
-const DRAWING: usize = 15;
-
-/// How far the drawing reaches, in limits: from the better side to beyond the indifference zone.
-const REACH: (f64, f64) = (-1.5, 2.5);
-
 /// The comparison.
-pub fn comparison(comparison: &Comparison, color: bool) -> String {
+pub fn comparison(comparison: &Comparison, screen: Screen) -> String {
     let view = View::of(comparison);
-    let pairs = |pairs: &[super::view::Pair]| {
-        pairs
-            .iter()
-            .map(|pair| format!("{}: {} → {}", pair.what, pair.baseline, pair.candidate))
-            .collect()
-    };
-    let mut text = format!(" {}\n\n", inert::line(&view.identity));
-    let changed: Vec<String> = pairs(&view.changes);
-    if !changed.is_empty() {
-        for line in &changed {
-            text.push_str(&wrapped(&inert::line(&format!("changed: {line}"))));
+    let wrapped = |sentence: &str| wrapped_on(&inert::line(sentence), screen);
+    let mut text = String::new();
+    for line in [&view.subject, &view.sides] {
+        if !line.is_empty() {
+            text.push_str(&columns::wrapped(&inert::line(line), " ", screen.columns()));
         }
+    }
+    text.push('\n');
+    let changed: Vec<String> = view.changes.iter().map(in_words).collect();
+    for line in &changed {
+        text.push_str(&wrapped(&format!("changed: {line}")));
+    }
+    if !changed.is_empty() {
         text.push('\n');
     }
-    text.push_str(&judgements(&view, color));
+    text.push_str(&judgements(&view, screen));
     for table in &view.measurements {
         text.push('\n');
-        text.push_str(&measurements(table, view.several_scenarios));
+        text.push_str(&measurements(table, view.several_scenarios, screen));
     }
-    let list = |title: &str, lines: Vec<String>, text: &mut String| {
+    let list = |title: &str, lines: &[String], text: &mut String| {
         if !lines.is_empty() {
-            text.push_str(&format!("\n {title}\n"));
-            for line in lines {
-                text.push_str(&wrapped(&inert::line(&line)));
-            }
+            text.push_str(&format!("\n {}\n", cut(title, screen.columns() - 1)));
+            text.extend(lines.iter().map(|line| wrapped(line)));
         }
     };
-    list(
-        "must match and does not",
-        pairs(&view.mismatches),
-        &mut text,
-    );
-    list("where it became slower", slower(&view), &mut text);
-    if let Some(analysis) = &view.analysis {
-        let title = format!("analysis report ({})", inert::line(&analysis.source));
-        list(&title, analysis.lines.clone(), &mut text);
-    }
+    let mismatches: Vec<String> = view.mismatches.iter().map(in_words).collect();
+    list("must match and does not", &mismatches, &mut text);
+    let mut said = |title: &str, said: &Option<AnalysisText>| {
+        if let Some(said) = said {
+            let title = format!("{title} ({})", inert::line(&said.source));
+            list(&title, &said.lines, &mut text);
+        }
+    };
+    said("analysis report", &view.analysis);
+    said("explanation", &view.explanation);
     if let Some(accepted) = &view.accepted {
         let title = format!("accepted {}", inert::line(&accepted.source));
-        list(&title, accepted.lines.clone(), &mut text);
+        list(&title, &accepted.lines, &mut text);
     }
-    list("warnings", view.warnings.clone(), &mut text);
-    list("looks", view.looks.clone(), &mut text);
+    list("warnings", &view.warnings, &mut text);
+    list("looks", &view.looks, &mut text);
+    text.push_str(&end(&view, screen));
+    text
+}
 
-    let sign = paint(
-        &view.verdict,
-        &format!("{}: {}", view.verdict.word, view.instruction),
-        color,
-    );
-    text.push_str(&format!("\n {sign}  (exit {})\n", view.exit_code));
-    text.push_str(&wrapped(&inert::line(&view.headline)));
-    for step in &view.next {
-        text.push_str(&wrapped(&format!("next: {}", inert::line(step))));
+/// The verdict and what to do: whoever reads one paragraph reads this one.
+fn end(view: &View, screen: Screen) -> String {
+    let sign = paint(&view.verdict, &view.title(), screen.color);
+    let exit = format!("(exit {})", view.exit_code);
+    let mut text = if width(&view.title()) + width(&exit) + 3 <= screen.columns() {
+        format!("\n {sign}  {exit}\n")
+    } else {
+        let title = columns::wrapped(&view.title(), " ", screen.columns());
+        format!(
+            "\n{}{INDENT}{exit}\n",
+            paint(&view.verdict, &title, screen.color)
+        )
+    };
+    let headline = inert::line(&view.headline);
+    text.push_str(&wrapped_on(&headline, screen));
+    let lines = [("where", &view.place), ("noise", &view.noise)];
+    let lines = lines
+        .into_iter()
+        .filter_map(|(name, line)| Some((name, line.as_ref()?)));
+    for (name, line) in lines.chain(view.next.iter().map(|step| ("next", step))) {
+        text.push_str(&wrapped_on(
+            &format!("{name}: {}", inert::line(line)),
+            screen,
+        ));
     }
     text
 }
 
-/// Only of interest where something became slower, so not where all is well.
-fn slower(view: &View) -> Vec<String> {
-    if view.verdict.tone == "good" {
-        return Vec::new();
-    }
-    let line = |part: &super::view::Part| {
-        let place = if view.several_scenarios {
-            format!("{}: ", part.scenario)
-        } else {
-            String::new()
-        };
-        format!(
-            "{place}{}, {}: {}",
-            part.latency, part.requests_with, part.change
-        )
-    };
-    view.strata.iter().map(line).collect()
+fn in_words(pair: &Pair) -> String {
+    format!("{}: {} → {}", pair.what, pair.baseline, pair.candidate)
 }
 
-fn judgements(view: &View, color: bool) -> String {
-    let mut table = aligned([
-        "metric",
-        "baseline",
-        "candidate",
-        "worse by",
-        "0 | limit ¦",
-        "verdict",
-    ]);
-    for row in &view.rows {
-        let drawing = row.chart.map(draw).unwrap_or_default();
-        table.add_row([
-            row.metric.to_owned(),
-            short(&row.baseline),
-            short(&row.candidate),
-            row.change.clone(),
-            drawing,
-            row.sign.word.to_owned(),
-        ]);
-    }
-    let mut text = String::new();
-    let printed = printed(table);
-    let mut lines = printed.lines();
-    if let Some(header) = lines.next() {
-        text.push_str(&format!("{header}\n"));
-    }
+fn judgements(view: &View, screen: Screen) -> String {
+    let lines = judgement_lines(view, screen);
+    let (header, lines) = lines
+        .split_first()
+        .map_or((None, &[][..]), |(header, lines)| (Some(header), lines));
+    let mut text = header
+        .map(|header| format!("{header}\n"))
+        .unwrap_or_default();
     let mut scenario = None;
     for (row, line) in view.rows.iter().zip(lines) {
         if view.several_scenarios && scenario != Some(&row.scenario) {
             scenario = Some(&row.scenario);
-            text.push_str(&format!(" {}\n", inert::line(&row.scenario)));
+            let name = inert::line(&row.scenario);
+            text.push_str(&columns::wrapped(&name, " ", screen.columns()));
         }
-        text.push_str(&painted(&row.sign, line, color));
+        text.push_str(&painted(&row.sign, line, screen.color));
         text.push('\n');
-        text.push_str(&wrapped(&detail(row)));
+        text.push_str(&wrapped_on(&inert::line(&row.detail()), screen));
     }
     text
 }
 
+/// A header and a line for every judgement: with drawings where there is room for them, without where there is not, and
+/// in words where not even that fits.
+fn judgement_lines(view: &View, screen: Screen) -> Vec<String> {
+    let cells = |row: &Row| {
+        [
+            row.metric.to_owned(),
+            short(&row.baseline),
+            short(&row.candidate),
+            row.change.clone(),
+        ]
+    };
+    let table = |drawing: Option<Drawing>| {
+        let mut header = ["metric", "baseline", "candidate", "worse by"]
+            .map(str::to_owned)
+            .to_vec();
+        header.extend(drawing.map(Drawing::header));
+        header.push("verdict".to_owned());
+        let mut table = aligned(&header);
+        for row in &view.rows {
+            let mut cells = cells(row).to_vec();
+            cells.extend(drawing.map(|drawing| {
+                let drawn = row.chart.and_then(|chart| drawing.of(chart));
+                drawn.unwrap_or_default()
+            }));
+            cells.push(row.sign.word.to_owned());
+            table.add_row(cells);
+        }
+        printed(table)
+    };
+    let widest = |lines: &[String]| lines.iter().map(|line| width(line)).max().unwrap_or(0);
+    let plain = table(None);
+    // A column has a space on either side.
+    let room = screen.columns().saturating_sub(widest(&plain) + 2);
+    if room >= LEAST {
+        return table(Some(Drawing::new(room.min(MOST))));
+    }
+    if widest(&plain) <= screen.columns() {
+        return plain;
+    }
+    let in_words = |row: &Row| {
+        let words = format!(
+            "{}: {}, {} → {}, worse by {}",
+            row.metric,
+            row.sign.word,
+            short(&row.baseline),
+            short(&row.candidate),
+            row.change
+        );
+        let lines = columns::wrapped(&words, " ", screen.columns());
+        lines.trim_end().to_owned()
+    };
+    let header = " metric: verdict".to_owned();
+    std::iter::once(header)
+        .chain(view.rows.iter().map(in_words))
+        .collect()
+}
+
 /// A table without lines, with these column heads.
-pub(super) fn aligned<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
+pub(super) fn aligned<T: AsRef<str>>(header: &[T]) -> Table {
     let mut table = Table::new();
+    let header = header.iter().map(AsRef::as_ref);
     table.load_style(presets::NOTHING).set_header(header);
     table
 }
 
 /// The lines of a table, the values in its columns 1 to 3 to the right.
-pub(super) fn printed(mut table: Table) -> String {
+pub(super) fn printed(mut table: Table) -> Vec<String> {
     for index in 1..=3 {
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));
-    lines.collect()
-}
-
-fn detail(row: &Row) -> String {
-    let mut parts = Vec::new();
-    if row.interval.is_empty() {
-        parts.push(format!("limit {}", row.limit));
-        parts.push(inert::line(&row.reason));
-    } else {
-        parts.push(format!("95 % {}", row.interval));
-        parts.push(format!("limit {}", row.limit));
-        parts.push(format!("noise {}", row.noise));
-        parts.push(format!("would see {}", row.detectable));
-        parts.push(format!("{} and {} repeats", row.repeats[0], row.repeats[1]));
-    }
-    parts.join("; ")
+    table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
 }
 
 /// A value fits its column; a reason stands below the row and not in it.
 fn short(value: &str) -> String {
-    if value.chars().count() <= 12 {
+    if width(value) <= 12 {
         value.to_owned()
     } else {
         "–".to_owned()
     }
 }
 
-/// `······[==+===|=]··¦··`: zero `|`, limit `¦`, estimate `+`, ends `[` `]`, `<` and `>` where they lie outside.
-fn draw(chart: RowChart) -> String {
-    let Some(limit) = chart.limit else {
-        return String::new();
-    };
-    let (from, to) = (REACH.0 * limit, REACH.1 * limit);
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a position on a line of a few characters"
-    )]
-    let place = |ratio: f64| {
-        let share = ((ratio - from) / (to - from)).clamp(0.0, 1.0);
-        (share * (DRAWING - 1) as f64).round() as usize
-    };
-    let mut drawing = vec!['·'; DRAWING];
-    for spot in &mut drawing[place(chart.low)..=place(chart.high)] {
-        *spot = '=';
+fn measurements(table: &MeasurementTable, named: bool, screen: Screen) -> String {
+    let mut text = String::new();
+    if named {
+        let name = inert::line(&table.scenario);
+        text.push_str(&columns::wrapped(&name, " ", screen.columns()));
     }
-    drawing[place(chart.low)] = if chart.low < from { '<' } else { '[' };
-    drawing[place(chart.high)] = if chart.high > to { '>' } else { ']' };
-    drawing[place(0.0)] = '|';
-    drawing[place(limit)] = '¦';
-    drawing[place(chart.value)] = '+';
-    drawing.into_iter().collect()
-}
-
-fn measurements(table: &MeasurementTable, named: bool) -> String {
-    let mut text = if named {
-        format!(" {}\n", inert::line(&table.scenario))
-    } else {
-        String::new()
-    };
-    let mut cells = aligned(["figure", "baseline", "candidate", "worse by"]);
-    let mut reasons: Vec<String> = Vec::new();
+    let mut cells = aligned(&["figure", "baseline", "candidate", "worse by"]);
+    // What several figures have in common is said once for all of them.
+    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
     for row in &table.rows {
         for reason in [&row.baseline, &row.candidate] {
-            let said = format!("{}: {}", row.metric, inert::line(reason));
-            if short(reason) != *reason && !reasons.contains(&said) {
-                reasons.push(said);
+            let reason = inert::line(reason);
+            if short(&reason) == reason {
+                continue;
+            }
+            match reasons.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, metrics)) if metrics.contains(&row.metric) => {}
+                Some((_, metrics)) => metrics.push(row.metric),
+                None => reasons.push((reason, vec![row.metric])),
             }
         }
         cells.add_row([
@@ -234,9 +239,24 @@ fn measurements(table: &MeasurementTable, named: bool) -> String {
             row.change.clone(),
         ]);
     }
-    text.push_str(&printed(cells));
-    for reason in reasons {
-        text.push_str(&wrapped(&reason));
+    let lines = printed(cells);
+    if lines.iter().all(|line| width(line) <= screen.columns()) {
+        text.extend(lines.iter().map(|line| format!("{line}\n")));
+    } else {
+        for row in &table.rows {
+            let (baseline, candidate) = (short(&row.baseline), short(&row.candidate));
+            let words = format!(
+                "{}: {baseline} → {candidate}, worse by {}",
+                row.metric, row.change
+            );
+            text.push_str(&columns::wrapped(&words, " ", screen.columns()));
+        }
+    }
+    for (reason, metrics) in reasons {
+        text.push_str(&wrapped_on(
+            &format!("{}: {reason}", metrics.join(", ")),
+            screen,
+        ));
     }
     text
 }
@@ -251,8 +271,8 @@ pub fn run(result: &ResultFile) -> String {
 }
 
 fn run_scenario(scenario: &Scenario) -> String {
-    let name = inert::line(&scenario.name);
-    let mut cells = aligned([name.as_str(), "median", "smallest", "largest"]);
+    let name = cut(&inert::line(&scenario.name), LONGEST_NAME);
+    let mut cells = aligned(&[name.as_str(), "median", "smallest", "largest"]);
     let counting: Vec<&Repeat> = scenario
         .repeats
         .iter()
@@ -290,7 +310,8 @@ fn run_scenario(scenario: &Scenario) -> String {
             share(1.0),
         ]);
     }
-    let mut text = printed(cells);
+    let lines = printed(cells);
+    let mut text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     for reason in reasons.values() {
         text.push_str(&wrapped(reason));
     }
@@ -302,23 +323,13 @@ fn run_scenario(scenario: &Scenario) -> String {
     text
 }
 
-/// The sentence on indented lines.
+/// The sentence on indented lines of a terminal of the usual width.
 pub(super) fn wrapped(sentence: &str) -> String {
-    let room = WIDTH - INDENT.len();
-    let mut text = String::new();
-    let mut line = String::new();
-    for word in sentence.split_whitespace() {
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
-            text.push_str(&format!("{INDENT}{line}\n"));
-            line.clear();
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    text.push_str(&format!("{INDENT}{line}\n"));
-    text
+    wrapped_on(sentence, Screen::NONE)
+}
+
+fn wrapped_on(sentence: &str, screen: Screen) -> String {
+    columns::wrapped(sentence, INDENT, screen.columns())
 }
 
 /// The whole line in the tone of its sign, where colour is wanted; the word says the same without it.

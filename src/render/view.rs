@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-use super::{explanation, number};
+use super::{explanation, number, view_lines};
 use crate::policy::comparison::{
     Acceptance, Analysis, Basis, Comparison, Difference, Distribution, Identity, Judgement,
     Measurement, RepeatValue, Side, Status, Stratum, Verdict,
 };
 use crate::policy::rule::Action;
+use crate::policy::{Effect, effect};
 
 /// Everything that is shown.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -30,8 +31,18 @@ pub struct View {
     pub ab_baseline: Vec<Fact>,
     /// The candidate's.
     pub ab_candidate: Vec<Fact>,
-    /// Short names of both for one line.
+    /// Short names of both for one line: `subject` and `sides`.
     pub identity: String,
+    /// What was measured: model, workload, load, hardware.
+    pub subject: String,
+    /// Which two runs are compared.
+    pub sides: String,
+    /// In which requests it became slower, where it did.
+    pub place: Option<String>,
+    /// Of what the noise is made, and what it would have hidden.
+    pub noise: Option<String>,
+    /// How a maintainer takes a regression that stops the merge.
+    pub accept: Option<String>,
     /// Whether scenarios must be named.
     pub several_scenarios: bool,
     /// One per judgement.
@@ -48,6 +59,8 @@ pub struct View {
     pub changes: Vec<Pair>,
     /// What the author says of a growth.
     pub analysis: Option<AnalysisText>,
+    /// What the author says of a regression that a rule asks about.
+    pub explanation: Option<AnalysisText>,
     /// Who accepted the regressions, and why.
     pub accepted: Option<AnalysisText>,
     /// Sentences.
@@ -184,6 +197,12 @@ pub struct Row {
     pub scenario: String,
     /// `TPOT P95`.
     pub metric: &'static str,
+    /// `tpot.p95`.
+    pub id: &'static str,
+    /// What it does to the merge.
+    pub effect: Effect,
+    /// Where its rule stands: `thresholds.yaml:3`; foreign text.
+    pub place: Option<String>,
     /// Value, or why there is none.
     pub baseline: String,
     /// Value, or why there is none.
@@ -262,6 +281,10 @@ pub struct MeasurementRow {
     pub note: Option<String>,
 }
 
+/// What the changes of groups of requests are.
+pub(super) const OF_STRATA: &str =
+    "Median change of the same requests in both runs; it explains and never decides";
+
 /// Where there is nothing to show.
 const NOTHING: &str = "–";
 
@@ -270,6 +293,9 @@ impl View {
     pub fn of(comparison: &Comparison) -> Self {
         let verdict = comparison.verdict;
         let scenarios: Vec<&str> = scenarios(comparison);
+        let several = scenarios.len() > 1;
+        let subject = view_lines::subject(comparison, &scenarios);
+        let sides = view_lines::sides(comparison, several);
         Self {
             name: comparison
                 .name
@@ -283,9 +309,21 @@ impl View {
             candidate: facts(&comparison.candidate),
             ab_baseline: beside(comparison, comparison.ab_baseline.as_ref()),
             ab_candidate: beside(comparison, comparison.ab_candidate.as_ref()),
-            identity: identity(comparison),
-            several_scenarios: scenarios.len() > 1,
-            rows: comparison.judgements.iter().map(Row::of).collect(),
+            identity: match subject.as_str() {
+                "" => sides.clone(),
+                subject => format!("{subject} · {sides}"),
+            },
+            subject,
+            sides,
+            place: view_lines::place(comparison, several),
+            noise: view_lines::noise(comparison, several),
+            accept: view_lines::accept(comparison),
+            several_scenarios: several,
+            rows: comparison
+                .judgements
+                .iter()
+                .map(|row| Row::of(row, comparison))
+                .collect(),
             measurements: scenarios
                 .iter()
                 .map(|scenario| measurement_table(scenario, &comparison.measurements))
@@ -295,6 +333,7 @@ impl View {
             mismatches: comparison.mismatches.iter().map(Pair::of).collect(),
             changes: comparison.changes.iter().map(Pair::of).collect(),
             analysis: comparison.analysis.as_ref().map(AnalysisText::of),
+            explanation: comparison.explanation.as_ref().map(AnalysisText::of),
             accepted: comparison
                 .accepted
                 .as_ref()
@@ -366,6 +405,9 @@ fn instruction(comparison: &Comparison) -> &'static str {
         (Verdict::Warn, _) if comparison.analysis.is_some() => {
             "merge if the analysis convinces you"
         }
+        (Verdict::Warn, _) if comparison.explanation.is_some() => {
+            "merge if the explanation convinces you"
+        }
         (Verdict::Warn, _) => "merge if the warnings are understood",
         (Verdict::Inconclusive, 0) => "merge at your own risk: the evidence does not decide",
         (Verdict::Inconclusive, _) => "do not merge yet: the evidence does not decide",
@@ -395,11 +437,18 @@ fn sign_of_row(row: &Judgement) -> Sign {
 }
 
 impl Row {
-    fn of(row: &Judgement) -> Self {
+    pub(super) fn of(row: &Judgement, comparison: &Comparison) -> Self {
         let text = |side: &Side| side_text(side, row.unit);
         Self {
             scenario: row.scenario.clone(),
             metric: row.metric.label(),
+            id: row.metric.id(),
+            effect: effect(row, comparison),
+            place: row
+                .rule
+                .place
+                .as_ref()
+                .map(|place| format!("{}:{}", place.file, place.line)),
             baseline: text(&row.baseline),
             candidate: text(&row.candidate),
             change: row.change.map_or_else(
@@ -538,7 +587,7 @@ fn measurement_table(scenario: &str, measurements: &[Measurement]) -> Measuremen
     }
 }
 
-fn commit(identity: &Identity) -> Option<String> {
+pub(super) fn commit(identity: &Identity) -> Option<String> {
     let dirty = if identity.dirty == Some(true) {
         " with local changes"
     } else {
@@ -561,7 +610,10 @@ fn facts(identity: &Identity) -> Vec<Fact> {
     [
         fact("file", Some(identity.file.clone())),
         fact("measured", identity.created.clone()),
-        fact("commits since", identity.commits_since.map(|count| count.to_string())),
+        fact(
+            "commits since",
+            identity.commits_since.map(|count| count.to_string()),
+        ),
         fact("commit", commit(identity)),
         fact("server", identity.server.clone()),
         fact("model", identity.model.clone()),
@@ -581,24 +633,4 @@ fn beside(comparison: &Comparison, side: Option<&Identity>) -> Vec<Fact> {
     let shown = [&comparison.baseline.file, &comparison.candidate.file];
     let side = side.filter(|side| !shown.contains(&&side.file));
     side.map(facts).unwrap_or_default()
-}
-
-fn identity(comparison: &Comparison) -> String {
-    let (baseline, candidate) = (&comparison.baseline, &comparison.candidate);
-    let named = |identity: &Identity| commit(identity).unwrap_or_else(|| identity.file.clone());
-    let parts = [
-        candidate.model.clone(),
-        candidate.workload.clone(),
-        candidate.hardware.clone(),
-        Some(format!(
-            "baseline {} → candidate {}",
-            named(baseline),
-            named(candidate)
-        )),
-        Some(format!(
-            "{} and {} repeats",
-            baseline.repeats, candidate.repeats
-        )),
-    ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }

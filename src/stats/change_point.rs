@@ -68,9 +68,8 @@ fn best_split(values: &[f64]) -> Option<(usize, f64)> {
     if count < 2 * SHORTEST {
         return None;
     }
-    let distance = |one: &f64, others: &[f64]| -> f64 {
-        others.iter().map(|other| (one - other).abs()).sum()
-    };
+    let distance =
+        |one: &f64, others: &[f64]| -> f64 { others.iter().map(|other| (one - other).abs()).sum() };
     let total: f64 = (0..count)
         .map(|index| distance(&values[index], &values[index + 1..]))
         .sum();

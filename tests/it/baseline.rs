@@ -63,13 +63,23 @@ fn an_accepted_run_is_the_baseline_and_a_line_of_the_ledger() {
     assert!(baseline["promotion"]["promoted"].is_string());
     // Done once more, nothing changes.
     let again = update(folder, &result(1, 1.0), &[]).expect(0);
-    assert!(again.stdout.contains("was already the baseline"), "{}", again.stdout);
+    assert!(
+        again.stdout.contains("was already the baseline"),
+        "{}",
+        again.stdout
+    );
     assert_eq!(lines(folder).len(), 1);
     run(folder, &["baseline", "verify"]).expect(0);
     // What was accepted is what candidates are compared with.
     write(folder, "candidate.json", &result(2, 1.001).to_string());
     let compared = [
-        "compare", "--baseline", BASELINE, "--candidate", "candidate.json", "--ledger", LEDGER,
+        "compare",
+        "--baseline",
+        BASELINE,
+        "--candidate",
+        "candidate.json",
+        "--ledger",
+        LEDGER,
     ];
     run(folder, &compared).expect(0);
 }
@@ -96,7 +106,11 @@ fn what_speaks_against_a_run_is_said_at_once_and_stays_in_the_ledger_with_the_re
     update(folder, &slower, &["--because", "short"]).expect(2);
     let reason = "the new sampler is worth it, #12";
     let accepted = update(folder, &slower, &["--because", reason]).expect(0);
-    assert!(accepted.stdout.contains("a new segment"), "{}", accepted.stdout);
+    assert!(
+        accepted.stdout.contains("a new segment"),
+        "{}",
+        accepted.stdout
+    );
     let last = lines(folder).pop().unwrap();
     assert_eq!(last["promotion"]["because"], reason);
     assert_eq!(last["promotion"]["new_segment"], true);
@@ -116,12 +130,20 @@ fn a_void_run_is_never_accepted_and_a_small_one_only_with_a_reason() {
     }
     let reason = ["--because", "we are in a hurry today"];
     let refused = update(folder.path(), &void, &reason).expect(1);
-    assert!(refused.stderr.contains("no repeat of concurrency=16 counts: GPU 0 was throttled"));
+    assert!(
+        refused
+            .stderr
+            .contains("no repeat of concurrency=16 counts: GPU 0 was throttled")
+    );
     let mut small = result(1, 1.0);
     let repeats = small["scenarios"][0]["repeats"].as_array_mut().unwrap();
     repeats.truncate(2);
     let refused = update(folder.path(), &small, &[]).expect(1);
-    assert!(refused.stderr.contains("2 of 2 repeats"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("2 of 2 repeats"),
+        "{}",
+        refused.stderr
+    );
     update(folder.path(), &small, &reason).expect(0);
 }
 
@@ -203,13 +225,21 @@ fn a_promotion_that_was_interrupted_is_found_and_ended_by_doing_it_again() {
     // As if the power had gone between the two files.
     write(folder, BASELINE, &before);
     let found = run(folder, &["baseline", "verify"]).expect(2);
-    assert!(found.stdout.contains("it is not the last session"), "{}", found.stdout);
+    assert!(
+        found.stdout.contains("it is not the last session"),
+        "{}",
+        found.stdout
+    );
     update(folder, &result(2, 1.0), &[]).expect(0);
     run(folder, &["baseline", "verify"]).expect(0);
     assert_eq!(lines(folder).len(), 2);
     // An old run does not come back by an old command.
     let old = update(folder, &result(1, 1.0), &[]).expect(1);
-    assert!(old.stderr.contains("later ones were accepted since"), "{}", old.stderr);
+    assert!(
+        old.stderr.contains("later ones were accepted since"),
+        "{}",
+        old.stderr
+    );
 }
 
 #[test]
@@ -223,10 +253,21 @@ fn a_slow_decline_that_passes_step_by_step_is_seen_through_the_release() {
         level *= 1.01;
         update(folder, &result(day, level), &[]).expect(0);
     }
-    write(folder, "candidate.json", &result(10, level * 1.01).to_string());
+    write(
+        folder,
+        "candidate.json",
+        &result(10, level * 1.01).to_string(),
+    );
     let mut arguments = vec![
-        "compare", "--baseline", BASELINE, "--candidate", "candidate.json", "--ledger", LEDGER,
-        "--format", "json",
+        "compare",
+        "--baseline",
+        BASELINE,
+        "--candidate",
+        "candidate.json",
+        "--ledger",
+        LEDGER,
+        "--format",
+        "json",
     ];
     let codes = |ran: &Ran| {
         let comparison: Value = serde_json::from_str(&ran.stdout).unwrap();
@@ -240,9 +281,17 @@ fn a_slow_decline_that_passes_step_by_step_is_seen_through_the_release() {
     assert!(!codes(&without).contains(&"slower-than-release".to_owned()));
     arguments.extend(["--release", RELEASE]);
     let with = run(folder, &arguments).expect(0);
-    assert!(codes(&with).contains(&"slower-than-release".to_owned()), "{}", with.stdout);
+    assert!(
+        codes(&with).contains(&"slower-than-release".to_owned()),
+        "{}",
+        with.stdout
+    );
     let history = run(folder, &["baseline", "history", "--metric", "tpot.p95"]).expect(0);
-    assert!(history.stdout.contains("since v1.0.0"), "{}", history.stdout);
+    assert!(
+        history.stdout.contains("since v1.0.0"),
+        "{}",
+        history.stdout
+    );
 }
 
 #[test]
@@ -254,7 +303,14 @@ fn the_history_is_exported_for_other_dashboards() {
     }
     let export = |format: &str| {
         let arguments = [
-            "baseline", "history", "llama", "--metric", "tpot.p95", "--metric", "throughput", "--format",
+            "baseline",
+            "history",
+            "llama",
+            "--metric",
+            "tpot.p95",
+            "--metric",
+            "throughput",
+            "--format",
             format,
         ];
         run(folder, &arguments).expect(0).stdout
@@ -279,7 +335,11 @@ fn the_history_is_exported_for_other_dashboards() {
     // The text format is read back by the parser that reads vLLM's.
     let text = export("prometheus");
     let metrics = perfgate::telemetry::prometheus::Scrape::parse(&text).unwrap();
-    assert_eq!(metrics.sum("perfgate_tpot_p95_seconds"), Some(value), "{text}");
+    assert_eq!(
+        metrics.sum("perfgate_tpot_p95_seconds"),
+        Some(value),
+        "{text}"
+    );
     let json: Value = serde_json::from_str(&export("json")).unwrap();
     assert_eq!(json[0]["points"].as_array().unwrap().len(), 4);
 }
@@ -289,17 +349,31 @@ fn what_is_there_is_listed_and_shown_and_what_is_not_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let nothing = run(folder, &["baseline", "list"]).expect(4);
-    assert!(nothing.stderr.contains("perfgate baseline update"), "{}", nothing.stderr);
+    assert!(
+        nothing.stderr.contains("perfgate baseline update"),
+        "{}",
+        nothing.stderr
+    );
     update(folder, &result(1, 1.0), &["--release", "v1.0.0"]).expect(0);
     let listed = run(folder, &["baseline", "list"]).expect(0).stdout;
     assert!(listed.contains("llama") && listed.contains("nvidia-l4") && listed.contains("v1.0.0"));
-    let listed: Value =
-        serde_json::from_str(&run(folder, &["baseline", "list", "--format", "json"]).expect(0).stdout)
-            .unwrap();
+    let listed: Value = serde_json::from_str(
+        &run(folder, &["baseline", "list", "--format", "json"])
+            .expect(0)
+            .stdout,
+    )
+    .unwrap();
     assert_eq!(listed[0]["sessions"], 1);
     let shown = run(folder, &["baseline", "show", "llama"]).expect(0).stdout;
-    assert!(shown.contains("TPOT P95") && shown.contains("release: v1.0.0"), "{shown}");
+    assert!(
+        shown.contains("TPOT P95") && shown.contains("release: v1.0.0"),
+        "{shown}"
+    );
     let other = run(folder, &["baseline", "show", "mistral"]).expect(4);
-    assert!(other.stderr.contains("there are baselines of: llama"), "{}", other.stderr);
+    assert!(
+        other.stderr.contains("there are baselines of: llama"),
+        "{}",
+        other.stderr
+    );
     run(folder, &["baseline", "show", "../llama"]).expect(2);
 }

@@ -20,7 +20,14 @@ const BASELINE: &str = "baselines/demo/simulated-gpu-80gb.json";
 
 fn git(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
-        .args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"])
+        .args([
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@example.org",
+            "-c",
+            "commit.gpgsign=false",
+        ])
         .args(arguments)
         .current_dir(folder)
         .output()
@@ -77,10 +84,20 @@ fn a_pull_request_that_edits_its_own_bar_is_judged_by_that_of_the_base_branch() 
         "thresholds.yaml",
         "version: 1\nrules: {tpot.p95: {regression: 90%, action: warn}}\n",
     );
-    let slow = ["bench", "--simulator", "slowdown=1.5", "--output", "out/slow.json"];
+    let slow = [
+        "bench",
+        "--simulator",
+        "slowdown=1.5",
+        "--output",
+        "out/slow.json",
+    ];
     run(folder, &slow).expect(0);
     let moved = [
-        "baseline", "update", "out/slow.json", "--because", "to move the bar out of the way",
+        "baseline",
+        "update",
+        "out/slow.json",
+        "--because",
+        "to move the bar out of the way",
     ];
     run(folder, &moved).expect(0);
     commit(folder, "slower");
@@ -138,7 +155,11 @@ fn a_commit_that_a_shallow_clone_does_not_have_is_an_error_with_the_next_step() 
 fn a_first_run_passes_where_the_policy_says_so_and_says_that_nothing_was_compared() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    write(folder, "perfgate.yaml", &PLAN.replace("repeat: 3", "repeat: 1"));
+    write(
+        folder,
+        "perfgate.yaml",
+        &PLAN.replace("repeat: 3", "repeat: 1"),
+    );
     let policy = |more: &str| {
         let text = format!(
             "version: 1\nfirst_run: pass\nrules:\n  tpot.p95: {{regression: 10%, action: block{more}}}\n"
@@ -157,6 +178,10 @@ fn a_first_run_passes_where_the_policy_says_so_and_says_that_nothing_was_compare
     policy(", max: 1us");
     run(folder, &["gate", "--output", "out"]).expect(1);
     let line = std::fs::read_to_string(folder.join("thresholds.yaml")).unwrap();
-    write(folder, "thresholds.yaml", &line.replace("first_run: pass\n", ""));
+    write(
+        folder,
+        "thresholds.yaml",
+        &line.replace("first_run: pass\n", ""),
+    );
     run(folder, &["gate", "--output", "out"]).expect(4);
 }

@@ -101,7 +101,8 @@ fn without_a_baseline_it_says_how_to_accept_the_run_and_keeps_it() {
         "{said}"
     );
     assert!(
-        said.contains("perfgate baseline update 'out/result.json'") && said.contains("first_run: pass"),
+        said.contains("perfgate baseline update 'out/result.json'")
+            && said.contains("first_run: pass"),
         "{said}"
     );
     assert!(folder.path().join("out/result.json").is_file());

@@ -51,3 +51,5 @@ mod sweep;
 mod sweep_compare;
 #[cfg(test)]
 mod vllm;
+#[cfg(test)]
+mod words;

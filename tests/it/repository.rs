@@ -125,7 +125,8 @@ fn modules_use_only_what_lies_before_them() {
 #[test]
 fn pure_modules_reach_no_clock_no_files_and_no_network() {
     let pure = [
-        "metric", "stats", "workload", "measure", "sweep", "mlperf", "compare", "policy", "history", "starter",
+        "metric", "stats", "workload", "measure", "sweep", "mlperf", "compare", "policy",
+        "history", "starter",
     ];
     for (path, text) in pure
         .iter()

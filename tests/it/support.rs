@@ -18,7 +18,9 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
         .current_dir(folder)
         .stdin(Stdio::null());
     for name in [
+        "CLICOLOR_FORCE",
         "GITHUB_ACTIONS",
+        "GITHUB_WORKSPACE",
         "GITHUB_STEP_SUMMARY",
         "GITHUB_EVENT_PATH",
         "GITHUB_OUTPUT",

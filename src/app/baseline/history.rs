@@ -36,7 +36,7 @@ pub(super) fn run(args: &HistoryArgs, context: &Context) -> Result<ExitStatus, F
     let broken = |error: serde_json::Error| Failure::new(ExitStatus::Bug, error);
     let pretty = |value: &serde_json::Value| format!("{value:#}\n");
     let text = match args.format {
-        HistoryFormat::Text => render::history::text(labels, &sessions, &series, context.color),
+        HistoryFormat::Text => render::history::text(labels, &sessions, &series, context.screen.color),
         HistoryFormat::Json => serde_json::to_string_pretty(&series).map_err(broken)?,
         HistoryFormat::Csv => history::csv(labels, &series).map_err(broken)?,
         HistoryFormat::Jsonl => history::json_lines(labels, &series).map_err(broken)?,
@@ -59,9 +59,8 @@ pub(super) fn run(args: &HistoryArgs, context: &Context) -> Result<ExitStatus, F
 
 /// Those asked for; else those of the rules and those that every report shows.
 fn metrics(args: &HistoryArgs, policy: &Policy) -> Result<Vec<Metric>, Failure> {
-    let parse = |id: &String| {
-        Metric::parse(id).map_err(|error| Failure::new(ExitStatus::Usage, error))
-    };
+    let parse =
+        |id: &String| Metric::parse(id).map_err(|error| Failure::new(ExitStatus::Usage, error));
     if !args.metrics.is_empty() {
         return args.metrics.iter().map(parse).collect();
     }
@@ -70,7 +69,9 @@ fn metrics(args: &HistoryArgs, policy: &Policy) -> Result<Vec<Metric>, Failure> 
         .iter()
         .chain(policy.scenarios.values().flatten())
         .map(|rule| rule.metric);
-    let shown = ALWAYS_SHOWN.into_iter().filter_map(|id| Metric::parse(id).ok());
+    let shown = ALWAYS_SHOWN
+        .into_iter()
+        .filter_map(|id| Metric::parse(id).ok());
     let mut metrics: Vec<Metric> = Vec::new();
     for metric in of_rules.chain(shown) {
         if !metrics.contains(&metric) {
@@ -89,7 +90,9 @@ fn nothing(args: &HistoryArgs, sessions: &[Run]) -> Failure {
     scenarios.sort_unstable();
     scenarios.dedup();
     let what = match &args.scenario {
-        Some(scenario) => format!("no session has values of these metrics in a scenario `{scenario}`"),
+        Some(scenario) => {
+            format!("no session has values of these metrics in a scenario `{scenario}`")
+        }
         None => "no session has values of these metrics".to_owned(),
     };
     Failure::message(ExitStatus::Usage, what)

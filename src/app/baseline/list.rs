@@ -36,8 +36,13 @@ pub(super) fn run(args: &ListArgs) -> Result<ExitStatus, Failure> {
                     listed.name.clone(),
                     listed.sessions.to_string(),
                     age(listed.created.as_deref()),
-                    listed.commits_since.map_or_else(unknown, |count| count.to_string()),
-                    listed.commit.as_deref().map_or_else(unknown, render::short_commit),
+                    listed
+                        .commits_since
+                        .map_or_else(unknown, |count| count.to_string()),
+                    listed
+                        .commit
+                        .as_deref()
+                        .map_or_else(unknown, render::short_commit),
                     listed.release.clone().unwrap_or_else(unknown),
                     listed.hardware.clone(),
                 ]

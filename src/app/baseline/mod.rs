@@ -108,8 +108,9 @@ fn none_there(folder: &Path, name: Option<&str>) -> Failure {
 
 fn failure(error: BaselineError) -> Failure {
     match error {
-        BaselineError::Record(error) => record_failure(&error)
-            .hint("`perfgate baseline verify` says what is wrong with all files, and how to mend them"),
+        BaselineError::Record(error) => record_failure(&error).hint(
+            "`perfgate baseline verify` says what is wrong with all files, and how to mend them",
+        ),
         BaselineError::File(_) | BaselineError::Lock { .. } => {
             Failure::new(ExitStatus::SurroundingsFailed, error)
                 .hint("nothing was changed; make room there or let this user write there")

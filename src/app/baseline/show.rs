@@ -62,16 +62,29 @@ fn facts(run: &Run) -> String {
         ("version", server.and_then(|server| server.version.clone())),
         (
             "workload",
-            file.workload.as_ref().and_then(|workload| workload.digest.clone()),
+            file.workload
+                .as_ref()
+                .and_then(|workload| workload.digest.clone()),
         ),
-        ("release", promotion.and_then(|promotion| promotion.release.clone())),
-        ("because", promotion.and_then(|promotion| promotion.because.clone())),
-        ("accepted by", promotion.and_then(|promotion| promotion.by.clone())),
+        (
+            "release",
+            promotion.and_then(|promotion| promotion.release.clone()),
+        ),
+        (
+            "because",
+            promotion.and_then(|promotion| promotion.because.clone()),
+        ),
+        (
+            "accepted by",
+            promotion.and_then(|promotion| promotion.by.clone()),
+        ),
     ];
-    let lines = known.into_iter().filter_map(|(name, value)| {
-        Some(format!("  {name}: {}\n", inert::line(&value?)))
-    });
-    let despite = promotion.into_iter().flat_map(|promotion| &promotion.despite);
+    let lines = known
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("  {name}: {}\n", inert::line(&value?))));
+    let despite = promotion
+        .into_iter()
+        .flat_map(|promotion| &promotion.despite);
     lines
         .chain(despite.map(|objection| format!("  despite: {}\n", inert::line(objection))))
         .collect()

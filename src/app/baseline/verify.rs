@@ -19,7 +19,10 @@ pub(super) fn run(args: &VerifyArgs) -> Result<ExitStatus, Failure> {
             count => format!("{count} things are wrong"),
         };
         wrong += found.len();
-        text.push_str(&format!("{} on {}: {count}\n", chosen.name, chosen.hardware));
+        text.push_str(&format!(
+            "{} on {}: {count}\n",
+            chosen.name, chosen.hardware
+        ));
         for finding in found {
             text.push_str(&format!(
                 "  {}: {}\n    mend: {}\n",

@@ -1,0 +1,42 @@
+//! What one judgement does to the merge: the same for a test report, an annotation and whoever else needs one word.
+
+use serde::Serialize;
+
+use super::comparison::{Comparison, Judgement, Status, Verdict};
+use super::rule::OnInconclusive;
+use super::verdict::weight;
+
+/// What a judgement does to the merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Nothing: the rule holds.
+    Holds,
+    /// It passes although it is not known whether the rule holds.
+    Open,
+    /// Its limit is passed, and that stops nothing.
+    Warns,
+    /// It stops the merge.
+    Stops,
+}
+
+/// The effect of one judgement of this comparison.
+pub fn effect(row: &Judgement, comparison: &Comparison) -> Effect {
+    let found = match (weight(row, comparison.analysis.is_some()), row.status) {
+        (Verdict::Block | Verdict::Report | Verdict::Incomparable, _) => Effect::Stops,
+        (Verdict::Inconclusive, _) => match comparison.decision.on_inconclusive {
+            OnInconclusive::Fail => Effect::Stops,
+            OnInconclusive::Auto if row.looks_worse => Effect::Stops,
+            OnInconclusive::Auto | OnInconclusive::Pass => Effect::Open,
+        },
+        (Verdict::Pass | Verdict::Warn, Status::Inconclusive | Status::Missing) => Effect::Open,
+        (Verdict::Pass | Verdict::Warn, Status::Regressed) => Effect::Warns,
+        (Verdict::Pass | Verdict::Warn, Status::Pass | Status::Improved) => Effect::Holds,
+    };
+    // Nothing stops a merge that the whole verdict lets pass.
+    if found == Effect::Stops && comparison.exit_code == 0 {
+        Effect::Warns
+    } else {
+        found
+    }
+}

@@ -1,0 +1,124 @@
+//! Text in columns of a terminal: wide characters take two, combining ones none.
+
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// Columns of a terminal that does not say how many it has; wider lines would be broken by somebody else.
+pub(super) const USUAL: usize = 80;
+
+/// Fewer are no terminal; a word would be broken into letters.
+const FEWEST: usize = 20;
+
+/// What a renderer for terminals needs to know of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Screen {
+    /// Whether to colour.
+    pub color: bool,
+    /// How many columns it has.
+    columns: usize,
+}
+
+impl Screen {
+    /// Where there is no terminal: a file, a log, a pipe.
+    pub const NONE: Self = Self {
+        color: false,
+        columns: USUAL,
+    };
+
+    /// The same with colour or without.
+    #[must_use]
+    pub fn coloured(self, color: bool) -> Self {
+        Self { color, ..self }
+    }
+
+    /// The same with so many columns.
+    #[must_use]
+    pub fn wide(self, columns: usize) -> Self {
+        Self {
+            columns: columns.max(FEWEST),
+            ..self
+        }
+    }
+
+    pub(super) fn columns(self) -> usize {
+        self.columns
+    }
+}
+
+/// Columns that a text takes.
+pub(super) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// The text in at most so many columns, with an ellipsis where it was cut.
+pub(super) fn cut(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let (begin, _) = split(text, columns.saturating_sub(1));
+    format!("{begin}…")
+}
+
+/// The sentence on lines with this indent, in at most so many columns; a word that is longer than a line is broken.
+pub(super) fn wrapped(sentence: &str, indent: &str, columns: usize) -> String {
+    let room = columns.saturating_sub(width(indent)).max(2);
+    let mut text = String::new();
+    let mut line = String::new();
+    for mut word in sentence.split_whitespace() {
+        let space = usize::from(!line.is_empty());
+        if width(&line) + space + width(word) > room && !line.is_empty() {
+            text.push_str(&format!("{indent}{line}\n"));
+            line.clear();
+        }
+        while width(word) > room {
+            let (begin, rest) = split(word, room);
+            text.push_str(&format!("{indent}{begin}\n"));
+            word = rest;
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    text.push_str(&format!("{indent}{line}\n"));
+    text
+}
+
+/// What fits into so many columns, and the rest. What takes no column stays with the character before it.
+fn split(text: &str, columns: usize) -> (&str, &str) {
+    let mut taken = 0;
+    for (at, c) in text.char_indices() {
+        taken += c.width().unwrap_or(0);
+        if taken > columns && at > 0 {
+            return text.split_at(at);
+        }
+    }
+    (text, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn wide_characters_take_two_columns_and_combining_ones_stay_with_theirs() {
+        assert_eq!(cut("模型模型", 5), "模型…");
+        assert_eq!(cut("e\u{301}e\u{301}e\u{301}", 2), "e\u{301}…");
+        assert_eq!(wrapped("模型 abc", "  ", 8), "  模型\n  abc\n");
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_wider_than_the_terminal(text in "(\\PC| |模|e\u{301}){0,80}", columns in 20_usize..120) {
+            let text = super::super::inert::line(&text);
+            for line in wrapped(&text, "   ", columns).lines() {
+                prop_assert!(width(line) <= columns, "{line:?}");
+            }
+            prop_assert!(width(&cut(&text, columns)) <= columns);
+            let kept: String = wrapped(&text, "", columns).split_whitespace().collect();
+            let all: String = text.split_whitespace().collect();
+            prop_assert_eq!(kept, all);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! JUnit XML, as CI services and IDEs read it: a test suite per scenario, a test case per rule.
+//!
+//! It keeps to the schema that Jenkins checks (`junit-10.xsd` of its xUnit plugin), which is the narrowest in use: values
+//! are properties of the suite, because a test case may have none there.
+
+use std::io;
+
+use quick_xml::Writer;
+use quick_xml::events::{BytesDecl, BytesText, Event};
+
+use super::inert;
+use super::view::{Pair, Row, View};
+use crate::policy::Effect;
+use crate::policy::comparison::Comparison;
+
+/// Name of the suite of what must be equal and is not.
+const COMPARABILITY: &str = "comparability";
+
+type Xml = Writer<Vec<u8>>;
+
+/// A test case: how it is called, what became of it, and what it says.
+struct Case<'a> {
+    name: String,
+    effect: Effect,
+    /// What kind of failure it is.
+    kind: &'a str,
+    /// Why, in a line.
+    message: String,
+    output: String,
+}
+
+/// The report. Fails only where a writer into memory does.
+pub fn report(comparison: &Comparison) -> io::Result<String> {
+    let view = View::of(comparison);
+    let suites = suites(&view);
+    let count = |effect| {
+        let cases = suites.iter().flat_map(|suite| &suite.cases);
+        cases.filter(|case| case.effect == effect).count()
+    };
+    let all: usize = suites.iter().map(|suite| suite.cases.len()).sum();
+    let mut xml = Writer::new_with_indent(Vec::new(), b' ', 2);
+    xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
+    xml.create_element("testsuites")
+        .with_attribute(("name", clean(&format!("perfgate: {}", view.name)).as_str()))
+        .with_attribute(("tests", all.to_string().as_str()))
+        .with_attribute(("failures", count(Effect::Stops).to_string().as_str()))
+        .with_attribute(("errors", "0"))
+        .write_inner_content(|xml| suites.iter().try_for_each(|suite| suite.write(xml)))?;
+    let text = String::from_utf8(xml.into_inner()).map_err(io::Error::other)?;
+    Ok(text + "\n")
+}
+
+struct Suite<'a> {
+    name: String,
+    properties: Vec<(String, String)>,
+    cases: Vec<Case<'a>>,
+}
+
+fn suites(view: &View) -> Vec<Suite<'_>> {
+    let mut suites: Vec<Suite<'_>> = Vec::new();
+    if !view.mismatches.is_empty() {
+        suites.push(Suite {
+            name: COMPARABILITY.to_owned(),
+            properties: Vec::new(),
+            cases: view.mismatches.iter().map(mismatch).collect(),
+        });
+    }
+    let mut scenarios: Vec<&str> = Vec::new();
+    for row in &view.rows {
+        if !scenarios.contains(&row.scenario.as_str()) {
+            scenarios.push(&row.scenario);
+        }
+    }
+    for scenario in scenarios {
+        let rows = || view.rows.iter().filter(|row| row.scenario == scenario);
+        let mut properties = vec![
+            ("verdict".to_owned(), view.title()),
+            ("headline".to_owned(), view.headline.clone()),
+            ("compared".to_owned(), view.identity.clone()),
+        ];
+        properties.extend(rows().flat_map(values));
+        suites.push(Suite {
+            name: scenario.to_owned(),
+            properties,
+            cases: rows().map(case).collect(),
+        });
+    }
+    suites
+}
+
+fn mismatch(pair: &Pair) -> Case<'_> {
+    Case {
+        name: format!("same {}", pair.what),
+        effect: Effect::Stops,
+        kind: "not comparable",
+        message: format!("{}: {} → {}", pair.what, pair.baseline, pair.candidate),
+        output: String::new(),
+    }
+}
+
+/// `tpot.p95.change` and its like; what is not there is left out.
+fn values(row: &Row) -> Vec<(String, String)> {
+    let values = [
+        ("baseline", &row.baseline),
+        ("candidate", &row.candidate),
+        ("change", &row.change),
+        ("interval", &row.interval),
+        ("limit", &row.limit),
+    ];
+    let given = values.into_iter().filter(|(_, value)| !value.is_empty());
+    given
+        .map(|(name, value)| (format!("{}.{name}", row.id), value.clone()))
+        .collect()
+}
+
+fn case(row: &Row) -> Case<'_> {
+    let place = row.place.as_ref().map(|place| format!("; {place}"));
+    Case {
+        // Without its limit: the name is by which a CI service finds the case in earlier runs.
+        name: row.metric.to_owned(),
+        effect: row.effect,
+        kind: row.sign.word,
+        message: row.reason.clone(),
+        output: format!(
+            "{}: {} → {}, worse by {}; {}; {}{}",
+            row.sign.word,
+            row.baseline,
+            row.candidate,
+            row.change,
+            row.reason,
+            row.detail(),
+            place.unwrap_or_default()
+        ),
+    }
+}
+
+impl Suite<'_> {
+    fn write(&self, xml: &mut Xml) -> io::Result<()> {
+        let count = |effect| {
+            let cases = self.cases.iter().filter(|case| case.effect == effect);
+            cases.count().to_string()
+        };
+        let name = clean(&self.name);
+        xml.create_element("testsuite")
+            .with_attribute(("name", name.as_str()))
+            .with_attribute(("tests", self.cases.len().to_string().as_str()))
+            .with_attribute(("failures", count(Effect::Stops).as_str()))
+            .with_attribute(("errors", "0"))
+            .with_attribute(("skipped", count(Effect::Open).as_str()))
+            .write_inner_content(|xml| {
+                self.write_properties(xml)?;
+                self.cases
+                    .iter()
+                    .try_for_each(|case| case.write(&name, xml))
+            })?;
+        Ok(())
+    }
+
+    fn write_properties(&self, xml: &mut Xml) -> io::Result<()> {
+        if self.properties.is_empty() {
+            return Ok(());
+        }
+        xml.create_element("properties")
+            .write_inner_content(|xml| {
+                self.properties.iter().try_for_each(|(name, value)| {
+                    xml.create_element("property")
+                        .with_attribute(("name", clean(name).as_str()))
+                        .with_attribute(("value", clean(value).as_str()))
+                        .write_empty()?;
+                    Ok(())
+                })
+            })?;
+        Ok(())
+    }
+}
+
+impl Case<'_> {
+    fn write(&self, suite: &str, xml: &mut Xml) -> io::Result<()> {
+        let (message, output) = (clean(&self.message), clean(&self.output));
+        let outcome = match self.effect {
+            Effect::Stops => Some("failure"),
+            Effect::Open => Some("skipped"),
+            Effect::Warns | Effect::Holds => None,
+        };
+        xml.create_element("testcase")
+            .with_attribute(("name", clean(&self.name).as_str()))
+            .with_attribute(("classname", suite))
+            .write_inner_content(|xml| {
+                if let Some(outcome) = outcome {
+                    let of_outcome = xml
+                        .create_element(outcome)
+                        .with_attribute(("type", self.kind))
+                        .with_attribute(("message", message.as_str()));
+                    // Some readers show the message and some the text.
+                    let text = if self.output.is_empty() {
+                        &message
+                    } else {
+                        &output
+                    };
+                    of_outcome.write_text_content(BytesText::new(text))?;
+                }
+                if !self.output.is_empty() {
+                    xml.create_element("system-out")
+                        .write_text_content(BytesText::new(&output))?;
+                }
+                Ok(())
+            })?;
+        Ok(())
+    }
+}
+
+/// On one line and without the characters that XML 1.0 forbids; the writer escapes the rest.
+fn clean(text: &str) -> String {
+    let line = inert::line(text);
+    line.chars()
+        .filter(|c| !matches!(c, '\u{FFFE}' | '\u{FFFF}'))
+        .collect()
+}
