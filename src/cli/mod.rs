@@ -47,7 +47,7 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// The whole job: launch, load, compare with the baseline, report, exit code
-    Gate(gate::GateArgs),
+    Gate(Box<gate::GateArgs>),
     /// Launch and measure, and write a result file
     Bench(bench::BenchArgs),
     /// Throughput against latency over the load: the knee, and the highest load inside the SLO
