@@ -44,6 +44,7 @@ use interrupt::Interrupt;
 
 use crate::cli::{Cli, Color, Command};
 use crate::exit::ExitStatus;
+use crate::publish::actions::{self, Level};
 
 /// What every command may need to know.
 pub(crate) struct Context {
@@ -141,7 +142,5 @@ fn runtime(on_thread_start: fn()) -> Result<tokio::runtime::Runtime, Failure> {
 /// On GitHub Actions, the workflow command that shows a failure beside the run.
 pub fn annotation(failure: &Failure) -> Option<String> {
     let on_actions = environment("GITHUB_ACTIONS").is_some_and(|value| value == "true");
-    on_actions.then(|| {
-        crate::publish::actions::error_command("perfgate", &format!("{:#}", failure.error))
-    })
+    on_actions.then(|| actions::remark(Level::Error, "perfgate", &format!("{:#}", failure.error)))
 }

@@ -37,21 +37,6 @@ pub fn write_outputs(path: &Path, outputs: &[(&str, String)]) -> Result<(), File
     files::append(path, &lines)
 }
 
-/// A workflow command that marks an error, `::error title=perfgate::…`.
-pub fn error_command(title: &str, message: &str) -> String {
-    command(Level::Error, title, message)
-}
-
-/// A workflow command that says something beside the run.
-pub fn command(level: Level, title: &str, message: &str) -> String {
-    format!(
-        "::{} title={}::{}",
-        level.word(),
-        property(title),
-        data(message)
-    )
-}
-
 /// How loud an annotation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
@@ -64,7 +49,7 @@ pub enum Level {
 }
 
 impl Level {
-    fn word(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
@@ -78,8 +63,18 @@ impl Level {
 pub fn annotation(level: Level, file: &str, line: u32, title: &str, message: &str) -> String {
     format!(
         "::{} file={},line={line},title={}::{}",
-        level.word(),
+        level.name(),
         property(file),
+        property(title),
+        data(message)
+    )
+}
+
+/// The same of no line, `::error title=perfgate::…`.
+pub fn remark(level: Level, title: &str, message: &str) -> String {
+    format!(
+        "::{} title={}::{}",
+        level.name(),
         property(title),
         data(message)
     )
@@ -143,7 +138,7 @@ mod tests {
     #[test]
     fn a_message_cannot_begin_another_command() {
         assert_eq!(
-            error_command("a:b", "x\n::set-env::y"),
+            remark(Level::Error, "a:b", "x\n::set-env::y"),
             "::error title=a%3Ab::x%0A::set-env::y"
         );
     }

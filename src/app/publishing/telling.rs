@@ -259,7 +259,7 @@ impl Told {
         for problem in &self.problems {
             note(&format!("warning: the verdict stands, but {problem}"));
             if on_actions {
-                note(&actions::command(Level::Warning, "perfgate", problem));
+                note(&actions::remark(Level::Warning, "perfgate", problem));
             }
         }
         let comment_failed = args.comment == CommentWhen::Always && self.comment.is_none();
