@@ -51,7 +51,7 @@ pub enum Command {
     /// Write the files that a repository needs to begin: configuration, policy, workflow
     Init(init::InitArgs),
     /// The whole job: launch, load, compare with the baseline, report, exit code
-    Gate(gate::GateArgs),
+    Gate(Box<gate::GateArgs>),
     /// Launch and measure, and write a result file
     Bench(bench::BenchArgs),
     /// Throughput against latency over the load: the knee, and the highest load inside the SLO

@@ -215,7 +215,7 @@ mod tests {
         let link = link.finish().unwrap().into_inner();
         let many: Vec<String> = (0..101).map(|n| format!("server-{n}.log")).collect();
         let many: Vec<(&str, &[u8])> = many.iter().map(|name| (name.as_str(), &b""[..])).collect();
-        let zeros = vec![b' '; (LARGEST + 1) as usize];
+        let zeros = vec![b' '; (4 << 20) + 1];
         // The same name twice: written as two names of the same length, and renamed in the bytes.
         let mut twice = archive(&[("comparison.json", b"{}"), ("comparisom.json", b"[]")]);
         while let Some(at) = twice
@@ -224,7 +224,6 @@ mod tests {
         {
             twice[at..at + 15].copy_from_slice(b"comparison.json");
         }
-        // A size that is not true.
         insta::assert_snapshot!(
             [
                 why(b"rubbish".to_vec()),

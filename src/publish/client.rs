@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::answer::{self, Answer, Meaning, Refusal};
-use crate::{clock, http};
+use crate::clock;
+use crate::http;
 
 /// The version of the API that is spoken.
 const API_VERSION: &str = "2022-11-28";

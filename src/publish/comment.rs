@@ -141,12 +141,14 @@ impl Wanted<'_> {
     }
 }
 
+/// What stands where something was cut off.
+const NOTE: &str = "\nThe rest is in the report.\n";
+
 /// As it is where it fits; else what stands before the first folded part, at most so many characters of whole lines.
 fn cut(markdown: &str, room: usize) -> String {
     if markdown.chars().count() <= room {
         return markdown.to_owned();
     }
-    const NOTE: &str = "\nThe rest is in the report.\n";
     let unfolded = markdown.split("\n<details>").next().unwrap_or_default();
     let mut left = room.saturating_sub(NOTE.len());
     let mut kept = String::new();

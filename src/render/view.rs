@@ -122,39 +122,33 @@ const LONGEST_LINE: usize = 240;
 
 impl AnalysisText {
     fn of(analysis: &Analysis) -> Self {
+        let mut lines = Vec::new();
+        for paragraph in analysis.text.lines() {
+            let mut line = String::new();
+            // A word may itself be longer than a line.
+            for word in paragraph.split(' ') {
+                if line.chars().count() + word.chars().count() > LONGEST_LINE && !line.is_empty() {
+                    lines.push(std::mem::take(&mut line));
+                }
+                if !line.is_empty() {
+                    line.push(' ');
+                }
+                line.push_str(word);
+            }
+            lines.push(line);
+        }
         Self {
             source: analysis.source.clone(),
-            lines: broken(&analysis.text),
+            lines,
         }
     }
 
-    fn of_acceptance(acceptance: &Acceptance) -> Self {
-        let Acceptance { label, by, .. } = acceptance;
-        Self {
-            source: format!("by {by}, label {label}"),
-            lines: broken(&acceptance.reason),
-        }
+    fn accepted(acceptance: &Acceptance) -> Self {
+        Self::of(&Analysis {
+            source: format!("by {}, label {}", acceptance.by, acceptance.label),
+            text: acceptance.reason.clone(),
+        })
     }
-}
-
-/// The lines of a text, none longer than is shown of foreign text.
-fn broken(text: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    for paragraph in text.lines() {
-        let mut line = String::new();
-        // A word may itself be longer than a line.
-        for word in paragraph.split(' ') {
-            if line.chars().count() + word.chars().count() > LONGEST_LINE && !line.is_empty() {
-                lines.push(std::mem::take(&mut line));
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-        lines.push(line);
-    }
-    lines
 }
 
 /// An icon that never stands without its word.
@@ -334,10 +328,7 @@ impl View {
             changes: comparison.changes.iter().map(Pair::of).collect(),
             analysis: comparison.analysis.as_ref().map(AnalysisText::of),
             explanation: comparison.explanation.as_ref().map(AnalysisText::of),
-            accepted: comparison
-                .accepted
-                .as_ref()
-                .map(AnalysisText::of_acceptance),
+            accepted: comparison.accepted.as_ref().map(AnalysisText::accepted),
             warnings: comparison
                 .warnings
                 .iter()

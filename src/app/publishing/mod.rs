@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::progress::note;
-use super::{Context, Failure};
+use super::{Context, Failure, Interrupt};
 pub(super) use telling::{Told, Trust};
 
 use crate::cli::publish::{CommentWhen, PublishArgs};
@@ -219,7 +219,7 @@ impl<'a> Publisher<'a> {
             number,
             problem: None,
         };
-        let asked = self.runtime.block_on(async {
+        let asked = self.until_interrupted(async {
             match (&place.head, place.number) {
                 (Some(head), None) if self.occasion.pull == Pull::OfHead => {
                     place.number = self.pull_of(head).await?;
@@ -233,8 +233,22 @@ impl<'a> Publisher<'a> {
             }
             Ok(())
         });
-        place.problem = asked.err();
+        place.problem = asked.unwrap_or_else(|| Err(interrupted())).err();
         place
+    }
+
+    /// What comes of it; nothing where a signal comes first. GitHub may have to be waited for for minutes.
+    fn until_interrupted<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.runtime.block_on(async {
+            let Ok(interrupt) = Interrupt::listen() else {
+                return Some(work.await);
+            };
+            let token = interrupt.token();
+            tokio::select! {
+                done = work => Some(done),
+                () = token.cancelled() => None,
+            }
+        })
     }
 
     /// The open pull request of ours that has this commit as its head.
@@ -323,7 +337,8 @@ impl<'a> Publisher<'a> {
             moment: &self.occasion.moment,
         };
         let shown = inert::line(label);
-        match self.runtime.block_on(question.ask()) {
+        let asked = self.until_interrupted(question.ask());
+        match asked.unwrap_or_else(|| Err(interrupted())) {
             Ok(Found::Accepted(acceptance)) => {
                 (with_acceptance(comparison, acceptance), Vec::new())
             }
@@ -351,4 +366,8 @@ impl<'a> Publisher<'a> {
             }
         }
     }
+}
+
+fn interrupted() -> ClientError {
+    ClientError::Setup("interrupted".to_owned())
 }

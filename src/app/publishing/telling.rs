@@ -58,7 +58,7 @@ impl Publisher<'_> {
                 self.occasion.from_fork,
             );
         }
-        self.runtime.block_on(async {
+        let done = self.until_interrupted(async {
             if let (Some(head), Trust::Ours) = (&place.head, trust)
                 && !self.args.status_context.trim().is_empty()
             {
@@ -92,6 +92,10 @@ impl Publisher<'_> {
                     .await;
             }
         });
+        if done.is_none() {
+            let left = "publishing was interrupted, and not everything is there";
+            told.problems.push(left.to_owned());
+        }
         told
     }
 
@@ -134,7 +138,7 @@ impl Publisher<'_> {
         let markdown = render::markdown::comparison(comparison);
         let wanted = Wanted {
             marker: Marker {
-                key: self.key(view, trust),
+                key: key(view, trust),
                 head: head.clone(),
                 run: self.run,
             },
@@ -168,15 +172,6 @@ impl Publisher<'_> {
                     self.occasion.from_fork,
                 );
             }
-        }
-    }
-
-    /// What a stranger reports never stands where our own word stood.
-    fn key(&self, view: &View, trust: Trust) -> String {
-        let name = config::safe_name(&view.name);
-        match trust {
-            Trust::Ours => name,
-            Trust::Stranger => format!("{name}/fork"),
         }
     }
 
@@ -226,6 +221,15 @@ impl Publisher<'_> {
         }
         parts.push(format!("perfgate {}", env!("CARGO_PKG_VERSION")));
         parts.join(" · ")
+    }
+}
+
+/// What a stranger reports never stands where our own word stood.
+fn key(view: &View, trust: Trust) -> String {
+    let name = config::safe_name(&view.name);
+    match trust {
+        Trust::Ours => name,
+        Trust::Stranger => format!("{name}/fork"),
     }
 }
 

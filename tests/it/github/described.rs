@@ -1,4 +1,4 @@
-//! Whether requests are as GitHub's own description of its API says (OpenAPI, the npm package `@octokit/openapi`).
+//! Whether requests are as GitHub's own description of its API says (the npm package `@octokit/openapi`).
 
 use std::sync::OnceLock;
 
@@ -10,7 +10,7 @@ use super::fake::{Seen, TOKEN};
 fn description() -> Option<&'static Value> {
     static DESCRIPTION: OnceLock<Option<Value>> = OnceLock::new();
     let read = || {
-        let path = std::env::var("PERFGATE_TEST_GITHUB_OPENAPI").ok()?;
+        let path = std::env::var_os("PERFGATE_TEST_GITHUB_OPENAPI")?;
         Some(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
     };
     DESCRIPTION.get_or_init(read).as_ref()
@@ -163,8 +163,8 @@ fn check_value(
             if !at_most("maxItems", items.len()) {
                 return Err(format!("{path} has too many items"));
             }
-            let each = items.iter().enumerate();
-            each.map(|(index, item)| {
+            let mut each = items.iter().enumerate();
+            each.try_for_each(|(index, item)| {
                 check_value(
                     description,
                     &schema["items"],
@@ -172,7 +172,6 @@ fn check_value(
                     &format!("{path}[{index}]"),
                 )
             })
-            .collect()
         }
         Value::Object(fields) => {
             let required = schema["required"].as_array();
@@ -184,14 +183,13 @@ fn check_value(
             if let Some(name) = missing {
                 return Err(format!("{path} has no {name}"));
             }
-            let each = fields.iter().map(|(name, value)| {
+            fields.iter().try_for_each(|(name, value)| {
                 let inner = &schema["properties"][name];
                 if inner.is_null() {
                     return Err(format!("{path}.{name} is not described"));
                 }
                 check_value(description, inner, value, &format!("{path}.{name}"))
-            });
-            each.collect()
+            })
         }
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
     }

@@ -8,11 +8,13 @@ mod faults;
 mod publishing;
 
 use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use fake::{GitHub, HEAD, TOKEN};
 use serde_json::{Value, json};
 
-use crate::support::{Ran, command, run, write};
+use crate::support::{Ran, command, run, wait_until, write};
 
 /// A folder with a comparison of a head commit, an event, and GitHub.
 struct Scene {
@@ -62,6 +64,11 @@ impl Scene {
     }
 
     fn perfgate(&self, arguments: &[&str]) -> Ran {
+        let output = self.command(arguments).output().unwrap();
+        self.ended(&output)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = command(self.path(), arguments);
         command
             .env("GITHUB_TOKEN", TOKEN)
@@ -79,7 +86,12 @@ impl Scene {
         for (name, value) in &self.variables {
             command.env(name, value);
         }
-        let ran = Ran::of(&command.output().unwrap());
+        command
+    }
+
+    /// What came of it; whatever it was, the token is nowhere and GitHub was asked what it can be asked.
+    fn ended(&self, output: &Output) -> Ran {
+        let ran = Ran::of(output);
         self.token_is_nowhere(&ran);
         described::check(&self.github.world().seen);
         ran
@@ -171,4 +183,28 @@ fn event(action: &str, home: &str) -> Value {
         },
         "repository": {"id": 1, "full_name": "acme/llm"}
     })
+}
+
+#[test]
+fn an_interrupt_ends_the_waiting_and_the_verdict_stands() {
+    let scene = Scene::new(1.10);
+    scene.github.fail("GET comments", 1, fake::Fault::Hang);
+    let child = scene
+        .command(&["comment", "comparison.json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until("the question", Duration::from_secs(20), || {
+        scene.github.count("GET", "comments") == 1
+    });
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+    let ran = scene.ended(&child.wait_with_output().unwrap()).expect(1);
+    assert!(
+        ran.stderr.contains("publishing was interrupted"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stdout.contains("BLOCK: do not merge"), "{}", ran.stdout);
 }
