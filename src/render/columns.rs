@@ -63,7 +63,10 @@ pub(super) fn wrapped(sentence: &str, indent: &str, columns: usize) -> String {
     let room = columns.saturating_sub(width(indent)).max(2);
     let mut text = String::new();
     let mut line = String::new();
-    for mut word in sentence.split_whitespace() {
+    // A number stays with its percent sign.
+    let glued = sentence.replace(" %", "\u{a0}%");
+    let words = glued.split(|c: char| c.is_whitespace() && c != '\u{a0}');
+    for mut word in words.filter(|word| !word.is_empty()) {
         let space = usize::from(!line.is_empty());
         if width(&line) + space + width(word) > room && !line.is_empty() {
             text.push_str(&format!("{indent}{line}\n"));
@@ -80,7 +83,7 @@ pub(super) fn wrapped(sentence: &str, indent: &str, columns: usize) -> String {
         line.push_str(word);
     }
     text.push_str(&format!("{indent}{line}\n"));
-    text
+    text.replace('\u{a0}', " ")
 }
 
 /// What fits into so many columns, and the rest. What takes no column stays with the character before it.

@@ -45,7 +45,14 @@ impl Drawing {
         mark(high, if high > REACH.1 { '>' } else { ']' });
         mark(0.0, '|');
         mark(1.0, '¦');
-        mark(value, '+');
+        let estimate = if value > REACH.1 {
+            '>'
+        } else if value < REACH.0 {
+            '<'
+        } else {
+            '+'
+        };
+        mark(value, estimate);
         Some(drawing.into_iter().collect())
     }
 
@@ -93,7 +100,14 @@ mod tests {
             drawn(21, [0.2, 0.3, 0.4]),
             drawn(21, [-0.9, 0.0, 0.9]),
         ];
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @"
+        0    limit
+········|[=+=¦]······
+······[+|]···¦·······
+········|····¦·+=]···
+········|····¦······>
+<=======+====¦======>
+");
     }
 
     #[test]

@@ -252,7 +252,7 @@ fn said_by_the_author(view: &View, text: &mut Limited) {
         ("Explanation", &view.explanation),
     ] {
         let Some(said) = said else { continue };
-        let title = format!("{title} ({})", super::inert::html(&said.source));
+        let title = format!("{title} ({})", inert(&said.source));
         fold(&title, text, |text| {
             for line in &said.lines {
                 text.push(&format!("> {}\n", inert(line)));
@@ -313,8 +313,7 @@ fn folded(view: &View, text: &mut Limited) {
         }
     });
     fold("How to reproduce", text, |text| {
-        let command = super::inert::html(&view.reproduce);
-        text.push(&format!("<pre>{command}</pre>\n"));
+        text.push(&format!("<pre>{}</pre>\n", inert(&view.reproduce)));
     });
 }
 
@@ -326,10 +325,13 @@ fn repeats(row: &Row, several_scenarios: bool, text: &mut Limited) {
     if row.points.concat().is_empty() {
         return;
     }
+    let bars = match row.bars().as_str() {
+        "" => String::new(),
+        bars => format!(": {bars}"),
+    };
     text.push(&format!(
-        "- {}: {}\n  - baseline: {}\n  - candidate: {}\n",
+        "- {}{bars}\n  - baseline: {}\n  - candidate: {}\n",
         inert(&row.title(several_scenarios)),
-        row.bars(),
         inert(&row.repeats_in_words(0)),
         inert(&row.repeats_in_words(1)),
     ));

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::{explanation, number, view_lines};
 use crate::policy::comparison::{
-    Acceptance, Analysis, Basis, Comparison, Difference, Distribution, Identity, Judgement,
-    Measurement, RepeatValue, Side, Status, Stratum, Verdict,
+    Acceptance, Analysis, Basis, Comparison, Difference, Distribution, Judgement, Measurement,
+    RepeatValue, Side, Status, Stratum, Verdict,
 };
 use crate::policy::rule::Action;
 use crate::policy::{Effect, effect};
@@ -299,10 +299,10 @@ impl View {
             instruction: instruction(comparison).to_owned(),
             headline: comparison.headline.clone(),
             exit_code: comparison.exit_code,
-            baseline: facts(&comparison.baseline),
-            candidate: facts(&comparison.candidate),
-            ab_baseline: beside(comparison, comparison.ab_baseline.as_ref()),
-            ab_candidate: beside(comparison, comparison.ab_candidate.as_ref()),
+            baseline: view_lines::facts(&comparison.baseline),
+            candidate: view_lines::facts(&comparison.candidate),
+            ab_baseline: view_lines::beside(comparison, comparison.ab_baseline.as_ref()),
+            ab_candidate: view_lines::beside(comparison, comparison.ab_candidate.as_ref()),
             identity: match subject.as_str() {
                 "" => sides.clone(),
                 subject => format!("{subject} · {sides}"),
@@ -576,52 +576,4 @@ fn measurement_table(scenario: &str, measurements: &[Measurement]) -> Measuremen
         scenario: scenario.to_owned(),
         rows: rows.collect(),
     }
-}
-
-pub(super) fn commit(identity: &Identity) -> Option<String> {
-    let dirty = if identity.dirty == Some(true) {
-        " with local changes"
-    } else {
-        ""
-    };
-    identity
-        .commit
-        .as_deref()
-        .map(|commit| format!("{}{dirty}", super::short_commit(commit)))
-}
-
-fn facts(identity: &Identity) -> Vec<Fact> {
-    let fact = |name, value: Option<String>| value.map(|value| Fact { name, value });
-    let requests = (identity.requests > 0).then(|| {
-        format!(
-            "{}, of which {} failed",
-            identity.requests, identity.failed_requests
-        )
-    });
-    [
-        fact("file", Some(identity.file.clone())),
-        fact("measured", identity.created.clone()),
-        fact(
-            "commits since",
-            identity.commits_since.map(|count| count.to_string()),
-        ),
-        fact("commit", commit(identity)),
-        fact("server", identity.server.clone()),
-        fact("model", identity.model.clone()),
-        fact("hardware", identity.hardware.clone()),
-        fact("host", identity.host.clone()),
-        fact("workload", identity.workload.clone()),
-        fact("repeats", Some(identity.repeats.to_string())),
-        fact("requests", requests),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-/// Facts of an alternating side that is not itself shown as one of the two runs.
-fn beside(comparison: &Comparison, side: Option<&Identity>) -> Vec<Fact> {
-    let shown = [&comparison.baseline.file, &comparison.candidate.file];
-    let side = side.filter(|side| !shown.contains(&&side.file));
-    side.map(facts).unwrap_or_default()
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::number;
-use super::view::{Point, Row, View};
+use super::view::{Fact, Point, Row, View};
 use crate::metric::Better;
 use crate::policy::comparison::{Basis, Comparison, Identity, Judgement, Stratum, Verdict};
 use crate::policy::{Effect, effect};
@@ -115,9 +115,7 @@ pub(super) fn subject(comparison: &Comparison, scenarios: &[&str]) -> String {
 /// Which two runs: `baseline 3fa9c1e (stored, 2 days older, 3 repeats) → candidate 77b02d4 (3 repeats)`.
 pub(super) fn sides(comparison: &Comparison, several_scenarios: bool) -> String {
     let (baseline, candidate) = (&comparison.baseline, &comparison.candidate);
-    let named = |identity: &Identity| {
-        super::view::commit(identity).unwrap_or_else(|| identity.file.clone())
-    };
+    let named = |identity: &Identity| commit(identity).unwrap_or_else(|| identity.file.clone());
     let repeats = |identity: &Identity| {
         let over = if several_scenarios {
             " over all scenarios"
@@ -305,4 +303,52 @@ pub(super) fn accept(comparison: &Comparison) -> Option<String> {
             "a maintainer sets the label `{ACCEPT_LABEL}` and gives the reason under the heading “perfgate accepted” in the pull request's text"
         )
     })
+}
+
+fn commit(identity: &Identity) -> Option<String> {
+    let dirty = if identity.dirty == Some(true) {
+        " with local changes"
+    } else {
+        ""
+    };
+    identity
+        .commit
+        .as_deref()
+        .map(|commit| format!("{}{dirty}", super::short_commit(commit)))
+}
+
+pub(super) fn facts(identity: &Identity) -> Vec<Fact> {
+    let fact = |name, value: Option<String>| value.map(|value| Fact { name, value });
+    let requests = (identity.requests > 0).then(|| {
+        format!(
+            "{}, of which {} failed",
+            identity.requests, identity.failed_requests
+        )
+    });
+    [
+        fact("file", Some(identity.file.clone())),
+        fact("measured", identity.created.clone()),
+        fact(
+            "commits since",
+            identity.commits_since.map(|count| count.to_string()),
+        ),
+        fact("commit", commit(identity)),
+        fact("server", identity.server.clone()),
+        fact("model", identity.model.clone()),
+        fact("hardware", identity.hardware.clone()),
+        fact("host", identity.host.clone()),
+        fact("workload", identity.workload.clone()),
+        fact("repeats", Some(identity.repeats.to_string())),
+        fact("requests", requests),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Facts of an alternating side that is not itself shown as one of the two runs.
+pub(super) fn beside(comparison: &Comparison, side: Option<&Identity>) -> Vec<Fact> {
+    let shown = [&comparison.baseline.file, &comparison.candidate.file];
+    let side = side.filter(|side| !shown.contains(&&side.file));
+    side.map(facts).unwrap_or_default()
 }

@@ -421,11 +421,11 @@ fn commands(folder: &std::path::Path, arguments: &[&str], code: i32) -> String {
 fn rules_that_do_not_hold_are_marked_at_their_lines() {
     let folder = slower();
     let at = folder.path();
-    insta::assert_snapshot!(commands(at, &COMPARE, 0), @"");
+    insta::assert_snapshot!(commands(at, &COMPARE, 0), @"::warning file=thresholds.yaml,line=4,title=perfgate%3A TTFT P95%3A warn::worse than the limit of 10.0 %25 (95 %25 interval +45.2 %25 to +54.9 %25)");
     write(at, "b.json", &with("tpot.p95", 1.3));
-    insta::assert_snapshot!(commands(at, &COMPARE, 1), @"");
+    insta::assert_snapshot!(commands(at, &COMPARE, 1), @"::error file=thresholds.yaml,line=3,title=perfgate%3A TPOT P95%3A block::worse than the limit of 5.0 %25 (95 %25 interval +25.9 %25 to +34.3 %25)");
     std::fs::remove_file(at.join("thresholds.yaml")).unwrap();
-    insta::assert_snapshot!(commands(at, &COMPARE, 1), @"");
+    insta::assert_snapshot!(commands(at, &COMPARE, 1), @"::error title=perfgate%3A TPOT P95%3A block::worse than the limit of 5.0 %25 (95 %25 interval +25.9 %25 to +34.3 %25)");
     let silent = run(at, &COMPARE).expect(1).stderr;
     assert!(!silent.contains("::"), "{silent}");
 }
@@ -439,7 +439,10 @@ fn problems_of_a_file_are_marked_at_their_lines_and_no_more_than_are_shown() {
         "thresholds.yaml",
         "version: 1\nrules:\n  tpot.p59: {regression: 5%}\n  throughput: {regression: 0.05}\n",
     );
-    insta::assert_snapshot!(commands(at, &COMPARE, 2), @"");
+    insta::assert_snapshot!(commands(at, &COMPARE, 2), @"
+    ::error file=thresholds.yaml,line=3,title=unknown-metric::no metric is called `tpot.p59`%0Athe nearest is `tpot.p50`
+    ::error file=thresholds.yaml,line=4,title=invalid-value::`regression`: `0.05` is a percentage without a unit%0Awrite `5%25`
+    ");
     let keys: String = (0..40).map(|key| format!("k{key}: 1\n")).collect();
     write(at, "thresholds.yaml", &keys);
     let said = commands(at, &COMPARE, 2);
