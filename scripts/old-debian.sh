@@ -37,9 +37,9 @@ inside perfgate bench --simulator seed=1 --model demo --num-prompts 40 --concurr
     --synthetic-input-tokens-mean 32 --repeat 1
 inside test -s result.json
 echo "+ perfgate doctor --quick, with a driver's library"
-chroot "$system" /usr/bin/env PERFGATE_NVML_LIBRARY=/try/libnvidia-ml.so.1 NVML_STUB_STATE=/try/world sh -c 'cd /try && perfgate doctor --quick' |
+chroot "$system" /usr/bin/env LD_LIBRARY_PATH=/try NVML_STUB_STATE=/try/world perfgate doctor --quick |
     tee "$system/try/page"
-grep -q NVML "$system/try/page" || {
+grep -qF '(NVML)' "$system/try/page" || {
     echo "error: the binary did not open the driver's library" >&2
     exit 1
 }

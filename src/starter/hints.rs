@@ -9,7 +9,7 @@ pub fn base_of_dockerfile(text: &str) -> Option<String> {
         (begins && is_vllm(image)).then(|| image.to_owned())
     };
     // The last stage is what is built.
-    text.lines().filter_map(of_line).last()
+    text.lines().filter_map(of_line).next_back()
 }
 
 /// The image of the first service in a compose file that is a vLLM.

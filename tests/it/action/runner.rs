@@ -184,7 +184,7 @@ impl Runner {
         if let Some(file) = cancelled_at {
             wait_until(
                 "the file at which to cancel",
-                Duration::from_secs(60),
+                Duration::from_mins(1),
                 || file.exists(),
             );
             // The runner signals the process that it started, and no other.
