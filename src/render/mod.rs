@@ -15,3 +15,4 @@ mod svg;
 pub mod sweep;
 pub mod terminal;
 pub mod view;
+mod view_row;
