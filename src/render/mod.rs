@@ -21,6 +21,7 @@ pub mod sweep;
 pub mod terminal;
 pub mod view;
 mod view_lines;
+mod view_row;
 
 /// A commit as people name it.
 pub(crate) fn short_commit(commit: &str) -> String {

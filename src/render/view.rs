@@ -2,13 +2,12 @@
 
 use serde::Serialize;
 
+use super::view_row::side_text;
+pub use super::view_row::{Point, Row, RowChart};
 use super::{explanation, number, view_lines};
 use crate::policy::comparison::{
-    Acceptance, Analysis, Basis, Comparison, Difference, Distribution, Judgement, Measurement,
-    RepeatValue, Side, Status, Stratum, Verdict,
+    Acceptance, Analysis, Comparison, Difference, Distribution, Measurement, Stratum, Verdict,
 };
-use crate::policy::rule::Action;
-use crate::policy::{Effect, effect};
 
 /// Everything that is shown.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -184,73 +183,6 @@ pub struct Pair {
     pub candidate: String,
 }
 
-/// One judgement.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
-    /// Scenario; foreign text.
-    pub scenario: String,
-    /// `TPOT P95`.
-    pub metric: &'static str,
-    /// `tpot.p95`.
-    pub id: &'static str,
-    /// What it does to the merge.
-    pub effect: Effect,
-    /// Where its rule stands: `thresholds.yaml:3`; foreign text.
-    pub place: Option<String>,
-    /// Value, or why there is none.
-    pub baseline: String,
-    /// Value, or why there is none.
-    pub candidate: String,
-    /// `+7.1 %`, or `–`.
-    pub change: String,
-    /// `[+4.9 … +9.3]`, or empty.
-    pub interval: String,
-    /// `5.0 %`, `10.0 % (warn)`, `at most 200 ms`.
-    pub limit: String,
-    /// Repeat, host and request noise.
-    pub noise: String,
-    /// What the change stands on.
-    pub basis: &'static str,
-    /// Smallest regression that would have been blocked 80 % of the time.
-    pub detectable: String,
-    /// The answer.
-    pub sign: Sign,
-    /// Why.
-    pub reason: String,
-    /// Numbers for charts: change, ends of the interval, limit.
-    pub chart: Option<RowChart>,
-    /// The repeats of both sides for charts, with their texts.
-    pub points: [Vec<Point>; 2],
-    /// `3` or `3 of 4`.
-    pub repeats: [String; 2],
-}
-
-/// Numbers of a row's line in the forest plot, as ratios; positive is worse.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct RowChart {
-    /// Estimate.
-    pub value: f64,
-    /// Lower end.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
-    /// Limit.
-    pub limit: Option<f64>,
-}
-
-/// One repeat in a chart.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Point {
-    /// In the metric's unit.
-    pub value: f64,
-    /// With unit.
-    pub text: String,
-    /// Why it does not count; foreign text.
-    pub void: Option<String>,
-    /// How much it counts, where that is less than a repeat.
-    pub weight: Option<String>,
-}
-
 /// The always-shown figures of one scenario.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MeasurementTable {
@@ -280,7 +212,7 @@ pub(super) const OF_STRATA: &str =
     "Median change of the same requests in both runs; it explains and never decides";
 
 /// Where there is nothing to show.
-const NOTHING: &str = "–";
+pub(super) const NOTHING: &str = "–";
 
 impl View {
     /// The words of a comparison.
@@ -379,7 +311,7 @@ pub fn sign_of_verdict(verdict: Verdict) -> Sign {
     }
 }
 
-fn mark(tone: &str) -> &'static str {
+pub(super) fn mark(tone: &str) -> &'static str {
     match tone {
         "good" => "✓",
         "bad" => "✕",
@@ -405,146 +337,6 @@ fn instruction(comparison: &Comparison) -> &'static str {
         (Verdict::Report, _) => "do not merge without an analysis report",
         (Verdict::Block, _) => "do not merge",
         (Verdict::Incomparable, _) => "do not merge: nothing was compared",
-    }
-}
-
-fn sign_of_row(row: &Judgement) -> Sign {
-    let (icon, word, tone) = match (row.status, row.rule.action) {
-        (Status::Pass, _) => ("✅", "pass", "good"),
-        (Status::Improved, _) => ("✅", "improved", "good"),
-        (Status::Regressed, Action::Block) => ("⛔", "block", "bad"),
-        (Status::Regressed, Action::Report) => ("⛔", "report", "bad"),
-        (Status::Regressed, Action::Warn) => ("⚠️", "warn", "caution"),
-        (Status::Inconclusive, _) => ("❓", "undecided", "neutral"),
-        (Status::Missing, Action::Block | Action::Report) => ("🚫", "missing", "bad"),
-        (Status::Missing, Action::Warn) => ("⚠️", "missing", "caution"),
-    };
-    Sign {
-        icon,
-        mark: mark(tone),
-        word,
-        tone,
-    }
-}
-
-impl Row {
-    pub(super) fn of(row: &Judgement, comparison: &Comparison) -> Self {
-        let text = |side: &Side| side_text(side, row.unit);
-        Self {
-            scenario: row.scenario.clone(),
-            metric: row.metric.label(),
-            id: row.metric.id(),
-            effect: effect(row, comparison),
-            place: row
-                .rule
-                .place
-                .as_ref()
-                .map(|place| format!("{}:{}", place.file, place.line)),
-            baseline: text(&row.baseline),
-            candidate: text(&row.candidate),
-            change: row.change.map_or_else(
-                || NOTHING.to_owned(),
-                |change| number::signed_percent(change.value),
-            ),
-            interval: row
-                .change
-                .as_ref()
-                .map(number::interval)
-                .unwrap_or_default(),
-            limit: limit(row),
-            noise: row.noise.as_ref().map_or_else(
-                || NOTHING.to_owned(),
-                |noise| {
-                    let host = match row.basis {
-                        Some(Basis::Pairs) => "host cancels".to_owned(),
-                        Some(Basis::StoredBaseline | Basis::PairsAndStoredBaseline) | None => {
-                            format!("host {}", number::percent(noise.host))
-                        }
-                    };
-                    let request = noise
-                        .request
-                        .map(|request| format!(", requests {}", number::percent(request)));
-                    format!(
-                        "{} ({}), {host}{}",
-                        number::percent(noise.repeat),
-                        noise.source,
-                        request.unwrap_or_default()
-                    )
-                },
-            ),
-            basis: match row.basis {
-                Some(Basis::StoredBaseline) => "stored baseline",
-                Some(Basis::Pairs) => "alternating pairs",
-                Some(Basis::PairsAndStoredBaseline) => "pairs and stored baseline",
-                None => NOTHING,
-            },
-            detectable: row
-                .smallest_detectable
-                .map_or_else(|| NOTHING.to_owned(), number::percent),
-            sign: sign_of_row(row),
-            reason: row.reason.clone(),
-            chart: row.change.map(|change| RowChart {
-                value: change.value,
-                low: change.low,
-                high: change.high,
-                limit: row.rule.regression,
-            }),
-            points: [&row.baseline, &row.candidate].map(|side| points(side, row)),
-            repeats: [&row.baseline, &row.candidate].map(repeats),
-        }
-    }
-}
-
-fn points(side: &Side, row: &Judgement) -> Vec<Point> {
-    let of = |repeat: &RepeatValue| {
-        let value = repeat.value?;
-        Some(Point {
-            value,
-            text: number::value(value, row.unit),
-            void: repeat.void.clone(),
-            weight: repeat
-                .weight
-                .map(|weight| format!("counts {} of a repeat", number::percent(weight))),
-        })
-    };
-    side.values.iter().filter_map(of).collect()
-}
-
-fn repeats(side: &Side) -> String {
-    let all = side.values.len();
-    if all == side.repeats as usize {
-        format!("{all}")
-    } else {
-        format!("{} of {all}", side.repeats)
-    }
-}
-
-fn side_text(side: &Side, unit: crate::metric::Unit) -> String {
-    match (&side.value, &side.not_measured) {
-        (Some(value), _) => number::value(*value, unit),
-        (None, Some(reason)) => reason.clone(),
-        (None, None) => "not measured".to_owned(),
-    }
-}
-
-fn limit(row: &Judgement) -> String {
-    let mut parts = Vec::new();
-    parts.extend(row.rule.regression.map(number::percent));
-    parts.extend(
-        row.rule
-            .max
-            .map(|max| format!("at most {}", number::value(max, row.unit))),
-    );
-    parts.extend(
-        row.rule
-            .min
-            .map(|min| format!("at least {}", number::value(min, row.unit))),
-    );
-    let limits = parts.join(", ");
-    match row.rule.action {
-        Action::Block => limits,
-        Action::Warn => format!("{limits} (warn)"),
-        Action::Report => format!("{limits} (report)"),
     }
 }
 

@@ -36,7 +36,9 @@ pub(super) fn run(args: &HistoryArgs, context: &Context) -> Result<ExitStatus, F
     let broken = |error: serde_json::Error| Failure::new(ExitStatus::Bug, error);
     let pretty = |value: &serde_json::Value| format!("{value:#}\n");
     let text = match args.format {
-        HistoryFormat::Text => render::history::text(labels, &sessions, &series, context.screen.color),
+        HistoryFormat::Text => {
+            render::history::text(labels, &sessions, &series, context.screen.color)
+        }
         HistoryFormat::Json => serde_json::to_string_pretty(&series).map_err(broken)?,
         HistoryFormat::Csv => history::csv(labels, &series).map_err(broken)?,
         HistoryFormat::Jsonl => history::json_lines(labels, &series).map_err(broken)?,
