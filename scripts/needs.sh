@@ -158,6 +158,23 @@ need_chromium() {
     export PERFGATE_TEST_CHROMIUM
 }
 
+# What looks at a page in that browser: a driver and a checker of accessibility, as tests/browser/package-lock.json has them.
+need_browser_tools() {
+    [ -n "${PERFGATE_TEST_CHROMIUM:-}" ] || return 0
+    local dir=${XDG_CACHE_HOME:-$HOME/.cache}/perfgate/browser-tools
+    command -v npm >/dev/null || install nodejs npm || { skip "no browser tools: npm cannot be installed"; return 0; }
+    mkdir -p "$dir"
+    if ! cmp -s "$root/tests/browser/package-lock.json" "$dir/.installed"; then
+        cp "$root"/tests/browser/package*.json "$dir/"
+        if ! (cd "$dir" && npm ci --ignore-scripts --silent --no-audit --no-fund >&2); then
+            skip "no browser tools: playwright-core and axe-core cannot be installed"
+            return 0
+        fi
+        cp "$dir/package-lock.json" "$dir/.installed"
+    fi
+    export PERFGATE_TEST_BROWSER=$dir
+}
+
 # GitHub's own description of its API (OpenAPI), against which the requests that perfgate makes are checked.
 need_github_openapi() {
     local version=23.0.2 file=api.github.com.json

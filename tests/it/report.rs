@@ -15,7 +15,7 @@ const HOSTILE: &str =
     "<script>alert(1)</script> | @team #1 `x` \u{202E}\u{1b}[31m ::error::x\n**b** {{ 7*7 }}";
 
 /// A comparison in which every foreign text is an attack.
-fn hostile() -> Comparison {
+pub(crate) fn hostile() -> Comparison {
     let run = record::parse("a.json", result(&[1.0, 1.0, 1.0]).as_bytes()).unwrap();
     let slower = record::parse("b.json", result(&[1.2, 1.2, 1.2]).as_bytes()).unwrap();
     let labels = Labels {
