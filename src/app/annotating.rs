@@ -36,6 +36,12 @@ pub(super) fn mark_rules(comparison: &Comparison, context: &Context) {
         return;
     }
     let view = View::of(comparison);
+    if !view.mismatches.is_empty() {
+        let message = inert::line(&view.headline);
+        let title = format!("perfgate: {}", view.title());
+        note(&actions::remark(Level::Error, &title, &message));
+        return;
+    }
     let rows: Vec<(&Row, Option<&Place>)> = view
         .rows
         .iter()

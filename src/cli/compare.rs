@@ -100,7 +100,7 @@ pub struct OutputArgs {
     /// Write the Markdown report here
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
-    /// Write a JUnit XML report here: a test suite per scenario, a test case per rule
+    /// Write a test report (JUnit XML) here: a test suite per scenario, a test case per rule
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
 }

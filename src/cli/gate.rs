@@ -42,7 +42,7 @@ pub struct GateArgs {
     /// Folder for result.json, comparison.json, report.html, comment.md, junit.xml and server logs
     #[arg(long, short, value_name = "FOLDER", default_value = "perfgate-out")]
     pub output: PathBuf,
-    /// Write the JUnit XML report here too; OUTPUT/junit.xml has it always
+    /// Write the test report (JUnit XML) here too; OUTPUT/junit.xml has it always
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
     /// The policy.

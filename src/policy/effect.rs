@@ -33,6 +33,10 @@ pub fn effect(row: &Judgement, comparison: &Comparison) -> Effect {
         (Verdict::Pass | Verdict::Warn, Status::Regressed) => Effect::Warns,
         (Verdict::Pass | Verdict::Warn, Status::Pass | Status::Improved) => Effect::Holds,
     };
+    // Numbers of two runs that may not be compared are no answer.
+    if !comparison.mismatches.is_empty() {
+        return Effect::Open;
+    }
     // Nothing stops a merge that the whole verdict lets pass.
     if found == Effect::Stops && comparison.exit_code == 0 {
         Effect::Warns

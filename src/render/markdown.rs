@@ -212,7 +212,7 @@ fn list(title: &str, sentences: &[String], text: &mut Limited) {
 /// A sentence with what stands in backticks as code.
 fn sentence_of(sentence: &str) -> String {
     let parts: Vec<&str> = sentence.split('`').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return inert(sentence);
     }
     let mut text = String::new();

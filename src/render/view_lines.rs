@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::number;
-use super::view::{Fact, Point, Row, View};
-use crate::metric::Better;
+use super::view::{Fact, Point, Row, Sign, View};
+use crate::metric::{Better, Unit};
 use crate::policy::comparison::{Basis, Comparison, Identity, Judgement, Stratum, Verdict};
 use crate::policy::{Effect, effect};
 
@@ -87,6 +87,16 @@ impl Row {
         };
         let side = |points: &Vec<Point>| points.iter().map(bar).collect::<String>();
         format!("{} {}", side(&self.points[0]), side(&self.points[1]))
+    }
+}
+
+/// The sign of a row whose numbers stand beside each other and say nothing of each other.
+pub(super) fn not_compared() -> Sign {
+    Sign {
+        icon: "🚫",
+        mark: "?",
+        word: "not compared",
+        tone: "neutral",
     }
 }
 
@@ -200,6 +210,10 @@ pub(super) fn place(comparison: &Comparison, several_scenarios: bool) -> Option<
 /// Where the change differs most between requests.
 fn spread(comparison: &Comparison, several_scenarios: bool) -> Option<String> {
     let row = decisive(comparison)?;
+    // Requests say nothing of memory.
+    if matches!(row.unit, Unit::Bytes | Unit::Tokens) {
+        return None;
+    }
     // Of a latency that the row is about, else of both.
     let latency = |latency: &str| row.metric.id().starts_with(latency);
     let strata: Vec<&Stratum> = comparison
@@ -279,6 +293,9 @@ fn agreement(row: &Judgement) -> Option<String> {
 
 /// What the noise of the row that decides is made of, and what it would have hidden.
 pub(super) fn noise(comparison: &Comparison, several_scenarios: bool) -> Option<String> {
+    if !comparison.mismatches.is_empty() {
+        return None;
+    }
     let judgement = decisive(comparison)?;
     let row = Row::of(judgement, comparison);
     let title = row.title(several_scenarios);

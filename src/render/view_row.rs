@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::number;
+use super::{number, view_lines};
 use super::view::{NOTHING, Sign, mark};
 use crate::metric::Unit;
 use crate::policy::comparison::{Basis, Comparison, Judgement, RepeatValue, Side, Status};
@@ -98,6 +98,7 @@ fn sign_of_row(row: &Judgement) -> Sign {
 impl Row {
     pub(super) fn of(row: &Judgement, comparison: &Comparison) -> Self {
         let text = |side: &Side| side_text(side, row.unit);
+        let compared = comparison.mismatches.is_empty();
         Self {
             scenario: row.scenario.clone(),
             metric: row.metric.label(),
@@ -149,8 +150,16 @@ impl Row {
             detectable: row
                 .smallest_detectable
                 .map_or_else(|| NOTHING.to_owned(), number::percent),
-            sign: sign_of_row(row),
-            reason: row.reason.clone(),
+            sign: if compared {
+                sign_of_row(row)
+            } else {
+                view_lines::not_compared()
+            },
+            reason: if compared {
+                row.reason.clone()
+            } else {
+                "the two runs may not be compared".to_owned()
+            },
             chart: row.change.map(|change| RowChart {
                 value: change.value,
                 low: change.low,

@@ -46,6 +46,7 @@ fn the_same_server_passes_and_a_slower_one_is_blocked() {
         "comparison.json",
         "report.html",
         "comment.md",
+        "junit.xml",
         "server-1.log",
     ] {
         assert!(folder.path().join("out").join(name).is_file(), "{name}");

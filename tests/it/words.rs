@@ -83,22 +83,21 @@ fn as_seen(text: &str, markup: bool) -> String {
 }
 
 fn character(name: &str) -> String {
-    let number = match name.strip_prefix('#') {
-        Some(number) => match number.strip_prefix('x') {
+    let number = if let Some(number) = name.strip_prefix('#') {
+        match number.strip_prefix('x') {
             Some(hex) => u32::from_str_radix(hex, 16).ok(),
             None => number.parse().ok(),
-        },
-        None => {
-            let named = [
-                ("amp", '&'),
-                ("lt", '<'),
-                ("gt", '>'),
-                ("quot", '"'),
-                ("apos", '\''),
-            ];
-            let found = named.into_iter().find(|(known, _)| *known == name);
-            found.map(|(_, c)| u32::from(c))
         }
+    } else {
+        let named = [
+            ("amp", '&'),
+            ("lt", '<'),
+            ("gt", '>'),
+            ("quot", '"'),
+            ("apos", '\''),
+        ];
+        let found = named.into_iter().find(|(known, _)| *known == name);
+        found.map(|(_, c)| u32::from(c))
     };
     match number {
         Some(0x200B) => String::new(),
@@ -246,7 +245,14 @@ fn elements(xml: &str) -> Vec<(String, Vec<(String, String)>)> {
                 found.push((name, attributes));
             }
             Event::Eof => return found,
-            _ => {}
+            Event::End(_)
+            | Event::Text(_)
+            | Event::CData(_)
+            | Event::Comment(_)
+            | Event::Decl(_)
+            | Event::PI(_)
+            | Event::DocType(_)
+            | Event::GeneralRef(_) => {}
         }
     }
 }
@@ -424,6 +430,9 @@ fn rules_that_do_not_hold_are_marked_at_their_lines() {
     insta::assert_snapshot!(commands(at, &COMPARE, 0), @"::warning file=thresholds.yaml,line=4,title=perfgate%3A TTFT P95%3A warn::worse than the limit of 10.0 %25 (95 %25 interval +45.2 %25 to +54.9 %25)");
     write(at, "b.json", &with("tpot.p95", 1.3));
     insta::assert_snapshot!(commands(at, &COMPARE, 1), @"::error file=thresholds.yaml,line=3,title=perfgate%3A TPOT P95%3A block::worse than the limit of 5.0 %25 (95 %25 interval +25.9 %25 to +34.3 %25)");
+    write(at, "b.json", &with("tpot.p95", 1.0).replace("H100", "A100"));
+    insta::assert_snapshot!(commands(at, &COMPARE, 4), @"::error title=perfgate%3A NOT COMPARABLE%3A do not merge%3A nothing was compared::GPU: 1 × NVIDIA H100 80GB HBM3 in the baseline, 1 × NVIDIA A100 80GB HBM3 in the candidate");
+    write(at, "b.json", &with("tpot.p95", 1.3));
     std::fs::remove_file(at.join("thresholds.yaml")).unwrap();
     insta::assert_snapshot!(commands(at, &COMPARE, 1), @"::error title=perfgate%3A TPOT P95%3A block::worse than the limit of 5.0 %25 (95 %25 interval +25.9 %25 to +34.3 %25)");
     let silent = run(at, &COMPARE).expect(1).stderr;
