@@ -22,7 +22,7 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 }
 
 /// Module → what it may use of ours beside itself. Data flows one way; adapters never know each other.
-const DIRECTIONS: [(&str, &[&str]); 25] = [
+const DIRECTIONS: &[(&str, &[&str])] = &[
     ("metric", &[]),
     ("exit", &[]),
     ("stats", &[]),
