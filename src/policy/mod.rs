@@ -3,9 +3,11 @@
 mod advice;
 mod budget;
 pub mod comparison;
+mod comparison_charts;
 mod curves;
 mod errors;
 mod headline;
+mod history;
 mod judge;
 mod judge_all;
 mod noise;

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::view_row::side_text;
 pub use super::view_row::{Point, Row, RowChart};
-use super::{explanation, number};
+pub use super::view_server::{ServerRow, ServerTable};
+use super::{explanation, number, view_server};
 use crate::policy::comparison::{
     Analysis, Comparison, Difference, Distribution, Identity, Measurement, Stratum, Verdict,
 };
@@ -42,6 +43,8 @@ pub struct View {
     pub distributions: Vec<Distribution>,
     /// Where it became slower.
     pub strata: Vec<Part>,
+    /// What the server counted itself.
+    pub server_figures: Vec<ServerTable>,
     /// What must be equal and is not.
     pub mismatches: Vec<Pair>,
     /// What may differ and does.
@@ -73,6 +76,8 @@ pub struct Part {
     pub requests: u32,
     /// `+7.1 %`.
     pub change: String,
+    /// The same for charts, as a ratio.
+    pub value: f64,
 }
 
 impl Part {
@@ -89,6 +94,7 @@ impl Part {
             requests_with: format!("{by} {range}"),
             requests: stratum.requests,
             change: number::signed_percent(stratum.change),
+            value: stratum.change,
         }
     }
 }
@@ -216,6 +222,7 @@ impl View {
                 .collect(),
             distributions: comparison.distributions.clone(),
             strata: comparison.strata.iter().map(Part::of).collect(),
+            server_figures: view_server::tables(&comparison.server_figures),
             mismatches: comparison.mismatches.iter().map(Pair::of).collect(),
             changes: comparison.changes.iter().map(Pair::of).collect(),
             analysis: comparison.analysis.as_ref().map(AnalysisText::of),

@@ -7,6 +7,7 @@ mod analysis;
 mod bench;
 #[cfg(test)]
 mod calibration;
+mod charts;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
