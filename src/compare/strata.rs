@@ -68,23 +68,28 @@ pub(crate) fn strata(baseline: &Run, candidate: &Run) -> Vec<Stratum> {
     found
 }
 
-/// The repeats that count, as the file has them.
-fn counting<'a>(run: &'a Run, scenario: &str) -> Vec<&'a Repeat> {
+/// The repeats that count, as the file has them, with their places in run order.
+pub(super) fn counting<'a>(run: &'a Run, scenario: &str) -> Vec<(usize, &'a Repeat)> {
     let in_file = run.file.scenarios.iter().find(|s| s.name == scenario);
     let (Some(in_file), Some(checked)) = (in_file, run.scenario(scenario)) else {
         return Vec::new();
     };
     let both = in_file.repeats.iter().zip(&checked.repeats);
-    both.filter(|(_, checked)| checked.void.is_none())
-        .map(|(repeat, _)| repeat)
+    both.enumerate()
+        .filter(|(_, (_, checked))| checked.void.is_none())
+        .map(|(place, (repeat, _))| (place, repeat))
         .collect()
 }
 
-fn requests(before: &[&Repeat], after: &[&Repeat], column: Column) -> Vec<Request> {
+fn requests(
+    before: &[(usize, &Repeat)],
+    after: &[(usize, &Repeat)],
+    column: Column,
+) -> Vec<Request> {
     let pairs: Vec<(&Samples, &Samples)> = before
         .iter()
         .zip(after)
-        .filter_map(|(before, after)| before.samples.as_ref().zip(after.samples.as_ref()))
+        .filter_map(|((_, before), (_, after))| before.samples.as_ref().zip(after.samples.as_ref()))
         .collect();
     let Some((first, _)) = pairs.first() else {
         return Vec::new();

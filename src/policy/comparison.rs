@@ -6,6 +6,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::comparison_charts::{
+    History, Quantity, ServerFigure, Session, ShiftPoint, Timeline, Trace,
+};
 use super::rule::{Action, OnInconclusive, Place};
 use crate::metric::{Better, Metric, Unit};
 
@@ -76,6 +79,15 @@ pub struct Comparison {
     /// Where it became slower; explains and never decides.
     #[serde(default)]
     pub strata: Vec<Stratum>,
+    /// The judged metrics in the accepted sessions, where there is a ledger; for charts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<History>,
+    /// GPUs and server over time in the last repeats that count; for charts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timelines: Vec<Timeline>,
+    /// What the server counted itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub server_figures: Vec<ServerFigure>,
     /// What must be equal and is not. Not empty: `incomparable`.
     pub mismatches: Vec<Difference>,
     /// What may differ and does: image, version, arguments, driver, host.
@@ -326,6 +338,9 @@ pub struct Distribution {
     pub baseline: Vec<f64>,
     /// 101 quantiles of the run under judgement.
     pub candidate: Vec<f64>,
+    /// How much slower the candidate is at each of a few quantiles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shift: Vec<ShiftPoint>,
 }
 
 /// Throughput against latency over the load points of both runs.

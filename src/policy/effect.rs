@@ -37,6 +37,10 @@ pub fn effect(row: &Judgement, comparison: &Comparison) -> Effect {
     if !comparison.mismatches.is_empty() {
         return Effect::Open;
     }
+    // Somebody who may has taken it.
+    if row.status == Status::Regressed && comparison.accepted.is_some() {
+        return Effect::Warns;
+    }
     // Nothing stops a merge that the whole verdict lets pass.
     if found == Effect::Stops && comparison.exit_code == 0 {
         Effect::Warns

@@ -82,12 +82,14 @@ pub(super) fn distributions(baseline: &Run, candidate: &Run) -> Vec<Distribution
             if let (Some(baseline), Some(candidate)) =
                 (sketch(accepted, latency), sketch(scenario, latency))
             {
+                let shift = compare::shift(accepted, scenario, latency);
                 let scenario = scenario.name.clone();
                 found.push(Distribution {
                     scenario,
                     latency: name.to_owned(),
                     baseline,
                     candidate,
+                    shift,
                 });
             }
         }

@@ -6,6 +6,7 @@ use super::comparison::{
 };
 use super::curves::curves;
 use super::headline::{analysed_headline, headline};
+use super::history::history;
 use super::judge::Judged;
 use super::judge_all::{family, judge_all};
 use super::release::since_release;
@@ -119,6 +120,9 @@ pub fn compare_evidence(
         measurements: measurements(baseline, candidate),
         distributions: distributions(baseline, candidate),
         strata: compare::strata(baseline, candidate),
+        history: history(rows(), &usable.ledger),
+        timelines: compare::timelines(baseline, candidate),
+        server_figures: compare::server_figures(baseline, candidate),
         curves: curves(baseline, candidate),
         warnings: warnings(
             comparability,

@@ -4,13 +4,44 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
 
-use super::inert;
-use super::svg;
+use super::charts::{Charts, Figure};
 use super::view::{Row, View};
+use super::{chart_repeats, chart_shift, inert, svg};
 use crate::policy::comparison::Comparison;
 
 const TEMPLATE: &str = include_str!("../../templates/report.html");
-pub(super) const STYLE: &str = include_str!("../../templates/report.css");
+pub(super) const STYLE: &str = concat!(
+    include_str!("../../templates/report.css"),
+    include_str!("../../templates/charts.css")
+);
+
+/// Sections in files of their own, by the name under which the template includes them.
+const PARTS: [(&str, &str); 6] = [
+    (
+        "history.html",
+        include_str!("../../templates/report/history.html"),
+    ),
+    (
+        "server.html",
+        include_str!("../../templates/report/server.html"),
+    ),
+    (
+        "shift.html",
+        include_str!("../../templates/report/shift.html"),
+    ),
+    (
+        "strata.html",
+        include_str!("../../templates/report/strata.html"),
+    ),
+    (
+        "timelines.html",
+        include_str!("../../templates/report/timelines.html"),
+    ),
+    (
+        "voids.html",
+        include_str!("../../templates/report/voids.html"),
+    ),
+];
 
 /// The page cannot be made: the template and the view do not fit, which is a bug.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +55,9 @@ struct Page<'a> {
     view: &'a View,
     forest: Option<String>,
     rows: Vec<RowPage<'a>>,
-    distributions: Vec<Figure>,
+    distributions: Vec<Distribution>,
     curves: Vec<Figure>,
+    charts: Charts,
 }
 
 #[derive(Serialize)]
@@ -34,10 +66,14 @@ struct RowPage<'a> {
     points: Option<String>,
 }
 
+/// All requests of one latency in one scenario.
 #[derive(Serialize)]
-struct Figure {
+struct Distribution {
     title: String,
     svg: String,
+    shift: Option<String>,
+    /// Whether the shift has a band.
+    banded: bool,
 }
 
 /// The report of a comparison.
@@ -48,7 +84,7 @@ pub fn report(comparison: &Comparison) -> Result<String, HtmlError> {
         .iter()
         .map(|row| RowPage {
             row,
-            points: svg::repeats(row),
+            points: chart_repeats::repeats(row),
         })
         .collect();
     let distributions = view.distributions.iter().filter_map(|distribution| {
@@ -58,8 +94,10 @@ pub fn report(comparison: &Comparison) -> Result<String, HtmlError> {
         } else {
             format!("{latency} of all requests")
         };
-        Some(Figure {
+        Some(Distribution {
             svg: svg::ecdf(distribution, &title)?,
+            shift: chart_shift::shift(&distribution.shift, &format!("Shift of {title}")),
+            banded: distribution.shift.iter().all(|point| point.low.is_some()),
             title,
         })
     });
@@ -78,6 +116,7 @@ pub fn report(comparison: &Comparison) -> Result<String, HtmlError> {
         rows,
         distributions: distributions.collect(),
         curves: curves.collect(),
+        charts: Charts::of(comparison, &view),
         view: &view,
     };
     self::page("report.html", TEMPLATE, Serde(&page))
@@ -93,6 +132,9 @@ pub(super) fn page(
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_filter("clean", |text: &str| inert::line(text));
+    for (name, part) in PARTS {
+        environment.add_template(name, part)?;
+    }
     environment.add_template(name, template)?;
     Ok(environment.get_template(name)?.render(content)?)
 }

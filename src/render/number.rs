@@ -54,7 +54,12 @@ fn bytes(bytes: f64) -> String {
 
 /// A tick of a time axis: as [`seconds`], without decimals that are zero.
 pub fn tick(value: f64) -> String {
-    let text = seconds(value);
+    axis(value, Unit::Seconds)
+}
+
+/// A label of an axis: as [`value`], without decimals that are zero.
+pub fn axis(value: f64, unit: Unit) -> String {
+    let text = self::value(value, unit);
     match text.split_once(' ') {
         Some((digits, unit)) if digits.contains('.') => {
             format!(
@@ -62,7 +67,46 @@ pub fn tick(value: f64) -> String {
                 digits.trim_end_matches('0').trim_end_matches('.')
             )
         }
-        Some(_) | None => text,
+        Some(_) => text,
+        None => plain(value),
+    }
+}
+
+/// What round labels of an axis that reaches so far count in: a power of two for bytes.
+pub fn round_in(unit: Unit, reach: f64) -> f64 {
+    let powers = [40, 30, 20, 10];
+    match unit {
+        Unit::Bytes => powers
+            .map(|power| f64::from(power).exp2())
+            .into_iter()
+            .find(|factor| reach >= *factor)
+            .unwrap_or(1.0),
+        Unit::Seconds
+        | Unit::RequestsPerSecond
+        | Unit::TokensPerSecond
+        | Unit::Tokens
+        | Unit::Ratio
+        | Unit::Count => 1.0,
+    }
+}
+
+/// `+1.20 ms`, `−300.0 µs`.
+pub fn signed_seconds(value: f64) -> String {
+    signed(value, &seconds(value.abs()))
+}
+
+/// The same without decimals that are zero.
+pub fn signed_tick(value: f64) -> String {
+    signed(value, &tick(value.abs()))
+}
+
+fn signed(value: f64, size: &str) -> String {
+    if value > 0.0 {
+        format!("+{size}")
+    } else if value < 0.0 {
+        format!("−{size}")
+    } else {
+        size.to_owned()
     }
 }
 

@@ -48,7 +48,8 @@ impl Scale {
         let step = step.unwrap_or(raw);
         let first = (self.from / step).ceil();
         (0..8)
-            .map(|index| (first + f64::from(index)) * step)
+            // Adding zero takes the sign from a zero.
+            .map(|index| (first + f64::from(index)) * step + 0.0)
             .filter(|tick| *tick <= self.to + 1e-12)
             .collect()
     }
@@ -180,81 +181,6 @@ pub(super) fn open(height: f64, title: &str, description: &str) -> String {
         inert::html(title),
         inert::html(description)
     )
-}
-
-/// The repeats of both sides in run order. `None` where there are none.
-pub(super) fn repeats(row: &Row) -> Option<String> {
-    let all = || row.points.iter().flatten();
-    let low = all().map(|point| point.value).min_by(f64::total_cmp)?;
-    let high = all().map(|point| point.value).max_by(f64::total_cmp)?;
-    let margin = ((high - low) * 0.15)
-        .max(high.abs() * 0.01)
-        .max(f64::MIN_POSITIVE);
-    let scale = Scale {
-        from: low - margin,
-        to: high + margin,
-        start: 110.0,
-        end: WIDTH - 30.0,
-    };
-    let counts: Vec<usize> = row.points.iter().map(Vec::len).collect();
-    let description = format!(
-        "baseline: {}; candidate: {}",
-        texts(&row.points[0]).join(", "),
-        texts(&row.points[1]).join(", ")
-    );
-    #[expect(clippy::cast_precision_loss, reason = "a handful of repeats")]
-    let height = 30.0 + 18.0 * counts.iter().sum::<usize>() as f64;
-    let mut svg = open(
-        height,
-        &format!("{}: every repeat", row.metric),
-        &description,
-    );
-    let mut y = 16.0;
-    for (name, class, points) in [
-        ("baseline", "base", &row.points[0]),
-        ("candidate", "head", &row.points[1]),
-    ] {
-        let _ = write!(
-            svg,
-            "<text class=\"name\" x=\"0\" y=\"{:.1}\">{name}</text>",
-            y + 5.0
-        );
-        for point in points {
-            let x = scale.at(point.value);
-            let hollow = if point.void.is_some() { " void" } else { "" };
-            let anchor = if x > WIDTH * 0.75 { "end" } else { "start" };
-            let beside = if anchor == "end" { x - 10.0 } else { x + 10.0 };
-            let _ = write!(
-                svg,
-                "<circle class=\"{class}{hollow}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\"/>\
-                 <text class=\"tick\" x=\"{beside:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
-                y + 4.0,
-                inert::html(&text(point))
-            );
-            y += 18.0;
-        }
-        y += 10.0;
-    }
-    svg.push_str("</svg>");
-    Some(svg)
-}
-
-fn texts(points: &[super::view::Point]) -> Vec<String> {
-    points.iter().map(text).collect()
-}
-
-fn text(point: &super::view::Point) -> String {
-    match &point.void {
-        Some(reason) => format!("{} void: {reason}", point.text),
-        None if point.weight.is_some() => {
-            format!(
-                "{}, {}",
-                point.text,
-                point.weight.as_deref().unwrap_or_default()
-            )
-        }
-        None => point.text.clone(),
-    }
 }
 
 /// The share of requests that were at most so slow, on both sides. `None` where a side has no samples.

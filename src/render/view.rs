@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::view_row::side_text;
 pub use super::view_row::{Point, Row, RowChart};
-use super::{explanation, number, view_lines};
+pub use super::view_server::{ServerRow, ServerTable};
+use super::{explanation, number, view_lines, view_server};
 use crate::policy::comparison::{
     Acceptance, Analysis, Comparison, Difference, Distribution, Measurement, Stratum, Verdict,
 };
@@ -52,6 +53,8 @@ pub struct View {
     pub distributions: Vec<Distribution>,
     /// Where it became slower.
     pub strata: Vec<Part>,
+    /// What the server counted itself.
+    pub server_figures: Vec<ServerTable>,
     /// What must be equal and is not.
     pub mismatches: Vec<Pair>,
     /// What may differ and does.
@@ -87,6 +90,8 @@ pub struct Part {
     pub requests: u32,
     /// `+7.1 %`.
     pub change: String,
+    /// The same for charts, as a ratio.
+    pub value: f64,
 }
 
 impl Part {
@@ -103,6 +108,7 @@ impl Part {
             requests_with: format!("{by} {range}"),
             requests: stratum.requests,
             change: number::signed_percent(stratum.change),
+            value: stratum.change,
         }
     }
 }
@@ -256,6 +262,7 @@ impl View {
                 .collect(),
             distributions: comparison.distributions.clone(),
             strata: comparison.strata.iter().map(Part::of).collect(),
+            server_figures: view_server::tables(&comparison.server_figures),
             mismatches: comparison.mismatches.iter().map(Pair::of).collect(),
             changes: comparison.changes.iter().map(Pair::of).collect(),
             analysis: comparison.analysis.as_ref().map(AnalysisText::of),

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::{number, view_lines};
 use super::view::{NOTHING, Sign, mark};
+use super::{number, view_lines};
 use crate::metric::Unit;
 use crate::policy::comparison::{Basis, Comparison, Judgement, RepeatValue, Side, Status};
 use crate::policy::rule::Action;
@@ -46,6 +46,10 @@ pub struct Row {
     pub chart: Option<RowChart>,
     /// The repeats of both sides for charts, with their texts.
     pub points: [Vec<Point>; 2],
+    /// Whether repeat *i* of both sides is a pair, taken one after the other.
+    pub paired: bool,
+    /// `candidate, repeat 3 does not count: …`; foreign text.
+    pub voids: Vec<String>,
     /// `3` or `3 of 4`.
     pub repeats: [String; 2],
 }
@@ -66,6 +70,8 @@ pub struct RowChart {
 /// One repeat in a chart.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Point {
+    /// Which repeat, from 1 in run order.
+    pub number: usize,
     /// In the metric's unit.
     pub value: f64,
     /// With unit.
@@ -162,20 +168,27 @@ impl Row {
             },
             chart: row.change.map(|change| RowChart {
                 value: change.value,
-                low: change.low,
-                high: change.high,
+                // A file that somebody else wrote may have them the wrong way round.
+                low: change.low.min(change.high),
+                high: change.low.max(change.high),
                 limit: row.rule.regression,
             }),
             points: [&row.baseline, &row.candidate].map(|side| points(side, row)),
+            paired: match row.basis {
+                Some(Basis::Pairs | Basis::PairsAndStoredBaseline) => true,
+                Some(Basis::StoredBaseline) | None => false,
+            },
+            voids: voids(row),
             repeats: [&row.baseline, &row.candidate].map(repeats),
         }
     }
 }
 
 fn points(side: &Side, row: &Judgement) -> Vec<Point> {
-    let of = |repeat: &RepeatValue| {
+    let of = |(place, repeat): (usize, &RepeatValue)| {
         let value = repeat.value?;
         Some(Point {
+            number: place + 1,
             value,
             text: number::value(value, row.unit),
             void: repeat.void.clone(),
@@ -184,7 +197,25 @@ fn points(side: &Side, row: &Judgement) -> Vec<Point> {
                 .map(|weight| format!("counts {} of a repeat", number::percent(weight))),
         })
     };
-    side.values.iter().filter_map(of).collect()
+    side.values.iter().enumerate().filter_map(of).collect()
+}
+
+/// Every repeat that does not count, with the reason.
+fn voids(row: &Judgement) -> Vec<String> {
+    let sides = [("baseline", &row.baseline), ("candidate", &row.candidate)];
+    let of_side = |(name, side): (&str, &Side)| -> Vec<String> {
+        let repeats = side.values.iter().enumerate();
+        repeats
+            .filter_map(|(place, repeat)| {
+                let reason = repeat.void.as_ref()?;
+                Some(format!(
+                    "{name}, repeat {}, does not count: {reason}",
+                    place + 1
+                ))
+            })
+            .collect()
+    };
+    sides.into_iter().flat_map(of_side).collect()
 }
 
 fn repeats(side: &Side) -> String {

@@ -5,6 +5,7 @@
 mod anytime;
 mod change_point;
 mod decision;
+mod difference;
 mod discovery;
 mod estimate;
 mod evidence;
@@ -19,6 +20,7 @@ mod trigamma;
 pub use anytime::e_value;
 pub use change_point::{ChangePoint, change_points};
 pub use decision::{Answer, HIGH_EDGE, LOW_EDGE, Levels, Zone, decide, smallest_detectable};
+pub use difference::{MeanDifference, difference_of_means};
 pub use discovery::discovery_level;
 pub use estimate::{Estimate, noise_probability, stored};
 pub use evidence::{Assessment, Basis, Decision, Evidence};

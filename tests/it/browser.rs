@@ -25,7 +25,10 @@ fn looked_at(page: &Path) -> Option<Value> {
     };
     let mut command = Command::new("node");
     command
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/check.mjs"))
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/browser/check.mjs"
+        ))
         .arg(page)
         .env("PERFGATE_TEST_BROWSER", packages)
         .env("PERFGATE_TEST_CHROMIUM", chromium);
@@ -78,7 +81,12 @@ fn compared(baseline: &str, candidate: &str) -> Comparison {
         candidate: "result.json",
         ..Labels::default()
     };
-    compare_runs(&Policy::standard(), &parse(baseline), &parse(candidate), labels)
+    compare_runs(
+        &Policy::standard(),
+        &parse(baseline),
+        &parse(candidate),
+        labels,
+    )
 }
 
 #[test]
@@ -87,7 +95,11 @@ fn the_report_of_every_verdict_is_read_by_everybody() {
     let main = result(&[1.0, 1.002, 0.998]);
     let pages = [
         ("pass", result(&[1.001, 0.999, 1.0]), "H1 ✓ PASS: merge"),
-        ("block", result(&[1.2, 1.21, 1.19]), "H1 ✕ BLOCK: do not merge"),
+        (
+            "block",
+            result(&[1.2, 1.21, 1.19]),
+            "H1 ✕ BLOCK: do not merge",
+        ),
         ("undecided", result(&[1.0, 1.12, 1.02]), "H1 ? NO DECISION"),
         (
             "incomparable",
@@ -120,7 +132,15 @@ fn a_report_of_a_real_gate_with_everything_in_it_is_read_by_everybody() {
     run(at, &["bench", "--output", "main.json"]).expect(0);
     let mut slower = run(
         at,
-        &["gate", "--baseline", "main.json", "--output", "out", "--simulator", "slowdown=1.3"],
+        &[
+            "gate",
+            "--baseline",
+            "main.json",
+            "--output",
+            "out",
+            "--simulator",
+            "slowdown=1.3",
+        ],
     )
     .expect(1);
     slower.stdout.clear();
@@ -136,9 +156,25 @@ fn the_page_of_a_sweep_is_read_by_everybody() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let swept = [
-        "sweep", "--simulator", "noise=0.3%", "--model", "demo", "--num-prompts", "60", "--concurrency", "1,4,16",
-        "--synthetic-input-tokens-mean", "64", "--output-tokens-mean", "16", "--repeat", "1", "--html", "sweep.html",
-        "--output", "sweep.json",
+        "sweep",
+        "--simulator",
+        "noise=0.3%",
+        "--model",
+        "demo",
+        "--num-prompts",
+        "60",
+        "--concurrency",
+        "1,4,16",
+        "--synthetic-input-tokens-mean",
+        "64",
+        "--output-tokens-mean",
+        "16",
+        "--repeat",
+        "1",
+        "--html",
+        "sweep.html",
+        "--output",
+        "sweep.json",
     ];
     run(at, &swept).expect(0);
     let html = std::fs::read_to_string(at.join("sweep.html")).unwrap();

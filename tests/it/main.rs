@@ -15,6 +15,7 @@ mod bench;
 mod browser;
 #[cfg(test)]
 mod calibration;
+mod charts;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]

@@ -1,0 +1,145 @@
+//! What the server counts itself, on both sides: the differences of its `/metrics` over each repeat.
+
+use serde_json::Value;
+
+use super::strata::counting;
+use crate::metric::{Metric, Unit};
+use crate::policy::comparison::ServerFigure;
+use crate::record::Run;
+use crate::record::format::Repeat;
+use crate::stats;
+
+/// A figure: its name, the metric and the entry of `telemetry.server` that have it (the metric first), its unit.
+type Figure = (&'static str, Option<&'static str>, &'static str, Unit);
+
+const FIGURES: [Figure; 15] = [
+    ("requests", None, "requests", Unit::Count),
+    ("prompt tokens", None, "prompt_tokens", Unit::Tokens),
+    ("output tokens", None, "output_tokens", Unit::Tokens),
+    ("mean TTFT", None, "ttft_mean", Unit::Seconds),
+    ("mean TPOT", None, "tpot_mean", Unit::Seconds),
+    ("mean gap between tokens", None, "itl_mean", Unit::Seconds),
+    ("mean time of a request", None, "e2e_mean", Unit::Seconds),
+    (
+        "mean time in the queue",
+        Some("server.queue_time"),
+        "queue_mean",
+        Unit::Seconds,
+    ),
+    (
+        "mean time of the prefill",
+        None,
+        "prefill_mean",
+        Unit::Seconds,
+    ),
+    (
+        "mean time of the decoding",
+        None,
+        "decode_mean",
+        Unit::Seconds,
+    ),
+    (
+        "prefix-cache hit rate",
+        Some("server.prefix_cache_hit_rate"),
+        "prefix_cache_hit_rate",
+        Unit::Ratio,
+    ),
+    (
+        "pre-emptions",
+        Some("server.preemptions"),
+        "preemptions",
+        Unit::Count,
+    ),
+    ("most requests at work", None, "running_peak", Unit::Count),
+    ("most requests waiting", None, "waiting_peak", Unit::Count),
+    (
+        "KV cache in use, at most",
+        None,
+        "kv_cache_usage_peak",
+        Unit::Ratio,
+    ),
+];
+
+/// Medians over the repeats that count; a figure that neither server has is left out.
+pub(crate) fn server_figures(baseline: &Run, candidate: &Run) -> Vec<ServerFigure> {
+    let mut found = Vec::new();
+    for scenario in &candidate.scenarios {
+        let (before, after) = (
+            counting(baseline, &scenario.name),
+            counting(candidate, &scenario.name),
+        );
+        for figure in &FIGURES {
+            let of = |side: &[(usize, &Repeat)]| {
+                let values: Vec<f64> = side
+                    .iter()
+                    .filter_map(|(_, repeat)| value(repeat, figure))
+                    .collect();
+                stats::median(&values).filter(|median| median.is_finite())
+            };
+            let (name, _, _, unit) = figure;
+            let (baseline, candidate) = (of(&before), of(&after));
+            if baseline.is_some() || candidate.is_some() {
+                found.push(ServerFigure {
+                    scenario: scenario.name.clone(),
+                    figure: (*name).to_owned(),
+                    unit: *unit,
+                    baseline,
+                    candidate,
+                });
+            }
+        }
+    }
+    found
+}
+
+fn value(repeat: &Repeat, (_, metric, entry, _): &Figure) -> Option<f64> {
+    let measured = metric
+        .and_then(|id| Metric::parse(id).ok())
+        .and_then(|metric| repeat.metrics.get(metric.id()).copied().flatten());
+    let counted = || {
+        repeat
+            .telemetry
+            .get("server")?
+            .get(entry)
+            .and_then(Value::as_f64)
+    };
+    measured.or_else(counted).filter(|value| value.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(repeats: &[&str]) -> Run {
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1","scenarios":[{{"name":"c","repeats":[{}]}}]}}"#,
+            repeats.join(",")
+        );
+        crate::record::parse("a.json", json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn both_sides_are_medians_over_the_repeats_that_count_and_unknown_figures_are_left_out() {
+        let baseline = run(&[
+            r#"{"metrics":{"server.queue_time":0.1},"telemetry":{"server":{"prefill_mean":0.2,"requests":"many"}}}"#,
+            r#"{"metrics":{"server.queue_time":0.3},"telemetry":{"server":{"prefill_mean":0.4}}}"#,
+            r#"{"metrics":{"server.queue_time":9},"void":"throttled"}"#,
+        ]);
+        let candidate =
+            run(&[r#"{"metrics":{"qps":1},"telemetry":{"server":{"queue_mean":0.5}}}"#]);
+        let found: Vec<String> = server_figures(&baseline, &candidate)
+            .iter()
+            .map(|row| format!("{}: {:?} {:?}", row.figure, row.baseline, row.candidate))
+            .collect();
+        insta::assert_snapshot!(found.join("\n"), @"
+        mean time in the queue: Some(0.2) Some(0.5)
+        mean time of the prefill: Some(0.30000000000000004) None
+        ");
+    }
+
+    #[test]
+    fn runs_whose_servers_say_nothing_have_no_figures() {
+        let bare = run(&[r#"{"metrics":{"qps":1},"telemetry":{"server":3}}"#]);
+        assert_eq!(server_figures(&bare, &bare), []);
+    }
+}

@@ -1,0 +1,128 @@
+//! What the judged metrics were in the accepted sessions, for the chart of the history.
+
+use super::comparison::{History, Judgement, Session};
+use crate::metric::{Better, Metric};
+use crate::record::Run;
+use crate::stats;
+
+/// The last sessions, at most: a chart is not wider.
+const SESSIONS: usize = 30;
+
+/// One per judgement of which an accepted session has a value.
+pub(super) fn history<'a>(
+    rows: impl Iterator<Item = &'a Judgement>,
+    ledger: &[&Run],
+) -> Vec<History> {
+    rows.filter_map(|row| of_row(row, ledger)).collect()
+}
+
+fn of_row(row: &Judgement, ledger: &[&Run]) -> Option<History> {
+    let all: Vec<Session> = ledger
+        .iter()
+        .filter_map(|run| session(run, &row.scenario, row.metric))
+        .collect();
+    let left_out = all.len().saturating_sub(SESSIONS);
+    let sessions: Vec<Session> = all.into_iter().skip(left_out).collect();
+    (!sessions.is_empty()).then(|| History {
+        scenario: row.scenario.clone(),
+        metric: row.metric,
+        unit: row.unit,
+        sessions,
+        baseline: row.baseline.value,
+        candidate: row.candidate.value,
+        limit: limit(row),
+    })
+}
+
+fn session(run: &Run, scenario: &str, metric: Metric) -> Option<Session> {
+    let values: Vec<f64> = run
+        .scenario(scenario)?
+        .counting()
+        .filter_map(|repeat| repeat.metrics.get(&metric).copied())
+        .collect();
+    Some(Session {
+        created: run.file.created.clone(),
+        commit: run
+            .file
+            .source
+            .as_ref()
+            .and_then(|source| source.commit.clone()),
+        value: stats::median(&values)?,
+    })
+}
+
+/// Where the rule's limit lies: from the baseline's value for a change, else the budget.
+fn limit(row: &Judgement) -> Option<f64> {
+    let from_change =
+        row.rule
+            .regression
+            .zip(row.baseline.value)
+            .map(|(limit, baseline)| match row.better {
+                Better::Higher => baseline * (1.0 - limit),
+                Better::Lower | Better::Neither => baseline * (1.0 + limit),
+            });
+    from_change.or(row.rule.max).or(row.rule.min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rule::Policy;
+    use super::super::verdict::{Labels, ThisLook, compare_evidence};
+    use super::*;
+    use crate::compare::Given;
+
+    fn run(throughput: f64, created: &str, void: f64) -> Run {
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1","created":"{created}","source":{{"commit":"c{created}"}},
+                "workload":{{"digest":"sha256:a"}},"environment":{{"gpus":[{{"name":"H100"}}]}},
+                "scenarios":[{{"name":"c","repeats":[{{"metrics":{{"throughput":{throughput}}}}},
+                {{"metrics":{{"throughput":{void}}},"void":"throttled"}}]}}]}}"#
+        );
+        crate::record::parse("a.json", json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_last_sessions_stand_beside_both_runs_and_the_limit() {
+        let ledger: Vec<Run> = (0..40_u32)
+            .map(|day| run(3000.0 + f64::from(day), &format!("{day}"), 1.0))
+            .collect();
+        let (baseline, candidate) = (run(3000.0, "x", 1.0), run(2700.0, "y", 1.0));
+        let given = Given {
+            stored: Some((&baseline, &candidate)),
+            ledger: &ledger,
+            ..Given::default()
+        };
+        let comparison = compare_evidence(
+            &Policy::standard(),
+            &given,
+            Labels::default(),
+            ThisLook::ONLY,
+        );
+        let throughput = &comparison.history[0];
+        assert_eq!(comparison.history.len(), 1);
+        assert_eq!(throughput.sessions.len(), SESSIONS);
+        let first = &throughput.sessions[0];
+        assert_eq!(
+            (first.value, first.commit.as_deref()),
+            (3010.0, Some("c10"))
+        );
+        let limit = throughput.limit.unwrap();
+        assert!((limit - 2850.0).abs() < 1e-6, "{limit}");
+        assert!((throughput.candidate.unwrap() - 2700.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn without_a_ledger_there_is_no_history() {
+        let run = run(3000.0, "x", 1.0);
+        let rows = compare_evidence(
+            &Policy::standard(),
+            &Given {
+                stored: Some((&run, &run)),
+                ..Given::default()
+            },
+            Labels::default(),
+            ThisLook::ONLY,
+        );
+        assert_eq!(rows.history, []);
+    }
+}

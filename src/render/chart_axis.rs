@@ -1,0 +1,183 @@
+//! What all charts share: the span of an axis, its grid and labels, and shapes that tell the sides apart without colour.
+
+use std::fmt::Write as _;
+
+use super::svg::Scale;
+
+/// Width of a character of a label, at least, in SVG units.
+const CHARACTER: f64 = 7.5;
+
+/// Height of a line of labels.
+pub(super) const LINE: f64 = 15.0;
+
+/// What the drawing shows between its axes.
+#[derive(Clone, Copy)]
+pub(super) struct Plot {
+    pub(super) x: Scale,
+    pub(super) y: Scale,
+}
+
+impl Plot {
+    /// Horizontal lines with their labels at the left. `factor` is what a round label counts in: 2³⁰ for GiB.
+    pub(super) fn rows(&self, svg: &mut String, factor: f64, text: impl Fn(f64) -> String) {
+        let counted = Scale {
+            from: self.y.from / factor,
+            to: self.y.to / factor,
+            ..self.y
+        };
+        for tick in counted.ticks() {
+            let at = counted.at(tick);
+            let _ = write!(
+                svg,
+                "<line class=\"grid\" x1=\"{:.1}\" y1=\"{at:.1}\" x2=\"{:.1}\" y2=\"{at:.1}\"/>\
+                 <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+                self.x.start,
+                self.x.end,
+                self.x.start - 8.0,
+                at + 4.0,
+                text(tick * factor)
+            );
+        }
+    }
+
+    /// Labels below the plot, from the left; one that would touch the one before it is left out. They must be inert.
+    pub(super) fn columns(&self, svg: &mut String, labels: impl Iterator<Item = (f64, String)>) {
+        let mut free_from = f64::NEG_INFINITY;
+        for (x, text) in labels {
+            let half = width(&text) / 2.0;
+            if x - half < free_from {
+                continue;
+            }
+            free_from = x + half + CHARACTER;
+            let _ = write!(
+                svg,
+                "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{text}</text>",
+                self.y.start + 18.0
+            );
+        }
+    }
+
+    /// A horizontal line of that class through the whole plot.
+    pub(super) fn level(&self, svg: &mut String, class: &str, value: f64) {
+        let at = self.y.at(value);
+        let _ = write!(
+            svg,
+            "<line class=\"{class}\" x1=\"{:.1}\" y1=\"{at:.1}\" x2=\"{:.1}\" y2=\"{at:.1}\"/>",
+            self.x.start, self.x.end
+        );
+    }
+}
+
+/// Room that a text takes.
+pub(super) fn width(text: &str) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a few characters")]
+    let characters = text.chars().count() as f64;
+    CHARACTER * characters
+}
+
+/// At most so many characters, with `…` where it was cut.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(most.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// An axis that has room for all values. `None` where there is no finite one, or where they are too large to draw.
+pub(super) fn span(values: impl Iterator<Item = f64>, from_zero: bool) -> Option<(f64, f64)> {
+    let (mut low, mut high) = values
+        .filter(|value| value.is_finite())
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+            (low.min(value), high.max(value))
+        });
+    if low > high {
+        return None;
+    }
+    if from_zero {
+        (low, high) = (low.min(0.0), high.max(0.0));
+    }
+    let size = low.abs().max(high.abs());
+    // What hardly moves is not blown up to look as if it did.
+    let margin = ((high - low) * 0.12).max(size * 0.01);
+    let margin = if margin > 0.0 { margin } else { 1.0 };
+    let bottom = if from_zero && low >= 0.0 {
+        0.0
+    } else {
+        low - margin
+    };
+    let top = high + margin;
+    ((top - bottom).is_finite() && top > bottom).then_some((bottom, top))
+}
+
+/// A square for the baseline, a circle for the candidate; hollow where it does not count.
+pub(super) fn mark(svg: &mut String, class: &str, hollow: bool, x: f64, y: f64) {
+    let void = if hollow { " void" } else { "" };
+    let _ = if class == "base" {
+        write!(
+            svg,
+            "<rect class=\"base{void}\" x=\"{:.1}\" y=\"{:.1}\" width=\"9\" height=\"9\"/>",
+            x - 4.5,
+            y - 4.5
+        )
+    } else {
+        write!(
+            svg,
+            "<circle class=\"{class}{void}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\"/>"
+        )
+    };
+}
+
+/// Moves labels apart that stand beside each other, within both ends: none covers another one as long as there is room.
+pub(super) fn apart(places: &mut [f64], low: f64, high: f64) {
+    let mut order: Vec<usize> = (0..places.len()).collect();
+    order.sort_by(|one, other| places[*one].total_cmp(&places[*other]));
+    let mut least = low;
+    for index in &order {
+        places[*index] = places[*index].max(least);
+        least = places[*index] + LINE;
+    }
+    let mut most = high;
+    for index in order.iter().rev() {
+        places[*index] = places[*index].min(most);
+        most = places[*index] - LINE;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn labels_move_apart_and_stay_inside() {
+        let mut places = [50.0, 52.0, 98.0];
+        apart(&mut places, 10.0, 100.0);
+        assert_eq!(places, [50.0, 65.0, 98.0]);
+        let mut crowded = [99.0, 100.0, 101.0];
+        apart(&mut crowded, 10.0, 100.0);
+        assert_eq!(crowded, [70.0, 85.0, 100.0]);
+    }
+
+    #[test]
+    fn an_axis_has_room_for_all_values_and_for_one_alone() {
+        assert_eq!(span([0.0].into_iter(), false), Some((-1.0, 1.0)));
+        assert_eq!(span([f64::NAN].into_iter(), false), None);
+        assert_eq!(span([f64::MIN, f64::MAX].into_iter(), false), None);
+        assert_eq!(span([5.0, 10.0].into_iter(), true), Some((0.0, 11.2)));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_values_an_axis_holds_them(values in prop::collection::vec(any::<f64>(), 0..6), zero in any::<bool>()) {
+            if let Some((low, high)) = span(values.iter().copied(), zero) {
+                prop_assert!(low < high && (high - low).is_finite());
+                for value in values.iter().filter(|value| value.is_finite()) {
+                    prop_assert!((low..=high).contains(value));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! A judged metric over the accepted sessions, with the two runs and the limit.
+
+use std::fmt::Write as _;
+
+use super::chart_axis::{Plot, apart, cut, mark, span};
+use super::svg::{Scale, WIDTH, open};
+use super::{inert, number};
+use crate::policy::comparison::{History, Session};
+
+const HEIGHT: f64 = 230.0;
+
+/// Room for what the lines are called.
+const NAMES: f64 = 190.0;
+
+/// A limit farther away than this factor is not drawn: it would squeeze everything else into a line.
+const FAR: f64 = 2.0;
+
+/// `None` where there is nothing to draw.
+pub(super) fn history(history: &History, title: &str) -> Option<String> {
+    let unit = history.unit;
+    let runs = || {
+        history
+            .sessions
+            .iter()
+            .map(|session| session.value)
+            .chain(history.baseline)
+            .chain(history.candidate)
+    };
+    let (least, most) = runs().fold((f64::INFINITY, 0.0), |(least, most), value| {
+        (value.min(least), value.max(most))
+    });
+    let near = |limit: f64| limit > least / FAR && limit < most * FAR;
+    let limit = history.limit.filter(|limit| near(*limit));
+    let (from, to) = span(runs().chain(limit), false)?;
+    #[expect(clippy::cast_precision_loss, reason = "a few dozen sessions")]
+    let last = history.sessions.len() as f64;
+    let plot = Plot {
+        x: Scale {
+            from: -0.5,
+            to: last + 0.5,
+            start: 84.0,
+            end: WIDTH - NAMES,
+        },
+        y: Scale {
+            from,
+            to,
+            start: HEIGHT - 34.0,
+            end: 16.0,
+        },
+    };
+    #[expect(clippy::cast_precision_loss, reason = "a few dozen sessions")]
+    let x = |place: usize| plot.x.at(place as f64);
+    let mut svg = open(HEIGHT, title, &described(history));
+    plot.rows(&mut svg, number::round_in(unit, to), |value| {
+        number::axis(value, unit)
+    });
+    let dates = history
+        .sessions
+        .iter()
+        .enumerate()
+        .map(|(place, session)| (x(place), inert::html(&day(session))))
+        .filter(|(_, day)| !day.is_empty());
+    plot.columns(&mut svg, dates);
+    let mut names = Vec::new();
+    if let Some(limit) = limit {
+        plot.level(&mut svg, "limit", limit);
+        names.push((limit, "limit", limit));
+    }
+    if let Some(baseline) = history.baseline {
+        plot.level(&mut svg, "curve base", baseline);
+        names.push((baseline, "baseline", baseline));
+    }
+    let trail: Vec<String> = history
+        .sessions
+        .iter()
+        .enumerate()
+        .map(|(place, session)| format!("{:.1},{:.1}", x(place), plot.y.at(session.value)))
+        .collect();
+    let _ = write!(
+        svg,
+        "<polyline class=\"trail\" points=\"{}\"/>",
+        trail.join(" ")
+    );
+    for (place, session) in history.sessions.iter().enumerate() {
+        diamond(
+            &mut svg,
+            x(place),
+            plot.y.at(session.value),
+            &named(history, session),
+        );
+    }
+    if let Some(candidate) = history.candidate {
+        mark(
+            &mut svg,
+            "head",
+            false,
+            x(history.sessions.len()),
+            plot.y.at(candidate),
+        );
+        names.push((candidate, "candidate", candidate));
+    }
+    let mut places: Vec<f64> = names
+        .iter()
+        .map(|(value, _, _)| plot.y.at(*value) + 4.0)
+        .collect();
+    apart(&mut places, plot.y.end, plot.y.start);
+    for ((_, name, value), place) in names.iter().zip(places) {
+        let _ = write!(
+            svg,
+            "<text class=\"name\" x=\"{:.1}\" y=\"{place:.1}\">{name} {}</text>",
+            plot.x.end + 10.0,
+            number::value(*value, unit)
+        );
+    }
+    svg.push_str("</svg>");
+    Some(svg)
+}
+
+fn diamond(svg: &mut String, x: f64, y: f64, text: &str) {
+    let _ = write!(
+        svg,
+        "<path class=\"session\" d=\"M{x:.1} {:.1}l5 5-5 5-5-5z\"><title>{}</title></path>",
+        y - 5.0,
+        inert::html(text)
+    );
+}
+
+/// The day of a session; foreign text.
+fn day(session: &Session) -> String {
+    let created = session.created.as_deref().unwrap_or_default();
+    created.chars().take(10).collect()
+}
+
+fn named(history: &History, session: &Session) -> String {
+    let commit: String = session
+        .commit
+        .as_deref()
+        .unwrap_or_default()
+        .chars()
+        .take(10)
+        .collect();
+    let words = [
+        day(session),
+        commit,
+        number::value(session.value, history.unit),
+    ];
+    let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    words.join(" ")
+}
+
+fn described(history: &History) -> String {
+    let text = |value: f64| number::value(value, history.unit);
+    let sessions = || history.sessions.iter().map(|session| session.value);
+    let low = sessions().min_by(f64::total_cmp).map(text);
+    let high = sessions().max_by(f64::total_cmp).map(text);
+    let mut parts = vec![format!(
+        "{} accepted sessions from {} to {}",
+        history.sessions.len(),
+        low.unwrap_or_default(),
+        high.unwrap_or_default()
+    )];
+    for (name, value) in [
+        ("baseline", history.baseline),
+        ("candidate", history.candidate),
+        ("limit", history.limit),
+    ] {
+        parts.extend(value.map(|value| format!("{name} {}", text(value))));
+    }
+    cut(&parts.join("; "), 290)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::{Metric, Unit};
+
+    fn session(day: u32, value: f64) -> Session {
+        Session {
+            created: Some(format!("2026-10-{day:02}T08:00:00Z")),
+            commit: Some("3fa9c1e<script>".to_owned()),
+            value,
+        }
+    }
+
+    fn ten_days() -> History {
+        History {
+            scenario: "c".to_owned(),
+            metric: Metric::parse("tpot.p95").unwrap(),
+            unit: Unit::Seconds,
+            sessions: (1..=10)
+                .map(|day| session(day, 0.02 + f64::from(day) * 1e-5))
+                .collect(),
+            baseline: Some(0.0201),
+            candidate: Some(0.0215),
+            limit: Some(0.0211),
+        }
+    }
+
+    #[test]
+    fn sessions_both_runs_and_the_limit_are_drawn_and_told() {
+        let svg = history(&ten_days(), "TPOT P95").unwrap();
+        assert_eq!(svg.matches("class=\"session\"").count(), 10);
+        assert!(svg.contains("limit 21.10 ms") && svg.contains("candidate 21.50 ms"));
+        assert!(svg.contains("10 accepted sessions from 20.01 ms to 20.10 ms; baseline"));
+        assert!(svg.contains("2026-10-01") && !svg.contains("<script"));
+        // Ten dates have no room beside each other.
+        assert!(svg.matches("text-anchor=\"middle\"").count() < 8);
+    }
+
+    #[test]
+    fn a_budget_far_away_does_not_stretch_the_axis_and_is_told() {
+        let far = History {
+            limit: Some(2.0),
+            ..ten_days()
+        };
+        let svg = history(&far, "TPOT P95").unwrap();
+        assert!(!svg.contains("class=\"limit\"") && svg.contains("limit 2.00 s"));
+    }
+}

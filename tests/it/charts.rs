@@ -1,0 +1,248 @@
+//! The charts of the HTML report: what is in them, that they stay small, and that no comparison breaks them.
+
+use perfgate::compare::Given;
+use perfgate::policy::comparison::Comparison;
+use perfgate::policy::rule::Policy;
+use perfgate::policy::{Labels, ThisLook, compare_evidence};
+use perfgate::record::{self, Run};
+use perfgate::render;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// A result with samples, telemetry and the server's own figures: `repeats` repeats of `requests` requests, the last one
+/// void, everything `factor` times as slow.
+fn result(factor: f64, repeats: u32, requests: u32, created: &str) -> Value {
+    let repeat = |number: u32| {
+        let noise = 1.0 + 0.002 * f64::from(number % 3);
+        let column = |base: f64| -> Vec<f64> {
+            (0..requests)
+                .map(|place| base * factor * noise * (1.0 + 0.01 * f64::from(place * 7 % 53)))
+                .collect()
+        };
+        let over_time = |base: f64| -> Vec<f64> {
+            (0..400_u32)
+                .map(|second| base * (1.0 + 0.01 * f64::from((second + number) % 9)))
+                .collect()
+        };
+        let lengths: Vec<u32> = (0..requests).map(|place| 100 + place % 97).collect();
+        let mut repeat = json!({
+            "started": format!("{created}T08:{number:02}:00Z"),
+            "duration": 400.0,
+            "requests": {"completed": requests},
+            "metrics": {"gpu_memory.peak": 76e9 * factor, "server.queue_time": 0.01 * factor},
+            "samples": {
+                "status": vec!["ok"; requests as usize],
+                "ttft": column(0.15), "tpot": column(0.02), "e2e": column(2.0),
+                "prompt_tokens": lengths, "output_tokens": lengths
+            },
+            "telemetry": {
+                "time": over_time(1.0).iter().enumerate().map(|(second, _)| second).collect::<Vec<usize>>(),
+                "gpu_memory": over_time(70e9), "gpu_utilization": over_time(0.9),
+                "gpu_clock_sm": over_time(1900.0), "running": over_time(60.0),
+                "waiting": over_time(0.0), "kv_cache_usage": over_time(0.5),
+                "server": {"prefill_mean": 0.1 * factor, "requests": requests}
+            }
+        });
+        if number + 1 == repeats && repeats > 2 {
+            repeat["void"] = json!("throttled <b>by heat</b>");
+        }
+        repeat
+    };
+    json!({
+        "schema": "perfgate.result/1",
+        "created": format!("{created}T08:00:00Z"),
+        "source": {"commit": "3fa9c1e12d3fa9c1e12d"},
+        "environment": {"gpus": [{"name": "NVIDIA H100 80GB HBM3"}]},
+        "workload": {"digest": "sha256:00"},
+        "scenarios": [{
+            "name": "concurrency=64",
+            "repeats": (0..repeats).map(repeat).collect::<Vec<Value>>()
+        }]
+    })
+}
+
+fn run(factor: f64, repeats: u32, requests: u32, created: &str) -> Run {
+    let json = result(factor, repeats, requests, created).to_string();
+    record::parse("a.json", json.as_bytes()).unwrap()
+}
+
+/// Everything that a comparison can carry for charts.
+fn rich() -> Comparison {
+    let (baseline, candidate) = (
+        run(1.0, 4, 300, "2026-10-11"),
+        run(1.08, 4, 300, "2026-10-12"),
+    );
+    let ledger: Vec<Run> = (1..=9_u32)
+        .map(|day| {
+            let factor = 1.0 + 0.003 * f64::from(day % 4);
+            run(factor, 2, 120, &format!("2026-10-0{day}"))
+        })
+        .collect();
+    let given = Given {
+        stored: Some((&baseline, &candidate)),
+        ledger: &ledger,
+        ..Given::default()
+    };
+    compare_evidence(
+        &Policy::standard(),
+        &given,
+        Labels::default(),
+        ThisLook::ONLY,
+    )
+}
+
+#[test]
+fn the_report_has_every_chart_with_a_text_alternative() {
+    let html = render::html::report(&rich()).unwrap();
+    for section in [
+        "History of accepted runs",
+        "GPU and server over time",
+        "What the server counted itself",
+        "SM clock, of the slowest GPU",
+        "candidate − baseline; above zero is slower",
+        "mean time in the queue",
+    ] {
+        assert!(html.contains(section), "{section}");
+    }
+    let drawings: Vec<&str> = html.split("<svg ").skip(1).collect();
+    assert!(drawings.len() > 15, "{}", drawings.len());
+    for drawing in drawings {
+        let (drawing, _) = drawing.split_once("</svg>").unwrap();
+        assert!(drawing.starts_with("role=\"img\""), "{drawing}");
+        assert!(!drawing.contains("<title></title>") && !drawing.contains("<desc></desc>"));
+        assert!(drawing.contains("<title>") && drawing.contains("<desc>"));
+        // Colours are classes, so that both themes and paper have their own.
+        assert!(
+            !drawing.contains("fill=") && !drawing.contains("stroke="),
+            "{drawing}"
+        );
+    }
+}
+
+#[test]
+fn a_void_repeat_has_its_reason_as_text_beside_the_chart() {
+    let html = render::html::report(&rich()).unwrap();
+    assert!(html.contains(
+        "<li>candidate, repeat 4, does not count: throttled &lt;b&gt;by heat&lt;&#x2f;b&gt;</li>"
+    ));
+    assert!(html.contains("void: throttled &lt;b&gt;"));
+    assert!(!html.contains("<b>by heat"));
+}
+
+#[test]
+fn alternating_pairs_stand_on_one_line_and_are_joined() {
+    let (baseline, candidate) = (
+        run(1.0, 4, 300, "2026-10-11"),
+        run(1.08, 4, 300, "2026-10-12"),
+    );
+    let given = Given {
+        pairs: Some((&baseline, &candidate)),
+        ..Given::default()
+    };
+    let comparison = compare_evidence(
+        &Policy::standard(),
+        &given,
+        Labels::default(),
+        ThisLook::ONLY,
+    );
+    let html = render::html::report(&comparison).unwrap();
+    assert!(html.contains(">pair 4</text>") && html.contains("class=\"join\""));
+    let stored = render::html::report(&rich()).unwrap();
+    assert!(!stored.contains("class=\"join\""));
+}
+
+#[test]
+fn what_a_comparison_carries_for_charts_is_read_back_and_an_older_file_has_none_of_it() {
+    let comparison = rich();
+    let mut file = serde_json::to_value(&comparison).unwrap();
+    assert_eq!(
+        serde_json::from_value::<Comparison>(file.clone()).unwrap(),
+        comparison
+    );
+    let fields = file.as_object_mut().unwrap();
+    for field in ["history", "timelines", "server_figures"] {
+        assert!(fields.remove(field).is_some(), "{field}");
+    }
+    for distribution in file["distributions"].as_array_mut().unwrap() {
+        distribution
+            .as_object_mut()
+            .unwrap()
+            .remove("shift")
+            .unwrap();
+    }
+    let older: Comparison = serde_json::from_value(file).unwrap();
+    let html = render::html::report(&older).unwrap();
+    assert!(!html.contains("History of accepted runs") && !html.contains("over time</h2>"));
+}
+
+#[test]
+fn ten_repeats_of_ten_thousand_requests_a_side_make_a_page_below_a_megabyte() {
+    let (baseline, candidate) = (
+        run(1.0, 10, 10_000, "2026-10-11"),
+        run(1.08, 10, 10_000, "2026-10-12"),
+    );
+    let ledger: Vec<Run> = (10..60_u32)
+        .map(|day| run(1.0, 2, 120, &format!("2026-{day}-01")))
+        .collect();
+    let given = Given {
+        stored: Some((&baseline, &candidate)),
+        ledger: &ledger,
+        ..Given::default()
+    };
+    let comparison = compare_evidence(
+        &Policy::standard(),
+        &given,
+        Labels::default(),
+        ThisLook::ONLY,
+    );
+    let html = render::html::report(&comparison).unwrap();
+    assert!(html.len() < 300_000, "{}", html.len());
+}
+
+/// Replaces numbers, and empties or shortens lists, as `choices` says in turn.
+fn twist(value: &mut Value, choices: &mut impl Iterator<Item = u8>) {
+    const FLOATS: [f64; 8] = [0.0, -0.0, 1e308, -1e308, 5e-324, -3.5, 1e17, 0.1];
+    match value {
+        Value::Array(list) => {
+            match choices.next() {
+                Some(choice) if choice < 10 => list.clear(),
+                Some(choice) if choice < 30 => list.truncate(1),
+                _ => {}
+            }
+            list.iter_mut().for_each(|item| twist(item, choices));
+        }
+        Value::Object(fields) => fields.values_mut().for_each(|field| twist(field, choices)),
+        Value::Number(number) if number.is_f64() => {
+            let choice = choices.next().unwrap_or(255);
+            if let Some(float) = FLOATS.get(usize::from(choice / 8)) {
+                *value = json!(float);
+            }
+        }
+        Value::Number(_) => {
+            if choices.next().is_some_and(|choice| choice < 30) {
+                *value = json!(u32::from(choices.next().is_some_and(|choice| choice > 99)) * 9999);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn no_comparison_makes_a_renderer_panic_or_draw_what_is_no_number(
+        choices in prop::collection::vec(any::<u8>(), 64..512)
+    ) {
+        static FILE: std::sync::OnceLock<Value> = std::sync::OnceLock::new();
+        let mut file = FILE.get_or_init(|| serde_json::to_value(rich()).unwrap()).clone();
+        twist(&mut file, &mut choices.iter().copied().cycle());
+        let Ok(comparison) = serde_json::from_value::<Comparison>(file) else {
+            return Ok(());
+        };
+        let html = render::html::report(&comparison).unwrap();
+        prop_assert!(!html.contains("NaN") && !html.contains("\"inf") && !html.contains("\"-inf"));
+        render::markdown::comparison(&comparison);
+        render::terminal::comparison(&comparison, false);
+    }
+}
