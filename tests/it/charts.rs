@@ -243,6 +243,6 @@ proptest! {
         let html = render::html::report(&comparison).unwrap();
         prop_assert!(!html.contains("NaN") && !html.contains("\"inf") && !html.contains("\"-inf"));
         render::markdown::comparison(&comparison);
-        render::terminal::comparison(&comparison, false);
+        render::terminal::comparison(&comparison, render::terminal::Screen::NONE);
     }
 }
