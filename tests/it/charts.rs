@@ -241,7 +241,11 @@ proptest! {
             return Ok(());
         };
         let html = render::html::report(&comparison).unwrap();
-        prop_assert!(!html.contains("NaN") && !html.contains("\"inf") && !html.contains("\"-inf"));
+        for wrong in ["NaN", "\"inf", "\"-inf"] {
+            let found = html.find(wrong).map(|place| &html[..place]);
+            let before: Option<String> = found.map(|text| text.chars().rev().take(300).collect());
+            prop_assert!(before.is_none(), "{} after {}", wrong, before.unwrap().chars().rev().collect::<String>());
+        }
         render::markdown::comparison(&comparison);
         render::terminal::comparison(&comparison, false);
     }
