@@ -35,7 +35,7 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, 
             progress: &progress,
             interrupt: &interrupt,
         };
-        selftest.run(&plan, &slower, scale, args).await
+        Box::pin(selftest.run(&plan, &slower, scale, args)).await
     })?;
     let json = serde_json::to_string_pretty(&report)
         .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
@@ -102,7 +102,7 @@ impl Selftest<'_> {
         let mut gates = Vec::new();
         for number in 1..=args.gates {
             let name = format!("innocent-{number:02}");
-            let (gate, candidate) = self.gate(plan, None, &accepted, &name).await?;
+            let (gate, candidate) = Box::pin(self.gate(plan, None, &accepted, &name)).await?;
             note(&format!(
                 "innocent gate {number}/{}: {}",
                 args.gates,
@@ -116,7 +116,7 @@ impl Selftest<'_> {
         let count = args.slow_gates.unwrap_or(args.gates);
         for number in 1..=count {
             let name = format!("slower-{number:02}");
-            let (gate, _) = self.gate(slower, scale, &accepted, &name).await?;
+            let (gate, _) = Box::pin(self.gate(slower, scale, &accepted, &name)).await?;
             note(&format!(
                 "slower gate {number}/{count}: {}",
                 gate.in_words()

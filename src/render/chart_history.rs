@@ -32,22 +32,7 @@ pub(super) fn history(history: &History, title: &str) -> Option<String> {
     let near = |limit: f64| limit > least / FAR && limit < most * FAR;
     let limit = history.limit.filter(|limit| near(*limit));
     let (from, to) = span(runs().chain(limit), false)?;
-    #[expect(clippy::cast_precision_loss, reason = "a few dozen sessions")]
-    let last = history.sessions.len() as f64;
-    let plot = Plot {
-        x: Scale {
-            from: -0.5,
-            to: last + 0.5,
-            start: 84.0,
-            end: WIDTH - NAMES,
-        },
-        y: Scale {
-            from,
-            to,
-            start: HEIGHT - 34.0,
-            end: 16.0,
-        },
-    };
+    let plot = plot(history.sessions.len(), from, to);
     #[expect(clippy::cast_precision_loss, reason = "a few dozen sessions")]
     let x = |place: usize| plot.x.at(place as f64);
     let mut svg = open(HEIGHT, title, &described(history));
@@ -70,17 +55,7 @@ pub(super) fn history(history: &History, title: &str) -> Option<String> {
         plot.level(&mut svg, "curve base", baseline);
         names.push((baseline, "baseline", baseline));
     }
-    let trail: Vec<String> = history
-        .sessions
-        .iter()
-        .enumerate()
-        .map(|(place, session)| format!("{:.1},{:.1}", x(place), plot.y.at(session.value)))
-        .collect();
-    let _ = write!(
-        svg,
-        "<polyline class=\"trail\" points=\"{}\"/>",
-        trail.join(" ")
-    );
+    svg.push_str(&trail(history, &plot));
     for (place, session) in history.sessions.iter().enumerate() {
         diamond(
             &mut svg,
@@ -114,6 +89,40 @@ pub(super) fn history(history: &History, title: &str) -> Option<String> {
     }
     svg.push_str("</svg>");
     Some(svg)
+}
+
+/// A place for every session and one for the candidate.
+fn plot(sessions: usize, from: f64, to: f64) -> Plot {
+    #[expect(clippy::cast_precision_loss, reason = "a few dozen sessions")]
+    let last = sessions as f64;
+    Plot {
+        x: Scale {
+            from: -0.5,
+            to: last + 0.5,
+            start: 84.0,
+            end: WIDTH - NAMES,
+        },
+        y: Scale {
+            from,
+            to,
+            start: HEIGHT - 34.0,
+            end: 16.0,
+        },
+    }
+}
+
+/// The line from session to session.
+fn trail(history: &History, plot: &Plot) -> String {
+    let points = history.sessions.iter().enumerate().map(|(place, session)| {
+        #[expect(clippy::cast_precision_loss, reason = "a few dozen sessions")]
+        let x = plot.x.at(place as f64);
+        format!("{x:.1},{:.1}", plot.y.at(session.value))
+    });
+    let points: Vec<String> = points.collect();
+    format!(
+        "<polyline class=\"trail\" points=\"{}\"/>",
+        points.join(" ")
+    )
 }
 
 fn diamond(svg: &mut String, x: f64, y: f64, text: &str) {

@@ -43,15 +43,15 @@ pub(super) fn repeats(row: &Row) -> Option<String> {
         &cut(&description, 290),
     );
     let mut y = LINE / 2.0 + 4.0;
+    svg.push_str(&guides(lines.len(), scale, y));
     for Line { name, points } in lines {
-        let _ = write!(
-            svg,
-            "<text class=\"name\" x=\"0\" y=\"{:.1}\">{name}</text>\
-             <line class=\"grid\" x1=\"{:.1}\" y1=\"{y:.1}\" x2=\"{:.1}\" y2=\"{y:.1}\"/>",
-            y + 5.0,
-            scale.start,
-            scale.end
-        );
+        if !name.is_empty() {
+            let _ = write!(
+                svg,
+                "<text class=\"name\" x=\"0\" y=\"{:.1}\">{name}</text>",
+                y + 5.0
+            );
+        }
         if let [Some((_, one)), Some((_, other))] = points[..] {
             let _ = write!(
                 svg,
@@ -82,6 +82,18 @@ pub(super) fn repeats(row: &Row) -> Option<String> {
     }
     svg.push_str("</svg>");
     Some(svg)
+}
+
+/// A faint line below each row of points, all in one path: a page of many scenarios has thousands.
+fn guides(count: usize, scale: Scale, first: f64) -> String {
+    let mut path = String::from("<path class=\"grid\" d=\"");
+    let mut y = first;
+    for _ in 0..count {
+        let _ = write!(path, "M{:.0} {y:.0}H{:.0}", scale.start, scale.end);
+        y += LINE;
+    }
+    path.push_str("\"/>");
+    path
 }
 
 /// What stands on one line.

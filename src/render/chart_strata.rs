@@ -8,7 +8,7 @@ use super::view::Part;
 use super::{inert, number};
 
 /// Room for what the requests have in common.
-const NAMES: f64 = 300.0;
+const NAMES: f64 = 310.0;
 
 /// Room for values at the right.
 const VALUES: f64 = 90.0;
@@ -66,7 +66,7 @@ pub(super) fn strata(parts: &[Part], title: &str) -> Option<String> {
              <rect class=\"bar {side}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"12\"/>\
              <text class=\"name\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
             y + 4.0,
-            inert::html(&cut(&inert::line(&name), 42)),
+            inert::html(&cut(&inert::line(&name), 48)),
             zero.min(end),
             y - 6.0,
             (end - zero).abs().max(1.0),

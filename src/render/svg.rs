@@ -32,6 +32,8 @@ pub(super) struct Scale {
 impl Scale {
     pub(super) fn at(&self, value: f64) -> f64 {
         let share = (value - self.from) / (self.to - self.from);
+        // An axis without an extent that can be drawn, of a file with numbers near the largest that there are.
+        let share = if share.is_nan() { 0.0 } else { share };
         (self.start + share * (self.end - self.start))
             .clamp(self.start.min(self.end), self.start.max(self.end))
     }

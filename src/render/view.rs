@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::view_row::side_text;
 pub use super::view_row::{Point, Row, RowChart};
+use super::view_row::{side_text, voids};
 pub use super::view_server::{ServerRow, ServerTable};
 use super::{explanation, number, view_lines, view_server};
 use crate::policy::comparison::{
@@ -47,6 +47,8 @@ pub struct View {
     pub several_scenarios: bool,
     /// One per judgement.
     pub rows: Vec<Row>,
+    /// `candidate, repeat 3, does not count: …`; foreign text.
+    pub voids: Vec<String>,
     /// One per scenario.
     pub measurements: Vec<MeasurementTable>,
     /// For charts.
@@ -256,6 +258,7 @@ impl View {
                 .iter()
                 .map(|row| Row::of(row, comparison))
                 .collect(),
+            voids: voids(&comparison.judgements, several),
             measurements: scenarios
                 .iter()
                 .map(|scenario| measurement_table(scenario, &comparison.measurements))

@@ -48,8 +48,6 @@ pub struct Row {
     pub points: [Vec<Point>; 2],
     /// Whether repeat *i* of both sides is a pair, taken one after the other.
     pub paired: bool,
-    /// `candidate, repeat 3 does not count: …`; foreign text.
-    pub voids: Vec<String>,
     /// `3` or `3 of 4`.
     pub repeats: [String; 2],
 }
@@ -168,17 +166,16 @@ impl Row {
             },
             chart: row.change.map(|change| RowChart {
                 value: change.value,
-                // A file that somebody else wrote may have them the wrong way round.
+                // A file that somebody else wrote may have them the wrong way round, or a limit below zero.
                 low: change.low.min(change.high),
                 high: change.low.max(change.high),
-                limit: row.rule.regression,
+                limit: row.rule.regression.map(|limit| limit.max(0.0).abs()),
             }),
             points: [&row.baseline, &row.candidate].map(|side| points(side, row)),
             paired: match row.basis {
                 Some(Basis::Pairs | Basis::PairsAndStoredBaseline) => true,
                 Some(Basis::StoredBaseline) | None => false,
             },
-            voids: voids(row),
             repeats: [&row.baseline, &row.candidate].map(repeats),
         }
     }
@@ -200,22 +197,30 @@ fn points(side: &Side, row: &Judgement) -> Vec<Point> {
     side.values.iter().enumerate().filter_map(of).collect()
 }
 
-/// Every repeat that does not count, with the reason.
-fn voids(row: &Judgement) -> Vec<String> {
-    let sides = [("baseline", &row.baseline), ("candidate", &row.candidate)];
-    let of_side = |(name, side): (&str, &Side)| -> Vec<String> {
-        let repeats = side.values.iter().enumerate();
-        repeats
-            .filter_map(|(place, repeat)| {
-                let reason = repeat.void.as_ref()?;
-                Some(format!(
-                    "{name}, repeat {}, does not count: {reason}",
+/// Every repeat of a judged scenario that does not count, with the reason; foreign text.
+pub(super) fn voids(rows: &[Judgement], several_scenarios: bool) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for row in rows {
+        for (name, side) in [("baseline", &row.baseline), ("candidate", &row.candidate)] {
+            for (place, repeat) in side.values.iter().enumerate() {
+                let Some(reason) = &repeat.void else { continue };
+                let scenario = if several_scenarios {
+                    format!(" at {}", row.scenario)
+                } else {
+                    String::new()
+                };
+                let line = format!(
+                    "{name}{scenario}, repeat {}, does not count: {reason}",
                     place + 1
-                ))
-            })
-            .collect()
-    };
-    sides.into_iter().flat_map(of_side).collect()
+                );
+                // Every metric of a scenario has the same repeats.
+                if !found.contains(&line) {
+                    found.push(line);
+                }
+            }
+        }
+    }
+    found
 }
 
 fn repeats(side: &Side) -> String {

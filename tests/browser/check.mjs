@@ -1,71 +1,100 @@
-// Opens a page in Chromium as a reader would and says what is wrong with it, as JSON on stdout:
+// Opens a page of perfgate in Chromium and prints what a reader of any kind would stumble over, as JSON.
+//
 //   node check.mjs PAGE [FOLDER]
-// PAGE is a file, FOLDER gets screenshots and the page as it prints. The folder of the packages is PERFGATE_TEST_BROWSER,
-// the browser PERFGATE_TEST_CHROMIUM.
-import { createRequire } from "node:module";
+//
+// PERFGATE_TEST_CHROMIUM is the browser; PERFGATE_TEST_BROWSER the folder with node_modules. With FOLDER, pictures of
+// the whole page in both themes and widths and the printed page are written there.
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
-const packages = createRequire(join(process.env.PERFGATE_TEST_BROWSER, "package.json"));
-const { chromium } = packages("playwright-core");
-const axe = readFileSync(packages.resolve("axe-core/axe.min.js"), "utf8");
+const [page, folder] = process.argv.slice(2);
+const require = createRequire(join(resolve(process.env.PERFGATE_TEST_BROWSER), "package.json"));
+const { chromium } = require("playwright-core");
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
-const [page_file, folder] = process.argv.slice(2);
-const address = pathToFileURL(resolve(page_file)).href;
-const said = { console: [], requests: [], overflows: [], violations: [], headings: [] };
+const address = pathToFileURL(resolve(page)).href;
+const found = { console: [], requests: [], widths: [], violations: [], headings: [], landmarks: [] };
+
+// What the console says and what is asked for, beside the page itself.
+function watch(tab) {
+  tab.on("console", (message) => found.console.push(message.text()));
+  tab.on("pageerror", (error) => found.console.push(String(error)));
+  tab.on("request", (request) => {
+    if (request.url() !== address) found.requests.push(request.url());
+  });
+}
 
 const browser = await chromium.launch({
   executablePath: process.env.PERFGATE_TEST_CHROMIUM,
+  headless: true,
   args: [
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-quic",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
   ],
 });
 
-for (const theme of ["light", "dark"]) {
-  for (const width of [360, 1440]) {
-    const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: theme });
-    const page = await context.newPage();
-    page.on("console", (message) => said.console.push(`${theme} ${width}: ${message.text()}`));
-    page.on("pageerror", (error) => said.console.push(`${theme} ${width}: ${error.message}`));
-    page.on("request", (request) => {
-      if (request.url() !== address) said.requests.push(request.url());
-    });
-    await page.goto(address);
-    const overflow = await page.evaluate(() => {
-      const root = document.documentElement;
-      const wide = [...document.body.querySelectorAll("*")].filter((element) => {
-        // What scrolls in a box of its own does not widen the page.
-        if (element.closest(".scroll, pre")) return false;
-        return element.getBoundingClientRect().right > root.clientWidth + 1;
+try {
+  for (const colorScheme of ["light", "dark"]) {
+    for (const width of [360, 1440]) {
+      const tab = await browser.newPage({ colorScheme, viewport: { width, height: 900 } });
+      watch(tab);
+      await tab.goto(address);
+      const { scroll, client, wide } = await tab.evaluate(() => {
+        const root = document.documentElement;
+        // Whose edge is beyond the page, outside the boxes that scroll by themselves.
+        const wide = [...document.body.querySelectorAll("*")]
+          .filter((element) => !element.closest(".scroll, pre"))
+          .filter((element) => element.getBoundingClientRect().right > root.clientWidth + 1)
+          .map((element) => `${element.tagName.toLowerCase()}: ${element.textContent.trim().slice(0, 60)}`);
+        return { scroll: root.scrollWidth, client: root.clientWidth, wide: wide.slice(0, 5) };
       });
-      return {
-        page: root.scrollWidth - root.clientWidth,
-        elements: wide.slice(0, 5).map((element) => element.outerHTML.slice(0, 120)),
-      };
-    });
-    if (overflow.page > 0 || overflow.elements.length > 0) {
-      said.overflows.push({ theme, width, ...overflow });
-    }
-    // Evaluated by the browser's own hand, which the page's policy does not forbid.
-    await page.evaluate(axe);
-    const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
-    for (const { id, help, nodes } of violations) {
-      said.violations.push({ theme, width, id, help, at: nodes.slice(0, 3).map((node) => node.html.slice(0, 200)) });
-    }
-    if (folder) {
-      await page.screenshot({ path: join(folder, `${theme}-${width}.png`), fullPage: true });
-    }
-    if (theme === "light" && width === 1440) {
-      said.headings = await page.evaluate(() =>
-        [...document.querySelectorAll("h1, h2, h3, h4")].map((heading) => `${heading.tagName} ${heading.textContent.trim()}`));
-      if (folder) {
-        await page.pdf({ path: join(folder, "print.pdf"), format: "A4", printBackground: true });
+      found.widths.push({ theme: colorScheme, width, scroll, client, wide });
+      if (folder) await tab.screenshot({ path: join(folder, `${colorScheme}-${width}.png`), fullPage: true });
+      // Through the debugger, as the page's own policy lets no foreign script in.
+      await tab.evaluate(axe);
+      const { violations } = await tab.evaluate(() => window.axe.run(document));
+      for (const { id, help, nodes } of violations) {
+        const where = nodes.slice(0, 3).map((node) => `${node.html.slice(0, 160)} ${node.failureSummary}`);
+        found.violations.push({ theme: colorScheme, width, id, help, where });
       }
+      await tab.close();
     }
-    await context.close();
   }
+
+  const tab = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+  watch(tab);
+  await tab.goto(address);
+  found.headings = await tab.$$eval("h1, h2, h3, h4, h5, h6", (all) => all.map((heading) => Number(heading.tagName[1])));
+  found.landmarks = await tab.$$eval("header, nav, main, footer", (all) => all.map((mark) => mark.tagName.toLowerCase()));
+  // Links inside the page must lead somewhere.
+  found.lost = await tab.$$eval("a[href]", (all) =>
+    all
+      .map((link) => link.getAttribute("href"))
+      .filter((target) => !target.startsWith("#") || !document.getElementById(target.slice(1))),
+  );
+  await tab.emulateMedia({ media: "print" });
+  found.printed = await tab.evaluate(() => ({
+    navigation: [...document.querySelectorAll("nav")].some((nav) => nav.getClientRects().length > 0),
+    // A box that still scrolls would be cut on paper.
+    cut: [...document.querySelectorAll(".scroll, pre")].filter((box) => getComputedStyle(box).overflowX !== "visible").length,
+  }));
+  if (folder) await tab.pdf({ path: join(folder, "print.pdf"), format: "A4", preferCSSPageSize: true });
+  await tab.close();
+
+  // The page without its script.
+  const plain = await browser.newPage({ javaScriptEnabled: false, viewport: { width: 1440, height: 900 } });
+  watch(plain);
+  await plain.goto(address);
+  found.text_without_script = (await plain.locator("main").innerText()).length;
+  await plain.close();
+} finally {
+  await browser.close();
 }
-await browser.close();
-process.stdout.write(JSON.stringify(said, null, 2) + "\n");
+
+process.stdout.write(`${JSON.stringify(found, null, 1)}\n`);

@@ -15,6 +15,7 @@ mod bench;
 mod browser;
 #[cfg(test)]
 mod calibration;
+#[cfg(test)]
 mod charts;
 #[cfg(test)]
 mod cli;
