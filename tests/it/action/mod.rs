@@ -354,3 +354,46 @@ fn sorted(map: &Value, row: impl Fn(&str, &Value) -> String) -> Vec<String> {
     rows.sort();
     rows
 }
+
+/// What `run.sh` may pass, held against the program: a flag that it does not know would end every job.
+#[test]
+fn every_flag_that_the_action_passes_is_one_of_the_command() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("action/run.sh");
+    let script = std::fs::read_to_string(script).unwrap();
+    let passed = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| c.is_whitespace() || "()\"".contains(c));
+        let flags = words.filter(|word| word.len() > 2 && word.starts_with("--"));
+        flags.map(str::to_owned).collect()
+    };
+    let lines = |begin: &str, end: &str| {
+        let from = script.find(begin).unwrap();
+        let to = from + script[from..].find(end).unwrap();
+        passed(&script[from..to])
+    };
+    let common = lines("\nadd_unless --comment", "\nadd_args");
+    let folder = tempfile::tempdir().unwrap();
+    for (command, own) in [
+        ("gate", lines("    gate)", "    comment)")),
+        ("comment", lines("    comment)", "    *)")),
+    ] {
+        let help = run(folder.path(), &[command, "--help"]).expect(0).stdout;
+        assert!(!own.is_empty() && common.len() > 4, "{own:?} {common:?}");
+        for flag in own.iter().chain(&common) {
+            assert!(
+                help.contains(&format!("{flag} ")) || help.contains(&format!("{flag}\n")),
+                "{command} {flag}"
+            );
+        }
+        let action = action();
+        for (input, flag) in [
+            ("status-context", "--status-context"),
+            ("accept-label", "--accept-label"),
+            ("comment", "--comment"),
+        ] {
+            let usual = action["inputs"][input]["default"].as_str().unwrap();
+            let of_flag = help.split(&format!("{flag} <")).nth(1).unwrap();
+            let shown = of_flag.split("[default: ").nth(1).unwrap();
+            assert!(shown.starts_with(&format!("{usual}]")), "{flag}: {shown}");
+        }
+    }
+}
