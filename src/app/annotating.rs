@@ -9,6 +9,7 @@ use crate::policy::Effect;
 use crate::policy::comparison::Comparison;
 use crate::policy::rule::Place;
 use crate::publish::actions::{self, Level};
+use crate::publish::check_run::Mark;
 use crate::render::inert;
 use crate::render::view::{Row, View};
 
@@ -80,6 +81,32 @@ pub(super) fn mark_rules(comparison: &Comparison, context: &Context) {
             note(&actions::remark(level, "perfgate", &message));
         }
     }
+}
+
+/// The same as marks of a check run, which takes as many as there are.
+pub(super) fn marks(comparison: &Comparison) -> Vec<Mark> {
+    let view = View::of(comparison);
+    let rows = view.rows.iter().zip(&comparison.judgements);
+    let marked = rows.filter_map(|(row, judgement)| {
+        let place = judgement.rule.place.as_ref()?;
+        let blocks = match row.effect {
+            Effect::Stops => true,
+            Effect::Warns | Effect::Open => false,
+            Effect::Holds => return None,
+        };
+        Some(Mark {
+            path: in_repository(&place.file),
+            line: place.line,
+            blocks,
+            message: inert::line(&format!(
+                "{}: {}: {}",
+                row.title(view.several_scenarios),
+                row.sign.word,
+                row.reason
+            )),
+        })
+    });
+    marked.collect()
 }
 
 /// The workflow commands that show a failure beside the run, and the problems of a file at their lines.

@@ -116,13 +116,10 @@ pub(super) fn policy_path(args: &PolicyArgs) -> &Path {
 /// The same as it stands at a commit.
 pub(super) fn policy_at(args: &PolicyArgs, base_ref: Option<&BaseRef>) -> Result<Policy, Failure> {
     let path = policy_path(args);
-    let mut called = path.display().to_string();
+    let called = path.display().to_string();
     let at_ref = base_ref.map(|base_ref| base_ref.read(path)).transpose()?;
     let text = match (at_ref, base_ref) {
-        (Some(AtRef::There(bytes)), Some(base_ref)) => {
-            called = format!("{called} of {}", base_ref.name());
-            Some(String::from_utf8_lossy(&bytes).into_owned())
-        }
+        (Some(AtRef::There(bytes)), _) => Some(String::from_utf8_lossy(&bytes).into_owned()),
         // What a commit does not have holds there as where it was never written.
         (Some(AtRef::Absent), _) => None,
         _ if path.is_file() || args.thresholds.is_some() => {
@@ -131,8 +128,16 @@ pub(super) fn policy_at(args: &PolicyArgs, base_ref: Option<&BaseRef>) -> Result
         _ => None,
     };
     let policy = match text {
-        Some(text) => config::read_policy(&called, &text)
-            .map_err(|problems| Failure::new(ExitStatus::Usage, problems))?,
+        Some(text) => config::read_policy(&called, &text).map_err(|problems| {
+            let failure = Failure::new(ExitStatus::Usage, problems);
+            match base_ref {
+                Some(base_ref) => failure.hint(format!(
+                    "this is the file of {}, by which the change is judged; `--baseline-ref` names another commit",
+                    base_ref.name()
+                )),
+                None => failure,
+            }
+        })?,
         None => Policy::standard(),
     };
     Ok(match args.threshold {

@@ -8,6 +8,7 @@ mod comparison_charts;
 mod curves;
 mod effect;
 mod errors;
+mod first_run;
 mod headline;
 mod history;
 mod judge;
@@ -24,11 +25,12 @@ mod warning;
 
 pub use acceptance::{with_acceptance, without_acceptance};
 pub use effect::{Effect, effect};
+pub use first_run::first_run;
 pub use power::{Needs, needs};
 pub use promotion::{Accepted, Objection, objections};
 pub use sentence::{percent, signed_percent};
 pub(crate) use verdict::ALPHA;
 pub use verdict::{
-    Labels, ThisLook, compare_evidence, compare_runs, first_run, with_analysis, with_explanation,
+    Labels, ThisLook, compare_evidence, compare_runs, with_analysis, with_explanation,
 };
 pub use warning::judged_at;

@@ -2,7 +2,7 @@
 
 use super::advice::next;
 use super::comparison::{
-    Analysis, Comparison, Decision, Judgement, LookTaken, Next, SCHEMA, Status, Verdict, Warning,
+    Analysis, Comparison, Decision, Judgement, LookTaken, SCHEMA, Status, Verdict, Warning,
 };
 use super::curves::curves;
 use super::headline::{analysed_headline, headline};
@@ -164,43 +164,6 @@ pub fn compare_evidence(
     }
 }
 
-/// A candidate that has no baseline yet, where `first_run: pass` lets it pass: its budgets are judged, and everybody is told
-/// that nothing was compared. `missing` names the baseline that is not there.
-pub fn first_run(
-    policy: &Policy,
-    candidate: &Run,
-    labels: Labels<'_>,
-    missing: &str,
-    this_look: ThisLook<'_>,
-) -> Comparison {
-    let nothing = Run::default();
-    let given = Given {
-        stored: Some((&nothing, candidate)),
-        ..Given::default()
-    };
-    let judged = compare_evidence(policy, &given, labels, this_look);
-    let message = format!("{missing}, so nothing was compared; `first_run: pass` lets it pass");
-    let mut comparison = Comparison {
-        // What is unknown of a baseline that is not there is no news.
-        warnings: vec![Warning {
-            code: "first-run".to_owned(),
-            message: message.clone(),
-        }],
-        mismatches: Vec::new(),
-        changes: Vec::new(),
-        next: Next::default(),
-        ..judged
-    };
-    let of_budgets = worst(comparison.judgements.iter(), false);
-    let passes = matches!(of_budgets, Verdict::Pass | Verdict::Warn);
-    if comparison.judgements.is_empty() || passes {
-        comparison.verdict = Verdict::Warn;
-        comparison.exit_code = ExitStatus::Pass.code();
-        comparison.headline = message;
-    }
-    comparison
-}
-
 /// The looks before and this one; none where it is the only one.
 fn looks(this_look: ThisLook<'_>, verdict: Verdict, repeats: u32, pairs: u32) -> Vec<LookTaken> {
     let Look { alpha, beta, at } = this_look.look;
@@ -297,7 +260,7 @@ fn verdict<'a>(
 }
 
 /// Where no rule was judged, nothing was compared.
-fn worst<'a>(rows: impl Iterator<Item = &'a Judgement>, analysed: bool) -> Verdict {
+pub(super) fn worst<'a>(rows: impl Iterator<Item = &'a Judgement>, analysed: bool) -> Verdict {
     worst_of(rows.map(|row| weight(row, analysed)))
 }
 

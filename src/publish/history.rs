@@ -117,12 +117,13 @@ mod tests {
         pushes = with(pushes, push('a', "TPOT P95 is 6.9 % slower"));
         let body = format!("<!-- m -->\nx\n{}\nfoot", folded(&pushes, 10_000));
         assert_eq!(read(&body), pushes);
-        insta::assert_snapshot!(folded(&pushes, 10_000), @r"
+        insta::assert_snapshot!(folded(&pushes, 10_000), @"
+
         <details><summary>Pushes (2), the newest last</summary>
 
         <!-- perfgate:pushes -->
 
-        - `bbbbbbbbbb` ⛔ BLOCK: a &#124; &#60;b&#62; &#64;me &#96;x&#96;
+        - `bbbbbbbbbb` ⛔ BLOCK: a &#124; &#60;b&#62; &#64;&#8203;me &#96;x&#96;
         - `aaaaaaaaaa` ⛔ BLOCK: TPOT P95 is 6.9 % slower
 
         <!-- perfgate:end -->

@@ -198,12 +198,11 @@ mod tests {
         llama on nvidia-l4: 16 sessions, 2026-01-01 to 2026-01-16
 
         concurrency=16
-         TPOT P95         ▁▂▁▁▂▁▁▂|▇██▇██▇█  21.70 ms  (+8.5 % worse than v1.4.0)
-          step at 2026-01-09 (0000000000): +8.0 % worse; accepted, because new sampler,
-          #12
+         TPOT P95         ▁▂▁▁▂▁▁▂|▇██▇██▇█  21.70 ms  +8.5 % since v1.4.0
+          step at 2026-01-09 (0000000000): +8.0 %, accepted, because new sampler, #12
 
           oldest to newest, each line from its smallest to its largest value; a bar
-          begins a new level
+          begins a new level; plus is worse
         ");
     }
 }

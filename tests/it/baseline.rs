@@ -101,7 +101,15 @@ fn what_speaks_against_a_run_is_said_at_once_and_stays_in_the_ledger_with_the_re
     let mut slower = result(7, 1.10);
     slower["source"] = json!({"commit": "abc", "branch": "feature", "dirty": true});
     let refused = update(folder, &slower, &[]).expect(1);
-    insta::assert_snapshot!(refused.stderr, @"");
+    insta::assert_snapshot!(refused.stderr, @"
+    error: the run is not accepted as the baseline of `llama` on `nvidia-l4`:
+      - it was measured on `feature`, not on `main`
+      - the tree had changes that are in no commit
+      - TPOT P95 at concurrency=16 is worse than the baseline: +9.9 % (the limit is 5.0 %)
+      - throughput at concurrency=16 is worse than the baseline: +9.0 % (the limit is 5.0 %)
+      - TTFT P95 at concurrency=16 lies +10.0 % from the middle of the ledger, whose sessions differ by 0.2 %
+    hint: mend it and measure again, or say why it is accepted all the same: `--because TEXT` (it stays in the ledger)
+    ");
     assert_eq!(lines(folder).len(), 6);
     update(folder, &slower, &["--because", "short"]).expect(2);
     let reason = "the new sampler is worth it, #12";

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::super::failing::cannot_keep;
 use super::super::progress::note;
-use super::super::{Context, Failure};
+use super::super::{Context, Failure, annotating};
 use super::{Place, Publisher};
 use crate::cli::publish::{CommentWhen, PublishArgs};
 use crate::config;
@@ -113,7 +113,7 @@ impl Publisher<'_> {
             summary: &render::markdown::comparison(comparison),
             external_id: format!("{}.{}", self.run.run, self.run.attempt),
             address: self.address(),
-            annotations: Vec::new(),
+            annotations: annotating::marks(comparison),
         };
         if let Err(error) = check_run.put(&self.client, &self.repository).await {
             told.problem(

@@ -198,6 +198,38 @@ fn a_check_run_has_the_verdict_and_a_name_of_its_own() {
 }
 
 #[test]
+fn a_check_run_marks_the_lines_of_the_rules_that_do_not_hold() {
+    let scene = Scene::new(1.10);
+    let mut comparison = read_json(&scene.path().join("comparison.json"));
+    for (index, row) in comparison["judgements"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .enumerate()
+    {
+        row["rule"]["place"] = json!({"file": "thresholds.yaml", "line": 3 + index});
+    }
+    write(scene.path(), "comparison.json", &comparison.to_string());
+    scene.comment(&["--check-run"]).expect(1);
+    let world = scene.github.world();
+    let marks = world.check_runs[0]["output"]["annotations"]
+        .as_array()
+        .unwrap();
+    // Two that block, one that warns; the one that holds has none.
+    let seen: Vec<(&str, u64)> = marks
+        .iter()
+        .map(|mark| {
+            (
+                mark["annotation_level"].as_str().unwrap(),
+                mark["start_line"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(seen, [("failure", 3), ("failure", 4), ("warning", 5)]);
+    assert_eq!(marks[0]["path"], "thresholds.yaml");
+}
+
+#[test]
 fn a_merge_queue_gets_its_status_and_no_comment() {
     let mut scene = Scene::new(1.0);
     scene.event = "merge_group";

@@ -1,0 +1,45 @@
+//! A gate that has no baseline yet.
+
+use super::comparison::{Comparison, Next, Verdict, Warning};
+use super::rule::Policy;
+use super::verdict::{Labels, ThisLook, compare_evidence, worst};
+use crate::compare::Given;
+use crate::exit::ExitStatus;
+use crate::record::Run;
+
+/// A candidate that has no baseline yet, where `first_run: pass` lets it pass: its budgets are judged, and everybody is told
+/// that nothing was compared. `missing` names the baseline that is not there.
+pub fn first_run(
+    policy: &Policy,
+    candidate: &Run,
+    labels: Labels<'_>,
+    missing: &str,
+    this_look: ThisLook<'_>,
+) -> Comparison {
+    let nothing = Run::default();
+    let given = Given {
+        stored: Some((&nothing, candidate)),
+        ..Given::default()
+    };
+    let judged = compare_evidence(policy, &given, labels, this_look);
+    let message = format!("{missing}, so nothing was compared; `first_run: pass` lets it pass");
+    let mut comparison = Comparison {
+        // What is unknown of a baseline that is not there is no news.
+        warnings: vec![Warning {
+            code: "first-run".to_owned(),
+            message: message.clone(),
+        }],
+        mismatches: Vec::new(),
+        changes: Vec::new(),
+        next: Next::default(),
+        ..judged
+    };
+    let of_budgets = worst(comparison.judgements.iter(), false);
+    let passes = matches!(of_budgets, Verdict::Pass | Verdict::Warn);
+    if comparison.judgements.is_empty() || passes {
+        comparison.verdict = Verdict::Warn;
+        comparison.exit_code = ExitStatus::Pass.code();
+        comparison.headline = message;
+    }
+    comparison
+}
