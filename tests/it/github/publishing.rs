@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::fake::{BOT, Fault, GitHub, HEAD, TOKEN, comment};
 use super::{Scene, event};
-use crate::support::{Ran, command, json, run, write};
+use crate::support::{Ran, command, json as read_json, run, write};
 
 #[test]
 fn a_block_becomes_one_comment_and_a_failed_status_on_the_head() {
@@ -354,7 +354,7 @@ fn the_gate_publishes_its_verdict_and_keeps_on_which_commit() {
     assert!(scene.own().contains("perfgate: BLOCK"));
     assert_eq!(scene.github.world().statuses[0]["state"], "failure");
     assert_eq!(
-        json(&scene.path().join("out/comparison.json"))["head"],
+        read_json(&scene.path().join("out/comparison.json"))["head"],
         HEAD
     );
     assert!(scene.outputs().contains("comment-url=") && scene.outputs().contains("verdict=block"));
