@@ -79,8 +79,11 @@ try {
       .filter((target) => !target.startsWith("#") || !document.getElementById(target.slice(1))),
   );
   await tab.emulateMedia({ media: "print" });
+  // A4 without its margins, in the pixels of a printed page.
+  await tab.setViewportSize({ width: 688, height: 1000 });
   found.printed = await tab.evaluate(() => ({
     navigation: [...document.querySelectorAll("nav")].some((nav) => nav.getClientRects().length > 0),
+    beyond: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     // A box that still scrolls would be cut on paper.
     cut: [...document.querySelectorAll(".scroll, pre")].filter((box) => getComputedStyle(box).overflowX !== "visible").length,
   }));

@@ -68,6 +68,7 @@ fn holds(folder: &Path, name: &str, html: &str) {
     }
     // Nothing is cut on paper, and nothing needs a script.
     assert_eq!(said["printed"]["cut"], 0, "{name}");
+    assert_eq!(said["printed"]["beyond"], 0, "{name}: wider than the paper");
     assert!(
         said["text_without_script"].as_u64().unwrap() > 200,
         "{name}"
@@ -136,7 +137,7 @@ fn a_report_of_attacks_is_a_page_like_any_other() {
 fn a_report_of_a_real_gate_with_everything_in_it_is_read_by_everybody() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let plan = "name: demo\nmodel: demo\nserver: {simulator: {noise: 0.3%}}\nnum_requests: 120\nconcurrency: [4, 16]\n\
+    let plan = "name: demo\nmodel: demo\nserver: {simulator: {noise: 0.3%}}\nnum_requests: 120\nconcurrency: 16\n\
          input_tokens: 64\noutput_tokens: 24\nrepeat: 3\n";
     write(at, "perfgate.yaml", plan);
     run(at, &["bench", "--output", "main.json"]).expect(0);
