@@ -6,7 +6,7 @@ use super::compare::{finish, read_comparison};
 use super::failing::cannot_keep;
 use super::progress::note;
 use super::publishing::{Publishing, Told, Trust};
-use super::{Context, Failure};
+use super::{Context, Failure, step};
 use crate::cli::comment::CommentArgs;
 use crate::cli::compare::Format;
 use crate::exit::ExitStatus;
@@ -52,6 +52,7 @@ fn of_comparison(
         }
     };
     keep(&comparison, args)?;
+    step::tell(&comparison, None, path, context);
     let status = finish(&comparison, Format::Text, &args.output, context)?;
     told.finish(&args.publish, status, context)
 }

@@ -3,22 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use super::accepted::Accepted;
-use super::author;
+use super::author::{self, Author};
 use super::base_ref::BaseRef;
 use super::compare::{finish, policy_at, policy_path, write_junit};
 use super::deciding::{Decided, Deciding};
 use super::evidence::{EvidenceFolder, Side};
 use super::failing::cannot_keep;
-use super::progress::{Progress, note};
+use super::progress::Progress;
 use super::publishing::Publishing;
-use super::{Context, Failure, Interrupt, annotating, plan, runtime, source};
+use super::{Context, Failure, Interrupt, annotating, plan, runtime, source, step};
 use crate::cli::compare::{Format, OutputArgs};
 use crate::cli::gate::GateArgs;
 use crate::config::{DockerPlan, Plan, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::files;
-use crate::policy::{self, comparison::Comparison};
-use crate::publish::actions;
+use crate::policy::comparison::Comparison;
+use crate::policy::{self, rule::Policy};
 use crate::record::{self, Run};
 use crate::render;
 
@@ -34,48 +34,18 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     let publishing = Publishing::prepare(&args.publish, context)?;
     let author = author::find(&args.author, context)?;
     files::create_folder(&args.output).map_err(cannot_keep)?;
-
+    let comparison = Judging {
+        args,
+        plan: &plan,
+        policy: &policy,
+        accepted: &accepted,
+        base_ref: base_ref.as_ref(),
+        author: &author,
+    };
+    let comparison = comparison
+        .judge(context)
+        .inspect_err(|failure| publishing.without_verdict(failure))?;
     let output = |name: &str| args.output.join(name);
-    let evidence = args.evidence.clone().unwrap_or_else(|| output("evidence"));
-    let evidence = EvidenceFolder::of_commit(&evidence, &plan);
-    let find_stored = |candidate: &Run| accepted.find(candidate);
-    let progress = Progress::new();
-    let decided = runtime(|| {})?.block_on(async {
-        let interrupt = Interrupt::listen()?;
-        let deciding = Deciding {
-            plan: &plan,
-            policy: &policy,
-            evidence: &evidence,
-            may_have_stored: accepted.may_exist(),
-            find_stored: &find_stored,
-            scale: None,
-            author: &author,
-            logs: &args.output,
-            environment: context.environment,
-            progress: &progress,
-            interrupt: &interrupt,
-        };
-        deciding.run().await
-    });
-    // The result stands where it is looked for, whatever came of judging it.
-    let measured = [Side::Candidate, Side::PairCandidate].map(|side| evidence.earlier(side));
-    let measured = measured
-        .into_iter()
-        .find_map(|result| result.ok().flatten());
-    let kept = measured.map_or(Ok(()), |result| {
-        record::save(&output("result.json"), &result).map_err(cannot_keep)
-    });
-    // What went wrong first says more than what went wrong because of it.
-    let Decided { mut comparison, .. } = decided?;
-    kept?;
-    let accepted_commit = comparison.baseline.commit.as_deref();
-    comparison.baseline.commits_since = accepted_commit.and_then(source::commits_since);
-    if let Some(base_ref) = &base_ref {
-        let mut bar = accepted.bar(measured_run(&evidence)?.as_ref());
-        bar.push(policy_path(&args.policy).to_owned());
-        let touched = base_ref.touched(bar.iter().map(PathBuf::as_path))?;
-        comparison = policy::judged_at(comparison, base_ref.name(), &touched);
-    }
     let comparison_path = output("comparison.json");
     let comparison = Comparison {
         head: publishing.head(),
@@ -96,10 +66,75 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
         write_junit(path, &comparison)?;
     }
     annotating::mark_rules(&comparison, context);
-    tell_step(&comparison, &files, &comparison_path, context);
+    step::tell(&comparison, Some(&files), &comparison_path, context);
     let finished = finish(&comparison, Format::Text, &files, context);
     let told = publishing.publish(&comparison, notes, &place);
     told.finish(&args.publish, finished?, context)
+}
+
+/// What a gate measures and by what it judges.
+struct Judging<'a> {
+    args: &'a GateArgs,
+    plan: &'a Plan,
+    policy: &'a Policy,
+    accepted: &'a Accepted<'a>,
+    base_ref: Option<&'a BaseRef>,
+    author: &'a Author,
+}
+
+impl Judging<'_> {
+    /// Measures until it is decided; the result is kept whatever comes of it.
+    fn judge(&self, context: &Context) -> Result<Comparison, Failure> {
+        let Self {
+            args,
+            plan,
+            policy,
+            accepted,
+            ..
+        } = *self;
+        let output = |name: &str| args.output.join(name);
+        let evidence = args.evidence.clone().unwrap_or_else(|| output("evidence"));
+        let evidence = EvidenceFolder::of_commit(&evidence, plan);
+        let find_stored = |candidate: &Run| accepted.find(candidate);
+        let progress = Progress::new();
+        let decided = runtime(|| {})?.block_on(async {
+            let interrupt = Interrupt::listen()?;
+            let deciding = Deciding {
+                plan,
+                policy,
+                evidence: &evidence,
+                may_have_stored: accepted.may_exist(),
+                find_stored: &find_stored,
+                scale: None,
+                author: self.author,
+                logs: &args.output,
+                environment: context.environment,
+                progress: &progress,
+                interrupt: &interrupt,
+            };
+            deciding.run().await
+        });
+        // The result stands where it is looked for, whatever came of judging it.
+        let measured = [Side::Candidate, Side::PairCandidate].map(|side| evidence.earlier(side));
+        let measured = measured
+            .into_iter()
+            .find_map(|result| result.ok().flatten());
+        let kept = measured.map_or(Ok(()), |result| {
+            record::save(&output("result.json"), &result).map_err(cannot_keep)
+        });
+        // What went wrong first says more than what went wrong because of it.
+        let Decided { mut comparison, .. } = decided?;
+        kept?;
+        let accepted_commit = comparison.baseline.commit.as_deref();
+        comparison.baseline.commits_since = accepted_commit.and_then(source::commits_since);
+        if let Some(base_ref) = self.base_ref {
+            let mut bar = accepted.bar(measured_run(&evidence)?.as_ref());
+            bar.push(policy_path(&args.policy).to_owned());
+            let touched = base_ref.touched(bar.iter().map(PathBuf::as_path))?;
+            comparison = policy::judged_at(comparison, base_ref.name(), &touched);
+        }
+        Ok(comparison)
+    }
 }
 
 /// What was measured of the candidate, alone or beside its base.
@@ -133,43 +168,4 @@ fn base_container(plan: &Plan, image: &str) -> Result<ServerPlan, Failure> {
 fn write_json(path: &Path, comparison: &Comparison) -> Result<(), Failure> {
     files::write_atomically(path, render::json::comparison(comparison).as_bytes())
         .map_err(cannot_keep)
-}
-
-/// Tells the step of GitHub Actions, where it runs there. Failing to tell never changes the verdict.
-fn tell_step(
-    comparison: &Comparison,
-    files: &OutputArgs,
-    comparison_path: &Path,
-    context: &Context,
-) {
-    let shown = |path: &Option<PathBuf>| {
-        path.as_deref()
-            .map(Path::display)
-            .map(|path| path.to_string())
-    };
-    let told = (|| {
-        if let Some(summary) = (context.environment)("GITHUB_STEP_SUMMARY") {
-            actions::write_step_summary(
-                Path::new(&summary),
-                &render::markdown::comparison(comparison),
-            )?;
-        }
-        if let Some(outputs) = (context.environment)("GITHUB_OUTPUT") {
-            let verdict = render::json::verdict(comparison);
-            let values = [
-                ("verdict", verdict),
-                ("exit-code", comparison.exit_code.to_string()),
-                ("headline", comparison.headline.clone()),
-                ("report-path", shown(&files.html).unwrap_or_default()),
-                ("comparison-path", comparison_path.display().to_string()),
-            ];
-            actions::write_outputs(Path::new(&outputs), &values)?;
-        }
-        Ok::<(), files::FileError>(())
-    })();
-    if let Err(error) = told {
-        note(&format!(
-            "warning: the verdict stands, but GitHub was not told: {error}"
-        ));
-    }
 }

@@ -51,6 +51,9 @@ pub struct Session {
     pub commit: Option<String>,
     /// Median over the repeats that count.
     pub value: f64,
+    /// The reason for which it was accepted although it was slower, an outlier or not comparable; a segment begins here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins_segment: Option<String>,
 }
 
 /// Something that was observed over time during the repeats of both runs.

@@ -48,7 +48,15 @@ fn session(run: &Run, scenario: &str, metric: Metric) -> Option<Session> {
             .as_ref()
             .and_then(|source| source.commit.clone()),
         value: stats::median(&values)?,
+        begins_segment: begins_segment(run),
     })
+}
+
+/// The reason that somebody gave for a new segment.
+fn begins_segment(run: &Run) -> Option<String> {
+    let promotion = run.file.promotion.as_ref()?;
+    let because = promotion.because.as_deref().unwrap_or("nobody said why");
+    promotion.new_segment.then(|| because.to_owned())
 }
 
 /// Where the rule's limit lies: from the baseline's value for a change, else the budget.
@@ -109,6 +117,16 @@ mod tests {
         let limit = throughput.limit.unwrap();
         assert!((limit - 2850.0).abs() < 1e-6, "{limit}");
         assert!((throughput.candidate.unwrap() - 2700.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn an_accepted_step_is_told_with_its_reason() {
+        let json = r#"{"schema":"perfgate.result/1","scenarios":[{"name":"c","repeats":[{"metrics":{"throughput":1}}]}],
+            "promotion":{"promoted":"2026-01-01T00:00:00Z","because":"new sampler","new_segment":true}}"#;
+        let run = crate::record::parse("a.json", json.as_bytes()).unwrap();
+        let throughput = Metric::parse("throughput").unwrap();
+        let session = session(&run, "c", throughput).unwrap();
+        assert_eq!(session.begins_segment.as_deref(), Some("new sampler"));
     }
 
     #[test]

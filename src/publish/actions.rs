@@ -32,7 +32,7 @@ fn cut(markdown: &str, largest: usize) -> String {
 pub fn write_outputs(path: &Path, outputs: &[(&str, String)]) -> Result<(), FileError> {
     let lines: String = outputs
         .iter()
-        .map(|(name, value)| format!("{name}={}\n", inert::line(value)))
+        .map(|(name, value)| format!("{name}={}\n", inert::long_line(value)))
         .collect();
     files::append(path, &lines)
 }

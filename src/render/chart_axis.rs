@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::number::Axis;
 use super::svg::Scale;
 
 /// Width of a character of a label, at least, in SVG units.
@@ -18,15 +19,10 @@ pub(super) struct Plot {
 }
 
 impl Plot {
-    /// Horizontal lines with their labels at the left. `factor` is what a round label counts in: 2³⁰ for GiB.
-    pub(super) fn rows(&self, svg: &mut String, factor: f64, text: impl Fn(f64) -> String) {
-        let counted = Scale {
-            from: self.y.from / factor,
-            to: self.y.to / factor,
-            ..self.y
-        };
-        for tick in counted.ticks() {
-            let at = counted.at(tick);
+    /// Horizontal lines with their labels at the left; labels of changes have a sign.
+    pub(super) fn rows(&self, svg: &mut String, axis: Axis, label: fn(Axis, f64) -> String) {
+        for tick in round(self.y, axis) {
+            let at = self.y.at(tick);
             let _ = write!(
                 svg,
                 "<line class=\"grid\" x1=\"{:.1}\" y1=\"{at:.1}\" x2=\"{:.1}\" y2=\"{at:.1}\"/>\
@@ -35,7 +31,7 @@ impl Plot {
                 self.x.end,
                 self.x.start - 8.0,
                 at + 4.0,
-                text(tick * factor)
+                label(axis, tick)
             );
         }
     }
@@ -66,6 +62,20 @@ impl Plot {
             self.x.start, self.x.end
         );
     }
+}
+
+/// Round values of what an axis counts in.
+pub(super) fn round(scale: Scale, axis: Axis) -> impl Iterator<Item = f64> {
+    let factor = axis.factor();
+    let counted = Scale {
+        from: scale.from / factor,
+        to: scale.to / factor,
+        ..scale
+    };
+    let ticks = counted.ticks().into_iter();
+    ticks
+        .map(move |tick| tick * factor)
+        .filter(move |tick| axis.can_be(*tick))
 }
 
 /// Room that a text takes.

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::chart_axis::{Plot, apart, cut, mark, span};
+use super::inert;
+use super::number::{self, Axis};
 use super::svg::{Scale, WIDTH, open};
-use super::{inert, number};
 use crate::policy::comparison::{History, Session};
 
 const HEIGHT: f64 = 230.0;
@@ -36,9 +37,7 @@ pub(super) fn history(history: &History, title: &str) -> Option<String> {
     #[expect(clippy::cast_precision_loss, reason = "a few dozen sessions")]
     let x = |place: usize| plot.x.at(place as f64);
     let mut svg = open(HEIGHT, title, &described(history));
-    plot.rows(&mut svg, number::round_in(unit, to), |value| {
-        number::axis(value, unit)
-    });
+    plot.rows(&mut svg, Axis::of(unit, from, to), Axis::label);
     let dates = history
         .sessions
         .iter()
@@ -55,6 +54,7 @@ pub(super) fn history(history: &History, title: &str) -> Option<String> {
         plot.level(&mut svg, "curve base", baseline);
         names.push((baseline, "baseline", baseline));
     }
+    svg.push_str(&segments(history, &plot));
     svg.push_str(&trail(history, &plot));
     for (place, session) in history.sessions.iter().enumerate() {
         diamond(
@@ -109,6 +109,26 @@ fn plot(sessions: usize, from: f64, to: f64) -> Plot {
             end: 16.0,
         },
     }
+}
+
+/// An upright line before every session with which a segment begins.
+fn segments(history: &History, plot: &Plot) -> String {
+    let mut svg = String::new();
+    for (place, session) in history.sessions.iter().enumerate() {
+        let Some(because) = &session.begins_segment else {
+            continue;
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a few dozen sessions")]
+        let x = plot.x.at(place as f64 - 0.5);
+        let _ = write!(
+            svg,
+            "<line class=\"segment\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{:.1}\"><title>{}</title></line>",
+            plot.y.end,
+            plot.y.start,
+            inert::html(&format!("accepted, because {because}"))
+        );
+    }
+    svg
 }
 
 /// The line from session to session.
@@ -175,7 +195,16 @@ fn described(history: &History) -> String {
     ] {
         parts.extend(value.map(|value| format!("{name} {}", text(value))));
     }
-    cut(&parts.join("; "), 290)
+    let accepted = history.sessions.iter().filter_map(|session| {
+        let because = session.begins_segment.as_deref()?;
+        let day = day(session);
+        Some(format!(
+            "step of {day} accepted, because {}",
+            cut(because, 120)
+        ))
+    });
+    parts.extend(accepted);
+    parts.join("; ")
 }
 
 #[cfg(test)]
@@ -188,6 +217,7 @@ mod tests {
             created: Some(format!("2026-10-{day:02}T08:00:00Z")),
             commit: Some("3fa9c1e<script>".to_owned()),
             value,
+            begins_segment: None,
         }
     }
 
@@ -214,6 +244,16 @@ mod tests {
         assert!(svg.contains("2026-10-01") && !svg.contains("<script"));
         // Ten dates have no room beside each other.
         assert!(svg.matches("text-anchor=\"middle\"").count() < 8);
+    }
+
+    #[test]
+    fn an_accepted_step_is_a_line_with_its_reason() {
+        let mut stepped = ten_days();
+        stepped.sessions[4].begins_segment = Some("a <new> sampler".to_owned());
+        let svg = history(&stepped, "TPOT P95").unwrap();
+        assert_eq!(svg.matches("class=\"segment\"").count(), 1);
+        let told = "step of 2026-10-05 accepted, because a &lt;new&gt; sampler";
+        assert!(svg.contains(told), "{svg}");
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(super) fn repeats(row: &Row) -> Option<String> {
     let mut svg = open(
         height,
         &format!("{}: every repeat", row.metric),
-        &cut(&description, 290),
+        &cut(&description, 2000),
     );
     let mut y = LINE / 2.0 + 4.0;
     svg.push_str(&guides(lines.len(), scale, y));

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::chart_axis::{Plot, mark, span};
-use super::number;
+use super::number::{self, Axis};
 use super::svg::{Scale, WIDTH, open};
+use crate::metric::Unit;
 use crate::policy::comparison::ShiftPoint;
 
 const HEIGHT: f64 = 250.0;
@@ -39,7 +40,7 @@ pub(super) fn shift(points: &[ShiftPoint], title: &str) -> Option<String> {
     #[expect(clippy::cast_precision_loss, reason = "a handful of quantiles")]
     let x = |place: usize| plot.x.at(place as f64);
     let mut svg = open(HEIGHT, title, &described(points));
-    plot.rows(&mut svg, 1.0, number::signed_tick);
+    plot.rows(&mut svg, Axis::of(Unit::Seconds, from, to), Axis::signed);
     plot.columns(
         &mut svg,
         points

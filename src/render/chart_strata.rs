@@ -37,7 +37,7 @@ pub(super) fn strata(parts: &[Part], title: &str) -> Option<String> {
         .iter()
         .map(|part| format!("{}: {}", part.requests_with, part.change))
         .collect();
-    let mut svg = open(bottom + 22.0, title, &cut(&words.join("; "), 290));
+    let mut svg = open(bottom + 22.0, title, &cut(&words.join("; "), 2000));
     for tick in scale.ticks() {
         let x = scale.at(tick);
         let _ = write!(

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::chart_axis::{Plot, span};
-use super::number;
+use super::chart_axis::{Plot, round, span};
+use super::number::{self, Axis};
 use super::svg::{Scale, WIDTH, open};
 use crate::metric::Unit;
 use crate::policy::comparison::{Quantity, Timeline, Trace};
@@ -22,10 +22,19 @@ pub(super) fn name(quantity: Quantity) -> &'static str {
     }
 }
 
+fn axis(quantity: Quantity, from: f64, to: f64) -> Axis {
+    match quantity {
+        Quantity::GpuMemory => Axis::of(Unit::Bytes, from, to),
+        Quantity::GpuUtilization | Quantity::KvCacheUsage => Axis::of(Unit::Ratio, from, to),
+        Quantity::GpuClockSm => Axis::counted_in("MHz", 1.0, from, to),
+        Quantity::Running | Quantity::Waiting => Axis::of(Unit::Count, from, to).whole(),
+    }
+}
+
 fn text(value: f64, quantity: Quantity) -> String {
     match quantity {
-        Quantity::GpuMemory => number::axis(value, Unit::Bytes),
-        Quantity::GpuUtilization | Quantity::KvCacheUsage => number::axis(value, Unit::Ratio),
+        Quantity::GpuMemory => number::value(value, Unit::Bytes),
+        Quantity::GpuUtilization | Quantity::KvCacheUsage => number::value(value, Unit::Ratio),
         Quantity::GpuClockSm => format!("{} MHz", number::plain(value)),
         Quantity::Running | Quantity::Waiting => number::plain(value),
     }
@@ -67,21 +76,11 @@ pub(super) fn timeline(timeline: &Timeline, title: &str) -> Option<String> {
         },
     };
     let mut svg = open(HEIGHT, title, &described(timeline));
-    let factor = match quantity {
-        Quantity::GpuMemory => number::round_in(Unit::Bytes, to),
-        Quantity::GpuUtilization
-        | Quantity::GpuClockSm
-        | Quantity::Running
-        | Quantity::Waiting
-        | Quantity::KvCacheUsage => 1.0,
-    };
-    plot.rows(&mut svg, factor, |value| text(value, quantity));
+    plot.rows(&mut svg, axis(quantity, from, to), Axis::label);
+    let time = Axis::of(Unit::Seconds, 0.0, longest);
     plot.columns(
         &mut svg,
-        plot.x
-            .ticks()
-            .into_iter()
-            .map(|tick| (plot.x.at(tick), number::tick(tick))),
+        round(plot.x, time).map(|tick| (plot.x.at(tick), time.label(tick))),
     );
     for (class, traces) in sides {
         for trace in traces {

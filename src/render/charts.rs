@@ -19,6 +19,8 @@ pub(super) struct Figure {
 #[derive(Serialize)]
 pub(super) struct Charts {
     history: Vec<Figure>,
+    /// Steps that were accepted, with their reasons; foreign text.
+    accepted: Vec<String>,
     timelines: Vec<Timelines>,
     strata: Vec<Figure>,
 }
@@ -40,10 +42,36 @@ impl Charts {
         });
         Self {
             history: history.collect(),
+            accepted: accepted(comparison),
             timelines: timelines(comparison),
             strata: strata(view),
         }
     }
+}
+
+/// Every accepted step once, whatever number of metrics it is drawn in.
+fn accepted(comparison: &Comparison) -> Vec<String> {
+    let sessions = comparison.history.iter().flat_map(|found| &found.sessions);
+    let mut steps: Vec<String> = Vec::new();
+    for session in sessions {
+        let Some(because) = &session.begins_segment else {
+            continue;
+        };
+        let day: String = session
+            .created
+            .iter()
+            .flat_map(|at| at.chars())
+            .take(10)
+            .collect();
+        let commit = session.commit.as_deref().map(super::short_commit);
+        let when = [Some(day), commit].into_iter().flatten();
+        let when: Vec<String> = when.filter(|word| !word.is_empty()).collect();
+        let step = format!("{}: accepted, because {because}", when.join(" "));
+        if !steps.contains(&step) {
+            steps.push(step);
+        }
+    }
+    steps
 }
 
 /// The name of a scenario only where there are several.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::inert;
-use super::number;
+use super::number::{self, Axis};
 use super::svg::{Scale, WIDTH, open};
 use crate::metric::Unit;
 
@@ -114,6 +114,14 @@ impl Axes {
         })
     }
 
+    fn label(&self, latency: f64) -> String {
+        if self.logarithmic {
+            number::tick(latency)
+        } else {
+            Axis::of(Unit::Seconds, self.y.from, self.y.to).label(latency)
+        }
+    }
+
     fn y_ticks(&self) -> Vec<f64> {
         if !self.logarithmic {
             return self.y.ticks();
@@ -150,7 +158,7 @@ pub(super) fn panel(panel: &Panel<'_>) -> Option<String> {
             axes.x.end,
             axes.x.start - 8.0,
             at + 4.0,
-            number::tick(tick)
+            axes.label(tick)
         );
     }
     for tick in axes.x.ticks() {

@@ -1,10 +1,11 @@
 //! One self-contained file: no script, no request to anywhere, light and dark, for screens and paper.
 
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use serde::Serialize;
 
 use super::charts::{Charts, Figure};
+use super::forest::{self, Forest};
 use super::view::{Row, View};
 use super::{chart_repeats, chart_shift, inert, svg};
 use crate::policy::comparison::Comparison;
@@ -16,10 +17,18 @@ pub(super) const STYLE: &str = concat!(
 );
 
 /// Sections in files of their own, by the name under which the template includes them.
-const PARTS: [(&str, &str); 6] = [
+const PARTS: [(&str, &str); 8] = [
+    (
+        "forest.html",
+        include_str!("../../templates/report/forest.html"),
+    ),
     (
         "history.html",
         include_str!("../../templates/report/history.html"),
+    ),
+    (
+        "judgements.html",
+        include_str!("../../templates/report/judgements.html"),
     ),
     (
         "server.html",
@@ -53,7 +62,7 @@ struct Page<'a> {
     style: &'static str,
     version: &'static str,
     view: &'a View,
-    forest: Option<String>,
+    forest: Option<Forest>,
     rows: Vec<RowPage<'a>>,
     distributions: Vec<Distribution>,
     curves: Vec<Figure>,
@@ -112,7 +121,7 @@ pub fn report(comparison: &Comparison) -> Result<String, HtmlError> {
     let page = Page {
         style: STYLE,
         version: env!("CARGO_PKG_VERSION"),
-        forest: svg::forest(&view),
+        forest: forest::forest(&view),
         rows,
         distributions: distributions.collect(),
         curves: curves.collect(),
@@ -132,6 +141,9 @@ pub(super) fn page(
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_filter("clean", |text: &str| inert::line(text));
+    environment.add_filter("coded", |text: &str| {
+        Value::from_safe_string(inert::html_with_code(text))
+    });
     for (name, part) in PARTS {
         environment.add_template(name, part)?;
     }

@@ -7,6 +7,16 @@ const LONGEST: usize = 300;
 
 /// On one line, without control characters, terminal escapes and characters that turn the direction of writing.
 pub fn line(text: &str) -> String {
+    let clean = long_line(text);
+    let mut cut: String = clean.trim().chars().take(LONGEST).collect();
+    if clean.trim().chars().count() > LONGEST {
+        cut.push('…');
+    }
+    cut
+}
+
+/// The same of any length, for what a cut would break: a path, or many pieces each of which is short.
+pub fn long_line(text: &str) -> String {
     let mut clean = String::new();
     for c in text.chars() {
         match c {
@@ -19,11 +29,7 @@ pub fn line(text: &str) -> String {
             c => clean.push(c),
         }
     }
-    let mut cut: String = clean.trim().chars().take(LONGEST).collect();
-    if clean.trim().chars().count() > LONGEST {
-        cut.push('…');
-    }
-    cut
+    clean
 }
 
 /// As one word of a shell's command line, for people who copy it.
@@ -33,8 +39,36 @@ pub fn shell(text: &str) -> String {
 
 /// For HTML text and quoted attributes.
 pub fn html(text: &str) -> String {
+    escaped(&line(text))
+}
+
+/// For HTML, of any length: of many pieces, each of which is short.
+pub fn long_html(text: &str) -> String {
+    escaped(&long_line(text))
+}
+
+/// The same with commands between backticks in `<code>`, and no line break before a percent sign.
+pub fn html_with_code(text: &str) -> String {
+    let safe = html(&text.replace(" %", "\u{a0}%"));
+    let parts: Vec<&str> = safe.split('`').collect();
+    // A single backtick is none of a pair.
+    if parts.len() % 2 == 0 {
+        return safe;
+    }
+    let mut coded = String::new();
+    for (place, part) in parts.into_iter().enumerate() {
+        if place % 2 == 0 {
+            coded.push_str(part);
+        } else {
+            let _ = write!(coded, "<code>{part}</code>");
+        }
+    }
+    coded
+}
+
+fn escaped(text: &str) -> String {
     let mut safe = String::new();
-    for c in line(text).chars() {
+    for c in text.chars() {
         match c {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),
@@ -108,11 +142,22 @@ mod tests {
         assert_eq!(shell("x'; rm y"), r"'x'\''; rm y'");
     }
 
+    #[test]
+    fn commands_are_code_and_a_number_stays_with_its_percent_sign() {
+        assert_eq!(
+            html_with_code("run `a <b>`: 5 %"),
+            "run <code>a &lt;b&gt;</code>: 5\u{a0}%"
+        );
+        assert_eq!(html_with_code("a ` alone"), "a ` alone");
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_markup(text in "(\\PC|\n|<script>|@me|#1|\\||`|<!--|http://x){0,20}") {
             let escaped = html(&text);
             prop_assert!(!escaped.contains(['<', '>', '"', '\'']), "{escaped}");
+            let coded = html_with_code(&text).replace("<code>", "").replace("</code>", "");
+            prop_assert!(!coded.contains(['<', '>', '"', '\'']), "{coded}");
             let escaped = markdown(&text);
             prop_assert!(!escaped.contains(['<', '>', '|', '@', '`', '\n', '[']), "{escaped}");
             prop_assert!(!escaped.replace("&#", "").contains('#'), "{escaped}");

@@ -14,6 +14,7 @@ mod columns;
 mod curve;
 mod drawing;
 mod explanation;
+mod forest;
 pub mod history;
 pub mod html;
 pub mod inert;

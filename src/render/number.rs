@@ -11,9 +11,9 @@ pub fn value(value: f64, unit: Unit) -> String {
         Unit::RequestsPerSecond => format!("{} req/s", digits(value)),
         Unit::TokensPerSecond => format!("{} tok/s", digits(value)),
         Unit::Bytes => bytes(value),
-        Unit::Tokens => format!("{} tok", digits(value)),
+        Unit::Tokens => format!("{} tok", plain(value)),
         Unit::Ratio => format!("{} %", digits(value * 100.0)),
-        Unit::Count => digits(value),
+        Unit::Count => plain(value),
     }
 }
 
@@ -41,9 +41,11 @@ pub fn seconds(seconds: f64) -> String {
     }
 }
 
+/// Powers of two, the largest first.
+const BYTES: [(&str, i32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+
 fn bytes(bytes: f64) -> String {
-    let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    for (name, power) in units {
+    for (name, power) in BYTES {
         let scaled = bytes / f64::from(power).exp2();
         if scaled.abs() >= 1.0 {
             return format!("{} {name}", digits(scaled));
@@ -52,52 +54,101 @@ fn bytes(bytes: f64) -> String {
     format!("{bytes:.0} B")
 }
 
-/// A tick of a time axis: as [`seconds`], without decimals that are zero.
+/// A time as [`seconds`], without decimals that are zero: `200 ms`.
 pub fn tick(value: f64) -> String {
-    axis(value, Unit::Seconds)
-}
-
-/// A label of an axis: as [`value`], without decimals that are zero.
-pub fn axis(value: f64, unit: Unit) -> String {
-    let text = self::value(value, unit);
+    let text = seconds(value);
     match text.split_once(' ') {
-        Some((digits, unit)) if digits.contains('.') => {
-            format!(
-                "{} {unit}",
-                digits.trim_end_matches('0').trim_end_matches('.')
-            )
-        }
-        Some(_) => text,
-        None => plain(value),
+        Some((digits, unit)) => format!("{} {unit}", without_zeros(digits)),
+        None => text,
     }
 }
 
-/// What round labels of an axis that reaches so far count in: a power of two for bytes.
-pub fn round_in(unit: Unit, reach: f64) -> f64 {
-    let powers = [40, 30, 20, 10];
-    match unit {
-        Unit::Bytes => powers
-            .map(|power| f64::from(power).exp2())
-            .into_iter()
-            .find(|factor| reach >= *factor)
-            .unwrap_or(1.0),
-        Unit::Seconds
-        | Unit::RequestsPerSecond
-        | Unit::TokensPerSecond
-        | Unit::Tokens
-        | Unit::Ratio
-        | Unit::Count => 1.0,
+/// How the labels of one axis count: all of them in the same unit, with as many decimals as tell them apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Axis {
+    factor: f64,
+    name: &'static str,
+    decimals: usize,
+    whole: bool,
+}
+
+impl Axis {
+    /// An axis of these ends.
+    pub fn of(unit: Unit, from: f64, to: f64) -> Self {
+        let reach = from.abs().max(to.abs());
+        let (factor, name) = match unit {
+            Unit::Seconds => [(1.0, "s"), (1e-3, "ms")]
+                .into_iter()
+                .find(|(factor, _)| reach >= *factor)
+                .unwrap_or((1e-6, "µs")),
+            Unit::Bytes => BYTES
+                .into_iter()
+                .map(|(name, power)| (f64::from(power).exp2(), name))
+                .find(|(factor, _)| reach >= *factor)
+                .unwrap_or((1.0, "B")),
+            Unit::RequestsPerSecond => (1.0, "req/s"),
+            Unit::TokensPerSecond => (1.0, "tok/s"),
+            Unit::Tokens => (1.0, "tok"),
+            Unit::Ratio => (0.01, "%"),
+            Unit::Count => (1.0, ""),
+        };
+        Self::counted_in(name, factor, from, to)
+    }
+
+    /// An axis that counts in something else.
+    pub fn counted_in(name: &'static str, factor: f64, from: f64, to: f64) -> Self {
+        let step = (to - from) / factor / 10.0;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "from nought to nine"
+        )]
+        let decimals = (-step.log10()).ceil().clamp(0.0, 9.0) as usize;
+        Self {
+            factor,
+            name,
+            decimals,
+            whole: false,
+        }
+    }
+
+    /// Of things of which there is no half.
+    pub fn whole(self) -> Self {
+        Self {
+            whole: true,
+            ..self
+        }
+    }
+
+    /// What round labels are multiples of: 2³⁰ for GiB.
+    pub fn factor(self) -> f64 {
+        self.factor
+    }
+
+    /// Whether there can be such a value.
+    pub fn can_be(self, value: f64) -> bool {
+        !self.whole || (value / self.factor).fract() == 0.0
+    }
+
+    /// `12.5 ms`, `0 ms`.
+    pub fn label(self, value: f64) -> String {
+        let digits = format!("{:.*}", self.decimals, value / self.factor);
+        let digits = match without_zeros(&digits) {
+            "-0" => "0",
+            digits => digits,
+        };
+        format!("{digits} {}", self.name).trim_end().to_owned()
+    }
+
+    /// `+12.5 ms`, `−3 ms`, `0 ms`.
+    pub fn signed(self, value: f64) -> String {
+        signed(value, &self.label(value.abs()))
     }
 }
 
 /// `+1.20 ms`, `−300.0 µs`.
 pub fn signed_seconds(value: f64) -> String {
     signed(value, &seconds(value.abs()))
-}
-
-/// The same without decimals that are zero.
-pub fn signed_tick(value: f64) -> String {
-    signed(value, &tick(value.abs()))
 }
 
 fn signed(value: f64, size: &str) -> String {
@@ -112,11 +163,15 @@ fn signed(value: f64, size: &str) -> String {
 
 /// A number without a unit, without decimals that are zero.
 pub fn plain(value: f64) -> String {
-    let text = digits(value);
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    without_zeros(&digits(value)).to_owned()
+}
+
+/// Decimals that are zero say nothing.
+fn without_zeros(digits: &str) -> &str {
+    if digits.contains('.') {
+        digits.trim_end_matches('0').trim_end_matches('.')
     } else {
-        text
+        digits
     }
 }
 
@@ -154,8 +209,37 @@ mod tests {
             value(76_480_000_000.0, Unit::Bytes),
             value(0.953, Unit::Ratio),
             value(400_000.0, Unit::Tokens),
+            value(120.0, Unit::Count),
         ];
-        insta::assert_snapshot!(shown.join(", "), @"12.30 ms, 156.7 ms, 5.01 s, 50.00 µs, 3127 tok/s, 2.50 req/s, 71.23 GiB, 95.30 %, 400000 tok");
+        insta::assert_snapshot!(shown.join(", "), @"12.30 ms, 156.7 ms, 5.01 s, 50.00 µs, 3127 tok/s, 2.50 req/s, 71.23 GiB, 95.30 %, 400000 tok, 120");
+    }
+
+    #[test]
+    fn the_labels_of_an_axis_count_alike_and_differ() {
+        let labels = |axis: Axis, values: &[f64]| {
+            let labels = values.iter().map(|value| axis.label(*value));
+            labels.collect::<Vec<_>>().join(", ")
+        };
+        let shown = [
+            labels(Axis::of(Unit::Seconds, 0.0, 1.2), &[0.0, 0.5, 1.0]),
+            labels(Axis::of(Unit::Seconds, 0.98, 1.01), &[0.985, 1.0, 1.005]),
+            labels(Axis::of(Unit::Seconds, 0.0, 0.02), &[0.0, 0.0125, 0.02]),
+            labels(Axis::of(Unit::Bytes, 0.0, 3e9), &[0.0, 2_147_483_648.0]),
+            labels(Axis::of(Unit::Ratio, 0.0, 1.0), &[0.25, 1.0]),
+            labels(Axis::of(Unit::Count, 0.0, 12.0), &[5.0, 10.0]),
+        ];
+        insta::assert_snapshot!(shown.join("\n"), @"
+        0 s, 0.5 s, 1 s
+        0.985 s, 1 s, 1.005 s
+        0 ms, 12 ms, 20 ms
+        0 GiB, 2 GiB
+        25 %, 100 %
+        5, 10
+        ");
+        let axis = Axis::of(Unit::Seconds, -0.01, 0.02);
+        assert_eq!(axis.signed(-0.005), "−5 ms");
+        assert_eq!(axis.signed(0.0), "0 ms");
+        assert!(!Axis::of(Unit::Count, 0.0, 1.0).whole().can_be(0.2));
     }
 
     #[test]

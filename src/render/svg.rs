@@ -2,23 +2,14 @@
 
 use std::fmt::Write as _;
 
+use super::chart_axis::round;
 use super::inert;
-use super::number;
-use super::view::{Row, RowChart, View};
+use super::number::{self, Axis};
+use crate::metric::Unit;
 use crate::policy::comparison::Distribution;
-use crate::stats::{HIGH_EDGE, LOW_EDGE};
 
 /// Width of the drawing, in SVG units.
 pub(super) const WIDTH: f64 = 760.0;
-
-/// Room for names at the left of the forest plot.
-const NAMES: f64 = 210.0;
-
-/// Room for values at its right.
-const VALUES: f64 = 150.0;
-
-/// Height of one line of it.
-const LINE: f64 = 34.0;
 
 /// A scale from values to SVG units.
 #[derive(Clone, Copy)]
@@ -57,131 +48,12 @@ impl Scale {
     }
 }
 
-/// Every judged change with its interval, zone and limit. `None` where nothing was judged.
-pub(super) fn forest(view: &View) -> Option<String> {
-    let rows: Vec<(&Row, RowChart)> = view
-        .rows
-        .iter()
-        .filter_map(|row| Some((row, row.chart?)))
-        .collect();
-    if rows.is_empty() {
-        return None;
-    }
-    // What lies far outside the zone needs to be seen to be outside, not how far.
-    let widest = rows
-        .iter()
-        .filter_map(|(_, chart)| chart.limit)
-        .fold(0.05, f64::max);
-    let reach = |ends: fn(&RowChart) -> f64, bound: f64| {
-        rows.iter()
-            .map(|(_, chart)| ends(chart).abs())
-            .fold(bound, f64::max)
-            .min(4.0 * widest)
-    };
-    let scale = Scale {
-        from: -reach(|chart| chart.low.min(0.0), widest),
-        to: reach(|chart| chart.high.max(0.0), 1.8 * widest),
-        start: NAMES,
-        end: WIDTH - VALUES,
-    };
-    #[expect(clippy::cast_precision_loss, reason = "a handful of rows")]
-    let height = 46.0 + LINE * rows.len() as f64 + 30.0;
-    let mut svg = open(
-        height,
-        "Change of every judged metric with its 95 % interval",
-        &describe(&rows),
-    );
-    let bottom = height - 34.0;
-    for tick in scale.ticks() {
-        let x = scale.at(tick);
-        let label = number::signed_percent(tick);
-        let _ = write!(
-            svg,
-            "<line class=\"grid\" x1=\"{x:.1}\" y1=\"30\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>\
-             <text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
-            bottom + 16.0
-        );
-    }
-    let _ = write!(
-        svg,
-        "<text class=\"tick\" x=\"{:.1}\" y=\"18\" text-anchor=\"start\">← better</text>\
-         <text class=\"tick\" x=\"{:.1}\" y=\"18\" text-anchor=\"end\">worse →</text>",
-        scale.start, scale.end
-    );
-    for (index, (row, chart)) in rows.iter().enumerate() {
-        #[expect(clippy::cast_precision_loss, reason = "a handful of rows")]
-        let y = 46.0 + LINE * index as f64;
-        forest_line(&mut svg, row, *chart, scale, y, view.several_scenarios);
-    }
-    let zero = scale.at(0.0);
-    let _ = write!(
-        svg,
-        "<line class=\"zero\" x1=\"{zero:.1}\" y1=\"30\" x2=\"{zero:.1}\" y2=\"{bottom:.1}\"/></svg>"
-    );
-    Some(svg)
-}
-
-fn forest_line(svg: &mut String, row: &Row, chart: RowChart, scale: Scale, y: f64, named: bool) {
-    let (low, high, value) = (
-        scale.at(chart.low),
-        scale.at(chart.high),
-        scale.at(chart.value),
-    );
-    if let Some(limit) = chart.limit {
-        let (begin, end) = (scale.at(LOW_EDGE * limit), scale.at(HIGH_EDGE * limit));
-        let x = scale.at(limit);
-        let _ = write!(
-            svg,
-            "<rect class=\"zone\" x=\"{begin:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>\
-             <line class=\"limit\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{:.1}\"/>",
-            y - 12.0,
-            end - begin,
-            24.0,
-            y - 12.0,
-            y + 12.0
-        );
-    }
-    let tone = row.sign.tone;
-    let name = if named {
-        format!("{} · {}", row.metric, row.scenario)
-    } else {
-        row.metric.to_owned()
-    };
-    let name: String = inert::line(&name).chars().take(34).collect();
-    let _ = write!(
-        svg,
-        "<text class=\"name\" x=\"0\" y=\"{:.1}\">{}</text>\
-         <line class=\"interval {tone}\" x1=\"{low:.1}\" y1=\"{y:.1}\" x2=\"{high:.1}\" y2=\"{y:.1}\"/>\
-         <circle class=\"estimate {tone}\" cx=\"{value:.1}\" cy=\"{y:.1}\" r=\"5\"/>\
-         <text class=\"value\" x=\"{:.1}\" y=\"{:.1}\">{} {}</text>",
-        y + 5.0,
-        inert::html(&name),
-        WIDTH - VALUES + 14.0,
-        y + 5.0,
-        inert::html(&row.change),
-        row.sign.word
-    );
-}
-
-fn describe(rows: &[(&Row, RowChart)]) -> String {
-    let words: Vec<String> = rows
-        .iter()
-        .map(|(row, _)| {
-            format!(
-                "{} {} {}: {}",
-                row.metric, row.change, row.interval, row.sign.word
-            )
-        })
-        .collect();
-    words.join("; ")
-}
-
 pub(super) fn open(height: f64, title: &str, description: &str) -> String {
     format!(
         "<svg role=\"img\" viewBox=\"0 0 {WIDTH:.0} {height:.0}\" preserveAspectRatio=\"xMinYMin meet\">\
          <title>{}</title><desc>{}</desc>",
         inert::html(title),
-        inert::html(description)
+        inert::long_html(description)
     )
 }
 
@@ -228,12 +100,13 @@ pub(super) fn ecdf(distribution: &Distribution, title: &str) -> Option<String> {
             share * 100.0
         );
     }
-    for tick in x.ticks() {
+    let axis = Axis::of(Unit::Seconds, from, to);
+    for tick in round(x, axis) {
         let at = x.at(tick);
         let _ = write!(
             svg,
             "<text class=\"tick\" x=\"{at:.1}\" y=\"256\" text-anchor=\"middle\">{}</text>",
-            number::tick(tick)
+            axis.label(tick)
         );
     }
     for (class, side) in [("base", base), ("head", head)] {

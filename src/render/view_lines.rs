@@ -1,5 +1,7 @@
 //! The lines of a comparison that need more than one row: what was compared, where it became slower, what the noise hides.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 
 use super::number;
@@ -125,7 +127,15 @@ pub(super) fn subject(comparison: &Comparison, scenarios: &[&str]) -> String {
 /// Which two runs: `baseline 3fa9c1e (stored, 2 days older, 3 repeats) → candidate 77b02d4 (3 repeats)`.
 pub(super) fn sides(comparison: &Comparison, several_scenarios: bool) -> String {
     let (baseline, candidate) = (&comparison.baseline, &comparison.candidate);
-    let named = |identity: &Identity| commit(identity).unwrap_or_else(|| identity.file.clone());
+    // The whole path is among the facts; on one line it would hide everything else.
+    let file = |identity: &Identity| {
+        let name = Path::new(&identity.file).file_name();
+        name.map_or_else(
+            || identity.file.clone(),
+            |name| name.to_string_lossy().into_owned(),
+        )
+    };
+    let named = |identity: &Identity| commit(identity).unwrap_or_else(|| file(identity));
     let repeats = |identity: &Identity| {
         let over = if several_scenarios {
             " over all scenarios"

@@ -30,7 +30,10 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<ExitStatus, Fa
     let mut groups = vec![host::checks(&host, may_be_real_time())];
     let search = match plan.as_ref().and_then(|plan| plan.server.as_ref()) {
         Some(server) => gpus::search(server, context.environment),
-        None => Search::default(),
+        None => Search {
+            nvml_library: gpus::nvml_library(context.environment),
+            ..Search::default()
+        },
     };
     let measured = runtime(|| {})?.block_on(async {
         let engine = launch::engine_facts(context.environment).await;

@@ -128,6 +128,17 @@ impl Publishing<'_> {
     }
 }
 
+impl Publishing<'_> {
+    /// Says on the commit that the gate ended without a verdict: a status that must be there may not be an earlier run's.
+    pub(super) fn without_verdict(&self, failure: &Failure) {
+        if let Self::On(publisher) = self
+            && failure.status != ExitStatus::Interrupted
+        {
+            publisher.without_verdict(failure);
+        }
+    }
+}
+
 impl<'a> Publisher<'a> {
     fn prepare(args: &'a PublishArgs, context: &Context) -> Result<Publishing<'a>, Failure> {
         let variable = |name: &str| (context.environment)(name).filter(|value| !value.is_empty());

@@ -59,28 +59,10 @@ impl Publisher<'_> {
             );
         }
         let done = self.until_interrupted(async {
-            if let (Some(head), Trust::Ours) = (&place.head, trust)
-                && !self.args.status_context.trim().is_empty()
-            {
+            if let (Some(head), Trust::Ours) = (&place.head, trust) {
                 let description = format!("{}: {}", view.verdict.word, view.headline);
                 let state = State::of(comparison.exit_code);
-                let set = status::set(
-                    &self.client,
-                    &self.repository,
-                    head,
-                    self.args.status_context.trim(),
-                    state,
-                    &description,
-                    self.address(),
-                );
-                if let Err(error) = set.await {
-                    told.problem(
-                        "the status was not set",
-                        &error,
-                        "statuses: write",
-                        self.occasion.from_fork,
-                    );
-                }
+                self.status(head, state, &description, &mut told).await;
             }
             if let (Some(head), Trust::Ours, true) = (&place.head, trust, self.args.check_run) {
                 self.check_run(comparison, &view, head, &mut told).await;
@@ -97,6 +79,46 @@ impl Publisher<'_> {
             told.problems.push(left.to_owned());
         }
         told
+    }
+
+    /// Only the status: a gate that did not come to a verdict has nothing else to say.
+    pub(super) fn without_verdict(&self, failure: &Failure) {
+        let place = self.place();
+        let Some(head) = &place.head else { return };
+        let mut told = Told::default();
+        let description = format!(
+            "NO VERDICT: {} (exit code {})",
+            failure.error,
+            failure.status.code()
+        );
+        self.until_interrupted(self.status(head, State::Error, &description, &mut told));
+        for problem in &told.problems {
+            note(&format!("warning: {problem}"));
+        }
+    }
+
+    async fn status(&self, head: &Sha, state: State, description: &str, told: &mut Told) {
+        let context = self.args.status_context.trim();
+        if context.is_empty() {
+            return;
+        }
+        let set = status::set(
+            &self.client,
+            &self.repository,
+            head,
+            context,
+            state,
+            description,
+            self.address(),
+        );
+        if let Err(error) = set.await {
+            told.problem(
+                "the status was not set",
+                &error,
+                "statuses: write",
+                self.occasion.from_fork,
+            );
+        }
     }
 
     fn address(&self) -> Option<&str> {

@@ -26,11 +26,12 @@ fn a_block_becomes_one_comment_and_a_failed_status_on_the_head() {
     }
     "#);
     drop(world);
-    assert!(
-        scene
-            .outputs()
-            .contains("comment-url=https://github.test/acme/llm/pull/7#issuecomment-1001\n")
-    );
+    for output in [
+        "comment-url=https://github.test/acme/llm/pull/7#issuecomment-1001\n",
+        "verdict=block\nexit-code=1\nheadline=TPOT P95 is 10.0 % slower",
+    ] {
+        assert!(scene.outputs().contains(output), "{}", scene.outputs());
+    }
     assert_eq!(
         scene.github.count("POST", "check-runs"),
         0,
@@ -366,6 +367,23 @@ fn the_gate_publishes_its_verdict_and_keeps_on_which_commit() {
     let said = Ran::of(&command.output().unwrap()).expect(6).stderr;
     assert!(said.contains("nothing can be published"), "{said}");
     assert!(!scene.path().join("never").exists());
+}
+
+#[test]
+fn a_gate_without_a_verdict_leaves_an_error_on_the_head_and_no_older_success() {
+    let plan = "name: demo\nmodel: demo\nserver: {process: {command: [\"false\", \"{port}\"]}}\nnum_requests: 20\nconcurrency: 2\ninput_tokens: 16\noutput_tokens: 4\nrepeat: 3\n";
+    let scene = Scene::new(1.0);
+    write(scene.path(), "perfgate.yaml", plan);
+    scene.perfgate(&["gate", "--output", "out"]).expect(5);
+    let world = scene.github.world();
+    assert_eq!(world.statuses[0]["state"], "error");
+    let said = world.statuses[0]["description"].as_str().unwrap();
+    assert!(
+        said.starts_with("NO VERDICT: ") && said.contains("(exit code 5)"),
+        "{said}"
+    );
+    drop(world);
+    assert!(scene.github.own().is_empty());
 }
 
 #[test]
