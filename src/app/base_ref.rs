@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Context, Failure, source};
 use crate::exit::ExitStatus;
 use crate::files;
-use crate::publish::base;
+use crate::publish::event;
 
 /// A commit from which the bar is read.
 #[derive(Clone, Debug)]
@@ -137,11 +137,14 @@ fn of_event(context: &Context) -> Result<Option<String>, Failure> {
     let Some(path) = variable("GITHUB_EVENT_PATH").filter(|_| is_actions) else {
         return Ok(None);
     };
-    base::commit_of_event(Path::new(&path)).map_err(|error| {
+    let unknown = |error: &dyn std::fmt::Display| {
         Failure::message(
             ExitStatus::SurroundingsFailed,
             format!("the base branch is not known: {error}"),
         )
         .hint("name it with `--baseline-ref REF`")
-    })
+    };
+    let json = files::read(Path::new(&path)).map_err(|error| unknown(&error))?;
+    let base = event::base(&json).map_err(|error| unknown(&error))?;
+    Ok(base.map(|base| base.text().to_owned()))
 }

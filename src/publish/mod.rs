@@ -7,7 +7,6 @@ pub mod acceptance;
 pub mod actions;
 mod answer;
 pub mod artifact;
-pub mod base;
 pub mod check_run;
 pub mod client;
 pub mod comment;

@@ -43,7 +43,8 @@ pub(super) fn forest(view: &View) -> Option<Forest> {
         .enumerate()
         .filter_map(|(place, row)| Some((place, row, row.chart?)))
         .collect();
-    let scale = scale(rows.iter().map(|(_, _, chart)| *chart))?;
+    let charts: Vec<RowChart> = rows.iter().map(|(_, _, chart)| *chart).collect();
+    let scale = scale(&charts)?;
     let ticks: Vec<f64> = round(scale, axis(scale)).collect();
     let lines = rows.into_iter().map(|(place, row, chart)| Line {
         name: row.title(view.several_scenarios),
@@ -60,19 +61,16 @@ pub(super) fn forest(view: &View) -> Option<Forest> {
 }
 
 /// From percent of change to percent of the line. `None` without a change.
-fn scale(charts: impl Iterator<Item = RowChart> + Clone) -> Option<Scale> {
-    charts.clone().next()?;
+fn scale(charts: &[RowChart]) -> Option<Scale> {
+    if charts.is_empty() {
+        return None;
+    }
     // What lies far outside the zone needs to be seen to be outside, not how far.
-    let widest = charts
-        .clone()
-        .filter_map(|chart| chart.limit)
-        .fold(0.05, f64::max);
-    let reach = |end: fn(RowChart) -> f64, least: f64| {
-        charts
-            .clone()
-            .map(|chart| end(chart).abs())
-            .fold(least, f64::max)
-            .min(4.0 * widest)
+    let limits = charts.iter().filter_map(|chart| chart.limit);
+    let widest = limits.fold(0.05, f64::max);
+    let reach = |end: fn(&RowChart) -> f64, least: f64| {
+        let ends = charts.iter().map(|chart| end(chart).abs());
+        ends.fold(least, f64::max).min(4.0 * widest)
     };
     Some(Scale {
         from: -reach(|chart| chart.low.min(0.0), widest),
@@ -171,7 +169,7 @@ mod tests {
     #[test]
     fn an_end_beyond_the_plot_is_an_arrow() {
         let charts = [chart(-0.01, 0.01, 0.03), chart(0.1, 0.6, 0.9)];
-        let scale = scale(charts.into_iter()).unwrap();
+        let scale = scale(&charts).unwrap();
         let [inside, beyond] = charts.map(|chart| line(chart, "good", scale, &[0.0]));
         assert_eq!(inside.matches("class=\"arrow\"").count(), 0, "{inside}");
         assert_eq!(beyond.matches("class=\"arrow\"").count(), 1, "{beyond}");
@@ -180,6 +178,6 @@ mod tests {
 
     #[test]
     fn nothing_judged_is_no_plot() {
-        assert!(scale(std::iter::empty()).is_none());
+        assert!(scale(&[]).is_none());
     }
 }

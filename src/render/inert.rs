@@ -52,12 +52,12 @@ pub fn html_with_code(text: &str) -> String {
     let safe = html(&text.replace(" %", "\u{a0}%"));
     let parts: Vec<&str> = safe.split('`').collect();
     // A single backtick is none of a pair.
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return safe;
     }
     let mut coded = String::new();
     for (place, part) in parts.into_iter().enumerate() {
-        if place % 2 == 0 {
+        if place.is_multiple_of(2) {
             coded.push_str(part);
         } else {
             let _ = write!(coded, "<code>{part}</code>");

@@ -113,6 +113,7 @@ impl Axis {
     }
 
     /// Of things of which there is no half.
+    #[must_use]
     pub fn whole(self) -> Self {
         Self {
             whole: true,

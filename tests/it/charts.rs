@@ -131,7 +131,7 @@ fn the_forest_plot_says_in_words_what_it_draws() {
     let html = render::html::report(&comparison).unwrap();
     let (_, plot) = html.split_once("<ul class=\"forest\">").unwrap();
     let (plot, _) = plot.split_once("</ul>").unwrap();
-    let view = perfgate::render::view::View::of(&comparison);
+    let view = render::view::View::of(&comparison);
     for row in view.rows.iter().filter(|row| row.chart.is_some()) {
         for words in [row.metric, &row.change, &row.interval, row.sign.word] {
             assert!(plot.contains(words), "{words}: {plot}");
