@@ -36,6 +36,7 @@ mod sent;
 mod simulate;
 mod slower;
 mod source;
+mod storage;
 mod sweep;
 mod sweeping;
 mod warm_up;
