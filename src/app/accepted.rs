@@ -279,9 +279,7 @@ impl<'a> Accepted<'a> {
         let digest = candidate.file.workload.as_ref()?.digest.as_ref()?;
         let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
         let names = self.storage.gates().unwrap_or_default();
-        let places = names
-            .iter()
-            .map(|name| self.storage.place(name, &hardware));
+        let places = names.iter().map(|name| self.storage.place(name, &hardware));
         let mut fitting = places.filter(|place| {
             let run = place.run(Part::Baseline).ok().flatten();
             let workload = run.and_then(|run| run.file.workload);

@@ -98,9 +98,15 @@ fn bucket_failure(error: &BucketError) -> Failure {
 /// What each cloud's own tools take from the environment.
 fn variables(scheme: &str) -> &'static str {
     match scheme {
-        "gs" => "GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_SERVICE_ACCOUNT, a key file (for another server: GOOGLE_BASE_URL)",
-        "az" => "AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_KEY or AZURE_CLIENT_ID, AZURE_CLIENT_SECRET and AZURE_TENANT_ID (for another server: AZURE_ENDPOINT)",
-        _ => "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_REGION (for another server: AWS_ENDPOINT_URL, and AWS_ALLOW_HTTP=true without TLS)",
+        "gs" => {
+            "GOOGLE_APPLICATION_CREDENTIALS or GOOGLE_SERVICE_ACCOUNT, a key file (for another server: GOOGLE_BASE_URL)"
+        }
+        "az" => {
+            "AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_KEY or AZURE_CLIENT_ID, AZURE_CLIENT_SECRET and AZURE_TENANT_ID (for another server: AZURE_ENDPOINT)"
+        }
+        _ => {
+            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_REGION (for another server: AWS_ENDPOINT_URL, and AWS_ALLOW_HTTP=true without TLS)"
+        }
     }
 }
 

@@ -42,13 +42,17 @@ pub struct BucketAddress {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LocationError {
     /// Another scheme.
-    #[error("there are no baselines at `{0}://`: give a folder, `s3://…`, `gs://…`, `az://…` or `file:///…`")]
+    #[error(
+        "there are no baselines at `{0}://`: give a folder, `s3://…`, `gs://…`, `az://…` or `file:///…`"
+    )]
     Scheme(String),
     /// No bucket is named.
     #[error("it names no bucket; write `{0}://BUCKET/PREFIX`")]
     NoBucket(&'static str),
     /// Something that belongs elsewhere.
-    #[error("`{character}` has no place in it: write `{scheme}://BUCKET/PREFIX`, and give credentials and options in the environment")]
+    #[error(
+        "`{character}` has no place in it: write `{scheme}://BUCKET/PREFIX`, and give credentials and options in the environment"
+    )]
     Character {
         /// The first of them.
         character: char,
@@ -105,7 +109,9 @@ fn file(text: &str) -> Result<PathBuf, LocationError> {
 
 fn bucket(cloud: Cloud, rest: &str) -> Result<BucketAddress, LocationError> {
     let scheme = cloud.scheme();
-    let strange = |c: &char| matches!(c, '@' | '?' | '#' | '\\' | ':' | '%') || c.is_control() || c.is_whitespace();
+    let strange = |c: &char| {
+        matches!(c, '@' | '?' | '#' | '\\' | ':' | '%') || c.is_control() || c.is_whitespace()
+    };
     if let Some(character) = rest.chars().find(strange) {
         return Err(LocationError::Character { character, scheme });
     }
@@ -179,7 +185,10 @@ mod tests {
     #[test]
     fn what_is_no_location_is_said_without_repeating_it() {
         for (text, said) in [
-            ("https://key:secret@host/x", "there are no baselines at `https://`"),
+            (
+                "https://key:secret@host/x",
+                "there are no baselines at `https://`",
+            ),
             ("s3://key:secret@bucket/x", "`:` has no place in it"),
             ("az://container/x?sig=secret", "`?` has no place in it"),
             ("s3:///x", "it names no bucket"),
@@ -189,7 +198,10 @@ mod tests {
             ("file:///", "a file URL has three slashes"),
         ] {
             let shown = shown(text);
-            assert!(shown.starts_with("error: ") && shown.contains(said), "{text}: {shown}");
+            assert!(
+                shown.starts_with("error: ") && shown.contains(said),
+                "{text}: {shown}"
+            );
             assert!(!shown.contains("secret"), "{shown}");
         }
     }

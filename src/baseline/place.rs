@@ -165,7 +165,11 @@ impl Place {
 
     pub(super) fn as_ledger(&self, bytes: Vec<u8>) -> Result<Vec<Run>, BaselineError> {
         let part = Part::Ledger;
-        Ok(record::read_ledger(&self.name(part), &self.shown(part), bytes)?)
+        Ok(record::read_ledger(
+            &self.name(part),
+            &self.shown(part),
+            bytes,
+        )?)
     }
 
     /// Everything that stands there; a broken file or line is an error that names it.

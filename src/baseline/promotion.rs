@@ -101,7 +101,11 @@ impl Place {
         let mut tried: Option<(T, Change)> = None;
         let mut waiting = Waiting::new();
         let (said, change) = loop {
-            let fetch = |part| bucket.fetch(&self.object(part)).map_err(BaselineError::from);
+            let fetch = |part| {
+                bucket
+                    .fetch(&self.object(part))
+                    .map_err(BaselineError::from)
+            };
             let (baseline, ledger, release) = (
                 fetch(Part::Baseline)?,
                 fetch(Part::Ledger)?,
@@ -109,9 +113,12 @@ impl Place {
             );
             let standing = self.standing(baseline, ledger.clone(), release)?;
             // The answer to an earlier try may have been lost, not the try.
-            if let Some((said, change)) = tried
-                .take_if(|(_, change)| change.session.as_ref().is_some_and(|session| has(&standing, session)))
-            {
+            if let Some((said, change)) = tried.take_if(|(_, change)| {
+                change
+                    .session
+                    .as_ref()
+                    .is_some_and(|session| has(&standing, session))
+            }) {
                 break (said, change);
             }
             let (said, change) = decide(&standing)?;

@@ -50,9 +50,7 @@ impl Storage {
     pub fn hardware(&self, name: &str) -> Result<Vec<String>, BaselineError> {
         match &self.within {
             Within::Folder(folder) => Ok(hardware_with_baseline(folder, name)),
-            Within::Bucket(bucket) => {
-                Ok(hardware_of_files(bucket.names(&safe_name(name), false)?))
-            }
+            Within::Bucket(bucket) => Ok(hardware_of_files(bucket.names(&safe_name(name), false)?)),
         }
     }
 

@@ -30,7 +30,9 @@ pub fn verify(place: &Place, hardware: &str) -> Result<Vec<Finding>, BaselineErr
     match (&baseline, sessions.last()) {
         (Some(baseline), Some((_, last))) if !is_same_run(&baseline.file, &last.file) => {
             let other_way = match place.within {
-                Within::Folder(_) => "take both files from one commit: `git checkout COMMIT -- FILES`",
+                Within::Folder(_) => {
+                    "take both files from one commit: `git checkout COMMIT -- FILES`"
+                }
                 Within::Bucket(_) => "let the next promotion bring its own baseline",
             };
             found.push(Finding {
@@ -74,13 +76,15 @@ pub fn verify(place: &Place, hardware: &str) -> Result<Vec<Finding>, BaselineErr
 fn restore(place: &Place, part: Part) -> String {
     let file = place.shown(part);
     match (&place.within, part) {
-        (Within::Folder(_), Part::Ledger) => format!("restore the file with `git checkout -- {file}`"),
+        (Within::Folder(_), Part::Ledger) => {
+            format!("restore the file with `git checkout -- {file}`")
+        }
         (Within::Folder(_), Part::Baseline | Part::Release) => format!(
             "take it from an earlier commit: `git log -- {file}`, then `git checkout COMMIT -- {file}`"
         ),
-        (Within::Bucket(_), _) => format!(
-            "restore an earlier version of `{file}`, where the bucket keeps versions"
-        ),
+        (Within::Bucket(_), _) => {
+            format!("restore an earlier version of `{file}`, where the bucket keeps versions")
+        }
     }
 }
 
@@ -93,7 +97,9 @@ fn edited(place: &Place, edit: &str) -> String {
         Within::Bucket(bucket) => bucket.address(),
     };
     match bucket.cloud {
-        Cloud::S3 => format!("`aws s3 cp {file} {here} && {edit} {here} && aws s3 cp {here} {file}`"),
+        Cloud::S3 => {
+            format!("`aws s3 cp {file} {here} && {edit} {here} && aws s3 cp {here} {file}`")
+        }
         Cloud::Google => format!(
             "`gcloud storage cp {file} {here} && {edit} {here} && gcloud storage cp {here} {file}`"
         ),
@@ -101,18 +107,18 @@ fn edited(place: &Place, edit: &str) -> String {
             let blob = format!(
                 "--container-name {} --name {} --file {here}",
                 bucket.bucket,
-                [bucket.prefix.as_str(), &place.object(Part::Ledger)].join("/").trim_start_matches('/')
+                [bucket.prefix.as_str(), &place.object(Part::Ledger)]
+                    .join("/")
+                    .trim_start_matches('/')
             );
-            format!("`az storage blob download {blob} && {edit} {here} && az storage blob upload --overwrite {blob}`")
+            format!(
+                "`az storage blob download {blob} && {edit} {here} && az storage blob upload --overwrite {blob}`"
+            )
         }
     }
 }
 
-fn run(
-    place: &Place,
-    part: Part,
-    found: &mut Vec<Finding>,
-) -> Result<Option<Run>, BaselineError> {
+fn run(place: &Place, part: Part, found: &mut Vec<Finding>) -> Result<Option<Run>, BaselineError> {
     match place.run(part) {
         Ok(run) => Ok(run),
         // Broken, or not readable for this user: the others are looked at all the same.
@@ -267,9 +273,13 @@ mod tests {
             write(Part::Baseline, baseline);
         }
         let folder = format!("{}/llama/", folder.path().display());
-        let lines = verify(&place, "nvidia-l4").unwrap().into_iter().map(|finding| {
-            format!("{}: {}\n  {}\n", finding.at, finding.what, finding.mend).replace(&folder, "")
-        });
+        let lines = verify(&place, "nvidia-l4")
+            .unwrap()
+            .into_iter()
+            .map(|finding| {
+                format!("{}: {}\n  {}\n", finding.at, finding.what, finding.mend)
+                    .replace(&folder, "")
+            });
         lines.collect()
     }
 

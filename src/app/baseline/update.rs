@@ -58,9 +58,7 @@ pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Fa
         opened.warn_of_copies();
         (updating.decide(&standing)?.0, Ended::Current)
     } else {
-        chosen
-            .place
-            .promote(|standing| updating.decide(standing))?
+        chosen.place.promote(|standing| updating.decide(standing))?
     };
     print(&said(&chosen, args, &decided, ended))?;
     Ok(ExitStatus::Pass)

@@ -79,7 +79,9 @@ impl Client {
         Ok(Self {
             store: match address.cloud {
                 #[cfg(feature = "s3")]
-                Cloud::S3 => s3(&address.bucket, retry).map_err(|error| unfit(error.to_string()))?,
+                Cloud::S3 => {
+                    s3(&address.bucket, retry).map_err(|error| unfit(error.to_string()))?
+                }
                 #[cfg(feature = "gs")]
                 Cloud::Google => {
                     google(&address.bucket, retry).map_err(|error| unfit(error.to_string()))?
@@ -113,13 +115,15 @@ impl Client {
             .objects
             .iter()
             .map(|object| (&object.location, false, object.e_tag.clone()));
-        let entries = folders.chain(objects).filter_map(|(path, is_folder, e_tag)| {
-            Some(Listed {
-                name: path.filename()?.to_owned(),
-                is_folder,
-                e_tag,
-            })
-        });
+        let entries = folders
+            .chain(objects)
+            .filter_map(|(path, is_folder, e_tag)| {
+                Some(Listed {
+                    name: path.filename()?.to_owned(),
+                    is_folder,
+                    e_tag,
+                })
+            });
         Ok(entries.collect())
     }
 
@@ -222,22 +226,53 @@ impl Client {
         let action = action.to_owned();
         let scheme = self.address.cloud.scheme();
         let text = chain(error);
-        let reason = shown(&text);
+        let lost = cause_of_the_way(error);
+        let reason = match &lost {
+            Some(cause) => format!("{}{cause}", asked(&text)),
+            None => shown(&text),
+        };
+        let refused = ["status code: 401", "status code: 403"];
         if METADATA.iter().any(|host| text.contains(host)) || is_about_missing_credentials(&text) {
-            return BucketError::NoCredentials { address, reason, scheme };
+            return BucketError::NoCredentials {
+                address,
+                reason,
+                scheme,
+            };
         }
         match error {
             Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-                BucketError::Refused { address, action, reason, scheme }
+                BucketError::Refused {
+                    address,
+                    action,
+                    reason,
+                    scheme,
+                }
+            }
+            // Of a list.
+            Error::Generic { .. } if refused.iter().any(|status| text.contains(status)) => {
+                BucketError::Refused {
+                    address,
+                    action,
+                    reason,
+                    scheme,
+                }
             }
             Error::NotFound { .. } => BucketError::NoBucket { address, reason },
             Error::Generic { .. } if names_the_bucket(&text) => {
                 BucketError::NoBucket { address, reason }
             }
-            Error::Generic { .. } if is_of_the_way(error) || text.contains("status code: 5") => {
-                BucketError::Unreachable { address, action, reason }
+            Error::Generic { .. } if lost.is_some() || text.contains("status code: 5") => {
+                BucketError::Unreachable {
+                    address,
+                    action,
+                    reason,
+                }
             }
-            _ => BucketError::Answer { address, action, reason },
+            _ => BucketError::Answer {
+                address,
+                action,
+                reason,
+            },
         }
     }
 }
@@ -280,7 +315,10 @@ fn azure(container: &str, retry: RetryConfig) -> Result<Box<dyn ObjectStore>, Er
             builder = builder.with_config(Client(key), value);
         }
     }
-    let store = builder.with_container_name(container).with_retry(retry).build()?;
+    let store = builder
+        .with_container_name(container)
+        .with_retry(retry)
+        .build()?;
     Ok(Box::new(store))
 }
 
@@ -298,16 +336,28 @@ fn chain(error: &Error) -> String {
     text
 }
 
-/// Whether the request or its answer was lost on the way.
-fn is_of_the_way(error: &Error) -> bool {
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if inner.is::<HttpError>() {
-            return true;
+/// Why the request or its answer was lost on the way, where it was: the cause at the bottom.
+fn cause_of_the_way(error: &Error) -> Option<String> {
+    let mut cause = error.source()?;
+    let mut of_the_way = false;
+    loop {
+        of_the_way |= cause.is::<HttpError>();
+        match cause.source() {
+            Some(inner) => cause = inner,
+            None => return of_the_way.then(|| cause.to_string()),
         }
-        cause = inner.source();
     }
-    false
+}
+
+/// The server that was asked, from the text of an error.
+fn asked(text: &str) -> String {
+    let mut words = text.split_whitespace();
+    let address = words.find_map(|word| {
+        let (scheme, rest) = word.split_once("://")?;
+        let host = rest.split(['/', '?', ')']).next()?;
+        Some(format!("{scheme}://{host}: "))
+    });
+    address.unwrap_or_default()
 }
 
 /// Whether a server says that the bucket is missing, not an object in it.
@@ -318,9 +368,13 @@ fn names_the_bucket(text: &str) -> bool {
 }
 
 fn is_about_missing_credentials(text: &str) -> bool {
-    ["MissingAccountKey", "Account must be specified", "No credentials"]
-        .iter()
-        .any(|words| text.contains(words))
+    [
+        "MissingAccountKey",
+        "Account must be specified",
+        "No credentials",
+    ]
+    .iter()
+    .any(|words| text.contains(words))
 }
 
 /// A reason in one line: what a server answered by code and message alone, since the rest of it repeats what was signed,
@@ -337,7 +391,9 @@ fn shown(text: &str) -> String {
     };
     let words = said.split_whitespace().map(|word| {
         let is_address = word.contains("://");
-        word.split_once('?').filter(|_| is_address).map_or(word, |(address, _)| address)
+        word.split_once('?')
+            .filter(|_| is_address)
+            .map_or(word, |(address, _)| address)
     });
     words.collect::<Vec<_>>().join(" ")
 }
@@ -347,10 +403,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_was_asked_is_named_without_what_was_asked() {
+        let text = "Error performing GET https://account.host:1/x?sig=SECRET in 3 s";
+        assert_eq!(asked(text), "https://account.host:1: ");
+        assert_eq!(asked("no address"), "");
+    }
+
+    #[test]
     fn a_reason_has_no_signature_and_no_more_than_code_and_message() {
         let answer = "Server returned non-2xx status code: 403 Forbidden: <?xml?><Error><Code>SignatureDoesNotMatch</Code><Message>The signature\n is wrong</Message><StringToSign>AWS4 KEY</StringToSign></Error>";
-        assert_eq!(shown(answer), "SignatureDoesNotMatch: The signature is wrong");
-        let way = "Error performing GET https://account/container/x?sv=1&sig=SECRET in 3 s: no route";
+        assert_eq!(
+            shown(answer),
+            "SignatureDoesNotMatch: The signature is wrong"
+        );
+        let way =
+            "Error performing GET https://account/container/x?sv=1&sig=SECRET in 3 s: no route";
         assert_eq!(
             shown(way),
             "Error performing GET https://account/container/x in 3 s: no route"

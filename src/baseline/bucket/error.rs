@@ -24,11 +24,13 @@ pub enum BucketError {
         scheme: &'static str,
     },
     /// The environment names no credentials, and the machine has none of its own.
-    #[error("there are no credentials for `{address}`: {reason}")]
+    #[error(
+        "there are no credentials for `{address}`: the environment names none, and this machine has none of its own ({reason})"
+    )]
     NoCredentials {
         /// The bucket.
         address: String,
-        /// Where they were looked for last.
+        /// What came of asking the machine.
         reason: String,
         /// Whose they are.
         scheme: &'static str,
@@ -74,7 +76,7 @@ pub enum BucketError {
         reason: String,
     },
     /// The server says something that is not understood.
-    #[error("`{address}` cannot {action}: {reason}")]
+    #[error("`{address}` does not {action}: {reason}")]
     Answer {
         /// The bucket.
         address: String,
@@ -84,7 +86,9 @@ pub enum BucketError {
         reason: String,
     },
     /// Others always came first.
-    #[error("others have changed `{object}` {rounds} times within {seconds} s, each time before this promotion")]
+    #[error(
+        "others have changed `{object}` {rounds} times within {seconds} s, each time before this promotion"
+    )]
     Contended {
         /// The object.
         object: String,

@@ -142,7 +142,9 @@ impl Bucket {
             }
             None => {
                 let copied = self.cache.read(&kept_as);
-                let list = copied.as_ref().and_then(|copied| serde_json::from_slice(&copied.bytes).ok());
+                let list = copied
+                    .as_ref()
+                    .and_then(|copied| serde_json::from_slice(&copied.bytes).ok());
                 let (Some(copied), Some(list)) = (copied, list) else {
                     return Err(self.no_copy(&seen, "what is in it"));
                 };
@@ -161,7 +163,10 @@ impl Bucket {
     pub(super) fn read(&self, object: &str) -> Result<Option<Vec<u8>>, BucketError> {
         let (folder, name) = object.rsplit_once('/').unwrap_or(("", object));
         let list = self.list(folder)?;
-        let Some(listed) = list.into_iter().find(|entry| entry.name == name && !entry.is_folder) else {
+        let Some(listed) = list
+            .into_iter()
+            .find(|entry| entry.name == name && !entry.is_folder)
+        else {
             return Ok(None);
         };
         let mut seen = self.seen();
@@ -181,7 +186,8 @@ impl Bucket {
                     return Err(BucketError::Answer {
                         address: self.address.to_string(),
                         action: format!("read {object}"),
-                        reason: "it is in the list and is not there: somebody deletes objects".to_owned(),
+                        reason: "it is in the list and is not there: somebody deletes objects"
+                            .to_owned(),
                     });
                 }
                 None => return Err(self.no_copy(&seen, object)),

@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder};
-use object_store::{ObjectStoreExt as _, path};
+use object_store::{
+    Error, ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion, path,
+};
 use tokio::runtime::Runtime;
 
 use crate::support::{Ran, Running, command, wait_until};
@@ -33,11 +35,22 @@ pub(super) struct Server {
 /// `None`, with a word, where the server's program is not at hand.
 pub(super) fn start() -> Option<Server> {
     let Ok(program) = std::env::var("PERFGATE_TEST_SEAWEEDFS") else {
-        eprintln!("skipped: PERFGATE_TEST_SEAWEEDFS is not set; scripts/test installs SeaweedFS and sets it");
+        eprintln!(
+            "skipped: PERFGATE_TEST_SEAWEEDFS is not set; scripts/test installs SeaweedFS and sets it"
+        );
         return None;
     };
     let folder = tempfile::tempdir().unwrap();
-    let [master, master_grpc, volume, volume_grpc, filer, filer_grpc, port, s3_grpc] = free_ports();
+    let [
+        master,
+        master_grpc,
+        volume,
+        volume_grpc,
+        filer,
+        filer_grpc,
+        port,
+        s3_grpc,
+    ] = free_ports();
     crate::support::write(
         folder.path(),
         "s3.json",
@@ -53,7 +66,11 @@ pub(super) fn start() -> Option<Server> {
     let child = Command::new(&program)
         .arg("server")
         .args(["-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"])
-        .args(["-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=8"])
+        .args([
+            "-master.telemetry=false",
+            "-master.volumeSizeLimitMB=64",
+            "-volume.max=8",
+        ])
         .args([
             flag("dir", &here),
             flag("s3.config", &format_args!("{here}/s3.json")),
@@ -89,7 +106,12 @@ pub(super) fn start() -> Option<Server> {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        shell.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
+        shell
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(line.as_bytes())
+            .unwrap();
         String::from_utf8_lossy(&shell.wait_with_output().unwrap().stdout).into_owned()
     };
     wait_until("the bucket", Duration::from_secs(60), || {
@@ -112,6 +134,12 @@ pub(super) fn start() -> Option<Server> {
         store,
         runtime: Runtime::new().unwrap(),
     })
+}
+
+/// A name that no other race has.
+fn uniquely() -> u128 {
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap();
+    since.as_nanos()
 }
 
 /// Ports that nobody listened on a moment ago.
@@ -151,6 +179,41 @@ impl Server {
         self.runtime.block_on(put).unwrap();
     }
 
+    /// How many of so many who make the same object at once, and of as many who then replace it, win: the greater of both.
+    pub(super) fn race(&self, writers: usize) -> usize {
+        let name = path::Path::from(format!("race/{}", uniquely()));
+        let put = |mode: PutMode| {
+            let puts = (0..writers).map(|writer| {
+                let (store, name) = (self.store.clone(), name.clone());
+                let options = PutOptions::from(mode.clone());
+                self.runtime.spawn(async move {
+                    store
+                        .put_opts(&name, writer.to_string().into(), options)
+                        .await
+                })
+            });
+            let puts: Vec<_> = puts.collect();
+            self.runtime.block_on(async {
+                let mut won = 0;
+                for put in puts {
+                    match put.await.unwrap() {
+                        Ok(_) => won += 1,
+                        Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                won
+            })
+        };
+        let made: usize = put(PutMode::Create);
+        let there = self.runtime.block_on(self.store.head(&name)).unwrap();
+        let replaced: usize = put(PutMode::Update(UpdateVersion {
+            e_tag: there.e_tag,
+            version: there.version,
+        }));
+        made.max(replaced)
+    }
+
     /// From now on nobody answers.
     pub(super) fn stop(&mut self) {
         self.process = None;
@@ -167,7 +230,10 @@ pub(super) fn through(port: u16, folder: &Path, arguments: &[&str]) -> Command {
     let mut command = command(folder, arguments);
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
-        if ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|cloud| name.starts_with(cloud)) {
+        if ["AWS_", "GOOGLE_", "AZURE_"]
+            .iter()
+            .any(|cloud| name.starts_with(cloud))
+        {
             command.env_remove(name);
         }
     }
