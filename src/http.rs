@@ -10,6 +10,8 @@ pub fn client() -> Result<reqwest::Client, reqwest::Error> {
     install_tls_provider();
     reqwest::Client::builder()
         .no_proxy()
+        // The client of buckets brings HTTP/2 along; a server under test is asked as ever.
+        .http1_only()
         .timeout(TIMEOUT)
         .build()
 }

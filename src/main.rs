@@ -8,6 +8,8 @@ use perfgate::app::{self, Failure};
 use perfgate::cli::Cli;
 use perfgate::exit::ExitStatus;
 use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -28,11 +30,18 @@ fn main() -> ExitCode {
         1 => Level::DEBUG,
         _ => Level::TRACE,
     };
+    // The client of buckets tells of every retry; what comes of them is said once, at the end.
+    let of_buckets = if cli.verbose == 0 { Level::WARN } else { level };
+    let levels = Targets::new()
+        .with_default(level)
+        .with_target("object_store", of_buckets);
     tracing_subscriber::fmt()
         .with_writer(|| app::LogWriter)
         .with_ansi(app::stderr_is_coloured(cli.color))
         .with_max_level(level)
         .with_target(false)
+        .finish()
+        .with(levels)
         .init();
     match std::panic::catch_unwind(|| app::run(cli)) {
         Ok(Ok(status)) => status.into(),

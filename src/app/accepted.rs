@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use super::Failure;
 use super::base_ref::{AtRef, BaseRef};
 use super::deciding::Stored;
-use super::failing::record_failure;
-use crate::baseline;
+use super::failing::{baseline_failure, record_failure};
+use super::{Context, storage};
+use crate::baseline::{self, BaselineError, Location, Part, Place, Storage};
 use crate::cli::gate::GateArgs;
 use crate::config::{Plan, safe_name};
 use crate::exit::ExitStatus;
@@ -18,6 +19,7 @@ use crate::render::inert;
 /// Where to find them.
 pub(super) struct Accepted<'a> {
     args: &'a GateArgs,
+    storage: Storage,
     /// Name of the gate.
     name: &'a str,
     /// The commit from which they are read; the files of the work tree without one.
@@ -37,9 +39,11 @@ impl<'a> Accepted<'a> {
         plan: &'a Plan,
         base_ref: Option<&'a BaseRef>,
         first_run: FirstRun,
+        context: &Context,
     ) -> Result<Self, Failure> {
         let mut accepted = Self {
             args,
+            storage: storage::open(&args.baselines, context)?,
             name: &plan.name,
             base_ref,
             base_at_hand: plan.base.is_some(),
@@ -53,7 +57,32 @@ impl<'a> Accepted<'a> {
             }
             (None, None) => {}
         }
+        if args.baseline.is_none() {
+            accepted.read_ahead()?;
+        }
         Ok(accepted)
+    }
+
+    /// Everything of this gate that stands in a bucket: what cannot be read is said before anything is measured, and what
+    /// is judged by is what stood there when the gate began.
+    fn read_ahead(&self) -> Result<(), Failure> {
+        if let Location::Folder(_) = &self.args.baselines {
+            return Ok(());
+        }
+        let failed = |error| baseline_failure(&error);
+        for hardware in self.storage.hardware(self.name).map_err(failed)? {
+            self.storage
+                .place(self.name, &hardware)
+                .read()
+                .map_err(failed)?;
+        }
+        storage::warn_of_copies(&self.args.baselines, &self.storage);
+        Ok(())
+    }
+
+    /// That copies stood in for the bucket: part of what is said of the comparison.
+    pub(super) fn of_copies(&self) -> Option<String> {
+        storage::of_copies(&self.args.baselines, &self.storage)
     }
 
     /// Whether there may be a baseline; only a machine that was measured has a name.
@@ -62,11 +91,13 @@ impl<'a> Accepted<'a> {
     }
 
     fn hardware_with_baseline(&self) -> Vec<String> {
-        let folder = &self.args.baselines;
-        match self.base_ref {
-            None => baseline::hardware_with_baseline(folder, self.name),
-            Some(base_ref) => {
+        match (&self.args.baselines, self.base_ref) {
+            (Location::Folder(folder), Some(base_ref)) => {
                 baseline::hardware_of_files(base_ref.names(&folder.join(safe_name(self.name))))
+            }
+            // What stands in a bucket was read when the gate began, or that was an error then.
+            (Location::Folder(_) | Location::Bucket(_), _) => {
+                self.storage.hardware(self.name).unwrap_or_default()
             }
         }
     }
@@ -76,16 +107,40 @@ impl<'a> Accepted<'a> {
         if let Some(given) = &self.given {
             return Ok(Some(given.clone()));
         }
-        let folder = &self.args.baselines;
         let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
-        let path = baseline::path(folder, self.name, &hardware);
-        if self.is_there(&path)? {
-            return self.load(&path).map(Some);
+        let found = match &self.args.baselines {
+            Location::Folder(folder) => {
+                let path = baseline::path(folder, self.name, &hardware);
+                let there = self.is_there(&path)?.then(|| self.load(&path));
+                there.transpose()?
+            }
+            Location::Bucket(_) => self.in_storage(&hardware)?,
+        };
+        if found.is_some() || self.base_at_hand || self.first_run == FirstRun::Pass {
+            return Ok(found);
         }
-        if self.base_at_hand || self.first_run == FirstRun::Pass {
-            return Ok(None);
+        Err(self.no_baseline(&hardware, candidate))
+    }
+
+    /// Those of a bucket, which no change of the repository can edit.
+    fn in_storage(&self, hardware: &str) -> Result<Option<Stored>, Failure> {
+        let place = self.storage.place(self.name, hardware);
+        let found = stored(&place).map_err(|error| baseline_failure(&error))?;
+        match (&self.args.ledger, found) {
+            (Some(path), Some(found)) => Ok(Some(Stored {
+                ledger: self.ledger_given(path)?,
+                ledger_path: Some(self.called(path)),
+                ..found
+            })),
+            (_, found) => Ok(found),
         }
-        Err(self.no_baseline(&path, &hardware, candidate))
+    }
+
+    fn ledger_given(&self, path: &Path) -> Result<Vec<Run>, Failure> {
+        self.ledger(path)?.ok_or_else(|| {
+            let message = format!("cannot read `{}`: there is no such file", self.called(path));
+            Failure::message(ExitStatus::Usage, message)
+        })
     }
 
     /// The files that decide, where a change may have edited them: those that were given or found, and those beside them.
@@ -94,7 +149,10 @@ impl<'a> Accepted<'a> {
             (Some(path), _) => path.clone(),
             (None, Some(candidate)) => {
                 let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
-                baseline::path(&self.args.baselines, self.name, &hardware)
+                match &self.args.baselines {
+                    Location::Folder(folder) => baseline::path(folder, self.name, &hardware),
+                    Location::Bucket(_) => return self.args.ledger.iter().cloned().collect(),
+                }
             }
             (None, None) => return Vec::new(),
         };
@@ -175,16 +233,20 @@ impl<'a> Accepted<'a> {
         })
     }
 
-    fn no_baseline(&self, path: &Path, hardware: &str, candidate: &Run) -> Failure {
+    fn no_baseline(&self, hardware: &str, candidate: &Run) -> Failure {
+        let place = self.storage.place(self.name, hardware);
+        let file = place.file(Part::Baseline);
+        let called = file
+            .as_deref()
+            .map_or_else(|| place.shown(Part::Baseline), |path| self.called(path));
         let message = format!(
-            "there is no baseline of `{}` for `{hardware}`: `{}` does not exist",
-            self.name,
-            self.called(path)
+            "there is no baseline of `{}` for `{hardware}`: `{called}` does not exist",
+            self.name
         );
         let result = self.args.output.join("result.json");
         let quoted = inert::shell(&result.display().to_string());
         let mut failure = Failure::message(ExitStatus::NotComparable, message);
-        if self.base_ref.is_some() && path.is_file() {
+        if self.base_ref.is_some() && file.is_some_and(|path| path.is_file()) {
             failure = failure.hint(
                 "the change itself brings one, and no change is judged by a bar that it sets: it counts once it is merged",
             );
@@ -192,7 +254,7 @@ impl<'a> Accepted<'a> {
             failure = failure.hint(format!(
                 "to accept this run: perfgate baseline update {quoted} --name {} --baselines {} --because \"the first baseline\"",
                 self.name,
-                inert::shell(&self.args.baselines.display().to_string())
+                inert::shell(&self.args.baselines.to_string())
             ));
         }
         let others = self.hardware_with_baseline();
@@ -216,18 +278,26 @@ impl<'a> Accepted<'a> {
     fn same_workload(&self, candidate: &Run) -> Option<String> {
         let digest = candidate.file.workload.as_ref()?.digest.as_ref()?;
         let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
-        let folder = &self.args.baselines;
-        let paths = baseline::gates(folder)
-            .into_iter()
-            .map(|name| baseline::path(folder, &name, &hardware));
-        let mut fitting = paths.filter(|path| {
-            let run = record::load(path);
-            run.is_ok_and(|run| {
-                run.file
-                    .workload
-                    .is_some_and(|workload| workload.digest.as_ref() == Some(digest))
-            })
+        let names = self.storage.gates().unwrap_or_default();
+        let places = names.iter().map(|name| self.storage.place(name, &hardware));
+        let mut fitting = places.filter(|place| {
+            let run = place.run(Part::Baseline).ok().flatten();
+            let workload = run.and_then(|run| run.file.workload);
+            workload.is_some_and(|workload| workload.digest.as_ref() == Some(digest))
         });
-        fitting.next().map(|path| path.display().to_string())
+        fitting.next().map(|place| place.shown(Part::Baseline))
     }
+}
+
+/// What stands at a place, where that is more than a ledger.
+pub(super) fn stored(place: &Place) -> Result<Option<Stored>, BaselineError> {
+    let standing = place.read()?;
+    let has_ledger = !standing.ledger.is_empty();
+    Ok(standing.baseline.map(|run| Stored {
+        run,
+        path: place.shown(Part::Baseline),
+        ledger_path: has_ledger.then(|| place.shown(Part::Ledger)),
+        ledger: standing.ledger,
+        release: standing.release,
+    }))
 }

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::accepted::stored;
 use super::base_ref::{AtRef, BaseRef};
-use super::failing::{cannot_keep, record_failure};
+use super::failing::{baseline_failure, cannot_keep, record_failure};
 use super::progress::note;
-use super::{Context, Failure, annotating, author};
+use super::{Context, Failure, annotating, author, storage};
+use crate::baseline::{self, Location, Part};
 use crate::cli::compare::{CompareArgs, Format, OutputArgs, PolicyArgs, ReportArgs};
 use crate::compare::Given;
 use crate::config;
@@ -13,8 +15,10 @@ use crate::exit::ExitStatus;
 use crate::files;
 use crate::policy::comparison::{Comparison, SCHEMA};
 use crate::policy::rule::Policy;
-use crate::policy::{Labels, ThisLook, compare_evidence, with_analysis, with_explanation};
-use crate::record;
+use crate::policy::{
+    Labels, ThisLook, compare_evidence, judged_by_a_copy, with_analysis, with_explanation,
+};
+use crate::record::{self, Run};
 use crate::render;
 
 /// The policy that is read where none is named and this file is there.
@@ -23,39 +27,36 @@ const USUAL_POLICY: &str = "thresholds.yaml";
 pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let policy = policy_for(&args.policy)?;
     let load = |path: &Path| record::load(path).map_err(|error| record_failure(&error));
-    let both = |old: &Option<PathBuf>, new: &Option<PathBuf>| {
-        let paths = old.as_deref().zip(new.as_deref());
-        paths
-            .map(|(old, new)| Ok::<_, Failure>((load(old)?, load(new)?)))
-            .transpose()
+    let one = |path: &Option<PathBuf>| path.as_deref().map(load).transpose();
+    let candidate = one(&args.candidate)?;
+    let pairs = one(&args.ab_baseline)?.zip(one(&args.ab_candidate)?);
+    let shown = |path: &Path| path.display().to_string();
+    let mut accepted = Side {
+        run: one(&args.baseline)?,
+        path: args.baseline.as_deref().map(shown),
+        ledger: match &args.ledger {
+            Some(path) => record::load_ledger(path).map_err(|error| record_failure(&error))?,
+            None => Vec::new(),
+        },
+        ledger_path: args.ledger.as_deref().map(shown),
+        release: one(&args.release)?,
+        of_copies: None,
     };
-    let stored = both(&args.baseline, &args.candidate)?;
-    let pairs = both(&args.ab_baseline, &args.ab_candidate)?;
-    let ledger = match &args.ledger {
-        Some(path) => record::load_ledger(path).map_err(|error| record_failure(&error))?,
-        None => Vec::new(),
-    };
-    let release = args.release.as_deref().map(load).transpose()?;
+    if let (Some(location), Some(candidate)) = (&args.baselines, &candidate) {
+        accepted = Side::find(location, candidate, context)?;
+    }
     let given = Given {
-        stored: stored.as_ref().map(|(old, new)| (old, new)),
+        stored: accepted.run.as_ref().zip(candidate.as_ref()),
         pairs: pairs.as_ref().map(|(old, new)| (old, new)),
-        ledger: &ledger,
-        release: release.as_ref(),
+        ledger: &accepted.ledger,
+        release: accepted.release.as_ref(),
     };
-    let shown = |path: &Option<PathBuf>| {
-        path.as_deref()
-            .map(|path| path.display().to_string())
-            .unwrap_or_default()
-    };
-    let ledger_name = args
-        .ledger
-        .as_deref()
-        .map(|path| path.display().to_string());
+    let shown = |path: &Option<PathBuf>| path.as_deref().map(shown).unwrap_or_default();
     let labels = Labels {
-        baseline: &shown(&args.baseline),
+        baseline: accepted.path.as_deref().unwrap_or_default(),
         candidate: &shown(&args.candidate),
         pairs: (&shown(&args.ab_baseline), &shown(&args.ab_candidate)),
-        ledger: ledger_name.as_deref(),
+        ledger: accepted.ledger_path.as_deref(),
     };
     let author = author::find(&args.author, context)?;
     let this_look = ThisLook {
@@ -63,9 +64,57 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
         explanation: author.explanation.as_ref(),
         ..ThisLook::ONLY
     };
-    let comparison = compare_evidence(&policy, &given, labels, this_look);
+    let mut comparison = compare_evidence(&policy, &given, labels, this_look);
+    if let Some(sentence) = accepted.of_copies {
+        comparison = judged_by_a_copy(comparison, sentence);
+    }
     annotating::mark_rules(&comparison, context);
     finish(&comparison, args.format, &args.output, context)
+}
+
+/// The accepted runs.
+#[derive(Default)]
+struct Side {
+    run: Option<Run>,
+    path: Option<String>,
+    ledger: Vec<Run>,
+    ledger_path: Option<String>,
+    release: Option<Run>,
+    /// That copies stood in for a bucket.
+    of_copies: Option<String>,
+}
+
+impl Side {
+    /// Those of the candidate's gate on its hardware.
+    fn find(location: &Location, candidate: &Run, context: &Context) -> Result<Self, Failure> {
+        let Some(name) = candidate.file.name.as_deref() else {
+            let message = "the candidate does not say of which gate it is";
+            return Err(Failure::message(ExitStatus::Usage, message)
+                .hint("name the baseline itself with `--baseline FILE`"));
+        };
+        let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
+        let opened = storage::open(location, context)?;
+        let place = opened.place(name, &hardware);
+        let found = stored(&place).map_err(|error| baseline_failure(&error))?;
+        storage::warn_of_copies(location, &opened);
+        let Some(found) = found else {
+            let message = format!(
+                "there is no baseline of `{name}` for `{hardware}`: `{}` does not exist",
+                place.shown(Part::Baseline)
+            );
+            return Err(Failure::message(ExitStatus::NotComparable, message)
+                .hint("`perfgate baseline list` shows those that are there")
+                .hint("accept a run with `perfgate baseline update RESULT`"));
+        };
+        Ok(Self {
+            run: Some(found.run),
+            path: Some(found.path),
+            ledger: found.ledger,
+            ledger_path: found.ledger_path,
+            release: found.release,
+            of_copies: storage::of_copies(location, &opened),
+        })
+    }
 }
 
 /// Renders a stored comparison again, with an analysis where one is given; exits as the comparison did, or as it does with

@@ -30,7 +30,7 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     }
     let base_ref = BaseRef::resolve(args.baseline_ref.as_deref(), context)?;
     let policy = policy_at(&args.policy, base_ref.as_ref())?;
-    let accepted = Accepted::of(args, &plan, base_ref.as_ref(), policy.first_run)?;
+    let accepted = Accepted::of(args, &plan, base_ref.as_ref(), policy.first_run, context)?;
     let publishing = Publishing::prepare(&args.publish, context)?;
     let author = author::find(&args.author, context)?;
     files::create_folder(&args.output).map_err(cannot_keep)?;
@@ -132,6 +132,9 @@ impl Judging<'_> {
             bar.push(policy_path(&args.policy).to_owned());
             let touched = base_ref.touched(bar.iter().map(PathBuf::as_path))?;
             comparison = policy::judged_at(comparison, base_ref.name(), &touched);
+        }
+        if let Some(sentence) = accepted.of_copies() {
+            comparison = policy::judged_by_a_copy(comparison, sentence);
         }
         Ok(comparison)
     }

@@ -37,6 +37,7 @@ mod simulate;
 mod slower;
 mod source;
 mod step;
+mod storage;
 mod sweep;
 mod sweeping;
 mod warm_up;

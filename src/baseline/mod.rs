@@ -2,14 +2,23 @@
 //!
 //! `baselines/<name>/<hardware>.json`, in git like code: the hardware is part of the name because a run on another
 //! machine is no baseline for this one. Beside it `<hardware>.ledger.jsonl`, all accepted runs, and
-//! `<hardware>.release.json`, the last release.
+//! `<hardware>.release.json`, the last release. The same files may stand in a bucket of a cloud, under the same names.
 
+mod bucket;
+mod folder;
+mod location;
 mod place;
+mod promotion;
+mod storage;
 mod verify;
 
 use std::path::{Path, PathBuf};
 
-pub use place::{BaselineError, Lock, Place, Standing};
+pub use bucket::{BucketError, Say, StoodIn};
+pub use location::{BucketAddress, Cloud, Location, LocationError};
+pub use place::{BaselineError, Part, Place, Standing};
+pub use promotion::{Change, Ended};
+pub use storage::Storage;
 pub use verify::{Finding, verify};
 
 use crate::config::safe_name;

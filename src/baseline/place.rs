@@ -1,21 +1,13 @@
-//! The three files of one gate on one hardware, and how they are changed together.
+//! The three files of one gate on one hardware.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use rustix::fs::FlockOperation;
-
+use super::bucket::{Bucket, BucketError};
+use super::folder::PATIENCE;
 use super::{ledger_path, path, release_path};
 use crate::files::{self, FileError};
-use crate::record::format::ResultFile;
-use crate::record::{self, RecordError, Run};
-
-/// A promotion takes milliseconds; whoever holds the lock longer is stuck.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Between two tries to get the lock.
-const TRY_AGAIN: Duration = Duration::from_millis(20);
+use crate::record::{self, RecordError, Run, is_same_run};
 
 /// Why baselines could not be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -23,12 +15,21 @@ pub enum BaselineError {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A bucket could not be read or changed.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
     /// A file is no result, or a line of a ledger is none.
     #[error(transparent)]
     Record(#[from] RecordError),
     /// A run could not be written as JSON.
     #[error("the run cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// The ledger has the session, or may have it, and what comes after it did not happen.
+    #[error("the promotion is not finished: {source}")]
+    Unfinished {
+        /// What went wrong.
+        source: Box<Self>,
+    },
     /// Somebody else changes the same files and does not come to an end.
     #[error("another program has held the lock on `{}` for {} s", .folder.display(), PATIENCE.as_secs())]
     Locked {
@@ -45,22 +46,30 @@ pub enum BaselineError {
     },
 }
 
-/// Where the accepted runs of one gate on one hardware stand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+/// One of the three files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
     /// The run that candidates are compared with.
-    pub baseline: PathBuf,
+    Baseline,
     /// All accepted runs, one a line, oldest first.
-    pub ledger: PathBuf,
+    Ledger,
     /// The last release: an anchor that stays while the baseline moves.
-    pub release: PathBuf,
+    Release,
 }
 
-/// The right to change the files of one folder, until it is dropped.
-#[derive(Debug)]
-pub struct Lock {
-    // The system gives the lock back when the file is closed, also where the program is killed.
-    _folder: File,
+/// Where the accepted runs of one gate on one hardware stand.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub(super) within: Within,
+    /// The baseline's name below it.
+    baseline: PathBuf,
+}
+
+/// What they stand in.
+#[derive(Clone, Debug)]
+pub(super) enum Within {
+    Folder(PathBuf),
+    Bucket(Arc<Bucket>),
 }
 
 /// What stands there.
@@ -74,149 +83,103 @@ pub struct Standing {
     pub release: Option<Run>,
 }
 
+impl Standing {
+    /// The run that was accepted last. Between the two writes of a promotion, or after one that was interrupted, that is a
+    /// session which is not the baseline yet.
+    pub fn accepted_last(&self) -> Option<&Run> {
+        let last = self.ledger.last();
+        match (&self.baseline, last) {
+            (Some(baseline), Some(last)) if is_same_run(&baseline.file, &last.file) => {
+                Some(baseline)
+            }
+            (baseline, None) => baseline.as_ref(),
+            (_, last) => last,
+        }
+    }
+}
+
 impl Place {
-    /// The files of that gate on that hardware.
+    /// The files of that gate on that hardware in a folder.
     pub fn of(folder: &Path, name: &str, hardware: &str) -> Self {
-        Self::at(path(folder, name, hardware))
+        Self::within(Within::Folder(folder.to_owned()), name, hardware)
     }
 
-    /// The files beside that baseline.
-    pub fn at(baseline: PathBuf) -> Self {
+    pub(super) fn within(within: Within, name: &str, hardware: &str) -> Self {
         Self {
-            ledger: ledger_path(&baseline),
-            release: release_path(&baseline),
-            baseline,
+            within,
+            baseline: path(Path::new(""), name, hardware),
         }
     }
 
-    fn folder(&self) -> &Path {
-        self.baseline.parent().unwrap_or_else(|| Path::new("."))
+    /// The name below what they stand in.
+    fn name(&self, part: Part) -> PathBuf {
+        match part {
+            Part::Baseline => self.baseline.clone(),
+            Part::Ledger => ledger_path(&self.baseline),
+            Part::Release => release_path(&self.baseline),
+        }
     }
 
-    /// Waits for the right to change these files. Missing folders are made.
-    pub fn lock(&self) -> Result<Lock, BaselineError> {
-        let folder = self.folder();
-        files::create_folder(folder)?;
-        let failed = |source: std::io::Error| BaselineError::Lock {
-            folder: folder.to_owned(),
-            source,
-        };
-        let file = File::open(folder).map_err(failed)?;
-        let began = Instant::now();
-        loop {
-            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Lock { _folder: file }),
-                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(failed(error.into())),
-            }
-            if began.elapsed() > PATIENCE {
-                return Err(BaselineError::Locked {
-                    folder: folder.to_owned(),
-                });
-            }
-            std::thread::sleep(TRY_AGAIN);
+    /// The name of the object; names of gates and hardware are plain letters.
+    pub(super) fn object(&self, part: Part) -> String {
+        self.name(part).display().to_string()
+    }
+
+    /// The file, where they stand in a folder.
+    pub fn file(&self, part: Part) -> Option<PathBuf> {
+        match &self.within {
+            Within::Folder(folder) => Some(folder.join(self.name(part))),
+            Within::Bucket(_) => None,
         }
+    }
+
+    /// How it is called in what people read.
+    pub fn shown(&self, part: Part) -> String {
+        match &self.within {
+            Within::Folder(folder) => folder.join(self.name(part)).display().to_string(),
+            Within::Bucket(bucket) => format!("{}/{}", bucket.address(), self.object(part)),
+        }
+    }
+
+    /// What stands there, byte for byte; `None` where nothing does.
+    pub fn bytes(&self, part: Part) -> Result<Option<Vec<u8>>, BaselineError> {
+        match &self.within {
+            Within::Folder(folder) => {
+                let path = folder.join(self.name(part));
+                Ok(path.is_file().then(|| files::read(&path)).transpose()?)
+            }
+            Within::Bucket(bucket) => Ok(bucket.read(&self.object(part))?),
+        }
+    }
+
+    /// The run that stands there.
+    pub fn run(&self, part: Part) -> Result<Option<Run>, BaselineError> {
+        self.bytes(part)?
+            .map(|bytes| self.as_run(part, bytes))
+            .transpose()
+    }
+
+    pub(super) fn as_run(&self, part: Part, bytes: Vec<u8>) -> Result<Run, BaselineError> {
+        Ok(record::read(&self.name(part), &self.shown(part), bytes)?)
+    }
+
+    pub(super) fn as_ledger(&self, bytes: Vec<u8>) -> Result<Vec<Run>, BaselineError> {
+        let part = Part::Ledger;
+        Ok(record::read_ledger(
+            &self.name(part),
+            &self.shown(part),
+            bytes,
+        )?)
     }
 
     /// Everything that stands there; a broken file or line is an error that names it.
     pub fn read(&self) -> Result<Standing, BaselineError> {
-        let run = |path: &Path| path.is_file().then(|| record::load(path)).transpose();
-        let ledger = self
-            .ledger
-            .is_file()
-            .then(|| record::load_ledger(&self.ledger))
-            .transpose()?;
+        let ledger = self.bytes(Part::Ledger)?;
+        let ledger = ledger.map(|bytes| self.as_ledger(bytes)).transpose()?;
         Ok(Standing {
-            baseline: run(&self.baseline)?,
+            baseline: self.run(Part::Baseline)?,
             ledger: ledger.unwrap_or_default(),
-            release: run(&self.release)?,
+            release: self.run(Part::Release)?,
         })
-    }
-
-    /// Adds a session to the ledger. The old ledger stands until the new one is whole.
-    pub fn append(&self, session: &ResultFile, _lock: &Lock) -> Result<(), BaselineError> {
-        let mut text = if self.ledger.is_file() {
-            files::read(&self.ledger)?
-        } else {
-            Vec::new()
-        };
-        if text.last().is_some_and(|last| *last != b'\n') {
-            text.push(b'\n');
-        }
-        text.extend_from_slice(record::line(session)?.as_bytes());
-        Ok(files::write_atomically(&self.ledger, &text)?)
-    }
-
-    /// Makes a run the baseline.
-    pub fn set_baseline(&self, run: &ResultFile, _lock: &Lock) -> Result<(), BaselineError> {
-        Ok(files::write_atomically(
-            &self.baseline,
-            record::readable(run)?.as_bytes(),
-        )?)
-    }
-
-    /// Makes a run the last release.
-    pub fn set_release(&self, run: &ResultFile, _lock: &Lock) -> Result<(), BaselineError> {
-        Ok(files::write_atomically(
-            &self.release,
-            record::readable(run)?.as_bytes(),
-        )?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::format::{Repeat, SCHEMA, Scenario};
-
-    fn session(qps: f64) -> ResultFile {
-        let repeat = Repeat {
-            metrics: [("qps".to_owned(), Some(qps))].into(),
-            ..Repeat::default()
-        };
-        ResultFile {
-            schema: SCHEMA.to_owned(),
-            scenarios: vec![Scenario {
-                name: "c".to_owned(),
-                repeats: vec![repeat],
-                ..Scenario::default()
-            }],
-            ..ResultFile::default()
-        }
-    }
-
-    #[test]
-    fn sessions_are_added_and_a_missing_end_of_line_joins_no_two() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = Place::of(folder.path(), "llama", "nvidia-l4");
-        let lock = place.lock().unwrap();
-        place.append(&session(1.0), &lock).unwrap();
-        let text = files::read_text(&place.ledger).unwrap();
-        files::write_atomically(&place.ledger, text.trim_end().as_bytes()).unwrap();
-        place.append(&session(2.0), &lock).unwrap();
-        place.set_baseline(&session(2.0), &lock).unwrap();
-        let standing = place.read().unwrap();
-        assert_eq!(standing.ledger.len(), 2);
-        assert_eq!(standing.baseline.unwrap().file, session(2.0));
-        assert!(standing.release.is_none());
-    }
-
-    #[test]
-    fn two_who_add_at_once_lose_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = Place::of(folder.path(), "llama", "nvidia-l4");
-        std::thread::scope(|scope| {
-            for writer in 0..4_u32 {
-                let place = &place;
-                scope.spawn(move || {
-                    for round in 0..25_u32 {
-                        let lock = place.lock().unwrap();
-                        let qps = f64::from(writer * 100 + round) + 1.0;
-                        place.append(&session(qps), &lock).unwrap();
-                    }
-                });
-            }
-        });
-        assert_eq!(place.read().unwrap().ledger.len(), 100);
     }
 }

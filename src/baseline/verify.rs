@@ -1,10 +1,8 @@
 //! Whether the files of a gate are whole and fit together, and how to mend them where not.
 
-use std::path::Path;
-
 use super::hardware_name;
-use super::place::Place;
-use crate::files;
+use super::location::Cloud;
+use super::place::{BaselineError, Part, Place, Within};
 use crate::record::{self, LedgerLine, Run, is_same_run};
 
 /// Something that is wrong.
@@ -21,36 +19,43 @@ pub struct Finding {
 /// Beginnings of the lines that a merge leaves where both sides changed the same place.
 const CONFLICT: [&[u8]; 3] = [b"<<<<<<<", b"=======", b">>>>>>>"];
 
-/// Looks at all files of a gate on one hardware. `hardware` is the name by which they are found.
-pub fn verify(place: &Place, hardware: &str) -> Vec<Finding> {
+/// Looks at all files of a gate on one hardware. `hardware` is the name by which they are found. An error where they cannot
+/// be looked at.
+pub fn verify(place: &Place, hardware: &str) -> Result<Vec<Finding>, BaselineError> {
     let mut found = Vec::new();
-    let sessions = ledger(place, hardware, &mut found);
-    let baseline = run(&place.baseline, &mut found);
-    let release = run(&place.release, &mut found);
-    let shown = |path: &Path| path.display().to_string();
+    let sessions = ledger(place, hardware, &mut found)?;
+    let baseline = run(place, Part::Baseline, &mut found)?;
+    let release = run(place, Part::Release, &mut found)?;
+    let shown = |part| place.shown(part);
     match (&baseline, sessions.last()) {
         (Some(baseline), Some((_, last))) if !is_same_run(&baseline.file, &last.file) => {
+            let other_way = match place.within {
+                Within::Folder(_) => {
+                    "take both files from one commit: `git checkout COMMIT -- FILES`"
+                }
+                Within::Bucket(_) => "let the next promotion bring its own baseline",
+            };
             found.push(Finding {
-                at: shown(&place.baseline),
+                at: shown(Part::Baseline),
                 what: format!(
                     "it is not the last session of `{}`: a promotion was interrupted, or one of the two was changed by hand",
-                    shown(&place.ledger)
+                    shown(Part::Ledger)
                 ),
-                mend: "promote the result again with `perfgate baseline update RESULT`, or take both files from one commit: `git checkout COMMIT -- FILES`".to_owned(),
+                mend: format!("promote the result again with `perfgate baseline update RESULT`, or {other_way}"),
             });
         }
-        (None, Some(_)) if !place.baseline.is_file() => found.push(Finding {
-            at: shown(&place.ledger),
+        (None, Some(_)) if place.bytes(Part::Baseline)?.is_none() => found.push(Finding {
+            at: shown(Part::Ledger),
             what: "the ledger has no baseline beside it".to_owned(),
             mend: format!(
-                "promote its last result again with `perfgate baseline update RESULT`, or restore `{}` from git",
-                shown(&place.baseline)
+                "promote its last result again with `perfgate baseline update RESULT`, or {}",
+                restore(place, Part::Baseline)
             ),
         }),
         _ => {}
     }
     if let Some(baseline) = &baseline {
-        elsewhere(&shown(&place.baseline), baseline, hardware, &mut found);
+        elsewhere(&shown(Part::Baseline), baseline, hardware, &mut found);
     }
     if let Some(release) = &release
         && !sessions.is_empty()
@@ -59,50 +64,95 @@ pub fn verify(place: &Place, hardware: &str) -> Vec<Finding> {
             .any(|(_, session)| is_same_run(&session.file, &release.file))
     {
         found.push(Finding {
-            at: shown(&place.release),
-            what: format!("it is no session of `{}`", shown(&place.ledger)),
+            at: shown(Part::Release),
+            what: format!("it is no session of `{}`", shown(Part::Ledger)),
             mend: "promote the release's result again with `perfgate baseline update RESULT --release TAG`".to_owned(),
         });
     }
-    found
+    Ok(found)
 }
 
-fn run(path: &Path, found: &mut Vec<Finding>) -> Option<Run> {
-    if !path.is_file() {
-        return None;
-    }
-    match record::load(path) {
-        Ok(run) => Some(run),
-        Err(error) => {
-            found.push(Finding {
-                at: path.display().to_string(),
-                what: error.to_string(),
-                mend: format!(
-                    "take it from an earlier commit: `git log -- {0}`, then `git checkout COMMIT -- {0}`",
-                    path.display()
-                ),
-            });
-            None
+/// How a file that is gone or broken comes back.
+fn restore(place: &Place, part: Part) -> String {
+    let file = place.shown(part);
+    match (&place.within, part) {
+        (Within::Folder(_), Part::Ledger) => {
+            format!("restore the file with `git checkout -- {file}`")
+        }
+        (Within::Folder(_), Part::Baseline | Part::Release) => format!(
+            "take it from an earlier commit: `git log -- {file}`, then `git checkout COMMIT -- {file}`"
+        ),
+        (Within::Bucket(_), _) => {
+            format!("restore an earlier version of `{file}`, where the bucket keeps versions")
         }
     }
 }
 
-/// The sessions that can be read, with their lines; everything that is wrong with the others, and with their order.
-fn ledger(place: &Place, hardware: &str, found: &mut Vec<Finding>) -> Vec<(usize, Run)> {
-    let path = place.ledger.display().to_string();
-    if !place.ledger.is_file() {
-        return Vec::new();
+/// A command that edits a file where it stands, given what edits the file of that name here.
+fn edited(place: &Place, edit: &str) -> String {
+    let file = place.shown(Part::Ledger);
+    let here = "ledger.jsonl";
+    let bucket = match &place.within {
+        Within::Folder(_) => return format!("`{edit} {file}`"),
+        Within::Bucket(bucket) => bucket.address(),
+    };
+    match bucket.cloud {
+        Cloud::S3 => {
+            format!("`aws s3 cp {file} {here} && {edit} {here} && aws s3 cp {here} {file}`")
+        }
+        Cloud::Google => format!(
+            "`gcloud storage cp {file} {here} && {edit} {here} && gcloud storage cp {here} {file}`"
+        ),
+        Cloud::Azure => {
+            let blob = format!(
+                "--container-name {} --name {} --file {here}",
+                bucket.bucket,
+                [bucket.prefix.as_str(), &place.object(Part::Ledger)]
+                    .join("/")
+                    .trim_start_matches('/')
+            );
+            format!(
+                "`az storage blob download {blob} && {edit} {here} && az storage blob upload --overwrite {blob}`"
+            )
+        }
     }
-    let text = match files::read(&place.ledger) {
-        Ok(text) => text,
-        Err(error) => {
+}
+
+fn run(place: &Place, part: Part, found: &mut Vec<Finding>) -> Result<Option<Run>, BaselineError> {
+    match place.run(part) {
+        Ok(run) => Ok(run),
+        // Broken, or not readable for this user: the others are looked at all the same.
+        Err(error @ (BaselineError::Record(_) | BaselineError::File(_))) => {
+            found.push(Finding {
+                at: place.shown(part),
+                what: error.to_string(),
+                mend: restore(place, part),
+            });
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The sessions that can be read, with their lines; everything that is wrong with the others, and with their order.
+fn ledger(
+    place: &Place,
+    hardware: &str,
+    found: &mut Vec<Finding>,
+) -> Result<Vec<(usize, Run)>, BaselineError> {
+    let path = place.shown(Part::Ledger);
+    let text = match place.bytes(Part::Ledger) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Ok(Vec::new()),
+        Err(BaselineError::File(error)) => {
             found.push(Finding {
                 at: path,
                 what: error.to_string(),
                 mend: "make it readable for this user".to_owned(),
             });
-            return Vec::new();
+            return Ok(Vec::new());
         }
+        Err(error) => return Err(error),
     };
     let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
     let mut sessions: Vec<(usize, Run)> = Vec::new();
@@ -116,23 +166,26 @@ fn ledger(place: &Place, hardware: &str, found: &mut Vec<Finding>) -> Vec<(usize
             }
             Err(error) => {
                 let line = lines.get(number - 1).copied().unwrap_or_default();
-                found.push(broken(&path, &at, number, line, &error.to_string()));
+                found.push(broken(place, &at, number, line, &error.to_string()));
             }
         }
     }
-    sessions
+    Ok(sessions)
 }
 
-fn broken(path: &str, at: &str, number: usize, line: &[u8], error: &str) -> Finding {
+fn broken(place: &Place, at: &str, number: usize, line: &[u8], error: &str) -> Finding {
     let delete = format!(
-        "restore the file with `git checkout -- {path}`, or drop this line: `sed -i {number}d {path}`; the sessions before and after it stand by themselves"
+        "{}, or drop this line: {}; the sessions before and after it stand by themselves",
+        restore(place, Part::Ledger),
+        edited(place, &format!("sed -i {number}d"))
     );
     if CONFLICT.iter().any(|mark| line.starts_with(mark)) {
         return Finding {
             at: at.to_owned(),
             what: "a mark of a merge that nobody finished".to_owned(),
             mend: format!(
-                "keep the sessions of both sides and drop the marks: `sed -i -E '/^(<<<<<<<|=======|>>>>>>>)/d' {path}`; `*.ledger.jsonl merge=union` in .gitattributes does that by itself"
+                "keep the sessions of both sides and drop the marks: {}; `*.ledger.jsonl merge=union` in .gitattributes does that by itself",
+                edited(place, "sed -i -E '/^(<<<<<<<|=======|>>>>>>>)/d'")
             ),
         };
     }
@@ -212,14 +265,21 @@ mod tests {
     fn said(ledger: &str, baseline: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::of(folder.path(), "llama", "nvidia-l4");
-        files::write_atomically(&place.ledger, ledger.as_bytes()).unwrap();
+        let write = |part, text: &str| {
+            crate::files::write_atomically(&place.file(part).unwrap(), text.as_bytes()).unwrap();
+        };
+        write(Part::Ledger, ledger);
         if !baseline.is_empty() {
-            files::write_atomically(&place.baseline, baseline.as_bytes()).unwrap();
+            write(Part::Baseline, baseline);
         }
         let folder = format!("{}/llama/", folder.path().display());
-        let lines = verify(&place, "nvidia-l4").into_iter().map(|finding| {
-            format!("{}: {}\n  {}\n", finding.at, finding.what, finding.mend).replace(&folder, "")
-        });
+        let lines = verify(&place, "nvidia-l4")
+            .unwrap()
+            .into_iter()
+            .map(|finding| {
+                format!("{}: {}\n  {}\n", finding.at, finding.what, finding.mend)
+                    .replace(&folder, "")
+            });
         lines.collect()
     }
 
@@ -265,7 +325,7 @@ mod tests {
         nvidia-l4.ledger.jsonl:5: a mark of a merge that nobody finished
           keep the sessions of both sides and drop the marks: `sed -i -E '/^(<<<<<<<|=======|>>>>>>>)/d' nvidia-l4.ledger.jsonl`; `*.ledger.jsonl merge=union` in .gitattributes does that by itself
         nvidia-l4.ledger.jsonl: the ledger has no baseline beside it
-          promote its last result again with `perfgate baseline update RESULT`, or restore `nvidia-l4.json` from git
+          promote its last result again with `perfgate baseline update RESULT`, or take it from an earlier commit: `git log -- nvidia-l4.json`, then `git checkout COMMIT -- nvidia-l4.json`
         ");
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::compare::PolicyArgs;
+use crate::baseline::Location;
 
 /// Options of `perfgate baseline`.
 #[derive(Debug, Args)]
@@ -31,10 +32,10 @@ pub enum BaselineCommand {
 
 /// Where baselines stand.
 #[derive(Debug, Args)]
-pub struct FolderArgs {
-    /// Folder of all baselines
-    #[arg(long, value_name = "FOLDER", default_value = "baselines")]
-    pub baselines: PathBuf,
+pub struct StorageArgs {
+    /// Folder or bucket of all baselines: a path, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, file:///PATH
+    #[arg(long, value_name = "LOCATION", default_value = "baselines")]
+    pub baselines: Location,
 }
 
 /// Which of them.
@@ -47,7 +48,7 @@ pub struct WhichArgs {
     pub hardware: Option<String>,
     /// Where they stand.
     #[command(flatten)]
-    pub folder: FolderArgs,
+    pub storage: StorageArgs,
 }
 
 const UPDATE_EXAMPLES: &str = "\
@@ -58,12 +59,15 @@ Examples:
       the release stays as a fixed anchor, so that a slow decline is seen
   perfgate baseline update perfgate-out/result.json --comparison perfgate-out/comparison.json
       a regression that a maintainer accepted in the pull request, with who and why
+  perfgate baseline update result.json --baselines s3://perf-team/baselines
+      in a bucket that a fleet shares; credentials as the cloud's own tools take them: AWS_ACCESS_KEY_ID and
+      AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY
 
 It refuses a run that is void, too small, not of the main branch, worse than the baseline, or far from the sessions of its
 own ledger, and says all of it at once. With --because it is accepted all the same; the reason and what spoke against it
 stay in the ledger.
 
-Exit codes: 0 accepted or there already, 1 refused, 2 a file cannot be read, 6 a file cannot be written.";
+Exit codes: 0 accepted or there already, 1 refused, 2 a file cannot be read, 6 a file or an object cannot be written.";
 
 /// Options of `perfgate baseline update`.
 #[derive(Debug, Args)]
@@ -91,7 +95,7 @@ pub struct UpdateArgs {
     pub dry_run: bool,
     /// Where they stand.
     #[command(flatten)]
-    pub folder: FolderArgs,
+    pub storage: StorageArgs,
     /// The policy.
     #[command(flatten)]
     pub policy: PolicyArgs,
@@ -110,7 +114,7 @@ pub struct ShowArgs {
 pub struct ListArgs {
     /// Where they stand.
     #[command(flatten)]
-    pub folder: FolderArgs,
+    pub storage: StorageArgs,
     /// What goes to stdout
     #[arg(long, value_enum, default_value_t = ListFormat::Text)]
     pub format: ListFormat,
@@ -187,5 +191,5 @@ pub struct VerifyArgs {
     pub name: Option<String>,
     /// Where they stand.
     #[command(flatten)]
-    pub folder: FolderArgs,
+    pub storage: StorageArgs,
 }

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 
+use crate::baseline::Location;
 use crate::config;
 
 const EXAMPLES: &str = "\
@@ -13,6 +14,7 @@ Examples:
   perfgate compare --baseline a.json --candidate b.json --format json > comparison.json
   perfgate compare --baseline a.json --candidate b.json --html report.html --markdown comment.md
   perfgate compare --baseline a.json --candidate b.json --ledger baselines/demo/nvidia-l4.ledger.jsonl
+  perfgate compare --baselines s3://perf-team/baselines --candidate result.json
   perfgate compare --ab-baseline main.json --ab-candidate pull.json
       alternating repeats alone
 
@@ -20,7 +22,7 @@ Exit codes: 0 pass, 1 blocked, 2 a file cannot be read, 3 inconclusive and not a
 
 /// Options of `perfgate compare`.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, group = ArgGroup::new("accepted").args(["baseline", "baselines"]))]
 pub struct CompareArgs {
     /// The accepted run
     #[arg(
@@ -28,16 +30,25 @@ pub struct CompareArgs {
         short,
         value_name = "FILE",
         requires = "candidate",
-        required_unless_present = "ab_baseline"
+        required_unless_present_any = ["ab_baseline", "baselines"]
     )]
     pub baseline: Option<PathBuf>,
+    /// Find the accepted run, its ledger and the last release here, by the candidate's name and hardware: a folder,
+    /// s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, file:///PATH
+    #[arg(
+        long,
+        value_name = "LOCATION",
+        requires = "candidate",
+        conflicts_with_all = ["ledger", "release"]
+    )]
+    pub baselines: Option<Location>,
     /// The run under judgement
     #[arg(
         long,
         short,
         visible_alias = "new",
         value_name = "FILE",
-        requires = "baseline"
+        requires = "accepted"
     )]
     pub candidate: Option<PathBuf>,
     /// Accepted runs, one result per line, from which the noise is learnt

@@ -7,6 +7,7 @@ use clap::Args;
 use super::bench::RunArgs;
 use super::compare::{AuthorArgs, PolicyArgs};
 use super::publish::PublishArgs;
+use crate::baseline::Location;
 use crate::exit::ExitStatus;
 
 /// Options of `perfgate gate`.
@@ -16,14 +17,15 @@ pub struct GateArgs {
     /// The accepted run; baselines/NAME/HARDWARE.json where not given
     #[arg(long, short, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
-    /// Folder of all baselines
+    /// Folder or bucket of all baselines: a path, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX,
+    /// file:///PATH
     #[arg(
         long,
-        value_name = "FOLDER",
+        value_name = "LOCATION",
         default_value = "baselines",
         conflicts_with = "baseline"
     )]
-    pub baselines: PathBuf,
+    pub baselines: Location,
     /// Accepted runs, one result per line; beside the baseline where not given
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
@@ -66,6 +68,7 @@ Examples:
   perfgate gate --config perf/llama.yaml --thresholds perf/thresholds.yaml --output out
   perfgate gate --baseline main.json --image ghcr.io/me/vllm:pr-7 --gpus all
   perfgate gate --image ghcr.io/me/vllm:pr-7 --base-image ghcr.io/me/vllm:main
+  perfgate gate --baselines s3://perf-team/baselines    the baseline of a fleet (docs/baselines.md)
 
 It starts with `repeat` repeats of the candidate against the stored baseline and stops as soon as that decides. Without the \
 base version at hand it goes on to 5, 7 and 10 repeats (noise.max_repeats); with it, it measures both alternately on this \

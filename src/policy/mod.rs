@@ -33,4 +33,4 @@ pub(crate) use verdict::ALPHA;
 pub use verdict::{
     Labels, ThisLook, compare_evidence, compare_runs, with_analysis, with_explanation,
 };
-pub use warning::judged_at;
+pub use warning::{judged_at, judged_by_a_copy};

@@ -171,6 +171,16 @@ pub fn judged_at(mut comparison: Comparison, name: &str, touched: &[String]) -> 
     comparison
 }
 
+/// The same comparison, whose accepted runs are a copy: the bucket in which they stand could not be reached.
+#[must_use]
+pub fn judged_by_a_copy(mut comparison: Comparison, sentence: String) -> Comparison {
+    comparison.warnings.push(Warning {
+        code: "baseline-copy".to_owned(),
+        message: sentence,
+    });
+    comparison
+}
+
 /// What is unusual about the noise of one judgement.
 fn of_noise(judged: &Judged) -> Vec<Warning> {
     let Some(grounds) = &judged.grounds else {

@@ -160,6 +160,7 @@ impl Client {
             .default_headers(headers(token)?)
             .timeout(patience.request)
             .connect_timeout(patience.request)
+            .http1_only()
             .redirect(redirect::Policy::custom(|attempt| {
                 // A repository that was renamed is elsewhere on the same server; nobody else gets the token.
                 let first = attempt.previous().first();

@@ -11,7 +11,7 @@ const BASELINE: &str = "baselines/llama/nvidia-l4.json";
 const RELEASE: &str = "baselines/llama/nvidia-l4.release.json";
 
 /// A run of the main branch on some day, `factor` times as slow as usual.
-fn result(day: u32, factor: f64) -> Value {
+pub(crate) fn result(day: u32, factor: f64) -> Value {
     let repeat = |index: u32| {
         let factor = factor * (1.0 + 0.002 * f64::from(index) - 0.001 * f64::from(day % 3));
         json!({
@@ -384,4 +384,121 @@ fn what_is_there_is_listed_and_shown_and_what_is_not_is_said() {
         other.stderr
     );
     run(folder, &["baseline", "show", "../llama"]).expect(2);
+}
+
+#[test]
+fn a_folder_is_also_a_file_url() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    update(folder, &result(1, 1.0), &[]).expect(0);
+    let url = format!("file://{}/baselines", folder.display());
+    let listed = run(folder, &["baseline", "list", "--baselines", &url]).expect(0);
+    assert!(listed.stdout.contains("llama"), "{}", listed.stdout);
+    let second = update(folder, &result(2, 1.0), &["--baselines", &url]).expect(0);
+    assert!(second.stdout.contains("next: git add"), "{}", second.stdout);
+    assert_eq!(lines(folder).len(), 2);
+}
+
+/// A file system of a few kilobytes.
+struct SmallDisk<'a>(&'a Path);
+
+impl<'a> SmallDisk<'a> {
+    /// `None`, with a word, where none can be mounted.
+    fn mount(folder: &'a Path) -> Option<Self> {
+        std::fs::create_dir(folder).unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]);
+        let mounted = mount.arg(folder).output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Self(folder));
+        }
+        eprintln!("skipped: no small file system can be mounted here (it needs root)");
+        None
+    }
+
+    /// Leaves room for so many bytes.
+    fn leave(&self, bytes: u64) {
+        let filler = self.0.join("filler");
+        drop(std::fs::remove_file(&filler));
+        let room = rustix::fs::statvfs(self.0).unwrap();
+        let free = room.f_bavail * room.f_frsize;
+        let filling = vec![0; usize::try_from(free.saturating_sub(bytes)).unwrap()];
+        std::fs::File::create(filler)
+            .and_then(|mut file| std::io::Write::write_all(&mut file, &filling))
+            .unwrap();
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let _gone = std::process::Command::new("umount").arg(self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_loses_nothing_wherever_in_a_promotion_it_is_met() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let baselines = folder.join("baselines");
+    let Some(disk) = SmallDisk::mount(&baselines) else {
+        return;
+    };
+    // With requests, so that the baseline is much larger than a line of the ledger.
+    let of_day = |day| {
+        let mut run = result(day, 1.0);
+        for repeat in run["scenarios"][0]["repeats"].as_array_mut().unwrap() {
+            let tpot = repeat["metrics"]["tpot.p95"].as_f64().unwrap();
+            repeat["requests"] = json!({"completed": 500});
+            repeat["metrics"] = json!({"throughput": repeat["metrics"]["throughput"], "gpu_memory.peak": 7e10,
+                "ttft.p95": repeat["metrics"]["ttft.p95"], "tpot.p95": tpot});
+            repeat["samples"] = json!({"ttft": vec![repeat["metrics"]["ttft.p95"].clone(); 500],
+                "tpot": vec![tpot; 500]});
+        }
+        run
+    };
+    update(folder, &of_day(1), &[]).expect(0);
+    let (mut unchanged, mut unfinished, mut accepted) = (0, 0, 1);
+    let mut day = 2;
+    for pages in 0..=24 {
+        disk.leave(pages * 4096);
+        let before = (lines(folder), read_json(&folder.join(BASELINE)));
+        let ran = update(folder, &of_day(day), &[]);
+        // Whatever happened, all that was accepted is there, and every file is whole.
+        let after = lines(folder);
+        assert_eq!(after[..before.0.len()], before.0);
+        if ran.code == Some(0) {
+            accepted += 1;
+        } else {
+            let said = ran.expect(6).stderr;
+            assert!(said.contains("No space left on device"), "{said}");
+            if after.len() == before.0.len() {
+                unchanged += 1;
+                assert!(said.contains("nothing was changed; make room"), "{said}");
+                disk.leave(200 << 10);
+                run(folder, &["baseline", "verify"]).expect(0);
+                continue;
+            }
+            unfinished += 1;
+            assert_eq!(read_json(&folder.join(BASELINE)), before.1);
+            assert!(
+                said.contains("the promotion is not finished")
+                    && said.contains("run the same command again"),
+                "{said}"
+            );
+            let found = run(folder, &["baseline", "verify"]).expect(2);
+            assert!(found.stdout.contains("it is not the last session"));
+            disk.leave(200 << 10);
+            update(folder, &of_day(day), &[]).expect(0);
+            accepted += 1;
+        }
+        assert_eq!(lines(folder).len(), accepted);
+        run(folder, &["baseline", "verify"]).expect(0);
+        let leftovers = baselines.join("llama").read_dir().unwrap().count();
+        assert_eq!(leftovers, 2, "only the baseline and its ledger stay");
+        day += 1;
+    }
+    assert!(
+        unchanged > 0 && unfinished > 0 && accepted > 1,
+        "{unchanged} before the ledger, {unfinished} before the baseline, {accepted} accepted"
+    );
 }

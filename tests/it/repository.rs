@@ -74,7 +74,10 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("starter", &[]),
-    ("baseline", &["metric", "config", "record", "files"]),
+    (
+        "baseline",
+        &["metric", "config", "record", "files", "clock", "http"],
+    ),
     (
         "simulate",
         &["metric", "config", "stats", "clock", "priority"],

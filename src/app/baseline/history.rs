@@ -2,7 +2,7 @@
 
 use super::super::compare::policy_for;
 use super::super::{Context, Failure, print};
-use super::{chosen, failure};
+use super::{Opened, failure};
 use crate::cli::baseline::{HistoryArgs, HistoryFormat};
 use crate::exit::ExitStatus;
 use crate::history::{self, Labels, all_series};
@@ -14,8 +14,10 @@ use crate::render;
 pub(super) fn run(args: &HistoryArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let policy = policy_for(&args.policy)?;
     let metrics = metrics(args, &policy)?;
-    let chosen = chosen(&args.which)?;
+    let opened = Opened::of(&args.which.storage, context)?;
+    let chosen = opened.chosen(&args.which)?;
     let standing = chosen.place.read().map_err(failure)?;
+    opened.warn_of_copies();
     // A baseline that was accepted before there was a ledger is a history of one.
     let sessions = if standing.ledger.is_empty() {
         standing.baseline.into_iter().collect()

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::super::{Failure, print, source};
-use super::{Chosen, all, failure};
+use super::super::{Context, Failure, print, source};
+use super::{Chosen, Opened, failure};
 use crate::cli::baseline::{ListArgs, ListFormat};
 use crate::clock;
 use crate::exit::ExitStatus;
@@ -22,11 +22,14 @@ struct Listed {
     release: Option<String>,
 }
 
-pub(super) fn run(args: &ListArgs) -> Result<ExitStatus, Failure> {
-    let listed = all(&args.folder.baselines, None)?
+pub(super) fn run(args: &ListArgs, context: &Context) -> Result<ExitStatus, Failure> {
+    let opened = Opened::of(&args.storage, context)?;
+    let listed = opened
+        .all(None)?
         .into_iter()
         .map(listed)
         .collect::<Result<Vec<Listed>, Failure>>()?;
+    opened.warn_of_copies();
     let text = match args.format {
         ListFormat::Json => serde_json::to_string_pretty(&listed)
             .map_err(|error| Failure::new(ExitStatus::Bug, error))?,

@@ -6,22 +6,20 @@ mod show;
 mod update;
 mod verify;
 
-use std::path::Path;
-
-use super::failing::record_failure;
-use super::{Context, Failure};
-use crate::baseline::{self, BaselineError, Place};
-use crate::cli::baseline::{BaselineArgs, BaselineCommand, WhichArgs};
+use super::failing::baseline_failure;
+use super::{Context, Failure, storage};
+use crate::baseline::{BaselineError, Location, Place, Storage};
+use crate::cli::baseline::{BaselineArgs, BaselineCommand, StorageArgs, WhichArgs};
 use crate::config;
 use crate::exit::ExitStatus;
 
 pub(super) fn run(args: &BaselineArgs, context: &Context) -> Result<ExitStatus, Failure> {
     match &args.command {
-        BaselineCommand::Update(args) => update::run(args),
-        BaselineCommand::Show(args) => show::run(args),
-        BaselineCommand::List(args) => list::run(args),
+        BaselineCommand::Update(args) => update::run(args, context),
+        BaselineCommand::Show(args) => show::run(args, context),
+        BaselineCommand::List(args) => list::run(args, context),
         BaselineCommand::History(args) => history::run(args, context),
-        BaselineCommand::Verify(args) => verify::run(args),
+        BaselineCommand::Verify(args) => verify::run(args, context),
     }
 }
 
@@ -33,54 +31,84 @@ struct Chosen {
     place: Place,
 }
 
-impl Chosen {
-    fn of(folder: &Path, name: &str, hardware: &str) -> Self {
-        Self {
-            place: Place::of(folder, name, hardware),
+/// What stands at a location.
+#[derive(Clone, Debug)]
+struct Opened<'a> {
+    location: &'a Location,
+    storage: Storage,
+}
+
+impl<'a> Opened<'a> {
+    fn of(args: &'a StorageArgs, context: &Context) -> Result<Self, Failure> {
+        Ok(Self {
+            location: &args.baselines,
+            storage: storage::open(&args.baselines, context)?,
+        })
+    }
+
+    fn place(&self, name: &str, hardware: &str) -> Chosen {
+        Chosen {
+            place: self.storage.place(name, hardware),
             name: name.to_owned(),
             hardware: hardware.to_owned(),
         }
     }
-}
 
-/// Every gate on every hardware, or those of one name.
-fn all(folder: &Path, name: Option<&str>) -> Result<Vec<Chosen>, Failure> {
-    let names = match name {
-        Some(name) => vec![checked(name)?.to_owned()],
-        None => baseline::gates(folder),
-    };
-    let mut found = Vec::new();
-    for name in &names {
-        for hardware in baseline::hardware_with_baseline(folder, name) {
-            found.push(Chosen::of(folder, name, &hardware));
+    /// Every gate on every hardware, or those of one name.
+    fn all(&self, name: Option<&str>) -> Result<Vec<Chosen>, Failure> {
+        let names = match name {
+            Some(name) => vec![checked(name)?.to_owned()],
+            None => self.storage.gates().map_err(failure)?,
+        };
+        let mut found = Vec::new();
+        for name in &names {
+            for hardware in self.storage.hardware(name).map_err(failure)? {
+                found.push(self.place(name, &hardware));
+            }
+        }
+        if found.is_empty() {
+            return Err(self.none_there(name));
+        }
+        Ok(found)
+    }
+
+    /// The only one that is meant.
+    fn chosen(&self, which: &WhichArgs) -> Result<Chosen, Failure> {
+        let mut found = self.all(which.name.as_deref())?;
+        if let Some(hardware) = &which.hardware {
+            found.retain(|chosen| chosen.hardware == *hardware);
+        }
+        match found.as_slice() {
+            [only] => Ok(only.clone()),
+            [] => Err(self.none_there(which.name.as_deref())),
+            several => {
+                let names: Vec<String> = several
+                    .iter()
+                    .map(|chosen| format!("{} --hardware {}", chosen.name, chosen.hardware))
+                    .collect();
+                Err(
+                    Failure::message(ExitStatus::Usage, "there are several baselines; say which")
+                        .hint(format!("one of: {}", names.join(", "))),
+                )
+            }
         }
     }
-    if found.is_empty() {
-        return Err(none_there(folder, name));
-    }
-    Ok(found)
-}
 
-/// The only one that is meant.
-fn chosen(which: &WhichArgs) -> Result<Chosen, Failure> {
-    let folder = &which.folder.baselines;
-    let mut found = all(folder, which.name.as_deref())?;
-    if let Some(hardware) = &which.hardware {
-        found.retain(|chosen| chosen.hardware == *hardware);
-    }
-    match found.as_slice() {
-        [only] => Ok(only.clone()),
-        [] => Err(none_there(folder, which.name.as_deref())),
-        several => {
-            let names: Vec<String> = several
-                .iter()
-                .map(|chosen| format!("{} --hardware {}", chosen.name, chosen.hardware))
-                .collect();
-            Err(
-                Failure::message(ExitStatus::Usage, "there are several baselines; say which")
-                    .hint(format!("one of: {}", names.join(", "))),
-            )
+    fn none_there(&self, name: Option<&str>) -> Failure {
+        let whose = name.map_or_else(String::new, |name| format!(" of `{name}`"));
+        let message = format!("there is no baseline{whose} in `{}`", self.location);
+        let mut failure = Failure::message(ExitStatus::NotComparable, message);
+        let there = self.storage.gates().unwrap_or_default();
+        if name.is_some() && !there.is_empty() {
+            failure = failure.hint(format!("there are baselines of: {}", there.join(", ")));
         }
+        self.warn_of_copies();
+        failure.hint("accept a run with `perfgate baseline update RESULT`")
+    }
+
+    /// Says that what was read is a copy, where it is.
+    fn warn_of_copies(&self) {
+        storage::warn_of_copies(self.location, &self.storage);
     }
 }
 
@@ -95,28 +123,13 @@ fn checked(name: &str) -> Result<&str, Failure> {
     }
 }
 
-fn none_there(folder: &Path, name: Option<&str>) -> Failure {
-    let whose = name.map_or_else(String::new, |name| format!(" of `{name}`"));
-    let message = format!("there is no baseline{whose} in `{}`", folder.display());
-    let mut failure = Failure::message(ExitStatus::NotComparable, message);
-    let there = baseline::gates(folder);
-    if name.is_some() && !there.is_empty() {
-        failure = failure.hint(format!("there are baselines of: {}", there.join(", ")));
-    }
-    failure.hint("accept a run with `perfgate baseline update RESULT`")
+#[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
+fn failure(error: BaselineError) -> Failure {
+    baseline_failure(&error)
 }
 
-fn failure(error: BaselineError) -> Failure {
-    match error {
-        BaselineError::Record(error) => record_failure(&error).hint(
-            "`perfgate baseline verify` says what is wrong with all files, and how to mend them",
-        ),
-        BaselineError::File(_) | BaselineError::Lock { .. } => {
-            Failure::new(ExitStatus::SurroundingsFailed, error)
-                .hint("nothing was changed; make room there or let this user write there")
-        }
-        BaselineError::Locked { .. } => Failure::new(ExitStatus::SurroundingsFailed, error)
-            .hint("nothing was changed; see who holds it with `fuser` or `lslocks`"),
-        BaselineError::Json(_) => Failure::new(ExitStatus::Bug, error),
+impl From<BaselineError> for Failure {
+    fn from(error: BaselineError) -> Self {
+        baseline_failure(&error)
     }
 }

@@ -1,15 +1,18 @@
 //! `perfgate baseline show`: what one baseline says.
 
-use super::super::{Failure, print, source};
-use super::{chosen, failure, list};
+use super::super::{Context, Failure, print, source};
+use super::{Opened, failure, list};
+use crate::baseline::Part;
 use crate::cli::baseline::ShowArgs;
 use crate::exit::ExitStatus;
 use crate::record::Run;
 use crate::render::{self, inert};
 
-pub(super) fn run(args: &ShowArgs) -> Result<ExitStatus, Failure> {
-    let chosen = chosen(&args.which)?;
+pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitStatus, Failure> {
+    let opened = Opened::of(&args.which.storage, context)?;
+    let chosen = opened.chosen(&args.which)?;
     let standing = chosen.place.read().map_err(failure)?;
+    opened.warn_of_copies();
     let mut text = format!(
         "{} on {}: {} in the ledger\n",
         chosen.name,
@@ -20,12 +23,12 @@ pub(super) fn run(args: &ShowArgs) -> Result<ExitStatus, Failure> {
         }
     );
     let baseline = standing.baseline.as_ref();
-    for (what, path, run) in [
-        ("baseline", &chosen.place.baseline, baseline),
-        ("release", &chosen.place.release, standing.release.as_ref()),
+    for (what, part, run) in [
+        ("baseline", Part::Baseline, baseline),
+        ("release", Part::Release, standing.release.as_ref()),
     ] {
         if let Some(run) = run {
-            text.push_str(&format!("\n{what}: {}\n", path.display()));
+            text.push_str(&format!("\n{what}: {}\n", chosen.place.shown(part)));
             text.push_str(&facts(run));
             text.push_str(&render::terminal::run(&run.file));
         }

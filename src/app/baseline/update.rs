@@ -2,13 +2,14 @@
 
 use super::super::compare::{policy_for, read_comparison};
 use super::super::failing::record_failure;
-use super::super::{Failure, print, source};
-use super::{Chosen, checked, failure};
-use crate::baseline::{self, Standing};
+use super::super::{Context, Failure, print, source};
+use super::{Chosen, Opened, checked, failure};
+use crate::baseline::{self, Change, Ended, Part, Standing};
 use crate::cli::baseline::UpdateArgs;
 use crate::clock;
 use crate::exit::ExitStatus;
 use crate::history;
+use crate::policy::rule::Policy;
 use crate::policy::{Accepted, Objection, objections};
 use crate::record::format::{Promotion, ResultFile};
 use crate::record::{self, Run};
@@ -23,7 +24,15 @@ struct Reason {
     by: Option<String>,
 }
 
-pub(super) fn run(args: &UpdateArgs) -> Result<ExitStatus, Failure> {
+/// What a promotion comes to, given what stands there.
+struct Decided {
+    promotion: Promotion,
+    /// Which session of the ledger the run is, from 1.
+    number: usize,
+    nothing_new: bool,
+}
+
+pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let policy = policy_for(&args.policy)?;
     let run = record::load(&args.result).map_err(|error| record_failure(&error))?;
     let name = args.name.as_deref().or(run.file.name.as_deref());
@@ -35,70 +44,118 @@ pub(super) fn run(args: &UpdateArgs) -> Result<ExitStatus, Failure> {
         return Err(Failure::message(ExitStatus::Usage, message).hint("give `--name NAME`"));
     };
     let hardware = baseline::hardware_name(run.file.environment.as_ref());
-    let chosen = Chosen::of(&args.folder.baselines, checked(name)?, &hardware);
-    let reason = reason(args)?;
+    let opened = Opened::of(&args.storage, context)?;
+    let chosen = opened.place(checked(name)?, &hardware);
+    let updating = Updating {
+        args,
+        policy: &policy,
+        run: &run,
+        reason: reason(args)?,
+        chosen: &chosen,
+    };
+    let (decided, ended) = if args.dry_run {
+        let standing = chosen.place.read().map_err(failure)?;
+        opened.warn_of_copies();
+        (updating.decide(&standing)?.0, Ended::Current)
+    } else {
+        chosen.place.promote(|standing| updating.decide(standing))?
+    };
+    print(&said(&chosen, args, &decided, ended))?;
+    Ok(ExitStatus::Pass)
+}
 
-    // Whoever comes second judges what the first has left.
-    let lock = chosen.place.lock().map_err(failure)?;
-    let standing = chosen.place.read().map_err(failure)?;
-    let known = standing
-        .ledger
-        .iter()
-        .position(|session| record::is_same_run(&session.file, &run.file));
-    let mut promotion = match known {
-        // An earlier try may have ended in the middle; what it said of the run stands.
-        Some(session) => standing.ledger[session]
-            .file
-            .promotion
-            .clone()
-            .unwrap_or_default(),
-        None => judged(args, &policy, &run, &standing, reason, &chosen)?,
-    };
-    if args.release.is_some() {
-        promotion.release.clone_from(&args.release);
-    }
-    let accepted = ResultFile {
-        name: Some(name.to_owned()),
-        promotion: Some(promotion.clone()),
-        ..run.file.clone()
-    };
-    let is_baseline = standing
-        .baseline
-        .as_ref()
-        .is_some_and(|baseline| record::is_same_run(&baseline.file, &run.file));
-    // A session from the middle of the ledger must not come back as the baseline by running an old command again.
-    let is_older = known.is_some_and(|session| session + 1 < standing.ledger.len());
-    if is_older && args.release.is_none() {
-        let message = format!(
-            "this run is session {} of the ledger, and later ones were accepted since",
-            known.map_or(0, |session| session + 1)
-        );
-        return Err(Failure::message(ExitStatus::Blocked, message).hint(
-            "to go back to it, take the files from its commit: `git checkout COMMIT -- FILES`",
-        ));
-    }
-    if !args.dry_run {
-        if known.is_none() {
-            let session = record::as_session(&accepted);
-            chosen.place.append(&session, &lock).map_err(failure)?;
+/// One run that is to be accepted.
+struct Updating<'a> {
+    args: &'a UpdateArgs,
+    policy: &'a Policy,
+    run: &'a Run,
+    reason: Option<Reason>,
+    chosen: &'a Chosen,
+}
+
+impl Updating<'_> {
+    /// What changes, or what speaks against it.
+    fn decide(&self, standing: &Standing) -> Result<(Decided, Change), Failure> {
+        let (args, run) = (self.args, self.run);
+        let known = standing
+            .ledger
+            .iter()
+            .position(|session| record::is_same_run(&session.file, &run.file));
+        let mut promotion = match known {
+            // An earlier try may have ended in the middle; what it said of the run stands.
+            Some(session) => standing.ledger[session]
+                .file
+                .promotion
+                .clone()
+                .unwrap_or_default(),
+            None => self.judged(standing)?,
+        };
+        if args.release.is_some() {
+            promotion.release.clone_from(&args.release);
+        }
+        let accepted = ResultFile {
+            name: Some(self.chosen.name.clone()),
+            promotion: Some(promotion.clone()),
+            ..run.file.clone()
+        };
+        let is_baseline = standing
+            .baseline
+            .as_ref()
+            .is_some_and(|baseline| record::is_same_run(&baseline.file, &run.file));
+        // A session from the middle of the ledger must not come back as the baseline by running an old command again.
+        let is_older = known.is_some_and(|session| session + 1 < standing.ledger.len());
+        if is_older && args.release.is_none() {
+            let message = format!(
+                "this run is session {} of the ledger, and later ones were accepted since",
+                known.map_or(0, |session| session + 1)
+            );
+            return Err(Failure::message(ExitStatus::Blocked, message).hint(
+                "to go back to it, take the files from its commit: `git checkout COMMIT -- FILES`",
+            ));
         }
         let kept = record::as_baseline(&accepted);
-        if !is_baseline && !is_older {
-            chosen.place.set_baseline(&kept, &lock).map_err(failure)?;
-        }
-        if args.release.is_some() {
-            chosen.place.set_release(&kept, &lock).map_err(failure)?;
-        }
+        let change = Change {
+            session: known.is_none().then(|| record::as_session(&accepted)),
+            baseline: (!is_baseline && !is_older).then(|| kept.clone()),
+            release: args.release.is_some().then_some(kept),
+        };
+        let decided = Decided {
+            promotion,
+            number: known.unwrap_or(standing.ledger.len()) + 1,
+            nothing_new: known.is_some() && is_baseline,
+        };
+        Ok((decided, change))
     }
-    let number = known.unwrap_or(standing.ledger.len()) + 1;
-    print(&said(
-        &chosen,
-        args,
-        number,
-        known.is_some() && is_baseline,
-        &promotion,
-    ))?;
-    Ok(ExitStatus::Pass)
+
+    /// How the run comes in, or everything that keeps it out.
+    fn judged(&self, standing: &Standing) -> Result<Promotion, Failure> {
+        let main = match &self.args.branch {
+            Some(branch) => branch.clone(),
+            None => source::main_branch(),
+        };
+        let found = objections(
+            self.policy,
+            self.run,
+            Accepted {
+                baseline: standing.accepted_last(),
+                segment: history::last_segment(&standing.ledger),
+                main: &main,
+            },
+        );
+        let may_be_accepted = found.iter().all(Objection::can_be_overruled);
+        if (!found.is_empty() && self.reason.is_none()) || !may_be_accepted {
+            return Err(refused(self.chosen, &found, may_be_accepted));
+        }
+        let reason = self.reason.as_ref().filter(|_| !found.is_empty());
+        Ok(Promotion {
+            promoted: clock::timestamp(),
+            new_segment: found.iter().any(Objection::opens_a_segment),
+            despite: found.iter().map(ToString::to_string).collect(),
+            because: reason.map(|reason| reason.text.clone()),
+            by: reason.and_then(|reason| reason.by.clone()),
+            release: None,
+        })
+    }
 }
 
 /// The reason of the flags, or of a maintainer who accepted the regression in the pull request.
@@ -133,43 +190,6 @@ fn reason(args: &UpdateArgs) -> Result<Option<Reason>, Failure> {
     }))
 }
 
-/// How the run comes in, or everything that keeps it out.
-fn judged(
-    args: &UpdateArgs,
-    policy: &crate::policy::rule::Policy,
-    run: &Run,
-    standing: &Standing,
-    reason: Option<Reason>,
-    chosen: &Chosen,
-) -> Result<Promotion, Failure> {
-    let main = match &args.branch {
-        Some(branch) => branch.clone(),
-        None => source::main_branch(),
-    };
-    let found = objections(
-        policy,
-        run,
-        Accepted {
-            baseline: standing.baseline.as_ref(),
-            segment: history::last_segment(&standing.ledger),
-            main: &main,
-        },
-    );
-    let may_be_accepted = found.iter().all(Objection::can_be_overruled);
-    if (!found.is_empty() && reason.is_none()) || !may_be_accepted {
-        return Err(refused(chosen, &found, may_be_accepted));
-    }
-    let (because, by) = reason.map_or((None, None), |reason| (Some(reason.text), reason.by));
-    Ok(Promotion {
-        promoted: clock::timestamp(),
-        new_segment: found.iter().any(Objection::opens_a_segment),
-        despite: found.iter().map(ToString::to_string).collect(),
-        because: because.filter(|_| !found.is_empty()),
-        by: by.filter(|_| !found.is_empty()),
-        release: None,
-    })
-}
-
 fn refused(chosen: &Chosen, found: &[Objection], may_be_accepted: bool) -> Failure {
     let listed: Vec<String> = found
         .iter()
@@ -189,17 +209,17 @@ fn refused(chosen: &Chosen, found: &[Objection], may_be_accepted: bool) -> Failu
     }
 }
 
-fn said(
-    chosen: &Chosen,
-    args: &UpdateArgs,
-    number: usize,
-    nothing_new: bool,
-    promotion: &Promotion,
-) -> String {
-    let did = match (args.dry_run, nothing_new) {
-        (true, _) => "would be",
-        (false, true) => "was already",
-        (false, false) => "is now",
+fn said(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended) -> String {
+    let Decided {
+        promotion,
+        number,
+        nothing_new,
+    } = decided;
+    let did = match (args.dry_run, nothing_new, ended) {
+        (_, _, Ended::Overtaken) => "was accepted as",
+        (true, _, Ended::Current) => "would be",
+        (false, true, Ended::Current) => "was already",
+        (false, false, Ended::Current) => "is now",
     };
     let place = &chosen.place;
     let mut text = format!(
@@ -208,6 +228,9 @@ fn said(
         chosen.name,
         chosen.hardware
     );
+    if ended == Ended::Overtaken {
+        text.push_str("  another run was accepted right after it, and is the baseline now\n");
+    }
     for objection in &promotion.despite {
         text.push_str(&format!("  despite: {}\n", inert::line(objection)));
     }
@@ -222,19 +245,21 @@ fn said(
     if promotion.new_segment {
         text.push_str("  a new segment of the history begins with it\n");
     }
-    let mut files = vec![&place.baseline, &place.ledger];
+    let mut parts = vec![Part::Baseline, Part::Ledger];
     if let Some(release) = &args.release {
         text.push_str(&format!(
             "  it is the release {}, with which later runs are compared too\n",
             inert::line(release)
         ));
-        files.push(&place.release);
+        parts.push(Part::Release);
     }
-    if !args.dry_run && !nothing_new {
-        let files: Vec<String> = files
-            .iter()
-            .map(|path| inert::shell(&path.display().to_string()))
-            .collect();
+    // What stands in a bucket is for everybody from now on.
+    let files: Vec<String> = parts
+        .into_iter()
+        .filter_map(|part| place.file(part))
+        .map(|path| inert::shell(&path.display().to_string()))
+        .collect();
+    if !args.dry_run && !nothing_new && !files.is_empty() {
         text.push_str(&format!("next: git add {}\n", files.join(" ")));
     }
     text

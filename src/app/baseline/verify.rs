@@ -1,18 +1,19 @@
 //! `perfgate baseline verify`: whether all files are whole and fit together.
 
-use super::super::{Failure, print};
-use super::all;
+use super::super::{Context, Failure, print};
+use super::{Opened, failure};
 use crate::baseline;
 use crate::cli::baseline::VerifyArgs;
 use crate::exit::ExitStatus;
 use crate::render::inert;
 
-pub(super) fn run(args: &VerifyArgs) -> Result<ExitStatus, Failure> {
-    let chosen = all(&args.folder.baselines, args.name.as_deref())?;
+pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitStatus, Failure> {
+    let opened = Opened::of(&args.storage, context)?;
+    let chosen = opened.all(args.name.as_deref())?;
     let mut text = String::new();
     let mut wrong = 0;
     for chosen in &chosen {
-        let found = baseline::verify(&chosen.place, &chosen.hardware);
+        let found = baseline::verify(&chosen.place, &chosen.hardware).map_err(failure)?;
         let count = match found.len() {
             0 => "whole".to_owned(),
             1 => "1 thing is wrong".to_owned(),
@@ -32,6 +33,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<ExitStatus, Failure> {
             ));
         }
     }
+    opened.warn_of_copies();
     print(&text)?;
     Ok(if wrong == 0 {
         ExitStatus::Pass

@@ -1,0 +1,342 @@
+//! How a run becomes the baseline, so that two at once, a crash or a full disk lose nothing.
+//!
+//! The ledger is written first, then the baseline, each whole or not at all: what was accepted is in the ledger from the
+//! first write on, and doing the promotion again does what is left. In a folder a lock keeps others out meanwhile. A bucket
+//! has no locks: the ledger is replaced only if it is still the one that was judged, and whoever comes second reads and
+//! judges again. The baseline follows the ledger: it is replaced only while this session is the ledger's last, and only if
+//! it is still the one that was read *before* the ledger was looked at, so that no slow promotion overwrites a later one.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::bucket::{Bucket, BucketError, Fetched};
+use super::folder::lock;
+use super::place::{BaselineError, Part, Place, Standing, Within};
+use crate::files;
+use crate::record::format::ResultFile;
+use crate::record::{self, is_same_run};
+
+/// After so long with others always first, something else is wrong.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The first wait after somebody else came first, about one promotion, and the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// What a promotion changes.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// The session that the ledger gets.
+    pub session: Option<ResultFile>,
+    /// The run that becomes the baseline.
+    pub baseline: Option<ResultFile>,
+    /// The run that becomes the last release.
+    pub release: Option<ResultFile>,
+}
+
+/// How a promotion ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The run is what candidates are compared with.
+    Current,
+    /// It is in the ledger, and somebody else's run was accepted right after it and is the baseline.
+    Overtaken,
+}
+
+/// Waits that grow, by a chance of their own, while others come first.
+struct Waiting {
+    began: Instant,
+    rounds: u32,
+}
+
+impl Place {
+    /// Lets `decide` say what changes, given what stands there, and changes it. Where somebody else comes first, `decide` is
+    /// asked again with what they left.
+    pub fn promote<T, E: From<BaselineError>>(
+        &self,
+        mut decide: impl FnMut(&Standing) -> Result<(T, Change), E>,
+    ) -> Result<(T, Ended), E> {
+        match &self.within {
+            Within::Folder(folder) => self.promote_in_folder(folder, decide),
+            Within::Bucket(bucket) => self.promote_in_bucket(bucket, &mut decide),
+        }
+    }
+
+    fn promote_in_folder<T, E: From<BaselineError>>(
+        &self,
+        folder: &Path,
+        mut decide: impl FnMut(&Standing) -> Result<(T, Change), E>,
+    ) -> Result<(T, Ended), E> {
+        let file = |part| folder.join(self.object(part));
+        let baseline = file(Part::Baseline);
+        // Whoever comes second judges what the first has left.
+        let _lock = lock(baseline.parent().unwrap_or(folder))?;
+        let (said, change) = decide(&self.read()?)?;
+        if let Some(session) = &change.session {
+            let ledger = with_session(self.bytes(Part::Ledger)?, session)?;
+            files::write_atomically(&file(Part::Ledger), &ledger).map_err(BaselineError::from)?;
+        }
+        let runs = [
+            (Part::Baseline, &change.baseline),
+            (Part::Release, &change.release),
+        ];
+        for (part, run) in runs {
+            if let Some(run) = run {
+                files::write_atomically(&file(part), &written(run)?)
+                    .map_err(|error| unfinished(error.into()))?;
+            }
+        }
+        Ok((said, Ended::Current))
+    }
+
+    fn promote_in_bucket<T, E: From<BaselineError>>(
+        &self,
+        bucket: &Bucket,
+        decide: &mut impl FnMut(&Standing) -> Result<(T, Change), E>,
+    ) -> Result<(T, Ended), E> {
+        bucket.check().map_err(BaselineError::from)?;
+        let ledger_object = self.object(Part::Ledger);
+        let mut tried: Option<(T, Change)> = None;
+        let mut waiting = Waiting::new();
+        let (said, change) = loop {
+            let fetch = |part| {
+                bucket
+                    .fetch(&self.object(part))
+                    .map_err(BaselineError::from)
+            };
+            let (baseline, ledger, release) = (
+                fetch(Part::Baseline)?,
+                fetch(Part::Ledger)?,
+                fetch(Part::Release)?,
+            );
+            let standing = self.standing(baseline, ledger.clone(), release)?;
+            // The answer to an earlier try may have been lost, not the try.
+            if let Some((said, change)) = tried.take_if(|(_, change)| {
+                change
+                    .session
+                    .as_ref()
+                    .is_some_and(|session| has(&standing, session))
+            }) {
+                break (said, change);
+            }
+            let (said, change) = decide(&standing)?;
+            let Some(session) = &change.session else {
+                break (said, change);
+            };
+            let text = with_session(ledger.as_ref().map(|ledger| ledger.bytes.clone()), session)?;
+            let replaced = ledger.as_ref().map(|ledger| &ledger.version);
+            let won = bucket
+                .put(&ledger_object, text, replaced)
+                .map_err(|error| match error {
+                    // Nobody knows whether the server has it.
+                    BucketError::Unreachable { .. } => unfinished(error.into()),
+                    error => error.into(),
+                })?;
+            if won {
+                break (said, change);
+            }
+            tried = Some((said, change));
+            waiting.again(bucket, &self.shown(Part::Ledger))?;
+        };
+        let ended = self.follow(bucket, &change).map_err(unfinished)?;
+        Ok((said, ended))
+    }
+
+    fn standing(
+        &self,
+        baseline: Option<Fetched>,
+        ledger: Option<Fetched>,
+        release: Option<Fetched>,
+    ) -> Result<Standing, BaselineError> {
+        let run = |part, fetched: Option<Fetched>| {
+            fetched
+                .map(|fetched| self.as_run(part, fetched.bytes))
+                .transpose()
+        };
+        let ledger = ledger
+            .map(|fetched| self.as_ledger(fetched.bytes))
+            .transpose()?;
+        Ok(Standing {
+            baseline: run(Part::Baseline, baseline)?,
+            ledger: ledger.unwrap_or_default(),
+            release: run(Part::Release, release)?,
+        })
+    }
+
+    /// What comes after the ledger: the baseline while its session is the last, and the release.
+    fn follow(&self, bucket: &Bucket, change: &Change) -> Result<Ended, BaselineError> {
+        let mut ended = Ended::Current;
+        if let Some(run) = &change.baseline {
+            let mut waiting = Waiting::new();
+            let object = self.object(Part::Baseline);
+            loop {
+                // In this order: whoever changes the ledger after it was read here finds, or makes, a new baseline.
+                let there = bucket.fetch(&object)?;
+                let ledger = bucket.fetch(&self.object(Part::Ledger))?;
+                let standing = self.standing(there.clone(), ledger, None)?;
+                let is_last = |last: &record::Run| is_same_run(&last.file, run);
+                if !standing.ledger.last().is_some_and(is_last) {
+                    ended = Ended::Overtaken;
+                    break;
+                }
+                let replaced = there.as_ref().map(|there| &there.version);
+                if standing.baseline.as_ref().is_some_and(is_last)
+                    || bucket.put(&object, written(run)?, replaced)?
+                {
+                    break;
+                }
+                waiting.again(bucket, &self.shown(Part::Baseline))?;
+            }
+        }
+        if let Some(run) = &change.release {
+            let mut waiting = Waiting::new();
+            let object = self.object(Part::Release);
+            loop {
+                let there = bucket.fetch(&object)?;
+                let replaced = there.as_ref().map(|there| &there.version);
+                if bucket.put(&object, written(run)?, replaced)? {
+                    break;
+                }
+                waiting.again(bucket, &self.shown(Part::Release))?;
+            }
+        }
+        Ok(ended)
+    }
+}
+
+impl Waiting {
+    fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            rounds: 0,
+        }
+    }
+
+    /// Waits before the next try; an error when it has been long enough.
+    fn again(&mut self, bucket: &Bucket, object: &str) -> Result<(), BaselineError> {
+        self.rounds += 1;
+        let elapsed = self.began.elapsed();
+        if elapsed > PATIENCE {
+            return Err(BaselineError::from(BucketError::Contended {
+                object: object.to_owned(),
+                rounds: self.rounds,
+                seconds: elapsed.as_secs(),
+            }));
+        }
+        if self.rounds == 1 {
+            bucket.say(&format!(
+                "somebody else changed `{object}` at the same moment: reading and judging again"
+            ));
+        }
+        let most = LONGEST_WAIT.min(FIRST_WAIT * 2_u32.pow(self.rounds.min(6)));
+        // Seeded anew in every process: those who met once do not meet again.
+        let chance = RandomState::new().build_hasher().finish() % 1000;
+        std::thread::sleep(most / 1000 * u32::try_from(chance).unwrap_or(0));
+        Ok(())
+    }
+}
+
+fn has(standing: &Standing, session: &ResultFile) -> bool {
+    let mut ledger = standing.ledger.iter();
+    ledger.any(|there| is_same_run(&there.file, session))
+}
+
+fn unfinished(error: BaselineError) -> BaselineError {
+    BaselineError::Unfinished {
+        source: Box::new(error),
+    }
+}
+
+/// The ledger with one more session at its end.
+fn with_session(ledger: Option<Vec<u8>>, session: &ResultFile) -> Result<Vec<u8>, BaselineError> {
+    let mut text = ledger.unwrap_or_default();
+    if text.last().is_some_and(|last| *last != b'\n') {
+        text.push(b'\n');
+    }
+    text.extend_from_slice(record::line(session)?.as_bytes());
+    Ok(text)
+}
+
+fn written(run: &ResultFile) -> Result<Vec<u8>, BaselineError> {
+    Ok(record::readable(run)?.into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::format::{Repeat, SCHEMA, Scenario};
+
+    fn session(qps: f64) -> ResultFile {
+        let repeat = Repeat {
+            metrics: [("qps".to_owned(), Some(qps))].into(),
+            ..Repeat::default()
+        };
+        ResultFile {
+            schema: SCHEMA.to_owned(),
+            scenarios: vec![Scenario {
+                name: "c".to_owned(),
+                repeats: vec![repeat],
+                ..Scenario::default()
+            }],
+            ..ResultFile::default()
+        }
+    }
+
+    fn accept(place: &Place, qps: f64) {
+        let run = session(qps);
+        let change = Change {
+            session: Some(run.clone()),
+            baseline: Some(run),
+            release: None,
+        };
+        let decided = |_: &Standing| Ok::<_, BaselineError>(((), change.clone()));
+        assert_eq!(place.promote(decided).unwrap().1, Ended::Current);
+    }
+
+    #[test]
+    fn sessions_are_added_and_a_missing_end_of_line_joins_no_two() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::of(folder.path(), "llama", "nvidia-l4");
+        accept(&place, 1.0);
+        let ledger = place.file(Part::Ledger).unwrap();
+        let text = files::read_text(&ledger).unwrap();
+        files::write_atomically(&ledger, text.trim_end().as_bytes()).unwrap();
+        accept(&place, 2.0);
+        let standing = place.read().unwrap();
+        assert_eq!(standing.ledger.len(), 2);
+        assert_eq!(standing.baseline.unwrap().file, session(2.0));
+        assert!(standing.release.is_none());
+    }
+
+    #[test]
+    fn two_who_add_at_once_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::of(folder.path(), "llama", "nvidia-l4");
+        std::thread::scope(|scope| {
+            for writer in 0..4_u32 {
+                let place = &place;
+                scope.spawn(move || {
+                    for round in 0..25_u32 {
+                        accept(place, f64::from(writer * 100 + round) + 1.0);
+                    }
+                });
+            }
+        });
+        assert_eq!(place.read().unwrap().ledger.len(), 100);
+    }
+
+    #[test]
+    fn between_two_writes_the_ledger_says_what_was_accepted_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::of(folder.path(), "llama", "nvidia-l4");
+        accept(&place, 1.0);
+        let before = files::read(&place.file(Part::Baseline).unwrap()).unwrap();
+        accept(&place, 2.0);
+        files::write_atomically(&place.file(Part::Baseline).unwrap(), &before).unwrap();
+        let standing = place.read().unwrap();
+        assert_eq!(standing.accepted_last().unwrap().file, session(2.0));
+        assert_eq!(standing.baseline.unwrap().file, session(1.0));
+    }
+}
