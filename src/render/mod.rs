@@ -9,6 +9,7 @@ mod chart_repeats;
 mod chart_shift;
 mod chart_strata;
 mod chart_timeline;
+pub mod bisect;
 mod charts;
 mod columns;
 mod curve;

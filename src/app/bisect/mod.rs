@@ -1,0 +1,130 @@
+//! `perfgate bisect`: the predicate of `git bisect run`, and what prepares it.
+
+mod bar;
+mod finishing;
+mod hunt;
+mod judging;
+mod noise;
+mod repository;
+mod session;
+mod start;
+mod tree;
+
+use clap::Parser as _;
+
+use super::progress::Progress;
+use super::{Context, Failure, Interrupt, runtime};
+use crate::bisect::{Answer, Role, Step};
+use crate::cli::bisect::{BisectArgs, BisectCommand, BisectOptions, StartupFailure};
+use crate::cli::{Cli, Command};
+use crate::exit::{BisectStatus, ExitStatus};
+use hunt::{Ends, Hunt, Scene, say};
+use repository::Repository;
+use session::Session;
+
+pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, Failure> {
+    match &args.command {
+        Some(BisectCommand::Start(args)) => {
+            start::run(args, context)?;
+            Ok(BisectStatus::Good)
+        }
+        Some(BisectCommand::Clean) => {
+            start::clean()?;
+            Ok(BisectStatus::Good)
+        }
+        None => {
+            let repository = Repository::here()?;
+            let given = own_arguments();
+            if given.is_empty()
+                && let Some(session) = Session::last(&repository)
+                && !session.arguments.is_empty()
+            {
+                let options = options_of(&session.arguments)?;
+                return judge(repository, &options, session.arguments.clone(), context);
+            }
+            judge(repository, &args.options, Vec::new(), context)
+        }
+    }
+}
+
+/// Judges the commit that git asks about.
+fn judge(
+    repository: Repository,
+    options: &BisectOptions,
+    arguments: Vec<String>,
+    context: &Context,
+) -> Result<BisectStatus, Failure> {
+    let search = repository.search()?;
+    let commit = repository.asked_about()?;
+    let ends = search.as_ref().map_or_else(Ends::default, |search| Ends {
+        good: Some(search.first_good.clone()),
+        bad: Some(search.first_bad.clone()),
+    });
+    let progress = Progress::new();
+    runtime(|| {})?.block_on(async {
+        let interrupt = Interrupt::listen()?;
+        let scene = Scene {
+            context,
+            progress: &progress,
+            interrupt: &interrupt,
+        };
+        let mut hunt = Hunt::begin(repository, ends, &commit, (options, arguments), scene)?;
+        Box::pin(hunt.check_ends()).await?;
+        let kept = Box::pin(hunt.judge(Role::Search, &commit, None)).await?;
+        say(&kept.step);
+        let status = status_of(&kept.step, options.startup_failure);
+        hunt.remember(kept)?;
+        Box::pin(hunt.conclude(search.as_ref(), &commit, status)).await
+    })
+}
+
+impl Hunt<'_> {
+    fn remember(&mut self, kept: session::Kept) -> Result<(), Failure> {
+        self.session.take(kept);
+        self.session.save(&self.repository)
+    }
+}
+
+fn status_of(step: &Step, startup_failure: StartupFailure) -> BisectStatus {
+    match (step.answer, startup_failure) {
+        (Answer::Good, _) => BisectStatus::Good,
+        (Answer::Bad, _) | (Answer::TargetFailed, StartupFailure::Bad) => BisectStatus::Bad,
+        (
+            Answer::Undecided
+            | Answer::BuildFailed
+            | Answer::TargetFailed
+            | Answer::NoConfiguration,
+            _,
+        ) => BisectStatus::Skip,
+    }
+}
+
+/// What follows `bisect` on this command line, but for what only says how to show it.
+fn own_arguments() -> Vec<String> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "bisect");
+    arguments.next();
+    arguments
+        .filter(|argument| !matches!(argument.as_str(), "-v" | "-vv" | "--verbose"))
+        .collect()
+}
+
+/// The options that `bisect start` was given.
+fn options_of(arguments: &[String]) -> Result<BisectOptions, Failure> {
+    let words = ["perfgate", "bisect"].into_iter();
+    let words = words.chain(arguments.iter().map(String::as_str));
+    let unreadable = |error: String| {
+        Failure::message(
+            ExitStatus::Usage,
+            format!("what `bisect start` was given cannot be read any more: {error}"),
+        )
+        .hint("give the options to `perfgate bisect` itself, or start anew")
+    };
+    let cli = Cli::try_parse_from(words).map_err(|error| unreadable(error.to_string()))?;
+    let Command::Bisect(args) = cli.command else {
+        return Err(unreadable("they are another command's".to_owned()));
+    };
+    match args.command {
+        Some(BisectCommand::Start(start)) => Ok(start.options),
+        Some(BisectCommand::Clean) | None => Err(unreadable("they start nothing".to_owned())),
+    }
+}

@@ -1,0 +1,102 @@
+//! `perfgate bisect start` and `perfgate bisect clean`.
+
+use super::super::progress::{Progress, note};
+use super::super::{Context, Failure, Interrupt, print, runtime};
+use super::hunt::{Ends, Hunt, Scene};
+use super::own_arguments;
+use super::repository::Repository;
+use super::tree::{remove_all, remove_folder};
+use crate::bisect::steps_for;
+use crate::cli::bisect::StartArgs;
+use crate::exit::ExitStatus;
+use crate::render;
+
+/// Checks both ends, begins git's search, and prints the command that runs it.
+pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
+    let repository = Repository::here()?;
+    if repository.search()?.is_some() {
+        let message = "git searches here already";
+        return Err(Failure::message(ExitStatus::Usage, message)
+            .hint("`git bisect log` shows it; `git bisect reset` ends it"));
+    }
+    let good = repository.commit(&args.good)?;
+    let bad = repository.commit(&args.bad)?;
+    let between = commits_between(&repository, &good, &bad)?;
+    if repository.is_dirty()? {
+        note(
+            "the working tree has changes that are in no commit: they are not measured, and stay as they are",
+        );
+    }
+    let progress = Progress::new();
+    runtime(|| {})?.block_on(async {
+        let interrupt = Interrupt::listen()?;
+        let scene = Scene {
+            context,
+            progress: &progress,
+            interrupt: &interrupt,
+        };
+        let ends = Ends {
+            good: Some(good.clone()),
+            bad: Some(bad.clone()),
+        };
+        let options = (&args.options, own_arguments());
+        let mut hunt = Hunt::begin(repository.clone(), ends, &bad, options, scene)?;
+        Box::pin(hunt.check_ends()).await
+    })?;
+    let mut begin = vec!["bisect", "start", "--no-checkout"];
+    if args.first_parent {
+        begin.push("--first-parent");
+    }
+    begin.extend([bad.as_str(), good.as_str(), "--"]);
+    repository.git(&begin)?;
+    note(&format!(
+        "both ends are as they should be, and git's search has begun: {between} commits, about {} to judge. Now run",
+        steps_for(between)
+    ));
+    print(&format!("git bisect run {} bisect", program()))?;
+    note(
+        "nothing is checked out in this tree meanwhile; `git bisect skip` and `git bisect log` work as ever, `git bisect reset` ends the search",
+    );
+    Ok(())
+}
+
+/// Commits of which one is guilty.
+fn commits_between(repository: &Repository, good: &str, bad: &str) -> Result<usize, Failure> {
+    let count = repository.git(&["rev-list", "--count", &format!("{good}..{bad}"), "--"])?;
+    let count: usize = count.parse().unwrap_or(0);
+    if count == 0 {
+        let message = "the bad end is no later commit than the good one";
+        return Err(Failure::message(ExitStatus::Usage, message)
+            .hint("perfgate bisect start GOOD BAD: first the one that is still fast"));
+    }
+    Ok(count)
+}
+
+/// This program as a shell finds it, wherever it is called from.
+fn program() -> String {
+    let called = std::env::args().next().unwrap_or_default();
+    if !called.contains('/') {
+        return called;
+    }
+    let path = std::env::current_exe().map(|path| path.display().to_string());
+    let path = path.unwrap_or(called);
+    let is_plain = path
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+    if is_plain {
+        path
+    } else {
+        render::inert::shell(&path)
+    }
+}
+
+/// Removes everything that belongs to searches.
+pub(super) fn clean() -> Result<(), Failure> {
+    let repository = Repository::here()?;
+    remove_all(&repository);
+    if repository.state.exists() {
+        remove_folder(&repository.state)?;
+    }
+    note(&format!("`{}` is gone", repository.state.display()));
+    Ok(())
+}

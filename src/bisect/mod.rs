@@ -1,0 +1,9 @@
+//! What a search for the guilty commit found out: the frozen shape of its summary, and what follows from its steps. Pure.
+
+mod report;
+mod sureness;
+
+pub use report::{
+    Answer, BisectReport, Commit, Cost, Role, SCHEMA, Step, StepChange, Outcome,
+};
+pub use sureness::{Sureness, steps_for};
