@@ -126,7 +126,12 @@ impl Deciding<'_> {
             Vec::new()
         };
         let pairs: Vec<Stage> = if base {
-            self.care.pair_looks.iter().copied().map(Stage::Pairs).collect()
+            self.care
+                .pair_looks
+                .iter()
+                .copied()
+                .map(Stage::Pairs)
+                .collect()
         } else {
             Vec::new()
         };

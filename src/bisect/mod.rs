@@ -3,7 +3,5 @@
 mod report;
 mod sureness;
 
-pub use report::{
-    Answer, BisectReport, Commit, Cost, Role, SCHEMA, Step, StepChange, Outcome,
-};
+pub use report::{Answer, BisectReport, Commit, Cost, Outcome, Role, SCHEMA, Step, StepChange};
 pub use sureness::{Sureness, steps_for};

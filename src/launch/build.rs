@@ -137,5 +137,8 @@ fn last_lines(log: &Path) -> Vec<String> {
         .filter(|line| !line.trim().is_empty())
         .collect();
     let from = lines.len().saturating_sub(LINES_SHOWN);
-    lines[from..].iter().map(|line| (*line).to_owned()).collect()
+    lines[from..]
+        .iter()
+        .map(|line| (*line).to_owned())
+        .collect()
 }

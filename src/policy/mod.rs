@@ -24,8 +24,8 @@ mod shown;
 mod verdict;
 mod warning;
 
-pub use bisecting::{BISECT_LEVELS, BisectAnswer, bisect_answer, searched};
 pub use acceptance::{with_acceptance, without_acceptance};
+pub use bisecting::{BISECT_LEVELS, BisectAnswer, bisect_answer, searched};
 pub use effect::{Effect, effect};
 pub use first_run::first_run;
 pub use power::{Needs, needs};

@@ -57,7 +57,10 @@ pub fn text(report: &BisectReport) -> String {
 
 /// For an issue or a pull request.
 pub fn markdown(report: &BisectReport) -> String {
-    let mut text = format!("### perfgate bisect\n\n{}\n\n", headline(report, inert::markdown));
+    let mut text = format!(
+        "### perfgate bisect\n\n{}\n\n",
+        headline(report, inert::markdown)
+    );
     if let Some(commit) = &report.commit {
         text.push_str(&format!(
             "`{}` by {}: {}\n\n",
@@ -129,10 +132,10 @@ fn headline(report: &BisectReport, safe: fn(&str) -> String) -> String {
             "The search ended at {}, but measured once more against {} it is {}{change}. It is not confirmed, and nobody is named.{merge}",
             commit.short(),
             safe(against),
-            confirmation.map_or(Answer::Undecided.word(), |step| match step.answer {
-                Answer::Good => "not slower beyond a limit",
-                other => other.word(),
-            })
+            match confirmation.map(|step| step.answer) {
+                Some(Answer::Good) => "not slower beyond a limit",
+                answer => answer.unwrap_or(Answer::Undecided).word(),
+            }
         ),
     }
 }

@@ -12,6 +12,8 @@ mod baseline_ref;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod bisect;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod calibration;

@@ -175,7 +175,7 @@ impl Words<'_> {
             .replace("{image}", &self.image())
     }
 
-    fn all(&self, texts: Vec<String>) -> Vec<String> {
+    fn all(&self, texts: &[String]) -> Vec<String> {
         texts.iter().map(|text| self.put_into(text)).collect()
     }
 
@@ -184,11 +184,11 @@ impl Words<'_> {
         match server {
             ServerPlan::Docker(docker) => ServerPlan::Docker(DockerPlan {
                 image: self.put_into(&docker.image),
-                args: self.all(docker.args),
+                args: self.all(&docker.args),
                 ..docker
             }),
             ServerPlan::Process(process) => ServerPlan::Process(ProcessPlan {
-                command: self.all(process.command),
+                command: self.all(&process.command),
                 directory: Some(match process.directory {
                     Some(directory) => tree.path.join(directory),
                     None => tree.path.clone(),

@@ -43,12 +43,12 @@ impl Hunt<'_> {
                 self.tell(search, Outcome::Several, None, &candidates, None)?;
                 Ok(status)
             }
-            Left::One(found) => self.confirm(search, &found, status).await,
+            Left::One(found) => Box::pin(self.confirm(search, &found, status)).await,
         }
     }
 
     /// Measures the commit found and its parent against each other before anybody is named.
-    async fn confirm(
+    pub(super) async fn confirm(
         &self,
         search: &Search,
         found: &str,
@@ -59,8 +59,7 @@ impl Hunt<'_> {
             let message = "the commit found has no parent to be compared with";
             Failure::message(ExitStatus::NotComparable, message)
         })?;
-        let kept = self
-            .judge(Role::Confirmation, found, Some(parent))
+        let kept = Box::pin(self.judge(Role::Confirmation, found, Some(parent)))
             .await
             .map_err(|mut failure| {
                 failure.error = failure.error.context(format!(
@@ -116,11 +115,10 @@ impl Hunt<'_> {
             commit: found
                 .map(|found| self.repository.described(found))
                 .transpose()?,
-            is_merge: parents.transpose()?.is_some_and(|parents| parents.len() > 1),
-            candidates: candidates
-                .iter()
-                .map(described)
-                .collect::<Result<_, _>>()?,
+            is_merge: parents
+                .transpose()?
+                .is_some_and(|parents| parents.len() > 1),
+            candidates: candidates.iter().map(described).collect::<Result<_, _>>()?,
             cost: Cost::of(steps.iter()),
             sureness: Sureness::of(
                 BISECT_LEVELS.alpha,

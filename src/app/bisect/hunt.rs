@@ -6,8 +6,8 @@ use super::super::failing::record_failure;
 use super::super::progress::{Progress, note};
 use super::super::{Context, Failure, Interrupt};
 use super::bar::Bar;
-use super::judging::sessions_of;
-use super::repository::Repository;
+use super::question::sessions_of;
+use super::repository::{Repository, Search};
 use super::session::{Session, key};
 use super::tree::Tree;
 use crate::bisect::{Answer, Role, Step};
@@ -45,6 +45,16 @@ pub(super) struct Ends {
     pub(super) bad: Option<String>,
 }
 
+impl Ends {
+    /// Those that a search was begun with.
+    pub(super) fn of(search: Option<&Search>) -> Self {
+        search.map_or_else(Self::default, |search| Self {
+            good: Some(search.first_good.clone()),
+            bad: Some(search.first_bad.clone()),
+        })
+    }
+}
+
 /// Where everything happens.
 #[derive(Clone, Copy)]
 pub(super) struct Scene<'a> {
@@ -80,7 +90,7 @@ impl<'a> Hunt<'a> {
         if matches!(good, Good::Commit) && ends.good.is_none() {
             return Err(no_search());
         }
-        let key = session_key(options, &ends, &good)?;
+        let key = session_key(options, &ends)?;
         let last = Session::last(&repository).filter(|last| last.is_of(&key));
         let session = if let Some(session) = last {
             session
@@ -112,7 +122,7 @@ impl<'a> Hunt<'a> {
             && self.session.good_end.is_none()
         {
             self.refuse_one_server_for_both(&good)?;
-            let kept = self.judge(Role::GoodEnd, &good, None).await?;
+            let kept = Box::pin(self.judge(Role::GoodEnd, &good, None)).await?;
             say(&kept.step);
             good_end_is_good(&kept.step)?;
             self.session.good_end = Some(kept);
@@ -121,13 +131,25 @@ impl<'a> Hunt<'a> {
         if let Some(bad) = self.bad_commit.clone()
             && self.session.bad_end.is_none()
         {
-            let kept = self.judge(Role::BadEnd, &bad, None).await?;
+            let kept = Box::pin(self.judge(Role::BadEnd, &bad, None)).await?;
             say(&kept.step);
-            bad_end_is_bad(&kept.step)?;
+            bad_end_is_bad(&kept.step).map_err(|failure| self.with_repeats(failure))?;
             self.session.bad_end = Some(kept);
             self.session.save(&self.repository)?;
         }
         Ok(())
+    }
+
+    /// A good result of few repeats decides little.
+    fn with_repeats(&self, failure: Failure) -> Failure {
+        match &self.good {
+            Good::Result(result) => failure.hint(format!(
+                "`{}` has {} repeats: noise is learnt from 15 and more (`perfgate bench --repeat 15`), or from `--ledger`; without `--good-result` the good end is measured alternately with each commit",
+                result.path.display(),
+                result.run.counting_repeats()
+            )),
+            Good::Commit | Good::Image(_) => failure,
+        }
     }
 
     /// A server that runs already cannot be the good end and a commit by turns.
@@ -235,17 +257,22 @@ fn good_of(options: &BisectOptions) -> Result<Good, Failure> {
 }
 
 /// What distinguishes a search from another one: ends and options, and the files outside of the repository.
-fn session_key(options: &BisectOptions, ends: &Ends, good: &Good) -> Result<String, Failure> {
+pub(super) fn session_key(options: &BisectOptions, ends: &Ends) -> Result<String, Failure> {
     let mut text = format!("{} {ends:?} {options:?}", env!("CARGO_PKG_VERSION"));
-    let files = [&options.run.config, &options.policy.thresholds];
+    let files = [
+        &options.run.config,
+        &options.policy.thresholds,
+        &options.good_result,
+        &options.ledger,
+    ];
     for path in files.into_iter().flatten() {
-        // A file of the commits is read from them.
-        if path.is_absolute() || path.starts_with("..") {
+        // A file of the commits is read from them, and differs where git checks them out.
+        let is_own = [&options.good_result, &options.ledger]
+            .iter()
+            .any(|own| own.as_ref() == Some(path));
+        if is_own || path.is_absolute() || path.starts_with("..") {
             text.push_str(&digest(path)?);
         }
-    }
-    if let Good::Result(result) = good {
-        text.push_str(&result.digest);
     }
     Ok(key(&text))
 }

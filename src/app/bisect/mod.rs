@@ -1,10 +1,12 @@
 //! `perfgate bisect`: the predicate of `git bisect run`, and what prepares it.
 
 mod bar;
+mod building;
 mod finishing;
 mod hunt;
 mod judging;
 mod noise;
+mod question;
 mod repository;
 mod session;
 mod start;
@@ -18,8 +20,8 @@ use crate::bisect::{Answer, Role, Step};
 use crate::cli::bisect::{BisectArgs, BisectCommand, BisectOptions, StartupFailure};
 use crate::cli::{Cli, Command};
 use crate::exit::{BisectStatus, ExitStatus};
-use hunt::{Ends, Hunt, Scene, say};
-use repository::Repository;
+use hunt::{Ends, Hunt, Scene, say, session_key};
+use repository::{Repository, Search};
 use session::Session;
 
 pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, Failure> {
@@ -34,15 +36,24 @@ pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, 
         }
         None => {
             let repository = Repository::here()?;
-            let given = own_arguments();
-            if given.is_empty()
+            let search = repository.search()?;
+            if is_unset(&args.options)
                 && let Some(session) = Session::last(&repository)
                 && !session.arguments.is_empty()
             {
                 let options = options_of(&session.arguments)?;
-                return judge(repository, &options, session.arguments.clone(), context);
+                // Of another search, they are not meant.
+                if session.is_of(&session_key(&options, &Ends::of(search.as_ref()))?) {
+                    let given = (&options, session.arguments.clone());
+                    return judge(repository, search.as_ref(), given, context);
+                }
             }
-            judge(repository, &args.options, Vec::new(), context)
+            judge(
+                repository,
+                search.as_ref(),
+                (&args.options, Vec::new()),
+                context,
+            )
         }
     }
 }
@@ -50,16 +61,12 @@ pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, 
 /// Judges the commit that git asks about.
 fn judge(
     repository: Repository,
-    options: &BisectOptions,
-    arguments: Vec<String>,
+    search: Option<&Search>,
+    (options, arguments): (&BisectOptions, Vec<String>),
     context: &Context,
 ) -> Result<BisectStatus, Failure> {
-    let search = repository.search()?;
     let commit = repository.asked_about()?;
-    let ends = search.as_ref().map_or_else(Ends::default, |search| Ends {
-        good: Some(search.first_good.clone()),
-        bad: Some(search.first_bad.clone()),
-    });
+    let ends = Ends::of(search);
     let progress = Progress::new();
     runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
@@ -68,13 +75,16 @@ fn judge(
             progress: &progress,
             interrupt: &interrupt,
         };
-        let mut hunt = Hunt::begin(repository, ends, &commit, (options, arguments), scene)?;
-        Box::pin(hunt.check_ends()).await?;
-        let kept = Box::pin(hunt.judge(Role::Search, &commit, None)).await?;
-        say(&kept.step);
-        let status = status_of(&kept.step, options.startup_failure);
-        hunt.remember(kept)?;
-        Box::pin(hunt.conclude(search.as_ref(), &commit, status)).await
+        let judging = async {
+            let mut hunt = Hunt::begin(repository, ends, &commit, (options, arguments), scene)?;
+            Box::pin(hunt.check_ends()).await?;
+            let kept = Box::pin(hunt.judge(Role::Search, &commit, None)).await?;
+            say(&kept.step);
+            let status = status_of(&kept.step, options.startup_failure);
+            hunt.remember(kept)?;
+            Box::pin(hunt.conclude(search, &commit, status)).await
+        };
+        or_interrupted(Box::pin(judging).await, &interrupt)
     })
 }
 
@@ -99,13 +109,22 @@ fn status_of(step: &Step, startup_failure: StartupFailure) -> BisectStatus {
     }
 }
 
-/// What follows `bisect` on this command line, but for what only says how to show it.
-fn own_arguments() -> Vec<String> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "bisect");
-    arguments.next();
-    arguments
-        .filter(|argument| !matches!(argument.as_str(), "-v" | "-vv" | "--verbose"))
-        .collect()
+/// What fails after an interruption fails because of it: it reached git and the build, too.
+fn or_interrupted<T>(result: Result<T, Failure>, interrupt: &Interrupt) -> Result<T, Failure> {
+    match (result, interrupt.check()) {
+        (Err(failure), Err(interrupted)) if failure.status != ExitStatus::Interrupted => {
+            Err(interrupted)
+        }
+        (result, _) => result,
+    }
+}
+
+/// Whether no option says how commits are judged.
+fn is_unset(options: &BisectOptions) -> bool {
+    let none = Cli::try_parse_from(["perfgate", "bisect"]);
+    none.is_ok_and(|none| {
+        matches!(none.command, Command::Bisect(none) if format!("{:?}", none.options) == format!("{options:?}"))
+    })
 }
 
 /// The options that `bisect start` was given.

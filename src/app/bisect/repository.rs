@@ -68,7 +68,8 @@ impl Repository {
             .hint("run it within the repository whose history is to be searched")
         };
         let here = Path::new(".");
-        let top = git(here, &["rev-parse", "--show-toplevel"]).map_err(|_| no_repository())?;
+        let top =
+            git(here, &["rev-parse", "--show-toplevel"]).map_err(|_no_top| no_repository())?;
         let top = PathBuf::from(top);
         let is_top = here.canonicalize().ok() == top.canonicalize().ok();
         if !is_top {
@@ -102,12 +103,18 @@ impl Repository {
     /// The full name of the commit that a revision names.
     pub(super) fn commit(&self, revision: &str) -> Result<String, Failure> {
         let named = format!("{revision}^{{commit}}");
-        self.git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &named])
-            .map_err(|_| {
-                let message = format!("git knows no commit `{revision}` here");
-                Failure::message(ExitStatus::Usage, message)
-                    .hint("`git fetch --unshallow` fetches the history of a shallow clone")
-            })
+        self.git(&[
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            &named,
+        ])
+        .map_err(|_unknown| {
+            let message = format!("git knows no commit `{revision}` here");
+            Failure::message(ExitStatus::Usage, message)
+                .hint("`git fetch --unshallow` fetches the history of a shallow clone")
+        })
     }
 
     /// The commit that git asks about: where it checks nothing out, it says so in a reference.
@@ -218,9 +225,7 @@ fn unquoted(line: &str) -> Vec<String> {
                 quoted = !quoted;
                 word.get_or_insert_default();
             }
-            '\\' if !quoted => word
-                .get_or_insert_default()
-                .extend(characters.next()),
+            '\\' if !quoted => word.get_or_insert_default().extend(characters.next()),
             ' ' if !quoted => words.extend(word.take()),
             other => word.get_or_insert_default().push(other),
         }
@@ -255,7 +260,12 @@ fn git_command(folder: &Path, arguments: &[&str], without: &[&str]) -> Result<St
         command.env_remove(variable);
     }
     let output = command
-        .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"])
+        .args([
+            "-c",
+            "core.hooksPath=/dev/null",
+            "-c",
+            "core.fsmonitor=false",
+        ])
         .args(arguments)
         .current_dir(folder)
         .stdin(Stdio::null())
@@ -278,7 +288,10 @@ mod tests {
 
     #[test]
     fn paths_of_a_search_are_read_as_git_writes_them() {
-        assert_eq!(unquoted(" 'src' 'a b' 'it'\\''s'\n"), ["src", "a b", "it's"]);
+        assert_eq!(
+            unquoted(" 'src' 'a b' 'it'\\''s'\n"),
+            ["src", "a b", "it's"]
+        );
         assert!(unquoted("\n").is_empty());
     }
 }

@@ -3,12 +3,12 @@
 use super::super::progress::{Progress, note};
 use super::super::{Context, Failure, Interrupt, print, runtime};
 use super::hunt::{Ends, Hunt, Scene};
-use super::own_arguments;
+use super::or_interrupted;
 use super::repository::Repository;
 use super::tree::{remove_all, remove_folder};
 use crate::bisect::steps_for;
 use crate::cli::bisect::StartArgs;
-use crate::exit::ExitStatus;
+use crate::exit::{BisectStatus, ExitStatus};
 use crate::render;
 
 /// Checks both ends, begins git's search, and prints the command that runs it.
@@ -39,16 +39,25 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
             good: Some(good.clone()),
             bad: Some(bad.clone()),
         };
-        let options = (&args.options, own_arguments());
-        let mut hunt = Hunt::begin(repository.clone(), ends, &bad, options, scene)?;
-        Box::pin(hunt.check_ends()).await
+        let preparing = async {
+            let options = (&args.options, own_arguments());
+            let mut hunt = Hunt::begin(repository.clone(), ends, &bad, options, scene)?;
+            Box::pin(hunt.check_ends()).await?;
+            begin_search(&repository, args.first_parent, [&bad, &good])?;
+            if between > 1 {
+                return Ok(());
+            }
+            // Git has nobody left to ask about.
+            if let Some(search) = repository.search()? {
+                Box::pin(hunt.confirm(&search, &bad, BisectStatus::Bad)).await?;
+            }
+            Ok(())
+        };
+        or_interrupted(Box::pin(preparing).await, &interrupt)
     })?;
-    let mut begin = vec!["bisect", "start", "--no-checkout"];
-    if args.first_parent {
-        begin.push("--first-parent");
+    if between == 1 {
+        return Ok(());
     }
-    begin.extend([bad.as_str(), good.as_str(), "--"]);
-    repository.git(&begin)?;
     note(&format!(
         "both ends are as they should be, and git's search has begun: {between} commits, about {} to judge. Now run",
         steps_for(between)
@@ -58,6 +67,27 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
         "nothing is checked out in this tree meanwhile; `git bisect skip` and `git bisect log` work as ever, `git bisect reset` ends the search",
     );
     Ok(())
+}
+
+/// Git's own part: no commit is checked out in the user's tree.
+fn begin_search(
+    repository: &Repository,
+    first_parent: bool,
+    [bad, good]: [&str; 2],
+) -> Result<(), Failure> {
+    let mut begin = vec!["bisect", "start", "--no-checkout"];
+    if first_parent {
+        begin.push("--first-parent");
+    }
+    begin.extend([bad, good, "--"]);
+    repository.git(&begin).map(drop)
+}
+
+/// What follows `bisect` on this command line.
+fn own_arguments() -> Vec<String> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "bisect");
+    arguments.next();
+    arguments.collect()
 }
 
 /// Commits of which one is guilty.

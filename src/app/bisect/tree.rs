@@ -43,11 +43,20 @@ impl Tree {
                 .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
             let path = self.path.display().to_string();
             repository.git(&["worktree", "prune"])?;
-            let added = ["worktree", "add", "--quiet", "--detach", "--force", &path, commit];
+            let added = [
+                "worktree", "add", "--quiet", "--detach", "--force", &path, commit,
+            ];
             repository.git(&added)?;
         }
         if self.path.join(".gitmodules").is_file() {
-            let updated = ["submodule", "--quiet", "update", "--init", "--recursive", "--force"];
+            let updated = [
+                "submodule",
+                "--quiet",
+                "update",
+                "--init",
+                "--recursive",
+                "--force",
+            ];
             git_elsewhere(&self.path, &updated).map_err(|failure| {
                 failure.hint("the submodules of this commit cannot be fetched; what they need (access, `protocol.file.allow`) must hold for `git submodule update --init --recursive` in a fresh work tree")
             })?;
@@ -104,7 +113,8 @@ pub(super) fn remove_all(repository: &Repository) {
 
 pub(super) fn remove_folder(path: &Path) -> Result<(), Failure> {
     std::fs::remove_dir_all(path).map_err(|error| {
-        let error = anyhow::Error::new(error).context(format!("cannot remove `{}`", path.display()));
+        let error =
+            anyhow::Error::new(error).context(format!("cannot remove `{}`", path.display()));
         Failure::new(ExitStatus::SurroundingsFailed, error)
     })
 }
