@@ -65,7 +65,8 @@ fn asks_for_bisect() -> bool {
         if word == "--color" {
             words.next();
         } else if !word.as_encoded_bytes().starts_with(b"-") {
-            return word == "bisect";
+            let is_predicate = |next: std::ffi::OsString| next != "start" && next != "clean";
+            return word == "bisect" && words.next().is_none_or(is_predicate);
         }
     }
     false

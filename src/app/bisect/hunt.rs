@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::super::failing::record_failure;
 use super::super::progress::{Progress, note};
 use super::super::{Context, Failure, Interrupt};
@@ -39,7 +41,7 @@ pub(super) struct Measured {
 }
 
 /// The ends of a search, where they are known.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ends {
     pub(super) good: Option<String>,
     pub(super) bad: Option<String>,
@@ -83,7 +85,7 @@ impl<'a> Hunt<'a> {
         repository: Repository,
         ends: Ends,
         asked: &str,
-        (options, arguments): (&'a BisectOptions, Vec<String>),
+        options: &'a BisectOptions,
         scene: Scene<'a>,
     ) -> Result<Self, Failure> {
         let good = good_of(options)?;
@@ -98,7 +100,7 @@ impl<'a> Hunt<'a> {
             let tree = Tree::named(&repository, "commit");
             tree.check_out(&repository, ends.bad.as_deref().unwrap_or(asked))?;
             Bar::keep(&repository, options, &tree)?;
-            Session::new(key, arguments)
+            Session::new(key)
         };
         let bar = Bar::read(&repository, options)?;
         session.save(&repository)?;
@@ -188,7 +190,7 @@ pub(super) fn say(step: &Step) {
         }
     };
     note(&format!(
-        "{} is {}{change} ({} server starts, {:.0} s){reason}",
+        "{}: {}{change} ({} server starts, {:.0} s){reason}",
         step.commit.short(),
         step.answer.word(),
         step.server_starts,
@@ -257,7 +259,7 @@ fn good_of(options: &BisectOptions) -> Result<Good, Failure> {
 }
 
 /// What distinguishes a search from another one: ends and options, and the files outside of the repository.
-pub(super) fn session_key(options: &BisectOptions, ends: &Ends) -> Result<String, Failure> {
+fn session_key(options: &BisectOptions, ends: &Ends) -> Result<String, Failure> {
     let mut text = format!("{} {ends:?} {options:?}", env!("CARGO_PKG_VERSION"));
     let files = [
         &options.run.config,

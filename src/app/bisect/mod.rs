@@ -20,9 +20,9 @@ use crate::bisect::{Answer, Role, Step};
 use crate::cli::bisect::{BisectArgs, BisectCommand, BisectOptions, StartupFailure};
 use crate::cli::{Cli, Command};
 use crate::exit::{BisectStatus, ExitStatus};
-use hunt::{Ends, Hunt, Scene, say, session_key};
+use hunt::{Ends, Hunt, Scene, say};
 use repository::{Repository, Search};
-use session::Session;
+use session::Started;
 
 pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, Failure> {
     match &args.command {
@@ -37,23 +37,16 @@ pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, 
         None => {
             let repository = Repository::here()?;
             let search = repository.search()?;
-            if is_unset(&args.options)
-                && let Some(session) = Session::last(&repository)
-                && !session.arguments.is_empty()
-            {
-                let options = options_of(&session.arguments)?;
-                // Of another search, they are not meant.
-                if session.is_of(&session_key(&options, &Ends::of(search.as_ref()))?) {
-                    let given = (&options, session.arguments.clone());
-                    return judge(repository, search.as_ref(), given, context);
+            let started = Started::last(&repository).filter(|started| {
+                is_unset(&args.options) && started.ends == Ends::of(search.as_ref())
+            });
+            match started {
+                Some(started) => {
+                    let options = options_of(&started.arguments)?;
+                    judge(repository, search.as_ref(), &options, context)
                 }
+                None => judge(repository, search.as_ref(), &args.options, context),
             }
-            judge(
-                repository,
-                search.as_ref(),
-                (&args.options, Vec::new()),
-                context,
-            )
         }
     }
 }
@@ -62,7 +55,7 @@ pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, 
 fn judge(
     repository: Repository,
     search: Option<&Search>,
-    (options, arguments): (&BisectOptions, Vec<String>),
+    options: &BisectOptions,
     context: &Context,
 ) -> Result<BisectStatus, Failure> {
     let commit = repository.asked_about()?;
@@ -76,7 +69,7 @@ fn judge(
             interrupt: &interrupt,
         };
         let judging = async {
-            let mut hunt = Hunt::begin(repository, ends, &commit, (options, arguments), scene)?;
+            let mut hunt = Hunt::begin(repository, ends, &commit, options, scene)?;
             Box::pin(hunt.check_ends()).await?;
             let kept = Box::pin(hunt.judge(Role::Search, &commit, None)).await?;
             say(&kept.step);

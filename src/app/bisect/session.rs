@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::Failure;
 use super::super::failing::cannot_keep;
+use super::hunt::Ends;
 use super::repository::Repository;
 use crate::bisect::Step;
 use crate::exit::ExitStatus;
@@ -14,6 +15,9 @@ use crate::files;
 
 /// The value of `schema` that this version reads and writes; another one begins anew.
 const SCHEMA: &str = "perfgate.bisect-session/1";
+
+/// Where the options of `bisect start` are.
+const STARTED: &str = "started.json";
 
 /// Characters of a key in the name of a folder.
 const KEY_LENGTH: usize = 12;
@@ -32,19 +36,16 @@ pub(super) struct Session {
     schema: String,
     /// What distinguishes it from another one: its ends, and how commits are judged.
     key: String,
-    /// The options of `bisect start`, for a predicate that is given none.
-    pub(super) arguments: Vec<String>,
     pub(super) good_end: Option<Kept>,
     pub(super) bad_end: Option<Kept>,
     pub(super) steps: Vec<Kept>,
 }
 
 impl Session {
-    pub(super) fn new(key: String, arguments: Vec<String>) -> Self {
+    pub(super) fn new(key: String) -> Self {
         Self {
             schema: SCHEMA.to_owned(),
             key,
-            arguments,
             ..Self::default()
         }
     }
@@ -66,16 +67,44 @@ impl Session {
         files::write_atomically(&path(repository), &json).map_err(cannot_keep)
     }
 
-    /// A step of the search; a commit that is asked about again has one.
+    /// A step of the search. A commit that is asked about again has one, with what it cost when it was measured.
     pub(super) fn take(&mut self, kept: Kept) {
         let id = &kept.step.commit.id;
-        self.steps.retain(|other| other.step.commit.id != *id);
-        self.steps.push(kept);
+        let before = self
+            .steps
+            .iter()
+            .position(|other| other.step.commit.id == *id)
+            .map(|index| self.steps.remove(index));
+        self.steps.push(match before {
+            Some(before) if kept.step.reused => before,
+            _ => kept,
+        });
     }
 
     /// Both ends and all steps, in their order.
     pub(super) fn all(&self) -> impl Iterator<Item = &Kept> {
         self.good_end.iter().chain(&self.bad_end).chain(&self.steps)
+    }
+}
+
+/// What `bisect start` was given, for a predicate that is given nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Started {
+    /// Of another search, it is not meant.
+    pub(super) ends: Ends,
+    pub(super) arguments: Vec<String>,
+}
+
+impl Started {
+    pub(super) fn last(repository: &Repository) -> Option<Self> {
+        let bytes = files::read(&repository.state.join(STARTED)).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    pub(super) fn save(&self, repository: &Repository) -> Result<(), Failure> {
+        let json = serde_json::to_vec_pretty(self)
+            .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
+        files::write_atomically(&repository.state.join(STARTED), &json).map_err(cannot_keep)
     }
 }
 

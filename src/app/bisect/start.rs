@@ -5,6 +5,7 @@ use super::super::{Context, Failure, Interrupt, print, runtime};
 use super::hunt::{Ends, Hunt, Scene};
 use super::or_interrupted;
 use super::repository::Repository;
+use super::session::Started;
 use super::tree::{remove_all, remove_folder};
 use crate::bisect::steps_for;
 use crate::cli::bisect::StartArgs;
@@ -40,9 +41,13 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
             bad: Some(bad.clone()),
         };
         let preparing = async {
-            let options = (&args.options, own_arguments());
-            let mut hunt = Hunt::begin(repository.clone(), ends, &bad, options, scene)?;
+            let started = Started {
+                ends: ends.clone(),
+                arguments: own_arguments(),
+            };
+            let mut hunt = Hunt::begin(repository.clone(), ends, &bad, &args.options, scene)?;
             Box::pin(hunt.check_ends()).await?;
+            started.save(&repository)?;
             begin_search(&repository, args.first_parent, [&bad, &good])?;
             if between > 1 {
                 return Ok(());
