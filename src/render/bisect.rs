@@ -204,3 +204,123 @@ fn sureness(report: &BisectReport) -> String {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bisect::{Cost, SCHEMA, StepChange, Sureness};
+    use crate::metric::Metric;
+
+    fn commit(digit: char, subject: &str) -> Commit {
+        Commit {
+            id: String::from(digit).repeat(40),
+            author: "Ada <b>Author</b>".to_owned(),
+            subject: subject.to_owned(),
+        }
+    }
+
+    fn step(role: Role, commit: Commit, answer: Answer, value: Option<f64>) -> Step {
+        Step {
+            role,
+            commit,
+            against: if role == Role::Confirmation {
+                "its parent cccccccccc".to_owned()
+            } else {
+                "the good end aaaaaaaaaa".to_owned()
+            },
+            answer,
+            reason: "because".to_owned(),
+            change: value.map(|value| StepChange {
+                metric: Metric::parse("tpot.p95").unwrap(),
+                scenario: "concurrency=64".to_owned(),
+                value,
+                low: value - 0.011,
+                high: value + 0.012,
+                confidence: 0.95,
+            }),
+            seconds: 754.0,
+            server_starts: if value.is_some() { 12 } else { 0 },
+            reused: false,
+        }
+    }
+
+    fn report(outcome: Outcome) -> BisectReport {
+        let guilty = commit('d', "Fuse the sampler | `::error::x`");
+        let mut steps = vec![
+            step(
+                Role::GoodEnd,
+                commit('a', "Release 1.4"),
+                Answer::Good,
+                Some(0.002),
+            ),
+            step(Role::BadEnd, commit('f', "Bump"), Answer::Bad, Some(0.082)),
+            step(
+                Role::Search,
+                commit('b', "Tidy up"),
+                Answer::BuildFailed,
+                None,
+            ),
+            step(
+                Role::Search,
+                commit('c', "Log less"),
+                Answer::Good,
+                Some(-0.004),
+            ),
+            step(Role::Search, guilty.clone(), Answer::Bad, Some(0.08)),
+        ];
+        steps[1].reused = true;
+        let answer = if outcome == Outcome::Found {
+            (Answer::Bad, 0.079)
+        } else {
+            (Answer::Good, 0.021)
+        };
+        if outcome != Outcome::Several {
+            steps.push(step(
+                Role::Confirmation,
+                guilty.clone(),
+                answer.0,
+                Some(answer.1),
+            ));
+        }
+        let several = outcome == Outcome::Several;
+        BisectReport {
+            schema: SCHEMA.to_owned(),
+            outcome,
+            good: commit('a', "Release 1.4"),
+            bad: commit('f', "Bump"),
+            commit: (!several).then(|| guilty.clone()),
+            is_merge: outcome == Outcome::Found,
+            candidates: if several {
+                vec![guilty, commit('b', "Tidy up")]
+            } else {
+                Vec::new()
+            },
+            cost: Cost::of(steps.iter()),
+            sureness: Sureness::of(0.001, 2),
+            steps,
+        }
+    }
+
+    #[test]
+    fn the_summary_names_the_commit_its_change_and_what_each_step_cost() {
+        insta::assert_snapshot!("bisect_found", text(&report(Outcome::Found)));
+        insta::assert_snapshot!("bisect_found_markdown", markdown(&report(Outcome::Found)));
+    }
+
+    #[test]
+    fn nobody_is_named_where_nobody_is_certain() {
+        insta::assert_snapshot!("bisect_not_confirmed", text(&report(Outcome::NotConfirmed)));
+        insta::assert_snapshot!("bisect_several", text(&report(Outcome::Several)));
+        insta::assert_snapshot!(
+            "bisect_several_markdown",
+            markdown(&report(Outcome::Several))
+        );
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let report = report(Outcome::Found);
+        let back: BisectReport = serde_json::from_str(&json(&report)).unwrap();
+        assert_eq!(back, report);
+    }
+}

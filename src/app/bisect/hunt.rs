@@ -219,18 +219,21 @@ fn good_end_is_good(step: &Step) -> Result<(), Failure> {
 
 fn bad_end_is_bad(step: &Step) -> Result<(), Failure> {
     let said = &step.reason;
-    let message = match step.answer {
+    let (message, hint) = match step.answer {
         Answer::Bad => return Ok(()),
-        Answer::Good => format!("the bad end is not bad: {said}"),
+        Answer::Good => (
+            format!("the bad end is not bad: {said}"),
+            "there is nothing to search for: compare other commits, or lower the limit (`--threshold 3%`)",
+        ),
         Answer::Undecided
         | Answer::BuildFailed
         | Answer::TargetFailed
-        | Answer::NoConfiguration => {
-            format!("the bad end is not certainly bad: {said}")
-        }
+        | Answer::NoConfiguration => (
+            format!("the bad end is not certainly bad: {said}"),
+            "a search needs ends that are clear: send more requests, allow more pairs (`--max-pairs`), quieten the machine (`perfgate doctor`), or take a worse commit",
+        ),
     };
-    Err(Failure::message(ExitStatus::NotComparable, message)
-        .hint("there is nothing to search for: compare other commits, lower the limit (`--threshold 3%`), or send more requests"))
+    Err(Failure::message(ExitStatus::NotComparable, message).hint(hint))
 }
 
 fn no_search() -> Failure {

@@ -20,7 +20,7 @@ use crate::exit::{BisectStatus, ExitStatus};
 use crate::files;
 use crate::policy::comparison::{Comparison, Judgement};
 use crate::policy::rule::{Action, Policy};
-use crate::policy::{BISECT_LEVELS, BisectAnswer, GATE_LEVELS, bisect_answer};
+use crate::policy::{BISECT_LEVELS, BisectAnswer, GATE_LEVELS, bisect_answer, percent};
 use crate::record::Run;
 use crate::record::format::Source;
 use crate::stats::{SELF_LOOKS, search_looks};
@@ -288,7 +288,26 @@ fn take(comparison: &Comparison, step: &mut Step) -> Result<(), Failure> {
     };
     step.reason.clone_from(&comparison.headline);
     step.change = worst_change(comparison);
+    if step.role == Role::GoodEnd
+        && step.answer == Answer::Good
+        && let Some(row) = comparison.judgements.iter().find(|row| is_luck(row))
+        && let Some(change) = row.change
+    {
+        step.answer = Answer::Undecided;
+        step.reason = format!(
+            "{} was {} better than itself, which is more than its limit",
+            row.metric.label(),
+            percent(change.value.abs())
+        );
+    }
     Ok(())
+}
+
+/// Whether a version seems to be better than itself by more than its limit: that is noise, and passes by luck.
+fn is_luck(row: &Judgement) -> bool {
+    let change_and_limit = row.change.zip(row.rule.regression);
+    row.rule.action != Action::Warn
+        && change_and_limit.is_some_and(|(change, limit)| change.value <= -limit)
 }
 
 /// The change that lies furthest towards or beyond its limit.

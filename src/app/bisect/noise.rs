@@ -54,10 +54,7 @@ mod tests {
         );
         let run = crate::record::parse("a.json", json.as_bytes()).unwrap();
         let sessions = in_sessions(&run);
-        let counts: Vec<u32> = sessions
-            .iter()
-            .map(|session| session.counting_repeats())
-            .collect();
+        let counts: Vec<u32> = sessions.iter().map(Run::counting_repeats).collect();
         assert_eq!(counts, [3, 3]);
     }
 }

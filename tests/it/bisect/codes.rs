@@ -69,6 +69,27 @@ fn every_commit_gets_the_code_that_git_understands() {
 }
 
 #[test]
+fn the_help_says_what_git_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = |arguments: &[&str]| {
+        crate::support::run(folder.path(), arguments)
+            .expect(0)
+            .stdout
+    };
+    // Target and load are those of every command that measures.
+    let own = |help: String| {
+        let (options, rest) = help.split_once("\nServer:\n").unwrap();
+        let (_, examples) = rest.split_once("\nExamples:\n").unwrap();
+        format!("{options}\n…\n\nExamples:\n{examples}")
+    };
+    insta::assert_snapshot!("bisect_help", own(help(&["bisect", "--help"])));
+    insta::assert_snapshot!(
+        "bisect_start_help",
+        own(help(&["bisect", "start", "--help"]))
+    );
+}
+
+#[test]
 fn what_concerns_every_commit_stops_the_search() {
     let history = wide(&[1.0, 1.5]);
     let elsewhere = tempfile::tempdir().unwrap();
@@ -144,7 +165,7 @@ fn ends_that_are_not_what_they_are_said_to_be_stop_before_the_search() {
     let mut noisy = History::new();
     write(noisy.path(), "thresholds.yaml", WIDE);
     for decode in [1.0, 1.5] {
-        noisy.set_server(&super::history::simulator(decode, "40%"));
+        noisy.set_server(&super::history::simulator(decode, "60%"));
         noisy.commit(&format!("decode {decode}"));
     }
     let said = noisy.start(&[]).expect(4).stderr;

@@ -19,7 +19,7 @@ fn interrupted(history: &History, arguments: &[&str], word: &str) {
         let all = processes_with(word).into_iter();
         all.filter(|line| !line.contains(" bisect ")).count()
     };
-    wait_until(word, Duration::from_secs(60), || others() > 0);
+    wait_until(word, Duration::from_mins(1), || others() > 0);
     kill_process(Pid::from_raw(own.cast_signed()).unwrap(), Signal::INT).unwrap();
     wait_until("the end", Duration::from_secs(10), || {
         running.0.try_wait().unwrap().is_some()

@@ -5,6 +5,8 @@ use perfgate::stats::{Answer, Evidence, Noise, Zone, search_looks};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg32;
 
+use super::variable;
+
 /// Variable that says how many steps are drawn of each kind.
 const DRAWS: &str = "PERFGATE_TEST_BISECT_DRAWS";
 
@@ -20,7 +22,7 @@ struct Steps {
     good: u32,
     bad: u32,
     open: u32,
-    starts: usize,
+    starts: u32,
 }
 
 fn normal(random: &mut Pcg32) -> f64 {
@@ -61,7 +63,7 @@ fn draw(slower: f64, draws: u32, random: &mut Pcg32) -> Steps {
                 break;
             }
         }
-        steps.starts += 2 * pairs.len();
+        steps.starts += 2 * u32::try_from(pairs.len()).unwrap();
         match answer {
             Answer::Pass => steps.good += 1,
             Answer::Block => steps.bad += 1,
@@ -74,7 +76,7 @@ fn draw(slower: f64, draws: u32, random: &mut Pcg32) -> Steps {
 /// `PERFGATE_TEST_BISECT_DRAWS=100000 cargo nextest run --no-capture -E 'test(levels)'` draws so many of each kind.
 #[test]
 fn a_step_is_wrong_as_rarely_as_it_promises() {
-    let draws: u32 = std::env::var(DRAWS).map_or(3000, |draws| draws.parse().unwrap());
+    let draws: u32 = variable(DRAWS).map_or(3000, |draws| draws.parse().unwrap());
     let mut random = Pcg32::seed_from_u64(7);
     let most = |share: f64| share * f64::from(draws) + 4.0 * (share * f64::from(draws)).sqrt();
     for (slower, is_guilty) in [(0.0, false), (0.02, false), (0.08, true), (0.15, true)] {
@@ -84,7 +86,7 @@ fn a_step_is_wrong_as_rarely_as_it_promises() {
             "{:>4.0} % slower: {wrong} of {draws} wrong, {} undecided, {:.1} server starts a step",
             100.0 * slower,
             steps.open,
-            steps.starts as f64 / f64::from(draws)
+            f64::from(steps.starts) / f64::from(draws)
         );
         assert!(f64::from(wrong) <= most(BISECT_LEVELS.alpha), "{steps:?}");
         // At the edges of the zone; in its middle there is no right answer.

@@ -7,3 +7,8 @@ mod levels;
 mod search;
 mod seeded;
 mod vllm;
+
+/// A variable that says how much of a long test is run.
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name)?.into_string().ok()
+}

@@ -6,6 +6,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg32;
 
 use super::history::{BUILD, History, simulator};
+use super::variable;
 use crate::support::{json, write};
 
 const COMMITS: usize = 40;
@@ -65,7 +66,8 @@ fn drawn(seed: u64) -> Drawn {
             decode = 1.08;
         }
         history.set_server(&simulator(decode, "2%"));
-        let is_broken = seed % 4 != 0 && !is_guilty && made > 0 && random.random_bool(0.1);
+        let is_broken =
+            !seed.is_multiple_of(4) && !is_guilty && made > 0 && random.random_bool(0.1);
         let is_neighbour = made + 1 == guilty_place || made >= COMMITS - 2;
         let breaks = is_broken && !is_neighbour;
         write(
@@ -142,7 +144,7 @@ fn hunt(seed: u64) -> (bool, String) {
 /// `PERFGATE_TEST_BISECT_SEEDS=20 cargo nextest run --no-capture -E 'test(seeded)'` tries all twenty.
 #[test]
 fn the_guilty_commit_is_found_in_every_seeded_history() {
-    let seeds = std::env::var(SEEDS).map_or(2, |seeds| seeds.parse().unwrap());
+    let seeds = variable(SEEDS).map_or(2, |seeds| seeds.parse().unwrap());
     let mut wrong = Vec::new();
     for seed in 1..=seeds {
         let (is_right, said) = hunt(seed);

@@ -1,6 +1,7 @@
 //! A real vLLM on the CPU whose flags change over the history. Runs where `scripts/test` has installed it.
 
 use super::history::History;
+use super::variable;
 use crate::support::{json, write};
 
 /// Throughput of a machine that is busy with other things, and one flag that halves it.
@@ -24,7 +25,7 @@ fn plan(program: &str, model: &str, config: &str) -> String {
 #[test]
 #[ignore = "half an hour: every commit is a number of starts of a real vLLM"]
 fn the_commit_that_serves_one_request_at_a_time_is_found_with_a_real_vllm() {
-    let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
+    let variable = |name: &str| variable(name).unwrap_or_else(|| panic!("{name} is not set"));
     let program = variable("PERFGATE_TEST_VLLM");
     let model = variable("PERFGATE_TEST_MODEL");
     let mut history = History::new();
