@@ -79,6 +79,85 @@ impl From<ExitStatus> for ExitCode {
     }
 }
 
+/// How a step of `git bisect run` ended. Git takes every code from 1 to 127 but 125 for *bad*, so each answer has a code of
+/// its own here, and whatever is no answer stops the search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum BisectStatus {
+    /// As fast as the good end.
+    Good = 0,
+    /// Slower than the good end, beyond a limit.
+    Bad = 1,
+    /// This commit cannot be judged; another one in its place can.
+    Skip = 125,
+    /// No commit can be judged any more.
+    Stop = 128,
+    /// Interrupted; what was started has been removed.
+    Interrupted = 130,
+}
+
+impl BisectStatus {
+    /// All codes, in the order of their numbers.
+    pub const ALL: [Self; 5] = [
+        Self::Good,
+        Self::Bad,
+        Self::Skip,
+        Self::Stop,
+        Self::Interrupted,
+    ];
+
+    /// The number that the process ends with.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// One line for `--help` and the documentation.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Good => "good: no regression beyond a limit, compared with the good end",
+            Self::Bad => "bad: a regression beyond a limit",
+            Self::Skip => {
+                "cannot be judged, git tries another commit: the build fails, the target does not start, or the evidence does not decide"
+            }
+            Self::Stop => {
+                "stops the search: bad configuration, no engine, not comparable with the good end, an end that is not what it is said to be, a culprit that is not confirmed, a bug"
+            }
+            Self::Interrupted => "interrupted; what it started has been removed",
+        }
+    }
+
+    /// What a code of the other commands is within a search: once both ends have been measured, a target that fails or an
+    /// undecided comparison says something of its commit, and everything else of the surroundings.
+    pub const fn of(status: ExitStatus) -> Self {
+        match status {
+            ExitStatus::Pass => Self::Good,
+            ExitStatus::Blocked => Self::Bad,
+            ExitStatus::Inconclusive | ExitStatus::TargetFailed => Self::Skip,
+            ExitStatus::Usage
+            | ExitStatus::NotComparable
+            | ExitStatus::SurroundingsFailed
+            | ExitStatus::Bug => Self::Stop,
+            ExitStatus::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
+impl BisectStatus {
+    /// The code of what could not be done at all, whatever went wrong: it must not be taken for an answer.
+    pub const fn of_failure(status: ExitStatus) -> Self {
+        match Self::of(status) {
+            Self::Interrupted => Self::Interrupted,
+            Self::Good | Self::Bad | Self::Skip | Self::Stop => Self::Stop,
+        }
+    }
+}
+
+impl From<BisectStatus> for ExitCode {
+    fn from(status: BisectStatus) -> Self {
+        Self::from(status.code())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +166,22 @@ mod tests {
     fn the_codes_are_listed_once_each_in_rising_order() {
         let codes: Vec<u8> = ExitStatus::ALL.iter().map(|status| status.code()).collect();
         assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 70, 130]);
+    }
+
+    #[test]
+    fn git_never_takes_for_bad_what_is_not() {
+        for status in ExitStatus::ALL {
+            let code = BisectStatus::of(status).code();
+            let means_bad = (1..=127).contains(&code) && code != 125;
+            assert_eq!(means_bad, status == ExitStatus::Blocked, "{status:?}");
+            // The shell's own, with which git suspects the script.
+            assert!(!matches!(code, 126 | 127));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_judged_is_skipped_and_what_concerns_every_commit_stops() {
+        let codes = ExitStatus::ALL.map(|status| BisectStatus::of(status).code());
+        assert_eq!(codes, [0, 1, 128, 125, 128, 125, 128, 128, 130]);
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod app;
 pub mod baseline;
+pub mod bisect;
 pub mod cli;
 pub mod clock;
 pub mod compare;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use perfgate::app::{self, Failure};
 use perfgate::cli::Cli;
-use perfgate::exit::ExitStatus;
+use perfgate::exit::{BisectStatus, ExitStatus};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
@@ -22,7 +22,20 @@ fn main() -> ExitCode {
                 ExitStatus::Pass
             };
             drop(error.print());
-            return status.into();
+            // A flag that is misspelt must not convict a commit.
+            return if error.use_stderr() && asks_for_bisect() {
+                BisectStatus::of_failure(status).into()
+            } else {
+                status.into()
+            };
+        }
+    };
+    let in_search = cli.judges_a_commit();
+    let failed = |status: ExitStatus| {
+        if in_search {
+            BisectStatus::of_failure(status).into()
+        } else {
+            status.into()
         }
     };
     let level = match cli.verbose {
@@ -44,14 +57,28 @@ fn main() -> ExitCode {
         .with(levels)
         .init();
     match std::panic::catch_unwind(|| app::run(cli)) {
-        Ok(Ok(status)) => status.into(),
+        Ok(Ok(code)) => code,
         Ok(Err(failure)) => {
             drop(print_failure(&failure));
-            failure.status.into()
+            failed(failure.status)
         }
         // The message and the place have been printed; what was started has been removed while unwinding.
-        Err(_panic) => ExitStatus::Bug.into(),
+        Err(_panic) => failed(ExitStatus::Bug),
     }
+}
+
+/// Whether the first word that is no option is `bisect`.
+fn asks_for_bisect() -> bool {
+    let mut words = std::env::args_os().skip(1);
+    while let Some(word) = words.next() {
+        if word == "--color" {
+            words.next();
+        } else if !word.as_encoded_bytes().starts_with(b"-") {
+            let is_predicate = |next: std::ffi::OsString| next != "start" && next != "clean";
+            return word == "bisect" && words.next().is_none_or(is_predicate);
+        }
+    }
+    false
 }
 
 fn print_failure(failure: &Failure) -> std::io::Result<()> {

@@ -6,7 +6,7 @@ use super::measuring::{Measuring, RunInProgress, explain};
 use super::progress::note;
 use crate::config::Fresh;
 use crate::launch::Target;
-use crate::record::format::{Repeat, ResultFile, Scenario};
+use crate::record::format::{Repeat, ResultFile, Scenario, Source};
 
 /// Void repeats are measured again, so many times at most.
 pub(super) const MOST_VOID: u32 = 3;
@@ -30,6 +30,11 @@ impl<'a> Arm<'a> {
             kept: None,
             starts: 0,
         }
+    }
+
+    /// Says which commit it is a build of.
+    pub(super) fn is_of(&mut self, commit: Source) {
+        self.run.result.source = Some(commit);
     }
 
     /// What was measured.

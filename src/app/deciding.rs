@@ -15,9 +15,10 @@ use crate::config::{Fresh, Plan};
 use crate::exit::ExitStatus;
 use crate::policy::comparison::{Comparison, Verdict};
 use crate::policy::rule::Policy;
-use crate::policy::{self, Labels, ThisLook, compare_evidence};
+use crate::policy::{self, GATE_LEVELS, Labels, ThisLook, compare_evidence};
 use crate::record::Run;
-use crate::stats::{Look, PAIR_LOOKS, candidate_looks};
+use crate::record::format::Source;
+use crate::stats::{Levels, Look, PAIR_LOOKS, candidate_looks};
 
 /// Pairs that a re-run adds when every look is spent.
 const MORE_PAIRS: u32 = 3;
@@ -40,10 +41,38 @@ pub(super) struct Stored {
 /// Finds the accepted runs of the machine that was measured; `None` where there are none.
 pub(super) type FindStored<'a> = dyn Fn(&Run) -> Result<Option<Stored>, Failure> + 'a;
 
+/// How carefully it is decided.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Care<'a> {
+    pub(super) levels: Levels,
+    /// Looks at alternating pairs.
+    pub(super) pair_looks: &'a [Look],
+    /// Runs of the base version from which the noise is learnt where there is no stored baseline with a ledger.
+    pub(super) ledger: &'a [Run],
+}
+
+impl Care<'_> {
+    /// That of a gate.
+    pub(super) const GATE: Self = Self {
+        levels: GATE_LEVELS,
+        pair_looks: &PAIR_LOOKS,
+        ledger: &[],
+    };
+}
+
+/// The commits of both versions, where they are not that of the working tree.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Commits {
+    pub(super) base: Option<Source>,
+    pub(super) candidate: Option<Source>,
+}
+
 /// One gate.
 pub(super) struct Deciding<'a> {
     pub(super) plan: &'a Plan,
     pub(super) policy: &'a Policy,
+    /// How often the answer may be wrong, and when it is looked at pairs.
+    pub(super) care: Care<'a>,
     pub(super) evidence: &'a EvidenceFolder,
     /// Whether there may be a stored baseline; only a measured machine has a name.
     pub(super) may_have_stored: bool,
@@ -52,6 +81,10 @@ pub(super) struct Deciding<'a> {
     pub(super) author: &'a Author,
     /// How much slower the candidate is made to look (a selftest).
     pub(super) scale: Option<f64>,
+    /// The plan of the base version, where more of it is its own than its server; its load is that of `plan`.
+    pub(super) base_plan: Option<&'a Plan>,
+    /// Whose versions are measured.
+    pub(super) commits: Commits,
     /// Where server logs go.
     pub(super) logs: &'a Path,
     pub(super) environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
@@ -93,7 +126,12 @@ impl Deciding<'_> {
             Vec::new()
         };
         let pairs: Vec<Stage> = if base {
-            PAIR_LOOKS.into_iter().map(Stage::Pairs).collect()
+            self.care
+                .pair_looks
+                .iter()
+                .copied()
+                .map(Stage::Pairs)
+                .collect()
         } else {
             Vec::new()
         };
@@ -250,8 +288,12 @@ impl Deciding<'_> {
             ),
             Side::PairCandidate => (candidate, "candidate", (FIRST_PAIR_START + 1, 2)),
         };
+        let plan = match (side, self.base_plan) {
+            (Side::PairBaseline, Some(base_plan)) => base_plan,
+            _ => self.plan,
+        };
         let measuring = Measuring {
-            plan: self.plan,
+            plan,
             server,
             // Two versions do not fit on one GPU side by side.
             fresh: if side == Side::Candidate {
@@ -267,7 +309,15 @@ impl Deciding<'_> {
             progress: self.progress,
             interrupt: self.interrupt,
         };
-        measuring.begin(self.evidence.earlier(side)?)
+        let mut arm = measuring.begin(self.evidence.earlier(side)?)?;
+        let commit = match side {
+            Side::PairBaseline => &self.commits.base,
+            Side::Candidate | Side::PairCandidate => &self.commits.candidate,
+        };
+        if let Some(commit) = commit {
+            arm.is_of(commit.clone());
+        }
+        Ok(arm)
     }
 
     async fn measure_repeats(&self, wanted: u32) -> Result<u32, Failure> {
@@ -297,13 +347,12 @@ impl Deciding<'_> {
                 return Ok(base.starts() + candidate.starts());
             }
             let of = base.repeats() + wanted - have;
-            let order = if base.repeats().is_multiple_of(2) {
-                [&mut base, &mut candidate]
+            if base.repeats().is_multiple_of(2) {
+                base.repeat(of).await.map_err(Failure::of_base)?;
+                candidate.repeat(of).await?;
             } else {
-                [&mut candidate, &mut base]
-            };
-            for arm in order {
-                arm.repeat(of).await?;
+                candidate.repeat(of).await?;
+                base.repeat(of).await.map_err(Failure::of_base)?;
             }
         }
     }
@@ -341,7 +390,9 @@ impl Deciding<'_> {
         let given = Given {
             stored: beside,
             pairs,
-            ledger: stored.as_ref().map_or(&[], |stored| &stored.ledger),
+            ledger: stored
+                .as_ref()
+                .map_or(self.care.ledger, |stored| &stored.ledger),
             release: stored.as_ref().and_then(|stored| stored.release.as_ref()),
         };
         let shown = |side| self.evidence.path(side).display().to_string();
@@ -360,6 +411,7 @@ impl Deciding<'_> {
             Stage::MorePairs => (Look::spent(self.counting(Side::PairCandidate)?), true),
         };
         let this_look = ThisLook {
+            levels: self.care.levels,
             look,
             anytime,
             before,

@@ -18,6 +18,7 @@ pub(super) fn launch_failure(error: &LaunchError) -> Failure {
     let hints = error.hints();
     Failure {
         hints,
+        is_of_version: error.is_of_this_version(),
         ..Failure::message(status, in_words(error))
     }
 }

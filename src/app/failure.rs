@@ -11,6 +11,10 @@ pub struct Failure {
     pub error: anyhow::Error,
     /// What to do about it.
     pub hints: Vec<String>,
+    /// Whether it is about the base version of alternating pairs and not about the candidate.
+    pub is_of_base: bool,
+    /// Whether another version of the server might have started.
+    pub is_of_version: bool,
 }
 
 impl Failure {
@@ -20,12 +24,21 @@ impl Failure {
             status,
             error: error.into(),
             hints: Vec::new(),
+            is_of_base: false,
+            is_of_version: false,
         }
     }
 
     /// The same from a sentence.
     pub fn message(status: ExitStatus, message: impl Into<String>) -> Self {
         Self::new(status, anyhow::anyhow!(message.into()))
+    }
+
+    /// The same, about the base version.
+    #[must_use]
+    pub fn of_base(mut self) -> Self {
+        self.is_of_base = true;
+        self
     }
 
     /// The same with one more hint.

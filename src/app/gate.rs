@@ -6,7 +6,7 @@ use super::accepted::Accepted;
 use super::author::{self, Author};
 use super::base_ref::BaseRef;
 use super::compare::{finish, policy_at, policy_path, write_junit};
-use super::deciding::{Decided, Deciding};
+use super::deciding::{Care, Commits, Decided, Deciding};
 use super::evidence::{EvidenceFolder, Side};
 use super::failing::cannot_keep;
 use super::progress::Progress;
@@ -102,11 +102,14 @@ impl Judging<'_> {
             let deciding = Deciding {
                 plan,
                 policy,
+                care: Care::GATE,
                 evidence: &evidence,
                 may_have_stored: accepted.may_exist(),
                 find_stored: &find_stored,
                 scale: None,
                 author: self.author,
+                base_plan: None,
+                commits: Commits::default(),
                 logs: &args.output,
                 environment: context.environment,
                 progress: &progress,

@@ -450,7 +450,7 @@ fn most_frequent_status(repeat: &Repeat) -> Option<(&str, usize)> {
 }
 
 /// The program that runs, be it that its file was replaced by a newer one meanwhile.
-fn own_program() -> std::io::Result<PathBuf> {
+pub(super) fn own_program() -> std::io::Result<PathBuf> {
     let program = std::env::current_exe()?;
     Ok(if program.exists() {
         program

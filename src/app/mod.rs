@@ -7,6 +7,7 @@ mod author;
 mod base_ref;
 mod baseline;
 mod bench;
+mod bisect;
 mod comment;
 mod compare;
 mod course;
@@ -43,6 +44,7 @@ mod sweeping;
 mod warm_up;
 
 use std::io::Write as _;
+use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 
@@ -74,12 +76,14 @@ fn environment(name: &str) -> Option<String> {
 }
 
 /// Runs one command.
-pub fn run(cli: Cli) -> Result<ExitStatus, Failure> {
+pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let context = Context {
         screen: screen::of_stdout(cli.color),
         environment: &environment,
     };
-    match cli.command {
+    let status = match cli.command {
+        // Git reads its codes in its own way.
+        Command::Bisect(args) => return bisect::run(&args, &context).map(ExitCode::from),
         Command::Init(args) => init::run(&args, &context),
         Command::Gate(args) => gate::run(&args, &context),
         Command::Bench(args) => bench::run(&args, &context),
@@ -103,7 +107,8 @@ pub fn run(cli: Cli) -> Result<ExitStatus, Failure> {
             print(&String::from_utf8_lossy(&script))?;
             Ok(ExitStatus::Pass)
         }
-    }
+    };
+    status.map(ExitCode::from)
 }
 
 /// Data to stdout.

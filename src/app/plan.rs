@@ -64,6 +64,30 @@ pub(super) fn resolve(args: &RunArgs) -> Result<Plan, Failure> {
     Ok(plan)
 }
 
+/// Only the server, with its model and arguments, of that file and of the flags.
+pub(super) fn resolve_target(
+    config: Option<&Path>,
+    args: &RunArgs,
+    target: &TargetArgs,
+) -> Result<Plan, Failure> {
+    let mut plan = match (config, &args.model) {
+        (Some(path), _) => of_file(Some(path))?.ok_or_else(nothing_to_measure)?,
+        (None, Some(model)) => parse(
+            "the command line",
+            &serde_json::json!({"model": model}).to_string(),
+        )?,
+        (None, None) => return Err(nothing_to_measure()),
+    };
+    if let Some(model) = &args.model {
+        if plan.served_model_name == plan.model {
+            plan.served_model_name.clone_from(model);
+        }
+        plan.model.clone_from(model);
+    }
+    lay_target(target, &mut plan)?;
+    Ok(plan)
+}
+
 fn usage(message: String) -> Failure {
     Failure::message(ExitStatus::Usage, message)
 }

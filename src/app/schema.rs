@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::Failure;
+use crate::bisect::BisectReport;
 use crate::cli::{SchemaArgs, SchemaFile};
 use crate::config::schema;
 use crate::exit::ExitStatus;
@@ -15,11 +16,12 @@ use crate::record::format::ResultFile;
 use crate::sweep::SweepReport;
 
 /// All files with the names under which their schemas are kept.
-const FILES: [(&str, SchemaFile); 6] = [
+const FILES: [(&str, SchemaFile); 7] = [
     ("perfgate.result.schema.json", SchemaFile::Result),
     ("perfgate.comparison.schema.json", SchemaFile::Comparison),
     ("perfgate.sweep.schema.json", SchemaFile::Sweep),
     ("perfgate.mlperf.schema.json", SchemaFile::Mlperf),
+    ("perfgate.bisect.schema.json", SchemaFile::Bisect),
     ("perfgate.yaml.schema.json", SchemaFile::Perfgate),
     ("thresholds.yaml.schema.json", SchemaFile::Thresholds),
 ];
@@ -42,6 +44,7 @@ fn text(file: SchemaFile) -> String {
         SchemaFile::Comparison => schemars::schema_for!(Comparison).to_value(),
         SchemaFile::Sweep => schemars::schema_for!(SweepReport).to_value(),
         SchemaFile::Mlperf => schemars::schema_for!(MlperfReport).to_value(),
+        SchemaFile::Bisect => schemars::schema_for!(BisectReport).to_value(),
         SchemaFile::Perfgate => schema::plan(),
         SchemaFile::Thresholds => schema::policy(),
     };

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::author::Author;
 use super::compare::policy_for;
-use super::deciding::{Decided, Deciding, Stored};
+use super::deciding::{Care, Commits, Decided, Deciding, Stored};
 use super::evidence::{EvidenceFolder, Side};
 use super::measuring::{Measuring, server_of};
 use super::progress::{Progress, note};
@@ -177,11 +177,14 @@ impl Selftest<'_> {
         let deciding = Deciding {
             plan,
             policy: self.policy,
+            care: Care::GATE,
             evidence: &evidence,
             may_have_stored: true,
             find_stored: &find_stored,
             author: &Author::SILENT,
             scale,
+            base_plan: None,
+            commits: Commits::default(),
             logs: &folder,
             environment: self.context.environment,
             progress: self.progress,

@@ -2,6 +2,7 @@
 
 pub mod baseline;
 pub mod bench;
+pub mod bisect;
 pub mod comment;
 pub mod compare;
 pub mod doctor;
@@ -31,6 +32,13 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Whether `git bisect run` reads the exit code.
+    pub fn judges_a_commit(&self) -> bool {
+        matches!(&self.command, Command::Bisect(args) if args.command.is_none())
+    }
 }
 
 /// When to use colour.
@@ -66,6 +74,8 @@ pub enum Command {
     Baseline(baseline::BaselineArgs),
     /// Tell GitHub of a comparison: comment, status, an accepted regression; nothing is measured
     Comment(comment::CommentArgs),
+    /// Find the commit that made serving slower: the predicate of `git bisect run`
+    Bisect(Box<bisect::BisectArgs>),
     /// Gates of a server against itself and against a slower one: how often they are wrong, and where the noise is
     Selftest(selftest::SelftestArgs),
     /// What this machine can do: which load it can drive
@@ -106,6 +116,8 @@ pub enum SchemaFile {
     Sweep,
     /// `perfgate.mlperf/1`
     Mlperf,
+    /// `perfgate.bisect/1`
+    Bisect,
     /// `perfgate.yaml`
     Perfgate,
     /// `thresholds.yaml`

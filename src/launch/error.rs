@@ -276,6 +276,27 @@ impl LaunchError {
         }
     }
 
+    /// Whether another version of the server might start here, with everything else as it is.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever is not listed concerns every version"
+    )]
+    pub fn is_of_this_version(&self) -> bool {
+        match self {
+            Self::Ended { .. } | Self::TimedOut { .. } => {
+                matches!(self.fault(), Fault::Target | Fault::Configuration)
+            }
+            Self::ImageUnavailable { failure, .. } => {
+                matches!(failure, PullFailure::NotFound | PullFailure::Platform)
+            }
+            Self::CommandNotFound { .. }
+            | Self::ImageMissing { .. }
+            | Self::NoEntrypoint { .. }
+            | Self::WrongModel { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The known cause of a failed start.
     #[expect(
         clippy::wildcard_enum_match_arm,

@@ -109,9 +109,14 @@ fn open_file(path: &Path) -> Result<File, LaunchError> {
 
 /// The last lines as an error shows them. With the prefix no line of the server can be a workflow command (`::error::`).
 pub(super) fn quoted(lines: &[String]) -> String {
+    quoted_from("server", lines)
+}
+
+/// The same of another speaker.
+pub(super) fn quoted_from(speaker: &str, lines: &[String]) -> String {
     let mut text = String::new();
     for line in &lines[lines.len().saturating_sub(LINES_SHOWN)..] {
-        text.push_str("\nserver| ");
+        text.push_str(&format!("\n{speaker}| "));
         text.push_str(line);
     }
     text

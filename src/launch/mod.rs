@@ -3,6 +3,7 @@
 //! [`start`] returns when the server is ready, and the [`Target`] removes what was started: by [`Target::stop`], or when
 //! it is dropped, be it by a panic.
 
+mod build;
 mod command;
 mod diagnosis;
 mod docker;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{ProcessPlan, ServerPlan};
 use crate::http;
 use crate::record::format::Server;
+pub use build::{Build, BuildError, build};
 use command::Engine;
 use docker::Container;
 pub use docker::{EngineFacts, EngineKind, engine_facts};

@@ -25,7 +25,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// What a job of GitHub Actions gives to perfgate, and the server under test has no business with: it may be anybody's build.
 /// Whoever wants it all the same writes it into `server.process.env`.
-const OF_THE_JOB: [&str; 6] = [
+pub(super) const OF_THE_JOB: [&str; 6] = [
     "GITHUB_TOKEN",
     "GH_TOKEN",
     "ACTIONS_RUNTIME_TOKEN",

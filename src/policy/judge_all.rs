@@ -4,7 +4,7 @@ use super::comparison::{Comparison, Judgement, Status};
 use super::errors::too_many_errors;
 use super::judge::{Care, Judged, ScenarioEvidence, judge, p_value};
 use super::rule::{Action, Limits, Policy, Rule};
-use super::verdict::{ALPHA, BETA, ThisLook};
+use super::verdict::{BETA, ThisLook};
 use crate::compare::Usable;
 use crate::record::Run;
 use crate::record::format::SWEEP;
@@ -37,8 +37,8 @@ pub(super) fn judge_all(
 ) -> Vec<Judged> {
     let shared = Care {
         levels: Levels {
-            alpha: ALPHA / f64::from(family(policy, candidate).max(1)),
-            beta: BETA,
+            alpha: this_look.levels.alpha / f64::from(family(policy, candidate).max(1)),
+            beta: this_look.levels.beta,
         },
         look: this_look.look,
         anytime: this_look.anytime,

@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod advice;
+mod bisecting;
 mod budget;
 pub mod comparison;
 mod comparison_charts;
@@ -24,6 +25,7 @@ mod verdict;
 mod warning;
 
 pub use acceptance::{with_acceptance, without_acceptance};
+pub use bisecting::{BISECT_LEVELS, BisectAnswer, bisect_answer, searched};
 pub use effect::{Effect, effect};
 pub use first_run::first_run;
 pub use power::{Needs, needs};
@@ -31,6 +33,6 @@ pub use promotion::{Accepted, Objection, objections};
 pub use sentence::{percent, signed_percent};
 pub(crate) use verdict::ALPHA;
 pub use verdict::{
-    Labels, ThisLook, compare_evidence, compare_runs, with_analysis, with_explanation,
+    GATE_LEVELS, Labels, ThisLook, compare_evidence, compare_runs, with_analysis, with_explanation,
 };
 pub use warning::{judged_at, judged_by_a_copy};

@@ -18,13 +18,19 @@ use super::warning::{
 use crate::compare::{self, Comparability, Given};
 use crate::exit::ExitStatus;
 use crate::record::Run;
-use crate::stats::Look;
+use crate::stats::{Levels, Look};
 
 /// Largest accepted probability that any innocent blocking rule blocks.
 pub(crate) const ALPHA: f64 = 0.02;
 
 /// Largest accepted probability, per rule, that a regression at the high edge passes.
 pub(crate) const BETA: f64 = 0.05;
+
+/// How often a gate may be wrong.
+pub const GATE_LEVELS: Levels = Levels {
+    alpha: ALPHA,
+    beta: BETA,
+};
 
 /// How the runs are called in the file: where they were read from.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,7 +48,9 @@ pub struct Labels<'a> {
 /// A look at the evidence of one commit, and what earlier ones said.
 #[derive(Clone, Copy, Debug)]
 pub struct ThisLook<'a> {
-    /// What this look may spend.
+    /// How often the whole decision may be wrong.
+    pub levels: Levels,
+    /// What of it this look may spend.
     pub look: Look,
     /// Every look is spent; alternating pairs may still block where they leave no doubt.
     pub anytime: bool,
@@ -57,6 +65,7 @@ pub struct ThisLook<'a> {
 impl ThisLook<'_> {
     /// One look at everything given.
     pub const ONLY: Self = Self {
+        levels: GATE_LEVELS,
         look: Look::only(0),
         anytime: false,
         before: None,
@@ -150,8 +159,8 @@ pub fn compare_evidence(
         ab_baseline: given.pairs.map(|(run, _)| identity(labels.pairs.0, run)),
         ab_candidate: given.pairs.map(|(_, run)| identity(labels.pairs.1, run)),
         decision: Decision {
-            alpha: ALPHA,
-            beta: BETA,
+            alpha: this_look.levels.alpha,
+            beta: this_look.levels.beta,
             family: family(policy, candidate),
             ledger_sessions: judged.iter().filter_map(sessions).max().unwrap_or(0),
             ledger: labels.ledger.map(str::to_owned),

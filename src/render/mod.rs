@@ -3,6 +3,7 @@
 //! [`view`] turns a comparison into words and numbers as text, once; the renderers only arrange them. `number` is the
 //! only place where a number becomes text, `inert` the only one where foreign text becomes harmless.
 
+pub mod bisect;
 mod chart_axis;
 mod chart_history;
 mod chart_repeats;

@@ -65,6 +65,44 @@ pub const PAIR_LOOKS: [Look; 3] = [
     },
 ];
 
+/// Alternating pairs of a version with itself before a search: as few as say anything without a known noise.
+pub const SELF_LOOKS: [Look; 2] = [
+    Look {
+        at: 6,
+        alpha: 0.5,
+        beta: 0.5,
+    },
+    Look {
+        at: 12,
+        alpha: 0.5,
+        beta: 0.5,
+    },
+];
+
+/// Alternating pairs of a step of a search, with their shares of α and β. Its levels are far stricter than a gate's, so
+/// that few pairs say nothing, and a commit that stays open costs another one in its place.
+const SEARCH_LOOKS: [(u32, f64); 5] = [(3, 0.1), (6, 0.2), (9, 0.2), (12, 0.2), (24, 0.3)];
+
+/// The looks of a search that measures at most so many pairs of a commit; what later looks would have spent, the last one
+/// spends.
+pub fn search_looks(most: u32) -> Vec<Look> {
+    let ends = SEARCH_LOOKS.iter().filter(|(at, _)| *at < most);
+    let mut looks: Vec<Look> = ends
+        .map(|(at, share)| Look {
+            at: *at,
+            alpha: *share,
+            beta: *share,
+        })
+        .collect();
+    let left = 1.0 - looks.iter().map(|look| look.alpha).sum::<f64>();
+    looks.push(Look {
+        at: most,
+        alpha: left,
+        beta: left,
+    });
+    looks
+}
+
 /// Repeats of the candidate against a stored baseline, where there is no base image, with their shares of α and β.
 const CANDIDATE_LOOKS: [(u32, f64); 4] = [(3, 0.4), (5, 0.2), (7, 0.2), (10, 0.2)];
 
@@ -141,6 +179,17 @@ mod tests {
                     .sum();
                 assert!((spent - 1.0).abs() < 1e-12, "{first} {most}");
             }
+        }
+    }
+
+    #[test]
+    fn a_search_spends_everything_whatever_its_last_look_is() {
+        for most in 1..40 {
+            let looks = search_looks(most);
+            let spent: f64 = looks.iter().map(|look| look.beta).sum();
+            assert!((spent - 1.0).abs() < 1e-12, "{most}");
+            assert!(looks.is_sorted_by(|one, next| one.at < next.at), "{most}");
+            assert_eq!(looks.last().unwrap().at, most);
         }
     }
 

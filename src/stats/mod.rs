@@ -25,7 +25,7 @@ pub use discovery::discovery_level;
 pub use estimate::{Estimate, noise_probability, stored};
 pub use evidence::{Assessment, Basis, Decision, Evidence};
 pub use huber::{huber_location, huber_weight};
-pub use looks::{Look, PAIR_LOOKS, candidate_looks};
+pub use looks::{Look, PAIR_LOOKS, SELF_LOOKS, candidate_looks, search_looks};
 pub use noise::{FEWEST_SESSIONS, Noise};
 pub use number::number;
 pub(crate) use quantile::quantile_of_sorted;

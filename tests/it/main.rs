@@ -14,6 +14,8 @@ mod baseline_store;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod bisect;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod calibration;

@@ -36,6 +36,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("record", &["metric", "measure", "stats", "files"]),
     ("sweep", &["metric", "stats", "record"]),
     ("mlperf", &["metric", "stats", "record"]),
+    ("bisect", &["metric"]),
     ("compare", &["metric", "stats", "record", "policy"]),
     (
         "policy",
@@ -89,7 +90,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     (
         "render",
         &[
-            "metric", "policy", "record", "stats", "config", "sweep", "mlperf", "history",
+            "metric", "policy", "record", "stats", "config", "sweep", "mlperf", "bisect", "history",
         ],
     ),
 ];
@@ -128,7 +129,7 @@ fn modules_use_only_what_lies_before_them() {
 #[test]
 fn pure_modules_reach_no_clock_no_files_and_no_network() {
     let pure = [
-        "metric", "stats", "workload", "measure", "sweep", "mlperf", "compare", "policy",
+        "metric", "stats", "workload", "measure", "sweep", "mlperf", "bisect", "compare", "policy",
         "history", "starter",
     ];
     for (path, text) in pure

@@ -1,0 +1,109 @@
+//! The build of a commit, in a tree of perfgate's own.
+
+use std::path::Path;
+
+use super::super::Failure;
+use super::super::failing::cannot_keep;
+use super::super::measuring::own_program;
+use super::super::progress::note;
+use super::bar::Words;
+use super::hunt::{Good, Hunt};
+use super::tree::Tree;
+use crate::exit::ExitStatus;
+use crate::files;
+use crate::launch::{Build, BuildError, build};
+
+/// Why there is nothing to measure.
+pub(super) enum NotBuilt {
+    /// The commit does not build; what was said.
+    OfCommit(String),
+    /// Another commit would not do either.
+    Failure(Failure),
+}
+
+impl NotBuilt {
+    pub(super) fn failure(self) -> Failure {
+        match self {
+            Self::OfCommit(said) => Failure::message(ExitStatus::TargetFailed, said),
+            Self::Failure(failure) => failure,
+        }
+    }
+}
+
+impl Hunt<'_> {
+    /// The build of a commit in that tree, unless it is there from before.
+    pub(super) async fn build(
+        &self,
+        tree: &Tree,
+        commit: &str,
+        logs: &Path,
+    ) -> Result<(), NotBuilt> {
+        let Some(command) = &self.options.build else {
+            return Ok(());
+        };
+        let words = Words { commit };
+        let command = words.put_into(command);
+        let done = format!("{commit}\n{command}\n");
+        let mark = tree.mark();
+        if std::fs::read_to_string(&mark).is_ok_and(|text| text == done) {
+            return Ok(());
+        }
+        note(&format!("building {}", commit.get(..10).unwrap_or(commit)));
+        // A build that fails half-way leaves no build of the commit before.
+        tree.forget_build();
+        let own_program = own_program().map_err(|error| {
+            NotBuilt::Failure(Failure::new(ExitStatus::SurroundingsFailed, error))
+        })?;
+        let short: String = commit.chars().take(10).collect();
+        let log = logs.join(format!("build-{short}.log"));
+        let variables = [
+            ("PERFGATE_BISECT_COMMIT", commit.to_owned()),
+            ("PERFGATE_BISECT_IMAGE", words.image()),
+            (
+                "PERFGATE_BISECT_TOP",
+                self.repository.top.display().to_string(),
+            ),
+        ];
+        let building = Build {
+            command: &command,
+            folder: &tree.path,
+            variables: &variables,
+            log: &log,
+            own_program: &own_program,
+        };
+        let built = build(&building, &self.interrupt.token()).await;
+        built.map_err(|error| {
+            let message = error.to_string();
+            match error {
+                BuildError::Failed { .. } => {
+                    NotBuilt::OfCommit(format!("{message}\nits whole output: `{}`", log.display()))
+                }
+                BuildError::Surroundings { .. } => {
+                    NotBuilt::Failure(Failure::message(ExitStatus::SurroundingsFailed, message))
+                }
+                BuildError::Cancelled => {
+                    NotBuilt::Failure(Failure::message(ExitStatus::Interrupted, message))
+                }
+            }
+        })?;
+        files::write_atomically(&mark, done.as_bytes())
+            .map_err(|error| NotBuilt::Failure(cannot_keep(error)))
+    }
+
+    /// Builds the good end, where it is to be started.
+    pub(super) async fn build_good(&self) -> Result<(), Failure> {
+        let (Good::Commit, Some(good)) = (&self.good, &self.good_commit) else {
+            return Ok(());
+        };
+        let tree = self.tree("good");
+        tree.check_out(&self.repository, good)?;
+        let logs = self.results();
+        files::create_folder(&logs).map_err(cannot_keep)?;
+        let built = self.build(&tree, good, &logs).await;
+        built.map_err(|failure| {
+            let mut failure = failure.failure();
+            failure.error = failure.error.context("the good end cannot be built");
+            failure
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! `perfgate bisect start` and `perfgate bisect clean`.
+
+use super::super::progress::{Progress, note};
+use super::super::{Context, Failure, Interrupt, print, runtime};
+use super::hunt::{Ends, Hunt, Scene};
+use super::or_interrupted;
+use super::repository::Repository;
+use super::session::Started;
+use super::tree::{remove_all, remove_folder};
+use crate::bisect::steps_for;
+use crate::cli::bisect::StartArgs;
+use crate::exit::{BisectStatus, ExitStatus};
+use crate::render;
+
+/// Checks both ends, begins git's search, and prints the command that runs it.
+pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
+    let repository = Repository::here()?;
+    if repository.search()?.is_some() {
+        let message = "git searches here already";
+        return Err(Failure::message(ExitStatus::Usage, message)
+            .hint("`git bisect log` shows it; `git bisect reset` ends it"));
+    }
+    let good = repository.commit(&args.good)?;
+    let bad = repository.commit(&args.bad)?;
+    let between = commits_between(&repository, &good, &bad)?;
+    if repository.is_dirty()? {
+        note(
+            "the working tree has changes that are in no commit: they are not measured, and stay as they are",
+        );
+    }
+    let progress = Progress::new();
+    runtime(|| {})?.block_on(async {
+        let interrupt = Interrupt::listen()?;
+        let scene = Scene {
+            context,
+            progress: &progress,
+            interrupt: &interrupt,
+        };
+        let ends = Ends {
+            good: Some(good.clone()),
+            bad: Some(bad.clone()),
+        };
+        let preparing = async {
+            let started = Started {
+                ends: ends.clone(),
+                arguments: own_arguments(),
+            };
+            let mut hunt = Hunt::begin(repository.clone(), ends, &bad, &args.options, scene)?;
+            Box::pin(hunt.check_ends()).await?;
+            started.save(&repository)?;
+            begin_search(&repository, args.first_parent, [&bad, &good])?;
+            if between > 1 {
+                return Ok(());
+            }
+            // Git has nobody left to ask about.
+            if let Some(search) = repository.search()? {
+                Box::pin(hunt.confirm(&search, &bad, BisectStatus::Bad)).await?;
+            }
+            Ok(())
+        };
+        or_interrupted(Box::pin(preparing).await, &interrupt)
+    })?;
+    if between == 1 {
+        return Ok(());
+    }
+    note(&format!(
+        "both ends are as they should be, and git's search has begun: {between} commits, about {} to judge. Now run",
+        steps_for(between)
+    ));
+    print(&format!("git bisect run {} bisect", program()))?;
+    note(
+        "nothing is checked out in this tree meanwhile; `git bisect skip` and `git bisect log` work as ever, `git bisect reset` ends the search",
+    );
+    Ok(())
+}
+
+/// Git's own part: no commit is checked out in the user's tree.
+fn begin_search(
+    repository: &Repository,
+    first_parent: bool,
+    [bad, good]: [&str; 2],
+) -> Result<(), Failure> {
+    let mut begin = vec!["bisect", "start", "--no-checkout"];
+    if first_parent {
+        begin.push("--first-parent");
+    }
+    begin.extend([bad, good, "--"]);
+    repository.git(&begin).map(drop)
+}
+
+/// What follows `bisect` on this command line.
+fn own_arguments() -> Vec<String> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "bisect");
+    arguments.next();
+    arguments.collect()
+}
+
+/// Commits of which one is guilty.
+fn commits_between(repository: &Repository, good: &str, bad: &str) -> Result<usize, Failure> {
+    let count = repository.git(&["rev-list", "--count", &format!("{good}..{bad}"), "--"])?;
+    let count: usize = count.parse().unwrap_or(0);
+    if count == 0 {
+        let message = "the bad end is no later commit than the good one";
+        return Err(Failure::message(ExitStatus::Usage, message)
+            .hint("perfgate bisect start GOOD BAD: first the one that is still fast"));
+    }
+    Ok(count)
+}
+
+/// This program as a shell finds it, wherever it is called from.
+fn program() -> String {
+    let called = std::env::args().next().unwrap_or_default();
+    if !called.contains('/') {
+        return called;
+    }
+    let path = std::env::current_exe().map(|path| path.display().to_string());
+    let path = path.unwrap_or(called);
+    let is_plain = path
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+    if is_plain {
+        path
+    } else {
+        render::inert::shell(&path)
+    }
+}
+
+/// Removes everything that belongs to searches.
+pub(super) fn clean() -> Result<(), Failure> {
+    let repository = Repository::here()?;
+    remove_all(&repository);
+    if repository.state.exists() {
+        remove_folder(&repository.state)?;
+    }
+    note(&format!("`{}` is gone", repository.state.display()));
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! What a comparison with the good end says of a commit, and how sure it must be.
+
+use super::comparison::{Comparison, Status, Verdict};
+use super::rule::{Action, Policy};
+use crate::stats::Levels;
+
+/// How often one step of a search may be wrong. A search among n commits takes log2 n steps, and one that is wrong leads
+/// it astray: at the gate's 2 % seven steps would go wrong one time in eight, at this level seven times in a thousand.
+/// Innocent and guilty commits are met equally often, so both errors have the same level.
+pub const BISECT_LEVELS: Levels = Levels {
+    alpha: 0.001,
+    beta: 0.001,
+};
+
+/// What is said of one commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BisectAnswer {
+    /// As fast as the good end.
+    Good,
+    /// Slower than the good end, beyond a limit.
+    Bad,
+    /// The evidence does not decide.
+    Undecided,
+    /// It cannot be compared with the good end.
+    NotComparable,
+}
+
+/// What the comparison says of its candidate. What the policy makes of an undecided gate is for gates: a search skips it.
+pub fn bisect_answer(comparison: &Comparison) -> BisectAnswer {
+    match comparison.verdict {
+        Verdict::Pass | Verdict::Warn => BisectAnswer::Good,
+        Verdict::Block | Verdict::Report => BisectAnswer::Bad,
+        Verdict::Inconclusive => BisectAnswer::Undecided,
+        Verdict::Incomparable => BisectAnswer::NotComparable,
+    }
+}
+
+/// The rules by which commits are judged: those that the bad end broke. Another rule's regression elsewhere in the history
+/// is not what is looked for, and a rule that stays open would leave commits undecided that are clear in this regard.
+#[must_use]
+pub fn searched(policy: &Policy, bad_end: &Comparison) -> Policy {
+    let is_broken = |metric, scenario: Option<&str>| {
+        bad_end.judgements.iter().any(|row| {
+            row.metric == metric
+                && row.status == Status::Regressed
+                && row.rule.action != Action::Warn
+                && scenario.is_none_or(|scenario| row.scenario == scenario)
+        })
+    };
+    let mut policy = policy.clone();
+    policy.rules.retain(|rule| is_broken(rule.metric, None));
+    for (scenario, rules) in &mut policy.scenarios {
+        rules.retain(|rule| is_broken(rule.metric, Some(scenario)));
+    }
+    policy.scenarios.retain(|_, rules| !rules.is_empty());
+    policy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Labels, compare_runs};
+    use super::*;
+
+    /// Three repeats with those factors on TPOT and throughput.
+    fn run(tpot: f64, throughput: f64) -> crate::record::Run {
+        let repeat = |noise: f64| {
+            format!(
+                r#"{{"metrics":{{"tpot.p95":{},"throughput":{},"ttft.p95":0.1,"gpu_memory.peak":1e9}}}}"#,
+                0.02 * tpot * noise,
+                3000.0 * throughput * noise
+            )
+        };
+        let repeats = [1.0, 1.001, 0.999].map(repeat).join(",");
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1","scenarios":[{{"name":"c","repeats":[{repeats}]}}]}}"#
+        );
+        crate::record::parse("a.json", json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn only_what_the_bad_end_broke_is_looked_for() {
+        let policy = Policy::standard();
+        let comparison = compare_runs(&policy, &run(1.0, 1.0), &run(1.2, 1.0), Labels::default());
+        assert_eq!(bisect_answer(&comparison), BisectAnswer::Bad);
+        let ids = |policy: &Policy| -> Vec<&str> {
+            policy.rules.iter().map(|rule| rule.metric.id()).collect()
+        };
+        assert_eq!(ids(&searched(&policy, &comparison)), ["tpot.p95"]);
+        let innocent = compare_runs(&policy, &run(1.0, 1.0), &run(1.0, 1.0), Labels::default());
+        assert_eq!(bisect_answer(&innocent), BisectAnswer::Good);
+        assert!(searched(&policy, &innocent).rules.is_empty());
+    }
+}

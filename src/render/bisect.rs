@@ -1,0 +1,326 @@
+//! What a search found: for the terminal, as Markdown, and JSON. They decide nothing.
+
+use super::inert;
+use super::number;
+use super::terminal::wrapped;
+use crate::bisect::{Answer, BisectReport, Commit, Outcome, Role, Step};
+use crate::policy::{percent, signed_percent};
+
+/// `perfgate.bisect/1`, indented.
+pub fn json(report: &BisectReport) -> String {
+    let text = serde_json::to_string_pretty(report);
+    // Neither a key that is no string nor a writer that fails is there.
+    text.map(|text| text + "\n").unwrap_or_default()
+}
+
+/// For a terminal: who it was, how much slower, what each step cost.
+pub fn text(report: &BisectReport) -> String {
+    let mut text = String::new();
+    text.push_str(&wrapped(&headline(report, inert::line)));
+    if let Some(commit) = &report.commit {
+        text.push_str(&format!(
+            "\n   commit   {}\n   author   {}\n   subject  {}\n",
+            commit.id,
+            inert::line(&commit.author),
+            inert::line(&commit.subject)
+        ));
+    }
+    for commit in &report.candidates {
+        text.push_str(&format!(
+            "   {}  {}\n",
+            commit.short(),
+            inert::line(&commit.subject)
+        ));
+    }
+    text.push_str(
+        "\n step       commit      answer           change (95 % interval)       starts      time\n",
+    );
+    for (number, step) in numbered(report) {
+        let time = if step.reused {
+            "kept".to_owned()
+        } else {
+            number::seconds(step.seconds)
+        };
+        text.push_str(&format!(
+            " {number:<10} {:<11} {:<16} {:<28} {:>6}  {time:>8}\n",
+            step.commit.short(),
+            step.answer.word(),
+            changed(step),
+            step.server_starts
+        ));
+    }
+    text.push('\n');
+    text.push_str(&wrapped(&cost(report)));
+    text.push_str(&wrapped(&sureness(report)));
+    text
+}
+
+/// For an issue or a pull request.
+pub fn markdown(report: &BisectReport) -> String {
+    let mut text = format!(
+        "### perfgate bisect\n\n{}\n\n",
+        headline(report, inert::markdown)
+    );
+    if let Some(commit) = &report.commit {
+        text.push_str(&format!(
+            "`{}` by {}: {}\n\n",
+            commit.id,
+            inert::markdown(&commit.author),
+            inert::markdown(&commit.subject)
+        ));
+    }
+    for Commit { id, subject, .. } in &report.candidates {
+        text.push_str(&format!("- `{id}` {}\n", inert::markdown(subject)));
+    }
+    if !report.candidates.is_empty() {
+        text.push('\n');
+    }
+    text.push_str("| step | commit | answer | change (95 % interval) | server starts | time |\n| --- | --- | --- | --- | ---: | ---: |\n");
+    for (number, step) in numbered(report) {
+        let time = if step.reused {
+            "kept".to_owned()
+        } else {
+            number::seconds(step.seconds)
+        };
+        text.push_str(&format!(
+            "| {number} | `{}` {} | {} | {} | {} | {time} |\n",
+            step.commit.short(),
+            inert::markdown(&step.commit.subject),
+            step.answer.word(),
+            changed(step),
+            step.server_starts
+        ));
+    }
+    text.push_str(&format!("\n{}\n\n{}\n", cost(report), sureness(report)));
+    text
+}
+
+/// The answer in a sentence or two.
+fn headline(report: &BisectReport, safe: fn(&str) -> String) -> String {
+    let Some(commit) = &report.commit else {
+        return format!(
+            "Commits that could not be judged leave {} of which one made serving slower; nobody is named:",
+            report.candidates.len()
+        );
+    };
+    let confirmation = report.confirmation();
+    let against = confirmation.map_or("its parent", |step| step.against.as_str());
+    let change = confirmation
+        .and_then(|step| step.change.as_ref())
+        .map_or_else(String::new, |change| {
+            format!(
+                ": {} ({}) {}, 95 % interval {} to {} (plus is worse)",
+                change.metric.label(),
+                safe(&change.scenario),
+                signed_percent(change.value),
+                signed_percent(change.low),
+                signed_percent(change.high)
+            )
+        });
+    let merge = if report.is_merge {
+        " It is a merge: what was merged is slower only together."
+    } else {
+        ""
+    };
+    match report.outcome {
+        Outcome::Found => format!(
+            "{} made serving slower, confirmed against {}{change}.{merge}",
+            commit.short(),
+            safe(against)
+        ),
+        Outcome::NotConfirmed | Outcome::Several => format!(
+            "The search ended at {}, but measured once more against {} it is {}{change}. It is not confirmed, and nobody is named.{merge}",
+            commit.short(),
+            safe(against),
+            match confirmation.map(|step| step.answer) {
+                Some(Answer::Good) => "not slower beyond a limit",
+                answer => answer.unwrap_or(Answer::Undecided).word(),
+            }
+        ),
+    }
+}
+
+/// Every step with what it is called.
+fn numbered(report: &BisectReport) -> Vec<(String, &Step)> {
+    let mut number = 0;
+    report
+        .steps
+        .iter()
+        .map(|step| {
+            let name = match step.role {
+                Role::GoodEnd => "good end".to_owned(),
+                Role::BadEnd => "bad end".to_owned(),
+                Role::Search => {
+                    number += 1;
+                    number.to_string()
+                }
+                Role::Confirmation => "confirm".to_owned(),
+            };
+            (name, step)
+        })
+        .collect()
+}
+
+fn changed(step: &Step) -> String {
+    step.change.as_ref().map_or_else(
+        || "not measured".to_owned(),
+        |change| {
+            format!(
+                "{} ({} to {})",
+                signed_percent(change.value),
+                signed_percent(change.low),
+                signed_percent(change.high)
+            )
+        },
+    )
+}
+
+fn cost(report: &BisectReport) -> String {
+    let shown = report.steps.iter().find_map(|step| step.change.as_ref());
+    let metric = shown.map_or("the change", |change| change.metric.label());
+    format!(
+        "In all {} server starts and {}; the change is that of the rule nearest to its limit ({metric}), plus is worse.",
+        report.cost.server_starts,
+        number::seconds(report.cost.seconds)
+    )
+}
+
+fn sureness(report: &BisectReport) -> String {
+    let sureness = report.sureness;
+    let share = |value: f64| percent(value);
+    match report.outcome {
+        Outcome::Found => format!(
+            "Each of {} steps may be wrong {} of the time, the search go astray {}; a commit that changes nothing that matters is named {} of the time at most, since the confirmation has evidence of its own.",
+            sureness.steps,
+            share(sureness.step_error),
+            share(sureness.astray),
+            share(sureness.wrong_name)
+        ),
+        Outcome::NotConfirmed | Outcome::Several => format!(
+            "Each of {} steps may be wrong {} of the time, so the search has gone astray {} of the time at most.",
+            sureness.steps,
+            share(sureness.step_error),
+            share(sureness.astray)
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bisect::{Cost, SCHEMA, StepChange, Sureness};
+    use crate::metric::Metric;
+
+    fn commit(digit: char, subject: &str) -> Commit {
+        Commit {
+            id: String::from(digit).repeat(40),
+            author: "Ada <b>Author</b>".to_owned(),
+            subject: subject.to_owned(),
+        }
+    }
+
+    fn step(role: Role, commit: Commit, answer: Answer, value: Option<f64>) -> Step {
+        Step {
+            role,
+            commit,
+            against: if role == Role::Confirmation {
+                "its parent cccccccccc".to_owned()
+            } else {
+                "the good end aaaaaaaaaa".to_owned()
+            },
+            answer,
+            reason: "because".to_owned(),
+            change: value.map(|value| StepChange {
+                metric: Metric::parse("tpot.p95").unwrap(),
+                scenario: "concurrency=64".to_owned(),
+                value,
+                low: value - 0.011,
+                high: value + 0.012,
+                confidence: 0.95,
+            }),
+            seconds: 754.0,
+            server_starts: if value.is_some() { 12 } else { 0 },
+            reused: false,
+        }
+    }
+
+    fn report(outcome: Outcome) -> BisectReport {
+        let guilty = commit('d', "Fuse the sampler | `::error::x`");
+        let mut steps = vec![
+            step(
+                Role::GoodEnd,
+                commit('a', "Release 1.4"),
+                Answer::Good,
+                Some(0.002),
+            ),
+            step(Role::BadEnd, commit('f', "Bump"), Answer::Bad, Some(0.082)),
+            step(
+                Role::Search,
+                commit('b', "Tidy up"),
+                Answer::BuildFailed,
+                None,
+            ),
+            step(
+                Role::Search,
+                commit('c', "Log less"),
+                Answer::Good,
+                Some(-0.004),
+            ),
+            step(Role::Search, guilty.clone(), Answer::Bad, Some(0.08)),
+        ];
+        steps[1].reused = true;
+        let answer = if outcome == Outcome::Found {
+            (Answer::Bad, 0.079)
+        } else {
+            (Answer::Good, 0.021)
+        };
+        if outcome != Outcome::Several {
+            steps.push(step(
+                Role::Confirmation,
+                guilty.clone(),
+                answer.0,
+                Some(answer.1),
+            ));
+        }
+        let several = outcome == Outcome::Several;
+        BisectReport {
+            schema: SCHEMA.to_owned(),
+            outcome,
+            good: commit('a', "Release 1.4"),
+            bad: commit('f', "Bump"),
+            commit: (!several).then(|| guilty.clone()),
+            is_merge: outcome == Outcome::Found,
+            candidates: if several {
+                vec![guilty, commit('b', "Tidy up")]
+            } else {
+                Vec::new()
+            },
+            cost: Cost::of(steps.iter()),
+            sureness: Sureness::of(0.001, 2),
+            steps,
+        }
+    }
+
+    #[test]
+    fn the_summary_names_the_commit_its_change_and_what_each_step_cost() {
+        insta::assert_snapshot!("bisect_found", text(&report(Outcome::Found)));
+        insta::assert_snapshot!("bisect_found_markdown", markdown(&report(Outcome::Found)));
+    }
+
+    #[test]
+    fn nobody_is_named_where_nobody_is_certain() {
+        insta::assert_snapshot!("bisect_not_confirmed", text(&report(Outcome::NotConfirmed)));
+        insta::assert_snapshot!("bisect_several", text(&report(Outcome::Several)));
+        insta::assert_snapshot!(
+            "bisect_several_markdown",
+            markdown(&report(Outcome::Several))
+        );
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let report = report(Outcome::Found);
+        let back: BisectReport = serde_json::from_str(&json(&report)).unwrap();
+        assert_eq!(back, report);
+    }
+}

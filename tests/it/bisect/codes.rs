@@ -1,0 +1,202 @@
+//! What git is told: every exit code, and the checks of both ends.
+
+use super::history::{BUILD, History};
+use super::search::{WIDE, quiet, wide};
+use crate::support::{Ran, result, write};
+
+impl History {
+    /// What is said of a commit, as if git asked about it.
+    fn ask(&self, commit: usize, more: &[&str]) -> Ran {
+        self.git(&[
+            "update-ref",
+            "--no-deref",
+            "BISECT_HEAD",
+            &self.commits[commit],
+        ]);
+        self.bisect(more)
+    }
+}
+
+#[test]
+fn every_commit_gets_the_code_that_git_understands() {
+    let mut history = wide(&[1.0, 1.0]);
+    write(history.path(), "build.sh", "echo no such header; exit 1\n");
+    history.commit("does not build");
+    write(history.path(), "build.sh", "true\n");
+    history.set_server("{process: {command: [sh, -c, \"echo no such model; exit 3; {port}\"]}}");
+    history.commit("does not start");
+    write(history.path(), "perfgate.yaml", "modle: m\n");
+    history.commit("cannot be read");
+    history.set_server(&quiet(1.5));
+    history.commit("slower");
+    history.commit("the bad end");
+    history.start(&BUILD).expect(0);
+
+    let good = history.ask(1, &[]).expect(0);
+    assert!(good.stderr.contains(": good, TPOT P50 "), "{}", good.stderr);
+    let bad = history.ask(5, &[]).expect(1);
+    assert!(bad.stderr.contains(": bad, TPOT P50 "), "{}", bad.stderr);
+    for (commit, words) in [
+        (2, [": build fails", "build| no such header"]),
+        (3, [": does not serve", "no such model"]),
+        (4, [": no configuration", "perfgate.yaml:1:1"]),
+    ] {
+        let said = history.ask(commit, &[]).expect(125).stderr;
+        for word in words {
+            assert!(said.contains(word), "{said}");
+        }
+    }
+    // The ends are known from before; what does not start is what is searched for.
+    let options = [BUILD[0], BUILD[1], "--startup-failure", "bad"];
+    let said = history.ask(3, &options).expect(1).stderr;
+    assert!(said.contains("measured before"), "{said}");
+    // A commit that was asked about is answered at once.
+    let again = history.ask(1, &[]).expect(0);
+    assert!(
+        again.stderr.contains("measured before") && !again.stderr.contains("starting the server"),
+        "{}",
+        again.stderr
+    );
+    // Other rules are another question.
+    let other = history
+        .ask(1, &[BUILD[0], BUILD[1], "--threshold", "20%"])
+        .expect(0);
+    assert!(
+        other.stderr.contains("starting the server"),
+        "{}",
+        other.stderr
+    );
+}
+
+#[test]
+fn the_help_says_what_git_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = |arguments: &[&str]| {
+        crate::support::run(folder.path(), arguments)
+            .expect(0)
+            .stdout
+    };
+    // Target and load are those of every command that measures.
+    let own = |help: String| {
+        let (options, rest) = help.split_once("\nServer:\n").unwrap();
+        let (_, examples) = rest.split_once("\nExamples:\n").unwrap();
+        format!("{options}\n…\n\nExamples:\n{examples}")
+    };
+    insta::assert_snapshot!("bisect_help", own(help(&["bisect", "--help"])));
+    insta::assert_snapshot!(
+        "bisect_start_help",
+        own(help(&["bisect", "start", "--help"]))
+    );
+}
+
+#[test]
+fn what_concerns_every_commit_stops_the_search() {
+    let history = wide(&[1.0, 1.5]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let at = |name: &str| elsewhere.path().join(name).to_str().unwrap().to_owned();
+    let stops = |arguments: &[&str], word: &str| {
+        let said = history.bisect(arguments).expect(128).stderr;
+        assert!(said.contains(word), "{arguments:?}: {said}");
+    };
+    stops(&[], "git searches for nothing here");
+    stops(&["--no-such-flag"], "unexpected argument");
+    stops(&["--max-pairs", "2"], "3..=200");
+    write(
+        elsewhere.path(),
+        "rules.yaml",
+        "version: 1\nrules: {tpot.p59: {regression: 5%, action: block}}\n",
+    );
+    write(elsewhere.path(), "plan.yaml", "modle: m\n");
+    write(elsewhere.path(), "good.json", &result(&[1.0; 15]));
+    history.git(&[
+        "bisect",
+        "start",
+        "--no-checkout",
+        "main",
+        &history.commits[0],
+    ]);
+    stops(&["--config", &at("none.yaml")], "none.yaml");
+    stops(&["--config", &at("plan.yaml")], "plan.yaml:1:1");
+    stops(&["--thresholds", &at("rules.yaml")], "rules.yaml:2:");
+    stops(&["--good-result", &at("none.json")], "none.json");
+    // Measured on another machine, under another load.
+    stops(
+        &["--good-result", &at("good.json")],
+        "cannot be compared with",
+    );
+    stops(
+        &["--url", "http://127.0.0.1:9"],
+        "a server that runs already",
+    );
+    let mut no_engine = history.bisect_command(&["--image", "vllm:{commit}"]);
+    no_engine.env("DOCKER_HOST", "unix:///no/such/socket");
+    let said = Ran::of(&no_engine.output().unwrap()).expect(128).stderr;
+    assert!(said.contains("no container engine answers"), "{said}");
+    // Anywhere else than in a repository.
+    let outside = crate::support::run(elsewhere.path(), &["bisect"])
+        .expect(128)
+        .stderr;
+    assert!(
+        outside.contains("there is no work tree of git here"),
+        "{outside}"
+    );
+}
+
+#[test]
+fn ends_that_are_not_what_they_are_said_to_be_stop_before_the_search() {
+    let history = wide(&[1.0, 1.0, 1.0]);
+    let said = history.start(&[]).expect(4).stderr;
+    assert!(said.contains("the bad end is not bad"), "{said}");
+    assert!(history.git(&["for-each-ref", "refs/bisect"]).is_empty());
+    // The same within a search that somebody began.
+    history.git(&["bisect", "start", "main", &history.commits[0]]);
+    let ran = history.run(&[]);
+    assert_ne!(ran.code, Some(0));
+    assert!(!ran.stdout.contains("first bad commit"), "{}", ran.stdout);
+    assert!(
+        history
+            .bisect(&[])
+            .expect(128)
+            .stderr
+            .contains("the bad end is not bad")
+    );
+
+    // A server that is never as fast as itself.
+    let mut noisy = History::new();
+    write(noisy.path(), "thresholds.yaml", WIDE);
+    for decode in [1.0, 1.5] {
+        noisy.set_server(&super::history::simulator(decode, "60%"));
+        noisy.commit(&format!("decode {decode}"));
+    }
+    let said = noisy.start(&[]).expect(4).stderr;
+    assert!(said.contains("the good end"), "{said}");
+    assert!(
+        said.contains("noise is too large") || said.contains("must pass against itself"),
+        "{said}"
+    );
+}
+
+#[test]
+fn start_says_what_is_wrong_with_its_ends() {
+    let history = wide(&[1.0, 1.5]);
+    let wrong = |arguments: &[&str], word: &str| {
+        let said = history.bisect(arguments).expect(2).stderr;
+        assert!(said.contains(word), "{said}");
+    };
+    wrong(
+        &["start", "main", "HEAD~1"],
+        "the bad end is no later commit than the good one",
+    );
+    wrong(&["start", "HEAD", "HEAD"], "no later commit");
+    wrong(&["start", "v9", "HEAD"], "git knows no commit `v9` here");
+    wrong(&["start", "HEAD~1"], "<BAD>");
+    history.git(&["bisect", "start", "--no-checkout", "main", "HEAD~1"]);
+    wrong(&["start", "HEAD~1", "HEAD"], "git searches here already");
+    let below = history.path().join("below");
+    std::fs::create_dir(&below).unwrap();
+    let said = crate::support::run(&below, &["bisect"]).expect(128).stderr;
+    assert!(
+        said.contains("this is not the top of the work tree"),
+        "{said}"
+    );
+}

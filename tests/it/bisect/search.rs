@@ -1,0 +1,300 @@
+//! A search from its start to its summary, and what stays untouched by it.
+
+use super::history::{BUILD, History, simulator};
+use crate::support::{json, program, write};
+
+/// Rules so wide that a busy machine decides nothing.
+pub(super) const WIDE: &str = "\
+version: 1
+rules:
+  tpot.p50: {regression: 15%, action: block}
+";
+
+/// A quiet server, slower in decoding by that factor.
+pub(super) fn quiet(decode: f64) -> String {
+    simulator(decode, "0.2%")
+}
+
+/// Commits with these factors on decoding, under wide rules.
+pub(super) fn wide(factors: &[f64]) -> History {
+    let mut history = History::new();
+    write(history.path(), "thresholds.yaml", WIDE);
+    for (index, factor) in factors.iter().enumerate() {
+        history.set_server(&quiet(*factor));
+        history.commit(&format!("change {index}"));
+    }
+    history
+}
+
+#[test]
+fn start_checks_both_ends_and_the_run_names_the_commit_while_the_tree_stays_as_it_is() {
+    let mut history = wide(&[1.0, 1.0]);
+    write(history.path(), "build.sh", "echo no such header; exit 1\n");
+    history.commit("change 2");
+    write(history.path(), "build.sh", "echo built > built\n");
+    for index in 3..7 {
+        history.set_server(&quiet(if index < 5 { 1.0 } else { 1.5 }));
+        history.commit(&format!("change {index}"));
+    }
+    // Somebody is in the middle of something.
+    write(history.path(), "notes.txt", "not committed");
+    write(history.path(), "mine.txt", "in no commit");
+    let started = history.start(&BUILD).expect(0);
+    let command = format!("git bisect run {} bisect\n", program().display());
+    assert_eq!(started.stdout, command);
+    assert!(
+        started.stderr.contains("the working tree has changes that are in no commit: they are not measured, and stay as they are"),
+        "{}",
+        started.stderr
+    );
+    let ran = history.run(&[]).expect(0);
+    let guilty = &history.commits[5];
+    let said = &ran.stdout;
+    assert!(
+        said.contains(&format!("{guilty} is the first bad commit")),
+        "{said}"
+    );
+    let short = &guilty[..10];
+    assert!(
+        said.contains(&format!(
+            "{short} made serving slower, confirmed against its parent"
+        )),
+        "{said}"
+    );
+    assert!(
+        said.contains("author   Ada Author\n   subject  change 5\n"),
+        "{said}"
+    );
+
+    let summary = json(&history.state("summary.json"));
+    assert_eq!(summary["schema"], "perfgate.bisect/1");
+    assert_eq!(summary["outcome"], "found");
+    let steps = summary["steps"].as_array().unwrap();
+    let roles: Vec<&str> = steps
+        .iter()
+        .map(|step| step["role"].as_str().unwrap())
+        .collect();
+    assert_eq!(roles[..2], ["good_end", "bad_end"]);
+    assert_eq!(roles.last(), Some(&"confirmation"));
+    let last = steps.last().unwrap();
+    let (low, high) = (&last["change"]["low"], &last["change"]["high"]);
+    assert!(
+        low.as_f64().unwrap() > 0.2 && high.as_f64().unwrap() < 0.8,
+        "{last}"
+    );
+    for step in steps {
+        let is_measured = step["server_starts"].as_u64().unwrap() >= 6;
+        assert!(
+            is_measured && step["seconds"].as_f64().unwrap() > 0.5
+                || step["answer"] == "build_failed",
+            "{step}"
+        );
+    }
+    let markdown = std::fs::read_to_string(history.state("summary.md")).unwrap();
+    assert!(
+        markdown.contains(&format!("`{guilty}` by Ada Author: change 5")),
+        "{markdown}"
+    );
+
+    let read = |name: &str| std::fs::read_to_string(history.path().join(name)).unwrap();
+    assert_eq!(
+        (read("notes.txt").as_str(), read("mine.txt").as_str()),
+        ("not committed", "in no commit")
+    );
+    assert_eq!(history.git(&["rev-parse", "--abbrev-ref", "HEAD"]), "main");
+    // What was built is gone with its trees, what was measured is not.
+    assert!(!history.state("trees/commit").exists());
+    assert_eq!(history.git(&["worktree", "list"]).lines().count(), 1);
+    asked_again(&history, guilty);
+}
+
+/// The same search once more: nothing but the confirmation is measured, which must be new.
+fn asked_again(history: &History, guilty: &str) {
+    history.git(&["bisect", "reset"]);
+    history.start(&BUILD).expect(0);
+    let ran = history.run(&[]).expect(0);
+    assert!(
+        ran.stdout
+            .contains(&format!("{guilty} is the first bad commit")),
+        "{}",
+        ran.stdout
+    );
+    let summary = json(&history.state("summary.json"));
+    let confirmation = summary["steps"].as_array().unwrap().last().unwrap();
+    assert_eq!(confirmation["role"], "confirmation");
+    let starts = ran.stderr.matches(": starting the server").count();
+    assert_eq!(confirmation["server_starts"], starts, "{}", ran.stderr);
+    assert!(
+        ran.stderr.matches("measured before: ").count() >= 3,
+        "{}",
+        ran.stderr
+    );
+
+    history.bisect(&["clean"]).expect(0);
+    assert!(!history.state("").exists());
+}
+
+#[test]
+fn a_slow_decline_has_no_guilty_commit_and_nobody_is_named() {
+    let history = wide(&[1.0, 1.08, 1.18, 1.18]);
+    history.start(&[]).expect(0);
+    let ran = history.run(&[]);
+    assert_ne!(ran.code, Some(0));
+    assert!(
+        !ran.stdout.contains("is the first bad commit"),
+        "{}",
+        ran.stdout
+    );
+    let all = format!("{}{}", ran.stdout, ran.stderr);
+    assert!(
+        all.contains("It is not confirmed, and nobody is\n   named.")
+            || all.contains("nobody is named"),
+        "{all}"
+    );
+    assert!(
+        all.contains("the commit at which the search ended is not confirmed"),
+        "{all}"
+    );
+    let summary = json(&history.state("summary.json"));
+    assert_eq!(summary["outcome"], "not_confirmed");
+    assert_eq!(summary["commit"]["id"], history.commits[2]);
+    assert_eq!(history.bisect(&[]).code, Some(128));
+}
+
+#[test]
+fn commits_that_cannot_be_judged_leave_several_which_are_listed() {
+    let mut history = wide(&[1.0]);
+    write(history.path(), "build.sh", "exit 1\n");
+    history.set_server(&quiet(1.5));
+    history.commit("breaks the build");
+    history.commit("still broken");
+    write(history.path(), "build.sh", "true\n");
+    history.commit("builds again");
+    history.start(&BUILD).expect(0);
+    let ran = history.run(&[]);
+    assert_ne!(ran.code, Some(0));
+    assert!(
+        ran.stdout
+            .contains("Commits that could not be judged leave 3"),
+        "{}",
+        ran.stdout
+    );
+    for subject in ["breaks the build", "still broken", "builds again"] {
+        assert!(ran.stdout.contains(subject), "{}", ran.stdout);
+    }
+    let summary = json(&history.state("summary.json"));
+    assert_eq!(summary["outcome"], "several");
+    assert_eq!(summary["candidates"].as_array().unwrap().len(), 3);
+    assert!(summary.get("commit").is_none());
+}
+
+#[test]
+fn git_skip_is_heeded_and_a_search_that_somebody_began_needs_no_start() {
+    let serve = format!(
+        "exec '{}' simulate --model demo --noise 0.2% --step-per-running 10us --port \"$1\" --decode-slowdown \"$(cat slowdown.txt)\"\n",
+        program().display()
+    );
+    let mut history = History::new();
+    write(history.path(), "thresholds.yaml", WIDE);
+    write(history.path(), "serve.sh", &serve);
+    // A process that finds the files of its own commit: the good end's are not those of the commit beside it.
+    history.set_server("{process: {command: [sh, serve.sh, \"{port}\"]}}");
+    for (index, slowdown) in ["1.0", "1.0", "1.0", "1.0", "1.0", "1.5", "1.5"]
+        .iter()
+        .enumerate()
+    {
+        write(history.path(), "slowdown.txt", slowdown);
+        history.commit(&format!("change {index}"));
+    }
+    let [first, .., last] = &history.commits[..] else {
+        unreachable!()
+    };
+    history.git(&[
+        "bisect",
+        "start",
+        "--term-old",
+        "fast",
+        "--term-new",
+        "slow",
+        last,
+        first,
+    ]);
+    let middle = history.git(&["rev-parse", "HEAD"]);
+    history.git(&["bisect", "skip"]);
+    let ran = history.run(&["--build", "test -f slowdown.txt"]).expect(0);
+    let named = format!("{} is the first slow commit", history.commits[5]);
+    assert!(
+        ran.stdout.contains(&named),
+        "{}\n{}",
+        ran.stdout,
+        ran.stderr
+    );
+    let summary = json(&history.state("summary.json"));
+    let steps = summary["steps"].as_array().unwrap();
+    assert!(
+        steps
+            .iter()
+            .all(|step| step["role"] != "search" || step["commit"]["id"] != middle)
+    );
+}
+
+#[test]
+fn submodules_and_a_linked_work_tree_are_worked_in_and_one_commit_needs_no_search() {
+    let engine = History::of_servers(&[quiet(1.0)]);
+    let mut history = wide(&[1.0]);
+    history.git(&[
+        "submodule",
+        "--quiet",
+        "add",
+        engine.path().to_str().unwrap(),
+        "engine",
+    ]);
+    history.commit("with an engine");
+    history.set_server(&quiet(1.5));
+    history.commit("slower");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let linked = elsewhere.path().join("linked");
+    history.git(&[
+        "worktree",
+        "add",
+        "--quiet",
+        "--detach",
+        linked.to_str().unwrap(),
+    ]);
+    let build = ["--build", "test -f engine/perfgate.yaml"];
+    let mut command = history.bisect_command(&["start", "HEAD~1", "HEAD", build[0], build[1]]);
+    let ran = crate::support::Ran::of(&command.current_dir(&linked).output().unwrap()).expect(0);
+    let named = format!("{} made serving slower", &history.commits[2][..10]);
+    assert!(ran.stdout.contains(&named), "{}", ran.stdout);
+    assert!(!history.state("").exists());
+    let own = history
+        .path()
+        .join(".git/worktrees/linked/perfgate-bisect/summary.md");
+    assert!(own.is_file());
+}
+
+#[test]
+fn a_stored_result_of_the_good_end_is_enough_where_it_shows_its_noise() {
+    let history = wide(&[1.0, 1.0, 1.5]);
+    history.git(&["checkout", "--quiet", &history.commits[0]]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let good = elsewhere.path().join("good.json");
+    let good = good.to_str().unwrap();
+    crate::support::run(
+        history.path(),
+        &["bench", "--repeat", "15", "--output", good],
+    )
+    .expect(0);
+    history.git(&["checkout", "--quiet", "main"]);
+    history.start(&["--good-result", good]).expect(0);
+    let ran = history.run(&[]).expect(0);
+    let named = format!("{} is the first bad commit", history.commits[2]);
+    assert!(
+        ran.stdout.contains(&named),
+        "{}\n{}",
+        ran.stdout,
+        ran.stderr
+    );
+    let steps = json(&history.state("summary.json"))["steps"].clone();
+    assert_eq!(steps[0]["against"], good);
+}

@@ -1,0 +1,64 @@
+//! A real vLLM on the CPU whose flags change over the history. Runs where `scripts/test` has installed it.
+
+use super::history::History;
+use super::variable;
+use crate::support::{json, write};
+
+/// Throughput of a machine that is busy with other things, and one flag that halves it.
+const RULES: &str = "\
+version: 1
+rules:
+  throughput: {regression: 30%, action: block}
+";
+
+fn plan(program: &str, model: &str, config: &str) -> String {
+    format!(
+        "name: tiny\nmodel: {model}\nserved_model_name: tiny-llm\nserver:\n  process:\n    command: [{program}, serve, \"{{model}}\", \
+         --host, 127.0.0.1, --port, \"{{port}}\", \"{{args}}\"]\n    env: {{HF_HUB_OFFLINE: 1, VLLM_NO_USAGE_STATS: 1, \
+         VLLM_CPU_KVCACHE_SPACE: 1}}\nframework: {{config: {{max_model_len: 2048, enforce_eager: true, {config}}}}}\n\
+         num_requests: 60\nconcurrency: 4\ninput_tokens: 32\noutput_tokens: 16\nwarmup_requests: 16\nrepeat: 3\n"
+    )
+}
+
+/// It takes minutes a commit, so it is run by name: `PERFGATE_TEST_VLLM=… PERFGATE_TEST_MODEL=… cargo nextest run
+/// --run-ignored only -E 'test(bisect::vllm)'`.
+#[test]
+#[ignore = "half an hour: every commit is a number of starts of a real vLLM"]
+fn the_commit_that_serves_one_request_at_a_time_is_found_with_a_real_vllm() {
+    let variable = |name: &str| variable(name).unwrap_or_else(|| panic!("{name} is not set"));
+    let program = variable("PERFGATE_TEST_VLLM");
+    let model = variable("PERFGATE_TEST_MODEL");
+    let mut history = History::new();
+    write(history.path(), "thresholds.yaml", RULES);
+    for (subject, config) in [
+        ("a server", "max_num_seqs: 32"),
+        (
+            "room for longer prompts in a step",
+            "max_num_seqs: 32, max_num_batched_tokens: 4096",
+        ),
+        (
+            "a flag that this version does not have",
+            "max_num_seqs: 32, no_such_flag: 7",
+        ),
+        ("a seed", "max_num_seqs: 32, seed: 7"),
+        ("fewer sequences", "max_num_seqs: 16, seed: 7"),
+        ("save memory", "max_num_seqs: 1, seed: 7"),
+        ("another seed", "max_num_seqs: 1, seed: 8"),
+        ("yet another seed", "max_num_seqs: 1, seed: 9"),
+    ] {
+        write(
+            history.path(),
+            "perfgate.yaml",
+            &plan(&program, &model, config),
+        );
+        history.commit(subject);
+    }
+    let started = history.start(&[]);
+    eprintln!("{}", started.stderr);
+    started.expect(0);
+    let ran = history.run(&[]);
+    eprintln!("{}\n{}", ran.stdout, ran.stderr);
+    let named = format!("{} is the first bad commit", history.commits[5]);
+    assert!(ran.stdout.contains(&named));
+    assert_eq!(json(&history.state("summary.json"))["outcome"], "found");
+}
