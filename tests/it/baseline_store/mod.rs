@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::baseline::result;
-use crate::support::{Ran, json as read_json, run, wait_until, write};
+use crate::support::{Ran, json as read_json, run, write};
 use proxy::Fate;
 use server::{KEY, LOCATION, SECRET, Server, through};
 
@@ -536,7 +536,7 @@ fn wrong_credentials_none_at_all_and_a_bucket_that_is_not_there_are_said_and_not
     let port = silent.local_addr().unwrap().port();
     let began = std::time::Instant::now();
     let mut command = through(port, folder, &on_bucket("show", &[]));
-    let waited = Ran::of(&command.env("AWS_TIMEOUT", "6 seconds").output().unwrap()).expect(0);
+    let waited = Ran::of(&command.output().unwrap()).expect(0);
     assert!(began.elapsed() < Duration::from_secs(61));
     assert!(
         waited
@@ -573,12 +573,9 @@ fn the_server_of_these_tests_lets_one_of_many_conditional_puts_win() {
     let Some(server) = server::start() else {
         return;
     };
-    wait_until("the server to write a log", Duration::from_secs(10), || {
-        !server.log().is_empty()
-    });
-    for _ in 0..5 {
+    for _ in 0..2 {
         assert_eq!(
-            server.race(16),
+            server.race(8),
             1,
             "a test of promotions at once would show nothing"
         );
