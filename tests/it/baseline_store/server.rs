@@ -1,5 +1,6 @@
 //! A real object store on loopback, SeaweedFS, and what the tests do to its objects behind perfgate's back.
 
+use std::ffi::OsStr;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -18,7 +19,7 @@ pub(super) const KEY: &str = "perfgate-test-key";
 pub(super) const SECRET: &str = "perfgate-test-secret-value";
 
 /// A start takes four seconds on an idle machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The bucket that is there.
 const BUCKET: &str = "perf";
@@ -37,7 +38,7 @@ pub(super) struct Server {
 
 /// `None`, with a word, where the server's program is not at hand.
 pub(super) fn start() -> Option<Server> {
-    let Ok(program) = std::env::var("PERFGATE_TEST_SEAWEEDFS") else {
+    let Some(program) = std::env::var_os("PERFGATE_TEST_SEAWEEDFS") else {
         eprintln!(
             "skipped: PERFGATE_TEST_SEAWEEDFS is not set; scripts/test installs SeaweedFS and sets it"
         );
@@ -81,7 +82,7 @@ pub(super) fn start() -> Option<Server> {
 }
 
 /// The server with its bucket, and the port of S3; `None` where it ended at once.
-fn try_to_start(program: &str, folder: &Path) -> Option<(Running, u16)> {
+fn try_to_start(program: &OsStr, folder: &Path) -> Option<(Running, u16)> {
     let [
         master,
         master_grpc,
@@ -128,7 +129,7 @@ fn try_to_start(program: &str, folder: &Path) -> Option<(Running, u16)> {
 }
 
 /// What the server's own shell answers to a line; ended where it waits for a server that is gone.
-fn shell(program: &str, flags: &[&str], line: &str) -> String {
+fn shell(program: &OsStr, flags: &[&str], line: &str) -> String {
     let mut shell = Running(
         Command::new(program)
             .arg("shell")
