@@ -19,7 +19,7 @@ use crate::record::format::ResultFile;
 use crate::record::{self, is_same_run};
 
 /// After so long with others always first, something else is wrong.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The first wait after somebody else came first, about one promotion, and the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -129,10 +129,11 @@ impl Place {
             let replaced = ledger.as_ref().map(|ledger| &ledger.version);
             let won = bucket
                 .put(&ledger_object, text, replaced)
-                .map_err(|error| match error {
+                .map_err(|error| {
                     // Nobody knows whether the server has it.
-                    BucketError::Unreachable { .. } => unfinished(error.into()),
-                    error => error.into(),
+                    let is_unclear = matches!(error, BucketError::Unreachable { .. });
+                    let error = BaselineError::from(error);
+                    if is_unclear { unfinished(error) } else { error }
                 })?;
             if won {
                 break (said, change);

@@ -30,11 +30,15 @@ pub enum BaselineCommand {
     Verify(VerifyArgs),
 }
 
+/// What a location may be.
+pub(super) const LOCATION_HELP: &str = "Folder or bucket of all baselines: a path, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, \
+    az://CONTAINER/PREFIX, file:///PATH";
+
 /// Where baselines stand.
 #[derive(Debug, Args)]
 pub struct StorageArgs {
-    /// Folder or bucket of all baselines: a path, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, file:///PATH
-    #[arg(long, value_name = "LOCATION", default_value = "baselines")]
+    /// Where they stand.
+    #[arg(long, value_name = "LOCATION", default_value = "baselines", help = LOCATION_HELP)]
     pub baselines: Location,
 }
 

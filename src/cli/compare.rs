@@ -33,8 +33,8 @@ pub struct CompareArgs {
         required_unless_present_any = ["ab_baseline", "baselines"]
     )]
     pub baseline: Option<PathBuf>,
-    /// Find the accepted run, its ledger and the last release here, by the candidate's name and hardware: a folder,
-    /// s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, file:///PATH
+    /// Find the accepted run, its ledger and the last release here, by the candidate's name and hardware: in a folder, or
+    /// in a bucket, as for `perfgate baseline`
     #[arg(
         long,
         value_name = "LOCATION",

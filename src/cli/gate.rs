@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::baseline::LOCATION_HELP;
 use super::bench::RunArgs;
 use super::compare::{AuthorArgs, PolicyArgs};
 use super::publish::PublishArgs;
@@ -17,12 +18,12 @@ pub struct GateArgs {
     /// The accepted run; baselines/NAME/HARDWARE.json where not given
     #[arg(long, short, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
-    /// Folder or bucket of all baselines: a path, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX,
-    /// file:///PATH
+    /// Where they stand.
     #[arg(
         long,
         value_name = "LOCATION",
         default_value = "baselines",
+        help = LOCATION_HELP,
         conflicts_with = "baseline"
     )]
     pub baselines: Location,

@@ -9,7 +9,8 @@ mod analysis;
 mod baseline;
 #[cfg(test)]
 mod baseline_ref;
-#[cfg(all(test, feature = "s3"))]
+#[cfg(test)]
+#[cfg(feature = "s3")]
 mod baseline_store;
 #[cfg(test)]
 mod bench;

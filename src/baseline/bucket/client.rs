@@ -27,11 +27,11 @@ const CONNECT: &str = "5 seconds";
 /// Tries of a request that failed for a reason that may pass.
 const MOST_RETRIES: usize = 3;
 
-/// After so long nothing is tried again.
-const RETRY: Duration = Duration::from_secs(20);
+/// After so long nothing is tried again: who was silent for the whole of a request is not asked a second time.
+const RETRY: Duration = Duration::from_secs(10);
 
 /// The end of everything, whatever happened before: two requests and what lies between them.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// How often a line says what is waited for.
 const STILL_WAITING: Duration = Duration::from_secs(5);
@@ -239,40 +239,34 @@ impl Client {
                 scheme,
             };
         }
-        match error {
-            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-                BucketError::Refused {
-                    address,
-                    action,
-                    reason,
-                    scheme,
-                }
-            }
-            // Of a list.
-            Error::Generic { .. } if refused.iter().any(|status| text.contains(status)) => {
-                BucketError::Refused {
-                    address,
-                    action,
-                    reason,
-                    scheme,
-                }
-            }
-            Error::NotFound { .. } => BucketError::NoBucket { address, reason },
-            Error::Generic { .. } if names_the_bucket(&text) => {
-                BucketError::NoBucket { address, reason }
-            }
-            Error::Generic { .. } if lost.is_some() || text.contains("status code: 5") => {
-                BucketError::Unreachable {
-                    address,
-                    action,
-                    reason,
-                }
-            }
-            _ => BucketError::Answer {
+        let is_generic = matches!(error, Error::Generic { .. });
+        let is_refused = matches!(
+            error,
+            Error::PermissionDenied { .. } | Error::Unauthenticated { .. }
+        );
+        // Lists answer with the status in words alone.
+        if is_refused || (is_generic && refused.iter().any(|status| text.contains(status))) {
+            BucketError::Refused {
                 address,
                 action,
                 reason,
-            },
+                scheme,
+            }
+        } else if matches!(error, Error::NotFound { .. }) || (is_generic && names_the_bucket(&text))
+        {
+            BucketError::NoBucket { address, reason }
+        } else if is_generic && (lost.is_some() || text.contains("status code: 5")) {
+            BucketError::Unreachable {
+                address,
+                action,
+                reason,
+            }
+        } else {
+            BucketError::Answer {
+                address,
+                action,
+                reason,
+            }
         }
     }
 }

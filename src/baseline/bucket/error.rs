@@ -101,10 +101,3 @@ pub enum BucketError {
     #[error("a copy for the time without network cannot be kept: {0}")]
     Copy(#[from] FileError),
 }
-
-impl BucketError {
-    /// Whether a copy may stand in: nobody said anything about what was asked for.
-    pub(super) fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
-    }
-}

@@ -134,26 +134,23 @@ impl Bucket {
             return Ok(list.clone());
         }
         let kept_as = format!("{folder}{LIST}");
-        let list = match self.ask(&mut seen, || self.client.list(folder))? {
-            Some(list) => {
-                let bytes = serde_json::to_vec(&list).unwrap_or_default();
-                self.keep(&mut seen, &kept_as, None, bytes);
-                list
+        let list = if let Some(list) = ask(&mut seen, || self.client.list(folder))? {
+            let bytes = serde_json::to_vec(&list).unwrap_or_default();
+            self.keep(&mut seen, &kept_as, None, bytes);
+            list
+        } else {
+            let copied = self.cache.read(&kept_as);
+            let list = copied
+                .as_ref()
+                .and_then(|copied| serde_json::from_slice(&copied.bytes).ok());
+            let (Some(copied), Some(list)) = (copied, list) else {
+                return Err(self.no_copy(&seen, "what is in it"));
+            };
+            let older = seen.copy.as_ref().is_none_or(|read| copied.read < *read);
+            if older {
+                seen.copy = Some(copied.read);
             }
-            None => {
-                let copied = self.cache.read(&kept_as);
-                let list = copied
-                    .as_ref()
-                    .and_then(|copied| serde_json::from_slice(&copied.bytes).ok());
-                let (Some(copied), Some(list)) = (copied, list) else {
-                    return Err(self.no_copy(&seen, "what is in it"));
-                };
-                let older = seen.copy.as_ref().is_none_or(|read| copied.read < *read);
-                if older {
-                    seen.copy = Some(copied.read);
-                }
-                list
-            }
+            list
         };
         seen.lists.insert(folder.to_owned(), list.clone());
         Ok(list)
@@ -177,7 +174,7 @@ impl Bucket {
         let is_current = |copied: &Copied| copied.e_tag.is_some() && copied.e_tag == listed.e_tag;
         let bytes = match copied.filter(is_current) {
             Some(copied) => copied.bytes,
-            None => match self.ask(&mut seen, || self.client.get(object))? {
+            None => match ask(&mut seen, || self.client.get(object))? {
                 Some(Some(fetched)) => {
                     self.keep(&mut seen, object, listed.e_tag, fetched.bytes.clone());
                     fetched.bytes
@@ -195,28 +192,6 @@ impl Bucket {
         };
         seen.objects.insert(object.to_owned(), bytes.clone());
         Ok(Some(bytes))
-    }
-
-    /// Asks the bucket, unless it did not answer before. `None` where nobody answers.
-    fn ask<T>(
-        &self,
-        seen: &mut Seen,
-        ask: impl FnOnce() -> Result<T, BucketError>,
-    ) -> Result<Option<T>, BucketError> {
-        if seen.unreachable.is_some() {
-            return Ok(None);
-        }
-        match ask() {
-            Ok(answer) => Ok(Some(answer)),
-            Err(error) if error.is_unreachable() => {
-                seen.unreachable = Some(match error {
-                    BucketError::Unreachable { reason, .. } => reason,
-                    other => other.to_string(),
-                });
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
     }
 
     fn keep(&self, seen: &mut Seen, name: &str, e_tag: Option<String>, bytes: Vec<u8>) {
@@ -261,5 +236,22 @@ impl Bucket {
 
     pub(super) fn say(&self, text: &str) {
         (self.say)(text);
+    }
+}
+
+/// Asks the bucket, unless it did not answer before. `None` where nobody answers.
+fn ask<T>(
+    seen: &mut Seen,
+    ask: impl FnOnce() -> Result<T, BucketError>,
+) -> Result<Option<T>, BucketError> {
+    if seen.unreachable.is_some() {
+        return Ok(None);
+    }
+    match ask() {
+        Err(BucketError::Unreachable { reason, .. }) => {
+            seen.unreachable = Some(reason);
+            Ok(None)
+        }
+        answer => answer.map(Some),
     }
 }

@@ -1,10 +1,11 @@
 //! A real object store on loopback, SeaweedFS, and what the tests do to its objects behind perfgate's back.
 
-use std::io::Write as _;
+use std::ffi::OsStr;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::{
@@ -12,10 +13,13 @@ use object_store::{
 };
 use tokio::runtime::Runtime;
 
-use crate::support::{Ran, Running, command, wait_until};
+use crate::support::{Ran, Running, command};
 
 pub(super) const KEY: &str = "perfgate-test-key";
 pub(super) const SECRET: &str = "perfgate-test-secret-value";
+
+/// A start takes four seconds on an idle machine.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The bucket that is there.
 const BUCKET: &str = "perf";
@@ -26,7 +30,7 @@ pub(super) const LOCATION: &str = "s3://perf/team";
 /// SeaweedFS, with everything that it keeps in a folder that goes with it.
 pub(super) struct Server {
     process: Option<Running>,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     pub(super) port: u16,
     store: AmazonS3,
     runtime: Runtime,
@@ -34,23 +38,13 @@ pub(super) struct Server {
 
 /// `None`, with a word, where the server's program is not at hand.
 pub(super) fn start() -> Option<Server> {
-    let Ok(program) = std::env::var("PERFGATE_TEST_SEAWEEDFS") else {
+    let Some(program) = std::env::var_os("PERFGATE_TEST_SEAWEEDFS") else {
         eprintln!(
             "skipped: PERFGATE_TEST_SEAWEEDFS is not set; scripts/test installs SeaweedFS and sets it"
         );
         return None;
     };
     let folder = tempfile::tempdir().unwrap();
-    let [
-        master,
-        master_grpc,
-        volume,
-        volume_grpc,
-        filer,
-        filer_grpc,
-        port,
-        s3_grpc,
-    ] = free_ports();
     crate::support::write(
         folder.path(),
         "s3.json",
@@ -60,64 +54,15 @@ pub(super) fn start() -> Option<Server> {
         }]})
         .to_string(),
     );
-    let flag = |name: &str, value: &dyn std::fmt::Display| format!("-{name}={value}");
-    let here = folder.path().display();
-    let log = std::fs::File::create(folder.path().join("log")).unwrap();
-    let child = Command::new(&program)
-        .arg("server")
-        .args(["-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"])
-        .args([
-            "-master.telemetry=false",
-            "-master.volumeSizeLimitMB=64",
-            "-volume.max=8",
-        ])
-        .args([
-            flag("dir", &here),
-            flag("s3.config", &format_args!("{here}/s3.json")),
-            flag("filer.localSocket", &format_args!("{here}/filer.sock")),
-            flag("s3.localSocket", &format_args!("{here}/s3.sock")),
-            flag("master.port", &master),
-            flag("master.port.grpc", &master_grpc),
-            flag("volume.port", &volume),
-            flag("volume.port.grpc", &volume_grpc),
-            flag("filer.port", &filer),
-            flag("filer.port.grpc", &filer_grpc),
-            flag("s3.port", &port),
-            flag("s3.port.grpc", &s3_grpc),
-        ])
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    let process = Running(child);
-    wait_until("SeaweedFS to listen", Duration::from_secs(60), || {
-        TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).is_ok()
-    });
-    let shell = |line: String| {
-        let mut shell = Command::new(&program)
-            .args([
-                "shell".to_owned(),
-                flag("master", &format_args!("127.0.0.1:{master}.{master_grpc}")),
-                flag("filer", &format_args!("127.0.0.1:{filer}.{filer_grpc}")),
-            ])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        shell
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(line.as_bytes())
-            .unwrap();
-        String::from_utf8_lossy(&shell.wait_with_output().unwrap().stdout).into_owned()
+    // Somebody else may take a port in the moment between choosing and using it.
+    let mut tries = 0;
+    let (process, port) = loop {
+        if let Some(started) = try_to_start(&program, folder.path()) {
+            break started;
+        }
+        tries += 1;
+        assert!(tries < 5, "{}", log(folder.path()));
     };
-    wait_until("the bucket", Duration::from_secs(60), || {
-        shell(format!("s3.bucket.create -name {BUCKET}\n")).contains("created bucket")
-            || shell("s3.bucket.list\n".to_owned()).contains(BUCKET)
-    });
     perfgate::http::install_tls_provider();
     let store = AmazonS3Builder::new()
         .with_endpoint(format!("http://127.0.0.1:{port}"))
@@ -129,11 +74,87 @@ pub(super) fn start() -> Option<Server> {
         .unwrap();
     Some(Server {
         process: Some(process),
-        folder,
+        _folder: folder,
         port,
         store,
         runtime: Runtime::new().unwrap(),
     })
+}
+
+/// The server with its bucket, and the port of S3; `None` where it ended at once.
+fn try_to_start(program: &OsStr, folder: &Path) -> Option<(Running, u16)> {
+    let [
+        master,
+        master_grpc,
+        volume,
+        volume_grpc,
+        filer,
+        filer_grpc,
+        port,
+        s3_grpc,
+    ] = free_ports();
+    let here = folder.display();
+    let flags = format!(
+        "-s3 -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.telemetry=false -master.volumeSizeLimitMB=64 -volume.max=8 \
+         -dir={here} -s3.config={here}/s3.json -filer.localSocket={here}/filer.sock -s3.localSocket={here}/s3.sock \
+         -master.port={master} -master.port.grpc={master_grpc} -volume.port={volume} -volume.port.grpc={volume_grpc} \
+         -filer.port={filer} -filer.port.grpc={filer_grpc} -s3.port={port} -s3.port.grpc={s3_grpc} \
+         -s3.port.iceberg=0 -s3.port.lance=0"
+    );
+    let output = std::fs::File::create(folder.join("log")).unwrap();
+    let child = Command::new(program)
+        .arg("server")
+        .args(flags.split_whitespace())
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().unwrap())
+        .stderr(output)
+        .spawn()
+        .unwrap();
+    let mut process = Running(child);
+    let master = format!("-master=127.0.0.1:{master}.{master_grpc}");
+    let filer = format!("-filer=127.0.0.1:{filer}.{filer_grpc}");
+    let began = Instant::now();
+    loop {
+        if process.0.try_wait().unwrap().is_some() {
+            return None;
+        }
+        let listens = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).is_ok();
+        let line = format!("s3.bucket.create -name {BUCKET}\ns3.bucket.list\n");
+        if listens && shell(program, &[&master, &filer], &line).contains(BUCKET) {
+            return Some((process, port));
+        }
+        assert!(began.elapsed() < PATIENCE, "{}", log(folder));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// What the server's own shell answers to a line; ended where it waits for a server that is gone.
+fn shell(program: &OsStr, flags: &[&str], line: &str) -> String {
+    let mut shell = Running(
+        Command::new(program)
+            .arg("shell")
+            .args(flags)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    let mut stdin = shell.0.stdin.take().unwrap();
+    stdin.write_all(line.as_bytes()).unwrap();
+    drop(stdin);
+    let began = Instant::now();
+    while shell.0.try_wait().unwrap().is_none() && began.elapsed() < PATIENCE / 4 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(shell.0.kill());
+    let mut said = String::new();
+    let read = shell.0.stdout.take().unwrap().read_to_string(&mut said);
+    read.map_or_else(|error| error.to_string(), |_| said)
+}
+
+fn log(folder: &Path) -> String {
+    std::fs::read_to_string(folder.join("log")).unwrap_or_default()
 }
 
 /// A name that no other race has.
@@ -217,11 +238,6 @@ impl Server {
     /// From now on nobody answers.
     pub(super) fn stop(&mut self) {
         self.process = None;
-    }
-
-    /// What the server wrote.
-    pub(super) fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 }
 
