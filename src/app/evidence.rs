@@ -58,6 +58,22 @@ impl EvidenceFolder {
         files::create_folder(&self.folder).map_err(cannot_keep)
     }
 
+    /// Removes what was measured and said so far.
+    pub(super) fn forget(&self) -> Result<(), Failure> {
+        let sides = [Side::Candidate, Side::PairBaseline, Side::PairCandidate];
+        let paths = sides.map(|side| self.path(side)).into_iter();
+        for path in paths.chain([self.comparison_path()]) {
+            if path.is_file() {
+                std::fs::remove_file(&path).map_err(|error| {
+                    let said = format!("cannot remove `{}`", path.display());
+                    let error = anyhow::Error::new(error).context(said);
+                    Failure::new(ExitStatus::SurroundingsFailed, error)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Where a side's result stands.
     pub(super) fn path(&self, side: Side) -> PathBuf {
         self.folder.join(match side {

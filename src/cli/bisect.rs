@@ -52,7 +52,7 @@ pub struct BisectOptions {
     /// perfgate-bisect:HASH, which is then the image that is started
     #[arg(long, value_name = "COMMAND")]
     pub build: Option<String>,
-    /// What was measured of the good end: nothing of it is measured again
+    /// What was measured of the good end before: commits are measured alone and compared with it
     #[arg(long, value_name = "FILE", conflicts_with = "good_image")]
     pub good_result: Option<PathBuf>,
     /// Accepted runs, one result per line, from which the noise of --good-result is learnt

@@ -245,4 +245,54 @@ mod tests {
             "docker build -t perfgate-bisect:abc --build-arg C=abc ${DIR} ."
         );
     }
+
+    /// How the server of a commit is started whose perfgate.yaml has this one.
+    fn started_from(server: &str, options: &BisectOptions) -> ServerPlan {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = Tree {
+            path: folder.path().to_owned(),
+        };
+        let text = format!("model: m\nserver: {server}\n");
+        files::write_atomically(&tree.path.join(USUAL_CONFIG), text.as_bytes()).unwrap();
+        let bar = Bar {
+            config: Some(Place::Inside(PathBuf::from(USUAL_CONFIG))),
+            plan: crate::config::read_plan("a", "model: other\nnum_requests: 7").unwrap(),
+            policy: Policy::standard(),
+        };
+        let plan = bar.of_commit(options, &tree, "abc").unwrap();
+        assert_eq!((plan.model.as_str(), plan.num_requests), ("m", 7));
+        plan.server.unwrap()
+    }
+
+    #[test]
+    fn a_build_that_makes_an_image_is_what_the_commits_container_is_started_from() {
+        let options = || BisectOptions {
+            build: Some("docker build -t {image} .".to_owned()),
+            ..BisectOptions::default()
+        };
+        let docker = "{docker: {image: vllm, args: [--seed, \"1\"]}}";
+        for (server, args) in [(docker, &["--seed", "1"][..]), ("{simulator: {}}", &[])] {
+            let ServerPlan::Docker(started) = started_from(server, &options()) else {
+                panic!("{server}");
+            };
+            assert_eq!(started.image, "perfgate-bisect:abc");
+            assert_eq!(started.args, args);
+        }
+        let named = "{docker: {image: \"ghcr.io/me/vllm:{commit}\"}}";
+        let ServerPlan::Docker(started) = started_from(named, &BisectOptions::default()) else {
+            panic!("{named}");
+        };
+        assert_eq!(started.image, "ghcr.io/me/vllm:abc");
+    }
+
+    #[test]
+    fn a_process_runs_in_the_tree_of_its_commit() {
+        let process =
+            "{process: {command: [./serve, \"{port}\", \"{commit}\"], directory: serving}}";
+        let ServerPlan::Process(started) = started_from(process, &BisectOptions::default()) else {
+            panic!("{process}");
+        };
+        assert_eq!(started.command, ["./serve", "{port}", "abc"]);
+        assert!(started.directory.unwrap().ends_with("serving"));
+    }
 }

@@ -13,6 +13,15 @@ use crate::exit::ExitStatus;
 use crate::files;
 use crate::launch::{Build, BuildError, build};
 
+/// Whether there is a build since just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Built {
+    /// It was there, or there is nothing to be built.
+    Before,
+    /// Just now: what was measured of a commit until here is another build's.
+    Now,
+}
+
 /// Why there is nothing to measure.
 pub(super) enum NotBuilt {
     /// The commit does not build; what was said.
@@ -37,16 +46,16 @@ impl Hunt<'_> {
         tree: &Tree,
         commit: &str,
         logs: &Path,
-    ) -> Result<(), NotBuilt> {
+    ) -> Result<Built, NotBuilt> {
         let Some(command) = &self.options.build else {
-            return Ok(());
+            return Ok(Built::Before);
         };
         let words = Words { commit };
         let command = words.put_into(command);
         let done = format!("{commit}\n{command}\n");
         let mark = tree.mark();
         if std::fs::read_to_string(&mark).is_ok_and(|text| text == done) {
-            return Ok(());
+            return Ok(Built::Before);
         }
         note(&format!("building {}", commit.get(..10).unwrap_or(commit)));
         // A build that fails half-way leaves no build of the commit before.
@@ -87,13 +96,14 @@ impl Hunt<'_> {
             }
         })?;
         files::write_atomically(&mark, done.as_bytes())
-            .map_err(|error| NotBuilt::Failure(cannot_keep(error)))
+            .map_err(|error| NotBuilt::Failure(cannot_keep(error)))?;
+        Ok(Built::Now)
     }
 
     /// Builds the good end, where it is to be started.
-    pub(super) async fn build_good(&self) -> Result<(), Failure> {
+    pub(super) async fn build_good(&self) -> Result<Built, Failure> {
         let (Good::Commit, Some(good)) = (&self.good, &self.good_commit) else {
-            return Ok(());
+            return Ok(Built::Before);
         };
         let tree = self.tree("good");
         tree.check_out(&self.repository, good)?;

@@ -9,7 +9,7 @@ use super::super::deciding::{Care, Commits, Decided, Deciding, Stored};
 use super::super::evidence::{EvidenceFolder, Side};
 use super::super::failing::cannot_keep;
 use super::super::progress::note;
-use super::building::NotBuilt;
+use super::building::{Built, NotBuilt};
 use super::hunt::{Good, Hunt};
 use super::question::{Base, known, with_image};
 use super::session::Kept;
@@ -122,30 +122,32 @@ impl Hunt<'_> {
     /// Builds and measures, and writes into the step what came of it.
     async fn measure(&self, ready: &Ready, tree: &Tree, step: &mut Step) -> Result<(), Failure> {
         let role = step.role;
-        if role == Role::Confirmation
-            && let Some(parent) = &ready.base.commit
-        {
-            self.build(&self.tree("parent"), parent, &ready.path)
-                .await
-                .map_err(NotBuilt::failure)?;
-        }
-        if role != Role::Confirmation {
-            self.build_good().await?;
-        }
-        let is_built = role == Role::GoodEnd && matches!(self.good, Good::Image(_));
-        let built = if is_built {
-            Ok(())
-        } else {
-            self.build(tree, &step.commit.id, &ready.path).await
-        };
-        match built {
-            Ok(()) => {}
-            Err(NotBuilt::OfCommit(said)) if role == Role::Search => {
-                step.answer = Answer::BuildFailed;
-                step.reason = said;
-                return Ok(());
+        let mut builds = Vec::new();
+        match (role, &ready.base.commit) {
+            (Role::Confirmation, Some(parent)) => {
+                let built = self.build(&self.tree("parent"), parent, &ready.path).await;
+                builds.push(built.map_err(NotBuilt::failure)?);
             }
-            Err(failure) => return Err(failure.failure()),
+            (Role::Confirmation, None) => {}
+            (Role::GoodEnd | Role::BadEnd | Role::Search, _) => {
+                builds.push(self.build_good().await?);
+            }
+        }
+        let is_given = role == Role::GoodEnd && matches!(self.good, Good::Image(_));
+        if !is_given {
+            match self.build(tree, &step.commit.id, &ready.path).await {
+                Ok(built) => builds.push(built),
+                Err(NotBuilt::OfCommit(said)) if role == Role::Search => {
+                    step.answer = Answer::BuildFailed;
+                    step.reason = said;
+                    return Ok(());
+                }
+                Err(failure) => return Err(failure.failure()),
+            }
+        }
+        if builds.contains(&Built::Now) {
+            // Repeats of two builds are not repeats of one thing.
+            ready.evidence.forget()?;
         }
         let ledger = self.ledger();
         let looks = match role {
