@@ -1,7 +1,7 @@
 //! How it was decided and what to do next, in words.
 
 use super::view::Fact;
-use super::{inert, number};
+use super::{inert, number, short_commit};
 use crate::policy::comparison::{Comparison, LookTaken, NextAction, Status, Verdict};
 use crate::policy::rule::OnInconclusive;
 use crate::stats::{HIGH_EDGE, LOW_EDGE, Noise};
@@ -16,8 +16,12 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
         NextAction::Ab => steps.push(format!("more repeats of the candidate alone cannot settle it: measure baseline and candidate alternately on one machine (`perfgate gate --base-image`), {amount} pairs at first")),
     }
     match comparison.verdict {
-        Verdict::Block => steps
-            .push("find the change that made it slower, or show that it is worth it".to_owned()),
+        Verdict::Block => steps.push(match ends(comparison) {
+            Some((good, bad)) => format!(
+                "find the commit that made it slower (`perfgate bisect start {good} {bad}`), or show that it is worth it"
+            ),
+            None => "find the change that made it slower, or show that it is worth it".to_owned(),
+        }),
         Verdict::Report => {
             steps.push(
                 "say what grew, why, and why it is worth it: under the heading “perfgate analysis” in the pull request's text, or in a file (`--analysis FILE`; `perfgate report comparison.json --analysis FILE` measures nothing again)"
@@ -39,6 +43,21 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
     }
     steps.extend(explain(comparison));
     steps
+}
+
+/// The two commits between which a search would look, where both are known, clean and not each other's neighbours.
+fn ends(comparison: &Comparison) -> Option<(String, String)> {
+    let (baseline, candidate) = (&comparison.baseline, &comparison.candidate);
+    let is_hash = |commit: &&str| {
+        (7..=64).contains(&commit.len()) && commit.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let good = baseline.commit.as_deref().filter(is_hash)?;
+    // What was checked out for a pull request is a merge that no branch has.
+    let head = comparison.head.as_deref();
+    let bad = head.or(candidate.commit.as_deref()).filter(is_hash)?;
+    let clean = baseline.dirty != Some(true) && candidate.dirty != Some(true);
+    let between = baseline.commits_since.is_none_or(|count| count > 1);
+    (clean && between && good != bad).then(|| (short_commit(good), short_commit(bad)))
 }
 
 /// The request to the author, until it is answered.
