@@ -284,8 +284,12 @@ fn take(comparison: &Comparison, step: &mut Step) -> Result<(), Failure> {
                 step.against,
                 comparison.headline
             );
-            return Err(Failure::message(ExitStatus::NotComparable, message)
-                .hint("both must be measured on one machine, under one load, with every metric that a rule names; perfgate.yaml and thresholds.yaml of the bad end say which"));
+            let hint = if comparison.mismatches.is_empty() {
+                "see above why its repeats do not count, or which metric is missing; once that is mended (`perfgate doctor`), the same command goes on where it stopped"
+            } else {
+                "both must be measured on one machine, under one load; `perfgate.yaml` of the bad end says which"
+            };
+            return Err(Failure::message(ExitStatus::NotComparable, message).hint(hint));
         }
     };
     step.reason.clone_from(&comparison.headline);

@@ -252,7 +252,8 @@ impl Client {
                 reason,
                 scheme,
             }
-        } else if matches!(error, Error::NotFound { .. }) || (is_generic && names_the_bucket(&text))
+        } else if matches!(error, Error::NotFound { .. })
+            || (is_generic && (text.contains("status code: 404") || names_the_bucket(&text)))
         {
             BucketError::NoBucket { address, reason }
         } else if is_generic && (lost.is_some() || text.contains("status code: 5")) {

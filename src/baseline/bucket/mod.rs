@@ -62,10 +62,6 @@ pub(super) struct Listed {
 
 /// Which state of an object was read, to be named when it is replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(any(feature = "s3", feature = "gs", feature = "az")),
-    expect(dead_code, reason = "nothing is read without a client")
-)]
 pub(super) struct Version {
     e_tag: Option<String>,
     version: Option<String>,
