@@ -54,6 +54,9 @@ pub struct Session {
     /// The reason for which it was accepted although it was slower, an outlier or not comparable; a segment begins here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begins_segment: Option<String>,
+    /// Whether the sessions from here on differ from those before, found by E-divisive, and nobody gave a reason.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_step: bool,
 }
 
 /// Something that was observed over time during the repeats of both runs.

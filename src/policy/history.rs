@@ -8,6 +8,9 @@ use crate::stats;
 /// The last sessions, at most: a chart is not wider.
 const SESSIONS: usize = 30;
 
+/// Draws the permutations that say whether a step is one: the same as in `perfgate baseline history`.
+const SEED: u64 = 20_261_128;
+
 /// One per judgement of which an accepted session has a value.
 pub(super) fn history<'a>(
     rows: impl Iterator<Item = &'a Judgement>,
@@ -22,7 +25,8 @@ fn of_row(row: &Judgement, ledger: &[&Run]) -> Option<History> {
         .filter_map(|run| session(run, &row.scenario, row.metric))
         .collect();
     let left_out = all.len().saturating_sub(SESSIONS);
-    let sessions: Vec<Session> = all.into_iter().skip(left_out).collect();
+    let mut sessions: Vec<Session> = all.into_iter().skip(left_out).collect();
+    mark_steps(&mut sessions);
     (!sessions.is_empty()).then(|| History {
         scenario: row.scenario.clone(),
         metric: row.metric,
@@ -49,7 +53,21 @@ fn session(run: &Run, scenario: &str, metric: Metric) -> Option<Session> {
             .and_then(|source| source.commit.clone()),
         value: stats::median(&values)?,
         begins_segment: begins_segment(run),
+        is_step: false,
     })
+}
+
+/// Where the sessions became others and nobody gave a reason.
+fn mark_steps(sessions: &mut [Session]) {
+    // Logs, so that a step is as large high as low; a value of zero has none, and is no level that steps.
+    let logs: Vec<f64> = sessions.iter().map(|session| session.value.ln()).collect();
+    for found in stats::change_points(&logs, SEED) {
+        let near = found.at.saturating_sub(1)..(found.at + 2).min(sessions.len());
+        let is_told = sessions[near]
+            .iter()
+            .any(|session| session.begins_segment.is_some());
+        sessions[found.at].is_step = !is_told;
+    }
 }
 
 /// The reason that somebody gave for a new segment.
@@ -117,6 +135,31 @@ mod tests {
         let limit = throughput.limit.unwrap();
         assert!((limit - 2850.0).abs() < 1e-6, "{limit}");
         assert!((throughput.candidate.unwrap() - 2700.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_step_without_a_reason_is_found_and_one_with_a_reason_is_not_found_again() {
+        let sessions = |accepted: bool| -> Vec<Session> {
+            let of = |place: usize| Session {
+                created: None,
+                commit: None,
+                value: if place < 10 { 0.02 } else { 0.022 }
+                    * [1.0, 1.003, 0.998, 1.001][place % 4],
+                begins_segment: (accepted && place == 10).then(|| "new sampler".to_owned()),
+                is_step: false,
+            };
+            let mut sessions: Vec<Session> = (0..20).map(of).collect();
+            mark_steps(&mut sessions);
+            sessions
+        };
+        let steps = |sessions: &[Session]| -> Vec<usize> {
+            let all = sessions.iter().enumerate();
+            all.filter(|(_, session)| session.is_step)
+                .map(|(place, _)| place)
+                .collect()
+        };
+        assert_eq!(steps(&sessions(false)), [10]);
+        assert_eq!(steps(&sessions(true)), [0_usize; 0]);
     }
 
     #[test]

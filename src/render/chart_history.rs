@@ -111,21 +111,26 @@ fn plot(sessions: usize, from: f64, to: f64) -> Plot {
     }
 }
 
-/// An upright line before every session with which a segment begins.
+/// An upright line before every session with which a segment begins, or with which the sessions became others.
 fn segments(history: &History, plot: &Plot) -> String {
     let mut svg = String::new();
     for (place, session) in history.sessions.iter().enumerate() {
-        let Some(because) = &session.begins_segment else {
-            continue;
+        let (class, said) = match &session.begins_segment {
+            Some(because) => ("segment", format!("accepted, because {because}")),
+            None if session.is_step => (
+                "segment found",
+                "a step, found by E-divisive, without a reason".to_owned(),
+            ),
+            None => continue,
         };
         #[expect(clippy::cast_precision_loss, reason = "a few dozen sessions")]
         let x = plot.x.at(place as f64 - 0.5);
         let _ = write!(
             svg,
-            "<line class=\"segment\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{:.1}\"><title>{}</title></line>",
+            "<line class=\"{class}\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{:.1}\"><title>{}</title></line>",
             plot.y.end,
             plot.y.start,
-            inert::html(&format!("accepted, because {because}"))
+            inert::html(&said)
         );
     }
     svg
@@ -204,6 +209,8 @@ fn described(history: &History) -> String {
         ))
     });
     parts.extend(accepted);
+    let found = history.sessions.iter().filter(|session| session.is_step);
+    parts.extend(found.map(|session| format!("step of {} without a reason", day(session))));
     parts.join("; ")
 }
 
@@ -218,6 +225,7 @@ mod tests {
             commit: Some("3fa9c1e<script>".to_owned()),
             value,
             begins_segment: None,
+            is_step: false,
         }
     }
 
@@ -250,10 +258,13 @@ mod tests {
     fn an_accepted_step_is_a_line_with_its_reason() {
         let mut stepped = ten_days();
         stepped.sessions[4].begins_segment = Some("a <new> sampler".to_owned());
+        stepped.sessions[7].is_step = true;
         let svg = history(&stepped, "TPOT P95").unwrap();
         assert_eq!(svg.matches("class=\"segment\"").count(), 1);
         let told = "step of 2026-10-05 accepted, because a &lt;new&gt; sampler";
         assert!(svg.contains(told), "{svg}");
+        assert_eq!(svg.matches("class=\"segment found\"").count(), 1);
+        assert!(svg.contains("step of 2026-10-08 without a reason"), "{svg}");
     }
 
     #[test]

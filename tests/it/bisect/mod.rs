@@ -1,6 +1,7 @@
 //! `perfgate bisect` in real repositories of git, with the simulator as the server.
 
 mod codes;
+mod containers;
 mod history;
 mod interrupt;
 mod levels;

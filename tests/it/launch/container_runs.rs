@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::image::{docker, image};
-use crate::support::{Ran, Running, command, program, run, wait_until, write};
+use super::image::{docker, image, volumes};
+use crate::support::{Ran, Running, command, run, wait_until, write};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -106,21 +106,6 @@ fn the_container_of_a_living_run_is_left_alone() {
     );
     assert_eq!(living.0.wait().unwrap().code(), Some(130));
     assert!(!is_there(&container));
-}
-
-/// The binary under test and the libraries that it was linked with, mounted where it looks for them.
-fn volumes() -> String {
-    let program = program();
-    let linked = Command::new("ldd").arg(&program).output().unwrap();
-    let linked = String::from_utf8(linked.stdout).unwrap();
-    let mut volumes = vec![format!("\"{}:/perfgate:ro\"", program.display())];
-    for word in linked
-        .split_whitespace()
-        .filter(|word| word.starts_with('/'))
-    {
-        volumes.push(format!("\"{word}:{word}:ro\""));
-    }
-    volumes.join(", ")
 }
 
 /// A run of a second on the simulator in a container.

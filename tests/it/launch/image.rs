@@ -14,6 +14,7 @@ use perfgate::files;
 use perfgate::launch::Launch;
 
 use super::{READY_TIMEOUT, launch};
+use crate::support::program;
 
 const SCRIPT: &str = include_str!("serve.sh");
 const MODELS: &str = r#"{"data": [{"id": "tiny-llm"}]}"#;
@@ -90,6 +91,21 @@ fn make_image() -> Result<String, String> {
         &tag,
     ])?;
     Ok(tag)
+}
+
+/// The binary under test and the libraries that it was linked with, mounted where it looks for them.
+pub(crate) fn volumes() -> String {
+    let program = program();
+    let linked = Command::new("ldd").arg(&program).output().unwrap();
+    let linked = String::from_utf8(linked.stdout).unwrap();
+    let mut volumes = vec![format!("\"{}:/perfgate:ro\"", program.display())];
+    for word in linked
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'))
+    {
+        volumes.push(format!("\"{word}:{word}:ro\""));
+    }
+    volumes.join(", ")
 }
 
 pub(crate) fn docker_plan(image: String, mode: &str) -> DockerPlan {

@@ -3,7 +3,7 @@
 mod container;
 mod container_runs;
 mod container_spec;
-mod image;
+pub(crate) mod image;
 mod process;
 mod pull;
 mod vllm;

@@ -21,7 +21,9 @@ never-ready)
     ;;
 simulate)
     # Mounted by the test. It listens on the container's own loopback only; nc hands the published port on to it.
-    /perfgate simulate --model "$1" --port 9000 &
+    # An image may have options of its own for it.
+    # shellcheck disable=SC2086
+    /perfgate simulate --model "$1" --port 9000 $SIMULATOR_OPTIONS &
     /bin/busybox nc -ll -p "$port" -e /bin/busybox nc 127.0.0.1 9000 &
     wait
     ;;
