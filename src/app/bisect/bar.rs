@@ -112,11 +112,12 @@ impl Bar {
         let policy = policy_for(&PolicyArgs {
             thresholds: thresholds.as_ref().map(kept),
             threshold: options.policy.threshold,
-        })?;
+        });
         Ok(Self {
-            plan: plan::resolve(&run)?,
+            policy: policy.map_err(|failure| of_the_bad_end(failure, thresholds.as_ref()))?,
+            plan: plan::resolve(&run)
+                .map_err(|failure| of_the_bad_end(failure, config.as_ref()))?,
             config,
-            policy,
         })
     }
 
@@ -151,6 +152,17 @@ impl Bar {
             engine_args: own.engine_args,
             ..self.plan.clone()
         })
+    }
+}
+
+/// Says whose file it is: the error names the copy.
+fn of_the_bad_end(failure: Failure, place: Option<&Place>) -> Failure {
+    match place {
+        Some(Place::Inside(inside)) => failure.hint(format!(
+            "this is `{}` of the bad end, copied for the search: mend it there, or give a file outside of the repository",
+            inside.display()
+        )),
+        Some(Place::Outside(_)) | None => failure,
     }
 }
 

@@ -131,9 +131,12 @@ impl Hunt<'_> {
         format!("{of}{short}-{}", key(&text))
     }
 
-    /// The good end as it was measured so far in this search, in sessions from which the noise is learnt.
+    /// The good end as it was measured before and so far in this search, in sessions from which the noise is learnt.
     pub(super) fn ledger(&self) -> Vec<Run> {
-        let mut sessions = Vec::new();
+        let mut sessions = match &self.good {
+            Good::Result(result) => result.ledger.clone(),
+            Good::Commit | Good::Image(_) => Vec::new(),
+        };
         for kept in self.session.all() {
             let evidence = EvidenceFolder::at(self.results().join(&kept.folder));
             let sides: &[Side] = if kept.step.role == Role::GoodEnd {

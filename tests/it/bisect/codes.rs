@@ -143,6 +143,24 @@ fn what_concerns_every_commit_stops_the_search() {
 }
 
 #[test]
+fn rules_of_the_bad_end_that_are_wrong_are_said_to_be_its_own() {
+    let mut history = wide(&[1.0, 1.5]);
+    write(
+        history.path(),
+        "thresholds.yaml",
+        "version: 1\nrules: {tpot.p59: {regression: 5%, action: block}}\n",
+    );
+    history.commit("rules of no metric");
+    let said = history.start(&[]).expect(2).stderr;
+    for words in [
+        "thresholds.yaml:2:",
+        "this is `thresholds.yaml` of the bad end, copied for the search",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
 fn ends_that_are_not_what_they_are_said_to_be_stop_before_the_search() {
     let history = wide(&[1.0, 1.0, 1.0]);
     let said = history.start(&[]).expect(4).stderr;
