@@ -114,7 +114,13 @@ pub(super) fn git(arguments: &[&str]) -> Option<String> {
 }
 
 fn run(folder: &Path, arguments: &[&str]) -> std::io::Result<Output> {
-    Command::new("git")
+    command(folder, arguments).output()
+}
+
+/// Git in that folder, which runs no hooks and nothing else that the repository's configuration names.
+pub(super) fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("git");
+    command
         .args([
             "--no-optional-locks",
             "-c",
@@ -124,6 +130,6 @@ fn run(folder: &Path, arguments: &[&str]) -> std::io::Result<Output> {
         ])
         .args(arguments)
         .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
+        .stdin(Stdio::null());
+    command
 }

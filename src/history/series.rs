@@ -6,10 +6,7 @@ use super::segments::segments;
 use crate::compare::{SideValues, orientation};
 use crate::metric::{Better, Metric};
 use crate::record::Run;
-use crate::stats::{self, change_points};
-
-/// Draws the permutations of the search for steps: the same ledger always shows the same steps.
-const SEED: u64 = 20_261_128;
+use crate::stats::{self, level_steps};
 
 /// A step is told once: where a segment begins within so many sessions of it, it is that segment's.
 const SAME_STEP: usize = 1;
@@ -129,9 +126,8 @@ fn steps(sessions: &[Run], points: &[Point], metric: Metric) -> Vec<Step> {
             (at > 0).then_some((at, StepReason::Segment(start.why)))
         })
         .collect();
-    // Logs, so that a step is as large high as low; a value of zero has none, and is no level that steps.
-    let logs: Vec<f64> = points.iter().map(|point| point.value.ln()).collect();
-    for found in change_points(&logs, SEED) {
+    let values: Vec<f64> = points.iter().map(|point| point.value).collect();
+    for found in level_steps(&values) {
         let is_told = starts
             .iter()
             .any(|(at, _)| at.abs_diff(found.at) <= SAME_STEP);

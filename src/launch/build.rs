@@ -23,8 +23,8 @@ const END_GRACE: Duration = Duration::from_secs(5);
 /// Last lines of its output that an error shows.
 const LINES_SHOWN: usize = 15;
 
-/// Where git was started from must not be where the build's own git looks.
-const OF_GIT: [&str; 5] = [
+/// Variables by which git says where it was started from; git in another place must not look there.
+pub const PLACES_OF_GIT: [&str; 5] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -82,7 +82,7 @@ pub async fn build(build: &Build<'_>, cancel: &CancellationToken) -> Result<(), 
     let mut guard = Guard::start(build.own_program).map_err(surroundings)?;
     let (mark, number) = guard.mark();
     let mut command = Command::new("sh");
-    for variable in OF_GIT.iter().chain(&OF_THE_JOB) {
+    for variable in PLACES_OF_GIT.iter().chain(&OF_THE_JOB) {
         command.env_remove(variable);
     }
     command

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{ProcessPlan, ServerPlan};
 use crate::http;
 use crate::record::format::Server;
-pub use build::{Build, BuildError, build};
+pub use build::{Build, BuildError, PLACES_OF_GIT, build};
 use command::Engine;
 use docker::Container;
 pub use docker::{EngineFacts, EngineKind, engine_facts};

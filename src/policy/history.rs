@@ -8,9 +8,6 @@ use crate::stats;
 /// The last sessions, at most: a chart is not wider.
 const SESSIONS: usize = 30;
 
-/// Draws the permutations that say whether a step is one: the same as in `perfgate baseline history`.
-const SEED: u64 = 20_261_128;
-
 /// One per judgement of which an accepted session has a value.
 pub(super) fn history<'a>(
     rows: impl Iterator<Item = &'a Judgement>,
@@ -59,9 +56,8 @@ fn session(run: &Run, scenario: &str, metric: Metric) -> Option<Session> {
 
 /// Where the sessions became others and nobody gave a reason.
 fn mark_steps(sessions: &mut [Session]) {
-    // Logs, so that a step is as large high as low; a value of zero has none, and is no level that steps.
-    let logs: Vec<f64> = sessions.iter().map(|session| session.value.ln()).collect();
-    for found in stats::change_points(&logs, SEED) {
+    let values: Vec<f64> = sessions.iter().map(|session| session.value).collect();
+    for found in stats::level_steps(&values) {
         let near = found.at.saturating_sub(1)..(found.at + 2).min(sessions.len());
         let is_told = sessions[near]
             .iter()

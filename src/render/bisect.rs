@@ -36,11 +36,7 @@ pub fn text(report: &BisectReport) -> String {
         "\n step       commit      answer           change (95 % interval)       starts      time\n",
     );
     for (number, step) in numbered(report) {
-        let time = if step.reused {
-            "kept".to_owned()
-        } else {
-            number::seconds(step.seconds)
-        };
+        let time = time(step);
         text.push_str(&format!(
             " {number:<10} {:<11} {:<16} {:<28} {:>6}  {time:>8}\n",
             step.commit.short(),
@@ -77,11 +73,7 @@ pub fn markdown(report: &BisectReport) -> String {
     }
     text.push_str("| step | commit | answer | change (95 % interval) | server starts | time |\n| --- | --- | --- | --- | ---: | ---: |\n");
     for (number, step) in numbered(report) {
-        let time = if step.reused {
-            "kept".to_owned()
-        } else {
-            number::seconds(step.seconds)
-        };
+        let time = time(step);
         text.push_str(&format!(
             "| {number} | `{}` {} | {} | {} | {} | {time} |\n",
             step.commit.short(),
@@ -93,6 +85,15 @@ pub fn markdown(report: &BisectReport) -> String {
     }
     text.push_str(&format!("\n{}\n\n{}\n", cost(report), sureness(report)));
     text
+}
+
+/// How long a step took, where it was not answered from what was kept.
+fn time(step: &Step) -> String {
+    if step.reused {
+        "kept".to_owned()
+    } else {
+        number::seconds(step.seconds)
+    }
 }
 
 /// The answer in a sentence or two.

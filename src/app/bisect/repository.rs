@@ -1,11 +1,12 @@
 //! Git's search as it stands: its ends, what is left of it, which commit is asked about.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use super::super::Failure;
+use super::super::{Failure, source};
 use crate::bisect::Commit;
 use crate::exit::ExitStatus;
+use crate::launch::PLACES_OF_GIT;
 
 /// The names that git gives to both ends where nobody chose others.
 const USUAL_TERMS: [&str; 2] = ["bad", "good"];
@@ -236,44 +237,23 @@ fn unquoted(line: &str) -> Vec<String> {
 
 /// The trimmed output of git in that folder; an error has what it said.
 pub(super) fn git(folder: &Path, arguments: &[&str]) -> Result<String, Failure> {
-    git_command(folder, arguments, &[])
+    answer(source::command(folder, arguments), arguments)
 }
 
 /// Git in a work tree other than that of the working folder: what says where this one's repository is must not reach it.
 pub(super) fn git_elsewhere(folder: &Path, arguments: &[&str]) -> Result<String, Failure> {
-    git_command(
-        folder,
-        arguments,
-        &[
-            "GIT_DIR",
-            "GIT_WORK_TREE",
-            "GIT_INDEX_FILE",
-            "GIT_PREFIX",
-            "GIT_COMMON_DIR",
-        ],
-    )
-}
-
-fn git_command(folder: &Path, arguments: &[&str], without: &[&str]) -> Result<String, Failure> {
-    let mut command = Command::new("git");
-    for variable in without {
+    let mut command = source::command(folder, arguments);
+    for variable in PLACES_OF_GIT {
         command.env_remove(variable);
     }
-    let output = command
-        .args([
-            "-c",
-            "core.hooksPath=/dev/null",
-            "-c",
-            "core.fsmonitor=false",
-        ])
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| {
-            let error = anyhow::Error::new(error).context("cannot run git");
-            Failure::new(ExitStatus::SurroundingsFailed, error)
-        })?;
+    answer(command, arguments)
+}
+
+fn answer(mut command: Command, arguments: &[&str]) -> Result<String, Failure> {
+    let output = command.output().map_err(|error| {
+        let error = anyhow::Error::new(error).context("cannot run git");
+        Failure::new(ExitStatus::SurroundingsFailed, error)
+    })?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }

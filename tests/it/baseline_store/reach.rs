@@ -19,16 +19,26 @@ fn keeps_secrets(ran: &Ran) {
     }
 }
 
+/// A bucket with a baseline, and a folder in which it was read, with a candidate. `None` where there is no server.
+fn read_before() -> Option<(server::Server, tempfile::TempDir)> {
+    let server = server::start()?;
+    let folder = tempfile::tempdir().unwrap();
+    promote(&server, folder.path(), 1).expect(0);
+    server.run(folder.path(), &on_bucket("show", &[])).expect(0);
+    write(
+        folder.path(),
+        "candidate.json",
+        &result(2, 1.001).to_string(),
+    );
+    Some((server, folder))
+}
+
 #[test]
 fn without_network_the_copy_is_read_with_its_age_and_nothing_is_written() {
-    let Some(mut server) = server::start() else {
+    let Some((mut server, folder)) = read_before() else {
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    promote(&server, folder, 1).expect(0);
-    server.run(folder, &on_bucket("show", &[])).expect(0);
-    write(folder, "candidate.json", &result(2, 1.001).to_string());
     let arguments = promotion(folder, 2);
     server.stop();
 
@@ -76,14 +86,10 @@ fn without_network_the_copy_is_read_with_its_age_and_nothing_is_written() {
 
 #[test]
 fn without_network_and_without_a_whole_copy_nothing_passes() {
-    let Some(mut server) = server::start() else {
+    let Some((mut server, folder)) = read_before() else {
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    promote(&server, folder, 1).expect(0);
-    server.run(folder, &on_bucket("show", &[])).expect(0);
-    write(folder, "candidate.json", &result(2, 1.001).to_string());
     server.stop();
     // What was never read here is an error, and no pass: also for a gate, before anything is measured.
     let elsewhere = ["--baselines", "s3://perf/elsewhere"];
