@@ -1,7 +1,9 @@
 //! One rule in one scenario: numbers to an answer with its reason.
 
 use super::budget::judge_budget;
-use super::comparison::{Basis, Change, JudgedRule, Judgement, Noise, Side, Status};
+use super::comparison::{
+    Basis, Change, JudgedRule, Judgement, NOISE_OF_TODAY, Noise, Side, Status,
+};
 use super::noise::noise;
 use super::rule::Rule;
 use super::sentence::{percent, signed_percent};
@@ -257,7 +259,7 @@ fn basis(basis: stats::Basis) -> Basis {
 
 fn source(grounds: &Grounds) -> &'static str {
     if grounds.decision.estimate.noisier {
-        "today"
+        NOISE_OF_TODAY
     } else if grounds.noise.is_learnt() {
         "ledger"
     } else {

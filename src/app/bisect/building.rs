@@ -7,7 +7,8 @@ use super::super::failing::cannot_keep;
 use super::super::measuring::own_program;
 use super::super::progress::note;
 use super::bar::Words;
-use super::hunt::{Good, Hunt};
+use super::hunt::Hunt;
+use super::question::Base;
 use super::tree::Tree;
 use crate::exit::ExitStatus;
 use crate::files;
@@ -100,19 +101,19 @@ impl Hunt<'_> {
         Ok(Built::Now)
     }
 
-    /// Builds the good end, where it is to be started.
-    pub(super) async fn build_good(&self) -> Result<Built, Failure> {
-        let (Good::Commit, Some(good)) = (&self.good, &self.good_commit) else {
+    /// Builds what a commit is compared with, unless that was built or measured before.
+    pub(super) async fn build_base(&self, base: &Base, logs: &Path) -> Result<Built, Failure> {
+        let (Some(name), Some(commit)) = (base.tree, &base.commit) else {
             return Ok(Built::Before);
         };
-        let tree = self.tree("good");
-        tree.check_out(&self.repository, good)?;
-        let logs = self.results();
-        files::create_folder(&logs).map_err(cannot_keep)?;
-        let built = self.build(&tree, good, &logs).await;
+        let tree = self.tree(name);
+        tree.check_out(&self.repository, commit)?;
+        let built = self.build(&tree, commit, logs).await;
         built.map_err(|failure| {
             let mut failure = failure.failure();
-            failure.error = failure.error.context("the good end cannot be built");
+            failure.error = failure
+                .error
+                .context(format!("{} cannot be built", base.name));
             failure
         })
     }

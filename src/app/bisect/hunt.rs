@@ -20,6 +20,9 @@ use crate::files;
 use crate::policy::signed_percent;
 use crate::record::{self, Run};
 
+/// Repeats of a good result from which its own noise is learnt: sessions of three, ten degrees of freedom.
+const NOISE_IS_LEARNT_FROM: u32 = 15;
+
 /// What every commit is compared with.
 pub(super) enum Good {
     /// A build of the good commit, measured anew beside each.
@@ -145,12 +148,12 @@ impl<'a> Hunt<'a> {
     /// A good result of few repeats decides little.
     fn with_repeats(&self, failure: Failure) -> Failure {
         match &self.good {
-            Good::Result(result) => failure.hint(format!(
-                "`{}` has {} repeats: noise is learnt from 15 and more (`perfgate bench --repeat 15`), or from `--ledger`; without `--good-result` the good end is measured alternately with each commit",
+            Good::Result(result) if result.run.counting_repeats() < NOISE_IS_LEARNT_FROM => failure.hint(format!(
+                "`{}` has {} repeats: noise is learnt from {NOISE_IS_LEARNT_FROM} and more (`perfgate bench --repeat {NOISE_IS_LEARNT_FROM}`), or from `--ledger`; without `--good-result` the good end is measured alternately with each commit",
                 result.path.display(),
                 result.run.counting_repeats()
             )),
-            Good::Commit | Good::Image(_) => failure,
+            Good::Result(_) | Good::Commit | Good::Image(_) => failure,
         }
     }
 

@@ -7,21 +7,27 @@ use super::super::evidence::{EvidenceFolder, Side};
 use super::super::failing::record_failure;
 use super::hunt::{Good, Hunt};
 use super::noise::in_sessions;
-use super::session::key;
+use super::session::{Kept, key};
 use crate::bisect::{Answer, Role, Step};
 use crate::config::{DockerPlan, Plan, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::files;
 use crate::policy::rule::Policy;
-use crate::policy::searched;
+use crate::policy::{searched, stored_decides_nothing};
 use crate::record::{self, Run};
 
+/// How the good end is called where it is measured by turns.
+const GOOD_END: &str = "the good end";
+
 /// What a commit is compared with.
+#[derive(Clone)]
 pub(super) struct Base {
     /// Its plan; none where it was measured before.
     pub(super) plan: Option<Plan>,
     /// Its commit, where one is known.
     pub(super) commit: Option<String>,
+    /// The tree in which that commit is built; none where it was built or measured before.
+    pub(super) tree: Option<&'static str>,
     /// How it is called.
     pub(super) name: String,
     /// What distinguishes it from another one.
@@ -36,22 +42,16 @@ impl Hunt<'_> {
         plan: &Plan,
         parent: Option<&str>,
     ) -> Result<Base, Failure> {
-        let short = |commit: &str| commit.chars().take(10).collect::<String>();
         if let (Role::Confirmation, Some(parent)) = (role, parent) {
-            let tree = self.tree("parent");
-            tree.check_out(&self.repository, parent)?;
-            return Ok(Base {
-                plan: Some(self.bar.of_commit(self.options, &tree, parent)?),
-                commit: Some(parent.to_owned()),
-                name: format!("its parent {}", short(parent)),
-                identity: parent.to_owned(),
-            });
+            return self.built_commit("its parent", "parent", parent);
         }
         let good = self.good_commit.as_deref();
         Ok(match &self.good {
+            Good::Result(_) if self.is_alternating() => return self.good_end(),
             Good::Result(result) => Base {
                 plan: None,
                 commit: None,
+                tree: None,
                 name: result.path.display().to_string(),
                 identity: result.digest.clone(),
             },
@@ -67,24 +67,64 @@ impl Hunt<'_> {
                 Base {
                     plan: Some(with_image(own, image)),
                     commit: good.map(str::to_owned),
+                    tree: None,
                     name: image.clone(),
                     identity: image.clone(),
                 }
             }
-            Good::Commit => {
-                let good = good.ok_or_else(|| {
-                    Failure::message(ExitStatus::Usage, "nothing says which commit is good")
-                })?;
-                let tree = self.tree("good");
-                tree.check_out(&self.repository, good)?;
-                Base {
-                    plan: Some(self.bar.of_commit(self.options, &tree, good)?),
-                    commit: Some(good.to_owned()),
-                    name: format!("the good end {}", short(good)),
-                    identity: good.to_owned(),
-                }
-            }
+            Good::Commit => return self.good_end(),
         })
+    }
+
+    /// The good end, built from its commit and measured by turns.
+    pub(super) fn good_end(&self) -> Result<Base, Failure> {
+        let good = self.good_commit.as_deref().ok_or_else(|| {
+            Failure::message(ExitStatus::Usage, "nothing says which commit is good")
+        })?;
+        self.built_commit(GOOD_END, "good", good)
+    }
+
+    fn built_commit(
+        &self,
+        called: &str,
+        name: &'static str,
+        commit: &str,
+    ) -> Result<Base, Failure> {
+        let tree = self.tree(name);
+        tree.check_out(&self.repository, commit)?;
+        let short: String = commit.chars().take(10).collect();
+        Ok(Base {
+            plan: Some(self.bar.of_commit(self.options, &tree, commit)?),
+            commit: Some(commit.to_owned()),
+            tree: Some(name),
+            name: format!("{called} {short}"),
+            identity: commit.to_owned(),
+        })
+    }
+
+    /// Whether a step of this search found today noisier than the result of the good end, which then decides nothing.
+    fn is_alternating(&self) -> bool {
+        let mut steps = self.session.all();
+        steps.any(|kept| kept.step.against.starts_with(GOOD_END))
+    }
+
+    /// Whether the answer is open because today is noisier than the result of the good end, so that only the good end
+    /// itself, measured by turns, can say more.
+    pub(super) fn may_alternate(
+        &self,
+        kept: &Kept,
+        plan: &Plan,
+        base: &Base,
+    ) -> Result<bool, Failure> {
+        // A server that runs already cannot be the good end as well.
+        let is_started = !matches!(plan.server, Some(ServerPlan::Url(_)));
+        let can = base.plan.is_none() && self.good_commit.is_some() && is_started;
+        if !can || kept.step.answer != Answer::Undecided {
+            return Ok(false);
+        }
+        let evidence = EvidenceFolder::at(self.results().join(&kept.folder));
+        let comparison = evidence.last_look()?;
+        Ok(comparison.is_some_and(|comparison| stored_decides_nothing(&comparison)))
     }
 
     /// The rules: those that the bad end broke, once that is known.

@@ -1,6 +1,6 @@
 //! A search from its start to its summary, and what stays untouched by it.
 
-use super::history::{BUILD, History, simulator};
+use super::history::{BUILD, History, plan, simulator};
 use crate::support::{json, program, write};
 
 /// Rules so wide that a busy machine decides nothing.
@@ -273,28 +273,53 @@ fn submodules_and_a_linked_work_tree_are_worked_in_and_one_commit_needs_no_searc
     assert!(own.is_file());
 }
 
+/// Fifteen repeats of the first commit, by a server whose starts differ by that noise.
+fn result_of_good_end(history: &History, noise: &str) -> (tempfile::TempDir, String) {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let path = |name: &str| elsewhere.path().join(name).to_str().unwrap().to_owned();
+    let (config, result) = (path("perfgate.yaml"), path("good.json"));
+    write(
+        elsewhere.path(),
+        "perfgate.yaml",
+        &plan(&simulator(1.0, noise)),
+    );
+    history.git(&["checkout", "--quiet", &history.commits[0]]);
+    let arguments = [
+        "bench", "--config", &config, "--repeat", "15", "--output", &result,
+    ];
+    crate::support::run(history.path(), &arguments).expect(0);
+    history.git(&["checkout", "--quiet", "main"]);
+    (elsewhere, result)
+}
+
+/// With what the steps of the search were compared, the one that found the commit among them.
+fn search_with_result(history: &History, good: &str) -> Vec<String> {
+    let started = history.start(&["--good-result", good]).expect(0);
+    let ran = history.run(&[]).expect(0);
+    let named = format!("{} is the first bad commit", history.commits[2]);
+    let said = format!("{}\n{}\n{}", started.stderr, ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains(&named), "{said}");
+    let steps = json(&history.state("summary.json"))["steps"].clone();
+    let against = |step: &serde_json::Value| step["against"].as_str().unwrap().to_owned();
+    steps.as_array().unwrap().iter().map(against).collect()
+}
+
 #[test]
 fn a_stored_result_of_the_good_end_is_enough_where_it_shows_its_noise() {
     let history = wide(&[1.0, 1.0, 1.5]);
-    history.git(&["checkout", "--quiet", &history.commits[0]]);
-    let elsewhere = tempfile::tempdir().unwrap();
-    let good = elsewhere.path().join("good.json");
-    let good = good.to_str().unwrap();
-    crate::support::run(
-        history.path(),
-        &["bench", "--repeat", "15", "--output", good],
-    )
-    .expect(0);
-    history.git(&["checkout", "--quiet", "main"]);
-    history.start(&["--good-result", good]).expect(0);
-    let ran = history.run(&[]).expect(0);
-    let named = format!("{} is the first bad commit", history.commits[2]);
-    assert!(
-        ran.stdout.contains(&named),
-        "{}\n{}",
-        ran.stdout,
-        ran.stderr
-    );
-    let steps = json(&history.state("summary.json"))["steps"].clone();
-    assert_eq!(steps[0]["against"], good);
+    // Noisier than the commits, so that no busy machine is noisier than it.
+    let (_elsewhere, good) = result_of_good_end(&history, "3%");
+    let against = search_with_result(&history, &good);
+    let (confirmation, searched) = against.split_last().unwrap();
+    assert!(confirmation.starts_with("its parent"), "{against:?}");
+    assert!(searched.iter().all(|name| *name == good), "{against:?}");
+}
+
+#[test]
+fn on_a_day_noisier_than_the_stored_result_the_good_end_is_measured_alternately() {
+    let history = History::of_servers(&[1.0, 1.0, 1.5].map(|decode| simulator(decode, "4%")));
+    let (_elsewhere, good) = result_of_good_end(&history, "0.1%");
+    let against = search_with_result(&history, &good);
+    let good_end = format!("the good end {}", &history.commits[0][..10]);
+    assert!(against.contains(&good_end), "{against:?}");
 }
