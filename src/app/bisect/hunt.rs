@@ -10,7 +10,7 @@ use super::super::{Context, Failure, Interrupt};
 use super::bar::Bar;
 use super::question::sessions_of;
 use super::repository::{Repository, Search};
-use super::session::{Session, key};
+use super::session::{Kept, Session, key};
 use super::tree::Tree;
 use crate::bisect::{Answer, Role, Step};
 use crate::cli::bisect::BisectOptions;
@@ -143,6 +143,12 @@ impl<'a> Hunt<'a> {
             self.session.save(&self.repository)?;
         }
         Ok(())
+    }
+
+    /// Takes a step of the search into what is known of it.
+    pub(super) fn remember(&mut self, kept: Kept) -> Result<(), Failure> {
+        self.session.take(kept);
+        self.session.save(&self.repository)
     }
 
     /// A good result of few repeats decides little.

@@ -81,13 +81,6 @@ fn judge(
     })
 }
 
-impl Hunt<'_> {
-    fn remember(&mut self, kept: session::Kept) -> Result<(), Failure> {
-        self.session.take(kept);
-        self.session.save(&self.repository)
-    }
-}
-
 fn status_of(step: &Step, startup_failure: StartupFailure) -> BisectStatus {
     match (step.answer, startup_failure) {
         (Answer::Good, _) => BisectStatus::Good,
@@ -115,9 +108,7 @@ fn or_interrupted<T>(result: Result<T, Failure>, interrupt: &Interrupt) -> Resul
 /// Whether no option says how commits are judged.
 fn is_unset(options: &BisectOptions) -> bool {
     let none = Cli::try_parse_from(["perfgate", "bisect"]);
-    none.is_ok_and(|none| {
-        matches!(none.command, Command::Bisect(none) if format!("{:?}", none.options) == format!("{options:?}"))
-    })
+    none.is_ok_and(|none| matches!(none.command, Command::Bisect(none) if none.options == *options))
 }
 
 /// The options that `bisect start` was given.
