@@ -83,7 +83,7 @@ fn asks_for_bisect() -> bool {
 
 fn print_failure(failure: &Failure) -> std::io::Result<()> {
     let mut stderr = std::io::stderr().lock();
-    writeln!(stderr, "error: {:#}", failure.error)?;
+    writeln!(stderr, "error: {}", failure.reason())?;
     for hint in &failure.hints {
         writeln!(stderr, "hint: {hint}")?;
     }

@@ -115,8 +115,8 @@ pub fn annotation(failure: &Failure) -> Option<String> {
         return None;
     }
     let Some(problems) = failure.error.downcast_ref::<Problems>() else {
-        let message = format!("{:#}", failure.error);
-        return Some(actions::remark(Level::Error, "perfgate", &message));
+        let reason = failure.reason();
+        return Some(actions::remark(Level::Error, "perfgate", &reason));
     };
     let file = in_repository(&problems.file);
     let shown = problems.problems.iter().take(MOST - 2).map(|problem| {

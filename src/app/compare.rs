@@ -135,8 +135,12 @@ pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus,
 
 /// A comparison file of this version.
 pub(super) fn read_comparison(path: &Path) -> Result<Comparison, Failure> {
-    let usage = |message: String| Failure::message(ExitStatus::Usage, message);
-    let bytes = files::read(path).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
+    let with_hint = |failure: Failure| {
+        failure.hint("give the comparison.json that `perfgate gate` wrote, or what `perfgate compare --format json` prints")
+    };
+    let usage = |message: String| with_hint(Failure::message(ExitStatus::Usage, message));
+    let bytes =
+        files::read(path).map_err(|error| with_hint(Failure::new(ExitStatus::Usage, error)))?;
     let path = path.display();
     let comparison: Comparison = serde_json::from_slice(&bytes)
         .map_err(|error| usage(format!("`{path}` is no perfgate comparison: {error}")))?;

@@ -34,6 +34,19 @@ impl Failure {
         Self::new(status, anyhow::anyhow!(message.into()))
     }
 
+    /// What went wrong with all its causes, each said once: many errors name their cause in their own sentence.
+    pub fn reason(&self) -> String {
+        let mut reason = String::new();
+        for cause in self.error.chain().map(ToString::to_string) {
+            if reason.is_empty() {
+                reason = cause;
+            } else if !reason.contains(&cause) {
+                reason = format!("{reason}: {cause}");
+            }
+        }
+        reason
+    }
+
     /// The same, about the base version.
     #[must_use]
     pub fn of_base(mut self) -> Self {
@@ -46,5 +59,21 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_an_error_names_itself_is_not_said_twice() {
+        let missing = crate::files::read(std::path::Path::new("/nowhere")).unwrap_err();
+        let mut failure = Failure::new(ExitStatus::Usage, missing);
+        failure.error = failure.error.context("the file of rules");
+        assert_eq!(
+            failure.reason(),
+            "the file of rules: cannot read `/nowhere`: No such file or directory (os error 2)"
+        );
     }
 }

@@ -1,13 +1,19 @@
 //! What the comparison file carries beside the judgements: the figures always shown, sketches, identities.
 
-use super::comparison::{Distribution, Identity, Measurement};
+use super::comparison::{Distribution, Identity, Judgement, Measurement, Side};
 use crate::compare::{self, SideValues};
 use crate::metric::{ALWAYS_SHOWN, Better, Latency, Metric};
 use crate::record::format::SWEEP;
 use crate::record::{Run, ScenarioRun};
 use crate::stats;
 
-pub(super) fn measurements(baseline: &Run, candidate: &Run) -> Vec<Measurement> {
+/// The figures of each scenario. One that a rule judges has the numbers of its row: two estimates of one thing, both right,
+/// would be two truths under one name.
+pub(super) fn measurements<'a>(
+    baseline: &Run,
+    candidate: &Run,
+    judged: impl Iterator<Item = &'a Judgement> + Clone,
+) -> Vec<Measurement> {
     let parsed = |ids: &[&str]| -> Vec<Metric> {
         ids.iter().filter_map(|id| Metric::parse(id).ok()).collect()
     };
@@ -44,19 +50,20 @@ pub(super) fn measurements(baseline: &Run, candidate: &Run) -> Vec<Measurement> 
             {
                 continue;
             }
-            let accepted = SideValues::of(*metric, accepted_here).shown(*metric, None);
-            let new = SideValues::of(*metric, Some(scenario)).shown(*metric, None);
-            let change = accepted
-                .value
-                .zip(new.value)
-                .filter(|(accepted, _)| *accepted > 0.0)
-                .map(|(accepted, new)| {
-                    let growth = new / accepted - 1.0;
-                    match metric.better() {
-                        Better::Higher => -growth,
-                        Better::Lower | Better::Neither => growth,
-                    }
-                });
+            let row = judged
+                .clone()
+                .find(|row| row.metric == *metric && row.scenario == scenario.name);
+            let (accepted, new) = row.map_or_else(
+                || {
+                    let shown = |side| SideValues::of(*metric, side).shown(*metric, None);
+                    (shown(accepted_here), shown(Some(scenario)))
+                },
+                |row| (row.baseline.clone(), row.candidate.clone()),
+            );
+            let change = row
+                .and_then(|row| row.change)
+                .map(|change| change.value)
+                .or_else(|| growth(*metric, &accepted, &new));
             rows.push(Measurement {
                 scenario: scenario.name.clone(),
                 metric: *metric,
@@ -70,6 +77,16 @@ pub(super) fn measurements(baseline: &Run, candidate: &Run) -> Vec<Measurement> 
         }
     }
     rows
+}
+
+/// By how much it got worse, 0.08 for 8 %.
+fn growth(metric: Metric, accepted: &Side, new: &Side) -> Option<f64> {
+    let (accepted, new) = accepted.value.zip(new.value)?;
+    let growth = new / accepted - 1.0;
+    (accepted > 0.0).then_some(match metric.better() {
+        Better::Higher => -growth,
+        Better::Lower | Better::Neither => growth,
+    })
 }
 
 pub(super) fn distributions(baseline: &Run, candidate: &Run) -> Vec<Distribution> {

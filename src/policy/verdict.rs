@@ -126,7 +126,7 @@ pub fn compare_evidence(
         verdict,
         exit_code: exit.code(),
         headline: headline(verdict, &judged, &comparability.mismatches, several),
-        measurements: measurements(baseline, candidate),
+        measurements: measurements(baseline, candidate, rows()),
         distributions: distributions(baseline, candidate),
         strata: compare::strata(baseline, candidate),
         history: history(rows(), &usable.ledger),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::charts::{Charts, Figure};
 use super::forest::{self, Forest};
 use super::view::{Row, View};
-use super::{chart_repeats, chart_shift, inert, svg};
+use super::{chart_repeats, chart_shift, drawn, inert, svg};
 use crate::policy::comparison::Comparison;
 
 const TEMPLATE: &str = include_str!("../../templates/report.html");
@@ -67,6 +67,10 @@ struct Page<'a> {
     distributions: Vec<Distribution>,
     curves: Vec<Figure>,
     charts: Charts,
+    /// Scenarios that have no charts, so that the page stays small.
+    undrawn: usize,
+    /// Those that have.
+    drawn: usize,
 }
 
 #[derive(Serialize)]
@@ -85,17 +89,39 @@ struct Distribution {
     banded: bool,
 }
 
-/// The report of a comparison.
+/// The report of a comparison, below a megabyte if leaving out charts can make it so.
 pub fn report(comparison: &Comparison) -> Result<String, HtmlError> {
+    let all = drawn::by_weight(comparison);
+    let mut drawn = all.len();
+    loop {
+        let page = drawn_for(comparison, &all, drawn)?;
+        if page.len() <= drawn::LARGEST || drawn == 0 {
+            return Ok(page);
+        }
+        drawn = drawn::fewer(drawn, page.len());
+    }
+}
+
+/// The page with charts of the first so many scenarios.
+fn drawn_for(comparison: &Comparison, all: &[&str], count: usize) -> Result<String, HtmlError> {
+    let (drawn, left_out) = all.split_at(count.min(all.len()));
+    let reduced;
+    let comparison = if left_out.is_empty() {
+        comparison
+    } else {
+        reduced = drawn::only(comparison, drawn);
+        &reduced
+    };
     let view = View::of(comparison);
-    let rows = view
-        .rows
-        .iter()
-        .map(|row| RowPage {
-            row,
-            points: chart_repeats::repeats(row),
-        })
-        .collect();
+    let points = |row: &Row| {
+        let is_drawn = drawn.contains(&row.scenario.as_str());
+        is_drawn.then(|| chart_repeats::repeats(row)).flatten()
+    };
+    let rows = view.rows.iter().map(|row| RowPage {
+        row,
+        points: points(row),
+    });
+    let rows = rows.collect();
     let distributions = view.distributions.iter().filter_map(|distribution| {
         let latency = distribution.latency.to_uppercase();
         let title = if view.several_scenarios {
@@ -126,6 +152,8 @@ pub fn report(comparison: &Comparison) -> Result<String, HtmlError> {
         distributions: distributions.collect(),
         curves: curves.collect(),
         charts: Charts::of(comparison, &view),
+        undrawn: left_out.len(),
+        drawn: drawn.len(),
         view: &view,
     };
     self::page("report.html", TEMPLATE, Serde(&page))

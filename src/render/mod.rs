@@ -14,6 +14,7 @@ mod charts;
 mod columns;
 mod curve;
 mod drawing;
+mod drawn;
 mod explanation;
 mod forest;
 pub mod history;

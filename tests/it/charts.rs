@@ -1,7 +1,7 @@
 //! The charts of the HTML report: what is in them, that they stay small, and that no comparison breaks them.
 
 use perfgate::compare::Given;
-use perfgate::policy::comparison::Comparison;
+use perfgate::policy::comparison::{Comparison, Status};
 use perfgate::policy::rule::Policy;
 use perfgate::policy::{Labels, ThisLook, compare_evidence};
 use perfgate::record::{self, Run};
@@ -217,6 +217,45 @@ fn ten_repeats_of_ten_thousand_requests_a_side_make_a_page_below_a_megabyte() {
     );
     let html = render::html::report(&comparison).unwrap();
     assert!(html.len() < 300_000, "{}", html.len());
+}
+
+/// The same scenario under that many names; the last one is worse.
+fn many_scenarios(one: &Comparison, count: usize) -> Comparison {
+    fn named<T: Clone>(all: &[T], count: usize, name: impl Fn(&mut T, String)) -> Vec<T> {
+        let copies = (0..count).flat_map(|index| all.iter().cloned().map(move |it| (index, it)));
+        let copies = copies.map(|(index, mut it)| {
+            name(&mut it, format!("load {index}"));
+            it
+        });
+        copies.collect()
+    }
+    let mut many = one.clone();
+    many.judgements = named(&one.judgements, count, |row, name| row.scenario = name);
+    many.measurements = named(&one.measurements, count, |row, name| row.scenario = name);
+    many.distributions = named(&one.distributions, count, |row, name| row.scenario = name);
+    many.history = named(&one.history, count, |row, name| row.scenario = name);
+    many.timelines = named(&one.timelines, count, |row, name| row.scenario = name);
+    many.strata = named(&one.strata, count, |row, name| row.scenario = name);
+    for row in &mut many.judgements {
+        row.status = if row.scenario == format!("load {}", count - 1) {
+            Status::Regressed
+        } else {
+            Status::Pass
+        };
+    }
+    many
+}
+
+#[test]
+fn a_page_of_many_scenarios_stays_small_and_draws_first_what_does_not_hold() {
+    let html = render::html::report(&many_scenarios(&rich(), 60)).unwrap();
+    assert!(html.len() <= 1_000_000, "{}", html.len());
+    let (_, said) = html.split_once("<p id=\"undrawn\">").unwrap();
+    let (said, after) = said.split_once("</p>").unwrap();
+    assert!(said.contains("of 60 scenarios follow"), "{said}");
+    assert!(after.contains("load 59"));
+    let few = render::html::report(&many_scenarios(&rich(), 3)).unwrap();
+    assert!(!few.contains("id=\"undrawn\""));
 }
 
 /// Replaces numbers, and empties or shortens lists, as `choices` says in turn.
