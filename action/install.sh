@@ -48,7 +48,8 @@ install_release() {
 Use a commit of the action that does, or \`install: source\`, which needs Rust, or put perfgate on the PATH yourself and say \`install: path\`"
     fi
 
-    local repository=${GITHUB_ACTION_REPOSITORY:-${GITHUB_REPOSITORY:-}} tag=${archive#perfgate-}
+    # Where it is empty, the action is in the workflow's own repository: `uses: ./`.
+    local repository=${ACTION_REPOSITORY:-${GITHUB_REPOSITORY:-}} tag=${archive#perfgate-}
     tag=v${tag%"-$platform.tar.gz"}
     # A mirror may serve the bytes: wherever they come from, they are held against the pinned checksum.
     local base=${PERFGATE_DOWNLOAD_URL:-${GITHUB_SERVER_URL:-https://github.com}/$repository/releases/download/$tag}

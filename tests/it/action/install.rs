@@ -96,6 +96,22 @@ fn the_first_line_of_the_pins_is_the_release_that_is_installed() {
     assert!(job.log.contains("perfgate 1.2.3\n"), "{}", job.log);
 }
 
+#[test]
+fn the_release_is_that_of_the_actions_repository_and_not_of_the_one_that_uses_it() {
+    let mut released = Released::new(|pinned| pinned);
+    let path = format!("releases/download/v1.2.3/perfgate-1.2.3-{TARGET}.tar.gz\n");
+    let job = released.install(&[]);
+    let of_action = format!("/github/me/perfgate/{path}");
+    assert!(!job.failed && job.log.contains(&of_action), "{}", job.log);
+
+    // `uses: ./`: the action is in the repository that uses it, which has no such release here.
+    released.runner.repository = "";
+    let own = format!("/github/me/serving/{path}");
+    let job = released.install(&[]);
+    assert!(job.log.contains(&own), "{}", job.log);
+    refused(&job, "cannot download file:///");
+}
+
 /// Another checksum of the same file.
 fn another(mut pinned: String) -> String {
     let first = if pinned.starts_with('0') { "1" } else { "0" };

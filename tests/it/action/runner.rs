@@ -16,6 +16,8 @@ pub(super) struct Runner {
     folder: tempfile::TempDir,
     /// Where the action stands.
     pub(super) action: PathBuf,
+    /// The repository of the action, as `github.action_repository` names it; empty for `uses: ./`.
+    pub(super) repository: &'static str,
     /// What the job's environment has beside the runner's own.
     pub(super) environment: Vec<(String, String)>,
     /// The job is cancelled in this step, once that file is in the workspace.
@@ -35,6 +37,7 @@ pub(super) struct Job {
     pub(super) used: Vec<BTreeMap<String, String>>,
     /// Whether the step that uses the action fails.
     pub(super) failed: bool,
+    repository: &'static str,
     steps: BTreeMap<String, BTreeMap<String, String>>,
 }
 
@@ -44,6 +47,7 @@ impl Runner {
         let runner = Self {
             folder: tempfile::tempdir().unwrap(),
             action: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
+            repository: "me/perfgate",
             environment: Vec::new(),
             cancelled_at: None,
         };
@@ -79,7 +83,10 @@ impl Runner {
     pub(super) fn run(&self, given: &[(&str, &str)]) -> Job {
         let action = yaml::read(&std::fs::read_to_string(self.action.join("action.yml")).unwrap());
         let mut inputs = BTreeMap::new();
-        let mut job = Job::default();
+        let mut job = Job {
+            repository: self.repository,
+            ..Job::default()
+        };
         for (name, input) in action["inputs"].as_object().unwrap() {
             let given = given.iter().find(|(given, _)| given == name);
             let usual = || evaluate(input["default"].as_str().unwrap_or(""), &inputs, &job);
@@ -168,7 +175,8 @@ impl Runner {
             .env("CI", "true")
             .env("GITHUB_ACTIONS", "true")
             .env("GITHUB_ACTION_PATH", &self.action)
-            .env("GITHUB_ACTION_REPOSITORY", "me/perfgate")
+            // As the real one leaves it in a composite action (actions/runner#2473).
+            .env("GITHUB_ACTION_REPOSITORY", "")
             .env("GITHUB_REPOSITORY", "me/serving")
             .env("GITHUB_WORKSPACE", self.workspace())
             .env("GITHUB_OUTPUT", temporary.join("output"))
@@ -228,6 +236,7 @@ fn value(name: &str, inputs: &BTreeMap<String, String>, job: &Job) -> String {
             let of_step = job.steps.get(step).and_then(|outputs| outputs.get(output));
             of_step.cloned().unwrap_or_default()
         }
+        ["github", "action_repository"] => job.repository.to_owned(),
         ["github", "token"] => "ghs_token_of_the_run".to_owned(),
         _ => panic!("no such value: {name}"),
     }
