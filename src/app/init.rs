@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use super::{Context, Failure, plan, runtime, source};
-use crate::baseline;
 use crate::cli::init::InitArgs;
 use crate::config::{self, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::files;
-use crate::record::format::Environment;
 use crate::render::inert;
-use crate::starter::{Beginning, IGNORED, Server, Starting, USUAL_IMAGE, hints, ignoring};
+use crate::starter::{
+    Beginning, IGNORED, PLAN, POLICY, Server, Starting, USUAL_IMAGE, hints, ignoring,
+};
 use crate::telemetry::{Search, survey};
 
 /// Where repositories keep a Dockerfile.
@@ -26,12 +26,9 @@ const COMPOSE_FILES: [&str; 4] = [
 
 const GITIGNORE: &str = ".gitignore";
 
-/// What the embedded server calls its hardware.
-const SIMULATED_HARDWARE: &str = "simulated-gpu-80gb";
-
 pub(super) fn run(args: &InitArgs, context: &Context) -> Result<ExitStatus, Failure> {
-    let hardware = hardware_here(context)?;
-    let beginning = look_around(args, hardware.is_some())?;
+    let gpus = has_gpus(context)?;
+    let beginning = look_around(args, gpus)?;
     let starting = beginning.files();
     for file in &starting {
         check(file)?;
@@ -47,28 +44,18 @@ pub(super) fn run(args: &InitArgs, context: &Context) -> Result<ExitStatus, Fail
         said += &write(file, args.force)?;
     }
     said += &ignore()?;
-    said += &next_steps(&beginning, hardware.as_deref());
+    said += &next_steps(&beginning, gpus);
     super::print(&said)?;
     Ok(ExitStatus::Pass)
 }
 
-/// The GPUs of this machine, as a baseline is called after them.
-fn hardware_here(context: &Context) -> Result<Option<String>, Failure> {
+fn has_gpus(context: &Context) -> Result<bool, Failure> {
     let search = Search {
         nvml_library: super::gpus::nvml_library(context.environment),
         ..Search::default()
     };
     let survey = runtime(|| {})?.block_on(survey(&search));
-    let gpus: Vec<_> = survey
-        .gpus
-        .iter()
-        .map(|gpu| gpu.facts.described())
-        .collect();
-    let environment = Environment {
-        gpus: Some(gpus),
-        ..Environment::default()
-    };
-    Ok((!survey.gpus.is_empty()).then(|| baseline::hardware_name(Some(&environment))))
+    Ok(!survey.gpus.is_empty())
 }
 
 fn look_around(args: &InitArgs, gpus: bool) -> Result<Beginning, Failure> {
@@ -128,7 +115,19 @@ fn look_around(args: &InitArgs, gpus: bool) -> Result<Beginning, Failure> {
         model,
         server,
         action: args.action.clone(),
+        folder: folder()?,
     })
+}
+
+/// The folder of the repository in which it is to begin.
+fn folder() -> Result<String, Failure> {
+    let folder = source::folder_in_working_tree().unwrap_or_default();
+    if folder.contains("${{") {
+        let message = format!("no workflow can name the folder `{}`", inert::line(&folder));
+        let hint = "give it another name: GitHub takes `${{` for the beginning of an expression";
+        return Err(Failure::message(ExitStatus::Usage, message).hint(hint));
+    }
+    Ok(folder)
 }
 
 fn first_text(paths: &[&'static str]) -> Option<(&'static str, String)> {
@@ -171,9 +170,9 @@ fn name(args: &InitArgs) -> Result<String, Failure> {
 
 /// Nothing is written that the next command would refuse.
 fn check(file: &Starting) -> Result<(), Failure> {
-    let problems = match file.path {
-        "perfgate.yaml" => config::read_plan(file.path, &file.text).err(),
-        "thresholds.yaml" => config::read_policy(file.path, &file.text).err(),
+    let problems = match file.path.as_str() {
+        PLAN => config::read_plan(PLAN, &file.text).err(),
+        POLICY => config::read_policy(POLICY, &file.text).err(),
         _ => None,
     };
     problems.map_or(Ok(()), |problems| {
@@ -182,7 +181,7 @@ fn check(file: &Starting) -> Result<(), Failure> {
 }
 
 fn write(file: &Starting, force: bool) -> Result<String, Failure> {
-    let path = Path::new(file.path);
+    let path = Path::new(&file.path);
     // Also a link that leads nowhere is there.
     let is_there = path.symlink_metadata().is_ok();
     if is_there && !force {
@@ -214,38 +213,45 @@ fn cannot_write(error: files::FileError) -> Failure {
 }
 
 /// What a person does now, in order.
-fn next_steps(beginning: &Beginning, hardware: Option<&str>) -> String {
+fn next_steps(beginning: &Beginning, gpus: bool) -> String {
     let branch = default_branch();
-    let hardware = match &beginning.server {
-        Server::Simulator => SIMULATED_HARDWARE,
-        Server::Docker { .. } | Server::Url { .. } => hardware.unwrap_or("HARDWARE"),
-    };
-    let mut steps = vec![format!(
-        "perfgate doctor{}",
-        if matches!(beginning.server, Server::Docker { .. }) && hardware == "HARDWARE" {
-            "   on the machine with the GPU; this one has none"
-        } else {
-            "   can this machine measure it?"
-        }
-    )];
-    let path = baseline::path(Path::new("baselines"), &beginning.name, hardware);
-    let named = if hardware == "HARDWARE" {
-        "; `perfgate gate` says what to put for HARDWARE"
+    let is_elsewhere = matches!(beginning.server, Server::Docker { .. }) && !gpus;
+    let (can_it, there) = if is_elsewhere {
+        (
+            "on the machine with the GPU; this one has none",
+            ", on that machine",
+        )
     } else {
-        ""
+        ("can this machine measure it?", "")
+    };
+    let mut steps = vec![format!("perfgate doctor   {can_it}")];
+    let workflow = beginning.workflow_path();
+    let in_workflow = files::read_text(Path::new(&workflow)).unwrap_or_default();
+    if !beginning.is_measured_by(&in_workflow) {
+        steps.push(format!(
+            "{workflow} does not measure this folder yet: add a step with `working-directory: {}` to it, with an `artifact-name` and a `status-context` of its own, and give `name` in {PLAN} another value than the other gate's",
+            inert::line(&beginning.folder)
+        ));
+    } else if beginning.action.is_none() {
+        steps.push(format!(
+            "in {workflow}, put the repository and the commit of a perfgate release for `uses: OWNER/perfgate@0000…`"
+        ));
+    }
+    // Elsewhere, and with changes beside the commit, `baseline update` refuses the run.
+    steps.push(format!("commit all of it and bring it to {branch}"));
+    let explicit = if branch == source::main_branch() {
+        String::new()
+    } else {
+        format!(" --branch {}", inert::shell(&branch))
     };
     steps.push(format!(
-        "perfgate bench --output {}   on {branch}, and commit that file: the accepted run{named}",
-        path.display()
+        "perfgate bench --output result.json && perfgate baseline update result.json{explicit}   on {branch}{there}; commit the files in baselines: the accepted run"
     ));
     steps.push(
         "perfgate gate   measures and compares; it passes where nothing became slower".to_owned(),
     );
-    if beginning.action.is_none() {
-        steps.push("in .github/workflows/perfgate.yml, put the repository and the commit of a perfgate release for `uses: OWNER/perfgate@0000…`".to_owned());
-    }
     steps.push(format!(
-        "commit all of it, open a pull request against {branch}, and make the status `perfgate` required there"
+        "open a pull request against {branch}, and make the status `perfgate` required there"
     ));
     let lines: String = steps
         .iter()
@@ -257,10 +263,9 @@ fn next_steps(beginning: &Beginning, hardware: Option<&str>) -> String {
 
 /// The branch that pull requests go to.
 fn default_branch() -> String {
-    let of_remote = source::git(&["symbolic-ref", "--short", "refs/remotes/origin/HEAD"])
-        .and_then(|branch| branch.strip_prefix("origin/").map(str::to_owned));
-    let branch = of_remote
-        .or_else(|| source::git(&["branch", "--show-current"]))
+    let current = || source::git(&["branch", "--show-current"]);
+    let branch = source::known_main_branch()
+        .or_else(current)
         .filter(|branch| !branch.is_empty());
-    inert::line(&branch.unwrap_or_else(|| "main".to_owned()))
+    inert::line(&branch.unwrap_or_else(source::main_branch))
 }

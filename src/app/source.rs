@@ -26,18 +26,24 @@ pub(super) fn state_of_working_tree() -> Option<String> {
     Some(format!("{commit}\n{changes}"))
 }
 
-/// The main branch: what the remote calls so, else `master` where only that is there, else `main`.
+/// The main branch: the one that is known, else `main`.
 pub(super) fn main_branch() -> String {
+    known_main_branch().unwrap_or_else(|| "main".to_owned())
+}
+
+/// What the remote calls its main branch, else `main` or `master`, where there is one.
+pub(super) fn known_main_branch() -> Option<String> {
     let of_remote = git(&["symbolic-ref", "--short", "refs/remotes/origin/HEAD"]);
     let of_remote = of_remote.and_then(|branch| branch.strip_prefix("origin/").map(str::to_owned));
-    of_remote.unwrap_or_else(|| {
-        let is_there = |branch: &str| git(&["rev-parse", "--verify", "--quiet", branch]).is_some();
-        let name = if !is_there("refs/heads/main") && is_there("refs/heads/master") {
-            "master"
-        } else {
-            "main"
+    of_remote.or_else(|| {
+        let is_there = |branch: &&str| {
+            let name = format!("refs/heads/{branch}");
+            git(&["rev-parse", "--verify", "--quiet", &name]).is_some()
         };
-        name.to_owned()
+        ["main", "master"]
+            .into_iter()
+            .find(is_there)
+            .map(str::to_owned)
     })
 }
 
@@ -55,6 +61,12 @@ pub(super) fn commits_since(commit: &str) -> Option<u64> {
 /// The top of the work tree.
 pub(super) fn top_of_working_tree() -> Option<PathBuf> {
     git(&["rev-parse", "--show-toplevel"]).map(PathBuf::from)
+}
+
+/// This folder from the top of the work tree, empty at the top; `None` outside of any.
+pub(super) fn folder_in_working_tree() -> Option<String> {
+    let prefix = git(&["rev-parse", "--show-prefix"])?;
+    Some(prefix.trim_end_matches('/').to_owned())
 }
 
 /// The full name of the commit that a revision names.

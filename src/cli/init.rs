@@ -11,8 +11,8 @@ Examples:
   perfgate init --simulator                               without a GPU, to see how it works
   perfgate init --model M --dry-run                       show the files, write nothing
 
-It writes perfgate.yaml, thresholds.yaml, .github/workflows/perfgate.yml and a line of .gitignore. A file that is there \
-already is left as it is.";
+It writes perfgate.yaml, thresholds.yaml, a line of .gitignore, and .github/workflows/perfgate.yml, which goes to the top \
+of the repository. A file that is there already is left as it is.";
 
 /// Options of `perfgate init`.
 #[derive(Debug, Args)]

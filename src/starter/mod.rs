@@ -8,6 +8,12 @@ pub const USUAL_IMAGE: &str = "vllm/vllm-openai:v0.32.0";
 /// What GitHub must not be told to ignore twice.
 pub const IGNORED: &str = "/perfgate-out/";
 
+/// Where the configuration stands.
+pub const PLAN: &str = "perfgate.yaml";
+
+/// Where the policy stands.
+pub const POLICY: &str = "thresholds.yaml";
+
 /// The workflow, as the examples have it.
 const WORKFLOW: &str = include_str!("../../examples/workflows/perfgate.yml");
 
@@ -52,13 +58,15 @@ pub struct Beginning {
     pub server: Server,
     /// Where the workflow takes perfgate from; `None` leaves the example's words.
     pub action: Option<String>,
+    /// The folder of the repository in which all but the workflow stands; empty at its top.
+    pub folder: String,
 }
 
 /// A file to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Starting {
-    /// Path in the repository.
-    pub path: &'static str,
+    /// Path from the folder that it is for.
+    pub path: String,
     /// All of it.
     pub text: String,
 }
@@ -68,18 +76,39 @@ impl Beginning {
     pub fn files(&self) -> [Starting; 3] {
         [
             Starting {
-                path: "perfgate.yaml",
+                path: PLAN.to_owned(),
                 text: self.plan(),
             },
             Starting {
-                path: "thresholds.yaml",
+                path: POLICY.to_owned(),
                 text: self.thresholds(),
             },
             Starting {
-                path: ".github/workflows/perfgate.yml",
+                path: self.workflow_path(),
                 text: self.workflow(),
             },
         ]
+    }
+
+    /// GitHub runs the workflows at the top of a repository and no others.
+    pub fn workflow_path(&self) -> String {
+        let folders = self.folder.split('/').filter(|folder| !folder.is_empty());
+        let up = "../".repeat(folders.count());
+        format!("{up}.github/workflows/perfgate.yml")
+    }
+
+    /// Whether a step of that workflow works in the folder.
+    pub fn is_measured_by(&self, workflow: &str) -> bool {
+        let of_line = |line: &str| {
+            let line = line.trim_start().trim_start_matches("- ");
+            let value = line
+                .strip_prefix("working-directory:")?
+                .split(" #")
+                .next()?;
+            let folder = value.trim().trim_matches(['"', '\'']);
+            Some(folder.trim_start_matches("./").trim_end_matches('/') == self.folder)
+        };
+        self.folder.is_empty() || workflow.lines().filter_map(of_line).any(|is_it| is_it)
     }
 
     fn plan(&self) -> String {
@@ -137,18 +166,29 @@ server:
         if let Some(action) = &self.action {
             text = text.replace(EXAMPLE_ACTION, action);
         }
+        let folder = (!self.folder.is_empty())
+            .then(|| format!("working-directory: {}\n", quoted(&self.folder)));
+        let mut inputs: Vec<String> = folder.iter().cloned().collect();
         if let Server::Docker {
             dockerfile: Some(dockerfile),
             ..
         } = &self.server
         {
+            let folder = folder.map(|folder| format!("        {folder}"));
             let own_build = format!(
-                "      - name: Build the image under test\n        \
-                 run: docker build --file {dockerfile} --tag \"perfgate-candidate:$GITHUB_SHA\" .\n"
+                "      - name: Build the image under test\n{}        \
+                 run: docker build --file {dockerfile} --tag \"perfgate-candidate:$GITHUB_SHA\" .\n",
+                folder.unwrap_or_default()
             );
             let step = text.rfind("      - uses: ").unwrap_or(text.len());
             text.insert_str(step, &own_build);
-            text.push_str("        with:\n          image: perfgate-candidate:${{ github.sha }}\n");
+            inputs.push("image: perfgate-candidate:${{ github.sha }}\n".to_owned());
+        }
+        if !inputs.is_empty() {
+            text.push_str("        with:\n");
+        }
+        for input in inputs {
+            text.push_str(&format!("          {input}"));
         }
         text
     }
@@ -203,6 +243,7 @@ mod tests {
             model: "m/x".to_owned(),
             server,
             action: Some("me/perfgate@0123".to_owned()),
+            folder: String::new(),
         }
     }
 
@@ -239,6 +280,35 @@ mod tests {
                 with:
                   image: perfgate-candidate:${{ github.sha }}
         "#);
+    }
+
+    #[test]
+    fn a_folder_of_a_repository_is_built_and_measured_in_that_folder() {
+        let beginning = Beginning {
+            folder: "services/my llm".to_owned(),
+            ..beginning(container(Some("Dockerfile")))
+        };
+        let [plan, _, workflow] = beginning.files();
+        assert_eq!(plan.path, "perfgate.yaml");
+        assert_eq!(workflow.path, "../../.github/workflows/perfgate.yml");
+        let steps = &workflow.text[workflow.text.find("      - name: Build").unwrap()..];
+        insta::assert_snapshot!(steps, @r#"
+              - name: Build the image under test
+                working-directory: "services/my llm"
+                run: docker build --file Dockerfile --tag "perfgate-candidate:$GITHUB_SHA" .
+              - uses: me/perfgate@0123
+                with:
+                  working-directory: "services/my llm"
+                  image: perfgate-candidate:${{ github.sha }}
+        "#);
+        assert!(beginning.is_measured_by(&workflow.text));
+        assert!(!beginning.is_measured_by(WORKFLOW));
+        for (line, is_it) in [
+            ("- working-directory: './services/my llm/' # ours", true),
+            ("working-directory: services", false),
+        ] {
+            assert_eq!(beginning.is_measured_by(line), is_it, "{line}");
+        }
     }
 
     #[test]

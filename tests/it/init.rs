@@ -16,14 +16,35 @@ fn repository() -> tempfile::TempDir {
             "origin",
             "git@github.com:me/Serving_Stack.git",
         ],
+        // As a clone has it.
+        &[
+            "symbolic-ref",
+            "refs/remotes/origin/HEAD",
+            "refs/remotes/origin/trunk",
+        ],
     ] {
-        let done = Command::new("git")
-            .args(arguments)
-            .current_dir(folder.path())
-            .status();
-        assert!(done.unwrap().success());
+        git(folder.path(), arguments);
     }
     folder
+}
+
+fn git(folder: &Path, arguments: &[&str]) {
+    let mut command = Command::new("git");
+    command.args(["-c", "user.name=me", "-c", "user.email=me@example.com"]);
+    command.args(arguments).current_dir(folder);
+    assert!(command.status().unwrap().success(), "{arguments:?}");
+}
+
+/// Runs what a printed step has before its remark, as a shell would.
+fn follow(folder: &Path, said: &str, step: &str) {
+    let step = said.lines().find(|line| line.contains(step)).unwrap();
+    let (_, step) = step.split_once(". ").unwrap();
+    let (commands, _) = step.split_once("   ").unwrap();
+    for command in commands.split(" && ") {
+        let words: Vec<&str> = command.split(' ').collect();
+        assert_eq!(words[0], "perfgate");
+        run(folder, &words[1..]).expect(0);
+    }
 }
 
 /// Init on a machine without a GPU.
@@ -44,7 +65,8 @@ fn read(folder: &Path, name: &str) -> String {
 fn what_it_writes_gates_the_embedded_server_end_to_end() {
     let folder = repository();
     let at = folder.path();
-    insta::assert_snapshot!(init(at, &["--simulator"]).expect(0).stdout, @r"
+    let said = init(at, &["--simulator"]).expect(0).stdout;
+    insta::assert_snapshot!(said, @r"
     wrote    perfgate.yaml
     wrote    thresholds.yaml
     wrote    .github/workflows/perfgate.yml
@@ -52,20 +74,17 @@ fn what_it_writes_gates_the_embedded_server_end_to_end() {
 
     Next:
       1. perfgate doctor   can this machine measure it?
-      2. perfgate bench --output baselines/serving_stack/simulated-gpu-80gb.json   on trunk, and commit that file: the accepted run
-      3. perfgate gate   measures and compares; it passes where nothing became slower
-      4. in .github/workflows/perfgate.yml, put the repository and the commit of a perfgate release for `uses: OWNER/perfgate@0000…`
-      5. commit all of it, open a pull request against trunk, and make the status `perfgate` required there
+      2. in .github/workflows/perfgate.yml, put the repository and the commit of a perfgate release for `uses: OWNER/perfgate@0000…`
+      3. commit all of it and bring it to trunk
+      4. perfgate bench --output result.json && perfgate baseline update result.json   on trunk; commit the files in baselines: the accepted run
+      5. perfgate gate   measures and compares; it passes where nothing became slower
+      6. open a pull request against trunk, and make the status `perfgate` required there
     ");
-    run(
-        at,
-        &[
-            "bench",
-            "--output",
-            "baselines/serving_stack/simulated-gpu-80gb.json",
-        ],
-    )
-    .expect(0);
+    git(at, &["add", "--all"]);
+    git(at, &["commit", "--quiet", "--message", "perfgate"]);
+    follow(at, &said, "perfgate bench");
+    let listed = run(at, &["baseline", "list"]).expect(0).stdout;
+    assert!(listed.contains("serving_stack"), "{listed}");
     run(at, &["gate"]).expect(0);
     run(at, &["gate", "--simulator", "slowdown=1.15"]).expect(1);
     assert_eq!(read(at, ".gitignore"), "/perfgate-out/\n");
@@ -96,6 +115,74 @@ fn what_the_repository_says_is_not_asked_for() {
         workflow.contains("docker build --file Dockerfile ")
             && workflow.contains("uses: me/perfgate@0123\n")
     );
+}
+
+#[test]
+fn a_branch_that_git_does_not_know_as_the_main_one_is_named() {
+    let folder = repository();
+    let at = folder.path();
+    git(
+        at,
+        &["symbolic-ref", "--delete", "refs/remotes/origin/HEAD"],
+    );
+    let said = init(at, &["--simulator"]).expect(0).stdout;
+    let update = "perfgate baseline update result.json --branch 'trunk'   on trunk;";
+    assert!(said.contains(update), "{said}");
+}
+
+#[test]
+fn in_a_folder_of_a_repository_the_workflow_goes_where_github_looks_for_it() {
+    let folder = repository();
+    let top = folder.path();
+    let [at, other] = ["services/llm", "services/other"].map(|name| top.join(name));
+    let gate = ["--model", "m", "--action", "me/perfgate@0123"];
+    write(&at, "Dockerfile", "FROM vllm/vllm-openai:v0.31.0\n");
+    insta::assert_snapshot!(init(&at, &gate).expect(0).stdout, @r"
+    wrote    perfgate.yaml
+    wrote    thresholds.yaml
+    wrote    ../../.github/workflows/perfgate.yml
+    added    /perfgate-out/ to .gitignore
+
+    Next:
+      1. perfgate doctor   on the machine with the GPU; this one has none
+      2. commit all of it and bring it to trunk
+      3. perfgate bench --output result.json && perfgate baseline update result.json   on trunk, on that machine; commit the files in baselines: the accepted run
+      4. perfgate gate   measures and compares; it passes where nothing became slower
+      5. open a pull request against trunk, and make the status `perfgate` required there
+    ");
+    assert!(at.join("perfgate.yaml").is_file() && !at.join(".github").exists());
+    assert!(!top.join("perfgate.yaml").exists());
+    let workflow = read(top, ".github/workflows/perfgate.yml");
+    let folders = workflow.matches("working-directory: \"services/llm\"\n");
+    assert_eq!(folders.count(), 2, "{workflow}");
+
+    // A second one takes no first one's gate away, and is not silently left out.
+    write(&other, "Dockerfile", "FROM vllm/vllm-openai:v0.31.0\n");
+    insta::assert_snapshot!(init(&other, &gate).expect(0).stdout, @r"
+    wrote    perfgate.yaml
+    wrote    thresholds.yaml
+    left     ../../.github/workflows/perfgate.yml as it is (--force overwrites it)
+    added    /perfgate-out/ to .gitignore
+
+    Next:
+      1. perfgate doctor   on the machine with the GPU; this one has none
+      2. ../../.github/workflows/perfgate.yml does not measure this folder yet: add a step with `working-directory: services/other` to it, with an `artifact-name` and a `status-context` of its own, and give `name` in perfgate.yaml another value than the other gate's
+      3. commit all of it and bring it to trunk
+      4. perfgate bench --output result.json && perfgate baseline update result.json   on trunk, on that machine; commit the files in baselines: the accepted run
+      5. perfgate gate   measures and compares; it passes where nothing became slower
+      6. open a pull request against trunk, and make the status `perfgate` required there
+    ");
+    assert_eq!(read(top, ".github/workflows/perfgate.yml"), workflow);
+}
+
+#[test]
+fn a_folder_that_github_would_take_for_an_expression_is_refused() {
+    let folder = repository();
+    let at = folder.path().join("${{ secrets.X }}");
+    std::fs::create_dir(&at).unwrap();
+    let said = init(&at, &["--simulator"]).expect(2).stderr;
+    assert!(said.contains("no workflow can name the folder"), "{said}");
+    assert!(at.read_dir().unwrap().next().is_none());
 }
 
 #[test]
@@ -175,18 +262,16 @@ fn the_workflow_is_clean_under_zizmor_and_actionlint() {
         ("actionlint", &["-ignore", "label \"gpu\" is unknown"]),
         ("zizmor", &["--offline", "--quiet", "--no-progress"]),
     ];
-    for target in [
-        &["--simulator"][..],
-        &["--url", "http://10.0.0.7"],
-        &["--image", "i"],
-        &[],
+    for (at, target) in [
+        ("", &["--simulator"][..]),
+        ("", &["--url", "http://10.0.0.7"]),
+        ("", &["--image", "i"]),
+        ("", &[]),
+        ("services/my llm", &[]),
     ] {
         let folder = repository();
-        write(
-            folder.path(),
-            "Dockerfile",
-            "FROM vllm/vllm-openai:v0.32.0\n",
-        );
+        let at = folder.path().join(at);
+        write(&at, "Dockerfile", "FROM vllm/vllm-openai:v0.32.0\n");
         let mut arguments = vec![
             "--model",
             "m",
@@ -194,7 +279,7 @@ fn the_workflow_is_clean_under_zizmor_and_actionlint() {
             "me/perfgate@08c6903cd8c0fde910a37f88322edcfb5dd907a8",
         ];
         arguments.extend(target);
-        init(folder.path(), &arguments).expect(0);
+        init(&at, &arguments).expect(0);
         for (linter, options) in linters {
             let ran = Command::new(linter)
                 .args(options)
