@@ -84,6 +84,14 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// The accepted runs, oldest first. A baseline that was accepted before there was a ledger is a history of one.
+    pub fn sessions(&self) -> &[Run] {
+        match &self.baseline {
+            Some(baseline) if self.ledger.is_empty() => std::slice::from_ref(baseline),
+            Some(_) | None => &self.ledger,
+        }
+    }
+
     /// The run that was accepted last. Between the two writes of a promotion, or after one that was interrupted, that is a
     /// session which is not the baseline yet.
     pub fn accepted_last(&self) -> Option<&Run> {

@@ -387,6 +387,24 @@ fn what_is_there_is_listed_and_shown_and_what_is_not_is_said() {
 }
 
 #[test]
+fn a_baseline_without_a_ledger_is_one_session_wherever_they_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write(folder, BASELINE, &result(1, 1.0).to_string());
+    let json = ["baseline", "list", "--format", "json"];
+    let listed: Value = serde_json::from_str(&run(folder, &json).expect(0).stdout).unwrap();
+    assert_eq!(listed[0]["sessions"], 1);
+    let history = run(folder, &["baseline", "history", "llama"]).expect(0);
+    let shown = run(folder, &["baseline", "show", "llama"]).expect(0);
+    for (said, ran) in [
+        ("llama on nvidia-l4: 1 session, 2026-03-01", history),
+        ("llama on nvidia-l4: 1 session, no ledger yet", shown),
+    ] {
+        assert!(ran.stdout.contains(said), "{}", ran.stdout);
+    }
+}
+
+#[test]
 fn a_folder_is_also_a_file_url() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -18,18 +18,13 @@ pub(super) fn run(args: &HistoryArgs, context: &Context) -> Result<ExitStatus, F
     let chosen = opened.chosen(&args.which)?;
     let standing = chosen.place.read().map_err(failure)?;
     opened.warn_of_copies();
-    // A baseline that was accepted before there was a ledger is a history of one.
-    let sessions = if standing.ledger.is_empty() {
-        standing.baseline.into_iter().collect()
-    } else {
-        standing.ledger
-    };
-    let mut series = all_series(&sessions, &metrics);
+    let sessions = standing.sessions();
+    let mut series = all_series(sessions, &metrics);
     if let Some(scenario) = &args.scenario {
         series.retain(|series| series.scenario == *scenario);
     }
     if series.is_empty() {
-        return Err(nothing(args, &sessions));
+        return Err(nothing(args, sessions));
     }
     let labels = Labels {
         name: &chosen.name,
@@ -39,7 +34,7 @@ pub(super) fn run(args: &HistoryArgs, context: &Context) -> Result<ExitStatus, F
     let pretty = |value: &serde_json::Value| format!("{value:#}\n");
     let text = match args.format {
         HistoryFormat::Text => {
-            render::history::text(labels, &sessions, &series, context.screen.color)
+            render::history::text(labels, sessions, &series, context.screen.color)
         }
         HistoryFormat::Json => serde_json::to_string_pretty(&series).map_err(broken)?,
         HistoryFormat::Csv => history::csv(labels, &series).map_err(broken)?,

@@ -70,7 +70,7 @@ fn listed(chosen: Chosen) -> Result<Listed, Failure> {
         .as_ref()
         .and_then(|run| run.file.promotion.as_ref()?.release.clone());
     Ok(Listed {
-        sessions: standing.ledger.len(),
+        sessions: standing.sessions().len(),
         created: baseline.and_then(|run| run.file.created.clone()),
         commits_since: commit.as_deref().and_then(source::commits_since),
         commit,

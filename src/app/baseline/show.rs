@@ -14,12 +14,17 @@ pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitStatus, Fail
     let standing = chosen.place.read().map_err(failure)?;
     opened.warn_of_copies();
     let mut text = format!(
-        "{} on {}: {} in the ledger\n",
+        "{} on {}: {}{}\n",
         chosen.name,
         chosen.hardware,
-        match standing.ledger.len() {
+        match standing.sessions().len() {
             1 => "1 session".to_owned(),
             count => format!("{count} sessions"),
+        },
+        if standing.ledger.is_empty() {
+            ", no ledger yet"
+        } else {
+            " in the ledger"
         }
     );
     let baseline = standing.baseline.as_ref();
