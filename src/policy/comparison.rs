@@ -487,6 +487,13 @@ pub struct Identity {
     pub requests: u64,
 }
 
+impl Identity {
+    /// `docker`, `process`, `url` or `simulator`, where the run says so: the first of its server's few words.
+    pub fn server_kind(&self) -> Option<&str> {
+        self.server.as_deref()?.split(" · ").next()
+    }
+}
+
 /// How it was decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {

@@ -13,7 +13,7 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
         NextAction::None => {}
         NextAction::MoreRepeats => steps.push(format!("measure {amount} more repeats of the candidate: they would settle it if the estimate stays")),
         NextAction::Ab if comparison.decision.pairs > 0 => steps.push(format!("measure {amount} more alternating pairs; a gate that is run again on this commit does so and keeps the evidence so far")),
-        NextAction::Ab => steps.push(format!("more repeats of the candidate alone cannot settle it: measure baseline and candidate alternately on one machine (`perfgate gate --base-image`), {amount} pairs at first")),
+        NextAction::Ab => steps.push(format!("more repeats of the candidate alone cannot settle it: measure baseline and candidate alternately on one machine ({}), {amount} pairs at first", base_version(comparison))),
     }
     match comparison.verdict {
         Verdict::Block => steps.push(match ends(comparison) {
@@ -43,6 +43,15 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
     }
     steps.extend(explain(comparison));
     steps
+}
+
+/// How the gate is given the base version: an image only where the server is a container.
+fn base_version(comparison: &Comparison) -> &'static str {
+    match comparison.candidate.server_kind() {
+        Some("docker") => "`perfgate gate --base-image`",
+        Some("process" | "simulator" | "url") => "`server.base` in perfgate.yaml",
+        _ => "`perfgate gate --base-image` for a container, else `server.base` in perfgate.yaml",
+    }
 }
 
 /// The two commits between which a search would look, where both are known, clean and not each other's neighbours.

@@ -261,6 +261,28 @@ fn every_verdict_ends_with_its_instruction_and_the_next_step() {
 }
 
 #[test]
+fn the_base_version_is_asked_for_in_the_way_that_the_server_takes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, base) = (
+        "`perfgate gate --base-image`",
+        "`server.base` in perfgate.yaml",
+    );
+    for (kind, asked) in [
+        (Some("docker"), format!("({image})")),
+        (Some("simulator"), format!("({base})")),
+        (Some("process"), format!("({base})")),
+        (None, format!("({image} for a container, else {base})")),
+    ] {
+        let mut candidate: serde_json::Value =
+            serde_json::from_str(&result(&[0.7, 1.0, 1.35])).unwrap();
+        candidate["server"]["kind"] = kind.into();
+        let shown = compare(folder.path(), &scaled(1.0), &candidate.to_string(), &[]).stdout;
+        let words: Vec<&str> = shown.split_whitespace().collect();
+        assert!(words.join(" ").contains(&asked), "{kind:?}: {shown}");
+    }
+}
+
+#[test]
 fn a_report_that_cannot_be_written_hides_no_verdict() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "file", "");
