@@ -131,7 +131,7 @@ impl Question<'_> {
         }
         let events: Vec<IssueEvent> = self
             .client
-            .list(&format!("repos/{name}/issues/{number}/events"))
+            .list(&format!("repos/{name}/issues/{number}/events"), &[])
             .await?;
         let set = match last_label(&events, self.label) {
             Ok(set) => set,

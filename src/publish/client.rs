@@ -195,8 +195,13 @@ impl Client {
     }
 
     /// All pages of a list, each element as `T`.
-    pub async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, ClientError> {
-        let mut address = with_query(self.address(path)?, &[("per_page", "100")]);
+    pub async fn list<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Vec<T>, ClientError> {
+        let address = with_query(self.address(path)?, query);
+        let mut address = with_query(address, &[("per_page", "100")]);
         let mut all = Vec::new();
         for _page in 0..MOST_PAGES {
             let request = Request::new(Method::GET, address.clone());

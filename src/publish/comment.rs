@@ -181,7 +181,7 @@ pub async fn all(
     repository: &Repository,
     number: u64,
 ) -> Result<Vec<Comment>, ClientError> {
-    client.list(&path(repository, number)).await
+    client.list(&path(repository, number), &[]).await
 }
 
 fn path(repository: &Repository, number: u64) -> String {

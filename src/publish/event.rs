@@ -26,6 +26,11 @@ impl Repository {
         &self.0
     }
 
+    /// Whose it is.
+    pub fn owner(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
+    }
+
     /// Whether it is the one that GitHub calls so; names do not differ by case alone.
     pub fn is(&self, name: &str) -> bool {
         self.0.eq_ignore_ascii_case(name)
@@ -65,8 +70,19 @@ pub enum Pull {
     Known(u64),
     /// Whichever has this commit as its head: to be asked for.
     OfHead,
+    /// Whichever proposes this branch of a fork: to be asked for.
+    OfBranch(Branch),
     /// None: there is nothing to comment on.
     None,
+}
+
+/// A branch of another repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// The repository.
+    pub repository: Repository,
+    /// Its name, which may have any character that git takes.
+    pub name: String,
 }
 
 /// What the event says of the pull request's head.
@@ -179,6 +195,7 @@ struct WorkflowRun {
     id: Option<u64>,
     run_attempt: Option<u64>,
     head_sha: Option<String>,
+    head_branch: Option<String>,
     repository: Option<Named>,
     head_repository: Option<Named>,
     #[serde(default)]
@@ -301,6 +318,7 @@ fn of_workflow_run(run: &WorkflowRun, ours: &Repository) -> Result<Occasion, &'s
     let head = head.ok_or("workflow_run.head_sha")?;
     let home = run.head_repository.as_ref();
     let home = home.and_then(|repo| repo.full_name.as_deref());
+    let from_fork = !home.is_some_and(|home| ours.is(home));
     let our_id = run.repository.as_ref().and_then(|repo| repo.id);
     // The list is empty for forks, and may name pull requests of other repositories that share the commit.
     let listed = run.pull_requests.iter().find(|pull| {
@@ -312,11 +330,23 @@ fn of_workflow_run(run: &WorkflowRun, ours: &Repository) -> Result<Occasion, &'s
         run: id,
         attempt: run.run_attempt.unwrap_or(1),
     });
+    let branch = home
+        .and_then(Repository::parse)
+        .zip(run.head_branch.as_ref());
+    let pull = match (listed.and_then(|pull| pull.number), branch) {
+        (Some(number), _) => Pull::Known(number),
+        // GitHub finds no pull request by a commit that only a fork has.
+        (None, Some((repository, name))) if from_fork && !name.is_empty() => {
+            Pull::OfBranch(Branch {
+                repository,
+                name: name.clone(),
+            })
+        }
+        (None, _) => Pull::OfHead,
+    };
     Ok(Occasion {
-        pull: listed
-            .and_then(|pull| pull.number)
-            .map_or(Pull::OfHead, Pull::Known),
-        from_fork: !home.is_some_and(|home| ours.is(home)),
+        pull,
+        from_fork,
         measured_by,
         ..of_commit(Some(head))
     })
@@ -418,6 +448,34 @@ mod tests {
         );
         for others in [json!([]), json!([pull(HEAD, 2)]), json!([pull(MERGE, 1)])] {
             assert_eq!(named(others).pull, Pull::OfHead);
+        }
+    }
+
+    #[test]
+    fn a_workflow_run_of_a_fork_is_known_by_its_branch_as_long_as_the_fork_is_there() {
+        let of_fork = |home: Value, branch: Value| {
+            let run = json!({"workflow_run": {"id": 99, "head_sha": HEAD, "repository": {"id": 1},
+                "head_repository": home, "head_branch": branch, "pull_requests": []}});
+            let occasion = of("workflow_run", &run).unwrap();
+            assert!(occasion.from_fork);
+            occasion.pull
+        };
+        let fork = json!({"id": 2, "full_name": "mallory/llm"});
+        let branch = Branch {
+            repository: Repository::parse("mallory/llm").unwrap(),
+            name: "faster/50%".to_owned(),
+        };
+        assert_eq!(
+            of_fork(fork.clone(), json!("faster/50%")),
+            Pull::OfBranch(branch)
+        );
+        for (home, branch) in [
+            (Value::Null, json!("faster")),
+            (fork.clone(), Value::Null),
+            (fork, json!("")),
+            (json!({"full_name": "mallory/../llm"}), json!("faster")),
+        ] {
+            assert_eq!(of_fork(home, branch), Pull::OfHead);
         }
     }
 

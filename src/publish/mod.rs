@@ -13,6 +13,7 @@ pub mod comment;
 pub mod event;
 mod history;
 pub mod pull_request;
+pub mod pulls;
 pub mod status;
 
 pub use answer::Refusal;

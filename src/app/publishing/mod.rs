@@ -6,8 +6,6 @@ mod telling;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use super::progress::note;
 use super::{Context, Failure, Interrupt};
 pub(super) use telling::{Told, Trust};
@@ -20,6 +18,7 @@ use crate::policy::{with_acceptance, without_acceptance};
 use crate::publish::acceptance::{Found, PullRequest, Question};
 use crate::publish::client::{Client, ClientError, Patience};
 use crate::publish::event::{self, Moment, Occasion, Pull, Repository, RunId, Sha};
+use crate::publish::pulls::{self, Nowhere};
 use crate::render::inert;
 
 /// Where the API is where nobody says otherwise.
@@ -57,6 +56,8 @@ pub(super) struct Publisher<'a> {
 pub(super) struct Place {
     head: Option<Sha>,
     number: Option<u64>,
+    /// Why it was asked for and there is none.
+    nowhere: Option<Nowhere>,
     /// Why something of that is not known.
     problem: Option<ClientError>,
 }
@@ -64,14 +65,12 @@ pub(super) struct Place {
 impl Place {
     /// Why there is no pull request to comment on; `None` where there is one.
     pub(super) fn why_nowhere(&self) -> Option<String> {
-        match (&self.number, &self.problem) {
-            (Some(_), _) => None,
-            (None, Some(problem)) => Some(inert::line(&problem.to_string())),
-            (None, None) => Some(
-                "no open pull request of this repository has the run's commit as its head"
-                    .to_owned(),
-            ),
-        }
+        let why = match (&self.number, &self.problem) {
+            (Some(_), _) => return None,
+            (None, Some(problem)) => problem.to_string(),
+            (None, None) => self.nowhere.as_ref().unwrap_or(&Nowhere::None).to_string(),
+        };
+        Some(inert::line(&why))
     }
 }
 
@@ -222,19 +221,21 @@ impl<'a> Publisher<'a> {
         let head = self.occasion.head.clone();
         let number = match &self.occasion.pull {
             Pull::Known(number) => Some(*number),
-            Pull::OfHead | Pull::None => None,
+            Pull::OfHead | Pull::OfBranch(_) | Pull::None => None,
         };
         let number = self.args.pull_request.or(number);
         let mut place = Place {
             head,
             number,
+            nowhere: None,
             problem: None,
         };
         let asked = self.until_interrupted(async {
             match (&place.head, place.number) {
-                (Some(head), None) if self.occasion.pull == Pull::OfHead => {
-                    place.number = self.pull_of(head).await?;
-                }
+                (Some(head), None) => match self.pull_of(head).await? {
+                    Ok(number) => place.number = Some(number),
+                    Err(why) => place.nowhere = Some(why),
+                },
                 (None, Some(number)) => {
                     let path = format!("repos/{}/pulls/{number}", self.repository.name());
                     let pull: PullRequest = self.client.get(&path, &[]).await?;
@@ -262,38 +263,15 @@ impl<'a> Publisher<'a> {
         })
     }
 
-    /// The open pull request of ours that has this commit as its head.
-    async fn pull_of(&self, head: &Sha) -> Result<Option<u64>, ClientError> {
-        #[derive(Deserialize)]
-        struct Listed {
-            number: u64,
-            #[serde(default)]
-            state: String,
-            head: End,
-            base: End,
+    /// The pull request of which the event does not say the number.
+    async fn pull_of(&self, head: &Sha) -> Result<Result<u64, Nowhere>, ClientError> {
+        let (client, ours) = (&self.client, &self.repository);
+        match &self.occasion.pull {
+            Pull::OfHead => pulls::of_commit(client, ours, head).await,
+            Pull::OfBranch(branch) => pulls::of_branch(client, ours, branch, head).await,
+            Pull::Known(number) => Ok(Ok(*number)),
+            Pull::None => Ok(Err(Nowhere::None)),
         }
-        #[derive(Deserialize)]
-        struct End {
-            sha: String,
-            repo: Option<Named>,
-        }
-        #[derive(Deserialize)]
-        struct Named {
-            full_name: String,
-        }
-        let path = format!(
-            "repos/{}/commits/{}/pulls",
-            self.repository.name(),
-            head.text()
-        );
-        let listed: Vec<Listed> = self.client.list(&path).await?;
-        let ours = listed.into_iter().find(|pull| {
-            let base = pull.base.repo.as_ref();
-            pull.state != "closed"
-                && pull.head.sha == head.text()
-                && base.is_some_and(|base| self.repository.is(&base.full_name))
-        });
-        Ok(ours.map(|pull| pull.number))
     }
 
     /// Whether the comparison is of the commit that this step is about; why not.

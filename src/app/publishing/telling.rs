@@ -58,6 +58,12 @@ impl Publisher<'_> {
                 self.occasion.from_fork,
             );
         }
+        // Every run of a fork is for a pull request.
+        if let (Some(why), true) = (&place.nowhere, self.occasion.from_fork)
+            && self.args.comment != CommentWhen::Never
+        {
+            told.problems.push(format!("there is no comment: {why}"));
+        }
         let done = self.until_interrupted(async {
             if let (Some(head), Trust::Ours) = (&place.head, trust) {
                 let description = format!("{}: {}", view.verdict.word, view.headline);

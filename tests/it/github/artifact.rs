@@ -22,19 +22,44 @@ fn archive(scene: &Scene, files: &[(&str, &[u8])]) {
     perfgate::files::write_atomically(&scene.path().join("artifact.zip"), &bytes).unwrap();
 }
 
-/// A `workflow_run` after the run of a fork on pull request 7.
+/// A name that would change the question if it were not encoded.
+const BRANCH: &str = "faster/50%+&state=closed#1";
+
+/// A `workflow_run` after the run of a fork on pull request 7, as GitHub sends it: it names no pull request.
 fn fork() -> Scene {
     let mut scene = Scene::new(1.0);
     scene.event = "workflow_run";
-    scene.write_event(&json!({"workflow_run": {
-        "id": 55, "run_attempt": 1, "head_sha": HEAD, "event": "pull_request", "pull_requests": [],
-        "repository": {"id": 1, "full_name": "acme/llm"}, "head_repository": {"id": 2, "full_name": "mallory/llm"}
-    }}));
-    scene.github.world().pulls_of_commit = vec![json!({
-        "number": 7, "state": "open", "head": {"sha": HEAD, "repo": {"full_name": "mallory/llm"}},
-        "base": {"sha": "x", "repo": {"full_name": "acme/llm"}}
-    })];
+    scene.write_event(&run_of(&json!({
+        "id": 2, "full_name": "mallory/llm", "owner": {"login": "mallory"}
+    })));
+    scene.github.world().pulls = vec![pull(7, HEAD, "mallory/llm", "acme/llm")];
     scene
+}
+
+fn run_of(home: &Value) -> Value {
+    json!({"workflow_run": {
+        "id": 55, "run_attempt": 1, "head_sha": HEAD, "head_branch": BRANCH, "event": "pull_request",
+        "pull_requests": [], "repository": {"id": 1, "full_name": "acme/llm"}, "head_repository": home
+    }})
+}
+
+/// An open pull request from mallory's branch.
+fn pull(number: u64, sha: &str, from: &str, to: &str) -> Value {
+    json!({
+        "number": number, "state": "open",
+        "head": {"sha": sha, "label": format!("mallory:{BRANCH}"), "ref": BRANCH, "repo": {"full_name": from}},
+        "base": {"sha": "0".repeat(40), "repo": {"full_name": to}}
+    })
+}
+
+/// The artifact is not posted, and that is said.
+fn unposted(scene: &Scene) -> String {
+    let said = post(scene, &comparison(scene)).expect(6).stderr;
+    assert!(scene.github.own().is_empty());
+    let line = said.lines().next().unwrap();
+    line.strip_prefix("error: the artifact's result was not published: ")
+        .unwrap()
+        .to_owned()
 }
 
 fn comparison(scene: &Scene) -> Value {
@@ -83,15 +108,77 @@ fn a_fork_never_writes_over_what_this_repository_said() {
 }
 
 #[test]
-fn the_pull_request_is_the_one_that_github_names_for_the_commit() {
+fn the_pull_request_is_the_one_that_github_lists_for_the_branch_of_the_fork() {
     let scene = fork();
-    scene.github.world().pulls_of_commit.clear();
-    let said = post(&scene, &comparison(&scene)).expect(6).stderr;
+    let mut closed = pull(3, HEAD, "mallory/llm", "acme/llm");
+    closed["state"] = json!("closed");
+    let mut deleted = pull(5, HEAD, "mallory/llm", "acme/llm");
+    deleted["head"]["repo"] = Value::Null;
+    let mut others_branch = pull(6, HEAD, "otto/llm", "acme/llm");
+    others_branch["head"]["label"] = json!(format!("otto:{BRANCH}"));
+    let mut pulls = vec![closed, deleted, others_branch];
+    // More than a page of them, from another fork of the same owner and to another base repository.
+    for number in 100..180 {
+        pulls.push(pull(number, HEAD, "mallory/second-llm", "acme/llm"));
+        pulls.push(pull(number + 100, HEAD, "mallory/llm", "mallory/llm"));
+    }
+    scene.github.world().pulls = pulls.clone();
+    assert_eq!(
+        unposted(&scene),
+        "no open pull request of this repository has the run's commit as its head"
+    );
+    pulls.push(pull(7, HEAD, "Mallory/LLM", "acme/llm"));
+    scene.github.world().pulls = pulls;
+    post(&scene, &comparison(&scene)).expect(0);
+    scene.own();
+    assert_eq!(scene.github.count("GET", "/commits/"), 0);
+}
+
+#[test]
+fn a_branch_that_was_pushed_to_in_between_gets_no_comment_on_what_it_was() {
+    let scene = fork();
+    scene.github.world().pulls = vec![pull(7, &"9".repeat(40), "mallory/llm", "acme/llm")];
+    assert_eq!(
+        unposted(&scene),
+        "pull request #7 has been pushed to since the run: its head is 9999999999, and the run's commit 77b02d4f0a"
+    );
+    // A comparison of our own making gets its status all the same.
+    let said = scene.comment(&["--comment", "always"]).expect(6).stderr;
     assert!(
-        said.contains("no open pull request of this repository has the run's commit"),
+        said.contains("there is no comment: pull request #7 has been pushed to"),
         "{said}"
     );
-    assert!(scene.github.own().is_empty());
+    assert_eq!(scene.github.world().statuses.len(), 1);
+}
+
+#[test]
+fn a_branch_that_is_proposed_for_several_bases_gets_a_comment_where_somebody_says_for_which() {
+    let scene = fork();
+    let pulls = [9, 7].map(|number| pull(number, HEAD, "mallory/llm", "acme/llm"));
+    scene.github.world().pulls = pulls.to_vec();
+    assert_eq!(
+        unposted(&scene),
+        "#7 and #9 have the run's commit as their head, and GitHub does not say which of them the run was for; `--pull-request N` names it"
+    );
+    let arguments = [
+        "comment",
+        "--artifact",
+        "artifact.zip",
+        "--pull-request",
+        "7",
+    ];
+    scene.perfgate(&arguments).expect(0);
+    scene.own();
+}
+
+#[test]
+fn a_run_of_a_fork_that_was_deleted_is_posted_nowhere() {
+    let scene = fork();
+    scene.write_event(&run_of(&Value::Null));
+    assert_eq!(
+        unposted(&scene),
+        "no open pull request of this repository has the run's commit as its head"
+    );
 }
 
 #[test]

@@ -49,7 +49,8 @@ pub(crate) struct World {
     pub(crate) statuses: Vec<Value>,
     pub(crate) check_runs: Vec<Value>,
     pub(crate) pull: Value,
-    pub(crate) pulls_of_commit: Vec<Value>,
+    /// What is proposed, from here and from forks.
+    pub(crate) pulls: Vec<Value>,
     pub(crate) events: Vec<Value>,
     pub(crate) permissions: BTreeMap<String, Value>,
     pub(crate) activity: Vec<Value>,
@@ -89,7 +90,7 @@ impl GitHub {
                 "head": {"sha": HEAD, "ref": "faster", "repo": {"full_name": "acme/llm"}},
                 "base": {"sha": "0".repeat(40), "repo": {"full_name": "acme/llm"}}
             }),
-            pulls_of_commit: Vec::new(),
+            pulls: Vec::new(),
             events: Vec::new(),
             permissions: BTreeMap::new(),
             activity: vec![
@@ -314,7 +315,11 @@ impl World {
                 json!({"total_count": self.check_runs.len(), "check_runs": self.check_runs}),
             ),
             ("GET", ["repos", _, _, "commits", _, "pulls"]) => {
-                (200, None, json!(self.pulls_of_commit))
+                (200, None, json!(with_commit_here(&self.pulls)))
+            }
+            ("GET", ["repos", _, _, "pulls"]) => {
+                let found = listed(&self.pulls, query);
+                page(&found, query, host, &self.prefix, "pulls")
             }
             ("GET", ["repos", _, _, "pulls", "7"]) => (200, None, self.pull.clone()),
             ("GET", ["repos", _, _, "activity"]) => (200, None, json!(self.activity)),
@@ -343,6 +348,30 @@ fn too_long() -> Done {
     )
 }
 
+/// Those with a commit of this repository: one that only a fork has is found nowhere.
+fn with_commit_here(pulls: &[Value]) -> Vec<&Value> {
+    let of_ours = |pull: &&Value| pull["head"]["repo"]["full_name"] == "acme/llm";
+    pulls.iter().filter(of_ours).collect()
+}
+
+/// As the list of pull requests is asked for: open ones where nothing else is said, from one branch where one is named.
+fn listed(pulls: &[Value], query: &str) -> Vec<Value> {
+    let query = reqwest::Url::parse(&format!("http://x/?{query}")).unwrap();
+    let asked = |name: &str| {
+        let found = query.query_pairs().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.into_owned())
+    };
+    let state = asked("state").unwrap_or_else(|| "open".to_owned());
+    let head = asked("head");
+    let fits = |pull: &&Value| {
+        (state == "all" || pull["state"] == state.as_str())
+            && head
+                .as_ref()
+                .is_none_or(|head| pull["head"]["label"] == head.as_str())
+    };
+    pulls.iter().filter(fits).cloned().collect()
+}
+
 fn page(all: &[Value], query: &str, host: &str, prefix: &str, path: &str) -> Done {
     let value = |name: &str, otherwise: usize| {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -352,9 +381,11 @@ fn page(all: &[Value], query: &str, host: &str, prefix: &str, path: &str) -> Don
     let (size, page) = (value("per_page", 30).min(100), value("page", 1));
     let begin = (page - 1) * size;
     let end = (begin + size).min(all.len());
+    let others = query.split('&').filter(|pair| !pair.contains("page="));
+    let kept: String = others.map(|pair| format!("{pair}&")).collect();
     let link = (end < all.len()).then(|| {
         let of = |page: usize, rel: &str| {
-            format!("<http://{host}{prefix}/repositories/1/{path}?per_page={size}&page={page}>; rel=\"{rel}\"")
+            format!("<http://{host}{prefix}/repositories/1/{path}?{kept}per_page={size}&page={page}>; rel=\"{rel}\"")
         };
         format!("{}, {}", of(page + 1, "next"), of(all.len().div_ceil(size), "last"))
     });

@@ -246,8 +246,8 @@ fn a_push_comments_on_the_open_pull_request_that_has_it_as_its_head() {
     let mut scene = Scene::new(1.0);
     scene.event = "push";
     scene.write_event(&json!({"after": HEAD}));
-    let pull = |number: u64, sha: &str, base: &str, state: &str| json!({"number": number, "state": state, "head": {"sha": sha, "repo": null}, "base": {"sha": "x", "repo": {"full_name": base}}});
-    scene.github.world().pulls_of_commit = vec![
+    let pull = |number: u64, sha: &str, base: &str, state: &str| json!({"number": number, "state": state, "head": {"sha": sha, "repo": {"full_name": "acme/llm"}}, "base": {"sha": "x", "repo": {"full_name": base}}});
+    scene.github.world().pulls = vec![
         pull(5, HEAD, "mallory/llm", "open"),
         pull(6, &"2".repeat(40), "acme/llm", "open"),
         pull(4, HEAD, "acme/llm", "closed"),
