@@ -32,10 +32,11 @@ fn of_comparison(
     context: &Context,
 ) -> Result<ExitStatus, Failure> {
     let comparison = read_comparison(path)?;
-    let (comparison, told) = match Publishing::prepare(&args.publish, context)? {
+    let publishing = Publishing::prepare(&args.publish, context)?;
+    let (comparison, told, label) = match &publishing {
         Publishing::Off(why) => {
             note(&format!("nothing is published: {why}"));
-            (comparison, Told::default())
+            (comparison, Told::default(), None)
         }
         Publishing::On(publisher) => {
             let place = publisher.place();
@@ -48,12 +49,12 @@ fn of_comparison(
             })?;
             let (comparison, notes) = publisher.accept(comparison, &place);
             let told = publisher.publish(&comparison, notes, &place, Trust::Ours);
-            (comparison, told)
+            (comparison, told, publisher.accept_label(&place))
         }
     };
     keep(&comparison, args)?;
-    step::tell(&comparison, None, path, context);
-    let status = finish(&comparison, Format::Text, &args.output, context)?;
+    step::tell(&comparison, None, label, path, context);
+    let status = finish(&comparison, Format::Text, &args.output, label, context)?;
     told.finish(&args.publish, status, context)
 }
 

@@ -69,7 +69,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
         comparison = judged_by_a_copy(comparison, sentence);
     }
     annotating::mark_rules(&comparison, context);
-    finish(&comparison, args.format, &args.output, context)
+    finish(&comparison, args.format, &args.output, None, context)
 }
 
 /// The accepted runs.
@@ -130,7 +130,7 @@ pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus,
         Some(explanation) => with_explanation(comparison, explanation),
         None => comparison,
     };
-    finish(&comparison, args.format, &args.output, context)
+    finish(&comparison, args.format, &args.output, None, context)
 }
 
 /// A comparison file of this version.
@@ -205,18 +205,19 @@ pub(super) fn write_junit(path: &Path, comparison: &Comparison) -> Result<(), Fa
     files::write_atomically(path, junit.as_bytes()).map_err(cannot_keep)
 }
 
-/// Shows a comparison everywhere it was asked for, and exits as it says.
+/// Shows a comparison everywhere it was asked for, and exits as it says. `accept_label` takes a regression of it.
 pub(super) fn finish(
     comparison: &Comparison,
     format: Format,
     output: &OutputArgs,
+    accept_label: Option<&str>,
     context: &Context,
 ) -> Result<ExitStatus, Failure> {
     let surroundings = |error| Failure::new(ExitStatus::SurroundingsFailed, error);
     let text = match format {
         Format::Text => render::terminal::comparison(comparison, context.screen),
         Format::Json => render::json::comparison(comparison),
-        Format::Markdown => render::markdown::comparison(comparison),
+        Format::Markdown => render::markdown::comparison(comparison, accept_label),
     };
     super::print(&text)?;
     // Shown before anything that a full disk could stop.
@@ -226,7 +227,7 @@ pub(super) fn finish(
         files::write_atomically(path, html.as_bytes()).map_err(surroundings)?;
     }
     if let Some(path) = &output.markdown {
-        let markdown = render::markdown::comparison(comparison);
+        let markdown = render::markdown::comparison(comparison, accept_label);
         files::write_atomically(path, markdown.as_bytes()).map_err(surroundings)?;
     }
     if let Some(path) = &output.junit {

@@ -66,8 +66,9 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
         write_junit(path, &comparison)?;
     }
     annotating::mark_rules(&comparison, context);
-    step::tell(&comparison, Some(&files), &comparison_path, context);
-    let finished = finish(&comparison, Format::Text, &files, context);
+    let label = publishing.accept_label(&place);
+    step::tell(&comparison, Some(&files), label, &comparison_path, context);
+    let finished = finish(&comparison, Format::Text, &files, label, context);
     let told = publishing.publish(&comparison, notes, &place);
     told.finish(&args.publish, finished?, context)
 }

@@ -15,13 +15,15 @@ use crate::render;
 pub(super) fn tell(
     comparison: &Comparison,
     files: Option<&OutputArgs>,
+    accept_label: Option<&str>,
     comparison_path: &Path,
     context: &Context,
 ) {
     let variable = |name: &str| (context.environment)(name).map(PathBuf::from);
     let told = (|| {
         if let (Some(summary), Some(_)) = (variable("GITHUB_STEP_SUMMARY"), files) {
-            actions::write_step_summary(&summary, &render::markdown::comparison(comparison))?;
+            let markdown = render::markdown::comparison(comparison, accept_label);
+            actions::write_step_summary(&summary, &markdown)?;
         }
         let Some(outputs) = variable("GITHUB_OUTPUT") else {
             return Ok(());

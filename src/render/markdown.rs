@@ -24,9 +24,10 @@ const OPEN_WARNINGS: usize = 5;
 /// A list as long as this is not read; the report has it all.
 const LONGEST_LIST: usize = 20;
 
-/// Marker, verdict, identity, table, the rest folded.
-pub fn comparison(comparison: &Comparison) -> String {
-    let view = View::of(comparison);
+/// Marker, verdict, identity, table, the rest folded. `accept_label` takes a regression where this is read; none where there
+/// is no pull request, or it counts for nothing.
+pub fn comparison(comparison: &Comparison, accept_label: Option<&str>) -> String {
+    let view = View::of(comparison).accepted_by(comparison, accept_label);
     let head = head(&view);
     let mut text = Limited::new(LONGEST.saturating_sub(head.chars().count()));
     table(&view, &mut text);
@@ -210,7 +211,7 @@ fn list(title: &str, sentences: &[String], text: &mut Limited) {
 }
 
 /// A sentence with what stands in backticks as code.
-fn sentence_of(sentence: &str) -> String {
+pub fn sentence_of(sentence: &str) -> String {
     let parts: Vec<&str> = sentence.split('`').collect();
     if parts.len().is_multiple_of(2) {
         return inert(sentence);

@@ -41,7 +41,7 @@ pub struct View {
     pub place: Option<String>,
     /// Of what the noise is made, and what it would have hidden.
     pub noise: Option<String>,
-    /// How a maintainer takes a regression that stops the merge.
+    /// How a maintainer takes a regression that stops the merge; only where [`View::accepted_by`] was told of a label.
     pub accept: Option<String>,
     /// Whether scenarios must be named.
     pub several_scenarios: bool,
@@ -251,7 +251,7 @@ impl View {
             sides,
             place: view_lines::place(comparison, several),
             noise: view_lines::noise(comparison, several),
-            accept: view_lines::accept(comparison),
+            accept: None,
             several_scenarios: several,
             rows: comparison
                 .judgements

@@ -13,13 +13,19 @@ use crate::policy::{Effect, effect};
 /// Groups of requests whose changes lie closer together than this became slower alike.
 const ALIKE: f64 = 0.02;
 
-/// The label with which a maintainer accepts a regression, where nobody named another.
-const ACCEPT_LABEL: &str = "perf-regression-accepted";
-
 impl View {
     /// Verdict and instruction: `BLOCK: do not merge`.
     pub fn title(&self) -> String {
         format!("{}: {}", self.verdict.word, self.instruction)
+    }
+
+    /// With the way to take a regression, where a label does that here.
+    #[must_use]
+    pub fn accepted_by(self, comparison: &Comparison, label: Option<&str>) -> Self {
+        Self {
+            accept: label.and_then(|label| accept(comparison, label)),
+            ..self
+        }
     }
 }
 
@@ -323,11 +329,11 @@ pub(super) fn noise(comparison: &Comparison, several_scenarios: bool) -> Option<
     ))
 }
 
-/// How a maintainer takes a regression.
-pub(super) fn accept(comparison: &Comparison) -> Option<String> {
+/// How a maintainer takes a regression by that label.
+fn accept(comparison: &Comparison, label: &str) -> Option<String> {
     matches!(comparison.verdict, Verdict::Block | Verdict::Report).then(|| {
         format!(
-            "a maintainer sets the label `{ACCEPT_LABEL}` and gives the reason under the heading “perfgate accepted” in the pull request's text"
+            "give the reason under the heading “perfgate accepted” in the pull request's text; somebody with write permission then sets the label `{label}`; a later push takes that away"
         )
     })
 }

@@ -307,7 +307,7 @@ proptest! {
             let before: Option<String> = found.map(|text| text.chars().rev().take(300).collect());
             prop_assert!(before.is_none(), "{} after {}", wrong, before.unwrap().chars().rev().collect::<String>());
         }
-        render::markdown::comparison(&comparison);
+        render::markdown::comparison(&comparison, None);
         render::terminal::comparison(&comparison, render::terminal::Screen::NONE);
     }
 }

@@ -47,7 +47,7 @@ fn foreign_text_is_inert_in_every_report() {
     let html = render::html::report(&comparison).unwrap();
     assert!(!html.contains("<script") && !html.contains('\u{202E}') && !html.contains('\u{1b}'));
     assert!(html.contains("{{ 7*7 }}") && !html.contains("49 "));
-    let markdown = render::markdown::comparison(&comparison);
+    let markdown = render::markdown::comparison(&comparison, None);
     assert!(
         !markdown.contains("<script") && !markdown.contains("@team") && !markdown.contains("#1 ")
     );
@@ -91,7 +91,7 @@ fn a_comment_stays_below_githubs_limit_and_says_what_was_cut() {
         row.reason.clone_from(&long);
         row.scenario.clone_from(&long);
     }
-    let markdown = render::markdown::comparison(&comparison);
+    let markdown = render::markdown::comparison(&comparison, None);
     assert!(markdown.chars().count() < 65_536);
     assert!(markdown.contains("more rows are in the report"));
     let count = |tag: &str| markdown.matches(tag).count();
@@ -107,12 +107,8 @@ fn a_comment_says_verdict_and_interval_first() {
         candidate: "b.json",
         ..Labels::default()
     };
-    insta::assert_snapshot!(render::markdown::comparison(&compare_runs(
-        &Policy::standard(),
-        &run,
-        &slower,
-        labels
-    )));
+    let comparison = compare_runs(&Policy::standard(), &run, &slower, labels);
+    insta::assert_snapshot!(render::markdown::comparison(&comparison, Some("taken")));
 }
 
 /// The document as Chromium has it after loading, and everything it complained about.

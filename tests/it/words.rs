@@ -136,7 +136,7 @@ fn every_renderer_says_the_same_words_for_every_verdict() {
             ),
             (
                 "markdown",
-                as_seen(&render::markdown::comparison(comparison), true),
+                as_seen(&render::markdown::comparison(comparison, None), true),
             ),
             ("junit", as_seen(&junit_text(comparison), true)),
         ];

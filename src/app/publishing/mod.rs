@@ -113,6 +113,14 @@ impl Publishing<'_> {
         (comparison, notes, place)
     }
 
+    /// [`Publisher::accept_label`] there.
+    pub(super) fn accept_label(&self, place: &Place) -> Option<&str> {
+        match self {
+            Self::Off(_) => None,
+            Self::On(publisher) => publisher.accept_label(place),
+        }
+    }
+
     /// [`Publisher::publish`] there.
     pub(super) fn publish(
         &self,
@@ -302,6 +310,13 @@ impl<'a> Publisher<'a> {
         }
     }
 
+    /// The label that takes a regression there; none where it is switched off or there is no pull request to set it on.
+    pub(super) fn accept_label(&self, place: &Place) -> Option<&str> {
+        let label = self.args.accept_label.trim();
+        let is_there = place.number.is_some() && place.head.is_some();
+        (is_there && !label.is_empty()).then_some(label)
+    }
+
     /// The comparison with the regression accepted, where somebody did so; else what is to be said of it.
     pub(super) fn accept(
         &self,
@@ -310,10 +325,9 @@ impl<'a> Publisher<'a> {
     ) -> (Comparison, Vec<String>) {
         // Whatever was accepted earlier is asked for again: the label may be off by now.
         let comparison = without_acceptance(comparison);
-        let label = self.args.accept_label.trim();
         let blocked = matches!(comparison.verdict, Verdict::Block | Verdict::Report);
-        let (Some(number), Some(head), true, false) =
-            (place.number, &place.head, blocked, label.is_empty())
+        let (Some(number), Some(head), Some(label), true) =
+            (place.number, &place.head, self.accept_label(place), blocked)
         else {
             return (comparison, Vec::new());
         };
@@ -331,15 +345,11 @@ impl<'a> Publisher<'a> {
             Ok(Found::Accepted(acceptance)) => {
                 (with_acceptance(comparison, acceptance), Vec::new())
             }
-            Ok(Found::NotAsked) => {
-                let how = format!(
-                    "To accept this regression: give the reason under the heading “perfgate accepted” in the pull request's text; somebody with write permission then sets the label `{shown}`. A later push takes that away."
-                );
-                (comparison, vec![how])
-            }
+            // How to ask for it stands in the Markdown.
+            Ok(Found::NotAsked) => (comparison, Vec::new()),
             Ok(Found::Lacking(why)) => {
                 let said = format!(
-                    "the label {shown} is set and does not count: {}",
+                    "the label `{shown}` is set and does not count: {}",
                     inert::line(&why)
                 );
                 note(&format!("warning: {said}"));

@@ -39,6 +39,13 @@ pub(in crate::app) enum Trust {
     Stranger,
 }
 
+/// What is said, for all who are told.
+struct Said<'a> {
+    comparison: &'a Comparison,
+    view: View,
+    markdown: String,
+}
+
 impl Publisher<'_> {
     /// Comment, status, check run; each whatever becomes of the others.
     pub(in crate::app) fn publish(
@@ -48,7 +55,17 @@ impl Publisher<'_> {
         place: &Place,
         trust: Trust,
     ) -> Told {
-        let view = View::of(comparison);
+        // A label counts for nothing of what a stranger reports.
+        let label = match trust {
+            Trust::Ours => self.accept_label(place),
+            Trust::Stranger => None,
+        };
+        let said = Said {
+            comparison,
+            view: View::of(comparison),
+            markdown: render::markdown::comparison(comparison, label),
+        };
+        let view = &said.view;
         let mut told = Told::default();
         if let Some(error) = &place.problem {
             told.problem(
@@ -71,12 +88,12 @@ impl Publisher<'_> {
                 self.status(head, state, &description, &mut told).await;
             }
             if let (Some(head), Trust::Ours, true) = (&place.head, trust, self.args.check_run) {
-                self.check_run(comparison, &view, head, &mut told).await;
+                self.check_run(&said, head, &mut told).await;
             }
             if let (Some(head), Some(number)) = (&place.head, place.number)
                 && self.args.comment != CommentWhen::Never
             {
-                self.comment(comparison, &view, notes, (head, number), trust, &mut told)
+                self.comment(&said, notes, (head, number), trust, &mut told)
                     .await;
             }
         });
@@ -131,14 +148,19 @@ impl Publisher<'_> {
         self.args.report_url.as_deref().or(self.run_page.as_deref())
     }
 
-    async fn check_run(&self, comparison: &Comparison, view: &View, head: &Sha, told: &mut Told) {
+    async fn check_run(&self, said: &Said<'_>, head: &Sha, told: &mut Told) {
+        let Said {
+            comparison,
+            view,
+            markdown,
+        } = said;
         let name = format!("perfgate report: {}", inert::line(&view.name));
         let check_run = CheckRun {
             name: &name,
             head,
             state: State::of(comparison.exit_code),
             title: inert::line(&format!("{}: {}", view.verdict.word, view.instruction)),
-            summary: &render::markdown::comparison(comparison),
+            summary: markdown,
             external_id: format!("{}.{}", self.run.run, self.run.attempt),
             address: self.address(),
             annotations: annotating::marks(comparison),
@@ -155,24 +177,30 @@ impl Publisher<'_> {
 
     async fn comment(
         &self,
-        comparison: &Comparison,
-        view: &View,
+        said: &Said<'_>,
         notes: Vec<String>,
         (head, number): (&Sha, u64),
         trust: Trust,
         told: &mut Told,
     ) {
+        let Said {
+            comparison,
+            view,
+            markdown,
+        } = said;
         let author = self.author().await;
-        let markdown = render::markdown::comparison(comparison);
         let wanted = Wanted {
             marker: Marker {
                 key: key(view, trust),
                 head: head.clone(),
                 run: self.run,
             },
-            markdown: &markdown,
+            markdown,
             banner: (trust == Trust::Stranger).then(|| self.banner()),
-            notes: notes.iter().map(|note| inert::markdown(note)).collect(),
+            notes: notes
+                .iter()
+                .map(|note| render::markdown::sentence_of(note))
+                .collect(),
             footer: self.footer(head),
             push: (view.verdict.icon, view.verdict.word, &view.headline),
             create: self.args.comment != CommentWhen::OnChange

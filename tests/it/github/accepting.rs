@@ -34,7 +34,10 @@ fn refused(scene: &Scene, why: &str) {
     let ran = scene.comment(&[]).expect(1);
     assert!(ran.stderr.contains(why), "{why}: {}", ran.stderr);
     let own = scene.own().replace("&#58;", ":");
-    assert!(own.contains("is set and does not count"), "{own}");
+    assert!(
+        own.contains("the label <code>perf-regression-accepted</code> is set and does not count"),
+        "{own}"
+    );
     assert_eq!(
         scene.github.world().statuses.last().unwrap()["state"],
         "failure"
@@ -91,11 +94,22 @@ fn a_label_that_was_taken_off_blocks_again() {
 }
 
 #[test]
-fn how_to_accept_stands_in_the_comment_of_a_block() {
+fn how_to_accept_stands_once_in_the_comment_of_a_block_with_the_label_that_does_it() {
     let scene = Scene::new(1.10);
-    scene.comment(&[]).expect(1);
-    let own = scene.own().replace("&#58;", ":");
-    assert!(own.contains("To accept this regression:"), "{own}");
+    scene
+        .comment(&["--accept-label", "our-label", "--markdown", "comment.md"])
+        .expect(1);
+    let own = scene.own();
+    let how = "**To accept it:** give the reason under the heading “perfgate accepted” in the pull request's text; \
+               somebody with write permission then sets the label <code>our-label</code>; a later push takes that away\n";
+    assert!(own.contains(how), "{own}");
+    let file = std::fs::read_to_string(scene.path().join("comment.md")).unwrap();
+    assert!(file.contains(how), "{file}");
+    let count = |part: &str| own.matches(part).count();
+    assert_eq!(
+        [count("perfgate accepted"), count("&#96;"), count(LABEL)],
+        [1, 0, 0]
+    );
     // Nothing is asked where nothing is to be accepted.
     let passing = Scene::new(1.0);
     passing.comment(&[]).expect(0);
@@ -103,6 +117,22 @@ fn how_to_accept_stands_in_the_comment_of_a_block() {
     let off = accepted();
     off.comment(&["--accept-label", ""]).expect(1);
     assert_eq!(off.github.count("GET", "pulls/7"), 0);
+    assert!(!off.own().contains("accept it"), "{}", off.own());
+}
+
+#[test]
+fn no_label_is_named_where_there_is_no_pull_request_to_set_it_on() {
+    let mut scene = Scene::new(1.10);
+    let markdown = |scene: &Scene| {
+        scene.comment(&["--markdown", "comment.md"]).expect(1);
+        std::fs::read_to_string(scene.path().join("comment.md")).unwrap()
+    };
+    assert!(markdown(&scene).contains(LABEL));
+    scene.event = "push";
+    scene.write_event(&json!({"after": super::HEAD}));
+    assert!(!markdown(&scene).contains("accept it"));
+    scene.variables = vec![("GITHUB_TOKEN", String::new())];
+    assert!(!markdown(&scene).contains("accept it"));
 }
 
 #[test]

@@ -91,7 +91,12 @@ fn a_forks_result_is_posted_as_not_verified_and_sets_no_status() {
     assert_eq!(scene.github.count("POST", "check-runs"), 0);
     // A block is no failure of this workflow: its job was to post.
     post(&scene, &super::comparison(scene.path(), 1.10, Some(HEAD))).expect(0);
-    assert!(scene.own().contains("BLOCK"));
+    let own = scene.own();
+    assert!(own.contains("BLOCK"));
+    assert!(
+        !own.contains("accept it"),
+        "a label counts for nothing here: {own}"
+    );
 }
 
 #[test]
