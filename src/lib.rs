@@ -16,6 +16,7 @@ pub mod compare;
 pub mod config;
 pub mod exit;
 pub mod files;
+pub mod hidden;
 pub mod history;
 pub mod http;
 pub mod launch;

@@ -1,5 +1,7 @@
 //! Text of a server made fit to be shown: no control characters, no secrets.
 
+use crate::hidden::is_hidden;
+
 /// What stands where a secret stood.
 const MASK: &str = "***";
 
@@ -107,16 +109,16 @@ fn without_control(line: &str) -> String {
                 _ => {}
             },
             '\t' => text.push(' '),
-            control if control.is_control() || is_invisible(control) => {}
+            control if control.is_control() || is_hidden(control) || is_line_end(control) => {}
             visible => text.push(visible),
         }
     }
     text
 }
 
-/// Characters that reorder or hide the text around them.
-fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+/// Ends of lines and paragraphs that are no control characters.
+fn is_line_end(character: char) -> bool {
+    matches!(character, '\u{2028}' | '\u{2029}')
 }
 
 fn mask_tokens(text: &str) -> String {
@@ -227,6 +229,14 @@ mod tests {
     fn escape_sequences_and_control_characters_are_dropped() {
         let line = "\u{1b}[1;31mERROR\u{1b}[0m\tx\u{7}\u{1b}]0;title\u{7}y\u{202e}z\r";
         assert_eq!(Redactor::default().clean(line), "ERROR xyz");
+    }
+
+    #[test]
+    fn a_token_with_something_unseen_in_it_is_masked_all_the_same() {
+        for unseen in ['\u{AD}', '\u{61C}', '\u{2060}', '\u{E0041}'] {
+            let line = format!("hf_abcdefghij{unseen}klmnopqrst");
+            assert_eq!(Redactor::default().clean(&line), "hf_***", "{unseen:?}");
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::hidden::is_hidden;
+
 /// Longest piece of foreign text that is shown; more is no name.
 const LONGEST: usize = 300;
 
@@ -21,11 +23,7 @@ pub fn long_line(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => clean.push(' '),
-            c if c.is_control() => {}
-            '\u{200B}'..='\u{200F}'
-            | '\u{202A}'..='\u{202E}'
-            | '\u{2060}'..='\u{2069}'
-            | '\u{FEFF}' => {}
+            c if c.is_control() || is_hidden(c) => {}
             c => clean.push(c),
         }
     }
@@ -82,10 +80,18 @@ fn escaped(text: &str) -> String {
 }
 
 /// For Markdown in a table cell or a sentence: everything that could be markup is a numeric entity, which Markdown shows as
-/// the character and never acts on; what begins a mention or a reference is followed by a space of no width.
+/// the character and never acts on; what begins a mention or a reference is followed by a space of no width. A bare hash of a
+/// commit stays what it is: it leads to a commit of this repository and tells nobody.
 pub fn markdown(text: &str) -> String {
+    let clean = line(text);
     let mut safe = String::new();
-    for c in line(text).chars() {
+    for (at, c) in clean.char_indices() {
+        let after = |word: &str| {
+            let begin = at.checked_sub(word.len());
+            let before = begin.and_then(|begin| clean.as_bytes().get(begin..at));
+            before.is_some_and(|before| before.eq_ignore_ascii_case(word.as_bytes()))
+        };
+        let next = clean[at + c.len_utf8()..].chars().next();
         let acts = matches!(
             c,
             '\\' | '`'
@@ -106,19 +112,22 @@ pub fn markdown(text: &str) -> String {
                 | '@'
                 | '!'
                 | ':'
+                | '$'
         );
-        if acts {
+        // A bare address becomes a link in GitHub's Markdown; with the colon gone only `www.` is left.
+        if acts || (c == '.' && after("www")) {
             let _ = write!(safe, "&#{};", u32::from(c));
-            // GitHub looks for mentions and references in the finished page, where an entity is a character again.
-            if matches!(c, '@' | '#') {
-                safe.push_str("&#8203;");
-            }
         } else {
             safe.push(c);
         }
+        // GitHub looks for mentions, addresses of mail and references (`#1`, `owner/name#1`, `GH-1`) in the finished page,
+        // where an entity is a character again.
+        let refers = c == '-' && after("gh") && next.is_some_and(char::is_numeric);
+        if matches!(c, '@' | '#') || refers {
+            safe.push_str("&#8203;");
+        }
     }
-    // A bare `www.` or `http` becomes a link in GitHub's Markdown; with the colon gone only `www.` is left.
-    safe.replace("www.", "www&#46;")
+    safe
 }
 
 #[cfg(test)]
@@ -151,16 +160,86 @@ mod tests {
         assert_eq!(html_with_code("a ` alone"), "a ` alone");
     }
 
+    #[test]
+    fn what_github_would_link_is_text_and_reads_as_it_was_written() {
+        let linked = [
+            "@acme/team",
+            "#26",
+            "GH-26",
+            "gh-26",
+            "g\u{AD}h-26",
+            "acme/llm#26",
+            "maya@a5c3785",
+            "acme/llm@a5c3785",
+            "https://github.com/acme/llm/issues/26",
+            "WWW.evil.test",
+            "mailto:maya@acme.test",
+            "$x$",
+        ];
+        insta::assert_snapshot!(linked.map(markdown).join("\n"), @r"
+        &#64;&#8203;acme/team
+        &#35;&#8203;26
+        GH-&#8203;26
+        gh-&#8203;26
+        gh-&#8203;26
+        acme/llm&#35;&#8203;26
+        maya&#64;&#8203;a5c3785
+        acme/llm&#64;&#8203;a5c3785
+        https&#58;//github.com/acme/llm/issues/26
+        WWW&#46;evil.test
+        mailto&#58;maya&#64;&#8203;acme.test
+        &#36;x&#36;
+        ");
+        for text in [
+            "high-quality",
+            "www",
+            "a.b",
+            "H-26",
+            "gpu-gh200-1",
+            "a5c3785",
+        ] {
+            assert_eq!(markdown(text), text);
+        }
+    }
+
+    /// Without entities, as a reader and GitHub's search for references have it.
+    fn finished(markdown: &str) -> String {
+        let mut parts = markdown.split("&#");
+        let mut page = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (number, rest) = part.split_once(';').unwrap();
+            page.push(char::from_u32(number.parse().unwrap()).unwrap());
+            page.push_str(rest);
+        }
+        page
+    }
+
+    /// Whether such a word is there with something behind it that makes it a reference.
+    fn refers(page: &str, word: &str, behind: fn(char) -> bool) -> bool {
+        let page = page.to_ascii_lowercase();
+        page.match_indices(word)
+            .any(|(at, _)| page[at + word.len()..].starts_with(behind))
+    }
+
     proptest! {
         #[test]
-        fn no_text_makes_markup(text in "(\\PC|\n|<script>|@me|#1|\\||`|<!--|http://x){0,20}") {
+        fn no_text_makes_markup(text in "(\\PC|\n|<script>|@me|#1|\\||`|<!--|http://x|GH-1|gH-7|www.|WwW.|mailto:a@b.cc|a/b#1|me@a5c3785|\\$x\\$|\u{61C}|\u{AD}|\u{200B}|\u{202E}|\u{2066}|\u{206A}|\u{E0041}){0,20}") {
+            let clean = long_line(&text);
+            prop_assert!(!clean.contains(is_hidden), "{clean:?}");
             let escaped = html(&text);
             prop_assert!(!escaped.contains(['<', '>', '"', '\'']), "{escaped}");
             let coded = html_with_code(&text).replace("<code>", "").replace("</code>", "");
             prop_assert!(!coded.contains(['<', '>', '"', '\'']), "{coded}");
             let escaped = markdown(&text);
-            prop_assert!(!escaped.contains(['<', '>', '|', '@', '`', '\n', '[']), "{escaped}");
+            prop_assert!(!escaped.contains(['<', '>', '|', '@', '`', '\n', '[', ':', '$']), "{escaped}");
             prop_assert!(!escaped.replace("&#", "").contains('#'), "{escaped}");
+            prop_assert!(!escaped.to_ascii_lowercase().contains("www."), "{escaped}");
+            let page = finished(&escaped);
+            for word in ["@", "#"] {
+                prop_assert!(!refers(&page, word, char::is_alphanumeric), "{page:?}");
+            }
+            prop_assert!(!refers(&page, "gh-", char::is_numeric), "{page:?}");
+            prop_assert_eq!(page.replace('\u{200B}', ""), line(&text));
         }
     }
 }

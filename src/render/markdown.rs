@@ -348,7 +348,10 @@ fn strata(view: &View, text: &mut Limited) {
         };
         text.push(&format!(
             "- {place}{} of {} requests with {}: {}\n",
-            part.latency, part.requests, part.requests_with, part.change
+            inert(&part.latency),
+            part.requests,
+            inert(&part.requests_with),
+            part.change
         ));
     }
 }

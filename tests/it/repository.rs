@@ -28,6 +28,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("stats", &[]),
     ("workload", &[]),
     ("files", &[]),
+    ("hidden", &[]),
     ("clock", &[]),
     ("http", &[]),
     ("priority", &[]),
@@ -51,6 +52,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
             "config",
             "record",
             "files",
+            "hidden",
             "clock",
             "http",
             "process_table",
@@ -90,7 +92,8 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     (
         "render",
         &[
-            "metric", "policy", "record", "stats", "config", "sweep", "mlperf", "bisect", "history",
+            "metric", "policy", "record", "stats", "config", "sweep", "mlperf", "bisect",
+            "history", "hidden",
         ],
     ),
 ];

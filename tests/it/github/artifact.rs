@@ -239,6 +239,9 @@ fn texts_of_a_stranger_stay_text() {
     hostile["candidate"]["host"] = json!(text);
     hostile["candidate"]["model"] = json!(text);
     hostile["judgements"][0]["reason"] = json!(text);
+    hostile["strata"] = json!([{
+        "scenario": text, "latency": text, "by": text, "from": 1, "to": 2, "requests": 9, "change": 0.1
+    }]);
     post(&scene, &hostile).expect(0);
     // Once more, so that the line of the push is read back.
     post(&scene, &hostile).expect(0);
