@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::super::Failure;
-use super::super::failing::cannot_keep;
 use super::super::measuring::own_program;
 use super::super::progress::note;
 use super::bar::Words;
@@ -11,7 +10,6 @@ use super::hunt::Hunt;
 use super::question::Base;
 use super::tree::Tree;
 use crate::exit::ExitStatus;
-use crate::files;
 use crate::launch::{Build, BuildError, build};
 
 /// Whether there is a build since just now.
@@ -59,8 +57,8 @@ impl Hunt<'_> {
             return Ok(Built::Before);
         }
         note(&format!("building {}", commit.get(..10).unwrap_or(commit)));
-        // A build that fails half-way leaves no build of the commit before.
-        tree.forget_build();
+        // A build that fails half-way leaves no build of the commit before, but something.
+        tree.write_mark("").map_err(NotBuilt::Failure)?;
         let own_program = own_program().map_err(|error| {
             NotBuilt::Failure(Failure::new(ExitStatus::SurroundingsFailed, error))
         })?;
@@ -96,8 +94,7 @@ impl Hunt<'_> {
                 }
             }
         })?;
-        files::write_atomically(&mark, done.as_bytes())
-            .map_err(|error| NotBuilt::Failure(cannot_keep(error)))?;
+        tree.write_mark(&done).map_err(NotBuilt::Failure)?;
         Ok(Built::Now)
     }
 

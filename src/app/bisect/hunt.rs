@@ -11,7 +11,7 @@ use super::bar::Bar;
 use super::question::sessions_of;
 use super::repository::{Repository, Search};
 use super::session::{Kept, Session, key};
-use super::tree::Tree;
+use super::tree::{Tree, remove_built};
 use crate::bisect::{Answer, Role, Step};
 use crate::cli::bisect::BisectOptions;
 use crate::config::ServerPlan;
@@ -94,6 +94,9 @@ impl<'a> Hunt<'a> {
         let good = good_of(options)?;
         if matches!(good, Good::Commit) && ends.good.is_none() {
             return Err(no_search());
+        }
+        if options.build.is_none() {
+            remove_built(&repository)?;
         }
         let key = session_key(options, &ends)?;
         let last = Session::last(&repository).filter(|last| last.is_of(&key));

@@ -73,7 +73,16 @@ impl Hunt<'_> {
             folder: String::new(),
             step,
         };
-        tree.check_out(&self.repository, commit)?;
+        match tree.check_out(&self.repository, commit) {
+            Ok(()) => {}
+            Err(failure) if role == Role::Search && is_of_commit(&failure) => {
+                step.answer = Answer::BuildFailed;
+                step.reason = format!("{:#}", failure.error);
+                step.seconds = began.elapsed().as_secs_f64();
+                return Ok(nowhere(step));
+            }
+            Err(failure) => return Err(failure),
+        }
         let plan = match self.bar.of_commit(self.options, &tree, commit) {
             Ok(plan) => plan,
             // The ends have one that can be read: what is wrong is this commit's.

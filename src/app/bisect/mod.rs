@@ -10,6 +10,7 @@ mod question;
 mod repository;
 mod session;
 mod start;
+mod submodules;
 mod tree;
 
 use clap::Parser as _;

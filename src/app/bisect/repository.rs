@@ -242,11 +242,22 @@ pub(super) fn git(folder: &Path, arguments: &[&str]) -> Result<String, Failure> 
 
 /// Git in a work tree other than that of the working folder: what says where this one's repository is must not reach it.
 pub(super) fn git_elsewhere(folder: &Path, arguments: &[&str]) -> Result<String, Failure> {
+    answer(elsewhere(folder, arguments), arguments)
+}
+
+/// The same, for a caller who reads what git says.
+pub(super) fn git_in_english(folder: &Path, arguments: &[&str]) -> Result<String, Failure> {
+    let mut command = elsewhere(folder, arguments);
+    command.env("LC_ALL", "C");
+    answer(command, arguments)
+}
+
+fn elsewhere(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = source::command(folder, arguments);
     for variable in PLACES_OF_GIT {
         command.env_remove(variable);
     }
-    answer(command, arguments)
+    command
 }
 
 fn answer(mut command: Command, arguments: &[&str]) -> Result<String, Failure> {

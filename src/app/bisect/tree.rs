@@ -3,10 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::super::Failure;
+use super::super::failing::cannot_keep;
 use super::super::progress::note;
 use super::repository::{Repository, git_elsewhere};
+use super::submodules;
 use crate::exit::ExitStatus;
 use crate::files;
+
+/// Of the good end, of the commit that is judged, and of the parent in a confirmation.
+const NAMES: [&str; 3] = ["good", "commit", "parent"];
 
 /// A work tree within perfgate's folder.
 #[derive(Clone, Debug)]
@@ -26,15 +31,16 @@ impl Tree {
     pub(super) fn check_out(&self, repository: &Repository, commit: &str) -> Result<(), Failure> {
         let is_there = self.path.join(".git").is_file()
             && git_elsewhere(&self.path, &["rev-parse", "--git-dir"]).is_ok();
-        if is_there && self.mark().is_file() && self.head().as_deref() == Some(commit) {
+        if is_there && self.is_built_from(commit) && self.head().as_deref() == Some(commit) {
             // What a build wrote over files of the commit belongs to the build.
             return Ok(());
         }
+        // Before anything moves: interrupted half-way, the tree is no commit's.
+        self.forget_build()?;
         if is_there {
             let checked_out = ["checkout", "--quiet", "--detach", "--force", commit, "--"];
             git_elsewhere(&self.path, &checked_out)?;
         } else {
-            self.forget_build();
             // Left over from an add that was interrupted.
             if self.path.exists() {
                 remove_folder(&self.path)?;
@@ -49,30 +55,31 @@ impl Tree {
             repository.git(&added)?;
         }
         if self.path.join(".gitmodules").is_file() {
-            let updated = [
-                "submodule",
-                "--quiet",
-                "update",
-                "--init",
-                "--recursive",
-                "--force",
-            ];
-            git_elsewhere(&self.path, &updated).map_err(|failure| {
-                failure.hint("the submodules of this commit cannot be fetched; what they need (access, `protocol.file.allow`) must hold for `git submodule update --init --recursive` in a fresh work tree")
-            })?;
+            submodules::update(&self.path)?;
         }
         Ok(())
     }
 
-    /// Says which commit was built here, and by which command.
+    /// Says which commit was built here, and by which command. Empty where a build was begun, or its commit has gone: what it
+    /// left is still there.
     pub(super) fn mark(&self) -> PathBuf {
         self.path.with_extension("built")
     }
 
+    fn is_built_from(&self, commit: &str) -> bool {
+        std::fs::read_to_string(self.mark()).is_ok_and(|mark| mark.lines().next() == Some(commit))
+    }
+
     /// What is in the tree counts as not built.
-    pub(super) fn forget_build(&self) {
-        // It is not there where nothing was built.
-        let _none_there = std::fs::remove_file(self.mark());
+    pub(super) fn forget_build(&self) -> Result<(), Failure> {
+        if self.mark().exists() {
+            self.write_mark("")?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_mark(&self, text: &str) -> Result<(), Failure> {
+        files::write_atomically(&self.mark(), text.as_bytes()).map_err(cannot_keep)
     }
 
     fn head(&self) -> Option<String> {
@@ -85,10 +92,16 @@ impl Tree {
 
     /// Removes it, with what was built in it.
     pub(super) fn remove(&self, repository: &Repository) -> Result<(), Failure> {
-        self.forget_build();
-        if !self.path.exists() {
-            return Ok(());
+        if self.path.exists() {
+            self.remove_tree(repository)?;
         }
+        // Last, since it says that something was built there; it is not there where nothing was.
+        let _none_there = std::fs::remove_file(self.mark());
+        Ok(())
+    }
+
+    fn remove_tree(&self, repository: &Repository) -> Result<(), Failure> {
+        self.forget_build()?;
         let path = self.path.display().to_string();
         // Twice forced: one with submodules is not removed otherwise.
         if repository
@@ -102,9 +115,20 @@ impl Tree {
     }
 }
 
+/// Removes the work trees in which something was built: what is there is another commit's, or was not asked for.
+pub(super) fn remove_built(repository: &Repository) -> Result<(), Failure> {
+    for name in NAMES {
+        let tree = Tree::named(repository, name);
+        if tree.mark().exists() {
+            tree.remove(repository)?;
+        }
+    }
+    Ok(())
+}
+
 /// All work trees of a repository's searches; a failure to remove one is said and stops nothing.
 pub(super) fn remove_all(repository: &Repository) {
-    for name in ["good", "commit", "parent"] {
+    for name in NAMES {
         if let Err(failure) = Tree::named(repository, name).remove(repository) {
             note(&format!("warning: {:#}", failure.error));
         }
