@@ -5,6 +5,7 @@ mod building;
 mod finishing;
 mod hunt;
 mod judging;
+mod lock;
 mod noise;
 mod question;
 mod repository;
@@ -22,6 +23,7 @@ use crate::cli::bisect::{BisectArgs, BisectCommand, BisectOptions, StartupFailur
 use crate::cli::{Cli, Command};
 use crate::exit::{BisectStatus, ExitStatus};
 use hunt::{Ends, Hunt, Scene, say};
+use lock::Lock;
 use repository::{Repository, Search};
 use session::Started;
 
@@ -37,6 +39,7 @@ pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, 
         }
         None => {
             let repository = Repository::here()?;
+            let _lock = Lock::take(&repository)?;
             let search = repository.search()?;
             let started = Started::last(&repository).filter(|started| {
                 is_unset(&args.options) && started.ends == Ends::of(search.as_ref())

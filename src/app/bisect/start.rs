@@ -3,6 +3,7 @@
 use super::super::progress::{Progress, note};
 use super::super::{Context, Failure, Interrupt, print, runtime};
 use super::hunt::{Ends, Hunt, Scene};
+use super::lock::Lock;
 use super::or_interrupted;
 use super::repository::Repository;
 use super::session::Started;
@@ -15,6 +16,7 @@ use crate::render;
 /// Checks both ends, begins git's search, and prints the command that runs it.
 pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
     let repository = Repository::here()?;
+    let _lock = Lock::take(&repository)?;
     if repository.search()?.is_some() {
         let message = "git searches here already";
         return Err(Failure::message(ExitStatus::Usage, message)
@@ -128,10 +130,9 @@ fn program() -> String {
 /// Removes everything that belongs to searches.
 pub(super) fn clean() -> Result<(), Failure> {
     let repository = Repository::here()?;
+    let _lock = Lock::take(&repository)?;
     remove_all(&repository);
-    if repository.state.exists() {
-        remove_folder(&repository.state)?;
-    }
+    remove_folder(&repository.state)?;
     note(&format!("`{}` is gone", repository.state.display()));
     Ok(())
 }

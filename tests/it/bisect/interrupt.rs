@@ -8,7 +8,7 @@ use super::history::History;
 use super::search::wide;
 use crate::support::{Running, processes_with, wait_until};
 
-/// Starts, waits for a process with that word, interrupts, and gets 130 with nothing left.
+/// Starts, waits for a process with that word, interrupts, and gets 130 with nothing left. Meanwhile nobody else may search.
 fn interrupted(history: &History, arguments: &[&str], word: &str) {
     let mut command = history.bisect_command(arguments);
     let quiet = || std::process::Stdio::null();
@@ -20,6 +20,11 @@ fn interrupted(history: &History, arguments: &[&str], word: &str) {
         all.filter(|line| !line.contains(" bisect ")).count()
     };
     wait_until(word, Duration::from_mins(1), || others() > 0);
+    for (arguments, code) in [(&[][..], 128), (&["clean"], 6), (&["start", "v1", "v2"], 6)] {
+        let said = history.bisect(arguments).expect(code).stderr;
+        let by = format!("another perfgate bisect runs here (process {own})");
+        assert!(said.contains(&by), "{said}");
+    }
     kill_process(Pid::from_raw(own.cast_signed()).unwrap(), Signal::INT).unwrap();
     wait_until("the end", Duration::from_secs(10), || {
         running.0.try_wait().unwrap().is_some()
@@ -34,9 +39,17 @@ fn an_interrupt_ends_the_build_and_the_server_and_a_rerun_goes_on() {
     let good = &history.commits[0];
     interrupted(
         &history,
-        &["start", good, "main", "--build", "sleep 4711.25"],
+        &[
+            "start",
+            good,
+            "main",
+            "--build",
+            "touch product; sleep 4711.25",
+        ],
         "4711.25",
     );
+    let product = history.state("trees/good/product");
+    assert!(product.exists());
     // A server that never becomes ready; its model's name is nobody else's.
     let slow = [
         "start",
@@ -48,6 +61,7 @@ fn an_interrupt_ends_the_build_and_the_server_and_a_rerun_goes_on() {
         "startup=100s",
     ];
     interrupted(&history, &slow, "--model demo-4711 --start");
+    assert!(!product.exists(), "nothing is built in this search");
     // As a predicate it says the same.
     history.git(&["bisect", "start", "--no-checkout", "main", good]);
     interrupted(&history, &["--build", "sleep 4711.75"], "4711.75");
