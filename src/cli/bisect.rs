@@ -103,7 +103,7 @@ Examples:
   perfgate bisect start v1.4 main --build 'docker build -t {image} .'
       checks both ends, prepares, and prints: git bisect run perfgate bisect
   git bisect run perfgate bisect
-      with the options that `start` was given
+      with the options that `start` was given; what is given here is laid over them
   git bisect start main v1.4 && git bisect run perfgate bisect --build 'make server'
       the same without `start`: both ends are checked before the first commit
   git bisect run perfgate bisect --build 'make server' --good-result good.json --ledger runs.jsonl

@@ -1,5 +1,6 @@
 //! `perfgate bisect`: the predicate of `git bisect run`, and what prepares it.
 
+mod arguments;
 mod bar;
 mod building;
 mod finishing;
@@ -14,13 +15,10 @@ mod start;
 mod submodules;
 mod tree;
 
-use clap::Parser as _;
-
 use super::progress::Progress;
 use super::{Context, Failure, Interrupt, runtime};
 use crate::bisect::{Answer, Role, Step};
 use crate::cli::bisect::{BisectArgs, BisectCommand, BisectOptions, StartupFailure};
-use crate::cli::{Cli, Command};
 use crate::exit::{BisectStatus, ExitStatus};
 use hunt::{Ends, Hunt, Scene, say};
 use lock::Lock;
@@ -41,12 +39,11 @@ pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, 
             let repository = Repository::here()?;
             let _lock = Lock::take(&repository)?;
             let search = repository.search()?;
-            let started = Started::last(&repository).filter(|started| {
-                is_unset(&args.options) && started.ends == Ends::of(search.as_ref())
-            });
+            let started = Started::last(&repository)
+                .filter(|started| started.ends == Ends::of(search.as_ref()));
             match started {
                 Some(started) => {
-                    let options = options_of(&started.arguments)?;
+                    let options = arguments::laid_over(&started.arguments, &arguments::own())?;
                     judge(repository, search.as_ref(), &options, context)
                 }
                 None => judge(repository, search.as_ref(), &args.options, context),
@@ -106,32 +103,5 @@ fn or_interrupted<T>(result: Result<T, Failure>, interrupt: &Interrupt) -> Resul
             Err(interrupted)
         }
         (result, _) => result,
-    }
-}
-
-/// Whether no option says how commits are judged.
-fn is_unset(options: &BisectOptions) -> bool {
-    let none = Cli::try_parse_from(["perfgate", "bisect"]);
-    none.is_ok_and(|none| matches!(none.command, Command::Bisect(none) if none.options == *options))
-}
-
-/// The options that `bisect start` was given.
-fn options_of(arguments: &[String]) -> Result<BisectOptions, Failure> {
-    let words = ["perfgate", "bisect"].into_iter();
-    let words = words.chain(arguments.iter().map(String::as_str));
-    let unreadable = |error: String| {
-        Failure::message(
-            ExitStatus::Usage,
-            format!("what `bisect start` was given cannot be read any more: {error}"),
-        )
-        .hint("give the options to `perfgate bisect` itself, or start anew")
-    };
-    let cli = Cli::try_parse_from(words).map_err(|error| unreadable(error.to_string()))?;
-    let Command::Bisect(args) = cli.command else {
-        return Err(unreadable("they are another command's".to_owned()));
-    };
-    match args.command {
-        Some(BisectCommand::Start(start)) => Ok(start.options),
-        Some(BisectCommand::Clean) | None => Err(unreadable("they start nothing".to_owned())),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::super::progress::{Progress, note};
 use super::super::{Context, Failure, Interrupt, print, runtime};
+use super::arguments::own_text;
 use super::hunt::{Ends, Hunt, Scene};
 use super::lock::Lock;
 use super::or_interrupted;
@@ -22,6 +23,7 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
         return Err(Failure::message(ExitStatus::Usage, message)
             .hint("`git bisect log` shows it; `git bisect reset` ends it"));
     }
+    let arguments = own_text()?;
     let good = repository.commit(&args.good)?;
     let bad = repository.commit(&args.bad)?;
     let between = commits_between(&repository, &good, &bad)?;
@@ -45,7 +47,7 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
         let preparing = async {
             let started = Started {
                 ends: ends.clone(),
-                arguments: own_arguments(),
+                arguments,
             };
             let mut hunt = Hunt::begin(repository.clone(), ends, &bad, &args.options, scene)?;
             Box::pin(hunt.check_ends()).await?;
@@ -90,13 +92,6 @@ fn begin_search(
     repository.git(&begin).map(drop)
 }
 
-/// What follows `bisect` on this command line.
-fn own_arguments() -> Vec<String> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "bisect");
-    arguments.next();
-    arguments.collect()
-}
-
 /// Commits of which one is guilty.
 fn commits_between(repository: &Repository, good: &str, bad: &str) -> Result<usize, Failure> {
     let count = repository.git(&["rev-list", "--count", &format!("{good}..{bad}"), "--"])?;
@@ -111,7 +106,8 @@ fn commits_between(repository: &Repository, good: &str, bad: &str) -> Result<usi
 
 /// This program as a shell finds it, wherever it is called from.
 fn program() -> String {
-    let called = std::env::args().next().unwrap_or_default();
+    let called = std::env::args_os().next().unwrap_or_default();
+    let called = called.display().to_string();
     if !called.contains('/') {
         return called;
     }

@@ -1,5 +1,8 @@
 //! What git is told: every exit code, and the checks of both ends.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use super::history::{BUILD, History};
 use super::search::{WIDE, quiet, wide};
 use crate::support::{Ran, result, write};
@@ -17,6 +20,21 @@ impl History {
     }
 }
 
+/// A commit that wants a commit of a submodule which its remote does not have; the next one has no submodule.
+fn commit_with_a_submodule_that_is_gone(history: &mut History, remote: &std::path::Path) {
+    history.set_server(&quiet(1.0));
+    let module = format!(
+        "[submodule \"engine\"]\n\tpath = engine\n\turl = {}\n",
+        remote.display()
+    );
+    write(history.path(), ".gitmodules", &module);
+    std::fs::create_dir(history.path().join("engine")).unwrap();
+    let link = format!("160000,{},engine", "1f".repeat(20));
+    history.git(&["update-index", "--add", "--cacheinfo", &link]);
+    history.commit("a submodule that is gone");
+    history.git(&["rm", "--quiet", "--force", "engine", ".gitmodules"]);
+}
+
 #[test]
 fn every_commit_gets_the_code_that_git_understands() {
     let mut history = wide(&[1.0, 1.0]);
@@ -27,6 +45,8 @@ fn every_commit_gets_the_code_that_git_understands() {
     history.commit("does not start");
     write(history.path(), "perfgate.yaml", "modle: m\n");
     history.commit("cannot be read");
+    let engine = History::of_servers(&[quiet(1.0)]);
+    commit_with_a_submodule_that_is_gone(&mut history, engine.path());
     history.set_server(&quiet(1.5));
     history.commit("slower");
     history.commit("the bad end");
@@ -34,21 +54,34 @@ fn every_commit_gets_the_code_that_git_understands() {
 
     let good = history.ask(1, &[]).expect(0);
     assert!(good.stderr.contains(": good, TPOT P50 "), "{}", good.stderr);
-    let bad = history.ask(5, &[]).expect(1);
+    let bad = history.ask(6, &[]).expect(1);
     assert!(bad.stderr.contains(": bad, TPOT P50 "), "{}", bad.stderr);
     for (commit, words) in [
         (2, [": build fails", "build| no such header"]),
         (3, [": does not serve", "no such model"]),
         (4, [": no configuration", "perfgate.yaml:1:1"]),
+        (5, [": build fails", "but it did not contain"]),
+        // What was half-way checked out is not measured when it is asked about again.
+        (5, [": build fails", "but it did not contain"]),
     ] {
         let said = history.ask(commit, &[]).expect(125).stderr;
         for word in words {
             assert!(said.contains(word), "{said}");
         }
     }
-    // The ends are known from before; what does not start is what is searched for.
-    let options = [BUILD[0], BUILD[1], "--startup-failure", "bad"];
-    let said = history.ask(3, &options).expect(1).stderr;
+    // A remote that does not answer says nothing of the commit.
+    let gone = engine.path().join(".gone");
+    std::fs::rename(engine.path().join(".git"), &gone).unwrap();
+    for _ in 0..2 {
+        let said = history.ask(5, &[]).expect(128).stderr;
+        assert!(said.contains("cannot be fetched"), "{said}");
+    }
+    // Laid over the options of `start`, whose build holds: the ends are known from before. What does not start is what
+    // is searched for.
+    let said = history
+        .ask(3, &["--startup-failure", "bad"])
+        .expect(1)
+        .stderr;
     assert!(said.contains("measured before"), "{said}");
     // A commit that was asked about is answered at once.
     let again = history.ask(1, &[]).expect(0);
@@ -58,9 +91,7 @@ fn every_commit_gets_the_code_that_git_understands() {
         again.stderr
     );
     // Other rules are another question.
-    let other = history
-        .ask(1, &[BUILD[0], BUILD[1], "--threshold", "20%"])
-        .expect(0);
+    let other = history.ask(1, &["--threshold", "20%"]).expect(0);
     assert!(
         other.stderr.contains("starting the server"),
         "{}",
@@ -208,6 +239,10 @@ fn start_says_what_is_wrong_with_its_ends() {
     wrong(&["start", "HEAD", "HEAD"], "no later commit");
     wrong(&["start", "v9", "HEAD"], "git knows no commit `v9` here");
     wrong(&["start", "HEAD~1"], "<BAD>");
+    let mut no_text = history.bisect_command(&["start", "HEAD~1", "HEAD", "--thresholds"]);
+    no_text.arg(OsStr::from_bytes(b"rules\xff.yaml"));
+    let said = Ran::of(&no_text.output().unwrap()).expect(2).stderr;
+    assert!(said.contains("is no UTF-8"), "{said}");
     history.git(&["bisect", "start", "--no-checkout", "main", "HEAD~1"]);
     wrong(&["start", "HEAD~1", "HEAD"], "git searches here already");
     let below = history.path().join("below");
