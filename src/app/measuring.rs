@@ -217,7 +217,13 @@ impl<'a> Measuring<'a> {
     fn with_log(&self, failure: Failure, repeat: u32) -> Failure {
         match self.log_file(repeat) {
             Some(log) if failure.status == ExitStatus::TargetFailed && log.is_file() => {
-                failure.hint(format!("the server's whole log: `{}`", log.display()))
+                let hint = format!("the server's whole log: `{}`", log.display());
+                // A start that failed has said so before its repeat did.
+                if failure.hints.contains(&hint) {
+                    failure
+                } else {
+                    failure.hint(hint)
+                }
             }
             Some(_) | None => failure,
         }

@@ -81,7 +81,7 @@ pub enum StartupFailure {
     /// Nothing is known of it, and another one is tried
     #[default]
     Skip,
-    /// Bad: the search is for what broke the start
+    /// Bad: the search is for what broke the start, and the bad end need not start
     Bad,
 }
 

@@ -69,7 +69,7 @@ impl Hunt<'_> {
                 failure
             })?;
         say(&kept.step);
-        let confirmed = kept.step.answer == Answer::Bad;
+        let confirmed = matches!(kept.step.answer, Answer::Bad | Answer::TargetFailed);
         let outcome = if confirmed {
             Outcome::Found
         } else {

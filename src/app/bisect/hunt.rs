@@ -8,6 +8,7 @@ use super::super::failing::record_failure;
 use super::super::progress::{Progress, note};
 use super::super::{Context, Failure, Interrupt};
 use super::bar::Bar;
+use super::judging::is_of_commit;
 use super::question::sessions_of;
 use super::repository::{Repository, Search};
 use super::session::{Kept, Session, key};
@@ -139,7 +140,9 @@ impl<'a> Hunt<'a> {
         if let Some(bad) = self.bad_commit.clone()
             && self.session.bad_end.is_none()
         {
-            let kept = Box::pin(self.judge(Role::BadEnd, &bad, None)).await?;
+            let kept = Box::pin(self.judge(Role::BadEnd, &bad, None))
+                .await
+                .map_err(with_other_search)?;
             say(&kept.step);
             bad_end_is_bad(&kept.step).map_err(|failure| self.with_repeats(failure))?;
             self.session.bad_end = Some(kept);
@@ -232,20 +235,27 @@ fn good_end_is_good(step: &Step) -> Result<(), Failure> {
 fn bad_end_is_bad(step: &Step) -> Result<(), Failure> {
     let said = &step.reason;
     let (message, hint) = match step.answer {
-        Answer::Bad => return Ok(()),
+        // That it does not serve is an answer only where that is what is searched for.
+        Answer::Bad | Answer::TargetFailed => return Ok(()),
         Answer::Good => (
             format!("the bad end is not bad: {said}"),
             "there is nothing to search for: compare other commits, or lower the limit (`--threshold 3%`)",
         ),
-        Answer::Undecided
-        | Answer::BuildFailed
-        | Answer::TargetFailed
-        | Answer::NoConfiguration => (
+        Answer::Undecided | Answer::BuildFailed | Answer::NoConfiguration => (
             format!("the bad end is not certainly bad: {said}"),
             "a search needs ends that are clear: send more requests, allow more pairs (`--max-pairs`), quieten the machine (`perfgate doctor`), or take a worse commit",
         ),
     };
     Err(Failure::message(ExitStatus::NotComparable, message).hint(hint))
+}
+
+/// A bad end that does not serve is for another search.
+fn with_other_search(failure: Failure) -> Failure {
+    if is_of_commit(&failure) {
+        failure.hint("`--startup-failure bad` searches for the commit that broke the start")
+    } else {
+        failure
+    }
 }
 
 fn no_search() -> Failure {

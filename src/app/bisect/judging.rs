@@ -15,6 +15,7 @@ use super::question::{Base, known, with_image};
 use super::session::Kept;
 use super::tree::Tree;
 use crate::bisect::{Answer, Role, Step, StepChange};
+use crate::cli::bisect::StartupFailure;
 use crate::config::Plan;
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::files;
@@ -212,7 +213,8 @@ impl Hunt<'_> {
         };
         match decided {
             Ok(comparison) => take(&comparison, step),
-            Err(failure) if is_of_commit(&failure) && role == Role::Search => {
+            // In a confirmation the parent was started first, and served.
+            Err(failure) if is_of_commit(&failure) && self.may_not_serve(role) => {
                 step.answer = Answer::TargetFailed;
                 step.reason = format!("{:#}", failure.error);
                 Ok(())
@@ -268,6 +270,17 @@ impl Hunt<'_> {
         deciding.run().await
     }
 
+    /// Whether a target that fails is an answer and no error.
+    fn may_not_serve(&self, role: Role) -> bool {
+        match role {
+            Role::GoodEnd => false,
+            Role::Search => true,
+            Role::BadEnd | Role::Confirmation => {
+                self.options.startup_failure == StartupFailure::Bad
+            }
+        }
+    }
+
     pub(super) fn results(&self) -> PathBuf {
         self.repository.state.join("results")
     }
@@ -278,7 +291,7 @@ impl Hunt<'_> {
 }
 
 /// Whether another commit might do, so that it is this one's fault.
-fn is_of_commit(failure: &Failure) -> bool {
+pub(super) fn is_of_commit(failure: &Failure) -> bool {
     let skips = BisectStatus::of(failure.status) == BisectStatus::Skip;
     !failure.is_of_base && (skips || failure.is_of_version)
 }

@@ -127,12 +127,15 @@ impl Hunt<'_> {
         Ok(comparison.is_some_and(|comparison| stored_decides_nothing(&comparison)))
     }
 
-    /// The rules: those that the bad end broke, once that is known.
+    /// The rules: those that the bad end broke, once that is known. One that does not serve broke none.
     pub(super) fn policy(&self, role: Role) -> Result<Policy, Failure> {
         let (Role::Search | Role::Confirmation, Some(bad_end)) = (role, &self.session.bad_end)
         else {
             return Ok(self.bar.policy.clone());
         };
+        if bad_end.step.answer == Answer::TargetFailed {
+            return Ok(self.bar.policy.clone());
+        }
         let evidence = EvidenceFolder::at(self.results().join(&bad_end.folder));
         let comparison = evidence.last_look()?;
         Ok(comparison.map_or_else(
