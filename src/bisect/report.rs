@@ -161,9 +161,15 @@ pub struct BisectReport {
     /// The commit at which it ended; absent where several are left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<Commit>,
-    /// Whether that one is a merge, so that no single change on either side is guilty.
+    /// Whether that one is a merge. Unless only first parents were followed, no single change on either side is guilty.
     #[serde(default)]
     pub is_merge: bool,
+    /// Full names of its parents, the one that it was compared with first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<String>,
+    /// Whether only first parents were followed, so that nothing that a merge brought was judged by itself.
+    #[serde(default)]
+    pub first_parent: bool,
     /// The commits among which the guilty one is, where several are left.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<Commit>,
@@ -176,6 +182,12 @@ pub struct BisectReport {
 }
 
 impl BisectReport {
+    /// Whether the bad end does not serve, so that what broke the start is searched for.
+    pub fn is_for_the_start(&self) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| step.role == Role::BadEnd && step.answer == Answer::TargetFailed)
+    }
+
     /// The confirmation, where there was one.
     pub fn confirmation(&self) -> Option<&Step> {
         let mut steps = self.steps.iter().rev();

@@ -100,8 +100,13 @@ fn time(step: &Step) -> String {
 fn headline(report: &BisectReport, safe: fn(&str) -> String) -> String {
     let Some(commit) = &report.commit else {
         return format!(
-            "Commits that could not be judged leave {} of which one made serving slower; nobody is named:",
-            report.candidates.len()
+            "Commits that could not be judged leave {} of which one {}; nobody is named:",
+            report.candidates.len(),
+            if report.is_for_the_start() {
+                "broke the start"
+            } else {
+                "made serving slower"
+            }
         );
     };
     let confirmation = report.confirmation();
@@ -118,19 +123,21 @@ fn headline(report: &BisectReport, safe: fn(&str) -> String) -> String {
                 signed_percent(change.high)
             )
         });
-    let merge = if report.is_merge {
-        " It is a merge: what was merged is slower only together."
-    } else {
-        ""
-    };
     match report.outcome {
-        Outcome::Found => format!(
-            "{} made serving slower, confirmed against {}{change}.{merge}",
+        Outcome::Found if does_not_serve(report) => format!(
+            "{} broke the start, confirmed against {}: it does not serve, and its parent does.{}",
             commit.short(),
-            safe(against)
+            safe(against),
+            merged(report)
+        ),
+        Outcome::Found => format!(
+            "{} made serving slower, confirmed against {}{change}.{}",
+            commit.short(),
+            safe(against),
+            merged(report)
         ),
         Outcome::NotConfirmed | Outcome::Several => format!(
-            "The search ended at {}, but measured once more against {} it is {}{change}. It is not confirmed, and nobody is named.{merge}",
+            "The search ended at {}, but measured once more against {} it is {}{change}. It is not confirmed, and nobody is named.",
             commit.short(),
             safe(against),
             match confirmation.map(|step| step.answer) {
@@ -138,6 +145,35 @@ fn headline(report: &BisectReport, safe: fn(&str) -> String) -> String {
                 answer => answer.unwrap_or(Answer::Undecided).word(),
             }
         ),
+    }
+}
+
+/// Whether the commit found is guilty of that.
+fn does_not_serve(report: &BisectReport) -> bool {
+    let confirmation = report.confirmation();
+    confirmation.is_some_and(|step| step.answer == Answer::TargetFailed)
+}
+
+/// What follows where the commit found is a merge.
+fn merged(report: &BisectReport) -> String {
+    if !report.is_merge {
+        return String::new();
+    }
+    match &report.parents[..] {
+        [own, merged @ ..] if report.first_parent => {
+            let commands: Vec<String> = merged
+                .iter()
+                .map(|merged| format!("`perfgate bisect start {own} {merged}`"))
+                .collect();
+            format!(
+                " It is a merge, of which only the first parent was followed: the guilty change is among what it merged, or in the merge itself. To search there: `git bisect reset`, then {} with the same options.",
+                commands.join(" or ")
+            )
+        }
+        _ if does_not_serve(report) => {
+            " It is a merge: what was merged fails only together.".to_owned()
+        }
+        _ => " It is a merge: what was merged is slower only together.".to_owned(),
     }
 }
 
@@ -190,6 +226,17 @@ fn sureness(report: &BisectReport) -> String {
     let sureness = report.sureness;
     let share = |value: f64| percent(value);
     match report.outcome {
+        Outcome::Found if does_not_serve(report) => {
+            let starts = "What does not serve was started twice before that was said of it.";
+            if sureness.steps == 0 {
+                return starts.to_owned();
+            }
+            format!(
+                "Each of {} steps that were measured may be wrong {} of the time. {starts}",
+                sureness.steps,
+                share(sureness.step_error)
+            )
+        }
         Outcome::Found => format!(
             "Each of {} steps may be wrong {} of the time, the search go astray {}; a commit that changes nothing that matters is named {} of the time at most, since the confirmation has evidence of its own.",
             sureness.steps,
@@ -291,6 +338,8 @@ mod tests {
             bad: commit('f', "Bump"),
             commit: (!several).then(|| guilty.clone()),
             is_merge: outcome == Outcome::Found,
+            parents: Vec::new(),
+            first_parent: false,
             candidates: if several {
                 vec![guilty, commit('b', "Tidy up")]
             } else {
@@ -316,6 +365,34 @@ mod tests {
             "bisect_several_markdown",
             markdown(&report(Outcome::Several))
         );
+    }
+
+    #[test]
+    fn of_a_merge_whose_sides_were_not_judged_it_is_said_how_to_search_there() {
+        let mut report = report(Outcome::Found);
+        report.first_parent = true;
+        report.parents = ["c", "e"].map(|digit| digit.repeat(40)).to_vec();
+        let said = headline(&report, inert::line);
+        let [own, merged] = ["c", "e"].map(|digit| digit.repeat(40));
+        let command = format!("then `perfgate bisect start {own} {merged}` with the same options.");
+        assert!(said.ends_with(&command), "{said}");
+        assert!(
+            said.contains("the guilty change is among what it merged"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn who_broke_the_start_is_named_without_a_change_of_speed() {
+        let mut report = report(Outcome::Found);
+        for step in &mut report.steps {
+            if step.answer == Answer::Bad {
+                step.answer = Answer::TargetFailed;
+                step.change = None;
+            }
+        }
+        insta::assert_snapshot!(headline(&report, inert::line), @"dddddddddd broke the start, confirmed against its parent cccccccccc: it does not serve, and its parent does. It is a merge: what was merged fails only together.");
+        insta::assert_snapshot!(sureness(&report), @"Each of 2 steps that were measured may be wrong 0.1 % of the time. What does not serve was started twice before that was said of it.");
     }
 
     #[test]

@@ -14,6 +14,18 @@ use crate::files;
 use crate::policy::BISECT_LEVELS;
 use crate::render;
 
+/// A search between a commit and what came before it finds nothing after it.
+fn mended_in_between(commit: &str, good: &str) -> Failure {
+    let short = |id: &str| id.get(..10).unwrap_or(id).to_owned();
+    let [commit, good] = [commit, good].map(short);
+    let message = format!(
+        "{commit} is bad already, and {good}, which descends from it, is good: what is searched for came before {commit}, and was mended in between"
+    );
+    Failure::message(ExitStatus::NotComparable, message).hint(format!(
+        "`git bisect reset`, then `perfgate bisect start GOOD {commit}` with a good commit before it"
+    ))
+}
+
 impl Hunt<'_> {
     /// What is to be told git of a judged commit. Where nothing is left to ask after it, the search is concluded first.
     pub(super) async fn conclude(
@@ -31,6 +43,11 @@ impl Hunt<'_> {
             BisectStatus::Skip => Said::Skip,
             BisectStatus::Stop | BisectStatus::Interrupted => return Ok(status),
         };
+        if said == Said::Bad
+            && let Some(good) = self.repository.good_after(search, commit)
+        {
+            return Err(mended_in_between(commit, good));
+        }
         match self.repository.left(search, commit, said)? {
             Left::More(count) => {
                 note(&format!(
@@ -107,6 +124,7 @@ impl Hunt<'_> {
             step.role == Role::Search && matches!(step.answer, Answer::Good | Answer::Bad)
         });
         let parents = found.map(|found| self.repository.parents(found));
+        let parents = parents.transpose()?.unwrap_or_default();
         let report = BisectReport {
             schema: SCHEMA.to_owned(),
             outcome,
@@ -115,9 +133,9 @@ impl Hunt<'_> {
             commit: found
                 .map(|found| self.repository.described(found))
                 .transpose()?,
-            is_merge: parents
-                .transpose()?
-                .is_some_and(|parents| parents.len() > 1),
+            is_merge: parents.len() > 1,
+            parents,
+            first_parent: search.first_parent,
             candidates: candidates.iter().map(described).collect::<Result<_, _>>()?,
             cost: Cost::of(steps.iter()),
             sureness: Sureness::of(

@@ -34,7 +34,8 @@ pub(super) struct Search {
     bad: String,
     good: Vec<String>,
     skipped: Vec<String>,
-    first_parent: bool,
+    /// Whether only first parents are followed.
+    pub(super) first_parent: bool,
     /// Paths to which the search is limited.
     paths: Vec<String>,
 }
@@ -140,6 +141,17 @@ impl Repository {
     pub(super) fn parents(&self, id: &str) -> Result<Vec<String>, Failure> {
         let line = self.git(&["rev-list", "--parents", "--max-count=1", id, "--"])?;
         Ok(line.split(' ').skip(1).map(str::to_owned).collect())
+    }
+
+    /// The commit at which two branched off from each other; one of them where that came before the other.
+    pub(super) fn merge_base(&self, one: &str, other: &str) -> Option<String> {
+        self.git(&["merge-base", one, other]).ok()
+    }
+
+    /// A good commit that descends from this one.
+    pub(super) fn good_after<'a>(&self, search: &'a Search, commit: &str) -> Option<&'a str> {
+        let descends = |good: &&String| self.merge_base(commit, good).as_deref() == Some(commit);
+        search.good.iter().find(descends).map(String::as_str)
     }
 
     /// The search that is under way, where there is one with both ends.

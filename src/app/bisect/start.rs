@@ -26,7 +26,16 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
     let arguments = own_text()?;
     let good = repository.commit(&args.good)?;
     let bad = repository.commit(&args.bad)?;
-    let between = commits_between(&repository, &good, &bad)?;
+    let between = commits_between(&repository, args.first_parent, [&good, &bad])?;
+    let base = repository.merge_base(&good, &bad);
+    let fork = base.filter(|base| *base != good);
+    if let Some(fork) = &fork {
+        note(&format!(
+            "the ends have diverged: git asks about {} first, where they did. If that is bad, what is searched for came before it",
+            fork.get(..10).unwrap_or(fork)
+        ));
+    }
+    let is_clear = between == 1 && fork.is_none();
     if repository.is_dirty()? {
         note(
             "the working tree has changes that are in no commit: they are not measured, and stay as they are",
@@ -53,7 +62,7 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
             Box::pin(hunt.check_ends()).await?;
             started.save(&repository)?;
             begin_search(&repository, args.first_parent, [&bad, &good])?;
-            if between > 1 {
+            if !is_clear {
                 return Ok(());
             }
             // Git has nobody left to ask about.
@@ -64,7 +73,7 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
         };
         or_interrupted(Box::pin(preparing).await, &interrupt)
     })?;
-    if between == 1 {
+    if is_clear {
         return Ok(());
     }
     note(&format!(
@@ -93,8 +102,18 @@ fn begin_search(
 }
 
 /// Commits of which one is guilty.
-fn commits_between(repository: &Repository, good: &str, bad: &str) -> Result<usize, Failure> {
-    let count = repository.git(&["rev-list", "--count", &format!("{good}..{bad}"), "--"])?;
+fn commits_between(
+    repository: &Repository,
+    first_parent: bool,
+    [good, bad]: [&str; 2],
+) -> Result<usize, Failure> {
+    let range = format!("{good}..{bad}");
+    let mut counted = vec!["rev-list", "--count"];
+    if first_parent {
+        counted.push("--first-parent");
+    }
+    counted.extend([range.as_str(), "--"]);
+    let count = repository.git(&counted)?;
     let count: usize = count.parse().unwrap_or(0);
     if count == 0 {
         let message = "the bad end is no later commit than the good one";

@@ -162,6 +162,49 @@ fn a_slow_decline_has_no_guilty_commit_and_nobody_is_named() {
 }
 
 #[test]
+fn a_merge_that_broke_the_start_is_named_with_the_command_that_searches_in_what_it_merged() {
+    let mut history = wide(&[1.0]);
+    history.git(&["checkout", "--quiet", "-b", "side"]);
+    history.set_server("{process: {command: [sh, -c, \"echo no such model; exit 3; {port}\"]}}");
+    let merged = history.commit("breaks the start");
+    history.git(&["checkout", "--quiet", "main"]);
+    let merge = ["--quiet", "--no-ff", "--message", "a merge", "side"];
+    history.git(&[&["merge"][..], &merge].concat());
+
+    let said = history.start(&["--first-parent"]).expect(5).stderr;
+    assert!(said.contains("`--startup-failure bad` searches"), "{said}");
+    assert_eq!(said.matches("whole log: `").count(), 1, "{said}");
+    // By first parents nothing lies between the ends.
+    let options = ["--first-parent", "--startup-failure", "bad"];
+    let said = history.start(&options).expect(0).stdout;
+    assert!(said.contains("broke the start, confirmed"), "{said}");
+    let summary = std::fs::read_to_string(history.state("summary.md")).unwrap();
+    let command = format!("perfgate bisect start {} {merged}", history.commits[0]);
+    assert!(summary.contains(&command), "{summary}");
+}
+
+#[test]
+fn what_was_slow_before_the_ends_diverged_is_said_and_nobody_is_confirmed() {
+    let mut history = wide(&[1.5]);
+    history.git(&["checkout", "--quiet", "-b", "release"]);
+    history.set_server(&quiet(1.0));
+    let good = history.commit("mended on the release branch alone");
+    history.git(&["checkout", "--quiet", "main"]);
+    history.commit("goes on");
+    let said = history.bisect(&["start", &good, "main"]).expect(0).stderr;
+    let fork = &history.commits[0][..10];
+    let asks = format!("the ends have diverged: git asks about {fork} first");
+    assert!(said.contains(&asks), "{said}");
+    let said = history.bisect(&[]).expect(128).stderr;
+    let mended = format!(
+        "{fork} is bad already, and {}, which descends from it, is good",
+        &good[..10]
+    );
+    assert!(said.contains(&mended), "{said}");
+    assert!(!history.state("summary.md").exists());
+}
+
+#[test]
 fn commits_that_cannot_be_judged_leave_several_which_are_listed() {
     let mut history = wide(&[1.0]);
     write(history.path(), "build.sh", "exit 1\n");
