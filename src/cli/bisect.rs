@@ -25,7 +25,7 @@ pub struct BisectArgs {
 pub enum BisectCommand {
     /// Check both ends, prepare git's search, and print the command that runs it
     Start(Box<StartArgs>),
-    /// Remove the work trees and everything that was measured
+    /// Remove the work trees and everything that was measured; of images that builds made, it says how to remove them
     Clean,
 }
 

@@ -31,7 +31,7 @@ use crate::record::format::Server;
 pub use build::{Build, BuildError, PLACES_OF_GIT, build};
 use command::Engine;
 use docker::Container;
-pub use docker::{EngineFacts, EngineKind, engine_facts};
+pub use docker::{EngineFacts, EngineKind, engine_facts, image_is_here};
 pub use error::{Exit, Fault, LaunchError};
 use life::Life;
 use log::ServerLog;

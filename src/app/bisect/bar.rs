@@ -167,7 +167,7 @@ fn of_the_bad_end(failure: Failure, place: Option<&Place>) -> Failure {
 }
 
 /// Whether the build makes the image that is to be started.
-fn builds_image(options: &BisectOptions) -> bool {
+pub(super) fn builds_image(options: &BisectOptions) -> bool {
     let build = options.build.as_deref().unwrap_or_default();
     build.contains("{image}") || build.contains("PERFGATE_BISECT_IMAGE")
 }

@@ -5,12 +5,13 @@ use std::path::Path;
 use super::super::Failure;
 use super::super::measuring::own_program;
 use super::super::progress::note;
-use super::bar::Words;
+use super::bar::{Words, builds_image};
 use super::hunt::Hunt;
+use super::images;
 use super::question::Base;
 use super::tree::Tree;
 use crate::exit::ExitStatus;
-use crate::launch::{Build, BuildError, build};
+use crate::launch::{Build, BuildError, build, image_is_here};
 
 /// Whether there is a build since just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +53,8 @@ impl Hunt<'_> {
         let words = Words { commit };
         let command = words.put_into(command);
         let done = format!("{commit}\n{command}\n");
-        let mark = tree.mark();
-        if std::fs::read_to_string(&mark).is_ok_and(|text| text == done) {
+        let is_marked = std::fs::read_to_string(tree.mark()).is_ok_and(|text| text == done);
+        if is_marked && !self.is_image_gone(&words).await {
             return Ok(Built::Before);
         }
         note(&format!("building {}", commit.get(..10).unwrap_or(commit)));
@@ -94,8 +95,20 @@ impl Hunt<'_> {
                 }
             }
         })?;
+        if builds_image(self.options) {
+            images::remember(&self.repository, words.image()).map_err(NotBuilt::Failure)?;
+        }
         tree.write_mark(&done).map_err(NotBuilt::Failure)?;
         Ok(Built::Now)
+    }
+
+    /// Whether the image of a build was removed since. An engine that does not answer has not said so.
+    async fn is_image_gone(&self, words: &Words<'_>) -> bool {
+        builds_image(self.options)
+            && matches!(
+                image_is_here(&words.image(), self.context.environment).await,
+                Ok(false)
+            )
     }
 
     /// Builds what a commit is compared with, unless that was built or measured before.

@@ -5,6 +5,7 @@ mod bar;
 mod building;
 mod finishing;
 mod hunt;
+mod images;
 mod judging;
 mod lock;
 mod noise;

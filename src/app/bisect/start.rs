@@ -4,6 +4,7 @@ use super::super::progress::{Progress, note};
 use super::super::{Context, Failure, Interrupt, print, runtime};
 use super::arguments::own_text;
 use super::hunt::{Ends, Hunt, Scene};
+use super::images;
 use super::lock::Lock;
 use super::or_interrupted;
 use super::repository::Repository;
@@ -142,12 +143,18 @@ fn program() -> String {
     }
 }
 
-/// Removes everything that belongs to searches.
+/// Removes everything that belongs to searches but for images, which the engine of the build keeps.
 pub(super) fn clean() -> Result<(), Failure> {
     let repository = Repository::here()?;
     let _lock = Lock::take(&repository)?;
+    let images = images::built(&repository);
     remove_all(&repository);
     remove_folder(&repository.state)?;
     note(&format!("`{}` is gone", repository.state.display()));
+    if !images.is_empty() {
+        note("the images that were built are left; this removes them");
+        // The same words for podman, and for an image that is gone already no error.
+        print(&format!("docker image rm --force {}", images.join(" ")))?;
+    }
     Ok(())
 }

@@ -69,6 +69,19 @@ pub(super) async fn find(
     inspect(docker, reference).await?.ok_or_else(missing)
 }
 
+/// Whether the engine has that image. `lookup` looks up perfgate's own environment.
+///
+/// # Errors
+///
+/// Those of an engine that cannot be found or does not answer.
+pub async fn image_is_here(
+    reference: &str,
+    lookup: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Result<bool, LaunchError> {
+    let connected = engine::connect(lookup as Lookup<'_>).await?;
+    Ok(inspect(&connected.docker, reference).await?.is_some())
+}
+
 /// What the engine knows of the image; `None` where it is not there.
 async fn inspect(docker: &Docker, reference: &str) -> Result<Option<Image>, LaunchError> {
     let action = || format!("inspect the image `{reference}`");

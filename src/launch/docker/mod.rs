@@ -38,6 +38,7 @@ use crate::record::format::Server;
 use engine::{Connected, QUICK, SLOW};
 pub use facts::{EngineFacts, EngineKind, engine_facts};
 use image::Image;
+pub use image::image_is_here;
 use mounts::Mounts;
 use owner::Owner;
 use removal::Removal;

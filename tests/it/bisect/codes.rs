@@ -159,10 +159,18 @@ fn what_concerns_every_commit_stops_the_search() {
         &["--url", "http://127.0.0.1:9"],
         "a server that runs already",
     );
-    let mut no_engine = history.bisect_command(&["--image", "vllm:{commit}"]);
+    let mut no_engine = history.bisect_command(&["--build", "echo {image}"]);
     no_engine.env("DOCKER_HOST", "unix:///no/such/socket");
     let said = Ran::of(&no_engine.output().unwrap()).expect(128).stderr;
     assert!(said.contains("no container engine answers"), "{said}");
+    // What the build made is nothing that perfgate may remove.
+    let cleaned = history.bisect(&["clean"]).expect(0);
+    let command = format!(
+        "docker image rm --force perfgate-bisect:{}\n",
+        history.commits[0]
+    );
+    assert_eq!(cleaned.stdout, command);
+    assert!(history.bisect(&["clean"]).expect(0).stdout.is_empty());
     // Anywhere else than in a repository.
     let outside = crate::support::run(elsewhere.path(), &["bisect"])
         .expect(128)

@@ -1,0 +1,29 @@
+//! The images that builds made: perfgate starts them, the engine of the build keeps them.
+
+use std::path::PathBuf;
+
+use super::super::Failure;
+use super::super::failing::cannot_keep;
+use super::repository::Repository;
+use crate::files;
+
+/// Every image that was built for searches here and not said to be left.
+pub(super) fn built(repository: &Repository) -> Vec<String> {
+    let text = std::fs::read_to_string(path(repository)).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Adds one.
+pub(super) fn remember(repository: &Repository, image: String) -> Result<(), Failure> {
+    let mut images = built(repository);
+    if images.contains(&image) {
+        return Ok(());
+    }
+    images.push(image);
+    let text = images.join("\n") + "\n";
+    files::write_atomically(&path(repository), text.as_bytes()).map_err(cannot_keep)
+}
+
+fn path(repository: &Repository) -> PathBuf {
+    repository.state.join("images")
+}
