@@ -9,10 +9,10 @@ use crate::stats;
 
 /// The figures of each scenario. One that a rule judges has the numbers of its row: two estimates of one thing, both right,
 /// would be two truths under one name.
-pub(super) fn measurements<'a>(
+pub(super) fn measurements(
     baseline: &Run,
     candidate: &Run,
-    judged: impl Iterator<Item = &'a Judgement> + Clone,
+    judged: &[&Judgement],
 ) -> Vec<Measurement> {
     let parsed = |ids: &[&str]| -> Vec<Metric> {
         ids.iter().filter_map(|id| Metric::parse(id).ok()).collect()
@@ -51,7 +51,7 @@ pub(super) fn measurements<'a>(
                 continue;
             }
             let row = judged
-                .clone()
+                .iter()
                 .find(|row| row.metric == *metric && row.scenario == scenario.name);
             let (accepted, new) = row.map_or_else(
                 || {

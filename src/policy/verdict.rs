@@ -126,7 +126,7 @@ pub fn compare_evidence(
         verdict,
         exit_code: exit.code(),
         headline: headline(verdict, &judged, &comparability.mismatches, several),
-        measurements: measurements(baseline, candidate, rows()),
+        measurements: measurements(baseline, candidate, &rows().collect::<Vec<_>>()),
         distributions: distributions(baseline, candidate),
         strata: compare::strata(baseline, candidate),
         history: history(rows(), &usable.ledger),
