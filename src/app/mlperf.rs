@@ -15,6 +15,7 @@ use crate::mlperf::{
 };
 use crate::record::format::{Repeat, SWEEP};
 use crate::render;
+use crate::render::number::percent;
 use crate::stats::number;
 use crate::sweep::{Answer, Grain, Point, Search, Step};
 use crate::workload::Lengths;
@@ -36,7 +37,8 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
     let task = Task::named(args.task.name())
         .ok_or_else(|| Failure::message(ExitStatus::Bug, "a task has no limits"))?;
     let required = requirements(args, task, &plan)?;
-    let first = load(args, &required, &mut plan)?;
+    refuse_other_load(args, &plan)?;
+    let first = load(args, &required, &mut plan);
     if plan.dataset != Dataset::Synthetic {
         // How many queries a run takes is only known when its file has been read.
         return Err(usage(
@@ -47,6 +49,12 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
     note(
         "prompts are synthetic: lengths as perfgate.yaml says, not those of the benchmark's data set",
     );
+    if plan.prefix.share > 0.0 {
+        note(&format!(
+            "warning: {} of each prompt is the same in others (`prefix`), and a prefix cache answers it: so is no data set of the benchmark",
+            percent(plan.prefix.share)
+        ));
+    }
     plan.repeat = 1;
     plan.slo = Slo {
         ttft: required.limits.map(|limits| limits.ttft),
@@ -160,13 +168,52 @@ fn mean(lengths: Lengths) -> f64 {
     }
 }
 
-/// The load of a single run, and how many queries it has at least.
-fn load(args: &MlperfArgs, required: &Requirements, plan: &mut Plan) -> Result<LoadPoint, Failure> {
+/// Refuses what would change the load that the rules ask for, and flags that would say nothing. What the file says of the
+/// gate's own load points, repeats, time and limits is not of this run, and is left alone.
+fn refuse_other_load(args: &MlperfArgs, plan: &Plan) -> Result<(), Failure> {
     let flags = &args.run.load;
     if flags.concurrency.is_some() || flags.request_rate.is_some() || flags.num_prompts.is_some() {
         return Err(usage("the scenario decides load and number of queries")
             .hint("give `--target-qps` and `--min-queries` instead"));
     }
+    let in_vain = [
+        (
+            flags.repeat.is_some(),
+            "`--repeat`: a run is measured once",
+            "take it out",
+        ),
+        (
+            flags.duration.is_some(),
+            "`--duration`: a run is not cut short",
+            "give `--min-duration` instead",
+        ),
+        (
+            !flags.goodput.is_empty(),
+            "`--goodput`: the limits are those of the task",
+            "give `--ttft-limit` and `--tpot-limit` instead",
+        ),
+    ];
+    if let Some((_, message, hint)) = in_vain.into_iter().find(|(given, ..)| *given) {
+        return Err(usage(message).hint(hint));
+    }
+    if !plan.ramp_up.is_zero() {
+        return Err(
+            usage("`ramp_up`: the scenario decides the load, and it does not grow")
+                .hint("take it out, or give `--ramp-up 0s`"),
+        );
+    }
+    if plan.conversation.is_some() {
+        return Err(usage(
+            "`conversation`: a later turn waits for the one before, and every query of a scenario has a time of its own",
+        )
+        .hint("take it out, or give another file with `--config`"));
+    }
+    Ok(())
+}
+
+/// The load of a single run, and how many queries it has at least.
+fn load(args: &MlperfArgs, required: &Requirements, plan: &mut Plan) -> LoadPoint {
+    let flags = &args.run.load;
     let expected = args.target_qps.unwrap_or(0.0) * required.min_duration * OFFLINE_ROOM;
     #[expect(
         clippy::cast_possible_truncation,
@@ -190,7 +237,7 @@ fn load(args: &MlperfArgs, required: &Requirements, plan: &mut Plan) -> Result<L
     };
     plan.loads = vec![load];
     plan.warmup_requests = flags.warmup_requests.unwrap_or(USUAL_WARMUP);
-    Ok(load)
+    load
 }
 
 /// What is the same for every rate.

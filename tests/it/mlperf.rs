@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{Ran, json as read, run};
+use crate::support::{Ran, json as read, run, write};
 
 fn mlperf(folder: &Path, arguments: &[&str]) -> Ran {
     let mut all = vec!["mlperf", "--task", "llama3.1-8b", "--model", "demo"];
@@ -176,6 +176,39 @@ fn what_no_scenario_has_is_said_before_anything_is_started() {
     hint: give `--target-qps` and `--min-queries` instead
     ");
     assert!(said(&["--scenario", "server"]).contains("--target-qps"));
+    assert!(!folder.path().join("mlperf.json").exists());
+}
+
+#[test]
+fn what_would_change_the_load_or_say_nothing_is_refused_before_anything_is_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |more: &[&str]| {
+        let arguments = [&SERVER[..], more].concat();
+        let ran = mlperf(folder.path(), &arguments).expect(2);
+        ran.stderr.lines().next().unwrap().to_owned()
+    };
+    let flags = [
+        &["--repeat", "3"][..],
+        &["--duration", "1s"],
+        &["--goodput", "ttft:1s"],
+        &["--ramp-up", "2s"],
+    ];
+    let refused: Vec<String> = flags.iter().map(|flag| said(flag)).collect();
+    insta::assert_snapshot!(refused.join("\n"), @r"
+    error: `--repeat`: a run is measured once
+    error: `--duration`: a run is not cut short
+    error: `--goodput`: the limits are those of the task
+    error: `ramp_up`: the scenario decides the load, and it does not grow
+    ");
+    for key in ["ramp_up: 2s", "conversation: {turns: 2}"] {
+        write(
+            folder.path(),
+            "perfgate.yaml",
+            &format!("model: demo\n{key}\n"),
+        );
+        let name = key.split(':').next().unwrap();
+        assert!(said(&[]).contains(&format!("`{name}`: ")), "{key}");
+    }
     assert!(!folder.path().join("mlperf.json").exists());
 }
 
