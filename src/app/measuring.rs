@@ -19,7 +19,9 @@ use crate::launch::{self, Launch, Target};
 use crate::load::{Client, LoadError, RequestTemplate};
 use crate::measure::Outcome;
 use crate::record;
-use crate::record::format::{Repeat, RequestCounts, ResultFile, SCHEMA, Scenario, Server, Tool};
+use crate::record::format::{
+    Load, Repeat, RequestCounts, ResultFile, SCHEMA, Scenario, Server, Tool,
+};
 use crate::stats::number;
 use crate::workload::Source;
 
@@ -410,7 +412,12 @@ impl RunInProgress {
             Some(scenario) => scenario.repeats.push(passed.repeat),
             None => scenarios.push(Scenario {
                 name: load.name(),
-                load: Some(described_load(load, plan)),
+                // The digest knows the numbers of the whole plan only, and these follow from the load.
+                load: Some(Load {
+                    requests: Some(plan.num_requests as u64),
+                    warmup_requests: Some(plan.warmup_requests as u64),
+                    ..described_load(load, plan)
+                }),
                 repeats: vec![passed.repeat],
                 ..Scenario::default()
             }),

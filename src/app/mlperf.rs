@@ -75,6 +75,15 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
         let measuring =
             Measuring::of_plan(&plan, &args.output, environment, &progress, &interrupt)?;
         let mut points = Points::begin(measuring, sizes)?;
+        if let (true, Some(limits)) = (args.find_peak, required.limits) {
+            let asked = format!(
+                "P{} of TTFT up to {} s and of TPOT up to {} s",
+                required.percentile * 100.0,
+                limits.ttft,
+                limits.tpot
+            );
+            points.searches(&asked, true);
+        }
         let target = points.launch(0, 1).await?;
         let run = Run {
             scenario: scenario(args.scenario),

@@ -76,6 +76,7 @@ pub(super) fn described_workload(
         input_tokens,
         output_tokens: Some(output_tokens),
         warmup_requests: Some(plan.warmup_requests as u64),
+        search: None,
     }
 }
 

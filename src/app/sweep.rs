@@ -51,6 +51,10 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
                 ..Told::default()
             },
         };
+        if let (Kind::Find { .. }, Some(limits)) = (&course.kind, limits) {
+            let asked = in_limits(&limits, args.course.attainment);
+            sweep.points.searches(&asked, course.rates.is_some());
+        }
         sweep.repeats(&plan).await?;
         Ok::<_, Failure>((sweep.points.into_result(), sweep.told))
     })?;
@@ -70,6 +74,25 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
     note(&format!("the result stands in `{}`", args.output.display()));
     Ok(ExitStatus::Pass)
 }
+
+/// `95 % of the requests with TTFT up to 0.2 s and TPOT up to 0.05 s`.
+fn in_limits(limits: &Limits, attainment: f64) -> String {
+    let named = [
+        ("TTFT", limits.ttft),
+        ("TPOT", limits.tpot),
+        ("E2E", limits.e2e),
+    ];
+    let named = named
+        .iter()
+        .filter_map(|(name, limit)| Some(format!("{name} up to {} s", (*limit)?)));
+    let named: Vec<String> = named.collect();
+    format!(
+        "{} of the requests with {}",
+        percent(attainment),
+        named.join(" and ")
+    )
+}
+
 /// A sweep that is being measured.
 struct Sweep<'a> {
     points: Points<'a>,

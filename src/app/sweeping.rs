@@ -1,11 +1,13 @@
 //! Load points measured one at a time on one server, each chosen when those before it are known.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Failure;
 use super::failing::{cannot_keep, launch_failure};
 use super::measuring::{Measuring, RunInProgress, explain};
 use crate::config::{Dataset, LoadPoint, Plan};
+use crate::exit::ExitStatus;
 use crate::launch::Target;
 use crate::record::format::{Repeat, ResultFile, Scenario};
 use crate::stats::{self, number};
@@ -55,19 +57,41 @@ impl Sizes {
         wanted.max(self.least)
     }
 
-    /// The plan of one load point.
-    pub(super) fn plan_of(&self, plan: &Plan, load: LoadPoint) -> Plan {
-        let num_requests = match plan.dataset {
-            Dataset::Synthetic => self.requests(load),
-            // What is sent of a file was chosen when it was read.
-            Dataset::Chosen(_) | Dataset::File(_) => plan.num_requests,
-        };
+    /// The plan of one load point. A data set is gone through again only where the plan says so: else every load sends
+    /// what was chosen when the file was read.
+    pub(super) fn plan_of(&self, plan: &Plan, load: LoadPoint) -> Result<Plan, Failure> {
+        let mut num_requests = self.requests(load);
         let usual = Plan::usual_warmup(&[load], num_requests);
-        Plan {
+        let mut warmup_requests = self.warmup.unwrap_or(usual);
+        let mut dataset = plan.dataset.clone();
+        if let Dataset::Chosen(selection) = &mut dataset {
+            if selection.repeats_entries() {
+                let resized = selection.resized(num_requests, warmup_requests);
+                *selection = Arc::new(resized.map_err(|error| {
+                    Failure::message(ExitStatus::Usage, format!("the data set {error}"))
+                })?);
+            } else {
+                (num_requests, warmup_requests) = selection.sizes();
+            }
+        }
+        Ok(Plan {
             loads: vec![load],
             num_requests,
-            warmup_requests: self.warmup.unwrap_or(usual),
+            warmup_requests,
+            dataset,
             ..plan.clone()
+        })
+    }
+
+    /// How many requests show what a load does, as a person reads it.
+    pub(super) fn described(&self, rates: bool) -> String {
+        if rates {
+            format!(
+                "as many requests as arrive in {} s",
+                self.duration.as_secs_f64()
+            )
+        } else {
+            format!("{} requests for each in flight", self.per_slot)
         }
     }
 }
@@ -92,6 +116,14 @@ impl<'a> Points<'a> {
         })
     }
 
+    /// Says what a search asks of each load: capacities of different questions are not compared.
+    pub(super) fn searches(&mut self, limits: &str, rates: bool) {
+        let sizes = self.sizes.described(rates);
+        if let Some(workload) = &mut self.run.result.workload {
+            workload.search = Some(format!("{limits}; {sizes}"));
+        }
+    }
+
     /// A server for repeat `repeat` (from 0) of `of`.
     pub(super) async fn launch(&self, repeat: u32, of: u32) -> Result<Target, Failure> {
         self.measuring.launch(&self.run.id, repeat, of).await
@@ -104,7 +136,16 @@ impl<'a> Points<'a> {
         load: LoadPoint,
         adaptive: bool,
     ) -> Result<(), Failure> {
-        let plan = self.sizes.plan_of(self.measuring.plan, load);
+        let plan = self.sizes.plan_of(self.measuring.plan, load)?;
+        let wanted = self.sizes.requests(load);
+        if plan.num_requests < wanted {
+            let text = format!(
+                "warning: the data set ends after {} requests, and {} would take {wanted}: raise `num_requests`, or write `repeat_entries: true` in `dataset`",
+                plan.num_requests,
+                load.name()
+            );
+            self.measuring.progress.note_first("data set ends", &text);
+        }
         let measuring = Measuring {
             plan: &plan,
             ..self.measuring.clone()
@@ -245,7 +286,7 @@ mod tests {
         };
         let plan = crate::config::read_plan("p", "model: m").unwrap();
         let sent = |load| {
-            let plan = sizes.plan_of(&plan, load);
+            let plan = sizes.plan_of(&plan, load).unwrap();
             (plan.num_requests, plan.warmup_requests)
         };
         assert_eq!(sent(LoadPoint::Concurrency(1)), (200, 2));
@@ -258,16 +299,13 @@ mod tests {
             ..sizes
         };
         // 300 on average; with 387 the last arrival is after 30 s.
-        assert_eq!(surely.plan_of(&plan, rate(10.0)).num_requests, 387);
+        let sure = surely.plan_of(&plan, rate(10.0)).unwrap();
+        assert_eq!(sure.num_requests, 387);
         let fixed = Sizes {
             warmup: Some(5),
             ..sizes
         };
-        assert_eq!(
-            fixed
-                .plan_of(&plan, LoadPoint::Concurrency(64))
-                .warmup_requests,
-            5
-        );
+        let fixed = fixed.plan_of(&plan, LoadPoint::Concurrency(64)).unwrap();
+        assert_eq!(fixed.warmup_requests, 5);
     }
 }

@@ -187,6 +187,7 @@ impl Comparability {
             ("warm-up requests", |side| {
                 side.warmup_requests.map(|count| count.to_string())
             }),
+            ("search", |side| side.search.clone()),
         ] {
             self.must_match_if_given(what, of(baseline, field), of(candidate, field));
         }
@@ -233,6 +234,14 @@ impl Comparability {
             &format!("load of `{name}`"),
             load(baseline),
             load(candidate),
+        );
+
+        // More requests take longer to end, and a queue that grows has longer to do so.
+        let planned = |side: &ScenarioRun| side.load.as_ref().and_then(planned_requests);
+        self.must_match_if_given(
+            &format!("number of requests of `{name}`"),
+            planned(baseline),
+            planned(candidate),
         );
 
         let lengths = [mean_output_tokens(baseline), mean_output_tokens(candidate)];
@@ -359,6 +368,12 @@ fn describe_load(load: &Load) -> String {
     ];
     words.extend(rest.into_iter().flatten());
     words.join(", ")
+}
+
+/// `104, and 26 before them`, of a load that decides it.
+fn planned_requests(load: &Load) -> Option<String> {
+    let (requests, warmup) = load.requests.zip(load.warmup_requests)?;
+    Some(format!("{requests}, and {warmup} before them"))
 }
 
 fn mean_output_tokens(scenario: &ScenarioRun) -> Option<f64> {

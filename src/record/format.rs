@@ -218,6 +218,9 @@ pub struct Workload {
     /// Requests sent before the measurement, per scenario.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warmup_requests: Option<u64>,
+    /// What a search asked of each load, as a person reads it: the limits, and how many requests show them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
 }
 
 /// One load point.
@@ -265,6 +268,12 @@ pub struct Load {
     /// Seconds after which no request started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<f64>,
+    /// Measured requests per repeat, where they follow from the load, as in a sweep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
+    /// Requests before each measurement, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup_requests: Option<u64>,
 }
 
 /// One independent pass on a fresh server.

@@ -311,3 +311,32 @@ fn every_example_of_the_document_runs() {
         assert_eq!(run.code, Some(0), "{plan}\n{}", run.stderr);
     }
 }
+
+#[test]
+fn a_sweep_goes_through_a_data_set_again_only_where_the_plan_says_so() {
+    let lines = "{\"prompt\": \"word\", \"output_tokens\": 48}\n".repeat(12);
+    let swept = |dataset: &str| {
+        let plan = format!("dataset: {dataset}\nnum_requests: 10\nwarmup_requests: 2\n");
+        let folder = folder(&plan, "prompts.jsonl", &lines);
+        let arguments = [
+            "sweep",
+            "--config",
+            "perf/perfgate.yaml",
+            "--concurrency",
+            "4",
+        ];
+        let said = run(folder.path(), &arguments).expect(0).stderr;
+        let result = read_json(&folder.path().join("sweep.json"));
+        let scenario = &result["scenarios"][0];
+        let sent = scenario["repeats"][0]["requests"]["completed"].clone();
+        assert_eq!(scenario["load"]["requests"], sent);
+        (sent, said)
+    };
+    let (sent, said) = swept("prompts.jsonl");
+    assert_eq!(sent, 10);
+    let ended = "the data set ends after 10 requests, and concurrency=4 would take 32";
+    assert!(said.contains(ended), "{said}");
+    let (sent, said) = swept("{path: prompts.jsonl, repeat_entries: true}");
+    assert_eq!(sent, 32);
+    assert!(!said.contains("ends after"), "{said}");
+}

@@ -69,6 +69,34 @@ fn loads_that_only_one_search_chose_are_said_and_are_no_mismatch() {
 }
 
 #[test]
+fn loads_of_other_sizes_and_capacities_of_other_questions_are_not_compared() {
+    let sized = |requests: u32, search: &str| {
+        let mut point = point(16, true, 0.02);
+        point["load"]["requests"] = json!(requests);
+        point["load"]["warmup_requests"] = json!(32);
+        let json = json!({
+            "schema": "perfgate.result/1", "environment": {"gpus": [{"name": "H100"}]},
+            "workload": {"digest": "sha256:00", "search": search}, "scenarios": [point, sweep(30.0)]
+        });
+        record::parse("a.json", json.to_string().as_bytes()).unwrap()
+    };
+    let baseline = sized(104, "8 for each");
+    let compared = |candidate: &Run| {
+        let comparison = compare(CAPACITY, &baseline, candidate);
+        let whats = comparison.mismatches.into_iter().map(|found| found.what);
+        (
+            comparison.verdict,
+            whats.collect::<Vec<String>>().join(", "),
+        )
+    };
+    let whole = (Verdict::Pass, String::new());
+    assert_eq!(compared(&sized(104, "8 for each")), whole);
+    let (verdict, what) = compared(&sized(624, "48 for each"));
+    assert_eq!(verdict, Verdict::Incomparable);
+    assert_eq!(what, "search, number of requests of `concurrency=16`");
+}
+
+#[test]
 fn a_load_that_a_rule_names_must_be_there() {
     let baseline = run(&[point(16, true, 0.02), point(32, true, 0.03)]);
     let candidate = run(&[point(16, true, 0.02)]);

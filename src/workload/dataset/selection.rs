@@ -150,6 +150,30 @@ impl Selection {
         Ok(selection)
     }
 
+    /// The same choice of other sizes, from the entries that were kept.
+    pub fn resized(
+        &self,
+        num_requests: usize,
+        warmup_requests: usize,
+    ) -> Result<Self, ChoiceError> {
+        let choice = Choice {
+            num_requests,
+            warmup_requests,
+            ..self.choice.clone()
+        };
+        Self::new(choice, self.entries.clone())
+    }
+
+    /// Measured requests, and those before them.
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.choice.num_requests, self.choice.warmup_requests)
+    }
+
+    /// Whether entries are sent again where there are too few.
+    pub fn repeats_entries(&self) -> bool {
+        self.choice.repeat_entries
+    }
+
     /// Entries from `next` on that give `count` requests; the last conversation is cut.
     fn take(
         &self,
