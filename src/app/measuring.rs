@@ -40,6 +40,10 @@ pub(super) struct Measuring<'a> {
     pub(super) side: &'static str,
     /// Number of the first start and distance of the next, so that no two starts of a run are the same.
     pub(super) ordinals: (u32, u32),
+    /// Whether every repeat of a load draws arrivals of its own, as one must whose repeats are pooled: they say nothing
+    /// new about a load whose bursts are the same ones. A gate's repeats share them, so that chance in them is no noise
+    /// between repeats, nor between the sides of a comparison.
+    pub(super) own_arrivals: bool,
     /// Where the result goes, after every repeat.
     pub(super) output: PathBuf,
     /// Where server logs go.
@@ -81,6 +85,7 @@ impl<'a> Measuring<'a> {
             fresh: plan.fresh,
             side: "",
             ordinals: (0, 1),
+            own_arrivals: false,
             output: output.to_owned(),
             logs,
             environment,

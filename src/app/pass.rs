@@ -19,7 +19,7 @@ use crate::measure::{self, Concerns, Observed};
 use crate::metric::Metric;
 use crate::record::format::{Environment, Repeat};
 use crate::telemetry::{self, Sampler};
-use crate::workload::{Phase, Request};
+use crate::workload::{self, Phase, Request};
 
 /// One scenario on one server.
 pub(super) struct Pass<'a, 'b> {
@@ -78,6 +78,13 @@ impl Pass<'_, '_> {
             "time_to_first_chunk".to_owned(),
             measure::first_chunks(&driven.traces),
         );
+        if let (LoadPoint::Rate { .. }, Some(offered)) =
+            (self.load, measure::offered_rate(&driven.traces))
+        {
+            repeat
+                .telemetry
+                .insert("offered_rate".to_owned(), offered.into());
+        }
         if let Some(windows) = warmed_up.seen {
             repeat.telemetry.insert("warm_up".to_owned(), windows);
         }
@@ -118,6 +125,16 @@ impl Pass<'_, '_> {
         concerns
     }
 
+    fn seed_of_arrivals(&self) -> u64 {
+        let seed = self.measuring.plan.seed;
+        if self.measuring.own_arrivals {
+            let (load, repeat) = (self.load.name(), self.repeat.to_string());
+            workload::seed_of(seed, &["arrivals", &load, &repeat])
+        } else {
+            seed
+        }
+    }
+
     pub(super) fn requests(&self, phase: Phase) -> Vec<Request> {
         let scenario = self.load.name();
         self.run.source.requests(phase, &scenario, self.repeat)
@@ -140,7 +157,7 @@ impl Pass<'_, '_> {
             ramp_up,
             timeout: plan.timeout,
             duration: plan.duration,
-            seed: plan.seed,
+            seed: self.seed_of_arrivals(),
         };
         let done = Arc::new(AtomicUsize::new(0));
         let bar = self.measuring.progress.count(label, count, &done);

@@ -148,6 +148,7 @@ impl<'a> Points<'a> {
         }
         let measuring = Measuring {
             plan: &plan,
+            own_arrivals: true,
             ..self.measuring.clone()
         };
         measuring.reshape(&mut self.run)?;

@@ -69,6 +69,10 @@ pub struct SweepPoint {
     pub scenario: String,
     /// Requests in flight or per second; absent where all were sent at once.
     pub load: Option<f64>,
+    /// Requests per second that a server which keeps up serves of the arrivals that were drawn: few of them may be clearly
+    /// more or less than the load. Absent in closed loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered: Option<f64>,
     /// Measurements that count.
     pub repeats: u32,
     /// Metric id → median over them, in base units.
@@ -211,9 +215,14 @@ fn point(scenario: &Scenario, rates: bool, asked: Option<(Limits, f64)>) -> Swee
             load.concurrency.map(stats::number)
         }
     });
+    let offered = counting
+        .iter()
+        .filter_map(|repeat| repeat.telemetry.get("offered_rate")?.as_f64());
+    let offered = stats::median(&offered.collect::<Vec<f64>>());
     SweepPoint {
         scenario: scenario.name.clone(),
         load,
+        offered,
         repeats: u32::try_from(counting.len()).unwrap_or(u32::MAX),
         metrics: metrics.collect(),
         within: asked.map(|(limits, attainment)| {
@@ -243,10 +252,10 @@ fn within(attained: Attained, attainment: f64) -> Within {
 /// Rates of which the server served clearly less.
 fn behind(points: &[SweepPoint], rates: bool) -> Vec<String> {
     let told = points.iter().filter(|_| rates).filter_map(|point| {
-        let (offered, served) = (point.load?, *point.metrics.get("qps")?);
+        let (offered, served) = (point.offered.or(point.load)?, *point.metrics.get("qps")?);
         (served < KEEPS_UP * offered).then(|| {
             format!(
-                "{}: the server fell behind and served {served:.2} requests/s; its latencies grow with the length of the measurement",
+                "{}: the server fell behind and served {served:.2} of {offered:.2} requests/s; its latencies grow with the length of the measurement",
                 point.scenario
             )
         })
@@ -364,17 +373,23 @@ mod tests {
             ..Load::default()
         });
         point.repeats[0].metrics.insert("qps".to_owned(), Some(7.0));
-        let result = ResultFile {
-            scenarios: vec![point],
-            ..ResultFile::default()
-        };
-        let report = SweepReport::of(
-            &result,
-            Told {
+        let report = |point: &Scenario| {
+            let result = ResultFile {
+                scenarios: vec![point.clone()],
+                ..ResultFile::default()
+            };
+            let rates = Told {
                 rates: true,
                 ..told()
-            },
-        );
-        insta::assert_snapshot!(report.warnings.join("\n"), @"request_rate=10: the server fell behind and served 7.00 requests/s; its latencies grow with the length of the measurement");
+            };
+            SweepReport::of(&result, rates)
+        };
+        // By chance hardly more than it served was due.
+        let offered = &mut point.repeats[0].telemetry;
+        offered.insert("offered_rate".to_owned(), 7.2.into());
+        assert_eq!(report(&point).warnings, Vec::<String>::new());
+        point.repeats[0].telemetry.clear();
+        let report = report(&point);
+        insta::assert_snapshot!(report.warnings.join("\n"), @"request_rate=10: the server fell behind and served 7.00 of 10.00 requests/s; its latencies grow with the length of the measurement");
     }
 }

@@ -126,6 +126,13 @@ fn generator(seed: u64, purpose: &[&str]) -> Pcg64Mcg {
     Pcg64Mcg::from_seed(state)
 }
 
+/// A seed of its own for each purpose.
+pub fn seed_of(seed: u64, purpose: &[&str]) -> u64 {
+    let mut state = [0; 8];
+    state.copy_from_slice(&hash(seed, purpose)[..8]);
+    u64::from_le_bytes(state)
+}
+
 /// A number of its own for each purpose.
 fn hash(seed: u64, purpose: &[&str]) -> [u8; 32] {
     let mut hash = Sha256::new();

@@ -263,6 +263,37 @@ fn repeats_of_a_sweep_are_repeats_of_its_capacity() {
 }
 
 #[test]
+fn every_measurement_of_a_rate_has_arrivals_of_its_own_and_a_bench_the_same_in_every_repeat() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = [
+        "--simulator",
+        "seed=1",
+        "--request-rate",
+        "100",
+        "--repeat",
+        "2",
+    ];
+    let starts = |file: &str| {
+        let result = read(&folder.path().join(file));
+        let repeats = &result["scenarios"][0]["repeats"];
+        let starts = [0, 1].map(|repeat| repeats[repeat]["samples"]["start"].clone());
+        assert!(repeats[0]["telemetry"]["offered_rate"].as_f64().unwrap() > 50.0);
+        starts
+    };
+    sweep(
+        folder.path(),
+        &[&load[..], &["--min-duration", "1s"]].concat(),
+    )
+    .expect(0);
+    let [first, second] = starts("sweep.json");
+    assert_ne!(first, second);
+    let bench = [&["bench", "--output-tokens-mean", "16"], &load[..], &LOAD].concat();
+    run(folder.path(), &bench).expect(0);
+    let [first, second] = starts("result.json");
+    assert_eq!(first, second);
+}
+
+#[test]
 fn what_cannot_be_swept_is_said_before_anything_is_started() {
     let folder = tempfile::tempdir().unwrap();
     let said = |arguments: &[&str]| {
