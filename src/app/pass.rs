@@ -85,6 +85,11 @@ impl Pass<'_, '_> {
                 .telemetry
                 .insert("offered_rate".to_owned(), offered.into());
         }
+        if let Some(nonce) = self.nonce() {
+            repeat
+                .telemetry
+                .insert("prompt_nonce".to_owned(), nonce.into());
+        }
         if let Some(windows) = warmed_up.seen {
             repeat.telemetry.insert("warm_up".to_owned(), windows);
         }
@@ -137,7 +142,21 @@ impl Pass<'_, '_> {
 
     pub(super) fn requests(&self, phase: Phase) -> Vec<Request> {
         let scenario = self.load.name();
-        self.run.source.requests(phase, &scenario, self.repeat)
+        self.run
+            .source
+            .requests(phase, &scenario, self.repeat, self.nonce().as_deref())
+    }
+
+    /// A server that was not started for this run may have cached the prompts of an earlier one. Each invocation has its
+    /// own, also where it goes on with the evidence of another: what that one sent before it broke off is not known. So has
+    /// each side, whose servers may be one and the same.
+    fn nonce(&self) -> Option<String> {
+        let Measuring { server, side, .. } = self.measuring;
+        match server {
+            ServerPlan::Url(_) if side.is_empty() => Some(self.run.id.clone()),
+            ServerPlan::Url(_) => Some(format!("{}-{side}", self.run.id)),
+            ServerPlan::Docker(_) | ServerPlan::Process(_) | ServerPlan::Simulator(_) => None,
+        }
     }
 
     pub(super) async fn drive(

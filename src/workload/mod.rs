@@ -3,7 +3,7 @@
 //!
 //! Lengths depend on the seed and the request's position only, so every repeat and every load point carries the same
 //! work; contents also depend on the scenario and the repeat, so that no prompt is sent twice to a warm server, where
-//! the prefix cache would answer it. Synthetic contents are drawn anew ([`Shape`]), a data set's begin with a short salt
+//! the prefix cache would answer it. Where the server outlives the run, they depend on a nonce of the run as well. Synthetic contents are drawn anew ([`Shape`]), a data set's begin with a short salt
 //! ([`dataset::Selection`]).
 
 mod arrivals;
@@ -92,11 +92,18 @@ pub enum Source {
 }
 
 impl Source {
-    /// The requests of one phase of repeat `repeat` (from 0) of one scenario.
-    pub fn requests(&self, phase: Phase, scenario: &str, repeat: u32) -> Vec<Request> {
+    /// The requests of one phase of repeat `repeat` (from 0) of one scenario. A `nonce` makes the contents those of one
+    /// run, for a server that has served other runs; lengths, order and digest stay as they are.
+    pub fn requests(
+        &self,
+        phase: Phase,
+        scenario: &str,
+        repeat: u32,
+        nonce: Option<&str>,
+    ) -> Vec<Request> {
         match self {
-            Self::Synthetic(shape) => shape.requests(phase, scenario, repeat),
-            Self::Dataset(selection) => selection.requests(phase, scenario, repeat),
+            Self::Synthetic(shape) => shape.requests(phase, scenario, repeat, nonce),
+            Self::Dataset(selection) => selection.requests(phase, scenario, repeat, nonce),
         }
     }
 

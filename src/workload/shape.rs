@@ -65,19 +65,25 @@ impl Shape {
         text
     }
 
-    /// The requests of one phase of repeat `repeat` (from 0) of one scenario.
-    pub fn requests(&self, phase: Phase, scenario: &str, repeat: u32) -> Vec<Request> {
+    /// The requests of one phase of repeat `repeat` (from 0) of one scenario, of the run of that nonce where there is one.
+    pub fn requests(
+        &self,
+        phase: Phase,
+        scenario: &str,
+        repeat: u32,
+        nonce: Option<&str>,
+    ) -> Vec<Request> {
         let count = match phase {
             Phase::WarmUp(_) => self.warmup_requests,
             Phase::Measured => self.num_requests,
         };
         let mut lengths = generator(self.seed, &["lengths", phase.kind()]);
-        let mut contents = generator(
-            self.seed,
-            &["contents", &phase.purpose(), scenario, &repeat.to_string()],
-        );
+        let (purpose, repeat) = (phase.purpose(), repeat.to_string());
+        let mut words = vec!["contents", &purpose, scenario, &repeat];
+        words.extend(nonce);
+        let mut contents = generator(self.seed, &words);
         let groups = self.prefix_groups.clamp(1, count.max(1));
-        let prefixes: Vec<Prompt> = (0..groups).map(|group| self.prefix(group)).collect();
+        let prefixes: Vec<Prompt> = (0..groups).map(|group| self.prefix(group, nonce)).collect();
         let turns = self.conversation.map_or(1, |shape| shape.turns.max(1));
         let pause = self
             .conversation
@@ -119,14 +125,16 @@ impl Shape {
     }
 
     /// The head of a group; the first one's does not depend on how many there are.
-    fn prefix(&self, group: usize) -> Prompt {
+    fn prefix(&self, group: usize, nonce: Option<&str>) -> Prompt {
         let number = group.to_string();
-        let purpose = ["prefix", number.as_str()];
-        let words = if group == 0 { &purpose[..1] } else { &purpose };
+        let mut words = vec!["prefix"];
+        words.extend((group > 0).then_some(number.as_str()));
+        // No number of a group: a nonce has a dash.
+        words.extend(nonce);
         Prompt::draw(
             self.form,
             self.longest_prefix(),
-            &mut generator(self.seed, words),
+            &mut generator(self.seed, &words),
         )
     }
 
@@ -219,25 +227,25 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_requests() {
         assert_eq!(
-            shape().requests(Phase::Measured, "concurrency=4", 0),
-            shape().requests(Phase::Measured, "concurrency=4", 0)
+            shape().requests(Phase::Measured, "concurrency=4", 0, None),
+            shape().requests(Phase::Measured, "concurrency=4", 0, None)
         );
         assert_ne!(
-            shape().requests(Phase::Measured, "concurrency=4", 0),
+            shape().requests(Phase::Measured, "concurrency=4", 0, None),
             Shape {
                 seed: 43,
                 ..shape()
             }
-            .requests(Phase::Measured, "concurrency=4", 0)
+            .requests(Phase::Measured, "concurrency=4", 0, None)
         );
     }
 
     #[test]
     fn repeats_and_scenarios_share_lengths_and_differ_in_content() {
-        let first = shape().requests(Phase::Measured, "concurrency=4", 0);
+        let first = shape().requests(Phase::Measured, "concurrency=4", 0, None);
         for other in [
-            shape().requests(Phase::Measured, "concurrency=4", 1),
-            shape().requests(Phase::Measured, "concurrency=8", 0),
+            shape().requests(Phase::Measured, "concurrency=4", 1, None),
+            shape().requests(Phase::Measured, "concurrency=8", 0, None),
         ] {
             for (a, b) in first.iter().zip(&other) {
                 assert_eq!(a.prompt.len(), b.prompt.len());
@@ -250,10 +258,10 @@ mod tests {
     #[test]
     fn warm_ups_of_a_repeat_share_lengths_and_differ_in_content() {
         let source = Source::Synthetic(shape());
-        let first = source.requests(Phase::WarmUp(0), "concurrency=4", 0);
+        let first = source.requests(Phase::WarmUp(0), "concurrency=4", 0, None);
         for (a, b) in first
             .iter()
-            .zip(&source.requests(Phase::WarmUp(1), "concurrency=4", 0))
+            .zip(&source.requests(Phase::WarmUp(1), "concurrency=4", 0, None))
         {
             assert_eq!(a.prompt.len(), b.prompt.len());
             assert_eq!(a.output_tokens, b.output_tokens);
@@ -268,8 +276,8 @@ mod tests {
             input_tokens: Lengths::Constant(40),
             ..shape()
         };
-        let warm = &shape.requests(Phase::WarmUp(0), "concurrency=1", 0)[0].prompt;
-        for request in shape.requests(Phase::Measured, "concurrency=1", 0) {
+        let warm = &shape.requests(Phase::WarmUp(0), "concurrency=1", 0, None)[0].prompt;
+        for request in shape.requests(Phase::Measured, "concurrency=1", 0, None) {
             assert_eq!(request.prompt.len(), 40);
             assert_eq!(request.prompt.cut(20), warm.cut(20));
             assert_ne!(request.prompt.cut(21), warm.cut(21));
@@ -285,7 +293,7 @@ mod tests {
                 input_tokens: Lengths::Constant(40),
                 ..shape()
             };
-            let requests = shape.requests(Phase::Measured, "concurrency=1", 0);
+            let requests = shape.requests(Phase::Measured, "concurrency=1", 0, None);
             let heads = requests.iter().map(|request| request.prompt.cut(20));
             heads.collect::<Vec<Prompt>>()
         };
@@ -316,7 +324,7 @@ mod tests {
                 }),
                 ..shape()
             };
-            let requests = shape.requests(Phase::Measured, "concurrency=1", 0);
+            let requests = shape.requests(Phase::Measured, "concurrency=1", 0, None);
             let lengths: Vec<usize> = requests
                 .iter()
                 .map(|request| request.prompt.len())

@@ -49,6 +49,8 @@ mod load;
 #[cfg(test)]
 mod mlperf;
 #[cfg(test)]
+mod prompts;
+#[cfg(test)]
 mod report;
 #[cfg(test)]
 mod repository;

@@ -272,8 +272,14 @@ impl Selection {
         )
     }
 
-    /// The requests of one phase of repeat `repeat` (from 0) of one scenario.
-    pub fn requests(&self, phase: Phase, scenario: &str, repeat: u32) -> Vec<Request> {
+    /// The requests of one phase of repeat `repeat` (from 0) of one scenario, of the run of that nonce where there is one.
+    pub fn requests(
+        &self,
+        phase: Phase,
+        scenario: &str,
+        repeat: u32,
+        nonce: Option<&str>,
+    ) -> Vec<Request> {
         let chosen = match phase {
             Phase::WarmUp(_) => &self.warmup,
             Phase::Measured => &self.measured,
@@ -283,7 +289,8 @@ impl Selection {
         let mut requests: Vec<Request> = Vec::new();
         for chosen in chosen {
             let round = chosen.round.to_string();
-            let purpose = [purpose.as_str(), scenario, &repeat, &round];
+            let mut purpose = vec![purpose.as_str(), scenario, &repeat, &round];
+            purpose.extend(nonce);
             let salt = self
                 .choice
                 .salt
