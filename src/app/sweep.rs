@@ -207,9 +207,23 @@ impl Sweep<'_> {
     async fn begin_at(&mut self, target: &Target, search: Search) -> Result<Search, Failure> {
         let all = load_point(f64::INFINITY, self.course.rates);
         let why = "everything at once, to see what the server does at most";
-        self.measure(target, &mut Vec::new(), all, true, why)
-            .await?;
-        let most = median(self.points.repeats(all), "qps").unwrap_or(search.start);
+        note(&format!("{}: {why}", all.name()));
+        // Only a place to begin: also what does not count, as where the client was too slow for so much, tells it.
+        let from = self.points.repeats(all).len();
+        if self
+            .points
+            .try_to_measure(target, all, true)
+            .await?
+            .is_none()
+        {
+            let words = self.measured_in_words(&Seen { load: all, from });
+            note(&format!("{}: {words}", all.name()));
+        }
+        let last = self.points.repeats(all).last();
+        let served = last.and_then(|repeat| repeat.metrics.get("qps").copied().flatten());
+        let most = served
+            .filter(|served| *served > 0.0)
+            .unwrap_or(search.start);
         // Three digits, so that the first rate and those that follow from it are readable.
         let digits = 10_f64.powf((most * FIRST_SHARE).log10().floor() - 1.0);
         let start =
@@ -298,12 +312,13 @@ impl Sweep<'_> {
 
     /// What the search knows.
     fn known(&self, seen: &[Seen]) -> Vec<Point> {
+        let counts = |repeat: &&Repeat| repeat.void.is_none();
         let point = |seen: &Seen| Point {
             load: load_number(seen.load),
             answer: self
                 .attained(seen)
                 .map_or(Answer::Open, |attained| attained.answer(self.attainment)),
-            visits: u32::try_from(self.of(seen).len()).unwrap_or(u32::MAX),
+            visits: u32::try_from(self.of(seen).iter().filter(counts).count()).unwrap_or(u32::MAX),
         };
         seen.iter().map(point).collect()
     }
@@ -390,9 +405,7 @@ impl Sweep<'_> {
             .filter(|(_, point)| point.answer == Answer::Open);
         let open = open.map(|(seen, point)| {
             let attained = self.attained(seen).unwrap_or_default();
-            let why = if attained.all == 0 {
-                "no measurement of it counts".to_owned()
-            } else if attained.all < Attained::fewest(self.attainment) {
+            let why = if attained.all < Attained::fewest(self.attainment) {
                 format!(
                     "{} requests are too few to show {} (it takes {}); raise `--num-prompts`",
                     attained.all,

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Failure;
+use super::arm::MOST_VOID;
 use super::failing::{cannot_keep, launch_failure};
 use super::measuring::{Measuring, RunInProgress, explain};
+use super::progress::note;
 use crate::config::{Dataset, LoadPoint, Plan};
 use crate::exit::ExitStatus;
 use crate::launch::Target;
@@ -129,8 +131,40 @@ impl<'a> Points<'a> {
         self.measuring.launch(&self.run.id, repeat, of).await
     }
 
-    /// Measures one load point once more. What it measured is on disk after it.
+    /// Measures one load point once more, and again where that does not count. A load that cannot be measured says nothing
+    /// of the server, so nothing may be concluded from it.
     pub(super) async fn measure(
+        &mut self,
+        target: &Target,
+        load: LoadPoint,
+        adaptive: bool,
+    ) -> Result<(), Failure> {
+        match self.try_to_measure(target, load, adaptive).await? {
+            None => Ok(()),
+            Some(reason) => Err(cannot_measure(load, &reason)),
+        }
+    }
+
+    /// As [`Self::measure`]; why the last measurement does not count either, where that is so.
+    pub(super) async fn try_to_measure(
+        &mut self,
+        target: &Target,
+        load: LoadPoint,
+        adaptive: bool,
+    ) -> Result<Option<String>, Failure> {
+        let mut void = None;
+        for _ in 0..=MOST_VOID {
+            self.measure_once(target, load, adaptive).await?;
+            let last = self.repeats(load).last();
+            void = last.and_then(|repeat| repeat.void.clone());
+            let Some(reason) = &void else { break };
+            note(&format!("{}: does not count: {reason}", load.name()));
+        }
+        Ok(void)
+    }
+
+    /// Measures one load point once more. What it measured is on disk after it.
+    async fn measure_once(
         &mut self,
         target: &Target,
         load: LoadPoint,
@@ -232,6 +266,13 @@ impl<'a> Points<'a> {
     pub(super) fn into_result(self) -> ResultFile {
         self.run.result
     }
+}
+
+fn cannot_measure(load: LoadPoint, reason: &str) -> Failure {
+    let message = format!("{} could not be measured from here: {reason}", load.name());
+    Failure::message(ExitStatus::SurroundingsFailed, message).hint(
+        "mend that, or ask for less load; `perfgate doctor` says which load this machine can drive",
+    )
 }
 
 /// The median of a metric over the repeats that count.

@@ -294,6 +294,35 @@ fn every_measurement_of_a_rate_has_arrivals_of_its_own_and_a_bench_the_same_in_e
 }
 
 #[test]
+fn a_load_that_cannot_be_measured_is_neither_inside_nor_outside_the_limits() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--simulator",
+        "step-noise=40%,seed=1",
+        "--find",
+        "concurrency",
+        "--goodput",
+        "ttft:1s",
+        "--start",
+        "4",
+        "--output-tokens-mean",
+        "2",
+        "--warmup-requests",
+        "8",
+        "--warmup-until-stable",
+        "0.1%",
+    ];
+    let said = sweep(folder.path(), &arguments).expect(6).stderr;
+    // That the server did not come to rest, or that a busy machine's client was too slow.
+    let error = "error: concurrency=4 could not be measured from here: the ";
+    assert!(said.contains(error), "{said}");
+    let result = read(&folder.path().join("sweep.json"));
+    assert_eq!(names(&result), ["concurrency=4"]);
+    let repeats = result["scenarios"][0]["repeats"].as_array().unwrap();
+    assert!(repeats.len() == 4 && repeats.iter().all(|repeat| repeat["void"].is_string()));
+}
+
+#[test]
 fn what_cannot_be_swept_is_said_before_anything_is_started() {
     let folder = tempfile::tempdir().unwrap();
     let said = |arguments: &[&str]| {
