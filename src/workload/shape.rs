@@ -82,25 +82,30 @@ impl Shape {
         let mut words = vec!["contents", &purpose, scenario, &repeat];
         words.extend(nonce);
         let mut contents = generator(self.seed, &words);
-        let groups = self.prefix_groups.clamp(1, count.max(1));
-        let prefixes: Vec<Prompt> = (0..groups).map(|group| self.prefix(group, nonce)).collect();
+        let lengths: Vec<(u32, u32)> = (0..count)
+            .map(|_| {
+                let input = self.input_tokens.draw(&mut lengths);
+                (input, self.output_tokens.draw(&mut lengths))
+            })
+            .collect();
         let turns = self.conversation.map_or(1, |shape| shape.turns.max(1));
+        let prefixes = self.prefixes(&lengths, turns, nonce);
         let pause = self
             .conversation
             .map_or(Duration::ZERO, |shape| shape.pause);
         let messages = self.conversation.is_some_and(|shape| shape.messages);
         let mut history = History::new(messages);
-        (0..count)
-            .map(|index| {
+        lengths
+            .into_iter()
+            .enumerate()
+            .map(|(index, (input, output_tokens))| {
                 let turn = index % turns;
                 if turn == 0 {
                     history = History::new(messages);
                 }
-                let input = self.input_tokens.draw(&mut lengths);
-                let output_tokens = self.output_tokens.draw(&mut lengths);
                 let asked = if turn == 0 {
                     let shared = prefix_length(input, self.prefix_share);
-                    prefixes[index / turns % groups]
+                    prefixes[index / turns % prefixes.len()]
                         .cut(shared)
                         .extended(Prompt::draw(self.form, input - shared, &mut contents))
                 } else {
@@ -124,26 +129,30 @@ impl Shape {
             .collect()
     }
 
-    /// The head of a group; the first one's does not depend on how many there are.
-    fn prefix(&self, group: usize, nonce: Option<&str>) -> Prompt {
+    /// The heads of all groups, each as long as its longest first question takes: where lengths have a long tail, the
+    /// longest possible one would not fit into memory.
+    fn prefixes(&self, lengths: &[(u32, u32)], turns: usize, nonce: Option<&str>) -> Vec<Prompt> {
+        let mut longest = vec![0; self.prefix_groups.clamp(1, lengths.len().max(1))];
+        let groups = longest.len();
+        for (conversation, (input, _)) in lengths.iter().step_by(turns).enumerate() {
+            let longest = &mut longest[conversation % groups];
+            *longest = prefix_length(*input, self.prefix_share).max(*longest);
+        }
+        let prefixes = longest.into_iter().enumerate();
+        prefixes
+            .map(|(group, length)| self.prefix(group, length, nonce))
+            .collect()
+    }
+
+    /// The head of a group; the first one's does not depend on how many there are, and a shorter one is the beginning of
+    /// a longer one.
+    fn prefix(&self, group: usize, length: u32, nonce: Option<&str>) -> Prompt {
         let number = group.to_string();
         let mut words = vec!["prefix"];
         words.extend((group > 0).then_some(number.as_str()));
         // No number of a group: a nonce has a dash.
         words.extend(nonce);
-        Prompt::draw(
-            self.form,
-            self.longest_prefix(),
-            &mut generator(self.seed, &words),
-        )
-    }
-
-    fn longest_prefix(&self) -> u32 {
-        if self.prefix_share > 0.0 {
-            prefix_length(self.input_tokens.largest(), self.prefix_share)
-        } else {
-            0
-        }
+        Prompt::draw(self.form, length, &mut generator(self.seed, &words))
     }
 }
 
@@ -281,6 +290,40 @@ mod tests {
             assert_eq!(request.prompt.len(), 40);
             assert_eq!(request.prompt.cut(20), warm.cut(20));
             assert_ne!(request.prompt.cut(21), warm.cut(21));
+        }
+    }
+
+    /// As if every prefix were drawn longer than any prompt and then cut, as the first version did.
+    #[test]
+    fn a_prefix_is_drawn_no_longer_than_needed_and_sends_what_a_longer_one_would() {
+        for form in [PromptForm::TokenIds, PromptForm::Words] {
+            let shape = Shape {
+                form,
+                // Ten standard deviations of this are 72 million tokens.
+                input_tokens: Lengths::Lognormal {
+                    mean: 500.0,
+                    std: 1000.0,
+                },
+                prefix_share: 0.5,
+                prefix_groups: 3,
+                ..shape()
+            };
+            let long: Vec<Prompt> = (0..3)
+                .map(|group| shape.prefix(group, 100_000, None))
+                .collect();
+            let mut lengths = generator(42, &["lengths", "measured"]);
+            let mut contents = generator(42, &["contents", "measured", "concurrency=1", "0"]);
+            for request in shape.requests(Phase::Measured, "concurrency=1", 0, None) {
+                let input = shape.input_tokens.draw(&mut lengths);
+                let shared = prefix_length(input, 0.5);
+                let head = long[request.index % 3].cut(shared);
+                let rest = Prompt::draw(form, input - shared, &mut contents);
+                assert_eq!(request.prompt, head.extended(rest));
+                assert_eq!(
+                    request.output_tokens,
+                    shape.output_tokens.draw(&mut lengths)
+                );
+            }
         }
     }
 
