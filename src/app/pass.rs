@@ -18,6 +18,7 @@ use crate::load::{Client, Drive, Driven};
 use crate::measure::{self, Concerns, Observed};
 use crate::metric::Metric;
 use crate::record::format::{Environment, Repeat};
+use crate::stats::number;
 use crate::telemetry::{self, Sampler};
 use crate::workload::{self, Phase, Request};
 
@@ -50,7 +51,19 @@ impl Pass<'_, '_> {
         let sampler = Sampler::start(self.target.base_url(), looking).await;
         let host_memory = HostMemory::watch(self.target.memory_probe(), plan.telemetry_interval);
         let started = clock::timestamp();
+        let planned = measured.len();
         let driven = self.drive(&label, measured, plan.ramp_up, cancel).await?;
+        if let Some(duration) = plan.duration
+            && driven.traces.len() == planned
+            && driven.wall_time < duration
+        {
+            let load = self.load.name();
+            let text = ran_out(planned, driven.wall_time, duration);
+            self.measuring.progress.note_first(
+                &format!("{load} ran out"),
+                &format!("warning: {load}: {text}"),
+            );
+        }
         // First what is compared with counts of ours: it must not wait for anybody.
         let mut seen = sampler.finish().await;
         let host_peak = host_memory.finish().await;
@@ -186,6 +199,18 @@ impl Pass<'_, '_> {
     }
 }
 
+/// A measurement that ended before its time, and how many requests would have filled it.
+fn ran_out(requests: usize, after: Duration, duration: Duration) -> String {
+    // A tenth more: the next server may be faster.
+    let wanted = number(requests as u64) * duration.div_duration_f64(after) * 1.1;
+    format!(
+        "all {requests} requests had ended after {:.1} s, before the `duration` of {} s: give `--num-prompts {:.0}`, or `num_requests`",
+        after.as_secs_f64(),
+        duration.as_secs_f64(),
+        wanted
+    )
+}
+
 fn limits(plan: &Plan) -> Option<[Option<f64>; 3]> {
     let limits = [plan.slo.ttft, plan.slo.tpot, plan.slo.e2e];
     limits.iter().any(Option::is_some).then_some(limits)
@@ -201,5 +226,16 @@ pub(super) fn runs_here(server: &ServerPlan, base_url: &str) -> bool {
                 .iter()
                 .any(|local| host.starts_with(local))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_that_ran_out_before_the_time_are_told_with_as_many_as_would_fill_it() {
+        let text = ran_out(200, Duration::from_secs(4), Duration::from_mins(1));
+        insta::assert_snapshot!(text, @"all 200 requests had ended after 4.0 s, before the `duration` of 60 s: give `--num-prompts 3300`, or `num_requests`");
     }
 }
