@@ -345,6 +345,12 @@ impl<'a> Measuring<'a> {
         if rate <= self.plan.max_error_rate && completed > 0 {
             return Ok(());
         }
+        // The server never saw them: such a repeat is void, and says why.
+        let client = last.telemetry.get("client");
+        let unopened = client.and_then(|client| client["unopened"].as_u64());
+        if last.void.is_some() && unopened.unwrap_or_default() > 0 {
+            return Ok(());
+        }
         let message = format!(
             "{bad} of {} requests of {scenario} failed, and at most {} % may; the most frequent reason: {}",
             completed + bad,

@@ -106,11 +106,7 @@ impl Pass<'_, '_> {
         if let Some(windows) = warmed_up.seen {
             repeat.telemetry.insert("warm_up".to_owned(), windows);
         }
-        repeat.void = driven
-            .client
-            .bottleneck(&driven.traces)
-            .or(concerns.void)
-            .or(warmed_up.void);
+        repeat.void = concerns.void.or(warmed_up.void);
         Ok(Passed {
             repeat,
             environment,
@@ -121,7 +117,8 @@ impl Pass<'_, '_> {
     /// Why the repeat does not count or wants a word, from what was seen beside its results. Warnings are said once a run
     /// and kept.
     fn concerns(&self, driven: &Driven, seen: &mut telemetry::Observed) -> Concerns {
-        let mut concerns = std::mem::take(&mut seen.concerns);
+        let mut concerns = driven.client.concerns(&driven.traces);
+        concerns.take(std::mem::take(&mut seen.concerns));
         if let Some(server) = &seen.server {
             concerns.take(server.check(&driven.client.figures(&driven.traces)));
             seen.telemetry

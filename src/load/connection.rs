@@ -122,6 +122,11 @@ impl Connection {
             || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
+    /// Whether the handshake of TCP is over.
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected
+    }
+
     /// Whether a request can go out at once.
     pub(super) fn is_ready(&self) -> bool {
         self.connected && self.tls.as_ref().is_none_or(|tls| !tls.is_handshaking())

@@ -99,10 +99,12 @@ impl Drive {
 
     fn order(self, done: Arc<AtomicUsize>, cancelled: Arc<AtomicBool>) -> Result<Order, LoadError> {
         let count = self.requests.len();
-        let (shape, connections) = match self.load {
+        // Those that must be there, and the most that can come to be.
+        let (shape, connections, most) = match self.load {
             LoadPoint::Concurrency(slots) => {
                 let ramp = of_duration(self.ramp_up);
-                (Shape::Closed { slots, ramp }, slots.min(count))
+                let connections = slots.min(count);
+                (Shape::Closed { slots, ramp }, connections, connections)
             }
             LoadPoint::Rate {
                 per_second,
@@ -114,12 +116,12 @@ impl Drive {
                     .map(|due| of_duration(ramped(due, self.ramp_up)))
                     .collect();
                 // All at once needs all connections at once.
-                let most = if per_second.is_infinite() {
+                let ahead = if per_second.is_infinite() {
                     count
                 } else {
                     OPEN_LOOP_CONNECTIONS
                 };
-                (Shape::Open { due }, most.min(count))
+                (Shape::Open { due }, ahead.min(count), count)
             }
             LoadPoint::Trace { .. } => {
                 // A later turn has no time of its own: it follows.
@@ -128,7 +130,7 @@ impl Drive {
                     .iter()
                     .map(|request| request.due.map_or(0, of_duration));
                 let due = due.collect();
-                (Shape::Open { due }, OPEN_LOOP_CONNECTIONS.min(count))
+                (Shape::Open { due }, OPEN_LOOP_CONNECTIONS.min(count), count)
             }
         };
         let turns: Vec<Option<Turn>> = self
@@ -141,7 +143,7 @@ impl Drive {
                 })
             })
             .collect();
-        allow_files(connections as u64 + OTHER_FILES)?;
+        allow_files(connections as u64 + OTHER_FILES, most as u64 + OTHER_FILES)?;
         Ok(Order {
             prepared: Prepared::new(self.requests, self.template, &self.client),
             client: self.client,
@@ -154,19 +156,19 @@ impl Drive {
     }
 }
 
-/// Raises the soft limit of open files as far as needed and allowed.
-fn allow_files(wanted: u64) -> Result<(), LoadError> {
+/// Raises the soft limit of open files as far as allowed: `wanted` must be there, and `most` may come to be.
+fn allow_files(wanted: u64, most: u64) -> Result<(), LoadError> {
     let limits = getrlimit(Resource::Nofile);
     let current = limits.current.unwrap_or(u64::MAX);
     let allowed = limits.maximum.unwrap_or(u64::MAX);
-    if current >= wanted {
-        return Ok(());
-    }
     if allowed < wanted {
         return Err(LoadError::TooManyStreams { wanted, allowed });
     }
+    if current >= most.min(allowed) {
+        return Ok(());
+    }
     let raised = Rlimit {
-        current: Some(allowed.min(wanted.max(65_536))),
+        current: Some(allowed.min(most.max(65_536))),
         maximum: limits.maximum,
     };
     setrlimit(Resource::Nofile, raised).map_err(|error| LoadError::System(error.into()))

@@ -23,6 +23,10 @@ enum Deed {
     Bytes(&'static str),
     /// Nothing, and it closes.
     Close,
+    /// Nothing, and it closes after a tenth of a second's work.
+    Drop,
+    /// A whole answer; it closes when nothing follows for a moment.
+    AnswerAndWait,
     /// Nothing, and it keeps the connection.
     Silence,
 }
@@ -71,6 +75,15 @@ fn serve(mut connection: TcpStream, deed: fn(usize) -> Deed, count: &AtomicUsize
                 return;
             }
             Deed::Close => return,
+            Deed::Drop => {
+                std::thread::sleep(Duration::from_millis(100));
+                return;
+            }
+            Deed::AnswerAndWait => {
+                let patience = Some(Duration::from_millis(20));
+                connection.set_read_timeout(patience).unwrap();
+                connection.write_all(whole_answer().as_bytes())
+            }
             Deed::Silence => Ok(()),
         };
         if sent.is_err() {
@@ -166,6 +179,36 @@ async fn a_request_that_meets_a_closing_connection_is_sent_once_more() {
     let driven = drive(address, LoadPoint::Concurrency(1), requests).await;
     assert_eq!(outcomes(&driven), ["ok", "ok", "ok"]);
     assert_eq!(driven.client.sent_again, 1);
+}
+
+#[tokio::test]
+async fn a_request_that_the_server_took_and_dropped_has_failed() {
+    let address = server(|number| match number {
+        0 => Deed::Answer,
+        _ => Deed::Drop,
+    });
+    let requests = (0..2).map(|index| request(index, None)).collect();
+    let driven = drive(address, LoadPoint::Concurrency(1), requests).await;
+    assert_eq!(
+        outcomes(&driven),
+        [
+            "ok",
+            "failed: the server closed the connection without an answer"
+        ]
+    );
+    assert_eq!(driven.client.sent_again, 0);
+}
+
+#[tokio::test]
+async fn idle_connections_that_the_server_closes_cost_no_request() {
+    let rate = LoadPoint::Rate {
+        per_second: 10.0,
+        burstiness: f64::INFINITY,
+    };
+    let requests = (0..6).map(|index| request(index, None)).collect();
+    let driven = drive(server(|_| Deed::AnswerAndWait), rate, requests).await;
+    assert_eq!(outcomes(&driven), ["ok"; 6]);
+    assert_eq!(driven.client.sent_again, 0);
 }
 
 #[tokio::test]

@@ -89,6 +89,8 @@ pub(super) struct Engine {
     buffers: ReadBuffers,
     own_load: OwnLoad,
     precedence: Precedence,
+    /// The quickest handshake so far: a round trip to the server.
+    round_trip: Nanoseconds,
     /// Whether a request has ended whose slot may go on.
     has_ended: bool,
     traces: Vec<RequestTrace>,
@@ -145,6 +147,7 @@ impl Engine {
             buffers: ReadBuffers::new(READ),
             own_load: OwnLoad::start(),
             precedence: Precedence::take(),
+            round_trip: Nanoseconds::MAX,
             has_ended: false,
             traces: Vec::new(),
             fingerprint: None,
@@ -340,16 +343,21 @@ impl Engine {
 
     /// Puts a request on a slot's connection, which is opened where there is none.
     fn send(&mut self, slot: usize, exchange: Exchange, bytes: Vec<u8>) -> Result<(), LoadError> {
-        let opened = if self.slots[slot].connection.is_some() {
-            Ok(())
-        } else {
-            self.open(slot)
-        };
-        self.slots[slot].exchange = Some(exchange);
-        let sent = opened.and_then(|()| match &mut self.slots[slot].connection {
+        if self.slots[slot].connection.is_none()
+            && let Err(error) = self.open(slot)
+        {
+            // Nothing but a connection leads back to a slot.
+            self.empty.push(slot);
+            let reason = self.own_load.unopened(&error);
+            self.end(exchange, Some(Outcome::Failed(reason)));
+            return Ok(());
+        }
+        let place = &mut self.slots[slot];
+        place.exchange = Some(exchange);
+        let sent = match &mut place.connection {
             Some(connection) => connection.send(bytes),
             None => Err(io::ErrorKind::NotConnected.into()),
-        });
+        };
         match sent {
             Ok(()) => self.watch(slot),
             Err(error) => self.broken(slot, &error.to_string()),
@@ -406,10 +414,15 @@ impl Engine {
         let Some(connection) = &mut self.slots[slot].connection else {
             return Ok(());
         };
-        if flags.contains(epoll::EventFlags::OUT)
-            && let Err(error) = connection.flush()
-        {
-            return self.broken(slot, &error.to_string());
+        if flags.contains(epoll::EventFlags::OUT) {
+            let connects = !connection.is_connected();
+            if let Err(error) = connection.flush() {
+                return self.broken(slot, &error.to_string());
+            }
+            if connects {
+                let took = self.clock.now().saturating_sub(self.slots[slot].since);
+                self.round_trip = self.round_trip.min(took);
+            }
         }
         if flags.intersects(epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR)
         {
@@ -478,13 +491,16 @@ impl Engine {
         Ok(())
     }
 
-    /// The connection is of no use any more. A request of which nothing was answered, on a connection that had been
-    /// idle, is sent once more: the server closed it at the moment when we sent.
+    /// The connection is of no use any more. A request that met an idle one while the server was closing it is sent once
+    /// more.
     fn broken(&mut self, slot: usize, reason: &str) -> Result<(), LoadError> {
-        let used = self.slots[slot].used;
-        let again = self.slots[slot]
+        let place = &mut self.slots[slot];
+        let (used, connection) = (place.used, place.connection.as_ref());
+        let is_taken = connection.is_some_and(|connection| !connection.wants_write());
+        let (now, round_trip) = (self.clock.now(), self.round_trip);
+        let again = place
             .exchange
-            .take_if(|exchange| used && exchange.may_be_sent_again());
+            .take_if(|exchange| used && exchange.may_be_sent_again(is_taken, now, round_trip));
         let Some(exchange) = again else {
             self.failed(slot, Outcome::Failed(reason.to_owned()));
             return Ok(());

@@ -9,6 +9,11 @@ use crate::measure::{Outcome, RequestTrace};
 /// A body of an error answer is kept up to here.
 const LONGEST_ERROR_BODY: usize = 64 << 10;
 
+/// From the sending of a request to the end of its connection, beyond a round trip, where the server was closing the
+/// connection anyway: a busy loop takes some milliseconds from deciding so to doing so. What ends later was at work on the
+/// request.
+const CLOSING_ANYWAY: Nanoseconds = 10_000_000;
+
 /// The status of an answer that streams.
 const OK: u16 = 200;
 
@@ -114,9 +119,18 @@ impl Exchange {
         self.response.keeps_alive()
     }
 
-    /// Whether nothing of an answer has come, and it has not been sent again already.
-    pub(super) fn may_be_sent_again(&self) -> bool {
-        !self.again && self.response.is_untouched()
+    /// Whether the server was closing its connection at the moment of sending: nothing of an answer has come by `now`, and
+    /// the request is not taken as a whole, or there was no time to work on it. A server that takes a request and drops it
+    /// has failed it. Sent again once only.
+    pub(super) fn may_be_sent_again(
+        &self,
+        is_taken: bool,
+        now: Nanoseconds,
+        round_trip: Nanoseconds,
+    ) -> bool {
+        let at_once = CLOSING_ANYWAY.saturating_add(round_trip);
+        let is_closing = !is_taken || now.saturating_sub(self.sent) <= at_once;
+        !self.again && self.response.is_untouched() && is_closing
     }
 
     /// The same request, to be sent once more. Its time goes on.
@@ -263,9 +277,19 @@ mod tests {
     #[test]
     fn only_an_untouched_request_is_sent_again_and_only_once() {
         let mut exchange = Exchange::new(0, EXPECTED, None, 0);
-        assert!(exchange.may_be_sent_again());
+        assert!(exchange.may_be_sent_again(true, 5, 0));
         exchange.receive(b"HTTP/1.1", 5);
-        assert!(!exchange.may_be_sent_again());
-        assert!(!exchange.again().may_be_sent_again());
+        assert!(!exchange.may_be_sent_again(true, 5, 0));
+        assert!(!exchange.again().may_be_sent_again(true, 5, 0));
+    }
+
+    #[test]
+    fn a_request_that_the_server_had_time_for_is_not_sent_again() {
+        let exchange = Exchange::new(0, EXPECTED, None, 1_000_000);
+        let (near, far) = (100_000, 80_000_000);
+        assert!(exchange.may_be_sent_again(true, 9_000_000, near));
+        assert!(!exchange.may_be_sent_again(true, 30_000_000, near));
+        assert!(exchange.may_be_sent_again(true, 30_000_000, far));
+        assert!(exchange.may_be_sent_again(false, 30_000_000, near));
     }
 }

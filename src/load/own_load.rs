@@ -1,8 +1,10 @@
 //! What the load generator's own thread does, while it does it.
 
+use std::io;
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
+use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::instant::{Nanoseconds, of_duration, seconds};
@@ -74,6 +76,17 @@ impl OwnLoad {
         self.load.sent_again += 1;
     }
 
+    /// A connection could not be opened; gives the words for its request. Where this system lacks something, it is no
+    /// failure of the server.
+    pub(super) fn unopened(&mut self, error: &io::Error) -> String {
+        let Some(remedy) = remedy(error) else {
+            return error.to_string();
+        };
+        self.load.unopened += 1;
+        self.load.unopened_because = Some(format!("{error}; {remedy}"));
+        format!("the load generator could not open a connection: {error}")
+    }
+
     /// What came together, on the same thread.
     pub(super) fn finish(self) -> ClientLoad {
         let wall = of_duration(self.began.elapsed()).max(1);
@@ -87,6 +100,23 @@ impl OwnLoad {
             reading: lateness(&self.reading),
             ..self.load
         }
+    }
+}
+
+/// What to do where this system has no room for another connection; `None` where the reason is another.
+fn remedy(error: &io::Error) -> Option<&'static str> {
+    match Errno::from_io_error(error)? {
+        Errno::MFILE => Some("raise the limit of open files (`ulimit -n`), or send less at once"),
+        Errno::NFILE => {
+            Some("raise the system's limit of open files (`fs.file-max`), or send less at once")
+        }
+        Errno::ADDRNOTAVAIL => Some(
+            "free local ports or allow more (`net.ipv4.ip_local_port_range`), or send less at once",
+        ),
+        Errno::NOBUFS | Errno::NOMEM => {
+            Some("give this machine more memory for sockets, or send less at once")
+        }
+        _ => None,
     }
 }
 
@@ -137,6 +167,24 @@ mod tests {
             load.reading.max >= 0.0029 && load.reading.max < 0.0032,
             "{load:?}"
         );
+    }
+
+    #[test]
+    fn a_connection_that_this_system_has_no_room_for_is_the_clients_fault_and_a_refused_one_is_not()
+    {
+        let mut own = OwnLoad::start();
+        let refused = io::Error::from(Errno::CONNREFUSED);
+        assert_eq!(own.unopened(&refused), refused.to_string());
+        for errno in [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::ADDRNOTAVAIL,
+            Errno::NOBUFS,
+        ] {
+            let said = own.unopened(&errno.into());
+            assert!(said.starts_with("the load generator"), "{said}");
+        }
+        assert_eq!(own.finish().unopened, 4);
     }
 
     #[test]

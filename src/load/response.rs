@@ -26,6 +26,9 @@ pub enum ResponseError {
     /// Something follows the end of the answer.
     #[error("the server sent {0} bytes after the end of its answer")]
     After(usize),
+    /// The connection was closed before the begin.
+    #[error("the server closed the connection without an answer")]
+    Unanswered,
     /// The connection was closed before the end.
     #[error("the connection was closed before the end of the answer")]
     Closed,
@@ -146,6 +149,7 @@ impl Response {
                 Ok(())
             }
             State::Done => Ok(()),
+            State::Head if self.partial.is_empty() => Err(ResponseError::Unanswered),
             State::Head
             | State::Length(_)
             | State::ChunkSize
@@ -355,7 +359,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_ends_early_is_an_error_at_every_byte() {
-        for length in 0..CHUNKED.len() {
+        assert_eq!(read(&[b""], true), Err(ResponseError::Unanswered));
+        for length in 1..CHUNKED.len() {
             assert_eq!(
                 read(&[&CHUNKED[..length]], true),
                 Err(ResponseError::Closed),

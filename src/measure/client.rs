@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::covariates::Concerns;
 use super::cross_check::ClientFigures;
 use super::trace::RequestTrace;
 use crate::stats;
@@ -17,6 +18,11 @@ const USUAL_LATENESS: f64 = 0.000_2;
 
 /// Share of the token chunks whose own arrival may be lost because the client came late to read them.
 const MOST_MERGED: f64 = 0.01;
+
+/// Share of the requests that may be sent once more without a word, and without doubt: each has waited for a connection
+/// to break and for another, and a server that drops what it takes looks the same.
+const SENT_AGAIN_UNSAID: f64 = 0.001;
+const MOST_SENT_AGAIN: f64 = 0.01;
 
 /// How late something was, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -56,12 +62,43 @@ pub struct ClientLoad {
     pub unstamped: u64,
     /// Requests sent once more because the server had closed an idle connection at that moment.
     pub sent_again: u64,
+    /// Connections that this system had no room for; their requests could not be sent.
+    pub unopened: u64,
+    /// What it lacked, and what to do.
+    pub unopened_because: Option<String>,
 }
 
 impl ClientLoad {
-    /// Why the client could have been the bottleneck; `None` where it was not. Decided by what the client did, never by
-    /// what it measured.
-    pub fn bottleneck(&self, traces: &[RequestTrace]) -> Option<String> {
+    /// Why the repeat does not count or wants a word, decided by what the client did, never by what it measured.
+    pub fn concerns(&self, traces: &[RequestTrace]) -> Concerns {
+        let mut concerns = Concerns::default();
+        if let Some(because) = &self.unopened_because {
+            concerns.make_void(format!(
+                "the load generator could not open {} of its connections: {because}",
+                self.unopened
+            ));
+        }
+        if let Some(bottleneck) = self.bottleneck(traces) {
+            concerns.make_void(bottleneck);
+        }
+        let sent_again = stats::number(self.sent_again) / stats::number(traces.len().max(1) as u64);
+        let said = format!(
+            "{} of {} requests met a connection that the server was closing, without an answer and without a word, and were sent again",
+            self.sent_again,
+            traces.len()
+        );
+        if sent_again > MOST_SENT_AGAIN {
+            concerns.make_void(format!(
+                "{said}: let it keep connections for longer, or see whether it drops requests"
+            ));
+        } else if sent_again > SENT_AGAIN_UNSAID {
+            concerns.warn("sent again", said);
+        }
+        concerns
+    }
+
+    /// Why the client could have been the bottleneck; `None` where it was not.
+    fn bottleneck(&self, traces: &[RequestTrace]) -> Option<String> {
         let busy = self.busy + self.starved.unwrap_or_default();
         if busy > MOST_BUSY {
             return Some(format!(
@@ -125,6 +162,7 @@ impl ClientLoad {
             "merged_by_server": self.merged_by_server,
             "unstamped_reads": self.unstamped,
             "sent_again": self.sent_again,
+            "unopened": self.unopened,
         })
     }
 }
@@ -212,6 +250,40 @@ mod tests {
             }),
             None
         );
+    }
+
+    fn concerns(load: &ClientLoad, requests: usize) -> String {
+        let traces: Vec<RequestTrace> = (0..requests)
+            .map(|index| ok_trace(index, 0.0, 0.1, 0.04, 11))
+            .collect();
+        let concerns = load.concerns(&traces);
+        let void = concerns.void.map(|reason| format!("void: {reason}"));
+        let said = concerns.warnings.into_iter().map(|warning| warning.message);
+        void.into_iter().chain(said).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn requests_sent_again_are_said_and_many_of_them_void_the_repeat() {
+        let again = |sent_again| {
+            let load = ClientLoad {
+                sent_again,
+                ..at_ease()
+            };
+            concerns(&load, 1_000)
+        };
+        assert_eq!(again(1), "");
+        insta::assert_snapshot!(again(10), @"10 of 1000 requests met a connection that the server was closing, without an answer and without a word, and were sent again");
+        insta::assert_snapshot!(again(11), @"void: 11 of 1000 requests met a connection that the server was closing, without an answer and without a word, and were sent again: let it keep connections for longer, or see whether it drops requests");
+    }
+
+    #[test]
+    fn a_system_without_room_for_connections_voids_the_repeat_and_says_what_to_do() {
+        let load = ClientLoad {
+            unopened: 3,
+            unopened_because: Some("Too many open files; raise the limit".to_owned()),
+            ..at_ease()
+        };
+        insta::assert_snapshot!(concerns(&load, 10), @"void: the load generator could not open 3 of its connections: Too many open files; raise the limit");
     }
 
     #[test]

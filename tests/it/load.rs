@@ -63,6 +63,35 @@ fn a_starved_load_generator_voids_its_own_repeats() {
 }
 
 #[test]
+fn a_load_generator_without_room_for_its_connections_voids_its_own_repeats() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, url) = simulator(folder.path(), &["--slowdown", "5"]);
+    let limited = r#"ulimit -n 170 && exec "$0" "$@""#;
+    let output = Command::new("sh")
+        .args(["-c", limited])
+        .arg(program())
+        .args(["bench", "--url", &url, "--repeat", "1", "--model", "demo"])
+        .args(["--num-prompts", "200", "--request-rate", "2000"])
+        .args(["--warmup-requests", "0", "--output-tokens-mean", "16"])
+        .args(["--synthetic-input-tokens-mean", "16", "--output", "r.json"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    assert!(
+        said.contains("Too many open files") && said.contains("`ulimit -n`"),
+        "{said}"
+    );
+    let result = json(&folder.path().join("r.json"));
+    let repeat = &result["scenarios"][0]["repeats"][0];
+    assert!(
+        repeat["telemetry"]["client"]["unopened"].as_u64() > Some(0),
+        "{repeat}"
+    );
+}
+
+#[test]
 fn a_load_generator_that_may_take_real_time_priority_is_not_starved_by_busy_cpus() {
     if Command::new("chrt")
         .args(["-r", "1", "true"])

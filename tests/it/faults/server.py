@@ -7,6 +7,7 @@ Usage: server.py PORT FAULT START REQUEST [anything]
 import itertools
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -121,6 +122,9 @@ def complete(connection, body):
     elif struck and fault == "resets":
         reset(connection)
         return False
+    elif struck and fault == "drops":
+        time.sleep(0.1)
+        return False
     elif struck and fault == "resets-in-the-stream":
         stream(connection, body, stop_at=half)
         reset(connection)
@@ -158,7 +162,8 @@ def complete(connection, body):
         elif number == request and struck and fault == "removes-the-folder":
             shutil.rmtree("out")
         stream(connection, body)
-        return not (struck and fault == "closes-idle")
+        if struck and fault == "closes-idle":
+            return bool(select.select([connection], [], [], 0.05)[0])
     return True
 
 

@@ -109,6 +109,9 @@ rows! {
     streams_that_are_cut_are_failed_requests:
         "closes connections in the middle of streams", "in a repeat", ("closes-in-the-stream", 1, MIDDLE)
         => 5, "error: … of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: failed: the connection was closed before the end of the answer (… times)", 1;
+    requests_that_are_taken_and_dropped_are_failed_requests:
+        "takes requests, and closes 100 ms later without an answer", "in a repeat", ("drops", 1, MIDDLE)
+        => 5, "error: … of 12 requests of concurrency=4 failed, and at most 1 % may; the most frequent reason: failed: the server closed the connection without an answer (… times)", 1;
     connections_that_are_closed_between_two_requests_are_opened_anew:
         "closes idle connections without a word", "between requests", ("closes-idle", 1, 1)
         => 0, "the result stands in `out/result.json`", 2;
