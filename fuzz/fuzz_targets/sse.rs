@@ -2,17 +2,18 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use perfgate::load::sse::SseParser;
+use perfgate::load::sse::{Event, Kind, SseParser};
 
-fn events(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
+fn events(pieces: &[&[u8]]) -> Vec<(Vec<u8>, Kind)> {
+    let kept = |event: Event<'_>| (event.data.to_vec(), event.kind);
     let mut events = Vec::new();
     let mut parser = SseParser::default();
     for piece in pieces {
-        if parser.feed(piece, |data| events.push(data.to_vec())).is_err() {
+        if parser.feed(piece, |event| events.push(kept(event))).is_err() {
             return events;
         }
     }
-    parser.finish(|data| events.push(data.to_vec()));
+    parser.finish(|event| events.push(kept(event)));
     events
 }
 

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::chunk::{ChunkError, Pattern, read_chunk};
-use super::sse::SseParser;
+use super::chunk::{ChunkError, Pattern, read_chunk, server_error};
+use super::sse::{Event, Kind, SseParser};
 use crate::measure::Outcome;
 
 /// Room for arrivals that is taken at once; a longer answer than that grows on its way.
@@ -64,7 +64,7 @@ impl Answer {
     pub(super) fn receive(&mut self, bytes: &[u8], at: f64) -> Result<(), String> {
         let heard = &mut self.heard;
         self.parser
-            .feed(bytes, |data| heard.event(data, at))
+            .feed(bytes, |event| heard.event(event, at))
             .map_err(|error| error.to_string())?;
         self.heard
             .error
@@ -84,7 +84,7 @@ impl Answer {
             mut heard,
             expected,
         } = self;
-        parser.finish(|data| heard.event(data, at));
+        parser.finish(|event| heard.event(event, at));
         let outcome = heard.outcome(expected);
         (heard, outcome)
     }
@@ -96,7 +96,12 @@ impl Answer {
 }
 
 impl Heard {
-    fn event(&mut self, data: &[u8], at: f64) {
+    fn event(&mut self, Event { data, kind }: Event<'_>, at: f64) {
+        // The first error says what happened; what follows it is noise.
+        if kind == Kind::Error {
+            self.error.get_or_insert_with(|| server_error(data));
+            return;
+        }
         if let Some(has_text) = self
             .pattern
             .as_ref()
@@ -131,7 +136,6 @@ impl Heard {
                     self.fingerprint = chunk.fingerprint.map(Cow::into_owned);
                 }
             }
-            // The first error says what happened; what follows it is noise.
             Err(error) => self.error = self.error.take().or(Some(error)),
         }
     }
@@ -158,6 +162,11 @@ impl Heard {
         let asked = u64::from(expected.output_tokens);
         if output == 0 || self.last_token.is_none() {
             return truncated("the answer has no token");
+        }
+        // One token may be part of a character, and is there with the last chunk. When the first of several came, nothing
+        // says without a text: the text is in a field that nobody knows, or was held back.
+        if output > 1 && self.token_chunks.is_empty() {
+            return Outcome::Truncated(format!("{output} output tokens and no text"));
         }
         if output > asked || (expected.exact && output != asked) {
             return Outcome::Truncated(format!(
@@ -218,6 +227,44 @@ mod tests {
             panic!()
         };
         assert_eq!(reason, "2 output tokens where 5 were asked for");
+    }
+
+    #[test]
+    fn several_tokens_without_any_text_are_no_answer_and_one_is() {
+        let silent = r#"data: {"choices":[{"index":0,"text":"","finish_reason":"length"}]}"#;
+        let usage = |tokens: u32| {
+            format!(
+                r#"data: {{"choices":[],"usage":{{"prompt_tokens":7,"completion_tokens":{tokens}}}}}"#
+            )
+        };
+        assert_eq!(outcome(&[silent, &usage(1), DONE], 1, true), Outcome::Ok);
+        assert_eq!(
+            outcome(&[silent, &usage(4), DONE], 4, true),
+            Outcome::Truncated("4 output tokens and no text".to_owned())
+        );
+    }
+
+    #[test]
+    fn an_event_of_the_type_error_is_a_failure_wherever_it_comes() {
+        let error = "event: error\ndata: {\"message\":\"CUDA oom\",\"code\":500}";
+        for events in [
+            [TEXT, error, END, USAGE, DONE],
+            [TEXT, END, USAGE, error, DONE],
+        ] {
+            let Outcome::Failed(reason) = outcome(&events, 2, true) else {
+                panic!("{events:?}")
+            };
+            assert!(reason.ends_with("CUDA oom"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_the_server_gave_up_is_a_failure_with_its_reason() {
+        let aborted = r#"data: {"choices":[{"index":0,"text":"b","finish_reason":"abort"}]}"#;
+        assert_eq!(
+            outcome(&[TEXT, aborted, USAGE, DONE], 5, false),
+            Outcome::Failed("the server ended the answer with `abort`".to_owned())
+        );
     }
 
     #[test]

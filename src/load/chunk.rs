@@ -16,7 +16,7 @@ pub struct Chunk<'a> {
     pub has_text: bool,
     /// It has a choice, be it without text: what `vllm bench serve` takes for the first token.
     pub has_choice: bool,
-    /// It ends the answer: it has a finish reason.
+    /// It ends the answer: it has a finish reason, one of a whole answer.
     pub is_last: bool,
     /// Prompt and output tokens so far, as the server counted them.
     pub usage: Option<(u64, u64)>,
@@ -32,21 +32,50 @@ pub enum ChunkError {
     /// The server says that it failed, in the middle of a stream.
     #[error("the server sent an error in the stream: {0}")]
     Server(String),
+    /// The server gave the answer up: `abort`, `error`, `content_filter` and whatever else is no end of a whole one.
+    #[error("the server ended the answer with `{0}`")]
+    Ended(String),
     /// Not what an OpenAI-compatible server sends.
     #[error("the stream has an event that is no completion chunk: {0}")]
     Shape(String),
 }
 
+/// Finish reasons of an answer that the model ended, or that is as long as it may be.
+const ENDS: [&str; 4] = ["stop", "length", "tool_calls", "function_call"];
+
 #[derive(Deserialize)]
 struct Event<'a> {
     #[serde(borrow, default)]
-    choices: Vec<Choice<'a>>,
+    choices: Option<Vec<Choice<'a>>>,
     #[serde(default)]
     usage: Option<Usage>,
     #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     system_fingerprint: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    // What an error is, where it is not called one.
+    #[serde(borrow, default)]
+    object: Option<&'a RawValue>,
+    #[serde(default)]
+    message: Option<IgnoredAny>,
+    #[serde(default)]
+    code: Option<IgnoredAny>,
+    #[serde(default)]
+    detail: Option<IgnoredAny>,
+}
+
+impl Event<'_> {
+    /// Whether it is an error, of whichever of the shapes that servers have for it. An event that says nothing (an `id`
+    /// alone) is none.
+    fn is_error(&self) -> bool {
+        let is_chunk = self.choices.is_some() || self.usage.is_some();
+        let says_what = self.message.is_some() || self.code.is_some() || self.detail.is_some();
+        self.error.is_some()
+            || self
+                .object
+                .is_some_and(|object| object.get() == r#""error""#)
+            || (!is_chunk && says_what)
+    }
 }
 
 #[derive(Deserialize)]
@@ -101,6 +130,11 @@ impl Text<'_> {
         self.0.len() == 2
     }
 
+    /// What it says.
+    fn decoded(self) -> String {
+        serde_json::from_str(self.0).unwrap_or_default()
+    }
+
     /// Where it stands in `data`, without the quotes.
     fn place(self, data: &[u8]) -> Option<Range<usize>> {
         let start = (self.0.as_ptr() as usize).checked_sub(data.as_ptr() as usize)? + 1;
@@ -119,6 +153,11 @@ impl<'a> Choice<'a> {
         [self.text].into_iter().chain(of_delta).flatten()
     }
 
+    /// Its finish reason, where it has one. An empty one is what some servers send with every chunk.
+    fn end(&self) -> Option<Text<'a>> {
+        self.finish_reason.filter(|reason| !reason.is_empty())
+    }
+
     fn calls_tools(&self) -> bool {
         let calls = self
             .delta
@@ -132,27 +171,31 @@ impl<'a> Choice<'a> {
 pub fn read_chunk(data: &[u8]) -> Result<Chunk<'_>, ChunkError> {
     let event: Event<'_> =
         serde_json::from_slice(data).map_err(|error| ChunkError::Shape(error.to_string()))?;
-    if let Some(error) = event.error {
-        return Err(ChunkError::Server(error_text(error.get())));
+    if event.is_error() {
+        return Err(server_error(data));
     }
-    let calls_tools = event.choices.iter().any(Choice::calls_tools);
-    let is_last = event
-        .choices
-        .iter()
-        .any(|choice| choice.finish_reason.is_some());
-    let mut texts = event.choices.iter().flat_map(Choice::texts);
+    let choices = event.choices.unwrap_or_default();
+    let mut is_last = false;
+    for reason in choices.iter().filter_map(Choice::end) {
+        let reason = reason.decoded();
+        if !ENDS.contains(&reason.as_str()) {
+            return Err(ChunkError::Ended(phrase(&reason)));
+        }
+        is_last = true;
+    }
+    let calls_tools = choices.iter().any(Choice::calls_tools);
+    let mut texts = choices.iter().flat_map(Choice::texts);
     let only_text = match (texts.next(), texts.next()) {
         (Some(text), None) if !is_last && !calls_tools && event.usage.is_none() => text.place(data),
         _ => None,
     };
-    let has_text = event
-        .choices
+    let has_text = choices
         .iter()
         .flat_map(Choice::texts)
         .any(|text| !text.is_empty());
     Ok(Chunk {
         has_text: has_text || calls_tools,
-        has_choice: !event.choices.is_empty(),
+        has_choice: !choices.is_empty(),
         is_last,
         usage: event
             .usage
@@ -160,6 +203,11 @@ pub fn read_chunk(data: &[u8]) -> Result<Chunk<'_>, ChunkError> {
         fingerprint: event.system_fingerprint,
         only_text,
     })
+}
+
+/// The data of an event that is an error, be it one of the type `error`.
+pub(super) fn server_error(data: &[u8]) -> ChunkError {
+    ChunkError::Server(error_text(&String::from_utf8_lossy(data)))
 }
 
 /// An event of a stream with its text cut out. The events of a stream differ in their text alone, so one that fits needs
@@ -213,8 +261,6 @@ fn is_string_content(bytes: &[u8]) -> bool {
 
 /// The message in an error body of either shape (`{"error": {"message": …}}`, `{"error": "…"}`), or the body's begin.
 pub fn error_text(body: &str) -> String {
-    /// A reason is a phrase; a whole page in a status column helps nobody.
-    const LONGEST: usize = 300;
     let value: Option<serde_json::Value> = serde_json::from_str(body).ok();
     let message = value.as_ref().and_then(|value| {
         let error = value.get("error").unwrap_or(value);
@@ -224,7 +270,12 @@ pub fn error_text(body: &str) -> String {
             .unwrap_or(error);
         message.as_str().map(str::to_owned)
     });
-    let text = message.unwrap_or_else(|| body.to_owned());
+    phrase(&message.unwrap_or_else(|| body.to_owned()))
+}
+
+/// Foreign words as a phrase: one line, and not a whole page in a status column.
+fn phrase(text: &str) -> String {
+    const LONGEST: usize = 300;
     let one_line: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -286,6 +337,60 @@ mod tests {
     }
 
     #[test]
+    fn an_error_without_that_name_is_one_too_and_harmless_events_are_none() {
+        for (data, said) in [
+            (
+                r#"{"object":"error","message":"CUDA out of memory","code":500}"#,
+                "CUDA out of memory",
+            ),
+            (
+                r#"{"status_code":500,"message":"oom","type":"Internal"}"#,
+                "oom",
+            ),
+            (r#"{"detail":"no\nquota"}"#, "no quota"),
+            (r#"{"code":500}"#, r#"{"code":500}"#),
+            (
+                r#"{"object":"error","choices":[]}"#,
+                r#"{"object":"error","choices":[]}"#,
+            ),
+        ] {
+            let error = read_chunk(data.as_bytes());
+            assert_eq!(error, Err(ChunkError::Server(said.to_owned())), "{data}");
+        }
+        for data in [
+            r#"{"id":"x"}"#,
+            r#"{"id":"x","object":"chat.completion.chunk","choices":[],"usage":null}"#,
+            r#"{"choices":[],"prompt_filter_results":[{"prompt_index":0}]}"#,
+            r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1},"message":"bye"}"#,
+            r#"{"choices":null,"error":null,"message":null,"code":null,"detail":null}"#,
+        ] {
+            let chunk = read_chunk(data.as_bytes()).unwrap();
+            assert!(!chunk.has_text && !chunk.is_last, "{data}");
+        }
+    }
+
+    #[test]
+    fn only_an_end_of_a_whole_answer_ends_it() {
+        let ended = |reason: &str| {
+            let data = format!(r#"{{"choices":[{{"text":"a","finish_reason":{reason}}}]}}"#);
+            read_chunk(data.as_bytes()).map(|chunk| chunk.is_last)
+        };
+        for reason in ["stop", "length", "tool_calls", "function_call"] {
+            assert_eq!(ended(&format!("\"{reason}\"")), Ok(true));
+        }
+        assert_eq!(ended(r#""\u0073top""#), Ok(true));
+        assert_eq!(ended(r#""""#), Ok(false));
+        for (reason, said) in [
+            ("abort", "abort"),
+            ("content_filter", "content_filter"),
+            (r"a\u001b[31mb", "a [31mb"),
+        ] {
+            let error = ended(&format!("\"{reason}\""));
+            assert_eq!(error, Err(ChunkError::Ended(said.to_owned())));
+        }
+    }
+
+    #[test]
     fn an_error_body_of_any_shape_becomes_one_line() {
         assert_eq!(
             error_text(r#"{"error":{"message":"too\nlong"}}"#),
@@ -344,9 +449,11 @@ mod tests {
     proptest! {
         #[test]
         fn what_fits_a_pattern_says_what_the_parser_would_have_said(
-            first in r#"[a-z"\\\\né✓{}:,]{0,6}"#, second in prop::collection::vec(any::<u8>(), 0..8)
+            first in r#"[a-z"\\\\né✓{}:,]{0,6}"#, second in prop::collection::vec(any::<u8>(), 0..8),
+            end in prop::sample::select(vec!["null", r#""""#, r#""stop""#, r#""abort""#])
         ) {
-            let event = |text: &[u8]| [br#"{"choices":[{"delta":{"content":""#, text, br#""}}]}"#].concat();
+            let end = format!(r#"}},"finish_reason":{end}}}]}}"#);
+            let event = |text: &[u8]| [br#"{"choices":[{"delta":{"content":""#, text, br#"""#, end.as_bytes()].concat();
             let first = event(first.as_bytes());
             if let Ok(chunk) = read_chunk(&first) && let Some(pattern) = Pattern::of(&first, &chunk) {
                 let second = event(&second);

@@ -1,7 +1,7 @@
 //! A parser of server-sent events (WHATWG HTML, "Server-sent events") on bytes.
 //!
 //! It takes whatever the network delivers, however it was cut, and gives the data of whole events. Fields other than
-//! `data` are skipped: no server of this kind sends any that matter.
+//! `data` are skipped, but for the type `error`: no server of this kind sends any other that matters.
 
 /// Longest event that is buffered. A token's chunk has some 250 bytes; whatever is longer than this is no stream of
 /// tokens, and must not fill the memory.
@@ -12,6 +12,25 @@ const LONGEST_EVENT: usize = 4 << 20;
 #[error("an event is longer than {LONGEST_EVENT} bytes")]
 pub struct EventTooLong;
 
+/// An event with data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// Its data.
+    pub data: &'a [u8],
+    /// Its type.
+    pub kind: Kind,
+}
+
+/// The type of an event, as far as it matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// None, or any other.
+    #[default]
+    Usual,
+    /// `error`.
+    Error,
+}
+
 /// Splits a byte stream into the data of its events. It copies only what is cut by the edge of a piece.
 #[derive(Debug, Default)]
 pub struct SseParser {
@@ -21,6 +40,8 @@ pub struct SseParser {
     data: Vec<u8>,
     /// Whether that event has data, be it empty.
     has_data: bool,
+    /// The type of that event.
+    kind: Kind,
     /// Whether the last byte was a carriage return, of which a following line feed is part.
     after_return: bool,
     /// Whether the first line, which may begin with a byte order mark, is over.
@@ -28,11 +49,11 @@ pub struct SseParser {
 }
 
 impl SseParser {
-    /// Takes the next bytes and calls `on_event` with the data of every event that they end.
+    /// Takes the next bytes and calls `on_event` with every event that they end.
     pub fn feed(
         &mut self,
         bytes: &[u8],
-        mut on_event: impl FnMut(&[u8]),
+        mut on_event: impl FnMut(Event<'_>),
     ) -> Result<(), EventTooLong> {
         let mut rest = bytes;
         if self.after_return && rest.first() == Some(&b'\n') {
@@ -45,7 +66,7 @@ impl SseParser {
             let line = &rest[..end];
             let pair = rest[end] == b'\r' && rest.get(end + 1) == Some(&b'\n');
             let after = &rest[end + 1 + usize::from(pair)..];
-            if self.begun && self.line.is_empty() && !self.has_data {
+            if self.begun && self.line.is_empty() && !self.has_data && self.kind == Kind::Usual {
                 // The usual event, one line and its blank line in one piece, is given as it lies there.
                 let blank = match after {
                     [b'\n', ..] => 1,
@@ -55,7 +76,10 @@ impl SseParser {
                 if blank > 0
                     && let Some(value) = data_value(line)
                 {
-                    on_event(value);
+                    on_event(Event {
+                        data: value,
+                        kind: Kind::Usual,
+                    });
                     rest = &after[blank..];
                     continue;
                 }
@@ -81,7 +105,7 @@ impl SseParser {
 
     /// The stream has ended. An event that lacks only its last blank line is given all the same: some servers leave it
     /// out, and nothing that arrived is dropped.
-    pub fn finish(mut self, mut on_event: impl FnMut(&[u8])) {
+    pub fn finish(mut self, mut on_event: impl FnMut(Event<'_>)) {
         if !self.line.is_empty() {
             let line = std::mem::take(&mut self.line);
             self.end_line(&line, &mut on_event);
@@ -89,7 +113,7 @@ impl SseParser {
         self.end_line(b"", &mut on_event);
     }
 
-    fn end_line(&mut self, line: &[u8], on_event: &mut impl FnMut(&[u8])) {
+    fn end_line(&mut self, line: &[u8], on_event: &mut impl FnMut(Event<'_>)) {
         let line = if self.begun {
             line
         } else {
@@ -98,23 +122,38 @@ impl SseParser {
         self.begun = true;
         if line.is_empty() {
             if self.has_data {
-                on_event(&self.data);
+                on_event(Event {
+                    data: &self.data,
+                    kind: self.kind,
+                });
                 self.data.clear();
                 self.has_data = false;
             }
+            self.kind = Kind::Usual;
         } else if let Some(value) = data_value(line) {
             if self.has_data {
                 self.data.push(b'\n');
             }
             self.data.extend_from_slice(value);
             self.has_data = true;
+        } else if let Some(kind) = value_of(b"event", line) {
+            // Of several types the last counts.
+            self.kind = if kind == b"error" {
+                Kind::Error
+            } else {
+                Kind::Usual
+            };
         }
     }
 }
 
 /// The value of a `data` line; `None` for a comment (`: keep-alive`) or another field.
 fn data_value(line: &[u8]) -> Option<&[u8]> {
-    match line.strip_prefix(b"data")? {
+    value_of(b"data", line)
+}
+
+fn value_of<'a>(field: &[u8], line: &'a [u8]) -> Option<&'a [u8]> {
+    match line.strip_prefix(field)? {
         [] => Some(&[]),
         [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
         _ => None,
@@ -127,17 +166,23 @@ mod tests {
 
     use super::*;
 
+    /// The data of all events, with a mark before those of the type `error`.
     fn events(pieces: &[&[u8]]) -> Vec<String> {
+        let shown = |event: Event<'_>| {
+            let mark = match event.kind {
+                Kind::Error => "error: ",
+                Kind::Usual => "",
+            };
+            format!("{mark}{}", String::from_utf8_lossy(event.data))
+        };
         let mut parser = SseParser::default();
         let mut events = Vec::new();
         for piece in pieces {
             parser
-                .feed(piece, |data| {
-                    events.push(String::from_utf8_lossy(data).into_owned());
-                })
+                .feed(piece, |event| events.push(shown(event)))
                 .unwrap();
         }
-        parser.finish(|data| events.push(String::from_utf8_lossy(data).into_owned()));
+        parser.finish(|event| events.push(shown(event)));
         events
     }
 
@@ -154,6 +199,18 @@ mod tests {
         assert_eq!(
             events(&[b": keep-alive\n\nevent: x\nid: 1\ndata: a\ndata:  b\n\n"]),
             ["a\n b"]
+        );
+    }
+
+    #[test]
+    fn the_type_error_is_that_of_its_own_event_alone() {
+        assert_eq!(
+            events(&[b"data: a\n\nevent: error\ndata: b\n\ndata: c\n\nevent: error\nevent: x\ndata: d\n\n"]),
+            ["a", "error: b", "c", "d"]
+        );
+        assert_eq!(
+            events(&[b"data: a\nevent:error\n\nevent: error\n\ndata: b\n\n"]),
+            ["error: a", "b"]
         );
     }
 
@@ -196,7 +253,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_split_of_the_bytes_gives_the_same_events(
-            text in "(data: ?[a-zé✓]{0,5}|:|event: x|\r\n|\n|\r|\u{feff}){0,40}", cuts in prop::collection::vec(0..200_usize, 0..12)
+            text in "(data: ?[a-zé✓]{0,5}|:|event: x|event: error|\r\n|\n|\r|\u{feff}){0,40}", cuts in prop::collection::vec(0..200_usize, 0..12)
         ) {
             let bytes = text.as_bytes();
             let mut ends: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();

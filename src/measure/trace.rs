@@ -77,7 +77,7 @@ impl RequestTrace {
         }
     }
 
-    /// Start to the first chunk with generated text. An answer whose only tokens have no text of their own (part of a
+    /// Start to the first chunk with generated text. An answer whose only token has no text of its own (part of a
     /// character) counts to its last chunk.
     pub fn ttft(&self) -> Option<f64> {
         self.token_chunks
