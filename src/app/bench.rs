@@ -2,13 +2,14 @@
 
 use super::measuring::Measuring;
 use super::progress::{Progress, note};
-use super::{Context, Failure, Interrupt, plan, runtime};
+use super::{Context, Failure, Interrupt, feasible, plan, runtime};
 use crate::cli::bench::BenchArgs;
 use crate::exit::ExitStatus;
 use crate::render;
 
 pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let plan = plan::resolve(&args.run)?;
+    feasible::check_requests(&plan)?;
     let progress = Progress::new();
     let result = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;

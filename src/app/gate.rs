@@ -11,7 +11,7 @@ use super::evidence::{EvidenceFolder, Side};
 use super::failing::cannot_keep;
 use super::progress::Progress;
 use super::publishing::Publishing;
-use super::{Context, Failure, Interrupt, annotating, plan, runtime, source, step};
+use super::{Context, Failure, Interrupt, annotating, feasible, plan, runtime, source, step};
 use crate::cli::compare::{Format, OutputArgs};
 use crate::cli::gate::GateArgs;
 use crate::config::{DockerPlan, Plan, ServerPlan};
@@ -25,6 +25,7 @@ use crate::render;
 pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Failure> {
     // Everything that can be wrong with the files is said before the first GPU minute is spent.
     let mut plan = plan::resolve(&args.run)?;
+    feasible::check_requests(&plan)?;
     if let Some(image) = &args.base_image {
         plan.base = Some(base_container(&plan, image)?);
     }

@@ -18,6 +18,7 @@ mod evidence;
 mod expectations;
 mod failing;
 mod failure;
+mod feasible;
 mod gate;
 mod gpus;
 mod init;

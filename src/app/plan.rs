@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Failure, dataset, warm_up};
+use super::{Failure, dataset, feasible, warm_up};
 use crate::cli::bench::{DatasetFormatArg, EndpointArg, Latency, LoadArgs, RunArgs, TargetArgs};
 use crate::config::{
     self, Dataset, DatasetFile, DockerPlan, Endpoint, GpuRequest, Plan, ServerPlan, Slo,
@@ -61,6 +61,7 @@ pub(super) fn resolve(args: &RunArgs) -> Result<Plan, Failure> {
     lay_dataset(&args.load, &mut plan)?;
     warm_up::check(&plan)?;
     dataset::settle(&mut plan)?;
+    feasible::check_ramp(&plan)?;
     Ok(plan)
 }
 

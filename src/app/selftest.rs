@@ -9,7 +9,7 @@ use super::evidence::{EvidenceFolder, Side};
 use super::measuring::{Measuring, server_of};
 use super::progress::{Progress, note};
 use super::selftest_report::{Gate, Report, report_text};
-use super::{Context, Failure, Interrupt, plan, runtime};
+use super::{Context, Failure, Interrupt, feasible, plan, runtime};
 use crate::cli::selftest::{SelftestArgs, SelftestFormat};
 use crate::config::{Plan, ServerPlan};
 use crate::exit::ExitStatus;
@@ -19,6 +19,7 @@ use crate::record::{self, Run};
 
 pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let mut plan = plan::resolve(&args.run)?;
+    feasible::check_requests(&plan)?;
     let policy = policy_for(&args.policy)?;
     let server = server_of(&plan)?.clone();
     plan.base = (!args.without_base).then(|| server.clone());

@@ -36,7 +36,7 @@ pub struct Drive {
     /// When they are sent.
     pub load: LoadPoint,
     /// Time in which the load grows: a closed loop opens its slots one after the other, arrivals become faster. A trace
-    /// is not changed.
+    /// and a load that is sent at once cannot grow.
     pub ramp_up: Duration,
     /// Longest time that one request may take.
     pub timeout: Duration,
@@ -76,6 +76,10 @@ impl Drive {
         done: Arc<AtomicUsize>,
         cancel: &CancellationToken,
     ) -> Result<Driven, LoadError> {
+        let in_flight_wanted = match self.load {
+            LoadPoint::Concurrency(slots) => Some(slots),
+            LoadPoint::Rate { .. } | LoadPoint::Trace { .. } => None,
+        };
         let stop = StopOnDrop(Arc::default());
         let order = self.order(done, Arc::clone(&stop.0))?;
         let (tell, told) = tokio::sync::oneshot::channel();
@@ -92,7 +96,10 @@ impl Drive {
             () = cancel.cancelled() => return Err(LoadError::Cancelled),
         };
         match ran {
-            Ok(ran) => ran.map(collect),
+            Ok(ran) => ran.map(|mut ran| {
+                ran.client.in_flight_wanted = in_flight_wanted;
+                collect(ran)
+            }),
             Err(_gone) => Err(LoadError::Broken(panic_message(thread.join()))),
         }
     }

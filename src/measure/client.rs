@@ -52,6 +52,8 @@ pub struct ClientLoad {
     pub reading: Lateness,
     /// Requests in flight at most.
     pub in_flight: usize,
+    /// Requests that a closed loop keeps in flight.
+    pub in_flight_wanted: Option<usize>,
     /// Chunks with text.
     pub token_chunks: u64,
     /// Of them, those that were read together with a later one because the client came late: their own arrival is lost.
@@ -93,6 +95,14 @@ impl ClientLoad {
             ));
         } else if sent_again > SENT_AGAIN_UNSAID {
             concerns.warn("sent again", said);
+        }
+        // Where every request failed that says enough.
+        let wanted = self.in_flight_wanted.unwrap_or_default();
+        if self.in_flight < wanted && traces.iter().any(|trace| trace.outcome.is_ok()) {
+            concerns.warn("in flight", format!(
+                "at most {} requests were in flight where {wanted} were asked for: there were too few of them (turns of one conversation follow each other), or they ended before the ramp",
+                self.in_flight
+            ));
         }
         concerns
     }
@@ -157,6 +167,7 @@ impl ClientLoad {
             "send_late": lateness(self.sending),
             "read_late": lateness(self.reading),
             "in_flight": self.in_flight,
+            "in_flight_wanted": self.in_flight_wanted,
             "token_chunks": self.token_chunks,
             "merged_late": self.merged_late,
             "merged_by_server": self.merged_by_server,
@@ -274,6 +285,18 @@ mod tests {
         assert_eq!(again(1), "");
         insta::assert_snapshot!(again(10), @"10 of 1000 requests met a connection that the server was closing, without an answer and without a word, and were sent again");
         insta::assert_snapshot!(again(11), @"void: 11 of 1000 requests met a connection that the server was closing, without an answer and without a word, and were sent again: let it keep connections for longer, or see whether it drops requests");
+    }
+
+    #[test]
+    fn a_closed_loop_that_never_was_full_is_said_and_a_full_one_is_not() {
+        let in_flight = |in_flight, in_flight_wanted| ClientLoad {
+            in_flight,
+            in_flight_wanted,
+            ..at_ease()
+        };
+        assert_eq!(concerns(&in_flight(16, Some(16)), 20), "");
+        assert_eq!(concerns(&in_flight(3, None), 20), "");
+        insta::assert_snapshot!(concerns(&in_flight(2, Some(16)), 20), @"at most 2 requests were in flight where 16 were asked for: there were too few of them (turns of one conversation follow each other), or they ended before the ramp");
     }
 
     #[test]

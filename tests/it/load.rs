@@ -319,6 +319,34 @@ fn a_warm_up_that_is_to_be_sent_anew_must_be_there() {
 }
 
 #[test]
+fn a_load_that_is_never_reached_is_refused_or_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = "model: demo\nserver: {simulator: {}}\nrepeat: 1\nwarmup_requests: 0\ninput_tokens: 10\noutput_tokens: 2\n\
+                num_requests: 24\nconcurrency: 16\nconversation: {turns: 12}\n";
+    write(folder.path(), "perfgate.yaml", plan);
+    let said = run(folder.path(), &["bench", "--concurrency", "64"]).expect(2);
+    assert!(said.stderr.contains("never reached"), "{}", said.stderr);
+    let ramp = ["bench", "--request-rate", "inf", "--ramp-up", "2s"];
+    let said = run(folder.path(), &ramp).expect(2);
+    assert!(
+        said.stderr.contains("all requests at once"),
+        "{}",
+        said.stderr
+    );
+
+    let said = run(folder.path(), &["bench"]).expect(0).stderr;
+    assert!(said.contains("2 conversations of 12 turns"), "{said}");
+    let result = json(&folder.path().join("result.json"));
+    let telemetry = &result["scenarios"][0]["repeats"][0]["telemetry"];
+    assert_eq!(telemetry["client"]["in_flight"], 2);
+    let warning = telemetry["warnings"][0].as_str().unwrap();
+    assert!(
+        warning.starts_with("at most 2 requests were in flight where 16"),
+        "{warning}"
+    );
+}
+
+#[test]
 fn entries_without_a_salt_are_not_sent_to_a_warm_server_again() {
     let folder = tempfile::tempdir().unwrap();
     write(
