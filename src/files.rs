@@ -25,6 +25,11 @@ impl FileError {
         self.source.kind()
     }
 
+    /// Whether it was reading that failed.
+    pub fn is_of_reading(&self) -> bool {
+        self.action == "read"
+    }
+
     fn on(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self {
@@ -38,6 +43,39 @@ impl FileError {
 /// The whole file as bytes.
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     std::fs::read(path).map_err(FileError::on("read", path))
+}
+
+/// The whole file as bytes; `None` only where there surely is none. One that cannot be read, or looked for, is an error.
+pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+    none_if_absent(std::fs::read(path)).map_err(FileError::on("read", path))
+}
+
+/// The whole file as text; `None` only where there surely is none.
+pub fn read_text_if_there(path: &Path) -> Result<Option<String>, FileError> {
+    none_if_absent(std::fs::read_to_string(path)).map_err(FileError::on("read", path))
+}
+
+/// The names in a folder that are text; none only where there surely is no such folder.
+pub fn names(folder: &Path) -> Result<Vec<String>, FileError> {
+    let names = std::fs::read_dir(folder).and_then(|entries| {
+        let names = entries.map(|entry| Ok(entry?.file_name().into_string().ok()));
+        names.filter_map(io::Result::transpose).collect()
+    });
+    let names = none_if_absent(names).map_err(FileError::on("read", folder))?;
+    Ok(names.unwrap_or_default())
+}
+
+/// Whether it is a folder; an error where nobody can know.
+pub fn is_folder(path: &Path) -> Result<bool, FileError> {
+    let about = none_if_absent(std::fs::metadata(path)).map_err(FileError::on("read", path))?;
+    Ok(about.is_some_and(|about| about.is_dir()))
+}
+
+fn none_if_absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        result => result.map(Some),
+    }
 }
 
 /// The whole file as text.

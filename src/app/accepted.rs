@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Failure;
 use super::base_ref::{AtRef, BaseRef};
 use super::deciding::Stored;
-use super::failing::{baseline_failure, record_failure};
+use super::failing::{baseline_failure, record_failure, unreadable};
 use super::{Context, storage};
 use crate::baseline::{self, BaselineError, Location, Part, Place, Storage};
 use crate::cli::gate::GateArgs;
@@ -86,18 +86,23 @@ impl<'a> Accepted<'a> {
     }
 
     /// Whether there may be a baseline; only a machine that was measured has a name.
-    pub(super) fn may_exist(&self) -> bool {
-        self.given.is_some() || !self.base_at_hand || !self.hardware_with_baseline().is_empty()
+    pub(super) fn may_exist(&self) -> Result<bool, Failure> {
+        Ok(
+            self.given.is_some()
+                || !self.base_at_hand
+                || !self.hardware_with_baseline()?.is_empty(),
+        )
     }
 
-    fn hardware_with_baseline(&self) -> Vec<String> {
+    fn hardware_with_baseline(&self) -> Result<Vec<String>, Failure> {
         match (&self.args.baselines, self.base_ref) {
             (Location::Folder(folder), Some(base_ref)) => {
-                baseline::hardware_of_files(base_ref.names(&folder.join(safe_name(self.name))))
+                let names = base_ref.names(&folder.join(safe_name(self.name)))?;
+                Ok(baseline::hardware_of_files(names))
             }
-            // What stands in a bucket was read when the gate began, or that was an error then.
             (Location::Folder(_) | Location::Bucket(_), _) => {
-                self.storage.hardware(self.name).unwrap_or_default()
+                let hardware = self.storage.hardware(self.name);
+                hardware.map_err(|error| baseline_failure(&error))
             }
         }
     }
@@ -174,12 +179,7 @@ impl<'a> Accepted<'a> {
                 AtRef::Outside => {}
             }
         }
-        if !path.is_file() {
-            return Ok(None);
-        }
-        files::read(path)
-            .map(Some)
-            .map_err(|error| Failure::new(ExitStatus::Usage, error))
+        files::read_if_there(path).map_err(unreadable)
     }
 
     fn is_there(&self, path: &Path) -> Result<bool, Failure> {
@@ -188,9 +188,8 @@ impl<'a> Accepted<'a> {
 
     /// How a file is called in errors and reports.
     fn called(&self, path: &Path) -> String {
-        let is_outside = |base_ref: &BaseRef| matches!(base_ref.read(path), Ok(AtRef::Outside));
         match self.base_ref {
-            Some(base_ref) if !is_outside(base_ref) => {
+            Some(base_ref) if !base_ref.is_outside(path) => {
                 format!("{} of {}", path.display(), base_ref.name())
             }
             Some(_) | None => path.display().to_string(),
@@ -257,7 +256,7 @@ impl<'a> Accepted<'a> {
                 inert::shell(&self.args.baselines.to_string())
             ));
         }
-        let others = self.hardware_with_baseline();
+        let others = self.hardware_with_baseline().unwrap_or_default();
         if !others.is_empty() {
             failure = failure.hint(format!(
                 "there are baselines for other hardware: {}",

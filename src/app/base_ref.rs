@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Context, Failure, source};
+use super::source::{self, Entry};
+use super::{Context, Failure, links};
 use crate::exit::ExitStatus;
 use crate::files;
 use crate::publish::event;
@@ -14,8 +15,10 @@ pub(super) struct BaseRef {
     commit: String,
     /// How it was named, for people.
     name: String,
-    /// The top of the work tree.
+    /// The top of the work tree, without links.
     top: PathBuf,
+    /// The working folder.
+    here: PathBuf,
 }
 
 /// A file at that commit.
@@ -35,20 +38,21 @@ impl BaseRef {
     pub(super) fn resolve(given: Option<&str>, context: &Context) -> Result<Option<Self>, Failure> {
         match given {
             Some("") => Ok(None),
-            Some(name) => Self::at(name, name).map(Some),
+            Some(name) => Self::at(name, name, context).map(Some),
             None => match of_event(context)? {
                 Some(base) => {
                     let branched_off = source::merge_base("HEAD", &base).unwrap_or(base);
                     let short: String = branched_off.chars().take(10).collect();
-                    Self::at(&branched_off, &format!("the base branch ({short})")).map(Some)
+                    let name = format!("the base branch ({short})");
+                    Self::at(&branched_off, &name, context).map(Some)
                 }
                 None => Ok(None),
             },
         }
     }
 
-    fn at(revision: &str, name: &str) -> Result<Self, Failure> {
-        let top = source::top_of_working_tree();
+    fn at(revision: &str, name: &str, context: &Context) -> Result<Self, Failure> {
+        let top = source::top_of_working_tree().and_then(|top| top.canonicalize().ok());
         let commit = source::commit_of(revision);
         let (Some(top), Some(commit)) = (top, commit) else {
             return Err(Failure::message(
@@ -62,6 +66,7 @@ impl BaseRef {
             commit,
             name: name.to_owned(),
             top,
+            here: working_folder(context)?,
         })
     }
 
@@ -70,46 +75,61 @@ impl BaseRef {
         &self.name
     }
 
-    /// The path below the top of the work tree; `None` for one that lies elsewhere.
+    /// The path below the top of the work tree, as it is named: a link below the top is the change's to set, so it is not
+    /// followed here. `None` for one that lies elsewhere.
     fn relative(&self, path: &Path) -> Option<PathBuf> {
-        let here = std::path::absolute(path).ok()?;
-        // The folder may exist only at the commit, so it is the nearest one that is there that is made canonical.
-        let there = here.ancestors().find(|folder| folder.exists())?;
-        let canonical = there.canonicalize().ok()?;
-        let rest = here.strip_prefix(there).ok()?;
-        let top = self.top.canonicalize().ok()?;
-        let below = canonical.join(rest);
-        below.strip_prefix(top).ok().map(Path::to_owned)
+        let follow = |at: &Path| {
+            let is_outside = !at.starts_with(&self.top);
+            is_outside.then(|| at.read_link().ok()).flatten()
+        };
+        let end = links::walk(Path::new("/"), &self.here.join(path), follow)?;
+        end.strip_prefix(&self.top).ok().map(Path::to_owned)
     }
 
-    /// A file as it stands there.
+    /// Whether no change of the repository can edit it.
+    pub(super) fn is_outside(&self, path: &Path) -> bool {
+        self.relative(path).is_none()
+    }
+
+    /// A file as it stands there. Links of that commit are followed within it.
     pub(super) fn read(&self, path: &Path) -> Result<AtRef, Failure> {
         let Some(relative) = self.relative(path) else {
             return Ok(AtRef::Outside);
         };
-        match source::blob(&self.top, &self.commit, &relative) {
-            Ok(Some(bytes)) => Ok(AtRef::There(bytes)),
-            Ok(None) => Ok(AtRef::Absent),
-            Err(error) => Err(Failure::message(
-                ExitStatus::SurroundingsFailed,
-                format!(
-                    "git cannot read `{}` at {}: {error}",
-                    path.display(),
-                    self.name
-                ),
-            )),
-        }
+        let entry = source::entry(&self.top, &self.commit, &relative);
+        let bytes = entry.and_then(|entry| match entry {
+            Entry::File(object) => source::blob(&self.top, &object).map(AtRef::There),
+            Entry::Folder(_) | Entry::Nothing => Ok(AtRef::Absent),
+        });
+        bytes.map_err(|error| self.unreadable(path, &error))
+    }
+
+    fn unreadable(&self, path: &Path, error: &str) -> Failure {
+        Failure::message(
+            ExitStatus::SurroundingsFailed,
+            format!(
+                "git cannot read `{}` at {}: {error}",
+                path.display(),
+                self.name
+            ),
+        )
+        .hint("`--baseline-ref REF` names another commit; `--baseline-ref \"\"` judges by the files of the change itself")
     }
 
     /// The files below a folder there, by name.
-    pub(super) fn names(&self, folder: &Path) -> Vec<String> {
-        let relative = self.relative(folder);
-        relative.map_or_else(Vec::new, |relative| {
-            source::names(&self.top, &self.commit, &relative)
-        })
+    pub(super) fn names(&self, folder: &Path) -> Result<Vec<String>, Failure> {
+        let Some(relative) = self.relative(folder) else {
+            return Ok(Vec::new());
+        };
+        let entry = source::entry(&self.top, &self.commit, &relative);
+        let names = entry.and_then(|entry| match entry {
+            Entry::Folder(object) => source::names(&self.top, &object),
+            Entry::File(_) | Entry::Nothing => Ok(Vec::new()),
+        });
+        names.map_err(|error| self.unreadable(folder, &error))
     }
 
-    /// Those of the files that the change edits, adds or removes, as they are called here.
+    /// Those of the files that the change edits, adds, removes or reaches by a link of its own, as they are called here.
     pub(super) fn touched<'a>(
         &self,
         paths: impl IntoIterator<Item = &'a Path>,
@@ -122,12 +142,40 @@ impl BaseRef {
                 AtRef::Absent => None,
                 AtRef::Outside => continue,
             };
-            if now != before {
+            if now != before || (now.is_some() && self.has_new_link(path)) {
                 touched.push(path.display().to_string());
             }
         }
         Ok(touched)
     }
+
+    /// Whether a link leads there that is not the commit's.
+    fn has_new_link(&self, path: &Path) -> bool {
+        let Some(relative) = self.relative(path) else {
+            return false;
+        };
+        let mut is_new = false;
+        let follow = |at: &Path| {
+            let target = at.read_link().ok()?;
+            let place = at.strip_prefix(&self.top).ok()?;
+            let before = source::link(&self.top, &self.commit, place);
+            is_new |= before.as_deref() != Some(target.as_path());
+            Some(target)
+        };
+        let end = links::walk(&self.top, &relative, follow);
+        is_new || end.is_none()
+    }
+}
+
+/// The working folder as the shell names it, where it does: by a link, if the change put one there.
+fn working_folder(context: &Context) -> Result<PathBuf, Failure> {
+    let physical = std::env::current_dir()
+        .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+    let named = (context.environment)("PWD").map(PathBuf::from);
+    let is_it = |named: &PathBuf| {
+        named.is_absolute() && named.canonicalize().is_ok_and(|path| path == physical)
+    };
+    Ok(named.filter(is_it).unwrap_or(physical))
 }
 
 /// The tip of the base branch in the event of this step of GitHub Actions.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::accepted::stored;
 use super::base_ref::{AtRef, BaseRef};
-use super::failing::{baseline_failure, cannot_keep, record_failure};
+use super::failing::{baseline_failure, cannot_keep, record_failure, unreadable};
 use super::progress::note;
 use super::{Context, Failure, annotating, author, storage};
 use crate::baseline::{self, Location, Part};
@@ -175,10 +175,8 @@ pub(super) fn policy_at(args: &PolicyArgs, base_ref: Option<&BaseRef>) -> Result
         (Some(AtRef::There(bytes)), _) => Some(String::from_utf8_lossy(&bytes).into_owned()),
         // What a commit does not have holds there as where it was never written.
         (Some(AtRef::Absent), _) => None,
-        _ if path.is_file() || args.thresholds.is_some() => {
-            Some(files::read_text(path).map_err(|error| Failure::new(ExitStatus::Usage, error))?)
-        }
-        _ => None,
+        _ if args.thresholds.is_some() => Some(files::read_text(path).map_err(unreadable)?),
+        _ => files::read_text_if_there(path).map_err(unreadable)?,
     };
     let policy = match text {
         Some(text) => config::read_policy(&called, &text).map_err(|problems| {

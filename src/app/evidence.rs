@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::failing::{cannot_keep, record_failure};
+use super::failing::{cannot_keep, record_failure, unreadable};
 use super::{Failure, source};
 use crate::config::Plan;
 use crate::exit::ExitStatus;
@@ -91,12 +91,9 @@ impl EvidenceFolder {
     /// The same, checked.
     pub(super) fn run(&self, side: Side) -> Result<Option<Run>, Failure> {
         let path = self.path(side);
-        if !path.is_file() {
-            return Ok(None);
-        }
-        record::load(&path)
-            .map(Some)
-            .map_err(|error| record_failure(&error))
+        let bytes = files::read_if_there(&path).map_err(unreadable)?;
+        let read = bytes.map(|bytes| record::read(&path, &path.display().to_string(), bytes));
+        read.transpose().map_err(|error| record_failure(&error))
     }
 
     fn comparison_path(&self) -> PathBuf {
@@ -106,10 +103,9 @@ impl EvidenceFolder {
     /// What the last look said.
     pub(super) fn last_look(&self) -> Result<Option<Comparison>, Failure> {
         let path = self.comparison_path();
-        if !path.is_file() {
+        let Some(bytes) = files::read_if_there(&path).map_err(unreadable)? else {
             return Ok(None);
-        }
-        let bytes = files::read(&path).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
+        };
         let broken = |why: String| {
             let message = format!("`{}` cannot be used: {why}", path.display());
             Failure::message(ExitStatus::Usage, message).hint(

@@ -3,9 +3,12 @@
 use super::Failure;
 use crate::baseline::{BaselineError, BucketError};
 use crate::exit::ExitStatus;
+use crate::files::FileError;
 use crate::launch::{Fault, LaunchError};
 use crate::load::LoadError;
 use crate::record::RecordError;
+
+const UNREADABLE: &str = "let this user read it, or correct what stands there: what cannot be read does not count as none";
 
 /// Of starting or stopping a server.
 pub(super) fn launch_failure(error: &LaunchError) -> Failure {
@@ -46,6 +49,12 @@ pub(super) fn record_failure(error: &RecordError) -> Failure {
     Failure::message(ExitStatus::Usage, in_words(error))
 }
 
+/// Of reading a file that decides, which is not the same as having none.
+#[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
+pub(super) fn unreadable(error: FileError) -> Failure {
+    Failure::message(ExitStatus::Usage, in_words(&error)).hint(UNREADABLE)
+}
+
 /// Of reading or changing baselines.
 pub(super) fn baseline_failure(error: &BaselineError) -> Failure {
     let failure = |status| Failure::message(status, in_words(error));
@@ -53,6 +62,7 @@ pub(super) fn baseline_failure(error: &BaselineError) -> Failure {
         BaselineError::Record(error) => record_failure(error).hint(
             "`perfgate baseline verify` says what is wrong with all files, and how to mend them",
         ),
+        BaselineError::File(error) if error.is_of_reading() => failure(ExitStatus::Usage).hint(UNREADABLE),
         BaselineError::File(_) | BaselineError::Lock { .. } => failure(ExitStatus::SurroundingsFailed)
             .hint("nothing was changed; make room there or let this user write there"),
         BaselineError::Bucket(error) => bucket_failure(error),

@@ -106,7 +106,7 @@ impl Judging<'_> {
                 policy,
                 care: Care::GATE,
                 evidence: &evidence,
-                may_have_stored: accepted.may_exist(),
+                may_have_stored: accepted.may_exist()?,
                 find_stored: &find_stored,
                 scale: None,
                 author: self.author,

@@ -23,6 +23,7 @@ mod gate;
 mod gpus;
 mod init;
 mod interrupt;
+mod links;
 mod measuring;
 mod memory;
 mod mlperf;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use super::failing::unreadable;
 use super::{Failure, dataset, feasible, warm_up};
 use crate::cli::bench::{DatasetFormatArg, EndpointArg, Latency, LoadArgs, RunArgs, TargetArgs};
 use crate::config::{
@@ -19,11 +20,14 @@ const USUAL_FILE: &str = "perfgate.yaml";
 
 /// The plan of that file, else of the usual one where it is there.
 pub(super) fn of_file(given: Option<&Path>) -> Result<Option<Plan>, Failure> {
-    let usual = Path::new(USUAL_FILE);
-    let Some(path) = given.or_else(|| usual.is_file().then_some(usual)) else {
+    let path = given.unwrap_or_else(|| Path::new(USUAL_FILE));
+    let text = match given {
+        Some(path) => files::read_text(path).map(Some),
+        None => files::read_text_if_there(path),
+    };
+    let Some(text) = text.map_err(unreadable)? else {
         return Ok(None);
     };
-    let text = files::read_text(path).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
     let mut plan = parse(&path.display().to_string(), &text)?;
     if let (Dataset::File(file), Some(folder)) = (&mut plan.dataset, path.parent()) {
         file.path = folder.join(&file.path);

@@ -1,5 +1,6 @@
 //! The commit of the working tree, by the `git` command.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -86,36 +87,94 @@ pub(super) fn merge_base(one: &str, other: &str) -> Option<String> {
     git(&["merge-base", "--end-of-options", one, other]).filter(|commit| !commit.is_empty())
 }
 
-/// A file of a commit, `path` from the top of the tree; `None` where the commit has none.
-pub(super) fn blob(top: &Path, commit: &str, path: &Path) -> Result<Option<Vec<u8>>, String> {
-    // Without magic: a path is a path.
-    let object = format!("{commit}:{}", path.display());
-    let kind = run(top, &["cat-file", "-t", &object]).map_err(|error| error.to_string())?;
-    if !kind.status.success() || kind.stdout.trim_ascii() != b"blob" {
-        return Ok(None);
+/// What a commit has at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// A file, by the name of its object.
+    File(String),
+    /// A folder.
+    Folder(String),
+    /// Neither.
+    Nothing,
+}
+
+/// What a commit has at a path from the top of the tree. Links of the commit are followed, within the commit.
+pub(super) fn entry(top: &Path, commit: &str, path: &Path) -> Result<Entry, String> {
+    let name = path.as_os_str().as_encoded_bytes();
+    if name.contains(&b'\n') {
+        return Err("its name has a line break".to_owned());
     }
-    let output = run(top, &["cat-file", "blob", &object]).map_err(|error| error.to_string())?;
-    if output.status.success() {
-        Ok(Some(output.stdout))
-    } else {
-        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    let asked = [commit.as_bytes(), b":", name, b"\n"].concat();
+    let arguments = ["cat-file", "--batch-check", "--follow-symlinks"];
+    let answer = succeeded(run_with(top, &arguments, &asked))?;
+    let answer = String::from_utf8_lossy(&answer);
+    let (first, rest) = answer.split_once('\n').unwrap_or((&answer, ""));
+    let words: Vec<&str> = first.split(' ').collect();
+    match words.as_slice() {
+        [object, "blob", _] => Ok(Entry::File((*object).to_owned())),
+        [object, "tree", _] => Ok(Entry::Folder((*object).to_owned())),
+        ["symlink", _] => Err(format!(
+            "a link leads out of the repository there, to `{}`",
+            rest.trim_end()
+        )),
+        ["dangling", _] if link(top, commit, path).is_some() => {
+            Err("a link leads to nothing there".to_owned())
+        }
+        ["loop", _] => Err("links lead in a circle there".to_owned()),
+        // A path through a file, or to nothing in a folder that a link leads to.
+        ["notdir" | "dangling", _] => Ok(Entry::Nothing),
+        [.., "missing"] => absent(top, commit, path),
+        // The commit of a submodule, or what no version of git has said yet.
+        _ => Err(format!("git says `{first}`")),
     }
 }
 
-/// The names of the files in a folder of a commit.
-pub(super) fn names(top: &Path, commit: &str, folder: &Path) -> Vec<String> {
-    let tree = format!("{commit}:{}", folder.display());
-    let Ok(output) = run(top, &["ls-tree", "--name-only", "-z", &tree]) else {
-        return Vec::new();
-    };
-    if !output.status.success() {
-        return Vec::new();
+/// `Nothing`, unless the commit has the path and this clone lacks the object.
+fn absent(top: &Path, commit: &str, path: &Path) -> Result<Entry, String> {
+    if listed(top, commit, path)?.is_empty() {
+        Ok(Entry::Nothing)
+    } else {
+        Err("this clone does not have the object".to_owned())
     }
-    let names = output.stdout.split(|byte| *byte == 0);
-    names
+}
+
+/// The line of a path in its folder, as `git ls-tree` has it; empty where there is none.
+fn listed(top: &Path, commit: &str, path: &Path) -> Result<Vec<u8>, String> {
+    let mut listing = command(top, &["ls-tree", "-z", commit, "--"]);
+    succeeded(listing.arg(path).output())
+}
+
+/// Where the link at a path of a commit leads; `None` where none is.
+pub(super) fn link(top: &Path, commit: &str, path: &Path) -> Option<PathBuf> {
+    let line = String::from_utf8(listed(top, commit, path).ok()?).ok()?;
+    let object = line.strip_prefix("120000 blob ")?.split('\t').next()?;
+    let target = String::from_utf8(blob(top, object).ok()?).ok()?;
+    Some(PathBuf::from(target))
+}
+
+/// The bytes of a file's object.
+pub(super) fn blob(top: &Path, object: &str) -> Result<Vec<u8>, String> {
+    succeeded(run(top, &["cat-file", "blob", object]))
+}
+
+/// The names in a folder's object.
+pub(super) fn names(top: &Path, object: &str) -> Result<Vec<String>, String> {
+    let listing = succeeded(run(top, &["ls-tree", "--name-only", "-z", object]))?;
+    let names = listing.split(|byte| *byte == 0);
+    Ok(names
         .filter_map(|name| String::from_utf8(name.to_vec()).ok())
         .filter(|name| !name.is_empty())
-        .collect()
+        .collect())
+}
+
+/// What git answered, or what it said was wrong.
+fn succeeded(output: std::io::Result<Output>) -> Result<Vec<u8>, String> {
+    let output = output.map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
 }
 
 /// The trimmed output; `None` where git failed. It takes no locks and runs no hooks.
@@ -127,6 +186,18 @@ pub(super) fn git(arguments: &[&str]) -> Option<String> {
 
 fn run(folder: &Path, arguments: &[&str]) -> std::io::Result<Output> {
     command(folder, arguments).output()
+}
+
+fn run_with(folder: &Path, arguments: &[&str], input: &[u8]) -> std::io::Result<Output> {
+    let mut child = command(folder, arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input)?;
+    }
+    child.wait_with_output()
 }
 
 /// Git in that folder, which runs no hooks and nothing else that the repository's configuration names.

@@ -22,6 +22,7 @@ pub use storage::Storage;
 pub use verify::{Finding, verify};
 
 use crate::config::safe_name;
+use crate::files::{self, FileError};
 use crate::record::format::{Environment, Gpu};
 
 /// How the file of the last release ends.
@@ -80,26 +81,23 @@ fn stem(baseline: &Path) -> &str {
 }
 
 /// The gates that have baselines in a folder, sorted.
-pub fn gates(folder: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let names = entries.filter_map(|entry| {
-        let entry = entry.ok()?;
-        let name = entry.file_name().into_string().ok()?;
-        (entry.path().is_dir() && !hardware_with_baseline(folder, &name).is_empty()).then_some(name)
-    });
-    let mut names: Vec<String> = names.collect();
-    names.sort();
-    names
+pub fn gates(folder: &Path) -> Result<Vec<String>, FileError> {
+    let mut gates = Vec::new();
+    for name in files::names(folder)? {
+        if files::is_folder(&folder.join(&name))?
+            && !hardware_with_baseline(folder, &name)?.is_empty()
+        {
+            gates.push(name);
+        }
+    }
+    gates.sort();
+    Ok(gates)
 }
 
 /// The hardware for which a gate has a baseline or a ledger, sorted.
-pub fn hardware_with_baseline(folder: &Path, name: &str) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(folder.join(safe_name(name))) else {
-        return Vec::new();
-    };
-    hardware_of_files(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()))
+pub fn hardware_with_baseline(folder: &Path, name: &str) -> Result<Vec<String>, FileError> {
+    let names = files::names(&folder.join(safe_name(name)))?;
+    Ok(hardware_of_files(names))
 }
 
 /// The hardware of the baselines and ledgers among the files of a folder, sorted.
@@ -163,11 +161,12 @@ mod tests {
     #[test]
     fn baselines_of_other_hardware_are_found() {
         let folder = tempfile::tempdir().unwrap();
-        crate::files::write_atomically(&path(folder.path(), "llama", "nvidia-l4"), b"{}").unwrap();
+        files::write_atomically(&path(folder.path(), "llama", "nvidia-l4"), b"{}").unwrap();
         assert_eq!(
-            hardware_with_baseline(folder.path(), "llama"),
+            hardware_with_baseline(folder.path(), "llama").unwrap(),
             ["nvidia-l4"]
         );
-        assert!(hardware_with_baseline(folder.path(), "other").is_empty());
+        let other = hardware_with_baseline(folder.path(), "other").unwrap();
+        assert!(other.is_empty());
     }
 }

@@ -154,7 +154,7 @@ impl Place {
         match &self.within {
             Within::Folder(folder) => {
                 let path = folder.join(self.name(part));
-                Ok(path.is_file().then(|| files::read(&path)).transpose()?)
+                Ok(files::read_if_there(&path)?)
             }
             Within::Bucket(bucket) => Ok(bucket.read(&self.object(part))?),
         }

@@ -33,7 +33,7 @@ impl Storage {
     /// The gates that have baselines, sorted.
     pub fn gates(&self) -> Result<Vec<String>, BaselineError> {
         let bucket = match &self.within {
-            Within::Folder(folder) => return Ok(gates(folder)),
+            Within::Folder(folder) => return Ok(gates(folder)?),
             Within::Bucket(bucket) => bucket,
         };
         let mut names = Vec::new();
@@ -49,7 +49,7 @@ impl Storage {
     /// The hardware for which a gate has a baseline or a ledger, sorted.
     pub fn hardware(&self, name: &str) -> Result<Vec<String>, BaselineError> {
         match &self.within {
-            Within::Folder(folder) => Ok(hardware_with_baseline(folder, name)),
+            Within::Folder(folder) => Ok(hardware_with_baseline(folder, name)?),
             Within::Bucket(bucket) => Ok(hardware_of_files(bucket.names(&safe_name(name), false)?)),
         }
     }

@@ -122,6 +122,118 @@ fn a_pull_request_that_edits_its_own_bar_is_judged_by_that_of_the_base_branch() 
     gate(folder, &base, &["--baseline-ref", "main"]).expect(1);
 }
 
+/// What the report says of a change that is blocked by the bar of `main`.
+fn blocked(folder: &Path) -> String {
+    gate(folder, "main", &["--baseline-ref", "main"]).expect(1);
+    json(&folder.join("out/comparison.json"))["warnings"].to_string()
+}
+
+#[test]
+fn a_link_of_the_change_leads_to_no_other_bar() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    repository(folder);
+    let lax = "version: 1\nfirst_run: pass\nrules: {tpot.p95: {regression: 90%, action: warn}}\n";
+    write(folder, "examples/lax.yaml", lax);
+    commit(folder, "an example");
+    git(folder, &["checkout", "--quiet", "-b", "feature"]);
+    let link = |target: &Path, name: &str| {
+        let name = folder.join(name);
+        drop(std::fs::remove_file(&name));
+        std::os::unix::fs::symlink(target, name).unwrap();
+    };
+    // To a file that the base branch has too, and to one outside of the repository.
+    link(Path::new("examples/lax.yaml"), "thresholds.yaml");
+    let warnings = blocked(folder);
+    assert!(
+        warnings.contains("the change edits what it is judged by (thresholds.yaml)"),
+        "{warnings}"
+    );
+    let outside = tempfile::tempdir().unwrap();
+    write(outside.path(), "lax.yaml", lax);
+    link(&outside.path().join("lax.yaml"), "thresholds.yaml");
+    assert!(blocked(folder).contains("(thresholds.yaml)"));
+    // To a folder where the base branch has no baseline; the bytes are the same.
+    git(folder, &["checkout", "--quiet", "thresholds.yaml"]);
+    git(folder, &["mv", "baselines", "b"]);
+    link(Path::new("b"), "baselines");
+    let warnings = blocked(folder);
+    assert!(
+        warnings.contains(BASELINE) && !warnings.contains("thresholds.yaml"),
+        "{warnings}"
+    );
+}
+
+#[test]
+fn links_of_the_base_branch_are_followed_within_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    repository(folder);
+    git(folder, &["mv", "thresholds.yaml", "strict.yaml"]);
+    git(folder, &["mv", "baselines", "accepted"]);
+    std::os::unix::fs::symlink("strict.yaml", folder.join("thresholds.yaml")).unwrap();
+    std::os::unix::fs::symlink("accepted", folder.join("baselines")).unwrap();
+    std::os::unix::fs::symlink("/nowhere.yaml", folder.join("outside.yaml")).unwrap();
+    commit(folder, "links");
+    git(folder, &["checkout", "--quiet", "-b", "feature"]);
+    assert!(!blocked(folder).contains("the change edits"));
+    write(
+        folder,
+        "strict.yaml",
+        "version: 1\nrules: {tpot.p95: {regression: 90%, action: warn}}\n",
+    );
+    assert!(blocked(folder).contains("the change edits what it is judged by (thresholds.yaml)"));
+    let outside = ["--baseline-ref", "main", "--thresholds", "outside.yaml"];
+    let refused = gate(folder, "main", &outside).expect(6);
+    assert!(
+        refused
+            .stderr
+            .contains("a link leads out of the repository there, to `/nowhere.yaml`"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn a_bar_that_cannot_be_read_is_an_error_and_not_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write(folder, "perfgate.yaml", PLAN);
+    let thresholds =
+        "version: 1\nfirst_run: pass\nrules: {tpot.p95: {regression: 10%, action: block}}\n";
+    // A link to itself can be read by nobody, not even by root.
+    for unreadable in [
+        BASELINE,
+        "baselines/demo",
+        "thresholds.yaml",
+        "perfgate.yaml",
+    ] {
+        write(folder, "thresholds.yaml", thresholds);
+        let path = folder.join(unreadable);
+        drop(std::fs::remove_file(&path));
+        drop(std::fs::remove_dir_all(&path));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(path.file_name().unwrap(), &path).unwrap();
+        let refused = run(folder, &["gate", "--repeat", "1", "--output", "out"]).expect(2);
+        assert!(
+            refused
+                .stderr
+                .contains(&format!("cannot read `{unreadable}"))
+                && refused.stderr.contains("let this user read it"),
+            "{}",
+            refused.stderr
+        );
+        std::fs::remove_file(&path).unwrap();
+    }
+    for command in ["list", "verify"] {
+        std::fs::remove_dir_all(folder.join("baselines")).unwrap();
+        std::os::unix::fs::symlink("baselines", folder.join("baselines")).unwrap();
+        run(folder, &["baseline", command]).expect(2);
+        std::fs::remove_file(folder.join("baselines")).unwrap();
+        std::fs::create_dir(folder.join("baselines")).unwrap();
+    }
+}
+
 #[test]
 fn a_baseline_that_only_the_change_has_judges_nothing() {
     let folder = tempfile::tempdir().unwrap();
