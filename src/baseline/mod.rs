@@ -7,6 +7,7 @@
 mod bucket;
 mod folder;
 mod location;
+mod mend;
 mod place;
 mod promotion;
 mod storage;

@@ -1,9 +1,9 @@
 //! Whether the files of a gate are whole and fit together, and how to mend them where not.
 
 use super::hardware_name;
-use super::location::Cloud;
+use super::mend;
 use super::place::{BaselineError, Part, Place, Within};
-use crate::record::{self, LedgerLine, Run, is_same_run};
+use crate::record::{self, LedgerLine, Run, is_measured_before, is_same_run};
 
 /// Something that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,23 +17,29 @@ pub struct Finding {
 }
 
 /// Beginnings of the lines that a merge leaves where both sides changed the same place.
-const CONFLICT: [&[u8]; 3] = [b"<<<<<<<", b"=======", b">>>>>>>"];
+const CONFLICT: [&[u8]; 4] = [b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>"];
+
+/// What could be looked at of a ledger.
+struct Ledger {
+    /// The sessions that can be read, with their lines.
+    sessions: Vec<(usize, Run)>,
+    /// Whether there is no file.
+    is_gone: bool,
+}
 
 /// Looks at all files of a gate on one hardware. `hardware` is the name by which they are found. An error where they cannot
 /// be looked at.
 pub fn verify(place: &Place, hardware: &str) -> Result<Vec<Finding>, BaselineError> {
     let mut found = Vec::new();
-    let sessions = ledger(place, hardware, &mut found)?;
+    let Ledger { sessions, is_gone } = ledger(place, hardware, &mut found)?;
     let baseline = run(place, Part::Baseline, &mut found)?;
     let release = run(place, Part::Release, &mut found)?;
     let shown = |part| place.shown(part);
     match (&baseline, sessions.last()) {
         (Some(baseline), Some((_, last))) if !is_same_run(&baseline.file, &last.file) => {
             let other_way = match place.within {
-                Within::Folder(_) => {
-                    "take both files from one commit: `git checkout COMMIT -- FILES`"
-                }
-                Within::Bucket(_) => "let the next promotion bring its own baseline",
+                Within::Folder(_) => mend::both_of_one_commit(place),
+                Within::Bucket(_) => "let the next promotion bring its own baseline".to_owned(),
             };
             found.push(Finding {
                 at: shown(Part::Baseline),
@@ -41,17 +47,26 @@ pub fn verify(place: &Place, hardware: &str) -> Result<Vec<Finding>, BaselineErr
                     "it is not the last session of `{}`: a promotion was interrupted, or one of the two was changed by hand",
                     shown(Part::Ledger)
                 ),
-                mend: format!("promote the result again with `perfgate baseline update RESULT`, or {other_way}"),
+                mend: format!("{}, or {other_way}", mend::promote_again(last)),
             });
         }
-        (None, Some(_)) if place.bytes(Part::Baseline)?.is_none() => found.push(Finding {
+        (None, Some((_, last))) if place.bytes(Part::Baseline)?.is_none() => found.push(Finding {
             at: shown(Part::Ledger),
             what: "the ledger has no baseline beside it".to_owned(),
             mend: format!(
-                "promote its last result again with `perfgate baseline update RESULT`, or {}",
-                restore(place, Part::Baseline)
+                "{}, or {}",
+                mend::promote_again(last),
+                mend::restore(place, Part::Baseline)
             ),
         }),
+        // One that was written by hand has no ledger until the first promotion.
+        (Some(baseline), None) if is_gone && baseline.file.promotion.is_some() => {
+            found.push(Finding {
+                at: shown(Part::Ledger),
+                what: "it is gone: the baseline was accepted as a session of it".to_owned(),
+                mend: mend::begin_anew(place),
+            });
+        }
         _ => {}
     }
     if let Some(baseline) = &baseline {
@@ -72,52 +87,6 @@ pub fn verify(place: &Place, hardware: &str) -> Result<Vec<Finding>, BaselineErr
     Ok(found)
 }
 
-/// How a file that is gone or broken comes back.
-fn restore(place: &Place, part: Part) -> String {
-    let file = place.shown(part);
-    match (&place.within, part) {
-        (Within::Folder(_), Part::Ledger) => {
-            format!("restore the file with `git checkout -- {file}`")
-        }
-        (Within::Folder(_), Part::Baseline | Part::Release) => format!(
-            "take it from an earlier commit: `git log -- {file}`, then `git checkout COMMIT -- {file}`"
-        ),
-        (Within::Bucket(_), _) => {
-            format!("restore an earlier version of `{file}`, where the bucket keeps versions")
-        }
-    }
-}
-
-/// A command that edits a file where it stands, given what edits the file of that name here.
-fn edited(place: &Place, edit: &str) -> String {
-    let file = place.shown(Part::Ledger);
-    let here = "ledger.jsonl";
-    let bucket = match &place.within {
-        Within::Folder(_) => return format!("`{edit} {file}`"),
-        Within::Bucket(bucket) => bucket.address(),
-    };
-    match bucket.cloud {
-        Cloud::S3 => {
-            format!("`aws s3 cp {file} {here} && {edit} {here} && aws s3 cp {here} {file}`")
-        }
-        Cloud::Google => format!(
-            "`gcloud storage cp {file} {here} && {edit} {here} && gcloud storage cp {here} {file}`"
-        ),
-        Cloud::Azure => {
-            let blob = format!(
-                "--container-name {} --name {} --file {here}",
-                bucket.bucket,
-                [bucket.prefix.as_str(), &place.object(Part::Ledger)]
-                    .join("/")
-                    .trim_start_matches('/')
-            );
-            format!(
-                "`az storage blob download {blob} && {edit} {here} && az storage blob upload --overwrite {blob}`"
-            )
-        }
-    }
-}
-
 fn run(place: &Place, part: Part, found: &mut Vec<Finding>) -> Result<Option<Run>, BaselineError> {
     match place.run(part) {
         Ok(run) => Ok(run),
@@ -126,7 +95,7 @@ fn run(place: &Place, part: Part, found: &mut Vec<Finding>) -> Result<Option<Run
             found.push(Finding {
                 at: place.shown(part),
                 what: error.to_string(),
-                mend: restore(place, part),
+                mend: mend::restore(place, part),
             });
             Ok(None)
         }
@@ -134,70 +103,117 @@ fn run(place: &Place, part: Part, found: &mut Vec<Finding>) -> Result<Option<Run
     }
 }
 
-/// The sessions that can be read, with their lines; everything that is wrong with the others, and with their order.
+/// Looks at every line; what is wrong with one, and with their order.
 fn ledger(
     place: &Place,
     hardware: &str,
     found: &mut Vec<Finding>,
-) -> Result<Vec<(usize, Run)>, BaselineError> {
+) -> Result<Ledger, BaselineError> {
     let path = place.shown(Part::Ledger);
+    let mut sessions: Vec<(usize, Run)> = Vec::new();
     let text = match place.bytes(Part::Ledger) {
         Ok(Some(text)) => text,
-        Ok(None) => return Ok(Vec::new()),
+        Ok(None) => {
+            return Ok(Ledger {
+                sessions,
+                is_gone: true,
+            });
+        }
         Err(BaselineError::File(error)) => {
             found.push(Finding {
                 at: path,
                 what: error.to_string(),
                 mend: "make it readable for this user".to_owned(),
             });
-            return Ok(Vec::new());
+            return Ok(Ledger {
+                sessions,
+                is_gone: false,
+            });
         }
         Err(error) => return Err(error),
     };
     let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
-    let mut sessions: Vec<(usize, Run)> = Vec::new();
-    for LedgerLine { number, run } in record::ledger_lines(&path, &text) {
+    let parsed: Vec<LedgerLine> = record::ledger_lines(&path, &text).collect();
+    if parsed.is_empty() {
+        found.push(Finding {
+            at: path.clone(),
+            what: "it is there but empty".to_owned(),
+            mend: format!(
+                "{}, or {}; where nothing brings it back, remove it with {} and begin a new one: `perfgate baseline update RESULT --because TEXT`",
+                mend::restore_ledger(place),
+                mend::restore(place, Part::Ledger),
+                mend::remove_ledger(place)
+            ),
+        });
+    }
+    let newest = newest(&parsed).cloned();
+    // The number of each line that is no session, and its finding.
+    let mut broken: Vec<(usize, usize)> = Vec::new();
+    for LedgerLine { number, run } in parsed {
         let at = format!("{path}:{number}");
         match run {
             Ok(run) => {
-                of_session(&at, &run, &sessions, &mut *found);
+                of_session(&at, &run, &sessions, found);
+                if let Some(newest) = &newest {
+                    out_of_order(&at, &run, &sessions, newest, found);
+                }
                 elsewhere(&at, &run, hardware, found);
                 sessions.push((number, run));
             }
             Err(error) => {
+                broken.push((number, found.len()));
                 let line = lines.get(number - 1).copied().unwrap_or_default();
-                found.push(broken(place, &at, number, line, &error.to_string()));
+                found.push(Finding {
+                    at,
+                    what: what_is_broken(line, &error.to_string()),
+                    mend: String::new(),
+                });
             }
         }
     }
-    Ok(sessions)
-}
-
-fn broken(place: &Place, at: &str, number: usize, line: &[u8], error: &str) -> Finding {
-    let delete = format!(
-        "{}, or drop this line: {}; the sessions before and after it stand by themselves",
-        restore(place, Part::Ledger),
-        edited(place, &format!("sed -i {number}d"))
-    );
-    if CONFLICT.iter().any(|mark| line.starts_with(mark)) {
-        return Finding {
-            at: at.to_owned(),
-            what: "a mark of a merge that nobody finished".to_owned(),
-            mend: format!(
-                "keep the sessions of both sides and drop the marks: {}; `*.ledger.jsonl merge=union` in .gitattributes does that by itself",
-                edited(place, "sed -i -E '/^(<<<<<<<|=======|>>>>>>>)/d'")
-            ),
+    let numbers: Vec<usize> = broken.iter().map(|(number, _)| *number).collect();
+    for (number, finding) in &broken {
+        found[*finding].mend = match numbers.first() {
+            Some(first) if first != number => {
+                format!("the command at line {first} drops this line too")
+            }
+            Some(_) | None => of_broken(place, &numbers),
         };
     }
-    let is_cut_off = !line.trim_ascii().ends_with(b"}");
-    Finding {
-        at: at.to_owned(),
-        what: if is_cut_off {
-            format!("the line is cut off: {error}")
+    Ok(Ledger {
+        sessions,
+        is_gone: false,
+    })
+}
+
+/// Said once, since numbers of lines are others after the first deletion.
+fn of_broken(place: &Place, numbers: &[usize]) -> String {
+    format!(
+        "{}, or drop what is no session, once: {}; the sessions before and after it stand by themselves",
+        mend::restore_ledger(place),
+        mend::drop_lines(place, numbers)
+    )
+}
+
+/// The session that was measured last.
+fn newest(lines: &[LedgerLine]) -> Option<&Run> {
+    let sessions = lines.iter().filter_map(|line| line.run.as_ref().ok());
+    sessions.reduce(|newest, session| {
+        if is_measured_before(&newest.file, &session.file) {
+            session
         } else {
-            error.to_owned()
-        },
-        mend: delete,
+            newest
+        }
+    })
+}
+
+fn what_is_broken(line: &[u8], error: &str) -> String {
+    if CONFLICT.iter().any(|mark| line.starts_with(mark)) {
+        "a mark of a merge that nobody finished (`*.ledger.jsonl merge=union` in .gitattributes lets git keep both sides)".to_owned()
+    } else if line.trim_ascii().ends_with(b"}") {
+        error.to_owned()
+    } else {
+        format!("the line is cut off: {error}")
     }
 }
 
@@ -212,18 +228,6 @@ fn of_session(at: &str, run: &Run, before: &[(usize, Run)], found: &mut Vec<Find
             mend: "drop one of the two lines".to_owned(),
         });
     }
-    let created = |run: &Run| run.file.created.clone();
-    if let (Some(earlier), Some(now)) = (
-        before.last().and_then(|(_, earlier)| created(earlier)),
-        created(run),
-    ) && now < earlier
-    {
-        found.push(Finding {
-            at: at.to_owned(),
-            what: format!("it was measured at {now}, before the session above it ({earlier})"),
-            mend: "put the lines into the order in which they were measured".to_owned(),
-        });
-    }
     for scenario in &run.scenarios {
         if scenario.counting().next().is_none() {
             found.push(Finding {
@@ -232,6 +236,36 @@ fn of_session(at: &str, run: &Run, before: &[(usize, Run)], found: &mut Vec<Find
                 mend: "drop the line: it says nothing".to_owned(),
             });
         }
+    }
+}
+
+fn out_of_order(
+    at: &str,
+    run: &Run,
+    before: &[(usize, Run)],
+    newest: &Run,
+    found: &mut Vec<Finding>,
+) {
+    let promotion = run.file.promotion.as_ref();
+    // Somebody wanted it so, and said why.
+    let is_accepted = promotion.is_some_and(|promotion| promotion.older);
+    let Some((_, earlier)) = before.last().filter(|_| !is_accepted) else {
+        return;
+    };
+    if is_measured_before(&run.file, &earlier.file) {
+        let created = |run: &Run| run.file.created.clone().unwrap_or_default();
+        found.push(Finding {
+            at: at.to_owned(),
+            what: format!(
+                "it was measured at {}, before the session above it ({})",
+                created(run),
+                created(earlier)
+            ),
+            mend: format!(
+                "put the lines into the order in which they were measured; then {}, if it is not the baseline",
+                mend::promote_again(newest)
+            ),
+        });
     }
 }
 
@@ -301,13 +335,13 @@ mod tests {
         let cut = &one[..60];
         insta::assert_snapshot!(said(&format!("{one}\n{cut}\n{two}\n{one}\n"), &two), @"
         nvidia-l4.ledger.jsonl:2: the line is cut off: `nvidia-l4.ledger.jsonl, line 2` is no perfgate result: EOF while parsing a string at line 1 column 60
-          restore the file with `git checkout -- nvidia-l4.ledger.jsonl`, or drop this line: `sed -i 2d nvidia-l4.ledger.jsonl`; the sessions before and after it stand by themselves
+          restore the file with `git checkout -- 'nvidia-l4.ledger.jsonl'`, or drop what is no session, once: `sed -i '2d' 'nvidia-l4.ledger.jsonl'`; the sessions before and after it stand by themselves
         nvidia-l4.ledger.jsonl:3: it was measured at 2026-01-01T00:00:00Z, before the session above it (2026-01-02T00:00:00Z)
-          put the lines into the order in which they were measured
+          put the lines into the order in which they were measured; then promote the result of 2026-01-02T00:00:00Z again with `perfgate baseline update RESULT`, if it is not the baseline
         nvidia-l4.ledger.jsonl:4: it is the session of line 1 once more, and would count twice
           drop one of the two lines
         nvidia-l4.json: it is not the last session of `nvidia-l4.ledger.jsonl`: a promotion was interrupted, or one of the two was changed by hand
-          promote the result again with `perfgate baseline update RESULT`, or take both files from one commit: `git checkout COMMIT -- FILES`
+          promote the result of 2026-01-02T00:00:00Z again with `perfgate baseline update RESULT`, or take both files from one commit: `git checkout COMMIT -- 'nvidia-l4.json' 'nvidia-l4.ledger.jsonl'`
         ");
     }
 
@@ -316,16 +350,16 @@ mod tests {
         let one = session("2026-01-01T00:00:00Z", 1);
         let other = one.replace("NVIDIA L4", "NVIDIA A100");
         insta::assert_snapshot!(said(&format!("<<<<<<< HEAD\n{one}\n=======\n{other}\n>>>>>>> x\n"), ""), @"
-        nvidia-l4.ledger.jsonl:1: a mark of a merge that nobody finished
-          keep the sessions of both sides and drop the marks: `sed -i -E '/^(<<<<<<<|=======|>>>>>>>)/d' nvidia-l4.ledger.jsonl`; `*.ledger.jsonl merge=union` in .gitattributes does that by itself
-        nvidia-l4.ledger.jsonl:3: a mark of a merge that nobody finished
-          keep the sessions of both sides and drop the marks: `sed -i -E '/^(<<<<<<<|=======|>>>>>>>)/d' nvidia-l4.ledger.jsonl`; `*.ledger.jsonl merge=union` in .gitattributes does that by itself
+        nvidia-l4.ledger.jsonl:1: a mark of a merge that nobody finished (`*.ledger.jsonl merge=union` in .gitattributes lets git keep both sides)
+          restore the file with `git checkout -- 'nvidia-l4.ledger.jsonl'`, or drop what is no session, once: `sed -i '1d;3d;5d' 'nvidia-l4.ledger.jsonl'`; the sessions before and after it stand by themselves
+        nvidia-l4.ledger.jsonl:3: a mark of a merge that nobody finished (`*.ledger.jsonl merge=union` in .gitattributes lets git keep both sides)
+          the command at line 1 drops this line too
         nvidia-l4.ledger.jsonl:4: it was measured on `nvidia-a100`, and stands among those of `nvidia-l4`
           move it to the files of its hardware
-        nvidia-l4.ledger.jsonl:5: a mark of a merge that nobody finished
-          keep the sessions of both sides and drop the marks: `sed -i -E '/^(<<<<<<<|=======|>>>>>>>)/d' nvidia-l4.ledger.jsonl`; `*.ledger.jsonl merge=union` in .gitattributes does that by itself
+        nvidia-l4.ledger.jsonl:5: a mark of a merge that nobody finished (`*.ledger.jsonl merge=union` in .gitattributes lets git keep both sides)
+          the command at line 1 drops this line too
         nvidia-l4.ledger.jsonl: the ledger has no baseline beside it
-          promote its last result again with `perfgate baseline update RESULT`, or take it from an earlier commit: `git log -- nvidia-l4.json`, then `git checkout COMMIT -- nvidia-l4.json`
+          promote the result of 2026-01-01T00:00:00Z again with `perfgate baseline update RESULT`, or take it from an earlier commit: `git log -- 'nvidia-l4.json'`, then `git checkout COMMIT -- 'nvidia-l4.json'`
         ");
     }
 }

@@ -68,8 +68,8 @@ Examples:
       AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY
 
 It refuses a run that is void, too small, not of the main branch, worse than the baseline, or far from the sessions of its
-own ledger, and says all of it at once. With --because it is accepted all the same; the reason and what spoke against it
-stay in the ledger.
+own ledger, measured before the baseline, or whose ledger is gone, and says all of it at once. With --because it is accepted
+all the same; the reason and what spoke against it stay in the ledger.
 
 Exit codes: 0 accepted or there already, 1 refused, 2 a file cannot be read, 6 a file or an object cannot be written.";
 

@@ -9,7 +9,7 @@ use super::sentence::{percent, signed_percent};
 use super::verdict::{Labels, ThisLook, compare_evidence};
 use crate::compare::{self, Given, SideValues};
 use crate::metric::Metric;
-use crate::record::{Run, ScenarioRun};
+use crate::record::{Run, ScenarioRun, is_measured_before};
 use crate::stats::{self, Noise, number};
 
 /// Fewer repeats say nothing of their own noise.
@@ -70,6 +70,13 @@ pub enum Objection {
     Dirty,
     /// Nobody knows which commit was measured.
     NoCommit,
+    /// It was measured before the run that was accepted last.
+    Older {
+        /// When that was measured.
+        accepted: String,
+    },
+    /// The baseline was accepted as a session of a ledger that is no more.
+    LedgerGone,
     /// Other hardware or another workload than the baseline's.
     NotComparable {
         /// What differs.
@@ -107,6 +114,28 @@ impl Objection {
     /// Whether a reason can overrule it. A run in which nothing counts has nothing to accept.
     pub fn can_be_overruled(&self) -> bool {
         !matches!(self, Self::NothingCounts { .. })
+    }
+
+    /// The scenario and the metric of which it says that it became slower, or lies elsewhere.
+    pub fn row(&self) -> Option<(&str, Metric)> {
+        match self {
+            Self::Regressed {
+                scenario, metric, ..
+            }
+            | Self::Outlier {
+                scenario, metric, ..
+            } => Some((scenario, *metric)),
+            Self::NothingCounts { .. }
+            | Self::TooFewRepeats { .. }
+            | Self::NotMeasured { .. }
+            | Self::Failed { .. }
+            | Self::OtherBranch { .. }
+            | Self::Dirty
+            | Self::NoCommit
+            | Self::Older { .. }
+            | Self::LedgerGone
+            | Self::NotComparable { .. } => None,
+        }
     }
 
     /// Whether what is measured is something else from here on, so that a new segment of the history begins.
@@ -157,6 +186,12 @@ impl fmt::Display for Objection {
             }
             Self::Dirty => f.write_str("the tree had changes that are in no commit"),
             Self::NoCommit => f.write_str("it does not say which commit was measured"),
+            Self::Older { accepted } => {
+                write!(f, "it was measured before the accepted run of {accepted}")
+            }
+            Self::LedgerGone => f.write_str(
+                "the ledger is gone in which the baseline was accepted, and a new one would begin with this run",
+            ),
             Self::NotComparable {
                 what,
                 baseline,
@@ -171,18 +206,8 @@ impl fmt::Display for Objection {
                 change,
                 limit,
             } => {
-                write!(
-                    f,
-                    "{} at {scenario} is worse than the baseline",
-                    metric.label()
-                )?;
-                if let Some(change) = change {
-                    write!(f, ": {}", signed_percent(*change))?;
-                }
-                match limit {
-                    Some(limit) => write!(f, " (the limit is {})", percent(*limit)),
-                    None => Ok(()),
-                }
+                let place = format!("{} at {scenario}", metric.label());
+                f.write_str(&worse(&place, *change, *limit))
             }
             Self::Outlier {
                 scenario,
@@ -198,6 +223,16 @@ impl fmt::Display for Objection {
             ),
         }
     }
+}
+
+fn worse(place: &str, change: Option<f64>, limit: Option<f64>) -> String {
+    let change = change.map(|change| format!(": {}", signed_percent(change)));
+    let limit = limit.map(|limit| format!(" (the limit is {})", percent(limit)));
+    format!(
+        "{place} is worse than the baseline{}{}",
+        change.unwrap_or_default(),
+        limit.unwrap_or_default()
+    )
 }
 
 /// What the run is measured against.
@@ -219,6 +254,7 @@ pub fn objections(policy: &Policy, run: &Run, accepted: Accepted<'_>) -> Vec<Obj
     }
     found.extend(of_source(run, accepted.main));
     if let Some(baseline) = accepted.baseline {
+        found.extend(of_history(run, baseline, accepted.segment));
         found.extend(against_baseline(policy, run, baseline, accepted.segment));
     }
     found.extend(outliers(policy, run, accepted.segment, &found));
@@ -278,6 +314,21 @@ fn of_source(run: &Run, main: &str) -> Vec<Objection> {
     }
     if source.is_some_and(|source| source.dirty == Some(true)) {
         found.push(Objection::Dirty);
+    }
+    found
+}
+
+/// Whether it comes after what was accepted.
+fn of_history(run: &Run, baseline: &Run, segment: &[Run]) -> Vec<Objection> {
+    let mut found = Vec::new();
+    // A baseline that was written by hand had no ledger.
+    if segment.is_empty() && baseline.file.promotion.is_some() {
+        found.push(Objection::LedgerGone);
+    }
+    if is_measured_before(&run.file, &baseline.file) {
+        found.push(Objection::Older {
+            accepted: baseline.file.created.clone().unwrap_or_default(),
+        });
     }
     found
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::format::{Repeat, ResultFile, Samples, Scenario};
+use crate::clock;
 
 /// Longer lists of telemetry are series over time, which no comparison with a later run needs.
 const LONGEST_LIST: usize = 32;
@@ -45,6 +46,12 @@ pub fn is_same_run(one: &ResultFile, other: &ResultFile) -> bool {
         ..as_session(file)
     };
     bare(one) == bare(other)
+}
+
+/// Whether one was measured before the other, where both say when.
+pub fn is_measured_before(one: &ResultFile, other: &ResultFile) -> bool {
+    let times = (one.created.as_deref(), other.created.as_deref());
+    matches!(times, (Some(one), Some(other)) if clock::is_before(one, other))
 }
 
 fn kept(run: &ResultFile, keep: impl Fn(&Repeat) -> Repeat) -> ResultFile {

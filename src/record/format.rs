@@ -66,6 +66,9 @@ pub struct Promotion {
     /// Whether a new segment of the history begins with it: what came before is no measure for what comes after.
     #[serde(default, skip_serializing_if = "is_false")]
     pub new_segment: bool,
+    /// Whether it was measured before the run that was accepted before it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub older: bool,
     /// The release that was measured, `v1.4.0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,

@@ -11,7 +11,7 @@ mod read;
 mod store;
 mod valid;
 
-pub use compact::{as_baseline, as_session, is_same_run, line, readable};
+pub use compact::{as_baseline, as_session, is_measured_before, is_same_run, line, readable};
 pub use ledger::{LedgerLine, ledger_lines, parse_ledger};
 pub use read::{RecordError, parse};
 pub use store::{load, load_ledger, read, read_ledger, save};

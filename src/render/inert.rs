@@ -32,7 +32,8 @@ pub fn long_line(text: &str) -> String {
 
 /// As one word of a shell's command line, for people who copy it.
 pub fn shell(text: &str) -> String {
-    format!("'{}'", line(text).replace('\'', r"'\''"))
+    // Not cut: a command on the beginning of a path is one on another file.
+    format!("'{}'", long_line(text).replace('\'', r"'\''"))
 }
 
 /// For HTML text and quoted attributes.

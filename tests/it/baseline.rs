@@ -165,8 +165,12 @@ fn promotions_at_once_lose_nothing() {
         .zip(1..)
         .map(|(name, day)| {
             write(folder, name, &result(day, 1.0).to_string());
+            // Those of earlier days may come second.
+            let because = ["--because", "twelve at once"];
             let arguments = ["baseline", "update", name, "--branch", "main"];
-            command(folder, &arguments).spawn().unwrap()
+            command(folder, &[&arguments[..], &because].concat())
+                .spawn()
+                .unwrap()
         })
         .collect();
     for mut child in children {
@@ -200,8 +204,7 @@ fn a_ledger_that_was_cut_off_is_found_and_nothing_is_built_on_it() {
     write(folder, LEDGER, &cut);
     let found = run(folder, &["baseline", "verify"]).expect(2);
     assert!(
-        found.stdout.contains("ledger.jsonl:2: the line is cut off")
-            && found.stdout.contains("sed -i 2d"),
+        found.stdout.contains("ledger.jsonl:2: the line is cut off"),
         "{}",
         found.stdout
     );
@@ -211,16 +214,93 @@ fn a_ledger_that_was_cut_off_is_found_and_nothing_is_built_on_it() {
         "{}",
         refused.stderr
     );
-    // Mended as it says, everything goes on.
-    let mended: Vec<&str> = whole
-        .lines()
-        .enumerate()
-        .filter(|(index, _)| *index != 1)
-        .map(|(_, line)| line)
+    // With more broken lines there is still one command. Mended by it, everything goes on, and nothing good is lost.
+    let cut_twice = format!("<<<<<<< HEAD\n{cut}{{\n");
+    write(folder, LEDGER, &cut_twice);
+    let found = run(folder, &["baseline", "verify"]).expect(2).stdout;
+    let commands: Vec<&str> = found
+        .split('`')
+        .filter(|word| word.starts_with("sed "))
         .collect();
-    write(folder, LEDGER, &(mended.join("\n") + "\n"));
+    assert_eq!(commands, [format!("sed -i '1d;3d;5d' '{LEDGER}'")]);
+    let mended = std::process::Command::new("sh")
+        .args(["-c", commands[0]])
+        .current_dir(folder)
+        .status();
+    assert!(mended.unwrap().success());
+    assert_eq!(lines(folder).len(), 2);
     run(folder, &["baseline", "verify"]).expect(0);
     update(folder, &result(4, 1.0), &[]).expect(0);
+}
+
+#[test]
+fn a_ledger_that_is_gone_or_empty_is_found_and_none_begins_unsaid() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    update(folder, &result(1, 1.0), &[]).expect(0);
+    let verify = || run(folder, &["baseline", "verify"]).expect(2).stdout;
+    write(folder, LEDGER, "\n");
+    let empty = verify();
+    let remove = format!("rm '{LEDGER}'");
+    assert!(
+        empty.contains("it is there but empty") && empty.contains(&remove),
+        "{empty}"
+    );
+    update(folder, &result(2, 1.0), &[]).expect(2);
+    std::fs::remove_file(folder.join(LEDGER)).unwrap();
+    let gone = verify();
+    assert!(
+        gone.contains("it is gone") && gone.contains("git checkout COMMIT"),
+        "{gone}"
+    );
+    let refused = update(folder, &result(2, 1.0), &[]).expect(1);
+    assert!(
+        refused.stderr.contains("the ledger is gone"),
+        "{}",
+        refused.stderr
+    );
+    update(
+        folder,
+        &result(2, 1.0),
+        &["--because", "nobody has the old one"],
+    )
+    .expect(0);
+    run(folder, &["baseline", "verify"]).expect(0);
+}
+
+#[test]
+fn an_older_run_replaces_a_newer_one_only_with_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    update(folder, &result(5, 1.0), &[]).expect(0);
+    let refused = update(folder, &result(4, 1.0), &[]).expect(1);
+    assert!(
+        refused
+            .stderr
+            .contains("measured before the accepted run of 2026-03-05T10:00:00Z"),
+        "{}",
+        refused.stderr
+    );
+    let reason = ["--because", "that of the fifth is of no use"];
+    update(folder, &result(4, 1.0), &reason).expect(0);
+    run(folder, &["baseline", "verify"]).expect(0);
+    // As an earlier version left them, which asked for no reason.
+    let text = std::fs::read_to_string(folder.join(LEDGER)).unwrap();
+    write(
+        folder,
+        LEDGER,
+        &text.replace("\"older\":true", "\"older\":false"),
+    );
+    let found = run(folder, &["baseline", "verify"]).expect(2).stdout;
+    assert!(
+        found.contains("promote the result of 2026-03-05T10:00:00Z, commit"),
+        "{found}"
+    );
+    // Mended as it says.
+    let ordered: Vec<&str> = text.lines().rev().collect();
+    write(folder, LEDGER, &(ordered.join("\n") + "\n"));
+    update(folder, &result(5, 1.0), &[]).expect(0);
+    run(folder, &["baseline", "verify"]).expect(0);
 }
 
 #[test]

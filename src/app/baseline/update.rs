@@ -147,9 +147,11 @@ impl Updating<'_> {
             return Err(refused(self.chosen, &found, may_be_accepted));
         }
         let reason = self.reason.as_ref().filter(|_| !found.is_empty());
+        let is_older = |objection: &Objection| matches!(objection, Objection::Older { .. });
         Ok(Promotion {
             promoted: clock::timestamp(),
             new_segment: found.iter().any(Objection::opens_a_segment),
+            older: found.iter().any(is_older),
             despite: found.iter().map(ToString::to_string).collect(),
             because: reason.map(|reason| reason.text.clone()),
             by: reason.and_then(|reason| reason.by.clone()),

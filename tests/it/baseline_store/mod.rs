@@ -204,7 +204,9 @@ fn promotions_at_once_on_a_bucket_lose_nothing() {
     let children: Vec<_> = (1..=12)
         .map(|day| {
             let arguments = promotion(folder, day);
-            let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let mut words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            // Those of earlier days may come second.
+            words.extend(["--because", "twelve at once"]);
             let mut command = server.command(folder, &words);
             command.stdout(std::process::Stdio::piped());
             command.stderr(std::process::Stdio::piped());
@@ -227,13 +229,7 @@ fn promotions_at_once_on_a_bucket_lose_nothing() {
     days.dedup();
     assert_eq!(days.len(), 12);
     assert!(met > 0, "no two met, so nothing was shown");
-    // The days came in any order, which is all that can be said against it.
-    let verified = server.run(folder, &on_bucket("verify", &[]));
-    assert!(
-        !verified.stdout.contains("not the last session"),
-        "{}",
-        verified.stdout
-    );
+    server.run(folder, &on_bucket("verify", &[])).expect(0);
 }
 
 #[test]
@@ -333,7 +329,7 @@ fn a_ledger_that_was_cut_off_in_the_bucket_is_found_and_nothing_is_built_on_it()
             .stdout
             .contains("s3://perf/team/llama/nvidia-l4.ledger.jsonl:3: the line is cut off")
             && found.stdout.contains("aws s3 cp")
-            && found.stdout.contains("sed -i 3d"),
+            && found.stdout.contains("sed -i '3d'"),
         "{}",
         found.stdout
     );

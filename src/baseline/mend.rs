@@ -1,0 +1,131 @@
+//! What mends files that are not whole, as commands to copy.
+
+use super::location::Cloud;
+use super::place::{Part, Place, Within};
+use crate::record::Run;
+use crate::render::inert;
+
+/// How a file that is gone or broken comes back.
+pub(super) fn restore(place: &Place, part: Part) -> String {
+    let file = inert::shell(&place.shown(part));
+    match place.within {
+        Within::Folder(_) => format!(
+            "take it from an earlier commit: `git log -- {file}`, then `git checkout COMMIT -- {file}`"
+        ),
+        Within::Bucket(_) => {
+            format!("restore an earlier version of {file}, where the bucket keeps versions")
+        }
+    }
+}
+
+/// Baseline and ledger as they fitted together once.
+pub(super) fn both_of_one_commit(place: &Place) -> String {
+    let files = [Part::Baseline, Part::Ledger].map(|part| inert::shell(&place.shown(part)));
+    format!(
+        "take both files from one commit: `git checkout COMMIT -- {}`",
+        files.join(" ")
+    )
+}
+
+/// How the sessions of a ledger come back that is broken, empty or gone.
+pub(super) fn restore_ledger(place: &Place) -> String {
+    match place.within {
+        Within::Folder(_) => format!(
+            "restore the file with `git checkout -- {}`",
+            inert::shell(&place.shown(Part::Ledger))
+        ),
+        Within::Bucket(_) => restore(place, Part::Ledger),
+    }
+}
+
+/// A new ledger in place of one that is gone.
+pub(super) fn begin_anew(place: &Place) -> String {
+    format!(
+        "{}; where that is lost, begin a new one: `perfgate baseline update RESULT --because TEXT`",
+        restore(place, Part::Ledger)
+    )
+}
+
+/// Takes an empty ledger away.
+pub(super) fn remove_ledger(place: &Place) -> String {
+    let file = inert::shell(&place.shown(Part::Ledger));
+    match &place.within {
+        Within::Folder(_) => format!("`rm {file}`"),
+        Within::Bucket(bucket) => match bucket.address().cloud {
+            Cloud::S3 => format!("`aws s3 rm {file}`"),
+            Cloud::Google => format!("`gcloud storage rm {file}`"),
+            Cloud::Azure => format!("`az storage blob delete {}`", blob(place)),
+        },
+    }
+}
+
+/// The promotion that makes a session the baseline again, which only its own result can.
+pub(super) fn promote_again(session: &Run) -> String {
+    format!(
+        "promote the result {} again with `perfgate baseline update RESULT`",
+        identified(session)
+    )
+}
+
+/// Which result is meant: `of 2026-03-02T10:00:00Z, commit 0123456789`.
+fn identified(run: &Run) -> String {
+    let created = run.file.created.as_deref().unwrap_or("of unknown time");
+    let source = run.file.source.as_ref();
+    let commit = source.and_then(|source| source.commit.as_deref());
+    let commit = commit.map(|commit| commit.chars().take(10).collect::<String>());
+    match commit {
+        Some(commit) => inert::line(&format!("of {created}, commit {commit},")),
+        None => inert::line(&format!("of {created}")),
+    }
+}
+
+/// The one command that drops all those lines: one each would count anew after the first.
+pub(super) fn drop_lines(place: &Place, numbers: &[usize]) -> String {
+    let lines: Vec<String> = numbers
+        .chunk_by(|one, next| one + 1 == *next)
+        .filter_map(|run| match run {
+            [] => None,
+            [only] => Some(format!("{only}d")),
+            [first, .., last] => Some(format!("{first},{last}d")),
+        })
+        .collect();
+    edited(place, &format!("sed -i '{}'", lines.join(";")))
+}
+
+/// A command that edits the ledger where it stands, given what edits the file of that name here.
+fn edited(place: &Place, edit: &str) -> String {
+    let file = inert::shell(&place.shown(Part::Ledger));
+    let here = "ledger.jsonl";
+    let bucket = match &place.within {
+        Within::Folder(_) => return format!("`{edit} {file}`"),
+        Within::Bucket(bucket) => bucket.address(),
+    };
+    match bucket.cloud {
+        Cloud::S3 => {
+            format!("`aws s3 cp {file} {here} && {edit} {here} && aws s3 cp {here} {file}`")
+        }
+        Cloud::Google => format!(
+            "`gcloud storage cp {file} {here} && {edit} {here} && gcloud storage cp {here} {file}`"
+        ),
+        Cloud::Azure => {
+            let blob = format!("{} --file {here}", blob(place));
+            format!(
+                "`az storage blob download {blob} && {edit} {here} && az storage blob upload --overwrite {blob}`"
+            )
+        }
+    }
+}
+
+/// The ledger as Azure's command line names it.
+fn blob(place: &Place) -> String {
+    let Within::Bucket(bucket) = &place.within else {
+        return String::new();
+    };
+    let address = bucket.address();
+    let name = [address.prefix.as_str(), &place.object(Part::Ledger)].join("/");
+    format!(
+        "--container-name {} --name {}",
+        inert::shell(&address.bucket),
+        inert::shell(name.trim_start_matches('/'))
+    )
+}
