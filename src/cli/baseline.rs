@@ -67,9 +67,10 @@ Examples:
       in a bucket that a fleet shares; credentials as the cloud's own tools take them: AWS_ACCESS_KEY_ID and
       AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY
 
-It refuses a run that is void, too small, not of the main branch, worse than the baseline, or far from the sessions of its
-own ledger, measured before the baseline, or whose ledger is gone, and says all of it at once. With --because it is accepted
-all the same; the reason and what spoke against it stay in the ledger.
+It refuses a run that is void, too small, not of the main branch, worse than the baseline, far from the sessions of its own
+ledger, measured before the baseline, or whose ledger is gone, and says all of it at once. With --because it is accepted all
+the same; the reason and what spoke against it stay in the ledger. --comparison overrules no more than what regressed there;
+the rest still needs --because.
 
 Exit codes: 0 accepted or there already, 1 refused, 2 a file cannot be read, 6 a file or an object cannot be written.";
 
@@ -82,8 +83,8 @@ pub struct UpdateArgs {
     /// Accept it although something speaks against it, for this reason
     #[arg(long, value_name = "TEXT")]
     pub because: Option<String>,
-    /// A comparison of this run in which a maintainer accepted the regression: its reason counts as --because
-    #[arg(long, value_name = "FILE", conflicts_with = "because")]
+    /// A comparison of this run in which a maintainer accepted the regression: its reason counts for what regressed there
+    #[arg(long, value_name = "FILE")]
     pub comparison: Option<PathBuf>,
     /// It is this release, which stays as a second, fixed anchor
     #[arg(long, value_name = "TAG")]

@@ -492,6 +492,17 @@ impl Identity {
     pub fn server_kind(&self) -> Option<&str> {
         self.server.as_deref()?.split(" · ").next()
     }
+
+    /// Whether both are of one run, whatever its file is called and whatever came after its commit.
+    pub fn is_same_run(&self, other: &Self) -> bool {
+        let bare = |identity: &Self| Self {
+            file: String::new(),
+            name: None,
+            commits_since: None,
+            ..identity.clone()
+        };
+        bare(self) == bare(other)
+    }
 }
 
 /// How it was decided.

@@ -31,6 +31,7 @@ pub use first_run::first_run;
 pub use power::{Needs, needs};
 pub use promotion::{Accepted, Objection, objections};
 pub use sentence::{percent, signed_percent};
+pub use shown::identity;
 pub(crate) use verdict::ALPHA;
 pub use verdict::{
     GATE_LEVELS, Labels, ThisLook, compare_evidence, compare_runs, with_analysis, with_explanation,

@@ -127,7 +127,8 @@ fn sketch(scenario: &ScenarioRun, latency: Latency) -> Option<Vec<f64>> {
         .collect()
 }
 
-pub(super) fn identity(file: &str, run: &Run) -> Identity {
+/// Who a run is, for people.
+pub fn identity(file: &str, run: &Run) -> Identity {
     let result = &run.file;
     let source = result.source.as_ref();
     let server = result.server.as_ref();

@@ -304,6 +304,71 @@ fn an_older_run_replaces_a_newer_one_only_with_a_reason() {
 }
 
 #[test]
+fn a_maintainers_word_holds_for_that_run_and_what_regressed_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for day in 1..=6 {
+        update(folder, &result(day, 1.0), &[]).expect(0);
+    }
+    let mut slower = result(7, 1.10);
+    write(folder, "result.json", &slower.to_string());
+    let mut comparison = compared(folder);
+    comparison["accepted"] = json!({"label": "accept", "by": "alice", "reason": "the new sampler"});
+    let accept = |result: &Value, comparison: &Value, more: &[&str]| {
+        write(folder, "comparison.json", &comparison.to_string());
+        let flags = [&["--dry-run", "--comparison", "comparison.json"], more].concat();
+        update(folder, result, &flags)
+    };
+    // TTFT lies far from the ledger too, but was not judged to be slower.
+    let refused = accept(&slower, &comparison, &[]).expect(1).stderr;
+    assert!(
+        refused.contains("TTFT P95") && !refused.contains("TPOT P95"),
+        "{refused}"
+    );
+    let reason = ["--because", "TTFT is the same thing"];
+    let both = accept(&slower, &comparison, &reason).expect(0).stdout;
+    assert!(
+        both.contains("TTFT is the same thing; the regression (alice): the new sampler"),
+        "{both}"
+    );
+    let rows = comparison["judgements"].as_array_mut().unwrap();
+    for row in rows {
+        row["status"] = json!("regressed");
+    }
+    let accepted = accept(&slower, &comparison, &[]).expect(0).stdout;
+    assert!(
+        accepted.contains("because: the new sampler (alice)"),
+        "{accepted}"
+    );
+    // Of another run or another gate it says nothing.
+    accept(&result(8, 1.10), &comparison, &[]).expect(2);
+    let mut other = comparison.clone();
+    other["name"] = json!("mistral");
+    accept(&slower, &other, &[]).expect(2);
+    slower["source"]["branch"] = json!("feature");
+    let refused = accept(&slower, &comparison, &[]).expect(1).stderr;
+    assert!(
+        refused.contains("measured on `feature`") && !refused.contains("worse than"),
+        "{refused}"
+    );
+}
+
+/// The comparison of `result.json` with the baseline.
+fn compared(folder: &Path) -> Value {
+    let arguments = [
+        "compare",
+        "--baselines",
+        "baselines",
+        "--candidate",
+        "result.json",
+        "--format",
+        "json",
+    ];
+    let compared = run(folder, &arguments).expect(1);
+    serde_json::from_str(&compared.stdout).unwrap()
+}
+
+#[test]
 fn a_promotion_that_was_interrupted_is_found_and_ended_by_doing_it_again() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

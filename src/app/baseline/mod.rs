@@ -2,6 +2,7 @@
 
 mod history;
 mod list;
+mod reason;
 mod show;
 mod update;
 mod verify;

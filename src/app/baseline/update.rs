@@ -1,8 +1,9 @@
 //! `perfgate baseline update`: a run becomes the baseline, unless something speaks against it.
 
-use super::super::compare::{policy_for, read_comparison};
+use super::super::compare::policy_for;
 use super::super::failing::record_failure;
 use super::super::{Context, Failure, print, source};
+use super::reason::Reasons;
 use super::{Chosen, Opened, checked, failure};
 use crate::baseline::{self, Change, Ended, Part, Standing};
 use crate::cli::baseline::UpdateArgs;
@@ -14,15 +15,6 @@ use crate::policy::{Accepted, Objection, objections};
 use crate::record::format::{Promotion, ResultFile};
 use crate::record::{self, Run};
 use crate::render::inert;
-
-/// Fewer characters are no reason.
-const SHORTEST_REASON: usize = 10;
-
-/// Why a run is accepted although something speaks against it.
-struct Reason {
-    text: String,
-    by: Option<String>,
-}
 
 /// What a promotion comes to, given what stands there.
 struct Decided {
@@ -50,7 +42,7 @@ pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Fa
         args,
         policy: &policy,
         run: &run,
-        reason: reason(args)?,
+        reasons: Reasons::of(args, &run, name)?,
         chosen: &chosen,
     };
     let (decided, ended) = if args.dry_run {
@@ -69,7 +61,7 @@ struct Updating<'a> {
     args: &'a UpdateArgs,
     policy: &'a Policy,
     run: &'a Run,
-    reason: Option<Reason>,
+    reasons: Reasons,
     chosen: &'a Chosen,
 }
 
@@ -142,57 +134,25 @@ impl Updating<'_> {
                 main: &main,
             },
         );
-        let may_be_accepted = found.iter().all(Objection::can_be_overruled);
-        if (!found.is_empty() && self.reason.is_none()) || !may_be_accepted {
-            return Err(refused(self.chosen, &found, may_be_accepted));
+        let left = self.reasons.left(&found);
+        if !left.is_empty() {
+            return Err(refused(self.chosen, &left));
         }
-        let reason = self.reason.as_ref().filter(|_| !found.is_empty());
         let is_older = |objection: &Objection| matches!(objection, Objection::Older { .. });
-        Ok(Promotion {
+        let mut promotion = Promotion {
             promoted: clock::timestamp(),
             new_segment: found.iter().any(Objection::opens_a_segment),
             older: found.iter().any(is_older),
             despite: found.iter().map(ToString::to_string).collect(),
-            because: reason.map(|reason| reason.text.clone()),
-            by: reason.and_then(|reason| reason.by.clone()),
-            release: None,
-        })
-    }
-}
-
-/// The reason of the flags, or of a maintainer who accepted the regression in the pull request.
-fn reason(args: &UpdateArgs) -> Result<Option<Reason>, Failure> {
-    let usage = |message: String| Failure::message(ExitStatus::Usage, message);
-    if let Some(path) = &args.comparison {
-        let comparison = read_comparison(path)?;
-        let Some(accepted) = comparison.accepted else {
-            return Err(usage(format!(
-                "in `{}` nobody accepted a regression",
-                path.display()
-            ))
-            .hint("say why yourself, with `--because TEXT`"));
+            ..Promotion::default()
         };
-        return Ok(Some(Reason {
-            text: accepted.reason,
-            by: Some(accepted.by),
-        }));
+        self.reasons.write(&found, &mut promotion);
+        Ok(promotion)
     }
-    let Some(text) = args.because.as_deref().map(str::trim) else {
-        return Ok(None);
-    };
-    if text.chars().count() < SHORTEST_REASON {
-        return Err(
-            usage(format!("`{text}` is no reason: it has fewer than {SHORTEST_REASON} characters"))
-                .hint("it stays in the ledger for those who ask later; say what changed and why that is worth it"),
-        );
-    }
-    Ok(Some(Reason {
-        text: text.to_owned(),
-        by: None,
-    }))
 }
 
-fn refused(chosen: &Chosen, found: &[Objection], may_be_accepted: bool) -> Failure {
+fn refused(chosen: &Chosen, found: &[&Objection]) -> Failure {
+    let may_be_accepted = found.iter().all(|objection| objection.can_be_overruled());
     let listed: Vec<String> = found
         .iter()
         .map(|objection| format!("\n  - {objection}"))
@@ -237,12 +197,9 @@ fn said(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended) -> 
         text.push_str(&format!("  despite: {}\n", inert::line(objection)));
     }
     if let Some(because) = &promotion.because {
-        let by = promotion.by.as_ref().map(|by| format!(" ({by})"));
-        text.push_str(&format!(
-            "  because: {}{}\n",
-            inert::line(because),
-            inert::line(&by.unwrap_or_default())
-        ));
+        let by = promotion.by.as_ref();
+        let by = by.map_or_else(String::new, |by| format!(" ({})", inert::line(by)));
+        text.push_str(&format!("  because: {}{by}\n", inert::line(because)));
     }
     if promotion.new_segment {
         text.push_str("  a new segment of the history begins with it\n");

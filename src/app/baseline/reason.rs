@@ -1,0 +1,142 @@
+//! Why a run is accepted although something speaks against it, and against what a reason holds.
+
+use std::path::Path;
+
+use super::super::Failure;
+use super::super::compare::read_comparison;
+use crate::cli::baseline::UpdateArgs;
+use crate::exit::ExitStatus;
+use crate::metric::Metric;
+use crate::policy::comparison::{Acceptance, Comparison, Status};
+use crate::policy::{Objection, identity};
+use crate::record::Run;
+use crate::record::format::Promotion;
+
+/// Fewer characters are no reason.
+const SHORTEST_REASON: usize = 10;
+
+/// What the flags say.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reasons {
+    /// `--because`, which overrules everything that can be.
+    because: Option<String>,
+    /// `--comparison`.
+    maintainer: Option<Maintainer>,
+}
+
+/// A maintainer who accepted a regression in the pull request, and nothing else.
+#[derive(Clone, Debug)]
+struct Maintainer {
+    acceptance: Acceptance,
+    /// What regressed when it was accepted.
+    rows: Vec<(String, Metric)>,
+}
+
+impl Reasons {
+    /// Those of the flags, for a run of the gate `name`.
+    pub(super) fn of(args: &UpdateArgs, run: &Run, name: &str) -> Result<Self, Failure> {
+        let maintainer = args.comparison.as_deref();
+        Ok(Self {
+            because: args.because.as_deref().map(checked).transpose()?,
+            maintainer: maintainer
+                .map(|path| Maintainer::of(path, args, run, name))
+                .transpose()?,
+        })
+    }
+
+    /// Those that no reason overrules.
+    pub(super) fn left<'a>(&self, found: &'a [Objection]) -> Vec<&'a Objection> {
+        let overrules = |objection: &Objection| {
+            objection.can_be_overruled() && (self.because.is_some() || self.is_accepted(objection))
+        };
+        found
+            .iter()
+            .filter(|objection| !overrules(objection))
+            .collect()
+    }
+
+    fn is_accepted(&self, objection: &Objection) -> bool {
+        let Some((scenario, metric)) = objection.row() else {
+            return false;
+        };
+        let mut rows = self.maintainer.iter().flat_map(|it| &it.rows);
+        rows.any(|(at, of)| at == scenario && *of == metric)
+    }
+
+    /// Writes down those that were needed: nobody is named for what they did not accept.
+    pub(super) fn write(&self, found: &[Objection], promotion: &mut Promotion) {
+        let is_needed = found.iter().any(|objection| self.is_accepted(objection));
+        let acceptance = self.maintainer.as_ref().map(|it| &it.acceptance);
+        let acceptance = acceptance.filter(|_| is_needed);
+        let because = self.because.as_ref().filter(|_| {
+            let accepted = |objection| self.is_accepted(objection);
+            !found.iter().all(accepted)
+        });
+        (promotion.because, promotion.by) = match (because, acceptance) {
+            (Some(text), Some(accepted)) => (
+                Some(format!(
+                    "{text}; the regression ({}): {}",
+                    accepted.by, accepted.reason
+                )),
+                None,
+            ),
+            (None, Some(accepted)) => (Some(accepted.reason.clone()), Some(accepted.by.clone())),
+            (text, None) => (text.cloned(), None),
+        };
+    }
+}
+
+impl Maintainer {
+    fn of(path: &Path, args: &UpdateArgs, run: &Run, name: &str) -> Result<Self, Failure> {
+        let usage = |message: String| {
+            Failure::message(ExitStatus::Usage, message)
+                .hint("say why yourself, with `--because TEXT`")
+        };
+        let comparison = read_comparison(path)?;
+        let path = path.display();
+        if !is_of(&comparison, run) {
+            return Err(usage(format!(
+                "`{path}` is no comparison of `{}`: what was accepted there is another run",
+                args.result.display()
+            )));
+        }
+        if let Some(gate) = comparison.name.as_deref().filter(|gate| *gate != name) {
+            return Err(usage(format!(
+                "`{path}` is of the gate `{gate}`, and not of `{name}`"
+            )));
+        }
+        let Some(acceptance) = comparison.accepted else {
+            return Err(usage(format!("in `{path}` nobody accepted a regression")));
+        };
+        let regressed = comparison.judgements.into_iter();
+        let regressed = regressed.filter(|row| row.status == Status::Regressed);
+        Ok(Self {
+            acceptance,
+            rows: regressed.map(|row| (row.scenario, row.metric)).collect(),
+        })
+    }
+}
+
+/// Whether that very run was judged, alone or beside its base version.
+fn is_of(comparison: &Comparison, run: &Run) -> bool {
+    let own = identity("", run);
+    let mut judged = [
+        Some(&comparison.candidate),
+        comparison.ab_candidate.as_ref(),
+    ]
+    .into_iter()
+    .flatten();
+    // A run that does not say when it was measured could be any.
+    own.created.is_some() && judged.any(|judged| judged.is_same_run(&own))
+}
+
+fn checked(text: &str) -> Result<String, Failure> {
+    let text = text.trim();
+    if text.chars().count() >= SHORTEST_REASON {
+        return Ok(text.to_owned());
+    }
+    let message = format!("`{text}` is no reason: it has fewer than {SHORTEST_REASON} characters");
+    Err(Failure::message(ExitStatus::Usage, message).hint(
+        "it stays in the ledger for those who ask later; say what changed and why that is worth it",
+    ))
+}
