@@ -14,12 +14,6 @@ pub fn unix_time() -> Duration {
     Duration::try_from(Timestamp::now().as_duration()).unwrap_or_default()
 }
 
-/// Whether one time is before another, both as files have them (RFC 3339); not where one is no time.
-pub fn is_before(one: &str, other: &str) -> bool {
-    let times = (one.parse::<Timestamp>(), other.parse::<Timestamp>());
-    matches!(times, (Ok(one), Ok(other)) if one < other)
-}
-
 /// How long ago a time was, as files have it (RFC 3339); `None` for what is no time or still to come.
 pub fn age(timestamp: &str) -> Option<Duration> {
     let then: Timestamp = timestamp.parse().ok()?;

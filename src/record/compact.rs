@@ -1,9 +1,9 @@
 //! Results as they are kept: small, stable, and readable in a diff. Pure.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::format::{Repeat, ResultFile, Samples, Scenario};
-use crate::clock;
 
 /// Longer lists of telemetry are series over time, which no comparison with a later run needs.
 const LONGEST_LIST: usize = 32;
@@ -50,8 +50,8 @@ pub fn is_same_run(one: &ResultFile, other: &ResultFile) -> bool {
 
 /// Whether one was measured before the other, where both say when.
 pub fn is_measured_before(one: &ResultFile, other: &ResultFile) -> bool {
-    let times = (one.created.as_deref(), other.created.as_deref());
-    matches!(times, (Some(one), Some(other)) if clock::is_before(one, other))
+    let time = |file: &ResultFile| file.created.as_deref()?.parse::<Timestamp>().ok();
+    matches!((time(one), time(other)), (Some(one), Some(other)) if one < other)
 }
 
 fn kept(run: &ResultFile, keep: impl Fn(&Repeat) -> Repeat) -> ResultFile {

@@ -8,6 +8,8 @@ mod analysis;
 #[cfg(test)]
 mod baseline;
 #[cfg(test)]
+mod baseline_reasons;
+#[cfg(test)]
 mod baseline_ref;
 #[cfg(test)]
 #[cfg(feature = "s3")]

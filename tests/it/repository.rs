@@ -79,7 +79,9 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("starter", &[]),
     (
         "baseline",
-        &["metric", "config", "record", "files", "clock", "http"],
+        &[
+            "metric", "config", "record", "files", "clock", "http", "render",
+        ],
     ),
     (
         "simulate",
