@@ -245,19 +245,29 @@ impl Deciding<'_> {
         Ok(match stage {
             Stage::Repeats(look) => {
                 let have = self.counting(Side::Candidate)?;
-                format!(
-                    "{because}measuring repeats {} to {} of the candidate",
-                    have + 1,
-                    look.at.max(have)
-                )
+                if have < look.at {
+                    format!(
+                        "{because}measuring repeats {} to {} of the candidate",
+                        have + 1,
+                        look.at
+                    )
+                } else {
+                    format!(
+                        "{because}looking at the {have} repeats of the candidate that are there"
+                    )
+                }
             }
             Stage::Pairs(look) => {
                 let have = self.counting(Side::PairCandidate)?;
-                format!(
-                    "{because}measuring baseline and candidate alternately on this machine, pairs {} to {}",
-                    have + 1,
-                    look.at.max(have)
-                )
+                if have < look.at {
+                    format!(
+                        "{because}measuring baseline and candidate alternately on this machine, pairs {} to {}",
+                        have + 1,
+                        look.at
+                    )
+                } else {
+                    format!("{because}looking at the {have} alternating pairs that are there")
+                }
             }
             Stage::MorePairs => {
                 format!("{because}every look is spent; {MORE_PAIRS} more pairs may still block")

@@ -78,7 +78,7 @@ impl Hunt<'_> {
             Ok(()) => {}
             Err(failure) if role == Role::Search && is_of_commit(&failure) => {
                 step.answer = Answer::BuildFailed;
-                step.reason = format!("{:#}", failure.error);
+                step.reason = failure.reason();
                 step.seconds = began.elapsed().as_secs_f64();
                 return Ok(nowhere(step));
             }
@@ -88,7 +88,7 @@ impl Hunt<'_> {
             Ok(plan) => plan,
             // The ends have one that can be read: what is wrong is this commit's.
             Err(failure) if role == Role::Search => {
-                step.reason = format!("{:#}", failure.error);
+                step.reason = failure.reason();
                 step.seconds = began.elapsed().as_secs_f64();
                 return Ok(nowhere(step));
             }
@@ -207,7 +207,7 @@ impl Hunt<'_> {
                         break Err(failure);
                     }
                     attempt += 1;
-                    note(&format!("{:#}; once more", failure.error));
+                    note(&format!("{}; once more", failure.reason()));
                 }
             }
         };
@@ -216,7 +216,7 @@ impl Hunt<'_> {
             // In a confirmation the parent was started first, and served.
             Err(failure) if is_of_commit(&failure) && self.may_not_serve(role) => {
                 step.answer = Answer::TargetFailed;
-                step.reason = format!("{:#}", failure.error);
+                step.reason = failure.reason();
                 Ok(())
             }
             Err(failure) => Err(failure),

@@ -130,7 +130,7 @@ pub(super) fn remove_built(repository: &Repository) -> Result<(), Failure> {
 pub(super) fn remove_all(repository: &Repository) {
     for name in NAMES {
         if let Err(failure) = Tree::named(repository, name).remove(repository) {
-            note(&format!("warning: {:#}", failure.error));
+            note(&format!("warning: {}", failure.reason()));
         }
     }
 }
