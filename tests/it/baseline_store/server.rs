@@ -203,13 +203,14 @@ impl Server {
     /// How many of so many who make the same object at once, and of as many who then replace it, win: the greater of both.
     pub(super) fn race(&self, writers: usize) -> usize {
         let name = path::Path::from(format!("race/{}", uniquely()));
-        let put = |mode: PutMode| {
+        // Equal contents have equal tags: one who replaces an object by what it holds leaves it as it was for the next.
+        let put = |mode: PutMode, what: &'static str| {
             let puts = (0..writers).map(|writer| {
                 let (store, name) = (self.store.clone(), name.clone());
                 let options = PutOptions::from(mode.clone());
                 self.runtime.spawn(async move {
                     store
-                        .put_opts(&name, writer.to_string().into(), options)
+                        .put_opts(&name, format!("{what} by {writer}").into(), options)
                         .await
                 })
             });
@@ -226,12 +227,13 @@ impl Server {
                 won
             })
         };
-        let made: usize = put(PutMode::Create);
+        let made: usize = put(PutMode::Create, "made");
         let there = self.runtime.block_on(self.store.head(&name)).unwrap();
-        let replaced: usize = put(PutMode::Update(UpdateVersion {
+        let as_it_is = UpdateVersion {
             e_tag: there.e_tag,
             version: there.version,
-        }));
+        };
+        let replaced: usize = put(PutMode::Update(as_it_is), "replaced");
         made.max(replaced)
     }
 
