@@ -1,6 +1,6 @@
 //! What a comparison with the good end says of a commit, and how sure it must be.
 
-use super::comparison::{Basis, Comparison, NOISE_OF_TODAY, Status, Verdict};
+use super::comparison::{Comparison, Status, Verdict};
 use super::rule::{Action, Policy};
 use crate::stats::Levels;
 
@@ -33,19 +33,6 @@ pub fn bisect_answer(comparison: &Comparison) -> BisectAnswer {
         Verdict::Inconclusive => BisectAnswer::Undecided,
         Verdict::Incomparable => BisectAnswer::NotComparable,
     }
-}
-
-/// Whether a rule is open because today is noisier than the ledger, so that the stored baseline may decide nothing.
-pub fn stored_decides_nothing(comparison: &Comparison) -> bool {
-    comparison.judgements.iter().any(|row| {
-        row.status == Status::Inconclusive
-            && row.rule.action != Action::Warn
-            && row.basis == Some(Basis::StoredBaseline)
-            && row
-                .noise
-                .as_ref()
-                .is_some_and(|noise| noise.source == NOISE_OF_TODAY)
-    })
 }
 
 /// The rules by which commits are judged: those that the bad end broke. Another rule's regression elsewhere in the history

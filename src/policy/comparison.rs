@@ -291,9 +291,6 @@ pub struct Change {
     pub confidence: f64,
 }
 
-/// The source of a [`Noise`] where today is noisier than the ledger.
-pub const NOISE_OF_TODAY: &str = "today";
-
 /// The noise behind an interval, as standard deviations relative to the value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Noise {

@@ -1,9 +1,7 @@
 //! One rule in one scenario: numbers to an answer with its reason.
 
 use super::budget::judge_budget;
-use super::comparison::{
-    Basis, Change, JudgedRule, Judgement, NOISE_OF_TODAY, Noise, Side, Status,
-};
+use super::comparison::{Basis, Change, JudgedRule, Judgement, Noise, Side, Status};
 use super::noise::noise;
 use super::rule::Rule;
 use super::sentence::{percent, signed_percent};
@@ -259,7 +257,7 @@ fn basis(basis: stats::Basis) -> Basis {
 
 fn source(grounds: &Grounds) -> &'static str {
     if grounds.decision.estimate.noisier {
-        NOISE_OF_TODAY
+        "today"
     } else if grounds.noise.is_learnt() {
         "ledger"
     } else {

@@ -25,7 +25,7 @@ mod verdict;
 mod warning;
 
 pub use acceptance::{with_acceptance, without_acceptance};
-pub use bisecting::{BISECT_LEVELS, BisectAnswer, bisect_answer, searched, stored_decides_nothing};
+pub use bisecting::{BISECT_LEVELS, BisectAnswer, bisect_answer, searched};
 pub use effect::{Effect, effect};
 pub use first_run::first_run;
 pub use power::{Needs, needs};

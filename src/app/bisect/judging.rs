@@ -101,10 +101,10 @@ impl Hunt<'_> {
         let base = self.base(role, &plan, parent)?;
         let asked = self.ask(step.clone(), plan.clone(), base.clone(), &tree);
         let mut kept = Box::pin(asked).await?;
-        if self.may_alternate(&kept, &plan, &base)? {
+        if self.may_alternate(&kept, &plan, &base) {
             note(&format!(
-                "today is noisier than {}, which therefore decides nothing: the good end is measured alternately from here on",
-                base.name
+                "{} leaves it open ({}): the good end is measured alternately from here on",
+                base.name, kept.step.reason
             ));
             let before = kept.step;
             let asked = self.ask(step, plan, self.good_end()?, &tree);

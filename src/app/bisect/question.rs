@@ -13,7 +13,7 @@ use crate::config::{DockerPlan, Plan, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::files;
 use crate::policy::rule::Policy;
-use crate::policy::{searched, stored_decides_nothing};
+use crate::policy::searched;
 use crate::record::{self, Run};
 
 /// How the good end is called where it is measured by turns.
@@ -102,29 +102,19 @@ impl Hunt<'_> {
         })
     }
 
-    /// Whether a step of this search found today noisier than the result of the good end, which then decides nothing.
+    /// Whether the result of the good end left a step of this search open: it would leave the next one open, too.
     fn is_alternating(&self) -> bool {
         let mut steps = self.session.all();
         steps.any(|kept| kept.step.against.starts_with(GOOD_END))
     }
 
-    /// Whether the answer is open because today is noisier than the result of the good end, so that only the good end
-    /// itself, measured by turns, can say more.
-    pub(super) fn may_alternate(
-        &self,
-        kept: &Kept,
-        plan: &Plan,
-        base: &Base,
-    ) -> Result<bool, Failure> {
+    /// Whether the result of the good end leaves the answer open, so that only the good end itself, measured by turns, can
+    /// say more: a host that cancels, and no day that is noisier than the result was.
+    pub(super) fn may_alternate(&self, kept: &Kept, plan: &Plan, base: &Base) -> bool {
         // A server that runs already cannot be the good end as well.
         let is_started = !matches!(plan.server, Some(ServerPlan::Url(_)));
         let can = base.plan.is_none() && self.good_commit.is_some() && is_started;
-        if !can || kept.step.answer != Answer::Undecided {
-            return Ok(false);
-        }
-        let evidence = EvidenceFolder::at(self.results().join(&kept.folder));
-        let comparison = evidence.last_look()?;
-        Ok(comparison.is_some_and(|comparison| stored_decides_nothing(&comparison)))
+        can && kept.step.answer == Answer::Undecided
     }
 
     /// The rules: those that the bad end broke, once that is known. One that does not serve broke none.
