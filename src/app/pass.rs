@@ -20,7 +20,7 @@ use crate::metric::Metric;
 use crate::record::format::{Environment, Repeat};
 use crate::stats::number;
 use crate::telemetry::{self, Sampler};
-use crate::workload::{self, Phase, Request};
+use crate::workload::{self, Part, Phase, Request};
 
 /// One scenario on one server.
 pub(super) struct Pass<'a, 'b> {
@@ -152,9 +152,12 @@ impl Pass<'_, '_> {
 
     pub(super) fn requests(&self, phase: Phase) -> Vec<Request> {
         let scenario = self.load.name();
-        self.run
-            .source
-            .requests(phase, &scenario, self.repeat, self.nonce().as_deref())
+        self.run.source.requests(Part {
+            phase,
+            scenario: &scenario,
+            repeat: self.repeat,
+            nonce: self.nonce().as_deref(),
+        })
     }
 
     /// A server that was not started for this run may have cached the prompts of an earlier one. Each invocation has its

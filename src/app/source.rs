@@ -1,4 +1,4 @@
-//! The commit of the working tree, by the `git` command.
+//! What git knows of the working tree and of what commits hold, by the `git` command.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

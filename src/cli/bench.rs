@@ -34,7 +34,7 @@ pub struct BenchArgs {
 }
 
 /// What to measure: target and load.
-#[derive(Clone, Debug, Default, PartialEq, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct RunArgs {
     /// What to measure; perfgate.yaml where there is one
     #[arg(long, short, value_name = "FILE")]
@@ -54,7 +54,7 @@ pub struct RunArgs {
 }
 
 /// Which server.
-#[derive(Clone, Debug, Default, PartialEq, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Server")]
 pub struct TargetArgs {
     /// A server that runs already; it is never stopped
@@ -72,7 +72,7 @@ pub struct TargetArgs {
 }
 
 /// Which load. Names as other load generators have them.
-#[derive(Clone, Debug, Default, PartialEq, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Load")]
 pub struct LoadArgs {
     /// Which API

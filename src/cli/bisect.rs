@@ -46,7 +46,7 @@ pub struct StartArgs {
 }
 
 /// How commits are judged.
-#[derive(Debug, Default, PartialEq, Args)]
+#[derive(Debug, Default, Args)]
 pub struct BisectOptions {
     /// Builds a commit, in a work tree of perfgate's own; for the shell. `{commit}` is its hash, `{image}` the tag
     /// perfgate-bisect:HASH, which is then the image that is started

@@ -78,7 +78,7 @@ pub struct CompareArgs {
 }
 
 /// The policy.
-#[derive(Clone, Debug, Default, PartialEq, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct PolicyArgs {
     /// The policy; thresholds.yaml where there is one, else four standard rules
     #[arg(long, value_name = "FILE")]

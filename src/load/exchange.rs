@@ -10,8 +10,8 @@ use crate::measure::{Outcome, RequestTrace};
 const LONGEST_ERROR_BODY: usize = 64 << 10;
 
 /// From the sending of a request to the end of its connection, beyond a round trip, where the server was closing the
-/// connection anyway: a busy loop takes some milliseconds from deciding so to doing so. What ends later was at work on the
-/// request.
+/// connection anyway: chosen as room for a busy loop between deciding so and doing so, not measured. What ends later was at
+/// work on the request.
 const CLOSING_ANYWAY: Nanoseconds = 10_000_000;
 
 /// The status of an answer that streams.

@@ -19,7 +19,7 @@ pub(super) fn by_weight(comparison: &Comparison) -> Vec<&str> {
             names.push(&row.scenario);
         }
     }
-    names.sort_by_key(|name| holds(name));
+    names.sort_by_cached_key(|name| holds(name));
     names
 }
 

@@ -3,8 +3,8 @@
 //!
 //! Lengths depend on the seed and the request's position only, so every repeat and every load point carries the same
 //! work; contents also depend on the scenario and the repeat, so that no prompt is sent twice to a warm server, where
-//! the prefix cache would answer it. Where the server outlives the run, they depend on a nonce of the run as well. Synthetic contents are drawn anew ([`Shape`]), a data set's begin with a short salt
-//! ([`dataset::Selection`]).
+//! the prefix cache would answer it. Where the server outlives the run, they depend on a nonce of the run as well.
+//! Synthetic contents are drawn anew ([`Shape`]), a data set's begin with a short salt ([`dataset::Selection`]).
 
 mod arrivals;
 pub mod dataset;
@@ -91,19 +91,39 @@ pub enum Source {
     Dataset(Arc<dataset::Selection>),
 }
 
+/// Which requests of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// Those of the warm-up, or the measured ones.
+    pub phase: Phase,
+    /// Name of the scenario.
+    pub scenario: &'a str,
+    /// Which repeat, from 0.
+    pub repeat: u32,
+    /// Makes the contents those of one run, for a server that has served other runs; lengths, order and digest stay as they
+    /// are.
+    pub nonce: Option<&'a str>,
+}
+
+#[cfg(test)]
+impl<'a> Part<'a> {
+    /// Of a run without a nonce.
+    pub(crate) fn of(phase: Phase, scenario: &'a str, repeat: u32) -> Self {
+        Self {
+            phase,
+            scenario,
+            repeat,
+            nonce: None,
+        }
+    }
+}
+
 impl Source {
-    /// The requests of one phase of repeat `repeat` (from 0) of one scenario. A `nonce` makes the contents those of one
-    /// run, for a server that has served other runs; lengths, order and digest stay as they are.
-    pub fn requests(
-        &self,
-        phase: Phase,
-        scenario: &str,
-        repeat: u32,
-        nonce: Option<&str>,
-    ) -> Vec<Request> {
+    /// The requests of that part of a run.
+    pub fn requests(&self, part: Part<'_>) -> Vec<Request> {
         match self {
-            Self::Synthetic(shape) => shape.requests(phase, scenario, repeat, nonce),
-            Self::Dataset(selection) => selection.requests(phase, scenario, repeat, nonce),
+            Self::Synthetic(shape) => shape.requests(part),
+            Self::Dataset(selection) => selection.requests(part),
         }
     }
 

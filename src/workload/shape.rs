@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Follows, GENERATOR, Lengths, Message, Phase, Prompt, PromptForm, REVISION, Request, Role,
+    Follows, GENERATOR, Lengths, Message, Part, Phase, Prompt, PromptForm, REVISION, Request, Role,
     generator,
 };
 
@@ -65,14 +65,14 @@ impl Shape {
         text
     }
 
-    /// The requests of one phase of repeat `repeat` (from 0) of one scenario, of the run of that nonce where there is one.
-    pub fn requests(
-        &self,
-        phase: Phase,
-        scenario: &str,
-        repeat: u32,
-        nonce: Option<&str>,
-    ) -> Vec<Request> {
+    /// The requests of that part of a run.
+    pub fn requests(&self, part: Part<'_>) -> Vec<Request> {
+        let Part {
+            phase,
+            scenario,
+            repeat,
+            nonce,
+        } = part;
         let count = match phase {
             Phase::WarmUp(_) => self.warmup_requests,
             Phase::Measured => self.num_requests,
@@ -236,25 +236,25 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_requests() {
         assert_eq!(
-            shape().requests(Phase::Measured, "concurrency=4", 0, None),
-            shape().requests(Phase::Measured, "concurrency=4", 0, None)
+            shape().requests(Part::of(Phase::Measured, "concurrency=4", 0)),
+            shape().requests(Part::of(Phase::Measured, "concurrency=4", 0))
         );
         assert_ne!(
-            shape().requests(Phase::Measured, "concurrency=4", 0, None),
+            shape().requests(Part::of(Phase::Measured, "concurrency=4", 0)),
             Shape {
                 seed: 43,
                 ..shape()
             }
-            .requests(Phase::Measured, "concurrency=4", 0, None)
+            .requests(Part::of(Phase::Measured, "concurrency=4", 0))
         );
     }
 
     #[test]
     fn repeats_and_scenarios_share_lengths_and_differ_in_content() {
-        let first = shape().requests(Phase::Measured, "concurrency=4", 0, None);
+        let first = shape().requests(Part::of(Phase::Measured, "concurrency=4", 0));
         for other in [
-            shape().requests(Phase::Measured, "concurrency=4", 1, None),
-            shape().requests(Phase::Measured, "concurrency=8", 0, None),
+            shape().requests(Part::of(Phase::Measured, "concurrency=4", 1)),
+            shape().requests(Part::of(Phase::Measured, "concurrency=8", 0)),
         ] {
             for (a, b) in first.iter().zip(&other) {
                 assert_eq!(a.prompt.len(), b.prompt.len());
@@ -267,10 +267,11 @@ mod tests {
     #[test]
     fn warm_ups_of_a_repeat_share_lengths_and_differ_in_content() {
         let source = Source::Synthetic(shape());
-        let first = source.requests(Phase::WarmUp(0), "concurrency=4", 0, None);
-        for (a, b) in first
-            .iter()
-            .zip(&source.requests(Phase::WarmUp(1), "concurrency=4", 0, None))
+        let first = source.requests(Part::of(Phase::WarmUp(0), "concurrency=4", 0));
+        for (a, b) in
+            first
+                .iter()
+                .zip(&source.requests(Part::of(Phase::WarmUp(1), "concurrency=4", 0)))
         {
             assert_eq!(a.prompt.len(), b.prompt.len());
             assert_eq!(a.output_tokens, b.output_tokens);
@@ -285,8 +286,8 @@ mod tests {
             input_tokens: Lengths::Constant(40),
             ..shape()
         };
-        let warm = &shape.requests(Phase::WarmUp(0), "concurrency=1", 0, None)[0].prompt;
-        for request in shape.requests(Phase::Measured, "concurrency=1", 0, None) {
+        let warm = &shape.requests(Part::of(Phase::WarmUp(0), "concurrency=1", 0))[0].prompt;
+        for request in shape.requests(Part::of(Phase::Measured, "concurrency=1", 0)) {
             assert_eq!(request.prompt.len(), 40);
             assert_eq!(request.prompt.cut(20), warm.cut(20));
             assert_ne!(request.prompt.cut(21), warm.cut(21));
@@ -313,7 +314,7 @@ mod tests {
                 .collect();
             let mut lengths = generator(42, &["lengths", "measured"]);
             let mut contents = generator(42, &["contents", "measured", "concurrency=1", "0"]);
-            for request in shape.requests(Phase::Measured, "concurrency=1", 0, None) {
+            for request in shape.requests(Part::of(Phase::Measured, "concurrency=1", 0)) {
                 let input = shape.input_tokens.draw(&mut lengths);
                 let shared = prefix_length(input, 0.5);
                 let head = long[request.index % 3].cut(shared);
@@ -336,7 +337,7 @@ mod tests {
                 input_tokens: Lengths::Constant(40),
                 ..shape()
             };
-            let requests = shape.requests(Phase::Measured, "concurrency=1", 0, None);
+            let requests = shape.requests(Part::of(Phase::Measured, "concurrency=1", 0));
             let heads = requests.iter().map(|request| request.prompt.cut(20));
             heads.collect::<Vec<Prompt>>()
         };
@@ -367,7 +368,7 @@ mod tests {
                 }),
                 ..shape()
             };
-            let requests = shape.requests(Phase::Measured, "concurrency=1", 0, None);
+            let requests = shape.requests(Part::of(Phase::Measured, "concurrency=1", 0));
             let lengths: Vec<usize> = requests
                 .iter()
                 .map(|request| request.prompt.len())

@@ -44,7 +44,7 @@ impl Hunt<'_> {
             BisectStatus::Stop | BisectStatus::Interrupted => return Ok(status),
         };
         if said == Said::Bad
-            && let Some(good) = self.repository.good_after(search, commit)
+            && let Some(good) = search.good_after(commit)
         {
             return Err(mended_in_between(commit, good));
         }

@@ -7,7 +7,7 @@ use super::super::failing::cannot_keep;
 use super::repository::Repository;
 use crate::files;
 
-/// Every image that was built for searches here and not said to be left.
+/// Every image that builds of searches here made.
 pub(super) fn built(repository: &Repository) -> Vec<String> {
     let text = std::fs::read_to_string(path(repository)).unwrap_or_default();
     text.lines().map(str::to_owned).collect()

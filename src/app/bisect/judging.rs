@@ -24,7 +24,7 @@ use crate::policy::rule::{Action, Policy};
 use crate::policy::{BISECT_LEVELS, BisectAnswer, GATE_LEVELS, bisect_answer, percent};
 use crate::record::Run;
 use crate::record::format::Source;
-use crate::stats::{SELF_LOOKS, search_looks};
+use crate::stats::{Levels, SELF_LOOKS, search_looks};
 
 /// A target that fails is started once more before it is said of its commit.
 const ATTEMPTS: u32 = 2;
@@ -109,8 +109,11 @@ impl Hunt<'_> {
             let before = kept.step;
             let asked = self.ask(step, plan, self.good_end()?, &tree);
             kept = Box::pin(asked).await?;
-            kept.step.seconds += before.seconds;
-            kept.step.server_starts += before.server_starts;
+            // What was only asked again had been paid before.
+            if !before.reused {
+                kept.step.seconds += before.seconds;
+                kept.step.server_starts += before.server_starts;
+            }
         }
         Ok(kept)
     }
@@ -184,11 +187,7 @@ impl Hunt<'_> {
             }
         };
         let care = Care {
-            levels: if role == Role::GoodEnd {
-                GATE_LEVELS
-            } else {
-                BISECT_LEVELS
-            },
+            levels: self.levels(role),
             pair_looks: &looks,
             ledger: &ledger,
         };
@@ -268,6 +267,19 @@ impl Hunt<'_> {
             interrupt: self.interrupt,
         };
         deciding.run().await
+    }
+
+    /// How often this question may be answered wrongly. A result of the good end and pairs after it are two chances to be
+    /// wrong, so each has half of them.
+    fn levels(&self, role: Role) -> Levels {
+        match (role, &self.good) {
+            (Role::GoodEnd, _) => GATE_LEVELS,
+            (Role::BadEnd | Role::Search, Good::Result(_)) => Levels {
+                alpha: BISECT_LEVELS.alpha / 2.0,
+                beta: BISECT_LEVELS.beta / 2.0,
+            },
+            (Role::BadEnd | Role::Search | Role::Confirmation, _) => BISECT_LEVELS,
+        }
     }
 
     /// Whether a target that fails is an answer and no error.

@@ -59,6 +59,14 @@ pub(super) enum Said {
     Skip,
 }
 
+impl Search {
+    /// A good commit that descends from this one.
+    pub(super) fn good_after(&self, commit: &str) -> Option<&str> {
+        let descends = |good: &&String| source::merge_base(commit, good).as_deref() == Some(commit);
+        self.good.iter().find(descends).map(String::as_str)
+    }
+}
+
 impl Repository {
     /// The repository of the working folder, which must be the top of its work tree, as it is for `git bisect run`.
     pub(super) fn here() -> Result<Self, Failure> {
@@ -141,17 +149,6 @@ impl Repository {
     pub(super) fn parents(&self, id: &str) -> Result<Vec<String>, Failure> {
         let line = self.git(&["rev-list", "--parents", "--max-count=1", id, "--"])?;
         Ok(line.split(' ').skip(1).map(str::to_owned).collect())
-    }
-
-    /// The commit at which two branched off from each other; one of them where that came before the other.
-    pub(super) fn merge_base(&self, one: &str, other: &str) -> Option<String> {
-        self.git(&["merge-base", one, other]).ok()
-    }
-
-    /// A good commit that descends from this one.
-    pub(super) fn good_after<'a>(&self, search: &'a Search, commit: &str) -> Option<&'a str> {
-        let descends = |good: &&String| self.merge_base(commit, good).as_deref() == Some(commit);
-        search.good.iter().find(descends).map(String::as_str)
     }
 
     /// The search that is under way, where there is one with both ends.
@@ -254,22 +251,13 @@ pub(super) fn git(folder: &Path, arguments: &[&str]) -> Result<String, Failure> 
 
 /// Git in a work tree other than that of the working folder: what says where this one's repository is must not reach it.
 pub(super) fn git_elsewhere(folder: &Path, arguments: &[&str]) -> Result<String, Failure> {
-    answer(elsewhere(folder, arguments), arguments)
-}
-
-/// The same, for a caller who reads what git says.
-pub(super) fn git_in_english(folder: &Path, arguments: &[&str]) -> Result<String, Failure> {
-    let mut command = elsewhere(folder, arguments);
-    command.env("LC_ALL", "C");
-    answer(command, arguments)
-}
-
-fn elsewhere(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = source::command(folder, arguments);
     for variable in PLACES_OF_GIT {
         command.env_remove(variable);
     }
-    command
+    // What is said of submodules is read.
+    command.env("LC_ALL", "C");
+    answer(command, arguments)
 }
 
 fn answer(mut command: Command, arguments: &[&str]) -> Result<String, Failure> {

@@ -1,7 +1,7 @@
 //! `perfgate bisect start` and `perfgate bisect clean`.
 
 use super::super::progress::{Progress, note};
-use super::super::{Context, Failure, Interrupt, print, runtime};
+use super::super::{Context, Failure, Interrupt, print, runtime, source};
 use super::arguments::own_text;
 use super::hunt::{Ends, Hunt, Scene};
 use super::images;
@@ -28,7 +28,7 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
     let good = repository.commit(&args.good)?;
     let bad = repository.commit(&args.bad)?;
     let between = commits_between(&repository, args.first_parent, [&good, &bad])?;
-    let base = repository.merge_base(&good, &bad);
+    let base = source::merge_base(&good, &bad);
     let fork = base.filter(|base| *base != good);
     if let Some(fork) = &fork {
         note(&format!(

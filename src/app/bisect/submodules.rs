@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use super::super::Failure;
-use super::repository::git_in_english;
+use super::repository::git_elsewhere;
 
 /// Updates all of them, as a fresh clone would have them.
 pub(super) fn update(tree: &Path) -> Result<(), Failure> {
     // Not `--quiet`, with which git does not say that a remote cannot be reached.
     let updated = ["submodule", "update", "--init", "--recursive", "--force"];
-    git_in_english(tree, &updated).map(drop).map_err(|mut failure| {
+    git_elsewhere(tree, &updated).map(drop).map_err(|mut failure| {
         if is_of_commit(&failure.error.to_string()) {
             failure.is_of_version = true;
             return failure.hint("what this commit says of its submodules is not to be had any more");

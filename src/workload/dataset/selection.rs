@@ -7,7 +7,7 @@ use super::{BLOCK_TOKENS, Content, Entry, Format, Turns};
 use crate::workload::prompt::draw_token_ids;
 use crate::workload::salt::Salt;
 use crate::workload::{
-    Follows, GENERATOR, Lengths, Message, Phase, Prompt, Request, Role, generator,
+    Follows, GENERATOR, Lengths, Message, Part, Phase, Prompt, Request, Role, generator,
 };
 
 /// Raised when the same file and choice would send something else than before.
@@ -272,14 +272,14 @@ impl Selection {
         )
     }
 
-    /// The requests of one phase of repeat `repeat` (from 0) of one scenario, of the run of that nonce where there is one.
-    pub fn requests(
-        &self,
-        phase: Phase,
-        scenario: &str,
-        repeat: u32,
-        nonce: Option<&str>,
-    ) -> Vec<Request> {
+    /// The requests of that part of a run.
+    pub fn requests(&self, part: Part<'_>) -> Vec<Request> {
+        let Part {
+            phase,
+            scenario,
+            repeat,
+            nonce,
+        } = part;
         let chosen = match phase {
             Phase::WarmUp(_) => &self.warmup,
             Phase::Measured => &self.measured,

@@ -64,8 +64,8 @@ struct Pass {
 
 fn pass(selection: &Selection, scenario: &str, repeat: u32) -> Pass {
     Pass {
-        warmup: selection.requests(Phase::WarmUp(0), scenario, repeat, None),
-        measured: selection.requests(Phase::Measured, scenario, repeat, None),
+        warmup: selection.requests(Part::of(Phase::WarmUp(0), scenario, repeat)),
+        measured: selection.requests(Part::of(Phase::Measured, scenario, repeat)),
     }
 }
 
@@ -331,8 +331,8 @@ fn the_digest_changes_with_everything_that_decides_what_is_sent() {
 #[test]
 fn every_warm_up_sends_the_same_entries_with_a_salt_of_its_own() {
     let selection = select(choice(Format::Jsonl), &prompts(50)).unwrap();
-    let first = selection.requests(Phase::WarmUp(0), "c", 0, None);
-    let second = selection.requests(Phase::WarmUp(1), "c", 0, None);
+    let first = selection.requests(Part::of(Phase::WarmUp(0), "c", 0));
+    let second = selection.requests(Part::of(Phase::WarmUp(1), "c", 0));
     assert_eq!(questions_of(&first), questions_of(&second));
     assert_ne!(first[0].prompt.text()[..20], second[0].prompt.text()[..20]);
 }

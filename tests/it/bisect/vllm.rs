@@ -24,7 +24,7 @@ fn plan(program: &str, model: &str, config: &str) -> String {
 /// each. It takes minutes, so it is run by name: `PERFGATE_TEST_VLLM=… PERFGATE_TEST_MODEL=… cargo nextest run
 /// --run-ignored only -E 'test(bisect::vllm)'`.
 #[test]
-#[ignore = "some ten minutes: a real vLLM is started some fifteen times"]
+#[ignore = "some ten minutes, as a real vLLM is started some fifteen times: --run-ignored only -E 'test(bisect::vllm)'"]
 fn the_commit_that_serves_one_request_at_a_time_is_found_with_a_real_vllm() {
     let variable = |name: &str| variable(name).unwrap_or_else(|| panic!("{name} is not set"));
     let program = variable("PERFGATE_TEST_VLLM");
