@@ -18,6 +18,7 @@ use crate::files;
 use crate::launch::{self, Launch, Target};
 use crate::load::{Client, LoadError, RequestTemplate};
 use crate::measure::Outcome;
+use crate::metric::VERSIONS;
 use crate::record;
 use crate::record::format::{
     Load, Repeat, RequestCounts, ResultFile, SCHEMA, Scenario, Server, Tool,
@@ -155,6 +156,9 @@ impl<'a> Measuring<'a> {
             environment: None,
             server: None,
             workload: Some(workload),
+            definitions: VERSIONS
+                .map(|(latency, version)| (latency.to_owned(), version))
+                .into(),
             scenarios: scenarios.collect(),
         };
         let now = clock::unix_time();

@@ -52,6 +52,10 @@ impl Pass<'_, '_> {
         let host_memory = HostMemory::watch(self.target.memory_probe(), plan.telemetry_interval);
         let started = clock::timestamp();
         let planned = measured.len();
+        let sent: Vec<Option<u64>> = measured
+            .iter()
+            .map(|request| self.run.template.prompt_tokens(request))
+            .collect();
         let driven = self.drive(&label, measured, plan.ramp_up, cancel).await?;
         if let Some(duration) = plan.duration
             && driven.traces.len() == planned
@@ -68,6 +72,8 @@ impl Pass<'_, '_> {
         let mut seen = sampler.finish().await;
         let host_peak = host_memory.finish().await;
         memory::add(self.target, host_peak, &mut seen);
+        seen.concerns
+            .take(measure::prompt_lengths(&driven.traces, &sent));
         let concerns = self.concerns(&driven, &mut seen);
 
         let environment = runs_here(server, self.target.base_url()).then(|| seen.environment());

@@ -7,14 +7,6 @@ use crate::metric::Metric;
 use crate::policy::comparison::Difference;
 use crate::record::format::{Load, Server, Workload};
 use crate::record::{Run, ScenarioRun};
-use crate::stats::number;
-
-/// Answers whose mean lengths differ by more than this are other work. Both sides ask for the same lengths, so an
-/// honest difference is zero; the room is for servers that stop at their own end of text.
-const OUTPUT_LENGTH_ROOM: f64 = 0.02;
-
-/// Percentiles of unequally many requests estimate the same thing with unequal precision; past this it is worth a word.
-const REQUEST_COUNT_ROOM: f64 = 0.10;
 
 /// Warnings of the repeats of one scenario that are shown.
 const REPEAT_WARNINGS: usize = 5;
@@ -47,7 +39,10 @@ pub fn comparability(baseline: &Run, candidate: &Run) -> Comparability {
     );
     for scenario in &candidate.scenarios {
         match baseline.scenario(&scenario.name) {
-            Some(accepted) => found.scenario(accepted, scenario),
+            Some(accepted) => {
+                found.scenario(accepted, scenario);
+                found.equal_work(&scenario.name, baseline, candidate);
+            }
             None if scenario.adaptive => {}
             None => found
                 .findings
@@ -244,33 +239,11 @@ impl Comparability {
             planned(candidate),
         );
 
-        let lengths = [mean_output_tokens(baseline), mean_output_tokens(candidate)];
-        if let [Some(accepted), Some(new)] = lengths
-            && (accepted - new).abs() > OUTPUT_LENGTH_ROOM * accepted.max(new)
-        {
-            let [accepted, new] = [accepted, new].map(|mean| Some(format!("{mean:.1} tokens")));
-            self.mismatch(&format!("mean output length in `{name}`"), accepted, new);
-        }
-
         let metrics = lost_metrics(baseline, candidate);
         if !metrics.is_empty() {
             self.findings.push(Finding::LostMetrics {
                 scenario: name.clone(),
                 metrics,
-            });
-        }
-
-        let counts = [
-            requests_per_repeat(baseline),
-            requests_per_repeat(candidate),
-        ];
-        if let [Some(accepted), Some(new)] = counts
-            && number(accepted.abs_diff(new)) > REQUEST_COUNT_ROOM * number(accepted.max(new))
-        {
-            self.findings.push(Finding::RequestCounts {
-                scenario: name.clone(),
-                baseline: accepted,
-                candidate: new,
             });
         }
     }
@@ -374,21 +347,6 @@ fn describe_load(load: &Load) -> String {
 fn planned_requests(load: &Load) -> Option<String> {
     let (requests, warmup) = load.requests.zip(load.warmup_requests)?;
     Some(format!("{requests}, and {warmup} before them"))
-}
-
-fn mean_output_tokens(scenario: &ScenarioRun) -> Option<f64> {
-    let means: Vec<f64> = scenario
-        .counting()
-        .filter_map(|repeat| repeat.mean_output_tokens)
-        .collect();
-    crate::stats::mean(&means)
-}
-
-fn requests_per_repeat(scenario: &ScenarioRun) -> Option<u64> {
-    let mut counts = scenario.counting().filter_map(|repeat| repeat.requests);
-    counts
-        .next()
-        .map(|counts| counts.completed + counts.failed + counts.truncated)
 }
 
 #[cfg(test)]
@@ -520,7 +478,7 @@ mod tests {
         neither run says its GPU, so whether they match is not known
         neither run says its workload digest, so whether they match is not known
         scenario `concurrency=4`: repeat 2 of the candidate does not count: the GPU was throttled
-        scenario `concurrency=4`: 2 of 100 requests of the candidate failed; they are in no latency
+        scenario `concurrency=4`: 2 of 100 requests of the candidate failed; they count as the slowest in percentiles, and in no mean
         ");
     }
 }

@@ -33,7 +33,16 @@ pub enum Finding {
         /// Requests of the candidate.
         candidate: u64,
     },
-    /// Requests that failed or were truncated are in no latency.
+    /// Tokens came in unlike pieces.
+    OtherPackaging {
+        /// Name of the scenario.
+        scenario: String,
+        /// Tokens per chunk of the baseline.
+        baseline: String,
+        /// Tokens per chunk of the candidate.
+        candidate: String,
+    },
+    /// Requests that failed or were truncated.
     FailedRequests {
         /// `baseline` or `candidate`.
         side: &'static str,
@@ -103,6 +112,7 @@ impl Finding {
             Self::NewScenario(_) => "new-scenario",
             Self::ChosenPoints { .. } => "other-load-points",
             Self::RequestCounts { .. } => "unequal-request-counts",
+            Self::OtherPackaging { .. } => "unlike-chunks",
             Self::FailedRequests { .. } => "failed-requests",
             Self::LostMetrics { .. } => "lost-metrics",
             Self::VoidRepeat { .. } => "void-repeat",
@@ -168,7 +178,15 @@ impl fmt::Display for Finding {
                 all,
             } => write!(
                 f,
-                "scenario `{scenario}`: {failed} of {all} requests of the {side} failed; they are in no latency"
+                "scenario `{scenario}`: {failed} of {all} requests of the {side} failed; they count as the slowest in percentiles, and in no mean"
+            ),
+            Self::OtherPackaging {
+                scenario,
+                baseline,
+                candidate,
+            } => write!(
+                f,
+                "scenario `{scenario}`: a chunk carries {baseline} tokens in the baseline and {candidate} in the candidate, so ITL is not compared, nor TPOT where a server does not tell how many tokens came first"
             ),
             Self::StoredNotUsed(Difference {
                 what,

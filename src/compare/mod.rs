@@ -1,10 +1,12 @@
 //! May these two runs be compared, and what are the numbers? Pure.
 
 mod comparability;
+mod equal_work;
 mod evidence;
 mod finding;
 mod hardware;
 mod memory;
+mod packaging;
 mod request_noise;
 mod server_figures;
 mod shift;
@@ -18,6 +20,7 @@ pub use evidence::{Given, Usable, usable};
 pub use finding::Finding;
 pub(crate) use hardware::describe_gpus;
 pub(crate) use memory::{MEMORY, cache_is_fixed, cache_is_sized_differently, what_it_reveals};
+pub(crate) use packaging::unlike;
 pub(crate) use request_noise::request_noise;
 pub(crate) use server_figures::server_figures;
 pub(crate) use shift::shift;

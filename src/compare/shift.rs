@@ -22,10 +22,10 @@ pub(crate) fn shift(
 ) -> Vec<ShiftPoint> {
     let (baseline, candidate) = (quantiles(baseline, latency), quantiles(candidate, latency));
     let point = |(place, share): (usize, f64)| {
-        let at = |side: &[Vec<f64>]| -> Vec<f64> {
-            side.iter()
-                .filter_map(|repeat| repeat.get(place).copied())
-                .collect()
+        // A quantile that falls among the failed requests of one repeat is none of the side.
+        let at = |side: &[[Option<f64>; SHARES.len()]]| -> Vec<f64> {
+            let values: Option<Vec<f64>> = side.iter().map(|repeat| repeat[place]).collect();
+            values.unwrap_or_default()
         };
         let found = stats::difference_of_means(&at(&baseline), &at(&candidate), CONFIDENCE)?;
         Some(ShiftPoint {
@@ -39,15 +39,14 @@ pub(crate) fn shift(
 }
 
 /// Per repeat that counts and has samples: its quantiles.
-fn quantiles(scenario: &ScenarioRun, latency: Latency) -> Vec<Vec<f64>> {
+fn quantiles(scenario: &ScenarioRun, latency: Latency) -> Vec<[Option<f64>; SHARES.len()]> {
     let of_repeat = |repeat: &crate::record::RepeatRun| {
-        let mut values = repeat.latencies.column(latency).to_vec();
-        values.sort_by(f64::total_cmp);
-        let found: Option<Vec<f64>> = SHARES
-            .iter()
-            .map(|share| stats::quantile_of_sorted(&values, *share))
-            .collect();
-        found
+        let mut found = [None; SHARES.len()];
+        let quantiles = repeat.latencies.quantiles(latency, &SHARES);
+        for (place, value) in found.iter_mut().zip(quantiles) {
+            *place = value;
+        }
+        (!repeat.latencies.column(latency).is_empty()).then_some(found)
     };
     scenario.counting().filter_map(of_repeat).collect()
 }

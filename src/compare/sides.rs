@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::packaging::unlike;
 use crate::metric::{Better, Metric, Statistic};
 use crate::policy::comparison::{RepeatValue, Side};
 use crate::record::{RepeatRun, ScenarioRun};
@@ -39,6 +40,20 @@ pub enum Missing {
     },
     /// The run has no such scenario.
     NoScenario,
+    /// The two sides measured by unlike definitions.
+    OtherDefinition {
+        /// Version of the baseline's.
+        baseline: u32,
+        /// Version of the candidate's.
+        candidate: u32,
+    },
+    /// Tokens came in unlike pieces.
+    OtherPackaging {
+        /// Tokens per chunk of the baseline.
+        baseline: String,
+        /// Tokens per chunk of the candidate.
+        candidate: String,
+    },
 }
 
 impl fmt::Display for Missing {
@@ -63,6 +78,20 @@ impl fmt::Display for Missing {
                 "a repeat has {got} successful requests and this percentile needs {needed}; raise `num_requests`"
             ),
             Self::NoScenario => f.write_str("the run has no such scenario"),
+            Self::OtherDefinition {
+                baseline,
+                candidate,
+            } => write!(
+                f,
+                "the baseline has definition {baseline} of this metric and the candidate definition {candidate}; accept a new baseline (`perfgate baseline update`)"
+            ),
+            Self::OtherPackaging {
+                baseline,
+                candidate,
+            } => write!(
+                f,
+                "a chunk carries {baseline} tokens in the baseline and {candidate} in the candidate, so the times between chunks are not those of the same work"
+            ),
         }
     }
 }
@@ -87,6 +116,8 @@ pub struct Pair {
     pub baseline: SideValues,
     /// The side under judgement.
     pub candidate: SideValues,
+    /// Why the two cannot be compared, though each has its values.
+    pub unlike: Option<Missing>,
 }
 
 /// The values of `metric` on both sides.
@@ -98,6 +129,9 @@ pub fn pair(
     Pair {
         baseline: SideValues::of(metric, baseline),
         candidate: SideValues::of(metric, candidate),
+        unlike: baseline
+            .zip(candidate)
+            .and_then(|(baseline, candidate)| unlike(metric, baseline, candidate)),
     }
 }
 

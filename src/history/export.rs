@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn the_last_session_is_what_dashboards_get() {
         insta::assert_snapshot!(prometheus(LABELS, &series()), @r#"
-        # HELP perfgate_tpot_p95_seconds (Last token - first token) / (output tokens - 1) of a request; 95th percentile
+        # HELP perfgate_tpot_p95_seconds (Last token - first chunk) / (output tokens after the first chunk) of a request; 95th percentile
         # TYPE perfgate_tpot_p95_seconds gauge
         perfgate_tpot_p95_seconds{name="llama",hardware="nvidia-l4",scenario="a \"b\", c"} 0.025500000000000002
         # HELP perfgate_throughput_tokens_per_second Output tokens / measured wall time

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::chunk::{ChunkError, Pattern, read_chunk, server_error};
 use super::sse::{Event, Kind, SseParser};
-use crate::measure::Outcome;
+use crate::measure::{Outcome, TOGETHER};
 
 /// Room for arrivals that is taken at once; a longer answer than that grows on its way.
 const MOST_AT_ONCE: u32 = 4_096;
@@ -35,6 +35,13 @@ pub(super) struct Heard {
     pub(super) first_chunk: Option<f64>,
     /// Arrival of the last chunk of the answer.
     pub(super) last_token: Option<f64>,
+    /// Which of the chunks came together with the first text.
+    first_piece: FirstPiece,
+    /// Chunks that may carry a token: with text, or with a choice that is neither a role nor an end alone. A token that is
+    /// part of a character has no text of its own.
+    may_be_tokens: u64,
+    /// Whether the chunk with the finish reason has no text: it may carry a token or none.
+    silent_end: bool,
     /// Prompt and output tokens as the server counted them.
     pub(super) usage: Option<(u64, u64)>,
     /// `system_fingerprint`.
@@ -44,6 +51,19 @@ pub(super) struct Heard {
     finished: bool,
     done: bool,
     error: Option<ChunkError>,
+}
+
+/// What came up to the end of the chunks that came together with the first text.
+#[derive(Debug, Default)]
+struct FirstPiece {
+    /// Whether a later chunk has come.
+    is_over: bool,
+    /// Chunks with text.
+    token_chunks: u64,
+    /// Chunks that may carry a token.
+    may_be_tokens: u64,
+    /// Output tokens, where the chunks tell.
+    told: Option<u64>,
 }
 
 impl Answer {
@@ -107,9 +127,7 @@ impl Heard {
             .as_ref()
             .and_then(|pattern| pattern.has_text(data))
         {
-            if has_text {
-                self.token(at);
-            }
+            self.may_be_token(has_text, at, None);
             return;
         }
         if data == b"[DONE]" {
@@ -121,12 +139,14 @@ impl Heard {
                 if chunk.has_choice && self.first_chunk.is_none() {
                     self.first_chunk = Some(at);
                 }
-                if chunk.has_text {
-                    self.token(at);
+                if chunk.has_text || (chunk.has_choice && !chunk.has_role) {
+                    let told = chunk.usage.map(|(_, output)| output);
+                    self.may_be_token(chunk.has_text, at, told);
                 }
                 if chunk.is_last {
                     self.last_token = Some(at);
                     self.finished = true;
+                    self.silent_end = !chunk.has_text;
                 }
                 self.usage = chunk.usage.or(self.usage);
                 if chunk.has_text && self.pattern.is_none() {
@@ -140,9 +160,42 @@ impl Heard {
         }
     }
 
-    fn token(&mut self, at: f64) {
-        self.token_chunks.push(at);
-        self.last_token = Some(at);
+    /// A chunk that may carry a token. `told` are the output tokens up to it.
+    fn may_be_token(&mut self, has_text: bool, at: f64, told: Option<u64>) {
+        self.may_be_tokens += 1;
+        let piece = &mut self.first_piece;
+        if !piece.is_over {
+            let before = self.token_chunks.last();
+            if before.is_some_and(|before| at - before > TOGETHER) {
+                piece.is_over = true;
+            } else {
+                piece.token_chunks += u64::from(has_text);
+                piece.may_be_tokens = self.may_be_tokens;
+                piece.told = told.or(piece.told);
+            }
+        }
+        if has_text {
+            self.token_chunks.push(at);
+            self.last_token = Some(at);
+        }
+    }
+
+    /// Tokens that were there with the first text: as the server tells, or where each chunk carries one.
+    pub(super) fn first_chunk_tokens(&self) -> Option<u64> {
+        let (_, output) = self.usage?;
+        let piece = &self.first_piece;
+        let one_each =
+            self.may_be_tokens == output || (self.silent_end && self.may_be_tokens == output + 1);
+        let found = if piece.told.is_some() {
+            piece.told
+        } else if one_each {
+            Some(piece.may_be_tokens.min(output))
+        } else if self.token_chunks.len() as u64 == output {
+            Some(piece.token_chunks)
+        } else {
+            None
+        };
+        found.filter(|tokens| (1..=output).contains(tokens))
     }
 
     fn outcome(&self, expected: Expected) -> Outcome {
@@ -245,6 +298,45 @@ mod tests {
     }
 
     #[test]
+    fn the_tokens_of_the_first_piece_are_told_or_follow_from_the_number_of_chunks() {
+        let first = |pieces: &[&[&str]]| {
+            let mut answer = Answer::new(Expected {
+                output_tokens: 4,
+                exact: true,
+            });
+            let mut at = 0.0;
+            for piece in pieces {
+                at += 0.1;
+                for event in *piece {
+                    answer
+                        .receive(format!("{event}\n\n").as_bytes(), at)
+                        .unwrap();
+                }
+            }
+            answer.finish(1.0).0.first_chunk_tokens()
+        };
+        let silent = r#"data: {"choices":[{"index":0,"text":"","finish_reason":null}]}"#;
+        let role = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#;
+        let end = r#"data: {"choices":[{"index":0,"text":"","finish_reason":"length"}]}"#;
+        let told = r#"data: {"choices":[{"index":0,"text":"abc","finish_reason":null}],"usage":{"prompt_tokens":7,"completion_tokens":3}}"#;
+        let usage = r#"data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":4}}"#;
+        // One token in each chunk.
+        assert_eq!(first(&[&[TEXT], &[TEXT], &[TEXT], &[END, usage]]), Some(1));
+        assert_eq!(first(&[&[TEXT, TEXT], &[TEXT], &[END, usage]]), Some(2));
+        assert_eq!(
+            first(&[&[role], &[silent], &[TEXT], &[TEXT], &[END, usage]]),
+            Some(2)
+        );
+        assert_eq!(
+            first(&[&[TEXT], &[TEXT], &[TEXT], &[TEXT], &[end, usage]]),
+            Some(1)
+        );
+        // Several in a chunk.
+        assert_eq!(first(&[&[told], &[END, usage]]), Some(3));
+        assert_eq!(first(&[&[TEXT], &[END, usage]]), None);
+    }
+
+    #[test]
     fn an_event_of_the_type_error_is_a_failure_wherever_it_comes() {
         let error = "event: error\ndata: {\"message\":\"CUDA oom\",\"code\":500}";
         for events in [
@@ -298,6 +390,8 @@ mod tests {
             ("chat-continuous-usage", 12),
         ] {
             let (heard, outcome) = read(name);
+            // Each of the real server's chunks carries one token, and the silent ones too.
+            assert_eq!(heard.first_chunk_tokens(), Some(1), "{name}");
             assert_eq!(outcome, Outcome::Ok, "{name}");
             assert_eq!(heard.usage.map(|(_, output)| output), Some(12), "{name}");
             assert_eq!(heard.token_chunks.len(), chunks, "{name}");

@@ -70,6 +70,14 @@ impl RequestTemplate {
         }
     }
 
+    /// Tokens of a prompt that is sent as token ids; a text has as many as the server makes of it.
+    pub fn prompt_tokens(&self, request: &Request) -> Option<u64> {
+        match (self.endpoint, &request.prompt) {
+            (Endpoint::Completions, Prompt::TokenIds(ids)) => Some(ids.len() as u64),
+            (Endpoint::Completions | Endpoint::Chat, _) => None,
+        }
+    }
+
     /// The JSON body of one request.
     pub fn body(&self, request: &Request) -> serde_json::Result<Vec<u8>> {
         let (prompt, messages) = match (self.endpoint, &request.prompt) {

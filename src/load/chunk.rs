@@ -16,6 +16,8 @@ pub struct Chunk<'a> {
     pub has_text: bool,
     /// It has a choice, be it without text: what `vllm bench serve` takes for the first token.
     pub has_choice: bool,
+    /// It has a role, as the first chunk of a chat has beside an empty text.
+    pub has_role: bool,
     /// It ends the answer: it has a finish reason, one of a whole answer.
     pub is_last: bool,
     /// Prompt and output tokens so far, as the server counted them.
@@ -90,6 +92,8 @@ struct Choice<'a> {
 
 #[derive(Deserialize)]
 struct Delta<'a> {
+    #[serde(default)]
+    role: Option<IgnoredAny>,
     #[serde(borrow, default)]
     content: Option<Text<'a>>,
     // vLLM called it `reasoning_content` before it became `reasoning`.
@@ -196,6 +200,10 @@ pub fn read_chunk(data: &[u8]) -> Result<Chunk<'_>, ChunkError> {
     Ok(Chunk {
         has_text: has_text || calls_tools,
         has_choice: !choices.is_empty(),
+        has_role: choices
+            .iter()
+            .filter_map(|choice| choice.delta.as_ref())
+            .any(|delta| delta.role.is_some()),
         is_last,
         usage: event
             .usage

@@ -166,7 +166,9 @@ impl Exchange {
                 (self.answer.broken_off(), outcome)
             }
         };
+        let first_chunk_tokens = heard.first_chunk_tokens();
         let trace = RequestTrace {
+            first_chunk_tokens,
             index: self.index,
             due: seconds(self.due.unwrap_or(self.sent)),
             sent: seconds(self.sent),

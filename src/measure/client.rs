@@ -24,6 +24,10 @@ const MOST_MERGED: f64 = 0.01;
 const SENT_AGAIN_UNSAID: f64 = 0.001;
 const MOST_SENT_AGAIN: f64 = 0.01;
 
+/// Share of the token chunks that may come together with another, and of the answers that may come in one piece, without a
+/// word.
+const PACKED_UNSAID: f64 = 0.10;
+
 /// How late something was, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Lateness {
@@ -97,6 +101,9 @@ impl ClientLoad {
         } else if sent_again > SENT_AGAIN_UNSAID {
             concerns.warn("sent again", said);
         }
+        if let Some(packed) = self.packed(traces) {
+            concerns.warn("packaging", packed);
+        }
         // Where every request failed that says enough.
         let wanted = self.in_flight_wanted.unwrap_or_default();
         if self.in_flight < wanted && traces.iter().any(|trace| trace.outcome.is_ok()) {
@@ -106,6 +113,30 @@ impl ClientLoad {
             ));
         }
         concerns
+    }
+
+    /// What the server, or what lies between, sent in fewer pieces than there are tokens.
+    fn packed(&self, traces: &[RequestTrace]) -> Option<String> {
+        let several = traces
+            .iter()
+            .filter(|trace| trace.outcome.is_ok() && trace.output_tokens > Some(1));
+        let (mut answers, mut in_one_piece) = (0_u64, 0_u64);
+        for trace in several {
+            answers += 1;
+            in_one_piece += u64::from(trace.is_in_one_piece());
+        }
+        if stats::number(in_one_piece) > PACKED_UNSAID * stats::number(answers) {
+            return Some(format!(
+                "{in_one_piece} of {answers} answers came in one piece, so they have no TPOT: a proxy buffers the stream, or the server does not stream"
+            ));
+        }
+        let merged = stats::number(self.merged_by_server) / stats::number(self.token_chunks.max(1));
+        (merged > PACKED_UNSAID).then(|| {
+            format!(
+                "{:.0} % of the chunks came together with the one before: the server, or a proxy, sends several tokens at once, and ITL is the time between such packets",
+                merged * 100.0
+            )
+        })
     }
 
     /// Why the client could have been the bottleneck; `None` where it was not.
@@ -155,6 +186,7 @@ impl ClientLoad {
             // TTFT counts from when a request was due, and the server cannot know of it before it was sent.
             ttft: of(RequestTrace::ttft).map(|ttft| ttft - self.sending.mean),
             tpot: of(RequestTrace::tpot),
+            e2e: of(|trace| Some(trace.e2e())),
         }
     }
 
@@ -319,6 +351,23 @@ mod tests {
             }),
             None
         );
+    }
+
+    #[test]
+    fn packed_chunks_and_answers_in_one_piece_are_said() {
+        let packed = ClientLoad {
+            merged_by_server: 500,
+            ..at_ease()
+        };
+        insta::assert_snapshot!(concerns(&packed, 10), @"50 % of the chunks came together with the one before: the server, or a proxy, sends several tokens at once, and ITL is the time between such packets");
+        let buffered = [
+            ok_trace(0, 0.0, 0.1, 0.0, 11),
+            ok_trace(1, 0.0, 0.1, 0.04, 11),
+        ];
+        let said = packed.concerns(&buffered).warnings;
+        insta::assert_snapshot!(said[0].message, @"1 of 2 answers came in one piece, so they have no TPOT: a proxy buffers the stream, or the server does not stream");
+        let single = [ok_trace(0, 0.0, 0.1, 0.0, 1)];
+        assert_eq!(at_ease().concerns(&single), Concerns::default());
     }
 
     #[test]

@@ -1,19 +1,25 @@
 //! Columns of latencies and their statistics.
 
-use crate::metric::{Latency, Metric, STATISTICS, Statistic};
-use crate::stats;
+use crate::metric::{LATENCIES, Latency, Metric, STATISTICS, Statistic};
+use crate::stats::{self, number};
 
-/// The latencies of the requests that count, in seconds.
+/// The latencies of the requests that count, in seconds, and how many do not.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Latencies {
     /// Time to first token, one per request.
     pub ttft: Vec<f64>,
-    /// Time per output token, one per request with at least two tokens.
+    /// Time per output token, one per request in which a gap between tokens was seen.
     pub tpot: Vec<f64>,
     /// All gaps of all requests.
     pub itl: Vec<f64>,
     /// Whole request, one per request.
     pub e2e: Vec<f64>,
+    /// Requests that were answered in full.
+    pub completed: u64,
+    /// Requests that failed, timed out or were cut short: each counts as slower than all that are known.
+    pub failed: u64,
+    /// Answers of several tokens in which no gap was seen between them.
+    pub in_one_piece: u64,
 }
 
 impl Latencies {
@@ -27,27 +33,110 @@ impl Latencies {
         }
     }
 
-    /// Every latency metric that the columns give.
-    pub fn metrics(&self) -> impl Iterator<Item = (Metric, f64)> {
-        [Latency::Ttft, Latency::Tpot, Latency::Itl, Latency::E2e]
-            .into_iter()
-            .flat_map(|latency| {
-                let mut sorted = self.column(latency).to_vec();
-                sorted.sort_by(f64::total_cmp);
-                STATISTICS.iter().filter_map(move |(_, statistic)| {
-                    let value = match statistic {
-                        Statistic::Mean => stats::mean(&sorted),
-                        Statistic::Quantile(share) => stats::quantile_of_sorted(&sorted, *share),
-                    };
-                    Metric::of(latency, *statistic).zip(value)
-                })
-            })
+    /// Every latency metric that the columns give: means of the requests that succeeded, and quantiles in which each failed
+    /// request counts as the slowest.
+    pub fn metrics(&self) -> Vec<(Metric, f64)> {
+        self.statistics(|latency| self.beyond(latency))
+    }
+
+    /// The same with quantiles of the requests that succeeded alone: definition 1 of the latency metrics.
+    pub fn metrics_of_successes(&self) -> Vec<(Metric, f64)> {
+        self.statistics(|_| 0)
+    }
+
+    /// Quantiles at `shares`, failed requests included; `None` where one falls among them, or there is no value.
+    pub fn quantiles<'a>(
+        &self,
+        latency: Latency,
+        shares: &'a [f64],
+    ) -> impl Iterator<Item = Option<f64>> + use<'a> {
+        let sorted = self.sorted(latency);
+        let beyond = self.beyond(latency);
+        let at = move |share: &f64| stats::quantile_among(&sorted, beyond, *share);
+        shares.iter().map(at)
+    }
+
+    /// Why latency metrics are missing that were looked for.
+    pub fn not_measured(&self) -> Vec<(Metric, String)> {
+        let known = self.metrics();
+        // A file may have TPOT and no column of gaps.
+        let nothing_seen = self.in_one_piece > 0 && self.tpot.is_empty() && self.itl.is_empty();
+        let reason = |metric: &Metric| {
+            let (latency, _) = metric.statistic()?;
+            let is_known = known.iter().any(|(known, _)| known == metric);
+            if is_known {
+                None
+            } else if !self.column(latency).is_empty() {
+                Some(format!(
+                    "{} of {} requests failed or were cut short, and the percentile falls among them",
+                    self.failed,
+                    self.failed + self.completed
+                ))
+            } else if nothing_seen && matches!(latency, Latency::Tpot | Latency::Itl) {
+                Some(ONE_PIECE.to_owned())
+            } else {
+                None
+            }
+        };
+        Metric::all()
+            .filter_map(|metric| Some((metric, reason(&metric)?)))
+            .collect()
+    }
+
+    fn statistics(&self, beyond: impl Fn(Latency) -> u64) -> Vec<(Metric, f64)> {
+        let mut found = Vec::new();
+        for (_, latency) in LATENCIES {
+            let sorted = self.sorted(latency);
+            let beyond = beyond(latency);
+            found.extend(STATISTICS.iter().filter_map(|(_, statistic)| {
+                let value = match statistic {
+                    Statistic::Mean => stats::mean(&sorted),
+                    Statistic::Quantile(share) => stats::quantile_among(&sorted, beyond, *share),
+                };
+                Metric::of(latency, *statistic).zip(value)
+            }));
+        }
+        found
+    }
+
+    fn sorted(&self, latency: Latency) -> Vec<f64> {
+        let mut sorted = self.column(latency).to_vec();
+        sorted.sort_by(f64::total_cmp);
+        sorted
+    }
+
+    /// Values that the failed requests stand for. A request has many gaps, so a failed one stands for as many as another has.
+    fn beyond(&self, latency: Latency) -> u64 {
+        match latency {
+            Latency::Ttft | Latency::Tpot | Latency::E2e => self.failed,
+            Latency::Itl if self.completed == 0 => self.failed,
+            Latency::Itl => {
+                let per_request = number(self.itl.len() as u64) / number(self.completed);
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a number of gaps"
+                )]
+                let gaps = (number(self.failed) * per_request).ceil() as u64;
+                gaps
+            }
+        }
     }
 }
+
+/// Why there is neither TPOT nor ITL.
+const ONE_PIECE: &str = "every answer came in one piece, so no gap between tokens was seen; does a proxy buffer the stream?";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn value(latencies: &Latencies, id: &str) -> Option<f64> {
+        let mut metrics = latencies.metrics().into_iter();
+        metrics
+            .find(|(metric, _)| metric.id() == id)
+            .map(|(_, value)| value)
+    }
 
     #[test]
     fn an_empty_column_gives_no_metric_instead_of_zero() {
@@ -55,10 +144,62 @@ mod tests {
             ttft: vec![0.1, 0.3],
             ..Latencies::default()
         };
-        let ids: Vec<&str> = latencies.metrics().map(|(metric, _)| metric.id()).collect();
+        let ids: Vec<&str> = latencies
+            .metrics()
+            .iter()
+            .map(|(metric, _)| metric.id())
+            .collect();
         assert_eq!(
             ids,
             ["ttft.mean", "ttft.p50", "ttft.p90", "ttft.p95", "ttft.p99"]
         );
+    }
+
+    #[test]
+    fn failed_requests_are_the_slowest_in_percentiles_and_in_no_mean() {
+        let latencies = Latencies {
+            ttft: vec![0.1; 95],
+            completed: 95,
+            failed: 5,
+            ..Latencies::default()
+        };
+        assert_eq!(value(&latencies, "ttft.p90"), Some(0.1));
+        assert_eq!(value(&latencies, "ttft.p95"), None);
+        assert_eq!(value(&latencies, "ttft.mean"), Some(0.1));
+        let reasons: Vec<String> = latencies
+            .not_measured()
+            .into_iter()
+            .map(|(metric, why)| format!("{metric}: {why}"))
+            .collect();
+        insta::assert_snapshot!(reasons.join("\n"), @r"
+        ttft.p95: 5 of 100 requests failed or were cut short, and the percentile falls among them
+        ttft.p99: 5 of 100 requests failed or were cut short, and the percentile falls among them
+        ");
+    }
+
+    #[test]
+    fn a_failed_request_stands_for_as_many_gaps_as_another_has() {
+        let latencies = |failed| Latencies {
+            itl: vec![0.01; 980],
+            completed: 98,
+            failed,
+            ..Latencies::default()
+        };
+        assert_eq!(value(&latencies(2), "itl.p95"), Some(0.01));
+        assert_eq!(value(&latencies(2), "itl.p99"), None);
+        assert_eq!(value(&latencies(0), "itl.p99"), Some(0.01));
+    }
+
+    #[test]
+    fn answers_in_one_piece_have_neither_tpot_nor_itl_and_it_is_said_why() {
+        let latencies = Latencies {
+            ttft: vec![0.1; 3],
+            completed: 3,
+            in_one_piece: 3,
+            ..Latencies::default()
+        };
+        let missing = latencies.not_measured();
+        assert_eq!(missing.len(), 10);
+        assert!(missing.iter().all(|(_, why)| why.contains("in one piece")));
     }
 }

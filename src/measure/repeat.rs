@@ -38,6 +38,9 @@ pub fn repeat(traces: &[RequestTrace], observed: Observed) -> Repeat {
         tpot: ok().filter_map(RequestTrace::tpot).collect(),
         itl: ok().flat_map(RequestTrace::itl).collect(),
         e2e: ok().map(RequestTrace::e2e).collect(),
+        completed: counts.completed,
+        failed: counts.failed + counts.truncated,
+        in_one_piece: ok().filter(|trace| trace.is_in_one_piece()).count() as u64,
     };
 
     let mut metrics: BTreeMap<Metric, f64> = outside;
@@ -59,6 +62,7 @@ pub fn repeat(traces: &[RequestTrace], observed: Observed) -> Repeat {
         );
     }
 
+    not_measured.extend(latencies.not_measured());
     not_measured.retain(|metric, _| !metrics.contains_key(metric));
     Repeat {
         duration: Some(duration),
@@ -88,14 +92,15 @@ fn counts(traces: &[RequestTrace]) -> RequestCounts {
     counts
 }
 
-/// How many requests met every limit. A request without a TPOT (one token) meets any limit on it.
+/// How many requests met every limit. A single token has no TPOT and meets any limit on it; several tokens in one piece
+/// show none, and meet no limit.
 fn within<'a>(traces: impl Iterator<Item = &'a RequestTrace>, limits: [Option<f64>; 3]) -> u64 {
-    let met = |value: Option<f64>, limit: Option<f64>| match (value, limit) {
-        (Some(value), Some(limit)) => value <= limit,
-        (_, None) | (None, _) => true,
+    let met = |value: Option<f64>, limit: Option<f64>| {
+        limit.is_none_or(|limit| value.is_some_and(|value| value <= limit))
     };
     let good = traces.filter(|trace| {
         let [ttft, tpot, e2e] = limits;
+        let tpot = tpot.filter(|_| trace.output_tokens != Some(1));
         met(trace.ttft(), ttft) && met(trace.tpot(), tpot) && met(Some(trace.e2e()), e2e)
     });
     good.count() as u64
@@ -128,6 +133,13 @@ fn samples(traces: &[RequestTrace]) -> Samples {
         ),
         prompt_tokens: Some(traces.iter().map(|trace| trace.prompt_tokens).collect()),
         output_tokens: Some(traces.iter().map(|trace| trace.output_tokens).collect()),
+        first_chunk_tokens: Some(
+            traces
+                .iter()
+                .map(|trace| trace.first_chunk_tokens)
+                .collect(),
+        ),
+        chunks: Some(traces.iter().map(|trace| Some(trace.pieces())).collect()),
         itl: None,
     }
 }
@@ -174,7 +186,9 @@ mod tests {
         );
         assert_eq!(value(&repeat, "qps"), Some(0.5));
         assert_eq!(value(&repeat, "throughput"), Some(5.5));
-        assert_eq!(value(&repeat, "ttft.p99"), Some(0.1));
+        assert_eq!(value(&repeat, "ttft.mean"), Some(0.1));
+        assert_eq!(value(&repeat, "ttft.p99"), None);
+        insta::assert_snapshot!(repeat.not_measured["ttft.p99"], @"2 of 3 requests failed or were cut short, and the percentile falls among them");
         assert!((value(&repeat, "error_rate").unwrap() - 2.0 / 3.0).abs() < 1e-12);
         let samples = repeat.samples.unwrap();
         assert_eq!(samples.ttft.unwrap(), [Some(0.1), None, None]);
@@ -214,5 +228,23 @@ mod tests {
             ..Observed::default()
         };
         assert_eq!(value(&repeat(&traces, observed), "goodput"), Some(1.0));
+    }
+
+    #[test]
+    fn answers_in_one_piece_meet_no_limit_of_tpot_and_single_tokens_meet_any() {
+        let traces = [
+            ok_trace(0, 0.0, 0.1, 0.0, 11),
+            ok_trace(1, 0.0, 0.1, 0.0, 1),
+        ];
+        let observed = Observed {
+            duration: 1.0,
+            slo: Some([None, Some(0.05), None]),
+            ..Observed::default()
+        };
+        let repeat = repeat(&traces, observed);
+        assert_eq!(value(&repeat, "goodput"), Some(1.0));
+        assert_eq!(value(&repeat, "tpot.p50"), None);
+        assert!(repeat.not_measured["tpot.p50"].contains("in one piece"));
+        assert_eq!(repeat.samples.unwrap().tpot.unwrap(), [None, None]);
     }
 }

@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+use crate::stats::number;
+
+/// Chunks that follow each other faster than this, in seconds, came together: at 1 Gbit/s full packets of one piece of
+/// data are 12 µs apart, and no model makes 50,000 tokens a second for one request.
+pub const TOGETHER: f64 = 20e-6;
+
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -48,6 +54,9 @@ pub struct RequestTrace {
     pub first_chunk: Option<f64>,
     /// Arrivals of the chunks that carried generated text, rising.
     pub token_chunks: Vec<f64>,
+    /// Tokens that were there with the first of them: those of all chunks that came together with it. `None` where neither the
+    /// server nor the number of chunks tells.
+    pub first_chunk_tokens: Option<u64>,
     /// Arrival of the last chunk that belonged to the answer (with text or the finish reason).
     pub last_token: Option<f64>,
     /// Arrival of the last byte.
@@ -69,6 +78,7 @@ impl RequestTrace {
             sent: at,
             first_chunk: None,
             token_chunks: Vec::new(),
+            first_chunk_tokens: None,
             last_token: None,
             ended: at,
             prompt_tokens: None,
@@ -92,15 +102,28 @@ impl RequestTrace {
         self.first_chunk.map(|first| first - self.due)
     }
 
-    /// (last token − first token) / (output tokens − 1); `None` below two tokens.
+    /// (last token − first chunk) / (output tokens after the first chunk); `None` where no gap between tokens was seen. Where
+    /// nobody tells how many tokens the first chunk carried it counts as one, and runs of unlike tokens per chunk are not
+    /// compared.
     pub fn tpot(&self) -> Option<f64> {
-        let later_tokens = self
-            .output_tokens?
-            .checked_sub(1)
-            .filter(|later| *later > 0)?;
-        #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 tokens")]
-        let later_tokens = later_tokens as f64;
-        Some((self.last_token? - self.token_chunks.first()?) / later_tokens)
+        let time = self.last_token? - self.token_chunks.first()?;
+        let first = match self.first_chunk_tokens {
+            Some(tokens) => tokens,
+            None if self.pieces() > 1 => 1,
+            None => return None,
+        };
+        let later = self.output_tokens?.checked_sub(first)?;
+        (time > TOGETHER && later > 0).then(|| time / number(later))
+    }
+
+    /// Whether an answer of several tokens shows no gap between them.
+    pub fn is_in_one_piece(&self) -> bool {
+        self.output_tokens.is_some_and(|tokens| tokens > 1) && self.tpot().is_none()
+    }
+
+    /// Arrivals of text, of which those that came together are one.
+    pub fn pieces(&self) -> u64 {
+        self.itl().count() as u64 + u64::from(!self.token_chunks.is_empty())
     }
 
     /// Start to the last byte.
@@ -108,9 +131,10 @@ impl RequestTrace {
         self.ended - self.due
     }
 
-    /// Gaps between successive chunks with generated text.
+    /// Gaps between successive chunks with generated text, where they did not come together.
     pub fn itl(&self) -> impl Iterator<Item = f64> {
-        self.token_chunks.windows(2).map(|pair| pair[1] - pair[0])
+        let gaps = self.token_chunks.windows(2).map(|pair| pair[1] - pair[0]);
+        gaps.filter(|gap| *gap > TOGETHER)
     }
 }
 
@@ -125,6 +149,7 @@ pub(crate) fn ok_trace(index: usize, sent: f64, ttft: f64, gap: f64, tokens: u32
         due: sent,
         sent,
         first_chunk: token_chunks.first().copied(),
+        first_chunk_tokens: None,
         last_token: last,
         ended: last.unwrap_or(sent) + 0.001,
         token_chunks,
@@ -155,6 +180,27 @@ mod tests {
             ..ok_trace(0, 0.0, 0.1, 0.08, 5)
         };
         assert!((trace.tpot().unwrap() - 0.04).abs() < 1e-12);
+        // Five of them came with the first chunk: 0.32 s is the time of four.
+        let told = RequestTrace {
+            first_chunk_tokens: Some(5),
+            ..trace
+        };
+        assert!((told.tpot().unwrap() - 0.08).abs() < 1e-12);
+        assert_eq!(told.pieces(), 5);
+    }
+
+    #[test]
+    fn an_answer_in_one_piece_has_no_time_per_token_and_no_gap() {
+        for (gap, told) in [(0.0, None), (1e-6, None), (0.0, Some(8))] {
+            let trace = RequestTrace {
+                first_chunk_tokens: told,
+                ..ok_trace(0, 0.0, 0.1, gap, 8)
+            };
+            assert_eq!((trace.tpot(), trace.itl().count()), (None, 0), "{gap}");
+            assert!(trace.is_in_one_piece());
+            assert_eq!(trace.pieces(), 1);
+        }
+        assert!(!ok_trace(0, 0.0, 0.1, 0.05, 1).is_in_one_piece());
     }
 
     #[test]

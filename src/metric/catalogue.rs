@@ -24,6 +24,11 @@ pub const LATENCIES: [(&str, Latency); 4] = [
     ("e2e", Latency::E2e),
 ];
 
+/// The version of each latency's definition, by the first part of the ids, as results say it (1 where they do not). 2: a failed
+/// request counts as the slowest in percentiles; TPOT divides by the tokens after the first chunk; TPOT and ITL need a gap
+/// that was seen.
+pub const VERSIONS: [(&str, u32); 4] = [("ttft", 2), ("tpot", 2), ("itl", 2), ("e2e", 2)];
+
 /// The statistics of a latency, by the last part of their ids.
 pub const STATISTICS: [(&str, Statistic); 5] = [
     ("mean", Statistic::Mean),
@@ -57,11 +62,11 @@ pub(super) static DEFINITIONS: &[Definition] = &[
     define("ttft.p90", "TTFT P90", Seconds, Lower, "Request start to the first chunk that carries generated text; 90th percentile"),
     define("ttft.p95", "TTFT P95", Seconds, Lower, "Request start to the first chunk that carries generated text; 95th percentile"),
     define("ttft.p99", "TTFT P99", Seconds, Lower, "Request start to the first chunk that carries generated text; 99th percentile"),
-    define("tpot.mean", "TPOT mean", Seconds, Lower, "(Last token - first token) / (output tokens - 1) of a request; mean"),
-    define("tpot.p50", "TPOT P50", Seconds, Lower, "(Last token - first token) / (output tokens - 1) of a request; 50th percentile"),
-    define("tpot.p90", "TPOT P90", Seconds, Lower, "(Last token - first token) / (output tokens - 1) of a request; 90th percentile"),
-    define("tpot.p95", "TPOT P95", Seconds, Lower, "(Last token - first token) / (output tokens - 1) of a request; 95th percentile"),
-    define("tpot.p99", "TPOT P99", Seconds, Lower, "(Last token - first token) / (output tokens - 1) of a request; 99th percentile"),
+    define("tpot.mean", "TPOT mean", Seconds, Lower, "(Last token - first chunk) / (output tokens after the first chunk) of a request; mean"),
+    define("tpot.p50", "TPOT P50", Seconds, Lower, "(Last token - first chunk) / (output tokens after the first chunk) of a request; 50th percentile"),
+    define("tpot.p90", "TPOT P90", Seconds, Lower, "(Last token - first chunk) / (output tokens after the first chunk) of a request; 90th percentile"),
+    define("tpot.p95", "TPOT P95", Seconds, Lower, "(Last token - first chunk) / (output tokens after the first chunk) of a request; 95th percentile"),
+    define("tpot.p99", "TPOT P99", Seconds, Lower, "(Last token - first chunk) / (output tokens after the first chunk) of a request; 99th percentile"),
     define("itl.mean", "ITL mean", Seconds, Lower, "Gap between successive token-carrying chunks; mean"),
     define("itl.p50", "ITL P50", Seconds, Lower, "Gap between successive token-carrying chunks; 50th percentile"),
     define("itl.p90", "ITL P90", Seconds, Lower, "Gap between successive token-carrying chunks; 90th percentile"),

@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use catalogue::{ALWAYS_SHOWN, LATENCIES, STATISTICS};
+pub use catalogue::{ALWAYS_SHOWN, LATENCIES, STATISTICS, VERSIONS};
 
 /// Which way a metric gets better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -138,6 +138,11 @@ impl Metric {
     /// Which way it gets better.
     pub fn better(self) -> Better {
         self.0.better
+    }
+
+    /// Whether zero is a measurement. A latency, a rate or a memory of zero is one that nobody saw.
+    pub fn can_be_zero(self) -> bool {
+        self.id() == "error_rate"
     }
 
     /// Whether a sweep has it as a whole, and none of its load points.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::early_stopping::{over_latency_allowed, queries_needed};
 use super::task::Limits;
-use crate::record::format::Repeat;
+use crate::record::format::{Repeat, Samples};
 use crate::stats::number;
 
 /// Mean output lengths may differ from what was asked for by this share: shorter answers would look faster.
@@ -148,7 +148,7 @@ impl fmt::Display for Reason {
                 let milliseconds = limit * 1e3;
                 write!(
                     f,
-                    "{latency}: {over} of {queries} queries were over {milliseconds} ms; "
+                    "{latency}: {over} of {queries} queries were over {milliseconds} ms or showed none; "
                 )?;
                 match allowed {
                     Some(allowed) => write!(
@@ -176,24 +176,22 @@ impl fmt::Display for Reason {
 }
 
 impl Seen {
-    /// What a repeat shows. A failed or truncated query counts as over both limits, so that failing is never faster; one
-    /// with a single token has no TPOT and is inside any limit on it.
+    /// What a repeat shows. A failed or truncated query counts as over both limits, so that failing is never faster, and so
+    /// does an answer in one piece over that of TPOT, which it does not show; a single token has no TPOT and is inside any
+    /// limit on it.
     pub fn of(repeat: &Repeat, limits: Option<Limits>) -> Self {
         let Some(samples) = &repeat.samples else {
             return Self::default();
         };
-        let status = samples.status.as_deref().unwrap_or_default();
-        let is_ok = |index: &usize| status[*index].as_deref() == Some("ok");
-        let over = |column: &Option<Vec<Option<f64>>>, limit: Option<f64>| {
+        let all = samples.status.as_ref().map_or(0, Vec::len);
+        let is_ok = |index: &usize| samples.is_ok(*index);
+        let over = |limit: Option<f64>, meets: fn(&Samples, usize, f64) -> bool| {
             let over = |index: &usize| {
-                let value = column
-                    .as_ref()
-                    .and_then(|column| column.get(*index).copied().flatten());
-                !is_ok(index) || limit.zip(value).is_some_and(|(limit, value)| value > limit)
+                !is_ok(index) || limit.is_some_and(|limit| !meets(samples, *index, limit))
             };
-            (0..status.len()).filter(over).count() as u64
+            (0..all).filter(over).count() as u64
         };
-        let lengths: Vec<u64> = (0..status.len())
+        let lengths: Vec<u64> = (0..all)
             .filter(is_ok)
             .filter_map(|index| {
                 samples
@@ -208,10 +206,10 @@ impl Seen {
         let tokens: u64 = lengths.iter().sum();
         Self {
             duration: repeat.duration.unwrap_or(0.0),
-            queries: status.len() as u64,
-            failed: (0..status.len()).filter(|index| !is_ok(index)).count() as u64,
-            over_ttft: over(&samples.ttft, limits.map(|limits| limits.ttft)),
-            over_tpot: over(&samples.tpot, limits.map(|limits| limits.tpot)),
+            queries: all as u64,
+            failed: (0..all).filter(|index| !is_ok(index)).count() as u64,
+            over_ttft: over(limits.map(|limits| limits.ttft), Samples::meets_ttft),
+            over_tpot: over(limits.map(|limits| limits.tpot), Samples::meets_tpot),
             output_tokens: (answers > 0).then(|| number(tokens) / number(answers)),
         }
     }
@@ -272,7 +270,6 @@ pub fn reasons(required: &Requirements, seen: &Seen) -> Vec<Reason> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::format::Samples;
 
     const REQUIRED: Requirements = Requirements {
         limits: Some(Limits {
@@ -360,6 +357,11 @@ mod tests {
             }),
             ..Repeat::default()
         };
+        let mut in_one_piece = repeat.clone();
+        if let Some(samples) = &mut in_one_piece.samples {
+            samples.output_tokens = Some(vec![Some(10), Some(3), Some(9)]);
+        }
+        assert_eq!(Seen::of(&in_one_piece, REQUIRED.limits).over_tpot, 2);
         let seen = Seen::of(&repeat, REQUIRED.limits);
         assert_eq!((seen.queries, seen.failed), (3, 1));
         assert_eq!((seen.over_ttft, seen.over_tpot), (2, 1));

@@ -1,4 +1,4 @@
-//! The guard that stands where no rule watches `error_rate`.
+//! The guard of the error rate, beside whatever rules there are.
 
 use super::comparison::Status;
 use super::judge::{Care, Judged, ScenarioEvidence, without_numbers};
@@ -7,10 +7,10 @@ use super::sentence::percent;
 use crate::compare::{self, SideValues};
 use crate::metric::Metric;
 use crate::record::ScenarioRun;
-use crate::stats::number;
+use crate::stats::{self, number};
 
-/// Failed requests are in no latency, so a server that refuses under load would look fast. This many more of them, as
-/// a share of all requests, block whatever the latencies say. A rule on `error_rate` replaces it.
+/// Failed requests are in no mean and do no work, so a server that refuses under load would look fast. This many more of them,
+/// as a share of all requests, block whatever the rest says. A rule on `error_rate` is judged beside it and never replaces it.
 const ERROR_RATE_ROOM: f64 = 0.01;
 
 /// Silent while it holds.
@@ -19,7 +19,14 @@ pub(super) fn too_many_errors(evidence: &ScenarioEvidence<'_>, care: Care) -> Op
     let metric = Metric::parse("error_rate").ok()?;
     let rate = |scenario: &ScenarioRun| {
         let (failed, all) = compare::failed_and_all(scenario);
-        (all > 0).then(|| number(failed) / number(all))
+        if all > 0 {
+            return Some(number(failed) / number(all));
+        }
+        // A result of another tool may give the rate alone.
+        let rates = scenario
+            .counting()
+            .filter_map(|repeat| repeat.metrics.get(&metric).copied());
+        stats::mean(&rates.collect::<Vec<f64>>())
     };
     let new = rate(candidate?)?;
     let allowed = baseline.and_then(rate).unwrap_or(0.0) + ERROR_RATE_ROOM;
@@ -39,7 +46,7 @@ pub(super) fn too_many_errors(evidence: &ScenarioEvidence<'_>, care: Care) -> Op
         place: None,
     };
     let reason = format!(
-        "{} of the candidate's requests failed, and at most {} may; the latencies leave them out",
+        "{} of the candidate's requests failed, and at most {} may; no mean and no rate counts them",
         percent(new),
         percent(allowed)
     );

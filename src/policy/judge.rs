@@ -38,8 +38,14 @@ impl<'a> ScenarioEvidence<'a> {
 
     /// The logs of the accepted sessions, oldest first.
     pub(super) fn sessions(&self, metric: Metric) -> Vec<Vec<f64>> {
-        let logs = |run: &&Run| SideValues::of(metric, run.scenario(self.name)).logs;
-        let sessions = self.ledger.iter().map(logs);
+        let new = self.shown().1;
+        let session = |run: &&Run| {
+            let session = run.scenario(self.name)?;
+            // Of another definition, or of tokens in other pieces, it says nothing of this noise.
+            let fits = new.is_none_or(|new| compare::unlike(metric, session, new).is_none());
+            fits.then(|| SideValues::of(metric, Some(session)).logs)
+        };
+        let sessions = self.ledger.iter().filter_map(session);
         sessions.filter(|session| !session.is_empty()).collect()
     }
 }
@@ -313,7 +319,7 @@ fn judge_change(rule: &Rule, known: &Known<'_>, limit: f64, care: Care) -> Answe
     ] {
         match &values.missing {
             // Nothing failed on either side: no change, and no logarithm of zero needed to say so.
-            Some(Missing::Zero) if both_are_zero(shown) => {
+            Some(Missing::Zero) if rule.metric.can_be_zero() && both_are_zero(shown) => {
                 return Answered {
                     status: Status::Pass,
                     reason: "zero on both sides".to_owned(),
@@ -324,6 +330,9 @@ fn judge_change(rule: &Rule, known: &Known<'_>, limit: f64, care: Care) -> Answe
             Some(missing) => return Answered::missing(format!("{side}: {missing}")),
             None => {}
         }
+    }
+    if let Some(unlike) = &shown.unlike {
+        return Answered::missing(unlike.to_string());
     }
     let Some(grounds) = grounds(rule.metric, known, limit, care) else {
         let reason = if known.evidence.pairs.is_some() {
@@ -354,6 +363,9 @@ fn grounds(metric: Metric, known: &Known<'_>, limit: f64, care: Care) -> Option<
         evidence,
         sessions,
     } = known;
+    if shown.unlike.is_some() {
+        return None;
+    }
     let level = shown.baseline.values.iter().find_map(|value| value.value);
     let noise = noise(metric, level.unwrap_or(1.0), sessions);
     let (pairs, stored) = if evidence.pairs.is_some() {
@@ -364,7 +376,8 @@ fn grounds(metric: Metric, known: &Known<'_>, limit: f64, care: Care) -> Option<
         }
         let stored = evidence
             .stored
-            .map(|(old, new)| compare::pair(metric, old, new));
+            .map(|(old, new)| compare::pair(metric, old, new))
+            .filter(|stored| stored.unlike.is_none());
         (pairs, stored)
     } else {
         (Vec::new(), Some((*shown).clone()))

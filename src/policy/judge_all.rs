@@ -83,10 +83,9 @@ pub(super) fn judge_all(
             let care = if may_block(rule) { shared } else { warnings };
             judged.push(judge(rule, &evidence, care));
         }
-        let watched = policy.rules_for(&scenario.name);
         // A search also goes where its server fails.
         let went_too_far = scenario.adaptive && evidence.shown().0.is_none();
-        if watched.iter().all(|rule| rule.metric.id() != "error_rate") && !went_too_far {
+        if !went_too_far {
             judged.extend(too_many_errors(&evidence, shared));
         }
     }

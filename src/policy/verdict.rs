@@ -439,11 +439,27 @@ mod tests {
     }
 
     #[test]
-    fn failing_requests_block_whatever_the_latencies_say() {
-        let failing =
-            repeat(&[]).replacen('{', r#"{"requests": {"completed": 900, "failed": 100},"#, 1);
-        let comparison = judged(&run(&QUIET), &parse(&vec![failing; 3]));
-        insta::assert_snapshot!(summary(&comparison), @"Block, exit 1: error rate: 10.0 % of the candidate's requests failed, and at most 1.0 % may; the latencies leave them out");
+    fn failing_requests_never_pass_whatever_the_latencies_say() {
+        let failing = |failed: u32| {
+            let counts = format!(
+                r#"{{"requests": {{"completed": {}, "failed": {failed}}},"#,
+                1000 - failed
+            );
+            parse(&vec![repeat(&[]).replacen('{', &counts, 1); 3])
+        };
+        let definitions = [("ttft".to_owned(), 2), ("tpot".to_owned(), 2)];
+        let compared = |failed: u32| {
+            let mut file = failing(failed).file;
+            file.definitions.extend(definitions.clone());
+            let json = serde_json::to_vec(&file).unwrap();
+            judged(
+                &run(&QUIET),
+                &crate::record::parse("b.json", &json).unwrap(),
+            )
+        };
+        insta::assert_snapshot!(summary(&compared(30)), @"Block, exit 1: error rate: 3.0 % of the candidate's requests failed, and at most 1.0 % may; no mean and no rate counts them");
+        // The P95 falls among those that failed: it is not what the others took.
+        insta::assert_snapshot!(summary(&compared(100)), @"");
     }
 
     #[test]

@@ -83,6 +83,8 @@ fn rounded(samples: &Samples) -> Samples {
         e2e: column(&samples.e2e),
         prompt_tokens: samples.prompt_tokens.clone(),
         output_tokens: samples.output_tokens.clone(),
+        first_chunk_tokens: samples.first_chunk_tokens.clone(),
+        chunks: samples.chunks.clone(),
         itl: None,
     }
 }

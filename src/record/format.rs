@@ -45,6 +45,9 @@ pub struct ResultFile {
     /// How the run became a baseline; only in baselines and ledgers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion: Option<Promotion>,
+    /// Versions of the metric definitions by the first part of the metrics' ids (`tpot`); 1 where absent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub definitions: BTreeMap<String, u32>,
     /// The load points, in the order in which they were measured.
     pub scenarios: Vec<Scenario>,
 }
@@ -348,7 +351,44 @@ pub struct Samples {
     /// Output tokens as the server counted them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<Vec<Option<u64>>>,
+    /// Tokens that came with the first chunk that carried any, where the server or the number of chunks tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_chunk_tokens: Option<Vec<Option<u64>>>,
+    /// Arrivals of chunks that carried tokens; those that came together are one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunks: Option<Vec<Option<u64>>>,
     /// Gaps between successive token-carrying chunks, a list per request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub itl: Option<Vec<Option<Vec<f64>>>>,
+}
+
+impl Samples {
+    /// Whether request `index` succeeded.
+    pub fn is_ok(&self, index: usize) -> bool {
+        let status = self.status.as_ref().and_then(|column| column.get(index));
+        status.is_some_and(|status| status.as_deref() == Some("ok"))
+    }
+
+    /// Whether request `index` has a TTFT inside a limit. What it does not have is inside none.
+    pub fn meets_ttft(&self, index: usize, limit: f64) -> bool {
+        value(self.ttft.as_ref(), index).is_some_and(|value| value <= limit)
+    }
+
+    /// The same of its TPOT. A single token has none and meets any limit; several tokens in one piece show none and meet no
+    /// limit.
+    pub fn meets_tpot(&self, index: usize, limit: f64) -> bool {
+        match value(self.tpot.as_ref(), index) {
+            Some(tpot) => tpot <= limit && tpot > 0.0,
+            None => value(self.output_tokens.as_ref(), index) == Some(1),
+        }
+    }
+
+    /// The same of its whole time.
+    pub fn meets_e2e(&self, index: usize, limit: f64) -> bool {
+        value(self.e2e.as_ref(), index).is_some_and(|value| value <= limit)
+    }
+}
+
+fn value<T: Copy>(column: Option<&Vec<Option<T>>>, index: usize) -> Option<T> {
+    column?.get(index).copied().flatten()
 }

@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::columns::Columns;
+use super::definition::{self, Packaging};
 use super::format::{Load, Repeat, RequestCounts, ResultFile, Samples, Scenario};
-use crate::measure::{Latencies, Totals};
+use crate::measure::Latencies;
 use crate::metric::Metric;
-use crate::stats::number;
-
-/// `metrics` and what the columns give must agree up to this relative difference.
-const AGREEMENT: f64 = 1e-3;
 
 /// A result whose parts agree.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,6 +47,10 @@ pub struct RepeatRun {
     pub latencies: Latencies,
     /// Mean output tokens of the requests that count.
     pub mean_output_tokens: Option<f64>,
+    /// Mean prompt tokens of the requests that count, as the server counted them.
+    pub mean_prompt_tokens: Option<f64>,
+    /// How tokens came.
+    pub packaging: Packaging,
 }
 
 impl Run {
@@ -67,7 +69,7 @@ impl Run {
         let scenarios = file
             .scenarios
             .iter()
-            .map(|scenario| check_scenario(scenario, &mut problems))
+            .map(|scenario| check_scenario(scenario, &file.definitions, &mut problems))
             .collect();
         if problems.is_empty() {
             Ok(Self { file, scenarios })
@@ -89,7 +91,11 @@ impl ScenarioRun {
     }
 }
 
-fn check_scenario(scenario: &Scenario, problems: &mut Vec<String>) -> ScenarioRun {
+fn check_scenario(
+    scenario: &Scenario,
+    definitions: &BTreeMap<String, u32>,
+    problems: &mut Vec<String>,
+) -> ScenarioRun {
     let name = &scenario.name;
     if scenario.repeats.is_empty() {
         problems.push(format!("scenario `{name}` has no repeat"));
@@ -108,7 +114,7 @@ fn check_scenario(scenario: &Scenario, problems: &mut Vec<String>) -> ScenarioRu
     }
     let repeats = scenario.repeats.iter().enumerate().map(|(index, repeat)| {
         let place = format!("scenario `{name}`, repeat {}", index + 1);
-        check_repeat(repeat, &place, problems)
+        check_repeat(repeat, definitions, &place, problems)
     });
     let mut repeats: Vec<RepeatRun> = repeats.collect();
     for (copy, original) in copies(&scenario.repeats) {
@@ -158,7 +164,12 @@ pub(crate) fn is_copy(one: &Repeat, other: &Repeat) -> bool {
         && measured(&one.ttft).max(measured(&one.e2e)) >= COPY_FROM
 }
 
-fn check_repeat(repeat: &Repeat, place: &str, problems: &mut Vec<String>) -> RepeatRun {
+fn check_repeat(
+    repeat: &Repeat,
+    definitions: &BTreeMap<String, u32>,
+    place: &str,
+    problems: &mut Vec<String>,
+) -> RepeatRun {
     if repeat.metrics.is_empty() && repeat.samples.is_none() {
         problems.push(format!("{place} has neither metrics nor samples"));
     }
@@ -181,28 +192,53 @@ fn check_repeat(repeat: &Repeat, place: &str, problems: &mut Vec<String>) -> Rep
         check_lengths(samples, place, problems);
         Columns::of(samples)
     });
+    let mut not_measured = known(&repeat.not_measured);
     if let Some(columns) = &columns {
         for (metric, derived) in columns.metrics(repeat.duration) {
-            match metrics.get(&metric) {
-                Some(given) if !agree(*given, derived) => problems.push(format!(
+            let given = metrics.insert(metric, derived);
+            if let Some(given) = given
+                && !definition::agree(given, derived)
+                && !columns.agreed_before(metric, given, definitions)
+            {
+                problems.push(format!(
                     "{place}: `{metric}` is {given} in `metrics`, but the samples give {derived:.6}"
-                )),
-                Some(_) => {}
-                None => {
-                    metrics.insert(metric, derived);
-                }
+                ));
             }
+        }
+        for (metric, reason) in columns.latencies.not_measured() {
+            if let Some(given) = metrics.remove(&metric)
+                && !columns.agreed_before(metric, given, definitions)
+            {
+                problems.push(format!(
+                    "{place}: `{metric}` is {given} in `metrics`, but the samples give none: {reason}"
+                ));
+            }
+            not_measured.insert(metric, reason);
+        }
+    }
+    let requests = repeat
+        .requests
+        .or(columns.as_ref().map(|columns| columns.totals.counts));
+    for (metric, reason) in definition::among_failed(&metrics, requests, definitions) {
+        let has_samples = columns.as_ref().is_some_and(|columns| columns.give(metric));
+        if !has_samples {
+            metrics.remove(&metric);
+            not_measured.insert(metric, reason);
         }
     }
     RepeatRun {
         id: repeat.id.clone(),
         void: repeat.void.clone(),
         metrics,
-        not_measured: known(&repeat.not_measured),
-        requests: repeat
-            .requests
-            .or(columns.as_ref().map(|columns| columns.totals.counts)),
+        not_measured,
+        requests,
         mean_output_tokens: columns.as_ref().and_then(Columns::mean_output_tokens),
+        mean_prompt_tokens: columns.as_ref().and_then(Columns::mean_prompt_tokens),
+        packaging: Packaging::of(
+            repeat,
+            columns.as_ref().map(|columns| columns.packed),
+            definitions,
+        ),
         latencies: columns.map(|columns| columns.latencies).unwrap_or_default(),
     }
 }
@@ -212,10 +248,6 @@ fn known(not_measured: &BTreeMap<String, String>) -> BTreeMap<Metric, String> {
         .iter()
         .filter_map(|(id, why)| Some((Metric::parse(id).ok()?, why.clone())));
     known.collect()
-}
-
-fn agree(given: f64, derived: f64) -> bool {
-    (given - derived).abs() <= AGREEMENT * given.abs().max(derived.abs())
 }
 
 fn check_lengths(samples: &Samples, place: &str, problems: &mut Vec<String>) {
@@ -233,6 +265,11 @@ fn check_lengths(samples: &Samples, place: &str, problems: &mut Vec<String>) {
             "output_tokens",
             samples.output_tokens.as_ref().map(Vec::len),
         ),
+        (
+            "first_chunk_tokens",
+            samples.first_chunk_tokens.as_ref().map(Vec::len),
+        ),
+        ("chunks", samples.chunks.as_ref().map(Vec::len)),
         ("itl", samples.itl.as_ref().map(Vec::len)),
     ];
     let given: Vec<(&str, usize)> = lengths
@@ -248,93 +285,6 @@ fn check_lengths(samples: &Samples, place: &str, problems: &mut Vec<String>) {
             }
         }
     }
-}
-
-/// The columns of the requests with status `ok`.
-#[derive(Default)]
-struct Columns {
-    latencies: Latencies,
-    totals: Totals,
-}
-
-impl Columns {
-    fn of(samples: &Samples) -> Self {
-        let count = [
-            samples.status.as_ref().map(Vec::len),
-            samples.ttft.as_ref().map(Vec::len),
-            samples.tpot.as_ref().map(Vec::len),
-            samples.e2e.as_ref().map(Vec::len),
-            samples.output_tokens.as_ref().map(Vec::len),
-        ]
-        .into_iter()
-        .flatten()
-        .max()
-        .unwrap_or(0);
-        let mut columns = Self::default();
-        let totals = &mut columns.totals;
-        let has_outputs = samples.output_tokens.is_some();
-        for index in 0..count {
-            let [ttft, tpot, e2e] = [&samples.ttft, &samples.tpot, &samples.e2e]
-                .map(|column| at(column.as_deref(), index));
-            let output = at(samples.output_tokens.as_deref(), index);
-            match at(samples.status.as_deref(), index).as_deref() {
-                // Without a status column, a request that has a latency has succeeded.
-                None if samples.status.is_none()
-                    && (ttft.is_some() || e2e.is_some() || tpot.is_some()) => {}
-                Some("ok") => {}
-                Some(status) if status.starts_with("truncated") => {
-                    totals.counts.truncated += 1;
-                    continue;
-                }
-                Some(_) | None => {
-                    totals.counts.failed += 1;
-                    continue;
-                }
-            }
-            totals.counts.completed += 1;
-            columns.latencies.ttft.extend(ttft);
-            columns.latencies.e2e.extend(e2e);
-            // A missing column follows from the others; a null in a given one is a request that has no such value.
-            let tpot = if samples.tpot.is_some() {
-                tpot
-            } else {
-                derived_tpot(ttft, e2e, output)
-            };
-            columns.latencies.tpot.extend(tpot);
-            columns
-                .latencies
-                .itl
-                .extend(at(samples.itl.as_deref(), index).into_iter().flatten());
-            if has_outputs {
-                totals.output_tokens =
-                    Some(totals.output_tokens.unwrap_or(0) + output.unwrap_or(0));
-            }
-            if let Some(prompt) = at(samples.prompt_tokens.as_deref(), index) {
-                totals.prompt_tokens = Some(totals.prompt_tokens.unwrap_or(0) + prompt);
-            }
-        }
-        columns
-    }
-
-    fn metrics(&self, duration: Option<f64>) -> impl Iterator<Item = (Metric, f64)> {
-        self.latencies
-            .metrics()
-            .chain(self.totals.metrics(duration))
-    }
-
-    fn mean_output_tokens(&self) -> Option<f64> {
-        let completed = self.totals.counts.completed;
-        (completed > 0).then_some(number(self.totals.output_tokens?) / number(completed))
-    }
-}
-
-fn at<T: Clone>(column: Option<&[Option<T>]>, index: usize) -> Option<T> {
-    column?.get(index)?.clone()
-}
-
-fn derived_tpot(ttft: Option<f64>, e2e: Option<f64>, output: Option<u64>) -> Option<f64> {
-    let later = output?.checked_sub(1).filter(|later| *later > 0)?;
-    Some((e2e? - ttft?) / number(later))
 }
 
 #[cfg(test)]

@@ -28,8 +28,8 @@ pub use huber::{huber_location, huber_weight};
 pub use looks::{Look, PAIR_LOOKS, SELF_LOOKS, candidate_looks, search_looks};
 pub use noise::{FEWEST_SESSIONS, Noise};
 pub use number::number;
-pub(crate) use quantile::quantile_of_sorted;
 pub use quantile::{mean, median, quantile};
+pub(crate) use quantile::{quantile_among, quantile_of_sorted};
 pub use rate::rate_interval;
 
 #[cfg(test)]

@@ -10,17 +10,29 @@ pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
 
 /// The same on values that are sorted already.
 pub(crate) fn quantile_of_sorted(sorted: &[f64], share: f64) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
+    quantile_among(sorted, 0, share)
+}
+
+/// The same where so many more values lie `beyond` all that are known, at infinity. `None` where the quantile is not finite.
+pub(crate) fn quantile_among(sorted: &[f64], beyond: u64, share: f64) -> Option<f64> {
+    let last = (sorted.len() as u64)
+        .saturating_add(beyond)
+        .checked_sub(1)?;
     #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 samples")]
     let position = share.clamp(0.0, 1.0) * last as f64;
+    let rest = position - position.floor();
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "0 ≤ position ≤ last"
     )]
     let below = position.floor() as usize;
-    let above = (below + 1).min(last);
-    Some(sorted[below] + (position - position.floor()) * (sorted[above] - sorted[below]))
+    let value = *sorted.get(below)?;
+    match sorted.get(below + 1) {
+        Some(above) => Some(value + rest * (above - value)),
+        // What is left of a whole number after rounding is none.
+        None => (rest < 1e-9).then_some(value),
+    }
 }
 
 /// The median; `None` for no values.
@@ -61,6 +73,16 @@ mod tests {
         }
         assert_eq!(quantile(&[], 0.5), None);
         assert_eq!(quantile(&[7.0], 0.95), Some(7.0));
+    }
+
+    #[test]
+    fn a_quantile_that_falls_among_what_lies_beyond_is_none() {
+        // numpy.percentile([1, 2, 3, inf, inf], [50, 62.5, 40]) = [3, inf, 2.6]
+        let known = [1.0, 2.0, 3.0];
+        assert_eq!(quantile_among(&known, 2, 0.5), Some(3.0));
+        assert_eq!(quantile_among(&known, 2, 0.625), None);
+        assert!((quantile_among(&known, 2, 0.4).unwrap() - 2.6).abs() < 1e-12);
+        assert_eq!(quantile_among(&[], 3, 0.0), None);
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::search::Answer;
-use crate::record::format::Repeat;
+use crate::record::format::{Repeat, Samples};
 use crate::stats::{number, rate_interval};
 
 /// Two-sided confidence of the interval of an attained share.
@@ -71,8 +71,8 @@ impl Attained {
     }
 }
 
-/// Of all repeats that count, together. A failed or truncated request is not good; one without a TPOT (a single token)
-/// meets any limit on it, as it does for `goodput`.
+/// Of all repeats that count, together. A failed or truncated request is not good, and neither is one without a figure that
+/// has a limit; but a single token has no TPOT and meets any limit on it, as it does for `goodput`.
 pub fn attained<'a>(repeats: impl IntoIterator<Item = &'a Repeat>, limits: &Limits) -> Attained {
     let counting = repeats.into_iter().filter(|repeat| repeat.void.is_none());
     counting.fold(Attained::default(), |sum, repeat| {
@@ -88,30 +88,26 @@ fn of_repeat(repeat: &Repeat, limits: &Limits) -> Attained {
     let Some(samples) = &repeat.samples else {
         return Attained::default();
     };
-    let status = samples.status.as_deref().unwrap_or_default();
-    let met = |column: &Option<Vec<Option<f64>>>, index: usize, limit: Option<f64>| {
-        let value = column
-            .as_ref()
-            .and_then(|column| column.get(index).copied().flatten());
-        value.zip(limit).is_none_or(|(value, limit)| value <= limit)
+    let all = samples.status.as_ref().map_or(0, Vec::len);
+    let met = |index: usize, limit: Option<f64>, meets: fn(&Samples, usize, f64) -> bool| {
+        limit.is_none_or(|limit| meets(samples, index, limit))
     };
-    let good = status.iter().enumerate().filter(|(index, status)| {
-        status.as_deref() == Some("ok")
-            && met(&samples.ttft, *index, limits.ttft)
-            && met(&samples.tpot, *index, limits.tpot)
-            && met(&samples.e2e, *index, limits.e2e)
+    let good = (0..all).filter(|index| {
+        samples.is_ok(*index)
+            && met(*index, limits.ttft, Samples::meets_ttft)
+            && met(*index, limits.tpot, Samples::meets_tpot)
+            && met(*index, limits.e2e, Samples::meets_e2e)
     });
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     Attained {
         good: count(good.count()),
-        all: count(status.len()),
+        all: count(all),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::format::Samples;
 
     fn repeat(requests: &[(&str, f64, f64)]) -> Repeat {
         Repeat {
@@ -153,6 +149,16 @@ mod tests {
             ..one
         };
         assert_eq!(attained([&void], &LIMITS), Attained::default());
+    }
+
+    #[test]
+    fn what_was_not_observed_meets_no_limit_and_a_single_token_has_no_tpot() {
+        let mut one = repeat(&[("ok", 0.1, 0.01), ("ok", 0.1, 0.0), ("ok", 0.1, 0.01)]);
+        if let Some(samples) = &mut one.samples {
+            samples.tpot = Some(vec![None, Some(0.0), None]);
+            samples.output_tokens = Some(vec![Some(64), Some(64), Some(1)]);
+        }
+        assert_eq!(attained([&one], &LIMITS), Attained { good: 1, all: 3 });
     }
 
     #[test]

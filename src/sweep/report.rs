@@ -202,11 +202,12 @@ fn point(scenario: &Scenario, rates: bool, asked: Option<(Limits, f64)>) -> Swee
         .filter(|repeat| repeat.void.is_none())
         .collect();
     let metrics = FIGURES.iter().filter_map(|id| {
-        let values: Vec<f64> = counting
+        // One repeat without it (its failed requests are the slowest) is a point without it: the others are no median.
+        let values: Option<Vec<f64>> = counting
             .iter()
-            .filter_map(|repeat| repeat.metrics.get(*id).copied().flatten())
+            .map(|repeat| repeat.metrics.get(*id).copied().flatten())
             .collect();
-        Some(((*id).to_owned(), stats::median(&values)?))
+        Some(((*id).to_owned(), stats::median(&values?)?))
     });
     let load = scenario.load.as_ref().and_then(|load| {
         if rates {

@@ -1,0 +1,259 @@
+//! Whether both sides did the same work: as many requests, prompts and answers of the same lengths, tokens in like pieces.
+
+use super::comparability::Comparability;
+use super::finding::Finding;
+use super::packaging::tokens_per_chunk_that_differ;
+use super::strata::counting;
+use crate::record::format::{Repeat, Samples};
+use crate::record::{Run, ScenarioRun};
+use crate::stats::{self, number};
+
+/// Prompts and answers whose lengths differ by more than this share are other work. Both sides ask for the same lengths, so an
+/// honest difference is zero; the room is for servers that stop at their own end of text, and for texts that begin with
+/// another salt.
+const LENGTH_ROOM: f64 = 0.02;
+
+/// Tokens by which prompts may differ whatever their length: the begin of the text, and what a template adds.
+const FEW_TOKENS: f64 = 4.0;
+
+/// Percentiles of unequally many requests estimate the same thing with unequal precision, and ramp and drain have another
+/// share of the time; past this it is other work.
+const REQUEST_COUNT_ROOM: f64 = 0.10;
+
+impl Comparability {
+    /// Looks at one scenario of both runs.
+    pub(super) fn equal_work(&mut self, name: &str, baseline: &Run, candidate: &Run) {
+        let (Some(accepted), Some(new)) = (baseline.scenario(name), candidate.scenario(name))
+        else {
+            return;
+        };
+        let (before, after) = (counting(baseline, name), counting(candidate, name));
+        self.prompt_lengths(name, &before, &after);
+        if let [Some(accepted), Some(new)] = [accepted, new].map(mean_output_tokens)
+            && (accepted - new).abs() > LENGTH_ROOM * accepted.max(new)
+        {
+            let what = format!("mean output length in `{name}`");
+            self.unequal(&what, accepted, new);
+        }
+        self.request_counts(accepted, new);
+        if let Some([baseline, candidate]) = tokens_per_chunk_that_differ(accepted, new) {
+            self.findings.push(Finding::OtherPackaging {
+                scenario: name.to_owned(),
+                baseline: format!("{baseline:.1}"),
+                candidate: format!("{candidate:.1}"),
+            });
+        }
+    }
+
+    fn prompt_lengths(
+        &mut self,
+        name: &str,
+        before: &[(usize, &Repeat)],
+        after: &[(usize, &Repeat)],
+    ) {
+        let is_other = |difference: f64, accepted: f64, new: f64| {
+            difference > (LENGTH_ROOM * accepted.max(new)).max(FEW_TOKENS)
+        };
+        let mean = |side: &[(usize, &Repeat)]| {
+            let repeats = side
+                .iter()
+                .filter_map(|(_, repeat)| repeat.samples.as_ref());
+            stats::mean(
+                &repeats
+                    .flat_map(prompts)
+                    .map(|(_, tokens)| tokens)
+                    .collect::<Vec<f64>>(),
+            )
+        };
+        let (Some(accepted), Some(new)) = (mean(before), mean(after)) else {
+            return;
+        };
+        if is_other((accepted - new).abs(), accepted, new) {
+            let what = format!("mean prompt length in `{name}`, as the server counts it");
+            self.unequal(&what, accepted, new);
+            return;
+        }
+        // Request i of both runs is the same prompt: some may be cut though the mean says nothing.
+        let both = before.iter().zip(after);
+        let both = both.filter_map(|((_, before), (_, after))| {
+            before.samples.as_ref().zip(after.samples.as_ref())
+        });
+        let apart: Vec<f64> = both
+            .flat_map(|(before, after)| apart(before, after))
+            .collect();
+        if let Some(apart) = stats::mean(&apart)
+            && is_other(apart, accepted, new)
+        {
+            self.mismatch(
+                &format!("prompt length of each request in `{name}`, as the server counts it"),
+                Some(format!("{accepted:.1} tokens on average")),
+                Some(format!("{apart:.1} tokens more or less")),
+            );
+        }
+    }
+
+    fn request_counts(&mut self, baseline: &ScenarioRun, candidate: &ScenarioRun) {
+        let [Some(accepted), Some(new)] = [baseline, candidate].map(requests_per_repeat) else {
+            return;
+        };
+        if number(accepted.abs_diff(new)) <= REQUEST_COUNT_ROOM * number(accepted.max(new)) {
+            return;
+        }
+        // Where the time is given, or a search chose, the number follows from the server.
+        let follows = |side: &ScenarioRun| {
+            let duration = side.load.as_ref().and_then(|load| load.duration);
+            side.adaptive || duration.is_some()
+        };
+        if follows(baseline) || follows(candidate) {
+            self.findings.push(Finding::RequestCounts {
+                scenario: candidate.name.clone(),
+                baseline: accepted,
+                candidate: new,
+            });
+        } else {
+            self.mismatch(
+                &format!("requests per repeat in `{}`", candidate.name),
+                Some(accepted.to_string()),
+                Some(new.to_string()),
+            );
+        }
+    }
+
+    fn unequal(&mut self, what: &str, accepted: f64, new: f64) {
+        let [accepted, new] = [accepted, new].map(|mean| Some(format!("{mean:.1} tokens")));
+        self.mismatch(what, accepted, new);
+    }
+}
+
+/// Place and prompt tokens of the requests that succeeded.
+fn prompts(samples: &Samples) -> impl Iterator<Item = (usize, f64)> {
+    let known = samples.prompt_tokens.iter().flatten().enumerate();
+    known.filter_map(|(place, tokens)| {
+        let counts = samples.status.is_none() || samples.is_ok(place);
+        Some((place, number((*tokens).filter(|_| counts)?)))
+    })
+}
+
+/// By how many tokens the prompts of each request differ.
+fn apart(before: &Samples, after: &Samples) -> Vec<f64> {
+    let mut other = prompts(after).peekable();
+    let differences = prompts(before).filter_map(|(place, tokens)| {
+        while other.next_if(|(at, _)| *at < place).is_some() {}
+        let (_, same) = other.next_if(|(at, _)| *at == place)?;
+        Some((tokens - same).abs())
+    });
+    differences.collect()
+}
+
+fn mean_output_tokens(scenario: &ScenarioRun) -> Option<f64> {
+    let means: Vec<f64> = scenario
+        .counting()
+        .filter_map(|repeat| repeat.mean_output_tokens)
+        .collect();
+    stats::mean(&means)
+}
+
+fn requests_per_repeat(scenario: &ScenarioRun) -> Option<u64> {
+    let mut counts = scenario.counting().filter_map(|repeat| repeat.requests);
+    counts.next().map(|counts| {
+        let answered = counts.completed.saturating_add(counts.failed);
+        answered.saturating_add(counts.truncated)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::comparability;
+    use super::*;
+
+    /// Prompt and output tokens, and chunks, of each request of one repeat.
+    fn run(load: &str, requests: &[(u32, u32, u32)]) -> Run {
+        let column = |of: fn(&(u32, u32, u32)) -> u32| {
+            let values: Vec<String> = requests
+                .iter()
+                .map(|request| of(request).to_string())
+                .collect();
+            values.join(",")
+        };
+        let times = vec!["0.1"; requests.len()].join(",");
+        let ends = vec!["1"; requests.len()].join(",");
+        let ones = vec!["1"; requests.len()].join(",");
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1","scenarios":[{{"name":"c","load":{load},"repeats":[{{"samples":
+                {{"ttft":[{times}],"e2e":[{ends}],"prompt_tokens":[{}],"output_tokens":[{}],
+                  "chunks":[{}],"first_chunk_tokens":[{ones}]}}}}]}}]}}"#,
+            column(|request| request.0),
+            column(|request| request.1),
+            column(|request| request.2)
+        );
+        crate::record::parse("a.json", json.as_bytes()).unwrap()
+    }
+
+    fn unequal(baseline: &Run, candidate: &Run) -> Vec<String> {
+        let found = comparability(baseline, candidate).mismatches;
+        found
+            .into_iter()
+            .map(|difference| difference.what)
+            .collect()
+    }
+
+    const CLOSED: &str = r#"{"concurrency":4}"#;
+
+    #[test]
+    fn prompts_of_another_length_do_not_compare_whichever_side_is_shorter() {
+        let whole = run(CLOSED, &[(400, 16, 16); 20]);
+        let cut = run(CLOSED, &[(100, 16, 16); 20]);
+        let said = ["mean prompt length in `c`, as the server counts it"];
+        assert_eq!(unequal(&whole, &cut), said);
+        assert_eq!(unequal(&cut, &whole), said);
+        // The begin of the text is a token of its own in some tokenizers.
+        assert_eq!(unequal(&whole, &run(CLOSED, &[(401, 16, 16); 20])), [""; 0]);
+        assert_eq!(
+            unequal(
+                &run(CLOSED, &[(12, 16, 16); 20]),
+                &run(CLOSED, &[(13, 16, 16); 20])
+            ),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn a_few_prompts_that_are_cut_do_not_hide_behind_the_mean() {
+        let [mut one, mut other] = [[(400, 16, 16); 20]; 2];
+        for place in 0..4 {
+            one[place].0 = 200;
+            other[place + 4].0 = 200;
+        }
+        assert_eq!(
+            unequal(&run(CLOSED, &one), &run(CLOSED, &other)),
+            ["prompt length of each request in `c`, as the server counts it"]
+        );
+    }
+
+    #[test]
+    fn another_number_of_requests_does_not_compare_unless_the_time_was_given() {
+        let many = [(40, 16, 16); 100];
+        let said = unequal(&run(CLOSED, &many), &run(CLOSED, &many[..50]));
+        assert_eq!(said, ["requests per repeat in `c`"]);
+        let timed = r#"{"concurrency":4,"duration":60}"#;
+        let found = comparability(&run(timed, &many), &run(timed, &many[..50]));
+        assert!(found.mismatches.is_empty());
+        assert!(
+            found
+                .findings
+                .iter()
+                .any(|finding| finding.code() == "unequal-request-counts")
+        );
+    }
+
+    #[test]
+    fn tokens_in_other_pieces_are_said() {
+        let found = comparability(
+            &run(CLOSED, &[(40, 16, 2); 9]),
+            &run(CLOSED, &[(40, 16, 16); 9]),
+        );
+        let mut said = found.findings.iter().map(Finding::to_string);
+        let line = said.find(|line| line.contains("chunk")).unwrap();
+        insta::assert_snapshot!(line, @"");
+    }
+}

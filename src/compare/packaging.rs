@@ -1,0 +1,134 @@
+//! Whether TPOT and ITL of two runs are one measure: they depend on how many tokens come in one piece, and on the version of
+//! their definition.
+
+use super::sides::Missing;
+use crate::metric::{Latency, Metric};
+use crate::record::ScenarioRun;
+use crate::stats;
+
+/// Tokens per chunk may differ by this share: a server that is a little late merges a few outputs.
+const ROOM: f64 = 0.05;
+
+/// Why the values of two sides are not one measure; `None` where they are, or nobody knows better.
+pub(crate) fn unlike(
+    metric: Metric,
+    baseline: &ScenarioRun,
+    candidate: &ScenarioRun,
+) -> Option<Missing> {
+    let latency = match metric.statistic()?.0 {
+        latency @ (Latency::Tpot | Latency::Itl) => latency,
+        Latency::Ttft | Latency::E2e => return None,
+    };
+    let sides = [baseline, candidate];
+    let [accepted, new] = sides.map(tokens_per_chunk);
+    let [accepted_version, new_version] = sides.map(|side| version(side, latency));
+    if accepted_version != new_version {
+        let older = if accepted_version < new_version {
+            accepted
+        } else {
+            new
+        };
+        // One token in each chunk: all definitions are the same.
+        if older.is_none_or(|tokens| tokens > 1.0 + ROOM) {
+            return Some(Missing::OtherDefinition {
+                baseline: accepted_version,
+                candidate: new_version,
+            });
+        }
+    }
+    if latency == Latency::Tpot && sides.into_iter().all(is_told) {
+        return None;
+    }
+    let [baseline, candidate] =
+        tokens_per_chunk_that_differ(baseline, candidate)?.map(|tokens| format!("{tokens:.1}"));
+    Some(Missing::OtherPackaging {
+        baseline,
+        candidate,
+    })
+}
+
+/// Mean tokens per chunk of both sides, where they differ.
+pub(super) fn tokens_per_chunk_that_differ(
+    baseline: &ScenarioRun,
+    candidate: &ScenarioRun,
+) -> Option<[f64; 2]> {
+    let (accepted, new) = (tokens_per_chunk(baseline)?, tokens_per_chunk(candidate)?);
+    ((accepted - new).abs() > ROOM * accepted.max(new)).then_some([accepted, new])
+}
+
+fn tokens_per_chunk(scenario: &ScenarioRun) -> Option<f64> {
+    let known = scenario
+        .counting()
+        .filter_map(|repeat| repeat.packaging.tokens_per_chunk);
+    stats::mean(&known.collect::<Vec<f64>>())
+}
+
+fn is_told(scenario: &ScenarioRun) -> bool {
+    scenario.counting().all(|repeat| repeat.packaging.is_told)
+}
+
+/// The oldest version among the repeats that count.
+fn version(scenario: &ScenarioRun, latency: Latency) -> u32 {
+    let versions = scenario
+        .counting()
+        .map(|repeat| repeat.packaging.version(latency));
+    versions.min().unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 20 answers of 16 tokens in so many chunks, of which the first carried so many tokens.
+    fn run(definitions: &str, chunks: u32, first: &str) -> crate::record::Run {
+        let column = |value: &str| vec![value; 20].join(",");
+        let columns = if chunks > 0 {
+            format!(
+                r#","chunks":[{}],"first_chunk_tokens":[{}]"#,
+                column(&chunks.to_string()),
+                column(first)
+            )
+        } else {
+            String::new()
+        };
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1",{definitions}"scenarios":[{{"name":"c","repeats":[{{"samples":{{"ttft":[{}],
+                "e2e":[{}],"output_tokens":[{}]{columns}}}}}]}}]}}"#,
+            column("0.1"),
+            column("0.3"),
+            column("16")
+        );
+        crate::record::parse("a.json", json.as_bytes()).unwrap()
+    }
+
+    fn said(id: &str, baseline: &crate::record::Run, candidate: &crate::record::Run) -> String {
+        let metric = Metric::parse(id).unwrap();
+        let found = unlike(metric, &baseline.scenarios[0], &candidate.scenarios[0]);
+        found.map(|missing| missing.to_string()).unwrap_or_default()
+    }
+
+    const NEW: &str = r#""definitions":{"tpot":2,"itl":2},"#;
+
+    #[test]
+    fn tokens_in_other_pieces_are_compared_in_tpot_only_where_the_first_ones_are_told() {
+        let (eight, one) = (run(NEW, 2, "8"), run(NEW, 16, "1"));
+        assert_eq!(said("tpot.p95", &eight, &one), "");
+        insta::assert_snapshot!(said("itl.p95", &eight, &one), @"a chunk carries 8.0 tokens in the baseline and 1.0 in the candidate, so the times between chunks are not those of the same work");
+        let untold = run(NEW, 2, "null");
+        assert!(said("tpot.p95", &untold, &one).contains("8.0 tokens in the baseline"));
+        assert!(said("tpot.p95", &one, &untold).contains("1.0 tokens in the baseline"));
+        assert_eq!(said("tpot.p95", &untold, &untold), "");
+        assert_eq!(said("ttft.p95", &untold, &one), "");
+    }
+
+    #[test]
+    fn unlike_definitions_are_not_compared_unless_each_chunk_carried_one_token() {
+        let (older, newer) = (run("", 0, ""), run(NEW, 16, "1"));
+        insta::assert_snapshot!(said("tpot.p95", &older, &newer), @"the baseline has definition 1 of this metric and the candidate definition 2; accept a new baseline (`perfgate baseline update`)");
+        assert_eq!(said("tpot.p95", &older, &older), "");
+        assert_eq!(said("e2e.p95", &older, &newer), "");
+        let mut counted = older.clone();
+        counted.scenarios[0].repeats[0].packaging.tokens_per_chunk = Some(1.01);
+        assert_eq!(said("tpot.p95", &counted, &newer), "");
+    }
+}

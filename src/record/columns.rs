@@ -1,0 +1,147 @@
+//! The columns of a repeat's samples, and what they give.
+
+use std::collections::BTreeMap;
+
+use super::definition::{self, Packed};
+use super::format::Samples;
+use crate::measure::{Latencies, TOGETHER, Totals};
+use crate::metric::Metric;
+use crate::stats::number;
+
+/// The columns of the requests with status `ok`, and how many have another.
+#[derive(Default)]
+pub(super) struct Columns {
+    pub(super) latencies: Latencies,
+    pub(super) totals: Totals,
+    pub(super) packed: Packed,
+    /// TPOT with 0 for answers in one piece, as definition 1 had it.
+    tpot_before: Vec<f64>,
+}
+
+impl Columns {
+    pub(super) fn of(samples: &Samples) -> Self {
+        let count = [
+            samples.status.as_ref().map(Vec::len),
+            samples.ttft.as_ref().map(Vec::len),
+            samples.tpot.as_ref().map(Vec::len),
+            samples.e2e.as_ref().map(Vec::len),
+            samples.output_tokens.as_ref().map(Vec::len),
+        ]
+        .into_iter()
+        .flatten()
+        .max()
+        .unwrap_or(0);
+        let mut columns = Self::default();
+        for index in 0..count {
+            columns.request(samples, index);
+        }
+        let counts = columns.totals.counts;
+        columns.latencies.completed = counts.completed;
+        columns.latencies.failed = counts.failed.saturating_add(counts.truncated);
+        columns.packed.has_columns =
+            samples.first_chunk_tokens.is_some() && samples.chunks.is_some();
+        columns
+    }
+
+    fn request(&mut self, samples: &Samples, index: usize) {
+        let totals = &mut self.totals;
+        let [ttft, tpot, e2e] =
+            [&samples.ttft, &samples.tpot, &samples.e2e].map(|column| at(column.as_deref(), index));
+        let output = at(samples.output_tokens.as_deref(), index);
+        match at(samples.status.as_deref(), index).as_deref() {
+            // Without a status column, a request that has a latency has succeeded.
+            None if samples.status.is_none()
+                && (ttft.is_some() || e2e.is_some() || tpot.is_some()) => {}
+            Some("ok") => {}
+            Some(status) if status.starts_with("truncated") => {
+                totals.counts.truncated += 1;
+                return;
+            }
+            Some(_) | None => {
+                totals.counts.failed += 1;
+                return;
+            }
+        }
+        totals.counts.completed += 1;
+        self.latencies.ttft.extend(ttft);
+        self.latencies.e2e.extend(e2e);
+        let first = at(samples.first_chunk_tokens.as_deref(), index);
+        let later = output.map(|output| output.saturating_sub(first.unwrap_or(1)));
+        // A missing column follows from the others; a null in a given one is a request that has no such value.
+        let tpot = if samples.tpot.is_some() {
+            tpot
+        } else {
+            derived_tpot(ttft, e2e, later)
+        };
+        self.tpot_before.extend(tpot);
+        // What came together shows no gap between tokens, and no gap is not a gap of zero.
+        let seen = tpot.filter(|tpot| tpot * number(later.unwrap_or(1)) > TOGETHER);
+        self.latencies.tpot.extend(seen);
+        let is_single = output.is_none_or(|output| output < 2);
+        if seen.is_none() && (tpot.is_some() || !is_single) {
+            self.latencies.in_one_piece += 1;
+        }
+        let gaps = at(samples.itl.as_deref(), index).into_iter().flatten();
+        self.latencies
+            .itl
+            .extend(gaps.filter(|gap| *gap > TOGETHER));
+        let chunks = at(samples.chunks.as_deref(), index);
+        self.packed.add(output, chunks, first, seen.is_some());
+        if samples.output_tokens.is_some() {
+            totals.output_tokens = Some(totals.output_tokens.unwrap_or(0) + output.unwrap_or(0));
+        }
+        if let Some(prompt) = at(samples.prompt_tokens.as_deref(), index) {
+            totals.prompt_tokens = Some(totals.prompt_tokens.unwrap_or(0) + prompt);
+        }
+    }
+
+    pub(super) fn metrics(&self, duration: Option<f64>) -> impl Iterator<Item = (Metric, f64)> {
+        let latencies = self.latencies.metrics().into_iter();
+        latencies.chain(self.totals.metrics(duration))
+    }
+
+    /// Whether the columns have what a metric is a statistic of.
+    pub(super) fn give(&self, metric: Metric) -> bool {
+        let latency = metric.statistic().map(|(latency, _)| latency);
+        latency.is_some_and(|latency| !self.latencies.column(latency).is_empty())
+    }
+
+    /// Whether `given` is what definition 1 made of the columns, where the file does not say that it has another.
+    pub(super) fn agreed_before(
+        &self,
+        metric: Metric,
+        given: f64,
+        definitions: &BTreeMap<String, u32>,
+    ) -> bool {
+        if definition::version(metric, definitions) > 1 {
+            return false;
+        }
+        let before = Latencies {
+            tpot: self.tpot_before.clone(),
+            ..self.latencies.clone()
+        };
+        let derived = before.metrics_of_successes().into_iter();
+        derived
+            .filter(|(derived, _)| *derived == metric)
+            .any(|(_, derived)| definition::agree(given, derived))
+    }
+
+    pub(super) fn mean_output_tokens(&self) -> Option<f64> {
+        let completed = self.totals.counts.completed;
+        (completed > 0).then_some(number(self.totals.output_tokens?) / number(completed))
+    }
+
+    pub(super) fn mean_prompt_tokens(&self) -> Option<f64> {
+        let completed = self.totals.counts.completed;
+        (completed > 0).then_some(number(self.totals.prompt_tokens?) / number(completed))
+    }
+}
+
+fn at<T: Clone>(column: Option<&[Option<T>]>, index: usize) -> Option<T> {
+    column?.get(index)?.clone()
+}
+
+fn derived_tpot(ttft: Option<f64>, e2e: Option<f64>, later: Option<u64>) -> Option<f64> {
+    let later = later.filter(|later| *later > 0)?;
+    Some((e2e? - ttft?) / number(later))
+}

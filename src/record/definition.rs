@@ -1,0 +1,245 @@
+//! Versions of the metric definitions, and what tells whether two of them are the same for a repeat.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::format::{Repeat, RequestCounts};
+use crate::metric::{Latency, Metric, Statistic};
+use crate::stats::number;
+
+/// `metrics` and what the columns give must agree up to this relative difference.
+const AGREEMENT: f64 = 1e-3;
+
+/// Failed requests, as a share of the requests beyond a percentile, that move it by no more than its own noise.
+const FAILED_OF_TAIL: f64 = 0.1;
+
+pub(super) fn agree(given: f64, derived: f64) -> bool {
+    (given - derived).abs() <= AGREEMENT * given.abs().max(derived.abs())
+}
+
+/// The version of a metric's definition in a file.
+pub(super) fn version(metric: Metric, definitions: &BTreeMap<String, u32>) -> u32 {
+    let family = metric.id().split('.').next().unwrap_or_default();
+    definitions.get(family).copied().unwrap_or(1)
+}
+
+/// Percentiles of `metrics` that say nothing of the requests which failed, with the reason: only samples could tell better.
+/// By definition 1 a percentile leaves failed requests out, which is the same where next to none failed.
+pub(super) fn among_failed(
+    metrics: &BTreeMap<Metric, f64>,
+    requests: Option<RequestCounts>,
+    definitions: &BTreeMap<String, u32>,
+) -> Vec<(Metric, String)> {
+    let Some(requests) = requests else {
+        return Vec::new();
+    };
+    let failed = requests.failed.saturating_add(requests.truncated);
+    let all = failed.saturating_add(requests.completed);
+    let share = number(failed) / number(all.max(1));
+    let reason = |metric: &Metric| {
+        let Some((_, Statistic::Quantile(quantile))) = metric.statistic() else {
+            return None;
+        };
+        let tail = 1.0 - quantile;
+        let counted = format!("{failed} of {all} requests failed or were cut short");
+        if share > tail {
+            Some(format!("{counted}, and the percentile falls among them"))
+        } else if share > FAILED_OF_TAIL * tail && version(*metric, definitions) < 2 {
+            Some(format!(
+                "{counted}, and the percentile leaves them out (definition 1, and no samples to count them in)"
+            ))
+        } else {
+            None
+        }
+    };
+    metrics
+        .keys()
+        .filter_map(|metric| Some((*metric, reason(metric)?)))
+        .collect()
+}
+
+/// Tokens and chunks of the requests that count.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Packed {
+    pub(super) has_columns: bool,
+    tokens: u64,
+    chunks: u64,
+    /// Requests with a TPOT of which nobody told how many tokens the first chunk carried.
+    untold: u64,
+}
+
+impl Packed {
+    pub(super) fn add(
+        &mut self,
+        output: Option<u64>,
+        chunks: Option<u64>,
+        first: Option<u64>,
+        has_tpot: bool,
+    ) {
+        if let (Some(output), Some(chunks)) = (output, chunks) {
+            self.tokens = self.tokens.saturating_add(output);
+            self.chunks = self.chunks.saturating_add(chunks);
+        }
+        self.untold += u64::from(has_tpot && first.is_none());
+    }
+}
+
+/// How the tokens of a repeat came, which TPOT and ITL depend on.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Packaging {
+    /// Output tokens per arrival of text; `None` where the file does not tell.
+    pub tokens_per_chunk: Option<f64>,
+    /// Whether each TPOT divides by the tokens that came after the first chunk, so that it does not depend on how they came.
+    pub is_told: bool,
+    /// Version of the definition of TPOT.
+    pub tpot: u32,
+    /// Version of the definition of ITL.
+    pub itl: u32,
+}
+
+impl Packaging {
+    pub(super) fn of(
+        repeat: &Repeat,
+        packed: Option<Packed>,
+        definitions: &BTreeMap<String, u32>,
+    ) -> Self {
+        let of_columns = packed.filter(|packed| packed.has_columns);
+        let said = |family: &str| definitions.get(family).copied().unwrap_or(1);
+        let from_columns =
+            of_columns.and_then(|packed| per_chunk(number(packed.tokens), number(packed.chunks)));
+        Self {
+            tokens_per_chunk: from_columns.or_else(|| of_telemetry(repeat)),
+            is_told: of_columns.is_some_and(|packed| packed.untold == 0),
+            tpot: said("tpot").max(if of_columns.is_some() { 2 } else { 1 }),
+            itl: said("itl"),
+        }
+    }
+
+    /// The version of the definition of TPOT or ITL.
+    pub fn version(self, latency: Latency) -> u32 {
+        match latency {
+            Latency::Itl => self.itl,
+            Latency::Ttft | Latency::Tpot | Latency::E2e => self.tpot,
+        }
+    }
+}
+
+fn per_chunk(tokens: f64, chunks: f64) -> Option<f64> {
+    (chunks > 0.0).then(|| tokens / chunks)
+}
+
+/// From what the load generator counted over all requests, where none failed.
+fn of_telemetry(repeat: &Repeat) -> Option<f64> {
+    let requests = repeat.requests?;
+    if requests.failed > 0 || requests.truncated > 0 {
+        return None;
+    }
+    let client = repeat.telemetry.get("client")?;
+    let count = |name: &str| client.get(name).and_then(Value::as_f64);
+    let merged = count("merged_late")? + count("merged_by_server")?;
+    let outputs = repeat.samples.as_ref()?.output_tokens.as_ref()?;
+    let tokens = outputs
+        .iter()
+        .flatten()
+        .fold(0_u64, |sum, tokens| sum.saturating_add(*tokens));
+    per_chunk(number(tokens), count("token_chunks")? - merged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{RepeatRun, parse};
+    use super::*;
+
+    fn read(top: &str, repeat: &str) -> Result<RepeatRun, String> {
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1",{top}"scenarios":[{{"name":"c","repeats":[{repeat}]}}]}}"#
+        );
+        let run = parse("a.json", json.as_bytes()).map_err(|error| error.to_string())?;
+        Ok(run.scenarios[0].repeats[0].clone())
+    }
+
+    fn metric(id: &str) -> Metric {
+        Metric::parse(id).unwrap()
+    }
+
+    const NEW: &str = r#""definitions":{"ttft":2,"tpot":2,"itl":2,"e2e":2},"#;
+
+    /// 99 requests of 0.1 s to 0.298 s, and one that failed.
+    fn with_a_failure(metrics: &str) -> String {
+        let times: Vec<String> = (0..99_u32)
+            .map(|place| (0.1 + f64::from(place) * 0.002).to_string())
+            .collect();
+        let status = vec![r#""ok""#; 99].join(",");
+        format!(
+            r#"{{"metrics":{{{metrics}}},"samples":{{"status":[{status},"timed out"],"ttft":[{},null]}}}}"#,
+            times.join(",")
+        )
+    }
+
+    #[test]
+    fn an_older_file_is_computed_anew_and_a_newer_one_must_agree() {
+        // numpy.percentile of the 99 alone gives 0.286; with the failed one as infinite it is 0.2881.
+        let older = read("", &with_a_failure(r#""ttft.p95": 0.2862"#)).unwrap();
+        assert!((older.metrics[&metric("ttft.p95")] - 0.2881).abs() < 1e-9);
+        assert!(!older.metrics.contains_key(&metric("ttft.p99")));
+        assert!(older.not_measured[&metric("ttft.p99")].contains("falls among them"));
+        let said = read(NEW, &with_a_failure(r#""ttft.p95": 0.2862"#)).unwrap_err();
+        assert!(said.contains("`ttft.p95` is 0.2862 in `metrics`"), "{said}");
+        assert!(read(NEW, &with_a_failure(r#""ttft.p95": 0.2881"#)).is_ok());
+        // By definition 2 there is no such P99.
+        let said = read(NEW, &with_a_failure(r#""ttft.p99": 0.29604"#)).unwrap_err();
+        assert!(said.contains("the samples give none"), "{said}");
+        assert!(read("", &with_a_failure(r#""ttft.p99": 0.29604"#)).is_ok());
+    }
+
+    #[test]
+    fn without_samples_a_percentile_counts_where_next_to_none_failed() {
+        let counted = |top: &str, id: &str, failed: u32| {
+            let completed = 1000 - failed;
+            let repeat = format!(
+                r#"{{"metrics":{{"{id}":0.1}},"requests":{{"completed":{completed},"failed":{failed}}}}}"#
+            );
+            read(top, &repeat)
+                .unwrap()
+                .metrics
+                .contains_key(&metric(id))
+        };
+        assert!(counted("", "ttft.p99", 0));
+        assert!(counted("", "ttft.p99", 1));
+        assert!(!counted("", "ttft.p99", 9));
+        assert!(counted("", "ttft.p50", 9));
+        assert!(counted(NEW, "ttft.p99", 9));
+        assert!(!counted(NEW, "ttft.p99", 11));
+        assert!(counted("", "ttft.mean", 400));
+    }
+
+    #[test]
+    fn a_tpot_of_zero_is_one_that_nobody_saw() {
+        let in_one_piece = r#"{"metrics":{"tpot.p50":0},"samples":{"ttft":[0.1,0.1],"tpot":[0,0],"e2e":[0.1,0.1],"output_tokens":[16,16]}}"#;
+        let repeat = read("", in_one_piece).unwrap();
+        assert!(!repeat.metrics.contains_key(&metric("tpot.p50")));
+        assert!(repeat.not_measured[&metric("tpot.p50")].contains("in one piece"));
+        // One of three: the others have theirs.
+        let mixed = r#"{"samples":{"ttft":[0.1,0.1,0.1],"tpot":[0.01,0,0.01],"e2e":[0.2,0.1,0.2],"output_tokens":[11,11,11]}}"#;
+        let repeat = read("", mixed).unwrap();
+        assert!((repeat.metrics[&metric("tpot.p50")] - 0.01).abs() < 1e-12);
+        assert_eq!(repeat.latencies.in_one_piece, 1);
+    }
+
+    #[test]
+    fn how_tokens_came_is_read_from_the_columns_or_from_what_the_client_counted() {
+        let columns = r#"{"samples":{"ttft":[0.1],"e2e":[0.3],"output_tokens":[17],"chunks":[4],"first_chunk_tokens":[9]}}"#;
+        let repeat = read("", columns).unwrap();
+        assert!((repeat.metrics[&metric("tpot.p50")] - 0.2 / 8.0).abs() < 1e-12);
+        assert_eq!(repeat.packaging.tokens_per_chunk, Some(4.25));
+        assert!(repeat.packaging.is_told);
+        assert_eq!((repeat.packaging.tpot, repeat.packaging.itl), (2, 1));
+        let counted = r#"{"requests":{"completed":1},"samples":{"ttft":[0.1],"e2e":[0.3],"output_tokens":[16]},
+            "telemetry":{"client":{"token_chunks":16,"merged_late":0,"merged_by_server":8}}}"#;
+        let repeat = read("", counted).unwrap();
+        assert_eq!(repeat.packaging.tokens_per_chunk, Some(2.0));
+        assert!(!repeat.packaging.is_told);
+        assert_eq!(repeat.packaging.tpot, 1);
+    }
+}
