@@ -101,7 +101,7 @@ impl fmt::Debug for Opened {
 
 /// The bytes as they stand on disk, shared by whoever unpacks them and whoever wants their hash.
 #[derive(Clone)]
-struct Hashed(Rc<RefCell<(File, Sha256)>>);
+struct Hashed(Rc<RefCell<(Box<dyn Read>, Sha256)>>);
 
 impl Read for Hashed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -115,6 +115,15 @@ impl Read for Hashed {
 /// Opens a file to be read from front to back.
 pub fn open(path: &Path) -> Result<Opened, FileError> {
     let file = File::open(path).map_err(FileError::on("read", path))?;
+    opened(path, Box::new(file))
+}
+
+/// The same of the bytes that the file at `path` has elsewhere.
+pub fn open_copy(path: &Path, bytes: Vec<u8>) -> Result<Opened, FileError> {
+    opened(path, Box::new(io::Cursor::new(bytes)))
+}
+
+fn opened(path: &Path, file: Box<dyn Read>) -> Result<Opened, FileError> {
     let hashed = Hashed(Rc::new(RefCell::new((file, Sha256::new()))));
     let raw = BufReader::with_capacity(BUFFER, hashed.clone());
     let unpacked: Box<dyn BufRead> = match path.extension().and_then(|ending| ending.to_str()) {

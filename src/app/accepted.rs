@@ -16,6 +16,9 @@ use crate::policy::rule::FirstRun;
 use crate::record::{self, Run};
 use crate::render::inert;
 
+/// What is said of a file that only the change has.
+const OWN_BAR: &str = "the change itself brings one, and no change is judged by a bar that it sets: it counts once it is merged";
+
 /// Where to find them.
 pub(super) struct Accepted<'a> {
     args: &'a GateArgs,
@@ -51,9 +54,11 @@ impl<'a> Accepted<'a> {
             first_run,
         };
         match (&args.baseline, &args.ledger) {
-            (Some(path), _) => accepted.given = Some(accepted.load(path)?),
+            (Some(path), ledger) => {
+                accepted.given = Some(accepted.files().stored(path, ledger.as_deref())?);
+            }
             (None, Some(ledger)) => {
-                accepted.ledger(ledger)?;
+                accepted.files().ledger(ledger)?;
             }
             (None, None) => {}
         }
@@ -116,8 +121,8 @@ impl<'a> Accepted<'a> {
         let found = match &self.args.baselines {
             Location::Folder(folder) => {
                 let path = baseline::path(folder, self.name, &hardware);
-                let there = self.is_there(&path)?.then(|| self.load(&path));
-                there.transpose()?
+                let ledger = self.args.ledger.as_deref();
+                self.files().stored_if_there(&path, ledger)?
             }
             Location::Bucket(_) => self.in_storage(&hardware)?,
         };
@@ -133,19 +138,16 @@ impl<'a> Accepted<'a> {
         let found = stored(&place).map_err(|error| baseline_failure(&error))?;
         match (&self.args.ledger, found) {
             (Some(path), Some(found)) => Ok(Some(Stored {
-                ledger: self.ledger_given(path)?,
-                ledger_path: Some(self.called(path)),
+                ledger: self.files().ledger_given(path)?,
+                ledger_path: Some(self.files().called(path)),
                 ..found
             })),
             (_, found) => Ok(found),
         }
     }
 
-    fn ledger_given(&self, path: &Path) -> Result<Vec<Run>, Failure> {
-        self.ledger(path)?.ok_or_else(|| {
-            let message = format!("cannot read `{}`: there is no such file", self.called(path));
-            Failure::message(ExitStatus::Usage, message)
-        })
+    fn files(&self) -> Files<'a> {
+        Files(self.base_ref)
     }
 
     /// The files that decide, where a change may have edited them: those that were given or found, and those beside them.
@@ -169,75 +171,13 @@ impl<'a> Accepted<'a> {
         ]
     }
 
-    /// The bytes of a file at the commit that decides, or of the work tree where none does.
-    fn bytes(&self, path: &Path) -> Result<Option<Vec<u8>>, Failure> {
-        if let Some(base_ref) = self.base_ref {
-            match base_ref.read(path)? {
-                AtRef::There(bytes) => return Ok(Some(bytes)),
-                AtRef::Absent => return Ok(None),
-                // Nothing that the change can edit.
-                AtRef::Outside => {}
-            }
-        }
-        files::read_if_there(path).map_err(unreadable)
-    }
-
-    fn is_there(&self, path: &Path) -> Result<bool, Failure> {
-        Ok(self.bytes(path)?.is_some())
-    }
-
-    /// How a file is called in errors and reports.
-    fn called(&self, path: &Path) -> String {
-        match self.base_ref {
-            Some(base_ref) if !base_ref.is_outside(path) => {
-                format!("{} of {}", path.display(), base_ref.name())
-            }
-            Some(_) | None => path.display().to_string(),
-        }
-    }
-
-    fn run(&self, path: &Path) -> Result<Option<Run>, Failure> {
-        let bytes = self.bytes(path)?;
-        let read = bytes.map(|bytes| record::read(path, &self.called(path), bytes));
-        read.transpose().map_err(|error| record_failure(&error))
-    }
-
-    fn ledger(&self, path: &Path) -> Result<Option<Vec<Run>>, Failure> {
-        let bytes = self.bytes(path)?;
-        let read = bytes.map(|bytes| record::read_ledger(path, &self.called(path), bytes));
-        read.transpose().map_err(|error| record_failure(&error))
-    }
-
-    fn load(&self, path: &Path) -> Result<Stored, Failure> {
-        let Some(run) = self.run(path)? else {
-            let message = format!("cannot read `{}`: there is no such file", self.called(path));
-            return Err(Failure::message(ExitStatus::Usage, message));
-        };
-        let beside = baseline::ledger_path(path);
-        let ledger_path = self.args.ledger.clone().unwrap_or(beside);
-        let ledger = self.ledger(&ledger_path)?;
-        if ledger.is_none() && self.args.ledger.is_some() {
-            let message = format!(
-                "cannot read `{}`: there is no such file",
-                self.called(&ledger_path)
-            );
-            return Err(Failure::message(ExitStatus::Usage, message));
-        }
-        Ok(Stored {
-            run,
-            path: self.called(path),
-            ledger_path: ledger.is_some().then(|| self.called(&ledger_path)),
-            ledger: ledger.unwrap_or_default(),
-            release: self.run(&baseline::release_path(path))?,
-        })
-    }
-
     fn no_baseline(&self, hardware: &str, candidate: &Run) -> Failure {
         let place = self.storage.place(self.name, hardware);
         let file = place.file(Part::Baseline);
-        let called = file
-            .as_deref()
-            .map_or_else(|| place.shown(Part::Baseline), |path| self.called(path));
+        let called = file.as_deref().map_or_else(
+            || place.shown(Part::Baseline),
+            |path| self.files().called(path),
+        );
         let message = format!(
             "there is no baseline of `{}` for `{hardware}`: `{called}` does not exist",
             self.name
@@ -246,9 +186,7 @@ impl<'a> Accepted<'a> {
         let quoted = inert::shell(&result.display().to_string());
         let mut failure = Failure::message(ExitStatus::NotComparable, message);
         if self.base_ref.is_some() && file.is_some_and(|path| path.is_file()) {
-            failure = failure.hint(
-                "the change itself brings one, and no change is judged by a bar that it sets: it counts once it is merged",
-            );
+            failure = failure.hint(OWN_BAR);
         } else {
             failure = failure.hint(format!(
                 "to accept this run: perfgate baseline update {quoted} --name {} --baselines {} --because \"the first baseline\"",
@@ -285,6 +223,95 @@ impl<'a> Accepted<'a> {
             workload.is_some_and(|workload| workload.digest.as_ref() == Some(digest))
         });
         fitting.next().map(|place| place.shown(Part::Baseline))
+    }
+}
+
+/// Accepted runs in files, as they are at the commit that asks; as they are here without one.
+#[derive(Clone, Copy)]
+pub(super) struct Files<'a>(pub(super) Option<&'a BaseRef>);
+
+impl Files<'_> {
+    fn bytes(self, path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+        if let Some(base_ref) = self.0 {
+            match base_ref.read(path)? {
+                AtRef::There(bytes) => return Ok(Some(bytes)),
+                AtRef::Absent => return Ok(None),
+                // Nothing that the change can edit.
+                AtRef::Outside => {}
+            }
+        }
+        files::read_if_there(path).map_err(unreadable)
+    }
+
+    /// How a file is called in errors and reports.
+    pub(super) fn called(self, path: &Path) -> String {
+        match self.0 {
+            Some(base_ref) if base_ref.has(path) => {
+                format!("{} of {}", path.display(), base_ref.name())
+            }
+            Some(_) | None => path.display().to_string(),
+        }
+    }
+
+    fn none_there(self, path: &Path) -> Failure {
+        let message = format!("cannot read `{}`: there is no such file", self.called(path));
+        let failure = Failure::message(ExitStatus::Usage, message);
+        if self.0.is_some() && path.is_file() {
+            failure.hint(OWN_BAR)
+        } else {
+            failure
+        }
+    }
+
+    pub(super) fn run(self, path: &Path) -> Result<Option<Run>, Failure> {
+        let bytes = self.bytes(path)?;
+        let read = bytes.map(|bytes| record::read(path, &self.called(path), bytes));
+        read.transpose().map_err(|error| record_failure(&error))
+    }
+
+    fn ledger(self, path: &Path) -> Result<Option<Vec<Run>>, Failure> {
+        let bytes = self.bytes(path)?;
+        let read = bytes.map(|bytes| record::read_ledger(path, &self.called(path), bytes));
+        read.transpose().map_err(|error| record_failure(&error))
+    }
+
+    /// The run of a file that was named.
+    pub(super) fn run_given(self, path: &Path) -> Result<Run, Failure> {
+        self.run(path)?.ok_or_else(|| self.none_there(path))
+    }
+
+    /// The ledger of a file that was named.
+    pub(super) fn ledger_given(self, path: &Path) -> Result<Vec<Run>, Failure> {
+        self.ledger(path)?.ok_or_else(|| self.none_there(path))
+    }
+
+    /// A baseline that was named, with what is beside it.
+    fn stored(self, path: &Path, ledger: Option<&Path>) -> Result<Stored, Failure> {
+        self.stored_if_there(path, ledger)?
+            .ok_or_else(|| self.none_there(path))
+    }
+
+    /// The baseline of a file, with its ledger and the release beside it.
+    pub(super) fn stored_if_there(
+        self,
+        path: &Path,
+        ledger: Option<&Path>,
+    ) -> Result<Option<Stored>, Failure> {
+        let Some(run) = self.run(path)? else {
+            return Ok(None);
+        };
+        let ledger_path = ledger.map_or_else(|| baseline::ledger_path(path), Path::to_owned);
+        let runs = match ledger {
+            Some(ledger) => Some(self.ledger_given(ledger)?),
+            None => self.ledger(&ledger_path)?,
+        };
+        Ok(Some(Stored {
+            run,
+            path: self.called(path),
+            ledger_path: runs.is_some().then(|| self.called(&ledger_path)),
+            ledger: runs.unwrap_or_default(),
+            release: self.run(&baseline::release_path(path))?,
+        }))
     }
 }
 

@@ -1,12 +1,17 @@
-//! Files as they stand at a commit of git: the bar that a change is judged by must not be moved by it.
+//! Files as they are at the commit that asks the question: a change does not move the bar that it is judged by.
 
 use std::path::{Path, PathBuf};
 
-use super::source::{self, Entry};
+use sha2::{Digest as _, Sha256};
+
+use super::base_commit::{self, git_failure};
+use super::source::{self, Entry, Object};
 use super::{Context, Failure, links};
 use crate::exit::ExitStatus;
 use crate::files;
-use crate::publish::event;
+
+/// How the pointer begins that stands in a commit in place of a file that Git LFS keeps.
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
 
 /// A commit from which the bar is read.
 #[derive(Clone, Debug)]
@@ -21,6 +26,17 @@ pub(super) struct BaseRef {
     here: PathBuf,
 }
 
+/// Where a data file of the question is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum DataFile {
+    /// In the work tree.
+    Here,
+    /// From these bytes.
+    Copied(Vec<u8>),
+    /// Nowhere: the commit has no such file, and the change's own does not count.
+    Absent,
+}
+
 /// A file at that commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum AtRef {
@@ -28,43 +44,68 @@ pub(super) enum AtRef {
     There(Vec<u8>),
     /// The commit has no such file.
     Absent,
-    /// It lies outside the repository, where no change of it can touch it.
+    /// It is no file of the change: it lies outside of the repository, or the job made it.
     Outside,
 }
 
-impl BaseRef {
-    /// The commit of `--baseline-ref`; without it, where this step of GitHub Actions judges a pull request or a merge group,
-    /// the commit from which that one branched off. `None` elsewhere.
-    pub(super) fn resolve(given: Option<&str>, context: &Context) -> Result<Option<Self>, Failure> {
+/// By whose files this run is judged.
+#[derive(Clone, Debug)]
+pub(super) enum Asks {
+    /// Those that are here: nothing says that a change is judged.
+    Here,
+    /// Those that are here although a change is judged: `--baseline-ref ""` says so.
+    ChangeItself,
+    /// Those of the commit from which the change branched off, or that `--baseline-ref` names.
+    Base(BaseRef),
+}
+
+impl Asks {
+    /// By `--baseline-ref`; without it, by what the CI service says of this job. `pull_request` is the one on which the
+    /// verdict is published by a flag.
+    pub(super) fn find(
+        given: Option<&str>,
+        pull_request: Option<u64>,
+        context: &Context,
+    ) -> Result<Self, Failure> {
         match given {
-            Some("") => Ok(None),
-            Some(name) => Self::at(name, name, context).map(Some),
-            None => match of_event(context)? {
-                Some(base) => {
-                    let branched_off = source::merge_base("HEAD", &base).unwrap_or(base);
-                    let short: String = branched_off.chars().take(10).collect();
+            Some("") => Ok(match base_commit::change_here(pull_request, context) {
+                Ok(None) => Self::Here,
+                Ok(Some(_)) | Err(_) => Self::ChangeItself,
+            }),
+            Some(name) => {
+                let commit = base_commit::of_flag(name)?;
+                BaseRef::at(commit, name.to_owned(), context).map(Self::Base)
+            }
+            None => match base_commit::change_here(pull_request, context)? {
+                Some(change) => {
+                    let commit = base_commit::of_change(&change)?;
+                    let short: String = commit.chars().take(10).collect();
                     let name = format!("the base branch ({short})");
-                    Self::at(&branched_off, &name, context).map(Some)
+                    BaseRef::at(commit, name, context).map(Self::Base)
                 }
-                None => Ok(None),
+                None => Ok(Self::Here),
             },
         }
     }
 
-    fn at(revision: &str, name: &str, context: &Context) -> Result<Self, Failure> {
-        let top = source::top_of_working_tree().and_then(|top| top.canonicalize().ok());
-        let commit = source::commit_of(revision);
-        let (Some(top), Some(commit)) = (top, commit) else {
-            return Err(Failure::message(
-                ExitStatus::SurroundingsFailed,
-                format!("git does not know the commit of {name} here, so the baseline and the thresholds of before the change cannot be read"),
-            )
-            .hint("let actions/checkout fetch it with `fetch-depth: 0`, or `git fetch origin BRANCH`")
-            .hint("`--baseline-ref REF` names another commit; `--baseline-ref \"\"` judges by the files of the change itself"));
-        };
+    /// The commit, where it is one.
+    pub(super) fn base(&self) -> Option<&BaseRef> {
+        match self {
+            Self::Base(base) => Some(base),
+            Self::Here | Self::ChangeItself => None,
+        }
+    }
+}
+
+impl BaseRef {
+    fn at(commit: String, name: String, context: &Context) -> Result<Self, Failure> {
+        let top = source::top_of_working_tree().map_err(git_failure)?;
+        let top = top
+            .canonicalize()
+            .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
         Ok(Self {
             commit,
-            name: name.to_owned(),
+            name,
             top,
             here: working_folder(context)?,
         })
@@ -86,22 +127,85 @@ impl BaseRef {
         end.strip_prefix(&self.top).ok().map(Path::to_owned)
     }
 
-    /// Whether no change of the repository can edit it.
-    pub(super) fn is_outside(&self, path: &Path) -> bool {
-        self.relative(path).is_none()
+    /// Whether a file is read there, and not in the work tree.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        !matches!(self.read(path), Ok(AtRef::Outside))
     }
 
-    /// A file as it stands there. Links of that commit are followed within it.
+    /// A file as it is there. Links of that commit are followed within it. A file that neither that commit nor HEAD has is
+    /// no file of the change: the job made it.
     pub(super) fn read(&self, path: &Path) -> Result<AtRef, Failure> {
         let Some(relative) = self.relative(path) else {
             return Ok(AtRef::Outside);
         };
-        let entry = source::entry(&self.top, &self.commit, &relative);
-        let bytes = entry.and_then(|entry| match entry {
-            Entry::File(object) => source::blob(&self.top, &object).map(AtRef::There),
+        let unreadable = |error: String| self.unreadable(path, &error);
+        let entry = source::entry(&self.top, &self.commit, &relative).map_err(unreadable)?;
+        match entry {
+            Entry::File(object) => {
+                let bytes = source::blob(&object).map_err(unreadable)?;
+                self.kept_elsewhere(path, bytes).map(AtRef::There)
+            }
+            Entry::Folder(_) | Entry::Nothing if self.is_of_the_job(path, &relative) => {
+                Ok(AtRef::Outside)
+            }
             Entry::Folder(_) | Entry::Nothing => Ok(AtRef::Absent),
+        }
+    }
+
+    /// Whether the file is here and the change has none there, nor a link on the way.
+    fn is_of_the_job(&self, path: &Path, relative: &Path) -> bool {
+        let at_head = source::entry(&self.top, "HEAD", relative);
+        let is_here = self.here.join(path).is_file();
+        is_here && at_head == Ok(Entry::Nothing) && !self.has_new_link(path)
+    }
+
+    /// The file itself where those bytes are a pointer of Git LFS: it is here where its hash is the pointer's.
+    fn kept_elsewhere(&self, path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        if !bytes.starts_with(LFS_POINTER) {
+            return Ok(bytes);
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let hash = text
+            .lines()
+            .find_map(|line| line.strip_prefix("oid sha256:"));
+        let hash =
+            hash.filter(|hash| hash.len() == 64 && hash.chars().all(|c| c.is_ascii_hexdigit()));
+        let is_it = |file: &Vec<u8>| Some(format!("{:x}", Sha256::digest(file)).as_str()) == hash;
+        let kept = hash.and_then(|hash| {
+            let (one, two) = (&hash[..2], &hash[2..4]);
+            source::own_file(&format!("lfs/objects/{one}/{two}/{hash}"))
         });
-        bytes.map_err(|error| self.unreadable(path, &error))
+        let places = std::iter::once(self.here.join(path)).chain(kept);
+        let mut files = places.filter_map(|place| files::read(&place).ok());
+        files.find(is_it).ok_or_else(|| {
+            self.unreadable(path, "it is a pointer of Git LFS there, and the file that it means is not here")
+                .hint("fetch it: `git lfs fetch origin BRANCH` with the base branch, and `lfs: true` at actions/checkout")
+        })
+    }
+
+    /// The same file, to be read in a run: the one of the work tree where the change has not touched it.
+    pub(super) fn data_file(&self, path: &Path) -> Result<DataFile, Failure> {
+        if self.here.join(path).is_file() && !self.is_touched(path)? {
+            return Ok(DataFile::Here);
+        }
+        Ok(match self.read(path)? {
+            AtRef::There(bytes) => DataFile::Copied(bytes),
+            AtRef::Outside => DataFile::Here,
+            AtRef::Absent => DataFile::Absent,
+        })
+    }
+
+    /// The paths, from the working folder, of files there that have a line of that form.
+    pub(super) fn with_line(&self, form: &str, ends: &[&str]) -> Result<Vec<PathBuf>, Failure> {
+        let found = source::with_line(&self.top, &self.commit, form, ends);
+        let found = found.map_err(|error| self.unreadable(Path::new("."), &error))?;
+        let here = self.here.strip_prefix(&self.top).unwrap_or(Path::new(""));
+        let up: PathBuf = here.components().map(|_| "..").collect();
+        let shown = |path: PathBuf| match path.strip_prefix(here) {
+            Ok(below) => below.to_owned(),
+            Err(_) => up.join(path),
+        };
+        Ok(found.into_iter().map(shown).collect())
     }
 
     fn unreadable(&self, path: &Path, error: &str) -> Failure {
@@ -123,7 +227,7 @@ impl BaseRef {
         };
         let entry = source::entry(&self.top, &self.commit, &relative);
         let names = entry.and_then(|entry| match entry {
-            Entry::Folder(object) => source::names(&self.top, &object),
+            Entry::Folder(object) => source::names(&object),
             Entry::File(_) | Entry::Nothing => Ok(Vec::new()),
         });
         names.map_err(|error| self.unreadable(folder, &error))
@@ -136,17 +240,33 @@ impl BaseRef {
     ) -> Result<Vec<String>, Failure> {
         let mut touched = Vec::new();
         for path in paths {
-            let now = files::read(path).ok();
-            let before = match self.read(path)? {
-                AtRef::There(bytes) => Some(bytes),
-                AtRef::Absent => None,
-                AtRef::Outside => continue,
-            };
-            if now != before || (now.is_some() && self.has_new_link(path)) {
+            if self.is_touched(path)? {
                 touched.push(path.display().to_string());
             }
         }
         Ok(touched)
+    }
+
+    /// Commits are compared, and the work tree only with its own commit: its bytes may differ where nobody edited them.
+    fn is_touched(&self, path: &Path) -> Result<bool, Failure> {
+        let Some(relative) = self.relative(path) else {
+            return Ok(false);
+        };
+        let at = |commit: &str| -> Result<Option<Object>, String> {
+            Ok(match source::entry(&self.top, commit, &relative)? {
+                Entry::File(object) => Some(object),
+                Entry::Folder(_) | Entry::Nothing => None,
+            })
+        };
+        let before = at(&self.commit).map_err(|error| self.unreadable(path, &error))?;
+        if before.is_none() && self.is_of_the_job(path, &relative) {
+            return Ok(false);
+        }
+        // Where the change has a link that leads nowhere, it is not what it was.
+        let same = at("HEAD").is_ok_and(|now| now == before);
+        Ok(!same
+            || (before.is_some() && !source::is_as_committed(&self.top, &relative))
+            || (self.here.join(path).exists() && self.has_new_link(path)))
     }
 
     /// Whether a link leads there that is not the commit's.
@@ -176,23 +296,4 @@ fn working_folder(context: &Context) -> Result<PathBuf, Failure> {
         named.is_absolute() && named.canonicalize().is_ok_and(|path| path == physical)
     };
     Ok(named.filter(is_it).unwrap_or(physical))
-}
-
-/// The tip of the base branch in the event of this step of GitHub Actions.
-fn of_event(context: &Context) -> Result<Option<String>, Failure> {
-    let variable = context.environment;
-    let is_actions = variable("GITHUB_ACTIONS").is_some_and(|value| value == "true");
-    let Some(path) = variable("GITHUB_EVENT_PATH").filter(|_| is_actions) else {
-        return Ok(None);
-    };
-    let unknown = |error: &dyn std::fmt::Display| {
-        Failure::message(
-            ExitStatus::SurroundingsFailed,
-            format!("the base branch is not known: {error}"),
-        )
-        .hint("name it with `--baseline-ref REF`")
-    };
-    let json = files::read(Path::new(&path)).map_err(|error| unknown(&error))?;
-    let base = event::base(&json).map_err(|error| unknown(&error))?;
-    Ok(base.map(|base| base.text().to_owned()))
 }

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::accepted::stored;
-use super::base_ref::{AtRef, BaseRef};
+use super::accepted::{Files, stored};
+use super::base_ref::{Asks, AtRef, BaseRef};
 use super::failing::{baseline_failure, cannot_keep, record_failure, unreadable};
 use super::progress::note;
+use super::source::{self, GitError};
 use super::{Context, Failure, annotating, author, storage};
 use crate::baseline::{self, Location, Part};
 use crate::cli::compare::{CompareArgs, Format, OutputArgs, PolicyArgs, ReportArgs};
@@ -16,7 +17,8 @@ use crate::files;
 use crate::policy::comparison::{Comparison, SCHEMA};
 use crate::policy::rule::Policy;
 use crate::policy::{
-    Labels, ThisLook, compare_evidence, judged_by_a_copy, with_analysis, with_explanation,
+    Base, Labels, ThisLook, compare_evidence, judged_at, judged_by_a_copy, judged_by_own_files,
+    with_analysis, with_explanation,
 };
 use crate::record::{self, Run};
 use crate::render;
@@ -25,25 +27,36 @@ use crate::render;
 const USUAL_POLICY: &str = "thresholds.yaml";
 
 pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, Failure> {
-    let policy = policy_for(&args.policy)?;
+    let asks = of_change(args, context)?;
+    let base_ref = asks.base();
+    let policy = policy_at(&args.policy, base_ref)?;
+    let files = Files(base_ref);
     let load = |path: &Path| record::load(path).map_err(|error| record_failure(&error));
     let one = |path: &Option<PathBuf>| path.as_deref().map(load).transpose();
     let candidate = one(&args.candidate)?;
     let pairs = one(&args.ab_baseline)?.zip(one(&args.ab_candidate)?);
     let shown = |path: &Path| path.display().to_string();
+    let accepted = |path: &Option<PathBuf>| {
+        let run = path.as_deref().map(|path| files.run_given(path));
+        run.transpose()
+    };
+    let called = |path: &Option<PathBuf>| path.as_deref().map(|path| files.called(path));
+    let mut bar = vec![policy_path(&args.policy).to_owned()];
+    let named = [&args.baseline, &args.ledger, &args.release];
+    bar.extend(named.into_iter().flatten().cloned());
     let mut accepted = Side {
-        run: one(&args.baseline)?,
-        path: args.baseline.as_deref().map(shown),
+        run: accepted(&args.baseline)?,
+        path: called(&args.baseline),
         ledger: match &args.ledger {
-            Some(path) => record::load_ledger(path).map_err(|error| record_failure(&error))?,
+            Some(path) => files.ledger_given(path)?,
             None => Vec::new(),
         },
-        ledger_path: args.ledger.as_deref().map(shown),
-        release: one(&args.release)?,
+        ledger_path: called(&args.ledger),
+        release: accepted(&args.release)?,
         of_copies: None,
     };
     if let (Some(location), Some(candidate)) = (&args.baselines, &candidate) {
-        accepted = Side::find(location, candidate, context)?;
+        accepted = Side::find(location, candidate, files, &mut bar, context)?;
     }
     let given = Given {
         stored: accepted.run.as_ref().zip(candidate.as_ref()),
@@ -68,8 +81,40 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
     if let Some(sentence) = accepted.of_copies {
         comparison = judged_by_a_copy(comparison, sentence);
     }
+    comparison = judged_by(comparison, &asks, &bar, &[], false)?;
     annotating::mark_rules(&comparison, context);
     finish(&comparison, args.format, &args.output, None, context)
+}
+
+/// By whose files it is judged. Where nothing is checked out, the job made all files itself.
+fn of_change(args: &CompareArgs, context: &Context) -> Result<Asks, Failure> {
+    let is_clone = !matches!(source::top_of_working_tree(), Err(GitError::NoRepository));
+    let given = args.baseline_ref.as_deref();
+    Asks::find(given.or((!is_clone).then_some("")), None, context)
+}
+
+/// The same comparison, with by whose files it was judged, and what the change edits of them.
+pub(super) fn judged_by(
+    comparison: Comparison,
+    asks: &Asks,
+    bar: &[PathBuf],
+    edits: &[String],
+    is_first: bool,
+) -> Result<Comparison, Failure> {
+    Ok(match asks {
+        Asks::Here => comparison,
+        Asks::ChangeItself => judged_by_own_files(comparison),
+        Asks::Base(base_ref) => {
+            let touched = base_ref.touched(bar.iter().map(PathBuf::as_path))?;
+            let base = Base {
+                name: base_ref.name(),
+                touched: &touched,
+                edits,
+                is_first,
+            };
+            judged_at(comparison, &base)
+        }
+    })
 }
 
 /// The accepted runs.
@@ -85,8 +130,14 @@ struct Side {
 }
 
 impl Side {
-    /// Those of the candidate's gate on its hardware.
-    fn find(location: &Location, candidate: &Run, context: &Context) -> Result<Self, Failure> {
+    /// Those of the candidate's gate on its hardware; `bar` gets the files that a change could edit.
+    fn find(
+        location: &Location,
+        candidate: &Run,
+        files: Files<'_>,
+        bar: &mut Vec<PathBuf>,
+        context: &Context,
+    ) -> Result<Self, Failure> {
         let Some(name) = candidate.file.name.as_deref() else {
             let message = "the candidate does not say of which gate it is";
             return Err(Failure::message(ExitStatus::Usage, message)
@@ -95,7 +146,17 @@ impl Side {
         let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
         let opened = storage::open(location, context)?;
         let place = opened.place(name, &hardware);
-        let found = stored(&place).map_err(|error| baseline_failure(&error))?;
+        let found = match (location, place.file(Part::Baseline)) {
+            (Location::Folder(_), Some(path)) => {
+                bar.extend([
+                    baseline::ledger_path(&path),
+                    baseline::release_path(&path),
+                    path.clone(),
+                ]);
+                files.stored_if_there(&path, None)?
+            }
+            (_, _) => stored(&place).map_err(|error| baseline_failure(&error))?,
+        };
         storage::warn_of_copies(location, &opened);
         let Some(found) = found else {
             let message = format!(

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Failure;
+use super::base_ref::{BaseRef, DataFile};
 use super::progress::note;
 use crate::config::{Dataset, DatasetFile, Endpoint, LoadPoint, Plan, Prompts};
 use crate::exit::ExitStatus;
@@ -13,8 +14,9 @@ use crate::workload::dataset::{
     self, Census, Choice, ChoiceError, DatasetError, Entry, Format, Sample, Selection,
 };
 
-/// Replaces the file of the plan by what is sent of it. A trace brings its own load point where none is given.
-pub(super) fn settle(plan: &mut Plan) -> Result<(), Failure> {
+/// Replaces the file of the plan by what is sent of it, as the base has the file where there is one. A trace brings its
+/// own load point where none is given.
+pub(super) fn settle(plan: &mut Plan, base_ref: Option<&BaseRef>) -> Result<(), Failure> {
     let file = match &plan.dataset {
         Dataset::File(file) => file.clone(),
         Dataset::Synthetic | Dataset::Chosen(_) => return check_synthetic(plan),
@@ -23,7 +25,7 @@ pub(super) fn settle(plan: &mut Plan) -> Result<(), Failure> {
         let message = "`prompts`, `prefix` and `conversation` shape synthetic prompts, and a data set is given";
         return Err(usage(message.to_owned()).hint("take one of them out"));
     }
-    let kept = read(&file, plan)?;
+    let kept = read(&file, plan, base_ref)?;
     kept.tell(&file.path);
     take_load(&file, plan, &kept)?;
     if plan.input_tokens.is_some() {
@@ -92,9 +94,23 @@ impl Kept {
     }
 }
 
-fn read(file: &DatasetFile, plan: &Plan) -> Result<Kept, Failure> {
+fn read(file: &DatasetFile, plan: &Plan, base_ref: Option<&BaseRef>) -> Result<Kept, Failure> {
     let path = &file.path;
-    let mut opened = files::open(path).map_err(|error| {
+    let at_base = base_ref
+        .map(|base_ref| base_ref.data_file(path))
+        .transpose()?;
+    let opened = match at_base {
+        Some(DataFile::Copied(bytes)) => files::open_copy(path, bytes),
+        Some(DataFile::Absent) => {
+            let base = base_ref.map_or("the base", BaseRef::name);
+            return Err(usage(format!(
+                "{base} has no data set `{}`, and that of the change counts once it is merged",
+                path.display()
+            )));
+        }
+        Some(DataFile::Here) | None => files::open(path),
+    };
+    let mut opened = opened.map_err(|error| {
         if error.kind() == io::ErrorKind::NotFound {
             no_such_file(path)
         } else {

@@ -35,15 +35,15 @@ pub(super) enum Side {
 }
 
 impl EvidenceFolder {
-    /// The evidence of the commit that is checked out, with this plan. Where no commit is known, nothing tells a re-run
+    /// The evidence of the commit that is checked out, with this plan and that of its base version. Where no commit is known, nothing tells a re-run
     /// from another build, so it begins anew in a folder of its own.
-    pub(super) fn of_commit(parent: &Path, plan: &Plan) -> Self {
+    pub(super) fn of_commit(parent: &Path, plan: &Plan, base_plan: Option<&Plan>) -> Self {
         let commit = source::state_of_working_tree().unwrap_or_else(|| {
             let now = crate::clock::unix_time().as_nanos();
             format!("no commit, {now}, {}", std::process::id())
         });
         // Hashed because a plan may hold values of environment variables.
-        let described = format!("{commit}\n{plan:?}");
+        let described = format!("{commit}\n{plan:?}\n{base_plan:?}");
         let digest = Sha256::digest(described.as_bytes());
         let key: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         Self::at(parent.join(&key[..KEY_LENGTH]))

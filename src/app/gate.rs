@@ -1,20 +1,20 @@
 //! `perfgate gate`: measure until it is decided, render, publish, exit code.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::accepted::Accepted;
 use super::author::{self, Author};
-use super::base_ref::BaseRef;
-use super::compare::{finish, policy_at, policy_path, write_junit};
+use super::base_ref::Asks;
+use super::compare::{finish, judged_by, policy_at, policy_path, write_junit};
 use super::deciding::{Care, Commits, Decided, Deciding};
 use super::evidence::{EvidenceFolder, Side};
 use super::failing::cannot_keep;
 use super::progress::Progress;
 use super::publishing::Publishing;
-use super::{Context, Failure, Interrupt, annotating, feasible, plan, runtime, source, step};
+use super::question::{self, Question};
+use super::{Context, Failure, Interrupt, annotating, feasible, runtime, source, step};
 use crate::cli::compare::{Format, OutputArgs};
 use crate::cli::gate::GateArgs;
-use crate::config::{DockerPlan, Plan, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::files;
 use crate::policy::comparison::Comparison;
@@ -24,23 +24,26 @@ use crate::render;
 
 pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Failure> {
     // Everything that can be wrong with the files is said before the first GPU minute is spent.
-    let mut plan = plan::resolve(&args.run)?;
-    feasible::check_requests(&plan)?;
-    if let Some(image) = &args.base_image {
-        plan.base = Some(base_container(&plan, image)?);
-    }
-    let base_ref = BaseRef::resolve(args.baseline_ref.as_deref(), context)?;
-    let policy = policy_at(&args.policy, base_ref.as_ref())?;
-    let accepted = Accepted::of(args, &plan, base_ref.as_ref(), policy.first_run, context)?;
+    let asks = Asks::find(
+        args.baseline_ref.as_deref(),
+        args.publish.pull_request,
+        context,
+    )?;
+    let base_ref = asks.base();
+    let question = question::of(args, base_ref)?;
+    let plan = &question.plan;
+    feasible::check_requests(plan)?;
+    let policy = policy_at(&args.policy, base_ref)?;
+    let accepted = Accepted::of(args, plan, base_ref, policy.first_run, context)?;
     let publishing = Publishing::prepare(&args.publish, context)?;
     let author = author::find(&args.author, context)?;
     files::create_folder(&args.output).map_err(cannot_keep)?;
     let comparison = Judging {
         args,
-        plan: &plan,
+        question: &question,
         policy: &policy,
         accepted: &accepted,
-        base_ref: base_ref.as_ref(),
+        asks: &asks,
         author: &author,
     };
     let comparison = comparison
@@ -77,10 +80,10 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
 /// What a gate measures and by what it judges.
 struct Judging<'a> {
     args: &'a GateArgs,
-    plan: &'a Plan,
+    question: &'a Question,
     policy: &'a Policy,
     accepted: &'a Accepted<'a>,
-    base_ref: Option<&'a BaseRef>,
+    asks: &'a Asks,
     author: &'a Author,
 }
 
@@ -89,14 +92,14 @@ impl Judging<'_> {
     fn judge(&self, context: &Context) -> Result<Comparison, Failure> {
         let Self {
             args,
-            plan,
             policy,
             accepted,
             ..
         } = *self;
+        let plan = &self.question.plan;
         let output = |name: &str| args.output.join(name);
         let evidence = args.evidence.clone().unwrap_or_else(|| output("evidence"));
-        let evidence = EvidenceFolder::of_commit(&evidence, plan);
+        let evidence = EvidenceFolder::of_commit(&evidence, plan, self.question.base_plan.as_ref());
         let find_stored = |candidate: &Run| accepted.find(candidate);
         let progress = Progress::new();
         let decided = runtime(|| {})?.block_on(async {
@@ -110,7 +113,7 @@ impl Judging<'_> {
                 find_stored: &find_stored,
                 scale: None,
                 author: self.author,
-                base_plan: None,
+                base_plan: self.question.base_plan.as_ref(),
                 commits: Commits::default(),
                 logs: &args.output,
                 environment: context.environment,
@@ -132,12 +135,12 @@ impl Judging<'_> {
         kept?;
         let accepted_commit = comparison.baseline.commit.as_deref();
         comparison.baseline.commits_since = accepted_commit.and_then(source::commits_since);
-        if let Some(base_ref) = self.base_ref {
-            let mut bar = accepted.bar(measured_run(&evidence)?.as_ref());
-            bar.push(policy_path(&args.policy).to_owned());
-            let touched = base_ref.touched(bar.iter().map(PathBuf::as_path))?;
-            comparison = policy::judged_at(comparison, base_ref.name(), &touched);
-        }
+        let mut bar = accepted.bar(measured_run(&evidence)?.as_ref());
+        bar.push(policy_path(&args.policy).to_owned());
+        let Question {
+            edits, is_first, ..
+        } = self.question;
+        comparison = judged_by(comparison, self.asks, &bar, edits, *is_first)?;
         if let Some(sentence) = accepted.of_copies() {
             comparison = policy::judged_by_a_copy(comparison, sentence);
         }
@@ -150,26 +153,6 @@ fn measured_run(evidence: &EvidenceFolder) -> Result<Option<Run>, Failure> {
     match evidence.run(Side::Candidate)? {
         Some(run) => Ok(Some(run)),
         None => evidence.run(Side::PairCandidate),
-    }
-}
-
-/// The candidate's container with the base version's image.
-fn base_container(plan: &Plan, image: &str) -> Result<ServerPlan, Failure> {
-    let usage = |message: &str| Failure::message(ExitStatus::Usage, message);
-    match (&plan.base, &plan.server) {
-        (Some(ServerPlan::Docker(docker)), _) | (_, Some(ServerPlan::Docker(docker))) => {
-            Ok(ServerPlan::Docker(DockerPlan {
-                image: image.to_owned(),
-                ..docker.clone()
-            }))
-        }
-        (
-            _,
-            Some(ServerPlan::Process(_) | ServerPlan::Url(_) | ServerPlan::Simulator(_)) | None,
-        ) => Err(
-            usage("`--base-image` is for a server in a container, and this is none")
-                .hint("write the server of the base version as `server.base` in perfgate.yaml"),
-        ),
     }
 }
 

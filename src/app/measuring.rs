@@ -151,7 +151,7 @@ impl<'a> Measuring<'a> {
                 name: "perfgate".to_owned(),
                 version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             }),
-            source: super::source::of_working_tree(),
+            source: super::source::of_working_tree(self.environment),
             promotion: None,
             environment: None,
             server: None,
@@ -315,7 +315,7 @@ impl<'a> Measuring<'a> {
             {
                 return Err(ended_during(repeat, *load));
             }
-            run.add(self.plan, *load, passed, target)?;
+            run.add(self, *load, passed, target)?;
             self.keep(run)?;
             // After saving: what was measured is kept even where it is not what was expected.
             expectations::check(self.plan, &run.result, self.progress)?;
@@ -391,13 +391,16 @@ impl RunInProgress {
     /// A load point that a search chose has no scenario before it is measured.
     fn add(
         &mut self,
-        plan: &Plan,
+        measuring: &Measuring<'_>,
         load: LoadPoint,
         passed: Passed,
         target: &Target,
     ) -> Result<(), Failure> {
+        let plan = measuring.plan;
+        let is_started = !matches!(measuring.server, ServerPlan::Url(_));
         let identity = Server {
             fingerprint: passed.fingerprint,
+            fresh: is_started.then(|| measuring.fresh.name().to_owned()),
             ..target.identity().clone()
         };
         let known = self.result.server.get_or_insert_with(|| identity.clone());

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use super::base_ref::BaseRef;
 use super::failing::unreadable;
 use super::{Failure, dataset, feasible, warm_up};
 use crate::cli::bench::{DatasetFormatArg, EndpointArg, Latency, LoadArgs, RunArgs, TargetArgs};
@@ -18,26 +19,44 @@ use crate::workload::dataset::Format;
 /// The file that is read where none is named and it is there.
 const USUAL_FILE: &str = "perfgate.yaml";
 
+/// The file that is read.
+pub(super) fn path(given: Option<&Path>) -> &Path {
+    given.unwrap_or_else(|| Path::new(USUAL_FILE))
+}
+
 /// The plan of that file, else of the usual one where it is there.
 pub(super) fn of_file(given: Option<&Path>) -> Result<Option<Plan>, Failure> {
-    let path = given.unwrap_or_else(|| Path::new(USUAL_FILE));
+    let path = path(given);
     let text = match given {
         Some(path) => files::read_text(path).map(Some),
         None => files::read_text_if_there(path),
     };
-    let Some(text) = text.map_err(unreadable)? else {
-        return Ok(None);
-    };
-    let mut plan = parse(&path.display().to_string(), &text)?;
+    let text = text.map_err(unreadable)?;
+    text.map(|text| of_text(path, &path.display().to_string(), &text))
+        .transpose()
+}
+
+/// The plan of the text of the file at `path`, which is called so in errors.
+pub(super) fn of_text(path: &Path, called: &str, text: &str) -> Result<Plan, Failure> {
+    let mut plan = parse(called, text)?;
     if let (Dataset::File(file), Some(folder)) = (&mut plan.dataset, path.parent()) {
         file.path = folder.join(&file.path);
     }
-    Ok(Some(plan))
+    Ok(plan)
 }
 
 /// Reads the file, if there is one, and lays the flags over it.
 pub(super) fn resolve(args: &RunArgs) -> Result<Plan, Failure> {
-    let mut plan = if let Some(plan) = of_file(args.config.as_deref())? {
+    overlaid(of_file(args.config.as_deref())?, args, None)
+}
+
+/// Lays the flags over the plan of a file, if there is one. Data files are those of the base, where there is one.
+pub(super) fn overlaid(
+    file: Option<Plan>,
+    args: &RunArgs,
+    base_ref: Option<&BaseRef>,
+) -> Result<Plan, Failure> {
+    let mut plan = if let Some(plan) = file {
         plan
     } else {
         let model = args.model.as_deref().ok_or_else(nothing_to_measure)?;
@@ -64,7 +83,7 @@ pub(super) fn resolve(args: &RunArgs) -> Result<Plan, Failure> {
     lay_load(&args.load, &mut plan)?;
     lay_dataset(&args.load, &mut plan)?;
     warm_up::check(&plan)?;
-    dataset::settle(&mut plan)?;
+    dataset::settle(&mut plan, base_ref)?;
     feasible::check_ramp(&plan)?;
     Ok(plan)
 }
@@ -108,7 +127,7 @@ fn parse(file: &str, text: &str) -> Result<Plan, Failure> {
     config::read_plan(file, text).map_err(|problems| Failure::new(ExitStatus::Usage, problems))
 }
 
-fn lay_target(args: &TargetArgs, plan: &mut Plan) -> Result<(), Failure> {
+pub(super) fn lay_target(args: &TargetArgs, plan: &mut Plan) -> Result<(), Failure> {
     if let Some(url) = &args.url {
         plan.server = Some(checked_url(url)?);
     }

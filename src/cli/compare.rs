@@ -63,6 +63,9 @@ pub struct CompareArgs {
     /// The candidate's half: repeat i of both belong together
     #[arg(long, value_name = "FILE", requires = "ab_baseline")]
     pub ab_candidate: Option<PathBuf>,
+    /// Read baseline, ledger, release and thresholds from this commit of git, as for `perfgate gate`
+    #[arg(long, value_name = "REF")]
+    pub baseline_ref: Option<String>,
     /// The policy.
     #[command(flatten)]
     pub policy: PolicyArgs,

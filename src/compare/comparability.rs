@@ -205,6 +205,12 @@ impl Comparability {
             of(baseline, |side| side.model.clone()),
             of(candidate, |side| side.model.clone()),
         );
+        // Repeats on one warm server are no independent starts.
+        self.must_match_if_given(
+            "fresh servers",
+            of(baseline, |side| side.fresh.clone()),
+            of(candidate, |side| side.fresh.clone()),
+        );
         for (what, field) in [
             (
                 "server",

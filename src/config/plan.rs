@@ -102,6 +102,16 @@ pub enum Fresh {
     Run,
 }
 
+impl Fresh {
+    /// As the file has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Repeat => "repeat",
+            Self::Run => "run",
+        }
+    }
+}
+
 /// Which API is loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Endpoint {

@@ -36,4 +36,4 @@ pub(crate) use verdict::ALPHA;
 pub use verdict::{
     GATE_LEVELS, Labels, ThisLook, compare_evidence, compare_runs, with_analysis, with_explanation,
 };
-pub use warning::{judged_at, judged_by_a_copy};
+pub use warning::{Base, judged_at, judged_by_a_copy, judged_by_own_files};

@@ -244,6 +244,8 @@ pub struct Accepted<'a> {
     pub segment: &'a [Run],
     /// Name of the main branch.
     pub main: &'a str,
+    /// Whether the run is of it.
+    pub is_of_main: bool,
 }
 
 /// Everything that speaks against accepting `run`, the gravest first.
@@ -252,7 +254,7 @@ pub fn objections(policy: &Policy, run: &Run, accepted: Accepted<'_>) -> Vec<Obj
     for scenario in &run.scenarios {
         found.extend(of_scenario(policy, scenario));
     }
-    found.extend(of_source(run, accepted.main));
+    found.extend(of_source(run, accepted));
     if let Some(baseline) = accepted.baseline {
         found.extend(of_history(run, baseline, accepted.segment));
         found.extend(against_baseline(policy, run, baseline, accepted.segment));
@@ -299,17 +301,17 @@ fn of_scenario(policy: &Policy, scenario: &ScenarioRun) -> Vec<Objection> {
     found
 }
 
-fn of_source(run: &Run, main: &str) -> Vec<Objection> {
+fn of_source(run: &Run, accepted: Accepted<'_>) -> Vec<Objection> {
     let source = run.file.source.as_ref();
     let mut found = Vec::new();
     if source.is_none_or(|source| source.commit.is_none()) {
         found.push(Objection::NoCommit);
     }
     let branch = source.and_then(|source| source.branch.clone());
-    if branch.as_deref() != Some(main) {
+    if !accepted.is_of_main {
         found.push(Objection::OtherBranch {
             branch,
-            main: main.to_owned(),
+            main: accepted.main.to_owned(),
         });
     }
     if source.is_some_and(|source| source.dirty == Some(true)) {
@@ -454,6 +456,11 @@ mod tests {
             baseline,
             segment,
             main: MAIN,
+            is_of_main: run
+                .file
+                .source
+                .as_ref()
+                .is_some_and(|source| source.branch.as_deref() == Some(MAIN)),
         };
         objections(&Policy::standard(), run, accepted)
             .iter()
@@ -508,6 +515,7 @@ mod tests {
             baseline: None,
             segment: &[],
             main: MAIN,
+            is_of_main: true,
         };
         let found = objections(&Policy::standard(), &run, accepted);
         assert!(!found[0].can_be_overruled(), "{found:?}");

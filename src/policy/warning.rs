@@ -154,20 +154,69 @@ pub(super) fn unwatched_capacity(
     })
 }
 
-/// The same comparison with the commit whose baseline, ledger and thresholds judged it, and a warning where the change edits
-/// those.
+/// The commit that asked the question, and what the change would ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Base<'a> {
+    /// How it is called.
+    pub name: &'a str,
+    /// Files of the bar that the change edits.
+    pub touched: &'a [String],
+    /// What the change edits of the question.
+    pub edits: &'a [String],
+    /// Whether the commit has no configuration, so that the change's own was taken.
+    pub is_first: bool,
+}
+
+/// The same comparison with the commit whose question, baseline, ledger and thresholds judged it, and warnings where the
+/// change edits those.
 #[must_use]
-pub fn judged_at(mut comparison: Comparison, name: &str, touched: &[String]) -> Comparison {
+pub fn judged_at(mut comparison: Comparison, base: &Base<'_>) -> Comparison {
+    let name = base.name;
     comparison.decision.baseline_ref = Some(name.to_owned());
-    if !touched.is_empty() {
+    let mut say = |code: &str, message: String| {
         comparison.warnings.push(Warning {
-            code: "bar-edited".to_owned(),
-            message: format!(
-                "the change edits what it is judged by ({}); it was judged by the files of {name}",
-                touched.join(", ")
-            ),
+            code: code.to_owned(),
+            message,
         });
+    };
+    if !base.touched.is_empty() {
+        say(
+            "bar-edited",
+            format!(
+                "the change edits what it is judged by ({}), which takes effect when it is merged; it was judged by the files of {name}",
+                base.touched.join(", ")
+            ),
+        );
     }
+    if !base.edits.is_empty() {
+        say(
+            "question-edited",
+            format!(
+                "the change edits what is measured ({}), which takes effect when it is merged; it was measured as {name} asks",
+                base.edits.join("; ")
+            ),
+        );
+    }
+    if base.is_first {
+        say(
+            "first-configuration",
+            format!(
+                "{name} has no perfgate configuration, so the change was measured as its own file asks"
+            ),
+        );
+    }
+    comparison
+}
+
+/// The same comparison of a change whose own files judged it, because a flag says so.
+#[must_use]
+pub fn judged_by_own_files(mut comparison: Comparison) -> Comparison {
+    comparison.warnings.push(Warning {
+        code: "judged-by-own-files".to_owned(),
+        message:
+            "this job judges a change, and it was judged by files that the change itself can edit"
+                .to_owned(),
+    });
     comparison
 }
 

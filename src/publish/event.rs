@@ -185,7 +185,6 @@ struct Issue {
 
 #[derive(Deserialize)]
 struct MergeGroup {
-    base_sha: Option<String>,
     head_sha: Option<String>,
     head_ref: Option<String>,
 }
@@ -200,20 +199,6 @@ struct WorkflowRun {
     head_repository: Option<Named>,
     #[serde(default)]
     pull_requests: Vec<PullRequest>,
-}
-
-/// The tip of the base branch in the event of a pull request or a merge group; `None` for other events. What is no commit
-/// is none: it would reach git.
-pub fn base(json: &[u8]) -> Result<Option<Sha>, EventError> {
-    let event: Event =
-        serde_json::from_slice(json).map_err(|error| EventError::Json(error.to_string()))?;
-    let of_pull_request = event
-        .pull_request
-        .and_then(|pull| pull.base)
-        .and_then(|base| base.sha);
-    let of_group = event.merge_group.and_then(|group| group.base_sha);
-    let base = of_pull_request.or(of_group);
-    Ok(base.as_deref().and_then(Sha::parse))
 }
 
 /// What an event is about. `commit` is `GITHUB_SHA`: the right one for events that have no pull request.
@@ -369,19 +354,6 @@ mod tests {
 
     const HEAD: &str = "77b02d4f0a1b2c3d4e5f60718293a4b5c6d7e8f9";
     const MERGE: &str = "1111111111111111111111111111111111111111";
-
-    #[test]
-    fn pull_requests_and_merge_groups_have_a_base_and_pushes_have_none() {
-        let of = |event: Value| base(event.to_string().as_bytes()).unwrap();
-        let pull = json!({"pull_request": {"base": {"sha": HEAD}}});
-        assert_eq!(of(pull), Sha::parse(HEAD));
-        let group = json!({"merge_group": {"base_sha": HEAD}});
-        assert_eq!(of(group), Sha::parse(HEAD));
-        assert_eq!(of(json!({"ref": "refs/heads/main"})), None);
-        let option = json!({"pull_request": {"base": {"sha": "--upload-pack=x"}}});
-        assert_eq!(of(option), None);
-        assert!(base(b"rubbish").is_err());
-    }
 
     fn ours() -> Repository {
         Repository::parse("acme/llm").unwrap()

@@ -7,6 +7,7 @@ pub mod acceptance;
 pub mod actions;
 mod answer;
 pub mod artifact;
+pub mod change;
 pub mod check_run;
 pub mod client;
 pub mod comment;

@@ -192,6 +192,10 @@ pub struct Server {
     /// Model name that requests carry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// `repeat` where each repeat has a server of its own, `run` where all repeats share one; absent where perfgate starts
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fresh: Option<String>,
     /// `system_fingerprint` of the server's answers (vLLM: version, parallelism, hash of the engine configuration).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::support::{Ran, command, json, run, write};
 
-const PLAN: &str = "\
+pub(crate) const PLAN: &str = "\
 name: demo
 model: demo
 server: {simulator: {seed: 7, noise: 0.2%}}
@@ -18,7 +18,7 @@ repeat: 3
 
 const BASELINE: &str = "baselines/demo/simulated-gpu-80gb.json";
 
-fn git(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn git(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .args([
             "-c",
@@ -36,14 +36,14 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-fn commit(folder: &Path, message: &str) -> String {
+pub(crate) fn commit(folder: &Path, message: &str) -> String {
     git(folder, &["add", "."]);
     git(folder, &["commit", "--quiet", "--message", message]);
     git(folder, &["rev-parse", "HEAD"])
 }
 
 /// A repository whose main branch has a plan, thresholds and an accepted run; its first commit.
-fn repository(folder: &Path) -> String {
+pub(crate) fn repository(folder: &Path) -> String {
     git(folder, &["init", "--quiet", "--initial-branch", "main"]);
     write(folder, "perfgate.yaml", PLAN);
     write(folder, ".gitignore", "out\nevent.json\n");

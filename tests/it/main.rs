@@ -53,6 +53,8 @@ mod mlperf;
 #[cfg(test)]
 mod prompts;
 #[cfg(test)]
+mod question;
+#[cfg(test)]
 mod report;
 #[cfg(test)]
 mod repository;

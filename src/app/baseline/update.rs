@@ -2,7 +2,8 @@
 
 use super::super::compare::policy_for;
 use super::super::failing::record_failure;
-use super::super::{Context, Failure, print, source};
+use super::super::source::{self, MainBranch};
+use super::super::{Context, Failure, print};
 use super::reason::Reasons;
 use super::{Chosen, Opened, checked, failure};
 use crate::baseline::{self, Change, Ended, Part, Standing};
@@ -44,6 +45,7 @@ pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Fa
         run: &run,
         reasons: Reasons::of(args, &run, name)?,
         chosen: &chosen,
+        environment: context.environment,
     };
     let (decided, ended) = if args.dry_run {
         let standing = chosen.place.read().map_err(failure)?;
@@ -63,6 +65,7 @@ struct Updating<'a> {
     run: &'a Run,
     reasons: Reasons,
     chosen: &'a Chosen,
+    environment: &'a dyn Fn(&str) -> Option<String>,
 }
 
 impl Updating<'_> {
@@ -121,9 +124,13 @@ impl Updating<'_> {
 
     /// How the run comes in, or everything that keeps it out.
     fn judged(&self, standing: &Standing) -> Result<Promotion, Failure> {
+        let of = self.run.file.source.as_ref();
         let main = match &self.args.branch {
-            Some(branch) => branch.clone(),
-            None => source::main_branch(),
+            Some(branch) => MainBranch {
+                name: branch.clone(),
+                is_of_it: of.and_then(|of| of.branch.as_ref()) == Some(branch),
+            },
+            None => source::main_branch_of(of, self.environment),
         };
         let found = objections(
             self.policy,
@@ -131,7 +138,8 @@ impl Updating<'_> {
             Accepted {
                 baseline: standing.accepted_last(),
                 segment: history::last_segment(&standing.ledger),
-                main: &main,
+                main: &main.name,
+                is_of_main: main.is_of_it,
             },
         );
         let left = self.reasons.left(&found);

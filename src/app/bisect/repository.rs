@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::super::{Failure, source};
+use super::super::Failure;
+use super::super::base_commit::git_failure;
+use super::super::source::{self, GitError};
 use crate::bisect::Commit;
 use crate::exit::ExitStatus;
 use crate::launch::PLACES_OF_GIT;
@@ -71,16 +73,14 @@ impl Repository {
     /// The repository of the working folder, which must be the top of its work tree, as it is for `git bisect run`.
     pub(super) fn here() -> Result<Self, Failure> {
         let no_repository = || {
-            Failure::message(
-                ExitStatus::Usage,
-                "there is no work tree of git here, or no git",
-            )
-            .hint("run it within the repository whose history is to be searched")
+            Failure::message(ExitStatus::Usage, "there is no work tree of git here")
+                .hint("run it within the repository whose history is to be searched")
         };
         let here = Path::new(".");
-        let top =
-            git(here, &["rev-parse", "--show-toplevel"]).map_err(|_no_top| no_repository())?;
-        let top = PathBuf::from(top);
+        let top = source::top_of_working_tree().map_err(|error| match error {
+            GitError::NoRepository | GitError::Failed(_) => no_repository(),
+            GitError::NotInstalled | GitError::Ownership(_) => git_failure(error),
+        })?;
         let is_top = here.canonicalize().ok() == top.canonicalize().ok();
         if !is_top {
             let message = "this is not the top of the work tree";
@@ -122,8 +122,13 @@ impl Repository {
         ])
         .map_err(|_unknown| {
             let message = format!("git knows no commit `{revision}` here");
-            Failure::message(ExitStatus::Usage, message)
-                .hint("`git fetch --unshallow` fetches the history of a shallow clone")
+            let failure = Failure::message(ExitStatus::Usage, message);
+            if source::is_shallow() {
+                failure.hint(UNSHALLOW)
+            } else {
+                failure
+            }
+            .hint("`git fetch --unshallow` fetches the history of a shallow clone")
         })
     }
 
@@ -243,6 +248,10 @@ fn unquoted(line: &str) -> Vec<String> {
     words.extend(word);
     words
 }
+
+/// What a clone lacks that ends before the history does.
+pub(super) const UNSHALLOW: &str =
+    "this clone is shallow: fetch the rest of the history with `git fetch --unshallow`";
 
 /// The trimmed output of git in that folder; an error has what it said.
 pub(super) fn git(folder: &Path, arguments: &[&str]) -> Result<String, Failure> {

@@ -7,7 +7,7 @@ use super::hunt::{Ends, Hunt, Scene};
 use super::images;
 use super::lock::Lock;
 use super::or_interrupted;
-use super::repository::Repository;
+use super::repository::{Repository, UNSHALLOW};
 use super::session::Started;
 use super::tree::{remove_all, remove_folder};
 use crate::bisect::steps_for;
@@ -27,6 +27,7 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
     let arguments = own_text()?;
     let good = repository.commit(&args.good)?;
     let bad = repository.commit(&args.bad)?;
+    check_whole(&repository, [&good, &bad])?;
     let between = commits_between(&repository, args.first_parent, [&good, &bad])?;
     let base = source::merge_base(&good, &bad);
     let fork = base.filter(|base| *base != good);
@@ -100,6 +101,24 @@ fn begin_search(
     }
     begin.extend([bad, good, "--"]);
     repository.git(&begin).map(drop)
+}
+
+/// A shallow clone may end between the two: what is not here could be guilty, and git would ask about the rest alone.
+fn check_whole(repository: &Repository, [good, bad]: [&str; 2]) -> Result<(), Failure> {
+    if !source::is_shallow() {
+        return Ok(());
+    }
+    let ends = source::own_file("shallow")
+        .and_then(|path| std::fs::read_to_string(path).ok())
+        .unwrap_or_default();
+    let range = format!("{good}..{bad}");
+    let between = repository.git(&["rev-list", &range, "--"])?;
+    let is_end = |commit: &str| ends.lines().any(|end| end == commit);
+    if between.lines().any(is_end) {
+        let message = "this clone does not have all commits between the good and the bad end";
+        return Err(Failure::message(ExitStatus::SurroundingsFailed, message).hint(UNSHALLOW));
+    }
+    Ok(())
 }
 
 /// Commits of which one is guilty.

@@ -1,0 +1,214 @@
+//! Which commit asks the question that a change answers: the one from which the change branched off.
+//!
+//! The CI service says what is to be merged into what, the clone says where that branched off. What a service calls the
+//! base may be old, short or missing, so it counts only where the target is not named. What cannot be known is an error:
+//! a change is never judged by its own files because its base is not there.
+
+use std::path::Path;
+
+use super::source::{self, GitError};
+use super::{Context, Failure};
+use crate::exit::ExitStatus;
+use crate::files;
+use crate::publish::change::{self, Base, Change, Target};
+
+/// The hint for a clone that has not enough of the history.
+const FETCH: &str = "fetch the whole history: `fetch-depth: 0` at actions/checkout, `GIT_DEPTH: 0` on GitLab, `git fetch --unshallow` elsewhere";
+
+/// The change that this job judges; `None` where nobody says that there is one.
+pub(super) fn change_here(
+    pull_request: Option<u64>,
+    context: &Context,
+) -> Result<Option<Change>, Failure> {
+    let variable = |name: &str| (context.environment)(name).filter(|value| !value.is_empty());
+    let is_actions = variable("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+    let to = |target| Change {
+        target,
+        head: None,
+        base: None,
+    };
+    let found = match variable("GITHUB_EVENT_PATH").filter(|_| is_actions) {
+        Some(path) => {
+            let unknown = |error: &dyn std::fmt::Display| {
+                Failure::message(
+                    ExitStatus::SurroundingsFailed,
+                    format!("the base branch is not known: {error}"),
+                )
+                .hint("name it with `--baseline-ref REF`")
+            };
+            let json = files::read(Path::new(&path)).map_err(|error| unknown(&error))?;
+            change::of_event(&json).map_err(|error| unknown(&error))?
+        }
+        None if is_actions => variable("GITHUB_BASE_REF").map(|name| to(Target::Branch(name))),
+        None => change::of_variables(&variable),
+    };
+    Ok(found.or_else(|| pull_request.map(|_| to(Target::Main))))
+}
+
+/// The commit from which the change branched off.
+pub(super) fn of_change(change: &Change) -> Result<String, Failure> {
+    let head = source::commit_of("HEAD").map_err(|error| {
+        if error.is_of_question() {
+            unknown("no commit is checked out here".to_owned()).hint(FETCH)
+        } else {
+            git_failure(error)
+        }
+    })?;
+    let target = target_commit(&change.target).map_err(git_failure)?;
+    if let Some(base) = parent_beside(change, &head).map_err(git_failure)? {
+        // A merge of something else is none that the service made.
+        let is_of_target = |target: &TargetCommit| source::is_ancestor(&base, &target.commit);
+        if source::commit_of(&base).is_err() {
+            return Err(unknown(
+                "the commit into which the change was merged is not in this clone".to_owned(),
+            )
+            .hint(FETCH));
+        }
+        if target.as_ref().is_none_or(is_of_target) {
+            return Ok(base);
+        }
+    }
+    let is_local = target.as_ref().is_some_and(|target| target.is_local);
+    let target = match (target, &change.base) {
+        (Some(target), _) => target.commit,
+        (None, Some(Base::Exact(sha))) => sha.text().to_owned(),
+        (None, Some(Base::Old(sha))) if change.target == Target::Unknown => sha.text().to_owned(),
+        (None, _) => return Err(no_target(&change.target)),
+    };
+    let base = branched_off(&target)?;
+    let contains = |head: &str| source::is_ancestor(head, &base);
+    let is_merged = change
+        .head
+        .as_ref()
+        .is_some_and(|head| contains(head.text()));
+    if is_merged || (is_local && base == head) {
+        return Err(unknown(
+            "the branch into which the change is to be merged has the change already, as this clone knows it".to_owned(),
+        )
+        .hint("fetch that branch anew: `git fetch origin BRANCH`"));
+    }
+    Ok(base)
+}
+
+/// The commit that `--baseline-ref` names: exactly the one whose full name it is, else where HEAD branched off from it.
+pub(super) fn of_flag(given: &str) -> Result<String, Failure> {
+    let is_name = matches!(given.len(), 40 | 64) && given.chars().all(|c| c.is_ascii_hexdigit());
+    // A tag of that name is not the branch.
+    let names = [
+        format!("refs/heads/{given}"),
+        given.to_owned(),
+        format!("refs/remotes/origin/{given}"),
+    ];
+    let mut last = None;
+    for name in names {
+        match source::commit_of(&name) {
+            Ok(commit) if is_name => return Ok(commit),
+            Ok(commit) => return branched_off(&commit),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(match last {
+        Some(error) if !error.is_of_question() => git_failure(error),
+        _ => unknown(format!("git does not know the commit of {given} here"))
+            .hint(format!("fetch it: `git fetch origin {given}`"))
+            .hint(FETCH),
+    })
+}
+
+fn branched_off(target: &str) -> Result<String, Failure> {
+    let known = source::commit_of(target);
+    if let Err(error) = known {
+        return Err(if error.is_of_question() {
+            let short = target.get(..10).unwrap_or(target);
+            unknown(format!(
+                "git does not know the commit of the base branch ({short}) here"
+            ))
+            .hint(FETCH)
+        } else {
+            git_failure(error)
+        });
+    }
+    source::merge_base("HEAD", target).ok_or_else(|| {
+        unknown("this clone does not have the commit from which the change branched off".to_owned())
+            .hint(FETCH)
+    })
+}
+
+/// The tip of the target as this clone has it.
+struct TargetCommit {
+    commit: String,
+    /// Whether it is a branch of this clone, and not what the remote has.
+    is_local: bool,
+}
+
+fn target_commit(target: &Target) -> Result<Option<TargetCommit>, GitError> {
+    let name = match target {
+        Target::Branch(name) => Some(name.clone()),
+        Target::Main => source::known_main_branch(),
+        Target::Unknown => None,
+    };
+    let Some(name) = name else { return Ok(None) };
+    let places = [
+        (format!("refs/remotes/origin/{name}"), false),
+        (format!("refs/heads/{name}"), true),
+    ];
+    for (place, is_local) in places {
+        match source::commit_of(&place) {
+            Ok(commit) => return Ok(Some(TargetCommit { commit, is_local })),
+            Err(error) if error.is_of_question() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// Where HEAD is a detached merge of the proposed commit: what that was merged with. The raw commit is read, because a
+/// shallow clone hides the parents of its last commits.
+fn parent_beside(change: &Change, head: &str) -> Result<Option<String>, GitError> {
+    let Some(proposed) = &change.head else {
+        return Ok(None);
+    };
+    if source::branch_of_head().is_some() {
+        return Ok(None);
+    }
+    let parents = source::parents(head)?;
+    Ok(match parents.as_slice() {
+        [one, other] if other == proposed.text() => Some(one.clone()),
+        [one, other] if one == proposed.text() => Some(other.clone()),
+        _ => None,
+    })
+}
+
+fn no_target(target: &Target) -> Failure {
+    match target {
+        Target::Branch(name) => unknown(format!(
+            "the branch `{name}`, into which the change is to be merged, is not in this clone"
+        ))
+        .hint(format!(
+            "fetch it: `git fetch origin {name}:refs/remotes/origin/{name}`"
+        ))
+        .hint(FETCH),
+        Target::Main => unknown("nobody says which branch is the main one".to_owned()),
+        Target::Unknown => {
+            unknown("nobody says into which branch the change is to be merged".to_owned())
+        }
+    }
+}
+
+fn unknown(what: String) -> Failure {
+    Failure::message(
+        ExitStatus::SurroundingsFailed,
+        format!("{what}, so perfgate.yaml, thresholds and baseline of before the change cannot be read"),
+    )
+    .hint("`--baseline-ref REF` names another commit; `--baseline-ref \"\"` judges by the files of the change itself, and the report says so")
+}
+
+/// What git could not do, with its own words and what to do about it.
+pub(super) fn git_failure(error: GitError) -> Failure {
+    let hint = error.hint();
+    let failure = Failure::new(ExitStatus::SurroundingsFailed, error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}

@@ -1,0 +1,404 @@
+//! Whether a job of a CI service judges a proposed change, and what is to be merged into what: from the variables of the
+//! service and, on GitHub, the event. The base of the change is read from the clone; what a service calls it may be old.
+
+use serde::Deserialize;
+
+use super::event::{EventError, Sha};
+
+/// A change that is proposed for a branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Where it is to be merged.
+    pub target: Target,
+    /// The commit that is proposed, where the service names it.
+    pub head: Option<Sha>,
+    /// A commit of the target that the service names.
+    pub base: Option<Base>,
+}
+
+/// The branch into which a change is to be merged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// That one.
+    Branch(String),
+    /// The main branch, whatever it is called.
+    Main,
+    /// The service does not say it.
+    Unknown,
+}
+
+/// A commit that a service names as the base of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// The target as it was at some time.
+    Old(Sha),
+    /// The commit from which just this change branched off.
+    Exact(Sha),
+}
+
+impl Base {
+    /// The commit.
+    pub fn commit(&self) -> &str {
+        match self {
+            Self::Old(sha) | Self::Exact(sha) => sha.text(),
+        }
+    }
+}
+
+/// Which variables of a CI service say that a job is about a proposed change.
+struct Service {
+    /// One of them is set in such a job, and none in any other; `false` counts as not set.
+    marks: &'static [&'static str],
+    target: &'static str,
+    /// The commit from which the change branched off.
+    base: &'static str,
+    head: &'static str,
+}
+
+/// A variable that a service does not have.
+const NONE: &str = "";
+
+const SERVICES: [Service; 12] = [
+    // GitLab.
+    Service {
+        marks: &[
+            "CI_MERGE_REQUEST_IID",
+            "CI_MERGE_REQUEST_TARGET_BRANCH_NAME",
+            "CI_MERGE_REQUEST_DIFF_BASE_SHA",
+        ],
+        target: "CI_MERGE_REQUEST_TARGET_BRANCH_NAME",
+        base: "CI_MERGE_REQUEST_DIFF_BASE_SHA",
+        head: "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA",
+    },
+    // A pipeline of a branch there that has open merge requests.
+    service(
+        &["CI_OPEN_MERGE_REQUESTS"],
+        "CI_DEFAULT_BRANCH",
+        "CI_COMMIT_SHA",
+    ),
+    service(
+        &[
+            "BUILDKITE_PULL_REQUEST",
+            "BUILDKITE_PULL_REQUEST_BASE_BRANCH",
+        ],
+        "BUILDKITE_PULL_REQUEST_BASE_BRANCH",
+        "BUILDKITE_COMMIT",
+    ),
+    // Jenkins.
+    service(&["CHANGE_ID", "CHANGE_TARGET"], "CHANGE_TARGET", NONE),
+    // Azure Pipelines.
+    service(
+        &[
+            "SYSTEM_PULLREQUEST_PULLREQUESTID",
+            "SYSTEM_PULLREQUEST_TARGETBRANCH",
+        ],
+        "SYSTEM_PULLREQUEST_TARGETBRANCH",
+        "SYSTEM_PULLREQUEST_SOURCECOMMITID",
+    ),
+    service(
+        &["BITBUCKET_PR_ID", "BITBUCKET_PR_DESTINATION_BRANCH"],
+        "BITBUCKET_PR_DESTINATION_BRANCH",
+        "BITBUCKET_COMMIT",
+    ),
+    service(
+        &["TRAVIS_PULL_REQUEST"],
+        "TRAVIS_BRANCH",
+        "TRAVIS_PULL_REQUEST_SHA",
+    ),
+    service(&["DRONE_PULL_REQUEST"], "DRONE_TARGET_BRANCH", NONE),
+    // Woodpecker.
+    service(&["CI_COMMIT_PULL_REQUEST"], "CI_COMMIT_TARGET_BRANCH", NONE),
+    service(
+        &["CIRRUS_PR", "CIRRUS_BASE_BRANCH"],
+        "CIRRUS_BASE_BRANCH",
+        NONE,
+    ),
+    // Prow.
+    service(&["PULL_NUMBER"], "PULL_BASE_REF", "PULL_PULL_SHA"),
+    service(&["CIRCLE_PULL_REQUEST"], NONE, NONE),
+];
+
+const fn service(
+    marks: &'static [&'static str],
+    target: &'static str,
+    head: &'static str,
+) -> Service {
+    Service {
+        marks,
+        target,
+        base: NONE,
+        head,
+    }
+}
+
+/// The change of a job of another service than GitHub; `None` where it is about none.
+pub fn of_variables(variable: &dyn Fn(&str) -> Option<String>) -> Option<Change> {
+    let given = |name: &str| {
+        let value = (!name.is_empty()).then(|| variable(name))??;
+        (!matches!(value.as_str(), "" | "false")).then_some(value)
+    };
+    let service = SERVICES
+        .iter()
+        .find(|service| service.marks.iter().any(|mark| given(mark).is_some()))?;
+    let commit = |name: &str| given(name).as_deref().and_then(Sha::parse);
+    Some(Change {
+        target: given(service.target).map_or(Target::Main, |name| Target::named(&name)),
+        head: commit(service.head),
+        base: commit(service.base).map(Base::Exact),
+    })
+}
+
+impl Target {
+    fn named(name: &str) -> Self {
+        Self::Branch(name.strip_prefix("refs/heads/").unwrap_or(name).to_owned())
+    }
+}
+
+#[derive(Deserialize)]
+struct Event {
+    #[serde(rename = "ref")]
+    reference: Option<String>,
+    after: Option<String>,
+    pull_request: Option<PullRequest>,
+    issue: Option<Issue>,
+    merge_group: Option<MergeGroup>,
+    workflow_run: Option<WorkflowRun>,
+    repository: Option<Repository>,
+}
+
+#[derive(Deserialize)]
+struct PullRequest {
+    head: Option<End>,
+    base: Option<End>,
+}
+
+#[derive(Deserialize)]
+struct End {
+    sha: Option<String>,
+    #[serde(rename = "ref")]
+    reference: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Issue {
+    pull_request: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct MergeGroup {
+    base_sha: Option<String>,
+    base_ref: Option<String>,
+    head_sha: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WorkflowRun {
+    event: Option<String>,
+    head_branch: Option<String>,
+    head_sha: Option<String>,
+    #[serde(default)]
+    pull_requests: Vec<PullRequest>,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    default_branch: Option<String>,
+}
+
+impl End {
+    fn sha(&self) -> Option<Sha> {
+        self.sha.as_deref().and_then(Sha::parse)
+    }
+}
+
+/// The change of an event of GitHub's; `None` where it is about none: the main branch, a tag, a schedule. Whatever runs on
+/// another branch is published on the pull request that proposes it, and so is a change.
+pub fn of_event(json: &[u8]) -> Result<Option<Change>, EventError> {
+    let event: Event =
+        serde_json::from_slice(json).map_err(|error| EventError::Json(error.to_string()))?;
+    let commit = |text: &Option<String>| text.as_deref().and_then(Sha::parse);
+    if let Some(pull) = &event.pull_request {
+        return Ok(Some(of_pull_request(pull)));
+    }
+    if let Some(group) = &event.merge_group {
+        return Ok(Some(Change {
+            target: group
+                .base_ref
+                .as_deref()
+                .map_or(Target::Unknown, Target::named),
+            head: commit(&group.head_sha),
+            base: commit(&group.base_sha).map(Base::Exact),
+        }));
+    }
+    let main = event
+        .repository
+        .as_ref()
+        .and_then(|repository| repository.default_branch.as_deref());
+    let change = |head| Change {
+        target: main.map_or(Target::Main, Target::named),
+        head,
+        base: None,
+    };
+    if let Some(run) = &event.workflow_run {
+        if let Some(pull) = run.pull_requests.first() {
+            return Ok(Some(of_pull_request(pull)));
+        }
+        let is_of_pull_request = run
+            .event
+            .as_deref()
+            .is_some_and(|name| name.starts_with("pull_request"));
+        let is_of_main = run.head_branch.as_deref() == main && !is_of_pull_request;
+        return Ok((!is_of_main).then(|| change(commit(&run.head_sha))));
+    }
+    if event
+        .issue
+        .as_ref()
+        .is_some_and(|issue| issue.pull_request.is_some())
+    {
+        return Ok(Some(change(None)));
+    }
+    let branch = event
+        .reference
+        .as_deref()
+        .and_then(|name| name.strip_prefix("refs/heads/"));
+    let is_other = branch.is_some_and(|branch| main.is_none_or(|main| branch != main));
+    Ok(is_other.then(|| change(commit(&event.after))))
+}
+
+fn of_pull_request(pull: &PullRequest) -> Change {
+    let base = pull.base.as_ref();
+    let target = base.and_then(|base| base.reference.as_deref());
+    Change {
+        target: target.map_or(Target::Unknown, Target::named),
+        head: pull.head.as_ref().and_then(End::sha),
+        base: base.and_then(End::sha).map(Base::Old),
+    }
+}
+
+/// What an event of GitHub's calls the main branch.
+pub fn main_branch_of_event(json: &[u8]) -> Option<String> {
+    let event: Event = serde_json::from_slice(json).ok()?;
+    event.repository?.default_branch
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const HEAD: &str = "77b02d4f0a1b2c3d4e5f60718293a4b5c6d7e8f9";
+    const BASE: &str = "1111111111111111111111111111111111111111";
+
+    fn of(event: &Value) -> Option<Change> {
+        of_event(event.to_string().as_bytes()).unwrap()
+    }
+
+    fn main() -> Target {
+        Target::Branch("main".to_owned())
+    }
+
+    #[test]
+    fn pull_requests_and_merge_groups_name_their_target_and_what_is_no_commit_is_none() {
+        let pull = |base: Value| {
+            of(&json!({"pull_request": {"base": base, "head": {"sha": HEAD}}})).unwrap()
+        };
+        let named = pull(json!({"sha": BASE, "ref": "main"}));
+        assert_eq!(named.target, main());
+        assert_eq!(named.head, Sha::parse(HEAD));
+        assert_eq!(named.base, Sha::parse(BASE).map(Base::Old));
+        for unusable in [
+            json!(null),
+            json!({"sha": ""}),
+            json!({"sha": "0".repeat(40)}),
+            json!({"sha": "--upload-pack=x"}),
+            json!({"sha": BASE[..9]}),
+        ] {
+            let unknown = pull(unusable);
+            assert_eq!((unknown.target, unknown.base), (Target::Unknown, None));
+        }
+        let group = of(&json!({"merge_group": {"base_sha": BASE, "base_ref": "refs/heads/main", "head_sha": HEAD}})).unwrap();
+        assert_eq!(
+            (group.target, group.base),
+            (main(), Sha::parse(BASE).map(Base::Exact))
+        );
+        assert!(of_event(b"rubbish").is_err());
+    }
+
+    #[test]
+    fn every_event_that_is_published_on_a_pull_request_is_of_a_change_and_none_of_the_main_branch_is()
+     {
+        let repository = json!({"default_branch": "trunk"});
+        let trunk = Target::Branch("trunk".to_owned());
+        for event in [
+            json!({"issue": {"number": 7, "pull_request": {"url": "x"}}, "repository": repository}),
+            json!({"ref": "refs/heads/feature", "after": HEAD, "repository": repository}),
+            json!({"ref": "refs/heads/main", "inputs": {}, "repository": repository}),
+            json!({"workflow_run": {"event": "push", "head_branch": "feature", "head_sha": HEAD}, "repository": repository}),
+            json!({"workflow_run": {"event": "pull_request", "head_branch": "trunk", "head_sha": HEAD}, "repository": repository}),
+        ] {
+            assert_eq!(of(&event).unwrap().target, trunk, "{event}");
+        }
+        assert_eq!(
+            of(&json!({"ref": "refs/heads/x"})).unwrap().target,
+            Target::Main
+        );
+        for event in [
+            json!({"ref": "refs/heads/trunk", "after": HEAD, "repository": repository}),
+            json!({"ref": "refs/tags/v1", "repository": repository}),
+            json!({"issue": {"number": 7}, "repository": repository}),
+            json!({"schedule": "0 3 * * *", "repository": repository}),
+            json!({"workflow_run": {"event": "push", "head_branch": "trunk"}, "repository": repository}),
+        ] {
+            assert_eq!(of(&event), None, "{event}");
+        }
+    }
+
+    #[test]
+    fn merge_requests_of_other_services_are_known_by_their_variables() {
+        let of = |given: &[(&str, &str)]| {
+            of_variables(&|name| {
+                let found = given.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let gitlab = of(&[
+            ("CI", "true"),
+            ("CI_MERGE_REQUEST_IID", "7"),
+            ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main"),
+            ("CI_MERGE_REQUEST_DIFF_BASE_SHA", BASE),
+            ("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", ""),
+        ])
+        .unwrap();
+        assert_eq!(gitlab.target, main());
+        assert_eq!(gitlab.base, Sha::parse(BASE).map(Base::Exact));
+        assert_eq!(gitlab.head, None);
+        let buildkite = |number| {
+            of(&[
+                ("CI", "true"),
+                ("BUILDKITE_PULL_REQUEST", number),
+                ("BUILDKITE_PULL_REQUEST_BASE_BRANCH", "main"),
+                ("BUILDKITE_COMMIT", HEAD),
+            ])
+        };
+        assert_eq!(buildkite("false"), None);
+        assert_eq!(buildkite("7").unwrap().head, Sha::parse(HEAD));
+        let azure = [
+            ("SYSTEM_PULLREQUEST_PULLREQUESTID", "7"),
+            ("SYSTEM_PULLREQUEST_TARGETBRANCH", "refs/heads/main"),
+        ];
+        assert_eq!(of(&azure).unwrap().target, main());
+        let jenkins = [("CHANGE_ID", "7"), ("CHANGE_TARGET", "main")];
+        assert_eq!(of(&jenkins).unwrap().target, main());
+        assert_eq!(of(&[("CI", "true")]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_event_panics(text in "(\\{|\\}|\"ref\"|\"pull_request\"|\"base\"|:|,|null|\"x\"|\\[|\\]|\\PC){0,40}") {
+            let _ = of_event(text.as_bytes());
+            let _ = main_branch_of_event(text.as_bytes());
+        }
+    }
+}
