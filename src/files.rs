@@ -71,6 +71,12 @@ pub fn is_folder(path: &Path) -> Result<bool, FileError> {
     Ok(about.is_some_and(|about| about.is_dir()))
 }
 
+/// Bytes of a file; `None` only where there surely is none.
+pub fn size_if_there(path: &Path) -> Result<Option<u64>, FileError> {
+    let about = none_if_absent(std::fs::metadata(path)).map_err(FileError::on("read", path))?;
+    Ok(about.map(|about| about.len()))
+}
+
 fn none_if_absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -8,7 +8,8 @@ use super::{Context, Failure};
 use crate::cli::compare::AuthorArgs;
 use crate::exit::ExitStatus;
 use crate::files;
-use crate::policy::comparison::Analysis;
+use crate::policy::comparison::{Analysis, Comparison};
+use crate::policy::{with_analysis, with_explanation};
 use crate::publish::pull_request;
 
 /// Fewer characters explain nothing.
@@ -32,6 +33,25 @@ impl Author {
         analysis: None,
         explanation: None,
     };
+
+    /// A comparison that was made before, with what the author says now.
+    pub(super) fn said_of(&self, mut comparison: Comparison) -> Comparison {
+        if let Some(analysis) = &self.analysis {
+            comparison = with_analysis(comparison, analysis.clone());
+        }
+        if let Some(explanation) = &self.explanation {
+            comparison = with_explanation(comparison, explanation.clone());
+        }
+        comparison
+    }
+
+    /// What is missing, from the text of a pull request.
+    fn or_in(self, text: &str) -> Self {
+        Self {
+            analysis: self.analysis.or_else(|| in_text(text, &ANALYSIS)),
+            explanation: self.explanation.or_else(|| in_text(text, &EXPLANATION)),
+        }
+    }
 }
 
 /// One of the two things that are asked for.
@@ -86,15 +106,23 @@ fn from_file(path: &Path, asked: &Asked) -> Result<Analysis, Failure> {
 }
 
 /// What stands in the files that are named, else under the headings `perfgate analysis` and `perfgate explanation` of the
-/// pull request for which this step of GitHub Actions runs.
-pub(super) fn find(args: &AuthorArgs, context: &Context) -> Result<Author, Failure> {
+/// pull request for which this step of GitHub Actions runs: in its text as it is now, where `today` tells it, since a re-run has
+/// the event of the first run.
+pub(super) fn find(
+    args: &AuthorArgs,
+    today: impl FnOnce() -> Option<String>,
+    context: &Context,
+) -> Result<Author, Failure> {
     let given = from_files(args.analysis.as_deref(), args.explanation.as_deref())?;
-    let Some(event) = (context.environment)("GITHUB_EVENT_PATH") else {
-        return Ok(given);
-    };
     if given.analysis.is_some() && given.explanation.is_some() {
         return Ok(given);
     }
+    if let Some(text) = today() {
+        return Ok(given.or_in(&text));
+    }
+    let Some(event) = (context.environment)("GITHUB_EVENT_PATH") else {
+        return Ok(given);
+    };
     // Whatever is wrong with the event, nothing is said there, and every rule does what it does without.
     let text = match pull_request::text_of_event(Path::new(&event)) {
         Ok(text) => text.unwrap_or_default(),
@@ -105,10 +133,7 @@ pub(super) fn find(args: &AuthorArgs, context: &Context) -> Result<Author, Failu
             return Ok(given);
         }
     };
-    Ok(Author {
-        analysis: given.analysis.or_else(|| in_text(&text, &ANALYSIS)),
-        explanation: given.explanation.or_else(|| in_text(&text, &EXPLANATION)),
-    })
+    Ok(given.or_in(&text))
 }
 
 fn in_text(text: &str, asked: &Asked) -> Option<Analysis> {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::compare::{finish, read_comparison};
 use super::failing::cannot_keep;
+use super::plan::USUAL_FILE;
 use super::progress::note;
 use super::publishing::{Publishing, Told, Trust};
 use super::{Context, Failure, step};
@@ -32,9 +33,9 @@ fn of_comparison(
     context: &Context,
 ) -> Result<ExitStatus, Failure> {
     let comparison = read_comparison(path)?;
-    let publishing = Publishing::prepare(&args.publish, context)?;
+    let publishing = Publishing::prepare(&args.publish, USUAL_FILE, context)?;
     let (comparison, told, label) = match &publishing {
-        Publishing::Off(why) => {
+        Publishing::Off(why, _) => {
             note(&format!("nothing is published: {why}"));
             (comparison, Told::default(), None)
         }
@@ -72,8 +73,8 @@ fn of_artifact(path: &Path, args: &CommentArgs, context: &Context) -> Result<Exi
             format!("the artifact's result was not published: {why}"),
         )
     };
-    let publisher = match Publishing::prepare(&args.publish, context)? {
-        Publishing::Off(why) => return Err(unpublished(why)),
+    let publisher = match Publishing::prepare(&args.publish, USUAL_FILE, context)? {
+        Publishing::Off(why, _) => return Err(unpublished(why)),
         Publishing::On(publisher) => publisher,
     };
     // By the commit that GitHub says the run was of, never by what is in the artifact.
@@ -81,7 +82,13 @@ fn of_artifact(path: &Path, args: &CommentArgs, context: &Context) -> Result<Exi
     if let Some(why) = place.why_nowhere() {
         return Err(unpublished(&why));
     }
+    // A run's artifact may have been made by another run, of another commit.
+    publisher
+        .check_commit(&comparison, &place)
+        .map_err(|why| unpublished(&why))?;
     keep(&comparison, args)?;
+    let markdown = render::markdown::comparison(&comparison, None);
+    step::summarize(&format!("> {}\n\n{markdown}", publisher.banner()), context);
     let told = publisher.publish(&comparison, Vec::new(), &place, Trust::Stranger);
     told.finish(&args.publish, ExitStatus::Pass, context)
 }

@@ -7,7 +7,7 @@ use super::base_ref::{Asks, AtRef, BaseRef};
 use super::failing::{baseline_failure, cannot_keep, record_failure, unreadable};
 use super::progress::note;
 use super::source::{self, GitError};
-use super::{Context, Failure, annotating, author, storage};
+use super::{Context, Failure, annotating, author, publishing, storage};
 use crate::baseline::{self, Location, Part};
 use crate::cli::compare::{CompareArgs, Format, OutputArgs, PolicyArgs, ReportArgs};
 use crate::compare::Given;
@@ -18,7 +18,6 @@ use crate::policy::comparison::{Comparison, SCHEMA};
 use crate::policy::rule::Policy;
 use crate::policy::{
     Base, Labels, ThisLook, compare_evidence, judged_at, judged_by_a_copy, judged_by_own_files,
-    with_analysis, with_explanation,
 };
 use crate::record::{self, Run};
 use crate::render;
@@ -71,7 +70,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
         pairs: (&shown(&args.ab_baseline), &shown(&args.ab_candidate)),
         ledger: accepted.ledger_path.as_deref(),
     };
-    let author = author::find(&args.author, context)?;
+    let author = author::find(&args.author, || publishing::text_of_today(context), context)?;
     let this_look = ThisLook {
         analysis: author.analysis.as_ref(),
         explanation: author.explanation.as_ref(),
@@ -183,14 +182,7 @@ impl Side {
 pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let comparison = read_comparison(&args.comparison)?;
     let author = author::from_files(args.analysis.as_deref(), args.explanation.as_deref())?;
-    let comparison = match author.analysis {
-        Some(analysis) => with_analysis(comparison, analysis),
-        None => comparison,
-    };
-    let comparison = match author.explanation {
-        Some(explanation) => with_explanation(comparison, explanation),
-        None => comparison,
-    };
+    let comparison = author.said_of(comparison);
     finish(&comparison, args.format, &args.output, None, context)
 }
 

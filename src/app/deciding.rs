@@ -8,12 +8,13 @@ use super::evidence::{EvidenceFolder, Side, looks_taken};
 use super::measuring::{Measuring, server_of};
 use super::progress::{Progress, note};
 use super::slower::slowed;
+use super::spending::Spending;
 use super::{Failure, Interrupt};
 use crate::baseline;
 use crate::compare::Given;
 use crate::config::{Fresh, Plan};
 use crate::exit::ExitStatus;
-use crate::policy::comparison::{Comparison, Verdict};
+use crate::policy::comparison::{Comparison, LookTaken, Verdict};
 use crate::policy::rule::Policy;
 use crate::policy::{self, GATE_LEVELS, Labels, ThisLook, compare_evidence};
 use crate::record::Run;
@@ -74,6 +75,8 @@ pub(super) struct Deciding<'a> {
     /// How often the answer may be wrong, and when it is looked at pairs.
     pub(super) care: Care<'a>,
     pub(super) evidence: &'a EvidenceFolder,
+    /// What this commit has spent before; nothing where no commit is known, or where the evidence is all there is.
+    pub(super) spending: Option<&'a Spending>,
     /// Whether there may be a stored baseline; only a measured machine has a name.
     pub(super) may_have_stored: bool,
     pub(super) find_stored: &'a FindStored<'a>,
@@ -115,8 +118,11 @@ impl Deciding<'_> {
     fn stages(&self, before: Option<&Comparison>) -> Vec<Stage> {
         let first = self.plan.repeat;
         let base = self.plan.base.is_some();
-        let (at_repeats, at_pairs) =
-            before.map_or((0, 0), |before| looks_taken(&before.decision.looks));
+        let told = told(before);
+        let (at_repeats, at_pairs) = looks_taken(told);
+        let (repeats_elsewhere, pairs_elsewhere) = self.elsewhere(before);
+        let at_repeats = at_repeats + repeats_elsewhere;
+        let at_pairs = at_pairs + pairs_elsewhere;
         let repeats: Vec<Stage> = if !base {
             let looks = candidate_looks(first, self.policy.noise.max_repeats);
             looks.into_iter().map(Stage::Repeats).collect()
@@ -141,10 +147,29 @@ impl Deciding<'_> {
             left.extend(repeats.into_iter().skip(at_repeats));
         }
         left.extend(pairs.into_iter().skip(at_pairs));
-        if left.is_empty() && base {
-            left.push(Stage::MorePairs);
+        if left.is_empty() {
+            if base {
+                left.push(Stage::MorePairs);
+            } else if before.is_none() {
+                // Nothing is left to decide with, and what is there is measured and shown all the same.
+                left.push(Stage::Repeats(Look::spent(first)));
+            }
         }
         left
+    }
+
+    /// Looks at repeats and at pairs that other evidence of this commit has taken.
+    fn elsewhere(&self, before: Option<&Comparison>) -> (usize, usize) {
+        self.spending
+            .map_or((0, 0), |spending| spending.elsewhere(told(before)))
+    }
+
+    /// Keeps what a look said, its spending first: whoever is killed in between has spent it.
+    fn keep(&self, comparison: &Comparison, stored: Option<&Stored>) -> Result<(), Failure> {
+        if let Some(spending) = self.spending {
+            spending.note(&comparison.decision.looks, stored)?;
+        }
+        self.evidence.keep(comparison)
     }
 
     /// Measures and looks until it is decided or every look is spent.
@@ -157,6 +182,13 @@ impl Deciding<'_> {
                 before.headline
             ));
         }
+        let elsewhere = self.elsewhere(before.as_ref());
+        if elsewhere != (0, 0) {
+            note(&format!(
+                "this commit was looked at before, as another build, on another machine, against another baseline or with evidence that is gone: evidence starts anew with what is left of the accepted error probabilities (looks at repeats: {} spent, at pairs: {} spent)",
+                elsewhere.0, elsewhere.1
+            ));
+        }
         let mut starts = 0;
         let mut stored = None;
         let stages = self.stages(before.as_ref());
@@ -164,6 +196,8 @@ impl Deciding<'_> {
             note(
                 "every look at this commit is spent, so nothing more is measured; more can only be said with the base version at hand",
             );
+            // What the author says is no evidence, and may have come since.
+            before = before.map(|before| self.author.said_of(before));
         }
         for stage in stages {
             note(&self.why(stage, before.as_ref())?);
@@ -172,7 +206,7 @@ impl Deciding<'_> {
             let Some(comparison) = comparison else {
                 if self.plan.base.is_none() {
                     let comparison = self.first_run()?;
-                    self.evidence.keep(&comparison)?;
+                    self.keep(&comparison, None)?;
                     before = Some(comparison);
                     break;
                 }
@@ -181,7 +215,7 @@ impl Deciding<'_> {
                 );
                 continue;
             };
-            self.evidence.keep(&comparison)?;
+            self.keep(&comparison, stored.as_ref())?;
             let settled = match comparison.verdict {
                 Verdict::Pass | Verdict::Warn | Verdict::Block | Verdict::Report => true,
                 Verdict::Inconclusive => false,
@@ -419,7 +453,11 @@ impl Deciding<'_> {
         };
         let (look, anytime) = match stage {
             Stage::Repeats(look) | Stage::Pairs(look) => (look, false),
-            Stage::MorePairs => (Look::spent(self.counting(Side::PairCandidate)?), true),
+            // What decides at any time has spent α of this evidence alone; other evidence of the commit has none left for it.
+            Stage::MorePairs => (
+                Look::spent(self.counting(Side::PairCandidate)?),
+                self.elsewhere(before) == (0, 0),
+            ),
         };
         let this_look = ThisLook {
             levels: self.care.levels,
@@ -436,6 +474,11 @@ impl Deciding<'_> {
             this_look,
         )))
     }
+}
+
+/// The looks that a comparison tells of.
+fn told(before: Option<&Comparison>) -> &[LookTaken] {
+    before.map_or(&[], |before| &before.decision.looks)
 }
 
 /// Why a look was not the last one.

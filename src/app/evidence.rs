@@ -2,11 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-
+use super::Failure;
 use super::failing::{cannot_keep, record_failure, unreadable};
-use super::{Failure, source};
-use crate::config::Plan;
 use crate::exit::ExitStatus;
 use crate::files;
 use crate::policy::comparison::{Comparison, LookTaken, SCHEMA};
@@ -14,10 +11,7 @@ use crate::record::format::ResultFile;
 use crate::record::{self, Run};
 use crate::render;
 
-/// Characters of the key in the folder's name.
-const KEY_LENGTH: usize = 12;
-
-/// Where the repeats and looks of one commit with one plan are kept.
+/// Where repeats and looks are kept that belong together.
 #[derive(Clone, Debug)]
 pub(super) struct EvidenceFolder {
     folder: PathBuf,
@@ -35,23 +29,21 @@ pub(super) enum Side {
 }
 
 impl EvidenceFolder {
-    /// The evidence of the commit that is checked out, with this plan and that of its base version. Where no commit is known, nothing tells a re-run
-    /// from another build, so it begins anew in a folder of its own.
-    pub(super) fn of_commit(parent: &Path, plan: &Plan, base_plan: Option<&Plan>) -> Self {
-        let commit = source::state_of_working_tree().unwrap_or_else(|| {
-            let now = crate::clock::unix_time().as_nanos();
-            format!("no commit, {now}, {}", std::process::id())
-        });
-        // Hashed because a plan may hold values of environment variables.
-        let described = format!("{commit}\n{plan:?}\n{base_plan:?}");
-        let digest = Sha256::digest(described.as_bytes());
-        let key: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self::at(parent.join(&key[..KEY_LENGTH]))
+    /// A folder of its own, where no commit is known: nothing tells a re-run from another build there.
+    pub(super) fn of_nobody(parent: &Path) -> Self {
+        let now = crate::clock::unix_time().as_nanos();
+        Self::at(parent.join(format!("{now:x}-{}", std::process::id())))
     }
 
     /// That very folder.
     pub(super) fn at(folder: PathBuf) -> Self {
         Self { folder }
+    }
+
+    /// Whether an earlier run left repeats here.
+    pub(super) fn has_repeats(&self) -> bool {
+        let sides = [Side::Candidate, Side::PairCandidate];
+        sides.iter().any(|side| self.path(*side).is_file())
     }
 
     pub(super) fn create(&self) -> Result<(), Failure> {

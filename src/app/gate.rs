@@ -1,18 +1,26 @@
 //! `perfgate gate`: measure until it is decided, render, publish, exit code.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::accepted::Accepted;
 use super::author::{self, Author};
 use super::base_ref::Asks;
+use super::build::{self, Own};
 use super::compare::{finish, judged_by, policy_at, policy_path, write_junit};
 use super::deciding::{Care, Commits, Decided, Deciding};
 use super::evidence::{EvidenceFolder, Side};
 use super::failing::cannot_keep;
-use super::progress::Progress;
-use super::publishing::Publishing;
+use super::lock::{LOCK, Lock};
+use super::measuring::{OtherEvidence, server_of};
+use super::progress::{Progress, note};
+use super::publishing::{Place, Publishing};
 use super::question::{self, Question};
-use super::{Context, Failure, Interrupt, annotating, feasible, runtime, source, step};
+use super::spending::{Of, Spending};
+use super::{
+    Context, Failure, Interrupt, annotating, feasible, gpus, plan, runtime, source, step,
+    whole_environment,
+};
+use crate::baseline::Location;
 use crate::cli::compare::{Format, OutputArgs};
 use crate::cli::gate::GateArgs;
 use crate::exit::ExitStatus;
@@ -23,6 +31,46 @@ use crate::record::{self, Run};
 use crate::render;
 
 pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Failure> {
+    let shown = plan::path(args.run.config.as_deref()).display().to_string();
+    let publishing = Publishing::prepare(&args.publish, &shown, context)?;
+    let place = publishing.place_of_checkout()?;
+    let mut name = None;
+    let judged = judged(args, &publishing, &place, &mut name, context);
+    // Whatever kept it from a verdict: an earlier run's success must not stay in its place.
+    let (comparison, _alone) = judged.inspect_err(|failure| {
+        publishing.without_verdict(failure, &place, name.as_deref());
+    })?;
+    let (comparison, notes, place) = publishing.accept(comparison, place)?;
+    let output = |name: &str| args.output.join(name);
+    let comparison_path = output("comparison.json");
+    let kept = match &comparison.accepted {
+        Some(_) => write_json(&comparison_path, &comparison),
+        None => Ok(()),
+    };
+    let files = OutputArgs {
+        html: Some(output("report.html")),
+        markdown: Some(output("comment.md")),
+        junit: Some(output("junit.xml")),
+    };
+    let junit = args.junit.as_deref();
+    let kept = kept.and(junit.map_or(Ok(()), |path| write_junit(path, &comparison)));
+    annotating::mark_rules(&comparison, context);
+    let label = publishing.accept_label(&place);
+    step::tell(&comparison, Some(&files), label, &comparison_path, context);
+    let finished = finish(&comparison, Format::Text, &files, label, context);
+    let told = publishing.publish(&comparison, notes, &place);
+    kept?;
+    told.finish(&args.publish, finished?, context)
+}
+
+/// Prepares, measures and judges; the comparison is on disk before GitHub is waited for. The folder stays locked with it.
+fn judged(
+    args: &GateArgs,
+    publishing: &Publishing<'_>,
+    place: &Place,
+    name: &mut Option<String>,
+    context: &Context,
+) -> Result<(Comparison, Lock), Failure> {
     // Everything that can be wrong with the files is said before the first GPU minute is spent.
     let asks = Asks::find(
         args.baseline_ref.as_deref(),
@@ -32,49 +80,29 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     let base_ref = asks.base();
     let question = question::of(args, base_ref)?;
     let plan = &question.plan;
+    *name = Some(plan.name.clone());
     feasible::check_requests(plan)?;
     let policy = policy_at(&args.policy, base_ref)?;
     let accepted = Accepted::of(args, plan, base_ref, policy.first_run, context)?;
-    let publishing = Publishing::prepare(&args.publish, context)?;
-    let author = author::find(&args.author, context)?;
+    let author = author::find(&args.author, || publishing.text_of_today(place), context)?;
     files::create_folder(&args.output).map_err(cannot_keep)?;
-    let comparison = Judging {
+    let shown = format!("the folder `{}`", args.output.display());
+    let alone = Lock::take(&args.output.join(LOCK), &shown)?;
+    let judging = Judging {
         args,
         question: &question,
         policy: &policy,
         accepted: &accepted,
         asks: &asks,
         author: &author,
+        head: publishing.head(place),
     };
-    let comparison = comparison
-        .judge(context)
-        .inspect_err(|failure| publishing.without_verdict(failure))?;
-    let output = |name: &str| args.output.join(name);
-    let comparison_path = output("comparison.json");
     let comparison = Comparison {
-        head: publishing.head(),
-        ..comparison
+        head: judging.head.clone(),
+        ..judging.judge(context)?
     };
-    // On disk before GitHub is waited for.
-    write_json(&comparison_path, &comparison)?;
-    let (comparison, notes, place) = publishing.accept(comparison);
-    if comparison.accepted.is_some() {
-        write_json(&comparison_path, &comparison)?;
-    }
-    let files = OutputArgs {
-        html: Some(output("report.html")),
-        markdown: Some(output("comment.md")),
-        junit: Some(output("junit.xml")),
-    };
-    if let Some(path) = &args.junit {
-        write_junit(path, &comparison)?;
-    }
-    annotating::mark_rules(&comparison, context);
-    let label = publishing.accept_label(&place);
-    step::tell(&comparison, Some(&files), label, &comparison_path, context);
-    let finished = finish(&comparison, Format::Text, &files, label, context);
-    let told = publishing.publish(&comparison, notes, &place);
-    told.finish(&args.publish, finished?, context)
+    write_json(&args.output.join("comparison.json"), &comparison)?;
+    Ok((comparison, alone))
 }
 
 /// What a gate measures and by what it judges.
@@ -85,6 +113,8 @@ struct Judging<'a> {
     accepted: &'a Accepted<'a>,
     asks: &'a Asks,
     author: &'a Author,
+    /// The commit that the verdict is about, where an event names it.
+    head: Option<String>,
 }
 
 impl Judging<'_> {
@@ -98,17 +128,30 @@ impl Judging<'_> {
         } = *self;
         let plan = &self.question.plan;
         let output = |name: &str| args.output.join(name);
-        let evidence = args.evidence.clone().unwrap_or_else(|| output("evidence"));
-        let evidence = EvidenceFolder::of_commit(&evidence, plan, self.question.base_plan.as_ref());
         let find_stored = |candidate: &Run| accepted.find(candidate);
         let progress = Progress::new();
-        let decided = runtime(|| {})?.block_on(async {
+        let runtime = runtime(|| {})?;
+        let parent = args.evidence.clone().unwrap_or_else(|| output("evidence"));
+        let spending = self.spending(&parent, &runtime, context)?;
+        let mut evidence = match &spending {
+            Some(spending) => spending.evidence(&find_stored)?,
+            None => EvidenceFolder::of_nobody(&parent),
+        };
+        if let Some(coverage) = build::coverage(plan)
+            && evidence.has_repeats()
+        {
+            note(&format!(
+                "repeats of earlier runs of this commit count for this build as far as builds can be told apart: by {coverage}"
+            ));
+        }
+        let deciding = async |evidence: &EvidenceFolder| {
             let interrupt = Interrupt::listen()?;
             let deciding = Deciding {
                 plan,
                 policy,
                 care: Care::GATE,
-                evidence: &evidence,
+                evidence,
+                spending: spending.as_ref(),
                 may_have_stored: accepted.may_exist()?,
                 find_stored: &find_stored,
                 scale: None,
@@ -121,7 +164,16 @@ impl Judging<'_> {
                 interrupt: &interrupt,
             };
             deciding.run().await
-        });
+        };
+        let mut decided = runtime.block_on(deciding(&evidence));
+        if let Err(failure) = &decided
+            && failure.error.is::<OtherEvidence>()
+            && let Some(spending) = &spending
+        {
+            note(&format!("{}; evidence starts anew", failure.reason()));
+            evidence = spending.begin_anew()?;
+            decided = runtime.block_on(deciding(&evidence));
+        }
         // The result stands where it is looked for, whatever came of judging it.
         let measured = [Side::Candidate, Side::PairCandidate].map(|side| evidence.earlier(side));
         let measured = measured
@@ -145,6 +197,63 @@ impl Judging<'_> {
             comparison = policy::judged_by_a_copy(comparison, sentence);
         }
         Ok(comparison)
+    }
+}
+
+impl Judging<'_> {
+    /// What was spent of this commit before; `None` where no commit is known.
+    fn spending(
+        &self,
+        parent: &Path,
+        runtime: &tokio::runtime::Runtime,
+        context: &Context,
+    ) -> Result<Option<Spending>, Failure> {
+        let args = self.args;
+        let Question {
+            plan, base_plan, ..
+        } = self.question;
+        let of_the_job = [
+            "GITHUB_OUTPUT",
+            "GITHUB_ENV",
+            "GITHUB_STEP_SUMMARY",
+            "GITHUB_EVENT_PATH",
+        ];
+        let mut own = vec![args.output.clone(), parent.to_owned()];
+        if let Location::Folder(folder) = &args.baselines {
+            own.push(folder.clone());
+        }
+        own.extend(
+            args.junit
+                .iter()
+                .chain(&args.baseline)
+                .chain(&args.ledger)
+                .cloned(),
+        );
+        let of_the_job = of_the_job
+            .iter()
+            .filter_map(|name| (context.environment)(name));
+        own.extend(of_the_job.map(PathBuf::from));
+        let own = Own::at(own);
+        let build = build::name(
+            plan,
+            base_plan.as_ref(),
+            &own,
+            &whole_environment(),
+            context.environment,
+        );
+        let commit = source::commit_and_parents().map(|(commit, _)| commit);
+        let (Some(build), Some(commit)) = (build, commit) else {
+            return Ok(None);
+        };
+        let head = self.head.clone().unwrap_or(commit);
+        let machine = runtime.block_on(gpus::machine(server_of(plan)?, context.environment));
+        let of = Of {
+            head: &head,
+            gate: &plan.name,
+            build: &build,
+            machine: &machine,
+        };
+        Spending::open(parent, of).map(Some)
     }
 }
 

@@ -8,8 +8,9 @@ use super::pass::runs_here;
 use crate::config::{GpuRequest, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::launch::Target;
+use crate::record::format::Gpu;
 use crate::telemetry::gpu::reading::Reading;
-use crate::telemetry::{GpuSource, Looking, Search, Survey, survey};
+use crate::telemetry::{self, GpuSource, Looking, Search, Survey, survey};
 
 /// Memory that a driver and a display may have in use on a device that is free: 500 MiB.
 const USUALLY_IN_USE: f64 = 524_288_000.0;
@@ -22,6 +23,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Another name or a path for NVML.
 const NVML_LIBRARY: &str = "PERFGATE_NVML_LIBRARY";
+
+/// The name of this machine, on Kubernetes that of the node.
+const MACHINE: &str = "PERFGATE_MACHINE";
 
 /// Which GPUs CUDA shows to a process.
 const VISIBLE: &str = "CUDA_VISIBLE_DEVICES";
@@ -65,6 +69,42 @@ pub(super) fn search(
         devices,
         ..Search::default()
     }
+}
+
+/// The machine on which a plan's server will run, as results name it; a server elsewhere is known by its address. What cannot
+/// be known is nobody's: evidence of it is never taken for another run's.
+pub(super) async fn machine(
+    server: &ServerPlan,
+    environment: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> String {
+    if let ServerPlan::Url(url) = server
+        && !runs_here(server, url)
+    {
+        return format!("behind {url}");
+    }
+    let gpus: Vec<Gpu> = if uses_gpus(server, environment) {
+        let seen = survey(&search(server, environment)).await;
+        seen.gpus.iter().map(|gpu| gpu.facts.described()).collect()
+    } else {
+        Vec::new()
+    };
+    let models: Vec<&str> = gpus.iter().map(|gpu| gpu.name.as_str()).collect();
+    let named = telemetry::machine(&gpus, machine_name(environment).as_deref());
+    let host = telemetry::environment(None, None).host;
+    let machine = named.or(host).unwrap_or_else(|| {
+        let now = crate::clock::unix_time().as_nanos();
+        format!("unknown at {now}")
+    });
+    format!("{machine} {}", models.join(", "))
+        .trim_end()
+        .to_owned()
+}
+
+/// What whoever runs this calls the machine.
+pub(super) fn machine_name(
+    environment: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Option<String> {
+    environment(MACHINE)
 }
 
 /// NVML under the name that the environment gives.
@@ -178,7 +218,7 @@ fn in_use(gpu: &Reading) -> String {
     let processes = gpu.now.processes.iter().flatten();
     let named: Vec<String> = processes
         .map(|process| {
-            let name = crate::telemetry::gpu::process_name(process.id);
+            let name = telemetry::gpu::process_name(process.id);
             let name = name.map_or(String::new(), |name| format!(" ({name})"));
             format!("process {}{name}", process.id)
         })

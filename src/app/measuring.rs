@@ -21,7 +21,7 @@ use crate::measure::Outcome;
 use crate::metric::VERSIONS;
 use crate::record;
 use crate::record::format::{
-    Load, Repeat, RequestCounts, ResultFile, SCHEMA, Scenario, Server, Tool,
+    Environment, Load, Repeat, RequestCounts, ResultFile, SCHEMA, Scenario, Server, Tool,
 };
 use crate::stats::number;
 use crate::workload::Source;
@@ -378,6 +378,27 @@ impl<'a> Measuring<'a> {
     }
 }
 
+/// What was measured now cannot be added to what was measured before.
+#[derive(Debug, thiserror::Error)]
+#[error("the evidence kept so far is of another {what}: {before} there, {now} here")]
+pub(super) struct OtherEvidence {
+    what: &'static str,
+    before: String,
+    now: String,
+}
+
+impl OtherEvidence {
+    fn failure(what: &'static str, before: &str, now: &str) -> Failure {
+        let error = Self {
+            what,
+            before: before.to_owned(),
+            now: now.to_owned(),
+        };
+        Failure::new(ExitStatus::NotComparable, error)
+            .hint("move the evidence folder away, or give another one with `--evidence`")
+    }
+}
+
 fn ended_during(repeat: u32, load: LoadPoint) -> Failure {
     let message = format!(
         "the server ended during repeat {} of {}",
@@ -414,16 +435,31 @@ impl RunInProgress {
                     .collect::<Vec<_>>()
                     .join(", version ")
             };
-            let message = format!(
-                "the evidence kept so far is of another build: {} there, {} here",
-                said(known),
-                said(&identity)
-            );
-            return Err(Failure::message(ExitStatus::NotComparable, message)
-                .hint("move the evidence folder away, or give another one with `--evidence`"));
+            return Err(OtherEvidence::failure(
+                "build",
+                &said(known),
+                &said(&identity),
+            ));
         }
         if let Some(environment) = passed.environment {
-            self.result.environment.get_or_insert(environment);
+            let known = self
+                .result
+                .environment
+                .get_or_insert_with(|| environment.clone());
+            let told = |environment: &Environment| {
+                let machine = environment
+                    .machine_or_host()
+                    .unwrap_or("an unknown machine");
+                let gpus = environment.gpus.iter().flatten();
+                let models: Vec<&str> = gpus.map(|gpu| gpu.name.as_str()).collect();
+                format!("{machine} {}", models.join(", "))
+                    .trim_end()
+                    .to_owned()
+            };
+            let (before, now) = (told(known), told(&environment));
+            if before != now {
+                return Err(OtherEvidence::failure("machine", &before, &now));
+            }
         }
         let scenarios = &mut self.result.scenarios;
         match scenarios.iter_mut().find(|known| known.name == load.name()) {

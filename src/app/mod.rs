@@ -9,6 +9,7 @@ mod base_ref;
 mod baseline;
 mod bench;
 mod bisect;
+mod build;
 mod comment;
 mod compare;
 mod course;
@@ -25,6 +26,7 @@ mod gpus;
 mod init;
 mod interrupt;
 mod links;
+mod lock;
 mod measuring;
 mod memory;
 mod mlperf;
@@ -41,6 +43,7 @@ mod sent;
 mod simulate;
 mod slower;
 mod source;
+mod spending;
 mod step;
 mod storage;
 mod sweep;
@@ -77,6 +80,13 @@ fn environment(name: &str) -> Option<String> {
         reason = "the place where a reader looks for it"
     )]
     std::env::var(name).ok()
+}
+
+/// All of it that is text: what a server that is started here inherits.
+fn whole_environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// Runs one command.

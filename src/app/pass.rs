@@ -76,7 +76,9 @@ impl Pass<'_, '_> {
             .take(measure::prompt_lengths(&driven.traces, &sent));
         let concerns = self.concerns(&driven, &mut seen);
 
-        let environment = runs_here(server, self.target.base_url()).then(|| seen.environment());
+        let named = gpus::machine_name(self.measuring.environment);
+        let environment =
+            runs_here(server, self.target.base_url()).then(|| seen.environment(named.as_deref()));
         let mut observed = Observed {
             duration: driven.wall_time.as_secs_f64(),
             slo: limits(plan),

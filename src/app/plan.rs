@@ -17,7 +17,7 @@ use crate::workload::Lengths;
 use crate::workload::dataset::Format;
 
 /// The file that is read where none is named and it is there.
-const USUAL_FILE: &str = "perfgate.yaml";
+pub(super) const USUAL_FILE: &str = "perfgate.yaml";
 
 /// The file that is read.
 pub(super) fn path(given: Option<&Path>) -> &Path {

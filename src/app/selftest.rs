@@ -180,6 +180,7 @@ impl Selftest<'_> {
             policy: self.policy,
             care: Care::GATE,
             evidence: &evidence,
+            spending: None,
             may_have_stored: true,
             find_stored: &find_stored,
             author: &Author::SILENT,

@@ -142,7 +142,7 @@ fn is_dirty() -> Option<bool> {
 }
 
 /// Whether perfgate wrote it: a result, a comparison, a ledger, or a report beside a comparison.
-fn is_own_output(path: &Path) -> bool {
+pub(super) fn is_own_output(path: &Path) -> bool {
     use std::io::Read as _;
     const BEGIN: u64 = 64 << 10;
     let begins_as_ours = |path: &Path| {
@@ -161,12 +161,14 @@ fn is_own_output(path: &Path) -> bool {
     begins_as_ours(path) || (is_report && begins_as_ours(&path.with_file_name("comparison.json")))
 }
 
-/// What tells one build of this tree from another: the commit and the changes beside it. `None` where there is no
-/// repository or no git.
-pub(super) fn state_of_working_tree() -> Option<String> {
-    let commit = git(&["rev-parse", "HEAD"])?;
-    let changes = git(&["diff", "HEAD", "--no-ext-diff", "--binary"])?;
-    Some(format!("{commit}\n{changes}"))
+/// The commit that is checked out and its parents, as the commit itself names them: a shallow clone has it without them.
+pub(super) fn commit_and_parents() -> Option<(String, Vec<String>)> {
+    let commit = git(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?;
+    let text = bytes(Path::new("."), &["cat-file", "commit", &commit])?;
+    let text = String::from_utf8_lossy(&text);
+    let header = text.lines().take_while(|line| !line.is_empty());
+    let parents = header.filter_map(|line| line.strip_prefix("parent ").map(str::to_owned));
+    Some((commit, parents.collect()))
 }
 
 /// The main branch: the one that is known, else `main`.
@@ -495,6 +497,11 @@ fn ask(arguments: &[&str]) -> Result<String, GitError> {
     let text = String::from_utf8(output.stdout);
     let text = text.map_err(|_| GitError::Failed("its answer is not UTF-8".to_owned()))?;
     Ok(text.trim().to_owned())
+}
+
+/// What git prints in a folder, byte for byte; `None` where it failed.
+pub(super) fn bytes(folder: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
+    succeeded(run(folder, arguments)).ok()
 }
 
 fn run(folder: &Path, arguments: &[&str]) -> std::io::Result<Output> {

@@ -1,16 +1,16 @@
 //! What a step of GitHub Actions is told: its summary and its outputs.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use super::Context;
 use super::progress::note;
 use crate::cli::compare::OutputArgs;
-use crate::files::FileError;
 use crate::policy::comparison::Comparison;
 use crate::publish::actions;
 use crate::render;
 
-/// Tells the step, where this runs in one; the summary only with the files of a gate. Failing to tell never changes the
+/// Tells the step, where this runs in one. Failing to tell one thing keeps no other from being told, and never changes the
 /// verdict.
 pub(super) fn tell(
     comparison: &Comparison,
@@ -19,29 +19,39 @@ pub(super) fn tell(
     comparison_path: &Path,
     context: &Context,
 ) {
-    let variable = |name: &str| (context.environment)(name).map(PathBuf::from);
-    let told = (|| {
-        if let (Some(summary), Some(_)) = (variable("GITHUB_STEP_SUMMARY"), files) {
-            let markdown = render::markdown::comparison(comparison, accept_label);
-            actions::write_step_summary(&summary, &markdown)?;
-        }
-        let Some(outputs) = variable("GITHUB_OUTPUT") else {
-            return Ok(());
-        };
-        let mut values = vec![
-            ("verdict", render::json::verdict(comparison)),
-            ("exit-code", comparison.exit_code.to_string()),
-            ("headline", comparison.headline.clone()),
-            ("comparison-path", comparison_path.display().to_string()),
-        ];
-        let report = files.and_then(|files| files.html.as_deref());
-        values.extend(report.map(|path| ("report-path", path.display().to_string())));
-        actions::write_outputs(&outputs, &values)
-    })();
-    if let Err(error) = told {
-        let error: FileError = error;
-        note(&format!(
-            "warning: the verdict stands, but GitHub was not told: {error}"
-        ));
+    let markdown = render::markdown::comparison(comparison, accept_label);
+    summarize(&markdown, context);
+    let Some(outputs) = (context.environment)("GITHUB_OUTPUT").map(PathBuf::from) else {
+        return;
+    };
+    let mut values = vec![
+        ("verdict", render::json::verdict(comparison)),
+        ("exit-code", comparison.exit_code.to_string()),
+        ("headline", comparison.headline.clone()),
+        ("comparison-path", comparison_path.display().to_string()),
+    ];
+    let report = files.and_then(|files| files.html.as_deref());
+    values.extend(report.map(|path| ("report-path", path.display().to_string())));
+    if let Err(error) = actions::write_outputs(&outputs, &values) {
+        untold("the step has no outputs", &error);
     }
+}
+
+/// Adds Markdown to the summary of the step.
+pub(super) fn summarize(markdown: &str, context: &Context) {
+    let Some(summary) = (context.environment)("GITHUB_STEP_SUMMARY").map(PathBuf::from) else {
+        return;
+    };
+    match actions::write_step_summary(&summary, markdown) {
+        Ok(true) => {}
+        Ok(false) => untold(
+            "the step's summary has no report",
+            &"its file is full (1 MiB)",
+        ),
+        Err(error) => untold("the step's summary has no report", &error),
+    }
+}
+
+fn untold(what: &str, why: &dyn Display) {
+    note(&format!("warning: the verdict stands, but {what}: {why}"));
 }

@@ -1,6 +1,8 @@
 //! Options of everything that tells GitHub.
 
-use clap::{Args, ValueEnum};
+use std::time::Duration;
+
+use clap::{Args, Parser, ValueEnum};
 
 /// What is published, and how.
 #[derive(Debug, Args)]
@@ -10,10 +12,11 @@ pub struct PublishArgs {
     /// `on-change` writes none where nothing is wrong and none is there
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = CommentWhen::Auto)]
     pub comment: CommentWhen,
-    /// Whose comments are perfgate's own; `github-actions[bot]` for a workflow's token, and for a person's token that person
+    /// Whose comments are perfgate's own; the account of the token where not given, as GitHub tells it
     #[arg(long, value_name = "LOGIN")]
     pub comment_author: Option<String>,
-    /// The status on the head commit, the check to make required; empty for none
+    /// The status on the head commit, the check to make required; a success only where every gate of that commit passes
+    /// (each has a status NAME/GATE → BASE of its own). Empty for none
     #[arg(long, value_name = "NAME", default_value = "perfgate")]
     pub status_context: String,
     /// Also write a check run
@@ -31,6 +34,9 @@ pub struct PublishArgs {
     /// The pull request, where the event does not say it
     #[arg(long, value_name = "N")]
     pub pull_request: Option<u64>,
+    /// How long all of publishing may take; a longer wait that GitHub asks for is reported and not waited for
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = super::sweep::duration)]
+    pub publish_timeout: Duration,
     /// Milliseconds that a second of waiting for GitHub lasts; for tests.
     #[arg(
         long,
@@ -47,6 +53,21 @@ pub struct PublishArgs {
         default_value_t = 30_000
     )]
     pub github_timeout_ms: u64,
+}
+
+/// Nothing but these options.
+#[derive(Parser)]
+struct Alone {
+    #[command(flatten)]
+    publish: PublishArgs,
+}
+
+impl PublishArgs {
+    /// As where nobody gives any; `None` where the environment gives what is none.
+    pub fn usual() -> Option<Self> {
+        let alone = Alone::try_parse_from(["perfgate"]).ok();
+        alone.map(|alone| alone.publish)
+    }
 }
 
 /// When to comment.

@@ -26,6 +26,9 @@ pub struct PullRequest {
     pub body: Option<String>,
     /// Where it comes from.
     pub head: Head,
+    /// Where it goes to.
+    #[serde(default)]
+    pub base: Base,
     /// Its labels.
     #[serde(default)]
     pub labels: Vec<Label>,
@@ -41,6 +44,14 @@ pub struct Head {
     pub branch: String,
     /// Its repository; none where a fork was deleted.
     pub repo: Option<Home>,
+}
+
+/// The older end of a pull request.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Base {
+    /// Its branch.
+    #[serde(rename = "ref", default)]
+    pub branch: String,
 }
 
 /// A repository as the API gives it.

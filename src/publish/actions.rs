@@ -2,30 +2,27 @@
 
 use std::path::Path;
 
+use super::cut;
 use crate::files::{self, FileError};
 use crate::render::inert;
 
-/// A step's summary is refused above 1 MiB; this leaves room for what other commands of the step wrote.
-const LARGEST_SUMMARY: usize = 900 << 10;
+/// The file of a step's summary is refused as a whole above this.
+const LARGEST_SUMMARY: u64 = 1 << 20;
 
-/// Appends to the step's summary (`$GITHUB_STEP_SUMMARY`), cut at the end of a line where it is too large.
-pub fn write_step_summary(path: &Path, markdown: &str) -> Result<(), FileError> {
-    files::append(path, &format!("{}\n", cut(markdown, LARGEST_SUMMARY)))
-}
+/// Room for the line ends around what is written.
+const MARGIN: u64 = 16;
 
-fn cut(markdown: &str, largest: usize) -> String {
-    if markdown.len() <= largest {
-        return markdown.to_owned();
+/// Appends to the step's summary (`$GITHUB_STEP_SUMMARY`), cut at the end of a line where the file would become too large
+/// with it: what other commands of the step wrote counts too. Returns whether there was room for anything.
+pub fn write_step_summary(path: &Path, markdown: &str) -> Result<bool, FileError> {
+    let there = files::size_if_there(path)?.unwrap_or(0);
+    let room = LARGEST_SUMMARY.saturating_sub(there.saturating_add(MARGIN));
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    let kept = cut::to(markdown, room, cut::bytes);
+    if kept.is_empty() {
+        return Ok(markdown.is_empty());
     }
-    let mut kept = String::new();
-    for line in markdown.split_inclusive('\n') {
-        if kept.len() + line.len() > largest {
-            break;
-        }
-        kept.push_str(line);
-    }
-    kept.push_str("\nThe rest is cut off here; the report has it.\n");
-    kept
+    files::append(path, &format!("{kept}\n")).map(|()| true)
 }
 
 /// Appends outputs of the step (`$GITHUB_OUTPUT`), each on one line: a value with line breaks could add outputs.
@@ -113,12 +110,22 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_is_cut_at_the_end_of_a_line() {
-        assert_eq!(
-            cut("aaaa\nbbbb\n", 6),
-            "aaaa\n\nThe rest is cut off here; the report has it.\n"
+    fn what_a_step_wrote_before_counts_towards_the_limit_of_its_summary() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("summary");
+        let size = || std::fs::metadata(&path).unwrap().len();
+        let long = "a line\n".repeat(100_000);
+        assert!(write_step_summary(&path, &long).unwrap());
+        assert!(write_step_summary(&path, &long).unwrap());
+        let text = files::read_text(&path).unwrap();
+        assert!(text.ends_with("a line\n\nThe rest is in the report.\n\n"));
+        assert!(
+            size() <= LARGEST_SUMMARY && size() > LARGEST_SUMMARY - 100,
+            "{}",
+            size()
         );
-        assert_eq!(cut("aaaa\n", 6), "aaaa\n");
+        assert!(!write_step_summary(&path, &long).unwrap());
+        assert!(size() <= LARGEST_SUMMARY);
     }
 
     #[test]

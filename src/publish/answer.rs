@@ -2,6 +2,7 @@
 
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// An answer, read to its end.
 #[derive(Clone, Debug)]
@@ -105,16 +106,38 @@ pub(super) fn meaning(answer: &Answer, limited: u32, now: u64) -> Meaning {
     }
 }
 
-/// What GitHub says in `message`, or the beginning of what somebody else answered.
+/// What GitHub says in `message` and what it finds wrong with each field, or the beginning of what somebody else answered.
 pub(super) fn message(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Error {
         message: String,
+        #[serde(default)]
+        errors: Value,
     }
     match serde_json::from_slice::<Error>(body) {
-        Ok(error) => error.message,
+        Ok(error) => {
+            let reasons = error.errors.as_array().into_iter().flatten();
+            let reasons: Vec<String> = reasons.filter_map(reason).take(MOST_REASONS).collect();
+            match reasons.as_slice() {
+                [] => error.message,
+                reasons => format!("{}: {}", error.message, reasons.join("; ")),
+            }
+        }
         Err(_not_githubs) => String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned(),
     }
+}
+
+/// Reasons of one refusal that are shown.
+const MOST_REASONS: usize = 3;
+
+/// One of `errors`: a text, or an object with a `message`, or else with the field and a code.
+fn reason(error: &Value) -> Option<String> {
+    let text = |name: &str| error.get(name).and_then(Value::as_str);
+    let said = error.as_str().or_else(|| text("message"));
+    said.map(str::to_owned).or_else(|| {
+        let (field, code) = (text("field")?, text("code")?);
+        Some(format!("{field}: {code}"))
+    })
 }
 
 /// The address of the next page in a `Link` header: `<https://…?page=2>; rel="next", <…>; rel="last"`.
@@ -206,6 +229,25 @@ mod tests {
             r#"{"message":"Validation Failed","errors":[{"message":"Body is too long (maximum is 65536 characters)"}]}"#,
         );
         assert_eq!(meaning(&long, 0, 0), Meaning::Refused(Refusal::TooLong));
+    }
+
+    #[test]
+    fn a_refusal_names_what_is_wrong_with_each_field() {
+        let of = |body: &str| message(body.as_bytes());
+        assert_eq!(
+            of(
+                r#"{"message":"Validation Failed","errors":[{"resource":"Status","code":"custom","field":"target_url","message":"target_url must use http(s) scheme"}]}"#
+            ),
+            "Validation Failed: target_url must use http(s) scheme"
+        );
+        assert_eq!(
+            of(
+                r#"{"message":"Validation Failed","errors":["a", {"field":"sha","code":"invalid"}, 7]}"#
+            ),
+            "Validation Failed: a; sha: invalid"
+        );
+        assert_eq!(of(r#"{"message":"No","errors":"odd"}"#), "No");
+        assert_eq!(of("<html>"), "<html>");
     }
 
     #[test]

@@ -6,10 +6,11 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::client::{Client, ClientError};
+use super::cut;
 use super::event::{Repository, Sha};
-use super::status::State;
+use super::status::{State, is_web_address};
 
-/// Characters of a summary that GitHub takes.
+/// Bytes of a summary that GitHub takes.
 const LONGEST: usize = 65_535;
 
 /// Annotations that GitHub takes in one request.
@@ -78,7 +79,7 @@ struct Listed {
 
 impl CheckRun<'_> {
     fn output(&self, marks: &[Mark]) -> Value {
-        let summary: String = self.summary.chars().take(LONGEST).collect();
+        let summary = cut::to(self.summary, LONGEST, cut::bytes);
         json!({
             "title": self.title,
             "summary": summary,
@@ -106,7 +107,7 @@ impl CheckRun<'_> {
             "conclusion": self.conclusion(),
             "output": self.output(parts.next().unwrap_or_default()),
         });
-        if let Some(address) = self.address {
+        if let Some(address) = self.address.filter(|address| is_web_address(address)) {
             body["details_url"] = json!(address);
         }
         let mut attempt = 0;

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::{Method, Url, redirect};
@@ -33,7 +33,7 @@ pub struct Patience {
     pub second: Duration,
     /// For one request, from connecting to the last byte of the answer.
     pub request: Duration,
-    /// Seconds that are waited altogether, because of limits and failures.
+    /// Seconds that everything may take together: asking, answering, and waiting because of limits and failures.
     pub most: u64,
 }
 
@@ -42,7 +42,7 @@ impl Default for Patience {
         Self {
             second: Duration::from_secs(1),
             request: Duration::from_secs(30),
-            most: 300,
+            most: 60,
         }
     }
 }
@@ -67,7 +67,7 @@ pub enum ClientError {
     },
     /// It asks for more time than is waited.
     #[error(
-        "{request}: {why}: it would take {asked} s more, and {waited} s of at most {most} s were waited"
+        "{request}: {why}: it would take {asked} s more, and {left} s of the {most} s for all of publishing are left (`--publish-timeout`)"
     )]
     Limited {
         /// Method and path.
@@ -76,9 +76,17 @@ pub enum ClientError {
         why: String,
         /// Seconds still to wait.
         asked: u64,
-        /// Seconds waited so far.
-        waited: u64,
-        /// Seconds that are waited at most.
+        /// Seconds that are left.
+        left: u64,
+        /// Seconds that everything may take.
+        most: u64,
+    },
+    /// The time for all of publishing is over.
+    #[error("{request}: the {most} s for all of publishing are over (`--publish-timeout`)")]
+    Over {
+        /// Method and path.
+        request: String,
+        /// Seconds that everything may take.
         most: u64,
     },
     /// No answer, a broken one, or a failure of the server: it may have been done.
@@ -104,8 +112,17 @@ impl ClientError {
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::Refused { refusal, .. } => Some(*refusal),
-            Self::Setup(_) | Self::Limited { .. } | Self::Unclear { .. } | Self::Odd { .. } => None,
+            Self::Setup(_)
+            | Self::Limited { .. }
+            | Self::Over { .. }
+            | Self::Unclear { .. }
+            | Self::Odd { .. } => None,
         }
+    }
+
+    /// Whether GitHub found fault with what it was to take, and not with who asked.
+    pub fn is_of_contents(&self) -> bool {
+        matches!(self, Self::Refused { status: 422, .. })
     }
 
     /// Whether what was asked for may have been done.
@@ -119,8 +136,12 @@ pub struct Client {
     http: reqwest::Client,
     api: Url,
     patience: Patience,
-    /// Seconds waited so far.
+    /// Seconds waited so far because of limits and failures.
     waited: Cell<u64>,
+    /// When publishing began.
+    began: Cell<Option<Instant>>,
+    /// What of the time since then was spent in those waits.
+    slept: Cell<Duration>,
     /// Whether something was written, after which the next writing waits a second.
     wrote: Cell<bool>,
     /// Told of every wait.
@@ -178,9 +199,47 @@ impl Client {
             api: url,
             patience,
             waited: Cell::new(0),
+            began: Cell::new(None),
+            slept: Cell::new(Duration::ZERO),
             wrote: Cell::new(false),
             say,
         })
+    }
+
+    /// From now on the time for all of publishing runs; once, whoever calls it again.
+    pub fn begin(&self) {
+        if self.began.get().is_none() {
+            self.began.set(Some(Instant::now()));
+        }
+    }
+
+    /// What is left of that time, in seconds.
+    fn left(&self) -> f64 {
+        let began = self.began.get().unwrap_or_else(Instant::now);
+        let busy = began.elapsed().saturating_sub(self.slept.get());
+        let used = busy.as_secs_f64() + Duration::from_secs(self.waited.get()).as_secs_f64();
+        (Duration::from_secs(self.patience.most).as_secs_f64() - used).max(0.0)
+    }
+
+    /// What the GraphQL endpoint at that address answers; a question, however it is sent.
+    pub async fn ask<T: DeserializeOwned>(
+        &self,
+        endpoint: &str,
+        query: &str,
+    ) -> Result<T, ClientError> {
+        let address = Url::parse(endpoint)
+            .ok()
+            .filter(|address| is_same_server(address, &self.api))
+            .ok_or_else(|| {
+                ClientError::Setup(format!("`{endpoint}` is not on the server of GitHub's API"))
+            })?;
+        let request = Request {
+            body: Some(serde_json::json!({"query": query})),
+            writes: false,
+            ..Request::new(Method::POST, address)
+        };
+        let answer = self.once(&request).await?;
+        request.parse(&answer)
     }
 
     /// One thing.
@@ -282,8 +341,8 @@ impl Client {
     async fn once(&self, request: &Request) -> Result<Answer, ClientError> {
         let mut limited = 0;
         loop {
-            if request.method != Method::GET && self.wrote.replace(true) {
-                tokio::time::sleep(self.patience.second).await;
+            if request.writes && self.wrote.replace(true) {
+                self.sleep(self.patience.second).await;
             }
             let answer = self.send(request).await?;
             let message = answer::message(&answer.body);
@@ -323,6 +382,14 @@ impl Client {
                 .header(CONTENT_TYPE, "application/json")
                 .body(body.to_string());
         }
+        let left = self.left();
+        if left <= 0.0 {
+            return Err(ClientError::Over {
+                request: request.name(),
+                most: self.patience.most,
+            });
+        }
+        let builder = builder.timeout(self.patience.request.min(Duration::from_secs_f64(left)));
         let mut response = builder.send().await.map_err(unclear)?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unclear)? {
@@ -339,22 +406,29 @@ impl Client {
     }
 
     async fn wait(&self, seconds: u64, why: &str, request: &str) -> Result<(), ClientError> {
-        let waited = self.waited.get();
         let most = self.patience.most;
-        if waited + seconds > most {
+        let left = self.left();
+        if Duration::from_secs(seconds).as_secs_f64() > left {
             return Err(ClientError::Limited {
                 request: request.to_owned(),
                 why: why.to_owned(),
                 asked: seconds,
-                waited,
+                left: Duration::from_secs_f64(left).as_secs(),
                 most,
             });
         }
         (self.say)(&format!("waiting {seconds} s for GitHub: {request}: {why}"));
-        self.waited.set(waited + seconds);
+        self.waited.set(self.waited.get() + seconds);
         let factor = u32::try_from(seconds).unwrap_or(u32::MAX);
-        tokio::time::sleep(self.patience.second * factor).await;
+        self.sleep(self.patience.second * factor).await;
         Ok(())
+    }
+
+    /// Sleeps, and does not count that as time in which something was asked: what it stands for is counted by whoever waits.
+    async fn sleep(&self, time: Duration) {
+        let began = Instant::now();
+        tokio::time::sleep(time).await;
+        self.slept.set(self.slept.get() + began.elapsed());
     }
 }
 
@@ -363,11 +437,14 @@ struct Request {
     method: Method,
     address: Url,
     body: Option<Value>,
+    /// Whether it changes something there.
+    writes: bool,
 }
 
 impl Request {
     fn new(method: Method, address: Url) -> Self {
         Self {
+            writes: method != Method::GET,
             method,
             address,
             body: None,

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::answer::Refusal;
 use super::client::{Client, ClientError};
+use super::cut;
 use super::event::{Repository, RunId, Sha};
 use super::history::{self, Push};
 
@@ -137,31 +138,8 @@ impl Wanted<'_> {
             Some(_) | None => self.markdown,
         };
         let room = longest.saturating_sub(head.chars().count() + tail.chars().count());
-        format!("{head}{}{tail}", cut(rest, room))
+        format!("{head}{}{tail}", cut::to(rest, room, cut::characters))
     }
-}
-
-/// What stands where something was cut off.
-const NOTE: &str = "\nThe rest is in the report.\n";
-
-/// As it is where it fits; else what stands before the first folded part, at most so many characters of whole lines.
-fn cut(markdown: &str, room: usize) -> String {
-    if markdown.chars().count() <= room {
-        return markdown.to_owned();
-    }
-    let unfolded = markdown.split("\n<details>").next().unwrap_or_default();
-    let mut left = room.saturating_sub(NOTE.len());
-    let mut kept = String::new();
-    for line in unfolded.split_inclusive('\n') {
-        let length = line.chars().count();
-        if length > left {
-            break;
-        }
-        left -= length;
-        kept.push_str(line);
-    }
-    kept.push_str(NOTE);
-    kept
 }
 
 /// What became of it.
@@ -188,46 +166,63 @@ fn path(repository: &Repository, number: u64) -> String {
     format!("repos/{}/issues/{number}/comments", repository.name())
 }
 
-/// Writes or edits it, so that one is there.
+/// Writes or edits it, so that one is there. What could not be tidied up beside it is returned with it.
 pub async fn put(
     client: &Client,
     repository: &Repository,
     number: u64,
     author: &str,
     wanted: &Wanted<'_>,
-) -> Result<Put, ClientError> {
+) -> Result<(Put, Vec<ClientError>), ClientError> {
     let comments = all(client, repository, number).await?;
     let own = own(&comments, &wanted.marker, author);
+    let newest = comments.iter().map(|comment| comment.id).max();
+    let place = Place {
+        client,
+        repository,
+        number,
+    };
     let Some((oldest, surplus)) = own.split_first() else {
         if !wanted.create {
-            return Ok(Put::NotWanted);
+            return Ok((Put::NotWanted, Vec::new()));
         }
-        let newest = comments.iter().map(|comment| comment.id).max();
-        let place = Place {
-            client,
-            repository,
-            number,
-        };
-        return create(&place, author, wanted, newest.unwrap_or(0)).await;
+        let put = create(&place, author, wanted, newest.unwrap_or(0)).await?;
+        return Ok((put, Vec::new()));
     };
-    for other in surplus {
-        fold_away(client, repository, wanted, oldest, other).await?;
-    }
     let before = oldest.body.as_deref().unwrap_or_default();
-    if let Some((head, run)) = written_for(before)
-        && head != wanted.marker.head.text()
-        && run > wanted.marker.run
-        && wanted.marker.run.run > 0
-    {
-        return Ok(Put::Newer(run.run));
-    }
-    let edited = match edit(client, repository, oldest, &wanted.body(before, LONGEST)).await {
-        Err(error) if error.refusal() == Some(Refusal::TooLong) => {
-            edit(client, repository, oldest, &wanted.body(before, SHORT)).await?
+    let is_newer = written_for(before).filter(|(head, run)| {
+        *head != wanted.marker.head.text() && *run > wanted.marker.run && wanted.marker.run.run > 0
+    });
+    let put = match is_newer {
+        Some((_, run)) => Put::Newer(run.run),
+        None => {
+            let edited = match edit(client, repository, oldest, &wanted.body(before, LONGEST)).await
+            {
+                Err(error) if error.refusal() == Some(Refusal::TooLong) => {
+                    edit(client, repository, oldest, &wanted.body(before, SHORT)).await
+                }
+                other => other,
+            };
+            match edited {
+                // Somebody deleted it after the list was made.
+                Err(error) if error.refusal() == Some(Refusal::Absent) => {
+                    return create(&place, author, wanted, newest.unwrap_or(0))
+                        .await
+                        .map(|put| (put, Vec::new()));
+                }
+                edited => written(edited?),
+            }
         }
-        other => other?,
     };
-    Ok(written(edited))
+    // Last: the verdict is there, whatever becomes of this.
+    let mut untidied = Vec::new();
+    for other in surplus {
+        match fold_away(client, repository, wanted, oldest, other).await {
+            Err(error) if error.refusal() == Some(Refusal::Absent) => {}
+            folded => untidied.extend(folded.err()),
+        }
+    }
+    Ok((put, untidied))
 }
 
 /// Those with the marker at their beginning that are by us, oldest first.

@@ -41,6 +41,13 @@ impl Repository {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sha(String);
 
+impl Occasion {
+    /// What nobody tells anything about: the pull request does.
+    pub fn unknown() -> Self {
+        of_commit(None)
+    }
+}
+
 impl Sha {
     /// The commit with that hash; `None` where it is none, or the zeros that stand for a deleted branch.
     pub fn parse(text: &str) -> Option<Self> {
@@ -113,6 +120,8 @@ pub struct Occasion {
     pub head: Option<Sha>,
     /// The pull request.
     pub pull: Pull,
+    /// The branch into which it is proposed, where the event says it.
+    pub base: Option<String>,
     /// Whether the head is in another repository.
     pub from_fork: bool,
     /// What is known of the push.
@@ -168,6 +177,8 @@ struct PullRequest {
 #[derive(Deserialize)]
 struct End {
     sha: Option<String>,
+    #[serde(rename = "ref")]
+    branch: Option<String>,
     repo: Option<Named>,
 }
 
@@ -185,6 +196,7 @@ struct Issue {
 
 #[derive(Deserialize)]
 struct MergeGroup {
+    base_ref: Option<String>,
     head_sha: Option<String>,
     head_ref: Option<String>,
 }
@@ -221,6 +233,7 @@ pub fn occasion(
             let head = group.head_sha.as_deref().and_then(Sha::parse);
             Ok(Occasion {
                 queued: group.head_ref.as_deref().and_then(queued),
+                base: group.base_ref.as_deref().map(branch),
                 ..of_commit(Some(head.ok_or_else(|| missing("merge_group.head_sha"))?))
             })
         }
@@ -259,10 +272,23 @@ pub fn occasion(
     }
 }
 
+/// The branch that `refs/heads/main` names.
+fn branch(reference: &str) -> String {
+    let name = reference.strip_prefix("refs/heads/");
+    name.unwrap_or(reference).to_owned()
+}
+
+/// The branch of one end.
+fn branch_of(end: Option<&End>) -> Option<String> {
+    end.and_then(|end| end.branch.clone())
+        .filter(|branch| !branch.is_empty())
+}
+
 fn of_commit(head: Option<Sha>) -> Occasion {
     Occasion {
         head,
         pull: Pull::None,
+        base: None,
         from_fork: false,
         moment: Moment::Other,
         measured_by: None,
@@ -292,6 +318,7 @@ fn of_pull_request(
     };
     Ok(Occasion {
         pull: Pull::Known(number),
+        base: branch_of(pull.base.as_ref()),
         from_fork: !home.is_some_and(|home| ours.is(home)),
         moment,
         ..of_commit(Some(sha))
@@ -331,6 +358,7 @@ fn of_workflow_run(run: &WorkflowRun, ours: &Repository) -> Result<Occasion, &'s
     };
     Ok(Occasion {
         pull,
+        base: listed.and_then(|pull| branch_of(pull.base.as_ref())),
         from_fork,
         measured_by,
         ..of_commit(Some(head))

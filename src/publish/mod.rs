@@ -11,6 +11,7 @@ pub mod change;
 pub mod check_run;
 pub mod client;
 pub mod comment;
+mod cut;
 pub mod event;
 mod history;
 pub mod pull_request;

@@ -42,9 +42,20 @@ struct Listed {
     base: End,
 }
 
+/// A pull request that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundPull {
+    /// Its number.
+    pub number: u64,
+    /// The branch into which it is proposed.
+    pub base: String,
+}
+
 #[derive(Deserialize)]
 struct End {
     sha: String,
+    #[serde(rename = "ref", default)]
+    branch: String,
     /// None where a fork was deleted.
     repo: Option<Named>,
 }
@@ -73,13 +84,30 @@ pub async fn of_commit(
     client: &Client,
     ours: &Repository,
     head: &Sha,
-) -> Result<Result<u64, Nowhere>, ClientError> {
+) -> Result<Result<FoundPull, Nowhere>, ClientError> {
     let path = format!("repos/{}/commits/{}/pulls", ours.name(), head.text());
-    let listed: Vec<Listed> = client.list(&path, &[]).await?;
-    let found = listed
-        .into_iter()
-        .find(|pull| pull.head.sha == head.text() && pull.is_open_in(ours));
-    Ok(found.map(|pull| pull.number).ok_or(Nowhere::None))
+    let mut listed: Vec<Listed> = client.list(&path, &[]).await?;
+    listed.retain(|pull| pull.head.sha == head.text() && pull.is_open_in(ours));
+    Ok(only(&listed).unwrap_or(Err(Nowhere::None)))
+}
+
+/// The one that is listed; `None` where none is.
+fn only(listed: &[Listed]) -> Option<Result<FoundPull, Nowhere>> {
+    match listed {
+        [] => None,
+        [pull] => Some(Ok(FoundPull {
+            number: pull.number,
+            base: pull.base.branch.clone(),
+        })),
+        several => {
+            let mut numbers: Vec<u64> = several.iter().map(|pull| pull.number).collect();
+            numbers.sort_unstable();
+            let named: Vec<String> = numbers.iter().map(|number| format!("#{number}")).collect();
+            Some(Err(Nowhere::Several {
+                numbers: named.join(" and "),
+            }))
+        }
+    }
 }
 
 /// The open pull request that proposes this branch of a fork and still has the commit of the run as its head.
@@ -88,32 +116,18 @@ pub async fn of_branch(
     ours: &Repository,
     branch: &Branch,
     head: &Sha,
-) -> Result<Result<u64, Nowhere>, ClientError> {
+) -> Result<Result<FoundPull, Nowhere>, ClientError> {
     let path = format!("repos/{}/pulls", ours.name());
     let proposed = format!("{}:{}", branch.repository.owner(), branch.name);
     let query = [("state", "open"), ("head", proposed.as_str())];
     let mut listed: Vec<Listed> = client.list(&path, &query).await?;
     // An owner may have several forks with a branch of that name.
     listed.retain(|pull| pull.is_open_in(ours) && pull.head.is_in(&branch.repository));
-    let mut numbers: Vec<u64> = listed
-        .iter()
-        .filter(|pull| pull.head.sha == head.text())
-        .map(|pull| pull.number)
-        .collect();
-    numbers.sort_unstable();
-    Ok(match (numbers.as_slice(), listed.first()) {
-        ([number], _) => Ok(*number),
-        ([], None) => Err(Nowhere::None),
-        ([], Some(moved)) => Err(Nowhere::Moved {
-            number: moved.number,
-            now: moved.head.sha.chars().take(10).collect(),
-            measured: head.short().to_owned(),
-        }),
-        (several, _) => {
-            let named: Vec<String> = several.iter().map(|number| format!("#{number}")).collect();
-            Err(Nowhere::Several {
-                numbers: named.join(" and "),
-            })
-        }
-    })
+    let moved = listed.first().map(|moved| Nowhere::Moved {
+        number: moved.number,
+        now: moved.head.sha.chars().take(10).collect(),
+        measured: head.short().to_owned(),
+    });
+    listed.retain(|pull| pull.head.sha == head.text());
+    Ok(only(&listed).unwrap_or_else(|| Err(moved.unwrap_or(Nowhere::None))))
 }

@@ -128,6 +128,10 @@ pub struct Environment {
     /// Host name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// The physical machine: the UUIDs of its GPUs; without GPUs the name that `PERFGATE_MACHINE` gives, else a digest of the
+    /// host's machine id. Absent where none is known, as in a container: its host name is made up anew each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
     /// What kind of host it is, as its firmware says: `Amazon EC2 p5.48xlarge`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_class: Option<String>,
@@ -135,6 +139,13 @@ pub struct Environment {
     /// clocks are locked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clocks_locked: Option<bool>,
+}
+
+impl Environment {
+    /// By what this machine is told from others: `machine`, else the host's name.
+    pub fn machine_or_host(&self) -> Option<&str> {
+        self.machine.as_deref().or(self.host.as_deref())
+    }
 }
 
 /// One GPU.

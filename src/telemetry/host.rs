@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use sha2::{Digest as _, Sha256};
+
 use super::sampler::Observed;
 use crate::record::format::{Environment, Gpu};
 
@@ -16,14 +18,53 @@ pub fn environment(gpus: Option<Vec<Gpu>>, driver: Option<String>) -> Environmen
 }
 
 impl Observed {
-    /// This machine, with the GPUs that were observed.
-    pub fn environment(&self) -> Environment {
+    /// This machine, with the GPUs that were observed. `named` is what it is called where it has none (`PERFGATE_MACHINE`).
+    pub fn environment(&self, named: Option<&str>) -> Environment {
         Environment {
+            machine: machine(self.gpus.as_deref().unwrap_or_default(), named),
             cuda: self.cuda.clone(),
             clocks_locked: self.clocks_steady,
             ..environment(self.gpus.clone(), self.driver.clone())
         }
     }
+}
+
+/// What identifies the physical machine to the statistics; `None` where nothing does.
+pub fn machine(gpus: &[Gpu], named: Option<&str>) -> Option<String> {
+    machine_below(Path::new("/"), gpus, named)
+}
+
+fn machine_below(root: &Path, gpus: &[Gpu], named: Option<&str>) -> Option<String> {
+    let mut uuids: Vec<&str> = gpus.iter().filter_map(|gpu| gpu.uuid.as_deref()).collect();
+    if !uuids.is_empty() {
+        uuids.sort_unstable();
+        return Some(uuids.join(","));
+    }
+    let named = named.map(str::trim).filter(|name| !name.is_empty());
+    if let Some(name) = named {
+        return Some(name.to_owned());
+    }
+    // What stands there in a container is the image's, and the same on every machine.
+    let in_container = [
+        ".dockerenv",
+        "run/.containerenv",
+        "run/secrets/kubernetes.io",
+    ]
+    .iter()
+    .any(|mark| root.join(mark).exists());
+    if in_container {
+        return None;
+    }
+    let files = ["etc/machine-id", "var/lib/dbus/machine-id"];
+    let id = files.iter().find_map(|file| {
+        let text = std::fs::read_to_string(root.join(file)).ok()?;
+        let id = text.trim();
+        let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_id.then(|| id.to_ascii_lowercase())
+    })?;
+    // machine-id(5): it is confidential, and whoever shows it derives something of his own from it.
+    let digest = format!("{:x}", Sha256::digest(format!("perfgate machine {id}")));
+    Some(format!("machine-{}", digest.get(..16)?))
 }
 
 /// What of this machine can disturb a measurement. `None`, or empty: the kernel does not say.
@@ -238,6 +279,33 @@ mod tests {
             host_class(folder.path()).as_deref(),
             Some("Amazon EC2 p5.48xlarge")
         );
+    }
+
+    #[test]
+    fn a_machine_is_its_gpus_else_its_name_else_its_id_and_a_container_has_none() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            crate::files::write_atomically(&root.path().join(name), text.as_bytes()).unwrap();
+        };
+        let gpu = |uuid: &str| Gpu {
+            uuid: Some(uuid.to_owned()),
+            ..Gpu::default()
+        };
+        let of = |gpus: &[Gpu], named: Option<&str>| machine_below(root.path(), gpus, named);
+        assert_eq!(of(&[], None), None);
+        assert_eq!(of(&[], Some("  ")), None);
+        write("etc/machine-id", "uninitialized\n");
+        assert_eq!(of(&[], None), None);
+        write("etc/machine-id", "0123456789abcdef0123456789abcdef\n");
+        let by_id = of(&[], None).unwrap();
+        assert!(by_id.starts_with("machine-") && !by_id.contains("0123456789abcdef"));
+        assert_eq!(of(&[], Some("node-7")).as_deref(), Some("node-7"));
+        let gpus = [gpu("GPU-b"), gpu("GPU-a")];
+        assert_eq!(of(&gpus, Some("node-7")).as_deref(), Some("GPU-a,GPU-b"));
+        assert_eq!(of(&[Gpu::default()], None), Some(by_id));
+        write(".dockerenv", "");
+        assert_eq!(of(&[], None), None);
+        assert_eq!(of(&[], Some("node-7")).as_deref(), Some("node-7"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub mod server;
 
 pub use engine_log::EngineLog;
 pub use gpu::{GpuSource, Search, Survey, survey};
-pub use host::{HostFacts, environment};
+pub use host::{HostFacts, environment, machine};
 pub use sampler::{Looking, Observed, Sampler};
 
 /// The larger of two figures that may not be known.

@@ -514,7 +514,7 @@ mod tests {
         assert_eq!(value(&observed, "gpu_utilization.mean"), Some(0.5));
         assert_eq!(observed.gpus.as_ref().unwrap().len(), 2);
         assert_eq!(observed.driver.as_deref(), Some("550.1"));
-        assert_eq!(observed.environment().driver.as_deref(), Some("550.1"));
+        assert_eq!(observed.environment(None).driver.as_deref(), Some("550.1"));
         assert_eq!(observed.telemetry["gpus"][1]["source"], "nvidia-smi");
         assert_eq!(observed.telemetry["gpu_power"][0], 600.0);
         // It is not persistent, and that is worth a word.

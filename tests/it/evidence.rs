@@ -387,7 +387,12 @@ fn an_interrupted_gate_keeps_its_repeats_and_measures_the_broken_pair_again() {
     let mut gate = Running(gate);
     let evidence = at.path().join("out/evidence");
     let half = || {
-        let folder = evidence.read_dir().ok()?.next()?.ok()?.path();
+        let mut entries = evidence
+            .read_dir()
+            .ok()?
+            .flatten()
+            .map(|entry| entry.path());
+        let folder = entries.find(|path| path.is_dir())?;
         Some((
             folder.join("ab-baseline.json").is_file(),
             folder.join("ab-candidate.json").is_file(),

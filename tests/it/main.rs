@@ -34,6 +34,7 @@ mod dataset;
 mod doctor;
 #[cfg(test)]
 mod evidence;
+mod evidence_key;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]

@@ -252,6 +252,7 @@ impl Hunt<'_> {
             policy: &ready.policy,
             care,
             evidence: &ready.evidence,
+            spending: None,
             may_have_stored: stored.is_some(),
             find_stored: &find_stored,
             author: &Author::SILENT,

@@ -6,8 +6,9 @@ mod telling;
 use std::path::Path;
 use std::time::Duration;
 
+use super::plan::USUAL_FILE;
 use super::progress::note;
-use super::{Context, Failure, Interrupt};
+use super::{Context, Failure, Interrupt, source};
 pub(super) use telling::{Told, Trust};
 
 use crate::cli::publish::{CommentWhen, PublishArgs};
@@ -17,8 +18,8 @@ use crate::policy::comparison::{Comparison, Verdict};
 use crate::policy::{with_acceptance, without_acceptance};
 use crate::publish::acceptance::{Found, PullRequest, Question};
 use crate::publish::client::{Client, ClientError, Patience};
-use crate::publish::event::{self, Moment, Occasion, Pull, Repository, RunId, Sha};
-use crate::publish::pulls::{self, Nowhere};
+use crate::publish::event::{self, Occasion, Pull, Repository, RunId, Sha};
+use crate::publish::pulls::{self, FoundPull, Nowhere};
 use crate::render::inert;
 
 /// Where the API is where nobody says otherwise.
@@ -29,8 +30,8 @@ const USUAL_SERVER: &str = "https://github.com";
 
 /// Whether there is anybody to tell.
 pub(super) enum Publishing<'a> {
-    /// Nobody; why.
-    Off(&'static str),
+    /// Nobody; why, and the commit that it would be about, where the event names it and it was checked out.
+    Off(&'static str, Option<Sha>),
     /// GitHub.
     On(Box<Publisher<'a>>),
 }
@@ -38,12 +39,16 @@ pub(super) enum Publishing<'a> {
 /// One step's word to GitHub.
 pub(super) struct Publisher<'a> {
     args: &'a PublishArgs,
+    /// The file that a gate is written in, by which it is called before its name is known.
+    configuration: String,
     runtime: tokio::runtime::Runtime,
     client: Client,
     repository: Repository,
     occasion: Occasion,
     /// The commit that was checked out (`GITHUB_SHA`): for a pull request, a merge.
     checked_out: Option<String>,
+    /// Where GraphQL is asked.
+    graphql: String,
     run: RunId,
     /// The page of the run that measured.
     run_page: Option<String>,
@@ -56,6 +61,8 @@ pub(super) struct Publisher<'a> {
 pub(super) struct Place {
     head: Option<Sha>,
     number: Option<u64>,
+    /// The branch into which it is proposed.
+    base: Option<String>,
     /// Why it was asked for and there is none.
     nowhere: Option<Nowhere>,
     /// Why something of that is not known.
@@ -76,47 +83,80 @@ impl Place {
 
 impl<'a> Publishing<'a> {
     /// From flags and environment, before anything is measured. A failure where publishing is required and cannot be.
-    pub(super) fn prepare(args: &'a PublishArgs, context: &Context) -> Result<Self, Failure> {
-        let publishing = Publisher::prepare(args, context)?;
+    /// `configuration` is the file that the gate is written in.
+    pub(super) fn prepare(
+        args: &'a PublishArgs,
+        configuration: &str,
+        context: &Context,
+    ) -> Result<Self, Failure> {
+        let publishing = Publisher::prepare(args, configuration, context)?;
         let required = args.require_publish || args.comment == CommentWhen::Always;
         match &publishing {
-            Self::Off(why) if required => Err(Failure::message(
+            Self::Off(why, _) if required => Err(Failure::message(
                 ExitStatus::SurroundingsFailed,
                 format!("nothing can be published: {why}"),
             )
             .hint("give the step `env: {GITHUB_TOKEN: ${{ github.token }}}`, or leave out `--require-publish` and `--comment always`")),
-            Self::Off(_) | Self::On(_) => Ok(publishing),
+            Self::Off(..) | Self::On(_) => Ok(publishing),
         }
     }
 }
 
 impl Publishing<'_> {
-    /// The commit on which the verdict will be published, where the event names it.
-    pub(super) fn head(&self) -> Option<String> {
-        match self {
-            Self::Off(_) => None,
-            Self::On(publisher) => publisher
-                .occasion
-                .head
-                .as_ref()
-                .map(|head| head.text().to_owned()),
+    /// Where it will be published, for a commit that is about to be measured. A failure where that is another commit than the
+    /// one that is checked out: a verdict stands on the commit that was measured, or nowhere.
+    pub(super) fn place_of_checkout(&self) -> Result<Place, Failure> {
+        let Self::On(publisher) = self else {
+            return Ok(Place::default());
+        };
+        let place = publisher.place();
+        publisher.check_checkout(&place)?;
+        Ok(place)
+    }
+
+    /// The commit that the verdict is about, where that is known.
+    pub(super) fn head(&self, place: &Place) -> Option<String> {
+        let head = match self {
+            Self::Off(_, head) => head.as_ref(),
+            Self::On(_) => place.head.as_ref(),
+        };
+        head.map(|head| head.text().to_owned())
+    }
+
+    /// The text of the pull request as it is now; `None` where there is none to ask for.
+    pub(super) fn text_of_today(&self, place: &Place) -> Option<String> {
+        match (self, place.number) {
+            (Self::On(publisher), Some(number)) => publisher.text_of_today(number),
+            (Self::On(_) | Self::Off(..), _) => None,
         }
     }
 
-    /// [`Publisher::accept`] at the place, which is asked for first.
-    pub(super) fn accept(&self, comparison: Comparison) -> (Comparison, Vec<String>, Place) {
+    /// [`Publisher::accept`] at the place. What was not known of it before the measurement is asked again; a failure where
+    /// it turns out to be about another commit.
+    pub(super) fn accept(
+        &self,
+        comparison: Comparison,
+        place: Place,
+    ) -> Result<(Comparison, Vec<String>, Place), Failure> {
         let Self::On(publisher) = self else {
-            return (comparison, Vec::new(), Place::default());
+            return Ok((comparison, Vec::new(), place));
         };
-        let place = publisher.place();
+        let place = if place.problem.is_some() {
+            let place = publisher.place();
+            publisher.check_checkout(&place)?;
+            place
+        } else {
+            publisher.client.begin();
+            place
+        };
         let (comparison, notes) = publisher.accept(comparison, &place);
-        (comparison, notes, place)
+        Ok((comparison, notes, place))
     }
 
     /// [`Publisher::accept_label`] there.
     pub(super) fn accept_label(&self, place: &Place) -> Option<&str> {
         match self {
-            Self::Off(_) => None,
+            Self::Off(..) => None,
             Self::On(publisher) => publisher.accept_label(place),
         }
     }
@@ -129,32 +169,32 @@ impl Publishing<'_> {
         place: &Place,
     ) -> Told {
         match self {
-            Self::Off(_) => Told::default(),
+            Self::Off(..) => Told::default(),
             Self::On(publisher) => publisher.publish(comparison, notes, place, Trust::Ours),
         }
     }
-}
 
-impl Publishing<'_> {
     /// Says on the commit that the gate ended without a verdict: a status that must be there may not be an earlier run's.
-    pub(super) fn without_verdict(&self, failure: &Failure) {
+    /// `name` is the gate's, where it came to know it.
+    pub(super) fn without_verdict(&self, failure: &Failure, place: &Place, name: Option<&str>) {
         if let Self::On(publisher) = self
             && failure.status != ExitStatus::Interrupted
         {
-            publisher.without_verdict(failure);
+            publisher.without_verdict(failure, place, name);
         }
     }
 }
 
 impl<'a> Publisher<'a> {
-    fn prepare(args: &'a PublishArgs, context: &Context) -> Result<Publishing<'a>, Failure> {
+    fn prepare(
+        args: &'a PublishArgs,
+        configuration: &str,
+        context: &Context,
+    ) -> Result<Publishing<'a>, Failure> {
         let variable = |name: &str| (context.environment)(name).filter(|value| !value.is_empty());
         let usage = |message: String| Failure::message(ExitStatus::Usage, message);
-        let Some(token) = variable("GITHUB_TOKEN") else {
-            return Ok(Publishing::Off("there is no GITHUB_TOKEN"));
-        };
         let Some(repository) = variable("GITHUB_REPOSITORY") else {
-            return Ok(Publishing::Off("there is no GITHUB_REPOSITORY"));
+            return Ok(Publishing::Off("there is no GITHUB_REPOSITORY", None));
         };
         let repository = Repository::parse(&repository).ok_or_else(|| {
             usage(format!(
@@ -162,6 +202,10 @@ impl<'a> Publisher<'a> {
                 inert::line(&repository)
             ))
         })?;
+        let Some(token) = variable("GITHUB_TOKEN") else {
+            let head = head_of_event(&repository, &variable);
+            return Ok(Publishing::Off("there is no GITHUB_TOKEN", head));
+        };
         let event = variable("GITHUB_EVENT_NAME").zip(variable("GITHUB_EVENT_PATH"));
         let commit = variable("GITHUB_SHA");
         let occasion = match &event {
@@ -171,28 +215,23 @@ impl<'a> Publisher<'a> {
                 event::occasion(name, &json, &repository, commit.as_deref())
                     .map_err(|error| usage(inert::line(&error.to_string())))?
             }
-            None if args.pull_request.is_some() => Occasion {
-                head: None,
-                pull: Pull::None,
-                from_fork: false,
-                moment: Moment::Other,
-                measured_by: None,
-                queued: None,
-            },
+            None if args.pull_request.is_some() => Occasion::unknown(),
             None => {
                 return Ok(Publishing::Off(
                     "there is no event (GITHUB_EVENT_NAME) and no `--pull-request`",
+                    None,
                 ));
             }
         };
         let patience = Patience {
             second: Duration::from_millis(args.github_second_ms),
             request: Duration::from_millis(args.github_timeout_ms),
-            ..Patience::default()
+            most: args.publish_timeout.as_secs(),
         };
         let api = variable("GITHUB_API_URL").unwrap_or_else(|| USUAL_API.to_owned());
         let client = Client::new(&api, &token, patience, |wait| note(&inert::line(wait)))
             .map_err(|error| usage(error.to_string()))?;
+        let graphql = variable("GITHUB_GRAPHQL_URL").unwrap_or_else(|| graphql_beside(&api));
         let number = |name: &str| variable(name).and_then(|value| value.parse().ok());
         let this_run = RunId {
             run: number("GITHUB_RUN_ID").unwrap_or(0),
@@ -213,41 +252,54 @@ impl<'a> Publisher<'a> {
             .any(|kind| token.starts_with(kind));
         Ok(Publishing::On(Box::new(Self {
             args,
+            configuration: configuration.to_owned(),
             runtime: super::runtime(|| {})?,
             client,
             repository,
             occasion,
             checked_out: commit,
+            graphql,
             run,
             run_page,
             of_a_person,
         })))
     }
 
-    /// Asks for what the event does not say.
+    /// Asks for what the event does not say. The time for all of publishing begins here.
     pub(super) fn place(&self) -> Place {
-        let head = self.occasion.head.clone();
-        let number = match &self.occasion.pull {
+        self.client.begin();
+        let occasion = &self.occasion;
+        let known = match &occasion.pull {
             Pull::Known(number) => Some(*number),
             Pull::OfHead | Pull::OfBranch(_) | Pull::None => None,
         };
-        let number = self.args.pull_request.or(number);
+        let named = self.args.pull_request;
+        // Whoever names another pull request than the event's names another head and another base.
+        let is_of_event = named.is_none() || named == known;
         let mut place = Place {
-            head,
-            number,
+            head: occasion.head.clone().filter(|_| is_of_event),
+            number: named.or(known),
+            base: occasion.base.clone().filter(|_| is_of_event),
             nowhere: None,
             problem: None,
         };
+        // An event of a fork's run names its commit, and no pull request: that commit stays what it is about.
+        if named.is_some() && matches!(occasion.pull, Pull::OfBranch(_)) {
+            place.head.clone_from(&occasion.head);
+        }
         let asked = self.until_interrupted(async {
             match (&place.head, place.number) {
                 (Some(head), None) => match self.pull_of(head).await? {
-                    Ok(number) => place.number = Some(number),
+                    Ok(found) => {
+                        place.number = Some(found.number);
+                        place.base = Some(found.base).filter(|base| !base.is_empty());
+                    }
                     Err(why) => place.nowhere = Some(why),
                 },
                 (None, Some(number)) => {
-                    let path = format!("repos/{}/pulls/{number}", self.repository.name());
-                    let pull: PullRequest = self.client.get(&path, &[]).await?;
+                    let pull = self.pull(number).await?;
                     place.head = Sha::parse(&pull.head.sha);
+                    place.base = Some(pull.base.branch).filter(|base| !base.is_empty());
                 }
                 (_, _) => {}
             }
@@ -255,6 +307,50 @@ impl<'a> Publisher<'a> {
         });
         place.problem = asked.unwrap_or_else(|| Err(interrupted())).err();
         place
+    }
+
+    async fn pull(&self, number: u64) -> Result<PullRequest, ClientError> {
+        let path = format!("repos/{}/pulls/{number}", self.repository.name());
+        self.client.get(&path, &[]).await
+    }
+
+    /// Its text as it is now; `None` where it cannot be asked for, which is said.
+    fn text_of_today(&self, number: u64) -> Option<String> {
+        self.client.begin();
+        let asked = self.until_interrupted(self.pull(number))?;
+        match asked {
+            Ok(pull) => Some(pull.body.unwrap_or_default()),
+            Err(error) => {
+                note(&format!(
+                    "warning: the pull request's text of now is not known, and that of the event is taken: {}",
+                    inert::line(&error.to_string())
+                ));
+                None
+            }
+        }
+    }
+
+    /// Whether the work tree is at the commit that this step is about, or at a merge of it; why not.
+    fn check_checkout(&self, place: &Place) -> Result<(), Failure> {
+        let Some(head) = &place.head else {
+            return Ok(());
+        };
+        let why = match source::commit_and_parents() {
+            None => "git knows no commit here".to_owned(),
+            Some(checked_out) if is_or_merges(&checked_out, head) => return Ok(()),
+            Some((commit, _)) => {
+                let short: String = commit.chars().take(10).collect();
+                format!("{short} is checked out here")
+            }
+        };
+        Err(Failure::message(
+            ExitStatus::SurroundingsFailed,
+            format!(
+                "the verdict would be published on {}, and it is not the commit that would be measured: {why}",
+                head.short()
+            ),
+        )
+        .hint("let actions/checkout fetch the pull request's head or its merge (`ref: refs/pull/N/merge`), or measure without GITHUB_TOKEN"))
     }
 
     /// What comes of it; nothing where a signal comes first. GitHub may have to be waited for for minutes.
@@ -272,13 +368,12 @@ impl<'a> Publisher<'a> {
     }
 
     /// The pull request of which the event does not say the number.
-    async fn pull_of(&self, head: &Sha) -> Result<Result<u64, Nowhere>, ClientError> {
+    async fn pull_of(&self, head: &Sha) -> Result<Result<FoundPull, Nowhere>, ClientError> {
         let (client, ours) = (&self.client, &self.repository);
         match &self.occasion.pull {
             Pull::OfHead => pulls::of_commit(client, ours, head).await,
             Pull::OfBranch(branch) => pulls::of_branch(client, ours, branch, head).await,
-            Pull::Known(number) => Ok(Ok(*number)),
-            Pull::None => Ok(Err(Nowhere::None)),
+            Pull::Known(_) | Pull::None => Ok(Err(Nowhere::None)),
         }
     }
 
@@ -365,6 +460,43 @@ impl<'a> Publisher<'a> {
             }
         }
     }
+}
+
+/// The text as it is now of the pull request that the event names, for a command that publishes nothing.
+pub(super) fn text_of_today(context: &Context) -> Option<String> {
+    let usual = PublishArgs::usual()?;
+    match Publisher::prepare(&usual, USUAL_FILE, context).ok()? {
+        Publishing::On(publisher) => match publisher.occasion.pull {
+            Pull::Known(number) => publisher.text_of_today(number),
+            Pull::OfHead | Pull::OfBranch(_) | Pull::None => None,
+        },
+        Publishing::Off(..) => None,
+    }
+}
+
+/// The head that an event names, where it or a merge of it is checked out.
+fn head_of_event(
+    repository: &Repository,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Option<Sha> {
+    let (name, path) = variable("GITHUB_EVENT_NAME").zip(variable("GITHUB_EVENT_PATH"))?;
+    let json = files::read(Path::new(&path)).ok()?;
+    let commit = variable("GITHUB_SHA");
+    let head = event::occasion(&name, &json, repository, commit.as_deref())
+        .ok()?
+        .head?;
+    is_or_merges(&source::commit_and_parents()?, &head).then_some(head)
+}
+
+/// Whether a commit with these parents is that head or a merge of it.
+fn is_or_merges((commit, parents): &(String, Vec<String>), head: &Sha) -> bool {
+    commit == head.text() || (parents.len() > 1 && parents.iter().any(|one| one == head.text()))
+}
+
+/// Where GraphQL is asked beside a REST API: an Enterprise server has both below `/api`.
+fn graphql_beside(api: &str) -> String {
+    let api = api.trim_end_matches('/');
+    format!("{}/graphql", api.strip_suffix("/v3").unwrap_or(api))
 }
 
 fn interrupted() -> ClientError {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
-use super::super::failing::cannot_keep;
 use super::super::progress::note;
 use super::super::{Context, Failure, annotating};
 use super::{Place, Publisher};
@@ -17,7 +17,7 @@ use crate::publish::check_run::CheckRun;
 use crate::publish::client::ClientError;
 use crate::publish::comment::{self, Marker, Put, USUAL_AUTHOR, Wanted};
 use crate::publish::event::Sha;
-use crate::publish::status::{self, State};
+use crate::publish::status::{State, Statement};
 use crate::render::view::View;
 use crate::render::{self, inert};
 
@@ -83,9 +83,13 @@ impl Publisher<'_> {
         }
         let done = self.until_interrupted(async {
             if let (Some(head), Trust::Ours) = (&place.head, trust) {
-                let description = format!("{}: {}", view.verdict.word, view.headline);
-                let state = State::of(comparison.exit_code);
-                self.status(head, state, &description, &mut told).await;
+                let words = Words {
+                    of: &of_gate(&view.name, place),
+                    formerly: Some(&of_configuration(&self.configuration, place)),
+                    state: State::of(comparison.exit_code),
+                    description: &format!("{}: {}", view.verdict.word, view.headline),
+                };
+                self.status(head, words, &mut told).await;
             }
             if let (Some(head), Trust::Ours, true) = (&place.head, trust, self.args.check_run) {
                 self.check_run(&said, head, &mut told).await;
@@ -105,42 +109,60 @@ impl Publisher<'_> {
     }
 
     /// Only the status: a gate that did not come to a verdict has nothing else to say.
-    pub(super) fn without_verdict(&self, failure: &Failure) {
-        let place = self.place();
+    pub(super) fn without_verdict(&self, failure: &Failure, place: &Place, name: Option<&str>) {
         let Some(head) = &place.head else { return };
+        self.client.begin();
         let mut told = Told::default();
         let description = format!(
             "NO VERDICT: {} (exit code {})",
             failure.error,
             failure.status.code()
         );
-        self.until_interrupted(self.status(head, State::Error, &description, &mut told));
+        let words = Words {
+            of: &match name {
+                Some(name) => of_gate(name, place),
+                None => of_configuration(&self.configuration, place),
+            },
+            formerly: None,
+            state: State::Error,
+            description: &description,
+        };
+        self.until_interrupted(self.status(head, words, &mut told));
         for problem in &told.problems {
             note(&format!("warning: {problem}"));
         }
     }
 
-    async fn status(&self, head: &Sha, state: State, description: &str, told: &mut Told) {
+    async fn status(&self, head: &Sha, words: Words<'_>, told: &mut Told) {
         let context = self.args.status_context.trim();
         if context.is_empty() {
             return;
         }
-        let set = status::set(
-            &self.client,
-            &self.repository,
-            head,
-            context,
+        let Words {
+            of,
+            formerly,
             state,
             description,
-            self.address(),
-        );
-        if let Err(error) = set.await {
-            told.problem(
+        } = words;
+        let statement = Statement {
+            client: &self.client,
+            repository: &self.repository,
+            head,
+            context,
+            of,
+            formerly,
+            state,
+            description,
+            address: self.address(),
+        };
+        match statement.set().await {
+            Ok(problems) => told.problems.extend(problems),
+            Err(error) => told.problem(
                 "the status was not set",
                 &error,
                 "statuses: write",
                 self.occasion.from_fork,
-            );
+            ),
         }
     }
 
@@ -207,19 +229,18 @@ impl Publisher<'_> {
                 || comparison.verdict != Verdict::Pass,
         };
         match comment::put(&self.client, &self.repository, number, &author, &wanted).await {
-            Ok(Put::Written(page, by)) => {
-                if !by.eq_ignore_ascii_case(&author) {
-                    told.problems.push(format!(
-                        "the comment is by {}, and perfgate looks for its own among those of {}: give `--comment-author '{}'`, or every run writes another",
-                        inert::line(&by), inert::line(&author), inert::line(&by)
-                    ));
+            Ok((put, untidied)) => {
+                self.commented(put, &author, told);
+                for error in untidied {
+                    let what = "a surplus comment of perfgate's was not folded away";
+                    told.problem(
+                        what,
+                        &error,
+                        "pull-requests: write",
+                        self.occasion.from_fork,
+                    );
                 }
-                told.comment = Some(page);
             }
-            Ok(Put::NotWanted) => {}
-            Ok(Put::Newer(run)) => note(&format!(
-                "the comment is left as the newer run {run} wrote it"
-            )),
             Err(error) => {
                 told.problem(
                     "the comment was not written",
@@ -231,25 +252,61 @@ impl Publisher<'_> {
         }
     }
 
-    /// Whose comments are ours.
+    /// What became of the comment of that author.
+    fn commented(&self, put: Put, author: &str, told: &mut Told) {
+        match put {
+            Put::Written(page, by) => {
+                if !by.eq_ignore_ascii_case(author) {
+                    told.problems.push(format!(
+                        "the comment is by {}, and perfgate looks for its own among those of {}: give `--comment-author '{}'`, or every run writes another",
+                        inert::line(&by), inert::line(author), inert::line(&by)
+                    ));
+                }
+                told.comment = Some(page);
+            }
+            Put::NotWanted => {}
+            Put::Newer(run) => note(&format!(
+                "the comment is left as the newer run {run} wrote it"
+            )),
+        }
+    }
+
+    /// Whose comments are ours: those of the token's own account, which GraphQL tells for every kind of token.
     async fn author(&self) -> String {
         #[derive(Deserialize)]
-        struct User {
+        struct Account {
             login: String,
+        }
+        #[derive(Deserialize)]
+        struct Data {
+            viewer: Account,
+        }
+        #[derive(Deserialize)]
+        struct Asked {
+            data: Data,
         }
         if let Some(author) = &self.args.comment_author {
             return author.clone();
         }
+        let asked = self
+            .client
+            .ask::<Asked>(&self.graphql, "query { viewer { login } }");
+        if let Ok(asked) = asked.await
+            && !asked.data.viewer.login.is_empty()
+        {
+            return asked.data.viewer.login;
+        }
         // A workflow's token may not ask this.
         if self.of_a_person
-            && let Ok(user) = self.client.get::<User>("user", &[]).await
+            && let Ok(user) = self.client.get::<Account>("user", &[]).await
         {
             return user.login;
         }
         USUAL_AUTHOR.to_owned()
     }
 
-    fn banner(&self) -> String {
+    /// What stands above what a stranger reports.
+    pub(in crate::app) fn banner(&self) -> String {
         let run = match &self.run_page {
             Some(page) => format!("[run]({page})"),
             None => "run".to_owned(),
@@ -280,13 +337,41 @@ impl Publisher<'_> {
     }
 }
 
+/// What a status is to say, and of what.
+struct Words<'a> {
+    of: &'a str,
+    formerly: Option<&'a str>,
+    state: State,
+    description: &'a str,
+}
+
 /// What a stranger reports never stands where our own word stood.
 fn key(view: &View, trust: Trust) -> String {
-    let name = config::safe_name(&view.name);
+    let safe = config::safe_name(&view.name);
+    // Names that become one when they are made safe are still two gates.
+    let name = if safe == view.name {
+        safe
+    } else {
+        let digest = format!("{:x}", Sha256::digest(view.name.as_bytes()));
+        format!("{safe}~{}", digest.get(..8).unwrap_or_default())
+    };
     match trust {
         Trust::Ours => name,
         Trust::Stranger => format!("{name}/fork"),
     }
+}
+
+/// Whose verdict a status is: one gate's, against one base.
+fn of_gate(name: &str, place: &Place) -> String {
+    match &place.base {
+        Some(base) => format!("{name} → {base}"),
+        None => name.to_owned(),
+    }
+}
+
+/// The same of a gate that did not come to know its name.
+fn of_configuration(file: &str, place: &Place) -> String {
+    of_gate(&format!("file {file}"), place)
 }
 
 impl Told {
@@ -307,8 +392,13 @@ impl Told {
     ) -> Result<ExitStatus, Failure> {
         if let (Some(page), Some(outputs)) = (&self.comment, (context.environment)("GITHUB_OUTPUT"))
         {
-            actions::write_outputs(Path::new(&outputs), &[("comment-url", page.clone())])
-                .map_err(cannot_keep)?;
+            let written =
+                actions::write_outputs(Path::new(&outputs), &[("comment-url", page.clone())]);
+            if let Err(error) = written {
+                note(&format!(
+                    "warning: the verdict stands, but the step has no output `comment-url`: {error}"
+                ));
+            }
         }
         let on_actions =
             (context.environment)("GITHUB_ACTIONS").is_some_and(|value| value == "true");

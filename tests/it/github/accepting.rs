@@ -38,10 +38,7 @@ fn refused(scene: &Scene, why: &str) {
         own.contains("the label <code>perf-regression-accepted</code> is set and does not count"),
         "{own}"
     );
-    assert_eq!(
-        scene.github.world().statuses.last().unwrap()["state"],
-        "failure"
-    );
+    assert_eq!(scene.github.required().last().unwrap()["state"], "failure");
 }
 
 #[test]
@@ -68,7 +65,7 @@ fn a_label_with_a_reason_lets_the_regression_through_and_it_stays_red() {
         "{own}"
     );
     assert!(own.contains("| ⛔ | TPOT"), "{own}");
-    let status = scene.github.world().statuses[0].clone();
+    let status = scene.github.required()[0].clone();
     assert_eq!(status["state"], "success");
     let kept = read_json(&scene.path().join("accepted.json"));
     assert_eq!(
@@ -89,8 +86,7 @@ fn a_label_that_was_taken_off_blocks_again() {
     assert!(ran.stdout.contains("BLOCK: do not merge"), "{}", ran.stdout);
     assert!(scene.own().contains("perfgate: BLOCK"));
     assert!(!scene.own().contains("accepted by maya"), "{}", scene.own());
-    let world = scene.github.world();
-    assert_eq!(world.statuses[1]["state"], "failure");
+    assert_eq!(scene.github.required()[1]["state"], "failure");
 }
 
 #[test]
@@ -272,5 +268,5 @@ fn a_label_is_no_help_where_nothing_was_decided() {
     comparison["exit_code"] = json!(4);
     crate::support::write(scene.path(), "comparison.json", &comparison.to_string());
     scene.comment(&[]).expect(4);
-    assert_eq!(scene.github.world().statuses[0]["state"], "error");
+    assert_eq!(scene.github.required()[0]["state"], "error");
 }

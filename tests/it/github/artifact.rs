@@ -26,7 +26,7 @@ fn archive(scene: &Scene, files: &[(&str, &[u8])]) {
 const BRANCH: &str = "faster/50%+&state=closed#1";
 
 /// A `workflow_run` after the run of a fork on pull request 7, as GitHub sends it: it names no pull request.
-fn fork() -> Scene {
+pub(super) fn fork() -> Scene {
     let mut scene = Scene::new(1.0);
     scene.event = "workflow_run";
     scene.write_event(&run_of(&json!({
@@ -66,7 +66,7 @@ fn comparison(scene: &Scene) -> Value {
     super::comparison(scene.path(), 1.0, Some(HEAD))
 }
 
-fn post(scene: &Scene, comparison: &Value) -> Ran {
+pub(super) fn post(scene: &Scene, comparison: &Value) -> Ran {
     archive(
         scene,
         &[
@@ -153,7 +153,7 @@ fn a_branch_that_was_pushed_to_in_between_gets_no_comment_on_what_it_was() {
         said.contains("there is no comment: pull request #7 has been pushed to"),
         "{said}"
     );
-    assert_eq!(scene.github.world().statuses.len(), 1);
+    assert_eq!(scene.github.required().len(), 1);
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl GitHub {
             pull: json!({
                 "number": 7, "state": "open", "body": "Speeds up decoding.", "labels": [],
                 "head": {"sha": HEAD, "ref": "faster", "repo": {"full_name": "acme/llm"}},
-                "base": {"sha": "0".repeat(40), "repo": {"full_name": "acme/llm"}}
+                "base": {"sha": "0".repeat(40), "ref": "main", "repo": {"full_name": "acme/llm"}}
             }),
             pulls: Vec::new(),
             events: Vec::new(),
@@ -146,6 +146,21 @@ impl GitHub {
                 && text(comment).starts_with("<!-- perfgate:v1 key=demo")
         });
         own.map(text).collect()
+    }
+
+    /// The required status, newest last.
+    pub(crate) fn required(&self) -> Vec<Value> {
+        self.statuses_of("perfgate")
+    }
+
+    /// The statuses of one context, newest last.
+    pub(crate) fn statuses_of(&self, context: &str) -> Vec<Value> {
+        let world = self.world();
+        let statuses = world.statuses.iter();
+        statuses
+            .filter(|status| status["context"] == context)
+            .cloned()
+            .collect()
     }
 
     pub(crate) fn count(&self, method: &str, part: &str) -> usize {
@@ -209,10 +224,15 @@ impl World {
         body: &Bytes,
         host: &str,
     ) -> (Option<Fault>, Option<Done>) {
-        let path = uri
-            .path()
-            .strip_prefix(&self.prefix)
-            .expect("the API's path is kept");
+        // An Enterprise server has `/api/v3` and `/api/graphql`.
+        let beside = self.prefix.strip_suffix("/v3").unwrap_or(&self.prefix);
+        let path = if uri.path() == format!("{beside}/graphql") {
+            "/graphql"
+        } else {
+            uri.path()
+                .strip_prefix(&self.prefix)
+                .expect("the API's path is kept")
+        };
         // As GitHub writes the addresses of further pages.
         let path = path.replacen("/repositories/1/", "/repos/acme/llm/", 1);
         let query = uri.query().unwrap_or_default().to_owned();
@@ -264,6 +284,12 @@ impl World {
                 json!({"message": "Resource not accessible by integration"}),
             ),
             ("GET", ["user"]) => (200, None, json!({"login": self.writer.0})),
+            // `viewer` is whoever's token it is, that of an app too.
+            ("POST", ["graphql"]) => (
+                200,
+                None,
+                json!({"data": {"viewer": {"login": self.writer.0}}}),
+            ),
             ("GET", ["repos", _, _, "issues", "7", "comments"]) => page(
                 &self.comments.clone(),
                 query,
@@ -291,16 +317,34 @@ impl World {
             }
             ("PATCH", ["repos", _, _, "issues", "comments", id]) => {
                 let id: u64 = id.parse().unwrap();
+                if body["body"].as_str().unwrap().chars().count() > 65_536 {
+                    return too_long();
+                }
                 let found = self.comments.iter_mut().find(|comment| comment["id"] == id);
-                let comment = found.expect("the comment is there");
+                let Some(comment) = found else {
+                    return (404, None, json!({"message": "Not Found"}));
+                };
                 comment["body"] = body["body"].clone();
                 (200, None, comment.clone())
             }
             ("POST", ["repos", _, _, "statuses", sha]) => {
+                if let Some(wrong) = wrong_status(&body) {
+                    return (
+                        422,
+                        None,
+                        json!({"message": "Validation Failed", "errors": [wrong]}),
+                    );
+                }
                 let mut status = body;
                 status["sha"] = json!(sha);
                 self.statuses.push(status.clone());
                 (201, None, status)
+            }
+            ("GET", ["repos", _, _, "commits", sha, "statuses"]) => {
+                let of_commit = self.statuses.iter().filter(|status| status["sha"] == *sha);
+                let newest_first: Vec<Value> = of_commit.rev().cloned().collect();
+                let path = format!("commits/{sha}/statuses");
+                page(&newest_first, query, host, &self.prefix, &path)
             }
             ("POST", ["repos", _, _, "check-runs"]) => {
                 self.next += 1;
@@ -336,6 +380,36 @@ impl World {
             _ => (404, None, json!({"message": "Not Found"})),
         }
     }
+}
+
+/// What GitHub finds wrong with a status.
+fn wrong_status(status: &Value) -> Option<Value> {
+    let wrong = |field: &str, message: &str| {
+        Some(json!({"resource": "Status", "code": "custom", "field": field, "message": message}))
+    };
+    let text = |name: &str| status[name].as_str().unwrap_or_default();
+    for field in ["description", "context"] {
+        if text(field).chars().any(|c| c > '\u{ffff}') {
+            let message = format!("{field} contains unicode characters above 0xffff");
+            return wrong(field, &message);
+        }
+    }
+    if text("description").chars().count() > 140 {
+        return wrong(
+            "description",
+            "description is too long (maximum is 140 characters)",
+        );
+    }
+    if text("context").chars().count() > 255 {
+        return wrong("context", "context is too long (maximum is 255 characters)");
+    }
+    let link = text("target_url");
+    let is_absolute = reqwest::Url::parse(link)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if status.get("target_url").is_some() && !is_absolute {
+        return wrong("target_url", "target_url must use http(s) scheme");
+    }
+    None
 }
 
 fn too_long() -> Done {

@@ -74,19 +74,19 @@ const ROWS: [Row; 19] = [
         left: 1,
     },
     Row {
-        fault: "a secondary limit without it, twice",
-        requests: "POST comments",
-        times: 2,
-        how: How::Secondary(None),
-        says: "waiting 60 s for GitHub…waiting 120 s for GitHub",
-        left: 1,
-    },
-    Row {
-        fault: "a secondary limit without end",
+        fault: "a secondary limit without it, which GitHub means as a minute",
         requests: "POST comments",
         times: FOREVER,
         how: How::Secondary(None),
-        says: "warning: the verdict stands, but the comment was not written: …it would take 240 s more, and 180 s of at most 300 s were waited",
+        says: "warning: the verdict stands, but the comment was not written: …it would take 60 s more, and …s of the 60 s for all of publishing are left",
+        left: 0,
+    },
+    Row {
+        fault: "a secondary limit with `Retry-After: 25` without end",
+        requests: "POST comments",
+        times: FOREVER,
+        how: How::Secondary(Some("25")),
+        says: "waiting 25 s for GitHub…waiting 25 s for GitHub…the comment was not written: …it would take 25 s more",
         left: 0,
     },
     Row {
@@ -270,7 +270,7 @@ fn hold(row: &Row) {
         ran.stderr
     );
     let warned = ran.stderr.contains("warning: ");
-    let statuses = scene.github.world().statuses.len();
+    let statuses = scene.github.required().len();
     assert_eq!(
         statuses,
         usize::from(!row.requests.contains("statuses")),

@@ -6,6 +6,7 @@ mod described;
 mod fake;
 mod faults;
 mod publishing;
+mod statuses;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -56,6 +57,31 @@ impl Scene {
             name,
             &comparison(self.path(), factor, head).to_string(),
         );
+    }
+
+    /// Commits what is in the folder, but for what runs write, and makes that the head of the pull request.
+    fn commit(&self) -> String {
+        write(
+            self.path(),
+            ".gitignore",
+            "out*\nevent.json\noutputs\nsummary\nbaselines\n",
+        );
+        let head = self.git("git init -q && git add -A && git -c user.name=t -c user.email=t@t commit -qm x --allow-empty && git rev-parse HEAD");
+        let mut event = event("synchronize", "acme/llm");
+        event["pull_request"]["head"]["sha"] = json!(head);
+        self.write_event(&event);
+        self.github.world().pull["head"]["sha"] = json!(head);
+        head
+    }
+
+    fn git(&self, script: &str) -> String {
+        let output = Command::new("sh")
+            .args(["-ec", script])
+            .current_dir(self.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
     /// `perfgate comment` in a step of GitHub Actions.
@@ -179,7 +205,7 @@ fn event(action: &str, home: &str) -> Value {
         "pull_request": {
             "number": 7, "updated_at": "2026-11-28T03:00:01Z", "body": "Speeds up decoding.",
             "head": {"sha": HEAD, "ref": "faster", "repo": {"id": 1, "full_name": home}},
-            "base": {"sha": "0".repeat(40), "repo": {"id": 1, "full_name": "acme/llm"}}
+            "base": {"sha": "0".repeat(40), "ref": "main", "repo": {"id": 1, "full_name": "acme/llm"}}
         },
         "repository": {"id": 1, "full_name": "acme/llm"}
     })

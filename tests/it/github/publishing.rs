@@ -14,9 +14,9 @@ fn a_block_becomes_one_comment_and_a_failed_status_on_the_head() {
     insta::with_settings!({filters => vec![(r"(?s)\n<details><summary>All figures.*?</details>\n\n<details><summary>Why.*?</details>\n", "\n[figures]\n")]}, {
         insta::assert_snapshot!(scene.own());
     });
-    let world = scene.github.world();
-    assert_eq!(world.statuses.len(), 1);
-    insta::assert_json_snapshot!(world.statuses[0], @r#"
+    let statuses = scene.github.required();
+    assert_eq!(statuses.len(), 1);
+    insta::assert_json_snapshot!(statuses[0], @r#"
     {
       "context": "perfgate",
       "description": "BLOCK: TPOT P95 is 10.0 % slower, 95 % interval +6.4 % to +13.7 %, limit 5.0 %",
@@ -25,7 +25,6 @@ fn a_block_becomes_one_comment_and_a_failed_status_on_the_head() {
       "target_url": "https://github.test/acme/llm/actions/runs/100"
     }
     "#);
-    drop(world);
     for output in [
         "comment-url=https://github.test/acme/llm/pull/7#issuecomment-1001\n",
         "verdict=block\nexit-code=1\nheadline=TPOT P95 is 10.0 % slower",
@@ -76,7 +75,7 @@ fn an_older_run_does_not_overwrite_what_a_newer_one_wrote() {
     assert!(said.contains("the newer run 100 wrote it"), "{said}");
     assert_eq!(scene.own(), written);
     assert_eq!(
-        scene.github.world().statuses[1]["sha"],
+        scene.github.required()[1]["sha"],
         older,
         "a status is of its commit"
     );
@@ -147,7 +146,7 @@ fn on_change_says_nothing_of_a_pull_request_with_which_nothing_is_wrong() {
     let scene = Scene::new(1.0);
     scene.comment(&["--comment", "on-change"]).expect(0);
     assert_eq!(scene.github.own().len(), 0);
-    assert_eq!(scene.github.world().statuses.len(), 1);
+    assert_eq!(scene.github.required().len(), 1);
     scene.write_comparison("comparison.json", 1.10, Some(HEAD));
     scene.comment(&["--comment", "on-change"]).expect(1);
     scene.write_comparison("comparison.json", 1.0, Some(HEAD));
@@ -159,7 +158,7 @@ fn on_change_says_nothing_of_a_pull_request_with_which_nothing_is_wrong() {
     scene
         .comment(&["--comment", "never", "--status-context", ""])
         .expect(0);
-    assert_eq!(scene.github.world().statuses.len(), 3);
+    assert_eq!(scene.github.required().len(), 3);
 }
 
 #[test]
@@ -237,7 +236,7 @@ fn a_merge_queue_gets_its_status_and_no_comment() {
     let reference = format!("refs/heads/gh-readonly-queue/main/pr-7-{HEAD}");
     scene.write_event(&json!({"merge_group": {"head_sha": HEAD, "head_ref": reference}}));
     scene.comment(&[]).expect(0);
-    assert_eq!(scene.github.world().statuses[0]["sha"], HEAD);
+    assert_eq!(scene.github.required()[0]["sha"], HEAD);
     assert_eq!(scene.github.count("GET", "comments"), 0);
 }
 
@@ -269,8 +268,23 @@ fn a_token_of_a_person_finds_the_comments_of_that_person() {
     assert!(!said.contains("warning"), "{said}");
     scene.comment(&["--comment-author", "maya"]).expect(0);
     scene.own();
+}
+
+#[test]
+fn a_token_of_an_app_finds_the_comment_that_it_wrote() {
+    let scene = Scene::at(1.0, "/api/v3");
+    scene.github.world().writer = ("our-app[bot]".to_owned(), "Bot".to_owned());
+    for _ in 0..2 {
+        let said = scene.comment(&[]).expect(0).stderr;
+        assert!(!said.contains("warning"), "{said}");
+    }
+    scene.own();
+    // Where nobody tells whose token it is, it is said at least.
     let other = Scene::new(1.0);
     other.github.world().writer = ("our-app[bot]".to_owned(), "Bot".to_owned());
+    other
+        .github
+        .fail("POST graphql", 1, Fault::says(404, "Not Found"));
     let said = other.comment(&[]).expect(0).stderr;
     assert!(
         said.contains("give `--comment-author 'our-app[bot]'`"),
@@ -341,6 +355,7 @@ fn the_gate_publishes_its_verdict_and_keeps_on_which_commit() {
         ],
     )
     .expect(0);
+    let head = scene.commit();
     let ran = scene
         .perfgate(&[
             "gate",
@@ -353,10 +368,10 @@ fn the_gate_publishes_its_verdict_and_keeps_on_which_commit() {
         .expect(1);
     assert!(ran.stdout.contains("BLOCK"), "{}", ran.stdout);
     assert!(scene.own().contains("perfgate: BLOCK"));
-    assert_eq!(scene.github.world().statuses[0]["state"], "failure");
+    assert_eq!(scene.github.required()[0]["state"], "failure");
     assert_eq!(
         read_json(&scene.path().join("out/comparison.json"))["head"],
-        HEAD
+        head.as_str()
     );
     assert!(scene.outputs().contains("comment-url=") && scene.outputs().contains("verdict=block"));
     // Required and impossible: said before anything is measured.
@@ -374,15 +389,15 @@ fn a_gate_without_a_verdict_leaves_an_error_on_the_head_and_no_older_success() {
     let plan = "name: demo\nmodel: demo\nserver: {process: {command: [\"false\", \"{port}\"]}}\nnum_requests: 20\nconcurrency: 2\ninput_tokens: 16\noutput_tokens: 4\nrepeat: 3\n";
     let scene = Scene::new(1.0);
     write(scene.path(), "perfgate.yaml", plan);
+    scene.commit();
     scene.perfgate(&["gate", "--output", "out"]).expect(5);
-    let world = scene.github.world();
-    assert_eq!(world.statuses[0]["state"], "error");
-    let said = world.statuses[0]["description"].as_str().unwrap();
+    let statuses = scene.github.required();
+    assert_eq!(statuses[0]["state"], "error");
+    let said = statuses[0]["description"].as_str().unwrap();
     assert!(
         said.starts_with("NO VERDICT: ") && said.contains("(exit code 5)"),
         "{said}"
     );
-    drop(world);
     assert!(scene.github.own().is_empty());
 }
 
@@ -398,6 +413,7 @@ fn hostile_names_stay_text_in_the_comment() {
     scene
         .comment(&["--report-url", "https://x.test/>) @me"])
         .expect(1);
+    let description = scene.github.required()[0]["description"].clone();
     let world = scene.github.world();
     let body = world.comments[0]["body"].as_str().unwrap();
     assert!(
@@ -405,7 +421,7 @@ fn hostile_names_stay_text_in_the_comment() {
         "{body}"
     );
     assert_eq!(body.lines().next().unwrap().matches("-->").count(), 1);
-    let description = world.statuses[0]["description"].as_str().unwrap();
+    let description = description.as_str().unwrap();
     assert!(!description.contains('\n') && description.chars().count() <= 140);
 }
 
