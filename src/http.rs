@@ -16,6 +16,33 @@ pub fn client() -> Result<reqwest::Client, reqwest::Error> {
         .build()
 }
 
+/// Most bytes of what a server says of itself: its models, its version, its metrics. vLLM's metrics have some 100 kB for
+/// each engine; whoever sends more than this sends something else, or without end.
+pub const LONGEST_ANSWER: usize = 16 << 20;
+
+/// Why there is no body.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The connection broke, or it took too long.
+    #[error("{}", in_words(.0))]
+    Connection(#[source] reqwest::Error),
+    /// It is longer than anybody reads.
+    #[error("the answer is longer than {} MiB", LONGEST_ANSWER >> 20)]
+    TooLong,
+}
+
+/// The body of an answer, of [`LONGEST_ANSWER`] at most: what comes after that is not read.
+pub async fn body(mut answer: reqwest::Response) -> Result<Vec<u8>, BodyError> {
+    let mut body = Vec::new();
+    while let Some(piece) = answer.chunk().await.map_err(BodyError::Connection)? {
+        if body.len() + piece.len() > LONGEST_ANSWER {
+            return Err(BodyError::TooLong);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
 /// Names the implementation of TLS, once per process. Without it building any client would panic.
 pub fn install_tls_provider() {
     // An error only says that one is installed already.

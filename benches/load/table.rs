@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use perfgate::config::{Endpoint, LoadPoint, Sampling};
-use perfgate::load::{Client, Drive, Driven, RequestTemplate};
+use perfgate::load::{Client, Drive, Driven, Patience, RequestTemplate};
 use perfgate::measure::Outcome;
 use perfgate::workload::{Prompt, Request};
 use rustix::time::{ClockId, clock_gettime};
@@ -81,6 +81,7 @@ pub(crate) fn drive(server: &Server, requests: usize, tokens: u32, load: LoadPoi
             timeout: Duration::from_mins(2),
             duration: None,
             seed: 1,
+            patience: Patience::default(),
         };
         drive
             .run(Arc::new(AtomicUsize::new(0)), &CancellationToken::new())

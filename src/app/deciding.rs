@@ -348,6 +348,7 @@ impl Deciding<'_> {
             side: name,
             ordinals,
             own_arrivals: false,
+            may_fail: false,
             output: self.evidence.path(side),
             logs: Some(self.logs.to_owned()),
             environment: self.environment,

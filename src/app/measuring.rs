@@ -1,5 +1,6 @@
 //! The measuring half of `bench` and `gate`: launch, load, measure, record.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::gpus;
 use super::pass::{Pass, Passed};
 use super::progress::{Progress, note};
 use super::sent::{described_load, described_workload, source};
-use super::{Failure, Interrupt};
+use super::{Failure, Interrupt, stopping};
 use crate::clock;
 use crate::config::{Fresh, LoadPoint, Plan, ServerPlan};
 use crate::exit::ExitStatus;
@@ -19,10 +20,10 @@ use crate::launch::{self, Launch, Target};
 use crate::load::{Client, LoadError, RequestTemplate};
 use crate::measure::Outcome;
 use crate::metric::VERSIONS;
-use crate::record;
 use crate::record::format::{
     Environment, Load, Repeat, RequestCounts, ResultFile, SCHEMA, Scenario, Server, Tool,
 };
+use crate::record::{self, Failures};
 use crate::stats::number;
 use crate::workload::Source;
 
@@ -45,6 +46,8 @@ pub(super) struct Measuring<'a> {
     /// new about a load whose bursts are the same ones. A gate's repeats share them, so that chance in them is no noise
     /// between repeats, nor between the sides of a comparison.
     pub(super) own_arrivals: bool,
+    /// Whether a load at which requests fail is an answer and not the end of the run, as in a sweep.
+    pub(super) may_fail: bool,
     /// Where the result goes, after every repeat.
     pub(super) output: PathBuf,
     /// Where server logs go.
@@ -63,6 +66,8 @@ pub(super) struct RunInProgress {
     pub(super) result: ResultFile,
     /// Whether something of it is on disk.
     pub(super) kept: bool,
+    /// Repeats in a row, up to the last, that the load generator spoiled, of each scenario.
+    pub(super) spoiled: BTreeMap<String, u32>,
 }
 
 impl<'a> Measuring<'a> {
@@ -87,6 +92,7 @@ impl<'a> Measuring<'a> {
             side: "",
             ordinals: (0, 1),
             own_arrivals: false,
+            may_fail: false,
             output: output.to_owned(),
             logs,
             environment,
@@ -169,6 +175,7 @@ impl<'a> Measuring<'a> {
             template,
             result,
             kept: false,
+            spoiled: BTreeMap::new(),
         })
     }
 
@@ -333,8 +340,25 @@ impl<'a> Measuring<'a> {
         Ok(())
     }
 
+    /// Ends a run whose repeats the load generator spoils one after the other.
+    pub(super) fn spoiled(&self, run: &RunInProgress) -> Result<(), Failure> {
+        for scenario in &run.result.scenarios {
+            let times = run.spoiled.get(&scenario.name).copied();
+            if let Some(last) = scenario.repeats.last()
+                && times.unwrap_or_default() >= stopping::MOST_SPOILED
+            {
+                return Err(stopping::spoiled(last, &scenario.name));
+            }
+        }
+        Ok(())
+    }
+
     /// The same of one scenario's last repeat.
     fn failures_of(&self, scenario: &str, last: &Repeat) -> Result<(), Failure> {
+        // What little there is of it says nothing of the server.
+        if stopping::is_by_client(last) {
+            return Ok(());
+        }
         let RequestCounts {
             completed,
             failed,
@@ -346,7 +370,8 @@ impl<'a> Measuring<'a> {
             return Err(Failure::message(ExitStatus::Usage, message));
         }
         let rate = number(bad) / number(completed + bad);
-        if rate <= self.plan.max_error_rate && completed > 0 {
+        let is_hung = stopping::is_hung(last);
+        if rate <= self.plan.max_error_rate && completed > 0 && !is_hung {
             return Ok(());
         }
         // The server never saw them: such a repeat is void, and says why.
@@ -355,11 +380,17 @@ impl<'a> Measuring<'a> {
         if last.void.is_some() && unopened.unwrap_or_default() > 0 {
             return Ok(());
         }
+        let allowed = if rate > self.plan.max_error_rate {
+            format!(", and at most {} % may", self.plan.max_error_rate * 100.0)
+        } else {
+            String::new()
+        };
+        let stopped = stopping::of_server(last).map(|stopped| format!("; {stopped}"));
         let message = format!(
-            "{bad} of {} requests of {scenario} failed, and at most {} % may; the most frequent reason: {}",
-            completed + bad,
-            self.plan.max_error_rate * 100.0,
-            most_frequent_failure(last)
+            "{bad} of {} requests of {scenario} failed{allowed}; the most frequent reason: {}{}",
+            stopping::planned(last).unwrap_or(completed + bad),
+            Failures::of([last]).reason(),
+            stopped.unwrap_or_default()
         );
         let next = if timed_out_mostly(last) {
             format!(
@@ -461,6 +492,8 @@ impl RunInProgress {
                 return Err(OtherEvidence::failure("machine", &before, &now));
             }
         }
+        let spoiled = self.spoiled.entry(load.name()).or_default();
+        *spoiled = if passed.is_spoiled { *spoiled + 1 } else { 0 };
         let scenarios = &mut self.result.scenarios;
         match scenarios.iter_mut().find(|known| known.name == load.name()) {
             Some(scenario) => scenario.repeats.push(passed.repeat),
@@ -490,30 +523,31 @@ fn no_server() -> Failure {
         .hint("give `--url`, `--image` or `--simulator`, or a `server` in perfgate.yaml")
 }
 
-fn most_frequent_failure(repeat: &Repeat) -> String {
-    most_frequent_status(repeat).map_or_else(
-        || "none is known".to_owned(),
-        |(status, count)| format!("{status} ({count} times)"),
-    )
-}
-
 fn timed_out_mostly(repeat: &Repeat) -> bool {
-    let most = most_frequent_status(repeat);
+    let most = Failures::of([repeat]).most_frequent;
     most.is_some_and(|(status, _)| status == Outcome::TimedOut.to_string())
 }
 
-/// The status that most of the failed requests have, and how many.
-fn most_frequent_status(repeat: &Repeat) -> Option<(&str, usize)> {
-    let statuses = repeat
-        .samples
-        .as_ref()
-        .and_then(|samples| samples.status.as_deref())
-        .unwrap_or_default();
-    let mut counts: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
-    for status in statuses.iter().flatten().filter(|status| *status != "ok") {
-        *counts.entry(status).or_default() += 1;
+/// What a result is not worth going on with: no repeat of it counts.
+pub(super) fn nothing_counts(result: &ResultFile) -> Result<(), Failure> {
+    if result.counting_repeats() > 0 {
+        return Ok(());
     }
-    counts.into_iter().max_by_key(|(_, count)| *count)
+    let mut repeats = result
+        .scenarios
+        .iter()
+        .flat_map(|scenario| &scenario.repeats);
+    let last = repeats.rfind(|repeat| repeat.void.is_some());
+    let last = last.and_then(|repeat| repeat.void.as_deref());
+    let message = format!(
+        "no repeat counts: every one of them is void; the last one because {}",
+        last.unwrap_or("it was not measured")
+    );
+    Err(
+        Failure::message(ExitStatus::SurroundingsFailed, message).hint(
+            "where it was the load generator, leave the load generator a CPU of its own, or send less; `perfgate doctor` says what this machine can drive",
+        ),
+    )
 }
 
 /// The program that runs, be it that its file was replaced by a newer one meanwhile.

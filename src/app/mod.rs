@@ -45,6 +45,7 @@ mod slower;
 mod source;
 mod spending;
 mod step;
+mod stopping;
 mod storage;
 mod sweep;
 mod sweeping;

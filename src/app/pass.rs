@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::Failure;
@@ -11,11 +12,12 @@ use super::failing::load_failure;
 use super::gpus;
 use super::measuring::{Measuring, RunInProgress};
 use super::memory::{self, HostMemory};
+use super::stopping;
 use crate::clock;
 use crate::config::{LoadPoint, Plan, ServerPlan};
 use crate::launch::Target;
-use crate::load::{Client, Drive, Driven};
-use crate::measure::{self, Concerns, Observed};
+use crate::load::{Client, Drive, Driven, Patience};
+use crate::measure::{self, Concerns, Observed, Stop};
 use crate::metric::Metric;
 use crate::record::format::{Environment, Repeat};
 use crate::stats::number;
@@ -38,6 +40,8 @@ pub(super) struct Passed {
     pub(super) repeat: Repeat,
     pub(super) environment: Option<Environment>,
     pub(super) fingerprint: Option<String>,
+    /// Whether the load generator was kept from its work, so that the repeat is void.
+    pub(super) is_spoiled: bool,
 }
 
 impl Pass<'_, '_> {
@@ -56,18 +60,11 @@ impl Pass<'_, '_> {
             .iter()
             .map(|request| self.run.template.prompt_tokens(request))
             .collect();
-        let driven = self.drive(&label, measured, plan.ramp_up, cancel).await?;
-        if let Some(duration) = plan.duration
-            && driven.traces.len() == planned
-            && driven.wall_time < duration
-        {
-            let load = self.load.name();
-            let text = ran_out(planned, driven.wall_time, duration);
-            self.measuring.progress.note_first(
-                &format!("{load} ran out"),
-                &format!("warning: {load}: {text}"),
-            );
-        }
+        let patience = self.patience(planned);
+        let driven = self
+            .drive(&label, measured, plan.ramp_up, patience, cancel)
+            .await?;
+        self.warn_of_an_early_end(&driven, planned);
         // First what is compared with counts of ours: it must not wait for anybody.
         let mut seen = sampler.finish().await;
         let host_peak = host_memory.finish().await;
@@ -92,34 +89,87 @@ impl Pass<'_, '_> {
         repeat.id = Some(format!("{}-{}", self.run.id, self.repeat + 1));
         repeat.started = Some(started);
         repeat.telemetry = seen.telemetry;
-        repeat
-            .telemetry
-            .insert("client".to_owned(), driven.client.described());
-        repeat.telemetry.insert(
-            "time_to_first_chunk".to_owned(),
-            measure::first_chunks(&driven.traces),
-        );
-        if let (LoadPoint::Rate { .. }, Some(offered)) =
-            (self.load, measure::offered_rate(&driven.traces))
-        {
-            repeat
-                .telemetry
-                .insert("offered_rate".to_owned(), offered.into());
-        }
-        if let Some(nonce) = self.nonce() {
-            repeat
-                .telemetry
-                .insert("prompt_nonce".to_owned(), nonce.into());
-        }
-        if let Some(windows) = warmed_up.seen {
-            repeat.telemetry.insert("warm_up".to_owned(), windows);
-        }
+        repeat.telemetry.extend(self.told(&driven, warmed_up.seen));
+        let bottleneck = driven.client.bottleneck(&driven.traces);
+        let is_spoiled = bottleneck.is_some() || matches!(driven.stop, Some(Stop::Client(_)));
         repeat.void = concerns.void.or(warmed_up.void);
+        if let Some(stop) = &driven.stop {
+            self.stopped(stop, (driven.traces.len(), planned), &mut repeat);
+        }
         Ok(Passed {
             repeat,
             environment,
             fingerprint: driven.fingerprint,
+            is_spoiled,
         })
+    }
+
+    /// What the load generator says of itself and of what it sent.
+    fn told(&self, driven: &Driven, warm_up: Option<Value>) -> Vec<(String, Value)> {
+        let offered = match self.load {
+            LoadPoint::Rate { .. } => measure::offered_rate(&driven.traces),
+            LoadPoint::Concurrency(_) | LoadPoint::Trace { .. } => None,
+        };
+        let told = [
+            ("client", Some(driven.client.described())),
+            (
+                "time_to_first_chunk",
+                Some(measure::first_chunks(&driven.traces)),
+            ),
+            ("offered_rate", offered.map(Value::from)),
+            ("prompt_nonce", self.nonce().map(Value::from)),
+            ("warm_up", warm_up),
+        ];
+        let told = told.into_iter();
+        told.filter_map(|(key, value)| Some((key.to_owned(), value?)))
+            .collect()
+    }
+
+    fn warn_of_an_early_end(&self, driven: &Driven, planned: usize) {
+        let Measuring { plan, progress, .. } = self.measuring;
+        if let Some(duration) = plan.duration
+            && driven.stop.is_none()
+            && driven.traces.len() == planned
+            && driven.wall_time < duration
+        {
+            let load = self.load.name();
+            let text = ran_out(planned, driven.wall_time, duration);
+            progress.note_first(
+                &format!("{load} ran out"),
+                &format!("warning: {load}: {text}"),
+            );
+        }
+    }
+
+    /// When the measurement of so many requests is not worth going on with.
+    fn patience(&self, planned: usize) -> Patience {
+        let Measuring { plan, may_fail, .. } = self.measuring;
+        let most = plan.max_error_rate * number(planned as u64);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share of a number of requests"
+        )]
+        let most_failures = (!may_fail).then_some(most.floor() as usize);
+        Patience {
+            most_failures,
+            needs_cpu: true,
+        }
+    }
+
+    /// Part of a pass is no repeat, unless failures are what is measured.
+    fn stopped(&self, stop: &Stop, (ended, planned): (usize, usize), repeat: &mut Repeat) {
+        let described = stopping::described(stop, ended, planned);
+        repeat.telemetry.insert(stopping::KEY.to_owned(), described);
+        match stop {
+            Stop::Client(reason) => {
+                repeat.void = Some(format!("{reason} and {ended} of {planned} requests"));
+            }
+            Stop::Hung | Stop::Failing if !self.measuring.may_fail => {
+                repeat.void = stopping::of_server(repeat);
+            }
+            Stop::Hung | Stop::Failing => {}
+        }
     }
 
     /// Why the repeat does not count or wants a word, from what was seen beside its results. Warnings are said once a run
@@ -185,6 +235,7 @@ impl Pass<'_, '_> {
         label: &str,
         requests: Vec<Request>,
         ramp_up: Duration,
+        patience: Patience,
         cancel: &CancellationToken,
     ) -> Result<Driven, Failure> {
         let plan = self.measuring.plan;
@@ -198,6 +249,7 @@ impl Pass<'_, '_> {
             timeout: plan.timeout,
             duration: plan.duration,
             seed: self.seed_of_arrivals(),
+            patience,
         };
         let done = Arc::new(AtomicUsize::new(0));
         let bar = self.measuring.progress.count(label, count, &done);

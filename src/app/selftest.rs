@@ -6,7 +6,7 @@ use super::author::Author;
 use super::compare::policy_for;
 use super::deciding::{Care, Commits, Decided, Deciding, Stored};
 use super::evidence::{EvidenceFolder, Side};
-use super::measuring::{Measuring, server_of};
+use super::measuring::{Measuring, nothing_counts, server_of};
 use super::progress::{Progress, note};
 use super::selftest_report::{Gate, Report, report_text};
 use super::{Context, Failure, Interrupt, feasible, plan, runtime};
@@ -149,9 +149,9 @@ impl Selftest<'_> {
         let path = self.output.join("baseline.json");
         note("measuring the first baseline");
         let environment = self.context.environment;
-        Measuring::of_plan(plan, &path, environment, self.progress, self.interrupt)?
-            .run()
-            .await?;
+        let measuring =
+            Measuring::of_plan(plan, &path, environment, self.progress, self.interrupt)?;
+        nothing_counts(&measuring.run().await?)?;
         load(&path)
     }
 

@@ -14,6 +14,7 @@ use crate::config::{Fresh, LoadPoint, Plan};
 use crate::exit::ExitStatus;
 use crate::files;
 use crate::launch::Target;
+use crate::record::Failures;
 use crate::record::format::{Repeat, SWEEP};
 use crate::render;
 use crate::render::number::{percent, value};
@@ -178,6 +179,18 @@ impl Sweep<'_> {
                 .map(|seen| (load_number(seen.load), median(self.of(seen), "throughput")))
                 .collect();
             let name = |load: f64| load_point(load, self.course.rates).name();
+            // Fewer answers are less work: neither more nor less throughput says anything then.
+            if let Some(last) = seen.last()
+                && self.points.fails(last.load)
+                && let Some(failed) = Failures::of(self.of(last)).in_words()
+            {
+                self.told.ended = format!(
+                    "the server fails at {}: {failed}; where throughput ends cannot be said",
+                    last.load.name()
+                );
+                note(&self.told.ended);
+                return Ok(());
+            }
             self.told.ended = match grow(start, most, &measured) {
                 Growth::Next(load) => {
                     let why = match measured.last() {
@@ -341,6 +354,7 @@ impl Sweep<'_> {
         if words.is_empty() {
             words.push("no request succeeded".to_owned());
         }
+        words.extend(Failures::of(repeats).in_words());
         if let Some(attained) = self.attained(seen) {
             let (low, high) = attained.interval();
             let answer = match attained.answer(self.attainment) {

@@ -8,6 +8,7 @@ use super::arm::MOST_VOID;
 use super::failing::{cannot_keep, launch_failure};
 use super::measuring::{Measuring, RunInProgress, explain};
 use super::progress::note;
+use super::stopping;
 use crate::config::{Dataset, LoadPoint, Plan};
 use crate::exit::ExitStatus;
 use crate::launch::Target;
@@ -141,7 +142,10 @@ impl<'a> Points<'a> {
     ) -> Result<(), Failure> {
         match self.try_to_measure(target, load, adaptive).await? {
             None => Ok(()),
-            Some(reason) => Err(cannot_measure(load, &reason)),
+            Some(reason) => {
+                self.measuring.spoiled(&self.run)?;
+                Err(cannot_measure(load, &reason))
+            }
         }
     }
 
@@ -159,6 +163,10 @@ impl<'a> Points<'a> {
             void = last.and_then(|repeat| repeat.void.clone());
             let Some(reason) = &void else { break };
             note(&format!("{}: does not count: {reason}", load.name()));
+            let spoiled = self.run.spoiled.get(&load.name()).copied();
+            if spoiled.unwrap_or_default() >= stopping::MOST_SPOILED {
+                break;
+            }
         }
         Ok(void)
     }
@@ -183,6 +191,7 @@ impl<'a> Points<'a> {
         let measuring = Measuring {
             plan: &plan,
             own_arrivals: true,
+            may_fail: true,
             ..self.measuring.clone()
         };
         measuring.reshape(&mut self.run)?;

@@ -9,10 +9,10 @@ use super::Failure;
 use super::pass::Pass;
 use crate::config::{Dataset, Plan};
 use crate::exit::ExitStatus;
-use crate::load::Driven;
+use crate::load::{Driven, Patience};
 use crate::measure::stability::{self, MOST_WINDOWS, Window};
 use crate::measure::{Outcome, RequestTrace};
-use crate::workload::Phase;
+use crate::workload::{Phase, Request};
 
 /// What a warm-up came to.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl Pass<'_, '_> {
             let requests = self.requests(Phase::WarmUp(0));
             if !requests.is_empty() {
                 let label = format!("{label}, warm-up");
-                let driven = self.drive(&label, requests, Duration::ZERO, cancel).await?;
+                let driven = self.warm(&label, requests, cancel).await?;
                 self.check_answers(&driven)?;
             }
             return Ok(WarmedUp::default());
@@ -63,7 +63,7 @@ impl Pass<'_, '_> {
         for number in 0..MOST_WINDOWS {
             let requests = self.requests(Phase::WarmUp(number));
             let label = format!("{label}, warm-up {}", number + 1);
-            let driven = self.drive(&label, requests, Duration::ZERO, cancel).await?;
+            let driven = self.warm(&label, requests, cancel).await?;
             self.check_answers(&driven)?;
             windows.push(Window::of(&driven.traces, driven.wall_time.as_secs_f64()));
             if stability::is_stable(&windows, within) {
@@ -74,6 +74,18 @@ impl Pass<'_, '_> {
             seen: Some(stability::described(&windows, within)),
             void: stability::restless(&windows, within),
         })
+    }
+
+    /// What counts for nothing may fail, as long as the server does not hang.
+    async fn warm(
+        &self,
+        label: &str,
+        requests: Vec<Request>,
+        cancel: &CancellationToken,
+    ) -> Result<Driven, Failure> {
+        let patience = Patience::default();
+        self.drive(label, requests, Duration::ZERO, patience, cancel)
+            .await
     }
 
     /// A server that hangs would cost the measurement the same time again.

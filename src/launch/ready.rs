@@ -15,6 +15,9 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// One question. Behind a published port a connection can be accepted and then left alone.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Characters of a version that are kept. Those of development builds have some 40.
+const LONGEST_VERSION: usize = 200;
+
 /// A server that is to become ready.
 #[derive(Debug)]
 pub(super) struct Probe<'a> {
@@ -110,7 +113,13 @@ impl Probe<'_> {
         if status != StatusCode::OK {
             return Answer::NotYet(format!("/v1/models: HTTP {}", status.as_u16()));
         }
-        match response.json::<ModelList>().await {
+        let list = match http::body(response).await {
+            Ok(body) => {
+                serde_json::from_slice::<ModelList>(&body).map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        match list {
             Ok(list) if list.data.is_empty() => Answer::NotYet("/v1/models: no model".to_owned()),
             Ok(list) => {
                 let listed: Vec<String> = list.data.into_iter().map(|model| model.id).collect();
@@ -120,15 +129,17 @@ impl Probe<'_> {
                     Answer::Never(NotReady::WrongModel { listed })
                 }
             }
-            Err(error) => Answer::NotYet(format!("/v1/models: {}", http::in_words(&error))),
+            Err(error) => Answer::NotYet(format!("/v1/models: {error}")),
         }
     }
 
     /// The server's version, where it tells.
     pub(super) async fn version(&self) -> Option<String> {
         let response = self.get("/version").await.ok()?;
-        let version = response.json::<Version>().await.ok()?;
-        Some(version.version)
+        let body = http::body(response).await.ok()?;
+        let Version { version } = serde_json::from_slice(&body).ok()?;
+        // A result is no place for whatever somebody sends under that name.
+        Some(version.chars().take(LONGEST_VERSION).collect())
     }
 
     async fn get(&self, path: &str) -> Result<reqwest::Response, reqwest::Error> {

@@ -9,6 +9,10 @@ use crate::measure::{Outcome, TOGETHER};
 /// Room for arrivals that is taken at once; a longer answer than that grows on its way.
 const MOST_AT_ONCE: u32 = 4_096;
 
+/// Chunks with text, for each token asked for and beside them, after which an answer is not read any more: a token has one
+/// chunk at most.
+const MOST_CHUNKS: (usize, usize) = (2, 16);
+
 /// What an answer must be to count.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected {
@@ -90,6 +94,18 @@ impl Answer {
             .error
             .as_ref()
             .map_or(Ok(()), |error| Err(error.to_string()))
+    }
+
+    /// Whether it goes on far beyond what was asked for, and how the failure says so.
+    pub(super) fn is_endless(&self) -> Option<String> {
+        let asked = self.expected.output_tokens;
+        let (each, beside) = MOST_CHUNKS;
+        let most = each * asked as usize + beside;
+        (self.token_chunks() > most).then(|| {
+            format!(
+                "broken off: more than {most} chunks with text have come, and {asked} tokens were asked for"
+            )
+        })
     }
 
     /// Chunks with text so far.

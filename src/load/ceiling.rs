@@ -3,12 +3,12 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, Drive, LoadError, RequestTemplate};
+use super::{Client, Drive, LoadError, Patience, RequestTemplate};
 use crate::config::{Endpoint, LoadPoint, Sampling};
 use crate::measure::ClientLoad;
 use crate::stats::number;
@@ -27,6 +27,9 @@ const REQUESTS: usize = 256;
 const RATE: f64 = 100.0;
 const PACED_REQUESTS: usize = 300;
 
+/// Threads that never rest on each CPU, where it is measured beside a load.
+const HOGS_PER_CPU: usize = 2;
+
 /// Longest wait for one answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -39,6 +42,8 @@ pub struct Ceiling {
     pub flooded: ClientLoad,
     /// What it did at a hundred requests a second.
     pub paced: ClientLoad,
+    /// The same beside threads that keep every CPU busy, as a server on the same machine does.
+    pub crowded: ClientLoad,
 }
 
 impl Ceiling {
@@ -70,11 +75,16 @@ pub async fn ceiling(cancel: &CancellationToken) -> Result<Ceiling, LoadError> {
             burstiness: 1.0,
         };
         let paced = drive(address, rate, PACED_REQUESTS, 1, cancel).await?;
+        let crowded = {
+            let _hogs = Hogs::start();
+            drive(address, rate, PACED_REQUESTS, 1, cancel).await?
+        };
         let (flooded, wall) = flood;
         Ok(Ceiling {
             cpu_per_token: flooded.busy * wall / number(flooded.token_chunks.max(1)),
             flooded,
             paced: paced.0,
+            crowded: crowded.0,
         })
     }
     .await;
@@ -113,6 +123,7 @@ async fn drive(
         timeout: TIMEOUT,
         duration: None,
         seed: 0,
+        patience: Patience::default(),
     };
     let driven = drive.run(Arc::new(AtomicUsize::new(0)), cancel).await?;
     match driven.traces.iter().find(|trace| !trace.outcome.is_ok()) {
@@ -121,6 +132,33 @@ async fn drive(
             unanswered.outcome
         ))),
         None => Ok((driven.client, driven.wall_time.as_secs_f64())),
+    }
+}
+
+/// Threads that never rest, until this is dropped.
+struct Hogs(Arc<AtomicBool>);
+
+impl Hogs {
+    fn start() -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        for _ in 0..HOGS_PER_CPU * cpus {
+            let stop = Arc::clone(&stop);
+            let hog = std::thread::Builder::new().name("hog".to_owned());
+            // With fewer of them there is less to stand up to.
+            let _thread = hog.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        Self(stop)
+    }
+}
+
+impl Drop for Hogs {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -10,12 +10,14 @@ use tokio_util::sync::CancellationToken;
 use super::LoadError;
 use super::body::RequestTemplate;
 use super::client::Client;
-use super::engine::{Engine, Order, Ran};
+use super::engine::Engine;
 use super::instant::of_duration;
+use super::order::{Order, Ran};
 use super::prepared::Prepared;
 use super::schedule::{Schedule, Shape, Turn};
+use super::watch::Patience;
 use crate::config::LoadPoint;
-use crate::measure::{ClientLoad, RequestTrace};
+use crate::measure::{ClientLoad, RequestTrace, Stop};
 use crate::workload::{Request, arrivals, ramped};
 
 /// Connections that an open loop opens ahead. It opens more as it needs them.
@@ -44,6 +46,8 @@ pub struct Drive {
     pub duration: Option<Duration>,
     /// Seed of arrival times.
     pub seed: u64,
+    /// When it is not worth going on.
+    pub patience: Patience,
 }
 
 /// What came of a pass.
@@ -57,6 +61,8 @@ pub struct Driven {
     pub fingerprint: Option<String>,
     /// What the load generator itself did.
     pub client: ClientLoad,
+    /// Why it ended before its last request: what was in flight then has no trace.
+    pub stop: Option<Stop>,
 }
 
 /// Stops the thread when nobody waits for it any more.
@@ -157,6 +163,7 @@ impl Drive {
             schedule: Schedule::new(shape, &turns, self.duration.map(of_duration)),
             connections,
             timeout: self.timeout,
+            patience: self.patience,
             done,
             cancelled,
         })
@@ -197,6 +204,7 @@ fn collect(ran: Ran) -> Driven {
         mut traces,
         fingerprint,
         client,
+        stop,
     } = ran;
     traces.sort_by_key(|trace| trace.index);
     let first = traces
@@ -215,6 +223,7 @@ fn collect(ran: Ran) -> Driven {
         traces,
         fingerprint,
         client,
+        stop,
     }
 }
 

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Drive, Driven};
 use crate::config::{Endpoint, LoadPoint, Sampling};
-use crate::load::{Client, LoadError, RequestTemplate};
-use crate::measure::Outcome;
+use crate::load::{Client, LoadError, Patience, RequestTemplate};
+use crate::measure::{Outcome, Stop};
 use crate::workload::{Follows, Prompt, Request};
 
 /// What the server does with a request.
@@ -126,6 +126,7 @@ async fn order(address: SocketAddr, load: LoadPoint, requests: Vec<Request>) -> 
         timeout: Duration::from_millis(700),
         duration: None,
         seed: 1,
+        patience: Patience::default(),
     }
 }
 
@@ -335,4 +336,27 @@ async fn nothing_is_started_when_the_time_is_over() {
         .unwrap();
     // Due every 50 ms.
     assert_eq!(driven.traces.len(), 10);
+}
+
+#[tokio::test]
+async fn a_server_that_answers_nothing_is_given_up_and_the_rest_is_not_sent() {
+    let address = server(|_| Deed::Silence);
+    let requests = (0..24).map(|index| request(index, None)).collect();
+    let driven = drive(address, LoadPoint::Concurrency(2), requests).await;
+    assert_eq!(driven.stop, Some(Stop::Hung));
+    assert_eq!(outcomes(&driven), ["timed out"; 2]);
+}
+
+#[tokio::test]
+async fn a_pass_ends_when_more_requests_have_failed_than_may() {
+    let address = server(|_| Deed::Drop);
+    let requests = (0..24).map(|index| request(index, None)).collect();
+    let mut order = order(address, LoadPoint::Concurrency(1), requests).await;
+    order.patience.most_failures = Some(2);
+    let driven = order
+        .run(Arc::default(), &CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!(driven.stop, Some(Stop::Failing));
+    assert_eq!(driven.traces.len(), 3);
 }

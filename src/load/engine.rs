@@ -23,11 +23,13 @@ use super::client::Client;
 use super::connection::{Connection, Open, ReadBuffers};
 use super::exchange::{Exchange, Progress};
 use super::instant::{Clock, Nanoseconds, of_duration, seconds};
+use super::order::{Order, Ran};
 use super::own_load::OwnLoad;
 use super::precedence::Precedence;
 use super::prepared::Prepared;
 use super::schedule::{Schedule, Step};
-use crate::measure::{ClientLoad, Outcome, RequestTrace};
+use super::watch::Watch;
+use crate::measure::{ClientLoad, Outcome, RequestTrace, Stop};
 
 /// An idle connection is given up before uvicorn closes it (after 5 s): a request on a connection that closes under it
 /// would look like a failure of the server.
@@ -89,35 +91,15 @@ pub(super) struct Engine {
     buffers: ReadBuffers,
     own_load: OwnLoad,
     precedence: Precedence,
+    watch: Watch,
+    /// Why the pass ends before its last request.
+    stop: Option<Stop>,
     /// The quickest handshake so far: a round trip to the server.
     round_trip: Nanoseconds,
     /// Whether a request has ended whose slot may go on.
     has_ended: bool,
     traces: Vec<RequestTrace>,
     fingerprint: Option<String>,
-}
-
-/// What came of a pass.
-#[derive(Debug)]
-pub(super) struct Ran {
-    pub(super) traces: Vec<RequestTrace>,
-    pub(super) fingerprint: Option<String>,
-    pub(super) client: ClientLoad,
-}
-
-/// What an engine needs.
-#[derive(Debug)]
-pub(super) struct Order {
-    pub(super) client: Client,
-    pub(super) prepared: Prepared,
-    pub(super) schedule: Schedule,
-    /// Connections that are opened before the first request.
-    pub(super) connections: usize,
-    pub(super) timeout: Duration,
-    /// Counts ended requests, for progress.
-    pub(super) done: Arc<AtomicUsize>,
-    /// Set from outside to stop at once.
-    pub(super) cancelled: Arc<AtomicBool>,
 }
 
 impl Engine {
@@ -130,6 +112,7 @@ impl Engine {
         epoll::add(&poll, &timer, name, epoll::EventFlags::IN).map_err(system)?;
         // The usual 50 µs of slack would make every send late by as much. Without it, that is what they are.
         let _slack = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+        let watch = Watch::new(order.patience, order.prepared.output_tokens());
         let mut engine = Self {
             client: order.client,
             prepared: order.prepared,
@@ -147,6 +130,8 @@ impl Engine {
             buffers: ReadBuffers::new(READ),
             own_load: OwnLoad::start(),
             precedence: Precedence::take(),
+            watch,
+            stop: None,
             round_trip: Nanoseconds::MAX,
             has_ended: false,
             traces: Vec::new(),
@@ -196,7 +181,7 @@ impl Engine {
         }
     }
 
-    /// Sends everything, and waits for the last answer.
+    /// Sends everything, and waits for the last answer, or until it is not worth while any more.
     pub(super) fn run(mut self) -> Result<Ran, LoadError> {
         self.clock = Clock::start();
         self.own_load = OwnLoad::start();
@@ -206,12 +191,14 @@ impl Engine {
         }
         let mut events = Vec::with_capacity(EVENTS);
         let mut next_look = of_duration(TICK);
-        while self.send_due()? {
+        while self.stop.is_none() && self.send_due()? {
             let now = self.clock.now();
             if now >= next_look {
                 self.check_cancelled()?;
                 self.give_up_late(now);
                 self.precedence.review();
+                let stop = self.watch.look(&self.own_load, &self.traces);
+                self.stop = self.stop.take().or(stop);
                 next_look = now + of_duration(TICK);
             }
             // Work for later is done while nothing has come.
@@ -229,19 +216,20 @@ impl Engine {
                     self.serve(slot, event.flags)?;
                 }
                 // A slot's next request goes out before anything else is looked at.
-                if mem::take(&mut self.has_ended) {
+                if mem::take(&mut self.has_ended) && self.stop.is_none() {
                     self.send_due()?;
                 }
             }
         }
         let client = ClientLoad {
             real_time: self.precedence.was_real_time(),
-            ..self.own_load.finish()
+            ..self.own_load.so_far()
         };
         Ok(Ran {
             traces: self.traces,
             fingerprint: self.fingerprint,
             client,
+            stop: self.stop,
         })
     }
 
@@ -558,6 +546,11 @@ impl Engine {
         };
         let (trace, fingerprint) = exchange.finish(ended, outcome);
         let ok = trace.outcome.is_ok();
+        let stop = self.watch.ended(&trace.outcome, self.schedule.in_flight());
+        // Requests time out together, and the last of them says that it was all.
+        if self.stop.is_none() || stop == Some(Stop::Hung) {
+            self.stop = stop;
+        }
         self.fingerprint = self.fingerprint.take().or(fingerprint);
         self.record(trace);
         if !ok {

@@ -9,6 +9,11 @@ use crate::measure::{Outcome, RequestTrace};
 /// A body of an error answer is kept up to here.
 const LONGEST_ERROR_BODY: usize = 64 << 10;
 
+/// Bytes of an answer, with everything around it, that are read for each token asked for, and beside them. A token's event
+/// has some 250 bytes, 4 kB with the probabilities of others; a first event may tell the whole prompt.
+const MOST_FOR_A_TOKEN: u64 = 16 << 10;
+const MOST_BESIDE: u64 = 4 << 20;
+
 /// From the sending of a request to the end of its connection, beyond a round trip, where the server was closing the
 /// connection anyway: chosen as room for a busy loop between deciding so and doing so, not measured. What ends later was at
 /// work on the request.
@@ -34,6 +39,8 @@ pub(super) struct Exchange {
     /// Whether the body, as far as it has come, may be a stream of events.
     body: Body,
     error_body: Vec<u8>,
+    /// Bytes so far.
+    received: u64,
 }
 
 /// What a body of status 200 begins like.
@@ -77,12 +84,14 @@ impl Exchange {
             expected,
             body: Body::Empty,
             error_body: Vec::new(),
+            received: 0,
         }
     }
 
     /// Takes bytes that came in at `at`.
     pub(super) fn receive(&mut self, bytes: &[u8], at: Nanoseconds) -> Progress {
         self.last_byte = at;
+        self.received = self.received.saturating_add(bytes.len() as u64);
         let (answer, kind, error_body) = (&mut self.answer, &mut self.body, &mut self.error_body);
         let mut heard = Ok(());
         let read = self.response.receive(bytes, |status, body| {
@@ -99,9 +108,26 @@ impl Exchange {
         match (read, heard) {
             (Err(error), _) => Progress::Broken(error.to_string()),
             (Ok(()), Err(reason)) => Progress::Broken(reason),
-            (Ok(()), Ok(())) if self.response.is_done() => Progress::Done,
-            (Ok(()), Ok(())) => Progress::More,
+            (Ok(()), Ok(())) => match self.too_long() {
+                Some(reason) => Progress::Broken(reason),
+                None if self.response.is_done() => Progress::Done,
+                None => Progress::More,
+            },
         }
+    }
+
+    /// Why no more of the answer is read, where it goes on far beyond what was asked for.
+    fn too_long(&self) -> Option<String> {
+        let asked = self.expected.output_tokens;
+        let most = MOST_BESIDE + MOST_FOR_A_TOKEN * u64::from(asked);
+        if self.received <= most {
+            return self.answer.is_endless();
+        }
+        let status = self.response.status().filter(|status| *status != OK);
+        let status = status.map_or_else(String::new, |status| format!("HTTP {status}: "));
+        Some(format!(
+            "{status}broken off: the answer has more than {most} bytes, and {asked} tokens were asked for"
+        ))
     }
 
     /// Chunks with text so far.
@@ -140,6 +166,7 @@ impl Exchange {
             response: Response::default(),
             answer: Answer::new(self.expected),
             body: Body::Empty,
+            received: 0,
             ..self
         }
     }
@@ -267,6 +294,26 @@ mod tests {
                 "{reason}"
             );
         }
+    }
+
+    #[test]
+    fn an_answer_far_beyond_what_was_asked_for_is_broken_off_with_numbers() {
+        let said = |head: &str, piece: &[u8]| {
+            let mut exchange = Exchange::new(0, EXPECTED, None, 0);
+            exchange.receive(head.as_bytes(), 5);
+            for _ in 0..1_000 {
+                if let Progress::Broken(reason) = exchange.receive(piece, 5) {
+                    return reason;
+                }
+            }
+            "never".to_owned()
+        };
+        let ok = "HTTP/1.1 200 OK\r\n\r\n";
+        let comments = b": ping\n\n".repeat(8_192);
+        let token = b"data: {\"choices\":[{\"text\":\"a\"}]}\n\n";
+        insta::assert_snapshot!(said(ok, &comments), @"broken off: the answer has more than 4227072 bytes, and 2 tokens were asked for");
+        insta::assert_snapshot!(said("HTTP/1.1 500 Oops\r\n\r\n", &comments), @"HTTP 500: broken off: the answer has more than 4227072 bytes, and 2 tokens were asked for");
+        insta::assert_snapshot!(said(ok, token), @"broken off: more than 20 chunks with text have come, and 2 tokens were asked for");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! [`Drive`] makes the `schedule` of a pass and starts the `engine`, a thread that sends requests over `connection`s when
 //! they are due. What comes back is stamped by the kernel (`socket`, `instant`), freed of HTTP's framing (`response`) and
 //! turned into an outcome (`exchange`, `answer`) by way of `sse` and `chunk`. `own_load` counts what the thread did
-//! itself, `precedence` sees that it gets a CPU, and [`ceiling()`] measures what it can do on this machine.
+//! itself, `precedence` sees that it gets a CPU, `watch` ends a pass that has become worthless, and [`ceiling()`] measures
+//! what it can do on this machine.
 
 mod answer;
 mod body;
@@ -15,6 +16,7 @@ mod driver;
 mod engine;
 mod exchange;
 mod instant;
+mod order;
 mod own_load;
 mod precedence;
 mod prepared;
@@ -22,6 +24,7 @@ pub mod response;
 mod schedule;
 mod socket;
 pub mod sse;
+mod watch;
 
 use std::io;
 
@@ -29,6 +32,7 @@ pub use body::RequestTemplate;
 pub use ceiling::{Ceiling, ceiling};
 pub use client::Client;
 pub use driver::{Drive, Driven};
+pub use watch::Patience;
 
 /// Why a pass could not be driven. A failed request is no such error: it is counted.
 #[derive(Debug, thiserror::Error)]

@@ -57,6 +57,7 @@ impl OwnLoad {
     /// Bytes with that many token chunks were read, so long after their arrival where the kernel knows that.
     pub(super) fn read(&mut self, late: Option<Nanoseconds>, token_chunks: usize) {
         let merged = token_chunks.saturating_sub(1) as u64;
+        self.load.reads += 1;
         self.load.token_chunks += token_chunks as u64;
         match late {
             Some(late) => {
@@ -87,8 +88,8 @@ impl OwnLoad {
         format!("the load generator could not open a connection: {error}")
     }
 
-    /// What came together, on the same thread.
-    pub(super) fn finish(self) -> ClientLoad {
+    /// What came together so far, on the same thread.
+    pub(super) fn so_far(&self) -> ClientLoad {
         let wall = of_duration(self.began.elapsed()).max(1);
         let share = |time: Nanoseconds| number(time) / number(wall);
         ClientLoad {
@@ -98,8 +99,13 @@ impl OwnLoad {
                 .map(|(now, before)| share(now.saturating_sub(before))),
             sending: lateness(&self.sending),
             reading: lateness(&self.reading),
-            ..self.load
+            ..self.load.clone()
         }
+    }
+
+    /// Seconds since it began to count.
+    pub(super) fn elapsed(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
     }
 }
 
@@ -153,7 +159,7 @@ mod tests {
         own.read(Some(5_000), 8);
         own.read(Some(3_000_000), 3);
         own.read(None, 1);
-        let load = own.finish();
+        let load = own.so_far();
         assert_eq!(
             (
                 load.token_chunks,
@@ -184,7 +190,7 @@ mod tests {
             let said = own.unopened(&errno.into());
             assert!(said.starts_with("the load generator"), "{said}");
         }
-        assert_eq!(own.finish().unopened, 4);
+        assert_eq!(own.so_far().unopened, 4);
     }
 
     #[test]
@@ -195,7 +201,7 @@ mod tests {
         while began.elapsed().as_millis() < 50 {
             sum = std::hint::black_box(sum.wrapping_add(1));
         }
-        let load = own.finish();
+        let load = own.so_far();
         let starved = load.starved.expect("Linux tells the run delay");
         // On a busy machine it waits for the CPU that it does not get.
         assert!(load.busy + starved > 0.8, "{load:?}");

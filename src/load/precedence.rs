@@ -1,9 +1,10 @@
 //! Sees that the load generator's thread gets a CPU when it needs one.
 //!
-//! It begins above ordinary threads, and takes real-time priority while that is not enough: a server beside it that keeps
-//! every CPU busy would make it late. It does not keep it while it works most of the time: a thread that lets nobody else
-//! run holds up the kernel's own work on its CPU, and with it the requests that it sends itself (in a flood to 1,024
-//! streams they came to the server up to 80 ms late).
+//! It takes real-time priority before the first request: a server that keeps every CPU busy begins with the first wave, and
+//! a thread that waits to be starved has lost that wave's chunks by then. It does not keep it while it works most of the
+//! time: a thread that lets nobody else run holds up the kernel's own work on its CPU, and with it the requests that it
+//! sends itself (in a flood to 1,024 streams they came to the server up to 80 ms late). Then, and where it may not have it,
+//! the thread stands above ordinary ones as far as it may.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use super::instant::{Nanoseconds, seconds};
 use super::own_load::{cpu_time, run_delay};
 use crate::priority::{self, Urgency};
 
-/// Share of the time without a CPU above which the thread takes real-time priority.
+/// Share of the time without a CPU above which the thread takes back the real-time priority that it gave up.
 const STARVED: f64 = 0.005;
 
 /// Share of a CPU above which it gives it up.
@@ -32,13 +33,13 @@ pub(super) struct Precedence {
 }
 
 impl Precedence {
-    /// As much as is permitted without real-time priority.
+    /// As much as is permitted.
     pub(super) fn take() -> Self {
-        priority::raise_above_ordinary();
+        let real_time = priority::raise(Urgency::LoadGenerator);
         Self {
-            refused: false,
-            real_time: false,
-            was_real_time: false,
+            refused: !real_time,
+            real_time,
+            was_real_time: real_time,
             since: Instant::now(),
             cpu: cpu_time(),
             starved: run_delay().unwrap_or_default(),

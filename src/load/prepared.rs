@@ -30,6 +30,12 @@ impl Prepared {
         }
     }
 
+    /// Output tokens that all requests together ask for.
+    pub(super) fn output_tokens(&self) -> u64 {
+        let asked = self.requests.iter();
+        asked.map(|request| u64::from(request.output_tokens)).sum()
+    }
+
     /// What the answer of a request must be.
     pub(super) fn expected(&self, index: usize) -> Expected {
         Expected {

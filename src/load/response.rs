@@ -8,6 +8,9 @@ const LONGEST_HEAD: usize = 64 << 10;
 /// More header lines than any server sends.
 const MOST_HEADERS: usize = 96;
 
+/// More interim answers (1xx) than any server sends before the one that counts.
+const MOST_INTERIM: u32 = 16;
+
 /// A chunk's size line or trailer longer than this is no framing.
 const LONGEST_LINE: usize = 8 << 10;
 
@@ -17,7 +20,7 @@ pub enum ResponseError {
     /// The head is no HTTP.
     #[error("the answer is no HTTP: {0}")]
     Head(String),
-    /// The head or a line of the framing does not end.
+    /// The head, a line of the framing, or what comes before or after the body does not end.
     #[error("the answer has a {0} that does not end")]
     Endless(&'static str),
     /// The size of a chunk, or what follows a chunk, is wrong.
@@ -40,6 +43,9 @@ pub struct Response {
     state: State,
     status: u16,
     close: bool,
+    /// Interim answers so far, and bytes of the trailer.
+    interim: u32,
+    trailer: usize,
     /// The head, or a line of the framing, that has not ended yet.
     partial: Vec<u8>,
 }
@@ -127,6 +133,7 @@ impl Response {
                     })?;
                 }
                 State::Trailer => {
+                    let before = rest.len();
                     rest = self.line(rest, |line| {
                         Ok(if line.is_empty() {
                             State::Done
@@ -134,6 +141,10 @@ impl Response {
                             State::Trailer
                         })
                     })?;
+                    self.trailer += before - rest.len();
+                    if self.trailer > LONGEST_HEAD {
+                        return Err(ResponseError::Endless("trailer"));
+                    }
                 }
                 State::Done => return Err(ResponseError::After(rest.len())),
             }
@@ -179,6 +190,10 @@ impl Response {
         let status = head.code.unwrap_or_default();
         let state = if (100..200).contains(&status) {
             // An interim answer: the one that counts follows.
+            self.interim += 1;
+            if self.interim > MOST_INTERIM {
+                return Err(ResponseError::Endless("row of interim answers (1xx)"));
+            }
             State::Head
         } else {
             self.status = status;
@@ -380,6 +395,14 @@ mod tests {
             (format!("{head}2\r\nabc\r\n"), "longer than its size"),
             (format!("{head}0\r\n\r\nmore"), "4 bytes after the end"),
             (format!("{head}{}", "0".repeat(9_000)), "does not end"),
+            (
+                format!("{head}0\r\n{}", "x: y\r\n".repeat(12_000)),
+                "a trailer that does not end",
+            ),
+            (
+                "HTTP/1.1 100 Continue\r\n\r\n".repeat(20),
+                "a row of interim answers (1xx) that does not end",
+            ),
             (
                 "HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n".to_owned(),
                 "content length of `many`",

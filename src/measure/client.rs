@@ -10,6 +10,9 @@ use crate::stats;
 /// Share of the time in which the client's thread may work or wait for a CPU. Above, it had no time left to be on time.
 const MOST_BUSY: f64 = 0.9;
 
+/// Share of the time without a CPU above which a second of it is in doubt; whether the whole is void, the other limits say.
+const MOST_STARVED: f64 = 0.2;
+
 /// Share of a request's time by which sending it may be late, on average: less than half of the usual limit of 5 %.
 const MOST_LATE: f64 = 0.02;
 
@@ -27,6 +30,17 @@ const MOST_SENT_AGAIN: f64 = 0.01;
 /// Share of the token chunks that may come together with another, and of the answers that may come in one piece, without a
 /// word.
 const PACKED_UNSAID: f64 = 0.10;
+
+/// Why a pass ended before its last request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The load generator is kept from its work, as the words say.
+    Client(String),
+    /// Every request in flight has timed out: the server is given up.
+    Hung,
+    /// More requests have failed than may.
+    Failing,
+}
 
 /// How late something was, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -48,7 +62,7 @@ pub struct ClientLoad {
     pub busy: f64,
     /// Share of the time in which its thread could have run and had no CPU; `None` where the kernel does not say.
     pub starved: Option<f64>,
-    /// Whether its thread had to take real-time priority to get a CPU in time, and was permitted to.
+    /// Whether its thread had real-time priority, for a time at least: it takes it where it is permitted to.
     pub real_time: bool,
     /// From the time when a request could be sent to its sending.
     pub sending: Lateness,
@@ -64,7 +78,9 @@ pub struct ClientLoad {
     pub merged_late: u64,
     /// Of them, those that arrived together with a later one: the server, or what lies between, sent them so.
     pub merged_by_server: u64,
-    /// Reads without a stamp of the kernel.
+    /// Reads that brought something.
+    pub reads: u64,
+    /// Of them, those without a stamp of the kernel.
     pub unstamped: u64,
     /// Requests sent once more because the server had closed an idle connection at that moment.
     pub sent_again: u64,
@@ -139,8 +155,48 @@ impl ClientLoad {
         })
     }
 
+    /// What was counted from `began` on until `now`, seconds of its pass, where `before` was counted until `began`:
+    /// shares of the time and chunks alone.
+    #[must_use]
+    pub fn since(&self, before: &Self, began: f64, now: f64) -> Self {
+        let wall = (now - began).max(1e-9);
+        let share = |after: f64, before: f64| ((after * now - before * began) / wall).max(0.0);
+        Self {
+            busy: share(self.busy, before.busy),
+            starved: self
+                .starved
+                .map(|starved| share(starved, before.starved.unwrap_or_default())),
+            token_chunks: self.token_chunks.saturating_sub(before.token_chunks),
+            merged_late: self.merged_late.saturating_sub(before.merged_late),
+            ..Self::default()
+        }
+    }
+
+    /// Whether it lacked a CPU, so that what it measured meanwhile is in doubt.
+    pub fn is_kept_from_work(&self) -> bool {
+        let starved = self.starved.unwrap_or_default();
+        starved > MOST_STARVED || self.busy + starved > MOST_BUSY || self.merged() > MOST_MERGED
+    }
+
+    /// Why the pass is lost, whatever comes: more chunks are merged than `tokens`, all that it asks for, may lose.
+    pub fn lost_of(&self, tokens: u64) -> Option<String> {
+        let merged = stats::number(self.merged_late);
+        (merged > MOST_MERGED * stats::number(tokens)).then(|| self.too_late())
+    }
+
+    fn merged(&self) -> f64 {
+        stats::number(self.merged_late) / stats::number(self.token_chunks.max(1))
+    }
+
+    fn too_late(&self) -> String {
+        format!(
+            "the load generator was the bottleneck: it came too late to tell {:.1} % of the chunks apart",
+            self.merged() * 100.0
+        )
+    }
+
     /// Why the client could have been the bottleneck; `None` where it was not.
-    fn bottleneck(&self, traces: &[RequestTrace]) -> Option<String> {
+    pub fn bottleneck(&self, traces: &[RequestTrace]) -> Option<String> {
         let busy = self.busy + self.starved.unwrap_or_default();
         if busy > MOST_BUSY {
             return Some(format!(
@@ -149,12 +205,8 @@ impl ClientLoad {
                 self.starved.unwrap_or_default() * 100.0
             ));
         }
-        let merged = stats::number(self.merged_late) / stats::number(self.token_chunks.max(1));
-        if merged > MOST_MERGED {
-            return Some(format!(
-                "the load generator was the bottleneck: it came too late to tell {:.1} % of the chunks apart",
-                merged * 100.0
-            ));
+        if self.merged() > MOST_MERGED {
+            return Some(self.too_late());
         }
         let whole: Vec<f64> = traces
             .iter()
@@ -204,6 +256,7 @@ impl ClientLoad {
             "token_chunks": self.token_chunks,
             "merged_late": self.merged_late,
             "merged_by_server": self.merged_by_server,
+            "reads": self.reads,
             "unstamped_reads": self.unstamped,
             "sent_again": self.sent_again,
             "unopened": self.unopened,

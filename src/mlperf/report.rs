@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::early_stopping::over_latency_allowed;
-use super::validity::{Requirements, Scenario, Seen, reasons};
+use super::validity::{Reason, Requirements, Scenario, Seen, reasons};
+use crate::record::Failures;
 use crate::record::format::Repeat;
 
 /// The value of `schema` that this version writes.
@@ -61,6 +62,9 @@ pub struct MlperfReport {
     pub over_latency_allowed: Option<u64>,
     /// Metric id → value in base units.
     pub metrics: BTreeMap<String, f64>,
+    /// What was seen beside the queries and a reader should know, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Rates that a search tried with their answers, in its order; empty without a search.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tried: Vec<Tried>,
@@ -84,10 +88,17 @@ impl MlperfReport {
         repeat: &Repeat,
     ) -> Self {
         let seen = Seen::of(repeat, required.limits);
-        let reasons: Vec<String> = reasons(&required, &seen)
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let in_words = |reason: &Reason| match reason {
+            Reason::Failed { .. } => {
+                let most = Failures::of([repeat]).reason();
+                format!("{reason}; the most frequent reason: {most}")
+            }
+            Reason::Duration { .. }
+            | Reason::Queries { .. }
+            | Reason::Latency { .. }
+            | Reason::OutputLength { .. } => reason.to_string(),
+        };
+        let reasons: Vec<String> = reasons(&required, &seen).iter().map(in_words).collect();
         let reasons: Vec<String> = repeat
             .void
             .iter()
@@ -113,6 +124,7 @@ impl MlperfReport {
             required,
             seen,
             metrics: FIGURES.iter().filter_map(figure).collect(),
+            warnings: repeat.warnings().map(str::to_owned).collect(),
             tried: Vec::new(),
         }
     }

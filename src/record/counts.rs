@@ -1,7 +1,18 @@
 //! Repeats and alternating pairs that count, in the load point that has fewest of them.
 
-use super::format::ResultFile;
+use super::format::{Repeat, ResultFile};
 use super::valid::Run;
+
+impl Repeat {
+    /// What was seen beside it and its reader should know, in sentences.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        let told = self.telemetry.get("warnings");
+        let told = told.and_then(serde_json::Value::as_array);
+        told.into_iter()
+            .flatten()
+            .filter_map(serde_json::Value::as_str)
+    }
+}
 
 impl ResultFile {
     /// Repeats that are not void.

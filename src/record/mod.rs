@@ -7,6 +7,7 @@ mod columns;
 mod compact;
 mod counts;
 mod definition;
+mod failures;
 pub mod format;
 mod ledger;
 mod read;
@@ -15,6 +16,7 @@ mod valid;
 
 pub use compact::{as_baseline, as_session, is_measured_before, is_same_run, line, readable};
 pub use definition::Packaging;
+pub use failures::Failures;
 pub use ledger::{LedgerLine, ledger_lines, parse_ledger};
 pub use read::{RecordError, parse};
 pub use store::{load, load_ledger, read, read_ledger, save};

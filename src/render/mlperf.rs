@@ -47,6 +47,9 @@ pub fn text(report: &MlperfReport) -> String {
     for reason in &report.reasons {
         text.push_str(&wrapped(&format!("- {}", inert::line(reason))));
     }
+    for warning in &report.warnings {
+        text.push_str(&wrapped(&format!("warning: {}", inert::line(warning))));
+    }
     text.push('\n');
     text.push_str(&requirements(report));
     text.push('\n');

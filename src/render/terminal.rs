@@ -12,6 +12,7 @@ use super::number;
 use super::view::{AnalysisText, MeasurementTable, Pair, Row, Sign, View};
 use crate::metric::{ALWAYS_SHOWN, Metric};
 use crate::policy::comparison::Comparison;
+use crate::record::Failures;
 use crate::record::format::{Repeat, ResultFile, Scenario};
 use crate::stats;
 
@@ -314,6 +315,9 @@ fn run_scenario(scenario: &Scenario) -> String {
     let mut text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     for reason in reasons.values() {
         text.push_str(&wrapped(reason));
+    }
+    if let Some(failed) = Failures::of(counting.iter().copied()).in_words() {
+        text.push_str(&wrapped(&inert::line(&failed)));
     }
     let void = scenario.repeats.len() - counting.len();
     text.push_str(&format!(

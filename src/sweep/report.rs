@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::attainment::{Attained, Limits, attained};
 use super::knee::{Bend, knee};
 use super::search::Answer;
+use crate::record::Failures;
 use crate::record::format::{Repeat, ResultFile, SWEEP, Scenario};
 use crate::stats;
 
@@ -157,6 +158,7 @@ impl SweepReport {
             point.is_knee = Some(index) == knee;
             point.is_capacity = capacity.is_some() && point.load == capacity;
         }
+        warnings.extend(doubts(result));
         warnings.extend(behind(&points, rates));
         warnings.extend(not_monotone(&points));
         let server = result.server.as_ref();
@@ -250,6 +252,37 @@ fn within(attained: Attained, attainment: f64) -> Within {
     }
 }
 
+/// What the measurements themselves say against the points: failed requests, measurements that do not count, and what was
+/// seen beside them.
+fn doubts(result: &ResultFile) -> Vec<String> {
+    let points = result
+        .scenarios
+        .iter()
+        .filter(|scenario| scenario.name != SWEEP);
+    points
+        .flat_map(|scenario| {
+            let counting = scenario
+                .repeats
+                .iter()
+                .filter(|repeat| repeat.void.is_none());
+            let failed = Failures::of(counting).in_words();
+            let void = scenario.repeats.iter().filter_map(|repeat| {
+                let reason = repeat.void.as_ref()?;
+                Some(format!("a measurement does not count: {reason}"))
+            });
+            let seen = scenario.repeats.iter().flat_map(Repeat::warnings);
+            let mut told: Vec<String> = failed.into_iter().chain(void).collect();
+            for warning in seen {
+                if !told.iter().any(|known| known == warning) {
+                    told.push(warning.to_owned());
+                }
+            }
+            told.into_iter()
+                .map(|told| format!("{}: {told}", scenario.name))
+        })
+        .collect()
+}
+
 /// Rates of which the server served clearly less.
 fn behind(points: &[SweepPoint], rates: bool) -> Vec<String> {
     let told = points.iter().filter(|_| rates).filter_map(|point| {
@@ -287,7 +320,7 @@ fn not_monotone(points: &[SweepPoint]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::format::{Load, Samples};
+    use crate::record::format::{Load, RequestCounts, Samples};
 
     /// A point with 200 requests, of which `slow` took longer than the limit.
     fn scenario(concurrency: u64, throughput: f64, e2e: f64, slow: usize) -> Scenario {
@@ -312,6 +345,47 @@ mod tests {
             }],
             ..Scenario::default()
         }
+    }
+
+    #[test]
+    fn failed_requests_void_measurements_and_what_was_seen_are_warnings() {
+        let mut failing = scenario(8, 100.0, 0.5, 0);
+        let repeat = &mut failing.repeats[0];
+        repeat.requests = Some(RequestCounts {
+            completed: 20,
+            failed: 180,
+            truncated: 0,
+        });
+        let statuses = (0..200).map(|index| {
+            if index < 180 {
+                "failed: HTTP 429"
+            } else {
+                "ok"
+            }
+        });
+        repeat.samples = Some(Samples {
+            status: Some(statuses.map(|status| Some(status.to_owned())).collect()),
+            ..Samples::default()
+        });
+        let seen = serde_json::json!(["the server counts other tokens"]);
+        repeat.telemetry.insert("warnings".to_owned(), seen);
+        let void = Repeat {
+            void: Some("the load generator was the bottleneck".to_owned()),
+            ..Repeat::default()
+        };
+        failing.repeats.push(void);
+        let result = ResultFile {
+            scenarios: vec![scenario(1, 100.0, 0.5, 0), failing],
+            ..ResultFile::default()
+        };
+        assert_eq!(
+            doubts(&result),
+            [
+                "concurrency=8: 180 of 200 requests (90 %) failed; the most frequent reason: failed: HTTP 429 (180 times)",
+                "concurrency=8: a measurement does not count: the load generator was the bottleneck",
+                "concurrency=8: the server counts other tokens",
+            ]
+        );
     }
 
     fn told() -> Told {

@@ -30,28 +30,52 @@ pub struct ParseError {
     pub reason: &'static str,
 }
 
+/// Most samples that are kept: dozens of engines with all their names.
+const MOST_SAMPLES: usize = 16_384;
+
 impl Scrape {
     /// Reads a whole answer; one bad line makes all of it untrustworthy (it may have been cut off).
     pub fn parse(text: &str) -> Result<Self, ParseError> {
+        Self::parse_only(text, |_| true)
+    }
+
+    /// The same, and keeps the names alone that somebody looks at.
+    pub fn parse_only(text: &str, is_wanted: fn(&str) -> bool) -> Result<Self, ParseError> {
         let mut scrape = Self::default();
+        let mut kept = 0;
         for (index, line) in text.lines().enumerate() {
+            let wrong = |reason| ParseError {
+                line: index + 1,
+                reason,
+            };
             let line = line.trim();
             if let Some(comment) = line.strip_prefix('#') {
-                scrape.take_kind(comment);
+                scrape.take_kind(comment, is_wanted);
             } else if !line.is_empty() {
-                let (name, sample) = parse_sample(line).map_err(|reason| ParseError {
-                    line: index + 1,
-                    reason,
-                })?;
-                scrape.samples.entry(name).or_default().push(sample);
+                let (name, sample) = parse_sample(line).map_err(wrong)?;
+                if !is_wanted(name) {
+                    continue;
+                }
+                kept += 1;
+                if kept > MOST_SAMPLES {
+                    return Err(wrong("there are more samples than any server has"));
+                }
+                scrape
+                    .samples
+                    .entry(name.to_owned())
+                    .or_default()
+                    .push(sample);
             }
         }
         Ok(scrape)
     }
 
-    fn take_kind(&mut self, comment: &str) {
+    fn take_kind(&mut self, comment: &str, is_wanted: fn(&str) -> bool) {
         let mut words = comment.split_whitespace();
-        if let (Some("TYPE"), Some(name), Some(kind)) = (words.next(), words.next(), words.next()) {
+        if let (Some("TYPE"), Some(name), Some(kind)) = (words.next(), words.next(), words.next())
+            && is_wanted(name)
+            && self.kinds.len() < MOST_SAMPLES
+        {
             self.kinds.insert(name.to_owned(), kind.to_owned());
         }
     }
@@ -75,7 +99,7 @@ impl Scrape {
 }
 
 /// `name{label="value",…} value [timestamp]`
-fn parse_sample(line: &str) -> Result<(String, Sample), &'static str> {
+fn parse_sample(line: &str) -> Result<(&str, Sample), &'static str> {
     let end = line
         .find(|c: char| c == '{' || c.is_whitespace())
         .ok_or("there is a name without a value")?;
@@ -98,7 +122,7 @@ fn parse_sample(line: &str) -> Result<(String, Sample), &'static str> {
     {
         return Err("something follows the value that is no timestamp");
     }
-    Ok((name.to_owned(), Sample { labels, value }))
+    Ok((name, Sample { labels, value }))
 }
 
 fn is_name(name: &str) -> bool {
@@ -212,6 +236,20 @@ mod tests {
         ] {
             assert!(Scrape::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn only_the_names_that_somebody_looks_at_are_kept_and_not_without_end() {
+        let is_wanted = |name: &str| name.starts_with("vllm:");
+        let many = |name: &str| {
+            (0..MOST_SAMPLES + 1)
+                .map(|number| format!("{name}{number} 1\n"))
+                .collect::<String>()
+        };
+        let scrape = Scrape::parse_only(&(many("other") + "vllm:x 2\n"), is_wanted).unwrap();
+        assert_eq!((scrape.samples.len(), scrape.sum("vllm:x")), (1, Some(2.0)));
+        let error = Scrape::parse_only(&many("vllm:"), is_wanted).unwrap_err();
+        insta::assert_snapshot!(error, @"line 16385 of /metrics: there are more samples than any server has");
     }
 
     proptest! {

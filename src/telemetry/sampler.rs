@@ -142,6 +142,8 @@ struct Watch {
     http: Result<reqwest::Client, String>,
     url: String,
     looking: Looking,
+    /// Why the server's metrics are not asked for again: reading them would take the CPU from what is measured.
+    too_long: Option<String>,
     began: Instant,
     first: Option<Result<Scrape, String>>,
     last: Result<Scrape, String>,
@@ -169,6 +171,7 @@ impl Watch {
             http: http::client().map_err(|error| format!("cannot set up the HTTP client: {error}")),
             url: format!("{}/metrics", base_url.trim_end_matches('/')),
             looking,
+            too_long: None,
             began: Instant::now(),
             first: None,
             last: Err(NO_METRICS.to_owned()),
@@ -267,7 +270,10 @@ impl Watch {
         }
     }
 
-    async fn scrape(&self) -> Result<Scrape, String> {
+    async fn scrape(&mut self) -> Result<Scrape, String> {
+        if let Some(reason) = &self.too_long {
+            return Err(reason.clone());
+        }
         let http = self.http.as_ref().map_err(Clone::clone)?;
         let failed = |error: reqwest::Error| format!("/metrics: {}", http::in_words(&error));
         let response = http.get(&self.url).send().await.map_err(failed)?;
@@ -278,8 +284,17 @@ impl Watch {
         if !status.is_success() {
             return Err(format!("/metrics answered HTTP {}", status.as_u16()));
         }
-        let text = response.text().await.map_err(failed)?;
-        Scrape::parse(&text).map_err(|error| error.to_string())
+        let body = match http::body(response).await {
+            Ok(body) => body,
+            Err(error @ http::BodyError::TooLong) => {
+                let reason = format!("/metrics: {error}");
+                self.too_long = Some(reason.clone());
+                return Err(reason);
+            }
+            Err(error) => return Err(format!("/metrics: {error}")),
+        };
+        let text = String::from_utf8_lossy(&body);
+        Scrape::parse_only(&text, server::is_looked_at).map_err(|error| error.to_string())
     }
 
     fn conclude(self) -> Observed {
@@ -559,6 +574,16 @@ mod tests {
         server.prefix_cache_hit_rate: line 1 of /metrics: there is a name without a value
         server.queue_time: line 1 of /metrics: there is a name without a value
         ");
+    }
+
+    #[tokio::test]
+    async fn metrics_without_end_are_read_up_to_a_limit_and_not_asked_for_again() {
+        let endless = "# a comment\n".repeat(http::LONGEST_ANSWER / 12 + 2);
+        let url = serve(vec![endless, "vllm:num_preemptions_total 1\n".to_owned()]).await;
+        let observed = observe(&url, GpuSource::None).await;
+        let reason = &observed.findings.not_measured[&Metric::parse("server.preemptions").unwrap()];
+        assert_eq!(reason, "/metrics: the answer is longer than 16 MiB");
+        assert_eq!(observed.server, None);
     }
 
     #[tokio::test]

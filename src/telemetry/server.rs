@@ -27,6 +27,13 @@ const COUNTERS: [&str; 4] = [
     "vllm:num_preemptions_total",
 ];
 
+/// Whether somebody looks at that name of `/metrics`. Buckets of histograms are most of an answer, and nobody reads them.
+pub(super) fn is_looked_at(name: &str) -> bool {
+    let of_ours = ["vllm:", "perfgate_simulated_"];
+    name == "process_start_time_seconds"
+        || (of_ours.iter().any(|prefix| name.starts_with(prefix)) && !name.ends_with("_bucket"))
+}
+
 /// Metrics that have a value, and why the others have none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings {

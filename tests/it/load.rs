@@ -50,14 +50,16 @@ fn a_starved_load_generator_voids_its_own_repeats() {
         said.contains("does not count: the load generator was the bottleneck"),
         "{said}"
     );
-    assert!(said.contains("no repeat counts"), "{said}");
+    assert!(
+        said.contains("could not be measured, 2 times in a row")
+            && said.contains("setcap cap_sys_nice+ep"),
+        "{said}"
+    );
     let result = json(&folder.path().join("r.json"));
     let repeats = result["scenarios"][0]["repeats"].as_array().unwrap();
-    assert_eq!(repeats.len(), 4, "one that was wanted, and three more");
+    assert_eq!(repeats.len(), 2, "one that was wanted, and one more");
     for repeat in repeats {
         assert!(repeat["void"].as_str().unwrap().contains("bottleneck"));
-        // What it measured is kept all the same.
-        assert_eq!(repeat["requests"]["completed"], 120);
         assert_eq!(repeat["telemetry"]["client"]["real_time"], false);
     }
 }
@@ -129,7 +131,12 @@ fn what_the_load_generator_did_is_recorded_beside_what_it_measured() {
     let client = &result["scenarios"][0]["repeats"][0]["telemetry"]["client"];
     assert_eq!(client["in_flight"], 16);
     assert_eq!(client["token_chunks"], 120 * 16);
-    assert_eq!(client["unstamped_reads"], 0);
+    // Where no socket of the machine asked for stamps before, the first reads may have none.
+    let reads = client["reads"].as_f64().unwrap();
+    assert!(
+        client["unstamped_reads"].as_f64().unwrap() < 0.5 * reads,
+        "{client}"
+    );
     assert!(client["busy"].as_f64().unwrap() > 0.0);
     assert!(client["starved"].is_number());
 }
@@ -145,6 +152,10 @@ fn the_doctor_says_which_load_this_machine_can_drive() {
     .unwrap();
     let client = &figures["client"];
     assert_eq!(client["flooded"]["token_chunks"], 256 * 2_048);
+    assert!(
+        client["crowded"]["send_late"]["p99"].is_number(),
+        "{client}"
+    );
     assert!(
         client["tokens_per_second_at_most"].as_f64().unwrap() > 10_000.0,
         "{client}"

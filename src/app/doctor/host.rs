@@ -1,5 +1,6 @@
 //! The machine itself: what makes latencies longer or results differ from one run to the next.
 
+use super::super::stopping;
 use super::check::{Check, Group, Level};
 use crate::metric::Unit;
 use crate::render::number::value;
@@ -153,17 +154,14 @@ fn clock(host: &HostFacts) -> Option<Check> {
 
 fn priority(may_be_real_time: bool) -> Check {
     if may_be_real_time {
-        Check::good(
-            "priority",
-            "the load generator may take real-time priority while it is starved",
-        )
+        Check::good("priority", "the load generator has real-time priority")
     } else {
         Check::new(
             "priority",
             Level::Warning,
-            "the load generator may not raise itself: a busy machine can void repeats",
+            "the load generator may not have real-time priority: beside a server that keeps every CPU busy repeats are void",
         )
-        .mended_by("ulimit -r 2, or rtprio in /etc/security/limits.conf, or CAP_SYS_NICE")
+        .mended_by(stopping::RIGHT_TO_REAL_TIME)
     }
 }
 

@@ -1,0 +1,136 @@
+//! Ends a pass that has become worthless, before it costs more time.
+
+use super::own_load::OwnLoad;
+use crate::measure::{ClientLoad, Outcome, RequestTrace, Stop};
+
+/// How often the load generator looks whether it gets to its work, in seconds.
+const WINDOW: f64 = 1.0;
+
+/// Looks in a row at which it did not. One alone may be a server's start, or somebody else's moment.
+const LOOKS: u32 = 3;
+
+/// Timed-out requests in a row that are no answer to anything: one alone may be a long request.
+const FEWEST_TIMED_OUT: usize = 2;
+
+/// When a pass is not worth going on with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Patience {
+    /// So many requests may fail; with one more the plan's `max_error_rate` cannot be met any more. `None` where failures
+    /// are an answer, as in a sweep.
+    pub most_failures: Option<usize>,
+    /// Whether it ends where the load generator is kept from its work.
+    pub needs_cpu: bool,
+}
+
+/// What is known of a pass so far.
+#[derive(Debug)]
+pub(super) struct Watch {
+    patience: Patience,
+    /// Output tokens that all requests ask for.
+    tokens: u64,
+    failures: usize,
+    /// Requests that timed out since one last ended otherwise.
+    timed_out: usize,
+    /// When the window began, and what was known then.
+    since: f64,
+    before: ClientLoad,
+    kept_from_work: u32,
+}
+
+impl Watch {
+    pub(super) fn new(patience: Patience, tokens: u64) -> Self {
+        Self {
+            patience,
+            tokens,
+            failures: 0,
+            timed_out: 0,
+            since: 0.0,
+            before: ClientLoad::default(),
+            kept_from_work: 0,
+        }
+    }
+
+    /// A request has ended, `in_flight` with it at that moment.
+    pub(super) fn ended(&mut self, outcome: &Outcome, in_flight: usize) -> Option<Stop> {
+        self.failures += usize::from(!outcome.is_ok());
+        if *outcome == Outcome::TimedOut {
+            self.timed_out += 1;
+        } else {
+            self.timed_out = 0;
+        }
+        if self.timed_out >= in_flight.max(FEWEST_TIMED_OUT) {
+            return Some(Stop::Hung);
+        }
+        let most = self.patience.most_failures?;
+        (self.failures > most).then_some(Stop::Failing)
+    }
+
+    /// Looks now and then whether the load generator gets to its work.
+    pub(super) fn look(&mut self, own: &OwnLoad, traces: &[RequestTrace]) -> Option<Stop> {
+        let now = own.elapsed();
+        if !self.patience.needs_cpu || now - self.since < WINDOW {
+            return None;
+        }
+        let so_far = own.so_far();
+        // More than the whole pass may lose is lost already, whatever comes.
+        let mut stop = so_far.lost_of(self.tokens);
+        if so_far
+            .since(&self.before, self.since, now)
+            .is_kept_from_work()
+        {
+            self.kept_from_work += 1;
+        } else {
+            self.kept_from_work = 0;
+        }
+        if stop.is_none() && self.kept_from_work >= LOOKS {
+            stop = so_far.bottleneck(traces);
+        }
+        (self.since, self.before) = (now, so_far);
+        stop.map(|reason| Stop::Client(format!("{reason}; stopped after {now:.0} s")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch(most_failures: Option<usize>) -> Watch {
+        let patience = Patience {
+            most_failures,
+            needs_cpu: false,
+        };
+        Watch::new(patience, 1_000)
+    }
+
+    fn failed() -> Outcome {
+        Outcome::Failed("HTTP 500".to_owned())
+    }
+
+    #[test]
+    fn a_server_is_given_up_when_every_request_in_flight_timed_out_and_no_earlier() {
+        let mut watch = watch(None);
+        assert_eq!(watch.ended(&Outcome::TimedOut, 3), None);
+        assert_eq!(watch.ended(&Outcome::TimedOut, 3), None);
+        assert_eq!(watch.ended(&Outcome::Ok, 3), None);
+        for _ in 0..2 {
+            assert_eq!(watch.ended(&Outcome::TimedOut, 3), None);
+        }
+        assert_eq!(watch.ended(&Outcome::TimedOut, 3), Some(Stop::Hung));
+    }
+
+    #[test]
+    fn one_long_request_alone_is_no_hung_server() {
+        let mut watch = watch(None);
+        assert_eq!(watch.ended(&Outcome::TimedOut, 1), None);
+        assert_eq!(watch.ended(&Outcome::TimedOut, 1), Some(Stop::Hung));
+    }
+
+    #[test]
+    fn a_pass_ends_with_the_failure_that_the_plan_does_not_allow_any_more() {
+        let mut of_two = watch(Some(2));
+        let stops = [failed(), Outcome::Ok, failed(), failed()].map(|end| of_two.ended(&end, 4));
+        assert_eq!(stops, [None, None, None, Some(Stop::Failing)]);
+        let mut of_a_sweep = watch(None);
+        assert!((0..99).all(|_| of_a_sweep.ended(&failed(), 4).is_none()));
+    }
+}
