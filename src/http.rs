@@ -5,6 +5,9 @@ use std::time::Duration;
 /// A healthy server answers these questions in milliseconds; a busy one may need a moment.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A slash added, and a scheme.
+const MOST_REDIRECTS: usize = 3;
+
 /// A client without a proxy (the server under test is on this machine or named on purpose) and with a short time-out.
 pub fn client() -> Result<reqwest::Client, reqwest::Error> {
     install_tls_provider();
@@ -13,6 +16,16 @@ pub fn client() -> Result<reqwest::Client, reqwest::Error> {
         // The client of buckets brings HTTP/2 along; a server under test is asked as ever.
         .http1_only()
         .timeout(TIMEOUT)
+        // A server that is to be measured is not elsewhere; but vLLM's own /metrics may be at /metrics/.
+        .redirect(reqwest::redirect::Policy::custom(|attempt| {
+            let first = attempt.previous().first();
+            let is_metrics = first.is_some_and(|first| first.path().ends_with("/metrics"));
+            if is_metrics && attempt.previous().len() < MOST_REDIRECTS {
+                attempt.follow()
+            } else {
+                attempt.stop()
+            }
+        }))
         .build()
 }
 

@@ -3,6 +3,7 @@
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Failure;
 use super::base_ref::{BaseRef, DataFile};
@@ -10,8 +11,10 @@ use super::progress::note;
 use crate::config::{Dataset, DatasetFile, Endpoint, LoadPoint, Plan, Prompts};
 use crate::exit::ExitStatus;
 use crate::files::{self, Opened};
+use crate::metric::Unit;
+use crate::render::number;
 use crate::workload::dataset::{
-    self, Census, Choice, ChoiceError, DatasetError, Entry, Format, Sample, Selection,
+    self, Census, Choice, ChoiceError, DatasetError, Entry, Format, Sample, Selection, TimeUnit,
 };
 
 /// Replaces the file of the plan by what is sent of it, as the base has the file where there is one. A trace brings its
@@ -35,6 +38,7 @@ pub(super) fn settle(plan: &mut Plan, base_ref: Option<&BaseRef>) -> Result<(), 
     }
     let choice = Choice {
         format: kept.format,
+        units: file.units,
         sha256: kept.sha256,
         num_requests: plan.num_requests,
         warmup_requests: plan.warmup_requests,
@@ -49,9 +53,20 @@ pub(super) fn settle(plan: &mut Plan, base_ref: Option<&BaseRef>) -> Result<(), 
     let selection =
         Selection::new(choice, kept.entries).map_err(|error| choice_failure(&file.path, &error))?;
     check_endpoint(&file.path, plan.endpoint, &selection)?;
+    tell_pace(&file, plan, &selection);
     plan.dataset = Dataset::Chosen(Arc::new(selection));
     Ok(())
 }
+
+/// Mean gaps between the requests of a trace that one server took are between these: a thousand requests a second are more
+/// than one answers, and a request in five minutes is no load.
+const SHORTEST_GAP: Duration = Duration::from_millis(1);
+const LONGEST_GAP: Duration = Duration::from_mins(5);
+
+/// For whoever has a file of another kind.
+const WHAT_A_FILE_MAY_BE: &str = "a data file has one JSON object a line, or a list of them: ShareGPT (`conversations` of `from` and \
+     `value`), prompts (`prompt` or `messages`) or a trace (`timestamp`, `input_length`, `output_length`); docs/workloads.md has an \
+     example of each";
 
 fn usage(message: String) -> Failure {
     Failure::message(ExitStatus::Usage, message)
@@ -121,7 +136,7 @@ fn read(file: &DatasetFile, plan: &Plan, base_ref: Option<&BaseRef>) -> Result<K
         plan.seed,
         plan.num_requests.saturating_add(plan.warmup_requests),
     );
-    let read = read_entries(file.format, &mut opened, &mut |entry| sample.offer(entry));
+    let read = read_entries(file, &mut opened, &mut |entry| sample.offer(entry));
     let (format, census) = read.map_err(|error| dataset_failure(path, &error))?;
     let sha256 = opened
         .sha256()
@@ -142,16 +157,16 @@ fn read(file: &DatasetFile, plan: &Plan, base_ref: Option<&BaseRef>) -> Result<K
 }
 
 fn read_entries(
-    format: Option<Format>,
+    file: &DatasetFile,
     opened: &mut Opened,
     each: &mut dyn FnMut(Entry),
 ) -> Result<(Format, Census), DatasetError> {
     let mut reader = opened.reader();
-    let (format, begin) = match format {
+    let (format, begin) = match file.format {
         Some(format) => (format, Vec::new()),
         None => dataset::recognise(&mut reader)?,
     };
-    let census = dataset::read(format, begin.as_slice().chain(reader), each)?;
+    let census = dataset::read(format, file.units, begin.as_slice().chain(reader), each)?;
     Ok((format, census))
 }
 
@@ -174,6 +189,46 @@ fn take_load(file: &DatasetFile, plan: &mut Plan, kept: &Kept) -> Result<(), Fai
         }
     }
     Ok(())
+}
+
+/// Says how fast a trace is before it is sent: its unit is nowhere in the file.
+fn tell_pace(file: &DatasetFile, plan: &Plan, selection: &Selection) {
+    let [LoadPoint::Trace { speedup }] = plan.loads.as_slice() else {
+        return;
+    };
+    let Some((span, gaps)) = selection.span() else {
+        return;
+    };
+    let (path, requests) = (file.path.display(), u64::from(gaps) + 1);
+    let seconds = span.as_secs_f64() / speedup;
+    let rate = if seconds > 0.0 {
+        number::value(f64::from(gaps) / seconds, Unit::RequestsPerSecond)
+    } else {
+        "all at once".to_owned()
+    };
+    note(&format!(
+        "note: the trace `{path}` has {requests} requests in {}: {rate}",
+        number::seconds(seconds)
+    ));
+    if let Some(other) = another_unit(file.units.time, span, gaps) {
+        let (unit, other) = (file.units.time.name(), other.name());
+        note(&format!(
+            "warning: that is not usual for a trace, whose time stamps were read as {unit}: if they are {other}, write \
+             `timestamp_unit: {other}` in `dataset`"
+        ));
+    }
+}
+
+/// The unit that makes the mean gap between requests a usual one, where it is not one.
+fn another_unit(unit: TimeUnit, span: Duration, gaps: u32) -> Option<TimeUnit> {
+    let mean = span / gaps;
+    match unit {
+        TimeUnit::Milliseconds if mean < SHORTEST_GAP => Some(TimeUnit::Seconds),
+        TimeUnit::Microseconds if mean < SHORTEST_GAP => Some(TimeUnit::Milliseconds),
+        TimeUnit::Seconds if mean > LONGEST_GAP => Some(TimeUnit::Milliseconds),
+        TimeUnit::Milliseconds if mean > LONGEST_GAP => Some(TimeUnit::Microseconds),
+        TimeUnit::Seconds | TimeUnit::Milliseconds | TimeUnit::Microseconds => None,
+    }
 }
 
 fn check_endpoint(path: &Path, endpoint: Endpoint, selection: &Selection) -> Result<(), Failure> {
@@ -209,7 +264,7 @@ fn no_such_file(path: &Path) -> Failure {
 
 fn dataset_failure(path: &Path, error: &DatasetError) -> Failure {
     let said = match error {
-        DatasetError::Line { .. } | DatasetError::Json(_) => {
+        DatasetError::Line { .. } | DatasetError::Entry { .. } | DatasetError::Json(_) => {
             format!("`{}`, {error}", path.display())
         }
         DatasetError::Read(_) | DatasetError::Empty | DatasetError::Unknown(_) => {
@@ -218,10 +273,12 @@ fn dataset_failure(path: &Path, error: &DatasetError) -> Failure {
     };
     let failure = usage(said);
     match error {
-        DatasetError::Unknown(_) => failure.hint(
-            "say it: `dataset: {path: FILE, format: sharegpt}`, or jsonl, or mooncake; docs/workloads.md has an example of each",
-        ),
-        DatasetError::Line { .. } | DatasetError::Json(_) | DatasetError::Empty | DatasetError::Read(_) => failure,
+        DatasetError::Unknown(_)
+        | DatasetError::Line { .. }
+        | DatasetError::Entry { .. }
+        | DatasetError::Json(_)
+        | DatasetError::Empty => failure.hint(WHAT_A_FILE_MAY_BE),
+        DatasetError::Read(_) => failure,
     }
 }
 
@@ -240,5 +297,27 @@ fn choice_failure(path: &Path, error: &ChoiceError) -> Failure {
         ),
         ChoiceError::NoTurns | ChoiceError::NoTimes => failure.hint("take it out"),
         ChoiceError::Nothing => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_that_no_trace_has_suggest_another_unit_and_usual_ones_none() {
+        let span = Duration::from_micros(3_500);
+        assert_eq!(
+            another_unit(TimeUnit::Milliseconds, span, 7),
+            Some(TimeUnit::Seconds)
+        );
+        let span = Duration::from_secs(7_000_000);
+        assert_eq!(
+            another_unit(TimeUnit::Milliseconds, span, 7),
+            Some(TimeUnit::Microseconds)
+        );
+        for unit in TimeUnit::ALL {
+            assert_eq!(another_unit(unit, Duration::from_secs(14), 7), None);
+        }
     }
 }

@@ -78,7 +78,7 @@ pub(super) async fn machine(
     environment: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> String {
     if let ServerPlan::Url(url) = server
-        && !runs_here(server, url)
+        && !runs_here(server, url.as_str())
     {
         return format!("behind {url}");
     }

@@ -70,7 +70,10 @@ fn look_around(args: &InitArgs, gpus: bool) -> Result<Beginning, Failure> {
         Server::Simulator
     } else if let Some(url) = &args.url {
         match plan::checked_url(url)? {
-            ServerPlan::Url(url) => Server::Url { url, gpus },
+            ServerPlan::Url(url) => Server::Url {
+                url: url.to_string(),
+                gpus,
+            },
             ServerPlan::Docker(_) | ServerPlan::Process(_) | ServerPlan::Simulator(_) => {
                 Server::Url {
                     url: url.clone(),

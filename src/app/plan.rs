@@ -364,6 +364,7 @@ fn lengths(flag: &str, mean: u32, deviation: Option<f64>) -> Result<Lengths, Fai
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ServerUrl;
 
     fn with(flags: RunArgs) -> Plan {
         resolve(&RunArgs {
@@ -390,7 +391,9 @@ mod tests {
         });
         assert_eq!(
             plan.server,
-            Some(ServerPlan::Url("http://127.0.0.1:8000".to_owned()))
+            ServerUrl::parse("http://127.0.0.1:8000")
+                .ok()
+                .map(ServerPlan::Url)
         );
         assert_eq!((plan.num_requests, plan.warmup_requests), (1280, 128));
         assert_eq!(plan.output_tokens, Some(Lengths::Constant(200)));

@@ -1,5 +1,6 @@
 //! Text to valid types: `perfgate.yaml` and `thresholds.yaml`, every problem at once.
 
+mod address;
 mod arguments;
 mod fields;
 mod plan;
@@ -17,6 +18,7 @@ mod secret;
 mod unit;
 mod yaml;
 
+pub use address::{ServerUrl, WrongUrl};
 pub use arguments::option_value;
 pub use plan::*;
 pub use problem::{Code, ConfigProblem, Problems};

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ServerUrl;
 use crate::workload::Lengths;
-use crate::workload::dataset::{Format, Selection, Turns};
+use crate::workload::dataset::{Format, Selection, Turns, Units};
 
 /// What to measure. Every field has been checked; nothing here "cannot be None".
 #[derive(Clone, Debug, PartialEq)]
@@ -143,6 +144,8 @@ pub struct DatasetFile {
     pub format: Option<Format>,
     /// What the SHA-256 of its bytes must be, in lower-case hexadecimal.
     pub sha256: Option<String>,
+    /// What the numbers of a trace stand for.
+    pub units: Units,
     /// By how much a trace is sent faster than it was.
     pub speedup: Option<f64>,
     /// Which turns of conversations are sent.
@@ -162,6 +165,7 @@ impl DatasetFile {
             path: path.into(),
             format: None,
             sha256: None,
+            units: Units::default(),
             speedup: None,
             turns: None,
             pause: Duration::ZERO,
@@ -299,7 +303,7 @@ pub enum ServerPlan {
     /// A command of our own process group.
     Process(ProcessPlan),
     /// A server that somebody else runs; never stopped by us.
-    Url(String),
+    Url(ServerUrl),
     /// The embedded server: options of `perfgate simulate` without the dashes, and their values.
     Simulator(BTreeMap<String, String>),
 }

@@ -6,10 +6,13 @@ use super::fields::{Fields, boolean, duration, number, percentage, scalar, text}
 use super::problem::{Code, Collector};
 use super::yaml::{Node, Value};
 use super::{ConversationPlan, Dataset, DatasetFile, Prefix, Prompts};
-use crate::workload::dataset::{Format, Turns};
+use crate::workload::dataset::{Format, TimeUnit, Turns, Units};
 
 /// A conversation of more turns fits into no context.
 const MOST_TURNS: usize = 1_000;
+
+/// A block of a prefix cache has fewer tokens.
+const LARGEST_BLOCK: u32 = 1 << 20;
 
 /// More prefix groups than a run has requests that could share one.
 const MOST_GROUPS: usize = 10_000;
@@ -33,6 +36,7 @@ pub(super) fn read_dataset(node: &Node, collector: &mut Collector<'_>) -> Option
     let speedup = fields
         .take("speedup")
         .and_then(|node| number(node, "dataset.speedup", &(0.001..=1e6), collector));
+    let units = read_units(&mut fields, collector);
     let turns = fields.take("turns").and_then(|node| {
         let named = Turns::ALL.map(|turns| (turns.name(), turns));
         one_of(node, "dataset.turns", &named, collector)
@@ -56,6 +60,7 @@ pub(super) fn read_dataset(node: &Node, collector: &mut Collector<'_>) -> Option
     Some(Dataset::File(DatasetFile {
         format,
         sha256,
+        units,
         speedup,
         turns,
         pause: pause.unwrap_or(usual.pause),
@@ -63,6 +68,22 @@ pub(super) fn read_dataset(node: &Node, collector: &mut Collector<'_>) -> Option
         salt: salt.unwrap_or(usual.salt),
         path: usual.path,
     }))
+}
+
+/// What time stamps and hash ids stand for.
+fn read_units(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Units {
+    let usual = Units::default();
+    let time = fields.take("timestamp_unit").and_then(|node| {
+        let named = TimeUnit::ALL.map(|unit| (unit.name(), unit));
+        one_of(node, "dataset.timestamp_unit", &named, collector)
+    });
+    let block_tokens = fields
+        .take("block_size")
+        .and_then(|node| number(node, "dataset.block_size", &(1..=LARGEST_BLOCK), collector));
+    Units {
+        time: time.unwrap_or(usual.time),
+        block_tokens: block_tokens.unwrap_or(usual.block_tokens),
+    }
 }
 
 /// `synthetic`, or a path; whether there is such a file is seen when it is read.
@@ -175,6 +196,32 @@ mod tests {
                 ..DatasetFile::at("a.gz")
             })
         );
+    }
+
+    #[test]
+    fn a_trace_has_a_unit_of_time_and_a_size_of_blocks() {
+        let units = |source: &str| match plan(&format!("dataset: {source}")).dataset {
+            Dataset::File(file) => file.units,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(units("{path: a}"), Units::default());
+        assert_eq!(
+            units("{path: a, timestamp_unit: s, block_size: 16}"),
+            Units {
+                time: TimeUnit::Seconds,
+                block_tokens: 16
+            }
+        );
+        let problem = read_plan(
+            "perfgate.yaml",
+            "model: m\ndataset: {path: a, timestamp_unit: h, block_size: 0}\n",
+        );
+        let problem = problem.unwrap_err().to_string();
+        assert!(
+            problem.contains("must be `s` or `ms` or `us`, not `h`"),
+            "{problem}"
+        );
+        assert!(problem.contains("dataset.block_size"), "{problem}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::fields::{Fields, duration, report_duplicates, scalar, text, texts};
 use super::problem::{Code, Collector};
 use super::read_docker::read_docker;
 use super::yaml::{Node, Value};
-use super::{DockerPlan, Fresh, ProcessPlan, ServerPlan};
+use super::{DockerPlan, Fresh, ProcessPlan, ServerPlan, ServerUrl};
 use crate::metric::nearest;
 
 /// The options of `perfgate simulate` that `server.simulator` takes; a test holds them to the command's own.
@@ -212,27 +212,15 @@ fn read_map(
     values.collect()
 }
 
-fn read_url(node: &Node, collector: &mut Collector<'_>) -> Option<String> {
+fn read_url(node: &Node, collector: &mut Collector<'_>) -> Option<ServerUrl> {
     let url = text(node, "server.url", collector)?;
-    let rest = url
-        .strip_prefix("http://")
-        .or_else(|| url.strip_prefix("https://"));
-    let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
-    let (message, hint) = match host {
-        Some(host) if host.contains('@') => (
-            "`server.url` carries credentials".to_owned(),
-            "take them out; an API key comes from the environment variable PERFGATE_API_KEY",
-        ),
-        Some(host) if !host.is_empty() && !url.contains(char::is_whitespace) => {
-            return Some(url.trim_end_matches('/').to_owned());
-        }
-        Some(_) | None => (
-            "`server.url` is no address".to_owned(),
-            "write `http://127.0.0.1:8000`",
-        ),
-    };
-    collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
-    None
+    ServerUrl::parse(&url)
+        .map_err(|wrong| {
+            let message = format!("`server.url` {}", wrong.message);
+            let span = node.span.clone();
+            collector.push_with_hint(Code::InvalidValue, span, message, wrong.hint);
+        })
+        .ok()
 }
 
 fn read_simulator(node: &Node, collector: &mut Collector<'_>) -> Option<BTreeMap<String, String>> {
@@ -304,11 +292,9 @@ mod tests {
     fn an_address_has_a_host_and_no_credentials() {
         assert!(server("url: \"http://127.0.0.1:8000/\"").is_ok());
         for (url, message) in [
-            ("http://", "is no address"),
-            ("https:///v1", "is no address"),
-            ("http://a b", "is no address"),
-            ("127.0.0.1:8000", "is no address"),
+            ("127.0.0.1:8000", "is not an address"),
             ("http://me:sesame@host", "carries credentials"),
+            ("http://host/v1", "write `http://host`"),
         ] {
             let problem = server(&format!("url: \"{url}\"")).unwrap_err();
             assert!(problem.contains(message), "{problem}");

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::SIMULATOR_OPTIONS;
 use crate::metric::{Better, Metric};
-use crate::workload::dataset::{Format, Turns};
+use crate::workload::dataset::{Format, TimeUnit, Turns};
 
 /// The schema of `perfgate.yaml`.
 pub fn plan() -> Value {
@@ -94,6 +94,11 @@ fn dataset() -> Value {
                 "speedup",
                 json!({"type": "number", "minimum": 0.001, "maximum": 1e6}),
             ),
+            (
+                "timestamp_unit",
+                json!({"enum": TimeUnit::ALL.map(TimeUnit::name)}),
+            ),
+            ("block_size", count(1)),
             ("turns", json!({"enum": turns})),
             ("pause", duration()),
             ("repeat_entries", json!({"type": "boolean"})),

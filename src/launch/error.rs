@@ -93,6 +93,24 @@ pub enum LaunchError {
         /// 401 or 403.
         status: u16,
     },
+    /// What listens there sends its clients elsewhere.
+    #[error("{asked} answered HTTP {status}: it redirects to {}", if to.is_empty() { "nowhere" } else { to })]
+    Redirected {
+        /// What was asked for.
+        asked: String,
+        /// 301 to 308.
+        status: u16,
+        /// Where to, without a query; empty where it does not say.
+        to: String,
+    },
+    /// What listens there has no API of OpenAI's.
+    #[error("{base_url} has neither /health nor /v1/models (HTTP {status})")]
+    NoApi {
+        /// Where it was looked for.
+        base_url: String,
+        /// What `/v1/models` was answered with.
+        status: u16,
+    },
     /// No container engine answers.
     #[error("no container engine answers{}", places(looked_at))]
     EngineUnreachable {
@@ -251,7 +269,9 @@ impl LaunchError {
             | Self::EngineAddress { .. }
             | Self::Command { .. }
             | Self::NoEntrypoint { .. }
-            | Self::Unauthorized { .. } => Fault::Configuration,
+            | Self::Unauthorized { .. }
+            | Self::Redirected { .. }
+            | Self::NoApi { .. } => Fault::Configuration,
             Self::ImageUnavailable { failure, .. } => failure.fault(),
             Self::EngineUnreachable { .. }
             | Self::EngineSilent { .. }
@@ -320,6 +340,8 @@ impl LaunchError {
             Self::Command { .. } => "for example: command: [\"vllm\", \"serve\", \"{model}\", \"--port\", \"{port}\", \"{args}\"]".to_owned(),
             Self::NoEntrypoint { .. } => "say what to run: server.docker.entrypoint: [\"vllm\", \"serve\"]".to_owned(),
             Self::Unauthorized { .. } => "set PERFGATE_API_KEY to the key that the server was started with".to_owned(),
+            Self::Redirected { .. } => "give the address at which the server itself answers".to_owned(),
+            Self::NoApi { base_url, .. } => format!("perfgate measures servers with OpenAI's API: give the address that its /v1/models follows, here {base_url}"),
             Self::HfCache { .. } => "download the model first (hf download MODEL), or name the folder that holds it".to_owned(),
             Self::EngineUnreachable { looked_at } => return engine_hints(looked_at),
             Self::EngineAddress { .. } => "set DOCKER_HOST to an engine of this machine, unix:///var/run/docker.sock, or unset it".to_owned(),

@@ -212,7 +212,7 @@ pub async fn start(
             let args = command::simulator_options(options);
             start_process(launch, &plan, &command, "simulator", Some(args), progress)?
         }
-        ServerPlan::Url(url) => attach(launch, url)?,
+        ServerPlan::Url(url) => attach(launch, url.as_str())?,
     };
     progress(Phase::Loading);
     let probe = Probe {
@@ -221,6 +221,7 @@ pub async fn start(
         served_model_name: launch.served_model_name,
         api_key: launch.api_key,
         timeout: started.ready_timeout,
+        is_attached: matches!(started.running, Running::Attached),
     };
     match probe.wait(started.life.ended(), cancel).await {
         Ok(()) => {
@@ -288,7 +289,7 @@ fn attach(launch: &Launch<'_>, url: &str) -> Result<Started, LaunchError> {
         running: Running::Attached,
         life: Life::default(),
         log: ServerLog::open(None, Redactor::default().and_key(launch.api_key))?,
-        base_url: url.trim_end_matches('/').to_owned(),
+        base_url: url.to_owned(),
         identity: Server {
             kind: Some("url".to_owned()),
             ..Server::default()
@@ -351,6 +352,15 @@ impl Started {
                 log,
             },
             NotReady::Unauthorized { status } => LaunchError::Unauthorized {
+                base_url: clean(&self.base_url),
+                status,
+            },
+            NotReady::Redirected { path, status, to } => LaunchError::Redirected {
+                asked: clean(&format!("{}{path}", self.base_url)),
+                status,
+                to: clean(&to),
+            },
+            NotReady::NoApi { status } => LaunchError::NoApi {
                 base_url: clean(&self.base_url),
                 status,
             },

@@ -1,4 +1,5 @@
-//! Asking a server whether it is ready: `/health` answers 200 and `/v1/models` lists the model.
+//! Asking a server whether it is ready: `/health` answers 200 and `/v1/models` lists the model. Servers of other makers
+//! have no `/health`: then the list alone says it.
 
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub(super) struct Probe<'a> {
     pub(super) served_model_name: &'a str,
     pub(super) api_key: Option<&'a str>,
     pub(super) timeout: Duration,
+    /// Whether somebody else runs it, so that it is to be there already.
+    pub(super) is_attached: bool,
 }
 
 /// Why a server is not ready and will not be.
@@ -33,9 +36,25 @@ pub(super) struct Probe<'a> {
 pub(super) enum NotReady {
     Cancelled,
     Ended,
-    TimedOut { last: String },
-    WrongModel { listed: Vec<String> },
-    Unauthorized { status: u16 },
+    TimedOut {
+        last: String,
+    },
+    WrongModel {
+        listed: Vec<String>,
+    },
+    Unauthorized {
+        status: u16,
+    },
+    /// It sends its clients elsewhere.
+    Redirected {
+        path: &'static str,
+        status: u16,
+        to: String,
+    },
+    /// It has none of the paths that it is asked for.
+    NoApi {
+        status: u16,
+    },
 }
 
 #[derive(Deserialize)]
@@ -93,13 +112,15 @@ impl Probe<'_> {
 
     async fn ask(&self) -> Answer {
         match self.get("/health").await {
-            Ok(response) if response.status() == StatusCode::OK => self.models().await,
+            Ok(response) if response.status() == StatusCode::OK => self.models(false).await,
+            Ok(response) if response.status().is_redirection() => redirected("/health", &response),
+            Ok(response) if is_absent(response.status()) => self.models(true).await,
             Ok(response) => Answer::NotYet(format!("/health: HTTP {}", response.status().as_u16())),
             Err(error) => Answer::NotYet(format!("/health: {}", http::in_words(&error))),
         }
     }
 
-    async fn models(&self) -> Answer {
+    async fn models(&self, has_no_health: bool) -> Answer {
         let response = match self.get("/v1/models").await {
             Ok(response) => response,
             Err(error) => return Answer::NotYet(format!("/v1/models: {}", http::in_words(&error))),
@@ -107,6 +128,14 @@ impl Probe<'_> {
         let status = response.status();
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return Answer::Never(NotReady::Unauthorized {
+                status: status.as_u16(),
+            });
+        }
+        if status.is_redirection() {
+            return redirected("/v1/models", &response);
+        }
+        if is_absent(status) && has_no_health && self.is_attached {
+            return Answer::Never(NotReady::NoApi {
                 status: status.as_u16(),
             });
         }
@@ -152,4 +181,27 @@ impl Probe<'_> {
         }
         request.send().await
     }
+}
+
+/// Whether the server has no such path, or none that can be asked.
+fn is_absent(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED
+    )
+}
+
+fn redirected(path: &'static str, response: &reqwest::Response) -> Answer {
+    /// As long as an address that a person would write.
+    const LONGEST: usize = 200;
+    let location = response.headers().get(reqwest::header::LOCATION);
+    let to = location.map(|to| String::from_utf8_lossy(to.as_bytes()));
+    // A query may carry a token of a sign-in.
+    let to = to.as_deref().and_then(|to| to.split('?').next());
+    let shown = to.unwrap_or_default().chars().filter(|c| !c.is_control());
+    Answer::Never(NotReady::Redirected {
+        path,
+        status: response.status().as_u16(),
+        to: shown.take(LONGEST).collect(),
+    })
 }

@@ -1,6 +1,7 @@
 //! One answer, from its bytes to its outcome. No I/O: the caller brings bytes with their arrival times.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use super::chunk::{ChunkError, Pattern, read_chunk, server_error};
 use super::sse::{Event, Kind, SseParser};
@@ -12,6 +13,9 @@ const MOST_AT_ONCE: u32 = 4_096;
 /// Chunks with text, for each token asked for and beside them, after which an answer is not read any more: a token has one
 /// chunk at most.
 const MOST_CHUNKS: (usize, usize) = (2, 16);
+
+/// `[DONE]` is the last event of an answer; blank lines, comments and another `[DONE]` after it are harmless.
+const WENT_ON: &str = "the stream went on after [DONE]";
 
 /// What an answer must be to count.
 #[derive(Clone, Copy, Debug)]
@@ -47,14 +51,15 @@ pub(super) struct Heard {
     /// Whether the chunk with the finish reason has no text: it may carry a token or none.
     silent_end: bool,
     /// Prompt and output tokens as the server counted them.
-    pub(super) usage: Option<(u64, u64)>,
+    pub(super) usage: Option<(Option<u64>, u64)>,
     /// `system_fingerprint`.
     pub(super) fingerprint: Option<String>,
     /// What most events of this stream look like.
     pattern: Option<Pattern>,
     finished: bool,
     done: bool,
-    error: Option<ChunkError>,
+    /// The first thing that went wrong.
+    error: Option<String>,
 }
 
 /// What came up to the end of the chunks that came together with the first text.
@@ -90,10 +95,7 @@ impl Answer {
         self.parser
             .feed(bytes, |event| heard.event(event, at))
             .map_err(|error| error.to_string())?;
-        self.heard
-            .error
-            .as_ref()
-            .map_or(Ok(()), |error| Err(error.to_string()))
+        self.heard.error.clone().map_or(Ok(()), Err)
     }
 
     /// Whether it goes on far beyond what was asked for, and how the failure says so.
@@ -133,9 +135,10 @@ impl Answer {
 
 impl Heard {
     fn event(&mut self, Event { data, kind }: Event<'_>, at: f64) {
-        // The first error says what happened; what follows it is noise.
+        // JSON does not mind blanks around it, and some servers put them around `[DONE]` too.
+        let data = data.trim_ascii();
         if kind == Kind::Error {
-            self.error.get_or_insert_with(|| server_error(data));
+            self.fail(&server_error(data));
             return;
         }
         if let Some(has_text) = self
@@ -146,11 +149,22 @@ impl Heard {
             self.may_be_token(has_text, at, None);
             return;
         }
-        if data == b"[DONE]" {
-            self.done = true;
-            return;
+        match data {
+            b"[DONE]" => {
+                self.done = true;
+                return;
+            }
+            // An event without data keeps a connection alive.
+            b"" => return,
+            _ => {}
         }
         match read_chunk(data) {
+            // A `usage` that comes too late does not count either.
+            Ok(chunk) if self.done => {
+                if chunk.has_text || chunk.is_last {
+                    self.fail(&WENT_ON);
+                }
+            }
             Ok(chunk) => {
                 if chunk.has_choice && self.first_chunk.is_none() {
                     self.first_chunk = Some(at);
@@ -164,7 +178,10 @@ impl Heard {
                     self.finished = true;
                     self.silent_end = !chunk.has_text;
                 }
-                self.usage = chunk.usage.or(self.usage);
+                if let Some((prompt, output)) = chunk.usage {
+                    let before = self.usage.and_then(|(prompt, _)| prompt);
+                    self.usage = Some((prompt.or(before), output));
+                }
                 if chunk.has_text && self.pattern.is_none() {
                     self.pattern = Pattern::of(data, &chunk);
                 }
@@ -172,12 +189,25 @@ impl Heard {
                     self.fingerprint = chunk.fingerprint.map(Cow::into_owned);
                 }
             }
-            Err(error) => self.error = self.error.take().or(Some(error)),
+            // A client hears the types of events that it knows, and no others.
+            Err(ChunkError::Shape(_)) if kind == Kind::Other => {}
+            Err(error) => self.fail(&error),
         }
+    }
+
+    /// The first error says what happened; what follows it is noise.
+    fn fail(&mut self, error: &dyn fmt::Display) {
+        self.error.get_or_insert_with(|| error.to_string());
     }
 
     /// A chunk that may carry a token. `told` are the output tokens up to it.
     fn may_be_token(&mut self, has_text: bool, at: f64, told: Option<u64>) {
+        if self.done {
+            if has_text {
+                self.fail(&WENT_ON);
+            }
+            return;
+        }
         self.may_be_tokens += 1;
         let piece = &mut self.first_piece;
         if !piece.is_over {
@@ -216,7 +246,7 @@ impl Heard {
 
     fn outcome(&self, expected: Expected) -> Outcome {
         if let Some(error) = &self.error {
-            return Outcome::Failed(error.to_string());
+            return Outcome::Failed(error.clone());
         }
         let truncated = |what: &str| Outcome::Truncated(what.to_owned());
         if !self.done {
@@ -236,6 +266,13 @@ impl Heard {
         // says without a text: the text is in a field that nobody knows, or was held back.
         if output > 1 && self.token_chunks.is_empty() {
             return Outcome::Truncated(format!("{output} output tokens and no text"));
+        }
+        // A token has one chunk at most.
+        let chunks = self.token_chunks.len() as u64;
+        if chunks > output {
+            return Outcome::Failed(format!(
+                "{chunks} chunks with text, and `usage` counts {output} output tokens"
+            ));
         }
         if output > asked || (expected.exact && output != asked) {
             return Outcome::Truncated(format!(
@@ -372,6 +409,69 @@ mod tests {
         assert_eq!(
             outcome(&[TEXT, aborted, USAGE, DONE], 5, false),
             Outcome::Failed("the server ended the answer with `abort`".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_goes_on_after_done_is_a_failure_and_a_harmless_rest_is_not() {
+        let went_on = Outcome::Failed(WENT_ON.to_owned());
+        for events in [
+            &[TEXT, END, USAGE, DONE, TEXT][..],
+            &[TEXT, END, USAGE, DONE, END],
+            &[DONE, TEXT, END, USAGE],
+            &[TEXT, DONE, END, USAGE, DONE],
+        ] {
+            assert_eq!(outcome(events, 2, true), went_on, "{events:?}");
+        }
+        for rest in ["", ": bye", DONE, "data:", "data: {\"id\":\"x\"}"] {
+            let events = [TEXT, END, USAGE, DONE, rest];
+            assert_eq!(outcome(&events, 2, true), Outcome::Ok, "{rest}");
+        }
+        assert_eq!(
+            outcome(&[TEXT, END, DONE, USAGE], 2, true),
+            Outcome::Truncated("the server sent no usage".to_owned())
+        );
+    }
+
+    #[test]
+    fn blanks_around_done_and_events_that_say_nothing_are_harmless() {
+        for harmless in [
+            "data:  [DONE]",
+            "data: [DONE] ",
+            "data:\t[DONE]",
+            "data:\n\ndata: [DONE]",
+            "event: ping\ndata: \n\ndata: [DONE]",
+            "event: ping\ndata: 2026-01-01 00:00:00\n\ndata: [DONE]",
+        ] {
+            let events = [TEXT, END, USAGE, harmless];
+            assert_eq!(outcome(&events, 2, true), Outcome::Ok, "{harmless}");
+        }
+    }
+
+    #[test]
+    fn a_usage_without_counts_changes_nothing() {
+        let partial =
+            r#"data: {"choices":[],"usage":{"prompt_tokens_details":{"cached_tokens":0}}}"#;
+        let empty =
+            r#"data: {"choices":[],"usage":{"prompt_tokens":null,"completion_tokens":null}}"#;
+        for events in [
+            [TEXT, END, USAGE, partial, DONE],
+            [TEXT, partial, END, USAGE, DONE],
+            [empty, TEXT, END, USAGE, DONE],
+        ] {
+            assert_eq!(outcome(&events, 2, true), Outcome::Ok, "{events:?}");
+        }
+        assert_eq!(
+            outcome(&[TEXT, END, partial, empty, DONE], 2, true),
+            Outcome::Truncated("the server sent no usage".to_owned())
+        );
+    }
+
+    #[test]
+    fn more_chunks_with_text_than_tokens_are_a_failure_with_both_numbers() {
+        assert_eq!(
+            outcome(&[TEXT, TEXT, END, USAGE, DONE], 2, true),
+            Outcome::Failed("3 chunks with text, and `usage` counts 2 output tokens".to_owned())
         );
     }
 

@@ -20,8 +20,9 @@ pub struct Chunk<'a> {
     pub has_role: bool,
     /// It ends the answer: it has a finish reason, one of a whole answer.
     pub is_last: bool,
-    /// Prompt and output tokens so far, as the server counted them.
-    pub usage: Option<(u64, u64)>,
+    /// Prompt tokens, where given, and output tokens so far, as the server counted them. A `usage` without output tokens
+    /// says nothing.
+    pub usage: Option<(Option<u64>, u64)>,
     /// `system_fingerprint`, where given.
     pub fingerprint: Option<Cow<'a, str>>,
     /// Where the text stands in the event, between its quotes, if the text is all that the event says.
@@ -37,6 +38,9 @@ pub enum ChunkError {
     /// The server gave the answer up: `abort`, `error`, `content_filter` and whatever else is no end of a whole one.
     #[error("the server ended the answer with `{0}`")]
     Ended(String),
+    /// Several answers to one request: their tokens cannot be told apart in time.
+    #[error("the server sent several choices where one was asked for")]
+    Choices,
     /// Not what an OpenAI-compatible server sends.
     #[error("the stream has an event that is no completion chunk: {0}")]
     Shape(String),
@@ -82,6 +86,8 @@ impl Event<'_> {
 
 #[derive(Deserialize)]
 struct Choice<'a> {
+    #[serde(default)]
+    index: Count,
     #[serde(borrow, default)]
     text: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -101,16 +107,74 @@ struct Delta<'a> {
     reasoning_content: Option<Text<'a>>,
     #[serde(borrow, default)]
     reasoning: Option<Text<'a>>,
-    #[serde(default)]
-    tool_calls: Option<Vec<IgnoredAny>>,
+    #[serde(borrow, default)]
+    tool_calls: Option<Vec<ToolCall<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct ToolCall<'a> {
+    #[serde(borrow, default)]
+    function: Option<Function<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Function<'a> {
+    #[serde(borrow, default)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
+}
+
+impl ToolCall<'_> {
+    /// Whether it announces a call and carries nothing of it yet, as some servers do before the first token.
+    fn is_hollow(&self) -> bool {
+        let is_empty =
+            |part: Option<&RawValue>| part.is_none_or(|part| matches!(part.get(), "\"\"" | "{}"));
+        let function = self.function.as_ref();
+        function.is_some_and(|function| is_empty(function.name) && is_empty(function.arguments))
+    }
 }
 
 #[derive(Deserialize)]
 struct Usage {
     #[serde(default)]
-    prompt_tokens: u64,
+    prompt_tokens: Count,
     #[serde(default)]
-    completion_tokens: u64,
+    completion_tokens: Count,
+    // The names of another API of the same makers, which some gateways use for this one too.
+    #[serde(default)]
+    input_tokens: Count,
+    #[serde(default)]
+    output_tokens: Count,
+}
+
+impl Usage {
+    fn counts(&self) -> Option<(Option<u64>, u64)> {
+        let output = self.completion_tokens.0.or(self.output_tokens.0)?;
+        Some((self.prompt_tokens.0.or(self.input_tokens.0), output))
+    }
+}
+
+/// No prompt and no answer has more tokens: larger counts are errors of the server, and must not enter sums.
+const MOST_TOKENS: u64 = u32::MAX as u64;
+
+/// A count, where it is given: `null` is none.
+#[derive(Clone, Copy, Default)]
+struct Count(Option<u64>);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        if raw == "null" {
+            return Ok(Self(None));
+        }
+        // Some servers write whole numbers as `12.0`.
+        let digits = raw.trim_end_matches('0').strip_suffix('.').unwrap_or(raw);
+        let count = digits.parse().ok().filter(|count| *count <= MOST_TOKENS);
+        count.map(|count| Self(Some(count))).ok_or_else(|| {
+            serde::de::Error::custom(format_args!("`{}` is not a possible count", phrase(raw)))
+        })
+    }
 }
 
 /// A string as it stands in the event, with its quotes: nobody needs to know what it says.
@@ -167,7 +231,7 @@ impl<'a> Choice<'a> {
             .delta
             .as_ref()
             .and_then(|delta| delta.tool_calls.as_ref());
-        calls.is_some_and(|calls| !calls.is_empty())
+        calls.is_some_and(|calls| calls.iter().any(|call| !call.is_hollow()))
     }
 }
 
@@ -179,6 +243,9 @@ pub fn read_chunk(data: &[u8]) -> Result<Chunk<'_>, ChunkError> {
         return Err(server_error(data));
     }
     let choices = event.choices.unwrap_or_default();
+    if choices.len() > 1 || choices.iter().any(|choice| choice.index.0 > Some(0)) {
+        return Err(ChunkError::Choices);
+    }
     let mut is_last = false;
     for reason in choices.iter().filter_map(Choice::end) {
         let reason = reason.decoded();
@@ -205,9 +272,7 @@ pub fn read_chunk(data: &[u8]) -> Result<Chunk<'_>, ChunkError> {
             .filter_map(|choice| choice.delta.as_ref())
             .any(|delta| delta.role.is_some()),
         is_last,
-        usage: event
-            .usage
-            .map(|usage| (usage.prompt_tokens, usage.completion_tokens)),
+        usage: event.usage.as_ref().and_then(Usage::counts),
         fingerprint: event.system_fingerprint,
         only_text,
     })
@@ -292,184 +357,5 @@ fn phrase(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_role_or_an_empty_text_is_no_token() {
-        for data in [
-            r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#,
-            r#"{"choices":[{"index":0,"text":"","finish_reason":null}]}"#,
-        ] {
-            let chunk = read_chunk(data.as_bytes()).unwrap();
-            assert!(
-                !chunk.has_text && !chunk.is_last && chunk.has_choice,
-                "{data}"
-            );
-        }
-    }
-
-    #[test]
-    fn content_reasoning_and_tool_calls_are_tokens() {
-        for delta in [
-            r#"{"content":"a"}"#,
-            r#"{"reasoning_content":"a"}"#,
-            r#"{"reasoning":"\u00e9"}"#,
-            r#"{"tool_calls":[{"index":0,"function":{"arguments":"{"}}]}"#,
-        ] {
-            let data = format!(r#"{{"choices":[{{"index":0,"delta":{delta}}}]}}"#);
-            assert!(read_chunk(data.as_bytes()).unwrap().has_text, "{data}");
-        }
-    }
-
-    #[test]
-    fn the_last_chunk_may_be_empty_but_for_its_finish_reason() {
-        let chunk = read_chunk(br#"{"choices":[{"text":"","finish_reason":"length"}]}"#).unwrap();
-        assert!(chunk.is_last && !chunk.has_text);
-    }
-
-    #[test]
-    fn an_error_in_the_stream_is_a_failure_with_the_servers_words() {
-        let object =
-            br#"{"error":{"message":"engine is dead","type":"InternalServerError","code":500}}"#;
-        assert_eq!(
-            read_chunk(object),
-            Err(ChunkError::Server("engine is dead".to_owned()))
-        );
-        assert_eq!(
-            read_chunk(br#"{"error":"gone"}"#),
-            Err(ChunkError::Server("gone".to_owned()))
-        );
-    }
-
-    #[test]
-    fn an_error_without_that_name_is_one_too_and_harmless_events_are_none() {
-        for (data, said) in [
-            (
-                r#"{"object":"error","message":"CUDA out of memory","code":500}"#,
-                "CUDA out of memory",
-            ),
-            (
-                r#"{"status_code":500,"message":"oom","type":"Internal"}"#,
-                "oom",
-            ),
-            (r#"{"detail":"no\nquota"}"#, "no quota"),
-            (r#"{"code":500}"#, r#"{"code":500}"#),
-            (
-                r#"{"object":"error","choices":[]}"#,
-                r#"{"object":"error","choices":[]}"#,
-            ),
-        ] {
-            let error = read_chunk(data.as_bytes());
-            assert_eq!(error, Err(ChunkError::Server(said.to_owned())), "{data}");
-        }
-        for data in [
-            r#"{"id":"x"}"#,
-            r#"{"id":"x","object":"chat.completion.chunk","choices":[],"usage":null}"#,
-            r#"{"choices":[],"prompt_filter_results":[{"prompt_index":0}]}"#,
-            r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1},"message":"bye"}"#,
-            r#"{"choices":null,"error":null,"message":null,"code":null,"detail":null}"#,
-        ] {
-            let chunk = read_chunk(data.as_bytes()).unwrap();
-            assert!(!chunk.has_text && !chunk.is_last, "{data}");
-        }
-    }
-
-    #[test]
-    fn only_an_end_of_a_whole_answer_ends_it() {
-        let ended = |reason: &str| {
-            let data = format!(r#"{{"choices":[{{"text":"a","finish_reason":{reason}}}]}}"#);
-            read_chunk(data.as_bytes()).map(|chunk| chunk.is_last)
-        };
-        for reason in ["stop", "length", "tool_calls", "function_call"] {
-            assert_eq!(ended(&format!("\"{reason}\"")), Ok(true));
-        }
-        assert_eq!(ended(r#""\u0073top""#), Ok(true));
-        assert_eq!(ended(r#""""#), Ok(false));
-        for (reason, said) in [
-            ("abort", "abort"),
-            ("content_filter", "content_filter"),
-            (r"a\u001b[31mb", "a [31mb"),
-        ] {
-            let error = ended(&format!("\"{reason}\""));
-            assert_eq!(error, Err(ChunkError::Ended(said.to_owned())));
-        }
-    }
-
-    #[test]
-    fn an_error_body_of_any_shape_becomes_one_line() {
-        assert_eq!(
-            error_text(r#"{"error":{"message":"too\nlong"}}"#),
-            "too long"
-        );
-        assert_eq!(error_text(r#"{"detail":"Not Found"}"#), "Not Found");
-        assert_eq!(error_text("<html>\u{1b}[31m"), "<html> [31m");
-    }
-
-    #[test]
-    fn a_pattern_takes_the_events_of_its_stream_and_leaves_the_rest_to_the_parser() {
-        let event = |text: &str, finish: &str| {
-            format!(
-                r#"{{"id":"x","choices":[{{"index":0,"text":"{text}","finish_reason":{finish}}}]}}"#
-            )
-        };
-        let first = event("a", "null");
-        let pattern =
-            Pattern::of(first.as_bytes(), &read_chunk(first.as_bytes()).unwrap()).unwrap();
-        for (text, has_text) in [
-            (" b", Some(true)),
-            ("", Some(false)),
-            (r"\n\u00e9", Some(true)),
-            ("✓", Some(true)),
-            (r"\", None),
-            (r#"a","text":"b"#, None),
-        ] {
-            assert_eq!(
-                pattern.has_text(event(text, "null").as_bytes()),
-                has_text,
-                "{text}"
-            );
-        }
-        assert_eq!(pattern.has_text(event("a", r#""stop""#).as_bytes()), None);
-        assert_eq!(pattern.has_text(br#"{"error":{"message":"dead"}}"#), None);
-        for special in [
-            event("a", r#""length""#),
-            r#"{"choices":[{"text":"a"}],"usage":{"completion_tokens":1}}"#.to_owned(),
-            r#"{"choices":[{"text":"a"},{"text":"b"}]}"#.to_owned(),
-            r#"{"choices":[{"delta":{"content":"a","tool_calls":[{}]}}]}"#.to_owned(),
-        ] {
-            assert_eq!(
-                Pattern::of(special.as_bytes(), &read_chunk(special.as_bytes()).unwrap()),
-                None,
-                "{special}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_text_that_is_no_string_is_no_chunk() {
-        assert!(read_chunk(br#"{"choices":[{"text":5}]}"#).is_err());
-        assert!(read_chunk(br#"{"choices":[{"text":null,"delta":{"content":null}}]}"#).is_ok());
-    }
-
-    proptest! {
-        #[test]
-        fn what_fits_a_pattern_says_what_the_parser_would_have_said(
-            first in r#"[a-z"\\\\né✓{}:,]{0,6}"#, second in prop::collection::vec(any::<u8>(), 0..8),
-            end in prop::sample::select(vec!["null", r#""""#, r#""stop""#, r#""abort""#])
-        ) {
-            let end = format!(r#"}},"finish_reason":{end}}}]}}"#);
-            let event = |text: &[u8]| [br#"{"choices":[{"delta":{"content":""#, text, br#"""#, end.as_bytes()].concat();
-            let first = event(first.as_bytes());
-            if let Ok(chunk) = read_chunk(&first) && let Some(pattern) = Pattern::of(&first, &chunk) {
-                let second = event(&second);
-                if let Some(has_text) = pattern.has_text(&second) {
-                    let parsed = read_chunk(&second).unwrap();
-                    prop_assert_eq!((parsed.has_text, parsed.has_choice, parsed.is_last, parsed.usage), (has_text, true, false, None));
-                }
-            }
-        }
-    }
-}
+#[path = "chunk_tests.rs"]
+mod tests;

@@ -92,7 +92,7 @@ impl Client {
             .map(|value| format!("authorization: {value}\r\n"));
         format!(
             "POST {} HTTP/1.1\r\nhost: {host}{}\r\nuser-agent: perfgate/{}\r\ncontent-type: application/json\r\naccept: \
-             text/event-stream\r\n{}content-length: ",
+             text/event-stream\r\naccept-encoding: identity\r\n{}content-length: ",
             self.url.path(),
             port.unwrap_or_default(),
             env!("CARGO_PKG_VERSION"),
@@ -145,6 +145,7 @@ mod tests {
         user-agent: perfgate/0.1.0
         content-type: application/json
         accept: text/event-stream
+        accept-encoding: identity
         authorization: Bearer sesame
         content-length:
         "

@@ -29,6 +29,10 @@ enum Deed {
     AnswerAndWait,
     /// Nothing, and it keeps the connection.
     Silence,
+    /// A whole answer, its second token 400 ms after the first.
+    AnswerSlowly,
+    /// A whole answer, and other bytes a moment later.
+    AnswerAndMore,
 }
 
 fn whole_answer() -> String {
@@ -85,6 +89,18 @@ fn serve(mut connection: TcpStream, deed: fn(usize) -> Deed, count: &AtomicUsize
                 connection.write_all(whole_answer().as_bytes())
             }
             Deed::Silence => Ok(()),
+            Deed::AnswerSlowly => {
+                let whole = whole_answer();
+                let second = whole.find("\"b\"").unwrap_or_default();
+                let sent = connection.write_all(&whole.as_bytes()[..second]);
+                std::thread::sleep(Duration::from_millis(400));
+                sent.and_then(|()| connection.write_all(&whole.as_bytes()[second..]))
+            }
+            Deed::AnswerAndMore => {
+                let sent = connection.write_all(whole_answer().as_bytes());
+                std::thread::sleep(Duration::from_millis(50));
+                sent.and_then(|()| connection.write_all(b"HTTP/1.1 200 OK\r\n"))
+            }
         };
         if sent.is_err() {
             return;
@@ -359,4 +375,38 @@ async fn a_pass_ends_when_more_requests_have_failed_than_may() {
         .unwrap();
     assert_eq!(driven.stop, Some(Stop::Failing));
     assert_eq!(driven.traces.len(), 3);
+}
+
+#[tokio::test]
+async fn an_answer_that_was_there_before_its_request_is_a_failure() {
+    let address = server(|number| match number {
+        0 => Deed::AnswerSlowly,
+        _ => Deed::Answer,
+    });
+    let requests = vec![request(0, None), request(1, None)];
+    let driven = drive(address, LoadPoint::Concurrency(1), requests).await;
+    assert_eq!(driven.traces[0].outcome, Outcome::Ok);
+    let Outcome::Failed(reason) = &driven.traces[1].outcome else {
+        panic!("{:?}", driven.traces[1])
+    };
+    assert!(reason.contains("belongs to no request"), "{reason}");
+    assert_eq!(driven.client.unasked, 1);
+}
+
+#[tokio::test]
+async fn bytes_that_nobody_asked_for_close_the_connection_and_are_counted() {
+    let address = server(|number| match number {
+        0 => Deed::AnswerAndMore,
+        _ => Deed::Answer,
+    });
+    let follows = Follows {
+        index: 0,
+        pause: Duration::from_millis(500),
+    };
+    let requests = vec![request(0, None), request(1, Some(follows))];
+    let driven = drive(address, LoadPoint::Concurrency(1), requests).await;
+    for trace in &driven.traces {
+        assert_eq!(trace.outcome, Outcome::Ok, "{trace:?}");
+    }
+    assert_eq!(driven.client.unasked, 1);
 }

@@ -3,6 +3,8 @@
 //! It sleeps until a socket has something or a request is due. Arrivals are the kernel's stamps, so a client that is late
 //! is late in reading and not in stamping; how late it was is kept beside.
 
+mod ahead;
+
 use std::io;
 use std::mem;
 use std::num::NonZeroU64;
@@ -28,6 +30,7 @@ use super::own_load::OwnLoad;
 use super::precedence::Precedence;
 use super::prepared::Prepared;
 use super::schedule::{Schedule, Step};
+use super::unasked::disown;
 use super::watch::Watch;
 use crate::measure::{ClientLoad, Outcome, RequestTrace, Stop};
 
@@ -37,9 +40,6 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
 /// Connecting to a server that answered a moment ago takes no time; a hang here is a failure.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Connections that are being opened at once before the clock starts: half of the smallest backlog in use (128).
-const HANDSHAKES: usize = 64;
 
 /// How often the loop looks for what has taken too long, and whether it shall stop.
 const TICK: Duration = Duration::from_millis(50);
@@ -98,6 +98,10 @@ pub(super) struct Engine {
     round_trip: Nanoseconds,
     /// Whether a request has ended whose slot may go on.
     has_ended: bool,
+    /// How often bytes came on a connection with no request on it, before the clock started too.
+    unasked: u64,
+    /// Requests that were the first on their connection.
+    first: Vec<usize>,
     traces: Vec<RequestTrace>,
     fingerprint: Option<String>,
 }
@@ -134,6 +138,8 @@ impl Engine {
             stop: None,
             round_trip: Nanoseconds::MAX,
             has_ended: false,
+            unasked: 0,
+            first: Vec::new(),
             traces: Vec::new(),
             fingerprint: None,
         };
@@ -143,42 +149,6 @@ impl Engine {
             .prepared
             .render_ahead(&engine.schedule, order.connections + AHEAD)?;
         Ok(engine)
-    }
-
-    /// Opens connections before the clock starts, so that no first request pays for one, and a few at a time: beyond a
-    /// server's backlog the kernel drops handshakes, and tries again a second later. A server that refuses them is not
-    /// judged here: the requests will say so.
-    fn connect_ahead(&mut self, connections: usize) -> Result<(), LoadError> {
-        let mut events = Vec::with_capacity(EVENTS);
-        let give_up = self.clock.now() + of_duration(CONNECT_TIMEOUT);
-        let mut to_open = connections;
-        loop {
-            let slots = self.slots.iter();
-            let mut opening = slots
-                .filter(|slot| slot.connection.is_some() && slot.writes)
-                .count();
-            while to_open > 0 && opening < HANDSHAKES {
-                to_open -= 1;
-                let slot = self.vacant();
-                if self.open(slot).is_ok() {
-                    opening += 1;
-                } else {
-                    self.empty.push(slot);
-                    // One that cannot be opened says the same of all others.
-                    to_open = 0;
-                }
-            }
-            if opening == 0 || self.clock.now() >= give_up {
-                return Ok(());
-            }
-            self.check_cancelled()?;
-            self.wait(&mut events, TICK)?;
-            for event in events.drain(..) {
-                if let Some(slot) = self.slot_of(&event) {
-                    self.serve(slot, event.flags)?;
-                }
-            }
-        }
     }
 
     /// Sends everything, and waits for the last answer, or until it is not worth while any more.
@@ -221,7 +191,9 @@ impl Engine {
                 }
             }
         }
+        let disowned = disown(&mut self.traces, self.first);
         let client = ClientLoad {
+            unasked: self.unasked + disowned,
             real_time: self.precedence.was_real_time(),
             ..self.own_load.so_far()
         };
@@ -299,7 +271,7 @@ impl Engine {
     ) -> Result<(), LoadError> {
         let bytes = self.prepared.take(index)?;
         let expected = self.prepared.expected(index);
-        let slot = self.connected();
+        let slot = self.connected()?;
         let sent = self.clock.now();
         // The first request of a slot begins its loop: it is late for nothing.
         let late = (scheduled || ready > 0).then(|| sent.saturating_sub(ready));
@@ -309,7 +281,7 @@ impl Engine {
     }
 
     /// A slot with an idle connection, or one without any.
-    fn connected(&mut self) -> usize {
+    fn connected(&mut self) -> Result<usize, LoadError> {
         let now = self.clock.now();
         while let Some(slot) = self.idle.pop() {
             let idle = now.saturating_sub(self.slots[slot].since);
@@ -317,9 +289,13 @@ impl Engine {
                 self.close(slot);
                 continue;
             }
-            return slot;
+            // What has come by now answers no request that goes out now.
+            self.read(slot)?;
+            if self.slots[slot].connection.is_some() {
+                return Ok(slot);
+            }
         }
-        self.vacant()
+        Ok(self.vacant())
     }
 
     fn vacant(&mut self) -> usize {
@@ -330,7 +306,12 @@ impl Engine {
     }
 
     /// Puts a request on a slot's connection, which is opened where there is none.
-    fn send(&mut self, slot: usize, exchange: Exchange, bytes: Vec<u8>) -> Result<(), LoadError> {
+    fn send(
+        &mut self,
+        slot: usize,
+        mut exchange: Exchange,
+        bytes: Vec<u8>,
+    ) -> Result<(), LoadError> {
         if self.slots[slot].connection.is_none()
             && let Err(error) = self.open(slot)
         {
@@ -341,6 +322,7 @@ impl Engine {
             return Ok(());
         }
         let place = &mut self.slots[slot];
+        exchange.is_first = !place.used;
         place.exchange = Some(exchange);
         let sent = match &mut place.connection {
             Some(connection) => connection.send(bytes),
@@ -432,6 +414,7 @@ impl Engine {
             buffers,
             clock,
             own_load,
+            unasked,
             ..
         } = self;
         let Slot {
@@ -446,6 +429,7 @@ impl Engine {
         let received = connection.receive(buffers, |bytes, stamp| {
             let now = clock.now();
             let Some(exchange) = exchange else {
+                *unasked += 1;
                 progress =
                     Progress::Broken("the server sent bytes that nobody asked for".to_owned());
                 return;
@@ -517,7 +501,10 @@ impl Engine {
         } else {
             self.close(slot);
         }
-        self.end(exchange, None);
+        let early = (!all_sent && exchange.has_succeeded()).then(|| {
+            Outcome::Failed("the server answered before it had the whole request".to_owned())
+        });
+        self.end(exchange, early);
     }
 
     fn failed(&mut self, slot: usize, outcome: Outcome) {
@@ -539,6 +526,9 @@ impl Engine {
 
     fn end(&mut self, exchange: Exchange, outcome: Option<Outcome>) {
         let index = exchange.index;
+        if exchange.is_first {
+            self.first.push(index);
+        }
         let ended = if outcome.is_some() {
             self.clock.now()
         } else {

@@ -31,6 +31,8 @@ pub(super) struct Exchange {
     pub(super) sent: Nanoseconds,
     /// When the last byte came; the time of sending before the first.
     pub(super) last_byte: Nanoseconds,
+    /// Whether no other was sent on its connection before it.
+    pub(super) is_first: bool,
     due: Option<Nanoseconds>,
     again: bool,
     response: Response,
@@ -77,6 +79,7 @@ impl Exchange {
             index,
             sent,
             last_byte: sent,
+            is_first: false,
             due,
             again: false,
             response: Response::default(),
@@ -105,6 +108,13 @@ impl Exchange {
                 heard = answer.receive(body, seconds(at));
             }
         });
+        if let Some(coding) = self.response.coding() {
+            // Whatever the status: nothing in it can be read.
+            let status = self.response.status().unwrap_or_default();
+            return Progress::Broken(format!(
+                "HTTP {status}: the answer is encoded (`{coding}`), although perfgate asks for `accept-encoding: identity`"
+            ));
+        }
         match (read, heard) {
             (Err(error), _) => Progress::Broken(error.to_string()),
             (Ok(()), Err(reason)) => Progress::Broken(reason),
@@ -128,6 +138,11 @@ impl Exchange {
         Some(format!(
             "{status}broken off: the answer has more than {most} bytes, and {asked} tokens were asked for"
         ))
+    }
+
+    /// Whether the answer has the status of one that streams.
+    pub(super) fn has_succeeded(&self) -> bool {
+        self.response.status() == Some(OK)
     }
 
     /// Chunks with text so far.
@@ -203,7 +218,7 @@ impl Exchange {
             token_chunks: heard.token_chunks,
             last_token: heard.last_token,
             ended: seconds(ended),
-            prompt_tokens: heard.usage.map(|(prompt, _)| prompt),
+            prompt_tokens: heard.usage.and_then(|(prompt, _)| prompt),
             output_tokens: heard.usage.map(|(_, output)| output),
             outcome,
         };
@@ -314,6 +329,18 @@ mod tests {
         insta::assert_snapshot!(said(ok, &comments), @"broken off: the answer has more than 4227072 bytes, and 2 tokens were asked for");
         insta::assert_snapshot!(said("HTTP/1.1 500 Oops\r\n\r\n", &comments), @"HTTP 500: broken off: the answer has more than 4227072 bytes, and 2 tokens were asked for");
         insta::assert_snapshot!(said(ok, token), @"broken off: more than 20 chunks with text have come, and 2 tokens were asked for");
+    }
+
+    #[test]
+    fn a_compressed_answer_is_a_failure_that_names_the_coding() {
+        let mut exchange = Exchange::new(0, EXPECTED, None, 0);
+        let head =
+            b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n";
+        let progress = exchange.receive(head, 5);
+        assert!(
+            matches!(&progress, Progress::Broken(reason) if reason.contains("`gzip`")),
+            "{progress:?}"
+        );
     }
 
     #[test]

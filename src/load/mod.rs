@@ -24,6 +24,7 @@ pub mod response;
 mod schedule;
 mod socket;
 pub mod sse;
+mod unasked;
 mod watch;
 
 use std::io;

@@ -14,6 +14,9 @@ const MOST_INTERIM: u32 = 16;
 /// A chunk's size line or trailer longer than this is no framing.
 const LONGEST_LINE: usize = 8 << 10;
 
+/// Names of codings are shorter (`x-compress`); what is longer is cut where it is shown.
+const LONGEST_CODING: usize = 24;
+
 /// Bytes that are no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResponseError {
@@ -46,6 +49,8 @@ pub struct Response {
     /// Interim answers so far, and bytes of the trailer.
     interim: u32,
     trailer: usize,
+    /// What the body is wrapped in beside its framing.
+    coding: Option<String>,
     /// The head, or a line of the framing, that has not ended yet.
     partial: Vec<u8>,
 }
@@ -73,6 +78,11 @@ impl Response {
     /// The status, once the head is over.
     pub fn status(&self) -> Option<u16> {
         (self.state != State::Head).then_some(self.status)
+    }
+
+    /// The coding of the body (`gzip`), which nobody asked for: it hides what is in it, and when that came.
+    pub fn coding(&self) -> Option<&str> {
+        self.coding.as_deref()
     }
 
     /// Whether the whole answer is here.
@@ -188,8 +198,8 @@ impl Response {
             };
         };
         let status = head.code.unwrap_or_default();
-        let state = if (100..200).contains(&status) {
-            // An interim answer: the one that counts follows.
+        self.state = if (100..200).contains(&status) && status != 101 {
+            // After an interim answer the one that counts follows; but after 101 the connection speaks something else.
             self.interim += 1;
             if self.interim > MOST_INTERIM {
                 return Err(ResponseError::Endless("row of interim answers (1xx)"));
@@ -197,11 +207,11 @@ impl Response {
             State::Head
         } else {
             self.status = status;
-            // HTTP/1.0 closes where it does not say otherwise.
-            self.close = head.version == Some(0);
-            framing(&head, &mut self.close)?
+            let framing = Framing::of(&head)?;
+            self.close = framing.close;
+            self.coding = framing.coding;
+            framing.state
         };
-        self.state = state;
         self.partial.clear();
         Ok(&bytes[length - before..])
     }
@@ -262,41 +272,71 @@ fn split(bytes: &[u8], most: u64) -> (&[u8], &[u8]) {
 }
 
 /// How the body is framed (RFC 9112 §6.3).
-fn framing(head: &httparse::Response<'_, '_>, close: &mut bool) -> Result<State, ResponseError> {
-    let mut length = None;
-    let mut chunked = false;
-    for header in head.headers.iter() {
-        let is = |name: &str| header.name.eq_ignore_ascii_case(name);
-        let value = String::from_utf8_lossy(header.value);
-        let value = value.trim();
-        if is("transfer-encoding") {
-            chunked = value
-                .rsplit(',')
-                .next()
-                .is_some_and(|last| last.trim().eq_ignore_ascii_case("chunked"));
-        } else if is("content-length") {
-            let wrong = || ResponseError::Head(format!("a content length of `{value}`"));
-            let given: u64 = value.parse().map_err(|_invalid| wrong())?;
-            if length.is_some_and(|length| length != given) {
-                return Err(wrong());
-            }
-            length = Some(given);
-        } else if is("connection") {
-            for option in value.split(',').map(str::trim) {
-                *close |= option.eq_ignore_ascii_case("close");
-                *close &= !option.eq_ignore_ascii_case("keep-alive");
+struct Framing {
+    state: State,
+    close: bool,
+    coding: Option<String>,
+}
+
+impl Framing {
+    fn of(head: &httparse::Response<'_, '_>) -> Result<Self, ResponseError> {
+        let mut length = None;
+        let mut chunked = false;
+        let mut coding = None;
+        // HTTP/1.0 closes where it does not say otherwise.
+        let mut close = head.version == Some(0);
+        for header in head.headers.iter() {
+            let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+            let value = String::from_utf8_lossy(header.value);
+            let values = || value.split(',').map(str::trim);
+            if is("transfer-encoding") {
+                chunked = values()
+                    .next_back()
+                    .is_some_and(|last| last.eq_ignore_ascii_case("chunked"));
+                coding = values().find_map(hiding).or(coding);
+            } else if is("content-encoding") {
+                coding = values().find_map(hiding).or(coding);
+            } else if is("content-length") {
+                let value = value.trim();
+                let wrong = || ResponseError::Head(format!("a content length of `{value}`"));
+                // A sign is none of its characters, and Rust takes one.
+                let digits = Some(value).filter(|value| !value.starts_with('+'));
+                let given = digits.and_then(|value| value.parse().ok());
+                let given: u64 = given.ok_or_else(wrong)?;
+                if length.is_some_and(|length| length != given) {
+                    return Err(wrong());
+                }
+                length = Some(given);
+            } else if is("connection") {
+                for option in values() {
+                    close |= option.eq_ignore_ascii_case("close");
+                    close &= !option.eq_ignore_ascii_case("keep-alive");
+                }
             }
         }
+        let state = match (head.code, chunked, length) {
+            (Some(101 | 204 | 304), _, _) | (_, false, Some(0)) => State::Done,
+            (_, true, _) => State::ChunkSize,
+            (_, false, Some(length)) => State::Length(length),
+            (_, false, None) => {
+                close = true;
+                State::UntilClose
+            }
+        };
+        close |= head.code == Some(101);
+        Ok(Self {
+            state,
+            close,
+            coding,
+        })
     }
-    Ok(match (head.code, chunked, length) {
-        (Some(204 | 304), _, _) | (_, false, Some(0)) => State::Done,
-        (_, true, _) => State::ChunkSize,
-        (_, false, Some(length)) => State::Length(length),
-        (_, false, None) => {
-            *close = true;
-            State::UntilClose
-        }
-    })
+}
+
+/// A coding that must be undone to see what is in it.
+fn hiding(coding: &str) -> Option<String> {
+    let plain = ["chunked", "identity", ""];
+    let is_plain = plain.iter().any(|plain| coding.eq_ignore_ascii_case(plain));
+    (!is_plain).then(|| coding.chars().take(LONGEST_CODING).collect())
 }
 
 #[cfg(test)]
@@ -385,6 +425,33 @@ mod tests {
     }
 
     #[test]
+    fn a_coding_that_hides_the_body_is_known() {
+        for (headers, coding) in [
+            ("content-encoding: gzip\r\n", Some("gzip")),
+            ("Content-Encoding: identity, br\r\n", Some("br")),
+            ("transfer-encoding: gzip, chunked\r\n", Some("gzip")),
+            (
+                "content-encoding: identity\r\ntransfer-encoding: chunked\r\n",
+                None,
+            ),
+        ] {
+            let mut response = Response::default();
+            let head = format!("HTTP/1.1 200 OK\r\n{headers}\r\n");
+            response.receive(head.as_bytes(), |_, _| ()).unwrap();
+            assert_eq!(response.coding(), coding, "{headers}");
+        }
+    }
+
+    #[test]
+    fn another_protocol_is_not_an_interim_answer() {
+        let mut response = Response::default();
+        let head = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n";
+        response.receive(head, |_, _| ()).unwrap();
+        assert_eq!(response.status(), Some(101));
+        assert!(response.is_done() && !response.keeps_alive());
+    }
+
+    #[test]
     fn broken_answers_are_errors_with_a_reason() {
         let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
         for (text, reason) in [
@@ -406,6 +473,10 @@ mod tests {
             (
                 "HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n".to_owned(),
                 "content length of `many`",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: +5\r\n\r\n".to_owned(),
+                "content length of `+5`",
             ),
         ] {
             let error = read(&[text.as_bytes()], false).unwrap_err().to_string();

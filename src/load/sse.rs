@@ -1,7 +1,7 @@
 //! A parser of server-sent events (WHATWG HTML, "Server-sent events") on bytes.
 //!
-//! It takes whatever the network delivers, however it was cut, and gives the data of whole events. Fields other than
-//! `data` are skipped, but for the type `error`: no server of this kind sends any other that matters.
+//! It takes whatever the network delivers, however it was cut, and gives the data of whole events and whether their type
+//! is one that a server of this kind sends its answer with. Other fields are skipped.
 
 /// Longest event that is buffered. A token's chunk has some 250 bytes; whatever is longer than this is no stream of
 /// tokens, and must not fill the memory.
@@ -24,11 +24,13 @@ pub struct Event<'a> {
 /// The type of an event, as far as it matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
-    /// None, or any other.
+    /// None, or `message`, which is the same.
     #[default]
     Usual,
     /// `error`.
     Error,
+    /// Any other. Some servers keep a stream alive with events of a type of their own.
+    Other,
 }
 
 /// Splits a byte stream into the data of its events. It copies only what is cut by the edge of a piece.
@@ -138,10 +140,10 @@ impl SseParser {
             self.has_data = true;
         } else if let Some(kind) = value_of(b"event", line) {
             // Of several types the last counts.
-            self.kind = if kind == b"error" {
-                Kind::Error
-            } else {
-                Kind::Usual
+            self.kind = match kind {
+                b"error" => Kind::Error,
+                b"" | b"message" => Kind::Usual,
+                _ => Kind::Other,
             };
         }
     }
@@ -171,6 +173,7 @@ mod tests {
         let shown = |event: Event<'_>| {
             let mark = match event.kind {
                 Kind::Error => "error: ",
+                Kind::Other => "other: ",
                 Kind::Usual => "",
             };
             format!("{mark}{}", String::from_utf8_lossy(event.data))
@@ -197,7 +200,7 @@ mod tests {
     #[test]
     fn comments_and_other_fields_are_skipped_and_data_lines_are_joined() {
         assert_eq!(
-            events(&[b": keep-alive\n\nevent: x\nid: 1\ndata: a\ndata:  b\n\n"]),
+            events(&[b": keep-alive\n\nevent: message\nid: 1\ndata: a\ndata:  b\n\n"]),
             ["a\n b"]
         );
     }
@@ -206,7 +209,7 @@ mod tests {
     fn the_type_error_is_that_of_its_own_event_alone() {
         assert_eq!(
             events(&[b"data: a\n\nevent: error\ndata: b\n\ndata: c\n\nevent: error\nevent: x\ndata: d\n\n"]),
-            ["a", "error: b", "c", "d"]
+            ["a", "error: b", "c", "other: d"]
         );
         assert_eq!(
             events(&[b"data: a\nevent:error\n\nevent: error\n\ndata: b\n\n"]),

@@ -31,6 +31,9 @@ const MOST_SENT_AGAIN: f64 = 0.01;
 /// word.
 const PACKED_UNSAID: f64 = 0.10;
 
+/// Unasked bytes per request without a doubt: a proxy that closes an idle connection may send a word before it does.
+const MOST_UNASKED: f64 = 0.01;
+
 /// Why a pass ended before its last request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -84,6 +87,8 @@ pub struct ClientLoad {
     pub unstamped: u64,
     /// Requests sent once more because the server had closed an idle connection at that moment.
     pub sent_again: u64,
+    /// How often the server sent bytes that no request had asked for, a whole answer or others.
+    pub unasked: u64,
     /// Connections that this system had no room for; their requests could not be sent.
     pub unopened: u64,
     /// What it lacked, and what to do.
@@ -120,6 +125,7 @@ impl ClientLoad {
         if let Some(packed) = self.packed(traces) {
             concerns.warn("packaging", packed);
         }
+        self.unasked(traces.len(), &mut concerns);
         // Where every request failed that says enough.
         let wanted = self.in_flight_wanted.unwrap_or_default();
         if self.in_flight < wanted && traces.iter().any(|trace| trace.outcome.is_ok()) {
@@ -195,6 +201,22 @@ impl ClientLoad {
         )
     }
 
+    /// Bytes that no request had asked for: then an answer may be that of another request.
+    fn unasked(&self, requests: usize, concerns: &mut Concerns) {
+        let unasked = stats::number(self.unasked) / stats::number(requests.max(1) as u64);
+        let said = format!(
+            "the server, or a proxy in front of it, sent bytes that no request had asked for ({} times in {} requests)",
+            self.unasked, requests
+        );
+        if unasked > MOST_UNASKED {
+            concerns.make_void(format!(
+                "{said}: which answer belongs to which request cannot be told"
+            ));
+        } else if self.unasked > 0 {
+            concerns.warn("unasked bytes", said);
+        }
+    }
+
     /// Why the client could have been the bottleneck; `None` where it was not.
     pub fn bottleneck(&self, traces: &[RequestTrace]) -> Option<String> {
         let busy = self.busy + self.starved.unwrap_or_default();
@@ -259,6 +281,7 @@ impl ClientLoad {
             "reads": self.reads,
             "unstamped_reads": self.unstamped,
             "sent_again": self.sent_again,
+            "unasked": self.unasked,
             "unopened": self.unopened,
         })
     }
@@ -298,6 +321,23 @@ mod tests {
     fn a_client_at_ease_is_no_bottleneck() {
         assert_eq!(bottleneck(&at_ease()), None);
         assert_eq!(bottleneck(&ClientLoad::default()), None);
+    }
+
+    #[test]
+    fn unasked_bytes_are_a_warning_and_many_a_doubt() {
+        let concerns = |unasked| {
+            let load = ClientLoad {
+                unasked,
+                ..at_ease()
+            };
+            let mut concerns = Concerns::default();
+            load.unasked(200, &mut concerns);
+            concerns
+        };
+        assert_eq!(concerns(0), Concerns::default());
+        assert!(concerns(2) != Concerns::default() && concerns(2).void.is_none());
+        let void = concerns(3).void.unwrap();
+        assert!(void.contains("3 times in 200 requests"), "{void}");
     }
 
     #[test]

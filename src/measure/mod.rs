@@ -22,4 +22,6 @@ pub use offered::offered_rate;
 pub use prompts::prompt_lengths;
 pub use repeat::{Observed, repeat};
 pub use totals::Totals;
+#[cfg(test)]
+pub(crate) use trace::ok_trace;
 pub use trace::{Outcome, RequestTrace, TOGETHER};

@@ -48,7 +48,8 @@ pub fn repeat(traces: &[RequestTrace], observed: Observed) -> Repeat {
     let totals = Totals {
         counts,
         output_tokens: Some(ok().filter_map(|trace| trace.output_tokens).sum()),
-        prompt_tokens: Some(ok().filter_map(|trace| trace.prompt_tokens).sum()),
+        // Not counted once is not known: a sum of the others would be too small.
+        prompt_tokens: ok().map(|trace| trace.prompt_tokens).sum(),
     };
     metrics.extend(totals.metrics(Some(duration)));
     if counts.completed > 0 && duration > 0.0 {

@@ -27,14 +27,14 @@ impl Totals {
         let duration = duration.filter(|duration| *duration > 0.0 && completed > 0);
         let rate = |amount: Option<u64>| Some(number(amount?) / duration?);
         let tokens = self.output_tokens.zip(self.prompt_tokens);
-        let bad = failed + truncated;
-        let all = completed + bad;
+        let bad = failed.saturating_add(truncated);
+        let all = completed.saturating_add(bad);
         let found = [
             ("qps", rate(Some(completed))),
             ("throughput", rate(self.output_tokens)),
             (
                 "total_throughput",
-                rate(tokens.map(|(output, prompt)| output + prompt)),
+                rate(tokens.and_then(|(output, prompt)| output.checked_add(prompt))),
             ),
             ("error_rate", (all > 0).then(|| number(bad) / number(all))),
         ];

@@ -106,7 +106,10 @@ impl Metric {
             .find(|metric| metric.id() == name)
             .ok_or_else(|| UnknownMetric {
                 name: name.to_owned(),
-                nearest: nearest(name, Self::all().map(Self::id)).unwrap_or("tpot.p95"),
+                nearest: Self::all()
+                    .map(Self::id)
+                    .min_by_key(|id| edit_distance(name, id))
+                    .unwrap_or("tpot.p95"),
             })
     }
 
@@ -164,10 +167,25 @@ impl Metric {
     }
 }
 
-/// The candidate that takes the fewest single-character edits to reach from `name`.
+/// The candidate that `name` most likely means: one that begins it or begins with it, or else the one that takes the fewest
+/// single-character edits, if those are few: beyond a third of the name they make another word of it.
 pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    candidates.min_by_key(|candidate| edit_distance(name, candidate))
+    let begins = |candidate: &str| {
+        let short = name.len().min(candidate.len());
+        short >= SHORTEST_BEGIN && (name.starts_with(candidate) || candidate.starts_with(name))
+    };
+    candidates
+        .map(|candidate| match begins(candidate) {
+            true => (0, candidate),
+            false => (edit_distance(name, candidate), candidate),
+        })
+        .filter(|(edits, _)| *edits <= name.chars().count().div_ceil(3))
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, candidate)| candidate)
 }
+
+/// Two words that begin with as many characters alike have something to do with each other: `env` and `environment`.
+const SHORTEST_BEGIN: usize = 3;
 
 /// Levenshtein distance over characters.
 fn edit_distance(a: &str, b: &str) -> usize {

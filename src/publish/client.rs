@@ -170,7 +170,8 @@ impl Client {
         let url = Url::parse(&format!("{api}/"))
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .filter(|url| url.username().is_empty() && url.password().is_none());
+            .filter(|url| url.username().is_empty() && url.password().is_none())
+            .filter(|url| url.query().is_none() && url.fragment().is_none());
         let url = url.ok_or_else(|| {
             setup(format!(
                 "`{api}` is no address of GitHub's API (GITHUB_API_URL)"

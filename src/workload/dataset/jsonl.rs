@@ -1,15 +1,15 @@
-//! JSONL: one prompt or list of messages a line, with or without a time stamp.
+//! JSONL: one prompt or list of messages a line, with or without a time stamp; or a list of them. A text alone is a prompt.
 
 use std::io::BufRead;
 
 use serde::Deserialize;
 
-use super::lines::{self, parse};
-use super::{Census, Content, DatasetError, Entry, output_tokens, timestamp};
+use super::lines::{self, parse, parse_any};
+use super::{Census, Content, DatasetError, Entry, Units, output_tokens, timestamp};
 use crate::workload::{Message, Role};
 
 /// A line. Other keys are the file's own business.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Line {
     #[serde(default)]
     timestamp: Option<f64>,
@@ -55,13 +55,24 @@ struct Part {
 }
 
 /// Reads every line.
-pub fn read(reader: impl BufRead, each: &mut dyn FnMut(Entry)) -> Result<Census, DatasetError> {
-    lines::read(reader, entry, each)
+pub fn read(
+    reader: impl BufRead,
+    units: Units,
+    each: &mut dyn FnMut(Entry),
+) -> Result<Census, DatasetError> {
+    lines::read(reader, |line, position| entry(line, position, units), each)
 }
 
 /// The entry of one line.
-pub fn entry(line: &[u8], position: usize) -> Result<Entry, String> {
-    let line: Line = parse(line)?;
+pub fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry, String> {
+    let line = if lines::is_text(line) {
+        Line {
+            prompt: Some(Given::Text(parse_any(line.trim_ascii_end())?)),
+            ..Line::default()
+        }
+    } else {
+        parse(line)?
+    };
     let content = match (line.prompt, line.messages) {
         (Some(_), Some(_)) => return Err("has both `prompt` and `messages`".to_owned()),
         (None, None) => return Err("has neither `prompt` nor `messages`".to_owned()),
@@ -77,7 +88,7 @@ pub fn entry(line: &[u8], position: usize) -> Result<Entry, String> {
     };
     Ok(Entry {
         position,
-        at: timestamp(line.timestamp)?,
+        at: timestamp(line.timestamp, units.time)?,
         content,
         output_tokens: output_tokens("output_tokens", line.output_tokens)?,
     })
@@ -114,8 +125,10 @@ mod tests {
 
     fn entries(text: &str) -> Result<Vec<Entry>, String> {
         let mut entries = Vec::new();
-        read(text.as_bytes(), &mut |entry| entries.push(entry))
-            .map_err(|error| error.to_string())?;
+        read(text.as_bytes(), Units::default(), &mut |entry| {
+            entries.push(entry);
+        })
+        .map_err(|error| error.to_string())?;
         Ok(entries)
     }
 
@@ -139,6 +152,22 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_texts_prompts_or_messages_is_the_same_as_lines() {
+        let messages = "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}";
+        for both in [
+            ["\"a\"", "\"b\""],
+            ["{\"prompt\": \"a\"}", "\"b\""],
+            [messages, messages],
+        ] {
+            let list = entries(&format!(" [{}]", both.join(",\n"))).unwrap();
+            assert_eq!(list.len(), 2);
+            assert_eq!(list, entries(&both.join("\n")).unwrap());
+        }
+        let said = entries("[\"a\",\n{\"prompt\": 5}]").unwrap_err();
+        assert!(said.starts_with("entry 2: `prompt` must be"), "{said}");
+    }
+
+    #[test]
     fn a_bad_line_is_an_error_with_its_number_and_what_is_wrong() {
         let good = "{\"prompt\": \"a\"}";
         let said: Vec<String> = [
@@ -157,6 +186,7 @@ mod tests {
             "{\"prompt\": \"a\", \"timestamp\": 5}",
             "{\"prompt\": \"a\", \"timestamp\": -5}",
             "[1]",
+            "5",
         ]
         .into_iter()
         .map(|line| entries(&format!("{good}\n\n{line}\n{good}")).unwrap_err())
@@ -175,7 +205,7 @@ mod tests {
         #[test]
         fn what_is_written_is_read(prompt in "\\PC*[a-z]\\PC*", tokens in 1_u32..5_000, time in 0.0..1e12_f64) {
             let line = serde_json::json!({"prompt": prompt, "output_tokens": tokens, "timestamp": time});
-            let entry = entry(line.to_string().as_bytes(), 3).unwrap();
+            let entry = entry(line.to_string().as_bytes(), 3, Units::default()).unwrap();
             prop_assert_eq!(entry.content, Content::Text(prompt.into()));
             prop_assert_eq!(entry.output_tokens, Some(tokens));
             prop_assert!((entry.at.unwrap().as_secs_f64() * 1000.0 - time).abs() < 0.001);

@@ -1,25 +1,38 @@
-//! Files of one JSON object a line.
+//! Files of one JSON object a line, or of one list of such objects.
 
-use std::io::{self, BufRead, Read as _};
+use std::cell::Cell;
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read};
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
+use serde::{Deserialize as _, Deserializer as _};
+use serde_json::value::RawValue;
 
 use super::{Census, DatasetError, Entry};
 
 /// A line, or an entry of a list, is no longer than this: more than a prompt of ten million tokens as text.
 pub(super) const LONGEST: usize = 64 << 20;
 
-/// Reads a file of one entry a line. `entry` gets a line and its entry's position.
+/// Half of a character that takes two (RFC 8259 §8.2): a text with it cannot be sent.
+pub(super) const LONE_SURROGATE: &str = "half a character (a lone surrogate)";
+
+/// Reads a file of one entry a line, or a list of entries. `entry` gets an entry's text and its position.
 pub(super) fn read(
-    mut reader: impl BufRead,
+    reader: impl BufRead,
     mut entry: impl FnMut(&[u8], usize) -> Result<Entry, String>,
     each: &mut dyn FnMut(Entry),
 ) -> Result<Census, DatasetError> {
-    skip_mark(&mut reader)?;
     let mut census = Census::default();
     let mut timed = None;
-    each_line(reader, |line| {
-        let entry = entry(line, census.usable)?;
+    let mut next = 0..;
+    each_entry(reader, |text| {
+        let entry = match entry(text, next.next().unwrap_or_default()) {
+            Err(reason) if is_lone_surrogate(&reason) => {
+                *census.unusable.entry(LONE_SURROGATE).or_default() += 1;
+                return Ok(());
+            }
+            entry => entry?,
+        };
         let is_timed = entry.at.is_some();
         if *timed.get_or_insert(is_timed) != is_timed {
             let (here, before) = if is_timed {
@@ -28,7 +41,7 @@ pub(super) fn read(
                 ("no", "one")
             };
             return Err(format!(
-                "has {here} `timestamp`, and the lines before have {before}"
+                "has {here} `timestamp`, and those before have {before}"
             ));
         }
         census.usable += 1;
@@ -38,8 +51,135 @@ pub(super) fn read(
     Ok(census)
 }
 
+/// Whether an entry is refused for that alone: its JSON is sound, and the rest of the file can be used.
+pub(super) fn is_lone_surrogate(reason: &str) -> bool {
+    ["surrogate in hex escape", "unexpected end of hex escape"]
+        .iter()
+        .any(|words| reason.contains(words))
+}
+
+/// Every entry, be they on lines or in a list.
+pub(super) fn each_entry(
+    mut reader: impl BufRead,
+    mut each: impl FnMut(&[u8]) -> Result<(), String>,
+) -> Result<(), DatasetError> {
+    skip_mark(&mut reader)?;
+    let mut begin = Vec::new();
+    let first = first_byte(&mut reader, &mut begin)?;
+    // What was skipped counts for the line numbers of errors.
+    let whole = begin.as_slice().chain(reader);
+    if first == Some(b'[') {
+        each_element(whole, &mut each)
+    } else {
+        each_line(whole, each)
+    }
+}
+
+/// Reads a list entry by entry: a file of any size needs the memory of its largest entry.
+fn each_element(
+    reader: impl Read,
+    each: &mut dyn FnMut(&[u8]) -> Result<(), String>,
+) -> Result<(), DatasetError> {
+    let left = Cell::new(LONGEST);
+    let bounded = Bounded {
+        reader,
+        left: &left,
+    };
+    let mut deserializer = serde_json::Deserializer::from_reader(BufReader::new(bounded));
+    let mut refused = None;
+    let elements = Elements {
+        each,
+        left: &left,
+        refused: &mut refused,
+    };
+    let read = deserializer
+        .deserialize_seq(elements)
+        .and_then(|()| deserializer.end());
+    match (read, refused) {
+        (_, Some(refused)) => Err(refused),
+        (Ok(()), None) => Ok(()),
+        (Err(error), None) if error.is_io() => Err(DatasetError::Read(error.into())),
+        (Err(error), None) => Err(DatasetError::Json(error)),
+    }
+}
+
+struct Elements<'a> {
+    each: &'a mut dyn FnMut(&[u8]) -> Result<(), String>,
+    left: &'a Cell<usize>,
+    refused: &'a mut Option<DatasetError>,
+}
+
+impl<'de> Visitor<'de> for Elements<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of entries")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        let mut entry = 0;
+        while let Some(raw) = elements.next_element::<Box<RawValue>>()? {
+            entry += 1;
+            self.left.set(LONGEST);
+            if let Err(reason) = (self.each)(raw.get().as_bytes()) {
+                *self.refused = Some(DatasetError::Entry { entry, reason });
+                return Err(A::Error::custom("refused"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A reader that ends with an error where one entry takes too much.
+struct Bounded<'a, R> {
+    reader: R,
+    left: &'a Cell<usize>,
+}
+
+impl<R: Read> Read for Bounded<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        match self.left.get().checked_sub(read) {
+            Some(left) => self.left.set(left),
+            None => {
+                return Err(io::Error::other(format!(
+                    "an entry is longer than {} MiB",
+                    LONGEST >> 20
+                )));
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// The first element of a list that begins here; `None` where there is none. What was read for it goes to `read`.
+pub(super) fn first_element(reader: &mut impl BufRead, read: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let mut kept = Kept {
+        reader: reader.take(LONGEST as u64),
+        read,
+    };
+    kept.read_exact(&mut [0]).ok()?;
+    let mut deserializer = serde_json::Deserializer::from_reader(&mut kept);
+    let raw = Box::<RawValue>::deserialize(&mut deserializer).ok()?;
+    Some(raw.get().as_bytes().to_vec())
+}
+
+/// A reader that keeps what is read.
+struct Kept<'a, R> {
+    reader: R,
+    read: &'a mut Vec<u8>,
+}
+
+impl<R: Read> Read for Kept<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.reader.read(buffer)?;
+        self.read.extend_from_slice(&buffer[..length]);
+        Ok(length)
+    }
+}
+
 /// Every line with something on it.
-pub(super) fn each_line(
+fn each_line(
     mut reader: impl BufRead,
     mut each: impl FnMut(&[u8]) -> Result<(), String>,
 ) -> Result<(), DatasetError> {
@@ -110,12 +250,22 @@ pub(super) fn first_byte(
     }
 }
 
+/// Whether an entry is a text alone.
+pub(super) fn is_text(entry: &[u8]) -> bool {
+    entry.trim_ascii_start().starts_with(b"\"")
+}
+
 /// One JSON object; errors with the column.
 pub(super) fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
     let line = line.trim_ascii_end();
     if !line.trim_ascii_start().starts_with(b"{") {
-        return Err("is no JSON object".to_owned());
+        return Err("is not a JSON object".to_owned());
     }
+    parse_any(line)
+}
+
+/// One JSON value; errors with the column.
+pub(super) fn parse_any<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
     serde_json::from_slice(line).map_err(|error| {
         let place = format!(" at line {} column {}", error.line(), error.column());
         let text = error.to_string();

@@ -26,11 +26,60 @@ use super::Message;
 /// Longest prompt or answer that is asked for: more than any model takes, and far below what overflows anything.
 const MOST_TOKENS: u32 = 10_000_000;
 
-/// A time stamp beyond this many milliseconds (30,000 years) is none.
-const LAST_TIMESTAMP: f64 = 1e15;
+/// A time stamp beyond this many seconds (30,000 years) is none.
+const LAST_TIMESTAMP: f64 = 1e12;
 
-/// Tokens for which one hash id of a Mooncake trace stands.
-pub const BLOCK_TOKENS: u32 = 512;
+/// What the numbers of a trace stand for: no file says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Units {
+    /// Of time stamps.
+    pub time: TimeUnit,
+    /// Tokens for which one hash id stands.
+    pub block_tokens: u32,
+}
+
+impl Default for Units {
+    /// Those of the traces that Mooncake publishes.
+    fn default() -> Self {
+        Self {
+            time: TimeUnit::Milliseconds,
+            block_tokens: 512,
+        }
+    }
+}
+
+/// A unit of time stamps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeUnit {
+    /// `s`
+    Seconds,
+    /// `ms`
+    Milliseconds,
+    /// `us`
+    Microseconds,
+}
+
+impl TimeUnit {
+    /// All of them, the longest first.
+    pub const ALL: [Self; 3] = [Self::Seconds, Self::Milliseconds, Self::Microseconds];
+
+    /// Its name in perfgate.yaml.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Seconds => "s",
+            Self::Milliseconds => "ms",
+            Self::Microseconds => "us",
+        }
+    }
+
+    fn in_a_second(self) -> f64 {
+        match self {
+            Self::Seconds => 1.0,
+            Self::Milliseconds => 1e3,
+            Self::Microseconds => 1e6,
+        }
+    }
+}
 
 /// How a file says what to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +191,14 @@ pub enum DatasetError {
         /// What is wrong with it.
         reason: String,
     },
+    /// An entry of a list cannot be used.
+    #[error("entry {entry}: {reason}")]
+    Entry {
+        /// From 1.
+        entry: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A list cannot be read; with line and column.
     #[error("{0}")]
     Json(#[source] serde_json::Error),
@@ -156,13 +213,14 @@ pub enum DatasetError {
 /// Reads every entry of a file of a format.
 pub fn read(
     format: Format,
+    units: Units,
     reader: impl BufRead,
     each: &mut dyn FnMut(Entry),
 ) -> Result<Census, DatasetError> {
     let census = match format {
         Format::ShareGpt => sharegpt::read(reader, each),
-        Format::Jsonl => jsonl::read(reader, each),
-        Format::Mooncake => mooncake::read(reader, each),
+        Format::Jsonl => jsonl::read(reader, units, each),
+        Format::Mooncake => mooncake::read(reader, units, each),
     }?;
     if census.usable == 0 && census.unusable.is_empty() {
         return Err(DatasetError::Empty);
@@ -170,7 +228,7 @@ pub fn read(
     Ok(census)
 }
 
-/// The keys by which the first line tells the format.
+/// The keys by which the first entry tells the format.
 #[derive(Deserialize)]
 struct Keys {
     #[serde(default)]
@@ -183,6 +241,24 @@ struct Keys {
     input_length: Present,
     #[serde(default)]
     hash_ids: Present,
+}
+
+impl Keys {
+    fn format(&self) -> Result<Format, &'static str> {
+        let found = [
+            (Format::ShareGpt, self.conversations.0),
+            (Format::Jsonl, self.prompt.0 || self.messages.0),
+            (Format::Mooncake, self.input_length.0 || self.hash_ids.0),
+        ];
+        let mut formats = found.into_iter().filter(|(_, found)| *found);
+        match (formats.next(), formats.next()) {
+            (Some((format, _)), None) => Ok(format),
+            (None, _) => Err(
+                "its first entry has none of `conversations`, `prompt`, `messages` and `input_length`",
+            ),
+            (Some(_), Some(_)) => Err("its first entry fits more than one"),
+        }
+    }
 }
 
 /// Whether a key is there, whatever its value.
@@ -200,7 +276,10 @@ pub fn recognise(reader: &mut impl BufRead) -> Result<(Format, Vec<u8>), Dataset
     lines::skip_mark(reader)?;
     let mut read = Vec::new();
     if lines::first_byte(reader, &mut read)? == Some(b'[') {
-        return Ok((Format::ShareGpt, read));
+        let first = lines::first_element(reader, &mut read);
+        // What cannot be told, the reading of such a list says with its place.
+        let format = first.map_or(Ok(Format::ShareGpt), |first| told_by(&first, 1, true))?;
+        return Ok((format, read));
     }
     // What came before are line ends, so that what is added is the first line with something on it.
     let begin = read.len();
@@ -208,36 +287,51 @@ pub fn recognise(reader: &mut impl BufRead) -> Result<(Format, Vec<u8>), Dataset
     if !lines::read_line(reader, &mut read, number)? {
         return Err(DatasetError::Empty);
     }
-    let keys: Keys = lines::parse(&read[begin..]).map_err(|reason| DatasetError::Line {
-        line: number,
-        reason,
-    })?;
-    let found = [
-        (Format::ShareGpt, keys.conversations.0),
-        (Format::Jsonl, keys.prompt.0 || keys.messages.0),
-        (Format::Mooncake, keys.input_length.0 || keys.hash_ids.0),
-    ];
-    let mut formats = found.into_iter().filter(|(_, found)| *found);
-    match (formats.next(), formats.next()) {
-        (Some((format, _)), None) => Ok((format, read)),
-        (None, _) => Err(DatasetError::Unknown(
-            "the first line has none of `conversations`, `prompt`, `messages` and `input_length`",
-        )),
-        (Some(_), Some(_)) => Err(DatasetError::Unknown("the first line fits more than one")),
+    let format = told_by(&read[begin..], number, false)?;
+    Ok((format, read))
+}
+
+/// The format of a file with that first entry, which is on line `number`, or the first of a list.
+fn told_by(entry: &[u8], number: usize, is_list: bool) -> Result<Format, DatasetError> {
+    if lines::is_text(entry) {
+        return Ok(Format::Jsonl);
+    }
+    let keys: Keys =
+        lines::parse(entry).map_err(|reason| DatasetError::at(number, is_list, reason))?;
+    keys.format().map_err(DatasetError::Unknown)
+}
+
+impl DatasetError {
+    /// What is wrong with an entry of a list, or a line.
+    fn at(number: usize, is_list: bool, reason: String) -> Self {
+        if is_list {
+            Self::Entry {
+                entry: number,
+                reason,
+            }
+        } else {
+            Self::Line {
+                line: number,
+                reason,
+            }
+        }
     }
 }
 
-/// Milliseconds of a trace's clock.
-fn timestamp(milliseconds: Option<f64>) -> Result<Option<Duration>, String> {
-    milliseconds
-        .map(|time| {
-            if (0.0..=LAST_TIMESTAMP).contains(&time) {
-                Ok(Duration::from_secs_f64(time / 1000.0))
-            } else {
-                Err(format!("`timestamp` is {time}, which is no time in ms"))
-            }
-        })
-        .transpose()
+/// The time of a trace's clock.
+fn timestamp(time: Option<f64>, unit: TimeUnit) -> Result<Option<Duration>, String> {
+    time.map(|time| {
+        let seconds = time / unit.in_a_second();
+        if (0.0..=LAST_TIMESTAMP).contains(&seconds) {
+            Ok(Duration::from_secs_f64(seconds))
+        } else {
+            let unit = unit.name();
+            Err(format!(
+                "`timestamp` is {time}, which is not a time in {unit}"
+            ))
+        }
+    })
+    .transpose()
 }
 
 /// A number of tokens to ask for.
@@ -269,6 +363,11 @@ mod tests {
             ("{\"conversations\": []}\n{}", Format::ShareGpt),
             ("\n {\"prompt\": \"a\"}\n", Format::Jsonl),
             ("{\"messages\": [], \"timestamp\": 3}", Format::Jsonl),
+            ("[{\"id\": 1, \"prompt\": \"a\"}, 5]", Format::Jsonl),
+            (" [ \"a\",\n\"b\"]", Format::Jsonl),
+            ("\"a\"\n\"b\"", Format::Jsonl),
+            ("[{\"messages\": []}]", Format::Jsonl),
+            ("[]", Format::ShareGpt),
             ("{\"timestamp\": 3, \"input_length\": 4}", Format::Mooncake),
         ] {
             assert_eq!(recognised(text), Ok(format), "{text}");
@@ -283,6 +382,8 @@ mod tests {
             "{\"text\": 1}",
             "{\"prompt\": \"a\", \"hash_ids\": [1]}",
             "\nprompt,output\n",
+            "[{\"text\": 1}]",
+            "[1]",
         ]
         .into_iter()
         .map(|text| recognised(text).unwrap_err())
@@ -290,9 +391,11 @@ mod tests {
         insta::assert_snapshot!(said.join("\n"), @"
         has no entries
         has no entries
-        has no known format: the first line has none of `conversations`, `prompt`, `messages` and `input_length`
-        has no known format: the first line fits more than one
-        line 2: is no JSON object
+        has no known format: its first entry has none of `conversations`, `prompt`, `messages` and `input_length`
+        has no known format: its first entry fits more than one
+        line 2: is not a JSON object
+        has no known format: its first entry has none of `conversations`, `prompt`, `messages` and `input_length`
+        entry 1: is not a JSON object
         ");
     }
 }

@@ -5,9 +5,7 @@ use std::io::BufRead;
 use serde::Deserialize;
 
 use super::lines::{self, parse};
-use super::{
-    BLOCK_TOKENS, Census, Content, DatasetError, Entry, MOST_TOKENS, output_tokens, timestamp,
-};
+use super::{Census, Content, DatasetError, Entry, MOST_TOKENS, Units, output_tokens, timestamp};
 
 #[derive(Deserialize)]
 struct Line {
@@ -19,12 +17,16 @@ struct Line {
 }
 
 /// Reads every line.
-pub fn read(reader: impl BufRead, each: &mut dyn FnMut(Entry)) -> Result<Census, DatasetError> {
-    lines::read(reader, entry, each)
+pub fn read(
+    reader: impl BufRead,
+    units: Units,
+    each: &mut dyn FnMut(Entry),
+) -> Result<Census, DatasetError> {
+    lines::read(reader, |line, position| entry(line, position, units), each)
 }
 
 /// The entry of one line.
-pub fn entry(line: &[u8], position: usize) -> Result<Entry, String> {
+pub fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry, String> {
     let line: Line = parse(line)?;
     if !(1..=MOST_TOKENS).contains(&line.input_length) {
         return Err(format!(
@@ -32,17 +34,18 @@ pub fn entry(line: &[u8], position: usize) -> Result<Entry, String> {
             line.input_length
         ));
     }
-    let blocks = line.input_length.div_ceil(BLOCK_TOKENS) as usize;
+    let block_tokens = units.block_tokens;
+    let blocks = line.input_length.div_ceil(block_tokens) as usize;
     if line.hash_ids.len() > blocks {
         return Err(format!(
-            "has {} `hash_ids`, and `input_length` {} has {blocks} blocks of {BLOCK_TOKENS} tokens",
+            "has {} `hash_ids`, and `input_length` {} has {blocks} blocks of {block_tokens} tokens; `block_size` in `dataset` sets another size",
             line.hash_ids.len(),
             line.input_length
         ));
     }
     Ok(Entry {
         position,
-        at: timestamp(Some(line.timestamp))?,
+        at: timestamp(Some(line.timestamp), units.time)?,
         content: Content::Blocks {
             tokens: line.input_length,
             hash_ids: line.hash_ids,
@@ -61,7 +64,7 @@ mod tests {
     fn a_line_of_the_published_traces_is_read() {
         let line = br#"{"timestamp": 27482, "input_length": 6955, "output_length": 52,
             "hash_ids": [46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59]}"#;
-        let entry = entry(line, 0).unwrap();
+        let entry = entry(line, 0, Units::default()).unwrap();
         assert_eq!(entry.at, Some(std::time::Duration::from_millis(27_482)));
         assert_eq!(entry.output_tokens, Some(52));
         assert_eq!(
@@ -84,16 +87,30 @@ mod tests {
             r#"{"timestamp": 1, "input_length": 9, "output_length": 1, "hash_ids": [-1]}"#,
         ]
         .into_iter()
-        .map(|line| entry(line.as_bytes(), 0).unwrap_err())
+        .map(|line| entry(line.as_bytes(), 0, Units::default()).unwrap_err())
         .collect();
         insta::assert_snapshot!(said.join("\n"));
+    }
+
+    #[test]
+    fn a_trace_in_seconds_with_smaller_blocks_is_read_so() {
+        let line = br#"{"timestamp": 1234500.5, "input_length": 40, "output_length": 5, "hash_ids": [1, 2, 3]}"#;
+        let units = Units {
+            time: super::super::TimeUnit::Seconds,
+            block_tokens: 16,
+        };
+        let entry = entry(line, 0, units).unwrap();
+        assert_eq!(
+            entry.at,
+            Some(std::time::Duration::from_millis(1_234_500_500))
+        );
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_entries_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let mut seen = 0;
-            if let Ok(census) = read(bytes.as_slice(), &mut |_| seen += 1) {
+            if let Ok(census) = read(bytes.as_slice(), Units::default(), &mut |_| seen += 1) {
                 prop_assert_eq!(census.usable, seen);
             }
         }

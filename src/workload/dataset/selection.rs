@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{BLOCK_TOKENS, Content, Entry, Format, Turns};
+use super::{Content, Entry, Format, Turns, Units};
 use crate::workload::prompt::draw_token_ids;
 use crate::workload::salt::Salt;
 use crate::workload::{
@@ -21,6 +21,8 @@ const LATEST: Duration = Duration::from_hours(100 * 365 * 24);
 pub struct Choice {
     /// How the file says it.
     pub format: Format,
+    /// What its numbers stand for.
+    pub units: Units,
     /// SHA-256 of the file's bytes, in hexadecimal.
     pub sha256: String,
     /// Measured requests per repeat of one scenario.
@@ -202,6 +204,14 @@ impl Selection {
         Ok(chosen)
     }
 
+    /// How long the measured requests of a trace take from the first to the last by its own clock, and the gaps between them.
+    pub fn span(&self) -> Option<(Duration, u32)> {
+        let first = self.at(self.measured.first()?)?;
+        let last = self.at(self.measured.last()?)?;
+        let gaps = u32::try_from(self.measured.len() - 1).ok()?;
+        (gaps > 0).then(|| (last.saturating_sub(first), gaps))
+    }
+
     /// Whether the entries have time stamps.
     pub fn is_timed(&self) -> bool {
         self.entries.first().is_some_and(|entry| entry.at.is_some())
@@ -251,9 +261,16 @@ impl Selection {
         let output = choice
             .output_tokens
             .map_or_else(|| "none".to_owned(), |lengths| lengths.to_string());
+        // Where they are the usual ones the digest is that of the time before there were others.
+        let units = if choice.units == Units::default() {
+            String::new()
+        } else {
+            let Units { time, block_tokens } = choice.units;
+            format!("time stamps {}\nblock {block_tokens}\n", time.name())
+        };
         format!(
             "perfgate data set {REVISION}\ngenerator {GENERATOR}\nfile sha256:{}\nformat {}\nturns {}\npause {} ns\norder \
-             {}\nspeedup {}\nrequests {}\nwarm-up {}\nrepeat entries {}\nsalt {}\noutput {output}\nseed {}\n",
+             {}\nspeedup {}\nrequests {}\nwarm-up {}\nrepeat entries {}\nsalt {}\noutput {output}\nseed {}\n{units}",
             choice.sha256,
             choice.format,
             self.turns.name(),
@@ -393,7 +410,7 @@ impl Selection {
         let mut ids = Vec::with_capacity(tokens as usize);
         let mut left = tokens;
         for hash_id in hash_ids {
-            let count = left.min(BLOCK_TOKENS);
+            let count = left.min(self.choice.units.block_tokens);
             ids.extend(draw("block", &hash_id.to_string(), count));
             left -= count;
         }

@@ -1,9 +1,10 @@
-use super::super::{Sample, read};
+use super::super::{Sample, TimeUnit, read};
 use super::*;
 
 fn choice(format: Format) -> Choice {
     Choice {
         format,
+        units: Units::default(),
         sha256: "0123456789abcdef".to_owned(),
         num_requests: 4,
         warmup_requests: 2,
@@ -19,7 +20,7 @@ fn choice(format: Format) -> Choice {
 
 fn select(choice: Choice, text: &str) -> Result<Selection, ChoiceError> {
     let mut sample = Sample::new(choice.seed, choice.num_requests + choice.warmup_requests);
-    read(choice.format, text.as_bytes(), &mut |entry| {
+    read(choice.format, choice.units, text.as_bytes(), &mut |entry| {
         sample.offer(entry);
     })
     .unwrap();
@@ -163,6 +164,35 @@ fn an_output_length_is_that_of_the_entry_or_that_of_the_plan() {
     assert_eq!(lengths, [5, 99]);
     assert_eq!(selection.output_lengths(), "as in the data set, else 5");
     assert_eq!(select(two(None), text), Err(ChoiceError::NoLength(2)));
+}
+
+#[test]
+fn the_unit_of_time_stamps_decides_the_span_and_the_digest() {
+    let lines: String = (0..8)
+        .map(|number| {
+            format!(
+                "{{\"timestamp\": {}, \"prompt\": \"a\"}}\n",
+                7.0 + 0.5 * f64::from(number)
+            )
+        })
+        .collect();
+    let of = |time| {
+        let units = Units {
+            time,
+            ..Units::default()
+        };
+        let choice = Choice {
+            units,
+            num_requests: 8,
+            ..choice(Format::Jsonl)
+        };
+        let selection = select(choice, &lines).unwrap();
+        (selection.span().unwrap(), selection.described())
+    };
+    let (seconds, milliseconds) = (of(TimeUnit::Seconds), of(TimeUnit::Milliseconds));
+    assert_eq!(seconds.0, (Duration::from_millis(3_500), 7));
+    assert_eq!(milliseconds.0, (Duration::from_micros(3_500), 7));
+    assert_ne!(seconds.1, milliseconds.1);
 }
 
 #[test]

@@ -1,14 +1,11 @@
-//! ShareGPT: a list of `conversations`, each of turns with `from` and `value`; or one such entry a line.
+//! ShareGPT: a list of `conversations`, each of turns with `from` and `value`; or one such entry a line. Turns of `role`
+//! and `content`, as other clients write them, are the same.
 
-use std::cell::Cell;
-use std::fmt;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::BufRead;
 
 use serde::Deserialize;
-use serde::Deserializer as _;
-use serde::de::{SeqAccess, Visitor};
 
-use super::lines::{self, LONGEST, parse};
+use super::lines::{self, LONE_SURROGATE, is_lone_surrogate, parse};
 use super::{Census, Content, DatasetError, Entry};
 use crate::workload::{Message, Role};
 
@@ -25,18 +22,27 @@ struct Raw {
 
 #[derive(Deserialize)]
 struct RawTurn {
-    from: String,
+    #[serde(default)]
+    from: Option<String>,
+    #[serde(default)]
+    role: Option<String>,
     #[serde(default)]
     value: Option<String>,
+    #[serde(default)]
+    content: Option<String>,
 }
 
 /// Reads every entry. One that cannot be used is counted with the reason; one of another shape is an error.
-pub fn read(mut reader: impl BufRead, each: &mut dyn FnMut(Entry)) -> Result<Census, DatasetError> {
-    lines::skip_mark(&mut reader)?;
+pub fn read(reader: impl BufRead, each: &mut dyn FnMut(Entry)) -> Result<Census, DatasetError> {
     let mut census = Census::default();
-    let mut position = 0;
-    let mut take = |raw: Raw| {
-        match conversation(raw) {
+    let mut next = 0..;
+    lines::each_entry(reader, |text| {
+        let position = next.next().unwrap_or_default();
+        let read = match parse(text) {
+            Err(reason) if is_lone_surrogate(&reason) => Err(LONE_SURROGATE),
+            raw => conversation(raw?),
+        };
+        match read {
             Ok(messages) => {
                 census.usable += 1;
                 each(Entry {
@@ -48,81 +54,9 @@ pub fn read(mut reader: impl BufRead, each: &mut dyn FnMut(Entry)) -> Result<Cen
             }
             Err(reason) => *census.unusable.entry(reason).or_default() += 1,
         }
-        position += 1;
-    };
-    let mut begin = Vec::new();
-    let first = lines::first_byte(&mut reader, &mut begin)?;
-    // What was skipped counts for the line numbers of errors.
-    let whole = begin.as_slice().chain(reader);
-    if first == Some(b'[') {
-        read_list(whole, &mut take)?;
-    } else {
-        lines::each_line(whole, |line| parse(line).map(&mut take))?;
-    }
-    Ok(census)
-}
-
-/// Reads a list entry by entry: a file of any size needs the memory of its largest entry.
-fn read_list(reader: impl Read, each: &mut dyn FnMut(Raw)) -> Result<(), DatasetError> {
-    let left = Cell::new(LONGEST);
-    let bounded = Bounded {
-        reader,
-        left: &left,
-    };
-    let mut deserializer = serde_json::Deserializer::from_reader(BufReader::new(bounded));
-    deserializer
-        .deserialize_seq(EachEntry { each, left: &left })
-        .and_then(|()| deserializer.end())
-        .map_err(|error| {
-            if error.is_io() {
-                DatasetError::Read(error.into())
-            } else {
-                DatasetError::Json(error)
-            }
-        })
-}
-
-struct EachEntry<'a> {
-    each: &'a mut dyn FnMut(Raw),
-    left: &'a Cell<usize>,
-}
-
-impl<'de> Visitor<'de> for EachEntry<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of entries with `conversations`")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        while let Some(raw) = entries.next_element()? {
-            self.left.set(LONGEST);
-            (self.each)(raw);
-        }
         Ok(())
-    }
-}
-
-/// A reader that ends with an error where one entry takes too much.
-struct Bounded<'a, R> {
-    reader: R,
-    left: &'a Cell<usize>,
-}
-
-impl<R: Read> Read for Bounded<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.reader.read(buffer)?;
-        match self.left.get().checked_sub(read) {
-            Some(left) => self.left.set(left),
-            None => {
-                return Err(io::Error::other(format!(
-                    "an entry is longer than {} MiB",
-                    LONGEST >> 20
-                )));
-            }
-        }
-        Ok(read)
-    }
+    })?;
+    Ok(census)
 }
 
 /// The messages of an entry: perhaps a system prompt, then questions and answers in turn. Answers before the first
@@ -130,13 +64,16 @@ impl<R: Read> Read for Bounded<'_, R> {
 fn conversation(raw: Raw) -> Result<Vec<Message>, &'static str> {
     let mut messages: Vec<Message> = Vec::with_capacity(raw.conversations.len());
     let mut last = Role::Assistant;
-    for RawTurn { from, value } in raw.conversations {
-        let value = value
+    for turn in raw.conversations {
+        let value = turn
+            .value
+            .or(turn.content)
             .filter(|value| !value.trim().is_empty())
             .ok_or(EMPTY)?;
         let asked = messages
             .last()
             .is_some_and(|message| message.role != Role::System);
+        let from = turn.from.or(turn.role).unwrap_or_default();
         let role = match from.to_ascii_lowercase().as_str() {
             "human" | "user" => Role::User,
             "gpt" | "chatgpt" | "bing" | "bard" | "assistant" | "model" => Role::Assistant,
@@ -166,6 +103,8 @@ fn conversation(raw: Raw) -> Result<Vec<Message>, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Read as _};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -234,10 +173,34 @@ mod tests {
     }
 
     #[test]
+    fn roles_and_contents_are_turns_too() {
+        let line = r#"{"conversations": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]}"#;
+        assert_eq!(
+            entries(line).unwrap().0,
+            entries(&turns(&[("human", "Why?"), ("gpt", "So.")]).to_string())
+                .unwrap()
+                .0
+        );
+    }
+
+    #[test]
+    fn half_a_character_costs_its_entry_and_no_other() {
+        let good = turns(&[("human", "Why?"), ("gpt", "So.")]).to_string();
+        for half in [r"\ud83d", r"\ude00", r"\ud83d\u0041"] {
+            let bad = good.replace("So.", half);
+            for text in [format!("[{bad}, {good}]"), format!("{bad}\n{good}")] {
+                let (entries, census) = entries(&text).unwrap();
+                assert_eq!(entries[0].position, 1, "{text}");
+                assert_eq!(census.unusable[LONE_SURROGATE], 1, "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn another_shape_is_an_error_with_its_place() {
         let said: Vec<String> = [
             "[\n{\"conversations\": []},\n{\"prompt\": \"a\"}]",
-            "[{\"conversations\": [{\"value\": \"a\"}]}]",
+            "[{\"conversations\": [{\"value\": 5}]}]",
             "[{\"conversations\": []}",
             "[] x",
             "{\"conversations\": []}\n{\"items\": []}",
@@ -252,7 +215,7 @@ mod tests {
     fn an_entry_without_end_is_refused_before_it_fills_the_memory() {
         let endless = io::repeat(b'a');
         let text = b"[{\"conversations\": [{\"from\": \"human\", \"value\": \"".chain(endless);
-        let error = read(BufReader::new(text), &mut |_| {}).unwrap_err();
+        let error = read(io::BufReader::new(text), &mut |_| {}).unwrap_err();
         assert_eq!(
             error.to_string(),
             "cannot be read: an entry is longer than 64 MiB"

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use perfgate::config::{ProcessPlan, ServerPlan};
+use perfgate::config::{ProcessPlan, ServerPlan, ServerUrl};
 use perfgate::launch::{Fault, Launch, LaunchError};
 
 use super::{READY_TIMEOUT, launch, start_and_cancel, start_quietly};
@@ -236,7 +236,7 @@ async fn a_url_is_attached_to_and_left_running() {
     assert!(Path::new(SCRIPT).exists());
     let plan = plan("ready");
     let server = start_quietly(&launch(&plan, "process")).await.unwrap();
-    let url = ServerPlan::Url(format!("{}/", server.base_url()));
+    let url = ServerPlan::Url(ServerUrl::parse(&format!("{}/", server.base_url())).unwrap());
     let attached = start_quietly(&launch(&url, "url")).await.unwrap();
     assert_eq!(attached.base_url(), server.base_url());
     assert_eq!(attached.startup(), None);

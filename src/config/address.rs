@@ -1,0 +1,148 @@
+//! The address of a server that somebody else runs, read once.
+
+use std::fmt;
+
+use reqwest::Url;
+
+/// Paths that other clients want at the end of an address, and perfgate adds itself; the longest first.
+const ENDPOINTS: [&str; 8] = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/models",
+    "/chat/completions",
+    "/v1",
+    "/health",
+    "/metrics",
+    "/version",
+];
+
+/// Where a server listens: scheme, host, port, and the path under which its API lies, without a slash at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerUrl(String);
+
+/// Why a text is not the address of a server. It quotes nothing of the text that may be a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrongUrl {
+    /// What is wrong with it, to follow the name of where it was given.
+    pub message: &'static str,
+    /// What to write.
+    pub hint: String,
+}
+
+impl ServerUrl {
+    /// Reads an address.
+    pub fn parse(text: &str) -> Result<Self, WrongUrl> {
+        let wrong = |message, hint: &str| WrongUrl {
+            message,
+            hint: hint.to_owned(),
+        };
+        let no_address = || wrong("is not an address", "write `http://127.0.0.1:8000`");
+        // Parsing drops line ends and tabs, and takes `https:///v1` for the host `v1`.
+        if text.contains(char::is_whitespace) || text.contains(":///") {
+            return Err(no_address());
+        }
+        let url = Url::parse(text).map_err(|_unclear| no_address())?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(no_address());
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong(
+                "carries credentials",
+                "take them out; an API key comes from the environment variable PERFGATE_API_KEY",
+            ));
+        }
+        if url.query().is_some() {
+            return Err(wrong(
+                "has a query (`?…`), which perfgate does not send",
+                "leave it out; where the server needs one, name the address of the engine behind it",
+            ));
+        }
+        if url.fragment().is_some() {
+            return Err(wrong("has a fragment (`#…`)", "leave it out"));
+        }
+        let url = url.as_str().trim_end_matches('/');
+        let base = ENDPOINTS
+            .iter()
+            .find_map(|endpoint| url.strip_suffix(endpoint));
+        match base {
+            Some(base) => Err(WrongUrl {
+                message: "has the path of an endpoint at its end, and perfgate adds it itself",
+                hint: format!("write `{}`", base.trim_end_matches('/')),
+            }),
+            None => Ok(Self(url.to_owned())),
+        }
+    }
+
+    /// As text, without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_server_with_or_without_a_path_before_its_api() {
+        for (given, kept) in [
+            ("http://127.0.0.1:8000/", "http://127.0.0.1:8000"),
+            (
+                "https://Gateway.example/team-a//",
+                "https://gateway.example/team-a",
+            ),
+            ("http://[::1]:8000", "http://[::1]:8000"),
+            ("http://v1", "http://v1"),
+        ] {
+            let url = ServerUrl::parse(given).unwrap();
+            assert_eq!(url.as_str(), kept);
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_a_request_is_named_with_what_to_write() {
+        for (given, message, hint) in [
+            ("http://h:1/v1", "path of an endpoint", "`http://h:1`"),
+            ("http://h:1/v1/", "path of an endpoint", "`http://h:1`"),
+            (
+                "http://h:1/a/v1/chat/completions",
+                "path of an endpoint",
+                "`http://h:1/a`",
+            ),
+            ("http://h:1/health", "path of an endpoint", "`http://h:1`"),
+            ("http://h:1/?api-version=sesame", "query", "leave it out"),
+            ("http://h:1#sesame", "fragment", "leave it out"),
+            ("http://me:sesame@h", "credentials", "PERFGATE_API_KEY"),
+            ("http://sesame@h", "credentials", "PERFGATE_API_KEY"),
+            ("h:1", "not an address", "write"),
+            ("http://", "not an address", "write"),
+            ("https:///v1", "not an address", "write"),
+            ("http://a b", "not an address", "write"),
+            ("http://h:1\n", "not an address", "write"),
+            ("ftp://h", "not an address", "write"),
+            ("", "not an address", "write"),
+        ] {
+            let wrong = ServerUrl::parse(given).unwrap_err();
+            assert!(wrong.message.contains(message), "{given}: {wrong:?}");
+            assert!(wrong.hint.contains(hint), "{given}: {wrong:?}");
+            assert!(!format!("{wrong:?}").contains("sesame"), "{wrong:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_an_address_that_reads_the_same_again_or_a_reason(text in "(https?://)?([a-z0-9.:/@?#\\[\\] -]|\\PC|/v1){0,24}") {
+            if let Ok(url) = ServerUrl::parse(&text) {
+                prop_assert_eq!(ServerUrl::parse(url.as_str()), Ok(url));
+            }
+        }
+    }
+}
