@@ -107,7 +107,8 @@ impl Spending {
     /// The evidence that this run may add to: of this build and machine, and looked at against the baseline of now.
     pub(super) fn evidence(&self, find_stored: &FindStored<'_>) -> Result<EvidenceFolder, Failure> {
         let count = self.spent.borrow().runs.len();
-        for index in 0..count {
+        // The newest first: an older one may have turned out to be of something else.
+        for index in (0..count).rev() {
             let series = self.spent.borrow().runs[index].clone();
             if series.build != self.build || series.machine != self.machine {
                 continue;

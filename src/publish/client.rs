@@ -207,11 +207,11 @@ impl Client {
         })
     }
 
-    /// From now on the time for all of publishing runs; once, whoever calls it again.
+    /// From now on the time for all of publishing runs. What was asked before a measurement of an hour takes none of it.
     pub fn begin(&self) {
-        if self.began.get().is_none() {
-            self.began.set(Some(Instant::now()));
-        }
+        self.began.set(Some(Instant::now()));
+        self.waited.set(0);
+        self.slept.set(Duration::ZERO);
     }
 
     /// What is left of that time, in seconds.

@@ -154,6 +154,8 @@ struct Event {
     label: Option<Label>,
     number: Option<u64>,
     after: Option<String>,
+    #[serde(rename = "ref")]
+    reference: Option<String>,
     pull_request: Option<PullRequest>,
     issue: Option<Issue>,
     merge_group: Option<MergeGroup>,
@@ -242,7 +244,16 @@ pub fn occasion(
             of_workflow_run(&run, ours).map_err(missing)
         }
         "push" => {
-            let head = parsed.after.as_deref().and_then(Sha::parse).or(commit);
+            // Of an annotated tag it is the tag's own object, which is no commit.
+            let is_tag = parsed
+                .reference
+                .is_some_and(|reference| reference.starts_with("refs/tags/"));
+            let after = parsed.after.as_deref().and_then(Sha::parse);
+            let head = if is_tag {
+                commit.or(after)
+            } else {
+                after.or(commit)
+            };
             Ok(Occasion {
                 pull: Pull::OfHead,
                 ..of_commit(Some(head.ok_or_else(|| missing("after"))?))
@@ -483,6 +494,8 @@ mod tests {
     fn other_events_are_about_their_commit() {
         let push = of("push", &json!({"after": HEAD})).unwrap();
         assert_eq!((push.head.unwrap().text(), push.pull), (HEAD, Pull::OfHead));
+        let tag = json!({"ref": "refs/tags/v1", "after": HEAD});
+        assert_eq!(of("push", &tag).unwrap().head.unwrap().text(), MERGE);
         let by_hand = of("workflow_dispatch", &json!({})).unwrap();
         assert_eq!(by_hand.head.unwrap().text(), MERGE);
         let nightly = of("schedule", &json!({})).unwrap();
@@ -514,7 +527,7 @@ mod tests {
             the event `pull_request` has no usable `pull_request.head.sha`
             the event is no JSON of GitHub's: invalid value: integer `-7`, expected u64 at line 1 column 12
             the event `workflow_run` has no usable `workflow_run.head_sha`
-            the event is no JSON of GitHub's: invalid length 0, expected struct Event with 8 elements at line 1 column 2
+            the event is no JSON of GitHub's: invalid length 0, expected struct Event with 9 elements at line 1 column 2
             "
         );
     }
