@@ -1,5 +1,7 @@
 //! Writing files whole or not at all, with errors that name the path.
 
+mod destination;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::fs::File;
@@ -7,8 +9,8 @@ use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+pub use destination::Destination;
 use sha2::{Digest as _, Sha256};
-use tempfile::NamedTempFile;
 
 /// A file or folder that could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -161,27 +163,15 @@ impl Opened {
     }
 }
 
-/// Writes beside the destination, syncs, and renames: a reader sees the old file or the whole new one.
+/// Writes what is at the end of the path: a file whole or not at all, its links followed; into a device or a pipe.
 /// Missing folders are made.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let folder = folder_of(path);
-    create_folder(folder)?;
-    let mut file = NamedTempFile::new_in(folder).map_err(FileError::on("write", path))?;
-    file.write_all(bytes)
-        .and_then(|()| file.as_file().sync_all())
-        .map_err(FileError::on("write", path))?;
-    make_readable(file.as_file()).map_err(FileError::on("write", path))?;
-    file.persist(path)
-        .map_err(|error| FileError::on("write", path)(error.error))?;
-    Ok(())
+    Destination::of(path)?.write(bytes)
 }
 
-/// Whether a file could be written there, asked before the work whose result it takes. Missing folders are made.
+/// Whether that could be done, asked before the work whose result it takes. Missing folders are made.
 pub fn check_writable(path: &Path) -> Result<(), FileError> {
-    let folder = folder_of(path);
-    create_folder(folder)?;
-    NamedTempFile::new_in(folder).map_err(FileError::on("write", path))?;
-    Ok(())
+    Destination::of(path)?.check()
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -189,18 +179,6 @@ fn folder_of(path: &Path) -> &Path {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
-}
-
-/// A temporary file is private to its owner; a result is for everybody, as other files are.
-#[cfg(unix)]
-fn make_readable(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn make_readable(_: &File) -> io::Result<()> {
-    Ok(())
 }
 
 /// Makes a folder and its parents where they are missing.

@@ -9,9 +9,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const MOST_REDIRECTS: usize = 3;
 
 /// A client without a proxy (the server under test is on this machine or named on purpose) and with a short time-out.
-pub fn client() -> Result<reqwest::Client, reqwest::Error> {
-    install_tls_provider();
-    reqwest::Client::builder()
+pub fn client(base_url: &str) -> Result<reqwest::Client, reqwest::Error> {
+    builder(base_url)
         .no_proxy()
         // The client of buckets brings HTTP/2 along; a server under test is asked as ever.
         .http1_only()
@@ -56,6 +55,18 @@ pub async fn body(mut answer: reqwest::Response) -> Result<Vec<u8>, BodyError> {
     Ok(body)
 }
 
+/// The beginnings of a client for this address. Only `https` needs the system's certificates: a machine that has none can
+/// measure everything else.
+pub fn builder(base_url: &str) -> reqwest::ClientBuilder {
+    install_tls_provider();
+    let builder = reqwest::Client::builder();
+    if base_url.starts_with("https:") {
+        builder
+    } else {
+        builder.tls_certs_only([])
+    }
+}
+
 /// Names the implementation of TLS, once per process. Without it building any client would panic.
 pub fn install_tls_provider() {
     // An error only says that one is installed already.
@@ -68,5 +79,61 @@ pub fn in_words(error: &reqwest::Error) -> String {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause.to_string()
+    let text = cause.to_string();
+    about_certificates(&text).unwrap_or(text)
+}
+
+/// What a failure of TLS is about and what to do, where it is about certificates. By the words of `rustls` and its verifier.
+pub fn about_certificates(error: &str) -> Option<String> {
+    const PRIVATE: &str = "for a private certificate authority, let SSL_CERT_FILE name a PEM file with its certificate";
+    let is = |words: &[&str]| words.iter().any(|word| error.contains(word));
+    let text = if is(&["UnknownIssuer", "CaUsedAsEndEntity", "SelfSigned"]) {
+        format!(
+            "the server's certificate is signed by an authority that this machine does not trust; {PRIVATE}"
+        )
+    } else if is(&["NotValidForName", "not valid for name"]) {
+        "the server's certificate is for another host name; use the name that is in the certificate"
+            .to_owned()
+    } else if is(&["Expired", "certificate expired"]) {
+        "the server's certificate has expired, or this machine's clock is wrong".to_owned()
+    } else if is(&["NotValidYet", "certificate not valid yet"]) {
+        "the server's certificate is not valid yet, or this machine's clock is wrong".to_owned()
+    } else if is(&["No CA certificates"]) {
+        format!(
+            "this machine has no CA certificates; install the package `ca-certificates`, or {PRIVATE}"
+        )
+    } else if is(&["invalid peer certificate"]) {
+        format!("the server's certificate is refused; {PRIVATE}")
+    } else {
+        return None;
+    };
+    Some(format!("{text} ({error})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_is_refused_is_explained_with_what_to_do() {
+        for (error, words) in [
+            ("invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE"),
+            (
+                "invalid peer certificate: certificate expired: …",
+                "has expired",
+            ),
+            (
+                "invalid peer certificate: NotValidForName",
+                "another host name",
+            ),
+            (
+                "No CA certificates were loaded from the system",
+                "ca-certificates",
+            ),
+        ] {
+            let text = about_certificates(error).unwrap();
+            assert!(text.contains(words) && text.contains(error), "{text}");
+        }
+        assert_eq!(about_certificates("connection refused"), None);
+    }
 }

@@ -3,7 +3,7 @@
 //!
 //! Data flows one way: [`config`] reads what to do, [`launch`] starts the server, [`load`] sends what [`workload`]
 //! drew, [`telemetry`] watches, [`measure`] turns traces into a repeat, [`record`] keeps it, [`compare`] and [`stats`]
-//! make numbers of two runs, [`policy`] judges them, [`render`] shows the judgement, [`publish`] hands it to GitHub,
+//! make numbers of two runs, [`policy`] judges them, [`render`] shows the judgement, [`terminal`] writes it, [`publish`] hands it to GitHub,
 //! and [`exit`] says it in a number. [`app`] has one file per command and is the only module that knows all the others.
 //! `docs/architecture.md` has the directions of dependency; a test holds them.
 
@@ -30,9 +30,12 @@ pub mod process_table;
 pub mod publish;
 pub mod record;
 pub mod render;
+pub mod secret;
 pub mod simulate;
 pub mod starter;
 pub mod stats;
 pub mod sweep;
 pub mod telemetry;
+pub mod terminal;
+pub mod text;
 pub mod workload;

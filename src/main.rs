@@ -1,17 +1,18 @@
 //! The binary: parse, log set-up, run, print one error, exit code.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use perfgate::app::{self, Failure};
-use perfgate::cli::Cli;
+use perfgate::cli::{Cli, Color};
 use perfgate::exit::{BisectStatus, ExitStatus};
+use perfgate::terminal::{self, LogWriter, Output};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
 fn main() -> ExitCode {
+    terminal::guard_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
             } else {
                 ExitStatus::Pass
             };
-            drop(error.print());
+            print_usage(&error);
             // A flag that is misspelt must not convict a commit.
             return if error.use_stderr() && asks_for_bisect() {
                 BisectStatus::of_failure(status).into()
@@ -38,28 +39,11 @@ fn main() -> ExitCode {
             status.into()
         }
     };
-    let level = match cli.verbose {
-        0 => Level::INFO,
-        1 => Level::DEBUG,
-        _ => Level::TRACE,
-    };
-    // The client of buckets tells of every retry; what comes of them is said once, at the end.
-    let of_buckets = if cli.verbose == 0 { Level::WARN } else { level };
-    let levels = Targets::new()
-        .with_default(level)
-        .with_target("object_store", of_buckets);
-    tracing_subscriber::fmt()
-        .with_writer(|| app::LogWriter)
-        .with_ansi(app::stderr_is_coloured(cli.color))
-        .with_max_level(level)
-        .with_target(false)
-        .finish()
-        .with(levels)
-        .init();
+    set_up_logs(&cli);
     match std::panic::catch_unwind(|| app::run(cli)) {
         Ok(Ok(code)) => code,
         Ok(Err(failure)) => {
-            drop(print_failure(&failure));
+            print_failure(&failure);
             failed(failure.status)
         }
         // The message and the place have been printed; what was started has been removed while unwinding.
@@ -81,14 +65,51 @@ fn asks_for_bisect() -> bool {
     false
 }
 
-fn print_failure(failure: &Failure) -> std::io::Result<()> {
-    let mut stderr = std::io::stderr().lock();
-    writeln!(stderr, "error: {}", failure.reason())?;
+/// `-v` shows what perfgate does; `-vv` also what the libraries beneath it do.
+fn set_up_logs(cli: &Cli) {
+    let (own, libraries) = match cli.verbose {
+        0 => (Level::INFO, Level::WARN),
+        1 => (Level::DEBUG, Level::WARN),
+        2 => (Level::TRACE, Level::DEBUG),
+        _ => (Level::TRACE, Level::TRACE),
+    };
+    let levels = Targets::new()
+        .with_default(libraries)
+        .with_target("perfgate", own);
+    tracing_subscriber::fmt()
+        .with_writer(|| LogWriter)
+        .with_ansi(app::stderr_is_coloured(cli.color))
+        .with_max_level(Level::TRACE)
+        .with_target(cli.verbose > 1)
+        .finish()
+        .with(levels)
+        .init();
+}
+
+/// Help and version to stdout, wrong arguments to stderr. Nothing more can be done where that fails.
+fn print_usage(error: &clap::Error) {
+    let text = error.render();
+    let text = |is_coloured: bool| {
+        if is_coloured {
+            text.ansi().to_string()
+        } else {
+            text.to_string()
+        }
+    };
+    if error.use_stderr() {
+        terminal::coloured_note(text(app::stderr_is_coloured(Color::Auto)).trim_end());
+    } else {
+        let text = text(app::stdout_is_coloured(Color::Auto));
+        let _written = terminal::print(Output::Coloured, &text);
+    }
+}
+
+fn print_failure(failure: &Failure) {
+    terminal::note(&format!("error: {}", failure.reason()));
     for hint in &failure.hints {
-        writeln!(stderr, "hint: {hint}")?;
+        terminal::note(&format!("hint: {hint}"));
     }
-    if let Some(command) = app::annotation(failure) {
-        writeln!(stderr, "{command}")?;
+    for command in app::annotations(failure) {
+        terminal::command(&command);
     }
-    Ok(())
 }

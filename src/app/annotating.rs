@@ -2,16 +2,15 @@
 
 use std::path::Path;
 
-use super::progress::note;
 use super::{Context, Failure, environment};
 use crate::config::Problems;
 use crate::policy::Effect;
 use crate::policy::comparison::Comparison;
 use crate::policy::rule::Place;
-use crate::publish::actions::{self, Level};
 use crate::publish::check_run::Mark;
 use crate::render::inert;
 use crate::render::view::{Row, View};
+use crate::terminal::{self, Level, WorkflowCommand};
 
 /// Annotations of one level that Actions shows of a step.
 const MOST: usize = 10;
@@ -38,9 +37,12 @@ pub(super) fn mark_rules(comparison: &Comparison, context: &Context) {
     }
     let view = View::of(comparison);
     if !view.mismatches.is_empty() {
-        let message = inert::line(&view.headline);
         let title = format!("perfgate: {}", view.title());
-        note(&actions::remark(Level::Error, &title, &message));
+        terminal::command(&WorkflowCommand::remark(
+            Level::Error,
+            &title,
+            &view.headline,
+        ));
         return;
     }
     let rows: Vec<(&Row, Option<&Place>)> = view
@@ -65,20 +67,20 @@ pub(super) fn mark_rules(comparison: &Comparison, context: &Context) {
                 row.sign.word
             ));
             let message = inert::line(&row.reason);
-            note(&match place {
-                Some(place) => actions::annotation(
+            terminal::command(&match place {
+                Some(place) => WorkflowCommand::annotation(
                     level,
                     &in_repository(&place.file),
                     place.line,
                     &title,
                     &message,
                 ),
-                None => actions::remark(level, &title, &message),
+                None => WorkflowCommand::remark(level, &title, &message),
             });
         }
         if let Some(more) = marked.get(MOST - 2..).filter(|more| !more.is_empty()) {
             let message = format!("{} more rules are in the report", more.len());
-            note(&actions::remark(level, "perfgate", &message));
+            terminal::command(&WorkflowCommand::remark(level, "perfgate", &message));
         }
     }
 }
@@ -110,26 +112,26 @@ pub(super) fn marks(comparison: &Comparison) -> Vec<Mark> {
 }
 
 /// The workflow commands that show a failure beside the run, and the problems of a file at their lines.
-pub fn annotation(failure: &Failure) -> Option<String> {
+pub fn annotations(failure: &Failure) -> Vec<WorkflowCommand> {
     if !is_on_actions(&environment) {
-        return None;
+        return Vec::new();
     }
     let Some(problems) = failure.error.downcast_ref::<Problems>() else {
         let reason = failure.reason();
-        return Some(actions::remark(Level::Error, "perfgate", &reason));
+        return vec![WorkflowCommand::remark(Level::Error, "perfgate", &reason)];
     };
     let file = in_repository(&problems.file);
     let shown = problems.problems.iter().take(MOST - 2).map(|problem| {
         let line = u32::try_from(problem.line).unwrap_or(u32::MAX);
         let hint = problem.hint.as_ref().map(|hint| format!("\n{hint}"));
         let message = format!("{}{}", problem.message, hint.unwrap_or_default());
-        actions::annotation(Level::Error, &file, line, problem.code.name(), &message)
+        WorkflowCommand::annotation(Level::Error, &file, line, problem.code.name(), &message)
     });
-    let mut lines: Vec<String> = shown.collect();
-    if problems.problems.len() > lines.len() {
-        let more = problems.problems.len() - lines.len();
+    let mut commands: Vec<WorkflowCommand> = shown.collect();
+    if problems.problems.len() > commands.len() {
+        let more = problems.problems.len() - commands.len();
         let message = format!("`{file}` has {more} more problems");
-        lines.push(actions::remark(Level::Error, "perfgate", &message));
+        commands.push(WorkflowCommand::remark(Level::Error, "perfgate", &message));
     }
-    Some(lines.join("\n"))
+    commands
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::compare::{finish, read_comparison};
-use super::failing::cannot_keep;
+use super::outputs::{self, Outputs};
 use super::plan::USUAL_FILE;
 use super::progress::note;
 use super::publishing::{Publishing, Told, Trust};
@@ -15,8 +15,15 @@ use crate::files;
 use crate::policy::comparison::Comparison;
 use crate::publish::artifact;
 use crate::render;
+use crate::terminal::Output;
 
 pub(super) fn run(args: &CommentArgs, context: &Context) -> Result<ExitStatus, Failure> {
+    Outputs::default()
+        .writes("--json", args.json.as_ref())
+        .writes_reports(&args.output)
+        .reads("the comparison", args.comparison.as_deref())
+        .reads("--artifact", args.artifact.as_deref())
+        .check()?;
     match (&args.comparison, &args.artifact) {
         (_, Some(path)) => of_artifact(path, args, context),
         (Some(path), None) => of_comparison(path, args, context),
@@ -97,6 +104,5 @@ fn keep(comparison: &Comparison, args: &CommentArgs) -> Result<(), Failure> {
     let Some(path) = &args.json else {
         return Ok(());
     };
-    files::write_atomically(path, render::json::comparison(comparison).as_bytes())
-        .map_err(cannot_keep)
+    outputs::write(path, Output::Json, &render::json::comparison(comparison))
 }

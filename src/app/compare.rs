@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::accepted::{Files, stored};
 use super::base_ref::{Asks, AtRef, BaseRef};
-use super::failing::{baseline_failure, cannot_keep, record_failure, unreadable};
+use super::failing::{baseline_failure, record_failure, unreadable};
+use super::outputs::{self, Outputs};
 use super::progress::note;
 use super::source::{self, GitError};
 use super::{Context, Failure, annotating, author, publishing, storage};
@@ -21,6 +22,7 @@ use crate::policy::{
 };
 use crate::record::{self, Run};
 use crate::render;
+use crate::terminal::Output;
 
 /// The policy that is read where none is named and this file is there.
 const USUAL_POLICY: &str = "thresholds.yaml";
@@ -54,6 +56,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
         release: accepted(&args.release)?,
         of_copies: None,
     };
+    outputs_of(args).check()?;
     if let (Some(location), Some(candidate)) = (&args.baselines, &candidate) {
         accepted = Side::find(location, candidate, files, &mut bar, context)?;
     }
@@ -114,6 +117,24 @@ pub(super) fn judged_by(
             judged_at(comparison, &base)
         }
     })
+}
+
+/// What is written, none of which may be what is read.
+fn outputs_of(args: &CompareArgs) -> Outputs {
+    let outputs = Outputs::default()
+        .writes_reports(&args.output)
+        .reads("--baseline", args.baseline.as_deref())
+        .reads("--candidate", args.candidate.as_deref())
+        .reads("--ledger", args.ledger.as_deref())
+        .reads("--release", args.release.as_deref())
+        .reads("--ab-baseline", args.ab_baseline.as_deref())
+        .reads("--ab-candidate", args.ab_candidate.as_deref())
+        .reads_policy(&args.policy)
+        .reads_author(&args.author);
+    match &args.baselines {
+        Some(Location::Folder(folder)) => outputs.reads_folder(folder),
+        Some(Location::Bucket(_)) | None => outputs,
+    }
 }
 
 /// The accepted runs.
@@ -180,6 +201,12 @@ impl Side {
 /// Renders a stored comparison again, with an analysis where one is given; exits as the comparison did, or as it does with
 /// the analysis.
 pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus, Failure> {
+    Outputs::default()
+        .writes_reports(&args.output)
+        .reads("the comparison", args.comparison.as_path())
+        .reads("--analysis", args.analysis.as_deref())
+        .reads("--explanation", args.explanation.as_deref())
+        .check()?;
     let comparison = read_comparison(&args.comparison)?;
     let author = author::from_files(args.analysis.as_deref(), args.explanation.as_deref())?;
     let comparison = author.said_of(comparison);
@@ -253,7 +280,7 @@ pub(super) fn policy_at(args: &PolicyArgs, base_ref: Option<&BaseRef>) -> Result
 pub(super) fn write_junit(path: &Path, comparison: &Comparison) -> Result<(), Failure> {
     let junit =
         render::junit::report(comparison).map_err(|error| Failure::new(ExitStatus::Bug, error))?;
-    files::write_atomically(path, junit.as_bytes()).map_err(cannot_keep)
+    outputs::write(path, Output::Text, &junit)
 }
 
 /// Shows a comparison everywhere it was asked for, and exits as it says. `accept_label` takes a regression of it.
@@ -264,22 +291,27 @@ pub(super) fn finish(
     accept_label: Option<&str>,
     context: &Context,
 ) -> Result<ExitStatus, Failure> {
-    let surroundings = |error| Failure::new(ExitStatus::SurroundingsFailed, error);
-    let text = match format {
-        Format::Text => render::terminal::comparison(comparison, context.screen),
-        Format::Json => render::json::comparison(comparison),
-        Format::Markdown => render::markdown::comparison(comparison, accept_label),
+    let (to_stdout, text) = match format {
+        Format::Text => (
+            context.output(),
+            render::terminal::comparison(comparison, context.screen),
+        ),
+        Format::Json => (Output::Json, render::json::comparison(comparison)),
+        Format::Markdown => (
+            Output::Text,
+            render::markdown::comparison(comparison, accept_label),
+        ),
     };
-    super::print(&text)?;
+    super::print(to_stdout, &text)?;
     // Shown before anything that a full disk could stop.
     if let Some(path) = &output.html {
         let html = render::html::report(comparison)
             .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
-        files::write_atomically(path, html.as_bytes()).map_err(surroundings)?;
+        outputs::write(path, Output::Text, &html)?;
     }
     if let Some(path) = &output.markdown {
         let markdown = render::markdown::comparison(comparison, accept_label);
-        files::write_atomically(path, markdown.as_bytes()).map_err(surroundings)?;
+        outputs::write(path, Output::Text, &markdown)?;
     }
     if let Some(path) = &output.junit {
         write_junit(path, comparison)?;

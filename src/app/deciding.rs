@@ -216,6 +216,11 @@ impl Deciding<'_> {
                 continue;
             };
             self.keep(&comparison, stored.as_ref())?;
+            tracing::debug!(
+                "looked with {} rules: {}",
+                comparison.judgements.len(),
+                comparison.headline
+            );
             let settled = match comparison.verdict {
                 Verdict::Pass | Verdict::Warn | Verdict::Block | Verdict::Report => true,
                 Verdict::Inconclusive => false,

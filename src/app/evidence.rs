@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Failure;
 use super::failing::{cannot_keep, record_failure, unreadable};
+use super::{Failure, outputs};
 use crate::exit::ExitStatus;
 use crate::files;
 use crate::policy::comparison::{Comparison, LookTaken, SCHEMA};
 use crate::record::format::ResultFile;
 use crate::record::{self, Run};
 use crate::render;
+use crate::terminal::Output;
 
 /// Where repeats and looks are kept that belong together.
 #[derive(Clone, Debug)]
@@ -116,7 +117,7 @@ impl EvidenceFolder {
     /// Keeps what a look said, before anybody is told.
     pub(super) fn keep(&self, comparison: &Comparison) -> Result<(), Failure> {
         let json = render::json::comparison(comparison);
-        files::write_atomically(&self.comparison_path(), json.as_bytes()).map_err(cannot_keep)
+        outputs::write(&self.comparison_path(), Output::Json, &json)
     }
 }
 

@@ -12,6 +12,7 @@ use super::evidence::{EvidenceFolder, Side};
 use super::failing::cannot_keep;
 use super::lock::{LOCK, Lock};
 use super::measuring::{OtherEvidence, server_of};
+use super::outputs::{self, Outputs};
 use super::progress::{Progress, note};
 use super::publishing::{Place, Publishing};
 use super::question::{self, Question};
@@ -29,6 +30,7 @@ use crate::policy::comparison::Comparison;
 use crate::policy::{self, rule::Policy};
 use crate::record::{self, Run};
 use crate::render;
+use crate::terminal::Output;
 
 pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let shown = plan::path(args.run.config.as_deref()).display().to_string();
@@ -85,7 +87,14 @@ fn judged(
     let policy = policy_at(&args.policy, base_ref)?;
     let accepted = Accepted::of(args, plan, base_ref, policy.first_run, context)?;
     let author = author::find(&args.author, || publishing.text_of_today(place), context)?;
+    tracing::debug!(
+        "judges by {} rules of `{}`, {}",
+        policy.rules.len(),
+        policy_path(&args.policy).display(),
+        base_ref.map_or("as it is here", BaseRef::name)
+    );
     files::create_folder(&args.output).map_err(cannot_keep)?;
+    outputs_of(args).check()?;
     let shown = format!("the folder `{}`", args.output.display());
     let alone = Lock::take(&args.output.join(LOCK), &shown)?;
     let judging = Judging {
@@ -103,6 +112,32 @@ fn judged(
     };
     write_json(&args.output.join("comparison.json"), &comparison)?;
     Ok((comparison, alone))
+}
+
+/// What is written, none of which may be what is read.
+fn outputs_of(args: &GateArgs) -> Outputs {
+    let output = |name: &str| args.output.join(name);
+    let usual = output("junit.xml");
+    let outputs = Outputs::default()
+        .writes("result", &output("result.json"))
+        .writes("comparison", &output("comparison.json"))
+        .writes("report", &output("report.html"))
+        .writes("comment", &output("comment.md"))
+        .writes("test report", &usual)
+        // Named twice, it is the same report.
+        .writes(
+            "--junit",
+            args.junit.as_ref().filter(|path| **path != usual),
+        )
+        .reads("--baseline", args.baseline.as_deref())
+        .reads("--ledger", args.ledger.as_deref())
+        .reads_plan(&args.run)
+        .reads_policy(&args.policy)
+        .reads_author(&args.author);
+    match &args.baselines {
+        Location::Folder(folder) => outputs.reads_folder(folder),
+        Location::Bucket(_) => outputs,
+    }
 }
 
 /// What a gate measures and by what it judges.
@@ -266,6 +301,5 @@ fn measured_run(evidence: &EvidenceFolder) -> Result<Option<Run>, Failure> {
 }
 
 fn write_json(path: &Path, comparison: &Comparison) -> Result<(), Failure> {
-    files::write_atomically(path, render::json::comparison(comparison).as_bytes())
-        .map_err(cannot_keep)
+    outputs::write(path, Output::Json, &render::json::comparison(comparison))
 }

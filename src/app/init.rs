@@ -12,6 +12,7 @@ use crate::starter::{
     Beginning, IGNORED, PLAN, POLICY, Server, Starting, USUAL_IMAGE, hints, ignoring,
 };
 use crate::telemetry::{Search, survey};
+use crate::terminal::Output;
 
 /// Where repositories keep a Dockerfile.
 const DOCKERFILES: [&str; 2] = ["Dockerfile", "docker/Dockerfile"];
@@ -35,7 +36,7 @@ pub(super) fn run(args: &InitArgs, context: &Context) -> Result<ExitStatus, Fail
     }
     if args.dry_run {
         for Starting { path, text } in &starting {
-            super::print(&format!("--- {path}\n{text}"))?;
+            super::print(Output::Text, &format!("--- {path}\n{text}"))?;
         }
         return Ok(ExitStatus::Pass);
     }
@@ -45,7 +46,7 @@ pub(super) fn run(args: &InitArgs, context: &Context) -> Result<ExitStatus, Fail
     }
     said += &ignore()?;
     said += &next_steps(&beginning, gpus);
-    super::print(&said)?;
+    super::print(Output::Text, &said)?;
     Ok(ExitStatus::Pass)
 }
 

@@ -11,7 +11,7 @@ use super::gpus;
 use super::pass::{Pass, Passed};
 use super::progress::{Progress, note};
 use super::sent::{described_load, described_workload, source};
-use super::{Failure, Interrupt, stopping};
+use super::{Failure, Interrupt, outputs, stopping};
 use crate::clock;
 use crate::config::{Fresh, LoadPoint, Plan, ServerPlan};
 use crate::exit::ExitStatus;
@@ -263,9 +263,10 @@ impl<'a> Measuring<'a> {
         }
     }
 
-    /// Puts what was measured so far on disk, whole or not at all.
+    /// Puts what was measured so far on disk, whole or not at all; elsewhere where that is not possible any more.
     pub(super) fn keep(&self, run: &mut RunInProgress) -> Result<(), Failure> {
-        record::save(&self.output, &run.result).map_err(cannot_keep)?;
+        record::save(&self.output, &run.result)
+            .map_err(|error| outputs::rescue(&self.output, &run.result, cannot_keep(error)))?;
         run.kept = true;
         Ok(())
     }
@@ -277,7 +278,7 @@ impl<'a> Measuring<'a> {
     }
 
     fn api_key(&self) -> Option<String> {
-        (self.environment)("PERFGATE_API_KEY")
+        super::api_key(self.environment)
     }
 
     /// All scenarios once on one server.

@@ -1,6 +1,7 @@
 //! `perfgate mlperf`: a run by the rules of an LLM scenario of MLPerf Inference, or the highest rate that is valid.
 
 use super::measuring::Measuring;
+use super::outputs::{self, Outputs};
 use super::progress::{Progress, note};
 use super::sweeping::{Points, Sizes, load_point};
 use super::{Context, Failure, Interrupt, plan, runtime};
@@ -18,6 +19,7 @@ use crate::render;
 use crate::render::number::percent;
 use crate::stats::number;
 use crate::sweep::{Answer, Grain, Point, Search, Step};
+use crate::terminal::Output;
 use crate::workload::Lengths;
 
 /// Offline never takes more samples than this by itself, whatever the data set has.
@@ -68,12 +70,16 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
         is_surely: true,
         warmup: Some(plan.warmup_requests),
     };
+    Outputs::default()
+        .writes("--output", &args.output)
+        .reads_plan(&args.run)
+        .check()?;
+    let grown = outputs::growing(&args.output)?;
     let progress = Progress::new();
-    let report = runtime(|| {})?.block_on(async {
+    let (report, result) = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let environment = context.environment;
-        let measuring =
-            Measuring::of_plan(&plan, &args.output, environment, &progress, &interrupt)?;
+        let measuring = Measuring::of_plan(&plan, &grown, environment, &progress, &interrupt)?;
         let mut points = Points::begin(measuring, sizes)?;
         if let (true, Some(limits)) = (args.find_peak, required.limits) {
             let asked = format!(
@@ -96,13 +102,15 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
         } else {
             run.once(&mut points, &target, first, false).await
         };
-        points.stop(target, measured, 0).await
+        let report = points.stop(target, measured, 0).await?;
+        Ok::<_, Failure>((report, points.into_result()))
     })?;
-    let text = match args.format {
-        SweepFormat::Text => render::mlperf::text(&report),
-        SweepFormat::Json => render::mlperf::json(&report),
+    outputs::deliver(&args.output, &grown, &result)?;
+    let (output, text) = match args.format {
+        SweepFormat::Text => (Output::Text, render::mlperf::text(&report)),
+        SweepFormat::Json => (Output::Json, render::mlperf::json(&report)),
     };
-    super::print(&text)?;
+    super::print(output, &text)?;
     note(&format!("the result stands in `{}`", args.output.display()));
     Ok(if report.valid {
         ExitStatus::Pass

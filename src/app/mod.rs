@@ -30,6 +30,7 @@ mod lock;
 mod measuring;
 mod memory;
 mod mlperf;
+mod outputs;
 mod pass;
 mod plan;
 mod progress;
@@ -51,20 +52,20 @@ mod sweep;
 mod sweeping;
 mod warm_up;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 
-pub use annotating::annotation;
+pub use annotating::annotations;
 pub use failure::Failure;
 use interrupt::Interrupt;
-pub use progress::LogWriter;
-pub use screen::stderr_is_coloured;
+pub use screen::{stderr_is_coloured, stdout_is_coloured};
 
 use crate::cli::{Cli, Command};
 use crate::exit::ExitStatus;
 use crate::render::terminal::Screen;
+use crate::secret;
+use crate::terminal::{self, Output};
 
 /// What every command may need to know.
 pub(crate) struct Context {
@@ -73,6 +74,20 @@ pub(crate) struct Context {
     /// Perfgate's own environment, looked up by name.
     pub(crate) environment: &'static (dyn Fn(&str) -> Option<String> + Sync),
 }
+
+impl Context {
+    /// How text that may be coloured goes to stdout.
+    fn output(&self) -> Output {
+        if self.screen.color {
+            Output::Coloured
+        } else {
+            Output::Text
+        }
+    }
+}
+
+/// The variable with the key for the server under test.
+const API_KEY: &str = "PERFGATE_API_KEY";
 
 /// The only place that reads the environment: whoever needs a variable is handed this.
 fn environment(name: &str) -> Option<String> {
@@ -90,12 +105,46 @@ fn whole_environment() -> Vec<(String, String)> {
         .collect()
 }
 
+/// The key for the server under test. A secret that is read from a file often ends with a line end, which no header can carry.
+fn api_key(environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let key = environment(API_KEY)?.trim().to_owned();
+    (!key.is_empty()).then_some(key)
+}
+
+/// Before anything is started: a key that no header can carry is no key.
+fn check_api_key() -> Result<(), Failure> {
+    match api_key(&environment) {
+        Some(key) if !key.chars().all(|c| matches!(c, ' '..='~')) => {
+            let message = format!(
+                "the API key in `{API_KEY}` has characters that an HTTP header cannot carry"
+            );
+            Err(Failure::message(ExitStatus::Usage, message).hint(
+                "it may have letters, digits and signs of ASCII, and no line break within: set it again",
+            ))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whatever the environment has under a telling name is masked: a server that inherits it may print it.
+fn register_secrets() {
+    for (name, value) in whole_environment() {
+        if secret::is_telling(&name) && value.len() >= secret::LONG {
+            secret::register(&value);
+        }
+    }
+    if let Some(key) = api_key(&environment) {
+        secret::register(&key);
+    }
+}
+
 /// Runs one command.
 pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let context = Context {
         screen: screen::of_stdout(cli.color),
         environment: &environment,
     };
+    register_secrets();
     let status = match cli.command {
         // Git reads its codes in its own way.
         Command::Bisect(args) => return bisect::run(&args, &context).map(ExitCode::from),
@@ -119,7 +168,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "perfgate", &mut script);
-            print(&String::from_utf8_lossy(&script))?;
+            print(Output::Text, &String::from_utf8_lossy(&script))?;
             Ok(ExitStatus::Pass)
         }
     };
@@ -127,19 +176,15 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
 }
 
 /// Data to stdout.
-fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    let newline = if text.ends_with('\n') { "" } else { "\n" };
-    write!(stdout, "{text}{newline}")
-        .and_then(|()| stdout.flush())
-        .or_else(|error| {
-            // A reader that has seen enough (`| head`) is no failure.
-            if error.kind() == std::io::ErrorKind::BrokenPipe {
-                Ok(())
-            } else {
-                Err(output_failure(error))
-            }
-        })
+fn print(output: Output, text: &str) -> Result<(), Failure> {
+    terminal::print(output, text).or_else(|error| {
+        // A reader that has seen enough (`| head`) is no failure.
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            Ok(())
+        } else {
+            Err(output_failure(error))
+        }
+    })
 }
 
 fn output_failure(error: std::io::Error) -> Failure {

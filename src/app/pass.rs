@@ -60,10 +60,16 @@ impl Pass<'_, '_> {
             .iter()
             .map(|request| self.run.template.prompt_tokens(request))
             .collect();
+        tracing::debug!("{label}: sends {planned} measured requests");
         let patience = self.patience(planned);
         let driven = self
             .drive(&label, measured, plan.ramp_up, patience, cancel)
             .await?;
+        tracing::debug!(
+            "{label}: {} requests sent in {:.1} s",
+            driven.traces.len(),
+            driven.wall_time.as_secs_f64()
+        );
         self.warn_of_an_early_end(&driven, planned);
         // First what is compared with counts of ours: it must not wait for anybody.
         let mut seen = sampler.finish().await;

@@ -13,6 +13,7 @@ use crate::config::{
 };
 use crate::exit::ExitStatus;
 use crate::files;
+use crate::launch;
 use crate::workload::Lengths;
 use crate::workload::dataset::Format;
 
@@ -85,7 +86,41 @@ pub(super) fn overlaid(
     warm_up::check(&plan)?;
     dataset::settle(&mut plan, base_ref)?;
     feasible::check_ramp(&plan)?;
+    mind_secrets(&plan)?;
+    tracing::debug!(
+        "the plan `{}`: {} of model `{}`, {} loads with {} requests each after {} to warm up, {} repeats",
+        plan.name,
+        plan.server.as_ref().map_or("no server", kind),
+        plan.model,
+        plan.loads.len(),
+        plan.num_requests,
+        plan.warmup_requests,
+        plan.repeat
+    );
     Ok(plan)
+}
+
+/// How a server is called in a log line.
+fn kind(server: &ServerPlan) -> &'static str {
+    match server {
+        ServerPlan::Docker(_) => "a container",
+        ServerPlan::Process(_) => "a process",
+        ServerPlan::Url(_) => "a server that runs already",
+        ServerPlan::Simulator(_) => "the simulator",
+    }
+}
+
+/// From here on no text shows a secret of the plan's arguments, and the key for the server is one that can be sent.
+fn mind_secrets(plan: &Plan) -> Result<(), Failure> {
+    launch::register_arguments(&plan.engine_args);
+    for server in [&plan.server, &plan.base].into_iter().flatten() {
+        match server {
+            ServerPlan::Docker(docker) => launch::register_arguments(&docker.args),
+            ServerPlan::Process(process) => launch::register_arguments(&process.command),
+            ServerPlan::Url(_) | ServerPlan::Simulator(_) => {}
+        }
+    }
+    super::check_api_key()
 }
 
 /// Only the server, with its model and arguments, of that file and of the flags.
@@ -109,6 +144,7 @@ pub(super) fn resolve_target(
         plan.model.clone_from(model);
     }
     lay_target(target, &mut plan)?;
+    mind_secrets(&plan)?;
     Ok(plan)
 }
 

@@ -1,24 +1,22 @@
 //! Progress on stderr: a bar on a terminal, a plain line now and then elsewhere.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
 use super::screen;
+use crate::terminal;
+pub(super) use crate::terminal::note;
 
 /// How often a bar moves.
 const BAR_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How often a plain line is written: a log of an hour stays readable.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
-
-/// The bars on stderr. One for the process: whoever writes a line there takes them away first and puts them back.
-static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// Where progress goes.
 #[derive(Debug)]
@@ -137,30 +135,9 @@ async fn follow(
 }
 
 fn bar(label: &str, total: usize) -> ProgressBar {
-    let bar = BARS.add(ProgressBar::new(total as u64));
+    let bar = terminal::add_bar(ProgressBar::new(total as u64), label);
     if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} {elapsed}") {
         bar.set_style(style.progress_chars("=> "));
     }
-    bar.set_message(label.to_owned());
     bar
-}
-
-/// A line of its own. What cannot be shown is no reason to stop.
-pub(super) fn note(text: &str) {
-    let _shown = BARS.suspend(|| writeln!(io::stderr().lock(), "{text}"));
-}
-
-/// Where log lines go: to stderr, above the bars.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LogWriter;
-
-impl io::Write for LogWriter {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        BARS.suspend(|| io::stderr().lock().write_all(line))?;
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
-    }
 }

@@ -4,16 +4,16 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::Failure;
+use super::{Failure, outputs};
 use crate::bisect::BisectReport;
 use crate::cli::{SchemaArgs, SchemaFile};
 use crate::config::schema;
 use crate::exit::ExitStatus;
-use crate::files;
 use crate::mlperf::MlperfReport;
 use crate::policy::comparison::Comparison;
 use crate::record::format::ResultFile;
 use crate::sweep::SweepReport;
+use crate::terminal::Output;
 
 /// All files with the names under which their schemas are kept.
 const FILES: [(&str, SchemaFile); 7] = [
@@ -28,7 +28,7 @@ const FILES: [(&str, SchemaFile); 7] = [
 
 pub(super) fn run(args: &SchemaArgs) -> Result<ExitStatus, Failure> {
     if let Some(file) = args.file {
-        super::print(&text(file))?;
+        super::print(Output::Json, &text(file))?;
     }
     if let Some(folder) = &args.output {
         for (name, file) in FILES {
@@ -57,6 +57,5 @@ fn pretty(schema: &Value) -> String {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    files::write_atomically(path, text.as_bytes())
-        .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))
+    outputs::write(path, Output::Json, text)
 }

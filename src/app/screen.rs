@@ -9,7 +9,7 @@ use crate::render::terminal::Screen;
 /// Stdout.
 pub(super) fn of_stdout(color: Color) -> Screen {
     let stdout = std::io::stdout();
-    let screen = Screen::NONE.coloured(is_coloured(color, stdout.is_terminal(), &environment));
+    let screen = Screen::NONE.coloured(stdout_is_coloured(color));
     if !stdout.is_terminal() {
         return screen;
     }
@@ -19,6 +19,11 @@ pub(super) fn of_stdout(color: Color) -> Screen {
         Some(columns) => screen.wide(columns),
         None => screen,
     }
+}
+
+/// Whether to colour what goes to stdout.
+pub fn stdout_is_coloured(color: Color) -> bool {
+    is_coloured(color, std::io::stdout().is_terminal(), &environment)
 }
 
 /// Whether to colour what goes to stderr.

@@ -9,13 +9,14 @@ use super::evidence::{EvidenceFolder, Side};
 use super::measuring::{Measuring, nothing_counts, server_of};
 use super::progress::{Progress, note};
 use super::selftest_report::{Gate, Report, report_text};
-use super::{Context, Failure, Interrupt, feasible, plan, runtime};
+use super::{Context, Failure, Interrupt, feasible, outputs, plan, runtime};
 use crate::cli::selftest::{SelftestArgs, SelftestFormat};
 use crate::config::{Plan, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::files;
 use crate::policy::rule::Policy;
 use crate::record::{self, Run};
+use crate::terminal::Output;
 
 pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let mut plan = plan::resolve(&args.run)?;
@@ -41,13 +42,12 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, 
     let json = serde_json::to_string_pretty(&report)
         .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
     let path = args.output.join("selftest.json");
-    files::write_atomically(&path, json.as_bytes())
-        .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
-    let text = match args.format {
-        SelftestFormat::Json => json,
-        SelftestFormat::Text => report_text(&report),
+    outputs::write(&path, Output::Json, &json)?;
+    let (output, text) = match args.format {
+        SelftestFormat::Json => (Output::Json, json),
+        SelftestFormat::Text => (Output::Text, report_text(&report)),
     };
-    super::print(&text)?;
+    super::print(output, &text)?;
     note(&format!("the gates stand in `{}`", path.display()));
     Ok(if report.as_good_as_promised() {
         ExitStatus::Pass

@@ -1,18 +1,17 @@
 //! `perfgate simulate`: serve until interrupted.
 
-use std::io::Write as _;
-
 use rand::SeedableRng as _;
 use rand::rand_core::Rng as _;
 use rand_pcg::Pcg64Mcg;
 
-use super::{Failure, Interrupt, runtime};
+use super::{Failure, Interrupt, print, runtime};
 use crate::cli::simulate::SimulateArgs;
 use crate::clock;
 use crate::exit::ExitStatus;
 use crate::priority::{self, Urgency};
 use crate::simulate::engine::Costs;
 use crate::simulate::{Options, Server};
+use crate::terminal::Output;
 
 pub(super) fn run(args: &SimulateArgs) -> Result<ExitStatus, Failure> {
     let runtime = runtime(|| {
@@ -28,9 +27,7 @@ async fn serve(args: &SimulateArgs) -> Result<ExitStatus, Failure> {
         .await
         .map_err(surroundings)?;
     // Exactly one line of data: scripts read the address from it.
-    let mut stdout = std::io::stdout();
-    let told = writeln!(stdout, "listening on {}", server.url()).and_then(|()| stdout.flush());
-    told.map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+    print(Output::Text, &format!("listening on {}", server.url()))?;
     let served = server
         .serve(interrupt.token())
         .await

@@ -9,6 +9,7 @@ use crate::cli::compare::OutputArgs;
 use crate::policy::comparison::Comparison;
 use crate::publish::actions;
 use crate::render;
+use crate::secret;
 
 /// Tells the step, where this runs in one. Failing to tell one thing keeps no other from being told, and never changes the
 /// verdict.
@@ -27,7 +28,7 @@ pub(super) fn tell(
     let mut values = vec![
         ("verdict", render::json::verdict(comparison)),
         ("exit-code", comparison.exit_code.to_string()),
-        ("headline", comparison.headline.clone()),
+        ("headline", secret::masked(&comparison.headline)),
         ("comparison-path", comparison_path.display().to_string()),
     ];
     let report = files.and_then(|files| files.html.as_deref());
@@ -42,7 +43,7 @@ pub(super) fn summarize(markdown: &str, context: &Context) {
     let Some(summary) = (context.environment)("GITHUB_STEP_SUMMARY").map(PathBuf::from) else {
         return;
     };
-    match actions::write_step_summary(&summary, markdown) {
+    match actions::write_step_summary(&summary, &secret::masked(markdown)) {
         Ok(true) => {}
         Ok(false) => untold(
             "the step's summary has no report",

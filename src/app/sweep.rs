@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::course::{self, Course, Kind};
 use super::measuring::Measuring;
+use super::outputs::{self, Outputs};
 use super::progress::{Progress, note};
 use super::sweeping::{Points, load_number, load_point, median};
 use super::{Context, Failure, Interrupt, plan, runtime};
@@ -12,7 +13,6 @@ use crate::cli::sweep::{SweepArgs, SweepFormat};
 use crate::clock;
 use crate::config::{Fresh, LoadPoint, Plan};
 use crate::exit::ExitStatus;
-use crate::files;
 use crate::launch::Target;
 use crate::record::Failures;
 use crate::record::format::{Repeat, SWEEP};
@@ -22,6 +22,7 @@ use crate::sweep::{
     Answer, Attained, Capacity, Found, Growth, Limits, Point, Search, Step, SweepReport, Told, Why,
     attained, grow,
 };
+use crate::terminal::Output;
 
 /// A search of rates begins at this share of what the server does when everything is sent at once: the capacity inside
 /// any limit is below that, and rarely far.
@@ -34,12 +35,17 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
     // A sweep is long and finds the noise of its points out by itself.
     plan.repeat = args.run.load.repeat.unwrap_or(1);
     let sizes = course::sizes(args, &mut plan);
+    Outputs::default()
+        .writes("--output", &args.output)
+        .writes("--html", args.html.as_ref())
+        .reads_plan(&args.run)
+        .check()?;
+    let grown = outputs::growing(&args.output)?;
     let progress = Progress::new();
     let (result, told) = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let environment = context.environment;
-        let measuring =
-            Measuring::of_plan(&plan, &args.output, environment, &progress, &interrupt)?;
+        let measuring = Measuring::of_plan(&plan, &grown, environment, &progress, &interrupt)?;
         let mut sweep = Sweep {
             points: Points::begin(measuring, sizes)?,
             course: &course,
@@ -59,17 +65,20 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
         sweep.repeats(&plan).await?;
         Ok::<_, Failure>((sweep.points.into_result(), sweep.told))
     })?;
+    outputs::deliver(&args.output, &grown, &result)?;
     let report = SweepReport::of(&result, told);
-    let text = match args.format {
-        SweepFormat::Text => render::sweep::text(&report, context.screen.color),
-        SweepFormat::Json => render::sweep::json(&report),
+    let (output, text) = match args.format {
+        SweepFormat::Text => (
+            context.output(),
+            render::sweep::text(&report, context.screen.color),
+        ),
+        SweepFormat::Json => (Output::Json, render::sweep::json(&report)),
     };
-    super::print(&text)?;
+    super::print(output, &text)?;
     if let Some(path) = &args.html {
         let html =
             render::sweep::html(&report).map_err(|error| Failure::new(ExitStatus::Bug, error))?;
-        files::write_atomically(path, html.as_bytes())
-            .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+        outputs::write(path, Output::Text, &html)?;
         note(&format!("report: {}", path.display()));
     }
     note(&format!("the result stands in `{}`", args.output.display()));

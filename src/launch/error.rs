@@ -184,7 +184,7 @@ pub enum LaunchError {
     Files(#[from] FileError),
     /// The HTTP client cannot be set up.
     #[error("cannot set up the HTTP client: {0}")]
-    Client(#[source] reqwest::Error),
+    Client(String),
     /// perfgate's own program cannot be found or started, as simulator or as guard of a process.
     #[error("cannot start perfgate's own program beside itself: {0}")]
     OwnProgram(#[source] io::Error),

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::LaunchError;
-use super::redact::Redactor;
+use super::redact;
 use crate::files;
 
 /// Lines at hand. vLLM prints about 80 from the start to ready; a Python traceback through two processes has about 120.
@@ -26,7 +26,6 @@ const LINES_SHOWN: usize = 20;
 /// The log of one server. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct ServerLog {
-    redactor: Redactor,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -39,26 +38,20 @@ struct Kept {
 
 impl ServerLog {
     /// A log kept in memory and, where asked for, in `file`, which begins anew and whose folder is made where it is missing.
-    pub(super) fn open(file: Option<&Path>, redactor: Redactor) -> Result<Self, LaunchError> {
+    pub(super) fn open(file: Option<&Path>) -> Result<Self, LaunchError> {
         let file = file.map(open_file).transpose()?;
         let kept = Kept {
             file,
             ..Kept::default()
         };
         Ok(Self {
-            redactor,
             kept: Arc::new(Mutex::new(kept)),
         })
     }
 
-    /// Hides the secrets of arguments as it does those of lines.
-    pub(super) fn redactor(&self) -> &Redactor {
-        &self.redactor
-    }
-
     /// Takes one line.
     pub(super) fn push(&self, line: &[u8]) {
-        let line = self.redactor.clean(&String::from_utf8_lossy(line));
+        let line = redact::clean(&String::from_utf8_lossy(line));
         let mut kept = self.lock();
         if let Some(file) = &mut kept.file {
             // The lines at hand stay; a full disk must not end a measurement.
@@ -197,7 +190,7 @@ mod tests {
     fn only_the_last_lines_are_at_hand_and_the_file_has_them_all() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("logs/server.log");
-        let log = ServerLog::open(Some(&path), Redactor::default()).unwrap();
+        let log = ServerLog::open(Some(&path)).unwrap();
         for number in 0..LINES_KEPT + 5 {
             log.push(number.to_string().as_bytes());
         }

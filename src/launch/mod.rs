@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{ProcessPlan, ServerPlan};
 use crate::http;
 use crate::record::format::Server;
+use crate::secret;
 pub use build::{Build, BuildError, PLACES_OF_GIT, build};
 use command::Engine;
 use docker::Container;
@@ -38,7 +39,7 @@ use log::ServerLog;
 pub use memory::MemoryProbe;
 use process::Process;
 use ready::{NotReady, Probe};
-use redact::Redactor;
+pub use redact::register_arguments;
 pub use unavailable::{LookedAt, NoEngine, PullFailure};
 
 /// Time that a server has to end by itself when it is stopped; vLLM takes a few seconds to end its workers.
@@ -186,7 +187,9 @@ pub async fn start(
     progress: &(dyn Fn(Phase) + Sync),
     cancel: &CancellationToken,
 ) -> Result<Target, LaunchError> {
-    let http = http::client().map_err(LaunchError::Client)?;
+    if let Some(key) = launch.api_key {
+        secret::register(key);
+    }
     if cancel.is_cancelled() {
         return Err(LaunchError::Cancelled);
     }
@@ -212,9 +215,11 @@ pub async fn start(
             let args = command::simulator_options(options);
             start_process(launch, &plan, &command, "simulator", Some(args), progress)?
         }
-        ServerPlan::Url(url) => attach(launch, url.as_str())?,
+        ServerPlan::Url(url) => attach(url.as_str())?,
     };
     progress(Phase::Loading);
+    let http = http::client(&started.base_url)
+        .map_err(|error| LaunchError::Client(http::in_words(&error)))?;
     let probe = Probe {
         http: &http,
         base_url: &started.base_url,
@@ -226,6 +231,17 @@ pub async fn start(
     match probe.wait(started.life.ended(), cancel).await {
         Ok(()) => {
             let startup = started.began.map(|began| began.elapsed());
+            tracing::debug!(
+                "the server is ready at {} after {:.1} s; its arguments: {}",
+                redact::clean(&started.base_url),
+                startup.unwrap_or_default().as_secs_f64(),
+                started
+                    .identity
+                    .args
+                    .as_deref()
+                    .unwrap_or_default()
+                    .join(" ")
+            );
             let version = probe.version().await;
             Ok(started.into_target(launch, startup, version))
         }
@@ -234,6 +250,25 @@ pub async fn start(
 }
 
 impl<'a> Launch<'a> {
+    /// What the server gets in its environment is masked from now on. What names the model or the image stays: masked,
+    /// two of them would look the same.
+    fn register_secrets<'b>(
+        &self,
+        variables: impl IntoIterator<Item = (&'b String, &'b String)>,
+        image: Option<&str>,
+    ) {
+        let shown = [Some(self.model), Some(self.served_model_name), image];
+        for (name, value) in variables {
+            if !shown
+                .iter()
+                .flatten()
+                .any(|shown| shown.contains(value.trim()))
+            {
+                secret::register_variable(name, value);
+            }
+        }
+    }
+
     fn engine(&self) -> Engine<'a> {
         Engine {
             model: self.model,
@@ -252,15 +287,12 @@ fn start_process(
     progress: &(dyn Fn(Phase) + Sync),
 ) -> Result<Started, LaunchError> {
     progress(Phase::Starting);
-    let secrets = plan.env.values().cloned();
-    let log = ServerLog::open(
-        launch.log_file,
-        Redactor::new(secrets).and_key(launch.api_key),
-    )?;
+    launch.register_secrets(&plan.env, None);
+    let log = ServerLog::open(launch.log_file)?;
     let args = args.unwrap_or_else(|| command.to_vec());
     let identity = Server {
         kind: Some(kind.to_owned()),
-        args: Some(log.redactor().clean_args(&args)),
+        args: Some(redact::clean_args(&args)),
         ..Server::default()
     };
     let port = process::free_port()?;
@@ -284,11 +316,11 @@ fn start_process(
     })
 }
 
-fn attach(launch: &Launch<'_>, url: &str) -> Result<Started, LaunchError> {
+fn attach(url: &str) -> Result<Started, LaunchError> {
     Ok(Started {
         running: Running::Attached,
         life: Life::default(),
-        log: ServerLog::open(None, Redactor::default().and_key(launch.api_key))?,
+        log: ServerLog::open(None)?,
         base_url: url.to_owned(),
         identity: Server {
             kind: Some("url".to_owned()),
@@ -309,7 +341,7 @@ impl Started {
         Target {
             base_url: self.base_url,
             identity: Server {
-                version: version.map(|version| self.log.redactor().clean(&version)),
+                version: version.map(|version| redact::clean(&version)),
                 model: Some(launch.served_model_name.to_owned()),
                 ..self.identity
             },
@@ -327,7 +359,7 @@ impl Started {
             self.running.settle().await;
         }
         let log = self.log.lines();
-        let clean = |text: &String| self.log.redactor().clean(text);
+        let clean = |text: &String| redact::clean(text);
         let error = match reason {
             NotReady::Cancelled => LaunchError::Cancelled,
             NotReady::Ended => LaunchError::Ended {

@@ -23,9 +23,15 @@ use super::log::{LineSplitter, ServerLog};
 /// The last lines are in the pipe when the process ends; a grandchild may hold the pipe open for ever.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// What a job of GitHub Actions gives to perfgate, and the server under test has no business with: it may be anybody's build.
-/// Whoever wants it all the same writes it into `server.process.env`.
-pub(super) const OF_THE_JOB: [&str; 6] = [
+/// What a job of GitHub Actions gives to perfgate, and the server under test has no business with: it may be anybody's build,
+/// and what it wrote into the files that the `GITHUB_…` variables name would act on later steps of the job.
+/// A plan that needs one all the same has it in `server.process.env`.
+pub(super) const OF_THE_JOB: [&str; 11] = [
+    "GITHUB_ENV",
+    "GITHUB_PATH",
+    "GITHUB_OUTPUT",
+    "GITHUB_STEP_SUMMARY",
+    "GITHUB_STATE",
     "GITHUB_TOKEN",
     "GH_TOKEN",
     "ACTIONS_RUNTIME_TOKEN",

@@ -116,7 +116,16 @@ impl Probe<'_> {
             Ok(response) if response.status().is_redirection() => redirected("/health", &response),
             Ok(response) if is_absent(response.status()) => self.models(true).await,
             Ok(response) => Answer::NotYet(format!("/health: HTTP {}", response.status().as_u16())),
-            Err(error) => Answer::NotYet(format!("/health: {}", http::in_words(&error))),
+            Err(error) => {
+                let reason = http::in_words(&error);
+                let last = format!("/health: {reason}");
+                // A certificate that is refused now is refused in ten seconds too.
+                if reason.contains("certificate") {
+                    Answer::Never(NotReady::TimedOut { last })
+                } else {
+                    Answer::NotYet(last)
+                }
+            }
         }
     }
 

@@ -1,13 +1,7 @@
 //! Text of a server made fit to be shown: no control characters, no secrets.
 
-use crate::hidden::is_hidden;
-
-/// What stands where a secret stood.
-const MASK: &str = "***";
-
-/// Shorter values of environment variables (`1`, `true`, `DEBUG`) are no secrets, and masking them would make a log
-/// unreadable.
-const SHORTEST_SECRET: usize = 8;
+use crate::secret::{self, MASK};
+use crate::text::guard;
 
 /// Beginnings of access tokens, each with the fewest characters that must follow: less is an ordinary word
 /// (vLLM has an option `hf_overrides`).
@@ -20,105 +14,75 @@ const TOKENS: [(&str, usize); 6] = [
     ("github_pat_", 16),
 ];
 
-/// Options whose value is a secret.
-const SECRET_OPTIONS: [&str; 3] = ["--api-key", "--hf-token", "--token"];
+/// Options whose values are secrets, written with hyphens; engines take underscores too.
+const SECRET_OPTIONS: [&str; 4] = ["--api-key", "--api-keys", "--hf-token", "--token"];
 
-/// Cleans lines of a server's output.
-#[derive(Clone, Default)]
-pub(super) struct Redactor {
-    values: Vec<String>,
+fn is_secret(option: &str) -> bool {
+    SECRET_OPTIONS.contains(&option.replace('_', "-").as_str())
 }
 
-impl Redactor {
-    /// Masks these values wherever they occur, beside everything that looks like a token.
-    pub(super) fn new(values: impl IntoIterator<Item = String>) -> Self {
-        let mut values: Vec<String> = values
-            .into_iter()
-            .filter(|value| value.len() >= SHORTEST_SECRET)
-            .collect();
-        // A value that contains another must go first, else its rest would stay.
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        Self { values }
-    }
-
-    /// Masks the API key too, however short it is: it is a secret by its name.
-    pub(super) fn and_key(mut self, key: Option<&str>) -> Self {
-        self.values
-            .extend(key.filter(|key| !key.is_empty()).map(str::to_owned));
-        self.values
-            .sort_by_key(|value| std::cmp::Reverse(value.len()));
-        self
-    }
-
-    /// The line without escape sequences, control characters and secrets.
-    pub(super) fn clean(&self, line: &str) -> String {
-        let mut text = without_control(line);
-        for value in &self.values {
-            text = text.replace(value.as_str(), MASK);
-        }
-        mask_url_passwords(&mask_bearer(&mask_tokens(&text)))
-    }
-
-    /// Arguments without secrets.
-    pub(super) fn clean_args(&self, args: &[String]) -> Vec<String> {
-        let mut is_secret = false;
-        args.iter()
-            .map(|arg| {
-                if std::mem::take(&mut is_secret) {
-                    return MASK.to_owned();
-                }
-                if let Some((option, _)) = arg.split_once('=')
-                    && SECRET_OPTIONS.contains(&option)
-                {
-                    return format!("{option}={MASK}");
-                }
-                is_secret = SECRET_OPTIONS.contains(&arg.as_str());
-                self.clean(arg)
-            })
-            .collect()
-    }
-}
-
-impl std::fmt::Debug for Redactor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Redactor").finish_non_exhaustive()
-    }
-}
-
-/// Drops ANSI sequences (`ESC [ … letter`, `ESC ] … BEL`) and control characters; a tab becomes a space.
-fn without_control(line: &str) -> String {
-    let mut text = String::with_capacity(line.len());
-    let mut characters = line.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '\u{1b}' => match characters.next() {
-                Some('[') => {
-                    for parameter in characters.by_ref() {
-                        if ('@'..='~').contains(&parameter) {
-                            break;
-                        }
-                    }
-                }
-                Some(']') => {
-                    for title in characters.by_ref() {
-                        if title == '\u{7}' {
-                            break;
-                        }
-                    }
-                }
-                _ => {}
-            },
-            '\t' => text.push(' '),
-            control if control.is_control() || is_hidden(control) || is_line_end(control) => {}
-            visible => text.push(visible),
+/// Makes the values of secret options known, so that they are masked wherever the server or anybody else shows them.
+pub fn register_arguments(args: &[String]) {
+    // An argument may be a command line itself, as in `sh -c`.
+    let within = args
+        .iter()
+        .filter(|arg| arg.contains(char::is_whitespace))
+        .map(|arg| {
+            let words = arg.split_whitespace();
+            let bare = words.map(|word| word.trim_matches(['"', '\'', ';', ')']).to_owned());
+            bare.collect::<Vec<String>>()
+        });
+    for words in within.chain([args.to_vec()]) {
+        for value in secret_values(&words) {
+            secret::register(&value);
         }
     }
-    text
 }
 
-/// Ends of lines and paragraphs that are no control characters.
-fn is_line_end(character: char) -> bool {
-    matches!(character, '\u{2028}' | '\u{2029}')
+/// What follows secret options, each of which may have several values.
+fn secret_values(words: &[String]) -> Vec<String> {
+    let mut values = Vec::new();
+    let mut follows = false;
+    for word in words {
+        if let Some((option, value)) = word.split_once('=')
+            && is_secret(option)
+        {
+            values.push(value.trim_matches(['"', '\'']).to_owned());
+            follows = false;
+        } else if word.starts_with('-') {
+            follows = is_secret(word);
+        } else if follows {
+            values.push(word.clone());
+        }
+    }
+    values
+}
+
+/// The line without escape sequences, control characters and secrets.
+pub(super) fn clean(line: &str) -> String {
+    let text = guard::text(line).replace('\n', " ");
+    mask_url_passwords(&mask_bearer(&mask_tokens(&secret::masked(&text))))
+}
+
+/// Arguments without secrets.
+pub(super) fn clean_args(args: &[String]) -> Vec<String> {
+    register_arguments(args);
+    let mut follows = false;
+    let cleaned = args.iter().map(|arg| {
+        if let Some((option, _)) = arg.split_once('=')
+            && is_secret(option)
+        {
+            follows = false;
+            return format!("{option}={MASK}");
+        }
+        if arg.starts_with('-') {
+            follows = is_secret(arg);
+        } else if follows {
+            return MASK.to_owned();
+        }
+        clean(arg)
+    });
+    cleaned.collect()
 }
 
 fn mask_tokens(text: &str) -> String {
@@ -193,7 +157,8 @@ mod tests {
 
     #[test]
     fn tokens_bearer_headers_and_passwords_are_masked_and_ordinary_words_stay() {
-        let redactor = Redactor::new(["s3cret-value".to_owned(), "1".to_owned()]);
+        secret::register_variable("HF_TOKEN", "s3cret-value");
+        secret::register_variable("DEBUG", "1");
         let cases = [
             (
                 "token=hf_abcdefghijklmnopqrstuvwxyz012345 end",
@@ -221,21 +186,21 @@ mod tests {
             ("HF_TOKEN is s3cret-value", "HF_TOKEN is ***"),
         ];
         for (line, expected) in cases {
-            assert_eq!(redactor.clean(line), expected);
+            assert_eq!(clean(line), expected);
         }
     }
 
     #[test]
     fn escape_sequences_and_control_characters_are_dropped() {
         let line = "\u{1b}[1;31mERROR\u{1b}[0m\tx\u{7}\u{1b}]0;title\u{7}y\u{202e}z\r";
-        assert_eq!(Redactor::default().clean(line), "ERROR xyz");
+        assert_eq!(clean(line), "ERROR xyz");
     }
 
     #[test]
     fn a_token_with_something_unseen_in_it_is_masked_all_the_same() {
         for unseen in ['\u{AD}', '\u{61C}', '\u{2060}', '\u{E0041}'] {
             let line = format!("hf_abcdefghij{unseen}klmnopqrst");
-            assert_eq!(Redactor::default().clean(&line), "hf_***", "{unseen:?}");
+            assert_eq!(clean(&line), "hf_***", "{unseen:?}");
         }
     }
 
@@ -243,28 +208,34 @@ mod tests {
     fn the_value_of_a_secret_option_is_masked_in_both_spellings() {
         let args = ["--api-key", "k", "--hf-token=abc", "--seed", "1"].map(String::from);
         assert_eq!(
-            Redactor::default().clean_args(&args),
+            clean_args(&args),
             ["--api-key", "***", "--hf-token=***", "--seed", "1"]
         );
     }
 
     #[test]
-    fn a_redactor_does_not_show_what_it_hides() {
-        let redactor = Redactor::new(["s3cret-value".to_owned()]);
-        assert!(!format!("{redactor:?}").contains("s3cret"));
-    }
-
-    #[test]
-    fn a_short_api_key_is_masked_where_a_short_setting_is_not() {
-        let redactor = Redactor::new(["1".to_owned()]).and_key(Some("abc123"));
-        assert_eq!(redactor.clean("level 1 key abc123"), "level 1 key ***");
-        assert_eq!(Redactor::default().and_key(Some("")).clean("a"), "a");
+    fn a_secret_argument_is_masked_wherever_it_appears_later() {
+        let shell = [
+            "sh",
+            "-c",
+            "exec vllm serve m --api_key=one-key-4711 --port 1",
+        ];
+        register_arguments(&shell.map(String::from));
+        let several = ["vllm", "--api-key", "two-key-4711", "k3-y", "--seed", "7"];
+        assert_eq!(
+            clean_args(&several.map(String::from)),
+            ["vllm", "--api-key", MASK, MASK, "--seed", "7"]
+        );
+        assert_eq!(
+            clean("args: {'api_key': ['one-key-4711', 'two-key-4711'], 'x': 'k3-y'} k3-yes"),
+            "args: {'api_key': ['***', '***'], 'x': '***'} k3-yes"
+        );
     }
 
     proptest! {
         #[test]
         fn no_line_panics_or_keeps_a_control_character(line in "\\PC*|.*") {
-            let clean = Redactor::default().clean(&line);
+            let clean = clean(&line);
             prop_assert!(!clean.chars().any(char::is_control));
         }
     }

@@ -14,7 +14,7 @@ use tokio::net::{TcpStream, lookup_host};
 
 use super::LoadError;
 use super::connection::Tls;
-use crate::http::install_tls_provider;
+use crate::http;
 
 /// Longest wait for one of the addresses of a name.
 const PROBE: Duration = Duration::from_secs(2);
@@ -56,9 +56,11 @@ impl Client {
             })
             .transpose()?;
         let tls = if parsed.scheme() == "https" {
-            install_tls_provider();
-            let mut config =
-                ClientConfig::with_platform_verifier().map_err(|error| wrong(error.to_string()))?;
+            http::install_tls_provider();
+            let mut config = ClientConfig::with_platform_verifier().map_err(|error| {
+                let error = error.to_string();
+                wrong(http::about_certificates(&error).unwrap_or(error))
+            })?;
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
             let name =
                 ServerName::try_from(host.clone()).map_err(|error| wrong(error.to_string()))?;

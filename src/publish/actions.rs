@@ -1,4 +1,4 @@
-//! What a step of GitHub Actions can say: summary, outputs, annotations.
+//! What a step of GitHub Actions is told by files: its summary and its outputs. Its commands are in `terminal`.
 
 use std::path::Path;
 
@@ -32,59 +32,6 @@ pub fn write_outputs(path: &Path, outputs: &[(&str, String)]) -> Result<(), File
         .map(|(name, value)| format!("{name}={}\n", inert::long_line(value)))
         .collect();
     files::append(path, &lines)
-}
-
-/// How loud an annotation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// Something that stops the merge.
-    Error,
-    /// Something to look at.
-    Warning,
-    /// Something to know.
-    Notice,
-}
-
-impl Level {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-            Self::Notice => "notice",
-        }
-    }
-}
-
-/// A workflow command that marks a line of a file of the repository, `::error file=thresholds.yaml,line=3,title=…::…`.
-/// The message may have several lines.
-pub fn annotation(level: Level, file: &str, line: u32, title: &str, message: &str) -> String {
-    format!(
-        "::{} file={},line={line},title={}::{}",
-        level.name(),
-        property(file),
-        property(title),
-        data(message)
-    )
-}
-
-/// The same of no line, `::error title=perfgate::…`.
-pub fn remark(level: Level, title: &str, message: &str) -> String {
-    format!(
-        "::{} title={}::{}",
-        level.name(),
-        property(title),
-        data(message)
-    )
-}
-
-fn data(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
-}
-
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
 #[cfg(test)]
@@ -126,27 +73,5 @@ mod tests {
         );
         assert!(!write_step_summary(&path, &long).unwrap());
         assert!(size() <= LARGEST_SUMMARY);
-    }
-
-    #[test]
-    fn an_annotation_stands_on_its_line_whatever_its_texts_say() {
-        assert_eq!(
-            annotation(
-                Level::Warning,
-                "perf/a,line=1.yaml",
-                7,
-                "TPOT: P95",
-                "100 %\nslower"
-            ),
-            "::warning file=perf/a%2Cline=1.yaml,line=7,title=TPOT%3A P95::100 %25%0Aslower"
-        );
-    }
-
-    #[test]
-    fn a_message_cannot_begin_another_command() {
-        assert_eq!(
-            remark(Level::Error, "a:b", "x\n::set-env::y"),
-            "::error title=a%3Ab::x%0A::set-env::y"
-        );
     }
 }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::answer::{self, Answer, Meaning, Refusal};
 use crate::clock;
 use crate::http;
+use crate::secret;
 
 /// The version of the API that is spoken.
 const API_VERSION: &str = "2022-11-28";
@@ -177,8 +178,7 @@ impl Client {
                 "`{api}` is no address of GitHub's API (GITHUB_API_URL)"
             ))
         })?;
-        http::install_tls_provider();
-        let client = reqwest::Client::builder()
+        let client = http::builder(url.as_str())
             .default_headers(headers(token)?)
             .timeout(patience.request)
             .connect_timeout(patience.request)
@@ -381,7 +381,7 @@ impl Client {
         if let Some(body) = &request.body {
             builder = builder
                 .header(CONTENT_TYPE, "application/json")
-                .body(body.to_string());
+                .body(secret::masked_json(&body.to_string()));
         }
         let left = self.left();
         if left <= 0.0 {

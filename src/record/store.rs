@@ -8,6 +8,7 @@ use super::ledger::parse_ledger;
 use super::read::{RecordError, parse};
 use super::valid::Run;
 use crate::files;
+use crate::secret;
 
 /// Far more than a result of a hundred repeats of ten thousand requests; what unpacks to more is an attack or a mistake.
 const LARGEST_UNPACKED: u64 = 2 << 30;
@@ -61,10 +62,11 @@ fn unpacked(path: &Path, file: &str, bytes: Vec<u8>) -> Result<Vec<u8>, RecordEr
 /// Writes a result file, whole or not at all.
 pub fn save(path: &Path, result: &ResultFile) -> Result<(), RecordError> {
     let file = path.display().to_string();
-    let json = serde_json::to_vec_pretty(result).map_err(|source| RecordError::Json {
+    let json = serde_json::to_string_pretty(result).map_err(|source| RecordError::Json {
         file: file.clone(),
         source,
     })?;
+    let json = secret::masked_json(&json).into_bytes();
     let packed = match packing(path) {
         Packing::None => Ok(json),
         Packing::Gzip => {

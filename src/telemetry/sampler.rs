@@ -168,7 +168,8 @@ enum Gpus {
 impl Watch {
     fn new(base_url: &str, looking: Looking) -> Self {
         Self {
-            http: http::client().map_err(|error| format!("cannot set up the HTTP client: {error}")),
+            http: http::client(base_url)
+                .map_err(|error| format!("cannot set up the HTTP client: {error}")),
             url: format!("{}/metrics", base_url.trim_end_matches('/')),
             looking,
             too_long: None,

@@ -44,6 +44,8 @@ mod github;
 #[cfg(test)]
 mod gpus;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod init;
 #[cfg(test)]
 mod launch;
@@ -51,6 +53,8 @@ mod launch;
 mod load;
 #[cfg(test)]
 mod mlperf;
+#[cfg(test)]
+mod outputs;
 #[cfg(test)]
 mod prompts;
 #[cfg(test)]

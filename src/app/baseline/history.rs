@@ -10,6 +10,7 @@ use crate::metric::{ALWAYS_SHOWN, Better, Metric};
 use crate::policy::rule::Policy;
 use crate::record::Run;
 use crate::render;
+use crate::terminal::Output;
 
 pub(super) fn run(args: &HistoryArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let policy = policy_for(&args.policy)?;
@@ -52,7 +53,16 @@ pub(super) fn run(args: &HistoryArgs, context: &Context) -> Result<ExitStatus, F
             Better::Higher,
         )),
     };
-    print(&text)?;
+    let output = match args.format {
+        HistoryFormat::Text => context.output(),
+        HistoryFormat::Csv | HistoryFormat::Prometheus => Output::Text,
+        HistoryFormat::Json
+        | HistoryFormat::Jsonl
+        | HistoryFormat::Bencher
+        | HistoryFormat::GithubSmallerIsBetter
+        | HistoryFormat::GithubBiggerIsBetter => Output::Json,
+    };
+    print(output, &text)?;
     Ok(ExitStatus::Pass)
 }
 

@@ -8,6 +8,7 @@ use crate::cli::baseline::{ListArgs, ListFormat};
 use crate::clock;
 use crate::exit::ExitStatus;
 use crate::render;
+use crate::terminal::Output;
 
 /// One baseline.
 #[derive(Debug, Serialize)]
@@ -30,9 +31,12 @@ pub(super) fn run(args: &ListArgs, context: &Context) -> Result<ExitStatus, Fail
         .map(listed)
         .collect::<Result<Vec<Listed>, Failure>>()?;
     opened.warn_of_copies();
-    let text = match args.format {
-        ListFormat::Json => serde_json::to_string_pretty(&listed)
-            .map_err(|error| Failure::new(ExitStatus::Bug, error))?,
+    let (output, text) = match args.format {
+        ListFormat::Json => (
+            Output::Json,
+            serde_json::to_string_pretty(&listed)
+                .map_err(|error| Failure::new(ExitStatus::Bug, error))?,
+        ),
         ListFormat::Text => {
             let rows = listed.iter().map(|listed| {
                 [
@@ -50,10 +54,10 @@ pub(super) fn run(args: &ListArgs, context: &Context) -> Result<ExitStatus, Fail
                     listed.hardware.clone(),
                 ]
             });
-            render::history::list(rows)
+            (Output::Text, render::history::list(rows))
         }
     };
-    print(&text)?;
+    print(output, &text)?;
     Ok(ExitStatus::Pass)
 }
 

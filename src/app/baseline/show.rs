@@ -7,6 +7,7 @@ use crate::cli::baseline::ShowArgs;
 use crate::exit::ExitStatus;
 use crate::record::Run;
 use crate::render::{self, inert};
+use crate::terminal::Output;
 
 pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let opened = Opened::of(&args.which.storage, context)?;
@@ -41,7 +42,7 @@ pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitStatus, Fail
     if baseline.is_none() {
         text.push_str("\nthere is a ledger and no baseline: see `perfgate baseline verify`\n");
     }
-    print(text.trim_end())?;
+    print(Output::Text, text.trim_end())?;
     Ok(ExitStatus::Pass)
 }
 

@@ -16,6 +16,7 @@ use crate::policy::{Accepted, Objection, objections};
 use crate::record::format::{Promotion, ResultFile};
 use crate::record::{self, Run};
 use crate::render::inert;
+use crate::terminal::Output;
 
 /// What a promotion comes to, given what stands there.
 struct Decided {
@@ -54,7 +55,7 @@ pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Fa
     } else {
         chosen.place.promote(|standing| updating.decide(standing))?
     };
-    print(&said(&chosen, args, &decided, ended))?;
+    print(Output::Text, &said(&chosen, args, &decided, ended))?;
     Ok(ExitStatus::Pass)
 }
 

@@ -6,6 +6,7 @@ use crate::baseline;
 use crate::cli::baseline::VerifyArgs;
 use crate::exit::ExitStatus;
 use crate::render::inert;
+use crate::terminal::Output;
 
 pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let opened = Opened::of(&args.storage, context)?;
@@ -34,7 +35,7 @@ pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitStatus, Fa
         }
     }
     opened.warn_of_copies();
-    print(&text)?;
+    print(Output::Text, &text)?;
     Ok(if wrong == 0 {
         ExitStatus::Pass
     } else {

@@ -13,6 +13,7 @@ use crate::exit::{BisectStatus, ExitStatus};
 use crate::files;
 use crate::policy::BISECT_LEVELS;
 use crate::render;
+use crate::terminal::Output;
 
 /// A search between a commit and what came before it finds nothing after it.
 fn mended_in_between(commit: &str, good: &str) -> Failure {
@@ -152,7 +153,7 @@ impl Hunt<'_> {
         )
         .and_then(|()| files::write_atomically(&path("summary.md"), markdown.as_bytes()))
         .map_err(cannot_keep)?;
-        super::super::print(&render::bisect::text(&report))?;
+        super::super::print(Output::Text, &render::bisect::text(&report))?;
         note(&format!(
             "the summary stands in `{}` and `summary.json` beside it, every measurement in `{}`",
             path("summary.md").display(),

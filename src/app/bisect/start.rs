@@ -14,6 +14,7 @@ use crate::bisect::steps_for;
 use crate::cli::bisect::StartArgs;
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::render;
+use crate::terminal::Output;
 
 /// Checks both ends, begins git's search, and prints the command that runs it.
 pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
@@ -82,7 +83,10 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
         "both ends are as they should be, and git's search has begun: {between} commits, about {} to judge. Now run",
         steps_for(between)
     ));
-    print(&format!("git bisect run {} bisect", program()))?;
+    print(
+        Output::Text,
+        &format!("git bisect run {} bisect", program()),
+    )?;
     note(
         "nothing is checked out in this tree meanwhile; `git bisect skip` and `git bisect log` work as ever, `git bisect reset` ends the search",
     );
@@ -173,7 +177,10 @@ pub(super) fn clean() -> Result<(), Failure> {
     if !images.is_empty() {
         note("the images that were built are left; this removes them");
         // The same words for podman, and for an image that is gone already no error.
-        print(&format!("docker image rm --force {}", images.join(" ")))?;
+        print(
+            Output::Text,
+            &format!("docker image rm --force {}", images.join(" ")),
+        )?;
     }
     Ok(())
 }

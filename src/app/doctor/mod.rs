@@ -19,6 +19,7 @@ use crate::launch;
 use crate::load::ceiling;
 use crate::priority::{self, Urgency};
 use crate::telemetry::{HostFacts, Search, survey};
+use crate::terminal::Output;
 use check::{Level, page, worst};
 use needs::Needs;
 
@@ -51,18 +52,21 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<ExitStatus, Fa
     })?;
     groups.extend(measured.as_ref().map(client::checks));
     let worst = worst(&groups);
-    let text = match args.format {
-        DoctorFormat::Text => page(&groups),
-        DoctorFormat::Json => json!({
-            "can_measure": worst != Level::Failure,
-            "worst": worst,
-            "groups": groups,
-            "cpus": host.cpus,
-            "client": measured.as_ref().map(client::figures),
-        })
-        .to_string(),
+    let (output, text) = match args.format {
+        DoctorFormat::Text => (Output::Text, page(&groups)),
+        DoctorFormat::Json => (
+            Output::Json,
+            json!({
+                "can_measure": worst != Level::Failure,
+                "worst": worst,
+                "groups": groups,
+                "cpus": host.cpus,
+                "client": measured.as_ref().map(client::figures),
+            })
+            .to_string(),
+        ),
     };
-    super::print(&text)?;
+    super::print(output, &text)?;
     Ok(match worst {
         Level::Good | Level::Note | Level::Warning => ExitStatus::Pass,
         Level::Failure => ExitStatus::SurroundingsFailed,

@@ -229,8 +229,8 @@ impl<'a> Publisher<'a> {
             most: args.publish_timeout.as_secs(),
         };
         let api = variable("GITHUB_API_URL").unwrap_or_else(|| USUAL_API.to_owned());
-        let client = Client::new(&api, &token, patience, |wait| note(&inert::line(wait)))
-            .map_err(|error| usage(error.to_string()))?;
+        let client =
+            Client::new(&api, &token, patience, note).map_err(|error| usage(error.to_string()))?;
         let graphql = variable("GITHUB_GRAPHQL_URL").unwrap_or_else(|| graphql_beside(&api));
         let number = |name: &str| variable(name).and_then(|value| value.parse().ok());
         let this_run = RunId {

@@ -12,7 +12,7 @@ use crate::cli::publish::{CommentWhen, PublishArgs};
 use crate::config;
 use crate::exit::ExitStatus;
 use crate::policy::comparison::{Comparison, Verdict};
-use crate::publish::actions::{self, Level};
+use crate::publish::actions;
 use crate::publish::check_run::CheckRun;
 use crate::publish::client::ClientError;
 use crate::publish::comment::{self, Marker, Put, USUAL_AUTHOR, Wanted};
@@ -20,6 +20,7 @@ use crate::publish::event::Sha;
 use crate::publish::status::{State, Statement};
 use crate::render::view::View;
 use crate::render::{self, inert};
+use crate::terminal::{self, Level, WorkflowCommand};
 
 /// What came of it.
 #[derive(Default)]
@@ -405,7 +406,11 @@ impl Told {
         for problem in &self.problems {
             note(&format!("warning: the verdict stands, but {problem}"));
             if on_actions {
-                note(&actions::remark(Level::Warning, "perfgate", problem));
+                terminal::command(&WorkflowCommand::remark(
+                    Level::Warning,
+                    "perfgate",
+                    problem,
+                ));
             }
         }
         let comment_failed = args.comment == CommentWhen::Always && self.comment.is_none();

@@ -7,6 +7,7 @@ use bollard::auth::DockerCredentials;
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential_from_reader};
 
 use super::address::{Lookup, docker_folder};
+use crate::secret;
 
 /// The registry of a name without one, as the docker program stores it.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
@@ -18,17 +19,23 @@ pub(super) fn find(reference: &str, lookup: Lookup<'_>) -> Option<DockerCredenti
     let path = docker_folder(lookup)?.join("config.json");
     let file = File::open(&path).ok()?;
     match get_credential_from_reader(BufReader::new(file), registry) {
-        Ok(DockerCredential::UsernamePassword(username, password)) => Some(DockerCredentials {
-            username: Some(username),
-            password: Some(password),
-            serveraddress: Some(registry.to_owned()),
-            ..DockerCredentials::default()
-        }),
-        Ok(DockerCredential::IdentityToken(token)) => Some(DockerCredentials {
-            identitytoken: Some(token),
-            serveraddress: Some(registry.to_owned()),
-            ..DockerCredentials::default()
-        }),
+        Ok(DockerCredential::UsernamePassword(username, password)) => {
+            secret::register(&password);
+            Some(DockerCredentials {
+                username: Some(username),
+                password: Some(password),
+                serveraddress: Some(registry.to_owned()),
+                ..DockerCredentials::default()
+            })
+        }
+        Ok(DockerCredential::IdentityToken(token)) => {
+            secret::register(&token);
+            Some(DockerCredentials {
+                identitytoken: Some(token),
+                serveraddress: Some(registry.to_owned()),
+                ..DockerCredentials::default()
+            })
+        }
         Err(
             CredentialRetrievalError::NoCredentialConfigured
             | CredentialRetrievalError::ConfigNotFound,

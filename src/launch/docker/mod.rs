@@ -30,7 +30,7 @@ use super::life::Life;
 use super::log::ServerLog;
 use super::memory::MemoryProbe;
 use super::process::free_port;
-use super::redact::Redactor;
+use super::redact;
 use super::{Launch, LaunchError, Phase, Started};
 use crate::clock;
 use crate::config::{DockerPlan, Network};
@@ -66,9 +66,9 @@ pub(super) async fn start(
 ) -> Result<Started, LaunchError> {
     let environment = spec::environment(&plan.env, launch.environment)?;
     let mounts = Mounts::of(plan, launch.environment)?;
-    let secrets = environment.iter().map(|(_, value)| value.clone());
-    let redactor = Redactor::new(secrets).and_key(launch.api_key);
-    let log = ServerLog::open(launch.log_file, redactor)?;
+    let variables = environment.iter().map(|(name, value)| (name, value));
+    launch.register_secrets(variables, Some(&plan.image));
+    let log = ServerLog::open(launch.log_file)?;
 
     let (connected, kind, image) = or_cancelled(cancel, prepare(launch, plan, progress)).await?;
     let binds = mounts.into_binds(&image, plan.user.as_deref());
@@ -88,9 +88,9 @@ pub(super) async fn start(
     let mut command = spec.command(&entrypoint);
     let identity = Server {
         kind: Some("docker".to_owned()),
-        image: Some(log.redactor().clean(&plan.image)),
+        image: Some(redact::clean(&plan.image)),
         digest: image.digest.clone(),
-        args: Some(log.redactor().clean_args(&command)),
+        args: Some(redact::clean_args(&command)),
         ..Server::default()
     };
     let host_port = match plan.network {

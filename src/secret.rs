@@ -1,0 +1,181 @@
+//! The values that are secret in this process: one registry, asked by whoever shows or keeps text.
+//!
+//! A secret is masked by its value wherever it appears: in a line of the server, an error, a result, a report.
+
+use std::sync::{PoisonError, RwLock};
+
+/// What stands where a secret stood.
+pub const MASK: &str = "***";
+
+/// From this length on a value is masked inside of words too. Shorter ones are masked as whole words only: the key
+/// `demo` must not make `demonstration` unreadable.
+pub const LONG: usize = 8;
+
+/// Shorter values are no secrets; masking them would make every text unreadable.
+const SHORTEST: usize = 4;
+
+static KNOWN: RwLock<Vec<String>> = RwLock::new(Vec::new());
+
+/// Masks this value from now on. Each line of a value is one of its own, since text is masked line by line.
+pub fn register(value: &str) {
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    for line in value.lines().map(str::trim) {
+        if line.len() >= SHORTEST && !known.iter().any(|other| other == line) {
+            known.push(line.to_owned());
+        }
+    }
+    // A value that contains another must go first, else its rest would stay.
+    known.sort_by_key(|value| std::cmp::Reverse(value.len()));
+}
+
+/// Masks the value of an environment variable: many are settings (`1`, `true`, `DEBUG`), so short ones only count where
+/// the variable's name tells that it is a secret.
+pub fn register_variable(name: &str, value: &str) {
+    if value.trim().len() >= LONG || is_telling(name) {
+        register(value);
+    }
+}
+
+/// Whether a name, of a variable or an option, tells that its value is a secret. By whole words: `MAX_TOKENS` is a number.
+pub fn is_telling(name: &str) -> bool {
+    const TELLING: [&str; 11] = [
+        "token",
+        "key",
+        "keys",
+        "apikey",
+        "secret",
+        "secrets",
+        "password",
+        "passwd",
+        "credential",
+        "credentials",
+        "auth",
+    ];
+    // A place where a secret is kept is none.
+    const PLACES: [&str; 6] = ["file", "path", "dir", "sock", "socket", "url"];
+    let name = name.to_ascii_lowercase();
+    let has = |words: &[&str]| {
+        name.split(['_', '-', '.'])
+            .any(|word| words.contains(&word))
+    };
+    has(&TELLING) && !has(&PLACES)
+}
+
+/// The text without secrets.
+pub fn masked(text: &str) -> String {
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    let mut safe = text.to_owned();
+    for value in known.iter() {
+        if safe.contains(value.as_str()) {
+            safe = without(&safe, value);
+        }
+    }
+    safe
+}
+
+/// JSON without secrets in its strings; its numbers and its form stay.
+pub fn masked_json(text: &str) -> String {
+    if is_free_of_secrets(text) {
+        return text.to_owned();
+    }
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find('"') {
+        let length = 1 + end_of_string(&rest[start + 1..]) + 1;
+        let end = rest.len().min(start + length);
+        let string = &rest[start..end];
+        safe.push_str(&rest[..start]);
+        match serde_json::from_str::<String>(string) {
+            Ok(value) if masked(&value) != value => {
+                safe.push_str(&serde_json::Value::from(masked(&value)).to_string());
+            }
+            Ok(_) | Err(_) => safe.push_str(string),
+        }
+        rest = &rest[end..];
+    }
+    safe + rest
+}
+
+/// Whether no secret can be in this JSON, however its strings are escaped.
+fn is_free_of_secrets(json: &str) -> bool {
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    known.iter().all(|value| {
+        let quoted = serde_json::Value::from(value.as_str()).to_string();
+        !json.contains(quoted.trim_matches('"'))
+    })
+}
+
+/// Where the closing quotation mark of a JSON string is.
+fn end_of_string(text: &str) -> usize {
+    let mut is_escaped = false;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => return at,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+fn without(text: &str, value: &str) -> String {
+    if value.len() >= LONG {
+        return text.replace(value, MASK);
+    }
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut before = None;
+    while let Some(at) = rest.find(value) {
+        let (skipped, found) = rest.split_at(at);
+        let behind = &found[value.len()..];
+        let last = skipped.chars().next_back().or(before);
+        let is_word =
+            !last.is_some_and(char::is_alphanumeric) && !behind.starts_with(char::is_alphanumeric);
+        safe.push_str(skipped);
+        safe.push_str(if is_word { MASK } else { value });
+        before = value.chars().next_back();
+        rest = behind;
+    }
+    safe + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_masked_by_its_value_and_a_short_one_as_a_word_only() {
+        register("registry-sesame-4711\n");
+        register("k3y!");
+        register("no");
+        assert_eq!(
+            masked("a=registry-sesame-4711x, k3y! ak3y! no"),
+            "a=***x, *** ak3y! no"
+        );
+    }
+
+    #[test]
+    fn json_stays_json_whatever_a_secret_looks_like() {
+        register("12345678");
+        register("quote\"and\\stroke");
+        let value = serde_json::json!({
+            "seed": 12_345_678, "key": "x12345678", "other": "\nquote\"and\\stroke", "end": "\\"
+        });
+        let shown = masked_json(&serde_json::to_string_pretty(&value).unwrap());
+        let expected =
+            serde_json::json!({"seed": 12_345_678, "key": "x***", "other": "\n***", "end": "\\"});
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&shown).unwrap(),
+            expected
+        );
+    }
+
+    #[test]
+    fn a_setting_is_no_secret_and_a_short_token_is() {
+        register_variable("VLLM_LOGGING_LEVEL", "DEBUG7");
+        register_variable("MAX_TOKENS", "16384");
+        register_variable("HF_TOKEN", "tok-en7");
+        assert_eq!(masked("DEBUG7 16384 tok-en7"), "DEBUG7 16384 ***");
+    }
+}

@@ -1,0 +1,3 @@
+//! Text from outside made harmless before it is shown. Pure.
+
+pub mod guard;
