@@ -198,7 +198,7 @@ mod tests {
     fn a_pipe_is_written_into_and_stays_one() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
-        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, Mode::RWXU).unwrap();
         check_writable(&pipe).unwrap();
         let reader = std::thread::spawn({
             let pipe = pipe.clone();
