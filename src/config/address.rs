@@ -60,16 +60,15 @@ impl ServerUrl {
         if url.fragment().is_some() {
             return Err(wrong("has a fragment (`#…`)", "leave it out"));
         }
-        let url = url.as_str().trim_end_matches('/');
-        let base = ENDPOINTS
-            .iter()
-            .find_map(|endpoint| url.strip_suffix(endpoint));
-        match base {
+        let path = url.path().trim_end_matches('/');
+        let endpoint = ENDPOINTS.iter().find(|endpoint| path.ends_with(*endpoint));
+        let address = url.as_str().trim_end_matches('/');
+        match endpoint.and_then(|endpoint| address.strip_suffix(endpoint)) {
             Some(base) => Err(WrongUrl {
                 message: "has the path of an endpoint at its end, and perfgate adds it itself",
                 hint: format!("write `{}`", base.trim_end_matches('/')),
             }),
-            None => Ok(Self(url.to_owned())),
+            None => Ok(Self(address.to_owned())),
         }
     }
 
