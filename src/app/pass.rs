@@ -174,7 +174,14 @@ impl Pass<'_, '_> {
             Stop::Hung | Stop::Failing if !self.measuring.may_fail => {
                 repeat.void = stopping::of_server(repeat);
             }
-            Stop::Hung | Stop::Failing => {}
+            Stop::Hung | Stop::Failing => {
+                let said = stopping::of_server(repeat).map(Value::from);
+                let warnings = repeat.telemetry.entry("warnings".to_owned());
+                if let Value::Array(warnings) = warnings.or_insert_with(|| Value::Array(Vec::new()))
+                {
+                    warnings.extend(said);
+                }
+            }
         }
     }
 

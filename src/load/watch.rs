@@ -31,6 +31,8 @@ pub(super) struct Watch {
     failures: usize,
     /// Requests that timed out since one last ended otherwise.
     timed_out: usize,
+    /// Requests that were in flight when the first of them did.
+    at_stake: usize,
     /// When the window began, and what was known then.
     since: f64,
     before: ClientLoad,
@@ -44,6 +46,7 @@ impl Watch {
             tokens,
             failures: 0,
             timed_out: 0,
+            at_stake: 0,
             since: 0.0,
             before: ClientLoad::default(),
             kept_from_work: 0,
@@ -54,11 +57,14 @@ impl Watch {
     pub(super) fn ended(&mut self, outcome: &Outcome, in_flight: usize) -> Option<Stop> {
         self.failures += usize::from(!outcome.is_ok());
         if *outcome == Outcome::TimedOut {
+            if self.timed_out == 0 {
+                self.at_stake = in_flight.max(FEWEST_TIMED_OUT);
+            }
             self.timed_out += 1;
         } else {
             self.timed_out = 0;
         }
-        if self.timed_out >= in_flight.max(FEWEST_TIMED_OUT) {
+        if self.timed_out > 0 && self.timed_out >= self.at_stake {
             return Some(Stop::Hung);
         }
         let most = self.patience.most_failures?;
@@ -116,6 +122,16 @@ mod tests {
             assert_eq!(watch.ended(&Outcome::TimedOut, 3), None);
         }
         assert_eq!(watch.ended(&Outcome::TimedOut, 3), Some(Stop::Hung));
+    }
+
+    #[test]
+    fn requests_that_time_out_together_leave_the_others_in_flight() {
+        let mut watch = watch(None);
+        for left in (3..=6).rev() {
+            assert_eq!(watch.ended(&Outcome::TimedOut, left), None, "{left}");
+        }
+        assert_eq!(watch.ended(&Outcome::TimedOut, 2), None);
+        assert_eq!(watch.ended(&Outcome::TimedOut, 1), Some(Stop::Hung));
     }
 
     #[test]

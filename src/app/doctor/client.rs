@@ -160,7 +160,7 @@ mod tests {
             .finding
         };
         assert_eq!(found(1), found(0));
-        insta::assert_snapshot!(found(50), @"5 % of the reads had no stamp of the kernel: a busy machine makes their latencies longer");
+        insta::assert_snapshot!(found(50), @"5.0 % of the reads had no stamp of the kernel: a busy machine makes their latencies longer");
         assert!(found(990).contains("does not stamp"));
     }
 
