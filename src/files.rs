@@ -91,6 +91,14 @@ pub fn read_text(path: &Path) -> Result<String, FileError> {
     std::fs::read_to_string(path).map_err(FileError::on("read", path))
 }
 
+/// How the pointer begins that is in place of a file which Git LFS keeps and nobody has fetched.
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1";
+
+/// Whether a file that begins so is a pointer of Git LFS, and not the file itself.
+pub fn is_lfs_pointer(begin: &[u8]) -> bool {
+    begin.starts_with(LFS_POINTER)
+}
+
 /// Bytes that are read ahead.
 const BUFFER: usize = 64 << 10;
 

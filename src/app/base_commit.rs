@@ -15,18 +15,14 @@ use crate::publish::change::{self, Base, Change, Target};
 /// The hint for a clone that has not enough of the history.
 const FETCH: &str = "fetch the whole history: `fetch-depth: 0` at actions/checkout, `GIT_DEPTH: 0` on GitLab, `git fetch --unshallow` elsewhere";
 
-/// The change that this job judges; `None` where nobody says that there is one.
+/// The change that this job judges; `None` where nobody says that there is one. Where the verdict is published on one, it is
+/// that, and GitHub's own word of its target comes before the event's.
 pub(super) fn change_here(
-    pull_request: Option<u64>,
+    published: Option<Change>,
     context: &Context,
 ) -> Result<Option<Change>, Failure> {
     let variable = |name: &str| (context.environment)(name).filter(|value| !value.is_empty());
     let is_actions = variable("GITHUB_ACTIONS").is_some_and(|value| value == "true");
-    let to = |target| Change {
-        target,
-        head: None,
-        base: None,
-    };
     let found = match variable("GITHUB_EVENT_PATH").filter(|_| is_actions) {
         Some(path) => {
             let unknown = |error: &dyn std::fmt::Display| {
@@ -39,10 +35,24 @@ pub(super) fn change_here(
             let json = files::read(Path::new(&path)).map_err(|error| unknown(&error))?;
             change::of_event(&json).map_err(|error| unknown(&error))?
         }
-        None if is_actions => variable("GITHUB_BASE_REF").map(|name| to(Target::Branch(name))),
+        None if is_actions => variable("GITHUB_BASE_REF").map(|name| Change {
+            target: Target::Branch(name),
+            head: None,
+            base: None,
+        }),
         None => change::of_variables(&variable),
     };
-    Ok(found.or_else(|| pull_request.map(|_| to(Target::Main))))
+    Ok(match (published, found) {
+        (Some(published), found) if published.target == Target::Main => found.or(Some(published)),
+        (Some(published), found) => {
+            let head = found.and_then(|found| found.head);
+            Some(Change {
+                head: published.head.clone().or(head),
+                ..published
+            })
+        }
+        (None, found) => found,
+    })
 }
 
 /// The commit from which the change branched off.
@@ -68,7 +78,9 @@ pub(super) fn of_change(change: &Change) -> Result<String, Failure> {
             return Ok(base);
         }
     }
-    let is_local = target.as_ref().is_some_and(|target| target.is_local);
+    // A branch of the clone may be called as the target and be the change itself.
+    let may_be_other = matches!(change.target, Target::Branch(_))
+        && target.as_ref().is_some_and(|target| target.is_local);
     let target = match (target, &change.base) {
         (Some(target), _) => target.commit,
         (None, Some(Base::Exact(sha))) => sha.text().to_owned(),
@@ -76,12 +88,12 @@ pub(super) fn of_change(change: &Change) -> Result<String, Failure> {
         (None, _) => return Err(no_target(&change.target)),
     };
     let base = branched_off(&target)?;
-    let contains = |head: &str| source::is_ancestor(head, &base);
-    let is_merged = change
+    let proposed = change
         .head
         .as_ref()
-        .is_some_and(|head| contains(head.text()));
-    if is_merged || (is_local && base == head) {
+        .map_or(head.as_str(), |head| head.text());
+    let has_it = base == head || source::is_ancestor(proposed, &base);
+    if may_be_other && has_it {
         return Err(unknown(
             "the branch into which the change is to be merged has the change already, as this clone knows it".to_owned(),
         )

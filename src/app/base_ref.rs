@@ -9,9 +9,7 @@ use super::source::{self, Entry, Object};
 use super::{Context, Failure, links};
 use crate::exit::ExitStatus;
 use crate::files;
-
-/// How the pointer begins that stands in a commit in place of a file that Git LFS keeps.
-const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
+use crate::publish::change::Change;
 
 /// A commit from which the bar is read.
 #[derive(Clone, Debug)]
@@ -60,15 +58,15 @@ pub(super) enum Asks {
 }
 
 impl Asks {
-    /// By `--baseline-ref`; without it, by what the CI service says of this job. `pull_request` is the one on which the
-    /// verdict is published by a flag.
+    /// By `--baseline-ref`; without it, by the change on which the verdict is published, and what the CI service says of
+    /// this job.
     pub(super) fn find(
         given: Option<&str>,
-        pull_request: Option<u64>,
+        published: Option<Change>,
         context: &Context,
     ) -> Result<Self, Failure> {
         match given {
-            Some("") => Ok(match base_commit::change_here(pull_request, context) {
+            Some("") => Ok(match base_commit::change_here(published, context) {
                 Ok(None) => Self::Here,
                 Ok(Some(_)) | Err(_) => Self::ChangeItself,
             }),
@@ -76,7 +74,7 @@ impl Asks {
                 let commit = base_commit::of_flag(name)?;
                 BaseRef::at(commit, name.to_owned(), context).map(Self::Base)
             }
-            None => match base_commit::change_here(pull_request, context)? {
+            None => match base_commit::change_here(published, context)? {
                 Some(change) => {
                     let commit = base_commit::of_change(&change)?;
                     let short: String = commit.chars().take(10).collect();
@@ -161,7 +159,7 @@ impl BaseRef {
 
     /// The file itself where those bytes are a pointer of Git LFS: it is here where its hash is the pointer's.
     fn kept_elsewhere(&self, path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        if !bytes.starts_with(LFS_POINTER) {
+        if !files::is_lfs_pointer(&bytes) {
             return Ok(bytes);
         }
         let text = String::from_utf8_lossy(&bytes);
@@ -195,9 +193,14 @@ impl BaseRef {
         })
     }
 
-    /// The paths, from the working folder, of files there that have a line of that form.
-    pub(super) fn with_line(&self, form: &str, ends: &[&str]) -> Result<Vec<PathBuf>, Failure> {
-        let found = source::with_line(&self.top, &self.commit, form, ends);
+    /// The paths, from the working folder, of files of configurations there that have a line of that form.
+    pub(super) fn with_line(&self, form: &str) -> Result<Vec<PathBuf>, Failure> {
+        let found = source::with_line(
+            &self.top,
+            &self.commit,
+            form,
+            &["*.yaml", "*.yml", "*.json"],
+        );
         let found = found.map_err(|error| self.unreadable(Path::new("."), &error))?;
         let here = self.here.strip_prefix(&self.top).unwrap_or(Path::new(""));
         let up: PathBuf = here.components().map(|_| "..").collect();

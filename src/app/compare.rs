@@ -27,6 +27,9 @@ use crate::terminal::Output;
 /// The policy that is read where none is named and this file is there.
 const USUAL_POLICY: &str = "thresholds.yaml";
 
+/// A line that every policy has.
+const RULES_LINE: &str = "^[{ ]*[\"']?rules[\"']?[[:space:]]*:";
+
 pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let asks = of_change(args, context)?;
     let base_ref = asks.base();
@@ -254,6 +257,9 @@ pub(super) fn policy_at(args: &PolicyArgs, base_ref: Option<&BaseRef>) -> Result
     let text = match (at_ref, base_ref) {
         (Some(AtRef::There(bytes)), _) => Some(String::from_utf8_lossy(&bytes).into_owned()),
         // What a commit does not have holds there as where it was never written.
+        (Some(AtRef::Absent), Some(base_ref)) if args.thresholds.is_some() => {
+            moved_policy(path, base_ref)?
+        }
         (Some(AtRef::Absent), _) => None,
         _ if args.thresholds.is_some() => Some(files::read_text(path).map_err(unreadable)?),
         _ => files::read_text_if_there(path).map_err(unreadable)?,
@@ -275,6 +281,35 @@ pub(super) fn policy_at(args: &PolicyArgs, base_ref: Option<&BaseRef>) -> Result
         Some(regression) => policy.with_threshold(regression),
         None => policy,
     })
+}
+
+/// The thresholds that a change calls by another name, unchanged; none where the commit has none at all. Those that the
+/// change brings beside them do not judge it.
+fn moved_policy(path: &Path, base_ref: &BaseRef) -> Result<Option<String>, Failure> {
+    let own = files::read_text(path).map_err(unreadable)?;
+    let mut known = None;
+    for other in base_ref.with_line(RULES_LINE)? {
+        let AtRef::There(bytes) = base_ref.read(&other)? else {
+            continue;
+        };
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if text == own {
+            return Ok(Some(text));
+        }
+        if config::read_policy("", &text).is_ok() {
+            known = known.or(Some(other));
+        }
+    }
+    let Some(known) = known else { return Ok(None) };
+    let message = format!(
+        "{} has no `{}`, and has thresholds of its own (`{}`): a change is not judged by a bar that it brings itself",
+        base_ref.name(),
+        path.display(),
+        known.display()
+    );
+    Err(Failure::message(ExitStatus::SurroundingsFailed, message)
+        .hint(format!("judge it by those: `--thresholds {}`", known.display()))
+        .hint("thresholds that are new count once they are merged; a file that only moves may do so at any time"))
 }
 
 pub(super) fn write_junit(path: &Path, comparison: &Comparison) -> Result<(), Failure> {

@@ -136,6 +136,14 @@ fn read(file: &DatasetFile, plan: &Plan, base_ref: Option<&BaseRef>) -> Result<K
         plan.seed,
         plan.num_requests.saturating_add(plan.warmup_requests),
     );
+    let is_pointer = opened.reader().fill_buf().is_ok_and(files::is_lfs_pointer);
+    if is_pointer {
+        let message = format!(
+            "`{}` is a pointer of Git LFS, and the file itself was not fetched",
+            path.display()
+        );
+        return Err(usage(message).hint("`git lfs pull`, or `lfs: true` at actions/checkout"));
+    }
     let read = read_entries(file, &mut opened, &mut |entry| sample.offer(entry));
     let (format, census) = read.map_err(|error| dataset_failure(path, &error))?;
     let sha256 = opened

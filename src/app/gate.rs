@@ -74,11 +74,8 @@ fn judged(
     context: &Context,
 ) -> Result<(Comparison, Lock), Failure> {
     // Everything that can be wrong with the files is said before the first GPU minute is spent.
-    let asks = Asks::find(
-        args.baseline_ref.as_deref(),
-        args.publish.pull_request,
-        context,
-    )?;
+    let published = place.change();
+    let asks = Asks::find(args.baseline_ref.as_deref(), published, context)?;
     let base_ref = asks.base();
     let question = question::of(args, base_ref)?;
     let plan = &question.plan;

@@ -12,9 +12,6 @@ use crate::exit::ExitStatus;
 /// A line that every perfgate configuration has.
 const MODEL_LINE: &str = "^[{ ]*[\"']?model[\"']?[[:space:]]*:";
 
-/// How the files end that may be one.
-const ENDS: [&str; 3] = ["*.yaml", "*.yml", "*.json"];
-
 /// What is asked and measured.
 pub(super) struct Question {
     /// The question of the base with the server of the change, under the flags.
@@ -80,7 +77,7 @@ fn at_base(path: &Path, base_ref: &BaseRef) -> Result<Option<Plan>, Failure> {
 fn moved(path: &Path, own: &Plan, base_ref: &BaseRef) -> Result<Option<Plan>, Failure> {
     let mut known: Vec<PathBuf> = Vec::new();
     let mut same: Vec<Plan> = Vec::new();
-    for other in base_ref.with_line(MODEL_LINE, &ENDS)? {
+    for other in base_ref.with_line(MODEL_LINE)? {
         let AtRef::There(bytes) = base_ref.read(&other)? else {
             continue;
         };

@@ -24,6 +24,14 @@ pub enum RecordError {
         /// What the decompressor said.
         reason: String,
     },
+    /// Git LFS keeps it.
+    #[error(
+        "`{file}` is a pointer of Git LFS, and the file itself was not fetched: `git lfs pull`, or `lfs: true` at actions/checkout"
+    )]
+    Pointer {
+        /// The file as given.
+        file: String,
+    },
     /// It has no bytes.
     #[error("`{file}` is empty: no result was written to it")]
     Empty {

@@ -48,6 +48,11 @@ pub fn read_ledger(path: &Path, file: &str, bytes: Vec<u8>) -> Result<Vec<Run>, 
 }
 
 fn unpacked(path: &Path, file: &str, bytes: Vec<u8>) -> Result<Vec<u8>, RecordError> {
+    if files::is_lfs_pointer(&bytes) {
+        return Err(RecordError::Pointer {
+            file: file.to_owned(),
+        });
+    }
     let unpacked = match packing(path) {
         Packing::None => Ok(bytes),
         Packing::Gzip => unpack(flate2::read::MultiGzDecoder::new(bytes.as_slice())),

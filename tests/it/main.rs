@@ -40,6 +40,8 @@ mod faults;
 #[cfg(test)]
 mod gate;
 #[cfg(test)]
+mod git_causes;
+#[cfg(test)]
 mod github;
 #[cfg(test)]
 mod gpus;

@@ -17,6 +17,7 @@ use crate::files;
 use crate::policy::comparison::{Comparison, Verdict};
 use crate::policy::{with_acceptance, without_acceptance};
 use crate::publish::acceptance::{Found, PullRequest, Question};
+use crate::publish::change::{Change, Target};
 use crate::publish::client::{Client, ClientError, Patience};
 use crate::publish::event::{self, Occasion, Pull, Repository, RunId, Sha};
 use crate::publish::pulls::{self, FoundPull, Nowhere};
@@ -70,6 +71,17 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// The change on which the verdict is published, as GitHub has it now.
+    pub(super) fn change(&self) -> Option<Change> {
+        self.number?;
+        let target = self.base.clone();
+        Some(Change {
+            target: target.map_or(Target::Main, Target::Branch),
+            head: self.head.clone(),
+            base: None,
+        })
+    }
+
     /// Why there is no pull request to comment on; `None` where there is one.
     pub(super) fn why_nowhere(&self) -> Option<String> {
         let why = match (&self.number, &self.problem) {
