@@ -23,7 +23,7 @@ pub(super) fn run(args: &CommentArgs, context: &Context) -> Result<ExitStatus, F
         .writes_reports(&args.output)
         .reads("the comparison", args.comparison.as_deref())
         .reads("--artifact", args.artifact.as_deref())
-        .check()?;
+        .check_names()?;
     match (&args.comparison, &args.artifact) {
         (_, Some(path)) => of_artifact(path, args, context),
         (Some(path), None) => of_comparison(path, args, context),

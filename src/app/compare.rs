@@ -59,7 +59,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
         release: accepted(&args.release)?,
         of_copies: None,
     };
-    outputs_of(args).check()?;
+    outputs_of(args).check_names()?;
     if let (Some(location), Some(candidate)) = (&args.baselines, &candidate) {
         accepted = Side::find(location, candidate, files, &mut bar, context)?;
     }
@@ -209,7 +209,7 @@ pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus,
         .reads("the comparison", args.comparison.as_path())
         .reads("--analysis", args.analysis.as_deref())
         .reads("--explanation", args.explanation.as_deref())
-        .check()?;
+        .check_names()?;
     let comparison = read_comparison(&args.comparison)?;
     let author = author::from_files(args.analysis.as_deref(), args.explanation.as_deref())?;
     let comparison = author.said_of(comparison);

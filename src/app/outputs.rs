@@ -80,8 +80,16 @@ impl Outputs {
         self
     }
 
-    /// That every output can be written, that no two are the same file, and that none is an input.
+    /// Before something is measured: [`Self::check_names`], and that every output can be written.
     pub(super) fn check(self) -> Result<(), Failure> {
+        self.check_names()?;
+        let mut paths = self.outputs.iter();
+        paths.try_for_each(|(_, path)| files::check_writable(path).map_err(cannot_keep))
+    }
+
+    /// That no output is a folder, an input or the file of another output. Enough where nothing is measured: a file that
+    /// cannot be written hides no verdict.
+    pub(super) fn check_names(&self) -> Result<(), Failure> {
         let mut seen: Vec<(&str, Destination)> = Vec::new();
         for (what, path) in &self.outputs {
             let called = format!("{what} `{}`", path.display());
@@ -110,7 +118,6 @@ impl Outputs {
                     "{called} is the same file as that of {other}"
                 )));
             }
-            files::check_writable(path).map_err(|error| unfit(&called, &error))?;
             seen.push((what, destination));
         }
         Ok(())
@@ -121,13 +128,12 @@ fn usage(message: String) -> Failure {
     Failure::message(ExitStatus::Usage, message).hint("give another path")
 }
 
-/// A path that can be no file is a mistake; a file that cannot be written is one of the surroundings.
+/// A folder in place of a file is a mistake; a file that cannot be written is one of the surroundings.
 fn unfit(called: &str, error: &FileError) -> Failure {
-    use std::io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory};
-    match error.kind() {
-        IsADirectory => usage(format!("{called} is a folder, and a file is to be written")),
-        NotADirectory | AlreadyExists => usage(format!("{called}: {error}")),
-        _ => cannot_keep(error),
+    if error.kind() == std::io::ErrorKind::IsADirectory {
+        usage(format!("{called} is a folder, and a file is to be written"))
+    } else {
+        cannot_keep(error)
     }
 }
 

@@ -46,10 +46,8 @@ impl Destination {
             };
             let folder = match fs::canonicalize(folder_of(&current)) {
                 Ok(folder) => folder,
-                // It will be made.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return Ok(Self::File(current));
-                }
+                // It will be made, or making it says why it cannot be.
+                Err(error) if is_no_folder(&error) => return Ok(Self::File(current)),
                 Err(error) => return Err(error),
             };
             // What a descriptor leads to has no path of its own, or one that must not be replaced: it is open.
@@ -67,9 +65,7 @@ impl Destination {
                 Ok(about) if about.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
                 Ok(about) if about.is_file() => return Ok(Self::File(here)),
                 Ok(_) => return Ok(Self::Stream(here)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return Ok(Self::File(here));
-                }
+                Err(error) if is_no_folder(&error) => return Ok(Self::File(current)),
                 Err(error) => return Err(error),
             }
         }
@@ -115,6 +111,11 @@ impl Destination {
             Self::Stderr => open_stream(&io::stderr(), bytes, "/dev/stderr"),
         }
     }
+}
+
+fn is_no_folder(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
 }
 
 /// Opens a device or a pipe. A pipe has to have a reader, who is waited for, but not for ever.

@@ -96,7 +96,6 @@ fn outputs_are_checked_before_a_server_starts() {
     std::fs::create_dir(at.join("folder")).unwrap();
     for arguments in [
         &["bench", "--output", "folder"][..],
-        &["bench", "--output", "a.json/r.json"],
         &["sweep", "--html", "folder"],
         &["sweep", "--output", "s.json", "--html", "./s.json"],
         &["gate", "--junit", "folder"],
