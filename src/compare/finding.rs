@@ -29,9 +29,9 @@ pub enum Finding {
         /// Name of the scenario.
         scenario: String,
         /// Requests of the baseline.
-        baseline: u64,
+        baseline: String,
         /// Requests of the candidate.
-        candidate: u64,
+        candidate: String,
     },
     /// Tokens came in unlike pieces.
     OtherPackaging {

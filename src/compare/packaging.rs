@@ -7,7 +7,7 @@ use crate::record::ScenarioRun;
 use crate::stats;
 
 /// Tokens per chunk may differ by this share: a server that is a little late merges a few outputs.
-const ROOM: f64 = 0.05;
+const ROOM: f64 = 0.10;
 
 /// Why the values of two sides are not one measure; `None` where they are, or nobody knows better.
 pub(crate) fn unlike(

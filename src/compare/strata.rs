@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use super::packaging::unlike;
+use crate::metric::Metric;
 use crate::policy::comparison::Stratum;
 use crate::record::Run;
 use crate::record::format::{Repeat, Samples};
@@ -46,7 +48,15 @@ pub(crate) fn strata(baseline: &Run, candidate: &Run) -> Vec<Stratum> {
     for scenario in &candidate.scenarios {
         let before = counting(baseline, &scenario.name);
         let after = counting(candidate, &scenario.name);
+        let both = baseline.scenario(&scenario.name).zip(Some(scenario));
         for (latency, column) in latencies {
+            let metric = Metric::parse(&format!("{latency}.mean")).ok();
+            let unlike = both
+                .zip(metric)
+                .and_then(|((accepted, new), metric)| unlike(metric, accepted, new));
+            if unlike.is_some() {
+                continue;
+            }
             let requests = requests(&before, &after, column);
             for (by, key) in keys {
                 let parts = parts(&requests, key);

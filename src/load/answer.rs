@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::chunk::{ChunkError, Pattern, read_chunk, server_error};
 use super::sse::{Event, Kind, SseParser};
-use crate::measure::{Outcome, TOGETHER};
+use crate::measure::Outcome;
 
 /// Room for arrivals that is taken at once; a longer answer than that grows on its way.
 const MOST_AT_ONCE: u32 = 4_096;
@@ -212,7 +212,7 @@ impl Heard {
         let piece = &mut self.first_piece;
         if !piece.is_over {
             let before = self.token_chunks.last();
-            if before.is_some_and(|before| at - before > TOGETHER) {
+            if before.is_some_and(|before| at > *before) {
                 piece.is_over = true;
             } else {
                 piece.token_chunks += u64::from(has_text);

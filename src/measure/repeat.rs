@@ -36,7 +36,11 @@ pub fn repeat(traces: &[RequestTrace], observed: Observed) -> Repeat {
     let latencies = Latencies {
         ttft: ok().filter_map(RequestTrace::ttft).collect(),
         tpot: ok().filter_map(RequestTrace::tpot).collect(),
-        itl: ok().flat_map(RequestTrace::itl).collect(),
+        // The packets of an answer that was ready as a whole are not the times of its tokens.
+        itl: ok()
+            .filter(|trace| !trace.is_in_one_piece())
+            .flat_map(RequestTrace::itl)
+            .collect(),
         e2e: ok().map(RequestTrace::e2e).collect(),
         completed: counts.completed,
         failed: counts.failed + counts.truncated,

@@ -4,9 +4,9 @@ use std::fmt;
 
 use crate::stats::number;
 
-/// Chunks that follow each other faster than this, in seconds, came together: at 1 Gbit/s full packets of one piece of
-/// data are 12 µs apart, and no model makes 50,000 tokens a second for one request.
-pub const TOGETHER: f64 = 20e-6;
+/// A time per token below this, in seconds, is that of a network which brings what was ready: at 1 Gbit/s a packet of several
+/// tokens takes 12 µs, and no model makes 50,000 tokens a second for one request.
+pub const FASTEST_TOKEN: f64 = 20e-6;
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +113,9 @@ impl RequestTrace {
             None => return None,
         };
         let later = self.output_tokens?.checked_sub(first)?;
-        (time > TOGETHER && later > 0).then(|| time / number(later))
+        (later > 0)
+            .then(|| time / number(later))
+            .filter(|tpot| *tpot > FASTEST_TOKEN)
     }
 
     /// Whether an answer of several tokens shows no gap between them.
@@ -121,7 +123,7 @@ impl RequestTrace {
         self.output_tokens.is_some_and(|tokens| tokens > 1) && self.tpot().is_none()
     }
 
-    /// Arrivals of text, of which those that came together are one.
+    /// Arrivals of text: chunks that came in one piece of data are one.
     pub fn pieces(&self) -> u64 {
         self.itl().count() as u64 + u64::from(!self.token_chunks.is_empty())
     }
@@ -134,7 +136,7 @@ impl RequestTrace {
     /// Gaps between successive chunks with generated text, where they did not come together.
     pub fn itl(&self) -> impl Iterator<Item = f64> {
         let gaps = self.token_chunks.windows(2).map(|pair| pair[1] - pair[0]);
-        gaps.filter(|gap| *gap > TOGETHER)
+        gaps.filter(|gap| *gap > 0.0)
     }
 }
 
@@ -191,15 +193,15 @@ mod tests {
 
     #[test]
     fn an_answer_in_one_piece_has_no_time_per_token_and_no_gap() {
-        for (gap, told) in [(0.0, None), (1e-6, None), (0.0, Some(8))] {
+        for (gap, told, pieces) in [(0.0, None, 1), (12e-6, None, 8), (0.0, Some(8), 1)] {
             let trace = RequestTrace {
                 first_chunk_tokens: told,
                 ..ok_trace(0, 0.0, 0.1, gap, 8)
             };
-            assert_eq!((trace.tpot(), trace.itl().count()), (None, 0), "{gap}");
+            assert_eq!((trace.tpot(), trace.pieces()), (None, pieces), "{gap}");
             assert!(trace.is_in_one_piece());
-            assert_eq!(trace.pieces(), 1);
         }
+        assert_eq!(ok_trace(0, 0.0, 0.1, 0.0, 8).itl().count(), 0);
         assert!(!ok_trace(0, 0.0, 0.1, 0.05, 1).is_in_one_piece());
     }
 

@@ -388,7 +388,8 @@ fn outliers(policy: &Policy, run: &Run, segment: &[Run], said: &[Objection]) -> 
             };
             let logs = judge::ScenarioEvidence {
                 name: &scenario.name,
-                stored: None,
+                // Sessions that measured it otherwise than this run are no measure for it.
+                stored: Some((None, Some(scenario))),
                 pairs: None,
                 ledger: &sessions,
             }

@@ -2,7 +2,7 @@
 
 use super::comparison::{Distribution, Identity, Judgement, Measurement, Side};
 use crate::compare::{self, SideValues};
-use crate::metric::{ALWAYS_SHOWN, Better, Latency, Metric};
+use crate::metric::{ALWAYS_SHOWN, Better, Latency, Metric, Statistic};
 use crate::record::format::SWEEP;
 use crate::record::{Run, ScenarioRun};
 use crate::stats;
@@ -63,7 +63,12 @@ pub(super) fn measurements(
             let change = row
                 .and_then(|row| row.change)
                 .map(|change| change.value)
-                .or_else(|| growth(*metric, &accepted, &new));
+                .or_else(|| growth(*metric, &accepted, &new))
+                .filter(|_| {
+                    accepted_here.is_none_or(|accepted| {
+                        compare::unlike(*metric, accepted, scenario).is_none()
+                    })
+                });
             rows.push(Measurement {
                 scenario: scenario.name.clone(),
                 metric: *metric,
@@ -96,6 +101,9 @@ pub(super) fn distributions(baseline: &Run, candidate: &Run) -> Vec<Distribution
             continue;
         };
         for (name, latency) in [("ttft", Latency::Ttft), ("tpot", Latency::Tpot)] {
+            if is_unlike(latency, accepted, scenario) {
+                continue;
+            }
             if let (Some(baseline), Some(candidate)) =
                 (sketch(accepted, latency), sketch(scenario, latency))
             {
@@ -112,6 +120,12 @@ pub(super) fn distributions(baseline: &Run, candidate: &Run) -> Vec<Distribution
         }
     }
     found
+}
+
+/// Whether two sides' latencies are not one measure.
+fn is_unlike(latency: Latency, baseline: &ScenarioRun, candidate: &ScenarioRun) -> bool {
+    let metric = Metric::of(latency, Statistic::Mean);
+    metric.is_some_and(|metric| compare::unlike(metric, baseline, candidate).is_some())
 }
 
 /// 101 quantiles of all requests of the repeats that count.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::definition::{self, Packed};
 use super::format::Samples;
-use crate::measure::{Latencies, TOGETHER, Totals};
+use crate::measure::{FASTEST_TOKEN, Latencies, Totals};
 use crate::metric::Metric;
 use crate::stats::number;
 
@@ -75,16 +75,14 @@ impl Columns {
         };
         self.tpot_before.extend(tpot);
         // What came together shows no gap between tokens, and no gap is not a gap of zero.
-        let seen = tpot.filter(|tpot| tpot * number(later.unwrap_or(1)) > TOGETHER);
+        let seen = tpot.filter(|tpot| *tpot > FASTEST_TOKEN);
         self.latencies.tpot.extend(seen);
         let is_single = output.is_none_or(|output| output < 2);
         if seen.is_none() && (tpot.is_some() || !is_single) {
             self.latencies.in_one_piece += 1;
         }
         let gaps = at(samples.itl.as_deref(), index).into_iter().flatten();
-        self.latencies
-            .itl
-            .extend(gaps.filter(|gap| *gap > TOGETHER));
+        self.latencies.itl.extend(gaps.filter(|gap| *gap > 0.0));
         let chunks = at(samples.chunks.as_deref(), index);
         self.packed.add(output, chunks, first, seen.is_some());
         if samples.output_tokens.is_some() {

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::measure::FASTEST_TOKEN;
+
 /// The value of `schema` that this version writes.
 pub const SCHEMA: &str = "perfgate.result/1";
 
@@ -393,7 +395,7 @@ impl Samples {
     /// limit.
     pub fn meets_tpot(&self, index: usize, limit: f64) -> bool {
         match value(self.tpot.as_ref(), index) {
-            Some(tpot) => tpot <= limit && tpot > 0.0,
+            Some(tpot) => tpot <= limit && tpot > FASTEST_TOKEN,
             None => value(self.output_tokens.as_ref(), index) == Some(1),
         }
     }

@@ -295,3 +295,92 @@ fn a_report_that_cannot_be_written_hides_no_verdict() {
         ran.stderr
     );
 }
+
+/// Three repeats of 1000 requests whose slowest 15 take five times as long; the slowest `failed` of them fail.
+fn with_a_tail(factor: f64, failed: usize) -> String {
+    let repeats = QUIET.map(|quiet| {
+        let time = |place: usize| {
+            let usual = 0.1 * (1.0 + f64::from(u32::try_from(place % 97).unwrap()) * 1e-3);
+            let slow = if place < 15 { 5.0 } else { 1.0 };
+            usual * slow * factor * quiet
+        };
+        let status = |place: usize| if place < failed { "timed out" } else { "ok" };
+        let values = |of: &dyn Fn(usize) -> serde_json::Value| -> Vec<serde_json::Value> {
+            let value = |place: usize| {
+                if place < failed {
+                    serde_json::Value::Null
+                } else {
+                    of(place)
+                }
+            };
+            (0..1000).map(value).collect()
+        };
+        serde_json::json!({
+            "duration": 100.0 * quiet, "metrics": {},
+            "samples": {
+                "status": (0..1000).map(status).collect::<Vec<&str>>(),
+                "ttft": values(&|place| time(place).into()),
+                "e2e": values(&|place| (time(place) + 1.0).into()),
+                "output_tokens": values(&|_| 50.into()),
+            }
+        })
+    });
+    serde_json::json!({
+        "schema": "perfgate.result/1", "environment": {"gpus": [{"name": "H100"}]}, "workload": {"digest": "sha256:00"},
+        "scenarios": [{"name": "c", "repeats": repeats}]
+    })
+    .to_string()
+}
+
+#[test]
+fn the_slowest_requests_that_fail_do_not_improve_a_percentile() {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        "p99.yaml",
+        "version: 1\nrules:\n  ttft.p99: {regression: 20%, action: block}\n  error_rate: {max: 50%, action: block}\n",
+    );
+    let judged = |candidate: &str| {
+        let options = ["--thresholds", "p99.yaml", "--format", "json"];
+        compare(folder.path(), &with_a_tail(1.0, 0), candidate, &options)
+    };
+    judged(&with_a_tail(1.0, 0)).expect(0);
+    judged(&with_a_tail(1.5, 0)).expect(1);
+    judged(&with_a_tail(1.5, 9)).expect(1);
+    // More than one in a hundred: the P99 is among them, and the guard stands beside a rule on the error rate.
+    let said = judged(&with_a_tail(0.5, 15)).expect(4).stdout;
+    assert!(said.contains("falls among them"), "{said}");
+    assert!(
+        said.contains("1.5 % of the candidate's requests failed"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_tpot_of_zero_on_both_sides_is_no_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        "tpot.yaml",
+        "version: 1\nrules:\n  tpot.p95: {regression: 5%, action: block}\n",
+    );
+    let options = ["--thresholds", "tpot.yaml", "--format", "json"];
+    let zero = r#"{"schema": "perfgate.result/1", "scenarios": [{"name": "c", "repeats": [{"metrics": {"tpot.p95": 0}}]}]}"#;
+    compare(folder.path(), zero, zero, &options).expect(4);
+    let pieces = serde_json::json!({
+        "schema": "perfgate.result/1",
+        "scenarios": [{"name": "c", "repeats": QUIET.map(|quiet| serde_json::json!({
+            "metrics": {"tpot.p95": 0.0},
+            "samples": {"ttft": vec![0.1 * quiet; 200], "e2e": vec![0.1 * quiet; 200],
+                "tpot": vec![0; 200], "output_tokens": vec![16; 200]}
+        }))}]
+    });
+    let said = compare(
+        folder.path(),
+        &pieces.to_string(),
+        &pieces.to_string(),
+        &options,
+    )
+    .expect(4);
+    assert!(said.stdout.contains("in one piece"), "{}", said.stdout);
+}
