@@ -66,9 +66,15 @@ impl Scene {
             ".gitignore",
             "out*\nevent.json\noutputs\nsummary\nbaselines\n",
         );
-        let head = self.git("git init -q && git add -A && git -c user.name=t -c user.email=t@t commit -qm x --allow-empty && git rev-parse HEAD");
+        let base = self.git(
+            "git init -q && git add -A && git -c user.name=t -c user.email=t@t commit -qm base --allow-empty && git update-ref refs/remotes/origin/main HEAD && git rev-parse HEAD",
+        );
+        let head = self.git(
+            "git -c user.name=t -c user.email=t@t commit -qm change --allow-empty && git rev-parse HEAD",
+        );
         let mut event = event("synchronize", "acme/llm");
         event["pull_request"]["head"]["sha"] = json!(head);
+        event["pull_request"]["base"]["sha"] = json!(base);
         self.write_event(&event);
         self.github.world().pull["head"]["sha"] = json!(head);
         head
