@@ -47,6 +47,66 @@ impl ProcessEntry {
             .collect()
     }
 
+    /// The processes that were started with that variable, `NAME=value`, as far as this user may see it.
+    pub fn all_with(variable: &str) -> Vec<Self> {
+        let Ok(processes) = std::fs::read_dir(PROC) else {
+            return Vec::new();
+        };
+        let has = |folder: &Path| {
+            let environment = std::fs::read(folder.join("environ")).unwrap_or_default();
+            let mut variables = environment.split(|byte| *byte == 0);
+            variables.any(|known| known == variable.as_bytes())
+        };
+        processes
+            .flatten()
+            .filter(|process| has(&process.path()))
+            .filter_map(|process| process.file_name().to_str()?.parse().ok())
+            .filter_map(Self::of)
+            .filter(|process| process.is_alive)
+            .collect()
+    }
+
+    /// Who listens on that TCP port of this machine: their numbers, as far as this user may see them.
+    pub fn listening_on(port: u16) -> Vec<u32> {
+        let tables = ["net/tcp", "net/tcp6"].map(|name| Path::new(PROC).join(name));
+        let sockets: Vec<String> = tables
+            .iter()
+            .filter_map(|table| std::fs::read_to_string(table).ok())
+            .flat_map(|text| listeners(&text, port))
+            .map(|inode| format!("socket:[{inode}]"))
+            .collect();
+        let Ok(processes) = std::fs::read_dir(PROC) else {
+            return Vec::new();
+        };
+        let holds = |id: &u32| {
+            let folder = Path::new(PROC).join(id.to_string()).join("fd");
+            let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            let mut targets = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+            targets.any(|target| sockets.iter().any(|socket| target == Path::new(socket)))
+        };
+        processes
+            .flatten()
+            .filter_map(|process| process.file_name().to_str()?.parse().ok())
+            .filter(holds)
+            .collect()
+    }
+
+    /// What a process may be known by: its name, and its program with the script that it may run.
+    pub fn names_of(id: u32) -> Vec<String> {
+        let folder = Path::new(PROC).join(id.to_string());
+        let name = std::fs::read_to_string(folder.join("comm")).unwrap_or_default();
+        let command = std::fs::read(folder.join("cmdline")).unwrap_or_default();
+        let words = command.split(|byte| *byte == 0).take(2);
+        let programs = words.filter_map(|word| {
+            let word = String::from_utf8_lossy(word);
+            Some(Path::new(&*word).file_name()?.to_str()?.to_owned())
+        });
+        std::iter::once(name.trim().to_owned())
+            .chain(programs)
+            .filter(|name| !name.is_empty())
+            .collect()
+    }
+
     /// Fields 1, 3, 4, 5, 6 and 22 of proc(5)'s `stat`. The name in brackets may hold anything.
     fn parse(stat: &str) -> Option<Self> {
         let (id, _) = stat.split_once(' ')?;
@@ -61,6 +121,17 @@ impl ProcessEntry {
             started: fields.get(19)?.parse().ok()?,
         })
     }
+}
+
+/// Inodes of the sockets in proc(5)'s `net/tcp` that listen on a port: state 0A, the port in hexadecimal.
+fn listeners(table: &str, port: u16) -> Vec<String> {
+    let port = format!(":{port:04X}");
+    let lines = table.lines().skip(1).filter_map(|line| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let listens = fields.get(1)?.ends_with(&port) && *fields.get(3)? == "0A";
+        listens.then(|| fields.get(9).map(ToString::to_string))?
+    });
+    lines.collect()
 }
 
 #[cfg(test)]
@@ -106,6 +177,17 @@ mod tests {
         let own = ProcessEntry::of(std::process::id()).unwrap();
         assert!(own.is_alive && own.started > 0);
         assert!(ProcessEntry::all_in(own.group).contains(&own));
+    }
+
+    #[test]
+    fn who_listens_on_a_port_is_found_by_its_socket() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(ProcessEntry::listening_on(port).contains(&std::process::id()));
+        drop(listener);
+        assert!(!ProcessEntry::listening_on(port).contains(&std::process::id()));
+        assert!(!ProcessEntry::names_of(std::process::id()).is_empty());
+        assert!(ProcessEntry::names_of(0).is_empty());
     }
 
     proptest! {

@@ -65,23 +65,126 @@ fn mismatches(plan: &Plan, result: &ResultFile) -> Vec<String> {
     found
 }
 
-/// `H100-80GB SXM` is written by people and `NVIDIA H100 80GB HBM3` by drivers: the model number decides.
-fn is_same_gpu(wanted: &str, there: &str) -> bool {
-    let model = |name: &str| {
-        let words: Vec<String> = name
+/// Words that say who made or sells it, and nothing of which it is.
+const OF_THE_MAKER: [&str; 12] = [
+    "AMD",
+    "CORPORATION",
+    "EDITION",
+    "GEFORCE",
+    "GENERATION",
+    "GPU",
+    "INSTINCT",
+    "INTEL",
+    "NVIDIA",
+    "QUADRO",
+    "RADEON",
+    "TESLA",
+];
+
+/// Words behind a model's number that make it another model.
+const OTHER_MODEL: [&str; 13] = [
+    "ADA",
+    "D",
+    "GRE",
+    "LAPTOP",
+    "MAX",
+    "MAXQ",
+    "MOBILE",
+    "PRO",
+    "SUPER",
+    "TI",
+    "WORKSTATION",
+    "XT",
+    "XTX",
+];
+
+/// A GPU's name by its words.
+#[derive(Debug, Default)]
+struct GpuName {
+    /// Sizes of memory, in GB.
+    memory: Vec<String>,
+    /// `SXM4`, `PCIE`: how it is built in.
+    form: Vec<String>,
+    /// `HBM3`.
+    memory_kind: Vec<String>,
+    /// What is left.
+    model: Vec<String>,
+}
+
+impl GpuName {
+    fn parse(name: &str) -> Self {
+        let upper = name.to_ascii_uppercase();
+        // The profile of a slice says nothing of the GPU.
+        let whole = upper.split(" MIG ").next().unwrap_or_default();
+        let mut parsed = Self::default();
+        let mut words = whole
             .split(|c: char| !c.is_ascii_alphanumeric())
-            .map(str::to_ascii_uppercase)
-            .collect();
-        words.into_iter().find(|word| {
-            word.starts_with(|c: char| c.is_ascii_alphabetic())
-                && word.chars().any(|c| c.is_ascii_digit())
-                && !word.ends_with("GB")
-        })
-    };
-    match (model(wanted), model(there)) {
-        (Some(wanted), Some(there)) => wanted == there,
-        _ => wanted.eq_ignore_ascii_case(there),
+            .filter(|word| !word.is_empty())
+            .peekable();
+        while let Some(word) = words.next() {
+            let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
+            let size = word.strip_suffix("GB").or_else(|| word.strip_suffix("GIB"));
+            let size = size.filter(|size| !size.is_empty());
+            if is_number
+                && words
+                    .next_if(|next| matches!(*next, "GB" | "GIB"))
+                    .is_some()
+            {
+                parsed.memory.push(word.to_owned());
+            } else if let Some(size) = size.filter(|size| size.bytes().all(|b| b.is_ascii_digit()))
+            {
+                parsed.memory.push(size.to_owned());
+            } else if ["SXM", "PCIE", "NVL", "OAM", "HGX", "DGX"]
+                .iter()
+                .any(|form| word.starts_with(form))
+            {
+                parsed.form.push(word.to_owned());
+            } else if word.starts_with("HBM") || word.starts_with("GDDR") {
+                parsed.memory_kind.push(word.to_owned());
+            } else if !OF_THE_MAKER.contains(&word) {
+                parsed.model.push(word.to_owned());
+            }
+        }
+        parsed
     }
+
+    fn has_model_of(&self, wanted: &Self) -> bool {
+        if self.model.concat() == wanted.model.concat() {
+            return true;
+        }
+        let more = self
+            .model
+            .iter()
+            .filter(|word| !wanted.model.contains(word));
+        wanted.model.iter().all(|word| self.model.contains(word))
+            && !wanted.model.is_empty()
+            && !more.into_iter().any(|word| {
+                OTHER_MODEL.contains(&word.as_str()) || word.contains(|c: char| c.is_ascii_digit())
+            })
+    }
+}
+
+/// `H100-80GB SXM` is written by people and `NVIDIA H100 80GB HBM3` by drivers. The model must be the same, word by word;
+/// where both name a size of memory, a kind of it, or a form, these must be too.
+fn is_same_gpu(wanted: &str, there: &str) -> bool {
+    let (wanted, there) = (GpuName::parse(wanted), GpuName::parse(there));
+    let same_word = |one: &str, other: &str| {
+        let plain = |word: &str| {
+            word.trim_end_matches(|c: char| c.is_ascii_digit())
+                .to_owned()
+        };
+        // `SXM` leaves open which.
+        one == other || one == plain(other) || plain(one) == other
+    };
+    let agree = |wanted: &[String], there: &[String]| {
+        let is_there = |word: &String| there.iter().any(|other| same_word(word, other));
+        wanted.is_empty() || there.is_empty() || wanted.iter().all(is_there)
+    };
+    let same_size = |size: &String| there.memory.contains(size);
+    there.has_model_of(&wanted)
+        && (there.memory.is_empty() || wanted.memory.iter().all(same_size))
+        && agree(&wanted.form, &there.form)
+        && agree(&wanted.memory_kind, &there.memory_kind)
 }
 
 /// `0.32.0` and `0.32.0+cpu` are one version.
@@ -103,10 +206,38 @@ mod tests {
     use crate::record::format::{Environment, Gpu, Server};
 
     #[test]
-    fn the_model_number_decides_which_gpu_it_is() {
-        assert!(is_same_gpu("H100-80GB SXM", "NVIDIA H100 80GB HBM3"));
-        assert!(!is_same_gpu("H100-80GB SXM", "NVIDIA A100-SXM4-80GB"));
-        assert!(!is_same_gpu("H100", "none"));
+    fn gpus_are_the_same_by_whole_words_and_numbers() {
+        for (wanted, there) in [
+            ("H100-80GB SXM", "NVIDIA H100 80GB HBM3"),
+            ("H100", "NVIDIA H100 80GB HBM3"),
+            ("H100 80 GB", "NVIDIA H100 80GB HBM3"),
+            ("A100-80GB", "NVIDIA A100-SXM4-80GB"),
+            ("a100 sxm", "NVIDIA A100-SXM4-80GB"),
+            ("RTX 4090", "NVIDIA GeForce RTX 4090"),
+            ("RTX4090", "NVIDIA GeForce RTX 4090"),
+            ("4090", "NVIDIA GeForce RTX 4090"),
+            ("NVIDIA L4", "NVIDIA L4"),
+            ("T4", "Tesla T4"),
+            ("MI300X", "AMD Instinct MI300X OAM"),
+            ("RTX 6000 Ada", "NVIDIA RTX 6000 Ada Generation"),
+            ("H100", "NVIDIA H100 80GB HBM3 MIG 3g.40gb"),
+        ] {
+            assert!(is_same_gpu(wanted, there), "{wanted} is {there}");
+        }
+        for (wanted, there) in [
+            ("H100-80GB SXM", "NVIDIA A100-SXM4-80GB"),
+            ("A100-40GB", "NVIDIA A100-SXM4-80GB"),
+            ("H100 SXM5", "NVIDIA H100 PCIe"),
+            ("H100 PCIe", "NVIDIA H100 NVL"),
+            ("L40", "NVIDIA L40S"),
+            ("L4", "NVIDIA L40"),
+            ("RTX 4080", "NVIDIA GeForce RTX 4080 SUPER"),
+            ("RTX 4090", "NVIDIA GeForce RTX 4090 Laptop GPU"),
+            ("RTX 6000", "NVIDIA RTX 6000 Ada Generation"),
+            ("H100", "none"),
+        ] {
+            assert!(!is_same_gpu(wanted, there), "{wanted} is not {there}");
+        }
     }
 
     #[test]

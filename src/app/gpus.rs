@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::Failure;
+use super::here;
 use super::measuring::Measuring;
-use super::pass::runs_here;
+use super::visible::Shown;
 use crate::config::{GpuRequest, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::launch::Target;
@@ -18,6 +19,10 @@ const USUALLY_IN_USE: f64 = 524_288_000.0;
 /// Longest wait for the memory of a server that is just ending.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// The same where no process is said to have it: nobody can be asked to end, and a server that is just ending frees its
+/// memory sooner.
+const PATIENCE_WITH_NOBODY: Duration = Duration::from_secs(10);
+
 /// Between two looks meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -27,12 +32,13 @@ const NVML_LIBRARY: &str = "PERFGATE_NVML_LIBRARY";
 /// The name of this machine, on Kubernetes that of the node.
 const MACHINE: &str = "PERFGATE_MACHINE";
 
-/// Which GPUs CUDA shows to a process.
-const VISIBLE: &str = "CUDA_VISIBLE_DEVICES";
-
 /// How a server is watched while it is measured.
-pub(super) async fn looking(measuring: &Measuring<'_>, target: &Target) -> Looking {
-    let gpus = if runs_here(measuring.server, target.base_url()) {
+pub(super) async fn looking(
+    measuring: &Measuring<'_>,
+    target: &Target,
+    runs_here: bool,
+) -> Looking {
+    let gpus = if runs_here {
         GpuSource::Local(search(measuring.server, measuring.environment))
     } else {
         // A remote server's GPUs are not in this machine.
@@ -52,21 +58,11 @@ pub(super) fn search(
     server: &ServerPlan,
     environment: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> Search {
-    let devices = match server {
-        ServerPlan::Docker(docker) => match &docker.gpus {
-            GpuRequest::Devices(ids) => ids.clone(),
-            // The engine hands out the first ones.
-            GpuRequest::Count(count) => (0..*count).map(|index| index.to_string()).collect(),
-            GpuRequest::All | GpuRequest::None => Vec::new(),
-        },
-        ServerPlan::Process(_) | ServerPlan::Simulator(_) => {
-            visible(server, environment).map_or_else(Vec::new, |shown| listed(&shown))
-        }
-        ServerPlan::Url(_) => Vec::new(),
-    };
+    let shown = Shown::of(server, environment);
     Search {
         nvml_library: nvml_library(environment),
-        devices,
+        devices: shown.nvidia.clone().unwrap_or_default(),
+        amd_devices: shown.amd_devices(),
         ..Search::default()
     }
 }
@@ -78,7 +74,7 @@ pub(super) async fn machine(
     environment: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> String {
     if let ServerPlan::Url(url) = server
-        && !runs_here(server, url.as_str())
+        && !here::is_at(url.as_str())
     {
         return format!("behind {url}");
     }
@@ -116,32 +112,14 @@ pub(super) fn nvml_library(
         .map(Into::into)
 }
 
-/// What CUDA is told to show to the server; `None` where nothing is said, so that it shows all.
-fn visible(
-    server: &ServerPlan,
-    environment: &(dyn Fn(&str) -> Option<String> + Sync),
-) -> Option<String> {
-    match server {
-        ServerPlan::Process(process) => process.env.get(VISIBLE).cloned(),
-        ServerPlan::Docker(_) | ServerPlan::Url(_) => return None,
-        ServerPlan::Simulator(_) => None,
-    }
-    .or_else(|| environment(VISIBLE))
-}
-
-/// The GPUs of `0,2` or of UUIDs, up to the first word that is none, as CUDA reads it (`-1` and nothing hide all).
-fn listed(visible: &str) -> Vec<String> {
-    let is_device =
-        |id: &&str| id.parse::<u32>().is_ok() || id.starts_with("GPU-") || id.starts_with("MIG-");
-    let ids = visible.split(',').map(str::trim).take_while(is_device);
-    ids.map(str::to_owned).collect()
-}
-
 /// Whether what happens to the GPUs bears on what the server does.
 fn uses_gpus(server: &ServerPlan, environment: &(dyn Fn(&str) -> Option<String> + Sync)) -> bool {
-    let hidden = visible(server, environment).is_some_and(|shown| listed(&shown).is_empty());
+    let shown = Shown::of(server, environment);
+    let hidden = shown.nvidia.is_some_and(|shown| shown.is_empty());
     match server {
-        ServerPlan::Docker(docker) => !matches!(docker.gpus, GpuRequest::None),
+        ServerPlan::Docker(docker) => {
+            !matches!(docker.gpus, GpuRequest::None) || !docker.devices.is_empty()
+        }
         ServerPlan::Process(_) => !hidden,
         ServerPlan::Url(_) => true,
         // Without a GPU of its own it stands for a server that uses those of the machine.
@@ -160,7 +138,10 @@ pub(super) async fn wait_until_free(measuring: &Measuring<'_>, place: &str) -> R
     let search = search(measuring.server, measuring.environment);
     let waiting = |reason: &str| {
         let progress = measuring.progress;
-        progress.phase(&format!("{place}: waiting: {reason}"));
+        progress.phase(&format!(
+            "{place}: waiting: {reason} ({} s at most)",
+            PATIENCE.as_secs()
+        ));
     };
     let free = free(&search, PATIENCE, &waiting);
     let interrupted = measuring.interrupt.token();
@@ -193,10 +174,15 @@ async fn free(
             return Ok(None);
         };
         let reason = in_use(gpu);
+        // Under WSL the processes are those of Windows, and no driver tells them.
+        let nobody = match &gpu.now.processes {
+            Some(processes) => processes.is_empty(),
+            None => is_wsl(),
+        };
+        if nobody && began.elapsed() >= patience.min(PATIENCE_WITH_NOBODY) {
+            return Ok(Some(reason));
+        }
         if began.elapsed() >= patience {
-            if gpu.now.processes.as_ref().is_some_and(Vec::is_empty) {
-                return Ok(Some(reason));
-            }
             return Err(Failure::message(ExitStatus::SurroundingsFailed, reason).hint(
                 "end what uses it, or give the server another GPU: what is measured beside another job is worth nothing",
             ));
@@ -204,6 +190,12 @@ async fn free(
         waiting(&reason);
         tokio::time::sleep(LOOK_AGAIN.min(patience)).await;
     }
+}
+
+/// Whether this is Linux inside Windows.
+fn is_wsl() -> bool {
+    std::fs::read_to_string("/proc/sys/kernel/osrelease")
+        .is_ok_and(|release| release.to_ascii_lowercase().contains("microsoft"))
 }
 
 fn is_taken(gpu: &Reading) -> bool {
@@ -305,14 +297,5 @@ mod tests {
         let script = format!("case \"$1\" in --query-gpu*) {};; *) :;; esac", line("900"));
         let (free, _) = free_of(&stub(folder.path(), &script)).await;
         assert_eq!(free.unwrap().as_deref(), Some("GPU 0 has 0.9 GiB in use"));
-    }
-
-    #[test]
-    fn only_what_cuda_shows_is_looked_at() {
-        assert_eq!(listed("0, 2"), ["0", "2"]);
-        assert_eq!(listed("GPU-8932f937"), ["GPU-8932f937"]);
-        assert_eq!(listed("1,-1,2"), ["1"]);
-        assert_eq!(listed("-1"), [""; 0]);
-        assert_eq!(listed(""), [""; 0]);
     }
 }

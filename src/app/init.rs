@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
+use super::progress::note;
 use super::{Context, Failure, plan, runtime, source};
 use crate::cli::init::InitArgs;
 use crate::config::{self, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::files;
 use crate::render::inert;
+use crate::starter::compose::vllm_of_compose;
+use crate::starter::hints::Base;
 use crate::starter::{
     Beginning, IGNORED, PLAN, POLICY, Server, Starting, USUAL_IMAGE, hints, ignoring,
 };
@@ -65,7 +68,9 @@ fn look_around(args: &InitArgs, gpus: bool) -> Result<Beginning, Failure> {
     let dockerfile = first_text(&DOCKERFILES);
     let built = dockerfile
         .as_ref()
-        .and_then(|(path, text)| hints::base_of_dockerfile(text).map(|image| (*path, image)));
+        .and_then(|(path, text)| Some((*path, hints::base_of_dockerfile(text)?)));
+
+    let service = compose.and_then(vllm_of_compose);
 
     let server = if args.simulator {
         Server::Simulator
@@ -83,23 +88,35 @@ fn look_around(args: &InitArgs, gpus: bool) -> Result<Beginning, Failure> {
             }
         }
     } else if let Some(image) = &args.image {
-        Server::Docker {
-            image: image.clone(),
-            dockerfile: None,
-        }
-    } else if let Some((path, image)) = built {
+        container(image.clone())
+    } else if let Some((path, Base::Vllm(image))) = built {
         Server::Docker {
             image,
             dockerfile: Some(path.to_owned()),
+            volumes: Vec::new(),
+            rocm: false,
         }
     } else {
-        let image = compose.and_then(hints::image_of_compose);
-        Server::Docker {
-            image: image.unwrap_or_else(|| USUAL_IMAGE.to_owned()),
-            dockerfile: None,
+        if let Some((path, Base::Other(root))) = built {
+            note(&format!(
+                "warning: `{path}` builds a vLLM of its own upon `{root}`, so no registry has it: build it first (docker build --tag NAME .), and write NAME as server.docker.image"
+            ));
+        }
+        match &service {
+            Some(service) => Server::Docker {
+                image: service
+                    .image
+                    .clone()
+                    .unwrap_or_else(|| USUAL_IMAGE.to_owned()),
+                dockerfile: None,
+                volumes: service.volumes.clone(),
+                rocm: service.rocm,
+            },
+            None => container(USUAL_IMAGE.to_owned()),
         }
     };
 
+    let of_service = || service.as_ref()?.model.clone();
     let found = || {
         let texts = [compose, dockerfile.as_ref().map(|(_, text)| text.as_str())];
         texts
@@ -112,15 +129,30 @@ fn look_around(args: &InitArgs, gpus: bool) -> Result<Beginning, Failure> {
         .model
         .clone()
         .or_else(simulated)
+        .or_else(of_service)
         .or_else(found)
         .ok_or_else(no_model)?;
     Ok(Beginning {
         name: name(args)?,
+        served_name: service
+            .as_ref()
+            .filter(|service| service.model.as_ref() == Some(&model))
+            .and_then(|service| service.served_name.clone()),
         model,
         server,
         action: args.action.clone(),
         folder: folder()?,
     })
+}
+
+/// An image, with nothing else known of it.
+fn container(image: String) -> Server {
+    Server::Docker {
+        image,
+        dockerfile: None,
+        volumes: Vec::new(),
+        rocm: false,
+    }
 }
 
 /// The folder of the repository in which it is to begin.

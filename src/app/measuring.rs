@@ -186,7 +186,8 @@ impl<'a> Measuring<'a> {
         of: u32,
     ) -> Result<Target, Failure> {
         let place = self.label(repeat, of);
-        gpus::wait_until_free(self, &place).await?;
+        let free = gpus::wait_until_free(self, &place);
+        self.progress.reminding(free).await?;
         let log = self.log_file(repeat);
         let own_program = own_program()
             .map_err(|error| launch_failure(&launch::LaunchError::OwnProgram(error)))?;
@@ -206,7 +207,9 @@ impl<'a> Measuring<'a> {
             own_program: &own_program,
         };
         let told = |phase: launch::Phase| self.progress.phase(&format!("{place}: {phase}"));
-        let started = launch::start(&launch, &told, &self.interrupt.token()).await;
+        let cancel = self.interrupt.token();
+        let starting = launch::start(&launch, &told, &cancel);
+        let started = self.progress.reminding(starting).await;
         started.map_err(|error| self.with_log(launch_failure(&error), repeat))
     }
 

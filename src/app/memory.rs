@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::launch::{MemoryProbe, Target};
+use crate::metric::Metric;
+use crate::record::{FROM_BLOCKS, KV_CACHE_FROM};
 use crate::telemetry::{EngineLog, Observed};
 
 /// Watches the main memory of a server until it is told to finish.
@@ -56,6 +58,28 @@ async fn look(probe: &MemoryProbe, peak: &AtomicU64) {
     }
 }
 
+/// The capacity of the KV cache: the engine's own figure first, from `/metrics` or its log, and blocks × block size where
+/// it has none. Where the figure is from; `None` without one.
+fn add_cache(log: &EngineLog, seen: &mut Observed) -> Option<&'static str> {
+    let metric = Metric::parse("kv_cache.tokens").ok()?;
+    if seen.findings.metrics.contains_key(&metric) {
+        return Some("metrics");
+    }
+    let sources = [
+        ("log", log.kv_cache_tokens),
+        (FROM_BLOCKS, seen.kv_cache_blocks),
+    ];
+    let found = sources
+        .into_iter()
+        .find_map(|(from, tokens)| Some((from, tokens?)));
+    seen.findings.fill("kv_cache.tokens", || {
+        found
+            .map(|(_, tokens)| tokens)
+            .ok_or_else(|| "neither the engine's /metrics nor its log say it".to_owned())
+    });
+    found.map(|(from, _)| from)
+}
+
 /// Adds what the log of the start says and what the processes held to what was observed; the server's own `/metrics` go
 /// before its log.
 pub(super) fn add(target: &Target, host_peak: Option<u64>, seen: &mut Observed) {
@@ -70,10 +94,7 @@ pub(super) fn add(target: &Target, host_peak: Option<u64>, seen: &mut Observed) 
             Err(unseen())
         }
     });
-    seen.findings.fill("kv_cache.tokens", || {
-        log.kv_cache_tokens
-            .ok_or_else(|| "neither the engine's /metrics nor its log say it".to_owned())
-    });
+    let cache_from = add_cache(&log, seen);
     #[expect(
         clippy::cast_precision_loss,
         reason = "bytes of main memory, far below 2^53"
@@ -86,6 +107,9 @@ pub(super) fn add(target: &Target, host_peak: Option<u64>, seen: &mut Observed) 
     let mut parts = log.described();
     if let (Value::Object(parts), Some(fixed)) = (&mut parts, seen.kv_cache_fixed) {
         parts.insert("kv_cache_fixed".to_owned(), json!(fixed));
+    }
+    if let (Value::Object(parts), Some(from)) = (&mut parts, cache_from) {
+        parts.insert(KV_CACHE_FROM.to_owned(), json!(from));
     }
     if parts.as_object().is_some_and(|parts| !parts.is_empty()) {
         seen.telemetry.insert("engine_memory".to_owned(), parts);

@@ -23,6 +23,7 @@ mod failure;
 mod feasible;
 mod gate;
 mod gpus;
+mod here;
 mod init;
 mod interrupt;
 mod links;
@@ -50,6 +51,7 @@ mod stopping;
 mod storage;
 mod sweep;
 mod sweeping;
+mod visible;
 mod warm_up;
 
 use std::process::ExitCode;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::Failure;
 use super::failing::load_failure;
 use super::gpus;
+use super::here;
 use super::measuring::{Measuring, RunInProgress};
 use super::memory::{self, HostMemory};
 use super::stopping;
@@ -46,12 +47,13 @@ pub(super) struct Passed {
 
 impl Pass<'_, '_> {
     pub(super) async fn run(&self, cancel: &CancellationToken) -> Result<Passed, Failure> {
-        let Measuring { plan, server, .. } = self.measuring;
+        let plan = self.measuring.plan;
         let measured = self.requests(Phase::Measured);
         let place = self.measuring.label(self.repeat, self.of);
         let label = format!("{place}: {}", self.load.name());
         let warmed_up = self.warm_up(&label, cancel).await?;
-        let looking = gpus::looking(self.measuring, self.target).await;
+        let runs_here = here::runs_here(self.measuring, self.target);
+        let looking = gpus::looking(self.measuring, self.target, runs_here).await;
         let sampler = Sampler::start(self.target.base_url(), looking).await;
         let host_memory = HostMemory::watch(self.target.memory_probe(), plan.telemetry_interval);
         let started = clock::timestamp();
@@ -80,8 +82,7 @@ impl Pass<'_, '_> {
         let concerns = self.concerns(&driven, &mut seen);
 
         let named = gpus::machine_name(self.measuring.environment);
-        let environment =
-            runs_here(server, self.target.base_url()).then(|| seen.environment(named.as_deref()));
+        let environment = runs_here.then(|| seen.environment(named.as_deref()));
         let mut observed = Observed {
             duration: driven.wall_time.as_secs_f64(),
             slo: limits(plan),
@@ -287,19 +288,6 @@ fn ran_out(requests: usize, after: Duration, duration: Duration) -> String {
 fn limits(plan: &Plan) -> Option<[Option<f64>; 3]> {
     let limits = [plan.slo.ttft, plan.slo.tpot, plan.slo.e2e];
     limits.iter().any(Option::is_some).then_some(limits)
-}
-
-/// Whether the server runs on this machine, so that this machine's hardware is what was measured.
-pub(super) fn runs_here(server: &ServerPlan, base_url: &str) -> bool {
-    match server {
-        ServerPlan::Docker(_) | ServerPlan::Process(_) | ServerPlan::Simulator(_) => true,
-        ServerPlan::Url(_) => {
-            let host = base_url.split("://").nth(1).unwrap_or_default();
-            ["127.", "localhost", "[::1]"]
-                .iter()
-                .any(|local| host.starts_with(local))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,9 @@ const BAR_INTERVAL: Duration = Duration::from_millis(200);
 /// How often a plain line is written: a log of an hour stays readable.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How often it is said again what is waited for.
+const REMIND_INTERVAL: Duration = Duration::from_mins(1);
+
 /// Where progress goes.
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -53,6 +56,25 @@ impl Progress {
         if said.0 != text {
             text.clone_into(&mut said.0);
             note(text);
+        }
+    }
+
+    /// Does the work, and says again and again what was said last while it takes longer than that: a log shows that
+    /// somebody still waits, and for what.
+    pub(super) async fn reminding<T>(&self, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        let began = tokio::time::Instant::now();
+        let mut reminders = tokio::time::interval_at(began + REMIND_INTERVAL, REMIND_INTERVAL);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                _ = reminders.tick() => {
+                    let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+                    let minutes = began.elapsed().as_secs() / REMIND_INTERVAL.as_secs();
+                    note(&format!("{} (still, after {minutes} min)", said.0));
+                }
+            }
         }
     }
 

@@ -1,7 +1,9 @@
 //! Which figures of memory can reveal a growth, and which cannot. Pure.
 
+use std::collections::BTreeSet;
+
 use crate::metric::Metric;
-use crate::record::Run;
+use crate::record::{Run, ScenarioRun};
 
 /// Figures of memory beside those that every report shows, in the order in which they are listed.
 pub(crate) const MEMORY: [&str; 3] = ["engine_memory.peak", "kv_cache.tokens", "host_memory.peak"];
@@ -39,6 +41,17 @@ pub(crate) fn what_it_reveals(
         ("host_memory.peak", _) => "can reveal a growth of the server's processes in main memory",
         _ => return None,
     })
+}
+
+/// Whether the capacities of the KV cache are figures of two kinds. A file that does not tell contradicts nobody.
+pub(crate) fn cache_figures_differ<'a>(
+    sides: impl IntoIterator<Item = Option<&'a ScenarioRun>>,
+) -> bool {
+    let repeats = sides.into_iter().flatten().flat_map(|side| &side.repeats);
+    let kinds: BTreeSet<bool> = repeats
+        .filter_map(|repeat| repeat.kv_cache_of_blocks)
+        .collect();
+    kinds.len() > 1
 }
 
 /// Whether the two sides size their KV caches by different rules: an upgrade of vLLM alone then moves them.
@@ -88,6 +101,29 @@ mod tests {
         );
         assert_eq!(of("gpu_memory.peak", None), None);
         assert_eq!(of("qps", Some(true)), None);
+    }
+
+    #[test]
+    fn the_engines_own_figure_and_blocks_do_not_compare() {
+        let run = |tokens: u32, from: &str| {
+            let json = format!(
+                r#"{{"schema":"perfgate.result/1","scenarios":[{{"name":"a","repeats":[{{"metrics":{{"kv_cache.tokens":{tokens}}},"telemetry":{{"engine_memory":{{{from}}}}}}}]}}]}}"#
+            );
+            crate::record::parse("a.json", json.as_bytes()).unwrap()
+        };
+        let blocks = run(6_000_000, r#""kv_cache_from":"blocks""#);
+        let pair = |candidate: &Run| {
+            let metric = Metric::parse("kv_cache.tokens").unwrap();
+            let pair = crate::compare::pair(metric, blocks.scenario("a"), candidate.scenario("a"));
+            pair.unlike
+        };
+        for from in ["metrics", "log"] {
+            let own = run(1_000_000, &format!(r#""kv_cache_from":"{from}""#));
+            assert_eq!(pair(&own), Some(crate::compare::Missing::AnotherFigure));
+        }
+        assert_eq!(pair(&blocks), None);
+        // An older file, or one written by hand.
+        assert_eq!(pair(&run(1_000_000, "")), None);
     }
 
     #[test]

@@ -19,7 +19,9 @@ pub(crate) use comparability::{failed_and_all, same_fingerprint};
 pub use evidence::{Given, Usable, usable};
 pub use finding::Finding;
 pub(crate) use hardware::describe_gpus;
-pub(crate) use memory::{MEMORY, cache_is_fixed, cache_is_sized_differently, what_it_reveals};
+pub(crate) use memory::{
+    MEMORY, cache_figures_differ, cache_is_fixed, cache_is_sized_differently, what_it_reveals,
+};
 pub(crate) use packaging::unlike;
 pub(crate) use request_noise::request_noise;
 pub(crate) use server_figures::server_figures;

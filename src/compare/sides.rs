@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::memory::cache_figures_differ;
 use super::packaging::unlike;
 use crate::metric::{Better, Metric, Statistic};
 use crate::policy::comparison::{RepeatValue, Side};
@@ -54,6 +55,8 @@ pub enum Missing {
         /// Tokens per chunk of the candidate.
         candidate: String,
     },
+    /// The KV cache's capacity is the engine's own figure on one side, and blocks × block size on the other.
+    AnotherFigure,
 }
 
 impl fmt::Display for Missing {
@@ -76,6 +79,9 @@ impl fmt::Display for Missing {
             Self::TooFewRequests { got, needed } => write!(
                 f,
                 "a repeat has {got} successful requests and this percentile needs {needed}; raise `num_requests`"
+            ),
+            Self::AnotherFigure => f.write_str(
+                "one side has the engine's own figure and the other blocks × block size, which do not compare; measure both with the same version of perfgate and of the engine",
             ),
             Self::NoScenario => f.write_str("the run has no such scenario"),
             Self::OtherDefinition {
@@ -131,7 +137,12 @@ pub fn pair(
         candidate: SideValues::of(metric, candidate),
         unlike: baseline
             .zip(candidate)
-            .and_then(|(baseline, candidate)| unlike(metric, baseline, candidate)),
+            .and_then(|(baseline, candidate)| unlike(metric, baseline, candidate))
+            .or_else(|| {
+                let differ =
+                    metric.id() == "kv_cache.tokens" && cache_figures_differ([baseline, candidate]);
+                differ.then_some(Missing::AnotherFigure)
+            }),
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Plan {
     pub sampling: Sampling,
     /// How often the server's metrics are looked at, and GPUs through a program.
     pub telemetry_interval: Duration,
+    /// Whether a server that somebody else runs is on this machine, where the user says so.
+    pub server_is_here: Option<bool>,
     /// How often GPUs are looked at through the driver's library.
     pub gpu_interval: Duration,
     /// Limits for goodput.
@@ -321,6 +323,8 @@ pub struct DockerPlan {
     pub args: Vec<String>,
     /// GPUs to hand in.
     pub gpus: GpuRequest,
+    /// Devices of the machine to hand in, `/dev/kfd` or `host:container`: AMD's GPUs.
+    pub devices: Vec<String>,
     /// OCI runtime, where the engine's usual one does not do.
     pub runtime: Option<String>,
     /// Names of environment variables passed through from perfgate's own environment.
@@ -364,6 +368,7 @@ impl DockerPlan {
             entrypoint: None,
             args: Vec::new(),
             gpus: GpuRequest::None,
+            devices: Vec::new(),
             runtime: None,
             env: Vec::new(),
             volumes: Vec::new(),

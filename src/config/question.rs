@@ -44,6 +44,7 @@ pub fn asked(question: Plan, answer: Plan) -> Asked {
         sampling,
         telemetry_interval,
         gpu_interval,
+        server_is_here,
         slo,
         expectations,
         engine_args,
@@ -96,8 +97,12 @@ pub fn asked(question: Plan, answer: Plan) -> Asked {
         ("sampling", sampling != question.sampling),
         (
             "telemetry",
-            (telemetry_interval, gpu_interval)
-                != (question.telemetry_interval, question.gpu_interval),
+            (telemetry_interval, gpu_interval, server_is_here)
+                != (
+                    question.telemetry_interval,
+                    question.gpu_interval,
+                    question.server_is_here,
+                ),
         ),
         ("slo", slo != question.slo),
         ("hardware", expected != hardware(&question.expectations)),

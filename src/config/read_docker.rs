@@ -24,6 +24,7 @@ pub(super) fn read_docker(node: &Node, collector: &mut Collector<'_>) -> Option<
     };
     let entrypoint = list("entrypoint", collector);
     let volumes = list("volumes", collector).unwrap_or_default();
+    let devices = list("devices", collector).unwrap_or_default();
     let pull = fields.take("pull").and_then(|node| {
         let ways = [
             ("missing", Pull::Missing),
@@ -76,6 +77,7 @@ pub(super) fn read_docker(node: &Node, collector: &mut Collector<'_>) -> Option<
         entrypoint,
         args,
         gpus,
+        devices,
         runtime,
         env,
         volumes,

@@ -75,7 +75,7 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Plan> {
         .map_or_else(Servers::default, |node| read_server(node, collector));
     let work = read_work(&mut fields, collector);
     let terms = read_terms(&mut fields, collector);
-    let (telemetry_interval, gpu_interval) = fields
+    let (telemetry_interval, gpu_interval, server_is_here) = fields
         .take("telemetry")
         .and_then(|node| read_telemetry(node, collector))
         .unwrap_or_default();
@@ -121,6 +121,7 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Plan> {
         sampling: terms.sampling,
         slo: terms.slo,
         telemetry_interval: telemetry_interval.unwrap_or(Duration::from_secs(1)),
+        server_is_here,
         gpu_interval: gpu_interval.unwrap_or(SHORTEST_INTERVAL),
         expectations,
         engine_args,
@@ -323,11 +324,11 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 /// Longest interval between two looks at the GPUs: with fewer, a repeat of minutes has too few to speak of shares.
 const LONGEST_GPU_INTERVAL: Duration = Duration::from_secs(10);
 
-/// `interval` and `gpu_interval`.
+/// `interval`, `gpu_interval` and `server_is_here`.
 fn read_telemetry(
     node: &Node,
     collector: &mut Collector<'_>,
-) -> Option<(Option<Duration>, Option<Duration>)> {
+) -> Option<(Option<Duration>, Option<Duration>, Option<bool>)> {
     let mut fields = Fields::of(node, "telemetry", collector)?;
     let interval = fields.take("interval").and_then(|node| {
         let interval = duration(node, "telemetry.interval", collector)?;
@@ -345,8 +346,11 @@ fn read_telemetry(
         }
         Some(interval)
     });
+    let server_is_here = fields
+        .take("server_is_here")
+        .and_then(|node| boolean(node, "telemetry.server_is_here", collector));
     fields.finish(collector);
-    Some((interval, gpu_interval))
+    Some((interval, gpu_interval, server_is_here))
 }
 
 fn read_profile(node: &Node, collector: &mut Collector<'_>) {

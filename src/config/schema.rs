@@ -155,7 +155,11 @@ fn terms() -> Vec<(&'static str, Value)> {
         (
             "telemetry",
             object(
-                &[("interval", duration()), ("gpu_interval", duration())],
+                &[
+                    ("interval", duration()),
+                    ("gpu_interval", duration()),
+                    ("server_is_here", json!({"type": "boolean"})),
+                ],
                 &[],
             ),
         ),
@@ -188,6 +192,7 @@ fn docker() -> Vec<(&'static str, Value)> {
             "gpus",
             json!({"anyOf": [{"enum": ["all", "none"]}, count(0), texts()]}),
         ),
+        ("devices", texts()),
         ("runtime", text()),
         (
             "env",

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::diagnosis;
+use super::gpu_fault::GpuFault;
 use super::log::quoted;
 use super::unavailable::{LookedAt, PullFailure, engine_hints, listing as places};
 use crate::files::FileError;
@@ -84,6 +85,14 @@ pub enum LaunchError {
     NoEntrypoint {
         /// The image.
         image: String,
+    },
+    /// An entry point by which the server never sees its arguments.
+    #[error("the entry point `{}` of `{image}` keeps the server's arguments: a shell takes them, and its script passes none on", entrypoint.join(" "))]
+    EntrypointKeepsArguments {
+        /// The image.
+        image: String,
+        /// The entry point.
+        entrypoint: Vec<String>,
     },
     /// The server wants a key, or another one.
     #[error("{base_url}/v1/models answered HTTP {status}: the server wants an API key")]
@@ -164,11 +173,27 @@ pub enum LaunchError {
     GpuRuntime {
         /// What it said.
         reason: String,
+        /// What kind of failure it is.
+        fault: GpuFault,
+    },
+    /// Something that the plan asks for and the container engine does not have.
+    #[error("the container engine does not take server.docker.{key}: {reason}")]
+    KeyRefused {
+        /// The key.
+        key: &'static str,
+        /// What it said.
+        reason: String,
     },
     /// No port to be had.
     #[error("no free port on 127.0.0.1: {reason}")]
     Port {
         /// What happened.
+        reason: String,
+    },
+    /// The published port is on another loopback than perfgate's.
+    #[error("the server cannot be reached: {reason}")]
+    OtherLoopback {
+        /// Where perfgate runs.
         reason: String,
     },
     /// The log of the server cannot be kept.
@@ -269,16 +294,19 @@ impl LaunchError {
             | Self::EngineAddress { .. }
             | Self::Command { .. }
             | Self::NoEntrypoint { .. }
+            | Self::EntrypointKeepsArguments { .. }
+            | Self::KeyRefused { .. }
             | Self::Unauthorized { .. }
             | Self::Redirected { .. }
             | Self::NoApi { .. } => Fault::Configuration,
             Self::ImageUnavailable { failure, .. } => failure.fault(),
+            Self::GpuRuntime { fault, .. } => fault.fault(),
             Self::EngineUnreachable { .. }
             | Self::EngineSilent { .. }
             | Self::Engine { .. }
             | Self::ImageMissing { .. }
-            | Self::GpuRuntime { .. }
             | Self::Port { .. }
+            | Self::OtherLoopback { .. }
             | Self::LogFile { .. }
             | Self::Files(_)
             | Self::Client(_)
@@ -289,9 +317,9 @@ impl LaunchError {
             | Self::CommandNotFound { .. }
             | Self::NotThere { .. }
             | Self::WrongModel { .. } => Fault::Target,
-            Self::Ended { .. } | Self::TimedOut { .. } => self
-                .cause()
-                .map_or(Fault::Target, |found| found.cause.fault),
+            Self::Ended { .. } | Self::TimedOut { .. } => {
+                self.cause().map_or(Fault::Target, |found| found.fault())
+            }
             Self::Cancelled => Fault::Interrupted,
         }
     }
@@ -312,6 +340,7 @@ impl LaunchError {
             Self::CommandNotFound { .. }
             | Self::ImageMissing { .. }
             | Self::NoEntrypoint { .. }
+            | Self::EntrypointKeepsArguments { .. }
             | Self::WrongModel { .. } => true,
             _ => false,
         }
@@ -322,7 +351,7 @@ impl LaunchError {
         clippy::wildcard_enum_match_arm,
         reason = "only a server that ran has a log"
     )]
-    fn cause(&self) -> Option<diagnosis::Found<'_>> {
+    fn cause(&self) -> Option<diagnosis::Found> {
         match self {
             Self::Ended { exit, log, .. } => diagnosis::find(Some(exit), log),
             Self::TimedOut { log, .. } => diagnosis::find(None, log),
@@ -339,6 +368,7 @@ impl LaunchError {
             Self::Volume { .. } => "create the folder, or correct the entry (host:container[:ro])".to_owned(),
             Self::Command { .. } => "for example: command: [\"vllm\", \"serve\", \"{model}\", \"--port\", \"{port}\", \"{args}\"]".to_owned(),
             Self::NoEntrypoint { .. } => "say what to run: server.docker.entrypoint: [\"vllm\", \"serve\"]".to_owned(),
+            Self::EntrypointKeepsArguments { .. } => "write it in brackets, ENTRYPOINT [\"vllm\", \"serve\"], or let its script pass them on (exec vllm serve \"$@\"); or say what to run: server.docker.entrypoint: [\"vllm\", \"serve\"]".to_owned(),
             Self::Unauthorized { .. } => "set PERFGATE_API_KEY to the key that the server was started with".to_owned(),
             Self::Redirected { .. } => "give the address at which the server itself answers".to_owned(),
             Self::NoApi { base_url, .. } => format!("perfgate measures servers with OpenAI's API: give the address that its /v1/models follows, here {base_url}"),
@@ -348,10 +378,12 @@ impl LaunchError {
             Self::EngineSilent { .. } => "the engine hangs: see what it says (journalctl -u docker), and restart it".to_owned(),
             Self::ImageUnavailable { image, failure, .. } => failure.hint(image),
             Self::ImageMissing { image } => format!("docker pull {image}"),
-            Self::GpuRuntime { .. } => "install the NVIDIA Container Toolkit and check: docker run --rm --gpus all ubuntu nvidia-smi; for podman: nvidia-ctk cdi generate, and podman run --rm --device nvidia.com/gpu=all ubuntu nvidia-smi -L".to_owned(),
+            Self::GpuRuntime { fault, .. } => fault.cure().to_owned(),
+            Self::KeyRefused { key, .. } => key_hint(key),
+            Self::OtherLoopback { .. } => "give the job's container the host's network (--network host), or one that the engine gives to new containers (bridge)".to_owned(),
             Self::CommandNotFound { .. } => "check the spelling and that it is installed where the server runs".to_owned(),
             Self::Ended { .. } | Self::TimedOut { .. } if self.cause().is_some() => {
-                return self.cause().map(in_hints).unwrap_or_default();
+                return self.cause().map(|found| in_hints(&found)).unwrap_or_default();
             }
             Self::TimedOut { .. } => "raise `ready_timeout` if the server only needs longer".to_owned(),
             Self::NotThere { base_url, .. } => format!("check the address, and that the server runs and has loaded its model: curl -i {base_url}/health"),
@@ -370,12 +402,25 @@ impl LaunchError {
     }
 }
 
+/// What to write for a key of `server.docker` that the engine refused.
+fn key_hint(key: &str) -> String {
+    let what = match key {
+        "user" => "a user that the image knows, or numbers as `2000:0`",
+        "cpuset" => "processors that this machine has (`nproc --all`, from 0), as `0-3`",
+        "cpus" => "no more than this machine has (`nproc --all`)",
+        "runtime" => "a runtime that the engine knows (docker info), or leave it out",
+        _ => "what the engine takes, or leave it out",
+    };
+    format!("correct server.docker.{key} in perfgate.yaml: {what}")
+}
+
 /// What to do, and the line that says so where it is not among those that an error shows.
-fn in_hints(found: diagnosis::Found<'_>) -> Vec<String> {
+fn in_hints(found: &diagnosis::Found) -> Vec<String> {
     let said = found
-        .line
-        .map(|line| format!("the log says: {}", line.trim()));
-    [Some(found.cause.hint.to_owned()), said]
+        .quote
+        .as_ref()
+        .map(|quote| format!("the log says: {quote}"));
+    [found.hint().map(str::to_owned), said]
         .into_iter()
         .flatten()
         .collect()

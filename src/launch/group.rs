@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 use tokio_util::sync::CancellationToken;
 
 use crate::process_table::ProcessEntry;
@@ -21,12 +21,22 @@ const KILL_GRACE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Group {
     leader: Pid,
+    /// A variable that the leader was started with: by it those are found that left the group, as a daemon does that a start
+    /// script leaves behind.
+    mark: Option<String>,
 }
 
 impl Group {
     /// The group that this process leads.
     pub(super) fn led_by(leader: Pid) -> Self {
-        Self { leader }
+        Self { leader, mark: None }
+    }
+
+    /// With everybody who was started with that variable, `NAME=value`.
+    pub(super) fn and_marked(mut self, mark: String) -> Self {
+        // Not by taking it apart: dropped, a group is ended.
+        self.mark = Some(mark);
+        self
     }
 
     /// Its number, which is the leader's.
@@ -42,7 +52,7 @@ impl Group {
 
     /// Asks the whole group to end, and ends it after `grace`, or as soon as somebody is in a hurry. Whether it is gone.
     pub(super) async fn end(&self, grace: Duration, hurry: &CancellationToken) -> bool {
-        Self::signal_of(self.leader, Signal::TERM);
+        self.signal(Signal::TERM);
         let gone = tokio::select! {
             gone = self.is_empty_within(grace) => gone,
             () = hurry.cancelled() => false,
@@ -50,13 +60,32 @@ impl Group {
         if gone {
             return true;
         }
-        Self::signal_of(self.leader, Signal::KILL);
+        self.signal(Signal::KILL);
         self.is_empty_within(KILL_GRACE).await
     }
 
-    /// Ids of the live members.
+    /// Ids of the live members, and of those that left it.
     pub(super) fn ids(&self) -> BTreeSet<u32> {
-        self.members().iter().map(|member| member.id).collect()
+        let all = self.members().into_iter().chain(self.strays());
+        all.map(|process| process.id).collect()
+    }
+
+    /// Signals everybody.
+    fn signal(&self, signal: Signal) {
+        Self::signal_of(self.leader, signal);
+        for stray in self.strays() {
+            let stray = i32::try_from(stray.id).ok().and_then(Pid::from_raw);
+            // The only error is that it is gone, which is what is wanted.
+            let _gone = stray.map(|stray| kill_process(stray, signal));
+        }
+    }
+
+    /// Those that left the group.
+    fn strays(&self) -> Vec<ProcessEntry> {
+        let marked = self.mark.as_deref().map(ProcessEntry::all_with);
+        let mut marked = marked.unwrap_or_default();
+        marked.retain(|process| process.group != self.number());
+        marked
     }
 
     /// Live members of this group.
@@ -66,7 +95,8 @@ impl Group {
 
     /// Zombies do not count: who reaps them is their parent's business, and in a container often nobody's.
     fn is_empty(&self) -> bool {
-        test_kill_process_group(self.leader).is_err() || self.members().is_empty()
+        (test_kill_process_group(self.leader).is_err() || self.members().is_empty())
+            && self.strays().is_empty()
     }
 
     async fn is_empty_within(&self, time: Duration) -> bool {
@@ -93,7 +123,7 @@ impl Drop for Group {
             if self.is_empty() {
                 return;
             }
-            Self::signal_of(self.leader, signal);
+            self.signal(signal);
             while !self.is_empty() && Instant::now() < end {
                 std::thread::sleep(LOOK_AGAIN);
             }

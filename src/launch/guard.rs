@@ -89,29 +89,23 @@ pub fn keep_watch() {
         None => untold(),
     };
     // Dropped, a group is ended: asked first, killed after a grace.
-    drop(left.map(Group::led_by));
+    drop(left.map(|leader| Group::led_by(leader).and_marked(own_mark())));
+}
+
+/// What the servers that this guard watches over were started with.
+fn own_mark() -> String {
+    format!("{MARK}={}", std::process::id())
 }
 
 /// The server of a perfgate that was killed between starting it and telling.
 fn untold() -> Option<Pid> {
-    let mark = format!("{MARK}={}", std::process::id());
+    let mark = own_mark();
     let end = Instant::now() + MAY_STILL_APPEAR;
     while Instant::now() < end {
-        let processes = std::fs::read_dir("/proc").ok()?.flatten();
-        let leader = processes
-            .filter_map(|process| {
-                let number = process.file_name().to_str()?.parse().ok()?;
-                let environment = std::fs::read(process.path().join("environ")).ok()?;
-                let mut variables = environment.split(|byte| *byte == 0);
-                variables
-                    .any(|variable| variable == mark.as_bytes())
-                    .then_some(number)
-            })
-            .filter_map(Pid::from_raw)
-            .find(|process| {
-                let number = number_of(*process);
-                ProcessEntry::of(number).is_some_and(|entry| entry.group == number)
-            });
+        let leader = ProcessEntry::all_with(&mark)
+            .into_iter()
+            .find(|process| process.group == process.id)
+            .and_then(|process| Pid::from_raw(i32::try_from(process.id).ok()?));
         if leader.is_some() {
             return leader;
         }

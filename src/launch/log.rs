@@ -10,8 +10,9 @@ use super::LaunchError;
 use super::redact;
 use crate::files;
 
-/// Lines at hand. vLLM prints about 80 from the start to ready; a Python traceback through two processes has about 120.
-const LINES_KEPT: usize = 200;
+/// Lines at hand. A Python traceback through two processes has about 120, each of 8 workers prints 60 more, and what failed
+/// first is printed first.
+const LINES_KEPT: usize = 2000;
 
 /// Lines of the beginning: with a progress bar for every shard and a traceback or two, vLLM prints some hundred before it is
 /// ready.
@@ -69,7 +70,7 @@ impl ServerLog {
         kept.lines.push_back(line);
     }
 
-    /// The last lines, at most 200, oldest first.
+    /// The last lines, at most 2000, oldest first.
     pub(super) fn lines(&self) -> Vec<String> {
         self.lock().lines.iter().cloned().collect()
     }

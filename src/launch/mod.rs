@@ -8,6 +8,7 @@ mod command;
 mod diagnosis;
 mod docker;
 mod error;
+mod gpu_fault;
 mod group;
 pub mod guard;
 mod life;
@@ -34,6 +35,7 @@ use command::Engine;
 use docker::Container;
 pub use docker::{EngineFacts, EngineKind, engine_facts, image_is_here};
 pub use error::{Exit, Fault, LaunchError};
+pub use gpu_fault::GpuFault;
 use life::Life;
 use log::ServerLog;
 pub use memory::MemoryProbe;
@@ -106,6 +108,13 @@ pub enum Phase {
         /// `3.2 of 8.1 GiB, 12 of 20 layers`, once something has come.
         how_far: Option<String>,
     },
+    /// A program that keeps logins is asked for that of the image's registry.
+    AskingForLogin {
+        /// The program.
+        helper: String,
+        /// How long it is waited for.
+        at_most: Duration,
+    },
     /// The container or process is being started.
     Starting,
     /// It runs, and loads the model.
@@ -123,6 +132,11 @@ impl fmt::Display for Phase {
                 image,
                 how_far: None,
             } => write!(f, "pulling {image}"),
+            Self::AskingForLogin { helper, at_most } => write!(
+                f,
+                "waiting for the credential helper `{helper}`, {} s at most",
+                at_most.as_secs()
+            ),
             Self::Starting => f.write_str("starting the server"),
             Self::Loading => f.write_str("waiting for the server to be ready"),
         }

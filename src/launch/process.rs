@@ -100,7 +100,7 @@ impl Process {
         // First, so that there is no server that nobody would end.
         let mut guard = Guard::start(own_program).map_err(LaunchError::OwnProgram)?;
         let (variable, value) = guard.mark();
-        builder.env(variable, value);
+        builder.env(variable, &value);
         let mut child = builder
             .spawn()
             .map_err(|error| cannot_run(error.to_string()))?;
@@ -109,7 +109,7 @@ impl Process {
             .and_then(|id| i32::try_from(id).ok())
             .and_then(Pid::from_raw)
             .ok_or_else(|| cannot_run("it ended at once".to_owned()))?;
-        let group = Group::led_by(leader);
+        let group = Group::led_by(leader).and_marked(format!("{variable}={value}"));
         guard.watch_over(leader).map_err(LaunchError::OwnProgram)?;
         let mut readers = Vec::new();
         readers.extend(child.stdout.take().map(|pipe| read(pipe, log.clone())));

@@ -96,7 +96,7 @@ pub enum PullFailure {
 }
 
 /// Texts of Docker 20 to 29, containerd, podman 4 and 5 and of registries, in lower case. The first that is found wins.
-static PULL_FAILURES: [(&str, PullFailure); 17] = [
+static PULL_FAILURES: [(&str, PullFailure); 22] = [
     ("no space left on device", PullFailure::DiskFull),
     ("toomanyrequests", PullFailure::RateLimited),
     ("too many requests", PullFailure::RateLimited),
@@ -108,6 +108,12 @@ static PULL_FAILURES: [(&str, PullFailure); 17] = [
     ("repository name must be", PullFailure::BadName),
     ("access denied", PullFailure::Denied),
     ("denied:", PullFailure::Denied),
+    // Of this machine's own files and sockets.
+    ("permission denied", PullFailure::Unreachable),
+    ("denied", PullFailure::Denied),
+    ("insufficient_scope", PullFailure::Denied),
+    ("authorization failed", PullFailure::Denied),
+    ("forbidden", PullFailure::Denied),
     ("unauthorized", PullFailure::Denied),
     ("authentication required", PullFailure::Denied),
     ("no basic auth credentials", PullFailure::Denied),
@@ -169,6 +175,19 @@ mod tests {
             (
                 "pull access denied for vllm/no-such, repository does not exist or may require 'docker login': denied: requested access to the resource is denied",
                 PullFailure::Denied,
+            ),
+            ("error from registry: denied", PullFailure::Denied),
+            (
+                "failed to authorize: failed to fetch oauth token: unexpected status: 403 Forbidden",
+                PullFailure::Denied,
+            ),
+            (
+                "Permission \"artifactregistry.repositories.downloadArtifacts\" denied on resource",
+                PullFailure::Denied,
+            ),
+            (
+                "mkdir /var/lib/containers: permission denied",
+                PullFailure::Unreachable,
             ),
             (
                 "Head \"https://ghcr.io/v2/x/y/manifests/1\": unauthorized",

@@ -34,8 +34,10 @@ pub struct ServerFigures {
     pub preemptions: Option<f64>,
     /// What looks in between saw.
     pub peaks: ServerPeaks,
-    /// Whether a counter went back or the process began anew.
+    /// Whether the process began anew.
     pub restarted: bool,
+    /// Whether the answers came from several servers behind one address, so that no figure above belongs to the load.
+    pub several_servers: bool,
 }
 
 /// The most that looks during the repeat saw.
@@ -88,6 +90,10 @@ impl ServerFigures {
         let mut concerns = Concerns::default();
         if self.restarted {
             concerns.make_void("the server was restarted during the repeat");
+            return concerns;
+        }
+        if self.several_servers {
+            concerns.warn("several servers", "several servers (replicas) answer at this address, and each answer of /metrics is another one's: the server's own figures are left out");
             return concerns;
         }
         self.strangers(ours, &mut concerns);
@@ -245,6 +251,15 @@ mod tests {
             ..theirs()
         };
         insta::assert_snapshot!(said(&restarted, &ours()), @"void: the server was restarted during the repeat");
+    }
+
+    #[test]
+    fn several_servers_are_said_and_void_nothing() {
+        let several = ServerFigures {
+            several_servers: true,
+            ..ServerFigures::default()
+        };
+        insta::assert_snapshot!(said(&several, &ours()), @"several servers (replicas) answer at this address, and each answer of /metrics is another one's: the server's own figures are left out");
     }
 
     #[test]

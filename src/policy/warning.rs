@@ -103,7 +103,9 @@ pub(super) fn of_memory(policy: &Policy, baseline: &Run, candidate: &Run) -> Vec
         let values = repeats.filter_map(|repeat| repeat.metrics.get(&metric).copied());
         stats::median(&values.collect::<Vec<_>>())
     };
+    let sides = baseline.scenarios.iter().chain(&candidate.scenarios);
     if let (Some(accepted), Some(new)) = (tokens(baseline), tokens(candidate))
+        && !compare::cache_figures_differ(sides.map(Some))
         && new < accepted * (1.0 - CAPACITY_LOST)
         && !watched("kv_cache.tokens")
         && !watched("engine_memory.peak")

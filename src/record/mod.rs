@@ -21,4 +21,4 @@ pub use ledger::{LedgerLine, ledger_lines, parse_ledger};
 pub use read::{RecordError, parse};
 pub use store::{load, load_ledger, read, read_ledger, save};
 pub(crate) use valid::is_copy;
-pub use valid::{RepeatRun, Run, ScenarioRun};
+pub use valid::{FROM_BLOCKS, KV_CACHE_FROM, RepeatRun, Run, ScenarioRun};

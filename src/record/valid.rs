@@ -51,7 +51,17 @@ pub struct RepeatRun {
     pub mean_prompt_tokens: Option<f64>,
     /// How tokens came.
     pub packaging: Packaging,
+    /// Whether the KV cache's capacity is blocks × block size and no figure of the engine's own; `None` where the file does
+    /// not tell.
+    pub kv_cache_of_blocks: Option<bool>,
 }
+
+/// Entry of `telemetry.engine_memory` that tells where the KV cache's capacity is from: `metrics`, `log`, or
+/// [`FROM_BLOCKS`].
+pub const KV_CACHE_FROM: &str = "kv_cache_from";
+
+/// Blocks × block size, several times too high where a model has several kinds of layers.
+pub const FROM_BLOCKS: &str = "blocks";
 
 impl Run {
     /// Checks a file; every contradiction is named.
@@ -240,6 +250,11 @@ fn check_repeat(
             definitions,
         ),
         latencies: columns.map(|columns| columns.latencies).unwrap_or_default(),
+        kv_cache_of_blocks: repeat
+            .telemetry
+            .get("engine_memory")
+            .and_then(|memory| memory.get(KV_CACHE_FROM)?.as_str())
+            .map(|from| from == FROM_BLOCKS),
     }
 }
 

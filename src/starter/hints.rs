@@ -1,28 +1,93 @@
 //! What a repository's own files say of the server that it builds or runs.
 
-/// The image that a Dockerfile builds upon, where that is a vLLM.
-pub fn base_of_dockerfile(text: &str) -> Option<String> {
-    let of_line = |line: &str| {
-        let mut words = line.split_whitespace();
-        let begins = words.next()?.eq_ignore_ascii_case("from");
-        let image = words.find(|word| !word.starts_with("--"))?;
-        (begins && is_vllm(image)).then(|| image.to_owned())
-    };
-    // The last stage is what is built.
-    text.lines().filter_map(of_line).next_back()
+use std::collections::BTreeMap;
+
+/// What a Dockerfile builds upon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// A vLLM, by a name that registries know.
+    Vllm(String),
+    /// Another image, though a stage is called after vLLM.
+    Other(String),
 }
 
-/// The image of the first service in a compose file that is a vLLM.
-pub fn image_of_compose(text: &str) -> Option<String> {
-    let of_line = |line: &str| {
-        let value = line
-            .trim()
-            .trim_start_matches("- ")
-            .strip_prefix("image:")?;
-        let image = value.split('#').next()?.trim().trim_matches(['"', '\'']);
-        is_vllm(image).then(|| image.to_owned())
-    };
-    text.lines().find_map(of_line)
+/// Stages that are followed; a file has fewer.
+const MOST_STAGES: usize = 64;
+
+/// The image at the root of a Dockerfile's last stage, which is what is built: stages that build upon others by name are
+/// followed, and arguments have the values that the file gives. `None` where the root is not known or has nothing of vLLM.
+pub fn base_of_dockerfile(text: &str) -> Option<Base> {
+    let mut arguments = BTreeMap::new();
+    let mut stages: Vec<(String, Option<String>)> = Vec::new();
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        let instruction = words.next().unwrap_or_default();
+        if instruction.eq_ignore_ascii_case("arg") && stages.is_empty() {
+            let given = words.filter_map(|word| word.split_once('='));
+            arguments.extend(given.map(|(name, value)| (name.to_owned(), unquoted(value))));
+        } else if instruction.eq_ignore_ascii_case("from") {
+            let mut words = words.filter(|word| !word.starts_with("--"));
+            let image = with_arguments(words.next()?, &arguments);
+            let is_named = words
+                .next()
+                .is_some_and(|word| word.eq_ignore_ascii_case("as"));
+            let name = words.next().filter(|_| is_named).map(str::to_lowercase);
+            stages.push((image, name));
+        }
+    }
+    let mut at = stages.len().checked_sub(1)?;
+    let mut of_vllm = false;
+    for _stage in 0..MOST_STAGES {
+        let (image, name) = stages.get(at)?;
+        of_vllm |= is_vllm(image) || name.as_deref().is_some_and(is_vllm);
+        // Only what stands above can be built upon.
+        let above = stages.iter().take(at);
+        let stage = above
+            .rev()
+            .position(|(_, name)| name.as_deref() == Some(image.to_lowercase().as_str()));
+        match stage {
+            Some(back) => at -= back + 1,
+            None if is_vllm(image) => return Some(Base::Vllm(image.clone())),
+            None if of_vllm && !image.contains('$') => return Some(Base::Other(image.clone())),
+            None => return None,
+        }
+    }
+    None
+}
+
+/// `${NAME}`, `${NAME:-value}` and `$NAME` replaced, where a value is known.
+pub(super) fn with_arguments(image: &str, arguments: &BTreeMap<String, String>) -> String {
+    let mut whole = String::new();
+    let mut rest = image;
+    while let Some((before, after)) = rest.split_once('$') {
+        whole.push_str(before);
+        let (name, end) = match after
+            .strip_prefix('{')
+            .and_then(|inner| inner.split_once('}'))
+        {
+            Some((name, end)) => (name, end),
+            None => {
+                let is_end = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+                after.split_at(after.find(is_end).unwrap_or(after.len()))
+            }
+        };
+        let (name, usual) = name.split_once(":-").unwrap_or((name, ""));
+        match arguments.get(name) {
+            Some(value) => whole.push_str(value),
+            None if !usual.is_empty() => whole.push_str(usual),
+            None => {
+                whole.push_str("${");
+                whole.push_str(name);
+                whole.push('}');
+            }
+        }
+        rest = end;
+    }
+    whole + rest
+}
+
+fn unquoted(value: &str) -> String {
+    value.trim_matches(['"', '\'']).to_owned()
 }
 
 /// The model of the first `--model NAME`, `--model=NAME` or `vllm serve NAME`, however lists and strings write it.
@@ -49,7 +114,7 @@ pub fn model_of_command(text: &str) -> Option<String> {
 }
 
 /// Names with variables are none: nobody knows what they will be.
-fn is_vllm(image: &str) -> bool {
+pub(super) fn is_vllm(image: &str) -> bool {
     image.contains("vllm") && !image.contains(['$', '{', '}', '\\'])
 }
 
@@ -62,25 +127,43 @@ mod tests {
     #[test]
     fn the_image_is_that_of_the_last_stage_with_vllm() {
         let text = "# FROM vllm/old\nARG V=1\nFROM --platform=linux/amd64 vllm/vllm-openai:v0.31.0 AS base\nRUN x\nfrom vllm/vllm-openai:v0.32.0\n";
-        assert_eq!(
-            base_of_dockerfile(text).as_deref(),
-            Some("vllm/vllm-openai:v0.32.0")
-        );
+        let vllm = |tag: &str| Some(Base::Vllm(format!("vllm/vllm-openai:{tag}")));
+        assert_eq!(base_of_dockerfile(text), vllm("v0.32.0"));
         assert_eq!(
             base_of_dockerfile("FROM python:3.12\nRUN pip install vllm"),
             None
         );
         assert_eq!(base_of_dockerfile("FROM vllm/vllm-openai:${V}"), None);
+        for text in [
+            "ARG V=v1\nFROM vllm/vllm-openai:${V}",
+            "ARG V=\"v1\"\nFROM vllm/vllm-openai:$V AS app",
+            "FROM vllm/vllm-openai:${V:-v1}",
+        ] {
+            assert_eq!(base_of_dockerfile(text), vllm("v1"), "{text}");
+        }
     }
 
     #[test]
-    fn a_compose_file_says_image_and_model() {
-        let text = "services:\n  db: {}\n  llm:\n    image: \"vllm/vllm-openai:v0.32.0\" # pinned\n    command: [\"--model\", \"Qwen/Qwen3-8B\", \"--port\", \"80\"]\n";
+    fn stages_are_followed_to_the_image_at_their_root() {
+        let app = "FROM vllm/vllm-openai:v0.31.0 AS vllm-runtime\nRUN x\nFROM vllm-runtime AS app\nCOPY . /app\n";
         assert_eq!(
-            image_of_compose(text).as_deref(),
-            Some("vllm/vllm-openai:v0.32.0")
+            base_of_dockerfile(app),
+            Some(Base::Vllm("vllm/vllm-openai:v0.31.0".to_owned()))
         );
-        assert_eq!(model_of_command(text).as_deref(), Some("Qwen/Qwen3-8B"));
+        let own = "ARG C=12.9\nFROM nvidia/cuda:${C}-devel AS base\nFROM base AS vllm-base\nFROM vllm-base AS vllm-openai\n";
+        assert_eq!(
+            base_of_dockerfile(own),
+            Some(Base::Other("nvidia/cuda:12.9-devel".to_owned()))
+        );
+        // A stage that is called as its own image is no circle.
+        assert_eq!(
+            base_of_dockerfile("FROM vllm AS vllm"),
+            Some(Base::Vllm("vllm".to_owned()))
+        );
+        assert_eq!(
+            base_of_dockerfile("FROM vllm/x:1 AS one\nFROM python:3\n"),
+            None
+        );
     }
 
     #[test]
@@ -101,9 +184,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics(text in "(FROM |image:|--model[ =]|vllm|serve |\\PC|\n|\"){0,40}") {
+        fn no_text_panics(text in "(FROM |ARG A=| AS |\\$\\{|image:|--model[ =]|vllm|serve |\\PC|\n|\"){0,40}") {
             base_of_dockerfile(&text);
-            image_of_compose(&text);
             model_of_command(&text);
         }
     }

@@ -1,5 +1,6 @@
 //! The files that a repository begins with, from what was found in it: values in, texts out.
 
+pub mod compose;
 pub mod hints;
 
 /// The image where nothing names one.
@@ -35,6 +36,10 @@ pub enum Server {
         image: String,
         /// The Dockerfile by which the repository builds its own.
         dockerfile: Option<String>,
+        /// Mounts, `host:container[:ro]`.
+        volumes: Vec<String>,
+        /// Whether its GPUs are AMD's, which are handed in as devices.
+        rocm: bool,
     },
     /// A server that runs already, and whether its GPUs are in this machine.
     Url {
@@ -54,6 +59,8 @@ pub struct Beginning {
     pub name: String,
     /// Model that is served.
     pub model: String,
+    /// The name under which the server lists it, where that is another one.
+    pub served_name: Option<String>,
     /// What is measured.
     pub server: Server,
     /// Where the workflow takes perfgate from; `None` leaves the example's words.
@@ -113,30 +120,24 @@ impl Beginning {
 
     fn plan(&self) -> String {
         let (server, load) = match &self.server {
-            Server::Docker { image, .. } => (
-                format!(
-                    "\
-server:
-  docker:
-    image: {}
-    gpus: all
-    hf_cache: true                        # models are downloaded once
-    # env: [HF_TOKEN]                     # for gated models; by name, the value is never stored
-    # args: [\"--max-model-len\", \"8192\"]
-",
-                    quoted(image)
-                ),
-                LOAD,
-            ),
+            Server::Docker {
+                image,
+                volumes,
+                rocm,
+                ..
+            } => (container(image, volumes, *rocm), LOAD),
             Server::Url { url, .. } => (format!("server: {{url: {}}}\n", quoted(url)), LOAD),
             Server::Simulator => (
                 "server:\n  simulator: {noise: 0.3%, step-noise: 0.5%}   # no GPU: to see how it works\n".to_owned(),
                 SMALL_LOAD,
             ),
         };
+        let served_name = self.served_name.as_ref().map_or(String::new(), |name| {
+            format!("served_model_name: {}\n", quoted(name))
+        });
         format!(
             "# What is measured. `perfgate doctor` says whether a machine can; flags of `perfgate gate` overrule this file.\n\
-             name: {}\nmodel: {}\n{server}{load}",
+             name: {}\nmodel: {}\n{served_name}{server}{load}",
             quoted(&self.name),
             quoted(&self.model)
         )
@@ -194,6 +195,32 @@ server:
     }
 }
 
+/// A container with its GPUs, the cache of models and its mounts.
+fn container(image: &str, volumes: &[String], rocm: bool) -> String {
+    let gpus = if rocm {
+        "devices: [\"/dev/kfd\", \"/dev/dri\"]  # AMD's GPUs\n"
+    } else {
+        "gpus: all\n"
+    };
+    let mounts: Vec<String> = volumes.iter().map(|volume| quoted(volume)).collect();
+    let mounts = if mounts.is_empty() {
+        String::new()
+    } else {
+        format!("    volumes: [{}]\n", mounts.join(", "))
+    };
+    format!(
+        "\
+server:
+  docker:
+    image: {}
+    {gpus}    hf_cache: true                        # models are downloaded once
+{mounts}    # env: [HF_TOKEN]                     # for gated models; by name, the value is never stored
+    # args: [\"--max-model-len\", \"8192\"]
+",
+        quoted(image)
+    )
+}
+
 /// The load of a gate on a GPU: enough requests for a P95, at two widths.
 const LOAD: &str = "\
 num_requests: 400
@@ -241,6 +268,7 @@ mod tests {
         Beginning {
             name: "serving".to_owned(),
             model: "m/x".to_owned(),
+            served_name: None,
             server,
             action: Some("me/perfgate@0123".to_owned()),
             folder: String::new(),
@@ -251,6 +279,8 @@ mod tests {
         Server::Docker {
             image: "vllm/vllm-openai:v0.32.0".to_owned(),
             dockerfile: dockerfile.map(str::to_owned),
+            volumes: Vec::new(),
+            rocm: false,
         }
     }
 
@@ -280,6 +310,28 @@ mod tests {
                 with:
                   image: perfgate-candidate:${{ github.sha }}
         "#);
+    }
+
+    #[test]
+    fn what_a_service_mounts_and_its_devices_are_kept() {
+        let server = Server::Docker {
+            image: "rocm/vllm:latest".to_owned(),
+            dockerfile: None,
+            volumes: vec!["~/models:/models:ro".to_owned()],
+            rocm: true,
+        };
+        let beginning = Beginning {
+            served_name: Some("x".to_owned()),
+            ..beginning(server)
+        };
+        let plan = read_plan("perfgate.yaml", &beginning.plan()).unwrap();
+        assert_eq!(plan.served_model_name, "x");
+        let Some(ServerPlan::Docker(docker)) = plan.server else {
+            panic!("not a container");
+        };
+        assert_eq!(docker.volumes, ["~/models:/models:ro"]);
+        assert_eq!(docker.devices, ["/dev/kfd", "/dev/dri"]);
+        assert_eq!(docker.gpus, crate::config::GpuRequest::None);
     }
 
     #[test]
@@ -341,7 +393,7 @@ mod tests {
         fn names_of_models_and_images_stay_what_they_are(
             model in "[a-zA-Z0-9:#{}\"'\\\\ ./-]{1,20}[a-z]", image in "[a-z][a-z0-9:#./@-]{0,30}[a-z]"
         ) {
-            let server = Server::Docker { image: image.clone(), dockerfile: None };
+            let server = Server::Docker { image: image.clone(), dockerfile: None, volumes: Vec::new(), rocm: false };
             let [plan, _, _] = Beginning { model: model.clone(), ..beginning(server) }.files();
             // Whatever the reader says of such names, it never reads others.
             if let Ok(plan) = read_plan("perfgate.yaml", &plan.text) {

@@ -2,8 +2,10 @@
 //!
 //! A [`Sampler`] watches one repeat; [`Observed`] has a value or a reason for every metric that it is responsible for.
 
+mod continuity;
 mod engine_log;
 pub mod gpu;
+mod gpus_seen;
 mod host;
 pub mod prometheus;
 mod sampler;

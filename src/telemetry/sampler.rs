@@ -8,19 +8,19 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::gpu::reading::{Facts, Reading};
-use super::gpu::summary::GpuSummary;
-use super::gpu::validity;
+use super::continuity::{Answers, Continuity};
+use super::gpu::reading::Reading;
 use super::gpu::watch::{self, Pace};
-use super::gpu::{Account, GpuSource, Moment, NO_GPU, SourceName};
+use super::gpu::{Account, GpuSource, Moment, SourceName};
+use super::gpus_seen::GpusSeen;
 use super::larger;
 use super::prometheus::Scrape;
 use super::series::{Row, Series};
 use super::server::{self, Findings, NOT_REPORTED};
+use crate::clock;
 use crate::http;
 use crate::measure::{Concerns, ServerFigures, ServerPeaks};
 use crate::record::format::Gpu;
-use crate::stats;
 
 /// Why there is nothing of a server without metrics.
 const NO_METRICS: &str = "the server has no /metrics";
@@ -31,6 +31,13 @@ const FROM_METRICS: [&str; 4] = [
     "server.prefix_cache_hit_rate",
     "server.preemptions",
     "kv_cache.tokens",
+];
+
+/// What of it counts, and so needs both answers from one process.
+const FROM_COUNTERS: [&str; 3] = [
+    "server.queue_time",
+    "server.prefix_cache_hit_rate",
+    "server.preemptions",
 ];
 
 /// What was seen during one repeat.
@@ -56,6 +63,8 @@ pub struct Observed {
     pub server: Option<ServerFigures>,
     /// Whether somebody fixed the size of the KV cache.
     pub kv_cache_fixed: Option<bool>,
+    /// Tokens that fit into the KV cache as blocks × block size: for an engine that has no figure of its own.
+    pub kv_cache_blocks: Option<f64>,
 }
 
 /// What is looked at, and how often.
@@ -150,6 +159,7 @@ struct Watch {
     gpus: Gpus,
     engine_peak: Option<f64>,
     peaks: ServerPeaks,
+    answers: Answers,
     series: Series,
 }
 
@@ -179,6 +189,7 @@ impl Watch {
             gpus: Gpus::NotAsked,
             engine_peak: None,
             peaks: ServerPeaks::default(),
+            answers: Answers::since(clock::unix_time().as_secs_f64()),
             series: Series::default(),
         }
     }
@@ -217,6 +228,7 @@ impl Watch {
             ..Row::default()
         };
         if let Ok(scrape) = &scrape {
+            self.answers.take(scrape);
             row.running = scrape.sum("vllm:num_requests_running");
             row.waiting = scrape.sum("vllm:num_requests_waiting");
             row.kv_cache_usage = server::cache_usage(scrape);
@@ -304,6 +316,12 @@ impl Watch {
             (Some(Err(reason)), _) | (_, Err(reason)) => nothing_from_metrics(reason),
             (None, Ok(_)) => nothing_from_metrics(NO_METRICS),
         };
+        let continuity = self.answers.continuity();
+        if continuity == Continuity::SeveralServers {
+            for id in FROM_COUNTERS {
+                findings.record(id, Err(server::SEVERAL_SERVERS.to_owned()));
+            }
+        }
         let seen = self.gpus_seen();
         findings.record("gpu_memory.peak", seen.memory_peak.clone());
         findings.record("gpu_utilization.mean", seen.utilization_mean.clone());
@@ -315,8 +333,14 @@ impl Watch {
             }),
         );
         let server = match (&self.first, &self.last) {
+            // Figures of one and another belong to nobody.
+            _ if continuity == Continuity::SeveralServers => Some(ServerFigures {
+                several_servers: true,
+                ..ServerFigures::default()
+            }),
             (Some(Ok(before)), Ok(after)) => Some(ServerFigures {
                 peaks: self.peaks,
+                restarted: continuity == Continuity::Restarted,
                 ..server::figures(before, after)
             }),
             (Some(_) | None, _) => None,
@@ -328,6 +352,11 @@ impl Watch {
         Observed {
             server,
             kv_cache_fixed: self.last.as_ref().ok().and_then(server::cache_is_fixed),
+            kv_cache_blocks: self
+                .last
+                .as_ref()
+                .ok()
+                .and_then(server::cache_tokens_of_blocks),
             findings,
             telemetry,
             concerns: seen.concerns,
@@ -344,60 +373,6 @@ impl Watch {
             Gpus::Nowhere(account) => GpusSeen::of(account, false, false),
             Gpus::Simulated(account) => GpusSeen::of(account, true, true),
             Gpus::Local(watch) => GpusSeen::of(&watch.account(), true, self.looking.gpus_matter),
-        }
-    }
-}
-
-/// What of the GPUs goes into what was observed.
-struct GpusSeen {
-    memory_peak: Result<f64, String>,
-    utilization_mean: Result<f64, String>,
-    summaries: Vec<GpuSummary>,
-    concerns: Concerns,
-    gpus: Option<Vec<Gpu>>,
-    driver: Option<String>,
-    cuda: Option<String>,
-    clocks_steady: Option<bool>,
-}
-
-impl GpusSeen {
-    /// `looked`: whether somebody looked; `matter`: whether the server uses these GPUs.
-    fn of(account: &Account, looked: bool, matter: bool) -> Self {
-        let summaries = account.summaries();
-        let reason = account.reason();
-        let known = |value: Option<f64>, what: &str| match (&reason, value) {
-            (Some(reason), _) => Err(reason.clone()),
-            (None, Some(value)) => Ok(value),
-            (None, None) => Err(format!("the driver does not report {what}")),
-        };
-        let peaks = summaries.iter().filter_map(|gpu| gpu.memory_peak_bytes);
-        let means: Vec<f64> = summaries
-            .iter()
-            .filter_map(|gpu| gpu.utilization_mean)
-            .collect();
-        let steady: Vec<bool> = summaries
-            .iter()
-            .filter_map(|gpu| gpu.clock_steady)
-            .collect();
-        let of_none = looked && reason.as_deref() == Some(NO_GPU);
-        Self {
-            memory_peak: known(peaks.reduce(f64::max), "the memory in use"),
-            utilization_mean: known(stats::mean(&means), "the utilisation"),
-            concerns: if matter {
-                validity::concerns(&summaries, account.lost())
-            } else {
-                Concerns::default()
-            },
-            gpus: (!summaries.is_empty() || of_none)
-                .then(|| account.facts().map(Facts::described).collect()),
-            driver: account.facts().find_map(|facts| facts.driver.clone()),
-            cuda: account.facts().find_map(|facts| facts.cuda.clone()),
-            clocks_steady: if steady.contains(&false) {
-                Some(false)
-            } else {
-                (!steady.is_empty() && steady.len() == summaries.len()).then_some(true)
-            },
-            summaries,
         }
     }
 }
@@ -461,6 +436,7 @@ mod tests {
             nvidia_smi,
             amd_smi: "no-such-amd-smi".into(),
             devices: Vec::new(),
+            amd_devices: Vec::new(),
         })
     }
 

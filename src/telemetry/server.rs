@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::prometheus::{Sample, Scrape};
-use crate::measure::{ServerFigures, ServerPeaks};
+use crate::measure::ServerFigures;
 use crate::metric::Metric;
 
 /// Why a metric has no value where the server's answer has no such line.
@@ -19,8 +19,11 @@ const HITS: [&str; 2] = [
     "vllm:gpu_prefix_cache_hits_total",
 ];
 
+/// Why there is nothing from the difference of two answers where each came from another server.
+pub(super) const SEVERAL_SERVERS: &str = "several servers (replicas) answer at this address, and each answer of /metrics is another one's";
+
 /// Counters that never go back while a server lives.
-const COUNTERS: [&str; 4] = [
+pub(super) const COUNTERS: [&str; 4] = [
     "vllm:generation_tokens_total",
     "vllm:prompt_tokens_total",
     "vllm:request_success_total",
@@ -104,13 +107,6 @@ pub fn figures(before: &Scrape, after: &Scrape) -> ServerFigures {
                 .filter(|mean| mean.is_finite())
         })
     };
-    let began = |scrape: &Scrape| scrape.sum("process_start_time_seconds");
-    let went_back = COUNTERS.iter().any(|name| {
-        before
-            .sum(name)
-            .zip(after.sum(name))
-            .is_some_and(|(before, after)| after < before)
-    });
     ServerFigures {
         requests: counted("vllm:request_success_total"),
         prompt_tokens: counted("vllm:prompt_tokens_total"),
@@ -127,11 +123,7 @@ pub fn figures(before: &Scrape, after: &Scrape) -> ServerFigures {
         prefill: mean(&["vllm:request_prefill_time_seconds"]),
         decode: mean(&["vllm:request_decode_time_seconds"]),
         preemptions: counted("vllm:num_preemptions_total"),
-        peaks: ServerPeaks::default(),
-        restarted: went_back
-            || began(before)
-                .zip(began(after))
-                .is_some_and(|(first, last)| first < last),
+        ..ServerFigures::default()
     }
 }
 
@@ -173,21 +165,35 @@ fn grown(before: &Scrape, after: &Scrape, names: &[&str]) -> Result<f64, String>
     Ok(growth)
 }
 
-/// Tokens that fit into the KV caches of all engines. Blocks times block size is wrong for hybrid models, so vLLM's own
-/// figure goes first where there is one (0.33 and later).
+/// Tokens that fit into the KV caches of all engines, by the engines' own figure: a label (0.33 and later), or a metric of
+/// its own.
 fn cache_tokens(scrape: &Scrape) -> Result<f64, String> {
-    let engines = scrape.samples("vllm:cache_config_info");
-    if engines.is_empty() {
-        return Err(NOT_REPORTED.to_owned());
-    }
-    engines.iter().try_fold(0.0, |total, engine| {
-        let number = |name: &str| engine.labels.get(name)?.parse::<f64>().ok();
-        let tokens = number("kv_cache_size_tokens")
-            .or_else(|| Some(number("num_gpu_blocks")? * number("block_size")?))
-            .filter(|tokens| *tokens > 0.0)
-            .ok_or(NOT_REPORTED)?;
-        Ok(total + tokens)
+    let own = |engine: &Sample| label(engine, "kv_cache_size_tokens");
+    let of_metric = || scrape.sum("vllm:kv_cache_size_tokens");
+    of_all_engines(scrape, own)
+        .or_else(|| of_metric().filter(|tokens| *tokens > 0.0))
+        .ok_or_else(|| NOT_REPORTED.to_owned())
+}
+
+/// The same as blocks × block size. In a model with several kinds of layers the groups share their blocks, so this is
+/// several times too high there: for engines that say nothing else.
+pub fn cache_tokens_of_blocks(scrape: &Scrape) -> Option<f64> {
+    of_all_engines(scrape, |engine| {
+        Some(label(engine, "num_gpu_blocks")? * label(engine, "block_size")?)
     })
+}
+
+/// Sum over the engines; `None` where one of them does not have it.
+fn of_all_engines(scrape: &Scrape, of: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
+    let engines = scrape.samples("vllm:cache_config_info").iter();
+    let known = engines.map(|engine| of(engine).filter(|tokens| *tokens > 0.0));
+    let total = known.sum::<Option<f64>>()?;
+    (total > 0.0 && total.is_finite()).then_some(total)
+}
+
+/// A label of the cache's configuration, as a number.
+fn label(engine: &Sample, name: &str) -> Option<f64> {
+    engine.labels.get(name)?.parse().ok()
 }
 
 /// Share of the KV cache in use, 0 to 1, of the fullest engine.
@@ -298,7 +304,8 @@ mod tests {
     }
 
     #[test]
-    fn what_older_versions_report_is_found_by_its_older_name() {
+    fn what_older_versions_report_is_found_by_its_older_name_and_blocks_are_no_figure_of_the_engine()
+     {
         let before = scrape(
             "vllm:gpu_prefix_cache_queries_total 100\nvllm:gpu_prefix_cache_hits_total 10\n",
         );
@@ -307,9 +314,10 @@ mod tests {
              vllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"100\",kv_cache_size_tokens=\"None\"} 1\n\
              vllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"50\",engine=\"1\"} 1\n",
         );
+        assert_eq!(cache_tokens_of_blocks(&after), Some(2400.0));
         insta::assert_snapshot!(found(&between(&before, &after)), @"
-        kv_cache.tokens: 2400.000000
         server.prefix_cache_hit_rate: 0.250000
+        kv_cache.tokens: the engine does not report it
         server.preemptions: the engine does not report it
         server.queue_time: the engine does not report it
         ");
@@ -341,8 +349,6 @@ mod tests {
         ));
         let figures = figures(&scrape(IDLE), &after_load);
         insta::assert_json_snapshot!(figures.described());
-        assert!(!figures.restarted);
-        assert!(super::figures(&after_load, &scrape(IDLE)).restarted);
     }
 
     #[test]

@@ -71,6 +71,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     (
         "telemetry",
         &[
+            "clock",
             "metric",
             "measure",
             "stats",

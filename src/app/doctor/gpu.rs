@@ -2,6 +2,7 @@
 
 use super::check::{Check, Group, Level};
 use super::needs::Needs;
+use crate::launch::GpuFault;
 use crate::metric::Unit;
 use crate::render::number::{percent, value};
 use crate::telemetry::gpu::reading::Reading;
@@ -16,17 +17,7 @@ const LITTLE_MEMORY: f64 = 500.0 * 1_048_576.0;
 pub(super) fn checks(survey: &Survey, needs: &Needs) -> Group {
     let mut checks = Vec::new();
     if let Some(reason) = survey.reason() {
-        let level = if needs.gpu {
-            Level::Failure
-        } else {
-            Level::Note
-        };
-        let check = Check::new("GPU", level, reason);
-        checks.push(if needs.gpu {
-            check.mended_by("install the GPU's driver, and check: nvidia-smi")
-        } else {
-            check
-        });
+        checks.push(without_gpu(survey, reason, needs));
         for (source, reason) in &survey.passed {
             checks.push(Check::new(source.name(), Level::Note, reason.as_str()));
         }
@@ -42,6 +33,26 @@ pub(super) fn checks(survey: &Survey, needs: &Needs) -> Group {
     Group {
         name: "GPU",
         checks,
+    }
+}
+
+/// No GPU is a failure of a plan that asks for one; a driver that is there and broken is one of the machine.
+fn without_gpu(survey: &Survey, reason: String, needs: &Needs) -> Check {
+    let broken = survey
+        .complaint()
+        .map(|complaint| GpuFault::of(complaint).map(GpuFault::cure));
+    let level = if needs.gpu || broken.is_some() {
+        Level::Failure
+    } else {
+        Level::Note
+    };
+    let check = Check::new("GPU", level, reason);
+    match broken {
+        Some(Some(cure)) => check.mended_by(cure),
+        Some(None) => check
+            .mended_by("the GPU's driver is there and does not work: see what `nvidia-smi` and dmesg say, and install it anew or reboot"),
+        None if needs.gpu => check.mended_by("install the GPU's driver, and check: nvidia-smi"),
+        None => check,
     }
 }
 
@@ -313,5 +324,27 @@ mod tests {
             checks(&none, &Needs::default()).checks[0].level,
             Level::Note
         );
+    }
+
+    #[test]
+    fn a_driver_that_is_there_and_broken_is_a_failure_whatever_the_plan() {
+        let broken = |source: SourceName, reason: &str| Survey {
+            passed: vec![(source, reason.to_owned())],
+            ..Survey::default()
+        };
+        let mismatch = broken(
+            SourceName::Nvml,
+            "libnvidia-ml.so.1: RM detects a driver/library version mismatch",
+        );
+        insta::assert_snapshot!(page(&[checks(&mismatch, &Needs::default())]));
+        let unknown = broken(
+            SourceName::NvidiaSmi,
+            "nvidia-smi failed (exit status: 255): what?",
+        );
+        let check = &checks(&unknown, &Needs::default()).checks[0];
+        assert_eq!(check.level, Level::Failure);
+        // Its tool is installed on machines without such a GPU.
+        let amd = broken(SourceName::AmdSmi, "amd-smi failed (exit status: 1): what?");
+        assert_eq!(checks(&amd, &Needs::default()).checks[0].level, Level::Note);
     }
 }

@@ -8,6 +8,7 @@ use bollard::models::{DeviceRequest, ExecConfig};
 use futures_util::StreamExt as _;
 
 use super::super::LaunchError;
+use super::super::gpu_fault::GpuFault;
 use super::engine::{self, QUICK};
 use super::facts::EngineKind;
 use crate::config::GpuRequest;
@@ -94,7 +95,10 @@ pub(super) async fn check(
         Ok(Err(error)) if is_no_program(&error) => Listed::NoProgram,
         Ok(Err(_)) | Err(_) => Listed::NotAsked,
     };
-    judge(&listed, gpus, kind).map_err(|reason| LaunchError::GpuRuntime { reason })
+    judge(&listed, gpus, kind).map_err(|reason| LaunchError::GpuRuntime {
+        fault: GpuFault::of(&reason).unwrap_or(GpuFault::NoToolkit),
+        reason,
+    })
 }
 
 async fn list(docker: &Docker, container: &str) -> Result<Listed, Error> {

@@ -52,7 +52,10 @@ pub(super) async fn find(
         when,
         lookup,
     } = *wanted;
-    let pull = async || pull(docker, reference, login::find(reference, lookup), progress).await;
+    let pull = async || {
+        let login = login::find(reference, lookup, progress).await;
+        pull(docker, reference, login, progress).await
+    };
     if when == Pull::Always {
         pull().await?;
     }

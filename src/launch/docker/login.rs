@@ -1,55 +1,170 @@
 //! What `docker login` stored for a registry: the engine keeps no passwords, whoever asks it for an image must bring them.
 
-use std::fs::File;
-use std::io::BufReader;
+use std::process::Stdio;
+use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential_from_reader};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::super::Phase;
 use super::address::{Lookup, docker_folder};
+use crate::files;
 use crate::secret;
 
 /// The registry of a name without one, as the docker program stores it.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
+/// A helper that asks somebody to unlock a key store waits for ever where nobody sits.
+const HELPER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A helper answers at once; what takes longer is said.
+const SAID_AFTER: Duration = Duration::from_secs(1);
+
+/// A login is some kilobytes at most.
+const LONGEST_LOGIN: u64 = 64 << 10;
+
+/// The user name of a login that is a token.
+const TOKEN_USER: &str = "<token>";
+
+/// What a helper answers.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    username: String,
+    secret: String,
+}
+
 /// The login for the registry of an image, from `config.json` or the helper that it names; `None` where there is none. What
 /// cannot be read is told and left out: the registry then says whether it wants one.
-pub(super) fn find(reference: &str, lookup: Lookup<'_>) -> Option<DockerCredentials> {
+pub(super) async fn find(
+    reference: &str,
+    lookup: Lookup<'_>,
+    progress: &(dyn Fn(Phase) + Sync),
+) -> Option<DockerCredentials> {
     let registry = registry_of(reference);
     let path = docker_folder(lookup)?.join("config.json");
-    let file = File::open(&path).ok()?;
-    match get_credential_from_reader(BufReader::new(file), registry) {
-        Ok(DockerCredential::UsernamePassword(username, password)) => {
-            secret::register(&password);
-            Some(DockerCredentials {
-                username: Some(username),
-                password: Some(password),
-                serveraddress: Some(registry.to_owned()),
-                ..DockerCredentials::default()
-            })
-        }
-        Ok(DockerCredential::IdentityToken(token)) => {
-            secret::register(&token);
-            Some(DockerCredentials {
-                identitytoken: Some(token),
-                serveraddress: Some(registry.to_owned()),
-                ..DockerCredentials::default()
-            })
-        }
-        Err(
-            CredentialRetrievalError::NoCredentialConfigured
-            | CredentialRetrievalError::ConfigNotFound,
-        ) => None,
-        // What a helper printed may hold what it was asked for.
-        Err(CredentialRetrievalError::HelperFailure { helper, .. }) => {
-            tracing::warn!("no login for {registry}: the credential helper `{helper}` failed");
-            None
-        }
-        Err(error) => {
-            tracing::warn!("no login for {registry}: `{}`: {error}", path.display());
+    let text = files::read_text(&path).ok()?;
+    let helper = helper_for(registry, &text);
+    let found = match &helper {
+        Some(helper) => ask_helper(helper, registry, HELPER_PATIENCE, progress).await,
+        None => stored(registry, &text).map_err(|error| format!("`{}`: {error}", path.display())),
+    };
+    match found {
+        Ok(login) => login,
+        Err(reason) => {
+            tracing::warn!("no login for {registry}: {reason}");
             None
         }
     }
+}
+
+/// The program that keeps the logins of a registry.
+fn helper_for(registry: &str, config: &str) -> Option<String> {
+    let config: Value = serde_json::from_str(config).ok()?;
+    let of_registry = config.get("credHelpers").and_then(|all| all.get(registry));
+    let helper = of_registry.or_else(|| config.get("credsStore"))?.as_str()?;
+    (!helper.is_empty()).then(|| format!("docker-credential-{helper}"))
+}
+
+/// What the file itself has.
+fn stored(registry: &str, config: &str) -> Result<Option<DockerCredentials>, String> {
+    match get_credential_from_reader(config.as_bytes(), registry) {
+        Ok(DockerCredential::UsernamePassword(username, password)) => {
+            Ok(Some(login(registry, &username, password)))
+        }
+        Ok(DockerCredential::IdentityToken(token)) => Ok(Some(login(registry, TOKEN_USER, token))),
+        Err(
+            CredentialRetrievalError::NoCredentialConfigured
+            | CredentialRetrievalError::ConfigNotFound,
+        ) => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn login(registry: &str, username: &str, password: String) -> DockerCredentials {
+    secret::register(&password);
+    let serveraddress = Some(registry.to_owned());
+    if username == TOKEN_USER {
+        DockerCredentials {
+            identitytoken: Some(password),
+            serveraddress,
+            ..DockerCredentials::default()
+        }
+    } else {
+        DockerCredentials {
+            username: Some(username.to_owned()),
+            password: Some(password),
+            serveraddress,
+            ..DockerCredentials::default()
+        }
+    }
+}
+
+/// Asks the helper, within `patience`. What it prints may hold what it was asked for, so that is not shown. Dropped, it is
+/// killed.
+async fn ask_helper(
+    helper: &str,
+    registry: &str,
+    patience: Duration,
+    progress: &(dyn Fn(Phase) + Sync),
+) -> Result<Option<DockerCredentials>, String> {
+    let asked = run_helper(helper, registry);
+    tokio::pin!(asked);
+    let answer = if let Ok(answer) =
+        tokio::time::timeout(SAID_AFTER.min(patience), &mut asked).await
+    {
+        answer
+    } else {
+        progress(Phase::AskingForLogin {
+            helper: helper.to_owned(),
+            at_most: patience,
+        });
+        let left = patience.saturating_sub(SAID_AFTER);
+        tokio::time::timeout(left, asked).await.unwrap_or_else(|_| {
+            Err(format!(
+                "the credential helper `{helper}` did not answer within {} s; it may wait for somebody to unlock a key store",
+                patience.as_secs()
+            ))
+        })
+    }?;
+    Ok(answer.map(|answer| login(registry, &answer.username, answer.secret)))
+}
+
+async fn run_helper(helper: &str, registry: &str) -> Result<Option<Answer>, String> {
+    let failed = |reason: &str| format!("the credential helper `{helper}` {reason}");
+    let mut child = tokio::process::Command::new(helper)
+        .arg("get")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| failed(&format!("cannot be run: {error}")))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that does not read it says so by its answer.
+        drop(stdin.write_all(registry.as_bytes()).await);
+    }
+    let mut said = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        let read = stdout.take(LONGEST_LOGIN).read_to_end(&mut said).await;
+        read.map_err(|error| failed(&format!("cannot be read: {error}")))?;
+    }
+    let status = child.wait().await;
+    if !status.is_ok_and(|status| status.success()) {
+        // So it says that it has none, as for a registry that needs no login.
+        return if String::from_utf8_lossy(&said).contains("credentials not found") {
+            Ok(None)
+        } else {
+            Err(failed("failed"))
+        };
+    }
+    let answer = serde_json::from_slice(&said);
+    answer
+        .map(Some)
+        .map_err(|_| failed("did not answer with a login"))
 }
 
 /// The first part of a name is a registry where it has a dot or a port, or is `localhost`.
@@ -67,25 +182,65 @@ fn registry_of(reference: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn login(config: &str, reference: &str) -> Option<DockerCredentials> {
+    async fn login(config: &str, reference: &str) -> Option<DockerCredentials> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.json");
-        crate::files::write_atomically(&path, config.as_bytes()).unwrap();
+        files::write_atomically(&path, config.as_bytes()).unwrap();
         let place = folder.path().display().to_string();
-        find(reference, &move |name| {
-            (name == "DOCKER_CONFIG").then(|| place.clone())
-        })
+        let lookup = move |name: &str| (name == "DOCKER_CONFIG").then(|| place.clone());
+        find(reference, &lookup, &|_| {}).await
+    }
+
+    /// A helper that does what the script says.
+    fn helper(folder: &tempfile::TempDir, script: &str) -> String {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = folder.path().join("docker-credential-test");
+        files::write_atomically(&path, format!("#!/bin/sh\n{script}\n").as_bytes()).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path.display().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_helper_is_asked_for_the_registry_and_given_up_where_it_hangs() {
+        let folder = tempfile::tempdir().unwrap();
+        let ask = async |script: &str, patience: u64| {
+            let helper = helper(&folder, script);
+            let patience = Duration::from_millis(patience);
+            let said = std::sync::Mutex::new(Vec::new());
+            let told = |phase: Phase| said.lock().unwrap().push(phase.to_string());
+            let found = ask_helper(&helper, "ghcr.io", patience, &told).await;
+            (found, said.into_inner().unwrap())
+        };
+        let answer =
+            r#"read -r registry; echo "{\"Username\": \"me at $registry\", \"Secret\": \"s\"}""#;
+        let (found, _) = ask(answer, 30_000).await;
+        let found = found.unwrap().unwrap();
+        assert_eq!(found.username.as_deref(), Some("me at ghcr.io"));
+        let token = r#"echo '{"Username": "<token>", "Secret": "t"}'"#;
+        let found = ask(token, 30_000).await.0.unwrap().unwrap();
+        assert_eq!(found.identitytoken.as_deref(), Some("t"));
+        let none = ask(
+            "echo credentials not found in native keychain; exit 1",
+            30_000,
+        )
+        .await;
+        assert!(none.0.unwrap().is_none());
+        let failed = ask("echo my-secret; exit 1", 30_000).await.0.unwrap_err();
+        assert!(failed.ends_with("failed") && !failed.contains("my-secret"));
+        let (hung, said) = ask("exec sleep 60", 100).await;
+        assert!(hung.unwrap_err().contains("did not answer within"));
+        assert!(said[0].contains("docker-credential-test"));
     }
 
     /// `me:open-sesame` in base64.
     const AUTH: &str = "bWU6b3Blbi1zZXNhbWU=";
 
-    #[test]
-    fn a_login_is_for_the_registry_of_the_image_alone() {
+    #[tokio::test]
+    async fn a_login_is_for_the_registry_of_the_image_alone() {
         let config = format!(
             r#"{{"auths": {{"ghcr.io": {{"auth": "{AUTH}"}}, "https://index.docker.io/v1/": {{"identitytoken": "t"}}}}}}"#
         );
-        let found = login(&config, "ghcr.io/me/vllm:pr-7").unwrap();
+        let found = login(&config, "ghcr.io/me/vllm:pr-7").await.unwrap();
         assert_eq!(found.username.as_deref(), Some("me"));
         assert_eq!(found.password.as_deref(), Some("open-sesame"));
         assert_eq!(found.serveraddress.as_deref(), Some("ghcr.io"));
@@ -94,22 +249,22 @@ mod tests {
             "ubuntu",
             "docker.io/vllm/vllm-openai",
         ] {
-            let found = login(&config, of_hub).unwrap();
+            let found = login(&config, of_hub).await.unwrap();
             assert_eq!(found.identitytoken.as_deref(), Some("t"), "{of_hub}");
         }
-        assert!(login(&config, "localhost:5000/vllm").is_none());
+        assert!(login(&config, "localhost:5000/vllm").await.is_none());
     }
 
-    #[test]
-    fn what_cannot_be_read_is_no_login() {
+    #[tokio::test]
+    async fn what_cannot_be_read_is_no_login() {
         for broken in [
             "rubbish",
             "{}",
             r#"{"auths": {"ghcr.io": {"auth": "%%%"}}}"#,
             r#"{"credsStore": "no-such-helper"}"#,
         ] {
-            assert!(login(broken, "ghcr.io/me/vllm").is_none(), "{broken}");
+            assert!(login(broken, "ghcr.io/me/vllm").await.is_none(), "{broken}");
         }
-        assert!(find("ghcr.io/me/vllm", &|_| None).is_none());
+        assert!(find("ghcr.io/me/vllm", &|_| None, &|_| {}).await.is_none());
     }
 }

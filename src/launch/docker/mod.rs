@@ -8,9 +8,11 @@ mod image;
 mod login;
 mod mounts;
 mod orphans;
+mod own_container;
 mod owner;
 mod processes;
 mod pull;
+mod refusal;
 mod removal;
 mod spec;
 mod watch;
@@ -175,7 +177,7 @@ async fn create_and_start(
                 if matches!(error, Error::DockerResponseServerError { .. }) {
                     removal.disarm();
                 }
-                return Err(engine::refused(create(), &error));
+                return Err(refusal::error(create(), entrypoint, &error));
             }
             Err(waited) => return Err(silent(create(), waited)),
         }
@@ -184,7 +186,10 @@ async fn create_and_start(
         match engine::timely(SLOW, docker.start_container(&name, options)).await {
             Ok(Ok(())) => return Ok(began),
             Ok(Err(error)) if with_init && lacks_init(&error) => remove(docker, &name).await?,
-            Ok(Err(error)) => return Err(start_error(&name, entrypoint, &error)),
+            Ok(Err(error)) => {
+                let start = format!("start the container `{name}`");
+                return Err(refusal::error(start, entrypoint, &error));
+            }
             Err(waited) => return Err(silent(format!("start the container `{name}`"), waited)),
         }
     }
@@ -214,35 +219,6 @@ async fn or_cancelled<T>(
     }
 }
 
-/// What the engine says when it cannot start a container, as Docker 20 to 29 and podman put it.
-fn start_error(name: &str, entrypoint: &[String], error: &Error) -> LaunchError {
-    let refused = engine::refused(format!("start the container `{name}`"), error);
-    let LaunchError::Engine { reason, .. } = &refused else {
-        return refused;
-    };
-    let says = |texts: &[&str]| texts.iter().any(|text| reason.contains(text));
-    let reason = reason.clone();
-    if says(&[
-        "could not select device driver",
-        "nvidia-container-cli",
-        "Unknown runtime specified nvidia",
-        "unresolvable CDI devices",
-        "CDI device injection failed",
-        "nvidia.com/gpu",
-    ]) {
-        LaunchError::GpuRuntime { reason }
-    } else if says(&["executable file not found", "no such file or directory"]) {
-        LaunchError::CommandNotFound {
-            program: entrypoint.first().cloned().unwrap_or_default(),
-            reason,
-        }
-    } else if says(&["port is already allocated", "address already in use"]) {
-        LaunchError::Port { reason }
-    } else {
-        refused
-    }
-}
-
 impl Container {
     /// A container that runs, with its output going to `log`.
     fn watched(docker: Docker, removal: Removal, log: &ServerLog) -> Self {
@@ -267,9 +243,24 @@ impl Container {
         let container = engine::within(QUICK, action, asked).await?;
         let published = container
             .network_settings
-            .and_then(|settings| settings.ports)
-            .and_then(|mut ports| ports.remove(&format!("{port}/tcp")).flatten())
-            .and_then(|bindings| bindings.into_iter().find_map(|binding| binding.host_port));
+            .as_ref()
+            .and_then(|settings| settings.ports.as_ref()?.get(&format!("{port}/tcp")))
+            .and_then(|bindings| {
+                let mut bindings = bindings.iter().flatten();
+                bindings.find_map(|binding| binding.host_port.clone())
+            });
+        if published.is_some()
+            && let Some(own) = own_container::find(&self.docker).await
+            && !own_container::is_in_hosts_network(&own)
+        {
+            return own_container::address_of(
+                &container,
+                &own,
+                port,
+                own_container::is_own_address,
+            )
+            .map_err(|reason| LaunchError::OtherLoopback { reason });
+        }
         match published {
             Some(port) => Ok(format!("http://127.0.0.1:{port}")),
             // A container that ended at once has no ports any more. Nobody can listen on port 0, so whoever waits for it
@@ -346,30 +337,5 @@ async fn remove(docker: &Docker, name: &str) -> Result<(), LaunchError> {
             action: action(),
             waited,
         }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(message: &str) -> LaunchError {
-        let error = Error::DockerResponseServerError {
-            status_code: 500,
-            message: message.to_owned(),
-        };
-        start_error("perfgate-1-0", &["vllm".to_owned()], &error)
-    }
-
-    #[test]
-    fn the_engines_refusals_are_recognised() {
-        let gpu = refusal("could not select device driver \"\" with capabilities: [[gpu]]");
-        assert!(matches!(gpu, LaunchError::GpuRuntime { .. }));
-        assert!(gpu.hints()[0].contains("NVIDIA Container Toolkit"));
-        let program = refusal("exec: \"vllm\": executable file not found in $PATH: unknown");
-        assert!(matches!(program, LaunchError::CommandNotFound { .. }));
-        let port = refusal("Bind for 127.0.0.1:80 failed: port is already allocated");
-        assert!(matches!(port, LaunchError::Port { .. }));
-        insta::assert_snapshot!(refusal("something else"), @"the container engine could not start the container `perfgate-1-0`: something else");
     }
 }

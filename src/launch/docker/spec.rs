@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, PortBinding, RestartPolicy,
-    RestartPolicyNameEnum,
+    ContainerCreateBody, DeviceMapping, HostConfig, HostConfigLogConfig, PortBinding,
+    RestartPolicy, RestartPolicyNameEnum,
 };
 
 use super::super::LaunchError;
@@ -107,6 +107,12 @@ impl Spec<'_> {
                 image: self.plan.image.clone(),
             });
         }
+        if keeps_arguments(&entrypoint) {
+            return Err(LaunchError::EntrypointKeepsArguments {
+                image: self.plan.image.clone(),
+                entrypoint,
+            });
+        }
         Ok(entrypoint)
     }
 
@@ -176,6 +182,7 @@ impl Spec<'_> {
                 .map(|port| HashMap::from([(port, Some(vec![anywhere]))])),
             network_mode: (self.plan.network == Network::Host).then(|| "host".to_owned()),
             device_requests: gpu::request(&self.plan.gpus, self.kind).map(|request| vec![request]),
+            devices: devices(&self.plan.devices),
             runtime: self.plan.runtime.clone(),
             shm_size: self.plan.shm_bytes().map(as_signed),
             ipc_mode: self.plan.ipc.clone(),
@@ -204,6 +211,49 @@ impl Spec<'_> {
             ..HostConfig::default()
         }
     }
+}
+
+/// `/dev/kfd`, `/dev/kfd:/dev/other`; `None` without any.
+fn devices(given: &[String]) -> Option<Vec<DeviceMapping>> {
+    let mapping = |device: &String| {
+        let (host, inside) = device.split_once(':').unwrap_or((device, device));
+        DeviceMapping {
+            path_on_host: Some(host.to_owned()),
+            path_in_container: Some(inside.to_owned()),
+            cgroup_permissions: Some("rwm".to_owned()),
+        }
+    };
+    (!given.is_empty()).then(|| given.iter().map(mapping).collect())
+}
+
+/// Programs that take a script by `-c` and everything after it as the script's own arguments.
+const SHELLS: [&str; 7] = ["ash", "bash", "busybox", "dash", "ksh", "sh", "zsh"];
+
+/// Whether an entry point is a shell with a script that does not pass on what follows it, as a Dockerfile's ENTRYPOINT
+/// without brackets makes it.
+fn keeps_arguments(entrypoint: &[String]) -> bool {
+    let name = |word: &String| word.rsplit('/').next().unwrap_or_default().to_owned();
+    let Some(shell) = entrypoint
+        .iter()
+        .position(|word| SHELLS.contains(&name(word).as_str()))
+    else {
+        return false;
+    };
+    let mut words = entrypoint.iter().skip(shell + 1);
+    let takes_script = |word: &&String| {
+        word.starts_with('-') && !word.starts_with("--") && word[1..].contains('c')
+    };
+    if !words.any(|word| takes_script(&word)) {
+        return false;
+    }
+    // `$@`, `$*`, `$0`, `$1`, with or without braces; without a script the model would be taken for one.
+    words.next().is_none_or(|script| {
+        !script
+            .split('$')
+            .skip(1)
+            .map(|rest| rest.trim_start_matches('{'))
+            .any(|rest| rest.starts_with(|c: char| matches!(c, '@' | '*') || c.is_ascii_digit()))
+    })
 }
 
 fn as_signed(bytes: u64) -> i64 {
@@ -338,8 +388,10 @@ mod tests {
             runtime: Some("nvidia".to_owned()),
             ipc: Some("host".to_owned()),
             gpus: GpuRequest::All,
+            devices: vec!["/dev/kfd".to_owned()],
             ..plan()
         });
+        assert_eq!(body["HostConfig"]["Devices"][0]["PathOnHost"], "/dev/kfd");
         assert_eq!(body["User"], "2000:0");
         let host = &body["HostConfig"];
         assert_eq!(host["Memory"], 32_u64 << 30);
@@ -393,6 +445,36 @@ mod tests {
     #[test]
     fn a_name_has_only_characters_that_engines_take() {
         assert_eq!(container_name("2026/11 ä", 3), "perfgate-2026-11---3");
+    }
+
+    #[test]
+    fn a_shell_that_keeps_the_arguments_is_known_by_its_script() {
+        let keeps = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+            keeps_arguments(&words)
+        };
+        assert!(keeps(&["/bin/sh", "-c", "vllm serve m"]));
+        assert!(keeps(&[
+            "/bin/bash",
+            "-o",
+            "pipefail",
+            "-lc",
+            "exec vllm serve $MODEL"
+        ]));
+        assert!(keeps(&["/usr/bin/tini", "--", "sh", "-c", "vllm serve"]));
+        assert!(keeps(&["/bin/sh", "-c"]));
+        for script in [
+            "exec vllm serve \"$@\"",
+            "vllm serve $*",
+            "vllm serve ${@}",
+            "m=$1; vllm serve $m",
+        ] {
+            assert!(!keeps(&["/bin/sh", "-c", script, "--"]), "{script}");
+        }
+        assert!(!keeps(&["vllm", "serve"]));
+        assert!(!keeps(&["/bin/bash", "/entrypoint.sh"]));
+        assert!(!keeps(&["/bin/bash", "--rcfile", "x", "/entrypoint.sh"]));
+        assert!(!keeps(&["python3", "-c", "import vllm"]));
     }
 
     #[test]

@@ -140,7 +140,10 @@ impl Account {
     }
 
     fn take_gpu(&mut self, Reading { facts, now }: Reading) {
-        let same = |gpu: &OneGpu| gpu.facts.index == facts.index && gpu.facts.uuid == facts.uuid;
+        let same = |gpu: &OneGpu| {
+            (gpu.facts.index, &gpu.facts.uuid, &gpu.facts.slice)
+                == (facts.index, &facts.uuid, &facts.slice)
+        };
         let at = self.gpus.iter().position(same).unwrap_or_else(|| {
             self.gpus.push(OneGpu::default());
             self.gpus.len() - 1

@@ -13,6 +13,12 @@ use super::reading::{Facts, Reading, State};
 /// Its `MB` are MiB.
 const MEBIBYTE: f64 = 1_048_576.0;
 
+/// Places at which an answer may begin; what has more brackets before it is something else.
+const MOST_STARTS: usize = 64;
+
+/// Characters of an unreadable answer that are shown.
+const LONGEST_SAID: usize = 200;
+
 /// The program, and what it said that does not change.
 #[derive(Clone, Debug)]
 pub(super) struct AmdSmi {
@@ -64,13 +70,33 @@ pub fn parse(metric: &str, unchanging: &str) -> Result<Vec<Reading>, String> {
     Ok(metric.iter().map(|gpu| reading(gpu, &of(gpu))).collect())
 }
 
-/// A list, or since `ROCm` 7 an object that holds it.
+/// A list, or since `ROCm` 7 an object that holds it. Warnings come before it, and some versions give the answer twice: the
+/// first whole one counts.
 fn gpus(text: &str) -> Result<Vec<Value>, String> {
-    let value: Value =
-        serde_json::from_str(text).map_err(|error| format!("amd-smi answered no JSON: {error}"))?;
-    let list = value.get("gpu_data").unwrap_or(&value).as_array();
-    list.cloned()
-        .ok_or_else(|| "amd-smi answered no list of GPUs".to_owned())
+    let mut is_json = false;
+    let mut empty = None;
+    for (start, _) in text.match_indices(['[', '{']).take(MOST_STARTS) {
+        let mut answers = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Value>();
+        let Some(Ok(value)) = answers.next() else {
+            continue;
+        };
+        let list = value.get("gpu_data").unwrap_or(&value).as_array();
+        // `[ WARNING ]` is no list of GPUs, and `[]` in a warning is an empty one.
+        match list {
+            Some(list) if list.is_empty() => empty = Some(Vec::new()),
+            Some(list) if list.iter().all(Value::is_object) => return Ok(list.clone()),
+            Some(_) | None => is_json = true,
+        }
+    }
+    if let Some(none) = empty {
+        return Ok(none);
+    }
+    let said = text.lines().map(str::trim).find(|line| !line.is_empty());
+    let said = said.map_or("nothing".to_owned(), |line| {
+        format!("`{}`", line.chars().take(LONGEST_SAID).collect::<String>())
+    });
+    let what = if is_json { "a list of GPUs" } else { "JSON" };
+    Err(format!("amd-smi answered without {what}; it said {said}"))
 }
 
 fn reading(metric: &Value, unchanging: &Value) -> Reading {
@@ -153,7 +179,33 @@ mod tests {
         let wrapped = format!("{{\"gpu_data\": {METRIC}}}");
         assert_eq!(parse(&wrapped, "{}").unwrap().len(), 2);
         assert_eq!(parse("[]", "[]").unwrap_err(), NO_GPU);
-        assert!(parse("GPU: 0", "[]").unwrap_err().contains("no JSON"));
-        assert!(parse("{}", "[]").unwrap_err().contains("no list"));
+        insta::assert_snapshot!(parse("\nGPU: 0\nmore", "[]").unwrap_err(), @"amd-smi answered without JSON; it said `GPU: 0`");
+        insta::assert_snapshot!(parse("{}", "[]").unwrap_err(), @"amd-smi answered without a list of GPUs; it said `{}`");
+        insta::assert_snapshot!(parse("", "[]").unwrap_err(), @"amd-smi answered without JSON; it said nothing");
+    }
+
+    #[test]
+    fn what_stands_before_the_answer_is_skipped_and_the_first_of_two_counts() {
+        for noise in [
+            "WARNING: User is missing the following required groups: render, video.\n",
+            "[WARN] {not an answer} [1, 2]\n",
+        ] {
+            assert_eq!(
+                parse(&format!("{noise}{METRIC}"), STATIC).unwrap().len(),
+                2,
+                "{noise}"
+            );
+        }
+        let twice = format!("{METRIC}\n{METRIC}");
+        let gpus = parse(&twice, &format!("{STATIC}{STATIC}")).unwrap();
+        assert_eq!(gpus.len(), 2);
+        assert_eq!(gpus[0].facts.name, "AMD Instinct MI300X");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_answer_panics(text in "[\\[\\]{}\",:0-9a-z \\n]{0,80}") {
+            drop(parse(&text, &text));
+        }
     }
 }

@@ -28,6 +28,9 @@ use serde::Serialize;
 /// Why there are no GPU figures on a machine without one.
 pub const NO_GPU: &str = "no GPU was found";
 
+/// How the reason begins where there are GPUs, and none of those asked for.
+const NONE_OF_THEM: &str = "none of the GPUs is";
+
 /// A look at all GPUs takes milliseconds, or with programs a second. After this the driver hangs.
 pub(super) const HUNG: Duration = Duration::from_secs(12);
 
@@ -50,8 +53,10 @@ pub struct Search {
     pub nvidia_smi: PathBuf,
     /// A program that answers as `amd-smi` does.
     pub amd_smi: PathBuf,
-    /// Only these GPUs, by index or UUID; empty for all.
+    /// Only these GPUs of NVIDIA's, by index or UUID, or slices of them; empty for all.
     pub devices: Vec<String>,
+    /// Only these GPUs of AMD's, by index or serial number; empty for all.
+    pub amd_devices: Vec<String>,
 }
 
 impl Default for Search {
@@ -61,6 +66,7 @@ impl Default for Search {
             nvidia_smi: "nvidia-smi".into(),
             amd_smi: "amd-smi".into(),
             devices: Vec::new(),
+            amd_devices: Vec::new(),
         }
     }
 }
@@ -125,7 +131,7 @@ impl Session {
         for open in sessions {
             let looked = open().and_then(|mut session| {
                 let name = session.name();
-                let readings = session.look(true, &search.devices);
+                let readings = session.look(true, search);
                 readings
                     .map(|readings| (session, readings))
                     .map_err(|reason| (name, reason))
@@ -147,15 +153,22 @@ impl Session {
     }
 
     /// The GPUs asked for; `whole`: with what is not looked at every time.
-    fn look(&mut self, whole: bool, devices: &[String]) -> Result<Vec<Reading>, String> {
-        let mut readings = match self {
+    fn look(&mut self, whole: bool, search: &Search) -> Result<Vec<Reading>, String> {
+        let devices = match self {
+            Self::Nvml(_) | Self::NvidiaSmi(_) => &search.devices,
+            Self::AmdSmi(_) => &search.amd_devices,
+        };
+        let readings = match self {
             Self::Nvml(session) => session.look(whole)?,
             Self::NvidiaSmi(session) => session.look()?,
             Self::AmdSmi(session) => session.look()?,
         };
-        readings.retain(|reading| reading.is_among(devices));
+        let readings: Vec<Reading> = readings
+            .into_iter()
+            .flat_map(|reading| reading.chosen(devices))
+            .collect();
         if readings.is_empty() {
-            return Err(format!("none of the GPUs is `{}`", devices.join("`, `")));
+            return Err(format!("{NONE_OF_THEM} `{}`", devices.join("`, `")));
         }
         Ok(readings)
     }
@@ -163,11 +176,12 @@ impl Session {
 
 /// Why there is no GPU, from why each source has none: what a source complains about tells more than that it is not there.
 fn reason_of(passed: &[Passed]) -> String {
-    let absent = |(source, reason): &&Passed| {
-        reason == NO_GPU || (*source == SourceName::Nvml && reason.ends_with("could not be loaded"))
-    };
-    let complaint = passed.iter().find(|passed| !absent(passed));
+    let complaint = passed.iter().find(|passed| !is_absent(passed));
     complaint.map_or_else(|| NO_GPU.to_owned(), |(_, reason)| reason.clone())
+}
+
+fn is_absent((source, reason): &Passed) -> bool {
+    reason == NO_GPU || (*source == SourceName::Nvml && reason.ends_with("could not be loaded"))
 }
 
 /// The GPUs of this machine at one moment.
@@ -185,6 +199,20 @@ impl Survey {
     /// Why there are no GPUs in it; `None` where there are.
     pub fn reason(&self) -> Option<String> {
         self.gpus.is_empty().then(|| reason_of(&self.passed))
+    }
+
+    /// What NVIDIA's driver, which is there, complains of; `None` where there is a GPU or no driver, and where only those
+    /// asked for are missing.
+    pub fn complaint(&self) -> Option<&str> {
+        let complains = |passed: &&Passed| {
+            let (source, reason) = passed;
+            matches!(source, SourceName::Nvml | SourceName::NvidiaSmi)
+                && !is_absent(passed)
+                && !reason.starts_with(NONE_OF_THEM)
+        };
+        let passed = self.passed.iter().filter(|_| self.gpus.is_empty());
+        let mut complaints = passed.filter(complains);
+        complaints.next().map(|(_, reason)| reason.as_str())
     }
 }
 
@@ -236,7 +264,7 @@ mod tests {
             nvml_library: Some("libno-such-ml.so.9".into()),
             nvidia_smi: nvidia_smi.into(),
             amd_smi: "no-such-amd-smi".into(),
-            devices: Vec::new(),
+            ..Search::default()
         }
     }
 

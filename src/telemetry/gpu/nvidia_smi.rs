@@ -170,6 +170,7 @@ fn parse_gpu(fields: &[&str], line: &str) -> Result<Reading, String> {
             cuda: None,
             power_limit: number("power.limit"),
             power_limit_default: number("power.default_limit"),
+            slice: None,
             mig: switch("mig.mode.current"),
             ecc: switch("ecc.mode.current"),
             persistence: switch("persistence_mode"),

@@ -14,6 +14,7 @@ use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::enums::event::XidError;
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::event::EventSet;
+use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 use nvml_wrapper::{Device, Nvml, cuda_driver_version_major, cuda_driver_version_minor};
 
 use super::NO_GPU;
@@ -157,6 +158,7 @@ fn facts(device: &Device<'_>, number: u32) -> Facts {
         cuda: None,
         power_limit: device.power_management_limit().ok().map(watts),
         power_limit_default: device.power_management_limit_default().ok().map(watts),
+        slice: None,
         mig: device.mig_mode().ok().map(|mode| mode.current == 1),
         ecc: device
             .is_ecc_enabled()
@@ -209,19 +211,10 @@ impl Watched {
                 known!(device.total_ecc_errors(MemoryError::Uncorrected, EccCounter::Volatile));
             now.pcie_generation = known!(device.current_pcie_link_gen());
             now.pcie_width = known!(device.current_pcie_link_width());
-            now.processes = known!(device.running_compute_processes()).map(|processes| {
-                let processes = processes.into_iter().map(|process| GpuProcess {
-                    id: process.pid,
-                    memory: match process.used_gpu_memory {
-                        UsedGpuMemory::Used(used) => Some(bytes(used)),
-                        UsedGpuMemory::Unavailable => None,
-                    },
-                });
-                processes.collect()
-            });
+            now.processes = known!(device.running_compute_processes()).map(described);
         }
         if self.facts.mig == Some(true) {
-            now.mig_devices = mig_devices(&device);
+            now.mig_devices = mig_devices(&device, slow);
         }
         Ok(Reading {
             facts: self.facts.clone(),
@@ -230,14 +223,30 @@ impl Watched {
     }
 }
 
+fn described(processes: Vec<ProcessInfo>) -> Vec<GpuProcess> {
+    let processes = processes.into_iter().map(|process| GpuProcess {
+        id: process.pid,
+        memory: match process.used_gpu_memory {
+            UsedGpuMemory::Used(used) => Some(bytes(used)),
+            UsedGpuMemory::Unavailable => None,
+        },
+    });
+    processes.collect()
+}
+
 /// The slices of a GPU; those that cannot be asked are left out.
-fn mig_devices(device: &Device<'_>) -> Vec<MigDevice> {
+fn mig_devices(device: &Device<'_>, slow: bool) -> Vec<MigDevice> {
     let count = device.mig_device_count().unwrap_or(0);
-    let devices = (0..count).filter_map(|index| device.mig_device_by_index(index).ok());
-    let described = devices.map(|slice| {
+    let devices =
+        (0..count).filter_map(|number| Some((number, device.mig_device_by_index(number).ok()?)));
+    let described = devices.map(|(number, slice)| {
         let memory = slice.memory_info().ok();
+        let processes = slow.then(|| slice.running_compute_processes().ok());
         MigDevice {
             uuid: slice.uuid().ok(),
+            name: slice.name().ok(),
+            number,
+            processes: processes.flatten().map(described),
             memory: memory.as_ref().map(|memory| bytes(memory.total)),
             memory_used: memory.map(|memory| bytes(memory.used)),
         }

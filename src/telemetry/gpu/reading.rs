@@ -34,6 +34,8 @@ pub struct Facts {
     pub power_limit_default: Option<f64>,
     /// Whether it is divided into MIG devices.
     pub mig: Option<bool>,
+    /// The driver's name for the slice (MIG device) that was asked for: memory and processes are those of the slice.
+    pub slice: Option<String>,
     /// Whether its memory corrects errors.
     pub ecc: Option<bool>,
     /// Whether the driver stays loaded when nobody uses the GPU.
@@ -97,6 +99,12 @@ pub struct GpuProcess {
 pub struct MigDevice {
     /// The driver's name for it, `MIG-…`.
     pub uuid: Option<String>,
+    /// Product name with its profile, `NVIDIA H100 80GB HBM3 MIG 3g.40gb`.
+    pub name: Option<String>,
+    /// Number of its slice on the GPU, as container engines give it (`0:1`).
+    pub number: u32,
+    /// Its compute processes; `None` where nobody asked or the driver does not say.
+    pub processes: Option<Vec<GpuProcess>>,
     /// Its memory, bytes.
     pub memory: Option<f64>,
     /// Of that in use, bytes.
@@ -104,12 +112,21 @@ pub struct MigDevice {
 }
 
 impl Facts {
-    /// `GPU 3`.
+    /// `GPU 3`, or `GPU 3 (MIG-1c0f…)` for a slice.
     pub fn label(&self) -> String {
-        self.index.map_or_else(
+        let gpu = self.index.map_or_else(
             || format!("GPU {}", self.name),
             |index| format!("GPU {index}"),
-        )
+        );
+        match &self.slice {
+            Some(slice) => format!("{gpu} ({slice})"),
+            None => gpu,
+        }
+    }
+
+    /// Whether it is divided and nobody said which slice is meant.
+    pub fn is_of_unknown_slice(&self) -> bool {
+        self.mig == Some(true) && self.slice.is_none()
     }
 
     /// What of it goes into a result's environment.
@@ -148,20 +165,171 @@ impl Reading {
         }
     }
 
-    /// Whether it is one of those asked for, by index, UUID or the beginning of one; all are where nobody asked.
-    pub fn is_among(&self, devices: &[String]) -> bool {
-        let is = |device: &String| {
-            let named = |uuid: &Option<String>| {
-                uuid.as_ref()
-                    .is_some_and(|uuid| device.len() > 4 && uuid.starts_with(device.as_str()))
-            };
-            device
-                .parse()
-                .is_ok_and(|index: u32| self.facts.index == Some(index))
-                || named(&self.facts.uuid)
-                || self.now.mig_devices.iter().any(|mig| named(&mig.uuid))
+    /// What of it was asked for, by index, UUID or the beginning of one: the whole GPU, or slices of it, each as a reading
+    /// of its own. All of it where nobody asked.
+    pub(super) fn chosen(self, devices: &[String]) -> Vec<Self> {
+        let slices = self.now.mig_devices.iter();
+        let named: Vec<MigDevice> = slices
+            .filter(|slice| devices.iter().any(|device| self.is_slice(slice, device)))
+            .cloned()
+            .collect();
+        if !named.is_empty() {
+            return named.iter().map(|slice| self.of_slice(slice)).collect();
+        }
+        if !devices.is_empty() && !devices.iter().any(|device| self.is(device)) {
+            return Vec::new();
+        }
+        match (self.facts.mig, self.now.mig_devices.as_slice()) {
+            (Some(true), [only]) => vec![self.of_slice(only)],
+            // Whose slice it is nobody said, and the whole is what all of its users do.
+            (Some(true), _) => vec![Self {
+                now: State {
+                    memory_used: None,
+                    processes: None,
+                    ..self.now
+                },
+                ..self
+            }],
+            (Some(false) | None, _) => vec![self],
+        }
+    }
+
+    fn is(&self, device: &str) -> bool {
+        device
+            .parse()
+            .is_ok_and(|index: u32| self.facts.index == Some(index))
+            || is_called(self.facts.uuid.as_deref(), device)
+    }
+
+    /// `MIG-…`, or `0:1` for slice 1 of GPU 0.
+    fn is_slice(&self, slice: &MigDevice, device: &str) -> bool {
+        let by_number = device.split_once(':').is_some_and(|(gpu, number)| {
+            self.is(gpu)
+                && number
+                    .parse()
+                    .is_ok_and(|number: u32| number == slice.number)
+        });
+        by_number || is_called(slice.uuid.as_deref(), device)
+    }
+
+    /// The slice in place of the whole; what happens to clocks, power and errors happens to all slices.
+    fn of_slice(&self, slice: &MigDevice) -> Self {
+        Self {
+            facts: Facts {
+                name: slice
+                    .name
+                    .clone()
+                    .unwrap_or_else(|| self.facts.name.clone()),
+                memory: slice.memory,
+                slice: slice.uuid.clone(),
+                ..self.facts.clone()
+            },
+            now: State {
+                memory_used: slice.memory_used,
+                // Of all slices together, where the driver tells it at all.
+                utilization: None,
+                processes: slice.processes.clone(),
+                mig_devices: vec![slice.clone()],
+                ..self.now.clone()
+            },
+        }
+    }
+}
+
+/// Whether a name is meant by what was asked for: itself, its beginning, or AMD's serial number `0x7d3f…` as `GPU-7d3f…`.
+fn is_called(name: Option<&str>, device: &str) -> bool {
+    let Some(name) = name.filter(|_| device.len() > 4) else {
+        return false;
+    };
+    let serial = name.strip_prefix("0x").zip(device.strip_prefix("GPU-"));
+    name.starts_with(device)
+        || serial.is_some_and(|(serial, asked)| serial.eq_ignore_ascii_case(asked))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn divided(slices: u32) -> Reading {
+        let slice = |number: u32| MigDevice {
+            uuid: Some(format!("MIG-00000000-{number}")),
+            name: Some("NVIDIA H100 MIG 3g.40gb".to_owned()),
+            number,
+            memory: Some(40.0),
+            memory_used: Some(f64::from(number)),
+            processes: Some(vec![GpuProcess {
+                id: 100 + number,
+                memory: None,
+            }]),
         };
-        devices.is_empty() || devices.iter().any(is)
+        Reading {
+            facts: Facts {
+                index: Some(0),
+                uuid: Some("GPU-8932f937".to_owned()),
+                name: "NVIDIA H100".to_owned(),
+                memory: Some(80.0),
+                mig: Some(true),
+                ..Facts::default()
+            },
+            now: State {
+                memory_used: Some(70.0),
+                power: Some(300.0),
+                mig_devices: (1..=slices).map(slice).collect(),
+                ..State::default()
+            },
+        }
+    }
+
+    fn chosen(devices: &[&str]) -> Vec<(Option<f64>, Option<f64>, Option<String>)> {
+        let devices: Vec<String> = devices.iter().map(ToString::to_string).collect();
+        let readings = divided(2).chosen(&devices);
+        let seen = readings.into_iter().map(|reading| {
+            (
+                reading.facts.memory,
+                reading.now.memory_used,
+                reading.facts.slice,
+            )
+        });
+        seen.collect()
+    }
+
+    #[test]
+    fn of_a_divided_gpu_only_the_slice_that_was_asked_for_is_read() {
+        let slice = |number: u32| {
+            let name = Some(format!("MIG-00000000-{number}"));
+            (Some(40.0), Some(f64::from(number)), name)
+        };
+        assert_eq!(chosen(&["MIG-00000000-2"]), [slice(2)]);
+        assert_eq!(chosen(&["0:1"]), [slice(1)]);
+        assert_eq!(
+            chosen(&["MIG-00000000-1", "MIG-00000000-2"]),
+            [slice(1), slice(2)]
+        );
+        assert_eq!(chosen(&["MIG-ffffffff-1"]), []);
+        let reading = divided(2).chosen(&["MIG-00000000-2".to_owned()]).remove(0);
+        assert_eq!(reading.facts.name, "NVIDIA H100 MIG 3g.40gb");
+        assert_eq!(reading.now.processes.unwrap()[0].id, 102);
+        assert_eq!(reading.now.power, Some(300.0));
+    }
+
+    #[test]
+    fn where_nobody_says_which_slice_the_only_one_is_meant_or_nothing_is_known() {
+        assert_eq!(chosen(&[]), [(Some(80.0), None, None)]);
+        assert_eq!(chosen(&["0"]), [(Some(80.0), None, None)]);
+        let only = divided(1).chosen(&[]).remove(0);
+        assert_eq!(only.now.memory_used, Some(1.0));
+    }
+
+    #[test]
+    fn gpus_are_known_by_number_by_name_and_by_serial_number() {
+        let mut gpu = divided(0);
+        gpu.facts.mig = None;
+        let finds =
+            |gpu: &Reading, device: &str| !gpu.clone().chosen(&[device.to_owned()]).is_empty();
+        assert!(finds(&gpu, "0") && finds(&gpu, "GPU-8932f937") && finds(&gpu, "GPU-8932"));
+        assert!(!finds(&gpu, "1") && !finds(&gpu, "GPU-") && !finds(&gpu, "-1"));
+        gpu.facts.uuid = Some("0x7D3F00AB".to_owned());
+        assert!(finds(&gpu, "GPU-7d3f00ab") && !finds(&gpu, "GPU-7d3f00ac"));
     }
 }
 

@@ -126,7 +126,7 @@ impl Looking {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             // Outside the lock: a look may take as long as the driver likes.
-            let look = session.look(last, &search.devices);
+            let look = session.look(last, search);
             lock(&self.account).take(session.name(), look);
             if last {
                 return;

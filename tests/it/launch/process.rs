@@ -184,6 +184,22 @@ async fn a_grandchild_that_a_dying_server_leaves_behind_is_gone() {
 }
 
 #[tokio::test]
+async fn a_daemon_that_a_start_script_leaves_behind_is_gone() {
+    let name = format!("mark-daemon-{}", std::process::id());
+    // In a session of its own, as `nohup setsid` makes it.
+    let script = format!(
+        "setsid sh -c 'sleep 300; : {name}' </dev/null >/dev/null 2>&1 & sleep 0.3; exit 3"
+    );
+    let plan = ServerPlan::Process(ProcessPlan {
+        command: ["sh", "-c", &script, "{port}"].map(str::to_owned).into(),
+        ..process("ready")
+    });
+    let error = start_quietly(&launch(&plan, "daemon")).await.unwrap_err();
+    assert!(matches!(error, LaunchError::Ended { .. }), "{error}");
+    assert!(!alive_with(&name));
+}
+
+#[tokio::test]
 async fn a_server_that_dies_while_it_is_used_is_noticed() {
     let target = start_quietly(&launch(&plan("dies-later"), "process"))
         .await

@@ -1,0 +1,318 @@
+//! Known causes of a failed start, by the texts that tell them. Pure.
+
+use super::super::error::Fault;
+
+/// A known cause of a failed start.
+#[derive(Debug)]
+pub(in crate::launch) struct Cause {
+    pub(super) texts: &'static [&'static str],
+    pub(in crate::launch) fault: Fault,
+    pub(in crate::launch) hint: &'static str,
+}
+
+const fn cause(texts: &'static [&'static str], fault: Fault, hint: &'static str) -> Cause {
+    Cause { texts, fault, hint }
+}
+
+/// vLLM's processes talk through `/dev/shm`; writing where there is no room ends a process with SIGBUS.
+pub(super) static SHARED_MEMORY: Cause = cause(
+    &[
+        "Insufficient space in /dev/shm",
+        "No space left on device: '/dev/shm",
+        "No space left on device: '/psm_",
+        "unable to allocate shared memory",
+        "insufficient shared memory",
+        "Error while creating shared memory segment",
+        "Bus error",
+        "SIGBUS",
+    ],
+    Fault::Configuration,
+    "the container has too little shared memory: raise server.docker.shm_size, for example `shm_size: 8GiB`",
+);
+
+pub(super) static NO_PROGRAM: Cause = cause(
+    &[
+        "is not an executable",
+        ": command not found",
+        "can't open file",
+        "No module named vllm",
+    ],
+    Fault::Configuration,
+    "the entry point starts something else than a server: set server.docker.entrypoint, for example [vllm, serve]",
+);
+
+pub(super) static MAIN_MEMORY: Cause = cause(
+    &[
+        "DefaultCPUAllocator: can't allocate memory",
+        "Cannot allocate memory",
+    ],
+    Fault::Target,
+    "main memory ran out: raise server.docker.memory, or give the machine more",
+);
+
+pub(super) static KILLED: Cause = cause(
+    &[],
+    Fault::Target,
+    "something killed it, mostly the kernel where main memory runs out (`dmesg` says so): give it more, or see who did",
+);
+
+/// Texts as vLLM 0.6 to 0.33, `PyTorch`, Hugging Face Hub and the NVIDIA container hook print them. The first that is
+/// found wins, so a cause stands before its consequences.
+pub(super) static CAUSES: [Cause; 32] = [
+    cause(
+        &["on startup is less than desired GPU memory utilization"],
+        Fault::Surroundings,
+        "another process holds GPU memory (nvidia-smi shows which); end it, or lower --gpu-memory-utilization",
+    ),
+    cause(
+        &["Error in memory profiling"],
+        Fault::Surroundings,
+        "another process let go of GPU memory while the server measured it; run again on a GPU of its own",
+    ),
+    cause(
+        &["No available memory for the cache blocks"],
+        Fault::Target,
+        "the model leaves no room for the KV cache: more memory is used than before, or the GPU is too small",
+    ),
+    cause(
+        &["larger than the available KV cache memory"],
+        Fault::Target,
+        "the KV cache is too small for --max-model-len: more memory is used than before, or lower --max-model-len",
+    ),
+    cause(
+        &[
+            "CUDA out of memory",
+            "CUDA error: out of memory",
+            "HIP out of memory",
+        ],
+        Fault::Target,
+        "the server ran out of GPU memory; lower --gpu-memory-utilization or --max-num-seqs",
+    ),
+    cause(
+        &[
+            "429 Too Many Requests",
+            "429 Client Error",
+            "Too Many Requests for url",
+            "We had to rate limit",
+        ],
+        Fault::Surroundings,
+        "the hub limits how much may be asked: wait, pass a token (server.docker.env: [HF_TOKEN]), or mount a cache with the model (server.docker.hf_cache: true)",
+    ),
+    cause(
+        &[
+            "CAS service error",
+            "Data processing error: ",
+            "cas-server.xethub",
+            "hf_xet",
+        ],
+        Fault::Surroundings,
+        "the download through Xet storage failed: check that this machine reaches the hub, or pass HF_HUB_DISABLE_XET=1 (server.docker.env) for the plain way",
+    ),
+    cause(
+        &[
+            "GatedRepoError",
+            "Cannot access gated repo",
+            "You are trying to access a gated repo",
+            "you are not in the authorized list",
+        ],
+        Fault::Configuration,
+        "accept the model's licence, and pass a token: server.docker.env: [HF_TOKEN]",
+    ),
+    cause(
+        &["403 Client Error", "'403 Forbidden'", "403 Forbidden"],
+        Fault::Configuration,
+        "the hub forbids it: accept the model's licence, and give the token the right to read it (a fine-grained token needs it named)",
+    ),
+    cause(
+        &[
+            "401 Client Error",
+            "401 Unauthorized",
+            "Invalid credentials in Authorization header",
+            "Invalid username or password",
+            "Invalid user token",
+        ],
+        Fault::Configuration,
+        "the hub refuses the token: check HF_TOKEN and server.docker.env",
+    ),
+    cause(
+        &[
+            "RepositoryNotFoundError",
+            "is not a local folder and is not a valid model identifier",
+        ],
+        Fault::Configuration,
+        "check the model's name; a private model needs server.docker.env: [HF_TOKEN]",
+    ),
+    cause(
+        &[
+            "LocalEntryNotFoundError",
+            "OfflineModeIsEnabled",
+            "couldn't connect to 'https://huggingface.co'",
+        ],
+        Fault::Surroundings,
+        "the model is not in the cache and the hub cannot be reached; mount a cache with the model (server.docker.hf_cache: true)",
+    ),
+    cause(
+        &["HFValidationError", "Can't load the configuration of"],
+        Fault::Configuration,
+        "the model is no name and no folder that the server sees: mount its folder (server.docker.volumes), and give the path inside",
+    ),
+    cause(
+        &[
+            "Error 802",
+            "CUDA error: system not yet initialized",
+            "cudaErrorSystemNotReady",
+        ],
+        Fault::Surroundings,
+        "the GPUs of this machine are not set up: start the fabric manager (sudo systemctl start nvidia-fabricmanager), in the version of the driver",
+    ),
+    cause(
+        &[
+            "Error 803",
+            "unsupported display driver / cuda driver combination",
+            "cudaErrorSystemDriverMismatch",
+        ],
+        Fault::Surroundings,
+        "the CUDA libraries and the driver do not belong together: reboot after an update of the driver; in a container take the image's own libcuda (cuda-compat) off LD_LIBRARY_PATH",
+    ),
+    cause(
+        &[
+            "Error 804",
+            "forward compatibility was attempted on non supported HW",
+            "cudaErrorCompatNotSupportedOnDevice",
+        ],
+        Fault::Surroundings,
+        "the image is for a newer CUDA than the driver, which this GPU cannot bridge: install a newer driver, or take an image for an older CUDA",
+    ),
+    cause(
+        &[
+            "CUDA unknown error",
+            "CUDA error: unknown error",
+            "Error 999",
+        ],
+        Fault::Surroundings,
+        "the driver does not start: sudo modprobe nvidia_uvm, or reboot; dmesg says why",
+    ),
+    cause(
+        &[
+            "please update your driver",
+            "CUDA driver version is insufficient",
+            "driver on your system is too old",
+        ],
+        Fault::Surroundings,
+        "the image needs a newer GPU driver than this machine has",
+    ),
+    cause(
+        &[
+            "no kernel image is available",
+            "is not compatible with the current PyTorch installation",
+            "Bfloat16 is only supported on GPUs with compute capability",
+            "Minimum capability:",
+            "Minimum required capability",
+            "not supported for the current GPU",
+            "HIP error: invalid device function",
+            "hipErrorNoBinaryForGpu",
+        ],
+        Fault::Configuration,
+        "the image or the data type does not support this GPU: take another image, `--dtype half` where it wants bfloat16, or another quantization",
+    ),
+    cause(
+        &[
+            "CUDA error: invalid device ordinal",
+            "HIP error: invalid device ordinal",
+        ],
+        Fault::Configuration,
+        "the server wants more GPUs than it is shown: lower tensor_parallel_size, or hand in more (server.docker.gpus, CUDA_VISIBLE_DEVICES)",
+    ),
+    cause(
+        &[
+            "No HIP GPUs are available",
+            "no ROCm-capable device is detected",
+            "HIP error: no ROCm",
+        ],
+        Fault::Surroundings,
+        "there is no AMD GPU in the container: it needs /dev/kfd and /dev/dri, and a user in the groups render and video",
+    ),
+    cause(
+        &[
+            "libcuda.so.1: cannot open shared object file",
+            "No CUDA GPUs are available",
+            "Failed to infer device type",
+            "Found no NVIDIA driver on your system",
+            "no CUDA-capable device is detected",
+        ],
+        Fault::Surroundings,
+        "there is no GPU in the container: ask for them (server.docker.gpus: all), and check the NVIDIA Container Toolkit: docker run --rm --gpus all ubuntu nvidia-smi",
+    ),
+    cause(
+        &["getpwuid(): uid not found"],
+        Fault::Configuration,
+        "the server runs as a user that the image does not know: pass HOME, USER and LOGNAME (server.docker.env), or set server.docker.user to one that it knows",
+    ),
+    cause(
+        &[
+            "unrecognized arguments",
+            "error: argument ",
+            "error: the following arguments are required",
+        ],
+        Fault::Configuration,
+        "this version of the server does not take that argument: check framework.config and server.docker.args",
+    ),
+    cause(
+        &["executable file not found", "exec format error"],
+        Fault::Configuration,
+        "the image cannot run its entry point here: check server.docker.entrypoint, and that the image is for this machine's processor",
+    ),
+    cause(
+        &["No space left on device", "Disk quota exceeded"],
+        Fault::Surroundings,
+        "free disk space where the container engine and the model cache live",
+    ),
+    cause(
+        &["Address already in use", "address already in use"],
+        Fault::Surroundings,
+        "another server listens on the port; let perfgate choose it with {port}",
+    ),
+    cause(
+        &["HIP error:", "hipError"],
+        Fault::Target,
+        "ROCm failed inside the server: AMD_LOG_LEVEL=3 and HIP_LAUNCH_BLOCKING=1 tell where",
+    ),
+    cause(
+        &[
+            "NCCL error",
+            "ncclSystemError",
+            "ncclUnhandledCudaError",
+            "ncclInternalError",
+            "ncclInvalidUsage",
+            "ncclRemoteError",
+        ],
+        Fault::Surroundings,
+        "NCCL cannot join the GPUs: give it shared memory (server.docker.shm_size, or ipc: host); NCCL_DEBUG=INFO in its environment tells more",
+    ),
+    cause(
+        &[
+            "Please install vllm[",
+            "ModuleNotFoundError: ",
+            "is not installed. Please install",
+        ],
+        Fault::Configuration,
+        "the image lacks a package that these settings need: take an image that has it, or leave the setting out",
+    ),
+    cause(
+        &["PermissionError: [Errno 13]"],
+        Fault::Configuration,
+        "the server may not read or write a file: check the rights of mounted folders, and server.docker.user",
+    ),
+    cause(
+        &["validation error for ", "validation errors for "],
+        Fault::Configuration,
+        "the engine does not take a value that it was given: check framework.config and server.docker.args",
+    ),
+];
+
+/// The image's programs use instructions that this processor does not have.
+pub(super) static ILLEGAL_INSTRUCTION: Cause = cause(
+    &["Illegal instruction"],
+    Fault::Configuration,
+    "the image is built for another processor (it uses instructions that this one lacks, such as AVX-512): take an image for this one",
+);

@@ -1,0 +1,102 @@
+//! What an engine says when it creates or starts no container, as Docker 20 to 29 and podman put it.
+
+use bollard::errors::Error;
+
+use super::super::LaunchError;
+use super::super::gpu_fault::GpuFault;
+use super::engine;
+
+/// Texts about what the plan asks for, in lower case, and its key.
+static KEYS: [(&str, &str); 15] = [
+    ("unable to find user", "user"),
+    ("no matching entries in passwd", "user"),
+    ("unable to find group", "user"),
+    ("no matching entries in group", "user"),
+    ("requested cpus are not available", "cpuset"),
+    ("cpuset", "cpuset"),
+    ("runtime specified", "runtime"),
+    ("runtime name", "runtime"),
+    ("range of cpus is from", "cpus"),
+    ("minimum memory limit", "memory"),
+    ("bind source path does not exist", "volumes"),
+    ("invalid mount", "volumes"),
+    ("invalid volume specification", "volumes"),
+    ("ipc mode", "ipc"),
+    ("shm size", "shm_size"),
+];
+
+/// The error for a container of that name, whose entry point is that.
+pub(super) fn error(action: String, entrypoint: &[String], error: &Error) -> LaunchError {
+    let refused = engine::refused(action, error);
+    let LaunchError::Engine { action, reason } = refused else {
+        return refused;
+    };
+    let lower = reason.to_lowercase();
+    let says = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
+    if let Some(fault) = GpuFault::of_refusal(&reason) {
+        LaunchError::GpuRuntime { reason, fault }
+    } else if let Some((_, key)) = KEYS.iter().find(|(text, _)| lower.contains(text)) {
+        LaunchError::KeyRefused { key, reason }
+    } else if says(&["executable file not found", "no such file or directory"]) {
+        LaunchError::CommandNotFound {
+            program: entrypoint.first().cloned().unwrap_or_default(),
+            reason,
+        }
+    } else if says(&["port is already allocated", "address already in use"]) {
+        LaunchError::Port { reason }
+    } else {
+        LaunchError::Engine { action, reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Fault;
+    use super::*;
+
+    fn refusal(message: &str) -> LaunchError {
+        let refused = Error::DockerResponseServerError {
+            status_code: 500,
+            message: message.to_owned(),
+        };
+        let action = "start the container `perfgate-1-0`".to_owned();
+        error(action, &["vllm".to_owned()], &refused)
+    }
+
+    #[test]
+    fn the_engines_refusals_are_recognised() {
+        let gpu = refusal("could not select device driver \"\" with capabilities: [[gpu]]");
+        assert!(matches!(gpu, LaunchError::GpuRuntime { .. }));
+        assert!(gpu.hints()[0].contains("NVIDIA Container Toolkit"));
+        let program = refusal("exec: \"vllm\": executable file not found in $PATH: unknown");
+        assert!(matches!(program, LaunchError::CommandNotFound { .. }));
+        let port = refusal("Bind for 127.0.0.1:80 failed: port is already allocated");
+        assert!(matches!(port, LaunchError::Port { .. }));
+        insta::assert_snapshot!(refusal("something else"), @"the container engine could not start the container `perfgate-1-0`: something else");
+    }
+
+    #[test]
+    fn what_the_plan_asks_for_and_the_engine_does_not_have_names_its_key() {
+        for (said, key) in [
+            (
+                "unable to find user nobody7: no matching entries in passwd file",
+                "user",
+            ),
+            (
+                "Requested CPUs are not available - requested 0-63, available: 0-3",
+                "cpuset",
+            ),
+            ("Unknown runtime specified kata", "runtime"),
+            ("unknown or invalid runtime name: kata", "runtime"),
+            (
+                "Range of CPUs is from 0.01 to 4.00, as there are only 4 CPUs available",
+                "cpus",
+            ),
+        ] {
+            let error = refusal(said);
+            assert_eq!(error.fault(), Fault::Configuration, "{said}");
+            assert!(error.to_string().contains(&format!("server.docker.{key}")));
+            assert!(!error.hints().is_empty());
+        }
+    }
+}

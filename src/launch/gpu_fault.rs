@@ -1,0 +1,216 @@
+//! Why a GPU cannot be used, from what drivers and container engines say, and the cure of each. Pure.
+
+use super::error::Fault;
+
+/// One kind of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GpuFault {
+    /// The driver is older than the image wants.
+    DriverTooOld,
+    /// The driver's library was updated, and the old driver is still loaded.
+    Mismatch,
+    /// The driver is not loaded, or not installed.
+    NotLoaded,
+    /// The driver does not answer, or lost a device.
+    Lost,
+    /// There is no such GPU.
+    UnknownDevice,
+    /// The toolkit may not change the container's device rules.
+    Cgroups,
+    /// The image brings files of the driver along.
+    Image,
+    /// A program that hands in GPUs is configured and not there.
+    HookMissing,
+    /// This user may not use the devices.
+    NoPermission,
+    /// Nothing on this machine hands in GPUs.
+    NoToolkit,
+}
+
+use GpuFault::{
+    Cgroups, DriverTooOld, HookMissing, Image, Lost, Mismatch, NoPermission, NoToolkit, NotLoaded,
+    UnknownDevice,
+};
+
+/// Texts of NVML, nvidia-smi, libnvidia-container, Docker and podman, in lower case. The first that is found wins.
+static TEXTS: [(&str, GpuFault); 32] = [
+    ("please update your driver", DriverTooOld),
+    ("unsatisfied condition: cuda", DriverTooOld),
+    ("unsatisfied condition: driver", DriverTooOld),
+    ("version mismatch", Mismatch),
+    ("driver not loaded", NotLoaded),
+    ("driver is not loaded", NotLoaded),
+    ("couldn't communicate with the nvidia driver", NotLoaded),
+    ("load library failed", NotLoaded),
+    ("nvidia-smi has failed", NotLoaded),
+    ("fell off the bus", Lost),
+    ("is lost", Lost),
+    ("did not answer within", Lost),
+    ("driver rpc error", Lost),
+    ("failed to add device rules", Cgroups),
+    ("bpf_prog", Cgroups),
+    ("device filter program", Cgroups),
+    ("cgroup", Cgroups),
+    ("file creation failed", Image),
+    ("file exists", Image),
+    ("nvidia-container-runtime-hook: no such file", HookMissing),
+    ("nvidia-container-runtime-hook\": stat", HookMissing),
+    (
+        "nvidia-container-runtime-hook\": executable file not found",
+        HookMissing,
+    ),
+    ("nvidia-container-runtime: no such file", HookMissing),
+    (
+        "nvidia-container-runtime\": executable file not found",
+        HookMissing,
+    ),
+    ("nvidia-container-toolkit: no such file", HookMissing),
+    ("nvidia-ctk: no such file", HookMissing),
+    ("nvidia-container-cli: no such file", HookMissing),
+    ("unknown device", UnknownDevice),
+    ("invalid device", UnknownDevice),
+    ("insufficient permissions", NoPermission),
+    ("does not have permission", NoPermission),
+    ("permission denied", NoPermission),
+];
+
+/// Words by which a container engine's refusal is known to be about GPUs.
+const OF_GPUS: [&str; 8] = [
+    "could not select device driver",
+    "nvidia-container",
+    "nvidia-ctk",
+    "runtime specified nvidia",
+    "runtime name: nvidia",
+    "unresolvable cdi devices",
+    "cdi device injection failed",
+    "nvidia.com/gpu",
+];
+
+impl GpuFault {
+    /// The kind of what was said; `None` where it is known to be none of these.
+    pub fn of(said: &str) -> Option<Self> {
+        let said = said.to_lowercase();
+        let found = TEXTS.iter().find(|(text, _)| said.contains(text));
+        found.map(|(_, fault)| *fault)
+    }
+
+    /// The same of what a container engine refused; `None` where that is not about GPUs.
+    pub(super) fn of_refusal(said: &str) -> Option<Self> {
+        let lower = said.to_lowercase();
+        let is_of_gpus = OF_GPUS.iter().any(|text| lower.contains(text));
+        is_of_gpus.then(|| Self::of(said).unwrap_or(NoToolkit))
+    }
+
+    /// Who has to act.
+    pub(super) fn fault(self) -> Fault {
+        match self {
+            UnknownDevice | Image => Fault::Configuration,
+            DriverTooOld | Mismatch | NotLoaded | Lost | Cgroups | HookMissing | NoPermission
+            | NoToolkit => Fault::Surroundings,
+        }
+    }
+
+    /// What mends it.
+    pub fn cure(self) -> &'static str {
+        match self {
+            DriverTooOld => {
+                "install a newer GPU driver on this machine, or take an image for an older CUDA"
+            }
+            Mismatch => {
+                "the driver was updated and the old one is still loaded: reboot, or end everything that uses a GPU and reload the driver (sudo rmmod nvidia_uvm nvidia_drm nvidia_modeset nvidia; sudo modprobe nvidia)"
+            }
+            NotLoaded => {
+                "load the GPU's driver (sudo modprobe nvidia), or install it anew for the kernel that runs (dmesg has the reason), and check: nvidia-smi"
+            }
+            Lost => {
+                "the GPU or its driver hangs (dmesg has the Xid error): reboot, and replace the GPU if it happens again"
+            }
+            UnknownDevice => {
+                "there is no such GPU on this machine: `nvidia-smi -L` lists the indices and UUIDs that server.docker.gpus may name"
+            }
+            Cgroups => {
+                "the NVIDIA toolkit may not change the container's device rules (cgroups): for a rootless engine set `no-cgroups = true` in /etc/nvidia-container-runtime/config.toml; else update the toolkit, or hand in GPUs by CDI (nvidia-ctk cdi generate)"
+            }
+            Image => {
+                "the image brings files of the driver along, where the toolkit puts this machine's: take another image, or build it without the driver's libraries"
+            }
+            HookMissing => {
+                "the engine is set up for the NVIDIA Container Toolkit, and a program of it is gone: install the NVIDIA Container Toolkit anew (nvidia-container-toolkit), and restart the engine"
+            }
+            NoPermission => {
+                "this user may not use the GPUs: check the rights of /dev/nvidia* (for AMD: the groups render and video)"
+            }
+            NoToolkit => {
+                "install the NVIDIA Container Toolkit and check: docker run --rm --gpus all ubuntu nvidia-smi; for podman: nvidia-ctk cdi generate, and podman run --rm --device nvidia.com/gpu=all ubuntu nvidia-smi -L"
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_has_its_own_cure() {
+        for (said, fault, who) in [
+            (
+                "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.8, please update your driver to a newer version",
+                DriverTooOld,
+                Fault::Surroundings,
+            ),
+            (
+                "nvidia-container-cli: initialization error: nvml error: driver/library version mismatch: unknown",
+                Mismatch,
+                Fault::Surroundings,
+            ),
+            (
+                "nvidia-container-cli: initialization error: driver not loaded: unknown",
+                NotLoaded,
+                Fault::Surroundings,
+            ),
+            (
+                "nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: cannot open shared object file: no such file or directory",
+                NotLoaded,
+                Fault::Surroundings,
+            ),
+            (
+                "nvidia-container-cli: device error: 7: unknown device: unknown",
+                UnknownDevice,
+                Fault::Configuration,
+            ),
+            (
+                "nvidia-container-cli: mount error: failed to add device rules: unable to load program: operation not permitted (bpf_prog_query)",
+                Cgroups,
+                Fault::Surroundings,
+            ),
+            (
+                "nvidia-container-cli: mount error: file creation failed: /merged/usr/lib/libnvidia-ml.so.1: file exists: unknown",
+                Image,
+                Fault::Configuration,
+            ),
+            (
+                "error running prestart hook #0: fork/exec /usr/bin/nvidia-container-runtime-hook: no such file or directory: unknown",
+                HookMissing,
+                Fault::Surroundings,
+            ),
+            (
+                "could not select device driver \"\" with capabilities: [[gpu]]",
+                NoToolkit,
+                Fault::Surroundings,
+            ),
+            (
+                "Unknown runtime specified nvidia",
+                NoToolkit,
+                Fault::Surroundings,
+            ),
+        ] {
+            let found = GpuFault::of_refusal(said).unwrap();
+            assert_eq!((found, found.fault()), (fault, who), "{said}");
+            assert!(!found.cure().is_empty());
+        }
+        assert_eq!(GpuFault::of_refusal("port is already allocated"), None);
+        assert_eq!(GpuFault::of_refusal("unknown device"), None);
+        assert_eq!(GpuFault::of("no GPU was found"), None);
+    }
+}
