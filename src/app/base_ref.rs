@@ -114,6 +114,11 @@ impl BaseRef {
         &self.name
     }
 
+    /// Its full object name.
+    pub(super) fn commit(&self) -> &str {
+        &self.commit
+    }
+
     /// The path below the top of the work tree, as it is named: a link below the top is the change's to set, so it is not
     /// followed here. `None` for one that lies elsewhere.
     fn relative(&self, path: &Path) -> Option<PathBuf> {

@@ -113,6 +113,7 @@ pub(super) fn judged_by(
             let touched = base_ref.touched(bar.iter().map(PathBuf::as_path))?;
             let base = Base {
                 name: base_ref.name(),
+                commit: base_ref.commit(),
                 touched: &touched,
                 edits,
                 is_first,

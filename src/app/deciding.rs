@@ -14,7 +14,7 @@ use crate::baseline;
 use crate::compare::Given;
 use crate::config::{Fresh, Plan};
 use crate::exit::ExitStatus;
-use crate::policy::comparison::{Comparison, LookTaken, Verdict};
+use crate::policy::comparison::{Comparison, LookTaken, NextAction, Verdict};
 use crate::policy::rule::Policy;
 use crate::policy::{self, GATE_LEVELS, Labels, ThisLook, compare_evidence};
 use crate::record::Run;
@@ -23,6 +23,9 @@ use crate::stats::{Levels, Look, PAIR_LOOKS, candidate_looks};
 
 /// Pairs that a re-run adds when every look is spent.
 const MORE_PAIRS: u32 = 3;
+
+/// Of fewer repeats today's own noise is known too badly to say that more of them cannot decide.
+const FEWEST_BEFORE_GIVING_UP: u32 = 5;
 
 /// Starts of a gate count from here in pairs, so that no start of a pair is one of the repeats before.
 const FIRST_PAIR_START: u32 = 1000;
@@ -231,8 +234,9 @@ impl Deciding<'_> {
                         || self.plan.base.is_none()
                 }
             };
+            let hopeless = !settled && self.is_hopeless(stage, &comparison);
             before = Some(comparison);
-            if settled {
+            if settled || hopeless {
                 break;
             }
         }
@@ -241,6 +245,23 @@ impl Deciding<'_> {
             return Err(Failure::message(ExitStatus::Bug, message));
         };
         Ok(Decided { comparison, starts })
+    }
+
+    /// Whether more repeats of the candidate cannot decide: the stored baseline's own noise is what is in the way.
+    fn is_hopeless(&self, stage: Stage, comparison: &Comparison) -> bool {
+        let Stage::Repeats(look) = stage else {
+            return false;
+        };
+        let hopeless = self.plan.base.is_none()
+            && look.at >= FEWEST_BEFORE_GIVING_UP
+            && comparison.next.action == NextAction::Ab;
+        if hopeless {
+            note(
+                "more repeats of the candidate cannot decide against this baseline, so the gate stops: give the base version \
+                 (`--base-image`, `server.base`), or accept a baseline from a quieter machine",
+            );
+        }
+        hopeless
     }
 
     /// The verdict where there is no baseline and the policy lets that pass.

@@ -6,7 +6,7 @@ use crate::config::Plan;
 use crate::exit::ExitStatus;
 use crate::record::format::ResultFile;
 
-/// Names every mismatch; refuses the run where `hardware.strict` is set. What is not known is not a mismatch.
+/// Names every mismatch; refuses the run where `hardware.strict` is set.
 pub(super) fn check(plan: &Plan, result: &ResultFile, progress: &Progress) -> Result<(), Failure> {
     let found = mismatches(plan, result);
     if found.is_empty() {
@@ -23,7 +23,8 @@ pub(super) fn check(plan: &Plan, result: &ResultFile, progress: &Progress) -> Re
     Ok(())
 }
 
-fn mismatches(plan: &Plan, result: &ResultFile) -> Vec<String> {
+/// Each expectation that does not hold. What is not known is not a mismatch.
+pub(super) fn mismatches(plan: &Plan, result: &ResultFile) -> Vec<String> {
     let expected = &plan.expectations;
     let environment = result.environment.as_ref();
     let gpus = environment.and_then(|environment| environment.gpus.as_deref());

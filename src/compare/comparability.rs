@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::arguments;
 use super::finding::Finding;
 use crate::metric::Metric;
 use crate::policy::comparison::Difference;
@@ -218,13 +219,14 @@ impl Comparability {
             ),
             ("image", |side| side.image.clone()),
             ("image digest", |side| side.digest.clone()),
-            ("arguments", |side| {
-                side.args.as_ref().map(|args| args.join(" "))
-            }),
             ("server version", |side| side.version.clone()),
             ("engine configuration", |side| side.fingerprint.clone()),
         ] {
             self.may_differ(what, of(baseline, field), of(candidate, field));
+        }
+        let words = [baseline, candidate].map(|side| side.and_then(|side| side.args.as_deref()));
+        if let Some([baseline, candidate]) = arguments::difference(words[0], words[1]) {
+            self.may_differ("arguments", baseline, candidate);
         }
     }
 

@@ -1,5 +1,6 @@
 //! May these two runs be compared, and what are the numbers? Pure.
 
+mod arguments;
 mod comparability;
 mod equal_work;
 mod evidence;

@@ -33,7 +33,7 @@ use crate::secret;
 pub use build::{Build, BuildError, PLACES_OF_GIT, build};
 use command::Engine;
 use docker::Container;
-pub use docker::{EngineFacts, EngineKind, engine_facts, image_is_here};
+pub use docker::{EngineFacts, EngineKind, engine_facts, image_is_here, mounted};
 pub use error::{Exit, Fault, LaunchError};
 pub use gpu_fault::GpuFault;
 use life::Life;

@@ -301,7 +301,7 @@ pub struct Noise {
     /// What of `repeat` comes from finitely many requests; absent where the metric has no samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<f64>,
-    /// `ledger`, `assumed` where there is none, or `today` where today is noisier than the ledger.
+    /// What decided `repeat`: `ledger`; `assumed` where there is none; `today` where today's repeats are noisier than either.
     pub source: String,
 }
 
@@ -527,6 +527,9 @@ pub struct Decision {
     /// The commit of git whose baseline, ledger and thresholds judged, where they are not those of the work tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline_ref: Option<String>,
+    /// The full name of that commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_commit: Option<String>,
 }
 
 /// A look at the evidence of one commit.

@@ -261,10 +261,16 @@ fn basis(basis: stats::Basis) -> Basis {
     }
 }
 
+/// What decided the noise that was used: without a ledger, the larger of the assumption and today's repeats.
 fn source(grounds: &Grounds) -> &'static str {
-    if grounds.decision.estimate.noisier {
+    let estimate = &grounds.decision.estimate;
+    let (learnt, more_than_expected) = (
+        grounds.noise.is_learnt(),
+        estimate.repeat_noise > grounds.noise.repeat,
+    );
+    if estimate.noisier || (!learnt && more_than_expected) {
         "today"
-    } else if grounds.noise.is_learnt() {
+    } else if learnt {
         "ledger"
     } else {
         "assumed"

@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod advice;
+mod baseline_noise;
 mod bisecting;
 mod budget;
 pub mod comparison;
@@ -25,6 +26,7 @@ mod verdict;
 mod warning;
 
 pub use acceptance::{with_acceptance, without_acceptance};
+pub use baseline_noise::{TooNoisy, too_noisy};
 pub use bisecting::{BISECT_LEVELS, BisectAnswer, bisect_answer, searched};
 pub use effect::{Effect, effect};
 pub use first_run::first_run;

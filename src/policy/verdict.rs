@@ -168,6 +168,7 @@ pub fn compare_evidence(
             looks: looks(this_look, verdict, repeats, pairs),
             on_inconclusive: policy.noise.on_inconclusive,
             baseline_ref: None,
+            baseline_commit: None,
         },
         judgements: judged.into_iter().map(|judged| judged.judgement).collect(),
     }

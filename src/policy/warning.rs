@@ -161,6 +161,8 @@ pub(super) fn unwatched_capacity(
 pub struct Base<'a> {
     /// How it is called.
     pub name: &'a str,
+    /// Its full object name.
+    pub commit: &'a str,
     /// Files of the bar that the change edits.
     pub touched: &'a [String],
     /// What the change edits of the question.
@@ -175,6 +177,7 @@ pub struct Base<'a> {
 pub fn judged_at(mut comparison: Comparison, base: &Base<'_>) -> Comparison {
     let name = base.name;
     comparison.decision.baseline_ref = Some(name.to_owned());
+    comparison.decision.baseline_commit = Some(base.commit.to_owned());
     let mut say = |code: &str, message: String| {
         comparison.warnings.push(Warning {
             code: code.to_owned(),

@@ -196,11 +196,21 @@ pub(super) fn decision(comparison: &Comparison) -> Vec<Fact> {
     facts
 }
 
-/// The command that makes the same comparison again.
+/// The command that makes the same comparison again. Files of a commit are read from that commit.
 pub(super) fn reproduce(comparison: &Comparison) -> String {
     let mut command = "perfgate compare".to_owned();
+    let decision = &comparison.decision;
+    if let Some(commit) = &decision.baseline_commit {
+        command.push_str(&format!(" --baseline-ref {}", inert::shell(commit)));
+    }
+    let of_commit = decision
+        .baseline_ref
+        .as_ref()
+        .map(|name| format!(" of {name}"));
     let mut add = |flag: &str, file: &str| {
-        command.push_str(&format!(" {flag} {}", inert::shell(file)));
+        let label = of_commit.as_deref().unwrap_or_default();
+        let path = file.strip_suffix(label).unwrap_or(file);
+        command.push_str(&format!(" {flag} {}", inert::shell(path)));
     };
     let pairs = comparison
         .ab_baseline

@@ -371,6 +371,9 @@ fn measurements(table: &MeasurementTable, text: &mut Limited) {
         ));
     }
     rows.push('\n');
+    for reason in &table.reasons {
+        rows.push_str(&format!("- {}\n", inert(reason)));
+    }
     for row in &table.rows {
         if let Some(note) = &row.note {
             rows.push_str(&format!("- {} {}\n", inert(row.metric), inert(note)));

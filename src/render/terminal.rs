@@ -131,8 +131,8 @@ fn judgement_lines(view: &View, screen: Screen) -> Vec<String> {
     let cells = |row: &Row| {
         [
             row.metric.to_owned(),
-            short(&row.baseline),
-            short(&row.candidate),
+            row.baseline.clone(),
+            row.candidate.clone(),
             row.change.clone(),
         ]
     };
@@ -167,11 +167,7 @@ fn judgement_lines(view: &View, screen: Screen) -> Vec<String> {
     let in_words = |row: &Row| {
         let words = format!(
             "{}: {}, {} → {}, worse by {}",
-            row.metric,
-            row.sign.word,
-            short(&row.baseline),
-            short(&row.candidate),
-            row.change
+            row.metric, row.sign.word, row.baseline, row.candidate, row.change
         );
         let lines = columns::wrapped(&words, " ", screen.columns());
         lines.trim_end().to_owned()
@@ -203,15 +199,6 @@ pub(super) fn printed(mut table: Table) -> Vec<String> {
         .collect()
 }
 
-/// A value fits its column; a reason stands below the row and not in it.
-fn short(value: &str) -> String {
-    if width(value) <= 12 {
-        value.to_owned()
-    } else {
-        "–".to_owned()
-    }
-}
-
 fn measurements(table: &MeasurementTable, named: bool, screen: Screen) -> String {
     let mut text = String::new();
     if named {
@@ -219,24 +206,11 @@ fn measurements(table: &MeasurementTable, named: bool, screen: Screen) -> String
         text.push_str(&columns::wrapped(&name, " ", screen.columns()));
     }
     let mut cells = aligned(&["figure", "baseline", "candidate", "worse by"]);
-    // What several figures have in common is said once for all of them.
-    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
     for row in &table.rows {
-        for reason in [&row.baseline, &row.candidate] {
-            let reason = inert::line(reason);
-            if short(&reason) == reason {
-                continue;
-            }
-            match reasons.iter_mut().find(|(known, _)| *known == reason) {
-                Some((_, metrics)) if metrics.contains(&row.metric) => {}
-                Some((_, metrics)) => metrics.push(row.metric),
-                None => reasons.push((reason, vec![row.metric])),
-            }
-        }
         cells.add_row([
             row.metric.to_owned(),
-            short(&row.baseline),
-            short(&row.candidate),
+            row.baseline.clone(),
+            row.candidate.clone(),
             row.change.clone(),
         ]);
     }
@@ -245,19 +219,15 @@ fn measurements(table: &MeasurementTable, named: bool, screen: Screen) -> String
         text.extend(lines.iter().map(|line| format!("{line}\n")));
     } else {
         for row in &table.rows {
-            let (baseline, candidate) = (short(&row.baseline), short(&row.candidate));
             let words = format!(
-                "{}: {baseline} → {candidate}, worse by {}",
-                row.metric, row.change
+                "{}: {} → {}, worse by {}",
+                row.metric, row.baseline, row.candidate, row.change
             );
             text.push_str(&columns::wrapped(&words, " ", screen.columns()));
         }
     }
-    for (reason, metrics) in reasons {
-        text.push_str(&wrapped_on(
-            &format!("{}: {reason}", metrics.join(", ")),
-            screen,
-        ));
+    for reason in &table.reasons {
+        text.push_str(&wrapped_on(&inert::line(reason), screen));
     }
     text
 }

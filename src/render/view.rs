@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 pub use super::view_row::{Point, Row, RowChart};
-use super::view_row::{side_text, voids};
+use super::view_row::{missing, side_text, voids};
 pub use super::view_server::{ServerRow, ServerTable};
 use super::{explanation, number, view_lines, view_server};
 use crate::policy::comparison::{
@@ -198,6 +198,8 @@ pub struct MeasurementTable {
     pub scenario: String,
     /// Its figures.
     pub rows: Vec<MeasurementRow>,
+    /// Why figures have no value: `TTFT P95, TPOT P95: not measured, because …`; foreign text.
+    pub reasons: Vec<String>,
 }
 
 /// One figure.
@@ -205,7 +207,7 @@ pub struct MeasurementTable {
 pub struct MeasurementRow {
     /// `TTFT P50`.
     pub metric: &'static str,
-    /// Value, or `not measured, because …`.
+    /// Value, or `–` with a reason below the table.
     pub baseline: String,
     /// Likewise.
     pub candidate: String,
@@ -353,29 +355,113 @@ fn instruction(comparison: &Comparison) -> &'static str {
 impl Pair {
     fn of(difference: &Difference) -> Self {
         let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
+        let (baseline, candidate) =
+            differing_part(side(&difference.baseline), side(&difference.candidate));
         Self {
             what: difference.what.clone(),
-            baseline: side(&difference.baseline),
-            candidate: side(&difference.candidate),
+            baseline,
+            candidate,
         }
     }
 }
 
+/// What two long texts have in common before and after the part that differs is shortened to this many characters, so
+/// that the difference itself is never what is cut off.
+const COMMON_PART: usize = 24;
+
+fn differing_part(baseline: String, candidate: String) -> (String, String) {
+    let (old, new): (Vec<char>, Vec<char>) =
+        (baseline.chars().collect(), candidate.chars().collect());
+    let shorter = old.len().min(new.len());
+    let same = |pairs: &mut dyn Iterator<Item = (&char, &char)>| {
+        pairs.take_while(|(one, other)| one == other).count()
+    };
+    let before = same(&mut old.iter().zip(&new));
+    let after = same(&mut old.iter().rev().zip(new.iter().rev())).min(shorter - before);
+    let cut = |text: &[char]| {
+        let (from, to) = (
+            before.saturating_sub(COMMON_PART),
+            text.len() - after.saturating_sub(COMMON_PART),
+        );
+        let middle: String = text.iter().take(to).skip(from).collect();
+        let [head, tail] = [from > 0, to < text.len()].map(|cut| if cut { "…" } else { "" });
+        format!("{head}{middle}{tail}")
+    };
+    if shorter <= 3 * COMMON_PART {
+        return (baseline, candidate);
+    }
+    (cut(&old), cut(&new))
+}
+
 fn measurement_table(scenario: &str, measurements: &[Measurement]) -> MeasurementTable {
-    let rows = measurements
-        .iter()
-        .filter(|row| row.scenario == scenario)
-        .map(|row| MeasurementRow {
-            metric: row.metric.label(),
-            baseline: side_text(&row.baseline, row.unit),
-            candidate: side_text(&row.candidate, row.unit),
-            change: row
-                .change
-                .map_or_else(|| NOTHING.to_owned(), number::signed_percent),
-            note: row.note.clone(),
-        });
+    let of_scenario = || measurements.iter().filter(|row| row.scenario == scenario);
+    let rows = of_scenario().map(|row| MeasurementRow {
+        metric: row.metric.label(),
+        baseline: side_text(&row.baseline, row.unit),
+        candidate: side_text(&row.candidate, row.unit),
+        change: row
+            .change
+            .map_or_else(|| NOTHING.to_owned(), number::signed_percent),
+        note: row.note.clone(),
+    });
     MeasurementTable {
         scenario: scenario.to_owned(),
         rows: rows.collect(),
+        reasons: reasons(of_scenario()),
+    }
+}
+
+/// Why sides have no value; a reason that several figures share is told once for all of them.
+fn reasons<'a>(rows: impl Iterator<Item = &'a Measurement>) -> Vec<String> {
+    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
+    for row in rows {
+        let metric = row.metric.label();
+        let told = match [&row.baseline, &row.candidate].map(missing) {
+            [None, None] => continue,
+            [Some(baseline), Some(candidate)] if baseline == candidate => {
+                vec![baseline.to_owned()]
+            }
+            [baseline, candidate] => [("baseline", baseline), ("candidate", candidate)]
+                .into_iter()
+                .filter_map(|(side, reason)| Some(format!("{side} {}", reason?)))
+                .collect(),
+        };
+        for reason in told {
+            match reasons.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, metrics)) => metrics.push(metric),
+                None => reasons.push((reason, vec![metric])),
+            }
+        }
+    }
+    reasons
+        .into_iter()
+        .map(|(reason, metrics)| format!("{}: {reason}", metrics.join(", ")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::differing_part;
+
+    fn shown(old: &str, new: &str) -> String {
+        let (old, new) = differing_part(old.to_owned(), new.to_owned());
+        format!("{old} → {new}")
+    }
+
+    #[test]
+    fn what_two_long_texts_have_in_common_never_hides_what_differs() {
+        let common = "x".repeat(300);
+        let (old, new) = (format!("{common}a{common}"), format!("{common}bc{common}"));
+        insta::assert_snapshot!(shown(&old, &new), @"…xxxxxxxxxxxxxxxxxxxxxxxxaxxxxxxxxxxxxxxxxxxxxxxxx… → …xxxxxxxxxxxxxxxxxxxxxxxxbcxxxxxxxxxxxxxxxxxxxxxxxx…");
+        insta::assert_snapshot!(shown("NVIDIA L4", "NVIDIA H100"), @"NVIDIA L4 → NVIDIA H100");
+        let longer = format!("{common}{common}");
+        assert!(shown(&common, &longer).chars().count() < 400);
+    }
+
+    #[test]
+    fn a_change_of_letters_of_several_bytes_is_cut_between_letters() {
+        let common = "é".repeat(100);
+        let text = shown(&format!("{common}ü"), &format!("{common}ö"));
+        assert!(text.ends_with('ö') && text.contains("ü → …"), "{text}");
     }
 }

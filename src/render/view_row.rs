@@ -22,9 +22,9 @@ pub struct Row {
     pub effect: Effect,
     /// Where its rule stands: `thresholds.yaml:3`; foreign text.
     pub place: Option<String>,
-    /// Value, or why there is none.
+    /// Value, or `–` where [`Row::reason`] tells why there is none.
     pub baseline: String,
-    /// Value, or why there is none.
+    /// Likewise.
     pub candidate: String,
     /// `+7.1 %`, or `–`.
     pub change: String,
@@ -140,7 +140,7 @@ impl Row {
                     format!(
                         "{} ({}), {host}{}",
                         number::percent(noise.repeat),
-                        noise.source,
+                        source_of_noise(&noise.source),
                         request.unwrap_or_default()
                     )
                 },
@@ -232,12 +232,27 @@ fn repeats(side: &Side) -> String {
     }
 }
 
-pub(super) fn side_text(side: &Side, unit: Unit) -> String {
-    match (&side.value, &side.not_measured) {
-        (Some(value), _) => number::value(*value, unit),
-        (None, Some(reason)) => reason.clone(),
-        (None, None) => "not measured".to_owned(),
+/// In words; a value of a later version as it is.
+fn source_of_noise(source: &str) -> &str {
+    match source {
+        "today" => "measured by today's repeats",
+        "ledger" => "from the ledger",
+        other => other,
     }
+}
+
+/// The side's value with its unit, or a dash.
+pub(super) fn side_text(side: &Side, unit: Unit) -> String {
+    side.value
+        .map_or_else(|| NOTHING.to_owned(), |value| number::value(value, unit))
+}
+
+/// Why the side has no value.
+pub(super) fn missing(side: &Side) -> Option<&str> {
+    let reason = side.not_measured.as_deref();
+    side.value
+        .is_none()
+        .then(|| reason.unwrap_or("not measured"))
 }
 
 fn limit(row: &Judgement) -> String {

@@ -156,6 +156,22 @@ fn a_void_run_is_never_accepted_and_a_small_one_only_with_a_reason() {
 }
 
 #[test]
+fn a_baseline_too_noisy_for_its_limits_is_accepted_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut noisy = result(1, 1.0);
+    for (repeat, throughput) in [240.0, 553.0, 575.0].into_iter().enumerate() {
+        noisy["scenarios"][0]["repeats"][repeat]["metrics"]["throughput"] = json!(throughput);
+    }
+    let said = update(folder.path(), &noisy, &[]).expect(0);
+    insta::assert_snapshot!(said.stdout, @"
+    `result.json` is now the baseline of llama on nvidia-l4, session 1 of its ledger
+      warning: the repeats of throughput at concurrency=16 differ by 140 %: against this baseline the smallest detectable regression is 88.4 %, and the limit is 5.0 %
+      hint: measure again on a quieter machine or with more repeats (`repeat`), or gate with the base version at hand (`--base-image`, `server.base`): else gates against this baseline end undecided
+    next: git add 'baselines/llama/nvidia-l4.json' 'baselines/llama/nvidia-l4.ledger.jsonl'
+    ");
+}
+
+#[test]
 fn promotions_at_once_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -73,3 +73,45 @@ fn a_plan_that_cannot_be_read_is_a_usage_error() {
     )
     .expect(2);
 }
+
+#[test]
+fn doctor_refuses_what_a_gate_refuses_before_a_server_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    write(
+        at,
+        "perfgate.yaml",
+        "model: m\ndataset: ShareGPT_v3\nhardware: {gpu: H100, num_gpus: 8}\n",
+    );
+    write(
+        at,
+        "thresholds.yaml",
+        "version: 1\nrules: {tpot.p59: {regression: 5%, action: block}}\n",
+    );
+    let shown = without_engine(at, &["doctor", "--quick", "--format", "json"]).expect(6);
+    let seen = page(&shown.stdout);
+    for name in ["server", "load", "thresholds"] {
+        assert_eq!(level(&seen, "plan", name), "failure", "{name}: {seen}");
+    }
+}
+
+#[test]
+fn doctor_tells_that_the_first_start_downloads_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    write(
+        at,
+        "perfgate.yaml",
+        "model: m\nserver: {docker: {image: vllm, hf_cache: true}}\n",
+    );
+    let nowhere = format!("unix://{}", at.join("no.sock").display());
+    let mut doctor = command(at, &["doctor", "--quick"]);
+    doctor
+        .env("DOCKER_HOST", nowhere)
+        .env("HOME", at)
+        .env_remove("HF_HOME");
+    let text = Ran::of(&doctor.output().unwrap()).stdout;
+    assert!(text.contains("model cache"), "{text}");
+    assert!(text.contains("does not exist yet"), "{text}");
+    assert!(!at.join(".cache").exists(), "doctor makes nothing");
+}

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::exit::ExitStatus;
 use crate::history;
 use crate::policy::rule::Policy;
-use crate::policy::{Accepted, Objection, objections};
+use crate::policy::{Accepted, Objection, TooNoisy, objections, too_noisy};
 use crate::record::format::{Promotion, ResultFile};
 use crate::record::{self, Run};
 use crate::render::inert;
@@ -24,6 +24,8 @@ struct Decided {
     /// Which session of the ledger the run is, from 1.
     number: usize,
     nothing_new: bool,
+    /// Limits that it cannot hold.
+    too_noisy: Vec<TooNoisy>,
 }
 
 pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Failure> {
@@ -119,6 +121,7 @@ impl Updating<'_> {
             promotion,
             number: known.unwrap_or(standing.ledger.len()) + 1,
             nothing_new: known.is_some() && is_baseline,
+            too_noisy: too_noisy(self.policy, run, history::last_segment(&standing.ledger)),
         };
         Ok((decided, change))
     }
@@ -185,6 +188,7 @@ fn said(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended) -> 
         promotion,
         number,
         nothing_new,
+        too_noisy,
     } = decided;
     let did = match (args.dry_run, nothing_new, ended) {
         (_, _, Ended::Overtaken) => "was accepted as",
@@ -209,6 +213,15 @@ fn said(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended) -> 
         let by = promotion.by.as_ref();
         let by = by.map_or_else(String::new, |by| format!(" ({})", inert::line(by)));
         text.push_str(&format!("  because: {}{by}\n", inert::line(because)));
+    }
+    for limit in too_noisy {
+        text.push_str(&format!("  warning: {}\n", inert::line(&limit.to_string())));
+    }
+    if !too_noisy.is_empty() {
+        text.push_str(
+            "  hint: measure again on a quieter machine or with more repeats (`repeat`), or gate with the base version at hand \
+             (`--base-image`, `server.base`): else gates against this baseline end undecided\n",
+        );
     }
     if promotion.new_segment {
         text.push_str("  a new segment of the history begins with it\n");

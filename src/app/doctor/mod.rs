@@ -6,13 +6,15 @@ mod engine;
 mod gpu;
 mod host;
 mod needs;
+mod plan;
 
 use std::thread;
 
 use serde_json::json;
 
+use super::plan::of_file;
 use super::progress::note;
-use super::{Context, Failure, Interrupt, failing, gpus, plan, runtime};
+use super::{Context, Failure, Interrupt, failing, gpus, runtime};
 use crate::cli::doctor::{DoctorArgs, DoctorFormat};
 use crate::exit::ExitStatus;
 use crate::launch;
@@ -24,7 +26,7 @@ use check::{Level, page, worst};
 use needs::Needs;
 
 pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<ExitStatus, Failure> {
-    let plan = plan::of_file(args.config.as_deref())?;
+    let plan = of_file(args.config.as_deref())?;
     let needs = plan.as_ref().map(Needs::of).unwrap_or_default();
     // Before the load generator is measured, which is work itself.
     let host = HostFacts::read();
@@ -39,7 +41,9 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<ExitStatus, Fa
     let measured = runtime(|| {})?.block_on(async {
         let engine = launch::engine_facts(context.environment).await;
         groups.push(engine::checks(&engine, &needs));
-        groups.push(gpu::checks(&survey(&search).await, &needs));
+        let survey = survey(&search).await;
+        groups.push(gpu::checks(&survey, &needs));
+        groups.push(plan::checks(plan.as_ref(), &survey, context));
         if args.quick {
             return Ok(None);
         }

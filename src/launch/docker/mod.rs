@@ -42,6 +42,7 @@ pub use facts::{EngineFacts, EngineKind, engine_facts};
 use image::Image;
 pub use image::image_is_here;
 use mounts::Mounts;
+pub use mounts::mounted;
 use owner::Owner;
 use removal::Removal;
 use spec::Spec;

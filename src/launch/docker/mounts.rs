@@ -26,6 +26,16 @@ impl Mounts {
             .as_ref()
             .map(|cache| hf_cache(cache, lookup, is_local))
             .transpose()?;
+        if let Some(folder) = hf_cache
+            .as_ref()
+            .filter(|folder| is_local && !folder.exists())
+        {
+            // Nothing was downloaded on this machine yet. The engine would make the folder too, but for root.
+            std::fs::create_dir_all(folder).map_err(|error| LaunchError::HfCache {
+                folder: folder.display().to_string(),
+                reason: error.to_string(),
+            })?;
+        }
         Ok(Self {
             binds: binds(&plan.volumes, lookup, is_local)?,
             hf_cache,
@@ -43,6 +53,17 @@ impl Mounts {
         }
         binds
     }
+}
+
+/// Checks the folders of this machine that the plan mounts; the answer is the cache of Hugging Face, which may not be
+/// there yet.
+pub fn mounted(plan: &DockerPlan, lookup: Lookup<'_>) -> Result<Option<PathBuf>, LaunchError> {
+    let is_local = places(lookup)?.iter().all(Address::is_socket);
+    binds(&plan.volumes, lookup, is_local)?;
+    let cache = plan.hf_cache.as_ref();
+    cache
+        .map(|cache| hf_cache(cache, lookup, is_local))
+        .transpose()
 }
 
 /// Mounts with whole paths. A host folder must exist: the engine would make an empty one, owned by root. Folders of an
@@ -90,7 +111,8 @@ fn expanded(path: &str, lookup: Lookup<'_>) -> Option<PathBuf> {
     }
 }
 
-/// The folder of this machine that holds the cache of Hugging Face, which must be there.
+/// The folder of this machine that holds the cache of Hugging Face. One that the plan names must be there; the usual one
+/// may not be there yet.
 fn hf_cache(cache: &HfCache, lookup: Lookup<'_>, is_local: bool) -> Result<PathBuf, LaunchError> {
     let named = match cache {
         HfCache::Folder(folder) => folder.clone(),
@@ -101,7 +123,8 @@ fn hf_cache(cache: &HfCache, lookup: Lookup<'_>, is_local: bool) -> Result<PathB
     let refuse = |folder: String, reason: String| LaunchError::HfCache { folder, reason };
     let path = expanded(&named, lookup)
         .ok_or_else(|| refuse(named.clone(), "`HOME` is not set".to_owned()))?;
-    if !is_local {
+    let to_be_made = matches!(cache, HfCache::Usual) && !path.exists();
+    if !is_local || to_be_made {
         return Ok(path);
     }
     let whole = std::fs::canonicalize(&path)
@@ -109,7 +132,7 @@ fn hf_cache(cache: &HfCache, lookup: Lookup<'_>, is_local: bool) -> Result<PathB
     if !whole.is_dir() {
         return Err(refuse(
             whole.display().to_string(),
-            "it is no folder".to_owned(),
+            "it is not a folder".to_owned(),
         ));
     }
     Ok(whole)
@@ -164,16 +187,27 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().display().to_string();
         let only_home = |name: &str| (name == "HOME").then(|| path.clone());
-        let error = hf_cache(&HfCache::Usual, &only_home, true).unwrap_err();
+        let typed = HfCache::Folder("~/.cache/hugingface".to_owned());
+        let error = hf_cache(&typed, &only_home, true).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!(
-                "server.docker.hf_cache: `{path}/.cache/huggingface`: No such file or directory (os error 2)"
+                "server.docker.hf_cache: `{path}/.cache/hugingface`: No such file or directory (os error 2)"
             )
         );
         assert!(!error.hints().is_empty());
         let usual = home.path().join(IN_HOME);
-        std::fs::create_dir_all(&usual).unwrap();
+        let plan = crate::config::read_plan(
+            "p",
+            "model: m\nserver: {docker: {image: i, hf_cache: true}}",
+        );
+        let Some(crate::config::ServerPlan::Docker(plan)) = plan.unwrap().server else {
+            unreachable!("the plan starts a container")
+        };
+        assert_eq!(mounted(&plan, &only_home).unwrap(), Some(usual.clone()));
+        assert!(!usual.exists(), "only a start makes the folder");
+        Mounts::of(&plan, &only_home).unwrap();
+        assert!(usual.is_dir(), "a fresh runner has no cache yet");
         let whole = std::fs::canonicalize(&usual).unwrap();
         assert_eq!(hf_cache(&HfCache::Usual, &only_home, true).unwrap(), whole);
         let elsewhere = |name: &str| (name == "HF_HOME").then(|| path.clone());

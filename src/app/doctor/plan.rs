@@ -1,0 +1,122 @@
+//! The plan: everything that `gate` and `bench` refuse before a server starts, and hardware that is not as expected.
+
+use std::path::Path;
+
+use super::super::{
+    Context, Failure, compare, dataset, expectations, feasible, measuring, warm_up,
+};
+use super::check::{Check, Group, Level};
+use crate::cli::compare::PolicyArgs;
+use crate::config::{Plan, ServerPlan};
+use crate::launch;
+use crate::record::format::{Environment, Gpu, ResultFile};
+use crate::telemetry::gpu::Survey;
+
+/// Group of a machine without a plan: empty.
+pub(super) fn checks(plan: Option<&Plan>, survey: &Survey, context: &Context) -> Group {
+    let mut checks = Vec::new();
+    if let Some(plan) = plan {
+        checks.push(of_failure("server", measuring::server_of(plan).map(|_| ())));
+        checks.push(of_failure("load", load(plan)));
+        checks.push(of_failure("thresholds", policy()));
+        checks.extend(mounts(plan, context));
+        checks.extend(expected(plan, survey));
+    }
+    Group {
+        name: "plan",
+        checks: checks.into_iter().flatten().collect(),
+    }
+}
+
+/// Nothing where it holds.
+fn of_failure(name: &'static str, held: Result<(), Failure>) -> Option<Check> {
+    let failure = held.err()?;
+    let check = Check::new(name, Level::Failure, failure.reason());
+    Some(if failure.hints.is_empty() {
+        check
+    } else {
+        check.mended_by(failure.hints.join("; "))
+    })
+}
+
+/// The checks of a load in the order in which a gate makes them.
+fn load(plan: &Plan) -> Result<(), Failure> {
+    let mut plan = plan.clone();
+    warm_up::check(&plan)?;
+    dataset::settle(&mut plan, None)?;
+    feasible::check_ramp(&plan)?;
+    feasible::check_requests(&plan)
+}
+
+fn policy() -> Result<(), Failure> {
+    compare::policy_for(&PolicyArgs::default()).map(|_| ())
+}
+
+/// Folders of this machine that the container mounts.
+fn mounts(plan: &Plan, context: &Context) -> Option<Option<Check>> {
+    let Some(ServerPlan::Docker(docker)) = &plan.server else {
+        return None;
+    };
+    let name = "mounted folders";
+    Some(match launch::mounted(docker, context.environment) {
+        Err(error) => {
+            let hints = error.hints().join("; ");
+            Some(Check::new(name, Level::Failure, error.to_string()).mended_by(hints))
+        }
+        Ok(Some(cache)) => Some(cache_check(&cache)),
+        Ok(None) => None,
+    })
+}
+
+fn cache_check(cache: &Path) -> Check {
+    let name = "model cache";
+    let place = cache.display();
+    if cache.is_dir() {
+        Check::good(name, format!("{place} (hf_cache)"))
+    } else {
+        Check::new(
+            name,
+            Level::Note,
+            format!(
+                "{place} (hf_cache) does not exist yet: the first start makes it and downloads the model"
+            ),
+        )
+    }
+}
+
+/// What `hardware` expects, against the GPUs of this machine, where the server runs here.
+fn expected(plan: &Plan, survey: &Survey) -> Vec<Option<Check>> {
+    if matches!(
+        plan.server,
+        Some(ServerPlan::Url(_) | ServerPlan::Simulator(_))
+    ) {
+        return Vec::new();
+    }
+    let facts = || survey.gpus.iter().map(|gpu| &gpu.facts);
+    let gpus = facts().map(|facts| Gpu {
+        name: facts.name.clone(),
+        ..Gpu::default()
+    });
+    let first = facts().next();
+    let here = ResultFile {
+        environment: Some(Environment {
+            gpus: Some(gpus.collect()),
+            driver: first.and_then(|facts| facts.driver.clone()),
+            cuda: first.and_then(|facts| facts.cuda.clone()),
+            ..Environment::default()
+        }),
+        ..ResultFile::default()
+    };
+    let level = if plan.expectations.strict {
+        Level::Failure
+    } else {
+        Level::Warning
+    };
+    expectations::mismatches(plan, &here)
+        .into_iter()
+        .map(|mismatch| {
+            let check = Check::new("hardware", level, mismatch);
+            Some(check.mended_by("run on the hardware that `hardware` names, or correct it"))
+        })
+        .collect()
+}

@@ -1,0 +1,98 @@
+//! What a baseline's own noise lets a gate see, before it costs every gate its server starts.
+
+use std::fmt;
+
+use super::judge::{ScenarioEvidence, ratio, zone};
+use super::judge_all::{family, may_block};
+use super::noise::noise;
+use super::rule::Policy;
+use super::sentence::percent;
+use super::verdict::ALPHA;
+use crate::compare::SideValues;
+use crate::metric::Metric;
+use crate::record::Run;
+use crate::stats::{Noise, smallest_detectable, stored};
+
+/// A limit that this baseline cannot hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TooNoisy {
+    /// The scenario.
+    pub scenario: String,
+    /// The metric.
+    pub metric: Metric,
+    /// Largest through smallest repeat, less one.
+    pub spread: f64,
+    /// The rule's limit.
+    pub limit: f64,
+    /// The smallest regression that as many repeats of a candidate block 80 % of the time, as a ratio.
+    pub detectable: f64,
+}
+
+impl fmt::Display for TooNoisy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            scenario,
+            metric,
+            spread,
+            limit,
+            detectable,
+        } = self;
+        write!(
+            f,
+            "the repeats of {} at {scenario} differ by {}: against this baseline the smallest detectable regression is {}, \
+             and the limit is {}",
+            metric.label(),
+            percent(*spread),
+            percent(*detectable),
+            percent(*limit)
+        )
+    }
+}
+
+/// The blocking rules whose indifference zone a gate of as many repeats as `run` has cannot resolve, with the noise of
+/// the accepted sessions in `segment` and of the run itself.
+pub fn too_noisy(policy: &Policy, run: &Run, segment: &[Run]) -> Vec<TooNoisy> {
+    let sessions: Vec<&Run> = segment.iter().collect();
+    let alpha = ALPHA / f64::from(family(policy, run).max(1));
+    let mut found = Vec::new();
+    for scenario in &run.scenarios {
+        for rule in policy.rules_for(&scenario.name) {
+            let metric = rule.metric;
+            let Some(limit) = rule.limits.regression.filter(|_| may_block(&rule)) else {
+                continue;
+            };
+            let side = SideValues::of(metric, Some(scenario));
+            let smallest = side.logs.iter().copied().fold(f64::INFINITY, f64::min);
+            let largest = side.logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let logs = ScenarioEvidence {
+                name: &scenario.name,
+                stored: None,
+                pairs: None,
+                ledger: &sessions,
+            }
+            .sessions(metric);
+            let level = side.values.iter().find_map(|value| value.value);
+            let noise = Noise {
+                // Of hosts and days no baseline is to blame.
+                host: 0.0,
+                ..noise(metric, level.unwrap_or(1.0), &logs)
+            };
+            // A candidate that equals the baseline repeat by repeat has its noise and no change.
+            let Some(estimate) = stored(&side.logs, &side.logs, &noise) else {
+                continue;
+            };
+            let zone = zone(metric, limit);
+            let detectable = smallest_detectable(&estimate, zone, alpha);
+            if detectable > zone.high {
+                found.push(TooNoisy {
+                    scenario: scenario.name.clone(),
+                    metric,
+                    spread: (largest - smallest).exp_m1(),
+                    limit,
+                    detectable: ratio(metric, detectable),
+                });
+            }
+        }
+    }
+    found
+}
