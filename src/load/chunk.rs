@@ -11,6 +11,10 @@ use serde_json::value::RawValue;
 
 /// What one event says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "an event says each of them or not, whatever it says of the others"
+)]
 pub struct Chunk<'a> {
     /// It carries generated text: content, reasoning or a tool call. A role alone or an empty text is none.
     pub has_text: bool,
@@ -137,21 +141,21 @@ impl ToolCall<'_> {
 
 #[derive(Deserialize)]
 struct Usage {
-    #[serde(default)]
-    prompt_tokens: Count,
-    #[serde(default)]
-    completion_tokens: Count,
+    #[serde(default, rename = "prompt_tokens")]
+    prompt: Count,
+    #[serde(default, rename = "completion_tokens")]
+    completion: Count,
     // The names of another API of the same makers, which some gateways use for this one too.
-    #[serde(default)]
-    input_tokens: Count,
-    #[serde(default)]
-    output_tokens: Count,
+    #[serde(default, rename = "input_tokens")]
+    input: Count,
+    #[serde(default, rename = "output_tokens")]
+    output: Count,
 }
 
 impl Usage {
     fn counts(&self) -> Option<(Option<u64>, u64)> {
-        let output = self.completion_tokens.0.or(self.output_tokens.0)?;
-        Some((self.prompt_tokens.0.or(self.input_tokens.0), output))
+        let output = self.completion.0.or(self.output.0)?;
+        Some((self.prompt.0.or(self.input.0), output))
     }
 }
 

@@ -175,9 +175,13 @@ pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
         short >= SHORTEST_BEGIN && (name.starts_with(candidate) || candidate.starts_with(name))
     };
     candidates
-        .map(|candidate| match begins(candidate) {
-            true => (0, candidate),
-            false => (edit_distance(name, candidate), candidate),
+        .map(|candidate| {
+            let edits = if begins(candidate) {
+                0
+            } else {
+                edit_distance(name, candidate)
+            };
+            (edits, candidate)
         })
         .filter(|(edits, _)| *edits <= name.chars().count().div_ceil(3))
         .min_by_key(|(edits, _)| *edits)
