@@ -12,6 +12,8 @@ use std::rc::Rc;
 pub use destination::Destination;
 use sha2::{Digest as _, Sha256};
 
+use crate::limits::{self, Limit};
+
 /// A file or folder that could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} `{}`: {source}", path.display())]
@@ -42,19 +44,91 @@ impl FileError {
     }
 }
 
-/// The whole file as bytes.
+/// The whole file as bytes, within the limit of a result.
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    std::fs::read(path).map_err(FileError::on("read", path))
+    read_within(path, limits::RESULT)
 }
 
-/// The whole file as bytes; `None` only where there surely is none. One that cannot be read, or looked for, is an error.
+/// The whole file as bytes, where it is no larger than that.
+pub fn read_within(path: &Path, limit: Limit) -> Result<Vec<u8>, FileError> {
+    whole(path, limit).map_err(FileError::on("read", path))
+}
+
+/// The whole file as bytes, within the limit of a result; `None` only where there surely is none. One that cannot be read,
+/// or looked for, is an error.
 pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
-    none_if_absent(std::fs::read(path)).map_err(FileError::on("read", path))
+    none_if_absent(whole(path, limits::RESULT)).map_err(FileError::on("read", path))
 }
 
-/// The whole file as text; `None` only where there surely is none.
+/// The whole file as text, within the limit of a text; `None` only where there surely is none.
 pub fn read_text_if_there(path: &Path) -> Result<Option<String>, FileError> {
-    none_if_absent(std::fs::read_to_string(path)).map_err(FileError::on("read", path))
+    none_if_absent(whole_text(path, limits::TEXT)).map_err(FileError::on("read", path))
+}
+
+fn whole_text(path: &Path, limit: Limit) -> io::Result<String> {
+    String::from_utf8(whole(path, limit)?)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
+}
+
+fn whole(path: &Path, limit: Limit) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let told = file.metadata()?.len();
+    if told > limit.bytes {
+        return Err(too_large(limit));
+    }
+    bounded(file, limit)
+}
+
+fn too_large(limit: Limit) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("it {limit}"))
+}
+
+/// Bytes that are looked at before the rest is read.
+const SNIFFED: u64 = 4 << 10;
+
+/// All that a reader has, within a limit. What begins with a zero byte is neither text nor packed, and refused at once: a
+/// device of zeros would fill the memory up to the limit.
+fn bounded(mut reader: impl Read, limit: Limit) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.by_ref().take(SNIFFED).read_to_end(&mut bytes)?;
+    if bytes.first() == Some(&0) {
+        let message = "it begins with a zero byte, so it is neither text nor a packed file";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    let rest = (limit.bytes + 1).saturating_sub(bytes.len() as u64);
+    reader.take(rest).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit.bytes {
+        return Err(too_large(limit));
+    }
+    Ok(bytes)
+}
+
+/// How a file is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packing {
+    None,
+    Gzip,
+    Zstandard,
+}
+
+impl Packing {
+    /// By the first bytes: a download often loses the ending of its name, or keeps one that is no longer right.
+    fn of(beginning: &[u8]) -> Self {
+        match beginning {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstandard,
+            _ => Self::None,
+        }
+    }
+}
+
+/// The bytes, unpacked where they are packed, within a limit: a small archive may unpack to anything.
+pub fn unpacked(bytes: Vec<u8>, limit: Limit) -> io::Result<Vec<u8>> {
+    match Packing::of(&bytes) {
+        Packing::None => Ok(bytes),
+        Packing::Gzip => bounded(flate2::read::MultiGzDecoder::new(bytes.as_slice()), limit),
+        Packing::Zstandard => bounded(zstd::Decoder::new(bytes.as_slice())?, limit),
+    }
 }
 
 /// The names in a folder that are text; none only where there surely is no such folder.
@@ -86,9 +160,14 @@ fn none_if_absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// The whole file as text.
+/// The whole file as text, within the limit of a text.
 pub fn read_text(path: &Path) -> Result<String, FileError> {
-    std::fs::read_to_string(path).map_err(FileError::on("read", path))
+    read_text_within(path, limits::TEXT)
+}
+
+/// The whole file as text, where it is no larger than that.
+pub fn read_text_within(path: &Path, limit: Limit) -> Result<String, FileError> {
+    whole_text(path, limit).map_err(FileError::on("read", path))
 }
 
 /// How the pointer begins that is in place of a file which Git LFS keeps and nobody has fetched.
@@ -102,8 +181,8 @@ pub fn is_lfs_pointer(begin: &[u8]) -> bool {
 /// Bytes that are read ahead.
 const BUFFER: usize = 64 << 10;
 
-/// A file that is read from front to back, whatever its size: unpacked by its name's ending (`.gz`, `.zst`), and hashed
-/// as it is read.
+/// A file that is read from front to back, whatever its size: unpacked where its first bytes are those of gzip or
+/// Zstandard, and hashed as it is read.
 pub struct Opened {
     hashed: Hashed,
     unpacked: Box<dyn BufRead>,
@@ -141,14 +220,15 @@ pub fn open_copy(path: &Path, bytes: Vec<u8>) -> Result<Opened, FileError> {
 
 fn opened(path: &Path, file: Box<dyn Read>) -> Result<Opened, FileError> {
     let hashed = Hashed(Rc::new(RefCell::new((file, Sha256::new()))));
-    let raw = BufReader::with_capacity(BUFFER, hashed.clone());
-    let unpacked: Box<dyn BufRead> = match path.extension().and_then(|ending| ending.to_str()) {
-        Some("gz") => Box::new(buffered(flate2::bufread::MultiGzDecoder::new(raw))),
-        Some("zst") => {
+    let mut raw = BufReader::with_capacity(BUFFER, hashed.clone());
+    let packing = Packing::of(raw.fill_buf().map_err(FileError::on("read", path))?);
+    let unpacked: Box<dyn BufRead> = match packing {
+        Packing::None => Box::new(raw),
+        Packing::Gzip => Box::new(buffered(flate2::bufread::MultiGzDecoder::new(raw))),
+        Packing::Zstandard => {
             let decoder = zstd::Decoder::with_buffer(raw).map_err(FileError::on("unpack", path))?;
             Box::new(buffered(decoder))
         }
-        Some(_) | None => Box::new(raw),
     };
     Ok(Opened { hashed, unpacked })
 }
@@ -234,9 +314,11 @@ mod tests {
         let text = "some text\n".repeat(100_000);
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(text.as_bytes()).unwrap();
+        let gzip = gzip.finish().unwrap();
         let files = [
             ("a.txt", text.clone().into_bytes()),
-            ("a.txt.gz", gzip.finish().unwrap()),
+            ("a.txt.gz", gzip.clone()),
+            ("packed by content", gzip),
             ("a.txt.zst", zstd::encode_all(text.as_bytes(), 1).unwrap()),
         ];
         for (name, bytes) in files {
@@ -253,6 +335,56 @@ mod tests {
             let expected = format!("{:x}", Sha256::digest(&bytes));
             assert_eq!(opened.sha256().unwrap(), expected, "{name}");
             assert_eq!(open(&path).unwrap().sha256().unwrap(), expected, "{name}");
+        }
+    }
+
+    const SMALL: Limit = Limit {
+        of: "a test",
+        bytes: 8 << 10,
+    };
+
+    #[test]
+    fn a_file_beyond_its_limit_is_refused_by_the_name_of_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large");
+        std::fs::write(&path, vec![b'x'; 8 << 10]).unwrap();
+        assert!(read_within(&path, SMALL).is_ok());
+        // The size is looked at first: nothing of it is read.
+        let large = File::create(&path).unwrap();
+        large.set_len(1 << 40).unwrap();
+        let error = read_within(&path, SMALL).unwrap_err().to_string();
+        assert!(
+            error.ends_with("it is larger than 8 KiB, the limit of a test"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_device_without_end_is_refused() {
+        let error = read_text(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(error.contains("begins with a zero byte"), "{error}");
+        let endless = io::repeat(b'x');
+        assert!(
+            bounded(endless, SMALL)
+                .unwrap_err()
+                .to_string()
+                .contains("a test")
+        );
+    }
+
+    #[test]
+    fn what_unpacks_to_more_than_the_limit_is_refused() {
+        let text = vec![b' '; 1 << 20];
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(&text).unwrap();
+        for packed in [
+            gzip.finish().unwrap(),
+            zstd::encode_all(text.as_slice(), 1).unwrap(),
+        ] {
+            assert!(packed.len() < 2 << 10);
+            let error = unpacked(packed.clone(), SMALL).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+            assert_eq!(unpacked(packed, limits::TEXT).unwrap().len(), 1 << 20);
         }
     }
 }

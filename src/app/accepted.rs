@@ -265,13 +265,13 @@ impl Files<'_> {
 
     pub(super) fn run(self, path: &Path) -> Result<Option<Run>, Failure> {
         let bytes = self.bytes(path)?;
-        let read = bytes.map(|bytes| record::read(path, &self.called(path), bytes));
+        let read = bytes.map(|bytes| record::read(&self.called(path), bytes));
         read.transpose().map_err(|error| record_failure(&error))
     }
 
     fn ledger(self, path: &Path) -> Result<Option<Vec<Run>>, Failure> {
         let bytes = self.bytes(path)?;
-        let read = bytes.map(|bytes| record::read_ledger(path, &self.called(path), bytes));
+        let read = bytes.map(|bytes| record::read_ledger(&self.called(path), bytes));
         read.transpose().map_err(|error| record_failure(&error))
     }
 

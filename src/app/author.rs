@@ -7,16 +7,13 @@ use super::progress::note;
 use super::{Context, Failure};
 use crate::cli::compare::AuthorArgs;
 use crate::exit::ExitStatus;
-use crate::files;
 use crate::policy::comparison::{Analysis, Comparison};
 use crate::policy::{with_analysis, with_explanation};
 use crate::publish::pull_request;
+use crate::{files, limits};
 
 /// Fewer characters explain nothing.
 const SHORTEST: usize = 20;
-
-/// Longer ones are nothing that a person reads within a report.
-const LONGEST: usize = 64 << 10;
 
 /// What the author says.
 #[derive(Clone, Debug)]
@@ -89,7 +86,8 @@ pub(super) fn from_files(
 }
 
 fn from_file(path: &Path, asked: &Asked) -> Result<Analysis, Failure> {
-    let text = files::read_text(path).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
+    let text = files::read_text_within(path, limits::ANALYSIS)
+        .map_err(|error| Failure::new(ExitStatus::Usage, error).hint(asked.content))?;
     let source = path.display().to_string();
     let refuse = |what: &str| {
         let message = format!("`{source}` is no {}: it has {what}", asked.name);
@@ -97,9 +95,6 @@ fn from_file(path: &Path, asked: &Asked) -> Result<Analysis, Failure> {
     };
     if is_too_short(&text) {
         return Err(refuse("fewer than 20 characters"));
-    }
-    if text.len() > LONGEST {
-        return Err(refuse("more than 64 KiB"));
     }
     let text = text.trim().to_owned();
     Ok(Analysis { source, text })
@@ -138,7 +133,7 @@ pub(super) fn find(
 
 fn in_text(text: &str, asked: &Asked) -> Option<Analysis> {
     let text = (asked.section)(text)?;
-    if is_too_short(&text) || text.len() > LONGEST {
+    if is_too_short(&text) || text.len() as u64 > limits::ANALYSIS.bytes {
         note(&format!(
             "warning: what stands under `perfgate {}` in the pull request's text has fewer than 20 characters or more than 64 KiB, and does not count",
             asked.name

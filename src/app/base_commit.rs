@@ -9,8 +9,8 @@ use std::path::Path;
 use super::source::{self, GitError};
 use super::{Context, Failure};
 use crate::exit::ExitStatus;
-use crate::files;
 use crate::publish::change::{self, Base, Change, Target};
+use crate::{files, limits};
 
 /// The hint for a clone that has not enough of the history.
 const FETCH: &str = "fetch the whole history: `fetch-depth: 0` at actions/checkout, `GIT_DEPTH: 0` on GitLab, `git fetch --unshallow` elsewhere";
@@ -32,7 +32,8 @@ pub(super) fn change_here(
                 )
                 .hint("name it with `--baseline-ref REF`")
             };
-            let json = files::read(Path::new(&path)).map_err(|error| unknown(&error))?;
+            let json = files::read_within(Path::new(&path), limits::EVENT)
+                .map_err(|error| unknown(&error))?;
             change::of_event(&json).map_err(|error| unknown(&error))?
         }
         None if is_actions => variable("GITHUB_BASE_REF").map(|name| Change {

@@ -11,11 +11,11 @@ use super::{Context, Failure, step};
 use crate::cli::comment::CommentArgs;
 use crate::cli::compare::Format;
 use crate::exit::ExitStatus;
-use crate::files;
 use crate::policy::comparison::Comparison;
 use crate::publish::artifact;
 use crate::render;
 use crate::terminal::Output;
+use crate::{files, limits};
 
 pub(super) fn run(args: &CommentArgs, context: &Context) -> Result<ExitStatus, Failure> {
     Outputs::default()
@@ -71,7 +71,8 @@ fn of_artifact(path: &Path, args: &CommentArgs, context: &Context) -> Result<Exi
         Failure::message(ExitStatus::Usage, format!("the artifact `{}` is refused: {why}", path.display()))
             .hint("a fork's run uploads comparison.json of `perfgate gate`, made by the same version (docs/github.md)")
     };
-    let archive = files::read(path).map_err(|error| Failure::new(ExitStatus::Usage, error))?;
+    let archive = files::read_within(path, limits::ARCHIVE)
+        .map_err(|error| Failure::new(ExitStatus::Usage, error))?;
     let text = artifact::comparison_text(archive).map_err(refused)?;
     let comparison = artifact::comparison_of(&text).map_err(refused)?;
     let unpublished = |why: &str| {

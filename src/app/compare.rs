@@ -14,15 +14,16 @@ use crate::cli::compare::{CompareArgs, Format, OutputArgs, PolicyArgs, ReportArg
 use crate::compare::Given;
 use crate::config;
 use crate::exit::ExitStatus;
-use crate::files;
-use crate::policy::comparison::{Comparison, SCHEMA};
+use crate::policy::comparison::Comparison;
 use crate::policy::rule::Policy;
 use crate::policy::{
     Base, Labels, ThisLook, compare_evidence, judged_at, judged_by_a_copy, judged_by_own_files,
+    parse_comparison,
 };
 use crate::record::{self, Run};
 use crate::render;
 use crate::terminal::Output;
+use crate::{files, limits};
 
 /// The policy that is read where none is named and this file is there.
 const USUAL_POLICY: &str = "thresholds.yaml";
@@ -63,9 +64,14 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
     if let (Some(location), Some(candidate)) = (&args.baselines, &candidate) {
         accepted = Side::find(location, candidate, files, &mut bar, context)?;
     }
+    let stored = accepted.run.as_ref().zip(candidate.as_ref());
+    let pairs = pairs.as_ref().map(|(old, new)| (old, new));
     let given = Given {
-        stored: accepted.run.as_ref().zip(candidate.as_ref()),
-        pairs: pairs.as_ref().map(|(old, new)| (old, new)),
+        stored,
+        pairs,
+        is_one_run: pairs
+            .or(stored)
+            .is_some_and(|(old, new)| record::is_same_run(&old.file, &new.file)),
         ledger: &accepted.ledger,
         release: accepted.release.as_ref(),
     };
@@ -223,19 +229,10 @@ pub(super) fn read_comparison(path: &Path) -> Result<Comparison, Failure> {
         failure.hint("give the comparison.json that `perfgate gate` wrote, or what `perfgate compare --format json` prints")
     };
     let usage = |message: String| with_hint(Failure::message(ExitStatus::Usage, message));
-    let bytes =
-        files::read(path).map_err(|error| with_hint(Failure::new(ExitStatus::Usage, error)))?;
+    let unreadable = |error| with_hint(Failure::new(ExitStatus::Usage, error));
+    let bytes = files::read_within(path, limits::COMPARISON).map_err(unreadable)?;
     let path = path.display();
-    let comparison: Comparison = serde_json::from_slice(&bytes)
-        .map_err(|error| usage(format!("`{path}` is no perfgate comparison: {error}")))?;
-    if comparison.schema == SCHEMA {
-        Ok(comparison)
-    } else {
-        Err(usage(format!(
-            "`{path}` has schema `{}`; this version reads `{SCHEMA}`",
-            comparison.schema
-        )))
-    }
+    parse_comparison(&bytes).map_err(|error| usage(format!("`{path}` {error}")))
 }
 
 /// The policy of the flags, of `thresholds.yaml`, or the standard one.

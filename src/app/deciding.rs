@@ -226,7 +226,11 @@ impl Deciding<'_> {
             );
             let settled = match comparison.verdict {
                 Verdict::Pass | Verdict::Warn | Verdict::Block | Verdict::Report => true,
-                Verdict::Inconclusive => false,
+                // Pairs are asked before a reason is; more of what there is would not give one.
+                Verdict::Inconclusive => {
+                    policy::only_a_reason_is_missing(&comparison)
+                        && (!matches!(stage, Stage::Repeats(_)) || self.plan.base.is_none())
+                }
                 // Another machine or workload than the stored baseline's: pairs need neither.
                 Verdict::Incomparable => {
                     comparison.mismatches.is_empty()
@@ -466,6 +470,7 @@ impl Deciding<'_> {
                 .as_ref()
                 .map_or(self.care.ledger, |stored| &stored.ledger),
             release: stored.as_ref().and_then(|stored| stored.release.as_ref()),
+            ..Given::default()
         };
         let shown = |side| self.evidence.path(side).display().to_string();
         let baseline = stored.as_ref().map(|stored| stored.path.as_str());

@@ -6,7 +6,8 @@ use super::failing::{cannot_keep, record_failure, unreadable};
 use super::{Failure, outputs};
 use crate::exit::ExitStatus;
 use crate::files;
-use crate::policy::comparison::{Comparison, LookTaken, SCHEMA};
+use crate::policy::comparison::{Comparison, LookTaken};
+use crate::policy::parse_comparison;
 use crate::record::format::ResultFile;
 use crate::record::{self, Run};
 use crate::render;
@@ -85,7 +86,7 @@ impl EvidenceFolder {
     pub(super) fn run(&self, side: Side) -> Result<Option<Run>, Failure> {
         let path = self.path(side);
         let bytes = files::read_if_there(&path).map_err(unreadable)?;
-        let read = bytes.map(|bytes| record::read(&path, &path.display().to_string(), bytes));
+        let read = bytes.map(|bytes| record::read(&path.display().to_string(), bytes));
         read.transpose().map_err(|error| record_failure(&error))
     }
 
@@ -105,12 +106,9 @@ impl EvidenceFolder {
                 "it says how often this commit was looked at; move its folder away to begin anew",
             )
         };
-        let comparison: Comparison =
-            serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
-        if comparison.schema == SCHEMA {
-            Ok(Some(comparison))
-        } else {
-            Err(broken(format!("its schema is `{}`", comparison.schema)))
+        match parse_comparison(&bytes) {
+            Ok(comparison) => Ok(Some(comparison)),
+            Err(error) => Err(broken(format!("it {error}"))),
         }
     }
 

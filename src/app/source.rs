@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use super::progress::note;
-use crate::files;
 use crate::publish::change;
 use crate::record::format::Source;
+use crate::{files, limits};
 
 /// Why git does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -239,7 +239,7 @@ fn main_branch_of_service(environment: &dyn Fn(&str) -> Option<String>) -> Optio
     let given = |name: &str| environment(name).filter(|value| !value.is_empty());
     let of_event = || {
         let path = given("GITHUB_EVENT_PATH").filter(|_| given("GITHUB_ACTIONS").is_some())?;
-        change::main_branch_of_event(&files::read(Path::new(&path)).ok()?)
+        change::main_branch_of_event(&files::read_within(Path::new(&path), limits::EVENT).ok()?)
     };
     of_event()
         .or_else(|| given("CI_DEFAULT_BRANCH"))

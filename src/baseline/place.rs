@@ -168,16 +168,11 @@ impl Place {
     }
 
     pub(super) fn as_run(&self, part: Part, bytes: Vec<u8>) -> Result<Run, BaselineError> {
-        Ok(record::read(&self.name(part), &self.shown(part), bytes)?)
+        Ok(record::read(&self.shown(part), bytes)?)
     }
 
     pub(super) fn as_ledger(&self, bytes: Vec<u8>) -> Result<Vec<Run>, BaselineError> {
-        let part = Part::Ledger;
-        Ok(record::read_ledger(
-            &self.name(part),
-            &self.shown(part),
-            bytes,
-        )?)
+        Ok(record::read_ledger(&self.shown(Part::Ledger), bytes)?)
     }
 
     /// Everything that stands there; a broken file or line is an error that names it.

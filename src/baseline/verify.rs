@@ -1,9 +1,11 @@
 //! Whether the files of a gate are whole and fit together, and how to mend them where not.
 
+use std::collections::HashMap;
+
 use super::hardware_name;
 use super::mend;
 use super::place::{BaselineError, Part, Place, Within};
-use crate::record::{self, LedgerLine, Run, is_measured_before, is_same_run};
+use crate::record::{self, Content, LedgerLine, Run, is_measured_before, is_same_run};
 
 /// Something that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,13 +149,16 @@ fn ledger(
         });
     }
     let newest = newest(&parsed).cloned();
+    let mut contents: HashMap<Content, usize> = HashMap::new();
     // The number of each line that is no session, and its finding.
     let mut broken: Vec<(usize, usize)> = Vec::new();
     for LedgerLine { number, run } in parsed {
         let at = format!("{path}:{number}");
         match run {
             Ok(run) => {
-                of_session(&at, &run, &sessions, found);
+                let content = Content::of(&run.file);
+                of_session(&at, &run, contents.get(&content).copied(), found);
+                contents.entry(content).or_insert(number);
                 if let Some(newest) = &newest {
                     out_of_order(&at, &run, &sessions, newest, found);
                 }
@@ -217,11 +222,9 @@ fn what_is_broken(line: &[u8], error: &str) -> String {
     }
 }
 
-fn of_session(at: &str, run: &Run, before: &[(usize, Run)], found: &mut Vec<Finding>) {
-    let same = before
-        .iter()
-        .find(|(_, earlier)| is_same_run(&earlier.file, &run.file));
-    if let Some((number, _)) = same {
+/// `same` is the line that has the session already.
+fn of_session(at: &str, run: &Run, same: Option<usize>, found: &mut Vec<Finding>) {
+    if let Some(number) = same {
         found.push(Finding {
             at: at.to_owned(),
             what: format!("it is the session of line {number} once more, and would count twice"),

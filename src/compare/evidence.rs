@@ -1,9 +1,11 @@
 //! Which of the runs given may be used, and for what.
 
+use std::collections::HashSet;
+
 use super::comparability::{Comparability, comparability, same_fingerprint};
 use super::finding::Finding;
 use crate::policy::comparison::Difference;
-use crate::record::{Run, is_copy};
+use crate::record::{Content, Mark, Run, is_same_run, marks, marks_of};
 
 /// Everything that was given.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,6 +18,8 @@ pub struct Given<'a> {
     pub ledger: &'a [Run],
     /// The last release, where it is kept.
     pub release: Option<&'a Run>,
+    /// Somebody gave one run for both sides: the same file twice, or a copy of it.
+    pub is_one_run: bool,
 }
 
 /// What of it may be used.
@@ -60,6 +64,11 @@ pub fn usable<'a>(given: &Given<'a>) -> Usable<'a> {
                     .iter()
                     .cloned()
                     .chain(of_candidates.mismatches)
+                    .chain(
+                        given
+                            .stored
+                            .and_then(|stored| compared_with_itself(stored, false)),
+                    )
                     .chain(another_commit(beside, pairs.1))
                     .chain(builds)
                     .next();
@@ -76,14 +85,17 @@ pub fn usable<'a>(given: &Given<'a>) -> Usable<'a> {
     if let Some(shown) = usable.shown() {
         usable
             .comparability
-            .findings
-            .extend(compared_with_itself(shown));
-        usable.ledger = given
-            .ledger
-            .iter()
-            .filter(|session| fits(session, shown.1))
-            .collect();
-        let skipped = given.ledger.len() - usable.ledger.len();
+            .mismatches
+            .extend(compared_with_itself(shown, given.is_one_run));
+        let (ledger, repeated) = sessions(given.ledger, shown.1);
+        usable.ledger = ledger;
+        if repeated > 0 {
+            usable
+                .comparability
+                .findings
+                .push(Finding::LedgerRepeated(repeated));
+        }
+        let skipped = given.ledger.len() - usable.ledger.len() - repeated;
         if skipped > 0 {
             let all = given.ledger.len();
             usable
@@ -111,9 +123,31 @@ fn another_commit(one: &Run, other: &Run) -> Option<Difference> {
     })
 }
 
-/// A session of the ledger that speaks of this candidate's noise, and is not the candidate itself.
-fn fits(session: &Run, candidate: &Run) -> bool {
-    same_fingerprint(session, candidate) && copied(session, candidate).is_none()
+/// The sessions of a ledger that speak of this candidate's noise, each once and without the candidate itself; and how many
+/// are there once more.
+fn sessions<'a>(ledger: &'a [Run], candidate: &Run) -> (Vec<&'a Run>, usize) {
+    let of_candidate = marks_of(&candidate.file);
+    let mut marks: HashSet<(&str, Mark)> = HashSet::new();
+    let mut contents = HashSet::new();
+    let mut repeated = 0;
+    let mut found = Vec::new();
+    for session in ledger {
+        let own = marks_of(&session.file);
+        let is_candidate =
+            !own.is_disjoint(&of_candidate) || is_same_run(&session.file, &candidate.file);
+        if is_candidate || !same_fingerprint(session, candidate) {
+            continue;
+        }
+        // Both are remembered, whichever tells the next one.
+        let is_known = own.iter().any(|mark| marks.contains(mark));
+        if is_known | !contents.insert(Content::of(&session.file)) {
+            repeated += 1;
+            continue;
+        }
+        marks.extend(own);
+        found.push(session);
+    }
+    (found, repeated)
 }
 
 fn unpaired((baseline, candidate): (&Run, &Run)) -> Vec<Finding> {
@@ -129,29 +163,30 @@ fn unpaired((baseline, candidate): (&Run, &Run)) -> Vec<Finding> {
     candidate.scenarios.iter().filter_map(of_scenario).collect()
 }
 
-/// The first scenario in which a repeat of one run is the same measurement as one of the other.
-fn copied<'a>(one: &Run, other: &'a Run) -> Option<&'a str> {
-    let mut scenarios = other.file.scenarios.iter();
-    let found = scenarios.find(|scenario| {
-        let Some(same) = one
-            .file
-            .scenarios
-            .iter()
-            .find(|same| same.name == scenario.name)
-        else {
-            return false;
-        };
-        scenario.repeats.iter().any(|repeat| {
-            same.repeats
-                .iter()
-                .any(|original| is_copy(original, repeat))
+/// Whether both sides hold the same measurement: then nothing was compared, whatever the figures say.
+fn compared_with_itself(
+    (baseline, candidate): (&Run, &Run),
+    is_one_run: bool,
+) -> Option<Difference> {
+    let accepted = marks_of(&baseline.file);
+    let mut new = candidate.file.scenarios.iter();
+    let copied = new.find(|scenario| {
+        let mut repeats = scenario.repeats.iter();
+        repeats.any(|repeat| {
+            let mut marks = marks(repeat).into_iter();
+            marks.any(|mark| accepted.contains(&(scenario.name.as_str(), mark)))
         })
     });
-    found.map(|scenario| scenario.name.as_str())
-}
-
-fn compared_with_itself((baseline, candidate): (&Run, &Run)) -> Option<Finding> {
-    copied(baseline, candidate).map(|scenario| Finding::ComparedWithItself(scenario.to_owned()))
+    let what = match copied {
+        Some(scenario) => format!("of scenario `{}`", scenario.name),
+        None if is_one_run => "throughout".to_owned(),
+        None => return None,
+    };
+    Some(Difference {
+        what: format!("both sides hold the same measurement {what}, so nothing is compared"),
+        baseline: None,
+        candidate: None,
+    })
 }
 
 #[cfg(test)]

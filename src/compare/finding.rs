@@ -69,8 +69,8 @@ pub enum Finding {
         /// Of how many.
         all: usize,
     },
-    /// Both sides hold the same measurement.
-    ComparedWithItself(String),
+    /// Sessions of the ledger that are there once more.
+    LedgerRepeated(usize),
     /// Alternating repeats of which one side has more.
     Unpaired {
         /// Name of the scenario.
@@ -119,7 +119,7 @@ impl Finding {
             Self::RepeatWarning { .. } => "repeat-warning",
             Self::StoredNotUsed(_) => "stored-baseline-not-used",
             Self::LedgerSkipped { .. } => "ledger-lines-not-used",
-            Self::ComparedWithItself(_) => "compared-with-itself",
+            Self::LedgerRepeated(_) => "ledger-lines-repeated",
             Self::Unpaired { .. } => "unpaired-repeats",
         }
     }
@@ -206,9 +206,9 @@ impl fmt::Display for Finding {
                 f,
                 "{skipped} of the {all} sessions in the ledger say nothing of this noise: other hardware, workload or model, or this very run"
             ),
-            Self::ComparedWithItself(scenario) => write!(
+            Self::LedgerRepeated(repeated) => write!(
                 f,
-                "scenario `{scenario}`: both sides hold the same measurement, so a run is compared with itself"
+                "the ledger holds the same session more than once, and it counts once: lines left out: {repeated}; `perfgate baseline verify` names them"
             ),
             Self::Unpaired {
                 scenario,

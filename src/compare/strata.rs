@@ -80,8 +80,7 @@ pub(crate) fn strata(baseline: &Run, candidate: &Run) -> Vec<Stratum> {
 
 /// The repeats that count, as the file has them, with their places in run order.
 pub(super) fn counting<'a>(run: &'a Run, scenario: &str) -> Vec<(usize, &'a Repeat)> {
-    let in_file = run.file.scenarios.iter().find(|s| s.name == scenario);
-    let (Some(in_file), Some(checked)) = (in_file, run.scenario(scenario)) else {
+    let Some((in_file, checked)) = run.in_file(scenario) else {
         return Vec::new();
     };
     let both = in_file.repeats.iter().zip(&checked.repeats);

@@ -86,8 +86,9 @@ fn shown(reason: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::comparison::Analysis;
+    use super::super::reasons::with_analysis;
     use super::super::rule::Policy;
-    use super::super::verdict::{Labels, compare_runs, with_analysis};
+    use super::super::verdict::{Labels, compare_runs};
     use super::*;
     use crate::record::{self, Run};
 

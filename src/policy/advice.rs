@@ -19,10 +19,15 @@ pub(super) fn next(
         return Next::default();
     }
     let open = || {
-        judged
-            .iter()
-            .filter(|judged| weight(&judged.judgement, analysed) == Verdict::Inconclusive)
+        // What is too good to be true waits for a reason, and no measurement gives one.
+        judged.iter().filter(|judged| {
+            weight(&judged.judgement, analysed) == Verdict::Inconclusive
+                && judged.judgement.if_believed.is_none()
+        })
     };
+    if open().next().is_none() {
+        return Next::default();
+    }
     if pairs == 0 {
         let most = policy.noise.max_repeats;
         let needed: Option<Vec<u32>> = open()

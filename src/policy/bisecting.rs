@@ -2,6 +2,7 @@
 
 use super::comparison::{Comparison, Status, Verdict};
 use super::rule::{Action, Policy};
+use super::too_good::only_a_reason_is_missing;
 use crate::stats::Levels;
 
 /// How often one step of a search may be wrong. A search among n commits takes log2 n steps, and one that is wrong leads
@@ -30,6 +31,8 @@ pub fn bisect_answer(comparison: &Comparison) -> BisectAnswer {
     match comparison.verdict {
         Verdict::Pass | Verdict::Warn => BisectAnswer::Good,
         Verdict::Block | Verdict::Report => BisectAnswer::Bad,
+        // How much faster than the good end a commit is, is not what is looked for.
+        Verdict::Inconclusive if only_a_reason_is_missing(comparison) => BisectAnswer::Good,
         Verdict::Inconclusive => BisectAnswer::Undecided,
         Verdict::Incomparable => BisectAnswer::NotComparable,
     }

@@ -161,6 +161,9 @@ pub struct Judgement {
     pub rule: JudgedRule,
     /// The answer.
     pub status: Status,
+    /// What it would be if the candidate were not better beyond belief, so that the answer waits for a reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_believed: Option<Status>,
     /// The accepted run's side.
     pub baseline: Side,
     /// The side under judgement.

@@ -24,6 +24,7 @@ pub enum Effect {
 pub fn effect(row: &Judgement, comparison: &Comparison) -> Effect {
     let found = match (weight(row, comparison.analysis.is_some()), row.status) {
         (Verdict::Block | Verdict::Report | Verdict::Incomparable, _) => Effect::Stops,
+        (Verdict::Inconclusive, _) if row.if_believed.is_some() => Effect::Stops,
         (Verdict::Inconclusive, _) => match comparison.decision.on_inconclusive {
             OnInconclusive::Fail => Effect::Stops,
             OnInconclusive::Auto if row.looks_worse => Effect::Stops,

@@ -7,6 +7,9 @@ use crate::compare::Given;
 use crate::exit::ExitStatus;
 use crate::record::Run;
 
+/// The code of the warning that a first run has.
+pub(super) const FIRST_RUN: &str = "first-run";
+
 /// A candidate that has no baseline yet, where `first_run: pass` lets it pass: its budgets are judged, and everybody is told
 /// that nothing was compared. `missing` names the baseline that is not there.
 pub fn first_run(
@@ -26,7 +29,7 @@ pub fn first_run(
     let mut comparison = Comparison {
         // What is unknown of a baseline that is not there is no news.
         warnings: vec![Warning {
-            code: "first-run".to_owned(),
+            code: FIRST_RUN.to_owned(),
             message: message.clone(),
         }],
         mismatches: Vec::new(),

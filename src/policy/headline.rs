@@ -4,6 +4,7 @@ use super::comparison::{Difference, Status, Verdict};
 use super::judge::Judged;
 use super::rule::Action;
 use super::sentence::{change_in_words, percent, signed_percent};
+use super::too_good;
 
 /// The verdict in one sentence, made from the row that decides it.
 pub(super) fn headline(
@@ -34,10 +35,10 @@ pub(super) fn headline(
         },
         Verdict::Block => told(worst(Status::Regressed, &[Action::Block])),
         Verdict::Report => told(worst(Status::Regressed, &[Action::Report])),
-        Verdict::Inconclusive => told(worst(
-            Status::Inconclusive,
-            &[Action::Block, Action::Report],
-        )),
+        Verdict::Inconclusive => told(
+            worst(Status::Inconclusive, &[Action::Block, Action::Report])
+                .or_else(|| worst(Status::Inconclusive, &[Action::Warn])),
+        ),
         // Only with an analysis report does a regression under a `report` rule become a warning.
         Verdict::Warn if worst(Status::Regressed, &[Action::Report]).is_some() => {
             told(worst(Status::Regressed, &[Action::Report])).map(|text| analysed_headline(&text))
@@ -71,6 +72,9 @@ fn badness(judged: &Judged) -> f64 {
 
 fn told(judged: &Judged, place: &str) -> String {
     let row = &judged.judgement;
+    if let Some(times) = too_good::times_of(row) {
+        return too_good::headline(row, place, times);
+    }
     match row.change {
         Some(change) if !judged.by_budget => format!(
             "{}{place}, 95 % interval {} to {}, limit {}",
@@ -84,6 +88,10 @@ fn told(judged: &Judged, place: &str) -> String {
 }
 
 fn mismatch_in_words(difference: &Difference) -> String {
+    // No difference of two values, but of what was asked and what was done.
+    if difference.baseline.is_none() && difference.candidate.is_none() {
+        return difference.what.clone();
+    }
     let side = |value: &Option<String>| value.as_deref().unwrap_or("nothing").to_owned();
     format!(
         "{}: {} in the baseline, {} in the candidate",

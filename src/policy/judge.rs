@@ -5,6 +5,7 @@ use super::comparison::{Basis, Change, JudgedRule, Judgement, Noise, Side, Statu
 use super::noise::noise;
 use super::rule::Rule;
 use super::sentence::{percent, signed_percent};
+use super::too_good;
 use crate::compare::{self, Missing, Pair, SideValues};
 use crate::metric::{Better, Metric};
 use crate::record::{Run, ScenarioRun};
@@ -59,6 +60,8 @@ pub(super) struct Care {
     pub(super) look: Look,
     /// Every look is spent: only evidence that may be looked at as often as one likes can block.
     pub(super) anytime: bool,
+    /// The author gives a reason, also for what is too good to be true.
+    pub(super) has_reason: bool,
 }
 
 impl Care {
@@ -192,6 +195,16 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: Care) ->
         looks_worse,
         ..without_numbers(rule, evidence.name, sides, answer.status, answer.reason)
     };
+    let pairs = match evidence.pairs {
+        Some(_) => judgement.candidate.repeats.min(judgement.baseline.repeats),
+        None => 0,
+    };
+    let times = grounds.and_then(|grounds| too_good::times_faster(metric, &grounds, pairs));
+    let is_open = !matches!(judgement.status, Status::Regressed | Status::Missing);
+    let judgement = match times.filter(|_| is_open && !care.has_reason) {
+        Some(times) => too_good::doubted(judgement, times),
+        None => judgement,
+    };
     Judged {
         judgement,
         grounds,
@@ -222,6 +235,7 @@ pub(super) fn without_numbers(
             place: rule.place.clone(),
         },
         status,
+        if_believed: None,
         baseline,
         candidate,
         basis: None,

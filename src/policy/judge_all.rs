@@ -42,6 +42,7 @@ pub(super) fn judge_all(
         },
         look: this_look.look,
         anytime: this_look.anytime,
+        has_reason: this_look.analysis.is_some(),
     };
     let mut judged = Vec::new();
     // A scenario that the policy names and the run does not have is misspelt or was dropped: its rules are missing, and
@@ -75,6 +76,7 @@ pub(super) fn judge_all(
         },
         look: Look::only(0),
         anytime: false,
+        has_reason: this_look.analysis.is_some(),
     };
     for scenario in &candidate.scenarios {
         let evidence = of_scenario(usable, &scenario.name);
@@ -145,7 +147,8 @@ fn warning_level(policy: &Policy, usable: &Usable<'_>, candidate: &Run, care: Ca
 /// or β is spent, and looking again must not talk a block away.
 fn keep_decision(judged: &mut Judged, before: &Comparison) {
     let now = &judged.judgement;
-    if now.status != Status::Inconclusive {
+    // What is too good to be true was not decided by any evidence, and no earlier look decides it.
+    if now.status != Status::Inconclusive || now.if_believed.is_some() {
         return;
     }
     let earlier = before.judgements.iter().find(|earlier| {

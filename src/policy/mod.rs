@@ -5,6 +5,7 @@ mod advice;
 mod baseline_noise;
 mod bisecting;
 mod budget;
+mod checked;
 pub mod comparison;
 mod comparison_charts;
 mod curves;
@@ -18,24 +19,27 @@ mod judge_all;
 mod noise;
 mod power;
 mod promotion;
+mod reasons;
 mod release;
 pub mod rule;
 mod sentence;
 mod shown;
+mod too_good;
 mod verdict;
 mod warning;
 
 pub use acceptance::{with_acceptance, without_acceptance};
 pub use baseline_noise::{TooNoisy, too_noisy};
 pub use bisecting::{BISECT_LEVELS, BisectAnswer, bisect_answer, searched};
+pub use checked::{ComparisonError, parse_comparison};
 pub use effect::{Effect, effect};
 pub use first_run::first_run;
 pub use power::{Needs, needs};
 pub use promotion::{Accepted, Objection, objections};
+pub use reasons::{with_analysis, with_explanation};
 pub use sentence::{percent, signed_percent};
 pub use shown::identity;
+pub use too_good::only_a_reason_is_missing;
 pub(crate) use verdict::ALPHA;
-pub use verdict::{
-    GATE_LEVELS, Labels, ThisLook, compare_evidence, compare_runs, with_analysis, with_explanation,
-};
+pub use verdict::{GATE_LEVELS, Labels, ThisLook, compare_evidence, compare_runs};
 pub use warning::{Base, judged_at, judged_by_a_copy, judged_by_own_files};

@@ -2,11 +2,18 @@
 
 use crate::metric::{Better, Metric, Unit};
 
-/// `7.1 %`, without a sign.
+/// Above this, in percent, a figure says no more than "far more".
+const MOST_PERCENT: f64 = 1e6;
+
+/// `7.1 %`, without a sign; `> 1000000 %` where more digits would say nothing.
 pub fn percent(ratio: f64) -> String {
     let percent = ratio.abs() * 100.0;
     // Below a tenth of a percent more digits say nothing; above a hundred a decimal says nothing.
-    if percent >= 99.95 {
+    if percent > MOST_PERCENT {
+        format!("> {MOST_PERCENT:.0} %")
+    } else if percent.is_nan() {
+        "unknown".to_owned()
+    } else if percent >= 99.95 {
         format!("{percent:.0} %")
     } else {
         format!("{percent:.1} %")
@@ -16,13 +23,28 @@ pub fn percent(ratio: f64) -> String {
 /// `+7.1 %`, `−0.3 %`.
 pub fn signed_percent(ratio: f64) -> String {
     let text = percent(ratio);
+    if text.starts_with('>') {
+        let beyond = if ratio < 0.0 { "< −" } else { "> +" };
+        return text.replacen("> ", beyond, 1);
+    }
     // What rounds to zero has no sign.
     let sign = match text.as_str() {
-        "0.0 %" => "",
+        "0.0 %" | "unknown" => "",
         _ if ratio < 0.0 => "−",
         _ => "+",
     };
     format!("{sign}{text}")
+}
+
+/// `2.0 times`, `1000 times`, `more than 10000 times`.
+pub(super) fn times(times: f64) -> String {
+    if times > MOST_PERCENT / 100.0 {
+        format!("more than {:.0} times", MOST_PERCENT / 100.0)
+    } else if times >= 10.0 {
+        format!("{times:.0} times")
+    } else {
+        format!("{times:.1} times")
+    }
 }
 
 /// What a change of this metric for the worse (`true`) or the better is called.
@@ -65,6 +87,15 @@ mod tests {
             "peak GPU memory is 20.0 % higher"
         );
         assert_eq!(say("ttft.p95", -0.000_1), "TTFT P95 is unchanged");
+    }
+
+    #[test]
+    fn a_figure_beyond_all_measure_is_bounded() {
+        assert_eq!(percent(1e4), "1000000 %");
+        assert_eq!(signed_percent(1e300), "> +1000000 %");
+        assert_eq!(percent(f64::INFINITY), "> 1000000 %");
+        assert_eq!(percent(f64::NAN), "unknown");
+        assert_eq!(times(1e300), "more than 10000 times");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the comparison file carries beside the judgements: the figures always shown, sketches, identities.
 
+use std::collections::BTreeMap;
+
 use super::comparison::{Distribution, Identity, Judgement, Measurement, Side};
 use crate::compare::{self, SideValues};
 use crate::metric::{ALWAYS_SHOWN, Better, Latency, Metric, Statistic};
@@ -23,6 +25,12 @@ pub(super) fn measurements(
     let metrics: Vec<Metric> = always.iter().chain(&memory).copied().collect();
     let fixed = compare::cache_is_fixed(candidate).or_else(|| compare::cache_is_fixed(baseline));
     let mut rows = Vec::new();
+    // Of two rows of one metric the first one.
+    let mut rows_judged: BTreeMap<(&str, Metric), &Judgement> = BTreeMap::new();
+    for row in judged {
+        let key = (row.scenario.as_str(), row.metric);
+        rows_judged.entry(key).or_insert(row);
+    }
     let capacities: Vec<Metric> = Metric::all()
         .filter(|metric| metric.is_capacity())
         .collect();
@@ -50,9 +58,7 @@ pub(super) fn measurements(
             {
                 continue;
             }
-            let row = judged
-                .iter()
-                .find(|row| row.metric == *metric && row.scenario == scenario.name);
+            let row = rows_judged.get(&(scenario.name.as_str(), *metric));
             let (accepted, new) = row.map_or_else(
                 || {
                     let shown = |side| SideValues::of(*metric, side).shown(*metric, None);

@@ -2,19 +2,18 @@
 
 use super::advice::next;
 use super::comparison::{
-    Analysis, Comparison, Decision, Judgement, LookTaken, SCHEMA, Status, Verdict, Warning,
+    Analysis, Comparison, Decision, Judgement, LookTaken, SCHEMA, Status, Verdict,
 };
 use super::curves::curves;
-use super::headline::{analysed_headline, headline};
+use super::first_run::FIRST_RUN;
+use super::headline::headline;
 use super::history::history;
 use super::judge::Judged;
 use super::judge_all::{family, judge_all};
 use super::release::since_release;
 use super::rule::{Action, OnInconclusive, Policy};
 use super::shown::{distributions, identity, measurements};
-use super::warning::{
-    is_about_explanation, of_explanation, of_memory, unwatched_capacity, warnings,
-};
+use super::warning::{of_memory, unwatched_capacity, warnings};
 use crate::compare::{self, Comparability, Given};
 use crate::exit::ExitStatus;
 use crate::record::Run;
@@ -197,53 +196,40 @@ fn sessions(judged: &Judged) -> Option<u32> {
     judged.grounds.map(|grounds| grounds.noise.sessions)
 }
 
-/// The same comparison with the author's analysis: a `report` rule that regressed does not block any more. Everything else
-/// stands as it was decided.
-#[must_use]
-pub fn with_analysis(comparison: Comparison, analysis: Analysis) -> Comparison {
-    if comparison.verdict != Verdict::Report {
-        return Comparison {
-            analysis: Some(analysis),
-            ..comparison
-        };
-    }
+/// The verdict that follows from the rows of a finished comparison, and its exit code; `None` where it is that of a first
+/// run, which compares nothing.
+pub(super) fn decided(comparison: &Comparison) -> Option<(Verdict, ExitStatus)> {
+    let analysed = comparison.analysis.is_some();
+    let is_accepted = comparison.accepted.is_some();
     let rows = || comparison.judgements.iter();
-    let verdict = worst(rows(), true);
-    let exit = exit_status(verdict, rows(), true, comparison.decision.on_inconclusive);
-    let headline = match rows().find(|row| weight(row, true) == Verdict::Inconclusive) {
-        Some(open) => format!("{}: {}", open.metric.label(), open.reason),
-        None => analysed_headline(&comparison.headline),
+    let weights = rows().map(|row| match row.status {
+        Status::Regressed if is_accepted => Verdict::Warn,
+        Status::Regressed
+        | Status::Pass
+        | Status::Improved
+        | Status::Inconclusive
+        | Status::Missing => weight(row, analysed),
+    });
+    let verdict = if comparison.mismatches.is_empty() {
+        worst_of(weights)
+    } else {
+        Verdict::Incomparable
     };
-    Comparison {
-        verdict,
-        exit_code: exit.code(),
-        headline,
-        analysis: Some(analysis),
-        ..comparison
-    }
-}
-
-/// The same comparison with the author's explanation: it stands in place of the request for one, and decides nothing.
-#[must_use]
-pub fn with_explanation(mut comparison: Comparison, explanation: Analysis) -> Comparison {
-    let asked = comparison
-        .judgements
-        .iter()
-        .filter_map(|row| of_explanation(row, true));
-    let asked: Vec<Warning> = asked.collect();
-    comparison
+    let on_inconclusive = comparison.decision.on_inconclusive;
+    let exit = exit_status(verdict, rows(), analysed, on_inconclusive);
+    let is_first = comparison
         .warnings
-        .retain(|warning| !is_about_explanation(warning));
-    comparison.warnings.extend(asked);
-    Comparison {
-        explanation: Some(explanation),
-        ..comparison
-    }
+        .iter()
+        .any(|warning| warning.code == FIRST_RUN);
+    (!is_first).then_some((verdict, exit))
 }
 
 /// What one judgement makes of the verdict; `analysed`, where the author gave an analysis report.
 pub(super) fn weight(judgement: &Judgement, analysed: bool) -> Verdict {
     let Judgement { status, rule, .. } = judgement;
+    if judgement.if_believed.is_some() {
+        return Verdict::Inconclusive;
+    }
     match (status, rule.action) {
         (Status::Regressed, Action::Report) if analysed => Verdict::Warn,
         (Status::Pass | Status::Improved, _) => Verdict::Pass,
@@ -280,7 +266,7 @@ pub(super) fn worst_of(weights: impl Iterator<Item = Verdict>) -> Verdict {
 
 pub(super) fn exit_status<'a>(
     verdict: Verdict,
-    mut rows: impl Iterator<Item = &'a Judgement>,
+    rows: impl Iterator<Item = &'a Judgement>,
     analysed: bool,
     on_inconclusive: OnInconclusive,
 ) -> ExitStatus {
@@ -289,11 +275,13 @@ pub(super) fn exit_status<'a>(
         Verdict::Block | Verdict::Report => ExitStatus::Blocked,
         Verdict::Incomparable => ExitStatus::NotComparable,
         Verdict::Inconclusive => {
+            let is_open = |row: &&Judgement| weight(row, analysed) == Verdict::Inconclusive;
+            let open: Vec<&Judgement> = rows.filter(is_open).collect();
             let fails = match on_inconclusive {
+                _ if open.iter().any(|row| row.if_believed.is_some()) => true,
                 OnInconclusive::Pass => false,
                 OnInconclusive::Fail => true,
-                OnInconclusive::Auto => rows
-                    .any(|row| weight(row, analysed) == Verdict::Inconclusive && row.looks_worse),
+                OnInconclusive::Auto => open.iter().any(|row| row.looks_worse),
             };
             if fails {
                 ExitStatus::Inconclusive

@@ -4,6 +4,7 @@ use super::comparison::{Comparison, Judgement, Status, Verdict, Warning};
 use super::judge::Judged;
 use super::rule::{Action, OnInconclusive, Policy};
 use super::sentence::percent;
+use super::too_good;
 use super::verdict::{ThisLook, weight};
 use crate::compare::{self, Comparability};
 use crate::exit::ExitStatus;
@@ -59,6 +60,11 @@ pub(super) fn warnings(
             warnings.push(warning("not-judged", message));
         }
     }
+    warnings.extend(
+        judged
+            .iter()
+            .filter_map(|judged| too_good::warning(&judged.judgement)),
+    );
     let explained = this_look.explanation.is_some();
     let rows = judged.iter().map(|judged| &judged.judgement);
     warnings.extend(rows.filter_map(|row| of_explanation(row, explained)));

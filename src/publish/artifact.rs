@@ -6,7 +6,10 @@ use std::io::{Cursor, Read as _};
 use serde_json::Value;
 use zip::ZipArchive;
 
-use crate::policy::comparison::{Comparison, SCHEMA};
+use crate::json;
+use crate::limits::{ARCHIVE, ARTIFACT};
+use crate::policy::comparison::Comparison;
+use crate::policy::{ComparisonError, parse_comparison};
 use crate::render::inert;
 
 /// The file that is read.
@@ -22,12 +25,6 @@ const BESIDE: [&str; 6] = [
     "ab-candidate.json",
 ];
 
-/// Bytes of the archive.
-const LARGEST_ARCHIVE: usize = 64 << 20;
-
-/// Bytes of the file, unpacked.
-const LARGEST: u64 = 4 << 20;
-
 /// Files in the archive.
 const MOST_ENTRIES: usize = 100;
 
@@ -42,8 +39,8 @@ fn refuse<T>(why: impl Into<String>) -> Result<T, Refused> {
 
 /// The text of `comparison.json` in the archive.
 pub fn comparison_text(archive: Vec<u8>) -> Result<Vec<u8>, Refused> {
-    if archive.len() > LARGEST_ARCHIVE {
-        return refuse("it is larger than 64 MiB");
+    if archive.len() as u64 > ARCHIVE.bytes {
+        return refuse(format!("it {ARCHIVE}"));
     }
     let unreadable = |error: zip::result::ZipError| {
         Refused(format!(
@@ -89,15 +86,15 @@ pub fn comparison_text(archive: Vec<u8>) -> Result<Vec<u8>, Refused> {
     let mut text = Vec::new();
     let file = archive.by_index(place).map_err(unreadable)?;
     // What the archive says of the size is its maker's word.
-    let read = file.take(LARGEST + 1).read_to_end(&mut text);
+    let read = file.take(ARTIFACT.bytes + 1).read_to_end(&mut text);
     if let Err(error) = read {
         return refuse(format!(
             "{COMPARISON} cannot be unpacked: {}",
             inert::line(&error.to_string())
         ));
     }
-    if text.len() as u64 > LARGEST {
-        return refuse(format!("{COMPARISON} is larger than 4 MiB"));
+    if text.len() as u64 > ARTIFACT.bytes {
+        return refuse(format!("{COMPARISON} {ARTIFACT}"));
     }
     Ok(text)
 }
@@ -117,27 +114,17 @@ fn is_beside(name: &str) -> bool {
 
 /// The comparison in that text: of this version, with nothing in it that this version does not know.
 pub fn comparison_of(text: &[u8]) -> Result<Comparison, Refused> {
-    let not_one = |error: serde_json::Error| {
-        Refused(format!(
-            "{COMPARISON} is no perfgate comparison: {}",
-            inert::line(&error.to_string())
-        ))
+    let not_one = |error: ComparisonError| {
+        Refused(format!("{COMPARISON} {}", inert::line(&error.to_string())))
     };
-    let given: Value = serde_json::from_slice(text).map_err(not_one)?;
-    // From the text, where a field that stands twice is an error.
-    let comparison: Comparison = serde_json::from_slice(text).map_err(not_one)?;
-    if comparison.schema != SCHEMA {
-        return refuse(format!(
-            "{COMPARISON} has schema `{}`; this version reads `{SCHEMA}`",
-            inert::line(&comparison.schema)
-        ));
-    }
+    let given: Value = json::parse(text).map_err(|error| not_one(error.into()))?;
+    let comparison = parse_comparison(text).map_err(not_one)?;
     if comparison.accepted.is_some() {
         return refuse(format!(
             "{COMPARISON} says that somebody accepted it, which only GitHub can say"
         ));
     }
-    let known = serde_json::to_value(&comparison).map_err(not_one)?;
+    let known = serde_json::to_value(&comparison).map_err(|error| not_one(error.into()))?;
     match unknown(&given, &known, "") {
         Some(path) => refuse(format!(
             "{COMPARISON} has `{}`, which this version does not know",
@@ -247,7 +234,7 @@ mod tests {
             `run.sh` is no file of a gate's output; upload comparison.json alone
             `comparison.json` is no plain file
             it has 101 files, more than 100
-            comparison.json is larger than 4 MiB
+            comparison.json is larger than 4 MiB, the limit of a comparison in an artifact
             it is no ZIP archive: invalid Zip archive: header inconsistency detected: duplicate file names in central directory
             "
         );

@@ -215,7 +215,7 @@ impl End {
 /// another branch is published on the pull request that proposes it, and so is a change.
 pub fn of_event(json: &[u8]) -> Result<Option<Change>, EventError> {
     let event: Event =
-        serde_json::from_slice(json).map_err(|error| EventError::Json(error.to_string()))?;
+        crate::json::parse(json).map_err(|error| EventError::Json(error.to_string()))?;
     let commit = |text: &Option<String>| text.as_deref().and_then(Sha::parse);
     if let Some(pull) = &event.pull_request {
         return Ok(Some(of_pull_request(pull)));
@@ -277,7 +277,7 @@ fn of_pull_request(pull: &PullRequest) -> Change {
 
 /// What an event of GitHub's calls the main branch.
 pub fn main_branch_of_event(json: &[u8]) -> Option<String> {
-    let event: Event = serde_json::from_slice(json).ok()?;
+    let event: Event = crate::json::parse(json).ok()?;
     event.repository?.default_branch
 }
 

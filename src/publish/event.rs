@@ -3,6 +3,8 @@
 
 use serde::Deserialize;
 
+use crate::json;
+
 /// `owner/name`, as GitHub writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repository(String);
@@ -218,12 +220,11 @@ struct WorkflowRun {
 /// What an event is about. `commit` is `GITHUB_SHA`: the right one for events that have no pull request.
 pub fn occasion(
     event: &str,
-    json: &[u8],
+    text: &[u8],
     ours: &Repository,
     commit: Option<&str>,
 ) -> Result<Occasion, EventError> {
-    let parsed: Event =
-        serde_json::from_slice(json).map_err(|error| EventError::Json(error.to_string()))?;
+    let parsed: Event = json::parse(text).map_err(|error| EventError::Json(error.to_string()))?;
     let missing = |part| EventError::Part {
         event: event.to_owned(),
         part,

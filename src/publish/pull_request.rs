@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::files::{self, FileError};
+use crate::{json, limits};
 
 /// The heading under which an analysis report stands, in any case and at any level.
 const ANALYSIS: &str = "perfgate analysis";
@@ -43,7 +44,7 @@ pub enum EventError {
 /// The text of the pull request in an event file (`$GITHUB_EVENT_PATH`); `None` where the event is of something else or the
 /// text is empty.
 pub fn text_of_event(path: &Path) -> Result<Option<String>, EventError> {
-    let event: Event = serde_json::from_slice(&files::read(path)?)?;
+    let event: Event = json::parse(&files::read_within(path, limits::EVENT)?)?;
     Ok(event
         .pull_request
         .and_then(|pull_request| pull_request.body)

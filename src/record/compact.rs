@@ -38,16 +38,6 @@ pub fn as_session(run: &ResultFile) -> ResultFile {
     })
 }
 
-/// Whether two files hold one measurement: the same metrics of the same repeats, whatever else was left out.
-pub fn is_same_run(one: &ResultFile, other: &ResultFile) -> bool {
-    let bare = |file: &ResultFile| ResultFile {
-        name: None,
-        promotion: None,
-        ..as_session(file)
-    };
-    bare(one) == bare(other)
-}
-
 /// Whether one was measured before the other, where both say when.
 pub fn is_measured_before(one: &ResultFile, other: &ResultFile) -> bool {
     let time = |file: &ResultFile| file.created.as_deref()?.parse::<Timestamp>().ok();

@@ -5,20 +5,23 @@
 
 mod columns;
 mod compact;
+mod contradiction;
 mod counts;
 mod definition;
 mod failures;
 pub mod format;
 mod ledger;
 mod read;
+mod same;
 mod store;
 mod valid;
 
-pub use compact::{as_baseline, as_session, is_measured_before, is_same_run, line, readable};
+pub use compact::{as_baseline, as_session, is_measured_before, line, readable};
 pub use definition::Packaging;
 pub use failures::Failures;
 pub use ledger::{LedgerLine, ledger_lines, parse_ledger};
 pub use read::{RecordError, parse};
+pub use same::{Content, is_same_run};
+pub(crate) use same::{Mark, marks, marks_of};
 pub use store::{load, load_ledger, read, read_ledger, save};
-pub(crate) use valid::is_copy;
 pub use valid::{FROM_BLOCKS, KV_CACHE_FROM, RepeatRun, Run, ScenarioRun};

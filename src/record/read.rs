@@ -3,6 +3,7 @@
 use super::format::ResultFile;
 use super::valid::Run;
 use crate::files::FileError;
+use crate::json;
 
 /// What `schema` begins with, before the version.
 const FAMILY: &str = "perfgate.result/";
@@ -65,12 +66,12 @@ pub enum RecordError {
 }
 
 /// Reads a result. `file` is only for errors.
-pub fn parse(file: &str, json: &[u8]) -> Result<Run, RecordError> {
+pub fn parse(file: &str, text: &[u8]) -> Result<Run, RecordError> {
     let named = || file.to_owned();
-    if json.iter().all(u8::is_ascii_whitespace) {
+    if json::without_mark(text).iter().all(u8::is_ascii_whitespace) {
         return Err(RecordError::Empty { file: named() });
     }
-    let result: ResultFile = serde_json::from_slice(json).map_err(|source| RecordError::Json {
+    let result: ResultFile = json::parse(text).map_err(|source| RecordError::Json {
         file: named(),
         source,
     })?;

@@ -1,17 +1,14 @@
-//! Result files on disk: plain JSON, or compressed by the name's ending (`.gz`, `.zst`).
+//! Result files on disk: plain JSON, or packed. What is read is unpacked by its content, what is written is packed by the
+//! name's ending (`.gz`, `.zst`).
 
-use std::io::{self, Read, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use super::format::ResultFile;
 use super::ledger::parse_ledger;
 use super::read::{RecordError, parse};
 use super::valid::Run;
-use crate::files;
-use crate::secret;
-
-/// Far more than a result of a hundred repeats of ten thousand requests; what unpacks to more is an attack or a mistake.
-const LARGEST_UNPACKED: u64 = 2 << 30;
+use crate::{files, limits, secret};
 
 enum Packing {
     None,
@@ -29,36 +26,31 @@ fn packing(path: &Path) -> Packing {
 
 /// Reads and checks a result file.
 pub fn load(path: &Path) -> Result<Run, RecordError> {
-    read(path, &path.display().to_string(), files::read(path)?)
+    read(&path.display().to_string(), files::read(path)?)
 }
 
 /// Reads and checks a ledger: one result per line.
 pub fn load_ledger(path: &Path) -> Result<Vec<Run>, RecordError> {
-    read_ledger(path, &path.display().to_string(), files::read(path)?)
+    read_ledger(&path.display().to_string(), files::read(path)?)
 }
 
-/// Checks a result file that somebody has read: packed as `path` ends, called `file` in errors.
-pub fn read(path: &Path, file: &str, bytes: Vec<u8>) -> Result<Run, RecordError> {
-    parse(file, &unpacked(path, file, bytes)?)
+/// Checks a result file that somebody has read, called `file` in errors.
+pub fn read(file: &str, bytes: Vec<u8>) -> Result<Run, RecordError> {
+    parse(file, &unpacked(file, bytes)?)
 }
 
 /// The same for a ledger.
-pub fn read_ledger(path: &Path, file: &str, bytes: Vec<u8>) -> Result<Vec<Run>, RecordError> {
-    parse_ledger(file, &unpacked(path, file, bytes)?)
+pub fn read_ledger(file: &str, bytes: Vec<u8>) -> Result<Vec<Run>, RecordError> {
+    parse_ledger(file, &unpacked(file, bytes)?)
 }
 
-fn unpacked(path: &Path, file: &str, bytes: Vec<u8>) -> Result<Vec<u8>, RecordError> {
+fn unpacked(file: &str, bytes: Vec<u8>) -> Result<Vec<u8>, RecordError> {
     if files::is_lfs_pointer(&bytes) {
         return Err(RecordError::Pointer {
             file: file.to_owned(),
         });
     }
-    let unpacked = match packing(path) {
-        Packing::None => Ok(bytes),
-        Packing::Gzip => unpack(flate2::read::MultiGzDecoder::new(bytes.as_slice())),
-        Packing::Zstandard => zstd::Decoder::new(bytes.as_slice()).and_then(unpack),
-    };
-    unpacked.map_err(|error| RecordError::Unpack {
+    files::unpacked(bytes, limits::RESULT).map_err(|error| RecordError::Unpack {
         file: file.to_owned(),
         reason: error.to_string(),
     })
@@ -86,17 +78,6 @@ pub fn save(path: &Path, result: &ResultFile) -> Result<(), RecordError> {
         reason: error.to_string(),
     })?;
     Ok(files::write_atomically(path, &packed)?)
-}
-
-fn unpack(reader: impl Read) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let size = reader.take(LARGEST_UNPACKED + 1).read_to_end(&mut bytes)?;
-    if size as u64 > LARGEST_UNPACKED {
-        return Err(io::Error::other(format!(
-            "it unpacks to more than {LARGEST_UNPACKED} bytes"
-        )));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! A checked result: what can be derived is derived, what contradicts is refused.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::columns::Columns;
+use super::contradiction;
 use super::definition::{self, Packaging};
 use super::format::{Load, Repeat, RequestCounts, ResultFile, Samples, Scenario};
+use super::same::marks;
+use crate::limits;
 use crate::measure::Latencies;
 use crate::metric::Metric;
 
@@ -15,6 +18,8 @@ pub struct Run {
     pub file: ResultFile,
     /// Its scenarios with all metrics resolved.
     pub scenarios: Vec<ScenarioRun>,
+    /// Where the scenario of a name is, for files with thousands of them.
+    places: HashMap<String, usize>,
 }
 
 /// One load point.
@@ -70,11 +75,17 @@ impl Run {
         if file.scenarios.is_empty() {
             problems.push("it has no scenario".to_owned());
         }
-        let mut names = BTreeSet::new();
-        for scenario in &file.scenarios {
-            if !names.insert(&scenario.name) {
+        problems.extend(file.name.as_deref().and_then(too_long));
+        let mut places = HashMap::new();
+        for (index, scenario) in file.scenarios.iter().enumerate() {
+            problems.extend(too_long(&scenario.name));
+            if places.insert(scenario.name.clone(), index).is_some() {
                 problems.push(format!("two scenarios are called `{}`", scenario.name));
             }
+        }
+        // A name that fills the screen would be in every sentence below.
+        if !problems.is_empty() {
+            return Err(problems);
         }
         let scenarios = file
             .scenarios
@@ -82,15 +93,28 @@ impl Run {
             .map(|scenario| check_scenario(scenario, &file.definitions, &mut problems))
             .collect();
         if problems.is_empty() {
-            Ok(Self { file, scenarios })
+            Ok(Self {
+                file,
+                scenarios,
+                places,
+            })
         } else {
             Err(problems)
         }
     }
 
+    /// The scenario of that name as the file has it, and checked.
+    pub fn in_file(&self, name: &str) -> Option<(&Scenario, &ScenarioRun)> {
+        let place = *self.places.get(name)?;
+        self.file
+            .scenarios
+            .get(place)
+            .zip(self.scenarios.get(place))
+    }
+
     /// The scenario of that name.
     pub fn scenario(&self, name: &str) -> Option<&ScenarioRun> {
-        self.scenarios.iter().find(|scenario| scenario.name == name)
+        self.scenarios.get(*self.places.get(name)?)
     }
 }
 
@@ -116,6 +140,7 @@ fn check_scenario(
         .iter()
         .filter_map(|repeat| repeat.id.as_deref())
     {
+        problems.extend(too_long(id));
         if !ids.insert(id) {
             problems.push(format!(
                 "scenario `{name}` has two repeats with the id `{id}`"
@@ -145,33 +170,27 @@ fn check_scenario(
 
 /// Repeats that an earlier one of the same list is equal to, with the earlier one.
 fn copies(repeats: &[Repeat]) -> Vec<(usize, usize)> {
-    let found = repeats.iter().enumerate().filter_map(|(index, repeat)| {
-        let original = repeats[..index]
-            .iter()
-            .position(|earlier| is_copy(earlier, repeat))?;
-        Some((index, original))
-    });
-    found.collect()
+    let mut originals = HashMap::new();
+    let mut found = Vec::new();
+    for (index, repeat) in repeats.iter().enumerate() {
+        let marks = marks(repeat);
+        match marks.iter().find_map(|mark| originals.get(mark)) {
+            Some(original) => found.push((index, *original)),
+            None => originals.extend(marks.into_iter().map(|mark| (mark, index))),
+        }
+    }
+    found
 }
 
-/// Requests of two repeats that agree to the last digit from which on they are the same measurement and no chance.
-const COPY_FROM: usize = 20;
-
-/// Whether two repeats are one measurement written down twice: the same times of the same requests, or the same
-/// metrics begun at the same moment. Equal metrics alone are none: they may be rounded.
-pub(crate) fn is_copy(one: &Repeat, other: &Repeat) -> bool {
-    let same_moment = one.started.is_some() && one.started == other.started;
-    if same_moment && !one.metrics.is_empty() && one.metrics == other.metrics {
-        return true;
-    }
-    let (Some(one), Some(other)) = (&one.samples, &other.samples) else {
-        return false;
-    };
-    let measured = |column: &Option<Vec<Option<f64>>>| column.iter().flatten().flatten().count();
-    // Different measurements differ in their first request already, so nothing more is looked at.
-    one.ttft == other.ttft
-        && one.e2e == other.e2e
-        && measured(&one.ttft).max(measured(&one.e2e)) >= COPY_FROM
+/// What is wrong with a name that no report could show.
+fn too_long(name: &str) -> Option<String> {
+    (name.len() > limits::NAME).then(|| {
+        format!(
+            "a name has {} bytes, and at most {} are taken",
+            name.len(),
+            limits::NAME
+        )
+    })
 }
 
 fn check_repeat(
@@ -183,24 +202,20 @@ fn check_repeat(
     if repeat.metrics.is_empty() && repeat.samples.is_none() {
         problems.push(format!("{place} has neither metrics nor samples"));
     }
-    if repeat.duration.is_some_and(|duration| duration <= 0.0) {
-        problems.push(format!("{place}: a duration must be above zero"));
-    }
+    let wrong = contradiction::of_repeat(repeat);
+    // What no clock or counter gives is not added up.
+    let is_possible = wrong.is_empty();
+    problems.extend(wrong.into_iter().map(|wrong| format!("{place}: {wrong}")));
     let mut metrics = BTreeMap::new();
     for (id, value) in &repeat.metrics {
         let (Ok(metric), Some(value)) = (Metric::parse(id), *value) else {
             continue;
         };
-        if !value.is_finite() || value < 0.0 {
-            problems.push(format!(
-                "{place}: `{id}` is {value}, which no such metric can be"
-            ));
-        }
         metrics.insert(metric, value);
     }
-    let columns = repeat.samples.as_ref().map(|samples| {
+    let columns = repeat.samples.as_ref().and_then(|samples| {
         check_lengths(samples, place, problems);
-        Columns::of(samples)
+        is_possible.then(|| Columns::of(samples))
     });
     let mut not_measured = known(&repeat.not_measured);
     if let Some(columns) = &columns {
@@ -228,6 +243,7 @@ fn check_repeat(
     }
     let requests = repeat
         .requests
+        .filter(|_| is_possible)
         .or(columns.as_ref().map(|columns| columns.totals.counts));
     for (metric, reason) in definition::among_failed(&metrics, requests, definitions) {
         let has_samples = columns.as_ref().is_some_and(|columns| columns.give(metric));
@@ -365,7 +381,7 @@ mod tests {
         insta::assert_snapshot!(error, @r"
         `a.json` contradicts itself:
           - scenario `c` has two repeats with the id `x`
-          - scenario `c`, repeat 1: a duration must be above zero
+          - scenario `c`, repeat 1: a duration must be above zero and at most 1000000000 s, and it is 0
           - scenario `c`, repeat 1: `qps` is -1, which no such metric can be
           - scenario `c`, repeat 1: column `e2e` has 1 entries, `ttft` has 2
           - scenario `c`, repeat 4 has neither metrics nor samples

@@ -1,5 +1,8 @@
 //! Which scenarios have charts, so that a page of many stays small.
 
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+
 use crate::policy::comparison::{Comparison, Status};
 
 /// Bytes of a page that opens at once, also from an artifact on a phone.
@@ -7,31 +10,44 @@ pub(super) const LARGEST: usize = 1_000_000;
 
 /// All scenarios with rows: first those whose rules do not hold, then the others, each in their order.
 pub(super) fn by_weight(comparison: &Comparison) -> Vec<&str> {
-    let holds = |scenario: &str| {
-        let mut rows = comparison.judgements.iter();
-        rows.all(|row| {
-            row.scenario != scenario || matches!(row.status, Status::Pass | Status::Improved)
-        })
-    };
     let mut names: Vec<&str> = Vec::new();
+    let mut holding: HashMap<&str, bool> = HashMap::new();
     for row in &comparison.judgements {
-        if !names.contains(&row.scenario.as_str()) {
-            names.push(&row.scenario);
+        let holds = matches!(row.status, Status::Pass | Status::Improved);
+        match holding.entry(&row.scenario) {
+            Entry::Occupied(mut entry) => *entry.get_mut() &= holds,
+            Entry::Vacant(entry) => {
+                names.push(&row.scenario);
+                entry.insert(holds);
+            }
         }
     }
-    names.sort_by_cached_key(|name| holds(name));
+    names.sort_by_key(|name| holding.get(name).copied());
     names
 }
 
 /// The comparison with what charts are made of in these scenarios alone.
 pub(super) fn only(comparison: &Comparison, drawn: &[&str]) -> Comparison {
     let mut reduced = comparison.clone();
-    let is_drawn = |scenario: &str| drawn.contains(&scenario);
+    let drawn: HashSet<&str> = drawn.iter().copied().collect();
+    let is_drawn = |scenario: &str| drawn.contains(scenario);
     reduced.distributions.retain(|of| is_drawn(&of.scenario));
     reduced.timelines.retain(|of| is_drawn(&of.scenario));
     reduced.history.retain(|of| is_drawn(&of.scenario));
     reduced.strata.retain(|of| is_drawn(&of.scenario));
     reduced
+}
+
+/// The comparison with the rows and figures of these scenarios alone.
+pub(super) fn listing(mut comparison: Comparison, listed: &[&str]) -> Comparison {
+    let listed: HashSet<&str> = listed.iter().copied().collect();
+    let is_listed = |scenario: &str| listed.contains(scenario);
+    comparison.judgements.retain(|of| is_listed(&of.scenario));
+    comparison.measurements.retain(|of| is_listed(&of.scenario));
+    comparison
+        .server_figures
+        .retain(|of| is_listed(&of.scenario));
+    comparison
 }
 
 /// How many are drawn next, after a page of that many bytes was too large.

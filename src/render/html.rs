@@ -71,6 +71,8 @@ struct Page<'a> {
     undrawn: usize,
     /// Those that have.
     drawn: usize,
+    /// Scenarios that have no rows either.
+    unlisted: usize,
 }
 
 #[derive(Serialize)]
@@ -89,27 +91,42 @@ struct Distribution {
     banded: bool,
 }
 
-/// The report of a comparison, below a megabyte if leaving out charts can make it so.
+/// The report of a comparison, below a megabyte: charts are left out first, then the rows of scenarios whose rules hold.
 pub fn report(comparison: &Comparison) -> Result<String, HtmlError> {
     let all = drawn::by_weight(comparison);
     let mut drawn = all.len();
+    let mut listed = all.len();
     loop {
-        let page = drawn_for(comparison, &all, drawn)?;
-        if page.len() <= drawn::LARGEST || drawn == 0 {
+        let page = drawn_for(comparison, &all, drawn, listed)?;
+        let largest = drawn::LARGEST;
+        if page.len() <= largest || listed == 0 {
             return Ok(page);
         }
-        drawn = drawn::fewer(drawn, page.len());
+        if drawn > 0 {
+            drawn = drawn::fewer(drawn, page.len());
+        } else {
+            listed = drawn::fewer(listed, page.len());
+        }
     }
 }
 
-/// The page with charts of the first so many scenarios.
-fn drawn_for(comparison: &Comparison, all: &[&str], count: usize) -> Result<String, HtmlError> {
-    let (drawn, left_out) = all.split_at(count.min(all.len()));
-    let reduced;
+/// The page with charts of the first so many scenarios, and rows of the first so many.
+fn drawn_for(
+    comparison: &Comparison,
+    all: &[&str],
+    drawn: usize,
+    listed: usize,
+) -> Result<String, HtmlError> {
+    let (drawn, left_out) = all.split_at(drawn.min(all.len()));
+    let (listed, unlisted) = all.split_at(listed.min(all.len()));
+    let mut reduced;
     let comparison = if left_out.is_empty() {
         comparison
     } else {
         reduced = drawn::only(comparison, drawn);
+        if !unlisted.is_empty() {
+            reduced = drawn::listing(reduced, listed);
+        }
         &reduced
     };
     let view = View::of(comparison);
@@ -153,6 +170,7 @@ fn drawn_for(comparison: &Comparison, all: &[&str], count: usize) -> Result<Stri
         curves: curves.collect(),
         charts: Charts::of(comparison, &view),
         undrawn: left_out.len(),
+        unlisted: unlisted.len(),
         drawn: drawn.len(),
         view: &view,
     };

@@ -3,6 +3,7 @@
 //! It keeps to the schema that Jenkins checks (`junit-10.xsd` of its xUnit plugin), which is the narrowest in use: values
 //! are properties of the suite, because a test case may have none there.
 
+use std::collections::HashMap;
 use std::io;
 
 use quick_xml::Writer;
@@ -66,13 +67,17 @@ fn suites(view: &View) -> Vec<Suite<'_>> {
         });
     }
     let mut scenarios: Vec<&str> = Vec::new();
+    let mut by_scenario: HashMap<&str, Vec<&Row>> = HashMap::new();
     for row in &view.rows {
-        if !scenarios.contains(&row.scenario.as_str()) {
+        let rows = by_scenario.entry(&row.scenario).or_default();
+        if rows.is_empty() {
             scenarios.push(&row.scenario);
         }
+        rows.push(row);
     }
     for scenario in scenarios {
-        let rows = || view.rows.iter().filter(|row| row.scenario == scenario);
+        let of_scenario = by_scenario.remove(scenario).unwrap_or_default();
+        let rows = || of_scenario.iter().copied();
         let mut properties = vec![
             ("verdict".to_owned(), view.title()),
             ("headline".to_owned(), view.headline.clone()),

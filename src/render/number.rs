@@ -31,7 +31,7 @@ pub fn age(age: std::time::Duration) -> String {
 pub fn seconds(seconds: f64) -> String {
     let size = seconds.abs();
     if size >= 100.0 {
-        format!("{seconds:.0} s")
+        format!("{} s", whole(seconds))
     } else if size >= 1.0 {
         format!("{seconds:.2} s")
     } else if size >= 0.001 || size == 0.0 {
@@ -51,7 +51,7 @@ fn bytes(bytes: f64) -> String {
             return format!("{} {name}", digits(scaled));
         }
     }
-    format!("{bytes:.0} B")
+    format!("{} B", whole(bytes))
 }
 
 /// A time as [`seconds`], without decimals that are zero: `200 ms`.
@@ -133,7 +133,12 @@ impl Axis {
 
     /// `12.5 ms`, `0 ms`.
     pub fn label(self, value: f64) -> String {
-        let digits = format!("{:.*}", self.decimals, value / self.factor);
+        let counted = value / self.factor;
+        let digits = if counted.abs() >= MOST {
+            format!("{counted:.0e}")
+        } else {
+            format!("{counted:.*}", self.decimals)
+        };
         let digits = match without_zeros(&digits) {
             "-0" => "0",
             digits => digits,
@@ -176,15 +181,29 @@ fn without_zeros(digits: &str) -> &str {
     }
 }
 
+/// From here on a figure is written with an exponent: no device has or does so much, and three hundred digits fit nowhere.
+const MOST: f64 = 1e15;
+
 /// Whole from a thousand on, else up to two decimals.
 fn digits(value: f64) -> String {
     let size = value.abs();
-    if size >= 1000.0 || size == 0.0 {
+    if size >= MOST {
+        format!("{value:.0e}")
+    } else if size >= 1000.0 || size == 0.0 {
         format!("{value:.0}")
     } else if size >= 100.0 {
         format!("{value:.1}")
     } else {
         format!("{value:.2}")
+    }
+}
+
+/// Without decimals.
+fn whole(value: f64) -> String {
+    if value.abs() >= MOST {
+        digits(value)
+    } else {
+        format!("{value:.0}")
     }
 }
 
@@ -213,6 +232,23 @@ mod tests {
             value(120.0, Unit::Count),
         ];
         insta::assert_snapshot!(shown.join(", "), @"12.30 ms, 156.7 ms, 5.01 s, 50.00 µs, 3127 tok/s, 2.50 req/s, 71.23 GiB, 95.30 %, 400000 tok, 120");
+    }
+
+    #[test]
+    fn a_figure_beyond_all_measure_has_an_exponent() {
+        for unit in [
+            Unit::Seconds,
+            Unit::Bytes,
+            Unit::Tokens,
+            Unit::Ratio,
+            Unit::Count,
+            Unit::TokensPerSecond,
+        ] {
+            for size in [1e300, f64::MAX, f64::INFINITY] {
+                let shown = value(size, unit);
+                assert!(shown.len() < 20, "{shown}");
+            }
+        }
     }
 
     #[test]

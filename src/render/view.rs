@@ -1,5 +1,7 @@
 //! A comparison in words: what every renderer shows, made once. Nothing here decides; it only names.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::Serialize;
 
 pub use super::view_row::{Point, Row, RowChart};
@@ -261,10 +263,7 @@ impl View {
                 .map(|row| Row::of(row, comparison))
                 .collect(),
             voids: voids(&comparison.judgements, several),
-            measurements: scenarios
-                .iter()
-                .map(|scenario| measurement_table(scenario, &comparison.measurements))
-                .collect(),
+            measurements: measurement_tables(&scenarios, &comparison.measurements),
             distributions: comparison.distributions.clone(),
             strata: comparison.strata.iter().map(Part::of).collect(),
             server_figures: view_server::tables(&comparison.server_figures),
@@ -292,13 +291,14 @@ fn scenarios(comparison: &Comparison) -> Vec<&str> {
         .iter()
         .map(|row| row.scenario.as_str());
     let mut names: Vec<&str> = Vec::new();
+    let mut seen = HashSet::new();
     for name in named.chain(
         comparison
             .measurements
             .iter()
             .map(|row| row.scenario.as_str()),
     ) {
-        if !names.contains(&name) {
+        if seen.insert(name) {
             names.push(name);
         }
     }
@@ -354,7 +354,10 @@ fn instruction(comparison: &Comparison) -> &'static str {
 
 impl Pair {
     fn of(difference: &Difference) -> Self {
-        let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
+        // Where neither side has a value, the sentence says it all.
+        let is_sentence = difference.baseline.is_none() && difference.candidate.is_none();
+        let absent = if is_sentence { "–" } else { "unknown" };
+        let side = |value: &Option<String>| value.clone().unwrap_or_else(|| absent.to_owned());
         let (baseline, candidate) =
             differing_part(side(&difference.baseline), side(&difference.candidate));
         Self {
@@ -393,26 +396,38 @@ fn differing_part(baseline: String, candidate: String) -> (String, String) {
     (cut(&old), cut(&new))
 }
 
-fn measurement_table(scenario: &str, measurements: &[Measurement]) -> MeasurementTable {
-    let of_scenario = || measurements.iter().filter(|row| row.scenario == scenario);
-    let rows = of_scenario().map(|row| MeasurementRow {
-        metric: row.metric.label(),
-        baseline: side_text(&row.baseline, row.unit),
-        candidate: side_text(&row.candidate, row.unit),
-        change: row
-            .change
-            .map_or_else(|| NOTHING.to_owned(), number::signed_percent),
-        note: row.note.clone(),
-    });
-    MeasurementTable {
-        scenario: scenario.to_owned(),
-        rows: rows.collect(),
-        reasons: reasons(of_scenario()),
+fn measurement_tables(scenarios: &[&str], measurements: &[Measurement]) -> Vec<MeasurementTable> {
+    let mut by_scenario: HashMap<&str, Vec<&Measurement>> = HashMap::new();
+    for row in measurements {
+        by_scenario.entry(&row.scenario).or_default().push(row);
+    }
+    let mut table = |scenario: &str| {
+        let rows = by_scenario.remove(scenario).unwrap_or_default();
+        MeasurementTable {
+            scenario: scenario.to_owned(),
+            reasons: reasons(&rows),
+            rows: rows.into_iter().map(MeasurementRow::of).collect(),
+        }
+    };
+    scenarios.iter().map(|scenario| table(scenario)).collect()
+}
+
+impl MeasurementRow {
+    fn of(row: &Measurement) -> Self {
+        Self {
+            metric: row.metric.label(),
+            baseline: side_text(&row.baseline, row.unit),
+            candidate: side_text(&row.candidate, row.unit),
+            change: row
+                .change
+                .map_or_else(|| NOTHING.to_owned(), number::signed_percent),
+            note: row.note.clone(),
+        }
     }
 }
 
 /// Why sides have no value; a reason that several figures share is told once for all of them.
-fn reasons<'a>(rows: impl Iterator<Item = &'a Measurement>) -> Vec<String> {
+fn reasons(rows: &[&Measurement]) -> Vec<String> {
     let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
     for row in rows {
         let metric = row.metric.label();

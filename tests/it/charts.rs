@@ -258,6 +258,15 @@ fn a_page_of_many_scenarios_stays_small_and_draws_first_what_does_not_hold() {
     assert!(!few.contains("id=\"undrawn\""));
 }
 
+#[test]
+fn a_page_of_hundreds_of_load_points_stays_small_and_says_what_it_leaves_out() {
+    let html = render::html::report(&many_scenarios(&rich(), 1000)).unwrap();
+    assert!(html.len() <= 1_000_000, "{}", html.len());
+    assert!(html.contains("scenarios are left out too"));
+    // What does not hold stays.
+    assert!(html.contains("load 999"));
+}
+
 /// Replaces numbers, and empties or shortens lists, as `choices` says in turn.
 fn twist(value: &mut Value, choices: &mut impl Iterator<Item = u8>) {
     const FLOATS: [f64; 8] = [0.0, -0.0, 1e308, -1e308, 5e-324, -3.5, 1e17, 0.1];

@@ -29,6 +29,8 @@ mod cli;
 #[cfg(test)]
 mod compare;
 #[cfg(test)]
+mod contradictions;
+#[cfg(test)]
 mod dataset;
 #[cfg(test)]
 mod doctor;

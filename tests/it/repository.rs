@@ -27,7 +27,9 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("exit", &[]),
     ("stats", &[]),
     ("workload", &[]),
-    ("files", &[]),
+    ("limits", &[]),
+    ("json", &["limits"]),
+    ("files", &["limits"]),
     ("hidden", &[]),
     ("secret", &[]),
     ("text", &["hidden"]),
@@ -37,14 +39,21 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("priority", &[]),
     ("process_table", &[]),
     ("measure", &["metric", "stats", "record"]),
-    ("record", &["metric", "measure", "stats", "files", "secret"]),
+    (
+        "record",
+        &[
+            "metric", "measure", "stats", "files", "secret", "json", "limits",
+        ],
+    ),
     ("sweep", &["metric", "stats", "record"]),
     ("mlperf", &["metric", "stats", "record"]),
     ("bisect", &["metric"]),
     ("compare", &["metric", "stats", "record", "policy"]),
     (
         "policy",
-        &["metric", "stats", "record", "sweep", "compare", "exit"],
+        &[
+            "metric", "stats", "record", "sweep", "compare", "exit", "json", "limits",
+        ],
     ),
     ("history", &["metric", "stats", "record", "compare"]),
     ("config", &["metric", "workload", "policy"]),
@@ -95,7 +104,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     (
         "publish",
         &[
-            "policy", "exit", "files", "clock", "http", "render", "secret",
+            "policy", "exit", "files", "clock", "http", "render", "secret", "json", "limits",
         ],
     ),
     (

@@ -13,7 +13,6 @@ pub(super) use telling::{Told, Trust};
 
 use crate::cli::publish::{CommentWhen, PublishArgs};
 use crate::exit::ExitStatus;
-use crate::files;
 use crate::policy::comparison::{Comparison, Verdict};
 use crate::policy::{with_acceptance, without_acceptance};
 use crate::publish::acceptance::{Found, PullRequest, Question};
@@ -22,6 +21,7 @@ use crate::publish::client::{Client, ClientError, Patience};
 use crate::publish::event::{self, Occasion, Pull, Repository, RunId, Sha};
 use crate::publish::pulls::{self, FoundPull, Nowhere};
 use crate::render::inert;
+use crate::{files, limits};
 
 /// Where the API is where nobody says otherwise.
 const USUAL_API: &str = "https://api.github.com";
@@ -222,7 +222,7 @@ impl<'a> Publisher<'a> {
         let commit = variable("GITHUB_SHA");
         let occasion = match &event {
             Some((name, path)) => {
-                let json = files::read(Path::new(path))
+                let json = files::read_within(Path::new(path), limits::EVENT)
                     .map_err(|error| Failure::new(ExitStatus::Usage, error))?;
                 event::occasion(name, &json, &repository, commit.as_deref())
                     .map_err(|error| usage(inert::line(&error.to_string())))?
@@ -492,7 +492,7 @@ fn head_of_event(
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Option<Sha> {
     let (name, path) = variable("GITHUB_EVENT_NAME").zip(variable("GITHUB_EVENT_PATH"))?;
-    let json = files::read(Path::new(&path)).ok()?;
+    let json = files::read_within(Path::new(&path), limits::EVENT).ok()?;
     let commit = variable("GITHUB_SHA");
     let head = event::occasion(&name, &json, repository, commit.as_deref())
         .ok()?

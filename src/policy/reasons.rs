@@ -1,0 +1,61 @@
+//! What the author says, put into a finished comparison.
+
+use super::comparison::{Analysis, Comparison, Verdict, Warning};
+use super::headline::analysed_headline;
+use super::too_good;
+use super::verdict::{decided, weight};
+use super::warning::{is_about_explanation, of_explanation};
+
+/// The same comparison with the author's analysis: a `report` rule that regressed does not block any more, and what was too
+/// good to be true is believed. Everything else stands as it was decided.
+#[must_use]
+pub fn with_analysis(mut comparison: Comparison, analysis: Analysis) -> Comparison {
+    let rows = std::mem::take(&mut comparison.judgements);
+    let is_doubted = rows.iter().any(|row| row.if_believed.is_some());
+    comparison.judgements = rows.into_iter().map(too_good::believed).collect();
+    comparison
+        .warnings
+        .retain(|warning| !too_good::is_about(warning));
+    comparison.analysis = Some(analysis);
+    if !is_doubted && comparison.verdict != Verdict::Report {
+        return comparison;
+    }
+    let Some((verdict, exit)) = decided(&comparison) else {
+        return comparison;
+    };
+    let open = comparison
+        .judgements
+        .iter()
+        .find(|row| weight(row, true) == Verdict::Inconclusive);
+    comparison.headline = match (open, verdict) {
+        (Some(open), Verdict::Inconclusive) => format!("{}: {}", open.metric.label(), open.reason),
+        // Another row decides as it did before.
+        _ if verdict == comparison.verdict => comparison.headline,
+        _ if comparison.verdict == Verdict::Report => analysed_headline(&comparison.headline),
+        _ => format!(
+            "{}; the author gives the reason",
+            too_good::as_a_fact(&comparison.headline)
+        ),
+    };
+    comparison.verdict = verdict;
+    comparison.exit_code = exit.code();
+    comparison
+}
+
+/// The same comparison with the author's explanation: it stands in place of the request for one, and decides nothing.
+#[must_use]
+pub fn with_explanation(mut comparison: Comparison, explanation: Analysis) -> Comparison {
+    let asked = comparison
+        .judgements
+        .iter()
+        .filter_map(|row| of_explanation(row, true));
+    let asked: Vec<Warning> = asked.collect();
+    comparison
+        .warnings
+        .retain(|warning| !is_about_explanation(warning));
+    comparison.warnings.extend(asked);
+    Comparison {
+        explanation: Some(explanation),
+        ..comparison
+    }
+}

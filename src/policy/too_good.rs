@@ -1,0 +1,215 @@
+//! A candidate that became faster beyond belief: undecided until somebody gives the reason.
+
+use super::comparison::{Comparison, Judgement, Status, Verdict, Warning};
+use super::judge::Grounds;
+use crate::metric::{Better, Metric};
+
+/// A build that is more than this many times as fast is more often a mistake than a success: a unit, shortened or cached
+/// answers, another model, a client that counts otherwise.
+const BELIEVED: f64 = 1.5;
+
+/// The code of the warning.
+const CODE: &str = "check-before-believing";
+
+/// What ends the headline.
+const CHECK: &str = "; check before believing";
+
+/// Alternating pairs from which on they are asked alone.
+const PAIRS: u32 = 2;
+
+/// The metrics that say how fast a server is.
+fn tells_speed(metric: Metric) -> bool {
+    let id = metric.id();
+    let latencies = ["ttft.", "tpot.", "itl.", "e2e."];
+    latencies.iter().any(|latency| id.starts_with(latency))
+        || ["throughput", "throughput.steady", "total_throughput"].contains(&id)
+}
+
+/// How many times as fast it became, where that is beyond belief.
+pub(super) fn times_faster(metric: Metric, grounds: &Grounds, pairs: u32) -> Option<f64> {
+    let paired = grounds.assessment.paired.filter(|_| pairs >= PAIRS);
+    let estimate = paired.unwrap_or(grounds.decision.estimate);
+    let times = (-estimate.delta).exp();
+    (tells_speed(metric) && times > BELIEVED).then_some(times)
+}
+
+/// The judgement left undecided until there is a reason.
+pub(super) fn doubted(judgement: Judgement, times: f64) -> Judgement {
+    let reason = format!(
+        "check before believing: it is {} as fast as the baseline. Look for another unit, shortened or cached answers, another model, a client that counts otherwise. Where it is true, write the reason in a file for `--analysis`, or under the heading `perfgate analysis` in the pull request's text",
+        super::sentence::times(times)
+    );
+    Judgement {
+        if_believed: Some(judgement.status),
+        status: Status::Inconclusive,
+        reason,
+        ..judgement
+    }
+}
+
+/// The judgement as it is with a reason.
+pub(super) fn believed(judgement: Judgement) -> Judgement {
+    match judgement.if_believed {
+        Some(status) => Judgement {
+            status,
+            if_believed: None,
+            reason: "far better than the baseline, for the reason that the author gives".to_owned(),
+            ..judgement
+        },
+        None => judgement,
+    }
+}
+
+/// Whether nothing but a reason is missing: measuring more would not give it.
+pub fn only_a_reason_is_missing(comparison: &Comparison) -> bool {
+    let analysed = comparison.analysis.is_some();
+    let mut open = comparison
+        .judgements
+        .iter()
+        .filter(|row| super::verdict::weight(row, analysed) == Verdict::Inconclusive)
+        .peekable();
+    comparison.verdict == Verdict::Inconclusive
+        && open.peek().is_some()
+        && open.all(|row| row.if_believed.is_some())
+}
+
+/// Said where a reader looks for what is unusual.
+pub(super) fn warning(row: &Judgement) -> Option<Warning> {
+    row.if_believed?;
+    Some(Warning {
+        code: CODE.to_owned(),
+        message: format!("{} at {}: {}", row.metric, row.scenario, row.reason),
+    })
+}
+
+pub(super) fn is_about(warning: &Warning) -> bool {
+    warning.code == CODE
+}
+
+/// The headline of a row that is in doubt.
+pub(super) fn headline(row: &Judgement, place: &str, times: f64) -> String {
+    format!(
+        "{}{place} is {} as fast as the baseline's{CHECK}",
+        row.metric.label(),
+        super::sentence::times(times)
+    )
+}
+
+/// The headline without the doubt.
+pub(super) fn as_a_fact(headline: &str) -> &str {
+    headline.strip_suffix(CHECK).unwrap_or(headline)
+}
+
+/// How many times as fast the row's estimate is.
+pub(super) fn times_of(row: &Judgement) -> Option<f64> {
+    row.if_believed?;
+    let change = row.change?.value;
+    Some(match row.better {
+        Better::Higher => 1.0 - change,
+        Better::Lower | Better::Neither => 1.0 / (1.0 + change),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::comparison::Analysis;
+    use super::super::rule::{OnInconclusive, Policy};
+    use super::super::{Labels, compare_runs, with_analysis};
+    use super::*;
+    use crate::record::{self, Run};
+
+    fn run(tpot: f64, ttft: f64, throughput: f64) -> Run {
+        let repeats: Vec<String> = [1.0, 1.004, 0.996]
+            .iter()
+            .map(|noise| {
+                format!(
+                    r#"{{"metrics": {{"tpot.p95": {}, "throughput": {}, "ttft.p95": {}, "gpu_memory.peak": 76e9}}}}"#,
+                    tpot * noise,
+                    throughput / noise,
+                    ttft * noise
+                )
+            })
+            .collect();
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1","environment":{{"gpus":[{{"name":"H100"}}]}},"workload":{{"digest":"sha256:a"}},
+                "scenarios":[{{"name":"concurrency=64","repeats":[{}]}}]}}"#,
+            repeats.join(",")
+        );
+        record::parse("test.json", json.as_bytes()).unwrap()
+    }
+
+    fn judged(policy: &Policy, tpot: f64, ttft: f64, throughput: f64) -> Comparison {
+        let baseline = run(0.02, 0.15, 3000.0);
+        let candidate = run(tpot, ttft, throughput);
+        compare_runs(policy, &baseline, &candidate, Labels::default())
+    }
+
+    #[test]
+    fn more_than_one_and_a_half_times_as_fast_is_undecided_whatever_the_policy_says_of_the_undecided()
+     {
+        for on_inconclusive in [
+            OnInconclusive::Auto,
+            OnInconclusive::Pass,
+            OnInconclusive::Fail,
+        ] {
+            let mut policy = Policy::standard();
+            policy.noise.on_inconclusive = on_inconclusive;
+            // By time per token, by throughput, and by the first token, whose rule only warns.
+            for (tpot, ttft, throughput) in [
+                (0.00002, 0.15, 3000.0),
+                (0.02, 0.15, 4600.0),
+                (0.02, 0.09, 3000.0),
+            ] {
+                let comparison = judged(&policy, tpot, ttft, throughput);
+                assert_eq!(
+                    (comparison.verdict, comparison.exit_code),
+                    (Verdict::Inconclusive, 3),
+                    "{on_inconclusive:?} {tpot} {ttft} {throughput}"
+                );
+                assert!(
+                    comparison
+                        .warnings
+                        .iter()
+                        .any(|warning| warning.code == "check-before-believing")
+                );
+                assert!(only_a_reason_is_missing(&comparison));
+            }
+        }
+    }
+
+    #[test]
+    fn a_believable_improvement_passes() {
+        let comparison = judged(&Policy::standard(), 0.0136, 0.101, 4400.0);
+        assert_eq!(
+            (comparison.verdict, comparison.exit_code),
+            (Verdict::Pass, 0)
+        );
+        assert_eq!(comparison.judgements[0].status, Status::Improved);
+    }
+
+    #[test]
+    fn with_a_reason_it_is_believed() {
+        let comparison = judged(&Policy::standard(), 0.01, 0.15, 3000.0);
+        insta::assert_snapshot!(comparison.headline, @"TPOT P95 is 2.0 times as fast as the baseline's; check before believing");
+        let analysis = Analysis {
+            source: "why.md".to_owned(),
+            text: "speculative decoding with a draft model".to_owned(),
+        };
+        let comparison = with_analysis(comparison, analysis);
+        assert_eq!(
+            (comparison.verdict, comparison.exit_code),
+            (Verdict::Pass, 0)
+        );
+        assert_eq!(comparison.judgements[0].status, Status::Improved);
+        assert!(comparison.warnings.is_empty(), "{:?}", comparison.warnings);
+    }
+
+    #[test]
+    fn a_regression_beside_it_still_blocks() {
+        let comparison = judged(&Policy::standard(), 0.023, 0.05, 3000.0);
+        assert_eq!(
+            (comparison.verdict, comparison.exit_code),
+            (Verdict::Block, 1)
+        );
+    }
+}

@@ -1,0 +1,244 @@
+//! What a repeat says twice must agree, and what no clock or counter can give is refused.
+
+use super::format::{Repeat, RequestCounts, Samples};
+use crate::limits;
+use crate::metric::Metric;
+use crate::stats::number;
+
+/// Two ways to the same figure may differ by this share: they were rounded by somebody.
+const AGREEMENT: f64 = 1e-3;
+
+/// An error rate of one's own writing is rounded to a tenth of a percent.
+const RATE_ROOM: f64 = 1e-3;
+
+/// The wall time ends with the last answer, give or take a hundredth and a hundredth of a second.
+const WALL_SHARE: f64 = 1e-2;
+const WALL_ROOM: f64 = 1e-2;
+
+/// The shortest time that a client can see, in seconds.
+const SHORTEST: f64 = 1e-9;
+
+/// What is wrong with a repeat, a sentence each, of every kind the first.
+pub(super) fn of_repeat(repeat: &Repeat) -> Vec<String> {
+    let mut problems = Vec::new();
+    if let Some(duration) = repeat.duration
+        && !(SHORTEST..=limits::SECONDS).contains(&duration)
+    {
+        problems.push(format!(
+            "a duration must be above zero and at most {} s, and it is {duration}",
+            limits::SECONDS
+        ));
+    }
+    problems.extend(of_metrics(repeat));
+    let counts = repeat.requests;
+    problems.extend(counts.and_then(too_many));
+    problems.extend(counts.and_then(|counts| other_error_rate(counts, repeat)));
+    if let Some(samples) = &repeat.samples {
+        problems.extend(of_columns(samples));
+        problems.extend(counts.and_then(|counts| other_counts(counts, samples)));
+        problems.extend(
+            repeat
+                .duration
+                .and_then(|duration| too_short(duration, samples)),
+        );
+    }
+    problems
+}
+
+fn of_metrics(repeat: &Repeat) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (id, value) in &repeat.metrics {
+        let (Ok(metric), Some(value)) = (Metric::parse(id), *value) else {
+            continue;
+        };
+        let is_share = id == "error_rate" && value > 1.0;
+        // A gap of zero has been seen: two tokens in one chunk. The first token and the whole answer take time.
+        let must_take_time = id.starts_with("ttft.") || id.starts_with("e2e.");
+        let is_possible = if value > 0.0 {
+            (limits::SMALLEST..=limits::VALUE).contains(&value)
+        } else {
+            value == 0.0 && !must_take_time
+        };
+        if !is_possible || is_share {
+            problems.push(format!(
+                "`{metric}` is {value}, which no such metric can be"
+            ));
+        }
+    }
+    problems
+}
+
+fn too_many(counts: RequestCounts) -> Option<String> {
+    let RequestCounts {
+        completed,
+        failed,
+        truncated,
+    } = counts;
+    let largest = completed.max(failed).max(truncated);
+    (largest > limits::COUNT).then(|| {
+        format!(
+            "`requests` has a count of {largest}, and no repeat has more than {}",
+            limits::COUNT
+        )
+    })
+}
+
+fn other_error_rate(counts: RequestCounts, repeat: &Repeat) -> Option<String> {
+    let given = repeat.metrics.get("error_rate").copied().flatten()?;
+    let bad = counts.failed.checked_add(counts.truncated)?;
+    let all = counts.completed.checked_add(bad).filter(|all| *all > 0)?;
+    let counted = number(bad) / number(all);
+    ((given - counted).abs() > RATE_ROOM).then(|| {
+        format!(
+            "`error_rate` is {given} in `metrics`, but {bad} of {all} `requests` were not completed"
+        )
+    })
+}
+
+/// The counts of the columns. Without a status, a request that has a latency has succeeded, and who succeeded may be all
+/// that is listed.
+fn other_counts(given: RequestCounts, samples: &Samples) -> Option<String> {
+    let mut listed = RequestCounts::default();
+    if let Some(statuses) = &samples.status {
+        for status in statuses {
+            match status.as_deref() {
+                Some("ok") => listed.completed += 1,
+                Some(status) if status.starts_with("truncated") => listed.truncated += 1,
+                Some(_) | None => listed.failed += 1,
+            }
+        }
+    } else {
+        for has_latency in has_latency(samples) {
+            if has_latency {
+                listed.completed += 1;
+            } else {
+                listed.failed += 1;
+            }
+        }
+    }
+    let bad = |counts: RequestCounts| counts.failed.saturating_add(counts.truncated);
+    let agrees = if samples.status.is_some() {
+        given == listed
+    } else {
+        given.completed == listed.completed && bad(given) >= listed.failed
+    };
+    (!agrees).then(|| {
+        let words = |counts: RequestCounts| {
+            format!(
+                "{} completed, {} failed and {} truncated",
+                counts.completed, counts.failed, counts.truncated
+            )
+        };
+        format!(
+            "`requests` has {}, but the samples have {}",
+            words(given),
+            words(listed)
+        )
+    })
+}
+
+fn has_latency(samples: &Samples) -> impl Iterator<Item = bool> {
+    let columns = [&samples.ttft, &samples.tpot, &samples.e2e];
+    let length = columns
+        .iter()
+        .filter_map(|column| Some(column.as_ref()?.len()))
+        .max();
+    (0..length.unwrap_or(0)).map(move |index| {
+        let value =
+            |column: &Option<Vec<Option<f64>>>| column.as_ref()?.get(index).copied().flatten();
+        columns.iter().any(|column| value(column).is_some())
+    })
+}
+
+/// The first impossible entry of each column, and the first request whose columns contradict each other.
+fn of_columns(samples: &Samples) -> Vec<String> {
+    let mut problems = Vec::new();
+    let times = [
+        ("ttft", &samples.ttft, SHORTEST),
+        ("e2e", &samples.e2e, SHORTEST),
+        ("tpot", &samples.tpot, 0.0),
+    ];
+    for (name, column, least) in times {
+        let found = first(column, |value| !(least..=limits::SECONDS).contains(value));
+        problems.extend(found.map(|(request, value)| {
+            format!("`{name}` of request {request} is {value} s, which no request can take")
+        }));
+    }
+    let start = first(&samples.start, |value| value.abs() > limits::SECONDS);
+    problems.extend(start.map(|(request, value)| {
+        format!("`start` of request {request} is {value} s, more than thirty years away")
+    }));
+    let gaps = samples
+        .itl
+        .iter()
+        .flatten()
+        .enumerate()
+        .find_map(|(index, gaps)| {
+            let gap = gaps
+                .iter()
+                .flatten()
+                .find(|gap| !(0.0..=limits::SECONDS).contains(*gap))?;
+            Some(format!(
+                "`itl` of request {index} has a gap of {gap} s, which no gap can be"
+            ))
+        });
+    problems.extend(gaps);
+    let counts = [
+        ("prompt_tokens", &samples.prompt_tokens),
+        ("output_tokens", &samples.output_tokens),
+        ("first_chunk_tokens", &samples.first_chunk_tokens),
+        ("chunks", &samples.chunks),
+    ];
+    for (name, column) in counts {
+        let found = first(column, |value| *value > limits::COUNT);
+        problems.extend(found.map(|(request, value)| {
+            format!("`{name}` of request {request} is {value}, more than any request has")
+        }));
+    }
+    let pairs = samples
+        .ttft
+        .iter()
+        .flatten()
+        .zip(samples.e2e.iter().flatten());
+    let late = pairs.enumerate().find_map(|(index, (ttft, e2e))| {
+        let (ttft, e2e) = ((*ttft)?, (*e2e)?);
+        (ttft > e2e * (1.0 + AGREEMENT)).then(|| format!(
+            "request {index} has its first token after {ttft} s, but its whole answer after {e2e} s"
+        ))
+    });
+    problems.extend(late);
+    problems
+}
+
+fn first<T: Copy>(
+    column: &Option<Vec<Option<T>>>,
+    is_wrong: impl Fn(&T) -> bool,
+) -> Option<(usize, T)> {
+    let values = column.iter().flatten().enumerate();
+    values
+        .filter_map(|(index, value)| Some((index, (*value)?)))
+        .find(|(_, value)| is_wrong(value))
+}
+
+/// A wall time in which the answers do not fit: every rate would be too high.
+fn too_short(duration: f64, samples: &Samples) -> Option<String> {
+    let room = duration * (1.0 + WALL_SHARE) + WALL_ROOM;
+    let ends = samples
+        .e2e
+        .iter()
+        .flatten()
+        .enumerate()
+        .filter_map(|(index, e2e)| {
+            let start = samples
+                .start
+                .as_ref()
+                .map_or(Some(0.0), |start| start.get(index).copied()?);
+            Some(start? + (*e2e)?)
+        });
+    let last = ends.fold(f64::NEG_INFINITY, f64::max);
+    let starts = samples.start.iter().flatten().flatten().copied();
+    let begun = starts.reduce(f64::min).unwrap_or(0.0);
+    let spent = last - begun;
+    (spent.is_finite() && spent > room)
+        .then(|| format!("`duration` is {duration} s, but its answers take {spent:.3} s"))
+}
