@@ -118,12 +118,15 @@ pub fn comparison_of(text: &[u8]) -> Result<Comparison, Refused> {
         Refused(format!("{COMPARISON} {}", inert::line(&error.to_string())))
     };
     let given: Value = json::parse(text).map_err(|error| not_one(error.into()))?;
-    let comparison = parse_comparison(text).map_err(not_one)?;
-    if comparison.accepted.is_some() {
+    if given
+        .get("accepted")
+        .is_some_and(|accepted| !accepted.is_null())
+    {
         return refuse(format!(
             "{COMPARISON} says that somebody accepted it, which only GitHub can say"
         ));
     }
+    let comparison = parse_comparison(text).map_err(not_one)?;
     let known = serde_json::to_value(&comparison).map_err(|error| not_one(error.into()))?;
     match unknown(&given, &known, "") {
         Some(path) => refuse(format!(

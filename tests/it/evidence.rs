@@ -12,7 +12,8 @@ use crate::support::{Ran, Running, command, json, result, run, wait_until, write
 /// Ten sessions of a quiet main branch: 0.3 % between repeats.
 fn ledger() -> String {
     let session = |index: u32| {
-        let level = 1.0 + 0.001 * f64::from(index % 3);
+        // No two are equal: a session that is there twice counts once.
+        let level = 1.0 + 0.001 * f64::from(index % 3) + 1e-7 * f64::from(index);
         let line: Value =
             serde_json::from_str(&result(&[level, 1.004 * level, 0.997 * level])).unwrap();
         line.to_string()
@@ -216,10 +217,8 @@ fn a_copied_repeat_is_no_evidence_of_its_own() {
     let (_, comparison) = compare(at.path(), &STORED);
     assert_eq!(comparison["judgements"][0]["baseline"]["repeats"], 2);
     let said = comparison["warnings"].to_string();
-    assert!(
-        said.contains("a copy of repeat 2") && said.contains("compared with itself"),
-        "{said}"
-    );
+    assert!(said.contains("a copy of repeat 2"), "{said}");
+    assert_eq!(comparison["verdict"], "incomparable");
 }
 
 const PLAN: &str = "\

@@ -266,6 +266,8 @@ fn a_label_is_no_help_where_nothing_was_decided() {
     let mut comparison = super::comparison(scene.path(), 1.10, Some(super::HEAD));
     comparison["verdict"] = json!("incomparable");
     comparison["exit_code"] = json!(4);
+    comparison["mismatches"] =
+        json!([{"what": "workload digest", "baseline": "a", "candidate": "b"}]);
     crate::support::write(scene.path(), "comparison.json", &comparison.to_string());
     scene.comment(&[]).expect(4);
     assert_eq!(scene.github.required()[0]["state"], "error");

@@ -222,7 +222,7 @@ fn a_hostile_artifact_is_refused_with_a_reason() {
     error: the artifact `artifact.zip` is refused: comparison.json has `/next`, which this version does not know
     error: the artifact `artifact.zip` is refused: `../comparison.json` is no file of a gate's output; upload comparison.json alone
     error: the artifact `artifact.zip` is refused: `event.json` is no file of a gate's output; upload comparison.json alone
-    error: the artifact `artifact.zip` is refused: comparison.json is larger than 4 MiB
+    error: the artifact `artifact.zip` is refused: comparison.json is larger than 4 MiB, the limit of a comparison in an artifact
     ");
     assert!(
         scene.github.world().seen.is_empty(),

@@ -182,7 +182,7 @@ fn comparison(folder: &Path, factor: f64, head: Option<&str>) -> Value {
         "old.json",
         &crate::support::result(&[1.0, 1.005, 0.995]),
     );
-    let slower = [factor, factor * 1.005, factor * 0.995];
+    let slower = [factor, factor * 1.005, factor * 0.995_01];
     write(folder, "new.json", &crate::support::result(&slower));
     let ran = run(
         folder,
