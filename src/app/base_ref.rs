@@ -273,8 +273,16 @@ impl BaseRef {
         // Where the change has a link that leads nowhere, it is not what it was.
         let same = at("HEAD").is_ok_and(|now| now == before);
         Ok(!same
-            || (before.is_some() && !source::is_as_committed(&self.top, &relative))
+            || (before.is_some() && !self.is_as_committed(&relative))
             || (self.here.join(path).exists() && self.has_new_link(path)))
+    }
+
+    /// Whether the work tree has there what HEAD has: on the path itself, and where its links lead.
+    fn is_as_committed(&self, relative: &Path) -> bool {
+        let end = links::walk(&self.top, relative, |at| at.read_link().ok());
+        let end = end.and_then(|end| end.strip_prefix(&self.top).ok().map(Path::to_owned));
+        let mut places = [Some(relative.to_owned()), end].into_iter().flatten();
+        places.all(|place| source::is_as_committed(&self.top, &place))
     }
 
     /// Whether a link leads there that is not the commit's.
