@@ -62,7 +62,8 @@ impl Progress {
     /// Does the work, and says again and again what was said last while it takes longer than that: a log shows that
     /// somebody still waits, and for what.
     pub(super) async fn reminding<T>(&self, work: impl Future<Output = T>) -> T {
-        tokio::pin!(work);
+        // On the heap: it holds a whole start, and so would everybody who waits for it.
+        let mut work = Box::pin(work);
         let began = tokio::time::Instant::now();
         let mut reminders = tokio::time::interval_at(began + REMIND_INTERVAL, REMIND_INTERVAL);
         loop {

@@ -34,8 +34,8 @@ pub struct Service {
 #[derive(Clone, Debug)]
 enum Value {
     Text(String),
-    List(Vec<Value>),
-    Map(Vec<(String, Value)>),
+    List(Vec<Self>),
+    Map(Vec<(String, Self)>),
 }
 
 /// The first service that is a vLLM by its image or its command; `None` where there is none, or the file is no YAML.

@@ -61,16 +61,13 @@ pub(super) fn with_arguments(image: &str, arguments: &BTreeMap<String, String>) 
     let mut rest = image;
     while let Some((before, after)) = rest.split_once('$') {
         whole.push_str(before);
-        let (name, end) = match after
-            .strip_prefix('{')
+        let braced = after.strip_prefix('{');
+        let (name, end) = braced
             .and_then(|inner| inner.split_once('}'))
-        {
-            Some((name, end)) => (name, end),
-            None => {
+            .unwrap_or_else(|| {
                 let is_end = |c: char| !c.is_ascii_alphanumeric() && c != '_';
                 after.split_at(after.find(is_end).unwrap_or(after.len()))
-            }
-        };
+            });
         let (name, usual) = name.split_once(":-").unwrap_or((name, ""));
         match arguments.get(name) {
             Some(value) => whole.push_str(value),

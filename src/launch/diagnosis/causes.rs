@@ -8,27 +8,37 @@ pub(in crate::launch) struct Cause {
     pub(super) texts: &'static [&'static str],
     pub(in crate::launch) fault: Fault,
     pub(in crate::launch) hint: &'static str,
+    /// Whether a signal that a program sends to itself by what it does tells it.
+    pub(super) is_by_signal: bool,
 }
 
 const fn cause(texts: &'static [&'static str], fault: Fault, hint: &'static str) -> Cause {
-    Cause { texts, fault, hint }
+    Cause {
+        texts,
+        fault,
+        hint,
+        is_by_signal: false,
+    }
 }
 
 /// vLLM's processes talk through `/dev/shm`; writing where there is no room ends a process with SIGBUS.
-pub(super) static SHARED_MEMORY: Cause = cause(
-    &[
-        "Insufficient space in /dev/shm",
-        "No space left on device: '/dev/shm",
-        "No space left on device: '/psm_",
-        "unable to allocate shared memory",
-        "insufficient shared memory",
-        "Error while creating shared memory segment",
-        "Bus error",
-        "SIGBUS",
-    ],
-    Fault::Configuration,
-    "the container has too little shared memory: raise server.docker.shm_size, for example `shm_size: 8GiB`",
-);
+pub(super) static SHARED_MEMORY: Cause = Cause {
+    is_by_signal: true,
+    ..cause(
+        &[
+            "Insufficient space in /dev/shm",
+            "No space left on device: '/dev/shm",
+            "No space left on device: '/psm_",
+            "unable to allocate shared memory",
+            "insufficient shared memory",
+            "Error while creating shared memory segment",
+            "Bus error",
+            "SIGBUS",
+        ],
+        Fault::Configuration,
+        "the container has too little shared memory: raise server.docker.shm_size, for example `shm_size: 8GiB`",
+    )
+};
 
 pub(super) static NO_PROGRAM: Cause = cause(
     &[
@@ -311,8 +321,11 @@ pub(super) static CAUSES: [Cause; 32] = [
 ];
 
 /// The image's programs use instructions that this processor does not have.
-pub(super) static ILLEGAL_INSTRUCTION: Cause = cause(
-    &["Illegal instruction"],
-    Fault::Configuration,
-    "the image is built for another processor (it uses instructions that this one lacks, such as AVX-512): take an image for this one",
-);
+pub(super) static ILLEGAL_INSTRUCTION: Cause = Cause {
+    is_by_signal: true,
+    ..cause(
+        &["Illegal instruction"],
+        Fault::Configuration,
+        "the image is built for another processor (it uses instructions that this one lacks, such as AVX-512): take an image for this one",
+    )
+};

@@ -52,9 +52,7 @@ pub(super) fn find(exit: Option<&Exit>, log: &[String]) -> Option<Found> {
     }
     let by_end = exit.and_then(of_end);
     // A signal that a program sends to itself by what it does is no consequence of an exception.
-    if let Some(cause) = by_end
-        && (std::ptr::eq(cause, &SHARED_MEMORY) || std::ptr::eq(cause, &ILLEGAL_INSTRUCTION))
-    {
+    if let Some(cause) = by_end.filter(|cause| cause.is_by_signal) {
         return Some(Found {
             cause: Some(cause),
             quote: of_lines(log, &[cause]).and_then(|found| found.quote),

@@ -258,7 +258,7 @@ impl<'a> Line<'a> {
         Self { key, tag, body }
     }
 
-    /// Whether it is said in passing: by its level, or by the sign of one of PyTorch's warnings.
+    /// Whether it is said in passing: by its level, or by the sign of one of `PyTorch`'s warnings.
     pub(super) fn is_harmless(line: &'a str) -> bool {
         let of = Self::of(line);
         let level = of.key.rsplit(' ').next().unwrap_or_default();

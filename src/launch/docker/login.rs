@@ -162,9 +162,12 @@ async fn run_helper(helper: &str, registry: &str) -> Result<Option<Answer>, Stri
         };
     }
     let answer = serde_json::from_slice(&said);
-    answer
-        .map(Some)
-        .map_err(|_| failed("did not answer with a login"))
+    answer.map(Some).map_err(|error| {
+        failed(&format!(
+            "did not answer with a login (column {})",
+            error.column()
+        ))
+    })
 }
 
 /// The first part of a name is a registry where it has a dot or a port, or is `localhost`.

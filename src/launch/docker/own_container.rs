@@ -130,7 +130,7 @@ mod tests {
         let line = format!(
             "712 690 8:1 /var/lib/docker/containers/{id}/hostname /etc/hostname rw - ext4 /dev/sda1 rw"
         );
-        assert_eq!(ids_in(&line), [id.clone()]);
+        assert_eq!(ids_in(&line), std::slice::from_ref(&id));
         assert_eq!(ids_in(&format!("0::/docker/{id}")), [id]);
         assert_eq!(ids_in("0::/user.slice"), [""; 0]);
         assert_eq!(short_id("0123456789ab").as_deref(), Some("0123456789ab"));

@@ -246,6 +246,16 @@ fn is_called(name: Option<&str>, device: &str) -> bool {
         || serial.is_some_and(|(serial, asked)| serial.eq_ignore_ascii_case(asked))
 }
 
+/// Bytes as a whole number.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be a size in bytes that a double holds exactly"
+)]
+pub(crate) fn whole(bytes: f64) -> Option<u64> {
+    (0.0..9e15).contains(&bytes).then_some(bytes as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -331,14 +341,4 @@ mod tests {
         gpu.facts.uuid = Some("0x7D3F00AB".to_owned());
         assert!(finds(&gpu, "GPU-7d3f00ab") && !finds(&gpu, "GPU-7d3f00ac"));
     }
-}
-
-/// Bytes as a whole number.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "checked to be a size in bytes that a double holds exactly"
-)]
-pub(crate) fn whole(bytes: f64) -> Option<u64> {
-    (0.0..9e15).contains(&bytes).then_some(bytes as u64)
 }
