@@ -34,6 +34,14 @@ impl FileError {
         self.action == "read"
     }
 
+    /// The same of the path as it was given, links and all. A folder that cannot be made keeps its own name.
+    fn named(mut self, path: &Path) -> Self {
+        if self.action == "write" {
+            path.clone_into(&mut self.path);
+        }
+        self
+    }
+
     fn on(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self {
@@ -254,12 +262,14 @@ impl Opened {
 /// Writes what is at the end of the path: a file whole or not at all, its links followed; into a device or a pipe.
 /// Missing folders are made.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    Destination::of(path)?.write(bytes)
+    let written = Destination::of(path)?.write(bytes);
+    written.map_err(|error| error.named(path))
 }
 
 /// Whether that could be done, asked before the work whose result it takes. Missing folders are made.
 pub fn check_writable(path: &Path) -> Result<(), FileError> {
-    Destination::of(path)?.check()
+    let checked = Destination::of(path)?.check();
+    checked.map_err(|error| error.named(path))
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -65,6 +65,9 @@ impl Destination {
                 Ok(about) if about.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
                 Ok(about) if about.is_file() => return Ok(Self::File(here)),
                 Ok(_) => return Ok(Self::Stream(here)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Ok(Self::File(here));
+                }
                 Err(error) if is_no_folder(&error) => return Ok(Self::File(current)),
                 Err(error) => return Err(error),
             }

@@ -60,7 +60,7 @@ fn secret_values(words: &[String]) -> Vec<String> {
 
 /// The line without escape sequences, control characters and secrets.
 pub(super) fn clean(line: &str) -> String {
-    let text = guard::text(line).replace('\n', " ");
+    let text = guard::text(line.trim_end_matches('\r')).replace('\n', " ");
     mask_url_passwords(&mask_bearer(&mask_tokens(&secret::masked(&text))))
 }
 

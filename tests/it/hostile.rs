@@ -251,7 +251,7 @@ fn no_name_within_an_archive_forms_a_command() {
 fn script(at: &Path, script: &str, more: &str) {
     let plan = json!({
         "model": "demo", "concurrency": 1, "num_requests": 2, "repeat": 1, "warmup_requests": 0,
-        "input_tokens": {"mean": 20}, "output_tokens": {"mean": 4}, "max_error_rate": 1.0,
+        "input_tokens": {"mean": 20}, "output_tokens": {"mean": 4}, "max_error_rate": "100%",
         "server": {"process": {"command": ["sh", "-c", script, "{port}"], "ready_timeout": "30s"}}
     });
     let mut text = serde_json::to_string(&plan).unwrap();

@@ -24,7 +24,11 @@ fn refused(at: &Path, arguments: &[&str], words: &str) {
 fn an_output_that_is_an_input_is_refused_by_every_name_of_it() {
     let folder = scene();
     let at = folder.path();
-    write(at, "thresholds.yaml", "version: 1\nrules: {tpot.p95: 5%}\n");
+    write(
+        at,
+        "thresholds.yaml",
+        "version: 1\nrules: {tpot.p95: {regression: 5%}}\n",
+    );
     write(
         at,
         "perfgate.yaml",
