@@ -378,7 +378,7 @@ mod tests {
     #[test]
     fn submodules_are_the_entries_that_are_commits() {
         let stage =
-            b"100644 aaaa 0\tREADME\0160000 bbbb 0\tthird party/vllm\0120000 cccc 0\tlink\0";
+            b"100644 aaaa 0\tREADME\x00160000 bbbb 0\tthird party/vllm\x00120000 cccc 0\tlink\x00";
         assert_eq!(submodules(stage), [PathBuf::from("third party/vllm")]);
     }
 

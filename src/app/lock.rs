@@ -31,7 +31,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Takes it; waits for another perfgate that has it. `of` says what is locked, as in `the folder \`out\``.
+    /// Takes it; waits for another perfgate that has it. `of` names what is locked.
     pub(super) fn take(path: &Path, of: &str) -> Result<Self, Failure> {
         if let Some(folder) = path.parent() {
             files::create_folder(folder).map_err(cannot_keep)?;

@@ -272,6 +272,10 @@ mod tests {
         Spending::open(parent, of).unwrap()
     }
 
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the form of whoever finds the accepted runs"
+    )]
     fn nothing(_: &crate::record::Run) -> Result<Option<Stored>, Failure> {
         Ok(None)
     }

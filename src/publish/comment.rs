@@ -193,25 +193,22 @@ pub async fn put(
     let is_newer = written_for(before).filter(|(head, run)| {
         *head != wanted.marker.head.text() && *run > wanted.marker.run && wanted.marker.run.run > 0
     });
-    let put = match is_newer {
-        Some((_, run)) => Put::Newer(run.run),
-        None => {
-            let edited = match edit(client, repository, oldest, &wanted.body(before, LONGEST)).await
-            {
-                Err(error) if error.refusal() == Some(Refusal::TooLong) => {
-                    edit(client, repository, oldest, &wanted.body(before, SHORT)).await
-                }
-                other => other,
-            };
-            match edited {
-                // Somebody deleted it after the list was made.
-                Err(error) if error.refusal() == Some(Refusal::Absent) => {
-                    return create(&place, author, wanted, newest.unwrap_or(0))
-                        .await
-                        .map(|put| (put, Vec::new()));
-                }
-                edited => written(edited?),
+    let put = if let Some((_, run)) = is_newer {
+        Put::Newer(run.run)
+    } else {
+        let whole = wanted.body(before, LONGEST);
+        let edited = match edit(client, repository, oldest, &whole).await {
+            Err(error) if error.refusal() == Some(Refusal::TooLong) => {
+                edit(client, repository, oldest, &wanted.body(before, SHORT)).await
             }
+            other => other,
+        };
+        match edited {
+            // Somebody deleted it after the list was made.
+            Err(error) if error.refusal() == Some(Refusal::Absent) => {
+                create(&place, author, wanted, newest.unwrap_or(0)).await?
+            }
+            edited => written(edited?),
         }
     };
     // Last: the verdict is there, whatever becomes of this.

@@ -122,7 +122,7 @@ impl Publishing<'_> {
             return Ok(Place::default());
         };
         let place = publisher.place();
-        publisher.check_checkout(&place)?;
+        check_checkout(&place)?;
         Ok(place)
     }
 
@@ -155,7 +155,7 @@ impl Publishing<'_> {
         };
         let place = if place.problem.is_some() {
             let place = publisher.place();
-            publisher.check_checkout(&place)?;
+            check_checkout(&place)?;
             place
         } else {
             publisher.client.begin();
@@ -342,29 +342,6 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    /// Whether the work tree is at the commit that this step is about, or at a merge of it; why not.
-    fn check_checkout(&self, place: &Place) -> Result<(), Failure> {
-        let Some(head) = &place.head else {
-            return Ok(());
-        };
-        let why = match source::commit_and_parents() {
-            None => "git knows no commit here".to_owned(),
-            Some(checked_out) if is_or_merges(&checked_out, head) => return Ok(()),
-            Some((commit, _)) => {
-                let short: String = commit.chars().take(10).collect();
-                format!("{short} is checked out here")
-            }
-        };
-        Err(Failure::message(
-            ExitStatus::SurroundingsFailed,
-            format!(
-                "the verdict would be published on {}, and it is not the commit that would be measured: {why}",
-                head.short()
-            ),
-        )
-        .hint("let actions/checkout fetch the pull request's head or its merge (`ref: refs/pull/N/merge`), or measure without GITHUB_TOKEN"))
-    }
-
     /// What comes of it; nothing where a signal comes first. GitHub may have to be waited for for minutes.
     fn until_interrupted<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.runtime.block_on(async {
@@ -498,6 +475,29 @@ fn head_of_event(
         .ok()?
         .head?;
     is_or_merges(&source::commit_and_parents()?, &head).then_some(head)
+}
+
+/// Whether the work tree is at the commit that this step is about, or at a merge of it; why not.
+fn check_checkout(place: &Place) -> Result<(), Failure> {
+    let Some(head) = &place.head else {
+        return Ok(());
+    };
+    let why = match source::commit_and_parents() {
+        None => "git knows no commit here".to_owned(),
+        Some(checked_out) if is_or_merges(&checked_out, head) => return Ok(()),
+        Some((commit, _)) => {
+            let short: String = commit.chars().take(10).collect();
+            format!("{short} is checked out here")
+        }
+    };
+    Err(Failure::message(
+        ExitStatus::SurroundingsFailed,
+        format!(
+            "the verdict would be published on {}, and it is not the commit that would be measured: {why}",
+            head.short()
+        ),
+    )
+    .hint("let actions/checkout fetch the pull request's head or its merge (`ref: refs/pull/N/merge`), or measure without GITHUB_TOKEN"))
 }
 
 /// Whether a commit with these parents is that head or a merge of it.

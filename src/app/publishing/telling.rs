@@ -231,7 +231,7 @@ impl Publisher<'_> {
         };
         match comment::put(&self.client, &self.repository, number, &author, &wanted).await {
             Ok((put, untidied)) => {
-                self.commented(put, &author, told);
+                told.commented(put, &author);
                 for error in untidied {
                     let what = "a surplus comment of perfgate's was not folded away";
                     told.problem(
@@ -250,25 +250,6 @@ impl Publisher<'_> {
                     self.occasion.from_fork,
                 );
             }
-        }
-    }
-
-    /// What became of the comment of that author.
-    fn commented(&self, put: Put, author: &str, told: &mut Told) {
-        match put {
-            Put::Written(page, by) => {
-                if !by.eq_ignore_ascii_case(author) {
-                    told.problems.push(format!(
-                        "the comment is by {}, and perfgate looks for its own among those of {}: give `--comment-author '{}'`, or every run writes another",
-                        inert::line(&by), inert::line(author), inert::line(&by)
-                    ));
-                }
-                told.comment = Some(page);
-            }
-            Put::NotWanted => {}
-            Put::Newer(run) => note(&format!(
-                "the comment is left as the newer run {run} wrote it"
-            )),
         }
     }
 
@@ -376,6 +357,25 @@ fn of_configuration(file: &str, place: &Place) -> String {
 }
 
 impl Told {
+    /// What became of the comment of that author.
+    fn commented(&mut self, put: Put, author: &str) {
+        match put {
+            Put::Written(page, by) => {
+                if !by.eq_ignore_ascii_case(author) {
+                    self.problems.push(format!(
+                        "the comment is by {}, and perfgate looks for its own among those of {}: give `--comment-author '{}'`, or every run writes another",
+                        inert::line(&by), inert::line(author), inert::line(&by)
+                    ));
+                }
+                self.comment = Some(page);
+            }
+            Put::NotWanted => {}
+            Put::Newer(run) => note(&format!(
+                "the comment is left as the newer run {run} wrote it"
+            )),
+        }
+    }
+
     fn problem(&mut self, what: &str, error: &ClientError, permission: &str, from_fork: bool) {
         let refusal = error.refusal();
         let advice =
