@@ -107,9 +107,7 @@ impl<'a> Arm<'a> {
                 ));
             }
         }
-        measuring
-            .spoiled(run)
-            .map_err(|failure| measuring.with_evidence(failure, run, repeat))
+        Measuring::spoiled(run).map_err(|failure| measuring.with_evidence(failure, run, repeat))
     }
 
     /// Gives every load point, and so every pair, a place for each repeat up to `count`: what an interrupted run did not

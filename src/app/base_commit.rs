@@ -60,7 +60,7 @@ pub(super) fn change_here(
 pub(super) fn of_change(change: &Change) -> Result<String, Failure> {
     let head = source::commit_of("HEAD").map_err(|error| {
         if error.is_of_question() {
-            unknown("no commit is checked out here".to_owned()).hint(FETCH)
+            unknown("no commit is checked out here").hint(FETCH)
         } else {
             git_failure(error)
         }
@@ -71,7 +71,7 @@ pub(super) fn of_change(change: &Change) -> Result<String, Failure> {
         let is_of_target = |target: &TargetCommit| source::is_ancestor(&base, &target.commit);
         if source::commit_of(&base).is_err() {
             return Err(unknown(
-                "the commit into which the change was merged is not in this clone".to_owned(),
+                "the commit into which the change was merged is not in this clone",
             )
             .hint(FETCH));
         }
@@ -96,7 +96,7 @@ pub(super) fn of_change(change: &Change) -> Result<String, Failure> {
     let has_it = base == head || source::is_ancestor(proposed, &base);
     if may_be_other && has_it {
         return Err(unknown(
-            "the branch into which the change is to be merged has the change already, as this clone knows it".to_owned(),
+            "the branch into which the change is to be merged has the change already, as this clone knows it",
         )
         .hint("fetch that branch anew: `git fetch origin BRANCH`"));
     }
@@ -122,7 +122,7 @@ pub(super) fn of_flag(given: &str) -> Result<String, Failure> {
     }
     Err(match last {
         Some(error) if !error.is_of_question() => git_failure(error),
-        _ => unknown(format!("git does not know the commit of {given} here"))
+        _ => unknown(&format!("git does not know the commit of {given} here"))
             .hint(format!("fetch it: `git fetch origin {given}`"))
             .hint(FETCH),
     })
@@ -133,7 +133,7 @@ fn branched_off(target: &str) -> Result<String, Failure> {
     if let Err(error) = known {
         return Err(if error.is_of_question() {
             let short = target.get(..10).unwrap_or(target);
-            unknown(format!(
+            unknown(&format!(
                 "git does not know the commit of the base branch ({short}) here"
             ))
             .hint(FETCH)
@@ -142,7 +142,7 @@ fn branched_off(target: &str) -> Result<String, Failure> {
         });
     }
     source::merge_base("HEAD", target).ok_or_else(|| {
-        unknown("this clone does not have the commit from which the change branched off".to_owned())
+        unknown("this clone does not have the commit from which the change branched off")
             .hint(FETCH)
     })
 }
@@ -194,21 +194,19 @@ fn parent_beside(change: &Change, head: &str) -> Result<Option<String>, GitError
 
 fn no_target(target: &Target) -> Failure {
     match target {
-        Target::Branch(name) => unknown(format!(
+        Target::Branch(name) => unknown(&format!(
             "the branch `{name}`, into which the change is to be merged, is not in this clone"
         ))
         .hint(format!(
             "fetch it: `git fetch origin {name}:refs/remotes/origin/{name}`"
         ))
         .hint(FETCH),
-        Target::Main => unknown("nobody says which branch is the main one".to_owned()),
-        Target::Unknown => {
-            unknown("nobody says into which branch the change is to be merged".to_owned())
-        }
+        Target::Main => unknown("nobody says which branch is the main one"),
+        Target::Unknown => unknown("nobody says into which branch the change is to be merged"),
     }
 }
 
-fn unknown(what: String) -> Failure {
+fn unknown(what: &str) -> Failure {
     Failure::message(
         ExitStatus::SurroundingsFailed,
         format!("{what}, so perfgate.yaml, thresholds and baseline of before the change cannot be read"),

@@ -345,7 +345,7 @@ impl<'a> Measuring<'a> {
     }
 
     /// Ends a run whose repeats the load generator spoils one after the other.
-    pub(super) fn spoiled(&self, run: &RunInProgress) -> Result<(), Failure> {
+    pub(super) fn spoiled(run: &RunInProgress) -> Result<(), Failure> {
         for scenario in &run.result.scenarios {
             let times = run.spoiled.get(&scenario.name).copied();
             if let Some(last) = scenario.repeats.last()

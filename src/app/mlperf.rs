@@ -48,15 +48,7 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
         )
         .hint("give `--dataset synthetic` and the lengths of the task's prompts and answers"));
     }
-    note(
-        "prompts are synthetic: lengths as perfgate.yaml says, not those of the benchmark's data set",
-    );
-    if plan.prefix.share > 0.0 {
-        note(&format!(
-            "warning: {} of each prompt is the same in others (`prefix`), and a prefix cache answers it: so is no data set of the benchmark",
-            percent(plan.prefix.share)
-        ));
-    }
+    tell_of_prompts(&plan);
     plan.repeat = 1;
     plan.slo = Slo {
         ttft: required.limits.map(|limits| limits.ttft),
@@ -117,6 +109,19 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
     } else {
         ExitStatus::Blocked
     })
+}
+
+/// How the prompts differ from the benchmark's.
+fn tell_of_prompts(plan: &Plan) {
+    note(
+        "prompts are synthetic: their lengths are those of perfgate.yaml, not those of the benchmark's data set",
+    );
+    if plan.prefix.share > 0.0 {
+        note(&format!(
+            "warning: {} of each prompt is the same in others (`prefix`), and a prefix cache answers it; the benchmark's data sets have no such prompts",
+            percent(plan.prefix.share)
+        ));
+    }
 }
 
 fn usage(message: impl Into<String>) -> Failure {

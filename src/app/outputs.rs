@@ -16,8 +16,8 @@ use crate::terminal::{self, Output};
 /// The outputs and inputs of a command, by what names them.
 #[derive(Debug, Default)]
 pub(super) struct Outputs {
-    outputs: Vec<(&'static str, PathBuf)>,
-    inputs: Vec<(String, PathBuf)>,
+    written: Vec<(&'static str, PathBuf)>,
+    read: Vec<(String, PathBuf)>,
     /// Folders whose files are inputs.
     folders: Vec<PathBuf>,
 }
@@ -30,7 +30,7 @@ impl Outputs {
         path: impl Into<Option<&'a PathBuf>>,
     ) -> Self {
         let path = path.into().cloned();
-        self.outputs.extend(path.map(|path| (what, path)));
+        self.written.extend(path.map(|path| (what, path)));
         self
     }
 
@@ -48,7 +48,7 @@ impl Outputs {
         path: impl Into<Option<&'a Path>>,
     ) -> Self {
         let path = path.into().map(Path::to_owned);
-        self.inputs.extend(path.map(|path| (what.into(), path)));
+        self.read.extend(path.map(|path| (what.into(), path)));
         self
     }
 
@@ -83,7 +83,7 @@ impl Outputs {
     /// Before something is measured: [`Self::check_names`], and that every output can be written.
     pub(super) fn check(self) -> Result<(), Failure> {
         self.check_names()?;
-        let mut paths = self.outputs.iter();
+        let mut paths = self.written.iter();
         paths.try_for_each(|(_, path)| files::check_writable(path).map_err(cannot_keep))
     }
 
@@ -91,11 +91,11 @@ impl Outputs {
     /// cannot be written hides no verdict.
     pub(super) fn check_names(&self) -> Result<(), Failure> {
         let mut seen: Vec<(&str, Destination)> = Vec::new();
-        for (what, path) in &self.outputs {
+        for (what, path) in &self.written {
             let called = format!("{what} `{}`", path.display());
             let destination = Destination::of(path).map_err(|error| unfit(&called, &error))?;
             let input = self
-                .inputs
+                .read
                 .iter()
                 .find(|(_, input)| destination.is_also(input));
             if let Some((input, _)) = input {

@@ -29,7 +29,7 @@ pub(super) fn of(args: &GateArgs, base_ref: Option<&BaseRef>) -> Result<Question
     let path = plan::path(args.run.config.as_deref());
     let Some(base_ref) = base_ref else {
         let own = plan::of_file(args.run.config.as_deref())?;
-        return from_parts(args, own.clone(), own, None);
+        return from_parts(args, own.clone().as_ref(), own, None);
     };
     let at_base = at_base(path, base_ref)?;
     let own = match (args.run.config.as_deref(), &at_base) {
@@ -47,7 +47,7 @@ pub(super) fn of(args: &GateArgs, base_ref: Option<&BaseRef>) -> Result<Question
         }
         (at_base, _) => (at_base, false),
     };
-    let mut question = from_parts(args, at_base, own, Some(base_ref))?;
+    let mut question = from_parts(args, at_base.as_ref(), own, Some(base_ref))?;
     question.is_first = is_first;
     let called = path.display();
     if !question.edits.is_empty() {
@@ -111,11 +111,11 @@ fn moved(path: &Path, own: &Plan, base_ref: &BaseRef) -> Result<Option<Plan>, Fa
 /// The question of one plan and the answer of another.
 fn from_parts(
     args: &GateArgs,
-    question: Option<Plan>,
+    question: Option<&Plan>,
     answer: Option<Plan>,
     base_ref: Option<&BaseRef>,
 ) -> Result<Question, Failure> {
-    let (file, edits) = match (question.clone(), answer) {
+    let (file, edits) = match (question.cloned(), answer) {
         (Some(question), Some(answer)) => {
             let Asked { plan, edits } = config::asked(question, answer);
             (Some(plan), edits.into_iter().map(str::to_owned).collect())
@@ -132,9 +132,9 @@ fn from_parts(
     };
     let mut plan = plan::overlaid(file, &args.run, base_ref)?;
     if let Some(image) = &args.base_image {
-        plan.base = Some(base_container(args, question.as_ref(), &plan, image)?);
+        plan.base = Some(base_container(args, question, &plan, image)?);
     }
-    let base_plan = match (&question, base_ref) {
+    let base_plan = match (question, base_ref) {
         (Some(question), Some(_)) if plan.base.is_some() => Some(Plan {
             server: plan.base.clone(),
             engine_args: question.engine_args.clone(),

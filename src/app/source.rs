@@ -487,15 +487,19 @@ pub(super) fn git(arguments: &[&str]) -> Option<String> {
 
 /// The same, with the reason where git failed.
 fn ask(arguments: &[&str]) -> Result<String, GitError> {
-    let output = run(Path::new("."), arguments).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => GitError::NotInstalled,
-        _ => GitError::Failed(error.to_string()),
+    let output = run(Path::new("."), arguments).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            GitError::NotInstalled
+        } else {
+            GitError::Failed(error.to_string())
+        }
     })?;
     if !output.status.success() {
         return Err(GitError::of(&String::from_utf8_lossy(&output.stderr)));
     }
     let text = String::from_utf8(output.stdout);
-    let text = text.map_err(|_| GitError::Failed("its answer is not UTF-8".to_owned()))?;
+    let text =
+        text.map_err(|error| GitError::Failed(format!("its answer is not UTF-8: {error}")))?;
     Ok(text.trim().to_owned())
 }
 

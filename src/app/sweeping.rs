@@ -143,7 +143,7 @@ impl<'a> Points<'a> {
         match self.try_to_measure(target, load, adaptive).await? {
             None => Ok(()),
             Some(reason) => {
-                self.measuring.spoiled(&self.run)?;
+                Measuring::spoiled(&self.run)?;
                 Err(cannot_measure(load, &reason))
             }
         }

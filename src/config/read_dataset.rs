@@ -202,7 +202,7 @@ mod tests {
     fn a_trace_has_a_unit_of_time_and_a_size_of_blocks() {
         let units = |source: &str| match plan(&format!("dataset: {source}")).dataset {
             Dataset::File(file) => file.units,
-            other => panic!("{other:?}"),
+            other @ (Dataset::Synthetic | Dataset::Chosen(_)) => panic!("{other:?}"),
         };
         assert_eq!(units("{path: a}"), Units::default());
         assert_eq!(

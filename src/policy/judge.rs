@@ -172,16 +172,7 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: Care) ->
                 .filter(|_| grounds.assessment.paired.is_some())?;
             Some(change(metric, &stored))
         }),
-        noise: grounds.map(|grounds| Noise {
-            repeat: grounds.decision.estimate.repeat_noise,
-            host: grounds.decision.estimate.host_noise,
-            request: compare::request_noise(
-                metric,
-                &[baseline, candidate],
-                grounds.decision.estimate.repeat_noise,
-            ),
-            source: source(&grounds).to_owned(),
-        }),
+        noise: grounds.map(|grounds| noise_of(metric, &grounds, [baseline, candidate])),
         smallest_detectable: grounds.map(|grounds| {
             let alpha = blocking_level(care);
             ratio(
@@ -272,6 +263,21 @@ fn basis(basis: stats::Basis) -> Basis {
         stats::Basis::Stored => Basis::StoredBaseline,
         stats::Basis::Paired => Basis::Pairs,
         stats::Basis::Pooled => Basis::PairsAndStoredBaseline,
+    }
+}
+
+/// The noise that the estimate used.
+fn noise_of(metric: Metric, grounds: &Grounds, sides: [Option<&ScenarioRun>; 2]) -> Noise {
+    let Estimate {
+        repeat_noise,
+        host_noise,
+        ..
+    } = grounds.decision.estimate;
+    Noise {
+        repeat: repeat_noise,
+        host: host_noise,
+        request: compare::request_noise(metric, &sides, repeat_noise),
+        source: source(grounds).to_owned(),
     }
 }
 

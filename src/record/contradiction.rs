@@ -159,12 +159,16 @@ fn of_columns(samples: &Samples) -> Vec<String> {
         ("tpot", &samples.tpot, 0.0),
     ];
     for (name, column, least) in times {
-        let found = first(column, |value| !(least..=limits::SECONDS).contains(value));
+        let found = first(column.as_ref(), |value| {
+            !(least..=limits::SECONDS).contains(value)
+        });
         problems.extend(found.map(|(request, value)| {
             format!("`{name}` of request {request} is {value} s, which no request can take")
         }));
     }
-    let start = first(&samples.start, |value| value.abs() > limits::SECONDS);
+    let start = first(samples.start.as_ref(), |value| {
+        value.abs() > limits::SECONDS
+    });
     problems.extend(start.map(|(request, value)| {
         format!("`start` of request {request} is {value} s, more than thirty years away")
     }));
@@ -190,7 +194,7 @@ fn of_columns(samples: &Samples) -> Vec<String> {
         ("chunks", &samples.chunks),
     ];
     for (name, column) in counts {
-        let found = first(column, |value| *value > limits::COUNT);
+        let found = first(column.as_ref(), |value| *value > limits::COUNT);
         problems.extend(found.map(|(request, value)| {
             format!("`{name}` of request {request} is {value}, more than any request has")
         }));
@@ -211,10 +215,10 @@ fn of_columns(samples: &Samples) -> Vec<String> {
 }
 
 fn first<T: Copy>(
-    column: &Option<Vec<Option<T>>>,
+    column: Option<&Vec<Option<T>>>,
     is_wrong: impl Fn(&T) -> bool,
 ) -> Option<(usize, T)> {
-    let values = column.iter().flatten().enumerate();
+    let values = column.into_iter().flatten().enumerate();
     values
         .filter_map(|(index, value)| Some((index, (*value)?)))
         .find(|(_, value)| is_wrong(value))

@@ -39,9 +39,8 @@ pub fn json(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut hashes = 0_usize;
     for c in text.chars() {
-        if (c.is_control() && c != '\n') || is_hidden(c) || is_separator(c) {
-            escape(c, &mut safe);
-        } else if c == '#' && hashes > 0 {
+        let is_unseen = (c.is_control() && c != '\n') || is_hidden(c) || is_separator(c);
+        if is_unseen || (c == '#' && hashes > 0) {
             escape(c, &mut safe);
         } else {
             safe.push(c);

@@ -19,7 +19,7 @@ pub(super) fn checks(plan: Option<&Plan>, survey: &Survey, context: &Context) ->
         checks.push(of_failure("server", measuring::server_of(plan).map(|_| ())));
         checks.push(of_failure("load", load(plan)));
         checks.push(of_failure("thresholds", policy()));
-        checks.extend(mounts(plan, context));
+        checks.push(mounts(plan, context));
         checks.extend(expected(plan, survey));
     }
     Group {
@@ -53,19 +53,19 @@ fn policy() -> Result<(), Failure> {
 }
 
 /// Folders of this machine that the container mounts.
-fn mounts(plan: &Plan, context: &Context) -> Option<Option<Check>> {
+fn mounts(plan: &Plan, context: &Context) -> Option<Check> {
     let Some(ServerPlan::Docker(docker)) = &plan.server else {
         return None;
     };
     let name = "mounted folders";
-    Some(match launch::mounted(docker, context.environment) {
+    match launch::mounted(docker, context.environment) {
         Err(error) => {
             let hints = error.hints().join("; ");
             Some(Check::new(name, Level::Failure, error.to_string()).mended_by(hints))
         }
         Ok(Some(cache)) => Some(cache_check(&cache)),
         Ok(None) => None,
-    })
+    }
 }
 
 fn cache_check(cache: &Path) -> Check {
