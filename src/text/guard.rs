@@ -176,7 +176,12 @@ fn without_commands(text: &str) -> String {
             safe.push(' ');
         }
         safe.push(c);
-        at_start &= !has_weight(c) || (c == ':' && colons == 1);
+        // Behind the first colon a blank already parts it from the next.
+        at_start &= if colons == 0 {
+            !has_weight(c)
+        } else {
+            colons == 1 && (c == ':' || !(has_weight(c) || c.is_whitespace()))
+        };
         hashes = match c {
             '#' => hashes + 1,
             c if has_weight(c) || c.is_whitespace() => 0,
@@ -221,6 +226,7 @@ mod tests {
             }
         }
         assert_eq!(text("a ##[x]\n  ::b::c"), "a ## [x]\n  : :b::c");
+        assert_eq!(text(": : x"), ": : x");
         assert_eq!(text("std::io, a::b ## c"), "std::io, a::b ## c");
     }
 

@@ -1,12 +1,12 @@
 //! Text from outside, through every way in: it forms no command of the runner, steers no terminal, and shows no secret.
 
-use std::io::{Cursor, Write as _};
+use std::io::{BufRead as _, BufReader, Cursor, Write as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Ran, command, json as read_json, program, result, run, simulator, write};
+use crate::support::{Ran, Running, command, json as read_json, program, result, run, write};
 
 /// Both grammars of the runner, at ends of lines of every kind, and what steers a terminal.
 const HOSTILE: &str = "x\n::stop-commands::tok\r::add-mask::PASS\u{2028} ::set-output name=verdict::pass\u{85}::error::no\n\u{3000}\u{200b}::debug::x ##[error]no #\u{ad}#[set-env name=a]b\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}31m\u{202e}\u{e0041}";
@@ -272,7 +272,12 @@ fn no_last_word_or_model_of_a_server_forms_a_command() {
         &mut command(at, &["bench", "--output", "r.json"]),
     );
     assert!(ran.stderr.contains("server| "), "{}", ran.stderr);
-    let (_running, url) = simulator(at, &["--model", HOSTILE]);
+    let mut server = command(at, &["simulate", "--port", "0", "--model", HOSTILE]);
+    let mut server = Running(server.stdout(Stdio::piped()).spawn().unwrap());
+    let mut line = String::new();
+    let stdout = server.0.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    let url = line.trim().trim_start_matches("listening on ").to_owned();
     let arguments = [
         "bench", "--url", &url, "--model", "demo", "--output", "r.json",
     ];

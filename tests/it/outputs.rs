@@ -9,7 +9,7 @@ use crate::support::{Ran, command, json, program, result, run, write};
 fn scene() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "a.json", &result(&[1.0, 1.001, 0.999]));
-    write(folder.path(), "b.json", &result(&[1.0, 1.001, 0.999]));
+    write(folder.path(), "b.json", &result(&[1.002, 0.998, 1.0005]));
     folder
 }
 
@@ -74,6 +74,7 @@ fn an_output_that_is_an_input_is_refused_by_every_name_of_it() {
             "would overwrite",
         );
     }
+    write(at, "perfgate-out/result.json", &result(&[1.0]));
     let gate = ["gate", "--baseline", "perfgate-out/result.json"];
     refused(at, &gate, "would overwrite");
     write(at, "baselines/demo/x.json", "{}");
