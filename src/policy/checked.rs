@@ -2,7 +2,8 @@
 
 use super::comparison::{Comparison, Judgement, SCHEMA, Status, Verdict};
 use super::verdict::decided;
-use crate::{json, limits};
+use crate::json;
+use crate::limits;
 
 /// Contradictions that are told; of thousands the first ones are enough.
 const MOST_TOLD: usize = 10;

@@ -8,7 +8,9 @@ use super::format::ResultFile;
 use super::ledger::parse_ledger;
 use super::read::{RecordError, parse};
 use super::valid::Run;
-use crate::{files, limits, secret};
+use crate::files;
+use crate::limits;
+use crate::secret;
 
 enum Packing {
     None,
