@@ -242,7 +242,7 @@ mod tests {
     fn only_the_names_that_somebody_looks_at_are_kept_and_not_without_end() {
         let is_wanted = |name: &str| name.starts_with("vllm:");
         let many = |name: &str| {
-            (0..MOST_SAMPLES + 1)
+            (0..=MOST_SAMPLES)
                 .map(|number| format!("{name}{number} 1\n"))
                 .collect::<String>()
         };
