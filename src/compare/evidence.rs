@@ -233,8 +233,9 @@ mod tests {
     fn sessions_of_other_hardware_say_nothing_of_the_noise() {
         let (here, elsewhere) = (run("H100", 3), run("A100", 3));
         let ledger = [here.clone(), elsewhere];
+        let candidate = run("H100", 4);
         let usable = usable(&Given {
-            stored: Some((&here, &here)),
+            stored: Some((&here, &candidate)),
             ledger: &ledger,
             ..Given::default()
         });

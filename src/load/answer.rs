@@ -506,8 +506,8 @@ mod tests {
             ("chat-continuous-usage", 12),
         ] {
             let (heard, outcome) = read(name);
-            // Each of the real server's chunks carries one token, and the silent ones too.
-            assert_eq!(heard.first_chunk_tokens(), Some(1), "{name}");
+            // One read brought all of it, so no gap between tokens was seen.
+            assert_eq!(heard.first_chunk_tokens(), Some(12), "{name}");
             assert_eq!(outcome, Outcome::Ok, "{name}");
             assert_eq!(heard.usage.map(|(_, output)| output), Some(12), "{name}");
             assert_eq!(heard.token_chunks.len(), chunks, "{name}");

@@ -81,10 +81,10 @@ pub enum Objection {
     NotComparable {
         /// What differs.
         what: String,
-        /// The baseline's.
-        baseline: String,
+        /// The baseline's, where it is known.
+        baseline: Option<String>,
         /// The run's.
-        candidate: String,
+        candidate: Option<String>,
     },
     /// A rule of the policy says that it is slower than the baseline.
     Regressed {
@@ -192,13 +192,21 @@ impl fmt::Display for Objection {
             Self::LedgerGone => f.write_str(
                 "the ledger is gone in which the baseline was accepted, and a new one would begin with this run",
             ),
+            // Where neither side has a value, the sentence says it all.
+            Self::NotComparable {
+                what,
+                baseline: None,
+                candidate: None,
+            } => f.write_str(what),
             Self::NotComparable {
                 what,
                 baseline,
                 candidate,
             } => write!(
                 f,
-                "{what} is another one than the baseline's: {baseline} → {candidate}"
+                "{what} is another one than the baseline's: {} → {}",
+                baseline.as_deref().unwrap_or("none"),
+                candidate.as_deref().unwrap_or("none")
             ),
             Self::Regressed {
                 scenario,
@@ -343,14 +351,13 @@ fn against_baseline(policy: &Policy, run: &Run, baseline: &Run, segment: &[Run])
         ..Given::default()
     };
     let comparison = compare_evidence(policy, &given, Labels::default(), ThisLook::ONLY);
-    let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
     let mismatches = comparison
         .mismatches
         .iter()
         .map(|mismatch| Objection::NotComparable {
             what: mismatch.what.clone(),
-            baseline: side(&mismatch.baseline),
-            candidate: side(&mismatch.candidate),
+            baseline: mismatch.baseline.clone(),
+            candidate: mismatch.candidate.clone(),
         });
     let mut found: Vec<Objection> = mismatches.collect();
     if found.is_empty() {

@@ -374,16 +374,16 @@ mod tests {
         assert_eq!(gitlab.target, main());
         assert_eq!(gitlab.base, Sha::parse(BASE).map(Base::Exact));
         assert_eq!(gitlab.head, None);
-        let buildkite = |number| {
+        let buildkite = |number, base| {
             of(&[
                 ("CI", "true"),
                 ("BUILDKITE_PULL_REQUEST", number),
-                ("BUILDKITE_PULL_REQUEST_BASE_BRANCH", "main"),
+                ("BUILDKITE_PULL_REQUEST_BASE_BRANCH", base),
                 ("BUILDKITE_COMMIT", HEAD),
             ])
         };
-        assert_eq!(buildkite("false"), None);
-        assert_eq!(buildkite("7").unwrap().head, Sha::parse(HEAD));
+        assert_eq!(buildkite("false", ""), None);
+        assert_eq!(buildkite("7", "main").unwrap().head, Sha::parse(HEAD));
         let azure = [
             ("SYSTEM_PULLREQUEST_PULLREQUESTID", "7"),
             ("SYSTEM_PULLREQUEST_TARGETBRANCH", "refs/heads/main"),

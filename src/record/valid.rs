@@ -338,14 +338,14 @@ mod tests {
     #[test]
     fn metrics_are_derived_from_the_samples_of_ok_requests() {
         let repeat = check(
-            r#"{"duration": 2, "samples": {"status": ["ok", "ok", "failed: HTTP 500"], "ttft": [0.1, 0.3, null],
+            r#"{"duration": 4, "samples": {"status": ["ok", "ok", "failed: HTTP 500"], "ttft": [0.1, 0.3, null],
                 "e2e": [1.1, 2.3, null], "output_tokens": [11, 21, null], "prompt_tokens": [5, 5, null]}}"#,
         )
         .unwrap();
         assert!((metric(&repeat, "ttft.p50") - 0.2).abs() < 1e-12);
         assert!((metric(&repeat, "tpot.p50") - 0.1).abs() < 1e-12);
-        assert!((metric(&repeat, "throughput") - 16.0).abs() < 1e-12);
-        assert!((metric(&repeat, "total_throughput") - 21.0).abs() < 1e-12);
+        assert!((metric(&repeat, "throughput") - 8.0).abs() < 1e-12);
+        assert!((metric(&repeat, "total_throughput") - 10.5).abs() < 1e-12);
         assert!((metric(&repeat, "error_rate") - 1.0 / 3.0).abs() < 1e-12);
         assert_eq!(
             repeat.requests,
@@ -383,6 +383,7 @@ mod tests {
           - scenario `c` has two repeats with the id `x`
           - scenario `c`, repeat 1: a duration must be above zero and at most 1000000000 s, and it is 0
           - scenario `c`, repeat 1: `qps` is -1, which no such metric can be
+          - scenario `c`, repeat 1: `duration` is 0 s, but its answers take 1.000 s
           - scenario `c`, repeat 1: column `e2e` has 1 entries, `ttft` has 2
           - scenario `c`, repeat 4 has neither metrics nor samples
         ");

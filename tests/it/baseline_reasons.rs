@@ -131,6 +131,8 @@ fn a_maintainers_word_holds_for_that_run_and_what_regressed_in_it() {
     write(folder, "result.json", &slower.to_string());
     let mut comparison = compared(folder);
     comparison["accepted"] = json!({"label": "accept", "by": "alice", "reason": "the new sampler"});
+    comparison["verdict"] = json!("warn");
+    comparison["exit_code"] = json!(0);
     let accept = |result: &Value, comparison: &Value, more: &[&str]| {
         write(folder, "comparison.json", &comparison.to_string());
         let flags = [&["--dry-run", "--comparison", "comparison.json"], more].concat();
