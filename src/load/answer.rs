@@ -495,8 +495,14 @@ mod tests {
                 output_tokens: 12,
                 exact: true,
             });
-            answer.receive(&std::fs::read(path).unwrap(), 0.1).unwrap();
-            answer.finish(0.2)
+            // Each event comes at a time of its own.
+            let text = std::fs::read_to_string(path).unwrap();
+            let mut at = 0.0;
+            for event in text.split_inclusive("\n\n") {
+                at += 0.01;
+                answer.receive(event.as_bytes(), at).unwrap();
+            }
+            answer.finish(at)
         };
         // Two of the twelve tokens of the first stream end within a character: their chunks carry no text.
         for (name, chunks) in [

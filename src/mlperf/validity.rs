@@ -146,9 +146,14 @@ impl fmt::Display for Reason {
             } => {
                 let percent = percentile * 100.0;
                 let milliseconds = limit * 1e3;
+                let in_one_piece = if latency == "TPOT" {
+                    " or came in one piece"
+                } else {
+                    ""
+                };
                 write!(
                     f,
-                    "{latency}: {over} of {queries} queries were over {milliseconds} ms or showed none; "
+                    "{latency}: {over} of {queries} queries were over {milliseconds} ms{in_one_piece}; "
                 )?;
                 match allowed {
                     Some(allowed) => write!(
@@ -316,8 +321,8 @@ mod tests {
         measured for 30.0 s, and at least 600 s are required
         400 queries, and at least 459 are required
         1 of 400 queries were not answered in full, and all must be
-        TTFT: 7 of 400 queries were over 2000 ms or showed none; to claim P99 with 99 % confidence 1596 queries must be sent
-        TPOT: 0 of 400 queries were over 200 ms or showed none; to claim P99 with 99 % confidence 459 queries must be sent
+        TTFT: 7 of 400 queries were over 2000 ms; to claim P99 with 99 % confidence 1596 queries must be sent
+        TPOT: 0 of 400 queries were over 200 ms or came in one piece; to claim P99 with 99 % confidence 459 queries must be sent
         answers had 80.0 tokens on average, 100.0 were asked for, and they may differ by 10 %
         ");
         let seen = Seen {
