@@ -2,13 +2,15 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use perfgate::publish::event::{Repository, base, occasion};
+use perfgate::publish::change::{main_branch_of_event, of_event};
+use perfgate::publish::event::{Repository, occasion};
 
 fuzz_target!(|bytes: &[u8]| {
     let Some(ours) = Repository::parse("acme/llm") else {
         return;
     };
-    let _base = base(bytes);
+    let _change = of_event(bytes);
+    let _main = main_branch_of_event(bytes);
     for event in ["pull_request", "merge_group", "workflow_run", "push", "issue_comment"] {
         let _result = occasion(event, bytes, &ours, None);
     }

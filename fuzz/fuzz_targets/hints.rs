@@ -2,11 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use perfgate::starter::{hints, ignoring};
+use perfgate::starter::{compose, hints, ignoring};
 
 fuzz_target!(|text: &str| {
     hints::base_of_dockerfile(text);
-    hints::image_of_compose(text);
+    compose::vllm_of_compose(text);
     hints::model_of_command(text);
     ignoring(text);
 });

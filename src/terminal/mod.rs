@@ -2,7 +2,7 @@
 //!
 //! Text from outside (a model, a file, a server's last words) can neither steer a terminal nor give a command to the runner
 //! of GitHub Actions ([`crate::text::guard`]), and shows no secret ([`crate::secret`]). Perfgate's own commands leave by
-//! [`command`], which takes nothing but a [`WorkflowCommand`].
+//! [`fn@command`], which takes nothing but a [`WorkflowCommand`].
 
 mod command;
 
