@@ -74,7 +74,11 @@ fn poisoned(value: &Value, place: &str) -> Value {
         Value::Object(entries) => {
             entries.insert(HOSTILE.to_owned(), json!(HOSTILE));
         }
-        text => *text = json!(HOSTILE),
+        text @ (Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)) => *text = json!(HOSTILE),
     }
     poisoned
 }

@@ -36,6 +36,7 @@ mod dataset;
 mod doctor;
 #[cfg(test)]
 mod evidence;
+#[cfg(test)]
 mod evidence_key;
 #[cfg(test)]
 mod faults;

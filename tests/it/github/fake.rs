@@ -267,6 +267,7 @@ impl World {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "the routes of the API, one arm each")]
     fn act(
         &mut self,
         method: &str,
