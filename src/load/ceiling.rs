@@ -130,7 +130,8 @@ async fn drive(
     // Its own server writes whole answers at once, which no model does, and sends none that nobody asked for.
     let is_broken = |trace: &&RequestTrace| match &trace.outcome {
         Outcome::Failed(reason) => !reason.ends_with(NO_REQUEST),
-        outcome => !outcome.is_ok(),
+        Outcome::Ok => false,
+        Outcome::TimedOut | Outcome::Truncated(_) => true,
     };
     match driven.traces.iter().find(is_broken) {
         Some(unanswered) => Err(LoadError::Broken(format!(
