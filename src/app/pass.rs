@@ -176,7 +176,8 @@ impl Pass<'_, '_> {
                 repeat.void = Some(format!("{reason} and {ended} of {planned} requests"));
             }
             Stop::Hung | Stop::Failing if !self.measuring.may_fail => {
-                repeat.void = stopping::of_server(repeat);
+                // What else was wrong, such as a load generator without files, comes before what it led to.
+                repeat.void = repeat.void.take().or_else(|| stopping::of_server(repeat));
             }
             Stop::Hung | Stop::Failing => {
                 let said = stopping::of_server(repeat).map(Value::from);
