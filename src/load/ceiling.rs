@@ -3,15 +3,14 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::unasked::NO_REQUEST;
 use super::{Client, Drive, LoadError, Patience, RequestTemplate};
 use crate::config::{Endpoint, LoadPoint, Sampling};
-use crate::measure::{ClientLoad, Outcome, RequestTrace};
+use crate::measure::ClientLoad;
 use crate::stats::number;
 use crate::workload::{Prompt, Request};
 
@@ -126,14 +125,8 @@ async fn drive(
         seed: 0,
         patience: Patience::default(),
     };
-    let driven = drive.run(Arc::new(AtomicUsize::new(0)), cancel).await?;
-    // Its own server writes whole answers at once, which no model does, and sends none that nobody asked for.
-    let is_broken = |trace: &&RequestTrace| match &trace.outcome {
-        Outcome::Failed(reason) => !reason.ends_with(NO_REQUEST),
-        Outcome::Ok => false,
-        Outcome::TimedOut | Outcome::Truncated(_) => true,
-    };
-    match driven.traces.iter().find(is_broken) {
+    let driven = drive.run_against_own(cancel).await?;
+    match driven.traces.iter().find(|trace| !trace.outcome.is_ok()) {
         Some(unanswered) => Err(LoadError::Broken(format!(
             "a request to its own server {}",
             unanswered.outcome

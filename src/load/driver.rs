@@ -15,6 +15,7 @@ use super::instant::of_duration;
 use super::order::{Order, Ran};
 use super::prepared::Prepared;
 use super::schedule::{Schedule, Shape, Turn};
+use super::unasked::disown;
 use super::watch::Patience;
 use crate::config::LoadPoint;
 use crate::measure::{ClientLoad, RequestTrace, Stop};
@@ -82,6 +83,25 @@ impl Drive {
         done: Arc<AtomicUsize>,
         cancel: &CancellationToken,
     ) -> Result<Driven, LoadError> {
+        let mut ran = self.send(done, cancel).await?;
+        let first = std::mem::take(&mut ran.first);
+        ran.client.unasked += disown(&mut ran.traces, first);
+        Ok(collect(ran))
+    }
+
+    /// The same against a server of our own, which sends whole answers at once and none that nobody asked for.
+    pub(super) async fn run_against_own(
+        self,
+        cancel: &CancellationToken,
+    ) -> Result<Driven, LoadError> {
+        self.send(Arc::default(), cancel).await.map(collect)
+    }
+
+    async fn send(
+        self,
+        done: Arc<AtomicUsize>,
+        cancel: &CancellationToken,
+    ) -> Result<Ran, LoadError> {
         let in_flight_wanted = match self.load {
             LoadPoint::Concurrency(slots) => Some(slots),
             LoadPoint::Rate { .. } | LoadPoint::Trace { .. } => None,
@@ -104,7 +124,7 @@ impl Drive {
         match ran {
             Ok(ran) => ran.map(|mut ran| {
                 ran.client.in_flight_wanted = in_flight_wanted;
-                collect(ran)
+                ran
             }),
             Err(_gone) => Err(LoadError::Broken(panic_message(thread.join()))),
         }
@@ -202,6 +222,7 @@ fn panic_message(ended: std::thread::Result<()>) -> String {
 fn collect(ran: Ran) -> Driven {
     let Ran {
         mut traces,
+        first: _,
         fingerprint,
         client,
         stop,

@@ -30,7 +30,6 @@ use super::own_load::OwnLoad;
 use super::precedence::Precedence;
 use super::prepared::Prepared;
 use super::schedule::{Schedule, Step};
-use super::unasked::disown;
 use super::watch::Watch;
 use crate::measure::{ClientLoad, Outcome, RequestTrace, Stop};
 
@@ -191,14 +190,14 @@ impl Engine {
                 }
             }
         }
-        let disowned = disown(&mut self.traces, self.first);
         let client = ClientLoad {
-            unasked: self.unasked + disowned,
+            unasked: self.unasked,
             real_time: self.precedence.was_real_time(),
             ..self.own_load.so_far()
         };
         Ok(Ran {
             traces: self.traces,
+            first: self.first,
             fingerprint: self.fingerprint,
             client,
             stop: self.stop,

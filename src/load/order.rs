@@ -14,6 +14,8 @@ use crate::measure::{ClientLoad, RequestTrace, Stop};
 #[derive(Debug)]
 pub(super) struct Ran {
     pub(super) traces: Vec<RequestTrace>,
+    /// Requests that were the first on their connection.
+    pub(super) first: Vec<usize>,
     pub(super) fingerprint: Option<String>,
     pub(super) client: ClientLoad,
     pub(super) stop: Option<Stop>,

@@ -17,9 +17,6 @@ const ENOUGH: f64 = 8.0;
 /// times as fast as at the start of its connections is still believed.
 const TOO_EARLY: f64 = 0.25;
 
-/// How the reason of a disowned answer ends.
-pub(super) const NO_REQUEST: &str = "it belongs to no request";
-
 /// Fails the answers that cannot be those of their requests, and says how many. `first` are the requests that were the first
 /// on their connection, the only ones whose answer nothing can have preceded: they say how long a token takes.
 pub(super) fn disown(traces: &mut [RequestTrace], mut first: Vec<usize>) -> u64 {
@@ -50,7 +47,7 @@ pub(super) fn disown(traces: &mut [RequestTrace], mut first: Vec<usize>) -> u64 
         let at_once = together || (later >= ENOUGH && span < AT_ONCE * usual);
         if at_once && took < TOO_EARLY * usual {
             trace.outcome = Outcome::Failed(format!(
-                "the answer came whole {:.1} ms after its request, and its tokens alone take {:.1} ms: {NO_REQUEST}",
+                "the answer came whole {:.1} ms after its request, and its tokens alone take {:.1} ms: it belongs to no request",
                 took * 1e3,
                 usual * 1e3
             ));
