@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use super::super::{
-    Context, Failure, compare, dataset, expectations, feasible, measuring, warm_up,
-};
+use super::super::{Context, Failure, compare, expectations, feasible, measuring, plan};
 use super::check::{Check, Group, Level};
+use crate::cli::bench::RunArgs;
 use crate::cli::compare::PolicyArgs;
 use crate::config::{Plan, ServerPlan};
 use crate::launch;
@@ -39,12 +38,9 @@ fn of_failure(name: &'static str, held: Result<(), Failure>) -> Option<Check> {
     })
 }
 
-/// The checks of a load in the order in which a gate makes them.
+/// As a gate without flags resolves it.
 fn load(plan: &Plan) -> Result<(), Failure> {
-    let mut plan = plan.clone();
-    warm_up::check(&plan)?;
-    dataset::settle(&mut plan, None)?;
-    feasible::check_ramp(&plan)?;
+    let plan = plan::overlaid(Some(plan.clone()), &RunArgs::default(), None)?;
     feasible::check_requests(&plan)
 }
 
