@@ -66,7 +66,7 @@ pub(super) struct RunInProgress {
     pub(super) result: ResultFile,
     /// Whether something of it is on disk.
     pub(super) kept: bool,
-    /// Repeats in a row, up to the last, that the load generator spoiled, of each scenario.
+    /// Of each scenario, how many of its last repeats in a row the load generator spoiled ([`Passed::is_spoiled`]).
     pub(super) spoiled: BTreeMap<String, u32>,
 }
 

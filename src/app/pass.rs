@@ -41,7 +41,8 @@ pub(super) struct Passed {
     pub(super) repeat: Repeat,
     pub(super) environment: Option<Environment>,
     pub(super) fingerprint: Option<String>,
-    /// Whether the load generator was kept from its work, so that the repeat is void.
+    /// Whether the load generator, without real-time priority, was kept from its work: the repeat is void, and the next one
+    /// will be too. With that priority a repeat may be void for the same reason, but this is `false`.
     pub(super) is_spoiled: bool,
 }
 
@@ -98,8 +99,8 @@ impl Pass<'_, '_> {
         repeat.telemetry = seen.telemetry;
         repeat.telemetry.extend(self.told(&driven, warmed_up.seen));
         let bottleneck = driven.client.bottleneck(&driven.traces);
-        // With real-time priority nothing on this machine keeps the load generator from a CPU. What does is the machine
-        // below it, for a moment, and the next repeat may well be free of that.
+        // With real-time priority no program of this machine keeps the load generator from a CPU. Only the host of a virtual
+        // machine does, for a moment, and the next repeat is probably free of it.
         let is_spoiled = !driven.client.real_time
             && (bottleneck.is_some() || matches!(driven.stop, Some(Stop::Client(_))));
         repeat.void = concerns.void.or(warmed_up.void);

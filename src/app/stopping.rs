@@ -14,7 +14,7 @@ const CLIENT: &str = "client";
 const HUNG: &str = "hung";
 const FAILING: &str = "failing";
 
-/// Repeats in a row that the load generator may spoil. With another the run would only cost more time.
+/// Repeats in a row that a load generator without real-time priority may spoil. Another one would only cost more time.
 pub(super) const MOST_SPOILED: u32 = 2;
 
 /// As it stands in a result: `ended` of `planned` requests.
