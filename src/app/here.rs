@@ -116,6 +116,10 @@ mod tests {
             .arg("60")
             .spawn()
             .unwrap();
+        // A program's arguments appear a moment after it has begun.
+        while ProcessEntry::names_of(tunnel.id()).len() < 3 {
+            std::thread::yield_now();
+        }
         let said = doubt(8000, &[tunnel.id()]);
         tunnel.kill().unwrap();
         tunnel.wait().unwrap();

@@ -51,7 +51,7 @@ async fn a_container_that_dies_at_the_start_shows_its_code_and_its_log_and_leave
     insta::assert_snapshot!(error, @"
     the server ended with exit code 3 before it was ready
     server| model tiny-llm secret ***
-    server| ::error::weights are broken
+    server| : :error::weights are broken
     ");
     assert_eq!(containers_of(&run_id), "");
 }

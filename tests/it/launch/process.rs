@@ -85,7 +85,7 @@ async fn a_process_that_dies_at_the_start_shows_its_code_and_its_log() {
     assert_eq!(error.fault(), Fault::Target);
     let text = error.to_string();
     assert!(text.starts_with("the server ended with exit code 3 before it was ready\nserver| "));
-    assert!(text.contains("\nserver| ::error::weights are broken"));
+    assert!(text.contains("\nserver| : :error::weights are broken"));
     assert!(!text.contains("open-sesame") && !text.contains('\u{1b}'));
 }
 
