@@ -77,7 +77,7 @@ impl<'de> Visitor<'de> for Checker {
         while let Some(key) = map.next_key::<String>()? {
             within_limit(&key)?;
             if keys.contains(&key) {
-                return Err(A::Error::custom(format!("the key `{key}` is there twice")));
+                return Err(A::Error::custom(format!("duplicate key `{key}`")));
             }
             keys.insert(key);
             let Unambiguous = map.next_value()?;
@@ -89,7 +89,7 @@ impl<'de> Visitor<'de> for Checker {
 fn within_limit<E: serde::de::Error>(text: &str) -> Result<(), E> {
     if text.len() > limits::STRING {
         return Err(E::custom(format!(
-            "a string has {} bytes, and at most {} are taken",
+            "a string has {} bytes, and the limit is {}",
             text.len(),
             limits::STRING
         )));
@@ -109,9 +109,9 @@ mod tests {
 
     #[test]
     fn a_key_that_is_there_twice_is_refused_with_its_place() {
-        insta::assert_snapshot!(error("{\"a\": {\"b\": 1,\n \"b\": 1}}"), @"the key `b` is there twice at line 2 column 4");
+        insta::assert_snapshot!(error("{\"a\": {\"b\": 1,\n \"b\": 1}}"), @"duplicate key `b` at line 2 column 4");
         // However it is written.
-        insta::assert_snapshot!(error(r#"[{"a": 1, "\u0061": 2}]"#), @"the key `a` is there twice at line 1 column 18");
+        insta::assert_snapshot!(error(r#"[{"a": 1, "\u0061": 2}]"#), @"duplicate key `a` at line 1 column 18");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::record::{self, Run};
 use crate::render::inert;
 
 /// What is said of a file that only the change has.
-const OWN_BAR: &str = "the change itself brings one, and no change is judged by a bar that it sets: it counts once it is merged";
+const OWN_BAR: &str = "only the change has one, and a change is not judged by limits of its own: it counts once it is merged";
 
 /// Where to find them.
 pub(super) struct Accepted<'a> {

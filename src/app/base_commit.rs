@@ -96,7 +96,7 @@ pub(super) fn of_change(change: &Change) -> Result<String, Failure> {
     let has_it = base == head || source::is_ancestor(proposed, &base);
     if may_be_other && has_it {
         return Err(unknown(
-            "the branch into which the change is to be merged has the change already, as this clone knows it",
+            "in this clone, the branch into which the change is to be merged already contains the change",
         )
         .hint("fetch that branch anew: `git fetch origin BRANCH`"));
     }
@@ -201,17 +201,17 @@ fn no_target(target: &Target) -> Failure {
             "fetch it: `git fetch origin {name}:refs/remotes/origin/{name}`"
         ))
         .hint(FETCH),
-        Target::Main => unknown("nobody says which branch is the main one"),
-        Target::Unknown => unknown("nobody says into which branch the change is to be merged"),
+        Target::Main => unknown("the main branch is not known"),
+        Target::Unknown => unknown("the branch into which the change is to be merged is not known"),
     }
 }
 
 fn unknown(what: &str) -> Failure {
     Failure::message(
         ExitStatus::SurroundingsFailed,
-        format!("{what}, so perfgate.yaml, thresholds and baseline of before the change cannot be read"),
+        format!("{what}, so perfgate.yaml, thresholds and baseline from before the change cannot be read"),
     )
-    .hint("`--baseline-ref REF` names another commit; `--baseline-ref \"\"` judges by the files of the change itself, and the report says so")
+    .hint("name another commit with `--baseline-ref REF`, or judge by the change's own files with `--baseline-ref \"\"`; the report then warns of it")
 }
 
 /// What git could not do, with its own words and what to do about it.

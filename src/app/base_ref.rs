@@ -181,7 +181,7 @@ impl BaseRef {
         let places = std::iter::once(self.here.join(path)).chain(kept);
         let mut files = places.filter_map(|place| files::read(&place).ok());
         files.find(is_it).ok_or_else(|| {
-            self.unreadable(path, "it is a pointer of Git LFS there, and the file that it means is not here")
+            self.unreadable(path, "it is a Git LFS pointer there, and the file itself is not here")
                 .hint("fetch it: `git lfs fetch origin BRANCH` with the base branch, and `lfs: true` at actions/checkout")
         })
     }
@@ -225,7 +225,7 @@ impl BaseRef {
                 self.name
             ),
         )
-        .hint("`--baseline-ref REF` names another commit; `--baseline-ref \"\"` judges by the files of the change itself")
+        .hint("name another commit with `--baseline-ref REF`, or judge by the change's own files with `--baseline-ref \"\"`")
     }
 
     /// The files below a folder there, by name.

@@ -168,10 +168,10 @@ pub(super) fn name(
 pub(super) fn coverage(plan: &Plan) -> Option<&'static str> {
     match plan.server {
         Some(ServerPlan::Process(_)) => Some(
-            "the commit, changed, untracked, ignored and submodule files of this tree, the files that the command names and the environment; not what the server loads from elsewhere, as installed packages",
+            "the commit, changed, untracked, ignored and submodule files of this tree, the files that the command names and the environment; not what the server loads from elsewhere, such as installed packages",
         ),
         Some(ServerPlan::Url(_)) => Some(
-            "the commit and its changes, and the version and the fingerprint that the server tells; not what else runs behind the URL",
+            "the commit and its changes, and the version and the fingerprint that the server reports; not what else runs behind the URL",
         ),
         Some(ServerPlan::Docker(_) | ServerPlan::Simulator(_)) | None => None,
     }

@@ -300,14 +300,17 @@ fn moved_policy(path: &Path, base_ref: &BaseRef) -> Result<Option<String>, Failu
     }
     let Some(known) = known else { return Ok(None) };
     let message = format!(
-        "{} has no `{}`, and has thresholds of its own (`{}`): a change is not judged by a bar that it brings itself",
+        "{} has no `{}`, but other thresholds (`{}`): a change is not judged by limits of its own",
         base_ref.name(),
         path.display(),
         known.display()
     );
     Err(Failure::message(ExitStatus::SurroundingsFailed, message)
-        .hint(format!("judge it by those: `--thresholds {}`", known.display()))
-        .hint("thresholds that are new count once they are merged; a file that only moves may do so at any time"))
+        .hint(format!(
+            "judge it by those: `--thresholds {}`",
+            known.display()
+        ))
+        .hint("new thresholds count once they are merged; an unchanged file may move at any time"))
 }
 
 pub(super) fn write_junit(path: &Path, comparison: &Comparison) -> Result<(), Failure> {

@@ -139,10 +139,12 @@ fn read(file: &DatasetFile, plan: &Plan, base_ref: Option<&BaseRef>) -> Result<K
     let is_pointer = opened.reader().fill_buf().is_ok_and(files::is_lfs_pointer);
     if is_pointer {
         let message = format!(
-            "`{}` is a pointer of Git LFS, and the file itself was not fetched",
+            "`{}` is a Git LFS pointer, and the file itself was not fetched",
             path.display()
         );
-        return Err(usage(message).hint("`git lfs pull`, or `lfs: true` at actions/checkout"));
+        return Err(
+            usage(message).hint("run `git lfs pull`, or set `lfs: true` at actions/checkout")
+        );
     }
     let read = read_entries(file, &mut opened, &mut |entry| sample.offer(entry));
     let (format, census) = read.map_err(|error| dataset_failure(path, &error))?;
@@ -221,7 +223,7 @@ fn tell_pace(file: &DatasetFile, plan: &Plan, selection: &Selection) {
     if let Some(other) = another_unit(file.units.time, span, gaps) {
         let (unit, other) = (file.units.time.name(), other.name());
         note(&format!(
-            "warning: that is not usual for a trace, whose time stamps were read as {unit}: if they are {other}, write \
+            "warning: this is unusual for a trace; its time stamps were read as {unit}: if they are {other}, write \
              `timestamp_unit: {other}` in `dataset`"
         ));
     }

@@ -173,7 +173,7 @@ impl Judging<'_> {
             && evidence.has_repeats()
         {
             note(&format!(
-                "repeats of earlier runs of this commit count for this build as far as builds can be told apart: by {coverage}"
+                "earlier repeats of this commit count where they are of the same build, which is recognised by {coverage}"
             ));
         }
         let deciding = async |evidence: &EvidenceFolder| {

@@ -69,14 +69,14 @@ pub(super) fn is_at(url: &str) -> bool {
 fn doubt(port: u16, holders: &[u32]) -> Option<String> {
     if holders.is_empty() {
         return Some(format!(
-            "which process listens on port {port} cannot be seen"
+            "perfgate cannot see which process listens on port {port}"
         ));
     }
     holders.iter().find_map(|id| {
         let names = ProcessEntry::names_of(*id);
         let tunnel = names.iter().find(|name| HAND_ON.contains(&name.as_str()))?;
         Some(format!(
-            "port {port} is held by `{tunnel}` (process {id}), which hands connections on"
+            "port {port} is held by `{tunnel}` (process {id}), which forwards connections"
         ))
     })
 }

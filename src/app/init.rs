@@ -99,7 +99,7 @@ fn look_around(args: &InitArgs, gpus: bool) -> Result<Beginning, Failure> {
     } else {
         if let Some((path, Base::Other(root))) = built {
             note(&format!(
-                "warning: `{path}` builds a vLLM of its own upon `{root}`, so no registry has it: build it first (docker build --tag NAME .), and write NAME as server.docker.image"
+                "warning: `{path}` builds its own image from `{root}`, which is in no registry: build it first (docker build --tag NAME .), and write NAME as server.docker.image"
             ));
         }
         match &service {

@@ -57,7 +57,7 @@ impl Lock {
                     if error.kind() == std::io::ErrorKind::Unsupported =>
                 {
                     note(&format!(
-                        "warning: this file system has no locks ({error}): run no second perfgate with {of} at the same time"
+                        "warning: this file system does not support locks ({error}): run no second perfgate with {of} at the same time"
                     ));
                     return Ok(Self { _file: file });
                 }

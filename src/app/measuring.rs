@@ -385,7 +385,7 @@ impl<'a> Measuring<'a> {
             return Ok(());
         }
         let allowed = if rate > self.plan.max_error_rate {
-            format!(", and at most {} % may", self.plan.max_error_rate * 100.0)
+            format!(", and the limit is {} %", self.plan.max_error_rate * 100.0)
         } else {
             String::new()
         };
@@ -415,7 +415,7 @@ impl<'a> Measuring<'a> {
 
 /// What was measured now cannot be added to what was measured before.
 #[derive(Debug, thiserror::Error)]
-#[error("the evidence kept so far is of another {what}: {before} there, {now} here")]
+#[error("the evidence so far is of another {what}: {before} there, {now} here")]
 pub(super) struct OtherEvidence {
     what: &'static str,
     before: String,
@@ -553,7 +553,7 @@ pub(super) fn nothing_counts(result: &ResultFile) -> Result<(), Failure> {
     );
     Err(
         Failure::message(ExitStatus::SurroundingsFailed, message).hint(
-            "where it was the load generator, leave the load generator a CPU of its own, or send less; `perfgate doctor` says what this machine can drive",
+            "if the cause was the load generator, give it a CPU of its own, or send less; `perfgate doctor` shows what this machine can drive",
         ),
     )
 }

@@ -75,7 +75,7 @@ fn add_cache(log: &EngineLog, seen: &mut Observed) -> Option<&'static str> {
     seen.findings.fill("kv_cache.tokens", || {
         found
             .map(|(_, tokens)| tokens)
-            .ok_or_else(|| "neither the engine's /metrics nor its log say it".to_owned())
+            .ok_or_else(|| "neither the engine's /metrics nor its log contain it".to_owned())
     });
     found.map(|(from, _)| from)
 }

@@ -121,7 +121,7 @@ fn check_api_key() -> Result<(), Failure> {
                 "the API key in `{API_KEY}` has characters that an HTTP header cannot carry"
             );
             Err(Failure::message(ExitStatus::Usage, message).hint(
-                "it may have letters, digits and signs of ASCII, and no line break within: set it again",
+                "use ASCII letters, digits and signs, without a line break, and set it again",
             ))
         }
         Some(_) | None => Ok(()),

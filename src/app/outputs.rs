@@ -100,7 +100,7 @@ impl Outputs {
                 .find(|(_, input)| destination.is_also(input));
             if let Some((input, _)) = input {
                 return Err(usage(format!(
-                    "{called} would overwrite {input}, which is read"
+                    "{called} would overwrite {input}, which is an input"
                 )));
             }
             if let Destination::File(file) = &destination
@@ -131,7 +131,7 @@ fn usage(message: String) -> Failure {
 /// A folder in place of a file is a mistake; a file that cannot be written is one of the surroundings.
 fn unfit(called: &str, error: &FileError) -> Failure {
     if error.kind() == std::io::ErrorKind::IsADirectory {
-        usage(format!("{called} is a folder, and a file is to be written"))
+        usage(format!("{called} is a folder, not a file"))
     } else {
         cannot_keep(error)
     }

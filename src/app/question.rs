@@ -66,7 +66,7 @@ fn at_base(path: &Path, base_ref: &BaseRef) -> Result<Option<Plan>, Failure> {
         .map(Some)
         .map_err(|failure| {
             failure.hint(format!(
-                "this is the file of {}, which asks the question; `--baseline-ref` names another commit",
+                "this is the file of {}, whose configuration is used; `--baseline-ref` names another commit",
                 base_ref.name()
             ))
         })
@@ -96,7 +96,7 @@ fn moved(path: &Path, own: &Plan, base_ref: &BaseRef) -> Result<Option<Plan>, Fa
         (_, _, None) => Ok(None),
         (_, _, Some(first)) => {
             let message = format!(
-                "{} has no `{}`, and has a perfgate configuration of its own (`{}`): a change is not judged by a question that it brings itself",
+                "{} has no `{}`, but another perfgate configuration (`{}`): a change is not measured by a configuration of its own",
                 base_ref.name(),
                 path.display(),
                 first.display()
@@ -167,7 +167,7 @@ fn base_container(
         .or(plan.server.as_ref().filter(is_docker));
     let Some(from) = from else {
         return Err(
-            usage("`--base-image` is for a server in a container, and this is none")
+            usage("`--base-image` needs a server in a container (`server.docker`)")
                 .hint("write the server of the base version as `server.base` in perfgate.yaml"),
         );
     };
@@ -181,5 +181,7 @@ fn base_container(
         ..TargetArgs::default()
     };
     plan::lay_target(&target, &mut container)?;
-    container.server.ok_or_else(|| usage("there is no server"))
+    container
+        .server
+        .ok_or_else(|| usage("perfgate.yaml has no `server`"))
 }

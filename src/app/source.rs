@@ -19,7 +19,7 @@ pub(super) enum GitError {
     #[error("git refuses this work tree, because it belongs to another user: {0}")]
     Ownership(String),
     /// Nothing here belongs to a repository.
-    #[error("there is no repository of git here")]
+    #[error("this is not a git repository")]
     NoRepository,
     /// It was asked for what is not there, or could not do its work.
     #[error("git failed: {0}")]
@@ -53,7 +53,7 @@ impl GitError {
                 "trust it: `git config --global --add safe.directory \"$PWD\"`, as the user who runs perfgate".to_owned(),
             ),
             Self::NoRepository => Some(
-                "run perfgate in a clone: actions/checkout makes none where git is not installed".to_owned(),
+                "run perfgate in a clone: actions/checkout does not make one where git is not installed".to_owned(),
             ),
             Self::Failed(_) => None,
         }
@@ -89,7 +89,7 @@ fn tell_of(error: &GitError) {
     };
     if is_worth_it {
         note(&format!(
-            "warning: the result does not say of which commit it is: {error}"
+            "warning: the result does not name its commit: {error}"
         ));
         if let Some(hint) = error.hint() {
             note(&format!("hint: {hint}"));

@@ -54,5 +54,7 @@ pub(super) fn summarize(markdown: &str, context: &Context) {
 }
 
 fn untold(what: &str, why: &dyn Display) {
-    note(&format!("warning: the verdict stands, but {what}: {why}"));
+    note(&format!(
+        "warning: the verdict is unchanged, but {what}: {why}"
+    ));
 }

@@ -37,7 +37,7 @@ pub(super) fn is_by_client(repeat: &Repeat) -> bool {
 pub(super) fn of_server(repeat: &Repeat) -> Option<String> {
     let what = match because(repeat)? {
         HUNG => "every request in flight timed out, so the server is given up",
-        FAILING => "no more requests may fail",
+        FAILING => "more requests failed than `max_error_rate` allows",
         _ => return None,
     };
     let stopped = &repeat.telemetry[KEY];
@@ -104,7 +104,9 @@ mod tests {
         );
         assert_eq!(
             of_server(&stopped(&Stop::Failing)).as_deref(),
-            Some("no more requests may fail: stopped after 2 of 24 requests")
+            Some(
+                "more requests failed than `max_error_rate` allows: stopped after 2 of 24 requests"
+            )
         );
         let by_client = stopped(&Stop::Client("starved".to_owned()));
         assert_eq!(of_server(&by_client), None);

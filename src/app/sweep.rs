@@ -194,7 +194,7 @@ impl Sweep<'_> {
                 && let Some(failed) = Failures::of(self.of(last)).in_words()
             {
                 self.told.ended = format!(
-                    "the server fails at {}: {failed}; where throughput ends cannot be said",
+                    "the server fails at {}: {failed}; the highest throughput is not known",
                     last.load.name()
                 );
                 note(&self.told.ended);

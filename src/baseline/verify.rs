@@ -337,7 +337,7 @@ mod tests {
         );
         let cut = &one[..60];
         insta::assert_snapshot!(said(&format!("{one}\n{cut}\n{two}\n{one}\n"), &two), @"
-        nvidia-l4.ledger.jsonl:2: the line is cut off: `nvidia-l4.ledger.jsonl, line 2` is no perfgate result: EOF while parsing a string at line 1 column 60
+        nvidia-l4.ledger.jsonl:2: the line is cut off: `nvidia-l4.ledger.jsonl, line 2` is not a perfgate result: EOF while parsing a string at line 1 column 60
           restore the file with `git checkout -- 'nvidia-l4.ledger.jsonl'`, or drop what is no session, once: `sed -i '2d' 'nvidia-l4.ledger.jsonl'`; the sessions before and after it stand by themselves
         nvidia-l4.ledger.jsonl:3: it was measured at 2026-01-01T00:00:00Z, before the session above it (2026-01-02T00:00:00Z)
           put the lines into the order in which they were measured; then promote the result of 2026-01-02T00:00:00Z again with `perfgate baseline update RESULT`, if it is not the baseline

@@ -32,7 +32,7 @@ pub struct CommentArgs {
     /// The artifact of a fork's run, a ZIP archive with comparison.json in it; treated as hostile
     #[arg(long, value_name = "FILE", conflicts_with = "comparison")]
     pub artifact: Option<PathBuf>,
-    /// Write the comparison, accepted or not, here; not over the one that is read
+    /// Write the comparison, accepted or not, to this file; it must not be the one that is read
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Files to write.

@@ -30,9 +30,9 @@ pub struct GateArgs {
     /// Accepted runs, one result per line; beside the baseline where not given
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
-    /// Where the change branched off from this branch, or this very commit: perfgate.yaml (but server and framework),
-    /// thresholds, baseline and ledger are read there, so that a change cannot move the bar that it is judged by. In a pull
-    /// or merge request the CI service says it. "" reads the files as they are here
+    /// A branch or a full commit name: perfgate.yaml (except server and framework), thresholds, baseline and ledger are
+    /// read where the change branched off from that branch, or at that commit, so that a change cannot move the limits
+    /// that it is judged by. In a pull or merge request the CI service provides it. "" reads the files of the work tree
     #[arg(long, value_name = "REF")]
     pub baseline_ref: Option<String>,
     /// The container's image of the base version, measured alternately with the candidate where the stored baseline

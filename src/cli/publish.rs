@@ -12,7 +12,7 @@ pub struct PublishArgs {
     /// `on-change` writes none where nothing is wrong and none is there
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = CommentWhen::Auto)]
     pub comment: CommentWhen,
-    /// Whose comments are perfgate's own; the account of the token where not given, as GitHub tells it
+    /// The account whose comments are perfgate's own; the owner of the token where not given
     #[arg(long, value_name = "LOGIN")]
     pub comment_author: Option<String>,
     /// The status on the head commit, the check to make required; a success only where every gate of that commit passes
@@ -31,7 +31,7 @@ pub struct PublishArgs {
     /// Where the report can be read; the run's page where not given
     #[arg(long, value_name = "URL")]
     pub report_url: Option<String>,
-    /// The pull request, where the event does not say it
+    /// The pull request, where the event does not name it
     #[arg(long, value_name = "N")]
     pub pull_request: Option<u64>,
     /// How long all of publishing may take; a longer wait that GitHub asks for is reported and not waited for

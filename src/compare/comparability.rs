@@ -486,7 +486,7 @@ mod tests {
         neither run says its GPU, so whether they match is not known
         neither run says its workload digest, so whether they match is not known
         scenario `concurrency=4`: repeat 2 of the candidate does not count: the GPU was throttled
-        scenario `concurrency=4`: 2 of 100 requests of the candidate failed; they count as the slowest in percentiles, and in no mean
+        scenario `concurrency=4`: 2 of 100 requests of the candidate failed; they count as the slowest in percentiles, and means leave them out
         ");
     }
 }

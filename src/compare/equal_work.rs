@@ -266,6 +266,6 @@ mod tests {
         );
         let mut said = found.findings.iter().map(Finding::to_string);
         let line = said.find(|line| line.contains("chunk")).unwrap();
-        insta::assert_snapshot!(line, @"scenario `c`: a chunk carries 8.0 tokens in the baseline and 1.0 in the candidate, so ITL is not compared, nor TPOT where a server does not tell how many tokens came first");
+        insta::assert_snapshot!(line, @"scenario `c`: a chunk carries 8.0 tokens in the baseline and 1.0 in the candidate, so ITL is not compared, and TPOT only where both servers report how many tokens came first");
     }
 }

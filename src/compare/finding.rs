@@ -178,7 +178,7 @@ impl fmt::Display for Finding {
                 all,
             } => write!(
                 f,
-                "scenario `{scenario}`: {failed} of {all} requests of the {side} failed; they count as the slowest in percentiles, and in no mean"
+                "scenario `{scenario}`: {failed} of {all} requests of the {side} failed; they count as the slowest in percentiles, and means leave them out"
             ),
             Self::OtherPackaging {
                 scenario,
@@ -186,7 +186,7 @@ impl fmt::Display for Finding {
                 candidate,
             } => write!(
                 f,
-                "scenario `{scenario}`: a chunk carries {baseline} tokens in the baseline and {candidate} in the candidate, so ITL is not compared, nor TPOT where a server does not tell how many tokens came first"
+                "scenario `{scenario}`: a chunk carries {baseline} tokens in the baseline and {candidate} in the candidate, so ITL is not compared, and TPOT only where both servers report how many tokens came first"
             ),
             Self::StoredNotUsed(Difference {
                 what,

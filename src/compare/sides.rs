@@ -81,7 +81,7 @@ impl fmt::Display for Missing {
                 "a repeat has {got} successful requests and this percentile needs {needed}; raise `num_requests`"
             ),
             Self::AnotherFigure => f.write_str(
-                "one side has the engine's own figure and the other blocks × block size, which do not compare; measure both with the same version of perfgate and of the engine",
+                "one side has the engine's own figure and the other blocks × block size, which cannot be compared; measure both sides with the same version of perfgate and of the engine",
             ),
             Self::NoScenario => f.write_str("the run has no such scenario"),
             Self::OtherDefinition {

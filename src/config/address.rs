@@ -65,7 +65,7 @@ impl ServerUrl {
         let address = url.as_str().trim_end_matches('/');
         match endpoint.and_then(|endpoint| address.strip_suffix(endpoint)) {
             Some(base) => Err(WrongUrl {
-                message: "has the path of an endpoint at its end, and perfgate adds it itself",
+                message: "ends with the path of an endpoint, which perfgate adds itself",
                 hint: format!("write `{}`", base.trim_end_matches('/')),
             }),
             None => Ok(Self(address.to_owned())),

@@ -135,7 +135,7 @@ impl GpuFault {
                 "the image brings files of the driver along, where the toolkit puts this machine's: take another image, or build it without the driver's libraries"
             }
             HookMissing => {
-                "the engine is set up for the NVIDIA Container Toolkit, and a program of it is gone: install the NVIDIA Container Toolkit anew (nvidia-container-toolkit), and restart the engine"
+                "the engine is set up for the NVIDIA Container Toolkit, and a program of it is missing: reinstall the NVIDIA Container Toolkit (nvidia-container-toolkit), and restart the engine"
             }
             NoPermission => {
                 "this user may not use the GPUs: check the rights of /dev/nvidia* (for AMD: the groups render and video)"

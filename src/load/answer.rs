@@ -105,7 +105,7 @@ impl Answer {
         let most = each * asked as usize + beside;
         (self.token_chunks() > most).then(|| {
             format!(
-                "broken off: more than {most} chunks with text have come, and {asked} tokens were asked for"
+                "cut off: more than {most} chunks with text have come, but only {asked} tokens were asked for"
             )
         })
     }

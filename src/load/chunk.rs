@@ -46,7 +46,7 @@ pub enum ChunkError {
     #[error("the server sent several choices where one was asked for")]
     Choices,
     /// Not what an OpenAI-compatible server sends.
-    #[error("the stream has an event that is no completion chunk: {0}")]
+    #[error("the stream has an event that is not a completion chunk: {0}")]
     Shape(String),
 }
 

@@ -136,7 +136,7 @@ impl Exchange {
         let status = self.response.status().filter(|status| *status != OK);
         let status = status.map_or_else(String::new, |status| format!("HTTP {status}: "));
         Some(format!(
-            "{status}broken off: the answer has more than {most} bytes, and {asked} tokens were asked for"
+            "{status}cut off: the answer has more than {most} bytes, but only {asked} tokens were asked for"
         ))
     }
 
@@ -197,7 +197,10 @@ impl Exchange {
             (Some(outcome), _) => (self.answer.broken_off(), outcome),
             (None, Some(OK)) if self.body == Body::NoStream => {
                 let body = String::from_utf8_lossy(&self.error_body);
-                let reason = format!("the answer is no stream of events: {}", error_text(&body));
+                let reason = format!(
+                    "the answer is not a stream of events: {}",
+                    error_text(&body)
+                );
                 (self.answer.broken_off(), Outcome::Failed(reason))
             }
             (None, Some(OK)) => self.answer.finish(seconds(ended)),
@@ -305,7 +308,8 @@ mod tests {
                 panic!("{body}")
             };
             assert!(
-                reason.starts_with("the answer is no stream of events: ") && reason.contains(said),
+                reason.starts_with("the answer is not a stream of events: ")
+                    && reason.contains(said),
                 "{reason}"
             );
         }
@@ -326,9 +330,9 @@ mod tests {
         let ok = "HTTP/1.1 200 OK\r\n\r\n";
         let comments = b": ping\n\n".repeat(8_192);
         let token = b"data: {\"choices\":[{\"text\":\"a\"}]}\n\n";
-        insta::assert_snapshot!(said(ok, &comments), @"broken off: the answer has more than 4227072 bytes, and 2 tokens were asked for");
-        insta::assert_snapshot!(said("HTTP/1.1 500 Oops\r\n\r\n", &comments), @"HTTP 500: broken off: the answer has more than 4227072 bytes, and 2 tokens were asked for");
-        insta::assert_snapshot!(said(ok, token), @"broken off: more than 20 chunks with text have come, and 2 tokens were asked for");
+        insta::assert_snapshot!(said(ok, &comments), @"cut off: the answer has more than 4227072 bytes, but only 2 tokens were asked for");
+        insta::assert_snapshot!(said("HTTP/1.1 500 Oops\r\n\r\n", &comments), @"HTTP 500: cut off: the answer has more than 4227072 bytes, but only 2 tokens were asked for");
+        insta::assert_snapshot!(said(ok, token), @"cut off: more than 20 chunks with text have come, but only 2 tokens were asked for");
     }
 
     #[test]

@@ -21,7 +21,7 @@ const LONGEST_CODING: usize = 24;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResponseError {
     /// The head is no HTTP.
-    #[error("the answer is no HTTP: {0}")]
+    #[error("the answer is not HTTP: {0}")]
     Head(String),
     /// The head, a line of the framing, or what comes before or after the body does not end.
     #[error("the answer has a {0} that does not end")]

@@ -93,7 +93,7 @@ impl ServerFigures {
             return concerns;
         }
         if self.several_servers {
-            concerns.warn("several servers", "several servers (replicas) answer at this address, and each answer of /metrics is another one's: the server's own figures are left out");
+            concerns.warn("several servers", "several servers (replicas) answer at this address, and each answer of /metrics may come from another one: the server's own figures are left out");
             return concerns;
         }
         self.strangers(ours, &mut concerns);
@@ -259,7 +259,7 @@ mod tests {
             several_servers: true,
             ..ServerFigures::default()
         };
-        insta::assert_snapshot!(said(&several, &ours()), @"several servers (replicas) answer at this address, and each answer of /metrics is another one's: the server's own figures are left out");
+        insta::assert_snapshot!(said(&several, &ours()), @"several servers (replicas) answer at this address, and each answer of /metrics may come from another one: the server's own figures are left out");
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub fn prompt_lengths(traces: &[RequestTrace], sent: &[Option<u64>]) -> Concerns
         concerns.warn(
             "prompt lengths",
             format!(
-                "the server counted {counted:.1} prompt tokens on average where {sent:.1} were sent: it cuts prompts or counts something else, and is not compared with a server that does not"
+                "the server counted {counted:.1} prompt tokens on average where {sent:.1} were sent: it truncates prompts or counts differently, and cannot be compared with a server that does not"
             ),
         );
     }
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn another_number_of_prompt_tokens_than_was_sent_is_said() {
-        insta::assert_snapshot!(said(400, 100), @"the server counted 100.0 prompt tokens on average where 400.0 were sent: it cuts prompts or counts something else, and is not compared with a server that does not");
+        insta::assert_snapshot!(said(400, 100), @"the server counted 100.0 prompt tokens on average where 400.0 were sent: it truncates prompts or counts differently, and cannot be compared with a server that does not");
         assert_ne!(said(100, 400), "");
         assert_ne!(said(400, 0), "");
         assert_eq!(said(400, 401), "");

@@ -12,7 +12,7 @@ const MOST_TOLD: usize = 10;
 #[derive(Debug, thiserror::Error)]
 pub enum ComparisonError {
     /// It is not valid JSON, or a required part is missing.
-    #[error("is no perfgate comparison: {0}")]
+    #[error("is not a perfgate comparison: {0}")]
     Json(#[from] serde_json::Error),
     /// It is of another major version, or something else.
     #[error("has schema `{0}`; this version reads `{SCHEMA}`")]
@@ -70,7 +70,7 @@ fn of_verdict(comparison: &Comparison) -> Vec<String> {
         }
     } else if comparison.judgements.iter().any(|row| row.change.is_some()) {
         // A first run has nothing to compare with.
-        problems.push("it is called a first run, and has changes against a baseline".to_owned());
+        problems.push("it is marked as a first run, but has changes against a baseline".to_owned());
     }
     problems
 }
@@ -87,7 +87,7 @@ fn word(verdict: Verdict) -> String {
 fn of_row(row: &Judgement) -> Option<String> {
     if row.scenario.len() > limits::NAME {
         return Some(format!(
-            "a scenario has a name of {} bytes, and at most {} are taken",
+            "a scenario has a name of {} bytes, and the limit is {}",
             row.scenario.len(),
             limits::NAME
         ));
@@ -104,7 +104,7 @@ fn of_row(row: &Judgement) -> Option<String> {
     let holds = matches!(row.status, Status::Pass | Status::Improved);
     (holds && change.low > limit).then(|| {
         format!(
-            "{place}: the rule is said to hold, but the whole interval {} to {} is beyond its limit {limit}",
+            "{place}: the file judges that the rule holds, but the whole interval {} to {} is beyond its limit {limit}",
             change.low, change.high
         )
     })
@@ -171,7 +171,10 @@ mod tests {
         judged.verdict = Verdict::Pass;
         judged.exit_code = 0;
         let error = read(&judged).unwrap_err();
-        assert!(error.contains("the rule is said to hold"), "{error}");
+        assert!(
+            error.contains("the file judges that the rule holds"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -180,7 +183,7 @@ mod tests {
         let twice = text.replacen('{', r#"{"exit_code": 0,"#, 1);
         let error = parse_comparison(twice.as_bytes()).unwrap_err().to_string();
         assert!(
-            error.contains("the key `exit_code` is there twice at line 1"),
+            error.contains("duplicate key `exit_code` at line 1"),
             "{error}"
         );
     }

@@ -46,7 +46,7 @@ pub(super) fn too_many_errors(evidence: &ScenarioEvidence<'_>, care: Care) -> Op
         place: None,
     };
     let reason = format!(
-        "{} of the candidate's requests failed, and at most {} may; no mean and no rate counts them",
+        "{} of the candidate's requests failed, and the limit is {}; means and rates leave them out",
         percent(new),
         percent(allowed)
     );

@@ -440,7 +440,7 @@ mod tests {
             crate::record::parse("b.json", &json).unwrap()
         };
         let compared = |failed: u32| summary(&judged(&failing(0), &failing(failed)));
-        insta::assert_snapshot!(compared(30), @"Block, exit 1: error rate: 3.0 % of the candidate's requests failed, and at most 1.0 % may; no mean and no rate counts them");
+        insta::assert_snapshot!(compared(30), @"Block, exit 1: error rate: 3.0 % of the candidate's requests failed, and the limit is 1.0 %; means and rates leave them out");
         // The P95 falls among those that failed: it is not what the others took.
         let said = compared(100);
         assert!(

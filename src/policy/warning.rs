@@ -203,7 +203,7 @@ pub fn judged_at(mut comparison: Comparison, base: &Base<'_>) -> Comparison {
         say(
             "question-edited",
             format!(
-                "the change edits what is measured ({}), which takes effect when it is merged; it was measured as {name} asks",
+                "the change edits what is measured ({}), which takes effect when it is merged; it was measured by the configuration of {name}",
                 base.edits.join("; ")
             ),
         );
@@ -211,9 +211,7 @@ pub fn judged_at(mut comparison: Comparison, base: &Base<'_>) -> Comparison {
     if base.is_first {
         say(
             "first-configuration",
-            format!(
-                "{name} has no perfgate configuration, so the change was measured as its own file asks"
-            ),
+            format!("{name} has no perfgate configuration, so the change was measured by its own"),
         );
     }
     comparison

@@ -61,7 +61,7 @@ fn of_metrics(repeat: &Repeat) -> Vec<String> {
         };
         if !is_possible || is_share {
             problems.push(format!(
-                "`{metric}` is {value}, which no such metric can be"
+                "`{metric}` is {value}, which is impossible for this metric"
             ));
         }
     }
@@ -77,7 +77,7 @@ fn too_many(counts: RequestCounts) -> Option<String> {
     let largest = completed.max(failed).max(truncated);
     (largest > limits::COUNT).then(|| {
         format!(
-            "`requests` has a count of {largest}, and no repeat has more than {}",
+            "`requests` has a count of {largest}, and the limit is {}",
             limits::COUNT
         )
     })
@@ -163,7 +163,7 @@ fn of_columns(samples: &Samples) -> Vec<String> {
             !(least..=limits::SECONDS).contains(value)
         });
         problems.extend(found.map(|(request, value)| {
-            format!("`{name}` of request {request} is {value} s, which no request can take")
+            format!("`{name}` of request {request} is {value} s, which is impossible for a request")
         }));
     }
     let start = first(samples.start.as_ref(), |value| {
@@ -183,7 +183,7 @@ fn of_columns(samples: &Samples) -> Vec<String> {
                 .flatten()
                 .find(|gap| !(0.0..=limits::SECONDS).contains(*gap))?;
             Some(format!(
-                "`itl` of request {index} has a gap of {gap} s, which no gap can be"
+                "`itl` of request {index} has a gap of {gap} s, which is impossible for a gap"
             ))
         });
     problems.extend(gaps);

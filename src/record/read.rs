@@ -27,7 +27,7 @@ pub enum RecordError {
     },
     /// Git LFS keeps it.
     #[error(
-        "`{file}` is a pointer of Git LFS, and the file itself was not fetched: `git lfs pull`, or `lfs: true` at actions/checkout"
+        "`{file}` is a Git LFS pointer, and the file itself was not fetched: run `git lfs pull`, or set `lfs: true` at actions/checkout"
     )]
     Pointer {
         /// The file as given.
@@ -40,7 +40,7 @@ pub enum RecordError {
         file: String,
     },
     /// It is no JSON, or a required part is missing.
-    #[error("`{file}` is no perfgate result: {source}")]
+    #[error("`{file}` is not a perfgate result: {source}")]
     Json {
         /// The file as given.
         file: String,
@@ -131,7 +131,7 @@ mod tests {
         insta::assert_snapshot!(parse("a.json", b" \n").unwrap_err(), @"`a.json` is empty: no result was written to it");
         insta::assert_snapshot!(
             parse("a.json", br#"{"schema": "perfgate.result/1"}"#).unwrap_err(),
-            @"`a.json` is no perfgate result: missing field `scenarios` at line 1 column 31"
+            @"`a.json` is not a perfgate result: missing field `scenarios` at line 1 column 31"
         );
         assert!(matches!(
             parse("a.json", b"{\"schema\": NaN}"),

@@ -186,7 +186,7 @@ fn copies(repeats: &[Repeat]) -> Vec<(usize, usize)> {
 fn too_long(name: &str) -> Option<String> {
     (name.len() > limits::NAME).then(|| {
         format!(
-            "a name has {} bytes, and at most {} are taken",
+            "a name has {} bytes, and the limit is {}",
             name.len(),
             limits::NAME
         )
@@ -384,7 +384,7 @@ mod tests {
         `a.json` contradicts itself:
           - scenario `c` has two repeats with the id `x`
           - scenario `c`, repeat 1: a duration must be above zero and at most 1000000000 s, and it is 0
-          - scenario `c`, repeat 1: `qps` is -1, which no such metric can be
+          - scenario `c`, repeat 1: `qps` is -1, which is impossible for this metric
           - scenario `c`, repeat 1: `duration` is 0 s, but its answers take 1.000 s
           - scenario `c`, repeat 1: column `e2e` has 1 entries, `ttft` has 2
           - scenario `c`, repeat 4 has neither metrics nor samples

@@ -30,7 +30,7 @@ impl GpusSeen {
             (Some(reason), _) => Err(reason.clone()),
             (None, Some(value)) => Ok(value),
             (None, None) if account.facts().any(Facts::is_of_unknown_slice) => Err(
-                "the GPU is divided (MIG) and nothing says which slice is the server's; name it: CUDA_VISIBLE_DEVICES=MIG-…"
+                "the GPU is divided (MIG) and the server's slice is not named; set CUDA_VISIBLE_DEVICES=MIG-…"
                     .to_owned(),
             ),
             (None, None) => Err(format!("the driver does not report {what}")),

@@ -20,7 +20,7 @@ const HITS: [&str; 2] = [
 ];
 
 /// Why there is nothing from the difference of two answers where each came from another server.
-pub(super) const SEVERAL_SERVERS: &str = "several servers (replicas) answer at this address, and each answer of /metrics is another one's";
+pub(super) const SEVERAL_SERVERS: &str = "several servers (replicas) answer at this address, and each answer of /metrics may come from another one";
 
 /// Counters that never go back while a server lives.
 pub(super) const COUNTERS: [&str; 4] = [

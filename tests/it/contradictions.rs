@@ -91,17 +91,17 @@ fn every_contradiction_of_a_repeat_is_refused_by_name() {
         (
             "/metrics/error_rate",
             json!(1.5),
-            "which no such metric can be",
+            "which is impossible for this metric",
         ),
         (
             "/metrics/ttft.p95",
             json!(0.0),
-            "which no such metric can be",
+            "which is impossible for this metric",
         ),
         (
             "/metrics/throughput",
             json!(1e300),
-            "which no such metric can be",
+            "which is impossible for this metric",
         ),
         (
             "/samples/ttft/7",
@@ -177,7 +177,7 @@ fn a_key_that_is_there_twice_is_refused_with_its_place() {
     write(at, "twice.json", &twice);
     let error = compare(at, "good.json", "twice.json").expect(2).stderr;
     assert!(
-        error.contains("the key `tpot.p95` is there twice at line 1 column"),
+        error.contains("duplicate key `tpot.p95` at line 1 column"),
         "{error}"
     );
 }

@@ -158,7 +158,7 @@ fn a_work_tree_of_another_user_and_a_missing_git_are_named() {
     );
     let said = bench(folder, &[other_owner])["stderr"].to_string();
     assert!(
-        said.contains("does not say of which commit") && said.contains("safe.directory"),
+        said.contains("does not name its commit") && said.contains("safe.directory"),
         "{said}"
     );
     let nowhere = folder.display().to_string();
@@ -191,12 +191,12 @@ fn a_pointer_of_git_lfs_is_named_and_the_file_that_it_means_is_found() {
     let at_main = [&arguments[..], &["--baseline-ref", "main"]].concat();
     let said = run(folder, &arguments).expect(2).stderr;
     assert!(
-        said.contains("pointer of Git LFS") && said.contains("git lfs pull"),
+        said.contains("Git LFS pointer") && said.contains("git lfs pull"),
         "{said}"
     );
     let said = run(folder, &at_main).expect(6).stderr;
     assert!(
-        said.contains("pointer of Git LFS") && said.contains("git lfs fetch"),
+        said.contains("Git LFS pointer") && said.contains("git lfs fetch"),
         "{said}"
     );
     // As a clone has it in which the file was fetched.
@@ -216,7 +216,7 @@ fn a_pointer_of_git_lfs_is_named_and_the_file_that_it_means_is_found() {
         "data.jsonl",
     ];
     let said = run(folder, &data).expect(2).stderr;
-    assert!(said.contains("pointer of Git LFS"), "{said}");
+    assert!(said.contains("Git LFS pointer"), "{said}");
 }
 
 #[test]

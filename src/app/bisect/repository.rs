@@ -73,7 +73,7 @@ impl Repository {
     /// The repository of the working folder, which must be the top of its work tree, as it is for `git bisect run`.
     pub(super) fn here() -> Result<Self, Failure> {
         let no_repository = || {
-            Failure::message(ExitStatus::Usage, "there is no work tree of git here")
+            Failure::message(ExitStatus::Usage, "this is not a git work tree")
                 .hint("run it within the repository whose history is to be searched")
         };
         let here = Path::new(".");

@@ -75,7 +75,7 @@ fn crowded(client: &ClientLoad) -> Check {
     if late.p99 <= LATE {
         return Check::good("beside a load", found);
     }
-    let found = format!("{found}: repeats beside a server on this machine can be void");
+    let found = format!("{found}: repeats with a server on this machine can be void");
     Check::new("beside a load", Level::Warning, found).mended_by(if client.real_time {
         stopping::FREE_CPU
     } else {

@@ -50,7 +50,7 @@ fn without_gpu(survey: &Survey, reason: String, needs: &Needs) -> Check {
     match broken {
         Some(Some(cure)) => check.mended_by(cure),
         Some(None) => check
-            .mended_by("the GPU's driver is there and does not work: see what `nvidia-smi` and dmesg say, and install it anew or reboot"),
+            .mended_by("the GPU's driver is installed and does not work: look at the output of `nvidia-smi` and dmesg, and reboot or reinstall the driver"),
         None if needs.gpu => check.mended_by("install the GPU's driver, and check: nvidia-smi"),
         None => check,
     }

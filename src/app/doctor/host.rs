@@ -159,7 +159,7 @@ fn priority(may_be_real_time: bool) -> Check {
         Check::new(
             "priority",
             Level::Warning,
-            "the load generator may not have real-time priority: beside a server that keeps every CPU busy repeats are void",
+            "the load generator may not take real-time priority: with a server that keeps every CPU busy, repeats are void",
         )
         .mended_by(stopping::RIGHT_TO_REAL_TIME)
     }

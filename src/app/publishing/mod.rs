@@ -206,7 +206,7 @@ impl<'a> Publisher<'a> {
         let variable = |name: &str| (context.environment)(name).filter(|value| !value.is_empty());
         let usage = |message: String| Failure::message(ExitStatus::Usage, message);
         let Some(repository) = variable("GITHUB_REPOSITORY") else {
-            return Ok(Publishing::Off("there is no GITHUB_REPOSITORY", None));
+            return Ok(Publishing::Off("GITHUB_REPOSITORY is not set", None));
         };
         let repository = Repository::parse(&repository).ok_or_else(|| {
             usage(format!(
@@ -216,7 +216,7 @@ impl<'a> Publisher<'a> {
         })?;
         let Some(token) = variable("GITHUB_TOKEN") else {
             let head = head_of_event(&repository, &variable);
-            return Ok(Publishing::Off("there is no GITHUB_TOKEN", head));
+            return Ok(Publishing::Off("GITHUB_TOKEN is not set", head));
         };
         let event = variable("GITHUB_EVENT_NAME").zip(variable("GITHUB_EVENT_PATH"));
         let commit = variable("GITHUB_SHA");
@@ -334,7 +334,7 @@ impl<'a> Publisher<'a> {
             Ok(pull) => Some(pull.body.unwrap_or_default()),
             Err(error) => {
                 note(&format!(
-                    "warning: the pull request's text of now is not known, and that of the event is taken: {}",
+                    "warning: the current text of the pull request cannot be read, so that of the event is used: {}",
                     inert::line(&error.to_string())
                 ));
                 None
@@ -381,7 +381,7 @@ impl<'a> Publisher<'a> {
             .or(comparison.candidate.commit.as_deref());
         let is = |commit: &str| Some(commit) == measured;
         match measured {
-            None => Err("the comparison does not say of which commit it is".to_owned()),
+            None => Err("the comparison does not name its commit".to_owned()),
             Some(_) if is(head.text()) => Ok(()),
             Some(_) if comparison.head.is_none() && self.checked_out.as_deref().is_some_and(is) => {
                 Ok(())
@@ -483,7 +483,7 @@ fn check_checkout(place: &Place) -> Result<(), Failure> {
         return Ok(());
     };
     let why = match source::commit_and_parents() {
-        None => "git knows no commit here".to_owned(),
+        None => "git does not know which commit is checked out".to_owned(),
         Some(checked_out) if is_or_merges(&checked_out, head) => return Ok(()),
         Some((commit, _)) => {
             let short: String = commit.chars().take(10).collect();
@@ -493,7 +493,7 @@ fn check_checkout(place: &Place) -> Result<(), Failure> {
     Err(Failure::message(
         ExitStatus::SurroundingsFailed,
         format!(
-            "the verdict would be published on {}, and it is not the commit that would be measured: {why}",
+            "the verdict would be published to {}, but another commit would be measured: {why}",
             head.short()
         ),
     )

@@ -233,7 +233,7 @@ impl Publisher<'_> {
             Ok((put, untidied)) => {
                 told.commented(put, &author);
                 for error in untidied {
-                    let what = "a surplus comment of perfgate's was not folded away";
+                    let what = "a surplus comment of perfgate was not collapsed";
                     told.problem(
                         what,
                         &error,
@@ -397,14 +397,14 @@ impl Told {
                 actions::write_outputs(Path::new(&outputs), &[("comment-url", page.clone())]);
             if let Err(error) = written {
                 note(&format!(
-                    "warning: the verdict stands, but the step has no output `comment-url`: {error}"
+                    "warning: the verdict is unchanged, but the step has no output `comment-url`: {error}"
                 ));
             }
         }
         let on_actions =
             (context.environment)("GITHUB_ACTIONS").is_some_and(|value| value == "true");
         for problem in &self.problems {
-            note(&format!("warning: the verdict stands, but {problem}"));
+            note(&format!("warning: the verdict is unchanged, but {problem}"));
             if on_actions {
                 terminal::command(&WorkflowCommand::remark(
                     Level::Warning,
@@ -418,7 +418,7 @@ impl Told {
             Some(problem) if args.require_publish || comment_failed => Err(Failure::message(
                 ExitStatus::SurroundingsFailed,
                 format!(
-                    "the verdict stands (exit code {}) and was not published: {problem}",
+                    "the verdict is unchanged (exit code {}), but was not published: {problem}",
                     status.code()
                 ),
             )),

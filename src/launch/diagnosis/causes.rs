@@ -63,7 +63,7 @@ pub(super) static MAIN_MEMORY: Cause = cause(
 pub(super) static KILLED: Cause = cause(
     &[],
     Fault::Target,
-    "something killed it, mostly the kernel where main memory runs out (`dmesg` says so): give it more, or see who did",
+    "it was killed, most likely by the kernel because main memory ran out (`dmesg` shows it): give it more memory, or find what killed it",
 );
 
 /// Texts as vLLM 0.6 to 0.33, `PyTorch`, Hugging Face Hub and the NVIDIA container hook print them. The first that is
@@ -77,7 +77,7 @@ pub(super) static CAUSES: [Cause; 32] = [
     cause(
         &["Error in memory profiling"],
         Fault::Surroundings,
-        "another process let go of GPU memory while the server measured it; run again on a GPU of its own",
+        "another process freed GPU memory while the server measured it; run again on a GPU that nothing else uses",
     ),
     cause(
         &["No available memory for the cache blocks"],
@@ -106,7 +106,7 @@ pub(super) static CAUSES: [Cause; 32] = [
             "We had to rate limit",
         ],
         Fault::Surroundings,
-        "the hub limits how much may be asked: wait, pass a token (server.docker.env: [HF_TOKEN]), or mount a cache with the model (server.docker.hf_cache: true)",
+        "the hub limits the number of requests: wait, pass a token (server.docker.env: [HF_TOKEN]), or mount a cache with the model (server.docker.hf_cache: true)",
     ),
     cause(
         &[
@@ -164,7 +164,7 @@ pub(super) static CAUSES: [Cause; 32] = [
     cause(
         &["HFValidationError", "Can't load the configuration of"],
         Fault::Configuration,
-        "the model is no name and no folder that the server sees: mount its folder (server.docker.volumes), and give the path inside",
+        "the server finds neither a model of that name nor such a folder: mount the model's folder (server.docker.volumes), and give the path inside",
     ),
     cause(
         &[
@@ -200,7 +200,7 @@ pub(super) static CAUSES: [Cause; 32] = [
             "Error 999",
         ],
         Fault::Surroundings,
-        "the driver does not start: sudo modprobe nvidia_uvm, or reboot; dmesg says why",
+        "the driver does not start: sudo modprobe nvidia_uvm, or reboot; dmesg has the reason",
     ),
     cause(
         &[
@@ -231,7 +231,7 @@ pub(super) static CAUSES: [Cause; 32] = [
             "HIP error: invalid device ordinal",
         ],
         Fault::Configuration,
-        "the server wants more GPUs than it is shown: lower tensor_parallel_size, or hand in more (server.docker.gpus, CUDA_VISIBLE_DEVICES)",
+        "the server wants more GPUs than it can see: lower tensor_parallel_size, or pass more (server.docker.gpus, CUDA_VISIBLE_DEVICES)",
     ),
     cause(
         &[
@@ -285,7 +285,7 @@ pub(super) static CAUSES: [Cause; 32] = [
     cause(
         &["HIP error:", "hipError"],
         Fault::Target,
-        "ROCm failed inside the server: AMD_LOG_LEVEL=3 and HIP_LAUNCH_BLOCKING=1 tell where",
+        "ROCm failed inside the server: AMD_LOG_LEVEL=3 and HIP_LAUNCH_BLOCKING=1 show where",
     ),
     cause(
         &[
@@ -297,7 +297,7 @@ pub(super) static CAUSES: [Cause; 32] = [
             "ncclRemoteError",
         ],
         Fault::Surroundings,
-        "NCCL cannot join the GPUs: give it shared memory (server.docker.shm_size, or ipc: host); NCCL_DEBUG=INFO in its environment tells more",
+        "NCCL cannot join the GPUs: give it shared memory (server.docker.shm_size, or ipc: host); NCCL_DEBUG=INFO in its environment shows more",
     ),
     cause(
         &[

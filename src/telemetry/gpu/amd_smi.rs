@@ -96,7 +96,7 @@ fn gpus(text: &str) -> Result<Vec<Value>, String> {
         format!("`{}`", line.chars().take(LONGEST_SAID).collect::<String>())
     });
     let what = if is_json { "a list of GPUs" } else { "JSON" };
-    Err(format!("amd-smi answered without {what}; it said {said}"))
+    Err(format!("amd-smi answered without {what}: {said}"))
 }
 
 fn reading(metric: &Value, unchanging: &Value) -> Reading {

@@ -78,7 +78,7 @@ const ROWS: [Row; 19] = [
         requests: "POST comments",
         times: FOREVER,
         how: How::Secondary(None),
-        says: "warning: the verdict stands, but the comment was not written: …it would take 60 s more, and …s of the 60 s for all of publishing are left",
+        says: "warning: the verdict is unchanged, but the comment was not written: …it would take 60 s more, and …s of the 60 s for all of publishing are left",
         left: 0,
     },
     Row {
@@ -287,7 +287,7 @@ fn hold(row: &Row) {
         if row.requests.starts_with("GET") || row.requests.contains("statuses") {
             let said = scene.comment(&["--require-publish"]).expect(6).stderr;
             assert!(
-                said.contains("the verdict stands (exit code 1) and was not published"),
+                said.contains("the verdict is unchanged (exit code 1), but was not published"),
                 "{said}"
             );
         }

@@ -298,7 +298,7 @@ fn without_a_token_nothing_is_published_and_that_is_no_error_unless_it_was_asked
     scene.variables = vec![("GITHUB_TOKEN", String::new())];
     let said = scene.comment(&[]).expect(1).stderr;
     assert!(
-        said.contains("nothing is published: there is no GITHUB_TOKEN"),
+        said.contains("nothing is published: GITHUB_TOKEN is not set"),
         "{said}"
     );
     for flags in [&["--require-publish"][..], &["--comment", "always"]] {
