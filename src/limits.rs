@@ -6,10 +6,16 @@ use std::fmt;
 /// The most bytes that are read of one kind of input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// What the input is called in errors, with its article: `a result`.
+    /// What the input is called in errors, with its article: `an event file`.
     pub of: &'static str,
     /// Bytes, unpacked where the input is packed.
     pub bytes: u64,
+}
+
+impl Limit {
+    const fn new(of: &'static str, bytes: u64) -> Self {
+        Self { of, bytes }
+    }
 }
 
 impl fmt::Display for Limit {
@@ -28,46 +34,25 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
 /// A hundred repeats of ten thousand requests take 300 bytes per request as indented JSON.
-pub const RESULT: Limit = Limit {
-    of: "a result file or ledger",
-    bytes: 512 * MIB,
-};
+pub const RESULT: Limit = Limit::new("a result file or ledger", 512 * MIB);
 
 /// A comparison of a thousand load points with all its charts is below 20 MiB.
-pub const COMPARISON: Limit = Limit {
-    of: "a comparison file",
-    bytes: 64 * MIB,
-};
+pub const COMPARISON: Limit = Limit::new("a comparison file", 64 * MIB);
 
 /// People write these; the longest configuration in use is below 100 KiB.
-pub const TEXT: Limit = Limit {
-    of: "a configuration or other text file",
-    bytes: 4 * MIB,
-};
+pub const TEXT: Limit = Limit::new("a configuration or other text file", 4 * MIB);
 
 /// More is nothing that a person reads within a report.
-pub const ANALYSIS: Limit = Limit {
-    of: "an analysis or explanation",
-    bytes: 64 * KIB,
-};
+pub const ANALYSIS: Limit = Limit::new("an analysis or explanation", 64 * KIB);
 
 /// GitHub sends no event that is larger than 25 MB.
-pub const EVENT: Limit = Limit {
-    of: "an event file",
-    bytes: 32 * MIB,
-};
+pub const EVENT: Limit = Limit::new("an event file", 32 * MIB);
 
 /// The files of a gate, packed; without samples they are below 1 MiB.
-pub const ARCHIVE: Limit = Limit {
-    of: "an artifact",
-    bytes: 64 * MIB,
-};
+pub const ARCHIVE: Limit = Limit::new("an artifact", 64 * MIB);
 
 /// A comparison in an archive that a stranger packed, unpacked: four times the largest that a gate wrote.
-pub const ARTIFACT: Limit = Limit {
-    of: "a comparison in an artifact",
-    bytes: 4 * MIB,
-};
+pub const ARTIFACT: Limit = Limit::new("a comparison in an artifact", 4 * MIB);
 
 /// Bytes of one string in a JSON file: sixteen times the longest analysis. A name or a version is shown in every report.
 pub const STRING: usize = 1 << 20;

@@ -188,7 +188,7 @@ impl Deciding<'_> {
         let elsewhere = self.elsewhere(before.as_ref());
         if elsewhere != (0, 0) {
             note(&format!(
-                "there were looks at this commit before, at another build, on another machine, against another baseline, or their evidence is gone: evidence starts anew with what is left of the accepted error probabilities (looks at repeats: {} spent, at pairs: {} spent)",
+                "this commit was looked at before, but as another build, on another machine, against another baseline or with evidence that is gone: evidence starts anew with what is left of the accepted error probabilities (looks at repeats: {} spent, at pairs: {} spent)",
                 elsewhere.0, elsewhere.1
             ));
         }

@@ -86,11 +86,12 @@ fn shown(reason: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::comparison::Analysis;
+    use super::super::fixture::run_of;
     use super::super::reasons::with_analysis;
     use super::super::rule::Policy;
     use super::super::verdict::{Labels, compare_runs};
     use super::*;
-    use crate::record::{self, Run};
+    use crate::record::Run;
 
     fn run(tpot: [f64; 3], ttft: [f64; 3], memory: f64) -> Run {
         let repeats: Vec<String> = tpot
@@ -102,12 +103,7 @@ mod tests {
                 )
             })
             .collect();
-        let json = format!(
-            r#"{{"schema":"perfgate.result/1","environment":{{"gpus":[{{"name":"H100"}}]}},"workload":{{"digest":"sha256:a"}},
-                "scenarios":[{{"name":"concurrency=64","repeats":[{}]}}]}}"#,
-            repeats.join(",")
-        );
-        record::parse("test.json", json.as_bytes()).unwrap()
+        run_of(&repeats)
     }
 
     const QUIET: [f64; 3] = [0.0200, 0.0201, 0.0199];

@@ -12,6 +12,8 @@ mod curves;
 mod effect;
 mod errors;
 mod first_run;
+#[cfg(test)]
+mod fixture;
 mod headline;
 mod history;
 mod judge;

@@ -113,10 +113,11 @@ pub(super) fn times_of(row: &Judgement) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::super::comparison::Analysis;
+    use super::super::fixture::run_of;
     use super::super::rule::{OnInconclusive, Policy};
     use super::super::{Labels, compare_runs, with_analysis};
     use super::*;
-    use crate::record::{self, Run};
+    use crate::record::Run;
 
     fn run(tpot: f64, ttft: f64, throughput: f64) -> Run {
         let repeats: Vec<String> = [1.0, 1.004, 0.996]
@@ -130,12 +131,7 @@ mod tests {
                 )
             })
             .collect();
-        let json = format!(
-            r#"{{"schema":"perfgate.result/1","environment":{{"gpus":[{{"name":"H100"}}]}},"workload":{{"digest":"sha256:a"}},
-                "scenarios":[{{"name":"concurrency=64","repeats":[{}]}}]}}"#,
-            repeats.join(",")
-        );
-        record::parse("test.json", json.as_bytes()).unwrap()
+        run_of(&repeats)
     }
 
     fn judged(policy: &Policy, tpot: f64, ttft: f64, throughput: f64) -> Comparison {

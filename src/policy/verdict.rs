@@ -295,6 +295,7 @@ pub(super) fn exit_status<'a>(
 #[cfg(test)]
 mod tests {
     use super::super::comparison::NextAction;
+    use super::super::fixture::run_of;
     use super::super::rule::{Limits, Rule};
     use super::*;
 
@@ -311,7 +312,7 @@ mod tests {
             .iter()
             .map(|tpot| repeat(&[("tpot.p95", *tpot)]))
             .collect();
-        parse(&repeats)
+        run_of(&repeats)
     }
 
     fn repeat(changed: &[(&str, f64)]) -> String {
@@ -332,15 +333,6 @@ mod tests {
             })
             .collect();
         format!("{{\"metrics\": {{{}}}}}", metrics.join(", "))
-    }
-
-    fn parse(repeats: &[String]) -> Run {
-        let json = format!(
-            r#"{{"schema":"perfgate.result/1","environment":{{"gpus":[{{"name":"H100"}}]}},"workload":{{"digest":"sha256:a"}},
-                "scenarios":[{{"name":"concurrency=64","repeats":[{}]}}]}}"#,
-            repeats.join(",")
-        );
-        crate::record::parse("test.json", json.as_bytes()).unwrap()
     }
 
     fn judged(baseline: &Run, candidate: &Run) -> Comparison {
@@ -379,7 +371,7 @@ mod tests {
 
     #[test]
     fn a_loss_of_throughput_is_worse_by_its_share() {
-        let candidate = parse(&vec![repeat(&[("throughput", 2700.0)]); 3]);
+        let candidate = run_of(&vec![repeat(&[("throughput", 2700.0)]); 3]);
         insta::assert_snapshot!(summary(&judged(&run(&QUIET), &candidate)), @"Block, exit 1: throughput is 10.0 % lower, 95 % interval +7.1 % to +12.8 %, limit 5.0 %");
     }
 
@@ -409,7 +401,7 @@ mod tests {
 
     #[test]
     fn a_missing_metric_never_passes() {
-        let candidate = parse(&vec![
+        let candidate = run_of(&vec![
                 r#"{"metrics": {"tpot.p95": 0.02, "throughput": 3000, "ttft.p95": 0.15}}"#
                     .to_owned();
                 3
@@ -419,9 +411,9 @@ mod tests {
 
     #[test]
     fn growing_memory_asks_for_a_report_and_a_slower_first_token_only_warns() {
-        let memory = parse(&vec![repeat(&[("gpu_memory.peak", 90e9)]); 3]);
+        let memory = run_of(&vec![repeat(&[("gpu_memory.peak", 90e9)]); 3]);
         insta::assert_snapshot!(summary(&judged(&run(&QUIET), &memory)), @"Report, exit 1: peak GPU memory is 18.4 % higher, 95 % interval +18.4 % to +18.4 %, limit 10.0 %");
-        let first_token = parse(&vec![repeat(&[("ttft.p95", 0.19)]); 3]);
+        let first_token = run_of(&vec![repeat(&[("ttft.p95", 0.19)]); 3]);
         let comparison = judged(&run(&QUIET), &first_token);
         insta::assert_snapshot!(summary(&comparison), @"Warn, exit 0: TTFT P95 is 26.7 % slower, 95 % interval +22.7 % to +30.8 %, limit 10.0 %");
         assert_eq!(comparison.warnings[0].code, "explanation-wanted");
@@ -434,7 +426,7 @@ mod tests {
                 r#"{{"requests": {{"completed": {}, "failed": {failed}}},"#,
                 1000 - failed
             );
-            let mut file = parse(&vec![repeat(&[]).replacen('{', &counts, 1); 3]).file;
+            let mut file = run_of(&vec![repeat(&[]).replacen('{', &counts, 1); 3]).file;
             file.definitions = [("ttft".to_owned(), 2), ("tpot".to_owned(), 2)].into();
             let json = serde_json::to_vec(&file).unwrap();
             crate::record::parse("b.json", &json).unwrap()

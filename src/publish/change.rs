@@ -1,9 +1,8 @@
 //! Whether a job of a CI service judges a proposed change, and what is to be merged into what: from the variables of the
 //! service and, on GitHub, the event. The base of the change is read from the clone; what a service calls it may be old.
 
-use serde::Deserialize;
-
 use super::event::{EventError, Sha};
+use super::payload::{End, Event, PullRequest};
 
 /// A change that is proposed for a branch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,68 +153,10 @@ impl Target {
     }
 }
 
-#[derive(Deserialize)]
-struct Event {
-    #[serde(rename = "ref")]
-    reference: Option<String>,
-    after: Option<String>,
-    pull_request: Option<PullRequest>,
-    issue: Option<Issue>,
-    merge_group: Option<MergeGroup>,
-    workflow_run: Option<WorkflowRun>,
-    repository: Option<Repository>,
-}
-
-#[derive(Deserialize)]
-struct PullRequest {
-    head: Option<End>,
-    base: Option<End>,
-}
-
-#[derive(Deserialize)]
-struct End {
-    sha: Option<String>,
-    #[serde(rename = "ref")]
-    reference: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Issue {
-    pull_request: Option<serde::de::IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct MergeGroup {
-    base_sha: Option<String>,
-    base_ref: Option<String>,
-    head_sha: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct WorkflowRun {
-    event: Option<String>,
-    head_branch: Option<String>,
-    head_sha: Option<String>,
-    #[serde(default)]
-    pull_requests: Vec<PullRequest>,
-}
-
-#[derive(Deserialize)]
-struct Repository {
-    default_branch: Option<String>,
-}
-
-impl End {
-    fn sha(&self) -> Option<Sha> {
-        self.sha.as_deref().and_then(Sha::parse)
-    }
-}
-
 /// The change of an event of GitHub's; `None` where it is about none: the main branch, a tag, a schedule. Whatever runs on
 /// another branch is published on the pull request that proposes it, and so is a change.
 pub fn of_event(json: &[u8]) -> Result<Option<Change>, EventError> {
-    let event: Event =
-        crate::json::parse(json).map_err(|error| EventError::Json(error.to_string()))?;
+    let event = Event::parse(json)?;
     let commit = |text: &Option<String>| text.as_deref().and_then(Sha::parse);
     if let Some(pull) = &event.pull_request {
         return Ok(Some(of_pull_request(pull)));
@@ -267,18 +208,17 @@ pub fn of_event(json: &[u8]) -> Result<Option<Change>, EventError> {
 
 fn of_pull_request(pull: &PullRequest) -> Change {
     let base = pull.base.as_ref();
-    let target = base.and_then(|base| base.reference.as_deref());
+    let target = base.and_then(|base| base.branch.as_deref());
     Change {
         target: target.map_or(Target::Unknown, Target::named),
-        head: pull.head.as_ref().and_then(End::sha),
-        base: base.and_then(End::sha).map(Base::Old),
+        head: pull.head.as_ref().and_then(End::commit),
+        base: base.and_then(End::commit).map(Base::Old),
     }
 }
 
 /// What an event of GitHub's calls the main branch.
 pub fn main_branch_of_event(json: &[u8]) -> Option<String> {
-    let event: Event = crate::json::parse(json).ok()?;
-    event.repository?.default_branch
+    Event::parse(json).ok()?.repository?.default_branch
 }
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
 //! Which commit and which pull request a step of GitHub Actions is about. The event's file has texts of the pull request's
 //! author in it; only numbers, commits and names in their strict forms are taken from it.
 
-use serde::Deserialize;
-
-use crate::json;
+use super::payload::{End, Event, PullRequest, WorkflowRun};
 
 /// `owner/name`, as GitHub writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,73 +148,6 @@ pub enum EventError {
     },
 }
 
-#[derive(Deserialize)]
-struct Event {
-    action: Option<String>,
-    label: Option<Label>,
-    number: Option<u64>,
-    after: Option<String>,
-    #[serde(rename = "ref")]
-    reference: Option<String>,
-    pull_request: Option<PullRequest>,
-    issue: Option<Issue>,
-    merge_group: Option<MergeGroup>,
-    workflow_run: Option<WorkflowRun>,
-}
-
-#[derive(Deserialize)]
-struct Label {
-    name: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct PullRequest {
-    number: Option<u64>,
-    updated_at: Option<String>,
-    head: Option<End>,
-    base: Option<End>,
-}
-
-/// One end of a pull request.
-#[derive(Deserialize)]
-struct End {
-    sha: Option<String>,
-    #[serde(rename = "ref")]
-    branch: Option<String>,
-    repo: Option<Named>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    id: Option<u64>,
-    full_name: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Issue {
-    number: Option<u64>,
-    pull_request: Option<serde::de::IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct MergeGroup {
-    base_ref: Option<String>,
-    head_sha: Option<String>,
-    head_ref: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct WorkflowRun {
-    id: Option<u64>,
-    run_attempt: Option<u64>,
-    head_sha: Option<String>,
-    head_branch: Option<String>,
-    repository: Option<Named>,
-    head_repository: Option<Named>,
-    #[serde(default)]
-    pull_requests: Vec<PullRequest>,
-}
-
 /// What an event is about. `commit` is `GITHUB_SHA`: the right one for events that have no pull request.
 pub fn occasion(
     event: &str,
@@ -224,7 +155,7 @@ pub fn occasion(
     ours: &Repository,
     commit: Option<&str>,
 ) -> Result<Occasion, EventError> {
-    let parsed: Event = json::parse(text).map_err(|error| EventError::Json(error.to_string()))?;
+    let parsed = Event::parse(text)?;
     let missing = |part| EventError::Part {
         event: event.to_owned(),
         part,
@@ -315,8 +246,7 @@ fn of_pull_request(
 ) -> Result<Occasion, &'static str> {
     let number = event.number.or(pull.number).ok_or("number")?;
     let head = pull.head.as_ref().ok_or("pull_request.head")?;
-    let sha = head.sha.as_deref().and_then(Sha::parse);
-    let sha = sha.ok_or("pull_request.head.sha")?;
+    let sha = head.commit().ok_or("pull_request.head.sha")?;
     // A fork that was deleted has no repository any more, and was one.
     let home = head
         .repo
@@ -528,7 +458,7 @@ mod tests {
             the event `pull_request` has no usable `pull_request.head.sha`
             the event is no JSON of GitHub's: invalid value: integer `-7`, expected u64 at line 1 column 12
             the event `workflow_run` has no usable `workflow_run.head_sha`
-            the event is no JSON of GitHub's: invalid length 0, expected struct Event with 9 elements at line 1 column 2
+            the event is no JSON of GitHub's: invalid length 0, expected struct Event with 10 elements at line 1 column 2
             "
         );
     }

@@ -39,6 +39,13 @@ fn save(folder: &Path, name: &str, value: &Value) {
     write(folder, name, &value.to_string());
 }
 
+/// A baseline, and a candidate that is so many times as slow.
+fn both(folder: &Path, times: f64) {
+    write(folder, "baseline.json", &result(&QUIET));
+    let slower = QUIET.map(|quiet| quiet * times);
+    write(folder, "candidate.json", &result(&slower));
+}
+
 fn compare(folder: &Path, baseline: &str, candidate: &str) -> Ran {
     run(
         folder,
@@ -214,12 +221,7 @@ fn a_run_is_not_compared_with_itself_or_with_a_copy() {
 fn a_session_that_the_ledger_has_several_times_counts_once() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    write(at, "baseline.json", &result(&QUIET));
-    write(
-        at,
-        "candidate.json",
-        &result(&QUIET.map(|quiet| quiet * 1.001)),
-    );
+    both(at, 1.001);
     let session = |seed: f64| result(&QUIET.map(|quiet| quiet * seed)) + "\n";
     let sessions = |text: &str| {
         write(at, "ledger.jsonl", text);
@@ -255,12 +257,7 @@ fn a_session_that_the_ledger_has_several_times_counts_once() {
 fn a_comparison_whose_verdict_does_not_follow_is_refused_by_every_reader() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    write(at, "baseline.json", &result(&QUIET));
-    write(
-        at,
-        "candidate.json",
-        &result(&QUIET.map(|quiet| quiet * 1.2)),
-    );
+    both(at, 1.2);
     let shown = compare(at, "baseline.json", "candidate.json")
         .expect(1)
         .stdout;

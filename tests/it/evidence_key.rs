@@ -70,6 +70,17 @@ fn gate(at: &Path) -> Ran {
     gate_with(at, &[])
 }
 
+/// A repository with a server and its baseline.
+fn measured() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    write(at, "server.sh", &script());
+    write(at, "speed", "1");
+    repository(at, "server.sh");
+    bench(at);
+    folder
+}
+
 /// Folders of evidence.
 fn series(at: &Path) -> Vec<PathBuf> {
     let entries = at.join("out/evidence").read_dir().unwrap();
@@ -155,12 +166,8 @@ fn an_edit_inside_a_submodule_is_part_of_the_build() {
 
 #[test]
 fn a_variable_that_the_server_inherits_is_part_of_the_build_and_a_jobs_number_is_not() {
-    let at = tempfile::tempdir().unwrap();
+    let at = measured();
     let at = at.path();
-    write(at, "server.sh", &script());
-    write(at, "speed", "1");
-    repository(at, "server.sh");
-    bench(at);
     another_build(at, || {
         gate_with(at, &[("GITHUB_RUN_ID", "7"), ("CI_JOB_ID", "8")]);
         assert_eq!(series(at).len(), 1);
@@ -171,12 +178,8 @@ fn a_variable_that_the_server_inherits_is_part_of_the_build_and_a_jobs_number_is
 #[test]
 fn another_machine_and_another_baseline_begin_anew_and_evidence_that_is_thrown_away_refunds_nothing()
  {
-    let at = tempfile::tempdir().unwrap();
+    let at = measured();
     let at = at.path();
-    write(at, "server.sh", &script());
-    write(at, "speed", "1");
-    repository(at, "server.sh");
-    bench(at);
     let node = |name: &str| gate_with(at, &[("PERFGATE_MACHINE", name)]).stderr;
     let anew = "evidence starts anew";
     let said = node("node-1");
@@ -205,12 +208,8 @@ fn another_machine_and_another_baseline_begin_anew_and_evidence_that_is_thrown_a
 
 #[test]
 fn two_gates_of_one_commit_at_once_lose_nothing_of_each_other() {
-    let at = tempfile::tempdir().unwrap();
+    let at = measured();
     let at = at.path();
-    write(at, "server.sh", &script());
-    write(at, "speed", "1");
-    repository(at, "server.sh");
-    bench(at);
     write(
         at,
         "thresholds.yaml",

@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Ran, Running, command, json as read_json, program, result, run, write};
+use crate::support::{
+    Ran, Running, TINY_RUN, command, json as read_json, program, result, run, write,
+};
 
 /// Both grammars of the runner, at ends of lines of every kind, and what steers a terminal.
 const HOSTILE: &str = "x\n::stop-commands::tok\r::add-mask::PASS\u{2028} ::set-output name=verdict::pass\u{85}::error::no\n\u{3000}\u{200b}::debug::x ##[error]no #\u{ad}#[set-env name=a]b\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}31m\u{202e}\u{e0041}";
@@ -353,27 +355,8 @@ fn without_certificates_everything_but_https_can_be_measured() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let bench = |target: &[&str]| {
-        let load = [
-            "bench",
-            "--model",
-            "demo",
-            "--concurrency",
-            "1",
-            "--num-prompts",
-            "2",
-            "--warmup-requests",
-            "0",
-            "--synthetic-input-tokens-mean",
-            "20",
-            "--output-tokens-mean",
-            "4",
-            "--repeat",
-            "1",
-            "--output",
-            "r.json",
-            "-v",
-        ];
-        let mut command = command(at, &[&load, target].concat());
+        let bench = ["bench", "--repeat", "1", "--output", "r.json", "-v"];
+        let mut command = command(at, &[&bench[..], &TINY_RUN, target].concat());
         command
             .env("SSL_CERT_FILE", "/nowhere")
             .env("SSL_CERT_DIR", "/nowhere");

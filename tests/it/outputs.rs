@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::os::unix::fs::{FileTypeExt as _, symlink};
 use std::path::Path;
 
-use crate::support::{Ran, command, json, program, result, run, write};
+use crate::support::{Ran, TINY_RUN, command, json, program, result, run, write};
 
 fn scene() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -143,28 +143,9 @@ fn what_is_no_file_is_written_into() {
             text
         }
     });
-    let out = [
-        "bench",
-        "--simulator",
-        "--model",
-        "demo",
-        "--concurrency",
-        "1",
-        "--num-prompts",
-        "2",
-        "--warmup-requests",
-        "0",
-        "--synthetic-input-tokens-mean",
-        "20",
-        "--output-tokens-mean",
-        "4",
-        "--repeat",
-        "2",
-        "--output",
-        "pipe",
-    ];
+    let bench = ["bench", "--simulator", "--repeat", "2", "--output", "pipe"];
     // On a busy machine no repeat may count; what was measured is handed over all the same.
-    let ran = run(at, &out);
+    let ran = run(at, &[&bench[..], &TINY_RUN].concat());
     let text = reader.join().unwrap();
     let handed: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     assert_eq!(handed["schema"], "perfgate.result/1", "{}", ran.stderr);

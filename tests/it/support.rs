@@ -164,6 +164,22 @@ pub(crate) fn processes_with(word: &str) -> Vec<String> {
     lines.collect()
 }
 
+/// The shortest measurement, for tests of what is around it.
+pub(crate) const TINY_RUN: [&str; 12] = [
+    "--model",
+    "demo",
+    "--concurrency",
+    "1",
+    "--num-prompts",
+    "2",
+    "--warmup-requests",
+    "0",
+    "--synthetic-input-tokens-mean",
+    "20",
+    "--output-tokens-mean",
+    "4",
+];
+
 /// A small run on the simulator: a second a repeat.
 pub(crate) const SMALL_RUN: [&str; 12] = [
     "--model",

@@ -1,11 +1,9 @@
 //! JSONL: one prompt or list of messages a line, with or without a time stamp; or a list of them. A text alone is a prompt.
 
-use std::io::BufRead;
-
 use serde::Deserialize;
 
 use super::lines::{self, parse, parse_any};
-use super::{Census, Content, DatasetError, Entry, Units, output_tokens, timestamp};
+use super::{Content, Entry, Units, output_tokens, timestamp};
 use crate::workload::{Message, Role};
 
 /// A line. Other keys are the file's own business.
@@ -54,17 +52,8 @@ struct Part {
     text: String,
 }
 
-/// Reads every line.
-pub fn read(
-    reader: impl BufRead,
-    units: Units,
-    each: &mut dyn FnMut(Entry),
-) -> Result<Census, DatasetError> {
-    lines::read(reader, |line, position| entry(line, position, units), each)
-}
-
 /// The entry of one line.
-pub fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry, String> {
+pub(super) fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry, String> {
     let line = if lines::is_text(line) {
         Line {
             prompt: Some(Given::Text(parse_any(line.trim_ascii_end())?)),
@@ -121,13 +110,17 @@ fn conversation(said: Vec<Said>) -> Result<Vec<Message>, String> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::{Format, read};
     use super::*;
 
     fn entries(text: &str) -> Result<Vec<Entry>, String> {
         let mut entries = Vec::new();
-        read(text.as_bytes(), Units::default(), &mut |entry| {
-            entries.push(entry);
-        })
+        read(
+            Format::Jsonl,
+            Units::default(),
+            text.as_bytes(),
+            &mut |entry| entries.push(entry),
+        )
         .map_err(|error| error.to_string())?;
         Ok(entries)
     }

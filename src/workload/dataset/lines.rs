@@ -8,7 +8,7 @@ use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize as _, Deserializer as _};
 use serde_json::value::RawValue;
 
-use super::{Census, DatasetError, Entry};
+use super::{Census, DatasetError, Entry, Units};
 
 /// A line, or an entry of a list, is no longer than this: more than a prompt of ten million tokens as text.
 pub(super) const LONGEST: usize = 64 << 20;
@@ -19,14 +19,15 @@ pub(super) const LONE_SURROGATE: &str = "half a character (a lone surrogate)";
 /// Reads a file of one entry a line, or a list of entries. `entry` gets an entry's text and its position.
 pub(super) fn read(
     reader: impl BufRead,
-    mut entry: impl FnMut(&[u8], usize) -> Result<Entry, String>,
+    units: Units,
+    entry: fn(&[u8], usize, Units) -> Result<Entry, String>,
     each: &mut dyn FnMut(Entry),
 ) -> Result<Census, DatasetError> {
     let mut census = Census::default();
     let mut timed = None;
     let mut next = 0..;
     each_entry(reader, |text| {
-        let entry = match entry(text, next.next().unwrap_or_default()) {
+        let entry = match entry(text, next.next().unwrap_or_default(), units) {
             Err(reason) if is_lone_surrogate(&reason) => {
                 *census.unusable.entry(LONE_SURROGATE).or_default() += 1;
                 return Ok(());

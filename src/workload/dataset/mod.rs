@@ -3,12 +3,12 @@
 //! The parsers take readers and hand out one [`Entry`] at a time, so that a file of any size needs only as much memory
 //! as what is kept of it. [`Sample`] keeps what a run sends, [`Selection`] makes requests of it.
 
-pub mod jsonl;
+mod jsonl;
 mod lines;
-pub mod mooncake;
+mod mooncake;
 mod sample;
 mod selection;
-pub mod sharegpt;
+mod sharegpt;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -219,8 +219,8 @@ pub fn read(
 ) -> Result<Census, DatasetError> {
     let census = match format {
         Format::ShareGpt => sharegpt::read(reader, each),
-        Format::Jsonl => jsonl::read(reader, units, each),
-        Format::Mooncake => mooncake::read(reader, units, each),
+        Format::Jsonl => lines::read(reader, units, jsonl::entry, each),
+        Format::Mooncake => lines::read(reader, units, mooncake::entry, each),
     }?;
     if census.usable == 0 && census.unusable.is_empty() {
         return Err(DatasetError::Empty);

@@ -1,11 +1,9 @@
 //! Traces as Mooncake publishes them: times, lengths, and ids of blocks instead of contents.
 
-use std::io::BufRead;
-
 use serde::Deserialize;
 
-use super::lines::{self, parse};
-use super::{Census, Content, DatasetError, Entry, MOST_TOKENS, Units, output_tokens, timestamp};
+use super::lines::parse;
+use super::{Content, Entry, MOST_TOKENS, Units, output_tokens, timestamp};
 
 #[derive(Deserialize)]
 struct Line {
@@ -16,17 +14,8 @@ struct Line {
     hash_ids: Vec<u64>,
 }
 
-/// Reads every line.
-pub fn read(
-    reader: impl BufRead,
-    units: Units,
-    each: &mut dyn FnMut(Entry),
-) -> Result<Census, DatasetError> {
-    lines::read(reader, |line, position| entry(line, position, units), each)
-}
-
 /// The entry of one line.
-pub fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry, String> {
+pub(super) fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry, String> {
     let line: Line = parse(line)?;
     if !(1..=MOST_TOKENS).contains(&line.input_length) {
         return Err(format!(
@@ -58,6 +47,7 @@ pub fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry, String
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::{Format, read};
     use super::*;
 
     #[test]
@@ -110,7 +100,7 @@ mod tests {
         #[test]
         fn any_bytes_are_entries_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let mut seen = 0;
-            if let Ok(census) = read(bytes.as_slice(), Units::default(), &mut |_| seen += 1) {
+            if let Ok(census) = read(Format::Mooncake, Units::default(), bytes.as_slice(), &mut |_| seen += 1) {
                 prop_assert_eq!(census.usable, seen);
             }
         }

@@ -33,7 +33,10 @@ struct RawTurn {
 }
 
 /// Reads every entry. One that cannot be used is counted with the reason; one of another shape is an error.
-pub fn read(reader: impl BufRead, each: &mut dyn FnMut(Entry)) -> Result<Census, DatasetError> {
+pub(super) fn read(
+    reader: impl BufRead,
+    each: &mut dyn FnMut(Entry),
+) -> Result<Census, DatasetError> {
     let mut census = Census::default();
     let mut next = 0..;
     lines::each_entry(reader, |text| {

@@ -1,0 +1,95 @@
+//! An event of GitHub as its file has it: the parts that are used.
+
+use serde::Deserialize;
+
+use super::event::{EventError, Sha};
+use crate::json;
+
+#[derive(Deserialize)]
+pub(super) struct Event {
+    pub(super) action: Option<String>,
+    pub(super) label: Option<Label>,
+    pub(super) number: Option<u64>,
+    pub(super) after: Option<String>,
+    #[serde(rename = "ref")]
+    pub(super) reference: Option<String>,
+    pub(super) pull_request: Option<PullRequest>,
+    pub(super) issue: Option<Issue>,
+    pub(super) merge_group: Option<MergeGroup>,
+    pub(super) workflow_run: Option<WorkflowRun>,
+    pub(super) repository: Option<Home>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Label {
+    pub(super) name: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PullRequest {
+    pub(super) number: Option<u64>,
+    pub(super) updated_at: Option<String>,
+    pub(super) head: Option<End>,
+    pub(super) base: Option<End>,
+}
+
+/// One end of a pull request.
+#[derive(Deserialize)]
+pub(super) struct End {
+    pub(super) sha: Option<String>,
+    #[serde(rename = "ref")]
+    pub(super) branch: Option<String>,
+    pub(super) repo: Option<Named>,
+}
+
+/// The repository in which the event happened.
+#[derive(Deserialize)]
+pub(super) struct Home {
+    pub(super) default_branch: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Named {
+    pub(super) id: Option<u64>,
+    pub(super) full_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Issue {
+    pub(super) number: Option<u64>,
+    pub(super) pull_request: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct MergeGroup {
+    pub(super) base_sha: Option<String>,
+    pub(super) base_ref: Option<String>,
+    pub(super) head_sha: Option<String>,
+    pub(super) head_ref: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct WorkflowRun {
+    pub(super) event: Option<String>,
+    pub(super) id: Option<u64>,
+    pub(super) run_attempt: Option<u64>,
+    pub(super) head_sha: Option<String>,
+    pub(super) head_branch: Option<String>,
+    pub(super) repository: Option<Named>,
+    pub(super) head_repository: Option<Named>,
+    #[serde(default)]
+    pub(super) pull_requests: Vec<PullRequest>,
+}
+
+impl Event {
+    pub(super) fn parse(text: &[u8]) -> Result<Self, EventError> {
+        json::parse(text).map_err(|error| EventError::Json(error.to_string()))
+    }
+}
+
+impl End {
+    /// Its commit, where that is one.
+    pub(super) fn commit(&self) -> Option<Sha> {
+        self.sha.as_deref().and_then(Sha::parse)
+    }
+}
