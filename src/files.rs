@@ -178,7 +178,7 @@ pub fn read_text_within(path: &Path, limit: Limit) -> Result<String, FileError> 
     whole_text(path, limit).map_err(FileError::on("read", path))
 }
 
-/// How the pointer begins that is in place of a file which Git LFS keeps and nobody has fetched.
+/// The beginning of a Git LFS pointer, which is in place of a file that was not fetched.
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1";
 
 /// Whether a file that begins so is a pointer of Git LFS, and not the file itself.

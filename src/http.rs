@@ -29,7 +29,7 @@ pub fn client(base_url: &str) -> Result<reqwest::Client, reqwest::Error> {
 }
 
 /// Most bytes of what a server says of itself: its models, its version, its metrics. vLLM's metrics have some 100 kB for
-/// each engine; whoever sends more than this sends something else, or without end.
+/// each engine; more than this is something else, or has no end.
 pub const LONGEST_ANSWER: usize = 16 << 20;
 
 /// Why there is no body.

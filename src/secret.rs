@@ -1,10 +1,10 @@
-//! The values that are secret in this process: one registry, asked by whoever shows or keeps text.
+//! The values that are secret in this process: one registry for everything that shows or keeps text.
 //!
 //! A secret is masked by its value wherever it appears: in a line of the server, an error, a result, a report.
 
 use std::sync::{PoisonError, RwLock};
 
-/// What stands where a secret stood.
+/// The text in place of a secret.
 pub const MASK: &str = "***";
 
 /// From this length on a value is masked inside of words too. Shorter ones are masked as whole words only: the key
@@ -51,7 +51,7 @@ pub fn is_telling(name: &str) -> bool {
         "credentials",
         "auth",
     ];
-    // A place where a secret is kept is none.
+    // The path of a file with a secret is not a secret.
     const PLACES: [&str; 6] = ["file", "path", "dir", "sock", "socket", "url"];
     let name = name.to_ascii_lowercase();
     let has = |words: &[&str]| {

@@ -16,7 +16,7 @@ use crate::policy::rule::FirstRun;
 use crate::record::{self, Run};
 use crate::render::inert;
 
-/// What is said of a file that only the change has.
+/// Why a file that only the change has is not used.
 const OWN_BAR: &str = "only the change has one, and a change is not judged by limits of its own: it counts once it is merged";
 
 /// Where to find them.

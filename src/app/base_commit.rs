@@ -1,8 +1,8 @@
 //! Which commit asks the question that a change answers: the one from which the change branched off.
 //!
-//! The CI service says what is to be merged into what, the clone says where that branched off. What a service calls the
-//! base may be old, short or missing, so it counts only where the target is not named. What cannot be known is an error:
-//! a change is never judged by its own files because its base is not there.
+//! The CI service names the branch into which the change is to be merged, and the clone shows where the change branched off.
+//! The base commit that a service names may be old, short or missing, so it counts only where no branch is named. An unknown
+//! base is an error: a change is never judged by its own files because its base is missing.
 
 use std::path::Path;
 
@@ -15,8 +15,8 @@ use crate::{files, limits};
 /// The hint for a clone that has not enough of the history.
 const FETCH: &str = "fetch the whole history: `fetch-depth: 0` at actions/checkout, `GIT_DEPTH: 0` on GitLab, `git fetch --unshallow` elsewhere";
 
-/// The change that this job judges; `None` where nobody says that there is one. Where the verdict is published on one, it is
-/// that, and GitHub's own word of its target comes before the event's.
+/// The change that this job judges; `None` where neither flags nor the CI service name one. Where the verdict is published to
+/// a pull request, it is that one, and the target that GitHub's API names comes before the event's.
 pub(super) fn change_here(
     published: Option<Change>,
     context: &Context,
@@ -67,7 +67,7 @@ pub(super) fn of_change(change: &Change) -> Result<String, Failure> {
     })?;
     let target = target_commit(&change.target).map_err(git_failure)?;
     if let Some(base) = parent_beside(change, &head).map_err(git_failure)? {
-        // A merge of something else is none that the service made.
+        // The service did not make a merge of another commit.
         let is_of_target = |target: &TargetCommit| source::is_ancestor(&base, &target.commit);
         if source::commit_of(&base).is_err() {
             return Err(unknown(
@@ -79,7 +79,7 @@ pub(super) fn of_change(change: &Change) -> Result<String, Failure> {
             return Ok(base);
         }
     }
-    // A branch of the clone may be called as the target and be the change itself.
+    // A local branch may have the name of the target and be the change itself.
     let may_be_other = matches!(change.target, Target::Branch(_))
         && target.as_ref().is_some_and(|target| target.is_local);
     let target = match (target, &change.base) {

@@ -42,24 +42,24 @@ pub(super) enum AtRef {
     There(Vec<u8>),
     /// The commit has no such file.
     Absent,
-    /// It is no file of the change: it lies outside of the repository, or the job made it.
+    /// The file does not belong to the change: it lies outside of the repository, or the job made it.
     Outside,
 }
 
 /// By whose files this run is judged.
 #[derive(Clone, Debug)]
 pub(super) enum Asks {
-    /// Those that are here: nothing says that a change is judged.
+    /// The files of the work tree, because no change is judged.
     Here,
-    /// Those that are here although a change is judged: `--baseline-ref ""` says so.
+    /// The files of the work tree although a change is judged, because of `--baseline-ref ""`.
     ChangeItself,
     /// Those of the commit from which the change branched off, or that `--baseline-ref` names.
     Base(BaseRef),
 }
 
 impl Asks {
-    /// By `--baseline-ref`; without it, by the change on which the verdict is published, and what the CI service says of
-    /// this job.
+    /// From `--baseline-ref`; without it, from the pull request to which the verdict is published, and from what the CI
+    /// service tells about this job.
     pub(super) fn find(
         given: Option<&str>,
         published: Option<Change>,

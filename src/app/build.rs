@@ -1,5 +1,5 @@
-//! What tells one build of a version from another, as far as it can be seen from here: the commit, what was changed beside it,
-//! what was built from it, and what the environment hands to the server.
+//! Identifies a build of a version, as far as this machine can see it: the commit, changes that are not committed, what was
+//! built from them, and the environment that the server inherits.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;

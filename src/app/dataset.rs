@@ -59,11 +59,11 @@ pub(super) fn settle(plan: &mut Plan, base_ref: Option<&BaseRef>) -> Result<(), 
 }
 
 /// Mean gaps between the requests of a trace that one server took are between these: a thousand requests a second are more
-/// than one answers, and a request in five minutes is no load.
+/// than one server answers, and one request in five minutes is too few to be a load.
 const SHORTEST_GAP: Duration = Duration::from_millis(1);
 const LONGEST_GAP: Duration = Duration::from_mins(5);
 
-/// For whoever has a file of another kind.
+/// The hint for a file of another kind.
 const WHAT_A_FILE_MAY_BE: &str = "a data file has one JSON object a line, or a list of them: ShareGPT (`conversations` of `from` and \
      `value`), prompts (`prompt` or `messages`) or a trace (`timestamp`, `input_length`, `output_length`); docs/workloads.md has an \
      example of each";

@@ -167,7 +167,7 @@ impl Deciding<'_> {
             .map_or((0, 0), |spending| spending.elsewhere(told(before)))
     }
 
-    /// Keeps what a look said, its spending first: whoever is killed in between has spent it.
+    /// Saves a look, its spending first: a gate that is killed in between has spent it.
     fn keep(&self, comparison: &Comparison, stored: Option<&Stored>) -> Result<(), Failure> {
         if let Some(spending) = self.spending {
             spending.note(&comparison.decision.looks, stored)?;
@@ -199,7 +199,7 @@ impl Deciding<'_> {
             note(
                 "every look at this commit is spent, so nothing more is measured; more can only be said with the base version at hand",
             );
-            // What the author says is no evidence, and may have come since.
+            // The author's analysis is not part of the evidence, and may be newer.
             before = before.map(|before| self.author.said_of(before));
         }
         for stage in stages {
@@ -226,7 +226,7 @@ impl Deciding<'_> {
             );
             let settled = match comparison.verdict {
                 Verdict::Pass | Verdict::Warn | Verdict::Block | Verdict::Report => true,
-                // Pairs are asked before a reason is; more of what there is would not give one.
+                // Pairs come before the request for a reason: more of the same repeats would not give one.
                 Verdict::Inconclusive => {
                     policy::only_a_reason_is_missing(&comparison)
                         && (!matches!(stage, Stage::Repeats(_)) || self.plan.base.is_none())

@@ -66,7 +66,7 @@ pub(super) fn mismatches(plan: &Plan, result: &ResultFile) -> Vec<String> {
     found
 }
 
-/// Words that say who made or sells it, and nothing of which it is.
+/// Words for the maker or the product line, which do not identify the model.
 const OF_THE_MAKER: [&str; 12] = [
     "AMD",
     "CORPORATION",
@@ -115,7 +115,7 @@ struct GpuName {
 impl GpuName {
     fn parse(name: &str) -> Self {
         let upper = name.to_ascii_uppercase();
-        // The profile of a slice says nothing of the GPU.
+        // The profile of a slice is not part of the GPU's model.
         let whole = upper.split(" MIG ").next().unwrap_or_default();
         let mut parsed = Self::default();
         let mut words = whole

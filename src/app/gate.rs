@@ -73,7 +73,7 @@ fn judged(
     name: &mut Option<String>,
     context: &Context,
 ) -> Result<(Comparison, Lock), Failure> {
-    // Everything that can be wrong with the files is said before the first GPU minute is spent.
+    // Everything that can be wrong with the files is reported before the first GPU minute is spent.
     let published = place.change();
     let asks = Asks::find(args.baseline_ref.as_deref(), published, context)?;
     let base_ref = asks.base();

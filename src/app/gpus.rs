@@ -19,7 +19,7 @@ const USUALLY_IN_USE: f64 = 524_288_000.0;
 /// Longest wait for the memory of a server that is just ending.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The same where no process is said to have it: nobody can be asked to end, and a server that is just ending frees its
+/// The same where the driver shows no process on it: there is nothing to end, and a server that is just ending frees its
 /// memory sooner.
 const PATIENCE_WITH_NOBODY: Duration = Duration::from_secs(10);
 
@@ -67,8 +67,8 @@ pub(super) fn search(
     }
 }
 
-/// The machine on which a plan's server will run, as results name it; a server elsewhere is known by its address. What cannot
-/// be known is nobody's: evidence of it is never taken for another run's.
+/// The machine on which a plan's server will run, as results name it; a server elsewhere is known by its address. A machine that
+/// cannot be identified gets a unique name, so that its evidence is never used for another run.
 pub(super) async fn machine(
     server: &ServerPlan,
     environment: &(dyn Fn(&str) -> Option<String> + Sync),
@@ -96,7 +96,7 @@ pub(super) async fn machine(
         .to_owned()
 }
 
-/// What whoever runs this calls the machine.
+/// The name that the user gives to the machine.
 pub(super) fn machine_name(
     environment: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> Option<String> {

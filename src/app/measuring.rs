@@ -359,7 +359,7 @@ impl<'a> Measuring<'a> {
 
     /// The same of one scenario's last repeat.
     fn failures_of(&self, scenario: &str, last: &Repeat) -> Result<(), Failure> {
-        // What little there is of it says nothing of the server.
+        // So few requests do not show anything about the server.
         if stopping::is_by_client(last) {
             return Ok(());
         }

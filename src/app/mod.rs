@@ -113,7 +113,7 @@ fn api_key(environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     (!key.is_empty()).then_some(key)
 }
 
-/// Before anything is started: a key that no header can carry is no key.
+/// Before anything is started: a key that no header can carry is refused.
 fn check_api_key() -> Result<(), Failure> {
     match api_key(&environment) {
         Some(key) if !key.chars().all(|c| matches!(c, ' '..='~')) => {
@@ -128,7 +128,7 @@ fn check_api_key() -> Result<(), Failure> {
     }
 }
 
-/// Whatever the environment has under a telling name is masked: a server that inherits it may print it.
+/// Variables with the name of a secret are masked: a server that inherits them may print them.
 fn register_secrets() {
     for (name, value) in whole_environment() {
         if secret::is_telling(&name) && value.len() >= secret::LONG {

@@ -168,7 +168,7 @@ impl Pass<'_, '_> {
         }
     }
 
-    /// Part of a pass is no repeat, unless failures are what is measured.
+    /// A pass that was stopped is void, unless failures are what is measured.
     fn stopped(&self, stop: &Stop, (ended, planned): (usize, usize), repeat: &mut Repeat) {
         let described = stopping::described(stop, ended, planned);
         repeat.telemetry.insert(stopping::KEY.to_owned(), described);

@@ -18,7 +18,7 @@ const BAR_INTERVAL: Duration = Duration::from_millis(200);
 /// How often a plain line is written: a log of an hour stays readable.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often it is said again what is waited for.
+/// How often a line repeats what perfgate waits for.
 const REMIND_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Where progress goes.
@@ -59,8 +59,8 @@ impl Progress {
         }
     }
 
-    /// Does the work, and says again and again what was said last while it takes longer than that: a log shows that
-    /// somebody still waits, and for what.
+    /// Does the work. While it takes longer than that, repeats the last message, so that a log shows that perfgate still
+    /// waits, and for what.
     pub(super) async fn reminding<T>(&self, work: impl Future<Output = T>) -> T {
         // On the heap: it holds a whole start, and so would everybody who waits for it.
         let mut work = Box::pin(work);

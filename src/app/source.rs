@@ -60,8 +60,8 @@ impl GitError {
     }
 }
 
-/// The commit that is checked out here, or `None` where there is no repository or no git. A repository that git does not
-/// open is said: nobody could see otherwise why a result has no commit.
+/// The commit that is checked out here, or `None` where there is no repository or no git. A repository that git
+/// refuses gets a warning, which explains why the result has no commit.
 pub(super) fn of_working_tree(environment: &dyn Fn(&str) -> Option<String>) -> Option<Source> {
     let commit = match commit_of("HEAD") {
         Ok(commit) => commit,
@@ -103,7 +103,7 @@ pub(super) fn branch_of_head() -> Option<String> {
     reference.strip_prefix("refs/heads/").map(str::to_owned)
 }
 
-/// The branch whose commit a CI service has checked out without it, where the service says so and means this commit.
+/// The branch that a CI service names for a detached HEAD, where the service means the commit that is checked out.
 fn branch_of_service(commit: &str, environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     let given = |name: &str| environment(name).filter(|value| !value.is_empty());
     let is_of = |name: &str| given(name).is_none_or(|of| of == commit);
@@ -198,7 +198,7 @@ pub(super) fn known_main_branch() -> Option<String> {
     })
 }
 
-/// What main branches are called where nobody says otherwise.
+/// Usual names of main branches.
 const USUAL_MAIN: [&str; 2] = ["main", "master"];
 
 /// The main branch of which a run was made, if it was: by its name, or because the branch has its commit. Without that, the
@@ -450,7 +450,7 @@ pub(super) fn with_line(
         &["grep", "-l", "-z", "-I", "-E", "-e", form, commit, "--"],
     );
     let output = command.args(ends).output();
-    // It exits with 1 where there is none.
+    // `git grep` exits with 1 where no file matches.
     let found = match output {
         Ok(output) if output.status.code() == Some(1) => Vec::new(),
         output => succeeded(output)?,

@@ -78,7 +78,7 @@ pub(super) struct Spending {
 }
 
 impl Spending {
-    /// Reads it, after whoever else adds to it.
+    /// Reads it, once no other perfgate writes it.
     pub(super) fn open(parent: &Path, of: Of<'_>) -> Result<Self, Failure> {
         let key = short(&format!("{}\n{}", of.head, of.gate));
         let path = parent.join(format!("spent-{key}.json"));
@@ -167,7 +167,7 @@ impl Spending {
         sum
     }
 
-    /// Notes the last of these looks, before anybody is told what it said.
+    /// Counts the last of these looks, before its answer is shown.
     pub(super) fn note(&self, looks: &[LookTaken], stored: Option<&Stored>) -> Result<(), Failure> {
         let digest = digest_of(stored)?;
         let current = *self.current.borrow();
@@ -185,7 +185,7 @@ impl Spending {
     }
 }
 
-/// Whether the decisions of a series hold for the baseline of now. Repeats that nobody looked at yet were compared with none.
+/// Whether the decisions of a series hold for the baseline of now. Repeats without a look have no baseline yet.
 fn is_against_the_same(
     series: &Series,
     folder: &EvidenceFolder,

@@ -1,4 +1,4 @@
-//! A pass that ended before its last request: what its repeat says of that, and what becomes of the run.
+//! A pass that ended before its last request: what its repeat records of that, and how the run goes on.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::exit::ExitStatus;
 use crate::measure::Stop;
 use crate::record::format::Repeat;
 
-/// What stands in the repeat's telemetry.
+/// The key in the repeat's telemetry.
 pub(super) const KEY: &str = "stopped";
 
 const CLIENT: &str = "client";
@@ -17,7 +17,7 @@ const FAILING: &str = "failing";
 /// Repeats in a row that a load generator without real-time priority may spoil. Another one would only cost more time.
 pub(super) const MOST_SPOILED: u32 = 2;
 
-/// As it stands in a result: `ended` of `planned` requests.
+/// The form in a result: `ended` of `planned` requests.
 pub(super) fn described(stop: &Stop, ended: usize, planned: usize) -> Value {
     let because = match stop {
         Stop::Client(_) => CLIENT,

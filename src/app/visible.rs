@@ -17,7 +17,7 @@ const NO_GPU: &str = "-1";
 /// Looks up perfgate's own environment.
 type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
-/// The GPUs by maker, as indices or UUIDs; `None` where nothing is said, so that all are shown.
+/// The GPUs by maker, as indices or UUIDs; `None` where nothing limits them, so that the server sees all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Shown {
     pub(super) nvidia: Option<Vec<String>>,
@@ -89,7 +89,7 @@ fn within(outer: Option<Vec<String>>, inner: Option<Vec<String>>) -> Option<Vec<
     Some(chosen.collect())
 }
 
-/// The GPUs of `0,2` or of UUIDs, up to the first word that is none, as CUDA reads it (`-1` and nothing hide all).
+/// The GPUs of `0,2` or of UUIDs, up to the first word that is neither, as CUDA reads it (`-1` and an empty value hide all).
 fn listed(visible: &str) -> Vec<String> {
     let is_device =
         |id: &&str| id.parse::<u32>().is_ok() || id.starts_with("GPU-") || id.starts_with("MIG-");

@@ -73,7 +73,7 @@ impl Comparability {
             self.unequal(&what, accepted, new);
             return;
         }
-        // Request i of both runs is the same prompt: some may be cut though the mean says nothing.
+        // Request i of both runs is the same prompt: the server may truncate some without moving the mean.
         let both = before.iter().zip(after);
         let both = both.filter_map(|((_, before), (_, after))| {
             before.samples.as_ref().zip(after.samples.as_ref())

@@ -43,7 +43,7 @@ pub(crate) fn what_it_reveals(
     })
 }
 
-/// Whether the capacities of the KV cache are figures of two kinds. A file that does not tell contradicts nobody.
+/// Whether the capacities of the KV cache are figures of two kinds. A file without the kind matches both.
 pub(crate) fn cache_figures_differ<'a>(
     sides: impl IntoIterator<Item = Option<&'a ScenarioRun>>,
 ) -> bool {

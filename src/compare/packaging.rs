@@ -9,7 +9,7 @@ use crate::stats;
 /// Tokens per chunk may differ by this share: a server that is a little late merges a few outputs.
 const ROOM: f64 = 0.10;
 
-/// Why the values of two sides are not one measure; `None` where they are, or nobody knows better.
+/// Why the values of two sides are not the same measure; `None` where they are, or where it is not known.
 pub(crate) fn unlike(
     metric: Metric,
     baseline: &ScenarioRun,

@@ -22,7 +22,7 @@ pub(crate) fn shift(
 ) -> Vec<ShiftPoint> {
     let (baseline, candidate) = (quantiles(baseline, latency), quantiles(candidate, latency));
     let point = |(place, share): (usize, f64)| {
-        // A quantile that falls among the failed requests of one repeat is none of the side.
+        // Where a quantile falls among the failed requests of one repeat, the side has none.
         let at = |side: &[[Option<f64>; SHARES.len()]]| -> Vec<f64> {
             let values: Option<Vec<f64>> = side.iter().map(|repeat| repeat[place]).collect();
             values.unwrap_or_default()

@@ -64,7 +64,7 @@ pub struct Plan {
     pub sampling: Sampling,
     /// How often the server's metrics are looked at, and GPUs through a program.
     pub telemetry_interval: Duration,
-    /// Whether a server that somebody else runs is on this machine, where the user says so.
+    /// Whether a server that somebody else runs is on this machine, where the user sets it.
     pub server_is_here: Option<bool>,
     /// How often GPUs are looked at through the driver's library.
     pub gpu_interval: Duration,
@@ -146,7 +146,7 @@ pub struct DatasetFile {
     pub format: Option<Format>,
     /// What the SHA-256 of its bytes must be, in lower-case hexadecimal.
     pub sha256: Option<String>,
-    /// What the numbers of a trace stand for.
+    /// The units of a trace.
     pub units: Units,
     /// By how much a trace is sent faster than it was.
     pub speedup: Option<f64>,

@@ -70,7 +70,7 @@ pub(super) fn read_dataset(node: &Node, collector: &mut Collector<'_>) -> Option
     }))
 }
 
-/// What time stamps and hash ids stand for.
+/// The unit of time stamps and the size of blocks.
 fn read_units(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Units {
     let usual = Units::default();
     let time = fields.take("timestamp_unit").and_then(|node| {

@@ -16,7 +16,7 @@ use super::{FileError, create_folder, folder_of};
 /// As many links as Linux follows.
 const MOST_LINKS: usize = 40;
 
-/// Time for whoever reads a pipe to open it.
+/// Time for the reader of a pipe to open it.
 const READER_WAIT: Duration = Duration::from_secs(10);
 
 /// What is at the end of a path.
@@ -46,7 +46,7 @@ impl Destination {
             };
             let folder = match fs::canonicalize(folder_of(&current)) {
                 Ok(folder) => folder,
-                // It will be made, or making it says why it cannot be.
+                // It will be made, or the error of making it has the reason.
                 Err(error) if is_no_folder(&error) => return Ok(Self::File(current)),
                 Err(error) => return Err(error),
             };
@@ -125,7 +125,7 @@ fn is_no_folder(error: &io::Error) -> bool {
 fn open_to_write(path: &Path) -> io::Result<File> {
     let begun = Instant::now();
     loop {
-        // Without blocking, a pipe that nobody reads is an error (ENXIO) and no endless wait.
+        // Without blocking, a pipe without a reader is an error (ENXIO) instead of an endless wait.
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match open(path, flags, Mode::empty()) {
             Ok(opened) => {

@@ -1,5 +1,5 @@
 //! Asking a server whether it is ready: `/health` answers 200 and `/v1/models` lists the model. Servers of other makers
-//! have no `/health`: then the list alone says it.
+//! have no `/health`: then the list alone counts.
 
 use std::time::Duration;
 
@@ -176,7 +176,7 @@ impl Probe<'_> {
         let response = self.get("/version").await.ok()?;
         let body = http::body(response).await.ok()?;
         let Version { version } = serde_json::from_slice(&body).ok()?;
-        // A result is no place for whatever somebody sends under that name.
+        // Only a version goes into the result, not any text that a server sends under that name.
         Some(version.chars().take(LONGEST_VERSION).collect())
     }
 

@@ -98,7 +98,7 @@ impl Answer {
         self.heard.error.clone().map_or(Ok(()), Err)
     }
 
-    /// Whether it goes on far beyond what was asked for, and how the failure says so.
+    /// The reason of the failure where it goes on far beyond what was asked for.
     pub(super) fn is_endless(&self) -> Option<String> {
         let asked = self.expected.output_tokens;
         let (each, beside) = MOST_CHUNKS;

@@ -25,7 +25,7 @@ pub struct Chunk<'a> {
     /// It ends the answer: it has a finish reason, one of a whole answer.
     pub is_last: bool,
     /// Prompt tokens, where given, and output tokens so far, as the server counted them. A `usage` without output tokens
-    /// says nothing.
+    /// is ignored.
     pub usage: Option<(Option<u64>, u64)>,
     /// `system_fingerprint`, where given.
     pub fingerprint: Option<Cow<'a, str>>,

@@ -4,7 +4,7 @@
 //! a thread that waits to be starved has lost that wave's chunks by then. It does not keep it while it works most of the
 //! time: a thread that lets nobody else run holds up the kernel's own work on its CPU, and with it the requests that it
 //! sends itself (in a flood to 1,024 streams they came to the server up to 80 ms late). Then, and where it may not have it,
-//! the thread stands above ordinary ones as far as it may.
+//! the thread raises its ordinary priority as far as it may.
 
 use std::time::{Duration, Instant};
 

@@ -455,7 +455,7 @@ mod tests {
     fn broken_answers_are_errors_with_a_reason() {
         let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
         for (text, reason) in [
-            ("SSH-2.0-OpenSSH\r\n".to_owned(), "no HTTP"),
+            ("SSH-2.0-OpenSSH\r\n".to_owned(), "not HTTP"),
             (format!("{head}\r\n"), "no size"),
             (format!("{head}-1\r\n"), "no size"),
             (format!("{head}ffffffffffffffffff\r\n"), "no size"),

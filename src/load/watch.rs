@@ -6,10 +6,10 @@ use crate::measure::{ClientLoad, Outcome, RequestTrace, Stop};
 /// How often the load generator looks whether it gets to its work, in seconds.
 const WINDOW: f64 = 1.0;
 
-/// Looks in a row at which it did not. One alone may be a server's start, or somebody else's moment.
+/// Looks in a row at which it did not. One alone may be the start of a server or of another program.
 const LOOKS: u32 = 3;
 
-/// Timed-out requests in a row that are no answer to anything: one alone may be a long request.
+/// Timed-out requests in a row from which on a server counts as hung: one alone may be a long request.
 const FEWEST_TIMED_OUT: usize = 2;
 
 /// When a pass is not worth going on with.

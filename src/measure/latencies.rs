@@ -105,7 +105,8 @@ impl Latencies {
         sorted
     }
 
-    /// Values that the failed requests stand for. A request has many gaps, so a failed one stands for as many as another has.
+    /// The number of values that the failed requests count for. A request has many gaps, so a failed one counts for as many as
+    /// another has.
     fn beyond(&self, latency: Latency) -> u64 {
         match latency {
             Latency::Ttft | Latency::Tpot | Latency::E2e => self.failed,

@@ -103,7 +103,7 @@ impl RequestTrace {
     }
 
     /// (last token − first chunk) / (output tokens after the first chunk); `None` where no gap between tokens was seen. Where
-    /// nobody tells how many tokens the first chunk carried it counts as one, and runs of unlike tokens per chunk are not
+    /// the number of tokens in the first chunk is not known it counts as one, and runs of unlike tokens per chunk are not
     /// compared.
     pub fn tpot(&self) -> Option<f64> {
         let time = self.last_token? - self.token_chunks.first()?;

@@ -143,7 +143,7 @@ impl Metric {
         self.0.better
     }
 
-    /// Whether zero is a measurement. A latency, a rate or a memory of zero is one that nobody saw.
+    /// Whether zero is a measurement. A latency, a rate or a memory of zero was not measured.
     pub fn can_be_zero(self) -> bool {
         self.id() == "error_rate"
     }

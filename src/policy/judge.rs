@@ -42,7 +42,7 @@ impl<'a> ScenarioEvidence<'a> {
         let new = self.shown().1;
         let session = |run: &&Run| {
             let session = run.scenario(self.name)?;
-            // Of another definition, or of tokens in other pieces, it says nothing of this noise.
+            // With another definition, or tokens in other pieces, its noise is not comparable.
             let fits = new.is_none_or(|new| compare::unlike(metric, session, new).is_none());
             fits.then(|| SideValues::of(metric, Some(session)).logs)
         };

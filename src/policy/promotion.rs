@@ -192,7 +192,7 @@ impl fmt::Display for Objection {
             Self::LedgerGone => f.write_str(
                 "the ledger is gone in which the baseline was accepted, and a new one would begin with this run",
             ),
-            // Where neither side has a value, the sentence says it all.
+            // Where neither side has a value, the sentence has the reason.
             Self::NotComparable {
                 what,
                 baseline: None,

@@ -7,7 +7,7 @@ use super::verdict::{decided, weight};
 use super::warning::{is_about_explanation, of_explanation};
 
 /// The same comparison with the author's analysis: a `report` rule that regressed does not block any more, and what was too
-/// good to be true is believed. Everything else stands as it was decided.
+/// good to be true is believed. Everything else stays as it was decided.
 #[must_use]
 pub fn with_analysis(mut comparison: Comparison, analysis: Analysis) -> Comparison {
     let rows = std::mem::take(&mut comparison.judgements);
@@ -42,7 +42,7 @@ pub fn with_analysis(mut comparison: Comparison, analysis: Analysis) -> Comparis
     comparison
 }
 
-/// The same comparison with the author's explanation: it stands in place of the request for one, and decides nothing.
+/// The same comparison with the author's explanation, which replaces the request for one and decides nothing.
 #[must_use]
 pub fn with_explanation(mut comparison: Comparison, explanation: Analysis) -> Comparison {
     let asked = comparison

@@ -217,7 +217,7 @@ pub fn judged_at(mut comparison: Comparison, base: &Base<'_>) -> Comparison {
     comparison
 }
 
-/// The same comparison of a change whose own files judged it, because a flag says so.
+/// The same comparison of a change that was judged by its own files, because of a flag.
 #[must_use]
 pub fn judged_by_own_files(mut comparison: Comparison) -> Comparison {
     comparison.warnings.push(Warning {

@@ -22,7 +22,7 @@ pub enum Target {
     Branch(String),
     /// The main branch, whatever it is called.
     Main,
-    /// The service does not say it.
+    /// The service does not name it.
     Unknown,
 }
 

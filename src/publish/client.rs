@@ -425,7 +425,7 @@ impl Client {
         Ok(())
     }
 
-    /// Sleeps, and does not count that as time in which something was asked: what it stands for is counted by whoever waits.
+    /// Sleeps, and does not count that as time of requests: the caller counts the wait.
     async fn sleep(&self, time: Duration) {
         let began = Instant::now();
         tokio::time::sleep(time).await;

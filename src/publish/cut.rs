@@ -1,6 +1,6 @@
 //! Markdown that is longer than GitHub takes, cut where a reader loses least.
 
-/// What stands where something was cut off.
+/// The note where something was cut off.
 const NOTE: &str = "\nThe rest is in the report.\n";
 
 /// Characters, as GitHub counts a comment.

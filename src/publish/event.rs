@@ -128,8 +128,6 @@ pub struct Occasion {
     pub moment: Moment,
     /// The run that measured, where it is another than this one.
     pub measured_by: Option<RunId>,
-    /// The pull request whose merge is tried in a merge queue, for people to read.
-    pub queued: Option<u64>,
 }
 
 /// Why an event does not say where to publish.
@@ -166,7 +164,6 @@ pub fn occasion(
             let group = parsed.merge_group.ok_or_else(|| missing("merge_group"))?;
             let head = group.head_sha.as_deref().and_then(Sha::parse);
             Ok(Occasion {
-                queued: group.head_ref.as_deref().and_then(queued),
                 base: group.base_ref.as_deref().map(branch),
                 ..of_commit(Some(head.ok_or_else(|| missing("merge_group.head_sha"))?))
             })
@@ -176,7 +173,7 @@ pub fn occasion(
             of_workflow_run(&run, ours).map_err(missing)
         }
         "push" => {
-            // Of an annotated tag it is the tag's own object, which is no commit.
+            // Of an annotated tag it is the object of the tag, which is not a commit.
             let is_tag = parsed
                 .reference
                 .is_some_and(|reference| reference.starts_with("refs/tags/"));
@@ -235,7 +232,6 @@ fn of_commit(head: Option<Sha>) -> Occasion {
         from_fork: false,
         moment: Moment::Other,
         measured_by: None,
-        queued: None,
     }
 }
 
@@ -307,14 +303,6 @@ fn of_workflow_run(run: &WorkflowRun, ours: &Repository) -> Result<Occasion, &'s
     })
 }
 
-/// The number in `refs/heads/gh-readonly-queue/main/pr-17-3fa9…`.
-fn queued(reference: &str) -> Option<u64> {
-    let queue = reference.strip_prefix("refs/heads/gh-readonly-queue/")?;
-    let (_base, last) = queue.rsplit_once('/')?;
-    let (number, _sha) = last.strip_prefix("pr-")?.split_once('-')?;
-    number.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -364,10 +352,9 @@ mod tests {
 
     #[test]
     fn a_merge_queue_has_a_head_and_no_pull_request_to_comment_on() {
-        let reference = format!("refs/heads/gh-readonly-queue/release/1.x/pr-17-{MERGE}");
-        let group = json!({"merge_group": {"head_sha": HEAD, "head_ref": reference}});
+        let group = json!({"merge_group": {"head_sha": HEAD}});
         let occasion = of("merge_group", &group).unwrap();
-        assert_eq!((occasion.pull, occasion.queued), (Pull::None, Some(17)));
+        assert_eq!(occasion.pull, Pull::None);
         assert_eq!(occasion.head.unwrap().text(), HEAD);
     }
 

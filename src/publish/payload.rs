@@ -65,7 +65,6 @@ pub(super) struct MergeGroup {
     pub(super) base_sha: Option<String>,
     pub(super) base_ref: Option<String>,
     pub(super) head_sha: Option<String>,
-    pub(super) head_ref: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -55,7 +55,7 @@ impl State {
         }
     }
 
-    /// What GitHub calls so; what is still pending is no success.
+    /// The state by GitHub's name; a pending one is not a success.
     fn named(name: &str) -> Self {
         match name {
             "success" => Self::Success,
@@ -101,7 +101,7 @@ impl Statement<'_> {
     /// Sets the verdict's own status and then the required one. What could not be said as it was meant is returned.
     pub async fn set(&self) -> Result<Vec<String>, ClientError> {
         let mut problems = Vec::new();
-        // The own one first: whoever looks at all of them from now on sees it.
+        // The own one first, so that other gates that read all of them see it.
         let own = self.own_context(self.of);
         let own_set = self.put(&own, self.state, self.description).await;
         let mut written = None;
@@ -128,7 +128,7 @@ impl Statement<'_> {
         let own_words = (self.state, self.description.to_owned());
         let others = match self.others(own).await {
             Ok(others) => others,
-            // Who may not read them is alone as far as anybody can tell; anything else is no reason for a success.
+            // Without the right to read them this verdict alone counts; any other failure must not lead to a success.
             Err(ClientError::Refused { .. }) => Vec::new(),
             Err(error) if self.state == State::Success => return Err(error),
             Err(_unknown) => Vec::new(),

@@ -128,11 +128,6 @@ impl Columns {
         let completed = self.totals.counts.completed;
         (completed > 0).then_some(number(self.totals.output_tokens?) / number(completed))
     }
-
-    pub(super) fn mean_prompt_tokens(&self) -> Option<f64> {
-        let completed = self.totals.counts.completed;
-        (completed > 0).then_some(number(self.totals.prompt_tokens?) / number(completed))
-    }
 }
 
 fn at<T: Clone>(column: Option<&[Option<T>]>, index: usize) -> Option<T> {

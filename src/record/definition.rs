@@ -24,7 +24,7 @@ pub(super) fn version(metric: Metric, definitions: &BTreeMap<String, u32>) -> u3
     definitions.get(family).copied().unwrap_or(1)
 }
 
-/// Percentiles of `metrics` that say nothing of the requests which failed, with the reason: only samples could tell better.
+/// Percentiles of `metrics` that leave failed requests out, with the reason why they cannot be used without samples.
 /// By definition 1 a percentile leaves failed requests out, which is the same where next to none failed.
 pub(super) fn among_failed(
     metrics: &BTreeMap<Metric, f64>,
@@ -65,7 +65,7 @@ pub(super) struct Packed {
     pub(super) has_columns: bool,
     tokens: u64,
     chunks: u64,
-    /// Requests with a TPOT of which nobody told how many tokens the first chunk carried.
+    /// Requests with a TPOT whose first chunk has an unknown number of tokens.
     untold: u64,
 }
 

@@ -82,7 +82,7 @@ impl Content {
             promotion: None,
             ..as_session(run)
         };
-        // A repeat that is nothing but its samples is told by them.
+        // A repeat that has only samples is recognised by them.
         for (kept, whole) in bare.scenarios.iter_mut().zip(&run.scenarios) {
             for (kept, whole) in kept.repeats.iter_mut().zip(&whole.repeats) {
                 if !tells_by_metrics(whole) {

@@ -52,8 +52,6 @@ pub struct RepeatRun {
     pub latencies: Latencies,
     /// Mean output tokens of the requests that count.
     pub mean_output_tokens: Option<f64>,
-    /// Mean prompt tokens of the requests that count, as the server counted them.
-    pub mean_prompt_tokens: Option<f64>,
     /// How tokens came.
     pub packaging: Packaging,
     /// Whether the KV cache's capacity is blocks × block size and no figure of the engine's own; `None` where the file does
@@ -259,7 +257,6 @@ fn check_repeat(
         not_measured,
         requests,
         mean_output_tokens: columns.as_ref().and_then(Columns::mean_output_tokens),
-        mean_prompt_tokens: columns.as_ref().and_then(Columns::mean_prompt_tokens),
         packaging: Packaging::of(
             repeat,
             columns.as_ref().map(|columns| columns.packed),

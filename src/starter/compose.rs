@@ -9,7 +9,7 @@ use super::hints::{is_vllm, with_arguments};
 /// Deeper than any such file, shallow enough for the stack.
 const DEEPEST: usize = 32;
 
-/// Values of a file with its aliases written out; what has more is no such file.
+/// The most values of a compose file with its aliases written out.
 const MOST_VALUES: usize = 20_000;
 
 /// Where a container of vLLM keeps the cache of Hugging Face.
@@ -96,7 +96,7 @@ fn of_service(service: &Value) -> Option<Service> {
     })
 }
 
-/// Names with variables are none, and options are no names.
+/// Names with variables are not known, and options are not names.
 fn is_plain(value: &str) -> bool {
     !value.is_empty() && !value.starts_with('-') && !value.contains(['$', '{', '}'])
 }

@@ -40,7 +40,7 @@ pub fn base_of_dockerfile(text: &str) -> Option<Base> {
     for _stage in 0..MOST_STAGES {
         let (image, name) = stages.get(at)?;
         of_vllm |= is_vllm(image) || name.as_deref().is_some_and(is_vllm);
-        // Only what stands above can be built upon.
+        // A stage can only build on those above it.
         let above = stages.iter().take(at);
         let stage = above
             .rev()

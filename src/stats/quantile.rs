@@ -30,7 +30,7 @@ pub(crate) fn quantile_among(sorted: &[f64], beyond: u64, share: f64) -> Option<
     let value = *sorted.get(below)?;
     match sorted.get(below + 1) {
         Some(above) => Some(value + rest * (above - value)),
-        // What is left of a whole number after rounding is none.
+        // What rounding leaves of a whole number is not a fraction.
         None => (rest < 1e-9).then_some(value),
     }
 }

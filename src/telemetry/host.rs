@@ -44,7 +44,7 @@ fn machine_below(root: &Path, gpus: &[Gpu], named: Option<&str>) -> Option<Strin
     if let Some(name) = named {
         return Some(name.to_owned());
     }
-    // What stands there in a container is the image's, and the same on every machine.
+    // In a container that file belongs to the image, and is the same on every machine.
     let in_container = [
         ".dockerenv",
         "run/.containerenv",
@@ -62,7 +62,7 @@ fn machine_below(root: &Path, gpus: &[Gpu], named: Option<&str>) -> Option<Strin
         let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_id.then(|| id.to_ascii_lowercase())
     })?;
-    // machine-id(5): it is confidential, and whoever shows it derives something of his own from it.
+    // machine-id(5): it is confidential, so a value that is derived from it is shown.
     let digest = format!("{:x}", Sha256::digest(format!("perfgate machine {id}")));
     Some(format!("machine-{}", digest.get(..16)?))
 }

@@ -333,7 +333,7 @@ impl Watch {
             }),
         );
         let server = match (&self.first, &self.last) {
-            // Figures of one and another belong to nobody.
+            // Differences between figures of two servers mean nothing.
             _ if continuity == Continuity::SeveralServers => Some(ServerFigures {
                 several_servers: true,
                 ..ServerFigures::default()

@@ -30,7 +30,7 @@ pub(super) const COUNTERS: [&str; 4] = [
     "vllm:num_preemptions_total",
 ];
 
-/// Whether somebody looks at that name of `/metrics`. Buckets of histograms are most of an answer, and nobody reads them.
+/// Whether that name of `/metrics` is used. Buckets of histograms are most of an answer, and are not.
 pub(super) fn is_looked_at(name: &str) -> bool {
     let of_ours = ["vllm:", "perfgate_simulated_"];
     name == "process_start_time_seconds"
@@ -176,7 +176,7 @@ fn cache_tokens(scrape: &Scrape) -> Result<f64, String> {
 }
 
 /// The same as blocks × block size. In a model with several kinds of layers the groups share their blocks, so this is
-/// several times too high there: for engines that say nothing else.
+/// several times too high there: only for engines without a figure of their own.
 pub fn cache_tokens_of_blocks(scrape: &Scrape) -> Option<f64> {
     of_all_engines(scrape, |engine| {
         Some(label(engine, "num_gpu_blocks")? * label(engine, "block_size")?)

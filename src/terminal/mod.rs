@@ -16,7 +16,7 @@ pub use command::{Level, WorkflowCommand};
 use crate::secret;
 use crate::text::guard;
 
-/// The bars on stderr. One for the process: whoever writes a line there takes them away first and puts them back.
+/// The bars on stderr. One for the process: each line that is written there removes them first and puts them back.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// What is written to stdout.
@@ -48,7 +48,7 @@ pub fn print(output: Output, text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
-/// A line of its own on stderr, above the bars. What cannot be shown is no reason to stop.
+/// A line of its own on stderr, above the bars. A line that cannot be written does not stop the program.
 pub fn note(text: &str) {
     to_stderr(&(Output::Text.guarded(text) + "\n"));
 }
@@ -74,7 +74,7 @@ pub fn add_bar(bar: ProgressBar, message: &str) -> ProgressBar {
     bar
 }
 
-/// Panics are told by the same writer, whatever their message quotes.
+/// Panics go through the same writer, whatever their message quotes.
 pub fn guard_panics() {
     std::panic::set_hook(Box::new(|panic| {
         note(&format!("{panic}"));

@@ -249,7 +249,7 @@ fn unquoted(line: &str) -> Vec<String> {
     words
 }
 
-/// What a clone lacks that ends before the history does.
+/// The hint for a shallow clone.
 pub(super) const UNSHALLOW: &str =
     "this clone is shallow: fetch the rest of the history with `git fetch --unshallow`";
 

@@ -116,7 +116,7 @@ impl<'a> Publishing<'a> {
 
 impl Publishing<'_> {
     /// Where it will be published, for a commit that is about to be measured. A failure where that is another commit than the
-    /// one that is checked out: a verdict stands on the commit that was measured, or nowhere.
+    /// one that is checked out: a verdict is published only to the commit that was measured.
     pub(super) fn place_of_checkout(&self) -> Result<Place, Failure> {
         let Self::On(publisher) = self else {
             return Ok(Place::default());
@@ -326,7 +326,7 @@ impl<'a> Publisher<'a> {
         self.client.get(&path, &[]).await
     }
 
-    /// Its text as it is now; `None` where it cannot be asked for, which is said.
+    /// Its current text; `None`, with a warning, where it cannot be read.
     fn text_of_today(&self, number: u64) -> Option<String> {
         self.client.begin();
         let asked = self.until_interrupted(self.pull(number))?;

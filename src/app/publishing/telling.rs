@@ -287,7 +287,7 @@ impl Publisher<'_> {
         USUAL_AUTHOR.to_owned()
     }
 
-    /// What stands above what a stranger reports.
+    /// The note above a report that somebody else's run made.
     pub(in crate::app) fn banner(&self) -> String {
         let run = match &self.run_page {
             Some(page) => format!("[run]({page})"),

@@ -67,7 +67,7 @@ pub(super) static KILLED: Cause = cause(
 );
 
 /// Texts as vLLM 0.6 to 0.33, `PyTorch`, Hugging Face Hub and the NVIDIA container hook print them. The first that is
-/// found wins, so a cause stands before its consequences.
+/// found wins, so a cause is listed before its consequences.
 pub(super) static CAUSES: [Cause; 32] = [
     cause(
         &["on startup is less than desired GPU memory utilization"],

@@ -51,7 +51,7 @@ pub(super) fn find(exit: Option<&Exit>, log: &[String]) -> Option<Found> {
         return Some(Found::of(&MAIN_MEMORY));
     }
     let by_end = exit.and_then(of_end);
-    // A signal that a program sends to itself by what it does is no consequence of an exception.
+    // A signal that a program causes itself (SIGILL, SIGBUS) is not the consequence of an exception.
     if let Some(cause) = by_end.filter(|cause| cause.is_by_signal) {
         return Some(Found {
             cause: Some(cause),
@@ -64,7 +64,7 @@ pub(super) fn find(exit: Option<&Exit>, log: &[String]) -> Option<Found> {
         .or_else(|| of_lines(log, &known()))
         .or_else(|| by_end.map(Found::of))
         .or_else(|| {
-            // Not known, and said all the same.
+            // The cause is not known, but the reason is quoted.
             let quote = exceptions.first().map(quoted)?;
             Some(Found {
                 cause: None,
@@ -73,7 +73,7 @@ pub(super) fn find(exit: Option<&Exit>, log: &[String]) -> Option<Found> {
         })
 }
 
-/// All causes; the first that is found wins, so a cause stands before its consequences.
+/// All causes; the first that is found wins, so a cause is listed before its consequences.
 fn known() -> Vec<&'static Cause> {
     [&SHARED_MEMORY]
         .into_iter()

@@ -1,7 +1,7 @@
 //! The exception by which a server ended, among those that its processes print. Pure.
 //!
 //! vLLM is several processes: workers, an engine core, an API server. When one fails, those above it fail because of it, and
-//! each prints a traceback. Some exceptions are only logged: whoever printed them went on.
+//! each prints a traceback. Some exceptions are only logged: the process that printed them went on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -234,7 +234,7 @@ pub(super) struct Line<'a> {
     pub(super) body: &'a str,
 }
 
-/// Levels of what is no cause of an end.
+/// Levels of lines that do not explain an end.
 const HARMLESS: [&str; 4] = ["INFO", "DEBUG", "WARNING", "WARN"];
 
 impl<'a> Line<'a> {
@@ -258,7 +258,7 @@ impl<'a> Line<'a> {
         Self { key, tag, body }
     }
 
-    /// Whether it is said in passing: by its level, or by the sign of one of `PyTorch`'s warnings.
+    /// Whether the line is only a remark: by its level, or by the mark of one of `PyTorch`'s warnings.
     pub(super) fn is_harmless(line: &'a str) -> bool {
         let of = Self::of(line);
         let level = of.key.rsplit(' ').next().unwrap_or_default();

@@ -17,10 +17,10 @@ use crate::secret;
 /// The registry of a name without one, as the docker program stores it.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
-/// A helper that asks somebody to unlock a key store waits for ever where nobody sits.
+/// A helper that asks for the password of a key store waits for ever on a machine without a user.
 const HELPER_PATIENCE: Duration = Duration::from_secs(30);
 
-/// A helper answers at once; what takes longer is said.
+/// A helper answers at once; a longer wait is reported.
 const SAID_AFTER: Duration = Duration::from_secs(1);
 
 /// A login is some kilobytes at most.

@@ -8,7 +8,7 @@ const HANDSHAKES: usize = 64;
 impl Engine {
     /// Opens connections before the clock starts, so that no first request pays for one, and a few at a time: beyond a
     /// server's backlog the kernel drops handshakes, and tries again a second later. A server that refuses them is not
-    /// judged here: the requests will say so.
+    /// judged here: the requests will fail.
     pub(super) fn connect_ahead(&mut self, connections: usize) -> Result<(), LoadError> {
         let mut events = Vec::with_capacity(EVENTS);
         let give_up = self.clock.now() + of_duration(CONNECT_TIMEOUT);
@@ -25,7 +25,7 @@ impl Engine {
                     opening += 1;
                 } else {
                     self.empty.push(slot);
-                    // One that cannot be opened says the same of all others.
+                    // Where one cannot be opened, the others cannot either.
                     to_open = 0;
                 }
             }

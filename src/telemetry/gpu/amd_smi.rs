@@ -179,8 +179,8 @@ mod tests {
         let wrapped = format!("{{\"gpu_data\": {METRIC}}}");
         assert_eq!(parse(&wrapped, "{}").unwrap().len(), 2);
         assert_eq!(parse("[]", "[]").unwrap_err(), NO_GPU);
-        insta::assert_snapshot!(parse("\nGPU: 0\nmore", "[]").unwrap_err(), @"amd-smi answered without JSON; it said `GPU: 0`");
-        insta::assert_snapshot!(parse("{}", "[]").unwrap_err(), @"amd-smi answered without a list of GPUs; it said `{}`");
+        insta::assert_snapshot!(parse("\nGPU: 0\nmore", "[]").unwrap_err(), @"amd-smi answered without JSON: `GPU: 0`");
+        insta::assert_snapshot!(parse("{}", "[]").unwrap_err(), @"amd-smi answered without a list of GPUs: `{}`");
         insta::assert_snapshot!(parse("", "[]").unwrap_err(), @"amd-smi answered without JSON; it said nothing");
     }
 

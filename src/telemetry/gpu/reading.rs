@@ -181,7 +181,7 @@ impl Reading {
         }
         match (self.facts.mig, self.now.mig_devices.as_slice()) {
             (Some(true), [only]) => vec![self.of_slice(only)],
-            // Whose slice it is nobody said, and the whole is what all of its users do.
+            // The server's slice is not named, and the whole GPU shows what all of its users do.
             (Some(true), _) => vec![Self {
                 now: State {
                     memory_used: None,

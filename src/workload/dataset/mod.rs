@@ -26,15 +26,15 @@ use super::Message;
 /// Longest prompt or answer that is asked for: more than any model takes, and far below what overflows anything.
 const MOST_TOKENS: u32 = 10_000_000;
 
-/// A time stamp beyond this many seconds (30,000 years) is none.
+/// A larger time stamp in seconds (30,000 years) is an error.
 const LAST_TIMESTAMP: f64 = 1e12;
 
-/// What the numbers of a trace stand for: no file says it.
+/// The units of a trace, which are not in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Units {
     /// Of time stamps.
     pub time: TimeUnit,
-    /// Tokens for which one hash id stands.
+    /// Tokens of the block that one hash id means.
     pub block_tokens: u32,
 }
 

@@ -21,7 +21,7 @@ const LATEST: Duration = Duration::from_hours(100 * 365 * 24);
 pub struct Choice {
     /// How the file says it.
     pub format: Format,
-    /// What its numbers stand for.
+    /// Its units.
     pub units: Units,
     /// SHA-256 of the file's bytes, in hexadecimal.
     pub sha256: String,
