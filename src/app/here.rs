@@ -5,8 +5,8 @@ use crate::config::ServerPlan;
 use crate::launch::Target;
 use crate::process_table::ProcessEntry;
 
-/// Programs that hand connections on, mostly to another machine. Those by which container engines publish ports are none:
-/// their containers run here.
+/// Programs that forward connections, mostly to another machine. Those by which container engines publish ports are not
+/// listed: their containers run here.
 const HAND_ON: [&str; 26] = [
     "autossh",
     "caddy",
@@ -36,8 +36,8 @@ const HAND_ON: [&str; 26] = [
     "tsh",
 ];
 
-/// Whether it does. A loopback address may be the end of a tunnel: it counts only where its port is held by a program that
-/// is no known one of those, or where the user says so.
+/// Whether it does. A loopback address may be the end of a tunnel: it counts only where the program that holds its port
+/// is not one of those, or where the user sets `telemetry.server_is_here`.
 pub(super) fn runs_here(measuring: &Measuring<'_>, target: &Target) -> bool {
     let ServerPlan::Url(_) = measuring.server else {
         return true;
