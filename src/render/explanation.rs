@@ -30,7 +30,7 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
         }
         Verdict::Incomparable if !comparison.mismatches.is_empty() => {
             steps.push(
-                "measure a baseline with the same hardware and workload, or restore what differs"
+                "compare two runs of the same hardware and workload: measure a baseline there, or restore what differs"
                     .to_owned(),
             );
         }

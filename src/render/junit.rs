@@ -98,7 +98,7 @@ fn mismatch(pair: &Pair) -> Case<'_> {
         name: format!("same {}", pair.what),
         effect: Effect::Stops,
         kind: "not comparable",
-        message: format!("{}: {} → {}", pair.what, pair.baseline, pair.candidate),
+        message: pair.in_words(),
         output: String::new(),
     }
 }

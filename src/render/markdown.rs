@@ -70,7 +70,12 @@ fn head(view: &View) -> String {
 fn pair(pair: &Pair) -> String {
     let [what, baseline, candidate] =
         [&pair.what, &pair.baseline, &pair.candidate].map(|text| inert(text));
-    format!("{what}: {baseline} → {candidate}")
+    Pair {
+        what,
+        baseline,
+        candidate,
+    }
+    .in_words()
 }
 
 /// The judgements: open but for a run that passes, the worst first, so that what is cut is what matters least.

@@ -33,7 +33,7 @@ pub fn comparison(comparison: &Comparison, screen: Screen) -> String {
         }
     }
     text.push('\n');
-    let changed: Vec<String> = view.changes.iter().map(in_words).collect();
+    let changed: Vec<String> = view.changes.iter().map(Pair::in_words).collect();
     for line in &changed {
         text.push_str(&wrapped(&format!("changed: {line}")));
     }
@@ -51,7 +51,7 @@ pub fn comparison(comparison: &Comparison, screen: Screen) -> String {
             text.extend(lines.iter().map(|line| wrapped(line)));
         }
     };
-    let mismatches: Vec<String> = view.mismatches.iter().map(in_words).collect();
+    let mismatches: Vec<String> = view.mismatches.iter().map(Pair::in_words).collect();
     list("must match and does not", &mismatches, &mut text);
     let mut said = |title: &str, said: &Option<AnalysisText>| {
         if let Some(said) = said {
@@ -97,10 +97,6 @@ fn end(view: &View, screen: Screen) -> String {
         ));
     }
     text
-}
-
-fn in_words(pair: &Pair) -> String {
-    format!("{}: {} → {}", pair.what, pair.baseline, pair.candidate)
 }
 
 fn judgements(view: &View, screen: Screen) -> String {

@@ -356,7 +356,7 @@ impl Pair {
     fn of(difference: &Difference) -> Self {
         // Where neither side has a value, the sentence says it all.
         let is_sentence = difference.baseline.is_none() && difference.candidate.is_none();
-        let absent = if is_sentence { "–" } else { "unknown" };
+        let absent = if is_sentence { NOTHING } else { "unknown" };
         let side = |value: &Option<String>| value.clone().unwrap_or_else(|| absent.to_owned());
         let (baseline, candidate) =
             differing_part(side(&difference.baseline), side(&difference.candidate));
@@ -364,6 +364,20 @@ impl Pair {
             what: difference.what.clone(),
             baseline,
             candidate,
+        }
+    }
+
+    /// One line of plain text.
+    pub(super) fn in_words(&self) -> String {
+        let Self {
+            what,
+            baseline,
+            candidate,
+        } = self;
+        if baseline == NOTHING && candidate == NOTHING {
+            what.clone()
+        } else {
+            format!("{what}: {baseline} → {candidate}")
         }
     }
 }
