@@ -62,13 +62,13 @@ pub fn read_within(path: &Path, limit: Limit) -> Result<Vec<u8>, FileError> {
     whole(path, limit).map_err(FileError::on("read", path))
 }
 
-/// The whole file as bytes, within the limit of a result; `None` only where there surely is none. One that cannot be read,
+/// The whole file as bytes, within the limit of a result; `None` only where the file surely does not exist. One that cannot be read,
 /// or looked for, is an error.
 pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     none_if_absent(whole(path, limits::RESULT)).map_err(FileError::on("read", path))
 }
 
-/// The whole file as text, within the limit of a text; `None` only where there surely is none.
+/// The whole file as text, within the limit of a text; `None` only where the file surely does not exist.
 pub fn read_text_if_there(path: &Path) -> Result<Option<String>, FileError> {
     none_if_absent(whole_text(path, limits::TEXT)).map_err(FileError::on("read", path))
 }
@@ -155,7 +155,7 @@ pub fn is_folder(path: &Path) -> Result<bool, FileError> {
     Ok(about.is_some_and(|about| about.is_dir()))
 }
 
-/// Bytes of a file; `None` only where there surely is none.
+/// Bytes of a file; `None` only where it surely does not exist.
 pub fn size_if_there(path: &Path) -> Result<Option<u64>, FileError> {
     let about = none_if_absent(std::fs::metadata(path)).map_err(FileError::on("read", path))?;
     Ok(about.map(|about| about.len()))

@@ -28,7 +28,7 @@ pub fn client(base_url: &str) -> Result<reqwest::Client, reqwest::Error> {
         .build()
 }
 
-/// Most bytes of what a server says of itself: its models, its version, its metrics. vLLM's metrics have some 100 kB for
+/// The most bytes of what a server reports of itself: its models, its version, its metrics. vLLM's metrics have some 100 kB for
 /// each engine; more than this is something else, or has no end.
 pub const LONGEST_ANSWER: usize = 16 << 20;
 

@@ -23,7 +23,7 @@ fn in_repository(file: &str) -> String {
         let inside = absolute.strip_prefix(Path::new(&workspace)).ok()?;
         Some(inside.display().to_string())
     };
-    inert::line(&below_the_workspace().unwrap_or_else(|| file.to_owned()))
+    below_the_workspace().unwrap_or_else(|| file.to_owned())
 }
 
 fn is_on_actions(environment: &dyn Fn(&str) -> Option<String>) -> bool {
@@ -61,21 +61,20 @@ pub(super) fn mark_rules(comparison: &Comparison, context: &Context) {
             .collect();
         // The exit code makes Actions show an error of its own, and one line says how many are left out.
         for (row, place) in marked.iter().take(MOST - 2) {
-            let title = inert::line(&format!(
+            let title = format!(
                 "perfgate: {}: {}",
                 row.title(view.several_scenarios),
                 row.sign.word
-            ));
-            let message = inert::line(&row.reason);
+            );
             terminal::command(&match place {
                 Some(place) => WorkflowCommand::annotation(
                     level,
                     &in_repository(&place.file),
                     place.line,
                     &title,
-                    &message,
+                    &row.reason,
                 ),
-                None => WorkflowCommand::remark(level, &title, &message),
+                None => WorkflowCommand::remark(level, &title, &row.reason),
             });
         }
         if let Some(more) = marked.get(MOST - 2..).filter(|more| !more.is_empty()) {

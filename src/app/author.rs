@@ -31,7 +31,7 @@ impl Author {
         explanation: None,
     };
 
-    /// A comparison that was made before, with what the author says now.
+    /// A comparison that was made before, with the author's current texts.
     pub(super) fn said_of(&self, mut comparison: Comparison) -> Comparison {
         if let Some(analysis) = &self.analysis {
             comparison = with_analysis(comparison, analysis.clone());

@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_tunnel_is_known_by_its_name_and_a_holder_that_cannot_be_seen_is_no_server() {
-        assert!(doubt(8000, &[]).unwrap().contains("cannot be seen"));
+        assert!(doubt(8000, &[]).unwrap().contains("cannot see"));
         assert_eq!(doubt(8000, &[std::process::id()]), None);
         let mut tunnel = Command::new("sleep")
             .arg0("kubectl")

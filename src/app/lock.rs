@@ -11,7 +11,7 @@ use super::progress::note;
 use crate::exit::ExitStatus;
 use crate::files;
 
-/// The file in a folder that says by being locked that the folder is in use. It also marks a folder as perfgate's own.
+/// The file whose lock shows that its folder is in use. It also marks a folder as perfgate's own.
 pub(super) const LOCK: &str = ".perfgate.lock";
 
 /// Longer than a gate takes.
@@ -20,10 +20,10 @@ const PATIENCE: Duration = Duration::from_hours(4);
 /// Between two tries.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// Between two lines that say what is waited for.
+/// Between two lines that name what perfgate waits for.
 const LINE: Duration = Duration::from_mins(1);
 
-/// The right to what is beside the file, until it is dropped.
+/// The right to use the folder, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
     // The system gives the lock back when the file is closed, also where the program is killed.
@@ -86,7 +86,7 @@ impl Lock {
     }
 }
 
-/// Which process has it, where it says so.
+/// The process that has it, where the file names one.
 fn holder(path: &Path) -> String {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(20).read_to_string(&mut text));

@@ -187,7 +187,7 @@ pub(super) fn deliver(path: &Path, grown: &Path, result: &ResultFile) -> Result<
     Ok(())
 }
 
-/// Keeps a result that could not be written where it belongs; the failure says where it is.
+/// Keeps a result that could not be written where it belongs; the failure names its place.
 pub(super) fn rescue(path: &Path, result: &ResultFile, failure: Failure) -> Failure {
     let rescued = elsewhere(path).and_then(|place| {
         record::save(&place, result).map_err(cannot_keep)?;

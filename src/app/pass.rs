@@ -115,7 +115,7 @@ impl Pass<'_, '_> {
         })
     }
 
-    /// What the load generator says of itself and of what it sent.
+    /// What the load generator records of itself and of what it sent.
     fn told(&self, driven: &Driven, warm_up: Option<Value>) -> Vec<(String, Value)> {
         let offered = match self.load {
             LoadPoint::Rate { .. } => measure::offered_rate(&driven.traces),

@@ -12,7 +12,7 @@ use crate::{files, limits};
 /// Why git does not answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum GitError {
-    /// There is no such program.
+    /// git is not installed.
     #[error("git is not installed, or not on the PATH")]
     NotInstalled,
     /// The work tree belongs to another user.

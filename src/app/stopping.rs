@@ -73,7 +73,7 @@ pub(super) fn spoiled(repeat: &Repeat, scenario: &str) -> Failure {
     }
     failure
         .hint(FREE_CPU)
-        .hint("`perfgate doctor` measures the load generator beside a load on every CPU")
+        .hint("`perfgate doctor` measures the load generator with a load on every CPU")
 }
 
 /// How the load generator gets the right to real-time priority.

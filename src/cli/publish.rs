@@ -63,7 +63,7 @@ struct Alone {
 }
 
 impl PublishArgs {
-    /// As where nobody gives any; `None` where the environment gives what is none.
+    /// The defaults; `None` where a variable of the environment has an invalid value.
     pub fn usual() -> Option<Self> {
         let alone = Alone::try_parse_from(["perfgate"]).ok();
         alone.map(|alone| alone.publish)

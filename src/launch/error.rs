@@ -368,7 +368,7 @@ impl LaunchError {
             Self::Volume { .. } => "create the folder, or correct the entry (host:container[:ro])".to_owned(),
             Self::Command { .. } => "for example: command: [\"vllm\", \"serve\", \"{model}\", \"--port\", \"{port}\", \"{args}\"]".to_owned(),
             Self::NoEntrypoint { .. } => "say what to run: server.docker.entrypoint: [\"vllm\", \"serve\"]".to_owned(),
-            Self::EntrypointKeepsArguments { .. } => "write it in brackets, ENTRYPOINT [\"vllm\", \"serve\"], or let its script pass them on (exec vllm serve \"$@\"); or say what to run: server.docker.entrypoint: [\"vllm\", \"serve\"]".to_owned(),
+            Self::EntrypointKeepsArguments { .. } => "write it in brackets, ENTRYPOINT [\"vllm\", \"serve\"], or let its script pass them on (exec vllm serve \"$@\"); or name what to run: server.docker.entrypoint: [\"vllm\", \"serve\"]".to_owned(),
             Self::Unauthorized { .. } => "set PERFGATE_API_KEY to the key that the server was started with".to_owned(),
             Self::Redirected { .. } => "give the address at which the server itself answers".to_owned(),
             Self::NoApi { base_url, .. } => format!("perfgate measures servers with OpenAI's API: give the address that its /v1/models follows, here {base_url}"),

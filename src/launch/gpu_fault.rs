@@ -87,7 +87,7 @@ const OF_GPUS: [&str; 8] = [
 ];
 
 impl GpuFault {
-    /// The kind of what was said; `None` where it is known to be none of these.
+    /// The kind of the failure that the text reports; `None` where it is none of these.
     pub fn of(said: &str) -> Option<Self> {
         let said = said.to_lowercase();
         let found = TEXTS.iter().find(|(text, _)| said.contains(text));

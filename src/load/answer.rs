@@ -71,7 +71,7 @@ struct FirstPiece {
     token_chunks: u64,
     /// Chunks that may carry a token.
     may_be_tokens: u64,
-    /// Output tokens, where the chunks tell.
+    /// Output tokens, where the chunks count them.
     told: Option<u64>,
 }
 
@@ -195,7 +195,7 @@ impl Heard {
         }
     }
 
-    /// The first error says what happened; what follows it is noise.
+    /// The first error has the cause; what follows it is noise.
     fn fail(&mut self, error: &dyn fmt::Display) {
         self.error.get_or_insert_with(|| error.to_string());
     }
@@ -226,7 +226,7 @@ impl Heard {
         }
     }
 
-    /// Tokens that were there with the first text: as the server tells, or where each chunk carries one.
+    /// Tokens that came with the first text, where the server counts them or each chunk carries one.
     pub(super) fn first_chunk_tokens(&self) -> Option<u64> {
         let (_, output) = self.usage?;
         let piece = &self.first_piece;

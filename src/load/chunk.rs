@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "an event says each of them or not, whatever it says of the others"
+    reason = "an event has each of them or not, independent of the others"
 )]
 pub struct Chunk<'a> {
     /// It carries generated text: content, reasoning or a tool call. A role alone or an empty text is none.
@@ -162,7 +162,7 @@ impl Usage {
 /// No prompt and no answer has more tokens: larger counts are errors of the server, and must not enter sums.
 const MOST_TOKENS: u64 = u32::MAX as u64;
 
-/// A count, where it is given: `null` is none.
+/// A count, where it is given: `null` counts as absent.
 #[derive(Clone, Copy, Default)]
 struct Count(Option<u64>);
 

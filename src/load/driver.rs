@@ -89,7 +89,7 @@ impl Drive {
         Ok(collect(ran))
     }
 
-    /// The same against a server of our own, which sends whole answers at once and none that nobody asked for.
+    /// The same against a server of our own, which sends whole answers at once and no unrequested ones.
     pub(super) async fn run_against_own(
         self,
         cancel: &CancellationToken,

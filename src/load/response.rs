@@ -80,7 +80,7 @@ impl Response {
         (self.state != State::Head).then_some(self.status)
     }
 
-    /// The coding of the body (`gzip`), which nobody asked for: it hides what is in it, and when that came.
+    /// The coding of the body (`gzip`), which the request does not accept: it hides the text and when it came.
     pub fn coding(&self) -> Option<&str> {
         self.coding.as_deref()
     }

@@ -9,7 +9,7 @@ use crate::measure::{FASTEST_TOKEN, Outcome, RequestTrace};
 use crate::stats;
 
 /// An answer is whole at once if its tokens come together, or as many as `ENOUGH` in less than this share of the time that so
-/// many take: of fewer, one stall at the start would say too much.
+/// many take: with fewer, one stall at the start would weigh too much.
 const AT_ONCE: f64 = 0.05;
 const ENOUGH: f64 = 8.0;
 
@@ -18,7 +18,7 @@ const ENOUGH: f64 = 8.0;
 const TOO_EARLY: f64 = 0.25;
 
 /// Fails the answers that cannot be those of their requests, and says how many. `first` are the requests that were the first
-/// on their connection, the only ones whose answer nothing can have preceded: they say how long a token takes.
+/// on their connection, the only ones whose answer nothing can have preceded: they show how long a token takes.
 pub(super) fn disown(traces: &mut [RequestTrace], mut first: Vec<usize>) -> u64 {
     first.sort_unstable();
     let is_first = |trace: &RequestTrace| first.binary_search(&trace.index).is_ok();

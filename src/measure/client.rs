@@ -210,7 +210,7 @@ impl ClientLoad {
         );
         if unasked > MOST_UNASKED {
             concerns.make_void(format!(
-                "{said}: so an answer may belong to another request"
+                "{said}, so an answer may belong to another request"
             ));
         } else if self.unasked > 0 {
             concerns.warn("unasked bytes", said);

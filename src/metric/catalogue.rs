@@ -24,7 +24,7 @@ pub const LATENCIES: [(&str, Latency); 4] = [
     ("e2e", Latency::E2e),
 ];
 
-/// The version of each latency's definition, by the first part of the ids, as results say it (1 where they do not). 2: a failed
+/// The version of each latency's definition, by the first part of the ids, as results record it (1 where it is absent). 2: a failed
 /// request counts as the slowest in percentiles; TPOT divides by the tokens after the first chunk; TPOT and ITL need a gap
 /// that was seen.
 pub const VERSIONS: [(&str, u32); 4] = [("ttft", 2), ("tpot", 2), ("itl", 2), ("e2e", 2)];

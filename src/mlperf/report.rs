@@ -62,7 +62,7 @@ pub struct MlperfReport {
     pub over_latency_allowed: Option<u64>,
     /// Metric id → value in base units.
     pub metrics: BTreeMap<String, f64>,
-    /// What was seen beside the queries and a reader should know, in sentences.
+    /// Further observations that a reader should know, in sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     /// Rates that a search tried with their answers, in its order; empty without a search.

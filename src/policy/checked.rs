@@ -5,7 +5,7 @@ use super::verdict::decided;
 use crate::json;
 use crate::limits;
 
-/// Contradictions that are told; of thousands the first ones are enough.
+/// Contradictions that are shown; of thousands the first ones are enough.
 const MOST_TOLD: usize = 10;
 
 /// Why a comparison file could not be used.

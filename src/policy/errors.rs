@@ -10,7 +10,7 @@ use crate::record::ScenarioRun;
 use crate::stats::{self, number};
 
 /// Failed requests are in no mean and do no work, so a server that refuses under load would look fast. This many more of them,
-/// as a share of all requests, block whatever the rest says. A rule on `error_rate` is judged beside it and never replaces it.
+/// as a share of all requests, block whatever the other rules decide. A rule on `error_rate` is judged beside it and never replaces it.
 const ERROR_RATE_ROOM: f64 = 0.01;
 
 /// Silent while it holds.

@@ -2,10 +2,10 @@
 
 use crate::metric::{Better, Metric, Unit};
 
-/// Above this, in percent, a figure says no more than "far more".
+/// Above this, in percent, a figure means only "far more".
 const MOST_PERCENT: f64 = 1e6;
 
-/// `7.1 %`, without a sign; `> 1000000 %` where more digits would say nothing.
+/// `7.1 %`, without a sign; `> 1000000 %` where more digits would mean nothing.
 pub fn percent(ratio: f64) -> String {
     let percent = ratio.abs() * 100.0;
     // Below a tenth of a percent more digits say nothing; above a hundred a decimal says nothing.

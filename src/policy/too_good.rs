@@ -17,7 +17,7 @@ const CHECK: &str = "; check before believing";
 /// Alternating pairs from which on they are asked alone.
 const PAIRS: u32 = 2;
 
-/// The metrics that say how fast a server is.
+/// The metrics of how fast a server is.
 fn tells_speed(metric: Metric) -> bool {
     let id = metric.id();
     let latencies = ["ttft.", "tpot.", "itl.", "e2e."];

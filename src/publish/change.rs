@@ -35,16 +35,7 @@ pub enum Base {
     Exact(Sha),
 }
 
-impl Base {
-    /// The commit.
-    pub fn commit(&self) -> &str {
-        match self {
-            Self::Old(sha) | Self::Exact(sha) => sha.text(),
-        }
-    }
-}
-
-/// Which variables of a CI service say that a job is about a proposed change.
+/// The variables by which a CI service marks a job for a proposed change.
 struct Service {
     /// One of them is set in such a job, and none in any other; `false` counts as not set.
     marks: &'static [&'static str],

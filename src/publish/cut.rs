@@ -13,7 +13,7 @@ pub(super) fn bytes(text: &str) -> usize {
     text.len()
 }
 
-/// As it is where it fits; else what stands before the first folded part, in whole lines. Nothing where not even the note
+/// As it is where it fits; else the part before the first folded one, in whole lines. Nothing where not even the note
 /// fits that something is missing.
 pub(super) fn to(markdown: &str, room: usize, measure: fn(&str) -> usize) -> String {
     if measure(markdown) <= room {

@@ -120,7 +120,7 @@ pub struct Occasion {
     pub head: Option<Sha>,
     /// The pull request.
     pub pull: Pull,
-    /// The branch into which it is proposed, where the event says it.
+    /// The branch into which it is proposed, where the event names it.
     pub base: Option<String>,
     /// Whether the head is in another repository.
     pub from_fork: bool,

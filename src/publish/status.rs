@@ -87,7 +87,7 @@ pub struct Statement<'a> {
     pub context: &'a str,
     /// Whose verdict: the gate's name, and the base branch where there is one.
     pub of: &'a str,
-    /// Who said something of the same verdict before it had that name: a gate whose configuration could not be read.
+    /// The context that the same verdict had before its name was known: of a gate whose configuration could not be read.
     pub formerly: Option<&'a str>,
     /// What it says.
     pub state: State,
@@ -98,7 +98,7 @@ pub struct Statement<'a> {
 }
 
 impl Statement<'_> {
-    /// Sets the verdict's own status and then the required one. What could not be said as it was meant is returned.
+    /// Sets the verdict's own status and then the required one. What had to be left out is returned.
     pub async fn set(&self) -> Result<Vec<String>, ClientError> {
         let mut problems = Vec::new();
         // The own one first, so that other gates that read all of them see it.

@@ -104,7 +104,7 @@ impl Columns {
         latency.is_some_and(|latency| !self.latencies.column(latency).is_empty())
     }
 
-    /// Whether `given` is what definition 1 made of the columns, where the file does not say that it has another.
+    /// Whether `given` is what definition 1 made of the columns, where the file does not name another.
     pub(super) fn agreed_before(
         &self,
         metric: Metric,

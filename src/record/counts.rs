@@ -4,7 +4,7 @@ use super::format::{Repeat, ResultFile};
 use super::valid::Run;
 
 impl Repeat {
-    /// What was seen beside it and its reader should know, in sentences.
+    /// Further observations that a reader should know, in sentences.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         let told = self.telemetry.get("warnings");
         let told = told.and_then(serde_json::Value::as_array);

@@ -88,7 +88,7 @@ impl Packed {
 /// How the tokens of a repeat came, which TPOT and ITL depend on.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Packaging {
-    /// Output tokens per arrival of text; `None` where the file does not tell.
+    /// Output tokens per arrival of text; `None` where the file does not contain them.
     pub tokens_per_chunk: Option<f64>,
     /// Whether each TPOT divides by the tokens that came after the first chunk, so that it does not depend on how they came.
     pub is_told: bool,

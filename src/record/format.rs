@@ -144,7 +144,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// By what this machine is told from others: `machine`, else the host's name.
+    /// What identifies this machine: `machine`, else the host's name.
     pub fn machine_or_host(&self) -> Option<&str> {
         self.machine.as_deref().or(self.host.as_deref())
     }
@@ -368,7 +368,7 @@ pub struct Samples {
     /// Output tokens as the server counted them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<Vec<Option<u64>>>,
-    /// Tokens that came with the first chunk that carried any, where the server or the number of chunks tells.
+    /// Tokens that came with the first chunk that carried any, where the server counts them or each chunk carries one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_chunk_tokens: Option<Vec<Option<u64>>>,
     /// Arrivals of chunks that carried tokens; those that came together are one.

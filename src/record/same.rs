@@ -9,7 +9,7 @@ use super::format::{Repeat, ResultFile};
 /// Requests of two repeats that agree to the last digit from which on they are the same measurement and no chance.
 const COPY_FROM: usize = 20;
 
-/// What tells one measurement from every other one: two with a mark in common are one. Hashes, so that a run of thousands of
+/// What identifies a measurement: two with a mark in common are the same. Hashes, so that a run of thousands of
 /// repeats is looked up among thousands of others in the time it takes to read them.
 pub(crate) type Mark = u64;
 
@@ -69,7 +69,7 @@ pub(crate) fn marks_of(file: &ResultFile) -> HashSet<(&str, Mark)> {
     file.scenarios.iter().flat_map(of_scenario).collect()
 }
 
-/// What a run says of itself and what it measured, whatever else was left out of a copy: its name, its samples, how it was
+/// What a run records of itself and what it measured, whatever else was left out of a copy: its name, its samples, how it was
 /// accepted. Equal contents are one run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Content(String);

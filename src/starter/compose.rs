@@ -15,7 +15,7 @@ const MOST_VALUES: usize = 20_000;
 /// Where a container of vLLM keeps the cache of Hugging Face.
 const HF_CACHE: &str = ".cache/huggingface";
 
-/// What a service says of its server.
+/// The server of a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Service {
     /// Its image, where that is a vLLM; `None` where it builds its own.

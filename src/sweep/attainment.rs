@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::search::Answer;
 use crate::record::format::{Repeat, Samples};
-use crate::stats::{number, rate_interval};
+use crate::stats::rate_interval;
 
 /// Two-sided confidence of the interval of an attained share.
 pub const CONFIDENCE: f64 = 0.95;
@@ -33,11 +33,6 @@ pub struct Attained {
 }
 
 impl Attained {
-    /// The share; `None` without a request.
-    pub fn share(self) -> Option<f64> {
-        (self.all > 0).then(|| number(self.good.into()) / number(self.all.into()))
-    }
-
     /// The exact interval of the share (Clopper and Pearson), as if requests were independent. Requests of one queue are
     /// not, so the truth is somewhat less sure.
     pub fn interval(self) -> (f64, f64) {

@@ -252,8 +252,8 @@ fn within(attained: Attained, attainment: f64) -> Within {
     }
 }
 
-/// What the measurements themselves say against the points: failed requests, measurements that do not count, and what was
-/// seen beside them.
+/// What the measurements show against the points: failed requests, measurements that do not count, and what was
+/// seen besides.
 fn doubts(result: &ResultFile) -> Vec<String> {
     let points = result
         .scenarios

@@ -11,16 +11,16 @@ const CLOCKS_DISAGREE: f64 = 60.0;
 /// Who answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Continuity {
-    /// One process, as far as its answers tell.
+    /// One process, as far as its answers show.
     #[default]
     OneProcess,
     /// One that was started anew in between.
     Restarted,
-    /// Several that live beside each other.
+    /// Several that run at the same time.
     SeveralServers,
 }
 
-/// What the answers so far tell.
+/// What is known from the answers so far.
 #[derive(Clone, Debug)]
 pub(super) struct Answers {
     /// Unix time of the first look, seconds.

@@ -1,4 +1,4 @@
-//! The Prometheus text format, version 0.0.4, as `/metrics` gives it: names, labels, values, `# TYPE`.
+//! The Prometheus text format, version 0.0.4, as `/metrics` gives it: names, labels, values.
 //!
 //! Source of the grammar: Prometheus documentation, "Exposition formats".
 
@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scrape {
     samples: BTreeMap<String, Vec<Sample>>,
-    kinds: BTreeMap<String, String>,
 }
 
 /// One line with a value.
@@ -39,7 +38,7 @@ impl Scrape {
         Self::parse_only(text, |_| true)
     }
 
-    /// The same, and keeps the names alone that somebody looks at.
+    /// The same, and keeps only the names that are used.
     pub fn parse_only(text: &str, is_wanted: fn(&str) -> bool) -> Result<Self, ParseError> {
         let mut scrape = Self::default();
         let mut kept = 0;
@@ -49,9 +48,7 @@ impl Scrape {
                 reason,
             };
             let line = line.trim();
-            if let Some(comment) = line.strip_prefix('#') {
-                scrape.take_kind(comment, is_wanted);
-            } else if !line.is_empty() {
+            if !line.is_empty() && !line.starts_with('#') {
                 let (name, sample) = parse_sample(line).map_err(wrong)?;
                 if !is_wanted(name) {
                     continue;
@@ -70,16 +67,6 @@ impl Scrape {
         Ok(scrape)
     }
 
-    fn take_kind(&mut self, comment: &str, is_wanted: fn(&str) -> bool) {
-        let mut words = comment.split_whitespace();
-        if let (Some("TYPE"), Some(name), Some(kind)) = (words.next(), words.next(), words.next())
-            && is_wanted(name)
-            && self.kinds.len() < MOST_SAMPLES
-        {
-            self.kinds.insert(name.to_owned(), kind.to_owned());
-        }
-    }
-
     /// The samples of that name, one for each set of labels.
     pub fn samples(&self, name: &str) -> &[Sample] {
         self.samples.get(name).map_or(&[], Vec::as_slice)
@@ -90,11 +77,6 @@ impl Scrape {
         self.samples
             .get(name)
             .map(|samples| samples.iter().map(|sample| sample.value).sum())
-    }
-
-    /// `counter`, `gauge`, `histogram`, …, as `# TYPE` says.
-    pub fn kind(&self, name: &str) -> Option<&str> {
-        self.kinds.get(name).map(String::as_str)
     }
 }
 
@@ -198,10 +180,6 @@ mod tests {
         let samples: usize = scrape.samples.values().map(Vec::len).sum();
         assert_eq!(samples, lines);
         assert_eq!(scrape.sum("vllm:num_requests_running"), Some(8.0));
-        assert_eq!(
-            scrape.kind("vllm:request_queue_time_seconds"),
-            Some("histogram")
-        );
         let info = &scrape.samples("vllm:cache_config_info")[0];
         assert_eq!(info.labels["kv_cache_size_tokens"], "524288");
         assert_eq!(scrape.sum("no_such_name"), None);

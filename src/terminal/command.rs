@@ -11,8 +11,6 @@ pub enum Level {
     Error,
     /// Something to look at.
     Warning,
-    /// Something to know.
-    Notice,
 }
 
 impl Level {
@@ -20,13 +18,12 @@ impl Level {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
-            Self::Notice => "notice",
         }
     }
 }
 
-/// An annotation, `::error file=thresholds.yaml,line=3,title=…::…`. Its texts may come from outside: shown, they are one line
-/// that is no other command.
+/// An annotation, `::error file=thresholds.yaml,line=3,title=…::…`. Its texts may come from outside: in the output they are one
+/// line that cannot form another command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkflowCommand {
     level: Level,

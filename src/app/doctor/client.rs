@@ -68,15 +68,15 @@ pub(super) fn checks(measured: &Ceiling) -> Group {
 fn crowded(client: &ClientLoad) -> Check {
     let late = client.sending;
     let found = format!(
-        "sends late by {} (median), {} (P99) beside a load on every CPU",
+        "sends late by {} (median), {} (P99) with a load on every CPU",
         seconds(late.p50),
         seconds(late.p99)
     );
     if late.p99 <= LATE {
-        return Check::good("beside a load", found);
+        return Check::good("under load", found);
     }
     let found = format!("{found}: repeats with a server on this machine can be void");
-    Check::new("beside a load", Level::Warning, found).mended_by(if client.real_time {
+    Check::new("under load", Level::Warning, found).mended_by(if client.real_time {
         stopping::FREE_CPU
     } else {
         stopping::RIGHT_TO_REAL_TIME

@@ -8,7 +8,7 @@ pub(in crate::launch) struct Cause {
     pub(super) texts: &'static [&'static str],
     pub(in crate::launch) fault: Fault,
     pub(in crate::launch) hint: &'static str,
-    /// Whether a signal that a program sends to itself by what it does tells it.
+    /// Whether a signal that a program causes itself (SIGILL, SIGBUS) shows it.
     pub(super) is_by_signal: bool,
 }
 

@@ -14,14 +14,14 @@ const LONGEST_QUOTE: usize = 400;
 /// Reasons of one error of pydantic that are quoted.
 const MOST_REASONS: usize = 3;
 
-/// How vLLM tells by which signal one of its processes ended: `Failed core proc(s): {'EngineCore': -9}`.
+/// How vLLM reports the signal that ended one of its processes: `Failed core proc(s): {'EngineCore': -9}`.
 const FAILED_CORES: &str = "Failed core proc(s): {";
 
 /// What was found.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     cause: Option<&'static Cause>,
-    /// What the log says of it.
+    /// The line of the log with the reason.
     pub(super) quote: Option<String>,
 }
 
@@ -45,7 +45,7 @@ impl Found {
 }
 
 /// Why a server ended or does not get ready: the exception by which the process that failed first ended, else how it ended,
-/// else a line that tells a known cause.
+/// else a line with the text of a known cause.
 pub(super) fn find(exit: Option<&Exit>, log: &[String]) -> Option<Found> {
     if exit.is_some_and(|exit| exit.out_of_memory) {
         return Some(Found::of(&MAIN_MEMORY));
@@ -113,7 +113,7 @@ fn of_lines(log: &[String], causes: &[&'static Cause]) -> Option<Found> {
     })
 }
 
-/// A process of the engine that a signal ended, as the API server tells it.
+/// A process of the engine that a signal ended, as the API server reports it.
 fn of_signal_of_core(log: &[String]) -> Option<Found> {
     let line = log.iter().rev().find(|line| line.contains(FAILED_CORES))?;
     let (_, codes) = line.split_once(FAILED_CORES)?;
@@ -135,7 +135,7 @@ fn of_signal_of_core(log: &[String]) -> Option<Found> {
     })
 }
 
-/// What the end alone tells.
+/// The cause that the exit code or signal alone shows.
 fn of_end(exit: &Exit) -> Option<&'static Cause> {
     // 128 and the signal, as shells and init processes pass it on; 4 is SIGILL, 7 SIGBUS, 9 SIGKILL.
     match (exit.code, exit.signal) {

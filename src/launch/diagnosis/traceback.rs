@@ -59,7 +59,7 @@ impl Exception<'_> {
 struct Chain<'a> {
     role: Role,
     tag: &'a str,
-    /// Whether its process, the API server, said something in passing later: it went on.
+    /// Whether its process, the API server, printed an ordinary line later: it went on.
     is_survived: bool,
     exceptions: Vec<Exception<'a>>,
 }
@@ -230,7 +230,7 @@ pub(super) struct Line<'a> {
     key: &'a str,
     /// `EngineCore pid=34`; empty where there is none.
     tag: &'a str,
-    /// What was said.
+    /// The text of the line.
     pub(super) body: &'a str,
 }
 

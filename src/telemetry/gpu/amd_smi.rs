@@ -92,7 +92,7 @@ fn gpus(text: &str) -> Result<Vec<Value>, String> {
         return Ok(none);
     }
     let said = text.lines().map(str::trim).find(|line| !line.is_empty());
-    let said = said.map_or("nothing".to_owned(), |line| {
+    let said = said.map_or("an empty answer".to_owned(), |line| {
         format!("`{}`", line.chars().take(LONGEST_SAID).collect::<String>())
     });
     let what = if is_json { "a list of GPUs" } else { "JSON" };
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(parse("[]", "[]").unwrap_err(), NO_GPU);
         insta::assert_snapshot!(parse("\nGPU: 0\nmore", "[]").unwrap_err(), @"amd-smi answered without JSON: `GPU: 0`");
         insta::assert_snapshot!(parse("{}", "[]").unwrap_err(), @"amd-smi answered without a list of GPUs: `{}`");
-        insta::assert_snapshot!(parse("", "[]").unwrap_err(), @"amd-smi answered without JSON; it said nothing");
+        insta::assert_snapshot!(parse("", "[]").unwrap_err(), @"amd-smi answered without JSON: an empty answer");
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub struct MigDevice {
     pub name: Option<String>,
     /// Number of its slice on the GPU, as container engines give it (`0:1`).
     pub number: u32,
-    /// Its compute processes; `None` where nobody asked or the driver does not say.
+    /// Its compute processes; `None` where they were not read or the driver does not report them.
     pub processes: Option<Vec<GpuProcess>>,
     /// Its memory, bytes.
     pub memory: Option<f64>,
@@ -124,7 +124,7 @@ impl Facts {
         }
     }
 
-    /// Whether it is divided and nobody said which slice is meant.
+    /// Whether it is divided and no slice was named.
     pub fn is_of_unknown_slice(&self) -> bool {
         self.mig == Some(true) && self.slice.is_none()
     }
@@ -166,7 +166,7 @@ impl Reading {
     }
 
     /// What of it was asked for, by index, UUID or the beginning of one: the whole GPU, or slices of it, each as a reading
-    /// of its own. All of it where nobody asked.
+    /// of its own. All of it where nothing was named.
     pub(super) fn chosen(self, devices: &[String]) -> Vec<Self> {
         let slices = self.now.mig_devices.iter();
         let named: Vec<MigDevice> = slices

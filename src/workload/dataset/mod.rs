@@ -228,7 +228,7 @@ pub fn read(
     Ok(census)
 }
 
-/// The keys by which the first entry tells the format.
+/// The keys of the first entry, which show the format.
 #[derive(Deserialize)]
 struct Keys {
     #[serde(default)]
