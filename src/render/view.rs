@@ -354,7 +354,7 @@ fn instruction(comparison: &Comparison) -> &'static str {
 
 impl Pair {
     fn of(difference: &Difference) -> Self {
-        // Where neither side has a value, the sentence says it all.
+        // Where neither side has a value, the sentence has the reason.
         let is_sentence = difference.baseline.is_none() && difference.candidate.is_none();
         let absent = if is_sentence { NOTHING } else { "unknown" };
         let side = |value: &Option<String>| value.clone().unwrap_or_else(|| absent.to_owned());
