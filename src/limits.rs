@@ -54,6 +54,18 @@ pub const ARCHIVE: Limit = Limit::new("an artifact", 64 * MIB);
 /// A comparison in an archive that a stranger packed, unpacked: four times the largest that a gate wrote.
 pub const ARTIFACT: Limit = Limit::new("a comparison in an artifact", 4 * MIB);
 
+/// Servers take heads of 8 to 64 KiB; what is larger they refuse, or close the connection.
+pub const HEADERS: Limit = Limit {
+    of: "all extra headers",
+    bytes: 16 * KIB,
+};
+
+/// It goes along with every request, and is in every result. A JSON Schema that answers must follow is below 20 KiB.
+pub const EXTRA_BODY: Limit = Limit {
+    of: "an extra request body",
+    bytes: 64 * KIB,
+};
+
 /// Bytes of one string in a JSON file: sixteen times the longest analysis. A name or a version is shown in every report.
 pub const STRING: usize = 1 << 20;
 

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
             } else {
                 ExitStatus::Pass
             };
+            app::hide_headers(std::env::args_os().map(|argument| argument.display().to_string()));
             print_usage(&error);
             // A flag that is misspelt must not convict a commit.
             return if error.use_stderr() && asks_for_bisect() {

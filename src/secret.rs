@@ -16,9 +16,22 @@ const SHORTEST: usize = 4;
 
 static KNOWN: RwLock<Vec<String>> = RwLock::new(Vec::new());
 
+/// What a server was sent, and may be a word like any other.
+static SENT: RwLock<Vec<String>> = RwLock::new(Vec::new());
+
 /// Masks this value from now on. Each line of a value is one of its own, since text is masked line by line.
 pub fn register(value: &str) {
-    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    add_to(&KNOWN, value);
+}
+
+/// Masks this value from now on in the errors of servers, and in no text of perfgate's own: `baseline` may be the value of a
+/// header.
+pub fn register_sent(value: &str) {
+    add_to(&SENT, value);
+}
+
+fn add_to(known: &RwLock<Vec<String>>, value: &str) {
+    let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
     for line in value.lines().map(str::trim) {
         if line.len() >= SHORTEST && !known.iter().any(|other| other == line) {
             known.push(line.to_owned());
@@ -63,7 +76,16 @@ pub fn is_telling(name: &str) -> bool {
 
 /// The text without secrets.
 pub fn masked(text: &str) -> String {
-    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    without_all(&KNOWN, text)
+}
+
+/// The words of a server's error without secrets and without what it was sent.
+pub fn masked_words(text: &str) -> String {
+    without_all(&SENT, &masked(text))
+}
+
+fn without_all(known: &RwLock<Vec<String>>, text: &str) -> String {
+    let known = known.read().unwrap_or_else(PoisonError::into_inner);
     let mut safe = text.to_owned();
     for value in known.iter() {
         if safe.contains(value.as_str()) {
@@ -153,6 +175,13 @@ mod tests {
             masked("a=registry-sesame-4711x, k3y! ak3y! no"),
             "a=***x, *** ak3y! no"
         );
+    }
+
+    #[test]
+    fn what_a_server_was_sent_is_masked_in_its_own_words_alone() {
+        register_sent("forecast");
+        assert_eq!(masked_words("no route `forecast`"), "no route `***`");
+        assert_eq!(masked("forecast"), "forecast");
     }
 
     #[test]

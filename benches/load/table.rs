@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use perfgate::config::{Endpoint, LoadPoint, Sampling};
+use perfgate::config::{Endpoint, ExtraBody, LoadPoint, Sampling};
 use perfgate::load::{Client, Drive, Driven, Patience, RequestTemplate};
 use perfgate::measure::Outcome;
 use perfgate::workload::{Prompt, Request};
@@ -56,6 +56,7 @@ pub(crate) fn drive(server: &Server, requests: usize, tokens: u32, load: LoadPoi
         endpoint: Endpoint::Completions,
         model: "m".to_owned(),
         sampling: Sampling::default(),
+        extra_body: ExtraBody::new(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -141,6 +141,7 @@ impl<'a> Measuring<'a> {
             endpoint: plan.endpoint,
             model: plan.served_model_name.clone(),
             sampling: plan.sampling.clone(),
+            extra_body: plan.extra_body.clone(),
         };
         let workload = described_workload(plan, &source, &template);
         let scenarios = plan.loads.iter().map(|load| Scenario {
@@ -202,6 +203,7 @@ impl<'a> Measuring<'a> {
             ordinal: first + step * repeat,
             log_file: log.as_deref(),
             api_key: api_key.as_deref(),
+            headers: &self.plan.headers,
             environment: self.environment,
             stop_grace: launch::STOP_GRACE,
             own_program: &own_program,
@@ -296,7 +298,8 @@ impl<'a> Measuring<'a> {
         let url = format!("{}{}", target.base_url(), run.template.path());
         let client = Client::find(&url, api_key.as_deref())
             .await
-            .map_err(|error| load_failure(&error))?;
+            .map_err(|error| load_failure(&error))?
+            .with_headers(self.plan.headers.clone());
         let cancel = self.interrupt.token();
         let ended = target.ended();
         for load in &self.plan.loads {

@@ -18,6 +18,7 @@ mod deciding;
 mod doctor;
 mod evidence;
 mod expectations;
+mod extras;
 mod failing;
 mod failure;
 mod feasible;
@@ -59,6 +60,7 @@ use std::process::ExitCode;
 use clap::CommandFactory as _;
 
 pub use annotating::annotations;
+pub use extras::hide_headers;
 pub use failure::Failure;
 use interrupt::Interrupt;
 pub use screen::{stderr_is_coloured, stdout_is_coloured};

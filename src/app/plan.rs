@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::base_ref::BaseRef;
 use super::failing::unreadable;
-use super::{Failure, dataset, feasible, warm_up};
+use super::{Failure, dataset, extras, feasible, warm_up};
 use crate::cli::bench::{DatasetFormatArg, EndpointArg, Latency, LoadArgs, RunArgs, TargetArgs};
 use crate::config::{
     self, Dataset, DatasetFile, DockerPlan, Endpoint, GpuRequest, Plan, ServerPlan, Slo,
@@ -83,6 +83,7 @@ pub(super) fn overlaid(
     lay_target(&args.target, &mut plan)?;
     lay_load(&args.load, &mut plan)?;
     lay_dataset(&args.load, &mut plan)?;
+    extras::lay(&args.load, &mut plan)?;
     warm_up::check(&plan)?;
     dataset::settle(&mut plan, base_ref)?;
     feasible::check_ramp(&plan)?;

@@ -67,6 +67,8 @@ pub(super) fn described_workload(
     if let Some(within) = plan.warmup_until_stable {
         sent_with.push(("warm-up until stable within", within.to_string()));
     }
+    let headers = plan.headers.described();
+    sent_with.extend(headers.map(|header| ("header", header)));
     Workload {
         digest: Some(source.digest(&sent_with)),
         dataset: Some(dataset),
@@ -76,6 +78,8 @@ pub(super) fn described_workload(
         input_tokens,
         output_tokens: Some(output_tokens),
         warmup_requests: Some(plan.warmup_requests as u64),
+        headers: (!plan.headers.is_empty()).then(|| plan.headers.names()),
+        extra_body: (!plan.extra_body.is_empty()).then(|| plan.extra_body.clone()),
         search: None,
     }
 }

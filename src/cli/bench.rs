@@ -17,6 +17,8 @@ Examples:
   perfgate bench --image vllm/vllm-openai:v0.32.0 --gpus all --model M --concurrency 1,16,64
   perfgate bench --simulator slowdown=1.08,seed=1 --model demo
   perfgate bench --url http://127.0.0.1:8000 --model M --dataset sharegpt.json --output-tokens-mean 200
+  perfgate bench --url https://gateway.example --model M --endpoint chat \\
+      --header 'X-Route: canary' --extra-body '{\"chat_template_kwargs\": {\"enable_thinking\": false}}'
 
 Flags overrule the file. The result is written after every repeat, whole or not at all; a name that ends in .gz or .zst \
 is compressed. An API key is taken from PERFGATE_API_KEY.";
@@ -139,6 +141,13 @@ pub struct LoadArgs {
     /// Longest time that one request may take
     #[arg(long, value_parser = duration)]
     pub timeout: Option<Duration>,
+    /// An extra header of each request, in quotes; can be given several times. No text shows its value. `headers` in the file
+    /// can also take values from the environment
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub header: Vec<String>,
+    /// Extra keys of each request's body, as an object of JSON; as `extra_body` in the file
+    #[arg(long, value_name = "JSON")]
+    pub extra_body: Option<String>,
     /// Limits for each request, as in ttft:200ms tpot:50ms e2e:10s; those of the file where not given
     #[arg(long, num_args = 1.., value_name = "LATENCY:LIMIT", value_parser = limit)]
     pub goodput: Vec<(Latency, Duration)>,

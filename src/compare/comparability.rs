@@ -1,6 +1,8 @@
 //! What must be equal, what may differ, and what is not known.
 
-use serde_json::Value;
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
 
 use super::arguments;
 use super::finding::Finding;
@@ -11,6 +13,9 @@ use crate::record::{Run, ScenarioRun};
 
 /// Warnings of the repeats of one scenario that are shown.
 const REPEAT_WARNINGS: usize = 5;
+
+/// Characters of a value of an extra body that are shown.
+const SHOWN: usize = 100;
 
 /// Whether and how two runs can be compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,6 +79,15 @@ pub fn comparability(baseline: &Run, candidate: &Run) -> Comparability {
         found.repeat_warnings(side, run);
     }
     found
+}
+
+/// The begin of a value that may be a whole JSON Schema.
+fn shortened(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 /// Whether two runs had the same hardware, workload and model, as far as both say.
@@ -187,6 +201,9 @@ impl Comparability {
         ] {
             self.must_match_if_given(what, of(baseline, field), of(candidate, field));
         }
+        if let (Some(baseline), Some(candidate)) = (baseline, candidate) {
+            self.extras(baseline, candidate);
+        }
         let digest = |side: &Workload| side.digest.clone();
         let named = self.mismatches.len() > before;
         // The digest only says that something differs; where it is known what, that is enough.
@@ -196,6 +213,31 @@ impl Comparability {
                 of(baseline, digest),
                 of(candidate, digest),
             );
+        }
+    }
+
+    /// What requests had beside perfgate's own, of runs that tell all that they sent. No file has the value of a header.
+    fn extras(&mut self, baseline: &Workload, candidate: &Workload) {
+        if baseline.digest.is_none() || candidate.digest.is_none() {
+            return;
+        }
+        let names = |side: &Workload| {
+            let names = side.headers.iter().flatten();
+            let names: Vec<String> = names.map(|name| name.to_ascii_lowercase()).collect();
+            (!names.is_empty()).then(|| names.join(", "))
+        };
+        if names(baseline) != names(candidate) {
+            self.mismatch("extra headers", names(baseline), names(candidate));
+        }
+        let sides = [baseline, candidate].map(|side| side.extra_body.as_ref());
+        let keys: BTreeSet<&String> = sides.into_iter().flatten().flat_map(Map::keys).collect();
+        for key in keys {
+            let [accepted, new] = sides.map(|side| side.and_then(|body| body.get(key)));
+            if accepted != new {
+                let shown = |value: Option<&Value>| value.map(shortened);
+                let what = format!("`{key}` of the extra body");
+                self.mismatch(&what, shown(accepted), shown(new));
+            }
         }
     }
 
@@ -414,6 +456,40 @@ mod tests {
         let a = run(r#""workload": {"digest": "sha256:a"},"#, REPEAT);
         let b = run(r#""workload": {"digest": "sha256:b"},"#, REPEAT);
         assert_eq!(mismatches(&a, &b), ["workload digest"]);
+    }
+
+    #[test]
+    fn what_differs_of_headers_and_extra_body_is_named() {
+        let with = |digest: &str, extras: &str| {
+            let workload = format!(r#""workload": {{"digest": "sha256:{digest}"{extras}}},"#);
+            run(&workload, REPEAT)
+        };
+        let a = with(
+            "a",
+            r#", "headers": ["X-Route"], "extra_body": {"top_k": 20, "seed": 1}"#,
+        );
+        let b = with("b", r#", "extra_body": {"top_k": 40, "seed": 1}"#);
+        assert_eq!(
+            mismatches(&a, &b),
+            ["extra headers", "`top_k` of the extra body"]
+        );
+        let found = comparability(&a, &with("b", ""));
+        let shown: Vec<(Option<String>, Option<String>)> = found
+            .mismatches
+            .into_iter()
+            .map(|found| (found.baseline, found.candidate))
+            .collect();
+        let accepted = |text: &str| (Some(text.to_owned()), None);
+        assert_eq!(shown, [accepted("x-route"), accepted("1"), accepted("20")]);
+        // Upper and lower case are the same name, and of values only the digest knows.
+        let c = with(
+            "c",
+            r#", "headers": ["x-route"], "extra_body": {"top_k": 20, "seed": 1}"#,
+        );
+        assert_eq!(mismatches(&a, &c), ["workload digest"]);
+        // A result of another tool does not tell what it sent.
+        let foreign = run(r#""workload": {"dataset": "synthetic"},"#, REPEAT);
+        assert!(mismatches(&a, &foreign).is_empty());
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 mod address;
 mod arguments;
+mod extra_body;
 mod fields;
+mod headers;
 mod plan;
 mod problem;
 mod question;
 mod read_dataset;
 mod read_docker;
+mod read_extras;
 mod read_framework;
 mod read_load;
 mod read_plan;
@@ -20,6 +23,8 @@ mod yaml;
 
 pub use address::{ServerUrl, WrongUrl};
 pub use arguments::option_value;
+pub use extra_body::{ExtraBody, WrongExtraBody, check_extra_body, extra_body_of};
+pub use headers::{Headers, WrongHeader};
 pub use plan::*;
 pub use problem::{Code, ConfigProblem, Problems};
 pub use question::{Asked, asked};

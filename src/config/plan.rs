@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ServerUrl;
+use super::{ExtraBody, Headers, ServerUrl};
 use crate::workload::Lengths;
 use crate::workload::dataset::{Format, Selection, Turns, Units};
 
@@ -62,6 +62,10 @@ pub struct Plan {
     pub max_error_rate: f64,
     /// Sampling parameters sent with each request.
     pub sampling: Sampling,
+    /// Headers that each request has beside perfgate's own.
+    pub headers: Headers,
+    /// What the body of each request has beside perfgate's own keys.
+    pub extra_body: ExtraBody,
     /// How often the server's metrics are looked at, and GPUs through a program.
     pub telemetry_interval: Duration,
     /// Whether a server that somebody else runs is on this machine, where the user sets it.

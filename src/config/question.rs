@@ -46,6 +46,8 @@ pub fn asked(question: Plan, answer: Plan) -> Asked {
         timeout,
         max_error_rate,
         sampling,
+        headers,
+        extra_body,
         telemetry_interval,
         gpu_interval,
         server_is_here,
@@ -99,6 +101,8 @@ pub fn asked(question: Plan, answer: Plan) -> Asked {
             max_error_rate.to_bits() != question.max_error_rate.to_bits(),
         ),
         ("sampling", sampling != question.sampling),
+        ("headers", headers != question.headers),
+        ("extra_body", extra_body != question.extra_body),
         (
             "telemetry",
             (telemetry_interval, gpu_interval, server_is_here)
@@ -145,6 +149,8 @@ concurrency: 1
 num_requests: 5
 slo: {ttft: 20s}
 repeat: 1
+headers: {X-Route: empty}
+extra_body: {top_k: 1}
 ";
         let question = plan(base);
         let Asked { plan: both, edits } = asked(question.clone(), plan(change));
@@ -156,6 +162,8 @@ repeat: 1
                 "num_requests",
                 "the load",
                 "repeat",
+                "headers",
+                "extra_body",
                 "slo",
                 "hardware"
             ]

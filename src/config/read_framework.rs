@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::Expectations;
 use super::fields::{Fields, report_duplicates, text};
 use super::problem::{Code, Collector};
+use super::read_extras::{report_unclear_values, to_json};
 use super::yaml::{Node, Value};
 
 pub(super) fn read_framework(
@@ -48,7 +49,7 @@ fn read_engine_config(node: &Node, collector: &mut Collector<'_>) -> Option<Vec<
             let hint = "keep one of them";
             collector.push_with_hint(Code::DuplicateKey, key.span.clone(), message, hint);
         }
-        report_unclear_values(value, collector);
+        report_unclear_values(value, "an engine argument", collector);
         match (&value.value, value.truth()) {
             _ if value.is_null() => {}
             (_, Some(true)) => args.push(format!("--{flag}")),
@@ -65,59 +66,6 @@ fn read_engine_config(node: &Node, collector: &mut Collector<'_>) -> Option<Vec<
 fn is_flag(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
     name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(plain)
-}
-
-/// What would reach the engine as something else than what was written: a repeated key, of which JSON keeps one, and
-/// YAML's words for what is no number.
-fn report_unclear_values(node: &Node, collector: &mut Collector<'_>) {
-    match &node.value {
-        Value::Scalar {
-            text,
-            quoted: false,
-        } if is_not_finite(text) => {
-            let message = format!("an engine argument must be a finite number, not `{text}`");
-            collector.push(Code::InvalidValue, node.span.clone(), message);
-        }
-        Value::Scalar { .. } => {}
-        Value::Sequence(items) => {
-            for item in items {
-                report_unclear_values(item, collector);
-            }
-        }
-        Value::Mapping(entries) => {
-            report_duplicates(entries, collector);
-            for (_, value) in entries {
-                report_unclear_values(value, collector);
-            }
-        }
-    }
-}
-
-fn is_not_finite(text: &str) -> bool {
-    let word = text.trim_start_matches(['+', '-']).to_ascii_lowercase();
-    matches!(word.as_str(), ".nan" | ".inf")
-}
-
-fn to_json(node: &Node) -> serde_json::Value {
-    if let Some(truth) = node.truth() {
-        return truth.into();
-    }
-    match &node.value {
-        _ if node.is_null() => serde_json::Value::Null,
-        Value::Scalar { text, quoted: true } => text.clone().into(),
-        // A plain scalar that JSON understands is what it looks like; the rest is text.
-        Value::Scalar {
-            text,
-            quoted: false,
-        } => serde_json::from_str(text).unwrap_or_else(|_not_json| text.clone().into()),
-        Value::Sequence(items) => items.iter().map(to_json).collect(),
-        Value::Mapping(entries) => {
-            let object = entries
-                .iter()
-                .map(|(key, value)| (key.name.clone(), to_json(value)));
-            serde_json::Value::Object(object.collect())
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::fields::{Fields, boolean, duration, number, percentage, scalar, text};
 use super::problem::{Code, Collector, Problems};
 use super::read_dataset::{read_conversation, read_dataset, read_prefix, read_prompts};
+use super::read_extras::read_extras;
 use super::read_framework::read_framework;
 use super::read_load::{read_lengths, read_loads};
 use super::read_server::{Servers, read_server};
@@ -16,7 +17,7 @@ use super::{
 use crate::workload::Lengths;
 
 /// The keys of the file, for its schema.
-pub const PLAN_KEYS: [&str; 29] = [
+pub const PLAN_KEYS: [&str; 31] = [
     "name",
     "model",
     "served_model_name",
@@ -41,6 +42,8 @@ pub const PLAN_KEYS: [&str; 29] = [
     "timeout",
     "max_error_rate",
     "sampling",
+    "headers",
+    "extra_body",
     "slo",
     "telemetry",
     "profile",
@@ -75,6 +78,7 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Plan> {
         .map_or_else(Servers::default, |node| read_server(node, collector));
     let work = read_work(&mut fields, collector);
     let terms = read_terms(&mut fields, collector);
+    let (headers, extra_body) = read_extras(&mut fields, collector);
     let (telemetry_interval, gpu_interval, server_is_here) = fields
         .take("telemetry")
         .and_then(|node| read_telemetry(node, collector))
@@ -119,6 +123,8 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Plan> {
         timeout: terms.timeout,
         max_error_rate: terms.max_error_rate,
         sampling: terms.sampling,
+        headers,
+        extra_body,
         slo: terms.slo,
         telemetry_interval: telemetry_interval.unwrap_or(Duration::from_secs(1)),
         server_is_here,

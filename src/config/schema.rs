@@ -12,6 +12,9 @@ pub fn plan() -> Value {
     titled("perfgate.yaml", object(&properties, &["model"]))
 }
 
+/// The name of an environment variable.
+const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+
 fn duration() -> Value {
     json!({"type": "string", "pattern": "^[0-9.]+(us|ms|s|m|h|d)$"})
 }
@@ -146,11 +149,21 @@ fn terms() -> Vec<(&'static str, Value)> {
         ("strict", json!({"type": "boolean"})),
     ];
     let limits = ["ttft", "tpot", "e2e"].map(|name| (name, duration()));
+    let variable = object(
+        &[("env", json!({"type": "string", "pattern": VARIABLE}))],
+        &["env"],
+    );
+    let header = json!({"anyOf": [{"type": ["string", "number", "boolean"]}, variable]});
     vec![
         ("server", server()),
         ("timeout", duration()),
         ("max_error_rate", percentage()),
         ("sampling", object(&sampling, &[])),
+        (
+            "headers",
+            json!({"type": "object", "additionalProperties": header}),
+        ),
+        ("extra_body", json!({"type": "object"})),
         ("slo", object(&limits, &[])),
         (
             "telemetry",
@@ -196,7 +209,7 @@ fn docker() -> Vec<(&'static str, Value)> {
         ("runtime", text()),
         (
             "env",
-            json!({"type": "array", "items": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}}),
+            json!({"type": "array", "items": {"type": "string", "pattern": VARIABLE}}),
         ),
         ("volumes", texts()),
         (

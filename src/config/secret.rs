@@ -5,17 +5,46 @@
 
 use std::ops::Range;
 
+use super::headers::is_header_name;
 use super::yaml::{Node, Value};
+use crate::metric::nearest;
 
 /// Parts of names whose values are secrets, for text that is no YAML and has no tree.
 const TELLING: [&str; 4] = ["TOKEN", "KEY", "SECRET", "PASSW"];
 
-/// Values of every `env`, whatever shape it was given, and whatever elsewhere looks like one. Names stay: they are what
-/// the message is about.
+/// Values of every `env` and of all `headers`, whatever shape they were given, and whatever elsewhere looks like one. Names
+/// stay: they are what the message is about.
 pub(super) fn in_tree(root: &Node, source: &str) -> Vec<Range<usize>> {
     let mut spans = addresses(source);
     walk(root, source, false, &mut spans);
     spans
+}
+
+/// Whether that may be meant for `headers`, misspelt or not.
+fn is_headers(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    key.contains("header") || nearest(&key, ["headers"].into_iter()).is_some()
+}
+
+/// All values of headers, but for names of variables that have one.
+fn walk_headers(node: &Node, is_variable: bool, spans: &mut Vec<Range<usize>>) {
+    match &node.value {
+        Value::Scalar { text, .. } if is_variable && is_name(text) => {}
+        Value::Scalar { .. } => spans.push(node.span.clone()),
+        Value::Sequence(items) => {
+            for item in items {
+                walk_headers(item, false, spans);
+            }
+        }
+        Value::Mapping(entries) => {
+            for (key, value) in entries {
+                if !is_header_name(&key.name) {
+                    spans.push(key.span.clone());
+                }
+                walk_headers(value, key.name == "env", spans);
+            }
+        }
+    }
 }
 
 fn walk(node: &Node, source: &str, in_env: bool, spans: &mut Vec<Range<usize>>) {
@@ -39,6 +68,7 @@ fn walk(node: &Node, source: &str, in_env: bool, spans: &mut Vec<Range<usize>>) 
                     spans.push(after_equals(source, key.span.clone()));
                 }
                 match &value.value {
+                    _ if is_headers(&key.name) => walk_headers(value, false, spans),
                     Value::Scalar { .. } if in_env || is_telling(&key.name) => {
                         spans.push(value.span.clone());
                     }
@@ -73,7 +103,8 @@ fn is_telling(name: &str) -> bool {
     is_variable(name) && TELLING.iter().any(|telling| name.contains(telling))
 }
 
-/// Text that is no YAML: the rest of the line after `NAME=` and after a telling `NAME:`.
+/// Text that is no YAML: the rest of the line after `NAME=` and after a telling `NAME:`, and everything that may be within
+/// `headers`.
 pub(super) fn in_text(source: &str) -> Vec<Range<usize>> {
     let mut spans = addresses(source);
     let mut covered = 0;
@@ -86,13 +117,40 @@ pub(super) fn in_text(source: &str) -> Vec<Range<usize>> {
             .rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
             .next()
             .unwrap_or_default();
-        if is_telling(name) || (separator == "=" && is_variable(name)) {
+        if separator == ":"
+            && is_headers(
+                before
+                    .trim_end_matches(['"', '\''])
+                    .rsplit(|c: char| !c.is_ascii_alphabetic())
+                    .next()
+                    .unwrap_or_default(),
+            )
+        {
+            covered = end_of_block(source, at);
+            spans.push(at + 1..covered);
+        } else if is_telling(name) || (separator == "=" && is_variable(name)) {
             let rest = &source[at + 1..];
             covered = at + 1 + rest.find('\n').unwrap_or(rest.len());
             spans.push(at + 1..covered);
         }
     }
     spans
+}
+
+/// Where the first line after the one at `at` begins that is not indented further than that.
+fn end_of_block(source: &str, at: usize) -> usize {
+    let indentation = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
+    let line_start = source[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    let own = indentation(&source[line_start..]);
+    let mut lines = source[at..].split_inclusive('\n');
+    let mut end = at + lines.next().map_or(0, str::len);
+    for line in lines {
+        if !line.trim().is_empty() && indentation(line) <= own {
+            break;
+        }
+        end += line.len();
+    }
+    end
 }
 
 /// The credentials of `scheme://user:password@host`.
@@ -137,6 +195,28 @@ mod tests {
             "server: {docker: {image: i, env: [HF_TOKEN=sesame",
             "server: {docker: {image: i, env: [\"HF_TOKEN=open sesame\"",
             "server: {docker: {env: {HF_TOKEN: sesame",
+            "headers: {X-Key: sesame, Host: x}",
+            "headers: {X-Key: sesame, x-key: sesame}",
+            "headers:\n  Host: sesame\n  X-Key: open-sesame\n",
+            "headers: open-sesame",
+            "headers: [\"X-Key: sesame\"]",
+            "headers:\n  - X-Key: sesame\n",
+            "headers: {Bearer open-sesame: x}",
+            "headers: {Bearer open-sesame: }",
+            "headers: {X-Key: {env: open-sesame}}",
+            "headers: {X-Key: {env: {of: sesame}}}",
+            "headers: {X-Key: {variable: sesame}}",
+            "headers: {X-Key: [sesame]}",
+            "headers:\n  X-Key: |\n    open\n    sesame\n",
+            "heders: {X-Key: sesame}",
+            "header: {X-Key: sesame}",
+            "extra_headers: {X-Key: sesame}",
+            "Headers: {X-Key: sesame}\nmodle: m",
+            "server: {url: \"http://h\", headers: {X-Key: sesame}}",
+            "headers: {X-Key: sesame",
+            "\"headers\": {\"X-Key\": \"open sesame\"",
+            "headers:\n  X-Key: sesame\n  X-Other: \"sesame",
+            "headers:\n  X-Key: sesame\n\n  X-Other: [sesame\nrepeat: 1",
             "server: {url: \"ftp://me:sesame@host\"}",
             "server: {url: \"http://me:sesame@host\"}",
         ] {

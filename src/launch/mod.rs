@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{ProcessPlan, ServerPlan};
+use crate::config::{Headers, ProcessPlan, ServerPlan};
 use crate::http;
 use crate::record::format::Server;
 use crate::secret;
@@ -78,6 +78,8 @@ pub struct Launch<'a> {
     pub log_file: Option<&'a Path>,
     /// Sent as bearer token to `/v1/models`.
     pub api_key: Option<&'a str>,
+    /// Sent with every question whether the server is ready.
+    pub headers: &'a Headers,
     /// Looks up perfgate's own environment: variables to pass through, `HOME`, `DOCKER_HOST` and others that say where a
     /// container engine is.
     pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
@@ -239,6 +241,7 @@ pub async fn start(
         base_url: &started.base_url,
         served_model_name: launch.served_model_name,
         api_key: launch.api_key,
+        headers: launch.headers,
         timeout: started.ready_timeout,
         is_attached: matches!(started.running, Running::Attached),
     };

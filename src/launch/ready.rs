@@ -8,6 +8,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Headers;
 use crate::http;
 
 /// Between two questions. It bounds the resolution of `startup`.
@@ -26,6 +27,7 @@ pub(super) struct Probe<'a> {
     pub(super) base_url: &'a str,
     pub(super) served_model_name: &'a str,
     pub(super) api_key: Option<&'a str>,
+    pub(super) headers: &'a Headers,
     pub(super) timeout: Duration,
     /// Whether somebody else runs it, so that it is to be there already.
     pub(super) is_attached: bool,
@@ -187,6 +189,10 @@ impl Probe<'_> {
             .timeout(QUESTION_TIMEOUT);
         if let Some(key) = self.api_key {
             request = request.bearer_auth(key);
+        }
+        // A gateway that wants them for a request wants them for this as well.
+        for (name, value) in self.headers.sent() {
+            request = request.header(name, value);
         }
         request.send().await
     }

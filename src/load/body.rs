@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::config::{Endpoint, Sampling};
+use crate::config::{Endpoint, ExtraBody, Sampling};
 use crate::workload::{Prompt, Request, Role};
 
 /// What all requests of a run have in common.
@@ -16,6 +16,8 @@ pub struct RequestTemplate {
     pub model: String,
     /// Sampling parameters.
     pub sampling: Sampling,
+    /// What each body has beside that. None of its keys is one of [`Body`].
+    pub extra_body: ExtraBody,
 }
 
 #[derive(Serialize)]
@@ -34,6 +36,8 @@ struct Body<'a> {
     top_p: Option<f64>,
     stream: bool,
     stream_options: StreamOptions,
+    #[serde(flatten)]
+    more: &'a ExtraBody,
 }
 
 enum PromptBody<'a> {
@@ -120,12 +124,14 @@ impl RequestTemplate {
             stream_options: StreamOptions {
                 include_usage: true,
             },
+            more: &self.extra_body,
         })
     }
 
-    /// The settings as name and value, for the workload's digest.
+    /// The settings as name and value, for the workload's digest. What was added later is told only where it is used, so
+    /// that stored baselines keep matching.
     pub fn described(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut told = vec![
             ("path", self.path().to_owned()),
             ("model", self.model.clone()),
             ("temperature", self.sampling.temperature.to_string()),
@@ -137,7 +143,12 @@ impl RequestTemplate {
                     .unwrap_or_default(),
             ),
             ("ignore_eos", self.sampling.ignore_eos.to_string()),
-        ]
+        ];
+        if !self.extra_body.is_empty() {
+            let body = serde_json::Value::Object(self.extra_body.clone());
+            told.push(("extra body", body.to_string()));
+        }
+        told
     }
 }
 
@@ -164,6 +175,7 @@ mod tests {
             endpoint,
             model: "m".to_owned(),
             sampling,
+            extra_body: ExtraBody::new(),
         };
         let request = Request {
             index: 0,
@@ -208,5 +220,31 @@ mod tests {
             body(Endpoint::Completions, Prompt::Text("why?".into()), false),
             @r#"{"model":"m","prompt":"why?","max_tokens":32,"ignore_eos":false,"temperature":0.0,"stream":true,"stream_options":{"include_usage":true}}"#
         );
+    }
+    #[test]
+    fn an_extra_body_follows_what_is_sent_without_it_and_is_part_of_the_digest() {
+        let template = |extra: serde_json::Value| RequestTemplate {
+            endpoint: Endpoint::Completions,
+            model: "m".to_owned(),
+            sampling: Sampling::default(),
+            extra_body: extra.as_object().cloned().unwrap_or_default(),
+        };
+        let request = Request {
+            index: 0,
+            prompt: Prompt::TokenIds(vec![300]),
+            output_tokens: 2,
+            due: None,
+            follows: None,
+        };
+        let more = template(serde_json::json!({"top_k": 20, "chat_template_kwargs": {"a": 0.1}}));
+        insta::assert_snapshot!(
+            String::from_utf8(more.body(&request).unwrap()).unwrap(),
+            @r#"{"model":"m","prompt":[300],"max_tokens":2,"min_tokens":2,"ignore_eos":true,"temperature":0.0,"stream":true,"stream_options":{"include_usage":true},"chat_template_kwargs":{"a":0.1},"top_k":20}"#
+        );
+        let nothing = template(serde_json::Value::Null).described();
+        assert_eq!(nothing.len(), 5);
+        let told = more.described();
+        assert_eq!(told[..5], nothing);
+        insta::assert_snapshot!(told[5].1, @r#"{"chat_template_kwargs":{"a":0.1},"top_k":20}"#);
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{Client, Drive, LoadError, Patience, RequestTemplate};
-use crate::config::{Endpoint, LoadPoint, Sampling};
+use crate::config::{Endpoint, ExtraBody, LoadPoint, Sampling};
 use crate::measure::ClientLoad;
 use crate::stats::number;
 use crate::workload::{Prompt, Request};
@@ -108,6 +108,7 @@ async fn drive(
             endpoint: Endpoint::Completions,
             model: "none".to_owned(),
             sampling: Sampling::default(),
+            extra_body: ExtraBody::new(),
         },
         requests: (0..requests)
             .map(|index| Request {

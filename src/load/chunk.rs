@@ -9,6 +9,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use crate::secret;
+
 /// What one event says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(
@@ -337,6 +339,7 @@ fn is_string_content(bytes: &[u8]) -> bool {
 }
 
 /// The message in an error body of either shape (`{"error": {"message": …}}`, `{"error": "…"}`), or the body's begin.
+/// Masked before it is cut or escaped: a server may repeat a header that it was sent.
 pub fn error_text(body: &str) -> String {
     let value: Option<serde_json::Value> = serde_json::from_str(body).ok();
     let message = value.as_ref().and_then(|value| {
@@ -347,7 +350,8 @@ pub fn error_text(body: &str) -> String {
             .unwrap_or(error);
         message.as_str().map(str::to_owned)
     });
-    phrase(&message.unwrap_or_else(|| body.to_owned()))
+    let said = message.unwrap_or_else(|| secret::masked_json(body));
+    phrase(&secret::masked_words(&said))
 }
 
 /// Foreign words as a phrase: one line, and not a whole page in a status column.

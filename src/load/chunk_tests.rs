@@ -114,6 +114,16 @@ fn an_error_body_of_any_shape_becomes_one_line() {
 }
 
 #[test]
+fn a_secret_that_the_server_repeats_is_masked_before_its_words_are_cut() {
+    secret::register("repeated <\"sesame\">");
+    let long = format!("{}repeated <\"sesame\">", "x".repeat(290));
+    let message = serde_json::json!({"message": long}).to_string();
+    assert!(error_text(&message).ends_with("xx***"));
+    let list = serde_json::json!({"error": ["repeated <\"sesame\">"]}).to_string();
+    assert_eq!(error_text(&list), r#"{"error":["***"]}"#);
+}
+
+#[test]
 fn a_pattern_takes_the_events_of_its_stream_and_leaves_the_rest_to_the_parser() {
     let event = |text: &str, finish: &str| {
         format!(

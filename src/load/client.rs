@@ -14,6 +14,7 @@ use tokio::net::{TcpStream, lookup_host};
 
 use super::LoadError;
 use super::connection::Tls;
+use crate::config::Headers;
 use crate::http;
 
 /// Longest wait for one of the addresses of a name.
@@ -27,6 +28,7 @@ pub struct Client {
     pub(super) tls: Option<Tls>,
     url: Url,
     authorization: Option<String>,
+    headers: Headers,
 }
 
 impl Client {
@@ -81,7 +83,14 @@ impl Client {
             tls,
             url: parsed,
             authorization,
+            headers: Headers::default(),
         })
+    }
+
+    /// The same with headers beside its own.
+    #[must_use]
+    pub fn with_headers(self, headers: Headers) -> Self {
+        Self { headers, ..self }
     }
 
     /// The head of every request, up to the length of its body.
@@ -92,9 +101,14 @@ impl Client {
             .authorization
             .as_ref()
             .map(|value| format!("authorization: {value}\r\n"));
+        let extra: String = self
+            .headers
+            .sent()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
         format!(
             "POST {} HTTP/1.1\r\nhost: {host}{}\r\nuser-agent: perfgate/{}\r\ncontent-type: application/json\r\naccept: \
-             text/event-stream\r\naccept-encoding: identity\r\n{}content-length: ",
+             text/event-stream\r\naccept-encoding: identity\r\n{}{extra}content-length: ",
             self.url.path(),
             port.unwrap_or_default(),
             env!("CARGO_PKG_VERSION"),
@@ -157,6 +171,17 @@ mod tests {
                 .await
                 .contains("host: [::1]\r\n")
         );
+    }
+
+    #[tokio::test]
+    async fn extra_headers_follow_those_that_each_request_has() {
+        let lines = ["X-Route: canary".to_owned(), "a: b, c".to_owned()];
+        let client = Client::find("http://127.0.0.1:1/v1", None).await.unwrap();
+        let client = client.with_headers(Headers::of_lines(&lines).unwrap());
+        let head = String::from_utf8(client.head()).unwrap();
+        let end = "accept-encoding: identity\r\na: b, c\r\nX-Route: canary\r\ncontent-length: ";
+        assert!(head.ends_with(end), "{head}");
+        assert!(!format!("{client:?}").contains("canary"));
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{Drive, Driven};
-use crate::config::{Endpoint, LoadPoint, Sampling};
+use crate::config::{Endpoint, ExtraBody, LoadPoint, Sampling};
 use crate::load::{Client, LoadError, Patience, RequestTemplate};
 use crate::measure::{Outcome, Stop};
 use crate::workload::{Follows, Prompt, Request};
@@ -135,6 +135,7 @@ async fn order(address: SocketAddr, load: LoadPoint, requests: Vec<Request>) -> 
             endpoint: Endpoint::Completions,
             model: "m".to_owned(),
             sampling: Sampling::default(),
+            extra_body: ExtraBody::new(),
         },
         requests,
         load,

@@ -203,10 +203,21 @@ pub fn identity(file: &str, run: &Run) -> Identity {
                     .as_ref()
                     .map(|lengths| format!("{lengths} out")),
                 workload.seed.map(|seed| format!("seed {seed}")),
+                listed("headers", workload.headers.iter().flatten()),
+                listed(
+                    "extra body",
+                    workload.extra_body.iter().flatten().map(|(key, _)| key),
+                ),
             ])
         }),
         repeats: u32::try_from(repeats).unwrap_or(u32::MAX),
         failed_requests: failed,
         requests: all,
     }
+}
+
+/// `headers X-Key, X-Route`; nothing where there are none.
+fn listed<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Option<String> {
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")))
 }

@@ -241,6 +241,12 @@ pub struct Workload {
     /// Requests sent before the measurement, per scenario.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warmup_requests: Option<u64>,
+    /// Names of the headers that requests had beside those of the load generator. Their values are in no file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<Vec<String>>,
+    /// What the body of each request had beside the keys that the workload gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra_body: Option<serde_json::Map<String, serde_json::Value>>,
     /// What a search asked of each load, as a person reads it: the limits, and how many requests show them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,

@@ -39,6 +39,8 @@ mod evidence;
 #[cfg(test)]
 mod evidence_key;
 #[cfg(test)]
+mod extras;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod gate;

@@ -56,7 +56,10 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     ("history", &["metric", "stats", "record", "compare"]),
-    ("config", &["metric", "workload", "policy"]),
+    (
+        "config",
+        &["metric", "workload", "policy", "json", "limits"],
+    ),
     (
         "launch",
         &[
@@ -75,6 +78,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
         "load",
         &[
             "metric", "config", "record", "measure", "stats", "workload", "http", "priority",
+            "secret",
         ],
     ),
     (

@@ -98,6 +98,8 @@ mod tests {
         assert_eq!(options.max_pairs, 30);
         assert_eq!(options.run.model.as_deref(), Some("m"));
         assert_eq!(over(&[]).unwrap().max_pairs, 9);
+        let twice = over(&["--header", "A: b", "--header", "C: d"]).unwrap();
+        assert_eq!(twice.run.load.header, ["A: b", "C: d"]);
     }
 
     #[test]

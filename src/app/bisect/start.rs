@@ -25,6 +25,13 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
         return Err(Failure::message(ExitStatus::Usage, message)
             .hint("`git bisect log` shows it; `git bisect reset` ends it"));
     }
+    // The options are kept in a file.
+    if !args.options.run.load.header.is_empty() {
+        let message = "`bisect start` keeps its options for the search, and the value of a header is kept in no file";
+        return Err(Failure::message(ExitStatus::Usage, message).hint(
+            "give the value in a variable of the environment, with `headers: {NAME: {env: VARIABLE}}` in the file of `--config`",
+        ));
+    }
     let arguments = own_text()?;
     let good = repository.commit(&args.good)?;
     let bad = repository.commit(&args.bad)?;

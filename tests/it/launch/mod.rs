@@ -8,15 +8,17 @@ mod process;
 mod pull;
 mod vllm;
 
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
-use perfgate::config::ServerPlan;
+use perfgate::config::{Headers, ServerPlan};
 use perfgate::launch::{Launch, LaunchError, Phase, Target, start};
 use tokio_util::sync::CancellationToken;
 
 /// Long enough for a slow machine, short enough not to hang.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
+
+static NO_HEADERS: LazyLock<Headers> = LazyLock::new(Headers::default);
 
 fn launch<'a>(plan: &'a ServerPlan, run_id: &'a str) -> Launch<'a> {
     Launch {
@@ -28,6 +30,7 @@ fn launch<'a>(plan: &'a ServerPlan, run_id: &'a str) -> Launch<'a> {
         ordinal: 0,
         log_file: None,
         api_key: None,
+        headers: &NO_HEADERS,
         environment: &|name| std::env::var_os(name).and_then(|value| value.into_string().ok()),
         stop_grace: Duration::from_secs(5),
         own_program: std::path::Path::new(env!("CARGO_BIN_EXE_perfgate")),

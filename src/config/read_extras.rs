@@ -1,0 +1,227 @@
+//! `headers` and `extra_body` of `perfgate.yaml`, and YAML as the JSON that is sent.
+
+use super::extra_body::{ExtraBody, check_extra_body, instead_of};
+use super::fields::{Fields, report_duplicates};
+use super::headers::{Headers, WrongHeader};
+use super::problem::{Code, Collector};
+use super::yaml::{Node, Value};
+
+/// What each request carries beside what perfgate sends itself.
+pub(super) fn read_extras(
+    fields: &mut Fields<'_>,
+    collector: &mut Collector<'_>,
+) -> (Headers, ExtraBody) {
+    let headers = fields
+        .take("headers")
+        .and_then(|node| read_headers(node, collector));
+    let extra_body = fields
+        .take("extra_body")
+        .and_then(|node| read_extra_body(node, collector));
+    (headers.unwrap_or_default(), extra_body.unwrap_or_default())
+}
+
+/// Names with a value, or with the variable that has it. Problems quote no value, and `secret` keeps them out of the lines
+/// that are shown.
+fn read_headers(node: &Node, collector: &mut Collector<'_>) -> Option<Headers> {
+    let Value::Mapping(entries) = &node.value else {
+        let message = "`headers` must be a map of names and values".to_owned();
+        let hint = "write `headers: {X-Route: canary}`";
+        collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
+        return None;
+    };
+    let mut headers = Headers::default();
+    for (key, value) in entries {
+        let name = key.name.as_str();
+        let added = match (&value.value, variable(value)) {
+            _ if value.is_null() => headers.add(name, ""),
+            (Value::Scalar { text, .. }, _) => headers.add(name, text),
+            (Value::Mapping(_) | Value::Sequence(_), Some(variable)) => {
+                headers.add_variable(name, variable)
+            }
+            (Value::Mapping(_) | Value::Sequence(_), None) => headers.add_variable(name, ""),
+        };
+        if let Err(wrong) = added {
+            let code = if matches!(wrong, WrongHeader::Twice(_)) {
+                Code::DuplicateKey
+            } else {
+                Code::InvalidValue
+            };
+            let message = wrong.to_string();
+            collector.push_with_hint(code, key.span.clone(), message, wrong.hint());
+        }
+    }
+    Some(headers)
+}
+
+/// The text of `{env: VARIABLE}`.
+fn variable(node: &Node) -> Option<&str> {
+    let Value::Mapping(entries) = &node.value else {
+        return None;
+    };
+    match entries.as_slice() {
+        [(key, value)] if key.name == "env" => match &value.value {
+            Value::Scalar { text, .. } => Some(text),
+            Value::Sequence(_) | Value::Mapping(_) => None,
+        },
+        _ => None,
+    }
+}
+
+fn read_extra_body(node: &Node, collector: &mut Collector<'_>) -> Option<ExtraBody> {
+    let Value::Mapping(entries) = &node.value else {
+        let message = "`extra_body` must be a map of keys and values".to_owned();
+        let hint = "write `extra_body: {top_k: 20}`";
+        collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
+        return None;
+    };
+    report_duplicates(entries, collector);
+    let mut body = ExtraBody::new();
+    for (key, value) in entries {
+        if let Some(instead) = instead_of(&key.name) {
+            let message = format!("perfgate decides `extra_body.{}` itself", key.name);
+            collector.push_with_hint(Code::Contradiction, key.span.clone(), message, instead);
+            continue;
+        }
+        report_unclear_values(value, "a value of `extra_body`", collector);
+        body.insert(key.name.clone(), to_json(value));
+    }
+    if let Err(wrong) = check_extra_body(&body) {
+        let span = node.span.clone();
+        collector.push_with_hint(Code::InvalidValue, span, wrong.to_string(), wrong.hint());
+    }
+    Some(body)
+}
+
+/// What would be sent as something else than what was written: a repeated key, of which JSON keeps one, and YAML's words
+/// for what is no number. `what` it is, with its article.
+pub(super) fn report_unclear_values(node: &Node, what: &str, collector: &mut Collector<'_>) {
+    match &node.value {
+        Value::Scalar {
+            text,
+            quoted: false,
+        } if is_not_finite(text) => {
+            let message = format!("{what} must be a finite number, not `{text}`");
+            collector.push(Code::InvalidValue, node.span.clone(), message);
+        }
+        Value::Scalar { .. } => {}
+        Value::Sequence(items) => {
+            for item in items {
+                report_unclear_values(item, what, collector);
+            }
+        }
+        Value::Mapping(entries) => {
+            report_duplicates(entries, collector);
+            for (_, value) in entries {
+                report_unclear_values(value, what, collector);
+            }
+        }
+    }
+}
+
+fn is_not_finite(text: &str) -> bool {
+    let word = text.trim_start_matches(['+', '-']).to_ascii_lowercase();
+    matches!(word.as_str(), ".nan" | ".inf")
+}
+
+/// The value as JSON.
+pub(super) fn to_json(node: &Node) -> serde_json::Value {
+    if let Some(truth) = node.truth() {
+        return truth.into();
+    }
+    match &node.value {
+        _ if node.is_null() => serde_json::Value::Null,
+        Value::Scalar { text, quoted: true } => text.clone().into(),
+        // A plain scalar that JSON understands is what it looks like; the rest is text.
+        Value::Scalar {
+            text,
+            quoted: false,
+        } => serde_json::from_str(text).unwrap_or_else(|_not_json| text.clone().into()),
+        Value::Sequence(items) => items.iter().map(to_json).collect(),
+        Value::Mapping(entries) => {
+            let object = entries
+                .iter()
+                .map(|(key, value)| (key.name.clone(), to_json(value)));
+            serde_json::Value::Object(object.collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read_plan;
+
+    fn problems(source: &str) -> String {
+        read_plan("perfgate.yaml", &format!("model: m\n{source}"))
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn headers_and_extra_body_are_read_as_they_are_sent() {
+        let source = "model: m
+headers:
+  X-Route: canary
+  X-Number: 007
+  X-Key: {env: GATEWAY_KEY}
+extra_body:
+  top_k: 20
+  chat_template_kwargs: {enable_thinking: false}
+  stop: [\"20\", null]
+";
+        let mut plan = read_plan("perfgate.yaml", source).unwrap();
+        plan.headers
+            .settle(&|name| Some(name.to_lowercase()))
+            .unwrap();
+        let sent: Vec<(&str, &str)> = plan.headers.sent().collect();
+        assert_eq!(
+            sent,
+            [
+                ("X-Key", "gateway_key"),
+                ("X-Number", "007"),
+                ("X-Route", "canary")
+            ]
+        );
+        insta::assert_snapshot!(serde_json::Value::Object(plan.extra_body), @r#"{"chat_template_kwargs":{"enable_thinking":false},"stop":["20",null],"top_k":20}"#);
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_said_at_its_place_without_a_value() {
+        insta::assert_snapshot!(problems(
+            "\
+headers:
+  X-Route: open-sesame
+  x-route: {env: SESAME}
+  Host: open-sesame
+  X Y: open-sesame
+  X-List: [open-sesame]
+  X-Wrong: {var: open-sesame}
+  X-Name: {env: open-sesame}
+  X-Nothing:
+  X-Line: \"open\\nsesame\"
+extra_body:
+  max_tokens: 7
+  top_k: .nan
+  top_k: 5
+"
+        ));
+        insta::assert_snapshot!(problems("headers: open-sesame\nextra_body: [1]"), @"
+        `perfgate.yaml` has 2 problems
+
+        error[invalid-value]: `headers` must be a map of names and values
+         --> perfgate.yaml:2:10
+          |
+        2 | headers: ***********
+          |          ^^^^^^^^^^^
+          |
+          = help: write `headers: {X-Route: canary}`
+
+        error[invalid-value]: `extra_body` must be a map of keys and values
+         --> perfgate.yaml:3:13
+          |
+        3 | extra_body: [1]
+          |             ^
+          |
+          = help: write `extra_body: {top_k: 20}`
+        ");
+    }
+}

@@ -1,0 +1,324 @@
+//! Headers and an extra body of each request: what the server gets, what a result tells of it, and that no text has a value.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::{Ran, command, json as read_json, run, write};
+
+const SERVER: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/fixtures/recording_server.py"
+);
+
+/// Values of headers: of the file, of the environment and of the command line. The last one has what JSON and HTML escape.
+const SECRETS: [&str; 3] = [
+    "sesame-of-the-file",
+    "sesame-of-the-environment",
+    "<sesame & \"quotes\">",
+];
+
+const EXTRAS: &str = "\
+headers:
+  X-File: sesame-of-the-file
+  X-Key: {env: GATEWAY_KEY}
+  X-Model: demo
+extra_body: {top_k: 20, seed: 7}
+";
+
+fn plan(folder: &Path, extras: &str) {
+    let server = format!("server: {{process: {{command: [python3, {SERVER}, \"{{port}}\"]}}}}\n");
+    let load = "num_requests: 6\nwarmup_requests: 2\nconcurrency: 1\nrepeat: 1\noutput_tokens: 2\n";
+    write(
+        folder,
+        "perfgate.yaml",
+        &format!("model: demo\n{server}{load}{extras}"),
+    );
+}
+
+fn perfgate(folder: &Path, arguments: &[&str]) -> Ran {
+    let mut command = command(folder, arguments);
+    command.env("GATEWAY_KEY", "sesame-of-the-environment\n");
+    Ran::of(&command.output().unwrap())
+}
+
+/// With a header and a key of the flags, each over one of the file.
+fn bench(folder: &Path, more: &[&str]) -> Ran {
+    let flags = [
+        "bench",
+        "--header",
+        "X-Flag: <sesame & \"quotes\">",
+        "--header",
+        "x-model: other",
+        "--extra-body",
+        r#"{"seed": 8, "logit_bias": {"7": -1.5}}"#,
+    ];
+    perfgate(folder, &[&flags, more].concat())
+}
+
+/// What the server got.
+fn requests(folder: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(folder.join("requests")).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn header<'a>(request: &'a Value, name: &str) -> Vec<&'a str> {
+    let headers = request["headers"].as_array().unwrap().iter();
+    let named = headers.filter(|header| header[0].as_str().unwrap().eq_ignore_ascii_case(name));
+    named.map(|header| header[1].as_str().unwrap()).collect()
+}
+
+/// All files that perfgate wrote, and what it printed.
+fn written(folder: &Path, ran: &Ran) -> Vec<(String, String)> {
+    let mut texts = vec![
+        ("stdout".to_owned(), ran.stdout.clone()),
+        ("stderr".to_owned(), ran.stderr.clone()),
+    ];
+    let mut folders = vec![folder.to_owned()];
+    while let Some(here) = folders.pop() {
+        for entry in std::fs::read_dir(here).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !["perfgate.yaml", "requests"].contains(&name.as_str()) {
+                let bytes = std::fs::read(&path).unwrap();
+                texts.push((name, String::from_utf8_lossy(&bytes).into_owned()));
+            }
+        }
+    }
+    texts
+}
+
+fn assert_hidden(folder: &Path, ran: &Ran) {
+    for (name, text) in written(folder, ran) {
+        for secret in SECRETS {
+            let escaped = secret.replace('&', "&amp;").replace('<', "&lt;");
+            for value in [secret, &escaped, &secret.replace('"', "\\\"")] {
+                assert!(!text.contains(value), "`{value}` is in {name}:\n{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_request_carries_them_and_no_text_has_the_value_of_a_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    plan(folder, EXTRAS);
+    let ran = bench(folder, &["-vv"]).expect(0);
+    let requests = requests(folder);
+    let sent: Vec<&Value> = requests
+        .iter()
+        .filter(|request| request["path"] == "/v1/completions")
+        .collect();
+    // The warm-up as well.
+    assert_eq!(sent.len(), 2 + 6);
+    // The look whether the server is ready as well: a gateway asks for them there, too. Not the metrics, as with the API key.
+    for request in requests
+        .iter()
+        .filter(|request| request["path"] != "/metrics")
+    {
+        assert_eq!(header(request, "X-File"), [SECRETS[0]], "{request}");
+        assert_eq!(header(request, "X-Key"), [SECRETS[1]]);
+        assert_eq!(header(request, "X-Flag"), [SECRETS[2]]);
+        assert_eq!(header(request, "X-Model"), ["other"]);
+    }
+    for request in sent {
+        let body = &request["body"];
+        assert_eq!(body["top_k"], 20);
+        assert_eq!(body["seed"], 8);
+        assert_eq!(body["logit_bias"], json!({"7": -1.5}));
+        assert_eq!(body["max_tokens"], 2);
+    }
+
+    let result = read_json(&folder.join("result.json"));
+    let workload = &result["workload"];
+    assert_eq!(
+        workload["headers"],
+        json!(["X-File", "X-Flag", "X-Key", "x-model"])
+    );
+    assert_eq!(
+        workload["extra_body"],
+        json!({"logit_bias": {"7": -1.5}, "seed": 8, "top_k": 20})
+    );
+    let other = bench(folder, &["--output", "other.json"]).expect(0);
+    let compared = [
+        "compare",
+        "--baseline",
+        "result.json",
+        "--candidate",
+        "other.json",
+        "--html",
+        "report.html",
+    ];
+    let said = perfgate(folder, &compared);
+    let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(
+        page.contains("headers X-File, X-Flag, X-Key, x-model"),
+        "{page}"
+    );
+    assert!(
+        page.contains("extra body logit_bias, seed, top_k"),
+        "{page}"
+    );
+    for ran in [ran, other, said] {
+        assert_hidden(folder, &ran);
+    }
+}
+
+#[test]
+fn a_server_that_repeats_them_shows_no_value_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    plan(folder, &EXTRAS.replace("top_k", "repeat"));
+    // A word that perfgate's own texts have as well.
+    let ran = bench(folder, &["-vv", "--header", "X-Side: requests"]).expect(5);
+    for name in ["X-File", "X-Flag", "X-Key", "X-Side"] {
+        let masked = format!("'{name}': '***'");
+        assert!(ran.stderr.contains(&masked), "{}", ran.stderr);
+    }
+    let result = read_json(&folder.join("result.json"));
+    assert_eq!(result["workload"]["num_requests"], 6);
+    assert!(ran.stderr.contains("HTTP 400"), "{}", ran.stderr);
+    assert_hidden(folder, &ran);
+}
+
+#[test]
+fn the_digest_follows_what_is_sent_and_not_the_credentials() {
+    let digest = |extras: &str, key: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let plan = format!(
+            "model: demo\nserver: {{simulator: {{}}}}\nnum_requests: 4\nconcurrency: 1\nrepeat: 1\noutput_tokens: 4\n{extras}"
+        );
+        write(folder, "perfgate.yaml", &plan);
+        let mut command = command(folder, &["bench"]);
+        command.env("GATEWAY_KEY", key);
+        Ran::of(&command.output().unwrap()).expect(0);
+        read_json(&folder.join("result.json"))["workload"]["digest"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let plain = digest("", "a");
+    assert_eq!(digest("headers: {}\nextra_body: {}", "a"), plain);
+    let with = [
+        "headers: {X-Route: canary}",
+        "headers: {X-Route: stable}",
+        "headers: {X-Route: {env: GATEWAY_KEY}}",
+        "extra_body: {top_k: 20}",
+        "extra_body: {top_k: 21}",
+    ]
+    .map(|extras| digest(extras, "a"));
+    for (place, one) in with.iter().enumerate() {
+        assert!(*one != plain && !with[..place].contains(one), "{with:?}");
+    }
+    assert_eq!(
+        digest("headers: {x-route: {env: GATEWAY_KEY}}", "b"),
+        with[2]
+    );
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_before_a_server_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    plan(folder, "");
+    let said = |arguments: &[&str]| {
+        let ran = run(folder, &[&["bench"], arguments].concat()).expect(2);
+        assert!(!ran.stderr.contains("sesame"), "{}", ran.stderr);
+        ran.stderr
+    };
+    insta::assert_snapshot!(said(&["--header", "open-sesame"]), @"
+        error: `--header` number 1 has no colon between name and value
+        hint: write `--header 'NAME: VALUE'`, in quotes
+        ");
+    insta::assert_snapshot!(said(&["--header", "X-Key: sesame\r\nX-Other: sesame"]), @"
+        error: the value of the header `X-Key` has a character that no header can carry
+        hint: it may have letters, digits and signs of ASCII, blanks and tabs, and no line break
+        ");
+    insta::assert_snapshot!(said(&["--header", "Content-Length: 7"]), @"
+        error: perfgate decides the header `Content-Length` itself
+        hint: take it out
+        ");
+    insta::assert_snapshot!(said(&["--extra-body", "{\"top_k\": 1, \"top_k\": 2}"]), @r#"
+        error: `--extra-body` cannot be read: duplicate key `top_k` at line 1 column 20
+        hint: write it as in `--extra-body '{"top_k": 20}'`, in quotes
+        "#);
+    insta::assert_snapshot!(said(&["--extra-body", "{\"stream\": false}"]), @"
+        error: perfgate decides `stream` of the body itself
+        hint: take it out: perfgate measures streams, with their `usage`
+        ");
+    // Without quotes, the value is an argument of its own.
+    insta::assert_snapshot!(said(&["--header", "Authorization:", "Bearer", "open-sesame", "--repeat", "1"]), @"
+        error: unexpected argument '***' found
+
+        Usage: perfgate bench [OPTIONS]
+
+        For more information, try '--help'.
+        ");
+    let mut twice = command(
+        folder,
+        &["bench", "--header", "Authorization: Bearer open-sesame"],
+    );
+    twice.env("PERFGATE_API_KEY", "other-sesame");
+    insta::assert_snapshot!(Ran::of(&twice.output().unwrap()).expect(2).stderr, @"
+        error: the header `Authorization` is given, and so is `PERFGATE_API_KEY`, which is sent as `Authorization: Bearer …`
+        hint: unset `PERFGATE_API_KEY`, or take the header out
+        ");
+    plan(
+        folder,
+        "headers: {X-Key: {env: PERFGATE_NO_SUCH_VARIABLE}}\n",
+    );
+    insta::assert_snapshot!(said(&[]), @"
+        error: the header `X-Key` takes its value from the variable `PERFGATE_NO_SUCH_VARIABLE`, which is not set or empty
+        hint: set the variable, or take the header out
+        ");
+    plan(
+        folder,
+        "headers: {X-Key: open-sesame, host: open-sesame}\nextra_body: {model: other}\n",
+    );
+    insta::assert_snapshot!(said(&[]).replace(SERVER, "SERVER"), @"
+        error: `perfgate.yaml` has 2 problems
+
+        error[invalid-value]: perfgate decides the header `host` itself
+         --> perfgate.yaml:8:31
+          |
+        8 | headers: {X-Key: ***********, host: ***********}
+          |                               ^^^^
+          |
+          = help: take it out
+
+        error[contradiction]: perfgate decides `extra_body.model` itself
+         --> perfgate.yaml:9:14
+          |
+        9 | extra_body: {model: other}
+          |              ^^^^^
+          |
+          = help: `model` and `served_model_name` say it
+        ");
+    assert!(!folder.join("requests").exists());
+}
+
+#[test]
+fn a_search_keeps_no_header_in_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    crate::baseline_ref::repository(folder);
+    let arguments = [
+        "bisect",
+        "start",
+        "HEAD",
+        "HEAD",
+        "--header",
+        "X-Key: open-sesame",
+    ];
+    let said = run(folder, &arguments).expect(2).stderr;
+    insta::assert_snapshot!(said, @"
+    error: `bisect start` keeps its options for the search, and the value of a header is kept in no file
+    hint: give the value in a variable of the environment, with `headers: {NAME: {env: VARIABLE}}` in the file of `--config`
+    ");
+}
