@@ -1,7 +1,7 @@
 //! Whether the server runs on this machine, so that this machine's hardware is what was measured.
 
 use super::measuring::Measuring;
-use crate::config::ServerPlan;
+use crate::config::{ServerPlan, is_of_this_machine};
 use crate::launch::Target;
 use crate::process_table::ProcessEntry;
 
@@ -84,11 +84,8 @@ fn doubt(port: u16, holders: &[u32]) -> Option<String> {
 /// The port of an address of this machine; `None` for one of another.
 fn loopback_port(base_url: &str) -> Option<u16> {
     let url = reqwest::Url::parse(base_url).ok()?;
-    let host = url.host_str()?;
-    let is_local = ["127.", "localhost", "[::1]"]
-        .iter()
-        .any(|local| host.starts_with(local));
-    is_local.then(|| url.port_or_known_default()).flatten()
+    let port = url.port_or_known_default()?;
+    is_of_this_machine(url.host_str()?).then_some(port)
 }
 
 #[cfg(test)]
@@ -103,6 +100,9 @@ mod tests {
         assert_eq!(loopback_port("http://127.0.0.1:8000"), Some(8000));
         assert_eq!(loopback_port("http://localhost"), Some(80));
         assert_eq!(loopback_port("https://[::1]:1"), Some(1));
+        assert_eq!(loopback_port("http://127.1:8000"), Some(8000));
+        assert_eq!(loopback_port("http://127.evil.test:8000"), None);
+        assert_eq!(loopback_port("http://localhost.evil.test:8000"), None);
         assert_eq!(loopback_port("http://10.0.0.7:8000"), None);
         assert_eq!(loopback_port("nonsense"), None);
     }

@@ -1,6 +1,7 @@
 //! The address of a server that somebody else runs, read once.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use reqwest::Url;
 
@@ -84,11 +85,56 @@ impl fmt::Display for ServerUrl {
     }
 }
 
+/// Whether the host of an address is this machine, by what it is and not by how it begins: `127.evil.test` is another.
+pub fn is_of_this_machine(host: &str) -> bool {
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    if let Ok(address) = bare.unwrap_or(host).parse::<IpAddr>() {
+        // Linux takes a connection to `0.0.0.0` as one to itself.
+        let address = address.to_canonical();
+        return address.is_loopback() || address.is_unspecified();
+    }
+    // Names below `localhost` are of this machine too (RFC 6761, 6.3).
+    let name = host.strip_suffix('.').unwrap_or(host);
+    name.rsplit('.').next() == Some("localhost")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_host_is_of_this_machine_by_what_it_is_and_not_by_how_it_begins() {
+        for host in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "localhost",
+            "localhost.",
+            "vllm.localhost",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "0.0.0.0",
+            "[::]",
+        ] {
+            assert!(is_of_this_machine(host), "{host}");
+        }
+        for host in [
+            "10.0.0.7",
+            "127.evil.test",
+            "127.0.0.1.evil.test",
+            "localhost.evil.test",
+            "localhosts",
+            "notlocalhost",
+            "[::ffff:10.0.0.7]",
+            "[::1:2]",
+            "",
+        ] {
+            assert!(!is_of_this_machine(host), "{host}");
+        }
+    }
 
     #[test]
     fn an_address_is_a_server_with_or_without_a_path_before_its_api() {

@@ -21,7 +21,7 @@ mod secret;
 mod unit;
 mod yaml;
 
-pub use address::{ServerUrl, WrongUrl};
+pub use address::{ServerUrl, WrongUrl, is_of_this_machine};
 pub use arguments::option_value;
 pub use extra_body::{ExtraBody, WrongExtraBody, check_extra_body, extra_body_of};
 pub use headers::{Headers, WrongHeader};

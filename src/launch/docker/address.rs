@@ -7,6 +7,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::super::LaunchError;
+use crate::config::is_of_this_machine;
 
 pub(super) type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
@@ -148,7 +149,7 @@ fn checked(address: Address, wants_tls: bool) -> Result<Address, LaunchError> {
         Some(("tcp" | "http", _)) if wants_tls => {
             refuse("DOCKER_TLS_VERIFY asks for TLS, which perfgate does not speak to an engine")
         }
-        Some(("tcp" | "http", host)) if is_loopback(host) => Ok(address),
+        Some(("tcp" | "http", _)) if is_here(&address.url) => Ok(address),
         // Its published ports would be on the loopback of another machine, and what is measured there is not this one.
         Some(("tcp" | "http", _)) => {
             refuse("it is on another machine, whose servers perfgate could not reach")
@@ -159,16 +160,10 @@ fn checked(address: Address, wants_tls: bool) -> Result<Address, LaunchError> {
     }
 }
 
-fn is_loopback(host_and_more: &str) -> bool {
-    let authority = host_and_more.split('/').next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+fn is_here(url: &str) -> bool {
+    let url = reqwest::Url::parse(url).ok();
+    let host = url.as_ref().and_then(reqwest::Url::host_str);
+    host.is_some_and(is_of_this_machine)
 }
 
 #[cfg(test)]
@@ -219,6 +214,7 @@ mod tests {
             "tcp://127.0.0.1:2375",
             "tcp://[::1]:2375",
             "http://localhost:1",
+            "tcp://0.0.0.0:2375",
         ] {
             assert_eq!(with(&[("DOCKER_HOST", local)]).unwrap()[0].url, local);
         }
@@ -231,6 +227,12 @@ mod tests {
         insta::assert_snapshot!(refused("fd://"), @"cannot use the container engine at fd:// (DOCKER_HOST): the scheme `fd` is not known");
         insta::assert_snapshot!(refused("/var/run/docker.sock"), @"cannot use the container engine at /var/run/docker.sock (DOCKER_HOST): it is no address");
         insta::assert_snapshot!(refused("tcp://docker:2375"), @"cannot use the container engine at tcp://docker:2375 (DOCKER_HOST): it is on another machine, whose servers perfgate could not reach");
+        for elsewhere in ["tcp://127.0.0.1:x@docker:2375", "tcp://127.docker:2375"] {
+            assert!(
+                refused(elsewhere).contains("on another machine"),
+                "{elsewhere}"
+            );
+        }
         let tls = shown(&[
             ("DOCKER_HOST", "tcp://127.0.0.1:2376"),
             ("DOCKER_TLS_VERIFY", "1"),
