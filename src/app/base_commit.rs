@@ -16,14 +16,14 @@ use crate::{files, limits};
 const FETCH: &str = "fetch the whole history: `fetch-depth: 0` at actions/checkout, `GIT_DEPTH: 0` on GitLab, `git fetch --unshallow` elsewhere";
 
 /// The change that this job judges; `None` where neither flags nor the CI service name one. Where the verdict is published to
-/// a pull request, it is that one, and the target that GitHub's API names comes before the event's.
+/// a pull request, it is that one, and the target that GitHub's API names comes before the event's. Publishing needs no more than an event, so nothing else has to be set
+/// for the event to count here.
 pub(super) fn change_here(
     published: Option<Change>,
     context: &Context,
 ) -> Result<Option<Change>, Failure> {
     let variable = |name: &str| (context.environment)(name).filter(|value| !value.is_empty());
-    let is_actions = variable("GITHUB_ACTIONS").is_some_and(|value| value == "true");
-    let found = match variable("GITHUB_EVENT_PATH").filter(|_| is_actions) {
+    let of_event = match variable("GITHUB_EVENT_PATH") {
         Some(path) => {
             let unknown = |error: &dyn std::fmt::Display| {
                 Failure::message(
@@ -36,13 +36,13 @@ pub(super) fn change_here(
                 .map_err(|error| unknown(&error))?;
             change::of_event(&json).map_err(|error| unknown(&error))?
         }
-        None if is_actions => variable("GITHUB_BASE_REF").map(|name| Change {
+        None => variable("GITHUB_BASE_REF").map(|name| Change {
             target: Target::Branch(name),
             head: None,
             base: None,
         }),
-        None => change::of_variables(&variable),
     };
+    let found = of_event.or_else(|| change::of_variables(&variable));
     Ok(match (published, found) {
         (Some(published), found) if published.target == Target::Main => found.or(Some(published)),
         (Some(published), found) => {

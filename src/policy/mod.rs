@@ -44,4 +44,4 @@ pub use shown::identity;
 pub use too_good::only_a_reason_is_missing;
 pub(crate) use verdict::ALPHA;
 pub use verdict::{GATE_LEVELS, Labels, ThisLook, compare_evidence, compare_runs};
-pub use warning::{Base, judged_at, judged_by_a_copy, judged_by_own_files};
+pub use warning::{Base, is_judged_by_own_files, judged_at, judged_by_a_copy, judged_by_own_files};

@@ -17,6 +17,9 @@ use crate::stats;
 const EXPLANATION_WANTED: &str = "explanation-wanted";
 const EXPLAINED: &str = "explained";
 
+/// Code of what is said of a change that its own files judged.
+const OWN_FILES: &str = "judged-by-own-files";
+
 /// Starts of the candidate that are noisier than the ledger with less than this probability are unstable.
 const UNSTABLE: f64 = 0.001;
 
@@ -221,12 +224,18 @@ pub fn judged_at(mut comparison: Comparison, base: &Base<'_>) -> Comparison {
 #[must_use]
 pub fn judged_by_own_files(mut comparison: Comparison) -> Comparison {
     comparison.warnings.push(Warning {
-        code: "judged-by-own-files".to_owned(),
+        code: OWN_FILES.to_owned(),
         message:
             "this job judges a change, and it was judged by files that the change itself can edit"
                 .to_owned(),
     });
     comparison
+}
+
+/// Whether that was said of it.
+pub fn is_judged_by_own_files(comparison: &Comparison) -> bool {
+    let mut warnings = comparison.warnings.iter();
+    warnings.any(|warning| warning.code == OWN_FILES)
 }
 
 /// The same comparison, whose accepted runs are a copy: the bucket in which they stand could not be reached.

@@ -84,6 +84,20 @@ fn no_event_and_no_service_lets_a_change_set_its_own_bar() {
     ] {
         perfgate(folder, &["gate", "--output", "out"], &variables).expect(1);
     }
+    // Nothing else of GitHub's must be set: an event, or the name of the target, is enough.
+    write(
+        folder,
+        "event.json",
+        &pull_request(folder, &json!({"sha": base})).to_string(),
+    );
+    let path = folder.join("event.json").display().to_string();
+    for variables in [
+        [("GITHUB_EVENT_PATH", &*path)],
+        [("GITHUB_BASE_REF", "main")],
+    ] {
+        perfgate(folder, &["gate", "--output", "out"], &variables).expect(1);
+        assert!(warnings(folder).contains("thresholds.yaml"));
+    }
     // Where nothing says that it is a change, its own files hold; what was decided by others is no evidence for that.
     std::fs::remove_dir_all(folder.join("out")).unwrap();
     let pushed = json!({"ref": "refs/heads/sly", "repository": {"default_branch": "sly"}});

@@ -14,7 +14,7 @@ pub(super) use telling::{Told, Trust};
 use crate::cli::publish::{CommentWhen, PublishArgs};
 use crate::exit::ExitStatus;
 use crate::policy::comparison::{Comparison, Verdict};
-use crate::policy::{with_acceptance, without_acceptance};
+use crate::policy::{is_judged_by_own_files, with_acceptance, without_acceptance};
 use crate::publish::acceptance::{Found, PullRequest, Question};
 use crate::publish::change::{Change, Target};
 use crate::publish::client::{Client, ClientError, Patience};
@@ -144,7 +144,7 @@ impl Publishing<'_> {
     }
 
     /// [`Publisher::accept`] at the place. What was not known of it before the measurement is asked again; a failure where
-    /// it turns out to be about another commit.
+    /// it turns out to be about another commit, or about a change that its own files judged.
     pub(super) fn accept(
         &self,
         comparison: Comparison,
@@ -156,6 +156,9 @@ impl Publishing<'_> {
         let place = if place.problem.is_some() {
             let place = publisher.place();
             check_checkout(&place)?;
+            check_question(&comparison, &place).inspect_err(|failure| {
+                publisher.without_verdict(failure, &place, comparison.name.as_deref());
+            })?;
             place
         } else {
             publisher.client.begin();
@@ -498,6 +501,22 @@ fn check_checkout(place: &Place) -> Result<(), Failure> {
         ),
     )
     .hint("let actions/checkout fetch the pull request's head or its merge (`ref: refs/pull/N/merge`), or measure without GITHUB_TOKEN"))
+}
+
+/// Whether the base asked the question, where GitHub told only after the measurement that there is a change.
+fn check_question(comparison: &Comparison, place: &Place) -> Result<(), Failure> {
+    let is_asked =
+        comparison.decision.baseline_commit.is_some() || is_judged_by_own_files(comparison);
+    match place.number {
+        Some(number) if !is_asked => Err(Failure::message(
+            ExitStatus::SurroundingsFailed,
+            format!(
+                "the verdict would be published on the pull request {number}, of which GitHub told only after the measurement, and the change was judged by its own files"
+            ),
+        )
+        .hint("run it again: the base of the pull request is known now")),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Whether a commit with these parents is that head or a merge of it.

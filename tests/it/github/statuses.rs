@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::fake::{BOT, Fault, HEAD, comment};
 use super::{Scene, event};
-use crate::support::{json as read_json, write};
+use crate::support::{json as read_json, run, write};
 
 /// State and text of the required status as it is now.
 fn required(scene: &Scene) -> (String, String) {
@@ -231,6 +231,41 @@ fn a_verdict_is_published_on_the_commit_that_was_measured_or_nowhere() {
 }
 
 #[test]
+fn a_change_that_github_tells_of_only_after_its_own_files_judged_it_gets_no_verdict() {
+    let mut scene = Scene::new(1.0);
+    write(scene.path(), "perfgate.yaml", PLAN);
+    // So wide that a busy machine does not decide.
+    let wide = "version: 1\nrules: {throughput: {regression: 90%, action: block}}\n";
+    write(scene.path(), "thresholds.yaml", wide);
+    let stored = "baselines/demo/simulated-gpu-80gb.json";
+    run(scene.path(), &["bench", "--output", stored]).expect(0);
+    let head = scene.commit();
+    // To the event alone it is a push to the main branch, and no change.
+    scene.event = "push";
+    let repository = json!({"default_branch": "main", "full_name": "acme/llm"});
+    scene.write_event(&json!({"ref": "refs/heads/main", "after": head, "repository": repository}));
+    let home = json!({"full_name": "acme/llm"});
+    scene.github.world().pulls = vec![
+        json!({"number": 7, "state": "open", "head": {"sha": head, "repo": home}, "base": {"sha": "x", "ref": "main", "repo": home}}),
+    ];
+    let pulls = format!("GET commits/{head}/pulls");
+    scene.github.fail(&pulls, 1, Fault::says(404, "Not Found"));
+    let gate = ["gate", "--output", "out"];
+    let said = scene.perfgate(&gate).expect(6).stderr;
+    assert!(
+        said.contains("pull request 7, of which GitHub told only after the measurement"),
+        "{said}"
+    );
+    let text = required(&scene).1;
+    assert!(text.contains("NO VERDICT"), "{text}");
+    assert!(scene.github.own().is_empty());
+    // Known beforehand, its base asks.
+    scene.perfgate(&gate).expect(0);
+    let decision = &read_json(&scene.path().join("out/comparison.json"))["decision"];
+    assert!(decision["baseline_commit"].is_string(), "{decision}");
+}
+
+#[test]
 fn a_pull_request_that_is_named_by_hand_gets_its_status_on_its_head() {
     let mut scene = Scene::new(1.0);
     scene.event = "workflow_dispatch";
@@ -263,7 +298,7 @@ fn the_text_of_today_counts_where_a_step_is_run_again() {
         "thresholds.yaml",
         "version: 1\nrules:\n  tpot.p95: {regression: 30%, action: report}\nnoise: {max_repeats: 3}\n",
     );
-    crate::support::run(
+    run(
         scene.path(),
         &[
             "bench",
