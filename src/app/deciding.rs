@@ -116,6 +116,13 @@ enum Stage {
     MorePairs,
 }
 
+impl Stage {
+    /// Whether it is only to show what is there.
+    fn is_spent(self) -> bool {
+        matches!(self, Self::Repeats(look) if look.is_spent())
+    }
+}
+
 impl Deciding<'_> {
     /// The stages in their order, without those that an earlier run has looked at.
     fn stages(&self, before: Option<&Comparison>) -> Vec<Stage> {
@@ -151,12 +158,13 @@ impl Deciding<'_> {
         }
         left.extend(pairs.into_iter().skip(at_pairs));
         if left.is_empty() {
-            if base {
-                left.push(Stage::MorePairs);
-            } else if before.is_none() {
-                // Nothing is left to decide with, and what is there is measured and shown all the same.
-                left.push(Stage::Repeats(Look::spent(first)));
-            }
+            // Nothing is left to decide with. What is there is judged all the same: a rule that was decided stays so, and
+            // one that asks something else stays open.
+            left.push(if base {
+                Stage::MorePairs
+            } else {
+                Stage::Repeats(Look::spent(first))
+            });
         }
         left
     }
@@ -194,15 +202,14 @@ impl Deciding<'_> {
         }
         let mut starts = 0;
         let mut stored = None;
-        let stages = self.stages(before.as_ref());
-        if stages.is_empty() {
-            note(
-                "every look at this commit is spent, so nothing more is measured; more can only be said with the base version at hand",
-            );
-            // The author's analysis is not part of the evidence, and may be newer.
-            before = before.map(|before| self.author.said_of(before));
-        }
-        for stage in stages {
+        for stage in self.stages(before.as_ref()) {
+            if stage.is_spent() {
+                note(
+                    "every look at this commit is spent; more can only be said with the base version at hand",
+                );
+                // The author's analysis is not part of the evidence, and may be newer.
+                before = before.map(|before| self.author.said_of(before));
+            }
             note(&self.why(stage, before.as_ref())?);
             starts += self.measure(stage).await?;
             let comparison = self.look(stage, &mut stored, before.as_ref())?;
@@ -218,7 +225,10 @@ impl Deciding<'_> {
                 );
                 continue;
             };
-            self.keep(&comparison, stored.as_ref())?;
+            // What is kept are the decisions that were paid for.
+            if !stage.is_spent() || before.is_none() {
+                self.keep(&comparison, stored.as_ref())?;
+            }
             tracing::debug!(
                 "looked with {} rules: {}",
                 comparison.judgements.len(),

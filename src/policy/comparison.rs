@@ -228,9 +228,17 @@ pub struct JudgedRule {
     pub place: Option<Place>,
 }
 
+impl Judgement {
+    /// Whether it answers the same rule at the same load.
+    pub(super) fn is_of_rule(&self, other: &Self) -> bool {
+        (&self.scenario, self.metric) == (&other.scenario, other.metric)
+            && self.rule.asks_the_same(&other.rule)
+    }
+}
+
 impl JudgedRule {
     /// Whether both ask the same, wherever they stand: a file may get a comment between two looks.
-    pub(super) fn asks_the_same(&self, other: &Self) -> bool {
+    fn asks_the_same(&self, other: &Self) -> bool {
         let Self {
             regression,
             max,

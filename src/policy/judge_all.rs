@@ -96,6 +96,14 @@ pub(super) fn judge_all(
             keep_decision(judged, before);
         }
     }
+    if this_look.look.is_spent() && !this_look.anytime {
+        for judged in judged
+            .iter_mut()
+            .filter(|judged| judged.care.look.is_spent())
+        {
+            say_spent(&mut judged.judgement, this_look.before);
+        }
+    }
     judged
 }
 
@@ -152,9 +160,7 @@ fn keep_decision(judged: &mut Judged, before: &Comparison) {
         return;
     }
     let earlier = before.judgements.iter().find(|earlier| {
-        earlier.scenario == now.scenario
-            && earlier.metric == now.metric
-            && earlier.rule.asks_the_same(&now.rule)
+        earlier.is_of_rule(now)
             && matches!(
                 earlier.status,
                 Status::Pass | Status::Improved | Status::Regressed
@@ -169,6 +175,22 @@ fn keep_decision(judged: &mut Judged, before: &Comparison) {
         kept.rule.place.clone_from(&now.rule.place);
         judged.judgement = kept;
     }
+}
+
+/// Says of a rule that no look at this commit can decide any more why that is so.
+fn say_spent(row: &mut Judgement, before: Option<&Comparison>) {
+    if row.status != Status::Inconclusive || row.if_believed.is_some() {
+        return;
+    }
+    let asked_before = before.is_none_or(|before| {
+        let mut rows = before.judgements.iter();
+        rows.any(|earlier| earlier.is_of_rule(row))
+    });
+    row.reason.push_str(if asked_before {
+        "; every look at this commit is spent"
+    } else {
+        "; every look at this commit was spent on another limit, and what that decided is no answer to this one"
+    });
 }
 
 #[cfg(test)]

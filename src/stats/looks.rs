@@ -40,6 +40,11 @@ impl Look {
         }
     }
 
+    /// Whether it may say neither.
+    pub fn is_spent(self) -> bool {
+        self.alpha <= 0.0 && self.beta <= 0.0
+    }
+
     /// Whether pairs can follow, so that it may only pass.
     pub fn comes_before_pairs(self) -> bool {
         self.alpha <= 0.0

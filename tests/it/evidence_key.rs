@@ -207,6 +207,55 @@ fn another_machine_and_another_baseline_begin_anew_and_evidence_that_is_thrown_a
 }
 
 #[test]
+fn what_was_decided_under_one_limit_is_no_answer_to_another_and_stays_the_answer_to_the_first() {
+    // So wide that a busy machine does not decide.
+    let limit = |percent: &str| {
+        format!(
+            "version: 1\nrules: {{throughput: {{regression: {percent}, action: block}}}}\nnoise: {{max_repeats: 3, on_inconclusive: fail}}\n"
+        )
+    };
+    let at = tempfile::tempdir().unwrap();
+    let at = at.path();
+    write(at, "perfgate.yaml", crate::baseline_ref::PLAN);
+    write(at, "thresholds.yaml", &limit("90%"));
+    // In a pull request it is the base branch's, and no part of the build.
+    write(at, ".gitignore", "out\nbaseline.json\nthresholds.yaml\n");
+    git(at, "git init -q && git add -A && git commit -qm x");
+    bench(at);
+    let gate = |thresholds: &str, exit: i32| {
+        write(at, "thresholds.yaml", &limit(thresholds));
+        let arguments = ["gate", "--baseline", "baseline.json", "--output", "out"];
+        let said = crate::support::run(at, &arguments).expect(exit).stderr;
+        let judged = json(&at.join("out/comparison.json"));
+        let reason = judged["judgements"][0]["reason"].as_str().unwrap();
+        (said, reason.to_owned())
+    };
+    let (said, reason) = gate("90%", 0);
+    assert!(!said.contains("is spent"), "{said}");
+    assert!(reason.contains("is ruled out"), "{reason}");
+    // Its only look is spent: under the same limit that was it, and under another nothing decides.
+    for (thresholds, exit, expected) in [
+        ("90%", 0, "; decided at an earlier look"),
+        (
+            "80%",
+            3,
+            "; every look at this commit was spent on another limit, and what that decided is no answer to this one",
+        ),
+        ("90%", 0, "; decided at an earlier look"),
+    ] {
+        let (said, reason) = gate(thresholds, exit);
+        assert!(
+            said.contains("every look at this commit is spent"),
+            "{said}"
+        );
+        assert!(reason.ends_with(expected), "{thresholds}: {reason}");
+    }
+    assert_eq!(series(at).len(), 1);
+    let looks = &json(&series(at)[0].join("comparison.json"))["decision"]["looks"];
+    assert_eq!(looks.as_array().unwrap().len(), 1, "{looks}");
+}
+
+#[test]
 fn two_gates_of_one_commit_at_once_lose_nothing_of_each_other() {
     let at = measured();
     let at = at.path();
