@@ -132,10 +132,57 @@ impl Packing {
 
 /// The bytes, unpacked where they are packed, within a limit: a small archive may unpack to anything.
 pub fn unpacked(bytes: Vec<u8>, limit: Limit) -> io::Result<Vec<u8>> {
-    match Packing::of(&bytes) {
+    let packed = bytes.as_slice();
+    match Packing::of(packed) {
         Packing::None => Ok(bytes),
-        Packing::Gzip => bounded(flate2::read::MultiGzDecoder::new(bytes.as_slice()), limit),
-        Packing::Zstandard => bounded(zstd::Decoder::new(bytes.as_slice())?, limit),
+        Packing::Gzip => {
+            let decoder = flate2::bufread::MultiGzDecoder::new(packed);
+            bounded(
+                Unpacking::new(decoder, |rest| packed.len() - rest.get_ref().len()),
+                limit,
+            )
+        }
+        Packing::Zstandard => {
+            let decoder = zstd::Decoder::with_buffer(packed)?;
+            bounded(
+                Unpacking::new(decoder, |rest| packed.len() - rest.get_ref().len()),
+                limit,
+            )
+        }
+    }
+}
+
+/// A reader that ends with an error where it gives far more than it takes, before that fills the memory.
+struct Unpacking<R, T> {
+    decoder: R,
+    /// Packed bytes that were taken so far.
+    taken: T,
+    given: u64,
+}
+
+impl<R: Read, T: Fn(&R) -> usize> Unpacking<R, T> {
+    fn new(decoder: R, taken: T) -> Self {
+        Self {
+            decoder,
+            taken,
+            given: 0,
+        }
+    }
+}
+
+impl<R: Read, T: Fn(&R) -> usize> Read for Unpacking<R, T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.decoder.read(buffer)?;
+        self.given += read as u64;
+        let taken = (self.taken)(&self.decoder) as u64;
+        if self.given > limits::UNPACKED_UNASKED + taken * limits::MOST_PACKED {
+            let message = format!(
+                "it unpacks to more than {} times its size, and no result file does",
+                limits::MOST_PACKED
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        Ok(read)
     }
 }
 
@@ -397,5 +444,31 @@ mod tests {
             assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
             assert_eq!(unpacked(packed, limits::TEXT).unwrap().len(), 1 << 20);
         }
+    }
+
+    #[test]
+    fn what_unpacks_to_far_more_than_any_result_is_refused_long_before_the_limit() {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        let mut zstandard = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        for _ in 0..64 {
+            let text = vec![b' '; 1 << 20];
+            gzip.write_all(&text).unwrap();
+            zstandard.write_all(&text).unwrap();
+        }
+        for packed in [gzip.finish().unwrap(), zstandard.finish().unwrap()] {
+            let error = unpacked(packed, limits::RESULT).unwrap_err();
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(error, @"it unpacks to more than 100 times its size, and no result file does");
+            }
+        }
+        // As figures do that differ.
+        let figures: String = (0..4_000_000_u64)
+            .map(|at| format!("{}, ", at.wrapping_mul(0x9e37_79b9) % 1_000_000))
+            .collect();
+        let packed = zstd::encode_all(figures.as_bytes(), 1).unwrap();
+        assert_eq!(
+            unpacked(packed, limits::RESULT).unwrap().len(),
+            figures.len()
+        );
     }
 }

@@ -36,6 +36,12 @@ const MIB: u64 = 1 << 20;
 /// A hundred repeats of ten thousand requests take 300 bytes per request as indented JSON.
 pub const RESULT: Limit = Limit::new("a result file or ledger", 512 * MIB);
 
+/// How many times larger a packed result may be unpacked: those of real runs are 10 to 25 times as large.
+pub const MOST_PACKED: u64 = 100;
+
+/// As much may be unpacked whatever it was packed in: a small file of one figure again and again.
+pub const UNPACKED_UNASKED: u64 = 16 * MIB;
+
 /// A comparison of a thousand load points with all its charts is below 20 MiB.
 pub const COMPARISON: Limit = Limit::new("a comparison file", 64 * MIB);
 
