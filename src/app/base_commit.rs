@@ -16,8 +16,8 @@ use crate::{files, limits};
 const FETCH: &str = "fetch the whole history: `fetch-depth: 0` at actions/checkout, `GIT_DEPTH: 0` on GitLab, `git fetch --unshallow` elsewhere";
 
 /// The change that this job judges; `None` where neither flags nor the CI service name one. Where the verdict is published to
-/// a pull request, it is that one, and the target that GitHub's API names comes before the event's. Publishing needs no more than an event, so nothing else has to be set
-/// for the event to count here.
+/// a pull request, it is that one, and the target that GitHub's API names comes before the event's. Publishing needs no
+/// variable beside the event, so the event alone counts here too.
 pub(super) fn change_here(
     published: Option<Change>,
     context: &Context,

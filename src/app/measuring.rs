@@ -362,8 +362,7 @@ impl<'a> Measuring<'a> {
 
     /// The same of one scenario's last repeat.
     fn failures_of(&self, scenario: &str, last: &Repeat) -> Result<(), Failure> {
-        // So few requests do not show anything about the server.
-        if stopping::is_by_client(last) {
+        if stopping::says_nothing(last) {
             return Ok(());
         }
         let RequestCounts {

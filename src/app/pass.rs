@@ -164,6 +164,7 @@ impl Pass<'_, '_> {
         let most_failures = (!may_fail).then_some(most.floor() as usize);
         Patience {
             most_failures,
+            most_unasked: Some(measure::most_unasked(planned)),
             needs_cpu: true,
         }
     }
@@ -175,6 +176,11 @@ impl Pass<'_, '_> {
         match stop {
             Stop::Client(reason) => {
                 repeat.void = Some(format!("{reason} and {ended} of {planned} requests"));
+            }
+            // Why it does not count is known already.
+            Stop::Unasked => {
+                let stopped = |why| format!("{why}; stopped after {ended} of {planned} requests");
+                repeat.void = repeat.void.take().map(stopped);
             }
             Stop::Hung | Stop::Failing if !self.measuring.may_fail => {
                 // What else was wrong, such as a load generator without files, comes before what it led to.
@@ -194,22 +200,25 @@ impl Pass<'_, '_> {
     /// Why the repeat does not count or wants a word, from what was seen beside its results. Warnings are said once a run
     /// and kept.
     fn concerns(&self, driven: &Driven, seen: &mut telemetry::Observed) -> Concerns {
-        let mut concerns = driven.client.concerns(&driven.traces);
+        let mut concerns = driven
+            .client
+            .concerns(&driven.traces, self.measuring.plan.slo.tpot.is_some());
         concerns.take(std::mem::take(&mut seen.concerns));
         if let Some(server) = &seen.server {
             concerns.take(server.check(&driven.client.figures(&driven.traces)));
             seen.telemetry
                 .insert("server".to_owned(), server.described());
         }
-        for warning in &concerns.warnings {
-            let progress = self.measuring.progress;
-            progress.note_first(&warning.about, &format!("warning: {}", warning.message));
-        }
-        let messages = concerns
-            .warnings
+        let levels = [("warning", &concerns.warnings), ("note", &concerns.notes)];
+        let mut messages = Vec::new();
+        for (level, warning) in levels
             .iter()
-            .map(|warning| warning.message.as_str());
-        let messages: Vec<&str> = messages.collect();
+            .flat_map(|(level, said)| said.iter().map(move |warning| (level, warning)))
+        {
+            let progress = self.measuring.progress;
+            progress.note_first(&warning.about, &format!("{level}: {}", warning.message));
+            messages.push(warning.message.as_str());
+        }
         if !messages.is_empty() {
             seen.telemetry
                 .insert("warnings".to_owned(), messages.into());

@@ -13,6 +13,7 @@ pub(super) const KEY: &str = "stopped";
 const CLIENT: &str = "client";
 const HUNG: &str = "hung";
 const FAILING: &str = "failing";
+const UNASKED: &str = "unasked";
 
 /// Repeats in a row that a load generator without real-time priority may spoil. Another one would only cost more time.
 pub(super) const MOST_SPOILED: u32 = 2;
@@ -23,13 +24,14 @@ pub(super) fn described(stop: &Stop, ended: usize, planned: usize) -> Value {
         Stop::Client(_) => CLIENT,
         Stop::Hung => HUNG,
         Stop::Failing => FAILING,
+        Stop::Unasked => UNASKED,
     };
     json!({"because": because, "after": ended, "of": planned})
 }
 
-/// Whether it was the load generator and not the server.
-pub(super) fn is_by_client(repeat: &Repeat) -> bool {
-    because(repeat) == Some(CLIENT)
+/// Whether what little there is of it says nothing of how the server answers.
+pub(super) fn says_nothing(repeat: &Repeat) -> bool {
+    matches!(because(repeat), Some(CLIENT | UNASKED))
 }
 
 /// What happened, where it was the server: `every request in flight timed out, so it is given up: stopped after 2 of 24
@@ -110,7 +112,12 @@ mod tests {
         );
         let by_client = stopped(&Stop::Client("starved".to_owned()));
         assert_eq!(of_server(&by_client), None);
-        assert!(is_by_client(&by_client) && !is_by_client(&Repeat::default()));
+        for nothing in [by_client, stopped(&Stop::Unasked)] {
+            assert!(says_nothing(&nothing));
+        }
+        for something in [stopped(&Stop::Failing), Repeat::default()] {
+            assert!(!says_nothing(&something));
+        }
     }
 
     #[test]

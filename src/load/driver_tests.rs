@@ -395,19 +395,24 @@ async fn an_answer_that_was_there_before_its_request_is_a_failure() {
 }
 
 #[tokio::test]
-async fn bytes_that_nobody_asked_for_close_the_connection_and_are_counted() {
-    let address = server(|number| match number {
-        0 => Deed::AnswerAndMore,
-        _ => Deed::Answer,
-    });
+async fn bytes_that_nobody_asked_for_close_the_connection_and_are_counted_or_end_the_pass() {
     let follows = Follows {
         index: 0,
         pause: Duration::from_millis(500),
     };
-    let requests = vec![request(0, None), request(1, Some(follows))];
-    let driven = drive(address, LoadPoint::Concurrency(1), requests).await;
-    for trace in &driven.traces {
-        assert_eq!(trace.outcome, Outcome::Ok, "{trace:?}");
+    for (most_unasked, stop, answered) in [(None, None, 2), (Some(0), Some(Stop::Unasked), 1)] {
+        let address = server(|number| match number {
+            0 => Deed::AnswerAndMore,
+            _ => Deed::Answer,
+        });
+        let requests = vec![request(0, None), request(1, Some(follows))];
+        let mut order = order(address, LoadPoint::Concurrency(1), requests).await;
+        order.patience.most_unasked = most_unasked;
+        let driven = order
+            .run(Arc::default(), &CancellationToken::new())
+            .await
+            .unwrap();
+        assert_eq!(outcomes(&driven), vec!["ok"; answered]);
+        assert_eq!((driven.client.unasked, driven.stop), (1, stop));
     }
-    assert_eq!(driven.client.unasked, 1);
 }

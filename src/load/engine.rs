@@ -167,6 +167,7 @@ impl Engine {
                 self.give_up_late(now);
                 self.precedence.review();
                 let stop = self.watch.look(&self.own_load, &self.traces);
+                let stop = stop.or_else(|| self.watch.unasked(self.unasked));
                 self.stop = self.stop.take().or(stop);
                 next_look = now + of_duration(TICK);
             }

@@ -18,6 +18,8 @@ pub struct Patience {
     /// So many requests may fail; with one more the plan's `max_error_rate` cannot be met any more. `None` where failures
     /// are an answer, as in a sweep.
     pub most_failures: Option<usize>,
+    /// So often may bytes come that nobody asked for; once more, and nobody can tell any more which answer is whose.
+    pub most_unasked: Option<u64>,
     /// Whether it ends where the load generator is kept from its work.
     pub needs_cpu: bool,
 }
@@ -71,6 +73,12 @@ impl Watch {
         (self.failures > most).then_some(Stop::Failing)
     }
 
+    /// So often have bytes come that nobody asked for.
+    pub(super) fn unasked(&self, times: u64) -> Option<Stop> {
+        let most = self.patience.most_unasked?;
+        (times > most).then_some(Stop::Unasked)
+    }
+
     /// Looks now and then whether the load generator gets to its work.
     pub(super) fn look(&mut self, own: &OwnLoad, traces: &[RequestTrace]) -> Option<Stop> {
         let now = own.elapsed();
@@ -103,7 +111,7 @@ mod tests {
     fn watch(most_failures: Option<usize>) -> Watch {
         let patience = Patience {
             most_failures,
-            needs_cpu: false,
+            ..Patience::default()
         };
         Watch::new(patience, 1_000)
     }
@@ -148,5 +156,19 @@ mod tests {
         assert_eq!(stops, [None, None, None, Some(Stop::Failing)]);
         let mut of_a_sweep = watch(None);
         assert!((0..99).all(|_| of_a_sweep.ended(&failed(), 4).is_none()));
+    }
+
+    #[test]
+    fn a_pass_ends_with_bytes_that_nobody_asked_for_once_they_come_more_often_than_they_may() {
+        let patience = Patience {
+            most_unasked: Some(2),
+            ..Patience::default()
+        };
+        let of_two = Watch::new(patience, 1_000);
+        assert_eq!(
+            [0, 2, 3].map(|times| of_two.unasked(times)),
+            [None, None, Some(Stop::Unasked)]
+        );
+        assert_eq!(watch(None).unasked(99), None);
     }
 }

@@ -43,6 +43,20 @@ pub enum Stop {
     Hung,
     /// More requests have failed than may.
     Failing,
+    /// Bytes that no request had asked for came more often than they may.
+    Unasked,
+}
+
+/// How often bytes may come in so many requests that none of them had asked for.
+pub fn most_unasked(requests: usize) -> u64 {
+    let most = MOST_UNASKED * stats::number(requests.max(1) as u64);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a number of requests"
+    )]
+    let most = most.floor() as u64;
+    most
 }
 
 /// How late something was, in seconds.
@@ -97,7 +111,9 @@ pub struct ClientLoad {
 
 impl ClientLoad {
     /// Why the repeat does not count or wants a word, decided by what the client did, never by what it measured.
-    pub fn concerns(&self, traces: &[RequestTrace]) -> Concerns {
+    /// `wants_tpot`: whether the plan sets a limit on TPOT. Without one, answers in one piece only lack a figure for which
+    /// nobody asked; a rule that judges it says itself what is missing.
+    pub fn concerns(&self, traces: &[RequestTrace], wants_tpot: bool) -> Concerns {
         let mut concerns = Concerns::default();
         if let Some(because) = &self.unopened_because {
             concerns.make_void(format!(
@@ -122,8 +138,10 @@ impl ClientLoad {
         } else if sent_again > SENT_AGAIN_UNSAID {
             concerns.warn("sent again", said);
         }
-        if let Some(packed) = self.packed(traces) {
-            concerns.warn("packaging", packed);
+        match in_one_piece(traces) {
+            Some(said) if wants_tpot => concerns.warn("packaging", said),
+            Some(said) => concerns.note("packaging", said),
+            None => self.packed(&mut concerns),
         }
         self.unasked(traces.len(), &mut concerns);
         // Where every request failed that says enough.
@@ -137,28 +155,15 @@ impl ClientLoad {
         concerns
     }
 
-    /// What the server, or what lies between, sent in fewer pieces than there are tokens.
-    fn packed(&self, traces: &[RequestTrace]) -> Option<String> {
-        let several = traces
-            .iter()
-            .filter(|trace| trace.outcome.is_ok() && trace.output_tokens > Some(1));
-        let (mut answers, mut in_one_piece) = (0_u64, 0_u64);
-        for trace in several {
-            answers += 1;
-            in_one_piece += u64::from(trace.is_in_one_piece());
-        }
-        if stats::number(in_one_piece) > PACKED_UNSAID * stats::number(answers) {
-            return Some(format!(
-                "{in_one_piece} of {answers} answers came in one piece, so they have no TPOT: a proxy buffers the stream, or the server does not stream"
-            ));
-        }
+    /// Tokens that the server, or what lies between, sent together.
+    fn packed(&self, concerns: &mut Concerns) {
         let merged = stats::number(self.merged_by_server) / stats::number(self.token_chunks.max(1));
-        (merged > PACKED_UNSAID).then(|| {
-            format!(
+        if merged > PACKED_UNSAID {
+            concerns.warn("packaging", format!(
                 "{:.0} % of the chunks came together with the one before: the server, or a proxy, sends several tokens at once, and ITL is the time between such packets",
                 merged * 100.0
-            )
-        })
+            ));
+        }
     }
 
     /// What was counted from `began` on until `now`, seconds of its pass, where `before` was counted until `began`:
@@ -203,12 +208,11 @@ impl ClientLoad {
 
     /// Bytes that no request had asked for: then an answer may be that of another request.
     fn unasked(&self, requests: usize, concerns: &mut Concerns) {
-        let unasked = stats::number(self.unasked) / stats::number(requests.max(1) as u64);
         let said = format!(
             "the server, or a proxy in front of it, sent bytes that no request had asked for ({} times in {} requests)",
             self.unasked, requests
         );
-        if unasked > MOST_UNASKED {
+        if self.unasked > most_unasked(requests) {
             concerns.make_void(format!(
                 "{said}, so an answer may belong to another request"
             ));
@@ -293,6 +297,23 @@ pub fn first_chunks(traces: &[RequestTrace]) -> Value {
     let ok = traces.iter().filter(|trace| trace.outcome.is_ok());
     let times: Vec<f64> = ok.filter_map(RequestTrace::time_to_first_chunk).collect();
     json!({"p50": stats::quantile(&times, 0.5), "p95": stats::quantile(&times, 0.95)})
+}
+
+/// Whether many answers of several tokens show no gap between them.
+fn in_one_piece(traces: &[RequestTrace]) -> Option<String> {
+    let several = traces
+        .iter()
+        .filter(|trace| trace.outcome.is_ok() && trace.output_tokens > Some(1));
+    let (mut answers, mut in_one_piece) = (0_u64, 0_u64);
+    for trace in several {
+        answers += 1;
+        in_one_piece += u64::from(trace.is_in_one_piece());
+    }
+    (stats::number(in_one_piece) > PACKED_UNSAID * stats::number(answers)).then(|| {
+        format!(
+            "{in_one_piece} of {answers} answers came in one piece, so they have no TPOT: a proxy buffers the stream, or the server does not stream"
+        )
+    })
 }
 
 #[cfg(test)]
@@ -393,7 +414,7 @@ mod tests {
         let traces: Vec<RequestTrace> = (0..requests)
             .map(|index| ok_trace(index, 0.0, 0.1, 0.04, 11))
             .collect();
-        let concerns = load.concerns(&traces);
+        let concerns = load.concerns(&traces, false);
         let void = concerns.void.map(|reason| format!("void: {reason}"));
         let said = concerns.warnings.into_iter().map(|warning| warning.message);
         void.into_iter().chain(said).collect::<Vec<_>>().join("\n")
@@ -457,10 +478,14 @@ mod tests {
             ok_trace(0, 0.0, 0.1, 0.0, 11),
             ok_trace(1, 0.0, 0.1, 0.04, 11),
         ];
-        let said = packed.concerns(&buffered).warnings;
+        let asked = packed.concerns(&buffered, true);
+        let said = &asked.warnings;
         insta::assert_snapshot!(said[0].message, @"1 of 2 answers came in one piece, so they have no TPOT: a proxy buffers the stream, or the server does not stream");
         let single = [ok_trace(0, 0.0, 0.1, 0.0, 1)];
-        assert_eq!(at_ease().concerns(&single), Concerns::default());
+        // For what nobody asked, that is no warning.
+        let unasked = packed.concerns(&buffered, false);
+        assert_eq!((&unasked.notes, unasked.warnings.len()), (said, 0));
+        assert_eq!(at_ease().concerns(&single, true), Concerns::default());
     }
 
     #[test]

@@ -7,6 +7,8 @@ pub struct Concerns {
     pub void: Option<String>,
     /// What does not make it worthless.
     pub warnings: Vec<Warning>,
+    /// The same of what nobody asked for: it is told, and no cause for alarm.
+    pub notes: Vec<Warning>,
 }
 
 /// Something that a reader should know.
@@ -26,13 +28,12 @@ impl Concerns {
 
     /// It counts, and its reader should know.
     pub fn warn(&mut self, about: &str, message: impl Into<String>) {
-        let warning = Warning {
-            about: about.to_owned(),
-            message: message.into(),
-        };
-        if !self.warnings.contains(&warning) {
-            self.warnings.push(warning);
-        }
+        add(&mut self.warnings, about, message.into());
+    }
+
+    /// It counts, and who looks for more than was asked for should know.
+    pub fn note(&mut self, about: &str, message: impl Into<String>) {
+        add(&mut self.notes, about, message.into());
     }
 
     /// Takes what another look found.
@@ -43,6 +44,17 @@ impl Concerns {
         for warning in other.warnings {
             self.warn(&warning.about, warning.message);
         }
+        for note in other.notes {
+            self.note(&note.about, note.message);
+        }
+    }
+}
+
+fn add(said: &mut Vec<Warning>, about: &str, message: String) {
+    let about = about.to_owned();
+    let new = Warning { about, message };
+    if !said.contains(&new) {
+        said.push(new);
     }
 }
 

@@ -18,6 +18,7 @@ pub fn concerns(gpus: &[GpuSummary], lost: Option<&str>) -> Concerns {
     Concerns {
         void: lost.map(str::to_owned).or(voids),
         warnings: gpus.iter().flat_map(warnings).collect(),
+        ..Concerns::default()
     }
 }
 
