@@ -45,7 +45,7 @@ pub enum WrongExtraBody {
     /// JSON, but no object.
     #[error("`--extra-body` must be an object of JSON, not {0}")]
     Shape(&'static str),
-    /// A key of [`OWN`].
+    /// A key of perfgate's own.
     #[error("perfgate decides `{key}` of the body itself")]
     Own {
         /// The key.

@@ -16,7 +16,7 @@ pub struct RequestTemplate {
     pub model: String,
     /// Sampling parameters.
     pub sampling: Sampling,
-    /// What each body has beside that. None of its keys is one of [`Body`].
+    /// What each body has beside that. perfgate sends none of its keys itself.
     pub extra_body: ExtraBody,
 }
 
