@@ -87,7 +87,10 @@ pub fn in_words(error: &reqwest::Error) -> String {
 pub fn about_certificates(error: &str) -> Option<String> {
     const PRIVATE: &str = "for a private certificate authority, let SSL_CERT_FILE name a PEM file with its certificate";
     let is = |words: &[&str]| words.iter().any(|word| error.contains(word));
-    let text = if is(&["UnknownIssuer", "CaUsedAsEndEntity", "SelfSigned"]) {
+    let text = if is(&["CaUsedAsEndEntity"]) {
+        // What `openssl req -x509` makes where it is not told otherwise.
+        "the server's own certificate is one of an authority (CA:TRUE), which no server may have; make it with `-addext basicConstraints=critical,CA:FALSE`, and let SSL_CERT_FILE name a PEM file with it".to_owned()
+    } else if is(&["UnknownIssuer", "SelfSigned"]) {
         format!(
             "the server's certificate is signed by an authority that this machine does not trust; {PRIVATE}"
         )
@@ -118,6 +121,10 @@ mod tests {
     fn a_certificate_that_is_refused_is_explained_with_what_to_do() {
         for (error, words) in [
             ("invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE"),
+            (
+                "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
+                "CA:FALSE",
+            ),
             (
                 "invalid peer certificate: certificate expired: …",
                 "has expired",

@@ -233,8 +233,8 @@ fn tell_pace(file: &DatasetFile, plan: &Plan, selection: &Selection) {
 fn another_unit(unit: TimeUnit, span: Duration, gaps: u32) -> Option<TimeUnit> {
     let mean = span / gaps;
     match unit {
-        TimeUnit::Milliseconds if mean < SHORTEST_GAP => Some(TimeUnit::Seconds),
-        TimeUnit::Microseconds if mean < SHORTEST_GAP => Some(TimeUnit::Milliseconds),
+        TimeUnit::Milliseconds if mean <= SHORTEST_GAP => Some(TimeUnit::Seconds),
+        TimeUnit::Microseconds if mean <= SHORTEST_GAP => Some(TimeUnit::Milliseconds),
         TimeUnit::Seconds if mean > LONGEST_GAP => Some(TimeUnit::Milliseconds),
         TimeUnit::Milliseconds if mean > LONGEST_GAP => Some(TimeUnit::Microseconds),
         TimeUnit::Seconds | TimeUnit::Milliseconds | TimeUnit::Microseconds => None,
@@ -317,6 +317,12 @@ mod tests {
     #[test]
     fn gaps_that_no_trace_has_suggest_another_unit_and_usual_ones_none() {
         let span = Duration::from_micros(3_500);
+        assert_eq!(
+            another_unit(TimeUnit::Milliseconds, span, 7),
+            Some(TimeUnit::Seconds)
+        );
+        // A request a second, in seconds.
+        let span = Duration::from_millis(7);
         assert_eq!(
             another_unit(TimeUnit::Milliseconds, span, 7),
             Some(TimeUnit::Seconds)

@@ -95,10 +95,10 @@ pub enum LaunchError {
         entrypoint: Vec<String>,
     },
     /// The server wants a key, or another one.
-    #[error("{base_url}/v1/models answered HTTP {status}: the server wants an API key")]
+    #[error("{asked} answered HTTP {status}: the server wants an API key")]
     Unauthorized {
-        /// Where the server listens.
-        base_url: String,
+        /// The address that was asked.
+        asked: String,
         /// 401 or 403.
         status: u16,
     },

@@ -400,8 +400,8 @@ impl Started {
                 listed: listed.iter().take(NAMES_SHOWN).map(clean).collect(),
                 log,
             },
-            NotReady::Unauthorized { status } => LaunchError::Unauthorized {
-                base_url: clean(&self.base_url),
+            NotReady::Unauthorized { path, status } => LaunchError::Unauthorized {
+                asked: clean(&format!("{}{path}", self.base_url)),
                 status,
             },
             NotReady::Redirected { path, status, to } => LaunchError::Redirected {

@@ -1,4 +1,4 @@
-//! Asking a server whether it is ready: `/health` answers 200 and `/v1/models` lists the model. Servers of other makers
+//! Asking a server whether it is ready: `/health` answers 2xx and `/v1/models` lists the model. Servers of other makers
 //! have no `/health`: then the list alone counts.
 
 use std::time::Duration;
@@ -45,6 +45,7 @@ pub(super) enum NotReady {
         listed: Vec<String>,
     },
     Unauthorized {
+        path: &'static str,
         status: u16,
     },
     /// It sends its clients elsewhere.
@@ -114,9 +115,12 @@ impl Probe<'_> {
 
     async fn ask(&self) -> Answer {
         match self.get("/health").await {
-            Ok(response) if response.status() == StatusCode::OK => self.models(false).await,
+            Ok(response) if response.status().is_success() => self.models(false).await,
             Ok(response) if response.status().is_redirection() => redirected("/health", &response),
             Ok(response) if is_absent(response.status()) => self.models(true).await,
+            Ok(response) if wants_a_key(response.status()) => {
+                unauthorized("/health", response.status())
+            }
             Ok(response) => Answer::NotYet(format!("/health: HTTP {}", response.status().as_u16())),
             Err(error) => {
                 let reason = http::in_words(&error);
@@ -137,10 +141,8 @@ impl Probe<'_> {
             Err(error) => return Answer::NotYet(format!("/v1/models: {}", http::in_words(&error))),
         };
         let status = response.status();
-        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            return Answer::Never(NotReady::Unauthorized {
-                status: status.as_u16(),
-            });
+        if wants_a_key(status) {
+            return unauthorized("/v1/models", status);
         }
         if status.is_redirection() {
             return redirected("/v1/models", &response);
@@ -196,6 +198,17 @@ impl Probe<'_> {
         }
         request.send().await
     }
+}
+
+fn wants_a_key(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+}
+
+fn unauthorized(path: &'static str, status: StatusCode) -> Answer {
+    Answer::Never(NotReady::Unauthorized {
+        path,
+        status: status.as_u16(),
+    })
 }
 
 /// Whether the server has no such path, or none that can be asked.

@@ -178,7 +178,11 @@ impl Heard {
                     self.finished = true;
                     self.silent_end = !chunk.has_text;
                 }
-                if let Some((prompt, output)) = chunk.usage {
+                // Tokens only become more: a later zero counts nothing.
+                let counts = chunk
+                    .usage
+                    .filter(|(_, output)| *output > 0 || self.usage.is_none());
+                if let Some((prompt, output)) = counts {
                     let before = self.usage.and_then(|(prompt, _)| prompt);
                     self.usage = Some((prompt.or(before), output));
                 }
@@ -454,10 +458,13 @@ mod tests {
             r#"data: {"choices":[],"usage":{"prompt_tokens_details":{"cached_tokens":0}}}"#;
         let empty =
             r#"data: {"choices":[],"usage":{"prompt_tokens":null,"completion_tokens":null}}"#;
+        let zero = r#"data: {"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#;
         for events in [
             [TEXT, END, USAGE, partial, DONE],
             [TEXT, partial, END, USAGE, DONE],
             [empty, TEXT, END, USAGE, DONE],
+            [TEXT, END, USAGE, zero, DONE],
+            [zero, TEXT, END, USAGE, DONE],
         ] {
             assert_eq!(outcome(&events, 2, true), Outcome::Ok, "{events:?}");
         }

@@ -82,7 +82,10 @@ impl Event<'_> {
     fn is_error(&self) -> bool {
         let is_chunk = self.choices.is_some() || self.usage.is_some();
         let says_what = self.message.is_some() || self.code.is_some() || self.detail.is_some();
-        self.error.is_some()
+        // Some servers have the field in every chunk, and nothing in it.
+        let is_nothing = |error: &RawValue| matches!(error.get(), "false" | "\"\"" | "{}");
+        self.error
+            .is_some_and(|error| !(is_chunk && is_nothing(error)))
             || self
                 .object
                 .is_some_and(|object| object.get() == r#""error""#)

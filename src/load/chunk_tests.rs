@@ -61,6 +61,7 @@ fn an_error_without_that_name_is_one_too_and_harmless_events_are_none() {
             "oom",
         ),
         (r#"{"detail":"no\nquota"}"#, "no quota"),
+        (r#"{"error":{}}"#, r#"{"error":{}}"#),
         (r#"{"code":500}"#, r#"{"code":500}"#),
         (
             r#"{"object":"error","choices":[]}"#,
@@ -76,6 +77,9 @@ fn an_error_without_that_name_is_one_too_and_harmless_events_are_none() {
         r#"{"choices":[],"prompt_filter_results":[{"prompt_index":0}]}"#,
         r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1},"message":"bye"}"#,
         r#"{"choices":null,"error":null,"message":null,"code":null,"detail":null}"#,
+        r#"{"choices":[],"error":""}"#,
+        r#"{"choices":[],"error":{}}"#,
+        r#"{"choices":[],"error":false}"#,
     ] {
         let chunk = read_chunk(data.as_bytes()).unwrap();
         assert!(!chunk.has_text && !chunk.is_last, "{data}");

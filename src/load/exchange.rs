@@ -207,7 +207,11 @@ impl Exchange {
             (None, status) => {
                 let body = String::from_utf8_lossy(&self.error_body);
                 let status = status.unwrap_or_default();
-                let outcome = Outcome::Failed(format!("HTTP {status}: {}", error_text(&body)));
+                let said = match self.response.redirects_to() {
+                    Some(address) => error_text(&format!("it redirects to {address}")),
+                    None => error_text(&body),
+                };
+                let outcome = Outcome::Failed(format!("HTTP {status}: {said}"));
                 (self.answer.broken_off(), outcome)
             }
         };
@@ -345,6 +349,17 @@ mod tests {
             matches!(&progress, Progress::Broken(reason) if reason.contains("`gzip`")),
             "{progress:?}"
         );
+    }
+
+    #[test]
+    fn a_redirect_is_a_failure_that_names_the_other_address() {
+        let mut exchange = Exchange::new(0, EXPECTED, None, 0);
+        let head =
+            b"HTTP/1.1 307 X\r\nlocation: https://other.example/v1\r\ncontent-length: 0\r\n\r\n";
+        assert!(matches!(exchange.receive(head, 5), Progress::Done));
+        let outcome = exchange.finish(5, None).0.outcome;
+        let reason = "HTTP 307: it redirects to https://other.example/v1";
+        assert_eq!(outcome, Outcome::Failed(reason.to_owned()));
     }
 
     #[test]

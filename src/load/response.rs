@@ -5,8 +5,8 @@
 /// A head longer than this is none of a server of this kind.
 const LONGEST_HEAD: usize = 64 << 10;
 
-/// More header lines than any server sends.
-const MOST_HEADERS: usize = 96;
+/// More header lines than any server sends, behind a gateway that adds its own.
+const MOST_HEADERS: usize = 256;
 
 /// More interim answers (1xx) than any server sends before the one that counts.
 const MOST_INTERIM: u32 = 16;
@@ -16,6 +16,9 @@ const LONGEST_LINE: usize = 8 << 10;
 
 /// Names of codings are shorter (`x-compress`); what is longer is cut where it is shown.
 const LONGEST_CODING: usize = 24;
+
+/// As long as an address that a person would write.
+const LONGEST_LOCATION: usize = 200;
 
 /// Bytes that are no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +54,8 @@ pub struct Response {
     trailer: usize,
     /// What the body is wrapped in beside its framing.
     coding: Option<String>,
+    /// Where the client is to go in place of an answer.
+    location: Option<String>,
     /// The head, or a line of the framing, that has not ended yet.
     partial: Vec<u8>,
 }
@@ -83,6 +88,11 @@ impl Response {
     /// The coding of the body (`gzip`), which the request does not accept: it hides the text and when it came.
     pub fn coding(&self) -> Option<&str> {
         self.coding.as_deref()
+    }
+
+    /// Where a redirect leads, without its query: that may carry a token of a sign-in.
+    pub fn redirects_to(&self) -> Option<&str> {
+        self.location.as_deref()
     }
 
     /// Whether the whole answer is here.
@@ -187,9 +197,18 @@ impl Response {
         self.partial.extend_from_slice(bytes);
         let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
         let mut head = httparse::Response::new(&mut headers);
-        let parsed = head
-            .parse(&self.partial)
-            .map_err(|error| ResponseError::Head(error.to_string()))?;
+        let mut lenient = httparse::ParserConfig::default();
+        // A client takes a header of several lines (RFC 9112 §5.2), which an old gateway may send.
+        lenient.allow_obsolete_multiline_headers_in_responses(true);
+        let parsed = lenient
+            .parse_response(&mut head, &self.partial)
+            .map_err(|error| {
+                ResponseError::Head(if error == httparse::Error::TooManyHeaders {
+                    format!("more than {MOST_HEADERS} header lines")
+                } else {
+                    error.to_string()
+                })
+            })?;
         let httparse::Status::Complete(length) = parsed else {
             return if self.partial.len() > LONGEST_HEAD {
                 Err(ResponseError::Endless("head"))
@@ -210,6 +229,7 @@ impl Response {
             let framing = Framing::of(&head)?;
             self.close = framing.close;
             self.coding = framing.coding;
+            self.location = framing.location.filter(|_| (300..400).contains(&status));
             framing.state
         };
         self.partial.clear();
@@ -276,6 +296,7 @@ struct Framing {
     state: State,
     close: bool,
     coding: Option<String>,
+    location: Option<String>,
 }
 
 impl Framing {
@@ -283,6 +304,7 @@ impl Framing {
         let mut length = None;
         let mut chunked = false;
         let mut coding = None;
+        let mut location = None;
         // HTTP/1.0 closes where it does not say otherwise.
         let mut close = head.version == Some(0);
         for header in head.headers.iter() {
@@ -296,6 +318,9 @@ impl Framing {
                 coding = values().find_map(hiding).or(coding);
             } else if is("content-encoding") {
                 coding = values().find_map(hiding).or(coding);
+            } else if is("location") {
+                let shown = value.split('?').next().unwrap_or_default().chars();
+                location = Some(shown.take(LONGEST_LOCATION).collect());
             } else if is("content-length") {
                 let value = value.trim();
                 let wrong = || ResponseError::Head(format!("a content length of `{value}`"));
@@ -328,6 +353,7 @@ impl Framing {
             state,
             close,
             coding,
+            location,
         })
     }
 }
@@ -440,6 +466,31 @@ mod tests {
             response.receive(head.as_bytes(), |_, _| ()).unwrap();
             assert_eq!(response.coding(), coding, "{headers}");
         }
+    }
+
+    #[test]
+    fn a_redirect_tells_where_it_leads_without_the_query() {
+        for (status, location) in [(307, Some("https://login.example/v1")), (200, None)] {
+            let mut response = Response::default();
+            let head = format!(
+                "HTTP/1.1 {status} X\r\nLocation: https://login.example/v1?token=secret\r\ncontent-length: 0\r\n\r\n"
+            );
+            response.receive(head.as_bytes(), |_, _| ()).unwrap();
+            assert_eq!(response.redirects_to(), location, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_head_of_an_old_or_talkative_gateway_is_read() {
+        let many = |count: usize| "x-a: b\r\n".repeat(count);
+        for headers in ["x-a: b\r\n  folded\r\n".to_owned(), many(MOST_HEADERS - 1)] {
+            let head = format!("HTTP/1.1 200 OK\r\n{headers}content-length: 2\r\n\r\nok");
+            let (status, body, done, _) = read(&[head.as_bytes()], false).unwrap();
+            assert_eq!((status, body.as_str(), done), (Some(200), "ok", true));
+        }
+        let head = format!("HTTP/1.1 200 OK\r\n{}\r\n", many(MOST_HEADERS + 1));
+        let error = read(&[head.as_bytes()], false).unwrap_err().to_string();
+        assert!(error.contains("more than 256 header lines"), "{error}");
     }
 
     #[test]

@@ -123,19 +123,19 @@ async fn a_process_that_serves_another_model_is_refused_by_name() {
 
 #[tokio::test]
 async fn a_process_that_wants_a_key_is_ready_only_with_it() {
-    let plan = plan("locked");
-    let error = start_quietly(&launch(&plan, "process")).await.unwrap_err();
-    assert!(matches!(
-        error,
-        LaunchError::Unauthorized { status: 401, .. }
-    ));
-    let target = start_quietly(&Launch {
-        api_key: Some("right-key"),
-        ..launch(&plan, "process")
-    })
-    .await
-    .unwrap();
-    target.stop().await.unwrap();
+    for (mode, path) in [("locked", "/v1/models"), ("locked-gateway", "/health")] {
+        let plan = plan(mode);
+        let error = start_quietly(&launch(&plan, "process")).await.unwrap_err();
+        let words = format!("{path} answered HTTP 401: the server wants an API key");
+        assert!(error.to_string().contains(&words), "{error}");
+        let target = start_quietly(&Launch {
+            api_key: Some("right-key"),
+            ..launch(&plan, "process")
+        })
+        .await
+        .unwrap();
+        target.stop().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -13,11 +13,14 @@ port, mode = int(sys.argv[1]), sys.argv[2]
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        if self.path == "/health":
+        has_key = self.headers["Authorization"] == "Bearer right-key"
+        if mode == "locked-gateway" and self.path == "/health":
+            self.answer(204 if has_key else 401, b"")
+        elif self.path == "/health":
             self.answer(503 if mode == "never-ready" else 200, b"")
         elif self.path == "/version":
             self.answer(200, b'{"version": "0.32.0"}')
-        elif mode == "locked" and self.headers["Authorization"] != "Bearer right-key":
+        elif mode in ("locked", "locked-gateway") and not has_key:
             self.answer(401, b"{}")
         else:
             self.answer(200, json.dumps({"data": [{"id": "tiny-llm"}]}).encode())
