@@ -36,13 +36,11 @@ pub(super) fn change_here(
                 .map_err(|error| unknown(&error))?;
             change::of_event(&json).map_err(|error| unknown(&error))?
         }
-        None => variable("GITHUB_BASE_REF").map(|name| Change {
-            target: Target::Branch(name),
-            head: None,
-            base: None,
-        }),
+        None => None,
     };
-    let found = of_event.or_else(|| change::of_variables(&variable));
+    let found = of_event
+        .or_else(|| change::of_variables(&variable))
+        .or_else(|| beside_the_event(&variable));
     Ok(match (published, found) {
         (Some(published), found) if published.target == Target::Main => found.or(Some(published)),
         (Some(published), found) => {
@@ -54,6 +52,21 @@ pub(super) fn change_here(
         }
         (None, found) => found,
     })
+}
+
+/// The change of a step of GitHub Actions whose event names none: that of an event that must have one, or another commit than
+/// the event's that was checked out, such as a branch that somebody named when they started the workflow by hand.
+fn beside_the_event(variable: &dyn Fn(&str) -> Option<String>) -> Option<Change> {
+    if let Some(name) = variable("GITHUB_BASE_REF") {
+        return Some(Change::into(Target::Branch(name)));
+    }
+    let event = variable("GITHUB_EVENT_NAME").unwrap_or_default();
+    if event.starts_with("pull_request") || event == "merge_group" {
+        return Some(Change::into(Target::Unknown));
+    }
+    let of_event = variable("GITHUB_SHA")?;
+    let head = source::commit_of("HEAD").ok()?;
+    (head != of_event).then(|| Change::into(Target::Main))
 }
 
 /// The commit from which the change branched off.

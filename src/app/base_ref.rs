@@ -51,7 +51,7 @@ pub(super) enum AtRef {
 pub(super) enum Asks {
     /// The files of the work tree, because no change is judged.
     Here,
-    /// The files of the work tree although a change is judged, because of `--baseline-ref ""`.
+    /// The files of the work tree although a change is judged, because of `--baseline-ref`.
     ChangeItself,
     /// Those of the commit from which the change branched off, or that `--baseline-ref` names.
     Base(BaseRef),
@@ -72,6 +72,9 @@ impl Asks {
             }),
             Some(name) => {
                 let commit = base_commit::of_flag(name)?;
+                if is_own(&commit, published, context) {
+                    return Ok(Self::ChangeItself);
+                }
                 BaseRef::at(commit, name.to_owned(), context).map(Self::Base)
             }
             None => match base_commit::change_here(published, context)? {
@@ -93,6 +96,18 @@ impl Asks {
             Self::Here | Self::ChangeItself => None,
         }
     }
+}
+
+/// Whether the commit that `--baseline-ref` names is known to be that of the change, as by `HEAD`, which is another way to say
+/// "". A branch without a commit of its own is where it branched off.
+fn is_own(commit: &str, published: Option<Change>, context: &Context) -> bool {
+    let is_of_change = |change: Change| {
+        let base = base_commit::of_change(&change);
+        base.is_ok_and(|base| base != commit)
+    };
+    source::commit_of("HEAD").is_ok_and(|head| head == commit)
+        && base_commit::change_here(published, context)
+            .is_ok_and(|change| change.is_some_and(is_of_change))
 }
 
 impl BaseRef {

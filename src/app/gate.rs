@@ -28,6 +28,7 @@ use crate::exit::ExitStatus;
 use crate::files;
 use crate::policy::comparison::Comparison;
 use crate::policy::{self, rule::Policy};
+use crate::publish::change::{Change, Target};
 use crate::record::{self, Run};
 use crate::render;
 use crate::terminal::Output;
@@ -74,7 +75,10 @@ fn judged(
     context: &Context,
 ) -> Result<(Comparison, Lock), Failure> {
     // Everything that can be wrong with the files is reported before the first GPU minute is spent.
-    let published = place.change();
+    let named = args.publish.pull_request;
+    let published = place
+        .change()
+        .or_else(|| named.map(|_| Change::into(Target::Main)));
     let asks = Asks::find(args.baseline_ref.as_deref(), published, context)?;
     let base_ref = asks.base();
     let question = question::of(args, base_ref)?;

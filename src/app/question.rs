@@ -6,7 +6,7 @@ use super::base_ref::{AtRef, BaseRef};
 use super::{Failure, plan};
 use crate::cli::bench::TargetArgs;
 use crate::cli::gate::GateArgs;
-use crate::config::{self, Asked, Plan, ServerPlan};
+use crate::config::{self, Asked, Dataset, Plan, ServerPlan};
 use crate::exit::ExitStatus;
 
 /// A line that every perfgate configuration has.
@@ -52,6 +52,11 @@ pub(super) fn of(args: &GateArgs, base_ref: Option<&BaseRef>) -> Result<Question
     let called = path.display();
     if !question.edits.is_empty() {
         question.edits = vec![format!("{called}: {}", question.edits.join(", "))];
+    }
+    if let Some(Dataset::File(file)) = at_base.map(|plan| plan.dataset) {
+        question
+            .edits
+            .extend(base_ref.touched([file.path.as_path()])?);
     }
     Ok(question)
 }

@@ -22,7 +22,7 @@ fn tells_speed(metric: Metric) -> bool {
     let id = metric.id();
     let latencies = ["ttft.", "tpot.", "itl.", "e2e."];
     latencies.iter().any(|latency| id.starts_with(latency))
-        || ["throughput", "throughput.steady", "total_throughput"].contains(&id)
+        || ["qps", "throughput", "throughput.steady", "total_throughput"].contains(&id)
 }
 
 /// How many times as fast it became, where that is beyond belief.
@@ -170,6 +170,17 @@ mod tests {
                 );
                 assert!(only_a_reason_is_missing(&comparison));
             }
+        }
+    }
+
+    #[test]
+    fn requests_per_second_are_a_speed_and_a_size_is_none() {
+        for (id, is_speed) in [
+            ("qps", true),
+            ("total_throughput", true),
+            ("kv_cache.tokens", false),
+        ] {
+            assert_eq!(tells_speed(Metric::parse(id).unwrap()), is_speed, "{id}");
         }
     }
 

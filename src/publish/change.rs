@@ -15,6 +15,17 @@ pub struct Change {
     pub base: Option<Base>,
 }
 
+impl Change {
+    /// The change of which no more is known than where it is to be merged.
+    pub fn into(target: Target) -> Self {
+        Self {
+            target,
+            head: None,
+            base: None,
+        }
+    }
+}
+
 /// The branch into which a change is to be merged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -121,20 +132,44 @@ const fn service(
     }
 }
 
+/// Services whose jobs of a branch count for the requests to merge it that are opened later: the branch, the main branch, the
+/// commit, and what is set for a tag.
+const BRANCHES: [[&str; 4]; 2] = [
+    [
+        "CI_COMMIT_BRANCH",
+        "CI_DEFAULT_BRANCH",
+        "CI_COMMIT_SHA",
+        "CI_COMMIT_TAG",
+    ],
+    [
+        "BUILDKITE_BRANCH",
+        "BUILDKITE_PIPELINE_DEFAULT_BRANCH",
+        "BUILDKITE_COMMIT",
+        "BUILDKITE_TAG",
+    ],
+];
+
 /// The change of a job of another service than GitHub; `None` where it is about none.
 pub fn of_variables(variable: &dyn Fn(&str) -> Option<String>) -> Option<Change> {
     let given = |name: &str| {
         let value = (!name.is_empty()).then(|| variable(name))??;
         (!matches!(value.as_str(), "" | "false")).then_some(value)
     };
-    let service = SERVICES
-        .iter()
-        .find(|service| service.marks.iter().any(|mark| given(mark).is_some()))?;
     let commit = |name: &str| given(name).as_deref().and_then(Sha::parse);
-    Some(Change {
-        target: given(service.target).map_or(Target::Main, |name| Target::named(&name)),
-        head: commit(service.head),
-        base: commit(service.base).map(Base::Exact),
+    let marked = |service: &&Service| service.marks.iter().any(|mark| given(mark).is_some());
+    if let Some(service) = SERVICES.iter().find(marked) {
+        return Some(Change {
+            target: given(service.target).map_or(Target::Main, |name| Target::named(&name)),
+            head: commit(service.head),
+            base: commit(service.base).map(Base::Exact),
+        });
+    }
+    BRANCHES.iter().find_map(|[branch, main, head, tag]| {
+        let (branch, main) = given(branch).zip(given(main))?;
+        (branch != main && given(tag).is_none()).then(|| Change {
+            head: commit(head),
+            ..Change::into(Target::named(&main))
+        })
     })
 }
 
@@ -323,6 +358,21 @@ mod tests {
         let jenkins = [("CHANGE_ID", "7"), ("CHANGE_TARGET", "main")];
         assert_eq!(of(&jenkins).unwrap().target, main());
         assert_eq!(of(&[("CI", "true")]), None);
+        // A pipeline of a branch counts for the request that is opened after it.
+        for (branch, main, tag) in [
+            ("CI_COMMIT_BRANCH", "CI_DEFAULT_BRANCH", "CI_COMMIT_TAG"),
+            (
+                "BUILDKITE_BRANCH",
+                "BUILDKITE_PIPELINE_DEFAULT_BRANCH",
+                "BUILDKITE_TAG",
+            ),
+        ] {
+            let feature = of(&[(branch, "feature"), (main, "trunk")]).unwrap();
+            assert_eq!(feature.target, Target::Branch("trunk".to_owned()));
+            assert_eq!(of(&[(branch, "trunk"), (main, "trunk")]), None);
+            assert_eq!(of(&[(branch, "v1"), (main, "trunk"), (tag, "v1")]), None);
+            assert_eq!(of(&[(branch, "feature")]), None);
+        }
     }
 
     proptest! {

@@ -11,6 +11,13 @@ const AGREEMENT: f64 = 1e-3;
 /// An error rate of one's own writing is rounded to a tenth of a percent.
 const RATE_ROOM: f64 = 1e-3;
 
+/// Requests per second of one's own writing are rounded to a tenth, or to a hundredth of themselves.
+const RATE_SHARE: f64 = 1e-2;
+const RATE_ROUNDED: f64 = 0.05;
+
+/// Times of a request are kept to a microsecond or so.
+const TIME_ROOM: f64 = 1e-4;
+
 /// The wall time ends with the last answer, give or take a hundredth and a hundredth of a second.
 const WALL_SHARE: f64 = 1e-2;
 const WALL_ROOM: f64 = 1e-2;
@@ -30,9 +37,11 @@ pub(super) fn of_repeat(repeat: &Repeat) -> Vec<String> {
         ));
     }
     problems.extend(of_metrics(repeat));
+    problems.extend(out_of_order(repeat));
     let counts = repeat.requests;
     problems.extend(counts.and_then(too_many));
     problems.extend(counts.and_then(|counts| other_error_rate(counts, repeat)));
+    problems.extend(counts.and_then(|counts| other_rate(counts, repeat)));
     if let Some(samples) = &repeat.samples {
         problems.extend(of_columns(samples));
         problems.extend(counts.and_then(|counts| other_counts(counts, samples)));
@@ -66,6 +75,41 @@ fn of_metrics(repeat: &Repeat) -> Vec<String> {
         }
     }
     problems
+}
+
+/// Metrics of which one can never be above the other.
+fn out_of_order(repeat: &Repeat) -> Option<String> {
+    let mut pairs = vec![("throughput".to_owned(), "total_throughput".to_owned())];
+    let percentiles = ["p50", "p90", "p95", "p99"];
+    for latency in ["ttft", "tpot", "itl", "e2e"] {
+        for (index, lower) in percentiles.iter().enumerate() {
+            let higher = percentiles.iter().skip(index + 1);
+            pairs.extend(
+                higher.map(|higher| (format!("{latency}.{lower}"), format!("{latency}.{higher}"))),
+            );
+        }
+    }
+    pairs.extend(percentiles.map(|rank| (format!("ttft.{rank}"), format!("e2e.{rank}"))));
+    let given = |id: &str| repeat.metrics.get(id).copied().flatten();
+    pairs.iter().find_map(|(less, more)| {
+        let (low, high) = given(less).zip(given(more))?;
+        (low > high * (1.0 + AGREEMENT))
+            .then(|| format!("`{less}` is {low} in `metrics`, above `{more}`, which is {high}"))
+    })
+}
+
+/// Completed requests and the wall time give the rate.
+fn other_rate(counts: RequestCounts, repeat: &Repeat) -> Option<String> {
+    let given = repeat.metrics.get("qps").copied().flatten()?;
+    let duration = repeat.duration.filter(|duration| *duration > 0.0)?;
+    let counted = number(counts.completed) / duration;
+    let room = (counted * RATE_SHARE).max(RATE_ROUNDED);
+    ((given - counted).abs() > room).then(|| {
+        format!(
+            "`qps` is {given} in `metrics`, but {} completed `requests` in {duration} s are {counted:.6}",
+            counts.completed
+        )
+    })
 }
 
 fn too_many(counts: RequestCounts) -> Option<String> {
@@ -211,7 +255,32 @@ fn of_columns(samples: &Samples) -> Vec<String> {
         ))
     });
     problems.extend(late);
+    problems.extend(tokens_after_the_answer(samples));
     problems
+}
+
+/// The first request whose time per token leads beyond the end of its answer.
+fn tokens_after_the_answer(samples: &Samples) -> Option<String> {
+    let columns = samples
+        .ttft
+        .as_ref()
+        .zip(samples.e2e.as_ref())
+        .zip(samples.tpot.as_ref().zip(samples.output_tokens.as_ref()));
+    let ((ttft, e2e), (tpot, output)) = columns?;
+    let requests = ttft.iter().zip(e2e).zip(tpot.iter().zip(output));
+    requests.enumerate().find_map(|(index, ((ttft, e2e), (tpot, output)))| {
+        let (ttft, e2e, tpot) = ((*ttft)?, (*e2e)?, (*tpot)?);
+        // Without the tokens of the first chunk, all but one may have come in it.
+        let first = samples.first_chunk_tokens.as_ref().map_or_else(
+            || output.map(|output| output.saturating_sub(1)),
+            |first| first.get(index).copied()?,
+        );
+        let later = number(output.zip(first).map_or(1, |(output, first)| output.saturating_sub(first)));
+        let (taken, there) = (tpot * later, e2e - ttft);
+        (taken > there * (1.0 + AGREEMENT) + TIME_ROOM).then(|| format!(
+            "request {index} takes {tpot} s for each of at least {later} tokens after the first chunk, but its whole answer ends {there} s after that"
+        ))
+    })
 }
 
 fn first<T: Copy>(

@@ -137,6 +137,26 @@ fn every_contradiction_of_a_repeat_is_refused_by_name() {
             json!(0.2),
             "`duration` is 0.2 s, but its answers take",
         ),
+        (
+            "/samples/tpot",
+            json!(vec![0.5; 120]),
+            "request 0 takes 0.5 s for each of at least 1 tokens",
+        ),
+        (
+            "/metrics",
+            json!({"tpot.p50": 0.02, "tpot.p95": 0.01}),
+            "`tpot.p50` is 0.02 in `metrics`, above `tpot.p95`",
+        ),
+        (
+            "/metrics",
+            json!({"ttft.p95": 0.9, "e2e.p95": 0.5}),
+            "`ttft.p95` is 0.9 in `metrics`, above `e2e.p95`",
+        ),
+        (
+            "/metrics/qps",
+            json!(8.0),
+            "`qps` is 8 in `metrics`, but 120 completed `requests` in 30 s are 4",
+        ),
         ("/duration", json!(-1.0), "a duration must be above zero"),
     ];
     for (pointer, value, said) in cases {

@@ -81,6 +81,23 @@ fn no_event_and_no_service_lets_a_change_set_its_own_bar() {
             ("CHANGE_ID", "7"),
             ("CHANGE_TARGET", "main"),
         ],
+        // A branch that no request proposes yet.
+        [
+            ("CI_COMMIT_BRANCH", "sly"),
+            ("CI_DEFAULT_BRANCH", "main"),
+            ("CI_COMMIT_SHA", &head),
+        ],
+        // An event that does not describe what its name promises, and a branch that was checked out by hand.
+        [
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_EVENT_NAME", "pull_request"),
+            ("GITHUB_BASE_REF", "main"),
+        ],
+        [
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_EVENT_NAME", "workflow_dispatch"),
+            ("GITHUB_SHA", &base),
+        ],
     ] {
         perfgate(folder, &["gate", "--output", "out"], &variables).expect(1);
     }
@@ -98,13 +115,35 @@ fn no_event_and_no_service_lets_a_change_set_its_own_bar() {
         perfgate(folder, &["gate", "--output", "out"], &variables).expect(1);
         assert!(warnings(folder).contains("thresholds.yaml"));
     }
-    // Where nothing says that it is a change, its own files hold; what was decided by others is no evidence for that.
-    std::fs::remove_dir_all(folder.join("out")).unwrap();
+}
+
+#[test]
+fn a_change_is_judged_by_its_own_files_only_where_a_flag_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let base = repository(folder);
+    sly(folder);
+    // Where nothing says that it is a change, its own files hold.
     let pushed = json!({"ref": "refs/heads/sly", "repository": {"default_branch": "sly"}});
     gate(folder, &pushed).expect(0);
     let own = ["gate", "--output", "out", "--baseline-ref", ""];
     at_event(folder, &own, &pull_request(folder, &json!({"sha": base}))).expect(0);
     assert!(warnings(folder).contains("judged-by-own-files"));
+    // Nor does another name of the change's own commit hide that.
+    let own = ["gate", "--output", "out", "--baseline-ref", "HEAD"];
+    at_event(folder, &own, &pull_request(folder, &json!({"sha": base}))).expect(0);
+    assert!(warnings(folder).contains("judged-by-own-files"));
+    let refused = perfgate(
+        folder,
+        &["gate", "--output", "out"],
+        &[
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_EVENT_NAME", "pull_request"),
+        ],
+    );
+    assert!(refused.expect(6).stderr.contains("is not known"));
+    let named = ["gate", "--output", "out", "--pull-request", "7"];
+    perfgate(folder, &named, &[("GITHUB_ACTIONS", "true")]).expect(1);
 }
 
 #[test]
@@ -179,6 +218,42 @@ fn edits_of_the_question_take_effect_when_they_are_merged() {
     let result = read_json(&folder.join("out/result.json"));
     assert_eq!(result["workload"]["num_requests"], 120);
     assert_eq!(result["scenarios"][0]["name"], "concurrency=16");
+}
+
+#[test]
+fn a_data_file_that_the_change_edits_is_read_at_the_base_and_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    git(folder, &["init", "--quiet", "--initial-branch", "main"]);
+    write(folder, ".gitignore", "out\nevent.json\n");
+    let prompts = |text: &str| {
+        let line = json!({"prompt": text}).to_string() + "\n";
+        write(folder, "prompts.jsonl", &line.repeat(130));
+    };
+    prompts("a prompt of several words");
+    let plan = PLAN.replace(
+        "input_tokens: 64",
+        "dataset: prompts.jsonl\nwarmup_requests: 0",
+    );
+    write(folder, "perfgate.yaml", &plan);
+    let rules = "version: 1\nrules: {tpot.p95: {regression: 10%, action: block}}\n";
+    write(folder, "thresholds.yaml", rules);
+    commit(folder, "begin");
+    run(folder, &["bench", "--output", "out/result.json"]).expect(0);
+    run(folder, &["baseline", "update", "out/result.json"]).expect(0);
+    let base = commit(folder, "accept a run");
+    let digest = |name: &str| read_json(&folder.join(name))["workload"]["digest"].clone();
+    let accepted = digest("out/result.json");
+    git(folder, &["checkout", "--quiet", "-b", "sly"]);
+    prompts("short");
+    commit(folder, "an easier question");
+    gate(folder, &pull_request(folder, &json!({"sha": base}))).expect(0);
+    assert_eq!(digest("out/result.json"), accepted);
+    let said = warnings(folder);
+    assert!(
+        said.contains("edits what is measured (prompts.jsonl)"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -22,6 +22,8 @@ struct Scene {
     folder: tempfile::TempDir,
     github: GitHub,
     event: &'static str,
+    /// `GITHUB_SHA`: of a pull request's event the merge that GitHub made.
+    sha: String,
     variables: Vec<(&'static str, String)>,
 }
 
@@ -36,6 +38,7 @@ impl Scene {
             folder: tempfile::tempdir().unwrap(),
             github: GitHub::start(prefix),
             event: "pull_request",
+            sha: "1".repeat(40),
             variables: Vec::new(),
         };
         scene.write_comparison("comparison.json", factor, Some(HEAD));
@@ -110,7 +113,7 @@ impl Scene {
             .env("GITHUB_EVENT_NAME", self.event)
             .env("GITHUB_EVENT_PATH", self.path().join("event.json"))
             .env("GITHUB_OUTPUT", self.path().join("outputs"))
-            .env("GITHUB_SHA", "1".repeat(40))
+            .env("GITHUB_SHA", &self.sha)
             .env("GITHUB_RUN_ID", "100")
             .env("GITHUB_RUN_ATTEMPT", "1")
             .env("PERFGATE_GITHUB_SECOND_MS", "1")

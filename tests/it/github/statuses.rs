@@ -242,6 +242,7 @@ fn a_change_that_github_tells_of_only_after_its_own_files_judged_it_gets_no_verd
     let head = scene.commit();
     // To the event alone it is a push to the main branch, and no change.
     scene.event = "push";
+    scene.sha.clone_from(&head);
     let repository = json!({"default_branch": "main", "full_name": "acme/llm"});
     scene.write_event(&json!({"ref": "refs/heads/main", "after": head, "repository": repository}));
     let home = json!({"full_name": "acme/llm"});
