@@ -122,6 +122,33 @@ mod tests {
     }
 
     #[test]
+    fn a_run_of_which_a_part_came_in_one_piece_is_not_compared_with_one_that_streamed() {
+        let streamed = run(NEW, 16, "1");
+        let part = |in_one_piece: usize| {
+            let column = |buffered: &str, streamed: &str| {
+                let all = (0..20).map(|i| if i < in_one_piece { buffered } else { streamed });
+                all.collect::<Vec<&str>>().join(",")
+            };
+            let json = format!(
+                r#"{{"schema":"perfgate.result/1",{NEW}"scenarios":[{{"name":"c","repeats":[{{"samples":{{"ttft":[{}],
+                    "tpot":[{}],"e2e":[{}],"output_tokens":[{}],"chunks":[{}],"first_chunk_tokens":[{}]}}}}]}}]}}"#,
+                column("0.3", "0.1"),
+                column("null", "0.0133333333"),
+                column("0.3", "0.3"),
+                column("16", "16"),
+                column("1", "16"),
+                column("null", "1")
+            );
+            crate::record::parse("a.json", json.as_bytes()).unwrap()
+        };
+        assert!(said("tpot.p95", &streamed, &part(10)).contains("1.9 in the candidate"));
+        assert!(said("tpot.p50", &part(10), &streamed).contains("1.9 tokens in the baseline"));
+        assert_eq!(said("tpot.p95", &part(10), &part(10)), "");
+        assert_eq!(said("tpot.p95", &streamed, &part(1)), "");
+        assert_eq!(said("ttft.p95", &streamed, &part(10)), "");
+    }
+
+    #[test]
     fn unlike_definitions_are_not_compared_unless_each_chunk_carried_one_token() {
         let (older, newer) = (run("", 0, ""), run(NEW, 16, "1"));
         insta::assert_snapshot!(said("tpot.p95", &older, &newer), @"the baseline has definition 1 of this metric and the candidate definition 2; accept a new baseline (`perfgate baseline update`)");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::definition::{self, Packed};
+use super::definition::{self, Packed, Seen};
 use super::format::Samples;
 use crate::measure::{FASTEST_TOKEN, Latencies, Totals};
 use crate::metric::Metric;
@@ -78,13 +78,18 @@ impl Columns {
         let seen = tpot.filter(|tpot| *tpot > FASTEST_TOKEN);
         self.latencies.tpot.extend(seen);
         let is_single = output.is_none_or(|output| output < 2);
-        if seen.is_none() && (tpot.is_some() || !is_single) {
+        let seen = if seen.is_some() {
+            Seen::Gaps
+        } else if tpot.is_some() || !is_single {
             self.latencies.in_one_piece += 1;
-        }
+            Seen::OnePiece
+        } else {
+            Seen::Nothing
+        };
         let gaps = at(samples.itl.as_deref(), index).into_iter().flatten();
         self.latencies.itl.extend(gaps.filter(|gap| *gap > 0.0));
         let chunks = at(samples.chunks.as_deref(), index);
-        self.packed.add(output, chunks, first, seen.is_some());
+        self.packed.add(output, chunks, first, seen);
         if samples.output_tokens.is_some() {
             totals.output_tokens = Some(totals.output_tokens.unwrap_or(0) + output.unwrap_or(0));
         }

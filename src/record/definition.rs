@@ -59,6 +59,20 @@ pub(super) fn among_failed(
         .collect()
 }
 
+/// Answers without a TPOT, as a share, beside which those that have one stand for all: a proxy that buffers hides the others.
+const HIDDEN: f64 = 0.1;
+
+/// What the chunks of an answer showed of its tokens' times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Gaps between tokens.
+    Gaps,
+    /// Several tokens at once.
+    OnePiece,
+    /// One token, or nothing is known.
+    Nothing,
+}
+
 /// Tokens and chunks of the requests that count.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Packed {
@@ -67,6 +81,9 @@ pub(super) struct Packed {
     chunks: u64,
     /// Requests with a TPOT whose first chunk has an unknown number of tokens.
     untold: u64,
+    answers: u64,
+    /// Of them, those of several tokens in one piece.
+    in_one_piece: u64,
 }
 
 impl Packed {
@@ -75,13 +92,20 @@ impl Packed {
         output: Option<u64>,
         chunks: Option<u64>,
         first: Option<u64>,
-        has_tpot: bool,
+        seen: Seen,
     ) {
         if let (Some(output), Some(chunks)) = (output, chunks) {
             self.tokens = self.tokens.saturating_add(output);
             self.chunks = self.chunks.saturating_add(chunks);
         }
-        self.untold += u64::from(has_tpot && first.is_none());
+        self.untold += u64::from(seen == Seen::Gaps && first.is_none());
+        self.answers += 1;
+        self.in_one_piece += u64::from(seen == Seen::OnePiece);
+    }
+
+    /// Whether the TPOT of the answers that have one stands for all of them, however their tokens came.
+    fn is_told(&self) -> bool {
+        self.untold == 0 && number(self.in_one_piece) <= HIDDEN * number(self.answers)
     }
 }
 
@@ -90,7 +114,8 @@ impl Packed {
 pub struct Packaging {
     /// Output tokens per arrival of text; `None` where the file does not contain them.
     pub tokens_per_chunk: Option<f64>,
-    /// Whether each TPOT divides by the tokens that came after the first chunk, so that it does not depend on how they came.
+    /// Whether each TPOT divides by the tokens that came after the first chunk, and next to every answer has one, so that it does
+    /// not depend on how they came.
     pub is_told: bool,
     /// Version of the definition of TPOT.
     pub tpot: u32,
@@ -110,7 +135,7 @@ impl Packaging {
             of_columns.and_then(|packed| per_chunk(number(packed.tokens), number(packed.chunks)));
         Self {
             tokens_per_chunk: from_columns.or_else(|| of_telemetry(repeat)),
-            is_told: of_columns.is_some_and(|packed| packed.untold == 0),
+            is_told: of_columns.is_some_and(|packed| packed.is_told()),
             tpot: said("tpot").max(if of_columns.is_some() { 2 } else { 1 }),
             itl: said("itl"),
         }
