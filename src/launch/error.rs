@@ -288,6 +288,19 @@ impl LaunchError {
     /// Who has to act.
     pub fn fault(&self) -> Fault {
         match self {
+            // A device that is not there is as a GPU that is not there.
+            Self::KeyRefused { key: "devices", .. }
+            | Self::EngineUnreachable { .. }
+            | Self::EngineSilent { .. }
+            | Self::Engine { .. }
+            | Self::ImageMissing { .. }
+            | Self::Port { .. }
+            | Self::OtherLoopback { .. }
+            | Self::LogFile { .. }
+            | Self::Files(_)
+            | Self::Client(_)
+            | Self::OwnProgram(_)
+            | Self::NotRemoved { .. } => Fault::Surroundings,
             Self::EnvironmentMissing { .. }
             | Self::Volume { .. }
             | Self::HfCache { .. }
@@ -301,17 +314,6 @@ impl LaunchError {
             | Self::NoApi { .. } => Fault::Configuration,
             Self::ImageUnavailable { failure, .. } => failure.fault(),
             Self::GpuRuntime { fault, .. } => fault.fault(),
-            Self::EngineUnreachable { .. }
-            | Self::EngineSilent { .. }
-            | Self::Engine { .. }
-            | Self::ImageMissing { .. }
-            | Self::Port { .. }
-            | Self::OtherLoopback { .. }
-            | Self::LogFile { .. }
-            | Self::Files(_)
-            | Self::Client(_)
-            | Self::OwnProgram(_)
-            | Self::NotRemoved { .. } => Fault::Surroundings,
             // Once it was ready, an end is its own, whatever the log said on the way.
             Self::Ended { ready: true, .. }
             | Self::CommandNotFound { .. }
@@ -408,6 +410,8 @@ fn key_hint(key: &str) -> String {
         "user" => "a user that the image knows, or numbers as `2000:0`",
         "cpuset" => "processors that this machine has (`nproc --all`, from 0), as `0-3`",
         "cpus" => "no more than this machine has (`nproc --all`)",
+        "devices" => "devices that this machine has (AMD's driver makes /dev/kfd and /dev/dri)",
+        "image" => "a name as `registry/repository:tag`, in lower case but for the tag",
         "runtime" => "a runtime that the engine knows (docker info), or leave it out",
         _ => "what the engine takes, or leave it out",
     };

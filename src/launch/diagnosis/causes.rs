@@ -12,6 +12,12 @@ pub(in crate::launch) struct Cause {
     pub(super) is_by_signal: bool,
 }
 
+impl Cause {
+    pub(super) fn is_in(&self, line: &str) -> bool {
+        self.texts.iter().any(|text| line.contains(text))
+    }
+}
+
 const fn cause(texts: &'static [&'static str], fault: Fault, hint: &'static str) -> Cause {
     Cause {
         texts,
@@ -66,9 +72,71 @@ pub(super) static KILLED: Cause = cause(
     "it was killed, most likely by the kernel because main memory ran out (`dmesg` shows it): give it more memory, or find what killed it",
 );
 
+/// A consequence where the GPU's libraries said before why they do not start.
+pub(super) static NO_GPU: Cause = cause(
+    &[
+        "libcuda.so.1: cannot open shared object file",
+        "No CUDA GPUs are available",
+        "Failed to infer device type",
+        "Found no NVIDIA driver on your system",
+        "no CUDA-capable device is detected",
+    ],
+    Fault::Surroundings,
+    "there is no GPU in the container: ask for them (server.docker.gpus: all), and check the NVIDIA Container Toolkit: docker run --rm --gpus all ubuntu nvidia-smi",
+);
+
+/// Why the GPU's libraries do not start. `PyTorch` only warns of it, and vLLM then finds no GPU.
+pub(super) static GPU_START: [Cause; 5] = [
+    cause(
+        &[
+            "Error 802",
+            "CUDA error: system not yet initialized",
+            "cudaErrorSystemNotReady",
+        ],
+        Fault::Surroundings,
+        "the GPUs of this machine are not set up: start the fabric manager (sudo systemctl start nvidia-fabricmanager), in the version of the driver",
+    ),
+    cause(
+        &[
+            "Error 803",
+            "unsupported display driver / cuda driver combination",
+            "cudaErrorSystemDriverMismatch",
+        ],
+        Fault::Surroundings,
+        "the CUDA libraries and the driver do not belong together: reboot after an update of the driver; in a container take the image's own libcuda (cuda-compat) off LD_LIBRARY_PATH",
+    ),
+    cause(
+        &[
+            "Error 804",
+            "forward compatibility was attempted on non supported HW",
+            "cudaErrorCompatNotSupportedOnDevice",
+        ],
+        Fault::Surroundings,
+        "the image is for a newer CUDA than the driver, which this GPU cannot bridge: install a newer driver, or take an image for an older CUDA",
+    ),
+    cause(
+        &[
+            "CUDA unknown error",
+            "CUDA error: unknown error",
+            "Error 999",
+        ],
+        Fault::Surroundings,
+        "the driver does not start: sudo modprobe nvidia_uvm, or reboot; dmesg has the reason",
+    ),
+    cause(
+        &[
+            "please update your driver",
+            "CUDA driver version is insufficient",
+            "driver on your system is too old",
+        ],
+        Fault::Surroundings,
+        "the image needs a newer GPU driver than this machine has",
+    ),
+];
+
 /// Texts as vLLM 0.6 to 0.33, `PyTorch`, Hugging Face Hub and the NVIDIA container hook print them. The first that is
 /// found wins, so a cause is listed before its consequences.
-pub(super) static CAUSES: [Cause; 32] = [
+pub(super) static CAUSES: [Cause; 29] = [
     cause(
         &["on startup is less than desired GPU memory utilization"],
         Fault::Surroundings,
@@ -107,6 +175,11 @@ pub(super) static CAUSES: [Cause; 32] = [
         ],
         Fault::Surroundings,
         "the hub limits the number of requests: wait, pass a token (server.docker.env: [HF_TOKEN]), or mount a cache with the model (server.docker.hf_cache: true)",
+    ),
+    cause(
+        &["No space left on device", "Disk quota exceeded"],
+        Fault::Surroundings,
+        "free disk space where the container engine and the model cache live",
     ),
     cause(
         &[
@@ -162,54 +235,13 @@ pub(super) static CAUSES: [Cause; 32] = [
         "the model is not in the cache and the hub cannot be reached; mount a cache with the model (server.docker.hf_cache: true)",
     ),
     cause(
-        &["HFValidationError", "Can't load the configuration of"],
+        &[
+            "HFValidationError",
+            "Can't load the configuration of",
+            "Invalid repository ID or local directory specified",
+        ],
         Fault::Configuration,
         "the server finds neither a model of that name nor such a folder: mount the model's folder (server.docker.volumes), and give the path inside",
-    ),
-    cause(
-        &[
-            "Error 802",
-            "CUDA error: system not yet initialized",
-            "cudaErrorSystemNotReady",
-        ],
-        Fault::Surroundings,
-        "the GPUs of this machine are not set up: start the fabric manager (sudo systemctl start nvidia-fabricmanager), in the version of the driver",
-    ),
-    cause(
-        &[
-            "Error 803",
-            "unsupported display driver / cuda driver combination",
-            "cudaErrorSystemDriverMismatch",
-        ],
-        Fault::Surroundings,
-        "the CUDA libraries and the driver do not belong together: reboot after an update of the driver; in a container take the image's own libcuda (cuda-compat) off LD_LIBRARY_PATH",
-    ),
-    cause(
-        &[
-            "Error 804",
-            "forward compatibility was attempted on non supported HW",
-            "cudaErrorCompatNotSupportedOnDevice",
-        ],
-        Fault::Surroundings,
-        "the image is for a newer CUDA than the driver, which this GPU cannot bridge: install a newer driver, or take an image for an older CUDA",
-    ),
-    cause(
-        &[
-            "CUDA unknown error",
-            "CUDA error: unknown error",
-            "Error 999",
-        ],
-        Fault::Surroundings,
-        "the driver does not start: sudo modprobe nvidia_uvm, or reboot; dmesg has the reason",
-    ),
-    cause(
-        &[
-            "please update your driver",
-            "CUDA driver version is insufficient",
-            "driver on your system is too old",
-        ],
-        Fault::Surroundings,
-        "the image needs a newer GPU driver than this machine has",
     ),
     cause(
         &[
@@ -229,6 +261,7 @@ pub(super) static CAUSES: [Cause; 32] = [
         &[
             "CUDA error: invalid device ordinal",
             "HIP error: invalid device ordinal",
+            "larger than the number of available GPUs",
         ],
         Fault::Configuration,
         "the server wants more GPUs than it can see: lower tensor_parallel_size, or pass more (server.docker.gpus, CUDA_VISIBLE_DEVICES)",
@@ -243,17 +276,6 @@ pub(super) static CAUSES: [Cause; 32] = [
         "there is no AMD GPU in the container: it needs /dev/kfd and /dev/dri, and a user in the groups render and video",
     ),
     cause(
-        &[
-            "libcuda.so.1: cannot open shared object file",
-            "No CUDA GPUs are available",
-            "Failed to infer device type",
-            "Found no NVIDIA driver on your system",
-            "no CUDA-capable device is detected",
-        ],
-        Fault::Surroundings,
-        "there is no GPU in the container: ask for them (server.docker.gpus: all), and check the NVIDIA Container Toolkit: docker run --rm --gpus all ubuntu nvidia-smi",
-    ),
-    cause(
         &["getpwuid(): uid not found"],
         Fault::Configuration,
         "the server runs as a user that the image does not know: pass HOME, USER and LOGNAME (server.docker.env), or set server.docker.user to one that it knows",
@@ -265,17 +287,12 @@ pub(super) static CAUSES: [Cause; 32] = [
             "error: the following arguments are required",
         ],
         Fault::Configuration,
-        "this version of the server does not take that argument: check framework.config and server.docker.args",
+        "this version of the server does not take that argument or its value: check framework.config and server.docker.args",
     ),
     cause(
         &["executable file not found", "exec format error"],
         Fault::Configuration,
         "the image cannot run its entry point here: check server.docker.entrypoint, and that the image is for this machine's processor",
-    ),
-    cause(
-        &["No space left on device", "Disk quota exceeded"],
-        Fault::Surroundings,
-        "free disk space where the container engine and the model cache live",
     ),
     cause(
         &["Address already in use", "address already in use"],
@@ -307,6 +324,24 @@ pub(super) static CAUSES: [Cause; 32] = [
         ],
         Fault::Configuration,
         "the image lacks a package that these settings need: take an image that has it, or leave the setting out",
+    ),
+    cause(
+        &["trust_remote_code=True"],
+        Fault::Configuration,
+        "the model brings code of its own, which the server runs only where it is told to: after reading it, framework.config: {trust_remote_code: true}",
+    ),
+    cause(
+        &[
+            "are not supported for now. Supported architectures",
+            "does not recognize this architecture",
+        ],
+        Fault::Configuration,
+        "this version of the server does not know the model's architecture: take a newer image, or another model",
+    ),
+    cause(
+        &["Error while deserializing header"],
+        Fault::Surroundings,
+        "a file of the model is cut off or is none (a download that ended early, or a pointer of git LFS): delete it from the cache, and download it anew",
     ),
     cause(
         &["PermissionError: [Errno 13]"],

@@ -3,7 +3,10 @@
 mod causes;
 mod traceback;
 
-use causes::{CAUSES, Cause, ILLEGAL_INSTRUCTION, KILLED, MAIN_MEMORY, NO_PROGRAM, SHARED_MEMORY};
+use causes::{
+    CAUSES, Cause, GPU_START, ILLEGAL_INSTRUCTION, KILLED, MAIN_MEMORY, NO_GPU, NO_PROGRAM,
+    SHARED_MEMORY,
+};
 use traceback::{Exception, Line};
 
 use super::error::{Exit, Fault};
@@ -31,6 +34,21 @@ impl Found {
             cause: Some(cause),
             quote: None,
         }
+    }
+
+    /// That no GPU is found follows from what the GPU's libraries warned of.
+    fn or_why_no_gpu(self, log: &[String]) -> Self {
+        if self.cause.is_none_or(|cause| cause.hint != NO_GPU.hint) {
+            return self;
+        }
+        let warned = |line: &String| {
+            let cause = GPU_START.iter().find(|cause| cause.is_in(line))?;
+            Some(Self {
+                quote: Some(shortened(Line::of(line).body)),
+                ..Self::of(cause)
+            })
+        };
+        log.iter().rev().find_map(warned).unwrap_or(self)
     }
 
     /// Who has to act; the server where the cause is not known.
@@ -62,6 +80,7 @@ pub(super) fn find(exit: Option<&Exit>, log: &[String]) -> Option<Found> {
     of_exceptions(&exceptions)
         .or_else(|| of_signal_of_core(log))
         .or_else(|| of_lines(log, &known()))
+        .map(|found| found.or_why_no_gpu(log))
         .or_else(|| by_end.map(Found::of))
         .or_else(|| {
             // The cause is not known, but the reason is quoted.
@@ -77,21 +96,27 @@ pub(super) fn find(exit: Option<&Exit>, log: &[String]) -> Option<Found> {
 fn known() -> Vec<&'static Cause> {
     [&SHARED_MEMORY]
         .into_iter()
+        .chain(&GPU_START)
         .chain(&CAUSES)
-        .chain([&MAIN_MEMORY, &ILLEGAL_INSTRUCTION, &NO_PROGRAM])
+        .chain([&NO_GPU, &MAIN_MEMORY, &ILLEGAL_INSTRUCTION, &NO_PROGRAM])
         .collect()
 }
 
 /// A known cause of one of the exceptions: the one by which the process ended goes first.
 fn of_exceptions(exceptions: &[Exception<'_>]) -> Option<Found> {
     exceptions.iter().find_map(|exception| {
-        let names = |cause: &&'static Cause| {
-            let mut lines = exception.message.iter();
-            lines.any(|line| cause.texts.iter().any(|text| line.contains(text)))
+        let line_of = |cause: &Cause| exception.message.iter().position(|line| cause.is_in(line));
+        let (cause, line) = known()
+            .into_iter()
+            .find_map(|cause| Some((cause, line_of(cause)?)))?;
+        let quote = if line == 0 || is_list(exception) {
+            quoted(exception)
+        } else {
+            shortened(exception.message[line])
         };
         Some(Found {
-            cause: Some(known().into_iter().find(names)?),
-            quote: Some(quoted(exception)),
+            quote: Some(quote),
+            ..Found::of(cause)
         })
     })
 }
@@ -104,8 +129,7 @@ fn of_lines(log: &[String], causes: &[&'static Cause]) -> Option<Found> {
         .filter(|(at, line)| !handled.contains(at) && !Line::is_harmless(line))
         .map(|(_, line)| line);
     telling.find_map(|line| {
-        let names = |cause: &&&'static Cause| cause.texts.iter().any(|text| line.contains(text));
-        let cause = causes.iter().find(names)?;
+        let cause = causes.iter().find(|cause| cause.is_in(line))?;
         Some(Found {
             cause: Some(*cause),
             quote: Some(shortened(Line::of(line).body)),
@@ -147,15 +171,19 @@ fn of_end(exit: &Exit) -> Option<&'static Cause> {
     }
 }
 
+/// Whether it is one of pydantic's, which lists its reasons.
+fn is_list(exception: &Exception<'_>) -> bool {
+    let first = exception.message.first();
+    let texts = ["validation error for ", "validation errors for "];
+    first.is_some_and(|first| texts.iter().any(|text| first.contains(text)))
+}
+
 /// The line of an exception that has the reason: of pydantic's the ones that follow it, with the field that they are about.
 fn quoted(exception: &Exception<'_>) -> String {
     let Some((first, more)) = exception.message.split_first() else {
         return String::new();
     };
-    let is_list = ["validation error for ", "validation errors for "]
-        .iter()
-        .any(|text| first.contains(text));
-    if !is_list {
+    if !is_list(exception) {
         return shortened(first);
     }
     let mut reasons = Vec::new();
@@ -253,6 +281,51 @@ mod tests {
         assert_eq!(found.fault(), Fault::Target);
     }
 
+    fn names(line: &str, fault: Fault, hint: &str) {
+        let found = find(Some(&exit(1)), &[line.to_owned()]).unwrap();
+        assert_eq!(found.fault(), fault, "{line}");
+        let given = found.hint().unwrap();
+        assert!(given.contains(hint), "{line}: {given}");
+    }
+
+    #[test]
+    fn models_and_settings_that_do_not_fit_name_what_to_change() {
+        for (line, fault, hint) in [
+            (
+                "RuntimeError: Data processing error: File reconstruction error: IO Error: No space left on device (os error 28)",
+                Fault::Surroundings,
+                "disk space",
+            ),
+            (
+                "  Value error, Invalid repository ID or local directory specified: '/models/x'.",
+                Fault::Configuration,
+                "server.docker.volumes",
+            ),
+            (
+                "ValueError: World size (8) is larger than the number of available GPUs (1) in this node.",
+                Fault::Configuration,
+                "tensor_parallel_size",
+            ),
+            (
+                "  Value error, Model architectures ['X'] are not supported for now. Supported architectures: dict_keys([])",
+                Fault::Configuration,
+                "newer image",
+            ),
+            (
+                "Please pass the argument `trust_remote_code=True` to allow custom code to be run.",
+                Fault::Configuration,
+                "trust_remote_code: true",
+            ),
+            (
+                "safetensors_rust.SafetensorError: Error while deserializing header: incomplete metadata",
+                Fault::Surroundings,
+                "cut off",
+            ),
+        ] {
+            names(line, fault, hint);
+        }
+    }
+
     #[test]
     fn what_is_printed_decides_who_must_act() {
         for (line, fault, hint) in [
@@ -312,15 +385,55 @@ mod tests {
                 "port",
             ),
         ] {
-            let log = [line.to_owned()];
-            let found = find(Some(&exit(1)), &log).unwrap();
-            assert_eq!(found.fault(), fault, "{line}");
-            assert!(
-                found.hint().unwrap().contains(hint),
-                "{line}: {}",
-                found.hint().unwrap()
-            );
+            names(line, fault, hint);
         }
+    }
+
+    #[test]
+    fn that_no_gpu_is_found_follows_from_what_was_warned_of() {
+        let end = "(APIServer pid=1) Traceback (most recent call last):\n(APIServer pid=1) RuntimeError: Failed to infer device type";
+        for (warned, hint) in [
+            (
+                "Error 804: forward compatibility was attempted on non supported HW",
+                "newer driver",
+            ),
+            ("Error 802: system not yet initialized", "fabric manager"),
+            (
+                "The NVIDIA driver on your system is too old (found version 11040).",
+                "newer GPU driver",
+            ),
+        ] {
+            let log = lines(&format!(
+                "/x/torch/cuda/__init__.py:174: UserWarning: CUDA initialization: {warned} (Triggered internally)\n{end}"
+            ));
+            let found = find(Some(&exit(1)), &log).unwrap();
+            assert!(found.hint().unwrap().contains(hint), "{warned}");
+            assert!(found.quote.unwrap().contains(warned));
+        }
+        let found = find(Some(&exit(1)), &lines(end)).unwrap();
+        assert!(found.hint().unwrap().contains("no GPU in the container"));
+    }
+
+    #[test]
+    fn what_nccl_says_last_is_its_reason() {
+        let core = |text: &str| {
+            format!("(EngineCore_DP0 pid=9) ERROR 11-30 14:00:00 [core.py:700] {text}\n")
+        };
+        let log: String = [
+            "Traceback (most recent call last):",
+            "  File \"core.py\", line 1, in run",
+            "torch.distributed.DistBackendError: NCCL error in: NCCLUtils.cpp:94, unhandled system error, NCCL version 2.27.3",
+            "ncclSystemError: System call or external library call failed or device error.",
+            "Last error:",
+            "Error while creating shared memory segment /dev/shm/nccl-0 (size 9637888), error: No space left on device (28)",
+        ]
+        .into_iter()
+        .map(core)
+        .collect();
+        let found = find(Some(&exit(1)), &lines(&log)).unwrap();
+        assert!(found.hint().unwrap().contains("shm_size"));
+        assert_eq!(found.fault(), Fault::Configuration);
+        assert!(found.quote.unwrap().starts_with("Error while creating"));
     }
 
     #[test]

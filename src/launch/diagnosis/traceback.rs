@@ -195,8 +195,13 @@ impl<'a> Source<'a> {
                 }
             }
             State::Message(message) => {
-                // A message goes on over indented lines and short names of fields, and ends with an empty line.
-                let goes_on = body.starts_with([' ', '\t']) || is_field(body);
+                // A message goes on over indented lines and short names of fields, NCCL's over what NCCL says last, and ends
+                // with an empty line.
+                let is_nccl = || {
+                    let of_nccl = message.iter().any(|line| line.contains("NCCL error"));
+                    of_nccl && !body.is_empty()
+                };
+                let goes_on = body.starts_with([' ', '\t']) || is_field(body) || is_nccl();
                 if goes_on && message.len() < LONGEST_MESSAGE {
                     message.push(body);
                 } else {

@@ -7,6 +7,7 @@ use super::address::Lookup;
 use super::engine::{self, QUICK};
 use super::login;
 use super::pull::pull;
+use super::refusal;
 use crate::config::Pull;
 
 /// What a launch needs to know of an image.
@@ -91,7 +92,7 @@ async fn inspect(docker: &Docker, reference: &str) -> Result<Option<Image>, Laun
     let image = match engine::timely(QUICK, docker.inspect_image(reference)).await {
         Ok(Ok(image)) => image,
         Ok(Err(error)) if engine::is_missing(&error) => return Ok(None),
-        Ok(Err(error)) => return Err(engine::refused(action(), &error)),
+        Ok(Err(error)) => return Err(refusal::error(action(), &[], &error)),
         Err(waited) => {
             return Err(LaunchError::EngineSilent {
                 action: action(),

@@ -7,7 +7,7 @@ use super::super::gpu_fault::GpuFault;
 use super::engine;
 
 /// Texts about what the plan asks for, in lower case, and its key.
-static KEYS: [(&str, &str); 15] = [
+static KEYS: [(&str, &str); 17] = [
     ("unable to find user", "user"),
     ("no matching entries in passwd", "user"),
     ("unable to find group", "user"),
@@ -23,6 +23,8 @@ static KEYS: [(&str, &str); 15] = [
     ("invalid volume specification", "volumes"),
     ("ipc mode", "ipc"),
     ("shm size", "shm_size"),
+    ("gathering device information", "devices"),
+    ("invalid reference format", "image"),
 ];
 
 /// The error for a container of that name, whose entry point is that.
@@ -76,6 +78,15 @@ mod tests {
     }
 
     #[test]
+    fn a_device_that_this_machine_lacks_is_of_the_surroundings() {
+        let said = "error gathering device information while adding custom device \"/dev/kfd\": no such file or directory";
+        let error = refusal(said);
+        assert_eq!(error.fault(), Fault::Surroundings);
+        assert!(error.to_string().contains("server.docker.devices"));
+        assert!(error.hints()[0].contains("driver"));
+    }
+
+    #[test]
     fn what_the_plan_asks_for_and_the_engine_does_not_have_names_its_key() {
         for (said, key) in [
             (
@@ -85,6 +96,10 @@ mod tests {
             (
                 "Requested CPUs are not available - requested 0-63, available: 0-3",
                 "cpuset",
+            ),
+            (
+                "no such image: Foo/Bar:1: invalid reference format: repository name must be lowercase",
+                "image",
             ),
             ("Unknown runtime specified kata", "runtime"),
             ("unknown or invalid runtime name: kata", "runtime"),
