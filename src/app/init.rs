@@ -9,7 +9,7 @@ use crate::config::{self, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::files;
 use crate::render::inert;
-use crate::starter::compose::vllm_of_compose;
+use crate::starter::compose::{Service, vllm_of_compose};
 use crate::starter::hints::Base;
 use crate::starter::{
     Beginning, IGNORED, PLAN, POLICY, Server, Starting, USUAL_IMAGE, hints, ignoring,
@@ -87,33 +87,21 @@ fn look_around(args: &InitArgs, gpus: bool) -> Result<Beginning, Failure> {
                 }
             }
         }
-    } else if let Some(image) = &args.image {
-        container(image.clone())
-    } else if let Some((path, Base::Vllm(image))) = built {
-        Server::Docker {
-            image,
-            dockerfile: Some(path.to_owned()),
-            volumes: Vec::new(),
-            rocm: false,
-        }
     } else {
-        if let Some((path, Base::Other(root))) = built {
-            note(&format!(
-                "warning: `{path}` builds its own image from `{root}`, which is in no registry: build it first (docker build --tag NAME .), and write NAME as server.docker.image"
-            ));
-        }
-        match &service {
-            Some(service) => Server::Docker {
-                image: service
-                    .image
-                    .clone()
-                    .unwrap_or_else(|| USUAL_IMAGE.to_owned()),
-                dockerfile: None,
-                volumes: service.volumes.clone(),
-                rocm: service.rocm,
-            },
-            None => container(USUAL_IMAGE.to_owned()),
-        }
+        let (image, dockerfile) = match (&args.image, &built) {
+            (Some(image), _) => (Some(image.clone()), None),
+            (None, Some((path, Base::Vllm(image)))) => {
+                (Some(image.clone()), Some((*path).to_owned()))
+            }
+            (None, Some((path, Base::Other(root)))) => {
+                note(&format!(
+                    "warning: `{path}` builds its own image from `{root}`, which is in no registry: build it first (docker build --tag NAME .), and write NAME as server.docker.image"
+                ));
+                (None, None)
+            }
+            (None, None) => (None, None),
+        };
+        container(image, dockerfile, service.as_ref())
     };
 
     let of_service = || service.as_ref()?.model.clone();
@@ -145,13 +133,28 @@ fn look_around(args: &InitArgs, gpus: bool) -> Result<Beginning, Failure> {
     })
 }
 
-/// An image, with nothing else known of it.
-fn container(image: String) -> Server {
+/// A container of that image, else of the service's, as the service starts it.
+fn container(
+    image: Option<String>,
+    dockerfile: Option<String>,
+    service: Option<&Service>,
+) -> Server {
+    let service = service.cloned().unwrap_or_default();
+    for option in &service.unknown {
+        note(&format!(
+            "warning: the value of `{}` in the compose file is not known here: write the option into server.docker.args",
+            inert::line(option)
+        ));
+    }
+    let image = image
+        .or(service.image)
+        .unwrap_or_else(|| USUAL_IMAGE.to_owned());
     Server::Docker {
+        rocm: service.rocm || image.contains("rocm"),
         image,
-        dockerfile: None,
-        volumes: Vec::new(),
-        rocm: false,
+        dockerfile,
+        args: service.args,
+        volumes: service.volumes,
     }
 }
 

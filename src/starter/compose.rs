@@ -24,6 +24,10 @@ pub struct Service {
     pub model: Option<String>,
     /// The name under which it is listed.
     pub served_name: Option<String>,
+    /// Its other options, without those that perfgate gives itself and those with a key.
+    pub args: Vec<String>,
+    /// Options whose values are variables that are not known here.
+    pub unknown: Vec<String>,
     /// Mounts of folders of the machine, `host:container[:ro]`, without the cache of Hugging Face.
     pub volumes: Vec<String>,
     /// Whether it is given the devices of AMD's GPUs.
@@ -83,17 +87,63 @@ fn of_service(service: &Value) -> Option<Service> {
         .or(served)
         .or(first)
         .filter(|model| is_plain(model));
+    let (args, unknown) = options(&words);
     let devices = service.get("devices").map(Value::items).unwrap_or_default();
     Some(Service {
         image,
         served_name: option("--served-model-name").filter(|name| model.as_ref() != Some(name)),
         model,
+        args,
+        unknown,
         volumes: service.get("volumes").map(volumes).unwrap_or_default(),
         rocm: devices
             .iter()
             .filter_map(Value::as_text)
             .any(|device| device.starts_with("/dev/kfd")),
     })
+}
+
+/// Options that perfgate gives itself, or that a plan must not have.
+const OWN_OPTIONS: [&str; 6] = [
+    "--model",
+    "--served-model-name",
+    "--host",
+    "--port",
+    "--api-key",
+    "--uds",
+];
+
+/// The options of a command with their values, and those of them whose values are not known. Of a script, none.
+fn options(words: &[String]) -> (Vec<String>, Vec<String>) {
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    let is_script = |word: &String| word.contains(['|', ';', '>', '<', '`', '&', '\n']);
+    if words.iter().any(is_script) {
+        return (known, unknown);
+    }
+    let is_option = |word: &str| {
+        let name = word.strip_prefix('-').unwrap_or_default();
+        word.len() > 2 && name.starts_with(|c: char| c == '-' || c.is_ascii_alphabetic())
+    };
+    let mut option: Vec<String> = Vec::new();
+    let mut close = |option: Vec<String>| {
+        let name = option.first().and_then(|word| word.split('=').next());
+        let is_own = name.is_none_or(|name| OWN_OPTIONS.contains(&name) || name == "-lc");
+        if is_own {
+        } else if option.iter().any(|word| word.contains("${")) {
+            unknown.push(option.join(" "));
+        } else {
+            known.extend(option);
+        }
+    };
+    let begins = |word: &&String| !is_option(word);
+    for word in words.iter().skip_while(begins) {
+        if is_option(word) {
+            close(std::mem::take(&mut option));
+        }
+        option.push(with_arguments(word, &BTreeMap::new()));
+    }
+    close(option);
+    (known, unknown)
 }
 
 /// Names with variables are not known, and options are not names.
@@ -278,11 +328,47 @@ services:
         assert_eq!(service.image.as_deref(), Some("vllm/vllm-openai:v0.32.0"));
         assert_eq!(service.model.as_deref(), Some("Qwen/Qwen3-8B"));
         assert_eq!(service.served_name.as_deref(), Some("qwen"));
+        assert_eq!(service.args, Vec::<String>::new());
         assert_eq!(
             service.volumes,
             ["~/models:/models:ro", "/srv/templates:/templates:ro"]
         );
         assert!(!service.rocm);
+    }
+
+    #[test]
+    fn the_options_of_a_service_are_those_that_are_measured() {
+        let options = |command: &str| {
+            let text = format!(
+                "services:\n  llm:\n    image: vllm/vllm-openai:v1\n    command: {command}\n"
+            );
+            let service = vllm_of_compose(&text).unwrap();
+            (service.args.join(" "), service.unknown.join(" "))
+        };
+        for (command, known, unknown) in [
+            (
+                "--model m/x --served-model-name a b --max-model-len 8192 --port 80 -tp 2 --api-key k",
+                "--max-model-len 8192 -tp 2",
+                "",
+            ),
+            (
+                "[m/x, --enable-prefix-caching, --override, '{\"a\": 1}', --seed=-1, --shift, -3]",
+                "--enable-prefix-caching --override {\"a\": 1} --seed=-1 --shift -3",
+                "",
+            ),
+            (
+                "bash -lc 'vllm serve m/x --max-num-seqs ${SEQS:-4} --dtype ${DTYPE}'",
+                "--max-num-seqs 4",
+                "--dtype ${DTYPE}",
+            ),
+            ("sh -c 'sleep 1; vllm serve m/x --max-num-seqs 4'", "", ""),
+        ] {
+            assert_eq!(
+                options(command),
+                (known.to_owned(), unknown.to_owned()),
+                "{command}"
+            );
+        }
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub enum Server {
         image: String,
         /// The Dockerfile by which the repository builds its own.
         dockerfile: Option<String>,
+        /// Options of the server, without its model and its port.
+        args: Vec<String>,
         /// Mounts, `host:container[:ro]`.
         volumes: Vec<String>,
         /// Whether its GPUs are AMD's, which are handed in as devices.
@@ -122,10 +124,11 @@ impl Beginning {
         let (server, load) = match &self.server {
             Server::Docker {
                 image,
+                args,
                 volumes,
                 rocm,
                 ..
-            } => (container(image, volumes, *rocm), LOAD),
+            } => (container(image, args, volumes, *rocm), LOAD),
             Server::Url { url, .. } => (format!("server: {{url: {}}}\n", quoted(url)), LOAD),
             Server::Simulator => (
                 "server:\n  simulator: {noise: 0.3%, step-noise: 0.5%}   # no GPU: to see how it works\n".to_owned(),
@@ -196,17 +199,25 @@ impl Beginning {
 }
 
 /// A container with its GPUs, the cache of models and its mounts.
-fn container(image: &str, volumes: &[String], rocm: bool) -> String {
+fn container(image: &str, args: &[String], volumes: &[String], rocm: bool) -> String {
     let gpus = if rocm {
         "devices: [\"/dev/kfd\", \"/dev/dri\"]  # AMD's GPUs\n"
     } else {
         "gpus: all\n"
     };
-    let mounts: Vec<String> = volumes.iter().map(|volume| quoted(volume)).collect();
-    let mounts = if mounts.is_empty() {
+    let list = |texts: &[String]| {
+        let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+        texts.join(", ")
+    };
+    let mounts = if volumes.is_empty() {
         String::new()
     } else {
-        format!("    volumes: [{}]\n", mounts.join(", "))
+        format!("    volumes: [{}]\n", list(volumes))
+    };
+    let args = if args.is_empty() {
+        "# args: [\"--max-model-len\", \"8192\"]".to_owned()
+    } else {
+        format!("args: [{}]", list(args))
     };
     format!(
         "\
@@ -215,7 +226,7 @@ server:
     image: {}
     {gpus}    hf_cache: true                        # models are downloaded once
 {mounts}    # env: [HF_TOKEN]                     # for gated models; by name, the value is never stored
-    # args: [\"--max-model-len\", \"8192\"]
+    {args}
 ",
         quoted(image)
     )
@@ -279,6 +290,7 @@ mod tests {
         Server::Docker {
             image: "vllm/vllm-openai:v0.32.0".to_owned(),
             dockerfile: dockerfile.map(str::to_owned),
+            args: Vec::new(),
             volumes: Vec::new(),
             rocm: false,
         }
@@ -317,6 +329,7 @@ mod tests {
         let server = Server::Docker {
             image: "rocm/vllm:latest".to_owned(),
             dockerfile: None,
+            args: vec!["--max-num-seqs".to_owned(), "64".to_owned()],
             volumes: vec!["~/models:/models:ro".to_owned()],
             rocm: true,
         };
@@ -329,6 +342,7 @@ mod tests {
         let Some(ServerPlan::Docker(docker)) = plan.server else {
             panic!("not a container");
         };
+        assert_eq!(docker.args, ["--max-num-seqs", "64"]);
         assert_eq!(docker.volumes, ["~/models:/models:ro"]);
         assert_eq!(docker.devices, ["/dev/kfd", "/dev/dri"]);
         assert_eq!(docker.gpus, crate::config::GpuRequest::None);
@@ -393,7 +407,7 @@ mod tests {
         fn names_of_models_and_images_stay_what_they_are(
             model in "[a-zA-Z0-9:#{}\"'\\\\ ./-]{1,20}[a-z]", image in "[a-z][a-z0-9:#./@-]{0,30}[a-z]"
         ) {
-            let server = Server::Docker { image: image.clone(), dockerfile: None, volumes: Vec::new(), rocm: false };
+            let server = Server::Docker { image: image.clone(), dockerfile: None, args: Vec::new(), volumes: Vec::new(), rocm: false };
             let [plan, _, _] = Beginning { model: model.clone(), ..beginning(server) }.files();
             // Whatever the reader says of such names, it never reads others.
             if let Ok(plan) = read_plan("perfgate.yaml", &plan.text) {

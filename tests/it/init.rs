@@ -301,3 +301,26 @@ fn the_workflow_is_clean_under_zizmor_and_actionlint() {
         }
     }
 }
+
+#[test]
+fn what_a_compose_file_starts_is_what_is_measured_also_beside_a_dockerfile() {
+    let folder = repository();
+    let at = folder.path();
+    write(
+        at,
+        "compose.yaml",
+        "services:\n  llm:\n    build: .\n    devices: [/dev/kfd, /dev/dri]\n    command: vllm serve m/x --max-num-seqs 8 --port 80 --dtype ${DTYPE}\n    volumes: [/srv/models:/models:ro]\n",
+    );
+    write(at, "Dockerfile", "FROM rocm/vllm-dev:main\n");
+    let ran = init(at, &[]).expect(0);
+    assert!(ran.stderr.contains("`--dtype ${DTYPE}`"), "{}", ran.stderr);
+    let plan = read(at, "perfgate.yaml");
+    for part in [
+        "image: \"rocm/vllm-dev:main\"",
+        "devices: [\"/dev/kfd\", \"/dev/dri\"]",
+        "volumes: [\"/srv/models:/models:ro\"]",
+        "    args: [\"--max-num-seqs\", \"8\"]",
+    ] {
+        assert!(plan.contains(part), "{part}: {plan}");
+    }
+}
