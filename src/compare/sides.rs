@@ -96,7 +96,7 @@ impl fmt::Display for Missing {
                 candidate,
             } => write!(
                 f,
-                "a chunk carries {baseline} tokens in the baseline and {candidate} in the candidate, so the times between chunks are not those of the same work"
+                "a chunk carries {baseline} tokens in the baseline and {candidate} in the candidate, so the times between chunks are not those of the same work; a server that is short of CPU packs more tokens into a chunk: measure again with less beside it"
             ),
         }
     }
@@ -266,12 +266,19 @@ fn logs(metric: Metric, scenario: &ScenarioRun) -> Result<Vec<Option<f64>>, Miss
     }
 }
 
+/// Successful requests that a repeat needs before the metric can be judged, where it is a high percentile.
+pub fn fewest_requests(metric: Metric) -> Option<u64> {
+    match metric.statistic()? {
+        (_, Statistic::Quantile(share)) if share >= 0.99 => Some(FEWEST_FOR_P99),
+        (_, Statistic::Quantile(share)) if share >= 0.95 => Some(FEWEST_FOR_P95),
+        _ => None,
+    }
+}
+
 /// Where the file does not say how many requests there were, its percentile is taken at its word.
 fn enough_requests(metric: Metric, repeat: &RepeatRun) -> Result<(), Missing> {
-    let needed = match metric.statistic() {
-        Some((_, Statistic::Quantile(share))) if share >= 0.99 => FEWEST_FOR_P99,
-        Some((_, Statistic::Quantile(share))) if share >= 0.95 => FEWEST_FOR_P95,
-        Some(_) | None => return Ok(()),
+    let Some(needed) = fewest_requests(metric) else {
+        return Ok(());
     };
     match repeat.requests {
         Some(counts) if counts.completed < needed => Err(Missing::TooFewRequests {

@@ -37,7 +37,7 @@ pub use checked::{ComparisonError, parse_comparison};
 pub use effect::{Effect, effect};
 pub use first_run::first_run;
 pub use power::{Needs, needs};
-pub use promotion::{Accepted, Objection, objections};
+pub use promotion::{Accepted, FEWEST_REPEATS, Objection, objections};
 pub use reasons::{with_analysis, with_explanation};
 pub use sentence::{percent, signed_percent};
 pub use shown::identity;

@@ -13,7 +13,7 @@ use crate::record::{Run, ScenarioRun, is_measured_before};
 use crate::stats::{self, Noise, number};
 
 /// Fewer repeats say nothing of their own noise.
-const FEWEST_REPEATS: usize = 3;
+pub const FEWEST_REPEATS: usize = 3;
 
 /// Sessions further than this from the others are outliers, in standard deviations of a session.
 const OUTLIER: f64 = 4.0;

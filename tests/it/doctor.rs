@@ -115,3 +115,31 @@ fn doctor_tells_that_the_first_start_downloads_the_model() {
     assert!(text.contains("does not exist yet"), "{text}");
     assert!(!at.join(".cache").exists(), "doctor makes nothing");
 }
+
+#[test]
+fn doctor_finds_rules_that_no_run_of_the_plan_can_be_judged_by() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let plan = |requests: u32, repeat: u32| {
+        format!(
+            "model: m\nserver: {{process: {{command: [vllm, serve, \"{{port}}\"]}}}}\nconcurrency: 4\nnum_requests: {requests}\nrepeat: {repeat}\n"
+        )
+    };
+    write(
+        at,
+        "thresholds.yaml",
+        "version: 1\nrules: {tpot.p95: {regression: 5%, action: block}}\n",
+    );
+    write(at, "perfgate.yaml", &plan(40, 2));
+    let text = without_engine(at, &["doctor", "--quick"]).expect(6).stdout;
+    for part in [
+        "40 requests in a repeat are too few to judge tpot.p95",
+        "raise num_requests to 100 or more",
+        "a baseline needs 3 repeats, and a run has 2",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    write(at, "perfgate.yaml", &plan(100, 3));
+    let text = without_engine(at, &["doctor", "--quick"]).expect(0).stdout;
+    assert!(!text.contains("\nplan\n"), "nothing to say of it: {text}");
+}

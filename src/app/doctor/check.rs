@@ -85,7 +85,7 @@ pub(super) fn worst(groups: &[Group]) -> Level {
 /// The page for people.
 pub(super) fn page(groups: &[Group]) -> String {
     let mut text = String::new();
-    for group in groups {
+    for group in groups.iter().filter(|group| !group.checks.is_empty()) {
         text.push_str(&format!("{}\n", group.name));
         for check in &group.checks {
             let mut lines = check.finding.lines().map(inert::line);

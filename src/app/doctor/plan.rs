@@ -4,10 +4,14 @@ use std::path::Path;
 
 use super::super::{Context, Failure, compare, expectations, feasible, measuring, plan};
 use super::check::{Check, Group, Level};
+use super::needs::Needs;
 use crate::cli::bench::RunArgs;
 use crate::cli::compare::PolicyArgs;
+use crate::compare::fewest_requests;
 use crate::config::{Plan, ServerPlan};
 use crate::launch;
+use crate::policy::FEWEST_REPEATS;
+use crate::policy::rule::{Policy, Rule};
 use crate::record::format::{Environment, Gpu, ResultFile};
 use crate::telemetry::gpu::Survey;
 
@@ -17,7 +21,10 @@ pub(super) fn checks(plan: Option<&Plan>, survey: &Survey, context: &Context) ->
     if let Some(plan) = plan {
         checks.push(of_failure("server", measuring::server_of(plan).map(|_| ())));
         checks.push(of_failure("load", load(plan)));
-        checks.push(of_failure("thresholds", policy()));
+        match compare::policy_for(&PolicyArgs::default()) {
+            Ok(policy) => checks.extend(rules(plan, &policy, survey).into_iter().map(Some)),
+            Err(failure) => checks.push(of_failure("thresholds", Err(failure))),
+        }
         checks.push(mounts(plan, context));
         checks.extend(expected(plan, survey));
     }
@@ -44,8 +51,59 @@ fn load(plan: &Plan) -> Result<(), Failure> {
     feasible::check_requests(&plan)
 }
 
-fn policy() -> Result<(), Failure> {
-    compare::policy_for(&PolicyArgs::default()).map(|_| ())
+/// What a verdict of this plan would lack, whatever is measured.
+fn rules(plan: &Plan, policy: &Policy, survey: &Survey) -> Vec<Check> {
+    let all: Vec<&Rule> = policy
+        .rules
+        .iter()
+        .filter(|rule| !rule.metric.is_capacity())
+        .chain(policy.scenarios.values().flatten())
+        .collect();
+    let ids = |which: &dyn Fn(&Rule) -> bool| {
+        let found = all.iter().filter(|rule| which(rule));
+        let mut found: Vec<&str> = found.map(|rule| rule.metric.id()).collect();
+        found.dedup();
+        found.join(", ")
+    };
+    let mut checks = Vec::new();
+    let needs = |rule: &Rule| fewest_requests(rule.metric);
+    let sent = u64::try_from(plan.num_requests).unwrap_or(u64::MAX);
+    let few = ids(&|rule| needs(rule).is_some_and(|needed| sent < needed));
+    if let Some(most) = all.iter().filter_map(|rule| needs(rule)).max()
+        && !few.is_empty()
+    {
+        let finding = format!("{sent} requests in a repeat are too few to judge {few}");
+        checks.push(
+            Check::new("rules", Level::Failure, finding).mended_by(format!(
+                "raise num_requests to {most} or more, or take the rule out of thresholds.yaml"
+            )),
+        );
+    }
+    let of_gpus = ids(&|rule| rule.metric.id().starts_with("gpu_"));
+    // Where the plan asks for GPUs, that there is none is told already.
+    let is_here = matches!(
+        plan.server,
+        Some(ServerPlan::Docker(_) | ServerPlan::Process(_))
+    );
+    if is_here && survey.gpus.is_empty() && !Needs::of(plan).gpu && !of_gpus.is_empty() {
+        let finding = format!("no GPU was found, so {of_gpus} cannot be judged");
+        checks.push(
+            Check::new("rules", Level::Failure, finding).mended_by(
+                "take the rule out of thresholds.yaml (without that file the standard rules hold, which have it)",
+            ),
+        );
+    }
+    if usize::try_from(plan.repeat).is_ok_and(|repeats| repeats < FEWEST_REPEATS) {
+        let finding = format!(
+            "a baseline needs {FEWEST_REPEATS} repeats, and a run has {}",
+            plan.repeat
+        );
+        checks.push(
+            Check::new("repeats", Level::Warning, finding)
+                .mended_by(format!("repeat: {FEWEST_REPEATS} in perfgate.yaml")),
+        );
+    }
+    checks
 }
 
 /// Folders of this machine that the container mounts.
