@@ -36,7 +36,7 @@ pub(super) fn times_faster(metric: Metric, grounds: &Grounds, pairs: u32) -> Opt
 /// The judgement left undecided until there is a reason.
 pub(super) fn doubted(judgement: Judgement, times: f64) -> Judgement {
     let reason = format!(
-        "check before believing: it is {} as fast as the baseline. Check for a wrong unit, shortened or cached answers, another model, a client that counts differently. If the improvement is real, write the reason in a file for `--analysis`, or under the heading `perfgate analysis` in the pull request's text",
+        "check before believing: it is {} as fast as the baseline. Rule out shortened or cached answers, another model and a wrong unit; if it is real, write the reason in a file for `--analysis`, or under `perfgate analysis` in the pull request's text",
         super::sentence::times(times)
     );
     Judgement {

@@ -9,7 +9,8 @@ use super::view_row::{missing, side_text, voids};
 pub use super::view_server::{ServerRow, ServerTable};
 use super::{explanation, number, view_lines, view_server};
 use crate::policy::comparison::{
-    Acceptance, Analysis, Comparison, Difference, Distribution, Measurement, Stratum, Verdict,
+    Acceptance, Analysis, Comparison, Difference, Distribution, Measurement, Status, Stratum,
+    Verdict,
 };
 
 /// Everything that is shown.
@@ -348,6 +349,15 @@ fn instruction(comparison: &Comparison) -> &'static str {
         (Verdict::Inconclusive, _) => "do not merge yet: the evidence does not decide",
         (Verdict::Report, _) => "do not merge without an analysis report",
         (Verdict::Block, _) => "do not merge",
+        (Verdict::Incomparable, _)
+            if comparison.mismatches.is_empty()
+                && comparison
+                    .judgements
+                    .iter()
+                    .any(|judgement| judgement.status != Status::Missing) =>
+        {
+            "do not merge: a rule could not be judged"
+        }
         (Verdict::Incomparable, _) => "do not merge: nothing was compared",
     }
 }

@@ -191,7 +191,7 @@ fn points(side: &Side, row: &Judgement) -> Vec<Point> {
             void: repeat.void.clone(),
             weight: repeat
                 .weight
-                .map(|weight| format!("counts {} of a repeat", number::percent(weight))),
+                .map(|weight| format!("counts {}", number::percent(weight))),
         })
     };
     side.values.iter().enumerate().filter_map(of).collect()

@@ -123,12 +123,11 @@ impl Repository {
         .map_err(|_unknown| {
             let message = format!("git knows no commit `{revision}` here");
             let failure = Failure::message(ExitStatus::Usage, message);
-            if source::is_shallow() {
-                failure.hint(UNSHALLOW)
+            failure.hint(if source::is_shallow() {
+                UNSHALLOW
             } else {
-                failure
-            }
-            .hint("`git fetch --unshallow` fetches the history of a shallow clone")
+                "check its spelling, or fetch it: git fetch --tags origin"
+            })
         })
     }
 
