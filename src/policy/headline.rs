@@ -31,7 +31,7 @@ pub(super) fn headline(
     let text = match verdict {
         Verdict::Incomparable => match mismatches.first() {
             Some(difference) => Some(mismatch_in_words(difference)),
-            None => told(worst(Status::Missing, &[Action::Block, Action::Report])),
+            None => missing(judged, &place),
         },
         Verdict::Block => told(worst(Status::Regressed, &[Action::Block])),
         Verdict::Report => told(worst(Status::Regressed, &[Action::Report])),
@@ -63,6 +63,34 @@ pub(super) fn headline(
 /// The sentence of a regression that the author has analysed.
 pub(super) fn analysed_headline(regression: &str) -> String {
     format!("{regression}; an analysis report was given")
+}
+
+/// Reasons that one sentence can hold; the table has all of them.
+const MOST_REASONS: usize = 3;
+
+/// Every rule that could stop a merge and was not judged, those with one reason together.
+fn missing(judged: &[Judged], place: &impl Fn(&Judged) -> String) -> Option<String> {
+    let mut reasons: Vec<(String, &str)> = Vec::new();
+    for one in judged {
+        let row = &one.judgement;
+        if row.status != Status::Missing || row.rule.action == Action::Warn {
+            continue;
+        }
+        let rule = format!("{}{}", row.metric.label(), place(one));
+        match reasons.iter_mut().find(|(_, reason)| *reason == row.reason) {
+            Some((rules, _)) => rules.push_str(&format!(", {rule}")),
+            None => reasons.push((rule, &row.reason)),
+        }
+    }
+    let more = reasons.len().saturating_sub(MOST_REASONS);
+    let shown = reasons.iter().take(MOST_REASONS);
+    let mut words: Vec<String> = shown
+        .map(|(rules, why)| format!("{rules}: {why}"))
+        .collect();
+    if more > 0 {
+        words.push(format!("and {more} more reasons in the table"));
+    }
+    (!words.is_empty()).then(|| words.join("; "))
 }
 
 fn badness(judged: &Judged) -> f64 {

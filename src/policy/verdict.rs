@@ -407,6 +407,8 @@ mod tests {
                 3
             ]);
         insta::assert_snapshot!(summary(&judged(&run(&QUIET), &candidate)), @"Incomparable, exit 4: peak GPU memory: candidate: not measured: repeat 1 has no value");
+        let candidate = run_of(&vec![r#"{"metrics": {"ttft.p95": 0.15}}"#.to_owned(); 3]);
+        insta::assert_snapshot!(summary(&judged(&run(&QUIET), &candidate)), @"Incomparable, exit 4: TPOT P95, throughput, peak GPU memory: candidate: not measured: repeat 1 has no value");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::view::Fact;
 use super::{inert, number, short_commit};
 use crate::policy::comparison::{Comparison, LookTaken, NextAction, Status, Verdict};
-use crate::policy::rule::OnInconclusive;
+use crate::policy::rule::{Action, OnInconclusive};
 use crate::stats::{HIGH_EDGE, LOW_EDGE, Noise};
 
 pub(super) fn next(comparison: &Comparison) -> Vec<String> {
@@ -35,6 +35,18 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
             );
         }
         Verdict::Incomparable => {
+            let worse: Vec<&str> = comparison
+                .judgements
+                .iter()
+                .filter(|row| row.status == Status::Regressed && row.rule.action == Action::Block)
+                .map(|row| row.metric.label())
+                .collect();
+            if !worse.is_empty() {
+                steps.push(format!(
+                    "find what made {} worse than its limit; that alone stops the merge",
+                    worse.join(", ")
+                ));
+            }
             steps.push(
                 "measure what is missing, or take the rule on it out of thresholds.yaml".to_owned(),
             );
