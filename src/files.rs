@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 pub use destination::Destination;
+use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
-use crate::limits::{self, Limit};
+use crate::limits::{self, Limit, Packed};
 
 /// A file or folder that could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -136,16 +137,26 @@ pub fn unpacked(bytes: Vec<u8>, limit: Limit) -> io::Result<Vec<u8>> {
     match Packing::of(packed) {
         Packing::None => Ok(bytes),
         Packing::Gzip => {
-            let decoder = flate2::bufread::MultiGzDecoder::new(packed);
+            let decoder = MultiGzDecoder::new(packed);
             bounded(
-                Unpacking::new(decoder, |rest| packed.len() - rest.get_ref().len()),
+                Unpacking {
+                    decoder,
+                    taken: |rest: &MultiGzDecoder<&[u8]>| packed.len() - rest.get_ref().len(),
+                    given: 0,
+                    most: limits::PACKED_RESULT,
+                },
                 limit,
             )
         }
         Packing::Zstandard => {
             let decoder = zstd::Decoder::with_buffer(packed)?;
             bounded(
-                Unpacking::new(decoder, |rest| packed.len() - rest.get_ref().len()),
+                Unpacking {
+                    decoder,
+                    taken: |rest: &zstd::Decoder<'_, &[u8]>| packed.len() - rest.get_ref().len(),
+                    given: 0,
+                    most: limits::PACKED_RESULT,
+                },
                 limit,
             )
         }
@@ -158,16 +169,7 @@ struct Unpacking<R, T> {
     /// Packed bytes that were taken so far.
     taken: T,
     given: u64,
-}
-
-impl<R: Read, T: Fn(&R) -> usize> Unpacking<R, T> {
-    fn new(decoder: R, taken: T) -> Self {
-        Self {
-            decoder,
-            taken,
-            given: 0,
-        }
-    }
+    most: Packed,
 }
 
 impl<R: Read, T: Fn(&R) -> usize> Read for Unpacking<R, T> {
@@ -175,11 +177,10 @@ impl<R: Read, T: Fn(&R) -> usize> Read for Unpacking<R, T> {
         let read = self.decoder.read(buffer)?;
         self.given += read as u64;
         let taken = (self.taken)(&self.decoder) as u64;
-        if self.given > limits::UNPACKED_UNASKED + taken * limits::MOST_PACKED {
-            let message = format!(
-                "it unpacks to more than {} times its size, and no result file does",
-                limits::MOST_PACKED
-            );
+        let Packed { of, times, beside } = self.most;
+        if self.given > beside + taken * times {
+            let message =
+                format!("it unpacks to more than {times} times its size, the limit of {of}");
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
         Ok(read)
@@ -251,13 +252,33 @@ impl fmt::Debug for Opened {
 
 /// The bytes as they stand on disk, shared by whoever unpacks them and whoever wants their hash.
 #[derive(Clone)]
-struct Hashed(Rc<RefCell<(Box<dyn Read>, Sha256)>>);
+struct Hashed(Rc<RefCell<Raw>>);
+
+struct Raw {
+    file: Box<dyn Read>,
+    hash: Sha256,
+    taken: usize,
+}
+
+impl Hashed {
+    /// What a decoder of these bytes gives, within the limit of a data set.
+    fn within_limit<R: Read>(&self, decoder: R) -> impl Read + use<R> {
+        let raw = Rc::clone(&self.0);
+        Unpacking {
+            decoder,
+            taken: move |_: &R| raw.borrow().taken,
+            given: 0,
+            most: limits::PACKED_DATASET,
+        }
+    }
+}
 
 impl Read for Hashed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let (file, hash) = &mut *self.0.borrow_mut();
-        let read = file.read(buffer)?;
-        hash.update(&buffer[..read]);
+        let raw = &mut *self.0.borrow_mut();
+        let read = raw.file.read(buffer)?;
+        raw.hash.update(&buffer[..read]);
+        raw.taken += read;
         Ok(read)
     }
 }
@@ -274,15 +295,19 @@ pub fn open_copy(path: &Path, bytes: Vec<u8>) -> Result<Opened, FileError> {
 }
 
 fn opened(path: &Path, file: Box<dyn Read>) -> Result<Opened, FileError> {
-    let hashed = Hashed(Rc::new(RefCell::new((file, Sha256::new()))));
+    let hashed = Hashed(Rc::new(RefCell::new(Raw {
+        file,
+        hash: Sha256::new(),
+        taken: 0,
+    })));
     let mut raw = BufReader::with_capacity(BUFFER, hashed.clone());
     let packing = Packing::of(raw.fill_buf().map_err(FileError::on("read", path))?);
     let unpacked: Box<dyn BufRead> = match packing {
         Packing::None => Box::new(raw),
-        Packing::Gzip => Box::new(buffered(flate2::bufread::MultiGzDecoder::new(raw))),
+        Packing::Gzip => Box::new(buffered(hashed.within_limit(MultiGzDecoder::new(raw)))),
         Packing::Zstandard => {
             let decoder = zstd::Decoder::with_buffer(raw).map_err(FileError::on("unpack", path))?;
-            Box::new(buffered(decoder))
+            Box::new(buffered(hashed.within_limit(decoder)))
         }
     };
     Ok(Opened { hashed, unpacked })
@@ -301,7 +326,7 @@ impl Opened {
     /// SHA-256 of the file as it stands on disk, in hexadecimal, read to its end.
     pub fn sha256(mut self) -> io::Result<String> {
         io::copy(&mut self.hashed, &mut io::sink())?;
-        let hash = self.hashed.0.borrow().1.clone().finalize();
+        let hash = self.hashed.0.borrow().hash.clone().finalize();
         Ok(format!("{hash:x}"))
     }
 }
@@ -458,7 +483,7 @@ mod tests {
         for packed in [gzip.finish().unwrap(), zstandard.finish().unwrap()] {
             let error = unpacked(packed, limits::RESULT).unwrap_err();
             insta::allow_duplicates! {
-                insta::assert_snapshot!(error, @"it unpacks to more than 100 times its size, and no result file does");
+                insta::assert_snapshot!(error, @"it unpacks to more than 100 times its size, the limit of a result file");
             }
         }
         // As figures do that differ.
@@ -470,5 +495,21 @@ mod tests {
             unpacked(packed, limits::RESULT).unwrap().len(),
             figures.len()
         );
+    }
+    #[test]
+    fn a_packed_data_set_ends_where_it_is_far_larger_than_any() {
+        let packed_blanks = |mebibytes: usize| {
+            let mut zstandard = zstd::Encoder::new(Vec::new(), 1).unwrap();
+            for _ in 0..mebibytes {
+                zstandard.write_all(&[b' '; 1 << 20]).unwrap();
+            }
+            zstandard.finish().unwrap()
+        };
+        let read = |packed: Vec<u8>| {
+            let mut opened = open_copy(Path::new("a.jsonl.zst"), packed).unwrap();
+            io::copy(opened.reader(), &mut io::sink())
+        };
+        assert_eq!(read(packed_blanks(16)).unwrap(), 16 << 20);
+        insta::assert_snapshot!(read(packed_blanks(256)).unwrap_err(), @"it unpacks to more than 500 times its size, the limit of a data set");
     }
 }

@@ -36,11 +36,30 @@ const MIB: u64 = 1 << 20;
 /// A hundred repeats of ten thousand requests take 300 bytes per request as indented JSON.
 pub const RESULT: Limit = Limit::new("a result file or ledger", 512 * MIB);
 
-/// How many times larger a packed result may be unpacked: those of real runs are 10 to 25 times as large.
-pub const MOST_PACKED: u64 = 100;
+/// How much larger a packed file may be unpacked.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed {
+    /// What it limits, with its article.
+    pub of: &'static str,
+    /// So many times its packed size.
+    pub times: u64,
+    /// And so many bytes beside that: a small file of one figure again and again.
+    pub beside: u64,
+}
 
-/// As much may be unpacked whatever it was packed in: a small file of one figure again and again.
-pub const UNPACKED_UNASKED: u64 = 16 * MIB;
+/// Those of real runs are 10 to 25 times as large.
+pub const PACKED_RESULT: Packed = Packed {
+    of: "a result file",
+    times: 100,
+    beside: 16 * MIB,
+};
+
+/// Prompts that begin alike pack well. It is read in pieces, so this is about time and not about memory.
+pub const PACKED_DATASET: Packed = Packed {
+    of: "a data set",
+    times: 500,
+    beside: 128 * MIB,
+};
 
 /// A comparison of a thousand load points with all its charts is below 20 MiB.
 pub const COMPARISON: Limit = Limit::new("a comparison file", 64 * MIB);

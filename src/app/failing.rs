@@ -52,7 +52,12 @@ pub(super) fn record_failure(error: &RecordError) -> Failure {
 /// Of reading a file that decides, which is not the same as having none.
 #[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
 pub(super) fn unreadable(error: FileError) -> Failure {
-    Failure::message(ExitStatus::Usage, in_words(&error)).hint(UNREADABLE)
+    let hint = if error.kind() == std::io::ErrorKind::NotFound {
+        "check the spelling of the path"
+    } else {
+        UNREADABLE
+    };
+    Failure::message(ExitStatus::Usage, in_words(&error)).hint(hint)
 }
 
 /// Of reading or changing baselines.

@@ -113,7 +113,7 @@ mod tests {
     fn tokens_in_other_pieces_are_compared_in_tpot_only_where_the_first_ones_are_told() {
         let (eight, one) = (run(NEW, 2, "8"), run(NEW, 16, "1"));
         assert_eq!(said("tpot.p95", &eight, &one), "");
-        insta::assert_snapshot!(said("itl.p95", &eight, &one), @"a chunk carries 8.0 tokens in the baseline and 1.0 in the candidate, so the times between chunks are not those of the same work; a server that is short of CPU packs more tokens into a chunk: measure again with less beside it");
+        insta::assert_snapshot!(said("itl.p95", &eight, &one), @"a chunk carries 8.0 tokens in the baseline and 1.0 in the candidate, so the times between chunks are not those of the same work; a server that is short of CPU packs more tokens into a chunk: measure again with less beside it, or for TPOT have vLLM count the tokens of each chunk on both sides (`extra_body: {stream_options: {continuous_usage_stats: true}}`)");
         let untold = run(NEW, 2, "null");
         assert!(said("tpot.p95", &untold, &one).contains("8.0 tokens in the baseline"));
         assert!(said("tpot.p95", &one, &untold).contains("1.0 tokens in the baseline"));

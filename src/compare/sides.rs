@@ -96,7 +96,7 @@ impl fmt::Display for Missing {
                 candidate,
             } => write!(
                 f,
-                "a chunk carries {baseline} tokens in the baseline and {candidate} in the candidate, so the times between chunks are not those of the same work; a server that is short of CPU packs more tokens into a chunk: measure again with less beside it"
+                "a chunk carries {baseline} tokens in the baseline and {candidate} in the candidate, so the times between chunks are not those of the same work; a server that is short of CPU packs more tokens into a chunk: measure again with less beside it, or for TPOT have vLLM count the tokens of each chunk on both sides (`extra_body: {{stream_options: {{continuous_usage_stats: true}}}}`)"
             ),
         }
     }

@@ -8,6 +8,11 @@ use crate::limits::{self, Limit};
 /// Keys and values.
 pub type ExtraBody = serde_json::Map<String, Value>;
 
+/// The one key that perfgate writes and whose value the extra body adds to.
+pub const STREAM_OPTIONS: &str = "stream_options";
+
+const USAGE_PER_CHUNK: &str = "continuous_usage_stats";
+
 /// Keys that perfgate writes itself, or that would make another thing of what it measures, and what to do instead.
 const OWN: [(&str, &str); 15] = [
     ("model", "`model` and `served_model_name` say it"),
@@ -15,7 +20,7 @@ const OWN: [(&str, &str); 15] = [
     ("prompt_embeds", PROMPTS),
     ("messages", PROMPTS),
     ("stream", STREAM),
-    ("stream_options", STREAM),
+    (STREAM_OPTIONS, USAGE),
     ("max_tokens", LENGTHS),
     ("max_completion_tokens", LENGTHS),
     ("min_tokens", LENGTHS),
@@ -32,6 +37,7 @@ const OWN: [(&str, &str); 15] = [
 
 const PROMPTS: &str = "`dataset`, or `input_tokens` and `prompts`, say what is asked";
 const STREAM: &str = "take it out: perfgate measures streams, with their `usage`";
+const USAGE: &str = "take it out, or ask for `{continuous_usage_stats: true}` alone";
 const LENGTHS: &str = "`output_tokens` says it";
 const SAMPLING: &str = "`sampling` says it: `{temperature: 0, top_p: 1, ignore_eos: true}`";
 const ONE_ANSWER: &str = "take it out: each request is measured with one answer";
@@ -90,8 +96,8 @@ pub fn extra_body_of(text: &str) -> Result<ExtraBody, WrongExtraBody> {
 
 /// Whether it can be sent beside what perfgate writes.
 pub fn check_extra_body(body: &ExtraBody) -> Result<(), WrongExtraBody> {
-    for key in body.keys() {
-        if let Some(instead) = instead_of(key) {
+    for (key, value) in body {
+        if let Some(instead) = instead_of(key, value) {
             let key = key.clone();
             return Err(WrongExtraBody::Own { key, instead });
         }
@@ -104,9 +110,25 @@ pub fn check_extra_body(body: &ExtraBody) -> Result<(), WrongExtraBody> {
 }
 
 /// What to do in place of a key that perfgate decides itself.
-pub(super) fn instead_of(key: &str) -> Option<&'static str> {
+pub(super) fn instead_of(key: &str, value: &Value) -> Option<&'static str> {
+    if key == STREAM_OPTIONS && asks_for_usage_per_chunk(value) {
+        return None;
+    }
     let own = OWN.iter().find(|(own, _)| *own == key);
     own.map(|(_, instead)| *instead)
+}
+
+/// Whether these are the one option of a stream that may be asked for: vLLM and SGLang then count the tokens in each chunk.
+/// That costs the server time for each of them, so it is not asked for unless somebody wants it.
+fn asks_for_usage_per_chunk(options: &Value) -> bool {
+    options.as_object().is_some_and(|options| {
+        options.len() == 1 && matches!(options.get(USAGE_PER_CHUNK), Some(Value::Bool(_)))
+    })
+}
+
+/// `usage` in each chunk, where the extra body decides about it.
+pub fn usage_per_chunk(body: &ExtraBody) -> Option<bool> {
+    body.get(STREAM_OPTIONS)?.get(USAGE_PER_CHUNK)?.as_bool()
 }
 
 #[cfg(test)]
@@ -127,6 +149,7 @@ mod tests {
     #[test]
     fn an_object_is_sent_as_it_is_whatever_the_order_of_its_keys() {
         insta::assert_snapshot!(said(r#"{"top_k": 20, "seed": null, "chat_template_kwargs": {"enable_thinking": false}}"#), @r#"{"chat_template_kwargs":{"enable_thinking":false},"seed":null,"top_k":20}"#);
+        insta::assert_snapshot!(said(r#"{"stream_options": {"continuous_usage_stats": true}}"#), @r#"{"stream_options":{"continuous_usage_stats":true}}"#);
     }
 
     #[test]
@@ -135,6 +158,18 @@ mod tests {
         insta::assert_snapshot!(said(r#"{"top_k": 20, "top_k": 40}"#), @r#"`--extra-body` cannot be read: duplicate key `top_k` at line 1 column 21; write it as in `--extra-body '{"top_k": 20}'`, in quotes"#);
         insta::assert_snapshot!(said("[1]"), @r#"`--extra-body` must be an object of JSON, not a list; write it as in `--extra-body '{"top_k": 20}'`, in quotes"#);
         insta::assert_snapshot!(said(r#"{"max_tokens": 1}"#), @"perfgate decides `max_tokens` of the body itself; `output_tokens` says it");
+        for options in [
+            r#"{"include_usage": false}"#,
+            r#"{"continuous_usage_stats": true, "include_usage": false}"#,
+            r#"{"continuous_usage_stats": 1}"#,
+            "null",
+        ] {
+            let told = said(&format!(r#"{{"stream_options": {options}}}"#));
+            assert!(
+                told.starts_with("perfgate decides `stream_options` of the body itself; "),
+                "{told}"
+            );
+        }
         let long = format!(r#"{{"stop": "{}"}}"#, "x".repeat(70_000));
         insta::assert_snapshot!(said(&long), @"what `extra_body` and `--extra-body` give together is larger than 64 KiB, the limit of an extra request body; send less: it goes along with every request");
     }
@@ -165,7 +200,7 @@ mod tests {
             let body: ExtraBody =
                 serde_json::from_slice(&template.body(&request).unwrap()).unwrap();
             for key in body.keys() {
-                assert!(instead_of(key).is_some(), "{key}");
+                assert!(instead_of(key, &Value::Null).is_some(), "{key}");
             }
         }
     }

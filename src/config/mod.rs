@@ -23,7 +23,9 @@ mod yaml;
 
 pub use address::{ServerUrl, WrongUrl, is_of_this_machine};
 pub use arguments::option_value;
-pub use extra_body::{ExtraBody, WrongExtraBody, check_extra_body, extra_body_of};
+pub use extra_body::{
+    ExtraBody, STREAM_OPTIONS, WrongExtraBody, check_extra_body, extra_body_of, usage_per_chunk,
+};
 pub use headers::{Headers, WrongHeader};
 pub use plan::*;
 pub use problem::{Code, ConfigProblem, Problems};

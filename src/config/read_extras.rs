@@ -77,13 +77,14 @@ fn read_extra_body(node: &Node, collector: &mut Collector<'_>) -> Option<ExtraBo
     report_duplicates(entries, collector);
     let mut body = ExtraBody::new();
     for (key, value) in entries {
-        if let Some(instead) = instead_of(&key.name) {
+        let json = to_json(value);
+        if let Some(instead) = instead_of(&key.name, &json) {
             let message = format!("perfgate decides `extra_body.{}` itself", key.name);
             collector.push_with_hint(Code::Contradiction, key.span.clone(), message, instead);
             continue;
         }
         report_unclear_values(value, "a value of `extra_body`", collector);
-        body.insert(key.name.clone(), to_json(value));
+        body.insert(key.name.clone(), json);
     }
     if let Err(wrong) = check_extra_body(&body) {
         let span = node.span.clone();

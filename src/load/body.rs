@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::config::{Endpoint, ExtraBody, Sampling};
+use crate::config::{Endpoint, ExtraBody, STREAM_OPTIONS, Sampling, usage_per_chunk};
 use crate::workload::{Prompt, Request, Role};
 
 /// What all requests of a run have in common.
@@ -37,7 +37,16 @@ struct Body<'a> {
     stream: bool,
     stream_options: StreamOptions,
     #[serde(flatten)]
-    more: &'a ExtraBody,
+    more: More<'a>,
+}
+
+/// The extra body without what goes into a key that perfgate writes.
+struct More<'a>(&'a ExtraBody);
+
+impl Serialize for More<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().filter(|(key, _)| *key != STREAM_OPTIONS))
+    }
 }
 
 enum PromptBody<'a> {
@@ -63,6 +72,8 @@ struct MessageBody<'a> {
 #[derive(Serialize)]
 struct StreamOptions {
     include_usage: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continuous_usage_stats: Option<bool>,
 }
 
 impl RequestTemplate {
@@ -123,8 +134,9 @@ impl RequestTemplate {
             stream: true,
             stream_options: StreamOptions {
                 include_usage: true,
+                continuous_usage_stats: usage_per_chunk(&self.extra_body),
             },
-            more: &self.extra_body,
+            more: More(&self.extra_body),
         })
     }
 
@@ -241,6 +253,10 @@ mod tests {
             String::from_utf8(more.body(&request).unwrap()).unwrap(),
             @r#"{"model":"m","prompt":[300],"max_tokens":2,"min_tokens":2,"ignore_eos":true,"temperature":0.0,"stream":true,"stream_options":{"include_usage":true},"chat_template_kwargs":{"a":0.1},"top_k":20}"#
         );
+        let counted = serde_json::json!({"stream_options": {"continuous_usage_stats": true}});
+        let counted = template(counted).body(&request).unwrap();
+        let end = r#""stream_options":{"include_usage":true,"continuous_usage_stats":true}}"#;
+        assert!(String::from_utf8(counted).unwrap().ends_with(end));
         let nothing = template(serde_json::Value::Null).described();
         assert_eq!(nothing.len(), 5);
         let told = more.described();

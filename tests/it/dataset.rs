@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::{json as read_json, run, write};
+use crate::support::{Ran, command, json as read_json, run, write};
 
 /// A plan in a folder of its own, so that relative paths are seen to be relative to it.
 fn folder(plan: &str, name: &str, data: &str) -> tempfile::TempDir {
@@ -294,7 +294,7 @@ fn every_example_of_the_document_runs() {
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/workloads.md");
     let text = std::fs::read_to_string(document).unwrap();
     let (plans, data) = (fenced(&text, "yaml"), fenced(&text, "json"));
-    assert_eq!((plans.len(), data.len()), (6, 5));
+    assert_eq!((plans.len(), data.len()), (7, 5));
     for (at, plan) in plans {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), "perfgate.yaml", plan);
@@ -307,7 +307,9 @@ fn every_example_of_the_document_runs() {
         if let (Some((_, data)), Some(path)) = (before, path) {
             write(folder.path(), path, data);
         }
-        let run = run(folder.path(), &["bench", "--simulator", "--repeat", "1"]);
+        let mut bench = command(folder.path(), &["bench", "--simulator", "--repeat", "1"]);
+        bench.env("GATEWAY_KEY", "of the example with headers");
+        let run = Ran::of(&bench.output().unwrap());
         assert_eq!(run.code, Some(0), "{plan}\n{}", run.stderr);
     }
 }

@@ -322,3 +322,37 @@ fn a_search_keeps_no_header_in_its_file() {
     hint: give the value in a variable of the environment, with `headers: {NAME: {env: VARIABLE}}` in the file of `--config`
     ");
 }
+
+/// The packing of chunks then hides nothing: the first chunk's tokens are known.
+#[test]
+fn a_server_is_asked_for_the_tokens_of_each_chunk_where_the_extra_body_wants_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let options = r#"{"stream_options": {"continuous_usage_stats": true}}"#;
+    let arguments = [
+        "bench",
+        "--simulator",
+        "--model",
+        "demo",
+        "--num-requests",
+        "8",
+        "--repeat",
+        "1",
+    ];
+    run(
+        at,
+        &[
+            &arguments[..],
+            &["--concurrency", "2", "--extra-body", options],
+        ]
+        .concat(),
+    )
+    .expect(0);
+    let result = read_json(&at.join("result.json"));
+    assert_eq!(
+        result["workload"]["extra_body"]["stream_options"]["continuous_usage_stats"],
+        json!(true)
+    );
+    let first = &result["scenarios"][0]["repeats"][0]["samples"]["first_chunk_tokens"];
+    assert_eq!(*first, json!([1, 1, 1, 1, 1, 1, 1, 1]));
+}
