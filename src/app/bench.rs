@@ -27,7 +27,7 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Fai
     outputs::deliver(&args.output, &grown, &result)?;
     let text = render::terminal::run(&result);
     super::print(Output::Text, &text)?;
-    note(&format!("the result stands in `{}`", args.output.display()));
+    note(&format!("the result is in `{}`", args.output.display()));
     nothing_counts(&result)?;
     Ok(ExitStatus::Pass)
 }

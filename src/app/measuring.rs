@@ -262,7 +262,7 @@ impl<'a> Measuring<'a> {
         let failure = self.with_log(failure, repeat);
         let output = format!("`{}`", self.output.display());
         if run.kept && !failure.hints.iter().any(|hint| hint.contains(&output)) {
-            failure.hint(format!("what was measured before stands in {output}"))
+            failure.hint(format!("what was measured before is in {output}"))
         } else {
             failure
         }
@@ -409,7 +409,7 @@ impl<'a> Measuring<'a> {
         };
         let failure = Failure::message(ExitStatus::TargetFailed, message).hint(next);
         Err(failure.hint(format!(
-            "what was measured stands in `{}`",
+            "what was measured is in `{}`",
             self.output.display()
         )))
     }

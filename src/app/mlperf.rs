@@ -103,7 +103,7 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
         SweepFormat::Json => (Output::Json, render::mlperf::json(&report)),
     };
     super::print(output, &text)?;
-    note(&format!("the result stands in `{}`", args.output.display()));
+    note(&format!("the result is in `{}`", args.output.display()));
     Ok(if report.valid {
         ExitStatus::Pass
     } else {

@@ -48,7 +48,7 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, 
         SelftestFormat::Text => (Output::Text, report_text(&report)),
     };
     super::print(output, &text)?;
-    note(&format!("the gates stand in `{}`", path.display()));
+    note(&format!("the gates are in `{}`", path.display()));
     Ok(if report.as_good_as_promised() {
         ExitStatus::Pass
     } else {

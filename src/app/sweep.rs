@@ -81,7 +81,7 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
         outputs::write(path, Output::Text, &html)?;
         note(&format!("report: {}", path.display()));
     }
-    note(&format!("the result stands in `{}`", args.output.display()));
+    note(&format!("the result is in `{}`", args.output.display()));
     Ok(ExitStatus::Pass)
 }
 

@@ -80,7 +80,11 @@ fn bench_and_compare(plan: &str) {
     )
     .expect(4);
     assert!(itself.stdout.contains("TPOT P95"), "{}", itself.stdout);
-    assert!(itself.stdout.contains("NOT COMPARABLE"), "{}", itself.stdout);
+    assert!(
+        itself.stdout.contains("NOT COMPARABLE"),
+        "{}",
+        itself.stdout
+    );
 }
 
 #[test]

@@ -155,7 +155,7 @@ impl Hunt<'_> {
         .map_err(cannot_keep)?;
         super::super::print(Output::Text, &render::bisect::text(&report))?;
         note(&format!(
-            "the summary stands in `{}` and `summary.json` beside it, every measurement in `{}`",
+            "the summary is in `{}` and `summary.json` beside it, every measurement in `{}`",
             path("summary.md").display(),
             self.results().display()
         ));

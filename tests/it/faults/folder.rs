@@ -30,14 +30,14 @@ const READ_ONLY: Row = Row {
 const FULL: Row = Row {
     what: "the disk becomes full in the second repeat",
     code: 6,
-    says: "error: cannot write `out/result.json`: No space left on device…hint: make room there or let this user write there…hint: what was measured before stands in `out/result.json`",
+    says: "error: cannot write `out/result.json`: No space left on device…hint: make room there or let this user write there…hint: what was measured before is in `out/result.json`",
     kept: 1,
 };
 
 const REMOVED: Row = Row {
     what: "the folder is removed in the second repeat: it is made anew",
     code: 0,
-    says: "the result stands in `out/result.json`",
+    says: "the result is in `out/result.json`",
     kept: 2,
 };
 
