@@ -501,7 +501,7 @@ mod tests {
         let packed_blanks = |mebibytes: usize| {
             let mut zstandard = zstd::Encoder::new(Vec::new(), 1).unwrap();
             for _ in 0..mebibytes {
-                zstandard.write_all(&[b' '; 1 << 20]).unwrap();
+                zstandard.write_all(&vec![b' '; 1 << 20]).unwrap();
             }
             zstandard.finish().unwrap()
         };

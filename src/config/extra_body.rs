@@ -118,7 +118,7 @@ pub(super) fn instead_of(key: &str, value: &Value) -> Option<&'static str> {
     own.map(|(_, instead)| *instead)
 }
 
-/// Whether these are the one option of a stream that may be asked for: vLLM and SGLang then count the tokens in each chunk.
+/// Whether these are the one option of a stream that may be asked for: vLLM and `SGLang` then count the tokens in each chunk.
 /// That costs the server time for each of them, so it is not asked for unless somebody wants it.
 fn asks_for_usage_per_chunk(options: &Value) -> bool {
     options.as_object().is_some_and(|options| {
