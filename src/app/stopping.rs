@@ -29,7 +29,7 @@ pub(super) fn described(stop: &Stop, ended: usize, planned: usize) -> Value {
     json!({"because": because, "after": ended, "of": planned})
 }
 
-/// Whether what little there is of it says nothing of how the server answers.
+/// Whether the repeat is too short to judge the server by.
 pub(super) fn says_nothing(repeat: &Repeat) -> bool {
     matches!(because(repeat), Some(CLIENT | UNASKED))
 }

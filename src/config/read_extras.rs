@@ -93,8 +93,8 @@ fn read_extra_body(node: &Node, collector: &mut Collector<'_>) -> Option<ExtraBo
     Some(body)
 }
 
-/// What would be sent as something else than what was written: a repeated key, of which JSON keeps one, and YAML's words
-/// for what is no number. `what` it is, with its article.
+/// Reports values that JSON cannot carry as they are written: a repeated key, of which JSON keeps one, and `.nan` or `.inf`,
+/// which JSON does not have. `what` names the value in the report, with its article.
 pub(super) fn report_unclear_values(node: &Node, what: &str, collector: &mut Collector<'_>) {
     match &node.value {
         Value::Scalar {

@@ -482,7 +482,7 @@ mod tests {
         let said = &asked.warnings;
         insta::assert_snapshot!(said[0].message, @"1 of 2 answers came in one piece, so they have no TPOT: a proxy buffers the stream, or the server does not stream");
         let single = [ok_trace(0, 0.0, 0.1, 0.0, 1)];
-        // For what nobody asked, that is no warning.
+        // The plan limits no TPOT, so a note is enough.
         let unasked = packed.concerns(&buffered, false);
         assert_eq!((&unasked.notes, unasked.warnings.len()), (said, 0));
         assert_eq!(at_ease().concerns(&single, true), Concerns::default());

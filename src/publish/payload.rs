@@ -1,4 +1,4 @@
-//! An event of GitHub as its file has it: the parts that are used.
+//! The JSON of a GitHub event: the keys that perfgate reads.
 
 use serde::Deserialize;
 

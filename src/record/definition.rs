@@ -59,7 +59,7 @@ pub(super) fn among_failed(
         .collect()
 }
 
-/// Answers without a TPOT, as a share, beside which those that have one stand for all: a proxy that buffers hides the others.
+/// The largest share of answers in one piece. They have no TPOT, so above this share the TPOT of the run leaves out too many.
 const HIDDEN: f64 = 0.1;
 
 /// What the chunks of an answer showed of its tokens' times.
@@ -103,7 +103,7 @@ impl Packed {
         self.in_one_piece += u64::from(seen == Seen::OnePiece);
     }
 
-    /// Whether the TPOT of the answers that have one stands for all of them, however their tokens came.
+    /// Whether TPOT covers nearly all answers, and the tokens of each first chunk are known.
     fn is_told(&self) -> bool {
         self.untold == 0 && number(self.in_one_piece) <= HIDDEN * number(self.answers)
     }
