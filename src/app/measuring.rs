@@ -362,7 +362,7 @@ impl<'a> Measuring<'a> {
 
     /// The same of one scenario's last repeat.
     fn failures_of(&self, scenario: &str, last: &Repeat) -> Result<(), Failure> {
-        if stopping::says_nothing(last) {
+        if stopping::is_not_of_server(last) {
             return Ok(());
         }
         let RequestCounts {

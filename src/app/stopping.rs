@@ -29,8 +29,8 @@ pub(super) fn described(stop: &Stop, ended: usize, planned: usize) -> Value {
     json!({"because": because, "after": ended, "of": planned})
 }
 
-/// Whether the repeat is too short to judge the server by.
-pub(super) fn says_nothing(repeat: &Repeat) -> bool {
+/// Whether the repeat ended early for a reason that is not the server's failures: the load generator, or bytes that nobody asked for.
+pub(super) fn is_not_of_server(repeat: &Repeat) -> bool {
     matches!(because(repeat), Some(CLIENT | UNASKED))
 }
 
@@ -113,10 +113,10 @@ mod tests {
         let by_client = stopped(&Stop::Client("starved".to_owned()));
         assert_eq!(of_server(&by_client), None);
         for nothing in [by_client, stopped(&Stop::Unasked)] {
-            assert!(says_nothing(&nothing));
+            assert!(is_not_of_server(&nothing));
         }
         for something in [stopped(&Stop::Failing), Repeat::default()] {
-            assert!(!says_nothing(&something));
+            assert!(!is_not_of_server(&something));
         }
     }
 
