@@ -226,8 +226,9 @@ impl Comparability {
             let names: Vec<String> = names.map(|name| name.to_ascii_lowercase()).collect();
             (!names.is_empty()).then(|| names.join(", "))
         };
-        if names(baseline) != names(candidate) {
-            self.mismatch("extra headers", names(baseline), names(candidate));
+        let [accepted, new] = [baseline, candidate].map(names);
+        if accepted != new {
+            self.mismatch("extra headers", accepted, new);
         }
         let sides = [baseline, candidate].map(|side| side.extra_body.as_ref());
         let keys: BTreeSet<&String> = sides.into_iter().flatten().flat_map(Map::keys).collect();

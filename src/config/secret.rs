@@ -103,6 +103,12 @@ fn is_telling(name: &str) -> bool {
     is_variable(name) && TELLING.iter().any(|telling| name.contains(telling))
 }
 
+/// The letters, digits and underscores at the end of a text.
+fn last_word(text: &str) -> &str {
+    let mut words = text.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    words.next().unwrap_or_default()
+}
+
 /// Text that is no YAML: the rest of the line after `NAME=` and after a telling `NAME:`, and everything that may be within
 /// `headers`.
 pub(super) fn in_text(source: &str) -> Vec<Range<usize>> {
@@ -113,19 +119,10 @@ pub(super) fn in_text(source: &str) -> Vec<Range<usize>> {
             continue;
         }
         let before = &source[..at];
-        let name = before
-            .rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-            .next()
-            .unwrap_or_default();
-        if separator == ":"
-            && is_headers(
-                before
-                    .trim_end_matches(['"', '\''])
-                    .rsplit(|c: char| !c.is_ascii_alphabetic())
-                    .next()
-                    .unwrap_or_default(),
-            )
-        {
+        let name = last_word(before);
+        // A quoted key is one as well.
+        let key = last_word(before.trim_end_matches(['"', '\'']));
+        if separator == ":" && is_headers(key) {
             covered = end_of_block(source, at);
             spans.push(at + 1..covered);
         } else if is_telling(name) || (separator == "=" && is_variable(name)) {

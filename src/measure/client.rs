@@ -27,12 +27,13 @@ const MOST_MERGED: f64 = 0.01;
 const SENT_AGAIN_UNSAID: f64 = 0.001;
 const MOST_SENT_AGAIN: f64 = 0.01;
 
-/// Share of the token chunks that may come together with another, and of the answers that may come in one piece, without a
-/// word.
-const PACKED_UNSAID: f64 = 0.10;
+/// The largest share of the token chunks that come together with another, and of the answers that come in one piece, without
+/// a warning. TPOT leaves the latter out, so above this share it leaves out too many to be compared.
+pub const MOST_PACKED: f64 = 0.10;
 
-/// Unasked bytes per request without a doubt: a proxy that closes an idle connection may send a word before it does.
-const MOST_UNASKED: f64 = 0.01;
+/// In so many requests, bytes may come once that no request had asked for: a proxy that closes an idle connection may send
+/// a word before it does.
+const REQUESTS_PER_UNASKED: usize = 100;
 
 /// Why a pass ended before its last request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,16 +48,9 @@ pub enum Stop {
     Unasked,
 }
 
-/// How often bytes may come in so many requests that none of them had asked for.
+/// How often a pass of so many requests may get bytes that none of them had asked for.
 pub fn most_unasked(requests: usize) -> u64 {
-    let most = MOST_UNASKED * stats::number(requests.max(1) as u64);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a share of a number of requests"
-    )]
-    let most = most.floor() as u64;
-    most
+    (requests / REQUESTS_PER_UNASKED) as u64
 }
 
 /// How late something was, in seconds.
@@ -158,7 +152,7 @@ impl ClientLoad {
     /// Tokens that the server, or what lies between, sent together.
     fn packed(&self, concerns: &mut Concerns) {
         let merged = stats::number(self.merged_by_server) / stats::number(self.token_chunks.max(1));
-        if merged > PACKED_UNSAID {
+        if merged > MOST_PACKED {
             concerns.warn("packaging", format!(
                 "{:.0} % of the chunks came together with the one before: the server, or a proxy, sends several tokens at once, and ITL is the time between such packets",
                 merged * 100.0
@@ -309,7 +303,7 @@ fn in_one_piece(traces: &[RequestTrace]) -> Option<String> {
         answers += 1;
         in_one_piece += u64::from(trace.is_in_one_piece());
     }
-    (stats::number(in_one_piece) > PACKED_UNSAID * stats::number(answers)).then(|| {
+    (stats::number(in_one_piece) > MOST_PACKED * stats::number(answers)).then(|| {
         format!(
             "{in_one_piece} of {answers} answers came in one piece, so they have no TPOT: a proxy buffers the stream, or the server does not stream"
         )

@@ -13,7 +13,7 @@ mod steady;
 mod totals;
 mod trace;
 
-pub use client::{ClientLoad, Lateness, Stop, first_chunks, most_unasked};
+pub use client::{ClientLoad, Lateness, MOST_PACKED, Stop, first_chunks, most_unasked};
 pub use covariates::{Concerns, Warning};
 pub use cross_check::{ClientFigures, ServerFigures, ServerPeaks};
 pub use known::known;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::format::{Repeat, RequestCounts};
+use crate::measure::MOST_PACKED;
 use crate::metric::{Latency, Metric, Statistic};
 use crate::stats::number;
 
@@ -59,9 +60,6 @@ pub(super) fn among_failed(
         .collect()
 }
 
-/// The largest share of answers in one piece. They have no TPOT, so above this share the TPOT of the run leaves out too many.
-const HIDDEN: f64 = 0.1;
-
 /// What the chunks of an answer showed of its tokens' times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
@@ -105,7 +103,7 @@ impl Packed {
 
     /// Whether TPOT covers nearly all answers, and the tokens of each first chunk are known.
     fn is_told(&self) -> bool {
-        self.untold == 0 && number(self.in_one_piece) <= HIDDEN * number(self.answers)
+        self.untold == 0 && number(self.in_one_piece) <= MOST_PACKED * number(self.answers)
     }
 }
 
