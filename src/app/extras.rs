@@ -55,7 +55,7 @@ pub fn hide_headers(arguments: impl Iterator<Item = String>) {
         } else if let Some(header) = argument.strip_prefix("--header=") {
             follows = true;
             hide_value(header);
-        } else if argument.starts_with("--") {
+        } else if argument.starts_with('-') {
             follows = false;
         } else if follows {
             hide_value(&argument);

@@ -153,6 +153,11 @@ impl Metric {
         self.id().starts_with("capacity.")
     }
 
+    /// Whether it is measured at a GPU, so that a machine without one has none.
+    pub fn is_of_gpu(self) -> bool {
+        self.id().starts_with("gpu_")
+    }
+
     /// What it measures, in a sentence.
     pub fn description(self) -> &'static str {
         self.0.description

@@ -65,30 +65,41 @@ pub(super) fn analysed_headline(regression: &str) -> String {
     format!("{regression}; an analysis report was given")
 }
 
-/// Reasons that one sentence can hold; the table has all of them.
+/// Reasons, and rules of each, that one sentence can hold; the table has all of them.
 const MOST_REASONS: usize = 3;
+const MOST_RULES: usize = 5;
 
-/// Every rule that could stop a merge and was not judged, those with one reason together.
+/// The rules that could stop a merge and were not judged, those with one reason together.
 fn missing(judged: &[Judged], place: &impl Fn(&Judged) -> String) -> Option<String> {
-    let mut reasons: Vec<(String, &str)> = Vec::new();
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut more = 0_usize;
     for one in judged {
         let row = &one.judgement;
         if row.status != Status::Missing || row.rule.action == Action::Warn {
             continue;
         }
-        let rule = format!("{}{}", row.metric.label(), place(one));
-        match reasons.iter_mut().find(|(_, reason)| *reason == row.reason) {
-            Some((rules, _)) => rules.push_str(&format!(", {rule}")),
-            None => reasons.push((rule, &row.reason)),
+        let known = reasons
+            .iter()
+            .position(|(reason, _)| *reason == row.reason)
+            .or_else(|| {
+                (reasons.len() < MOST_REASONS).then(|| {
+                    reasons.push((&row.reason, Vec::new()));
+                    reasons.len() - 1
+                })
+            });
+        match known.map(|at| &mut reasons[at].1) {
+            Some(rules) if rules.len() < MOST_RULES => {
+                rules.push(format!("{}{}", row.metric.label(), place(one)));
+            }
+            Some(_) | None => more += 1,
         }
     }
-    let more = reasons.len().saturating_sub(MOST_REASONS);
-    let shown = reasons.iter().take(MOST_REASONS);
-    let mut words: Vec<String> = shown
-        .map(|(rules, why)| format!("{rules}: {why}"))
+    let mut words: Vec<String> = reasons
+        .iter()
+        .map(|(reason, rules)| format!("{}: {reason}", rules.join(", ")))
         .collect();
     if more > 0 {
-        words.push(format!("and {more} more reasons in the table"));
+        words.push(format!("and {more} more in the table"));
     }
     (!words.is_empty()).then(|| words.join("; "))
 }
@@ -157,5 +168,36 @@ fn passed(judged: &[Judged]) -> String {
             "no regression above its limit: {} (plus is worse)",
             words.join(", ")
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::run_of;
+    use super::super::rule::Policy;
+    use super::super::verdict::{Labels, compare_runs};
+    use crate::record::format::Scenario;
+    use crate::record::{self, Run};
+
+    /// A run of eight load points.
+    fn eight(metrics: &str) -> Run {
+        let mut file = run_of(&vec![format!(r#"{{"metrics": {{{metrics}}}}}"#); 3]).file;
+        let one = file.scenarios[0].clone();
+        file.scenarios = (1..=8)
+            .map(|at| Scenario {
+                name: format!("c{at}"),
+                ..one.clone()
+            })
+            .collect();
+        record::parse("many.json", &serde_json::to_vec(&file).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn many_missing_rules_are_named_in_a_sentence_that_people_can_read() {
+        let baseline = eight(r#""throughput": 3000, "tpot.p95": 0.02"#);
+        let candidate = eight(r#""tpot.p95": 0.02"#);
+        let policy = Policy::standard();
+        let headline = compare_runs(&policy, &baseline, &candidate, Labels::default()).headline;
+        insta::assert_snapshot!(headline, @"throughput at c1, throughput at c2, throughput at c3, throughput at c4, throughput at c5: candidate: not measured: repeat 1 has no value; peak GPU memory at c1, peak GPU memory at c2, peak GPU memory at c3, peak GPU memory at c4, peak GPU memory at c5: baseline: not measured: repeat 1 has no value; and 6 more in the table");
     }
 }

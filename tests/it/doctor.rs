@@ -139,7 +139,18 @@ fn doctor_finds_rules_that_no_run_of_the_plan_can_be_judged_by() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    write(at, "perfgate.yaml", &plan(100, 3));
-    let text = without_engine(at, &["doctor", "--quick"]).expect(0).stdout;
-    assert!(!text.contains("\nplan\n"), "nothing to say of it: {text}");
+    // Enough for it; and for a rule that only warns, a missing metric stops no merge.
+    for (rule, requests) in [
+        ("tpot.p95: {regression: 5%, action: block}", 100),
+        ("tpot.p95: {regression: 5%, action: warn}", 40),
+    ] {
+        write(
+            at,
+            "thresholds.yaml",
+            &format!("version: 1\nrules: {{{rule}}}\n"),
+        );
+        write(at, "perfgate.yaml", &plan(requests, 3));
+        let text = without_engine(at, &["doctor", "--quick"]).expect(0).stdout;
+        assert!(!text.contains("\nplan\n"), "the plan has no fault: {text}");
+    }
 }

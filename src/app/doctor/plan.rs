@@ -1,5 +1,6 @@
 //! The plan: everything that `gate` and `bench` refuse before a server starts, and hardware that is not as expected.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::super::{Context, Failure, compare, expectations, feasible, measuring, plan};
@@ -11,7 +12,7 @@ use crate::compare::fewest_requests;
 use crate::config::{Plan, ServerPlan};
 use crate::launch;
 use crate::policy::FEWEST_REPEATS;
-use crate::policy::rule::{Policy, Rule};
+use crate::policy::rule::{Action, Policy, Rule};
 use crate::record::format::{Environment, Gpu, ResultFile};
 use crate::telemetry::gpu::Survey;
 
@@ -53,17 +54,18 @@ fn load(plan: &Plan) -> Result<(), Failure> {
 
 /// What a verdict of this plan would lack, whatever is measured.
 fn rules(plan: &Plan, policy: &Policy, survey: &Survey) -> Vec<Check> {
+    // A rule that only warns stops no merge where its metric is missing.
     let all: Vec<&Rule> = policy
         .rules
         .iter()
         .filter(|rule| !rule.metric.is_capacity())
         .chain(policy.scenarios.values().flatten())
+        .filter(|rule| rule.action != Action::Warn)
         .collect();
     let ids = |which: &dyn Fn(&Rule) -> bool| {
         let found = all.iter().filter(|rule| which(rule));
-        let mut found: Vec<&str> = found.map(|rule| rule.metric.id()).collect();
-        found.dedup();
-        found.join(", ")
+        let found: BTreeSet<&str> = found.map(|rule| rule.metric.id()).collect();
+        Vec::from_iter(found).join(", ")
     };
     let mut checks = Vec::new();
     let needs = |rule: &Rule| fewest_requests(rule.metric);
@@ -79,7 +81,7 @@ fn rules(plan: &Plan, policy: &Policy, survey: &Survey) -> Vec<Check> {
             )),
         );
     }
-    let of_gpus = ids(&|rule| rule.metric.id().starts_with("gpu_"));
+    let of_gpus = ids(&|rule| rule.metric.is_of_gpu());
     // Where the plan asks for GPUs, that there is none is told already.
     let is_here = matches!(
         plan.server,

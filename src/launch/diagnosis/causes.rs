@@ -341,7 +341,7 @@ pub(super) static CAUSES: [Cause; 29] = [
     cause(
         &["Error while deserializing header"],
         Fault::Surroundings,
-        "a file of the model is cut off or is none (a download that ended early, or a pointer of git LFS): delete it from the cache, and download it anew",
+        "a file of the model is cut off (a download ended early), or is only a Git LFS pointer: delete it from the cache, and download it again",
     ),
     cause(
         &["PermissionError: [Errno 13]"],

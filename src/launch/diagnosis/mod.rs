@@ -38,7 +38,10 @@ impl Found {
 
     /// That no GPU is found follows from what the GPU's libraries warned of.
     fn or_why_no_gpu(self, log: &[String]) -> Self {
-        if self.cause.is_none_or(|cause| cause.hint != NO_GPU.hint) {
+        if !self
+            .cause
+            .is_some_and(|cause| std::ptr::eq(cause, &raw const NO_GPU))
+        {
             return self;
         }
         let warned = |line: &String| {
