@@ -1,4 +1,4 @@
-//! Writing files whole or not at all, with errors that name the path.
+//! Files: written whole or not at all, read within limits and unpacked where they are packed. Errors name the path.
 
 mod destination;
 

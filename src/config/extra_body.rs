@@ -15,7 +15,7 @@ const USAGE_PER_CHUNK: &str = "continuous_usage_stats";
 
 /// Keys that perfgate writes itself, or that would make another thing of what it measures, and what to do instead.
 const OWN: [(&str, &str); 15] = [
-    ("model", "`model` and `served_model_name` say it"),
+    ("model", "use `model` and `served_model_name`"),
     ("prompt", PROMPTS),
     ("prompt_embeds", PROMPTS),
     ("messages", PROMPTS),
@@ -35,11 +35,11 @@ const OWN: [(&str, &str); 15] = [
     ),
 ];
 
-const PROMPTS: &str = "`dataset`, or `input_tokens` and `prompts`, say what is asked";
+const PROMPTS: &str = "use `dataset`, or `input_tokens` and `prompts`";
 const STREAM: &str = "take it out: perfgate measures streams, with their `usage`";
 const USAGE: &str = "take it out, or ask for `{continuous_usage_stats: true}` alone";
-const LENGTHS: &str = "`output_tokens` says it";
-const SAMPLING: &str = "`sampling` says it: `{temperature: 0, top_p: 1, ignore_eos: true}`";
+const LENGTHS: &str = "use `output_tokens`";
+const SAMPLING: &str = "use `sampling: {temperature: 0, top_p: 1, ignore_eos: true}`";
 const ONE_ANSWER: &str = "take it out: each request is measured with one answer";
 
 /// Why this cannot be sent.
@@ -88,7 +88,7 @@ pub fn extra_body_of(text: &str) -> Result<ExtraBody, WrongExtraBody> {
         Value::Array(_) => "a list",
         Value::String(_) => "a text",
         Value::Number(_) => "a number",
-        Value::Bool(_) => "a truth value",
+        Value::Bool(_) => "true or false",
         Value::Null => "null",
     };
     Err(WrongExtraBody::Shape(kind))
@@ -157,7 +157,7 @@ mod tests {
         insta::assert_snapshot!(said("{top_k: 20}"), @r#"`--extra-body` cannot be read: key must be a string at line 1 column 2; write it as in `--extra-body '{"top_k": 20}'`, in quotes"#);
         insta::assert_snapshot!(said(r#"{"top_k": 20, "top_k": 40}"#), @r#"`--extra-body` cannot be read: duplicate key `top_k` at line 1 column 21; write it as in `--extra-body '{"top_k": 20}'`, in quotes"#);
         insta::assert_snapshot!(said("[1]"), @r#"`--extra-body` must be an object of JSON, not a list; write it as in `--extra-body '{"top_k": 20}'`, in quotes"#);
-        insta::assert_snapshot!(said(r#"{"max_tokens": 1}"#), @"perfgate decides `max_tokens` of the body itself; `output_tokens` says it");
+        insta::assert_snapshot!(said(r#"{"max_tokens": 1}"#), @"perfgate decides `max_tokens` of the body itself; use `output_tokens`");
         for options in [
             r#"{"include_usage": false}"#,
             r#"{"continuous_usage_stats": true, "include_usage": false}"#,

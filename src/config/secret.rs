@@ -1,4 +1,4 @@
-//! Where a secret may stand in a file, so that no problem shows it: an error goes to logs and into annotations.
+//! Which parts of a file may be secret, so that no problem shows them: an error goes to logs and into annotations.
 //!
 //! The whole tree is searched and not only what is read, because a line is also shown for its neighbours, for a key that
 //! is misspelt or stands twice, and for a server that is one too many.

@@ -298,7 +298,7 @@ fn what_cannot_be_sent_is_refused_before_a_server_starts() {
         9 | extra_body: {model: other}
           |              ^^^^^
           |
-          = help: `model` and `served_model_name` say it
+          = help: use `model` and `served_model_name`
         ");
     assert!(!folder.join("requests").exists());
 }

@@ -1,4 +1,5 @@
-//! The plan: everything that `gate` and `bench` refuse before a server starts, and hardware that is not as expected.
+//! The plan: everything that `gate` and `bench` refuse before a server starts, hardware that is not as expected, and rules
+//! that no run of the plan can be judged by.
 
 use std::collections::BTreeSet;
 use std::path::Path;
