@@ -129,7 +129,9 @@ fn options(words: &[String]) -> (Vec<String>, Vec<String>) {
         let name = option.first().and_then(|word| word.split('=').next());
         let is_own = name.is_none_or(|name| OWN_OPTIONS.contains(&name) || name == "-lc");
         if is_own {
-        } else if option.iter().any(|word| word.contains("${")) {
+            return;
+        }
+        if option.iter().any(|word| word.contains("${")) {
             unknown.push(option.join(" "));
         } else {
             known.extend(option);
