@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use perfgate::app::{self, Failure};
+use perfgate::app;
 use perfgate::cli::{Cli, Color};
 use perfgate::exit::{BisectStatus, ExitStatus};
+use perfgate::failure::Failure;
 use perfgate::terminal::{self, LogWriter, Output};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;

@@ -2,8 +2,8 @@
 #![no_main]
 
 use perfgate::compare::Given;
-use perfgate::policy::rule::Policy;
 use perfgate::policy::{Labels, ThisLook, compare_evidence};
+use perfgate::policy::rule::Policy;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let ledger = perfgate::record::parse_ledger("ledger.jsonl", bytes).unwrap_or_default();

@@ -1,13 +1,17 @@
 //! `perfgate bench`: launch and measure, and write a result file.
 
-use super::measuring::{Measuring, nothing_counts};
-use super::outputs::{self, Outputs};
-use super::progress::{Progress, note};
-use super::{Context, Failure, Interrupt, feasible, plan, runtime};
+use super::Context;
 use crate::cli::bench::BenchArgs;
 use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::inputs::outputs::{self, Outputs};
+use crate::inputs::{feasible, plan};
+use crate::interrupt::Interrupt;
 use crate::render;
+use crate::runner::repeat_runner::{Measuring, nothing_counts};
+use crate::runner::runtime;
 use crate::terminal::Output;
+use crate::terminal::progress::{Progress, note};
 
 pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let plan = plan::resolve(&args.run)?;
@@ -26,7 +30,7 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Fai
     })?;
     outputs::deliver(&args.output, &grown, &result)?;
     let text = render::terminal::run(&result);
-    super::print(Output::Text, &text)?;
+    outputs::print(Output::Text, &text)?;
     note(&format!("the result is in `{}`", args.output.display()));
     nothing_counts(&result)?;
     Ok(ExitStatus::Pass)

@@ -2,20 +2,21 @@
 
 use std::path::Path;
 
-use super::compare::{finish, read_comparison};
-use super::outputs::{self, Outputs};
-use super::plan::USUAL_FILE;
-use super::progress::note;
-use super::publishing::{Publishing, Told, Trust};
-use super::{Context, Failure, step};
+use super::Context;
+use super::compare::finish;
+use super::publishing::{Publishing, Told, Trust, step};
 use crate::cli::comment::CommentArgs;
 use crate::cli::compare::Format;
 use crate::exit::ExitStatus;
-use crate::policy::comparison::Comparison;
+use crate::failure::Failure;
+use crate::inputs::comparison::read_comparison;
+use crate::inputs::outputs::{self, Outputs};
+use crate::inputs::plan::USUAL_FILE;
 use crate::publish::artifact;
-use crate::render;
+use crate::report::comparison::Comparison;
 use crate::terminal::Output;
-use crate::{files, limits};
+use crate::terminal::progress::note;
+use crate::{files, limits, render};
 
 pub(super) fn run(args: &CommentArgs, context: &Context) -> Result<ExitStatus, Failure> {
     Outputs::default()

@@ -2,34 +2,29 @@
 
 use std::path::{Path, PathBuf};
 
-use super::accepted::{Files, stored};
-use super::base_ref::{Asks, AtRef, BaseRef};
-use super::failing::{baseline_failure, record_failure, unreadable};
-use super::outputs::{self, Outputs};
-use super::progress::note;
-use super::source::{self, GitError};
-use super::{Context, Failure, annotating, author, publishing, storage};
+use super::publishing::annotations;
+use super::{Context, publishing};
 use crate::baseline::{self, Location, Part};
-use crate::cli::compare::{CompareArgs, Format, OutputArgs, PolicyArgs, ReportArgs};
+use crate::cli::compare::{CompareArgs, Format, OutputArgs, ReportArgs};
 use crate::compare::Given;
-use crate::config;
 use crate::exit::ExitStatus;
-use crate::policy::comparison::Comparison;
-use crate::policy::rule::Policy;
+use crate::failure::Failure;
+use crate::failure::of_adapters::{baseline_failure, record_failure};
+use crate::git::work_tree::{self, GitError};
+use crate::inputs::accepted::{Files, stored};
+use crate::inputs::base_ref::Asks;
+use crate::inputs::comparison::read_comparison;
+use crate::inputs::outputs::{self, Outputs};
+use crate::inputs::policy::{policy_at, policy_path};
+use crate::inputs::{justification, storage};
 use crate::policy::{
     Base, Labels, ThisLook, compare_evidence, judged_at, judged_by_a_copy, judged_by_own_files,
-    parse_comparison,
 };
 use crate::record::{self, Run};
 use crate::render;
+use crate::report::comparison::Comparison;
 use crate::terminal::Output;
-use crate::{files, limits};
-
-/// The policy that is read where none is named and this file is there.
-const USUAL_POLICY: &str = "thresholds.yaml";
-
-/// A line that every policy has.
-const RULES_LINE: &str = "^[{ ]*[\"']?rules[\"']?[[:space:]]*:";
+use crate::terminal::progress::note;
 
 pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let asks = of_change(args, context)?;
@@ -82,7 +77,11 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
         pairs: (&shown(&args.ab_baseline), &shown(&args.ab_candidate)),
         ledger: accepted.ledger_path.as_deref(),
     };
-    let author = author::find(&args.author, || publishing::text_of_today(context), context)?;
+    let author = justification::find(
+        &args.author,
+        || publishing::text_of_today(context),
+        context.environment,
+    )?;
     let this_look = ThisLook {
         analysis: author.analysis.as_ref(),
         explanation: author.explanation.as_ref(),
@@ -93,15 +92,22 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
         comparison = judged_by_a_copy(comparison, sentence);
     }
     comparison = judged_by(comparison, &asks, &bar, &[], false)?;
-    annotating::mark_rules(&comparison, context);
+    annotations::mark_rules(&comparison, context);
     finish(&comparison, args.format, &args.output, None, context)
 }
 
 /// By whose files it is judged. Where nothing is checked out, the job made all files itself.
 fn of_change(args: &CompareArgs, context: &Context) -> Result<Asks, Failure> {
-    let is_clone = !matches!(source::top_of_working_tree(), Err(GitError::NoRepository));
+    let is_clone = !matches!(
+        work_tree::top_of_working_tree(),
+        Err(GitError::NoRepository)
+    );
     let given = args.baseline_ref.as_deref();
-    Asks::find(given.or((!is_clone).then_some("")), None, context)
+    Asks::find(
+        given.or((!is_clone).then_some("")),
+        None,
+        context.environment,
+    )
 }
 
 /// The same comparison, with by whose files it was judged, and what the change edits of them.
@@ -174,7 +180,7 @@ impl Side {
                 .hint("name the baseline itself with `--baseline FILE`"));
         };
         let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
-        let opened = storage::open(location, context)?;
+        let opened = storage::open(location, context.environment)?;
         let place = opened.place(name, &hardware);
         let found = match (location, place.file(Part::Baseline)) {
             (Location::Folder(_), Some(path)) => {
@@ -218,99 +224,9 @@ pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus,
         .reads("--explanation", args.explanation.as_deref())
         .check_names()?;
     let comparison = read_comparison(&args.comparison)?;
-    let author = author::from_files(args.analysis.as_deref(), args.explanation.as_deref())?;
+    let author = justification::from_files(args.analysis.as_deref(), args.explanation.as_deref())?;
     let comparison = author.said_of(comparison);
     finish(&comparison, args.format, &args.output, None, context)
-}
-
-/// A comparison file of this version.
-pub(super) fn read_comparison(path: &Path) -> Result<Comparison, Failure> {
-    let with_hint = |failure: Failure| {
-        failure.hint("give the comparison.json that `perfgate gate` wrote, or what `perfgate compare --format json` prints")
-    };
-    let usage = |message: String| with_hint(Failure::message(ExitStatus::Usage, message));
-    let unreadable = |error| with_hint(Failure::new(ExitStatus::Usage, error));
-    let bytes = files::read_within(path, limits::COMPARISON).map_err(unreadable)?;
-    let path = path.display();
-    parse_comparison(&bytes).map_err(|error| usage(format!("`{path}` {error}")))
-}
-
-/// The policy of the flags, of `thresholds.yaml`, or the standard one.
-pub(super) fn policy_for(args: &PolicyArgs) -> Result<Policy, Failure> {
-    policy_at(args, None)
-}
-
-/// The file in which the policy stands, where there is one.
-pub(super) fn policy_path(args: &PolicyArgs) -> &Path {
-    args.thresholds
-        .as_deref()
-        .unwrap_or_else(|| Path::new(USUAL_POLICY))
-}
-
-/// The same as it stands at a commit.
-pub(super) fn policy_at(args: &PolicyArgs, base_ref: Option<&BaseRef>) -> Result<Policy, Failure> {
-    let path = policy_path(args);
-    let called = path.display().to_string();
-    let at_ref = base_ref.map(|base_ref| base_ref.read(path)).transpose()?;
-    let text = match (at_ref, base_ref) {
-        (Some(AtRef::There(bytes)), _) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-        // What a commit does not have holds there as where it was never written.
-        (Some(AtRef::Absent), Some(base_ref)) if args.thresholds.is_some() => {
-            moved_policy(path, base_ref)?
-        }
-        (Some(AtRef::Absent), _) => None,
-        _ if args.thresholds.is_some() => Some(files::read_text(path).map_err(unreadable)?),
-        _ => files::read_text_if_there(path).map_err(unreadable)?,
-    };
-    let policy = match text {
-        Some(text) => config::read_policy(&called, &text).map_err(|problems| {
-            let failure = Failure::new(ExitStatus::Usage, problems);
-            match base_ref {
-                Some(base_ref) => failure.hint(format!(
-                    "this is the file of {}, by which the change is judged; `--baseline-ref` names another commit",
-                    base_ref.name()
-                )),
-                None => failure,
-            }
-        })?,
-        None => Policy::standard(),
-    };
-    Ok(match args.threshold {
-        Some(regression) => policy.with_threshold(regression),
-        None => policy,
-    })
-}
-
-/// The thresholds that a change calls by another name, unchanged; none where the commit has none at all. Those that the
-/// change brings beside them do not judge it.
-fn moved_policy(path: &Path, base_ref: &BaseRef) -> Result<Option<String>, Failure> {
-    let own = files::read_text(path).map_err(unreadable)?;
-    let mut known = None;
-    for other in base_ref.with_line(RULES_LINE)? {
-        let AtRef::There(bytes) = base_ref.read(&other)? else {
-            continue;
-        };
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if text == own {
-            return Ok(Some(text));
-        }
-        if config::read_policy("", &text).is_ok() {
-            known = known.or(Some(other));
-        }
-    }
-    let Some(known) = known else { return Ok(None) };
-    let message = format!(
-        "{} has no `{}`, but other thresholds (`{}`): a change is not judged by limits of its own",
-        base_ref.name(),
-        path.display(),
-        known.display()
-    );
-    Err(Failure::message(ExitStatus::SurroundingsFailed, message)
-        .hint(format!(
-            "judge it by those: `--thresholds {}`",
-            known.display()
-        ))
-        .hint("new thresholds count once they are merged; an unchanged file may move at any time"))
 }
 
 pub(super) fn write_junit(path: &Path, comparison: &Comparison) -> Result<(), Failure> {
@@ -338,7 +254,7 @@ pub(super) fn finish(
             render::markdown::comparison(comparison, accept_label),
         ),
     };
-    super::print(to_stdout, &text)?;
+    outputs::print(to_stdout, &text)?;
     // Shown before anything that a full disk could stop.
     if let Some(path) = &output.html {
         let html = render::html::report(comparison)

@@ -2,36 +2,39 @@
 
 use std::path::{Path, PathBuf};
 
-use super::accepted::Accepted;
-use super::author::{self, Author};
-use super::base_ref::Asks;
-use super::build::{self, Own};
-use super::compare::{finish, judged_by, policy_at, policy_path, write_junit};
-use super::deciding::{Care, Commits, Decided, Deciding};
-use super::evidence::{EvidenceFolder, Side};
-use super::failing::cannot_keep;
-use super::lock::{LOCK, Lock};
-use super::measuring::{OtherEvidence, server_of};
-use super::outputs::{self, Outputs};
-use super::progress::{Progress, note};
-use super::publishing::{Place, Publishing};
-use super::question::{self, Question};
-use super::spending::{Of, Spending};
-use super::{
-    Context, Failure, Interrupt, annotating, feasible, gpus, plan, runtime, source, step,
-    whole_environment,
-};
+use super::Context;
+use super::compare::{finish, judged_by, write_junit};
+use super::publishing::{Place, Publishing, annotations, step};
 use crate::baseline::Location;
 use crate::cli::compare::{Format, OutputArgs};
 use crate::cli::gate::GateArgs;
+use crate::environment::whole_environment;
 use crate::exit::ExitStatus;
-use crate::files;
-use crate::policy::comparison::Comparison;
-use crate::policy::{self, rule::Policy};
+use crate::failure::Failure;
+use crate::failure::of_adapters::cannot_keep;
+use crate::git::work_tree;
+use crate::inputs::accepted::Accepted;
+use crate::inputs::base_ref::Asks;
+use crate::inputs::build_identity::{self, Own};
+use crate::inputs::justification::{self, Author};
+use crate::inputs::outputs::{self, Outputs};
+use crate::inputs::policy::{policy_at, policy_path};
+use crate::inputs::question::{self, Question};
+use crate::inputs::{feasible, plan};
+use crate::interrupt::Interrupt;
+use crate::policy::rule::Policy;
 use crate::publish::change::{Change, Target};
 use crate::record::{self, Run};
-use crate::render;
+use crate::report::comparison::Comparison;
+use crate::runner::evidence::{EvidenceFolder, Side};
+use crate::runner::lock::{LOCK, Lock};
+use crate::runner::repeat_runner::{OtherEvidence, server_of};
+use crate::runner::sequential_gate::{Care, Commits, Decided, Deciding};
+use crate::runner::spending::{Of, Spending};
+use crate::runner::{gpus, runtime};
 use crate::terminal::Output;
+use crate::terminal::progress::{Progress, note};
+use crate::{files, policy, render};
 
 pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let shown = plan::path(args.run.config.as_deref()).display().to_string();
@@ -57,7 +60,7 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     };
     let junit = args.junit.as_deref();
     let kept = kept.and(junit.map_or(Ok(()), |path| write_junit(path, &comparison)));
-    annotating::mark_rules(&comparison, context);
+    annotations::mark_rules(&comparison, context);
     let label = publishing.accept_label(&place);
     step::tell(&comparison, Some(&files), label, &comparison_path, context);
     let finished = finish(&comparison, Format::Text, &files, label, context);
@@ -79,15 +82,19 @@ fn judged(
     let published = place
         .change()
         .or_else(|| named.map(|_| Change::into(Target::Main)));
-    let asks = Asks::find(args.baseline_ref.as_deref(), published, context)?;
+    let asks = Asks::find(args.baseline_ref.as_deref(), published, context.environment)?;
     let base_ref = asks.base();
     let question = question::of(args, base_ref)?;
     let plan = &question.plan;
     *name = Some(plan.name.clone());
     feasible::check_requests(plan)?;
     let policy = policy_at(&args.policy, base_ref)?;
-    let accepted = Accepted::of(args, plan, base_ref, policy.first_run, context)?;
-    let author = author::find(&args.author, || publishing.text_of_today(place), context)?;
+    let accepted = Accepted::of(args, plan, base_ref, policy.first_run, context.environment)?;
+    let author = justification::find(
+        &args.author,
+        || publishing.text_of_today(place),
+        context.environment,
+    )?;
     tracing::debug!(
         "judges by {} rules of `{}`, {}",
         policy.rules.len(),
@@ -173,7 +180,7 @@ impl Judging<'_> {
             Some(spending) => spending.evidence(&find_stored)?,
             None => EvidenceFolder::of_nobody(&parent),
         };
-        if let Some(coverage) = build::coverage(plan)
+        if let Some(coverage) = build_identity::coverage(plan)
             && evidence.has_repeats()
         {
             note(&format!(
@@ -222,7 +229,7 @@ impl Judging<'_> {
         let Decided { mut comparison, .. } = decided?;
         kept?;
         let accepted_commit = comparison.baseline.commit.as_deref();
-        comparison.baseline.commits_since = accepted_commit.and_then(source::commits_since);
+        comparison.baseline.commits_since = accepted_commit.and_then(work_tree::commits_since);
         let mut bar = accepted.bar(measured_run(&evidence)?.as_ref());
         bar.push(policy_path(&args.policy).to_owned());
         let Question {
@@ -270,14 +277,14 @@ impl Judging<'_> {
             .filter_map(|name| (context.environment)(name));
         own.extend(of_the_job.map(PathBuf::from));
         let own = Own::at(own);
-        let build = build::name(
+        let build = build_identity::name(
             plan,
             base_plan.as_ref(),
             &own,
             &whole_environment(),
             context.environment,
         );
-        let commit = source::commit_and_parents().map(|(commit, _)| commit);
+        let commit = work_tree::commit_and_parents().map(|(commit, _)| commit);
         let (Some(build), Some(commit)) = (build, commit) else {
             return Ok(None);
         };

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use super::progress::note;
-use super::{Context, Failure, plan, runtime, source};
+use super::Context;
 use crate::cli::init::InitArgs;
 use crate::config::{self, ServerPlan};
 use crate::exit::ExitStatus;
+use crate::failure::Failure;
 use crate::files;
-use crate::render::inert;
+use crate::git::work_tree;
+use crate::inputs::plan;
+use crate::runner::runtime;
 use crate::starter::compose::{Service, vllm_of_compose};
 use crate::starter::hints::Base;
 use crate::starter::{
@@ -16,6 +18,8 @@ use crate::starter::{
 };
 use crate::telemetry::{Search, survey};
 use crate::terminal::Output;
+use crate::terminal::progress::note;
+use crate::text::sanitize;
 
 /// Where repositories keep a Dockerfile.
 const DOCKERFILES: [&str; 2] = ["Dockerfile", "docker/Dockerfile"];
@@ -39,7 +43,7 @@ pub(super) fn run(args: &InitArgs, context: &Context) -> Result<ExitStatus, Fail
     }
     if args.dry_run {
         for Starting { path, text } in &starting {
-            super::print(Output::Text, &format!("--- {path}\n{text}"))?;
+            crate::inputs::outputs::print(Output::Text, &format!("--- {path}\n{text}"))?;
         }
         return Ok(ExitStatus::Pass);
     }
@@ -49,13 +53,13 @@ pub(super) fn run(args: &InitArgs, context: &Context) -> Result<ExitStatus, Fail
     }
     said += &ignore()?;
     said += &next_steps(&beginning, gpus);
-    super::print(Output::Text, &said)?;
+    crate::inputs::outputs::print(Output::Text, &said)?;
     Ok(ExitStatus::Pass)
 }
 
 fn has_gpus(context: &Context) -> Result<bool, Failure> {
     let search = Search {
-        nvml_library: super::gpus::nvml_library(context.environment),
+        nvml_library: crate::runner::gpus::nvml_library(context.environment),
         ..Search::default()
     };
     let survey = runtime(|| {})?.block_on(survey(&search));
@@ -143,7 +147,7 @@ fn container(
     for option in &service.unknown {
         note(&format!(
             "warning: the value of `{}` in the compose file is not known here: write the option into server.docker.args",
-            inert::line(option)
+            sanitize::line(option)
         ));
     }
     let image = image
@@ -160,9 +164,12 @@ fn container(
 
 /// The folder of the repository in which it is to begin.
 fn folder() -> Result<String, Failure> {
-    let folder = source::folder_in_working_tree().unwrap_or_default();
+    let folder = work_tree::folder_in_working_tree().unwrap_or_default();
     if folder.contains("${{") {
-        let message = format!("no workflow can name the folder `{}`", inert::line(&folder));
+        let message = format!(
+            "no workflow can name the folder `{}`",
+            sanitize::line(&folder)
+        );
         let hint = "give it another name: GitHub takes `${{` for the beginning of an expression";
         return Err(Failure::message(ExitStatus::Usage, message).hint(hint));
     }
@@ -186,14 +193,14 @@ fn name(args: &InitArgs) -> Result<String, Failure> {
         if !config::is_safe_name(name) {
             let message = format!(
                 "no file can be called after the name `{}`",
-                inert::line(name)
+                sanitize::line(name)
             );
             let hint = format!("write `--name {}`", config::safe_name(name));
             return Err(Failure::message(ExitStatus::Usage, message).hint(hint));
         }
         return Ok(name.clone());
     }
-    let remote = source::git(&["config", "--get", "remote.origin.url"]);
+    let remote = work_tree::git(&["config", "--get", "remote.origin.url"]);
     let at_remote = remote.as_deref().and_then(|url| {
         let url = url.trim_end_matches('/').trim_end_matches(".git");
         url.rsplit(['/', ':']).next().map(str::to_owned)
@@ -269,7 +276,7 @@ fn next_steps(beginning: &Beginning, gpus: bool) -> String {
     if !beginning.is_measured_by(&in_workflow) {
         steps.push(format!(
             "{workflow} does not measure this folder yet: add a step with `working-directory: {}` to it, with an `artifact-name` and a `status-context` of its own, and give `name` in {PLAN} another value than the other gate's",
-            inert::line(&beginning.folder)
+            sanitize::line(&beginning.folder)
         ));
     } else if beginning.action.is_none() {
         steps.push(format!(
@@ -278,10 +285,10 @@ fn next_steps(beginning: &Beginning, gpus: bool) -> String {
     }
     // Elsewhere, and with changes beside the commit, `baseline update` refuses the run.
     steps.push(format!("commit all of it and bring it to {branch}"));
-    let explicit = if branch == source::main_branch() {
+    let explicit = if branch == work_tree::main_branch() {
         String::new()
     } else {
-        format!(" --branch {}", inert::shell(&branch))
+        format!(" --branch {}", sanitize::shell(&branch))
     };
     steps.push(format!(
         "perfgate bench --output result.json && perfgate baseline update result.json{explicit}   on {branch}{there}; commit the files in baselines: the accepted run"
@@ -302,9 +309,9 @@ fn next_steps(beginning: &Beginning, gpus: bool) -> String {
 
 /// The branch that pull requests go to.
 fn default_branch() -> String {
-    let current = || source::git(&["branch", "--show-current"]);
-    let branch = source::known_main_branch()
+    let current = || work_tree::git(&["branch", "--show-current"]);
+    let branch = work_tree::known_main_branch()
         .or_else(current)
         .filter(|branch| !branch.is_empty());
-    inert::line(&branch.unwrap_or_else(source::main_branch))
+    sanitize::line(&branch.unwrap_or_else(work_tree::main_branch))
 }

@@ -1,26 +1,29 @@
 //! `perfgate mlperf`: a run by the rules of an LLM scenario of MLPerf Inference, or the highest rate that is valid.
 
-use super::measuring::Measuring;
-use super::outputs::{self, Outputs};
-use super::progress::{Progress, note};
-use super::sweeping::{Points, Sizes, load_point};
-use super::{Context, Failure, Interrupt, plan, runtime};
+use super::Context;
 use crate::cli::mlperf::{MlperfArgs, ScenarioArg};
 use crate::cli::sweep::SweepFormat;
-use crate::clock;
 use crate::config::{Dataset, LoadPoint, Plan, Slo, USUAL_OUTPUT_TOKENS};
 use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::inputs::outputs::{self, Outputs};
+use crate::inputs::plan;
+use crate::interrupt::Interrupt;
 use crate::launch::Target;
 use crate::mlperf::{
     Limits, MlperfReport, Requirements, Scenario, Task, Tried, queries_needed, reasons,
 };
 use crate::record::format::{Repeat, SWEEP};
-use crate::render;
 use crate::render::number::percent;
+use crate::runner::load_points::{Points, Sizes, load_point};
+use crate::runner::repeat_runner::Measuring;
+use crate::runner::runtime;
 use crate::stats::number;
 use crate::sweep::{Answer, Grain, Point, Search, Step};
 use crate::terminal::Output;
+use crate::terminal::progress::{Progress, note};
 use crate::workload::Lengths;
+use crate::{clock, render};
 
 /// Offline never takes more samples than this by itself, whatever the data set has.
 const MOST_SAMPLES: u64 = 24_576;
@@ -102,7 +105,7 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
         SweepFormat::Text => (Output::Text, render::mlperf::text(&report)),
         SweepFormat::Json => (Output::Json, render::mlperf::json(&report)),
     };
-    super::print(output, &text)?;
+    outputs::print(output, &text)?;
     note(&format!("the result is in `{}`", args.output.display()));
     Ok(if report.valid {
         ExitStatus::Pass

@@ -4,14 +4,15 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Failure, outputs};
 use crate::bisect::BisectReport;
 use crate::cli::{SchemaArgs, SchemaFile};
 use crate::config::schema;
 use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::inputs::outputs;
 use crate::mlperf::MlperfReport;
-use crate::policy::comparison::Comparison;
 use crate::record::format::ResultFile;
+use crate::report::comparison::Comparison;
 use crate::sweep::SweepReport;
 use crate::terminal::Output;
 
@@ -28,7 +29,7 @@ const FILES: [(&str, SchemaFile); 7] = [
 
 pub(super) fn run(args: &SchemaArgs) -> Result<ExitStatus, Failure> {
     if let Some(file) = args.file {
-        super::print(Output::Json, &text(file))?;
+        outputs::print(Output::Json, &text(file))?;
     }
     if let Some(folder) = &args.output {
         for (name, file) in FILES {

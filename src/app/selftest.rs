@@ -2,21 +2,25 @@
 
 use std::path::Path;
 
-use super::author::Author;
-use super::compare::policy_for;
-use super::deciding::{Care, Commits, Decided, Deciding, Stored};
-use super::evidence::{EvidenceFolder, Side};
-use super::measuring::{Measuring, nothing_counts, server_of};
-use super::progress::{Progress, note};
-use super::selftest_report::{Gate, Report, report_text};
-use super::{Context, Failure, Interrupt, feasible, outputs, plan, runtime};
+use super::Context;
 use crate::cli::selftest::{SelftestArgs, SelftestFormat};
 use crate::config::{Plan, ServerPlan};
 use crate::exit::ExitStatus;
+use crate::failure::Failure;
 use crate::files;
+use crate::inputs::justification::Author;
+use crate::inputs::policy::policy_for;
+use crate::inputs::{feasible, outputs, plan};
+use crate::interrupt::Interrupt;
 use crate::policy::rule::Policy;
 use crate::record::{self, Run};
+use crate::runner::evidence::{EvidenceFolder, Side};
+use crate::runner::repeat_runner::{Measuring, nothing_counts, server_of};
+use crate::runner::runtime;
+use crate::runner::sequential_gate::{Care, Commits, Decided, Deciding, Stored};
+use crate::selftest::{Gate, Report, report_text};
 use crate::terminal::Output;
+use crate::terminal::progress::{Progress, note};
 
 pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let mut plan = plan::resolve(&args.run)?;
@@ -47,7 +51,7 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, 
         SelftestFormat::Json => (Output::Json, json),
         SelftestFormat::Text => (Output::Text, report_text(&report)),
     };
-    super::print(output, &text)?;
+    outputs::print(output, &text)?;
     note(&format!("the gates are in `{}`", path.display()));
     Ok(if report.as_good_as_promised() {
         ExitStatus::Pass
@@ -206,5 +210,5 @@ impl Selftest<'_> {
 }
 
 fn load(path: &Path) -> Result<Run, Failure> {
-    record::load(path).map_err(|error| super::failing::record_failure(&error))
+    record::load(path).map_err(|error| crate::failure::of_adapters::record_failure(&error))
 }

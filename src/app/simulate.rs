@@ -4,11 +4,14 @@ use rand::SeedableRng as _;
 use rand::rand_core::Rng as _;
 use rand_pcg::Pcg64Mcg;
 
-use super::{Failure, Interrupt, print, runtime};
 use crate::cli::simulate::SimulateArgs;
 use crate::clock;
 use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::inputs::outputs::print;
+use crate::interrupt::Interrupt;
 use crate::priority::{self, Urgency};
+use crate::runner::runtime;
 use crate::simulate::engine::Costs;
 use crate::simulate::{Options, Server};
 use crate::terminal::Output;

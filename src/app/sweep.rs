@@ -3,26 +3,29 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::course::{self, Course, Kind};
-use super::measuring::Measuring;
-use super::outputs::{self, Outputs};
-use super::progress::{Progress, note};
-use super::sweeping::{Points, load_number, load_point, median};
-use super::{Context, Failure, Interrupt, plan, runtime};
+use super::Context;
 use crate::cli::sweep::{SweepArgs, SweepFormat};
-use crate::clock;
 use crate::config::{Fresh, LoadPoint, Plan};
 use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::inputs::outputs::{self, Outputs};
+use crate::inputs::plan;
+use crate::inputs::sweep_course::{self, Course, Kind};
+use crate::interrupt::Interrupt;
 use crate::launch::Target;
 use crate::record::Failures;
 use crate::record::format::{Repeat, SWEEP};
-use crate::render;
 use crate::render::number::{percent, value};
+use crate::runner::load_points::{Points, load_number, load_point, median};
+use crate::runner::repeat_runner::Measuring;
+use crate::runner::runtime;
 use crate::sweep::{
     Answer, Attained, Capacity, Found, Growth, Limits, Point, Search, Step, SweepReport, Told, Why,
     attained, grow,
 };
 use crate::terminal::Output;
+use crate::terminal::progress::{Progress, note};
+use crate::{clock, render};
 
 /// A search of rates begins at this share of what the server does when everything is sent at once: the capacity inside
 /// any limit is below that, and rarely far.
@@ -30,11 +33,11 @@ const FIRST_SHARE: f64 = 0.5;
 
 pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let mut plan = plan::resolve(&args.run)?;
-    let limits = course::limits(plan.slo);
-    let course = course::course(args, &plan, limits)?;
+    let limits = sweep_course::limits(plan.slo);
+    let course = sweep_course::course(args, &plan, limits)?;
     // A sweep is long and finds the noise of its points out by itself.
     plan.repeat = args.run.load.repeat.unwrap_or(1);
-    let sizes = course::sizes(args, &mut plan);
+    let sizes = sweep_course::sizes(args, &mut plan);
     Outputs::default()
         .writes("--output", &args.output)
         .writes("--html", args.html.as_ref())
@@ -74,7 +77,7 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
         ),
         SweepFormat::Json => (Output::Json, render::sweep::json(&report)),
     };
-    super::print(output, &text)?;
+    outputs::print(output, &text)?;
     if let Some(path) = &args.html {
         let html =
             render::sweep::html(&report).map_err(|error| Failure::new(ExitStatus::Bug, error))?;

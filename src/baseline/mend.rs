@@ -3,11 +3,11 @@
 use super::location::Cloud;
 use super::place::{Part, Place, Within};
 use crate::record::Run;
-use crate::render::inert;
+use crate::text::sanitize;
 
 /// How a file that is gone or broken comes back.
 pub(super) fn restore(place: &Place, part: Part) -> String {
-    let file = inert::shell(&place.shown(part));
+    let file = sanitize::shell(&place.shown(part));
     match place.within {
         Within::Folder(_) => format!(
             "take it from an earlier commit: `git log -- {file}`, then `git checkout COMMIT -- {file}`"
@@ -20,7 +20,7 @@ pub(super) fn restore(place: &Place, part: Part) -> String {
 
 /// Baseline and ledger as they fitted together once.
 pub(super) fn both_of_one_commit(place: &Place) -> String {
-    let files = [Part::Baseline, Part::Ledger].map(|part| inert::shell(&place.shown(part)));
+    let files = [Part::Baseline, Part::Ledger].map(|part| sanitize::shell(&place.shown(part)));
     format!(
         "take both files from one commit: `git checkout COMMIT -- {}`",
         files.join(" ")
@@ -32,7 +32,7 @@ pub(super) fn restore_ledger(place: &Place) -> String {
     match place.within {
         Within::Folder(_) => format!(
             "restore the file with `git checkout -- {}`",
-            inert::shell(&place.shown(Part::Ledger))
+            sanitize::shell(&place.shown(Part::Ledger))
         ),
         Within::Bucket(_) => restore(place, Part::Ledger),
     }
@@ -48,7 +48,7 @@ pub(super) fn begin_anew(place: &Place) -> String {
 
 /// Takes an empty ledger away.
 pub(super) fn remove_ledger(place: &Place) -> String {
-    let file = inert::shell(&place.shown(Part::Ledger));
+    let file = sanitize::shell(&place.shown(Part::Ledger));
     match &place.within {
         Within::Folder(_) => format!("`rm {file}`"),
         Within::Bucket(bucket) => match bucket.address().cloud {
@@ -74,8 +74,8 @@ fn identified(run: &Run) -> String {
     let commit = source.and_then(|source| source.commit.as_deref());
     let commit = commit.map(|commit| commit.chars().take(10).collect::<String>());
     match commit {
-        Some(commit) => inert::line(&format!("of {created}, commit {commit},")),
-        None => inert::line(&format!("of {created}")),
+        Some(commit) => sanitize::line(&format!("of {created}, commit {commit},")),
+        None => sanitize::line(&format!("of {created}")),
     }
 }
 
@@ -94,7 +94,7 @@ pub(super) fn drop_lines(place: &Place, numbers: &[usize]) -> String {
 
 /// A command that edits the ledger where it stands, given what edits the file of that name here.
 fn edited(place: &Place, edit: &str) -> String {
-    let file = inert::shell(&place.shown(Part::Ledger));
+    let file = sanitize::shell(&place.shown(Part::Ledger));
     let here = "ledger.jsonl";
     let bucket = match &place.within {
         Within::Folder(_) => return format!("`{edit} {file}`"),
@@ -125,7 +125,7 @@ fn blob(place: &Place) -> String {
     let name = [address.prefix.as_str(), &place.object(Part::Ledger)].join("/");
     format!(
         "--container-name {} --name {}",
-        inert::shell(&address.bucket),
-        inert::shell(name.trim_start_matches('/'))
+        sanitize::shell(&address.bucket),
+        sanitize::shell(name.trim_start_matches('/'))
     )
 }

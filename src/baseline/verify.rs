@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::hardware_name;
-use super::mend;
 use super::place::{BaselineError, Part, Place, Within};
+use super::{hardware_name, mend};
 use crate::record::{self, Content, LedgerLine, Run, is_measured_before, is_same_run};
 
 /// Something that is wrong.

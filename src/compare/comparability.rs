@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 use super::arguments;
 use super::finding::Finding;
 use crate::metric::Metric;
-use crate::policy::comparison::Difference;
 use crate::record::format::{Load, Server, Workload};
 use crate::record::{Run, ScenarioRun};
+use crate::report::comparison::Difference;
 
 /// Warnings of the repeats of one scenario that are shown.
 const REPEAT_WARNINGS: usize = 5;

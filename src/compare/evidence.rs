@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::comparability::{Comparability, comparability, same_fingerprint};
 use super::finding::Finding;
-use crate::policy::comparison::Difference;
 use crate::record::{Content, Mark, Run, is_same_run, marks, marks_of};
+use crate::report::comparison::Difference;
 
 /// Everything that was given.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::metric::Metric;
-use crate::policy::comparison::Difference;
+use crate::report::comparison::Difference;
 
 /// Something a reader should know about the two runs.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -140,7 +140,7 @@ mod tests {
 
     fn seen(baseline: &str, candidate: &str) -> (Vec<String>, Vec<String>) {
         let found = comparability(&run(baseline), &run(candidate));
-        let words = |difference: crate::policy::comparison::Difference| difference.what;
+        let words = |difference: crate::report::comparison::Difference| difference.what;
         (
             found.mismatches.into_iter().map(words).collect(),
             found.changes.into_iter().map(words).collect(),

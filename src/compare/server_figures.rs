@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::strata::counting;
 use crate::metric::{Metric, Unit};
-use crate::policy::comparison::ServerFigure;
 use crate::record::Run;
 use crate::record::format::Repeat;
+use crate::report::comparison::ServerFigure;
 use crate::stats;
 
 /// A figure: its name, the metric and the entry of `telemetry.server` that have it (the metric first), its unit.

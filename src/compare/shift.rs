@@ -4,8 +4,8 @@
 //! are what the band is made of.
 
 use crate::metric::Latency;
-use crate::policy::comparison::ShiftPoint;
 use crate::record::ScenarioRun;
+use crate::report::comparison::ShiftPoint;
 use crate::stats;
 
 /// The quantiles, as shares.

@@ -5,8 +5,8 @@ use std::fmt;
 use super::memory::cache_figures_differ;
 use super::packaging::unlike;
 use crate::metric::{Better, Metric, Statistic};
-use crate::policy::comparison::{RepeatValue, Side};
 use crate::record::{RepeatRun, ScenarioRun};
+use crate::report::comparison::{RepeatValue, Side};
 use crate::stats;
 
 /// Successful requests per repeat below which a P95 has no two-sided 95 % bounds worth a rule (they exist from 72 on).

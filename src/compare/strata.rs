@@ -6,9 +6,9 @@ use std::ops::Range;
 
 use super::packaging::unlike;
 use crate::metric::Metric;
-use crate::policy::comparison::Stratum;
 use crate::record::Run;
 use crate::record::format::{Repeat, Samples};
+use crate::report::comparison::Stratum;
 use crate::stats;
 
 /// Requests of one stratum below which its median says nothing.

@@ -6,9 +6,9 @@
 use serde_json::Value;
 
 use super::strata::counting;
-use crate::policy::comparison::{Quantity, Timeline, Trace};
 use crate::record::Run;
 use crate::record::format::Repeat;
+use crate::report::comparison::{Quantity, Timeline, Trace};
 use crate::stats;
 
 /// Repeats of a side that are drawn; more lines cannot be told apart.

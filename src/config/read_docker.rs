@@ -4,9 +4,8 @@ use super::arguments::option_value;
 use super::fields::{Fields, bytes, duration, number, text, texts};
 use super::plan::shares_ipc;
 use super::problem::{Code, Collector};
-use super::secret;
 use super::yaml::{Node, Value};
-use super::{DockerPlan, GpuRequest, HfCache, Limits, Network, Pull};
+use super::{DockerPlan, GpuRequest, HfCache, Limits, Network, Pull, secret};
 
 /// The least memory that engines take.
 const LEAST_MEMORY: u64 = 6 << 20;

@@ -6,8 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::LaunchError;
-use super::redact;
+use super::{LaunchError, redact};
 use crate::files;
 
 /// Lines at hand. A Python traceback through two processes has about 120, each of 8 workers prints 60 more, and what failed

@@ -27,9 +27,8 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Headers, ProcessPlan, ServerPlan};
-use crate::http;
 use crate::record::format::Server;
-use crate::secret;
+use crate::{http, secret};
 pub use build::{Build, BuildError, PLACES_OF_GIT, build};
 use command::Engine;
 use docker::Container;

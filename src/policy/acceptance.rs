@@ -1,7 +1,7 @@
 //! A regression that somebody who may do so has accepted.
 
-use super::comparison::{Acceptance, Comparison, Status, Verdict};
 use super::verdict::{exit_status, weight, worst_of};
+use crate::report::comparison::{Acceptance, Comparison, Status, Verdict};
 
 /// Characters of the reason in the headline; all of it stands below.
 const SHOWN: usize = 100;
@@ -85,13 +85,13 @@ fn shown(reason: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::comparison::Analysis;
     use super::super::fixture::run_of;
     use super::super::reasons::with_analysis;
     use super::super::rule::Policy;
     use super::super::verdict::{Labels, compare_runs};
     use super::*;
     use crate::record::Run;
+    use crate::report::comparison::Analysis;
 
     fn run(tpot: [f64; 3], ttft: [f64; 3], memory: f64) -> Run {
         let repeats: Vec<String> = tpot

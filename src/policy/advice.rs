@@ -1,9 +1,9 @@
 //! What would settle an undecided verdict.
 
-use super::comparison::{Next, NextAction, Verdict};
 use super::judge::Judged;
 use super::rule::Policy;
 use super::verdict::weight;
+use crate::report::comparison::{Next, NextAction, Verdict};
 use crate::stats::{Answer, Look, PAIR_LOOKS, decide};
 
 /// What would settle the open rules: the fewest repeats that would, or alternating pairs where they cannot.

@@ -1,8 +1,8 @@
 //! What a comparison with the good end says of a commit, and how sure it must be.
 
-use super::comparison::{Comparison, Status, Verdict};
 use super::rule::{Action, Policy};
 use super::too_good::only_a_reason_is_missing;
+use crate::report::comparison::{Comparison, Status, Verdict};
 use crate::stats::Levels;
 
 /// How often one step of a search may be wrong. A search among n commits takes log2 n steps, and one that is wrong leads

@@ -1,11 +1,11 @@
 //! `max` and `min`: the candidate alone against a value that was promised.
 
-use super::comparison::{Side, Status};
 use super::judge::{Answered, ratio};
 use super::noise::noise;
 use super::rule::Rule;
 use super::sentence::percent;
 use crate::compare::{self, Missing, SideValues};
+use crate::report::comparison::{Side, Status};
 use crate::stats::{Levels, stored};
 
 /// The candidate alone against `max` or `min`, with the noise of its repeats; `None` where the rule has neither.

@@ -1,9 +1,8 @@
 //! A comparison that somebody else may have written: read, and refused where its parts contradict each other.
 
-use super::comparison::{Comparison, Judgement, SCHEMA, Status, Verdict};
 use super::verdict::decided;
-use crate::json;
-use crate::limits;
+use crate::report::comparison::{Comparison, Judgement, SCHEMA, Status, Verdict};
+use crate::{json, limits};
 
 /// Contradictions that are shown; of thousands the first ones are enough.
 const MOST_TOLD: usize = 10;

@@ -1,9 +1,9 @@
 //! Throughput against latency over the load points of both runs, for the chart of a comparison.
 
-use super::comparison::{CurvePoint, CurveSide, LoadCurve};
 use crate::metric::Metric;
 use crate::record::format::SWEEP;
 use crate::record::{Run, ScenarioRun};
+use crate::report::comparison::{CurvePoint, CurveSide, LoadCurve};
 use crate::stats::{self, number};
 use crate::sweep::{Bend, knee};
 

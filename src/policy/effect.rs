@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::comparison::{Comparison, Judgement, Status, Verdict};
 use super::rule::OnInconclusive;
 use super::verdict::weight;
+use crate::report::comparison::{Comparison, Judgement, Status, Verdict};
 
 /// What a judgement does to the merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

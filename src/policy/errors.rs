@@ -1,12 +1,12 @@
 //! The guard of the error rate, beside whatever rules there are.
 
-use super::comparison::Status;
 use super::judge::{Care, Judged, ScenarioEvidence, without_numbers};
 use super::rule::{Action, Limits, Rule};
 use super::sentence::percent;
 use crate::compare::{self, SideValues};
 use crate::metric::Metric;
 use crate::record::ScenarioRun;
+use crate::report::comparison::Status;
 use crate::stats::{self, number};
 
 /// Failed requests are in no mean and do no work, so a server that refuses under load would look fast. This many more of them,

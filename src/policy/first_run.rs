@@ -1,11 +1,11 @@
 //! A gate that has no baseline yet.
 
-use super::comparison::{Comparison, Next, Verdict, Warning};
 use super::rule::Policy;
 use super::verdict::{Labels, ThisLook, compare_evidence, worst};
 use crate::compare::Given;
 use crate::exit::ExitStatus;
 use crate::record::Run;
+use crate::report::comparison::{Comparison, Next, Verdict, Warning};
 
 /// The code of the warning that a first run has.
 pub(super) const FIRST_RUN: &str = "first-run";

@@ -1,10 +1,10 @@
 //! The verdict in one sentence.
 
-use super::comparison::{Difference, Status, Verdict};
 use super::judge::Judged;
 use super::rule::Action;
 use super::sentence::{change_in_words, percent, signed_percent};
 use super::too_good;
+use crate::report::comparison::{Difference, Status, Verdict};
 
 /// The verdict in one sentence, made from the row that decides it.
 pub(super) fn headline(

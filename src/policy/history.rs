@@ -1,8 +1,8 @@
 //! What the judged metrics were in the accepted sessions, for the chart of the history.
 
-use super::comparison::{History, Judgement, Session};
 use crate::metric::{Better, Metric};
 use crate::record::Run;
+use crate::report::comparison::{History, Judgement, Session};
 use crate::stats;
 
 /// The last sessions, at most: a chart is not wider.

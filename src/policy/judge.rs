@@ -1,7 +1,6 @@
 //! One rule in one scenario: numbers to an answer with its reason.
 
 use super::budget::judge_budget;
-use super::comparison::{Basis, Change, JudgedRule, Judgement, Noise, Side, Status};
 use super::noise::noise;
 use super::rule::Rule;
 use super::sentence::{percent, signed_percent};
@@ -9,6 +8,7 @@ use super::too_good;
 use crate::compare::{self, Missing, Pair, SideValues};
 use crate::metric::{Better, Metric};
 use crate::record::{Run, ScenarioRun};
+use crate::report::comparison::{Basis, Change, JudgedRule, Judgement, Noise, Side, Status};
 use crate::stats::{
     self, Answer, Assessment, Decision, Estimate, Evidence, Levels, Look, Zone, e_value,
     smallest_detectable,

@@ -1,6 +1,5 @@
 //! Every rule in every scenario: who shares α, which warnings are discoveries, which decisions stand.
 
-use super::comparison::{Comparison, Judgement, Status};
 use super::errors::too_many_errors;
 use super::judge::{Care, Judged, ScenarioEvidence, judge, p_value};
 use super::rule::{Action, Limits, Policy, Rule};
@@ -8,6 +7,7 @@ use super::verdict::{BETA, ThisLook};
 use crate::compare::Usable;
 use crate::record::Run;
 use crate::record::format::SWEEP;
+use crate::report::comparison::{Comparison, Judgement, Status};
 use crate::stats::{Levels, Look, discovery_level};
 
 /// Largest accepted share of false ones among the warnings.

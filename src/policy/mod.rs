@@ -6,8 +6,6 @@ mod baseline_noise;
 mod bisecting;
 mod budget;
 mod checked;
-pub mod comparison;
-mod comparison_charts;
 mod curves;
 mod effect;
 mod errors;

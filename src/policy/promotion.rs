@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::comparison::{Judgement, Status};
 use super::judge;
 use super::rule::Policy;
 use super::sentence::{percent, signed_percent};
@@ -10,6 +9,7 @@ use super::verdict::{Labels, ThisLook, compare_evidence};
 use crate::compare::{self, Given, SideValues};
 use crate::metric::Metric;
 use crate::record::{Run, ScenarioRun, is_measured_before};
+use crate::report::comparison::{Judgement, Status};
 use crate::stats::{self, Noise, number};
 
 /// Fewer repeats say nothing of their own noise.

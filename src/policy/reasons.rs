@@ -1,10 +1,10 @@
 //! What the author says, put into a finished comparison.
 
-use super::comparison::{Analysis, Comparison, Verdict, Warning};
 use super::headline::analysed_headline;
 use super::too_good;
 use super::verdict::{decided, weight};
 use super::warning::{is_about_explanation, of_explanation};
+use crate::report::comparison::{Analysis, Comparison, Verdict, Warning};
 
 /// The same comparison with the author's analysis: a `report` rule that regressed does not block any more, and what was too
 /// good to be true is believed. Everything else stays as it was decided.

@@ -1,6 +1,5 @@
 //! The last release as a second, fixed anchor: changes that each pass add up, and the baseline moves along with them.
 
-use super::comparison::{Status, Warning};
 use super::judge::{Care, ScenarioEvidence, judge};
 use super::judge_all::family;
 use super::rule::{Limits, Policy, Rule};
@@ -8,6 +7,7 @@ use super::sentence::{percent, signed_percent};
 use super::verdict::{ALPHA, BETA};
 use crate::compare::same_fingerprint;
 use crate::record::{Run, is_same_run};
+use crate::report::comparison::{Status, Warning};
 use crate::stats::{Levels, Look};
 
 /// Rules whose limit is passed since the release, whatever the baseline says. They warn and never block: each step since

@@ -7,18 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metric::Metric;
 use crate::record::format::SWEEP;
-
-/// What happens when a rule's limit is passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// The merge is blocked.
-    Block,
-    /// The report says so; nothing is blocked.
-    Warn,
-    /// Blocks until an analysis report is given.
-    Report,
-}
+pub use crate::report::rule::{Action, OnInconclusive, Place};
 
 /// The limits of one rule. At least one is given.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -29,15 +18,6 @@ pub struct Limits {
     pub max: Option<f64>,
     /// Smallest allowed value, in the metric's base unit.
     pub min: Option<f64>,
-}
-
-/// Where something stands that a person wrote.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Place {
-    /// The file as it was given.
-    pub file: String,
-    /// The line, from 1.
-    pub line: u32,
 }
 
 /// One rule of the policy.
@@ -60,19 +40,6 @@ impl Rule {
     pub fn holds_in(&self, scenario: &str) -> bool {
         self.metric.is_capacity() == (scenario == SWEEP)
     }
-}
-
-/// What an undecided comparison does after the last look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OnInconclusive {
-    /// Passes with a warning where the estimate is below the limit, fails where it is not.
-    #[default]
-    Auto,
-    /// Passes with a warning.
-    Pass,
-    /// Fails with exit code 3.
-    Fail,
 }
 
 /// What a gate does that has no baseline yet.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::comparison::{Distribution, Identity, Judgement, Measurement, Side};
 use crate::compare::{self, SideValues};
 use crate::metric::{ALWAYS_SHOWN, Better, Latency, Metric, Statistic};
 use crate::record::format::SWEEP;
 use crate::record::{Run, ScenarioRun};
+use crate::report::comparison::{Distribution, Identity, Judgement, Measurement, Side};
 use crate::stats;
 
 /// The figures of each scenario. One that a rule judges has the numbers of its row: two estimates of one thing, both right,

@@ -1,8 +1,8 @@
 //! A candidate that became faster beyond belief: undecided until somebody gives the reason.
 
-use super::comparison::{Comparison, Judgement, Status, Verdict, Warning};
 use super::judge::Grounds;
 use crate::metric::{Better, Metric};
+use crate::report::comparison::{Comparison, Judgement, Status, Verdict, Warning};
 
 /// A build that is more than this many times as fast is more often a mistake than a success: a unit, shortened or cached
 /// answers, another model, a client that counts otherwise.
@@ -112,12 +112,12 @@ pub(super) fn times_of(row: &Judgement) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::comparison::Analysis;
     use super::super::fixture::run_of;
     use super::super::rule::{OnInconclusive, Policy};
     use super::super::{Labels, compare_runs, with_analysis};
     use super::*;
     use crate::record::Run;
+    use crate::report::comparison::Analysis;
 
     fn run(tpot: f64, ttft: f64, throughput: f64) -> Run {
         let repeats: Vec<String> = [1.0, 1.004, 0.996]

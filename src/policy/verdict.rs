@@ -1,9 +1,6 @@
 //! Runs and a policy to the finished comparison.
 
 use super::advice::next;
-use super::comparison::{
-    Analysis, Comparison, Decision, Judgement, LookTaken, SCHEMA, Status, Verdict,
-};
 use super::curves::curves;
 use super::first_run::FIRST_RUN;
 use super::headline::headline;
@@ -17,6 +14,9 @@ use super::warning::{of_memory, unwatched_capacity, warnings};
 use crate::compare::{self, Comparability, Given};
 use crate::exit::ExitStatus;
 use crate::record::Run;
+use crate::report::comparison::{
+    Analysis, Comparison, Decision, Judgement, LookTaken, SCHEMA, Status, Verdict,
+};
 use crate::stats::{Levels, Look};
 
 /// Largest accepted probability that any innocent blocking rule blocks.
@@ -294,10 +294,10 @@ pub(super) fn exit_status<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::comparison::NextAction;
     use super::super::fixture::run_of;
     use super::super::rule::{Limits, Rule};
     use super::*;
+    use crate::report::comparison::NextAction;
 
     const LABELS: Labels<'_> = Labels {
         baseline: "baseline.json",

@@ -1,6 +1,5 @@
 //! What a reader should know beside the verdict.
 
-use super::comparison::{Comparison, Judgement, Status, Verdict, Warning};
 use super::judge::Judged;
 use super::rule::{Action, OnInconclusive, Policy};
 use super::sentence::percent;
@@ -11,6 +10,7 @@ use crate::exit::ExitStatus;
 use crate::metric::Metric;
 use crate::record::format::SWEEP;
 use crate::record::{Run, ScenarioRun};
+use crate::report::comparison::{Comparison, Judgement, Status, Verdict, Warning};
 use crate::stats;
 
 /// Codes of what is said of an explanation.

@@ -11,7 +11,7 @@ use super::client::{Client, ClientError};
 use super::comment::{self, Account};
 use super::event::{Moment, Repository, Sha};
 use super::pull_request::{accept_line, acceptance_reason};
-use crate::policy::comparison::Acceptance;
+use crate::report::comparison::Acceptance;
 
 /// Fewer characters are no reason.
 const SHORTEST: usize = 20;

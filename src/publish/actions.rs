@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::cut;
 use crate::files::{self, FileError};
-use crate::render::inert;
+use crate::text::sanitize;
 
 /// The file of a step's summary is refused as a whole above this.
 const LARGEST_SUMMARY: u64 = 1 << 20;
@@ -29,7 +29,7 @@ pub fn write_step_summary(path: &Path, markdown: &str) -> Result<bool, FileError
 pub fn write_outputs(path: &Path, outputs: &[(&str, String)]) -> Result<(), FileError> {
     let lines: String = outputs
         .iter()
-        .map(|(name, value)| format!("{name}={}\n", inert::long_line(value)))
+        .map(|(name, value)| format!("{name}={}\n", sanitize::long_line(value)))
         .collect();
     files::append(path, &lines)
 }

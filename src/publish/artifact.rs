@@ -8,9 +8,9 @@ use zip::ZipArchive;
 
 use crate::json;
 use crate::limits::{ARCHIVE, ARTIFACT};
-use crate::policy::comparison::Comparison;
 use crate::policy::{ComparisonError, parse_comparison};
-use crate::render::inert;
+use crate::report::comparison::Comparison;
+use crate::text::sanitize;
 
 /// The file that is read.
 const COMPARISON: &str = "comparison.json";
@@ -45,7 +45,7 @@ pub fn comparison_text(archive: Vec<u8>) -> Result<Vec<u8>, Refused> {
     let unreadable = |error: zip::result::ZipError| {
         Refused(format!(
             "it is no ZIP archive: {}",
-            inert::line(&error.to_string())
+            sanitize::line(&error.to_string())
         ))
     };
     let mut archive = ZipArchive::new(Cursor::new(archive)).map_err(unreadable)?;
@@ -61,7 +61,7 @@ pub fn comparison_text(archive: Vec<u8>) -> Result<Vec<u8>, Refused> {
     for index in 0..archive.len() {
         let file = archive.by_index_raw(index).map_err(unreadable)?;
         let entry = file.entry();
-        let shown = || inert::line(&String::from_utf8_lossy(entry.name_raw()));
+        let shown = || sanitize::line(&String::from_utf8_lossy(entry.name_raw()));
         let Ok(name) = std::str::from_utf8(entry.name_raw()) else {
             return refuse(format!("the name `{}` is no UTF-8", shown()));
         };
@@ -90,7 +90,7 @@ pub fn comparison_text(archive: Vec<u8>) -> Result<Vec<u8>, Refused> {
     if let Err(error) = read {
         return refuse(format!(
             "{COMPARISON} cannot be unpacked: {}",
-            inert::line(&error.to_string())
+            sanitize::line(&error.to_string())
         ));
     }
     if text.len() as u64 > ARTIFACT.bytes {
@@ -115,7 +115,10 @@ fn is_beside(name: &str) -> bool {
 /// The comparison in that text: of this version, with nothing in it that this version does not know.
 pub fn comparison_of(text: &[u8]) -> Result<Comparison, Refused> {
     let not_one = |error: ComparisonError| {
-        Refused(format!("{COMPARISON} {}", inert::line(&error.to_string())))
+        Refused(format!(
+            "{COMPARISON} {}",
+            sanitize::line(&error.to_string())
+        ))
     };
     let given: Value = json::parse(text).map_err(|error| not_one(error.into()))?;
     if given
@@ -131,7 +134,7 @@ pub fn comparison_of(text: &[u8]) -> Result<Comparison, Refused> {
     match unknown(&given, &known, "") {
         Some(path) => refuse(format!(
             "{COMPARISON} has `{}`, which this version does not know",
-            inert::line(&path)
+            sanitize::line(&path)
         )),
         None => Ok(comparison),
     }

@@ -11,9 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::answer::{self, Answer, Meaning, Refusal};
-use crate::clock;
-use crate::http;
-use crate::secret;
+use crate::{clock, http, secret};
 
 /// The version of the API that is spoken.
 const API_VERSION: &str = "2022-11-28";

@@ -1,7 +1,7 @@
 //! The pushes of a pull request, one line each, kept in perfgate's own comment and read back from there.
 
 use super::event::Sha;
-use crate::render::inert;
+use crate::text::sanitize;
 
 /// More pushes are no history that is read.
 const MOST: usize = 30;
@@ -33,7 +33,7 @@ impl Push {
         };
         Self {
             commit: head.short().to_owned(),
-            text: format!("{icon} {word}: {}{dots}", inert::markdown(&short)),
+            text: format!("{icon} {word}: {}{dots}", sanitize::markdown(&short)),
         }
     }
 

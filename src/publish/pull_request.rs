@@ -5,8 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::files::{self, FileError};
-use crate::json;
-use crate::limits;
+use crate::{json, limits};
 
 /// The heading under which an analysis report stands, in any case and at any level.
 const ANALYSIS: &str = "perfgate analysis";

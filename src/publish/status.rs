@@ -12,7 +12,7 @@ use serde_json::json;
 use super::client::{Client, ClientError};
 use super::event::{Repository, Sha};
 use crate::exit::ExitStatus;
-use crate::render::inert;
+use crate::text::sanitize;
 
 /// Characters of a description that GitHub takes.
 const LONGEST: usize = 140;
@@ -182,7 +182,7 @@ impl Statement<'_> {
                 None,
                 Some(format!(
                     "the status has no link: `{}` is not an absolute http(s) address (`--report-url`)",
-                    inert::line(address)
+                    sanitize::line(address)
                 )),
             ),
             None => (None, None),
@@ -196,7 +196,7 @@ impl Statement<'_> {
                 self.send(context, state, &bare, None).await?;
                 Ok(Some(format!(
                     "the status was set without its text and its link: {}",
-                    inert::line(&error.to_string())
+                    sanitize::line(&error.to_string())
                 )))
             }
             other => other.map(|()| unfit),
@@ -238,7 +238,7 @@ pub fn is_web_address(address: &str) -> bool {
 
 /// Statuses are kept as three bytes a character: GitHub refuses those beyond the basic plane.
 fn shortened(text: &str, longest: usize) -> String {
-    let line: String = inert::line(text)
+    let line: String = sanitize::line(text)
         .chars()
         .map(|c| if c > '\u{FFFF}' { '\u{FFFD}' } else { c })
         .collect();

@@ -8,9 +8,7 @@ use super::format::ResultFile;
 use super::ledger::parse_ledger;
 use super::read::{RecordError, parse};
 use super::valid::Run;
-use crate::files;
-use crate::limits;
-use crate::secret;
+use crate::{files, limits, secret};
 
 enum Packing {
     None,

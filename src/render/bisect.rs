@@ -1,10 +1,10 @@
 //! What a search found: for the terminal, as Markdown, and JSON. They decide nothing.
 
-use super::inert;
 use super::number;
 use super::terminal::wrapped;
 use crate::bisect::{Answer, BisectReport, Commit, Outcome, Role, Step};
 use crate::policy::{percent, signed_percent};
+use crate::text::sanitize;
 
 /// `perfgate.bisect/1`, indented.
 pub fn json(report: &BisectReport) -> String {
@@ -16,20 +16,20 @@ pub fn json(report: &BisectReport) -> String {
 /// For a terminal: who it was, how much slower, what each step cost.
 pub fn text(report: &BisectReport) -> String {
     let mut text = String::new();
-    text.push_str(&wrapped(&headline(report, inert::line)));
+    text.push_str(&wrapped(&headline(report, sanitize::line)));
     if let Some(commit) = &report.commit {
         text.push_str(&format!(
             "\n   commit   {}\n   author   {}\n   subject  {}\n",
             commit.id,
-            inert::line(&commit.author),
-            inert::line(&commit.subject)
+            sanitize::line(&commit.author),
+            sanitize::line(&commit.subject)
         ));
     }
     for commit in &report.candidates {
         text.push_str(&format!(
             "   {}  {}\n",
             commit.short(),
-            inert::line(&commit.subject)
+            sanitize::line(&commit.subject)
         ));
     }
     text.push_str(
@@ -55,18 +55,18 @@ pub fn text(report: &BisectReport) -> String {
 pub fn markdown(report: &BisectReport) -> String {
     let mut text = format!(
         "### perfgate bisect\n\n{}\n\n",
-        headline(report, inert::markdown)
+        headline(report, sanitize::markdown)
     );
     if let Some(commit) = &report.commit {
         text.push_str(&format!(
             "`{}` by {}: {}\n\n",
             commit.id,
-            inert::markdown(&commit.author),
-            inert::markdown(&commit.subject)
+            sanitize::markdown(&commit.author),
+            sanitize::markdown(&commit.subject)
         ));
     }
     for Commit { id, subject, .. } in &report.candidates {
-        text.push_str(&format!("- `{id}` {}\n", inert::markdown(subject)));
+        text.push_str(&format!("- `{id}` {}\n", sanitize::markdown(subject)));
     }
     if !report.candidates.is_empty() {
         text.push('\n');
@@ -77,7 +77,7 @@ pub fn markdown(report: &BisectReport) -> String {
         text.push_str(&format!(
             "| {number} | `{}` {} | {} | {} | {} | {time} |\n",
             step.commit.short(),
-            inert::markdown(&step.commit.subject),
+            sanitize::markdown(&step.commit.subject),
             step.answer.word(),
             changed(step),
             step.server_starts
@@ -372,7 +372,7 @@ mod tests {
         let mut report = report(Outcome::Found);
         report.first_parent = true;
         report.parents = ["c", "e"].map(|digit| digit.repeat(40)).to_vec();
-        let said = headline(&report, inert::line);
+        let said = headline(&report, sanitize::line);
         let [own, merged] = ["c", "e"].map(|digit| digit.repeat(40));
         let command = format!("then `perfgate bisect start {own} {merged}` with the same options.");
         assert!(said.ends_with(&command), "{said}");
@@ -391,7 +391,7 @@ mod tests {
                 step.change = None;
             }
         }
-        insta::assert_snapshot!(headline(&report, inert::line), @"dddddddddd broke the start, confirmed against its parent cccccccccc: it does not serve, and its parent does. It is a merge: what was merged fails only together.");
+        insta::assert_snapshot!(headline(&report, sanitize::line), @"dddddddddd broke the start, confirmed against its parent cccccccccc: it does not serve, and its parent does. It is a merge: what was merged fails only together.");
         insta::assert_snapshot!(sureness(&report), @"Each of 2 steps that were measured may be wrong 0.1 % of the time. What does not serve was started twice before that was said of it.");
     }
 

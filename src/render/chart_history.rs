@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use super::chart_axis::{Plot, apart, cut, mark, span};
-use super::inert;
 use super::number::{self, Axis};
 use super::svg::{Scale, WIDTH, open};
-use crate::policy::comparison::{History, Session};
+use crate::report::comparison::{History, Session};
+use crate::text::sanitize;
 
 const HEIGHT: f64 = 230.0;
 
@@ -42,7 +42,7 @@ pub(super) fn history(history: &History, title: &str) -> Option<String> {
         .sessions
         .iter()
         .enumerate()
-        .map(|(place, session)| (x(place), inert::html(&day(session))))
+        .map(|(place, session)| (x(place), sanitize::html(&day(session))))
         .filter(|(_, day)| !day.is_empty());
     plot.columns(&mut svg, dates);
     let mut names = Vec::new();
@@ -130,7 +130,7 @@ fn segments(history: &History, plot: &Plot) -> String {
             "<line class=\"{class}\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{:.1}\"><title>{}</title></line>",
             plot.y.end,
             plot.y.start,
-            inert::html(&said)
+            sanitize::html(&said)
         );
     }
     svg
@@ -155,7 +155,7 @@ fn diamond(svg: &mut String, x: f64, y: f64, text: &str) {
         svg,
         "<path class=\"session\" d=\"M{x:.1} {:.1}l5 5-5 5-5-5z\"><title>{}</title></path>",
         y - 5.0,
-        inert::html(text)
+        sanitize::html(text)
     );
 }
 

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::chart_axis::{cut, mark, span};
-use super::inert;
 use super::svg::{Scale, WIDTH, open};
 use super::view::{Point, Row};
+use crate::text::sanitize;
 
 /// Room for names at the left.
 const NAMES: f64 = 110.0;
@@ -76,7 +76,7 @@ pub(super) fn repeats(row: &Row) -> Option<String> {
             "<text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
             WIDTH - TEXTS,
             y + 4.0,
-            inert::html(&cut(&inert::line(&texts.join(" → ")), TEXT))
+            sanitize::html(&cut(&sanitize::line(&texts.join(" → ")), TEXT))
         );
         y += LINE;
     }

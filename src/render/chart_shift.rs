@@ -6,7 +6,7 @@ use super::chart_axis::{Plot, mark, span};
 use super::number::{self, Axis};
 use super::svg::{Scale, WIDTH, open};
 use crate::metric::Unit;
-use crate::policy::comparison::ShiftPoint;
+use crate::report::comparison::ShiftPoint;
 
 const HEIGHT: f64 = 250.0;
 

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use super::chart_axis::{LINE, cut, span};
+use super::number;
 use super::svg::{Scale, WIDTH, open};
 use super::view::Part;
-use super::{inert, number};
+use crate::text::sanitize;
 
 /// Room for what the requests have in common.
 const NAMES: f64 = 310.0;
@@ -66,13 +67,13 @@ pub(super) fn strata(parts: &[Part], title: &str) -> Option<String> {
              <rect class=\"bar {side}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"12\"/>\
              <text class=\"name\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
             y + 4.0,
-            inert::html(&cut(&inert::line(&name), 48)),
+            sanitize::html(&cut(&sanitize::line(&name), 48)),
             zero.min(end),
             y - 6.0,
             (end - zero).abs().max(1.0),
             WIDTH - VALUES + 14.0,
             y + 4.0,
-            inert::html(&part.change)
+            sanitize::html(&part.change)
         );
         y += ROW;
     }

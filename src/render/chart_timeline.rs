@@ -6,7 +6,7 @@ use super::chart_axis::{Plot, round, span};
 use super::number::{self, Axis};
 use super::svg::{Scale, WIDTH, open};
 use crate::metric::Unit;
-use crate::policy::comparison::{Quantity, Timeline, Trace};
+use crate::report::comparison::{Quantity, Timeline, Trace};
 
 const HEIGHT: f64 = 170.0;
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::view::{Part, View};
 use super::{chart_history, chart_strata, chart_timeline};
-use crate::policy::comparison::Comparison;
+use crate::report::comparison::Comparison;
 
 /// A chart and what it is called.
 #[derive(Serialize)]

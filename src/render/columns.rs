@@ -114,7 +114,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_line_is_wider_than_the_terminal(text in "(\\PC| |模|e\u{301}){0,80}", columns in 20_usize..120) {
-            let text = super::super::inert::line(&text);
+            let text = crate::text::sanitize::line(&text);
             for line in wrapped(&text, "   ", columns).lines() {
                 prop_assert!(width(line) <= columns, "{line:?}");
             }

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::inert;
 use super::number::{self, Axis};
 use super::svg::{Scale, WIDTH, open};
 use crate::metric::Unit;
+use crate::text::sanitize;
 
 /// Height of a panel, in SVG units.
 const HEIGHT: f64 = 330.0;
@@ -174,7 +174,7 @@ pub(super) fn panel(panel: &Panel<'_>) -> Option<String> {
         svg,
         "<text class=\"tick\" x=\"0\" y=\"14\">{}{scale}</text>\
          <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">output tokens/s →</text>",
-        inert::html(panel.latency),
+        sanitize::html(panel.latency),
         axes.x.end,
         HEIGHT - 8.0
     );
@@ -269,7 +269,7 @@ fn draw(svg: &mut String, line: &Line<'_>, axes: &Axes, labels: &mut Vec<Label>)
                 "<text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 label.right,
                 label.y,
-                inert::html(&text)
+                sanitize::html(&text)
             );
             labels.push(label);
         }

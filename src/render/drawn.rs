@@ -3,7 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use crate::policy::comparison::{Comparison, Status};
+use crate::report::comparison::{Comparison, Status};
 
 /// Bytes of a page that opens at once, also from an artifact on a phone.
 pub(super) const LARGEST: usize = 1_000_000;

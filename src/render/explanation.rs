@@ -1,10 +1,11 @@
 //! How it was decided and what to do next, in words.
 
 use super::view::Fact;
-use super::{inert, number, short_commit};
-use crate::policy::comparison::{Comparison, LookTaken, NextAction, Status, Verdict};
+use super::{number, short_commit};
 use crate::policy::rule::{Action, OnInconclusive};
+use crate::report::comparison::{Comparison, LookTaken, NextAction, Status, Verdict};
 use crate::stats::{HIGH_EDGE, LOW_EDGE, Noise};
+use crate::text::sanitize;
 
 pub(super) fn next(comparison: &Comparison) -> Vec<String> {
     let mut steps = Vec::new();
@@ -213,7 +214,7 @@ pub(super) fn reproduce(comparison: &Comparison) -> String {
     let mut command = "perfgate compare".to_owned();
     let decision = &comparison.decision;
     if let Some(commit) = &decision.baseline_commit {
-        command.push_str(&format!(" --baseline-ref {}", inert::shell(commit)));
+        command.push_str(&format!(" --baseline-ref {}", sanitize::shell(commit)));
     }
     let of_commit = decision
         .baseline_ref
@@ -222,7 +223,7 @@ pub(super) fn reproduce(comparison: &Comparison) -> String {
     let mut add = |flag: &str, file: &str| {
         let label = of_commit.as_deref().unwrap_or_default();
         let path = file.strip_suffix(label).unwrap_or(file);
-        command.push_str(&format!(" {flag} {}", inert::shell(path)));
+        command.push_str(&format!(" {flag} {}", sanitize::shell(path)));
     };
     let pairs = comparison
         .ab_baseline

@@ -1,9 +1,10 @@
 //! The history of a baseline for a terminal.
 
+use super::number;
 use super::terminal::{aligned, printed, wrapped};
-use super::{inert, number};
 use crate::history::{Labels, Point, Series, Step, StepReason};
 use crate::record::Run;
+use crate::text::sanitize;
 
 /// Levels of a character of a line.
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -17,7 +18,7 @@ pub fn list(rows: impl Iterator<Item = [String; 7]>) -> String {
         "gate", "sessions", "age", "behind", "commit", "release", "hardware",
     ]);
     for row in rows {
-        table.add_row(row.map(|cell| inert::line(&cell)));
+        table.add_row(row.map(|cell| sanitize::line(&cell)));
     }
     printed(table)
         .iter()
@@ -29,19 +30,19 @@ pub fn list(rows: impl Iterator<Item = [String; 7]>) -> String {
 pub fn text(labels: Labels<'_>, sessions: &[Run], series: &[Series], color: bool) -> String {
     let mut text = format!(
         " {} on {}: {}\n",
-        inert::line(labels.name),
-        inert::line(labels.hardware),
+        sanitize::line(labels.name),
+        sanitize::line(labels.hardware),
         span(sessions)
     );
     let mut scenario = None;
     for series in series {
         if scenario != Some(&series.scenario) {
             scenario = Some(&series.scenario);
-            text.push_str(&format!("\n {}\n", inert::line(&series.scenario)));
+            text.push_str(&format!("\n {}\n", sanitize::line(&series.scenario)));
         }
         text.push_str(&line(series, color));
         for step in &series.steps {
-            text.push_str(&wrapped(&inert::line(&said(series, step))));
+            text.push_str(&wrapped(&sanitize::line(&said(series, step))));
         }
     }
     text.push('\n');
@@ -54,7 +55,7 @@ pub fn text(labels: Labels<'_>, sessions: &[Run], series: &[Series], color: bool
 fn span(sessions: &[Run]) -> String {
     let day = |run: Option<&Run>| {
         let created = run?.file.created.as_deref()?;
-        Some(inert::line(created.get(..10).unwrap_or(created)))
+        Some(sanitize::line(created.get(..10).unwrap_or(created)))
     };
     let count = match sessions.len() {
         1 => "1 session".to_owned(),
@@ -136,7 +137,7 @@ fn since_release(series: &Series) -> Option<String> {
     Some(format!(
         "  {} since {}",
         number::signed_percent(change),
-        inert::line(release.release.as_deref()?)
+        sanitize::line(release.release.as_deref()?)
     ))
 }
 

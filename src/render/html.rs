@@ -7,8 +7,9 @@ use serde::Serialize;
 use super::charts::{Charts, Figure};
 use super::forest::{self, Forest};
 use super::view::{Row, View};
-use super::{chart_repeats, chart_shift, drawn, inert, svg};
-use crate::policy::comparison::Comparison;
+use super::{chart_repeats, chart_shift, drawn, svg};
+use crate::report::comparison::Comparison;
+use crate::text::sanitize;
 
 const TEMPLATE: &str = include_str!("../../templates/report.html");
 pub(super) const STYLE: &str = concat!(
@@ -186,9 +187,9 @@ pub(super) fn page(
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.add_filter("clean", |text: &str| inert::line(text));
+    environment.add_filter("clean", |text: &str| sanitize::line(text));
     environment.add_filter("coded", |text: &str| {
-        Value::from_safe_string(inert::html_with_code(text))
+        Value::from_safe_string(sanitize::html_with_code(text))
     });
     for (name, part) in PARTS {
         environment.add_template(name, part)?;

@@ -1,6 +1,6 @@
 //! `perfgate.comparison/1` as text.
 
-use crate::policy::comparison::Comparison;
+use crate::report::comparison::Comparison;
 
 /// Indented, in the order of the format.
 pub fn comparison(comparison: &Comparison) -> String {

@@ -9,10 +9,10 @@ use std::io;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::inert;
 use super::view::{Pair, Row, View};
 use crate::policy::Effect;
-use crate::policy::comparison::Comparison;
+use crate::report::comparison::Comparison;
+use crate::text::sanitize;
 
 /// Name of the suite of what must be equal and is not.
 const COMPARABILITY: &str = "comparability";
@@ -216,7 +216,7 @@ impl Case<'_> {
 
 /// On one line and without the characters that XML 1.0 forbids; the writer escapes the rest.
 fn clean(text: &str) -> String {
-    let line = inert::line(text);
+    let line = sanitize::line(text);
     line.chars()
         .filter(|c| !matches!(c, '\u{FFFE}' | '\u{FFFF}'))
         .collect()

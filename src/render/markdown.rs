@@ -1,10 +1,10 @@
 //! For a pull request's comment and a step's summary: the verdict as an instruction, what it stands on in a few lines, the
 //! rest folded.
 
-use super::inert::markdown as inert;
 use super::limited::{Limited, fold};
 use super::view::{Fact, MeasurementTable, Pair, Row, View};
-use crate::policy::comparison::Comparison;
+use crate::report::comparison::Comparison;
+use crate::text::sanitize::markdown as inert;
 
 /// GitHub cuts comments at 65,536 characters; room is left for what a publisher adds.
 const LONGEST: usize = 60_000;

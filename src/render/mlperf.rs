@@ -1,10 +1,10 @@
 //! What a run of a scenario came to: a summary as the LoadGen has one, and JSON. They decide nothing.
 
-use super::inert;
 use super::number;
 use super::terminal::wrapped;
 use crate::metric::Metric;
 use crate::mlperf::{MlperfReport, Scenario};
+use crate::text::sanitize;
 
 /// Room for names.
 const NAMES: usize = 34;
@@ -20,7 +20,7 @@ pub fn json(report: &MlperfReport) -> String {
 pub fn text(report: &MlperfReport) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
-        text.push_str(&format!(" {name:<NAMES$}: {}\n", inert::line(&value)));
+        text.push_str(&format!(" {name:<NAMES$}: {}\n", sanitize::line(&value)));
     };
     let scenario = match report.scenario {
         Scenario::Server => "Server",
@@ -45,10 +45,10 @@ pub fn text(report: &MlperfReport) -> String {
         if report.valid { "VALID" } else { "INVALID" }.to_owned(),
     );
     for reason in &report.reasons {
-        text.push_str(&wrapped(&format!("- {}", inert::line(reason))));
+        text.push_str(&wrapped(&format!("- {}", sanitize::line(reason))));
     }
     for warning in &report.warnings {
-        text.push_str(&wrapped(&format!("warning: {}", inert::line(warning))));
+        text.push_str(&wrapped(&format!("warning: {}", sanitize::line(warning))));
     }
     text.push('\n');
     text.push_str(&requirements(report));

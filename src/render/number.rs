@@ -1,8 +1,8 @@
 //! Numbers as people read them: the only place where a number becomes text.
 
 use crate::metric::Unit;
-use crate::policy::comparison::Change;
 pub use crate::policy::{percent, signed_percent};
+use crate::report::comparison::Change;
 
 /// `12.3 ms`, `72.0 GiB`, `3127 tok/s`: about four digits that carry information.
 pub fn value(value: f64, unit: Unit) -> String {

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use super::chart_axis::round;
-use super::inert;
 use super::number::{self, Axis};
 use crate::metric::Unit;
-use crate::policy::comparison::Distribution;
+use crate::report::comparison::Distribution;
+use crate::text::sanitize;
 
 /// Width of the drawing, in SVG units.
 pub(super) const WIDTH: f64 = 760.0;
@@ -52,8 +52,8 @@ pub(super) fn open(height: f64, title: &str, description: &str) -> String {
     format!(
         "<svg role=\"img\" viewBox=\"0 0 {WIDTH:.0} {height:.0}\" preserveAspectRatio=\"xMinYMin meet\">\
          <title>{}</title><desc>{}</desc>",
-        inert::html(title),
-        inert::long_html(description)
+        sanitize::html(title),
+        sanitize::long_html(description)
     )
 }
 

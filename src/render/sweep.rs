@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use super::curve::{self, Line, Panel, Spot};
 use super::html::{self, HtmlError};
-use super::inert;
 use super::number;
 use super::terminal::wrapped;
 use super::view::Fact;
 use crate::metric::{Metric, Unit};
-use crate::policy::comparison::{CurvePoint, CurveSide, LoadCurve};
+use crate::report::comparison::{CurvePoint, CurveSide, LoadCurve};
 use crate::sweep::{Capacity, SweepPoint, SweepReport};
+use crate::text::sanitize;
 
 const TEMPLATE: &str = include_str!("../../templates/sweep.html");
 
@@ -155,11 +155,11 @@ pub fn text(report: &SweepReport, color: bool) -> String {
         text.push_str(&wrapped(&format!(
             "{}: {}",
             fact.name,
-            inert::line(&fact.value)
+            sanitize::line(&fact.value)
         )));
     }
     for warning in &report.warnings {
-        text.push_str(&wrapped(&format!("warning: {}", inert::line(warning))));
+        text.push_str(&wrapped(&format!("warning: {}", sanitize::line(warning))));
     }
     text
 }

@@ -7,14 +7,14 @@ use comfy_table::{CellAlignment, Table, presets};
 pub use super::columns::Screen;
 use super::columns::{self, cut, width};
 use super::drawing::{Drawing, LEAST, MOST};
-use super::inert;
 use super::number;
 use super::view::{AnalysisText, MeasurementTable, Pair, Row, Sign, View};
 use crate::metric::{ALWAYS_SHOWN, Metric};
-use crate::policy::comparison::Comparison;
 use crate::record::Failures;
 use crate::record::format::{Repeat, ResultFile, Scenario};
+use crate::report::comparison::Comparison;
 use crate::stats;
+use crate::text::sanitize;
 
 /// Columns of a scenario's name at the head of a table.
 const LONGEST_NAME: usize = 32;
@@ -25,11 +25,15 @@ const INDENT: &str = "   ";
 /// The comparison.
 pub fn comparison(comparison: &Comparison, screen: Screen) -> String {
     let view = View::of(comparison);
-    let wrapped = |sentence: &str| wrapped_on(&inert::line(sentence), screen);
+    let wrapped = |sentence: &str| wrapped_on(&sanitize::line(sentence), screen);
     let mut text = String::new();
     for line in [&view.subject, &view.sides] {
         if !line.is_empty() {
-            text.push_str(&columns::wrapped(&inert::line(line), " ", screen.columns()));
+            text.push_str(&columns::wrapped(
+                &sanitize::line(line),
+                " ",
+                screen.columns(),
+            ));
         }
     }
     text.push('\n');
@@ -55,14 +59,14 @@ pub fn comparison(comparison: &Comparison, screen: Screen) -> String {
     list("must match and does not", &mismatches, &mut text);
     let mut said = |title: &str, said: &Option<AnalysisText>| {
         if let Some(said) = said {
-            let title = format!("{title} ({})", inert::line(&said.source));
+            let title = format!("{title} ({})", sanitize::line(&said.source));
             list(&title, &said.lines, &mut text);
         }
     };
     said("analysis report", &view.analysis);
     said("explanation", &view.explanation);
     if let Some(accepted) = &view.accepted {
-        let title = format!("accepted {}", inert::line(&accepted.source));
+        let title = format!("accepted {}", sanitize::line(&accepted.source));
         list(&title, &accepted.lines, &mut text);
     }
     list("warnings", &view.warnings, &mut text);
@@ -84,7 +88,7 @@ fn end(view: &View, screen: Screen) -> String {
             paint(&view.verdict, &title, screen.color)
         )
     };
-    let headline = inert::line(&view.headline);
+    let headline = sanitize::line(&view.headline);
     text.push_str(&wrapped_on(&headline, screen));
     let lines = [("where", &view.place), ("noise", &view.noise)];
     let lines = lines
@@ -92,7 +96,7 @@ fn end(view: &View, screen: Screen) -> String {
         .filter_map(|(name, line)| Some((name, line.as_ref()?)));
     for (name, line) in lines.chain(view.next.iter().map(|step| ("next", step))) {
         text.push_str(&wrapped_on(
-            &format!("{name}: {}", inert::line(line)),
+            &format!("{name}: {}", sanitize::line(line)),
             screen,
         ));
     }
@@ -111,12 +115,12 @@ fn judgements(view: &View, screen: Screen) -> String {
     for (row, line) in view.rows.iter().zip(lines) {
         if view.several_scenarios && scenario != Some(&row.scenario) {
             scenario = Some(&row.scenario);
-            let name = inert::line(&row.scenario);
+            let name = sanitize::line(&row.scenario);
             text.push_str(&columns::wrapped(&name, " ", screen.columns()));
         }
         text.push_str(&painted(&row.sign, line, screen.color));
         text.push('\n');
-        text.push_str(&wrapped_on(&inert::line(&row.detail()), screen));
+        text.push_str(&wrapped_on(&sanitize::line(&row.detail()), screen));
     }
     text
 }
@@ -198,7 +202,7 @@ pub(super) fn printed(mut table: Table) -> Vec<String> {
 fn measurements(table: &MeasurementTable, named: bool, screen: Screen) -> String {
     let mut text = String::new();
     if named {
-        let name = inert::line(&table.scenario);
+        let name = sanitize::line(&table.scenario);
         text.push_str(&columns::wrapped(&name, " ", screen.columns()));
     }
     let mut cells = aligned(&["figure", "baseline", "candidate", "worse by"]);
@@ -223,7 +227,7 @@ fn measurements(table: &MeasurementTable, named: bool, screen: Screen) -> String
         }
     }
     for reason in &table.reasons {
-        text.push_str(&wrapped_on(&inert::line(reason), screen));
+        text.push_str(&wrapped_on(&sanitize::line(reason), screen));
     }
     text
 }
@@ -238,7 +242,7 @@ pub fn run(result: &ResultFile) -> String {
 }
 
 fn run_scenario(scenario: &Scenario) -> String {
-    let name = cut(&inert::line(&scenario.name), LONGEST_NAME);
+    let name = cut(&sanitize::line(&scenario.name), LONGEST_NAME);
     let mut cells = aligned(&[name.as_str(), "median", "smallest", "largest"]);
     let counting: Vec<&Repeat> = scenario
         .repeats
@@ -264,7 +268,7 @@ fn run_scenario(scenario: &Scenario) -> String {
             let why = counting
                 .iter()
                 .find_map(|repeat| repeat.not_measured.get(id));
-            let why = why.map_or_else(|| "no repeat has it".to_owned(), |why| inert::line(why));
+            let why = why.map_or_else(|| "no repeat has it".to_owned(), |why| sanitize::line(why));
             reasons.insert(
                 metric.label(),
                 format!("{} not measured, because {why}", metric.label()),
@@ -283,7 +287,7 @@ fn run_scenario(scenario: &Scenario) -> String {
         text.push_str(&wrapped(reason));
     }
     if let Some(failed) = Failures::of(counting.iter().copied()).in_words() {
-        text.push_str(&wrapped(&inert::line(&failed)));
+        text.push_str(&wrapped(&sanitize::line(&failed)));
     }
     let void = scenario.repeats.len() - counting.len();
     text.push_str(&format!(

@@ -8,7 +8,7 @@ pub use super::view_row::{Point, Row, RowChart};
 use super::view_row::{missing, side_text, voids};
 pub use super::view_server::{ServerRow, ServerTable};
 use super::{explanation, number, view_lines, view_server};
-use crate::policy::comparison::{
+use crate::report::comparison::{
     Acceptance, Analysis, Comparison, Difference, Distribution, Measurement, Status, Stratum,
     Verdict,
 };

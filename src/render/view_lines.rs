@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::number;
 use super::view::{Fact, Point, Row, Sign, View};
 use crate::metric::{Better, Unit};
-use crate::policy::comparison::{Basis, Comparison, Identity, Judgement, Stratum, Verdict};
 use crate::policy::{Effect, effect};
+use crate::report::comparison::{Basis, Comparison, Identity, Judgement, Stratum, Verdict};
 
 /// Groups of requests whose changes lie closer together than this became slower alike.
 const ALIKE: f64 = 0.02;

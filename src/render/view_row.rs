@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::view::{NOTHING, Sign, mark};
 use super::{number, view_lines};
 use crate::metric::Unit;
-use crate::policy::comparison::{Basis, Comparison, Judgement, RepeatValue, Side, Status};
 use crate::policy::rule::Action;
 use crate::policy::{Effect, effect};
+use crate::report::comparison::{Basis, Comparison, Judgement, RepeatValue, Side, Status};
 
 /// One judgement.
 #[derive(Clone, Debug, PartialEq, Serialize)]

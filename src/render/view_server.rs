@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::number;
 use super::view::NOTHING;
-use crate::policy::comparison::ServerFigure;
+use crate::report::comparison::ServerFigure;
 
 /// The server's own figures in one scenario.
 #[derive(Clone, Debug, PartialEq, Serialize)]

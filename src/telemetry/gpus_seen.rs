@@ -2,8 +2,7 @@
 
 use super::gpu::reading::Facts;
 use super::gpu::summary::GpuSummary;
-use super::gpu::validity;
-use super::gpu::{Account, NO_GPU};
+use super::gpu::{Account, NO_GPU, validity};
 use crate::measure::Concerns;
 use crate::record::format::Gpu;
 use crate::stats;

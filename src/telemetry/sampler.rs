@@ -17,10 +17,9 @@ use super::larger;
 use super::prometheus::Scrape;
 use super::series::{Row, Series};
 use super::server::{self, Findings, NOT_REPORTED};
-use crate::clock;
-use crate::http;
 use crate::measure::{Concerns, ServerFigures, ServerPeaks};
 use crate::record::format::Gpu;
+use crate::{clock, http};
 
 /// Why there is nothing of a server without metrics.
 const NO_METRICS: &str = "the server has no /metrics";

@@ -5,6 +5,8 @@
 //! [`fn@command`], which takes nothing but a [`WorkflowCommand`].
 
 mod command;
+pub(crate) mod progress;
+pub(crate) mod screen;
 
 use std::io::{self, Write as _};
 use std::sync::LazyLock;

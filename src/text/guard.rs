@@ -5,7 +5,7 @@
 //! compares by the rules of a culture, which skip characters that have no weight, so they are skipped here too. Both
 //! grammars are broken always and not only on Actions: a container that perfgate runs in may not know where its output goes.
 
-use crate::hidden::is_hidden;
+use super::hidden::is_hidden;
 
 /// The colours that perfgate itself uses; everything else that begins with ESC is removed.
 const COLOURS: [&str; 12] = [

@@ -4,11 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use perfgate::policy::comparison::Comparison;
 use perfgate::policy::rule::Policy;
 use perfgate::policy::{Labels, compare_runs};
-use perfgate::record;
-use perfgate::render;
+use perfgate::report::comparison::Comparison;
+use perfgate::{record, render};
 use serde_json::Value;
 
 use crate::support::{json, result, run, write};

@@ -1,11 +1,11 @@
 //! The charts of the HTML report: what is in them, that they stay small, and that no comparison breaks them.
 
 use perfgate::compare::Given;
-use perfgate::policy::comparison::{Comparison, Status};
 use perfgate::policy::rule::Policy;
 use perfgate::policy::{Labels, ThisLook, compare_evidence};
 use perfgate::record::{self, Run};
 use perfgate::render;
+use perfgate::report::comparison::{Comparison, Status};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -30,7 +30,7 @@ fn dangers(text: &str) -> Vec<String> {
             found.push(line.to_owned());
         }
     }
-    let hidden = |c: char| (c.is_control() && c != '\n') || perfgate::hidden::is_hidden(c);
+    let hidden = |c: char| (c.is_control() && c != '\n') || perfgate::text::hidden::is_hidden(c);
     found.extend(
         text.chars()
             .filter(|c| hidden(*c))

@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use perfgate::policy::comparison::Comparison;
 use perfgate::policy::rule::Policy;
 use perfgate::policy::{Labels, compare_runs};
-use perfgate::record;
-use perfgate::render;
+use perfgate::report::comparison::Comparison;
+use perfgate::{record, render};
 
 use crate::support::result;
 
@@ -81,7 +80,7 @@ fn a_comment_stays_below_githubs_limit_and_says_what_was_cut() {
     for side in [&mut comparison.baseline, &mut comparison.candidate] {
         side.model = Some(long.clone());
     }
-    let warning = perfgate::policy::comparison::Warning {
+    let warning = perfgate::report::comparison::Warning {
         code: "long".to_owned(),
         message: long.clone(),
     };

@@ -1,9 +1,9 @@
 //! What compare makes of results of sweeps, from files.
 
-use perfgate::policy::comparison::{Comparison, Status, Verdict};
 use perfgate::policy::rule::Policy;
 use perfgate::policy::{Labels, compare_runs};
 use perfgate::record::{self, Run};
+use perfgate::report::comparison::{Comparison, Status, Verdict};
 use serde_json::{Value, json};
 
 /// A load point with three repeats, all alike but for a little noise.

@@ -2,13 +2,12 @@
 
 use std::io::Read as _;
 
-use perfgate::policy::comparison::{Comparison, Verdict};
 use perfgate::policy::rule::Policy;
 use perfgate::policy::{Labels, compare_runs};
-use perfgate::record;
-use perfgate::render;
 use perfgate::render::terminal::Screen;
 use perfgate::render::view::View;
+use perfgate::report::comparison::{Comparison, Verdict};
+use perfgate::{record, render};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 

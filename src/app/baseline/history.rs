@@ -1,11 +1,13 @@
 //! `perfgate baseline history`: the accepted runs over time.
 
-use super::super::compare::policy_for;
-use super::super::{Context, Failure, print};
+use super::super::Context;
 use super::{Opened, failure};
 use crate::cli::baseline::{HistoryArgs, HistoryFormat};
 use crate::exit::ExitStatus;
+use crate::failure::Failure;
 use crate::history::{self, Labels, all_series};
+use crate::inputs::outputs::print;
+use crate::inputs::policy::policy_for;
 use crate::metric::{ALWAYS_SHOWN, Better, Metric};
 use crate::policy::rule::Policy;
 use crate::record::Run;

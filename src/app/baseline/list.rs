@@ -2,13 +2,15 @@
 
 use serde::Serialize;
 
-use super::super::{Context, Failure, print, source};
+use super::super::Context;
 use super::{Chosen, Opened, failure};
 use crate::cli::baseline::{ListArgs, ListFormat};
-use crate::clock;
 use crate::exit::ExitStatus;
-use crate::render;
+use crate::failure::Failure;
+use crate::git::work_tree;
+use crate::inputs::outputs::print;
 use crate::terminal::Output;
+use crate::{clock, render};
 
 /// One baseline.
 #[derive(Debug, Serialize)]
@@ -76,7 +78,7 @@ fn listed(chosen: Chosen) -> Result<Listed, Failure> {
     Ok(Listed {
         sessions: standing.sessions().len(),
         created: baseline.and_then(|run| run.file.created.clone()),
-        commits_since: commit.as_deref().and_then(source::commits_since),
+        commits_since: commit.as_deref().and_then(work_tree::commits_since),
         commit,
         release,
         name: chosen.name,

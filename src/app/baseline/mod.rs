@@ -7,12 +7,14 @@ mod show;
 mod update;
 mod verify;
 
-use super::failing::baseline_failure;
-use super::{Context, Failure, storage};
+use crate::app::Context;
 use crate::baseline::{BaselineError, Location, Place, Storage};
 use crate::cli::baseline::{BaselineArgs, BaselineCommand, StorageArgs, WhichArgs};
 use crate::config;
 use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::failure::of_adapters::baseline_failure;
+use crate::inputs::storage;
 
 pub(super) fn run(args: &BaselineArgs, context: &Context) -> Result<ExitStatus, Failure> {
     match &args.command {
@@ -43,7 +45,7 @@ impl<'a> Opened<'a> {
     fn of(args: &'a StorageArgs, context: &Context) -> Result<Self, Failure> {
         Ok(Self {
             location: &args.baselines,
-            storage: storage::open(&args.baselines, context)?,
+            storage: storage::open(&args.baselines, context.environment)?,
         })
     }
 

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use super::super::Failure;
-use super::super::compare::read_comparison;
 use crate::cli::baseline::UpdateArgs;
 use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::inputs::comparison::read_comparison;
 use crate::metric::Metric;
-use crate::policy::comparison::{Acceptance, Comparison, Status};
 use crate::policy::{Objection, identity};
 use crate::record::Run;
 use crate::record::format::Promotion;
+use crate::report::comparison::{Acceptance, Comparison, Status};
 
 /// Fewer characters are no reason.
 const SHORTEST_REASON: usize = 10;

@@ -1,13 +1,17 @@
 //! `perfgate baseline show`: what one baseline says.
 
-use super::super::{Context, Failure, print, source};
+use super::super::Context;
 use super::{Opened, failure, list};
 use crate::baseline::Part;
 use crate::cli::baseline::ShowArgs;
 use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::git::work_tree;
+use crate::inputs::outputs::print;
 use crate::record::Run;
-use crate::render::{self, inert};
+use crate::render;
 use crate::terminal::Output;
+use crate::text::sanitize;
 
 pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let opened = Opened::of(&args.which.storage, context)?;
@@ -52,7 +56,7 @@ fn facts(run: &Run) -> String {
     let server = file.server.as_ref();
     let promotion = file.promotion.as_ref();
     let commit = source.and_then(|source| source.commit.as_deref());
-    let since = commit.and_then(source::commits_since);
+    let since = commit.and_then(work_tree::commits_since);
     let measured = file
         .created
         .as_deref()
@@ -90,11 +94,11 @@ fn facts(run: &Run) -> String {
     ];
     let lines = known
         .into_iter()
-        .filter_map(|(name, value)| Some(format!("  {name}: {}\n", inert::line(&value?))));
+        .filter_map(|(name, value)| Some(format!("  {name}: {}\n", sanitize::line(&value?))));
     let despite = promotion
         .into_iter()
         .flat_map(|promotion| &promotion.despite);
     lines
-        .chain(despite.map(|objection| format!("  despite: {}\n", inert::line(objection))))
+        .chain(despite.map(|objection| format!("  despite: {}\n", sanitize::line(objection))))
         .collect()
 }

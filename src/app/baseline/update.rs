@@ -1,22 +1,23 @@
 //! `perfgate baseline update`: a run becomes the baseline, unless something speaks against it.
 
-use super::super::compare::policy_for;
-use super::super::failing::record_failure;
-use super::super::source::{self, MainBranch};
-use super::super::{Context, Failure, print};
+use super::super::Context;
 use super::reason::Reasons;
 use super::{Chosen, Opened, checked, failure};
 use crate::baseline::{self, Change, Ended, Part, Standing};
 use crate::cli::baseline::UpdateArgs;
-use crate::clock;
 use crate::exit::ExitStatus;
-use crate::history;
+use crate::failure::Failure;
+use crate::failure::of_adapters::record_failure;
+use crate::git::work_tree::{self, MainBranch};
+use crate::inputs::outputs::print;
+use crate::inputs::policy::policy_for;
 use crate::policy::rule::Policy;
 use crate::policy::{Accepted, Objection, TooNoisy, objections, too_noisy};
 use crate::record::format::{Promotion, ResultFile};
 use crate::record::{self, Run};
-use crate::render::inert;
 use crate::terminal::Output;
+use crate::text::sanitize;
+use crate::{clock, history};
 
 /// What a promotion comes to, given what stands there.
 struct Decided {
@@ -134,7 +135,7 @@ impl Updating<'_> {
                 name: branch.clone(),
                 is_of_it: of.and_then(|of| of.branch.as_ref()) == Some(branch),
             },
-            None => source::main_branch_of(of, self.environment),
+            None => work_tree::main_branch_of(of, self.environment),
         };
         let found = objections(
             self.policy,
@@ -207,15 +208,18 @@ fn said(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended) -> 
         text.push_str("  another run was accepted right after it, and is the baseline now\n");
     }
     for objection in &promotion.despite {
-        text.push_str(&format!("  despite: {}\n", inert::line(objection)));
+        text.push_str(&format!("  despite: {}\n", sanitize::line(objection)));
     }
     if let Some(because) = &promotion.because {
         let by = promotion.by.as_ref();
-        let by = by.map_or_else(String::new, |by| format!(" ({})", inert::line(by)));
-        text.push_str(&format!("  because: {}{by}\n", inert::line(because)));
+        let by = by.map_or_else(String::new, |by| format!(" ({})", sanitize::line(by)));
+        text.push_str(&format!("  because: {}{by}\n", sanitize::line(because)));
     }
     for limit in too_noisy {
-        text.push_str(&format!("  warning: {}\n", inert::line(&limit.to_string())));
+        text.push_str(&format!(
+            "  warning: {}\n",
+            sanitize::line(&limit.to_string())
+        ));
     }
     if !too_noisy.is_empty() {
         text.push_str(
@@ -230,7 +234,7 @@ fn said(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended) -> 
     if let Some(release) = &args.release {
         text.push_str(&format!(
             "  it is the release {}, with which later runs are compared too\n",
-            inert::line(release)
+            sanitize::line(release)
         ));
         parts.push(Part::Release);
     }
@@ -238,7 +242,7 @@ fn said(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended) -> 
     let files: Vec<String> = parts
         .into_iter()
         .filter_map(|part| place.file(part))
-        .map(|path| inert::shell(&path.display().to_string()))
+        .map(|path| sanitize::shell(&path.display().to_string()))
         .collect();
     if !args.dry_run && !nothing_new && !files.is_empty() {
         text.push_str(&format!("next: git add {}\n", files.join(" ")));

@@ -1,12 +1,14 @@
 //! `perfgate baseline verify`: whether all files are whole and fit together.
 
-use super::super::{Context, Failure, print};
+use super::super::Context;
 use super::{Opened, failure};
 use crate::baseline;
 use crate::cli::baseline::VerifyArgs;
 use crate::exit::ExitStatus;
-use crate::render::inert;
+use crate::failure::Failure;
+use crate::inputs::outputs::print;
 use crate::terminal::Output;
+use crate::text::sanitize;
 
 pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let opened = Opened::of(&args.storage, context)?;
@@ -28,8 +30,8 @@ pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitStatus, Fa
         for finding in found {
             text.push_str(&format!(
                 "  {}: {}\n    mend: {}\n",
-                inert::line(&finding.at),
-                inert::line(&finding.what),
+                sanitize::line(&finding.at),
+                sanitize::line(&finding.what),
                 finding.mend
             ));
         }

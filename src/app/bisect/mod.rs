@@ -1,30 +1,19 @@
 //! `perfgate bisect`: the predicate of `git bisect run`, and what prepares it.
 
-mod arguments;
-mod bar;
-mod building;
-mod finishing;
-mod hunt;
-mod images;
-mod judging;
-mod lock;
-mod noise;
-mod question;
-mod repository;
-mod session;
 mod start;
-mod submodules;
-mod tree;
 
-use super::progress::Progress;
-use super::{Context, Failure, Interrupt, runtime};
+use crate::app::Context;
 use crate::bisect::{Answer, Role, Step};
 use crate::cli::bisect::{BisectArgs, BisectCommand, BisectOptions, StartupFailure};
 use crate::exit::{BisectStatus, ExitStatus};
-use hunt::{Ends, Hunt, Scene, say};
-use lock::Lock;
-use repository::{Repository, Search};
-use session::Started;
+use crate::failure::Failure;
+use crate::git::search::{Repository, Search};
+use crate::interrupt::Interrupt;
+use crate::runner::bisect::bisect_run::{Ends, Hunt, Scene, say};
+use crate::runner::bisect::lock::Lock;
+use crate::runner::bisect::session::Started;
+use crate::runner::runtime;
+use crate::terminal::progress::Progress;
 
 pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, Failure> {
     match &args.command {
@@ -44,7 +33,10 @@ pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, 
                 .filter(|started| started.ends == Ends::of(search.as_ref()));
             match started {
                 Some(started) => {
-                    let options = arguments::laid_over(&started.arguments, &arguments::own())?;
+                    let options = crate::runner::bisect::arguments::laid_over(
+                        &started.arguments,
+                        &crate::runner::bisect::arguments::own(),
+                    )?;
                     judge(repository, search.as_ref(), &options, context)
                 }
                 None => judge(repository, search.as_ref(), &args.options, context),
@@ -66,7 +58,7 @@ fn judge(
     runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let scene = Scene {
-            context,
+            environment: context.environment,
             progress: &progress,
             interrupt: &interrupt,
         };

@@ -1,20 +1,24 @@
 //! `perfgate bisect start` and `perfgate bisect clean`.
 
-use super::super::progress::{Progress, note};
-use super::super::{Context, Failure, Interrupt, print, runtime, source};
-use super::arguments::own_text;
-use super::hunt::{Ends, Hunt, Scene};
-use super::images;
-use super::lock::Lock;
+use super::super::Context;
 use super::or_interrupted;
-use super::repository::{Repository, UNSHALLOW};
-use super::session::Started;
-use super::tree::{remove_all, remove_folder};
 use crate::bisect::steps_for;
 use crate::cli::bisect::StartArgs;
 use crate::exit::{BisectStatus, ExitStatus};
-use crate::render;
+use crate::failure::Failure;
+use crate::git::checkout::{remove_all, remove_folder};
+use crate::git::search::{Repository, UNSHALLOW};
+use crate::git::work_tree;
+use crate::inputs::outputs::print;
+use crate::interrupt::Interrupt;
+use crate::runner::bisect::arguments::own_text;
+use crate::runner::bisect::bisect_run::{Ends, Hunt, Scene};
+use crate::runner::bisect::images;
+use crate::runner::bisect::lock::Lock;
+use crate::runner::bisect::session::Started;
+use crate::runner::runtime;
 use crate::terminal::Output;
+use crate::terminal::progress::{Progress, note};
 
 /// Checks both ends, begins git's search, and prints the command that runs it.
 pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
@@ -37,7 +41,7 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
     let bad = repository.commit(&args.bad)?;
     check_whole(&repository, [&good, &bad])?;
     let between = commits_between(&repository, args.first_parent, [&good, &bad])?;
-    let base = source::merge_base(&good, &bad);
+    let base = work_tree::merge_base(&good, &bad);
     let fork = base.filter(|base| *base != good);
     if let Some(fork) = &fork {
         note(&format!(
@@ -55,7 +59,7 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
     runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let scene = Scene {
-            context,
+            environment: context.environment,
             progress: &progress,
             interrupt: &interrupt,
         };
@@ -116,10 +120,10 @@ fn begin_search(
 
 /// A shallow clone may end between the two: what is not here could be guilty, and git would ask about the rest alone.
 fn check_whole(repository: &Repository, [good, bad]: [&str; 2]) -> Result<(), Failure> {
-    if !source::is_shallow() {
+    if !work_tree::is_shallow() {
         return Ok(());
     }
-    let ends = source::own_file("shallow")
+    let ends = work_tree::own_file("shallow")
         .and_then(|path| std::fs::read_to_string(path).ok())
         .unwrap_or_default();
     let range = format!("{good}..{bad}");
@@ -169,7 +173,7 @@ fn program() -> String {
     if is_plain {
         path
     } else {
-        render::inert::shell(&path)
+        crate::text::sanitize::shell(&path)
     }
 }
 

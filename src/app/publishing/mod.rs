@@ -1,26 +1,31 @@
 //! Telling GitHub: where to, whether the regression was accepted, and then comment, status and check run. Nothing here
 //! changes what was decided but an acceptance.
 
-mod telling;
+pub(super) mod annotations;
+mod channels;
+pub(super) mod step;
 
 use std::path::Path;
 use std::time::Duration;
 
-use super::plan::USUAL_FILE;
-use super::progress::note;
-use super::{Context, Failure, Interrupt, source};
-pub(super) use telling::{Told, Trust};
+use crate::app::Context;
+use crate::failure::Failure;
+use crate::git::work_tree;
+use crate::inputs::plan::USUAL_FILE;
+use crate::interrupt::Interrupt;
+use crate::terminal::progress::note;
+pub(super) use channels::{Told, Trust};
 
 use crate::cli::publish::{CommentWhen, PublishArgs};
 use crate::exit::ExitStatus;
-use crate::policy::comparison::{Comparison, Verdict};
 use crate::policy::{is_judged_by_own_files, with_acceptance, without_acceptance};
 use crate::publish::acceptance::{Found, PullRequest, Question};
 use crate::publish::change::{Change, Target};
 use crate::publish::client::{Client, ClientError, Patience};
 use crate::publish::event::{self, Occasion, Pull, Repository, RunId, Sha};
 use crate::publish::pulls::{self, FoundPull, Nowhere};
-use crate::render::inert;
+use crate::report::comparison::{Comparison, Verdict};
+use crate::text::sanitize;
 use crate::{files, limits};
 
 /// Where the API is where nobody says otherwise.
@@ -89,7 +94,7 @@ impl Place {
             (None, Some(problem)) => problem.to_string(),
             (None, None) => self.nowhere.as_ref().unwrap_or(&Nowhere::None).to_string(),
         };
-        Some(inert::line(&why))
+        Some(sanitize::line(&why))
     }
 }
 
@@ -214,7 +219,7 @@ impl<'a> Publisher<'a> {
         let repository = Repository::parse(&repository).ok_or_else(|| {
             usage(format!(
                 "`{}` is no repository (GITHUB_REPOSITORY)",
-                inert::line(&repository)
+                sanitize::line(&repository)
             ))
         })?;
         let Some(token) = variable("GITHUB_TOKEN") else {
@@ -228,7 +233,7 @@ impl<'a> Publisher<'a> {
                 let json = files::read_within(Path::new(path), limits::EVENT)
                     .map_err(|error| Failure::new(ExitStatus::Usage, error))?;
                 event::occasion(name, &json, &repository, commit.as_deref())
-                    .map_err(|error| usage(inert::line(&error.to_string())))?
+                    .map_err(|error| usage(sanitize::line(&error.to_string())))?
             }
             None if args.pull_request.is_some() => Occasion::unknown(),
             None => {
@@ -268,7 +273,7 @@ impl<'a> Publisher<'a> {
         Ok(Publishing::On(Box::new(Self {
             args,
             configuration: configuration.to_owned(),
-            runtime: super::runtime(|| {})?,
+            runtime: crate::runner::runtime(|| {})?,
             client,
             repository,
             occasion,
@@ -338,7 +343,7 @@ impl<'a> Publisher<'a> {
             Err(error) => {
                 note(&format!(
                     "warning: the current text of the pull request cannot be read, so that of the event is used: {}",
-                    inert::line(&error.to_string())
+                    sanitize::line(&error.to_string())
                 ));
                 None
             }
@@ -391,7 +396,7 @@ impl<'a> Publisher<'a> {
             }
             Some(measured) => Err(format!(
                 "the comparison is of {}, and this is about {}",
-                inert::line(&measured.chars().take(10).collect::<String>()),
+                sanitize::line(&measured.chars().take(10).collect::<String>()),
                 head.short()
             )),
         }
@@ -426,7 +431,7 @@ impl<'a> Publisher<'a> {
             label,
             moment: &self.occasion.moment,
         };
-        let shown = inert::line(label);
+        let shown = sanitize::line(label);
         let asked = self.until_interrupted(question.ask());
         match asked.unwrap_or_else(|| Err(interrupted())) {
             Ok(Found::Accepted(acceptance)) => {
@@ -437,7 +442,7 @@ impl<'a> Publisher<'a> {
             Ok(Found::Lacking(why)) => {
                 let said = format!(
                     "the label `{shown}` is set and does not count: {}",
-                    inert::line(&why)
+                    sanitize::line(&why)
                 );
                 note(&format!("warning: {said}"));
                 (comparison, vec![said])
@@ -445,7 +450,7 @@ impl<'a> Publisher<'a> {
             Err(error) => {
                 let said = format!(
                     "it is not known whether the regression was accepted: {}",
-                    inert::line(&error.to_string())
+                    sanitize::line(&error.to_string())
                 );
                 note(&format!("warning: {said}"));
                 (comparison, vec![said])
@@ -477,7 +482,7 @@ fn head_of_event(
     let head = event::occasion(&name, &json, repository, commit.as_deref())
         .ok()?
         .head?;
-    is_or_merges(&source::commit_and_parents()?, &head).then_some(head)
+    is_or_merges(&work_tree::commit_and_parents()?, &head).then_some(head)
 }
 
 /// Whether the work tree is at the commit that this step is about, or at a merge of it; why not.
@@ -485,7 +490,7 @@ fn check_checkout(place: &Place) -> Result<(), Failure> {
     let Some(head) = &place.head else {
         return Ok(());
     };
-    let why = match source::commit_and_parents() {
+    let why = match work_tree::commit_and_parents() {
         None => "git does not know which commit is checked out".to_owned(),
         Some(checked_out) if is_or_merges(&checked_out, head) => return Ok(()),
         Some((commit, _)) => {

@@ -5,9 +5,8 @@ use bollard::Docker;
 use super::super::{LaunchError, Phase};
 use super::address::Lookup;
 use super::engine::{self, QUICK};
-use super::login;
 use super::pull::pull;
-use super::refusal;
+use super::{login, refusal};
 use crate::config::Pull;
 
 /// What a launch needs to know of an image.

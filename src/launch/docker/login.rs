@@ -11,8 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::super::Phase;
 use super::address::{Lookup, docker_folder};
-use crate::files;
-use crate::secret;
+use crate::{files, secret};
 
 /// The registry of a name without one, as the docker program stores it.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";

@@ -1,0 +1,138 @@
+//! On GitHub Actions, the lines of `thresholds.yaml` and `perfgate.yaml` that a verdict or a problem is about.
+
+use std::path::Path;
+
+use super::super::Context;
+use crate::config::Problems;
+use crate::environment::environment;
+use crate::failure::Failure;
+use crate::policy::Effect;
+use crate::policy::rule::Place;
+use crate::publish::check_run::Mark;
+use crate::render::view::{Row, View};
+use crate::report::comparison::Comparison;
+use crate::terminal::{self, Level, WorkflowCommand};
+use crate::text::sanitize;
+
+/// Annotations of one level that Actions shows of a step.
+const MOST: usize = 10;
+
+/// Where a file is in the repository, as far as that is known.
+fn in_repository(file: &str) -> String {
+    let below_the_workspace = || {
+        let workspace = environment("GITHUB_WORKSPACE")?;
+        let absolute = std::path::absolute(file).ok()?;
+        let inside = absolute.strip_prefix(Path::new(&workspace)).ok()?;
+        Some(inside.display().to_string())
+    };
+    below_the_workspace().unwrap_or_else(|| file.to_owned())
+}
+
+fn is_on_actions(environment: &dyn Fn(&str) -> Option<String>) -> bool {
+    environment("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+}
+
+/// Marks the rules that did not hold, or are not known to.
+pub(crate) fn mark_rules(comparison: &Comparison, context: &Context) {
+    if !is_on_actions(context.environment) {
+        return;
+    }
+    let view = View::of(comparison);
+    if !view.mismatches.is_empty() {
+        let title = format!("perfgate: {}", view.title());
+        terminal::command(&WorkflowCommand::remark(
+            Level::Error,
+            &title,
+            &view.headline,
+        ));
+        return;
+    }
+    let rows: Vec<(&Row, Option<&Place>)> = view
+        .rows
+        .iter()
+        .zip(&comparison.judgements)
+        .map(|(row, judgement)| (row, judgement.rule.place.as_ref()))
+        .collect();
+    for (level, effects) in [
+        (Level::Error, &[Effect::Stops][..]),
+        (Level::Warning, &[Effect::Warns, Effect::Open][..]),
+    ] {
+        let marked: Vec<&(&Row, Option<&Place>)> = rows
+            .iter()
+            .filter(|(row, _)| effects.contains(&row.effect))
+            .collect();
+        // The exit code makes Actions show an error of its own, and one line says how many are left out.
+        for (row, place) in marked.iter().take(MOST - 2) {
+            let title = format!(
+                "perfgate: {}: {}",
+                row.title(view.several_scenarios),
+                row.sign.word
+            );
+            terminal::command(&match place {
+                Some(place) => WorkflowCommand::annotation(
+                    level,
+                    &in_repository(&place.file),
+                    place.line,
+                    &title,
+                    &row.reason,
+                ),
+                None => WorkflowCommand::remark(level, &title, &row.reason),
+            });
+        }
+        if let Some(more) = marked.get(MOST - 2..).filter(|more| !more.is_empty()) {
+            let message = format!("{} more rules are in the report", more.len());
+            terminal::command(&WorkflowCommand::remark(level, "perfgate", &message));
+        }
+    }
+}
+
+/// The same as marks of a check run, which takes as many as there are.
+pub(crate) fn marks(comparison: &Comparison) -> Vec<Mark> {
+    let view = View::of(comparison);
+    let rows = view.rows.iter().zip(&comparison.judgements);
+    let marked = rows.filter_map(|(row, judgement)| {
+        let place = judgement.rule.place.as_ref()?;
+        let blocks = match row.effect {
+            Effect::Stops => true,
+            Effect::Warns | Effect::Open => false,
+            Effect::Holds => return None,
+        };
+        Some(Mark {
+            path: in_repository(&place.file),
+            line: place.line,
+            blocks,
+            message: sanitize::line(&format!(
+                "{}: {}: {}",
+                row.title(view.several_scenarios),
+                row.sign.word,
+                row.reason
+            )),
+        })
+    });
+    marked.collect()
+}
+
+/// The workflow commands that show a failure beside the run, and the problems of a file at their lines.
+pub fn annotations(failure: &Failure) -> Vec<WorkflowCommand> {
+    if !is_on_actions(&environment) {
+        return Vec::new();
+    }
+    let Some(problems) = failure.error.downcast_ref::<Problems>() else {
+        let reason = failure.reason();
+        return vec![WorkflowCommand::remark(Level::Error, "perfgate", &reason)];
+    };
+    let file = in_repository(&problems.file);
+    let shown = problems.problems.iter().take(MOST - 2).map(|problem| {
+        let line = u32::try_from(problem.line).unwrap_or(u32::MAX);
+        let hint = problem.hint.as_ref().map(|hint| format!("\n{hint}"));
+        let message = format!("{}{}", problem.message, hint.unwrap_or_default());
+        WorkflowCommand::annotation(Level::Error, &file, line, problem.code.name(), &message)
+    });
+    let mut commands: Vec<WorkflowCommand> = shown.collect();
+    if problems.problems.len() > commands.len() {
+        let more = problems.problems.len() - commands.len();
+        let message = format!("`{file}` has {more} more problems");
+        commands.push(WorkflowCommand::remark(Level::Error, "perfgate", &message));
+    }
+    commands
+}

@@ -1,0 +1,429 @@
+//! Comment, status and check run: each is tried, whatever became of the others.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use super::super::Context;
+use super::{Place, Publisher, annotations};
+use crate::cli::publish::{CommentWhen, PublishArgs};
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::publish::actions;
+use crate::publish::check_run::CheckRun;
+use crate::publish::client::ClientError;
+use crate::publish::comment::{self, Marker, Put, USUAL_AUTHOR, Wanted};
+use crate::publish::event::Sha;
+use crate::publish::status::{State, Statement};
+use crate::render::view::View;
+use crate::report::comparison::{Comparison, Verdict};
+use crate::terminal::progress::note;
+use crate::terminal::{self, Level, WorkflowCommand};
+use crate::text::sanitize;
+use crate::{config, render};
+
+/// What came of it.
+#[derive(Default)]
+pub(in crate::app) struct Told {
+    /// The comment's page.
+    comment: Option<String>,
+    /// What could not be done.
+    problems: Vec<String>,
+}
+
+/// Of a comparison whose maker nobody trusts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::app) enum Trust {
+    /// This run or an earlier one of this repository made it.
+    Ours,
+    /// A fork's run made it.
+    Stranger,
+}
+
+/// What is said, for all who are told.
+struct Said<'a> {
+    comparison: &'a Comparison,
+    view: View,
+    markdown: String,
+}
+
+impl Publisher<'_> {
+    /// Comment, status, check run; each whatever becomes of the others.
+    pub(in crate::app) fn publish(
+        &self,
+        comparison: &Comparison,
+        notes: Vec<String>,
+        place: &Place,
+        trust: Trust,
+    ) -> Told {
+        // A label counts for nothing of what a stranger reports.
+        let label = match trust {
+            Trust::Ours => self.accept_label(place),
+            Trust::Stranger => None,
+        };
+        let said = Said {
+            comparison,
+            view: View::of(comparison),
+            markdown: render::markdown::comparison(comparison, label),
+        };
+        let view = &said.view;
+        let mut told = Told::default();
+        if let Some(error) = &place.problem {
+            told.problem(
+                "the pull request was not found",
+                error,
+                "pull-requests: read",
+                self.occasion.from_fork,
+            );
+        }
+        // Every run of a fork is for a pull request.
+        if let (Some(why), true) = (&place.nowhere, self.occasion.from_fork)
+            && self.args.comment != CommentWhen::Never
+        {
+            told.problems.push(format!("there is no comment: {why}"));
+        }
+        let done = self.until_interrupted(async {
+            if let (Some(head), Trust::Ours) = (&place.head, trust) {
+                let words = Words {
+                    of: &of_gate(&view.name, place),
+                    formerly: Some(&of_configuration(&self.configuration, place)),
+                    state: State::of(comparison.exit_code),
+                    description: &format!("{}: {}", view.verdict.word, view.headline),
+                };
+                self.status(head, words, &mut told).await;
+            }
+            if let (Some(head), Trust::Ours, true) = (&place.head, trust, self.args.check_run) {
+                self.check_run(&said, head, &mut told).await;
+            }
+            if let (Some(head), Some(number)) = (&place.head, place.number)
+                && self.args.comment != CommentWhen::Never
+            {
+                self.comment(&said, notes, (head, number), trust, &mut told)
+                    .await;
+            }
+        });
+        if done.is_none() {
+            let left = "publishing was interrupted, and not everything is there";
+            told.problems.push(left.to_owned());
+        }
+        told
+    }
+
+    /// Only the status: a gate that did not come to a verdict has nothing else to say.
+    pub(crate) fn without_verdict(&self, failure: &Failure, place: &Place, name: Option<&str>) {
+        let Some(head) = &place.head else { return };
+        self.client.begin();
+        let mut told = Told::default();
+        let description = format!(
+            "NO VERDICT: {} (exit code {})",
+            failure.error,
+            failure.status.code()
+        );
+        let words = Words {
+            of: &match name {
+                Some(name) => of_gate(name, place),
+                None => of_configuration(&self.configuration, place),
+            },
+            formerly: None,
+            state: State::Error,
+            description: &description,
+        };
+        self.until_interrupted(self.status(head, words, &mut told));
+        for problem in &told.problems {
+            note(&format!("warning: {problem}"));
+        }
+    }
+
+    async fn status(&self, head: &Sha, words: Words<'_>, told: &mut Told) {
+        let context = self.args.status_context.trim();
+        if context.is_empty() {
+            return;
+        }
+        let Words {
+            of,
+            formerly,
+            state,
+            description,
+        } = words;
+        let statement = Statement {
+            client: &self.client,
+            repository: &self.repository,
+            head,
+            context,
+            of,
+            formerly,
+            state,
+            description,
+            address: self.address(),
+        };
+        match statement.set().await {
+            Ok(problems) => told.problems.extend(problems),
+            Err(error) => told.problem(
+                "the status was not set",
+                &error,
+                "statuses: write",
+                self.occasion.from_fork,
+            ),
+        }
+    }
+
+    fn address(&self) -> Option<&str> {
+        self.args.report_url.as_deref().or(self.run_page.as_deref())
+    }
+
+    async fn check_run(&self, said: &Said<'_>, head: &Sha, told: &mut Told) {
+        let Said {
+            comparison,
+            view,
+            markdown,
+        } = said;
+        let name = format!("perfgate report: {}", sanitize::line(&view.name));
+        let check_run = CheckRun {
+            name: &name,
+            head,
+            state: State::of(comparison.exit_code),
+            title: sanitize::line(&format!("{}: {}", view.verdict.word, view.instruction)),
+            summary: markdown,
+            external_id: format!("{}.{}", self.run.run, self.run.attempt),
+            address: self.address(),
+            annotations: annotations::marks(comparison),
+        };
+        if let Err(error) = check_run.put(&self.client, &self.repository).await {
+            told.problem(
+                "the check run was not written",
+                &error,
+                "checks: write",
+                self.occasion.from_fork,
+            );
+        }
+    }
+
+    async fn comment(
+        &self,
+        said: &Said<'_>,
+        notes: Vec<String>,
+        (head, number): (&Sha, u64),
+        trust: Trust,
+        told: &mut Told,
+    ) {
+        let Said {
+            comparison,
+            view,
+            markdown,
+        } = said;
+        let author = self.author().await;
+        let wanted = Wanted {
+            marker: Marker {
+                key: key(view, trust),
+                head: head.clone(),
+                run: self.run,
+            },
+            markdown,
+            banner: (trust == Trust::Stranger).then(|| self.banner()),
+            notes: notes
+                .iter()
+                .map(|note| render::markdown::sentence_of(note))
+                .collect(),
+            footer: self.footer(head),
+            push: (view.verdict.icon, view.verdict.word, &view.headline),
+            create: self.args.comment != CommentWhen::OnChange
+                || comparison.verdict != Verdict::Pass,
+        };
+        match comment::put(&self.client, &self.repository, number, &author, &wanted).await {
+            Ok((put, untidied)) => {
+                told.commented(put, &author);
+                for error in untidied {
+                    let what = "a surplus comment of perfgate was not collapsed";
+                    told.problem(
+                        what,
+                        &error,
+                        "pull-requests: write",
+                        self.occasion.from_fork,
+                    );
+                }
+            }
+            Err(error) => {
+                told.problem(
+                    "the comment was not written",
+                    &error,
+                    "pull-requests: write",
+                    self.occasion.from_fork,
+                );
+            }
+        }
+    }
+
+    /// Whose comments are ours: those of the token's own account, which GraphQL tells for every kind of token.
+    async fn author(&self) -> String {
+        #[derive(Deserialize)]
+        struct Account {
+            login: String,
+        }
+        #[derive(Deserialize)]
+        struct Data {
+            viewer: Account,
+        }
+        #[derive(Deserialize)]
+        struct Asked {
+            data: Data,
+        }
+        if let Some(author) = &self.args.comment_author {
+            return author.clone();
+        }
+        let asked = self
+            .client
+            .ask::<Asked>(&self.graphql, "query { viewer { login } }");
+        if let Ok(asked) = asked.await
+            && !asked.data.viewer.login.is_empty()
+        {
+            return asked.data.viewer.login;
+        }
+        // A workflow's token may not ask this.
+        if self.of_a_person
+            && let Ok(user) = self.client.get::<Account>("user", &[]).await
+        {
+            return user.login;
+        }
+        USUAL_AUTHOR.to_owned()
+    }
+
+    /// The note above a report that somebody else's run made.
+    pub(in crate::app) fn banner(&self) -> String {
+        let run = match &self.run_page {
+            Some(page) => format!("[run]({page})"),
+            None => "run".to_owned(),
+        };
+        let who = if self.occasion.from_fork {
+            "a fork's"
+        } else {
+            "an untrusted"
+        };
+        format!(
+            "**Reported by {who} {run}: not verified.** Code of the pull request made these numbers and could have made up any; they set no status."
+        )
+    }
+
+    fn footer(&self, head: &Sha) -> String {
+        let mut parts = vec![format!("`{}`", head.short())];
+        if let Some(page) = &self.run_page {
+            parts.push(format!("[run {}]({page})", self.run.run));
+        }
+        if let Some(page) = &self.args.report_url {
+            parts.push(format!(
+                "[report](<{}>)",
+                sanitize::line(page).replace(['<', '>', '\\', ' '], "")
+            ));
+        }
+        parts.push(format!("perfgate {}", env!("CARGO_PKG_VERSION")));
+        parts.join(" · ")
+    }
+}
+
+/// What a status is to say, and of what.
+struct Words<'a> {
+    of: &'a str,
+    formerly: Option<&'a str>,
+    state: State,
+    description: &'a str,
+}
+
+/// What a stranger reports never stands where our own word stood.
+fn key(view: &View, trust: Trust) -> String {
+    let safe = config::safe_name(&view.name);
+    // Names that become one when they are made safe are still two gates.
+    let name = if safe == view.name {
+        safe
+    } else {
+        let digest = format!("{:x}", Sha256::digest(view.name.as_bytes()));
+        format!("{safe}~{}", digest.get(..8).unwrap_or_default())
+    };
+    match trust {
+        Trust::Ours => name,
+        Trust::Stranger => format!("{name}/fork"),
+    }
+}
+
+/// Whose verdict a status is: one gate's, against one base.
+fn of_gate(name: &str, place: &Place) -> String {
+    match &place.base {
+        Some(base) => format!("{name} → {base}"),
+        None => name.to_owned(),
+    }
+}
+
+/// The same of a gate that did not come to know its name.
+fn of_configuration(file: &str, place: &Place) -> String {
+    of_gate(&format!("file {file}"), place)
+}
+
+impl Told {
+    /// What became of the comment of that author.
+    fn commented(&mut self, put: Put, author: &str) {
+        match put {
+            Put::Written(page, by) => {
+                if !by.eq_ignore_ascii_case(author) {
+                    self.problems.push(format!(
+                        "the comment is by {}, and perfgate looks for its own among those of {}: give `--comment-author '{}'`, or every run writes another",
+                        sanitize::line(&by), sanitize::line(author), sanitize::line(&by)
+                    ));
+                }
+                self.comment = Some(page);
+            }
+            Put::NotWanted => {}
+            Put::Newer(run) => note(&format!(
+                "the comment is left as the newer run {run} wrote it"
+            )),
+        }
+    }
+
+    fn problem(&mut self, what: &str, error: &ClientError, permission: &str, from_fork: bool) {
+        let refusal = error.refusal();
+        let advice =
+            refusal.map_or_else(String::new, |refusal| refusal.advice(permission, from_fork));
+        let error = sanitize::line(&error.to_string());
+        self.problems.push(format!("{what}: {error}{advice}"));
+    }
+
+    /// What could not be done, as warnings; a failure where publishing is required.
+    pub(in crate::app) fn finish(
+        &self,
+        args: &PublishArgs,
+        status: ExitStatus,
+        context: &Context,
+    ) -> Result<ExitStatus, Failure> {
+        if let (Some(page), Some(outputs)) = (&self.comment, (context.environment)("GITHUB_OUTPUT"))
+        {
+            let written =
+                actions::write_outputs(Path::new(&outputs), &[("comment-url", page.clone())]);
+            if let Err(error) = written {
+                note(&format!(
+                    "warning: the verdict is unchanged, but the step has no output `comment-url`: {error}"
+                ));
+            }
+        }
+        let on_actions =
+            (context.environment)("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+        for problem in &self.problems {
+            note(&format!("warning: the verdict is unchanged, but {problem}"));
+            if on_actions {
+                terminal::command(&WorkflowCommand::remark(
+                    Level::Warning,
+                    "perfgate",
+                    problem,
+                ));
+            }
+        }
+        let comment_failed = args.comment == CommentWhen::Always && self.comment.is_none();
+        match self.problems.first() {
+            Some(problem) if args.require_publish || comment_failed => Err(Failure::message(
+                ExitStatus::SurroundingsFailed,
+                format!(
+                    "the verdict is unchanged (exit code {}), but was not published: {problem}",
+                    status.code()
+                ),
+            )),
+            Some(_) | None => Ok(status),
+        }
+    }
+}

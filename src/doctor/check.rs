@@ -1,0 +1,124 @@
+//! One thing that was looked at, what was found, and the command that mends it.
+
+use serde::Serialize;
+
+use crate::text::sanitize;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Level {
+    /// As it should be.
+    Good,
+    /// Not needed here, or only told.
+    Note,
+    /// Measuring works, and is noisier or riskier for it.
+    Warning,
+    /// What was asked for cannot be measured here.
+    Failure,
+}
+
+impl Level {
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Good => "ok  ",
+            Self::Note => "    ",
+            Self::Warning => "WARN",
+            Self::Failure => "FAIL",
+        }
+    }
+}
+
+/// One line of the page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Check {
+    /// What was looked at: `container engine`.
+    pub(crate) name: &'static str,
+    /// How bad it is.
+    pub(crate) level: Level,
+    /// What was found; foreign text in part.
+    pub(crate) finding: String,
+    /// What mends it, as a command where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) remedy: Option<String>,
+}
+
+impl Check {
+    /// Without a remedy: nothing is wrong, or nothing can be done.
+    pub(crate) fn new(name: &'static str, level: Level, finding: impl Into<String>) -> Self {
+        Self {
+            name,
+            level,
+            finding: finding.into(),
+            remedy: None,
+        }
+    }
+
+    pub(crate) fn good(name: &'static str, finding: impl Into<String>) -> Self {
+        Self::new(name, Level::Good, finding)
+    }
+
+    /// The same with what mends it.
+    pub(crate) fn mended_by(self, remedy: impl Into<String>) -> Self {
+        Self {
+            remedy: Some(remedy.into()),
+            ..self
+        }
+    }
+}
+
+/// Checks of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Group {
+    /// `machine`, `container engine`, `GPU`, `load generator`.
+    pub(crate) name: &'static str,
+    /// Its checks.
+    pub(crate) checks: Vec<Check>,
+}
+
+/// The worst of all.
+pub(crate) fn worst(groups: &[Group]) -> Level {
+    let all = groups.iter().flat_map(|group| &group.checks);
+    all.map(|check| check.level).max().unwrap_or(Level::Good)
+}
+
+/// The page for people.
+pub(crate) fn page(groups: &[Group]) -> String {
+    let mut text = String::new();
+    for group in groups.iter().filter(|group| !group.checks.is_empty()) {
+        text.push_str(&format!("{}\n", group.name));
+        for check in &group.checks {
+            let mut lines = check.finding.lines().map(sanitize::line);
+            text.push_str(&format!(
+                "  {} {:<16} {}\n",
+                check.level.sign(),
+                check.name,
+                lines.next().unwrap_or_default()
+            ));
+            for line in lines {
+                text.push_str(&format!("       {:<16}   {line}\n", ""));
+            }
+            if let Some(remedy) = &check.remedy {
+                text.push_str(&format!("       {:<16} → {}\n", "", sanitize::line(remedy)));
+            }
+        }
+        text.push('\n');
+    }
+    let count = |level| {
+        let all = groups.iter().flat_map(|group| &group.checks);
+        all.filter(|check| check.level == level).count()
+    };
+    let (failures, warnings) = (count(Level::Failure), count(Level::Warning));
+    text.push_str(&match worst(groups) {
+        Level::Good | Level::Note => "This machine can measure.".to_owned(),
+        Level::Warning => format!(
+            "This machine can measure, with {warnings} {} above.",
+            if warnings == 1 { "warning" } else { "warnings" }
+        ),
+        Level::Failure => format!(
+            "This machine cannot measure what was asked for: {failures} {} above.",
+            if failures == 1 { "failure" } else { "failures" }
+        ),
+    });
+    text
+}

@@ -1,0 +1,133 @@
+//! The container engine: whether one answers, and whether it can hand in GPUs.
+
+use super::check::{Check, Group, Level};
+use super::needs::Needs;
+use crate::launch::{EngineFacts, EngineKind, LaunchError};
+use crate::metric::Unit;
+use crate::render::number::value;
+use crate::stats::number;
+
+/// A vLLM image takes about 10 GiB compressed and 25 GiB unpacked.
+const LEAST_STORAGE: u64 = 40 << 30;
+
+pub(crate) fn checks(engine: &Result<EngineFacts, LaunchError>, needs: &Needs) -> Group {
+    let checks = match engine {
+        Ok(facts) => answering(facts, needs),
+        Err(error) => vec![silent(error, needs)],
+    };
+    Group {
+        name: "container engine",
+        checks,
+    }
+}
+
+/// Only a plan that starts a container needs one.
+fn silent(error: &LaunchError, needs: &Needs) -> Check {
+    let level = if needs.container {
+        Level::Failure
+    } else {
+        Level::Note
+    };
+    // The first line names the cause; the places that were looked at follow.
+    let check = Check::new("engine", level, error.to_string());
+    match error.hints().into_iter().next() {
+        Some(hint) => check.mended_by(hint),
+        None => check,
+    }
+}
+
+fn answering(facts: &EngineFacts, needs: &Needs) -> Vec<Check> {
+    let name = match facts.kind {
+        EngineKind::Docker => "Docker",
+        EngineKind::Podman => "podman",
+    };
+    let version = facts.version.as_deref().unwrap_or("of an unknown version");
+    let rootless = if facts.rootless { ", rootless" } else { "" };
+    let mut checks = vec![Check::good(
+        "engine",
+        format!("{name} {version}{rootless}, at {}", facts.address),
+    )];
+    if let Some(free) = facts.storage_free {
+        let found = format!("{} free for images", value(number(free), Unit::Bytes));
+        let level = if needs.container {
+            Level::Warning
+        } else {
+            Level::Note
+        };
+        checks.push(if free < LEAST_STORAGE {
+            Check::new("storage", level, found)
+                .mended_by("docker system prune: a vLLM image needs some 40 GiB while it is pulled")
+        } else {
+            Check::good("storage", found)
+        });
+    }
+    checks.push(gpus(facts, needs));
+    checks
+}
+
+fn gpus(facts: &EngineFacts, needs: &Needs) -> Check {
+    if !facts.gpu_runtimes.is_empty() {
+        return Check::good("GPUs", format!("by {}", facts.gpu_runtimes.join(", ")));
+    }
+    let level = if needs.container && needs.gpu {
+        // Some versions of Docker hand in GPUs by a hook that they do not list.
+        Level::Warning
+    } else {
+        Level::Note
+    };
+    Check::new("GPUs", level, "the engine lists no way to hand in GPUs").mended_by(
+        "install the NVIDIA Container Toolkit, then: sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::page;
+    use super::*;
+
+    fn docker() -> EngineFacts {
+        EngineFacts {
+            kind: EngineKind::Docker,
+            version: Some("29.1.0".to_owned()),
+            api: Some("1.52".to_owned()),
+            rootless: false,
+            address: "unix:///var/run/docker.sock".to_owned(),
+            gpu_runtimes: vec!["nvidia".to_owned()],
+            cgroup_version: Some("2".to_owned()),
+            storage_free: Some(500 << 30),
+        }
+    }
+
+    #[test]
+    fn an_engine_that_can_hand_in_gpus_is_well() {
+        let group = checks(&Ok(docker()), &Needs::default());
+        insta::assert_snapshot!(page(&[group]));
+    }
+
+    #[test]
+    fn what_the_plan_needs_decides_how_bad_it_is() {
+        let small = EngineFacts {
+            kind: EngineKind::Podman,
+            rootless: true,
+            gpu_runtimes: Vec::new(),
+            storage_free: Some(9 << 30),
+            ..docker()
+        };
+        let on_gpu = Needs {
+            container: true,
+            gpu: true,
+            ..Needs::default()
+        };
+        insta::assert_snapshot!(page(&[checks(&Ok(small), &on_gpu)]));
+        let gone = || {
+            Err(LaunchError::Port {
+                reason: "stands for any error".to_owned(),
+            })
+        };
+        assert_eq!(checks(&gone(), &on_gpu).checks[0].level, Level::Failure);
+        assert_eq!(
+            checks(&gone(), &Needs::default()).checks[0].level,
+            Level::Note
+        );
+    }
+}

@@ -1,0 +1,225 @@
+//! The machine itself: what makes latencies longer or results differ from one run to the next.
+
+use super::check::{Check, Group, Level};
+use crate::metric::Unit;
+use crate::render::number::value;
+use crate::runner::early_end;
+use crate::stats::number;
+use crate::telemetry::HostFacts;
+
+/// Share of the CPUs that other work may take before it shows in latencies.
+const BUSY: f64 = 0.25;
+
+/// Less free space does not hold the results and logs of a long run, let alone an image.
+const LEAST_FREE_DISK: u64 = 5 << 30;
+
+/// Swapped-out memory that belongs to nobody who matters.
+const LITTLE_SWAP: u64 = 256 << 20;
+
+/// Connections that a sweep opens, with room for everything else.
+const LEAST_FILES: u64 = 4096;
+
+pub(crate) fn checks(host: &HostFacts, may_be_real_time: bool) -> Group {
+    let checks = [
+        Some(processor(host)),
+        load(host),
+        Some(governor(host)),
+        quota(host),
+        memory(host),
+        swap(host),
+        disk(host),
+        clock(host),
+        Some(priority(may_be_real_time)),
+        files(host),
+    ];
+    Group {
+        name: "machine",
+        checks: checks.into_iter().flatten().collect(),
+    }
+}
+
+fn bytes(bytes: u64) -> String {
+    value(number(bytes), Unit::Bytes)
+}
+
+fn processor(host: &HostFacts) -> Check {
+    let name = host.cpu.as_deref().unwrap_or("unknown processor");
+    let found = format!("{} × {name}", host.cpus);
+    if host.cpus < 3 {
+        Check::new("processor", Level::Warning, found).mended_by(
+            "a server here shares its CPUs with the load generator: give it all but one (taskset -c 1- …)",
+        )
+    } else {
+        Check::good("processor", found)
+    }
+}
+
+fn load(host: &HostFacts) -> Option<Check> {
+    let running = host.load?;
+    let share = running / f64::from(host.cpus.max(1));
+    let stalled = host
+        .cpu_pressure
+        .map(|percent| format!(", tasks waited for a CPU {percent:.1} % of the last 10 s"))
+        .unwrap_or_default();
+    let found = format!("{running:.2} tasks over the last minute{stalled}");
+    Some(if share > BUSY {
+        Check::new("other work", Level::Warning, found).mended_by(
+            "end what else runs (top -o %CPU), or wait: it makes latencies longer and noisier",
+        )
+    } else {
+        Check::good("other work", found)
+    })
+}
+
+fn governor(host: &HostFacts) -> Check {
+    if host.governors.is_empty() {
+        return Check::new(
+            "governor",
+            Level::Note,
+            "the kernel shows none (a virtual machine): the host decides",
+        );
+    }
+    let found = host.governors.join(", ");
+    if host.governors == ["performance"] {
+        Check::good("governor", found)
+    } else {
+        Check::new("governor", Level::Warning, found)
+            .mended_by("sudo cpupower frequency-set -g performance")
+    }
+}
+
+fn quota(host: &HostFacts) -> Option<Check> {
+    let cpus = host.cpu_quota?;
+    Some(
+        Check::new(
+            "CPU quota",
+            Level::Warning,
+            format!("this control group may use {cpus:.2} CPUs"),
+        )
+        .mended_by("run outside of the limit: throttled CPUs stop in the middle of a request"),
+    )
+}
+
+fn memory(host: &HostFacts) -> Option<Check> {
+    let (total, available) = (host.memory?, host.memory_available?);
+    Some(Check::good(
+        "memory",
+        format!("{} of {} available", bytes(available), bytes(total)),
+    ))
+}
+
+fn swap(host: &HostFacts) -> Option<Check> {
+    let used = host.swap_used?;
+    (used > LITTLE_SWAP).then(|| {
+        Check::new(
+            "swap",
+            Level::Warning,
+            format!("{} are swapped out", bytes(used)),
+        )
+        .mended_by("sudo swapoff -a && sudo swapon -a, once enough memory is free")
+    })
+}
+
+fn disk(host: &HostFacts) -> Option<Check> {
+    let free = host.disk_free?;
+    let found = format!("{} free here", bytes(free));
+    Some(if free < LEAST_FREE_DISK {
+        Check::new("disk", Level::Warning, found)
+            .mended_by("free space for results, logs and images (docker system df)")
+    } else {
+        Check::good("disk", found)
+    })
+}
+
+fn clock(host: &HostFacts) -> Option<Check> {
+    let source = host.clock_source.as_deref()?;
+    let is_quick = [
+        "tsc",
+        "kvm-clock",
+        "arch_sys_counter",
+        "hyperv_clocksource_tsc_page",
+    ]
+    .contains(&source);
+    Some(if is_quick {
+        Check::good("clock", source)
+    } else {
+        Check::new(
+            "clock",
+            Level::Warning,
+            format!("{source}: reading the time is a system call"),
+        )
+        .mended_by("echo tsc | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource, where the kernel offers it")
+    })
+}
+
+fn priority(may_be_real_time: bool) -> Check {
+    if may_be_real_time {
+        Check::good("priority", "the load generator has real-time priority")
+    } else {
+        Check::new(
+            "priority",
+            Level::Warning,
+            "the load generator may not take real-time priority: with a server that keeps every CPU busy, repeats are void",
+        )
+        .mended_by(early_end::RIGHT_TO_REAL_TIME)
+    }
+}
+
+fn files(host: &HostFacts) -> Option<Check> {
+    let limit = host.open_files?;
+    (limit < LEAST_FILES).then(|| {
+        Check::new(
+            "open files",
+            Level::Warning,
+            format!("at most {limit}: one is needed per request in flight"),
+        )
+        .mended_by("ulimit -n 65536")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::page;
+    use super::*;
+
+    fn quiet() -> HostFacts {
+        HostFacts {
+            cpu: Some("AMD EPYC 9654".to_owned()),
+            cpus: 96,
+            load: Some(0.5),
+            cpu_pressure: Some(0.0),
+            governors: vec!["performance".to_owned()],
+            cpu_quota: None,
+            memory: Some(512 << 30),
+            memory_available: Some(500 << 30),
+            swap_used: Some(0),
+            disk_free: Some(900 << 30),
+            clock_source: Some("tsc".to_owned()),
+            open_files: Some(1 << 20),
+        }
+    }
+
+    #[test]
+    fn a_quiet_machine_has_nothing_to_mend() {
+        insta::assert_snapshot!(page(&[checks(&quiet(), true)]));
+    }
+
+    #[test]
+    fn whatever_disturbs_is_named_with_what_mends_it() {
+        let busy = HostFacts {
+            cpus: 2,
+            load: Some(1.9),
+            cpu_pressure: Some(12.5),
+            governors: vec!["powersave".to_owned(), "schedutil".to_owned()],
+            cpu_quota: Some(1.5),
+            swap_used: Some(3 << 30),
+            disk_free: Some(1 << 30),
+            clock_source: Some("hpet".to_owned()),
+            open_files: Some(1024),
+            ..quiet()
+        };
+        insta::assert_snapshot!(page(&[checks(&busy, false)]));
+        let unknown = HostFacts::default();
+        insta::assert_snapshot!(page(&[checks(&unknown, true)]));
+    }
+}

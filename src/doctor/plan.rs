@@ -1,0 +1,189 @@
+//! The plan: everything that `gate` and `bench` refuse before a server starts, hardware that is not as expected, and rules
+//! that no run of the plan can be judged by.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::check::{Check, Group, Level};
+use super::needs::Needs;
+use crate::cli::bench::RunArgs;
+use crate::cli::compare::PolicyArgs;
+use crate::compare::fewest_requests;
+use crate::config::{Plan, ServerPlan};
+use crate::environment;
+use crate::failure::Failure;
+use crate::inputs::{feasible, plan, policy};
+use crate::launch;
+use crate::policy::FEWEST_REPEATS;
+use crate::policy::rule::{Action, Policy, Rule};
+use crate::record::format::{Environment, Gpu, ResultFile};
+use crate::runner::{expectations, repeat_runner};
+use crate::telemetry::gpu::Survey;
+
+/// Group of a machine without a plan: empty.
+pub(crate) fn checks(
+    plan: Option<&Plan>,
+    survey: &Survey,
+    environment: &environment::Environment,
+) -> Group {
+    let mut checks = Vec::new();
+    if let Some(plan) = plan {
+        checks.push(of_failure(
+            "server",
+            repeat_runner::server_of(plan).map(|_| ()),
+        ));
+        checks.push(of_failure("load", load(plan)));
+        match policy::policy_for(&PolicyArgs::default()) {
+            Ok(policy) => checks.extend(rules(plan, &policy, survey).into_iter().map(Some)),
+            Err(failure) => checks.push(of_failure("thresholds", Err(failure))),
+        }
+        checks.push(mounts(plan, environment));
+        checks.extend(expected(plan, survey));
+    }
+    Group {
+        name: "plan",
+        checks: checks.into_iter().flatten().collect(),
+    }
+}
+
+/// Nothing where it holds.
+fn of_failure(name: &'static str, held: Result<(), Failure>) -> Option<Check> {
+    let failure = held.err()?;
+    let check = Check::new(name, Level::Failure, failure.reason());
+    Some(if failure.hints.is_empty() {
+        check
+    } else {
+        check.mended_by(failure.hints.join("; "))
+    })
+}
+
+/// As a gate without flags resolves it.
+fn load(plan: &Plan) -> Result<(), Failure> {
+    let plan = plan::overlaid(Some(plan.clone()), &RunArgs::default(), None)?;
+    feasible::check_requests(&plan)
+}
+
+/// What a verdict of this plan would lack, whatever is measured.
+fn rules(plan: &Plan, policy: &Policy, survey: &Survey) -> Vec<Check> {
+    // A rule that only warns stops no merge where its metric is missing.
+    let all: Vec<&Rule> = policy
+        .rules
+        .iter()
+        .filter(|rule| !rule.metric.is_capacity())
+        .chain(policy.scenarios.values().flatten())
+        .filter(|rule| rule.action != Action::Warn)
+        .collect();
+    let ids = |which: &dyn Fn(&Rule) -> bool| {
+        let found = all.iter().filter(|rule| which(rule));
+        let found: BTreeSet<&str> = found.map(|rule| rule.metric.id()).collect();
+        Vec::from_iter(found).join(", ")
+    };
+    let mut checks = Vec::new();
+    let needs = |rule: &Rule| fewest_requests(rule.metric);
+    let sent = u64::try_from(plan.num_requests).unwrap_or(u64::MAX);
+    let few = ids(&|rule| needs(rule).is_some_and(|needed| sent < needed));
+    if let Some(most) = all.iter().filter_map(|rule| needs(rule)).max()
+        && !few.is_empty()
+    {
+        let finding = format!("{sent} requests in a repeat are too few to judge {few}");
+        checks.push(
+            Check::new("rules", Level::Failure, finding).mended_by(format!(
+                "raise num_requests to {most} or more, or take the rule out of thresholds.yaml"
+            )),
+        );
+    }
+    let of_gpus = ids(&|rule| rule.metric.is_of_gpu());
+    // Where the plan asks for GPUs, that there is none is told already.
+    let is_here = matches!(
+        plan.server,
+        Some(ServerPlan::Docker(_) | ServerPlan::Process(_))
+    );
+    if is_here && survey.gpus.is_empty() && !Needs::of(plan).gpu && !of_gpus.is_empty() {
+        let finding = format!("no GPU was found, so {of_gpus} cannot be judged");
+        checks.push(
+            Check::new("rules", Level::Failure, finding).mended_by(
+                "take the rule out of thresholds.yaml (without that file the standard rules hold, which have it)",
+            ),
+        );
+    }
+    if usize::try_from(plan.repeat).is_ok_and(|repeats| repeats < FEWEST_REPEATS) {
+        let finding = format!(
+            "a baseline needs {FEWEST_REPEATS} repeats, and a run has {}",
+            plan.repeat
+        );
+        checks.push(
+            Check::new("repeats", Level::Warning, finding)
+                .mended_by(format!("repeat: {FEWEST_REPEATS} in perfgate.yaml")),
+        );
+    }
+    checks
+}
+
+/// Folders of this machine that the container mounts.
+fn mounts(plan: &Plan, environment: &environment::Environment) -> Option<Check> {
+    let Some(ServerPlan::Docker(docker)) = &plan.server else {
+        return None;
+    };
+    let name = "mounted folders";
+    match launch::mounted(docker, environment) {
+        Err(error) => {
+            let hints = error.hints().join("; ");
+            Some(Check::new(name, Level::Failure, error.to_string()).mended_by(hints))
+        }
+        Ok(Some(cache)) => Some(cache_check(&cache)),
+        Ok(None) => None,
+    }
+}
+
+fn cache_check(cache: &Path) -> Check {
+    let name = "model cache";
+    let place = cache.display();
+    if cache.is_dir() {
+        Check::good(name, format!("{place} (hf_cache)"))
+    } else {
+        Check::new(
+            name,
+            Level::Note,
+            format!(
+                "{place} (hf_cache) does not exist yet: the first start makes it and downloads the model"
+            ),
+        )
+    }
+}
+
+/// What `hardware` expects, against the GPUs of this machine, where the server runs here.
+fn expected(plan: &Plan, survey: &Survey) -> Vec<Option<Check>> {
+    if matches!(
+        plan.server,
+        Some(ServerPlan::Url(_) | ServerPlan::Simulator(_))
+    ) {
+        return Vec::new();
+    }
+    let facts = || survey.gpus.iter().map(|gpu| &gpu.facts);
+    let gpus = facts().map(|facts| Gpu {
+        name: facts.name.clone(),
+        ..Gpu::default()
+    });
+    let first = facts().next();
+    let here = ResultFile {
+        environment: Some(Environment {
+            gpus: Some(gpus.collect()),
+            driver: first.and_then(|facts| facts.driver.clone()),
+            cuda: first.and_then(|facts| facts.cuda.clone()),
+            ..Environment::default()
+        }),
+        ..ResultFile::default()
+    };
+    let level = if plan.expectations.strict {
+        Level::Failure
+    } else {
+        Level::Warning
+    };
+    expectations::mismatches(plan, &here)
+        .into_iter()
+        .map(|mismatch| {
+            let check = Check::new("hardware", level, mismatch);
+            Some(check.mended_by("run on the hardware that `hardware` names, or correct it"))
+        })
+        .collect()
+}

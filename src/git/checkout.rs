@@ -1,0 +1,144 @@
+//! Work trees of perfgate's own: what is built and started is a commit, whatever somebody has in their tree.
+
+use std::path::{Path, PathBuf};
+
+use super::search::{Repository, git_elsewhere};
+use super::submodules;
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::failure::of_adapters::cannot_keep;
+use crate::files;
+use crate::terminal::progress::note;
+
+/// Of the good end, of the commit that is judged, and of the parent in a confirmation.
+const NAMES: [&str; 3] = ["good", "commit", "parent"];
+
+/// A work tree within perfgate's folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Tree {
+    pub(crate) path: PathBuf,
+}
+
+impl Tree {
+    pub(crate) fn named(repository: &Repository, name: &str) -> Self {
+        Self {
+            path: repository.state.join("trees").join(name),
+        }
+    }
+
+    /// Brings it to a commit with its submodules. What no commit knows, as a build leaves it, stays: the next build needs
+    /// only what changed.
+    pub(crate) fn check_out(&self, repository: &Repository, commit: &str) -> Result<(), Failure> {
+        let is_there = self.path.join(".git").is_file()
+            && git_elsewhere(&self.path, &["rev-parse", "--git-dir"]).is_ok();
+        if is_there && self.is_built_from(commit) && self.head().as_deref() == Some(commit) {
+            // What a build wrote over files of the commit belongs to the build.
+            return Ok(());
+        }
+        // Before anything moves: interrupted half-way, the tree is no commit's.
+        self.forget_build()?;
+        if is_there {
+            let checked_out = ["checkout", "--quiet", "--detach", "--force", commit, "--"];
+            git_elsewhere(&self.path, &checked_out)?;
+        } else {
+            // Left over from an add that was interrupted.
+            if self.path.exists() {
+                remove_folder(&self.path)?;
+            }
+            files::create_folder(self.parent())
+                .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+            let path = self.path.display().to_string();
+            repository.git(&["worktree", "prune"])?;
+            let added = [
+                "worktree", "add", "--quiet", "--detach", "--force", &path, commit,
+            ];
+            repository.git(&added)?;
+        }
+        if self.path.join(".gitmodules").is_file() {
+            submodules::update(&self.path)?;
+        }
+        Ok(())
+    }
+
+    /// Says which commit was built here, and by which command. Empty where a build was begun, or its commit has gone: what it
+    /// left is still there.
+    pub(crate) fn mark(&self) -> PathBuf {
+        self.path.with_extension("built")
+    }
+
+    fn is_built_from(&self, commit: &str) -> bool {
+        std::fs::read_to_string(self.mark()).is_ok_and(|mark| mark.lines().next() == Some(commit))
+    }
+
+    /// What is in the tree counts as not built.
+    pub(crate) fn forget_build(&self) -> Result<(), Failure> {
+        if self.mark().exists() {
+            self.write_mark("")?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn write_mark(&self, text: &str) -> Result<(), Failure> {
+        files::write_atomically(&self.mark(), text.as_bytes()).map_err(cannot_keep)
+    }
+
+    fn head(&self) -> Option<String> {
+        git_elsewhere(&self.path, &["rev-parse", "HEAD"]).ok()
+    }
+
+    fn parent(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
+    /// Removes it, with what was built in it.
+    pub(crate) fn remove(&self, repository: &Repository) -> Result<(), Failure> {
+        if self.path.exists() {
+            self.remove_tree(repository)?;
+        }
+        // Last, since it says that something was built there; it is not there where nothing was.
+        let _none_there = std::fs::remove_file(self.mark());
+        Ok(())
+    }
+
+    fn remove_tree(&self, repository: &Repository) -> Result<(), Failure> {
+        self.forget_build()?;
+        let path = self.path.display().to_string();
+        // Twice forced: one with submodules is not removed otherwise.
+        if repository
+            .git(&["worktree", "remove", "--force", "--force", &path])
+            .is_err()
+        {
+            remove_folder(&self.path)?;
+            repository.git(&["worktree", "prune"])?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes the work trees in which something was built: what is there is another commit's, or was not asked for.
+pub(crate) fn remove_built(repository: &Repository) -> Result<(), Failure> {
+    for name in NAMES {
+        let tree = Tree::named(repository, name);
+        if tree.mark().exists() {
+            tree.remove(repository)?;
+        }
+    }
+    Ok(())
+}
+
+/// All work trees of a repository's searches; a failure to remove one is said and stops nothing.
+pub(crate) fn remove_all(repository: &Repository) {
+    for name in NAMES {
+        if let Err(failure) = Tree::named(repository, name).remove(repository) {
+            note(&format!("warning: {}", failure.reason()));
+        }
+    }
+}
+
+pub(crate) fn remove_folder(path: &Path) -> Result<(), Failure> {
+    std::fs::remove_dir_all(path).map_err(|error| {
+        let error =
+            anyhow::Error::new(error).context(format!("cannot remove `{}`", path.display()));
+        Failure::new(ExitStatus::SurroundingsFailed, error)
+    })
+}

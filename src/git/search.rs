@@ -1,0 +1,297 @@
+//! Git's search as it stands: its ends, what is left of it, which commit is asked about.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::work_tree::{self, GitError};
+use crate::bisect::Commit;
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::inputs::base_commit::git_failure;
+use crate::launch::PLACES_OF_GIT;
+
+/// The names that git gives to both ends where nobody chose others.
+const USUAL_TERMS: [&str; 2] = ["bad", "good"];
+
+/// Between fields of a commit, where nobody writes it.
+const FIELD: char = '\u{1f}';
+
+/// A repository and where its things are.
+#[derive(Clone, Debug)]
+pub(crate) struct Repository {
+    /// The top of the work tree.
+    pub(crate) top: PathBuf,
+    /// Where perfgate keeps what belongs to searches: within the git directory of this work tree, which no clean and no
+    /// checkout touches.
+    pub(crate) state: PathBuf,
+}
+
+/// A search that git has begun.
+#[derive(Clone, Debug)]
+pub(crate) struct Search {
+    /// The ends that it was begun with.
+    pub(crate) first_good: String,
+    pub(crate) first_bad: String,
+    /// The bad end of what is left, and every commit known to be good.
+    bad: String,
+    good: Vec<String>,
+    skipped: Vec<String>,
+    /// Whether only first parents are followed.
+    pub(crate) first_parent: bool,
+    /// Paths to which the search is limited.
+    paths: Vec<String>,
+}
+
+/// What is left of a search after an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Nothing but this commit.
+    One(String),
+    /// Several, and none of them can be asked about any more.
+    OnlySkipped(Vec<String>),
+    /// So many may still be guilty.
+    More(usize),
+}
+
+/// What is said of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    Good,
+    Bad,
+    Skip,
+}
+
+impl Search {
+    /// A good commit that descends from this one.
+    pub(crate) fn good_after(&self, commit: &str) -> Option<&str> {
+        let descends =
+            |good: &&String| work_tree::merge_base(commit, good).as_deref() == Some(commit);
+        self.good.iter().find(descends).map(String::as_str)
+    }
+}
+
+impl Repository {
+    /// The repository of the working folder, which must be the top of its work tree, as it is for `git bisect run`.
+    pub(crate) fn here() -> Result<Self, Failure> {
+        let no_repository = || {
+            Failure::message(ExitStatus::Usage, "this is not a git work tree")
+                .hint("run it within the repository whose history is to be searched")
+        };
+        let here = Path::new(".");
+        let top = work_tree::top_of_working_tree().map_err(|error| match error {
+            GitError::NoRepository | GitError::Failed(_) => no_repository(),
+            GitError::NotInstalled | GitError::Ownership(_) => git_failure(error),
+        })?;
+        let is_top = here.canonicalize().ok() == top.canonicalize().ok();
+        if !is_top {
+            let message = "this is not the top of the work tree";
+            return Err(Failure::message(ExitStatus::Usage, message)
+                .hint(format!("change to `{}` first", top.display())));
+        }
+        let directory = git(here, &["rev-parse", "--absolute-git-dir"])?;
+        Ok(Self {
+            top,
+            state: Path::new(&directory).join("perfgate-bisect"),
+        })
+    }
+
+    pub(crate) fn git(&self, arguments: &[&str]) -> Result<String, Failure> {
+        git(&self.top, arguments)
+    }
+
+    /// A file of git's own, where it is there.
+    fn file(&self, name: &str) -> Option<String> {
+        let path = self.git(&["rev-parse", "--git-path", name]).ok()?;
+        std::fs::read_to_string(self.top.join(path)).ok()
+    }
+
+    /// Whether the work tree has changes that no commit has.
+    pub(crate) fn is_dirty(&self) -> Result<bool, Failure> {
+        let changes = self.git(&["status", "--porcelain", "--ignore-submodules=none"])?;
+        Ok(!changes.is_empty())
+    }
+
+    /// The full name of the commit that a revision names.
+    pub(crate) fn commit(&self, revision: &str) -> Result<String, Failure> {
+        let named = format!("{revision}^{{commit}}");
+        self.git(&[
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            &named,
+        ])
+        .map_err(|_unknown| {
+            let message = format!("git knows no commit `{revision}` here");
+            let failure = Failure::message(ExitStatus::Usage, message);
+            failure.hint(if work_tree::is_shallow() {
+                UNSHALLOW
+            } else {
+                "check its spelling, or fetch it: git fetch --tags origin"
+            })
+        })
+    }
+
+    /// The commit that git asks about: where it checks nothing out, it says so in a reference.
+    pub(crate) fn asked_about(&self) -> Result<String, Failure> {
+        let head = self.git(&["rev-parse", "--verify", "--quiet", "BISECT_HEAD^{commit}"]);
+        head.or_else(|_| self.commit("HEAD"))
+    }
+
+    /// A commit as people know it.
+    pub(crate) fn described(&self, id: &str) -> Result<Commit, Failure> {
+        let text = self.git(&["show", "--no-patch", "--format=%H%x1f%an%x1f%s", id, "--"])?;
+        let mut fields = text.splitn(3, FIELD).map(str::to_owned);
+        let mut next = || fields.next().unwrap_or_default();
+        Ok(Commit {
+            id: next(),
+            author: next(),
+            subject: next(),
+        })
+    }
+
+    /// Its parents.
+    pub(crate) fn parents(&self, id: &str) -> Result<Vec<String>, Failure> {
+        let line = self.git(&["rev-list", "--parents", "--max-count=1", id, "--"])?;
+        Ok(line.split(' ').skip(1).map(str::to_owned).collect())
+    }
+
+    /// The search that is under way, where there is one with both ends.
+    pub(crate) fn search(&self) -> Result<Option<Search>, Failure> {
+        let terms = self.file("BISECT_TERMS");
+        let mut terms = terms.iter().flat_map(|terms| terms.lines());
+        let [bad_term, good_term] = USUAL_TERMS.map(|usual| terms.next().unwrap_or(usual));
+        let bad_ref = format!("refs/bisect/{bad_term}");
+        let Ok(bad) = self.git(&["rev-parse", "--verify", "--quiet", &bad_ref]) else {
+            return Ok(None);
+        };
+        let refs = |pattern: String| -> Result<Vec<String>, Failure> {
+            let text = self.git(&["for-each-ref", "--format=%(objectname)", &pattern])?;
+            Ok(text.lines().map(str::to_owned).collect())
+        };
+        let good = refs(format!("refs/bisect/{good_term}-*"))?;
+        let log = self.file("BISECT_LOG").unwrap_or_default();
+        // `# bad: [HASH] subject`; the first of each is the end that the search was begun with.
+        let first = |term: &str| {
+            let mark = format!("# {term}: [");
+            let id = log.lines().find_map(|line| line.strip_prefix(&mark))?;
+            id.split_once(']').map(|(id, _)| id.to_owned())
+        };
+        let Some(first_good) = first(good_term).or_else(|| good.first().cloned()) else {
+            return Ok(None);
+        };
+        Ok(Some(Search {
+            first_good,
+            first_bad: first(bad_term).unwrap_or_else(|| bad.clone()),
+            bad,
+            good,
+            skipped: refs("refs/bisect/skip-*".to_owned())?,
+            first_parent: self.file("BISECT_FIRST_PARENT").is_some(),
+            paths: unquoted(&self.file("BISECT_NAMES").unwrap_or_default()),
+        }))
+    }
+
+    /// What is left once this is said of a commit.
+    pub(crate) fn left(&self, search: &Search, commit: &str, said: Said) -> Result<Left, Failure> {
+        let mut good = search.good.clone();
+        let mut skipped = search.skipped.clone();
+        let mut bad = search.bad.clone();
+        match said {
+            Said::Good => good.push(commit.to_owned()),
+            Said::Bad => commit.clone_into(&mut bad),
+            Said::Skip => skipped.push(commit.to_owned()),
+        }
+        let mut arguments = vec!["rev-list", &bad, "--not"];
+        arguments.extend(good.iter().map(String::as_str));
+        if search.first_parent {
+            arguments.insert(1, "--first-parent");
+        }
+        arguments.push("--");
+        arguments.extend(search.paths.iter().map(String::as_str));
+        let text = self.git(&arguments)?;
+        let mut suspects: Vec<String> = text.lines().map(str::to_owned).collect();
+        // Limited to paths, git leaves the bad end out where it does not touch them.
+        if !suspects.contains(&bad) {
+            suspects.insert(0, bad.clone());
+        }
+        if let [only] = &suspects[..] {
+            return Ok(Left::One(only.clone()));
+        }
+        let none_to_ask = suspects
+            .iter()
+            .all(|suspect| *suspect == bad || skipped.contains(suspect));
+        Ok(if none_to_ask {
+            Left::OnlySkipped(suspects)
+        } else {
+            Left::More(suspects.len())
+        })
+    }
+}
+
+/// The words of a line in which each is within single quotes.
+fn unquoted(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quoted = false;
+    let mut characters = line.trim().chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\'' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            '\\' if !quoted => word.get_or_insert_default().extend(characters.next()),
+            ' ' if !quoted => words.extend(word.take()),
+            other => word.get_or_insert_default().push(other),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// The hint for a shallow clone.
+pub(crate) const UNSHALLOW: &str =
+    "this clone is shallow: fetch the rest of the history with `git fetch --unshallow`";
+
+/// The trimmed output of git in that folder; an error has what it said.
+pub(crate) fn git(folder: &Path, arguments: &[&str]) -> Result<String, Failure> {
+    answer(work_tree::command(folder, arguments), arguments)
+}
+
+/// Git in a work tree other than that of the working folder: what says where this one's repository is must not reach it.
+pub(crate) fn git_elsewhere(folder: &Path, arguments: &[&str]) -> Result<String, Failure> {
+    let mut command = work_tree::command(folder, arguments);
+    for variable in PLACES_OF_GIT {
+        command.env_remove(variable);
+    }
+    // What is said of submodules is read.
+    command.env("LC_ALL", "C");
+    answer(command, arguments)
+}
+
+fn answer(mut command: Command, arguments: &[&str]) -> Result<String, Failure> {
+    let output = command.output().map_err(|error| {
+        let error = anyhow::Error::new(error).context("cannot run git");
+        Failure::new(ExitStatus::SurroundingsFailed, error)
+    })?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let message = format!("`git {}` failed: {}", arguments.join(" "), said.trim());
+    Err(Failure::message(ExitStatus::SurroundingsFailed, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_a_search_are_read_as_git_writes_them() {
+        assert_eq!(
+            unquoted(" 'src' 'a b' 'it'\\''s'\n"),
+            ["src", "a b", "it's"]
+        );
+        assert!(unquoted("\n").is_empty());
+    }
+}

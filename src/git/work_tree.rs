@@ -1,0 +1,544 @@
+//! What git knows of the working tree and of what commits hold, by the `git` command.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crate::publish::change;
+use crate::record::format::Source;
+use crate::terminal::progress::note;
+use crate::{files, limits};
+
+/// Why git does not answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GitError {
+    /// git is not installed.
+    #[error("git is not installed, or not on the PATH")]
+    NotInstalled,
+    /// The work tree belongs to another user.
+    #[error("git refuses this work tree, because it belongs to another user: {0}")]
+    Ownership(String),
+    /// Nothing here belongs to a repository.
+    #[error("this is not a git repository")]
+    NoRepository,
+    /// It was asked for what is not there, or could not do its work.
+    #[error("git failed: {0}")]
+    Failed(String),
+}
+
+impl GitError {
+    /// By what git wrote to stderr.
+    fn of(said: &str) -> Self {
+        let said = said.trim();
+        if said.contains("dubious ownership") || said.contains("unsafe repository") {
+            let first = said.lines().next().unwrap_or_default();
+            Self::Ownership(first.trim_start_matches("fatal: ").to_owned())
+        } else if said.contains("not a git repository") {
+            Self::NoRepository
+        } else {
+            Self::Failed(said.to_owned())
+        }
+    }
+
+    /// Whether git works here, and what it was asked for is not there.
+    pub(crate) fn is_of_question(&self) -> bool {
+        matches!(self, Self::Failed(_))
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotInstalled => Some("install git where perfgate runs".to_owned()),
+            Self::Ownership(_) => Some(
+                "trust it: `git config --global --add safe.directory \"$PWD\"`, as the user who runs perfgate".to_owned(),
+            ),
+            Self::NoRepository => Some(
+                "run perfgate in a clone: actions/checkout does not make one where git is not installed".to_owned(),
+            ),
+            Self::Failed(_) => None,
+        }
+    }
+}
+
+/// The commit that is checked out here, or `None` where there is no repository or no git. A repository that git
+/// refuses gets a warning, which explains why the result has no commit.
+pub(crate) fn of_working_tree(environment: &dyn Fn(&str) -> Option<String>) -> Option<Source> {
+    let commit = match commit_of("HEAD") {
+        Ok(commit) => commit,
+        Err(error) => {
+            tell_of(&error);
+            return None;
+        }
+    };
+    Some(Source {
+        branch: branch_of_head().or_else(|| branch_of_service(&commit, environment)),
+        commit: Some(commit),
+        dirty: is_dirty(),
+    })
+}
+
+fn tell_of(error: &GitError) {
+    let is_repository = || {
+        let here = std::env::current_dir().unwrap_or_default();
+        here.ancestors().any(|folder| folder.join(".git").exists())
+    };
+    let is_worth_it = match error {
+        GitError::Ownership(_) => true,
+        GitError::NotInstalled => is_repository(),
+        GitError::NoRepository | GitError::Failed(_) => false,
+    };
+    if is_worth_it {
+        note(&format!(
+            "warning: the result does not name its commit: {error}"
+        ));
+        if let Some(hint) = error.hint() {
+            note(&format!("hint: {hint}"));
+        }
+    }
+}
+
+/// The branch that is checked out; `None` where HEAD is detached.
+pub(crate) fn branch_of_head() -> Option<String> {
+    let reference = git(&["symbolic-ref", "--quiet", "HEAD"])?;
+    reference.strip_prefix("refs/heads/").map(str::to_owned)
+}
+
+/// The branch that a CI service names for a detached HEAD, where the service means the commit that is checked out.
+fn branch_of_service(commit: &str, environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let given = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let is_of = |name: &str| given(name).is_none_or(|of| of == commit);
+    let is_set = |name: &str| given(name).is_some_and(|value| value != "false");
+    if given("GITHUB_ACTIONS").is_some() {
+        let branch = given("GITHUB_REF")?.strip_prefix("refs/heads/")?.to_owned();
+        return is_of("GITHUB_SHA").then_some(branch);
+    }
+    // Unset in pipelines of merge requests and tags.
+    if let Some(branch) = given("CI_COMMIT_BRANCH") {
+        return is_of("CI_COMMIT_SHA").then_some(branch);
+    }
+    if let Some(branch) = given("BUILDKITE_BRANCH") {
+        let is_branch = !is_set("BUILDKITE_PULL_REQUEST") && given("BUILDKITE_TAG").is_none();
+        return (is_branch && is_of("BUILDKITE_COMMIT")).then_some(branch);
+    }
+    // Jenkins: of a job of many branches, and of one branch.
+    let is_change = is_set("CHANGE_ID") || given("TAG_NAME").is_some();
+    let branch = given("BRANCH_NAME").or_else(|| {
+        let branch = given("GIT_BRANCH")?;
+        Some(branch.strip_prefix("origin/").unwrap_or(&branch).to_owned())
+    })?;
+    (given("JENKINS_URL").is_some() && !is_change && is_of("GIT_COMMIT")).then_some(branch)
+}
+
+/// Whether a file of the commit was changed since. What perfgate itself writes moves no figure.
+fn is_dirty() -> Option<bool> {
+    let top = top_of_working_tree().ok()?;
+    let changed = run(&top, &["diff", "--name-only", "-z", "HEAD"]);
+    let changed = succeeded(changed).ok()?;
+    let mut names = changed
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty())
+        .map(|name| top.join(String::from_utf8_lossy(name).as_ref()));
+    Some(names.any(|path| !is_own_output(&path)))
+}
+
+/// Whether perfgate wrote it: a result, a comparison, a ledger, or a report beside a comparison.
+pub(crate) fn is_own_output(path: &Path) -> bool {
+    use std::io::Read as _;
+    const BEGIN: u64 = 64 << 10;
+    let begins_as_ours = |path: &Path| {
+        let mut begin = Vec::new();
+        let read =
+            std::fs::File::open(path).and_then(|file| file.take(BEGIN).read_to_end(&mut begin));
+        let text = String::from_utf8_lossy(&begin);
+        read.is_ok() && text.trim_start().starts_with('{') && text.contains("\"perfgate.")
+    };
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let is_report = matches!(name, "report.html" | "comment.md" | "junit.xml")
+        || path.extension().is_some_and(|ending| ending == "log");
+    begins_as_ours(path) || (is_report && begins_as_ours(&path.with_file_name("comparison.json")))
+}
+
+/// The commit that is checked out and its parents, as the commit itself names them: a shallow clone has it without them.
+pub(crate) fn commit_and_parents() -> Option<(String, Vec<String>)> {
+    let commit = git(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?;
+    let text = bytes(Path::new("."), &["cat-file", "commit", &commit])?;
+    let text = String::from_utf8_lossy(&text);
+    let header = text.lines().take_while(|line| !line.is_empty());
+    let parents = header.filter_map(|line| line.strip_prefix("parent ").map(str::to_owned));
+    Some((commit, parents.collect()))
+}
+
+/// The main branch: the one that is known, else `main`.
+pub(crate) fn main_branch() -> String {
+    known_main_branch().unwrap_or_else(|| "main".to_owned())
+}
+
+/// What the remote calls its main branch, else `main` or `master`, where there is one, else the only branch.
+pub(crate) fn known_main_branch() -> Option<String> {
+    let of_remote = git(&["symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"]);
+    let of_remote =
+        of_remote.and_then(|name| name.strip_prefix("refs/remotes/origin/").map(str::to_owned));
+    of_remote.or_else(|| {
+        let branches = git(&["for-each-ref", "--format=%(refname)", "refs/heads"])?;
+        let branches: Vec<&str> = branches
+            .lines()
+            .filter_map(|name| name.strip_prefix("refs/heads/"))
+            .collect();
+        let usual = USUAL_MAIN
+            .into_iter()
+            .find(|usual| branches.contains(usual));
+        let only = match branches.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        };
+        usual.or(only).map(str::to_owned)
+    })
+}
+
+/// Usual names of main branches.
+const USUAL_MAIN: [&str; 2] = ["main", "master"];
+
+/// The main branch of which a run was made, if it was: by its name, or because the branch has its commit. Without that, the
+/// main branch as far as it is known.
+pub(crate) fn main_branch_of(
+    run: Option<&Source>,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> MainBranch {
+    let said = main_branch_of_service(environment);
+    let name = said.clone().unwrap_or_else(main_branch);
+    let branch = run.and_then(|run| run.branch.as_deref());
+    let commit = run.and_then(|run| run.commit.as_deref());
+    // A clone keeps what the remote called its main branch when it was cloned, and `master` has become `main` since.
+    let is_renamed = said.is_none()
+        && branch.is_some_and(|branch| USUAL_MAIN.contains(&branch))
+        && USUAL_MAIN.contains(&name.as_str());
+    let tips = ["refs/remotes/origin/", "refs/heads/"].map(|place| format!("{place}{name}"));
+    let has_commit = commit.is_some_and(|commit| {
+        // A file may say anything; only what is an object's name reaches git.
+        commit.len() >= 40
+            && commit.chars().all(|c| c.is_ascii_hexdigit())
+            && tips.iter().any(|tip| is_ancestor(commit, tip))
+    });
+    MainBranch {
+        is_of_it: branch == Some(&name) || is_renamed || has_commit,
+        name,
+    }
+}
+
+/// The main branch, and whether a run is of it.
+pub(crate) struct MainBranch {
+    pub(crate) name: String,
+    pub(crate) is_of_it: bool,
+}
+
+/// What the CI service calls the main branch.
+fn main_branch_of_service(environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let given = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let of_event = || {
+        let path = given("GITHUB_EVENT_PATH").filter(|_| given("GITHUB_ACTIONS").is_some())?;
+        change::main_branch_of_event(&files::read_within(Path::new(&path), limits::EVENT).ok()?)
+    };
+    of_event()
+        .or_else(|| given("CI_DEFAULT_BRANCH"))
+        .or_else(|| given("BUILDKITE_PIPELINE_DEFAULT_BRANCH"))
+}
+
+/// Commits that came after that one in this tree; `None` where git does not know it.
+pub(crate) fn commits_since(commit: &str) -> Option<u64> {
+    // A file may say anything; only what is an object's name reaches git.
+    let is_name = commit.len() >= 7 && commit.chars().all(|c| c.is_ascii_hexdigit());
+    let range = format!("{commit}..HEAD");
+    is_name
+        .then(|| git(&["rev-list", "--count", &range]))??
+        .parse()
+        .ok()
+}
+
+/// The top of the work tree.
+pub(crate) fn top_of_working_tree() -> Result<PathBuf, GitError> {
+    ask(&["rev-parse", "--show-toplevel"]).map(PathBuf::from)
+}
+
+/// This folder from the top of the work tree, empty at the top; `None` outside of any.
+pub(crate) fn folder_in_working_tree() -> Option<String> {
+    let prefix = git(&["rev-parse", "--show-prefix"])?;
+    Some(prefix.trim_end_matches('/').to_owned())
+}
+
+/// The full name of the commit that a revision names, where this clone has the commit.
+pub(crate) fn commit_of(revision: &str) -> Result<String, GitError> {
+    let commit = format!("{revision}^{{commit}}");
+    ask(&["rev-parse", "--verify", "--end-of-options", &commit])
+}
+
+/// The parents of a commit, also of one at which a shallow clone ends.
+pub(crate) fn parents(commit: &str) -> Result<Vec<String>, GitError> {
+    let raw = ask(&["cat-file", "commit", commit])?;
+    let headers = raw.lines().take_while(|line| !line.is_empty());
+    let parents = headers.filter_map(|line| line.strip_prefix("parent "));
+    Ok(parents.map(str::to_owned).collect())
+}
+
+/// Whether one is the other, or comes before it.
+pub(crate) fn is_ancestor(one: &str, other: &str) -> bool {
+    git(&["merge-base", "--is-ancestor", one, other]).is_some()
+}
+
+/// Whether this clone ends before the history does.
+pub(crate) fn is_shallow() -> bool {
+    git(&["rev-parse", "--is-shallow-repository"]).is_some_and(|answer| answer == "true")
+}
+
+/// The commit at which two branched off from each other.
+pub(crate) fn merge_base(one: &str, other: &str) -> Option<String> {
+    git(&["merge-base", "--end-of-options", one, other])
+        .and_then(|commits| commits.lines().next().map(str::to_owned))
+}
+
+/// What a commit has at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// A file.
+    File(Object),
+    /// A folder.
+    Folder(Object),
+    /// Neither.
+    Nothing,
+}
+
+/// An object of git's, in the work tree of the repository that has it: a submodule is one of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Object {
+    folder: PathBuf,
+    name: String,
+}
+
+/// What a commit has at a path from the top of the tree. Links of the commit are followed, within the commit; submodules
+/// are looked into at the commit that it names.
+pub(crate) fn entry(top: &Path, commit: &str, path: &Path) -> Result<Entry, String> {
+    let name = path.as_os_str().as_encoded_bytes();
+    if name.contains(&b'\n') {
+        return Err("its name has a line break".to_owned());
+    }
+    let asked = [commit.as_bytes(), b":", name, b"\n"].concat();
+    let arguments = ["cat-file", "--batch-check", "--follow-symlinks"];
+    let answer = succeeded(run_with(top, &arguments, &asked))?;
+    let answer = String::from_utf8_lossy(&answer);
+    let (first, rest) = answer.split_once('\n').unwrap_or((&answer, ""));
+    let words: Vec<&str> = first.split(' ').collect();
+    let object = |name: &str| Object {
+        folder: top.to_owned(),
+        name: name.to_owned(),
+    };
+    match words.as_slice() {
+        [name, "blob", _] => Ok(Entry::File(object(name))),
+        [name, "tree", _] => Ok(Entry::Folder(object(name))),
+        ["symlink", _] => Err(format!(
+            "a link leads out of the repository there, to `{}`",
+            rest.trim_end()
+        )),
+        ["dangling", _] if link(top, commit, path).is_some() => {
+            Err("a link leads to nothing there".to_owned())
+        }
+        ["loop", _] => Err("links lead in a circle there".to_owned()),
+        // A path through a file, or to nothing in a folder that a link leads to.
+        ["notdir" | "dangling", _] => Ok(Entry::Nothing),
+        [.., "missing"] => absent(top, commit, path),
+        // What no version of git has said yet.
+        _ => Err(format!("git says `{first}`")),
+    }
+}
+
+/// `Nothing`, unless the path leads into a submodule, or the commit has the path and this clone lacks the object.
+fn absent(top: &Path, commit: &str, path: &Path) -> Result<Entry, String> {
+    for folder in path.ancestors().filter(|folder| *folder != Path::new("")) {
+        let line = listed(top, commit, folder)?;
+        let Some(pinned) = line.strip_prefix(b"160000 commit ") else {
+            continue;
+        };
+        let pinned = pinned.split(|byte| *byte == b'\t').next();
+        let pinned = String::from_utf8_lossy(pinned.unwrap_or_default()).into_owned();
+        let inside = top.join(folder);
+        let rest = path.strip_prefix(folder).unwrap_or(path);
+        let has_commit = || {
+            let commit = format!("{pinned}^{{commit}}");
+            succeeded(run(&inside, &["cat-file", "-e", &commit])).is_ok()
+        };
+        if !inside.join(".git").exists() || !has_commit() {
+            return Err(format!(
+                "it is in the submodule `{}`, of which this clone does not have the commit {}: `git submodule update --init {0}`, and `git fetch` in it",
+                folder.display(),
+                pinned.get(..10).unwrap_or(&pinned)
+            ));
+        }
+        return entry(&inside, &pinned, rest);
+    }
+    if listed(top, commit, path)?.is_empty() {
+        Ok(Entry::Nothing)
+    } else {
+        Err("this clone does not have the object".to_owned())
+    }
+}
+
+/// The line of a path in its folder, as `git ls-tree` has it; empty where there is none.
+fn listed(top: &Path, commit: &str, path: &Path) -> Result<Vec<u8>, String> {
+    let mut listing = command(top, &["ls-tree", "-z", commit, "--"]);
+    succeeded(listing.arg(path).output())
+}
+
+/// Where the link at a path of a commit leads; `None` where none is.
+pub(crate) fn link(top: &Path, commit: &str, path: &Path) -> Option<PathBuf> {
+    let line = String::from_utf8(listed(top, commit, path).ok()?).ok()?;
+    let object = line.strip_prefix("120000 blob ")?.split('\t').next()?;
+    let target = succeeded(run(top, &["cat-file", "blob", object])).ok()?;
+    Some(PathBuf::from(String::from_utf8(target).ok()?))
+}
+
+/// The bytes of a file's object.
+pub(crate) fn blob(object: &Object) -> Result<Vec<u8>, String> {
+    succeeded(run(&object.folder, &["cat-file", "blob", &object.name]))
+}
+
+/// The names in a folder's object.
+pub(crate) fn names(object: &Object) -> Result<Vec<String>, String> {
+    let listing = succeeded(run(
+        &object.folder,
+        &["ls-tree", "--name-only", "-z", &object.name],
+    ))?;
+    let names = listing.split(|byte| *byte == 0);
+    Ok(names
+        .filter_map(|name| String::from_utf8(name.to_vec()).ok())
+        .filter(|name| !name.is_empty())
+        .collect())
+}
+
+/// Whether a file of the work tree is what its commit has there, as git sees it: line ends that git itself converts, and
+/// files that a sparse work tree leaves out, are no difference.
+pub(crate) fn is_as_committed(top: &Path, path: &Path) -> bool {
+    // A path within a submodule is known to the submodule alone.
+    let inside = path
+        .ancestors()
+        .skip(1)
+        .find(|folder| *folder != Path::new("") && top.join(folder).join(".git").exists());
+    let (folder, path) =
+        match inside.and_then(|inside| Some((inside, path.strip_prefix(inside).ok()?))) {
+            Some((inside, rest)) => (top.join(inside), rest),
+            None => (top.to_owned(), path),
+        };
+    let mut command = command(
+        &folder,
+        &["--literal-pathspecs", "diff", "--quiet", "HEAD", "--"],
+    );
+    command
+        .arg(path)
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
+/// Files of a commit whose text has a line of that form, by the ends of their names; paths from the top.
+pub(crate) fn with_line(
+    top: &Path,
+    commit: &str,
+    form: &str,
+    ends: &[&str],
+) -> Result<Vec<PathBuf>, String> {
+    let mut command = command(
+        top,
+        &["grep", "-l", "-z", "-I", "-E", "-e", form, commit, "--"],
+    );
+    let output = command.args(ends).output();
+    // `git grep` exits with 1 where no file matches.
+    let found = match output {
+        Ok(output) if output.status.code() == Some(1) => Vec::new(),
+        output => succeeded(output)?,
+    };
+    let prefix = format!("{commit}:");
+    let names = found
+        .split(|byte| *byte == 0)
+        .filter_map(|name| std::str::from_utf8(name).ok());
+    Ok(names
+        .filter_map(|name| name.strip_prefix(&prefix))
+        .map(PathBuf::from)
+        .collect())
+}
+
+/// Where git keeps a file of its own, by its name in the repository's folder.
+pub(crate) fn own_file(name: &str) -> Option<PathBuf> {
+    git(&["rev-parse", "--git-path", name]).map(PathBuf::from)
+}
+
+/// What git answered, or what it said was wrong.
+fn succeeded(output: std::io::Result<Output>) -> Result<Vec<u8>, String> {
+    let output = output.map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
+}
+
+/// The trimmed output; `None` where git failed. It takes no locks and runs no hooks.
+pub(crate) fn git(arguments: &[&str]) -> Option<String> {
+    ask(arguments).ok()
+}
+
+/// The same, with the reason where git failed.
+fn ask(arguments: &[&str]) -> Result<String, GitError> {
+    let output = run(Path::new("."), arguments).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            GitError::NotInstalled
+        } else {
+            GitError::Failed(error.to_string())
+        }
+    })?;
+    if !output.status.success() {
+        return Err(GitError::of(&String::from_utf8_lossy(&output.stderr)));
+    }
+    let text = String::from_utf8(output.stdout);
+    let text =
+        text.map_err(|error| GitError::Failed(format!("its answer is not UTF-8: {error}")))?;
+    Ok(text.trim().to_owned())
+}
+
+/// What git prints in a folder, byte for byte; `None` where it failed.
+pub(crate) fn bytes(folder: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
+    succeeded(run(folder, arguments)).ok()
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> std::io::Result<Output> {
+    command(folder, arguments).output()
+}
+
+fn run_with(folder: &Path, arguments: &[&str], input: &[u8]) -> std::io::Result<Output> {
+    let mut child = command(folder, arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input)?;
+    }
+    child.wait_with_output()
+}
+
+/// Git in that folder, which runs no hooks and nothing else that the repository's configuration names.
+pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("git");
+    command
+        .args([
+            "--no-optional-locks",
+            "-c",
+            "core.hooksPath=/dev/null",
+            "-c",
+            "core.fsmonitor=false",
+        ])
+        .args(arguments)
+        .current_dir(folder)
+        // What it says is read.
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null());
+    command
+}

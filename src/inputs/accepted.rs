@@ -1,0 +1,330 @@
+//! The accepted runs of a gate: its baseline and its ledger.
+
+use std::path::{Path, PathBuf};
+
+use super::base_ref::{AtRef, BaseRef};
+use super::storage;
+use crate::baseline::{self, BaselineError, Location, Part, Place, Storage};
+use crate::cli::gate::GateArgs;
+use crate::config::{Plan, safe_name};
+use crate::environment::Environment;
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::failure::of_adapters::{baseline_failure, record_failure, unreadable};
+use crate::files;
+use crate::policy::rule::FirstRun;
+use crate::record::{self, Run};
+use crate::runner::sequential_gate::Stored;
+use crate::text::sanitize;
+
+/// Why a file that only the change has is not used.
+const OWN_BAR: &str = "only the change has one, and a change is not judged by limits of its own: it counts once it is merged";
+
+/// Where to find them.
+pub(crate) struct Accepted<'a> {
+    args: &'a GateArgs,
+    storage: Storage,
+    /// Name of the gate.
+    name: &'a str,
+    /// The commit from which they are read; the files of the work tree without one.
+    base_ref: Option<&'a BaseRef>,
+    /// Whether there is another way to decide.
+    base_at_hand: bool,
+    /// What `--baseline` names.
+    given: Option<Stored>,
+    /// What happens where there are none.
+    first_run: FirstRun,
+}
+
+impl<'a> Accepted<'a> {
+    /// Reads what was named, so that a broken file is said before anything is measured.
+    pub(crate) fn of(
+        args: &'a GateArgs,
+        plan: &'a Plan,
+        base_ref: Option<&'a BaseRef>,
+        first_run: FirstRun,
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
+        let mut accepted = Self {
+            args,
+            storage: storage::open(&args.baselines, environment)?,
+            name: &plan.name,
+            base_ref,
+            base_at_hand: plan.base.is_some(),
+            given: None,
+            first_run,
+        };
+        match (&args.baseline, &args.ledger) {
+            (Some(path), ledger) => {
+                accepted.given = Some(accepted.files().stored(path, ledger.as_deref())?);
+            }
+            (None, Some(ledger)) => {
+                accepted.files().ledger(ledger)?;
+            }
+            (None, None) => {}
+        }
+        if args.baseline.is_none() {
+            accepted.read_ahead()?;
+        }
+        Ok(accepted)
+    }
+
+    /// Everything of this gate that stands in a bucket: what cannot be read is said before anything is measured, and what
+    /// is judged by is what stood there when the gate began.
+    fn read_ahead(&self) -> Result<(), Failure> {
+        if let Location::Folder(_) = &self.args.baselines {
+            return Ok(());
+        }
+        let failed = |error| baseline_failure(&error);
+        for hardware in self.storage.hardware(self.name).map_err(failed)? {
+            self.storage
+                .place(self.name, &hardware)
+                .read()
+                .map_err(failed)?;
+        }
+        storage::warn_of_copies(&self.args.baselines, &self.storage);
+        Ok(())
+    }
+
+    /// That copies stood in for the bucket: part of what is said of the comparison.
+    pub(crate) fn of_copies(&self) -> Option<String> {
+        storage::of_copies(&self.args.baselines, &self.storage)
+    }
+
+    /// Whether there may be a baseline; only a machine that was measured has a name.
+    pub(crate) fn may_exist(&self) -> Result<bool, Failure> {
+        Ok(
+            self.given.is_some()
+                || !self.base_at_hand
+                || !self.hardware_with_baseline()?.is_empty(),
+        )
+    }
+
+    fn hardware_with_baseline(&self) -> Result<Vec<String>, Failure> {
+        match (&self.args.baselines, self.base_ref) {
+            (Location::Folder(folder), Some(base_ref)) => {
+                let names = base_ref.names(&folder.join(safe_name(self.name)))?;
+                Ok(baseline::hardware_of_files(names))
+            }
+            (Location::Folder(_) | Location::Bucket(_), _) => {
+                let hardware = self.storage.hardware(self.name);
+                hardware.map_err(|error| baseline_failure(&error))
+            }
+        }
+    }
+
+    /// Those of the machine that was measured. `None` where there are none and the base version is at hand.
+    pub(crate) fn find(&self, candidate: &Run) -> Result<Option<Stored>, Failure> {
+        if let Some(given) = &self.given {
+            return Ok(Some(given.clone()));
+        }
+        let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
+        let found = match &self.args.baselines {
+            Location::Folder(folder) => {
+                let path = baseline::path(folder, self.name, &hardware);
+                let ledger = self.args.ledger.as_deref();
+                self.files().stored_if_there(&path, ledger)?
+            }
+            Location::Bucket(_) => self.in_storage(&hardware)?,
+        };
+        if found.is_some() || self.base_at_hand || self.first_run == FirstRun::Pass {
+            return Ok(found);
+        }
+        Err(self.no_baseline(&hardware, candidate))
+    }
+
+    /// Those of a bucket, which no change of the repository can edit.
+    fn in_storage(&self, hardware: &str) -> Result<Option<Stored>, Failure> {
+        let place = self.storage.place(self.name, hardware);
+        let found = stored(&place).map_err(|error| baseline_failure(&error))?;
+        match (&self.args.ledger, found) {
+            (Some(path), Some(found)) => Ok(Some(Stored {
+                ledger: self.files().ledger_given(path)?,
+                ledger_path: Some(self.files().called(path)),
+                ..found
+            })),
+            (_, found) => Ok(found),
+        }
+    }
+
+    fn files(&self) -> Files<'a> {
+        Files(self.base_ref)
+    }
+
+    /// The files that decide, where a change may have edited them: those that were given or found, and those beside them.
+    pub(crate) fn bar(&self, candidate: Option<&Run>) -> Vec<PathBuf> {
+        let path = match (&self.args.baseline, candidate) {
+            (Some(path), _) => path.clone(),
+            (None, Some(candidate)) => {
+                let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
+                match &self.args.baselines {
+                    Location::Folder(folder) => baseline::path(folder, self.name, &hardware),
+                    Location::Bucket(_) => return self.args.ledger.iter().cloned().collect(),
+                }
+            }
+            (None, None) => return Vec::new(),
+        };
+        let ledger = self.args.ledger.clone();
+        vec![
+            ledger.unwrap_or_else(|| baseline::ledger_path(&path)),
+            baseline::release_path(&path),
+            path,
+        ]
+    }
+
+    fn no_baseline(&self, hardware: &str, candidate: &Run) -> Failure {
+        let place = self.storage.place(self.name, hardware);
+        let file = place.file(Part::Baseline);
+        let called = file.as_deref().map_or_else(
+            || place.shown(Part::Baseline),
+            |path| self.files().called(path),
+        );
+        let message = format!(
+            "there is no baseline of `{}` for `{hardware}`: `{called}` does not exist",
+            self.name
+        );
+        let result = self.args.output.join("result.json");
+        let quoted = sanitize::shell(&result.display().to_string());
+        let mut failure = Failure::message(ExitStatus::NotComparable, message);
+        if self.base_ref.is_some() && file.is_some_and(|path| path.is_file()) {
+            failure = failure.hint(OWN_BAR);
+        } else {
+            failure = failure.hint(format!(
+                "to accept this run: perfgate baseline update {quoted} --name {} --baselines {} --because \"the first baseline\"",
+                self.name,
+                sanitize::shell(&self.args.baselines.to_string())
+            ));
+        }
+        let others = self.hardware_with_baseline().unwrap_or_default();
+        if !others.is_empty() {
+            failure = failure.hint(format!(
+                "there are baselines for other hardware: {}",
+                others.join(", ")
+            ));
+        }
+        if let Some(nearest) = self.same_workload(candidate) {
+            failure = failure.hint(format!(
+                "`{nearest}` was measured with this very workload on this hardware; `--baseline {nearest}` compares with it"
+            ));
+        }
+        failure.hint(
+            "`first_run: pass` in thresholds.yaml lets a gate without a baseline pass, and says so",
+        )
+    }
+
+    /// A baseline of another gate that this run could be compared with.
+    fn same_workload(&self, candidate: &Run) -> Option<String> {
+        let digest = candidate.file.workload.as_ref()?.digest.as_ref()?;
+        let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
+        let names = self.storage.gates().unwrap_or_default();
+        let places = names.iter().map(|name| self.storage.place(name, &hardware));
+        let mut fitting = places.filter(|place| {
+            let run = place.run(Part::Baseline).ok().flatten();
+            let workload = run.and_then(|run| run.file.workload);
+            workload.is_some_and(|workload| workload.digest.as_ref() == Some(digest))
+        });
+        fitting.next().map(|place| place.shown(Part::Baseline))
+    }
+}
+
+/// Accepted runs in files, as they are at the commit that asks; as they are here without one.
+#[derive(Clone, Copy)]
+pub(crate) struct Files<'a>(pub(crate) Option<&'a BaseRef>);
+
+impl Files<'_> {
+    fn bytes(self, path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+        if let Some(base_ref) = self.0 {
+            match base_ref.read(path)? {
+                AtRef::There(bytes) => return Ok(Some(bytes)),
+                AtRef::Absent => return Ok(None),
+                // Nothing that the change can edit.
+                AtRef::Outside => {}
+            }
+        }
+        files::read_if_there(path).map_err(unreadable)
+    }
+
+    /// How a file is called in errors and reports.
+    pub(crate) fn called(self, path: &Path) -> String {
+        match self.0 {
+            Some(base_ref) if base_ref.has(path) => {
+                format!("{} of {}", path.display(), base_ref.name())
+            }
+            Some(_) | None => path.display().to_string(),
+        }
+    }
+
+    fn none_there(self, path: &Path) -> Failure {
+        let message = format!("cannot read `{}`: there is no such file", self.called(path));
+        let failure = Failure::message(ExitStatus::Usage, message);
+        if self.0.is_some() && path.is_file() {
+            failure.hint(OWN_BAR)
+        } else {
+            failure
+        }
+    }
+
+    pub(crate) fn run(self, path: &Path) -> Result<Option<Run>, Failure> {
+        let bytes = self.bytes(path)?;
+        let read = bytes.map(|bytes| record::read(&self.called(path), bytes));
+        read.transpose().map_err(|error| record_failure(&error))
+    }
+
+    fn ledger(self, path: &Path) -> Result<Option<Vec<Run>>, Failure> {
+        let bytes = self.bytes(path)?;
+        let read = bytes.map(|bytes| record::read_ledger(&self.called(path), bytes));
+        read.transpose().map_err(|error| record_failure(&error))
+    }
+
+    /// The run of a file that was named.
+    pub(crate) fn run_given(self, path: &Path) -> Result<Run, Failure> {
+        self.run(path)?.ok_or_else(|| self.none_there(path))
+    }
+
+    /// The ledger of a file that was named.
+    pub(crate) fn ledger_given(self, path: &Path) -> Result<Vec<Run>, Failure> {
+        self.ledger(path)?.ok_or_else(|| self.none_there(path))
+    }
+
+    /// A baseline that was named, with what is beside it.
+    fn stored(self, path: &Path, ledger: Option<&Path>) -> Result<Stored, Failure> {
+        self.stored_if_there(path, ledger)?
+            .ok_or_else(|| self.none_there(path))
+    }
+
+    /// The baseline of a file, with its ledger and the release beside it.
+    pub(crate) fn stored_if_there(
+        self,
+        path: &Path,
+        ledger: Option<&Path>,
+    ) -> Result<Option<Stored>, Failure> {
+        let Some(run) = self.run(path)? else {
+            return Ok(None);
+        };
+        let ledger_path = ledger.map_or_else(|| baseline::ledger_path(path), Path::to_owned);
+        let runs = match ledger {
+            Some(ledger) => Some(self.ledger_given(ledger)?),
+            None => self.ledger(&ledger_path)?,
+        };
+        Ok(Some(Stored {
+            run,
+            path: self.called(path),
+            ledger_path: runs.is_some().then(|| self.called(&ledger_path)),
+            ledger: runs.unwrap_or_default(),
+            release: self.run(&baseline::release_path(path))?,
+        }))
+    }
+}
+
+/// What stands at a place, where that is more than a ledger.
+pub(crate) fn stored(place: &Place) -> Result<Option<Stored>, BaselineError> {
+    let standing = place.read()?;
+    let has_ledger = !standing.ledger.is_empty();
+    Ok(standing.baseline.map(|run| Stored {
+        run,
+        path: place.shown(Part::Baseline),
+        ledger_path: has_ledger.then(|| place.shown(Part::Ledger)),
+        ledger: standing.ledger,
+        release: standing.release,
+    }))
+}

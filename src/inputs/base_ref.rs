@@ -1,0 +1,332 @@
+//! Files as they are at the commit that asks the question: a change does not move the bar that it is judged by.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::base_commit::{self, git_failure};
+use super::links;
+use crate::environment::Environment;
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::files;
+use crate::git::work_tree::{self, Entry, Object};
+use crate::publish::change::Change;
+
+/// A commit from which the bar is read.
+#[derive(Clone, Debug)]
+pub(crate) struct BaseRef {
+    /// Its full object name.
+    commit: String,
+    /// How it was named, for people.
+    name: String,
+    /// The top of the work tree, without links.
+    top: PathBuf,
+    /// The working folder.
+    here: PathBuf,
+}
+
+/// Where a data file of the question is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DataFile {
+    /// In the work tree.
+    Here,
+    /// From these bytes.
+    Copied(Vec<u8>),
+    /// Nowhere: the commit has no such file, and the change's own does not count.
+    Absent,
+}
+
+/// A file at that commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AtRef {
+    /// Its bytes.
+    There(Vec<u8>),
+    /// The commit has no such file.
+    Absent,
+    /// The file does not belong to the change: it lies outside of the repository, or the job made it.
+    Outside,
+}
+
+/// By whose files this run is judged.
+#[derive(Clone, Debug)]
+pub(crate) enum Asks {
+    /// The files of the work tree, because no change is judged.
+    Here,
+    /// The files of the work tree although a change is judged, because of `--baseline-ref`.
+    ChangeItself,
+    /// Those of the commit from which the change branched off, or that `--baseline-ref` names.
+    Base(BaseRef),
+}
+
+impl Asks {
+    /// From `--baseline-ref`; without it, from the pull request to which the verdict is published, and from what the CI
+    /// service tells about this job.
+    pub(crate) fn find(
+        given: Option<&str>,
+        published: Option<Change>,
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
+        match given {
+            Some("") => Ok(match base_commit::change_here(published, environment) {
+                Ok(None) => Self::Here,
+                Ok(Some(_)) | Err(_) => Self::ChangeItself,
+            }),
+            Some(name) => {
+                let commit = base_commit::of_flag(name)?;
+                if is_own(&commit, published, environment) {
+                    return Ok(Self::ChangeItself);
+                }
+                BaseRef::at(commit, name.to_owned(), environment).map(Self::Base)
+            }
+            None => match base_commit::change_here(published, environment)? {
+                Some(change) => {
+                    let commit = base_commit::of_change(&change)?;
+                    let short: String = commit.chars().take(10).collect();
+                    let name = format!("the base branch ({short})");
+                    BaseRef::at(commit, name, environment).map(Self::Base)
+                }
+                None => Ok(Self::Here),
+            },
+        }
+    }
+
+    /// The commit, where it is one.
+    pub(crate) fn base(&self) -> Option<&BaseRef> {
+        match self {
+            Self::Base(base) => Some(base),
+            Self::Here | Self::ChangeItself => None,
+        }
+    }
+}
+
+/// Whether the commit that `--baseline-ref` names is known to be that of the change, as by `HEAD`, which is another way to say
+/// "". A branch without a commit of its own is where it branched off.
+fn is_own(commit: &str, published: Option<Change>, environment: &Environment) -> bool {
+    let is_of_change = |change: Change| {
+        let base = base_commit::of_change(&change);
+        base.is_ok_and(|base| base != commit)
+    };
+    work_tree::commit_of("HEAD").is_ok_and(|head| head == commit)
+        && base_commit::change_here(published, environment)
+            .is_ok_and(|change| change.is_some_and(is_of_change))
+}
+
+impl BaseRef {
+    fn at(commit: String, name: String, environment: &Environment) -> Result<Self, Failure> {
+        let top = work_tree::top_of_working_tree().map_err(git_failure)?;
+        let top = top
+            .canonicalize()
+            .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+        Ok(Self {
+            commit,
+            name,
+            top,
+            here: working_folder(environment)?,
+        })
+    }
+
+    /// How it is called.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its full object name.
+    pub(crate) fn commit(&self) -> &str {
+        &self.commit
+    }
+
+    /// The path below the top of the work tree, as it is named: a link below the top is the change's to set, so it is not
+    /// followed here. `None` for one that lies elsewhere.
+    fn relative(&self, path: &Path) -> Option<PathBuf> {
+        let follow = |at: &Path| {
+            let is_outside = !at.starts_with(&self.top);
+            is_outside.then(|| at.read_link().ok()).flatten()
+        };
+        let end = links::walk(Path::new("/"), &self.here.join(path), follow)?;
+        end.strip_prefix(&self.top).ok().map(Path::to_owned)
+    }
+
+    /// Whether a file is read there, and not in the work tree.
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        !matches!(self.read(path), Ok(AtRef::Outside))
+    }
+
+    /// A file as it is there. Links of that commit are followed within it. A file that neither that commit nor HEAD has is
+    /// no file of the change: the job made it.
+    pub(crate) fn read(&self, path: &Path) -> Result<AtRef, Failure> {
+        let Some(relative) = self.relative(path) else {
+            return Ok(AtRef::Outside);
+        };
+        let unreadable = |error: String| self.unreadable(path, &error);
+        let entry = work_tree::entry(&self.top, &self.commit, &relative).map_err(unreadable)?;
+        match entry {
+            Entry::File(object) => {
+                let bytes = work_tree::blob(&object).map_err(unreadable)?;
+                self.kept_elsewhere(path, bytes).map(AtRef::There)
+            }
+            Entry::Folder(_) | Entry::Nothing if self.is_of_the_job(path, &relative) => {
+                Ok(AtRef::Outside)
+            }
+            Entry::Folder(_) | Entry::Nothing => Ok(AtRef::Absent),
+        }
+    }
+
+    /// Whether the file is here and the change has none there, nor a link on the way.
+    fn is_of_the_job(&self, path: &Path, relative: &Path) -> bool {
+        let at_head = work_tree::entry(&self.top, "HEAD", relative);
+        let is_here = self.here.join(path).is_file();
+        is_here && at_head == Ok(Entry::Nothing) && !self.has_new_link(path)
+    }
+
+    /// The file itself where those bytes are a pointer of Git LFS: it is here where its hash is the pointer's.
+    fn kept_elsewhere(&self, path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        if !files::is_lfs_pointer(&bytes) {
+            return Ok(bytes);
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let hash = text
+            .lines()
+            .find_map(|line| line.strip_prefix("oid sha256:"));
+        let hash =
+            hash.filter(|hash| hash.len() == 64 && hash.chars().all(|c| c.is_ascii_hexdigit()));
+        let is_it = |file: &Vec<u8>| Some(format!("{:x}", Sha256::digest(file)).as_str()) == hash;
+        let kept = hash.and_then(|hash| {
+            let (one, two) = (&hash[..2], &hash[2..4]);
+            work_tree::own_file(&format!("lfs/objects/{one}/{two}/{hash}"))
+        });
+        let places = std::iter::once(self.here.join(path)).chain(kept);
+        let mut files = places.filter_map(|place| files::read(&place).ok());
+        files.find(is_it).ok_or_else(|| {
+            self.unreadable(path, "it is a Git LFS pointer there, and the file itself is not here")
+                .hint("fetch it: `git lfs fetch origin BRANCH` with the base branch, and `lfs: true` at actions/checkout")
+        })
+    }
+
+    /// The same file, to be read in a run: the one of the work tree where the change has not touched it.
+    pub(crate) fn data_file(&self, path: &Path) -> Result<DataFile, Failure> {
+        if self.here.join(path).is_file() && !self.is_touched(path)? {
+            return Ok(DataFile::Here);
+        }
+        Ok(match self.read(path)? {
+            AtRef::There(bytes) => DataFile::Copied(bytes),
+            AtRef::Outside => DataFile::Here,
+            AtRef::Absent => DataFile::Absent,
+        })
+    }
+
+    /// The paths, from the working folder, of files of configurations there that have a line of that form.
+    pub(crate) fn with_line(&self, form: &str) -> Result<Vec<PathBuf>, Failure> {
+        let found = work_tree::with_line(
+            &self.top,
+            &self.commit,
+            form,
+            &["*.yaml", "*.yml", "*.json"],
+        );
+        let found = found.map_err(|error| self.unreadable(Path::new("."), &error))?;
+        let here = self.here.strip_prefix(&self.top).unwrap_or(Path::new(""));
+        let up: PathBuf = here.components().map(|_| "..").collect();
+        let shown = |path: PathBuf| match path.strip_prefix(here) {
+            Ok(below) => below.to_owned(),
+            Err(_) => up.join(path),
+        };
+        Ok(found.into_iter().map(shown).collect())
+    }
+
+    fn unreadable(&self, path: &Path, error: &str) -> Failure {
+        Failure::message(
+            ExitStatus::SurroundingsFailed,
+            format!(
+                "git cannot read `{}` at {}: {error}",
+                path.display(),
+                self.name
+            ),
+        )
+        .hint("name another commit with `--baseline-ref REF`, or judge by the change's own files with `--baseline-ref \"\"`")
+    }
+
+    /// The files below a folder there, by name.
+    pub(crate) fn names(&self, folder: &Path) -> Result<Vec<String>, Failure> {
+        let Some(relative) = self.relative(folder) else {
+            return Ok(Vec::new());
+        };
+        let entry = work_tree::entry(&self.top, &self.commit, &relative);
+        let names = entry.and_then(|entry| match entry {
+            Entry::Folder(object) => work_tree::names(&object),
+            Entry::File(_) | Entry::Nothing => Ok(Vec::new()),
+        });
+        names.map_err(|error| self.unreadable(folder, &error))
+    }
+
+    /// Those of the files that the change edits, adds, removes or reaches by a link of its own, as they are called here.
+    pub(crate) fn touched<'a>(
+        &self,
+        paths: impl IntoIterator<Item = &'a Path>,
+    ) -> Result<Vec<String>, Failure> {
+        let mut touched = Vec::new();
+        for path in paths {
+            if self.is_touched(path)? {
+                touched.push(path.display().to_string());
+            }
+        }
+        Ok(touched)
+    }
+
+    /// Commits are compared, and the work tree only with its own commit: its bytes may differ where nobody edited them.
+    fn is_touched(&self, path: &Path) -> Result<bool, Failure> {
+        let Some(relative) = self.relative(path) else {
+            return Ok(false);
+        };
+        let at = |commit: &str| -> Result<Option<Object>, String> {
+            Ok(match work_tree::entry(&self.top, commit, &relative)? {
+                Entry::File(object) => Some(object),
+                Entry::Folder(_) | Entry::Nothing => None,
+            })
+        };
+        let before = at(&self.commit).map_err(|error| self.unreadable(path, &error))?;
+        if before.is_none() && self.is_of_the_job(path, &relative) {
+            return Ok(false);
+        }
+        // Where the change has a link that leads nowhere, it is not what it was.
+        let same = at("HEAD").is_ok_and(|now| now == before);
+        Ok(!same
+            || (before.is_some() && !self.is_as_committed(&relative))
+            || (self.here.join(path).exists() && self.has_new_link(path)))
+    }
+
+    /// Whether the work tree has there what HEAD has: on the path itself, and where its links lead.
+    fn is_as_committed(&self, relative: &Path) -> bool {
+        let end = links::walk(&self.top, relative, |at| at.read_link().ok());
+        let end = end.and_then(|end| end.strip_prefix(&self.top).ok().map(Path::to_owned));
+        let mut places = [Some(relative.to_owned()), end].into_iter().flatten();
+        places.all(|place| work_tree::is_as_committed(&self.top, &place))
+    }
+
+    /// Whether a link leads there that is not the commit's.
+    fn has_new_link(&self, path: &Path) -> bool {
+        let Some(relative) = self.relative(path) else {
+            return false;
+        };
+        let mut is_new = false;
+        let follow = |at: &Path| {
+            let target = at.read_link().ok()?;
+            let place = at.strip_prefix(&self.top).ok()?;
+            let before = work_tree::link(&self.top, &self.commit, place);
+            is_new |= before.as_deref() != Some(target.as_path());
+            Some(target)
+        };
+        let end = links::walk(&self.top, &relative, follow);
+        is_new || end.is_none()
+    }
+}
+
+/// The working folder as the shell names it, where it does: by a link, if the change put one there.
+fn working_folder(environment: &Environment) -> Result<PathBuf, Failure> {
+    let physical = std::env::current_dir()
+        .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+    let named = environment("PWD").map(PathBuf::from);
+    let is_it = |named: &PathBuf| {
+        named.is_absolute() && named.canonicalize().is_ok_and(|path| path == physical)
+    };
+    Ok(named.filter(is_it).unwrap_or(physical))
+}

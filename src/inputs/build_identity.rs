@@ -1,0 +1,437 @@
+//! Identifies a build of a version, as far as this machine can see it: the commit, changes that are not committed, what was
+//! built from them, and the environment that the server inherits.
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::config::{Plan, ProcessPlan, ServerPlan};
+use crate::git::work_tree;
+use crate::runner::lock::LOCK;
+
+/// A larger file is known by its size and the time of its last change: a build replaces it, and reading it takes seconds.
+const LARGEST_READ: u64 = 16 << 20;
+
+/// Bytes that are read altogether, for the same reason.
+const MOST_READ: u64 = 512 << 20;
+
+/// What a server, an interpreter or a test leaves behind and what changes without another build.
+const BY_PRODUCTS: [&str; 7] = [
+    "__pycache__",
+    ".cache",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    "node_modules",
+    ".git",
+];
+
+/// Endings of such files.
+const BY_PRODUCT_ENDINGS: [&str; 6] = ["log", "pid", "pyc", "tmp", "lock", "sock"];
+
+/// Beginnings of the names of variables that differ from job to job and from shell to shell of one and the same build.
+const OF_THE_SESSION: [&str; 15] = [
+    "GITHUB_",
+    "ACTIONS_",
+    "RUNNER_",
+    "INPUT_",
+    "CI_",
+    "BUILDKITE",
+    "JENKINS_",
+    "GITLAB_",
+    "PERFGATE",
+    "SSH_",
+    "XDG_",
+    "DBUS_",
+    "NEXTEST",
+    "SYSTEMD_",
+    "TERM",
+];
+
+/// Whole names of such variables, and of credentials that are made anew for every job.
+const OF_THE_JOB: [&str; 24] = [
+    "_",
+    "PWD",
+    "OLDPWD",
+    "SHLVL",
+    "HOSTNAME",
+    "COLUMNS",
+    "LINES",
+    "TMPDIR",
+    "TEMP",
+    "TMP",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "WINDOWID",
+    "STATE",
+    "BUILD_ID",
+    "BUILD_NUMBER",
+    "BUILD_TAG",
+    "BUILD_URL",
+    "BUILD_DISPLAY_NAME",
+    "EXECUTOR_NUMBER",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "GH_TOKEN",
+];
+
+/// Files that perfgate or the job writes itself while nothing is built.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Own {
+    paths: Vec<PathBuf>,
+    /// The top of the work tree.
+    top: PathBuf,
+}
+
+impl Own {
+    /// Those at these paths, and below them.
+    pub(crate) fn at(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        // What does not exist yet has a folder that does.
+        let resolved = |path: PathBuf| {
+            let absolute = std::path::absolute(&path).ok()?;
+            let exact = absolute.canonicalize().ok();
+            exact.or_else(|| {
+                let folder = absolute.parent()?.canonicalize().ok()?;
+                Some(folder.join(absolute.file_name()?))
+            })
+        };
+        let top = work_tree::top_of_working_tree().ok();
+        let top = top.and_then(|top| top.canonicalize().ok());
+        let top = top.unwrap_or_default();
+        // Who writes into the top of the tree owns what it writes there, and not the tree.
+        let is_within = |path: &PathBuf| !top.starts_with(path);
+        let paths = paths.into_iter().filter_map(resolved).filter(is_within);
+        Self {
+            paths: paths.collect(),
+            top,
+        }
+    }
+
+    fn has(&self, path: &Path) -> bool {
+        let mut folders = path.ancestors().skip(1);
+        let mut above = folders.by_ref().take_while(|folder| *folder != self.top);
+        self.paths.iter().any(|own| path.starts_with(own))
+            || above.any(|folder| folder.join(LOCK).is_file())
+    }
+
+    /// Those below a folder, for git to leave out.
+    fn below<'a>(&'a self, top: &'a Path) -> impl Iterator<Item = &'a Path> {
+        let below = self
+            .paths
+            .iter()
+            .filter_map(move |own| own.strip_prefix(top).ok());
+        below.filter(|path| !path.as_os_str().is_empty())
+    }
+}
+
+/// A build's name, equal for equal builds; `None` outside of any commit, where nothing tells a re-run from another build.
+pub(crate) fn name(
+    plan: &Plan,
+    base_plan: Option<&Plan>,
+    own: &Own,
+    variables: &[(String, String)],
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Option<String> {
+    let top = work_tree::top_of_working_tree().ok()?.canonicalize().ok()?;
+    let mut seen = Seen::default();
+    let servers: Vec<&ServerPlan> = plan.server.iter().chain(plan.base.iter()).collect();
+    let is_local = |server: &&&ServerPlan| matches!(server, ServerPlan::Process(_));
+    let local = servers.iter().any(|server| is_local(&server));
+    seen.tree(&top, own, local)?;
+    // Values of variables are in it, so only the digest leaves this function.
+    seen.part("plan", format!("{plan:?}\n{base_plan:?}").as_bytes());
+    for server in servers {
+        match server {
+            ServerPlan::Process(process) => seen.process(process, variables),
+            ServerPlan::Docker(docker) => {
+                for name in &docker.env {
+                    let value = lookup(name).unwrap_or_default();
+                    seen.part(name, value.as_bytes());
+                }
+                for volume in &docker.volumes {
+                    let host = volume.split(':').next().unwrap_or_default();
+                    seen.file(Path::new(host), Path::new(host));
+                }
+            }
+            ServerPlan::Simulator(_) | ServerPlan::Url(_) => {}
+        }
+    }
+    Some(seen.name())
+}
+
+/// What the name of a build covers, where files of this machine are served and not all of them can be known.
+pub(crate) fn coverage(plan: &Plan) -> Option<&'static str> {
+    match plan.server {
+        Some(ServerPlan::Process(_)) => Some(
+            "the commit, changed, untracked, ignored and submodule files of this tree, the files that the command names and the environment; not what the server loads from elsewhere, such as installed packages",
+        ),
+        Some(ServerPlan::Url(_)) => Some(
+            "the commit and its changes, and the version and the fingerprint that the server reports; not what else runs behind the URL",
+        ),
+        Some(ServerPlan::Docker(_) | ServerPlan::Simulator(_)) | None => None,
+    }
+}
+
+/// Everything that was looked at so far.
+#[derive(Default)]
+struct Seen {
+    hash: Sha256,
+    read: u64,
+    /// Files that were looked at already.
+    files: BTreeSet<PathBuf>,
+}
+
+impl Seen {
+    fn name(self) -> String {
+        format!("sha256:{:x}", self.hash.finalize())
+    }
+
+    /// Parts cannot run into each other: each has its length before it.
+    fn part(&mut self, name: &str, bytes: &[u8]) {
+        for part in [name.as_bytes(), bytes] {
+            self.hash.update((part.len() as u64).to_le_bytes());
+            self.hash.update(part);
+        }
+    }
+
+    /// A repository's work tree with its submodules, and what git ignores in it where that is served.
+    fn tree(&mut self, top: &Path, own: &Own, with_ignored: bool) -> Option<()> {
+        self.part("commit", &work_tree::bytes(top, &["rev-parse", "HEAD"])?);
+        let mut arguments: Vec<String> = [
+            "diff",
+            "HEAD",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--binary",
+            "--ignore-submodules=all",
+            "--",
+            ".",
+        ]
+        .map(str::to_owned)
+        .into();
+        let left_out = own.below(top);
+        arguments.extend(left_out.map(|path| format!(":(exclude,top,literal){}", path.display())));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.part("changes", &work_tree::bytes(top, &arguments)?);
+        let untracked = ["ls-files", "--others", "--exclude-standard", "-z"];
+        for path in listed(&work_tree::bytes(top, &untracked)?) {
+            self.beside(top, &path, own, with_ignored);
+        }
+        if with_ignored {
+            let ignored = [
+                "ls-files",
+                "--others",
+                "--ignored",
+                "--exclude-standard",
+                "-z",
+            ];
+            for path in listed(&work_tree::bytes(top, &ignored)?) {
+                if !is_by_product(&path) {
+                    self.beside(top, &path, own, with_ignored);
+                }
+            }
+        }
+        for path in submodules(&work_tree::bytes(top, &["ls-files", "--stage", "-z"])?) {
+            let folder = top.join(&path);
+            // One that is not checked out has nothing that could be served.
+            if folder.join(".git").exists() {
+                self.part("submodule", path.as_os_str().as_bytes());
+                self.tree(&folder, own, with_ignored)?;
+            }
+        }
+        Some(())
+    }
+
+    /// A file, or a repository of its own, that no commit of this one has.
+    fn beside(&mut self, top: &Path, path: &Path, own: &Own, with_ignored: bool) {
+        let whole = top.join(path);
+        // A result is perfgate's own, wherever it was written to.
+        if own.has(&whole) || work_tree::is_own_output(&whole) {
+            return;
+        }
+        if whole.is_dir() && !whole.is_symlink() {
+            self.part("repository", path.as_os_str().as_bytes());
+            let known = self.tree(&whole, own, with_ignored);
+            self.part("known", &[u8::from(known.is_some())]);
+        } else {
+            self.file(&whole, path);
+        }
+    }
+
+    /// The files that a command names, and what the environment hands to it.
+    fn process(&mut self, process: &ProcessPlan, variables: &[(String, String)]) {
+        let folder = process.directory.clone().unwrap_or_default();
+        for (index, word) in process.command.iter().enumerate() {
+            // `--config=FILE` names a file too.
+            let value = word
+                .split_once('=')
+                .map_or(word.as_str(), |(_, value)| value);
+            let path = folder.join(value);
+            if index == 0 && !word.contains('/') {
+                if let Some(program) = on_search_path(word, variables) {
+                    self.file(&program, &program);
+                }
+            } else if path.is_file() {
+                self.file(&path, &path);
+            }
+        }
+        let mut handed: Vec<&(String, String)> = variables
+            .iter()
+            .filter(|(name, _)| is_handed(name) && !process.env.contains_key(name))
+            .collect();
+        handed.sort();
+        for (name, value) in handed {
+            self.part(name, value.as_bytes());
+        }
+    }
+
+    /// A file by its contents and by how it is called, a large one by its size and its time. What cannot be read is known by its name.
+    fn file(&mut self, path: &Path, name: &Path) {
+        if !self.files.insert(path.to_owned()) {
+            return;
+        }
+        self.part("file", name.as_os_str().as_bytes());
+        if let Ok(target) = path.read_link() {
+            self.part("link", target.as_os_str().as_bytes());
+        }
+        let Ok(about) = path.metadata() else { return };
+        if !about.is_file() {
+            return;
+        }
+        self.part("mode", &(about.mode() & 0o111).to_le_bytes());
+        let size = about.len();
+        if size <= LARGEST_READ && self.read + size <= MOST_READ {
+            let mut bytes = Vec::new();
+            let read = std::fs::File::open(path)
+                .and_then(|file| file.take(LARGEST_READ + 1).read_to_end(&mut bytes));
+            if read.is_ok() {
+                self.read += bytes.len() as u64;
+                self.part("contents", &Sha256::digest(&bytes));
+                return;
+            }
+        }
+        let changed = (about.mtime(), about.mtime_nsec());
+        self.part("size and time", format!("{size} {changed:?}").as_bytes());
+    }
+}
+
+/// Whether a variable of this process may change what a server does.
+fn is_handed(name: &str) -> bool {
+    !OF_THE_JOB.contains(&name)
+        && !OF_THE_SESSION
+            .iter()
+            .any(|beginning| name.starts_with(beginning))
+}
+
+fn is_by_product(path: &Path) -> bool {
+    let in_folder = |part: std::path::Component<'_>| {
+        BY_PRODUCTS
+            .iter()
+            .any(|name| part.as_os_str().as_bytes() == name.as_bytes())
+    };
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    path.components().any(in_folder)
+        || ending.is_some_and(|ending| BY_PRODUCT_ENDINGS.contains(&ending))
+}
+
+/// Where the system finds a program.
+fn on_search_path(program: &str, variables: &[(String, String)]) -> Option<PathBuf> {
+    let (_, folders) = variables.iter().find(|(name, _)| name == "PATH")?;
+    let mut candidates = folders
+        .split(':')
+        .map(|folder| Path::new(folder).join(program));
+    candidates.find(|path| path.is_file())
+}
+
+/// Paths that git ends with a zero each.
+fn listed(output: &[u8]) -> Vec<PathBuf> {
+    let parts = output
+        .split(|byte| *byte == 0)
+        .filter(|part| !part.is_empty());
+    let mut paths: Vec<PathBuf> = parts
+        .map(|part| PathBuf::from(std::ffi::OsStr::from_bytes(part)))
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// Paths of submodules in `git ls-files --stage -z`: `160000 OBJECT 0\tPATH`.
+fn submodules(output: &[u8]) -> Vec<PathBuf> {
+    let lines = output.split(|byte| *byte == 0);
+    let paths = lines.filter_map(|line| {
+        let rest = line.strip_prefix(b"160000 ")?;
+        let tab = rest.iter().position(|byte| *byte == b'\t')?;
+        Some(PathBuf::from(std::ffi::OsStr::from_bytes(&rest[tab + 1..])))
+    });
+    paths.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn submodules_are_the_entries_that_are_commits() {
+        let stage =
+            b"100644 aaaa 0\tREADME\x00160000 bbbb 0\tthird party/vllm\x00120000 cccc 0\tlink\x00";
+        assert_eq!(submodules(stage), [PathBuf::from("third party/vllm")]);
+    }
+
+    #[test]
+    fn what_differs_from_job_to_job_is_no_other_build() {
+        for name in ["GITHUB_RUN_ID", "RUNNER_TEMP", "PWD", "AWS_SESSION_TOKEN"] {
+            assert!(!is_handed(name), "{name}");
+        }
+        for name in [
+            "VLLM_USE_V1",
+            "CUDA_VISIBLE_DEVICES",
+            "ENGINE_SPEED",
+            "LD_PRELOAD",
+            "PATH",
+        ] {
+            assert!(is_handed(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_runs_leave_behind_is_no_other_build_and_a_library_is() {
+        for path in ["a/__pycache__/b.so", "server.log", "x/.cache/y"] {
+            assert!(is_by_product(Path::new(path)), "{path}");
+        }
+        for path in ["build/speed", "vllm/_C.abi3.so", "dist/server"] {
+            assert!(!is_by_product(Path::new(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        let name = |parts: &[(&str, &str)]| {
+            let mut seen = Seen::default();
+            for (name, value) in parts {
+                seen.part(name, value.as_bytes());
+            }
+            seen.name()
+        };
+        assert_ne!(name(&[("a", "bc")]), name(&[("ab", "c")]));
+        assert_ne!(name(&[("a", ""), ("b", "")]), name(&[("a", "b"), ("", "")]));
+    }
+
+    #[test]
+    fn a_file_is_known_by_its_contents_and_not_by_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("speed");
+        let name = |text: &str| {
+            crate::files::write_atomically(&path, text.as_bytes()).unwrap();
+            let mut seen = Seen::default();
+            seen.file(&path, &path);
+            seen.name()
+        };
+        assert_eq!(name("1"), name("1"));
+        assert_ne!(name("1"), name("1.5"));
+    }
+}

@@ -1,0 +1,339 @@
+//! Reads the data set of a plan, so that everything that can be wrong with it is said before a server is started.
+
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::base_ref::{BaseRef, DataFile};
+use crate::config::{Dataset, DatasetFile, Endpoint, LoadPoint, Plan, Prompts};
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::files::{self, Opened};
+use crate::metric::Unit;
+use crate::render::number;
+use crate::terminal::progress::note;
+use crate::workload::dataset::{
+    self, Census, Choice, ChoiceError, DatasetError, Entry, Format, Sample, Selection, TimeUnit,
+};
+
+/// Replaces the file of the plan by what is sent of it, as the base has the file where there is one. A trace brings its
+/// own load point where none is given.
+pub(crate) fn settle(plan: &mut Plan, base_ref: Option<&BaseRef>) -> Result<(), Failure> {
+    let file = match &plan.dataset {
+        Dataset::File(file) => file.clone(),
+        Dataset::Synthetic | Dataset::Chosen(_) => return check_synthetic(plan),
+    };
+    if plan.prompts.is_some() || plan.prefix.share > 0.0 || plan.conversation.is_some() {
+        let message = "`prompts`, `prefix` and `conversation` shape synthetic prompts, and a data set is given";
+        return Err(usage(message.to_owned()).hint("take one of them out"));
+    }
+    let kept = read(&file, plan, base_ref)?;
+    kept.tell(&file.path);
+    take_load(&file, plan, &kept)?;
+    if plan.input_tokens.is_some() {
+        note(
+            "note: `input_tokens` is not used: the prompts of a data set are as long as they stand",
+        );
+    }
+    let choice = Choice {
+        format: kept.format,
+        units: file.units,
+        sha256: kept.sha256,
+        num_requests: plan.num_requests,
+        warmup_requests: plan.warmup_requests,
+        turns: file.turns,
+        pause: file.pause,
+        speedup: file.speedup,
+        repeat_entries: file.repeat_entries,
+        salt: file.salt,
+        output_tokens: plan.output_tokens,
+        seed: plan.seed,
+    };
+    let selection =
+        Selection::new(choice, kept.entries).map_err(|error| choice_failure(&file.path, &error))?;
+    check_endpoint(&file.path, plan.endpoint, &selection)?;
+    tell_pace(&file, plan, &selection);
+    plan.dataset = Dataset::Chosen(Arc::new(selection));
+    Ok(())
+}
+
+/// Mean gaps between the requests of a trace that one server took are between these: a thousand requests a second are more
+/// than one server answers, and one request in five minutes is too few to be a load.
+const SHORTEST_GAP: Duration = Duration::from_millis(1);
+const LONGEST_GAP: Duration = Duration::from_mins(5);
+
+/// The hint for a file of another kind.
+const WHAT_A_FILE_MAY_BE: &str = "a data file has one JSON object a line, or a list of them: ShareGPT (`conversations` of `from` and \
+     `value`), prompts (`prompt` or `messages`) or a trace (`timestamp`, `input_length`, `output_length`); docs/workloads.md has an \
+     example of each";
+
+fn usage(message: String) -> Failure {
+    Failure::message(ExitStatus::Usage, message)
+}
+
+fn check_synthetic(plan: &Plan) -> Result<(), Failure> {
+    if plan.endpoint == Endpoint::Chat && plan.prompts == Some(Prompts::TokenIds) {
+        let message = "`prompts: token_ids` cannot be sent to `endpoint: chat`, which takes text";
+        return Err(usage(message.to_owned()).hint("take one of them out"));
+    }
+    Ok(())
+}
+
+/// What was kept of a file.
+struct Kept {
+    format: Format,
+    sha256: String,
+    census: Census,
+    entries: Vec<Entry>,
+}
+
+impl Kept {
+    /// What is left out is said, never silently dropped.
+    fn tell(&self, path: &Path) {
+        let unusable: usize = self.census.unusable.values().sum();
+        if unusable > 0 {
+            let all = self.census.usable + unusable;
+            let reasons: Vec<String> = self
+                .census
+                .unusable
+                .iter()
+                .map(|(reason, count)| format!("{count} with {reason}"))
+                .collect();
+            note(&format!(
+                "note: {unusable} of {all} entries of `{}` cannot be used: {}",
+                path.display(),
+                reasons.join(", ")
+            ));
+        }
+    }
+}
+
+fn read(file: &DatasetFile, plan: &Plan, base_ref: Option<&BaseRef>) -> Result<Kept, Failure> {
+    let path = &file.path;
+    let at_base = base_ref
+        .map(|base_ref| base_ref.data_file(path))
+        .transpose()?;
+    let opened = match at_base {
+        Some(DataFile::Copied(bytes)) => files::open_copy(path, bytes),
+        Some(DataFile::Absent) => {
+            let base = base_ref.map_or("the base", BaseRef::name);
+            return Err(usage(format!(
+                "{base} has no data set `{}`, and that of the change counts once it is merged",
+                path.display()
+            )));
+        }
+        Some(DataFile::Here) | None => files::open(path),
+    };
+    let mut opened = opened.map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            no_such_file(path)
+        } else {
+            Failure::new(ExitStatus::Usage, error)
+        }
+    })?;
+    let mut sample = Sample::new(
+        plan.seed,
+        plan.num_requests.saturating_add(plan.warmup_requests),
+    );
+    let is_pointer = opened.reader().fill_buf().is_ok_and(files::is_lfs_pointer);
+    if is_pointer {
+        let message = format!(
+            "`{}` is a Git LFS pointer, and the file itself was not fetched",
+            path.display()
+        );
+        return Err(
+            usage(message).hint("run `git lfs pull`, or set `lfs: true` at actions/checkout")
+        );
+    }
+    let read = read_entries(file, &mut opened, &mut |entry| sample.offer(entry));
+    let (format, census) = read.map_err(|error| dataset_failure(path, &error))?;
+    let sha256 = opened
+        .sha256()
+        .map_err(|error| dataset_failure(path, &error.into()))?;
+    if let Some(wanted) = file.sha256.as_ref().filter(|wanted| **wanted != sha256) {
+        let message = format!(
+            "`{}` has the SHA-256 {sha256}, and `dataset.sha256` is {wanted}",
+            path.display()
+        );
+        return Err(usage(message).hint("it is another file than the one that the plan means"));
+    }
+    Ok(Kept {
+        format,
+        sha256,
+        census,
+        entries: sample.into_entries(),
+    })
+}
+
+fn read_entries(
+    file: &DatasetFile,
+    opened: &mut Opened,
+    each: &mut dyn FnMut(Entry),
+) -> Result<(Format, Census), DatasetError> {
+    let mut reader = opened.reader();
+    let (format, begin) = match file.format {
+        Some(format) => (format, Vec::new()),
+        None => dataset::recognise(&mut reader)?,
+    };
+    let census = dataset::read(format, file.units, begin.as_slice().chain(reader), each)?;
+    Ok((format, census))
+}
+
+/// The load point of a trace, and the warm-up that follows from it.
+fn take_load(file: &DatasetFile, plan: &mut Plan, kept: &Kept) -> Result<(), Failure> {
+    if !plan.loads_are_usual {
+        if file.speedup.is_some() {
+            let message = "`speedup` is for a trace sent at its own times, and a load is given";
+            return Err(usage(message.to_owned())
+                .hint("take out `concurrency` and `request_rate`, or `speedup`"));
+        }
+        return Ok(());
+    }
+    if kept.entries.first().is_some_and(|entry| entry.at.is_some()) {
+        let was_usual = plan.warmup_requests == Plan::usual_warmup(&plan.loads, plan.num_requests);
+        let speedup = file.speedup.unwrap_or(1.0);
+        plan.loads = vec![LoadPoint::Trace { speedup }];
+        if was_usual {
+            plan.warmup_requests = Plan::usual_warmup(&plan.loads, plan.num_requests);
+        }
+    }
+    Ok(())
+}
+
+/// Says how fast a trace is before it is sent: its unit is nowhere in the file.
+fn tell_pace(file: &DatasetFile, plan: &Plan, selection: &Selection) {
+    let [LoadPoint::Trace { speedup }] = plan.loads.as_slice() else {
+        return;
+    };
+    let Some((span, gaps)) = selection.span() else {
+        return;
+    };
+    let (path, requests) = (file.path.display(), u64::from(gaps) + 1);
+    let seconds = span.as_secs_f64() / speedup;
+    let rate = if seconds > 0.0 {
+        number::value(f64::from(gaps) / seconds, Unit::RequestsPerSecond)
+    } else {
+        "all at once".to_owned()
+    };
+    note(&format!(
+        "note: the trace `{path}` has {requests} requests in {}: {rate}",
+        number::seconds(seconds)
+    ));
+    if let Some(other) = another_unit(file.units.time, span, gaps) {
+        let (unit, other) = (file.units.time.name(), other.name());
+        note(&format!(
+            "warning: this is unusual for a trace; its time stamps were read as {unit}: if they are {other}, write \
+             `timestamp_unit: {other}` in `dataset`"
+        ));
+    }
+}
+
+/// The unit that makes the mean gap between requests a usual one, where it is not one.
+fn another_unit(unit: TimeUnit, span: Duration, gaps: u32) -> Option<TimeUnit> {
+    let mean = span / gaps;
+    match unit {
+        TimeUnit::Milliseconds if mean <= SHORTEST_GAP => Some(TimeUnit::Seconds),
+        TimeUnit::Microseconds if mean <= SHORTEST_GAP => Some(TimeUnit::Milliseconds),
+        TimeUnit::Seconds if mean > LONGEST_GAP => Some(TimeUnit::Milliseconds),
+        TimeUnit::Milliseconds if mean > LONGEST_GAP => Some(TimeUnit::Microseconds),
+        TimeUnit::Seconds | TimeUnit::Milliseconds | TimeUnit::Microseconds => None,
+    }
+}
+
+fn check_endpoint(path: &Path, endpoint: Endpoint, selection: &Selection) -> Result<(), Failure> {
+    let (entry, what, hint) = match endpoint {
+        Endpoint::Completions => (
+            selection.first_for_chat(),
+            "a conversation, which `endpoint: completions` cannot carry",
+            "write `endpoint: chat`; of ShareGPT, `turns: first` in `dataset` sends the first question alone",
+        ),
+        Endpoint::Chat => (
+            selection.first_for_completions(),
+            "token ids, which `endpoint: chat` cannot carry",
+            "write `endpoint: completions`",
+        ),
+    };
+    let Some(entry) = entry else { return Ok(()) };
+    let message = format!("`{}`: entry {entry} sends {what}", path.display());
+    Err(usage(message).hint(hint))
+}
+
+fn no_such_file(path: &Path) -> Failure {
+    let name = path
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let message = format!(
+        "the data set `{name}` is not here: there is no file `{}`, and perfgate downloads nothing",
+        path.display()
+    );
+    usage(message)
+        .hint("give the file with `--dataset-path FILE`, or in perfgate.yaml with `dataset: {path: FILE}`")
+        .hint("or leave `dataset` out: synthetic prompts of the lengths in `input_tokens`")
+}
+
+fn dataset_failure(path: &Path, error: &DatasetError) -> Failure {
+    let said = match error {
+        DatasetError::Line { .. } | DatasetError::Entry { .. } | DatasetError::Json(_) => {
+            format!("`{}`, {error}", path.display())
+        }
+        DatasetError::Read(_) | DatasetError::Empty | DatasetError::Unknown(_) => {
+            format!("`{}` {error}", path.display())
+        }
+    };
+    let failure = usage(said);
+    match error {
+        DatasetError::Unknown(_)
+        | DatasetError::Line { .. }
+        | DatasetError::Entry { .. }
+        | DatasetError::Json(_)
+        | DatasetError::Empty => failure.hint(WHAT_A_FILE_MAY_BE),
+        DatasetError::Read(_) => failure,
+    }
+}
+
+fn choice_failure(path: &Path, error: &ChoiceError) -> Failure {
+    let failure = usage(format!("`{}` {error}", path.display()));
+    match error {
+        ChoiceError::TooFew { has, .. } => failure.hint(format!(
+            "write `num_requests: {has}`, or `repeat_entries: true` in `dataset` to send entries again"
+        )),
+        ChoiceError::NoneLeft { .. } => failure.hint(
+            "lower `num_requests` or `warmup_requests`, or take `salt: false` out of `dataset`: \
+             a prompt that was sent before would be answered by the prefix cache",
+        ),
+        ChoiceError::NoLength(_) => failure.hint(
+            "write `output_tokens: 128`, or give `--output-tokens-mean 128`, for entries that say none",
+        ),
+        ChoiceError::NoTurns | ChoiceError::NoTimes => failure.hint("take it out"),
+        ChoiceError::Nothing => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_that_no_trace_has_suggest_another_unit_and_usual_ones_none() {
+        let span = Duration::from_micros(3_500);
+        assert_eq!(
+            another_unit(TimeUnit::Milliseconds, span, 7),
+            Some(TimeUnit::Seconds)
+        );
+        // A request a second, in seconds.
+        let span = Duration::from_millis(7);
+        assert_eq!(
+            another_unit(TimeUnit::Milliseconds, span, 7),
+            Some(TimeUnit::Seconds)
+        );
+        let span = Duration::from_secs(7_000_000);
+        assert_eq!(
+            another_unit(TimeUnit::Milliseconds, span, 7),
+            Some(TimeUnit::Microseconds)
+        );
+        for unit in TimeUnit::ALL {
+            assert_eq!(another_unit(unit, Duration::from_secs(14), 7), None);
+        }
+    }
+}

@@ -1,0 +1,509 @@
+//! The plan of a run: the file, overruled by flags.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use super::base_ref::BaseRef;
+use super::{dataset, extras, feasible};
+use crate::cli::bench::{DatasetFormatArg, EndpointArg, Latency, LoadArgs, RunArgs, TargetArgs};
+use crate::config::{
+    self, Dataset, DatasetFile, DockerPlan, Endpoint, GpuRequest, Plan, ServerPlan, Slo,
+};
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::failure::of_adapters::unreadable;
+use crate::runner::warm_up;
+use crate::workload::Lengths;
+use crate::workload::dataset::Format;
+use crate::{files, launch};
+
+/// The file that is read where none is named and it is there.
+pub(crate) const USUAL_FILE: &str = "perfgate.yaml";
+
+/// The file that is read.
+pub(crate) fn path(given: Option<&Path>) -> &Path {
+    given.unwrap_or_else(|| Path::new(USUAL_FILE))
+}
+
+/// The plan of that file, else of the usual one where it is there.
+pub(crate) fn of_file(given: Option<&Path>) -> Result<Option<Plan>, Failure> {
+    let path = path(given);
+    let text = match given {
+        Some(path) => files::read_text(path).map(Some),
+        None => files::read_text_if_there(path),
+    };
+    let text = text.map_err(unreadable)?;
+    text.map(|text| of_text(path, &path.display().to_string(), &text))
+        .transpose()
+}
+
+/// The plan of the text of the file at `path`, which is called so in errors.
+pub(crate) fn of_text(path: &Path, called: &str, text: &str) -> Result<Plan, Failure> {
+    let mut plan = parse(called, text)?;
+    if let (Dataset::File(file), Some(folder)) = (&mut plan.dataset, path.parent()) {
+        file.path = folder.join(&file.path);
+    }
+    Ok(plan)
+}
+
+/// Reads the file, if there is one, and lays the flags over it.
+pub(crate) fn resolve(args: &RunArgs) -> Result<Plan, Failure> {
+    overlaid(of_file(args.config.as_deref())?, args, None)
+}
+
+/// Lays the flags over the plan of a file, if there is one. Data files are those of the base, where there is one.
+pub(crate) fn overlaid(
+    file: Option<Plan>,
+    args: &RunArgs,
+    base_ref: Option<&BaseRef>,
+) -> Result<Plan, Failure> {
+    let mut plan = if let Some(plan) = file {
+        plan
+    } else {
+        let model = args.model.as_deref().ok_or_else(nothing_to_measure)?;
+        // Written as JSON, which is YAML, so that no name can break out of its place.
+        parse(
+            "the command line",
+            &serde_json::json!({"model": model}).to_string(),
+        )?
+    };
+    if let Some(model) = &args.model {
+        if plan.served_model_name == plan.model {
+            plan.served_model_name.clone_from(model);
+        }
+        plan.model.clone_from(model);
+    }
+    if let Some(name) = &args.name {
+        if !config::is_safe_name(name) {
+            let hint = format!("write `--name {}`", config::safe_name(name));
+            return Err(usage(format!("no file can be called after the name `{name}`")).hint(hint));
+        }
+        plan.name.clone_from(name);
+    }
+    lay_target(&args.target, &mut plan)?;
+    lay_load(&args.load, &mut plan)?;
+    lay_dataset(&args.load, &mut plan)?;
+    extras::lay(&args.load, &mut plan)?;
+    warm_up::check(&plan)?;
+    dataset::settle(&mut plan, base_ref)?;
+    feasible::check_ramp(&plan)?;
+    mind_secrets(&plan)?;
+    tracing::debug!(
+        "the plan `{}`: {} of model `{}`, {} loads with {} requests each after {} to warm up, {} repeats",
+        plan.name,
+        plan.server.as_ref().map_or("no server", kind),
+        plan.model,
+        plan.loads.len(),
+        plan.num_requests,
+        plan.warmup_requests,
+        plan.repeat
+    );
+    Ok(plan)
+}
+
+/// How a server is called in a log line.
+fn kind(server: &ServerPlan) -> &'static str {
+    match server {
+        ServerPlan::Docker(_) => "a container",
+        ServerPlan::Process(_) => "a process",
+        ServerPlan::Url(_) => "a server that runs already",
+        ServerPlan::Simulator(_) => "the simulator",
+    }
+}
+
+/// From here on no text shows a secret of the plan's arguments, and the key for the server is one that can be sent.
+fn mind_secrets(plan: &Plan) -> Result<(), Failure> {
+    launch::register_arguments(&plan.engine_args);
+    for server in [&plan.server, &plan.base].into_iter().flatten() {
+        match server {
+            ServerPlan::Docker(docker) => launch::register_arguments(&docker.args),
+            ServerPlan::Process(process) => launch::register_arguments(&process.command),
+            ServerPlan::Url(_) | ServerPlan::Simulator(_) => {}
+        }
+    }
+    crate::environment::check_api_key()
+}
+
+/// Only the server, with its model and arguments, of that file and of the flags.
+pub(crate) fn resolve_target(
+    config: Option<&Path>,
+    args: &RunArgs,
+    target: &TargetArgs,
+) -> Result<Plan, Failure> {
+    let mut plan = match (config, &args.model) {
+        (Some(path), _) => of_file(Some(path))?.ok_or_else(nothing_to_measure)?,
+        (None, Some(model)) => parse(
+            "the command line",
+            &serde_json::json!({"model": model}).to_string(),
+        )?,
+        (None, None) => return Err(nothing_to_measure()),
+    };
+    if let Some(model) = &args.model {
+        if plan.served_model_name == plan.model {
+            plan.served_model_name.clone_from(model);
+        }
+        plan.model.clone_from(model);
+    }
+    lay_target(target, &mut plan)?;
+    mind_secrets(&plan)?;
+    Ok(plan)
+}
+
+fn usage(message: String) -> Failure {
+    Failure::message(ExitStatus::Usage, message)
+}
+
+fn nothing_to_measure() -> Failure {
+    usage(format!(
+        "there is no `{USUAL_FILE}` here, and no flag says what to measure"
+    ))
+    .hint("give `--config FILE`, or `--model M` and one of `--url`, `--image` and `--simulator`")
+}
+
+fn parse(file: &str, text: &str) -> Result<Plan, Failure> {
+    config::read_plan(file, text).map_err(|problems| Failure::new(ExitStatus::Usage, problems))
+}
+
+pub(crate) fn lay_target(args: &TargetArgs, plan: &mut Plan) -> Result<(), Failure> {
+    if let Some(url) = &args.url {
+        plan.server = Some(checked_url(url)?);
+    }
+    if let Some(image) = &args.image {
+        // The file's container with another image, which is how a pull request's build is gated.
+        plan.server = Some(ServerPlan::Docker(match plan.server.take() {
+            Some(ServerPlan::Docker(docker)) => DockerPlan {
+                image: image.clone(),
+                ..docker
+            },
+            Some(ServerPlan::Process(_) | ServerPlan::Url(_) | ServerPlan::Simulator(_)) | None => {
+                DockerPlan::of(image)
+            }
+        }));
+    }
+    if let Some(options) = &args.simulator {
+        let mut known = match plan.server.take() {
+            Some(ServerPlan::Simulator(options)) => options,
+            Some(ServerPlan::Process(_) | ServerPlan::Url(_) | ServerPlan::Docker(_)) | None => {
+                BTreeMap::new()
+            }
+        };
+        known.extend(simulator_options(options)?);
+        plan.server = Some(ServerPlan::Simulator(known));
+    }
+    if let Some(gpus) = &args.gpus {
+        let Some(ServerPlan::Docker(docker)) = &mut plan.server else {
+            return Err(usage(
+                "`--gpus` hands GPUs to a container, and the server is none".to_owned(),
+            ));
+        };
+        docker.gpus = match (gpus.as_str(), gpus.parse::<u32>()) {
+            ("all", _) => GpuRequest::All,
+            ("none" | "0", _) => GpuRequest::None,
+            (_, Ok(count)) => GpuRequest::Count(count),
+            (ids, Err(_)) => {
+                GpuRequest::Devices(ids.split(',').map(|id| id.trim().to_owned()).collect())
+            }
+        };
+    }
+    Ok(())
+}
+
+/// By the rules of the file, and without the address where it may hold a password.
+pub(crate) fn checked_url(url: &str) -> Result<ServerPlan, Failure> {
+    let source = serde_json::json!({"model": "m", "server": {"url": url}}).to_string();
+    parse("the command line (--url)", &source)?
+        .server
+        .ok_or_else(nothing_to_measure)
+}
+
+/// `slowdown=1.08,seed=1`.
+fn simulator_options(text: &str) -> Result<BTreeMap<String, String>, Failure> {
+    let mut options = BTreeMap::new();
+    for part in text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        let Some((name, value)) = part.split_once('=') else {
+            return Err(usage(format!("`--simulator {part}` has no value"))
+                .hint("write `--simulator slowdown=1.08,seed=1`"));
+        };
+        let name = name.trim().replace('_', "-");
+        if !config::SIMULATOR_OPTIONS.contains(&name.as_str()) {
+            let known = config::SIMULATOR_OPTIONS.join(", ");
+            return Err(usage(format!("the simulator has no option `{name}`"))
+                .hint(format!("it has {known}")));
+        }
+        options.insert(name, value.trim().to_owned());
+    }
+    Ok(options)
+}
+
+fn lay_load(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
+    if let Some(endpoint) = args.endpoint {
+        plan.endpoint = match endpoint {
+            EndpointArg::Completions => Endpoint::Completions,
+            EndpointArg::Chat => Endpoint::Chat,
+        };
+    }
+    let warmup_was_usual =
+        plan.warmup_requests == Plan::usual_warmup(&plan.loads, plan.num_requests);
+    if let Some(loads) = load_points(args)? {
+        plan.loads = loads;
+        plan.loads_are_usual = false;
+    }
+    if let Some(count) = args.num_prompts {
+        plan.num_requests = at_least_one("--num-prompts", count)?;
+    }
+    match args.warmup_requests {
+        Some(count) => plan.warmup_requests = count,
+        // What followed from the load follows from the new one.
+        None if warmup_was_usual => {
+            plan.warmup_requests = Plan::usual_warmup(&plan.loads, plan.num_requests);
+        }
+        None => {}
+    }
+    if args.warmup_until_stable.is_some() {
+        plan.warmup_until_stable = args.warmup_until_stable;
+    }
+    if let Some(mean) = args.synthetic_input_tokens_mean {
+        plan.input_tokens = Some(lengths(
+            "--synthetic-input-tokens",
+            mean,
+            args.synthetic_input_tokens_stddev,
+        )?);
+    }
+    if let Some(mean) = args.output_tokens_mean {
+        let deviation = args.output_tokens_stddev;
+        plan.output_tokens = Some(lengths("--output-tokens", mean, deviation)?);
+    }
+    if let Some(repeat) = args.repeat {
+        at_least_one("--repeat", repeat as usize)?;
+        plan.repeat = repeat;
+    }
+    if let Some(seed) = args.seed {
+        plan.seed = seed;
+    }
+    if let Some(timeout) = args.timeout {
+        plan.timeout = timeout;
+    }
+    if args.duration.is_some() {
+        plan.duration = args.duration;
+    }
+    if let Some(ramp_up) = args.ramp_up {
+        plan.ramp_up = ramp_up;
+    }
+    if !args.goodput.is_empty() {
+        plan.slo = slo(&args.goodput)?;
+    }
+    Ok(())
+}
+
+fn slo(limits: &[(Latency, Duration)]) -> Result<Slo, Failure> {
+    let mut slo = Slo::default();
+    for (latency, limit) in limits {
+        let place = match latency {
+            Latency::Ttft => &mut slo.ttft,
+            Latency::Tpot => &mut slo.tpot,
+            Latency::E2e => &mut slo.e2e,
+        };
+        if place.replace(limit.as_secs_f64()).is_some() {
+            return Err(usage("`--goodput` limits one latency twice".to_owned()));
+        }
+    }
+    Ok(slo)
+}
+
+/// The file of the flags with what perfgate.yaml says of it, as an image replaces that of the file's container.
+fn lay_dataset(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
+    if let Some(name) = &args.dataset {
+        plan.dataset = match (config::dataset_named(name), plan.dataset.clone()) {
+            (Dataset::File(new), Dataset::File(old)) => Dataset::File(DatasetFile {
+                path: new.path,
+                ..old
+            }),
+            (new, _) => new,
+        };
+    }
+    let format = match args.dataset_format {
+        None => return Ok(()),
+        Some(DatasetFormatArg::Synthetic) => {
+            if args
+                .dataset
+                .as_deref()
+                .is_some_and(|name| name != "synthetic")
+            {
+                return Err(usage(
+                    "`--dataset` names a file, and `--dataset-format` says that there is none"
+                        .to_owned(),
+                ));
+            }
+            plan.dataset = Dataset::Synthetic;
+            return Ok(());
+        }
+        Some(DatasetFormatArg::Sharegpt) => Format::ShareGpt,
+        Some(DatasetFormatArg::Jsonl) => Format::Jsonl,
+        Some(DatasetFormatArg::Mooncake) => Format::Mooncake,
+    };
+    let Dataset::File(file) = &mut plan.dataset else {
+        let message =
+            format!("`--dataset-format {format}` says how a file is written, and there is none");
+        return Err(
+            usage(message).hint("give it with `--dataset FILE`; perfgate downloads nothing")
+        );
+    };
+    file.format = Some(format);
+    Ok(())
+}
+
+/// The load points of the flags, read by the same rules as the file's.
+fn load_points(args: &LoadArgs) -> Result<Option<Vec<config::LoadPoint>>, Failure> {
+    let list = |text: &str| {
+        if text.contains(':') {
+            format!("\"{text}\"")
+        } else {
+            format!("[{text}]")
+        }
+    };
+    let source = match (&args.concurrency, &args.request_rate) {
+        (Some(concurrency), _) => format!("model: m\nconcurrency: {}\n", list(concurrency)),
+        (None, Some(rate)) => {
+            let burstiness = args.burstiness.unwrap_or(1.0);
+            format!("model: m\nrequest_rate: [{rate}]\nburstiness: {burstiness}\n")
+        }
+        (None, None) => return Ok(None),
+    };
+    parse("the command line", &source).map(|plan| Some(plan.loads))
+}
+
+fn at_least_one(flag: &str, count: usize) -> Result<usize, Failure> {
+    if count == 0 {
+        Err(usage(format!("`{flag}` must be at least 1")))
+    } else {
+        Ok(count)
+    }
+}
+
+fn lengths(flag: &str, mean: u32, deviation: Option<f64>) -> Result<Lengths, Failure> {
+    at_least_one(&format!("{flag}-mean"), mean as usize)?;
+    match deviation {
+        Some(std) if !std.is_finite() || std < 0.0 => {
+            Err(usage(format!("`{flag}-stddev` must be zero or more")))
+        }
+        Some(std) if std > 0.0 => Ok(Lengths::Normal {
+            mean: f64::from(mean),
+            std,
+        }),
+        Some(_) | None => Ok(Lengths::Constant(mean)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ServerUrl;
+
+    fn with(flags: RunArgs) -> Plan {
+        resolve(&RunArgs {
+            model: Some("m".to_owned()),
+            ..flags
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn flags_alone_are_enough() {
+        let plan = with(RunArgs {
+            target: TargetArgs {
+                url: Some("http://127.0.0.1:8000/".to_owned()),
+                ..TargetArgs::default()
+            },
+            load: LoadArgs {
+                concurrency: Some("64".to_owned()),
+                num_prompts: Some(1280),
+                output_tokens_mean: Some(200),
+                ..LoadArgs::default()
+            },
+            ..RunArgs::default()
+        });
+        assert_eq!(
+            plan.server,
+            ServerUrl::parse("http://127.0.0.1:8000")
+                .ok()
+                .map(ServerPlan::Url)
+        );
+        assert_eq!((plan.num_requests, plan.warmup_requests), (1280, 128));
+        assert_eq!(plan.output_tokens, Some(Lengths::Constant(200)));
+    }
+
+    #[test]
+    fn an_address_of_the_command_line_is_checked_and_its_password_not_shown() {
+        for url in [
+            "127.0.0.1:8000",
+            "http://",
+            "http://me:sesame@127.0.0.1:8000",
+        ] {
+            let said = checked_url(url).unwrap_err().error.to_string();
+            assert!(said.contains("url") && !said.contains("sesame"), "{said}");
+        }
+    }
+
+    #[test]
+    fn simulator_options_are_known_ones_with_values() {
+        assert_eq!(simulator_options("slowdown=1.08, seed=1").unwrap().len(), 2);
+        assert!(simulator_options("").unwrap().is_empty());
+        assert!(
+            simulator_options("slow=1")
+                .unwrap_err()
+                .error
+                .to_string()
+                .contains("no option `slow`")
+        );
+        assert!(simulator_options("slowdown").is_err());
+    }
+
+    #[test]
+    fn loads_of_the_command_line_may_be_lists_ranges_and_rates() {
+        let points = |concurrency: &str| {
+            let args = LoadArgs {
+                concurrency: Some(concurrency.to_owned()),
+                ..LoadArgs::default()
+            };
+            load_points(&args).map(|points| points.unwrap().len())
+        };
+        assert_eq!(points("1,16,64").unwrap(), 3);
+        assert_eq!(points("1:64:8").unwrap(), 8);
+        assert!(points("many").is_err());
+    }
+
+    #[test]
+    fn a_data_set_of_the_command_line_replaces_the_file_and_keeps_what_is_said_of_it() {
+        let laid = |source: &str, dataset: Option<&str>, dataset_format| {
+            let mut plan = parse("perfgate.yaml", source).unwrap();
+            let args = LoadArgs {
+                dataset: dataset.map(str::to_owned),
+                dataset_format,
+                ..LoadArgs::default()
+            };
+            lay_dataset(&args, &mut plan).map(|()| plan.dataset)
+        };
+        let file = "model: m\ndataset: {path: a, repeat_entries: true}";
+        assert_eq!(
+            laid(file, Some("b"), Some(DatasetFormatArg::Jsonl)).unwrap(),
+            Dataset::File(DatasetFile {
+                format: Some(Format::Jsonl),
+                repeat_entries: true,
+                ..DatasetFile::at("b")
+            })
+        );
+        for (name, format) in [
+            (Some("synthetic"), None),
+            (None, Some(DatasetFormatArg::Synthetic)),
+        ] {
+            assert_eq!(laid(file, name, format).unwrap(), Dataset::Synthetic);
+        }
+        assert!(laid(file, Some("b"), Some(DatasetFormatArg::Synthetic)).is_err());
+        assert!(laid("model: m", None, Some(DatasetFormatArg::Sharegpt)).is_err());
+    }
+}

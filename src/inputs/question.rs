@@ -1,0 +1,193 @@
+//! What a gate asks, and of which server: the base of a change asks, the change gives the answer.
+
+use std::path::{Path, PathBuf};
+
+use super::base_ref::{AtRef, BaseRef};
+use super::plan;
+use crate::cli::bench::TargetArgs;
+use crate::cli::gate::GateArgs;
+use crate::config::{self, Asked, Dataset, Plan, ServerPlan};
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+
+/// A line that every perfgate configuration has.
+const MODEL_LINE: &str = "^[{ ]*[\"']?model[\"']?[[:space:]]*:";
+
+/// What is asked and measured.
+pub(crate) struct Question {
+    /// The question of the base with the server of the change, under the flags.
+    pub(crate) plan: Plan,
+    /// The plan of the base version, where it is at hand and its framework is its own.
+    pub(crate) base_plan: Option<Plan>,
+    /// What the change edits of the question, to no effect before it is merged.
+    pub(crate) edits: Vec<String>,
+    /// Whether the change brings the first configuration of its repository, and is judged by that.
+    pub(crate) is_first: bool,
+}
+
+/// From the file of the flags, read at the base where there is one.
+pub(crate) fn of(args: &GateArgs, base_ref: Option<&BaseRef>) -> Result<Question, Failure> {
+    let path = plan::path(args.run.config.as_deref());
+    let Some(base_ref) = base_ref else {
+        let own = plan::of_file(args.run.config.as_deref())?;
+        return from_parts(args, own.clone().as_ref(), own, None);
+    };
+    let at_base = at_base(path, base_ref)?;
+    let own = match (args.run.config.as_deref(), &at_base) {
+        // The change may have taken the file away.
+        (Some(given), Some(_)) if !given.exists() => None,
+        (given, _) => plan::of_file(given)?,
+    };
+    let is_outside = matches!(base_ref.read(path)?, AtRef::Outside);
+    let (at_base, is_first) = match (at_base, &own) {
+        (None, Some(own)) if is_outside => (Some(own.clone()), false),
+        (None, Some(own)) => {
+            let moved = moved(path, own, base_ref)?;
+            let is_first = moved.is_none();
+            (Some(moved.unwrap_or_else(|| own.clone())), is_first)
+        }
+        (at_base, _) => (at_base, false),
+    };
+    let mut question = from_parts(args, at_base.as_ref(), own, Some(base_ref))?;
+    question.is_first = is_first;
+    let called = path.display();
+    if !question.edits.is_empty() {
+        question.edits = vec![format!("{called}: {}", question.edits.join(", "))];
+    }
+    if let Some(Dataset::File(file)) = at_base.map(|plan| plan.dataset) {
+        question
+            .edits
+            .extend(base_ref.touched([file.path.as_path()])?);
+    }
+    Ok(question)
+}
+
+/// The configuration as the base has it.
+fn at_base(path: &Path, base_ref: &BaseRef) -> Result<Option<Plan>, Failure> {
+    let AtRef::There(bytes) = base_ref.read(path)? else {
+        return Ok(None);
+    };
+    let called = format!("{} of {}", path.display(), base_ref.name());
+    plan::of_text(path, &called, &String::from_utf8_lossy(&bytes))
+        .map(Some)
+        .map_err(|failure| {
+            failure.hint(format!(
+                "this is the file of {}, whose configuration is used; `--baseline-ref` names another commit",
+                base_ref.name()
+            ))
+        })
+}
+
+/// The configuration of the base that has the same gate under another path; nothing where the base has none at all. A
+/// change that brings another one beside those of the base is not judged by it.
+fn moved(path: &Path, own: &Plan, base_ref: &BaseRef) -> Result<Option<Plan>, Failure> {
+    let mut known: Vec<PathBuf> = Vec::new();
+    let mut same: Vec<Plan> = Vec::new();
+    for other in base_ref.with_line(MODEL_LINE)? {
+        let AtRef::There(bytes) = base_ref.read(&other)? else {
+            continue;
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        match plan::of_text(&other, &other.display().to_string(), &text) {
+            Ok(plan) => {
+                known.push(other);
+                same.extend((plan.name == own.name).then_some(plan));
+            }
+            Err(_) if other.file_stem().is_some_and(|stem| stem == "perfgate") => known.push(other),
+            Err(_) => {}
+        }
+    }
+    match (same.pop(), same.is_empty(), known.first()) {
+        (Some(plan), true, _) => Ok(Some(plan)),
+        (_, _, None) => Ok(None),
+        (_, _, Some(first)) => {
+            let message = format!(
+                "{} has no `{}`, but another perfgate configuration (`{}`): a change is not measured by a configuration of its own",
+                base_ref.name(),
+                path.display(),
+                first.display()
+            );
+            Err(Failure::message(ExitStatus::SurroundingsFailed, message)
+                .hint(format!("judge it by that one: `--config {}`", first.display()))
+                .hint("a configuration that is new or moved counts once it is merged; one that keeps its `name` may move at any time"))
+        }
+    }
+}
+
+/// The question of one plan and the answer of another.
+fn from_parts(
+    args: &GateArgs,
+    question: Option<&Plan>,
+    answer: Option<Plan>,
+    base_ref: Option<&BaseRef>,
+) -> Result<Question, Failure> {
+    let (file, edits) = match (question.cloned(), answer) {
+        (Some(question), Some(answer)) => {
+            let Asked { plan, edits } = config::asked(question, answer);
+            (Some(plan), edits.into_iter().map(str::to_owned).collect())
+        }
+        (Some(question), None) => {
+            let without_server = Plan {
+                server: None,
+                engine_args: Vec::new(),
+                ..question
+            };
+            (Some(without_server), vec!["the file is gone".to_owned()])
+        }
+        (None, _) => (None, Vec::new()),
+    };
+    let mut plan = plan::overlaid(file, &args.run, base_ref)?;
+    if let Some(image) = &args.base_image {
+        plan.base = Some(base_container(args, question, &plan, image)?);
+    }
+    let base_plan = match (question, base_ref) {
+        (Some(question), Some(_)) if plan.base.is_some() => Some(Plan {
+            server: plan.base.clone(),
+            engine_args: question.engine_args.clone(),
+            expectations: question.expectations.clone(),
+            ..plan.clone()
+        }),
+        _ => None,
+    };
+    Ok(Question {
+        plan,
+        base_plan,
+        edits,
+        is_first: false,
+    })
+}
+
+/// The container of the base version with that image: the base's own in all other respects.
+fn base_container(
+    args: &GateArgs,
+    question: Option<&Plan>,
+    plan: &Plan,
+    image: &str,
+) -> Result<ServerPlan, Failure> {
+    let usage = |message: &str| Failure::message(ExitStatus::Usage, message);
+    let own = question.and_then(|question| question.base.as_ref().or(question.server.as_ref()));
+    let is_docker = |server: &&ServerPlan| matches!(server, ServerPlan::Docker(_));
+    // Flags alone may say what the container is.
+    let from = own
+        .filter(is_docker)
+        .or(plan.server.as_ref().filter(is_docker));
+    let Some(from) = from else {
+        return Err(
+            usage("`--base-image` needs a server in a container (`server.docker`)")
+                .hint("write the server of the base version as `server.base` in perfgate.yaml"),
+        );
+    };
+    let mut container = Plan {
+        server: Some(from.clone()),
+        ..plan.clone()
+    };
+    let target = TargetArgs {
+        image: Some(image.to_owned()),
+        gpus: args.run.target.gpus.clone(),
+        ..TargetArgs::default()
+    };
+    plan::lay_target(&target, &mut container)?;
+    container
+        .server
+        .ok_or_else(|| usage("perfgate.yaml has no `server`"))
+}

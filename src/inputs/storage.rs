@@ -1,0 +1,46 @@
+//! Where the accepted runs stand, opened with what the environment says of it.
+
+use std::path::PathBuf;
+
+use crate::baseline::{Location, Storage};
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::failure::of_adapters::baseline_failure;
+use crate::terminal::progress::note;
+use crate::{clock, render};
+
+/// Opens it; a bucket is not asked yet.
+pub(crate) fn open(location: &Location, environment: &Environment) -> Result<Storage, Failure> {
+    Storage::open(location, cache_folder(environment).as_deref(), note)
+        .map_err(|error| baseline_failure(&error))
+}
+
+/// Where programs of this user keep what they could fetch again.
+fn cache_folder(environment: &Environment) -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        let path = PathBuf::from(environment(name)?);
+        path.is_absolute().then_some(path)
+    };
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(caches.join("perfgate"))
+}
+
+/// That copies stood in for a bucket, for people to know how old they are.
+pub(crate) fn of_copies(location: &Location, storage: &Storage) -> Option<String> {
+    let stood_in = storage.stood_in()?;
+    let age = clock::age(&stood_in.read).map_or_else(
+        || "of unknown age".to_owned(),
+        |age| format!("{} old", render::number::age(age)),
+    );
+    Some(format!(
+        "`{location}` cannot be reached ({}); this is by the copy read here at {}, {age}, and may lack what was accepted since",
+        stood_in.because, stood_in.read
+    ))
+}
+
+/// Says it on stderr.
+pub(crate) fn warn_of_copies(location: &Location, storage: &Storage) {
+    if let Some(sentence) = of_copies(location, storage) {
+        note(&format!("warning: {sentence}"));
+    }
+}

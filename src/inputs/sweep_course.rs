@@ -1,0 +1,177 @@
+//! Which loads a sweep measures, against which limits, with how many requests: from flags and file.
+
+use crate::cli::sweep::{FindArg, SweepArgs};
+use crate::config::{LoadPoint, Plan, Slo};
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::runner::load_points::{Sizes, load_number};
+use crate::sweep::{Grain, Limits, Search};
+
+/// First concurrency of a search where nothing says one.
+const USUAL_START: f64 = 16.0;
+
+/// Highest load that is tried where nothing says one.
+fn usual_most(rates: bool) -> f64 {
+    if rates { 1e4 } else { 1024.0 }
+}
+
+/// More streams than one machine can hold.
+const MOST_STREAMS: f64 = 65_535.0;
+
+/// Lowest rate that is tried: a request in a hundred seconds.
+const LOWEST_RATE: f64 = 0.01;
+
+fn usage(message: impl Into<String>) -> Failure {
+    Failure::message(ExitStatus::Usage, message)
+}
+
+pub(crate) fn limits(slo: Slo) -> Option<Limits> {
+    let Slo { ttft, tpot, e2e } = slo;
+    let limits = Limits { ttft, tpot, e2e };
+    (limits != Limits::default()).then_some(limits)
+}
+
+/// Which loads are measured.
+pub(crate) struct Course {
+    /// The shape of arrivals where loads are rates.
+    pub(crate) rates: Option<f64>,
+    pub(crate) kind: Kind,
+}
+
+pub(crate) enum Kind {
+    Grid(Vec<LoadPoint>),
+    Grow {
+        start: f64,
+        most: f64,
+    },
+    /// `start` is unknown where the server must be asked first.
+    Find {
+        search: Search,
+        start: Option<f64>,
+        grid: Vec<LoadPoint>,
+    },
+}
+
+/// A trace says when its requests are sent, and a sweep is about just that.
+fn refuse_trace(plan: &Plan) -> Result<(), Failure> {
+    if matches!(plan.loads.first(), Some(LoadPoint::Trace { .. })) {
+        let hint = "give `--concurrency` or `--request-rate`: its prompts are sent at those loads";
+        return Err(
+            usage("a trace is sent at its own times, and a sweep chooses the load").hint(hint),
+        );
+    }
+    Ok(())
+}
+
+/// What the flags, and the file where they say nothing, ask for.
+pub(crate) fn course(
+    args: &SweepArgs,
+    plan: &Plan,
+    limits: Option<Limits>,
+) -> Result<Course, Failure> {
+    refuse_trace(plan)?;
+    let load = &args.run.load;
+    let on_flags = load.concurrency.is_some() || load.request_rate.is_some();
+    let in_plan = plan.loads.first().and_then(|first| match first {
+        LoadPoint::Rate { burstiness, .. } => Some(*burstiness),
+        LoadPoint::Concurrency(_) | LoadPoint::Trace { .. } => None,
+    });
+    let wants_rates = match args.course.find {
+        Some(FindArg::Concurrency) => false,
+        Some(FindArg::RequestRate) => true,
+        None => in_plan.is_some(),
+    };
+    if args.course.find.is_some() && on_flags && wants_rates != in_plan.is_some() {
+        return Err(
+            usage("`--find` searches one kind of load, and the flags give another")
+                .hint("loads that are given with a search are measured first, and are of its kind"),
+        );
+    }
+    let rates = wants_rates.then(|| in_plan.unwrap_or(1.0));
+    let most = args.course.max_load.unwrap_or(usual_most(wants_rates));
+    // What the file says of the other kind of load says nothing here.
+    let same_kind = wants_rates == in_plan.is_some();
+    let middle = plan
+        .loads
+        .get(plan.loads.len() / 2)
+        .filter(|_| same_kind)
+        .map(|load| load_number(*load));
+    let start = args.course.start;
+    if !wants_rates {
+        whole_numbers(start, most)?;
+    }
+    if start.is_some_and(|start| start > most) {
+        return Err(
+            usage("`--start` is above the highest load that is tried").hint("raise `--max-load`")
+        );
+    }
+    if args.course.find.is_none() {
+        let kind = if on_flags || plan.loads.len() > 1 {
+            Kind::Grid(plan.loads.clone())
+        } else {
+            Kind::Grow {
+                start: start.unwrap_or(1.0).min(most),
+                most,
+            }
+        };
+        return Ok(Course { rates, kind });
+    }
+    if limits.is_none() {
+        return Err(usage("a search needs limits, and there is no `slo`")
+            .hint("give `--goodput ttft:200ms tpot:50ms`, or write an `slo` in perfgate.yaml"));
+    }
+    let known = if wants_rates { start } else { start.or(middle) };
+    let grid = plan.loads.iter().filter(|_| on_flags).copied();
+    let grid: Vec<LoadPoint> = grid.collect();
+    let search = Search {
+        grain: if wants_rates {
+            Grain::Real
+        } else {
+            Grain::Whole
+        },
+        start: known.unwrap_or(USUAL_START),
+        least: if wants_rates { LOWEST_RATE } else { 1.0 },
+        most,
+        precision: args.course.precision,
+        most_visits: args.course.max_visits,
+    };
+    // A rate that nothing hints at is asked of the server.
+    let hinted = known.is_some() || grid.iter().any(|load| load_number(*load).is_finite());
+    let start = (!wants_rates || hinted).then_some(search.start);
+    Ok(Course {
+        rates,
+        kind: Kind::Find {
+            search,
+            start,
+            grid,
+        },
+    })
+}
+
+/// Requests in flight are whole.
+fn whole_numbers(start: Option<f64>, most: f64) -> Result<(), Failure> {
+    for (flag, load) in [("--start", start), ("--max-load", Some(most))] {
+        let possible = |load: f64| (1.0..=MOST_STREAMS).contains(&load) && load.fract() == 0.0;
+        if load.is_some_and(|load| !possible(load)) {
+            return Err(usage(format!(
+                "`{flag}` must be a whole number from 1 to {MOST_STREAMS}: it is a number of requests in flight"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// How many requests each point sends. The plan's own numbers become those that do not follow from any load, so that two
+/// sweeps of the same workload say so.
+pub(crate) fn sizes(args: &SweepArgs, plan: &mut Plan) -> Sizes {
+    let usual = plan.warmup_requests == Plan::usual_warmup(&plan.loads, plan.num_requests);
+    let warmup = (!usual).then_some(plan.warmup_requests);
+    plan.warmup_requests = warmup.unwrap_or(0);
+    Sizes {
+        least: plan.num_requests,
+        per_slot: args.course.requests_per_slot,
+        duration: args.course.min_duration,
+        is_surely: false,
+        warmup,
+    }
+}

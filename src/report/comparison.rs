@@ -1,0 +1,557 @@
+//! `perfgate.comparison/1`: the frozen shape of a finished judgement.
+//!
+//! It carries everything that a renderer needs, so that `perfgate report` can draw the same report again from the file
+//! alone. `change` is signed so that **positive is worse**, whatever the metric's direction.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use super::charts::{History, Quantity, ServerFigure, Session, ShiftPoint, Timeline, Trace};
+use super::rule::{Action, OnInconclusive, Place};
+use crate::metric::{Better, Metric, Unit};
+
+/// The value of `schema` that this version writes.
+pub const SCHEMA: &str = "perfgate.comparison/1";
+
+/// The answer of the whole comparison: its worst judgement.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Nothing regressed beyond its limit.
+    Pass,
+    /// A `warn` rule regressed, or could not be measured.
+    Warn,
+    /// The evidence does not decide.
+    Inconclusive,
+    /// A `report` rule regressed and no analysis report was given. With one, the verdict is `warn`.
+    Report,
+    /// A `block` rule regressed.
+    Block,
+    /// The two runs cannot be compared.
+    Incomparable,
+}
+
+/// The answer for one rule in one scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// A regression of the limit's size is ruled out.
+    Pass,
+    /// Better, with the whole interval on the better side of zero.
+    Improved,
+    /// Worse than the limit.
+    Regressed,
+    /// The interval leaves it open.
+    Inconclusive,
+    /// One side has no usable value.
+    Missing,
+}
+
+/// A finished comparison.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Comparison {
+    /// `perfgate.comparison/1`.
+    pub schema: String,
+    /// Name of the gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The worst judgement.
+    pub verdict: Verdict,
+    /// The process's exit code.
+    pub exit_code: u8,
+    /// The verdict in one sentence, made from the worst row.
+    pub headline: String,
+    /// Rules × scenarios, in the order of the candidate's scenarios and of the policy's rules.
+    pub judgements: Vec<Judgement>,
+    /// The figures that every report shows, per scenario, whether or not a rule watches them.
+    #[serde(default)]
+    pub measurements: Vec<Measurement>,
+    /// Quantile sketches of per-request latencies, for charts.
+    #[serde(default)]
+    pub distributions: Vec<Distribution>,
+    /// Throughput against latency, where both runs have several load points of a kind; for charts.
+    #[serde(default)]
+    pub curves: Vec<LoadCurve>,
+    /// Where it became slower; explains and never decides.
+    #[serde(default)]
+    pub strata: Vec<Stratum>,
+    /// The judged metrics in the accepted sessions, where there is a ledger; for charts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<History>,
+    /// GPUs and server over time in the last repeats that count; for charts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timelines: Vec<Timeline>,
+    /// What the server counted itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub server_figures: Vec<ServerFigure>,
+    /// What must be equal and is not. Not empty: `incomparable`.
+    pub mismatches: Vec<Difference>,
+    /// What may differ and does: image, version, arguments, driver, host.
+    #[serde(default)]
+    pub changes: Vec<Difference>,
+    /// What a reader should know beside the judgements.
+    pub warnings: Vec<Warning>,
+    /// What would settle an undecided verdict.
+    pub next: Next,
+    /// The accepted run.
+    pub baseline: Identity,
+    /// The run under judgement.
+    pub candidate: Identity,
+    /// The baseline's alternating repeats, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ab_baseline: Option<Identity>,
+    /// The candidate's alternating repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ab_candidate: Option<Identity>,
+    /// The author's analysis of a growth that a `report` rule asks about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<Analysis>,
+    /// The author's explanation of a regression that a rule with `explain` asks about. It changes no verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Analysis>,
+    /// Who accepted the regressions, and why. With it, they warn and do not block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Acceptance>,
+    /// The commit on which the verdict is published: the head of the pull request, where what was measured is its merge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+    /// How it was decided.
+    pub decision: Decision,
+}
+
+/// Somebody with write permission takes the regressions for this commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Acceptance {
+    /// The label of the pull request that says so.
+    pub label: String,
+    /// Who set it.
+    pub by: String,
+    /// Why; foreign text.
+    pub reason: String,
+    /// The headline without it.
+    #[serde(default)]
+    pub regression: String,
+}
+
+/// What the author says of a regression that a rule asks about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Analysis {
+    /// Where it was given: the name of a file, or `pull request`.
+    pub source: String,
+    /// The text as written; foreign.
+    pub text: String,
+}
+
+/// One rule in one scenario: the numbers and the answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Judgement {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// The metric that the rule watches.
+    pub metric: Metric,
+    /// Unit of all values here.
+    pub unit: Unit,
+    /// Which way the metric gets better.
+    pub better: Better,
+    /// The rule.
+    pub rule: JudgedRule,
+    /// The answer.
+    pub status: Status,
+    /// What it would be if the candidate were not better beyond belief, so that the answer waits for a reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_believed: Option<Status>,
+    /// The accepted run's side.
+    pub baseline: Side,
+    /// The side under judgement.
+    pub candidate: Side,
+    /// What the change stands on; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Basis>,
+    /// The relative change, where both sides have values.
+    pub change: Option<Change>,
+    /// The change against the stored baseline alone, where alternating repeats are there too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_change: Option<Change>,
+    /// The noise that the interval is made of.
+    pub noise: Option<Noise>,
+    /// The smallest regression that would have been blocked 80 % of the time, as a ratio.
+    pub smallest_detectable: Option<f64>,
+    /// A regression larger than this is ruled out, as a ratio.
+    pub ruled_out_above: Option<f64>,
+    /// Whether the estimate is at its limit or beyond; decides what an undecided rule does under `on_inconclusive: auto`.
+    /// A file that does not say it is taken for one that does.
+    #[serde(default = "at_its_limit")]
+    pub looks_worse: bool,
+    /// Why the status is what it is, in a sentence.
+    pub reason: String,
+}
+
+fn at_its_limit() -> bool {
+    true
+}
+
+/// What a change stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// A stored baseline of another session.
+    StoredBaseline,
+    /// Repeats of baseline and candidate taken alternately on one machine.
+    Pairs,
+    /// Both together.
+    PairsAndStoredBaseline,
+}
+
+/// The rule as the comparison file shows it. Limits are ratios or base units.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JudgedRule {
+    /// Largest relative change for the worse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regression: Option<f64>,
+    /// Largest allowed value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// Smallest allowed value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// What happens when a limit is passed.
+    pub action: Action,
+    /// Whether the author is asked for an explanation.
+    #[serde(default)]
+    pub explain: bool,
+    /// Where it stands; absent where it is a standard rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+}
+
+impl Judgement {
+    /// Whether it answers the same rule at the same load.
+    pub(crate) fn is_of_rule(&self, other: &Self) -> bool {
+        (&self.scenario, self.metric) == (&other.scenario, other.metric)
+            && self.rule.asks_the_same(&other.rule)
+    }
+}
+
+impl JudgedRule {
+    /// Whether both ask the same, wherever they stand: a file may get a comment between two looks.
+    fn asks_the_same(&self, other: &Self) -> bool {
+        let Self {
+            regression,
+            max,
+            min,
+            action,
+            explain,
+            place: _,
+        } = self;
+        (regression, max, min, action, explain)
+            == (
+                &other.regression,
+                &other.max,
+                &other.min,
+                &other.action,
+                &other.explain,
+            )
+    }
+}
+
+/// One side of a judgement.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Side {
+    /// The location estimate over the repeats that count, in the metric's unit.
+    pub value: Option<f64>,
+    /// Number of repeats that count.
+    pub repeats: u32,
+    /// The repeats' values in run order, void ones included.
+    #[serde(default)]
+    pub values: Vec<RepeatValue>,
+    /// Why there is no value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_measured: Option<String>,
+}
+
+/// The value of one repeat.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RepeatValue {
+    /// The repeat's id in its result file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// In the metric's unit; absent where it was not measured.
+    pub value: Option<f64>,
+    /// Why the repeat does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub void: Option<String>,
+    /// Its robust weight, where it is so far from the others that it counts less than in full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
+}
+
+/// A relative change with its interval; positive is worse.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Change {
+    /// The estimate, 0.071 for 7.1 % worse.
+    pub value: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
+    /// Two-sided confidence of the interval.
+    pub confidence: f64,
+}
+
+/// The noise behind an interval, as standard deviations relative to the value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Noise {
+    /// Between repeats of one session.
+    pub repeat: f64,
+    /// Between hosts or days; 0 where alternating repeats cancel it.
+    pub host: f64,
+    /// What of `repeat` comes from finitely many requests; absent where the metric has no samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<f64>,
+    /// What decided `repeat`: `ledger`; `assumed` where there is none; `today` where today's repeats are noisier than either.
+    pub source: String,
+}
+
+/// One always-shown figure in one scenario.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Measurement {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Which figure.
+    pub metric: Metric,
+    /// Unit of the values.
+    pub unit: Unit,
+    /// Which way it gets better.
+    pub better: Better,
+    /// The accepted run's side.
+    pub baseline: Side,
+    /// The side under judgement.
+    pub candidate: Side,
+    /// Relative change of the two values; positive is worse (for a metric without direction: larger).
+    pub change: Option<f64>,
+    /// What a figure of memory can reveal, and what it cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// The distribution of a per-request latency over all repeats that count, on both sides.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Distribution {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// `ttft` or `tpot`.
+    pub latency: String,
+    /// 101 quantiles of the accepted run, 0 % to 100 %, in seconds.
+    pub baseline: Vec<f64>,
+    /// 101 quantiles of the run under judgement.
+    pub candidate: Vec<f64>,
+    /// How much slower the candidate is at each of a few quantiles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shift: Vec<ShiftPoint>,
+}
+
+/// Throughput against latency over the load points of both runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LoadCurve {
+    /// `concurrency` or `request_rate`.
+    pub load: String,
+    /// The accepted run's curve.
+    pub baseline: CurveSide,
+    /// That of the run under judgement.
+    pub candidate: CurveSide,
+}
+
+/// The curve of one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CurveSide {
+    /// By rising load.
+    pub points: Vec<CurvePoint>,
+    /// Load of the knee; absent where the curve has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub knee: Option<f64>,
+    /// The highest load inside the SLO, where a search found one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<f64>,
+}
+
+/// One load point of a curve: medians over its repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CurvePoint {
+    /// Requests in flight or per second.
+    pub load: f64,
+    /// Output tokens per second.
+    pub throughput: f64,
+    /// TTFT P95 in seconds.
+    pub ttft: Option<f64>,
+    /// TPOT P95 in seconds.
+    pub tpot: Option<f64>,
+}
+
+/// The change of a latency over the requests that are alike in one way: the same requests in both runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Stratum {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// `ttft` or `tpot`.
+    pub latency: String,
+    /// `prompt tokens`, `output tokens` or `order of arrival`.
+    pub by: String,
+    /// Smallest of them.
+    pub from: u64,
+    /// Largest of them.
+    pub to: u64,
+    /// How many requests.
+    pub requests: u32,
+    /// Median relative change; positive is slower.
+    pub change: f64,
+}
+
+/// Something that differs between the two runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Difference {
+    /// What differs, `GPU`, `workload digest`, `image`.
+    pub what: String,
+    /// On the accepted side; absent where it is unknown.
+    pub baseline: Option<String>,
+    /// On the side under judgement.
+    pub candidate: Option<String>,
+}
+
+/// Something a reader should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Warning {
+    /// A stable name in kebab-case.
+    pub code: String,
+    /// The sentence.
+    pub message: String,
+}
+
+/// What would settle an undecided verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Next {
+    /// What to do.
+    pub action: NextAction,
+    /// How many more repeats of the candidate, or how many A/B pairs; 0 for `none`.
+    pub amount: u32,
+}
+
+/// The kind of evidence that would help.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NextAction {
+    /// Decided, or nothing would help.
+    #[default]
+    None,
+    /// More repeats of the candidate.
+    MoreRepeats,
+    /// Baseline and candidate taken alternately on one machine.
+    Ab,
+}
+
+/// Which run a side is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Identity {
+    /// The file it was read from, as given.
+    pub file: String,
+    /// Name of the gate in the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// When it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    /// Its commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Whether the work tree had changes beside the commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dirty: Option<bool>,
+    /// Of a baseline: how many commits of the tree under judgement came after its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commits_since: Option<u64>,
+    /// Model name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Server kind, image and version in a few words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// GPU, or CPU where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<String>,
+    /// Host name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Workload in a few words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<String>,
+    /// Repeats over all scenarios, void ones included.
+    pub repeats: u32,
+    /// Requests that failed or were truncated, over all repeats that count.
+    pub failed_requests: u64,
+    /// All requests of the repeats that count.
+    pub requests: u64,
+}
+
+impl Identity {
+    /// `docker`, `process`, `url` or `simulator`, where the run says so: the first of its server's few words.
+    pub fn server_kind(&self) -> Option<&str> {
+        self.server.as_deref()?.split(" · ").next()
+    }
+
+    /// Whether both are of one run, whatever its file is called and whatever came after its commit.
+    pub fn is_same_run(&self, other: &Self) -> bool {
+        let bare = |identity: &Self| Self {
+            file: String::new(),
+            name: None,
+            commits_since: None,
+            ..identity.clone()
+        };
+        bare(self) == bare(other)
+    }
+}
+
+/// How it was decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Decision {
+    /// Largest accepted probability that any innocent rule blocks.
+    pub alpha: f64,
+    /// Largest accepted probability, per rule, that a real regression passes.
+    pub beta: f64,
+    /// Number of blocking rules × scenarios among which `alpha` is shared.
+    pub family: u32,
+    /// Accepted sessions from which the noise was learnt; 0 without a ledger.
+    pub ledger_sessions: u32,
+    /// The ledger's file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<String>,
+    /// Alternating pairs that were taken.
+    #[serde(default)]
+    pub pairs: u32,
+    /// The looks at the evidence, this one last; a single look at everything where it is empty.
+    #[serde(default)]
+    pub looks: Vec<LookTaken>,
+    /// What an undecided rule does.
+    pub on_inconclusive: OnInconclusive,
+    /// The commit of git whose baseline, ledger and thresholds judged, where they are not those of the work tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_ref: Option<String>,
+    /// The full name of that commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_commit: Option<String>,
+}
+
+/// A look at the evidence of one commit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LookTaken {
+    /// Repeats of the candidate at that time.
+    pub repeats: u32,
+    /// Alternating pairs at that time.
+    pub pairs: u32,
+    /// Share of `alpha` that it could spend.
+    pub alpha: f64,
+    /// Share of `beta` that it could spend.
+    pub beta: f64,
+    /// What it said.
+    pub verdict: Verdict,
+}

@@ -1,0 +1,119 @@
+//! The command line of `bisect start`, kept for the predicate, and what the predicate is given itself.
+
+use std::ffi::{OsStr, OsString};
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+use crate::cli::bisect::{BisectCommand, BisectOptions};
+use crate::cli::{Cli, Command};
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+
+/// What follows `bisect` on this command line.
+pub(crate) fn own() -> Vec<OsString> {
+    let mut arguments = std::env::args_os().skip_while(|argument| argument != "bisect");
+    arguments.next();
+    arguments.collect()
+}
+
+/// The same as text, which is how it is kept.
+pub(crate) fn own_text() -> Result<Vec<String>, Failure> {
+    let text = |argument: OsString| {
+        argument.into_string().map_err(|argument| {
+            let message = format!(
+                "`{}` is no UTF-8, so it cannot be kept for the search",
+                argument.display()
+            );
+            Failure::message(ExitStatus::Usage, message).hint("give the file another name")
+        })
+    };
+    own().into_iter().map(text).collect()
+}
+
+/// The options of `bisect start`, overruled by those that are given now.
+pub(crate) fn laid_over(started: &[String], given: &[OsString]) -> Result<BisectOptions, Failure> {
+    let unusable = |why: String| {
+        let message = if given.is_empty() {
+            format!("what `bisect start` was given cannot be read any more: {why}")
+        } else {
+            format!("these options do not go with those of `bisect start`: {why}")
+        };
+        Failure::message(ExitStatus::Usage, message).hint(
+            "`git bisect reset`, then `perfgate bisect start` with the options that are meant",
+        )
+    };
+    let bare = started.iter().position(|argument| argument == "--");
+    // Behind `--` nothing is an option.
+    let (before, behind) = started.split_at(bare.unwrap_or(started.len()));
+    let words = ["perfgate", "bisect"]
+        .into_iter()
+        .map(OsStr::new)
+        .chain(before.iter().map(OsStr::new))
+        .chain(given.iter().map(OsString::as_os_str))
+        .chain(behind.iter().map(OsStr::new));
+    let cli = Cli::command()
+        .args_override_self(true)
+        .try_get_matches_from(words)
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(|error| unusable(first_lines(&error)))?;
+    let Command::Bisect(args) = cli.command else {
+        return Err(unusable("they are another command's".to_owned()));
+    };
+    match args.command {
+        Some(BisectCommand::Start(start)) => Ok(start.options),
+        Some(BisectCommand::Clean) | None => Err(unusable("they start nothing".to_owned())),
+    }
+}
+
+/// What clap says, without how the command is used.
+fn first_lines(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let said = text.split("\n\n").next().unwrap_or_default();
+    said.trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn over(given: &[&str]) -> Result<BisectOptions, Failure> {
+        let started = [
+            "start",
+            "--build",
+            "make",
+            "--max-pairs",
+            "9",
+            "--",
+            "A",
+            "B",
+        ];
+        let given: Vec<OsString> = given.iter().map(OsString::from).collect();
+        laid_over(&started.map(str::to_owned), &given)
+    }
+
+    #[test]
+    fn what_is_given_now_overrules_what_start_was_given_and_the_rest_stays() {
+        let options = over(&["--max-pairs", "30", "--model", "m"]).unwrap();
+        assert_eq!(options.build.as_deref(), Some("make"));
+        assert_eq!(options.max_pairs, 30);
+        assert_eq!(options.run.model.as_deref(), Some("m"));
+        assert_eq!(over(&[]).unwrap().max_pairs, 9);
+        let twice = over(&["--header", "A: b", "--header", "C: d"]).unwrap();
+        assert_eq!(twice.run.load.header, ["A: b", "C: d"]);
+    }
+
+    #[test]
+    fn options_that_exclude_each_other_are_refused() {
+        let started = ["start", "A", "B", "--good-image", "i"].map(str::to_owned);
+        let given = ["--good-result", "r.json"].map(OsString::from);
+        let failure = laid_over(&started, &given).unwrap_err();
+        assert_eq!(failure.status, ExitStatus::Usage);
+        let said = failure.error.to_string();
+        assert!(
+            said.starts_with(
+                "these options do not go with those of `bisect start`: the argument '--good-"
+            ),
+            "{said}"
+        );
+    }
+}

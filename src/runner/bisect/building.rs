@@ -1,0 +1,130 @@
+//! The build of a commit, in a tree of perfgate's own.
+
+use std::path::Path;
+
+use super::super::repeat_runner::own_program;
+use super::bisect_run::Hunt;
+use super::criteria::{Words, builds_image};
+use super::images;
+use super::question::Base;
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::git::checkout::Tree;
+use crate::launch::{Build, BuildError, build, image_is_here};
+use crate::terminal::progress::note;
+
+/// Whether there is a build since just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Built {
+    /// It was there, or there is nothing to be built.
+    Before,
+    /// Just now: what was measured of a commit until here is another build's.
+    Now,
+}
+
+/// Why there is nothing to measure.
+pub(crate) enum NotBuilt {
+    /// The commit does not build; what was said.
+    OfCommit(String),
+    /// Another commit would not do either.
+    Failure(Failure),
+}
+
+impl NotBuilt {
+    pub(crate) fn failure(self) -> Failure {
+        match self {
+            Self::OfCommit(said) => Failure::message(ExitStatus::TargetFailed, said),
+            Self::Failure(failure) => failure,
+        }
+    }
+}
+
+impl Hunt<'_> {
+    /// The build of a commit in that tree, unless it is there from before.
+    pub(crate) async fn build(
+        &self,
+        tree: &Tree,
+        commit: &str,
+        logs: &Path,
+    ) -> Result<Built, NotBuilt> {
+        let Some(command) = &self.options.build else {
+            return Ok(Built::Before);
+        };
+        let words = Words { commit };
+        let command = words.put_into(command);
+        let done = format!("{commit}\n{command}\n");
+        let is_marked = std::fs::read_to_string(tree.mark()).is_ok_and(|text| text == done);
+        if is_marked && !self.is_image_gone(&words).await {
+            return Ok(Built::Before);
+        }
+        note(&format!("building {}", commit.get(..10).unwrap_or(commit)));
+        // A build that fails half-way leaves no build of the commit before, but something.
+        tree.write_mark("").map_err(NotBuilt::Failure)?;
+        let own_program = own_program().map_err(|error| {
+            NotBuilt::Failure(Failure::new(ExitStatus::SurroundingsFailed, error))
+        })?;
+        let short: String = commit.chars().take(10).collect();
+        let log = logs.join(format!("build-{short}.log"));
+        let variables = [
+            ("PERFGATE_BISECT_COMMIT", commit.to_owned()),
+            ("PERFGATE_BISECT_IMAGE", words.image()),
+            (
+                "PERFGATE_BISECT_TOP",
+                self.repository.top.display().to_string(),
+            ),
+        ];
+        let building = Build {
+            command: &command,
+            folder: &tree.path,
+            variables: &variables,
+            log: &log,
+            own_program: &own_program,
+        };
+        let built = build(&building, &self.interrupt.token()).await;
+        built.map_err(|error| {
+            let message = error.to_string();
+            match error {
+                BuildError::Failed { .. } => {
+                    NotBuilt::OfCommit(format!("{message}\nits whole output: `{}`", log.display()))
+                }
+                BuildError::Surroundings { .. } => {
+                    NotBuilt::Failure(Failure::message(ExitStatus::SurroundingsFailed, message))
+                }
+                BuildError::Cancelled => {
+                    NotBuilt::Failure(Failure::message(ExitStatus::Interrupted, message))
+                }
+            }
+        })?;
+        if builds_image(self.options) {
+            images::remember(&self.repository, words.image()).map_err(NotBuilt::Failure)?;
+        }
+        tree.write_mark(&done).map_err(NotBuilt::Failure)?;
+        Ok(Built::Now)
+    }
+
+    /// Whether the image of a build was removed since. An engine that does not answer has not said so.
+    async fn is_image_gone(&self, words: &Words<'_>) -> bool {
+        builds_image(self.options)
+            && matches!(
+                image_is_here(&words.image(), self.environment).await,
+                Ok(false)
+            )
+    }
+
+    /// Builds what a commit is compared with, unless that was built or measured before.
+    pub(crate) async fn build_base(&self, base: &Base, logs: &Path) -> Result<Built, Failure> {
+        let (Some(name), Some(commit)) = (base.tree, &base.commit) else {
+            return Ok(Built::Before);
+        };
+        let tree = self.tree(name);
+        tree.check_out(&self.repository, commit)?;
+        let built = self.build(&tree, commit, logs).await;
+        built.map_err(|failure| {
+            let mut failure = failure.failure();
+            failure.error = failure
+                .error
+                .context(format!("{} cannot be built", base.name));
+            failure
+        })
+    }
+}

@@ -1,0 +1,311 @@
+//! What every commit is judged by: the load and the rules, those of the bad end.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::bench::{RunArgs, TargetArgs};
+use crate::cli::bisect::BisectOptions;
+use crate::cli::compare::PolicyArgs;
+use crate::config::{Dataset, DockerPlan, Plan, ProcessPlan, ServerPlan};
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::files;
+use crate::git::checkout::{Tree, remove_folder};
+use crate::git::search::Repository;
+use crate::inputs::plan;
+use crate::inputs::policy::policy_for;
+use crate::policy::rule::Policy;
+
+/// The files that are read where none is named.
+const USUAL_CONFIG: &str = "perfgate.yaml";
+const USUAL_THRESHOLDS: &str = "thresholds.yaml";
+
+/// The name of the image that a build makes, but for the commit.
+const IMAGE: &str = "perfgate-bisect";
+
+/// A file that says how commits are judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Below the top of the tree: each commit has its own.
+    Inside(PathBuf),
+    /// The same for every commit.
+    Outside(PathBuf),
+}
+
+/// Load and rules.
+#[derive(Clone, Debug)]
+pub(crate) struct Bar {
+    /// Where each commit's server stands; nowhere where flags say it.
+    pub(crate) config: Option<Place>,
+    pub(crate) plan: Plan,
+    pub(crate) policy: Policy,
+}
+
+impl Bar {
+    /// Copies the files of the bad end out of its tree, for the whole search. With them goes a data set that lies there.
+    pub(crate) fn keep(
+        repository: &Repository,
+        options: &BisectOptions,
+        tree: &Tree,
+    ) -> Result<(), Failure> {
+        let folder = folder(repository);
+        if folder.exists() {
+            remove_folder(&folder)?;
+        }
+        for (given, usual) in named(options) {
+            let Some(inside) = below_top(repository, given.unwrap_or_else(|| Path::new(usual)))
+            else {
+                continue;
+            };
+            let from = tree.path.join(&inside);
+            if !from.is_file() {
+                continue;
+            }
+            copy(&from, &folder.join(&inside))?;
+            if usual != USUAL_CONFIG {
+                continue;
+            }
+            if let Some(Plan {
+                dataset: Dataset::File(file),
+                ..
+            }) = plan::of_file(Some(&from))?
+                && let Ok(inside) = file.path.strip_prefix(&tree.path)
+                && file.path.is_file()
+            {
+                copy(&file.path, &folder.join(inside))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what was kept, and the files outside of the repository as they are.
+    pub(crate) fn read(repository: &Repository, options: &BisectOptions) -> Result<Self, Failure> {
+        let folder = folder(repository);
+        let [(config, _), (thresholds, _)] = named(options);
+        let place = |given: Option<&Path>, usual: &str| -> Result<Option<Place>, Failure> {
+            let path = given.unwrap_or_else(|| Path::new(usual));
+            if let Some(inside) = below_top(repository, path)
+                && folder.join(&inside).is_file()
+            {
+                return Ok(Some(Place::Inside(inside)));
+            }
+            match (path.is_file(), given) {
+                (true, _) => Ok(Some(Place::Outside(absolute(path)?))),
+                (false, None) => Ok(None),
+                (false, Some(path)) => {
+                    let message = format!(
+                        "there is no `{}`, neither here nor in the bad end",
+                        path.display()
+                    );
+                    Err(Failure::message(ExitStatus::Usage, message))
+                }
+            }
+        };
+        let config = place(config, USUAL_CONFIG)?;
+        let thresholds = place(thresholds, USUAL_THRESHOLDS)?;
+        let kept = |place: &Place| match place {
+            Place::Inside(inside) => folder.join(inside),
+            Place::Outside(path) => path.clone(),
+        };
+        let run = RunArgs {
+            config: config.as_ref().map(kept),
+            ..options.run.clone()
+        };
+        let policy = policy_for(&PolicyArgs {
+            thresholds: thresholds.as_ref().map(kept),
+            threshold: options.policy.threshold,
+        });
+        Ok(Self {
+            policy: policy.map_err(|failure| of_the_bad_end(failure, thresholds.as_ref()))?,
+            plan: plan::resolve(&run)
+                .map_err(|failure| of_the_bad_end(failure, config.as_ref()))?,
+            config,
+        })
+    }
+
+    /// How a commit is measured whose tree this is: its own server under everybody's load.
+    pub(crate) fn of_commit(
+        &self,
+        options: &BisectOptions,
+        tree: &Tree,
+        commit: &str,
+    ) -> Result<Plan, Failure> {
+        let config = self.config.as_ref().map(|place| match place {
+            Place::Inside(inside) => tree.path.join(inside),
+            Place::Outside(path) => path.clone(),
+        });
+        let words = Words { commit };
+        let mut target = options.run.target.clone();
+        if target.image.is_none() && builds_image(options) {
+            target.image = Some("{image}".to_owned());
+        }
+        target = TargetArgs {
+            image: target.image.map(|image| words.put_into(&image)),
+            ..target
+        };
+        let own = plan::resolve_target(config.as_deref(), &options.run, &target)?;
+        Ok(Plan {
+            server: own.server.map(|server| words.server(server, tree)),
+            base: None,
+            model: own.model,
+            served_model_name: own.served_model_name,
+            fresh: own.fresh,
+            expectations: own.expectations,
+            engine_args: own.engine_args,
+            ..self.plan.clone()
+        })
+    }
+}
+
+/// Says whose file it is: the error names the copy.
+fn of_the_bad_end(failure: Failure, place: Option<&Place>) -> Failure {
+    match place {
+        Some(Place::Inside(inside)) => failure.hint(format!(
+            "this is `{}` of the bad end, copied for the search: mend it there, or give a file outside of the repository",
+            inside.display()
+        )),
+        Some(Place::Outside(_)) | None => failure,
+    }
+}
+
+/// Whether the build makes the image that is to be started.
+pub(crate) fn builds_image(options: &BisectOptions) -> bool {
+    let build = options.build.as_deref().unwrap_or_default();
+    build.contains("{image}") || build.contains("PERFGATE_BISECT_IMAGE")
+}
+
+/// What stands for a commit in commands and images.
+pub(crate) struct Words<'a> {
+    pub(crate) commit: &'a str,
+}
+
+impl Words<'_> {
+    pub(crate) fn image(&self) -> String {
+        format!("{IMAGE}:{}", self.commit)
+    }
+
+    pub(crate) fn put_into(&self, text: &str) -> String {
+        text.replace("{commit}", self.commit)
+            .replace("{image}", &self.image())
+    }
+
+    fn all(&self, texts: &[String]) -> Vec<String> {
+        texts.iter().map(|text| self.put_into(text)).collect()
+    }
+
+    /// The server of this commit; a process runs in the commit's tree.
+    fn server(&self, server: ServerPlan, tree: &Tree) -> ServerPlan {
+        match server {
+            ServerPlan::Docker(docker) => ServerPlan::Docker(DockerPlan {
+                image: self.put_into(&docker.image),
+                args: self.all(&docker.args),
+                ..docker
+            }),
+            ServerPlan::Process(process) => ServerPlan::Process(ProcessPlan {
+                command: self.all(&process.command),
+                directory: Some(match process.directory {
+                    Some(directory) => tree.path.join(directory),
+                    None => tree.path.clone(),
+                }),
+                ..process
+            }),
+            ServerPlan::Url(_) | ServerPlan::Simulator(_) => server,
+        }
+    }
+}
+
+fn named(options: &BisectOptions) -> [(Option<&Path>, &'static str); 2] {
+    [
+        (options.run.config.as_deref(), USUAL_CONFIG),
+        (options.policy.thresholds.as_deref(), USUAL_THRESHOLDS),
+    ]
+}
+
+fn folder(repository: &Repository) -> PathBuf {
+    repository.state.join("bar")
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))
+}
+
+/// The path below the top of the work tree; `None` for one that lies elsewhere.
+fn below_top(repository: &Repository, path: &Path) -> Option<PathBuf> {
+    let here = std::path::absolute(path).ok()?;
+    // The file may be another commit's, so it is the nearest folder that is there that is made canonical.
+    let there = here.ancestors().find(|folder| folder.exists())?;
+    let rest = here.strip_prefix(there).ok()?;
+    let canonical = there.canonicalize().ok()?.join(rest);
+    let top = repository.top.canonicalize().ok()?;
+    canonical.strip_prefix(top).ok().map(Path::to_owned)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+    let surroundings = |error| Failure::new(ExitStatus::SurroundingsFailed, error);
+    let bytes = files::read(from).map_err(surroundings)?;
+    files::write_atomically(to, &bytes).map_err(surroundings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_stands_in_images_and_commands_and_braces_of_the_shell_stay() {
+        let words = Words { commit: "abc" };
+        let command = "docker build -t {image} --build-arg C={commit} ${DIR} .";
+        assert_eq!(
+            words.put_into(command),
+            "docker build -t perfgate-bisect:abc --build-arg C=abc ${DIR} ."
+        );
+    }
+
+    /// How the server of a commit is started whose perfgate.yaml has this one.
+    fn started_from(server: &str, options: &BisectOptions) -> ServerPlan {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = Tree {
+            path: folder.path().to_owned(),
+        };
+        let text = format!("model: m\nserver: {server}\n");
+        files::write_atomically(&tree.path.join(USUAL_CONFIG), text.as_bytes()).unwrap();
+        let bar = Bar {
+            config: Some(Place::Inside(PathBuf::from(USUAL_CONFIG))),
+            plan: crate::config::read_plan("a", "model: other\nnum_requests: 7").unwrap(),
+            policy: Policy::standard(),
+        };
+        let plan = bar.of_commit(options, &tree, "abc").unwrap();
+        assert_eq!((plan.model.as_str(), plan.num_requests), ("m", 7));
+        plan.server.unwrap()
+    }
+
+    #[test]
+    fn a_build_that_makes_an_image_is_what_the_commits_container_is_started_from() {
+        let options = || BisectOptions {
+            build: Some("docker build -t {image} .".to_owned()),
+            ..BisectOptions::default()
+        };
+        let docker = "{docker: {image: vllm, args: [--seed, \"1\"]}}";
+        for (server, args) in [(docker, &["--seed", "1"][..]), ("{simulator: {}}", &[])] {
+            let ServerPlan::Docker(started) = started_from(server, &options()) else {
+                panic!("{server}");
+            };
+            assert_eq!(started.image, "perfgate-bisect:abc");
+            assert_eq!(started.args, args);
+        }
+        let named = "{docker: {image: \"ghcr.io/me/vllm:{commit}\"}}";
+        let ServerPlan::Docker(started) = started_from(named, &BisectOptions::default()) else {
+            panic!("{named}");
+        };
+        assert_eq!(started.image, "ghcr.io/me/vllm:abc");
+    }
+
+    #[test]
+    fn a_process_runs_in_the_tree_of_its_commit() {
+        let process =
+            "{process: {command: [./serve, \"{port}\", \"{commit}\"], directory: serving}}";
+        let ServerPlan::Process(started) = started_from(process, &BisectOptions::default()) else {
+            panic!("{process}");
+        };
+        assert_eq!(started.command, ["./serve", "{port}", "abc"]);
+        assert!(started.directory.unwrap().ends_with("serving"));
+    }
+}

@@ -1,0 +1,29 @@
+//! The images that builds made: perfgate starts them, the engine of the build keeps them.
+
+use std::path::PathBuf;
+
+use crate::failure::Failure;
+use crate::failure::of_adapters::cannot_keep;
+use crate::files;
+use crate::git::search::Repository;
+
+/// Every image that builds of searches here made.
+pub(crate) fn built(repository: &Repository) -> Vec<String> {
+    let text = std::fs::read_to_string(path(repository)).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Adds one.
+pub(crate) fn remember(repository: &Repository, image: String) -> Result<(), Failure> {
+    let mut images = built(repository);
+    if images.contains(&image) {
+        return Ok(());
+    }
+    images.push(image);
+    let text = images.join("\n") + "\n";
+    files::write_atomically(&path(repository), text.as_bytes()).map_err(cannot_keep)
+}
+
+fn path(repository: &Repository) -> PathBuf {
+    repository.state.join("images")
+}

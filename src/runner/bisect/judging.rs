@@ -1,0 +1,403 @@
+//! One commit: checked out, built, measured, compared.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::super::evidence::{EvidenceFolder, Side};
+use super::super::sequential_gate::{Care, Commits, Decided, Deciding, Stored};
+use super::bisect_run::{Good, Hunt};
+use super::building::{Built, NotBuilt};
+use super::question::{Base, known, with_image};
+use super::session::Kept;
+use crate::bisect::{Answer, Role, Step, StepChange};
+use crate::cli::bisect::StartupFailure;
+use crate::config::Plan;
+use crate::exit::{BisectStatus, ExitStatus};
+use crate::failure::Failure;
+use crate::failure::of_adapters::cannot_keep;
+use crate::files;
+use crate::git::checkout::Tree;
+use crate::inputs::justification::Author;
+use crate::policy::rule::{Action, Policy};
+use crate::policy::{BISECT_LEVELS, BisectAnswer, GATE_LEVELS, bisect_answer, percent};
+use crate::record::Run;
+use crate::record::format::Source;
+use crate::report::comparison::{Comparison, Judgement};
+use crate::stats::{Levels, SELF_LOOKS, search_looks};
+use crate::terminal::progress::note;
+
+/// A target that fails is started once more before it is said of its commit.
+const ATTEMPTS: u32 = 2;
+
+/// A commit that is ready to be measured.
+struct Ready {
+    plan: Plan,
+    base: Base,
+    policy: Policy,
+    evidence: EvidenceFolder,
+    path: PathBuf,
+}
+
+impl Hunt<'_> {
+    /// Judges a commit in that role; `parent` is what a confirmation compares with.
+    pub(crate) async fn judge(
+        &self,
+        role: Role,
+        commit: &str,
+        parent: Option<&str>,
+    ) -> Result<Kept, Failure> {
+        let began = Instant::now();
+        let described = self.repository.described(commit)?;
+        let tree = self.tree(if role == Role::GoodEnd {
+            "good"
+        } else {
+            "commit"
+        });
+        note(&format!(
+            "{}: {} {}",
+            in_words(role),
+            described.short(),
+            crate::text::sanitize::line(&described.subject)
+        ));
+        let mut step = Step {
+            role,
+            commit: described,
+            against: String::new(),
+            answer: Answer::NoConfiguration,
+            reason: String::new(),
+            change: None,
+            seconds: 0.0,
+            server_starts: 0,
+            reused: false,
+        };
+        let nowhere = |step: Step| Kept {
+            folder: String::new(),
+            step,
+        };
+        match tree.check_out(&self.repository, commit) {
+            Ok(()) => {}
+            Err(failure) if role == Role::Search && is_of_commit(&failure) => {
+                step.answer = Answer::BuildFailed;
+                step.reason = failure.reason();
+                step.seconds = began.elapsed().as_secs_f64();
+                return Ok(nowhere(step));
+            }
+            Err(failure) => return Err(failure),
+        }
+        let plan = match self.bar.of_commit(self.options, &tree, commit) {
+            Ok(plan) => plan,
+            // The ends have one that can be read: what is wrong is this commit's.
+            Err(failure) if role == Role::Search => {
+                step.reason = failure.reason();
+                step.seconds = began.elapsed().as_secs_f64();
+                return Ok(nowhere(step));
+            }
+            Err(failure) => return Err(failure),
+        };
+        let plan = match (&self.good, role) {
+            (Good::Image(image), Role::GoodEnd) => with_image(plan, image),
+            _ => plan,
+        };
+        let base = self.base(role, &plan, parent)?;
+        let asked = self.ask(step.clone(), plan.clone(), base.clone(), &tree);
+        let mut kept = Box::pin(asked).await?;
+        if self.may_alternate(&kept, &plan, &base) {
+            note(&format!(
+                "{} leaves it open ({}): the good end is measured alternately from here on",
+                base.name, kept.step.reason
+            ));
+            let before = kept.step;
+            let asked = self.ask(step, plan, self.good_end()?, &tree);
+            kept = Box::pin(asked).await?;
+            // What was only asked again had been paid before.
+            if !before.reused {
+                kept.step.seconds += before.seconds;
+                kept.step.server_starts += before.server_starts;
+            }
+        }
+        Ok(kept)
+    }
+
+    /// One question: what was said of it before, or what is measured now.
+    async fn ask(
+        &self,
+        mut step: Step,
+        plan: Plan,
+        base: Base,
+        tree: &Tree,
+    ) -> Result<Kept, Failure> {
+        let began = Instant::now();
+        let role = step.role;
+        let commit = step.commit.id.clone();
+        step.against.clone_from(&base.name);
+        let policy = self.policy(role)?;
+        let name = self.folder_name(role, &commit, &plan, &base, &policy);
+        let path = self.results().join(&name);
+        // What confirms must be new: a search that is asked again at its end asks for it again.
+        if role != Role::Confirmation
+            && let Some(known) = known(&path, role)
+        {
+            note(&format!("measured before: {}", known.reason));
+            return Ok(Kept {
+                folder: name,
+                step: known,
+            });
+        }
+        files::create_folder(&path).map_err(cannot_keep)?;
+        let ready = Ready {
+            evidence: EvidenceFolder::at(path.clone()),
+            plan,
+            base,
+            policy,
+            path,
+        };
+        Box::pin(self.measure(&ready, tree, &mut step)).await?;
+        step.seconds = began.elapsed().as_secs_f64();
+        let json = serde_json::to_vec_pretty(&step)
+            .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
+        files::write_atomically(&ready.path.join("step.json"), &json).map_err(cannot_keep)?;
+        Ok(Kept { folder: name, step })
+    }
+
+    /// Builds and measures, and writes into the step what came of it.
+    async fn measure(&self, ready: &Ready, tree: &Tree, step: &mut Step) -> Result<(), Failure> {
+        let role = step.role;
+        let mut builds = vec![self.build_base(&ready.base, &ready.path).await?];
+        let is_given = role == Role::GoodEnd && matches!(self.good, Good::Image(_));
+        if !is_given {
+            match self.build(tree, &step.commit.id, &ready.path).await {
+                Ok(built) => builds.push(built),
+                Err(NotBuilt::OfCommit(said)) if role == Role::Search => {
+                    step.answer = Answer::BuildFailed;
+                    step.reason = said;
+                    return Ok(());
+                }
+                Err(failure) => return Err(failure.failure()),
+            }
+        }
+        if builds.contains(&Built::Now) {
+            // Repeats of two builds are not repeats of one thing.
+            ready.evidence.forget()?;
+        }
+        let ledger = self.ledger();
+        let looks = match role {
+            Role::GoodEnd => SELF_LOOKS.to_vec(),
+            Role::BadEnd | Role::Search | Role::Confirmation => {
+                search_looks(self.options.max_pairs)
+            }
+        };
+        let care = Care {
+            levels: self.levels(role),
+            pair_looks: &looks,
+            ledger: &ledger,
+        };
+        let mut attempt = 1;
+        let decided = loop {
+            let before = counted(&ready.evidence)?;
+            match Box::pin(self.decide(ready, care, step)).await {
+                Ok(decided) => {
+                    step.server_starts += decided.starts;
+                    break Ok(decided.comparison);
+                }
+                Err(failure) => {
+                    // Those that ended in a repeat, and the one that did not.
+                    step.server_starts += counted(&ready.evidence)? - before + 1;
+                    if !is_of_commit(&failure) || attempt == ATTEMPTS {
+                        break Err(failure);
+                    }
+                    attempt += 1;
+                    note(&format!("{}; once more", failure.reason()));
+                }
+            }
+        };
+        match decided {
+            Ok(comparison) => take(&comparison, step),
+            // In a confirmation the parent was started first, and served.
+            Err(failure) if is_of_commit(&failure) && self.may_not_serve(role) => {
+                step.answer = Answer::TargetFailed;
+                step.reason = failure.reason();
+                Ok(())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn decide(&self, ready: &Ready, care: Care<'_>, step: &Step) -> Result<Decided, Failure> {
+        let of = |commit: Option<&String>| {
+            commit.map(|commit| Source {
+                commit: Some(commit.clone()),
+                branch: None,
+                dirty: Some(false),
+            })
+        };
+        let stored = match &self.good {
+            Good::Result(result) if ready.base.plan.is_none() => Some(Stored {
+                run: result.run.clone(),
+                path: result.path.display().to_string(),
+                ledger: result.ledger.clone(),
+                ledger_path: None,
+                release: None,
+            }),
+            Good::Result(_) | Good::Image(_) | Good::Commit => None,
+        };
+        let mut plan = ready.plan.clone();
+        plan.base = ready
+            .base
+            .plan
+            .as_ref()
+            .and_then(|base| base.server.clone());
+        let find_stored = |_: &Run| Ok(stored.clone());
+        let deciding = Deciding {
+            plan: &plan,
+            policy: &ready.policy,
+            care,
+            evidence: &ready.evidence,
+            spending: None,
+            may_have_stored: stored.is_some(),
+            find_stored: &find_stored,
+            author: &Author::SILENT,
+            scale: None,
+            base_plan: ready.base.plan.as_ref(),
+            commits: Commits {
+                base: of(ready.base.commit.as_ref()),
+                candidate: of(Some(&step.commit.id)),
+            },
+            logs: &ready.path,
+            environment: self.environment,
+            progress: self.progress,
+            interrupt: self.interrupt,
+        };
+        deciding.run().await
+    }
+
+    /// How often this question may be answered wrongly. A result of the good end and pairs after it are two chances to be
+    /// wrong, so each has half of them.
+    fn levels(&self, role: Role) -> Levels {
+        match (role, &self.good) {
+            (Role::GoodEnd, _) => GATE_LEVELS,
+            (Role::BadEnd | Role::Search, Good::Result(_)) => Levels {
+                alpha: BISECT_LEVELS.alpha / 2.0,
+                beta: BISECT_LEVELS.beta / 2.0,
+            },
+            (Role::BadEnd | Role::Search | Role::Confirmation, _) => BISECT_LEVELS,
+        }
+    }
+
+    /// Whether a target that fails is an answer and no error.
+    fn may_not_serve(&self, role: Role) -> bool {
+        match role {
+            Role::GoodEnd => false,
+            Role::Search => true,
+            Role::BadEnd | Role::Confirmation => {
+                self.options.startup_failure == StartupFailure::Bad
+            }
+        }
+    }
+
+    pub(crate) fn results(&self) -> PathBuf {
+        self.repository.state.join("results")
+    }
+
+    pub(crate) fn tree(&self, name: &str) -> Tree {
+        Tree::named(&self.repository, name)
+    }
+}
+
+/// Whether another commit might do, so that it is this one's fault.
+pub(crate) fn is_of_commit(failure: &Failure) -> bool {
+    let skips = BisectStatus::of(failure.status) == BisectStatus::Skip;
+    !failure.is_of_base && (skips || failure.is_of_version)
+}
+
+/// Repeats on disk.
+fn counted(evidence: &EvidenceFolder) -> Result<u32, Failure> {
+    let mut count = 0;
+    for side in [Side::Candidate, Side::PairBaseline, Side::PairCandidate] {
+        let run = evidence.run(side)?;
+        let most = run.map_or(0, |run| {
+            let repeats = run.scenarios.iter().map(|scenario| scenario.repeats.len());
+            repeats.max().unwrap_or(0)
+        });
+        count += u32::try_from(most).unwrap_or(u32::MAX);
+    }
+    Ok(count)
+}
+
+/// What the comparison says, in the step's words.
+fn take(comparison: &Comparison, step: &mut Step) -> Result<(), Failure> {
+    step.answer = match bisect_answer(comparison) {
+        BisectAnswer::Good => Answer::Good,
+        BisectAnswer::Bad => Answer::Bad,
+        BisectAnswer::Undecided => Answer::Undecided,
+        BisectAnswer::NotComparable => {
+            let message = format!(
+                "{} cannot be compared with {}: {}",
+                step.commit.short(),
+                step.against,
+                comparison.headline
+            );
+            let hint = if comparison.mismatches.is_empty() {
+                "see above why its repeats do not count, or which metric is missing; once that is mended (`perfgate doctor`), the same command goes on where it stopped"
+            } else {
+                "both must be measured on one machine, under one load; `perfgate.yaml` of the bad end says which"
+            };
+            return Err(Failure::message(ExitStatus::NotComparable, message).hint(hint));
+        }
+    };
+    step.reason.clone_from(&comparison.headline);
+    step.change = worst_change(comparison);
+    if step.role == Role::GoodEnd
+        && step.answer == Answer::Good
+        && let Some(row) = comparison.judgements.iter().find(|row| is_luck(row))
+        && let Some(change) = row.change
+    {
+        step.answer = Answer::Undecided;
+        step.reason = format!(
+            "{} was {} better than itself, which is more than its limit",
+            row.metric.label(),
+            percent(change.value.abs())
+        );
+    }
+    Ok(())
+}
+
+/// Whether a version seems to be better than itself by more than its limit: that is noise, and passes by luck.
+fn is_luck(row: &Judgement) -> bool {
+    let change_and_limit = row.change.zip(row.rule.regression);
+    row.rule.action != Action::Warn
+        && change_and_limit.is_some_and(|(change, limit)| change.value <= -limit)
+}
+
+/// The change that lies furthest towards or beyond its limit.
+fn worst_change(comparison: &Comparison) -> Option<StepChange> {
+    let share = |row: &&Judgement| {
+        let change = row.change?;
+        Some(change.value / row.rule.regression?)
+    };
+    let row = comparison
+        .judgements
+        .iter()
+        .filter(|row| row.rule.action != Action::Warn && share(row).is_some())
+        .max_by(|one, other| {
+            let key = |row| share(row).unwrap_or(f64::NEG_INFINITY);
+            key(one).total_cmp(&key(other))
+        })?;
+    let change = row.change?;
+    Some(StepChange {
+        metric: row.metric,
+        scenario: row.scenario.clone(),
+        value: change.value,
+        low: change.low,
+        high: change.high,
+        confidence: change.confidence,
+    })
+}
+
+fn in_words(role: Role) -> &'static str {
+    match role {
+        Role::GoodEnd => "checking the good end against itself",
+        Role::BadEnd => "checking the bad end against the good one",
+        Role::Search => "judging",
+        Role::Confirmation => "confirming",
+    }
+}

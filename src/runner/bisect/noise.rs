@@ -1,0 +1,60 @@
+//! What was measured of the good end as sessions from which the noise between starts is learnt.
+
+use crate::record::Run;
+
+/// Starts of one session: a few that followed each other, so that a slow drift of the machine is no noise.
+const SESSION: usize = 3;
+
+/// The repeats that count, in threes. What is left over is one session more if it has a spread.
+pub(crate) fn in_sessions(run: &Run) -> Vec<Run> {
+    let counting: Vec<usize> = run.scenarios.first().map_or_else(Vec::new, |first| {
+        let repeats = first.repeats.iter().enumerate();
+        repeats
+            .filter(|(_, repeat)| repeat.void.is_none())
+            .map(|(index, _)| index)
+            .collect()
+    });
+    let sessions = counting.chunks(SESSION).filter(|session| session.len() > 1);
+    sessions.map(|session| only(run, session)).collect()
+}
+
+/// The same run with only these repeats.
+fn only(run: &Run, wanted: &[usize]) -> Run {
+    let mut session = run.clone();
+    for scenario in &mut session.scenarios {
+        scenario.repeats = chosen(&scenario.repeats, wanted);
+    }
+    for scenario in &mut session.file.scenarios {
+        scenario.repeats = chosen(&scenario.repeats, wanted);
+    }
+    session
+}
+
+fn chosen<T: Clone>(all: &[T], wanted: &[usize]) -> Vec<T> {
+    wanted
+        .iter()
+        .filter_map(|index| all.get(*index).cloned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_starts_of_which_one_is_void_are_two_sessions() {
+        let repeat = |value: u32| {
+            let void = if value == 2 { r#","void":"busy""# } else { "" };
+            format!(r#"{{"metrics":{{"tpot.p50":0.0{value}}}{void}}}"#)
+        };
+        let repeats: Vec<String> = (1..9).map(repeat).collect();
+        let json = format!(
+            r#"{{"schema":"perfgate.result/1","scenarios":[{{"name":"c","repeats":[{}]}}]}}"#,
+            repeats.join(",")
+        );
+        let run = crate::record::parse("a.json", json.as_bytes()).unwrap();
+        let sessions = in_sessions(&run);
+        let counts: Vec<u32> = sessions.iter().map(Run::counting_repeats).collect();
+        assert_eq!(counts, [3, 3]);
+    }
+}

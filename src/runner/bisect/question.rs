@@ -1,0 +1,223 @@
+//! What is asked of a commit: compared with what, by which rules, and whether that was asked before.
+
+use std::path::Path;
+
+use super::super::evidence::{EvidenceFolder, Side};
+use super::bisect_run::{Good, Hunt};
+use super::noise::in_sessions;
+use super::session::{Kept, key};
+use crate::bisect::{Answer, Role, Step};
+use crate::config::{DockerPlan, Plan, ServerPlan};
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::failure::of_adapters::record_failure;
+use crate::files;
+use crate::policy::rule::Policy;
+use crate::policy::searched;
+use crate::record::{self, Run};
+
+/// How the good end is called where it is measured by turns.
+const GOOD_END: &str = "the good end";
+
+/// What a commit is compared with.
+#[derive(Clone)]
+pub(crate) struct Base {
+    /// Its plan; none where it was measured before.
+    pub(crate) plan: Option<Plan>,
+    /// Its commit, where one is known.
+    pub(crate) commit: Option<String>,
+    /// The tree in which that commit is built; none where it was built or measured before.
+    pub(crate) tree: Option<&'static str>,
+    /// How it is called.
+    pub(crate) name: String,
+    /// What distinguishes it from another one.
+    pub(crate) identity: String,
+}
+
+impl Hunt<'_> {
+    /// What the commit is compared with, ready to be started but for its build.
+    pub(crate) fn base(
+        &self,
+        role: Role,
+        plan: &Plan,
+        parent: Option<&str>,
+    ) -> Result<Base, Failure> {
+        if let (Role::Confirmation, Some(parent)) = (role, parent) {
+            return self.built_commit("its parent", "parent", parent);
+        }
+        let good = self.good_commit.as_deref();
+        Ok(match &self.good {
+            Good::Result(_) if self.is_alternating() => return self.good_end(),
+            Good::Result(result) => Base {
+                plan: None,
+                commit: None,
+                tree: None,
+                name: result.path.display().to_string(),
+                identity: result.digest.clone(),
+            },
+            Good::Image(image) => {
+                let own = match good {
+                    Some(good) => {
+                        let tree = self.tree("good");
+                        tree.check_out(&self.repository, good)?;
+                        self.bar.of_commit(self.options, &tree, good)?
+                    }
+                    None => plan.clone(),
+                };
+                Base {
+                    plan: Some(with_image(own, image)),
+                    commit: good.map(str::to_owned),
+                    tree: None,
+                    name: image.clone(),
+                    identity: image.clone(),
+                }
+            }
+            Good::Commit => return self.good_end(),
+        })
+    }
+
+    /// The good end, built from its commit and measured by turns.
+    pub(crate) fn good_end(&self) -> Result<Base, Failure> {
+        let good = self.good_commit.as_deref().ok_or_else(|| {
+            Failure::message(ExitStatus::Usage, "nothing says which commit is good")
+        })?;
+        self.built_commit(GOOD_END, "good", good)
+    }
+
+    fn built_commit(
+        &self,
+        called: &str,
+        name: &'static str,
+        commit: &str,
+    ) -> Result<Base, Failure> {
+        let tree = self.tree(name);
+        tree.check_out(&self.repository, commit)?;
+        let short: String = commit.chars().take(10).collect();
+        Ok(Base {
+            plan: Some(self.bar.of_commit(self.options, &tree, commit)?),
+            commit: Some(commit.to_owned()),
+            tree: Some(name),
+            name: format!("{called} {short}"),
+            identity: commit.to_owned(),
+        })
+    }
+
+    /// Whether the result of the good end left a step of this search open: it would leave the next one open, too.
+    fn is_alternating(&self) -> bool {
+        let mut steps = self.session.all();
+        steps.any(|kept| kept.step.against.starts_with(GOOD_END))
+    }
+
+    /// Whether the result of the good end leaves the answer open, so that only the good end itself, measured by turns, can
+    /// say more: a host that cancels, and no day that is noisier than the result was.
+    pub(crate) fn may_alternate(&self, kept: &Kept, plan: &Plan, base: &Base) -> bool {
+        // A server that runs already cannot be the good end as well.
+        let is_started = !matches!(plan.server, Some(ServerPlan::Url(_)));
+        let can = base.plan.is_none() && self.good_commit.is_some() && is_started;
+        can && kept.step.answer == Answer::Undecided
+    }
+
+    /// The rules: those that the bad end broke, once that is known. One that does not serve broke none.
+    pub(crate) fn policy(&self, role: Role) -> Result<Policy, Failure> {
+        let (Role::Search | Role::Confirmation, Some(bad_end)) = (role, &self.session.bad_end)
+        else {
+            return Ok(self.bar.policy.clone());
+        };
+        if bad_end.step.answer == Answer::TargetFailed {
+            return Ok(self.bar.policy.clone());
+        }
+        let evidence = EvidenceFolder::at(self.results().join(&bad_end.folder));
+        let comparison = evidence.last_look()?;
+        Ok(comparison.map_or_else(
+            || self.bar.policy.clone(),
+            |comparison| searched(&self.bar.policy, &comparison),
+        ))
+    }
+
+    /// Equal for equal questions: commit, good end, configuration, load, rules, build and version of perfgate.
+    pub(crate) fn folder_name(
+        &self,
+        role: Role,
+        commit: &str,
+        plan: &Plan,
+        base: &Base,
+        policy: &Policy,
+    ) -> String {
+        let text = format!(
+            "{}\n{}\n{plan:?}\n{:?}\n{policy:?}\n{:?}\n{:?}\n{}\n{}",
+            env!("CARGO_PKG_VERSION"),
+            base.identity,
+            base.plan,
+            self.options.build,
+            self.options.ledger,
+            self.options.max_pairs,
+            // The good end against itself is another question than itself in a search.
+            role == Role::GoodEnd
+        );
+        let short: String = commit.chars().take(12).collect();
+        let of = match role {
+            Role::Confirmation => {
+                format!("confirmation-{}-", crate::clock::unix_time().as_millis())
+            }
+            Role::GoodEnd | Role::BadEnd | Role::Search => String::new(),
+        };
+        format!("{of}{short}-{}", key(&text))
+    }
+
+    /// The good end as it was measured before and so far in this search, in sessions from which the noise is learnt.
+    pub(crate) fn ledger(&self) -> Vec<Run> {
+        let mut sessions = match &self.good {
+            Good::Result(result) => result.ledger.clone(),
+            Good::Commit | Good::Image(_) => Vec::new(),
+        };
+        for kept in self.session.all() {
+            let evidence = EvidenceFolder::at(self.results().join(&kept.folder));
+            let sides: &[Side] = if kept.step.role == Role::GoodEnd {
+                &[Side::PairBaseline, Side::PairCandidate]
+            } else {
+                &[Side::PairBaseline]
+            };
+            for side in sides.iter().filter(|_| !kept.folder.is_empty()) {
+                if let Ok(Some(run)) = evidence.run(*side) {
+                    sessions.extend(in_sessions(&run));
+                }
+            }
+        }
+        sessions
+    }
+}
+
+/// What was said of the commit before, if that was an answer. What failed may have been the day's fault.
+pub(crate) fn known(path: &Path, role: Role) -> Option<Step> {
+    let bytes = files::read(&path.join("step.json")).ok()?;
+    let step: Step = serde_json::from_slice(&bytes).ok()?;
+    let is_answer = matches!(step.answer, Answer::Good | Answer::Bad | Answer::Undecided);
+    is_answer.then_some(Step {
+        role,
+        reused: true,
+        ..step
+    })
+}
+
+/// The same plan with that image.
+pub(crate) fn with_image(plan: Plan, image: &str) -> Plan {
+    let server = match plan.server {
+        Some(ServerPlan::Docker(docker)) => ServerPlan::Docker(DockerPlan {
+            image: image.to_owned(),
+            ..docker
+        }),
+        _ => ServerPlan::Docker(DockerPlan::of(image)),
+    };
+    Plan {
+        server: Some(server),
+        ..plan
+    }
+}
+
+/// The runs of a ledger, or those that a result itself makes.
+pub(crate) fn sessions_of(run: &Run, ledger: Option<&Path>) -> Result<Vec<Run>, Failure> {
+    match ledger {
+        Some(path) => record::load_ledger(path).map_err(|error| record_failure(&error)),
+        None => Ok(in_sessions(run)),
+    }
+}

@@ -1,0 +1,120 @@
+//! What perfgate remembers of a search between the steps that git asks it for.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::bisect_run::Ends;
+use crate::bisect::Step;
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::failure::of_adapters::cannot_keep;
+use crate::files;
+use crate::git::search::Repository;
+
+/// The value of `schema` that this version reads and writes; another one begins anew.
+const SCHEMA: &str = "perfgate.bisect-session/1";
+
+/// Where the options of `bisect start` are.
+const STARTED: &str = "started.json";
+
+/// Characters of a key in the name of a folder.
+const KEY_LENGTH: usize = 12;
+
+/// A step and where its evidence is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// Below the folder of evidence.
+    pub(crate) folder: String,
+    pub(crate) step: Step,
+}
+
+/// One search.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Session {
+    schema: String,
+    /// What distinguishes it from another one: its ends, and how commits are judged.
+    key: String,
+    pub(crate) good_end: Option<Kept>,
+    pub(crate) bad_end: Option<Kept>,
+    pub(crate) steps: Vec<Kept>,
+}
+
+impl Session {
+    pub(crate) fn new(key: String) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            key,
+            ..Self::default()
+        }
+    }
+
+    /// The search before this one, or this one. What cannot be read is forgotten: the results of commits are kept apart.
+    pub(crate) fn last(repository: &Repository) -> Option<Self> {
+        let bytes = files::read(&path(repository)).ok()?;
+        let session: Self = serde_json::from_slice(&bytes).ok()?;
+        (session.schema == SCHEMA).then_some(session)
+    }
+
+    pub(crate) fn is_of(&self, key: &str) -> bool {
+        self.key == key
+    }
+
+    pub(crate) fn save(&self, repository: &Repository) -> Result<(), Failure> {
+        let json = serde_json::to_vec_pretty(self)
+            .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
+        files::write_atomically(&path(repository), &json).map_err(cannot_keep)
+    }
+
+    /// A step of the search. A commit that is asked about again has one, with what it cost when it was measured.
+    pub(crate) fn take(&mut self, kept: Kept) {
+        let id = &kept.step.commit.id;
+        let before = self
+            .steps
+            .iter()
+            .position(|other| other.step.commit.id == *id)
+            .map(|index| self.steps.remove(index));
+        self.steps.push(match before {
+            Some(before) if kept.step.reused => before,
+            _ => kept,
+        });
+    }
+
+    /// Both ends and all steps, in their order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Kept> {
+        self.good_end.iter().chain(&self.bad_end).chain(&self.steps)
+    }
+}
+
+/// What `bisect start` was given, for a predicate that is given nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Started {
+    /// Of another search, it is not meant.
+    pub(crate) ends: Ends,
+    pub(crate) arguments: Vec<String>,
+}
+
+impl Started {
+    pub(crate) fn last(repository: &Repository) -> Option<Self> {
+        let bytes = files::read(&repository.state.join(STARTED)).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    pub(crate) fn save(&self, repository: &Repository) -> Result<(), Failure> {
+        let json = serde_json::to_vec_pretty(self)
+            .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
+        files::write_atomically(&repository.state.join(STARTED), &json).map_err(cannot_keep)
+    }
+}
+
+fn path(repository: &Repository) -> PathBuf {
+    repository.state.join("session.json")
+}
+
+/// A short name of a text that may hold anything, values of environment variables included.
+pub(crate) fn key(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    let key: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    key[..KEY_LENGTH].to_owned()
+}

@@ -1,0 +1,140 @@
+//! A pass that ended before its last request: what its repeat records of that, and how the run goes on.
+
+use serde_json::{Value, json};
+
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::measure::Stop;
+use crate::record::format::Repeat;
+
+/// The key in the repeat's telemetry.
+pub(crate) const KEY: &str = "stopped";
+
+const CLIENT: &str = "client";
+const HUNG: &str = "hung";
+const FAILING: &str = "failing";
+const UNASKED: &str = "unasked";
+
+/// Repeats in a row that a load generator without real-time priority may spoil. Another one would only cost more time.
+pub(crate) const MOST_SPOILED: u32 = 2;
+
+/// The form in a result: `ended` of `planned` requests.
+pub(crate) fn described(stop: &Stop, ended: usize, planned: usize) -> Value {
+    let because = match stop {
+        Stop::Client(_) => CLIENT,
+        Stop::Hung => HUNG,
+        Stop::Failing => FAILING,
+        Stop::Unasked => UNASKED,
+    };
+    json!({"because": because, "after": ended, "of": planned})
+}
+
+/// Whether the repeat ended early for a reason that is not the server's failures: the load generator, or bytes that nobody asked for.
+pub(crate) fn is_not_of_server(repeat: &Repeat) -> bool {
+    matches!(because(repeat), Some(CLIENT | UNASKED))
+}
+
+/// What happened, where it was the server: `every request in flight timed out, so it is given up: stopped after 2 of 24
+/// requests`.
+pub(crate) fn of_server(repeat: &Repeat) -> Option<String> {
+    let what = match because(repeat)? {
+        HUNG => "every request in flight timed out, so the server is given up",
+        FAILING => "more requests failed than `max_error_rate` allows",
+        _ => return None,
+    };
+    let stopped = &repeat.telemetry[KEY];
+    Some(format!(
+        "{what}: stopped after {} of {} requests",
+        stopped["after"], stopped["of"]
+    ))
+}
+
+/// Requests that were to be sent.
+pub(crate) fn planned(repeat: &Repeat) -> Option<u64> {
+    repeat.telemetry.get(KEY)?["of"].as_u64()
+}
+
+/// Whether the server was given up.
+pub(crate) fn is_hung(repeat: &Repeat) -> bool {
+    because(repeat) == Some(HUNG)
+}
+
+fn because(repeat: &Repeat) -> Option<&str> {
+    repeat.telemetry.get(KEY)?["because"].as_str()
+}
+
+/// The load generator was kept from its work once too often.
+pub(crate) fn spoiled(repeat: &Repeat, scenario: &str) -> Failure {
+    let reason = repeat.void.as_deref().unwrap_or("it had no CPU");
+    let message =
+        format!("{scenario} could not be measured, {MOST_SPOILED} times in a row: {reason}");
+    let mut failure = Failure::message(ExitStatus::SurroundingsFailed, message);
+    let client = repeat.telemetry.get("client");
+    if client.and_then(|client| client["real_time"].as_bool()) != Some(true) {
+        failure = failure.hint(RIGHT_TO_REAL_TIME);
+    }
+    failure
+        .hint(FREE_CPU)
+        .hint("`perfgate doctor` measures the load generator with a load on every CPU")
+}
+
+/// How the load generator gets the right to real-time priority.
+pub(crate) const RIGHT_TO_REAL_TIME: &str = "let the load generator take real-time priority: `sudo setcap cap_sys_nice+ep \"$(command -v perfgate)\"`, in a container `--cap-add SYS_NICE`, in a systemd service `LimitRTPRIO=2`";
+
+/// What helps without it.
+pub(crate) const FREE_CPU: &str = "keep a CPU free of the server: `cpuset` in `server.docker`, or `taskset -c 1-` before the command of `server.process`; or send less";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stopped(stop: &Stop) -> Repeat {
+        Repeat {
+            telemetry: [(KEY.to_owned(), described(stop, 2, 24))].into(),
+            void: Some("the load generator was the bottleneck".to_owned()),
+            ..Repeat::default()
+        }
+    }
+
+    #[test]
+    fn a_pass_that_the_server_ended_says_after_how_many_requests() {
+        assert_eq!(
+            of_server(&stopped(&Stop::Hung)).as_deref(),
+            Some(
+                "every request in flight timed out, so the server is given up: stopped after 2 of 24 requests"
+            )
+        );
+        assert_eq!(
+            of_server(&stopped(&Stop::Failing)).as_deref(),
+            Some(
+                "more requests failed than `max_error_rate` allows: stopped after 2 of 24 requests"
+            )
+        );
+        let by_client = stopped(&Stop::Client("starved".to_owned()));
+        assert_eq!(of_server(&by_client), None);
+        for nothing in [by_client, stopped(&Stop::Unasked)] {
+            assert!(is_not_of_server(&nothing));
+        }
+        for something in [stopped(&Stop::Failing), Repeat::default()] {
+            assert!(!is_not_of_server(&something));
+        }
+    }
+
+    #[test]
+    fn the_cure_names_real_time_priority_only_where_it_was_missing() {
+        let mut repeat = stopped(&Stop::Client(String::new()));
+        let hints = |repeat: &Repeat| spoiled(repeat, "concurrency-8").hints.join("\n");
+        for cure in [
+            "setcap cap_sys_nice+ep",
+            "--cap-add SYS_NICE",
+            "LimitRTPRIO=",
+            "cpuset",
+        ] {
+            assert!(hints(&repeat).contains(cure), "{cure}");
+        }
+        repeat
+            .telemetry
+            .insert("client".to_owned(), json!({"real_time": true}));
+        assert!(!hints(&repeat).contains("setcap") && hints(&repeat).contains("cpuset"));
+    }
+}

@@ -1,0 +1,126 @@
+//! The evidence of one commit on disk. A re-run adds to it and goes on with the spending; it never replaces it.
+
+use std::path::{Path, PathBuf};
+
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::failure::of_adapters::{cannot_keep, record_failure, unreadable};
+use crate::inputs::outputs;
+use crate::policy::parse_comparison;
+use crate::record::format::ResultFile;
+use crate::record::{self, Run};
+use crate::report::comparison::{Comparison, LookTaken};
+use crate::terminal::Output;
+use crate::{files, render};
+
+/// Where repeats and looks are kept that belong together.
+#[derive(Clone, Debug)]
+pub(crate) struct EvidenceFolder {
+    folder: PathBuf,
+}
+
+/// One of its three results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Repeats of the candidate beside the stored baseline.
+    Candidate,
+    /// The baseline's alternating repeats.
+    PairBaseline,
+    /// The candidate's alternating repeats.
+    PairCandidate,
+}
+
+impl EvidenceFolder {
+    /// A folder of its own, where no commit is known: nothing tells a re-run from another build there.
+    pub(crate) fn of_nobody(parent: &Path) -> Self {
+        let now = crate::clock::unix_time().as_nanos();
+        Self::at(parent.join(format!("{now:x}-{}", std::process::id())))
+    }
+
+    /// That very folder.
+    pub(crate) fn at(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Whether an earlier run left repeats here.
+    pub(crate) fn has_repeats(&self) -> bool {
+        let sides = [Side::Candidate, Side::PairCandidate];
+        sides.iter().any(|side| self.path(*side).is_file())
+    }
+
+    pub(crate) fn create(&self) -> Result<(), Failure> {
+        files::create_folder(&self.folder).map_err(cannot_keep)
+    }
+
+    /// Removes what was measured and said so far.
+    pub(crate) fn forget(&self) -> Result<(), Failure> {
+        let sides = [Side::Candidate, Side::PairBaseline, Side::PairCandidate];
+        let paths = sides.map(|side| self.path(side)).into_iter();
+        for path in paths.chain([self.comparison_path()]) {
+            if path.is_file() {
+                std::fs::remove_file(&path).map_err(|error| {
+                    let said = format!("cannot remove `{}`", path.display());
+                    let error = anyhow::Error::new(error).context(said);
+                    Failure::new(ExitStatus::SurroundingsFailed, error)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a side's result stands.
+    pub(crate) fn path(&self, side: Side) -> PathBuf {
+        self.folder.join(match side {
+            Side::Candidate => "candidate.json",
+            Side::PairBaseline => "ab-baseline.json",
+            Side::PairCandidate => "ab-candidate.json",
+        })
+    }
+
+    /// What an earlier run measured of a side.
+    pub(crate) fn earlier(&self, side: Side) -> Result<Option<ResultFile>, Failure> {
+        Ok(self.run(side)?.map(|run| run.file))
+    }
+
+    /// The same, checked.
+    pub(crate) fn run(&self, side: Side) -> Result<Option<Run>, Failure> {
+        let path = self.path(side);
+        let bytes = files::read_if_there(&path).map_err(unreadable)?;
+        let read = bytes.map(|bytes| record::read(&path.display().to_string(), bytes));
+        read.transpose().map_err(|error| record_failure(&error))
+    }
+
+    fn comparison_path(&self) -> PathBuf {
+        self.folder.join("comparison.json")
+    }
+
+    /// What the last look said.
+    pub(crate) fn last_look(&self) -> Result<Option<Comparison>, Failure> {
+        let path = self.comparison_path();
+        let Some(bytes) = files::read_if_there(&path).map_err(unreadable)? else {
+            return Ok(None);
+        };
+        let broken = |why: String| {
+            let message = format!("`{}` cannot be used: {why}", path.display());
+            Failure::message(ExitStatus::Usage, message).hint(
+                "it says how often this commit was looked at; move its folder away to begin anew",
+            )
+        };
+        match parse_comparison(&bytes) {
+            Ok(comparison) => Ok(Some(comparison)),
+            Err(error) => Err(broken(format!("it {error}"))),
+        }
+    }
+
+    /// Keeps what a look said, before anybody is told.
+    pub(crate) fn keep(&self, comparison: &Comparison) -> Result<(), Failure> {
+        let json = render::json::comparison(comparison);
+        outputs::write(&self.comparison_path(), Output::Json, &json)
+    }
+}
+
+/// Looks that were taken at repeats beside the stored baseline, and at pairs.
+pub(crate) fn looks_taken(looks: &[LookTaken]) -> (usize, usize) {
+    let at_pairs = looks.iter().filter(|look| look.pairs > 0).count();
+    (looks.len() - at_pairs, at_pairs)
+}

@@ -1,0 +1,273 @@
+//! What `hardware` and `framework.vllm_version` expect, against what is really there.
+
+use crate::config::Plan;
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::record::format::ResultFile;
+use crate::terminal::progress::Progress;
+
+/// Names every mismatch; refuses the run where `hardware.strict` is set.
+pub(crate) fn check(plan: &Plan, result: &ResultFile, progress: &Progress) -> Result<(), Failure> {
+    let found = mismatches(plan, result);
+    if found.is_empty() {
+        return Ok(());
+    }
+    if plan.expectations.strict {
+        let message = format!("this is not what was expected: {}", found.join("; "));
+        return Err(Failure::message(ExitStatus::NotComparable, message)
+            .hint("correct `hardware` and `framework`, or set `hardware.strict: false`"));
+    }
+    for mismatch in found {
+        progress.note_once(&format!("warning: not as expected: {mismatch}"));
+    }
+    Ok(())
+}
+
+/// Each expectation that does not hold. What is not known is not a mismatch.
+pub(crate) fn mismatches(plan: &Plan, result: &ResultFile) -> Vec<String> {
+    let expected = &plan.expectations;
+    let environment = result.environment.as_ref();
+    let gpus = environment.and_then(|environment| environment.gpus.as_deref());
+    let mut found = Vec::new();
+    let mut compare =
+        |what: &str, wanted: Option<&str>, there: Option<&str>, same: fn(&str, &str) -> bool| {
+            if let (Some(wanted), Some(there)) = (wanted, there)
+                && !same(wanted, there)
+            {
+                found.push(format!("{what} is `{there}`, expected `{wanted}`"));
+            }
+        };
+    let count = gpus.map(|gpus| gpus.len().to_string());
+    let wanted = expected.num_gpus.map(|count| count.to_string());
+    compare(
+        "the number of GPUs",
+        wanted.as_deref(),
+        count.as_deref(),
+        |a, b| a == b,
+    );
+    let name = gpus.map(|gpus| gpus.first().map_or("none", |gpu| gpu.name.as_str()));
+    compare("the GPU", expected.gpu.as_deref(), name, is_same_gpu);
+    let driver = environment.and_then(|environment| environment.driver.as_deref());
+    compare("the driver", expected.driver.as_deref(), driver, |a, b| {
+        a == b
+    });
+    let cuda = environment.and_then(|environment| environment.cuda.as_deref());
+    compare("CUDA", expected.cuda.as_deref(), cuda, |a, b| a == b);
+    let version = result
+        .server
+        .as_ref()
+        .and_then(|server| server.version.as_deref());
+    compare(
+        "the vLLM version",
+        expected.vllm_version.as_deref(),
+        version,
+        is_same_version,
+    );
+    found
+}
+
+/// Words for the maker or the product line, which do not identify the model.
+const OF_THE_MAKER: [&str; 12] = [
+    "AMD",
+    "CORPORATION",
+    "EDITION",
+    "GEFORCE",
+    "GENERATION",
+    "GPU",
+    "INSTINCT",
+    "INTEL",
+    "NVIDIA",
+    "QUADRO",
+    "RADEON",
+    "TESLA",
+];
+
+/// Words behind a model's number that make it another model.
+const OTHER_MODEL: [&str; 13] = [
+    "ADA",
+    "D",
+    "GRE",
+    "LAPTOP",
+    "MAX",
+    "MAXQ",
+    "MOBILE",
+    "PRO",
+    "SUPER",
+    "TI",
+    "WORKSTATION",
+    "XT",
+    "XTX",
+];
+
+/// A GPU's name by its words.
+#[derive(Debug, Default)]
+struct GpuName {
+    /// Sizes of memory, in GB.
+    memory: Vec<String>,
+    /// `SXM4`, `PCIE`: how it is built in.
+    form: Vec<String>,
+    /// `HBM3`.
+    memory_kind: Vec<String>,
+    /// What is left.
+    model: Vec<String>,
+}
+
+impl GpuName {
+    fn parse(name: &str) -> Self {
+        let upper = name.to_ascii_uppercase();
+        // The profile of a slice is not part of the GPU's model.
+        let whole = upper.split(" MIG ").next().unwrap_or_default();
+        let mut parsed = Self::default();
+        let mut words = whole
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .peekable();
+        while let Some(word) = words.next() {
+            let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
+            let size = word.strip_suffix("GB").or_else(|| word.strip_suffix("GIB"));
+            let size = size.filter(|size| !size.is_empty());
+            if is_number
+                && words
+                    .next_if(|next| matches!(*next, "GB" | "GIB"))
+                    .is_some()
+            {
+                parsed.memory.push(word.to_owned());
+            } else if let Some(size) = size.filter(|size| size.bytes().all(|b| b.is_ascii_digit()))
+            {
+                parsed.memory.push(size.to_owned());
+            } else if ["SXM", "PCIE", "NVL", "OAM", "HGX", "DGX"]
+                .iter()
+                .any(|form| word.starts_with(form))
+            {
+                parsed.form.push(word.to_owned());
+            } else if word.starts_with("HBM") || word.starts_with("GDDR") {
+                parsed.memory_kind.push(word.to_owned());
+            } else if !OF_THE_MAKER.contains(&word) {
+                parsed.model.push(word.to_owned());
+            }
+        }
+        parsed
+    }
+
+    fn has_model_of(&self, wanted: &Self) -> bool {
+        if self.model.concat() == wanted.model.concat() {
+            return true;
+        }
+        let more = self
+            .model
+            .iter()
+            .filter(|word| !wanted.model.contains(word));
+        wanted.model.iter().all(|word| self.model.contains(word))
+            && !wanted.model.is_empty()
+            && !more.into_iter().any(|word| {
+                OTHER_MODEL.contains(&word.as_str()) || word.contains(|c: char| c.is_ascii_digit())
+            })
+    }
+}
+
+/// `H100-80GB SXM` is written by people and `NVIDIA H100 80GB HBM3` by drivers. The model must be the same, word by word;
+/// where both name a size of memory, a kind of it, or a form, these must be too.
+fn is_same_gpu(wanted: &str, there: &str) -> bool {
+    let (wanted, there) = (GpuName::parse(wanted), GpuName::parse(there));
+    let same_word = |one: &str, other: &str| {
+        let plain = |word: &str| {
+            word.trim_end_matches(|c: char| c.is_ascii_digit())
+                .to_owned()
+        };
+        // `SXM` leaves open which.
+        one == other || one == plain(other) || plain(one) == other
+    };
+    let agree = |wanted: &[String], there: &[String]| {
+        let is_there = |word: &String| there.iter().any(|other| same_word(word, other));
+        wanted.is_empty() || there.is_empty() || wanted.iter().all(is_there)
+    };
+    let same_size = |size: &String| there.memory.contains(size);
+    there.has_model_of(&wanted)
+        && (there.memory.is_empty() || wanted.memory.iter().all(same_size))
+        && agree(&wanted.form, &there.form)
+        && agree(&wanted.memory_kind, &there.memory_kind)
+}
+
+/// `0.32.0` and `0.32.0+cpu` are one version.
+fn is_same_version(wanted: &str, there: &str) -> bool {
+    let plain = |version: &str| {
+        version
+            .trim_start_matches('v')
+            .split('+')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    plain(wanted) == plain(there)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::format::{Environment, Gpu, Server};
+
+    #[test]
+    fn gpus_are_the_same_by_whole_words_and_numbers() {
+        for (wanted, there) in [
+            ("H100-80GB SXM", "NVIDIA H100 80GB HBM3"),
+            ("H100", "NVIDIA H100 80GB HBM3"),
+            ("H100 80 GB", "NVIDIA H100 80GB HBM3"),
+            ("A100-80GB", "NVIDIA A100-SXM4-80GB"),
+            ("a100 sxm", "NVIDIA A100-SXM4-80GB"),
+            ("RTX 4090", "NVIDIA GeForce RTX 4090"),
+            ("RTX4090", "NVIDIA GeForce RTX 4090"),
+            ("4090", "NVIDIA GeForce RTX 4090"),
+            ("NVIDIA L4", "NVIDIA L4"),
+            ("T4", "Tesla T4"),
+            ("MI300X", "AMD Instinct MI300X OAM"),
+            ("RTX 6000 Ada", "NVIDIA RTX 6000 Ada Generation"),
+            ("H100", "NVIDIA H100 80GB HBM3 MIG 3g.40gb"),
+        ] {
+            assert!(is_same_gpu(wanted, there), "{wanted} is {there}");
+        }
+        for (wanted, there) in [
+            ("H100-80GB SXM", "NVIDIA A100-SXM4-80GB"),
+            ("A100-40GB", "NVIDIA A100-SXM4-80GB"),
+            ("H100 SXM5", "NVIDIA H100 PCIe"),
+            ("H100 PCIe", "NVIDIA H100 NVL"),
+            ("L40", "NVIDIA L40S"),
+            ("L4", "NVIDIA L40"),
+            ("RTX 4080", "NVIDIA GeForce RTX 4080 SUPER"),
+            ("RTX 4090", "NVIDIA GeForce RTX 4090 Laptop GPU"),
+            ("RTX 6000", "NVIDIA RTX 6000 Ada Generation"),
+            ("H100", "none"),
+        ] {
+            assert!(!is_same_gpu(wanted, there), "{wanted} is not {there}");
+        }
+    }
+
+    #[test]
+    fn every_mismatch_is_named_and_the_unknown_is_none() {
+        let plan = crate::config::read_plan(
+            "p",
+            "model: m\nhardware: {gpu: H100, num_gpus: 8, driver: \"535\", cuda: \"12.3\"}\nframework: {vllm_version: 0.6.4}",
+        )
+        .unwrap();
+        let result = ResultFile {
+            environment: Some(Environment {
+                gpus: Some(vec![Gpu {
+                    name: "NVIDIA L4".to_owned(),
+                    ..Gpu::default()
+                }]),
+                driver: Some("550".to_owned()),
+                ..Environment::default()
+            }),
+            server: Some(Server {
+                version: Some("0.32.0+cpu".to_owned()),
+                ..Server::default()
+            }),
+            ..ResultFile::default()
+        };
+        insta::assert_snapshot!(mismatches(&plan, &result).join("\n"), @"
+        the number of GPUs is `1`, expected `8`
+        the GPU is `NVIDIA L4`, expected `H100`
+        the driver is `550`, expected `535`
+        the vLLM version is `0.32.0+cpu`, expected `0.6.4`
+        ");
+    }
+}

@@ -1,0 +1,301 @@
+//! Which GPUs a server may use, and whether they are free for it.
+
+use std::time::{Duration, Instant};
+
+use super::local_server;
+use super::repeat_runner::Measuring;
+use super::visible_gpus::Shown;
+use crate::config::{GpuRequest, ServerPlan};
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::launch::Target;
+use crate::record::format::Gpu;
+use crate::telemetry::gpu::reading::Reading;
+use crate::telemetry::{self, GpuSource, Looking, Search, Survey, survey};
+
+/// Memory that a driver and a display may have in use on a device that is free: 500 MiB.
+const USUALLY_IN_USE: f64 = 524_288_000.0;
+
+/// Longest wait for the memory of a server that is just ending.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The same where the driver shows no process on it: there is nothing to end, and a server that is just ending frees its
+/// memory sooner.
+const PATIENCE_WITH_NOBODY: Duration = Duration::from_secs(10);
+
+/// Between two looks meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Another name or a path for NVML.
+const NVML_LIBRARY: &str = "PERFGATE_NVML_LIBRARY";
+
+/// The name of this machine, on Kubernetes that of the node.
+const MACHINE: &str = "PERFGATE_MACHINE";
+
+/// How a server is watched while it is measured.
+pub(crate) async fn looking(
+    measuring: &Measuring<'_>,
+    target: &Target,
+    runs_here: bool,
+) -> Looking {
+    let gpus = if runs_here {
+        GpuSource::Local(search(measuring.server, measuring.environment))
+    } else {
+        // A remote server's GPUs are not in this machine.
+        GpuSource::None
+    };
+    Looking {
+        gpus,
+        interval: measuring.plan.telemetry_interval,
+        gpu_interval: measuring.plan.gpu_interval,
+        server: target.process_ids().await,
+        gpus_matter: uses_gpus(measuring.server, measuring.environment),
+    }
+}
+
+/// The GPUs that the server may use: those of other jobs on the machine are none of ours.
+pub(crate) fn search(
+    server: &ServerPlan,
+    environment: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Search {
+    let shown = Shown::of(server, environment);
+    Search {
+        nvml_library: nvml_library(environment),
+        devices: shown.nvidia.clone().unwrap_or_default(),
+        amd_devices: shown.amd_devices(),
+        ..Search::default()
+    }
+}
+
+/// The machine on which a plan's server will run, as results name it; a server elsewhere is known by its address. A machine that
+/// cannot be identified gets a unique name, so that its evidence is never used for another run.
+pub(crate) async fn machine(
+    server: &ServerPlan,
+    environment: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> String {
+    if let ServerPlan::Url(url) = server
+        && !local_server::is_at(url.as_str())
+    {
+        return format!("behind {url}");
+    }
+    let gpus: Vec<Gpu> = if uses_gpus(server, environment) {
+        let seen = survey(&search(server, environment)).await;
+        seen.gpus.iter().map(|gpu| gpu.facts.described()).collect()
+    } else {
+        Vec::new()
+    };
+    let models: Vec<&str> = gpus.iter().map(|gpu| gpu.name.as_str()).collect();
+    let named = telemetry::machine(&gpus, machine_name(environment).as_deref());
+    let host = telemetry::environment(None, None).host;
+    let machine = named.or(host).unwrap_or_else(|| {
+        let now = crate::clock::unix_time().as_nanos();
+        format!("unknown at {now}")
+    });
+    format!("{machine} {}", models.join(", "))
+        .trim_end()
+        .to_owned()
+}
+
+/// The name that the user gives to the machine.
+pub(crate) fn machine_name(
+    environment: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Option<String> {
+    environment(MACHINE)
+}
+
+/// NVML under the name that the environment gives.
+pub(crate) fn nvml_library(
+    environment: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Option<std::ffi::OsString> {
+    environment(NVML_LIBRARY)
+        .filter(|library| !library.is_empty())
+        .map(Into::into)
+}
+
+/// Whether what happens to the GPUs bears on what the server does.
+fn uses_gpus(server: &ServerPlan, environment: &(dyn Fn(&str) -> Option<String> + Sync)) -> bool {
+    let shown = Shown::of(server, environment);
+    let hidden = shown.nvidia.is_some_and(|shown| shown.is_empty());
+    match server {
+        ServerPlan::Docker(docker) => {
+            !matches!(docker.gpus, GpuRequest::None) || !docker.devices.is_empty()
+        }
+        ServerPlan::Process(_) => !hidden,
+        ServerPlan::Url(_) => true,
+        // Without a GPU of its own it stands for a server that uses those of the machine.
+        ServerPlan::Simulator(options) => {
+            !hidden && options.get("gpus").is_some_and(|count| count == "0")
+        }
+    }
+}
+
+/// Before a server starts: waits until its GPUs are free, since a server that is ending frees its memory last.
+pub(crate) async fn wait_until_free(measuring: &Measuring<'_>, place: &str) -> Result<(), Failure> {
+    let is_started = !matches!(measuring.server, ServerPlan::Url(_));
+    if !is_started || !uses_gpus(measuring.server, measuring.environment) {
+        return Ok(());
+    }
+    let search = search(measuring.server, measuring.environment);
+    let waiting = |reason: &str| {
+        let progress = measuring.progress;
+        progress.phase(&format!(
+            "{place}: waiting: {reason} ({} s at most)",
+            PATIENCE.as_secs()
+        ));
+    };
+    let free = free(&search, PATIENCE, &waiting);
+    let interrupted = measuring.interrupt.token();
+    tokio::select! {
+        free = free => match free? {
+            Some(leftover) => {
+                let text = format!("warning: {leftover}, and no compute process has them");
+                measuring.progress.note_once(&text);
+                Ok(())
+            }
+            None => Ok(()),
+        },
+        () = interrupted.cancelled() => {
+            Err(Failure::message(ExitStatus::Interrupted, "interrupted"))
+        }
+    }
+}
+
+/// Waits that long at most. Memory that no compute process has, as that of a display, is returned as a sentence; nobody can
+/// be asked to end.
+async fn free(
+    search: &Search,
+    patience: Duration,
+    waiting: &dyn Fn(&str),
+) -> Result<Option<String>, Failure> {
+    let began = Instant::now();
+    loop {
+        let Survey { gpus, .. } = survey(search).await;
+        let Some(gpu) = gpus.iter().find(|gpu| is_taken(gpu)) else {
+            return Ok(None);
+        };
+        let reason = in_use(gpu);
+        // Under WSL the processes are those of Windows, and no driver tells them.
+        let nobody = match &gpu.now.processes {
+            Some(processes) => processes.is_empty(),
+            None => is_wsl(),
+        };
+        if nobody && began.elapsed() >= patience.min(PATIENCE_WITH_NOBODY) {
+            return Ok(Some(reason));
+        }
+        if began.elapsed() >= patience {
+            return Err(Failure::message(ExitStatus::SurroundingsFailed, reason).hint(
+                "end what uses it, or give the server another GPU: what is measured beside another job is worth nothing",
+            ));
+        }
+        waiting(&reason);
+        tokio::time::sleep(LOOK_AGAIN.min(patience)).await;
+    }
+}
+
+/// Whether this is Linux inside Windows.
+fn is_wsl() -> bool {
+    std::fs::read_to_string("/proc/sys/kernel/osrelease")
+        .is_ok_and(|release| release.to_ascii_lowercase().contains("microsoft"))
+}
+
+fn is_taken(gpu: &Reading) -> bool {
+    gpu.now
+        .memory_used
+        .is_some_and(|bytes| bytes > USUALLY_IN_USE)
+}
+
+/// `GPU 0 has 12.3 GiB in use by process 4711 (python3)`.
+fn in_use(gpu: &Reading) -> String {
+    let bytes = gpu.now.memory_used.unwrap_or_default();
+    let processes = gpu.now.processes.iter().flatten();
+    let named: Vec<String> = processes
+        .map(|process| {
+            let name = telemetry::gpu::process_name(process.id);
+            let name = name.map_or(String::new(), |name| format!(" ({name})"));
+            format!("process {}{name}", process.id)
+        })
+        .collect();
+    let by = if named.is_empty() {
+        String::new()
+    } else {
+        format!(" by {}", named.join(", "))
+    };
+    format!(
+        "{} has {:.1} GiB in use{by}",
+        gpu.facts.label(),
+        bytes / f64::from(1 << 30)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use super::*;
+
+    fn stub(folder: &Path, script: &str) -> Search {
+        let program = folder.join("smi");
+        crate::files::write_atomically(&program, format!("#!/bin/sh\n{script}\n").as_bytes())
+            .unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Search {
+            nvml_library: Some("libno-such-ml.so.9".into()),
+            nvidia_smi: program,
+            ..Search::default()
+        }
+    }
+
+    fn line(used: &str) -> String {
+        format!(
+            "echo '0, GPU-0, NVIDIA L4, 23034, {used}, 0, 300, 405, 2040, 6251, 30, 72, 72, 40, 0x1, Enabled, 0, Enabled, [N/A], 8.9, 95, 550.1, 4, 4, 16, 16'"
+        )
+    }
+
+    async fn free_of(search: &Search) -> (Result<Option<String>, Failure>, Vec<String>) {
+        let said = RefCell::new(Vec::new());
+        let waiting = |reason: &str| said.borrow_mut().push(reason.to_owned());
+        let free = free(search, Duration::from_millis(300), &waiting).await;
+        (free, said.take())
+    }
+
+    #[tokio::test]
+    async fn a_gpu_that_another_uses_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!(
+            "case \"$1\" in --query-gpu*) {};; *) echo 'GPU-0, 4000007, 12000';; esac",
+            line("12288")
+        );
+        let (free, said) = free_of(&stub(folder.path(), &script)).await;
+        let failure = free.unwrap_err();
+        assert_eq!(failure.status, ExitStatus::SurroundingsFailed);
+        assert_eq!(
+            failure.error.to_string(),
+            "GPU 0 has 12.0 GiB in use by process 4000007"
+        );
+        assert!(!said.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_ending_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!(
+            "case \"$1\" in --query-gpu*) if mkdir {}; then {}; else {}; fi;; *) :;; esac",
+            folder.path().join("once").display(),
+            line("12288"),
+            line("3")
+        );
+        let (free, said) = free_of(&stub(folder.path(), &script)).await;
+        assert_eq!(free.unwrap(), None);
+        assert_eq!(said, ["GPU 0 has 12.0 GiB in use"]);
+    }
+
+    #[tokio::test]
+    async fn what_a_display_has_is_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!("case \"$1\" in --query-gpu*) {};; *) :;; esac", line("900"));
+        let (free, _) = free_of(&stub(folder.path(), &script)).await;
+        assert_eq!(free.unwrap().as_deref(), Some("GPU 0 has 0.9 GiB in use"));
+    }
+}

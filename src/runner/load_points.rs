@@ -1,0 +1,362 @@
+//! Load points measured one at a time on one server, each chosen when those before it are known.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::arm::MOST_VOID;
+use super::early_end;
+use super::repeat_runner::{Measuring, RunInProgress, explain};
+use crate::config::{Dataset, LoadPoint, Plan};
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::failure::of_adapters::{cannot_keep, launch_failure};
+use crate::launch::Target;
+use crate::record::format::{Repeat, ResultFile, Scenario};
+use crate::stats::{self, number};
+use crate::terminal::progress::note;
+
+/// More requests than one load point can be worth.
+const MOST_REQUESTS: f64 = 1e7;
+
+/// How many requests each load point sends: enough to reach the load and to show what it does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    /// At least so many.
+    pub(crate) least: usize,
+    /// At least so many for each of the requests in flight.
+    pub(crate) per_slot: usize,
+    /// At least as many as arrive in so long.
+    pub(crate) duration: Duration,
+    /// Whether it must take so long, whatever the chance of arrivals.
+    pub(crate) is_surely: bool,
+    /// So many before each measurement; `None` follows from the load.
+    pub(crate) warmup: Option<usize>,
+}
+
+impl Sizes {
+    /// Measured requests of one load point.
+    fn requests(&self, load: LoadPoint) -> usize {
+        let wanted = match load {
+            LoadPoint::Concurrency(concurrency) => self.per_slot.saturating_mul(concurrency),
+            LoadPoint::Rate { per_second, .. } if per_second.is_finite() => {
+                let mean = per_second * self.duration.as_secs_f64();
+                // Poisson arrivals vary by the root of their number: five of them are chance once in millions.
+                let room = if self.is_surely {
+                    5.0 * mean.sqrt()
+                } else {
+                    0.0
+                };
+                let arrivals = (mean + room).ceil();
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "cut to ten millions"
+                )]
+                let arrivals = arrivals.min(MOST_REQUESTS) as usize;
+                arrivals
+            }
+            LoadPoint::Rate { .. } | LoadPoint::Trace { .. } => 0,
+        };
+        wanted.max(self.least)
+    }
+
+    /// The plan of one load point. A data set is gone through again only where the plan says so: else every load sends
+    /// what was chosen when the file was read.
+    pub(crate) fn plan_of(&self, plan: &Plan, load: LoadPoint) -> Result<Plan, Failure> {
+        let mut num_requests = self.requests(load);
+        let usual = Plan::usual_warmup(&[load], num_requests);
+        let mut warmup_requests = self.warmup.unwrap_or(usual);
+        let mut dataset = plan.dataset.clone();
+        if let Dataset::Chosen(selection) = &mut dataset {
+            if selection.repeats_entries() {
+                let resized = selection.resized(num_requests, warmup_requests);
+                *selection = Arc::new(resized.map_err(|error| {
+                    Failure::message(ExitStatus::Usage, format!("the data set {error}"))
+                })?);
+            } else {
+                (num_requests, warmup_requests) = selection.sizes();
+            }
+        }
+        Ok(Plan {
+            loads: vec![load],
+            num_requests,
+            warmup_requests,
+            dataset,
+            ..plan.clone()
+        })
+    }
+
+    /// How many requests show what a load does, as a person reads it.
+    pub(crate) fn described(&self, rates: bool) -> String {
+        if rates {
+            format!(
+                "as many requests as arrive in {} s",
+                self.duration.as_secs_f64()
+            )
+        } else {
+            format!("{} requests for each in flight", self.per_slot)
+        }
+    }
+}
+
+/// Load points that are being measured.
+pub(crate) struct Points<'a> {
+    measuring: Measuring<'a>,
+    run: RunInProgress,
+    sizes: Sizes,
+}
+
+impl<'a> Points<'a> {
+    /// Nothing is measured yet; what cannot be written is said now.
+    pub(crate) fn begin(measuring: Measuring<'a>, sizes: Sizes) -> Result<Self, Failure> {
+        crate::files::check_writable(&measuring.output).map_err(cannot_keep)?;
+        let mut run = measuring.prepare()?;
+        run.result.scenarios.clear();
+        Ok(Self {
+            measuring,
+            run,
+            sizes,
+        })
+    }
+
+    /// Says what a search asks of each load: capacities of different questions are not compared.
+    pub(crate) fn searches(&mut self, limits: &str, rates: bool) {
+        let sizes = self.sizes.described(rates);
+        if let Some(workload) = &mut self.run.result.workload {
+            workload.search = Some(format!("{limits}; {sizes}"));
+        }
+    }
+
+    /// A server for repeat `repeat` (from 0) of `of`.
+    pub(crate) async fn launch(&self, repeat: u32, of: u32) -> Result<Target, Failure> {
+        self.measuring.launch(&self.run.id, repeat, of).await
+    }
+
+    /// Measures one load point once more, and again where that does not count. A load that cannot be measured says nothing
+    /// of the server, so nothing may be concluded from it.
+    pub(crate) async fn measure(
+        &mut self,
+        target: &Target,
+        load: LoadPoint,
+        adaptive: bool,
+    ) -> Result<(), Failure> {
+        match self.try_to_measure(target, load, adaptive).await? {
+            None => Ok(()),
+            Some(reason) => {
+                Measuring::spoiled(&self.run)?;
+                Err(cannot_measure(load, &reason))
+            }
+        }
+    }
+
+    /// As [`Self::measure`]; why the last measurement does not count either, where that is so.
+    pub(crate) async fn try_to_measure(
+        &mut self,
+        target: &Target,
+        load: LoadPoint,
+        adaptive: bool,
+    ) -> Result<Option<String>, Failure> {
+        let mut void = None;
+        for _ in 0..=MOST_VOID {
+            self.measure_once(target, load, adaptive).await?;
+            let last = self.repeats(load).last();
+            void = last.and_then(|repeat| repeat.void.clone());
+            let Some(reason) = &void else { break };
+            note(&format!("{}: does not count: {reason}", load.name()));
+            let spoiled = self.run.spoiled.get(&load.name()).copied();
+            if spoiled.unwrap_or_default() >= early_end::MOST_SPOILED {
+                break;
+            }
+        }
+        Ok(void)
+    }
+
+    /// Measures one load point once more. What it measured is on disk after it.
+    async fn measure_once(
+        &mut self,
+        target: &Target,
+        load: LoadPoint,
+        adaptive: bool,
+    ) -> Result<(), Failure> {
+        let plan = self.sizes.plan_of(self.measuring.plan, load)?;
+        let wanted = self.sizes.requests(load);
+        if plan.num_requests < wanted {
+            let text = format!(
+                "warning: the data set ends after {} requests, and {} would take {wanted}: raise `num_requests`, or write `repeat_entries: true` in `dataset`",
+                plan.num_requests,
+                load.name()
+            );
+            self.measuring.progress.note_first("data set ends", &text);
+        }
+        let measuring = Measuring {
+            plan: &plan,
+            own_arrivals: true,
+            may_fail: true,
+            ..self.measuring.clone()
+        };
+        measuring.reshape(&mut self.run)?;
+        let visit = u32::try_from(self.repeats(load).len()).unwrap_or(u32::MAX);
+        measuring
+            .repeat(&mut self.run, target, visit, visit.saturating_add(1))
+            .await?;
+        if let Some(scenario) = self.scenario_mut(load) {
+            scenario.adaptive = adaptive;
+        }
+        self.save()
+    }
+
+    /// Whether more requests of the last measurement failed than the plan allows.
+    pub(crate) fn fails(&self, load: LoadPoint) -> bool {
+        let last = self.repeats(load).last();
+        let rate = last.and_then(|repeat| repeat.metrics.get("error_rate").copied().flatten());
+        rate.is_none_or(|rate| rate > self.measuring.plan.max_error_rate)
+    }
+
+    /// Refuses to go on where requests failed before there was any load worth the name.
+    pub(crate) fn too_many_failures(&self) -> Result<(), Failure> {
+        self.measuring.too_many_failures(&self.run)
+    }
+
+    /// Everything measured at that load, in order.
+    pub(crate) fn repeats(&self, load: LoadPoint) -> &[Repeat] {
+        let mut scenarios = self.run.result.scenarios.iter();
+        scenarios
+            .find(|scenario| scenario.name == load.name())
+            .map_or(&[][..], |scenario| &scenario.repeats)
+    }
+
+    fn scenario_mut(&mut self, load: LoadPoint) -> Option<&mut Scenario> {
+        let mut scenarios = self.run.result.scenarios.iter_mut();
+        scenarios.find(|scenario| scenario.name == load.name())
+    }
+
+    /// Adds a repeat to a scenario that is no load point.
+    pub(crate) fn add(&mut self, scenario: &str, mut repeat: Repeat) -> Result<(), Failure> {
+        let id = self.run.id.clone();
+        let scenarios = &mut self.run.result.scenarios;
+        let index = scenarios
+            .iter()
+            .position(|known| known.name == scenario)
+            .unwrap_or_else(|| {
+                scenarios.push(Scenario {
+                    name: scenario.to_owned(),
+                    ..Scenario::default()
+                });
+                scenarios.len() - 1
+            });
+        let repeats = &mut scenarios[index].repeats;
+        repeat.id = Some(format!("{id}-{}", repeats.len() + 1));
+        repeats.push(repeat);
+        self.save()
+    }
+
+    fn save(&mut self) -> Result<(), Failure> {
+        self.measuring.keep(&mut self.run)
+    }
+
+    /// Stops the server of repeat `repeat` after whatever came of measuring on it.
+    pub(crate) async fn stop<T>(
+        &self,
+        target: Target,
+        measured: Result<T, Failure>,
+        repeat: u32,
+    ) -> Result<T, Failure> {
+        let death = target.death();
+        let stopped = self.measuring.stop(target).await;
+        let stopped = stopped.map_err(|error| launch_failure(&error));
+        measured
+            .map_err(|failure| explain(failure, death))
+            .and_then(|measured| stopped.map(|()| measured))
+            .and_then(|measured| self.measuring.interrupt.check().map(|()| measured))
+            .map_err(|failure| self.measuring.with_evidence(failure, &self.run, repeat))
+    }
+
+    /// What was measured.
+    pub(crate) fn into_result(self) -> ResultFile {
+        self.run.result
+    }
+}
+
+fn cannot_measure(load: LoadPoint, reason: &str) -> Failure {
+    let message = format!("{} could not be measured from here: {reason}", load.name());
+    Failure::message(ExitStatus::SurroundingsFailed, message).hint(
+        "mend that, or ask for less load; `perfgate doctor` says which load this machine can drive",
+    )
+}
+
+/// The median of a metric over the repeats that count.
+pub(crate) fn median(repeats: &[Repeat], id: &str) -> Option<f64> {
+    let counting = repeats.iter().filter(|repeat| repeat.void.is_none());
+    let values: Vec<f64> = counting
+        .filter_map(|repeat| repeat.metrics.get(id).copied().flatten())
+        .collect();
+    stats::median(&values)
+}
+
+/// The load point of a number: requests in flight, or requests per second.
+pub(crate) fn load_point(load: f64, rates: Option<f64>) -> LoadPoint {
+    match rates {
+        Some(burstiness) => LoadPoint::Rate {
+            per_second: load,
+            burstiness,
+        },
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a number of streams"
+        )]
+        None => LoadPoint::Concurrency(load as usize),
+    }
+}
+
+/// The number of a load point.
+pub(crate) fn load_number(load: LoadPoint) -> f64 {
+    match load {
+        LoadPoint::Concurrency(concurrency) => number(concurrency as u64),
+        LoadPoint::Rate { per_second, .. } => per_second,
+        LoadPoint::Trace { speedup } => speedup,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_load_gets_enough_requests_to_be_reached() {
+        let sizes = Sizes {
+            least: 200,
+            per_slot: 8,
+            duration: Duration::from_secs(30),
+            is_surely: false,
+            warmup: None,
+        };
+        let rate = |per_second| LoadPoint::Rate {
+            per_second,
+            burstiness: 1.0,
+        };
+        let plan = crate::config::read_plan("p", "model: m").unwrap();
+        let sent = |load| {
+            let plan = sizes.plan_of(&plan, load).unwrap();
+            (plan.num_requests, plan.warmup_requests)
+        };
+        assert_eq!(sent(LoadPoint::Concurrency(1)), (200, 2));
+        assert_eq!(sent(LoadPoint::Concurrency(64)), (512, 128));
+        assert_eq!(sent(rate(2.0)), (200, 16));
+        assert_eq!(sent(rate(10.5)), (315, 16));
+        assert_eq!(sent(rate(f64::INFINITY)), (200, 16));
+        let surely = Sizes {
+            is_surely: true,
+            ..sizes
+        };
+        // 300 on average; with 387 the last arrival is after 30 s.
+        let sure = surely.plan_of(&plan, rate(10.0)).unwrap();
+        assert_eq!(sure.num_requests, 387);
+        let fixed = Sizes {
+            warmup: Some(5),
+            ..sizes
+        };
+        let fixed = fixed.plan_of(&plan, LoadPoint::Concurrency(64)).unwrap();
+        assert_eq!(fixed.warmup_requests, 5);
+    }
+}

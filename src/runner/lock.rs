@@ -1,0 +1,117 @@
+//! One perfgate at a time where two would overwrite each other's files.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::failure::of_adapters::cannot_keep;
+use crate::files;
+use crate::terminal::progress::note;
+
+/// The file whose lock shows that its folder is in use. It also marks a folder as perfgate's own.
+pub(crate) const LOCK: &str = ".perfgate.lock";
+
+/// Longer than a gate takes.
+const PATIENCE: Duration = Duration::from_hours(4);
+
+/// Between two tries.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// Between two lines that name what perfgate waits for.
+const LINE: Duration = Duration::from_mins(1);
+
+/// The right to use the folder, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    // The system gives the lock back when the file is closed, also where the program is killed.
+    _file: File,
+}
+
+impl Lock {
+    /// Takes it; waits for another perfgate that has it. `of` names what is locked.
+    pub(crate) fn take(path: &Path, of: &str) -> Result<Self, Failure> {
+        if let Some(folder) = path.parent() {
+            files::create_folder(folder).map_err(cannot_keep)?;
+        }
+        let failed = |error: std::io::Error| {
+            let error = anyhow::Error::new(error).context(format!("cannot lock {of}"));
+            Failure::new(ExitStatus::SurroundingsFailed, error)
+        };
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(failed)?;
+        let began = Instant::now();
+        let mut said: Option<Instant> = None;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error))
+                    if error.kind() == std::io::ErrorKind::Unsupported =>
+                {
+                    note(&format!(
+                        "warning: this file system does not support locks ({error}): run no second perfgate with {of} at the same time"
+                    ));
+                    return Ok(Self { _file: file });
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+            if began.elapsed() >= PATIENCE {
+                return Err(Failure::message(
+                    ExitStatus::SurroundingsFailed,
+                    format!("{of} is still in use by another perfgate{}", holder(path)),
+                )
+                .hint("wait for its end or interrupt it, or give this one folders of its own (`--output`, `--evidence`)"));
+            }
+            if said.is_none_or(|said| said.elapsed() >= LINE) {
+                note(&format!(
+                    "waiting for another perfgate{}, which uses {of}",
+                    holder(path)
+                ));
+                said = Some(Instant::now());
+            }
+            std::thread::sleep(AGAIN);
+        }
+        // Only for the line that another one prints: who cannot write it has the lock all the same.
+        let id = std::process::id().to_string();
+        let _written = file.set_len(0).and_then(|()| file.write_all(id.as_bytes()));
+        Ok(Self { _file: file })
+    }
+}
+
+/// The process that has it, where the file names one.
+fn holder(path: &Path) -> String {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(20).read_to_string(&mut text));
+    let id = read.ok().and_then(|_| text.trim().parse::<u32>().ok());
+    id.map_or(String::new(), |id| format!(" (process {id})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_comes_second_waits_for_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a").join(LOCK);
+        let first = Lock::take(&path, "the folder").unwrap();
+        assert_eq!(holder(&path), format!(" (process {})", std::process::id()));
+        let other = path.clone();
+        let second = std::thread::spawn(move || Lock::take(&other, "the folder").map(drop));
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(
+            !second.is_finished(),
+            "the second has it while the first does"
+        );
+        drop(first);
+        second.join().unwrap().unwrap();
+    }
+}

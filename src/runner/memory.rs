@@ -1,0 +1,117 @@
+//! Memory of the server under test that can reveal a growth: what the engine says of itself, and what its processes hold.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::launch::{MemoryProbe, Target};
+use crate::metric::Metric;
+use crate::record::{FROM_BLOCKS, KV_CACHE_FROM};
+use crate::telemetry::{EngineLog, Observed};
+
+/// Watches the main memory of a server until it is told to finish.
+#[derive(Debug)]
+pub(crate) struct HostMemory {
+    /// Bytes; 0 where nothing was seen.
+    peak: Arc<AtomicU64>,
+    probe: MemoryProbe,
+    task: JoinHandle<()>,
+}
+
+impl HostMemory {
+    /// Looks every `interval` in the background.
+    pub(crate) fn watch(probe: MemoryProbe, interval: Duration) -> Self {
+        let peak = Arc::new(AtomicU64::new(0));
+        let (seen, asked) = (Arc::clone(&peak), probe.clone());
+        let task = tokio::spawn(async move {
+            loop {
+                look(&asked, &seen).await;
+                tokio::time::sleep(interval).await;
+            }
+        });
+        Self { peak, probe, task }
+    }
+
+    /// Looks a last time: the most bytes held, where that could be known.
+    pub(crate) async fn finish(self) -> Option<u64> {
+        self.task.abort();
+        look(&self.probe, &self.peak).await;
+        Some(self.peak.load(Ordering::Relaxed)).filter(|peak| *peak > 0)
+    }
+}
+
+impl Drop for HostMemory {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// An engine that does not answer must not hold up the end of a repeat.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+async fn look(probe: &MemoryProbe, peak: &AtomicU64) {
+    if let Ok(Some(bytes)) = tokio::time::timeout(PATIENCE, probe.in_use()).await {
+        peak.fetch_max(bytes, Ordering::Relaxed);
+    }
+}
+
+/// The capacity of the KV cache: the engine's own figure first, from `/metrics` or its log, and blocks × block size where
+/// it has none. Where the figure is from; `None` without one.
+fn add_cache(log: &EngineLog, seen: &mut Observed) -> Option<&'static str> {
+    let metric = Metric::parse("kv_cache.tokens").ok()?;
+    if seen.findings.metrics.contains_key(&metric) {
+        return Some("metrics");
+    }
+    let sources = [
+        ("log", log.kv_cache_tokens),
+        (FROM_BLOCKS, seen.kv_cache_blocks),
+    ];
+    let found = sources
+        .into_iter()
+        .find_map(|(from, tokens)| Some((from, tokens?)));
+    seen.findings.fill("kv_cache.tokens", || {
+        found
+            .map(|(_, tokens)| tokens)
+            .ok_or_else(|| "neither the engine's /metrics nor its log contain it".to_owned())
+    });
+    found.map(|(from, _)| from)
+}
+
+/// Adds what the log of the start says and what the processes held to what was observed; the server's own `/metrics` go
+/// before its log.
+pub(crate) fn add(target: &Target, host_peak: Option<u64>, seen: &mut Observed) {
+    let lines = target.first_log_lines();
+    let log = EngineLog::read(lines.iter().map(String::as_str));
+    let started_here = target.startup().is_some();
+    let unseen = || "perfgate did not start the server, and so has no log of its start".to_owned();
+    seen.findings.fill("engine_memory.peak", || {
+        if started_here {
+            log.engine_memory()
+        } else {
+            Err(unseen())
+        }
+    });
+    let cache_from = add_cache(&log, seen);
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "bytes of main memory, far below 2^53"
+    )]
+    seen.findings.fill("host_memory.peak", || match host_peak {
+        Some(bytes) => Ok(bytes as f64),
+        None if started_here => Err("its processes could not be looked at".to_owned()),
+        None => Err("somebody else runs the server".to_owned()),
+    });
+    let mut parts = log.described();
+    if let (Value::Object(parts), Some(fixed)) = (&mut parts, seen.kv_cache_fixed) {
+        parts.insert("kv_cache_fixed".to_owned(), json!(fixed));
+    }
+    if let (Value::Object(parts), Some(from)) = (&mut parts, cache_from) {
+        parts.insert(KV_CACHE_FROM.to_owned(), json!(from));
+    }
+    if parts.as_object().is_some_and(|parts| !parts.is_empty()) {
+        seen.telemetry.insert("engine_memory".to_owned(), parts);
+    }
+}

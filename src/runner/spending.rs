@@ -1,0 +1,348 @@
+//! What the runs of one head commit have spent of α and β, and which evidence a run may add to. Evidence of another build,
+//! another machine or against another baseline starts anew, with the looks that are left: throwing evidence away refunds none.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::evidence::{EvidenceFolder, Side, looks_taken};
+use super::lock::Lock;
+use super::sequential_gate::{FindStored, Stored};
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::failure::of_adapters::{cannot_keep, unreadable};
+use crate::files;
+use crate::report::comparison::LookTaken;
+
+/// The value of `schema` in the file.
+const SCHEMA: &str = "perfgate.spent/1";
+
+/// Characters of a digest in the name of a file or folder.
+const KEY_LENGTH: usize = 12;
+
+/// Stands for the baseline where there was none.
+const NO_BASELINE: &str = "none";
+
+/// The file: everything that was looked at of one head commit under one gate's name.
+#[derive(Debug, Serialize, Deserialize)]
+struct Spent {
+    schema: String,
+    head: String,
+    gate: String,
+    runs: Vec<Series>,
+}
+
+/// Evidence that belongs together.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Series {
+    /// Name of its folder.
+    evidence: String,
+    /// Of what, as a digest.
+    build: String,
+    /// On which machine.
+    machine: String,
+    /// Digest of the baseline that it was looked at against; absent before the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    baseline: Option<String>,
+    /// The looks that it took, whatever became of the evidence.
+    #[serde(default)]
+    looks: Vec<LookTaken>,
+}
+
+/// What tells one series of evidence from another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Of<'a> {
+    /// The commit under judgement: of a pull request, its head.
+    pub(crate) head: &'a str,
+    /// The gate's name.
+    pub(crate) gate: &'a str,
+    /// The build, as a digest.
+    pub(crate) build: &'a str,
+    /// The machine.
+    pub(crate) machine: &'a str,
+}
+
+/// The spending of one head commit; no other perfgate has it meanwhile.
+#[derive(Debug)]
+pub(crate) struct Spending {
+    parent: PathBuf,
+    path: PathBuf,
+    spent: RefCell<Spent>,
+    /// The series that this run adds to.
+    current: RefCell<usize>,
+    build: String,
+    machine: String,
+    _lock: Lock,
+}
+
+impl Spending {
+    /// Reads it, once no other perfgate writes it.
+    pub(crate) fn open(parent: &Path, of: Of<'_>) -> Result<Self, Failure> {
+        let key = short(&format!("{}\n{}", of.head, of.gate));
+        let path = parent.join(format!("spent-{key}.json"));
+        let shown = format!("the evidence of this commit in `{}`", parent.display());
+        let lock = Lock::take(&parent.join(format!(".spent-{key}.lock")), &shown)?;
+        let spent = match files::read_if_there(&path).map_err(unreadable)? {
+            Some(bytes) => read(&path, &bytes)?,
+            None => Spent {
+                schema: SCHEMA.to_owned(),
+                head: of.head.to_owned(),
+                gate: of.gate.to_owned(),
+                runs: Vec::new(),
+            },
+        };
+        Ok(Self {
+            parent: parent.to_owned(),
+            path,
+            spent: RefCell::new(spent),
+            current: RefCell::new(0),
+            build: of.build.to_owned(),
+            machine: of.machine.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// The evidence that this run may add to: of this build and machine, and looked at against the baseline of now.
+    pub(crate) fn evidence(&self, find_stored: &FindStored<'_>) -> Result<EvidenceFolder, Failure> {
+        let count = self.spent.borrow().runs.len();
+        // The newest first: an older one may have turned out to be of something else.
+        for index in (0..count).rev() {
+            let series = self.spent.borrow().runs[index].clone();
+            if series.build != self.build || series.machine != self.machine {
+                continue;
+            }
+            let folder = EvidenceFolder::at(self.parent.join(&series.evidence));
+            if is_against_the_same(&series, &folder, find_stored)? {
+                self.current.replace(index);
+                return Ok(folder);
+            }
+        }
+        self.begin_anew()
+    }
+
+    /// A series of its own, where what is there turned out to be of something else.
+    pub(crate) fn begin_anew(&self) -> Result<EvidenceFolder, Failure> {
+        let key = short(&format!("{}\n{}", self.build, self.machine));
+        let mut spent = self.spent.borrow_mut();
+        let mut name = key.clone();
+        let mut number = 1;
+        let taken = |name: &str, spent: &Spent| {
+            spent.runs.iter().any(|series| series.evidence == name)
+                || self.parent.join(name).exists()
+        };
+        while taken(&name, &spent) {
+            number += 1;
+            name = format!("{key}-{number}");
+        }
+        spent.runs.push(Series {
+            evidence: name.clone(),
+            build: self.build.clone(),
+            machine: self.machine.clone(),
+            baseline: None,
+            looks: Vec::new(),
+        });
+        self.current.replace(spent.runs.len() - 1);
+        drop(spent);
+        self.save()?;
+        Ok(EvidenceFolder::at(self.parent.join(name)))
+    }
+
+    /// Looks of this head commit at repeats and at pairs that are not among those that the evidence at hand tells of: of other
+    /// evidence, or of evidence that was thrown away.
+    pub(crate) fn elsewhere(&self, told: &[LookTaken]) -> (usize, usize) {
+        let spent = self.spent.borrow();
+        let current = *self.current.borrow();
+        let (told_repeats, told_pairs) = looks_taken(told);
+        let mut sum = (0, 0);
+        for (index, series) in spent.runs.iter().enumerate() {
+            let (mut repeats, mut pairs) = looks_taken(&series.looks);
+            if index == current {
+                repeats = repeats.saturating_sub(told_repeats);
+                pairs = pairs.saturating_sub(told_pairs);
+            }
+            sum = (sum.0 + repeats, sum.1 + pairs);
+        }
+        sum
+    }
+
+    /// Counts the last of these looks, before its answer is shown.
+    pub(crate) fn note(&self, looks: &[LookTaken], stored: Option<&Stored>) -> Result<(), Failure> {
+        let digest = digest_of(stored)?;
+        let current = *self.current.borrow();
+        if let Some(series) = self.spent.borrow_mut().runs.get_mut(current) {
+            series.baseline = Some(digest);
+            series.looks.extend(looks.last());
+        }
+        self.save()
+    }
+
+    fn save(&self) -> Result<(), Failure> {
+        let json = serde_json::to_vec_pretty(&*self.spent.borrow())
+            .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
+        files::write_atomically(&self.path, &json).map_err(cannot_keep)
+    }
+}
+
+/// Whether the decisions of a series hold for the baseline of now. Repeats without a look have no baseline yet.
+fn is_against_the_same(
+    series: &Series,
+    folder: &EvidenceFolder,
+    find_stored: &FindStored<'_>,
+) -> Result<bool, Failure> {
+    let Some(known) = &series.baseline else {
+        return Ok(true);
+    };
+    let measured = match folder.run(Side::Candidate)? {
+        Some(run) => Some(run),
+        None => folder.run(Side::PairCandidate)?,
+    };
+    // Of thrown-away evidence nothing is reused, and its looks are counted.
+    let Some(measured) = measured else {
+        return Ok(folder.last_look()?.is_none());
+    };
+    Ok(digest_of(find_stored(&measured)?.as_ref())? == *known)
+}
+
+/// The digest of the accepted run, whatever its file is called and however it is written.
+fn digest_of(stored: Option<&Stored>) -> Result<String, Failure> {
+    let Some(stored) = stored else {
+        return Ok(NO_BASELINE.to_owned());
+    };
+    let json = serde_json::to_vec(&stored.run.file)
+        .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
+    Ok(format!("sha256:{:x}", Sha256::digest(&json)))
+}
+
+fn read(path: &Path, bytes: &[u8]) -> Result<Spent, Failure> {
+    let broken = |why: String| {
+        let message = format!("`{}` cannot be used: {why}", path.display());
+        Failure::message(ExitStatus::Usage, message).hint(
+            "it counts the looks at this commit, which bound how often perfgate is wrong: restore it, or remove it to count from zero",
+        )
+    };
+    let spent: Spent = serde_json::from_slice(bytes).map_err(|error| broken(error.to_string()))?;
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    if spent.schema != SCHEMA {
+        return Err(broken(format!("its schema is `{}`", spent.schema)));
+    }
+    match spent.runs.iter().find(|series| !is_name(&series.evidence)) {
+        Some(series) => Err(broken(format!(
+            "`{}` is not the name of an evidence folder",
+            series.evidence
+        ))),
+        None => Ok(spent),
+    }
+}
+
+/// A name that differs where the text does, short enough for people.
+fn short(text: &str) -> String {
+    let digest = format!("{:x}", Sha256::digest(text.as_bytes()));
+    digest.chars().take(KEY_LENGTH).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::comparison::Verdict;
+
+    fn look(pairs: u32) -> LookTaken {
+        LookTaken {
+            repeats: 3,
+            pairs,
+            alpha: 0.4,
+            beta: 0.4,
+            verdict: Verdict::Inconclusive,
+        }
+    }
+
+    fn open(parent: &Path, build: &str, machine: &str) -> Spending {
+        let of = Of {
+            head: "abc",
+            gate: "demo",
+            build,
+            machine,
+        };
+        Spending::open(parent, of).unwrap()
+    }
+
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the form of whoever finds the accepted runs"
+    )]
+    fn nothing(_: &crate::record::Run) -> Result<Option<Stored>, Failure> {
+        Ok(None)
+    }
+
+    #[test]
+    fn another_build_or_machine_has_other_evidence_and_what_the_first_spent_is_gone() {
+        let parent = tempfile::tempdir().unwrap();
+        let spending = open(parent.path(), "one", "here");
+        let first = spending.evidence(&nothing).unwrap();
+        assert_eq!(spending.elsewhere(&[]), (0, 0));
+        spending.note(&[look(0)], None).unwrap();
+        spending.note(&[look(0), look(3)], None).unwrap();
+        drop(spending);
+        for (build, machine) in [("two", "here"), ("one", "there")] {
+            let spending = open(parent.path(), build, machine);
+            let other = spending.evidence(&nothing).unwrap();
+            assert_ne!(other.path(Side::Candidate), first.path(Side::Candidate));
+            assert_eq!(spending.elsewhere(&[]), (1, 1));
+        }
+    }
+
+    #[test]
+    fn evidence_that_was_thrown_away_refunds_nothing() {
+        let parent = tempfile::tempdir().unwrap();
+        let spending = open(parent.path(), "one", "here");
+        let first = spending.evidence(&nothing).unwrap();
+        spending.note(&[look(0)], None).unwrap();
+        // What the evidence at hand tells of is counted there.
+        assert_eq!(spending.elsewhere(&[look(0)]), (0, 0));
+        drop(spending);
+        let again = open(parent.path(), "one", "here");
+        assert_eq!(
+            again.evidence(&nothing).unwrap().path(Side::Candidate),
+            first.path(Side::Candidate)
+        );
+        assert_eq!(again.elsewhere(&[]), (1, 0));
+    }
+
+    #[test]
+    fn a_count_that_cannot_be_read_is_not_zero() {
+        let parent = tempfile::tempdir().unwrap();
+        drop(
+            open(parent.path(), "one", "here")
+                .evidence(&nothing)
+                .unwrap(),
+        );
+        let file = std::fs::read_dir(parent.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.extension().is_some_and(|ending| ending == "json"))
+            .unwrap();
+        for text in [
+            "",
+            "{}",
+            r#"{"schema": "x", "head": "", "gate": "", "runs": []}"#,
+        ] {
+            files::write_atomically(&file, text.as_bytes()).unwrap();
+            let of = Of {
+                head: "abc",
+                gate: "demo",
+                build: "one",
+                machine: "here",
+            };
+            assert_eq!(
+                Spending::open(parent.path(), of).unwrap_err().status,
+                ExitStatus::Usage
+            );
+        }
+    }
+}

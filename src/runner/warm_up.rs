@@ -1,0 +1,106 @@
+//! Before a measurement: requests that count for nothing, once or until the server has come to rest.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::measurement::Pass;
+use crate::config::{Dataset, Plan};
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::load::{Driven, Patience};
+use crate::measure::stability::{self, MOST_WINDOWS, Window};
+use crate::measure::{Outcome, RequestTrace};
+use crate::workload::{Phase, Request};
+
+/// What a warm-up came to.
+#[derive(Debug, Default)]
+pub(crate) struct WarmedUp {
+    /// The windows, for the result; `None` where one pass was all that was wanted.
+    pub(crate) seen: Option<Value>,
+    /// Why what is measured after it does not count.
+    pub(crate) void: Option<String>,
+}
+
+/// A warm-up that is sent anew must be there, and must not be answered by the prefix cache.
+pub(crate) fn check(plan: &Plan) -> Result<(), Failure> {
+    if plan.warmup_until_stable.is_none() {
+        return Ok(());
+    }
+    let refused =
+        |message: &str, hint: &str| Err(Failure::message(ExitStatus::Usage, message).hint(hint));
+    match &plan.dataset {
+        _ if plan.warmup_requests == 0 => refused(
+            "`warmup_until_stable` sends the warm-up anew, and `warmup_requests` is 0",
+            "raise `warmup_requests`, or take one of them out",
+        ),
+        Dataset::File(file) if !file.salt => refused(
+            "`warmup_until_stable` sends the same entries again, and `salt: false` lets the prefix cache answer them",
+            "take one of them out",
+        ),
+        Dataset::File(_) | Dataset::Synthetic | Dataset::Chosen(_) => Ok(()),
+    }
+}
+
+impl Pass<'_, '_> {
+    /// Sends the warm-up at the measured load, anew until three windows are alike where the plan says so.
+    pub(crate) async fn warm_up(
+        &self,
+        label: &str,
+        cancel: &CancellationToken,
+    ) -> Result<WarmedUp, Failure> {
+        let Some(within) = self.measuring.plan.warmup_until_stable else {
+            let requests = self.requests(Phase::WarmUp(0));
+            if !requests.is_empty() {
+                let label = format!("{label}, warm-up");
+                let driven = self.warm(&label, requests, cancel).await?;
+                self.check_answers(&driven)?;
+            }
+            return Ok(WarmedUp::default());
+        };
+        let mut windows = Vec::new();
+        for number in 0..MOST_WINDOWS {
+            let requests = self.requests(Phase::WarmUp(number));
+            let label = format!("{label}, warm-up {}", number + 1);
+            let driven = self.warm(&label, requests, cancel).await?;
+            self.check_answers(&driven)?;
+            windows.push(Window::of(&driven.traces, driven.wall_time.as_secs_f64()));
+            if stability::is_stable(&windows, within) {
+                break;
+            }
+        }
+        Ok(WarmedUp {
+            seen: Some(stability::described(&windows, within)),
+            void: stability::restless(&windows, within),
+        })
+    }
+
+    /// What counts for nothing may fail, as long as the server does not hang.
+    async fn warm(
+        &self,
+        label: &str,
+        requests: Vec<Request>,
+        cancel: &CancellationToken,
+    ) -> Result<Driven, Failure> {
+        let patience = Patience::default();
+        self.drive(label, requests, Duration::ZERO, patience, cancel)
+            .await
+    }
+
+    /// A server that hangs would cost the measurement the same time again.
+    fn check_answers(&self, driven: &Driven) -> Result<(), Failure> {
+        let hung = |trace: &RequestTrace| matches!(trace.outcome, Outcome::TimedOut);
+        if driven.traces.is_empty() || !driven.traces.iter().all(hung) {
+            return Ok(());
+        }
+        let timeout = self.measuring.plan.timeout.as_secs_f64();
+        let message = format!(
+            "no request of the warm-up of {} was answered within {timeout} s",
+            self.load.name()
+        );
+        Err(Failure::message(ExitStatus::TargetFailed, message).hint(format!(
+            "the server says that it is ready and hangs; if it only needs longer, raise `timeout` ({timeout} s)"
+        )))
+    }
+}

@@ -1,0 +1,84 @@
+//! What can be shown where: colour and columns of the terminals that stdout and stderr may be.
+
+use std::io::IsTerminal as _;
+
+use crate::cli::Color;
+use crate::environment::environment;
+use crate::render::terminal::Screen;
+
+/// Stdout.
+pub(crate) fn of_stdout(color: Color) -> Screen {
+    let stdout = std::io::stdout();
+    let screen = Screen::NONE.coloured(stdout_is_coloured(color));
+    if !stdout.is_terminal() {
+        return screen;
+    }
+    let size = rustix::termios::tcgetwinsize(&stdout).ok();
+    let columns = size.map(|size| usize::from(size.ws_col));
+    match columns.filter(|columns| *columns > 0) {
+        Some(columns) => screen.wide(columns),
+        None => screen,
+    }
+}
+
+/// Whether to colour what goes to stdout.
+pub fn stdout_is_coloured(color: Color) -> bool {
+    is_coloured(color, std::io::stdout().is_terminal(), &environment)
+}
+
+/// Whether to colour what goes to stderr.
+pub fn stderr_is_coloured(color: Color) -> bool {
+    is_coloured(color, std::io::stderr().is_terminal(), &environment)
+}
+
+/// Whether stderr is a terminal that can move its cursor.
+pub(crate) fn stderr_can_redraw() -> bool {
+    std::io::stderr().is_terminal() && !is_dumb(&environment)
+}
+
+fn is_dumb(environment: &dyn Fn(&str) -> Option<String>) -> bool {
+    environment("TERM").is_some_and(|terminal| terminal == "dumb")
+}
+
+/// What is said on the command line goes before `NO_COLOR`, that before `CLICOLOR_FORCE`, and that before what the terminal
+/// seems to be.
+fn is_coloured(
+    color: Color,
+    is_terminal: bool,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> bool {
+    let given = |name: &str| environment(name).filter(|value| !value.is_empty());
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto if given("NO_COLOR").is_some() => false,
+        Color::Auto if given("CLICOLOR_FORCE").is_some_and(|value| value != "0") => true,
+        Color::Auto => is_terminal && !is_dumb(environment),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_goes_before_what_the_terminal_seems_to_be() {
+        let coloured = |color, is_terminal, variables: &[(&str, &str)]| {
+            let environment = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            is_coloured(color, is_terminal, &environment)
+        };
+        let no_color = [("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")];
+        assert!(coloured(Color::Auto, true, &[("TERM", "xterm")]));
+        assert!(!coloured(Color::Auto, false, &[("TERM", "xterm")]));
+        assert!(!coloured(Color::Auto, true, &[("TERM", "dumb")]));
+        assert!(!coloured(Color::Auto, true, &no_color));
+        assert!(coloured(Color::Auto, true, &[("NO_COLOR", "")]));
+        assert!(coloured(Color::Auto, false, &[("CLICOLOR_FORCE", "1")]));
+        assert!(!coloured(Color::Auto, false, &[("CLICOLOR_FORCE", "0")]));
+        assert!(coloured(Color::Always, false, &no_color));
+        assert!(!coloured(Color::Never, true, &[("CLICOLOR_FORCE", "1")]));
+    }
+}
