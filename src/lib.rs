@@ -16,6 +16,7 @@ pub mod compare;
 pub mod config;
 mod doctor;
 mod environment;
+pub mod event;
 pub mod exit;
 pub mod failure;
 pub mod files;

@@ -1,0 +1,73 @@
+//! What a run tells while it goes on: types only. A procedure gets [`Events`] from the command that starts it and emits what
+//! happens; `terminal` words and shows it. So plural forms, `--quiet` and the wording of notes have one place.
+//!
+//! ```text
+//! git, inputs, runner ──Event──▶ Events ──▶ terminal (words, bars, lines on stderr)
+//! ```
+
+mod git;
+mod input;
+mod run;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use git::GitEvent;
+pub use input::InputEvent;
+pub use run::RunEvent;
+
+/// Something that happened, or that goes on.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// In the repository of git.
+    Git(GitEvent),
+    /// While arguments and files became a plan, a policy or a base.
+    Input(InputEvent),
+    /// While something was measured.
+    Run(RunEvent),
+}
+
+/// Where events go. Cheap to clone; each event is shown before [`Events::emit`] returns.
+#[derive(Clone)]
+pub struct Events(Arc<dyn Fn(Event) + Send + Sync>);
+
+impl Events {
+    /// Hands every event to that function.
+    pub fn to(listener: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(listener))
+    }
+
+    /// Tells nobody.
+    pub fn ignored() -> Self {
+        Self::to(|_| {})
+    }
+
+    /// Tells of an event.
+    pub fn emit(&self, event: impl Into<Event>) {
+        (self.0)(event.into());
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Events")
+    }
+}
+
+impl From<GitEvent> for Event {
+    fn from(event: GitEvent) -> Self {
+        Self::Git(event)
+    }
+}
+
+impl From<InputEvent> for Event {
+    fn from(event: InputEvent) -> Self {
+        Self::Input(event)
+    }
+}
+
+impl From<RunEvent> for Event {
+    fn from(event: RunEvent) -> Self {
+        Self::Run(event)
+    }
+}
