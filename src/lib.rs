@@ -49,4 +49,5 @@ pub mod sweep;
 pub mod telemetry;
 pub mod terminal;
 pub mod text;
+pub mod trial;
 pub mod workload;

@@ -3,6 +3,7 @@
 //! `cargo bench --bench calibration` prints the short table in a few minutes; `-- full` every cell, `-- 4000` that many
 //! gates per cell. Equal seeds give equal tables.
 
+mod drive;
 mod model;
 mod rules;
 

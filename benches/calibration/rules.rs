@@ -1,23 +1,16 @@
-//! The rules that are compared: perfgate's, with and without the base image, and plain ones.
+//! The rules that are compared: the trial that ships, with and without the base image, and plain ones.
 
-use perfgate::stats::{
-    Answer, Evidence, Levels, Look, Noise, PAIR_LOOKS, Zone, candidate_looks, mean, median, number,
-};
+use perfgate::metric::Metric;
+use perfgate::policy::rule::{Action, Limits, Policy, Rule as Threshold};
+use perfgate::stats::{Answer, mean, median, number};
+use perfgate::trial::Protocol;
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
-use super::model::{Chance, History, Session, World};
+use super::drive::{Measured, drive, look_once, stored};
+use super::model::{Chance, History, World};
 
 /// The limit of the rule that is simulated.
 pub(crate) const LIMIT: f64 = 0.05;
-
-/// α and β of one rule alone.
-const LEVELS: Levels = Levels {
-    alpha: 0.02,
-    beta: 0.05,
-};
-
-/// Most repeats of the candidate.
-const MOST_REPEATS: u32 = 10;
 
 /// Below this p a plain test calls a difference significant.
 const SIGNIFICANT: f64 = 0.05;
@@ -47,32 +40,59 @@ pub(crate) struct Outcome {
     pub(crate) starts: u32,
 }
 
+/// One rule on the P95 of TPOT, which is what the world draws.
+pub(crate) fn policy() -> Policy {
+    let rule = Threshold {
+        metric: Metric::parse("tpot.p95").expect("a metric of the catalogue"),
+        limits: Limits {
+            regression: Some(LIMIT),
+            ..Limits::default()
+        },
+        action: Action::Block,
+        explain: false,
+        place: None,
+    };
+    Policy {
+        rules: vec![rule],
+        ..Policy::standard()
+    }
+}
+
 impl Rule {
     /// One gate in that world.
     pub(crate) fn gate(self, world: &World, chance: &mut Chance) -> Outcome {
         let history = History::new(world, chance);
-        let noise = Noise::learn(&history.ledger, 0.0).unwrap_or(Noise::ASSUMED);
         let mut today = history.today(world, chance);
-        let candidate = today.repeats(chance, world.repeats, world.effect);
-        let evidence = Evidence {
-            baseline: &history.baseline,
-            candidate: &candidate,
-            pairs: &[],
-            noise,
-        };
         let first = u32::try_from(world.repeats).unwrap_or(u32::MAX);
-        match self {
-            Self::Compare => Outcome {
-                answer: look(&evidence, Look::only(first)),
-                starts: first,
-            },
-            Self::WithoutBase => without_base(evidence, &mut today, chance, world),
-            Self::WithBase => with_base(evidence, &mut today, chance, world),
-            Self::Median | Self::MannWhitney | Self::Welch => Outcome {
-                answer: self.plain(&history.baseline, &candidate),
-                starts: first,
-            },
-        }
+        let policy = policy();
+        let protocol = match self {
+            Self::WithBase => Protocol::with_base(first, true),
+            Self::WithoutBase => Protocol::without_base(first, policy.noise.max_repeats),
+            Self::Compare | Self::Median | Self::MannWhitney | Self::Welch => {
+                let candidate = today.repeats(chance, world.repeats, world.effect);
+                let answer = if self == Self::Compare {
+                    look_once(
+                        &policy,
+                        &stored(&history.baseline, &history.ledger),
+                        &candidate,
+                    )
+                } else {
+                    self.plain(&history.baseline, &candidate)
+                };
+                return Outcome {
+                    answer,
+                    starts: first,
+                };
+            }
+        };
+        let stored = stored(&history.baseline, &history.ledger);
+        let start = |effect: f64| today.repeat(chance, effect);
+        drive(
+            &protocol,
+            &policy,
+            Some(&stored),
+            Measured::of(start, world.effect),
+        )
     }
 
     /// A plain rule on three repeats a side.
@@ -89,85 +109,6 @@ impl Rule {
         } else {
             Answer::Pass
         }
-    }
-}
-
-/// Repeats of the candidate until it is decided.
-fn without_base(
-    evidence: Evidence<'_>,
-    today: &mut Session,
-    chance: &mut Chance,
-    world: &World,
-) -> Outcome {
-    let mut candidate = evidence.candidate.to_vec();
-    let mut answer = Answer::Open;
-    for step in candidate_looks(count(&candidate), MOST_REPEATS) {
-        while count(&candidate) < step.at {
-            candidate.push(today.repeat(chance, world.effect));
-        }
-        let evidence = Evidence {
-            candidate: &candidate,
-            ..evidence
-        };
-        answer = look(&evidence, step);
-        if answer != Answer::Open {
-            break;
-        }
-    }
-    Outcome {
-        answer,
-        starts: count(&candidate),
-    }
-}
-
-/// The stored baseline, then alternating pairs until it is decided.
-fn with_base(
-    evidence: Evidence<'_>,
-    today: &mut Session,
-    chance: &mut Chance,
-    world: &World,
-) -> Outcome {
-    let first = count(evidence.candidate);
-    let mut answer = look(&evidence, Look::before_pairs(first));
-    let mut pairs: Vec<(f64, f64)> = Vec::new();
-    for step in PAIR_LOOKS {
-        if answer != Answer::Open {
-            break;
-        }
-        while count(&pairs) < step.at {
-            pairs.push(pair(today, chance, world.effect, pairs.len()));
-        }
-        let evidence = Evidence {
-            pairs: &pairs,
-            ..evidence
-        };
-        answer = look(&evidence, step);
-    }
-    Outcome {
-        answer,
-        starts: first + 2 * count(&pairs),
-    }
-}
-
-fn count<T>(values: &[T]) -> u32 {
-    u32::try_from(values.len()).unwrap_or(u32::MAX)
-}
-
-fn look(evidence: &Evidence<'_>, look: Look) -> Answer {
-    evidence
-        .assess()
-        .decide(Zone::of_growth(LIMIT), LEVELS, look)
-        .map_or(Answer::Open, |decision| decision.answer)
-}
-
-/// A B, then B A, so that a drift does not favour one side.
-fn pair(session: &mut Session, chance: &mut Chance, effect: f64, index: usize) -> (f64, f64) {
-    if index.is_multiple_of(2) {
-        let base = session.repeat(chance, 0.0);
-        (base, session.repeat(chance, effect))
-    } else {
-        let candidate = session.repeat(chance, effect);
-        (session.repeat(chance, 0.0), candidate)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::baseline::Location;
 use crate::cli::compare::{Format, OutputArgs};
 use crate::cli::gate::GateArgs;
 use crate::environment::whole_environment;
+use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
@@ -29,11 +30,12 @@ use crate::report::comparison::Comparison;
 use crate::runner::evidence::{EvidenceFolder, Side};
 use crate::runner::lock::{LOCK, Lock};
 use crate::runner::repeat_runner::{OtherEvidence, server_of};
-use crate::runner::sequential_gate::{Care, Commits, Decided, Deciding};
+use crate::runner::sequential_gate::{Commits, Decided, SequentialGate};
 use crate::runner::spending::{Of, Spending};
 use crate::runner::{gpus, runtime};
-use crate::terminal::Output;
 use crate::terminal::progress::{Progress, note};
+use crate::terminal::{self, Output};
+use crate::trial::Protocol;
 use crate::{files, policy, render};
 
 pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Failure> {
@@ -173,6 +175,7 @@ impl Judging<'_> {
         let output = |name: &str| args.output.join(name);
         let find_stored = |candidate: &Run| accepted.find(candidate);
         let progress = Progress::new();
+        let events = Events::to(|event| terminal::show(&event));
         let runtime = runtime(|| {})?;
         let parent = args.evidence.clone().unwrap_or_else(|| output("evidence"));
         let spending = self.spending(&parent, &runtime, context)?;
@@ -187,18 +190,23 @@ impl Judging<'_> {
                 "earlier repeats of this commit count where they are of the same build, which is recognised by {coverage}"
             ));
         }
-        let deciding = async |evidence: &EvidenceFolder| {
+        let decide = async |evidence: &EvidenceFolder| {
             let interrupt = Interrupt::listen()?;
-            let deciding = Deciding {
+            let protocol = if plan.base.is_some() {
+                Protocol::with_base(plan.repeat, accepted.may_exist()?)
+            } else {
+                Protocol::without_base(plan.repeat, policy.noise.max_repeats)
+            };
+            let gate = SequentialGate {
                 plan,
                 policy,
-                care: Care::GATE,
+                protocol: &protocol,
                 evidence,
                 spending: spending.as_ref(),
-                may_have_stored: accepted.may_exist()?,
                 find_stored: &find_stored,
                 scale: None,
-                author: self.author,
+                author: self.author.texts(),
+                events: &events,
                 base_plan: self.question.base_plan.as_ref(),
                 commits: Commits::default(),
                 logs: &args.output,
@@ -206,16 +214,16 @@ impl Judging<'_> {
                 progress: &progress,
                 interrupt: &interrupt,
             };
-            deciding.run().await
+            gate.run().await
         };
-        let mut decided = runtime.block_on(deciding(&evidence));
+        let mut decided = runtime.block_on(decide(&evidence));
         if let Err(failure) = &decided
             && failure.error.is::<OtherEvidence>()
             && let Some(spending) = &spending
         {
             note(&format!("{}; evidence starts anew", failure.reason()));
             evidence = spending.begin_anew()?;
-            decided = runtime.block_on(deciding(&evidence));
+            decided = runtime.block_on(decide(&evidence));
         }
         // The result stands where it is looked for, whatever came of judging it.
         let measured = [Side::Candidate, Side::PairCandidate].map(|side| evidence.earlier(side));

@@ -5,10 +5,10 @@ use std::path::Path;
 use super::Context;
 use crate::cli::selftest::{SelftestArgs, SelftestFormat};
 use crate::config::{Plan, ServerPlan};
+use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::files;
-use crate::inputs::justification::Author;
 use crate::inputs::policy::policy_for;
 use crate::inputs::{feasible, outputs, plan};
 use crate::interrupt::Interrupt;
@@ -17,10 +17,11 @@ use crate::record::{self, Run};
 use crate::runner::evidence::{EvidenceFolder, Side};
 use crate::runner::repeat_runner::{Measuring, nothing_counts, server_of};
 use crate::runner::runtime;
-use crate::runner::sequential_gate::{Care, Commits, Decided, Deciding, Stored};
+use crate::runner::sequential_gate::{Commits, Decided, SequentialGate};
 use crate::selftest::{Gate, Report, report_text};
-use crate::terminal::Output;
 use crate::terminal::progress::{Progress, note};
+use crate::terminal::{self, Output};
+use crate::trial::{Author, Protocol, StoredBaseline};
 
 pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let mut plan = plan::resolve(&args.run)?;
@@ -32,12 +33,14 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, 
     files::create_folder(&args.output)
         .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
     let progress = Progress::new();
+    let events = Events::to(|event| terminal::show(&event));
     let report = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let selftest = Selftest {
             policy: &policy,
             output: &args.output,
             context,
+            events: &events,
             progress: &progress,
             interrupt: &interrupt,
         };
@@ -91,6 +94,7 @@ struct Selftest<'a> {
     policy: &'a Policy,
     output: &'a Path,
     context: &'a Context,
+    events: &'a Events,
     progress: &'a Progress,
     interrupt: &'a Interrupt,
 }
@@ -171,7 +175,7 @@ impl Selftest<'_> {
         // A selftest is no re-run: what an earlier one measured here must not speed this one up.
         let began = crate::clock::unix_time().as_millis();
         let evidence = EvidenceFolder::at(folder.join(format!("evidence-{began}")));
-        let stored = accepted.last().map(|run| Stored {
+        let stored = accepted.last().map(|run| StoredBaseline {
             run: run.clone(),
             path: "the run accepted before".to_owned(),
             ledger: accepted.to_vec(),
@@ -179,15 +183,20 @@ impl Selftest<'_> {
             release: None,
         });
         let find_stored = |_: &Run| Ok(stored.clone());
-        let deciding = Deciding {
+        let protocol = if plan.base.is_some() {
+            Protocol::with_base(plan.repeat, true)
+        } else {
+            Protocol::without_base(plan.repeat, self.policy.noise.max_repeats)
+        };
+        let gate = SequentialGate {
             plan,
             policy: self.policy,
-            care: Care::GATE,
+            protocol: &protocol,
             evidence: &evidence,
             spending: None,
-            may_have_stored: true,
             find_stored: &find_stored,
-            author: &Author::SILENT,
+            author: Author::default(),
+            events: self.events,
             scale,
             base_plan: None,
             commits: Commits::default(),
@@ -198,7 +207,7 @@ impl Selftest<'_> {
         };
         files::create_folder(&folder)
             .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
-        let Decided { comparison, starts } = deciding.run().await?;
+        let Decided { comparison, starts } = gate.run().await?;
         let gate = Gate {
             verdict: comparison.verdict,
             exit_code: comparison.exit_code,

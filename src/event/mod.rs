@@ -2,9 +2,10 @@
 //! happens; `terminal` words and shows it. So plural forms, `--quiet` and the wording of notes have one place.
 //!
 //! ```text
-//! git, inputs, runner ──Event──▶ Events ──▶ terminal (words, bars, lines on stderr)
+//! git, inputs, trial, runner ──Event──▶ Events ──▶ terminal (words, bars, lines on stderr)
 //! ```
 
+mod gate;
 mod git;
 mod input;
 mod run;
@@ -12,6 +13,7 @@ mod run;
 use std::fmt;
 use std::sync::Arc;
 
+pub use gate::{Because, GateEvent, OpenRule};
 pub use git::GitEvent;
 pub use input::InputEvent;
 pub use run::RunEvent;
@@ -19,6 +21,8 @@ pub use run::RunEvent;
 /// Something that happened, or that goes on.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// While a gate decides.
+    Gate(GateEvent),
     /// In the repository of git.
     Git(GitEvent),
     /// While arguments and files became a plan, a policy or a base.
@@ -51,6 +55,12 @@ impl Events {
 impl fmt::Debug for Events {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Events")
+    }
+}
+
+impl From<GateEvent> for Event {
+    fn from(event: GateEvent) -> Self {
+        Self::Gate(event)
     }
 }
 

@@ -14,8 +14,8 @@ use crate::failure::of_adapters::{baseline_failure, record_failure, unreadable};
 use crate::files;
 use crate::policy::rule::FirstRun;
 use crate::record::{self, Run};
-use crate::runner::sequential_gate::Stored;
 use crate::text::sanitize;
+use crate::trial::StoredBaseline;
 
 /// Why a file that only the change has is not used.
 const OWN_BAR: &str = "only the change has one, and a change is not judged by limits of its own: it counts once it is merged";
@@ -31,7 +31,7 @@ pub(crate) struct Accepted<'a> {
     /// Whether there is another way to decide.
     base_at_hand: bool,
     /// What `--baseline` names.
-    given: Option<Stored>,
+    given: Option<StoredBaseline>,
     /// What happens where there are none.
     first_run: FirstRun,
 }
@@ -114,7 +114,7 @@ impl<'a> Accepted<'a> {
     }
 
     /// Those of the machine that was measured. `None` where there are none and the base version is at hand.
-    pub(crate) fn find(&self, candidate: &Run) -> Result<Option<Stored>, Failure> {
+    pub(crate) fn find(&self, candidate: &Run) -> Result<Option<StoredBaseline>, Failure> {
         if let Some(given) = &self.given {
             return Ok(Some(given.clone()));
         }
@@ -134,11 +134,11 @@ impl<'a> Accepted<'a> {
     }
 
     /// Those of a bucket, which no change of the repository can edit.
-    fn in_storage(&self, hardware: &str) -> Result<Option<Stored>, Failure> {
+    fn in_storage(&self, hardware: &str) -> Result<Option<StoredBaseline>, Failure> {
         let place = self.storage.place(self.name, hardware);
         let found = stored(&place).map_err(|error| baseline_failure(&error))?;
         match (&self.args.ledger, found) {
-            (Some(path), Some(found)) => Ok(Some(Stored {
+            (Some(path), Some(found)) => Ok(Some(StoredBaseline {
                 ledger: self.files().ledger_given(path)?,
                 ledger_path: Some(self.files().called(path)),
                 ..found
@@ -287,7 +287,7 @@ impl Files<'_> {
     }
 
     /// A baseline that was named, with what is beside it.
-    fn stored(self, path: &Path, ledger: Option<&Path>) -> Result<Stored, Failure> {
+    fn stored(self, path: &Path, ledger: Option<&Path>) -> Result<StoredBaseline, Failure> {
         self.stored_if_there(path, ledger)?
             .ok_or_else(|| self.none_there(path))
     }
@@ -297,7 +297,7 @@ impl Files<'_> {
         self,
         path: &Path,
         ledger: Option<&Path>,
-    ) -> Result<Option<Stored>, Failure> {
+    ) -> Result<Option<StoredBaseline>, Failure> {
         let Some(run) = self.run(path)? else {
             return Ok(None);
         };
@@ -306,7 +306,7 @@ impl Files<'_> {
             Some(ledger) => Some(self.ledger_given(ledger)?),
             None => self.ledger(&ledger_path)?,
         };
-        Ok(Some(Stored {
+        Ok(Some(StoredBaseline {
             run,
             path: self.called(path),
             ledger_path: runs.is_some().then(|| self.called(&ledger_path)),
@@ -317,10 +317,10 @@ impl Files<'_> {
 }
 
 /// What stands at a place, where that is more than a ledger.
-pub(crate) fn stored(place: &Place) -> Result<Option<Stored>, BaselineError> {
+pub(crate) fn stored(place: &Place) -> Result<Option<StoredBaseline>, BaselineError> {
     let standing = place.read()?;
     let has_ledger = !standing.ledger.is_empty();
-    Ok(standing.baseline.map(|run| Stored {
+    Ok(standing.baseline.map(|run| StoredBaseline {
         run,
         path: place.shown(Part::Baseline),
         ledger_path: has_ledger.then(|| place.shown(Part::Ledger)),

@@ -11,7 +11,7 @@ use crate::policy::{with_analysis, with_explanation};
 use crate::publish::pull_request;
 use crate::report::comparison::{Analysis, Comparison};
 use crate::terminal::progress::note;
-use crate::{files, limits};
+use crate::{files, limits, trial};
 
 /// Fewer characters explain nothing.
 const SHORTEST: usize = 20;
@@ -26,11 +26,13 @@ pub(crate) struct Author {
 }
 
 impl Author {
-    /// One who says nothing.
-    pub(crate) const SILENT: Self = Self {
-        analysis: None,
-        explanation: None,
-    };
+    /// Both texts, as a trial takes them.
+    pub(crate) fn texts(&self) -> trial::Author<'_> {
+        trial::Author {
+            analysis: self.analysis.as_ref(),
+            explanation: self.explanation.as_ref(),
+        }
+    }
 
     /// A comparison that was made before, with the author's current texts.
     pub(crate) fn said_of(&self, mut comparison: Comparison) -> Comparison {

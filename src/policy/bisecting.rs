@@ -3,15 +3,6 @@
 use super::rule::{Action, Policy};
 use super::too_good::only_a_reason_is_missing;
 use crate::report::comparison::{Comparison, Status, Verdict};
-use crate::stats::Levels;
-
-/// How often one step of a search may be wrong. A search among n commits takes log2 n steps, and one that is wrong leads
-/// it astray: at the gate's 2 % seven steps would go wrong one time in eight, at this level seven times in a thousand.
-/// Innocent and guilty commits are met equally often, so both errors have the same level.
-pub const BISECT_LEVELS: Levels = Levels {
-    alpha: 0.001,
-    beta: 0.001,
-};
 
 /// What is said of one commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -187,7 +187,7 @@ fn say_spent(row: &mut Judgement, before: Option<&Comparison>) {
         rows.any(|earlier| earlier.is_of_rule(row))
     });
     row.reason.push_str(if asked_before {
-        "; every look at this commit is spent"
+        "; every interim look at this commit is spent"
     } else {
         "; every look at this commit was spent on another limit, and what that decided is no answer to this one"
     });

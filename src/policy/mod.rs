@@ -30,7 +30,7 @@ mod warning;
 
 pub use acceptance::{with_acceptance, without_acceptance};
 pub use baseline_noise::{TooNoisy, too_noisy};
-pub use bisecting::{BISECT_LEVELS, BisectAnswer, bisect_answer, searched};
+pub use bisecting::{BisectAnswer, bisect_answer, searched};
 pub use checked::{ComparisonError, parse_comparison};
 pub use effect::{Effect, effect};
 pub use first_run::first_run;

@@ -9,7 +9,7 @@ use crate::inputs::outputs;
 use crate::policy::parse_comparison;
 use crate::record::format::ResultFile;
 use crate::record::{self, Run};
-use crate::report::comparison::{Comparison, LookTaken};
+use crate::report::comparison::Comparison;
 use crate::terminal::Output;
 use crate::{files, render};
 
@@ -117,10 +117,4 @@ impl EvidenceFolder {
         let json = render::json::comparison(comparison);
         outputs::write(&self.comparison_path(), Output::Json, &json)
     }
-}
-
-/// Looks that were taken at repeats beside the stored baseline, and at pairs.
-pub(crate) fn looks_taken(looks: &[LookTaken]) -> (usize, usize) {
-    let at_pairs = looks.iter().filter(|look| look.pairs > 0).count();
-    (looks.len() - at_pairs, at_pairs)
 }

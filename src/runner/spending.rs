@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::evidence::{EvidenceFolder, Side, looks_taken};
+use super::evidence::{EvidenceFolder, Side};
 use super::lock::Lock;
-use super::sequential_gate::{FindStored, Stored};
+use super::sequential_gate::FindStored;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::{cannot_keep, unreadable};
 use crate::files;
 use crate::report::comparison::LookTaken;
+use crate::trial::{LooksTaken, StoredBaseline};
 
 /// The value of `schema` in the file.
 const SCHEMA: &str = "perfgate.spent/1";
@@ -151,24 +152,26 @@ impl Spending {
 
     /// Looks of this head commit at repeats and at pairs that are not among those that the evidence at hand tells of: of other
     /// evidence, or of evidence that was thrown away.
-    pub(crate) fn elsewhere(&self, told: &[LookTaken]) -> (usize, usize) {
-        let spent = self.spent.borrow();
+    pub(crate) fn elsewhere(&self, here: &[LookTaken]) -> LooksTaken {
         let current = *self.current.borrow();
-        let (told_repeats, told_pairs) = looks_taken(told);
-        let mut sum = (0, 0);
-        for (index, series) in spent.runs.iter().enumerate() {
-            let (mut repeats, mut pairs) = looks_taken(&series.looks);
+        let spent = self.spent.borrow();
+        let of_series = spent.runs.iter().enumerate().map(|(index, series)| {
+            let taken = LooksTaken::of(&series.looks);
             if index == current {
-                repeats = repeats.saturating_sub(told_repeats);
-                pairs = pairs.saturating_sub(told_pairs);
+                taken.without(LooksTaken::of(here))
+            } else {
+                taken
             }
-            sum = (sum.0 + repeats, sum.1 + pairs);
-        }
-        sum
+        });
+        of_series.fold(LooksTaken::NONE, LooksTaken::and)
     }
 
     /// Counts the last of these looks, before its answer is shown.
-    pub(crate) fn note(&self, looks: &[LookTaken], stored: Option<&Stored>) -> Result<(), Failure> {
+    pub(crate) fn note(
+        &self,
+        looks: &[LookTaken],
+        stored: Option<&StoredBaseline>,
+    ) -> Result<(), Failure> {
         let digest = digest_of(stored)?;
         let current = *self.current.borrow();
         if let Some(series) = self.spent.borrow_mut().runs.get_mut(current) {
@@ -206,7 +209,7 @@ fn is_against_the_same(
 }
 
 /// The digest of the accepted run, whatever its file is called and however it is written.
-fn digest_of(stored: Option<&Stored>) -> Result<String, Failure> {
+fn digest_of(stored: Option<&StoredBaseline>) -> Result<String, Failure> {
     let Some(stored) = stored else {
         return Ok(NO_BASELINE.to_owned());
     };
@@ -276,7 +279,7 @@ mod tests {
         clippy::unnecessary_wraps,
         reason = "the form of whoever finds the accepted runs"
     )]
-    fn nothing(_: &crate::record::Run) -> Result<Option<Stored>, Failure> {
+    fn nothing(_: &crate::record::Run) -> Result<Option<StoredBaseline>, Failure> {
         Ok(None)
     }
 
@@ -285,7 +288,13 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let spending = open(parent.path(), "one", "here");
         let first = spending.evidence(&nothing).unwrap();
-        assert_eq!(spending.elsewhere(&[]), (0, 0));
+        assert_eq!(
+            spending.elsewhere(&[]),
+            LooksTaken {
+                repeats: 0,
+                pairs: 0
+            }
+        );
         spending.note(&[look(0)], None).unwrap();
         spending.note(&[look(0), look(3)], None).unwrap();
         drop(spending);
@@ -293,7 +302,13 @@ mod tests {
             let spending = open(parent.path(), build, machine);
             let other = spending.evidence(&nothing).unwrap();
             assert_ne!(other.path(Side::Candidate), first.path(Side::Candidate));
-            assert_eq!(spending.elsewhere(&[]), (1, 1));
+            assert_eq!(
+                spending.elsewhere(&[]),
+                LooksTaken {
+                    repeats: 1,
+                    pairs: 1
+                }
+            );
         }
     }
 
@@ -304,14 +319,26 @@ mod tests {
         let first = spending.evidence(&nothing).unwrap();
         spending.note(&[look(0)], None).unwrap();
         // What the evidence at hand tells of is counted there.
-        assert_eq!(spending.elsewhere(&[look(0)]), (0, 0));
+        assert_eq!(
+            spending.elsewhere(&[look(0)]),
+            LooksTaken {
+                repeats: 0,
+                pairs: 0
+            }
+        );
         drop(spending);
         let again = open(parent.path(), "one", "here");
         assert_eq!(
             again.evidence(&nothing).unwrap().path(Side::Candidate),
             first.path(Side::Candidate)
         );
-        assert_eq!(again.elsewhere(&[]), (1, 0));
+        assert_eq!(
+            again.elsewhere(&[]),
+            LooksTaken {
+                repeats: 1,
+                pairs: 0
+            }
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! [`fn@command`], which takes nothing but a [`WorkflowCommand`].
 
 mod command;
+mod gate_words;
 pub(crate) mod progress;
 pub(crate) mod screen;
 
@@ -15,6 +16,7 @@ use indicatif::{MultiProgress, ProgressBar};
 
 pub use command::{Level, WorkflowCommand};
 
+use crate::event::Event;
 use crate::secret;
 use crate::text::guard;
 
@@ -48,6 +50,14 @@ pub fn print(output: Output, text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     write!(stdout, "{}{newline}", output.guarded(text))?;
     stdout.flush()
+}
+
+/// Shows an event of a run on stderr.
+pub fn show(event: &Event) {
+    match event {
+        Event::Gate(event) => note(&gate_words::words(event)),
+        Event::Git(_) | Event::Input(_) | Event::Run(_) => {}
+    }
 }
 
 /// A line of its own on stderr, above the bars. A line that cannot be written does not stop the program.

@@ -1,9 +1,11 @@
 //! The quick version of `cargo bench --bench calibration`: the promises of `docs/statistics.md`, with generous bounds.
 
+#[path = "../../benches/calibration/drive.rs"]
+pub(crate) mod drive;
 #[path = "../../benches/calibration/model.rs"]
 mod model;
 #[path = "../../benches/calibration/rules.rs"]
-mod rules;
+pub(crate) mod rules;
 
 use model::{Chance, World};
 use perfgate::stats::{Answer, number};

@@ -345,7 +345,7 @@ fn a_re_run_of_the_same_commit_adds_to_its_evidence_and_goes_on_with_the_looks()
     let looks = |comparison: &Value| comparison["decision"]["looks"].as_array().unwrap().len();
     let again = run(at.path(), &arguments);
     assert!(
-        again.stderr.contains("its evidence is kept"),
+        again.stderr.contains("adding to its evidence"),
         "{}{}",
         first.stderr,
         again.stderr

@@ -94,7 +94,9 @@ fn another_build(at: &Path, change: impl FnOnce() -> Ran) {
     assert_eq!(series(at).len(), 1);
     let again = gate(at);
     assert!(
-        again.stderr.contains("this commit was looked at before ("),
+        again
+            .stderr
+            .contains("continuing an earlier run of this commit ("),
         "{}",
         again.stderr
     );
@@ -245,7 +247,7 @@ fn what_was_decided_under_one_limit_is_no_answer_to_another_and_stays_the_answer
     ] {
         let (said, reason) = gate(thresholds, exit);
         assert!(
-            said.contains("every look at this commit is spent"),
+            said.contains("every interim look at this commit is spent"),
             "{said}"
         );
         assert!(reason.ends_with(expected), "{thresholds}: {reason}");
@@ -296,7 +298,7 @@ fn two_gates_of_one_commit_at_once_lose_nothing_of_each_other() {
     let told = [looks(&at.join("out/one")), looks(&at.join("out/two"))];
     let waited = ended
         .iter()
-        .any(|ran| ran.stderr.contains("looked at before"));
+        .any(|ran| ran.stderr.contains("continuing an earlier run"));
     assert!(waited, "{} {}", ended[0].stderr, ended[1].stderr);
     assert_eq!(looks(kept[0]), told[0].max(told[1]));
 }

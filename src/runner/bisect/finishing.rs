@@ -9,9 +9,9 @@ use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
 use crate::git::checkout::remove_all;
 use crate::git::search::{Left, Said, Search};
-use crate::policy::BISECT_LEVELS;
 use crate::terminal::Output;
 use crate::terminal::progress::note;
+use crate::trial::SEARCH_LEVELS;
 use crate::{files, render};
 
 /// A search between a commit and what came before it finds nothing after it.
@@ -139,7 +139,7 @@ impl Hunt<'_> {
             candidates: candidates.iter().map(described).collect::<Result<_, _>>()?,
             cost: Cost::of(steps.iter()),
             sureness: Sureness::of(
-                BISECT_LEVELS.alpha,
+                SEARCH_LEVELS.alpha,
                 u32::try_from(decided.count()).unwrap_or(u32::MAX),
             ),
             steps,

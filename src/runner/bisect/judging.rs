@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::super::evidence::{EvidenceFolder, Side};
-use super::super::sequential_gate::{Care, Commits, Decided, Deciding, Stored};
+use super::super::sequential_gate::{Commits, Decided, SequentialGate};
 use super::bisect_run::{Good, Hunt};
 use super::building::{Built, NotBuilt};
 use super::question::{Base, known, with_image};
@@ -12,19 +12,20 @@ use super::session::Kept;
 use crate::bisect::{Answer, Role, Step, StepChange};
 use crate::cli::bisect::StartupFailure;
 use crate::config::Plan;
+use crate::event::Events;
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
 use crate::files;
 use crate::git::checkout::Tree;
-use crate::inputs::justification::Author;
 use crate::policy::rule::{Action, Policy};
-use crate::policy::{BISECT_LEVELS, BisectAnswer, GATE_LEVELS, bisect_answer, percent};
+use crate::policy::{BisectAnswer, bisect_answer, percent};
 use crate::record::Run;
 use crate::record::format::Source;
 use crate::report::comparison::{Comparison, Judgement};
-use crate::stats::{Levels, SELF_LOOKS, search_looks};
+use crate::terminal;
 use crate::terminal::progress::note;
+use crate::trial::{Author, Protocol, StoredBaseline};
 
 /// A target that fails is started once more before it is said of its commit.
 const ATTEMPTS: u32 = 2;
@@ -179,22 +180,10 @@ impl Hunt<'_> {
             // Repeats of two builds are not repeats of one thing.
             ready.evidence.forget()?;
         }
-        let ledger = self.ledger();
-        let looks = match role {
-            Role::GoodEnd => SELF_LOOKS.to_vec(),
-            Role::BadEnd | Role::Search | Role::Confirmation => {
-                search_looks(self.options.max_pairs)
-            }
-        };
-        let care = Care {
-            levels: self.levels(role),
-            pair_looks: &looks,
-            ledger: &ledger,
-        };
         let mut attempt = 1;
         let decided = loop {
             let before = counted(&ready.evidence)?;
-            match Box::pin(self.decide(ready, care, step)).await {
+            match Box::pin(self.decide(ready, step)).await {
                 Ok(decided) => {
                     step.server_starts += decided.starts;
                     break Ok(decided.comparison);
@@ -222,7 +211,7 @@ impl Hunt<'_> {
         }
     }
 
-    async fn decide(&self, ready: &Ready, care: Care<'_>, step: &Step) -> Result<Decided, Failure> {
+    async fn decide(&self, ready: &Ready, step: &Step) -> Result<Decided, Failure> {
         let of = |commit: Option<&String>| {
             commit.map(|commit| Source {
                 commit: Some(commit.clone()),
@@ -231,7 +220,7 @@ impl Hunt<'_> {
             })
         };
         let stored = match &self.good {
-            Good::Result(result) if ready.base.plan.is_none() => Some(Stored {
+            Good::Result(result) if ready.base.plan.is_none() => Some(StoredBaseline {
                 run: result.run.clone(),
                 path: result.path.display().to_string(),
                 ledger: result.ledger.clone(),
@@ -247,15 +236,27 @@ impl Hunt<'_> {
             .as_ref()
             .and_then(|base| base.server.clone());
         let find_stored = |_: &Run| Ok(stored.clone());
-        let deciding = Deciding {
+        let protocol = if plan.base.is_some() {
+            Protocol::with_base(plan.repeat, stored.is_some())
+        } else {
+            Protocol::without_base(plan.repeat, ready.policy.noise.max_repeats)
+        };
+        let protocol = protocol.of_search(
+            step.role,
+            self.options.max_pairs,
+            matches!(self.good, Good::Result(_)),
+            self.ledger(),
+        );
+        let events = Events::to(|event| terminal::show(&event));
+        let gate = SequentialGate {
             plan: &plan,
             policy: &ready.policy,
-            care,
+            protocol: &protocol,
             evidence: &ready.evidence,
             spending: None,
-            may_have_stored: stored.is_some(),
             find_stored: &find_stored,
-            author: &Author::SILENT,
+            author: Author::default(),
+            events: &events,
             scale: None,
             base_plan: ready.base.plan.as_ref(),
             commits: Commits {
@@ -267,20 +268,7 @@ impl Hunt<'_> {
             progress: self.progress,
             interrupt: self.interrupt,
         };
-        deciding.run().await
-    }
-
-    /// How often this question may be answered wrongly. A result of the good end and pairs after it are two chances to be
-    /// wrong, so each has half of them.
-    fn levels(&self, role: Role) -> Levels {
-        match (role, &self.good) {
-            (Role::GoodEnd, _) => GATE_LEVELS,
-            (Role::BadEnd | Role::Search, Good::Result(_)) => Levels {
-                alpha: BISECT_LEVELS.alpha / 2.0,
-                beta: BISECT_LEVELS.beta / 2.0,
-            },
-            (Role::BadEnd | Role::Search | Role::Confirmation, _) => BISECT_LEVELS,
-        }
+        gate.run().await
     }
 
     /// Whether a target that fails is an answer and no error.

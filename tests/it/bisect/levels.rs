@@ -1,11 +1,14 @@
 //! How often a step of a search is wrong, drawn from the model of noise, with the noise learnt as a search learns it.
 
-use perfgate::policy::BISECT_LEVELS;
-use perfgate::stats::{Answer, Evidence, Noise, Zone, search_looks};
+use perfgate::bisect::Role;
+use perfgate::stats::Answer;
+use perfgate::trial::{Protocol, SEARCH_LEVELS};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg32;
 
 use super::variable;
+use crate::calibration::drive::{Measured, drive, sessions};
+use crate::calibration::rules::policy;
 
 /// Variable that says how many steps are drawn of each kind.
 const DRAWS: &str = "PERFGATE_TEST_BISECT_DRAWS";
@@ -32,39 +35,18 @@ fn normal(random: &mut Pcg32) -> f64 {
 }
 
 fn draw(slower: f64, draws: u32, random: &mut Pcg32) -> Steps {
-    let zone = Zone::of_growth(0.05);
-    let looks = search_looks(24);
+    let policy = policy();
     let mut steps = Steps::default();
     for _ in 0..draws {
-        let sessions: Vec<Vec<f64>> = (0..SESSIONS)
+        let ledger: Vec<Vec<f64>> = (0..SESSIONS)
             .map(|_| (0..3).map(|_| NOISE * normal(random)).collect())
             .collect();
-        let noise = Noise::learn(&sessions, 1e-6).unwrap_or(Noise::ASSUMED);
-        let mut pairs: Vec<(f64, f64)> = Vec::new();
-        let mut answer = Answer::Open;
-        for look in &looks {
-            while pairs.len() < look.at as usize {
-                let base = NOISE * normal(random);
-                pairs.push((base, slower.ln_1p() + NOISE * normal(random)));
-            }
-            let candidate: Vec<f64> = pairs.iter().map(|(_, new)| *new).collect();
-            let evidence = Evidence {
-                baseline: &[],
-                candidate: &candidate,
-                pairs: &pairs,
-                noise,
-            };
-            answer = evidence
-                .assess()
-                .decide(zone, BISECT_LEVELS, *look)
-                .unwrap()
-                .answer;
-            if answer != Answer::Open {
-                break;
-            }
-        }
-        steps.starts += 2 * u32::try_from(pairs.len()).unwrap();
-        match answer {
+        let protocol =
+            Protocol::with_base(3, false).of_search(Role::Search, 24, false, sessions(&ledger));
+        let start = |effect: f64| effect.ln_1p() + NOISE * normal(random);
+        let step = drive(&protocol, &policy, None, Measured::of(start, slower));
+        steps.starts += step.starts;
+        match step.answer {
             Answer::Pass => steps.good += 1,
             Answer::Block => steps.bad += 1,
             Answer::Open => steps.open += 1,
@@ -76,7 +58,7 @@ fn draw(slower: f64, draws: u32, random: &mut Pcg32) -> Steps {
 /// `PERFGATE_TEST_BISECT_DRAWS=100000 cargo nextest run --no-capture -E 'test(levels)'` draws so many of each kind.
 #[test]
 fn a_step_is_wrong_as_rarely_as_it_promises() {
-    let draws: u32 = variable(DRAWS).map_or(3000, |draws| draws.parse().unwrap());
+    let draws: u32 = variable(DRAWS).map_or(1000, |draws| draws.parse().unwrap());
     let mut random = Pcg32::seed_from_u64(7);
     let most = |share: f64| share * f64::from(draws) + 4.0 * (share * f64::from(draws)).sqrt();
     for (slower, is_guilty) in [(0.0, false), (0.02, false), (0.08, true), (0.15, true)] {
@@ -88,7 +70,7 @@ fn a_step_is_wrong_as_rarely_as_it_promises() {
             steps.open,
             f64::from(steps.starts) / f64::from(draws)
         );
-        assert!(f64::from(wrong) <= most(BISECT_LEVELS.alpha), "{steps:?}");
+        assert!(f64::from(wrong) <= most(SEARCH_LEVELS.alpha), "{steps:?}");
         // At the edges of the zone; in its middle there is no right answer.
         assert!(f64::from(steps.open) <= most(0.02), "{steps:?}");
     }

@@ -1,0 +1,101 @@
+//! What a trial decides from.
+
+use crate::record::Run;
+use crate::report::comparison::LookTaken;
+
+/// The accepted runs of the machine that was measured.
+#[derive(Clone, Debug)]
+pub struct StoredBaseline {
+    /// The accepted run.
+    pub run: Run,
+    /// The name of its file.
+    pub path: String,
+    /// Accepted sessions, oldest first.
+    pub ledger: Vec<Run>,
+    /// The name of the ledger's file.
+    pub ledger_path: Option<String>,
+    /// The last release.
+    pub release: Option<Run>,
+}
+
+/// All that was measured of one commit so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Evidence<'a> {
+    /// The candidate's repeats beside the stored baseline.
+    pub candidate: Option<&'a Run>,
+    /// Repeats of baseline and candidate taken alternately.
+    pub pairs: Option<(&'a Run, &'a Run)>,
+    /// The accepted runs; `None` where this machine has none.
+    pub stored: Option<&'a StoredBaseline>,
+    /// Where the results were read from.
+    pub names: Names<'a>,
+    /// Where there is no stored baseline: which one is missing, as a sentence.
+    pub missing_baseline: &'a str,
+}
+
+/// The names of the files of the evidence.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Names<'a> {
+    /// The candidate's repeats.
+    pub candidate: &'a str,
+    /// The baseline's and the candidate's halves of the pairs.
+    pub pairs: (&'a str, &'a str),
+}
+
+impl Evidence<'_> {
+    /// Repeats of the candidate that count.
+    pub(super) fn repeats(&self) -> u32 {
+        self.candidate.map_or(0, Run::counting_repeats)
+    }
+
+    /// Pairs of which both halves count.
+    pub(super) fn pairs(&self) -> u32 {
+        self.pairs.map_or(0, |(baseline, candidate)| {
+            candidate.counting_pairs(baseline)
+        })
+    }
+}
+
+/// How many looks were taken at repeats beside the stored baseline, and at pairs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LooksTaken {
+    /// At repeats of the candidate.
+    pub repeats: usize,
+    /// At pairs.
+    pub pairs: usize,
+}
+
+impl LooksTaken {
+    /// None.
+    pub const NONE: Self = Self {
+        repeats: 0,
+        pairs: 0,
+    };
+
+    /// Counts those.
+    pub fn of(looks: &[LookTaken]) -> Self {
+        let pairs = looks.iter().filter(|look| look.pairs > 0).count();
+        Self {
+            repeats: looks.len() - pairs,
+            pairs,
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            repeats: self.repeats + other.repeats,
+            pairs: self.pairs + other.pairs,
+        }
+    }
+
+    /// Those that are not among `other`.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self {
+            repeats: self.repeats.saturating_sub(other.repeats),
+            pairs: self.pairs.saturating_sub(other.pairs),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! When a trial looks, and how often it may be wrong.
+
+use crate::bisect::Role;
+use crate::policy::GATE_LEVELS;
+use crate::record::Run;
+use crate::stats::{Levels, Look, PAIR_LOOKS, SELF_LOOKS, candidate_looks, search_looks};
+
+/// How often one step of a search may be wrong. A search among n commits takes log2 n steps, and one that is wrong leads
+/// it astray: at the gate's 2 % seven steps would go wrong one time in eight, at this level seven times in a thousand.
+/// Innocent and guilty commits are met equally often, so both errors have the same level.
+pub const SEARCH_LEVELS: Levels = Levels {
+    alpha: 0.001,
+    beta: 0.001,
+};
+
+/// The looks of a trial and its error probabilities.
+#[derive(Clone, Debug)]
+pub struct Protocol {
+    /// How often the whole decision may be wrong.
+    pub(super) levels: Levels,
+    /// Looks at repeats of the candidate beside the stored baseline.
+    pub(super) repeats: Vec<Look>,
+    /// Looks at alternating pairs; none without the base version at hand.
+    pub(super) pairs: Vec<Look>,
+    /// Whether more pairs can follow the looks at repeats.
+    pub(super) has_base: bool,
+    /// Repeats of a look that may decide nothing any more.
+    pub(super) first: u32,
+    /// Runs of the base version from which the noise is learnt where there is no stored baseline with a ledger.
+    pub(super) ledger: Vec<Run>,
+}
+
+impl Protocol {
+    /// Of a gate whose base version is not at hand: it begins with `first` repeats of the candidate and measures `most`.
+    pub fn without_base(first: u32, most: u32) -> Self {
+        Self {
+            levels: GATE_LEVELS,
+            repeats: candidate_looks(first, most),
+            pairs: Vec::new(),
+            has_base: false,
+            first,
+            ledger: Vec::new(),
+        }
+    }
+
+    /// Of a gate with the base version at hand: `first` repeats beside the stored baseline, where there may be one, then pairs.
+    pub fn with_base(first: u32, may_have_stored: bool) -> Self {
+        Self {
+            repeats: may_have_stored
+                .then(|| Look::before_pairs(first))
+                .into_iter()
+                .collect(),
+            pairs: PAIR_LOOKS.to_vec(),
+            has_base: true,
+            ..Self::without_base(first, first)
+        }
+    }
+
+    /// The same as a step of a search among commits: with its looks at `most` pairs and its error probabilities. `ledger`
+    /// are runs of the good end. A stored result of the good end and pairs after it are two chances to be wrong, so each has half of them.
+    #[must_use]
+    pub fn of_search(self, role: Role, most: u32, has_result: bool, ledger: Vec<Run>) -> Self {
+        let share = if has_result { 0.5 } else { 1.0 };
+        let levels = match role {
+            Role::GoodEnd => GATE_LEVELS,
+            Role::BadEnd | Role::Search => Levels {
+                alpha: SEARCH_LEVELS.alpha * share,
+                beta: SEARCH_LEVELS.beta * share,
+            },
+            Role::Confirmation => SEARCH_LEVELS,
+        };
+        let pairs = match role {
+            _ if !self.has_base => Vec::new(),
+            Role::GoodEnd => SELF_LOOKS.to_vec(),
+            Role::BadEnd | Role::Search | Role::Confirmation => search_looks(most),
+        };
+        Self {
+            levels,
+            pairs,
+            ledger,
+            ..self
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! One trial: the looks that are left, what the last one found, and what to do next.
+
+use std::collections::VecDeque;
+
+use super::evidence::{Evidence, LooksTaken};
+use super::protocol::Protocol;
+use super::stage::Stage;
+use crate::compare::Given;
+use crate::event::{Because, GateEvent, OpenRule};
+use crate::policy::rule::{Action, Policy};
+use crate::policy::{
+    Labels, ThisLook, compare_evidence, first_run, only_a_reason_is_missing, with_analysis,
+    with_explanation,
+};
+use crate::report::comparison::{Analysis, Comparison, NextAction, Status, Verdict};
+
+/// Of fewer repeats today's own noise is known too badly to conclude that more of them cannot decide.
+const FEWEST_BEFORE_GIVING_UP: u32 = 5;
+
+/// The texts of the change's author.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Author<'a> {
+    /// The analysis of a growth that a `report` rule asks about.
+    pub analysis: Option<&'a Analysis>,
+    /// The explanation of a regression that a rule with `explain` asks about.
+    pub explanation: Option<&'a Analysis>,
+}
+
+/// What the driver does next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Tell the user.
+    Tell(GateEvent),
+    /// Measure the candidate until that many of its repeats count, or too many are void.
+    Measure {
+        /// Repeats that count.
+        repeats: u32,
+    },
+    /// Measure baseline and candidate alternately until that many pairs count, or too many are void.
+    Pairs {
+        /// Pairs of which both halves count.
+        pairs: u32,
+    },
+    /// A look was taken: keep what it spent, then the look, before anything else is done.
+    Keep(Box<Comparison>),
+    /// Decided, or every look is spent; `None` where there was nothing to judge.
+    Done(Option<Box<Comparison>>),
+}
+
+/// One gate, from its first look or from where an earlier run of the commit ended.
+#[derive(Debug)]
+pub struct Trial<'a> {
+    protocol: &'a Protocol,
+    policy: &'a Policy,
+    author: Author<'a>,
+    stages: VecDeque<Stage>,
+    /// Whether the driver was asked for what the first stage needs.
+    is_asked: bool,
+    /// Steps that come before the next stage or look.
+    queued: VecDeque<Step>,
+    /// The last look.
+    before: Option<Comparison>,
+    /// Looks that other evidence of this commit has taken.
+    elsewhere: LooksTaken,
+}
+
+impl<'a> Trial<'a> {
+    /// Continues after the look `before`; `elsewhere` are looks that other evidence of the commit has spent.
+    pub fn new(
+        protocol: &'a Protocol,
+        policy: &'a Policy,
+        author: Author<'a>,
+        before: Option<Comparison>,
+        elsewhere: LooksTaken,
+    ) -> Self {
+        let here = before.as_ref().map_or(LooksTaken::NONE, |before| {
+            LooksTaken::of(&before.decision.looks)
+        });
+        let mut queued = VecDeque::new();
+        if let Some(before) = &before {
+            queued.push_back(Step::Tell(GateEvent::Continued {
+                headline: before.headline.clone(),
+            }));
+        }
+        if elsewhere != LooksTaken::NONE {
+            queued.push_back(Step::Tell(GateEvent::BeganAnew {
+                repeats: elsewhere.repeats,
+                pairs: elsewhere.pairs,
+            }));
+        }
+        Self {
+            protocol,
+            policy,
+            author,
+            stages: Stage::left(protocol, here.and(elsewhere)).into(),
+            is_asked: false,
+            queued,
+            before,
+            elsewhere,
+        }
+    }
+
+    /// The next step, given all evidence so far. Evidence only grows between two calls.
+    pub fn next(&mut self, evidence: &Evidence<'_>) -> Step {
+        loop {
+            if let Some(step) = self.queued.pop_front() {
+                return step;
+            }
+            let Some(stage) = self.stages.front().copied() else {
+                return Step::Done(self.before.take().map(Box::new));
+            };
+            if self.is_asked {
+                self.is_asked = false;
+                self.stages.pop_front();
+                self.look(stage, evidence);
+            } else {
+                self.is_asked = true;
+                self.ask(stage, evidence);
+            }
+        }
+    }
+
+    /// Asks for what the stage needs and the evidence does not have.
+    fn ask(&mut self, stage: Stage, evidence: &Evidence<'_>) {
+        if stage.is_spent() {
+            self.queued.push_back(Step::Tell(GateEvent::NothingLeft));
+            // The author's analysis is not part of the evidence, and may be newer.
+            self.before = self
+                .before
+                .take()
+                .map(|before| with_author(before, self.author));
+        }
+        let because = self.before.as_ref().map_or(Because::First, because);
+        let (have, need) = stage.have_and_need(evidence);
+        let event = match stage {
+            Stage::Repeats(_) => GateEvent::Repeats {
+                because,
+                have,
+                need,
+            },
+            Stage::Pairs(_) => GateEvent::Pairs {
+                because,
+                have,
+                need,
+            },
+            Stage::MorePairs => GateEvent::MorePairs {
+                because,
+                more: need - have,
+            },
+        };
+        self.queued.push_back(Step::Tell(event));
+        if have < need {
+            self.queued.push_back(if stage.is_of_repeats() {
+                Step::Measure { repeats: need }
+            } else {
+                Step::Pairs { pairs: need }
+            });
+        }
+    }
+
+    /// Judges all evidence, and ends the trial where that settles it.
+    fn look(&mut self, stage: Stage, evidence: &Evidence<'_>) {
+        let Some(comparison) = self.judge(stage, evidence) else {
+            if self.protocol.has_base {
+                self.queued
+                    .push_back(Step::Tell(GateEvent::NoStoredBaseline));
+            } else {
+                self.end_first_run(evidence);
+            }
+            return;
+        };
+        // What is kept are the decisions that were paid for.
+        if !stage.is_spent() || self.before.is_none() {
+            self.queued
+                .push_back(Step::Keep(Box::new(comparison.clone())));
+        }
+        if self.is_settled(stage, &comparison) {
+            self.stages.clear();
+        } else if self.is_hopeless(stage, &comparison) {
+            self.queued
+                .push_back(Step::Tell(GateEvent::BaselineTooNoisy));
+            self.stages.clear();
+        }
+        self.before = Some(comparison);
+    }
+
+    /// The verdict of the look; `None` where there is nothing to compare with yet.
+    fn judge(&self, stage: Stage, evidence: &Evidence<'_>) -> Option<Comparison> {
+        let stored = evidence.stored;
+        let beside = stored.map(|stored| &stored.run).zip(evidence.candidate);
+        if evidence.pairs.is_none() && beside.is_none() {
+            return None;
+        }
+        let given = Given {
+            stored: beside,
+            pairs: evidence.pairs,
+            ledger: stored.map_or(&self.protocol.ledger, |stored| &stored.ledger),
+            release: stored.and_then(|stored| stored.release.as_ref()),
+            ..Given::default()
+        };
+        let labels = Labels {
+            baseline: stored.map_or("", |stored| &stored.path),
+            candidate: evidence.names.candidate,
+            pairs: evidence.names.pairs,
+            ledger: stored.and_then(|stored| stored.ledger_path.as_deref()),
+        };
+        let this_look = ThisLook {
+            levels: self.protocol.levels,
+            look: stage.look(evidence),
+            // What decides at any time has spent α of this evidence alone; other evidence of the commit has none left for it.
+            anytime: stage == Stage::MorePairs && self.elsewhere == LooksTaken::NONE,
+            before: self.before.as_ref(),
+            analysis: self.author.analysis,
+            explanation: self.author.explanation,
+        };
+        Some(compare_evidence(self.policy, &given, labels, this_look))
+    }
+
+    /// The verdict where there is no baseline and the policy lets that pass.
+    fn end_first_run(&mut self, evidence: &Evidence<'_>) {
+        self.stages.clear();
+        let Some(candidate) = evidence.candidate else {
+            return;
+        };
+        let labels = Labels {
+            baseline: "none yet",
+            candidate: evidence.names.candidate,
+            ..Labels::default()
+        };
+        let this_look = ThisLook {
+            analysis: self.author.analysis,
+            explanation: self.author.explanation,
+            ..ThisLook::ONLY
+        };
+        let missing = evidence.missing_baseline;
+        let comparison = first_run(self.policy, candidate, labels, missing, this_look);
+        self.queued
+            .push_back(Step::Keep(Box::new(comparison.clone())));
+        self.before = Some(comparison);
+    }
+
+    fn is_settled(&self, stage: Stage, comparison: &Comparison) -> bool {
+        let pairs_can_follow = stage.is_of_repeats() && self.protocol.has_base;
+        match comparison.verdict {
+            Verdict::Pass | Verdict::Warn | Verdict::Block | Verdict::Report => true,
+            // Pairs come before the request for a reason: more of the same repeats would not give one.
+            Verdict::Inconclusive => only_a_reason_is_missing(comparison) && !pairs_can_follow,
+            // Another machine or workload than the stored baseline's: pairs need neither.
+            Verdict::Incomparable => comparison.mismatches.is_empty() || !pairs_can_follow,
+        }
+    }
+
+    /// Whether more repeats of the candidate cannot decide: the stored baseline's own noise is what is in the way.
+    fn is_hopeless(&self, stage: Stage, comparison: &Comparison) -> bool {
+        match stage {
+            Stage::Repeats(look) => {
+                !self.protocol.has_base
+                    && look.at >= FEWEST_BEFORE_GIVING_UP
+                    && comparison.next.action == NextAction::Ab
+            }
+            Stage::Pairs(_) | Stage::MorePairs => false,
+        }
+    }
+}
+
+/// A comparison that was made before, with the author's present texts.
+fn with_author(mut comparison: Comparison, author: Author<'_>) -> Comparison {
+    if let Some(analysis) = author.analysis {
+        comparison = with_analysis(comparison, analysis.clone());
+    }
+    if let Some(explanation) = author.explanation {
+        comparison = with_explanation(comparison, explanation.clone());
+    }
+    comparison
+}
+
+/// Why a look was not the last one.
+fn because(before: &Comparison) -> Because {
+    match before.verdict {
+        Verdict::Incomparable => Because::NotComparable {
+            headline: before.headline.clone(),
+        },
+        Verdict::Pass | Verdict::Warn | Verdict::Report | Verdict::Block => Because::RunAgain,
+        Verdict::Inconclusive => {
+            let row = before
+                .judgements
+                .iter()
+                .find(|row| row.status == Status::Inconclusive && row.rule.action != Action::Warn);
+            let open = row.and_then(|row| {
+                let change = row.change?;
+                Some(OpenRule {
+                    metric: row.metric,
+                    scenario: row.scenario.clone(),
+                    low: change.low,
+                    high: change.high,
+                    limit: row.rule.regression?,
+                })
+            });
+            Because::Undecided {
+                headline: before.headline.clone(),
+                open,
+            }
+        }
+    }
+}

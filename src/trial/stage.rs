@@ -1,0 +1,69 @@
+//! The stages of a trial: what is measured before each look.
+
+use super::evidence::{Evidence, LooksTaken};
+use super::protocol::Protocol;
+use crate::stats::Look;
+
+/// Pairs that a re-run adds when every look is spent.
+const MORE_PAIRS: u32 = 3;
+
+/// What is measured before a look, and the look.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Stage {
+    /// Repeats of the candidate against the stored baseline.
+    Repeats(Look),
+    /// Alternating pairs.
+    Pairs(Look),
+    /// Pairs beyond the last look.
+    MorePairs,
+}
+
+impl Stage {
+    /// Those of the protocol in their order, without those that were looked at before.
+    pub(super) fn left(protocol: &Protocol, taken: LooksTaken) -> Vec<Self> {
+        let mut left: Vec<Self> = Vec::new();
+        // Where pairs follow, repeats beside the stored baseline may only pass; once there are pairs, that chance is over.
+        if taken.pairs == 0 {
+            let repeats = protocol.repeats.iter().copied().map(Self::Repeats);
+            left.extend(repeats.skip(taken.repeats));
+        }
+        let pairs = protocol.pairs.iter().copied().map(Self::Pairs);
+        left.extend(pairs.skip(taken.pairs));
+        if left.is_empty() {
+            // Nothing is left to decide with. The evidence is judged all the same: a rule that was decided stays decided, and
+            // one that asks something else stays open.
+            left.push(if protocol.has_base {
+                Self::MorePairs
+            } else {
+                Self::Repeats(Look::spent(protocol.first))
+            });
+        }
+        left
+    }
+
+    /// Whether it can decide nothing and only shows the evidence.
+    pub(super) fn is_spent(self) -> bool {
+        matches!(self, Self::Repeats(look) if look.is_spent())
+    }
+
+    pub(super) fn is_of_repeats(self) -> bool {
+        matches!(self, Self::Repeats(_))
+    }
+
+    /// How many repeats or pairs there are, and how many it needs.
+    pub(super) fn have_and_need(self, evidence: &Evidence<'_>) -> (u32, u32) {
+        match self {
+            Self::Repeats(look) => (evidence.repeats(), look.at),
+            Self::Pairs(look) => (evidence.pairs(), look.at),
+            Self::MorePairs => (evidence.pairs(), evidence.pairs() + MORE_PAIRS),
+        }
+    }
+
+    /// The look at that evidence.
+    pub(super) fn look(self, evidence: &Evidence<'_>) -> Look {
+        match self {
+            Self::Repeats(look) | Self::Pairs(look) => look,
+            Self::MorePairs => Look::spent(evidence.pairs()),
+        }
+    }
+}
