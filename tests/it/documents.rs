@@ -197,8 +197,11 @@ fn the_documents_use_plain_words() {
         }
         for line in lines.iter().filter(|line| !line.starts_with('|')) {
             let text = without_code(line).to_lowercase();
+            // "there is no baseline" is plain, "it is no baseline" is not.
             let mut found = text.split(|c: char| !c.is_alphabetic());
-            if found.any(|word| words.contains(&word)) || text.contains(" is no ") {
+            if found.any(|word| words.contains(&word))
+                || text.replace("there is no ", "").contains(" is no ")
+            {
                 wrong.push(format!("{}: {line}", page.display()));
             }
         }

@@ -1,6 +1,6 @@
 //! The workflows of the examples, of the pages and of this repository: that they fit the action and each other.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 

@@ -68,6 +68,9 @@ fn interruptions() -> String {
 #[test]
 fn the_page_has_the_rows_that_the_tests_see() {
     for table in [servers(), folders(), interruptions()] {
-        assert!(PAGE.contains(&table), "docs/reference/faults.md must have\n{table}");
+        assert!(
+            PAGE.contains(&table),
+            "docs/reference/faults.md must have\n{table}"
+        );
     }
 }
