@@ -85,7 +85,9 @@ fn plain(path: &Path) -> PathBuf {
         match component {
             Component::ParentDir => assert!(plain.pop(), "{} leads out", path.display()),
             Component::CurDir => {}
-            other => plain.push(other),
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => {
+                plain.push(component)
+            }
         }
     }
     plain
