@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What a release consists of, into a folder: `scripts/release.sh TARGET [FOLDER]` builds the archive of one target
 # (x86_64-unknown-linux-gnu, aarch64-unknown-linux-gnu), `scripts/release.sh sbom [FOLDER]` writes the list of what is in it.
-# The release workflow calls it; it is the same by hand. docs/releasing.md says the rest.
+# The release workflow calls it; it is the same by hand. docs/guides/release.md says the rest.
 #
 # The binary is linked against an old glibc, so that it runs on old distributions. It is not static: NVML, the driver's
 # library, is opened at run time, and a static program cannot do that.

@@ -5,7 +5,7 @@
 //! drew, [`telemetry`] watches, [`measure`] turns traces into a repeat, [`record`] keeps it, [`compare`] and [`stats`]
 //! make numbers of two runs, [`policy`] judges them, [`render`] shows the judgement, [`terminal`] writes it, [`publish`] hands it to GitHub,
 //! and [`exit`] says it in a number. [`app`] has one file per command and is the only module that knows all the others.
-//! `docs/architecture.md` has the directions of dependency; a test holds them.
+//! `docs/concepts/architecture.md` has the directions of dependency; a test holds them.
 
 pub mod app;
 pub mod baseline;

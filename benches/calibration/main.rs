@@ -1,4 +1,4 @@
-//! The goal table of `docs/statistics.md`: our rule and plain ones in a simulated world with known truth.
+//! The goal table of `docs/concepts/mathematics.md`: our rule and plain ones in a simulated world with known truth.
 //!
 //! `cargo bench --bench calibration` prints the short table in a few minutes; `-- full` every cell, `-- 4000` that many
 //! gates per cell. Equal seeds give equal tables.

@@ -1,5 +1,5 @@
 //! The world that is simulated: sessions of repeats with host effects, drift, outliers, heavy-tailed requests and a
-//! main branch that changes now and then (`docs/statistics.md`, "How we know").
+//! main branch that changes now and then (`docs/concepts/mathematics.md`, "How we know").
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;

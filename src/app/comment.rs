@@ -70,7 +70,7 @@ fn of_comparison(
 fn of_artifact(path: &Path, args: &CommentArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let refused = |why: artifact::Refused| {
         Failure::message(ExitStatus::Usage, format!("the artifact `{}` is refused: {why}", path.display()))
-            .hint("a fork's run uploads comparison.json of `perfgate gate`, made by the same version (docs/github.md)")
+            .hint("a fork's run uploads comparison.json of `perfgate gate`, made by the same version (docs/reference/github.md)")
     };
     let archive = files::read_within(path, limits::ARCHIVE)
         .map_err(|error| Failure::new(ExitStatus::Usage, error))?;

@@ -111,7 +111,7 @@ Examples:
 
 Each commit is measured alternately with the good end on this machine until it is clear at a level of 0.1 %, in at most \
 --max-pairs pairs. At the end the commit found and its parent are measured against each other once more. Load and rules are \
-those of the bad end, the server is each commit's own (docs/bisect.md).
+those of the bad end, the server is each commit's own (docs/reference/bisect.md).
 
 Exit codes, as git bisect run reads them:
 "

@@ -69,7 +69,7 @@ Examples:
   perfgate gate --config perf/llama.yaml --thresholds perf/thresholds.yaml --output out
   perfgate gate --baseline main.json --image ghcr.io/me/vllm:pr-7 --gpus all
   perfgate gate --image ghcr.io/me/vllm:pr-7 --base-image ghcr.io/me/vllm:main
-  perfgate gate --baselines s3://perf-team/baselines    the baseline of a fleet (docs/baselines.md)
+  perfgate gate --baselines s3://perf-team/baselines    the baseline of a fleet (docs/reference/baselines.md)
 
 It starts with `repeat` repeats of the candidate against the stored baseline and stops as soon as that decides. Without the \
 base version at hand it goes on to 5, 7 and 10 repeats (noise.max_repeats); with it, it measures both alternately on this \
@@ -77,7 +77,7 @@ machine, in 3, 6 and 12 pairs. Running it again on the same commit adds to the e
 
 In a step of GitHub Actions the verdict also goes to the step summary and to the outputs `verdict`, `exit-code`, \
 `headline`, `report-path`, `comparison-path` and `comment-url`. With GITHUB_TOKEN in the step's environment it becomes a \
-comment on the pull request and a status on its head commit (docs/github.md).
+comment on the pull request and a status on its head commit (docs/reference/github.md).
 
 Exit codes:
 "

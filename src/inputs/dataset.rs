@@ -65,7 +65,7 @@ const LONGEST_GAP: Duration = Duration::from_mins(5);
 
 /// The hint for a file of another kind.
 const WHAT_A_FILE_MAY_BE: &str = "a data file has one JSON object a line, or a list of them: ShareGPT (`conversations` of `from` and \
-     `value`), prompts (`prompt` or `messages`) or a trace (`timestamp`, `input_length`, `output_length`); docs/workloads.md has an \
+     `value`), prompts (`prompt` or `messages`) or a trace (`timestamp`, `input_length`, `output_length`); docs/reference/workloads.md has an \
      example of each";
 
 fn usage(message: String) -> Failure {

@@ -49,7 +49,7 @@ impl Refusal {
     /// What to do about it, as the end of a sentence. `permission` is what the job needs.
     pub fn advice(self, permission: &str, from_fork: bool) -> String {
         match self {
-            Self::Permission if from_fork => "; a fork's pull request has a token that only reads: publish in a `workflow_run`, by `perfgate comment --artifact` (docs/github.md)".to_owned(),
+            Self::Permission if from_fork => "; a fork's pull request has a token that only reads: publish in a `workflow_run`, by `perfgate comment --artifact` (docs/reference/github.md)".to_owned(),
             Self::Permission => format!("; the token may not do that: give the job\n    permissions:\n      {permission}"),
             Self::Locked => "; the conversation is locked: unlock it, or leave the comment out by `--comment never`".to_owned(),
             Self::Token => "; the token is wrong or has expired".to_owned(),

@@ -148,7 +148,10 @@ impl Beginning {
 
     /// A rule on what cannot be measured would make every run not comparable.
     fn thresholds(&self) -> String {
-        let text = THRESHOLDS.replace("docs/thresholds.md", "docs/thresholds.md of perfgate");
+        let text = THRESHOLDS.replace(
+            "docs/reference/thresholds.md",
+            "docs/reference/thresholds.md of perfgate",
+        );
         match self.server {
             Server::Url { gpus: false, .. } => text
                 .split_inclusive('\n')

@@ -1,4 +1,4 @@
-//! The decision at a look: pass, block, or look again (`docs/statistics.md`, "Decision").
+//! The decision at a look: pass, block, or look again (`docs/concepts/mathematics.md`, "Decision").
 
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 

@@ -1,4 +1,4 @@
-//! The change between two versions and how well it is known (`docs/statistics.md`, "Estimate").
+//! The change between two versions and how well it is known (`docs/concepts/mathematics.md`, "Estimate").
 //!
 //! All values here are natural logs of per-repeat values, oriented so that larger is worse. The repeat is the unit of
 //! evidence: requests of one repeat share its server and are no replicates.

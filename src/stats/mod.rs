@@ -1,6 +1,6 @@
 //! Quantiles, noise, intervals, decisions. Pure: slices in, values out.
 //!
-//! The formulas are those of `docs/statistics.md`; each function names the part it computes.
+//! The formulas are those of `docs/concepts/mathematics.md`; each function names the part it computes.
 
 mod anytime;
 mod change_point;

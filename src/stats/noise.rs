@@ -1,4 +1,4 @@
-//! How noisy a metric is, learnt from the ledger (`docs/statistics.md`, "Noise"): empirical Bayes.
+//! How noisy a metric is, learnt from the ledger (`docs/concepts/mathematics.md`, "Noise"): empirical Bayes.
 //!
 //! A session of three repeats says little about its own noise; thirty accepted sessions say a lot about the next one's.
 

@@ -1,4 +1,4 @@
-//! The quick version of `cargo bench --bench calibration`: the promises of `docs/statistics.md`, with generous bounds.
+//! The quick version of `cargo bench --bench calibration`: the promises of `docs/concepts/mathematics.md`, with generous bounds.
 
 #[path = "../../benches/calibration/drive.rs"]
 pub(crate) mod drive;

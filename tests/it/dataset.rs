@@ -291,7 +291,7 @@ fn fenced<'a>(text: &'a str, language: &str) -> Vec<(usize, &'a str)> {
 
 #[test]
 fn every_example_of_the_document_runs() {
-    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/workloads.md");
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/workloads.md");
     let text = std::fs::read_to_string(document).unwrap();
     let (plans, data) = (fenced(&text, "yaml"), fenced(&text, "json"));
     assert_eq!((plans.len(), data.len()), (7, 5));

@@ -35,6 +35,8 @@ mod dataset;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod evidence_key;

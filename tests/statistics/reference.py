@@ -1,4 +1,4 @@
-"""An independent implementation of docs/statistics.md on NumPy and SciPy, whose results the tests compare ours with.
+"""An independent implementation of docs/concepts/mathematics.md on NumPy and SciPy, whose results the tests compare ours with.
 
     python3 -m venv venv && venv/bin/pip install numpy scipy
     venv/bin/python tests/statistics/reference.py > tests/statistics/reference.json

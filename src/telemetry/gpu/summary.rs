@@ -1,4 +1,4 @@
-//! What was seen of one GPU during one repeat, as `telemetry.gpus` of a result has it. `docs/telemetry.md` explains it.
+//! What was seen of one GPU during one repeat, as `telemetry.gpus` of a result has it. `docs/reference/telemetry.md` explains it.
 
 use std::collections::BTreeMap;
 

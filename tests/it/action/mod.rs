@@ -311,7 +311,7 @@ fn no_script_of_the_action_has_an_expression_in_it() {
 
 #[test]
 fn the_page_on_the_action_lists_its_inputs_and_outputs_as_they_are() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/action.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/action.md");
     let page = std::fs::read_to_string(page).unwrap();
     let rows = |begin: &str| -> Vec<String> {
         let table = page.split(begin).nth(1).unwrap();
@@ -340,7 +340,7 @@ fn the_page_on_the_action_lists_its_inputs_and_outputs_as_they_are() {
         found.sort();
         assert!(
             found == expected,
-            "docs/action.md, {begin}: the rows must be\n{}",
+            "docs/reference/action.md, {begin}: the rows must be\n{}",
             expected.join("\n")
         );
     }

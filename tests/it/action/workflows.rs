@@ -1,6 +1,6 @@
 //! The workflows of the examples, of the pages and of this repository: that they fit the action and each other.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -127,30 +127,35 @@ fn blocks(page: &str) -> Vec<String> {
         .collect()
 }
 
+/// The page that shows the workflow.
+const PAGE: &str = "docs/reference/action.md";
+
 #[test]
-fn the_workflow_that_the_pages_show_is_that_of_the_examples() {
+fn the_workflow_that_the_page_shows_is_that_of_the_examples() {
     let (_, gate) = example("perfgate.yml");
-    for page in ["README.md", "docs/action.md"] {
-        let shown = blocks(page).into_iter().map(|block| yaml::read(&block));
-        let shown: Vec<Value> = shown.filter(|block| block.get("jobs").is_some()).collect();
-        assert_eq!(shown.len(), 1, "{page}");
-        for key in ["name", "permissions", "jobs"] {
-            assert_eq!(shown[0][key], gate[key], "{page}: {key}");
-        }
+    let shown = blocks(PAGE).into_iter().map(|block| yaml::read(&block));
+    let shown: Vec<Value> = shown.filter(|block| block.get("jobs").is_some()).collect();
+    assert_eq!(shown.len(), 1, "{PAGE}");
+    for key in ["name", "permissions", "jobs"] {
+        assert_eq!(shown[0][key], gate[key], "{PAGE}: {key}");
     }
 }
 
-/// A job that nobody has run is no recipe: pages show parts of steps, and link to the examples for whole workflows.
+/// A job that is not tested is not a recipe: other pages show parts of steps, and link to the examples for whole workflows.
 #[test]
 fn no_other_page_shows_a_workflow_of_its_own() {
-    for entry in std::fs::read_dir(root().join("docs")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        if name == "action.md" || Path::new(&name).extension().is_none_or(|end| end != "md") {
+    let folders = ["docs/guides", "docs/concepts", "docs/reference"].into_iter();
+    let entries = folders.flat_map(|folder| {
+        let names = std::fs::read_dir(root().join(folder)).unwrap();
+        names.map(move |entry| format!("{folder}/{}", entry.unwrap().file_name().display()))
+    });
+    for page in entries.chain(["README.md".to_owned()]) {
+        if page == PAGE {
             continue;
         }
-        for block in blocks(&format!("docs/{name}")) {
+        for block in blocks(&page) {
             let is_workflow = block.lines().any(|line| line == "jobs:" || line == "on:");
-            assert!(!is_workflow, "docs/{name}: {block}");
+            assert!(!is_workflow, "{page}: {block}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What perfgate does when something fails: every fault, in every phase of a run.
 //!
-//! Each row of the tables in `docs/faults.md` is a test here; a test holds the page equal to the rows.
+//! Each row of the tables in `docs/reference/faults.md` is a test here; a test holds the page equal to the rows.
 
 mod folder;
 mod interrupt;

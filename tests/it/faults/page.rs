@@ -1,9 +1,9 @@
-//! `docs/faults.md` says what the tests see.
+//! `docs/reference/faults.md` says what the tests see.
 
 use super::interrupt::MOMENTS;
 use super::{folder, server};
 
-const PAGE: &str = include_str!("../../../docs/faults.md");
+const PAGE: &str = include_str!("../../../docs/reference/faults.md");
 
 fn kept(repeats: usize) -> &'static str {
     match repeats {
@@ -68,6 +68,9 @@ fn interruptions() -> String {
 #[test]
 fn the_page_has_the_rows_that_the_tests_see() {
     for table in [servers(), folders(), interruptions()] {
-        assert!(PAGE.contains(&table), "docs/faults.md must have\n{table}");
+        assert!(
+            PAGE.contains(&table),
+            "docs/reference/faults.md must have\n{table}"
+        );
     }
 }

@@ -1,9 +1,9 @@
-//! What perfgate does when GitHub fails: the table in `docs/github.md`, row by row.
+//! What perfgate does when GitHub fails: the table in `docs/reference/github.md`, row by row.
 
 use super::Scene;
 use super::fake::{Fault, comment};
 
-const PAGE: &str = include_str!("../../../docs/github.md");
+const PAGE: &str = include_str!("../../../docs/reference/github.md");
 
 /// One way to fail.
 struct Row {
@@ -317,6 +317,6 @@ fn the_page_has_the_rows_that_the_tests_see() {
     let table: String = ROWS.iter().map(line).collect();
     assert!(
         PAGE.contains(&format!("{head}{table}")),
-        "docs/github.md must have\n{head}{table}"
+        "docs/reference/github.md must have\n{head}{table}"
     );
 }
