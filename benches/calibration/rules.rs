@@ -43,7 +43,7 @@ pub(crate) struct Outcome {
 /// One rule on the P95 of TPOT, which is what the world draws.
 pub(crate) fn policy() -> Policy {
     let rule = Threshold {
-        metric: Metric::parse("tpot.p95").expect("a metric of the catalogue"),
+        metric: Metric::TPOT_P95,
         limits: Limits {
             regression: Some(LIMIT),
             ..Limits::default()

@@ -10,6 +10,7 @@ use crate::inputs::outputs::{self, Outputs};
 use crate::inputs::plan;
 use crate::interrupt::Interrupt;
 use crate::launch::Target;
+use crate::metric::Metric;
 use crate::mlperf::{
     Limits, MlperfReport, Requirements, Scenario, Task, Tried, queries_needed, reasons,
 };
@@ -382,7 +383,7 @@ fn search_ended(known: &[Point]) -> crate::sweep::Found {
 
 /// The peak as the result file has it, so that two of them can be compared.
 fn capacity(peak: Option<f64>, tried: &[Tried]) -> Repeat {
-    let id = "capacity.request_rate".to_owned();
+    let id = Metric::CAPACITY_REQUEST_RATE.id().to_owned();
     let not_measured = match peak {
         Some(_) => None,
         None => Some((id.clone(), "no rate that was tried is valid".to_owned())),

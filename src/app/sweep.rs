@@ -13,6 +13,7 @@ use crate::inputs::plan;
 use crate::inputs::sweep_course::{self, Course, Kind};
 use crate::interrupt::Interrupt;
 use crate::launch::Target;
+use crate::metric::Metric;
 use crate::record::Failures;
 use crate::record::format::{Repeat, SWEEP};
 use crate::render::number::{percent, value};
@@ -188,7 +189,12 @@ impl Sweep<'_> {
         loop {
             let measured: Vec<(f64, Option<f64>)> = seen
                 .iter()
-                .map(|seen| (load_number(seen.load), median(self.of(seen), "throughput")))
+                .map(|seen| {
+                    (
+                        load_number(seen.load),
+                        median(self.of(seen), Metric::THROUGHPUT),
+                    )
+                })
                 .collect();
             let name = |load: f64| load_point(load, self.course.rates).name();
             // Fewer answers are less work: neither more nor less throughput says anything then.
@@ -245,7 +251,7 @@ impl Sweep<'_> {
             note(&format!("{}: {words}", all.name()));
         }
         let last = self.points.repeats(all).last();
-        let served = last.and_then(|repeat| repeat.metrics.get("qps").copied().flatten());
+        let served = last.and_then(|repeat| repeat.metric(Metric::QPS));
         let most = served
             .filter(|served| *served > 0.0)
             .unwrap_or(search.start);
@@ -350,17 +356,16 @@ impl Sweep<'_> {
 
     fn measured_in_words(&self, seen: &Seen) -> String {
         let repeats = self.of(seen);
-        let figure = |id: &str, name: &str| {
-            let metric = crate::metric::Metric::parse(id).ok()?;
+        let figure = |metric: Metric, name: &str| {
             Some(format!(
                 "{name}{}",
-                value(median(repeats, id)?, metric.unit())
+                value(median(repeats, metric)?, metric.unit())
             ))
         };
         let figures = [
-            figure("throughput", ""),
-            figure("ttft.p95", "TTFT P95 "),
-            figure("tpot.p95", "TPOT P95 "),
+            figure(Metric::THROUGHPUT, ""),
+            figure(Metric::TTFT_P95, "TTFT P95 "),
+            figure(Metric::TPOT_P95, "TPOT P95 "),
         ];
         let mut words: Vec<String> = figures.into_iter().flatten().collect();
         if words.is_empty() {
@@ -388,20 +393,20 @@ impl Sweep<'_> {
 
     /// The repeat of the scenario that stands for the sweep as a whole.
     fn capacity(&self, seen: &[Seen], found: Found, measurements: u32) -> Repeat {
-        let id = match self.course.rates {
-            Some(_) => "capacity.request_rate",
-            None => "capacity.concurrency",
+        let searched = match self.course.rates {
+            Some(_) => Metric::CAPACITY_REQUEST_RATE,
+            None => Metric::CAPACITY_CONCURRENCY,
         };
         let at = seen
             .iter()
             .find(|seen| Some(load_number(seen.load)) == found.capacity);
-        let of = |id: &str| at.and_then(|seen| median(self.of(seen), id));
+        let of = |metric| at.and_then(|seen| median(self.of(seen), metric));
         let metrics: BTreeMap<String, Option<f64>> = [
-            (id, found.capacity),
-            ("capacity.throughput", of("throughput")),
-            ("capacity.goodput", of("goodput")),
+            (searched, found.capacity),
+            (Metric::CAPACITY_THROUGHPUT, of(Metric::THROUGHPUT)),
+            (Metric::CAPACITY_GOODPUT, of(Metric::GOODPUT)),
         ]
-        .map(|(id, value)| (id.to_owned(), value))
+        .map(|(metric, value)| (metric.id().to_owned(), value))
         .into();
         let lowest = found.fails_at.map_or_else(String::new, |load| {
             load_point(load, self.course.rates).name()

@@ -10,7 +10,7 @@ use crate::report::comparison::ServerFigure;
 use crate::stats;
 
 /// A figure: its name, the metric and the entry of `telemetry.server` that have it (the metric first), its unit.
-type Figure = (&'static str, Option<&'static str>, &'static str, Unit);
+type Figure = (&'static str, Option<Metric>, &'static str, Unit);
 
 const FIGURES: [Figure; 15] = [
     ("requests", None, "requests", Unit::Count),
@@ -22,7 +22,7 @@ const FIGURES: [Figure; 15] = [
     ("mean time of a request", None, "e2e_mean", Unit::Seconds),
     (
         "mean time in the queue",
-        Some("server.queue_time"),
+        Some(Metric::SERVER_QUEUE_TIME),
         "queue_mean",
         Unit::Seconds,
     ),
@@ -40,13 +40,13 @@ const FIGURES: [Figure; 15] = [
     ),
     (
         "prefix-cache hit rate",
-        Some("server.prefix_cache_hit_rate"),
+        Some(Metric::SERVER_PREFIX_CACHE_HIT_RATE),
         "prefix_cache_hit_rate",
         Unit::Ratio,
     ),
     (
         "pre-emptions",
-        Some("server.preemptions"),
+        Some(Metric::SERVER_PREEMPTIONS),
         "preemptions",
         Unit::Count,
     ),
@@ -93,9 +93,7 @@ pub(crate) fn server_figures(baseline: &Run, candidate: &Run) -> Vec<ServerFigur
 }
 
 fn value(repeat: &Repeat, (_, metric, entry, _): &Figure) -> Option<f64> {
-    let measured = metric
-        .and_then(|id| Metric::parse(id).ok())
-        .and_then(|metric| repeat.metrics.get(metric.id()).copied().flatten());
+    let measured = metric.and_then(|metric| repeat.metric(metric));
     let counted = || {
         repeat
             .telemetry

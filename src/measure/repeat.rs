@@ -57,14 +57,10 @@ pub fn repeat(traces: &[RequestTrace], observed: Observed) -> Repeat {
     };
     metrics.extend(totals.metrics(Some(duration)));
     if counts.completed > 0 && duration > 0.0 {
-        let mut put = |id: &str, value: Option<f64>| {
-            metrics.extend(Metric::parse(id).ok().zip(value));
-        };
-        put("throughput.steady", steady_throughput(traces, duration));
-        put(
-            "goodput",
-            slo.map(|limits| number(within(ok(), limits)) / duration),
-        );
+        let steady = steady_throughput(traces, duration);
+        metrics.extend(steady.map(|rate| (Metric::THROUGHPUT_STEADY, rate)));
+        let goodput = slo.map(|limits| number(within(ok(), limits)) / duration);
+        metrics.extend(goodput.map(|rate| (Metric::GOODPUT, rate)));
     }
 
     not_measured.extend(latencies.not_measured());

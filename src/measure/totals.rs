@@ -30,16 +30,19 @@ impl Totals {
         let bad = failed.saturating_add(truncated);
         let all = completed.saturating_add(bad);
         let found = [
-            ("qps", rate(Some(completed))),
-            ("throughput", rate(self.output_tokens)),
+            (Metric::QPS, rate(Some(completed))),
+            (Metric::THROUGHPUT, rate(self.output_tokens)),
             (
-                "total_throughput",
+                Metric::TOTAL_THROUGHPUT,
                 rate(tokens.and_then(|(output, prompt)| output.checked_add(prompt))),
             ),
-            ("error_rate", (all > 0).then(|| number(bad) / number(all))),
+            (
+                Metric::ERROR_RATE,
+                (all > 0).then(|| number(bad) / number(all)),
+            ),
         ];
         found
             .into_iter()
-            .filter_map(|(id, value)| Metric::parse(id).ok().zip(value))
+            .filter_map(|(metric, value)| Some((metric, value?)))
     }
 }

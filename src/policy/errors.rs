@@ -16,7 +16,7 @@ const ERROR_RATE_ROOM: f64 = 0.01;
 /// Silent while it holds.
 pub(super) fn too_many_errors(evidence: &ScenarioEvidence<'_>, care: Care) -> Option<Judged> {
     let (baseline, candidate) = evidence.shown();
-    let metric = Metric::parse("error_rate").ok()?;
+    let metric = Metric::ERROR_RATE;
     let rate = |scenario: &ScenarioRun| {
         let (failed, all) = compare::failed_and_all(scenario);
         if all > 0 {

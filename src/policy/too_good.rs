@@ -17,20 +17,12 @@ const CHECK: &str = "; check before believing";
 /// Alternating pairs from which on they are asked alone.
 const PAIRS: u32 = 2;
 
-/// The metrics of how fast a server is.
-fn tells_speed(metric: Metric) -> bool {
-    let id = metric.id();
-    let latencies = ["ttft.", "tpot.", "itl.", "e2e."];
-    latencies.iter().any(|latency| id.starts_with(latency))
-        || ["qps", "throughput", "throughput.steady", "total_throughput"].contains(&id)
-}
-
 /// How many times as fast it became, where that is beyond belief.
 pub(super) fn times_faster(metric: Metric, grounds: &Grounds, pairs: u32) -> Option<f64> {
     let paired = grounds.assessment.paired.filter(|_| pairs >= PAIRS);
     let estimate = paired.unwrap_or(grounds.decision.estimate);
     let times = (-estimate.delta).exp();
-    (tells_speed(metric) && times > BELIEVED).then_some(times)
+    (metric.is_of_speed() && times > BELIEVED).then_some(times)
 }
 
 /// The judgement left undecided until there is a reason.
@@ -170,17 +162,6 @@ mod tests {
                 );
                 assert!(only_a_reason_is_missing(&comparison));
             }
-        }
-    }
-
-    #[test]
-    fn requests_per_second_are_a_speed_and_a_size_is_none() {
-        for (id, is_speed) in [
-            ("qps", true),
-            ("total_throughput", true),
-            ("kv_cache.tokens", false),
-        ] {
-            assert_eq!(tells_speed(Metric::parse(id).unwrap()), is_speed, "{id}");
         }
     }
 

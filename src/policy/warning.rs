@@ -100,24 +100,24 @@ const CAPACITY_LOST: f64 = 0.01;
 /// A growth of memory that no rule watches, and what moves the KV cache for another reason.
 pub(super) fn of_memory(policy: &Policy, baseline: &Run, candidate: &Run) -> Vec<Warning> {
     let mut found = Vec::new();
-    let watched = |id: &str| {
+    let watched = |metric: Metric| {
         candidate.scenarios.iter().any(|scenario| {
             let rules = policy.rules_for(&scenario.name);
-            rules.iter().any(|rule| rule.metric.id() == id)
+            rules.iter().any(|rule| rule.metric == metric)
         })
     };
     let tokens = |run: &Run| {
-        let metric = Metric::parse("kv_cache.tokens").ok()?;
         let repeats = run.scenarios.iter().flat_map(ScenarioRun::counting);
-        let values = repeats.filter_map(|repeat| repeat.metrics.get(&metric).copied());
+        let values =
+            repeats.filter_map(|repeat| repeat.metrics.get(&Metric::KV_CACHE_TOKENS).copied());
         stats::median(&values.collect::<Vec<_>>())
     };
     let sides = baseline.scenarios.iter().chain(&candidate.scenarios);
     if let (Some(accepted), Some(new)) = (tokens(baseline), tokens(candidate))
         && !compare::cache_figures_differ(sides.map(Some))
         && new < accepted * (1.0 - CAPACITY_LOST)
-        && !watched("kv_cache.tokens")
-        && !watched("engine_memory.peak")
+        && !watched(Metric::KV_CACHE_TOKENS)
+        && !watched(Metric::ENGINE_MEMORY_PEAK)
     {
         found.push(Warning {
             code: "memory-growth-not-judged".to_owned(),
@@ -150,8 +150,8 @@ pub(super) fn unwatched_capacity(
         })
     };
     let watched = policy.rules_for(SWEEP);
-    let searched = ["capacity.concurrency", "capacity.request_rate"].map(Metric::parse);
-    let metric = searched.into_iter().flatten().find(|metric| {
+    let searched = [Metric::CAPACITY_CONCURRENCY, Metric::CAPACITY_REQUEST_RATE];
+    let metric = searched.into_iter().find(|metric| {
         found(baseline, metric)
             && found(candidate, metric)
             && watched.iter().all(|rule| !rule.metric.is_capacity())

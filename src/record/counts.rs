@@ -2,8 +2,14 @@
 
 use super::format::{Repeat, ResultFile};
 use super::valid::Run;
+use crate::metric::Metric;
 
 impl Repeat {
+    /// The value of a metric, where it was measured.
+    pub fn metric(&self, metric: Metric) -> Option<f64> {
+        self.metrics.get(metric.id()).copied().flatten()
+    }
+
     /// Further observations that a reader should know, in sentences.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         let told = self.telemetry.get("warnings");

@@ -250,13 +250,11 @@ fn run_scenario(scenario: &Scenario) -> String {
         .filter(|repeat| repeat.void.is_none())
         .collect();
     let mut reasons = BTreeMap::new();
-    for id in ALWAYS_SHOWN.into_iter().chain(["e2e.p95", "error_rate"]) {
-        let Ok(metric) = Metric::parse(id) else {
-            continue;
-        };
+    let beside = [Metric::E2E_P95, Metric::ERROR_RATE];
+    for metric in ALWAYS_SHOWN.into_iter().chain(beside) {
         let values: Vec<f64> = counting
             .iter()
-            .filter_map(|repeat| repeat.metrics.get(id).copied().flatten())
+            .filter_map(|repeat| repeat.metric(metric))
             .collect();
         let share = |share| {
             stats::quantile(&values, share).map_or_else(
@@ -267,7 +265,7 @@ fn run_scenario(scenario: &Scenario) -> String {
         if values.is_empty() {
             let why = counting
                 .iter()
-                .find_map(|repeat| repeat.not_measured.get(id));
+                .find_map(|repeat| repeat.not_measured.get(metric.id()));
             let why = why.map_or_else(|| "no repeat has it".to_owned(), |why| sanitize::line(why));
             reasons.insert(
                 metric.label(),

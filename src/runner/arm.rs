@@ -5,6 +5,7 @@ use crate::config::Fresh;
 use crate::failure::Failure;
 use crate::failure::of_adapters::launch_failure;
 use crate::launch::Target;
+use crate::metric::Metric;
 use crate::record::format::{Repeat, ResultFile, Scenario, Source};
 use crate::terminal::progress::note;
 
@@ -135,7 +136,7 @@ pub(crate) fn even_out(scenarios: &mut [Scenario]) {
 
 fn not_measured() -> Repeat {
     Repeat {
-        metrics: std::iter::once(("qps".to_owned(), None)).collect(),
+        metrics: std::iter::once((Metric::QPS.id().to_owned(), None)).collect(),
         void: Some("not measured: the run was interrupted".to_owned()),
         ..Repeat::default()
     }

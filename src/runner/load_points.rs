@@ -11,6 +11,7 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::{cannot_keep, launch_failure};
 use crate::launch::Target;
+use crate::metric::Metric;
 use crate::record::format::{Repeat, ResultFile, Scenario};
 use crate::stats::{self, number};
 use crate::terminal::progress::note;
@@ -208,7 +209,7 @@ impl<'a> Points<'a> {
     /// Whether more requests of the last measurement failed than the plan allows.
     pub(crate) fn fails(&self, load: LoadPoint) -> bool {
         let last = self.repeats(load).last();
-        let rate = last.and_then(|repeat| repeat.metrics.get("error_rate").copied().flatten());
+        let rate = last.and_then(|repeat| repeat.metric(Metric::ERROR_RATE));
         rate.is_none_or(|rate| rate > self.measuring.plan.max_error_rate)
     }
 
@@ -285,10 +286,10 @@ fn cannot_measure(load: LoadPoint, reason: &str) -> Failure {
 }
 
 /// The median of a metric over the repeats that count.
-pub(crate) fn median(repeats: &[Repeat], id: &str) -> Option<f64> {
+pub(crate) fn median(repeats: &[Repeat], metric: Metric) -> Option<f64> {
     let counting = repeats.iter().filter(|repeat| repeat.void.is_none());
     let values: Vec<f64> = counting
-        .filter_map(|repeat| repeat.metrics.get(id).copied().flatten())
+        .filter_map(|repeat| repeat.metric(metric))
         .collect();
     stats::median(&values)
 }

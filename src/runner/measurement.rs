@@ -88,8 +88,10 @@ impl Pass<'_, '_> {
             metrics: seen.findings.metrics,
             not_measured: seen.findings.not_measured,
         };
-        if let (Some(startup), Ok(metric)) = (self.target.startup(), Metric::parse("startup")) {
-            observed.metrics.insert(metric, startup.as_secs_f64());
+        if let Some(startup) = self.target.startup() {
+            observed
+                .metrics
+                .insert(Metric::STARTUP, startup.as_secs_f64());
         }
         let mut repeat = measure::repeat(&driven.traces, observed);
         repeat.id = Some(format!("{}-{}", self.run.id, self.repeat + 1));

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::attainment::{Attained, Limits, attained};
 use super::knee::{Bend, knee};
 use super::search::Answer;
+use crate::metric::Metric;
 use crate::record::Failures;
 use crate::record::format::{Repeat, ResultFile, SWEEP, Scenario};
 use crate::stats;
@@ -15,18 +16,18 @@ use crate::stats;
 /// The value of `schema` that this version writes.
 pub const SCHEMA: &str = "perfgate.sweep/1";
 
-/// The figures of a point, by the ids of the catalogue.
-const FIGURES: [&str; 10] = [
-    "throughput",
-    "qps",
-    "goodput",
-    "error_rate",
-    "ttft.p50",
-    "ttft.p95",
-    "tpot.p50",
-    "tpot.p95",
-    "e2e.p50",
-    "e2e.p95",
+/// The figures of a point.
+const FIGURES: [Metric; 10] = [
+    Metric::THROUGHPUT,
+    Metric::QPS,
+    Metric::GOODPUT,
+    Metric::ERROR_RATE,
+    Metric::TTFT_P50,
+    Metric::TTFT_P95,
+    Metric::TPOT_P50,
+    Metric::TPOT_P95,
+    Metric::E2E_P50,
+    Metric::E2E_P95,
 ];
 
 /// An open loop that serves less than this share of what it is sent has fallen behind.
@@ -178,17 +179,23 @@ impl SweepReport {
     }
 }
 
+impl SweepPoint {
+    /// A figure of the point, where it has it.
+    pub fn metric(&self, metric: Metric) -> Option<f64> {
+        self.metrics.get(metric.id()).copied()
+    }
+}
+
 /// Place of the knee; what was sent all at once is no point of the curve.
 fn knee_of(points: &[SweepPoint]) -> Option<usize> {
     let curve: Vec<(usize, Bend)> = points
         .iter()
         .enumerate()
         .filter_map(|(index, point)| {
-            let figure = |id: &str| point.metrics.get(id).copied();
             let bend = Bend {
                 load: point.load?,
-                latency: figure("e2e.p50")?,
-                throughput: figure("throughput")?,
+                latency: point.metric(Metric::E2E_P50)?,
+                throughput: point.metric(Metric::THROUGHPUT)?,
             };
             Some((index, bend))
         })
@@ -203,13 +210,13 @@ fn point(scenario: &Scenario, rates: bool, asked: Option<(Limits, f64)>) -> Swee
         .iter()
         .filter(|repeat| repeat.void.is_none())
         .collect();
-    let metrics = FIGURES.iter().filter_map(|id| {
+    let metrics = FIGURES.into_iter().filter_map(|metric| {
         // One repeat without it (its failed requests are the slowest) is a point without it: the others are no median.
         let values: Option<Vec<f64>> = counting
             .iter()
-            .map(|repeat| repeat.metrics.get(*id).copied().flatten())
+            .map(|repeat| repeat.metric(metric))
             .collect();
-        Some(((*id).to_owned(), stats::median(&values?)?))
+        Some((metric.id().to_owned(), stats::median(&values?)?))
     });
     let load = scenario.load.as_ref().and_then(|load| {
         if rates {
@@ -286,7 +293,7 @@ fn doubts(result: &ResultFile) -> Vec<String> {
 /// Rates of which the server served clearly less.
 fn behind(points: &[SweepPoint], rates: bool) -> Vec<String> {
     let told = points.iter().filter(|_| rates).filter_map(|point| {
-        let (offered, served) = (point.offered.or(point.load)?, *point.metrics.get("qps")?);
+        let (offered, served) = (point.offered.or(point.load)?, point.metric(Metric::QPS)?);
         (served < KEEPS_UP * offered).then(|| {
             format!(
                 "{}: the server fell behind and served {served:.2} of {offered:.2} requests/s; its latencies grow with the length of the measurement",

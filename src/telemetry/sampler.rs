@@ -18,6 +18,7 @@ use super::prometheus::Scrape;
 use super::series::{Row, Series};
 use super::server::{self, Findings, NOT_REPORTED};
 use crate::measure::{Concerns, ServerFigures, ServerPeaks};
+use crate::metric::Metric;
 use crate::record::format::Gpu;
 use crate::{clock, http};
 
@@ -25,18 +26,18 @@ use crate::{clock, http};
 const NO_METRICS: &str = "the server has no /metrics";
 
 /// What comes from the difference of two answers of `/metrics`.
-const FROM_METRICS: [&str; 4] = [
-    "server.queue_time",
-    "server.prefix_cache_hit_rate",
-    "server.preemptions",
-    "kv_cache.tokens",
+const FROM_METRICS: [Metric; 4] = [
+    Metric::SERVER_QUEUE_TIME,
+    Metric::SERVER_PREFIX_CACHE_HIT_RATE,
+    Metric::SERVER_PREEMPTIONS,
+    Metric::KV_CACHE_TOKENS,
 ];
 
 /// What of it counts, and so needs both answers from one process.
-const FROM_COUNTERS: [&str; 3] = [
-    "server.queue_time",
-    "server.prefix_cache_hit_rate",
-    "server.preemptions",
+const FROM_COUNTERS: [Metric; 3] = [
+    Metric::SERVER_QUEUE_TIME,
+    Metric::SERVER_PREFIX_CACHE_HIT_RATE,
+    Metric::SERVER_PREEMPTIONS,
 ];
 
 /// What was seen during one repeat.
@@ -120,8 +121,8 @@ impl Sampler {
             Ok(observed) => observed,
             Err(error) => {
                 let mut findings = Findings::default();
-                for id in FROM_METRICS.iter().chain(&FROM_LOOKS) {
-                    findings.record(id, Err(format!("the sampler broke: {error}")));
+                for metric in FROM_METRICS.into_iter().chain(FROM_LOOKS) {
+                    findings.record(metric, Err(format!("the sampler broke: {error}")));
                 }
                 Observed {
                     findings,
@@ -139,10 +140,10 @@ impl Drop for Sampler {
 }
 
 /// What comes from all looks.
-const FROM_LOOKS: [&str; 3] = [
-    "gpu_memory.peak",
-    "gpu_utilization.mean",
-    "engine_memory.peak",
+const FROM_LOOKS: [Metric; 3] = [
+    Metric::GPU_MEMORY_PEAK,
+    Metric::GPU_UTILIZATION_MEAN,
+    Metric::ENGINE_MEMORY_PEAK,
 ];
 
 /// What is known so far.
@@ -317,15 +318,15 @@ impl Watch {
         };
         let continuity = self.answers.continuity();
         if continuity == Continuity::SeveralServers {
-            for id in FROM_COUNTERS {
-                findings.record(id, Err(server::SEVERAL_SERVERS.to_owned()));
+            for metric in FROM_COUNTERS {
+                findings.record(metric, Err(server::SEVERAL_SERVERS.to_owned()));
             }
         }
         let seen = self.gpus_seen();
-        findings.record("gpu_memory.peak", seen.memory_peak.clone());
-        findings.record("gpu_utilization.mean", seen.utilization_mean.clone());
+        findings.record(Metric::GPU_MEMORY_PEAK, seen.memory_peak.clone());
+        findings.record(Metric::GPU_UTILIZATION_MEAN, seen.utilization_mean.clone());
         findings.record(
-            "engine_memory.peak",
+            Metric::ENGINE_MEMORY_PEAK,
             self.engine_peak.ok_or_else(|| match &self.last {
                 Ok(_) => NOT_REPORTED.to_owned(),
                 Err(reason) => reason.clone(),
@@ -378,8 +379,8 @@ impl Watch {
 
 fn nothing_from_metrics(reason: &str) -> Findings {
     let mut findings = Findings::default();
-    for id in FROM_METRICS {
-        findings.record(id, Err(reason.to_owned()));
+    for metric in FROM_METRICS {
+        findings.record(metric, Err(reason.to_owned()));
     }
     findings
 }
@@ -396,7 +397,6 @@ mod tests {
     use super::super::Search;
     use super::super::gpu::stub;
     use super::*;
-    use crate::metric::Metric;
 
     const OFTEN: Duration = Duration::from_millis(20);
 

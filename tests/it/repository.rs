@@ -94,7 +94,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
             "process_table",
         ],
     ),
-    ("starter", &[]),
+    ("starter", &["metric"]),
     (
         "baseline",
         &[

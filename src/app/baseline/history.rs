@@ -80,11 +80,8 @@ fn metrics(args: &HistoryArgs, policy: &Policy) -> Result<Vec<Metric>, Failure> 
         .iter()
         .chain(policy.scenarios.values().flatten())
         .map(|rule| rule.metric);
-    let shown = ALWAYS_SHOWN
-        .into_iter()
-        .filter_map(|id| Metric::parse(id).ok());
     let mut metrics: Vec<Metric> = Vec::new();
-    for metric in of_rules.chain(shown) {
+    for metric in of_rules.chain(ALWAYS_SHOWN) {
         if !metrics.contains(&metric) {
             metrics.push(metric);
         }
