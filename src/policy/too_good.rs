@@ -1,15 +1,13 @@
 //! A candidate that became faster beyond belief: undecided until somebody gives the reason.
 
 use super::judge::Grounds;
+use crate::code::Code;
 use crate::metric::{Better, Metric};
 use crate::report::comparison::{Comparison, Judgement, Status, Verdict, Warning};
 
 /// A build that is more than this many times as fast is more often a mistake than a success: a unit, shortened or cached
 /// answers, another model, a client that counts otherwise.
 const BELIEVED: f64 = 1.5;
-
-/// The code of the warning.
-const CODE: &str = "check-before-believing";
 
 /// What ends the headline.
 const CHECK: &str = "; check before believing";
@@ -68,14 +66,12 @@ pub fn only_a_reason_is_missing(comparison: &Comparison) -> bool {
 /// Said where a reader looks for what is unusual.
 pub(super) fn warning(row: &Judgement) -> Option<Warning> {
     row.if_believed?;
-    Some(Warning {
-        code: CODE.to_owned(),
-        message: format!("{} at {}: {}", row.metric, row.scenario, row.reason),
-    })
+    let message = format!("{} at {}: {}", row.metric, row.scenario, row.reason);
+    Some(Warning::new(Code::CheckBeforeBelieving, message))
 }
 
 pub(super) fn is_about(warning: &Warning) -> bool {
-    warning.code == CODE
+    warning.is(Code::CheckBeforeBelieving)
 }
 
 /// The headline of a row that is in doubt.
@@ -158,7 +154,7 @@ mod tests {
                     comparison
                         .warnings
                         .iter()
-                        .any(|warning| warning.code == "check-before-believing")
+                        .any(|warning| warning.is(Code::CheckBeforeBelieving))
                 );
                 assert!(only_a_reason_is_missing(&comparison));
             }

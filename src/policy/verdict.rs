@@ -2,7 +2,6 @@
 
 use super::advice::next;
 use super::curves::curves;
-use super::first_run::FIRST_RUN;
 use super::headline::headline;
 use super::history::history;
 use super::judge::Judged;
@@ -11,6 +10,7 @@ use super::release::since_release;
 use super::rule::{Action, OnInconclusive, Policy};
 use super::shown::{distributions, identity, measurements};
 use super::warning::{of_memory, unwatched_capacity, warnings};
+use crate::code::Code;
 use crate::compare::{self, Comparability, Given};
 use crate::exit::ExitStatus;
 use crate::record::Run;
@@ -220,7 +220,7 @@ pub(super) fn decided(comparison: &Comparison) -> Option<(Verdict, ExitStatus)> 
     let is_first = comparison
         .warnings
         .iter()
-        .any(|warning| warning.code == FIRST_RUN);
+        .any(|warning| warning.is(Code::FirstRun));
     (!is_first).then_some((verdict, exit))
 }
 
@@ -380,7 +380,7 @@ mod tests {
         let noisy = [0.017, 0.020, 0.024];
         let below = judged(&run(&noisy), &run(&noisy));
         insta::assert_snapshot!(summary(&below), @"Inconclusive, exit 0: TPOT P95 is unchanged, 95 % interval −32.9 % to +49.1 %, limit 5.0 %");
-        assert_eq!(below.warnings[0].code, "passed-undecided");
+        assert_eq!(below.warnings[0].code(), "passed-undecided");
         assert_ne!(below.next.action, NextAction::None);
         let above = judged(&run(&noisy), &run(&[0.019, 0.022, 0.026]));
         insta::assert_snapshot!(summary(&above), @"Inconclusive, exit 3: TPOT P95 is 10.0 % slower, 95 % interval −24.9 % to +61.2 %, limit 5.0 %");
@@ -418,7 +418,7 @@ mod tests {
         let first_token = run_of(&vec![repeat(&[("ttft.p95", 0.19)]); 3]);
         let comparison = judged(&run(&QUIET), &first_token);
         insta::assert_snapshot!(summary(&comparison), @"Warn, exit 0: TTFT P95 is 26.7 % slower, 95 % interval +22.7 % to +30.8 %, limit 10.0 %");
-        assert_eq!(comparison.warnings[0].code, "explanation-wanted");
+        assert_eq!(comparison.warnings[0].code(), "explanation-wanted");
     }
 
     #[test]

@@ -69,7 +69,12 @@ pub fn comparison(comparison: &Comparison, screen: Screen) -> String {
         let title = format!("accepted {}", sanitize::line(&accepted.source));
         list(&title, &accepted.lines, &mut text);
     }
-    list("warnings", &view.warnings, &mut text);
+    let warnings: Vec<String> = view
+        .warnings
+        .iter()
+        .map(|warning| warning.message.clone())
+        .collect();
+    list("warnings", &warnings, &mut text);
     list("looks", &view.looks, &mut text);
     text.push_str(&end(&view, screen));
     text

@@ -3,7 +3,7 @@
 use perfgate::policy::rule::Policy;
 use perfgate::policy::{Labels, compare_runs};
 use perfgate::record::{self, Run};
-use perfgate::report::comparison::{Comparison, Status, Verdict};
+use perfgate::report::comparison::{Comparison, Status, Verdict, Warning};
 use serde_json::{Value, json};
 
 /// A load point with three repeats, all alike but for a little noise.
@@ -51,7 +51,7 @@ fn loads_that_only_one_search_chose_are_said_and_are_no_mismatch() {
     let codes: Vec<&str> = comparison
         .warnings
         .iter()
-        .map(|warning| warning.code.as_str())
+        .map(Warning::code)
         .collect();
     assert_eq!(
         codes,

@@ -172,7 +172,7 @@ fn every_renderer_says_the_same_words_for_every_verdict() {
                     .for_each(|step| says(&step.replace('`', backtick(renderer))));
                 view.warnings
                     .iter()
-                    .for_each(|warning| says(&warning.replace('`', backtick(renderer))));
+                    .for_each(|warning| says(&warning.message.replace('`', backtick(renderer))));
             }
         }
     }
