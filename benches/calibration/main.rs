@@ -14,7 +14,7 @@ use std::path::Path;
 use std::thread;
 
 use model::{Chance, World};
-use perfgate::stats::Answer;
+use perfgate::stats::Outcome;
 use rules::Rule;
 use table::Cell;
 
@@ -231,12 +231,12 @@ fn simulate(row: &Row, noise: f64, gates: u64) -> Cell {
         let mut cell = empty.clone();
         for gate in (first..gates).step_by(threads) {
             let mut chance = Chance::new(SEED.wrapping_mul(1_000_003) + gate);
-            let outcome = row.rule.gate(&world, &mut chance);
-            cell.starts += u64::from(outcome.starts);
-            match outcome.answer {
-                Answer::Pass => cell.passed += 1,
-                Answer::Block => cell.blocked += 1,
-                Answer::Open => cell.undecided += 1,
+            let run = row.rule.gate(&world, &mut chance);
+            cell.starts += u64::from(run.starts);
+            match run.outcome {
+                Outcome::Pass => cell.passed += 1,
+                Outcome::Fail => cell.blocked += 1,
+                Outcome::Undecided => cell.undecided += 1,
             }
         }
         cell

@@ -19,8 +19,8 @@ use crate::render::number::percent;
 use crate::runner::load_points::{Points, Sizes, load_point};
 use crate::runner::repeat_runner::Measuring;
 use crate::runner::runtime;
-use crate::stats::number;
-use crate::sweep::{Answer, Grain, Point, Search, Step};
+use crate::stats::{Outcome, number};
+use crate::sweep::{Grain, Point, Search, Step};
 use crate::terminal::Output;
 use crate::terminal::progress::{Progress, note};
 use crate::workload::Lengths;
@@ -326,10 +326,10 @@ impl Run<'_> {
                 Step::Measure { load, .. } => {
                     let point = load_point(load, Some(1.0));
                     let report = self.once(points, target, point, true).await?;
-                    let answer = if report.valid {
-                        Answer::Met
+                    let outcome = if report.valid {
+                        Outcome::Pass
                     } else {
-                        Answer::NotMet
+                        Outcome::Fail
                     };
                     // A reason that no rate changes ends the search.
                     let in_vain = reasons(&self.required, &report.seen)
@@ -337,7 +337,7 @@ impl Run<'_> {
                         .any(|reason| !reason.is_of_load());
                     known.push(Point {
                         load,
-                        answer,
+                        outcome,
                         visits: 1,
                     });
                     reports.push(report);
@@ -352,7 +352,7 @@ impl Run<'_> {
             .iter()
             .map(|point| Tried {
                 target_qps: point.load,
-                valid: point.answer == Answer::Met,
+                valid: point.outcome == Outcome::Pass,
             })
             .collect();
         points.add(SWEEP, capacity(found.capacity, &tried))?;
@@ -370,12 +370,12 @@ impl Run<'_> {
 
 /// What is known where a search ends before its time.
 fn search_ended(known: &[Point]) -> crate::sweep::Found {
-    let of = |answer: Answer| known.iter().filter(move |point| point.answer == answer);
+    let of = |outcome: Outcome| known.iter().filter(move |point| point.outcome == outcome);
     crate::sweep::Found {
-        capacity: of(Answer::Met)
+        capacity: of(Outcome::Pass)
             .map(|point| point.load)
             .max_by(f64::total_cmp),
-        fails_at: of(Answer::NotMet)
+        fails_at: of(Outcome::Fail)
             .map(|point| point.load)
             .min_by(f64::total_cmp),
     }

@@ -20,8 +20,9 @@ use crate::render::number::{percent, value};
 use crate::runner::load_points::{Points, load_number, load_point, median};
 use crate::runner::repeat_runner::Measuring;
 use crate::runner::runtime;
+use crate::stats::Outcome;
 use crate::sweep::{
-    Answer, Attained, Capacity, Found, Growth, Limits, Point, Search, Step, SweepReport, Told, Why,
+    Attained, Capacity, Found, Growth, Limits, Point, Search, Step, SweepReport, Told, Why,
     attained, grow,
 };
 use crate::terminal::Output;
@@ -346,9 +347,9 @@ impl Sweep<'_> {
         let counts = |repeat: &&Repeat| repeat.void.is_none();
         let point = |seen: &Seen| Point {
             load: load_number(seen.load),
-            answer: self
-                .attained(seen)
-                .map_or(Answer::Open, |attained| attained.answer(self.attainment)),
+            outcome: self.attained(seen).map_or(Outcome::Undecided, |attained| {
+                attained.outcome(self.attainment)
+            }),
             visits: u32::try_from(self.of(seen).iter().filter(counts).count()).unwrap_or(u32::MAX),
         };
         seen.iter().map(point).collect()
@@ -374,10 +375,10 @@ impl Sweep<'_> {
         words.extend(Failures::of(repeats).in_words());
         if let Some(attained) = self.attained(seen) {
             let (low, high) = attained.interval();
-            let answer = match attained.answer(self.attainment) {
-                Answer::Met => "meets the limits",
-                Answer::NotMet => "does not meet the limits",
-                Answer::Open => "leaves it open",
+            let answer = match attained.outcome(self.attainment) {
+                Outcome::Pass => "meets the limits",
+                Outcome::Fail => "does not meet the limits",
+                Outcome::Undecided => "leaves it open",
             };
             words.push(format!(
                 "{} of {} requests inside the limits (95 % interval {} to {}, required {}): {answer}",
@@ -433,7 +434,7 @@ impl Sweep<'_> {
         let open = seen
             .iter()
             .zip(points)
-            .filter(|(_, point)| point.answer == Answer::Open);
+            .filter(|(_, point)| point.outcome == Outcome::Undecided);
         let open = open.map(|(seen, point)| {
             let attained = self.attained(seen).unwrap_or_default();
             let why = if attained.all < Attained::fewest(self.attainment) {

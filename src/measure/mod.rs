@@ -24,4 +24,4 @@ pub use repeat::{Observed, repeat};
 pub use totals::Totals;
 #[cfg(test)]
 pub(crate) use trace::ok_trace;
-pub use trace::{FASTEST_TOKEN, Outcome, RequestTrace};
+pub use trace::{FASTEST_TOKEN, RequestOutcome, RequestTrace};

@@ -1,7 +1,8 @@
 //! A gate that has no baseline yet.
 
+use super::outcome::worst;
 use super::rule::Policy;
-use super::verdict::{Labels, ThisLook, compare_evidence, worst};
+use super::verdict::{Labels, ThisLook, compare_evidence};
 use crate::code::Code;
 use crate::compare::Given;
 use crate::exit::ExitStatus;

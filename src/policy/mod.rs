@@ -21,7 +21,6 @@ mod bisecting;
 mod budget;
 mod checked;
 mod curves;
-mod effect;
 mod errors;
 mod first_run;
 #[cfg(test)]
@@ -31,6 +30,7 @@ mod history;
 mod judge;
 mod judge_all;
 mod noise;
+mod outcome;
 mod power;
 mod promotion;
 mod reasons;
@@ -44,10 +44,10 @@ mod warning;
 
 pub use acceptance::{with_acceptance, without_acceptance};
 pub use baseline_noise::{TooNoisy, too_noisy};
-pub use bisecting::{BisectAnswer, bisect_answer, searched};
+pub use bisecting::searched;
 pub use checked::{ComparisonError, parse_comparison};
-pub use effect::{Effect, effect};
 pub use first_run::first_run;
+pub use outcome::{MergeEffect, bisect_outcome, effect};
 pub use power::{Needs, needs};
 pub use promotion::{Accepted, FEWEST_REPEATS, Objection, objections};
 pub use reasons::{with_analysis, with_explanation};

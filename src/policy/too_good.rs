@@ -56,7 +56,7 @@ pub fn only_a_reason_is_missing(comparison: &Comparison) -> bool {
     let mut open = comparison
         .judgements
         .iter()
-        .filter(|row| super::verdict::weight(row, analysed) == Verdict::Inconclusive)
+        .filter(|row| super::outcome::weight(row, analysed) == Verdict::Inconclusive)
         .peekable();
     comparison.verdict == Verdict::Inconclusive
         && open.peek().is_some()

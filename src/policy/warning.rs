@@ -1,10 +1,11 @@
 //! What a reader should know beside the verdict.
 
 use super::judge::Judged;
+use super::outcome::weight;
 use super::rule::{Action, OnInconclusive, Policy};
 use super::sentence::percent;
 use super::too_good;
-use super::verdict::{ThisLook, weight};
+use super::verdict::ThisLook;
 use crate::code::Code;
 use crate::compare::{self, Comparability};
 use crate::exit::ExitStatus;

@@ -16,7 +16,7 @@ use crate::inputs::outputs;
 use crate::interrupt::Interrupt;
 use crate::launch::{self, Launch, Target};
 use crate::load::{Client, LoadError, RequestTemplate};
-use crate::measure::Outcome;
+use crate::measure::RequestOutcome;
 use crate::metric::VERSIONS;
 use crate::record::format::{
     Environment, Load, Repeat, RequestCounts, ResultFile, SCHEMA, Scenario, Server, Tool,
@@ -535,7 +535,7 @@ fn no_server() -> Failure {
 
 fn timed_out_mostly(repeat: &Repeat) -> bool {
     let most = Failures::of([repeat]).most_frequent;
-    most.is_some_and(|(status, _)| status == Outcome::TimedOut.to_string())
+    most.is_some_and(|(status, _)| status == RequestOutcome::TimedOut.to_string())
 }
 
 /// What a result is not worth going on with: no repeat of it counts.

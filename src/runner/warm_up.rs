@@ -11,7 +11,7 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::load::{Driven, Patience};
 use crate::measure::stability::{self, MOST_WINDOWS, Window};
-use crate::measure::{Outcome, RequestTrace};
+use crate::measure::{RequestOutcome, RequestTrace};
 use crate::workload::{Phase, Request};
 
 /// What a warm-up came to.
@@ -90,7 +90,7 @@ impl Pass<'_, '_> {
 
     /// A server that hangs would cost the measurement the same time again.
     fn check_answers(&self, driven: &Driven) -> Result<(), Failure> {
-        let hung = |trace: &RequestTrace| matches!(trace.outcome, Outcome::TimedOut);
+        let hung = |trace: &RequestTrace| matches!(trace.outcome, RequestOutcome::TimedOut);
         if driven.traces.is_empty() || !driven.traces.iter().all(hung) {
             return Ok(());
         }

@@ -7,11 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::attainment::{Attained, Limits, attained};
 use super::knee::{Bend, knee};
-use super::search::Answer;
 use crate::metric::Metric;
 use crate::record::Failures;
 use crate::record::format::{Repeat, ResultFile, SWEEP, Scenario};
-use crate::stats;
+use crate::stats::{self, Outcome};
 
 /// The value of `schema` that this version writes.
 pub const SCHEMA: &str = "perfgate.sweep/1";
@@ -245,10 +244,10 @@ fn point(scenario: &Scenario, rates: bool, asked: Option<(Limits, f64)>) -> Swee
 
 fn within(attained: Attained, attainment: f64) -> Within {
     let (low, high) = attained.interval();
-    let met = match attained.answer(attainment) {
-        Answer::Met => Some(true),
-        Answer::NotMet => Some(false),
-        Answer::Open => None,
+    let met = match attained.outcome(attainment) {
+        Outcome::Pass => Some(true),
+        Outcome::Fail => Some(false),
+        Outcome::Undecided => None,
     };
     Within {
         good: attained.good,

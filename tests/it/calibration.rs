@@ -10,7 +10,7 @@ pub(crate) mod rules;
 mod table;
 
 use model::{Chance, World};
-use perfgate::stats::{Answer, number};
+use perfgate::stats::{Outcome, number};
 use rules::Rule;
 
 /// Gates per rate.
@@ -20,10 +20,10 @@ const GATES: u64 = 150;
 fn rates(rule: Rule, world: World) -> (f64, f64) {
     let (mut passed, mut blocked) = (0.0, 0.0);
     for gate in 0..GATES {
-        match rule.gate(&world, &mut Chance::new(77_000 + gate)).answer {
-            Answer::Pass => passed += 1.0,
-            Answer::Block => blocked += 1.0,
-            Answer::Open => {}
+        match rule.gate(&world, &mut Chance::new(77_000 + gate)).outcome {
+            Outcome::Pass => passed += 1.0,
+            Outcome::Fail => blocked += 1.0,
+            Outcome::Undecided => {}
         }
     }
     (passed / number(GATES), blocked / number(GATES))

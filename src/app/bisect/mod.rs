@@ -3,7 +3,7 @@
 mod start;
 
 use crate::app::Context;
-use crate::bisect::{Answer, Role, Step};
+use crate::bisect::{Role, Step, StepOutcome};
 use crate::cli::bisect::{BisectArgs, BisectCommand, BisectOptions, StartupFailure};
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
@@ -77,13 +77,15 @@ fn judge(
 
 fn status_of(step: &Step, startup_failure: StartupFailure) -> BisectStatus {
     match (step.answer, startup_failure) {
-        (Answer::Good, _) => BisectStatus::Good,
-        (Answer::Bad, _) | (Answer::TargetFailed, StartupFailure::Bad) => BisectStatus::Bad,
+        (StepOutcome::Good, _) => BisectStatus::Good,
+        (StepOutcome::Bad, _) | (StepOutcome::TargetFailed, StartupFailure::Bad) => {
+            BisectStatus::Bad
+        }
         (
-            Answer::Undecided
-            | Answer::BuildFailed
-            | Answer::TargetFailed
-            | Answer::NoConfiguration,
+            StepOutcome::Undecided
+            | StepOutcome::BuildFailed
+            | StepOutcome::TargetFailed
+            | StepOutcome::NoConfiguration,
             _,
         ) => BisectStatus::Skip,
     }

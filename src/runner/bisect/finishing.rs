@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::bisect_run::{Hunt, say};
-use crate::bisect::{Answer, BisectReport, Cost, Outcome, Role, SCHEMA, Step, Sureness, steps_for};
+use crate::bisect::{
+    BisectOutcome, BisectReport, Cost, Role, SCHEMA, Step, StepOutcome, Sureness, steps_for,
+};
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
@@ -57,7 +59,7 @@ impl Hunt<'_> {
                 Ok(status)
             }
             Left::OnlySkipped(candidates) => {
-                self.tell(search, Outcome::Several, None, &candidates, None)?;
+                self.tell(search, BisectOutcome::Several, None, &candidates, None)?;
                 Ok(status)
             }
             Left::One(found) => Box::pin(self.confirm(search, &found, status)).await,
@@ -86,11 +88,14 @@ impl Hunt<'_> {
                 failure
             })?;
         say(&kept.step);
-        let confirmed = matches!(kept.step.answer, Answer::Bad | Answer::TargetFailed);
+        let confirmed = matches!(
+            kept.step.answer,
+            StepOutcome::Bad | StepOutcome::TargetFailed
+        );
         let outcome = if confirmed {
-            Outcome::Found
+            BisectOutcome::Found
         } else {
-            Outcome::NotConfirmed
+            BisectOutcome::NotConfirmed
         };
         self.tell(search, outcome, Some(found), &[], Some(kept.step))?;
         if confirmed {
@@ -108,7 +113,7 @@ impl Hunt<'_> {
     fn tell(
         &self,
         search: &Search,
-        outcome: Outcome,
+        outcome: BisectOutcome,
         found: Option<&str>,
         candidates: &[String],
         confirmation: Option<Step>,
@@ -121,7 +126,7 @@ impl Hunt<'_> {
             .chain(confirmation)
             .collect();
         let decided = steps.iter().filter(|step| {
-            step.role == Role::Search && matches!(step.answer, Answer::Good | Answer::Bad)
+            step.role == Role::Search && matches!(step.answer, StepOutcome::Good | StepOutcome::Bad)
         });
         let parents = found.map(|found| self.repository.parents(found));
         let parents = parents.transpose()?.unwrap_or_default();
