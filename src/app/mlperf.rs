@@ -15,6 +15,7 @@ use crate::mlperf::{
     Limits, MlperfReport, Requirements, Scenario, Task, Tried, queries_needed, reasons,
 };
 use crate::record::format::{Repeat, SWEEP};
+use crate::record::telemetry::Telemetry;
 use crate::render::number::percent;
 use crate::runner::load_points::{Points, Sizes, load_point};
 use crate::runner::repeat_runner::Measuring;
@@ -393,7 +394,10 @@ fn capacity(peak: Option<f64>, tried: &[Tried]) -> Repeat {
         started: Some(clock::timestamp()),
         metrics: [(id, peak)].into(),
         not_measured: not_measured.into_iter().collect(),
-        telemetry: [("measurements".to_owned(), measurements.into())].into(),
+        telemetry: Telemetry {
+            rest: [("measurements".to_owned(), measurements.into())].into(),
+            ..Telemetry::default()
+        },
         ..Repeat::default()
     }
 }

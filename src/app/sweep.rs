@@ -16,6 +16,7 @@ use crate::launch::Target;
 use crate::metric::Metric;
 use crate::record::Failures;
 use crate::record::format::{Repeat, SWEEP};
+use crate::record::telemetry::Telemetry;
 use crate::render::number::{percent, value};
 use crate::runner::load_points::{Points, load_number, load_point, median};
 use crate::runner::repeat_runner::Measuring;
@@ -416,11 +417,19 @@ impl Sweep<'_> {
         let not_measured = missing
             .map(|(id, _)| (id.clone(), format!("not even {lowest} met the limits")))
             .collect();
-        let mut telemetry = BTreeMap::new();
-        telemetry.insert("fails_at".to_owned(), serde_json::json!(found.fails_at));
-        telemetry.insert("measurements".to_owned(), serde_json::json!(measurements));
-        telemetry.insert("attainment".to_owned(), serde_json::json!(self.attainment));
-        telemetry.insert("limits".to_owned(), serde_json::json!(self.limits));
+        let mut telemetry = Telemetry::default();
+        telemetry
+            .rest
+            .insert("fails_at".to_owned(), serde_json::json!(found.fails_at));
+        telemetry
+            .rest
+            .insert("measurements".to_owned(), serde_json::json!(measurements));
+        telemetry
+            .rest
+            .insert("attainment".to_owned(), serde_json::json!(self.attainment));
+        telemetry
+            .rest
+            .insert("limits".to_owned(), serde_json::json!(self.limits));
         Repeat {
             metrics,
             not_measured,

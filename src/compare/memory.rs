@@ -23,8 +23,8 @@ pub(crate) fn cache_is_fixed(run: &Run) -> Option<bool> {
         .iter()
         .flat_map(|scenario| &scenario.repeats);
     repeats
-        .filter_map(|repeat| repeat.telemetry.get("engine_memory"))
-        .find_map(|memory| memory.get("kv_cache_fixed")?.as_bool())
+        .filter_map(|repeat| repeat.telemetry.engine_memory.as_ref())
+        .find_map(|memory| memory.kv_cache_fixed)
 }
 
 /// What a figure of memory can say, for the report; `None` for a figure of something else, or where it is not known.

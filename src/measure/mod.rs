@@ -3,7 +3,6 @@
 mod client;
 mod covariates;
 mod cross_check;
-mod known;
 mod latencies;
 mod offered;
 mod prompts;
@@ -16,7 +15,6 @@ mod trace;
 pub use client::{ClientLoad, Lateness, MOST_PACKED, Stop, first_chunks, most_unasked};
 pub use covariates::{Concerns, Warning};
 pub use cross_check::{ClientFigures, ServerFigures, ServerPeaks};
-pub use known::known;
 pub use latencies::Latencies;
 pub use offered::offered_rate;
 pub use prompts::prompt_lengths;

@@ -12,11 +12,7 @@ impl Repeat {
 
     /// Further observations that a reader should know, in sentences.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
-        let told = self.telemetry.get("warnings");
-        let told = told.and_then(serde_json::Value::as_array);
-        told.into_iter()
-            .flatten()
-            .filter_map(serde_json::Value::as_str)
+        self.telemetry.warnings.iter().map(String::as_str)
     }
 }
 

@@ -14,6 +14,7 @@ mod ledger;
 mod read;
 mod same;
 mod store;
+pub mod telemetry;
 mod valid;
 
 pub use compact::{as_baseline, as_session, is_measured_before, line, readable};
@@ -24,4 +25,4 @@ pub use read::{RecordError, parse};
 pub use same::{Content, is_same_run};
 pub(crate) use same::{Mark, marks, marks_of};
 pub use store::{load, load_ledger, read, read_ledger, save};
-pub use valid::{FROM_BLOCKS, KV_CACHE_FROM, RepeatRun, Run, ScenarioRun};
+pub use valid::{FROM_BLOCKS, RepeatRun, Run, ScenarioRun};

@@ -19,6 +19,7 @@ use crate::load::{Client, Drive, Driven, Patience};
 use crate::measure::{self, Concerns, Observed, Stop};
 use crate::metric::Metric;
 use crate::record::format::{Environment, Repeat};
+use crate::record::telemetry::Telemetry;
 use crate::stats::number;
 use crate::telemetry::{self, Sampler};
 use crate::workload::{self, Part, Phase, Request};
@@ -97,7 +98,7 @@ impl Pass<'_, '_> {
         repeat.id = Some(format!("{}-{}", self.run.id, self.repeat + 1));
         repeat.started = Some(started);
         repeat.telemetry = seen.telemetry;
-        repeat.telemetry.extend(self.told(&driven, warmed_up.seen));
+        self.tell(&driven, warmed_up.seen, &mut repeat.telemetry);
         let bottleneck = driven.client.bottleneck(&driven.traces);
         // With real-time priority no program of this machine keeps the load generator from a CPU. Only the host of a virtual
         // machine does, for a moment, and the next repeat is probably free of it.
@@ -116,24 +117,24 @@ impl Pass<'_, '_> {
     }
 
     /// What the load generator records of itself and of what it sent.
-    fn told(&self, driven: &Driven, warm_up: Option<Value>) -> Vec<(String, Value)> {
-        let offered = match self.load {
+    fn tell(&self, driven: &Driven, warm_up: Option<Value>, telemetry: &mut Telemetry) {
+        telemetry.client = Some(driven.client.described());
+        telemetry.offered_rate = match self.load {
             LoadPoint::Rate { .. } => measure::offered_rate(&driven.traces),
             LoadPoint::Concurrency(_) | LoadPoint::Trace { .. } => None,
         };
         let told = [
-            ("client", Some(driven.client.described())),
             (
                 "time_to_first_chunk",
                 Some(measure::first_chunks(&driven.traces)),
             ),
-            ("offered_rate", offered.map(Value::from)),
             ("prompt_nonce", self.nonce().map(Value::from)),
             ("warm_up", warm_up),
         ];
         let told = told.into_iter();
-        told.filter_map(|(key, value)| Some((key.to_owned(), value?)))
-            .collect()
+        telemetry
+            .rest
+            .extend(told.filter_map(|(key, value)| Some((key.to_owned(), value?))));
     }
 
     fn warn_of_an_early_end(&self, driven: &Driven, planned: usize) {
@@ -171,10 +172,7 @@ impl Pass<'_, '_> {
 
     /// A pass that was stopped is void, unless failures are what is measured.
     fn stopped(&self, stop: &Stop, (ended, planned): (usize, usize), repeat: &mut Repeat) {
-        let described = early_end::described(stop, ended, planned);
-        repeat
-            .telemetry
-            .insert(early_end::KEY.to_owned(), described);
+        repeat.telemetry.stopped = Some(early_end::described(stop, ended, planned));
         match stop {
             Stop::Client(reason) => {
                 repeat.void = Some(format!("{reason} and {ended} of {planned} requests"));
@@ -189,12 +187,8 @@ impl Pass<'_, '_> {
                 repeat.void = repeat.void.take().or_else(|| early_end::of_server(repeat));
             }
             Stop::Hung | Stop::Failing => {
-                let said = early_end::of_server(repeat).map(Value::from);
-                let warnings = repeat.telemetry.entry("warnings".to_owned());
-                if let Value::Array(warnings) = warnings.or_insert_with(|| Value::Array(Vec::new()))
-                {
-                    warnings.extend(said);
-                }
+                let said = early_end::of_server(repeat);
+                repeat.telemetry.warnings.extend(said);
             }
         }
     }
@@ -208,22 +202,16 @@ impl Pass<'_, '_> {
         concerns.take(std::mem::take(&mut seen.concerns));
         if let Some(server) = &seen.server {
             concerns.take(server.check(&driven.client.figures(&driven.traces)));
-            seen.telemetry
-                .insert("server".to_owned(), server.described());
+            seen.telemetry.server = Some(server.described());
         }
         let levels = [("warning", &concerns.warnings), ("note", &concerns.notes)];
-        let mut messages = Vec::new();
         for (level, warning) in levels
             .iter()
             .flat_map(|(level, said)| said.iter().map(move |warning| (level, warning)))
         {
             let progress = self.measuring.progress;
             progress.note_first(&warning.about, &format!("{level}: {}", warning.message));
-            messages.push(warning.message.as_str());
-        }
-        if !messages.is_empty() {
-            seen.telemetry
-                .insert("warnings".to_owned(), messages.into());
+            seen.telemetry.warnings.push(warning.message.clone());
         }
         concerns
     }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::launch::{MemoryProbe, Target};
 use crate::metric::Metric;
-use crate::record::{FROM_BLOCKS, KV_CACHE_FROM};
+use crate::record::FROM_BLOCKS;
+use crate::record::telemetry::EngineMemory;
 use crate::telemetry::{EngineLog, Observed};
 
 /// Watches the main memory of a server until it is told to finish.
@@ -105,14 +105,12 @@ pub(crate) fn add(target: &Target, host_peak: Option<u64>, seen: &mut Observed) 
             None if started_here => Err("its processes could not be looked at".to_owned()),
             None => Err("somebody else runs the server".to_owned()),
         });
-    let mut parts = log.described();
-    if let (Value::Object(parts), Some(fixed)) = (&mut parts, seen.kv_cache_fixed) {
-        parts.insert("kv_cache_fixed".to_owned(), json!(fixed));
-    }
-    if let (Value::Object(parts), Some(from)) = (&mut parts, cache_from) {
-        parts.insert(KV_CACHE_FROM.to_owned(), json!(from));
-    }
-    if parts.as_object().is_some_and(|parts| !parts.is_empty()) {
-        seen.telemetry.insert("engine_memory".to_owned(), parts);
+    let parts = EngineMemory {
+        kv_cache_fixed: seen.kv_cache_fixed,
+        kv_cache_from: cache_from.map(str::to_owned),
+        ..log.described()
+    };
+    if parts != EngineMemory::default() {
+        seen.telemetry.engine_memory = Some(parts);
     }
 }

@@ -381,8 +381,8 @@ impl<'a> Measuring<'a> {
             return Ok(());
         }
         // The server never saw them: such a repeat is void, and says why.
-        let client = last.telemetry.get("client");
-        let unopened = client.and_then(|client| client["unopened"].as_u64());
+        let client = last.telemetry.client.as_ref();
+        let unopened = client.and_then(|client| client.unopened);
         if last.void.is_some() && unopened.unwrap_or_default() > 0 {
             return Ok(());
         }

@@ -226,7 +226,7 @@ fn point(scenario: &Scenario, rates: bool, asked: Option<(Limits, f64)>) -> Swee
     });
     let offered = counting
         .iter()
-        .filter_map(|repeat| repeat.telemetry.get("offered_rate")?.as_f64());
+        .filter_map(|repeat| repeat.telemetry.offered_rate);
     let offered = stats::median(&offered.collect::<Vec<f64>>());
     SweepPoint {
         scenario: scenario.name.clone(),
@@ -373,8 +373,8 @@ mod tests {
             status: Some(statuses.map(|status| Some(status.to_owned())).collect()),
             ..Samples::default()
         });
-        let seen = serde_json::json!(["the server counts other tokens"]);
-        repeat.telemetry.insert("warnings".to_owned(), seen);
+        let seen = "the server counts other tokens".to_owned();
+        repeat.telemetry.warnings.push(seen);
         let void = Repeat {
             void: Some("the load generator was the bottleneck".to_owned()),
             ..Repeat::default()
@@ -466,10 +466,9 @@ mod tests {
             SweepReport::of(&result, rates)
         };
         // By chance hardly more than it served was due.
-        let offered = &mut point.repeats[0].telemetry;
-        offered.insert("offered_rate".to_owned(), 7.2.into());
+        point.repeats[0].telemetry.offered_rate = Some(7.2);
         assert_eq!(report(&point).warnings, Vec::<String>::new());
-        point.repeats[0].telemetry.clear();
+        point.repeats[0].telemetry.offered_rate = None;
         let report = report(&point);
         insta::assert_snapshot!(report.warnings.join("\n"), @"request_rate=10: the server fell behind and served 7.00 of 10.00 requests/s; its latencies grow with the length of the measurement");
     }

@@ -1,9 +1,8 @@
 //! The background task that watches a server and its GPUs during one repeat.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +19,7 @@ use super::server::{self, Findings, NOT_REPORTED};
 use crate::measure::{Concerns, ServerFigures, ServerPeaks};
 use crate::metric::Metric;
 use crate::record::format::Gpu;
+use crate::record::telemetry::Telemetry;
 use crate::{clock, http};
 
 /// Why there is nothing of a server without metrics.
@@ -48,7 +48,7 @@ pub struct Observed {
     /// Columns over time: `time` (seconds), `gpu_memory` (bytes, of the fullest GPU), `gpu_utilization` (ratio, mean of
     /// the GPUs), `gpu_clock_sm` (MHz, of the slowest), `gpu_power` (watts, of all), `gpu_temperature` (°C, of the hottest),
     /// `running`, `waiting` (requests), `kv_cache_usage` (ratio); beside them `gpus`, one [`super::gpu::summary::GpuSummary`] each.
-    pub telemetry: BTreeMap<String, Value>,
+    pub telemetry: Telemetry,
     /// Why the results beside which this was seen do not count, and what a reader should know about the GPUs.
     pub concerns: Concerns,
     /// The GPUs; empty where none was found, `None` where that could not be found out.
@@ -345,9 +345,13 @@ impl Watch {
             }),
             (Some(_) | None, _) => None,
         };
-        let mut telemetry = self.series.into_columns();
+        let mut telemetry = Telemetry {
+            series: self.series.into_columns(),
+            ..Telemetry::default()
+        };
         if !seen.summaries.is_empty() {
-            telemetry.insert("gpus".to_owned(), serde_json::json!(seen.summaries));
+            let summaries = serde_json::json!(seen.summaries);
+            telemetry.rest.insert("gpus".to_owned(), summaries);
         }
         Observed {
             server,
@@ -397,6 +401,7 @@ mod tests {
     use super::super::Search;
     use super::super::gpu::stub;
     use super::*;
+    use crate::record::telemetry::SeriesName;
 
     const OFTEN: Duration = Duration::from_millis(20);
 
@@ -483,7 +488,10 @@ mod tests {
             (gpus[0].name.as_str(), gpus[0].memory_bytes),
             ("H100", Some(80))
         );
-        assert_eq!(observed.telemetry["running"][0], 4.0);
+        assert_eq!(
+            observed.telemetry.series[&SeriesName::Running][0],
+            Some(4.0)
+        );
         insta::assert_snapshot!(reasons(&observed), @"
         kv_cache.tokens: the engine does not report it
         server.prefix_cache_hit_rate: the engine does not report it
@@ -506,8 +514,11 @@ mod tests {
         assert_eq!(observed.gpus.as_ref().unwrap().len(), 2);
         assert_eq!(observed.driver.as_deref(), Some("550.1"));
         assert_eq!(observed.environment(None).driver.as_deref(), Some("550.1"));
-        assert_eq!(observed.telemetry["gpus"][1]["source"], "nvidia-smi");
-        assert_eq!(observed.telemetry["gpu_power"][0], 600.0);
+        assert_eq!(observed.telemetry.rest["gpus"][1]["source"], "nvidia-smi");
+        assert_eq!(
+            observed.telemetry.series[&SeriesName::GpuPower][0],
+            Some(600.0)
+        );
         // It is not persistent, and that is worth a word.
         assert_eq!(
             (observed.concerns.void, observed.concerns.warnings.len()),

@@ -343,7 +343,7 @@ mod tests {
             "../../tests/fixtures/vllm-0.32-cpu/metrics/after-load-asleep.txt"
         ));
         let figures = figures(&scrape(IDLE), &after_load);
-        insta::assert_json_snapshot!(figures.described());
+        insta::assert_json_snapshot!(serde_json::to_value(figures.described()).unwrap());
     }
 
     #[test]
