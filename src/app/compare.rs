@@ -9,7 +9,6 @@ use crate::cli::compare::{CompareArgs, Format, OutputArgs, ReportArgs};
 use crate::compare::Given;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::failure::of_adapters::{baseline_failure, record_failure};
 use crate::git::work_tree::{self, GitError};
 use crate::inputs::accepted::{Files, stored};
 use crate::inputs::base_ref::Asks;
@@ -31,7 +30,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
     let base_ref = asks.base();
     let policy = policy_at(&args.policy, base_ref)?;
     let files = Files(base_ref);
-    let load = |path: &Path| record::load(path).map_err(|error| record_failure(&error));
+    let load = |path: &Path| record::load(path).map_err(Failure::from);
     let one = |path: &Option<PathBuf>| path.as_deref().map(load).transpose();
     let candidate = one(&args.candidate)?;
     let pairs = one(&args.ab_baseline)?.zip(one(&args.ab_candidate)?);
@@ -191,7 +190,7 @@ impl Side {
                 ]);
                 files.stored_if_there(&path, None)?
             }
-            (_, _) => stored(&place).map_err(|error| baseline_failure(&error))?,
+            (_, _) => stored(&place)?,
         };
         storage::warn_of_copies(location, &opened);
         let Some(found) = found else {

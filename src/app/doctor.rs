@@ -10,7 +10,7 @@ use crate::doctor::check::{Level, page, worst};
 use crate::doctor::needs::Needs;
 use crate::doctor::{client, engine, gpu, host, plan};
 use crate::exit::ExitStatus;
-use crate::failure::{Failure, of_adapters};
+use crate::failure::Failure;
 use crate::inputs::plan::of_file;
 use crate::interrupt::Interrupt;
 use crate::launch;
@@ -45,10 +45,7 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<ExitStatus, Fa
         }
         note("measuring the load generator against a server that only writes, for some seconds");
         let interrupt = Interrupt::listen()?;
-        let measured = ceiling(&interrupt.token()).await;
-        measured
-            .map(Some)
-            .map_err(|error| of_adapters::load_failure(&error))
+        Ok::<_, Failure>(Some(ceiling(&interrupt.token()).await?))
     })?;
     groups.extend(measured.as_ref().map(client::checks));
     let worst = worst(&groups);

@@ -8,6 +8,24 @@ use crate::launch::{Fault, LaunchError};
 use crate::load::LoadError;
 use crate::record::RecordError;
 
+impl From<LaunchError> for Failure {
+    fn from(error: LaunchError) -> Self {
+        launch_failure(&error)
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        load_failure(&error)
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        record_failure(&error)
+    }
+}
+
 const UNREADABLE: &str = "let this user read it, or correct what stands there: what cannot be read does not count as none";
 
 /// Of starting or stopping a server.
@@ -61,7 +79,13 @@ pub(crate) fn unreadable(error: FileError) -> Failure {
 }
 
 /// Of reading or changing baselines.
-pub(crate) fn baseline_failure(error: &BaselineError) -> Failure {
+impl From<BaselineError> for Failure {
+    fn from(error: BaselineError) -> Self {
+        baseline_failure(&error)
+    }
+}
+
+fn baseline_failure(error: &BaselineError) -> Failure {
     let failure = |status| Failure::message(status, in_words(error));
     match error {
         BaselineError::Record(error) => record_failure(error).hint(

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use crate::baseline::{Location, Storage};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::failure::of_adapters::baseline_failure;
 use crate::terminal::progress::note;
 use crate::{clock, render};
 
 /// Opens it; a bucket is not asked yet.
 pub(crate) fn open(location: &Location, environment: &Environment) -> Result<Storage, Failure> {
-    Storage::open(location, cache_folder(environment).as_deref(), note)
-        .map_err(|error| baseline_failure(&error))
+    let cache = cache_folder(environment);
+    Ok(Storage::open(location, cache.as_deref(), note)?)
 }
 
 /// Where programs of this user keep what they could fetch again.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::super::Context;
-use super::{Chosen, Opened, failure};
+use super::{Chosen, Opened};
 use crate::cli::baseline::{ListArgs, ListFormat};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -68,7 +68,7 @@ fn unknown() -> String {
 }
 
 fn listed(chosen: Chosen) -> Result<Listed, Failure> {
-    let standing = chosen.place.read().map_err(failure)?;
+    let standing = chosen.place.read()?;
     let baseline = standing.baseline.as_ref().or(standing.ledger.last());
     let commit = baseline.and_then(|run| run.file.source.as_ref()?.commit.clone());
     let release = standing

@@ -8,12 +8,11 @@ mod update;
 mod verify;
 
 use crate::app::Context;
-use crate::baseline::{BaselineError, Location, Place, Storage};
+use crate::baseline::{Location, Place, Storage};
 use crate::cli::baseline::{BaselineArgs, BaselineCommand, StorageArgs, WhichArgs};
 use crate::config;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::failure::of_adapters::baseline_failure;
 use crate::inputs::storage;
 
 pub(super) fn run(args: &BaselineArgs, context: &Context) -> Result<ExitStatus, Failure> {
@@ -61,11 +60,11 @@ impl<'a> Opened<'a> {
     fn all(&self, name: Option<&str>) -> Result<Vec<Chosen>, Failure> {
         let names = match name {
             Some(name) => vec![checked(name)?.to_owned()],
-            None => self.storage.gates().map_err(failure)?,
+            None => self.storage.gates()?,
         };
         let mut found = Vec::new();
         for name in &names {
-            for hardware in self.storage.hardware(name).map_err(failure)? {
+            for hardware in self.storage.hardware(name)? {
                 found.push(self.place(name, &hardware));
             }
         }
@@ -123,16 +122,5 @@ fn checked(name: &str) -> Result<&str, Failure> {
         let message = format!("no gate can be called `{name}`");
         Err(Failure::message(ExitStatus::Usage, message)
             .hint(format!("write `{}`", config::safe_name(name))))
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
-fn failure(error: BaselineError) -> Failure {
-    baseline_failure(&error)
-}
-
-impl From<BaselineError> for Failure {
-    fn from(error: BaselineError) -> Self {
-        baseline_failure(&error)
     }
 }

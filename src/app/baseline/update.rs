@@ -2,12 +2,11 @@
 
 use super::super::Context;
 use super::reason::Reasons;
-use super::{Chosen, Opened, checked, failure};
+use super::{Chosen, Opened, checked};
 use crate::baseline::{self, Change, Ended, Part, Standing};
 use crate::cli::baseline::UpdateArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::failure::of_adapters::record_failure;
 use crate::git::work_tree::{self, MainBranch};
 use crate::inputs::outputs::print;
 use crate::inputs::policy::policy_for;
@@ -31,7 +30,7 @@ struct Decided {
 
 pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let policy = policy_for(&args.policy)?;
-    let run = record::load(&args.result).map_err(|error| record_failure(&error))?;
+    let run = record::load(&args.result)?;
     let name = args.name.as_deref().or(run.file.name.as_deref());
     let Some(name) = name else {
         let message = format!(
@@ -52,7 +51,7 @@ pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Fa
         environment: context.environment,
     };
     let (decided, ended) = if args.dry_run {
-        let standing = chosen.place.read().map_err(failure)?;
+        let standing = chosen.place.read()?;
         opened.warn_of_copies();
         (updating.decide(&standing)?.0, Ended::Current)
     } else {
