@@ -9,7 +9,7 @@ use crate::cli::compare::{CompareArgs, Format, OutputArgs, ReportArgs};
 use crate::compare::Given;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::git::work_tree::{self, GitError};
+use crate::git::{GitError, work_tree};
 use crate::inputs::accepted::{Files, stored};
 use crate::inputs::base_ref::Asks;
 use crate::inputs::comparison::read_comparison;

@@ -4,6 +4,7 @@ use super::Failure;
 use crate::baseline::{BaselineError, BucketError};
 use crate::exit::ExitStatus;
 use crate::files::FileError;
+use crate::git::GitError;
 use crate::launch::{Fault, LaunchError};
 use crate::load::LoadError;
 use crate::record::RecordError;
@@ -76,6 +77,22 @@ pub(crate) fn unreadable(error: FileError) -> Failure {
         UNREADABLE
     };
     Failure::message(ExitStatus::Usage, in_words(&error)).hint(hint)
+}
+
+/// Of what git could not do, in its own words.
+impl From<GitError> for Failure {
+    fn from(error: GitError) -> Self {
+        let status = if error.is_of_usage() {
+            ExitStatus::Usage
+        } else {
+            ExitStatus::SurroundingsFailed
+        };
+        Self {
+            hints: error.hint().into_iter().collect(),
+            is_of_version: error.is_of_commit(),
+            ..Self::new(status, error)
+        }
+    }
 }
 
 /// Of reading or changing baselines.

@@ -10,6 +10,7 @@ pub(crate) mod extras;
 pub(crate) mod feasible;
 pub(crate) mod justification;
 pub(crate) mod links;
+pub(crate) mod main_branch;
 pub(crate) mod outputs;
 pub(crate) mod plan;
 pub(crate) mod policy;

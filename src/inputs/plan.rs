@@ -122,7 +122,7 @@ fn mind_secrets(plan: &Plan) -> Result<(), Failure> {
             ServerPlan::Url(_) | ServerPlan::Simulator(_) => {}
         }
     }
-    crate::environment::check_api_key()
+    extras::check_api_key()
 }
 
 /// Only the server, with its model and arguments, of that file and of the flags.

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Headers, ProcessPlan, ServerPlan};
 use crate::record::format::Server;
 use crate::{http, secret};
-pub use build::{Build, BuildError, PLACES_OF_GIT, build};
+pub use build::{Build, BuildError, build};
 use command::Engine;
 use docker::Container;
 pub use docker::{EngineFacts, EngineKind, engine_facts, image_is_here, mounted};

@@ -158,7 +158,10 @@ impl<'a> Measuring<'a> {
                 name: "perfgate".to_owned(),
                 version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             }),
-            source: crate::git::work_tree::of_working_tree(self.environment),
+            source: crate::git::work_tree::of_working_tree(
+                self.environment,
+                &crate::terminal::events(),
+            ),
             promotion: None,
             environment: None,
             server: None,

@@ -5,9 +5,9 @@
 //! [`fn@command`], which takes nothing but a [`WorkflowCommand`].
 
 mod command;
-mod gate_words;
 pub(crate) mod progress;
 pub(crate) mod screen;
+mod wording;
 
 use std::io::{self, Write as _};
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ use indicatif::{MultiProgress, ProgressBar};
 
 pub use command::{Level, WorkflowCommand};
 
-use crate::event::Event;
+use crate::event::{Event, Events};
 use crate::secret;
 use crate::text::guard;
 
@@ -52,17 +52,21 @@ pub fn print(output: Output, text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Shows an event of a run on stderr.
+/// Words an event and shows it on stderr.
 pub fn show(event: &Event) {
-    match event {
-        Event::Gate(event) => note(&gate_words::words(event)),
-        Event::Git(_) | Event::Input(_) | Event::Run(_) => {}
+    for line in wording::lines(event) {
+        note(&line);
     }
 }
 
 /// A line of its own on stderr, above the bars. A line that cannot be written does not stop the program.
 pub fn note(text: &str) {
     to_stderr(&(Output::Text.guarded(text) + "\n"));
+}
+
+/// Words and shows events, each as lines of their own on stderr.
+pub fn events() -> Events {
+    Events::to(|event| show(&event))
 }
 
 /// The same with perfgate's own colours.

@@ -7,7 +7,7 @@ use crate::baseline::{self, Change, Ended, Part, Standing};
 use crate::cli::baseline::UpdateArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::git::work_tree::{self, MainBranch};
+use crate::inputs::main_branch::{MainBranch, main_branch_of};
 use crate::inputs::outputs::print;
 use crate::inputs::policy::policy_for;
 use crate::policy::rule::Policy;
@@ -134,7 +134,7 @@ impl Updating<'_> {
                 name: branch.clone(),
                 is_of_it: of.and_then(|of| of.branch.as_ref()) == Some(branch),
             },
-            None => work_tree::main_branch_of(of, self.environment),
+            None => main_branch_of(of, self.environment),
         };
         let found = objections(
             self.policy,

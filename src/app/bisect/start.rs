@@ -7,8 +7,8 @@ use crate::cli::bisect::StartArgs;
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::git::checkout::{remove_all, remove_folder};
-use crate::git::search::{Repository, UNSHALLOW};
-use crate::git::work_tree;
+use crate::git::search::Repository;
+use crate::git::{UNSHALLOW, work_tree};
 use crate::inputs::outputs::print;
 use crate::interrupt::Interrupt;
 use crate::runner::bisect::arguments::own_text;
@@ -115,7 +115,8 @@ fn begin_search(
         begin.push("--first-parent");
     }
     begin.extend([bad, good, "--"]);
-    repository.git(&begin).map(drop)
+    repository.git(&begin)?;
+    Ok(())
 }
 
 /// A shallow clone may end between the two: what is not here could be guilty, and git would ask about the rest alone.
@@ -182,7 +183,7 @@ pub(super) fn clean() -> Result<(), Failure> {
     let repository = Repository::here()?;
     let _lock = Lock::take(&repository)?;
     let images = images::built(&repository);
-    remove_all(&repository);
+    remove_all(&repository, &crate::terminal::events());
     remove_folder(&repository.state)?;
     note(&format!("`{}` is gone", repository.state.display()));
     if !images.is_empty() {

@@ -95,7 +95,7 @@ impl Hunt<'_> {
         self.tell(search, outcome, Some(found), &[], Some(kept.step))?;
         if confirmed {
             // What was measured stays; what was built is not needed any more.
-            remove_all(&self.repository);
+            remove_all(&self.repository, &crate::terminal::events());
             return Ok(status);
         }
         let message = "the commit at which the search ended is not confirmed, so nobody is named";

@@ -75,7 +75,10 @@ impl Hunt<'_> {
             folder: String::new(),
             step,
         };
-        match tree.check_out(&self.repository, commit) {
+        match tree
+            .check_out(&self.repository, commit)
+            .map_err(Failure::from)
+        {
             Ok(()) => {}
             Err(failure) if role == Role::Search && is_of_commit(&failure) => {
                 step.answer = Answer::BuildFailed;
