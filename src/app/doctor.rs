@@ -5,6 +5,7 @@ use std::thread;
 use serde_json::json;
 
 use super::Context;
+use crate::app::output;
 use crate::cli::doctor::{DoctorArgs, DoctorFormat};
 use crate::doctor::check::{Level, page, worst};
 use crate::doctor::needs::Needs;
@@ -39,7 +40,12 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<ExitStatus, Fa
         groups.push(engine::checks(&engine, &needs));
         let survey = survey(&search).await;
         groups.push(gpu::checks(&survey, &needs));
-        groups.push(plan::checks(plan.as_ref(), &survey, context.environment));
+        groups.push(plan::checks(
+            plan.as_ref(),
+            &survey,
+            context.environment,
+            &context.events,
+        ));
         if args.quick {
             return Ok(None);
         }
@@ -63,7 +69,7 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<ExitStatus, Fa
             .to_string(),
         ),
     };
-    crate::inputs::outputs::print(output, &text)?;
+    output::print(output, &text)?;
     Ok(match worst {
         Level::Good | Level::Note | Level::Warning => ExitStatus::Pass,
         Level::Failure => ExitStatus::SurroundingsFailed,

@@ -1,27 +1,30 @@
 //! `perfgate mlperf`: a run by the rules of an LLM scenario of MLPerf Inference, or the highest rate that is valid.
 
 use super::Context;
+use crate::app::output;
 use crate::cli::mlperf::{MlperfArgs, ScenarioArg};
 use crate::cli::sweep::SweepFormat;
 use crate::config::{Dataset, LoadPoint, Plan, Slo, USUAL_OUTPUT_TOKENS};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::inputs::outputs::{self, Outputs};
+use crate::inputs::outputs::Outputs;
 use crate::inputs::plan;
+use crate::inputs::result_file;
+use crate::inputs::sweep_course::Sizes;
 use crate::interrupt::Interrupt;
 use crate::launch::Target;
 use crate::mlperf::{
     Limits, MlperfReport, Requirements, Scenario, Task, Tried, queries_needed, reasons,
 };
 use crate::record::format::{Repeat, SWEEP};
-use crate::render::number::percent;
-use crate::runner::load_points::{Points, Sizes, load_point};
+use crate::runner::load_points::Points;
 use crate::runner::repeat_runner::Measuring;
 use crate::runner::runtime;
 use crate::stats::number;
 use crate::sweep::{Answer, Grain, Point, Search, Step};
 use crate::terminal::Output;
 use crate::terminal::progress::{Progress, note};
+use crate::text::number::percent;
 use crate::workload::Lengths;
 use crate::{clock, render};
 
@@ -38,7 +41,7 @@ const USUAL_WARMUP: usize = 16;
 const RATES: (f64, f64) = (0.001, 1e4);
 
 pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Failure> {
-    let mut plan = plan::resolve(&args.run)?;
+    let mut plan = plan::resolve(&args.run, &context.events)?;
     let task = Task::named(args.task.name())
         .ok_or_else(|| Failure::message(ExitStatus::Bug, "a task has no limits"))?;
     let required = requirements(args, task, &plan)?;
@@ -69,8 +72,8 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
         .writes("--output", &args.output)
         .reads_plan(&args.run)
         .check()?;
-    let grown = outputs::growing(&args.output)?;
-    let progress = Progress::new();
+    let grown = result_file::growing(&args.output)?;
+    let progress = Progress::new(context.environment);
     let (report, result) = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let environment = context.environment;
@@ -100,12 +103,12 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
         let report = points.stop(target, measured, 0).await?;
         Ok::<_, Failure>((report, points.into_result()))
     })?;
-    outputs::deliver(&args.output, &grown, &result)?;
+    output::deliver(&args.output, &grown, &result)?;
     let (output, text) = match args.format {
         SweepFormat::Text => (Output::Text, render::mlperf::text(&report)),
         SweepFormat::Json => (Output::Json, render::mlperf::json(&report)),
     };
-    outputs::print(output, &text)?;
+    output::print(output, &text)?;
     note(&format!("the result is in `{}`", args.output.display()));
     Ok(if report.valid {
         ExitStatus::Pass
@@ -258,7 +261,9 @@ fn load(args: &MlperfArgs, required: &Requirements, plan: &mut Plan) -> LoadPoin
         (ScenarioArg::Offline, _) | (_, None) => {
             LoadPoint::Concurrency(plan.num_requests.min(args.required.in_flight as usize))
         }
-        (ScenarioArg::Server | ScenarioArg::Interactive, Some(rate)) => load_point(rate, Some(1.0)),
+        (ScenarioArg::Server | ScenarioArg::Interactive, Some(rate)) => {
+            LoadPoint::of(rate, Some(1.0))
+        }
     };
     plan.loads = vec![load];
     plan.warmup_requests = flags.warmup_requests.unwrap_or(USUAL_WARMUP);
@@ -323,7 +328,7 @@ impl Run<'_> {
             match search.next(&known) {
                 Step::Done(found) => break found,
                 Step::Measure { load, .. } => {
-                    let point = load_point(load, Some(1.0));
+                    let point = LoadPoint::of(load, Some(1.0));
                     let report = self.once(points, target, point, true).await?;
                     let answer = if report.valid {
                         Answer::Met

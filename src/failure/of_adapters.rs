@@ -63,6 +63,12 @@ pub(crate) fn cannot_keep(error: impl std::error::Error) -> Failure {
         .hint("make room there or let this user write there, or give another place with `--output`")
 }
 
+/// Of writing to stdout.
+pub(crate) fn cannot_print(error: std::io::Error) -> Failure {
+    let error = anyhow::Error::new(error).context("cannot write to stdout");
+    Failure::new(ExitStatus::SurroundingsFailed, error)
+}
+
 /// Of reading a result file.
 pub(crate) fn record_failure(error: &RecordError) -> Failure {
     Failure::message(ExitStatus::Usage, in_words(error))

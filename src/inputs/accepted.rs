@@ -8,6 +8,7 @@ use crate::baseline::{self, BaselineError, Location, Part, Place, Storage};
 use crate::cli::gate::GateArgs;
 use crate::config::{Plan, safe_name};
 use crate::environment::Environment;
+use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::unreadable;
@@ -44,10 +45,11 @@ impl<'a> Accepted<'a> {
         base_ref: Option<&'a BaseRef>,
         first_run: FirstRun,
         environment: &Environment,
+        events: &Events,
     ) -> Result<Self, Failure> {
         let mut accepted = Self {
             args,
-            storage: storage::open(&args.baselines, environment)?,
+            storage: storage::open(&args.baselines, environment, events)?,
             name: &plan.name,
             base_ref,
             base_at_hand: plan.base.is_some(),
@@ -64,21 +66,21 @@ impl<'a> Accepted<'a> {
             (None, None) => {}
         }
         if args.baseline.is_none() {
-            accepted.read_ahead()?;
+            accepted.read_ahead(events)?;
         }
         Ok(accepted)
     }
 
     /// Everything of this gate that stands in a bucket: what cannot be read is said before anything is measured, and what
     /// is judged by is what stood there when the gate began.
-    fn read_ahead(&self) -> Result<(), Failure> {
+    fn read_ahead(&self, events: &Events) -> Result<(), Failure> {
         if let Location::Folder(_) = &self.args.baselines {
             return Ok(());
         }
         for hardware in self.storage.hardware(self.name)? {
             self.storage.place(self.name, &hardware).read()?;
         }
-        storage::warn_of_copies(&self.args.baselines, &self.storage);
+        storage::warn_of_copies(&self.args.baselines, &self.storage, events);
         Ok(())
     }
 

@@ -15,5 +15,6 @@ pub(crate) mod outputs;
 pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod question;
+pub(crate) mod result_file;
 pub(crate) mod storage;
 pub(crate) mod sweep_course;

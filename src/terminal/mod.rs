@@ -15,6 +15,7 @@ use std::sync::LazyLock;
 use indicatif::{MultiProgress, ProgressBar};
 
 pub use command::{Level, WorkflowCommand};
+pub use screen::Color;
 
 use crate::event::{Event, Events};
 use crate::secret;
@@ -48,8 +49,12 @@ impl Output {
 pub fn print(output: Output, text: &str) -> io::Result<()> {
     let newline = if text.ends_with('\n') { "" } else { "\n" };
     let mut stdout = io::stdout().lock();
-    write!(stdout, "{}{newline}", output.guarded(text))?;
-    stdout.flush()
+    let written = write!(stdout, "{}{newline}", output.guarded(text)).and_then(|()| stdout.flush());
+    match written {
+        // A reader that has seen enough (`| head`) is no failure.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// Words an event and shows it on stderr.

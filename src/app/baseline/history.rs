@@ -2,11 +2,11 @@
 
 use super::super::Context;
 use super::Opened;
+use crate::app::output::print;
 use crate::cli::baseline::{HistoryArgs, HistoryFormat};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::history::{self, Labels, all_series};
-use crate::inputs::outputs::print;
 use crate::inputs::policy::policy_for;
 use crate::metric::{ALWAYS_SHOWN, Better, Metric};
 use crate::policy::rule::Policy;

@@ -11,6 +11,7 @@ use crate::app::Context;
 use crate::baseline::{Location, Place, Storage};
 use crate::cli::baseline::{BaselineArgs, BaselineCommand, StorageArgs, WhichArgs};
 use crate::config;
+use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::inputs::storage;
@@ -38,13 +39,15 @@ struct Chosen {
 struct Opened<'a> {
     location: &'a Location,
     storage: Storage,
+    events: Events,
 }
 
 impl<'a> Opened<'a> {
     fn of(args: &'a StorageArgs, context: &Context) -> Result<Self, Failure> {
         Ok(Self {
             location: &args.baselines,
-            storage: storage::open(&args.baselines, context.environment)?,
+            storage: storage::open(&args.baselines, context.environment, &context.events)?,
+            events: context.events.clone(),
         })
     }
 
@@ -110,7 +113,7 @@ impl<'a> Opened<'a> {
 
     /// Says that what was read is a copy, where it is.
     fn warn_of_copies(&self) {
-        storage::warn_of_copies(self.location, &self.storage);
+        storage::warn_of_copies(self.location, &self.storage, &self.events);
     }
 }
 

@@ -2,12 +2,12 @@
 
 use super::super::Context;
 use super::{Opened, list};
+use crate::app::output::print;
 use crate::baseline::Part;
 use crate::cli::baseline::ShowArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::git::work_tree;
-use crate::inputs::outputs::print;
 use crate::record::Run;
 use crate::render;
 use crate::terminal::Output;

@@ -3,12 +3,12 @@
 use super::super::Context;
 use super::reason::Reasons;
 use super::{Chosen, Opened, checked};
+use crate::app::output::print;
 use crate::baseline::{self, Change, Ended, Part, Standing};
 use crate::cli::baseline::UpdateArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::inputs::main_branch::{MainBranch, main_branch_of};
-use crate::inputs::outputs::print;
 use crate::inputs::policy::policy_for;
 use crate::policy::rule::Policy;
 use crate::policy::{Accepted, Objection, TooNoisy, objections, too_noisy};

@@ -2,11 +2,11 @@
 
 use super::super::Context;
 use super::Opened;
+use crate::app::output::print;
 use crate::baseline;
 use crate::cli::baseline::VerifyArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::inputs::outputs::print;
 use crate::terminal::Output;
 use crate::text::sanitize;
 

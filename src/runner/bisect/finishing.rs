@@ -6,7 +6,7 @@ use super::bisect_run::{Hunt, say};
 use crate::bisect::{Answer, BisectReport, Cost, Outcome, Role, SCHEMA, Step, Sureness, steps_for};
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
-use crate::failure::of_adapters::cannot_keep;
+use crate::failure::of_adapters::{cannot_keep, cannot_print};
 use crate::git::checkout::remove_all;
 use crate::git::search::{Left, Said, Search};
 use crate::terminal::Output;
@@ -152,7 +152,8 @@ impl Hunt<'_> {
         )
         .and_then(|()| files::write_atomically(&path("summary.md"), markdown.as_bytes()))
         .map_err(cannot_keep)?;
-        crate::inputs::outputs::print(Output::Text, &render::bisect::text(&report))?;
+        crate::terminal::print(Output::Text, &render::bisect::text(&report))
+            .map_err(cannot_print)?;
         note(&format!(
             "the summary is in `{}` and `summary.json` beside it, every measurement in `{}`",
             path("summary.md").display(),

@@ -12,7 +12,6 @@ use super::session::Kept;
 use crate::bisect::{Answer, Role, Step, StepChange};
 use crate::cli::bisect::StartupFailure;
 use crate::config::Plan;
-use crate::event::Events;
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
@@ -250,7 +249,7 @@ impl Hunt<'_> {
             matches!(self.good, Good::Result(_)),
             self.ledger(),
         );
-        let events = Events::to(|event| terminal::show(&event));
+        let events = terminal::events();
         let gate = SequentialGate {
             plan: &plan,
             policy: &ready.policy,

@@ -2,6 +2,8 @@
 
 mod gate;
 mod git;
+mod input;
+mod storage;
 
 use crate::event::Event;
 
@@ -10,7 +12,8 @@ pub(super) fn lines(event: &Event) -> Vec<String> {
     match event {
         Event::Gate(event) => vec![gate::words(event)],
         Event::Git(event) => git::lines(event),
-        Event::Input(event) => match *event {},
+        Event::Storage(event) => vec![storage::line(event)],
+        Event::Input(event) => input::lines(event),
         Event::Run(event) => match *event {},
     }
 }
