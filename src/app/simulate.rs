@@ -12,8 +12,7 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::priority::{self, Urgency};
 use crate::runner::runtime;
-use crate::simulate::engine::Costs;
-use crate::simulate::{Options, Server};
+use crate::simulate::{Costs, Options, Server};
 use crate::terminal::Output;
 
 pub(super) fn run(args: &SimulateArgs) -> Result<ExitStatus, Failure> {

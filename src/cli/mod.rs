@@ -12,6 +12,7 @@ pub mod init;
 pub mod mlperf;
 pub mod publish;
 pub mod selftest;
+mod share;
 pub mod simulate;
 pub mod sweep;
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::definition::FASTEST_TOKEN;
 use super::definition::{self, Packed, Seen};
 use super::format::Samples;
+use super::latencies::FASTEST_TOKEN;
 use super::latencies::Latencies;
 use super::totals::Totals;
 use crate::metric::Metric;

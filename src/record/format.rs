@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::definition::FASTEST_TOKEN;
+use super::latencies::FASTEST_TOKEN;
 
 /// The value of `schema` that this version writes.
 pub const SCHEMA: &str = "perfgate.result/1";

@@ -19,9 +19,9 @@ mod totals;
 mod valid;
 
 pub use compact::{as_baseline, as_session, is_measured_before, line, readable};
-pub use definition::{FASTEST_TOKEN, MOST_PACKED, Packaging};
+pub use definition::Packaging;
 pub use failures::Failures;
-pub use latencies::Latencies;
+pub use latencies::{FASTEST_TOKEN, Latencies, MOST_PACKED};
 pub use ledger::{LedgerLine, ledger_lines, parse_ledger};
 pub use read::{RecordError, parse};
 pub use same::{Content, is_same_run};
