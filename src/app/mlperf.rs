@@ -1,13 +1,16 @@
 //! `perfgate mlperf`: a run by the rules of an LLM scenario of MLPerf Inference, or the highest rate that is valid.
 
 use super::Context;
+use crate::app::output;
 use crate::cli::mlperf::{MlperfArgs, ScenarioArg};
 use crate::cli::sweep::SweepFormat;
 use crate::config::{Dataset, LoadPoint, Plan, Slo, USUAL_OUTPUT_TOKENS};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::inputs::outputs::{self, Outputs};
+use crate::inputs::outputs::Outputs;
 use crate::inputs::plan;
+use crate::inputs::result_file;
+use crate::inputs::sweep_course::Sizes;
 use crate::interrupt::Interrupt;
 use crate::launch::Target;
 use crate::metric::Metric;
@@ -16,14 +19,14 @@ use crate::mlperf::{
 };
 use crate::record::format::{Repeat, SWEEP};
 use crate::record::telemetry::Telemetry;
-use crate::render::number::percent;
-use crate::runner::load_points::{Points, Sizes, load_point};
+use crate::runner::load_points::Points;
 use crate::runner::repeat_runner::Measuring;
 use crate::runner::runtime;
 use crate::stats::{Outcome, number};
 use crate::sweep::{Grain, Point, Search, Step};
 use crate::terminal::Output;
 use crate::terminal::progress::{Progress, note};
+use crate::text::number::percent;
 use crate::workload::Lengths;
 use crate::{clock, render};
 
@@ -40,7 +43,7 @@ const USUAL_WARMUP: usize = 16;
 const RATES: (f64, f64) = (0.001, 1e4);
 
 pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Failure> {
-    let mut plan = plan::resolve(&args.run)?;
+    let mut plan = plan::resolve(&args.run, &context.events)?;
     let task = Task::named(args.task.name())
         .ok_or_else(|| Failure::message(ExitStatus::Bug, "a task has no limits"))?;
     let required = requirements(args, task, &plan)?;
@@ -71,8 +74,8 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
         .writes("--output", &args.output)
         .reads_plan(&args.run)
         .check()?;
-    let grown = outputs::growing(&args.output)?;
-    let progress = Progress::new();
+    let grown = result_file::growing(&args.output)?;
+    let progress = Progress::new(context.environment);
     let (report, result) = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let environment = context.environment;
@@ -102,12 +105,12 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
         let report = points.stop(target, measured, 0).await?;
         Ok::<_, Failure>((report, points.into_result()))
     })?;
-    outputs::deliver(&args.output, &grown, &result)?;
+    output::deliver(&args.output, &grown, &result)?;
     let (output, text) = match args.format {
         SweepFormat::Text => (Output::Text, render::mlperf::text(&report)),
         SweepFormat::Json => (Output::Json, render::mlperf::json(&report)),
     };
-    outputs::print(output, &text)?;
+    output::print(output, &text)?;
     note(&format!("the result is in `{}`", args.output.display()));
     Ok(if report.valid {
         ExitStatus::Pass
@@ -260,7 +263,9 @@ fn load(args: &MlperfArgs, required: &Requirements, plan: &mut Plan) -> LoadPoin
         (ScenarioArg::Offline, _) | (_, None) => {
             LoadPoint::Concurrency(plan.num_requests.min(args.required.in_flight as usize))
         }
-        (ScenarioArg::Server | ScenarioArg::Interactive, Some(rate)) => load_point(rate, Some(1.0)),
+        (ScenarioArg::Server | ScenarioArg::Interactive, Some(rate)) => {
+            LoadPoint::of(rate, Some(1.0))
+        }
     };
     plan.loads = vec![load];
     plan.warmup_requests = flags.warmup_requests.unwrap_or(USUAL_WARMUP);
@@ -325,7 +330,7 @@ impl Run<'_> {
             match search.next(&known) {
                 Step::Done(found) => break found,
                 Step::Measure { load, .. } => {
-                    let point = load_point(load, Some(1.0));
+                    let point = LoadPoint::of(load, Some(1.0));
                     let report = self.once(points, target, point, true).await?;
                     let outcome = if report.valid {
                         Outcome::Pass

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::Context;
+use crate::app::output;
 use crate::cli::sweep::{SweepArgs, SweepFormat};
 use crate::config::{Fresh, LoadPoint, Plan};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::inputs::outputs::{self, Outputs};
+use crate::inputs::outputs::Outputs;
 use crate::inputs::plan;
+use crate::inputs::result_file;
 use crate::inputs::sweep_course::{self, Course, Kind};
 use crate::interrupt::Interrupt;
 use crate::launch::Target;
@@ -17,8 +19,7 @@ use crate::metric::Metric;
 use crate::record::Failures;
 use crate::record::format::{Repeat, SWEEP};
 use crate::record::telemetry::Telemetry;
-use crate::render::number::{percent, value};
-use crate::runner::load_points::{Points, load_number, load_point, median};
+use crate::runner::load_points::{Points, median};
 use crate::runner::repeat_runner::Measuring;
 use crate::runner::runtime;
 use crate::stats::Outcome;
@@ -28,6 +29,7 @@ use crate::sweep::{
 };
 use crate::terminal::Output;
 use crate::terminal::progress::{Progress, note};
+use crate::text::number::{percent, value};
 use crate::{clock, render};
 
 /// A search of rates begins at this share of what the server does when everything is sent at once: the capacity inside
@@ -35,7 +37,7 @@ use crate::{clock, render};
 const FIRST_SHARE: f64 = 0.5;
 
 pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Failure> {
-    let mut plan = plan::resolve(&args.run)?;
+    let mut plan = plan::resolve(&args.run, &context.events)?;
     let limits = sweep_course::limits(plan.slo);
     let course = sweep_course::course(args, &plan, limits)?;
     // A sweep is long and finds the noise of its points out by itself.
@@ -46,8 +48,8 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
         .writes("--html", args.html.as_ref())
         .reads_plan(&args.run)
         .check()?;
-    let grown = outputs::growing(&args.output)?;
-    let progress = Progress::new();
+    let grown = result_file::growing(&args.output)?;
+    let progress = Progress::new(context.environment);
     let (result, told) = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let environment = context.environment;
@@ -71,7 +73,7 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
         sweep.repeats(&plan).await?;
         Ok::<_, Failure>((sweep.points.into_result(), sweep.told))
     })?;
-    outputs::deliver(&args.output, &grown, &result)?;
+    output::deliver(&args.output, &grown, &result)?;
     let report = SweepReport::of(&result, told);
     let (output, text) = match args.format {
         SweepFormat::Text => (
@@ -80,11 +82,11 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
         ),
         SweepFormat::Json => (Output::Json, render::sweep::json(&report)),
     };
-    outputs::print(output, &text)?;
+    output::print(output, &text)?;
     if let Some(path) = &args.html {
         let html =
             render::sweep::html(&report).map_err(|error| Failure::new(ExitStatus::Bug, error))?;
-        outputs::write(path, Output::Text, &html)?;
+        output::write(path, Output::Text, &html)?;
         note(&format!("report: {}", path.display()));
     }
     note(&format!("the result is in `{}`", args.output.display()));
@@ -164,7 +166,7 @@ impl Sweep<'_> {
             } => {
                 for load in grid {
                     // Everything at once is no rate to search among.
-                    let is_rate = load_number(*load).is_finite();
+                    let is_rate = load.number().is_finite();
                     let seen = if is_rate { &mut seen } else { &mut Vec::new() };
                     self.measure(target, seen, *load, false, "asked for")
                         .await?;
@@ -193,12 +195,12 @@ impl Sweep<'_> {
                 .iter()
                 .map(|seen| {
                     (
-                        load_number(seen.load),
+                        seen.load.number(),
                         median(self.of(seen), Metric::THROUGHPUT),
                     )
                 })
                 .collect();
-            let name = |load: f64| load_point(load, self.course.rates).name();
+            let name = |load: f64| LoadPoint::of(load, self.course.rates).name();
             // Fewer answers are less work: neither more nor less throughput says anything then.
             if let Some(last) = seen.last()
                 && self.points.fails(last.load)
@@ -217,7 +219,7 @@ impl Sweep<'_> {
                         None => "the first load".to_owned(),
                         Some(_) => "throughput still grows".to_owned(),
                     };
-                    let load = load_point(load, self.course.rates);
+                    let load = LoadPoint::of(load, self.course.rates);
                     self.measure(target, seen, load, true, &why).await?;
                     continue;
                 }
@@ -238,7 +240,7 @@ impl Sweep<'_> {
 
     /// Where a search of rates begins: the server is asked by sending everything at once.
     async fn begin_at(&mut self, target: &Target, search: Search) -> Result<Search, Failure> {
-        let all = load_point(f64::INFINITY, self.course.rates);
+        let all = LoadPoint::of(f64::INFINITY, self.course.rates);
         let why = "everything at once, to see what the server does at most";
         note(&format!("{}: {why}", all.name()));
         // Only a place to begin: also what does not count, as where the client was too slow for so much, tells it.
@@ -275,7 +277,7 @@ impl Sweep<'_> {
             let points = self.known(&seen);
             match search.next(&points) {
                 Step::Measure { load, why } => {
-                    let load = load_point(load, self.course.rates);
+                    let load = LoadPoint::of(load, self.course.rates);
                     let why = in_words(why, self.course.rates);
                     self.measure(target, &mut seen, load, true, &why).await?;
                 }
@@ -318,7 +320,7 @@ impl Sweep<'_> {
         note(&format!("{}: {why}", load.name()));
         self.points.measure(target, load, adaptive).await?;
         // Later loads may be too much for the server; all at once is for most.
-        if first && load_number(load).is_finite() && self.points.fails(load) {
+        if first && load.number().is_finite() && self.points.fails(load) {
             self.points.too_many_failures()?;
         }
         if let Some(seen) = seen.iter().find(|seen| seen.load == load) {
@@ -347,7 +349,7 @@ impl Sweep<'_> {
     fn known(&self, seen: &[Seen]) -> Vec<Point> {
         let counts = |repeat: &&Repeat| repeat.void.is_none();
         let point = |seen: &Seen| Point {
-            load: load_number(seen.load),
+            load: seen.load.number(),
             outcome: self.attained(seen).map_or(Outcome::Undecided, |attained| {
                 attained.outcome(self.attainment)
             }),
@@ -401,7 +403,7 @@ impl Sweep<'_> {
         };
         let at = seen
             .iter()
-            .find(|seen| Some(load_number(seen.load)) == found.capacity);
+            .find(|seen| Some(seen.load.number()) == found.capacity);
         let of = |metric| at.and_then(|seen| median(self.of(seen), metric));
         let metrics: BTreeMap<String, Option<f64>> = [
             (searched, found.capacity),
@@ -411,7 +413,7 @@ impl Sweep<'_> {
         .map(|(metric, value)| (metric.id().to_owned(), value))
         .into();
         let lowest = found.fails_at.map_or_else(String::new, |load| {
-            load_point(load, self.course.rates).name()
+            LoadPoint::of(load, self.course.rates).name()
         });
         let missing = metrics.iter().filter(|(_, value)| value.is_none());
         let not_measured = missing
@@ -467,7 +469,7 @@ impl Sweep<'_> {
         });
         let contradictions = search.contradictions(points);
         let contradictions = contradictions.into_iter().map(|(low, high)| {
-            let name = |load| load_point(load, self.course.rates).name();
+            let name = |load| LoadPoint::of(load, self.course.rates).name();
             format!(
                 "not monotone: {} meets the limits and the lower {} does not; the capacity is taken from below both",
                 name(high),
@@ -478,7 +480,7 @@ impl Sweep<'_> {
     }
 
     fn found_in_words(&self, found: Found, search: &Search) -> String {
-        let name = |load: f64| load_point(load, self.course.rates).name();
+        let name = |load: f64| LoadPoint::of(load, self.course.rates).name();
         match (found.capacity, found.fails_at) {
             (Some(low), Some(high)) => format!(
                 "{} is the highest load that meets the limits; {} does not",
@@ -499,7 +501,7 @@ impl Sweep<'_> {
 }
 
 fn in_words(why: Why, rates: Option<f64>) -> String {
-    let name = |load: f64| load_point(load, rates).name();
+    let name = |load: f64| LoadPoint::of(load, rates).name();
     match why {
         Why::Above(load) => format!("upwards, because {} meets the limits", name(load)),
         Why::Below(load) => format!("downwards, because {} does not meet the limits", name(load)),

@@ -50,9 +50,9 @@ impl fmt::Display for Problems {
         let count = self.problems.len();
         writeln!(
             f,
-            "`{}` has {count} problem{}",
+            "`{}` has {}",
             self.file,
-            if count == 1 { "" } else { "s" }
+            crate::text::count::count(count, "problem")
         )?;
         let shown = &self.problems[..count.min(MOST_SHOWN)];
         let renderer = Renderer::plain().decor_style(DecorStyle::Ascii);

@@ -5,7 +5,8 @@
 //! request is on a connection close it. Those that come just after the next request went out are known by their timing: a
 //! whole stream of tokens in less time than the tokens alone take.
 
-use crate::measure::{FASTEST_TOKEN, RequestOutcome, RequestTrace};
+use crate::measure::{RequestOutcome, RequestTrace};
+use crate::record::FASTEST_TOKEN;
 use crate::stats;
 
 /// An answer is whole at once if its tokens come together, or as many as `ENOUGH` in less than this share of the time that so

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::covariates::Concerns;
 use super::cross_check::ClientFigures;
 use super::trace::RequestTrace;
+use crate::record::MOST_PACKED;
 use crate::record::telemetry::Client;
 pub use crate::record::telemetry::Lateness;
 use crate::stats;
@@ -28,10 +29,6 @@ const MOST_MERGED: f64 = 0.01;
 /// to break and for another, and a server that drops what it takes looks the same.
 const SENT_AGAIN_UNSAID: f64 = 0.001;
 const MOST_SENT_AGAIN: f64 = 0.01;
-
-/// The largest share of the token chunks that come together with another, and of the answers that come in one piece, without
-/// a warning. TPOT leaves the latter out, so above this share it leaves out too many to be compared.
-pub const MOST_PACKED: f64 = 0.10;
 
 /// In so many requests, bytes may come once that no request had asked for: a proxy that closes an idle connection may send
 /// a word before it does.

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::latencies::Latencies;
 use super::steady::steady_throughput;
-use super::totals::Totals;
 use super::trace::{RequestOutcome, RequestTrace};
 use crate::metric::Metric;
 use crate::record::format::{Repeat, RequestCounts, Samples};
+use crate::record::{Latencies, Totals};
 use crate::stats::number;
 
 /// What is known of a repeat beside its requests.

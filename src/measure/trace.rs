@@ -2,11 +2,8 @@
 
 use std::fmt;
 
+use crate::record::FASTEST_TOKEN;
 use crate::stats::number;
-
-/// A time per token below this, in seconds, is that of a network which brings what was ready: at 1 Gbit/s a packet of several
-/// tokens takes 12 µs, and no model makes 50,000 tokens a second for one request.
-pub const FASTEST_TOKEN: f64 = 20e-6;
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

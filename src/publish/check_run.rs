@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::client::{Client, ClientError};
 use super::cut;
-use super::event::{Repository, Sha};
+use super::event::Repository;
+use super::sha::Sha;
 use super::status::{CommitState, is_web_address};
 
 /// Bytes of a summary that GitHub takes.

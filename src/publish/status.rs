@@ -10,7 +10,8 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::client::{Client, ClientError};
-use super::event::{Repository, Sha};
+use super::event::Repository;
+use super::sha::Sha;
 use crate::exit::ExitStatus;
 use crate::text::sanitize;
 

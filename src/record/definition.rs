@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::format::{Repeat, RequestCounts};
-use crate::measure::MOST_PACKED;
+use super::latencies::MOST_PACKED;
 use crate::metric::{Latency, Metric, Statistic};
 use crate::stats::number;
 

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::latencies::FASTEST_TOKEN;
 use super::telemetry::Telemetry;
-use crate::measure::FASTEST_TOKEN;
 
 /// The value of `schema` that this version writes.
 pub const SCHEMA: &str = "perfgate.result/1";

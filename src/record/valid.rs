@@ -6,9 +6,9 @@ use super::columns::Columns;
 use super::contradiction;
 use super::definition::{self, Packaging};
 use super::format::{Load, Repeat, RequestCounts, ResultFile, Samples, Scenario};
+use super::latencies::Latencies;
 use super::same::marks;
 use crate::limits;
-use crate::measure::Latencies;
 use crate::metric::Metric;
 
 /// A result whose parts agree.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-pub use super::columns::Screen;
 use super::columns::{self, cut, width};
 use super::drawing::{Drawing, LEAST, MOST};
 use super::number;
@@ -15,6 +14,7 @@ use crate::record::format::{Repeat, ResultFile, Scenario};
 use crate::report::comparison::Comparison;
 use crate::stats;
 use crate::text::sanitize;
+use crate::text::screen::Screen;
 
 /// Columns of a scenario's name at the head of a table.
 const LONGEST_NAME: usize = 32;

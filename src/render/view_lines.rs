@@ -183,8 +183,7 @@ fn age(baseline: &Identity, candidate: &Identity) -> Option<String> {
         3_600..172_800 => (size / 3_600, "hour"),
         _ => (size / 86_400, "day"),
     };
-    let plural = if count == 1 { "" } else { "s" };
-    Some(format!("{count} {unit}{plural} {word}"))
+    Some(format!("{} {word}", crate::text::count::count(count, unit)))
 }
 
 /// The row that the verdict is about: the worst one with numbers.

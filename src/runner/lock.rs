@@ -11,9 +11,6 @@ use crate::failure::of_adapters::cannot_keep;
 use crate::files;
 use crate::terminal::progress::note;
 
-/// The file whose lock shows that its folder is in use. It also marks a folder as perfgate's own.
-pub(crate) const LOCK: &str = ".perfgate.lock";
-
 /// Longer than a gate takes.
 const PATIENCE: Duration = Duration::from_hours(4);
 
@@ -97,6 +94,7 @@ fn holder(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inputs::outputs::LOCK;
 
     #[test]
     fn whoever_comes_second_waits_for_the_first() {

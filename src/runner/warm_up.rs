@@ -6,7 +6,6 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::measurement::Pass;
-use crate::config::{Dataset, Plan};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::load::{Driven, Patience};
@@ -21,26 +20,6 @@ pub(crate) struct WarmedUp {
     pub(crate) seen: Option<Value>,
     /// Why what is measured after it does not count.
     pub(crate) void: Option<String>,
-}
-
-/// A warm-up that is sent anew must be there, and must not be answered by the prefix cache.
-pub(crate) fn check(plan: &Plan) -> Result<(), Failure> {
-    if plan.warmup_until_stable.is_none() {
-        return Ok(());
-    }
-    let refused =
-        |message: &str, hint: &str| Err(Failure::message(ExitStatus::Usage, message).hint(hint));
-    match &plan.dataset {
-        _ if plan.warmup_requests == 0 => refused(
-            "`warmup_until_stable` sends the warm-up anew, and `warmup_requests` is 0",
-            "raise `warmup_requests`, or take one of them out",
-        ),
-        Dataset::File(file) if !file.salt => refused(
-            "`warmup_until_stable` sends the same entries again, and `salt: false` lets the prefix cache answer them",
-            "take one of them out",
-        ),
-        Dataset::File(_) | Dataset::Synthetic | Dataset::Chosen(_) => Ok(()),
-    }
 }
 
 impl Pass<'_, '_> {

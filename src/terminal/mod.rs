@@ -5,9 +5,9 @@
 //! [`fn@command`], which takes nothing but a [`WorkflowCommand`].
 
 mod command;
-mod gate_words;
 pub(crate) mod progress;
 pub(crate) mod screen;
+mod wording;
 
 use std::io::{self, Write as _};
 use std::sync::LazyLock;
@@ -15,8 +15,9 @@ use std::sync::LazyLock;
 use indicatif::{MultiProgress, ProgressBar};
 
 pub use command::{Level, WorkflowCommand};
+pub use screen::Color;
 
-use crate::event::Event;
+use crate::event::{Event, Events};
 use crate::secret;
 use crate::text::guard;
 
@@ -48,21 +49,29 @@ impl Output {
 pub fn print(output: Output, text: &str) -> io::Result<()> {
     let newline = if text.ends_with('\n') { "" } else { "\n" };
     let mut stdout = io::stdout().lock();
-    write!(stdout, "{}{newline}", output.guarded(text))?;
-    stdout.flush()
+    let written = write!(stdout, "{}{newline}", output.guarded(text)).and_then(|()| stdout.flush());
+    match written {
+        // A reader that has seen enough (`| head`) is no failure.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
-/// Shows an event of a run on stderr.
+/// Words an event and shows it on stderr.
 pub fn show(event: &Event) {
-    match event {
-        Event::Gate(event) => note(&gate_words::words(event)),
-        Event::Git(_) | Event::Input(_) | Event::Run(_) => {}
+    for line in wording::lines(event) {
+        note(&line);
     }
 }
 
 /// A line of its own on stderr, above the bars. A line that cannot be written does not stop the program.
 pub fn note(text: &str) {
     to_stderr(&(Output::Text.guarded(text) + "\n"));
+}
+
+/// Words and shows events, each as lines of their own on stderr.
+pub fn events() -> Events {
+    Events::to(|event| show(&event))
 }
 
 /// The same with perfgate's own colours.

@@ -30,9 +30,9 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(environment: &dyn Fn(&str) -> Option<String>) -> Self {
         Self {
-            terminal: screen::stderr_can_redraw(),
+            terminal: screen::stderr_can_redraw(environment),
             said: Mutex::default(),
         }
     }

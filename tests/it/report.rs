@@ -60,7 +60,7 @@ fn foreign_text_is_inert_in_every_report() {
             .collect();
         assert!(columns.iter().all(|count| *count == columns[0]), "{table}");
     }
-    let terminal = render::terminal::comparison(&comparison, render::terminal::Screen::NONE);
+    let terminal = render::terminal::comparison(&comparison, perfgate::text::screen::Screen::NONE);
     assert!(!terminal.contains('\u{1b}') && !terminal.lines().any(|line| line.starts_with("::")));
 }
 

@@ -22,7 +22,7 @@ pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, 
             Ok(BisectStatus::Good)
         }
         Some(BisectCommand::Clean) => {
-            start::clean()?;
+            start::clean(context)?;
             Ok(BisectStatus::Good)
         }
         None => {
@@ -54,7 +54,7 @@ fn judge(
 ) -> Result<BisectStatus, Failure> {
     let commit = repository.asked_about()?;
     let ends = Ends::of(search);
-    let progress = Progress::new();
+    let progress = Progress::new(context.environment);
     runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let scene = Scene {

@@ -14,7 +14,7 @@ use crate::publish::actions;
 use crate::publish::check_run::CheckRun;
 use crate::publish::client::ClientError;
 use crate::publish::comment::{self, Marker, Put, USUAL_AUTHOR, Wanted};
-use crate::publish::event::Sha;
+use crate::publish::sha::Sha;
 use crate::publish::status::{CommitState, Statement};
 use crate::render::view::View;
 use crate::report::comparison::{Comparison, Verdict};

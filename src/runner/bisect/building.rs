@@ -59,7 +59,8 @@ impl Hunt<'_> {
         }
         note(&format!("building {}", commit.get(..10).unwrap_or(commit)));
         // A build that fails half-way leaves no build of the commit before, but something.
-        tree.write_mark("").map_err(NotBuilt::Failure)?;
+        tree.write_mark("")
+            .map_err(|error| NotBuilt::Failure(error.into()))?;
         let own_program = own_program().map_err(|error| {
             NotBuilt::Failure(Failure::new(ExitStatus::SurroundingsFailed, error))
         })?;
@@ -98,7 +99,8 @@ impl Hunt<'_> {
         if builds_image(self.options) {
             images::remember(&self.repository, words.image()).map_err(NotBuilt::Failure)?;
         }
-        tree.write_mark(&done).map_err(NotBuilt::Failure)?;
+        tree.write_mark(&done)
+            .map_err(|error| NotBuilt::Failure(error.into()))?;
         Ok(Built::Now)
     }
 

@@ -116,7 +116,7 @@ impl Bar {
         });
         Ok(Self {
             policy: policy.map_err(|failure| of_the_bad_end(failure, thresholds.as_ref()))?,
-            plan: plan::resolve(&run)
+            plan: plan::resolve(&run, &crate::terminal::events())
                 .map_err(|failure| of_the_bad_end(failure, config.as_ref()))?,
             config,
         })

@@ -8,7 +8,7 @@ use crate::bisect::{
 };
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
-use crate::failure::of_adapters::cannot_keep;
+use crate::failure::of_adapters::{cannot_keep, cannot_print};
 use crate::git::checkout::remove_all;
 use crate::git::search::{Left, Said, Search};
 use crate::terminal::Output;
@@ -100,7 +100,7 @@ impl Hunt<'_> {
         self.tell(search, outcome, Some(found), &[], Some(kept.step))?;
         if confirmed {
             // What was measured stays; what was built is not needed any more.
-            remove_all(&self.repository);
+            remove_all(&self.repository, &crate::terminal::events());
             return Ok(status);
         }
         let message = "the commit at which the search ended is not confirmed, so nobody is named";
@@ -157,7 +157,8 @@ impl Hunt<'_> {
         )
         .and_then(|()| files::write_atomically(&path("summary.md"), markdown.as_bytes()))
         .map_err(cannot_keep)?;
-        crate::inputs::outputs::print(Output::Text, &render::bisect::text(&report))?;
+        crate::terminal::print(Output::Text, &render::bisect::text(&report))
+            .map_err(cannot_print)?;
         note(&format!(
             "the summary is in `{}` and `summary.json` beside it, every measurement in `{}`",
             path("summary.md").display(),

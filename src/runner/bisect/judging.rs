@@ -12,7 +12,6 @@ use super::session::Kept;
 use crate::bisect::{Role, Step, StepChange, StepOutcome};
 use crate::cli::bisect::StartupFailure;
 use crate::config::Plan;
-use crate::event::Events;
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
@@ -76,7 +75,10 @@ impl Hunt<'_> {
             folder: String::new(),
             step,
         };
-        match tree.check_out(&self.repository, commit) {
+        match tree
+            .check_out(&self.repository, commit)
+            .map_err(Failure::from)
+        {
             Ok(()) => {}
             Err(failure) if role == Role::Search && is_of_commit(&failure) => {
                 step.answer = StepOutcome::BuildFailed;
@@ -248,7 +250,7 @@ impl Hunt<'_> {
             matches!(self.good, Good::Result(_)),
             self.ledger(),
         );
-        let events = Events::to(|event| terminal::show(&event));
+        let events = terminal::events();
         let gate = SequentialGate {
             plan: &plan,
             policy: &ready.policy,

@@ -1,7 +1,7 @@
 //! What the requests of a repeat add up to: the rates, from one place for those who measure and those who check.
 
+use super::format::RequestCounts;
 use crate::metric::Metric;
-use crate::record::format::RequestCounts;
 use crate::stats::number;
 
 /// Sums over the requests of a repeat; tokens of those that count.
