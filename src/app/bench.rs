@@ -8,10 +8,10 @@ use crate::inputs::outputs::{self, Outputs};
 use crate::inputs::{feasible, plan};
 use crate::interrupt::Interrupt;
 use crate::render;
-use crate::runner::repeat_runner::{Measuring, nothing_counts};
+use crate::runner::repeat_runner::{RepeatRunner, nothing_counts};
 use crate::runner::runtime;
 use crate::terminal::Output;
-use crate::terminal::progress::{Progress, note};
+use crate::terminal::progress::{note, on_stderr};
 
 pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let plan = plan::resolve(&args.run)?;
@@ -21,12 +21,12 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Fai
         .reads_plan(&args.run)
         .check()?;
     let grown = outputs::growing(&args.output)?;
-    let progress = Progress::new();
+    let events = on_stderr();
     let result = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let environment = context.environment;
-        let measuring = Measuring::of_plan(&plan, &grown, environment, &progress, &interrupt)?;
-        measuring.run().await
+        let runner = RepeatRunner::of_plan(&plan, &grown, environment, &events, &interrupt)?;
+        runner.run().await
     })?;
     outputs::deliver(&args.output, &grown, &result)?;
     let text = render::terminal::run(&result);

@@ -33,8 +33,8 @@ use crate::runner::repeat_runner::{OtherEvidence, server_of};
 use crate::runner::sequential_gate::{Commits, Decided, SequentialGate};
 use crate::runner::spending::{Of, Spending};
 use crate::runner::{gpus, runtime};
-use crate::terminal::progress::{Progress, note};
-use crate::terminal::{self, Output};
+use crate::terminal::Output;
+use crate::terminal::progress::{note, on_stderr};
 use crate::trial::Protocol;
 use crate::{files, policy, render};
 
@@ -106,7 +106,8 @@ fn judged(
     files::create_folder(&args.output).map_err(cannot_keep)?;
     outputs_of(args).check()?;
     let shown = format!("the folder `{}`", args.output.display());
-    let alone = Lock::take(&args.output.join(LOCK), &shown)?;
+    let events = on_stderr();
+    let alone = Lock::take(&args.output.join(LOCK), &shown, &events)?;
     let judging = Judging {
         args,
         question: &question,
@@ -114,6 +115,7 @@ fn judged(
         accepted: &accepted,
         asks: &asks,
         author: &author,
+        events,
         head: publishing.head(place),
     };
     let comparison = Comparison {
@@ -158,6 +160,7 @@ struct Judging<'a> {
     accepted: &'a Accepted<'a>,
     asks: &'a Asks,
     author: &'a Author,
+    events: Events,
     /// The commit that the verdict is about, where an event names it.
     head: Option<String>,
 }
@@ -174,8 +177,6 @@ impl Judging<'_> {
         let plan = &self.question.plan;
         let output = |name: &str| args.output.join(name);
         let find_stored = |candidate: &Run| accepted.find(candidate);
-        let progress = Progress::new();
-        let events = Events::to(|event| terminal::show(&event));
         let runtime = runtime(|| {})?;
         let parent = args.evidence.clone().unwrap_or_else(|| output("evidence"));
         let spending = self.spending(&parent, &runtime, context)?;
@@ -211,7 +212,7 @@ impl Judging<'_> {
                 commits: Commits::default(),
                 logs: &args.output,
                 environment: context.environment,
-                progress: &progress,
+                events: &self.events,
                 interrupt: &interrupt,
             };
             gate.run().await
@@ -304,7 +305,7 @@ impl Judging<'_> {
             build: &build,
             machine: &machine,
         };
-        Spending::open(parent, of).map(Some)
+        Spending::open(parent, of, &self.events).map(Some)
     }
 }
 

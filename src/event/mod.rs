@@ -5,6 +5,7 @@
 //! git, inputs, trial, runner ──Event──▶ Events ──▶ terminal (words, bars, lines on stderr)
 //! ```
 
+mod bisect;
 mod gate;
 mod git;
 mod input;
@@ -13,14 +14,17 @@ mod run;
 use std::fmt;
 use std::sync::Arc;
 
+pub use bisect::{BisectEvent, BisectTask, JudgedChange};
 pub use gate::{Because, GateEvent, OpenRule};
 pub use git::GitEvent;
 pub use input::InputEvent;
-pub use run::RunEvent;
+pub use run::{ConcernLevel, LoadPart, RepeatLabel, RunEvent, StartPhase};
 
 /// Something that happened, or that goes on.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// While commits are judged.
+    Bisect(BisectEvent),
     /// While a gate decides.
     Gate(GateEvent),
     /// In the repository of git.
@@ -55,6 +59,12 @@ impl Events {
 impl fmt::Debug for Events {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Events")
+    }
+}
+
+impl From<BisectEvent> for Event {
+    fn from(event: BisectEvent) -> Self {
+        Self::Bisect(event)
     }
 }
 

@@ -12,7 +12,13 @@ pub(crate) mod lock;
 pub(crate) mod measurement;
 pub(crate) mod memory;
 pub(crate) mod repeat_runner;
+mod request_failures;
+mod run_in_progress;
+#[cfg(debug_assertions)]
+mod scripted;
 pub(crate) mod sequential_gate;
+mod server_side;
+mod side;
 pub(crate) mod slowdown;
 pub(crate) mod spending;
 pub(crate) mod visible_gpus;

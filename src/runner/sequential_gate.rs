@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::arm::{Arm, MOST_VOID};
 use super::evidence::{EvidenceFolder, Side};
-use super::repeat_runner::{Measuring, server_of};
+use super::repeat_runner::{RepeatRunner, server_of};
 use super::slowdown::slowed;
 use super::spending::Spending;
 use crate::baseline;
@@ -17,7 +17,6 @@ use crate::policy::rule::Policy;
 use crate::record::Run;
 use crate::record::format::Source;
 use crate::report::comparison::Comparison;
-use crate::terminal::progress::Progress;
 use crate::trial::{Author, Evidence, LooksTaken, Names, Protocol, Step, StoredBaseline, Trial};
 
 /// Starts of a gate count from here in pairs, so that no start of a pair is one of the repeats before.
@@ -55,7 +54,6 @@ pub(crate) struct SequentialGate<'a> {
     pub(crate) logs: &'a Path,
     pub(crate) environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
     pub(crate) events: &'a Events,
-    pub(crate) progress: &'a Progress,
     pub(crate) interrupt: &'a Interrupt,
 }
 
@@ -196,7 +194,7 @@ impl SequentialGate<'_> {
             (Side::PairBaseline, Some(base_plan)) => base_plan,
             _ => self.plan,
         };
-        let measuring = Measuring {
+        let runner = RepeatRunner {
             plan,
             server,
             // Two versions do not fit on one GPU side by side.
@@ -212,10 +210,10 @@ impl SequentialGate<'_> {
             output: self.evidence.path(side),
             logs: Some(self.logs.to_owned()),
             environment: self.environment,
-            progress: self.progress,
+            events: self.events,
             interrupt: self.interrupt,
         };
-        let mut arm = measuring.begin(self.evidence.earlier(side)?)?;
+        let mut arm = runner.begin(self.evidence.earlier(side)?)?;
         let commit = match side {
             Side::PairBaseline => &self.commits.base,
             Side::Candidate | Side::PairCandidate => &self.commits.candidate,

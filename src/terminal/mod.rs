@@ -4,9 +4,11 @@
 //! of GitHub Actions ([`crate::text::guard`]), and shows no secret ([`crate::secret`]). Perfgate's own commands leave by
 //! [`fn@command`], which takes nothing but a [`WorkflowCommand`].
 
+mod bisect_words;
 mod command;
 mod gate_words;
 pub(crate) mod progress;
+mod run_words;
 pub(crate) mod screen;
 
 use std::io::{self, Write as _};
@@ -52,9 +54,10 @@ pub fn print(output: Output, text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Shows an event of a run on stderr.
-pub fn show(event: &Event) {
+/// Shows an event that is one line on stderr; those of a run need more ([`progress::on_stderr`]).
+pub(crate) fn show(event: &Event) {
     match event {
+        Event::Bisect(event) => note(&bisect_words::words(event)),
         Event::Gate(event) => note(&gate_words::words(event)),
         Event::Git(_) | Event::Input(_) | Event::Run(_) => {}
     }

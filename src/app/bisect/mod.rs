@@ -1,6 +1,7 @@
 //! `perfgate bisect`: the predicate of `git bisect run`, and what prepares it.
 
 mod start;
+mod summary;
 
 use crate::app::Context;
 use crate::bisect::{Answer, Role, Step};
@@ -9,11 +10,11 @@ use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::git::search::{Repository, Search};
 use crate::interrupt::Interrupt;
-use crate::runner::bisect::bisect_run::{Ends, Hunt, Scene, say};
+use crate::runner::bisect::bisect_run::{Ends, Hunt, Scene, judged};
 use crate::runner::bisect::lock::Lock;
 use crate::runner::bisect::session::Started;
 use crate::runner::runtime;
-use crate::terminal::progress::Progress;
+use crate::terminal::progress::on_stderr;
 
 pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, Failure> {
     match &args.command {
@@ -54,19 +55,20 @@ fn judge(
 ) -> Result<BisectStatus, Failure> {
     let commit = repository.asked_about()?;
     let ends = Ends::of(search);
-    let progress = Progress::new();
+    let events = on_stderr();
     runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let scene = Scene {
             environment: context.environment,
-            progress: &progress,
+            events: &events,
+            summarize: summary::write,
             interrupt: &interrupt,
         };
         let judging = async {
             let mut hunt = Hunt::begin(repository, ends, &commit, options, scene)?;
             Box::pin(hunt.check_ends()).await?;
             let kept = Box::pin(hunt.judge(Role::Search, &commit, None)).await?;
-            say(&kept.step);
+            events.emit(judged(&kept.step));
             let status = status_of(&kept.step, options.startup_failure);
             hunt.remember(kept)?;
             Box::pin(hunt.conclude(search, &commit, status)).await

@@ -1,12 +1,10 @@
 //! The end of a search: the commit found is tested once more, and the summary written.
 
-use std::path::PathBuf;
-
-use super::bisect_run::{Hunt, say};
+use super::bisect_run::{Hunt, judged};
 use crate::bisect::{Answer, BisectReport, Cost, Outcome, Role, SCHEMA, Step, Sureness, steps_for};
+use crate::event::BisectEvent;
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
-use crate::failure::of_adapters::cannot_keep;
 use crate::git::checkout::remove_all;
 use crate::git::search::{Left, Said, Search};
 use crate::terminal::Output;
@@ -50,10 +48,10 @@ impl Hunt<'_> {
         }
         match self.repository.left(search, commit, said)? {
             Left::More(count) => {
-                note(&format!(
-                    "{count} commits may still be it: about {} more to judge",
-                    steps_for(count)
-                ));
+                self.events.emit(BisectEvent::MoreToJudge {
+                    commits: count,
+                    steps: steps_for(count),
+                });
                 Ok(status)
             }
             Left::OnlySkipped(candidates) => {
@@ -85,7 +83,7 @@ impl Hunt<'_> {
                 ));
                 failure
             })?;
-        say(&kept.step);
+        self.events.emit(judged(&kept.step));
         let confirmed = matches!(kept.step.answer, Answer::Bad | Answer::TargetFailed);
         let outcome = if confirmed {
             Outcome::Found
@@ -144,20 +142,11 @@ impl Hunt<'_> {
             ),
             steps,
         };
-        let path = |name: &str| -> PathBuf { self.repository.state.join(name) };
-        let markdown = render::bisect::markdown(&report);
-        files::write_atomically(
-            &path("summary.json"),
-            render::bisect::json(&report).as_bytes(),
-        )
-        .and_then(|()| files::write_atomically(&path("summary.md"), markdown.as_bytes()))
-        .map_err(cannot_keep)?;
-        crate::inputs::outputs::print(Output::Text, &render::bisect::text(&report))?;
-        note(&format!(
-            "the summary is in `{}` and `summary.json` beside it, every measurement in `{}`",
-            path("summary.md").display(),
-            self.results().display()
-        ));
+        (self.summarize)(&report, &self.repository.state)?;
+        self.events.emit(BisectEvent::Summarized {
+            summary: self.repository.state.join("summary.md"),
+            results: self.results(),
+        });
         Ok(())
     }
 }
