@@ -207,7 +207,6 @@ impl Judging<'_> {
                 find_stored: &find_stored,
                 scale: None,
                 author: self.author.texts(),
-                events: &events,
                 base_plan: self.question.base_plan.as_ref(),
                 commits: Commits::default(),
                 logs: &args.output,

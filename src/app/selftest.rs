@@ -192,7 +192,6 @@ impl Selftest<'_> {
             spending: None,
             find_stored: &find_stored,
             author: Author::default(),
-            events: self.events,
             scale,
             base_plan: None,
             commits: Commits::default(),

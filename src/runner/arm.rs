@@ -9,9 +9,6 @@ use crate::event::RunEvent;
 use crate::failure::Failure;
 use crate::record::format::{ResultFile, Source};
 
-/// Void repeats are measured again, so many times at most.
-pub(crate) const MOST_VOID: u32 = 3;
-
 /// An arm that is being measured.
 pub(crate) struct Arm<'a> {
     runner: RepeatRunner<'a>,

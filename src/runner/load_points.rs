@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::arm::{Arm, MOST_VOID};
+use super::arm::Arm;
 use super::early_end;
 use super::repeat_runner::RepeatRunner;
+use super::repeating::MOST_VOID;
 use super::workload_identity::source;
 use crate::config::{Dataset, LoadPoint, Plan};
 use crate::event::RunEvent;

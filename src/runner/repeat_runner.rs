@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::arm::{Arm, MOST_VOID};
+use super::arm::Arm;
+use super::repeating::measure_repeats;
 pub(crate) use super::run_in_progress::OtherEvidence;
 use super::run_in_progress::RunInProgress;
 use super::workload_identity::{described_load, described_workload, source};
@@ -83,13 +84,7 @@ impl<'a> RepeatRunner<'a> {
     pub(crate) async fn run(self) -> Result<ResultFile, Failure> {
         let repeats = self.plan.repeat;
         let mut arm = self.begin(None)?;
-        loop {
-            let void = arm.repeats() - arm.result().counting_repeats();
-            if arm.repeats() - void >= repeats || void > MOST_VOID {
-                break;
-            }
-            arm.repeat(repeats + void).await?;
-        }
+        measure_repeats(&mut arm, repeats).await?;
         Ok(arm.into_result())
     }
 

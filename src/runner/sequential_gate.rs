@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::arm::{Arm, MOST_VOID};
+use super::arm::Arm;
 use super::evidence::{EvidenceFolder, Side};
 use super::repeat_runner::{RepeatRunner, server_of};
+use super::repeating;
 use super::slowdown::slowed;
 use super::spending::Spending;
 use crate::baseline;
@@ -226,38 +227,14 @@ impl SequentialGate<'_> {
 
     async fn measure_repeats(&self, wanted: u32) -> Result<u32, Failure> {
         let mut arm = self.arm(Side::Candidate)?;
-        let most = arm.repeats() + wanted + MOST_VOID;
-        loop {
-            let have = arm.result().counting_repeats();
-            if have >= wanted || arm.repeats() >= most {
-                return Ok(arm.starts());
-            }
-            arm.repeat(arm.repeats() + wanted - have).await?;
-        }
+        repeating::measure_repeats(&mut arm, wanted).await?;
+        Ok(arm.starts())
     }
 
-    /// A B, then B A, so that a drift of the machine favours no side.
     async fn measure_pairs(&self, wanted: u32) -> Result<u32, Failure> {
         let mut base = self.arm(Side::PairBaseline)?;
         let mut candidate = self.arm(Side::PairCandidate)?;
-        // Half of a pair that was interrupted has no partner of its own hour.
-        let begun = base.repeats().max(candidate.repeats());
-        base.fill_up(begun);
-        candidate.fill_up(begun);
-        let most = begun + wanted + MOST_VOID;
-        loop {
-            let have = base.result().counting_pairs(candidate.result());
-            if have >= wanted || base.repeats() >= most {
-                return Ok(base.starts() + candidate.starts());
-            }
-            let of = base.repeats() + wanted - have;
-            if base.repeats().is_multiple_of(2) {
-                base.repeat(of).await.map_err(Failure::of_base)?;
-                candidate.repeat(of).await?;
-            } else {
-                candidate.repeat(of).await?;
-                base.repeat(of).await.map_err(Failure::of_base)?;
-            }
-        }
+        repeating::measure_pairs(&mut base, &mut candidate, wanted).await?;
+        Ok(base.starts() + candidate.starts())
     }
 }

@@ -7,10 +7,7 @@ use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::git::checkout::remove_all;
 use crate::git::search::{Left, Said, Search};
-use crate::terminal::Output;
-use crate::terminal::progress::note;
 use crate::trial::SEARCH_LEVELS;
-use crate::{files, render};
 
 /// A search between a commit and what came before it finds nothing after it.
 fn mended_in_between(commit: &str, good: &str) -> Failure {

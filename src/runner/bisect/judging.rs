@@ -23,7 +23,6 @@ use crate::policy::{BisectAnswer, bisect_answer, percent};
 use crate::record::Run;
 use crate::record::format::Source;
 use crate::report::comparison::{Comparison, Judgement};
-use crate::terminal;
 use crate::trial::{Author, Protocol, StoredBaseline};
 
 /// A target that fails is started once more before it is said of its commit.
