@@ -10,10 +10,10 @@ use crate::inputs::result_file;
 use crate::inputs::{feasible, plan};
 use crate::interrupt::Interrupt;
 use crate::render;
-use crate::runner::repeat_runner::{Measuring, nothing_counts};
+use crate::runner::repeat_runner::{RepeatRunner, nothing_counts};
 use crate::runner::runtime;
 use crate::terminal::Output;
-use crate::terminal::progress::{Progress, note};
+use crate::terminal::progress::note;
 
 pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let plan = plan::resolve(&args.run, &context.events)?;
@@ -23,12 +23,12 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Fai
         .reads_plan(&args.run)
         .check()?;
     let grown = result_file::growing(&args.output)?;
-    let progress = Progress::new(context.environment);
     let result = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let environment = context.environment;
-        let measuring = Measuring::of_plan(&plan, &grown, environment, &progress, &interrupt)?;
-        measuring.run().await
+        let runner =
+            RepeatRunner::of_plan(&plan, &grown, environment, &context.events, &interrupt)?;
+        runner.run().await
     })?;
     output::deliver(&args.output, &grown, &result)?;
     let text = render::terminal::run(&result);

@@ -34,7 +34,7 @@ use crate::runner::sequential_gate::{Commits, Decided, SequentialGate};
 use crate::runner::spending::{Of, Spending};
 use crate::runner::{gpus, runtime};
 use crate::terminal::Output;
-use crate::terminal::progress::{Progress, note};
+use crate::terminal::progress::note;
 use crate::trial::Protocol;
 use crate::{files, policy, render};
 
@@ -114,7 +114,7 @@ fn judged(
     files::create_folder(&args.output).map_err(cannot_keep)?;
     outputs_of(args).check()?;
     let shown = format!("the folder `{}`", args.output.display());
-    let alone = Lock::take(&args.output.join(LOCK), &shown)?;
+    let alone = Lock::take(&args.output.join(LOCK), &shown, &context.events)?;
     let judging = Judging {
         args,
         question: &question,
@@ -182,7 +182,6 @@ impl Judging<'_> {
         let plan = &self.question.plan;
         let output = |name: &str| args.output.join(name);
         let find_stored = |candidate: &Run| accepted.find(candidate);
-        let progress = Progress::new(context.environment);
         let runtime = runtime(|| {})?;
         let parent = args.evidence.clone().unwrap_or_else(|| output("evidence"));
         let spending = self.spending(&parent, &runtime, context)?;
@@ -218,7 +217,6 @@ impl Judging<'_> {
                 commits: Commits::default(),
                 logs: &args.output,
                 environment: context.environment,
-                progress: &progress,
                 interrupt: &interrupt,
             };
             gate.run().await
@@ -311,7 +309,7 @@ impl Judging<'_> {
             build: &build,
             machine: &machine,
         };
-        Spending::open(parent, of).map(Some)
+        Spending::open(parent, of, &context.events).map(Some)
     }
 }
 

@@ -12,7 +12,6 @@ use crate::inputs::plan;
 use crate::inputs::result_file;
 use crate::inputs::sweep_course::Sizes;
 use crate::interrupt::Interrupt;
-use crate::launch::Target;
 use crate::metric::Metric;
 use crate::mlperf::{
     Limits, MlperfReport, Requirements, Scenario, Task, Tried, queries_needed, reasons,
@@ -20,12 +19,12 @@ use crate::mlperf::{
 use crate::record::format::{Repeat, SWEEP};
 use crate::record::telemetry::Telemetry;
 use crate::runner::load_points::Points;
-use crate::runner::repeat_runner::Measuring;
+use crate::runner::repeat_runner::RepeatRunner;
 use crate::runner::runtime;
 use crate::stats::{Outcome, number};
 use crate::sweep::{Grain, Point, Search, Step};
 use crate::terminal::Output;
-use crate::terminal::progress::{Progress, note};
+use crate::terminal::progress::note;
 use crate::text::number::percent;
 use crate::workload::Lengths;
 use crate::{clock, render};
@@ -75,12 +74,12 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
         .reads_plan(&args.run)
         .check()?;
     let grown = result_file::growing(&args.output)?;
-    let progress = Progress::new(context.environment);
     let (report, result) = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let environment = context.environment;
-        let measuring = Measuring::of_plan(&plan, &grown, environment, &progress, &interrupt)?;
-        let mut points = Points::begin(measuring, sizes)?;
+        let runner =
+            RepeatRunner::of_plan(&plan, &grown, environment, &context.events, &interrupt)?;
+        let mut points = Points::begin(runner, sizes)?;
         if let (true, Some(limits)) = (args.find_peak, required.limits) {
             let asked = format!(
                 "P{} of TTFT up to {} s and of TPOT up to {} s",
@@ -90,7 +89,7 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
             );
             points.searches(&asked, true);
         }
-        let target = points.launch(0, 1).await?;
+        points.start(0, 1).await?;
         let run = Run {
             scenario: scenario(args.scenario),
             task: task.name,
@@ -98,11 +97,11 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
             required,
         };
         let measured = if args.find_peak {
-            run.peak(&mut points, &target, args).await
+            run.peak(&mut points, args).await
         } else {
-            run.once(&mut points, &target, first, false).await
+            run.once(&mut points, first, false).await
         };
-        let report = points.stop(target, measured, 0).await?;
+        let report = points.end(measured, 0, 1).await?;
         Ok::<_, Failure>((report, points.into_result()))
     })?;
     output::deliver(&args.output, &grown, &result)?;
@@ -284,11 +283,10 @@ impl Run<'_> {
     async fn once(
         &self,
         points: &mut Points<'_>,
-        target: &Target,
         load: LoadPoint,
         adaptive: bool,
     ) -> Result<MlperfReport, Failure> {
-        points.measure(target, load, adaptive).await?;
+        points.measure(load, adaptive).await?;
         let nothing = Repeat::default();
         let repeat = points.repeats(load).last().unwrap_or(&nothing);
         let rate = match load {
@@ -313,7 +311,6 @@ impl Run<'_> {
     async fn peak(
         &self,
         points: &mut Points<'_>,
-        target: &Target,
         args: &MlperfArgs,
     ) -> Result<MlperfReport, Failure> {
         let search = Search {
@@ -331,7 +328,7 @@ impl Run<'_> {
                 Step::Done(found) => break found,
                 Step::Measure { load, .. } => {
                     let point = LoadPoint::of(load, Some(1.0));
-                    let report = self.once(points, target, point, true).await?;
+                    let report = self.once(points, point, true).await?;
                     let outcome = if report.valid {
                         Outcome::Pass
                     } else {

@@ -69,7 +69,7 @@ pub fn stderr_is_coloured(color: Color) -> bool {
 pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let context = Context {
         screen: screen::of_stdout(cli.color, &environment),
-        events: crate::terminal::events(),
+        events: crate::terminal::progress::on_stderr(&environment),
         environment: &environment,
     };
     register_secrets();

@@ -16,12 +16,12 @@ use crate::interrupt::Interrupt;
 use crate::policy::rule::Policy;
 use crate::record::{self, Run};
 use crate::runner::evidence::{EvidenceFolder, Side};
-use crate::runner::repeat_runner::{Measuring, nothing_counts, server_of};
+use crate::runner::repeat_runner::{RepeatRunner, nothing_counts, server_of};
 use crate::runner::runtime;
 use crate::runner::sequential_gate::{Commits, Decided, SequentialGate};
 use crate::selftest::{Gate, Report, report_text};
 use crate::terminal::Output;
-use crate::terminal::progress::{Progress, note};
+use crate::terminal::progress::note;
 use crate::trial::{Author, Protocol, StoredBaseline};
 
 pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, Failure> {
@@ -33,7 +33,6 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, 
     let (slower, scale) = slower_plan(&plan, args)?;
     files::create_folder(&args.output)
         .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
-    let progress = Progress::new(context.environment);
     let report = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let selftest = Selftest {
@@ -41,7 +40,6 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, 
             output: &args.output,
             context,
             events: &context.events,
-            progress: &progress,
             interrupt: &interrupt,
         };
         Box::pin(selftest.run(&plan, &slower, scale, args)).await
@@ -95,7 +93,6 @@ struct Selftest<'a> {
     output: &'a Path,
     context: &'a Context,
     events: &'a Events,
-    progress: &'a Progress,
     interrupt: &'a Interrupt,
 }
 
@@ -157,9 +154,8 @@ impl Selftest<'_> {
         let path = self.output.join("baseline.json");
         note("measuring the first baseline");
         let environment = self.context.environment;
-        let measuring =
-            Measuring::of_plan(plan, &path, environment, self.progress, self.interrupt)?;
-        nothing_counts(&measuring.run().await?)?;
+        let runner = RepeatRunner::of_plan(plan, &path, environment, self.events, self.interrupt)?;
+        nothing_counts(&runner.run().await?)?;
         load(&path)
     }
 
@@ -196,13 +192,12 @@ impl Selftest<'_> {
             spending: None,
             find_stored: &find_stored,
             author: Author::default(),
-            events: self.events,
             scale,
             base_plan: None,
             commits: Commits::default(),
             logs: &folder,
             environment: self.context.environment,
-            progress: self.progress,
+            events: self.events,
             interrupt: self.interrupt,
         };
         files::create_folder(&folder)

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::Context;
 use crate::app::output;
 use crate::cli::sweep::{SweepArgs, SweepFormat};
-use crate::config::{Fresh, LoadPoint, Plan};
+use crate::config::{LoadPoint, Plan};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::inputs::outputs::Outputs;
@@ -14,13 +14,12 @@ use crate::inputs::plan;
 use crate::inputs::result_file;
 use crate::inputs::sweep_course::{self, Course, Kind};
 use crate::interrupt::Interrupt;
-use crate::launch::Target;
 use crate::metric::Metric;
 use crate::record::Failures;
 use crate::record::format::{Repeat, SWEEP};
 use crate::record::telemetry::Telemetry;
 use crate::runner::load_points::{Points, median};
-use crate::runner::repeat_runner::Measuring;
+use crate::runner::repeat_runner::RepeatRunner;
 use crate::runner::runtime;
 use crate::stats::Outcome;
 use crate::sweep::{
@@ -28,7 +27,7 @@ use crate::sweep::{
     attained, grow,
 };
 use crate::terminal::Output;
-use crate::terminal::progress::{Progress, note};
+use crate::terminal::progress::note;
 use crate::text::number::{percent, value};
 use crate::{clock, render};
 
@@ -49,13 +48,13 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
         .reads_plan(&args.run)
         .check()?;
     let grown = result_file::growing(&args.output)?;
-    let progress = Progress::new(context.environment);
     let (result, told) = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let environment = context.environment;
-        let measuring = Measuring::of_plan(&plan, &grown, environment, &progress, &interrupt)?;
+        let runner =
+            RepeatRunner::of_plan(&plan, &grown, environment, &context.events, &interrupt)?;
         let mut sweep = Sweep {
-            points: Points::begin(measuring, sizes)?,
+            points: Points::begin(runner, sizes)?,
             course: &course,
             limits,
             attainment: args.course.attainment,
@@ -128,24 +127,16 @@ struct Seen {
 
 impl Sweep<'_> {
     async fn repeats(&mut self, plan: &Plan) -> Result<(), Failure> {
-        let mut kept: Option<Target> = None;
         for repeat in 0..plan.repeat {
-            let target = match kept.take() {
-                Some(target) => target,
-                None => self.points.launch(repeat, plan.repeat).await?,
-            };
-            let swept = self.once(&target).await;
-            if swept.is_ok() && plan.fresh == Fresh::Run && repeat + 1 < plan.repeat {
-                kept = Some(target);
-            } else {
-                self.points.stop(target, swept, repeat).await?;
-            }
+            self.points.start(repeat, plan.repeat).await?;
+            let swept = self.once().await;
+            self.points.end(swept, repeat, plan.repeat).await?;
         }
         Ok(())
     }
 
     /// The whole course once on one server.
-    async fn once(&mut self, target: &Target) -> Result<(), Failure> {
+    async fn once(&mut self) -> Result<(), Failure> {
         let course = self.course;
         let mut seen = Vec::new();
         match &course.kind {
@@ -153,12 +144,12 @@ impl Sweep<'_> {
                 let of = loads.len();
                 for (index, load) in loads.iter().enumerate() {
                     let why = format!("load {} of {of}", index + 1);
-                    self.measure(target, &mut seen, *load, false, &why).await?;
+                    self.measure(&mut seen, *load, false, &why).await?;
                 }
                 self.told.ended = format!("the {of} loads that were asked for are measured");
                 Ok(())
             }
-            Kind::Grow { start, most } => self.grow(target, &mut seen, *start, *most).await,
+            Kind::Grow { start, most } => self.grow(&mut seen, *start, *most).await,
             Kind::Find {
                 search,
                 start,
@@ -168,28 +159,21 @@ impl Sweep<'_> {
                     // Everything at once is no rate to search among.
                     let is_rate = load.number().is_finite();
                     let seen = if is_rate { &mut seen } else { &mut Vec::new() };
-                    self.measure(target, seen, *load, false, "asked for")
-                        .await?;
+                    self.measure(seen, *load, false, "asked for").await?;
                 }
                 let search = match start {
                     Some(start) => Search {
                         start: *start,
                         ..*search
                     },
-                    None => self.begin_at(target, *search).await?,
+                    None => self.begin_at(*search).await?,
                 };
-                self.find(target, seen, &search).await
+                self.find(seen, &search).await
             }
         }
     }
 
-    async fn grow(
-        &mut self,
-        target: &Target,
-        seen: &mut Vec<Seen>,
-        start: f64,
-        most: f64,
-    ) -> Result<(), Failure> {
+    async fn grow(&mut self, seen: &mut Vec<Seen>, start: f64, most: f64) -> Result<(), Failure> {
         loop {
             let measured: Vec<(f64, Option<f64>)> = seen
                 .iter()
@@ -220,7 +204,7 @@ impl Sweep<'_> {
                         Some(_) => "throughput still grows".to_owned(),
                     };
                     let load = LoadPoint::of(load, self.course.rates);
-                    self.measure(target, seen, load, true, &why).await?;
+                    self.measure(seen, load, true, &why).await?;
                     continue;
                 }
                 Growth::Saturated(load) => format!(
@@ -239,18 +223,13 @@ impl Sweep<'_> {
     }
 
     /// Where a search of rates begins: the server is asked by sending everything at once.
-    async fn begin_at(&mut self, target: &Target, search: Search) -> Result<Search, Failure> {
+    async fn begin_at(&mut self, search: Search) -> Result<Search, Failure> {
         let all = LoadPoint::of(f64::INFINITY, self.course.rates);
         let why = "everything at once, to see what the server does at most";
         note(&format!("{}: {why}", all.name()));
         // Only a place to begin: also what does not count, as where the client was too slow for so much, tells it.
         let from = self.points.repeats(all).len();
-        if self
-            .points
-            .try_to_measure(target, all, true)
-            .await?
-            .is_none()
-        {
+        if self.points.try_to_measure(all, true).await?.is_none() {
             let words = self.measured_in_words(&Seen { load: all, from });
             note(&format!("{}: {words}", all.name()));
         }
@@ -266,12 +245,7 @@ impl Sweep<'_> {
         Ok(Search { start, ..search })
     }
 
-    async fn find(
-        &mut self,
-        target: &Target,
-        mut seen: Vec<Seen>,
-        search: &Search,
-    ) -> Result<(), Failure> {
+    async fn find(&mut self, mut seen: Vec<Seen>, search: &Search) -> Result<(), Failure> {
         let (began, started) = (Instant::now(), clock::timestamp());
         loop {
             let points = self.known(&seen);
@@ -279,7 +253,7 @@ impl Sweep<'_> {
                 Step::Measure { load, why } => {
                     let load = LoadPoint::of(load, self.course.rates);
                     let why = in_words(why, self.course.rates);
-                    self.measure(target, &mut seen, load, true, &why).await?;
+                    self.measure(&mut seen, load, true, &why).await?;
                 }
                 Step::Done(found) => {
                     let measurements = points.iter().map(|point| point.visits).sum();
@@ -306,7 +280,6 @@ impl Sweep<'_> {
 
     async fn measure(
         &mut self,
-        target: &Target,
         seen: &mut Vec<Seen>,
         load: LoadPoint,
         adaptive: bool,
@@ -318,7 +291,7 @@ impl Sweep<'_> {
             seen.push(Seen { load, from });
         }
         note(&format!("{}: {why}", load.name()));
-        self.points.measure(target, load, adaptive).await?;
+        self.points.measure(load, adaptive).await?;
         // Later loads may be too much for the server; all at once is for most.
         if first && load.number().is_finite() && self.points.fails(load) {
             self.points.too_many_failures()?;

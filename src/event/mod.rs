@@ -5,6 +5,7 @@
 //! git, baseline, inputs, runner ──Event──▶ Events ──▶ terminal (words, bars, lines on stderr)
 //! ```
 
+mod bisect;
 mod gate;
 mod git;
 mod input;
@@ -14,15 +15,18 @@ mod storage;
 use std::fmt;
 use std::sync::Arc;
 
+pub use bisect::{BisectEvent, BisectTask, JudgedChange};
 pub use gate::{Because, GateEvent, OpenRule};
 pub use git::GitEvent;
 pub use input::InputEvent;
-pub use run::RunEvent;
+pub use run::{ConcernLevel, LoadPart, RepeatLabel, RunEvent, StartPhase};
 pub use storage::StorageEvent;
 
 /// Something that happened, or that goes on.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// While commits are judged.
+    Bisect(BisectEvent),
     /// While a gate decides.
     Gate(GateEvent),
     /// In the repository of git.
@@ -59,6 +63,12 @@ impl Events {
 impl fmt::Debug for Events {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Events")
+    }
+}
+
+impl From<BisectEvent> for Event {
+    fn from(event: BisectEvent) -> Self {
+        Self::Bisect(event)
     }
 }
 

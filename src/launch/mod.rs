@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Headers, ProcessPlan, ServerPlan};
+pub use crate::event::StartPhase as Phase;
 use crate::record::format::Server;
 use crate::{http, secret};
 pub use build::{Build, BuildError, build};
@@ -98,51 +99,6 @@ impl fmt::Debug for Launch<'_> {
             .field("run_id", &self.run_id)
             .field("ordinal", &self.ordinal)
             .finish_non_exhaustive()
-    }
-}
-
-/// What a start is busy with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// The image comes from its registry.
-    Pulling {
-        /// Its reference.
-        image: String,
-        /// `3.2 of 8.1 GiB, 12 of 20 layers`, once something has come.
-        how_far: Option<String>,
-    },
-    /// A program that keeps logins is asked for that of the image's registry.
-    AskingForLogin {
-        /// The program.
-        helper: String,
-        /// How long it is waited for.
-        at_most: Duration,
-    },
-    /// The container or process is being started.
-    Starting,
-    /// It runs, and loads the model.
-    Loading,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pulling {
-                image,
-                how_far: Some(how_far),
-            } => write!(f, "pulling {image}: {how_far}"),
-            Self::Pulling {
-                image,
-                how_far: None,
-            } => write!(f, "pulling {image}"),
-            Self::AskingForLogin { helper, at_most } => write!(
-                f,
-                "waiting for the credential helper `{helper}`, {} s at most",
-                at_most.as_secs()
-            ),
-            Self::Starting => f.write_str("starting the server"),
-            Self::Loading => f.write_str("waiting for the server to be ready"),
-        }
     }
 }
 

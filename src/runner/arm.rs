@@ -1,36 +1,35 @@
-//! One side of a measurement, repeat by repeat, each on a server of its own.
+//! One arm that is being measured: its server, its repeats, and what of them is on disk.
 
-use super::repeat_runner::{Measuring, RunInProgress, explain};
-use crate::config::Fresh;
+use super::repeat_runner::RepeatRunner;
+use super::run_in_progress::RunInProgress;
+use super::side::{OneRepeat, Side, side_of};
+use super::{expectations, request_failures};
+use crate::config::{Fresh, LoadPoint};
+use crate::event::RunEvent;
 use crate::failure::Failure;
-use crate::failure::of_adapters::launch_failure;
-use crate::launch::Target;
-use crate::metric::Metric;
-use crate::record::format::{Repeat, ResultFile, Scenario, Source};
-use crate::terminal::progress::note;
+use crate::record::format::{ResultFile, Source};
 
-/// Void repeats are measured again, so many times at most.
-pub(crate) const MOST_VOID: u32 = 3;
-
-/// A side that is being measured, repeat by repeat.
+/// An arm that is being measured.
 pub(crate) struct Arm<'a> {
-    measuring: Measuring<'a>,
+    runner: RepeatRunner<'a>,
     run: RunInProgress,
-    /// The server of the repeat before, where the plan does not ask for fresh ones.
-    kept: Option<Target>,
+    side: Box<dyn Side>,
+    /// Whether a server runs: that of the repeat before, where the plan does not ask for fresh ones.
+    is_running: bool,
     /// Servers started so far.
     starts: u32,
 }
 
 impl<'a> Arm<'a> {
     /// Goes on with what `run` has so far.
-    pub(crate) fn new(measuring: Measuring<'a>, run: RunInProgress) -> Self {
-        Self {
-            measuring,
+    pub(crate) fn new(runner: RepeatRunner<'a>, run: RunInProgress) -> Result<Self, Failure> {
+        Ok(Self {
+            side: side_of(&runner)?,
+            runner,
             run,
-            kept: None,
+            is_running: false,
             starts: 0,
-        }
+        })
     }
 
     /// Says which commit it is a build of.
@@ -43,17 +42,22 @@ impl<'a> Arm<'a> {
         self.run.result
     }
 
+    /// How it is measured.
+    pub(crate) fn runner(&self) -> &RepeatRunner<'a> {
+        &self.runner
+    }
+
+    pub(crate) fn run(&self) -> &RunInProgress {
+        &self.run
+    }
+
+    pub(crate) fn run_mut(&mut self) -> &mut RunInProgress {
+        &mut self.run
+    }
+
     /// Repeats so far, void ones included.
     pub(crate) fn repeats(&self) -> u32 {
-        let counts = self
-            .run
-            .result
-            .scenarios
-            .iter()
-            .map(|scenario| scenario.repeats.len());
-        counts
-            .max()
-            .map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
+        u32::try_from(self.run.repeats()).unwrap_or(u32::MAX)
     }
 
     /// Servers that were started for it.
@@ -66,78 +70,119 @@ impl<'a> Arm<'a> {
         &self.run.result
     }
 
+    /// Gives every load point a place for each repeat up to `count`; those that were not measured are void.
+    pub(crate) fn fill_up(&mut self, count: u32) {
+        self.run.fill_up(count as usize);
+    }
+
     /// Measures one repeat of every load point on one server; `of` so many that are wanted.
     pub(crate) async fn repeat(&mut self, of: u32) -> Result<(), Failure> {
         let repeat = self.repeats();
-        let Self {
-            measuring,
-            run,
-            kept,
-            starts,
-        } = self;
-        let target = if let Some(target) = kept.take() {
-            target
-        } else {
-            *starts += 1;
-            let launched = measuring.launch(&run.id, repeat, of).await;
-            launched.map_err(|failure| measuring.with_evidence(failure, run, repeat))?
-        };
-        let measured = measuring.repeat(run, &target, repeat, of).await;
-        let again = measuring.fresh == Fresh::Run && repeat + 1 < of;
-        if measured.is_ok() && again {
-            *kept = Some(target);
-        } else {
-            let death = target.death();
-            let stopped = measuring.stop(target).await;
-            let stopped = stopped.map_err(|error| launch_failure(&error));
-            measured
-                .map_err(|failure| explain(failure, death))
-                .and(stopped)
-                .map_err(|failure| measuring.with_evidence(failure, run, repeat))?;
-        }
-        measuring
-            .too_many_failures(run)
-            .and_then(|()| measuring.interrupt.check())
-            .map_err(|failure| measuring.with_evidence(failure, run, repeat))?;
-        for scenario in &run.result.scenarios {
+        self.start(repeat, of).await?;
+        let measured = self.all_loads(repeat, of).await;
+        self.end(measured, repeat, of).await?;
+        self.check_failures()
+            .and_then(|()| self.runner.interrupt.check())
+            .map_err(|failure| self.with_evidence(failure, repeat))?;
+        for scenario in &self.run.result.scenarios {
             if let Some(reason) = scenario.repeats.last().and_then(|last| last.void.as_ref()) {
-                let place = measuring.label(repeat, of);
-                note(&format!(
-                    "{place}: {} does not count: {reason}",
-                    scenario.name
-                ));
+                self.runner.events.emit(RunEvent::Void {
+                    repeat: Some(self.runner.label(repeat, of)),
+                    load: scenario.name.clone(),
+                    reason: reason.clone(),
+                });
             }
         }
-        Measuring::spoiled(run).map_err(|failure| measuring.with_evidence(failure, run, repeat))
+        let spoiled = self.run.check_spoiled();
+        spoiled.map_err(|failure| self.with_evidence(failure, repeat))
     }
 
-    /// Gives every load point, and so every pair, a place for each repeat up to `count`: what an interrupted run did not
-    /// measure is void, and what it did measure is kept.
-    pub(crate) fn fill_up(&mut self, count: u32) {
-        for scenario in &mut self.run.result.scenarios {
-            while scenario.repeats.len() < count as usize {
-                scenario.repeats.push(not_measured());
+    /// A server for repeat `repeat` (from 0) of `of`: the one that still runs, or a fresh one.
+    pub(crate) async fn start(&mut self, repeat: u32, of: u32) -> Result<(), Failure> {
+        if self.is_running {
+            return Ok(());
+        }
+        self.starts += 1;
+        let at = OneRepeat {
+            runner: &self.runner,
+            run: &self.run,
+            number: repeat,
+            of,
+        };
+        let started = self.side.start(&at).await;
+        started.map_err(|failure| self.with_evidence(failure, repeat))?;
+        self.is_running = true;
+        Ok(())
+    }
+
+    async fn all_loads(&mut self, repeat: u32, of: u32) -> Result<(), Failure> {
+        let runner = self.runner.clone();
+        for load in &runner.plan.loads {
+            self.load(&runner, *load, repeat, of).await?;
+        }
+        Ok(())
+    }
+
+    /// Measures one load point as `runner` has it. What it measured is on disk after it.
+    pub(crate) async fn load(
+        &mut self,
+        runner: &RepeatRunner<'_>,
+        load: LoadPoint,
+        repeat: u32,
+        of: u32,
+    ) -> Result<(), Failure> {
+        let at = OneRepeat {
+            runner,
+            run: &self.run,
+            number: repeat,
+            of,
+        };
+        let measured = self.side.load(&at, load).await?;
+        self.run.add(runner.plan, load, measured)?;
+        self.keep()?;
+        // After saving: what was measured is kept even where it is not what was expected.
+        expectations::check(runner.plan, &self.run.result, runner.events)
+    }
+
+    /// Puts what was measured so far on disk.
+    pub(crate) fn keep(&mut self) -> Result<(), Failure> {
+        self.runner.keep(&mut self.run)
+    }
+
+    /// Removes the server, whatever came of measuring on it, unless the next repeat is to use it.
+    pub(crate) async fn end<T>(
+        &mut self,
+        measured: Result<T, Failure>,
+        repeat: u32,
+        of: u32,
+    ) -> Result<T, Failure> {
+        let again = self.runner.fresh == Fresh::Run && repeat + 1 < of;
+        if measured.is_ok() && again && self.runner.interrupt.check().is_ok() {
+            return measured;
+        }
+        self.is_running = false;
+        let stopped = self.side.stop(&self.runner).await;
+        measured
+            .and_then(|measured| stopped.map(|()| measured))
+            .map_err(|failure| self.with_evidence(failure, repeat))
+    }
+
+    /// Ends a run whose requests fail.
+    pub(crate) fn check_failures(&self) -> Result<(), Failure> {
+        for scenario in &self.run.result.scenarios {
+            if let Some(last) = scenario.repeats.last() {
+                let checked = request_failures::check(self.runner.plan, &scenario.name, last);
+                checked.map_err(|failure| {
+                    let output = self.runner.output.display();
+                    failure.hint(format!("what was measured is in `{output}`"))
+                })?;
             }
         }
+        Ok(())
     }
-}
 
-/// After an interruption in the middle of a repeat, some load points have one repeat more than the others.
-pub(crate) fn even_out(scenarios: &mut [Scenario]) {
-    let most = scenarios
-        .iter()
-        .map(|scenario| scenario.repeats.len())
-        .max()
-        .unwrap_or(0);
-    for scenario in scenarios {
-        scenario.repeats.resize_with(most, not_measured);
-    }
-}
-
-fn not_measured() -> Repeat {
-    Repeat {
-        metrics: std::iter::once((Metric::QPS.id().to_owned(), None)).collect(),
-        void: Some("not measured: the run was interrupted".to_owned()),
-        ..Repeat::default()
+    /// A failure with the places of what is left.
+    fn with_evidence(&self, failure: Failure, repeat: u32) -> Failure {
+        self.runner.with_evidence(failure, &self.run, repeat)
     }
 }

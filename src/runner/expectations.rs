@@ -1,13 +1,13 @@
 //! What `hardware` and `framework.vllm_version` expect, against what is really there.
 
 use crate::config::Plan;
+use crate::event::{Events, RunEvent};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::record::format::ResultFile;
-use crate::terminal::progress::Progress;
 
 /// Names every mismatch; refuses the run where `hardware.strict` is set.
-pub(crate) fn check(plan: &Plan, result: &ResultFile, progress: &Progress) -> Result<(), Failure> {
+pub(crate) fn check(plan: &Plan, result: &ResultFile, events: &Events) -> Result<(), Failure> {
     let found = mismatches(plan, result);
     if found.is_empty() {
         return Ok(());
@@ -18,7 +18,7 @@ pub(crate) fn check(plan: &Plan, result: &ResultFile, progress: &Progress) -> Re
             .hint("correct `hardware` and `framework`, or set `hardware.strict: false`"));
     }
     for mismatch in found {
-        progress.note_once(&format!("warning: not as expected: {mismatch}"));
+        events.emit(RunEvent::NotAsExpected { mismatch });
     }
     Ok(())
 }

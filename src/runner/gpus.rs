@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::local_server;
-use super::repeat_runner::Measuring;
+use super::repeat_runner::RepeatRunner;
+use super::side::OneRepeat;
 use super::visible_gpus::Shown;
 use crate::config::{GpuRequest, ServerPlan};
+use crate::event::RunEvent;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::launch::Target;
@@ -34,22 +36,22 @@ const MACHINE: &str = "PERFGATE_MACHINE";
 
 /// How a server is watched while it is measured.
 pub(crate) async fn looking(
-    measuring: &Measuring<'_>,
+    runner: &RepeatRunner<'_>,
     target: &Target,
     runs_here: bool,
 ) -> Looking {
     let gpus = if runs_here {
-        GpuSource::Local(search(measuring.server, measuring.environment))
+        GpuSource::Local(search(runner.server, runner.environment))
     } else {
         // A remote server's GPUs are not in this machine.
         GpuSource::None
     };
     Looking {
         gpus,
-        interval: measuring.plan.telemetry_interval,
-        gpu_interval: measuring.plan.gpu_interval,
+        interval: runner.plan.telemetry_interval,
+        gpu_interval: runner.plan.gpu_interval,
         server: target.process_ids().await,
-        gpus_matter: uses_gpus(measuring.server, measuring.environment),
+        gpus_matter: uses_gpus(runner.server, runner.environment),
     }
 }
 
@@ -130,26 +132,26 @@ fn uses_gpus(server: &ServerPlan, environment: &(dyn Fn(&str) -> Option<String> 
 }
 
 /// Before a server starts: waits until its GPUs are free, since a server that is ending frees its memory last.
-pub(crate) async fn wait_until_free(measuring: &Measuring<'_>, place: &str) -> Result<(), Failure> {
-    let is_started = !matches!(measuring.server, ServerPlan::Url(_));
-    if !is_started || !uses_gpus(measuring.server, measuring.environment) {
+pub(crate) async fn wait_until_free(repeat: &OneRepeat<'_>) -> Result<(), Failure> {
+    let runner = repeat.runner;
+    let is_started = !matches!(runner.server, ServerPlan::Url(_));
+    if !is_started || !uses_gpus(runner.server, runner.environment) {
         return Ok(());
     }
-    let search = search(measuring.server, measuring.environment);
+    let search = search(runner.server, runner.environment);
     let waiting = |reason: &str| {
-        let progress = measuring.progress;
-        progress.phase(&format!(
-            "{place}: waiting: {reason} ({} s at most)",
-            PATIENCE.as_secs()
-        ));
+        runner.events.emit(RunEvent::WaitingForGpu {
+            repeat: repeat.label(),
+            in_use: reason.to_owned(),
+            at_most: PATIENCE,
+        });
     };
     let free = free(&search, PATIENCE, &waiting);
-    let interrupted = measuring.interrupt.token();
+    let interrupted = runner.interrupt.token();
     tokio::select! {
         free = free => match free? {
-            Some(leftover) => {
-                let text = format!("warning: {leftover}, and no compute process has them");
-                measuring.progress.note_once(&text);
+            Some(in_use) => {
+                runner.events.emit(RunEvent::GpuInUse { in_use });
                 Ok(())
             }
             None => Ok(()),

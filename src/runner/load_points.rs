@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use super::arm::MOST_VOID;
+use super::arm::Arm;
 use super::early_end;
-use super::repeat_runner::{Measuring, RunInProgress, explain};
+use super::repeat_runner::RepeatRunner;
+use super::repeating::MOST_VOID;
+use super::workload_identity::source;
 use crate::config::{Dataset, LoadPoint, Plan};
+use crate::event::RunEvent;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::failure::of_adapters::{cannot_keep, launch_failure};
+use crate::failure::of_adapters::cannot_keep;
 use crate::inputs::sweep_course::Sizes;
-use crate::launch::Target;
 use crate::metric::Metric;
 use crate::record::format::{Repeat, ResultFile, Scenario};
 use crate::stats;
-use crate::terminal::progress::note;
 
 /// More requests than one load point can be worth.
 const MOST_REQUESTS: f64 = 1e7;
@@ -87,49 +88,40 @@ impl Sizes {
 
 /// Load points that are being measured.
 pub(crate) struct Points<'a> {
-    measuring: Measuring<'a>,
-    run: RunInProgress,
+    arm: Arm<'a>,
     sizes: Sizes,
 }
 
 impl<'a> Points<'a> {
-    /// Nothing is measured yet; what cannot be written is said now.
-    pub(crate) fn begin(measuring: Measuring<'a>, sizes: Sizes) -> Result<Self, Failure> {
-        crate::files::check_writable(&measuring.output).map_err(cannot_keep)?;
-        let mut run = measuring.prepare()?;
+    /// Nothing is measured yet; a result that cannot be written is an error now.
+    pub(crate) fn begin(runner: RepeatRunner<'a>, sizes: Sizes) -> Result<Self, Failure> {
+        crate::files::check_writable(&runner.output).map_err(cannot_keep)?;
+        let mut run = runner.prepare()?;
         run.result.scenarios.clear();
-        Ok(Self {
-            measuring,
-            run,
-            sizes,
-        })
+        let arm = Arm::new(runner, run)?;
+        Ok(Self { arm, sizes })
     }
 
-    /// Says what a search asks of each load: capacities of different questions are not compared.
+    /// Records what a search asks of each load: capacities of different questions are not compared.
     pub(crate) fn searches(&mut self, limits: &str, rates: bool) {
         let sizes = self.sizes.described(rates);
-        if let Some(workload) = &mut self.run.result.workload {
+        if let Some(workload) = &mut self.arm.run_mut().result.workload {
             workload.search = Some(format!("{limits}; {sizes}"));
         }
     }
 
-    /// A server for repeat `repeat` (from 0) of `of`.
-    pub(crate) async fn launch(&self, repeat: u32, of: u32) -> Result<Target, Failure> {
-        self.measuring.launch(&self.run.id, repeat, of).await
+    /// A server for repeat `repeat` (from 0) of `of`: the one that still runs, or a fresh one.
+    pub(crate) async fn start(&mut self, repeat: u32, of: u32) -> Result<(), Failure> {
+        self.arm.start(repeat, of).await
     }
 
     /// Measures one load point once more, and again where that does not count. A load that cannot be measured says nothing
     /// of the server, so nothing may be concluded from it.
-    pub(crate) async fn measure(
-        &mut self,
-        target: &Target,
-        load: LoadPoint,
-        adaptive: bool,
-    ) -> Result<(), Failure> {
-        match self.try_to_measure(target, load, adaptive).await? {
+    pub(crate) async fn measure(&mut self, load: LoadPoint, adaptive: bool) -> Result<(), Failure> {
+        match self.try_to_measure(load, adaptive).await? {
             None => Ok(()),
             Some(reason) => {
-                Measuring::spoiled(&self.run)?;
+                self.arm.run().check_spoiled()?;
                 Err(cannot_measure(load, &reason))
             }
         }
@@ -138,18 +130,21 @@ impl<'a> Points<'a> {
     /// As [`Self::measure`]; why the last measurement does not count either, where that is so.
     pub(crate) async fn try_to_measure(
         &mut self,
-        target: &Target,
         load: LoadPoint,
         adaptive: bool,
     ) -> Result<Option<String>, Failure> {
         let mut void = None;
         for _ in 0..=MOST_VOID {
-            self.measure_once(target, load, adaptive).await?;
+            self.measure_once(load, adaptive).await?;
             let last = self.repeats(load).last();
             void = last.and_then(|repeat| repeat.void.clone());
             let Some(reason) = &void else { break };
-            note(&format!("{}: does not count: {reason}", load.name()));
-            let spoiled = self.run.spoiled.get(&load.name()).copied();
+            self.arm.runner().events.emit(RunEvent::Void {
+                repeat: None,
+                load: load.name(),
+                reason: reason.clone(),
+            });
+            let spoiled = self.arm.run().spoiled.get(&load.name()).copied();
             if spoiled.unwrap_or_default() >= early_end::MOST_SPOILED {
                 break;
             }
@@ -158,68 +153,56 @@ impl<'a> Points<'a> {
     }
 
     /// Measures one load point once more. What it measured is on disk after it.
-    async fn measure_once(
-        &mut self,
-        target: &Target,
-        load: LoadPoint,
-        adaptive: bool,
-    ) -> Result<(), Failure> {
-        let plan = self.sizes.plan_of(self.measuring.plan, load)?;
+    async fn measure_once(&mut self, load: LoadPoint, adaptive: bool) -> Result<(), Failure> {
+        let runner = self.arm.runner().clone();
+        let plan = self.sizes.plan_of(runner.plan, load)?;
         let wanted = self.sizes.requests(load);
         if plan.num_requests < wanted {
-            let text = format!(
-                "warning: the data set ends after {} requests, and {} would take {wanted}: raise `num_requests`, or write `repeat_entries: true` in `dataset`",
-                plan.num_requests,
-                load.name()
-            );
-            self.measuring.progress.note_first("data set ends", &text);
+            runner.events.emit(RunEvent::DataSetEnds {
+                load: load.name(),
+                requests: plan.num_requests,
+                wanted,
+            });
         }
-        let measuring = Measuring {
+        self.arm.run_mut().source = source(&plan)?;
+        let runner = RepeatRunner {
             plan: &plan,
             own_arrivals: true,
             may_fail: true,
-            ..self.measuring.clone()
+            ..runner
         };
-        measuring.reshape(&mut self.run)?;
         let visit = u32::try_from(self.repeats(load).len()).unwrap_or(u32::MAX);
-        measuring
-            .repeat(&mut self.run, target, visit, visit.saturating_add(1))
-            .await?;
-        if let Some(scenario) = self.scenario_mut(load) {
+        let of = visit.saturating_add(1);
+        self.arm.load(&runner, load, visit, of).await?;
+        let scenarios = &mut self.arm.run_mut().result.scenarios;
+        if let Some(scenario) = scenarios.iter_mut().find(|known| known.name == load.name()) {
             scenario.adaptive = adaptive;
         }
-        self.save()
+        self.arm.keep()
     }
 
     /// Whether more requests of the last measurement failed than the plan allows.
     pub(crate) fn fails(&self, load: LoadPoint) -> bool {
         let last = self.repeats(load).last();
         let rate = last.and_then(|repeat| repeat.metric(Metric::ERROR_RATE));
-        rate.is_none_or(|rate| rate > self.measuring.plan.max_error_rate)
+        rate.is_none_or(|rate| rate > self.arm.runner().plan.max_error_rate)
     }
 
     /// Refuses to go on where requests failed before there was any load worth the name.
     pub(crate) fn too_many_failures(&self) -> Result<(), Failure> {
-        self.measuring.too_many_failures(&self.run)
+        self.arm.check_failures()
     }
 
     /// Everything measured at that load, in order.
     pub(crate) fn repeats(&self, load: LoadPoint) -> &[Repeat] {
-        let mut scenarios = self.run.result.scenarios.iter();
-        scenarios
-            .find(|scenario| scenario.name == load.name())
-            .map_or(&[][..], |scenario| &scenario.repeats)
-    }
-
-    fn scenario_mut(&mut self, load: LoadPoint) -> Option<&mut Scenario> {
-        let mut scenarios = self.run.result.scenarios.iter_mut();
-        scenarios.find(|scenario| scenario.name == load.name())
+        self.arm.run().repeats_of(load)
     }
 
     /// Adds a repeat to a scenario that is no load point.
     pub(crate) fn add(&mut self, scenario: &str, mut repeat: Repeat) -> Result<(), Failure> {
-        let id = self.run.id.clone();
-        let scenarios = &mut self.run.result.scenarios;
+        let run = self.arm.run_mut();
+        let id = run.id.clone();
+        let scenarios = &mut run.result.scenarios;
         let index = scenarios
             .iter()
             .position(|known| known.name == scenario)
@@ -233,33 +216,23 @@ impl<'a> Points<'a> {
         let repeats = &mut scenarios[index].repeats;
         repeat.id = Some(format!("{id}-{}", repeats.len() + 1));
         repeats.push(repeat);
-        self.save()
+        self.arm.keep()
     }
 
-    fn save(&mut self) -> Result<(), Failure> {
-        self.measuring.keep(&mut self.run)
-    }
-
-    /// Stops the server of repeat `repeat` after whatever came of measuring on it.
-    pub(crate) async fn stop<T>(
-        &self,
-        target: Target,
+    /// Removes the server of repeat `repeat` after whatever came of measuring on it, unless the next repeat is to use it.
+    pub(crate) async fn end<T>(
+        &mut self,
         measured: Result<T, Failure>,
         repeat: u32,
+        of: u32,
     ) -> Result<T, Failure> {
-        let death = target.death();
-        let stopped = self.measuring.stop(target).await;
-        let stopped = stopped.map_err(|error| launch_failure(&error));
-        measured
-            .map_err(|failure| explain(failure, death))
-            .and_then(|measured| stopped.map(|()| measured))
-            .and_then(|measured| self.measuring.interrupt.check().map(|()| measured))
-            .map_err(|failure| self.measuring.with_evidence(failure, &self.run, repeat))
+        let measured = self.arm.end(measured, repeat, of).await?;
+        self.arm.runner().interrupt.check().map(|()| measured)
     }
 
     /// What was measured.
     pub(crate) fn into_result(self) -> ResultFile {
-        self.run.result
+        self.arm.into_result()
     }
 }
 

@@ -1,7 +1,8 @@
 //! Whether the server runs on this machine, so that this machine's hardware is what was measured.
 
-use super::repeat_runner::Measuring;
+use super::repeat_runner::RepeatRunner;
 use crate::config::{ServerPlan, is_of_this_machine};
+use crate::event::RunEvent;
 use crate::launch::Target;
 use crate::process_table::ProcessEntry;
 
@@ -38,21 +39,19 @@ const HAND_ON: [&str; 26] = [
 
 /// Whether it does. A loopback address may be the end of a tunnel: it counts only where the program that holds its port
 /// is not one of those, or where the user sets `telemetry.server_is_here`.
-pub(crate) fn runs_here(measuring: &Measuring<'_>, target: &Target) -> bool {
-    let ServerPlan::Url(_) = measuring.server else {
+pub(crate) fn runs_here(runner: &RepeatRunner<'_>, target: &Target) -> bool {
+    let ServerPlan::Url(_) = runner.server else {
         return true;
     };
     let Some(port) = loopback_port(target.base_url()) else {
-        return measuring.plan.server_is_here == Some(true);
+        return runner.plan.server_is_here == Some(true);
     };
-    if let Some(said) = measuring.plan.server_is_here {
-        return said;
+    if let Some(is_here) = runner.plan.server_is_here {
+        return is_here;
     }
     match doubt(port, &ProcessEntry::listening_on(port)) {
         Some(doubt) => {
-            measuring.progress.note_once(&format!(
-                "warning: {doubt}, so the server may run elsewhere: this machine's GPUs, driver and host are left out of the result; if it runs here, write `telemetry: {{server_is_here: true}}`"
-            ));
+            runner.events.emit(RunEvent::ServerMayBeElsewhere { doubt });
             false
         }
         None => true,

@@ -5,11 +5,11 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::event::{Events, RunEvent};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
 use crate::files;
-use crate::terminal::progress::note;
 
 /// Longer than a gate takes.
 const PATIENCE: Duration = Duration::from_hours(4);
@@ -29,7 +29,7 @@ pub(crate) struct Lock {
 
 impl Lock {
     /// Takes it; waits for another perfgate that has it. `of` names what is locked.
-    pub(crate) fn take(path: &Path, of: &str) -> Result<Self, Failure> {
+    pub(crate) fn take(path: &Path, of: &str, events: &Events) -> Result<Self, Failure> {
         if let Some(folder) = path.parent() {
             files::create_folder(folder).map_err(cannot_keep)?;
         }
@@ -53,25 +53,27 @@ impl Lock {
                 Err(TryLockError::Error(error))
                     if error.kind() == std::io::ErrorKind::Unsupported =>
                 {
-                    note(&format!(
-                        "warning: this file system does not support locks ({error}): run no second perfgate with {of} at the same time"
-                    ));
+                    events.emit(RunEvent::NoLocks {
+                        what: of.to_owned(),
+                        error: error.to_string(),
+                    });
                     return Ok(Self { _file: file });
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
             if began.elapsed() >= PATIENCE {
+                let by = holder(path).map_or(String::new(), |id| format!(" (process {id})"));
                 return Err(Failure::message(
                     ExitStatus::SurroundingsFailed,
-                    format!("{of} is still in use by another perfgate{}", holder(path)),
+                    format!("{of} is still in use by another perfgate{by}"),
                 )
                 .hint("wait for its end or interrupt it, or give this one folders of its own (`--output`, `--evidence`)"));
             }
             if said.is_none_or(|said| said.elapsed() >= LINE) {
-                note(&format!(
-                    "waiting for another perfgate{}, which uses {of}",
-                    holder(path)
-                ));
+                events.emit(RunEvent::WaitingForLock {
+                    what: of.to_owned(),
+                    holder: holder(path),
+                });
                 said = Some(Instant::now());
             }
             std::thread::sleep(AGAIN);
@@ -84,11 +86,10 @@ impl Lock {
 }
 
 /// The process that has it, where the file names one.
-fn holder(path: &Path) -> String {
+fn holder(path: &Path) -> Option<u32> {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(20).read_to_string(&mut text));
-    let id = read.ok().and_then(|_| text.trim().parse::<u32>().ok());
-    id.map_or(String::new(), |id| format!(" (process {id})"))
+    read.ok().and_then(|_| text.trim().parse().ok())
 }
 
 #[cfg(test)]
@@ -97,13 +98,15 @@ mod tests {
     use crate::inputs::outputs::LOCK;
 
     #[test]
-    fn whoever_comes_second_waits_for_the_first() {
+    fn the_second_waits_for_the_first() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a").join(LOCK);
-        let first = Lock::take(&path, "the folder").unwrap();
-        assert_eq!(holder(&path), format!(" (process {})", std::process::id()));
+        let first = Lock::take(&path, "the folder", &Events::ignored()).unwrap();
+        assert_eq!(holder(&path), Some(std::process::id()));
         let other = path.clone();
-        let second = std::thread::spawn(move || Lock::take(&other, "the folder").map(drop));
+        let second = std::thread::spawn(move || {
+            Lock::take(&other, "the folder", &Events::ignored()).map(drop)
+        });
         std::thread::sleep(Duration::from_millis(100));
         assert!(
             !second.is_finished(),

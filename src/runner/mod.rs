@@ -1,4 +1,19 @@
 //! One run on one server: repeats, pairs, void and again; the evidence of a gate on disk.
+//!
+//! ```text
+//! RepeatRunner (plan, server, output) ─begin─▶ Arm ─start, load, stop─▶ dyn Side ─┬─ ServerSide (launch, load, telemetry)
+//!      repeating: repeats and pairs             │ after each load point            └─ Scripted (tests: no clock, no server)
+//!      load_points: loads that a search chooses ▼
+//!      sequential_gate: what the trial asks     result file ─▶ evidence, spending
+//! ```
+//!
+//! - An [`arm::Arm`] has one server at a time. It starts it for a repeat, keeps it for the next one where the plan wants
+//!   `fresh: run`, and removes it whatever came of measuring; dropped, its side removes the server too.
+//! - The result is on disk after every load point, whole or not at all, so an interruption loses at most one.
+//! - A repeat that does not count is void with a reason; [`repeating`] measures it again, three times at most.
+//! - Pairs alternate A B, B A. Half a pair that was interrupted is void, because its partner would be of another hour.
+//! - What happens is told as [`crate::event::RunEvent`]; `terminal` has the words.
+//! - `bisect/` checks commits out and builds them, and asks the same gate about each.
 
 pub(crate) mod arm;
 pub(crate) mod bisect;
@@ -9,13 +24,22 @@ pub(crate) mod gpus;
 pub(crate) mod load_points;
 pub(crate) mod local_server;
 pub(crate) mod lock;
-pub(crate) mod measurement;
-pub(crate) mod memory;
+mod measurement;
+mod memory;
 pub(crate) mod repeat_runner;
+pub(crate) mod repeating;
+mod request_failures;
+mod run_in_progress;
+#[cfg(debug_assertions)]
+mod scripted;
 pub(crate) mod sequential_gate;
+mod server_side;
+mod side;
 pub(crate) mod slowdown;
 pub(crate) mod spending;
-pub(crate) mod visible_gpus;
+#[cfg(test)]
+mod tests;
+mod visible_gpus;
 pub(crate) mod warm_up;
 pub(crate) mod workload_identity;
 

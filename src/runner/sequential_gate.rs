@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::arm::{Arm, MOST_VOID};
+use super::arm::Arm;
 use super::evidence::{EvidenceFolder, Side};
-use super::repeat_runner::{Measuring, server_of};
+use super::repeat_runner::{RepeatRunner, server_of};
+use super::repeating;
 use super::slowdown::slowed;
 use super::spending::Spending;
 use crate::baseline;
@@ -17,7 +18,6 @@ use crate::policy::rule::Policy;
 use crate::record::Run;
 use crate::record::format::Source;
 use crate::report::comparison::Comparison;
-use crate::terminal::progress::Progress;
 use crate::trial::{Author, Evidence, LooksTaken, Names, Protocol, Step, StoredBaseline, Trial};
 
 /// Starts of a gate count from here in pairs, so that no start of a pair is one of the repeats before.
@@ -55,7 +55,6 @@ pub(crate) struct SequentialGate<'a> {
     pub(crate) logs: &'a Path,
     pub(crate) environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
     pub(crate) events: &'a Events,
-    pub(crate) progress: &'a Progress,
     pub(crate) interrupt: &'a Interrupt,
 }
 
@@ -196,7 +195,7 @@ impl SequentialGate<'_> {
             (Side::PairBaseline, Some(base_plan)) => base_plan,
             _ => self.plan,
         };
-        let measuring = Measuring {
+        let runner = RepeatRunner {
             plan,
             server,
             // Two versions do not fit on one GPU side by side.
@@ -212,10 +211,10 @@ impl SequentialGate<'_> {
             output: self.evidence.path(side),
             logs: Some(self.logs.to_owned()),
             environment: self.environment,
-            progress: self.progress,
+            events: self.events,
             interrupt: self.interrupt,
         };
-        let mut arm = measuring.begin(self.evidence.earlier(side)?)?;
+        let mut arm = runner.begin(self.evidence.earlier(side)?)?;
         let commit = match side {
             Side::PairBaseline => &self.commits.base,
             Side::Candidate | Side::PairCandidate => &self.commits.candidate,
@@ -228,38 +227,14 @@ impl SequentialGate<'_> {
 
     async fn measure_repeats(&self, wanted: u32) -> Result<u32, Failure> {
         let mut arm = self.arm(Side::Candidate)?;
-        let most = arm.repeats() + wanted + MOST_VOID;
-        loop {
-            let have = arm.result().counting_repeats();
-            if have >= wanted || arm.repeats() >= most {
-                return Ok(arm.starts());
-            }
-            arm.repeat(arm.repeats() + wanted - have).await?;
-        }
+        repeating::measure_repeats(&mut arm, wanted).await?;
+        Ok(arm.starts())
     }
 
-    /// A B, then B A, so that a drift of the machine favours no side.
     async fn measure_pairs(&self, wanted: u32) -> Result<u32, Failure> {
         let mut base = self.arm(Side::PairBaseline)?;
         let mut candidate = self.arm(Side::PairCandidate)?;
-        // Half of a pair that was interrupted has no partner of its own hour.
-        let begun = base.repeats().max(candidate.repeats());
-        base.fill_up(begun);
-        candidate.fill_up(begun);
-        let most = begun + wanted + MOST_VOID;
-        loop {
-            let have = base.result().counting_pairs(candidate.result());
-            if have >= wanted || base.repeats() >= most {
-                return Ok(base.starts() + candidate.starts());
-            }
-            let of = base.repeats() + wanted - have;
-            if base.repeats().is_multiple_of(2) {
-                base.repeat(of).await.map_err(Failure::of_base)?;
-                candidate.repeat(of).await?;
-            } else {
-                candidate.repeat(of).await?;
-                base.repeat(of).await.map_err(Failure::of_base)?;
-            }
-        }
+        repeating::measure_pairs(&mut base, &mut candidate, wanted).await?;
+        Ok(base.starts() + candidate.starts())
     }
 }

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::evidence::{EvidenceFolder, Side};
 use super::lock::Lock;
 use super::sequential_gate::FindStored;
+use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::{cannot_keep, unreadable};
@@ -80,11 +81,11 @@ pub(crate) struct Spending {
 
 impl Spending {
     /// Reads it, once no other perfgate writes it.
-    pub(crate) fn open(parent: &Path, of: Of<'_>) -> Result<Self, Failure> {
+    pub(crate) fn open(parent: &Path, of: Of<'_>, events: &Events) -> Result<Self, Failure> {
         let key = short(&format!("{}\n{}", of.head, of.gate));
         let path = parent.join(format!("spent-{key}.json"));
         let shown = format!("the evidence of this commit in `{}`", parent.display());
-        let lock = Lock::take(&parent.join(format!(".spent-{key}.lock")), &shown)?;
+        let lock = Lock::take(&parent.join(format!(".spent-{key}.lock")), &shown, events)?;
         let spent = match files::read_if_there(&path).map_err(unreadable)? {
             Some(bytes) => read(&path, &bytes)?,
             None => Spent {
@@ -272,7 +273,7 @@ mod tests {
             build,
             machine,
         };
-        Spending::open(parent, of).unwrap()
+        Spending::open(parent, of, &Events::ignored()).unwrap()
     }
 
     #[expect(
@@ -367,7 +368,9 @@ mod tests {
                 machine: "here",
             };
             assert_eq!(
-                Spending::open(parent.path(), of).unwrap_err().status,
+                Spending::open(parent.path(), of, &Events::ignored())
+                    .unwrap_err()
+                    .status,
                 ExitStatus::Usage
             );
         }

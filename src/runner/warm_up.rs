@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::measurement::Pass;
+use super::measurement::Measurement;
+use crate::event::LoadPart;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::load::{Driven, Patience};
@@ -16,24 +17,19 @@ use crate::workload::{Phase, Request};
 /// What a warm-up came to.
 #[derive(Debug, Default)]
 pub(crate) struct WarmedUp {
-    /// The windows, for the result; `None` where one pass was all that was wanted.
+    /// The windows, for the result; `None` where it was to be sent once.
     pub(crate) seen: Option<Value>,
     /// Why what is measured after it does not count.
     pub(crate) void: Option<String>,
 }
 
-impl Pass<'_, '_> {
+impl Measurement<'_> {
     /// Sends the warm-up at the measured load, anew until three windows are alike where the plan says so.
-    pub(crate) async fn warm_up(
-        &self,
-        label: &str,
-        cancel: &CancellationToken,
-    ) -> Result<WarmedUp, Failure> {
-        let Some(within) = self.measuring.plan.warmup_until_stable else {
+    pub(crate) async fn warm_up(&self, cancel: &CancellationToken) -> Result<WarmedUp, Failure> {
+        let Some(within) = self.at.runner.plan.warmup_until_stable else {
             let requests = self.requests(Phase::WarmUp(0));
             if !requests.is_empty() {
-                let label = format!("{label}, warm-up");
-                let driven = self.warm(&label, requests, cancel).await?;
+                let driven = self.warm(LoadPart::WarmUp, requests, cancel).await?;
                 self.check_answers(&driven)?;
             }
             return Ok(WarmedUp::default());
@@ -41,8 +37,8 @@ impl Pass<'_, '_> {
         let mut windows = Vec::new();
         for number in 0..MOST_WINDOWS {
             let requests = self.requests(Phase::WarmUp(number));
-            let label = format!("{label}, warm-up {}", number + 1);
-            let driven = self.warm(&label, requests, cancel).await?;
+            let part = LoadPart::WarmUpWindow(number + 1);
+            let driven = self.warm(part, requests, cancel).await?;
             self.check_answers(&driven)?;
             windows.push(Window::of(&driven.traces, driven.wall_time.as_secs_f64()));
             if stability::is_stable(&windows, within) {
@@ -58,12 +54,12 @@ impl Pass<'_, '_> {
     /// What counts for nothing may fail, as long as the server does not hang.
     async fn warm(
         &self,
-        label: &str,
+        part: LoadPart,
         requests: Vec<Request>,
         cancel: &CancellationToken,
     ) -> Result<Driven, Failure> {
         let patience = Patience::default();
-        self.drive(label, requests, Duration::ZERO, patience, cancel)
+        self.drive(part, requests, Duration::ZERO, patience, cancel)
             .await
     }
 
@@ -73,7 +69,7 @@ impl Pass<'_, '_> {
         if driven.traces.is_empty() || !driven.traces.iter().all(hung) {
             return Ok(());
         }
-        let timeout = self.measuring.plan.timeout.as_secs_f64();
+        let timeout = self.at.runner.plan.timeout.as_secs_f64();
         let message = format!(
             "no request of the warm-up of {} was answered within {timeout} s",
             self.load.name()

@@ -113,17 +113,17 @@ impl Default for Options {
 impl Options {
     /// Device memory in use: vLLM takes its share at the start and fills what the engine leaves with KV cache, so this
     /// does not move when the engine grows.
-    pub(super) fn memory_used(&self) -> u64 {
+    pub(crate) fn memory_used(&self) -> u64 {
         (self.gpu_memory as f64 * MEMORY_UTILIZATION) as u64
     }
 
     /// Memory outside the KV cache.
-    pub(super) fn engine_memory(&self) -> u64 {
+    pub(crate) fn engine_memory(&self) -> u64 {
         (self.gpu_memory as f64 * ENGINE_SHARE * (1.0 + self.memory_growth)) as u64
     }
 
     /// Tokens that fit into what the engine leaves.
-    pub(super) fn cache_tokens(&self) -> u64 {
+    pub(crate) fn cache_tokens(&self) -> u64 {
         let before = self.gpu_memory as f64 * (MEMORY_UTILIZATION - ENGINE_SHARE);
         let left = (self.memory_used() as f64 - self.engine_memory() as f64).max(0.0);
         (self.kv_cache_tokens as f64 * left / before) as u64
@@ -132,7 +132,7 @@ impl Options {
 
 impl Options {
     /// As vLLM's `system_fingerprint`: the version and a hash of the whole configuration, but for what is chance.
-    pub(super) fn fingerprint(&self) -> String {
+    pub(crate) fn fingerprint(&self) -> String {
         let fixed = Self {
             seed: 0,
             start: 0,

@@ -17,7 +17,6 @@ use indicatif::{MultiProgress, ProgressBar};
 pub use command::{Level, WorkflowCommand};
 pub use screen::Color;
 
-use crate::event::{Event, Events};
 use crate::secret;
 use crate::text::guard;
 
@@ -57,21 +56,9 @@ pub fn print(output: Output, text: &str) -> io::Result<()> {
     }
 }
 
-/// Words an event and shows it on stderr.
-pub fn show(event: &Event) {
-    for line in wording::lines(event) {
-        note(&line);
-    }
-}
-
 /// A line of its own on stderr, above the bars. A line that cannot be written does not stop the program.
 pub fn note(text: &str) {
     to_stderr(&(Output::Text.guarded(text) + "\n"));
-}
-
-/// Words and shows events, each as lines of their own on stderr.
-pub fn events() -> Events {
-    Events::to(|event| show(&event))
 }
 
 /// The same with perfgate's own colours.

@@ -1,15 +1,19 @@
-//! Progress on stderr: a bar on a terminal, a plain line now and then elsewhere.
+//! What a run tells, shown on stderr: a bar on a terminal, a plain line now and then elsewhere.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 pub(crate) use super::note;
 use super::screen;
+use super::wording::lines;
+use super::wording::run::{Line, line, load_label};
+use crate::event::{Event, Events, RunEvent};
 use crate::terminal;
 
 /// How often a bar moves.
@@ -21,93 +25,142 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 /// How often a line repeats what perfgate waits for.
 const REMIND_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Where progress goes.
-#[derive(Debug)]
-pub(crate) struct Progress {
-    terminal: bool,
-    /// What was said last, and what is to be said once.
-    said: Mutex<(String, BTreeSet<String>)>,
+/// Events that are shown on stderr. What is said once a run is said once for each of these.
+pub(crate) fn on_stderr(environment: &dyn Fn(&str) -> Option<String>) -> Events {
+    let shown = Shown {
+        has_bars: screen::stderr_can_redraw(environment),
+        state: Arc::default(),
+    };
+    Events::to(move |event| shown.show(&event))
 }
 
-impl Progress {
-    pub(crate) fn new(environment: &dyn Fn(&str) -> Option<String>) -> Self {
-        Self {
-            terminal: screen::stderr_can_redraw(environment),
-            said: Mutex::default(),
-        }
+/// What is on stderr now.
+struct Shown {
+    /// Whether stderr is a terminal on which a bar can move.
+    has_bars: bool,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The phase that was said last.
+    phase: String,
+    /// What is to be said once, and was.
+    said: BTreeSet<String>,
+    /// Requests that are being counted.
+    counting: Option<Counting>,
+    /// Repeats the phase while it lasts.
+    reminder: Option<Background>,
+}
+
+impl Shown {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A line that is said at most once a run.
-    pub(crate) fn note_once(&self, text: &str) {
-        self.note_first(text, text);
-    }
-
-    /// A line that is said at most once a run, whatever words a later one about the same thing has.
-    pub(crate) fn note_first(&self, about: &str, text: &str) {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.1.insert(about.to_owned()) {
-            note(text);
-        }
-    }
-
-    /// What is being waited for; the same thing twice is said once.
-    pub(crate) fn phase(&self, text: &str) {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.0 != text {
-            text.clone_into(&mut said.0);
-            note(text);
-        }
-    }
-
-    /// Does the work. While it takes longer than that, repeats the last message, so that a log shows that perfgate still
-    /// waits, and for what.
-    pub(crate) async fn reminding<T>(&self, work: impl Future<Output = T>) -> T {
-        // On the heap: it holds a whole start, and so would everybody who waits for it.
-        let mut work = Box::pin(work);
-        let began = tokio::time::Instant::now();
-        let mut reminders = tokio::time::interval_at(began + REMIND_INTERVAL, REMIND_INTERVAL);
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut work => return done,
-                _ = reminders.tick() => {
-                    let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-                    let minutes = began.elapsed().as_secs() / REMIND_INTERVAL.as_secs();
-                    note(&format!("{} (still, after {minutes} min)", said.0));
+    fn show(&self, event: &Event) {
+        match event {
+            Event::Run(event) => self.show_run(event),
+            Event::Bisect(_)
+            | Event::Gate(_)
+            | Event::Git(_)
+            | Event::Input(_)
+            | Event::Storage(_) => {
+                for line in lines(event) {
+                    note(&line);
                 }
             }
         }
     }
 
-    /// Shows how `done` approaches `total` until it is finished or dropped.
-    pub(crate) fn count(&self, label: &str, total: usize, done: &Arc<AtomicUsize>) -> Counting {
-        let bar = self.terminal.then(|| bar(label, total));
-        let interval = if self.terminal {
-            BAR_INTERVAL
-        } else {
-            LINE_INTERVAL
-        };
-        let task = tokio::spawn(follow(
-            label.to_owned(),
-            total,
-            Arc::clone(done),
-            bar.clone(),
-            interval,
-        ));
-        Counting {
-            task,
-            bar,
-            label: label.to_owned(),
-            total,
-            done: Arc::clone(done),
+    fn show_run(&self, event: &RunEvent) {
+        let mut state = self.state();
+        match event {
+            RunEvent::WaitBegins => {
+                state.reminder = Background::spawn(remind(Arc::clone(&self.state)));
+            }
+            RunEvent::WaitEnds => state.reminder = None,
+            RunEvent::Sending {
+                repeat,
+                load,
+                part,
+                total,
+                done,
+            } => {
+                let label = load_label(repeat, load, *part);
+                state.counting = Some(Counting::begin(label, *total, done, self.has_bars));
+            }
+            RunEvent::Sent { finished } => {
+                if let (Some(counting), true) = (state.counting.take(), finished) {
+                    counting.finish();
+                }
+            }
+            RunEvent::Starting { .. }
+            | RunEvent::WaitingForGpu { .. }
+            | RunEvent::GpuInUse { .. }
+            | RunEvent::ServerMayBeElsewhere { .. }
+            | RunEvent::NotAsExpected { .. }
+            | RunEvent::Concern { .. }
+            | RunEvent::RanOut { .. }
+            | RunEvent::DataSetEnds { .. }
+            | RunEvent::Void { .. }
+            | RunEvent::StoppingAfterInterruption
+            | RunEvent::WaitingForLock { .. }
+            | RunEvent::NoLocks { .. } => {
+                if let Some(text) = line(event).and_then(|line| state.unsaid(line)) {
+                    note(&text);
+                }
+            }
         }
     }
 }
 
+impl State {
+    /// The text, unless it was said before.
+    fn unsaid(&mut self, line: Line) -> Option<String> {
+        match line {
+            Line::Always(text) => Some(text),
+            Line::Phase(text) => (self.phase != text).then(|| {
+                self.phase.clone_from(&text);
+                text
+            }),
+            Line::Once(about, text) => self.said.insert(about).then_some(text),
+        }
+    }
+}
+
+/// A log shows that perfgate still waits, and for what.
+async fn remind(state: Arc<Mutex<State>>) {
+    let began = tokio::time::Instant::now();
+    let mut reminders = tokio::time::interval_at(began + REMIND_INTERVAL, REMIND_INTERVAL);
+    loop {
+        reminders.tick().await;
+        let minutes = began.elapsed().as_secs() / REMIND_INTERVAL.as_secs();
+        let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        note(&format!("{} (still, after {minutes} min)", state.phase));
+    }
+}
+
+/// A task that ends with this value.
+struct Background(JoinHandle<()>);
+
+impl Background {
+    /// `None` outside of a runtime: nothing waits there.
+    fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Option<Self> {
+        let runtime = Handle::try_current().ok()?;
+        Some(Self(runtime.spawn(task)))
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// A count that is being shown.
-#[derive(Debug)]
-pub(crate) struct Counting {
-    task: JoinHandle<()>,
+struct Counting {
+    _task: Option<Background>,
     bar: Option<ProgressBar>,
     label: String,
     total: usize,
@@ -115,36 +168,43 @@ pub(crate) struct Counting {
 }
 
 impl Counting {
+    /// Shows how `done` approaches `total` until it is finished or dropped.
+    fn begin(label: String, total: usize, done: &Arc<AtomicUsize>, has_bar: bool) -> Self {
+        let bar = has_bar.then(|| bar(&label, total));
+        let following = follow(label.clone(), total, Arc::clone(done), bar.clone());
+        Self {
+            _task: Background::spawn(following),
+            bar,
+            label,
+            total,
+            done: Arc::clone(done),
+        }
+    }
+
     /// Leaves one line that says how far it came.
-    pub(crate) fn finish(self) {
+    fn finish(self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        note(&format!(
-            "{}: {}/{} requests",
-            self.label,
-            self.done.load(Ordering::Relaxed),
-            self.total
-        ));
+        let done = self.done.load(Ordering::Relaxed);
+        note(&format!("{}: {done}/{} requests", self.label, self.total));
     }
 }
 
 impl Drop for Counting {
     fn drop(&mut self) {
-        self.task.abort();
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
     }
 }
 
-async fn follow(
-    label: String,
-    total: usize,
-    done: Arc<AtomicUsize>,
-    bar: Option<ProgressBar>,
-    interval: Duration,
-) {
+async fn follow(label: String, total: usize, done: Arc<AtomicUsize>, bar: Option<ProgressBar>) {
+    let interval = if bar.is_some() {
+        BAR_INTERVAL
+    } else {
+        LINE_INTERVAL
+    };
     let mut ticks = tokio::time::interval(interval);
     ticks.tick().await;
     loop {

@@ -1,6 +1,7 @@
 //! `perfgate bisect`: the predicate of `git bisect run`, and what prepares it.
 
 mod start;
+mod summary;
 
 use crate::app::Context;
 use crate::bisect::{Role, Step, StepOutcome};
@@ -9,11 +10,10 @@ use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::git::search::{Repository, Search};
 use crate::interrupt::Interrupt;
-use crate::runner::bisect::bisect_run::{Ends, Hunt, Scene, say};
+use crate::runner::bisect::bisect_run::{Ends, Hunt, Scene, judged};
 use crate::runner::bisect::lock::Lock;
 use crate::runner::bisect::session::Started;
 use crate::runner::runtime;
-use crate::terminal::progress::Progress;
 
 pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, Failure> {
     match &args.command {
@@ -54,19 +54,19 @@ fn judge(
 ) -> Result<BisectStatus, Failure> {
     let commit = repository.asked_about()?;
     let ends = Ends::of(search);
-    let progress = Progress::new(context.environment);
     runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let scene = Scene {
             environment: context.environment,
-            progress: &progress,
+            events: &context.events,
+            summarize: summary::write,
             interrupt: &interrupt,
         };
         let judging = async {
             let mut hunt = Hunt::begin(repository, ends, &commit, options, scene)?;
             Box::pin(hunt.check_ends()).await?;
             let kept = Box::pin(hunt.judge(Role::Search, &commit, None)).await?;
-            say(&kept.step);
+            context.events.emit(judged(&kept.step));
             let status = status_of(&kept.step, options.startup_failure);
             hunt.remember(kept)?;
             Box::pin(hunt.conclude(search, &commit, status)).await

@@ -18,7 +18,7 @@ use crate::runner::bisect::lock::Lock;
 use crate::runner::bisect::session::Started;
 use crate::runner::runtime;
 use crate::terminal::Output;
-use crate::terminal::progress::{Progress, note};
+use crate::terminal::progress::note;
 
 /// Checks both ends, begins git's search, and prints the command that runs it.
 pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
@@ -55,12 +55,12 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
             "the working tree has changes that are in no commit: they are not measured, and stay as they are",
         );
     }
-    let progress = Progress::new(context.environment);
     runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let scene = Scene {
             environment: context.environment,
-            progress: &progress,
+            events: &context.events,
+            summarize: super::summary::write,
             interrupt: &interrupt,
         };
         let ends = Ends {

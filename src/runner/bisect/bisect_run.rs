@@ -8,10 +8,11 @@ use super::criteria::Bar;
 use super::judging::is_of_commit;
 use super::question::sessions_of;
 use super::session::{Kept, Session, key};
-use crate::bisect::{Role, Step, StepOutcome};
+use crate::bisect::{BisectReport, Role, Step, StepOutcome};
 use crate::cli::bisect::BisectOptions;
 use crate::config::ServerPlan;
 use crate::environment::Environment;
+use crate::event::{BisectEvent, Events, JudgedChange};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::record_failure;
@@ -19,9 +20,7 @@ use crate::files;
 use crate::git::checkout::{Tree, remove_built};
 use crate::git::search::{Repository, Search};
 use crate::interrupt::Interrupt;
-use crate::policy::signed_percent;
 use crate::record::{self, Run};
-use crate::terminal::progress::{Progress, note};
 
 /// Repeats of a good result from which its own noise is learnt: sessions of three, ten degrees of freedom.
 const NOISE_IS_LEARNT_FROM: u32 = 15;
@@ -63,11 +62,15 @@ impl Ends {
     }
 }
 
+/// Writes and shows the report of a search, whose results are in that folder.
+pub(crate) type Summarize = fn(&BisectReport, &Path) -> Result<(), Failure>;
+
 /// Where everything happens.
 #[derive(Clone, Copy)]
 pub(crate) struct Scene<'a> {
     pub(crate) environment: &'static Environment,
-    pub(crate) progress: &'a Progress,
+    pub(crate) events: &'a Events,
+    pub(crate) summarize: Summarize,
     pub(crate) interrupt: &'a Interrupt,
 }
 
@@ -81,7 +84,8 @@ pub(crate) struct Hunt<'a> {
     bad_commit: Option<String>,
     pub(crate) session: Session,
     pub(crate) environment: &'static Environment,
-    pub(crate) progress: &'a Progress,
+    pub(crate) events: &'a Events,
+    pub(crate) summarize: Summarize,
     pub(crate) interrupt: &'a Interrupt,
 }
 
@@ -111,7 +115,7 @@ impl<'a> Hunt<'a> {
             Bar::keep(&repository, options, &tree)?;
             Session::new(key)
         };
-        let bar = Bar::read(&repository, options)?;
+        let bar = Bar::read(&repository, options, scene.events)?;
         session.save(&repository)?;
         Ok(Self {
             repository,
@@ -122,7 +126,8 @@ impl<'a> Hunt<'a> {
             bad_commit: ends.bad,
             session,
             environment: scene.environment,
-            progress: scene.progress,
+            events: scene.events,
+            summarize: scene.summarize,
             interrupt: scene.interrupt,
         })
     }
@@ -134,7 +139,7 @@ impl<'a> Hunt<'a> {
         {
             self.refuse_one_server_for_both(&good)?;
             let kept = Box::pin(self.judge(Role::GoodEnd, &good, None)).await?;
-            say(&kept.step);
+            self.events.emit(judged(&kept.step));
             good_end_is_good(&kept.step)?;
             self.session.good_end = Some(kept);
             self.session.save(&self.repository)?;
@@ -145,7 +150,7 @@ impl<'a> Hunt<'a> {
             let kept = Box::pin(self.judge(Role::BadEnd, &bad, None))
                 .await
                 .map_err(with_other_search)?;
-            say(&kept.step);
+            self.events.emit(judged(&kept.step));
             bad_end_is_bad(&kept.step).map_err(|failure| self.with_repeats(failure))?;
             self.session.bad_end = Some(kept);
             self.session.save(&self.repository)?;
@@ -189,30 +194,26 @@ impl<'a> Hunt<'a> {
     }
 }
 
-/// One line that says what came of a step.
-pub(crate) fn say(step: &Step) {
-    let change = step.change.as_ref().map_or_else(String::new, |change| {
-        format!(
-            ", {} {} (95 % interval {} to {})",
-            change.metric.label(),
-            signed_percent(change.value),
-            signed_percent(change.low),
-            signed_percent(change.high)
-        )
-    });
-    let reason = match step.answer {
-        StepOutcome::Good | StepOutcome::Bad | StepOutcome::Undecided => String::new(),
-        StepOutcome::BuildFailed | StepOutcome::TargetFailed | StepOutcome::NoConfiguration => {
-            format!(": {}", step.reason)
-        }
-    };
-    note(&format!(
-        "{}: {}{change} ({} server starts, {:.0} s){reason}",
-        step.commit.short(),
-        step.answer.word(),
-        step.server_starts,
-        step.seconds
-    ));
+/// What came of a step.
+pub(crate) fn judged(step: &Step) -> BisectEvent {
+    BisectEvent::Judged {
+        commit: step.commit.short().to_owned(),
+        answer: step.answer.word(),
+        change: step.change.as_ref().map(|change| JudgedChange {
+            metric: change.metric,
+            value: change.value,
+            low: change.low,
+            high: change.high,
+        }),
+        server_starts: step.server_starts,
+        seconds: step.seconds,
+        reason: match step.answer {
+            StepOutcome::Good | StepOutcome::Bad | StepOutcome::Undecided => None,
+            StepOutcome::BuildFailed | StepOutcome::TargetFailed | StepOutcome::NoConfiguration => {
+                Some(step.reason.clone())
+            }
+        },
+    }
 }
 
 fn good_end_is_good(step: &Step) -> Result<(), Failure> {

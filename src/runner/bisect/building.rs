@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use super::super::repeat_runner::own_program;
+use super::super::server_side::own_program;
 use super::bisect_run::Hunt;
 use super::criteria::{Words, builds_image};
 use super::images;
 use super::question::Base;
+use crate::event::BisectEvent;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::git::checkout::Tree;
 use crate::launch::{Build, BuildError, build, image_is_here};
-use crate::terminal::progress::note;
 
 /// Whether there is a build since just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,14 +57,16 @@ impl Hunt<'_> {
         if is_marked && !self.is_image_gone(&words).await {
             return Ok(Built::Before);
         }
-        note(&format!("building {}", commit.get(..10).unwrap_or(commit)));
+        let short = commit.get(..10).unwrap_or(commit).to_owned();
+        self.events.emit(BisectEvent::Building {
+            commit: short.clone(),
+        });
         // A build that fails half-way leaves no build of the commit before, but something.
         tree.write_mark("")
             .map_err(|error| NotBuilt::Failure(error.into()))?;
         let own_program = own_program().map_err(|error| {
             NotBuilt::Failure(Failure::new(ExitStatus::SurroundingsFailed, error))
         })?;
-        let short: String = commit.chars().take(10).collect();
         let log = logs.join(format!("build-{short}.log"));
         let variables = [
             ("PERFGATE_BISECT_COMMIT", commit.to_owned()),

@@ -1,20 +1,15 @@
 //! The end of a search: the commit found is tested once more, and the summary written.
 
-use std::path::PathBuf;
-
-use super::bisect_run::{Hunt, say};
+use super::bisect_run::{Hunt, judged};
 use crate::bisect::{
     BisectOutcome, BisectReport, Cost, Role, SCHEMA, Step, StepOutcome, Sureness, steps_for,
 };
+use crate::event::BisectEvent;
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
-use crate::failure::of_adapters::{cannot_keep, cannot_print};
 use crate::git::checkout::remove_all;
 use crate::git::search::{Left, Said, Search};
-use crate::terminal::Output;
-use crate::terminal::progress::note;
 use crate::trial::SEARCH_LEVELS;
-use crate::{files, render};
 
 /// A search between a commit and what came before it finds nothing after it.
 fn mended_in_between(commit: &str, good: &str) -> Failure {
@@ -52,10 +47,10 @@ impl Hunt<'_> {
         }
         match self.repository.left(search, commit, said)? {
             Left::More(count) => {
-                note(&format!(
-                    "{count} commits may still be it: about {} more to judge",
-                    steps_for(count)
-                ));
+                self.events.emit(BisectEvent::MoreToJudge {
+                    commits: count,
+                    steps: steps_for(count),
+                });
                 Ok(status)
             }
             Left::OnlySkipped(candidates) => {
@@ -87,7 +82,7 @@ impl Hunt<'_> {
                 ));
                 failure
             })?;
-        say(&kept.step);
+        self.events.emit(judged(&kept.step));
         let confirmed = matches!(
             kept.step.answer,
             StepOutcome::Bad | StepOutcome::TargetFailed
@@ -100,7 +95,7 @@ impl Hunt<'_> {
         self.tell(search, outcome, Some(found), &[], Some(kept.step))?;
         if confirmed {
             // What was measured stays; what was built is not needed any more.
-            remove_all(&self.repository, &crate::terminal::events());
+            remove_all(&self.repository, self.events);
             return Ok(status);
         }
         let message = "the commit at which the search ended is not confirmed, so nobody is named";
@@ -149,21 +144,11 @@ impl Hunt<'_> {
             ),
             steps,
         };
-        let path = |name: &str| -> PathBuf { self.repository.state.join(name) };
-        let markdown = render::bisect::markdown(&report);
-        files::write_atomically(
-            &path("summary.json"),
-            render::bisect::json(&report).as_bytes(),
-        )
-        .and_then(|()| files::write_atomically(&path("summary.md"), markdown.as_bytes()))
-        .map_err(cannot_keep)?;
-        crate::terminal::print(Output::Text, &render::bisect::text(&report))
-            .map_err(cannot_print)?;
-        note(&format!(
-            "the summary is in `{}` and `summary.json` beside it, every measurement in `{}`",
-            path("summary.md").display(),
-            self.results().display()
-        ));
+        (self.summarize)(&report, &self.repository.state)?;
+        self.events.emit(BisectEvent::Summarized {
+            summary: self.repository.state.join("summary.md"),
+            results: self.results(),
+        });
         Ok(())
     }
 }

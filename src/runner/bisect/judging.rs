@@ -12,6 +12,7 @@ use super::session::Kept;
 use crate::bisect::{Role, Step, StepChange, StepOutcome};
 use crate::cli::bisect::StartupFailure;
 use crate::config::Plan;
+use crate::event::{BisectEvent, BisectTask};
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
@@ -23,8 +24,6 @@ use crate::record::Run;
 use crate::record::format::Source;
 use crate::report::comparison::{Comparison, Judgement};
 use crate::stats::Outcome;
-use crate::terminal;
-use crate::terminal::progress::note;
 use crate::trial::{Author, Protocol, StoredBaseline};
 
 /// A target that fails is started once more before it is said of its commit.
@@ -54,12 +53,11 @@ impl Hunt<'_> {
         } else {
             "commit"
         });
-        note(&format!(
-            "{}: {} {}",
-            in_words(role),
-            described.short(),
-            crate::text::sanitize::line(&described.subject)
-        ));
+        self.events.emit(BisectEvent::Begins {
+            task: task(role),
+            commit: described.short().to_owned(),
+            subject: described.subject.clone(),
+        });
         let mut step = Step {
             role,
             commit: described,
@@ -106,10 +104,10 @@ impl Hunt<'_> {
         let asked = self.ask(step.clone(), plan.clone(), base.clone(), &tree);
         let mut kept = Box::pin(asked).await?;
         if self.may_alternate(&kept, &plan, &base) {
-            note(&format!(
-                "{} leaves it open ({}): the good end is measured alternately from here on",
-                base.name, kept.step.reason
-            ));
+            self.events.emit(BisectEvent::LeftOpen {
+                base: base.name.clone(),
+                reason: kept.step.reason.clone(),
+            });
             let before = kept.step;
             let asked = self.ask(step, plan, self.good_end()?, &tree);
             kept = Box::pin(asked).await?;
@@ -141,7 +139,9 @@ impl Hunt<'_> {
         if role != Role::Confirmation
             && let Some(known) = known(&path, role)
         {
-            note(&format!("measured before: {}", known.reason));
+            self.events.emit(BisectEvent::MeasuredBefore {
+                reason: known.reason.clone(),
+            });
             return Ok(Kept {
                 folder: name,
                 step: known,
@@ -198,7 +198,9 @@ impl Hunt<'_> {
                         break Err(failure);
                     }
                     attempt += 1;
-                    note(&format!("{}; once more", failure.reason()));
+                    self.events.emit(BisectEvent::OnceMore {
+                        reason: failure.reason(),
+                    });
                 }
             }
         };
@@ -250,7 +252,6 @@ impl Hunt<'_> {
             matches!(self.good, Good::Result(_)),
             self.ledger(),
         );
-        let events = terminal::events();
         let gate = SequentialGate {
             plan: &plan,
             policy: &ready.policy,
@@ -259,7 +260,6 @@ impl Hunt<'_> {
             spending: None,
             find_stored: &find_stored,
             author: Author::default(),
-            events: &events,
             scale: None,
             base_plan: ready.base.plan.as_ref(),
             commits: Commits {
@@ -268,7 +268,7 @@ impl Hunt<'_> {
             },
             logs: &ready.path,
             environment: self.environment,
-            progress: self.progress,
+            events: self.events,
             interrupt: self.interrupt,
         };
         gate.run().await
@@ -384,11 +384,11 @@ fn worst_change(comparison: &Comparison) -> Option<StepChange> {
     })
 }
 
-fn in_words(role: Role) -> &'static str {
+fn task(role: Role) -> BisectTask {
     match role {
-        Role::GoodEnd => "checking the good end against itself",
-        Role::BadEnd => "checking the bad end against the good one",
-        Role::Search => "judging",
-        Role::Confirmation => "confirming",
+        Role::GoodEnd => BisectTask::GoodEnd,
+        Role::BadEnd => BisectTask::BadEnd,
+        Role::Search => BisectTask::Search,
+        Role::Confirmation => BisectTask::Confirmation,
     }
 }

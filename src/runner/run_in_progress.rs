@@ -1,0 +1,163 @@
+//! What a run has measured so far.
+
+use std::collections::BTreeMap;
+
+use super::early_end;
+use super::side::Measured;
+use super::workload_identity::described_load;
+use crate::config::{LoadPoint, Plan};
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::load::RequestTemplate;
+use crate::record::format::{Environment, Load, Repeat, ResultFile, Scenario, Server};
+use crate::workload::Source;
+
+/// What is being put together.
+pub(crate) struct RunInProgress {
+    pub(crate) id: String,
+    pub(crate) source: Source,
+    pub(crate) template: RequestTemplate,
+    pub(crate) result: ResultFile,
+    /// Whether something of it is on disk.
+    pub(crate) kept: bool,
+    /// Of each scenario, how many of its last repeats in a row the load generator spoiled ([`Measured::is_spoiled`]).
+    pub(crate) spoiled: BTreeMap<String, u32>,
+}
+
+impl RunInProgress {
+    /// A load point that a search chose has no scenario before it is measured.
+    pub(crate) fn add(
+        &mut self,
+        plan: &Plan,
+        load: LoadPoint,
+        measured: Measured,
+    ) -> Result<(), Failure> {
+        let identity = measured.server;
+        let known = self.result.server.get_or_insert_with(|| identity.clone());
+        // An image's name may come to mean another image between two runs of one commit.
+        if known.digest != identity.digest || known.version != identity.version {
+            let said = |server: &Server| {
+                let parts = [server.digest.clone(), server.version.clone()];
+                parts
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join(", version ")
+            };
+            return Err(OtherEvidence::failure(
+                "build",
+                &said(known),
+                &said(&identity),
+            ));
+        }
+        if let Some(environment) = measured.environment {
+            let known = self
+                .result
+                .environment
+                .get_or_insert_with(|| environment.clone());
+            let told = |environment: &Environment| {
+                let machine = environment
+                    .machine_or_host()
+                    .unwrap_or("an unknown machine");
+                let gpus = environment.gpus.iter().flatten();
+                let models: Vec<&str> = gpus.map(|gpu| gpu.name.as_str()).collect();
+                format!("{machine} {}", models.join(", "))
+                    .trim_end()
+                    .to_owned()
+            };
+            let (before, now) = (told(known), told(&environment));
+            // A GPU that fell off its bus makes the repeat void; it does not make another machine of this one.
+            let has_gpus =
+                |environment: &Environment| environment.gpus.iter().flatten().count() > 0;
+            let lost = measured.repeat.void.is_some() && has_gpus(known) && !has_gpus(&environment);
+            if before != now && !lost {
+                return Err(OtherEvidence::failure("machine", &before, &now));
+            }
+        }
+        let spoiled = self.spoiled.entry(load.name()).or_default();
+        *spoiled = if measured.is_spoiled { *spoiled + 1 } else { 0 };
+        let scenarios = &mut self.result.scenarios;
+        match scenarios.iter_mut().find(|known| known.name == load.name()) {
+            Some(scenario) => scenario.repeats.push(measured.repeat),
+            None => scenarios.push(Scenario {
+                name: load.name(),
+                // The digest knows the numbers of the whole plan only, and these follow from the load.
+                load: Some(Load {
+                    requests: Some(plan.num_requests as u64),
+                    warmup_requests: Some(plan.warmup_requests as u64),
+                    ..described_load(load, plan)
+                }),
+                repeats: vec![measured.repeat],
+                ..Scenario::default()
+            }),
+        }
+        Ok(())
+    }
+
+    /// Everything measured at that load, in order.
+    pub(crate) fn repeats_of(&self, load: LoadPoint) -> &[Repeat] {
+        let mut scenarios = self.result.scenarios.iter();
+        scenarios
+            .find(|scenario| scenario.name == load.name())
+            .map_or(&[][..], |scenario| &scenario.repeats)
+    }
+
+    /// Ends a run whose repeats the load generator spoils one after the other.
+    pub(crate) fn check_spoiled(&self) -> Result<(), Failure> {
+        for scenario in &self.result.scenarios {
+            let times = self.spoiled.get(&scenario.name).copied();
+            if let Some(last) = scenario.repeats.last()
+                && times.unwrap_or_default() >= early_end::MOST_SPOILED
+            {
+                return Err(early_end::spoiled(last, &scenario.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives every load point, and so every pair, a place for each repeat up to `count`: what an interrupted run did not
+    /// measure is void, and what it did measure is kept.
+    pub(crate) fn fill_up(&mut self, count: usize) {
+        for scenario in &mut self.result.scenarios {
+            while scenario.repeats.len() < count {
+                scenario.repeats.push(not_measured());
+            }
+        }
+    }
+
+    /// Repeats of the load point that has most, void ones included.
+    pub(crate) fn repeats(&self) -> usize {
+        let scenarios = self.result.scenarios.iter();
+        let counts = scenarios.map(|scenario| scenario.repeats.len());
+        counts.max().unwrap_or(0)
+    }
+}
+
+fn not_measured() -> Repeat {
+    Repeat {
+        metrics: std::iter::once(("qps".to_owned(), None)).collect(),
+        void: Some("not measured: the run was interrupted".to_owned()),
+        ..Repeat::default()
+    }
+}
+
+/// What was measured now cannot be added to what was measured before.
+#[derive(Debug, thiserror::Error)]
+#[error("the evidence so far is of another {what}: {before} there, {now} here")]
+pub(crate) struct OtherEvidence {
+    what: &'static str,
+    before: String,
+    now: String,
+}
+
+impl OtherEvidence {
+    fn failure(what: &'static str, before: &str, now: &str) -> Failure {
+        let error = Self {
+            what,
+            before: before.to_owned(),
+            now: now.to_owned(),
+        };
+        Failure::new(ExitStatus::NotComparable, error)
+            .hint("move the evidence folder away, or give another one with `--evidence`")
+    }
+}

@@ -1,0 +1,194 @@
+//! The real side: a server that is launched, loaded and observed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::measurement::Measurement;
+use super::repeat_runner::RepeatRunner;
+use super::side::{Awaited, Measured, OneRepeat, Side};
+use super::{gpus, request_failures};
+use crate::config::LoadPoint;
+use crate::event::{Events, RunEvent};
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::failure::of_adapters::{launch_failure, load_failure};
+use crate::launch::{self, Launch, LaunchError, Target};
+use crate::load::{Client, LoadError};
+
+/// From the breaking of a dying server's connections to the sight of its end, at most.
+const END_IS_SEEN: Duration = Duration::from_secs(1);
+
+/// A server of the plan. Dropped, it is removed.
+#[derive(Default)]
+pub(crate) struct ServerSide {
+    target: Option<Target>,
+}
+
+impl Side for ServerSide {
+    fn start<'s>(&'s mut self, repeat: &'s OneRepeat<'s>) -> Awaited<'s, ()> {
+        Box::pin(async move {
+            self.target = Some(launch(repeat).await?);
+            Ok(())
+        })
+    }
+
+    fn load<'s>(&'s mut self, repeat: &'s OneRepeat<'s>, load: LoadPoint) -> Awaited<'s, Measured> {
+        Box::pin(async move {
+            let Some(target) = &self.target else {
+                return Err(Failure::message(ExitStatus::Bug, "no server was started"));
+            };
+            let measured = measure(repeat, target, load).await;
+            measured.map_err(|failure| explain(failure, target.death()))
+        })
+    }
+
+    fn stop<'s>(&'s mut self, runner: &'s RepeatRunner<'s>) -> Awaited<'s, ()> {
+        Box::pin(async move {
+            match self.target.take() {
+                Some(target) => {
+                    let stopped = stop(runner, target).await;
+                    stopped.map_err(|error| launch_failure(&error))
+                }
+                None => Ok(()),
+            }
+        })
+    }
+}
+
+async fn launch(repeat: &OneRepeat<'_>) -> Result<Target, Failure> {
+    let runner = repeat.runner;
+    let waiting = Waiting::begin(runner.events);
+    gpus::wait_until_free(repeat).await?;
+    drop(waiting);
+    let log = runner.log_file(repeat.number);
+    let own_program =
+        own_program().map_err(|error| launch_failure(&LaunchError::OwnProgram(error)))?;
+    let api_key = runner.api_key();
+    let launch = Launch {
+        plan: runner.server,
+        model: &runner.plan.model,
+        served_model_name: &runner.plan.served_model_name,
+        engine_args: &runner.plan.engine_args,
+        run_id: &repeat.run.id,
+        ordinal: runner.ordinal(repeat.number),
+        log_file: log.as_deref(),
+        api_key: api_key.as_deref(),
+        headers: &runner.plan.headers,
+        environment: runner.environment,
+        stop_grace: launch::STOP_GRACE,
+        own_program: &own_program,
+    };
+    let told = |phase: launch::Phase| {
+        runner.events.emit(RunEvent::Starting {
+            repeat: repeat.label(),
+            phase,
+        });
+    };
+    let cancel = runner.interrupt.token();
+    let _waiting = Waiting::begin(runner.events);
+    // On the heap: it holds a whole start, and so would everybody who waits for it.
+    let started = Box::pin(launch::start(&launch, &told, &cancel)).await;
+    started.map_err(|error| launch_failure(&error))
+}
+
+/// Measures one load point, unless the server ends first.
+async fn measure(
+    repeat: &OneRepeat<'_>,
+    target: &Target,
+    load: LoadPoint,
+) -> Result<Measured, Failure> {
+    let runner = repeat.runner;
+    let url = format!("{}{}", target.base_url(), repeat.run.template.path());
+    let client = Client::find(&url, runner.api_key().as_deref())
+        .await
+        .map_err(|error| load_failure(&error))?
+        .with_headers(runner.plan.headers.clone());
+    let cancel = runner.interrupt.token();
+    let ended = target.ended();
+    let measurement = Measurement {
+        at: repeat,
+        client: &client,
+        target,
+        load,
+    };
+    let measured = tokio::select! {
+        biased;
+        measured = measurement.run(&cancel) => measured,
+        // Dropping the other branch drops every connection.
+        () = ended.cancelled() => Err(ended_during(repeat.number, load)),
+        // Not only the load is waited for: a server that hangs answers no question about itself either.
+        () = cancel.cancelled() => Err(load_failure(&LoadError::Cancelled)),
+    }?;
+    // A dying server's connections break a moment before its end is seen.
+    if request_failures::check(runner.plan, &load.name(), &measured.repeat).is_err()
+        && tokio::time::timeout(END_IS_SEEN, ended.cancelled())
+            .await
+            .is_ok()
+    {
+        return Err(ended_during(repeat.number, load));
+    }
+    Ok(measured)
+}
+
+/// Stops the server, and tells somebody who interrupted and waits.
+async fn stop(runner: &RepeatRunner<'_>, target: Target) -> Result<(), LaunchError> {
+    let stopping = target.stop_in(runner.interrupt.hurry());
+    tokio::pin!(stopping);
+    let token = runner.interrupt.token();
+    tokio::select! {
+        biased;
+        stopped = &mut stopping => return stopped,
+        () = token.cancelled() => {}
+    }
+    runner.events.emit(RunEvent::StoppingAfterInterruption);
+    stopping.await
+}
+
+pub(super) fn ended_during(repeat: u32, load: LoadPoint) -> Failure {
+    let message = format!(
+        "the server ended during repeat {} of {}",
+        repeat + 1,
+        load.name()
+    );
+    Failure::message(ExitStatus::TargetFailed, message)
+}
+
+/// What the server wrote at its end explains more than that a request failed.
+fn explain(failure: Failure, death: Option<LaunchError>) -> Failure {
+    match death {
+        Some(death) if failure.status == ExitStatus::TargetFailed => {
+            let explained = launch_failure(&death);
+            Failure {
+                error: explained.error.context(failure.error.to_string()),
+                ..explained
+            }
+        }
+        Some(_) | None => failure,
+    }
+}
+
+/// The program that runs, be it that its file was replaced by a newer one meanwhile.
+pub(crate) fn own_program() -> std::io::Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    Ok(if program.exists() {
+        program
+    } else {
+        PathBuf::from("/proc/self/exe")
+    })
+}
+
+/// A wait that may be long; it ends when this is dropped.
+struct Waiting<'e>(&'e Events);
+
+impl<'e> Waiting<'e> {
+    fn begin(events: &'e Events) -> Self {
+        events.emit(RunEvent::WaitBegins);
+        Self(events)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.emit(RunEvent::WaitEnds);
+    }
+}

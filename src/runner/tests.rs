@@ -1,0 +1,263 @@
+//! The runner on scripted sides: what happens with void repeats, dying servers and interruptions.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use super::arm::Arm;
+use super::repeat_runner::{RepeatRunner, server_of};
+use super::repeating::{measure_pairs, measure_repeats};
+use crate::config::{Fresh, Plan, read_plan};
+use crate::event::{Event, Events, RunEvent, StartPhase};
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::record::format::ResultFile;
+use crate::record::{self, Run};
+
+/// A run whose sides follow a script, and what it told.
+struct Stage {
+    folder: tempfile::TempDir,
+    plan: Plan,
+    environment: Box<dyn Fn(&str) -> Option<String> + Sync>,
+    events: Events,
+    told: Arc<Mutex<Vec<RunEvent>>>,
+    interrupt: Interrupt,
+}
+
+impl Stage {
+    /// Must be called within a runtime.
+    fn new(script: &str) -> Self {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let hears = Arc::clone(&told);
+        let script = script.to_owned();
+        let plan = "model: m\nserver: {simulator: {}}\nnum_requests: 8\nconcurrency: [1, 4]\ninput_tokens: 8\noutput_tokens: 4\n";
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            plan: read_plan("p", plan).unwrap(),
+            environment: Box::new(move |name| (name == "PERFGATE_SCRIPT").then(|| script.clone())),
+            events: Events::to(move |event| {
+                if let Event::Run(event) = event {
+                    hears.lock().unwrap().push(event);
+                }
+            }),
+            told,
+            interrupt: Interrupt::listen().unwrap(),
+        }
+    }
+
+    fn runner(&self, side: &'static str) -> RepeatRunner<'_> {
+        RepeatRunner {
+            plan: &self.plan,
+            server: server_of(&self.plan).unwrap(),
+            fresh: Fresh::Repeat,
+            side,
+            ordinals: (0, 1),
+            own_arrivals: false,
+            may_fail: false,
+            output: self.folder.path().join(format!("{side}.json")),
+            logs: None,
+            environment: &*self.environment,
+            events: &self.events,
+            interrupt: &self.interrupt,
+        }
+    }
+
+    fn arm(&self, side: &'static str) -> Arm<'_> {
+        self.runner(side).begin(None).unwrap()
+    }
+
+    /// The starts that were told, in their order.
+    fn starts(&self) -> Vec<String> {
+        let told = self.told.lock().unwrap();
+        let starts = told.iter().filter_map(|event| match event {
+            RunEvent::Starting {
+                repeat,
+                phase: StartPhase::Starting,
+            } => Some(format!("{}{}", repeat.side, repeat.number)),
+            _ => None,
+        });
+        starts.collect()
+    }
+}
+
+fn on_disk(path: &Path) -> Run {
+    record::load(path).unwrap()
+}
+
+fn voids(result: &ResultFile) -> Vec<Vec<bool>> {
+    let void = |scenario: &record::format::Scenario| {
+        let repeats = scenario.repeats.iter();
+        repeats.map(|repeat| repeat.void.is_some()).collect()
+    };
+    result.scenarios.iter().map(void).collect()
+}
+
+#[tokio::test]
+async fn a_void_repeat_is_measured_again_and_kept() {
+    let stage = Stage::new(r#"{"alone": [{}, {"void": "too hot"}]}"#);
+    let mut arm = stage.arm("");
+    measure_repeats(&mut arm, 3).await.unwrap();
+    let voids = voids(arm.result());
+    assert_eq!(
+        voids,
+        [[false, true, false, false], [false, true, false, false]]
+    );
+    assert_eq!((arm.repeats(), arm.starts()), (4, 4));
+    let told = stage.told.lock().unwrap();
+    let of_void = told.iter().filter_map(|event| match event {
+        RunEvent::Void {
+            repeat: Some(repeat),
+            load,
+            reason,
+        } => Some(format!("{} {load} {reason}", repeat.number)),
+        _ => None,
+    });
+    let of_void: Vec<String> = of_void.collect();
+    assert_eq!(
+        of_void,
+        ["2 concurrency=1 too hot", "2 concurrency=4 too hot"]
+    );
+}
+
+#[tokio::test]
+async fn repeats_that_are_all_void_are_given_up_after_three_more() {
+    let stage = Stage::new(&format!(
+        r#"{{"alone": [{}]}}"#,
+        vec![r#"{"void": "too hot"}"#; 9].join(",")
+    ));
+    let mut arm = stage.arm("");
+    measure_repeats(&mut arm, 3).await.unwrap();
+    assert_eq!((arm.repeats(), arm.result().counting_repeats()), (4, 0));
+}
+
+#[tokio::test]
+async fn a_server_that_dies_fails_the_run_and_what_was_measured_before_is_kept() {
+    let stage = Stage::new(r#"{"alone": [{}, {"dies": true}]}"#);
+    let mut arm = stage.arm("");
+    let failure = measure_repeats(&mut arm, 3).await.unwrap_err();
+    assert_eq!(failure.status, ExitStatus::TargetFailed);
+    assert_eq!(
+        failure.reason(),
+        "the server ended during repeat 2 of concurrency=1"
+    );
+    let path = stage.folder.path().join(".json");
+    let hint = format!("what was measured before is in `{}`", path.display());
+    assert_eq!(failure.hints, [hint]);
+    assert_eq!(on_disk(&path).counting_repeats(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_start_is_a_failed_target() {
+    let stage = Stage::new(r#"{"alone": [{"does_not_start": "no such model"}]}"#);
+    let mut arm = stage.arm("");
+    let failure = arm.repeat(1).await.unwrap_err();
+    assert_eq!(failure.status, ExitStatus::TargetFailed);
+    assert_eq!(failure.reason(), "no such model");
+    assert_eq!((arm.repeats(), arm.starts()), (0, 1));
+}
+
+#[tokio::test]
+async fn an_interruption_keeps_the_repeats_and_a_later_run_goes_on() {
+    let stage = Stage::new(r#"{"alone": [{}, {}, {"interrupted": true}]}"#);
+    let failure = measure_repeats(&mut stage.arm(""), 3).await.unwrap_err();
+    assert_eq!(failure.status, ExitStatus::Interrupted);
+    let path = stage.folder.path().join(".json");
+    assert_eq!(on_disk(&path).counting_repeats(), 2);
+
+    let again = Stage::new("{}");
+    let runner = RepeatRunner {
+        output: path.clone(),
+        ..again.runner("")
+    };
+    let mut arm = runner.begin(Some(on_disk(&path).file)).unwrap();
+    measure_repeats(&mut arm, 3).await.unwrap();
+    assert_eq!((arm.repeats(), arm.starts()), (3, 1));
+}
+
+#[tokio::test]
+async fn half_a_repeat_that_was_interrupted_is_void() {
+    let stage = Stage::new("{}");
+    let mut arm = stage.arm("");
+    arm.repeat(1).await.unwrap();
+    let mut earlier = arm.into_result();
+    earlier.scenarios[1].repeats.clear();
+    let arm = stage.runner("").begin(Some(earlier)).unwrap();
+    assert_eq!(voids(arm.result()), [[false], [true]]);
+}
+
+#[tokio::test]
+async fn one_server_serves_all_repeats_where_the_plan_wants_it() {
+    let stage = Stage::new("{}");
+    let runner = RepeatRunner {
+        fresh: Fresh::Run,
+        ..stage.runner("")
+    };
+    let mut arm = runner.begin(None).unwrap();
+    measure_repeats(&mut arm, 3).await.unwrap();
+    assert_eq!((arm.repeats(), arm.starts()), (3, 1));
+}
+
+#[tokio::test]
+async fn pairs_alternate_so_that_a_drift_favours_no_side() {
+    let stage = Stage::new("{}");
+    let [mut base, mut candidate] = ["base", "candidate"].map(|side| stage.arm(side));
+    measure_pairs(&mut base, &mut candidate, 3).await.unwrap();
+    assert_eq!(
+        stage.starts(),
+        [
+            "base1",
+            "candidate1",
+            "candidate2",
+            "base2",
+            "base3",
+            "candidate3"
+        ]
+    );
+    assert_eq!(base.result().counting_pairs(candidate.result()), 3);
+}
+
+#[tokio::test]
+async fn a_void_half_makes_the_pair_void_and_another_is_measured() {
+    let stage = Stage::new(r#"{"candidate": [{"void": "too hot"}]}"#);
+    let [mut base, mut candidate] = ["base", "candidate"].map(|side| stage.arm(side));
+    measure_pairs(&mut base, &mut candidate, 2).await.unwrap();
+    assert_eq!((base.repeats(), candidate.repeats()), (3, 3));
+}
+
+#[tokio::test]
+async fn half_a_pair_that_was_interrupted_is_void() {
+    let stage = Stage::new(r#"{"candidate": [{"interrupted": true}]}"#);
+    let [mut base, mut candidate] = ["base", "candidate"].map(|side| stage.arm(side));
+    let failure: Failure = measure_pairs(&mut base, &mut candidate, 1)
+        .await
+        .unwrap_err();
+    assert_eq!(failure.status, ExitStatus::Interrupted);
+    let half = base.into_result();
+    assert_eq!(half.counting_repeats(), 1);
+
+    let again = Stage::new("{}");
+    let mut base = again.runner("base").begin(Some(half)).unwrap();
+    let mut candidate = again.arm("candidate");
+    measure_pairs(&mut base, &mut candidate, 1).await.unwrap();
+    assert_eq!(voids(base.result()), [[false, false], [false, false]]);
+    assert_eq!(voids(candidate.result()), [[true, false], [true, false]]);
+    assert_eq!(again.starts(), ["candidate2", "base2"]);
+}
+
+#[tokio::test]
+async fn a_base_that_fails_is_no_fault_of_the_candidate() {
+    let stage = Stage::new(r#"{"base": [{"dies": true}]}"#);
+    let [mut base, mut candidate] = ["base", "candidate"].map(|side| stage.arm(side));
+    let failure = measure_pairs(&mut base, &mut candidate, 1)
+        .await
+        .unwrap_err();
+    assert!(failure.is_of_base);
+}
+
+#[tokio::test]
+async fn a_script_with_a_mistake_is_refused() {
+    let stage = Stage::new(r#"{"alone": [{"vode": 1}]}"#);
+    let refused = stage.runner("").begin(None).err().unwrap();
+    assert_eq!(refused.status, ExitStatus::Usage);
+    assert!(refused.reason().contains("vode"), "{}", refused.reason());
+}
