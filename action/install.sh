@@ -81,6 +81,11 @@ verify_attestation() {
 install_source() {
     command -v cargo >/dev/null ||
         fail "\`install: source\` needs a Rust toolchain, and this runner has no cargo; \`install: release\` needs none"
+    local repository=${ACTION_REPOSITORY:-${GITHUB_REPOSITORY:-}}
+    if [ -n "$repository" ]; then
+        # Where the codes of warnings lead in reports and comments.
+        export PERFGATE_DOCUMENTATION_URL=${GITHUB_SERVER_URL:-https://github.com}/$repository/blob/HEAD/docs
+    fi
     cargo install --locked --path "$here/.." --root "$folder" ||
         fail "perfgate could not be built from this action's source; cargo says why above"
     folder=$folder/bin

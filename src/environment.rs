@@ -1,16 +1,23 @@
 //! The environment of this process, read in one place: a function that needs a variable gets the look-up as an argument.
 
-use crate::exit::ExitStatus;
-use crate::failure::Failure;
 use crate::secret;
 
 /// Looks a variable up by name.
 pub(crate) type Environment = dyn Fn(&str) -> Option<String> + Sync;
 
+/// Variables by which git finds a repository: they must not reach a command that runs in another one.
+pub(crate) const PLACES_OF_GIT: [&str; 5] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_PREFIX",
+    "GIT_COMMON_DIR",
+];
+
 /// The variable with the key for the server under test.
 pub(crate) const API_KEY: &str = "PERFGATE_API_KEY";
 
-/// The only place that reads the environment: whoever needs a variable is handed this.
+/// The only place that reads the environment; what needs a variable gets this as an argument.
 pub(crate) fn environment(name: &str) -> Option<String> {
     #[expect(
         clippy::disallowed_methods,
@@ -30,21 +37,6 @@ pub(crate) fn whole_environment() -> Vec<(String, String)> {
 pub(crate) fn api_key(environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     let key = environment(API_KEY)?.trim().to_owned();
     (!key.is_empty()).then_some(key)
-}
-
-/// Before anything is started: a key that no header can carry is refused.
-pub(crate) fn check_api_key() -> Result<(), Failure> {
-    match api_key(&environment) {
-        Some(key) if !key.chars().all(|c| matches!(c, ' '..='~')) => {
-            let message = format!(
-                "the API key in `{API_KEY}` has characters that an HTTP header cannot carry"
-            );
-            Err(Failure::message(ExitStatus::Usage, message).hint(
-                "use ASCII letters, digits and signs, without a line break, and set it again",
-            ))
-        }
-        Some(_) | None => Ok(()),
-    }
 }
 
 /// Variables with the name of a secret are masked: a server that inherits them may print them.

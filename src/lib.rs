@@ -12,6 +12,7 @@ pub mod baseline;
 pub mod bisect;
 pub mod cli;
 pub mod clock;
+pub mod code;
 pub mod compare;
 pub mod config;
 mod doctor;

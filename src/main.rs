@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use perfgate::app;
-use perfgate::cli::{Cli, Color};
+use perfgate::cli::Cli;
 use perfgate::exit::{BisectStatus, ExitStatus};
 use perfgate::failure::Failure;
-use perfgate::terminal::{self, LogWriter, Output};
+use perfgate::terminal::{self, Color, LogWriter, Output};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;

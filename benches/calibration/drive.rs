@@ -7,10 +7,10 @@ use perfgate::policy::rule::Policy;
 use perfgate::policy::{Labels, ThisLook, compare_evidence};
 use perfgate::record::{self, Run};
 use perfgate::report::comparison::{Comparison, Status};
-use perfgate::stats::Answer;
+use perfgate::stats::Outcome;
 use perfgate::trial::{Author, Evidence, LooksTaken, Protocol, Step, StoredBaseline, Trial};
 
-use super::rules::Outcome;
+use super::rules::GateRun;
 
 /// The machine, as far as a gate can measure it: one start of either version after the other.
 pub(crate) struct Measured<F> {
@@ -61,7 +61,7 @@ pub(crate) fn drive<F: FnMut(f64) -> f64>(
     policy: &Policy,
     stored: Option<&StoredBaseline>,
     mut measured: Measured<F>,
-) -> Outcome {
+) -> GateRun {
     let mut trial = Trial::new(protocol, policy, Author::default(), None, LooksTaken::NONE);
     let mut candidate = None;
     let mut pairs: Option<(Run, Run)> = None;
@@ -84,8 +84,9 @@ pub(crate) fn drive<F: FnMut(f64) -> f64>(
                 pairs = Some((run(&base), run(&new)));
             }
             Step::Done(comparison) => {
-                return Outcome {
-                    answer: comparison.map_or(Answer::Open, |comparison| answer(&comparison)),
+                return GateRun {
+                    outcome: comparison
+                        .map_or(Outcome::Undecided, |comparison| outcome(&comparison)),
                     starts: measured.starts(),
                 };
             }
@@ -94,14 +95,14 @@ pub(crate) fn drive<F: FnMut(f64) -> f64>(
 }
 
 /// `perfgate compare`: one look at everything.
-pub(crate) fn look_once(policy: &Policy, stored: &StoredBaseline, candidate: &[f64]) -> Answer {
+pub(crate) fn look_once(policy: &Policy, stored: &StoredBaseline, candidate: &[f64]) -> Outcome {
     let candidate = run(candidate);
     let given = Given {
         stored: Some((&stored.run, &candidate)),
         ledger: &stored.ledger,
         ..Given::default()
     };
-    answer(&compare_evidence(
+    outcome(&compare_evidence(
         policy,
         &given,
         Labels::default(),
@@ -109,12 +110,12 @@ pub(crate) fn look_once(policy: &Policy, stored: &StoredBaseline, candidate: &[f
     ))
 }
 
-/// The answer to the one rule.
-fn answer(comparison: &Comparison) -> Answer {
+/// The outcome of the one rule.
+fn outcome(comparison: &Comparison) -> Outcome {
     match comparison.judgements.first().map(|row| row.status) {
-        Some(Status::Pass | Status::Improved) => Answer::Pass,
-        Some(Status::Regressed) => Answer::Block,
-        Some(Status::Inconclusive | Status::Missing) | None => Answer::Open,
+        Some(Status::Pass | Status::Improved) => Outcome::Pass,
+        Some(Status::Regressed) => Outcome::Fail,
+        Some(Status::Inconclusive | Status::Missing) | None => Outcome::Undecided,
     }
 }
 

@@ -1,27 +1,34 @@
 //! The goal table of `docs/concepts/mathematics.md`: our rule and plain ones in a simulated world with known truth.
 //!
 //! `cargo bench --bench calibration` prints the short table in a few minutes; `-- full` every cell, `-- 4000` that many
-//! gates per cell. Equal seeds give equal tables.
+//! gates per cell. `-- full --csv FILE` also writes the raw figures, and `-- page` makes the table of the documents from
+//! the committed ones. Equal seeds give equal figures.
 
 mod drive;
 mod model;
 mod rules;
+mod table;
 
-use std::fmt::Write as _;
 use std::num::NonZero;
+use std::path::Path;
 use std::thread;
 
 use model::{Chance, World};
-use perfgate::stats::{Answer, number};
+use perfgate::stats::Outcome;
 use rules::Rule;
+use table::Cell;
 
 /// Noise of one start, as coefficient of variation.
 const NOISES: [f64; 4] = [0.005, 0.01, 0.02, 0.04];
 
 /// Gates per cell: rates are known to about half a percent.
-const USUAL_GATES: u64 = 2000;
+const DEFAULT_GATES: u64 = 2000;
 
 const SEED: u64 = 20_261_124;
+
+/// The committed figures, and the page that shows them.
+const FIGURES: &str = "docs/concepts/calibration.csv";
+const PAGE: &str = "docs/concepts/mathematics.md";
 
 /// One row: the same world at every noise.
 struct Row {
@@ -30,43 +37,53 @@ struct Row {
     world: World,
 }
 
-/// Rates of one cell.
-#[derive(Default)]
-struct Cell {
-    passed: u64,
-    blocked: u64,
-    open: u64,
-    starts: u64,
+#[expect(clippy::print_stdout, reason = "a table for people")]
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    if has("page") {
+        return make_page();
+    }
+    let gates = arguments.iter().find_map(|argument| argument.parse().ok());
+    let gates = gates.unwrap_or(DEFAULT_GATES);
+    let cells: Vec<Cell> = rows(has("full"))
+        .into_iter()
+        .flat_map(|row| NOISES.map(|noise| simulate(&row, noise, gates)))
+        .collect();
+    println!("{}", table::markdown(&cells));
+    let path = arguments
+        .iter()
+        .skip_while(|argument| *argument != "--csv")
+        .nth(1);
+    if let Some(path) = path {
+        let about = [
+            format!("cargo bench --bench calibration -- full {gates} --csv {FIGURES}"),
+            format!("seed {SEED}; limit {} %", 100.0 * rules::LIMIT),
+            format!(
+                "perfgate {} on {} {}; the figures do not depend on the machine",
+                env!("CARGO_PKG_VERSION"),
+                std::env::consts::OS,
+                std::env::consts::ARCH
+            ),
+        ];
+        write(Path::new(path), &table::csv(&about, &cells))?;
+    }
+    Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "a table for people")]
-fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let full = arguments.iter().any(|argument| argument == "full");
-    let gates = arguments.iter().find_map(|argument| argument.parse().ok());
-    let gates = gates.unwrap_or(USUAL_GATES);
-    println!(
-        "{gates} gates per cell, limit {:.0} %, seed {SEED}. Cells: % passed / % blocked / % undecided, mean server starts\n",
-        100.0 * rules::LIMIT
-    );
-    println!("| world and rule | 0.5 % noise | 1 % | 2 % | 4 % |\n| --- | --- | --- | --- | --- |");
-    for row in rows(full) {
-        let mut line = format!("| {} |", row.name);
-        for noise in NOISES {
-            let world = World { noise, ..row.world };
-            let cell = simulate(row.rule, &world, gates);
-            let share = |count: u64| 100.0 * number(count) / number(gates);
-            let _ = write!(
-                line,
-                " {:.1} / {:.1} / {:.1}, {:.1} |",
-                share(cell.passed),
-                share(cell.blocked),
-                share(cell.open),
-                number(cell.starts) / number(gates)
-            );
-        }
-        println!("{line}");
-    }
+/// Makes the table of the documents from the committed figures.
+fn make_page() -> Result<(), Box<dyn std::error::Error>> {
+    let cells = table::parse(&std::fs::read_to_string(FIGURES)?);
+    let cells = cells.ok_or("the figures are not those of this bench")?;
+    let page = table::replaced(&std::fs::read_to_string(PAGE)?, &table::markdown(&cells));
+    write(
+        Path::new(PAGE),
+        &page.ok_or("the page has no place for the table")?,
+    )
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Box<dyn std::error::Error>> {
+    Ok(perfgate::files::write_atomically(path, text.as_bytes())?)
 }
 
 /// Every effect that is simulated.
@@ -198,17 +215,28 @@ fn further() -> Vec<Row> {
 }
 
 /// Every gate has a seed of its own, so that the number of threads changes nothing.
-fn simulate(rule: Rule, world: &World, gates: u64) -> Cell {
+fn simulate(row: &Row, noise: f64, gates: u64) -> Cell {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let world = World { noise, ..row.world };
+    let empty = Cell {
+        row: row.name.clone(),
+        noise,
+        gates,
+        passed: 0,
+        blocked: 0,
+        undecided: 0,
+        starts: 0,
+    };
     let of_thread = |first: u64| {
-        let mut cell = Cell::default();
+        let mut cell = empty.clone();
         for gate in (first..gates).step_by(threads) {
-            let outcome = rule.gate(world, &mut Chance::new(SEED.wrapping_mul(1_000_003) + gate));
-            cell.starts += u64::from(outcome.starts);
-            match outcome.answer {
-                Answer::Pass => cell.passed += 1,
-                Answer::Block => cell.blocked += 1,
-                Answer::Open => cell.open += 1,
+            let mut chance = Chance::new(SEED.wrapping_mul(1_000_003) + gate);
+            let run = row.rule.gate(&world, &mut chance);
+            cell.starts += u64::from(run.starts);
+            match run.outcome {
+                Outcome::Pass => cell.passed += 1,
+                Outcome::Fail => cell.blocked += 1,
+                Outcome::Undecided => cell.undecided += 1,
             }
         }
         cell
@@ -217,11 +245,11 @@ fn simulate(rule: Rule, world: &World, gates: u64) -> Cell {
         let running: Vec<_> = (0..threads as u64)
             .map(|first| scope.spawn(move || of_thread(first)))
             .collect();
-        let mut sum = Cell::default();
+        let mut sum = empty.clone();
         for cell in running.into_iter().filter_map(|thread| thread.join().ok()) {
             sum.passed += cell.passed;
             sum.blocked += cell.blocked;
-            sum.open += cell.open;
+            sum.undecided += cell.undecided;
             sum.starts += cell.starts;
         }
         sum

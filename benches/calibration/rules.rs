@@ -2,7 +2,7 @@
 
 use perfgate::metric::Metric;
 use perfgate::policy::rule::{Action, Limits, Policy, Rule as Threshold};
-use perfgate::stats::{Answer, mean, median, number};
+use perfgate::stats::{Outcome, mean, median, number};
 use perfgate::trial::Protocol;
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
@@ -34,8 +34,8 @@ pub(crate) enum Rule {
 
 /// What came of a simulated gate.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Outcome {
-    pub(crate) answer: Answer,
+pub(crate) struct GateRun {
+    pub(crate) outcome: Outcome,
     /// Server starts that it took.
     pub(crate) starts: u32,
 }
@@ -43,7 +43,7 @@ pub(crate) struct Outcome {
 /// One rule on the P95 of TPOT, which is what the world draws.
 pub(crate) fn policy() -> Policy {
     let rule = Threshold {
-        metric: Metric::parse("tpot.p95").expect("a metric of the catalogue"),
+        metric: Metric::TPOT_P95,
         limits: Limits {
             regression: Some(LIMIT),
             ..Limits::default()
@@ -60,7 +60,7 @@ pub(crate) fn policy() -> Policy {
 
 impl Rule {
     /// One gate in that world.
-    pub(crate) fn gate(self, world: &World, chance: &mut Chance) -> Outcome {
+    pub(crate) fn gate(self, world: &World, chance: &mut Chance) -> GateRun {
         let history = History::new(world, chance);
         let mut today = history.today(world, chance);
         let first = u32::try_from(world.repeats).unwrap_or(u32::MAX);
@@ -70,7 +70,7 @@ impl Rule {
             Self::WithoutBase => Protocol::without_base(first, policy.noise.max_repeats),
             Self::Compare | Self::Median | Self::MannWhitney | Self::Welch => {
                 let candidate = today.repeats(chance, world.repeats, world.effect);
-                let answer = if self == Self::Compare {
+                let outcome = if self == Self::Compare {
                     look_once(
                         &policy,
                         &stored(&history.baseline, &history.ledger),
@@ -79,8 +79,8 @@ impl Rule {
                 } else {
                     self.plain(&history.baseline, &candidate)
                 };
-                return Outcome {
-                    answer,
+                return GateRun {
+                    outcome,
                     starts: first,
                 };
             }
@@ -96,7 +96,7 @@ impl Rule {
     }
 
     /// A plain rule on three repeats a side.
-    fn plain(self, baseline: &[f64], candidate: &[f64]) -> Answer {
+    fn plain(self, baseline: &[f64], candidate: &[f64]) -> Outcome {
         let centre = |values| median(values).unwrap_or(0.0);
         let over = centre(candidate) - centre(baseline) > LIMIT.ln_1p();
         let sure = match self {
@@ -105,9 +105,9 @@ impl Rule {
             Self::Median | Self::WithBase | Self::WithoutBase | Self::Compare => true,
         };
         if over && sure {
-            Answer::Block
+            Outcome::Fail
         } else {
-            Answer::Pass
+            Outcome::Pass
         }
     }
 }

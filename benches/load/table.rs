@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use perfgate::config::{Endpoint, ExtraBody, LoadPoint, Sampling};
 use perfgate::load::{Client, Drive, Driven, Patience, RequestTemplate};
-use perfgate::measure::Outcome;
+use perfgate::measure::RequestOutcome;
 use perfgate::workload::{Prompt, Request};
 use rustix::time::{ClockId, clock_gettime};
 use tokio_util::sync::CancellationToken;
@@ -103,7 +103,7 @@ pub(crate) fn perfgate(server: &Server, streams: usize, requests: usize, pace: P
     );
     let cpu = cpu_seconds() - cpu;
     let said = driven.traces.iter().map(|trace| {
-        assert_eq!(trace.outcome, Outcome::Ok);
+        assert_eq!(trace.outcome, RequestOutcome::Ok);
         Said {
             index: u32::try_from(trace.index).expect("a small number"),
             ttft: trace.ttft().expect("a first token"),

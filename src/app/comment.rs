@@ -5,12 +5,13 @@ use std::path::Path;
 use super::Context;
 use super::compare::finish;
 use super::publishing::{Publishing, Told, Trust, step};
+use crate::app::output;
 use crate::cli::comment::CommentArgs;
 use crate::cli::compare::Format;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::inputs::comparison::read_comparison;
-use crate::inputs::outputs::{self, Outputs};
+use crate::inputs::outputs::Outputs;
 use crate::inputs::plan::USUAL_FILE;
 use crate::publish::artifact;
 use crate::report::comparison::Comparison;
@@ -106,5 +107,5 @@ fn keep(comparison: &Comparison, args: &CommentArgs) -> Result<(), Failure> {
     let Some(path) = &args.json else {
         return Ok(());
     };
-    outputs::write(path, Output::Json, &render::json::comparison(comparison))
+    output::write(path, Output::Json, &render::json::comparison(comparison))
 }

@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 
 use super::publishing::annotations;
 use super::{Context, publishing};
+use crate::app::output;
 use crate::baseline::{self, Location, Part};
 use crate::cli::compare::{CompareArgs, Format, OutputArgs, ReportArgs};
 use crate::compare::Given;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::failure::of_adapters::{baseline_failure, record_failure};
-use crate::git::work_tree::{self, GitError};
+use crate::git::{GitError, work_tree};
 use crate::inputs::accepted::{Files, stored};
 use crate::inputs::base_ref::Asks;
 use crate::inputs::comparison::read_comparison;
-use crate::inputs::outputs::{self, Outputs};
+use crate::inputs::outputs::Outputs;
 use crate::inputs::policy::{policy_at, policy_path};
 use crate::inputs::{justification, storage};
 use crate::policy::{
@@ -31,7 +31,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
     let base_ref = asks.base();
     let policy = policy_at(&args.policy, base_ref)?;
     let files = Files(base_ref);
-    let load = |path: &Path| record::load(path).map_err(|error| record_failure(&error));
+    let load = |path: &Path| record::load(path).map_err(Failure::from);
     let one = |path: &Option<PathBuf>| path.as_deref().map(load).transpose();
     let candidate = one(&args.candidate)?;
     let pairs = one(&args.ab_baseline)?.zip(one(&args.ab_candidate)?);
@@ -81,6 +81,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
         &args.author,
         || publishing::text_of_today(context),
         context.environment,
+        &context.events,
     )?;
     let this_look = ThisLook {
         analysis: author.analysis.as_ref(),
@@ -180,7 +181,7 @@ impl Side {
                 .hint("name the baseline itself with `--baseline FILE`"));
         };
         let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
-        let opened = storage::open(location, context.environment)?;
+        let opened = storage::open(location, context.environment, &context.events)?;
         let place = opened.place(name, &hardware);
         let found = match (location, place.file(Part::Baseline)) {
             (Location::Folder(_), Some(path)) => {
@@ -191,9 +192,9 @@ impl Side {
                 ]);
                 files.stored_if_there(&path, None)?
             }
-            (_, _) => stored(&place).map_err(|error| baseline_failure(&error))?,
+            (_, _) => stored(&place)?,
         };
-        storage::warn_of_copies(location, &opened);
+        storage::warn_of_copies(location, &opened, &context.events);
         let Some(found) = found else {
             let message = format!(
                 "there is no baseline of `{name}` for `{hardware}`: `{}` does not exist",
@@ -232,7 +233,7 @@ pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus,
 pub(super) fn write_junit(path: &Path, comparison: &Comparison) -> Result<(), Failure> {
     let junit =
         render::junit::report(comparison).map_err(|error| Failure::new(ExitStatus::Bug, error))?;
-    outputs::write(path, Output::Text, &junit)
+    output::write(path, Output::Text, &junit)
 }
 
 /// Shows a comparison everywhere it was asked for, and exits as it says. `accept_label` takes a regression of it.
@@ -254,16 +255,16 @@ pub(super) fn finish(
             render::markdown::comparison(comparison, accept_label),
         ),
     };
-    outputs::print(to_stdout, &text)?;
+    output::print(to_stdout, &text)?;
     // Shown before anything that a full disk could stop.
     if let Some(path) = &output.html {
         let html = render::html::report(comparison)
             .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
-        outputs::write(path, Output::Text, &html)?;
+        output::write(path, Output::Text, &html)?;
     }
     if let Some(path) = &output.markdown {
         let markdown = render::markdown::comparison(comparison, accept_label);
-        outputs::write(path, Output::Text, &markdown)?;
+        output::write(path, Output::Text, &markdown)?;
     }
     if let Some(path) = &output.junit {
         write_junit(path, comparison)?;

@@ -5,12 +5,13 @@ use std::thread;
 use serde_json::json;
 
 use super::Context;
+use crate::app::output;
 use crate::cli::doctor::{DoctorArgs, DoctorFormat};
 use crate::doctor::check::{Level, page, worst};
 use crate::doctor::needs::Needs;
 use crate::doctor::{client, engine, gpu, host, plan};
 use crate::exit::ExitStatus;
-use crate::failure::{Failure, of_adapters};
+use crate::failure::Failure;
 use crate::inputs::plan::of_file;
 use crate::interrupt::Interrupt;
 use crate::launch;
@@ -39,16 +40,18 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<ExitStatus, Fa
         groups.push(engine::checks(&engine, &needs));
         let survey = survey(&search).await;
         groups.push(gpu::checks(&survey, &needs));
-        groups.push(plan::checks(plan.as_ref(), &survey, context.environment));
+        groups.push(plan::checks(
+            plan.as_ref(),
+            &survey,
+            context.environment,
+            &context.events,
+        ));
         if args.quick {
             return Ok(None);
         }
         note("measuring the load generator against a server that only writes, for some seconds");
         let interrupt = Interrupt::listen()?;
-        let measured = ceiling(&interrupt.token()).await;
-        measured
-            .map(Some)
-            .map_err(|error| of_adapters::load_failure(&error))
+        Ok::<_, Failure>(Some(ceiling(&interrupt.token()).await?))
     })?;
     groups.extend(measured.as_ref().map(client::checks));
     let worst = worst(&groups);
@@ -66,7 +69,7 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<ExitStatus, Fa
             .to_string(),
         ),
     };
-    crate::inputs::outputs::print(output, &text)?;
+    output::print(output, &text)?;
     Ok(match worst {
         Level::Good | Level::Note | Level::Warning => ExitStatus::Pass,
         Level::Failure => ExitStatus::SurroundingsFailed,

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use super::Context;
 use super::compare::{finish, judged_by, write_junit};
 use super::publishing::{Place, Publishing, annotations, step};
+use crate::app::output;
 use crate::baseline::Location;
 use crate::cli::compare::{Format, OutputArgs};
 use crate::cli::gate::GateArgs;
 use crate::environment::whole_environment;
-use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
@@ -18,7 +18,7 @@ use crate::inputs::accepted::Accepted;
 use crate::inputs::base_ref::Asks;
 use crate::inputs::build_identity::{self, Own};
 use crate::inputs::justification::{self, Author};
-use crate::inputs::outputs::{self, Outputs};
+use crate::inputs::outputs::{LOCK, Outputs};
 use crate::inputs::policy::{policy_at, policy_path};
 use crate::inputs::question::{self, Question};
 use crate::inputs::{feasible, plan};
@@ -28,13 +28,13 @@ use crate::publish::change::{Change, Target};
 use crate::record::{self, Run};
 use crate::report::comparison::Comparison;
 use crate::runner::evidence::{EvidenceFolder, Side};
-use crate::runner::lock::{LOCK, Lock};
+use crate::runner::lock::Lock;
 use crate::runner::repeat_runner::{OtherEvidence, server_of};
 use crate::runner::sequential_gate::{Commits, Decided, SequentialGate};
 use crate::runner::spending::{Of, Spending};
 use crate::runner::{gpus, runtime};
 use crate::terminal::Output;
-use crate::terminal::progress::{note, on_stderr};
+use crate::terminal::progress::note;
 use crate::trial::Protocol;
 use crate::{files, policy, render};
 
@@ -86,16 +86,24 @@ fn judged(
         .or_else(|| named.map(|_| Change::into(Target::Main)));
     let asks = Asks::find(args.baseline_ref.as_deref(), published, context.environment)?;
     let base_ref = asks.base();
-    let question = question::of(args, base_ref)?;
+    let question = question::of(args, base_ref, &context.events)?;
     let plan = &question.plan;
     *name = Some(plan.name.clone());
-    feasible::check_requests(plan)?;
+    feasible::check_requests(plan, &context.events)?;
     let policy = policy_at(&args.policy, base_ref)?;
-    let accepted = Accepted::of(args, plan, base_ref, policy.first_run, context.environment)?;
+    let accepted = Accepted::of(
+        args,
+        plan,
+        base_ref,
+        policy.first_run,
+        context.environment,
+        &context.events,
+    )?;
     let author = justification::find(
         &args.author,
         || publishing.text_of_today(place),
         context.environment,
+        &context.events,
     )?;
     tracing::debug!(
         "judges by {} rules of `{}`, {}",
@@ -106,8 +114,7 @@ fn judged(
     files::create_folder(&args.output).map_err(cannot_keep)?;
     outputs_of(args).check()?;
     let shown = format!("the folder `{}`", args.output.display());
-    let events = on_stderr();
-    let alone = Lock::take(&args.output.join(LOCK), &shown, &events)?;
+    let alone = Lock::take(&args.output.join(LOCK), &shown, &context.events)?;
     let judging = Judging {
         args,
         question: &question,
@@ -115,7 +122,6 @@ fn judged(
         accepted: &accepted,
         asks: &asks,
         author: &author,
-        events,
         head: publishing.head(place),
     };
     let comparison = Comparison {
@@ -160,7 +166,6 @@ struct Judging<'a> {
     accepted: &'a Accepted<'a>,
     asks: &'a Asks,
     author: &'a Author,
-    events: Events,
     /// The commit that the verdict is about, where an event names it.
     head: Option<String>,
 }
@@ -211,7 +216,7 @@ impl Judging<'_> {
                 commits: Commits::default(),
                 logs: &args.output,
                 environment: context.environment,
-                events: &self.events,
+                events: &context.events,
                 interrupt: &interrupt,
             };
             gate.run().await
@@ -304,7 +309,7 @@ impl Judging<'_> {
             build: &build,
             machine: &machine,
         };
-        Spending::open(parent, of, &self.events).map(Some)
+        Spending::open(parent, of, &context.events).map(Some)
     }
 }
 
@@ -317,5 +322,5 @@ fn measured_run(evidence: &EvidenceFolder) -> Result<Option<Run>, Failure> {
 }
 
 fn write_json(path: &Path, comparison: &Comparison) -> Result<(), Failure> {
-    outputs::write(path, Output::Json, &render::json::comparison(comparison))
+    output::write(path, Output::Json, &render::json::comparison(comparison))
 }

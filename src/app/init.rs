@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Context;
+use crate::app::output;
 use crate::cli::init::InitArgs;
 use crate::config::{self, ServerPlan};
 use crate::exit::ExitStatus;
@@ -43,7 +44,7 @@ pub(super) fn run(args: &InitArgs, context: &Context) -> Result<ExitStatus, Fail
     }
     if args.dry_run {
         for Starting { path, text } in &starting {
-            crate::inputs::outputs::print(Output::Text, &format!("--- {path}\n{text}"))?;
+            output::print(Output::Text, &format!("--- {path}\n{text}"))?;
         }
         return Ok(ExitStatus::Pass);
     }
@@ -53,7 +54,7 @@ pub(super) fn run(args: &InitArgs, context: &Context) -> Result<ExitStatus, Fail
     }
     said += &ignore()?;
     said += &next_steps(&beginning, gpus);
-    crate::inputs::outputs::print(Output::Text, &said)?;
+    output::print(Output::Text, &said)?;
     Ok(ExitStatus::Pass)
 }
 

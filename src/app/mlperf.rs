@@ -1,26 +1,31 @@
 //! `perfgate mlperf`: a run by the rules of an LLM scenario of MLPerf Inference, or the highest rate that is valid.
 
 use super::Context;
+use crate::app::output;
 use crate::cli::mlperf::{MlperfArgs, ScenarioArg};
 use crate::cli::sweep::SweepFormat;
 use crate::config::{Dataset, LoadPoint, Plan, Slo, USUAL_OUTPUT_TOKENS};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::inputs::outputs::{self, Outputs};
+use crate::inputs::outputs::Outputs;
 use crate::inputs::plan;
+use crate::inputs::result_file;
+use crate::inputs::sweep_course::Sizes;
 use crate::interrupt::Interrupt;
+use crate::metric::Metric;
 use crate::mlperf::{
     Limits, MlperfReport, Requirements, Scenario, Task, Tried, queries_needed, reasons,
 };
 use crate::record::format::{Repeat, SWEEP};
-use crate::render::number::percent;
-use crate::runner::load_points::{Points, Sizes, load_point};
+use crate::record::telemetry::Telemetry;
+use crate::runner::load_points::Points;
 use crate::runner::repeat_runner::RepeatRunner;
 use crate::runner::runtime;
-use crate::stats::number;
-use crate::sweep::{Answer, Grain, Point, Search, Step};
+use crate::stats::{Outcome, number};
+use crate::sweep::{Grain, Point, Search, Step};
 use crate::terminal::Output;
-use crate::terminal::progress::{note, on_stderr};
+use crate::terminal::progress::note;
+use crate::text::number::percent;
 use crate::workload::Lengths;
 use crate::{clock, render};
 
@@ -37,7 +42,7 @@ const USUAL_WARMUP: usize = 16;
 const RATES: (f64, f64) = (0.001, 1e4);
 
 pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Failure> {
-    let mut plan = plan::resolve(&args.run)?;
+    let mut plan = plan::resolve(&args.run, &context.events)?;
     let task = Task::named(args.task.name())
         .ok_or_else(|| Failure::message(ExitStatus::Bug, "a task has no limits"))?;
     let required = requirements(args, task, &plan)?;
@@ -68,12 +73,12 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
         .writes("--output", &args.output)
         .reads_plan(&args.run)
         .check()?;
-    let grown = outputs::growing(&args.output)?;
-    let events = on_stderr();
+    let grown = result_file::growing(&args.output)?;
     let (report, result) = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let environment = context.environment;
-        let runner = RepeatRunner::of_plan(&plan, &grown, environment, &events, &interrupt)?;
+        let runner =
+            RepeatRunner::of_plan(&plan, &grown, environment, &context.events, &interrupt)?;
         let mut points = Points::begin(runner, sizes)?;
         if let (true, Some(limits)) = (args.find_peak, required.limits) {
             let asked = format!(
@@ -99,12 +104,12 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
         let report = points.end(measured, 0, 1).await?;
         Ok::<_, Failure>((report, points.into_result()))
     })?;
-    outputs::deliver(&args.output, &grown, &result)?;
+    output::deliver(&args.output, &grown, &result)?;
     let (output, text) = match args.format {
         SweepFormat::Text => (Output::Text, render::mlperf::text(&report)),
         SweepFormat::Json => (Output::Json, render::mlperf::json(&report)),
     };
-    outputs::print(output, &text)?;
+    output::print(output, &text)?;
     note(&format!("the result is in `{}`", args.output.display()));
     Ok(if report.valid {
         ExitStatus::Pass
@@ -257,7 +262,9 @@ fn load(args: &MlperfArgs, required: &Requirements, plan: &mut Plan) -> LoadPoin
         (ScenarioArg::Offline, _) | (_, None) => {
             LoadPoint::Concurrency(plan.num_requests.min(args.required.in_flight as usize))
         }
-        (ScenarioArg::Server | ScenarioArg::Interactive, Some(rate)) => load_point(rate, Some(1.0)),
+        (ScenarioArg::Server | ScenarioArg::Interactive, Some(rate)) => {
+            LoadPoint::of(rate, Some(1.0))
+        }
     };
     plan.loads = vec![load];
     plan.warmup_requests = flags.warmup_requests.unwrap_or(USUAL_WARMUP);
@@ -320,12 +327,12 @@ impl Run<'_> {
             match search.next(&known) {
                 Step::Done(found) => break found,
                 Step::Measure { load, .. } => {
-                    let point = load_point(load, Some(1.0));
+                    let point = LoadPoint::of(load, Some(1.0));
                     let report = self.once(points, point, true).await?;
-                    let answer = if report.valid {
-                        Answer::Met
+                    let outcome = if report.valid {
+                        Outcome::Pass
                     } else {
-                        Answer::NotMet
+                        Outcome::Fail
                     };
                     // A reason that no rate changes ends the search.
                     let in_vain = reasons(&self.required, &report.seen)
@@ -333,7 +340,7 @@ impl Run<'_> {
                         .any(|reason| !reason.is_of_load());
                     known.push(Point {
                         load,
-                        answer,
+                        outcome,
                         visits: 1,
                     });
                     reports.push(report);
@@ -348,7 +355,7 @@ impl Run<'_> {
             .iter()
             .map(|point| Tried {
                 target_qps: point.load,
-                valid: point.answer == Answer::Met,
+                valid: point.outcome == Outcome::Pass,
             })
             .collect();
         points.add(SWEEP, capacity(found.capacity, &tried))?;
@@ -366,12 +373,12 @@ impl Run<'_> {
 
 /// What is known where a search ends before its time.
 fn search_ended(known: &[Point]) -> crate::sweep::Found {
-    let of = |answer: Answer| known.iter().filter(move |point| point.answer == answer);
+    let of = |outcome: Outcome| known.iter().filter(move |point| point.outcome == outcome);
     crate::sweep::Found {
-        capacity: of(Answer::Met)
+        capacity: of(Outcome::Pass)
             .map(|point| point.load)
             .max_by(f64::total_cmp),
-        fails_at: of(Answer::NotMet)
+        fails_at: of(Outcome::Fail)
             .map(|point| point.load)
             .min_by(f64::total_cmp),
     }
@@ -379,7 +386,7 @@ fn search_ended(known: &[Point]) -> crate::sweep::Found {
 
 /// The peak as the result file has it, so that two of them can be compared.
 fn capacity(peak: Option<f64>, tried: &[Tried]) -> Repeat {
-    let id = "capacity.request_rate".to_owned();
+    let id = Metric::CAPACITY_REQUEST_RATE.id().to_owned();
     let not_measured = match peak {
         Some(_) => None,
         None => Some((id.clone(), "no rate that was tried is valid".to_owned())),
@@ -389,7 +396,10 @@ fn capacity(peak: Option<f64>, tried: &[Tried]) -> Repeat {
         started: Some(clock::timestamp()),
         metrics: [(id, peak)].into(),
         not_measured: not_measured.into_iter().collect(),
-        telemetry: [("measurements".to_owned(), measurements.into())].into(),
+        telemetry: Telemetry {
+            rest: [("measurements".to_owned(), measurements.into())].into(),
+            ..Telemetry::default()
+        },
         ..Repeat::default()
     }
 }

@@ -9,6 +9,7 @@ mod doctor;
 mod gate;
 mod init;
 mod mlperf;
+mod output;
 mod publishing;
 mod schema;
 mod selftest;
@@ -23,19 +24,22 @@ pub use publishing::annotations::annotations;
 
 pub use crate::failure::Failure;
 pub use crate::inputs::extras::hide_headers;
-pub use crate::terminal::screen::{stderr_is_coloured, stdout_is_coloured};
 
+use crate::app::output::print;
 use crate::cli::{Cli, Command};
 use crate::environment::{environment, register_secrets};
+use crate::event::Events;
 use crate::exit::ExitStatus;
-use crate::inputs::outputs::print;
-use crate::render::terminal::Screen;
-use crate::terminal::Output;
+use crate::terminal::screen;
+use crate::terminal::{Color, Output};
+use crate::text::screen::Screen;
 
 /// What every command may need to know.
 pub(crate) struct Context {
     /// Where what goes to stdout is shown.
     pub(crate) screen: Screen,
+    /// Where what happens is told.
+    pub(crate) events: Events,
     /// Perfgate's own environment, looked up by name.
     pub(crate) environment: &'static (dyn Fn(&str) -> Option<String> + Sync),
 }
@@ -51,10 +55,21 @@ impl Context {
     }
 }
 
+/// Whether to colour what goes to stdout.
+pub fn stdout_is_coloured(color: Color) -> bool {
+    screen::stdout_is_coloured(color, &environment)
+}
+
+/// Whether to colour what goes to stderr.
+pub fn stderr_is_coloured(color: Color) -> bool {
+    screen::stderr_is_coloured(color, &environment)
+}
+
 /// Runs one command.
 pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let context = Context {
-        screen: crate::terminal::screen::of_stdout(cli.color),
+        screen: screen::of_stdout(cli.color, &environment),
+        events: crate::terminal::progress::on_stderr(&environment),
         environment: &environment,
     };
     register_secrets();

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::app::output;
 use crate::bisect::BisectReport;
 use crate::cli::{SchemaArgs, SchemaFile};
 use crate::config::schema;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::inputs::outputs;
 use crate::mlperf::MlperfReport;
 use crate::record::format::ResultFile;
 use crate::report::comparison::Comparison;
@@ -29,7 +29,7 @@ const FILES: [(&str, SchemaFile); 7] = [
 
 pub(super) fn run(args: &SchemaArgs) -> Result<ExitStatus, Failure> {
     if let Some(file) = args.file {
-        outputs::print(Output::Json, &text(file))?;
+        output::print(Output::Json, &text(file))?;
     }
     if let Some(folder) = &args.output {
         for (name, file) in FILES {
@@ -58,5 +58,5 @@ fn pretty(schema: &Value) -> String {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    outputs::write(path, Output::Json, text)
+    output::write(path, Output::Json, text)
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Context;
+use crate::app::output;
 use crate::cli::selftest::{SelftestArgs, SelftestFormat};
 use crate::config::{Plan, ServerPlan};
 use crate::event::Events;
@@ -10,7 +11,7 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::files;
 use crate::inputs::policy::policy_for;
-use crate::inputs::{feasible, outputs, plan};
+use crate::inputs::{feasible, plan};
 use crate::interrupt::Interrupt;
 use crate::policy::rule::Policy;
 use crate::record::{self, Run};
@@ -20,26 +21,25 @@ use crate::runner::runtime;
 use crate::runner::sequential_gate::{Commits, Decided, SequentialGate};
 use crate::selftest::{Gate, Report, report_text};
 use crate::terminal::Output;
-use crate::terminal::progress::{note, on_stderr};
+use crate::terminal::progress::note;
 use crate::trial::{Author, Protocol, StoredBaseline};
 
 pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, Failure> {
-    let mut plan = plan::resolve(&args.run)?;
-    feasible::check_requests(&plan)?;
+    let mut plan = plan::resolve(&args.run, &context.events)?;
+    feasible::check_requests(&plan, &context.events)?;
     let policy = policy_for(&args.policy)?;
     let server = server_of(&plan)?.clone();
     plan.base = (!args.without_base).then(|| server.clone());
     let (slower, scale) = slower_plan(&plan, args)?;
     files::create_folder(&args.output)
         .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
-    let events = on_stderr();
     let report = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let selftest = Selftest {
             policy: &policy,
             output: &args.output,
             context,
-            events: &events,
+            events: &context.events,
             interrupt: &interrupt,
         };
         Box::pin(selftest.run(&plan, &slower, scale, args)).await
@@ -47,12 +47,12 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, 
     let json = serde_json::to_string_pretty(&report)
         .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
     let path = args.output.join("selftest.json");
-    outputs::write(&path, Output::Json, &json)?;
+    output::write(&path, Output::Json, &json)?;
     let (output, text) = match args.format {
         SelftestFormat::Json => (Output::Json, json),
         SelftestFormat::Text => (Output::Text, report_text(&report)),
     };
-    outputs::print(output, &text)?;
+    output::print(output, &text)?;
     note(&format!("the gates are in `{}`", path.display()));
     Ok(if report.as_good_as_promised() {
         ExitStatus::Pass

@@ -4,16 +4,15 @@ use rand::SeedableRng as _;
 use rand::rand_core::Rng as _;
 use rand_pcg::Pcg64Mcg;
 
+use crate::app::output::print;
 use crate::cli::simulate::SimulateArgs;
 use crate::clock;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::inputs::outputs::print;
 use crate::interrupt::Interrupt;
 use crate::priority::{self, Urgency};
 use crate::runner::runtime;
-use crate::simulate::engine::Costs;
-use crate::simulate::{Options, Server};
+use crate::simulate::{Costs, Options, Server};
 use crate::terminal::Output;
 
 pub(super) fn run(args: &SimulateArgs) -> Result<ExitStatus, Failure> {

@@ -4,26 +4,31 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::Context;
+use crate::app::output;
 use crate::cli::sweep::{SweepArgs, SweepFormat};
 use crate::config::{LoadPoint, Plan};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::inputs::outputs::{self, Outputs};
+use crate::inputs::outputs::Outputs;
 use crate::inputs::plan;
+use crate::inputs::result_file;
 use crate::inputs::sweep_course::{self, Course, Kind};
 use crate::interrupt::Interrupt;
+use crate::metric::Metric;
 use crate::record::Failures;
 use crate::record::format::{Repeat, SWEEP};
-use crate::render::number::{percent, value};
-use crate::runner::load_points::{Points, load_number, load_point, median};
+use crate::record::telemetry::Telemetry;
+use crate::runner::load_points::{Points, median};
 use crate::runner::repeat_runner::RepeatRunner;
 use crate::runner::runtime;
+use crate::stats::Outcome;
 use crate::sweep::{
-    Answer, Attained, Capacity, Found, Growth, Limits, Point, Search, Step, SweepReport, Told, Why,
+    Attained, Capacity, Found, Growth, Limits, Point, Search, Step, SweepReport, Told, Why,
     attained, grow,
 };
 use crate::terminal::Output;
-use crate::terminal::progress::{note, on_stderr};
+use crate::terminal::progress::note;
+use crate::text::number::{percent, value};
 use crate::{clock, render};
 
 /// A search of rates begins at this share of what the server does when everything is sent at once: the capacity inside
@@ -31,7 +36,7 @@ use crate::{clock, render};
 const FIRST_SHARE: f64 = 0.5;
 
 pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Failure> {
-    let mut plan = plan::resolve(&args.run)?;
+    let mut plan = plan::resolve(&args.run, &context.events)?;
     let limits = sweep_course::limits(plan.slo);
     let course = sweep_course::course(args, &plan, limits)?;
     // A sweep is long and finds the noise of its points out by itself.
@@ -42,12 +47,12 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
         .writes("--html", args.html.as_ref())
         .reads_plan(&args.run)
         .check()?;
-    let grown = outputs::growing(&args.output)?;
-    let events = on_stderr();
+    let grown = result_file::growing(&args.output)?;
     let (result, told) = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let environment = context.environment;
-        let runner = RepeatRunner::of_plan(&plan, &grown, environment, &events, &interrupt)?;
+        let runner =
+            RepeatRunner::of_plan(&plan, &grown, environment, &context.events, &interrupt)?;
         let mut sweep = Sweep {
             points: Points::begin(runner, sizes)?,
             course: &course,
@@ -67,7 +72,7 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
         sweep.repeats(&plan).await?;
         Ok::<_, Failure>((sweep.points.into_result(), sweep.told))
     })?;
-    outputs::deliver(&args.output, &grown, &result)?;
+    output::deliver(&args.output, &grown, &result)?;
     let report = SweepReport::of(&result, told);
     let (output, text) = match args.format {
         SweepFormat::Text => (
@@ -76,11 +81,11 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
         ),
         SweepFormat::Json => (Output::Json, render::sweep::json(&report)),
     };
-    outputs::print(output, &text)?;
+    output::print(output, &text)?;
     if let Some(path) = &args.html {
         let html =
             render::sweep::html(&report).map_err(|error| Failure::new(ExitStatus::Bug, error))?;
-        outputs::write(path, Output::Text, &html)?;
+        output::write(path, Output::Text, &html)?;
         note(&format!("report: {}", path.display()));
     }
     note(&format!("the result is in `{}`", args.output.display()));
@@ -152,7 +157,7 @@ impl Sweep<'_> {
             } => {
                 for load in grid {
                     // Everything at once is no rate to search among.
-                    let is_rate = load_number(*load).is_finite();
+                    let is_rate = load.number().is_finite();
                     let seen = if is_rate { &mut seen } else { &mut Vec::new() };
                     self.measure(seen, *load, false, "asked for").await?;
                 }
@@ -172,9 +177,14 @@ impl Sweep<'_> {
         loop {
             let measured: Vec<(f64, Option<f64>)> = seen
                 .iter()
-                .map(|seen| (load_number(seen.load), median(self.of(seen), "throughput")))
+                .map(|seen| {
+                    (
+                        seen.load.number(),
+                        median(self.of(seen), Metric::THROUGHPUT),
+                    )
+                })
                 .collect();
-            let name = |load: f64| load_point(load, self.course.rates).name();
+            let name = |load: f64| LoadPoint::of(load, self.course.rates).name();
             // Fewer answers are less work: neither more nor less throughput says anything then.
             if let Some(last) = seen.last()
                 && self.points.fails(last.load)
@@ -193,7 +203,7 @@ impl Sweep<'_> {
                         None => "the first load".to_owned(),
                         Some(_) => "throughput still grows".to_owned(),
                     };
-                    let load = load_point(load, self.course.rates);
+                    let load = LoadPoint::of(load, self.course.rates);
                     self.measure(seen, load, true, &why).await?;
                     continue;
                 }
@@ -214,7 +224,7 @@ impl Sweep<'_> {
 
     /// Where a search of rates begins: the server is asked by sending everything at once.
     async fn begin_at(&mut self, search: Search) -> Result<Search, Failure> {
-        let all = load_point(f64::INFINITY, self.course.rates);
+        let all = LoadPoint::of(f64::INFINITY, self.course.rates);
         let why = "everything at once, to see what the server does at most";
         note(&format!("{}: {why}", all.name()));
         // Only a place to begin: also what does not count, as where the client was too slow for so much, tells it.
@@ -224,7 +234,7 @@ impl Sweep<'_> {
             note(&format!("{}: {words}", all.name()));
         }
         let last = self.points.repeats(all).last();
-        let served = last.and_then(|repeat| repeat.metrics.get("qps").copied().flatten());
+        let served = last.and_then(|repeat| repeat.metric(Metric::QPS));
         let most = served
             .filter(|served| *served > 0.0)
             .unwrap_or(search.start);
@@ -241,7 +251,7 @@ impl Sweep<'_> {
             let points = self.known(&seen);
             match search.next(&points) {
                 Step::Measure { load, why } => {
-                    let load = load_point(load, self.course.rates);
+                    let load = LoadPoint::of(load, self.course.rates);
                     let why = in_words(why, self.course.rates);
                     self.measure(&mut seen, load, true, &why).await?;
                 }
@@ -283,7 +293,7 @@ impl Sweep<'_> {
         note(&format!("{}: {why}", load.name()));
         self.points.measure(load, adaptive).await?;
         // Later loads may be too much for the server; all at once is for most.
-        if first && load_number(load).is_finite() && self.points.fails(load) {
+        if first && load.number().is_finite() && self.points.fails(load) {
             self.points.too_many_failures()?;
         }
         if let Some(seen) = seen.iter().find(|seen| seen.load == load) {
@@ -312,10 +322,10 @@ impl Sweep<'_> {
     fn known(&self, seen: &[Seen]) -> Vec<Point> {
         let counts = |repeat: &&Repeat| repeat.void.is_none();
         let point = |seen: &Seen| Point {
-            load: load_number(seen.load),
-            answer: self
-                .attained(seen)
-                .map_or(Answer::Open, |attained| attained.answer(self.attainment)),
+            load: seen.load.number(),
+            outcome: self.attained(seen).map_or(Outcome::Undecided, |attained| {
+                attained.outcome(self.attainment)
+            }),
             visits: u32::try_from(self.of(seen).iter().filter(counts).count()).unwrap_or(u32::MAX),
         };
         seen.iter().map(point).collect()
@@ -323,17 +333,16 @@ impl Sweep<'_> {
 
     fn measured_in_words(&self, seen: &Seen) -> String {
         let repeats = self.of(seen);
-        let figure = |id: &str, name: &str| {
-            let metric = crate::metric::Metric::parse(id).ok()?;
+        let figure = |metric: Metric, name: &str| {
             Some(format!(
                 "{name}{}",
-                value(median(repeats, id)?, metric.unit())
+                value(median(repeats, metric)?, metric.unit())
             ))
         };
         let figures = [
-            figure("throughput", ""),
-            figure("ttft.p95", "TTFT P95 "),
-            figure("tpot.p95", "TPOT P95 "),
+            figure(Metric::THROUGHPUT, ""),
+            figure(Metric::TTFT_P95, "TTFT P95 "),
+            figure(Metric::TPOT_P95, "TPOT P95 "),
         ];
         let mut words: Vec<String> = figures.into_iter().flatten().collect();
         if words.is_empty() {
@@ -342,10 +351,10 @@ impl Sweep<'_> {
         words.extend(Failures::of(repeats).in_words());
         if let Some(attained) = self.attained(seen) {
             let (low, high) = attained.interval();
-            let answer = match attained.answer(self.attainment) {
-                Answer::Met => "meets the limits",
-                Answer::NotMet => "does not meet the limits",
-                Answer::Open => "leaves it open",
+            let answer = match attained.outcome(self.attainment) {
+                Outcome::Pass => "meets the limits",
+                Outcome::Fail => "does not meet the limits",
+                Outcome::Undecided => "leaves it open",
             };
             words.push(format!(
                 "{} of {} requests inside the limits (95 % interval {} to {}, required {}): {answer}",
@@ -361,33 +370,41 @@ impl Sweep<'_> {
 
     /// The repeat of the scenario that stands for the sweep as a whole.
     fn capacity(&self, seen: &[Seen], found: Found, measurements: u32) -> Repeat {
-        let id = match self.course.rates {
-            Some(_) => "capacity.request_rate",
-            None => "capacity.concurrency",
+        let searched = match self.course.rates {
+            Some(_) => Metric::CAPACITY_REQUEST_RATE,
+            None => Metric::CAPACITY_CONCURRENCY,
         };
         let at = seen
             .iter()
-            .find(|seen| Some(load_number(seen.load)) == found.capacity);
-        let of = |id: &str| at.and_then(|seen| median(self.of(seen), id));
+            .find(|seen| Some(seen.load.number()) == found.capacity);
+        let of = |metric| at.and_then(|seen| median(self.of(seen), metric));
         let metrics: BTreeMap<String, Option<f64>> = [
-            (id, found.capacity),
-            ("capacity.throughput", of("throughput")),
-            ("capacity.goodput", of("goodput")),
+            (searched, found.capacity),
+            (Metric::CAPACITY_THROUGHPUT, of(Metric::THROUGHPUT)),
+            (Metric::CAPACITY_GOODPUT, of(Metric::GOODPUT)),
         ]
-        .map(|(id, value)| (id.to_owned(), value))
+        .map(|(metric, value)| (metric.id().to_owned(), value))
         .into();
         let lowest = found.fails_at.map_or_else(String::new, |load| {
-            load_point(load, self.course.rates).name()
+            LoadPoint::of(load, self.course.rates).name()
         });
         let missing = metrics.iter().filter(|(_, value)| value.is_none());
         let not_measured = missing
             .map(|(id, _)| (id.clone(), format!("not even {lowest} met the limits")))
             .collect();
-        let mut telemetry = BTreeMap::new();
-        telemetry.insert("fails_at".to_owned(), serde_json::json!(found.fails_at));
-        telemetry.insert("measurements".to_owned(), serde_json::json!(measurements));
-        telemetry.insert("attainment".to_owned(), serde_json::json!(self.attainment));
-        telemetry.insert("limits".to_owned(), serde_json::json!(self.limits));
+        let mut telemetry = Telemetry::default();
+        telemetry
+            .rest
+            .insert("fails_at".to_owned(), serde_json::json!(found.fails_at));
+        telemetry
+            .rest
+            .insert("measurements".to_owned(), serde_json::json!(measurements));
+        telemetry
+            .rest
+            .insert("attainment".to_owned(), serde_json::json!(self.attainment));
+        telemetry
+            .rest
+            .insert("limits".to_owned(), serde_json::json!(self.limits));
         Repeat {
             metrics,
             not_measured,
@@ -401,7 +418,7 @@ impl Sweep<'_> {
         let open = seen
             .iter()
             .zip(points)
-            .filter(|(_, point)| point.answer == Answer::Open);
+            .filter(|(_, point)| point.outcome == Outcome::Undecided);
         let open = open.map(|(seen, point)| {
             let attained = self.attained(seen).unwrap_or_default();
             let why = if attained.all < Attained::fewest(self.attainment) {
@@ -425,7 +442,7 @@ impl Sweep<'_> {
         });
         let contradictions = search.contradictions(points);
         let contradictions = contradictions.into_iter().map(|(low, high)| {
-            let name = |load| load_point(load, self.course.rates).name();
+            let name = |load| LoadPoint::of(load, self.course.rates).name();
             format!(
                 "not monotone: {} meets the limits and the lower {} does not; the capacity is taken from below both",
                 name(high),
@@ -436,7 +453,7 @@ impl Sweep<'_> {
     }
 
     fn found_in_words(&self, found: Found, search: &Search) -> String {
-        let name = |load: f64| load_point(load, self.course.rates).name();
+        let name = |load: f64| LoadPoint::of(load, self.course.rates).name();
         match (found.capacity, found.fails_at) {
             (Some(low), Some(high)) => format!(
                 "{} is the highest load that meets the limits; {} does not",
@@ -457,7 +474,7 @@ impl Sweep<'_> {
 }
 
 fn in_words(why: Why, rates: Option<f64>) -> String {
-    let name = |load: f64| load_point(load, rates).name();
+    let name = |load: f64| LoadPoint::of(load, rates).name();
     match why {
         Why::Above(load) => format!("upwards, because {} meets the limits", name(load)),
         Why::Below(load) => format!("downwards, because {} does not meet the limits", name(load)),

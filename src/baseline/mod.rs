@@ -15,7 +15,7 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
-pub use bucket::{BucketError, Say, StoodIn};
+pub use bucket::{BucketError, StoodIn};
 pub use location::{BucketAddress, Cloud, Location, LocationError};
 pub use place::{BaselineError, Part, Place, Standing};
 pub use promotion::{Change, Ended};

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::bucket::{Bucket, BucketError, Fetched};
 use super::folder::lock;
 use super::place::{BaselineError, Part, Place, Standing, Within};
+use crate::event::StorageEvent;
 use crate::files;
 use crate::record::format::ResultFile;
 use crate::record::{self, is_same_run};
@@ -227,9 +228,9 @@ impl Waiting {
             }));
         }
         if self.rounds == 1 {
-            bucket.say(&format!(
-                "somebody else changed `{object}` at the same moment: reading and judging again"
-            ));
+            bucket.events().emit(StorageEvent::PromotionAgain {
+                file: object.to_owned(),
+            });
         }
         let most = LONGEST_WAIT.min(FIRST_WAIT * 2_u32.pow(self.rounds.min(6)));
         // Seeded anew in every process: those who met once do not meet again.

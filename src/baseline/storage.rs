@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::bucket::{Bucket, Say, StoodIn};
+use super::bucket::{Bucket, StoodIn};
 use super::place::{BaselineError, Place, Within};
 use super::{Location, gates, hardware_of_files, hardware_with_baseline};
 use crate::config::safe_name;
+use crate::event::Events;
 
 /// Where the baselines of many gates stand.
 #[derive(Clone, Debug)]
@@ -19,12 +20,12 @@ impl Storage {
     pub fn open(
         location: &Location,
         cache: Option<&Path>,
-        say: Say,
+        events: &Events,
     ) -> Result<Self, BaselineError> {
         let within = match location {
             Location::Folder(folder) => Within::Folder(folder.clone()),
             Location::Bucket(address) => {
-                Within::Bucket(Arc::new(Bucket::open(address, cache, say)?))
+                Within::Bucket(Arc::new(Bucket::open(address, cache, events)?))
             }
         };
         Ok(Self { within })

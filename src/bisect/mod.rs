@@ -3,5 +3,7 @@
 mod report;
 mod sureness;
 
-pub use report::{Answer, BisectReport, Commit, Cost, Outcome, Role, SCHEMA, Step, StepChange};
+pub use report::{
+    BisectOutcome, BisectReport, Commit, Cost, Role, SCHEMA, Step, StepChange, StepOutcome,
+};
 pub use sureness::{Sureness, steps_for};

@@ -12,7 +12,7 @@ pub const SCHEMA: &str = "perfgate.bisect/1";
 /// How a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum BisectOutcome {
     /// One commit, confirmed against its parent.
     Found,
     /// The search ended at one commit, and measured against its parent it is not beyond a limit.
@@ -38,7 +38,7 @@ pub enum Role {
 /// What a step said of its commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum StepOutcome {
     /// No regression beyond a limit.
     Good,
     /// A regression beyond a limit.
@@ -53,7 +53,7 @@ pub enum Answer {
     NoConfiguration,
 }
 
-impl Answer {
+impl StepOutcome {
     /// As people read it.
     pub fn word(self) -> &'static str {
         match self {
@@ -112,7 +112,7 @@ pub struct Step {
     /// With what it was compared: a commit, an image or a file; foreign text.
     pub against: String,
     /// What came of it.
-    pub answer: Answer,
+    pub answer: StepOutcome,
     /// Why, in a sentence.
     pub reason: String,
     /// The change that decided it; absent where nothing was measured.
@@ -153,7 +153,7 @@ pub struct BisectReport {
     /// `perfgate.bisect/1`.
     pub schema: String,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: BisectOutcome,
     /// Where it began.
     pub good: Commit,
     /// Where it ended.
@@ -185,7 +185,7 @@ impl BisectReport {
     /// Whether the bad end does not serve, so that what broke the start is searched for.
     pub fn is_for_the_start(&self) -> bool {
         let mut steps = self.steps.iter();
-        steps.any(|step| step.role == Role::BadEnd && step.answer == Answer::TargetFailed)
+        steps.any(|step| step.role == Role::BadEnd && step.answer == StepOutcome::TargetFailed)
     }
 
     /// The confirmation, where there was one.

@@ -216,7 +216,7 @@ fn limit(text: &str) -> Result<(Latency, Duration), String> {
 
 /// `10%`, or `0.1`.
 fn stable_within(text: &str) -> Result<f64, String> {
-    super::sweep::share_from(0.001, text)
+    super::share::share_from(0.001, text)
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::bench::RunArgs;
-use super::sweep::{SweepFormat, duration, load, precision, share};
+use super::share::share;
+use super::sweep::{SweepFormat, duration, load, precision};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -12,12 +12,16 @@ pub mod init;
 pub mod mlperf;
 pub mod publish;
 pub mod selftest;
+mod share;
 pub mod simulate;
 pub mod sweep;
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValue;
 use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::terminal::Color;
 
 /// Starts a fresh vLLM, loads it, compares with a baseline, and blocks a merge that makes serving slower.
 #[derive(Debug, Parser)]
@@ -41,16 +45,18 @@ impl Cli {
     }
 }
 
-/// When to use colour.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal.
-    #[default]
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
+impl ValueEnum for Color {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::Always, Self::Never]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Auto => PossibleValue::new("auto").help("On a terminal"),
+            Self::Always => PossibleValue::new("always").help("Always"),
+            Self::Never => PossibleValue::new("never").help("Never"),
+        })
+    }
 }
 
 /// The commands.

@@ -309,8 +309,7 @@ impl Comparability {
                 .iter()
                 .filter(|repeat| repeat.void.is_none())
             {
-                let said = repeat.telemetry.get("warnings").and_then(Value::as_array);
-                for sentence in said.into_iter().flatten().filter_map(Value::as_str) {
+                for sentence in repeat.warnings() {
                     match sentences.iter_mut().find(|(known, _)| known == sentence) {
                         Some((_, count)) => *count += 1,
                         None => sentences.push((sentence.to_owned(), 1)),

@@ -254,7 +254,7 @@ mod tests {
             found
                 .findings
                 .iter()
-                .any(|finding| finding.code() == "unequal-request-counts")
+                .any(|finding| finding.code() == crate::code::Code::UnequalRequestCounts)
         );
     }
 

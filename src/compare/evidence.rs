@@ -207,7 +207,7 @@ mod tests {
             .comparability
             .findings
             .iter()
-            .map(Finding::code)
+            .map(|finding| finding.code().name())
             .collect()
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::code::Code;
 use crate::metric::Metric;
 use crate::report::comparison::Difference;
 
@@ -105,22 +106,22 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// A stable name in kebab-case.
-    pub fn code(&self) -> &'static str {
+    /// What it is about.
+    pub fn code(&self) -> Code {
         match self {
-            Self::Unknown { .. } => "unknown-identity",
-            Self::NewScenario(_) => "new-scenario",
-            Self::ChosenPoints { .. } => "other-load-points",
-            Self::RequestCounts { .. } => "unequal-request-counts",
-            Self::OtherPackaging { .. } => "unlike-chunks",
-            Self::FailedRequests { .. } => "failed-requests",
-            Self::LostMetrics { .. } => "lost-metrics",
-            Self::VoidRepeat { .. } => "void-repeat",
-            Self::RepeatWarning { .. } => "repeat-warning",
-            Self::StoredNotUsed(_) => "stored-baseline-not-used",
-            Self::LedgerSkipped { .. } => "ledger-lines-not-used",
-            Self::LedgerRepeated(_) => "ledger-lines-repeated",
-            Self::Unpaired { .. } => "unpaired-repeats",
+            Self::Unknown { .. } => Code::UnknownIdentity,
+            Self::NewScenario(_) => Code::NewScenario,
+            Self::ChosenPoints { .. } => Code::OtherLoadPoints,
+            Self::RequestCounts { .. } => Code::UnequalRequestCounts,
+            Self::OtherPackaging { .. } => Code::UnlikeChunks,
+            Self::FailedRequests { .. } => Code::FailedRequests,
+            Self::LostMetrics { .. } => Code::LostMetrics,
+            Self::VoidRepeat { .. } => Code::VoidRepeat,
+            Self::RepeatWarning { .. } => Code::RepeatWarning,
+            Self::StoredNotUsed(_) => Code::StoredBaselineNotUsed,
+            Self::LedgerSkipped { .. } => Code::LedgerLinesNotUsed,
+            Self::LedgerRepeated(_) => Code::LedgerLinesRepeated,
+            Self::Unpaired { .. } => Code::UnpairedRepeats,
         }
     }
 }

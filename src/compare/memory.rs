@@ -6,7 +6,11 @@ use crate::metric::Metric;
 use crate::record::{Run, ScenarioRun};
 
 /// Figures of memory beside those that every report shows, in the order in which they are listed.
-pub(crate) const MEMORY: [&str; 3] = ["engine_memory.peak", "kv_cache.tokens", "host_memory.peak"];
+pub(crate) const MEMORY: [Metric; 3] = [
+    Metric::ENGINE_MEMORY_PEAK,
+    Metric::KV_CACHE_TOKENS,
+    Metric::HOST_MEMORY_PEAK,
+];
 
 /// vLLM counts the memory of CUDA graphs in before it sizes the KV cache since this version.
 const GRAPHS_COUNTED: (u32, u32) = (0, 21);
@@ -19,8 +23,8 @@ pub(crate) fn cache_is_fixed(run: &Run) -> Option<bool> {
         .iter()
         .flat_map(|scenario| &scenario.repeats);
     repeats
-        .filter_map(|repeat| repeat.telemetry.get("engine_memory"))
-        .find_map(|memory| memory.get("kv_cache_fixed")?.as_bool())
+        .filter_map(|repeat| repeat.telemetry.engine_memory.as_ref())
+        .find_map(|memory| memory.kv_cache_fixed)
 }
 
 /// What a figure of memory can say, for the report; `None` for a figure of something else, or where it is not known.
@@ -28,19 +32,35 @@ pub(crate) fn what_it_reveals(
     metric: Metric,
     cache_is_fixed: Option<bool>,
 ) -> Option<&'static str> {
-    Some(match (metric.id(), cache_is_fixed?) {
-        ("gpu_memory.peak", false) => {
-            "cannot reveal a growth: the engine takes the same share of the device at every start"
-        }
-        ("gpu_memory.peak", true) => "can reveal a growth: the KV cache has a fixed size",
-        ("engine_memory.peak", _) => "can reveal a growth of weights, activations or graphs",
-        ("kv_cache.tokens", false) => {
-            "can reveal a growth: fewer tokens at the same settings are memory that something else took"
-        }
-        ("kv_cache.tokens", true) => "cannot reveal a growth: its size was fixed",
-        ("host_memory.peak", _) => "can reveal a growth of the server's processes in main memory",
-        _ => return None,
-    })
+    let is_fixed = cache_is_fixed?;
+    let figures = [
+        (
+            Metric::GPU_MEMORY_PEAK,
+            if is_fixed {
+                "can reveal a growth: the KV cache has a fixed size"
+            } else {
+                "cannot reveal a growth: the engine takes the same share of the device at every start"
+            },
+        ),
+        (
+            Metric::ENGINE_MEMORY_PEAK,
+            "can reveal a growth of weights, activations or graphs",
+        ),
+        (
+            Metric::KV_CACHE_TOKENS,
+            if is_fixed {
+                "cannot reveal a growth: its size was fixed"
+            } else {
+                "can reveal a growth: fewer tokens at the same settings are memory that something else took"
+            },
+        ),
+        (
+            Metric::HOST_MEMORY_PEAK,
+            "can reveal a growth of the server's processes in main memory",
+        ),
+    ];
+    let found = figures.iter().find(|(figure, _)| *figure == metric);
+    found.map(|(_, sentence)| *sentence)
 }
 
 /// Whether the capacities of the KV cache are figures of two kinds. A file without the kind matches both.

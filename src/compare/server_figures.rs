@@ -1,61 +1,95 @@
 //! What the server counts itself, on both sides: the differences of its `/metrics` over each repeat.
 
-use serde_json::Value;
-
 use super::strata::counting;
 use crate::metric::{Metric, Unit};
 use crate::record::Run;
 use crate::record::format::Repeat;
+use crate::record::telemetry::ServerCounts;
 use crate::report::comparison::ServerFigure;
 use crate::stats;
 
 /// A figure: its name, the metric and the entry of `telemetry.server` that have it (the metric first), its unit.
-type Figure = (&'static str, Option<&'static str>, &'static str, Unit);
+type Figure = (
+    &'static str,
+    Option<Metric>,
+    fn(&ServerCounts) -> Option<f64>,
+    Unit,
+);
 
 const FIGURES: [Figure; 15] = [
-    ("requests", None, "requests", Unit::Count),
-    ("prompt tokens", None, "prompt_tokens", Unit::Tokens),
-    ("output tokens", None, "output_tokens", Unit::Tokens),
-    ("mean TTFT", None, "ttft_mean", Unit::Seconds),
-    ("mean TPOT", None, "tpot_mean", Unit::Seconds),
-    ("mean gap between tokens", None, "itl_mean", Unit::Seconds),
-    ("mean time of a request", None, "e2e_mean", Unit::Seconds),
+    ("requests", None, |server| server.requests, Unit::Count),
+    (
+        "prompt tokens",
+        None,
+        |server| server.prompt_tokens,
+        Unit::Tokens,
+    ),
+    (
+        "output tokens",
+        None,
+        |server| server.output_tokens,
+        Unit::Tokens,
+    ),
+    ("mean TTFT", None, |server| server.ttft_mean, Unit::Seconds),
+    ("mean TPOT", None, |server| server.tpot_mean, Unit::Seconds),
+    (
+        "mean gap between tokens",
+        None,
+        |server| server.itl_mean,
+        Unit::Seconds,
+    ),
+    (
+        "mean time of a request",
+        None,
+        |server| server.e2e_mean,
+        Unit::Seconds,
+    ),
     (
         "mean time in the queue",
-        Some("server.queue_time"),
-        "queue_mean",
+        Some(Metric::SERVER_QUEUE_TIME),
+        |server| server.queue_mean,
         Unit::Seconds,
     ),
     (
         "mean time of the prefill",
         None,
-        "prefill_mean",
+        |server| server.prefill_mean,
         Unit::Seconds,
     ),
     (
         "mean time of the decoding",
         None,
-        "decode_mean",
+        |server| server.decode_mean,
         Unit::Seconds,
     ),
     (
         "prefix-cache hit rate",
-        Some("server.prefix_cache_hit_rate"),
-        "prefix_cache_hit_rate",
+        Some(Metric::SERVER_PREFIX_CACHE_HIT_RATE),
+        |server| server.prefix_cache_hit_rate,
         Unit::Ratio,
     ),
     (
         "pre-emptions",
-        Some("server.preemptions"),
-        "preemptions",
+        Some(Metric::SERVER_PREEMPTIONS),
+        |server| server.preemptions,
         Unit::Count,
     ),
-    ("most requests at work", None, "running_peak", Unit::Count),
-    ("most requests waiting", None, "waiting_peak", Unit::Count),
+    (
+        "most requests at work",
+        None,
+        |server| server.running_peak,
+        Unit::Count,
+    ),
+    (
+        "most requests waiting",
+        None,
+        |server| server.waiting_peak,
+        Unit::Count,
+    ),
     (
         "KV cache in use, at most",
         None,
-        "kv_cache_usage_peak",
+        |server| server.kv_cache_usage_peak,
         Unit::Ratio,
     ),
 ];
@@ -93,16 +127,8 @@ pub(crate) fn server_figures(baseline: &Run, candidate: &Run) -> Vec<ServerFigur
 }
 
 fn value(repeat: &Repeat, (_, metric, entry, _): &Figure) -> Option<f64> {
-    let measured = metric
-        .and_then(|id| Metric::parse(id).ok())
-        .and_then(|metric| repeat.metrics.get(metric.id()).copied().flatten());
-    let counted = || {
-        repeat
-            .telemetry
-            .get("server")?
-            .get(entry)
-            .and_then(Value::as_f64)
-    };
+    let measured = metric.and_then(|metric| repeat.metric(metric));
+    let counted = || entry(repeat.telemetry.server.as_ref()?);
     measured.or_else(counted).filter(|value| value.is_finite())
 }
 

@@ -139,8 +139,8 @@ pub fn pair(
             .zip(candidate)
             .and_then(|(baseline, candidate)| unlike(metric, baseline, candidate))
             .or_else(|| {
-                let differ =
-                    metric.id() == "kv_cache.tokens" && cache_figures_differ([baseline, candidate]);
+                let differ = metric == Metric::KV_CACHE_TOKENS
+                    && cache_figures_differ([baseline, candidate]);
                 differ.then_some(Missing::AnotherFigure)
             }),
     }

@@ -36,9 +36,9 @@ type Key = fn(&Request) -> Option<u64>;
 /// The change of TTFT and TPOT in every stratum of every scenario that both runs have samples of.
 pub(crate) fn strata(baseline: &Run, candidate: &Run) -> Vec<Stratum> {
     let mut found = Vec::new();
-    let latencies: [(&str, Column); 2] = [
-        ("ttft", |samples| samples.ttft.as_ref()),
-        ("tpot", |samples| samples.tpot.as_ref()),
+    let latencies: [(&str, Metric, Column); 2] = [
+        ("ttft", Metric::TTFT_MEAN, |samples| samples.ttft.as_ref()),
+        ("tpot", Metric::TPOT_MEAN, |samples| samples.tpot.as_ref()),
     ];
     let keys: [(&str, Key); 3] = [
         ("prompt tokens", |request| request.prompt_tokens),
@@ -49,12 +49,8 @@ pub(crate) fn strata(baseline: &Run, candidate: &Run) -> Vec<Stratum> {
         let before = counting(baseline, &scenario.name);
         let after = counting(candidate, &scenario.name);
         let both = baseline.scenario(&scenario.name).zip(Some(scenario));
-        for (latency, column) in latencies {
-            let metric = Metric::parse(&format!("{latency}.mean")).ok();
-            let unlike = both
-                .zip(metric)
-                .and_then(|((accepted, new), metric)| unlike(metric, accepted, new));
-            if unlike.is_some() {
+        for (latency, metric, column) in latencies {
+            if both.is_some_and(|(accepted, new)| unlike(metric, accepted, new).is_some()) {
                 continue;
             }
             let requests = requests(&before, &after, column);

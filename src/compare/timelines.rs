@@ -3,11 +3,10 @@
 //! The columns of a result file may be written by anybody: what is no finite number at a later time than the one before is
 //! passed over.
 
-use serde_json::Value;
-
 use super::strata::counting;
 use crate::record::Run;
 use crate::record::format::Repeat;
+use crate::record::telemetry::SeriesName;
 use crate::report::comparison::{Quantity, Timeline, Trace};
 use crate::stats;
 
@@ -25,13 +24,13 @@ const FEWEST_POINTS: usize = 20;
 
 /// The quantities, their columns, and whether the highest value of a stretch stands for it, or its mean: what must fit
 /// is known by its peaks.
-const COLUMNS: [(Quantity, &str, bool); 6] = [
-    (Quantity::GpuMemory, "gpu_memory", true),
-    (Quantity::GpuUtilization, "gpu_utilization", false),
-    (Quantity::GpuClockSm, "gpu_clock_sm", false),
-    (Quantity::Running, "running", true),
-    (Quantity::Waiting, "waiting", true),
-    (Quantity::KvCacheUsage, "kv_cache_usage", true),
+const COLUMNS: [(Quantity, SeriesName, bool); 6] = [
+    (Quantity::GpuMemory, SeriesName::GpuMemory, true),
+    (Quantity::GpuUtilization, SeriesName::GpuUtilization, false),
+    (Quantity::GpuClockSm, SeriesName::GpuClockSm, false),
+    (Quantity::Running, SeriesName::Running, true),
+    (Quantity::Waiting, SeriesName::Waiting, true),
+    (Quantity::KvCacheUsage, SeriesName::KvCacheUsage, true),
 ];
 
 /// Every quantity of every scenario of the candidate that a side knows over time.
@@ -64,11 +63,17 @@ pub(crate) fn timelines(baseline: &Run, candidate: &Run) -> Vec<Timeline> {
     found
 }
 
-fn trace(place: usize, repeat: &Repeat, column: &str, peaks: bool, points: usize) -> Option<Trace> {
-    let list = |name: &str| repeat.telemetry.get(name).and_then(Value::as_array);
+fn trace(
+    place: usize,
+    repeat: &Repeat,
+    column: SeriesName,
+    peaks: bool,
+    points: usize,
+) -> Option<Trace> {
+    let list = |series: SeriesName| repeat.telemetry.series.get(&series);
     let mut moments: Vec<(f64, f64)> = Vec::new();
-    for (time, value) in list("time")?.iter().zip(list(column)?) {
-        let finite = |value: &Value| value.as_f64().filter(|value| value.is_finite());
+    for (time, value) in list(SeriesName::Time)?.iter().zip(list(column)?) {
+        let finite = |value: &Option<f64>| value.filter(|value| value.is_finite());
         let (Some(time), Some(value)) = (finite(time), finite(value)) else {
             continue;
         };
@@ -98,6 +103,7 @@ fn trace(place: usize, repeat: &Repeat, column: &str, peaks: bool, points: usize
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::Value;
 
     use super::*;
 

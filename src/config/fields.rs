@@ -6,9 +6,9 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::node::{Key, Node, Value};
 use super::problem::{Code, Collector};
 use super::unit::{self, UnitError};
-use super::yaml::{Key, Node, Value};
 use crate::metric::nearest;
 
 /// The entries of a map, and which names have been asked for.

@@ -5,7 +5,6 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use super::secret;
 use crate::limits::{self, Limit};
 
 /// What the load generator sends itself, and what would change how a message is framed or how its connection is kept.
@@ -152,7 +151,7 @@ impl Headers {
     /// One more, whose value a variable of the environment has.
     pub fn add_variable(&mut self, name: &str, variable: &str) -> Result<(), WrongHeader> {
         check_name(name)?;
-        if !secret::is_name(variable) {
+        if !is_name(variable) {
             return Err(WrongHeader::Shape(name.to_owned()));
         }
         let value = HeaderValue::Variable {
@@ -263,6 +262,13 @@ fn check_name(name: &str) -> Result<(), WrongHeader> {
         return Err(WrongHeader::Own(name.to_owned()));
     }
     Ok(())
+}
+
+/// Whether `text` can be the name of an environment variable.
+pub(super) fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Whether a header can have this name.

@@ -5,6 +5,7 @@ mod arguments;
 mod extra_body;
 mod fields;
 mod headers;
+mod node;
 mod plan;
 mod problem;
 mod question;

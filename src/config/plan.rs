@@ -237,6 +237,32 @@ pub enum LoadPoint {
 }
 
 impl LoadPoint {
+    /// The load point of a number: requests in flight, or requests per second where `rates` is how bursty they arrive.
+    pub fn of(load: f64, rates: Option<f64>) -> Self {
+        match rates {
+            Some(burstiness) => Self::Rate {
+                per_second: load,
+                burstiness,
+            },
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a number of streams"
+            )]
+            None => Self::Concurrency(load as usize),
+        }
+    }
+
+    /// Its number: requests in flight, requests per second, or how many times as fast a trace is sent.
+    pub fn number(self) -> f64 {
+        match self {
+            #[expect(clippy::cast_precision_loss, reason = "a number of streams")]
+            Self::Concurrency(concurrency) => concurrency as f64,
+            Self::Rate { per_second, .. } => per_second,
+            Self::Trace { speedup } => speedup,
+        }
+    }
+
     /// The scenario's name, `concurrency=64`, `request_rate=2`, `trace` or `trace_speedup=2`.
     pub fn name(self) -> String {
         match self {

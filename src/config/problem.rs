@@ -6,6 +6,7 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+pub use crate::code::Code;
 use crate::policy::rule::Place;
 
 /// Problems that are shown; nobody reads more, and a file of another kind can have a problem in every line.
@@ -13,40 +14,6 @@ const MOST_SHOWN: usize = 100;
 
 /// Longest message; more is a value that fills the screen.
 const LONGEST_MESSAGE: usize = 400;
-
-/// What kind of problem it is; its text is a stable name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    /// No YAML, or more of YAML than is read here.
-    Syntax,
-    /// A key that the format does not have.
-    UnknownKey,
-    /// A key that stands twice.
-    DuplicateKey,
-    /// Something required is not there.
-    MissingKey,
-    /// A value of another type, without its unit, or out of range.
-    InvalidValue,
-    /// A metric that is not in the catalogue.
-    UnknownMetric,
-    /// Two settings that cannot both hold.
-    Contradiction,
-}
-
-impl Code {
-    /// Its stable name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Syntax => "syntax",
-            Self::UnknownKey => "unknown-key",
-            Self::DuplicateKey => "duplicate-key",
-            Self::MissingKey => "missing-key",
-            Self::InvalidValue => "invalid-value",
-            Self::UnknownMetric => "unknown-metric",
-            Self::Contradiction => "contradiction",
-        }
-    }
-}
 
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,9 +50,9 @@ impl fmt::Display for Problems {
         let count = self.problems.len();
         writeln!(
             f,
-            "`{}` has {count} problem{}",
+            "`{}` has {}",
             self.file,
-            if count == 1 { "" } else { "s" }
+            crate::text::count::count(count, "problem")
         )?;
         let shown = &self.problems[..count.min(MOST_SHOWN)];
         let renderer = Renderer::plain().decor_style(DecorStyle::Ascii);

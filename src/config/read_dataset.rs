@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::fields::{Fields, boolean, duration, number, percentage, scalar, text};
+use super::node::{Node, Value};
 use super::problem::{Code, Collector};
-use super::yaml::{Node, Value};
 use super::{ConversationPlan, Dataset, DatasetFile, Prefix, Prompts};
 use crate::workload::dataset::{Format, TimeUnit, Turns, Units};
 

@@ -2,10 +2,10 @@
 
 use super::arguments::option_value;
 use super::fields::{Fields, bytes, duration, number, text, texts};
+use super::node::{Node, Value};
 use super::plan::shares_ipc;
 use super::problem::{Code, Collector};
-use super::yaml::{Node, Value};
-use super::{DockerPlan, GpuRequest, HfCache, Limits, Network, Pull, secret};
+use super::{DockerPlan, GpuRequest, HfCache, Limits, Network, Pull, headers};
 
 /// The least memory that engines take.
 const LEAST_MEMORY: u64 = 6 << 20;
@@ -267,7 +267,7 @@ fn read_env_names(node: &Node, collector: &mut Collector<'_>) -> Option<Vec<Stri
     let mut names = Vec::new();
     for item in items {
         match &item.value {
-            Value::Scalar { text, .. } if secret::is_name(text) => names.push(text.clone()),
+            Value::Scalar { text, .. } if headers::is_name(text) => names.push(text.clone()),
             Value::Scalar { .. } | Value::Sequence(_) | Value::Mapping(_) => {
                 let message = format!("`{what}` takes names of variables, and this is none");
                 collector.push_with_hint(Code::InvalidValue, item.span.clone(), message, hint);

@@ -3,8 +3,8 @@
 use super::extra_body::{ExtraBody, check_extra_body, instead_of};
 use super::fields::{Fields, report_duplicates};
 use super::headers::{Headers, WrongHeader};
+use super::node::{Node, Value};
 use super::problem::{Code, Collector};
-use super::yaml::{Node, Value};
 
 /// What each request carries beside what perfgate sends itself.
 pub(super) fn read_extras(

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::Expectations;
 use super::fields::{Fields, report_duplicates, text};
+use super::node::{Node, Value};
 use super::problem::{Code, Collector};
 use super::read_extras::{report_unclear_values, to_json};
-use super::yaml::{Node, Value};
 
 pub(super) fn read_framework(
     node: &Node,

@@ -2,8 +2,8 @@
 
 use super::LoadPoint;
 use super::fields::{Fields, number, scalar};
+use super::node::{Node, Value};
 use super::problem::{Code, Collector};
-use super::yaml::{Node, Value};
 use crate::workload::Lengths;
 
 /// Longest prompt or answer that is asked for: more than any model takes, and far below what overflows anything.

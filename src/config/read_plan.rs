@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::fields::{Fields, boolean, duration, number, percentage, scalar, text};
+use super::node::Node;
 use super::problem::{Code, Collector, Problems};
 use super::read_dataset::{read_conversation, read_dataset, read_prefix, read_prompts};
 use super::read_extras::read_extras;
 use super::read_framework::read_framework;
 use super::read_load::{read_lengths, read_loads};
 use super::read_server::{Servers, read_server};
-use super::yaml::{self, Node};
+use super::yaml;
 use super::{
     ConversationPlan, Dataset, Endpoint, Expectations, LoadPoint, Plan, Prefix, Prompts, Sampling,
     Slo, is_safe_name, safe_name,

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::fields::{
     Fields, boolean, bytes, duration, number, percentage, report_duplicates, scalar,
 };
+use super::node::{Key, Node, Value};
 use super::problem::{Code, Collector, Problems};
-use super::yaml::{self, Key, Node, Value};
+use super::yaml;
 use crate::metric::{Better, Metric, Unit};
 use crate::policy::rule::{Action, FirstRun, Limits, NoisePolicy, OnInconclusive, Policy, Rule};
 

@@ -5,9 +5,9 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::fields::{Fields, duration, report_duplicates, scalar, text, texts};
+use super::node::{Node, Value};
 use super::problem::{Code, Collector};
 use super::read_docker::read_docker;
-use super::yaml::{Node, Value};
 use super::{DockerPlan, Fresh, ProcessPlan, ServerPlan, ServerUrl};
 use crate::metric::nearest;
 

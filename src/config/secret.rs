@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use super::headers::is_header_name;
-use super::yaml::{Node, Value};
+use super::headers::{is_header_name, is_name};
+use super::node::{Node, Value};
 use crate::metric::nearest;
 
 /// Parts of names whose values are secrets, for text that is no YAML and has no tree.
@@ -79,13 +79,6 @@ fn walk(node: &Node, source: &str, in_env: bool, spans: &mut Vec<Range<usize>>) 
             }
         }
     }
-}
-
-/// Whether `text` can be the name of an environment variable.
-pub(super) fn is_name(text: &str) -> bool {
-    !text.is_empty()
-        && !text.starts_with(|c: char| c.is_ascii_digit())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// What follows the `=`; all of it where there is none.

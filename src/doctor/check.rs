@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::text::count::count as count_of;
 use crate::text::sanitize;
 
 /// How bad it is.
@@ -112,12 +113,12 @@ pub(crate) fn page(groups: &[Group]) -> String {
     text.push_str(&match worst(groups) {
         Level::Good | Level::Note => "This machine can measure.".to_owned(),
         Level::Warning => format!(
-            "This machine can measure, with {warnings} {} above.",
-            if warnings == 1 { "warning" } else { "warnings" }
+            "This machine can measure, with {} above.",
+            count_of(warnings, "warning")
         ),
         Level::Failure => format!(
-            "This machine cannot measure what was asked for: {failures} {} above.",
-            if failures == 1 { "failure" } else { "failures" }
+            "This machine cannot measure what was asked for: {} above.",
+            count_of(failures, "failure")
         ),
     });
     text

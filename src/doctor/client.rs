@@ -6,9 +6,9 @@ use super::check::{Check, Group, Level};
 use crate::load::Ceiling;
 use crate::measure::ClientLoad;
 use crate::metric::Unit;
-use crate::render::number::{percent, seconds, value};
 use crate::runner::early_end;
 use crate::stats::number;
+use crate::text::number::{percent, seconds, value};
 
 /// Share of the time in which the client's thread may be busy with room to spare for being on time.
 const AT_EASE: f64 = 0.5;

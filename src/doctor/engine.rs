@@ -4,8 +4,8 @@ use super::check::{Check, Group, Level};
 use super::needs::Needs;
 use crate::launch::{EngineFacts, EngineKind, LaunchError};
 use crate::metric::Unit;
-use crate::render::number::value;
 use crate::stats::number;
+use crate::text::number::value;
 
 /// A vLLM image takes about 10 GiB compressed and 25 GiB unpacked.
 const LEAST_STORAGE: u64 = 40 << 30;

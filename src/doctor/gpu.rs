@@ -4,9 +4,9 @@ use super::check::{Check, Group, Level};
 use super::needs::Needs;
 use crate::launch::GpuFault;
 use crate::metric::Unit;
-use crate::render::number::{percent, value};
 use crate::telemetry::gpu::reading::Reading;
 use crate::telemetry::gpu::{Survey, process_name};
+use crate::text::number::{percent, value};
 
 /// Above this share of the device nothing is left for what lies outside of the engine's budget.
 const MOST_UTILIZATION: f64 = 0.90;

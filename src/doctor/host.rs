@@ -2,10 +2,10 @@
 
 use super::check::{Check, Group, Level};
 use crate::metric::Unit;
-use crate::render::number::value;
 use crate::runner::early_end;
 use crate::stats::number;
 use crate::telemetry::HostFacts;
+use crate::text::number::value;
 
 /// Share of the CPUs that other work may take before it shows in latencies.
 const BUSY: f64 = 0.25;

@@ -11,6 +11,7 @@ use crate::cli::compare::PolicyArgs;
 use crate::compare::fewest_requests;
 use crate::config::{Plan, ServerPlan};
 use crate::environment;
+use crate::event::Events;
 use crate::failure::Failure;
 use crate::inputs::{feasible, plan, policy};
 use crate::launch;
@@ -25,6 +26,7 @@ pub(crate) fn checks(
     plan: Option<&Plan>,
     survey: &Survey,
     environment: &environment::Environment,
+    events: &Events,
 ) -> Group {
     let mut checks = Vec::new();
     if let Some(plan) = plan {
@@ -32,7 +34,7 @@ pub(crate) fn checks(
             "server",
             repeat_runner::server_of(plan).map(|_| ()),
         ));
-        checks.push(of_failure("load", load(plan)));
+        checks.push(of_failure("load", load(plan, events)));
         match policy::policy_for(&PolicyArgs::default()) {
             Ok(policy) => checks.extend(rules(plan, &policy, survey).into_iter().map(Some)),
             Err(failure) => checks.push(of_failure("thresholds", Err(failure))),
@@ -58,9 +60,9 @@ fn of_failure(name: &'static str, held: Result<(), Failure>) -> Option<Check> {
 }
 
 /// As a gate without flags resolves it.
-fn load(plan: &Plan) -> Result<(), Failure> {
-    let plan = plan::overlaid(Some(plan.clone()), &RunArgs::default(), None)?;
-    feasible::check_requests(&plan)
+fn load(plan: &Plan, events: &Events) -> Result<(), Failure> {
+    let plan = plan::overlaid(Some(plan.clone()), &RunArgs::default(), None, events)?;
+    feasible::check_requests(&plan, events)
 }
 
 /// What a verdict of this plan would lack, whatever is measured.

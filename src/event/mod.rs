@@ -2,7 +2,7 @@
 //! happens; `terminal` words and shows it. So plural forms, `--quiet` and the wording of notes have one place.
 //!
 //! ```text
-//! git, inputs, trial, runner ──Event──▶ Events ──▶ terminal (words, bars, lines on stderr)
+//! git, baseline, inputs, runner ──Event──▶ Events ──▶ terminal (words, bars, lines on stderr)
 //! ```
 
 mod bisect;
@@ -10,6 +10,7 @@ mod gate;
 mod git;
 mod input;
 mod run;
+mod storage;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub use gate::{Because, GateEvent, OpenRule};
 pub use git::GitEvent;
 pub use input::InputEvent;
 pub use run::{ConcernLevel, LoadPart, RepeatLabel, RunEvent, StartPhase};
+pub use storage::StorageEvent;
 
 /// Something that happened, or that goes on.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ pub enum Event {
     Gate(GateEvent),
     /// In the repository of git.
     Git(GitEvent),
+    /// While accepted runs were read or written.
+    Storage(StorageEvent),
     /// While arguments and files became a plan, a policy or a base.
     Input(InputEvent),
     /// While something was measured.
@@ -77,6 +81,12 @@ impl From<GateEvent> for Event {
 impl From<GitEvent> for Event {
     fn from(event: GitEvent) -> Self {
         Self::Git(event)
+    }
+}
+
+impl From<StorageEvent> for Event {
+    fn from(event: StorageEvent) -> Self {
+        Self::Storage(event)
     }
 }
 

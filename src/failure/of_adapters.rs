@@ -4,9 +4,28 @@ use super::Failure;
 use crate::baseline::{BaselineError, BucketError};
 use crate::exit::ExitStatus;
 use crate::files::FileError;
+use crate::git::GitError;
 use crate::launch::{Fault, LaunchError};
 use crate::load::LoadError;
 use crate::record::RecordError;
+
+impl From<LaunchError> for Failure {
+    fn from(error: LaunchError) -> Self {
+        launch_failure(&error)
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        load_failure(&error)
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        record_failure(&error)
+    }
+}
 
 const UNREADABLE: &str = "let this user read it, or correct what stands there: what cannot be read does not count as none";
 
@@ -44,6 +63,12 @@ pub(crate) fn cannot_keep(error: impl std::error::Error) -> Failure {
         .hint("make room there or let this user write there, or give another place with `--output`")
 }
 
+/// Of writing to stdout.
+pub(crate) fn cannot_print(error: std::io::Error) -> Failure {
+    let error = anyhow::Error::new(error).context("cannot write to stdout");
+    Failure::new(ExitStatus::SurroundingsFailed, error)
+}
+
 /// Of reading a result file.
 pub(crate) fn record_failure(error: &RecordError) -> Failure {
     Failure::message(ExitStatus::Usage, in_words(error))
@@ -60,8 +85,30 @@ pub(crate) fn unreadable(error: FileError) -> Failure {
     Failure::message(ExitStatus::Usage, in_words(&error)).hint(hint)
 }
 
+/// Of what git could not do, in its own words.
+impl From<GitError> for Failure {
+    fn from(error: GitError) -> Self {
+        let status = if error.is_of_usage() {
+            ExitStatus::Usage
+        } else {
+            ExitStatus::SurroundingsFailed
+        };
+        Self {
+            hints: error.hint().into_iter().collect(),
+            is_of_version: error.is_of_commit(),
+            ..Self::new(status, error)
+        }
+    }
+}
+
 /// Of reading or changing baselines.
-pub(crate) fn baseline_failure(error: &BaselineError) -> Failure {
+impl From<BaselineError> for Failure {
+    fn from(error: BaselineError) -> Self {
+        baseline_failure(&error)
+    }
+}
+
+fn baseline_failure(error: &BaselineError) -> Failure {
     let failure = |status| Failure::message(status, in_words(error));
     match error {
         BaselineError::Record(error) => record_failure(error).hint(

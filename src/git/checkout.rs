@@ -2,13 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::error::GitError;
 use super::search::{Repository, git_elsewhere};
 use super::submodules;
-use crate::exit::ExitStatus;
-use crate::failure::Failure;
-use crate::failure::of_adapters::cannot_keep;
+use crate::event::{Events, GitEvent};
 use crate::files;
-use crate::terminal::progress::note;
 
 /// Of the good end, of the commit that is judged, and of the parent in a confirmation.
 const NAMES: [&str; 3] = ["good", "commit", "parent"];
@@ -28,7 +26,7 @@ impl Tree {
 
     /// Brings it to a commit with its submodules. What no commit knows, as a build leaves it, stays: the next build needs
     /// only what changed.
-    pub(crate) fn check_out(&self, repository: &Repository, commit: &str) -> Result<(), Failure> {
+    pub(crate) fn check_out(&self, repository: &Repository, commit: &str) -> Result<(), GitError> {
         let is_there = self.path.join(".git").is_file()
             && git_elsewhere(&self.path, &["rev-parse", "--git-dir"]).is_ok();
         if is_there && self.is_built_from(commit) && self.head().as_deref() == Some(commit) {
@@ -45,8 +43,7 @@ impl Tree {
             if self.path.exists() {
                 remove_folder(&self.path)?;
             }
-            files::create_folder(self.parent())
-                .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+            files::create_folder(self.parent())?;
             let path = self.path.display().to_string();
             repository.git(&["worktree", "prune"])?;
             let added = [
@@ -71,15 +68,15 @@ impl Tree {
     }
 
     /// What is in the tree counts as not built.
-    pub(crate) fn forget_build(&self) -> Result<(), Failure> {
+    pub(crate) fn forget_build(&self) -> Result<(), GitError> {
         if self.mark().exists() {
             self.write_mark("")?;
         }
         Ok(())
     }
 
-    pub(crate) fn write_mark(&self, text: &str) -> Result<(), Failure> {
-        files::write_atomically(&self.mark(), text.as_bytes()).map_err(cannot_keep)
+    pub(crate) fn write_mark(&self, text: &str) -> Result<(), GitError> {
+        Ok(files::write_atomically(&self.mark(), text.as_bytes())?)
     }
 
     fn head(&self) -> Option<String> {
@@ -91,7 +88,7 @@ impl Tree {
     }
 
     /// Removes it, with what was built in it.
-    pub(crate) fn remove(&self, repository: &Repository) -> Result<(), Failure> {
+    pub(crate) fn remove(&self, repository: &Repository) -> Result<(), GitError> {
         if self.path.exists() {
             self.remove_tree(repository)?;
         }
@@ -100,7 +97,7 @@ impl Tree {
         Ok(())
     }
 
-    fn remove_tree(&self, repository: &Repository) -> Result<(), Failure> {
+    fn remove_tree(&self, repository: &Repository) -> Result<(), GitError> {
         self.forget_build()?;
         let path = self.path.display().to_string();
         // Twice forced: one with submodules is not removed otherwise.
@@ -116,7 +113,7 @@ impl Tree {
 }
 
 /// Removes the work trees in which something was built: what is there is another commit's, or was not asked for.
-pub(crate) fn remove_built(repository: &Repository) -> Result<(), Failure> {
+pub(crate) fn remove_built(repository: &Repository) -> Result<(), GitError> {
     for name in NAMES {
         let tree = Tree::named(repository, name);
         if tree.mark().exists() {
@@ -126,19 +123,22 @@ pub(crate) fn remove_built(repository: &Repository) -> Result<(), Failure> {
     Ok(())
 }
 
-/// All work trees of a repository's searches; a failure to remove one is said and stops nothing.
-pub(crate) fn remove_all(repository: &Repository) {
+/// All work trees of a repository's searches; one that cannot be removed is told and stops nothing.
+pub(crate) fn remove_all(repository: &Repository, events: &Events) {
     for name in NAMES {
-        if let Err(failure) = Tree::named(repository, name).remove(repository) {
-            note(&format!("warning: {}", failure.reason()));
+        let tree = Tree::named(repository, name);
+        if let Err(error) = tree.remove(repository) {
+            events.emit(GitEvent::TreeLeft {
+                path: tree.path,
+                reason: error.to_string(),
+            });
         }
     }
 }
 
-pub(crate) fn remove_folder(path: &Path) -> Result<(), Failure> {
-    std::fs::remove_dir_all(path).map_err(|error| {
-        let error =
-            anyhow::Error::new(error).context(format!("cannot remove `{}`", path.display()));
-        Failure::new(ExitStatus::SurroundingsFailed, error)
+pub(crate) fn remove_folder(path: &Path) -> Result<(), GitError> {
+    std::fs::remove_dir_all(path).map_err(|source| GitError::Remove {
+        path: path.to_owned(),
+        source,
     })
 }

@@ -3,12 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::work_tree::{self, GitError};
+use super::error::GitError;
+use super::work_tree;
 use crate::bisect::Commit;
-use crate::exit::ExitStatus;
-use crate::failure::Failure;
-use crate::inputs::base_commit::git_failure;
-use crate::launch::PLACES_OF_GIT;
+use crate::environment::PLACES_OF_GIT;
 
 /// The names that git gives to both ends where nobody chose others.
 const USUAL_TERMS: [&str; 2] = ["bad", "good"];
@@ -72,21 +70,14 @@ impl Search {
 
 impl Repository {
     /// The repository of the working folder, which must be the top of its work tree, as it is for `git bisect run`.
-    pub(crate) fn here() -> Result<Self, Failure> {
-        let no_repository = || {
-            Failure::message(ExitStatus::Usage, "this is not a git work tree")
-                .hint("run it within the repository whose history is to be searched")
-        };
+    pub(crate) fn here() -> Result<Self, GitError> {
         let here = Path::new(".");
         let top = work_tree::top_of_working_tree().map_err(|error| match error {
-            GitError::NoRepository | GitError::Failed(_) => no_repository(),
-            GitError::NotInstalled | GitError::Ownership(_) => git_failure(error),
+            GitError::NoRepository | GitError::Failed(_) => GitError::NoWorkTree,
+            other => other,
         })?;
-        let is_top = here.canonicalize().ok() == top.canonicalize().ok();
-        if !is_top {
-            let message = "this is not the top of the work tree";
-            return Err(Failure::message(ExitStatus::Usage, message)
-                .hint(format!("change to `{}` first", top.display())));
+        if here.canonicalize().ok() != top.canonicalize().ok() {
+            return Err(GitError::NotTheTop(top));
         }
         let directory = git(here, &["rev-parse", "--absolute-git-dir"])?;
         Ok(Self {
@@ -95,7 +86,7 @@ impl Repository {
         })
     }
 
-    pub(crate) fn git(&self, arguments: &[&str]) -> Result<String, Failure> {
+    pub(crate) fn git(&self, arguments: &[&str]) -> Result<String, GitError> {
         git(&self.top, arguments)
     }
 
@@ -106,13 +97,13 @@ impl Repository {
     }
 
     /// Whether the work tree has changes that no commit has.
-    pub(crate) fn is_dirty(&self) -> Result<bool, Failure> {
+    pub(crate) fn is_dirty(&self) -> Result<bool, GitError> {
         let changes = self.git(&["status", "--porcelain", "--ignore-submodules=none"])?;
         Ok(!changes.is_empty())
     }
 
     /// The full name of the commit that a revision names.
-    pub(crate) fn commit(&self, revision: &str) -> Result<String, Failure> {
+    pub(crate) fn commit(&self, revision: &str) -> Result<String, GitError> {
         let named = format!("{revision}^{{commit}}");
         self.git(&[
             "rev-parse",
@@ -121,25 +112,20 @@ impl Repository {
             "--end-of-options",
             &named,
         ])
-        .map_err(|_unknown| {
-            let message = format!("git knows no commit `{revision}` here");
-            let failure = Failure::message(ExitStatus::Usage, message);
-            failure.hint(if work_tree::is_shallow() {
-                UNSHALLOW
-            } else {
-                "check its spelling, or fetch it: git fetch --tags origin"
-            })
+        .map_err(|_unknown| GitError::UnknownCommit {
+            revision: revision.to_owned(),
+            is_shallow: work_tree::is_shallow(),
         })
     }
 
     /// The commit that git asks about: where it checks nothing out, it says so in a reference.
-    pub(crate) fn asked_about(&self) -> Result<String, Failure> {
+    pub(crate) fn asked_about(&self) -> Result<String, GitError> {
         let head = self.git(&["rev-parse", "--verify", "--quiet", "BISECT_HEAD^{commit}"]);
         head.or_else(|_| self.commit("HEAD"))
     }
 
     /// A commit as people know it.
-    pub(crate) fn described(&self, id: &str) -> Result<Commit, Failure> {
+    pub(crate) fn described(&self, id: &str) -> Result<Commit, GitError> {
         let text = self.git(&["show", "--no-patch", "--format=%H%x1f%an%x1f%s", id, "--"])?;
         let mut fields = text.splitn(3, FIELD).map(str::to_owned);
         let mut next = || fields.next().unwrap_or_default();
@@ -151,13 +137,13 @@ impl Repository {
     }
 
     /// Its parents.
-    pub(crate) fn parents(&self, id: &str) -> Result<Vec<String>, Failure> {
+    pub(crate) fn parents(&self, id: &str) -> Result<Vec<String>, GitError> {
         let line = self.git(&["rev-list", "--parents", "--max-count=1", id, "--"])?;
         Ok(line.split(' ').skip(1).map(str::to_owned).collect())
     }
 
     /// The search that is under way, where there is one with both ends.
-    pub(crate) fn search(&self) -> Result<Option<Search>, Failure> {
+    pub(crate) fn search(&self) -> Result<Option<Search>, GitError> {
         let terms = self.file("BISECT_TERMS");
         let mut terms = terms.iter().flat_map(|terms| terms.lines());
         let [bad_term, good_term] = USUAL_TERMS.map(|usual| terms.next().unwrap_or(usual));
@@ -165,7 +151,7 @@ impl Repository {
         let Ok(bad) = self.git(&["rev-parse", "--verify", "--quiet", &bad_ref]) else {
             return Ok(None);
         };
-        let refs = |pattern: String| -> Result<Vec<String>, Failure> {
+        let refs = |pattern: String| -> Result<Vec<String>, GitError> {
             let text = self.git(&["for-each-ref", "--format=%(objectname)", &pattern])?;
             Ok(text.lines().map(str::to_owned).collect())
         };
@@ -192,7 +178,7 @@ impl Repository {
     }
 
     /// What is left once this is said of a commit.
-    pub(crate) fn left(&self, search: &Search, commit: &str, said: Said) -> Result<Left, Failure> {
+    pub(crate) fn left(&self, search: &Search, commit: &str, said: Said) -> Result<Left, GitError> {
         let mut good = search.good.clone();
         let mut skipped = search.skipped.clone();
         let mut bad = search.bad.clone();
@@ -249,17 +235,13 @@ fn unquoted(line: &str) -> Vec<String> {
     words
 }
 
-/// The hint for a shallow clone.
-pub(crate) const UNSHALLOW: &str =
-    "this clone is shallow: fetch the rest of the history with `git fetch --unshallow`";
-
 /// The trimmed output of git in that folder; an error has what it said.
-pub(crate) fn git(folder: &Path, arguments: &[&str]) -> Result<String, Failure> {
+pub(crate) fn git(folder: &Path, arguments: &[&str]) -> Result<String, GitError> {
     answer(work_tree::command(folder, arguments), arguments)
 }
 
 /// Git in a work tree other than that of the working folder: what says where this one's repository is must not reach it.
-pub(crate) fn git_elsewhere(folder: &Path, arguments: &[&str]) -> Result<String, Failure> {
+pub(crate) fn git_elsewhere(folder: &Path, arguments: &[&str]) -> Result<String, GitError> {
     let mut command = work_tree::command(folder, arguments);
     for variable in PLACES_OF_GIT {
         command.env_remove(variable);
@@ -269,17 +251,15 @@ pub(crate) fn git_elsewhere(folder: &Path, arguments: &[&str]) -> Result<String,
     answer(command, arguments)
 }
 
-fn answer(mut command: Command, arguments: &[&str]) -> Result<String, Failure> {
-    let output = command.output().map_err(|error| {
-        let error = anyhow::Error::new(error).context("cannot run git");
-        Failure::new(ExitStatus::SurroundingsFailed, error)
-    })?;
+fn answer(mut command: Command, arguments: &[&str]) -> Result<String, GitError> {
+    let output = command.output().map_err(GitError::Run)?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let message = format!("`git {}` failed: {}", arguments.join(" "), said.trim());
-    Err(Failure::message(ExitStatus::SurroundingsFailed, message))
+    Err(GitError::Command {
+        command: arguments.join(" "),
+        said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    })
 }
 
 #[cfg(test)]

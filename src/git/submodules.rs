@@ -2,20 +2,23 @@
 
 use std::path::Path;
 
+use super::error::GitError;
 use super::search::git_elsewhere;
-use crate::failure::Failure;
 
 /// Updates all of them, as a fresh clone would have them.
-pub(crate) fn update(tree: &Path) -> Result<(), Failure> {
+pub(crate) fn update(tree: &Path) -> Result<(), GitError> {
     // Not `--quiet`, with which git does not say that a remote cannot be reached.
     let updated = ["submodule", "update", "--init", "--recursive", "--force"];
-    git_elsewhere(tree, &updated).map(drop).map_err(|mut failure| {
-        if is_of_commit(&failure.error.to_string()) {
-            failure.is_of_version = true;
-            return failure.hint("what this commit says of its submodules is not to be had any more");
-        }
-        failure.hint("the submodules of this commit cannot be fetched; what they need (access, `protocol.file.allow`) must hold for `git submodule update --init --recursive` in a fresh work tree; `git bisect skip` leaves this commit out")
-    })
+    git_elsewhere(tree, &updated)
+        .map(drop)
+        .map_err(|error| match error {
+            GitError::Command { command, said } => GitError::Submodules {
+                is_of_commit: is_of_commit(&said),
+                command,
+                said,
+            },
+            other => other,
+        })
 }
 
 /// Whether another commit may do: the remote answered and does not have what this one names, or the commit itself names no

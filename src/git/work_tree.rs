@@ -4,69 +4,20 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use crate::publish::change;
+use super::error::GitError;
+use crate::event::{Events, GitEvent};
 use crate::record::format::Source;
-use crate::terminal::progress::note;
-use crate::{files, limits};
-
-/// Why git does not answer.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum GitError {
-    /// git is not installed.
-    #[error("git is not installed, or not on the PATH")]
-    NotInstalled,
-    /// The work tree belongs to another user.
-    #[error("git refuses this work tree, because it belongs to another user: {0}")]
-    Ownership(String),
-    /// Nothing here belongs to a repository.
-    #[error("this is not a git repository")]
-    NoRepository,
-    /// It was asked for what is not there, or could not do its work.
-    #[error("git failed: {0}")]
-    Failed(String),
-}
-
-impl GitError {
-    /// By what git wrote to stderr.
-    fn of(said: &str) -> Self {
-        let said = said.trim();
-        if said.contains("dubious ownership") || said.contains("unsafe repository") {
-            let first = said.lines().next().unwrap_or_default();
-            Self::Ownership(first.trim_start_matches("fatal: ").to_owned())
-        } else if said.contains("not a git repository") {
-            Self::NoRepository
-        } else {
-            Self::Failed(said.to_owned())
-        }
-    }
-
-    /// Whether git works here, and what it was asked for is not there.
-    pub(crate) fn is_of_question(&self) -> bool {
-        matches!(self, Self::Failed(_))
-    }
-
-    /// What to do about it.
-    pub(crate) fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotInstalled => Some("install git where perfgate runs".to_owned()),
-            Self::Ownership(_) => Some(
-                "trust it: `git config --global --add safe.directory \"$PWD\"`, as the user who runs perfgate".to_owned(),
-            ),
-            Self::NoRepository => Some(
-                "run perfgate in a clone: actions/checkout does not make one where git is not installed".to_owned(),
-            ),
-            Self::Failed(_) => None,
-        }
-    }
-}
 
 /// The commit that is checked out here, or `None` where there is no repository or no git. A repository that git
 /// refuses gets a warning, which explains why the result has no commit.
-pub(crate) fn of_working_tree(environment: &dyn Fn(&str) -> Option<String>) -> Option<Source> {
+pub(crate) fn of_working_tree(
+    environment: &dyn Fn(&str) -> Option<String>,
+    events: &Events,
+) -> Option<Source> {
     let commit = match commit_of("HEAD") {
         Ok(commit) => commit,
         Err(error) => {
-            tell_of(&error);
+            tell_of(&error, events);
             return None;
         }
     };
@@ -77,7 +28,7 @@ pub(crate) fn of_working_tree(environment: &dyn Fn(&str) -> Option<String>) -> O
     })
 }
 
-fn tell_of(error: &GitError) {
+fn tell_of(error: &GitError, events: &Events) {
     let is_repository = || {
         let here = std::env::current_dir().unwrap_or_default();
         here.ancestors().any(|folder| folder.join(".git").exists())
@@ -85,15 +36,13 @@ fn tell_of(error: &GitError) {
     let is_worth_it = match error {
         GitError::Ownership(_) => true,
         GitError::NotInstalled => is_repository(),
-        GitError::NoRepository | GitError::Failed(_) => false,
+        _ => false,
     };
     if is_worth_it {
-        note(&format!(
-            "warning: the result does not name its commit: {error}"
-        ));
-        if let Some(hint) = error.hint() {
-            note(&format!("hint: {hint}"));
-        }
+        events.emit(GitEvent::CommitUnknown {
+            reason: error.to_string(),
+            hint: error.hint(),
+        });
     }
 }
 
@@ -199,52 +148,7 @@ pub(crate) fn known_main_branch() -> Option<String> {
 }
 
 /// Usual names of main branches.
-const USUAL_MAIN: [&str; 2] = ["main", "master"];
-
-/// The main branch of which a run was made, if it was: by its name, or because the branch has its commit. Without that, the
-/// main branch as far as it is known.
-pub(crate) fn main_branch_of(
-    run: Option<&Source>,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> MainBranch {
-    let said = main_branch_of_service(environment);
-    let name = said.clone().unwrap_or_else(main_branch);
-    let branch = run.and_then(|run| run.branch.as_deref());
-    let commit = run.and_then(|run| run.commit.as_deref());
-    // A clone keeps what the remote called its main branch when it was cloned, and `master` has become `main` since.
-    let is_renamed = said.is_none()
-        && branch.is_some_and(|branch| USUAL_MAIN.contains(&branch))
-        && USUAL_MAIN.contains(&name.as_str());
-    let tips = ["refs/remotes/origin/", "refs/heads/"].map(|place| format!("{place}{name}"));
-    let has_commit = commit.is_some_and(|commit| {
-        // A file may say anything; only what is an object's name reaches git.
-        commit.len() >= 40
-            && commit.chars().all(|c| c.is_ascii_hexdigit())
-            && tips.iter().any(|tip| is_ancestor(commit, tip))
-    });
-    MainBranch {
-        is_of_it: branch == Some(&name) || is_renamed || has_commit,
-        name,
-    }
-}
-
-/// The main branch, and whether a run is of it.
-pub(crate) struct MainBranch {
-    pub(crate) name: String,
-    pub(crate) is_of_it: bool,
-}
-
-/// What the CI service calls the main branch.
-fn main_branch_of_service(environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
-    let given = |name: &str| environment(name).filter(|value| !value.is_empty());
-    let of_event = || {
-        let path = given("GITHUB_EVENT_PATH").filter(|_| given("GITHUB_ACTIONS").is_some())?;
-        change::main_branch_of_event(&files::read_within(Path::new(&path), limits::EVENT).ok()?)
-    };
-    of_event()
-        .or_else(|| given("CI_DEFAULT_BRANCH"))
-        .or_else(|| given("BUILDKITE_PIPELINE_DEFAULT_BRANCH"))
-}
+pub(crate) const USUAL_MAIN: [&str; 2] = ["main", "master"];
 
 /// Commits that came after that one in this tree; `None` where git does not know it.
 pub(crate) fn commits_since(commit: &str) -> Option<u64> {
@@ -318,10 +222,10 @@ pub(crate) struct Object {
 
 /// What a commit has at a path from the top of the tree. Links of the commit are followed, within the commit; submodules
 /// are looked into at the commit that it names.
-pub(crate) fn entry(top: &Path, commit: &str, path: &Path) -> Result<Entry, String> {
+pub(crate) fn entry(top: &Path, commit: &str, path: &Path) -> Result<Entry, GitError> {
     let name = path.as_os_str().as_encoded_bytes();
     if name.contains(&b'\n') {
-        return Err("its name has a line break".to_owned());
+        return Err(unreadable("its name has a line break"));
     }
     let asked = [commit.as_bytes(), b":", name, b"\n"].concat();
     let arguments = ["cat-file", "--batch-check", "--follow-symlinks"];
@@ -336,24 +240,24 @@ pub(crate) fn entry(top: &Path, commit: &str, path: &Path) -> Result<Entry, Stri
     match words.as_slice() {
         [name, "blob", _] => Ok(Entry::File(object(name))),
         [name, "tree", _] => Ok(Entry::Folder(object(name))),
-        ["symlink", _] => Err(format!(
+        ["symlink", _] => Err(GitError::Object(format!(
             "a link leads out of the repository there, to `{}`",
             rest.trim_end()
-        )),
+        ))),
         ["dangling", _] if link(top, commit, path).is_some() => {
-            Err("a link leads to nothing there".to_owned())
+            Err(unreadable("a link leads to nothing there"))
         }
-        ["loop", _] => Err("links lead in a circle there".to_owned()),
+        ["loop", _] => Err(unreadable("links lead in a circle there")),
         // A path through a file, or to nothing in a folder that a link leads to.
         ["notdir" | "dangling", _] => Ok(Entry::Nothing),
         [.., "missing"] => absent(top, commit, path),
         // What no version of git has said yet.
-        _ => Err(format!("git says `{first}`")),
+        _ => Err(GitError::Object(format!("git answers `{first}`"))),
     }
 }
 
 /// `Nothing`, unless the path leads into a submodule, or the commit has the path and this clone lacks the object.
-fn absent(top: &Path, commit: &str, path: &Path) -> Result<Entry, String> {
+fn absent(top: &Path, commit: &str, path: &Path) -> Result<Entry, GitError> {
     for folder in path.ancestors().filter(|folder| *folder != Path::new("")) {
         let line = listed(top, commit, folder)?;
         let Some(pinned) = line.strip_prefix(b"160000 commit ") else {
@@ -368,23 +272,23 @@ fn absent(top: &Path, commit: &str, path: &Path) -> Result<Entry, String> {
             succeeded(run(&inside, &["cat-file", "-e", &commit])).is_ok()
         };
         if !inside.join(".git").exists() || !has_commit() {
-            return Err(format!(
+            return Err(GitError::Object(format!(
                 "it is in the submodule `{}`, of which this clone does not have the commit {}: `git submodule update --init {0}`, and `git fetch` in it",
                 folder.display(),
                 pinned.get(..10).unwrap_or(&pinned)
-            ));
+            )));
         }
         return entry(&inside, &pinned, rest);
     }
     if listed(top, commit, path)?.is_empty() {
         Ok(Entry::Nothing)
     } else {
-        Err("this clone does not have the object".to_owned())
+        Err(unreadable("this clone does not have the object"))
     }
 }
 
 /// The line of a path in its folder, as `git ls-tree` has it; empty where there is none.
-fn listed(top: &Path, commit: &str, path: &Path) -> Result<Vec<u8>, String> {
+fn listed(top: &Path, commit: &str, path: &Path) -> Result<Vec<u8>, GitError> {
     let mut listing = command(top, &["ls-tree", "-z", commit, "--"]);
     succeeded(listing.arg(path).output())
 }
@@ -398,12 +302,12 @@ pub(crate) fn link(top: &Path, commit: &str, path: &Path) -> Option<PathBuf> {
 }
 
 /// The bytes of a file's object.
-pub(crate) fn blob(object: &Object) -> Result<Vec<u8>, String> {
+pub(crate) fn blob(object: &Object) -> Result<Vec<u8>, GitError> {
     succeeded(run(&object.folder, &["cat-file", "blob", &object.name]))
 }
 
 /// The names in a folder's object.
-pub(crate) fn names(object: &Object) -> Result<Vec<String>, String> {
+pub(crate) fn names(object: &Object) -> Result<Vec<String>, GitError> {
     let listing = succeeded(run(
         &object.folder,
         &["ls-tree", "--name-only", "-z", &object.name],
@@ -444,7 +348,7 @@ pub(crate) fn with_line(
     commit: &str,
     form: &str,
     ends: &[&str],
-) -> Result<Vec<PathBuf>, String> {
+) -> Result<Vec<PathBuf>, GitError> {
     let mut command = command(
         top,
         &["grep", "-l", "-z", "-I", "-E", "-e", form, commit, "--"],
@@ -470,13 +374,17 @@ pub(crate) fn own_file(name: &str) -> Option<PathBuf> {
     git(&["rev-parse", "--git-path", name]).map(PathBuf::from)
 }
 
-/// What git answered, or what it said was wrong.
-fn succeeded(output: std::io::Result<Output>) -> Result<Vec<u8>, String> {
-    let output = output.map_err(|error| error.to_string())?;
+fn unreadable(why: &str) -> GitError {
+    GitError::Object(why.to_owned())
+}
+
+/// What git answered, or why it did not.
+fn succeeded(output: std::io::Result<Output>) -> Result<Vec<u8>, GitError> {
+    let output = output.map_err(|error| GitError::Object(error.to_string()))?;
     if output.status.success() {
         Ok(output.stdout)
     } else {
-        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+        Err(unreadable(String::from_utf8_lossy(&output.stderr).trim()))
     }
 }
 

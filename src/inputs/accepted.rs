@@ -8,9 +8,10 @@ use crate::baseline::{self, BaselineError, Location, Part, Place, Storage};
 use crate::cli::gate::GateArgs;
 use crate::config::{Plan, safe_name};
 use crate::environment::Environment;
+use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::failure::of_adapters::{baseline_failure, record_failure, unreadable};
+use crate::failure::of_adapters::unreadable;
 use crate::files;
 use crate::policy::rule::FirstRun;
 use crate::record::{self, Run};
@@ -44,10 +45,11 @@ impl<'a> Accepted<'a> {
         base_ref: Option<&'a BaseRef>,
         first_run: FirstRun,
         environment: &Environment,
+        events: &Events,
     ) -> Result<Self, Failure> {
         let mut accepted = Self {
             args,
-            storage: storage::open(&args.baselines, environment)?,
+            storage: storage::open(&args.baselines, environment, events)?,
             name: &plan.name,
             base_ref,
             base_at_hand: plan.base.is_some(),
@@ -64,25 +66,21 @@ impl<'a> Accepted<'a> {
             (None, None) => {}
         }
         if args.baseline.is_none() {
-            accepted.read_ahead()?;
+            accepted.read_ahead(events)?;
         }
         Ok(accepted)
     }
 
     /// Everything of this gate that stands in a bucket: what cannot be read is said before anything is measured, and what
     /// is judged by is what stood there when the gate began.
-    fn read_ahead(&self) -> Result<(), Failure> {
+    fn read_ahead(&self, events: &Events) -> Result<(), Failure> {
         if let Location::Folder(_) = &self.args.baselines {
             return Ok(());
         }
-        let failed = |error| baseline_failure(&error);
-        for hardware in self.storage.hardware(self.name).map_err(failed)? {
-            self.storage
-                .place(self.name, &hardware)
-                .read()
-                .map_err(failed)?;
+        for hardware in self.storage.hardware(self.name)? {
+            self.storage.place(self.name, &hardware).read()?;
         }
-        storage::warn_of_copies(&self.args.baselines, &self.storage);
+        storage::warn_of_copies(&self.args.baselines, &self.storage, events);
         Ok(())
     }
 
@@ -107,8 +105,7 @@ impl<'a> Accepted<'a> {
                 Ok(baseline::hardware_of_files(names))
             }
             (Location::Folder(_) | Location::Bucket(_), _) => {
-                let hardware = self.storage.hardware(self.name);
-                hardware.map_err(|error| baseline_failure(&error))
+                Ok(self.storage.hardware(self.name)?)
             }
         }
     }
@@ -136,7 +133,7 @@ impl<'a> Accepted<'a> {
     /// Those of a bucket, which no change of the repository can edit.
     fn in_storage(&self, hardware: &str) -> Result<Option<StoredBaseline>, Failure> {
         let place = self.storage.place(self.name, hardware);
-        let found = stored(&place).map_err(|error| baseline_failure(&error))?;
+        let found = stored(&place)?;
         match (&self.args.ledger, found) {
             (Some(path), Some(found)) => Ok(Some(StoredBaseline {
                 ledger: self.files().ledger_given(path)?,
@@ -267,13 +264,13 @@ impl Files<'_> {
     pub(crate) fn run(self, path: &Path) -> Result<Option<Run>, Failure> {
         let bytes = self.bytes(path)?;
         let read = bytes.map(|bytes| record::read(&self.called(path), bytes));
-        read.transpose().map_err(|error| record_failure(&error))
+        Ok(read.transpose()?)
     }
 
     fn ledger(self, path: &Path) -> Result<Option<Vec<Run>>, Failure> {
         let bytes = self.bytes(path)?;
         let read = bytes.map(|bytes| record::read_ledger(&self.called(path), bytes));
-        read.transpose().map_err(|error| record_failure(&error))
+        Ok(read.transpose()?)
     }
 
     /// The run of a file that was named.

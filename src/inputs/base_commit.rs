@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::git::work_tree::{self, GitError};
+use crate::git::{GitError, work_tree};
 use crate::publish::change::{self, Base, Change, Target};
 use crate::{files, limits};
 
@@ -76,11 +76,11 @@ pub(crate) fn of_change(change: &Change) -> Result<String, Failure> {
         if error.is_of_question() {
             unknown("no commit is checked out here").hint(FETCH)
         } else {
-            git_failure(error)
+            error.into()
         }
     })?;
-    let target = target_commit(&change.target).map_err(git_failure)?;
-    if let Some(base) = parent_beside(change, &head).map_err(git_failure)? {
+    let target = target_commit(&change.target)?;
+    if let Some(base) = parent_beside(change, &head)? {
         // The service did not make a merge of another commit.
         let is_of_target = |target: &TargetCommit| work_tree::is_ancestor(&base, &target.commit);
         if work_tree::commit_of(&base).is_err() {
@@ -135,7 +135,7 @@ pub(crate) fn of_flag(given: &str) -> Result<String, Failure> {
         }
     }
     Err(match last {
-        Some(error) if !error.is_of_question() => git_failure(error),
+        Some(error) if !error.is_of_question() => error.into(),
         _ => unknown(&format!("git does not know the commit of {given} here"))
             .hint(format!("fetch it: `git fetch origin {given}`"))
             .hint(FETCH),
@@ -152,7 +152,7 @@ fn branched_off(target: &str) -> Result<String, Failure> {
             ))
             .hint(FETCH)
         } else {
-            git_failure(error)
+            error.into()
         });
     }
     work_tree::merge_base("HEAD", target).ok_or_else(|| {
@@ -226,14 +226,4 @@ fn unknown(what: &str) -> Failure {
         format!("{what}, so perfgate.yaml, thresholds and baseline from before the change cannot be read"),
     )
     .hint("name another commit with `--baseline-ref REF`, or judge by the change's own files with `--baseline-ref \"\"`; the report then warns of it")
-}
-
-/// What git could not do, with its own words and what to do about it.
-pub(crate) fn git_failure(error: GitError) -> Failure {
-    let hint = error.hint();
-    let failure = Failure::new(ExitStatus::SurroundingsFailed, error);
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
 }

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::base_commit::{self, git_failure};
+use super::base_commit;
 use super::links;
 use crate::environment::Environment;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::files;
+use crate::git::GitError;
 use crate::git::work_tree::{self, Entry, Object};
 use crate::publish::change::Change;
 
@@ -114,7 +115,7 @@ fn is_own(commit: &str, published: Option<Change>, environment: &Environment) ->
 
 impl BaseRef {
     fn at(commit: String, name: String, environment: &Environment) -> Result<Self, Failure> {
-        let top = work_tree::top_of_working_tree().map_err(git_failure)?;
+        let top = work_tree::top_of_working_tree()?;
         let top = top
             .canonicalize()
             .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
@@ -158,7 +159,7 @@ impl BaseRef {
         let Some(relative) = self.relative(path) else {
             return Ok(AtRef::Outside);
         };
-        let unreadable = |error: String| self.unreadable(path, &error);
+        let unreadable = |error: GitError| self.unreadable(path, error);
         let entry = work_tree::entry(&self.top, &self.commit, &relative).map_err(unreadable)?;
         match entry {
             Entry::File(object) => {
@@ -176,7 +177,7 @@ impl BaseRef {
     fn is_of_the_job(&self, path: &Path, relative: &Path) -> bool {
         let at_head = work_tree::entry(&self.top, "HEAD", relative);
         let is_here = self.here.join(path).is_file();
-        is_here && at_head == Ok(Entry::Nothing) && !self.has_new_link(path)
+        is_here && matches!(at_head, Ok(Entry::Nothing)) && !self.has_new_link(path)
     }
 
     /// The file itself where those bytes are a pointer of Git LFS: it is here where its hash is the pointer's.
@@ -223,7 +224,7 @@ impl BaseRef {
             form,
             &["*.yaml", "*.yml", "*.json"],
         );
-        let found = found.map_err(|error| self.unreadable(Path::new("."), &error))?;
+        let found = found.map_err(|error| self.unreadable(Path::new("."), error))?;
         let here = self.here.strip_prefix(&self.top).unwrap_or(Path::new(""));
         let up: PathBuf = here.components().map(|_| "..").collect();
         let shown = |path: PathBuf| match path.strip_prefix(here) {
@@ -233,7 +234,7 @@ impl BaseRef {
         Ok(found.into_iter().map(shown).collect())
     }
 
-    fn unreadable(&self, path: &Path, error: &str) -> Failure {
+    fn unreadable(&self, path: &Path, error: impl std::fmt::Display) -> Failure {
         Failure::message(
             ExitStatus::SurroundingsFailed,
             format!(
@@ -255,7 +256,7 @@ impl BaseRef {
             Entry::Folder(object) => work_tree::names(&object),
             Entry::File(_) | Entry::Nothing => Ok(Vec::new()),
         });
-        names.map_err(|error| self.unreadable(folder, &error))
+        names.map_err(|error| self.unreadable(folder, error))
     }
 
     /// Those of the files that the change edits, adds, removes or reaches by a link of its own, as they are called here.
@@ -277,13 +278,13 @@ impl BaseRef {
         let Some(relative) = self.relative(path) else {
             return Ok(false);
         };
-        let at = |commit: &str| -> Result<Option<Object>, String> {
+        let at = |commit: &str| -> Result<Option<Object>, GitError> {
             Ok(match work_tree::entry(&self.top, commit, &relative)? {
                 Entry::File(object) => Some(object),
                 Entry::Folder(_) | Entry::Nothing => None,
             })
         };
-        let before = at(&self.commit).map_err(|error| self.unreadable(path, &error))?;
+        let before = at(&self.commit).map_err(|error| self.unreadable(path, error))?;
         if before.is_none() && self.is_of_the_job(path, &relative) {
             return Ok(false);
         }

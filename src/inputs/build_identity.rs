@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use super::outputs::LOCK;
 use crate::config::{Plan, ProcessPlan, ServerPlan};
 use crate::git::work_tree;
-use crate::runner::lock::LOCK;
 
 /// A larger file is known by its size and the time of its last change: a build replaces it, and reading it takes seconds.
 const LARGEST_READ: u64 = 16 << 20;

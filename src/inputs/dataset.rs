@@ -7,19 +7,21 @@ use std::time::Duration;
 
 use super::base_ref::{BaseRef, DataFile};
 use crate::config::{Dataset, DatasetFile, Endpoint, LoadPoint, Plan, Prompts};
+use crate::event::{Events, InputEvent};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::files::{self, Opened};
-use crate::metric::Unit;
-use crate::render::number;
-use crate::terminal::progress::note;
 use crate::workload::dataset::{
     self, Census, Choice, ChoiceError, DatasetError, Entry, Format, Sample, Selection, TimeUnit,
 };
 
 /// Replaces the file of the plan by what is sent of it, as the base has the file where there is one. A trace brings its
 /// own load point where none is given.
-pub(crate) fn settle(plan: &mut Plan, base_ref: Option<&BaseRef>) -> Result<(), Failure> {
+pub(crate) fn settle(
+    plan: &mut Plan,
+    base_ref: Option<&BaseRef>,
+    events: &Events,
+) -> Result<(), Failure> {
     let file = match &plan.dataset {
         Dataset::File(file) => file.clone(),
         Dataset::Synthetic | Dataset::Chosen(_) => return check_synthetic(plan),
@@ -29,12 +31,10 @@ pub(crate) fn settle(plan: &mut Plan, base_ref: Option<&BaseRef>) -> Result<(), 
         return Err(usage(message.to_owned()).hint("take one of them out"));
     }
     let kept = read(&file, plan, base_ref)?;
-    kept.tell(&file.path);
+    kept.tell(&file.path, events);
     take_load(&file, plan, &kept)?;
     if plan.input_tokens.is_some() {
-        note(
-            "note: `input_tokens` is not used: the prompts of a data set are as long as they stand",
-        );
+        events.emit(InputEvent::InputTokensUnused);
     }
     let choice = Choice {
         format: kept.format,
@@ -53,7 +53,7 @@ pub(crate) fn settle(plan: &mut Plan, base_ref: Option<&BaseRef>) -> Result<(), 
     let selection =
         Selection::new(choice, kept.entries).map_err(|error| choice_failure(&file.path, &error))?;
     check_endpoint(&file.path, plan.endpoint, &selection)?;
-    tell_pace(&file, plan, &selection);
+    tell_pace(&file, plan, &selection, events);
     plan.dataset = Dataset::Chosen(Arc::new(selection));
     Ok(())
 }
@@ -89,22 +89,21 @@ struct Kept {
 }
 
 impl Kept {
-    /// What is left out is said, never silently dropped.
-    fn tell(&self, path: &Path) {
+    /// What is left out is told, never silently dropped.
+    fn tell(&self, path: &Path, events: &Events) {
+        let reasons: Vec<(String, usize)> = self
+            .census
+            .unusable
+            .iter()
+            .map(|(reason, count)| (reason.to_string(), *count))
+            .collect();
         let unusable: usize = self.census.unusable.values().sum();
         if unusable > 0 {
-            let all = self.census.usable + unusable;
-            let reasons: Vec<String> = self
-                .census
-                .unusable
-                .iter()
-                .map(|(reason, count)| format!("{count} with {reason}"))
-                .collect();
-            note(&format!(
-                "note: {unusable} of {all} entries of `{}` cannot be used: {}",
-                path.display(),
-                reasons.join(", ")
-            ));
+            events.emit(InputEvent::EntriesUnusable {
+                path: path.to_owned(),
+                all: self.census.usable + unusable,
+                reasons,
+            });
         }
     }
 }
@@ -201,31 +200,24 @@ fn take_load(file: &DatasetFile, plan: &mut Plan, kept: &Kept) -> Result<(), Fai
     Ok(())
 }
 
-/// Says how fast a trace is before it is sent: its unit is nowhere in the file.
-fn tell_pace(file: &DatasetFile, plan: &Plan, selection: &Selection) {
+/// Tells how fast a trace is before it is sent: its unit is nowhere in the file.
+fn tell_pace(file: &DatasetFile, plan: &Plan, selection: &Selection, events: &Events) {
     let [LoadPoint::Trace { speedup }] = plan.loads.as_slice() else {
         return;
     };
     let Some((span, gaps)) = selection.span() else {
         return;
     };
-    let (path, requests) = (file.path.display(), u64::from(gaps) + 1);
-    let seconds = span.as_secs_f64() / speedup;
-    let rate = if seconds > 0.0 {
-        number::value(f64::from(gaps) / seconds, Unit::RequestsPerSecond)
-    } else {
-        "all at once".to_owned()
-    };
-    note(&format!(
-        "note: the trace `{path}` has {requests} requests in {}: {rate}",
-        number::seconds(seconds)
-    ));
-    if let Some(other) = another_unit(file.units.time, span, gaps) {
-        let (unit, other) = (file.units.time.name(), other.name());
-        note(&format!(
-            "warning: this is unusual for a trace; its time stamps were read as {unit}: if they are {other}, write \
-             `timestamp_unit: {other}` in `dataset`"
-        ));
+    events.emit(InputEvent::TraceRead {
+        path: file.path.clone(),
+        requests: gaps.saturating_add(1),
+        seconds: span.as_secs_f64() / speedup,
+    });
+    if let Some(likely) = another_unit(file.units.time, span, gaps) {
+        events.emit(InputEvent::TraceUnitUnlikely {
+            read_as: file.units.time.name(),
+            likely: likely.name(),
+        });
     }
 }
 

@@ -30,6 +30,21 @@ pub(crate) fn lay(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Before anything is started: a key that no header can carry is refused.
+pub(super) fn check_api_key() -> Result<(), Failure> {
+    match api_key(&environment) {
+        Some(key) if !key.chars().all(|c| matches!(c, ' '..='~')) => {
+            let message = format!(
+                "the API key in `{API_KEY}` has characters that an HTTP header cannot carry"
+            );
+            Err(Failure::message(ExitStatus::Usage, message).hint(
+                "use ASCII letters, digits and signs, without a line break, and set it again",
+            ))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Every value is masked in the errors of servers. In all other texts it is masked where it may be a credential: under a
 /// telling name, or where it is long and not one word. What names the gate or the model stays, else two of them
 /// would look the same.

@@ -1,9 +1,9 @@
 //! Whether a plan can be what it says: a load that is never reached would be measured under its name.
 
-use crate::config::{LoadPoint, Plan};
+use crate::config::{Dataset, LoadPoint, Plan};
+use crate::event::{Events, InputEvent};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::terminal::progress::note;
 
 /// A load that grows must be one that can.
 pub(crate) fn check_ramp(plan: &Plan) -> Result<(), Failure> {
@@ -24,9 +24,29 @@ pub(crate) fn check_ramp(plan: &Plan) -> Result<(), Failure> {
     }
 }
 
+/// A warm-up that is sent anew must be there, and must not be answered by the prefix cache.
+pub(crate) fn check_warm_up(plan: &Plan) -> Result<(), Failure> {
+    if plan.warmup_until_stable.is_none() {
+        return Ok(());
+    }
+    let refused =
+        |message: &str, hint: &str| Err(Failure::message(ExitStatus::Usage, message).hint(hint));
+    match &plan.dataset {
+        _ if plan.warmup_requests == 0 => refused(
+            "`warmup_until_stable` sends the warm-up anew, and `warmup_requests` is 0",
+            "raise `warmup_requests`, or take one of them out",
+        ),
+        Dataset::File(file) if !file.salt => refused(
+            "`warmup_until_stable` sends the same entries again, and `salt: false` lets the prefix cache answer them",
+            "take one of them out",
+        ),
+        Dataset::File(_) | Dataset::Synthetic | Dataset::Chosen(_) => Ok(()),
+    }
+}
+
 /// A closed loop must have a request for each of its slots. Where the load is the usual one nobody asked for it, and
 /// turns of a conversation may be few on purpose: that is said.
-pub(crate) fn check_requests(plan: &Plan) -> Result<(), Failure> {
+pub(crate) fn check_requests(plan: &Plan, events: &Events) -> Result<(), Failure> {
     let most = plan.loads.iter().filter_map(|load| match load {
         LoadPoint::Concurrency(slots) => Some(*slots),
         LoadPoint::Rate { .. } | LoadPoint::Trace { .. } => None,
@@ -41,33 +61,26 @@ pub(crate) fn check_requests(plan: &Plan) -> Result<(), Failure> {
             "raise `num_requests` (`--num-prompts`) to {slots} or more, or lower `concurrency`"
         )));
     }
-    if let Some(few) = too_few(plan, slots) {
-        note(&format!(
-            "note: `concurrency` {slots} is never reached: {few}"
-        ));
+    let turns = plan
+        .conversation
+        .map_or(1, |conversation| conversation.turns.max(1));
+    if requests.div_ceil(turns) < slots {
+        events.emit(InputEvent::ConcurrencyNotReached {
+            slots,
+            requests,
+            turns,
+        });
     }
     Ok(())
 }
 
-/// What there is where that is less than the slots.
-fn too_few(plan: &Plan, slots: usize) -> Option<String> {
-    let requests = plan.num_requests;
-    let turns = plan
-        .conversation
-        .map_or(1, |conversation| conversation.turns);
-    let conversations = requests.div_ceil(turns.max(1));
-    (conversations < slots).then(|| match turns {
-        1 => format!("there are only {requests} requests"),
-        _ => format!(
-            "{requests} requests are {conversations} conversations of {turns} turns, and turns follow each other"
-        ),
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
     use crate::config::read_plan;
+    use crate::event::Event;
 
     fn plan(source: &str) -> Plan {
         read_plan("perfgate.yaml", &format!("model: m\n{source}")).unwrap()
@@ -79,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_load_with_fewer_requests_than_slots_is_refused_where_it_was_asked_for() {
-        let checked = |source| said(check_requests(&plan(source)));
+        let checked = |source| said(check_requests(&plan(source), &Events::ignored()));
         insta::assert_snapshot!(checked("concurrency: 64\nnum_requests: 10"), @"`concurrency` 64 is never reached with 10 requests");
         insta::assert_snapshot!(checked("concurrency: [1, 64]\nnum_requests: 10"), @"`concurrency` 64 is never reached with 10 requests");
         assert_eq!(checked("concurrency: 10\nnum_requests: 10"), "fine");
@@ -88,11 +101,22 @@ mod tests {
     }
 
     #[test]
-    fn conversations_that_are_fewer_than_the_slots_are_counted() {
-        let few = |source| too_few(&plan(source), 16);
-        insta::assert_snapshot!(few("num_requests: 24\nconversation: {turns: 12}").unwrap(), @"24 requests are 2 conversations of 12 turns, and turns follow each other");
-        insta::assert_snapshot!(few("num_requests: 10").unwrap(), @"there are only 10 requests");
-        assert_eq!(few("num_requests: 192\nconversation: {turns: 12}"), None);
+    fn a_usual_load_with_fewer_requests_or_conversations_than_slots_is_told() {
+        let told = |source| {
+            let (told, events) = recorded();
+            check_requests(&plan(source), &events).unwrap();
+            told.lock().unwrap().len()
+        };
+        assert_eq!(told("num_requests: 24\nconversation: {turns: 12}"), 1);
+        assert_eq!(told("num_requests: 10"), 1);
+        assert_eq!(told("num_requests: 192\nconversation: {turns: 12}"), 0);
+    }
+
+    fn recorded() -> (Arc<Mutex<Vec<Event>>>, Events) {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&told);
+        let events = Events::to(move |event| kept.lock().unwrap().push(event));
+        (told, events)
     }
 
     #[test]

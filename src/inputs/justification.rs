@@ -5,12 +5,12 @@ use std::path::Path;
 
 use crate::cli::compare::AuthorArgs;
 use crate::environment::Environment;
+use crate::event::{Events, InputEvent};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::policy::{with_analysis, with_explanation};
 use crate::publish::pull_request;
 use crate::report::comparison::{Analysis, Comparison};
-use crate::terminal::progress::note;
 use crate::{files, limits, trial};
 
 /// Fewer characters explain nothing.
@@ -46,10 +46,12 @@ impl Author {
     }
 
     /// What is missing, from the text of a pull request.
-    fn or_in(self, text: &str) -> Self {
+    fn or_in(self, text: &str, events: &Events) -> Self {
         Self {
-            analysis: self.analysis.or_else(|| in_text(text, &ANALYSIS)),
-            explanation: self.explanation.or_else(|| in_text(text, &EXPLANATION)),
+            analysis: self.analysis.or_else(|| in_text(text, &ANALYSIS, events)),
+            explanation: self
+                .explanation
+                .or_else(|| in_text(text, &EXPLANATION, events)),
         }
     }
 }
@@ -110,13 +112,14 @@ pub(crate) fn find(
     args: &AuthorArgs,
     today: impl FnOnce() -> Option<String>,
     environment: &Environment,
+    events: &Events,
 ) -> Result<Author, Failure> {
     let given = from_files(args.analysis.as_deref(), args.explanation.as_deref())?;
     if given.analysis.is_some() && given.explanation.is_some() {
         return Ok(given);
     }
     if let Some(text) = today() {
-        return Ok(given.or_in(&text));
+        return Ok(given.or_in(&text, events));
     }
     let Some(event) = environment("GITHUB_EVENT_PATH") else {
         return Ok(given);
@@ -125,22 +128,21 @@ pub(crate) fn find(
     let text = match pull_request::text_of_event(Path::new(&event)) {
         Ok(text) => text.unwrap_or_default(),
         Err(error) => {
-            note(&format!(
-                "warning: the pull request's text is not known: {error}"
-            ));
+            events.emit(InputEvent::PullRequestTextUnknown {
+                reason: error.to_string(),
+            });
             return Ok(given);
         }
     };
-    Ok(given.or_in(&text))
+    Ok(given.or_in(&text, events))
 }
 
-fn in_text(text: &str, asked: &Asked) -> Option<Analysis> {
+fn in_text(text: &str, asked: &Asked, events: &Events) -> Option<Analysis> {
     let text = (asked.section)(text)?;
     if is_too_short(&text) || text.len() as u64 > limits::ANALYSIS.bytes {
-        note(&format!(
-            "warning: what stands under `perfgate {}` in the pull request's text has fewer than 20 characters or more than 64 KiB, and does not count",
-            asked.name
-        ));
+        events.emit(InputEvent::SectionIgnored {
+            section: asked.name,
+        });
         return None;
     }
     Some(Analysis {

@@ -1,4 +1,4 @@
-//! The files that a command writes: all of them are checked before the work whose result they take, and written by one function.
+//! The files that a command writes: all of them are checked before the work whose result they take.
 
 use std::path::{Path, PathBuf};
 
@@ -10,9 +10,9 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
 use crate::files::{self, Destination, FileError};
-use crate::record::format::ResultFile;
-use crate::terminal::{self, Output};
-use crate::{record, secret};
+
+/// The file whose lock shows that its folder is in use. It also marks a folder as perfgate's own.
+pub(crate) const LOCK: &str = ".perfgate.lock";
 
 /// The outputs and inputs of a command, by what names them.
 #[derive(Debug, Default)]
@@ -136,98 +136,4 @@ fn unfit(called: &str, error: &FileError) -> Failure {
     } else {
         cannot_keep(error)
     }
-}
-
-/// Writes a report where it was asked for; what goes to the process's own stdout or stderr passes its guarded writer.
-pub(crate) fn write(path: &Path, output: Output, text: &str) -> Result<(), Failure> {
-    match Destination::of(path).map_err(cannot_keep)? {
-        Destination::Stdout => print(output, text),
-        Destination::Stderr => {
-            terminal::note(text.trim_end());
-            Ok(())
-        }
-        Destination::File(_) | Destination::Stream(_) => {
-            let text = match output {
-                Output::Json => secret::masked_json(text),
-                Output::Text | Output::Coloured => secret::masked(text),
-            };
-            tracing::debug!("writes `{}`", path.display());
-            files::write_atomically(path, text.as_bytes()).map_err(cannot_keep)
-        }
-    }
-}
-
-/// Where a result grows while it is measured: the file itself, or, for a device or a pipe, which can be written only once,
-/// a file of the system's temporary folder.
-pub(crate) fn growing(path: &Path) -> Result<PathBuf, Failure> {
-    match Destination::of(path).map_err(cannot_keep)? {
-        Destination::File(_) => Ok(path.to_owned()),
-        Destination::Stream(_) | Destination::Stdout | Destination::Stderr => elsewhere(path),
-    }
-}
-
-/// Hands the finished result over where it grew elsewhere.
-pub(crate) fn deliver(path: &Path, grown: &Path, result: &ResultFile) -> Result<(), Failure> {
-    if path == grown {
-        return Ok(());
-    }
-    let delivered = match Destination::of(path).map_err(cannot_keep)? {
-        Destination::Stdout | Destination::Stderr => {
-            let text = serde_json::to_string_pretty(result);
-            let text = text.map_err(|error| Failure::new(ExitStatus::Bug, error))?;
-            write(path, Output::Json, &text)
-        }
-        Destination::File(_) | Destination::Stream(_) => {
-            record::save(path, result).map_err(cannot_keep)
-        }
-    };
-    delivered.map_err(|failure| failure.hint(kept_in(grown)))?;
-    // Only a folder that holds no server's log goes.
-    let _left = std::fs::remove_file(grown);
-    let _left = grown.parent().map(std::fs::remove_dir);
-    Ok(())
-}
-
-/// Keeps a result that could not be written where it belongs; the failure names its place.
-pub(crate) fn rescue(path: &Path, result: &ResultFile, failure: Failure) -> Failure {
-    let rescued = elsewhere(path).and_then(|place| {
-        record::save(&place, result).map_err(cannot_keep)?;
-        Ok(place)
-    });
-    match rescued {
-        Ok(place) => failure.hint(kept_in(&place)),
-        Err(_) => failure,
-    }
-}
-
-fn kept_in(place: &Path) -> String {
-    format!("what was measured is kept in `{}`", place.display())
-}
-
-/// A file of the same name in a folder of its own among the temporary ones, which stays.
-fn elsewhere(path: &Path) -> Result<PathBuf, Failure> {
-    let folder = tempfile::Builder::new().prefix("perfgate-kept-").tempdir();
-    let folder = folder.map_err(cannot_keep)?.keep();
-    let is_file = path.extension().is_some();
-    let name = path.file_name().filter(|_| is_file);
-    Ok(folder.join(name.unwrap_or("result.json".as_ref())))
-}
-
-/// Data to stdout.
-pub(crate) fn print(output: Output, text: &str) -> Result<(), Failure> {
-    terminal::print(output, text).or_else(|error| {
-        // A reader that has seen enough (`| head`) is no failure.
-        if error.kind() == std::io::ErrorKind::BrokenPipe {
-            Ok(())
-        } else {
-            Err(output_failure(error))
-        }
-    })
-}
-
-fn output_failure(error: std::io::Error) -> Failure {
-    Failure::new(
-        ExitStatus::SurroundingsFailed,
-        anyhow::Error::new(error).context("cannot write to stdout"),
-    )
 }

@@ -10,10 +10,10 @@ use crate::cli::bench::{DatasetFormatArg, EndpointArg, Latency, LoadArgs, RunArg
 use crate::config::{
     self, Dataset, DatasetFile, DockerPlan, Endpoint, GpuRequest, Plan, ServerPlan, Slo,
 };
+use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::unreadable;
-use crate::runner::warm_up;
 use crate::workload::Lengths;
 use crate::workload::dataset::Format;
 use crate::{files, launch};
@@ -48,8 +48,8 @@ pub(crate) fn of_text(path: &Path, called: &str, text: &str) -> Result<Plan, Fai
 }
 
 /// Reads the file, if there is one, and lays the flags over it.
-pub(crate) fn resolve(args: &RunArgs) -> Result<Plan, Failure> {
-    overlaid(of_file(args.config.as_deref())?, args, None)
+pub(crate) fn resolve(args: &RunArgs, events: &Events) -> Result<Plan, Failure> {
+    overlaid(of_file(args.config.as_deref())?, args, None, events)
 }
 
 /// Lays the flags over the plan of a file, if there is one. Data files are those of the base, where there is one.
@@ -57,6 +57,7 @@ pub(crate) fn overlaid(
     file: Option<Plan>,
     args: &RunArgs,
     base_ref: Option<&BaseRef>,
+    events: &Events,
 ) -> Result<Plan, Failure> {
     let mut plan = if let Some(plan) = file {
         plan
@@ -85,8 +86,8 @@ pub(crate) fn overlaid(
     lay_load(&args.load, &mut plan)?;
     lay_dataset(&args.load, &mut plan)?;
     extras::lay(&args.load, &mut plan)?;
-    warm_up::check(&plan)?;
-    dataset::settle(&mut plan, base_ref)?;
+    feasible::check_warm_up(&plan)?;
+    dataset::settle(&mut plan, base_ref, events)?;
     feasible::check_ramp(&plan)?;
     mind_secrets(&plan)?;
     tracing::debug!(
@@ -122,7 +123,7 @@ fn mind_secrets(plan: &Plan) -> Result<(), Failure> {
             ServerPlan::Url(_) | ServerPlan::Simulator(_) => {}
         }
     }
-    crate::environment::check_api_key()
+    extras::check_api_key()
 }
 
 /// Only the server, with its model and arguments, of that file and of the flags.
@@ -405,11 +406,11 @@ mod tests {
     use crate::config::ServerUrl;
 
     fn with(flags: RunArgs) -> Plan {
-        resolve(&RunArgs {
+        let args = RunArgs {
             model: Some("m".to_owned()),
             ..flags
-        })
-        .unwrap()
+        };
+        resolve(&args, &Events::ignored()).unwrap()
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::plan;
 use crate::cli::bench::TargetArgs;
 use crate::cli::gate::GateArgs;
 use crate::config::{self, Asked, Dataset, Plan, ServerPlan};
+use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 
@@ -26,11 +27,15 @@ pub(crate) struct Question {
 }
 
 /// From the file of the flags, read at the base where there is one.
-pub(crate) fn of(args: &GateArgs, base_ref: Option<&BaseRef>) -> Result<Question, Failure> {
+pub(crate) fn of(
+    args: &GateArgs,
+    base_ref: Option<&BaseRef>,
+    events: &Events,
+) -> Result<Question, Failure> {
     let path = plan::path(args.run.config.as_deref());
     let Some(base_ref) = base_ref else {
         let own = plan::of_file(args.run.config.as_deref())?;
-        return from_parts(args, own.clone().as_ref(), own, None);
+        return from_parts(args, own.clone().as_ref(), own, None, events);
     };
     let at_base = at_base(path, base_ref)?;
     let own = match (args.run.config.as_deref(), &at_base) {
@@ -48,7 +53,7 @@ pub(crate) fn of(args: &GateArgs, base_ref: Option<&BaseRef>) -> Result<Question
         }
         (at_base, _) => (at_base, false),
     };
-    let mut question = from_parts(args, at_base.as_ref(), own, Some(base_ref))?;
+    let mut question = from_parts(args, at_base.as_ref(), own, Some(base_ref), events)?;
     question.is_first = is_first;
     let called = path.display();
     if !question.edits.is_empty() {
@@ -120,6 +125,7 @@ fn from_parts(
     question: Option<&Plan>,
     answer: Option<Plan>,
     base_ref: Option<&BaseRef>,
+    events: &Events,
 ) -> Result<Question, Failure> {
     let (file, edits) = match (question.cloned(), answer) {
         (Some(question), Some(answer)) => {
@@ -136,7 +142,7 @@ fn from_parts(
         }
         (None, _) => (None, Vec::new()),
     };
-    let mut plan = plan::overlaid(file, &args.run, base_ref)?;
+    let mut plan = plan::overlaid(file, &args.run, base_ref, events)?;
     if let Some(image) = &args.base_image {
         plan.base = Some(base_container(args, question, &plan, image)?);
     }

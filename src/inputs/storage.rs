@@ -3,16 +3,20 @@
 use std::path::PathBuf;
 
 use crate::baseline::{Location, Storage};
+use crate::clock;
 use crate::environment::Environment;
+use crate::event::{Events, InputEvent};
 use crate::failure::Failure;
-use crate::failure::of_adapters::baseline_failure;
-use crate::terminal::progress::note;
-use crate::{clock, render};
+use crate::text::number;
 
 /// Opens it; a bucket is not asked yet.
-pub(crate) fn open(location: &Location, environment: &Environment) -> Result<Storage, Failure> {
-    Storage::open(location, cache_folder(environment).as_deref(), note)
-        .map_err(|error| baseline_failure(&error))
+pub(crate) fn open(
+    location: &Location,
+    environment: &Environment,
+    events: &Events,
+) -> Result<Storage, Failure> {
+    let cache = cache_folder(environment);
+    Ok(Storage::open(location, cache.as_deref(), events)?)
 }
 
 /// Where programs of this user keep what they could fetch again.
@@ -30,7 +34,7 @@ pub(crate) fn of_copies(location: &Location, storage: &Storage) -> Option<String
     let stood_in = storage.stood_in()?;
     let age = clock::age(&stood_in.read).map_or_else(
         || "of unknown age".to_owned(),
-        |age| format!("{} old", render::number::age(age)),
+        |age| format!("{} old", number::age(age)),
     );
     Some(format!(
         "`{location}` cannot be reached ({}); this is by the copy read here at {}, {age}, and may lack what was accepted since",
@@ -38,9 +42,9 @@ pub(crate) fn of_copies(location: &Location, storage: &Storage) -> Option<String
     ))
 }
 
-/// Says it on stderr.
-pub(crate) fn warn_of_copies(location: &Location, storage: &Storage) {
+/// Tells of it.
+pub(crate) fn warn_of_copies(location: &Location, storage: &Storage, events: &Events) {
     if let Some(sentence) = of_copies(location, storage) {
-        note(&format!("warning: {sentence}"));
+        events.emit(InputEvent::CopiesRead(sentence));
     }
 }

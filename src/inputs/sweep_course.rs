@@ -1,11 +1,27 @@
 //! Which loads a sweep measures, against which limits, with how many requests: from flags and file.
 
+use std::time::Duration;
+
 use crate::cli::sweep::{FindArg, SweepArgs};
 use crate::config::{LoadPoint, Plan, Slo};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::runner::load_points::{Sizes, load_number};
 use crate::sweep::{Grain, Limits, Search};
+
+/// How many requests each load point sends: enough to reach the load and to show what it does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    /// At least so many.
+    pub(crate) least: usize,
+    /// At least so many for each of the requests in flight.
+    pub(crate) per_slot: usize,
+    /// At least as many as arrive in so long.
+    pub(crate) duration: Duration,
+    /// Whether it must take so long, whatever the chance of arrivals.
+    pub(crate) is_surely: bool,
+    /// So many before each measurement; `None` follows from the load.
+    pub(crate) warmup: Option<usize>,
+}
 
 /// First concurrency of a search where nothing says one.
 const USUAL_START: f64 = 16.0;
@@ -95,7 +111,7 @@ pub(crate) fn course(
         .loads
         .get(plan.loads.len() / 2)
         .filter(|_| same_kind)
-        .map(|load| load_number(*load));
+        .map(|load| load.number());
     let start = args.course.start;
     if !wants_rates {
         whole_numbers(start, most)?;
@@ -136,7 +152,7 @@ pub(crate) fn course(
         most_visits: args.course.max_visits,
     };
     // A rate that nothing hints at is asked of the server.
-    let hinted = known.is_some() || grid.iter().any(|load| load_number(*load).is_finite());
+    let hinted = known.is_some() || grid.iter().any(|load| load.number().is_finite());
     let start = (!wants_rates || hinted).then_some(search.start);
     Ok(Course {
         rates,

@@ -15,6 +15,7 @@ use super::group::Group;
 use super::guard::Guard;
 use super::log::quoted_from;
 use super::process::OF_THE_JOB;
+use crate::environment::PLACES_OF_GIT;
 use crate::files;
 
 /// A compiler that is told to end has nothing to finish.
@@ -22,15 +23,6 @@ const END_GRACE: Duration = Duration::from_secs(5);
 
 /// Last lines of its output that an error shows.
 const LINES_SHOWN: usize = 15;
-
-/// Variables by which git says where it was started from; git in another place must not look there.
-pub const PLACES_OF_GIT: [&str; 5] = [
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_PREFIX",
-    "GIT_COMMON_DIR",
-];
 
 /// What to run, and where.
 #[derive(Clone, Copy, Debug)]

@@ -1,53 +1,15 @@
 //! Why a server could not be started, whose fault it is, and what to do about it.
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::diagnosis;
+use super::fault::{Exit, Fault};
 use super::gpu_fault::GpuFault;
 use super::log::quoted;
 use super::unavailable::{LookedAt, PullFailure, engine_hints, listing as places};
 use crate::files::FileError;
-
-/// Who has to act when a launch fails; decides the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The server under test (exit code 5).
-    Target,
-    /// The machine, the container engine, the network (exit code 6).
-    Surroundings,
-    /// What was asked for (exit code 2).
-    Configuration,
-    /// Nobody: perfgate was told to stop (exit code 130).
-    Interrupted,
-}
-
-/// How a server ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Exit {
-    /// Exit code, where it ended by itself.
-    pub code: Option<i64>,
-    /// Signal that ended it.
-    pub signal: Option<i32>,
-    /// Whether the kernel killed it because memory ran out.
-    pub out_of_memory: bool,
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.code, self.signal) {
-            (_, Some(signal)) => write!(f, "by signal {signal}")?,
-            (Some(code), None) => write!(f, "with exit code {code}")?,
-            (None, None) => f.write_str("in an unknown way")?,
-        }
-        if self.out_of_memory {
-            f.write_str(" because memory ran out")?;
-        }
-        Ok(())
-    }
-}
 
 /// Why there is no server to measure, or why one is still there.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! Why a GPU cannot be used, from what drivers and container engines say, and the cure of each. Pure.
 
-use super::error::Fault;
+use super::fault::Fault;
 
 /// One kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
-use super::error::Exit;
+use super::fault::Exit;
 
 /// Shared by the watcher of a server and those who depend on it.
 #[derive(Clone, Debug, Default)]

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::LaunchError;
-use super::error::Exit;
+use super::fault::Exit;
 use super::group::Group;
 use super::guard::Guard;
 use super::life::Life;

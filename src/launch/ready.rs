@@ -76,7 +76,7 @@ struct Version {
 }
 
 /// What one round of questions told.
-enum Answer {
+enum Readiness {
     Ready,
     NotYet(String),
     Never(NotReady),
@@ -100,9 +100,9 @@ impl Probe<'_> {
                 answer = self.ask() => answer,
             };
             match answer {
-                Answer::Ready => return Ok(()),
-                Answer::Never(reason) => return Err(reason),
-                Answer::NotYet(reason) => last = reason,
+                Readiness::Ready => return Ok(()),
+                Readiness::Never(reason) => return Err(reason),
+                Readiness::NotYet(reason) => last = reason,
             }
             tokio::select! {
                 biased;
@@ -113,7 +113,7 @@ impl Probe<'_> {
         }
     }
 
-    async fn ask(&self) -> Answer {
+    async fn ask(&self) -> Readiness {
         match self.get("/health").await {
             Ok(response) if response.status().is_success() => self.models(false).await,
             Ok(response) if response.status().is_redirection() => redirected("/health", &response),
@@ -121,24 +121,28 @@ impl Probe<'_> {
             Ok(response) if wants_a_key(response.status()) => {
                 unauthorized("/health", response.status())
             }
-            Ok(response) => Answer::NotYet(format!("/health: HTTP {}", response.status().as_u16())),
+            Ok(response) => {
+                Readiness::NotYet(format!("/health: HTTP {}", response.status().as_u16()))
+            }
             Err(error) => {
                 let reason = http::in_words(&error);
                 let last = format!("/health: {reason}");
                 // A certificate that is refused now is refused in ten seconds too.
                 if reason.contains("certificate") {
-                    Answer::Never(NotReady::TimedOut { last })
+                    Readiness::Never(NotReady::TimedOut { last })
                 } else {
-                    Answer::NotYet(last)
+                    Readiness::NotYet(last)
                 }
             }
         }
     }
 
-    async fn models(&self, has_no_health: bool) -> Answer {
+    async fn models(&self, has_no_health: bool) -> Readiness {
         let response = match self.get("/v1/models").await {
             Ok(response) => response,
-            Err(error) => return Answer::NotYet(format!("/v1/models: {}", http::in_words(&error))),
+            Err(error) => {
+                return Readiness::NotYet(format!("/v1/models: {}", http::in_words(&error)));
+            }
         };
         let status = response.status();
         if wants_a_key(status) {
@@ -148,12 +152,12 @@ impl Probe<'_> {
             return redirected("/v1/models", &response);
         }
         if is_absent(status) && has_no_health && self.is_attached {
-            return Answer::Never(NotReady::NoApi {
+            return Readiness::Never(NotReady::NoApi {
                 status: status.as_u16(),
             });
         }
         if status != StatusCode::OK {
-            return Answer::NotYet(format!("/v1/models: HTTP {}", status.as_u16()));
+            return Readiness::NotYet(format!("/v1/models: HTTP {}", status.as_u16()));
         }
         let list = match http::body(response).await {
             Ok(body) => {
@@ -162,16 +166,18 @@ impl Probe<'_> {
             Err(error) => Err(error.to_string()),
         };
         match list {
-            Ok(list) if list.data.is_empty() => Answer::NotYet("/v1/models: no model".to_owned()),
+            Ok(list) if list.data.is_empty() => {
+                Readiness::NotYet("/v1/models: no model".to_owned())
+            }
             Ok(list) => {
                 let listed: Vec<String> = list.data.into_iter().map(|model| model.id).collect();
                 if listed.iter().any(|name| name == self.served_model_name) {
-                    Answer::Ready
+                    Readiness::Ready
                 } else {
-                    Answer::Never(NotReady::WrongModel { listed })
+                    Readiness::Never(NotReady::WrongModel { listed })
                 }
             }
-            Err(error) => Answer::NotYet(format!("/v1/models: {error}")),
+            Err(error) => Readiness::NotYet(format!("/v1/models: {error}")),
         }
     }
 
@@ -204,8 +210,8 @@ fn wants_a_key(status: StatusCode) -> bool {
     matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
-fn unauthorized(path: &'static str, status: StatusCode) -> Answer {
-    Answer::Never(NotReady::Unauthorized {
+fn unauthorized(path: &'static str, status: StatusCode) -> Readiness {
+    Readiness::Never(NotReady::Unauthorized {
         path,
         status: status.as_u16(),
     })
@@ -219,7 +225,7 @@ fn is_absent(status: StatusCode) -> bool {
     )
 }
 
-fn redirected(path: &'static str, response: &reqwest::Response) -> Answer {
+fn redirected(path: &'static str, response: &reqwest::Response) -> Readiness {
     /// As long as an address that a person would write.
     const LONGEST: usize = 200;
     let location = response.headers().get(reqwest::header::LOCATION);
@@ -227,7 +233,7 @@ fn redirected(path: &'static str, response: &reqwest::Response) -> Answer {
     // A query may carry a token of a sign-in.
     let to = to.as_deref().and_then(|to| to.split('?').next());
     let shown = to.unwrap_or_default().chars().filter(|c| !c.is_control());
-    Answer::Never(NotReady::Redirected {
+    Readiness::Never(NotReady::Redirected {
         path,
         status: response.status().as_u16(),
         to: shown.take(LONGEST).collect(),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::error::Fault;
+use super::fault::Fault;
 
 /// A place where an engine was looked for, and what was there.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::chunk::{ChunkError, Pattern, read_chunk, server_error};
 use super::sse::{Event, Kind, SseParser};
-use crate::measure::Outcome;
+use crate::measure::RequestOutcome;
 
 /// Room for arrivals that is taken at once; a longer answer than that grows on its way.
 const MOST_AT_ONCE: u32 = 4_096;
@@ -116,7 +116,7 @@ impl Answer {
     }
 
     /// The body has ended.
-    pub(super) fn finish(self, at: f64) -> (Heard, Outcome) {
+    pub(super) fn finish(self, at: f64) -> (Heard, RequestOutcome) {
         let Self {
             parser,
             mut heard,
@@ -248,11 +248,11 @@ impl Heard {
         found.filter(|tokens| (1..=output).contains(tokens))
     }
 
-    fn outcome(&self, expected: Expected) -> Outcome {
+    fn outcome(&self, expected: Expected) -> RequestOutcome {
         if let Some(error) = &self.error {
-            return Outcome::Failed(error.clone());
+            return RequestOutcome::Failed(error.clone());
         }
-        let truncated = |what: &str| Outcome::Truncated(what.to_owned());
+        let truncated = |what: &str| RequestOutcome::Truncated(what.to_owned());
         if !self.done {
             return truncated("the stream ended without [DONE]");
         }
@@ -269,21 +269,21 @@ impl Heard {
         // One token may be part of a character, and is there with the last chunk. When the first of several came, nothing
         // says without a text: the text is in a field that nobody knows, or was held back.
         if output > 1 && self.token_chunks.is_empty() {
-            return Outcome::Truncated(format!("{output} output tokens and no text"));
+            return RequestOutcome::Truncated(format!("{output} output tokens and no text"));
         }
         // A token has one chunk at most.
         let chunks = self.token_chunks.len() as u64;
         if chunks > output {
-            return Outcome::Failed(format!(
+            return RequestOutcome::Failed(format!(
                 "{chunks} chunks with text, and `usage` counts {output} output tokens"
             ));
         }
         if output > asked || (expected.exact && output != asked) {
-            return Outcome::Truncated(format!(
+            return RequestOutcome::Truncated(format!(
                 "{output} output tokens where {asked} were asked for"
             ));
         }
-        Outcome::Ok
+        RequestOutcome::Ok
     }
 }
 
@@ -296,14 +296,14 @@ mod tests {
     const USAGE: &str = r#"data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2}}"#;
     const DONE: &str = "data: [DONE]";
 
-    fn outcome(events: &[&str], output_tokens: u32, exact: bool) -> Outcome {
+    fn outcome(events: &[&str], output_tokens: u32, exact: bool) -> RequestOutcome {
         let mut answer = Answer::new(Expected {
             output_tokens,
             exact,
         });
         for event in events {
             if let Err(error) = answer.receive(format!("{event}\n\n").as_bytes(), 0.5) {
-                return Outcome::Failed(error);
+                return RequestOutcome::Failed(error);
             }
         }
         answer.finish(1.0).1
@@ -311,8 +311,14 @@ mod tests {
 
     #[test]
     fn a_whole_answer_is_ok() {
-        assert_eq!(outcome(&[TEXT, END, USAGE, DONE], 2, true), Outcome::Ok);
-        assert_eq!(outcome(&[TEXT, END, USAGE, DONE], 5, false), Outcome::Ok);
+        assert_eq!(
+            outcome(&[TEXT, END, USAGE, DONE], 2, true),
+            RequestOutcome::Ok
+        );
+        assert_eq!(
+            outcome(&[TEXT, END, USAGE, DONE], 5, false),
+            RequestOutcome::Ok
+        );
     }
 
     #[test]
@@ -325,7 +331,7 @@ mod tests {
             &[],
         ] {
             assert!(
-                matches!(outcome(events, 2, true), Outcome::Truncated(_)),
+                matches!(outcome(events, 2, true), RequestOutcome::Truncated(_)),
                 "{events:?}"
             );
         }
@@ -333,7 +339,7 @@ mod tests {
 
     #[test]
     fn fewer_tokens_than_asked_for_are_truncated_when_the_end_is_ignored() {
-        let Outcome::Truncated(reason) = outcome(&[TEXT, END, USAGE, DONE], 5, true) else {
+        let RequestOutcome::Truncated(reason) = outcome(&[TEXT, END, USAGE, DONE], 5, true) else {
             panic!()
         };
         assert_eq!(reason, "2 output tokens where 5 were asked for");
@@ -347,10 +353,13 @@ mod tests {
                 r#"data: {{"choices":[],"usage":{{"prompt_tokens":7,"completion_tokens":{tokens}}}}}"#
             )
         };
-        assert_eq!(outcome(&[silent, &usage(1), DONE], 1, true), Outcome::Ok);
+        assert_eq!(
+            outcome(&[silent, &usage(1), DONE], 1, true),
+            RequestOutcome::Ok
+        );
         assert_eq!(
             outcome(&[silent, &usage(4), DONE], 4, true),
-            Outcome::Truncated("4 output tokens and no text".to_owned())
+            RequestOutcome::Truncated("4 output tokens and no text".to_owned())
         );
     }
 
@@ -400,7 +409,7 @@ mod tests {
             [TEXT, error, END, USAGE, DONE],
             [TEXT, END, USAGE, error, DONE],
         ] {
-            let Outcome::Failed(reason) = outcome(&events, 2, true) else {
+            let RequestOutcome::Failed(reason) = outcome(&events, 2, true) else {
                 panic!("{events:?}")
             };
             assert!(reason.ends_with("CUDA oom"), "{reason}");
@@ -412,13 +421,13 @@ mod tests {
         let aborted = r#"data: {"choices":[{"index":0,"text":"b","finish_reason":"abort"}]}"#;
         assert_eq!(
             outcome(&[TEXT, aborted, USAGE, DONE], 5, false),
-            Outcome::Failed("the server ended the answer with `abort`".to_owned())
+            RequestOutcome::Failed("the server ended the answer with `abort`".to_owned())
         );
     }
 
     #[test]
     fn what_goes_on_after_done_is_a_failure_and_a_harmless_rest_is_not() {
-        let went_on = Outcome::Failed(WENT_ON.to_owned());
+        let went_on = RequestOutcome::Failed(WENT_ON.to_owned());
         for events in [
             &[TEXT, END, USAGE, DONE, TEXT][..],
             &[TEXT, END, USAGE, DONE, END],
@@ -429,11 +438,11 @@ mod tests {
         }
         for rest in ["", ": bye", DONE, "data:", "data: {\"id\":\"x\"}"] {
             let events = [TEXT, END, USAGE, DONE, rest];
-            assert_eq!(outcome(&events, 2, true), Outcome::Ok, "{rest}");
+            assert_eq!(outcome(&events, 2, true), RequestOutcome::Ok, "{rest}");
         }
         assert_eq!(
             outcome(&[TEXT, END, DONE, USAGE], 2, true),
-            Outcome::Truncated("the server sent no usage".to_owned())
+            RequestOutcome::Truncated("the server sent no usage".to_owned())
         );
     }
 
@@ -448,7 +457,7 @@ mod tests {
             "event: ping\ndata: 2026-01-01 00:00:00\n\ndata: [DONE]",
         ] {
             let events = [TEXT, END, USAGE, harmless];
-            assert_eq!(outcome(&events, 2, true), Outcome::Ok, "{harmless}");
+            assert_eq!(outcome(&events, 2, true), RequestOutcome::Ok, "{harmless}");
         }
     }
 
@@ -466,11 +475,11 @@ mod tests {
             [TEXT, END, USAGE, zero, DONE],
             [zero, TEXT, END, USAGE, DONE],
         ] {
-            assert_eq!(outcome(&events, 2, true), Outcome::Ok, "{events:?}");
+            assert_eq!(outcome(&events, 2, true), RequestOutcome::Ok, "{events:?}");
         }
         assert_eq!(
             outcome(&[TEXT, END, partial, empty, DONE], 2, true),
-            Outcome::Truncated("the server sent no usage".to_owned())
+            RequestOutcome::Truncated("the server sent no usage".to_owned())
         );
     }
 
@@ -478,14 +487,16 @@ mod tests {
     fn more_chunks_with_text_than_tokens_are_a_failure_with_both_numbers() {
         assert_eq!(
             outcome(&[TEXT, TEXT, END, USAGE, DONE], 2, true),
-            Outcome::Failed("3 chunks with text, and `usage` counts 2 output tokens".to_owned())
+            RequestOutcome::Failed(
+                "3 chunks with text, and `usage` counts 2 output tokens".to_owned()
+            )
         );
     }
 
     #[test]
     fn an_error_in_the_stream_followed_by_done_is_a_failure() {
         let error = r#"data: {"error":{"message":"engine died"}}"#;
-        let Outcome::Failed(reason) = outcome(&[TEXT, error, DONE], 2, true) else {
+        let RequestOutcome::Failed(reason) = outcome(&[TEXT, error, DONE], 2, true) else {
             panic!()
         };
         assert!(reason.ends_with("engine died"), "{reason}");
@@ -520,13 +531,13 @@ mod tests {
         ] {
             let (heard, outcome) = read(name);
             assert_eq!(heard.first_chunk_tokens(), Some(1), "{name}");
-            assert_eq!(outcome, Outcome::Ok, "{name}");
+            assert_eq!(outcome, RequestOutcome::Ok, "{name}");
             assert_eq!(heard.usage.map(|(_, output)| output), Some(12), "{name}");
             assert_eq!(heard.token_chunks.len(), chunks, "{name}");
         }
         assert!(matches!(
             read("completions-no-usage").1,
-            Outcome::Truncated(_)
+            RequestOutcome::Truncated(_)
         ));
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Drive, Driven};
 use crate::config::{Endpoint, ExtraBody, LoadPoint, Sampling};
 use crate::load::{Client, LoadError, Patience, RequestTemplate};
-use crate::measure::{Outcome, Stop};
+use crate::measure::{RequestOutcome, Stop};
 use crate::workload::{Follows, Prompt, Request};
 
 /// What the server does with a request.
@@ -237,9 +237,9 @@ async fn a_request_is_not_sent_again_and_again() {
     });
     let requests = (0..2).map(|index| request(index, None)).collect();
     let driven = drive(address, LoadPoint::Concurrency(1), requests).await;
-    assert_eq!(driven.traces[0].outcome, Outcome::Ok);
+    assert_eq!(driven.traces[0].outcome, RequestOutcome::Ok);
     assert!(
-        matches!(&driven.traces[1].outcome, Outcome::Failed(reason) if reason.contains("closed"))
+        matches!(&driven.traces[1].outcome, RequestOutcome::Failed(reason) if reason.contains("closed"))
     );
 }
 
@@ -279,8 +279,8 @@ fn hasty_server(ahead: usize) -> SocketAddr {
 async fn an_answer_that_comes_before_its_request_has_gone_out_frees_its_slot_once() {
     let requests = (0..12).map(|index| request(index, None)).collect();
     let driven = drive(hasty_server(2), LoadPoint::Concurrency(2), requests).await;
-    let outcomes: Vec<&Outcome> = driven.traces.iter().map(|trace| &trace.outcome).collect();
-    assert_eq!(outcomes, vec![&Outcome::Ok; 12]);
+    let outcomes: Vec<&RequestOutcome> = driven.traces.iter().map(|trace| &trace.outcome).collect();
+    assert_eq!(outcomes, vec![&RequestOutcome::Ok; 12]);
 }
 
 #[tokio::test]
@@ -386,8 +386,8 @@ async fn an_answer_that_was_there_before_its_request_is_a_failure() {
     });
     let requests = vec![request(0, None), request(1, None)];
     let driven = drive(address, LoadPoint::Concurrency(1), requests).await;
-    assert_eq!(driven.traces[0].outcome, Outcome::Ok);
-    let Outcome::Failed(reason) = &driven.traces[1].outcome else {
+    assert_eq!(driven.traces[0].outcome, RequestOutcome::Ok);
+    let RequestOutcome::Failed(reason) = &driven.traces[1].outcome else {
         panic!("{:?}", driven.traces[1])
     };
     assert!(reason.contains("belongs to no request"), "{reason}");

@@ -31,7 +31,7 @@ use super::precedence::Precedence;
 use super::prepared::Prepared;
 use super::schedule::{Schedule, Step};
 use super::watch::Watch;
-use crate::measure::{ClientLoad, Outcome, RequestTrace, Stop};
+use crate::measure::{ClientLoad, RequestOutcome, RequestTrace, Stop};
 
 /// An idle connection is given up before uvicorn closes it (after 5 s): a request on a connection that closes under it
 /// would look like a failure of the server.
@@ -318,7 +318,7 @@ impl Engine {
             // Nothing but a connection leads back to a slot.
             self.empty.push(slot);
             let reason = self.own_load.unopened(&error);
-            self.end(exchange, Some(Outcome::Failed(reason)));
+            self.end(exchange, Some(RequestOutcome::Failed(reason)));
             return Ok(());
         }
         let place = &mut self.slots[slot];
@@ -443,7 +443,7 @@ impl Engine {
         });
         match (received, progress) {
             (Err(error), _) => return self.broken(slot, &error.to_string()),
-            (Ok(_), Progress::Broken(reason)) => self.failed(slot, Outcome::Failed(reason)),
+            (Ok(_), Progress::Broken(reason)) => self.failed(slot, RequestOutcome::Failed(reason)),
             (Ok(_), Progress::Done) => self.answered(slot),
             (Ok(Open::No), Progress::More) => return self.closed(slot),
             (Ok(Open::Yes), Progress::More) => {}
@@ -474,7 +474,7 @@ impl Engine {
             .exchange
             .take_if(|exchange| used && exchange.may_be_sent_again(is_taken, now, round_trip));
         let Some(exchange) = again else {
-            self.failed(slot, Outcome::Failed(reason.to_owned()));
+            self.failed(slot, RequestOutcome::Failed(reason.to_owned()));
             return Ok(());
         };
         self.close(slot);
@@ -502,12 +502,12 @@ impl Engine {
             self.close(slot);
         }
         let early = (!all_sent && exchange.has_succeeded()).then(|| {
-            Outcome::Failed("the server answered before it had the whole request".to_owned())
+            RequestOutcome::Failed("the server answered before it had the whole request".to_owned())
         });
         self.end(exchange, early);
     }
 
-    fn failed(&mut self, slot: usize, outcome: Outcome) {
+    fn failed(&mut self, slot: usize, outcome: RequestOutcome) {
         let exchange = self.slots[slot].exchange.take();
         self.close(slot);
         if let Some(exchange) = exchange {
@@ -524,7 +524,7 @@ impl Engine {
         }
     }
 
-    fn end(&mut self, exchange: Exchange, outcome: Option<Outcome>) {
+    fn end(&mut self, exchange: Exchange, outcome: Option<RequestOutcome>) {
         let index = exchange.index;
         if exchange.is_first {
             self.first.push(index);
@@ -571,10 +571,10 @@ impl Engine {
                 .as_ref()
                 .map(|exchange| now.saturating_sub(exchange.sent) > self.timeout);
             if too_long == Some(true) {
-                self.failed(slot, Outcome::TimedOut);
+                self.failed(slot, RequestOutcome::TimedOut);
             } else if connecting && now.saturating_sub(place.since) > connect {
                 let reason = format!("no connection within {} s", CONNECT_TIMEOUT.as_secs());
-                self.failed(slot, Outcome::Failed(reason));
+                self.failed(slot, RequestOutcome::Failed(reason));
             }
         }
     }

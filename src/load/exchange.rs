@@ -4,7 +4,7 @@ use super::answer::{Answer, Expected};
 use super::chunk::error_text;
 use super::instant::{Nanoseconds, seconds};
 use super::response::{Response, ResponseError};
-use crate::measure::{Outcome, RequestTrace};
+use crate::measure::{RequestOutcome, RequestTrace};
 
 /// A body of an error answer is kept up to here.
 const LONGEST_ERROR_BODY: usize = 64 << 10;
@@ -191,7 +191,7 @@ impl Exchange {
     pub(super) fn finish(
         self,
         ended: Nanoseconds,
-        outcome: Option<Outcome>,
+        outcome: Option<RequestOutcome>,
     ) -> (RequestTrace, Option<String>) {
         let (heard, outcome) = match (outcome, self.response.status()) {
             (Some(outcome), _) => (self.answer.broken_off(), outcome),
@@ -201,7 +201,7 @@ impl Exchange {
                     "the answer is not a stream of events: {}",
                     error_text(&body)
                 );
-                (self.answer.broken_off(), Outcome::Failed(reason))
+                (self.answer.broken_off(), RequestOutcome::Failed(reason))
             }
             (None, Some(OK)) => self.answer.finish(seconds(ended)),
             (None, status) => {
@@ -211,7 +211,7 @@ impl Exchange {
                     Some(address) => error_text(&format!("it redirects to {address}")),
                     None => error_text(&body),
                 };
-                let outcome = Outcome::Failed(format!("HTTP {status}: {said}"));
+                let outcome = RequestOutcome::Failed(format!("HTTP {status}: {said}"));
                 (self.answer.broken_off(), outcome)
             }
         };
@@ -277,7 +277,7 @@ mod tests {
         );
         assert!(exchange.keeps_alive());
         let (trace, _) = exchange.finish(32_000_000, None);
-        assert_eq!(trace.outcome, Outcome::Ok);
+        assert_eq!(trace.outcome, RequestOutcome::Ok);
         assert_eq!((trace.due, trace.sent, trace.ended), (0.001, 0.002, 0.032));
         assert_eq!(trace.token_chunks, [0.012, 0.032]);
         assert!((trace.tpot().unwrap() - 0.02).abs() < 1e-12);
@@ -292,7 +292,7 @@ mod tests {
         let (trace, _) = exchange.finish(5, None);
         assert_eq!(
             trace.outcome,
-            Outcome::Failed("HTTP 404: Not Found".to_owned())
+            RequestOutcome::Failed("HTTP 404: Not Found".to_owned())
         );
     }
 
@@ -308,7 +308,7 @@ mod tests {
                 exchange.receive(std::slice::from_ref(byte), 5);
             }
             let (trace, _) = exchange.finish(5, None);
-            let Outcome::Failed(reason) = trace.outcome else {
+            let RequestOutcome::Failed(reason) = trace.outcome else {
                 panic!("{body}")
             };
             assert!(
@@ -359,7 +359,7 @@ mod tests {
         assert!(matches!(exchange.receive(head, 5), Progress::Done));
         let outcome = exchange.finish(5, None).0.outcome;
         let reason = "HTTP 307: it redirects to https://other.example/v1";
-        assert_eq!(outcome, Outcome::Failed(reason.to_owned()));
+        assert_eq!(outcome, RequestOutcome::Failed(reason.to_owned()));
     }
 
     #[test]

@@ -1,10 +1,18 @@
-//! The load generator.
+//! The load generator: sends requests when they are due, and stamps what comes back.
 //!
-//! [`Drive`] makes the `schedule` of a pass and starts the `engine`, a thread that sends requests over `connection`s when
-//! they are due. What comes back is stamped by the kernel (`socket`, `instant`), freed of HTTP's framing (`response`) and
-//! turned into an outcome (`exchange`, `answer`) by way of `sse` and `chunk`. `own_load` counts what the thread did
-//! itself, `precedence` sees that it gets a CPU, `watch` ends a pass that has become worthless, and [`ceiling()`] measures
-//! what it can do on this machine.
+//! ```text
+//!            schedule          body                     kernel stamps
+//! Drive ──▶ (what is due) ──▶ engine thread ──▶ connection ⇄ socket ──▶ server
+//!   ▲                           │                               │
+//!   │ Driven: traces,           │ exchange ◀── sse ◀── response ◀┘
+//!   └── own load, unasked ◀─────┴─▶ answer (outcome and chunks of one request)
+//! ```
+//!
+//! One thread sends and reads everything, without async and without a lock, so that its own cost per chunk is known
+//! ([`ceiling()`] measures it). `response` removes HTTP's framing, `sse` splits events, `chunk` finds the generated text in one.
+//! A chunk's time is the one at which the kernel received it, not the one at which it was read. `own_load` counts what the
+//! thread needed, `precedence` gets it a CPU, and `watch` ends a measurement early that cannot count any more. Nothing here
+//! judges: a failed request is an outcome in its trace, and [`crate::measure`] turns traces into metrics.
 
 mod answer;
 mod body;

@@ -5,7 +5,8 @@
 //! request is on a connection close it. Those that come just after the next request went out are known by their timing: a
 //! whole stream of tokens in less time than the tokens alone take.
 
-use crate::measure::{FASTEST_TOKEN, Outcome, RequestTrace};
+use crate::measure::{RequestOutcome, RequestTrace};
+use crate::record::FASTEST_TOKEN;
 use crate::stats;
 
 /// An answer is whole at once if its tokens come together, or as many as `ENOUGH` in less than this share of the time that so
@@ -46,7 +47,7 @@ pub(super) fn disown(traces: &mut [RequestTrace], mut first: Vec<usize>) -> u64 
             .all(|pair| pair[1] - pair[0] <= FASTEST_TOKEN);
         let at_once = together || (later >= ENOUGH && span < AT_ONCE * usual);
         if at_once && took < TOO_EARLY * usual {
-            trace.outcome = Outcome::Failed(format!(
+            trace.outcome = RequestOutcome::Failed(format!(
                 "the answer came whole {:.1} ms after its request, and its tokens alone take {:.1} ms: it belongs to no request",
                 took * 1e3,
                 usual * 1e3

@@ -1,7 +1,7 @@
 //! Ends a pass that has become worthless, before it costs more time.
 
 use super::own_load::OwnLoad;
-use crate::measure::{ClientLoad, Outcome, RequestTrace, Stop};
+use crate::measure::{ClientLoad, RequestOutcome, RequestTrace, Stop};
 
 /// How often the load generator looks whether it gets to its work, in seconds.
 const WINDOW: f64 = 1.0;
@@ -56,9 +56,9 @@ impl Watch {
     }
 
     /// A request has ended, `in_flight` with it at that moment.
-    pub(super) fn ended(&mut self, outcome: &Outcome, in_flight: usize) -> Option<Stop> {
+    pub(super) fn ended(&mut self, outcome: &RequestOutcome, in_flight: usize) -> Option<Stop> {
         self.failures += usize::from(!outcome.is_ok());
-        if *outcome == Outcome::TimedOut {
+        if *outcome == RequestOutcome::TimedOut {
             if self.timed_out == 0 {
                 self.at_stake = in_flight.max(FEWEST_TIMED_OUT);
             }
@@ -116,43 +116,44 @@ mod tests {
         Watch::new(patience, 1_000)
     }
 
-    fn failed() -> Outcome {
-        Outcome::Failed("HTTP 500".to_owned())
+    fn failed() -> RequestOutcome {
+        RequestOutcome::Failed("HTTP 500".to_owned())
     }
 
     #[test]
     fn a_server_is_given_up_when_every_request_in_flight_timed_out_and_no_earlier() {
         let mut watch = watch(None);
-        assert_eq!(watch.ended(&Outcome::TimedOut, 3), None);
-        assert_eq!(watch.ended(&Outcome::TimedOut, 3), None);
-        assert_eq!(watch.ended(&Outcome::Ok, 3), None);
+        assert_eq!(watch.ended(&RequestOutcome::TimedOut, 3), None);
+        assert_eq!(watch.ended(&RequestOutcome::TimedOut, 3), None);
+        assert_eq!(watch.ended(&RequestOutcome::Ok, 3), None);
         for _ in 0..2 {
-            assert_eq!(watch.ended(&Outcome::TimedOut, 3), None);
+            assert_eq!(watch.ended(&RequestOutcome::TimedOut, 3), None);
         }
-        assert_eq!(watch.ended(&Outcome::TimedOut, 3), Some(Stop::Hung));
+        assert_eq!(watch.ended(&RequestOutcome::TimedOut, 3), Some(Stop::Hung));
     }
 
     #[test]
     fn requests_that_time_out_together_leave_the_others_in_flight() {
         let mut watch = watch(None);
         for left in (3..=6).rev() {
-            assert_eq!(watch.ended(&Outcome::TimedOut, left), None, "{left}");
+            assert_eq!(watch.ended(&RequestOutcome::TimedOut, left), None, "{left}");
         }
-        assert_eq!(watch.ended(&Outcome::TimedOut, 2), None);
-        assert_eq!(watch.ended(&Outcome::TimedOut, 1), Some(Stop::Hung));
+        assert_eq!(watch.ended(&RequestOutcome::TimedOut, 2), None);
+        assert_eq!(watch.ended(&RequestOutcome::TimedOut, 1), Some(Stop::Hung));
     }
 
     #[test]
     fn one_long_request_alone_is_no_hung_server() {
         let mut watch = watch(None);
-        assert_eq!(watch.ended(&Outcome::TimedOut, 1), None);
-        assert_eq!(watch.ended(&Outcome::TimedOut, 1), Some(Stop::Hung));
+        assert_eq!(watch.ended(&RequestOutcome::TimedOut, 1), None);
+        assert_eq!(watch.ended(&RequestOutcome::TimedOut, 1), Some(Stop::Hung));
     }
 
     #[test]
     fn a_pass_ends_with_the_failure_that_the_plan_does_not_allow_any_more() {
         let mut of_two = watch(Some(2));
-        let stops = [failed(), Outcome::Ok, failed(), failed()].map(|end| of_two.ended(&end, 4));
+        let stops =
+            [failed(), RequestOutcome::Ok, failed(), failed()].map(|end| of_two.ended(&end, 4));
         assert_eq!(stops, [None, None, None, Some(Stop::Failing)]);
         let mut of_a_sweep = watch(None);
         assert!((0..99).all(|_| of_a_sweep.ended(&failed(), 4).is_none()));

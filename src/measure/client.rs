@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use super::covariates::Concerns;
 use super::cross_check::ClientFigures;
 use super::trace::RequestTrace;
+use crate::record::MOST_PACKED;
+use crate::record::telemetry::Client;
+pub use crate::record::telemetry::Lateness;
 use crate::stats;
 
 /// Share of the time in which the client's thread may work or wait for a CPU. Above, it had no time left to be on time.
@@ -27,10 +30,6 @@ const MOST_MERGED: f64 = 0.01;
 const SENT_AGAIN_UNSAID: f64 = 0.001;
 const MOST_SENT_AGAIN: f64 = 0.01;
 
-/// The largest share of the token chunks that come together with another, and of the answers that come in one piece, without
-/// a warning. TPOT leaves the latter out, so above this share it leaves out too many to be compared.
-pub const MOST_PACKED: f64 = 0.10;
-
 /// In so many requests, bytes may come once that no request had asked for: a proxy that closes an idle connection may send
 /// a word before it does.
 const REQUESTS_PER_UNASKED: usize = 100;
@@ -51,19 +50,6 @@ pub enum Stop {
 /// How often a pass of so many requests may get bytes that none of them had asked for.
 pub fn most_unasked(requests: usize) -> u64 {
     (requests / REQUESTS_PER_UNASKED) as u64
-}
-
-/// How late something was, in seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Lateness {
-    /// Mean.
-    pub mean: f64,
-    /// Median.
-    pub p50: f64,
-    /// 99th percentile.
-    pub p99: f64,
-    /// Largest.
-    pub max: f64,
 }
 
 /// What the load generator did during one pass.
@@ -262,26 +248,26 @@ impl ClientLoad {
         }
     }
 
-    /// As it stands in a result: times in seconds.
-    pub fn described(&self) -> Value {
-        let lateness = |late: Lateness| json!({"mean": late.mean, "p50": late.p50, "p99": late.p99, "max": late.max});
-        json!({
-            "busy": self.busy,
-            "starved": self.starved,
-            "real_time": self.real_time,
-            "send_late": lateness(self.sending),
-            "read_late": lateness(self.reading),
-            "in_flight": self.in_flight,
-            "in_flight_wanted": self.in_flight_wanted,
-            "token_chunks": self.token_chunks,
-            "merged_late": self.merged_late,
-            "merged_by_server": self.merged_by_server,
-            "reads": self.reads,
-            "unstamped_reads": self.unstamped,
-            "sent_again": self.sent_again,
-            "unasked": self.unasked,
-            "unopened": self.unopened,
-        })
+    /// For the result file.
+    pub fn described(&self) -> Client {
+        let count = |requests: usize| requests as u64;
+        Client {
+            busy: Some(self.busy),
+            starved: self.starved,
+            real_time: Some(self.real_time),
+            send_late: Some(self.sending),
+            read_late: Some(self.reading),
+            in_flight: Some(count(self.in_flight)),
+            in_flight_wanted: self.in_flight_wanted.map(count),
+            token_chunks: Some(self.token_chunks),
+            merged_late: Some(self.merged_late),
+            merged_by_server: Some(self.merged_by_server),
+            reads: Some(self.reads),
+            unstamped_reads: Some(self.unstamped),
+            sent_again: Some(self.sent_again),
+            unasked: Some(self.unasked),
+            unopened: Some(self.unopened),
+        }
     }
 }
 

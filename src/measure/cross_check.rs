@@ -3,7 +3,7 @@
 //! Decided from counts and from figures that both sides have, never from whether a result is good.
 
 use super::covariates::Concerns;
-use super::known::known;
+use crate::record::telemetry::ServerCounts;
 use crate::stats::number;
 
 /// What the server's own `/metrics` say of the measured time: differences of counters and of the sums of histograms,
@@ -157,24 +157,25 @@ impl ServerFigures {
         }
     }
 
-    /// By name, for the result file.
-    pub fn described(&self) -> serde_json::Value {
-        known([
-            ("requests", self.requests),
-            ("prompt_tokens", self.prompt_tokens),
-            ("output_tokens", self.output_tokens),
-            ("ttft_mean", self.ttft),
-            ("tpot_mean", self.tpot),
-            ("itl_mean", self.itl),
-            ("e2e_mean", self.e2e),
-            ("queue_mean", self.queue),
-            ("prefill_mean", self.prefill),
-            ("decode_mean", self.decode),
-            ("preemptions", self.preemptions),
-            ("running_peak", self.peaks.running),
-            ("waiting_peak", self.peaks.waiting),
-            ("kv_cache_usage_peak", self.peaks.kv_cache_usage),
-        ])
+    /// For the result file.
+    pub fn described(&self) -> ServerCounts {
+        ServerCounts {
+            requests: self.requests,
+            prompt_tokens: self.prompt_tokens,
+            output_tokens: self.output_tokens,
+            ttft_mean: self.ttft,
+            tpot_mean: self.tpot,
+            itl_mean: self.itl,
+            e2e_mean: self.e2e,
+            queue_mean: self.queue,
+            prefill_mean: self.prefill,
+            decode_mean: self.decode,
+            prefix_cache_hit_rate: None,
+            preemptions: self.preemptions,
+            running_peak: self.peaks.running,
+            waiting_peak: self.peaks.waiting,
+            kv_cache_usage_peak: self.peaks.kv_cache_usage,
+        }
     }
 }
 

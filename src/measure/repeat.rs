@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::latencies::Latencies;
 use super::steady::steady_throughput;
-use super::totals::Totals;
-use super::trace::{Outcome, RequestTrace};
+use super::trace::{RequestOutcome, RequestTrace};
 use crate::metric::Metric;
 use crate::record::format::{Repeat, RequestCounts, Samples};
+use crate::record::{Latencies, Totals};
 use crate::stats::number;
 
 /// What is known of a repeat beside its requests.
@@ -57,14 +56,10 @@ pub fn repeat(traces: &[RequestTrace], observed: Observed) -> Repeat {
     };
     metrics.extend(totals.metrics(Some(duration)));
     if counts.completed > 0 && duration > 0.0 {
-        let mut put = |id: &str, value: Option<f64>| {
-            metrics.extend(Metric::parse(id).ok().zip(value));
-        };
-        put("throughput.steady", steady_throughput(traces, duration));
-        put(
-            "goodput",
-            slo.map(|limits| number(within(ok(), limits)) / duration),
-        );
+        let steady = steady_throughput(traces, duration);
+        metrics.extend(steady.map(|rate| (Metric::THROUGHPUT_STEADY, rate)));
+        let goodput = slo.map(|limits| number(within(ok(), limits)) / duration);
+        metrics.extend(goodput.map(|rate| (Metric::GOODPUT, rate)));
     }
 
     not_measured.extend(latencies.not_measured());
@@ -89,9 +84,9 @@ fn counts(traces: &[RequestTrace]) -> RequestCounts {
     let mut counts = RequestCounts::default();
     for trace in traces {
         match trace.outcome {
-            Outcome::Ok => counts.completed += 1,
-            Outcome::Failed(_) | Outcome::TimedOut => counts.failed += 1,
-            Outcome::Truncated(_) => counts.truncated += 1,
+            RequestOutcome::Ok => counts.completed += 1,
+            RequestOutcome::Failed(_) | RequestOutcome::TimedOut => counts.failed += 1,
+            RequestOutcome::Truncated(_) => counts.truncated += 1,
         }
     }
     counts
@@ -166,11 +161,11 @@ mod tests {
     #[test]
     fn failed_and_truncated_requests_are_counted_and_left_out_of_latencies() {
         let failed = RequestTrace {
-            outcome: Outcome::Failed("HTTP 500".to_owned()),
+            outcome: RequestOutcome::Failed("HTTP 500".to_owned()),
             ..ok_trace(1, 0.0, 9.0, 9.0, 3)
         };
         let short = RequestTrace {
-            outcome: Outcome::Truncated("no [DONE]".to_owned()),
+            outcome: RequestOutcome::Truncated("no [DONE]".to_owned()),
             ..ok_trace(2, 0.0, 9.0, 9.0, 3)
         };
         let traces = [ok_trace(0, 0.0, 0.1, 0.01, 11), failed, short];
@@ -206,7 +201,7 @@ mod tests {
     #[test]
     fn a_repeat_without_one_answer_has_an_error_rate_and_nothing_else() {
         let dead = RequestTrace {
-            outcome: Outcome::TimedOut,
+            outcome: RequestOutcome::TimedOut,
             ..ok_trace(0, 0.0, 0.1, 0.1, 2)
         };
         let repeat = repeat(

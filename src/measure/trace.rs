@@ -2,15 +2,12 @@
 
 use std::fmt;
 
+use crate::record::FASTEST_TOKEN;
 use crate::stats::number;
-
-/// A time per token below this, in seconds, is that of a network which brings what was ready: at 1 Gbit/s a packet of several
-/// tokens takes 12 µs, and no model makes 50,000 tokens a second for one request.
-pub const FASTEST_TOKEN: f64 = 20e-6;
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// A whole answer.
     Ok,
     /// An error instead of an answer, or in the middle of one.
@@ -21,14 +18,14 @@ pub enum Outcome {
     Truncated(String),
 }
 
-impl Outcome {
+impl RequestOutcome {
     /// Whether the request counts for latencies and throughput.
     pub fn is_ok(&self) -> bool {
         matches!(self, Self::Ok)
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for RequestOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ok => f.write_str("ok"),
@@ -66,7 +63,7 @@ pub struct RequestTrace {
     /// Output tokens as the server counted them.
     pub output_tokens: Option<u64>,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: RequestOutcome,
 }
 
 impl RequestTrace {
@@ -83,7 +80,9 @@ impl RequestTrace {
             ended: at,
             prompt_tokens: None,
             output_tokens: None,
-            outcome: Outcome::Failed("an earlier turn of the conversation failed".to_owned()),
+            outcome: RequestOutcome::Failed(
+                "an earlier turn of the conversation failed".to_owned(),
+            ),
         }
     }
 
@@ -157,7 +156,7 @@ pub(crate) fn ok_trace(index: usize, sent: f64, ttft: f64, gap: f64, tokens: u32
         token_chunks,
         prompt_tokens: Some(10),
         output_tokens: Some(u64::from(tokens)),
-        outcome: Outcome::Ok,
+        outcome: RequestOutcome::Ok,
     }
 }
 

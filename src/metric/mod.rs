@@ -109,13 +109,13 @@ impl Metric {
                 nearest: Self::all()
                     .map(Self::id)
                     .min_by_key(|id| edit_distance(name, id))
-                    .unwrap_or("tpot.p95"),
+                    .unwrap_or(Self::TPOT_P95.id()),
             })
     }
 
     /// All metrics, in the order of the catalogue.
     pub fn all() -> impl Iterator<Item = Self> {
-        catalogue::DEFINITIONS.iter().map(Self)
+        catalogue::ALL.iter().copied()
     }
 
     /// The metric of one statistic of one latency, if it is in the catalogue.
@@ -145,7 +145,19 @@ impl Metric {
 
     /// Whether zero is a measurement. A latency, a rate or a memory of zero was not measured.
     pub fn can_be_zero(self) -> bool {
-        self.id() == "error_rate"
+        self == Self::ERROR_RATE
+    }
+
+    /// Whether it tells how fast a server is.
+    pub fn is_of_speed(self) -> bool {
+        self.statistic().is_some()
+            || [
+                Self::QPS,
+                Self::THROUGHPUT,
+                Self::THROUGHPUT_STEADY,
+                Self::TOTAL_THROUGHPUT,
+            ]
+            .contains(&self)
     }
 
     /// Whether a sweep has it as a whole, and none of its load points.
@@ -286,6 +298,19 @@ mod tests {
     }
 
     #[test]
+    fn latencies_and_rates_tell_the_speed_and_a_size_does_not() {
+        for (metric, is_of_speed) in [
+            (Metric::ITL_P90, true),
+            (Metric::QPS, true),
+            (Metric::TOTAL_THROUGHPUT, true),
+            (Metric::CAPACITY_THROUGHPUT, false),
+            (Metric::KV_CACHE_TOKENS, false),
+        ] {
+            assert_eq!(metric.is_of_speed(), is_of_speed, "{metric}");
+        }
+    }
+
+    #[test]
     fn a_misspelt_name_is_answered_with_the_nearest_metric() {
         let error = Metric::parse("tpot.95").unwrap_err();
         assert_eq!(error.nearest, "tpot.p95");
@@ -309,9 +334,12 @@ mod tests {
     }
 
     #[test]
-    fn the_metrics_always_shown_are_in_the_catalogue() {
-        for id in ALWAYS_SHOWN {
-            Metric::parse(id).unwrap();
+    fn a_constant_has_the_id_that_it_names() {
+        for (name, metric) in catalogue::CONSTANTS {
+            let id = metric.id();
+            assert_eq!(*name, id.to_uppercase().replace('.', "_"));
+            assert_eq!(Metric::parse(id), Ok(*metric));
         }
+        assert_eq!(catalogue::CONSTANTS.len(), Metric::all().count());
     }
 }

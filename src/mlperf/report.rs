@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::early_stopping::over_latency_allowed;
 use super::validity::{Reason, Requirements, Scenario, Seen, reasons};
+use crate::metric::Metric;
 use crate::record::Failures;
 use crate::record::format::Repeat;
 
@@ -17,20 +18,20 @@ pub const SCHEMA: &str = "perfgate.mlperf/1";
 pub const NOT_OFFICIAL: &str = "Not an official MLPerf result: not verified by MLCommons, not measured with the LoadGen, \
      and not on the benchmark's data set. MLPerf is a trademark of MLCommons.";
 
-/// The figures, by the ids of the catalogue.
-const FIGURES: [&str; 12] = [
-    "qps",
-    "throughput",
-    "total_throughput",
-    "ttft.mean",
-    "ttft.p50",
-    "ttft.p90",
-    "ttft.p99",
-    "tpot.mean",
-    "tpot.p50",
-    "tpot.p90",
-    "tpot.p99",
-    "e2e.p99",
+/// The figures.
+const FIGURES: [Metric; 12] = [
+    Metric::QPS,
+    Metric::THROUGHPUT,
+    Metric::TOTAL_THROUGHPUT,
+    Metric::TTFT_MEAN,
+    Metric::TTFT_P50,
+    Metric::TTFT_P90,
+    Metric::TTFT_P99,
+    Metric::TPOT_MEAN,
+    Metric::TPOT_P50,
+    Metric::TPOT_P90,
+    Metric::TPOT_P99,
+    Metric::E2E_P99,
 ];
 
 /// What a run of a scenario came to.
@@ -105,10 +106,7 @@ impl MlperfReport {
             .map(|why| format!("the measurement does not count: {why}"))
             .chain(reasons)
             .collect();
-        let figure = |id: &&str| {
-            let value = repeat.metrics.get(*id).copied().flatten()?;
-            Some(((*id).to_owned(), value))
-        };
+        let figure = |metric: Metric| Some((metric.id().to_owned(), repeat.metric(metric)?));
         Self {
             schema: SCHEMA.to_owned(),
             notice: NOT_OFFICIAL.to_owned(),
@@ -123,7 +121,7 @@ impl MlperfReport {
                 .and_then(|_| over_latency_allowed(required.percentile, seen.queries)),
             required,
             seen,
-            metrics: FIGURES.iter().filter_map(figure).collect(),
+            metrics: FIGURES.into_iter().filter_map(figure).collect(),
             warnings: repeat.warnings().map(str::to_owned).collect(),
             tried: Vec::new(),
         }

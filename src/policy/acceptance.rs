@@ -1,6 +1,6 @@
 //! A regression that somebody who may do so has accepted.
 
-use super::verdict::{exit_status, weight, worst_of};
+use super::outcome::{exit_status, weight, worst_of};
 use crate::report::comparison::{Acceptance, Comparison, Status, Verdict};
 
 /// Characters of the reason in the headline; all of it stands below.

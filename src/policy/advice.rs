@@ -1,10 +1,10 @@
 //! What would settle an undecided verdict.
 
 use super::judge::Judged;
+use super::outcome::weight;
 use super::rule::Policy;
-use super::verdict::weight;
 use crate::report::comparison::{Next, NextAction, Verdict};
-use crate::stats::{Answer, Look, PAIR_LOOKS, decide};
+use crate::stats::{Look, Outcome, PAIR_LOOKS, decide};
 
 /// What would settle the open rules: the fewest repeats that would, or alternating pairs where they cannot.
 pub(super) fn next(
@@ -73,7 +73,7 @@ fn repeats_needed(judged: &Judged, taken: u32, most: u32) -> Option<u32> {
     let baseline = judged.judgement.baseline.repeats;
     (taken + 1..=most).find(|repeats| {
         let then = estimate.with_repeats(baseline, *repeats, &grounds.noise);
-        decide(&then, grounds.zone, judged.care.levels) != Answer::Open
+        decide(&then, grounds.zone, judged.care.levels) != Outcome::Undecided
     })
 }
 
@@ -89,6 +89,6 @@ fn pairs_settle(judged: &Judged, pairs: u32) -> bool {
             &estimate.with_pairs(pairs, &grounds.noise),
             grounds.zone,
             levels,
-        ) != Answer::Open
+        ) != Outcome::Undecided
     })
 }

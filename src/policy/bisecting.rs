@@ -1,33 +1,7 @@
-//! What a comparison with the good end says of a commit, and how sure it must be.
+//! The rules by which a search judges its commits.
 
 use super::rule::{Action, Policy};
-use super::too_good::only_a_reason_is_missing;
-use crate::report::comparison::{Comparison, Status, Verdict};
-
-/// What is said of one commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BisectAnswer {
-    /// As fast as the good end.
-    Good,
-    /// Slower than the good end, beyond a limit.
-    Bad,
-    /// The evidence does not decide.
-    Undecided,
-    /// It cannot be compared with the good end.
-    NotComparable,
-}
-
-/// What the comparison says of its candidate. What the policy makes of an undecided gate is for gates: a search skips it.
-pub fn bisect_answer(comparison: &Comparison) -> BisectAnswer {
-    match comparison.verdict {
-        Verdict::Pass | Verdict::Warn => BisectAnswer::Good,
-        Verdict::Block | Verdict::Report => BisectAnswer::Bad,
-        // How much faster than the good end a commit is, is not what is looked for.
-        Verdict::Inconclusive if only_a_reason_is_missing(comparison) => BisectAnswer::Good,
-        Verdict::Inconclusive => BisectAnswer::Undecided,
-        Verdict::Incomparable => BisectAnswer::NotComparable,
-    }
-}
+use crate::report::comparison::{Comparison, Status};
 
 /// The rules by which commits are judged: those that the bad end broke. Another rule's regression elsewhere in the history
 /// is not what is looked for, and a rule that stays open would leave commits undecided that are clear in this regard.
@@ -52,8 +26,9 @@ pub fn searched(policy: &Policy, bad_end: &Comparison) -> Policy {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Labels, compare_runs};
+    use super::super::{Labels, bisect_outcome, compare_runs};
     use super::*;
+    use crate::stats::Outcome;
 
     /// Three repeats with those factors on TPOT and throughput.
     fn run(tpot: f64, throughput: f64) -> crate::record::Run {
@@ -75,13 +50,13 @@ mod tests {
     fn only_what_the_bad_end_broke_is_looked_for() {
         let policy = Policy::standard();
         let comparison = compare_runs(&policy, &run(1.0, 1.0), &run(1.2, 1.0), Labels::default());
-        assert_eq!(bisect_answer(&comparison), BisectAnswer::Bad);
+        assert_eq!(bisect_outcome(&comparison), Some(Outcome::Fail));
         let ids = |policy: &Policy| -> Vec<&str> {
             policy.rules.iter().map(|rule| rule.metric.id()).collect()
         };
         assert_eq!(ids(&searched(&policy, &comparison)), ["tpot.p95"]);
         let innocent = compare_runs(&policy, &run(1.0, 1.0), &run(1.0, 1.0), Labels::default());
-        assert_eq!(bisect_answer(&innocent), BisectAnswer::Good);
+        assert_eq!(bisect_outcome(&innocent), Some(Outcome::Pass));
         assert!(searched(&policy, &innocent).rules.is_empty());
     }
 }

@@ -5,8 +5,8 @@ use super::noise::noise;
 use super::rule::Rule;
 use super::sentence::percent;
 use crate::compare::{self, Missing, SideValues};
-use crate::report::comparison::{Side, Status};
-use crate::stats::{Levels, stored};
+use crate::report::comparison::Side;
+use crate::stats::{Levels, Outcome, stored};
 
 /// The candidate alone against `max` or `min`, with the noise of its repeats; `None` where the rule has neither.
 pub(super) fn judge_budget(
@@ -34,16 +34,17 @@ pub(super) fn judge_budget(
     let surely_over = estimate.lower_bound(levels.alpha) > 0.0;
     let surely_under = estimate.upper_bound(levels.beta) <= 0.0;
     let beyond = percent(ratio(metric, estimate.delta));
-    let (status, reason) = if looks_worse && surely_over {
-        (Status::Regressed, format!("outside its budget by {beyond}"))
+    let (outcome, reason) = if looks_worse && surely_over {
+        (Outcome::Fail, format!("outside its budget by {beyond}"))
     } else if !looks_worse && surely_under {
-        (Status::Pass, format!("inside its budget by {beyond}"))
+        (Outcome::Pass, format!("inside its budget by {beyond}"))
     } else {
         let reason = "too close to its budget to tell".to_owned();
-        (Status::Inconclusive, reason)
+        (Outcome::Undecided, reason)
     };
     Some(Answered {
-        status,
+        outcome: Some(outcome),
+        is_better: false,
         reason,
         grounds: None,
         looks_worse,
@@ -65,13 +66,14 @@ fn zero_against(
     };
     let outside = rule.limits.max.is_some_and(|max| value > max)
         || rule.limits.min.is_some_and(|min| value < min);
-    let (status, reason) = if outside {
-        (Status::Regressed, "outside its budget")
+    let (outcome, reason) = if outside {
+        (Outcome::Fail, "outside its budget")
     } else {
-        (Status::Pass, "inside its budget")
+        (Outcome::Pass, "inside its budget")
     };
     Some(Answered {
-        status,
+        outcome: Some(outcome),
+        is_better: false,
         reason: reason.to_owned(),
         grounds: None,
         looks_worse: outside,

@@ -1,6 +1,6 @@
 //! A comparison that somebody else may have written: read, and refused where its parts contradict each other.
 
-use super::verdict::decided;
+use super::outcome::decided;
 use crate::report::comparison::{Comparison, Judgement, SCHEMA, Status, Verdict};
 use crate::{json, limits};
 

@@ -41,11 +41,11 @@ fn side(run: &Run, kind: &str) -> CurveSide {
         .filter_map(|scenario| {
             let point = CurvePoint {
                 load: load(scenario)?,
-                throughput: median(scenario, "throughput")?,
-                ttft: median(scenario, "ttft.p95"),
-                tpot: median(scenario, "tpot.p95"),
+                throughput: median(scenario, Metric::THROUGHPUT)?,
+                ttft: median(scenario, Metric::TTFT_P95),
+                tpot: median(scenario, Metric::TPOT_P95),
             };
-            Some((point, median(scenario, "e2e.p50")))
+            Some((point, median(scenario, Metric::E2E_P50)))
         })
         .collect();
     points.sort_by(|(a, _), (b, _)| a.load.total_cmp(&b.load));
@@ -60,9 +60,13 @@ fn side(run: &Run, kind: &str) -> CurveSide {
     let knee = bends
         .and_then(|bends| knee(&bends))
         .map(|place| points[place].0.load);
+    let searched = match kind {
+        "concurrency" => Metric::CAPACITY_CONCURRENCY,
+        _ => Metric::CAPACITY_REQUEST_RATE,
+    };
     let capacity = run
         .scenario(SWEEP)
-        .and_then(|sweep| median(sweep, &format!("capacity.{kind}")));
+        .and_then(|sweep| median(sweep, searched));
     CurveSide {
         points: points.into_iter().map(|(point, _)| point).collect(),
         knee,
@@ -71,8 +75,7 @@ fn side(run: &Run, kind: &str) -> CurveSide {
 }
 
 /// Over the repeats that count; `None` where none has it.
-fn median(scenario: &ScenarioRun, id: &str) -> Option<f64> {
-    let metric = Metric::parse(id).ok()?;
+fn median(scenario: &ScenarioRun, metric: Metric) -> Option<f64> {
     let values: Vec<f64> = scenario
         .counting()
         .filter_map(|repeat| repeat.metrics.get(&metric).copied())

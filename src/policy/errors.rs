@@ -1,13 +1,13 @@
 //! The guard of the error rate, beside whatever rules there are.
 
 use super::judge::{Care, Judged, ScenarioEvidence, without_numbers};
+use super::outcome::status;
 use super::rule::{Action, Limits, Rule};
 use super::sentence::percent;
 use crate::compare::{self, SideValues};
 use crate::metric::Metric;
 use crate::record::ScenarioRun;
-use crate::report::comparison::Status;
-use crate::stats::{self, number};
+use crate::stats::{self, Outcome, number};
 
 /// Failed requests are in no mean and do no work, so a server that refuses under load would look fast. This many more of them,
 /// as a share of all requests, block whatever the other rules decide. A rule on `error_rate` is judged beside it and never replaces it.
@@ -16,7 +16,7 @@ const ERROR_RATE_ROOM: f64 = 0.01;
 /// Silent while it holds.
 pub(super) fn too_many_errors(evidence: &ScenarioEvidence<'_>, care: Care) -> Option<Judged> {
     let (baseline, candidate) = evidence.shown();
-    let metric = Metric::parse("error_rate").ok()?;
+    let metric = Metric::ERROR_RATE;
     let rate = |scenario: &ScenarioRun| {
         let (failed, all) = compare::failed_and_all(scenario);
         if all > 0 {
@@ -51,7 +51,8 @@ pub(super) fn too_many_errors(evidence: &ScenarioEvidence<'_>, care: Care) -> Op
         percent(allowed)
     );
     let sides = [side(baseline), side(candidate)];
-    let judgement = without_numbers(&rule, evidence.name, sides, Status::Regressed, reason);
+    let status = status(Some(Outcome::Fail), false);
+    let judgement = without_numbers(&rule, evidence.name, sides, status, reason);
     Some(Judged {
         judgement,
         grounds: None,

@@ -1,14 +1,13 @@
 //! A gate that has no baseline yet.
 
+use super::outcome::worst;
 use super::rule::Policy;
-use super::verdict::{Labels, ThisLook, compare_evidence, worst};
+use super::verdict::{Labels, ThisLook, compare_evidence};
+use crate::code::Code;
 use crate::compare::Given;
 use crate::exit::ExitStatus;
 use crate::record::Run;
 use crate::report::comparison::{Comparison, Next, Verdict, Warning};
-
-/// The code of the warning that a first run has.
-pub(super) const FIRST_RUN: &str = "first-run";
 
 /// A candidate that has no baseline yet, where `first_run: pass` lets it pass: its budgets are judged, and everybody is told
 /// that nothing was compared. `missing` names the baseline that is not there.
@@ -28,10 +27,7 @@ pub fn first_run(
     let message = format!("{missing}, so nothing was compared; `first_run: pass` lets it pass");
     let mut comparison = Comparison {
         // What is unknown of a baseline that is not there is no news.
-        warnings: vec![Warning {
-            code: FIRST_RUN.to_owned(),
-            message: message.clone(),
-        }],
+        warnings: vec![Warning::new(Code::FirstRun, message.clone())],
         mismatches: Vec::new(),
         changes: Vec::new(),
         next: Next::default(),

@@ -2,6 +2,7 @@
 
 use super::budget::judge_budget;
 use super::noise::noise;
+use super::outcome::status;
 use super::rule::Rule;
 use super::sentence::{percent, signed_percent};
 use super::too_good;
@@ -10,7 +11,7 @@ use crate::metric::{Better, Metric};
 use crate::record::{Run, ScenarioRun};
 use crate::report::comparison::{Basis, Change, JudgedRule, Judgement, Noise, Side, Status};
 use crate::stats::{
-    self, Answer, Assessment, Decision, Estimate, Evidence, Levels, Look, Zone, e_value,
+    self, Assessment, Decision, Estimate, Evidence, Levels, Look, Outcome, Zone, e_value,
     smallest_detectable,
 };
 
@@ -184,7 +185,7 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: Care) ->
             .map(|estimate| ratio(metric, estimate.upper_bound(care.now().beta)))
             .filter(|bound| bound.is_finite()),
         looks_worse,
-        ..without_numbers(rule, evidence.name, sides, answer.status, answer.reason)
+        ..without_numbers(rule, evidence.name, sides, answer.status(), answer.reason)
     };
     let pairs = match evidence.pairs {
         Some(_) => judgement.candidate.repeats.min(judgement.baseline.repeats),
@@ -300,7 +301,10 @@ fn source(grounds: &Grounds) -> &'static str {
 /// An answer to one limit.
 #[derive(Clone, Debug)]
 pub(super) struct Answered {
-    pub(super) status: Status,
+    /// `None`: one side has no usable value.
+    pub(super) outcome: Option<Outcome>,
+    /// Whether the whole interval is on the better side of zero.
+    pub(super) is_better: bool,
     pub(super) reason: String,
     pub(super) grounds: Option<Grounds>,
     pub(super) looks_worse: bool,
@@ -309,16 +313,21 @@ pub(super) struct Answered {
 impl Answered {
     pub(super) fn missing(reason: String) -> Self {
         Self {
-            status: Status::Missing,
+            outcome: None,
+            is_better: false,
             reason,
             grounds: None,
             looks_worse: false,
         }
     }
 
+    fn status(&self) -> Status {
+        status(self.outcome, self.is_better)
+    }
+
     /// How bad it is; larger is worse.
     fn rank(&self) -> u8 {
-        match self.status {
+        match self.status() {
             Status::Improved => 0,
             Status::Pass => 1,
             Status::Inconclusive => 2,
@@ -347,7 +356,8 @@ fn judge_change(rule: &Rule, known: &Known<'_>, limit: f64, care: Care) -> Answe
             // Nothing failed on either side: no change, and no logarithm of zero needed to say so.
             Some(Missing::Zero) if rule.metric.can_be_zero() && both_are_zero(shown) => {
                 return Answered {
-                    status: Status::Pass,
+                    outcome: Some(Outcome::Pass),
+                    is_better: false,
                     reason: "zero on both sides".to_owned(),
                     grounds: None,
                     looks_worse: false,
@@ -368,15 +378,17 @@ fn judge_change(rule: &Rule, known: &Known<'_>, limit: f64, care: Care) -> Answe
         };
         return Answered::missing(reason.to_owned());
     };
-    let (status, reason) = in_words(rule.metric, &grounds, limit, care);
+    let outcome = grounds.decision.outcome;
+    let (_, high) = grounds.decision.estimate.interval(SHOWN_CONFIDENCE);
     // Pairs alone say how it looks: the stored baseline may be another host's.
     let looked_at = grounds
         .assessment
         .paired
         .unwrap_or(grounds.decision.estimate);
     Answered {
-        status,
-        reason,
+        outcome: Some(outcome),
+        is_better: outcome == Outcome::Pass && high < 0.0,
+        reason: in_words(rule.metric, &grounds, limit, care),
         grounds: Some(grounds),
         looks_worse: looked_at.delta >= grounds.zone.limit,
     }
@@ -418,11 +430,11 @@ fn grounds(metric: Metric, known: &Known<'_>, limit: f64, care: Care) -> Option<
     .assess();
     let zone = zone(metric, limit);
     let mut decision = assessment.decide(zone, care.levels, care.look)?;
-    if care.anytime && decision.answer == Answer::Open {
+    if care.anytime && decision.outcome == Outcome::Undecided {
         let differences: Vec<f64> = pairs.iter().map(|(base, new)| new - base).collect();
         let sure = e_value(&differences, zone.low) >= 1.0 / care.levels.alpha;
         if sure && decision.estimate.delta >= zone.limit {
-            decision.answer = Answer::Block;
+            decision.outcome = Outcome::Fail;
         }
     }
     Some(Grounds {
@@ -434,43 +446,32 @@ fn grounds(metric: Metric, known: &Known<'_>, limit: f64, care: Care) -> Option<
     })
 }
 
-fn in_words(metric: Metric, grounds: &Grounds, limit: f64, care: Care) -> (Status, String) {
+fn in_words(metric: Metric, grounds: &Grounds, limit: f64, care: Care) -> String {
     let Decision {
-        answer, estimate, ..
+        outcome, estimate, ..
     } = grounds.decision;
     let (low, high) = estimate.interval(SHOWN_CONFIDENCE);
     let [low_words, high_words] = [low, high].map(|end| signed_percent(ratio(metric, end)));
     let interval = format!("95 % interval {low_words} to {high_words}");
     let limit = percent(limit);
-    match answer {
-        Answer::Pass if high < 0.0 => (
-            Status::Improved,
-            format!("better, with the whole {interval} below zero"),
-        ),
-        Answer::Pass => {
+    match outcome {
+        Outcome::Pass if high < 0.0 => {
+            format!("better, with the whole {interval} below zero")
+        }
+        Outcome::Pass => {
             let bound = estimate.upper_bound(care.now().beta);
             let ruled_out = percent(ratio(metric, bound).max(0.0));
-            (
-                Status::Pass,
-                format!("a regression above {ruled_out} is ruled out (limit {limit})"),
-            )
+            format!("a regression above {ruled_out} is ruled out (limit {limit})")
         }
-        Answer::Block => (
-            Status::Regressed,
-            format!("worse than the limit of {limit} ({interval})"),
-        ),
-        Answer::Open if estimate.noisier && grounds.assessment.paired.is_none() => (
-            Status::Inconclusive,
+        Outcome::Fail => format!("worse than the limit of {limit} ({interval})"),
+        Outcome::Undecided if estimate.noisier && grounds.assessment.paired.is_none() => {
             format!(
                 "today is noisier than the ledger ({} between repeats instead of {}), so the stored baseline decides nothing; the {interval} (limit {limit})",
                 percent(estimate.repeat_noise),
                 percent(grounds.noise.repeat)
-            ),
-        ),
-        Answer::Open => (
-            Status::Inconclusive,
-            format!("the {interval} leaves it open (limit {limit})"),
-        ),
+            )
+        }
+        Outcome::Undecided => format!("the {interval} leaves it open (limit {limit})"),
     }
 }
 

@@ -1,4 +1,18 @@
 //! Rules and numbers to judgements and a verdict. Pure.
+//!
+//! ```text
+//! thresholds.yaml ─▶ config ─▶ rule::Policy ─┐
+//! runs ─▶ compare::usable ─▶ Usable ─────────┴▶ judge_all ─▶ judge (one rule, one scenario) ─▶ Judgement
+//!                                                  │             └ stats: estimate, decision at this look
+//!                                                  ▼
+//!                            verdict + headline + warnings + figures ─▶ report::Comparison
+//! ```
+//!
+//! [`compare_evidence`] is one look at everything given. `judge_all` shares α among the rules that may block, keeps the
+//! decisions of earlier looks, and lowers the level of warnings so that few of them are false. `judge` asks `stats` for the
+//! estimate and the answer; `budget`, `errors` and `too_good` are the rules without a baseline. `verdict` takes the worst
+//! judgement and converts it to the published verdict and exit code. [`complete`] adds by whose files it was judged, and
+//! who accepted what; nothing changes a comparison after that. `promotion` decides whether a run may become the baseline.
 
 mod acceptance;
 mod advice;
@@ -7,7 +21,6 @@ mod bisecting;
 mod budget;
 mod checked;
 mod curves;
-mod effect;
 mod errors;
 mod first_run;
 #[cfg(test)]
@@ -17,6 +30,7 @@ mod history;
 mod judge;
 mod judge_all;
 mod noise;
+mod outcome;
 mod power;
 mod promotion;
 mod reasons;
@@ -30,10 +44,10 @@ mod warning;
 
 pub use acceptance::{with_acceptance, without_acceptance};
 pub use baseline_noise::{TooNoisy, too_noisy};
-pub use bisecting::{BisectAnswer, bisect_answer, searched};
+pub use bisecting::searched;
 pub use checked::{ComparisonError, parse_comparison};
-pub use effect::{Effect, effect};
 pub use first_run::first_run;
+pub use outcome::{MergeEffect, bisect_outcome, effect};
 pub use power::{Needs, needs};
 pub use promotion::{Accepted, FEWEST_REPEATS, Objection, objections};
 pub use reasons::{with_analysis, with_explanation};

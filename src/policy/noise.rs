@@ -30,8 +30,8 @@ pub(super) fn noise(metric: Metric, value: f64, sessions: &[Vec<f64>]) -> Noise 
 fn allocation_step(metric: Metric) -> Option<f64> {
     match metric.unit() {
         // What processes hold depends on when their allocators give back: it has noise as a latency has.
-        Unit::Bytes if metric.id() == "host_memory.peak" => None,
-        Unit::Bytes if metric.id() == "engine_memory.peak" => Some(ROUNDED_PARTS),
+        Unit::Bytes if metric == Metric::HOST_MEMORY_PEAK => None,
+        Unit::Bytes if metric == Metric::ENGINE_MEMORY_PEAK => Some(ROUNDED_PARTS),
         Unit::Bytes => Some(ALLOCATION_UNIT),
         Unit::Tokens => Some(CACHE_BLOCK),
         Unit::Seconds

@@ -6,7 +6,7 @@ use super::rule::{Policy, Rule};
 use super::verdict::{ALPHA, BETA};
 use crate::metric::Metric;
 use crate::stats::{
-    Answer, Estimate, Levels, Look, Noise, PAIR_LOOKS, decide, smallest_detectable,
+    Estimate, Levels, Look, Noise, Outcome, PAIR_LOOKS, decide, smallest_detectable,
 };
 
 /// What one blocking rule needs with this noise.
@@ -60,8 +60,8 @@ fn needs_of(metric: Metric, limit: f64, noise: Noise, levels: Levels, most: u32)
     // Enough: no change passes, and a regression at the high edge blocks.
     let enough = |estimate: Estimate, levels: Levels| {
         let at = |delta| Estimate { delta, ..estimate };
-        decide(&at(0.0), zone, levels) == Answer::Pass
-            && decide(&at(zone.high), zone, levels) == Answer::Block
+        decide(&at(0.0), zone, levels) == Outcome::Pass
+            && decide(&at(zone.high), zone, levels) == Outcome::Fail
     };
     let pairs = PAIR_LOOKS
         .into_iter()

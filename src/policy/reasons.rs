@@ -1,8 +1,8 @@
 //! What the author says, put into a finished comparison.
 
 use super::headline::analysed_headline;
+use super::outcome::{decided, weight};
 use super::too_good;
-use super::verdict::{decided, weight};
 use super::warning::{is_about_explanation, of_explanation};
 use crate::report::comparison::{Analysis, Comparison, Verdict, Warning};
 

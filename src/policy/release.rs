@@ -5,6 +5,7 @@ use super::judge_all::family;
 use super::rule::{Limits, Policy, Rule};
 use super::sentence::{percent, signed_percent};
 use super::verdict::{ALPHA, BETA};
+use crate::code::Code;
 use crate::compare::same_fingerprint;
 use crate::record::{Run, is_same_run};
 use crate::report::comparison::{Status, Warning};
@@ -32,12 +33,10 @@ pub(super) fn since_release(
             |name| format!("the release {name}"),
         );
     if !same_fingerprint(release, candidate) {
-        return vec![Warning {
-            code: "release-not-comparable".to_owned(),
-            message: format!(
-                "{name} was measured on other hardware or with another workload, so a slow decline since then cannot be seen; measure it again and promote it with `perfgate baseline update RESULT --release TAG`"
-            ),
-        }];
+        let message = format!(
+            "{name} was measured on other hardware or with another workload, so a slow decline since then cannot be seen; measure it again and promote it with `perfgate baseline update RESULT --release TAG`"
+        );
+        return vec![Warning::new(Code::ReleaseNotComparable, message)];
     }
     let care = Care {
         levels: Levels {
@@ -73,9 +72,9 @@ pub(super) fn since_release(
             let Some(change) = row.change.filter(|_| row.status == Status::Regressed) else {
                 continue;
             };
-            found.push(Warning {
-                code: "slower-than-release".to_owned(),
-                message: format!(
+            found.push(Warning::new(
+                Code::SlowerThanRelease,
+                format!(
                     "{} at {} is {} worse than in {name} (95 % interval {} to {}, limit {}): steps that each passed add up",
                     row.metric.label(),
                     row.scenario,
@@ -84,7 +83,7 @@ pub(super) fn since_release(
                     signed_percent(change.high),
                     percent(limit)
                 ),
-            });
+            ));
         }
     }
     found

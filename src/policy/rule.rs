@@ -87,26 +87,23 @@ pub struct Policy {
 impl Policy {
     /// The four rules that hold where no `thresholds.yaml` is given.
     pub fn standard() -> Self {
-        let rule = |id: &str, regression, action, explain| {
-            Metric::parse(id).ok().map(|metric| Rule {
-                metric,
-                limits: Limits {
-                    regression: Some(regression),
-                    ..Limits::default()
-                },
-                action,
-                explain,
-                place: None,
-            })
+        let rule = |metric, regression, action, explain| Rule {
+            metric,
+            limits: Limits {
+                regression: Some(regression),
+                ..Limits::default()
+            },
+            action,
+            explain,
+            place: None,
         };
-        let rules = [
-            rule("tpot.p95", 0.05, Action::Block, false),
-            rule("throughput", 0.05, Action::Block, false),
-            rule("ttft.p95", 0.10, Action::Warn, true),
-            rule("gpu_memory.peak", 0.10, Action::Report, false),
-        ];
         Self {
-            rules: rules.into_iter().flatten().collect(),
+            rules: vec![
+                rule(Metric::TPOT_P95, 0.05, Action::Block, false),
+                rule(Metric::THROUGHPUT, 0.05, Action::Block, false),
+                rule(Metric::TTFT_P95, 0.10, Action::Warn, true),
+                rule(Metric::GPU_MEMORY_PEAK, 0.10, Action::Report, false),
+            ],
             scenarios: BTreeMap::new(),
             noise: NoisePolicy::default(),
             first_run: FirstRun::default(),

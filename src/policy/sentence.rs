@@ -1,40 +1,8 @@
 //! The sentences of a verdict: headline and reasons, so that every renderer says the same words.
 
 use crate::metric::{Better, Metric, Unit};
-
-/// Above this, in percent, a figure means only "far more".
-const MOST_PERCENT: f64 = 1e6;
-
-/// `7.1 %`, without a sign; `> 1000000 %` where more digits would mean nothing.
-pub fn percent(ratio: f64) -> String {
-    let percent = ratio.abs() * 100.0;
-    // Below a tenth of a percent more digits say nothing; above a hundred a decimal says nothing.
-    if percent > MOST_PERCENT {
-        format!("> {MOST_PERCENT:.0} %")
-    } else if percent.is_nan() {
-        "unknown".to_owned()
-    } else if percent >= 99.95 {
-        format!("{percent:.0} %")
-    } else {
-        format!("{percent:.1} %")
-    }
-}
-
-/// `+7.1 %`, `−0.3 %`.
-pub fn signed_percent(ratio: f64) -> String {
-    let text = percent(ratio);
-    if text.starts_with('>') {
-        let beyond = if ratio < 0.0 { "< −" } else { "> +" };
-        return text.replacen("> ", beyond, 1);
-    }
-    // What rounds to zero has no sign.
-    let sign = match text.as_str() {
-        "0.0 %" | "unknown" => "",
-        _ if ratio < 0.0 => "−",
-        _ => "+",
-    };
-    format!("{sign}{text}")
-}
+use crate::text::number::MOST_PERCENT;
+pub use crate::text::number::{percent, signed_percent};
 
 /// `2.0 times`, `1000 times`, `more than 10000 times`.
 pub(super) fn times(times: f64) -> String {

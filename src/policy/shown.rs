@@ -16,13 +16,9 @@ pub(super) fn measurements(
     candidate: &Run,
     judged: &[&Judgement],
 ) -> Vec<Measurement> {
-    let parsed = |ids: &[&str]| -> Vec<Metric> {
-        ids.iter().filter_map(|id| Metric::parse(id).ok()).collect()
-    };
-    let always = parsed(&ALWAYS_SHOWN);
-    // Where one side knows them: a result of another tool has none of them, and nobody misses them there.
-    let memory = parsed(&compare::MEMORY);
-    let metrics: Vec<Metric> = always.iter().chain(&memory).copied().collect();
+    // Those of memory where one side knows them: a result of another tool has none of them, and nobody misses them there.
+    let memory = compare::MEMORY;
+    let metrics: Vec<Metric> = ALWAYS_SHOWN.into_iter().chain(memory).collect();
     let fixed = compare::cache_is_fixed(candidate).or_else(|| compare::cache_is_fixed(baseline));
     let mut rows = Vec::new();
     // Of two rows of one metric the first one.

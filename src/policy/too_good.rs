@@ -1,6 +1,7 @@
 //! A candidate that became faster beyond belief: undecided until somebody gives the reason.
 
 use super::judge::Grounds;
+use crate::code::Code;
 use crate::metric::{Better, Metric};
 use crate::report::comparison::{Comparison, Judgement, Status, Verdict, Warning};
 
@@ -8,29 +9,18 @@ use crate::report::comparison::{Comparison, Judgement, Status, Verdict, Warning}
 /// answers, another model, a client that counts otherwise.
 const BELIEVED: f64 = 1.5;
 
-/// The code of the warning.
-const CODE: &str = "check-before-believing";
-
 /// What ends the headline.
 const CHECK: &str = "; check before believing";
 
 /// Alternating pairs from which on they are asked alone.
 const PAIRS: u32 = 2;
 
-/// The metrics of how fast a server is.
-fn tells_speed(metric: Metric) -> bool {
-    let id = metric.id();
-    let latencies = ["ttft.", "tpot.", "itl.", "e2e."];
-    latencies.iter().any(|latency| id.starts_with(latency))
-        || ["qps", "throughput", "throughput.steady", "total_throughput"].contains(&id)
-}
-
 /// How many times as fast it became, where that is beyond belief.
 pub(super) fn times_faster(metric: Metric, grounds: &Grounds, pairs: u32) -> Option<f64> {
     let paired = grounds.assessment.paired.filter(|_| pairs >= PAIRS);
     let estimate = paired.unwrap_or(grounds.decision.estimate);
     let times = (-estimate.delta).exp();
-    (tells_speed(metric) && times > BELIEVED).then_some(times)
+    (metric.is_of_speed() && times > BELIEVED).then_some(times)
 }
 
 /// The judgement left undecided until there is a reason.
@@ -66,7 +56,7 @@ pub fn only_a_reason_is_missing(comparison: &Comparison) -> bool {
     let mut open = comparison
         .judgements
         .iter()
-        .filter(|row| super::verdict::weight(row, analysed) == Verdict::Inconclusive)
+        .filter(|row| super::outcome::weight(row, analysed) == Verdict::Inconclusive)
         .peekable();
     comparison.verdict == Verdict::Inconclusive
         && open.peek().is_some()
@@ -76,14 +66,12 @@ pub fn only_a_reason_is_missing(comparison: &Comparison) -> bool {
 /// Said where a reader looks for what is unusual.
 pub(super) fn warning(row: &Judgement) -> Option<Warning> {
     row.if_believed?;
-    Some(Warning {
-        code: CODE.to_owned(),
-        message: format!("{} at {}: {}", row.metric, row.scenario, row.reason),
-    })
+    let message = format!("{} at {}: {}", row.metric, row.scenario, row.reason);
+    Some(Warning::new(Code::CheckBeforeBelieving, message))
 }
 
 pub(super) fn is_about(warning: &Warning) -> bool {
-    warning.code == CODE
+    warning.is(Code::CheckBeforeBelieving)
 }
 
 /// The headline of a row that is in doubt.
@@ -166,21 +154,10 @@ mod tests {
                     comparison
                         .warnings
                         .iter()
-                        .any(|warning| warning.code == "check-before-believing")
+                        .any(|warning| warning.is(Code::CheckBeforeBelieving))
                 );
                 assert!(only_a_reason_is_missing(&comparison));
             }
-        }
-    }
-
-    #[test]
-    fn requests_per_second_are_a_speed_and_a_size_is_none() {
-        for (id, is_speed) in [
-            ("qps", true),
-            ("total_throughput", true),
-            ("kv_cache.tokens", false),
-        ] {
-            assert_eq!(tells_speed(Metric::parse(id).unwrap()), is_speed, "{id}");
         }
     }
 

@@ -2,21 +2,18 @@
 
 use super::advice::next;
 use super::curves::curves;
-use super::first_run::FIRST_RUN;
 use super::headline::headline;
 use super::history::history;
 use super::judge::Judged;
 use super::judge_all::{family, judge_all};
+use super::outcome::{exit_status, verdict};
 use super::release::since_release;
-use super::rule::{Action, OnInconclusive, Policy};
+use super::rule::Policy;
 use super::shown::{distributions, identity, measurements};
 use super::warning::{of_memory, unwatched_capacity, warnings};
-use crate::compare::{self, Comparability, Given};
-use crate::exit::ExitStatus;
+use crate::compare::{self, Given};
 use crate::record::Run;
-use crate::report::comparison::{
-    Analysis, Comparison, Decision, Judgement, LookTaken, SCHEMA, Status, Verdict,
-};
+use crate::report::comparison::{Analysis, Comparison, Decision, LookTaken, SCHEMA, Verdict};
 use crate::stats::{Levels, Look};
 
 /// Largest accepted probability that any innocent blocking rule blocks.
@@ -196,108 +193,12 @@ fn sessions(judged: &Judged) -> Option<u32> {
     judged.grounds.map(|grounds| grounds.noise.sessions)
 }
 
-/// The verdict that follows from the rows of a finished comparison, and its exit code; `None` where it is that of a first
-/// run, which compares nothing.
-pub(super) fn decided(comparison: &Comparison) -> Option<(Verdict, ExitStatus)> {
-    let analysed = comparison.analysis.is_some();
-    let is_accepted = comparison.accepted.is_some();
-    let rows = || comparison.judgements.iter();
-    let weights = rows().map(|row| match row.status {
-        Status::Regressed if is_accepted => Verdict::Warn,
-        Status::Regressed
-        | Status::Pass
-        | Status::Improved
-        | Status::Inconclusive
-        | Status::Missing => weight(row, analysed),
-    });
-    let verdict = if comparison.mismatches.is_empty() {
-        worst_of(weights)
-    } else {
-        Verdict::Incomparable
-    };
-    let on_inconclusive = comparison.decision.on_inconclusive;
-    let exit = exit_status(verdict, rows(), analysed, on_inconclusive);
-    let is_first = comparison
-        .warnings
-        .iter()
-        .any(|warning| warning.code == FIRST_RUN);
-    (!is_first).then_some((verdict, exit))
-}
-
-/// What one judgement makes of the verdict; `analysed`, where the author gave an analysis report.
-pub(super) fn weight(judgement: &Judgement, analysed: bool) -> Verdict {
-    let Judgement { status, rule, .. } = judgement;
-    if judgement.if_believed.is_some() {
-        return Verdict::Inconclusive;
-    }
-    match (status, rule.action) {
-        (Status::Regressed, Action::Report) if analysed => Verdict::Warn,
-        (Status::Pass | Status::Improved, _) => Verdict::Pass,
-        (Status::Regressed, Action::Block) => Verdict::Block,
-        (Status::Regressed, Action::Report) => Verdict::Report,
-        (Status::Missing, Action::Block | Action::Report) => Verdict::Incomparable,
-        (Status::Inconclusive, Action::Block | Action::Report) => Verdict::Inconclusive,
-        // A `warn` rule never stops a merge, so it cannot make one undecided either.
-        (Status::Inconclusive, Action::Warn) if !judgement.looks_worse => Verdict::Pass,
-        (Status::Regressed | Status::Missing | Status::Inconclusive, Action::Warn) => Verdict::Warn,
-    }
-}
-
-fn verdict<'a>(
-    comparability: &Comparability,
-    rows: impl Iterator<Item = &'a Judgement>,
-    analysed: bool,
-) -> Verdict {
-    if comparability.mismatches.is_empty() {
-        worst(rows, analysed)
-    } else {
-        Verdict::Incomparable
-    }
-}
-
-/// Where no rule was judged, nothing was compared.
-pub(super) fn worst<'a>(rows: impl Iterator<Item = &'a Judgement>, analysed: bool) -> Verdict {
-    worst_of(rows.map(|row| weight(row, analysed)))
-}
-
-pub(super) fn worst_of(weights: impl Iterator<Item = Verdict>) -> Verdict {
-    weights.max().unwrap_or(Verdict::Incomparable)
-}
-
-pub(super) fn exit_status<'a>(
-    verdict: Verdict,
-    rows: impl Iterator<Item = &'a Judgement>,
-    analysed: bool,
-    on_inconclusive: OnInconclusive,
-) -> ExitStatus {
-    match verdict {
-        Verdict::Pass | Verdict::Warn => ExitStatus::Pass,
-        Verdict::Block | Verdict::Report => ExitStatus::Blocked,
-        Verdict::Incomparable => ExitStatus::NotComparable,
-        Verdict::Inconclusive => {
-            let is_open = |row: &&Judgement| weight(row, analysed) == Verdict::Inconclusive;
-            let open: Vec<&Judgement> = rows.filter(is_open).collect();
-            let fails = match on_inconclusive {
-                _ if open.iter().any(|row| row.if_believed.is_some()) => true,
-                OnInconclusive::Pass => false,
-                OnInconclusive::Fail => true,
-                OnInconclusive::Auto => open.iter().any(|row| row.looks_worse),
-            };
-            if fails {
-                ExitStatus::Inconclusive
-            } else {
-                ExitStatus::Pass
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::fixture::run_of;
-    use super::super::rule::{Limits, Rule};
+    use super::super::rule::{Limits, OnInconclusive, Rule};
     use super::*;
-    use crate::report::comparison::NextAction;
+    use crate::report::comparison::{NextAction, Status};
 
     const LABELS: Labels<'_> = Labels {
         baseline: "baseline.json",
@@ -380,7 +281,7 @@ mod tests {
         let noisy = [0.017, 0.020, 0.024];
         let below = judged(&run(&noisy), &run(&noisy));
         insta::assert_snapshot!(summary(&below), @"Inconclusive, exit 0: TPOT P95 is unchanged, 95 % interval −32.9 % to +49.1 %, limit 5.0 %");
-        assert_eq!(below.warnings[0].code, "passed-undecided");
+        assert_eq!(below.warnings[0].code(), "passed-undecided");
         assert_ne!(below.next.action, NextAction::None);
         let above = judged(&run(&noisy), &run(&[0.019, 0.022, 0.026]));
         insta::assert_snapshot!(summary(&above), @"Inconclusive, exit 3: TPOT P95 is 10.0 % slower, 95 % interval −24.9 % to +61.2 %, limit 5.0 %");
@@ -418,7 +319,7 @@ mod tests {
         let first_token = run_of(&vec![repeat(&[("ttft.p95", 0.19)]); 3]);
         let comparison = judged(&run(&QUIET), &first_token);
         insta::assert_snapshot!(summary(&comparison), @"Warn, exit 0: TTFT P95 is 26.7 % slower, 95 % interval +22.7 % to +30.8 %, limit 10.0 %");
-        assert_eq!(comparison.warnings[0].code, "explanation-wanted");
+        assert_eq!(comparison.warnings[0].code(), "explanation-wanted");
     }
 
     #[test]

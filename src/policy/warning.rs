@@ -1,10 +1,12 @@
 //! What a reader should know beside the verdict.
 
 use super::judge::Judged;
+use super::outcome::weight;
 use super::rule::{Action, OnInconclusive, Policy};
 use super::sentence::percent;
 use super::too_good;
-use super::verdict::{ThisLook, weight};
+use super::verdict::ThisLook;
+use crate::code::Code;
 use crate::compare::{self, Comparability};
 use crate::exit::ExitStatus;
 use crate::metric::Metric;
@@ -12,13 +14,6 @@ use crate::record::format::SWEEP;
 use crate::record::{Run, ScenarioRun};
 use crate::report::comparison::{Comparison, Judgement, Status, Verdict, Warning};
 use crate::stats;
-
-/// Codes of what is said of an explanation.
-const EXPLANATION_WANTED: &str = "explanation-wanted";
-const EXPLAINED: &str = "explained";
-
-/// Code of what is said of a change that its own files judged.
-const OWN_FILES: &str = "judged-by-own-files";
 
 /// Starts of the candidate that are noisier than the ledger with less than this probability are unstable.
 const UNSTABLE: f64 = 0.001;
@@ -30,14 +25,10 @@ pub(super) fn warnings(
     on_inconclusive: OnInconclusive,
     exit: ExitStatus,
 ) -> Vec<Warning> {
-    let warning = |code: &str, message: String| Warning {
-        code: code.to_owned(),
-        message,
-    };
     let mut warnings: Vec<Warning> = comparability
         .findings
         .iter()
-        .map(|finding| warning(finding.code(), finding.to_string()))
+        .map(|finding| Warning::new(finding.code(), finding.to_string()))
         .collect();
     let analysed = this_look.analysis.is_some();
     let undecided = judged
@@ -51,7 +42,7 @@ pub(super) fn warnings(
         let message = format!(
             "passes although undecided, because {because}; a regression may be hidden in the noise"
         );
-        warnings.push(warning("passed-undecided", message));
+        warnings.push(Warning::new(Code::PassedUndecided, message));
     }
     warnings.extend(judged.iter().flat_map(of_noise));
     for Judged { judgement, .. } in judged {
@@ -60,7 +51,7 @@ pub(super) fn warnings(
                 "{} at {} is not judged: {}",
                 judgement.metric, judgement.scenario, judgement.reason
             );
-            warnings.push(warning("not-judged", message));
+            warnings.push(Warning::new(Code::NotJudged, message));
         }
     }
     warnings.extend(
@@ -80,18 +71,19 @@ pub(super) fn of_explanation(row: &Judgement, explained: bool) -> Option<Warning
         return None;
     }
     let (code, said) = if explained {
-        (EXPLAINED, "is explained by the author")
+        (Code::Explained, "is explained by the author")
     } else {
-        (EXPLANATION_WANTED, "asks for an explanation by the author")
+        (
+            Code::ExplanationWanted,
+            "asks for an explanation by the author",
+        )
     };
-    Some(Warning {
-        code: code.to_owned(),
-        message: format!("{} at {} {said}", row.metric.label(), row.scenario),
-    })
+    let message = format!("{} at {} {said}", row.metric.label(), row.scenario);
+    Some(Warning::new(code, message))
 }
 
 pub(super) fn is_about_explanation(warning: &Warning) -> bool {
-    [EXPLAINED, EXPLANATION_WANTED].contains(&warning.code.as_str())
+    warning.is(Code::Explained) || warning.is(Code::ExplanationWanted)
 }
 
 /// A loss of capacity below this is not worth a word: a block of tokens more or less.
@@ -100,37 +92,37 @@ const CAPACITY_LOST: f64 = 0.01;
 /// A growth of memory that no rule watches, and what moves the KV cache for another reason.
 pub(super) fn of_memory(policy: &Policy, baseline: &Run, candidate: &Run) -> Vec<Warning> {
     let mut found = Vec::new();
-    let watched = |id: &str| {
+    let watched = |metric: Metric| {
         candidate.scenarios.iter().any(|scenario| {
             let rules = policy.rules_for(&scenario.name);
-            rules.iter().any(|rule| rule.metric.id() == id)
+            rules.iter().any(|rule| rule.metric == metric)
         })
     };
     let tokens = |run: &Run| {
-        let metric = Metric::parse("kv_cache.tokens").ok()?;
         let repeats = run.scenarios.iter().flat_map(ScenarioRun::counting);
-        let values = repeats.filter_map(|repeat| repeat.metrics.get(&metric).copied());
+        let values =
+            repeats.filter_map(|repeat| repeat.metrics.get(&Metric::KV_CACHE_TOKENS).copied());
         stats::median(&values.collect::<Vec<_>>())
     };
     let sides = baseline.scenarios.iter().chain(&candidate.scenarios);
     if let (Some(accepted), Some(new)) = (tokens(baseline), tokens(candidate))
         && !compare::cache_figures_differ(sides.map(Some))
         && new < accepted * (1.0 - CAPACITY_LOST)
-        && !watched("kv_cache.tokens")
-        && !watched("engine_memory.peak")
+        && !watched(Metric::KV_CACHE_TOKENS)
+        && !watched(Metric::ENGINE_MEMORY_PEAK)
     {
-        found.push(Warning {
-            code: "memory-growth-not-judged".to_owned(),
-            message: format!(
+        found.push(Warning::new(
+            Code::MemoryGrowthNotJudged,
+            format!(
                 "the KV cache holds {new:.0} tokens instead of {accepted:.0}, so something else takes more memory, and no rule watches it; add `kv_cache.tokens: {{regression: 1%, action: report}}`"
             ),
-        });
+        ));
     }
     if compare::cache_is_sized_differently(baseline, candidate) {
-        found.push(Warning {
-            code: "cache-sized-differently".to_owned(),
-            message: "vLLM counts the memory of CUDA graphs before it sizes the KV cache since 0.21, and the two versions lie on both sides of that: KV-cache capacity moves for that reason alone".to_owned(),
-        });
+        found.push(Warning::new(
+            Code::CacheSizedDifferently,
+            "vLLM counts the memory of CUDA graphs before it sizes the KV cache since 0.21, and the two versions lie on both sides of that: KV-cache capacity moves for that reason alone",
+        ));
     }
     found
 }
@@ -150,19 +142,19 @@ pub(super) fn unwatched_capacity(
         })
     };
     let watched = policy.rules_for(SWEEP);
-    let searched = ["capacity.concurrency", "capacity.request_rate"].map(Metric::parse);
-    let metric = searched.into_iter().flatten().find(|metric| {
+    let searched = [Metric::CAPACITY_CONCURRENCY, Metric::CAPACITY_REQUEST_RATE];
+    let metric = searched.into_iter().find(|metric| {
         found(baseline, metric)
             && found(candidate, metric)
             && watched.iter().all(|rule| !rule.metric.is_capacity())
     })?;
-    Some(Warning {
-        code: "capacity-not-judged".to_owned(),
-        message: format!(
+    Some(Warning::new(
+        Code::CapacityNotJudged,
+        format!(
             "both runs searched for their {}, and no rule watches it; add `{metric}: {{regression: 5%, action: block}}`",
             metric.label()
         ),
-    })
+    ))
 }
 
 /// The commit that asked the question, and what the change would ask.
@@ -187,15 +179,12 @@ pub fn judged_at(mut comparison: Comparison, base: &Base<'_>) -> Comparison {
     let name = base.name;
     comparison.decision.baseline_ref = Some(name.to_owned());
     comparison.decision.baseline_commit = Some(base.commit.to_owned());
-    let mut say = |code: &str, message: String| {
-        comparison.warnings.push(Warning {
-            code: code.to_owned(),
-            message,
-        });
+    let mut say = |code, message: String| {
+        comparison.warnings.push(Warning::new(code, message));
     };
     if !base.touched.is_empty() {
         say(
-            "bar-edited",
+            Code::BarEdited,
             format!(
                 "the change edits what it is judged by ({}), which takes effect when it is merged; it was judged by the files of {name}",
                 base.touched.join(", ")
@@ -204,7 +193,7 @@ pub fn judged_at(mut comparison: Comparison, base: &Base<'_>) -> Comparison {
     }
     if !base.edits.is_empty() {
         say(
-            "question-edited",
+            Code::QuestionEdited,
             format!(
                 "the change edits what is measured ({}), which takes effect when it is merged; it was measured by the configuration of {name}",
                 base.edits.join("; ")
@@ -213,7 +202,7 @@ pub fn judged_at(mut comparison: Comparison, base: &Base<'_>) -> Comparison {
     }
     if base.is_first {
         say(
-            "first-configuration",
+            Code::FirstConfiguration,
             format!("{name} has no perfgate configuration, so the change was measured by its own"),
         );
     }
@@ -223,28 +212,25 @@ pub fn judged_at(mut comparison: Comparison, base: &Base<'_>) -> Comparison {
 /// The same comparison of a change that was judged by its own files, because of a flag.
 #[must_use]
 pub fn judged_by_own_files(mut comparison: Comparison) -> Comparison {
-    comparison.warnings.push(Warning {
-        code: OWN_FILES.to_owned(),
-        message:
-            "this job judges a change, and it was judged by files that the change itself can edit"
-                .to_owned(),
-    });
+    comparison.warnings.push(Warning::new(
+        Code::JudgedByOwnFiles,
+        "this job judges a change, and it was judged by files that the change itself can edit",
+    ));
     comparison
 }
 
 /// Whether that was said of it.
 pub fn is_judged_by_own_files(comparison: &Comparison) -> bool {
     let mut warnings = comparison.warnings.iter();
-    warnings.any(|warning| warning.code == OWN_FILES)
+    warnings.any(|warning| warning.is(Code::JudgedByOwnFiles))
 }
 
 /// The same comparison, whose accepted runs are a copy: the bucket in which they stand could not be reached.
 #[must_use]
 pub fn judged_by_a_copy(mut comparison: Comparison, sentence: String) -> Comparison {
-    comparison.warnings.push(Warning {
-        code: "baseline-copy".to_owned(),
-        message: sentence,
-    });
+    comparison
+        .warnings
+        .push(Warning::new(Code::BaselineCopy, sentence));
     comparison
 }
 
@@ -256,23 +242,18 @@ fn of_noise(judged: &Judged) -> Vec<Warning> {
     let row = &judged.judgement;
     let place = format!("{} at {}", row.metric, row.scenario);
     let mut found = Vec::new();
-    let mut say = |code: &str, message: String| {
-        found.push(Warning {
-            code: code.to_owned(),
-            message,
-        });
-    };
+    let mut say = |code, message: String| found.push(Warning::new(code, message));
     let estimate = &grounds.decision.estimate;
     if grounds.candidate_noise.is_some_and(|p| p < UNSTABLE) {
         say(
-            "unstable-starts",
+            Code::UnstableStarts,
             format!(
                 "{place}: the candidate's starts differ far more from each other than those in the ledger; look at its server logs"
             ),
         );
     } else if estimate.noisier {
         say(
-            "noisier-than-ledger",
+            Code::NoisierThanLedger,
             format!(
                 "{place}: today is noisier than the ledger, {} between repeats instead of {}; the ledger is not believed",
                 percent(estimate.repeat_noise),
@@ -282,7 +263,7 @@ fn of_noise(judged: &Judged) -> Vec<Warning> {
     }
     if estimate.clipped {
         say(
-            "outlier-repeat",
+            Code::OutlierRepeat,
             format!(
                 "{place}: one repeat lies far from the others and was drawn in to 4 × the ledger's noise"
             ),
@@ -290,7 +271,7 @@ fn of_noise(judged: &Judged) -> Vec<Warning> {
     }
     if grounds.assessment.disagree {
         say(
-            "stored-baseline-disagrees",
+            Code::StoredBaselineDisagrees,
             format!(
                 "{place}: the stored baseline and the alternating repeats disagree, so it is stale or from another host; only the alternating repeats decide"
             ),

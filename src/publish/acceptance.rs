@@ -9,8 +9,9 @@ use serde::Deserialize;
 
 use super::client::{Client, ClientError};
 use super::comment::{self, Account};
-use super::event::{Moment, Repository, Sha};
+use super::event::{Moment, Repository};
 use super::pull_request::{accept_line, acceptance_reason};
+use super::sha::Sha;
 use crate::report::comparison::Acceptance;
 
 /// Fewer characters are no reason.

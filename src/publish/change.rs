@@ -1,8 +1,9 @@
 //! Whether a job of a CI service judges a proposed change, and what is to be merged into what: from the variables of the
 //! service and, on GitHub, the event. The base of the change is read from the clone; what a service calls it may be old.
 
-use super::event::{EventError, Sha};
+use super::payload::EventError;
 use super::payload::{End, Event, PullRequest};
+use super::sha::Sha;
 
 /// A change that is proposed for a branch.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::client::{Client, ClientError};
 use super::cut;
-use super::event::{Repository, Sha};
-use super::status::{State, is_web_address};
+use super::event::Repository;
+use super::sha::Sha;
+use super::status::{CommitState, is_web_address};
 
 /// Bytes of a summary that GitHub takes.
 const LONGEST: usize = 65_535;
@@ -27,7 +28,7 @@ pub struct CheckRun<'a> {
     /// The commit.
     pub head: &'a Sha,
     /// Whether the merge may go on.
-    pub state: State,
+    pub state: CommitState,
     /// One line.
     pub title: String,
     /// Markdown.
@@ -90,8 +91,8 @@ impl CheckRun<'_> {
     /// Neither `neutral` nor `skipped`: they count as a success.
     fn conclusion(&self) -> &'static str {
         match self.state {
-            State::Success => "success",
-            State::Failure | State::Error => "failure",
+            CommitState::Success => "success",
+            CommitState::Failure | CommitState::Error => "failure",
         }
     }
 

@@ -7,8 +7,9 @@ use serde_json::json;
 use super::answer::Refusal;
 use super::client::{Client, ClientError};
 use super::cut;
-use super::event::{Repository, RunId, Sha};
+use super::event::{Repository, RunId};
 use super::history::{self, Push};
+use super::sha::Sha;
 
 /// GitHub takes 65,536 characters.
 const LONGEST: usize = 65_000;

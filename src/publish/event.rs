@@ -1,7 +1,8 @@
 //! Which commit and which pull request a step of GitHub Actions is about. The event's file has texts of the pull request's
 //! author in it; only numbers, commits and names in their strict forms are taken from it.
 
-use super::payload::{End, Event, PullRequest, WorkflowRun};
+use super::payload::{End, Event, EventError, PullRequest, WorkflowRun};
+use super::sha::Sha;
 
 /// `owner/name`, as GitHub writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,36 +38,10 @@ impl Repository {
     }
 }
 
-/// A commit's full hash.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sha(String);
-
 impl Occasion {
     /// What nobody tells anything about: the pull request does.
     pub fn unknown() -> Self {
         of_commit(None)
-    }
-}
-
-impl Sha {
-    /// The commit with that hash; `None` where it is none, or the zeros that stand for a deleted branch.
-    pub fn parse(text: &str) -> Option<Self> {
-        let is_hash = matches!(text.len(), 40 | 64)
-            && text
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-            && text.bytes().any(|byte| byte != b'0');
-        is_hash.then(|| Self(text.to_owned()))
-    }
-
-    /// In hexadecimal.
-    pub fn text(&self) -> &str {
-        &self.0
-    }
-
-    /// As people write it.
-    pub fn short(&self) -> &str {
-        &self.0[..10]
     }
 }
 
@@ -128,22 +103,6 @@ pub struct Occasion {
     pub moment: Moment,
     /// The run that measured, where it is another than this one.
     pub measured_by: Option<RunId>,
-}
-
-/// Why an event does not say where to publish.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum EventError {
-    /// The text.
-    #[error("the event is no JSON of GitHub's: {0}")]
-    Json(String),
-    /// A part that this event has is not there or is no such thing.
-    #[error("the event `{event}` has no usable `{part}`")]
-    Part {
-        /// Name of the event.
-        event: String,
-        /// Path of the part.
-        part: &'static str,
-    },
 }
 
 /// What an event is about. `commit` is `GITHUB_SHA`: the right one for events that have no pull request.

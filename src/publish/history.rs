@@ -1,6 +1,6 @@
 //! The pushes of a pull request, one line each, kept in perfgate's own comment and read back from there.
 
-use super::event::Sha;
+use super::sha::Sha;
 use crate::text::sanitize;
 
 /// More pushes are no history that is read.

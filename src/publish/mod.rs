@@ -17,6 +17,7 @@ mod history;
 mod payload;
 pub mod pull_request;
 pub mod pulls;
+pub mod sha;
 pub mod status;
 
 pub use answer::Refusal;

@@ -2,8 +2,24 @@
 
 use serde::Deserialize;
 
-use super::event::{EventError, Sha};
+use super::sha::Sha;
 use crate::json;
+
+/// Why an event does not say where to publish.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum EventError {
+    /// The text.
+    #[error("the event is no JSON of GitHub's: {0}")]
+    Json(String),
+    /// A part that this event has is not there or is no such thing.
+    #[error("the event `{event}` has no usable `{part}`")]
+    Part {
+        /// Name of the event.
+        event: String,
+        /// Path of the part.
+        part: &'static str,
+    },
+}
 
 #[derive(Deserialize)]
 pub(super) struct Event {

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use super::client::{Client, ClientError};
-use super::event::{Branch, Repository, Sha};
+use super::event::{Branch, Repository};
+use super::sha::Sha;
 
 /// Why there is no pull request to comment on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

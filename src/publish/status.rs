@@ -10,7 +10,8 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::client::{Client, ClientError};
-use super::event::{Repository, Sha};
+use super::event::Repository;
+use super::sha::Sha;
 use crate::exit::ExitStatus;
 use crate::text::sanitize;
 
@@ -25,7 +26,7 @@ const ATTEMPTS: u32 = 3;
 
 /// What the status says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum CommitState {
     /// The merge may go on.
     Success,
     /// It may not.
@@ -34,7 +35,7 @@ pub enum State {
     Error,
 }
 
-impl State {
+impl CommitState {
     /// Of a comparison with this exit code.
     pub fn of(exit_code: u8) -> Self {
         let is = |status: ExitStatus| status.code() == exit_code;
@@ -90,7 +91,7 @@ pub struct Statement<'a> {
     /// The context that the same verdict had before its name was known: of a gate whose configuration could not be read.
     pub formerly: Option<&'a str>,
     /// What it says.
-    pub state: State,
+    pub state: CommitState,
     /// In a line.
     pub description: &'a str,
     /// Where it can be read.
@@ -124,13 +125,13 @@ impl Statement<'_> {
     }
 
     /// What all verdicts about this commit come to.
-    async fn together(&self, own: &str) -> Result<(State, String), ClientError> {
+    async fn together(&self, own: &str) -> Result<(CommitState, String), ClientError> {
         let own_words = (self.state, self.description.to_owned());
         let others = match self.others(own).await {
             Ok(others) => others,
             // Without the right to read them this verdict alone counts; any other failure must not lead to a success.
             Err(ClientError::Refused { .. }) => Vec::new(),
-            Err(error) if self.state == State::Success => return Err(error),
+            Err(error) if self.state == CommitState::Success => return Err(error),
             Err(_unknown) => Vec::new(),
         };
         let worst = others.iter().max_by_key(|(state, _)| *state);
@@ -142,7 +143,7 @@ impl Statement<'_> {
     }
 
     /// The newest states of the other verdicts, with what they say.
-    async fn others(&self, own: &str) -> Result<Vec<(State, String)>, ClientError> {
+    async fn others(&self, own: &str) -> Result<Vec<(CommitState, String)>, ClientError> {
         let path = format!(
             "repos/{}/commits/{}/statuses",
             self.repository.name(),
@@ -163,7 +164,7 @@ impl Statement<'_> {
                 continue;
             }
             let words = status.description.unwrap_or_default();
-            others.push((State::named(&status.state), format!("{of}: {words}")));
+            others.push((CommitState::named(&status.state), format!("{of}: {words}")));
             seen.push(status.context);
         }
         Ok(others)
@@ -173,7 +174,7 @@ impl Statement<'_> {
     async fn put(
         &self,
         context: &str,
-        state: State,
+        state: CommitState,
         description: &str,
     ) -> Result<Option<String>, ClientError> {
         let (address, unfit) = match self.address {
@@ -206,7 +207,7 @@ impl Statement<'_> {
     async fn send(
         &self,
         context: &str,
-        state: State,
+        state: CommitState,
         description: &str,
         address: Option<&str>,
     ) -> Result<(), ClientError> {
@@ -259,12 +260,14 @@ mod tests {
 
     #[test]
     fn only_what_may_be_merged_is_a_success() {
-        let states = ExitStatus::ALL.map(|status| State::of(status.code()));
-        let successes = states.iter().filter(|state| **state == State::Success);
+        let states = ExitStatus::ALL.map(|status| CommitState::of(status.code()));
+        let successes = states
+            .iter()
+            .filter(|state| **state == CommitState::Success);
         assert_eq!(successes.count(), 1);
-        assert_eq!(State::of(3), State::Failure);
-        assert_eq!(State::of(200), State::Error);
-        assert_eq!(State::named("pending"), State::Error);
+        assert_eq!(CommitState::of(3), CommitState::Failure);
+        assert_eq!(CommitState::of(200), CommitState::Error);
+        assert_eq!(CommitState::named("pending"), CommitState::Error);
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::definition::{self, Packed, Seen};
 use super::format::Samples;
-use crate::measure::{FASTEST_TOKEN, Latencies, Totals};
+use super::latencies::FASTEST_TOKEN;
+use super::latencies::Latencies;
+use super::totals::Totals;
 use crate::metric::Metric;
 use crate::stats::number;
 

@@ -1,12 +1,9 @@
 //! Results as they are kept: small, stable, and readable in a diff. Pure.
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::format::{Repeat, ResultFile, Samples, Scenario};
-
-/// Longer lists of telemetry are series over time, which no comparison with a later run needs.
-const LONGEST_LIST: usize = 32;
+use super::telemetry::Telemetry;
 
 /// Significant digits of a sample: a hundredth of what a comparison can see.
 const DIGITS: usize = 5;
@@ -19,11 +16,7 @@ const OK: &str = "ok";
 pub fn as_baseline(run: &ResultFile) -> ResultFile {
     kept(run, |repeat| Repeat {
         samples: repeat.samples.as_ref().map(rounded),
-        telemetry: repeat
-            .telemetry
-            .iter()
-            .filter_map(|(name, value)| Some((name.clone(), without_series(value)?)))
-            .collect(),
+        telemetry: repeat.telemetry.without_series(),
         ..repeat.clone()
     })
 }
@@ -33,7 +26,7 @@ pub fn as_baseline(run: &ResultFile) -> ResultFile {
 pub fn as_session(run: &ResultFile) -> ResultFile {
     kept(run, |repeat| Repeat {
         samples: None,
-        telemetry: [].into(),
+        telemetry: Telemetry::default(),
         ..repeat.clone()
     })
 }
@@ -82,22 +75,6 @@ fn rounded(samples: &Samples) -> Samples {
 fn round(value: f64) -> f64 {
     let digits = DIGITS - 1;
     format!("{value:.digits$e}").parse().unwrap_or(value)
-}
-
-fn without_series(value: &Value) -> Option<Value> {
-    match value {
-        Value::Array(list) if list.len() > LONGEST_LIST => None,
-        Value::Array(list) => Some(Value::Array(
-            list.iter().filter_map(without_series).collect(),
-        )),
-        Value::Object(map) => {
-            let kept = map
-                .iter()
-                .filter_map(|(name, value)| Some((name.clone(), without_series(value)?)));
-            Some(Value::Object(kept.collect()))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(value.clone()),
-    }
 }
 
 /// Indented JSON in which a list of plain values stands on one line: a changed column is one line of a diff.
@@ -164,14 +141,11 @@ mod tests {
                 itl: Some(vec![Some(vec![0.1]); count]),
                 ..Samples::default()
             }),
-            telemetry: [
-                ("series".to_owned(), serde_json::json!(vec![1; 33])),
-                (
-                    "client".to_owned(),
-                    serde_json::json!({"busy": 0.1, "series": vec![0; 40]}),
-                ),
-            ]
-            .into(),
+            telemetry: serde_json::from_value(serde_json::json!({
+                "series": vec![1; 33],
+                "client": {"busy": 0.1, "series": vec![0; 40]},
+            }))
+            .unwrap(),
             ..Repeat::default()
         };
         ResultFile {

@@ -2,7 +2,7 @@
 
 use super::format::{Repeat, RequestCounts, Samples};
 use crate::limits;
-use crate::metric::Metric;
+use crate::metric::{LATENCIES, Latency, Metric, Statistic};
 use crate::stats::number;
 
 /// Two ways to the same figure may differ by this share: they were rounded by somebody.
@@ -60,9 +60,9 @@ fn of_metrics(repeat: &Repeat) -> Vec<String> {
         let (Ok(metric), Some(value)) = (Metric::parse(id), *value) else {
             continue;
         };
-        let is_share = id == "error_rate" && value > 1.0;
+        let is_share = metric == Metric::ERROR_RATE && value > 1.0;
         // A gap of zero has been seen: two tokens in one chunk. The first token and the whole answer take time.
-        let must_take_time = id.starts_with("ttft.") || id.starts_with("e2e.");
+        let must_take_time = matches!(metric.statistic(), Some((Latency::Ttft | Latency::E2e, _)));
         let is_possible = if value > 0.0 {
             (limits::SMALLEST..=limits::VALUE).contains(&value)
         } else {
@@ -79,28 +79,32 @@ fn of_metrics(repeat: &Repeat) -> Vec<String> {
 
 /// Metrics of which one can never be above the other.
 fn out_of_order(repeat: &Repeat) -> Option<String> {
-    let mut pairs = vec![("throughput".to_owned(), "total_throughput".to_owned())];
-    let percentiles = ["p50", "p90", "p95", "p99"];
-    for latency in ["ttft", "tpot", "itl", "e2e"] {
+    let mut pairs = vec![(Metric::THROUGHPUT, Metric::TOTAL_THROUGHPUT)];
+    for (_, latency) in LATENCIES {
+        let percentiles = percentiles(latency);
         for (index, lower) in percentiles.iter().enumerate() {
             let higher = percentiles.iter().skip(index + 1);
-            pairs.extend(
-                higher.map(|higher| (format!("{latency}.{lower}"), format!("{latency}.{higher}"))),
-            );
+            pairs.extend(higher.map(|higher| (*lower, *higher)));
         }
     }
-    pairs.extend(percentiles.map(|rank| (format!("ttft.{rank}"), format!("e2e.{rank}"))));
-    let given = |id: &str| repeat.metrics.get(id).copied().flatten();
-    pairs.iter().find_map(|(less, more)| {
-        let (low, high) = given(less).zip(given(more))?;
+    let whole = percentiles(Latency::E2e);
+    pairs.extend(percentiles(Latency::Ttft).into_iter().zip(whole));
+    pairs.into_iter().find_map(|(less, more)| {
+        let (low, high) = repeat.metric(less).zip(repeat.metric(more))?;
         (low > high * (1.0 + AGREEMENT))
             .then(|| format!("`{less}` is {low} in `metrics`, above `{more}`, which is {high}"))
     })
 }
 
+/// The percentiles of a latency by rising share, as the catalogue lists them.
+fn percentiles(latency: Latency) -> Vec<Metric> {
+    let is_percentile = |metric: &Metric| matches!(metric.statistic(), Some((family, Statistic::Quantile(_))) if family == latency);
+    Metric::all().filter(is_percentile).collect()
+}
+
 /// Completed requests and the wall time give the rate.
 fn other_rate(counts: RequestCounts, repeat: &Repeat) -> Option<String> {
-    let given = repeat.metrics.get("qps").copied().flatten()?;
+    let given = repeat.metric(Metric::QPS)?;
     let duration = repeat.duration.filter(|duration| *duration > 0.0)?;
     let counted = number(counts.completed) / duration;
     let room = (counted * RATE_SHARE).max(RATE_ROUNDED);
@@ -128,7 +132,7 @@ fn too_many(counts: RequestCounts) -> Option<String> {
 }
 
 fn other_error_rate(counts: RequestCounts, repeat: &Repeat) -> Option<String> {
-    let given = repeat.metrics.get("error_rate").copied().flatten()?;
+    let given = repeat.metric(Metric::ERROR_RATE)?;
     let bad = counts.failed.checked_add(counts.truncated)?;
     let all = counts.completed.checked_add(bad).filter(|all| *all > 0)?;
     let counted = number(bad) / number(all);

@@ -2,15 +2,17 @@
 
 use super::format::{Repeat, ResultFile};
 use super::valid::Run;
+use crate::metric::Metric;
 
 impl Repeat {
+    /// The value of a metric, where it was measured.
+    pub fn metric(&self, metric: Metric) -> Option<f64> {
+        self.metrics.get(metric.id()).copied().flatten()
+    }
+
     /// Further observations that a reader should know, in sentences.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
-        let told = self.telemetry.get("warnings");
-        let told = told.and_then(serde_json::Value::as_array);
-        told.into_iter()
-            .flatten()
-            .filter_map(serde_json::Value::as_str)
+        self.telemetry.warnings.iter().map(String::as_str)
     }
 }
 

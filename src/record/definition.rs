@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::format::{Repeat, RequestCounts};
-use crate::measure::MOST_PACKED;
+use super::latencies::MOST_PACKED;
 use crate::metric::{Latency, Metric, Statistic};
 use crate::stats::number;
 
@@ -158,15 +156,14 @@ fn of_telemetry(repeat: &Repeat) -> Option<f64> {
     if requests.failed > 0 || requests.truncated > 0 {
         return None;
     }
-    let client = repeat.telemetry.get("client")?;
-    let count = |name: &str| client.get(name).and_then(Value::as_f64);
-    let merged = count("merged_late")? + count("merged_by_server")?;
+    let client = repeat.telemetry.client.as_ref()?;
+    let merged = number(client.merged_late?) + number(client.merged_by_server?);
     let outputs = repeat.samples.as_ref()?.output_tokens.as_ref()?;
     let tokens = outputs
         .iter()
         .flatten()
         .fold(0_u64, |sum, tokens| sum.saturating_add(*tokens));
-    per_chunk(number(tokens), count("token_chunks")? - merged)
+    per_chunk(number(tokens), number(client.token_chunks?) - merged)
 }
 
 #[cfg(test)]

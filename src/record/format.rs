@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::measure::FASTEST_TOKEN;
+use super::latencies::FASTEST_TOKEN;
+use super::telemetry::Telemetry;
 
 /// The value of `schema` that this version writes.
 pub const SCHEMA: &str = "perfgate.result/1";
@@ -330,8 +331,9 @@ pub struct Repeat {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<Samples>,
     /// Whatever else was observed, by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub telemetry: BTreeMap<String, serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Telemetry::is_empty")]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub telemetry: Telemetry,
     /// Why the repeat does not count; absent or null where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub void: Option<String>,

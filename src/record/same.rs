@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::compact::as_session;
 use super::format::{Repeat, ResultFile};
+use crate::metric::Metric;
 
 /// Requests of two repeats that agree to the last digit from which on they are the same measurement and no chance.
 const COPY_FROM: usize = 20;
@@ -15,17 +16,8 @@ pub(crate) type Mark = u64;
 
 /// Whether the metrics of a repeat have one that no two measurements share by necessity, as they may share a memory's size.
 fn tells_by_metrics(repeat: &Repeat) -> bool {
-    let drawn = [
-        "ttft.",
-        "tpot.",
-        "itl.",
-        "e2e.",
-        "qps",
-        "throughput",
-        "total_throughput",
-    ];
     let mut ids = repeat.metrics.keys();
-    ids.any(|id| drawn.iter().any(|metric| id.starts_with(metric)))
+    ids.any(|id| Metric::parse(id).is_ok_and(Metric::is_of_speed))
 }
 
 /// The marks of a repeat: of its metrics with the moment at which it began, and of the times of its requests. Equal metrics

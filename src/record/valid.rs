@@ -6,9 +6,9 @@ use super::columns::Columns;
 use super::contradiction;
 use super::definition::{self, Packaging};
 use super::format::{Load, Repeat, RequestCounts, ResultFile, Samples, Scenario};
+use super::latencies::Latencies;
 use super::same::marks;
 use crate::limits;
-use crate::measure::Latencies;
 use crate::metric::Metric;
 
 /// A result whose parts agree.
@@ -59,11 +59,7 @@ pub struct RepeatRun {
     pub kv_cache_of_blocks: Option<bool>,
 }
 
-/// Entry of `telemetry.engine_memory` that tells where the KV cache's capacity is from: `metrics`, `log`, or
-/// [`FROM_BLOCKS`].
-pub const KV_CACHE_FROM: &str = "kv_cache_from";
-
-/// Blocks × block size, several times too high where a model has several kinds of layers.
+/// `kv_cache_from` of an [`super::telemetry::EngineMemory`]: blocks × block size, several times too high where a model has several kinds of layers.
 pub const FROM_BLOCKS: &str = "blocks";
 
 impl Run {
@@ -265,9 +261,9 @@ fn check_repeat(
         latencies: columns.map(|columns| columns.latencies).unwrap_or_default(),
         kv_cache_of_blocks: repeat
             .telemetry
-            .get("engine_memory")
-            .and_then(|memory| memory.get(KV_CACHE_FROM)?.as_str())
-            .map(|from| from == FROM_BLOCKS),
+            .engine_memory
+            .as_ref()
+            .and_then(|memory| Some(memory.kv_cache_from.as_ref()? == FROM_BLOCKS)),
     }
 }
 

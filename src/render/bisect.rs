@@ -2,7 +2,7 @@
 
 use super::number;
 use super::terminal::wrapped;
-use crate::bisect::{Answer, BisectReport, Commit, Outcome, Role, Step};
+use crate::bisect::{BisectOutcome, BisectReport, Commit, Role, Step, StepOutcome};
 use crate::policy::{percent, signed_percent};
 use crate::text::sanitize;
 
@@ -124,25 +124,25 @@ fn headline(report: &BisectReport, safe: fn(&str) -> String) -> String {
             )
         });
     match report.outcome {
-        Outcome::Found if does_not_serve(report) => format!(
+        BisectOutcome::Found if does_not_serve(report) => format!(
             "{} broke the start, confirmed against {}: it does not serve, and its parent does.{}",
             commit.short(),
             safe(against),
             merged(report)
         ),
-        Outcome::Found => format!(
+        BisectOutcome::Found => format!(
             "{} made serving slower, confirmed against {}{change}.{}",
             commit.short(),
             safe(against),
             merged(report)
         ),
-        Outcome::NotConfirmed | Outcome::Several => format!(
+        BisectOutcome::NotConfirmed | BisectOutcome::Several => format!(
             "The search ended at {}, but measured once more against {} it is {}{change}. It is not confirmed, and nobody is named.",
             commit.short(),
             safe(against),
             match confirmation.map(|step| step.answer) {
-                Some(Answer::Good) => "not slower beyond a limit",
-                answer => answer.unwrap_or(Answer::Undecided).word(),
+                Some(StepOutcome::Good) => "not slower beyond a limit",
+                answer => answer.unwrap_or(StepOutcome::Undecided).word(),
             }
         ),
     }
@@ -151,7 +151,7 @@ fn headline(report: &BisectReport, safe: fn(&str) -> String) -> String {
 /// Whether the commit found is guilty of that.
 fn does_not_serve(report: &BisectReport) -> bool {
     let confirmation = report.confirmation();
-    confirmation.is_some_and(|step| step.answer == Answer::TargetFailed)
+    confirmation.is_some_and(|step| step.answer == StepOutcome::TargetFailed)
 }
 
 /// What follows where the commit found is a merge.
@@ -226,7 +226,7 @@ fn sureness(report: &BisectReport) -> String {
     let sureness = report.sureness;
     let share = |value: f64| percent(value);
     match report.outcome {
-        Outcome::Found if does_not_serve(report) => {
+        BisectOutcome::Found if does_not_serve(report) => {
             let starts = "What does not serve was started twice before that was said of it.";
             if sureness.steps == 0 {
                 return starts.to_owned();
@@ -237,14 +237,14 @@ fn sureness(report: &BisectReport) -> String {
                 share(sureness.step_error)
             )
         }
-        Outcome::Found => format!(
+        BisectOutcome::Found => format!(
             "Each of {} steps may be wrong {} of the time, the search go astray {}; a commit that changes nothing that matters is named {} of the time at most, since the confirmation has evidence of its own.",
             sureness.steps,
             share(sureness.step_error),
             share(sureness.astray),
             share(sureness.wrong_name)
         ),
-        Outcome::NotConfirmed | Outcome::Several => format!(
+        BisectOutcome::NotConfirmed | BisectOutcome::Several => format!(
             "Each of {} steps may be wrong {} of the time, so the search has gone astray {} of the time at most.",
             sureness.steps,
             share(sureness.step_error),
@@ -267,7 +267,7 @@ mod tests {
         }
     }
 
-    fn step(role: Role, commit: Commit, answer: Answer, value: Option<f64>) -> Step {
+    fn step(role: Role, commit: Commit, answer: StepOutcome, value: Option<f64>) -> Step {
         Step {
             role,
             commit,
@@ -292,37 +292,42 @@ mod tests {
         }
     }
 
-    fn report(outcome: Outcome) -> BisectReport {
+    fn report(outcome: BisectOutcome) -> BisectReport {
         let guilty = commit('d', "Fuse the sampler | `::error::x`");
         let mut steps = vec![
             step(
                 Role::GoodEnd,
                 commit('a', "Release 1.4"),
-                Answer::Good,
+                StepOutcome::Good,
                 Some(0.002),
             ),
-            step(Role::BadEnd, commit('f', "Bump"), Answer::Bad, Some(0.082)),
+            step(
+                Role::BadEnd,
+                commit('f', "Bump"),
+                StepOutcome::Bad,
+                Some(0.082),
+            ),
             step(
                 Role::Search,
                 commit('b', "Tidy up"),
-                Answer::BuildFailed,
+                StepOutcome::BuildFailed,
                 None,
             ),
             step(
                 Role::Search,
                 commit('c', "Log less"),
-                Answer::Good,
+                StepOutcome::Good,
                 Some(-0.004),
             ),
-            step(Role::Search, guilty.clone(), Answer::Bad, Some(0.08)),
+            step(Role::Search, guilty.clone(), StepOutcome::Bad, Some(0.08)),
         ];
         steps[1].reused = true;
-        let answer = if outcome == Outcome::Found {
-            (Answer::Bad, 0.079)
+        let answer = if outcome == BisectOutcome::Found {
+            (StepOutcome::Bad, 0.079)
         } else {
-            (Answer::Good, 0.021)
+            (StepOutcome::Good, 0.021)
         };
-        if outcome != Outcome::Several {
+        if outcome != BisectOutcome::Several {
             steps.push(step(
                 Role::Confirmation,
                 guilty.clone(),
@@ -330,14 +335,14 @@ mod tests {
                 Some(answer.1),
             ));
         }
-        let several = outcome == Outcome::Several;
+        let several = outcome == BisectOutcome::Several;
         BisectReport {
             schema: SCHEMA.to_owned(),
             outcome,
             good: commit('a', "Release 1.4"),
             bad: commit('f', "Bump"),
             commit: (!several).then(|| guilty.clone()),
-            is_merge: outcome == Outcome::Found,
+            is_merge: outcome == BisectOutcome::Found,
             parents: Vec::new(),
             first_parent: false,
             candidates: if several {
@@ -353,23 +358,29 @@ mod tests {
 
     #[test]
     fn the_summary_names_the_commit_its_change_and_what_each_step_cost() {
-        insta::assert_snapshot!("bisect_found", text(&report(Outcome::Found)));
-        insta::assert_snapshot!("bisect_found_markdown", markdown(&report(Outcome::Found)));
+        insta::assert_snapshot!("bisect_found", text(&report(BisectOutcome::Found)));
+        insta::assert_snapshot!(
+            "bisect_found_markdown",
+            markdown(&report(BisectOutcome::Found))
+        );
     }
 
     #[test]
     fn nobody_is_named_where_nobody_is_certain() {
-        insta::assert_snapshot!("bisect_not_confirmed", text(&report(Outcome::NotConfirmed)));
-        insta::assert_snapshot!("bisect_several", text(&report(Outcome::Several)));
+        insta::assert_snapshot!(
+            "bisect_not_confirmed",
+            text(&report(BisectOutcome::NotConfirmed))
+        );
+        insta::assert_snapshot!("bisect_several", text(&report(BisectOutcome::Several)));
         insta::assert_snapshot!(
             "bisect_several_markdown",
-            markdown(&report(Outcome::Several))
+            markdown(&report(BisectOutcome::Several))
         );
     }
 
     #[test]
     fn of_a_merge_whose_sides_were_not_judged_it_is_said_how_to_search_there() {
-        let mut report = report(Outcome::Found);
+        let mut report = report(BisectOutcome::Found);
         report.first_parent = true;
         report.parents = ["c", "e"].map(|digit| digit.repeat(40)).to_vec();
         let said = headline(&report, sanitize::line);
@@ -384,10 +395,10 @@ mod tests {
 
     #[test]
     fn who_broke_the_start_is_named_without_a_change_of_speed() {
-        let mut report = report(Outcome::Found);
+        let mut report = report(BisectOutcome::Found);
         for step in &mut report.steps {
-            if step.answer == Answer::Bad {
-                step.answer = Answer::TargetFailed;
+            if step.answer == StepOutcome::Bad {
+                step.answer = StepOutcome::TargetFailed;
                 step.change = None;
             }
         }
@@ -397,7 +408,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        let report = report(Outcome::Found);
+        let report = report(BisectOutcome::Found);
         let back: BisectReport = serde_json::from_str(&json(&report)).unwrap();
         assert_eq!(back, report);
     }

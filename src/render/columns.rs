@@ -2,48 +2,6 @@
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// Columns of a terminal that does not say how many it has; wider lines would be broken by somebody else.
-pub(super) const USUAL: usize = 80;
-
-/// Fewer are no terminal; a word would be broken into letters.
-const FEWEST: usize = 20;
-
-/// What a renderer for terminals needs to know of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Screen {
-    /// Whether to colour.
-    pub color: bool,
-    /// How many columns it has.
-    columns: usize,
-}
-
-impl Screen {
-    /// Where there is no terminal: a file, a log, a pipe.
-    pub const NONE: Self = Self {
-        color: false,
-        columns: USUAL,
-    };
-
-    /// The same with colour or without.
-    #[must_use]
-    pub fn coloured(self, color: bool) -> Self {
-        Self { color, ..self }
-    }
-
-    /// The same with so many columns.
-    #[must_use]
-    pub fn wide(self, columns: usize) -> Self {
-        Self {
-            columns: columns.max(FEWEST),
-            ..self
-        }
-    }
-
-    pub(super) fn columns(self) -> usize {
-        self.columns
-    }
-}
-
 /// Columns that a text takes.
 pub(super) fn width(text: &str) -> usize {
     text.width()

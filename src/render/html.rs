@@ -18,7 +18,7 @@ pub(super) const STYLE: &str = concat!(
 );
 
 /// Sections in files of their own, by the name under which the template includes them.
-const PARTS: [(&str, &str); 8] = [
+const PARTS: [(&str, &str); 9] = [
     (
         "forest.html",
         include_str!("../../templates/report/forest.html"),
@@ -50,6 +50,10 @@ const PARTS: [(&str, &str); 8] = [
     (
         "voids.html",
         include_str!("../../templates/report/voids.html"),
+    ),
+    (
+        "warning.html",
+        include_str!("../../templates/report/warning.html"),
     ),
 ];
 
@@ -196,4 +200,30 @@ pub(super) fn page(
     }
     environment.add_template(name, template)?;
     Ok(environment.get_template(name)?.render(content)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::view::WarningText;
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Only {
+        warning: WarningText,
+    }
+
+    #[test]
+    fn the_code_of_a_warning_leads_to_its_explanation_and_foreign_codes_are_text() {
+        let shown = |code: &str, address: Option<&str>| {
+            let warning = WarningText {
+                message: "run `a`".to_owned(),
+                code: code.to_owned(),
+                address: address.map(str::to_owned),
+            };
+            let template = r#"{% include "warning.html" %}"#;
+            page("only.html", template, Serde(&Only { warning })).unwrap()
+        };
+        insta::assert_snapshot!(shown("first-run", Some("https://example.org/w#first-run")), @r##"<li>run <code>a</code> <span class="soft">(<a href="https:&#x2f;&#x2f;example.org&#x2f;w#first-run">first-run</a>)</span></li>"##);
+        insta::assert_snapshot!(shown("<b>", None), @r#"<li>run <code>a</code> <span class="soft">(&lt;b&gt;)</span></li>"#);
+    }
 }

@@ -10,7 +10,7 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::view::{Pair, Row, View};
-use crate::policy::Effect;
+use crate::policy::MergeEffect;
 use crate::report::comparison::Comparison;
 use crate::text::sanitize;
 
@@ -22,7 +22,7 @@ type Xml = Writer<Vec<u8>>;
 /// A test case: how it is called, what became of it, and what it says.
 struct Case<'a> {
     name: String,
-    effect: Effect,
+    effect: MergeEffect,
     /// What kind of failure it is.
     kind: &'a str,
     /// Why, in a line.
@@ -44,7 +44,7 @@ pub fn report(comparison: &Comparison) -> io::Result<String> {
     xml.create_element("testsuites")
         .with_attribute(("name", clean(&format!("perfgate: {}", view.name)).as_str()))
         .with_attribute(("tests", all.to_string().as_str()))
-        .with_attribute(("failures", count(Effect::Stops).to_string().as_str()))
+        .with_attribute(("failures", count(MergeEffect::Stops).to_string().as_str()))
         .with_attribute(("errors", "0"))
         .write_inner_content(|xml| suites.iter().try_for_each(|suite| suite.write(xml)))?;
     let text = String::from_utf8(xml.into_inner()).map_err(io::Error::other)?;
@@ -96,7 +96,7 @@ fn suites(view: &View) -> Vec<Suite<'_>> {
 fn mismatch(pair: &Pair) -> Case<'_> {
     Case {
         name: format!("same {}", pair.what),
-        effect: Effect::Stops,
+        effect: MergeEffect::Stops,
         kind: "not comparable",
         message: pair.in_words(),
         output: String::new(),
@@ -149,9 +149,9 @@ impl Suite<'_> {
         xml.create_element("testsuite")
             .with_attribute(("name", name.as_str()))
             .with_attribute(("tests", self.cases.len().to_string().as_str()))
-            .with_attribute(("failures", count(Effect::Stops).as_str()))
+            .with_attribute(("failures", count(MergeEffect::Stops).as_str()))
             .with_attribute(("errors", "0"))
-            .with_attribute(("skipped", count(Effect::Open).as_str()))
+            .with_attribute(("skipped", count(MergeEffect::Open).as_str()))
             .write_inner_content(|xml| {
                 self.write_properties(xml)?;
                 self.cases
@@ -183,9 +183,9 @@ impl Case<'_> {
     fn write(&self, suite: &str, xml: &mut Xml) -> io::Result<()> {
         let (message, output) = (clean(&self.message), clean(&self.output));
         let outcome = match self.effect {
-            Effect::Stops => Some("failure"),
-            Effect::Open => Some("skipped"),
-            Effect::Warns | Effect::Holds => None,
+            MergeEffect::Stops => Some("failure"),
+            MergeEffect::Open => Some("skipped"),
+            MergeEffect::Warns | MergeEffect::Holds => None,
         };
         xml.create_element("testcase")
             .with_attribute(("name", clean(&self.name).as_str()))

@@ -2,7 +2,7 @@
 //! rest folded.
 
 use super::limited::{Limited, fold};
-use super::view::{Fact, MeasurementTable, Pair, Row, View};
+use super::view::{Fact, MeasurementTable, Pair, Row, View, WarningText};
 use crate::report::comparison::Comparison;
 use crate::text::sanitize::markdown as inert;
 
@@ -193,11 +193,16 @@ fn lines(view: &View, text: &mut Limited) {
     let (open, more) = view
         .warnings
         .split_at(OPEN_WARNINGS.min(view.warnings.len()));
-    list("Warnings", open, text);
+    if !open.is_empty() {
+        text.push("\n**Warnings**\n\n");
+        for warning in open {
+            text.push(&warning_line(warning));
+        }
+    }
     if !more.is_empty() {
         fold(&format!("{} more warnings", more.len()), text, |text| {
             for warning in more.iter().take(LONGEST_LIST) {
-                text.push(&format!("- {}\n", sentence_of(warning)));
+                text.push(&warning_line(warning));
             }
             if more.len() > LONGEST_LIST {
                 text.cut = true;
@@ -213,6 +218,16 @@ fn list(title: &str, sentences: &[String], text: &mut Limited) {
             text.push(&format!("- {}\n", sentence_of(sentence)));
         }
     }
+}
+
+/// A warning with its code, which leads to its explanation.
+fn warning_line(warning: &WarningText) -> String {
+    let code = inert(&warning.code);
+    let code = match &warning.address {
+        Some(address) => format!("[{code}]({address})"),
+        None => code,
+    };
+    format!("- {} ({code})\n", sentence_of(&warning.message))
 }
 
 /// A sentence with what stands in backticks as code.
@@ -385,4 +400,25 @@ fn measurements(table: &MeasurementTable, text: &mut Limited) {
         }
     }
     text.push(&rows);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_of_a_warning_leads_to_its_explanation_and_foreign_codes_are_text() {
+        let shown = |code: &str, address: Option<&str>| {
+            warning_line(&WarningText {
+                message: "run `a`".to_owned(),
+                code: code.to_owned(),
+                address: address.map(str::to_owned),
+            })
+        };
+        assert_eq!(
+            shown("first-run", Some("https://example.org/w#first-run")),
+            "- run <code>a</code> ([first-run](https://example.org/w#first-run))\n"
+        );
+        assert_eq!(shown("@a", None), "- run <code>a</code> (&#64;&#8203;a)\n");
+    }
 }

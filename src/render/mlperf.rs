@@ -30,16 +30,17 @@ pub fn text(report: &MlperfReport) -> String {
     line("scenario", scenario.to_owned());
     line("task", report.task.clone());
     line("model", report.model.clone());
-    let figure = |id: &str| {
-        let metric = Metric::parse(id).ok()?;
-        Some(number::value(*report.metrics.get(id)?, metric.unit()))
+    let shown = |metric: Metric| {
+        report.metrics.get(metric.id()).map_or_else(
+            || "not measured".to_owned(),
+            |value| number::value(*value, metric.unit()),
+        )
     };
-    let shown = |id: &str| figure(id).unwrap_or_else(|| "not measured".to_owned());
     if let Some(rate) = report.target_qps {
         line("scheduled queries per second", format!("{rate}"));
     }
-    line("completed queries per second", shown("qps"));
-    line("completed tokens per second", shown("throughput"));
+    line("completed queries per second", shown(Metric::QPS));
+    line("completed tokens per second", shown(Metric::THROUGHPUT));
     line(
         "result is",
         if report.valid { "VALID" } else { "INVALID" }.to_owned(),
@@ -53,16 +54,29 @@ pub fn text(report: &MlperfReport) -> String {
     text.push('\n');
     text.push_str(&requirements(report));
     text.push('\n');
-    for family in ["TTFT", "TPOT"] {
-        let of = |statistic: &str| shown(&format!("{}.{statistic}", family.to_lowercase()));
-        text.push_str(&format!(
-            " {:<NAMES$}: {}, {}, {}, {}\n",
-            format!("{family} mean, P50, P90, P99"),
-            of("mean"),
-            of("p50"),
-            of("p90"),
-            of("p99")
-        ));
+    let statistics = |mean, p50, p90, p99| [mean, p50, p90, p99].map(shown).join(", ");
+    let latencies = [
+        (
+            "TTFT mean, P50, P90, P99",
+            statistics(
+                Metric::TTFT_MEAN,
+                Metric::TTFT_P50,
+                Metric::TTFT_P90,
+                Metric::TTFT_P99,
+            ),
+        ),
+        (
+            "TPOT mean, P50, P90, P99",
+            statistics(
+                Metric::TPOT_MEAN,
+                Metric::TPOT_P50,
+                Metric::TPOT_P90,
+                Metric::TPOT_P99,
+            ),
+        ),
+    ];
+    for (name, values) in latencies {
+        text.push_str(&format!(" {name:<NAMES$}: {values}\n"));
     }
     for tried in &report.tried {
         let answer = if tried.valid { "VALID" } else { "INVALID" };

@@ -38,34 +38,32 @@ struct RowText {
 }
 
 /// The table's figures of latency.
-const LATENCIES: [(&str, &str); 4] = [
-    ("ttft.p50", "TTFT P50"),
-    ("ttft.p95", "TTFT P95"),
-    ("tpot.p50", "TPOT P50"),
-    ("tpot.p95", "TPOT P95"),
+const LATENCIES: [Metric; 4] = [
+    Metric::TTFT_P50,
+    Metric::TTFT_P95,
+    Metric::TPOT_P50,
+    Metric::TPOT_P95,
 ];
 
 impl RowText {
     fn of(point: &SweepPoint) -> Self {
-        let figure = |id: &str| {
-            let value = point.metrics.get(id).copied();
-            let text = Metric::parse(id).ok().zip(value);
-            text.map_or_else(
+        let figure = |metric: Metric| {
+            point.metric(metric).map_or_else(
                 || NOTHING.to_owned(),
-                |(metric, value)| number::value(value, metric.unit()),
+                |value| number::value(value, metric.unit()),
             )
         };
         // The column says the unit.
-        let bare = |id: &str| {
-            let text = figure(id);
+        let bare = |metric: Metric| {
+            let text = figure(metric);
             text.split_once(' ')
                 .map_or_else(|| text.clone(), |(digits, _)| digits.to_owned())
         };
         Self {
             load: load(point),
-            throughput: bare("throughput"),
-            latencies: LATENCIES.map(|(id, _)| figure(id)),
-            goodput: bare("goodput"),
+            throughput: bare(Metric::THROUGHPUT),
+            latencies: LATENCIES.map(figure),
+            goodput: bare(Metric::GOODPUT),
             within: point.within.map_or_else(String::new, |within| {
                 let share = f64::from(within.good) / f64::from(within.all.max(1));
                 let sign = match within.met {
@@ -109,7 +107,7 @@ pub fn text(report: &SweepReport, color: bool) -> String {
     let limited = report.limits.is_some();
     let mut table = Table::new();
     let mut head = vec![load_unit(report).to_owned(), "tok/s".to_owned()];
-    head.extend(LATENCIES.map(|(_, name)| name.to_owned()));
+    head.extend(LATENCIES.map(|metric| metric.label().to_owned()));
     if limited {
         head.extend(["goodput".to_owned(), "in SLO".to_owned()]);
     }
@@ -261,15 +259,16 @@ pub fn html(report: &SweepReport) -> Result<String, HtmlError> {
     let limit =
         |pick: fn(&crate::sweep::Limits) -> Option<f64>| report.limits.as_ref().and_then(pick);
     let panels = [
-        ("TTFT P95", "ttft.p95", limit(|limits| limits.ttft)),
-        ("TPOT P95", "tpot.p95", limit(|limits| limits.tpot)),
-        ("E2E P95", "e2e.p95", limit(|limits| limits.e2e)),
+        (Metric::TTFT_P95, limit(|limits| limits.ttft)),
+        (Metric::TPOT_P95, limit(|limits| limits.tpot)),
+        (Metric::E2E_P95, limit(|limits| limits.e2e)),
     ];
-    let panels = panels.into_iter().filter_map(|(title, id, limit)| {
+    let panels = panels.into_iter().filter_map(|(metric, limit)| {
+        let title = metric.label();
         let line = Line {
             name: "",
             class: "head",
-            spots: spots(&report.points, id),
+            spots: spots(&report.points, metric),
         };
         let svg = curve::panel(&Panel {
             latency: title,
@@ -298,7 +297,7 @@ fn headline(report: &SweepReport) -> String {
     let at_most = report
         .points
         .iter()
-        .filter_map(|point| Some((point.metrics.get("throughput").copied()?, load(point))))
+        .filter_map(|point| Some((point.metric(Metric::THROUGHPUT)?, load(point))))
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match report.capacities.first() {
         Some(Capacity {
@@ -323,12 +322,12 @@ fn headline(report: &SweepReport) -> String {
 }
 
 /// The points that have a place on the chart: what was sent all at once has no load of its own.
-fn spots(points: &[SweepPoint], id: &str) -> Vec<Spot> {
+fn spots(points: &[SweepPoint], metric: Metric) -> Vec<Spot> {
     let spots = points.iter().filter_map(|point| {
         Some(Spot {
             load: point.load?.to_string(),
-            throughput: *point.metrics.get("throughput")?,
-            latency: *point.metrics.get(id)?,
+            throughput: point.metric(Metric::THROUGHPUT)?,
+            latency: point.metric(metric)?,
             mark: mark(point),
         })
     });

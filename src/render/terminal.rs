@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-pub use super::columns::Screen;
 use super::columns::{self, cut, width};
 use super::drawing::{Drawing, LEAST, MOST};
 use super::number;
@@ -15,6 +14,7 @@ use crate::record::format::{Repeat, ResultFile, Scenario};
 use crate::report::comparison::Comparison;
 use crate::stats;
 use crate::text::sanitize;
+use crate::text::screen::Screen;
 
 /// Columns of a scenario's name at the head of a table.
 const LONGEST_NAME: usize = 32;
@@ -69,7 +69,12 @@ pub fn comparison(comparison: &Comparison, screen: Screen) -> String {
         let title = format!("accepted {}", sanitize::line(&accepted.source));
         list(&title, &accepted.lines, &mut text);
     }
-    list("warnings", &view.warnings, &mut text);
+    let warnings: Vec<String> = view
+        .warnings
+        .iter()
+        .map(|warning| warning.message.clone())
+        .collect();
+    list("warnings", &warnings, &mut text);
     list("looks", &view.looks, &mut text);
     text.push_str(&end(&view, screen));
     text
@@ -250,13 +255,11 @@ fn run_scenario(scenario: &Scenario) -> String {
         .filter(|repeat| repeat.void.is_none())
         .collect();
     let mut reasons = BTreeMap::new();
-    for id in ALWAYS_SHOWN.into_iter().chain(["e2e.p95", "error_rate"]) {
-        let Ok(metric) = Metric::parse(id) else {
-            continue;
-        };
+    let beside = [Metric::E2E_P95, Metric::ERROR_RATE];
+    for metric in ALWAYS_SHOWN.into_iter().chain(beside) {
         let values: Vec<f64> = counting
             .iter()
-            .filter_map(|repeat| repeat.metrics.get(id).copied().flatten())
+            .filter_map(|repeat| repeat.metric(metric))
             .collect();
         let share = |share| {
             stats::quantile(&values, share).map_or_else(
@@ -267,7 +270,7 @@ fn run_scenario(scenario: &Scenario) -> String {
         if values.is_empty() {
             let why = counting
                 .iter()
-                .find_map(|repeat| repeat.not_measured.get(id));
+                .find_map(|repeat| repeat.not_measured.get(metric.id()));
             let why = why.map_or_else(|| "no repeat has it".to_owned(), |why| sanitize::line(why));
             reasons.insert(
                 metric.label(),

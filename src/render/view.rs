@@ -8,9 +8,10 @@ pub use super::view_row::{Point, Row, RowChart};
 use super::view_row::{missing, side_text, voids};
 pub use super::view_server::{ServerRow, ServerTable};
 use super::{explanation, number, view_lines, view_server};
+use crate::code::Code;
 use crate::report::comparison::{
     Acceptance, Analysis, Comparison, Difference, Distribution, Measurement, Status, Stratum,
-    Verdict,
+    Verdict, Warning,
 };
 
 /// Everything that is shown.
@@ -70,8 +71,8 @@ pub struct View {
     pub explanation: Option<AnalysisText>,
     /// Who accepted the regressions, and why.
     pub accepted: Option<AnalysisText>,
-    /// Sentences.
-    pub warnings: Vec<String>,
+    /// What a reader should know beside the judgements.
+    pub warnings: Vec<WarningText>,
     /// What to do next.
     pub next: Vec<String>,
     /// The looks at the evidence, in their order.
@@ -174,6 +175,27 @@ pub struct Sign {
     pub tone: &'static str,
 }
 
+/// A warning, and where the documentation explains it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WarningText {
+    /// The sentence; may be foreign text.
+    pub message: String,
+    /// Its code; foreign text in a file of another version.
+    pub code: String,
+    /// Address of its explanation; none for a code of a newer version, or where the binary does not know its documentation.
+    pub address: Option<String>,
+}
+
+impl WarningText {
+    fn of(warning: &Warning) -> Self {
+        Self {
+            message: warning.message.clone(),
+            code: warning.code().to_owned(),
+            address: Code::named(warning.code()).and_then(Code::address),
+        }
+    }
+}
+
 /// A name and its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fact {
@@ -273,11 +295,7 @@ impl View {
             analysis: comparison.analysis.as_ref().map(AnalysisText::of),
             explanation: comparison.explanation.as_ref().map(AnalysisText::of),
             accepted: comparison.accepted.as_ref().map(AnalysisText::accepted),
-            warnings: comparison
-                .warnings
-                .iter()
-                .map(|warning| warning.message.clone())
-                .collect(),
+            warnings: comparison.warnings.iter().map(WarningText::of).collect(),
             next: explanation::next(comparison),
             looks: explanation::looks(comparison),
             decision: explanation::decision(comparison),

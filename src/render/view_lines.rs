@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::number;
 use super::view::{Fact, Point, Row, Sign, View};
 use crate::metric::{Better, Unit};
-use crate::policy::{Effect, effect};
+use crate::policy::{MergeEffect, effect};
 use crate::report::comparison::{Basis, Comparison, Identity, Judgement, Stratum, Verdict};
 
 /// Groups of requests whose changes lie closer together than this became slower alike.
@@ -44,7 +44,7 @@ impl Row {
         if self.interval.is_empty() {
             return format!("limit {}; {}", self.limit, self.reason);
         }
-        let open = if self.effect == Effect::Open || self.sign.word == "undecided" {
+        let open = if self.effect == MergeEffect::Open || self.sign.word == "undecided" {
             format!("; {}", self.reason)
         } else {
             String::new()
@@ -183,17 +183,16 @@ fn age(baseline: &Identity, candidate: &Identity) -> Option<String> {
         3_600..172_800 => (size / 3_600, "hour"),
         _ => (size / 86_400, "day"),
     };
-    let plural = if count == 1 { "" } else { "s" };
-    Some(format!("{count} {unit}{plural} {word}"))
+    Some(format!("{} {word}", crate::text::count::count(count, unit)))
 }
 
 /// The row that the verdict is about: the worst one with numbers.
 fn decisive(comparison: &Comparison) -> Option<&Judgement> {
     let rank = |row: &Judgement| match effect(row, comparison) {
-        Effect::Stops => 3,
-        Effect::Warns => 2,
-        Effect::Open => 1,
-        Effect::Holds => 0,
+        MergeEffect::Stops => 3,
+        MergeEffect::Warns => 2,
+        MergeEffect::Open => 1,
+        MergeEffect::Holds => 0,
     };
     let mut found: Option<(u8, f64, &Judgement)> = None;
     for row in &comparison.judgements {

@@ -6,7 +6,7 @@ use super::view::{NOTHING, Sign, mark};
 use super::{number, view_lines};
 use crate::metric::Unit;
 use crate::policy::rule::Action;
-use crate::policy::{Effect, effect};
+use crate::policy::{MergeEffect, effect};
 use crate::report::comparison::{Basis, Comparison, Judgement, RepeatValue, Side, Status};
 
 /// One judgement.
@@ -19,7 +19,7 @@ pub struct Row {
     /// `tpot.p95`.
     pub id: &'static str,
     /// What it does to the merge.
-    pub effect: Effect,
+    pub effect: MergeEffect,
     /// Where its rule stands: `thresholds.yaml:3`; foreign text.
     pub place: Option<String>,
     /// Value, or `–` where [`Row::reason`] tells why there is none.

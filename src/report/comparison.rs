@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::charts::{History, Quantity, ServerFigure, Session, ShiftPoint, Timeline, Trace};
 use super::rule::{Action, OnInconclusive, Place};
+use crate::code::Code;
 use crate::metric::{Better, Metric, Unit};
 
 /// The value of `schema` that this version writes.
@@ -423,9 +424,29 @@ pub struct Difference {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Warning {
     /// A stable name in kebab-case.
-    pub code: String,
+    code: String,
     /// The sentence.
     pub message: String,
+}
+
+impl Warning {
+    /// A warning of this version.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code: code.name().to_owned(),
+            message: message.into(),
+        }
+    }
+
+    /// Its code as written. A file of a newer version may have one that this version does not know.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// Whether it has that code.
+    pub fn is(&self, code: Code) -> bool {
+        self.code == code.name()
+    }
 }
 
 /// What would settle an undecided verdict.

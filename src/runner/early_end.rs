@@ -1,66 +1,62 @@
 //! A pass that ended before its last request: what its repeat records of that, and how the run goes on.
 
-use serde_json::{Value, json};
-
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::measure::Stop;
 use crate::record::format::Repeat;
-
-/// The key in the repeat's telemetry.
-pub(crate) const KEY: &str = "stopped";
-
-const CLIENT: &str = "client";
-const HUNG: &str = "hung";
-const FAILING: &str = "failing";
-const UNASKED: &str = "unasked";
+use crate::record::telemetry::{Stopped, StoppedBecause};
 
 /// Repeats in a row that a load generator without real-time priority may spoil. Another one would only cost more time.
 pub(crate) const MOST_SPOILED: u32 = 2;
 
 /// The form in a result: `ended` of `planned` requests.
-pub(crate) fn described(stop: &Stop, ended: usize, planned: usize) -> Value {
+pub(crate) fn described(stop: &Stop, ended: usize, planned: usize) -> Stopped {
     let because = match stop {
-        Stop::Client(_) => CLIENT,
-        Stop::Hung => HUNG,
-        Stop::Failing => FAILING,
-        Stop::Unasked => UNASKED,
+        Stop::Client(_) => StoppedBecause::Client,
+        Stop::Hung => StoppedBecause::Hung,
+        Stop::Failing => StoppedBecause::Failing,
+        Stop::Unasked => StoppedBecause::Unasked,
     };
-    json!({"because": because, "after": ended, "of": planned})
+    Stopped {
+        because: Some(because),
+        after: Some(ended as u64),
+        of: Some(planned as u64),
+    }
 }
 
 /// Whether the repeat ended early for a reason that is not the server's failures: the load generator, or bytes that nobody asked for.
 pub(crate) fn is_not_of_server(repeat: &Repeat) -> bool {
-    matches!(because(repeat), Some(CLIENT | UNASKED))
+    matches!(
+        because(repeat),
+        Some(StoppedBecause::Client | StoppedBecause::Unasked)
+    )
 }
 
 /// What happened, where it was the server: `every request in flight timed out, so it is given up: stopped after 2 of 24
 /// requests`.
 pub(crate) fn of_server(repeat: &Repeat) -> Option<String> {
     let what = match because(repeat)? {
-        HUNG => "every request in flight timed out, so the server is given up",
-        FAILING => "more requests failed than `max_error_rate` allows",
-        _ => return None,
+        StoppedBecause::Hung => "every request in flight timed out, so the server is given up",
+        StoppedBecause::Failing => "more requests failed than `max_error_rate` allows",
+        StoppedBecause::Client | StoppedBecause::Unasked => return None,
     };
-    let stopped = &repeat.telemetry[KEY];
-    Some(format!(
-        "{what}: stopped after {} of {} requests",
-        stopped["after"], stopped["of"]
-    ))
+    let stopped = repeat.telemetry.stopped.as_ref()?;
+    let (after, of) = (stopped.after?, stopped.of?);
+    Some(format!("{what}: stopped after {after} of {of} requests"))
 }
 
 /// Requests that were to be sent.
 pub(crate) fn planned(repeat: &Repeat) -> Option<u64> {
-    repeat.telemetry.get(KEY)?["of"].as_u64()
+    repeat.telemetry.stopped.as_ref()?.of
 }
 
 /// Whether the server was given up.
 pub(crate) fn is_hung(repeat: &Repeat) -> bool {
-    because(repeat) == Some(HUNG)
+    because(repeat) == Some(StoppedBecause::Hung)
 }
 
-fn because(repeat: &Repeat) -> Option<&str> {
-    repeat.telemetry.get(KEY)?["because"].as_str()
+fn because(repeat: &Repeat) -> Option<StoppedBecause> {
+    repeat.telemetry.stopped.as_ref()?.because
 }
 
 /// The load generator was kept from its work once too often.
@@ -69,8 +65,8 @@ pub(crate) fn spoiled(repeat: &Repeat, scenario: &str) -> Failure {
     let message =
         format!("{scenario} could not be measured, {MOST_SPOILED} times in a row: {reason}");
     let mut failure = Failure::message(ExitStatus::SurroundingsFailed, message);
-    let client = repeat.telemetry.get("client");
-    if client.and_then(|client| client["real_time"].as_bool()) != Some(true) {
+    let client = repeat.telemetry.client.as_ref();
+    if client.and_then(|client| client.real_time) != Some(true) {
         failure = failure.hint(RIGHT_TO_REAL_TIME);
     }
     failure
@@ -87,10 +83,14 @@ pub(crate) const FREE_CPU: &str = "keep a CPU free of the server: `cpuset` in `s
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::telemetry::{Client, Telemetry};
 
     fn stopped(stop: &Stop) -> Repeat {
         Repeat {
-            telemetry: [(KEY.to_owned(), described(stop, 2, 24))].into(),
+            telemetry: Telemetry {
+                stopped: Some(described(stop, 2, 24)),
+                ..Telemetry::default()
+            },
             void: Some("the load generator was the bottleneck".to_owned()),
             ..Repeat::default()
         }
@@ -132,9 +132,10 @@ mod tests {
         ] {
             assert!(hints(&repeat).contains(cure), "{cure}");
         }
-        repeat
-            .telemetry
-            .insert("client".to_owned(), json!({"real_time": true}));
+        repeat.telemetry.client = Some(Client {
+            real_time: Some(true),
+            ..Client::default()
+        });
         assert!(!hints(&repeat).contains("setcap") && hints(&repeat).contains("cpuset"));
     }
 }

@@ -1,7 +1,6 @@
 //! Load points measured one at a time on one server, each chosen when those before it are known.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::arm::Arm;
 use super::early_end;
@@ -13,26 +12,13 @@ use crate::event::RunEvent;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
+use crate::inputs::sweep_course::Sizes;
+use crate::metric::Metric;
 use crate::record::format::{Repeat, ResultFile, Scenario};
-use crate::stats::{self, number};
+use crate::stats;
 
 /// More requests than one load point can be worth.
 const MOST_REQUESTS: f64 = 1e7;
-
-/// How many requests each load point sends: enough to reach the load and to show what it does.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sizes {
-    /// At least so many.
-    pub(crate) least: usize,
-    /// At least so many for each of the requests in flight.
-    pub(crate) per_slot: usize,
-    /// At least as many as arrive in so long.
-    pub(crate) duration: Duration,
-    /// Whether it must take so long, whatever the chance of arrivals.
-    pub(crate) is_surely: bool,
-    /// So many before each measurement; `None` follows from the load.
-    pub(crate) warmup: Option<usize>,
-}
 
 impl Sizes {
     /// Measured requests of one load point.
@@ -198,7 +184,7 @@ impl<'a> Points<'a> {
     /// Whether more requests of the last measurement failed than the plan allows.
     pub(crate) fn fails(&self, load: LoadPoint) -> bool {
         let last = self.repeats(load).last();
-        let rate = last.and_then(|repeat| repeat.metrics.get("error_rate").copied().flatten());
+        let rate = last.and_then(|repeat| repeat.metric(Metric::ERROR_RATE));
         rate.is_none_or(|rate| rate > self.arm.runner().plan.max_error_rate)
     }
 
@@ -258,41 +244,18 @@ fn cannot_measure(load: LoadPoint, reason: &str) -> Failure {
 }
 
 /// The median of a metric over the repeats that count.
-pub(crate) fn median(repeats: &[Repeat], id: &str) -> Option<f64> {
+pub(crate) fn median(repeats: &[Repeat], metric: Metric) -> Option<f64> {
     let counting = repeats.iter().filter(|repeat| repeat.void.is_none());
     let values: Vec<f64> = counting
-        .filter_map(|repeat| repeat.metrics.get(id).copied().flatten())
+        .filter_map(|repeat| repeat.metric(metric))
         .collect();
     stats::median(&values)
 }
 
-/// The load point of a number: requests in flight, or requests per second.
-pub(crate) fn load_point(load: f64, rates: Option<f64>) -> LoadPoint {
-    match rates {
-        Some(burstiness) => LoadPoint::Rate {
-            per_second: load,
-            burstiness,
-        },
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a number of streams"
-        )]
-        None => LoadPoint::Concurrency(load as usize),
-    }
-}
-
-/// The number of a load point.
-pub(crate) fn load_number(load: LoadPoint) -> f64 {
-    match load {
-        LoadPoint::Concurrency(concurrency) => number(concurrency as u64),
-        LoadPoint::Rate { per_second, .. } => per_second,
-        LoadPoint::Trace { speedup } => speedup,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -11,9 +11,6 @@ use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
 use crate::files;
 
-/// The file whose lock shows that its folder is in use. It also marks a folder as perfgate's own.
-pub(crate) const LOCK: &str = ".perfgate.lock";
-
 /// Longer than a gate takes.
 const PATIENCE: Duration = Duration::from_hours(4);
 
@@ -98,6 +95,7 @@ fn holder(path: &Path) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inputs::outputs::LOCK;
 
     #[test]
     fn the_second_waits_for_the_first() {

@@ -20,6 +20,7 @@ use crate::load::{Client, Drive, Driven, Patience};
 use crate::measure::{self, Concerns, Observed, Stop};
 use crate::metric::Metric;
 use crate::record::format::{Repeat, Server};
+use crate::record::telemetry::Telemetry;
 use crate::stats::number;
 use crate::telemetry::{self, Sampler};
 use crate::workload::{Part, Phase, Request};
@@ -76,14 +77,16 @@ impl Measurement<'_> {
             metrics: seen.findings.metrics,
             not_measured: seen.findings.not_measured,
         };
-        if let (Some(startup), Ok(metric)) = (self.target.startup(), Metric::parse("startup")) {
-            observed.metrics.insert(metric, startup.as_secs_f64());
+        if let Some(startup) = self.target.startup() {
+            observed
+                .metrics
+                .insert(Metric::STARTUP, startup.as_secs_f64());
         }
         let mut repeat = measure::repeat(&driven.traces, observed);
         repeat.id = Some(format!("{}-{}", run.id, self.at.number + 1));
         repeat.started = Some(started);
         repeat.telemetry = seen.telemetry;
-        repeat.telemetry.extend(self.told(&driven, warmed_up.seen));
+        self.tell(&driven, warmed_up.seen, &mut repeat.telemetry);
         let bottleneck = driven.client.bottleneck(&driven.traces);
         // With real-time priority no program of this machine keeps the load generator from a CPU. Only the host of a virtual
         // machine does, for a moment, and the next repeat is probably free of it.
@@ -107,24 +110,24 @@ impl Measurement<'_> {
     }
 
     /// What the load generator records of itself and of what it sent.
-    fn told(&self, driven: &Driven, warm_up: Option<Value>) -> Vec<(String, Value)> {
-        let offered = match self.load {
+    fn tell(&self, driven: &Driven, warm_up: Option<Value>, telemetry: &mut Telemetry) {
+        telemetry.client = Some(driven.client.described());
+        telemetry.offered_rate = match self.load {
             LoadPoint::Rate { .. } => measure::offered_rate(&driven.traces),
             LoadPoint::Concurrency(_) | LoadPoint::Trace { .. } => None,
         };
         let told = [
-            ("client", Some(driven.client.described())),
             (
                 "time_to_first_chunk",
                 Some(measure::first_chunks(&driven.traces)),
             ),
-            ("offered_rate", offered.map(Value::from)),
             ("prompt_nonce", self.nonce().map(Value::from)),
             ("warm_up", warm_up),
         ];
         let told = told.into_iter();
-        told.filter_map(|(key, value)| Some((key.to_owned(), value?)))
-            .collect()
+        telemetry
+            .rest
+            .extend(told.filter_map(|(key, value)| Some((key.to_owned(), value?))));
     }
 
     fn warn_of_an_early_end(&self, driven: &Driven, planned: usize) {
@@ -163,10 +166,7 @@ impl Measurement<'_> {
 
     /// A measurement that was stopped is void, unless failures are what is measured.
     fn stopped(&self, stop: &Stop, (ended, planned): (usize, usize), repeat: &mut Repeat) {
-        let described = early_end::described(stop, ended, planned);
-        repeat
-            .telemetry
-            .insert(early_end::KEY.to_owned(), described);
+        repeat.telemetry.stopped = Some(early_end::described(stop, ended, planned));
         match stop {
             Stop::Client(reason) => {
                 repeat.void = Some(format!("{reason} and {ended} of {planned} requests"));
@@ -181,12 +181,8 @@ impl Measurement<'_> {
                 repeat.void = repeat.void.take().or_else(|| early_end::of_server(repeat));
             }
             Stop::Hung | Stop::Failing => {
-                let said = early_end::of_server(repeat).map(Value::from);
-                let warnings = repeat.telemetry.entry("warnings".to_owned());
-                if let Value::Array(warnings) = warnings.or_insert_with(|| Value::Array(Vec::new()))
-                {
-                    warnings.extend(said);
-                }
+                let said = early_end::of_server(repeat);
+                repeat.telemetry.warnings.extend(said);
             }
         }
     }
@@ -200,14 +196,12 @@ impl Measurement<'_> {
         concerns.take(std::mem::take(&mut seen.concerns));
         if let Some(server) = &seen.server {
             concerns.take(server.check(&driven.client.figures(&driven.traces)));
-            seen.telemetry
-                .insert("server".to_owned(), server.described());
+            seen.telemetry.server = Some(server.described());
         }
         let levels = [
             (ConcernLevel::Warning, &concerns.warnings),
             (ConcernLevel::Note, &concerns.notes),
         ];
-        let mut messages = Vec::new();
         for (level, warning) in levels
             .iter()
             .flat_map(|(level, said)| said.iter().map(move |warning| (level, warning)))
@@ -217,11 +211,7 @@ impl Measurement<'_> {
                 about: warning.about.clone(),
                 message: warning.message.clone(),
             });
-            messages.push(warning.message.as_str());
-        }
-        if !messages.is_empty() {
-            seen.telemetry
-                .insert("warnings".to_owned(), messages.into());
+            seen.telemetry.warnings.push(warning.message.clone());
         }
         concerns
     }

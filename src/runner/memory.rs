@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::launch::{MemoryProbe, Target};
 use crate::metric::Metric;
-use crate::record::{FROM_BLOCKS, KV_CACHE_FROM};
+use crate::record::FROM_BLOCKS;
+use crate::record::telemetry::EngineMemory;
 use crate::telemetry::{EngineLog, Observed};
 
 /// Watches the main memory of a server until it is told to finish.
@@ -61,7 +61,7 @@ async fn look(probe: &MemoryProbe, peak: &AtomicU64) {
 /// The capacity of the KV cache: the engine's own figure first, from `/metrics` or its log, and blocks × block size where
 /// it has none. Where the figure is from; `None` without one.
 fn add_cache(log: &EngineLog, seen: &mut Observed) -> Option<&'static str> {
-    let metric = Metric::parse("kv_cache.tokens").ok()?;
+    let metric = Metric::KV_CACHE_TOKENS;
     if seen.findings.metrics.contains_key(&metric) {
         return Some("metrics");
     }
@@ -72,7 +72,7 @@ fn add_cache(log: &EngineLog, seen: &mut Observed) -> Option<&'static str> {
     let found = sources
         .into_iter()
         .find_map(|(from, tokens)| Some((from, tokens?)));
-    seen.findings.fill("kv_cache.tokens", || {
+    seen.findings.fill(metric, || {
         found
             .map(|(_, tokens)| tokens)
             .ok_or_else(|| "neither the engine's /metrics nor its log contain it".to_owned())
@@ -87,7 +87,7 @@ pub(crate) fn add(target: &Target, host_peak: Option<u64>, seen: &mut Observed) 
     let log = EngineLog::read(lines.iter().map(String::as_str));
     let started_here = target.startup().is_some();
     let unseen = || "perfgate did not start the server, and so has no log of its start".to_owned();
-    seen.findings.fill("engine_memory.peak", || {
+    seen.findings.fill(Metric::ENGINE_MEMORY_PEAK, || {
         if started_here {
             log.engine_memory()
         } else {
@@ -99,19 +99,18 @@ pub(crate) fn add(target: &Target, host_peak: Option<u64>, seen: &mut Observed) 
         clippy::cast_precision_loss,
         reason = "bytes of main memory, far below 2^53"
     )]
-    seen.findings.fill("host_memory.peak", || match host_peak {
-        Some(bytes) => Ok(bytes as f64),
-        None if started_here => Err("its processes could not be looked at".to_owned()),
-        None => Err("somebody else runs the server".to_owned()),
-    });
-    let mut parts = log.described();
-    if let (Value::Object(parts), Some(fixed)) = (&mut parts, seen.kv_cache_fixed) {
-        parts.insert("kv_cache_fixed".to_owned(), json!(fixed));
-    }
-    if let (Value::Object(parts), Some(from)) = (&mut parts, cache_from) {
-        parts.insert(KV_CACHE_FROM.to_owned(), json!(from));
-    }
-    if parts.as_object().is_some_and(|parts| !parts.is_empty()) {
-        seen.telemetry.insert("engine_memory".to_owned(), parts);
+    seen.findings
+        .fill(Metric::HOST_MEMORY_PEAK, || match host_peak {
+            Some(bytes) => Ok(bytes as f64),
+            None if started_here => Err("its processes could not be looked at".to_owned()),
+            None => Err("somebody else runs the server".to_owned()),
+        });
+    let parts = EngineMemory {
+        kv_cache_fixed: seen.kv_cache_fixed,
+        kv_cache_from: cache_from.map(str::to_owned),
+        ..log.described()
+    };
+    if parts != EngineMemory::default() {
+        seen.telemetry.engine_memory = Some(parts);
     }
 }

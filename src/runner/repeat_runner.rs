@@ -13,7 +13,7 @@ use crate::event::{Events, RepeatLabel};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
-use crate::inputs::outputs;
+use crate::inputs::result_file;
 use crate::interrupt::Interrupt;
 use crate::load::RequestTemplate;
 use crate::metric::VERSIONS;
@@ -126,7 +126,7 @@ impl<'a> RepeatRunner<'a> {
                 name: "perfgate".to_owned(),
                 version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             }),
-            source: crate::git::work_tree::of_working_tree(self.environment),
+            source: crate::git::work_tree::of_working_tree(self.environment, self.events),
             promotion: None,
             environment: None,
             server: None,
@@ -190,7 +190,7 @@ impl<'a> RepeatRunner<'a> {
     /// Puts what was measured so far on disk, whole or not at all; elsewhere where that is not possible any more.
     pub(crate) fn keep(&self, run: &mut RunInProgress) -> Result<(), Failure> {
         record::save(&self.output, &run.result)
-            .map_err(|error| outputs::rescue(&self.output, &run.result, cannot_keep(error)))?;
+            .map_err(|error| result_file::rescue(&self.output, &run.result, cannot_keep(error)))?;
         run.kept = true;
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::early_end;
 use crate::config::Plan;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::measure::Outcome;
+use crate::measure::RequestOutcome;
 use crate::record::Failures;
 use crate::record::format::{Repeat, RequestCounts};
 use crate::stats::number;
@@ -30,8 +30,8 @@ pub(crate) fn check(plan: &Plan, scenario: &str, last: &Repeat) -> Result<(), Fa
         return Ok(());
     }
     // The server never saw them: such a repeat is void, and tells why.
-    let client = last.telemetry.get("client");
-    let unopened = client.and_then(|client| client["unopened"].as_u64());
+    let client = last.telemetry.client.as_ref();
+    let unopened = client.and_then(|client| client.unopened);
     if last.void.is_some() && unopened.unwrap_or_default() > 0 {
         return Ok(());
     }
@@ -61,5 +61,5 @@ pub(crate) fn check(plan: &Plan, scenario: &str, last: &Repeat) -> Result<(), Fa
 
 fn timed_out_mostly(repeat: &Repeat) -> bool {
     let most = Failures::of([repeat]).most_frequent;
-    most.is_some_and(|(status, _)| status == Outcome::TimedOut.to_string())
+    most.is_some_and(|(status, _)| status == RequestOutcome::TimedOut.to_string())
 }

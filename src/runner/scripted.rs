@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::measurement::limits;
 use super::repeat_runner::RepeatRunner;
@@ -24,9 +23,10 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::load_failure;
 use crate::load::LoadError;
-use crate::measure::{self, Observed, Outcome, RequestTrace};
+use crate::measure::{self, Observed, RequestOutcome, RequestTrace};
 use crate::metric::Metric;
 use crate::record::format::{Environment, Gpu, Server};
+use crate::record::telemetry::{Client, EngineMemory, Telemetry};
 use crate::simulate::Options;
 use crate::simulate::engine::{Engine, Sequence};
 use crate::stats::number;
@@ -180,14 +180,18 @@ impl Scripted {
         repeat.id = Some(format!("{}-{}", at.run.id, at.number + 1));
         repeat.started = Some(clock::timestamp());
         repeat.void = happening.void;
-        repeat.telemetry = [
-            ("client".to_owned(), json!({"real_time": true})),
-            (
-                "engine_memory".to_owned(),
-                json!({"kv_cache_fixed": false, "kv_cache_from": "metrics"}),
-            ),
-        ]
-        .into();
+        repeat.telemetry = Telemetry {
+            client: Some(Client {
+                real_time: Some(true),
+                ..Client::default()
+            }),
+            engine_memory: Some(EngineMemory {
+                kv_cache_fixed: Some(false),
+                kv_cache_from: Some("metrics".to_owned()),
+                ..EngineMemory::default()
+            }),
+            ..Telemetry::default()
+        };
         Ok(Measured {
             repeat,
             server: self.identity(runner),
@@ -204,7 +208,7 @@ impl Scripted {
         for trace in traces {
             if chance.random::<f64>() < self.options.fail_rate {
                 *trace = RequestTrace {
-                    outcome: Outcome::Failed("HTTP 500: simulated failure".to_owned()),
+                    outcome: RequestOutcome::Failed("HTTP 500: simulated failure".to_owned()),
                     token_chunks: Vec::new(),
                     first_chunk: None,
                     first_chunk_tokens: None,
@@ -218,19 +222,20 @@ impl Scripted {
 
     fn observed(&self) -> BTreeMap<Metric, f64> {
         let gpu = [
-            ("gpu_memory.peak", number(self.options.memory_used())),
-            ("gpu_utilization.mean", 0.97),
+            (Metric::GPU_MEMORY_PEAK, number(self.options.memory_used())),
+            (Metric::GPU_UTILIZATION_MEAN, 0.97),
         ];
         let all = [
-            ("engine_memory.peak", number(self.options.engine_memory())),
-            ("kv_cache.tokens", number(self.options.cache_tokens())),
-            ("host_memory.peak", 3_500_000.0),
-            ("startup", 0.1),
+            (
+                Metric::ENGINE_MEMORY_PEAK,
+                number(self.options.engine_memory()),
+            ),
+            (Metric::KV_CACHE_TOKENS, number(self.options.cache_tokens())),
+            (Metric::HOST_MEMORY_PEAK, 3_500_000.0),
+            (Metric::STARTUP, 0.1),
         ];
         let gpu = gpu.into_iter().filter(|_| self.options.has_gpu);
-        gpu.chain(all)
-            .filter_map(|(id, value)| Some((Metric::parse(id).ok()?, value)))
-            .collect()
+        gpu.chain(all).collect()
     }
 
     fn identity(&self, runner: &RepeatRunner<'_>) -> Server {
@@ -388,7 +393,7 @@ fn traces(engine: &mut Engine, requests: &[Request], arrivals: Arrivals) -> Vec<
                 trace.last_token = Some(now);
                 trace.ended = now;
                 trace.output_tokens = Some(trace.token_chunks.len() as u64);
-                trace.outcome = Outcome::Ok;
+                trace.outcome = RequestOutcome::Ok;
                 due.extend(
                     waiting
                         .pop_front()

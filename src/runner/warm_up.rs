@@ -6,13 +6,12 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::measurement::Measurement;
-use crate::config::{Dataset, Plan};
 use crate::event::LoadPart;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::load::{Driven, Patience};
 use crate::measure::stability::{self, MOST_WINDOWS, Window};
-use crate::measure::{Outcome, RequestTrace};
+use crate::measure::{RequestOutcome, RequestTrace};
 use crate::workload::{Phase, Request};
 
 /// What a warm-up came to.
@@ -22,26 +21,6 @@ pub(crate) struct WarmedUp {
     pub(crate) seen: Option<Value>,
     /// Why what is measured after it does not count.
     pub(crate) void: Option<String>,
-}
-
-/// A warm-up that is sent anew must be there, and must not be answered by the prefix cache.
-pub(crate) fn check(plan: &Plan) -> Result<(), Failure> {
-    if plan.warmup_until_stable.is_none() {
-        return Ok(());
-    }
-    let refused =
-        |message: &str, hint: &str| Err(Failure::message(ExitStatus::Usage, message).hint(hint));
-    match &plan.dataset {
-        _ if plan.warmup_requests == 0 => refused(
-            "`warmup_until_stable` sends the warm-up anew, and `warmup_requests` is 0",
-            "raise `warmup_requests`, or take one of them out",
-        ),
-        Dataset::File(file) if !file.salt => refused(
-            "`warmup_until_stable` sends the same entries again, and `salt: false` lets the prefix cache answer them",
-            "take one of them out",
-        ),
-        Dataset::File(_) | Dataset::Synthetic | Dataset::Chosen(_) => Ok(()),
-    }
 }
 
 impl Measurement<'_> {
@@ -86,7 +65,7 @@ impl Measurement<'_> {
 
     /// A server that hangs would cost the measurement the same time again.
     fn check_answers(&self, driven: &Driven) -> Result<(), Failure> {
-        let hung = |trace: &RequestTrace| matches!(trace.outcome, Outcome::TimedOut);
+        let hung = |trace: &RequestTrace| matches!(trace.outcome, RequestOutcome::TimedOut);
         if driven.traces.is_empty() || !driven.traces.iter().all(hung) {
             return Ok(());
         }

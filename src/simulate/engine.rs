@@ -11,32 +11,10 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
-use super::options::Options;
+use super::options::{Costs, Options};
 
 /// Tokens that one step works on at most, as vLLM's `max_num_batched_tokens`.
 const STEP_BUDGET: u32 = 8192;
-
-/// Costs in seconds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Costs {
-    /// Of a step that does nothing else.
-    pub step_base: f64,
-    /// Of each decoding sequence in a step.
-    pub step_per_running: f64,
-    /// Of each prompt token.
-    pub prefill_per_token: f64,
-}
-
-impl Default for Costs {
-    /// A small model on a data-centre GPU: some 6 ms a token at 16 in flight, 10 ms for a prompt of 512 tokens.
-    fn default() -> Self {
-        Self {
-            step_base: 0.004,
-            step_per_running: 0.000_1,
-            prefill_per_token: 0.000_02,
-        }
-    }
-}
 
 /// One request in the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

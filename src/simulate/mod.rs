@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 pub use metrics::Lateness;
-pub use options::Options;
+pub use options::{Costs, Options};
 
 /// Why the server cannot serve.
 #[derive(Debug, thiserror::Error)]

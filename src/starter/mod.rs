@@ -3,6 +3,8 @@
 pub mod compose;
 pub mod hints;
 
+use crate::metric::Metric;
+
 /// The image where nothing names one.
 pub const USUAL_IMAGE: &str = "vllm/vllm-openai:v0.32.0";
 
@@ -155,7 +157,7 @@ impl Beginning {
         match self.server {
             Server::Url { gpus: false, .. } => text
                 .split_inclusive('\n')
-                .filter(|line| !line.contains("gpu_memory.peak"))
+                .filter(|line| !line.contains(Metric::GPU_MEMORY_PEAK.id()))
                 .collect(),
             Server::Docker { .. } | Server::Url { .. } | Server::Simulator => text,
         }

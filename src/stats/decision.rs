@@ -44,15 +44,15 @@ impl Zone {
     }
 }
 
-/// The answer at a look.
+/// What a test decides, of a metric, a load or a commit: the one type for it. What is published of it is made in `policy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// A regression of the high edge is ruled out.
+pub enum Outcome {
+    /// The limit holds.
     Pass,
-    /// At least the limit, and certainly above the low edge.
-    Block,
-    /// More evidence is needed.
-    Open,
+    /// The limit is exceeded.
+    Fail,
+    /// The evidence does not decide.
+    Undecided,
 }
 
 /// The error probabilities of one rule at one look.
@@ -75,15 +75,16 @@ impl Levels {
     }
 }
 
-/// The decision with these error probabilities.
-pub fn decide(estimate: &Estimate, zone: Zone, levels: Levels) -> Answer {
+/// The decision with these error probabilities. It passes where a regression of the high edge is ruled out, and fails where the
+/// estimate is at least the limit and certainly above the low edge.
+pub fn decide(estimate: &Estimate, zone: Zone, levels: Levels) -> Outcome {
     let delta = estimate.delta;
     if delta < zone.limit && estimate.upper_bound(levels.beta) < zone.high {
-        Answer::Pass
+        Outcome::Pass
     } else if delta >= zone.limit && estimate.lower_bound(levels.alpha) > zone.low {
-        Answer::Block
+        Outcome::Fail
     } else {
-        Answer::Open
+        Outcome::Undecided
     }
 }
 
@@ -186,11 +187,11 @@ mod tests {
         let zone = Zone::of_growth(0.05);
         assert_eq!(
             decide(&estimate(0.10, 0.01, 20.0), zone, LEVELS),
-            Answer::Block
+            Outcome::Fail
         );
         assert_eq!(
             decide(&estimate(0.00, 0.01, 20.0), zone, LEVELS),
-            Answer::Pass
+            Outcome::Pass
         );
     }
 
@@ -199,11 +200,11 @@ mod tests {
         let zone = Zone::of_growth(0.05);
         assert_eq!(
             decide(&estimate(0.10, 0.08, 4.0), zone, LEVELS),
-            Answer::Open
+            Outcome::Undecided
         );
         assert_eq!(
             decide(&estimate(0.00, 0.08, 4.0), zone, LEVELS),
-            Answer::Open
+            Outcome::Undecided
         );
     }
 
@@ -214,12 +215,12 @@ mod tests {
             let delta = f64::from(step) * 0.0005;
             let answer = decide(&estimate(delta, 0.001, 50.0), zone, LEVELS);
             assert_eq!(
-                answer == Answer::Block,
+                answer == Outcome::Fail,
                 delta >= zone.limit,
                 "{delta}: {answer:?}"
             );
             assert_eq!(
-                answer == Answer::Pass,
+                answer == Outcome::Pass,
                 delta < zone.limit,
                 "{delta}: {answer:?}"
             );

@@ -1,6 +1,6 @@
 //! All evidence about one metric in one scenario, and what a look at it says.
 
-use super::decision::{Answer, Levels, Zone, decide};
+use super::decision::{Levels, Outcome, Zone, decide};
 use super::estimate::{Estimate, disagree, paired, pooled, stored};
 use super::looks::Look;
 use super::noise::Noise;
@@ -42,11 +42,11 @@ pub enum Basis {
     Pooled,
 }
 
-/// The answer of a look and the estimate it stands on.
+/// The outcome of a look and the estimate it is based on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Decision {
-    /// The answer.
-    pub answer: Answer,
+    /// What the look decides.
+    pub outcome: Outcome,
     /// What it stands on.
     pub basis: Basis,
     /// The estimate of that basis.
@@ -76,7 +76,7 @@ impl Assessment {
     pub fn decide(&self, zone: Zone, levels: Levels, look: Look) -> Option<Decision> {
         let levels = levels.at(look);
         let on = |estimate: Estimate, basis: Basis| Decision {
-            answer: decide(&estimate, zone, levels),
+            outcome: decide(&estimate, zone, levels),
             basis,
             estimate,
         };
@@ -86,20 +86,23 @@ impl Assessment {
                 noisier, doubtful, ..
             } = decision.estimate;
             let unbelieved = noisier || (doubtful && look.comes_before_pairs());
-            let answer = if unbelieved {
-                Answer::Open
+            let outcome = if unbelieved {
+                Outcome::Undecided
             } else {
-                decision.answer
+                decision.outcome
             };
-            return Some(Decision { answer, ..decision });
+            return Some(Decision {
+                outcome,
+                ..decision
+            });
         };
         let alone = on(paired, Basis::Paired);
-        if alone.answer == Answer::Block {
+        if alone.outcome == Outcome::Fail {
             return Some(alone);
         }
         let together = self.pooled.map(|pooled| on(pooled, Basis::Pooled));
         Some(match together {
-            Some(together) if together.answer == Answer::Pass => together,
+            Some(together) if together.outcome == Outcome::Pass => together,
             Some(_) | None => alone,
         })
     }
@@ -135,12 +138,18 @@ mod tests {
     #[test]
     fn before_pairs_the_stored_baseline_may_pass_and_never_blocks() {
         let look = Look::before_pairs(3);
-        assert_eq!(decide(against_stored(&BASELINE), look).answer, Answer::Pass);
-        let slower = [0.30, 0.297, 0.305];
-        assert_eq!(decide(against_stored(&slower), look).answer, Answer::Open);
         assert_eq!(
-            decide(against_stored(&slower), Look::only(3)).answer,
-            Answer::Block
+            decide(against_stored(&BASELINE), look).outcome,
+            Outcome::Pass
+        );
+        let slower = [0.30, 0.297, 0.305];
+        assert_eq!(
+            decide(against_stored(&slower), look).outcome,
+            Outcome::Undecided
+        );
+        assert_eq!(
+            decide(against_stored(&slower), Look::only(3)).outcome,
+            Outcome::Fail
         );
     }
 
@@ -148,12 +157,12 @@ mod tests {
     fn a_candidate_that_looks_noisier_does_not_pass_where_pairs_can_follow() {
         let spread = [-0.02, 0.0, 0.019];
         assert_eq!(
-            decide(against_stored(&spread), Look::only(3)).answer,
-            Answer::Pass
+            decide(against_stored(&spread), Look::only(3)).outcome,
+            Outcome::Pass
         );
         assert_eq!(
-            decide(against_stored(&spread), Look::before_pairs(3)).answer,
-            Answer::Open
+            decide(against_stored(&spread), Look::before_pairs(3)).outcome,
+            Outcome::Undecided
         );
     }
 
@@ -166,8 +175,8 @@ mod tests {
         };
         let decision = decide(evidence, PAIR_LOOKS[0]);
         assert_eq!(
-            (decision.answer, decision.basis),
-            (Answer::Pass, Basis::Paired)
+            (decision.outcome, decision.basis),
+            (Outcome::Pass, Basis::Paired)
         );
         assert!(evidence.assess().disagree);
     }
@@ -181,8 +190,8 @@ mod tests {
         };
         let decision = decide(evidence, PAIR_LOOKS[0]);
         assert_eq!(
-            (decision.answer, decision.basis),
-            (Answer::Block, Basis::Paired)
+            (decision.outcome, decision.basis),
+            (Outcome::Fail, Basis::Paired)
         );
     }
 

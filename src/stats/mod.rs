@@ -19,7 +19,7 @@ mod trigamma;
 
 pub use anytime::e_value;
 pub use change_point::{ChangePoint, change_points, level_steps};
-pub use decision::{Answer, HIGH_EDGE, LOW_EDGE, Levels, Zone, decide, smallest_detectable};
+pub use decision::{HIGH_EDGE, LOW_EDGE, Levels, Outcome, Zone, decide, smallest_detectable};
 pub use difference::{MeanDifference, difference_of_means};
 pub use discovery::discovery_level;
 pub use estimate::{Estimate, noise_probability, stored};

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::search::Answer;
 use crate::record::format::{Repeat, Samples};
-use crate::stats::rate_interval;
+use crate::stats::{Outcome, rate_interval};
 
 /// Two-sided confidence of the interval of an attained share.
 pub const CONFIDENCE: f64 = 0.95;
@@ -40,14 +39,14 @@ impl Attained {
     }
 
     /// Whether so large a share is attained: where the whole interval lies on one side.
-    pub fn answer(self, target: f64) -> Answer {
+    pub fn outcome(self, target: f64) -> Outcome {
         let (low, high) = self.interval();
         if self.all > 0 && low >= target {
-            Answer::Met
+            Outcome::Pass
         } else if self.all > 0 && high < target {
-            Answer::NotMet
+            Outcome::Fail
         } else {
-            Answer::Open
+            Outcome::Undecided
         }
     }
 
@@ -158,23 +157,23 @@ mod tests {
 
     #[test]
     fn the_answer_is_open_while_the_interval_holds_the_target() {
-        let answer = |good, all, target| Attained { good, all }.answer(target);
-        assert_eq!(answer(200, 200, 0.95), Answer::Met);
-        assert_eq!(answer(196, 200, 0.95), Answer::Open);
-        assert_eq!(answer(170, 200, 0.95), Answer::NotMet);
+        let answer = |good, all, target| Attained { good, all }.outcome(target);
+        assert_eq!(answer(200, 200, 0.95), Outcome::Pass);
+        assert_eq!(answer(196, 200, 0.95), Outcome::Undecided);
+        assert_eq!(answer(170, 200, 0.95), Outcome::Fail);
         // A hundred good requests say nothing of one in a hundred.
-        assert_eq!(answer(100, 100, 0.99), Answer::Open);
-        assert_eq!(answer(0, 0, 0.95), Answer::Open);
+        assert_eq!(answer(100, 100, 0.99), Outcome::Undecided);
+        assert_eq!(answer(0, 0, 0.95), Outcome::Undecided);
     }
 
     #[test]
     fn so_many_good_requests_are_the_fewest_that_decide() {
         for target in [0.9, 0.95, 0.99] {
             let fewest = Attained::fewest(target);
-            let answer = |all| Attained { good: all, all }.answer(target);
+            let answer = |all| Attained { good: all, all }.outcome(target);
             assert_eq!(
                 (answer(fewest - 1), answer(fewest)),
-                (Answer::Open, Answer::Met),
+                (Outcome::Undecided, Outcome::Pass),
                 "{target}"
             );
         }

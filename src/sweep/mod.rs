@@ -13,4 +13,4 @@ pub use attainment::{Attained, CONFIDENCE, Limits, attained};
 pub use growth::{Growth, grow};
 pub use knee::{Bend, knee};
 pub use report::{Capacity, SCHEMA, SweepPoint, SweepReport, Told, Within};
-pub use search::{Answer, Found, Grain, Point, Search, Step, Why};
+pub use search::{Found, Grain, Point, Search, Step, Why};

@@ -7,26 +7,26 @@ use serde::{Deserialize, Serialize};
 
 use super::attainment::{Attained, Limits, attained};
 use super::knee::{Bend, knee};
-use super::search::Answer;
+use crate::metric::Metric;
 use crate::record::Failures;
 use crate::record::format::{Repeat, ResultFile, SWEEP, Scenario};
-use crate::stats;
+use crate::stats::{self, Outcome};
 
 /// The value of `schema` that this version writes.
 pub const SCHEMA: &str = "perfgate.sweep/1";
 
-/// The figures of a point, by the ids of the catalogue.
-const FIGURES: [&str; 10] = [
-    "throughput",
-    "qps",
-    "goodput",
-    "error_rate",
-    "ttft.p50",
-    "ttft.p95",
-    "tpot.p50",
-    "tpot.p95",
-    "e2e.p50",
-    "e2e.p95",
+/// The figures of a point.
+const FIGURES: [Metric; 10] = [
+    Metric::THROUGHPUT,
+    Metric::QPS,
+    Metric::GOODPUT,
+    Metric::ERROR_RATE,
+    Metric::TTFT_P50,
+    Metric::TTFT_P95,
+    Metric::TPOT_P50,
+    Metric::TPOT_P95,
+    Metric::E2E_P50,
+    Metric::E2E_P95,
 ];
 
 /// An open loop that serves less than this share of what it is sent has fallen behind.
@@ -178,17 +178,23 @@ impl SweepReport {
     }
 }
 
+impl SweepPoint {
+    /// A figure of the point, where it has it.
+    pub fn metric(&self, metric: Metric) -> Option<f64> {
+        self.metrics.get(metric.id()).copied()
+    }
+}
+
 /// Place of the knee; what was sent all at once is no point of the curve.
 fn knee_of(points: &[SweepPoint]) -> Option<usize> {
     let curve: Vec<(usize, Bend)> = points
         .iter()
         .enumerate()
         .filter_map(|(index, point)| {
-            let figure = |id: &str| point.metrics.get(id).copied();
             let bend = Bend {
                 load: point.load?,
-                latency: figure("e2e.p50")?,
-                throughput: figure("throughput")?,
+                latency: point.metric(Metric::E2E_P50)?,
+                throughput: point.metric(Metric::THROUGHPUT)?,
             };
             Some((index, bend))
         })
@@ -203,13 +209,13 @@ fn point(scenario: &Scenario, rates: bool, asked: Option<(Limits, f64)>) -> Swee
         .iter()
         .filter(|repeat| repeat.void.is_none())
         .collect();
-    let metrics = FIGURES.iter().filter_map(|id| {
+    let metrics = FIGURES.into_iter().filter_map(|metric| {
         // One repeat without it (its failed requests are the slowest) is a point without it: the others are no median.
         let values: Option<Vec<f64>> = counting
             .iter()
-            .map(|repeat| repeat.metrics.get(*id).copied().flatten())
+            .map(|repeat| repeat.metric(metric))
             .collect();
-        Some(((*id).to_owned(), stats::median(&values?)?))
+        Some((metric.id().to_owned(), stats::median(&values?)?))
     });
     let load = scenario.load.as_ref().and_then(|load| {
         if rates {
@@ -220,7 +226,7 @@ fn point(scenario: &Scenario, rates: bool, asked: Option<(Limits, f64)>) -> Swee
     });
     let offered = counting
         .iter()
-        .filter_map(|repeat| repeat.telemetry.get("offered_rate")?.as_f64());
+        .filter_map(|repeat| repeat.telemetry.offered_rate);
     let offered = stats::median(&offered.collect::<Vec<f64>>());
     SweepPoint {
         scenario: scenario.name.clone(),
@@ -238,10 +244,10 @@ fn point(scenario: &Scenario, rates: bool, asked: Option<(Limits, f64)>) -> Swee
 
 fn within(attained: Attained, attainment: f64) -> Within {
     let (low, high) = attained.interval();
-    let met = match attained.answer(attainment) {
-        Answer::Met => Some(true),
-        Answer::NotMet => Some(false),
-        Answer::Open => None,
+    let met = match attained.outcome(attainment) {
+        Outcome::Pass => Some(true),
+        Outcome::Fail => Some(false),
+        Outcome::Undecided => None,
     };
     Within {
         good: attained.good,
@@ -286,7 +292,7 @@ fn doubts(result: &ResultFile) -> Vec<String> {
 /// Rates of which the server served clearly less.
 fn behind(points: &[SweepPoint], rates: bool) -> Vec<String> {
     let told = points.iter().filter(|_| rates).filter_map(|point| {
-        let (offered, served) = (point.offered.or(point.load)?, *point.metrics.get("qps")?);
+        let (offered, served) = (point.offered.or(point.load)?, point.metric(Metric::QPS)?);
         (served < KEEPS_UP * offered).then(|| {
             format!(
                 "{}: the server fell behind and served {served:.2} of {offered:.2} requests/s; its latencies grow with the length of the measurement",
@@ -367,8 +373,8 @@ mod tests {
             status: Some(statuses.map(|status| Some(status.to_owned())).collect()),
             ..Samples::default()
         });
-        let seen = serde_json::json!(["the server counts other tokens"]);
-        repeat.telemetry.insert("warnings".to_owned(), seen);
+        let seen = "the server counts other tokens".to_owned();
+        repeat.telemetry.warnings.push(seen);
         let void = Repeat {
             void: Some("the load generator was the bottleneck".to_owned()),
             ..Repeat::default()
@@ -460,10 +466,9 @@ mod tests {
             SweepReport::of(&result, rates)
         };
         // By chance hardly more than it served was due.
-        let offered = &mut point.repeats[0].telemetry;
-        offered.insert("offered_rate".to_owned(), 7.2.into());
+        point.repeats[0].telemetry.offered_rate = Some(7.2);
         assert_eq!(report(&point).warnings, Vec::<String>::new());
-        point.repeats[0].telemetry.clear();
+        point.repeats[0].telemetry.offered_rate = None;
         let report = report(&point);
         insta::assert_snapshot!(report.warnings.join("\n"), @"request_rate=10: the server fell behind and served 7.00 of 10.00 requests/s; its latencies grow with the length of the measurement");
     }

@@ -1,29 +1,20 @@
 //! The highest load that meets its limits: brackets by doubling or halving, then bisects.
 
+use crate::stats::Outcome;
+
 /// A load is doubled or halved until it is bracketed.
 const FACTOR: f64 = 2.0;
 
 /// Rates keep so many significant digits: `request_rate=3.364` is a name that people read.
 const DIGITS: i32 = 4;
 
-/// Whether a load meets its limits, as far as is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It does.
-    Met,
-    /// It does not.
-    NotMet,
-    /// What was measured leaves it open.
-    Open,
-}
-
 /// Everything that is known of one load.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     /// Requests in flight, or requests per second.
     pub load: f64,
-    /// The answer of all its measurements together.
-    pub answer: Answer,
+    /// Whether it meets its limits, by all its measurements together.
+    pub outcome: Outcome,
     /// How often it was measured.
     pub visits: u32,
 }
@@ -137,17 +128,17 @@ impl Search {
     /// The highest load that meets below the lowest that does not. A load that meets above one that does not is no
     /// capacity: see [`Search::contradictions`].
     fn bracket(&self, points: &[Point]) -> Found {
-        let of = |answer: Answer| {
-            let exhausted = answer == Answer::NotMet;
+        let of = |outcome: Outcome| {
+            let exhausted = outcome == Outcome::Fail;
             points.iter().filter(move |point| {
-                point.answer == answer
-                    || exhausted && point.answer == Answer::Open && !self.is_open(point)
+                point.outcome == outcome
+                    || exhausted && point.outcome == Outcome::Undecided && !self.is_open(point)
             })
         };
-        let high = of(Answer::NotMet)
+        let high = of(Outcome::Fail)
             .map(|point| point.load)
             .min_by(f64::total_cmp);
-        let met = of(Answer::Met).map(|point| point.load);
+        let met = of(Outcome::Pass).map(|point| point.load);
         let low = met
             .filter(|load| high.is_none_or(|high| *load < high))
             .max_by(f64::total_cmp);
@@ -159,7 +150,7 @@ impl Search {
 
     /// Open, and may be measured again.
     fn is_open(&self, point: &Point) -> bool {
-        point.answer == Answer::Open && point.visits < self.most_visits
+        point.outcome == Outcome::Undecided && point.visits < self.most_visits
     }
 
     /// Loads that meet the limits above the lowest load that does not: chance, or a server that is no monotone one.
@@ -169,7 +160,7 @@ impl Search {
         };
         let above = points
             .iter()
-            .filter(|point| point.answer == Answer::Met && point.load > high);
+            .filter(|point| point.outcome == Outcome::Pass && point.load > high);
         above.map(|point| (high, point.load)).collect()
     }
 
@@ -239,7 +230,7 @@ mod tests {
     }
 
     /// Runs the search on a server whose answers `answer` gives from the load and how often it was measured.
-    fn run(search: &Search, answer: impl Fn(f64, u32) -> Answer) -> (Found, Vec<(f64, Why)>) {
+    fn run(search: &Search, answer: impl Fn(f64, u32) -> Outcome) -> (Found, Vec<(f64, Why)>) {
         let mut points: Vec<Point> = Vec::new();
         let mut measured = Vec::new();
         loop {
@@ -257,19 +248,19 @@ mod tests {
                     points.push(Point {
                         load,
                         visits,
-                        answer: answer(load, visits),
+                        outcome: answer(load, visits),
                     });
                 }
             }
         }
     }
 
-    fn step(capacity: f64) -> impl Fn(f64, u32) -> Answer {
+    fn step(capacity: f64) -> impl Fn(f64, u32) -> Outcome {
         move |load, _| {
             if load <= capacity {
-                Answer::Met
+                Outcome::Pass
             } else {
-                Answer::NotMet
+                Outcome::Fail
             }
         }
     }
@@ -297,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_server_that_always_meets_or_never_does_ends_at_the_edge() {
-        let always = run(&CONCURRENCY, |_, _| Answer::Met).0;
+        let always = run(&CONCURRENCY, |_, _| Outcome::Pass).0;
         assert_eq!(
             always,
             Found {
@@ -305,7 +296,7 @@ mod tests {
                 fails_at: None
             }
         );
-        let never = run(&CONCURRENCY, |_, _| Answer::NotMet).0;
+        let never = run(&CONCURRENCY, |_, _| Outcome::Fail).0;
         assert_eq!(
             never,
             Found {
@@ -318,9 +309,9 @@ mod tests {
     #[test]
     fn an_open_point_is_measured_again_up_to_the_bound_and_is_then_not_met() {
         let (found, measured) = run(&CONCURRENCY, |load, _| match load {
-            load if load <= 16.0 => Answer::Met,
-            load if load < 40.0 => Answer::Open,
-            _ => Answer::NotMet,
+            load if load <= 16.0 => Outcome::Pass,
+            load if load < 40.0 => Outcome::Undecided,
+            _ => Outcome::Fail,
         });
         let again = measured
             .iter()
@@ -330,7 +321,7 @@ mod tests {
         assert_eq!(found.capacity, Some(16.0));
         // One that is decided by being measured again counts as what it then is.
         let (found, _) = run(&CONCURRENCY, |load, visits| match (load, visits) {
-            (load, 1) if load > 16.0 && load < 40.0 => Answer::Open,
+            (load, 1) if load > 16.0 && load < 40.0 => Outcome::Undecided,
             (load, _) => step(30.0)(load, 1),
         });
         assert_eq!(found.capacity, Some(30.0));
@@ -338,15 +329,15 @@ mod tests {
 
     #[test]
     fn a_load_that_meets_above_one_that_does_not_is_named_and_is_no_capacity() {
-        let point = |load, answer| Point {
+        let point = |load, outcome| Point {
             load,
-            answer,
+            outcome,
             visits: 1,
         };
         let points = [
-            point(8.0, Answer::Met),
-            point(9.0, Answer::NotMet),
-            point(32.0, Answer::Met),
+            point(8.0, Outcome::Pass),
+            point(9.0, Outcome::Fail),
+            point(32.0, Outcome::Pass),
         ];
         assert_eq!(CONCURRENCY.contradictions(&points), [(9.0, 32.0)]);
         let Step::Done(found) = CONCURRENCY.next(&points) else {
@@ -394,9 +385,9 @@ mod tests {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
             let (found, measured) = run(&search, |load, visits| {
                 match seed[(load as usize * 7 + visits as usize) % seed.len()] {
-                    0 => Answer::Met,
-                    1 => Answer::NotMet,
-                    _ => Answer::Open,
+                    0 => Outcome::Pass,
+                    1 => Outcome::Fail,
+                    _ => Outcome::Undecided,
                 }
             });
             prop_assert!(found.capacity.or(found.fails_at).is_some());

@@ -5,7 +5,7 @@
 //! rounds to 0.01 GiB, and so does what is read here.
 
 use super::larger;
-use crate::measure::known;
+use crate::record::telemetry::EngineMemory;
 
 /// Bytes of the GiB that vLLM counts in; 0.6 writes `GB` and means the same.
 const GIBIBYTE: f64 = 1_073_741_824.0;
@@ -118,17 +118,18 @@ impl EngineLog {
         }
     }
 
-    /// By name, for the result file.
-    pub fn described(&self) -> serde_json::Value {
-        known([
-            ("weights", self.weights),
-            ("activations", self.activations),
-            ("non_torch", self.non_torch),
-            ("weights_and_non_torch", self.consumed),
-            ("graphs", self.graphs),
-            ("kv_cache", self.kv_cache),
-            ("kv_cache_tokens", self.kv_cache_tokens),
-        ])
+    /// For the result file.
+    pub fn described(&self) -> EngineMemory {
+        EngineMemory {
+            weights: self.weights,
+            activations: self.activations,
+            non_torch: self.non_torch,
+            weights_and_non_torch: self.consumed,
+            graphs: self.graphs,
+            kv_cache: self.kv_cache,
+            kv_cache_tokens: self.kv_cache_tokens,
+            ..EngineMemory::default()
+        }
     }
 }
 

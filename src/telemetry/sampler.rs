@@ -1,9 +1,8 @@
 //! The background task that watches a server and its GPUs during one repeat.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -18,25 +17,27 @@ use super::prometheus::Scrape;
 use super::series::{Row, Series};
 use super::server::{self, Findings, NOT_REPORTED};
 use crate::measure::{Concerns, ServerFigures, ServerPeaks};
+use crate::metric::Metric;
 use crate::record::format::Gpu;
+use crate::record::telemetry::Telemetry;
 use crate::{clock, http};
 
 /// Why there is nothing of a server without metrics.
 const NO_METRICS: &str = "the server has no /metrics";
 
 /// What comes from the difference of two answers of `/metrics`.
-const FROM_METRICS: [&str; 4] = [
-    "server.queue_time",
-    "server.prefix_cache_hit_rate",
-    "server.preemptions",
-    "kv_cache.tokens",
+const FROM_METRICS: [Metric; 4] = [
+    Metric::SERVER_QUEUE_TIME,
+    Metric::SERVER_PREFIX_CACHE_HIT_RATE,
+    Metric::SERVER_PREEMPTIONS,
+    Metric::KV_CACHE_TOKENS,
 ];
 
 /// What of it counts, and so needs both answers from one process.
-const FROM_COUNTERS: [&str; 3] = [
-    "server.queue_time",
-    "server.prefix_cache_hit_rate",
-    "server.preemptions",
+const FROM_COUNTERS: [Metric; 3] = [
+    Metric::SERVER_QUEUE_TIME,
+    Metric::SERVER_PREFIX_CACHE_HIT_RATE,
+    Metric::SERVER_PREEMPTIONS,
 ];
 
 /// What was seen during one repeat.
@@ -47,7 +48,7 @@ pub struct Observed {
     /// Columns over time: `time` (seconds), `gpu_memory` (bytes, of the fullest GPU), `gpu_utilization` (ratio, mean of
     /// the GPUs), `gpu_clock_sm` (MHz, of the slowest), `gpu_power` (watts, of all), `gpu_temperature` (°C, of the hottest),
     /// `running`, `waiting` (requests), `kv_cache_usage` (ratio); beside them `gpus`, one [`super::gpu::summary::GpuSummary`] each.
-    pub telemetry: BTreeMap<String, Value>,
+    pub telemetry: Telemetry,
     /// Why the results beside which this was seen do not count, and what a reader should know about the GPUs.
     pub concerns: Concerns,
     /// The GPUs; empty where none was found, `None` where that could not be found out.
@@ -120,8 +121,8 @@ impl Sampler {
             Ok(observed) => observed,
             Err(error) => {
                 let mut findings = Findings::default();
-                for id in FROM_METRICS.iter().chain(&FROM_LOOKS) {
-                    findings.record(id, Err(format!("the sampler broke: {error}")));
+                for metric in FROM_METRICS.into_iter().chain(FROM_LOOKS) {
+                    findings.record(metric, Err(format!("the sampler broke: {error}")));
                 }
                 Observed {
                     findings,
@@ -139,10 +140,10 @@ impl Drop for Sampler {
 }
 
 /// What comes from all looks.
-const FROM_LOOKS: [&str; 3] = [
-    "gpu_memory.peak",
-    "gpu_utilization.mean",
-    "engine_memory.peak",
+const FROM_LOOKS: [Metric; 3] = [
+    Metric::GPU_MEMORY_PEAK,
+    Metric::GPU_UTILIZATION_MEAN,
+    Metric::ENGINE_MEMORY_PEAK,
 ];
 
 /// What is known so far.
@@ -317,15 +318,15 @@ impl Watch {
         };
         let continuity = self.answers.continuity();
         if continuity == Continuity::SeveralServers {
-            for id in FROM_COUNTERS {
-                findings.record(id, Err(server::SEVERAL_SERVERS.to_owned()));
+            for metric in FROM_COUNTERS {
+                findings.record(metric, Err(server::SEVERAL_SERVERS.to_owned()));
             }
         }
         let seen = self.gpus_seen();
-        findings.record("gpu_memory.peak", seen.memory_peak.clone());
-        findings.record("gpu_utilization.mean", seen.utilization_mean.clone());
+        findings.record(Metric::GPU_MEMORY_PEAK, seen.memory_peak.clone());
+        findings.record(Metric::GPU_UTILIZATION_MEAN, seen.utilization_mean.clone());
         findings.record(
-            "engine_memory.peak",
+            Metric::ENGINE_MEMORY_PEAK,
             self.engine_peak.ok_or_else(|| match &self.last {
                 Ok(_) => NOT_REPORTED.to_owned(),
                 Err(reason) => reason.clone(),
@@ -344,9 +345,13 @@ impl Watch {
             }),
             (Some(_) | None, _) => None,
         };
-        let mut telemetry = self.series.into_columns();
+        let mut telemetry = Telemetry {
+            series: self.series.into_columns(),
+            ..Telemetry::default()
+        };
         if !seen.summaries.is_empty() {
-            telemetry.insert("gpus".to_owned(), serde_json::json!(seen.summaries));
+            let summaries = serde_json::json!(seen.summaries);
+            telemetry.rest.insert("gpus".to_owned(), summaries);
         }
         Observed {
             server,
@@ -378,8 +383,8 @@ impl Watch {
 
 fn nothing_from_metrics(reason: &str) -> Findings {
     let mut findings = Findings::default();
-    for id in FROM_METRICS {
-        findings.record(id, Err(reason.to_owned()));
+    for metric in FROM_METRICS {
+        findings.record(metric, Err(reason.to_owned()));
     }
     findings
 }
@@ -396,7 +401,7 @@ mod tests {
     use super::super::Search;
     use super::super::gpu::stub;
     use super::*;
-    use crate::metric::Metric;
+    use crate::record::telemetry::SeriesName;
 
     const OFTEN: Duration = Duration::from_millis(20);
 
@@ -483,7 +488,10 @@ mod tests {
             (gpus[0].name.as_str(), gpus[0].memory_bytes),
             ("H100", Some(80))
         );
-        assert_eq!(observed.telemetry["running"][0], 4.0);
+        assert_eq!(
+            observed.telemetry.series[&SeriesName::Running][0],
+            Some(4.0)
+        );
         insta::assert_snapshot!(reasons(&observed), @"
         kv_cache.tokens: the engine does not report it
         server.prefix_cache_hit_rate: the engine does not report it
@@ -506,8 +514,11 @@ mod tests {
         assert_eq!(observed.gpus.as_ref().unwrap().len(), 2);
         assert_eq!(observed.driver.as_deref(), Some("550.1"));
         assert_eq!(observed.environment(None).driver.as_deref(), Some("550.1"));
-        assert_eq!(observed.telemetry["gpus"][1]["source"], "nvidia-smi");
-        assert_eq!(observed.telemetry["gpu_power"][0], 600.0);
+        assert_eq!(observed.telemetry.rest["gpus"][1]["source"], "nvidia-smi");
+        assert_eq!(
+            observed.telemetry.series[&SeriesName::GpuPower][0],
+            Some(600.0)
+        );
         // It is not persistent, and that is worth a word.
         assert_eq!(
             (observed.concerns.void, observed.concerns.warnings.len()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use crate::record::telemetry::SeriesName;
 
 /// Points kept; a chart in a report is not wider.
 const LONGEST: usize = 400;
@@ -57,19 +57,19 @@ impl Series {
         self.seen += 1;
     }
 
-    /// The columns by name; a column without any value is left out.
-    pub(super) fn into_columns(self) -> BTreeMap<String, Value> {
+    /// The columns; one without any value is left out.
+    pub(super) fn into_columns(self) -> BTreeMap<SeriesName, Vec<Option<f64>>> {
         type Column = fn(&Row) -> Option<f64>;
-        let columns: [(&str, Column); 9] = [
-            ("time", |row| Some(row.time)),
-            ("gpu_memory", |row| row.gpu_memory),
-            ("gpu_utilization", |row| row.gpu_utilization),
-            ("gpu_clock_sm", |row| row.gpu_clock_sm),
-            ("gpu_power", |row| row.gpu_power),
-            ("gpu_temperature", |row| row.gpu_temperature),
-            ("running", |row| row.running),
-            ("waiting", |row| row.waiting),
-            ("kv_cache_usage", |row| row.kv_cache_usage),
+        let columns: [(SeriesName, Column); 9] = [
+            (SeriesName::Time, |row| Some(row.time)),
+            (SeriesName::GpuMemory, |row| row.gpu_memory),
+            (SeriesName::GpuUtilization, |row| row.gpu_utilization),
+            (SeriesName::GpuClockSm, |row| row.gpu_clock_sm),
+            (SeriesName::GpuPower, |row| row.gpu_power),
+            (SeriesName::GpuTemperature, |row| row.gpu_temperature),
+            (SeriesName::Running, |row| row.running),
+            (SeriesName::Waiting, |row| row.waiting),
+            (SeriesName::KvCacheUsage, |row| row.kv_cache_usage),
         ];
         columns
             .into_iter()
@@ -78,8 +78,10 @@ impl Series {
                     .iter()
                     .any(|row| column(row).is_some_and(f64::is_finite))
             })
-            // A number that is not finite becomes `null`.
-            .map(|(name, column)| (name.to_owned(), self.rows.iter().map(column).collect()))
+            .map(|(quantity, column)| {
+                let finite = |row| column(row).filter(|value| value.is_finite());
+                (quantity, self.rows.iter().map(finite).collect())
+            })
             .collect()
     }
 }
@@ -98,11 +100,11 @@ mod tests {
             });
         }
         let columns = series.into_columns();
-        let time = columns["time"].as_array().unwrap();
+        let time = &columns[&SeriesName::Time];
         assert!(time.len() <= LONGEST && time.len() > LONGEST / 4);
         let gaps: Vec<f64> = time
             .windows(2)
-            .map(|pair| pair[1].as_f64().unwrap() - pair[0].as_f64().unwrap())
+            .map(|pair| pair[1].unwrap() - pair[0].unwrap())
             .collect();
         assert!(gaps.iter().all(|gap| (gap - gaps[0]).abs() < 1e-9));
     }
@@ -120,6 +122,13 @@ mod tests {
             waiting: Some(f64::NAN),
             ..Row::default()
         });
-        insta::assert_snapshot!(serde_json::to_string(&series.into_columns()).unwrap(), @r#"{"running":[3.0,null],"time":[0.0,1.0]}"#);
+        let columns: Vec<_> = series.into_columns().into_iter().collect();
+        assert_eq!(
+            columns,
+            [
+                (SeriesName::Time, vec![Some(0.0), Some(1.0)]),
+                (SeriesName::Running, vec![Some(3.0), None]),
+            ]
+        );
     }
 }

@@ -49,22 +49,14 @@ pub struct Findings {
 impl Findings {
     /// Takes a value or the reason why there is none, unless there is a value: what was asked first goes first, and the
     /// last reason stays.
-    pub fn fill(&mut self, id: &str, found: impl FnOnce() -> Result<f64, String>) {
-        let has_value = Metric::parse(id).is_ok_and(|metric| self.metrics.contains_key(&metric));
-        if !has_value {
-            self.record(id, found());
+    pub fn fill(&mut self, metric: Metric, found: impl FnOnce() -> Result<f64, String>) {
+        if !self.metrics.contains_key(&metric) {
+            self.record(metric, found());
         }
     }
 
     /// Takes a value or the reason why there is none. A value that is not finite is none.
-    pub(super) fn record(&mut self, id: &str, found: Result<f64, String>) {
-        let metric = match Metric::parse(id) {
-            Ok(metric) => metric,
-            Err(unknown) => {
-                tracing::error!("telemetry knows a metric that the catalogue does not: {unknown}");
-                return;
-            }
-        };
+    pub(super) fn record(&mut self, metric: Metric, found: Result<f64, String>) {
         match found {
             Ok(value) if value.is_finite() => {
                 self.not_measured.remove(&metric);
@@ -84,13 +76,16 @@ impl Findings {
 /// What the counters of a server say about the time between two answers.
 pub fn between(before: &Scrape, after: &Scrape) -> Findings {
     let mut findings = Findings::default();
-    findings.record("server.queue_time", queue_time(before, after));
-    findings.record("server.prefix_cache_hit_rate", hit_rate(before, after));
+    findings.record(Metric::SERVER_QUEUE_TIME, queue_time(before, after));
     findings.record(
-        "server.preemptions",
+        Metric::SERVER_PREFIX_CACHE_HIT_RATE,
+        hit_rate(before, after),
+    );
+    findings.record(
+        Metric::SERVER_PREEMPTIONS,
         grown(before, after, &["vllm:num_preemptions_total"]),
     );
-    findings.record("kv_cache.tokens", cache_tokens(after));
+    findings.record(Metric::KV_CACHE_TOKENS, cache_tokens(after));
     findings
 }
 
@@ -348,7 +343,7 @@ mod tests {
             "../../tests/fixtures/vllm-0.32-cpu/metrics/after-load-asleep.txt"
         ));
         let figures = figures(&scrape(IDLE), &after_load);
-        insta::assert_json_snapshot!(figures.described());
+        insta::assert_json_snapshot!(serde_json::to_value(figures.described()).unwrap());
     }
 
     #[test]
@@ -362,11 +357,11 @@ mod tests {
     #[test]
     fn a_value_that_is_not_finite_is_no_value() {
         let mut findings = Findings::default();
-        findings.record("kv_cache.tokens", Ok(f64::NAN));
+        findings.record(Metric::KV_CACHE_TOKENS, Ok(f64::NAN));
         insta::assert_snapshot!(found(&findings), @"kv_cache.tokens: what was reported is not finite (NaN)");
         // Who is asked next may know, and who is asked after that is not.
-        findings.fill("kv_cache.tokens", || Ok(5.0));
-        findings.fill("kv_cache.tokens", || Err("never asked".to_owned()));
+        findings.fill(Metric::KV_CACHE_TOKENS, || Ok(5.0));
+        findings.fill(Metric::KV_CACHE_TOKENS, || Err("never asked".to_owned()));
         insta::assert_snapshot!(found(&findings), @"kv_cache.tokens: 5.000000");
     }
 

@@ -4,12 +4,10 @@
 //! of GitHub Actions ([`crate::text::guard`]), and shows no secret ([`crate::secret`]). Perfgate's own commands leave by
 //! [`fn@command`], which takes nothing but a [`WorkflowCommand`].
 
-mod bisect_words;
 mod command;
-mod gate_words;
 pub(crate) mod progress;
-mod run_words;
 pub(crate) mod screen;
+mod wording;
 
 use std::io::{self, Write as _};
 use std::sync::LazyLock;
@@ -17,6 +15,7 @@ use std::sync::LazyLock;
 use indicatif::{MultiProgress, ProgressBar};
 
 pub use command::{Level, WorkflowCommand};
+pub use screen::Color;
 
 use crate::event::Event;
 use crate::secret;
@@ -50,16 +49,18 @@ impl Output {
 pub fn print(output: Output, text: &str) -> io::Result<()> {
     let newline = if text.ends_with('\n') { "" } else { "\n" };
     let mut stdout = io::stdout().lock();
-    write!(stdout, "{}{newline}", output.guarded(text))?;
-    stdout.flush()
+    let written = write!(stdout, "{}{newline}", output.guarded(text)).and_then(|()| stdout.flush());
+    match written {
+        // A reader that has seen enough (`| head`) is no failure.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
-/// Shows an event that is one line on stderr; those of a run need more ([`progress::on_stderr`]).
-pub(crate) fn show(event: &Event) {
-    match event {
-        Event::Bisect(event) => note(&bisect_words::words(event)),
-        Event::Gate(event) => note(&gate_words::words(event)),
-        Event::Git(_) | Event::Input(_) | Event::Run(_) => {}
+/// Words an event and shows it on stderr.
+fn show(event: &Event) {
+    for line in wording::lines(event) {
+        note(&line);
     }
 }
 

@@ -10,8 +10,8 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 pub(crate) use super::note;
-use super::run_words::{Line, line, load_label};
 use super::screen;
+use super::wording::run::{Line, line, load_label};
 use crate::event::{Event, Events, RunEvent};
 use crate::terminal;
 
@@ -25,14 +25,20 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 const REMIND_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Events that are shown on stderr. What is said once a run is said once for each of these.
-pub(crate) fn on_stderr() -> Events {
-    let shown = Shown::default();
+pub(crate) fn on_stderr(environment: &dyn Fn(&str) -> Option<String>) -> Events {
+    let shown = Shown {
+        redraws: screen::stderr_can_redraw(environment),
+        state: Arc::default(),
+    };
     Events::to(move |event| shown.show(&event))
 }
 
 /// What is on stderr now.
-#[derive(Default)]
-struct Shown(Arc<Mutex<State>>);
+struct Shown {
+    /// Whether bars can move.
+    redraws: bool,
+    state: Arc<Mutex<State>>,
+}
 
 #[derive(Default)]
 struct State {
@@ -48,13 +54,17 @@ struct State {
 
 impl Shown {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn show(&self, event: &Event) {
         match event {
             Event::Run(event) => self.show_run(event),
-            Event::Bisect(_) | Event::Gate(_) | Event::Git(_) | Event::Input(_) => {
+            Event::Bisect(_)
+            | Event::Gate(_)
+            | Event::Git(_)
+            | Event::Input(_)
+            | Event::Storage(_) => {
                 terminal::show(event);
             }
         }
@@ -64,7 +74,7 @@ impl Shown {
         let mut state = self.state();
         match event {
             RunEvent::WaitBegins => {
-                state.reminder = Background::spawn(remind(Arc::clone(&self.0)));
+                state.reminder = Background::spawn(remind(Arc::clone(&self.state)));
             }
             RunEvent::WaitEnds => state.reminder = None,
             RunEvent::Sending {
@@ -75,7 +85,7 @@ impl Shown {
                 done,
             } => {
                 let label = load_label(repeat, load, *part);
-                state.counting = Some(Counting::begin(label, *total, done));
+                state.counting = Some(Counting::begin(label, *total, done, self.redraws));
             }
             RunEvent::Sent { finished } => {
                 if let (Some(counting), true) = (state.counting.take(), finished) {
@@ -156,8 +166,8 @@ struct Counting {
 
 impl Counting {
     /// Shows how `done` approaches `total` until it is finished or dropped.
-    fn begin(label: String, total: usize, done: &Arc<AtomicUsize>) -> Self {
-        let bar = screen::stderr_can_redraw().then(|| bar(&label, total));
+    fn begin(label: String, total: usize, done: &Arc<AtomicUsize>, redraws: bool) -> Self {
+        let bar = redraws.then(|| bar(&label, total));
         let following = follow(label.clone(), total, Arc::clone(done), bar.clone());
         Self {
             _task: Background::spawn(following),

@@ -2,14 +2,27 @@
 
 use std::io::IsTerminal as _;
 
-use crate::cli::Color;
-use crate::environment::environment;
-use crate::render::terminal::Screen;
+use crate::text::screen::Screen;
+
+/// Looks a variable of the environment up.
+type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
 
 /// Stdout.
-pub(crate) fn of_stdout(color: Color) -> Screen {
+pub(crate) fn of_stdout(color: Color, environment: &Environment<'_>) -> Screen {
     let stdout = std::io::stdout();
-    let screen = Screen::NONE.coloured(stdout_is_coloured(color));
+    let screen = Screen::NONE.coloured(stdout_is_coloured(color, environment));
     if !stdout.is_terminal() {
         return screen;
     }
@@ -22,31 +35,27 @@ pub(crate) fn of_stdout(color: Color) -> Screen {
 }
 
 /// Whether to colour what goes to stdout.
-pub fn stdout_is_coloured(color: Color) -> bool {
-    is_coloured(color, std::io::stdout().is_terminal(), &environment)
+pub(crate) fn stdout_is_coloured(color: Color, environment: &Environment<'_>) -> bool {
+    is_coloured(color, std::io::stdout().is_terminal(), environment)
 }
 
 /// Whether to colour what goes to stderr.
-pub fn stderr_is_coloured(color: Color) -> bool {
-    is_coloured(color, std::io::stderr().is_terminal(), &environment)
+pub(crate) fn stderr_is_coloured(color: Color, environment: &Environment<'_>) -> bool {
+    is_coloured(color, std::io::stderr().is_terminal(), environment)
 }
 
 /// Whether stderr is a terminal that can move its cursor.
-pub(crate) fn stderr_can_redraw() -> bool {
-    std::io::stderr().is_terminal() && !is_dumb(&environment)
+pub(crate) fn stderr_can_redraw(environment: &Environment<'_>) -> bool {
+    std::io::stderr().is_terminal() && !is_dumb(environment)
 }
 
-fn is_dumb(environment: &dyn Fn(&str) -> Option<String>) -> bool {
+fn is_dumb(environment: &Environment<'_>) -> bool {
     environment("TERM").is_some_and(|terminal| terminal == "dumb")
 }
 
 /// What is said on the command line goes before `NO_COLOR`, that before `CLICOLOR_FORCE`, and that before what the terminal
 /// seems to be.
-fn is_coloured(
-    color: Color,
-    is_terminal: bool,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> bool {
+fn is_coloured(color: Color, is_terminal: bool, environment: &Environment<'_>) -> bool {
     let given = |name: &str| environment(name).filter(|value| !value.is_empty());
     match color {
         Color::Always => true,

@@ -6,9 +6,11 @@ pub(crate) mod drive;
 mod model;
 #[path = "../../benches/calibration/rules.rs"]
 pub(crate) mod rules;
+#[path = "../../benches/calibration/table.rs"]
+mod table;
 
 use model::{Chance, World};
-use perfgate::stats::{Answer, number};
+use perfgate::stats::{Outcome, number};
 use rules::Rule;
 
 /// Gates per rate.
@@ -18,10 +20,10 @@ const GATES: u64 = 150;
 fn rates(rule: Rule, world: World) -> (f64, f64) {
     let (mut passed, mut blocked) = (0.0, 0.0);
     for gate in 0..GATES {
-        match rule.gate(&world, &mut Chance::new(77_000 + gate)).answer {
-            Answer::Pass => passed += 1.0,
-            Answer::Block => blocked += 1.0,
-            Answer::Open => {}
+        match rule.gate(&world, &mut Chance::new(77_000 + gate)).outcome {
+            Outcome::Pass => passed += 1.0,
+            Outcome::Fail => blocked += 1.0,
+            Outcome::Undecided => {}
         }
     }
     (passed / number(GATES), blocked / number(GATES))
@@ -120,3 +122,19 @@ fn plain_tests_agree_with_scipy() {
 
 const WELCH: f64 = 0.041_914_517_471_454_03;
 const MANN_WHITNEY: f64 = 0.412_698_412_698_412_7;
+
+#[test]
+fn the_table_of_the_documents_is_made_from_the_committed_figures() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/concepts");
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let cells = table::parse(&read("calibration.csv")).unwrap();
+    let page = read("mathematics.md");
+    let made = table::replaced(&page, &table::markdown(&cells)).unwrap();
+    assert!(
+        made == page,
+        "run `cargo bench --bench calibration -- page`"
+    );
+    assert_eq!(table::in_page(&page).unwrap(), table::markdown(&cells));
+    let again = table::parse(&table::csv(&[], &cells)).unwrap();
+    assert_eq!(again, cells);
+}

@@ -317,6 +317,6 @@ proptest! {
             prop_assert!(before.is_none(), "{} after {}", wrong, before.unwrap().chars().rev().collect::<String>());
         }
         render::markdown::comparison(&comparison, None);
-        render::terminal::comparison(&comparison, render::terminal::Screen::NONE);
+        render::terminal::comparison(&comparison, perfgate::text::screen::Screen::NONE);
     }
 }

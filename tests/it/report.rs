@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use perfgate::code::Code;
 use perfgate::policy::rule::Policy;
 use perfgate::policy::{Labels, compare_runs};
 use perfgate::report::comparison::Comparison;
@@ -59,7 +60,7 @@ fn foreign_text_is_inert_in_every_report() {
             .collect();
         assert!(columns.iter().all(|count| *count == columns[0]), "{table}");
     }
-    let terminal = render::terminal::comparison(&comparison, render::terminal::Screen::NONE);
+    let terminal = render::terminal::comparison(&comparison, perfgate::text::screen::Screen::NONE);
     assert!(!terminal.contains('\u{1b}') && !terminal.lines().any(|line| line.starts_with("::")));
 }
 
@@ -80,10 +81,7 @@ fn a_comment_stays_below_githubs_limit_and_says_what_was_cut() {
     for side in [&mut comparison.baseline, &mut comparison.candidate] {
         side.model = Some(long.clone());
     }
-    let warning = perfgate::report::comparison::Warning {
-        code: "long".to_owned(),
-        message: long.clone(),
-    };
+    let warning = perfgate::report::comparison::Warning::new(Code::VoidRepeat, long.clone());
     comparison.warnings = vec![warning; 100];
     comparison.judgements = vec![row; 2000];
     for row in &mut comparison.judgements {

@@ -1,6 +1,9 @@
 //! What holds of the repository itself: directions of dependency, schemas, the baseline that README uses.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+use perfgate::code::Code;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -24,6 +27,7 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 /// Module → what it may use of ours beside itself. Data flows one way; adapters never know each other.
 const DIRECTIONS: &[(&str, &[&str])] = &[
     ("metric", &[]),
+    ("code", &[]),
     ("exit", &[]),
     ("stats", &[]),
     ("workload", &[]),
@@ -48,17 +52,17 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("sweep", &["metric", "stats", "record"]),
     ("mlperf", &["metric", "stats", "record"]),
     ("bisect", &["metric"]),
-    ("compare", &["metric", "stats", "record", "policy"]),
+    ("compare", &["code", "metric", "stats", "record", "policy"]),
     (
         "policy",
         &[
-            "metric", "stats", "record", "sweep", "compare", "exit", "json", "limits",
+            "code", "metric", "stats", "record", "sweep", "compare", "exit", "json", "limits",
         ],
     ),
     ("history", &["metric", "stats", "record", "compare"]),
     (
         "config",
-        &["metric", "workload", "policy", "json", "limits"],
+        &["code", "metric", "workload", "policy", "json", "limits"],
     ),
     (
         "launch",
@@ -94,7 +98,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
             "process_table",
         ],
     ),
-    ("starter", &[]),
+    ("starter", &["metric"]),
     (
         "baseline",
         &[
@@ -114,7 +118,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     (
         "render",
         &[
-            "metric", "policy", "record", "stats", "config", "sweep", "mlperf", "bisect",
+            "code", "metric", "policy", "record", "stats", "config", "sweep", "mlperf", "bisect",
             "history", "hidden",
         ],
     ),
@@ -213,6 +217,17 @@ fn the_committed_schemas_are_those_of_the_program() {
             committed.display()
         );
     }
+}
+
+#[test]
+fn the_documentation_has_a_heading_for_each_code() {
+    let page = std::fs::read_to_string(root().join("docs/reference/warnings.md")).unwrap();
+    let headings: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .collect();
+    let codes: BTreeSet<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+    assert_eq!(headings, codes);
 }
 
 #[test]

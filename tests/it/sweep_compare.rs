@@ -3,7 +3,7 @@
 use perfgate::policy::rule::Policy;
 use perfgate::policy::{Labels, compare_runs};
 use perfgate::record::{self, Run};
-use perfgate::report::comparison::{Comparison, Status, Verdict};
+use perfgate::report::comparison::{Comparison, Status, Verdict, Warning};
 use serde_json::{Value, json};
 
 /// A load point with three repeats, all alike but for a little noise.
@@ -48,11 +48,7 @@ fn loads_that_only_one_search_chose_are_said_and_are_no_mismatch() {
     let candidate = run(&[point(16, true, 0.02), point(24, true, 0.03), sweep(30.0)]);
     let comparison = compare("tpot.p95: {regression: 5%}", &baseline, &candidate);
     assert_eq!(comparison.verdict, Verdict::Pass, "{}", comparison.headline);
-    let codes: Vec<&str> = comparison
-        .warnings
-        .iter()
-        .map(|warning| warning.code.as_str())
-        .collect();
+    let codes: Vec<&str> = comparison.warnings.iter().map(Warning::code).collect();
     assert_eq!(
         codes,
         [

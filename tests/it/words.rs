@@ -4,9 +4,9 @@ use std::io::Read as _;
 
 use perfgate::policy::rule::Policy;
 use perfgate::policy::{Labels, compare_runs};
-use perfgate::render::terminal::Screen;
 use perfgate::render::view::View;
 use perfgate::report::comparison::{Comparison, Verdict};
+use perfgate::text::screen::Screen;
 use perfgate::{record, render};
 use quick_xml::Reader;
 use quick_xml::events::Event;
@@ -172,7 +172,7 @@ fn every_renderer_says_the_same_words_for_every_verdict() {
                     .for_each(|step| says(&step.replace('`', backtick(renderer))));
                 view.warnings
                     .iter()
-                    .for_each(|warning| says(&warning.replace('`', backtick(renderer))));
+                    .for_each(|warning| says(&warning.message.replace('`', backtick(renderer))));
             }
         }
     }

@@ -1,12 +1,12 @@
 //! `perfgate baseline history`: the accepted runs over time.
 
 use super::super::Context;
-use super::{Opened, failure};
+use super::Opened;
+use crate::app::output::print;
 use crate::cli::baseline::{HistoryArgs, HistoryFormat};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::history::{self, Labels, all_series};
-use crate::inputs::outputs::print;
 use crate::inputs::policy::policy_for;
 use crate::metric::{ALWAYS_SHOWN, Better, Metric};
 use crate::policy::rule::Policy;
@@ -19,7 +19,7 @@ pub(super) fn run(args: &HistoryArgs, context: &Context) -> Result<ExitStatus, F
     let metrics = metrics(args, &policy)?;
     let opened = Opened::of(&args.which.storage, context)?;
     let chosen = opened.chosen(&args.which)?;
-    let standing = chosen.place.read().map_err(failure)?;
+    let standing = chosen.place.read()?;
     opened.warn_of_copies();
     let sessions = standing.sessions();
     let mut series = all_series(sessions, &metrics);
@@ -80,11 +80,8 @@ fn metrics(args: &HistoryArgs, policy: &Policy) -> Result<Vec<Metric>, Failure> 
         .iter()
         .chain(policy.scenarios.values().flatten())
         .map(|rule| rule.metric);
-    let shown = ALWAYS_SHOWN
-        .into_iter()
-        .filter_map(|id| Metric::parse(id).ok());
     let mut metrics: Vec<Metric> = Vec::new();
-    for metric in of_rules.chain(shown) {
+    for metric in of_rules.chain(ALWAYS_SHOWN) {
         if !metrics.contains(&metric) {
             metrics.push(metric);
         }

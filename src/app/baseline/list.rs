@@ -3,14 +3,16 @@
 use serde::Serialize;
 
 use super::super::Context;
-use super::{Chosen, Opened, failure};
+use super::{Chosen, Opened};
+use crate::app::output::print;
 use crate::cli::baseline::{ListArgs, ListFormat};
+use crate::clock;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::git::work_tree;
-use crate::inputs::outputs::print;
+use crate::render;
 use crate::terminal::Output;
-use crate::{clock, render};
+use crate::text::number;
 
 /// One baseline.
 #[derive(Debug, Serialize)]
@@ -68,7 +70,7 @@ fn unknown() -> String {
 }
 
 fn listed(chosen: Chosen) -> Result<Listed, Failure> {
-    let standing = chosen.place.read().map_err(failure)?;
+    let standing = chosen.place.read()?;
     let baseline = standing.baseline.as_ref().or(standing.ledger.last());
     let commit = baseline.and_then(|run| run.file.source.as_ref()?.commit.clone());
     let release = standing
@@ -89,5 +91,5 @@ fn listed(chosen: Chosen) -> Result<Listed, Failure> {
 /// `4 d`, of a time as files have it.
 pub(super) fn age(created: Option<&str>) -> String {
     let age = created.and_then(clock::age);
-    age.map_or_else(unknown, render::number::age)
+    age.map_or_else(unknown, number::age)
 }

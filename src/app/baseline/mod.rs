@@ -8,12 +8,12 @@ mod update;
 mod verify;
 
 use crate::app::Context;
-use crate::baseline::{BaselineError, Location, Place, Storage};
+use crate::baseline::{Location, Place, Storage};
 use crate::cli::baseline::{BaselineArgs, BaselineCommand, StorageArgs, WhichArgs};
 use crate::config;
+use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::failure::of_adapters::baseline_failure;
 use crate::inputs::storage;
 
 pub(super) fn run(args: &BaselineArgs, context: &Context) -> Result<ExitStatus, Failure> {
@@ -39,13 +39,15 @@ struct Chosen {
 struct Opened<'a> {
     location: &'a Location,
     storage: Storage,
+    events: Events,
 }
 
 impl<'a> Opened<'a> {
     fn of(args: &'a StorageArgs, context: &Context) -> Result<Self, Failure> {
         Ok(Self {
             location: &args.baselines,
-            storage: storage::open(&args.baselines, context.environment)?,
+            storage: storage::open(&args.baselines, context.environment, &context.events)?,
+            events: context.events.clone(),
         })
     }
 
@@ -61,11 +63,11 @@ impl<'a> Opened<'a> {
     fn all(&self, name: Option<&str>) -> Result<Vec<Chosen>, Failure> {
         let names = match name {
             Some(name) => vec![checked(name)?.to_owned()],
-            None => self.storage.gates().map_err(failure)?,
+            None => self.storage.gates()?,
         };
         let mut found = Vec::new();
         for name in &names {
-            for hardware in self.storage.hardware(name).map_err(failure)? {
+            for hardware in self.storage.hardware(name)? {
                 found.push(self.place(name, &hardware));
             }
         }
@@ -111,7 +113,7 @@ impl<'a> Opened<'a> {
 
     /// Says that what was read is a copy, where it is.
     fn warn_of_copies(&self) {
-        storage::warn_of_copies(self.location, &self.storage);
+        storage::warn_of_copies(self.location, &self.storage, &self.events);
     }
 }
 
@@ -123,16 +125,5 @@ fn checked(name: &str) -> Result<&str, Failure> {
         let message = format!("no gate can be called `{name}`");
         Err(Failure::message(ExitStatus::Usage, message)
             .hint(format!("write `{}`", config::safe_name(name))))
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
-fn failure(error: BaselineError) -> Failure {
-    baseline_failure(&error)
-}
-
-impl From<BaselineError> for Failure {
-    fn from(error: BaselineError) -> Self {
-        baseline_failure(&error)
     }
 }

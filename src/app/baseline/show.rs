@@ -1,13 +1,13 @@
 //! `perfgate baseline show`: what one baseline says.
 
 use super::super::Context;
-use super::{Opened, failure, list};
+use super::{Opened, list};
+use crate::app::output::print;
 use crate::baseline::Part;
 use crate::cli::baseline::ShowArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::git::work_tree;
-use crate::inputs::outputs::print;
 use crate::record::Run;
 use crate::render;
 use crate::terminal::Output;
@@ -16,7 +16,7 @@ use crate::text::sanitize;
 pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let opened = Opened::of(&args.which.storage, context)?;
     let chosen = opened.chosen(&args.which)?;
-    let standing = chosen.place.read().map_err(failure)?;
+    let standing = chosen.place.read()?;
     opened.warn_of_copies();
     let mut text = format!(
         "{} on {}: {}{}\n",

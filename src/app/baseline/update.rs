@@ -2,14 +2,13 @@
 
 use super::super::Context;
 use super::reason::Reasons;
-use super::{Chosen, Opened, checked, failure};
+use super::{Chosen, Opened, checked};
+use crate::app::output::print;
 use crate::baseline::{self, Change, Ended, Part, Standing};
 use crate::cli::baseline::UpdateArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::failure::of_adapters::record_failure;
-use crate::git::work_tree::{self, MainBranch};
-use crate::inputs::outputs::print;
+use crate::inputs::main_branch::{MainBranch, main_branch_of};
 use crate::inputs::policy::policy_for;
 use crate::policy::rule::Policy;
 use crate::policy::{Accepted, Objection, TooNoisy, objections, too_noisy};
@@ -31,7 +30,7 @@ struct Decided {
 
 pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let policy = policy_for(&args.policy)?;
-    let run = record::load(&args.result).map_err(|error| record_failure(&error))?;
+    let run = record::load(&args.result)?;
     let name = args.name.as_deref().or(run.file.name.as_deref());
     let Some(name) = name else {
         let message = format!(
@@ -52,7 +51,7 @@ pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Fa
         environment: context.environment,
     };
     let (decided, ended) = if args.dry_run {
-        let standing = chosen.place.read().map_err(failure)?;
+        let standing = chosen.place.read()?;
         opened.warn_of_copies();
         (updating.decide(&standing)?.0, Ended::Current)
     } else {
@@ -135,7 +134,7 @@ impl Updating<'_> {
                 name: branch.clone(),
                 is_of_it: of.and_then(|of| of.branch.as_ref()) == Some(branch),
             },
-            None => work_tree::main_branch_of(of, self.environment),
+            None => main_branch_of(of, self.environment),
         };
         let found = objections(
             self.policy,

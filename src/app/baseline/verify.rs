@@ -1,12 +1,12 @@
 //! `perfgate baseline verify`: whether all files are whole and fit together.
 
 use super::super::Context;
-use super::{Opened, failure};
+use super::Opened;
+use crate::app::output::print;
 use crate::baseline;
 use crate::cli::baseline::VerifyArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::inputs::outputs::print;
 use crate::terminal::Output;
 use crate::text::sanitize;
 
@@ -16,7 +16,7 @@ pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitStatus, Fa
     let mut text = String::new();
     let mut wrong = 0;
     for chosen in &chosen {
-        let found = baseline::verify(&chosen.place, &chosen.hardware).map_err(failure)?;
+        let found = baseline::verify(&chosen.place, &chosen.hardware)?;
         let count = match found.len() {
             0 => "whole".to_owned(),
             1 => "1 thing is wrong".to_owned(),

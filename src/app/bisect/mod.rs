@@ -4,7 +4,7 @@ mod start;
 mod summary;
 
 use crate::app::Context;
-use crate::bisect::{Answer, Role, Step};
+use crate::bisect::{Role, Step, StepOutcome};
 use crate::cli::bisect::{BisectArgs, BisectCommand, BisectOptions, StartupFailure};
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
@@ -14,7 +14,6 @@ use crate::runner::bisect::bisect_run::{Ends, Hunt, Scene, judged};
 use crate::runner::bisect::lock::Lock;
 use crate::runner::bisect::session::Started;
 use crate::runner::runtime;
-use crate::terminal::progress::on_stderr;
 
 pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, Failure> {
     match &args.command {
@@ -23,7 +22,7 @@ pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, 
             Ok(BisectStatus::Good)
         }
         Some(BisectCommand::Clean) => {
-            start::clean()?;
+            start::clean(context)?;
             Ok(BisectStatus::Good)
         }
         None => {
@@ -55,12 +54,11 @@ fn judge(
 ) -> Result<BisectStatus, Failure> {
     let commit = repository.asked_about()?;
     let ends = Ends::of(search);
-    let events = on_stderr();
     runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let scene = Scene {
             environment: context.environment,
-            events: &events,
+            events: &context.events,
             summarize: summary::write,
             interrupt: &interrupt,
         };
@@ -68,7 +66,7 @@ fn judge(
             let mut hunt = Hunt::begin(repository, ends, &commit, options, scene)?;
             Box::pin(hunt.check_ends()).await?;
             let kept = Box::pin(hunt.judge(Role::Search, &commit, None)).await?;
-            events.emit(judged(&kept.step));
+            context.events.emit(judged(&kept.step));
             let status = status_of(&kept.step, options.startup_failure);
             hunt.remember(kept)?;
             Box::pin(hunt.conclude(search, &commit, status)).await
@@ -79,13 +77,15 @@ fn judge(
 
 fn status_of(step: &Step, startup_failure: StartupFailure) -> BisectStatus {
     match (step.answer, startup_failure) {
-        (Answer::Good, _) => BisectStatus::Good,
-        (Answer::Bad, _) | (Answer::TargetFailed, StartupFailure::Bad) => BisectStatus::Bad,
+        (StepOutcome::Good, _) => BisectStatus::Good,
+        (StepOutcome::Bad, _) | (StepOutcome::TargetFailed, StartupFailure::Bad) => {
+            BisectStatus::Bad
+        }
         (
-            Answer::Undecided
-            | Answer::BuildFailed
-            | Answer::TargetFailed
-            | Answer::NoConfiguration,
+            StepOutcome::Undecided
+            | StepOutcome::BuildFailed
+            | StepOutcome::TargetFailed
+            | StepOutcome::NoConfiguration,
             _,
         ) => BisectStatus::Skip,
     }

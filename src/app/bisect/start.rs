@@ -2,14 +2,14 @@
 
 use super::super::Context;
 use super::or_interrupted;
+use crate::app::output::print;
 use crate::bisect::steps_for;
 use crate::cli::bisect::StartArgs;
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::git::checkout::{remove_all, remove_folder};
-use crate::git::search::{Repository, UNSHALLOW};
-use crate::git::work_tree;
-use crate::inputs::outputs::print;
+use crate::git::search::Repository;
+use crate::git::{UNSHALLOW, work_tree};
 use crate::interrupt::Interrupt;
 use crate::runner::bisect::arguments::own_text;
 use crate::runner::bisect::bisect_run::{Ends, Hunt, Scene};
@@ -18,7 +18,7 @@ use crate::runner::bisect::lock::Lock;
 use crate::runner::bisect::session::Started;
 use crate::runner::runtime;
 use crate::terminal::Output;
-use crate::terminal::progress::{note, on_stderr};
+use crate::terminal::progress::note;
 
 /// Checks both ends, begins git's search, and prints the command that runs it.
 pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
@@ -55,12 +55,11 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
             "the working tree has changes that are in no commit: they are not measured, and stay as they are",
         );
     }
-    let events = on_stderr();
     runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let scene = Scene {
             environment: context.environment,
-            events: &events,
+            events: &context.events,
             summarize: super::summary::write,
             interrupt: &interrupt,
         };
@@ -116,7 +115,8 @@ fn begin_search(
         begin.push("--first-parent");
     }
     begin.extend([bad, good, "--"]);
-    repository.git(&begin).map(drop)
+    repository.git(&begin)?;
+    Ok(())
 }
 
 /// A shallow clone may end between the two: what is not here could be guilty, and git would ask about the rest alone.
@@ -179,11 +179,11 @@ fn program() -> String {
 }
 
 /// Removes everything that belongs to searches but for images, which the engine of the build keeps.
-pub(super) fn clean() -> Result<(), Failure> {
+pub(super) fn clean(context: &Context) -> Result<(), Failure> {
     let repository = Repository::here()?;
     let _lock = Lock::take(&repository)?;
     let images = images::built(&repository);
-    remove_all(&repository);
+    remove_all(&repository, &context.events);
     remove_folder(&repository.state)?;
     note(&format!("`{}` is gone", repository.state.display()));
     if !images.is_empty() {

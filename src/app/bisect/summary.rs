@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::bisect::BisectReport;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
-use crate::inputs::outputs::print;
+use crate::app::output::print;
 use crate::terminal::Output;
 use crate::{files, render};
 

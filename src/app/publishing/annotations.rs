@@ -6,7 +6,7 @@ use super::super::Context;
 use crate::config::Problems;
 use crate::environment::environment;
 use crate::failure::Failure;
-use crate::policy::Effect;
+use crate::policy::MergeEffect;
 use crate::policy::rule::Place;
 use crate::publish::check_run::Mark;
 use crate::render::view::{Row, View};
@@ -54,8 +54,8 @@ pub(crate) fn mark_rules(comparison: &Comparison, context: &Context) {
         .map(|(row, judgement)| (row, judgement.rule.place.as_ref()))
         .collect();
     for (level, effects) in [
-        (Level::Error, &[Effect::Stops][..]),
-        (Level::Warning, &[Effect::Warns, Effect::Open][..]),
+        (Level::Error, &[MergeEffect::Stops][..]),
+        (Level::Warning, &[MergeEffect::Warns, MergeEffect::Open][..]),
     ] {
         let marked: Vec<&(&Row, Option<&Place>)> = rows
             .iter()
@@ -93,9 +93,9 @@ pub(crate) fn marks(comparison: &Comparison) -> Vec<Mark> {
     let marked = rows.filter_map(|(row, judgement)| {
         let place = judgement.rule.place.as_ref()?;
         let blocks = match row.effect {
-            Effect::Stops => true,
-            Effect::Warns | Effect::Open => false,
-            Effect::Holds => return None,
+            MergeEffect::Stops => true,
+            MergeEffect::Warns | MergeEffect::Open => false,
+            MergeEffect::Holds => return None,
         };
         Some(Mark {
             path: in_repository(&place.file),

@@ -14,8 +14,8 @@ use crate::publish::actions;
 use crate::publish::check_run::CheckRun;
 use crate::publish::client::ClientError;
 use crate::publish::comment::{self, Marker, Put, USUAL_AUTHOR, Wanted};
-use crate::publish::event::Sha;
-use crate::publish::status::{State, Statement};
+use crate::publish::sha::Sha;
+use crate::publish::status::{CommitState, Statement};
 use crate::render::view::View;
 use crate::report::comparison::{Comparison, Verdict};
 use crate::terminal::progress::note;
@@ -88,7 +88,7 @@ impl Publisher<'_> {
                 let words = Words {
                     of: &of_gate(&view.name, place),
                     formerly: Some(&of_configuration(&self.configuration, place)),
-                    state: State::of(comparison.exit_code),
+                    state: CommitState::of(comparison.exit_code),
                     description: &format!("{}: {}", view.verdict.word, view.headline),
                 };
                 self.status(head, words, &mut told).await;
@@ -126,7 +126,7 @@ impl Publisher<'_> {
                 None => of_configuration(&self.configuration, place),
             },
             formerly: None,
-            state: State::Error,
+            state: CommitState::Error,
             description: &description,
         };
         self.until_interrupted(self.status(head, words, &mut told));
@@ -182,7 +182,7 @@ impl Publisher<'_> {
         let check_run = CheckRun {
             name: &name,
             head,
-            state: State::of(comparison.exit_code),
+            state: CommitState::of(comparison.exit_code),
             title: sanitize::line(&format!("{}: {}", view.verdict.word, view.instruction)),
             summary: markdown,
             external_id: format!("{}.{}", self.run.run, self.run.attempt),
@@ -324,7 +324,7 @@ impl Publisher<'_> {
 struct Words<'a> {
     of: &'a str,
     formerly: Option<&'a str>,
-    state: State,
+    state: CommitState,
     description: &'a str,
 }
 

@@ -22,8 +22,9 @@ use crate::policy::{is_judged_by_own_files, with_acceptance, without_acceptance}
 use crate::publish::acceptance::{Found, PullRequest, Question};
 use crate::publish::change::{Change, Target};
 use crate::publish::client::{Client, ClientError, Patience};
-use crate::publish::event::{self, Occasion, Pull, Repository, RunId, Sha};
+use crate::publish::event::{self, Occasion, Pull, Repository, RunId};
 use crate::publish::pulls::{self, FoundPull, Nowhere};
+use crate::publish::sha::Sha;
 use crate::report::comparison::{Comparison, Verdict};
 use crate::text::sanitize;
 use crate::{files, limits};

@@ -15,8 +15,9 @@ use object_store::{
 };
 use tokio::runtime::Runtime;
 
-use super::{BucketError, Fetched, Listed, Say, Version};
+use super::{BucketError, Fetched, Listed, Version};
 use crate::baseline::location::{BucketAddress, Cloud};
+use crate::event::{Events, StorageEvent};
 
 /// A request of a few megabytes takes a second; one without an answer for so long will have none.
 const REQUEST: &str = "20 seconds";
@@ -51,12 +52,12 @@ pub(super) struct Client {
     store: Box<dyn ObjectStore>,
     runtime: Runtime,
     address: BucketAddress,
-    say: Say,
+    events: Events,
 }
 
 impl Client {
     /// Credentials and addresses come from the environment, as each cloud's own tools take them.
-    pub(super) fn of(address: &BucketAddress, say: Say) -> Result<Self, BucketError> {
+    pub(super) fn of(address: &BucketAddress, events: &Events) -> Result<Self, BucketError> {
         let unfit = |reason: String| BucketError::Configuration {
             address: address.to_string(),
             reason: shown(&reason),
@@ -100,7 +101,7 @@ impl Client {
             },
             runtime,
             address: address.clone(),
-            say,
+            events: events.clone(),
         })
     }
 
@@ -197,7 +198,10 @@ impl Client {
                 tokio::select! {
                     answer = &mut question => return answer,
                     _ = ticks.tick() => {
-                        (self.say)(&format!("still waiting for `{}` to {action}", self.address));
+                        self.events.emit(StorageEvent::Waiting {
+                            address: self.address.to_string(),
+                            action: action.to_owned(),
+                        });
                     }
                 }
             }

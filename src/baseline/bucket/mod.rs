@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::location::BucketAddress;
 use crate::clock;
+use crate::event::{Events, StorageEvent};
 use cache::{Cache, Copied};
 use client::Client;
 pub use error::BucketError;
@@ -26,16 +27,13 @@ pub use error::BucketError;
 /// Under which name the list of a folder is kept; no object is called like that.
 const LIST: &str = "/";
 
-/// A line for people while something takes its time.
-pub type Say = fn(&str);
-
 /// A bucket that was opened.
 #[derive(Debug)]
 pub(super) struct Bucket {
     address: BucketAddress,
     client: Client,
     cache: Cache,
-    say: Say,
+    events: Events,
     seen: Mutex<Seen>,
 }
 
@@ -88,13 +86,13 @@ impl Bucket {
     pub(super) fn open(
         address: &BucketAddress,
         cache: Option<&Path>,
-        say: Say,
+        events: &Events,
     ) -> Result<Self, BucketError> {
         Ok(Self {
-            client: Client::of(address, say)?,
+            client: Client::of(address, events)?,
             cache: Cache::of(cache, &address.to_string()),
             address: address.clone(),
-            say,
+            events: events.clone(),
             seen: Mutex::default(),
         })
     }
@@ -197,7 +195,9 @@ impl Bucket {
             && !seen.copies_fail
         {
             seen.copies_fail = true;
-            (self.say)(&format!("warning: {}", BucketError::from(error)));
+            self.events.emit(StorageEvent::CopiesNotKept {
+                reason: BucketError::from(error).to_string(),
+            });
         }
     }
 
@@ -230,8 +230,9 @@ impl Bucket {
         self.client.put(object, bytes, replaced)
     }
 
-    pub(super) fn say(&self, text: &str) {
-        (self.say)(text);
+    /// Where it tells what happens.
+    pub(super) fn events(&self) -> &Events {
+        &self.events
     }
 }
 

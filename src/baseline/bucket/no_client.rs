@@ -1,14 +1,15 @@
 //! What stands in for the client in a build without any cloud.
 
-use super::{BucketError, Fetched, Listed, Say, Version};
+use super::{BucketError, Fetched, Listed, Version};
 use crate::baseline::location::BucketAddress;
+use crate::event::Events;
 
 /// Never made.
 #[derive(Debug)]
 pub(super) enum Client {}
 
 impl Client {
-    pub(super) fn of(address: &BucketAddress, _say: Say) -> Result<Self, BucketError> {
+    pub(super) fn of(address: &BucketAddress, _events: &Events) -> Result<Self, BucketError> {
         Err(BucketError::NotBuilt {
             address: address.to_string(),
             scheme: address.cloud.scheme(),

@@ -1,6 +1,6 @@
 //! Known causes of a failed start, by the texts that tell them. Pure.
 
-use super::super::error::Fault;
+use super::super::fault::Fault;
 
 /// A known cause of a failed start.
 #[derive(Debug)]

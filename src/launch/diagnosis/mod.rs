@@ -9,7 +9,7 @@ use causes::{
 };
 use traceback::{Exception, Line};
 
-use super::error::{Exit, Fault};
+use super::fault::{Exit, Fault};
 
 /// Characters of a quoted reason.
 const LONGEST_QUOTE: usize = 400;

@@ -7,7 +7,7 @@ use bollard::container::LogOutput;
 use bollard::query_parameters::{LogsOptionsBuilder, WaitContainerOptionsBuilder};
 use futures_util::StreamExt as _;
 
-use super::super::error::Exit;
+use super::super::fault::Exit;
 use super::super::life::Life;
 use super::super::log::{LineSplitter, ServerLog};
 use super::engine::{self, QUICK};

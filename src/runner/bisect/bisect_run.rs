@@ -8,7 +8,7 @@ use super::criteria::Bar;
 use super::judging::is_of_commit;
 use super::question::sessions_of;
 use super::session::{Kept, Session, key};
-use crate::bisect::{Answer, BisectReport, Role, Step};
+use crate::bisect::{BisectReport, Role, Step, StepOutcome};
 use crate::cli::bisect::BisectOptions;
 use crate::config::ServerPlan;
 use crate::environment::Environment;
@@ -115,7 +115,7 @@ impl<'a> Hunt<'a> {
             Bar::keep(&repository, options, &tree)?;
             Session::new(key)
         };
-        let bar = Bar::read(&repository, options)?;
+        let bar = Bar::read(&repository, options, scene.events)?;
         session.save(&repository)?;
         Ok(Self {
             repository,
@@ -208,8 +208,8 @@ pub(crate) fn judged(step: &Step) -> BisectEvent {
         server_starts: step.server_starts,
         seconds: step.seconds,
         reason: match step.answer {
-            Answer::Good | Answer::Bad | Answer::Undecided => None,
-            Answer::BuildFailed | Answer::TargetFailed | Answer::NoConfiguration => {
+            StepOutcome::Good | StepOutcome::Bad | StepOutcome::Undecided => None,
+            StepOutcome::BuildFailed | StepOutcome::TargetFailed | StepOutcome::NoConfiguration => {
                 Some(step.reason.clone())
             }
         },
@@ -219,15 +219,15 @@ pub(crate) fn judged(step: &Step) -> BisectEvent {
 fn good_end_is_good(step: &Step) -> Result<(), Failure> {
     let said = &step.reason;
     let (message, hint) = match step.answer {
-        Answer::Good => return Ok(()),
-        Answer::Bad => (
+        StepOutcome::Good => return Ok(()),
+        StepOutcome::Bad => (
             format!("the good end is not as fast as {}: {said}", step.against),
             "it must pass against itself: something else on this machine, or a server that changes by itself, makes one start slower than another (perfgate selftest, perfgate doctor)",
         ),
-        Answer::Undecided
-        | Answer::BuildFailed
-        | Answer::TargetFailed
-        | Answer::NoConfiguration => (
+        StepOutcome::Undecided
+        | StepOutcome::BuildFailed
+        | StepOutcome::TargetFailed
+        | StepOutcome::NoConfiguration => (
             format!("the good end cannot be told from {}: {said}", step.against),
             "the noise is too large for these limits: send more requests, take a quieter metric (P50), raise the limit, or see `perfgate doctor`",
         ),
@@ -239,12 +239,12 @@ fn bad_end_is_bad(step: &Step) -> Result<(), Failure> {
     let said = &step.reason;
     let (message, hint) = match step.answer {
         // That it does not serve is an answer only where that is what is searched for.
-        Answer::Bad | Answer::TargetFailed => return Ok(()),
-        Answer::Good => (
+        StepOutcome::Bad | StepOutcome::TargetFailed => return Ok(()),
+        StepOutcome::Good => (
             format!("the bad end is not bad: {said}"),
             "there is nothing to search for: compare other commits, or lower the limit (`--threshold 3%`)",
         ),
-        Answer::Undecided | Answer::BuildFailed | Answer::NoConfiguration => (
+        StepOutcome::Undecided | StepOutcome::BuildFailed | StepOutcome::NoConfiguration => (
             format!("the bad end is not certainly bad: {said}"),
             "a search needs ends that are clear: send more requests, allow more pairs (`--max-pairs`), quieten the machine (`perfgate doctor`), or take a worse commit",
         ),

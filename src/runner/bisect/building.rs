@@ -62,7 +62,8 @@ impl Hunt<'_> {
             commit: short.clone(),
         });
         // A build that fails half-way leaves no build of the commit before, but something.
-        tree.write_mark("").map_err(NotBuilt::Failure)?;
+        tree.write_mark("")
+            .map_err(|error| NotBuilt::Failure(error.into()))?;
         let own_program = own_program().map_err(|error| {
             NotBuilt::Failure(Failure::new(ExitStatus::SurroundingsFailed, error))
         })?;
@@ -100,7 +101,8 @@ impl Hunt<'_> {
         if builds_image(self.options) {
             images::remember(&self.repository, words.image()).map_err(NotBuilt::Failure)?;
         }
-        tree.write_mark(&done).map_err(NotBuilt::Failure)?;
+        tree.write_mark(&done)
+            .map_err(|error| NotBuilt::Failure(error.into()))?;
         Ok(Built::Now)
     }
 

@@ -6,6 +6,7 @@ use crate::cli::bench::{RunArgs, TargetArgs};
 use crate::cli::bisect::BisectOptions;
 use crate::cli::compare::PolicyArgs;
 use crate::config::{Dataset, DockerPlan, Plan, ProcessPlan, ServerPlan};
+use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::files;
@@ -78,7 +79,11 @@ impl Bar {
     }
 
     /// Reads what was kept, and the files outside of the repository as they are.
-    pub(crate) fn read(repository: &Repository, options: &BisectOptions) -> Result<Self, Failure> {
+    pub(crate) fn read(
+        repository: &Repository,
+        options: &BisectOptions,
+        events: &Events,
+    ) -> Result<Self, Failure> {
         let folder = folder(repository);
         let [(config, _), (thresholds, _)] = named(options);
         let place = |given: Option<&Path>, usual: &str| -> Result<Option<Place>, Failure> {
@@ -116,7 +121,7 @@ impl Bar {
         });
         Ok(Self {
             policy: policy.map_err(|failure| of_the_bad_end(failure, thresholds.as_ref()))?,
-            plan: plan::resolve(&run)
+            plan: plan::resolve(&run, events)
                 .map_err(|failure| of_the_bad_end(failure, config.as_ref()))?,
             config,
         })

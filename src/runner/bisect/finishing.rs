@@ -1,7 +1,9 @@
 //! The end of a search: the commit found is tested once more, and the summary written.
 
 use super::bisect_run::{Hunt, judged};
-use crate::bisect::{Answer, BisectReport, Cost, Outcome, Role, SCHEMA, Step, Sureness, steps_for};
+use crate::bisect::{
+    BisectOutcome, BisectReport, Cost, Role, SCHEMA, Step, StepOutcome, Sureness, steps_for,
+};
 use crate::event::BisectEvent;
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
@@ -52,7 +54,7 @@ impl Hunt<'_> {
                 Ok(status)
             }
             Left::OnlySkipped(candidates) => {
-                self.tell(search, Outcome::Several, None, &candidates, None)?;
+                self.tell(search, BisectOutcome::Several, None, &candidates, None)?;
                 Ok(status)
             }
             Left::One(found) => Box::pin(self.confirm(search, &found, status)).await,
@@ -81,16 +83,19 @@ impl Hunt<'_> {
                 failure
             })?;
         self.events.emit(judged(&kept.step));
-        let confirmed = matches!(kept.step.answer, Answer::Bad | Answer::TargetFailed);
+        let confirmed = matches!(
+            kept.step.answer,
+            StepOutcome::Bad | StepOutcome::TargetFailed
+        );
         let outcome = if confirmed {
-            Outcome::Found
+            BisectOutcome::Found
         } else {
-            Outcome::NotConfirmed
+            BisectOutcome::NotConfirmed
         };
         self.tell(search, outcome, Some(found), &[], Some(kept.step))?;
         if confirmed {
             // What was measured stays; what was built is not needed any more.
-            remove_all(&self.repository);
+            remove_all(&self.repository, self.events);
             return Ok(status);
         }
         let message = "the commit at which the search ended is not confirmed, so nobody is named";
@@ -103,7 +108,7 @@ impl Hunt<'_> {
     fn tell(
         &self,
         search: &Search,
-        outcome: Outcome,
+        outcome: BisectOutcome,
         found: Option<&str>,
         candidates: &[String],
         confirmation: Option<Step>,
@@ -116,7 +121,7 @@ impl Hunt<'_> {
             .chain(confirmation)
             .collect();
         let decided = steps.iter().filter(|step| {
-            step.role == Role::Search && matches!(step.answer, Answer::Good | Answer::Bad)
+            step.role == Role::Search && matches!(step.answer, StepOutcome::Good | StepOutcome::Bad)
         });
         let parents = found.map(|found| self.repository.parents(found));
         let parents = parents.transpose()?.unwrap_or_default();

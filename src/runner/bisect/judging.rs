@@ -9,7 +9,7 @@ use super::bisect_run::{Good, Hunt};
 use super::building::{Built, NotBuilt};
 use super::question::{Base, known, with_image};
 use super::session::Kept;
-use crate::bisect::{Answer, Role, Step, StepChange};
+use crate::bisect::{Role, Step, StepChange, StepOutcome};
 use crate::cli::bisect::StartupFailure;
 use crate::config::Plan;
 use crate::event::{BisectEvent, BisectTask};
@@ -19,10 +19,11 @@ use crate::failure::of_adapters::cannot_keep;
 use crate::files;
 use crate::git::checkout::Tree;
 use crate::policy::rule::{Action, Policy};
-use crate::policy::{BisectAnswer, bisect_answer, percent};
+use crate::policy::{bisect_outcome, percent};
 use crate::record::Run;
 use crate::record::format::Source;
 use crate::report::comparison::{Comparison, Judgement};
+use crate::stats::Outcome;
 use crate::trial::{Author, Protocol, StoredBaseline};
 
 /// A target that fails is started once more before it is said of its commit.
@@ -61,7 +62,7 @@ impl Hunt<'_> {
             role,
             commit: described,
             against: String::new(),
-            answer: Answer::NoConfiguration,
+            answer: StepOutcome::NoConfiguration,
             reason: String::new(),
             change: None,
             seconds: 0.0,
@@ -72,10 +73,13 @@ impl Hunt<'_> {
             folder: String::new(),
             step,
         };
-        match tree.check_out(&self.repository, commit) {
+        match tree
+            .check_out(&self.repository, commit)
+            .map_err(Failure::from)
+        {
             Ok(()) => {}
             Err(failure) if role == Role::Search && is_of_commit(&failure) => {
-                step.answer = Answer::BuildFailed;
+                step.answer = StepOutcome::BuildFailed;
                 step.reason = failure.reason();
                 step.seconds = began.elapsed().as_secs_f64();
                 return Ok(nowhere(step));
@@ -168,7 +172,7 @@ impl Hunt<'_> {
             match self.build(tree, &step.commit.id, &ready.path).await {
                 Ok(built) => builds.push(built),
                 Err(NotBuilt::OfCommit(said)) if role == Role::Search => {
-                    step.answer = Answer::BuildFailed;
+                    step.answer = StepOutcome::BuildFailed;
                     step.reason = said;
                     return Ok(());
                 }
@@ -204,7 +208,7 @@ impl Hunt<'_> {
             Ok(comparison) => take(&comparison, step),
             // In a confirmation the parent was started first, and served.
             Err(failure) if is_of_commit(&failure) && self.may_not_serve(role) => {
-                step.answer = Answer::TargetFailed;
+                step.answer = StepOutcome::TargetFailed;
                 step.reason = failure.reason();
                 Ok(())
             }
@@ -312,11 +316,11 @@ fn counted(evidence: &EvidenceFolder) -> Result<u32, Failure> {
 
 /// What the comparison says, in the step's words.
 fn take(comparison: &Comparison, step: &mut Step) -> Result<(), Failure> {
-    step.answer = match bisect_answer(comparison) {
-        BisectAnswer::Good => Answer::Good,
-        BisectAnswer::Bad => Answer::Bad,
-        BisectAnswer::Undecided => Answer::Undecided,
-        BisectAnswer::NotComparable => {
+    step.answer = match bisect_outcome(comparison) {
+        Some(Outcome::Pass) => StepOutcome::Good,
+        Some(Outcome::Fail) => StepOutcome::Bad,
+        Some(Outcome::Undecided) => StepOutcome::Undecided,
+        None => {
             let message = format!(
                 "{} cannot be compared with {}: {}",
                 step.commit.short(),
@@ -334,11 +338,11 @@ fn take(comparison: &Comparison, step: &mut Step) -> Result<(), Failure> {
     step.reason.clone_from(&comparison.headline);
     step.change = worst_change(comparison);
     if step.role == Role::GoodEnd
-        && step.answer == Answer::Good
+        && step.answer == StepOutcome::Good
         && let Some(row) = comparison.judgements.iter().find(|row| is_luck(row))
         && let Some(change) = row.change
     {
-        step.answer = Answer::Undecided;
+        step.answer = StepOutcome::Undecided;
         step.reason = format!(
             "{} was {} better than itself, which is more than its limit",
             row.metric.label(),

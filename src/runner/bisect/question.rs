@@ -6,7 +6,7 @@ use super::super::evidence::{EvidenceFolder, Side};
 use super::bisect_run::{Good, Hunt};
 use super::noise::in_sessions;
 use super::session::{Kept, key};
-use crate::bisect::{Answer, Role, Step};
+use crate::bisect::{Role, Step, StepOutcome};
 use crate::config::{DockerPlan, Plan, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -114,7 +114,7 @@ impl Hunt<'_> {
         // A server that runs already cannot be the good end as well.
         let is_started = !matches!(plan.server, Some(ServerPlan::Url(_)));
         let can = base.plan.is_none() && self.good_commit.is_some() && is_started;
-        can && kept.step.answer == Answer::Undecided
+        can && kept.step.answer == StepOutcome::Undecided
     }
 
     /// The rules: those that the bad end broke, once that is known. One that does not serve broke none.
@@ -123,7 +123,7 @@ impl Hunt<'_> {
         else {
             return Ok(self.bar.policy.clone());
         };
-        if bad_end.step.answer == Answer::TargetFailed {
+        if bad_end.step.answer == StepOutcome::TargetFailed {
             return Ok(self.bar.policy.clone());
         }
         let evidence = EvidenceFolder::at(self.results().join(&bad_end.folder));
@@ -191,7 +191,10 @@ impl Hunt<'_> {
 pub(crate) fn known(path: &Path, role: Role) -> Option<Step> {
     let bytes = files::read(&path.join("step.json")).ok()?;
     let step: Step = serde_json::from_slice(&bytes).ok()?;
-    let is_answer = matches!(step.answer, Answer::Good | Answer::Bad | Answer::Undecided);
+    let is_answer = matches!(
+        step.answer,
+        StepOutcome::Good | StepOutcome::Bad | StepOutcome::Undecided
+    );
     is_answer.then_some(Step {
         role,
         reused: true,

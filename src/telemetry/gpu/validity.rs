@@ -4,6 +4,7 @@
 use super::summary::{GpuSummary, Process};
 use super::throttle::Throttle;
 use crate::measure::{Concerns, Warning};
+use crate::text::count::count;
 
 /// Share of the looks in which clocks may be held down by what makes a repeat worthless.
 const MOST_THROTTLED: f64 = 0.01;
@@ -34,10 +35,8 @@ fn broken(gpu: &GpuSummary) -> Option<String> {
         return Some(format!("{label} reported {name}; `dmesg` has more"));
     }
     let errors = gpu.ecc_uncorrected_new.filter(|errors| *errors > 0)?;
-    let plural = if errors == 1 { "" } else { "s" };
-    Some(format!(
-        "{label} had {errors} uncorrected memory error{plural} (ECC) during the repeat"
-    ))
+    let errors = count(errors, "uncorrected memory error");
+    Some(format!("{label} had {errors} (ECC) during the repeat"))
 }
 
 /// Somebody else on the device.

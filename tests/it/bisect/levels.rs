@@ -1,7 +1,7 @@
 //! How often a step of a search is wrong, drawn from the model of noise, with the noise learnt as a search learns it.
 
 use perfgate::bisect::Role;
-use perfgate::stats::Answer;
+use perfgate::stats::Outcome;
 use perfgate::trial::{Protocol, SEARCH_LEVELS};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg32;
@@ -46,10 +46,10 @@ fn draw(slower: f64, draws: u32, random: &mut Pcg32) -> Steps {
         let start = |effect: f64| effect.ln_1p() + NOISE * normal(random);
         let step = drive(&protocol, &policy, None, Measured::of(start, slower));
         steps.starts += step.starts;
-        match step.answer {
-            Answer::Pass => steps.good += 1,
-            Answer::Block => steps.bad += 1,
-            Answer::Open => steps.open += 1,
+        match step.outcome {
+            Outcome::Pass => steps.good += 1,
+            Outcome::Fail => steps.bad += 1,
+            Outcome::Undecided => steps.open += 1,
         }
     }
     steps

@@ -1,7 +1,7 @@
 //! What the requests of a repeat add up to: the rates, from one place for those who measure and those who check.
 
+use super::format::RequestCounts;
 use crate::metric::Metric;
-use crate::record::format::RequestCounts;
 use crate::stats::number;
 
 /// Sums over the requests of a repeat; tokens of those that count.
@@ -30,16 +30,19 @@ impl Totals {
         let bad = failed.saturating_add(truncated);
         let all = completed.saturating_add(bad);
         let found = [
-            ("qps", rate(Some(completed))),
-            ("throughput", rate(self.output_tokens)),
+            (Metric::QPS, rate(Some(completed))),
+            (Metric::THROUGHPUT, rate(self.output_tokens)),
             (
-                "total_throughput",
+                Metric::TOTAL_THROUGHPUT,
                 rate(tokens.and_then(|(output, prompt)| output.checked_add(prompt))),
             ),
-            ("error_rate", (all > 0).then(|| number(bad) / number(all))),
+            (
+                Metric::ERROR_RATE,
+                (all > 0).then(|| number(bad) / number(all)),
+            ),
         ];
         found
             .into_iter()
-            .filter_map(|(id, value)| Metric::parse(id).ok().zip(value))
+            .filter_map(|(metric, value)| Some((metric, value?)))
     }
 }

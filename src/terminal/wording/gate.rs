@@ -1,7 +1,7 @@
 //! The words of a gate's events.
 
 use crate::event::{Because, GateEvent};
-use crate::policy::{percent, signed_percent};
+use crate::text::number::{percent, signed_percent};
 
 /// The line that tells of the event.
 pub(super) fn words(event: &GateEvent) -> String {

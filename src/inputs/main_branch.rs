@@ -1,0 +1,53 @@
+//! Whether a run was made of the main branch, which decides whether it may become a baseline.
+
+use std::path::Path;
+
+use crate::git::work_tree;
+use crate::publish::change;
+use crate::record::format::Source;
+use crate::{files, limits};
+
+/// The main branch of which a run was made, if it was: by its name, or because the branch has its commit. Without that, the
+/// main branch as far as it is known.
+pub(crate) fn main_branch_of(
+    run: Option<&Source>,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> MainBranch {
+    let said = main_branch_of_service(environment);
+    let name = said.clone().unwrap_or_else(work_tree::main_branch);
+    let branch = run.and_then(|run| run.branch.as_deref());
+    let commit = run.and_then(|run| run.commit.as_deref());
+    // A clone keeps what the remote called its main branch when it was cloned, and `master` has become `main` since.
+    let is_renamed = said.is_none()
+        && branch.is_some_and(|branch| work_tree::USUAL_MAIN.contains(&branch))
+        && work_tree::USUAL_MAIN.contains(&name.as_str());
+    let tips = ["refs/remotes/origin/", "refs/heads/"].map(|place| format!("{place}{name}"));
+    let has_commit = commit.is_some_and(|commit| {
+        // A file may say anything; only what is an object's name reaches git.
+        commit.len() >= 40
+            && commit.chars().all(|c| c.is_ascii_hexdigit())
+            && tips.iter().any(|tip| work_tree::is_ancestor(commit, tip))
+    });
+    MainBranch {
+        is_of_it: branch == Some(&name) || is_renamed || has_commit,
+        name,
+    }
+}
+
+/// The main branch, and whether a run is of it.
+pub(crate) struct MainBranch {
+    pub(crate) name: String,
+    pub(crate) is_of_it: bool,
+}
+
+/// What the CI service calls the main branch.
+fn main_branch_of_service(environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    let given = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let of_event = || {
+        let path = given("GITHUB_EVENT_PATH").filter(|_| given("GITHUB_ACTIONS").is_some())?;
+        change::main_branch_of_event(&files::read_within(Path::new(&path), limits::EVENT).ok()?)
+    };
+    of_event()
+        .or_else(|| given("CI_DEFAULT_BRANCH"))
+        .or_else(|| given("BUILDKITE_PIPELINE_DEFAULT_BRANCH"))
+}

@@ -1,0 +1,27 @@
+//! Full hashes of commits.
+
+/// A commit's full hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sha(String);
+
+impl Sha {
+    /// The commit with that hash; `None` where it is none, or the zeros that stand for a deleted branch.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_hash = matches!(text.len(), 40 | 64)
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            && text.bytes().any(|byte| byte != b'0');
+        is_hash.then(|| Self(text.to_owned()))
+    }
+
+    /// In hexadecimal.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// As people write it.
+    pub fn short(&self) -> &str {
+        &self.0[..10]
+    }
+}

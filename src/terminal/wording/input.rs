@@ -1,0 +1,95 @@
+//! Events of arguments and files in words.
+
+use crate::event::InputEvent;
+use crate::metric::Unit;
+use crate::text::count::count;
+use crate::text::number;
+
+pub(super) fn lines(event: &InputEvent) -> Vec<String> {
+    match event {
+        InputEvent::CopiesRead(sentence) => vec![format!("warning: {sentence}")],
+        InputEvent::PullRequestTextUnknown { reason } => vec![format!(
+            "warning: the pull request's text is not known: {reason}"
+        )],
+        InputEvent::SectionIgnored { section } => vec![format!(
+            "warning: the section `perfgate {section}` of the pull request's text has fewer than 20 characters or more than 64 KiB, and does not count"
+        )],
+        InputEvent::EntriesUnusable { path, all, reasons } => {
+            let unusable: usize = reasons.iter().map(|(_, count)| count).sum();
+            let reasons: Vec<String> = reasons
+                .iter()
+                .map(|(reason, count)| format!("{count} with {reason}"))
+                .collect();
+            vec![format!(
+                "note: {unusable} of {} of `{}` cannot be used: {}",
+                count(*all, "entry"),
+                path.display(),
+                reasons.join(", ")
+            )]
+        }
+        InputEvent::InputTokensUnused => vec![
+            "note: `input_tokens` is not used: the prompts of a data set keep their own lengths"
+                .to_owned(),
+        ],
+        InputEvent::TraceRead {
+            path,
+            requests,
+            seconds,
+        } => {
+            let gaps = f64::from(requests.saturating_sub(1));
+            let rate = if *seconds > 0.0 {
+                number::value(gaps / seconds, Unit::RequestsPerSecond)
+            } else {
+                "all at once".to_owned()
+            };
+            vec![format!(
+                "note: the trace `{}` has {} in {}: {rate}",
+                path.display(),
+                count(*requests, "request"),
+                number::seconds(*seconds)
+            )]
+        }
+        InputEvent::TraceUnitUnlikely { read_as, likely } => vec![format!(
+            "warning: this is unusual for a trace; its time stamps were read as {read_as}: if they are {likely}, write \
+             `timestamp_unit: {likely}` in `dataset`"
+        )],
+        InputEvent::ConcurrencyNotReached {
+            slots,
+            requests,
+            turns,
+        } => vec![format!(
+            "note: `concurrency` {slots} is never reached: {}",
+            too_few(*requests, *turns)
+        )],
+    }
+}
+
+/// What there is to send, where it is less than the slots.
+fn too_few(requests: usize, turns: usize) -> String {
+    let sent = count(requests, "request");
+    if turns <= 1 {
+        return format!("there are only {sent}");
+    }
+    let conversations = count(requests.div_ceil(turns), "conversation");
+    let turns = count(turns, "turn");
+    format!("{sent} are {conversations} of {turns}, and turns follow each other")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_that_is_never_reached_is_explained_by_what_there_is_to_send() {
+        let line = |requests, turns| {
+            let event = InputEvent::ConcurrencyNotReached {
+                slots: 16,
+                requests,
+                turns,
+            };
+            lines(&event).join("\n")
+        };
+        insta::assert_snapshot!(line(24, 12), @"note: `concurrency` 16 is never reached: 24 requests are 2 conversations of 12 turns, and turns follow each other");
+        insta::assert_snapshot!(line(10, 1), @"note: `concurrency` 16 is never reached: there are only 10 requests");
+    }
+}

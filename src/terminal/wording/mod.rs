@@ -1,0 +1,23 @@
+//! Events in words: the only place where what happens becomes a sentence on stderr.
+
+mod bisect;
+mod gate;
+mod git;
+mod input;
+pub(super) mod run;
+mod storage;
+
+use crate::event::Event;
+
+/// The lines that tell of an event, but for those of a run.
+pub(super) fn lines(event: &Event) -> Vec<String> {
+    match event {
+        Event::Bisect(event) => vec![bisect::words(event)],
+        Event::Gate(event) => vec![gate::words(event)],
+        Event::Git(event) => git::lines(event),
+        Event::Storage(event) => vec![storage::line(event)],
+        Event::Input(event) => input::lines(event),
+        // These are more than lines: `progress` has bars and reminders for them.
+        Event::Run(_) => Vec::new(),
+    }
+}
