@@ -9,6 +9,7 @@ use crate::config::{LoadPoint, Plan};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::load::RequestTemplate;
+use crate::metric::Metric;
 use crate::record::format::{Environment, Load, Repeat, ResultFile, Scenario, Server};
 use crate::workload::Source;
 
@@ -135,7 +136,7 @@ impl RunInProgress {
 
 fn not_measured() -> Repeat {
     Repeat {
-        metrics: std::iter::once(("qps".to_owned(), None)).collect(),
+        metrics: std::iter::once((Metric::QPS.id().to_owned(), None)).collect(),
         void: Some("not measured: the run was interrupted".to_owned()),
         ..Repeat::default()
     }

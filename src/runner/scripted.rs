@@ -219,19 +219,20 @@ impl Scripted {
 
     fn observed(&self) -> BTreeMap<Metric, f64> {
         let gpu = [
-            ("gpu_memory.peak", number(self.options.memory_used())),
-            ("gpu_utilization.mean", 0.97),
+            (Metric::GPU_MEMORY_PEAK, number(self.options.memory_used())),
+            (Metric::GPU_UTILIZATION_MEAN, 0.97),
         ];
         let all = [
-            ("engine_memory.peak", number(self.options.engine_memory())),
-            ("kv_cache.tokens", number(self.options.cache_tokens())),
-            ("host_memory.peak", 3_500_000.0),
-            ("startup", 0.1),
+            (
+                Metric::ENGINE_MEMORY_PEAK,
+                number(self.options.engine_memory()),
+            ),
+            (Metric::KV_CACHE_TOKENS, number(self.options.cache_tokens())),
+            (Metric::HOST_MEMORY_PEAK, 3_500_000.0),
+            (Metric::STARTUP, 0.1),
         ];
         let gpu = gpu.into_iter().filter(|_| self.options.has_gpu);
-        gpu.chain(all)
-            .filter_map(|(id, value)| Some((Metric::parse(id).ok()?, value)))
-            .collect()
+        gpu.chain(all).collect()
     }
 
     fn identity(&self, runner: &RepeatRunner<'_>) -> Server {

@@ -255,6 +255,18 @@ async fn a_base_that_fails_is_no_fault_of_the_candidate() {
 }
 
 #[tokio::test]
+async fn the_log_of_a_server_is_named_after_its_side_and_repeat() {
+    let stage = Stage::new("{}");
+    for (side, name) in [("", "server-2.log"), ("base", "server-base-2.log")] {
+        let runner = RepeatRunner {
+            logs: Some("out".into()),
+            ..stage.runner(side)
+        };
+        assert_eq!(runner.log_file(1), Some(Path::new("out").join(name)));
+    }
+}
+
+#[tokio::test]
 async fn a_script_with_a_mistake_is_refused() {
     let stage = Stage::new(r#"{"alone": [{"vode": 1}]}"#);
     let refused = stage.runner("").begin(None).err().unwrap();

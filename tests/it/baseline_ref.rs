@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Ran, command, json, run, write};
+use crate::support::{Ran, json, run_scripted, scripted, write};
 
 pub(crate) const PLAN: &str = "\
 name: demo
@@ -53,8 +53,8 @@ pub(crate) fn repository(folder: &Path) -> String {
         "version: 1\nrules: {tpot.p95: {regression: 10%, action: block}}\n",
     );
     commit(folder, "begin");
-    run(folder, &["bench", "--output", "out/result.json"]).expect(0);
-    run(folder, &["baseline", "update", "out/result.json"]).expect(0);
+    run_scripted(folder, &["bench", "--output", "out/result.json"]).expect(0);
+    run_scripted(folder, &["baseline", "update", "out/result.json"]).expect(0);
     commit(folder, "accept a run")
 }
 
@@ -64,7 +64,7 @@ fn gate(folder: &Path, base: &str, more: &[&str]) -> Ran {
     write(folder, "event.json", &event.to_string());
     let mut arguments = vec!["gate", "--output", "out", "--simulator", "slowdown=1.5"];
     arguments.extend(more);
-    let output = command(folder, &arguments)
+    let output = scripted(folder, &arguments)
         .env("GITHUB_ACTIONS", "true")
         .env("GITHUB_EVENT_PATH", folder.join("event.json"))
         .output()
@@ -91,7 +91,7 @@ fn a_pull_request_that_edits_its_own_bar_is_judged_by_that_of_the_base_branch() 
         "--output",
         "out/slow.json",
     ];
-    run(folder, &slow).expect(0);
+    run_scripted(folder, &slow).expect(0);
     let moved = [
         "baseline",
         "update",
@@ -99,7 +99,7 @@ fn a_pull_request_that_edits_its_own_bar_is_judged_by_that_of_the_base_branch() 
         "--because",
         "to move the bar out of the way",
     ];
-    run(folder, &moved).expect(0);
+    run_scripted(folder, &moved).expect(0);
     commit(folder, "slower");
 
     let blocked = gate(folder, &base, &[]).expect(1);
@@ -214,7 +214,7 @@ fn a_bar_that_cannot_be_read_is_an_error_and_not_none() {
         drop(std::fs::remove_dir_all(&path));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink(path.file_name().unwrap(), &path).unwrap();
-        let refused = run(folder, &["gate", "--repeat", "1", "--output", "out"]).expect(2);
+        let refused = run_scripted(folder, &["gate", "--repeat", "1", "--output", "out"]).expect(2);
         assert!(
             refused
                 .stderr
@@ -228,7 +228,7 @@ fn a_bar_that_cannot_be_read_is_an_error_and_not_none() {
     for command in ["list", "verify"] {
         std::fs::remove_dir_all(folder.join("baselines")).unwrap();
         std::os::unix::fs::symlink("baselines", folder.join("baselines")).unwrap();
-        run(folder, &["baseline", command]).expect(2);
+        run_scripted(folder, &["baseline", command]).expect(2);
         std::fs::remove_file(folder.join("baselines")).unwrap();
         std::fs::create_dir(folder.join("baselines")).unwrap();
     }
@@ -279,7 +279,7 @@ fn a_first_run_passes_where_the_policy_says_so_and_says_that_nothing_was_compare
         write(folder, "thresholds.yaml", &text);
     };
     policy("");
-    let passed = run(folder, &["gate", "--output", "out"]).expect(0);
+    let passed = run_scripted(folder, &["gate", "--output", "out"]).expect(0);
     let words: Vec<&str> = passed.stdout.split_whitespace().collect();
     let said = words.join(" ");
     assert!(
@@ -289,12 +289,12 @@ fn a_first_run_passes_where_the_policy_says_so_and_says_that_nothing_was_compare
     assert!(folder.join("out/report.html").is_file());
     // A budget needs no baseline.
     policy(", max: 1us");
-    run(folder, &["gate", "--output", "out"]).expect(1);
+    run_scripted(folder, &["gate", "--output", "out"]).expect(1);
     let line = std::fs::read_to_string(folder.join("thresholds.yaml")).unwrap();
     write(
         folder,
         "thresholds.yaml",
         &line.replace("first_run: pass\n", ""),
     );
-    run(folder, &["gate", "--output", "out"]).expect(4);
+    run_scripted(folder, &["gate", "--output", "out"]).expect(4);
 }

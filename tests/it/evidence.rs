@@ -2,12 +2,10 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::{Ran, Running, command, json, result, run, wait_until, write};
+use crate::support::{Ran, json, result, run, run_scripted, scripted_by, write};
 
 /// Ten sessions of a quiet main branch: 0.3 % between repeats.
 fn ledger() -> String {
@@ -249,7 +247,7 @@ fn gate(folder: &Path, server: &str, more: &[&str]) -> Ran {
     );
     let mut arguments = vec!["gate", "--output", "out"];
     arguments.extend(more);
-    run(folder, &arguments)
+    run_scripted(folder, &arguments)
 }
 
 fn comparison(folder: &Path) -> Value {
@@ -264,7 +262,6 @@ fn with_the_base_version_at_hand_no_stored_baseline_is_needed() {
     let passed = comparison(at.path());
     assert_eq!(passed["decision"]["pairs"], 3, "{passed}");
     assert_eq!(passed["judgements"][0]["basis"], "pairs");
-    assert!(at.path().join("out/server-base-1.log").is_file());
     gate(
         at.path(),
         "{simulator: {slowdown: 2.5}, base: {simulator: {}}}",
@@ -331,7 +328,7 @@ fn repository() -> tempfile::TempDir {
 fn a_re_run_of_the_same_commit_adds_to_its_evidence_and_goes_on_with_the_looks() {
     let at = repository();
     let arguments = ["gate", "--output", "out"];
-    let first = run(at.path(), &arguments);
+    let first = run_scripted(at.path(), &arguments);
     let before = comparison(at.path());
     let ids = |comparison: &Value| -> Vec<String> {
         let values = comparison["judgements"][0]["candidate"]["values"]
@@ -343,7 +340,7 @@ fn a_re_run_of_the_same_commit_adds_to_its_evidence_and_goes_on_with_the_looks()
             .collect()
     };
     let looks = |comparison: &Value| comparison["decision"]["looks"].as_array().unwrap().len();
-    let again = run(at.path(), &arguments);
+    let again = run_scripted(at.path(), &arguments);
     assert!(
         again.stderr.contains("adding to its evidence"),
         "{}{}",
@@ -379,31 +376,11 @@ fn without_a_commit_every_run_begins_anew() {
 #[test]
 fn an_interrupted_gate_keeps_its_repeats_and_measures_the_broken_pair_again() {
     let at = repository();
-    let gate = command(at.path(), &["gate", "--output", "out"])
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut gate = Running(gate);
-    let evidence = at.path().join("out/evidence");
-    let half = || {
-        let mut entries = evidence
-            .read_dir()
-            .ok()?
-            .flatten()
-            .map(|entry| entry.path());
-        let folder = entries.find(|path| path.is_dir())?;
-        Some((
-            folder.join("ab-baseline.json").is_file(),
-            folder.join("ab-candidate.json").is_file(),
-        ))
-    };
-    wait_until("half a pair", Duration::from_mins(1), || {
-        half() == Some((true, false))
-    });
-    kill_process(Pid::from_child(&gate.0), Signal::INT).unwrap();
-    assert_eq!(gate.0.wait().unwrap().code(), Some(130));
-
-    run(at.path(), &["gate", "--output", "out"]);
+    let arguments = ["gate", "--output", "out"];
+    let half = r#"{"candidate": [{"interrupted": true}]}"#;
+    let interrupted = scripted_by(at.path(), &arguments, half).output().unwrap();
+    Ran::of(&interrupted).expect(130);
+    run_scripted(at.path(), &arguments);
     let comparison = comparison(at.path());
     let values = &comparison["judgements"][0];
     assert!(comparison["decision"]["pairs"].as_u64().unwrap() >= 3);
@@ -435,7 +412,7 @@ fn a_selftest_counts_and_advises() {
         "--slowdown",
         "150%",
     ];
-    let ran = run(at.path(), &arguments).expect(0);
+    let ran = run_scripted(at.path(), &arguments).expect(0);
     assert!(
         ran.stdout.contains("server against itself") && ran.stdout.contains("0 of 1"),
         "{}",

@@ -1,8 +1,8 @@
-//! `perfgate gate`: the whole job on the simulator.
+//! `perfgate gate`: the whole job on the simulator, once on the clock and else in virtual time.
 
 use std::path::Path;
 
-use crate::support::{Ran, command, json, run, write};
+use crate::support::{Ran, json, run, run_scripted, scripted, write};
 
 const PLAN: &str = "\
 name: demo
@@ -15,32 +15,32 @@ output_tokens: 24
 repeat: 3
 ";
 
+const BENCH: [&str; 3] = [
+    "bench",
+    "--output",
+    "baselines/demo/simulated-gpu-80gb.json",
+];
+
 fn gate(folder: &Path, more: &[&str]) -> Ran {
     let mut arguments = vec!["gate", "--output", "out"];
     arguments.extend(more);
-    run(folder, &arguments)
+    run_scripted(folder, &arguments)
 }
 
 /// A folder with a plan and a baseline that was measured as the plan says.
 fn with_baseline() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "perfgate.yaml", PLAN);
-    run(
-        folder.path(),
-        &[
-            "bench",
-            "--output",
-            "baselines/demo/simulated-gpu-80gb.json",
-        ],
-    )
-    .expect(0);
+    run_scripted(folder.path(), &BENCH).expect(0);
     folder
 }
 
 #[test]
 fn the_same_server_passes_and_a_slower_one_is_blocked() {
-    let folder = with_baseline();
-    gate(folder.path(), &[]).expect(0);
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "perfgate.yaml", PLAN);
+    run(folder.path(), &BENCH).expect(0);
+    run(folder.path(), &["gate", "--output", "out"]).expect(0);
     for name in [
         "result.json",
         "comparison.json",
@@ -51,7 +51,8 @@ fn the_same_server_passes_and_a_slower_one_is_blocked() {
     ] {
         assert!(folder.path().join("out").join(name).is_file(), "{name}");
     }
-    let slower = gate(folder.path(), &["--simulator", "slowdown=1.15"]).expect(1);
+    let slower = ["gate", "--output", "out", "--simulator", "slowdown=1.15"];
+    let slower = run(folder.path(), &slower).expect(1);
     assert!(
         slower.stdout.contains("BLOCK: do not merge"),
         "{}",
@@ -66,7 +67,7 @@ fn the_same_server_passes_and_a_slower_one_is_blocked() {
 #[test]
 fn a_step_of_github_actions_gets_summary_and_outputs() {
     let folder = with_baseline();
-    let ran = command(folder.path(), &["gate", "--output", "out"])
+    let ran = scripted(folder.path(), &["gate", "--output", "out"])
         .env("GITHUB_STEP_SUMMARY", folder.path().join("summary.md"))
         .env("GITHUB_OUTPUT", folder.path().join("outputs"))
         .output()

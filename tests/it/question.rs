@@ -5,12 +5,12 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::baseline_ref::{PLAN, commit, git, repository};
-use crate::support::{Ran, command, json as read_json, run, write};
+use crate::support::{Ran, json as read_json, run_scripted, scripted, write};
 
 const LAX: &str = "version: 1\nrules: {tpot.p95: {regression: 90%, action: warn}}\n";
 
 fn perfgate(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
-    let mut command = command(folder, arguments);
+    let mut command = scripted(folder, arguments);
     command.envs(variables.iter().copied());
     Ran::of(&command.output().unwrap())
 }
@@ -152,7 +152,7 @@ fn a_comparison_in_a_pull_request_reads_baseline_and_thresholds_at_the_base() {
     let folder = folder.path();
     let base = repository(folder);
     sly(folder);
-    run(folder, &["bench", "--output", "out/slow.json"]).expect(0);
+    run_scripted(folder, &["bench", "--output", "out/slow.json"]).expect(0);
     let event = pull_request(folder, &json!({"sha": base}));
     let found = [
         "compare",
@@ -239,8 +239,8 @@ fn a_data_file_that_the_change_edits_is_read_at_the_base_and_said() {
     let rules = "version: 1\nrules: {tpot.p95: {regression: 10%, action: block}}\n";
     write(folder, "thresholds.yaml", rules);
     commit(folder, "begin");
-    run(folder, &["bench", "--output", "out/result.json"]).expect(0);
-    run(folder, &["baseline", "update", "out/result.json"]).expect(0);
+    run_scripted(folder, &["bench", "--output", "out/result.json"]).expect(0);
+    run_scripted(folder, &["baseline", "update", "out/result.json"]).expect(0);
     let base = commit(folder, "accept a run");
     let digest = |name: &str| read_json(&folder.join(name))["workload"]["digest"].clone();
     let accepted = digest("out/result.json");

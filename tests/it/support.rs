@@ -46,6 +46,18 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// The same with simulators that run in virtual time, without a clock or a process: for what follows from a measurement.
+pub(crate) fn scripted(folder: &Path, arguments: &[&str]) -> Command {
+    scripted_by(folder, arguments, "{}")
+}
+
+/// The same with something that happens to the servers (`src/runner/scripted.rs`).
+pub(crate) fn scripted_by(folder: &Path, arguments: &[&str], script: &str) -> Command {
+    let mut command = command(folder, arguments);
+    command.env("PERFGATE_SCRIPT", script);
+    command
+}
+
 /// What came of a run.
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -78,6 +90,11 @@ impl Ran {
 /// Runs to the end.
 pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Ran {
     Ran::of(&command(folder, arguments).output().unwrap())
+}
+
+/// The same in virtual time.
+pub(crate) fn run_scripted(folder: &Path, arguments: &[&str]) -> Ran {
+    Ran::of(&scripted(folder, arguments).output().unwrap())
 }
 
 pub(crate) fn write(folder: &Path, name: &str, text: &str) {

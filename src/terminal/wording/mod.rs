@@ -9,7 +9,7 @@ mod storage;
 
 use crate::event::Event;
 
-/// The lines that tell of an event.
+/// The lines that tell of an event, but for those of a run.
 pub(super) fn lines(event: &Event) -> Vec<String> {
     match event {
         Event::Bisect(event) => vec![bisect::words(event)],

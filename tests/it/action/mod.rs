@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use runner::Runner;
 use serde_json::Value;
 
-use crate::support::{run, write};
+use crate::support::{run, run_scripted, write};
 
 const PLAN: &str = "\
 name: demo
@@ -33,7 +33,7 @@ fn with_baseline() -> Runner {
     let runner = Runner::new();
     let folder = runner.workspace().join("perf");
     write(&folder, "perfgate.yaml", PLAN);
-    run(
+    run_scripted(
         &folder,
         &[
             "bench",

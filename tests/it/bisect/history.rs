@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Ran, command, program, write};
+use crate::support::{Ran, program, scripted, write};
 
 /// Rules for what a short run on a busy machine can tell.
 const THRESHOLDS: &str = "\
@@ -95,7 +95,7 @@ impl History {
             .into_iter()
             .chain(arguments.iter().copied())
             .collect();
-        let mut command = command(self.path(), &all);
+        let mut command = scripted(self.path(), &all);
         isolate(&mut command);
         command
     }
@@ -111,6 +111,7 @@ impl History {
     pub(super) fn run(&self, arguments: &[&str]) -> Ran {
         let program = program();
         let mut command = git_command(self.path());
+        command.env("PERFGATE_SCRIPT", "{}");
         command.args(["bisect", "run", program.to_str().unwrap(), "bisect"]);
         Ran::of(&command.args(arguments).output().unwrap())
     }

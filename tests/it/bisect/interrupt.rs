@@ -11,6 +11,8 @@ use crate::support::{Running, processes_with, wait_until};
 /// Starts, waits for a process with that word, interrupts, and gets 130 with nothing left. Meanwhile nobody else may search.
 fn interrupted(history: &History, arguments: &[&str], word: &str) {
     let mut command = history.bisect_command(arguments);
+    // What is interrupted is a real server.
+    command.env_remove("PERFGATE_SCRIPT");
     let quiet = || std::process::Stdio::null();
     let mut running = Running(command.stdout(quiet()).stderr(quiet()).spawn().unwrap());
     let own = running.0.id();

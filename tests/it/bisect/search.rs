@@ -91,7 +91,7 @@ fn start_checks_both_ends_and_the_run_names_the_commit_while_the_tree_stays_as_i
     for step in steps {
         let is_measured = step["server_starts"].as_u64().unwrap() >= 6;
         assert!(
-            is_measured && step["seconds"].as_f64().unwrap() > 0.5
+            is_measured && step["seconds"].as_f64().unwrap() > 0.0
                 || step["answer"] == "build_failed",
             "{step}"
         );
@@ -336,7 +336,7 @@ fn result_of_good_end(history: &History, noise: &str) -> (tempfile::TempDir, Str
     let arguments = [
         "bench", "--config", &config, "--repeat", "15", "--output", &result,
     ];
-    crate::support::run(history.path(), &arguments).expect(0);
+    crate::support::run_scripted(history.path(), &arguments).expect(0);
     history.git(&["checkout", "--quiet", "main"]);
     (elsewhere, result)
 }

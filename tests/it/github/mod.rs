@@ -15,7 +15,7 @@ use std::time::Duration;
 use fake::{GitHub, HEAD, TOKEN};
 use serde_json::{Value, json};
 
-use crate::support::{Ran, command, run, wait_until, write};
+use crate::support::{Ran, run, scripted, wait_until, write};
 
 /// A folder with a comparison of a head commit, an event, and GitHub.
 struct Scene {
@@ -104,7 +104,7 @@ impl Scene {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = command(self.path(), arguments);
+        let mut command = scripted(self.path(), arguments);
         command
             .env("GITHUB_TOKEN", TOKEN)
             .env("GITHUB_REPOSITORY", "acme/llm")

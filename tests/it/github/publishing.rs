@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::fake::{BOT, Fault, GitHub, HEAD, TOKEN, comment};
 use super::{Scene, event};
-use crate::support::{Ran, command, json as read_json, run, write};
+use crate::support::{Ran, command, json as read_json, run_scripted, write};
 
 #[test]
 fn a_block_becomes_one_comment_and_a_failed_status_on_the_head() {
@@ -346,7 +346,7 @@ fn the_gate_publishes_its_verdict_and_keeps_on_which_commit() {
     let plan = "name: demo\nmodel: demo\nserver: {simulator: {seed: 7, noise: 0.2%}}\nnum_requests: 120\nconcurrency: 16\ninput_tokens: 64\noutput_tokens: 16\nrepeat: 3\n";
     let scene = Scene::new(1.0);
     write(scene.path(), "perfgate.yaml", plan);
-    run(
+    run_scripted(
         scene.path(),
         &[
             "bench",

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::fake::{BOT, Fault, HEAD, comment};
 use super::{Scene, event};
-use crate::support::{json as read_json, run, write};
+use crate::support::{json as read_json, run_scripted, write};
 
 /// State and text of the required status as it is now.
 fn required(scene: &Scene) -> (String, String) {
@@ -238,7 +238,7 @@ fn a_change_that_github_tells_of_only_after_its_own_files_judged_it_gets_no_verd
     let wide = "version: 1\nrules: {throughput: {regression: 90%, action: block}}\n";
     write(scene.path(), "thresholds.yaml", wide);
     let stored = "baselines/demo/simulated-gpu-80gb.json";
-    run(scene.path(), &["bench", "--output", stored]).expect(0);
+    run_scripted(scene.path(), &["bench", "--output", stored]).expect(0);
     let head = scene.commit();
     // To the event alone it is a push to the main branch, and no change.
     scene.event = "push";
@@ -299,7 +299,7 @@ fn the_text_of_today_counts_where_a_step_is_run_again() {
         "thresholds.yaml",
         "version: 1\nrules:\n  tpot.p95: {regression: 30%, action: report}\nnoise: {max_repeats: 3}\n",
     );
-    run(
+    run_scripted(
         scene.path(),
         &[
             "bench",
