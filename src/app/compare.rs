@@ -7,7 +7,7 @@ use super::{Context, publishing};
 use crate::app::output;
 use crate::baseline::{self, Location, Part};
 use crate::cli::compare::{CompareArgs, Format, OutputArgs, ReportArgs};
-use crate::compare::Given;
+use crate::compare::ComparisonInputs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::git::{GitError, work_tree};
@@ -61,7 +61,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
     }
     let stored = accepted.run.as_ref().zip(candidate.as_ref());
     let pairs = pairs.as_ref().map(|(old, new)| (old, new));
-    let given = Given {
+    let given = ComparisonInputs {
         stored,
         pairs,
         is_one_run: pairs

@@ -52,7 +52,7 @@ pub enum BuildError {
     },
     /// It could not be run, or its output not be kept.
     #[error("cannot run the build, or keep its output in `{}`: {source}", log.display())]
-    Surroundings {
+    Environment {
         /// Where its output was to go.
         log: PathBuf,
         /// What happened.
@@ -65,7 +65,7 @@ pub enum BuildError {
 
 /// Runs the command to its end. Whatever happens, nothing of it is left running.
 pub async fn build(build: &Build<'_>, cancel: &CancellationToken) -> Result<(), BuildError> {
-    let surroundings = |source| BuildError::Surroundings {
+    let environment = |source| BuildError::Environment {
         log: build.log.to_owned(),
         source,
     };
@@ -91,7 +91,7 @@ pub async fn build(build: &Build<'_>, cancel: &CancellationToken) -> Result<(), 
         .id()
         .and_then(|id| i32::try_from(id).ok())
         .and_then(Pid::from_raw)
-        .ok_or_else(|| surroundings(io::ErrorKind::NotFound.into()))?;
+        .ok_or_else(|| environment(io::ErrorKind::NotFound.into()))?;
     // Dropped, it ends what the command left running, too.
     let group = Group::led_by(leader);
     guard.watch_over(leader).map_err(surroundings)?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! thresholds.yaml ─▶ config ─▶ rule::Policy ─┐
-//! runs ─▶ compare::usable ─▶ Usable ─────────┴▶ judge_all ─▶ judge (one rule, one scenario) ─▶ Judgement
+//! runs ─▶ compare::usable ─▶ ComparableInputs ─────────┴▶ judge_all ─▶ judge (one rule, one scenario) ─▶ Judgement
 //!                                                  │             └ stats: estimate, decision at this look
 //!                                                  ▼
 //!                            verdict + headline + warnings + figures ─▶ report::Comparison

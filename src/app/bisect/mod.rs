@@ -10,7 +10,7 @@ use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::git::search::{Repository, Search};
 use crate::interrupt::Interrupt;
-use crate::runner::bisect::bisect_run::{Ends, Hunt, Scene, judged};
+use crate::runner::bisect::bisect_run::{BisectRun, Ends, Scene, judged};
 use crate::runner::bisect::lock::Lock;
 use crate::runner::bisect::session::Started;
 use crate::runner::runtime;
@@ -63,7 +63,7 @@ fn judge(
             interrupt: &interrupt,
         };
         let judging = async {
-            let mut hunt = Hunt::begin(repository, ends, &commit, options, scene)?;
+            let mut hunt = BisectRun::begin(repository, ends, &commit, options, scene)?;
             Box::pin(hunt.check_ends()).await?;
             let kept = Box::pin(hunt.judge(Role::Search, &commit, None)).await?;
             context.events.emit(judged(&kept.step));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::app::Context;
 use crate::failure::Failure;
 use crate::git::work_tree;
-use crate::inputs::plan::USUAL_FILE;
+use crate::inputs::plan::DEFAULT_FILE;
 use crate::interrupt::Interrupt;
 use crate::terminal::progress::note;
 pub(super) use channels::{Told, Trust};
@@ -30,10 +30,10 @@ use crate::text::sanitize;
 use crate::{files, limits};
 
 /// Where the API is where nobody says otherwise.
-const USUAL_API: &str = "https://api.github.com";
+const DEFAULT_API: &str = "https://api.github.com";
 
 /// Where the pages are.
-const USUAL_SERVER: &str = "https://github.com";
+const DEFAULT_SERVER: &str = "https://github.com";
 
 /// Whether there is anybody to tell.
 pub(super) enum Publishing<'a> {
@@ -111,7 +111,7 @@ impl<'a> Publishing<'a> {
         let required = args.require_publish || args.comment == CommentWhen::Always;
         match &publishing {
             Self::Off(why, _) if required => Err(Failure::message(
-                ExitStatus::SurroundingsFailed,
+                ExitStatus::EnvironmentFailed,
                 format!("nothing can be published: {why}"),
             )
             .hint("give the step `env: {GITHUB_TOKEN: ${{ github.token }}}`, or leave out `--require-publish` and `--comment always`")),
@@ -249,7 +249,7 @@ impl<'a> Publisher<'a> {
             request: Duration::from_millis(args.github_timeout_ms),
             most: args.publish_timeout.as_secs(),
         };
-        let api = variable("GITHUB_API_URL").unwrap_or_else(|| USUAL_API.to_owned());
+        let api = variable("GITHUB_API_URL").unwrap_or_else(|| DEFAULT_API.to_owned());
         let client =
             Client::new(&api, &token, patience, note).map_err(|error| usage(error.to_string()))?;
         let graphql = variable("GITHUB_GRAPHQL_URL").unwrap_or_else(|| graphql_beside(&api));
@@ -259,7 +259,7 @@ impl<'a> Publisher<'a> {
             attempt: number("GITHUB_RUN_ATTEMPT").unwrap_or(1),
         };
         let run = occasion.measured_by.unwrap_or(this_run);
-        let server = variable("GITHUB_SERVER_URL").unwrap_or_else(|| USUAL_SERVER.to_owned());
+        let server = variable("GITHUB_SERVER_URL").unwrap_or_else(|| DEFAULT_SERVER.to_owned());
         let run_page = (run.run > 0).then(|| {
             format!(
                 "{}/{}/actions/runs/{}",
@@ -463,7 +463,7 @@ impl<'a> Publisher<'a> {
 /// The text as it is now of the pull request that the event names, for a command that publishes nothing.
 pub(super) fn text_of_today(context: &Context) -> Option<String> {
     let usual = PublishArgs::usual()?;
-    match Publisher::prepare(&usual, USUAL_FILE, context).ok()? {
+    match Publisher::prepare(&usual, DEFAULT_FILE, context).ok()? {
         Publishing::On(publisher) => match publisher.occasion.pull {
             Pull::Known(number) => publisher.text_of_today(number),
             Pull::OfHead | Pull::OfBranch(_) | Pull::None => None,
@@ -500,7 +500,7 @@ fn check_checkout(place: &Place) -> Result<(), Failure> {
         }
     };
     Err(Failure::message(
-        ExitStatus::SurroundingsFailed,
+        ExitStatus::EnvironmentFailed,
         format!(
             "the verdict would be published to {}, but another commit would be measured: {why}",
             head.short()
@@ -515,7 +515,7 @@ fn check_question(comparison: &Comparison, place: &Place) -> Result<(), Failure>
         comparison.decision.baseline_commit.is_some() || is_judged_by_own_files(comparison);
     match place.number {
         Some(number) if !is_asked => Err(Failure::message(
-            ExitStatus::SurroundingsFailed,
+            ExitStatus::EnvironmentFailed,
             format!(
                 "the verdict would be published on the pull request {number}, of which GitHub told only after the measurement, and the change was judged by its own files"
             ),
