@@ -69,9 +69,9 @@ pub async fn build(build: &Build<'_>, cancel: &CancellationToken) -> Result<(), 
         log: build.log.to_owned(),
         source,
     };
-    let output = File::create(build.log).map_err(surroundings)?;
-    let errors = output.try_clone().map_err(surroundings)?;
-    let mut guard = Guard::start(build.own_program).map_err(surroundings)?;
+    let output = File::create(build.log).map_err(environment)?;
+    let errors = output.try_clone().map_err(environment)?;
+    let mut guard = Guard::start(build.own_program).map_err(environment)?;
     let (mark, number) = guard.mark();
     let mut command = Command::new("sh");
     for variable in PLACES_OF_GIT.iter().chain(&OF_THE_JOB) {
@@ -86,7 +86,7 @@ pub async fn build(build: &Build<'_>, cancel: &CancellationToken) -> Result<(), 
         .stdout(output)
         .stderr(errors)
         .process_group(0);
-    let mut child = command.spawn().map_err(surroundings)?;
+    let mut child = command.spawn().map_err(environment)?;
     let leader = child
         .id()
         .and_then(|id| i32::try_from(id).ok())
@@ -94,9 +94,9 @@ pub async fn build(build: &Build<'_>, cancel: &CancellationToken) -> Result<(), 
         .ok_or_else(|| environment(io::ErrorKind::NotFound.into()))?;
     // Dropped, it ends what the command left running, too.
     let group = Group::led_by(leader);
-    guard.watch_over(leader).map_err(surroundings)?;
+    guard.watch_over(leader).map_err(environment)?;
     let ended = tokio::select! {
-        ended = child.wait() => ended.map_err(surroundings)?,
+        ended = child.wait() => ended.map_err(environment)?,
         () = cancel.cancelled() => {
             group.end(END_GRACE, &CancellationToken::new()).await;
             let _reaped = child.wait().await;

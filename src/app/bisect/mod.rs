@@ -63,13 +63,13 @@ fn judge(
             interrupt: &interrupt,
         };
         let judging = async {
-            let mut hunt = BisectRun::begin(repository, ends, &commit, options, scene)?;
-            Box::pin(hunt.check_ends()).await?;
-            let kept = Box::pin(hunt.judge(Role::Search, &commit, None)).await?;
+            let mut run = BisectRun::begin(repository, ends, &commit, options, scene)?;
+            Box::pin(run.check_ends()).await?;
+            let kept = Box::pin(run.judge(Role::Search, &commit, None)).await?;
             context.events.emit(judged(&kept.step));
             let status = status_of(&kept.step, options.startup_failure);
-            hunt.remember(kept)?;
-            Box::pin(hunt.conclude(search, &commit, status)).await
+            run.remember(kept)?;
+            Box::pin(run.conclude(search, &commit, status)).await
         };
         or_interrupted(Box::pin(judging).await, &interrupt)
     })

@@ -72,8 +72,8 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
                 ends: ends.clone(),
                 arguments,
             };
-            let mut hunt = BisectRun::begin(repository.clone(), ends, &bad, &args.options, scene)?;
-            Box::pin(hunt.check_ends()).await?;
+            let mut run = BisectRun::begin(repository.clone(), ends, &bad, &args.options, scene)?;
+            Box::pin(run.check_ends()).await?;
             started.save(&repository)?;
             begin_search(&repository, args.first_parent, [&bad, &good])?;
             if !is_clear {
@@ -81,7 +81,7 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
             }
             // Git has nobody left to ask about.
             if let Some(search) = repository.search()? {
-                Box::pin(hunt.confirm(&search, &bad, BisectStatus::Bad)).await?;
+                Box::pin(run.confirm(&search, &bad, BisectStatus::Bad)).await?;
             }
             Ok(())
         };
