@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::inputs::comparison::read_comparison;
 use crate::inputs::outputs::Outputs;
 use crate::inputs::plan::DEFAULT_FILE;
+use crate::policy::accept_again;
 use crate::publish::artifact;
 use crate::report::comparison::Comparison;
 use crate::terminal::Output;
@@ -57,7 +58,8 @@ fn of_comparison(
                 )
                 .hint("take the comparison file of the run on this commit, or measure this commit")
             })?;
-            let (comparison, notes) = publisher.accept(comparison, &place);
+            let (acceptance, notes) = publisher.acceptance(&comparison, &place);
+            let comparison = accept_again(comparison, acceptance);
             let told = publisher.publish(&comparison, notes, &place, Trust::Ours);
             (comparison, told, publisher.accept_label(&place))
         }
