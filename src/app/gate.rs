@@ -1,9 +1,9 @@
 //! `perfgate gate`: measure until it is decided, render, publish, exit code.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Context;
-use super::compare::{finish, judged_by, write_junit};
+use super::compare::{finish, write_junit};
 use super::publishing::{Place, Publishing, annotations, step};
 use crate::app::output;
 use crate::baseline::Location;
@@ -248,7 +248,7 @@ impl Judging<'_> {
         let Question {
             edits, is_first, ..
         } = self.question;
-        comparison = judged_by(comparison, self.asks, &bar, edits, *is_first)?;
+        comparison = self.asks.judged(comparison, &bar, edits, *is_first)?;
         if let Some(sentence) = accepted.of_copies() {
             comparison = policy::judged_by_a_copy(comparison, sentence);
         }
@@ -268,28 +268,7 @@ impl Judging<'_> {
         let Question {
             plan, base_plan, ..
         } = self.question;
-        let of_the_job = [
-            "GITHUB_OUTPUT",
-            "GITHUB_ENV",
-            "GITHUB_STEP_SUMMARY",
-            "GITHUB_EVENT_PATH",
-        ];
-        let mut own = vec![args.output.clone(), parent.to_owned()];
-        if let Location::Folder(folder) = &args.baselines {
-            own.push(folder.clone());
-        }
-        own.extend(
-            args.junit
-                .iter()
-                .chain(&args.baseline)
-                .chain(&args.ledger)
-                .cloned(),
-        );
-        let of_the_job = of_the_job
-            .iter()
-            .filter_map(|name| (context.environment)(name));
-        own.extend(of_the_job.map(PathBuf::from));
-        let own = Own::at(own);
+        let own = Own::of_gate(args, parent, context.environment);
         let build = build_identity::name(
             plan,
             base_plan.as_ref(),

@@ -12,7 +12,9 @@ use crate::failure::Failure;
 use crate::files;
 use crate::git::GitError;
 use crate::git::work_tree::{self, Entry, Object};
+use crate::policy::{Base, judged_at, judged_by_own_files};
 use crate::publish::change::Change;
+use crate::report::comparison::Comparison;
 
 /// A commit from which the bar is read.
 #[derive(Clone, Debug)]
@@ -90,6 +92,31 @@ impl Asks {
                 None => Ok(Self::Here),
             },
         }
+    }
+
+    /// The same comparison, with by whose files it was judged, and what the change edits of them.
+    pub(crate) fn judged(
+        &self,
+        comparison: Comparison,
+        bar: &[PathBuf],
+        edits: &[String],
+        is_first: bool,
+    ) -> Result<Comparison, Failure> {
+        Ok(match self {
+            Self::Here => comparison,
+            Self::ChangeItself => judged_by_own_files(comparison),
+            Self::Base(base_ref) => {
+                let touched = base_ref.touched(bar.iter().map(PathBuf::as_path))?;
+                let base = Base {
+                    name: base_ref.name(),
+                    commit: base_ref.commit(),
+                    touched: &touched,
+                    edits,
+                    is_first,
+                };
+                judged_at(comparison, &base)
+            }
+        })
     }
 
     /// The commit, where it is one.
