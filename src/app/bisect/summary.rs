@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use crate::app::output::print;
 use crate::bisect::BisectReport;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
-use crate::app::output::print;
 use crate::terminal::Output;
 use crate::{files, render};
 
