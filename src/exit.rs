@@ -21,7 +21,7 @@ pub enum ExitStatus {
     /// The server under test did not start, died, or failed too many requests.
     TargetFailed = 5,
     /// No container engine, no GPU although one is asked for, disk full, registry unreachable.
-    SurroundingsFailed = 6,
+    EnvironmentFailed = 6,
     /// A bug in perfgate.
     Bug = 70,
     /// Interrupted; what was started has been removed.
@@ -37,7 +37,7 @@ impl ExitStatus {
         Self::Inconclusive,
         Self::NotComparable,
         Self::TargetFailed,
-        Self::SurroundingsFailed,
+        Self::EnvironmentFailed,
         Self::Bug,
         Self::Interrupted,
     ];
@@ -64,7 +64,7 @@ impl ExitStatus {
             Self::TargetFailed => {
                 "the target failed: did not start, died, too many failed requests"
             }
-            Self::SurroundingsFailed => {
+            Self::EnvironmentFailed => {
                 "the surroundings failed: no container engine, no GPU, disk full, registry unreachable"
             }
             Self::Bug => "a bug in perfgate",
@@ -135,7 +135,7 @@ impl BisectStatus {
             ExitStatus::Inconclusive | ExitStatus::TargetFailed => Self::Skip,
             ExitStatus::Usage
             | ExitStatus::NotComparable
-            | ExitStatus::SurroundingsFailed
+            | ExitStatus::EnvironmentFailed
             | ExitStatus::Bug => Self::Stop,
             ExitStatus::Interrupted => Self::Interrupted,
         }

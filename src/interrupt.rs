@@ -23,9 +23,8 @@ pub(crate) struct Interrupt {
 impl Interrupt {
     /// Must be called within a runtime.
     pub(crate) fn listen() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))
-        };
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::new(ExitStatus::EnvironmentFailed, error));
         let signals = [
             listen(SignalKind::interrupt())?,
             listen(SignalKind::terminate())?,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use perfgate::compare::Given;
+use perfgate::compare::ComparisonInputs;
 use perfgate::policy::rule::Policy;
 use perfgate::policy::{Labels, ThisLook, compare_evidence};
 use perfgate::record::{self, Run};
@@ -97,10 +97,10 @@ pub(crate) fn drive<F: FnMut(f64) -> f64>(
 /// `perfgate compare`: one look at everything.
 pub(crate) fn look_once(policy: &Policy, stored: &StoredBaseline, candidate: &[f64]) -> Outcome {
     let candidate = run(candidate);
-    let given = Given {
+    let given = ComparisonInputs {
         stored: Some((&stored.run, &candidate)),
         ledger: &stored.ledger,
-        ..Given::default()
+        ..ComparisonInputs::default()
     };
     outcome(&compare_evidence(
         policy,

@@ -12,7 +12,8 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::inputs::comparison::read_comparison;
 use crate::inputs::outputs::Outputs;
-use crate::inputs::plan::USUAL_FILE;
+use crate::inputs::plan::DEFAULT_FILE;
+use crate::policy::accept_again;
 use crate::publish::artifact;
 use crate::report::comparison::Comparison;
 use crate::terminal::Output;
@@ -42,7 +43,7 @@ fn of_comparison(
     context: &Context,
 ) -> Result<ExitStatus, Failure> {
     let comparison = read_comparison(path)?;
-    let publishing = Publishing::prepare(&args.publish, USUAL_FILE, context)?;
+    let publishing = Publishing::prepare(&args.publish, DEFAULT_FILE, context)?;
     let (comparison, told, label) = match &publishing {
         Publishing::Off(why, _) => {
             note(&format!("nothing is published: {why}"));
@@ -57,7 +58,8 @@ fn of_comparison(
                 )
                 .hint("take the comparison file of the run on this commit, or measure this commit")
             })?;
-            let (comparison, notes) = publisher.accept(comparison, &place);
+            let (acceptance, notes) = publisher.acceptance(&comparison, &place);
+            let comparison = accept_again(comparison, acceptance);
             let told = publisher.publish(&comparison, notes, &place, Trust::Ours);
             (comparison, told, publisher.accept_label(&place))
         }
@@ -79,11 +81,11 @@ fn of_artifact(path: &Path, args: &CommentArgs, context: &Context) -> Result<Exi
     let comparison = artifact::comparison_of(&text).map_err(refused)?;
     let unpublished = |why: &str| {
         Failure::message(
-            ExitStatus::SurroundingsFailed,
+            ExitStatus::EnvironmentFailed,
             format!("the artifact's result was not published: {why}"),
         )
     };
-    let publisher = match Publishing::prepare(&args.publish, USUAL_FILE, context)? {
+    let publisher = match Publishing::prepare(&args.publish, DEFAULT_FILE, context)? {
         Publishing::Off(why, _) => return Err(unpublished(why)),
         Publishing::On(publisher) => publisher,
     };

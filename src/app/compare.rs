@@ -7,7 +7,7 @@ use super::{Context, publishing};
 use crate::app::output;
 use crate::baseline::{self, Location, Part};
 use crate::cli::compare::{CompareArgs, Format, OutputArgs, ReportArgs};
-use crate::compare::Given;
+use crate::compare::ComparisonInputs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::git::{GitError, work_tree};
@@ -17,9 +17,7 @@ use crate::inputs::comparison::read_comparison;
 use crate::inputs::outputs::Outputs;
 use crate::inputs::policy::{policy_at, policy_path};
 use crate::inputs::{justification, storage};
-use crate::policy::{
-    Base, Labels, ThisLook, compare_evidence, judged_at, judged_by_a_copy, judged_by_own_files,
-};
+use crate::policy::{Base, Circumstances, JudgedBy, Labels, ThisLook, compare_evidence, complete};
 use crate::record::{self, Run};
 use crate::render;
 use crate::report::comparison::Comparison;
@@ -61,7 +59,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
     }
     let stored = accepted.run.as_ref().zip(candidate.as_ref());
     let pairs = pairs.as_ref().map(|(old, new)| (old, new));
-    let given = Given {
+    let given = ComparisonInputs {
         stored,
         pairs,
         is_one_run: pairs
@@ -88,11 +86,13 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
         explanation: author.explanation.as_ref(),
         ..ThisLook::ONLY
     };
-    let mut comparison = compare_evidence(&policy, &given, labels, this_look);
-    if let Some(sentence) = accepted.of_copies {
-        comparison = judged_by_a_copy(comparison, sentence);
-    }
-    comparison = judged_by(comparison, &asks, &bar, &[], false)?;
+    let circumstances = Circumstances {
+        judged_by: judged_by(&asks, &bar, &[], false)?,
+        copies: accepted.of_copies,
+        ..Circumstances::default()
+    };
+    let judged = compare_evidence(&policy, &given, labels, this_look);
+    let comparison = complete(judged, circumstances);
     annotations::mark_rules(&comparison, context);
     finish(&comparison, args.format, &args.output, None, context)
 }
@@ -111,28 +111,23 @@ fn of_change(args: &CompareArgs, context: &Context) -> Result<Asks, Failure> {
     )
 }
 
-/// The same comparison, with by whose files it was judged, and what the change edits of them.
+/// Whose files judge, and what the change edits of them.
 pub(super) fn judged_by(
-    comparison: Comparison,
     asks: &Asks,
-    bar: &[PathBuf],
+    criteria: &[PathBuf],
     edits: &[String],
     is_first: bool,
-) -> Result<Comparison, Failure> {
+) -> Result<JudgedBy, Failure> {
     Ok(match asks {
-        Asks::Here => comparison,
-        Asks::ChangeItself => judged_by_own_files(comparison),
-        Asks::Base(base_ref) => {
-            let touched = base_ref.touched(bar.iter().map(PathBuf::as_path))?;
-            let base = Base {
-                name: base_ref.name(),
-                commit: base_ref.commit(),
-                touched: &touched,
-                edits,
-                is_first,
-            };
-            judged_at(comparison, &base)
-        }
+        Asks::Here => JudgedBy::WorkTree,
+        Asks::ChangeItself => JudgedBy::OwnFiles,
+        Asks::Base(base_ref) => JudgedBy::Base(Base {
+            name: base_ref.name().to_owned(),
+            commit: base_ref.commit().to_owned(),
+            touched: base_ref.touched(criteria.iter().map(PathBuf::as_path))?,
+            edits: edits.to_vec(),
+            is_first,
+        }),
     })
 }
 

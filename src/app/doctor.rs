@@ -72,7 +72,7 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<ExitStatus, Fa
     output::print(output, &text)?;
     Ok(match worst {
         Level::Good | Level::Note | Level::Warning => ExitStatus::Pass,
-        Level::Failure => ExitStatus::SurroundingsFailed,
+        Level::Failure => ExitStatus::EnvironmentFailed,
     })
 }
 

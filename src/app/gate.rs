@@ -24,6 +24,7 @@ use crate::inputs::question::{self, Question};
 use crate::inputs::{feasible, plan};
 use crate::interrupt::Interrupt;
 use crate::policy::rule::Policy;
+use crate::policy::{Circumstances, complete};
 use crate::publish::change::{Change, Target};
 use crate::record::{self, Run};
 use crate::report::comparison::Comparison;
@@ -36,7 +37,7 @@ use crate::runner::{gpus, runtime};
 use crate::terminal::Output;
 use crate::terminal::progress::note;
 use crate::trial::Protocol;
-use crate::{files, policy, render};
+use crate::{files, render};
 
 pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let shown = plan::path(args.run.config.as_deref()).display().to_string();
@@ -45,10 +46,18 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     let mut name = None;
     let judged = judged(args, &publishing, &place, &mut name, context);
     // Whatever kept it from a verdict: an earlier run's success must not stay in its place.
-    let (comparison, _alone) = judged.inspect_err(|failure| {
+    let (judged, circumstances, _alone) = judged.inspect_err(|failure| {
         publishing.without_verdict(failure, &place, name.as_deref());
     })?;
-    let (comparison, notes, place) = publishing.accept(comparison, place)?;
+    let not_accepted = complete(judged.clone(), circumstances.clone());
+    let (acceptance, notes, place) = publishing.acceptance(&not_accepted, place)?;
+    let comparison = complete(
+        judged,
+        Circumstances {
+            acceptance,
+            ..circumstances
+        },
+    );
     let output = |name: &str| args.output.join(name);
     let comparison_path = output("comparison.json");
     let kept = match &comparison.accepted {
@@ -78,7 +87,7 @@ fn judged(
     place: &Place,
     name: &mut Option<String>,
     context: &Context,
-) -> Result<(Comparison, Lock), Failure> {
+) -> Result<(Comparison, Circumstances, Lock), Failure> {
     // Everything that can be wrong with the files is reported before the first GPU minute is spent.
     let named = args.publish.pull_request;
     let published = place
@@ -124,12 +133,10 @@ fn judged(
         author: &author,
         head: publishing.head(place),
     };
-    let comparison = Comparison {
-        head: judging.head.clone(),
-        ..judging.judge(context)?
-    };
+    let (judged, circumstances) = judging.judge(context)?;
+    let comparison = complete(judged.clone(), circumstances.clone());
     write_json(&args.output.join("comparison.json"), &comparison)?;
-    Ok((comparison, alone))
+    Ok((judged, circumstances, alone))
 }
 
 /// What is written, none of which may be what is read.
@@ -172,7 +179,7 @@ struct Judging<'a> {
 
 impl Judging<'_> {
     /// Measures until it is decided; the result is kept whatever comes of it.
-    fn judge(&self, context: &Context) -> Result<Comparison, Failure> {
+    fn judge(&self, context: &Context) -> Result<(Comparison, Circumstances), Failure> {
         let Self {
             args,
             policy,
@@ -212,11 +219,11 @@ impl Judging<'_> {
                 find_stored: &find_stored,
                 scale: None,
                 author: self.author.texts(),
+                events: &context.events,
                 base_plan: self.question.base_plan.as_ref(),
                 commits: Commits::default(),
                 logs: &args.output,
                 environment: context.environment,
-                events: &context.events,
                 interrupt: &interrupt,
             };
             gate.run().await
@@ -239,20 +246,31 @@ impl Judging<'_> {
             record::save(&output("result.json"), &result).map_err(cannot_keep)
         });
         // What went wrong first says more than what went wrong because of it.
-        let Decided { mut comparison, .. } = decided?;
+        let Decided { comparison, .. } = decided?;
         kept?;
-        let accepted_commit = comparison.baseline.commit.as_deref();
-        comparison.baseline.commits_since = accepted_commit.and_then(work_tree::commits_since);
-        let mut bar = accepted.bar(measured_run(&evidence)?.as_ref());
-        bar.push(policy_path(&args.policy).to_owned());
+        let circumstances = self.circumstances(&comparison, &evidence)?;
+        Ok((comparison, circumstances))
+    }
+
+    /// Whose files judged, and what else is known of the verdict beside the evidence.
+    fn circumstances(
+        &self,
+        comparison: &Comparison,
+        evidence: &EvidenceFolder,
+    ) -> Result<Circumstances, Failure> {
+        let mut criteria = self.accepted.bar(measured_run(evidence)?.as_ref());
+        criteria.push(policy_path(&self.args.policy).to_owned());
         let Question {
             edits, is_first, ..
         } = self.question;
-        comparison = judged_by(comparison, self.asks, &bar, edits, *is_first)?;
-        if let Some(sentence) = accepted.of_copies() {
-            comparison = policy::judged_by_a_copy(comparison, sentence);
-        }
-        Ok(comparison)
+        let accepted_commit = comparison.baseline.commit.as_deref();
+        Ok(Circumstances {
+            judged_by: judged_by(self.asks, &criteria, edits, *is_first)?,
+            copies: self.accepted.of_copies(),
+            commits_since: accepted_commit.and_then(work_tree::commits_since),
+            head: self.head.clone(),
+            acceptance: None,
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::runner::runtime;
 use crate::starter::compose::{Service, vllm_of_compose};
 use crate::starter::hints::Base;
 use crate::starter::{
-    Beginning, IGNORED, PLAN, POLICY, Server, Starting, USUAL_IMAGE, hints, ignoring,
+    Beginning, DEFAULT_IMAGE, IGNORED, PLAN, POLICY, Server, Starting, hints, ignoring,
 };
 use crate::telemetry::{Search, survey};
 use crate::terminal::Output;
@@ -153,7 +153,7 @@ fn container(
     }
     let image = image
         .or(service.image)
-        .unwrap_or_else(|| USUAL_IMAGE.to_owned());
+        .unwrap_or_else(|| DEFAULT_IMAGE.to_owned());
     Server::Docker {
         rocm: service.rocm || image.contains("rocm"),
         image,
@@ -256,7 +256,7 @@ fn ignore() -> Result<String, Failure> {
 }
 
 fn cannot_write(error: files::FileError) -> Failure {
-    Failure::new(ExitStatus::SurroundingsFailed, error)
+    Failure::new(ExitStatus::EnvironmentFailed, error)
 }
 
 /// What a person does now, in order.

@@ -4,7 +4,7 @@ use super::Context;
 use crate::app::output;
 use crate::cli::mlperf::{MlperfArgs, ScenarioArg};
 use crate::cli::sweep::SweepFormat;
-use crate::config::{Dataset, LoadPoint, Plan, Slo, USUAL_OUTPUT_TOKENS};
+use crate::config::{DEFAULT_OUTPUT_TOKENS, Dataset, LoadPoint, Plan, Slo};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::inputs::outputs::Outputs;
@@ -36,7 +36,7 @@ const MOST_SAMPLES: u64 = 24_576;
 const OFFLINE_ROOM: f64 = 1.1;
 
 /// A few requests wake the server up, at whatever load.
-const USUAL_WARMUP: usize = 16;
+const DEFAULT_WARMUP: usize = 16;
 
 /// Lowest and highest rate that a search tries.
 const RATES: (f64, f64) = (0.001, 1e4);
@@ -184,7 +184,7 @@ fn requirements(args: &MlperfArgs, task: &Task, plan: &Plan) -> Result<Requireme
         percentile,
         min_duration: args.required.min_duration.as_secs_f64(),
         min_queries: args.required.min_queries.unwrap_or(fewest),
-        output_tokens: mean(plan.output_tokens.unwrap_or(USUAL_OUTPUT_TOKENS)),
+        output_tokens: mean(plan.output_tokens.unwrap_or(DEFAULT_OUTPUT_TOKENS)),
     })
 }
 
@@ -267,7 +267,7 @@ fn load(args: &MlperfArgs, required: &Requirements, plan: &mut Plan) -> LoadPoin
         }
     };
     plan.loads = vec![load];
-    plan.warmup_requests = flags.warmup_requests.unwrap_or(USUAL_WARMUP);
+    plan.warmup_requests = flags.warmup_requests.unwrap_or(DEFAULT_WARMUP);
     load
 }
 

@@ -32,7 +32,7 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, 
     plan.base = (!args.without_base).then(|| server.clone());
     let (slower, scale) = slower_plan(&plan, args)?;
     files::create_folder(&args.output)
-        .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+        .map_err(|error| Failure::new(ExitStatus::EnvironmentFailed, error))?;
     let report = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let selftest = Selftest {
@@ -201,7 +201,7 @@ impl Selftest<'_> {
             interrupt: self.interrupt,
         };
         files::create_folder(&folder)
-            .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+            .map_err(|error| Failure::new(ExitStatus::EnvironmentFailed, error))?;
         let Decided { comparison, starts } = gate.run().await?;
         let gate = Gate {
             verdict: comparison.verdict,

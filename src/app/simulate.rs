@@ -24,7 +24,7 @@ pub(super) fn run(args: &SimulateArgs) -> Result<ExitStatus, Failure> {
 
 async fn serve(args: &SimulateArgs) -> Result<ExitStatus, Failure> {
     let interrupt = Interrupt::listen()?;
-    let surroundings = |error| Failure::new(ExitStatus::SurroundingsFailed, error);
+    let surroundings = |error| Failure::new(ExitStatus::EnvironmentFailed, error);
     let server = Server::bind(args.port, options(args))
         .await
         .map_err(surroundings)?;

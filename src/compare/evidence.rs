@@ -9,7 +9,7 @@ use crate::report::comparison::Difference;
 
 /// Everything that was given.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Given<'a> {
+pub struct ComparisonInputs<'a> {
     /// A stored baseline and the candidate's repeats beside it.
     pub stored: Option<(&'a Run, &'a Run)>,
     /// Baseline and candidate taken alternately on one machine: repeat *i* of both belong together.
@@ -24,7 +24,7 @@ pub struct Given<'a> {
 
 /// What of it may be used.
 #[derive(Clone, Debug, Default)]
-pub struct Usable<'a> {
+pub struct ComparableInputs<'a> {
     /// As given, unless it is not comparable and there are pairs.
     pub stored: Option<(&'a Run, &'a Run)>,
     /// As given.
@@ -35,7 +35,7 @@ pub struct Usable<'a> {
     pub comparability: Comparability,
 }
 
-impl<'a> Usable<'a> {
+impl<'a> ComparableInputs<'a> {
     /// The runs whose figures are shown: the pairs where there are any.
     pub fn shown(&self) -> Option<(&'a Run, &'a Run)> {
         self.pairs.or(self.stored)
@@ -43,11 +43,11 @@ impl<'a> Usable<'a> {
 }
 
 /// Looks at everything but the metrics' values.
-pub fn usable<'a>(given: &Given<'a>) -> Usable<'a> {
-    let mut usable = Usable {
+pub fn usable<'a>(given: &ComparisonInputs<'a>) -> ComparableInputs<'a> {
+    let mut usable = ComparableInputs {
         stored: given.stored,
         pairs: given.pairs,
-        ..Usable::default()
+        ..ComparableInputs::default()
     };
     let against = |(baseline, candidate): (&Run, &Run)| comparability(baseline, candidate);
     let of_stored = given.stored.map(against);
@@ -202,7 +202,7 @@ mod tests {
         crate::record::parse("a.json", json.as_bytes()).unwrap()
     }
 
-    fn said(usable: &Usable<'_>) -> Vec<&'static str> {
+    fn said(usable: &ComparableInputs<'_>) -> Vec<&'static str> {
         usable
             .comparability
             .findings
@@ -215,12 +215,12 @@ mod tests {
     fn without_pairs_another_gpu_is_a_mismatch_and_with_pairs_only_the_stored_baseline_is_left_out()
     {
         let (old, new) = (run("A100", 3), run("H100", 3));
-        let given = Given {
+        let given = ComparisonInputs {
             stored: Some((&old, &new)),
-            ..Given::default()
+            ..ComparisonInputs::default()
         };
         assert!(!usable(&given).comparability.mismatches.is_empty());
-        let given = Given {
+        let given = ComparisonInputs {
             pairs: Some((&new, &new)),
             ..given
         };
@@ -234,10 +234,10 @@ mod tests {
         let (here, elsewhere) = (run("H100", 3), run("A100", 3));
         let ledger = [here.clone(), elsewhere];
         let candidate = run("H100", 4);
-        let usable = usable(&Given {
+        let usable = usable(&ComparisonInputs {
             stored: Some((&here, &candidate)),
             ledger: &ledger,
-            ..Given::default()
+            ..ComparisonInputs::default()
         });
         assert_eq!(usable.ledger.len(), 1);
         assert_eq!(said(&usable), ["ledger-lines-not-used"]);
@@ -246,9 +246,9 @@ mod tests {
     #[test]
     fn repeats_without_a_partner_are_said() {
         let (base, candidate) = (run("H100", 3), run("H100", 2));
-        let usable = usable(&Given {
+        let usable = usable(&ComparisonInputs {
             pairs: Some((&base, &candidate)),
-            ..Given::default()
+            ..ComparisonInputs::default()
         });
         assert_eq!(said(&usable), ["unpaired-repeats"]);
     }

@@ -17,7 +17,7 @@ mod timelines;
 
 pub use comparability::{Comparability, comparability};
 pub(crate) use comparability::{failed_and_all, same_fingerprint};
-pub use evidence::{Given, Usable, usable};
+pub use evidence::{ComparableInputs, ComparisonInputs, usable};
 pub use finding::Finding;
 pub(crate) use hardware::describe_gpus;
 pub(crate) use memory::{

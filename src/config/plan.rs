@@ -34,9 +34,9 @@ pub struct Plan {
     pub loads: Vec<LoadPoint>,
     /// Whether nobody gave a load point, so that a trace is sent at its own times.
     pub loads_are_usual: bool,
-    /// Prompt lengths in tokens, where given; of synthetic prompts, [`USUAL_INPUT_TOKENS`] else.
+    /// Prompt lengths in tokens, where given; of synthetic prompts, [`DEFAULT_INPUT_TOKENS`] else.
     pub input_tokens: Option<Lengths>,
-    /// Output lengths in tokens, where given; for synthetic prompts, [`USUAL_OUTPUT_TOKENS`] else.
+    /// Output lengths in tokens, where given; for synthetic prompts, [`DEFAULT_OUTPUT_TOKENS`] else.
     pub output_tokens: Option<Lengths>,
     /// Synthetic prompts as token ids or as text; `None` for what the API takes best.
     pub prompts: Option<Prompts>,
@@ -81,10 +81,10 @@ pub struct Plan {
 }
 
 /// Length of synthetic prompts where none is given.
-pub const USUAL_INPUT_TOKENS: Lengths = Lengths::Constant(512);
+pub const DEFAULT_INPUT_TOKENS: Lengths = Lengths::Constant(512);
 
 /// Length of answers to synthetic prompts where none is given.
-pub const USUAL_OUTPUT_TOKENS: Lengths = Lengths::Constant(128);
+pub const DEFAULT_OUTPUT_TOKENS: Lengths = Lengths::Constant(128);
 
 impl Plan {
     /// Twice the load's width, so that every slot has answered once before the measurement; never more requests than
@@ -363,7 +363,7 @@ pub struct DockerPlan {
     pub volumes: Vec<String>,
     /// The cache of Hugging Face that is mounted where the server looks for it.
     pub hf_cache: Option<HfCache>,
-    /// Shared memory in bytes, where given; [`DockerPlan::USUAL_SHM_SIZE`] else.
+    /// Shared memory in bytes, where given; [`DockerPlan::DEFAULT_SHM_SIZE`] else.
     pub shm_size: Option<u64>,
     /// `host` to share the host's IPC namespace.
     pub ipc: Option<String>,
@@ -382,13 +382,13 @@ pub struct DockerPlan {
 impl DockerPlan {
     /// Shared memory where nothing is said, 8 GiB. Docker's own 64 MiB are too little: vLLM 0.32 wants 160 MiB for one
     /// queue between its processes, and NCCL more for every GPU.
-    pub const USUAL_SHM_SIZE: u64 = 8 << 30;
+    pub const DEFAULT_SHM_SIZE: u64 = 8 << 30;
 
     /// A model of a hundred gigabytes takes minutes to load and compile.
-    pub const USUAL_READY_TIMEOUT: Duration = Duration::from_mins(15);
+    pub const DEFAULT_READY_TIMEOUT: Duration = Duration::from_mins(15);
 
     /// Where vLLM listens.
-    pub const USUAL_PORT: u16 = 8000;
+    pub const DEFAULT_PORT: u16 = 8000;
 
     /// The image, with everything else as usual.
     pub fn of(image: impl Into<String>) -> Self {
@@ -408,15 +408,15 @@ impl DockerPlan {
             limits: Limits::default(),
             user: None,
             network: Network::default(),
-            port: Self::USUAL_PORT,
-            ready_timeout: Self::USUAL_READY_TIMEOUT,
+            port: Self::DEFAULT_PORT,
+            ready_timeout: Self::DEFAULT_READY_TIMEOUT,
         }
     }
 
     /// Bytes of shared memory to ask for; `None` where the container has no `/dev/shm` of its own.
     pub fn shm_bytes(&self) -> Option<u64> {
         let shared = self.ipc.as_deref().is_some_and(shares_ipc);
-        (!shared).then(|| self.shm_size.unwrap_or(Self::USUAL_SHM_SIZE))
+        (!shared).then(|| self.shm_size.unwrap_or(Self::DEFAULT_SHM_SIZE))
     }
 }
 

@@ -87,7 +87,7 @@ pub(super) fn read_docker(node: &Node, collector: &mut Collector<'_>) -> Option<
         user,
         network,
         port,
-        ready_timeout: ready_timeout.unwrap_or(DockerPlan::USUAL_READY_TIMEOUT),
+        ready_timeout: ready_timeout.unwrap_or(DockerPlan::DEFAULT_READY_TIMEOUT),
     })
 }
 
@@ -115,7 +115,7 @@ fn settle_port(
         collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
     }
     port.or(listens.map(|(_, port)| port))
-        .unwrap_or(DockerPlan::USUAL_PORT)
+        .unwrap_or(DockerPlan::DEFAULT_PORT)
 }
 
 fn read_choice<T: Copy>(

@@ -188,7 +188,7 @@ fn read_process(node: &Node, collector: &mut Collector<'_>) -> Option<ProcessPla
         command,
         env,
         directory,
-        ready_timeout: ready_timeout.unwrap_or(DockerPlan::USUAL_READY_TIMEOUT),
+        ready_timeout: ready_timeout.unwrap_or(DockerPlan::DEFAULT_READY_TIMEOUT),
     })
 }
 

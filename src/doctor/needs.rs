@@ -3,7 +3,7 @@
 use crate::config::{GpuRequest, Plan, ServerPlan, option_value};
 
 /// The share of the device that vLLM 0.32 takes where nobody says; older versions take 0.9.
-const USUAL_UTILIZATION: f64 = 0.92;
+const DEFAULT_UTILIZATION: f64 = 0.92;
 
 /// The option that says it.
 const OPTION: &str = "--gpu-memory-utilization";
@@ -43,7 +43,7 @@ impl Needs {
             container,
             gpu,
             gpus: by_request.or(expected),
-            utilization: gpu.then(|| (given.unwrap_or(USUAL_UTILIZATION), given.is_some())),
+            utilization: gpu.then(|| (given.unwrap_or(DEFAULT_UTILIZATION), given.is_some())),
         }
     }
 }

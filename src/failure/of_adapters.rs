@@ -33,7 +33,7 @@ const UNREADABLE: &str = "let this user read it, or correct what stands there: w
 pub(crate) fn launch_failure(error: &LaunchError) -> Failure {
     let status = match error.fault() {
         Fault::Target => ExitStatus::TargetFailed,
-        Fault::Surroundings => ExitStatus::SurroundingsFailed,
+        Fault::Environment => ExitStatus::EnvironmentFailed,
         Fault::Configuration => ExitStatus::Usage,
         Fault::Interrupted => ExitStatus::Interrupted,
     };
@@ -51,7 +51,7 @@ pub(crate) fn load_failure(error: &LoadError) -> Failure {
         LoadError::Cancelled => ExitStatus::Interrupted,
         LoadError::ApiKey => ExitStatus::Usage,
         LoadError::Address { .. } => ExitStatus::TargetFailed,
-        LoadError::TooManyStreams { .. } | LoadError::System(_) => ExitStatus::SurroundingsFailed,
+        LoadError::TooManyStreams { .. } | LoadError::System(_) => ExitStatus::EnvironmentFailed,
         LoadError::Body(_) | LoadError::Broken(_) => ExitStatus::Bug,
     };
     Failure::message(status, in_words(error))
@@ -59,14 +59,14 @@ pub(crate) fn load_failure(error: &LoadError) -> Failure {
 
 /// Of writing a result or a report.
 pub(crate) fn cannot_keep(error: impl std::error::Error) -> Failure {
-    Failure::message(ExitStatus::SurroundingsFailed, in_words(&error))
+    Failure::message(ExitStatus::EnvironmentFailed, in_words(&error))
         .hint("make room there or let this user write there, or give another place with `--output`")
 }
 
 /// Of writing to stdout.
 pub(crate) fn cannot_print(error: std::io::Error) -> Failure {
     let error = anyhow::Error::new(error).context("cannot write to stdout");
-    Failure::new(ExitStatus::SurroundingsFailed, error)
+    Failure::new(ExitStatus::EnvironmentFailed, error)
 }
 
 /// Of reading a result file.
@@ -91,7 +91,7 @@ impl From<GitError> for Failure {
         let status = if error.is_of_usage() {
             ExitStatus::Usage
         } else {
-            ExitStatus::SurroundingsFailed
+            ExitStatus::EnvironmentFailed
         };
         Self {
             hints: error.hint().into_iter().collect(),
@@ -115,13 +115,13 @@ fn baseline_failure(error: &BaselineError) -> Failure {
             "`perfgate baseline verify` says what is wrong with all files, and how to mend them",
         ),
         BaselineError::File(error) if error.is_of_reading() => failure(ExitStatus::Usage).hint(UNREADABLE),
-        BaselineError::File(_) | BaselineError::Lock { .. } => failure(ExitStatus::SurroundingsFailed)
+        BaselineError::File(_) | BaselineError::Lock { .. } => failure(ExitStatus::EnvironmentFailed)
             .hint("nothing was changed; make room there or let this user write there"),
         BaselineError::Bucket(error) => bucket_failure(error),
-        BaselineError::Unfinished { .. } => failure(ExitStatus::SurroundingsFailed).hint(
+        BaselineError::Unfinished { .. } => failure(ExitStatus::EnvironmentFailed).hint(
             "nothing that was accepted is lost; when the cause is mended, run the same command again: it finishes what was begun and adds nothing twice",
         ),
-        BaselineError::Locked { .. } => failure(ExitStatus::SurroundingsFailed)
+        BaselineError::Locked { .. } => failure(ExitStatus::EnvironmentFailed)
             .hint("nothing was changed; see who holds it with `fuser` or `lslocks`"),
         BaselineError::Json(_) => failure(ExitStatus::Bug),
     }
@@ -129,7 +129,7 @@ fn baseline_failure(error: &BaselineError) -> Failure {
 
 fn bucket_failure(error: &BucketError) -> Failure {
     let usage = Failure::message(ExitStatus::Usage, in_words(error));
-    let surroundings = Failure::message(ExitStatus::SurroundingsFailed, in_words(error));
+    let surroundings = Failure::message(ExitStatus::EnvironmentFailed, in_words(error));
     match error {
         BucketError::NotBuilt { scheme, .. } => usage.hint(format!(
             "build it with `cargo install --path . --locked --features {scheme}`; the released program and the default build have all of them"

@@ -9,7 +9,7 @@ use crate::bisect::Commit;
 use crate::environment::PLACES_OF_GIT;
 
 /// The names that git gives to both ends where nobody chose others.
-const USUAL_TERMS: [&str; 2] = ["bad", "good"];
+const DEFAULT_TERMS: [&str; 2] = ["bad", "good"];
 
 /// Between fields of a commit, where nobody writes it.
 const FIELD: char = '\u{1f}';
@@ -146,7 +146,7 @@ impl Repository {
     pub(crate) fn search(&self) -> Result<Option<Search>, GitError> {
         let terms = self.file("BISECT_TERMS");
         let mut terms = terms.iter().flat_map(|terms| terms.lines());
-        let [bad_term, good_term] = USUAL_TERMS.map(|usual| terms.next().unwrap_or(usual));
+        let [bad_term, good_term] = DEFAULT_TERMS.map(|usual| terms.next().unwrap_or(usual));
         let bad_ref = format!("refs/bisect/{bad_term}");
         let Ok(bad) = self.git(&["rev-parse", "--verify", "--quiet", &bad_ref]) else {
             return Ok(None);

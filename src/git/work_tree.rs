@@ -136,7 +136,7 @@ pub(crate) fn known_main_branch() -> Option<String> {
             .lines()
             .filter_map(|name| name.strip_prefix("refs/heads/"))
             .collect();
-        let usual = USUAL_MAIN
+        let usual = DEFAULT_MAIN
             .into_iter()
             .find(|usual| branches.contains(usual));
         let only = match branches.as_slice() {
@@ -148,7 +148,7 @@ pub(crate) fn known_main_branch() -> Option<String> {
 }
 
 /// Usual names of main branches.
-pub(crate) const USUAL_MAIN: [&str; 2] = ["main", "master"];
+pub(crate) const DEFAULT_MAIN: [&str; 2] = ["main", "master"];
 
 /// Commits that came after that one in this tree; `None` where git does not know it.
 pub(crate) fn commits_since(commit: &str) -> Option<u64> {

@@ -28,7 +28,7 @@ pub(crate) fn change_here(
         Some(path) => {
             let unknown = |error: &dyn std::fmt::Display| {
                 Failure::message(
-                    ExitStatus::SurroundingsFailed,
+                    ExitStatus::EnvironmentFailed,
                     format!("the base branch is not known: {error}"),
                 )
                 .hint("name it with `--baseline-ref REF`")
@@ -222,7 +222,7 @@ fn no_target(target: &Target) -> Failure {
 
 fn unknown(what: &str) -> Failure {
     Failure::message(
-        ExitStatus::SurroundingsFailed,
+        ExitStatus::EnvironmentFailed,
         format!("{what}, so perfgate.yaml, thresholds and baseline from before the change cannot be read"),
     )
     .hint("name another commit with `--baseline-ref REF`, or judge by the change's own files with `--baseline-ref \"\"`; the report then warns of it")

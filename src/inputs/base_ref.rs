@@ -118,7 +118,7 @@ impl BaseRef {
         let top = work_tree::top_of_working_tree()?;
         let top = top
             .canonicalize()
-            .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+            .map_err(|error| Failure::new(ExitStatus::EnvironmentFailed, error))?;
         Ok(Self {
             commit,
             name,
@@ -236,7 +236,7 @@ impl BaseRef {
 
     fn unreadable(&self, path: &Path, error: impl std::fmt::Display) -> Failure {
         Failure::message(
-            ExitStatus::SurroundingsFailed,
+            ExitStatus::EnvironmentFailed,
             format!(
                 "git cannot read `{}` at {}: {error}",
                 path.display(),
@@ -324,7 +324,7 @@ impl BaseRef {
 /// The working folder as the shell names it, where it does: by a link, if the change put one there.
 fn working_folder(environment: &Environment) -> Result<PathBuf, Failure> {
     let physical = std::env::current_dir()
-        .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))?;
+        .map_err(|error| Failure::new(ExitStatus::EnvironmentFailed, error))?;
     let named = environment("PWD").map(PathBuf::from);
     let is_it = |named: &PathBuf| {
         named.is_absolute() && named.canonicalize().is_ok_and(|path| path == physical)

@@ -19,8 +19,8 @@ pub(crate) fn main_branch_of(
     let commit = run.and_then(|run| run.commit.as_deref());
     // A clone keeps what the remote called its main branch when it was cloned, and `master` has become `main` since.
     let is_renamed = said.is_none()
-        && branch.is_some_and(|branch| work_tree::USUAL_MAIN.contains(&branch))
-        && work_tree::USUAL_MAIN.contains(&name.as_str());
+        && branch.is_some_and(|branch| work_tree::DEFAULT_MAIN.contains(&branch))
+        && work_tree::DEFAULT_MAIN.contains(&name.as_str());
     let tips = ["refs/remotes/origin/", "refs/heads/"].map(|place| format!("{place}{name}"));
     let has_commit = commit.is_some_and(|commit| {
         // A file may say anything; only what is an object's name reaches git.

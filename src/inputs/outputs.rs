@@ -59,7 +59,7 @@ impl Outputs {
         let dataset = args.load.dataset.as_deref().map(Path::new);
         self.reads(
             "the configuration",
-            config.unwrap_or(Path::new(plan::USUAL_FILE)),
+            config.unwrap_or(Path::new(plan::DEFAULT_FILE)),
         )
         .reads("the data set", dataset)
     }

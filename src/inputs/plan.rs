@@ -19,11 +19,11 @@ use crate::workload::dataset::Format;
 use crate::{files, launch};
 
 /// The file that is read where none is named and it is there.
-pub(crate) const USUAL_FILE: &str = "perfgate.yaml";
+pub(crate) const DEFAULT_FILE: &str = "perfgate.yaml";
 
 /// The file that is read.
 pub(crate) fn path(given: Option<&Path>) -> &Path {
-    given.unwrap_or_else(|| Path::new(USUAL_FILE))
+    given.unwrap_or_else(|| Path::new(DEFAULT_FILE))
 }
 
 /// The plan of that file, else of the usual one where it is there.
@@ -157,7 +157,7 @@ fn usage(message: String) -> Failure {
 
 fn nothing_to_measure() -> Failure {
     usage(format!(
-        "there is no `{USUAL_FILE}` here, and no flag says what to measure"
+        "there is no `{DEFAULT_FILE}` here, and no flag says what to measure"
     ))
     .hint("give `--config FILE`, or `--model M` and one of `--url`, `--image` and `--simulator`")
 }

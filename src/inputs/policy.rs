@@ -11,7 +11,7 @@ use crate::policy::rule::Policy;
 use crate::{config, files};
 
 /// The policy that is read where none is named and this file is there.
-const USUAL_POLICY: &str = "thresholds.yaml";
+const DEFAULT_POLICY: &str = "thresholds.yaml";
 
 /// A line that every policy has.
 const RULES_LINE: &str = "^[{ ]*[\"']?rules[\"']?[[:space:]]*:";
@@ -25,7 +25,7 @@ pub(crate) fn policy_for(args: &PolicyArgs) -> Result<Policy, Failure> {
 pub(crate) fn policy_path(args: &PolicyArgs) -> &Path {
     args.thresholds
         .as_deref()
-        .unwrap_or_else(|| Path::new(USUAL_POLICY))
+        .unwrap_or_else(|| Path::new(DEFAULT_POLICY))
 }
 
 /// The same as it stands at a commit.
@@ -86,7 +86,7 @@ fn moved_policy(path: &Path, base_ref: &BaseRef) -> Result<Option<String>, Failu
         path.display(),
         known.display()
     );
-    Err(Failure::message(ExitStatus::SurroundingsFailed, message)
+    Err(Failure::message(ExitStatus::EnvironmentFailed, message)
         .hint(format!(
             "judge it by those: `--thresholds {}`",
             known.display()

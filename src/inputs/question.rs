@@ -112,7 +112,7 @@ fn moved(path: &Path, own: &Plan, base_ref: &BaseRef) -> Result<Option<Plan>, Fa
                 path.display(),
                 first.display()
             );
-            Err(Failure::message(ExitStatus::SurroundingsFailed, message)
+            Err(Failure::message(ExitStatus::EnvironmentFailed, message)
                 .hint(format!("judge it by that one: `--config {}`", first.display()))
                 .hint("a configuration that is new or moved counts once it is merged; one that keeps its `name` may move at any time"))
         }

@@ -24,7 +24,7 @@ pub(crate) struct Sizes {
 }
 
 /// First concurrency of a search where nothing says one.
-const USUAL_START: f64 = 16.0;
+const DEFAULT_START: f64 = 16.0;
 
 /// Highest load that is tried where nothing says one.
 fn usual_most(rates: bool) -> f64 {
@@ -145,7 +145,7 @@ pub(crate) fn course(
         } else {
             Grain::Whole
         },
-        start: known.unwrap_or(USUAL_START),
+        start: known.unwrap_or(DEFAULT_START),
         least: if wants_rates { LOWEST_RATE } else { 1.0 },
         most,
         precision: args.course.precision,

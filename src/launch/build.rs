@@ -52,7 +52,7 @@ pub enum BuildError {
     },
     /// It could not be run, or its output not be kept.
     #[error("cannot run the build, or keep its output in `{}`: {source}", log.display())]
-    Surroundings {
+    Environment {
         /// Where its output was to go.
         log: PathBuf,
         /// What happened.
@@ -65,13 +65,13 @@ pub enum BuildError {
 
 /// Runs the command to its end. Whatever happens, nothing of it is left running.
 pub async fn build(build: &Build<'_>, cancel: &CancellationToken) -> Result<(), BuildError> {
-    let surroundings = |source| BuildError::Surroundings {
+    let environment = |source| BuildError::Environment {
         log: build.log.to_owned(),
         source,
     };
-    let output = File::create(build.log).map_err(surroundings)?;
-    let errors = output.try_clone().map_err(surroundings)?;
-    let mut guard = Guard::start(build.own_program).map_err(surroundings)?;
+    let output = File::create(build.log).map_err(environment)?;
+    let errors = output.try_clone().map_err(environment)?;
+    let mut guard = Guard::start(build.own_program).map_err(environment)?;
     let (mark, number) = guard.mark();
     let mut command = Command::new("sh");
     for variable in PLACES_OF_GIT.iter().chain(&OF_THE_JOB) {
@@ -86,17 +86,17 @@ pub async fn build(build: &Build<'_>, cancel: &CancellationToken) -> Result<(), 
         .stdout(output)
         .stderr(errors)
         .process_group(0);
-    let mut child = command.spawn().map_err(surroundings)?;
+    let mut child = command.spawn().map_err(environment)?;
     let leader = child
         .id()
         .and_then(|id| i32::try_from(id).ok())
         .and_then(Pid::from_raw)
-        .ok_or_else(|| surroundings(io::ErrorKind::NotFound.into()))?;
+        .ok_or_else(|| environment(io::ErrorKind::NotFound.into()))?;
     // Dropped, it ends what the command left running, too.
     let group = Group::led_by(leader);
-    guard.watch_over(leader).map_err(surroundings)?;
+    guard.watch_over(leader).map_err(environment)?;
     let ended = tokio::select! {
-        ended = child.wait() => ended.map_err(surroundings)?,
+        ended = child.wait() => ended.map_err(environment)?,
         () = cancel.cancelled() => {
             group.end(END_GRACE, &CancellationToken::new()).await;
             let _reaped = child.wait().await;

@@ -262,7 +262,7 @@ impl LaunchError {
             | Self::Files(_)
             | Self::Client(_)
             | Self::OwnProgram(_)
-            | Self::NotRemoved { .. } => Fault::Surroundings,
+            | Self::NotRemoved { .. } => Fault::Environment,
             Self::EnvironmentMissing { .. }
             | Self::Volume { .. }
             | Self::HfCache { .. }
@@ -422,7 +422,7 @@ mod tests {
         let busy = ended(&[
             "ValueError: Free memory on device cuda:0 (1.0/80.0 GiB) on startup is less than desired GPU memory utilization",
         ]);
-        assert_eq!(busy.fault(), Fault::Surroundings);
+        assert_eq!(busy.fault(), Fault::Environment);
         assert_eq!(busy.hints().len(), 2);
     }
 

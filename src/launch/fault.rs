@@ -8,7 +8,7 @@ pub enum Fault {
     /// The server under test (exit code 5).
     Target,
     /// The machine, the container engine, the network (exit code 6).
-    Surroundings,
+    Environment,
     /// What was asked for (exit code 2).
     Configuration,
     /// Nobody: perfgate was told to stop (exit code 130).

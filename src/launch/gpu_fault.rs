@@ -106,7 +106,7 @@ impl GpuFault {
         match self {
             UnknownDevice | Image => Fault::Configuration,
             DriverTooOld | Mismatch | NotLoaded | Lost | Cgroups | HookMissing | NoPermission
-            | NoToolkit => Fault::Surroundings,
+            | NoToolkit => Fault::Environment,
         }
     }
 
@@ -157,22 +157,22 @@ mod tests {
             (
                 "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.8, please update your driver to a newer version",
                 DriverTooOld,
-                Fault::Surroundings,
+                Fault::Environment,
             ),
             (
                 "nvidia-container-cli: initialization error: nvml error: driver/library version mismatch: unknown",
                 Mismatch,
-                Fault::Surroundings,
+                Fault::Environment,
             ),
             (
                 "nvidia-container-cli: initialization error: driver not loaded: unknown",
                 NotLoaded,
-                Fault::Surroundings,
+                Fault::Environment,
             ),
             (
                 "nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: cannot open shared object file: no such file or directory",
                 NotLoaded,
-                Fault::Surroundings,
+                Fault::Environment,
             ),
             (
                 "nvidia-container-cli: device error: 7: unknown device: unknown",
@@ -182,7 +182,7 @@ mod tests {
             (
                 "nvidia-container-cli: mount error: failed to add device rules: unable to load program: operation not permitted (bpf_prog_query)",
                 Cgroups,
-                Fault::Surroundings,
+                Fault::Environment,
             ),
             (
                 "nvidia-container-cli: mount error: file creation failed: /merged/usr/lib/libnvidia-ml.so.1: file exists: unknown",
@@ -192,17 +192,17 @@ mod tests {
             (
                 "error running prestart hook #0: fork/exec /usr/bin/nvidia-container-runtime-hook: no such file or directory: unknown",
                 HookMissing,
-                Fault::Surroundings,
+                Fault::Environment,
             ),
             (
                 "could not select device driver \"\" with capabilities: [[gpu]]",
                 NoToolkit,
-                Fault::Surroundings,
+                Fault::Environment,
             ),
             (
                 "Unknown runtime specified nvidia",
                 NoToolkit,
-                Fault::Surroundings,
+                Fault::Environment,
             ),
         ] {
             let found = GpuFault::of_refusal(said).unwrap();

@@ -137,7 +137,7 @@ impl PullFailure {
         match self {
             Self::BadName | Self::Denied | Self::NotFound | Self::Platform => Fault::Configuration,
             Self::RateLimited | Self::DiskFull | Self::Stuck | Self::Unreachable => {
-                Fault::Surroundings
+                Fault::Environment
             }
         }
     }

@@ -30,13 +30,13 @@ pub(super) struct Expected {
 #[derive(Debug)]
 pub(super) struct Answer {
     parser: SseParser,
-    heard: Heard,
+    heard: StreamSummary,
     expected: Expected,
 }
 
 /// What was heard so far. Times are seconds from the start of the measurement.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct StreamSummary {
     /// Arrivals of chunks with text.
     pub(super) token_chunks: Vec<f64>,
     /// Arrival of the first chunk with a choice, be it without text.
@@ -81,9 +81,9 @@ impl Answer {
         let room = expected.output_tokens.min(MOST_AT_ONCE) as usize;
         Self {
             parser: SseParser::default(),
-            heard: Heard {
+            heard: StreamSummary {
                 token_chunks: Vec::with_capacity(room),
-                ..Heard::default()
+                ..StreamSummary::default()
             },
             expected,
         }
@@ -116,7 +116,7 @@ impl Answer {
     }
 
     /// The body has ended.
-    pub(super) fn finish(self, at: f64) -> (Heard, RequestOutcome) {
+    pub(super) fn finish(self, at: f64) -> (StreamSummary, RequestOutcome) {
         let Self {
             parser,
             mut heard,
@@ -128,12 +128,12 @@ impl Answer {
     }
 
     /// What was heard, where the answer did not end by itself.
-    pub(super) fn broken_off(self) -> Heard {
+    pub(super) fn broken_off(self) -> StreamSummary {
         self.heard
     }
 }
 
-impl Heard {
+impl StreamSummary {
     fn event(&mut self, Event { data, kind }: Event<'_>, at: f64) {
         // JSON does not mind blanks around it, and some servers put them around `[DONE]` too.
         let data = data.trim_ascii();

@@ -20,7 +20,7 @@ const MOST_STARVED: f64 = 0.2;
 const MOST_LATE: f64 = 0.02;
 
 /// Lateness below this, in seconds, is no client's fault: a timer and a wake-up take as long.
-const USUAL_LATENESS: f64 = 0.000_2;
+const DEFAULT_LATENESS: f64 = 0.000_2;
 
 /// Share of the token chunks whose own arrival may be lost because the client came late to read them.
 const MOST_MERGED: f64 = 0.01;
@@ -221,7 +221,7 @@ impl ClientLoad {
             .collect();
         let late = self.sending.mean;
         match stats::mean(&whole) {
-            Some(mean) if late > USUAL_LATENESS && late > MOST_LATE * mean => Some(format!(
+            Some(mean) if late > DEFAULT_LATENESS && late > MOST_LATE * mean => Some(format!(
                 "the load generator was the bottleneck: it sent requests {:.1} ms late on average, and they take {:.1} ms",
                 late * 1e3,
                 mean * 1e3

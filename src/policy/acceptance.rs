@@ -9,7 +9,7 @@ const SHOWN: usize = 100;
 /// The same comparison with its regressions accepted: what regressed warns and does not block any more. The rows stay as they
 /// were judged, and what was not decided or not compared stays so.
 #[must_use]
-pub fn with_acceptance(comparison: Comparison, acceptance: Acceptance) -> Comparison {
+pub(super) fn with_acceptance(comparison: Comparison, acceptance: Acceptance) -> Comparison {
     if !matches!(comparison.verdict, Verdict::Block | Verdict::Report) {
         return comparison;
     }
@@ -54,7 +54,7 @@ pub fn with_acceptance(comparison: Comparison, acceptance: Acceptance) -> Compar
 
 /// The same comparison as it was judged, before somebody accepted it.
 #[must_use]
-pub fn without_acceptance(comparison: Comparison) -> Comparison {
+pub(super) fn without_acceptance(comparison: Comparison) -> Comparison {
     let Some(acceptance) = comparison.accepted else {
         return comparison;
     };

@@ -4,7 +4,7 @@ use super::judge::Judged;
 use super::outcome::weight;
 use super::rule::Policy;
 use crate::report::comparison::{Next, NextAction, Verdict};
-use crate::stats::{Look, Outcome, PAIR_LOOKS, decide};
+use crate::stats::{InterimLook, Outcome, PAIR_LOOKS, decide};
 
 /// What would settle the open rules: the fewest repeats that would, or alternating pairs where they cannot.
 pub(super) fn next(
@@ -84,7 +84,10 @@ fn pairs_settle(judged: &Judged, pairs: u32) -> bool {
             .assessment
             .paired
             .unwrap_or(grounds.decision.estimate);
-        let levels = judged.care.levels.at(look.unwrap_or(Look::only(pairs)));
+        let levels = judged
+            .care
+            .levels
+            .at(look.unwrap_or(InterimLook::only(pairs)));
         decide(
             &estimate.with_pairs(pairs, &grounds.noise),
             grounds.zone,

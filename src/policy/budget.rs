@@ -6,14 +6,14 @@ use super::rule::Rule;
 use super::sentence::percent;
 use crate::compare::{self, Missing, SideValues};
 use crate::report::comparison::Side;
-use crate::stats::{Levels, Outcome, stored};
+use crate::stats::{ErrorLevels, Outcome, stored};
 
 /// The candidate alone against `max` or `min`, with the noise of its repeats; `None` where the rule has neither.
 pub(super) fn judge_budget(
     rule: &Rule,
     candidate: &SideValues,
     sessions: &[Vec<f64>],
-    levels: Levels,
+    levels: ErrorLevels,
 ) -> Option<Answered> {
     let bound = rule.limits.max.or(rule.limits.min)?;
     let metric = rule.metric;

@@ -1,6 +1,6 @@
 //! The guard of the error rate, beside whatever rules there are.
 
-use super::judge::{Care, Judged, ScenarioEvidence, without_numbers};
+use super::judge::{Judged, LookTerms, ScenarioEvidence, without_numbers};
 use super::outcome::status;
 use super::rule::{Action, Limits, Rule};
 use super::sentence::percent;
@@ -14,7 +14,7 @@ use crate::stats::{self, Outcome, number};
 const ERROR_RATE_ROOM: f64 = 0.01;
 
 /// Silent while it holds.
-pub(super) fn too_many_errors(evidence: &ScenarioEvidence<'_>, care: Care) -> Option<Judged> {
+pub(super) fn too_many_errors(evidence: &ScenarioEvidence<'_>, care: LookTerms) -> Option<Judged> {
     let (baseline, candidate) = evidence.shown();
     let metric = Metric::ERROR_RATE;
     let rate = |scenario: &ScenarioRun| {

@@ -4,7 +4,7 @@ use super::outcome::worst;
 use super::rule::Policy;
 use super::verdict::{Labels, ThisLook, compare_evidence};
 use crate::code::Code;
-use crate::compare::Given;
+use crate::compare::ComparisonInputs;
 use crate::exit::ExitStatus;
 use crate::record::Run;
 use crate::report::comparison::{Comparison, Next, Verdict, Warning};
@@ -19,9 +19,9 @@ pub fn first_run(
     this_look: ThisLook<'_>,
 ) -> Comparison {
     let nothing = Run::default();
-    let given = Given {
+    let given = ComparisonInputs {
         stored: Some((&nothing, candidate)),
-        ..Given::default()
+        ..ComparisonInputs::default()
     };
     let judged = compare_evidence(policy, &given, labels, this_look);
     let message = format!("{missing}, so nothing was compared; `first_run: pass` lets it pass");

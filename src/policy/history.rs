@@ -91,7 +91,7 @@ mod tests {
     use super::super::rule::Policy;
     use super::super::verdict::{Labels, ThisLook, compare_evidence};
     use super::*;
-    use crate::compare::Given;
+    use crate::compare::ComparisonInputs;
 
     fn run(throughput: f64, created: &str, void: f64) -> Run {
         let json = format!(
@@ -109,10 +109,10 @@ mod tests {
             .map(|day| run(3000.0 + f64::from(day), &format!("{day}"), 1.0))
             .collect();
         let (baseline, candidate) = (run(3000.0, "x", 1.0), run(2700.0, "y", 1.0));
-        let given = Given {
+        let given = ComparisonInputs {
             stored: Some((&baseline, &candidate)),
             ledger: &ledger,
-            ..Given::default()
+            ..ComparisonInputs::default()
         };
         let comparison = compare_evidence(
             &Policy::standard(),
@@ -173,9 +173,9 @@ mod tests {
         let run = run(3000.0, "x", 1.0);
         let rows = compare_evidence(
             &Policy::standard(),
-            &Given {
+            &ComparisonInputs {
                 stored: Some((&run, &run)),
-                ..Given::default()
+                ..ComparisonInputs::default()
             },
             Labels::default(),
             ThisLook::ONLY,

@@ -11,8 +11,8 @@ use crate::metric::{Better, Metric};
 use crate::record::{Run, ScenarioRun};
 use crate::report::comparison::{Basis, Change, JudgedRule, Judgement, Noise, Side, Status};
 use crate::stats::{
-    self, Assessment, Decision, Estimate, Evidence, Levels, Look, Outcome, Zone, e_value,
-    smallest_detectable,
+    self, Assessment, Decision, ErrorLevels, Estimate, Evidence, IndifferenceZone, InterimLook,
+    Outcome, e_value, smallest_detectable,
 };
 
 /// Confidence of the interval that is shown.
@@ -54,20 +54,20 @@ impl<'a> ScenarioEvidence<'a> {
 
 /// How sure an answer must be.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Care {
+pub(super) struct LookTerms {
     /// α of the rule, already shared among the family, and β.
-    pub(super) levels: Levels,
+    pub(super) levels: ErrorLevels,
     /// What of them this look may spend.
-    pub(super) look: Look,
+    pub(super) look: InterimLook,
     /// Every look is spent: only evidence that may be looked at as often as one likes can block.
     pub(super) anytime: bool,
     /// The author gives a reason, also for what is too good to be true.
     pub(super) has_reason: bool,
 }
 
-impl Care {
+impl LookTerms {
     /// What this look may spend.
-    pub(super) fn now(&self) -> Levels {
+    pub(super) fn now(&self) -> ErrorLevels {
         self.levels.at(self.look)
     }
 }
@@ -77,19 +77,19 @@ impl Care {
 pub(super) struct Judged {
     pub(super) judgement: Judgement,
     /// What the answer to a relative limit rests on, where there is one.
-    pub(super) grounds: Option<Grounds>,
+    pub(super) grounds: Option<Estimates>,
     /// The error probabilities that it was judged with.
-    pub(super) care: Care,
+    pub(super) care: LookTerms,
     /// Whether `max` or `min` decided it, and not the change.
     pub(super) by_budget: bool,
 }
 
 /// The numbers behind an answer to a relative limit.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Grounds {
+pub(super) struct Estimates {
     pub(super) decision: Decision,
     pub(super) assessment: Assessment,
-    pub(super) zone: Zone,
+    pub(super) zone: IndifferenceZone,
     /// What the ledger, or the assumption, says.
     pub(super) noise: stats::Noise,
     /// Probability of so much noise among the candidate's repeats, if the ledger describes them.
@@ -97,10 +97,10 @@ pub(super) struct Grounds {
 }
 
 /// The zone of a relative limit of this metric.
-pub(super) fn zone(metric: Metric, limit: f64) -> Zone {
+pub(super) fn zone(metric: Metric, limit: f64) -> IndifferenceZone {
     match metric.better() {
-        Better::Higher => Zone::of_loss(limit),
-        Better::Lower | Better::Neither => Zone::of_growth(limit),
+        Better::Higher => IndifferenceZone::of_loss(limit),
+        Better::Lower | Better::Neither => IndifferenceZone::of_growth(limit),
     }
 }
 
@@ -123,7 +123,7 @@ fn change(metric: Metric, estimate: &Estimate) -> Change {
 }
 
 /// Judges one rule in one scenario.
-pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: Care) -> Judged {
+pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: LookTerms) -> Judged {
     let metric = rule.metric;
     let (baseline, candidate) = evidence.shown();
     let pair = compare::pair(metric, baseline, candidate);
@@ -242,7 +242,11 @@ pub(super) fn without_numbers(
 }
 
 /// One-sided p of a change that is no larger than the low edge; `None` where the rule cannot be judged.
-pub(super) fn p_value(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: Care) -> Option<f64> {
+pub(super) fn p_value(
+    rule: &Rule,
+    evidence: &ScenarioEvidence<'_>,
+    care: LookTerms,
+) -> Option<f64> {
     let (baseline, candidate) = evidence.shown();
     let known = Known {
         pair: &compare::pair(rule.metric, baseline, candidate),
@@ -254,7 +258,7 @@ pub(super) fn p_value(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: Care) 
 }
 
 /// The level at which a regression would have been blocked: of a look that may only pass, that of the rule.
-fn blocking_level(care: Care) -> f64 {
+fn blocking_level(care: LookTerms) -> f64 {
     let now = care.now().alpha;
     if now > 0.0 { now } else { care.levels.alpha }
 }
@@ -268,7 +272,7 @@ fn basis(basis: stats::Basis) -> Basis {
 }
 
 /// The noise that the estimate used.
-fn noise_of(metric: Metric, grounds: &Grounds, sides: [Option<&ScenarioRun>; 2]) -> Noise {
+fn noise_of(metric: Metric, grounds: &Estimates, sides: [Option<&ScenarioRun>; 2]) -> Noise {
     let Estimate {
         repeat_noise,
         host_noise,
@@ -283,7 +287,7 @@ fn noise_of(metric: Metric, grounds: &Grounds, sides: [Option<&ScenarioRun>; 2])
 }
 
 /// What decided the noise that was used: without a ledger, the larger of the assumption and today's repeats.
-fn source(grounds: &Grounds) -> &'static str {
+fn source(grounds: &Estimates) -> &'static str {
     let estimate = &grounds.decision.estimate;
     let (learnt, more_than_expected) = (
         grounds.noise.is_learnt(),
@@ -306,7 +310,7 @@ pub(super) struct Answered {
     /// Whether the whole interval is on the better side of zero.
     pub(super) is_better: bool,
     pub(super) reason: String,
-    pub(super) grounds: Option<Grounds>,
+    pub(super) grounds: Option<Estimates>,
     pub(super) looks_worse: bool,
 }
 
@@ -346,7 +350,7 @@ struct Known<'a> {
     sessions: &'a [Vec<f64>],
 }
 
-fn judge_change(rule: &Rule, known: &Known<'_>, limit: f64, care: Care) -> Answered {
+fn judge_change(rule: &Rule, known: &Known<'_>, limit: f64, care: LookTerms) -> Answered {
     let shown = known.pair;
     for (side, values) in [
         ("baseline", &shown.baseline),
@@ -395,7 +399,7 @@ fn judge_change(rule: &Rule, known: &Known<'_>, limit: f64, care: Care) -> Answe
 }
 
 /// All estimates and the decision; `None` without any.
-fn grounds(metric: Metric, known: &Known<'_>, limit: f64, care: Care) -> Option<Grounds> {
+fn grounds(metric: Metric, known: &Known<'_>, limit: f64, care: LookTerms) -> Option<Estimates> {
     let Known {
         pair: shown,
         evidence,
@@ -437,7 +441,7 @@ fn grounds(metric: Metric, known: &Known<'_>, limit: f64, care: Care) -> Option<
             decision.outcome = Outcome::Fail;
         }
     }
-    Some(Grounds {
+    Some(Estimates {
         decision,
         assessment,
         zone,
@@ -446,7 +450,7 @@ fn grounds(metric: Metric, known: &Known<'_>, limit: f64, care: Care) -> Option<
     })
 }
 
-fn in_words(metric: Metric, grounds: &Grounds, limit: f64, care: Care) -> String {
+fn in_words(metric: Metric, grounds: &Estimates, limit: f64, care: LookTerms) -> String {
     let Decision {
         outcome, estimate, ..
     } = grounds.decision;

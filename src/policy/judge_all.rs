@@ -1,14 +1,14 @@
 //! Every rule in every scenario: who shares α, which warnings are discoveries, which decisions stand.
 
 use super::errors::too_many_errors;
-use super::judge::{Care, Judged, ScenarioEvidence, judge, p_value};
+use super::judge::{Judged, LookTerms, ScenarioEvidence, judge, p_value};
 use super::rule::{Action, Limits, Policy, Rule};
 use super::verdict::{BETA, ThisLook};
-use crate::compare::Usable;
+use crate::compare::ComparableInputs;
 use crate::record::Run;
 use crate::record::format::SWEEP;
 use crate::report::comparison::{Comparison, Judgement, Status};
-use crate::stats::{Levels, Look, discovery_level};
+use crate::stats::{ErrorLevels, InterimLook, discovery_level};
 
 /// Largest accepted share of false ones among the warnings.
 const FALSE_DISCOVERIES: f64 = 0.10;
@@ -31,12 +31,12 @@ pub(super) fn may_block(rule: &Rule) -> bool {
 
 pub(super) fn judge_all(
     policy: &Policy,
-    usable: &Usable<'_>,
+    usable: &ComparableInputs<'_>,
     candidate: &Run,
     this_look: ThisLook<'_>,
 ) -> Vec<Judged> {
-    let shared = Care {
-        levels: Levels {
+    let shared = LookTerms {
+        levels: ErrorLevels {
             alpha: this_look.levels.alpha / f64::from(family(policy, candidate).max(1)),
             beta: this_look.levels.beta,
         },
@@ -69,12 +69,12 @@ pub(super) fn judge_all(
             .map(|rule| judge(rule, &of_scenario(usable, SWEEP), shared)),
     );
     // A warning spends nothing and never asks for more evidence: every look at it is a look at all there is.
-    let warnings = Care {
-        levels: Levels {
+    let warnings = LookTerms {
+        levels: ErrorLevels {
             alpha: warning_level(policy, usable, candidate, shared),
             beta: BETA,
         },
-        look: Look::only(0),
+        look: InterimLook::only(0),
         anytime: false,
         has_reason: this_look.analysis.is_some(),
     };
@@ -107,7 +107,7 @@ pub(super) fn judge_all(
     judged
 }
 
-fn of_scenario<'a>(usable: &'a Usable<'a>, name: &'a str) -> ScenarioEvidence<'a> {
+fn of_scenario<'a>(usable: &'a ComparableInputs<'a>, name: &'a str) -> ScenarioEvidence<'a> {
     let sides = |runs: (&'a Run, &'a Run)| (runs.0.scenario(name), runs.1.scenario(name));
     ScenarioEvidence {
         name,
@@ -140,7 +140,12 @@ fn rules_here(policy: &Policy, evidence: &ScenarioEvidence<'_>) -> Vec<Rule> {
 }
 
 /// The level at which every warning of every scenario is judged, so that few of them are false.
-fn warning_level(policy: &Policy, usable: &Usable<'_>, candidate: &Run, care: Care) -> f64 {
+fn warning_level(
+    policy: &Policy,
+    usable: &ComparableInputs<'_>,
+    candidate: &Run,
+    care: LookTerms,
+) -> f64 {
     let mut p_values = Vec::new();
     for scenario in &candidate.scenarios {
         let evidence = of_scenario(usable, &scenario.name);

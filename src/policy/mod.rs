@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! thresholds.yaml ─▶ config ─▶ rule::Policy ─┐
-//! runs ─▶ compare::usable ─▶ Usable ─────────┴▶ judge_all ─▶ judge (one rule, one scenario) ─▶ Judgement
+//! runs ─▶ compare::usable ─▶ ComparableInputs ─────────┴▶ judge_all ─▶ judge (one rule, one scenario) ─▶ Judgement
 //!                                                  │             └ stats: estimate, decision at this look
 //!                                                  ▼
 //!                            verdict + headline + warnings + figures ─▶ report::Comparison
@@ -20,6 +20,7 @@ mod baseline_noise;
 mod bisecting;
 mod budget;
 mod checked;
+mod completion;
 mod curves;
 mod errors;
 mod first_run;
@@ -42,10 +43,12 @@ mod too_good;
 mod verdict;
 mod warning;
 
-pub use acceptance::{with_acceptance, without_acceptance};
 pub use baseline_noise::{TooNoisy, too_noisy};
 pub use bisecting::searched;
 pub use checked::{ComparisonError, parse_comparison};
+pub use completion::{
+    Base, Circumstances, JudgedBy, accept_again, complete, is_judged_by_own_files,
+};
 pub use first_run::first_run;
 pub use outcome::{MergeEffect, bisect_outcome, effect};
 pub use power::{Needs, needs};
@@ -56,4 +59,3 @@ pub use shown::identity;
 pub use too_good::only_a_reason_is_missing;
 pub(crate) use verdict::ALPHA;
 pub use verdict::{GATE_LEVELS, Labels, ThisLook, compare_evidence, compare_runs};
-pub use warning::{Base, is_judged_by_own_files, judged_at, judged_by_a_copy, judged_by_own_files};

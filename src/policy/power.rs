@@ -6,7 +6,7 @@ use super::rule::{Policy, Rule};
 use super::verdict::{ALPHA, BETA};
 use crate::metric::Metric;
 use crate::stats::{
-    Estimate, Levels, Look, Noise, Outcome, PAIR_LOOKS, decide, smallest_detectable,
+    ErrorLevels, Estimate, InterimLook, Noise, Outcome, PAIR_LOOKS, decide, smallest_detectable,
 };
 
 /// What one blocking rule needs with this noise.
@@ -26,7 +26,7 @@ pub struct Needs {
 
 /// The needs of every blocking rule with a relative limit, of `family` of them, with the noise that `noise` knows.
 pub fn needs(policy: &Policy, family: u32, noise: impl Fn(Metric) -> Option<Noise>) -> Vec<Needs> {
-    let levels = Levels {
+    let levels = ErrorLevels {
         alpha: ALPHA / f64::from(family.max(1)),
         beta: BETA,
     };
@@ -43,7 +43,7 @@ pub fn needs(policy: &Policy, family: u32, noise: impl Fn(Metric) -> Option<Nois
     policy.rules.iter().filter_map(of_rule).collect()
 }
 
-fn needs_of(metric: Metric, limit: f64, noise: Noise, levels: Levels, most: u32) -> Needs {
+fn needs_of(metric: Metric, limit: f64, noise: Noise, levels: ErrorLevels, most: u32) -> Needs {
     let zone = zone(metric, limit);
     let unchanged = Estimate {
         baseline: 0.0,
@@ -58,7 +58,7 @@ fn needs_of(metric: Metric, limit: f64, noise: Noise, levels: Levels, most: u32)
         clipped: false,
     };
     // Enough: no change passes, and a regression at the high edge blocks.
-    let enough = |estimate: Estimate, levels: Levels| {
+    let enough = |estimate: Estimate, levels: ErrorLevels| {
         let at = |delta| Estimate { delta, ..estimate };
         decide(&at(0.0), zone, levels) == Outcome::Pass
             && decide(&at(zone.high), zone, levels) == Outcome::Fail
@@ -73,7 +73,7 @@ fn needs_of(metric: Metric, limit: f64, noise: Noise, levels: Levels, most: u32)
         levels.at(last).alpha,
     );
     let repeats = (2..=most).find(|count| {
-        let look = Look::only(*count);
+        let look = InterimLook::only(*count);
         enough(
             unchanged.with_repeats(*count, *count, &noise),
             levels.at(look),

@@ -6,7 +6,7 @@ use super::judge;
 use super::rule::Policy;
 use super::sentence::{percent, signed_percent};
 use super::verdict::{Labels, ThisLook, compare_evidence};
-use crate::compare::{self, Given, SideValues};
+use crate::compare::{self, ComparisonInputs, SideValues};
 use crate::metric::Metric;
 use crate::record::{Run, ScenarioRun, is_measured_before};
 use crate::report::comparison::{Judgement, Status};
@@ -345,10 +345,10 @@ fn of_history(run: &Run, baseline: &Run, segment: &[Run]) -> Vec<Objection> {
 
 /// Judged as a candidate would be, with everything that is known.
 fn against_baseline(policy: &Policy, run: &Run, baseline: &Run, segment: &[Run]) -> Vec<Objection> {
-    let given = Given {
+    let given = ComparisonInputs {
         stored: Some((baseline, run)),
         ledger: segment,
-        ..Given::default()
+        ..ComparisonInputs::default()
     };
     let comparison = compare_evidence(policy, &given, Labels::default(), ThisLook::ONLY);
     let mismatches = comparison

@@ -1,6 +1,6 @@
 //! The last release as a second, fixed anchor: changes that each pass add up, and the baseline moves along with them.
 
-use super::judge::{Care, ScenarioEvidence, judge};
+use super::judge::{LookTerms, ScenarioEvidence, judge};
 use super::judge_all::family;
 use super::rule::{Limits, Policy, Rule};
 use super::sentence::{percent, signed_percent};
@@ -9,7 +9,7 @@ use crate::code::Code;
 use crate::compare::same_fingerprint;
 use crate::record::{Run, is_same_run};
 use crate::report::comparison::{Status, Warning};
-use crate::stats::{Levels, Look};
+use crate::stats::{ErrorLevels, InterimLook};
 
 /// Rules whose limit is passed since the release, whatever the baseline says. They warn and never block: each step since
 /// was judged and accepted.
@@ -38,12 +38,12 @@ pub(super) fn since_release(
         );
         return vec![Warning::new(Code::ReleaseNotComparable, message)];
     }
-    let care = Care {
-        levels: Levels {
+    let care = LookTerms {
+        levels: ErrorLevels {
             alpha: ALPHA / f64::from(family(policy, candidate).max(1)),
             beta: BETA,
         },
-        look: Look::only(0),
+        look: InterimLook::only(0),
         anytime: false,
         // An old release is not what anybody doubts.
         has_reason: true,

@@ -1,6 +1,6 @@
 //! A candidate that became faster beyond belief: undecided until somebody gives the reason.
 
-use super::judge::Grounds;
+use super::judge::Estimates;
 use crate::code::Code;
 use crate::metric::{Better, Metric};
 use crate::report::comparison::{Comparison, Judgement, Status, Verdict, Warning};
@@ -16,7 +16,7 @@ const CHECK: &str = "; check before believing";
 const PAIRS: u32 = 2;
 
 /// How many times as fast it became, where that is beyond belief.
-pub(super) fn times_faster(metric: Metric, grounds: &Grounds, pairs: u32) -> Option<f64> {
+pub(super) fn times_faster(metric: Metric, grounds: &Estimates, pairs: u32) -> Option<f64> {
     let paired = grounds.assessment.paired.filter(|_| pairs >= PAIRS);
     let estimate = paired.unwrap_or(grounds.decision.estimate);
     let times = (-estimate.delta).exp();

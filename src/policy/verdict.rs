@@ -11,10 +11,10 @@ use super::release::since_release;
 use super::rule::Policy;
 use super::shown::{distributions, identity, measurements};
 use super::warning::{of_memory, unwatched_capacity, warnings};
-use crate::compare::{self, Given};
+use crate::compare::{self, ComparisonInputs};
 use crate::record::Run;
 use crate::report::comparison::{Analysis, Comparison, Decision, LookTaken, SCHEMA, Verdict};
-use crate::stats::{Levels, Look};
+use crate::stats::{ErrorLevels, InterimLook};
 
 /// Largest accepted probability that any innocent blocking rule blocks.
 pub(crate) const ALPHA: f64 = 0.02;
@@ -23,7 +23,7 @@ pub(crate) const ALPHA: f64 = 0.02;
 pub(crate) const BETA: f64 = 0.05;
 
 /// How often a gate may be wrong.
-pub const GATE_LEVELS: Levels = Levels {
+pub const GATE_LEVELS: ErrorLevels = ErrorLevels {
     alpha: ALPHA,
     beta: BETA,
 };
@@ -45,9 +45,9 @@ pub struct Labels<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct ThisLook<'a> {
     /// How often the whole decision may be wrong.
-    pub levels: Levels,
+    pub levels: ErrorLevels,
     /// What of it this look may spend.
-    pub look: Look,
+    pub look: InterimLook,
     /// Every look is spent; alternating pairs may still block where they leave no doubt.
     pub anytime: bool,
     /// The comparison of the look before, whose decisions stand while the new evidence leaves them open.
@@ -62,7 +62,7 @@ impl ThisLook<'_> {
     /// One look at everything given.
     pub const ONLY: Self = Self {
         levels: GATE_LEVELS,
-        look: Look::only(0),
+        look: InterimLook::only(0),
         anytime: false,
         before: None,
         analysis: None,
@@ -77,9 +77,9 @@ pub fn compare_runs(
     candidate: &Run,
     labels: Labels<'_>,
 ) -> Comparison {
-    let given = Given {
+    let given = ComparisonInputs {
         stored: Some((baseline, candidate)),
-        ..Given::default()
+        ..ComparisonInputs::default()
     };
     compare_evidence(policy, &given, labels, ThisLook::ONLY)
 }
@@ -87,7 +87,7 @@ pub fn compare_runs(
 /// Judges everything given.
 pub fn compare_evidence(
     policy: &Policy,
-    given: &Given<'_>,
+    given: &ComparisonInputs<'_>,
     labels: Labels<'_>,
     this_look: ThisLook<'_>,
 ) -> Comparison {
@@ -172,7 +172,7 @@ pub fn compare_evidence(
 
 /// The looks before and this one; none where it is the only one.
 fn looks(this_look: ThisLook<'_>, verdict: Verdict, repeats: u32, pairs: u32) -> Vec<LookTaken> {
-    let Look { alpha, beta, at } = this_look.look;
+    let InterimLook { alpha, beta, at } = this_look.look;
     if at == 0 {
         return Vec::new();
     }
@@ -428,9 +428,9 @@ mod tests {
     fn a_decision_stands_until_new_evidence_decides_otherwise() {
         let baseline = run(&QUIET);
         let at_look = |candidate: &Run, before: Option<&Comparison>, look| {
-            let given = Given {
+            let given = ComparisonInputs {
                 stored: Some((&baseline, candidate)),
-                ..Given::default()
+                ..ComparisonInputs::default()
             };
             let this_look = ThisLook {
                 look,
@@ -440,9 +440,9 @@ mod tests {
             compare_evidence(&Policy::standard(), &given, LABELS, this_look)
         };
         let slower = run(&[0.0230, 0.0231, 0.0229]);
-        let blocked = at_look(&slower, None, Look::only(3));
+        let blocked = at_look(&slower, None, InterimLook::only(3));
         assert_eq!(blocked.verdict, Verdict::Block);
-        let spent = at_look(&slower, Some(&blocked), Look::spent(3));
+        let spent = at_look(&slower, Some(&blocked), InterimLook::spent(3));
         assert_eq!((spent.verdict, spent.exit_code), (Verdict::Block, 1));
         assert!(
             spent.judgements[0]
@@ -451,11 +451,11 @@ mod tests {
         );
         assert_eq!(spent.decision.looks.len(), 2);
         assert_eq!(
-            at_look(&slower, None, Look::spent(3)).verdict,
+            at_look(&slower, None, InterimLook::spent(3)).verdict,
             Verdict::Inconclusive
         );
 
-        let passed = at_look(&baseline, Some(&blocked), Look::only(6));
+        let passed = at_look(&baseline, Some(&blocked), InterimLook::only(6));
         assert_eq!(passed.verdict, Verdict::Pass);
     }
 

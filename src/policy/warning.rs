@@ -12,7 +12,7 @@ use crate::exit::ExitStatus;
 use crate::metric::Metric;
 use crate::record::format::SWEEP;
 use crate::record::{Run, ScenarioRun};
-use crate::report::comparison::{Comparison, Judgement, Status, Verdict, Warning};
+use crate::report::comparison::{Judgement, Status, Verdict, Warning};
 use crate::stats;
 
 /// Starts of the candidate that are noisier than the ledger with less than this probability are unstable.
@@ -155,83 +155,6 @@ pub(super) fn unwatched_capacity(
             metric.label()
         ),
     ))
-}
-
-/// The commit that asked the question, and what the change would ask.
-#[derive(Clone, Copy, Debug)]
-pub struct Base<'a> {
-    /// How it is called.
-    pub name: &'a str,
-    /// Its full object name.
-    pub commit: &'a str,
-    /// Files of the bar that the change edits.
-    pub touched: &'a [String],
-    /// What the change edits of the question.
-    pub edits: &'a [String],
-    /// Whether the commit has no configuration, so that the change's own was taken.
-    pub is_first: bool,
-}
-
-/// The same comparison with the commit whose question, baseline, ledger and thresholds judged it, and warnings where the
-/// change edits those.
-#[must_use]
-pub fn judged_at(mut comparison: Comparison, base: &Base<'_>) -> Comparison {
-    let name = base.name;
-    comparison.decision.baseline_ref = Some(name.to_owned());
-    comparison.decision.baseline_commit = Some(base.commit.to_owned());
-    let mut say = |code, message: String| {
-        comparison.warnings.push(Warning::new(code, message));
-    };
-    if !base.touched.is_empty() {
-        say(
-            Code::BarEdited,
-            format!(
-                "the change edits what it is judged by ({}), which takes effect when it is merged; it was judged by the files of {name}",
-                base.touched.join(", ")
-            ),
-        );
-    }
-    if !base.edits.is_empty() {
-        say(
-            Code::QuestionEdited,
-            format!(
-                "the change edits what is measured ({}), which takes effect when it is merged; it was measured by the configuration of {name}",
-                base.edits.join("; ")
-            ),
-        );
-    }
-    if base.is_first {
-        say(
-            Code::FirstConfiguration,
-            format!("{name} has no perfgate configuration, so the change was measured by its own"),
-        );
-    }
-    comparison
-}
-
-/// The same comparison of a change that was judged by its own files, because of a flag.
-#[must_use]
-pub fn judged_by_own_files(mut comparison: Comparison) -> Comparison {
-    comparison.warnings.push(Warning::new(
-        Code::JudgedByOwnFiles,
-        "this job judges a change, and it was judged by files that the change itself can edit",
-    ));
-    comparison
-}
-
-/// Whether that was said of it.
-pub fn is_judged_by_own_files(comparison: &Comparison) -> bool {
-    let mut warnings = comparison.warnings.iter();
-    warnings.any(|warning| warning.is(Code::JudgedByOwnFiles))
-}
-
-/// The same comparison, whose accepted runs are a copy: the bucket in which they stand could not be reached.
-#[must_use]
-pub fn judged_by_a_copy(mut comparison: Comparison, sentence: String) -> Comparison {
-    comparison
-        .warnings
-        .push(Warning::new(Code::BaselineCopy, sentence));
-    comparison
 }
 
 /// What is unusual about the noise of one judgement.

@@ -18,7 +18,7 @@ const LONGEST: usize = 65_000;
 const SHORT: usize = 20_000;
 
 /// Whose comments are perfgate's where nobody says otherwise: those of a workflow's own token.
-pub const USUAL_AUTHOR: &str = "github-actions[bot]";
+pub const DEFAULT_AUTHOR: &str = "github-actions[bot]";
 
 /// Tries to create it.
 const ATTEMPTS: u32 = 3;
@@ -372,13 +372,13 @@ mod tests {
         let marker = marker("a", 9);
         let body = marker.line();
         let comments = [
-            comment(3, USUAL_AUTHOR, "Bot", &body),
+            comment(3, DEFAULT_AUTHOR, "Bot", &body),
             comment(1, "mallory", "User", &body),
-            comment(2, USUAL_AUTHOR, "Bot", &body),
-            comment(4, USUAL_AUTHOR, "Bot", "something else"),
-            comment(5, USUAL_AUTHOR, "User", &body),
+            comment(2, DEFAULT_AUTHOR, "Bot", &body),
+            comment(4, DEFAULT_AUTHOR, "Bot", "something else"),
+            comment(5, DEFAULT_AUTHOR, "User", &body),
         ];
-        let ids: Vec<u64> = own(&comments, &marker, USUAL_AUTHOR)
+        let ids: Vec<u64> = own(&comments, &marker, DEFAULT_AUTHOR)
             .iter()
             .map(|own| own.id)
             .collect();

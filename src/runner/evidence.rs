@@ -59,7 +59,7 @@ impl EvidenceFolder {
                 std::fs::remove_file(&path).map_err(|error| {
                     let said = format!("cannot remove `{}`", path.display());
                     let error = anyhow::Error::new(error).context(said);
-                    Failure::new(ExitStatus::SurroundingsFailed, error)
+                    Failure::new(ExitStatus::EnvironmentFailed, error)
                 })?;
             }
         }

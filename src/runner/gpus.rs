@@ -185,7 +185,7 @@ async fn free(
             return Ok(Some(reason));
         }
         if began.elapsed() >= patience {
-            return Err(Failure::message(ExitStatus::SurroundingsFailed, reason).hint(
+            return Err(Failure::message(ExitStatus::EnvironmentFailed, reason).hint(
                 "end what uses it, or give the server another GPU: what is measured beside another job is worth nothing",
             ));
         }
@@ -271,7 +271,7 @@ mod tests {
         );
         let (free, said) = free_of(&stub(folder.path(), &script)).await;
         let failure = free.unwrap_err();
-        assert_eq!(failure.status, ExitStatus::SurroundingsFailed);
+        assert_eq!(failure.status, ExitStatus::EnvironmentFailed);
         assert_eq!(
             failure.error.to_string(),
             "GPU 0 has 12.0 GiB in use by process 4000007"

@@ -238,7 +238,7 @@ impl<'a> Points<'a> {
 
 fn cannot_measure(load: LoadPoint, reason: &str) -> Failure {
     let message = format!("{} could not be measured from here: {reason}", load.name());
-    Failure::message(ExitStatus::SurroundingsFailed, message).hint(
+    Failure::message(ExitStatus::EnvironmentFailed, message).hint(
         "mend that, or ask for less load; `perfgate doctor` says which load this machine can drive",
     )
 }

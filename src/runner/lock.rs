@@ -35,7 +35,7 @@ impl Lock {
         }
         let failed = |error: std::io::Error| {
             let error = anyhow::Error::new(error).context(format!("cannot lock {of}"));
-            Failure::new(ExitStatus::SurroundingsFailed, error)
+            Failure::new(ExitStatus::EnvironmentFailed, error)
         };
         let mut file = File::options()
             .read(true)
@@ -64,7 +64,7 @@ impl Lock {
             if began.elapsed() >= PATIENCE {
                 let by = holder(path).map_or(String::new(), |id| format!(" (process {id})"));
                 return Err(Failure::message(
-                    ExitStatus::SurroundingsFailed,
+                    ExitStatus::EnvironmentFailed,
                     format!("{of} is still in use by another perfgate{by}"),
                 )
                 .hint("wait for its end or interrupt it, or give this one folders of its own (`--output`, `--evidence`)"));

@@ -54,5 +54,5 @@ pub(crate) fn runtime(on_thread_start: fn()) -> Result<tokio::runtime::Runtime, 
         .on_thread_start(on_thread_start)
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))
+        .map_err(|error| Failure::new(ExitStatus::EnvironmentFailed, error))
 }

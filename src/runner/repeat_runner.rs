@@ -235,7 +235,7 @@ pub(crate) fn nothing_counts(result: &ResultFile) -> Result<(), Failure> {
         last.unwrap_or("it was not measured")
     );
     Err(
-        Failure::message(ExitStatus::SurroundingsFailed, message).hint(
+        Failure::message(ExitStatus::EnvironmentFailed, message).hint(
             "if the cause was the load generator, give it a CPU of its own, or send less; `perfgate doctor` shows what this machine can drive",
         ),
     )

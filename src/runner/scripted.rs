@@ -26,7 +26,7 @@ use crate::load::LoadError;
 use crate::measure::{self, Observed, RequestOutcome, RequestTrace};
 use crate::metric::Metric;
 use crate::record::format::{Environment, Gpu, Server};
-use crate::record::telemetry::{Client, EngineMemory, Telemetry};
+use crate::record::telemetry::{Client, EngineMemory};
 use crate::simulate::Options;
 use crate::simulate::engine::{Engine, Sequence};
 use crate::stats::number;
@@ -182,18 +182,15 @@ impl Scripted {
         repeat.id = Some(format!("{}-{}", at.run.id, at.number + 1));
         repeat.started = Some(clock::timestamp());
         repeat.void = happening.void;
-        repeat.telemetry = Telemetry {
-            client: Some(Client {
-                real_time: Some(true),
-                ..Client::default()
-            }),
-            engine_memory: Some(EngineMemory {
-                kv_cache_fixed: Some(false),
-                kv_cache_from: Some("metrics".to_owned()),
-                ..EngineMemory::default()
-            }),
-            ..Telemetry::default()
-        };
+        repeat.telemetry.client = Some(Client {
+            real_time: Some(true),
+            ..Client::default()
+        });
+        repeat.telemetry.engine_memory = Some(EngineMemory {
+            kv_cache_fixed: Some(false),
+            kv_cache_from: Some("metrics".to_owned()),
+            ..EngineMemory::default()
+        });
         Ok(Measured {
             repeat,
             server: self.identity(runner),

@@ -1,7 +1,7 @@
 //! What a run sends, and how its result says so.
 
 use crate::config::{
-    Dataset, Endpoint, LoadPoint, Plan, Prompts, USUAL_INPUT_TOKENS, USUAL_OUTPUT_TOKENS,
+    DEFAULT_INPUT_TOKENS, DEFAULT_OUTPUT_TOKENS, Dataset, Endpoint, LoadPoint, Plan, Prompts,
 };
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -31,8 +31,8 @@ fn shape(plan: &Plan) -> Shape {
         form,
         num_requests: plan.num_requests,
         warmup_requests: plan.warmup_requests,
-        input_tokens: plan.input_tokens.unwrap_or(USUAL_INPUT_TOKENS),
-        output_tokens: plan.output_tokens.unwrap_or(USUAL_OUTPUT_TOKENS),
+        input_tokens: plan.input_tokens.unwrap_or(DEFAULT_INPUT_TOKENS),
+        output_tokens: plan.output_tokens.unwrap_or(DEFAULT_OUTPUT_TOKENS),
         prefix_share: plan.prefix.share,
         prefix_groups: plan.prefix.groups,
         conversation: plan.conversation.map(|conversation| Conversation {

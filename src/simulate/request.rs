@@ -9,7 +9,7 @@ use super::options::Options;
 const TEMPLATE_TOKENS: u32 = 8;
 
 /// vLLM's default where a completion gives no `max_tokens`.
-const USUAL_MAX_TOKENS: u32 = 16;
+const DEFAULT_MAX_TOKENS: u32 = 16;
 
 /// Which API was called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,7 +233,7 @@ fn output_limit(
     let limit = options.max_model_len;
     match asked {
         None if api == Api::Chat => Ok(left),
-        None => Ok(USUAL_MAX_TOKENS.min(left)),
+        None => Ok(DEFAULT_MAX_TOKENS.min(left)),
         Some(asked) if asked < 1 => {
             let message = format!(
                 "max_tokens must be at least 1, got {asked}. (parameter=max_tokens, value={asked})"

@@ -6,7 +6,7 @@ pub mod hints;
 use crate::metric::Metric;
 
 /// The image where nothing names one.
-pub const USUAL_IMAGE: &str = "vllm/vllm-openai:v0.32.0";
+pub const DEFAULT_IMAGE: &str = "vllm/vllm-openai:v0.32.0";
 
 /// What GitHub must not be told to ignore twice.
 pub const IGNORED: &str = "/perfgate-out/";

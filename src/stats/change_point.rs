@@ -27,13 +27,13 @@ pub struct ChangePoint {
 }
 
 /// Draws the permutations, so that whoever shows a series finds the same steps in it.
-const USUAL_SEED: u64 = 20_261_128;
+const DEFAULT_SEED: u64 = 20_261_128;
 
 /// The steps in the level of a series: those of its logs, so that a step is as large high as low. A value of zero has none,
 /// and is no level that steps.
 pub fn level_steps(values: &[f64]) -> Vec<ChangePoint> {
     let logs: Vec<f64> = values.iter().map(|value| value.ln()).collect();
-    change_points(&logs, USUAL_SEED)
+    change_points(&logs, DEFAULT_SEED)
 }
 
 /// The steps of a series, in its order. `seed` draws the permutations: equal seeds, equal answers. Series of fewer than six

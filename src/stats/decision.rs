@@ -2,8 +2,8 @@
 
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
+use super::alpha_spending::InterimLook;
 use super::estimate::Estimate;
-use super::looks::Look;
 
 /// Low edge of the indifference zone, as a share of the limit: a regression below it must not block.
 pub const LOW_EDGE: f64 = 0.4;
@@ -13,7 +13,7 @@ pub const HIGH_EDGE: f64 = 1.6;
 
 /// A relative limit on the log scale, with the zone around it in which either answer is acceptable.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Zone {
+pub struct IndifferenceZone {
     /// Δ.
     pub limit: f64,
     /// A false block at or below this is what α bounds.
@@ -22,7 +22,7 @@ pub struct Zone {
     pub high: f64,
 }
 
-impl Zone {
+impl IndifferenceZone {
     /// For a metric that gets worse by growing: ln(1 + limit).
     pub fn of_growth(limit: f64) -> Self {
         let edge = |share: f64| (share * limit).ln_1p();
@@ -57,17 +57,17 @@ pub enum Outcome {
 
 /// The error probabilities of one rule at one look.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Levels {
+pub struct ErrorLevels {
     /// Of a false block at the low edge; already shared among the family. 0 may not block.
     pub alpha: f64,
     /// Of a false pass at the high edge. 0 may not pass.
     pub beta: f64,
 }
 
-impl Levels {
+impl ErrorLevels {
     /// What one look may spend of them.
     #[must_use]
-    pub fn at(self, look: Look) -> Self {
+    pub fn at(self, look: InterimLook) -> Self {
         Self {
             alpha: self.alpha * look.alpha,
             beta: self.beta * look.beta,
@@ -77,7 +77,7 @@ impl Levels {
 
 /// The decision with these error probabilities. It passes where a regression of the high edge is ruled out, and fails where the
 /// estimate is at least the limit and certainly above the low edge.
-pub fn decide(estimate: &Estimate, zone: Zone, levels: Levels) -> Outcome {
+pub fn decide(estimate: &Estimate, zone: IndifferenceZone, levels: ErrorLevels) -> Outcome {
     let delta = estimate.delta;
     if delta < zone.limit && estimate.upper_bound(levels.beta) < zone.high {
         Outcome::Pass
@@ -89,7 +89,7 @@ pub fn decide(estimate: &Estimate, zone: Zone, levels: Levels) -> Outcome {
 }
 
 /// The smallest δ that would have been blocked 80 % of the time.
-pub fn smallest_detectable(estimate: &Estimate, zone: Zone, alpha: f64) -> f64 {
+pub fn smallest_detectable(estimate: &Estimate, zone: IndifferenceZone, alpha: f64) -> f64 {
     let power = t(0.80, estimate) * estimate.standard_error;
     let from_low_edge = zone.low + t(1.0 - alpha, estimate) * estimate.standard_error + power;
     (zone.limit + power).max(from_low_edge)
@@ -136,7 +136,7 @@ fn t(probability: f64, estimate: &Estimate) -> f64 {
 mod tests {
     use super::*;
 
-    const LEVELS: Levels = Levels {
+    const LEVELS: ErrorLevels = ErrorLevels {
         alpha: 0.01,
         beta: 0.05,
     };
@@ -175,16 +175,19 @@ mod tests {
 
     #[test]
     fn the_zone_of_a_loss_mirrors_that_of_a_growth() {
-        let (growth, loss) = (Zone::of_growth(0.05), Zone::of_loss(0.05));
+        let (growth, loss) = (
+            IndifferenceZone::of_growth(0.05),
+            IndifferenceZone::of_loss(0.05),
+        );
         assert!((growth.limit - 1.05_f64.ln()).abs() < 1e-12);
         assert!((loss.limit + 0.95_f64.ln()).abs() < 1e-12);
         assert!((loss.high + 0.92_f64.ln()).abs() < 1e-12);
-        assert!(Zone::of_loss(0.9).high.is_finite());
+        assert!(IndifferenceZone::of_loss(0.9).high.is_finite());
     }
 
     #[test]
     fn a_clear_regression_blocks_and_no_change_passes() {
-        let zone = Zone::of_growth(0.05);
+        let zone = IndifferenceZone::of_growth(0.05);
         assert_eq!(
             decide(&estimate(0.10, 0.01, 20.0), zone, LEVELS),
             Outcome::Fail
@@ -197,7 +200,7 @@ mod tests {
 
     #[test]
     fn noise_leaves_the_same_estimates_open() {
-        let zone = Zone::of_growth(0.05);
+        let zone = IndifferenceZone::of_growth(0.05);
         assert_eq!(
             decide(&estimate(0.10, 0.08, 4.0), zone, LEVELS),
             Outcome::Undecided
@@ -210,7 +213,7 @@ mod tests {
 
     #[test]
     fn an_estimate_below_the_limit_never_blocks_and_one_above_never_passes() {
-        let zone = Zone::of_growth(0.05);
+        let zone = IndifferenceZone::of_growth(0.05);
         for step in 0..200 {
             let delta = f64::from(step) * 0.0005;
             let answer = decide(&estimate(delta, 0.001, 50.0), zone, LEVELS);
@@ -229,7 +232,7 @@ mod tests {
 
     #[test]
     fn what_would_be_detected_grows_with_the_noise() {
-        let zone = Zone::of_growth(0.05);
+        let zone = IndifferenceZone::of_growth(0.05);
         let quiet = smallest_detectable(&estimate(0.0, 0.005, 20.0), zone, 0.01);
         let noisy = smallest_detectable(&estimate(0.0, 0.03, 20.0), zone, 0.01);
         assert!(zone.limit < quiet && quiet < noisy);

@@ -1,8 +1,8 @@
 //! All evidence about one metric in one scenario, and what a look at it says.
 
-use super::decision::{Levels, Outcome, Zone, decide};
+use super::alpha_spending::InterimLook;
+use super::decision::{ErrorLevels, IndifferenceZone, Outcome, decide};
 use super::estimate::{Estimate, disagree, paired, pooled, stored};
-use super::looks::Look;
 use super::noise::Noise;
 
 /// Logs, oriented so that larger is worse.
@@ -73,7 +73,12 @@ impl Assessment {
     ///
     /// A block must hold on the pairs alone where there are any: a stored baseline from a faster host would block
     /// innocent changes. Where today is noisier than the ledger, the stored baseline decides nothing.
-    pub fn decide(&self, zone: Zone, levels: Levels, look: Look) -> Option<Decision> {
+    pub fn decide(
+        &self,
+        zone: IndifferenceZone,
+        levels: ErrorLevels,
+        look: InterimLook,
+    ) -> Option<Decision> {
         let levels = levels.at(look);
         let on = |estimate: Estimate, basis: Basis| Decision {
             outcome: decide(&estimate, zone, levels),
@@ -110,17 +115,17 @@ impl Assessment {
 
 #[cfg(test)]
 mod tests {
-    use super::super::looks::PAIR_LOOKS;
+    use super::super::alpha_spending::PAIR_LOOKS;
     use super::super::noise::QUIET;
     use super::*;
 
-    const LEVELS: Levels = Levels {
+    const LEVELS: ErrorLevels = ErrorLevels {
         alpha: 0.02,
         beta: 0.05,
     };
 
-    fn decide(evidence: Evidence<'_>, look: Look) -> Decision {
-        let zone = Zone::of_growth(0.05);
+    fn decide(evidence: Evidence<'_>, look: InterimLook) -> Decision {
+        let zone = IndifferenceZone::of_growth(0.05);
         evidence.assess().decide(zone, LEVELS, look).unwrap()
     }
 
@@ -137,7 +142,7 @@ mod tests {
 
     #[test]
     fn before_pairs_the_stored_baseline_may_pass_and_never_blocks() {
-        let look = Look::before_pairs(3);
+        let look = InterimLook::before_pairs(3);
         assert_eq!(
             decide(against_stored(&BASELINE), look).outcome,
             Outcome::Pass
@@ -148,7 +153,7 @@ mod tests {
             Outcome::Undecided
         );
         assert_eq!(
-            decide(against_stored(&slower), Look::only(3)).outcome,
+            decide(against_stored(&slower), InterimLook::only(3)).outcome,
             Outcome::Fail
         );
     }
@@ -157,11 +162,11 @@ mod tests {
     fn a_candidate_that_looks_noisier_does_not_pass_where_pairs_can_follow() {
         let spread = [-0.02, 0.0, 0.019];
         assert_eq!(
-            decide(against_stored(&spread), Look::only(3)).outcome,
+            decide(against_stored(&spread), InterimLook::only(3)).outcome,
             Outcome::Pass
         );
         assert_eq!(
-            decide(against_stored(&spread), Look::before_pairs(3)).outcome,
+            decide(against_stored(&spread), InterimLook::before_pairs(3)).outcome,
             Outcome::Undecided
         );
     }
@@ -203,7 +208,10 @@ mod tests {
             pairs: &[],
             noise: QUIET,
         };
-        let zone = Zone::of_growth(0.05);
-        assert_eq!(nothing.assess().decide(zone, LEVELS, Look::only(0)), None);
+        let zone = IndifferenceZone::of_growth(0.05);
+        assert_eq!(
+            nothing.assess().decide(zone, LEVELS, InterimLook::only(0)),
+            None
+        );
     }
 }

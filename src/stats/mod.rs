@@ -2,6 +2,7 @@
 //!
 //! The formulas are those of `docs/concepts/mathematics.md`; each function names the part it computes.
 
+mod alpha_spending;
 mod anytime;
 mod change_point;
 mod decision;
@@ -10,22 +11,23 @@ mod discovery;
 mod estimate;
 mod evidence;
 mod huber;
-mod looks;
 mod noise;
 mod number;
 mod quantile;
 mod rate;
 mod trigamma;
 
+pub use alpha_spending::{InterimLook, PAIR_LOOKS, SELF_LOOKS, candidate_looks, search_looks};
 pub use anytime::e_value;
 pub use change_point::{ChangePoint, change_points, level_steps};
-pub use decision::{HIGH_EDGE, LOW_EDGE, Levels, Outcome, Zone, decide, smallest_detectable};
+pub use decision::{
+    ErrorLevels, HIGH_EDGE, IndifferenceZone, LOW_EDGE, Outcome, decide, smallest_detectable,
+};
 pub use difference::{MeanDifference, difference_of_means};
 pub use discovery::discovery_level;
 pub use estimate::{Estimate, noise_probability, stored};
 pub use evidence::{Assessment, Basis, Decision, Evidence};
 pub use huber::{huber_location, huber_weight};
-pub use looks::{Look, PAIR_LOOKS, SELF_LOOKS, candidate_looks, search_looks};
 pub use noise::{FEWEST_SESSIONS, Noise};
 pub use number::number;
 pub use quantile::{mean, median, quantile};

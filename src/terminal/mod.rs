@@ -17,7 +17,6 @@ use indicatif::{MultiProgress, ProgressBar};
 pub use command::{Level, WorkflowCommand};
 pub use screen::Color;
 
-use crate::event::Event;
 use crate::secret;
 use crate::text::guard;
 
@@ -54,13 +53,6 @@ pub fn print(output: Output, text: &str) -> io::Result<()> {
         // A reader that has seen enough (`| head`) is no failure.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
-    }
-}
-
-/// Words an event and shows it on stderr.
-fn show(event: &Event) {
-    for line in wording::lines(event) {
-        note(&line);
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use super::note;
 use super::screen;
+use super::wording::lines;
 use super::wording::run::{Line, line, load_label};
 use crate::event::{Event, Events, RunEvent};
 use crate::terminal;
@@ -27,7 +28,7 @@ const REMIND_INTERVAL: Duration = Duration::from_mins(1);
 /// Events that are shown on stderr. What is said once a run is said once for each of these.
 pub(crate) fn on_stderr(environment: &dyn Fn(&str) -> Option<String>) -> Events {
     let shown = Shown {
-        redraws: screen::stderr_can_redraw(environment),
+        has_bars: screen::stderr_can_redraw(environment),
         state: Arc::default(),
     };
     Events::to(move |event| shown.show(&event))
@@ -35,8 +36,8 @@ pub(crate) fn on_stderr(environment: &dyn Fn(&str) -> Option<String>) -> Events 
 
 /// What is on stderr now.
 struct Shown {
-    /// Whether bars can move.
-    redraws: bool,
+    /// Whether stderr is a terminal on which a bar can move.
+    has_bars: bool,
     state: Arc<Mutex<State>>,
 }
 
@@ -65,7 +66,9 @@ impl Shown {
             | Event::Git(_)
             | Event::Input(_)
             | Event::Storage(_) => {
-                terminal::show(event);
+                for line in lines(event) {
+                    note(&line);
+                }
             }
         }
     }
@@ -85,7 +88,7 @@ impl Shown {
                 done,
             } => {
                 let label = load_label(repeat, load, *part);
-                state.counting = Some(Counting::begin(label, *total, done, self.redraws));
+                state.counting = Some(Counting::begin(label, *total, done, self.has_bars));
             }
             RunEvent::Sent { finished } => {
                 if let (Some(counting), true) = (state.counting.take(), finished) {
@@ -166,8 +169,8 @@ struct Counting {
 
 impl Counting {
     /// Shows how `done` approaches `total` until it is finished or dropped.
-    fn begin(label: String, total: usize, done: &Arc<AtomicUsize>, redraws: bool) -> Self {
-        let bar = redraws.then(|| bar(&label, total));
+    fn begin(label: String, total: usize, done: &Arc<AtomicUsize>, has_bar: bool) -> Self {
+        let bar = has_bar.then(|| bar(&label, total));
         let following = follow(label.clone(), total, Arc::clone(done), bar.clone());
         Self {
             _task: Background::spawn(following),

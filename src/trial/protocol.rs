@@ -3,12 +3,14 @@
 use crate::bisect::Role;
 use crate::policy::GATE_LEVELS;
 use crate::record::Run;
-use crate::stats::{Levels, Look, PAIR_LOOKS, SELF_LOOKS, candidate_looks, search_looks};
+use crate::stats::{
+    ErrorLevels, InterimLook, PAIR_LOOKS, SELF_LOOKS, candidate_looks, search_looks,
+};
 
 /// How often one step of a search may be wrong. A search among n commits takes log2 n steps, and one that is wrong leads
 /// it astray: at the gate's 2 % seven steps would go wrong one time in eight, at this level seven times in a thousand.
 /// Innocent and guilty commits are met equally often, so both errors have the same level.
-pub const SEARCH_LEVELS: Levels = Levels {
+pub const SEARCH_LEVELS: ErrorLevels = ErrorLevels {
     alpha: 0.001,
     beta: 0.001,
 };
@@ -17,11 +19,11 @@ pub const SEARCH_LEVELS: Levels = Levels {
 #[derive(Clone, Debug)]
 pub struct Protocol {
     /// How often the whole decision may be wrong.
-    pub(super) levels: Levels,
+    pub(super) levels: ErrorLevels,
     /// Looks at repeats of the candidate beside the stored baseline.
-    pub(super) repeats: Vec<Look>,
+    pub(super) repeats: Vec<InterimLook>,
     /// Looks at alternating pairs; none without the base version at hand.
-    pub(super) pairs: Vec<Look>,
+    pub(super) pairs: Vec<InterimLook>,
     /// Whether more pairs can follow the looks at repeats.
     pub(super) has_base: bool,
     /// Repeats of a look that may decide nothing any more.
@@ -47,7 +49,7 @@ impl Protocol {
     pub fn with_base(first: u32, may_have_stored: bool) -> Self {
         Self {
             repeats: may_have_stored
-                .then(|| Look::before_pairs(first))
+                .then(|| InterimLook::before_pairs(first))
                 .into_iter()
                 .collect(),
             pairs: PAIR_LOOKS.to_vec(),
@@ -63,7 +65,7 @@ impl Protocol {
         let share = if has_result { 0.5 } else { 1.0 };
         let levels = match role {
             Role::GoodEnd => GATE_LEVELS,
-            Role::BadEnd | Role::Search => Levels {
+            Role::BadEnd | Role::Search => ErrorLevels {
                 alpha: SEARCH_LEVELS.alpha * share,
                 beta: SEARCH_LEVELS.beta * share,
             },

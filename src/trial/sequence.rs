@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::evidence::{Evidence, LooksTaken};
 use super::protocol::Protocol;
 use super::stage::Stage;
-use crate::compare::Given;
+use crate::compare::ComparisonInputs;
 use crate::event::{Because, GateEvent, OpenRule};
 use crate::policy::rule::{Action, Policy};
 use crate::policy::{
@@ -191,12 +191,12 @@ impl<'a> Trial<'a> {
         if evidence.pairs.is_none() && beside.is_none() {
             return None;
         }
-        let given = Given {
+        let given = ComparisonInputs {
             stored: beside,
             pairs: evidence.pairs,
             ledger: stored.map_or(&self.protocol.ledger, |stored| &stored.ledger),
             release: stored.and_then(|stored| stored.release.as_ref()),
-            ..Given::default()
+            ..ComparisonInputs::default()
         };
         let labels = Labels {
             baseline: stored.map_or("", |stored| &stored.path),

@@ -2,7 +2,7 @@
 
 use super::evidence::{Evidence, LooksTaken};
 use super::protocol::Protocol;
-use crate::stats::Look;
+use crate::stats::InterimLook;
 
 /// Pairs that a re-run adds when every look is spent.
 const MORE_PAIRS: u32 = 3;
@@ -11,9 +11,9 @@ const MORE_PAIRS: u32 = 3;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Stage {
     /// Repeats of the candidate against the stored baseline.
-    Repeats(Look),
+    Repeats(InterimLook),
     /// Alternating pairs.
-    Pairs(Look),
+    Pairs(InterimLook),
     /// Pairs beyond the last look.
     MorePairs,
 }
@@ -35,7 +35,7 @@ impl Stage {
             left.push(if protocol.has_base {
                 Self::MorePairs
             } else {
-                Self::Repeats(Look::spent(protocol.first))
+                Self::Repeats(InterimLook::spent(protocol.first))
             });
         }
         left
@@ -60,10 +60,10 @@ impl Stage {
     }
 
     /// The look at that evidence.
-    pub(super) fn look(self, evidence: &Evidence<'_>) -> Look {
+    pub(super) fn look(self, evidence: &Evidence<'_>) -> InterimLook {
         match self {
             Self::Repeats(look) | Self::Pairs(look) => look,
-            Self::MorePairs => Look::spent(evidence.pairs()),
+            Self::MorePairs => InterimLook::spent(evidence.pairs()),
         }
     }
 }

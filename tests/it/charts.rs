@@ -1,6 +1,6 @@
 //! The charts of the HTML report: what is in them, that they stay small, and that no comparison breaks them.
 
-use perfgate::compare::Given;
+use perfgate::compare::ComparisonInputs;
 use perfgate::policy::rule::Policy;
 use perfgate::policy::{Labels, ThisLook, compare_evidence};
 use perfgate::record::{self, Run};
@@ -78,10 +78,10 @@ fn rich() -> Comparison {
             run(factor, 2, 120, &format!("2026-10-0{day}"))
         })
         .collect();
-    let given = Given {
+    let given = ComparisonInputs {
         stored: Some((&baseline, &candidate)),
         ledger: &ledger,
-        ..Given::default()
+        ..ComparisonInputs::default()
     };
     compare_evidence(
         &Policy::standard(),
@@ -155,9 +155,9 @@ fn alternating_pairs_stand_on_one_line_and_are_joined() {
         run(1.0, 4, 300, "2026-10-11"),
         run(1.08, 4, 300, "2026-10-12"),
     );
-    let given = Given {
+    let given = ComparisonInputs {
         pairs: Some((&baseline, &candidate)),
-        ..Given::default()
+        ..ComparisonInputs::default()
     };
     let comparison = compare_evidence(
         &Policy::standard(),
@@ -204,10 +204,10 @@ fn ten_repeats_of_ten_thousand_requests_a_side_make_a_page_below_a_megabyte() {
     let ledger: Vec<Run> = (10..60_u32)
         .map(|day| run(1.0, 2, 120, &format!("2026-{day}-01")))
         .collect();
-    let given = Given {
+    let given = ComparisonInputs {
         stored: Some((&baseline, &candidate)),
         ledger: &ledger,
-        ..Given::default()
+        ..ComparisonInputs::default()
     };
     let comparison = compare_evidence(
         &Policy::standard(),

@@ -58,6 +58,7 @@ mod hostile;
 mod init;
 #[cfg(test)]
 mod launch;
+mod layering;
 #[cfg(test)]
 mod load;
 #[cfg(test)]

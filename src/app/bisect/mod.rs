@@ -10,7 +10,7 @@ use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::git::search::{Repository, Search};
 use crate::interrupt::Interrupt;
-use crate::runner::bisect::bisect_run::{Ends, Hunt, Scene, judged};
+use crate::runner::bisect::bisect_run::{BisectRun, Ends, Scene, judged};
 use crate::runner::bisect::lock::Lock;
 use crate::runner::bisect::session::Started;
 use crate::runner::runtime;
@@ -63,13 +63,13 @@ fn judge(
             interrupt: &interrupt,
         };
         let judging = async {
-            let mut hunt = Hunt::begin(repository, ends, &commit, options, scene)?;
-            Box::pin(hunt.check_ends()).await?;
-            let kept = Box::pin(hunt.judge(Role::Search, &commit, None)).await?;
+            let mut run = BisectRun::begin(repository, ends, &commit, options, scene)?;
+            Box::pin(run.check_ends()).await?;
+            let kept = Box::pin(run.judge(Role::Search, &commit, None)).await?;
             context.events.emit(judged(&kept.step));
             let status = status_of(&kept.step, options.startup_failure);
-            hunt.remember(kept)?;
-            Box::pin(hunt.conclude(search, &commit, status)).await
+            run.remember(kept)?;
+            Box::pin(run.conclude(search, &commit, status)).await
         };
         or_interrupted(Box::pin(judging).await, &interrupt)
     })

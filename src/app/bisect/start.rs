@@ -12,7 +12,7 @@ use crate::git::search::Repository;
 use crate::git::{UNSHALLOW, work_tree};
 use crate::interrupt::Interrupt;
 use crate::runner::bisect::arguments::own_text;
-use crate::runner::bisect::bisect_run::{Ends, Hunt, Scene};
+use crate::runner::bisect::bisect_run::{BisectRun, Ends, Scene};
 use crate::runner::bisect::images;
 use crate::runner::bisect::lock::Lock;
 use crate::runner::bisect::session::Started;
@@ -72,8 +72,8 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
                 ends: ends.clone(),
                 arguments,
             };
-            let mut hunt = Hunt::begin(repository.clone(), ends, &bad, &args.options, scene)?;
-            Box::pin(hunt.check_ends()).await?;
+            let mut run = BisectRun::begin(repository.clone(), ends, &bad, &args.options, scene)?;
+            Box::pin(run.check_ends()).await?;
             started.save(&repository)?;
             begin_search(&repository, args.first_parent, [&bad, &good])?;
             if !is_clear {
@@ -81,7 +81,7 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
             }
             // Git has nobody left to ask about.
             if let Some(search) = repository.search()? {
-                Box::pin(hunt.confirm(&search, &bad, BisectStatus::Bad)).await?;
+                Box::pin(run.confirm(&search, &bad, BisectStatus::Bad)).await?;
             }
             Ok(())
         };
@@ -132,7 +132,7 @@ fn check_whole(repository: &Repository, [good, bad]: [&str; 2]) -> Result<(), Fa
     let is_end = |commit: &str| ends.lines().any(|end| end == commit);
     if between.lines().any(is_end) {
         let message = "this clone does not have all commits between the good and the bad end";
-        return Err(Failure::message(ExitStatus::SurroundingsFailed, message).hint(UNSHALLOW));
+        return Err(Failure::message(ExitStatus::EnvironmentFailed, message).hint(UNSHALLOW));
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::publish::actions;
 use crate::publish::check_run::CheckRun;
 use crate::publish::client::ClientError;
-use crate::publish::comment::{self, Marker, Put, USUAL_AUTHOR, Wanted};
+use crate::publish::comment::{self, DEFAULT_AUTHOR, Marker, Put, Wanted};
 use crate::publish::sha::Sha;
 use crate::publish::status::{CommitState, Statement};
 use crate::render::view::View;
@@ -285,7 +285,7 @@ impl Publisher<'_> {
         {
             return user.login;
         }
-        USUAL_AUTHOR.to_owned()
+        DEFAULT_AUTHOR.to_owned()
     }
 
     /// The note above a report that somebody else's run made.
@@ -417,7 +417,7 @@ impl Told {
         let comment_failed = args.comment == CommentWhen::Always && self.comment.is_none();
         match self.problems.first() {
             Some(problem) if args.require_publish || comment_failed => Err(Failure::message(
-                ExitStatus::SurroundingsFailed,
+                ExitStatus::EnvironmentFailed,
                 format!(
                     "the verdict is unchanged (exit code {}), but was not published: {problem}",
                     status.code()

@@ -1,5 +1,5 @@
 //! Telling GitHub: where to, whether the regression was accepted, and then comment, status and check run. Nothing here
-//! changes what was decided but an acceptance.
+//! changes what was decided.
 
 pub(super) mod annotations;
 mod channels;
@@ -11,29 +11,29 @@ use std::time::Duration;
 use crate::app::Context;
 use crate::failure::Failure;
 use crate::git::work_tree;
-use crate::inputs::plan::USUAL_FILE;
+use crate::inputs::plan::DEFAULT_FILE;
 use crate::interrupt::Interrupt;
 use crate::terminal::progress::note;
 pub(super) use channels::{Told, Trust};
 
 use crate::cli::publish::{CommentWhen, PublishArgs};
 use crate::exit::ExitStatus;
-use crate::policy::{is_judged_by_own_files, with_acceptance, without_acceptance};
+use crate::policy::{accept_again, is_judged_by_own_files};
 use crate::publish::acceptance::{Found, PullRequest, Question};
 use crate::publish::change::{Change, Target};
 use crate::publish::client::{Client, ClientError, Patience};
 use crate::publish::event::{self, Occasion, Pull, Repository, RunId};
 use crate::publish::pulls::{self, FoundPull, Nowhere};
 use crate::publish::sha::Sha;
-use crate::report::comparison::{Comparison, Verdict};
+use crate::report::comparison::{Acceptance, Comparison, Verdict};
 use crate::text::sanitize;
 use crate::{files, limits};
 
 /// Where the API is where nobody says otherwise.
-const USUAL_API: &str = "https://api.github.com";
+const DEFAULT_API: &str = "https://api.github.com";
 
 /// Where the pages are.
-const USUAL_SERVER: &str = "https://github.com";
+const DEFAULT_SERVER: &str = "https://github.com";
 
 /// Whether there is anybody to tell.
 pub(super) enum Publishing<'a> {
@@ -111,7 +111,7 @@ impl<'a> Publishing<'a> {
         let required = args.require_publish || args.comment == CommentWhen::Always;
         match &publishing {
             Self::Off(why, _) if required => Err(Failure::message(
-                ExitStatus::SurroundingsFailed,
+                ExitStatus::EnvironmentFailed,
                 format!("nothing can be published: {why}"),
             )
             .hint("give the step `env: {GITHUB_TOKEN: ${{ github.token }}}`, or leave out `--require-publish` and `--comment always`")),
@@ -149,20 +149,20 @@ impl Publishing<'_> {
         }
     }
 
-    /// [`Publisher::accept`] at the place. What was not known of it before the measurement is asked again; a failure where
-    /// it turns out to be about another commit, or about a change that its own files judged.
-    pub(super) fn accept(
+    /// [`Publisher::acceptance`] at the place. What was not known of it before the measurement is asked again; a failure where
+    /// the commit is another one than the one measured.
+    pub(super) fn acceptance(
         &self,
-        comparison: Comparison,
+        comparison: &Comparison,
         place: Place,
-    ) -> Result<(Comparison, Vec<String>, Place), Failure> {
+    ) -> Result<(Option<Acceptance>, Vec<String>, Place), Failure> {
         let Self::On(publisher) = self else {
-            return Ok((comparison, Vec::new(), place));
+            return Ok((None, Vec::new(), place));
         };
         let place = if place.problem.is_some() {
             let place = publisher.place();
             check_checkout(&place)?;
-            check_question(&comparison, &place).inspect_err(|failure| {
+            check_question(comparison, &place).inspect_err(|failure| {
                 publisher.without_verdict(failure, &place, comparison.name.as_deref());
             })?;
             place
@@ -170,8 +170,8 @@ impl Publishing<'_> {
             publisher.client.begin();
             place
         };
-        let (comparison, notes) = publisher.accept(comparison, &place);
-        Ok((comparison, notes, place))
+        let (acceptance, notes) = publisher.acceptance(comparison, &place);
+        Ok((acceptance, notes, place))
     }
 
     /// [`Publisher::accept_label`] there.
@@ -249,7 +249,7 @@ impl<'a> Publisher<'a> {
             request: Duration::from_millis(args.github_timeout_ms),
             most: args.publish_timeout.as_secs(),
         };
-        let api = variable("GITHUB_API_URL").unwrap_or_else(|| USUAL_API.to_owned());
+        let api = variable("GITHUB_API_URL").unwrap_or_else(|| DEFAULT_API.to_owned());
         let client =
             Client::new(&api, &token, patience, note).map_err(|error| usage(error.to_string()))?;
         let graphql = variable("GITHUB_GRAPHQL_URL").unwrap_or_else(|| graphql_beside(&api));
@@ -259,7 +259,7 @@ impl<'a> Publisher<'a> {
             attempt: number("GITHUB_RUN_ATTEMPT").unwrap_or(1),
         };
         let run = occasion.measured_by.unwrap_or(this_run);
-        let server = variable("GITHUB_SERVER_URL").unwrap_or_else(|| USUAL_SERVER.to_owned());
+        let server = variable("GITHUB_SERVER_URL").unwrap_or_else(|| DEFAULT_SERVER.to_owned());
         let run_page = (run.run > 0).then(|| {
             format!(
                 "{}/{}/actions/runs/{}",
@@ -410,19 +410,19 @@ impl<'a> Publisher<'a> {
         (is_there && !label.is_empty()).then_some(label)
     }
 
-    /// The comparison with the regression accepted, where somebody did so; else what is to be said of it.
-    pub(super) fn accept(
+    /// Who accepted the regression, where somebody did; else what a reader should know of it.
+    pub(super) fn acceptance(
         &self,
-        comparison: Comparison,
+        comparison: &Comparison,
         place: &Place,
-    ) -> (Comparison, Vec<String>) {
-        // Whatever was accepted earlier is asked for again: the label may be off by now.
-        let comparison = without_acceptance(comparison);
-        let blocked = matches!(comparison.verdict, Verdict::Block | Verdict::Report);
+    ) -> (Option<Acceptance>, Vec<String>) {
+        // An earlier acceptance is asked for again: the label may be off by now.
+        let judged = accept_again(comparison.clone(), None);
+        let blocked = matches!(judged.verdict, Verdict::Block | Verdict::Report);
         let (Some(number), Some(head), Some(label), true) =
             (place.number, &place.head, self.accept_label(place), blocked)
         else {
-            return (comparison, Vec::new());
+            return (None, Vec::new());
         };
         let question = Question {
             client: &self.client,
@@ -435,18 +435,16 @@ impl<'a> Publisher<'a> {
         let shown = sanitize::line(label);
         let asked = self.until_interrupted(question.ask());
         match asked.unwrap_or_else(|| Err(interrupted())) {
-            Ok(Found::Accepted(acceptance)) => {
-                (with_acceptance(comparison, acceptance), Vec::new())
-            }
+            Ok(Found::Accepted(acceptance)) => (Some(acceptance), Vec::new()),
             // How to ask for it stands in the Markdown.
-            Ok(Found::NotAsked) => (comparison, Vec::new()),
+            Ok(Found::NotAsked) => (None, Vec::new()),
             Ok(Found::Lacking(why)) => {
                 let said = format!(
                     "the label `{shown}` is set and does not count: {}",
                     sanitize::line(&why)
                 );
                 note(&format!("warning: {said}"));
-                (comparison, vec![said])
+                (None, vec![said])
             }
             Err(error) => {
                 let said = format!(
@@ -454,7 +452,7 @@ impl<'a> Publisher<'a> {
                     sanitize::line(&error.to_string())
                 );
                 note(&format!("warning: {said}"));
-                (comparison, vec![said])
+                (None, vec![said])
             }
         }
     }
@@ -463,7 +461,7 @@ impl<'a> Publisher<'a> {
 /// The text as it is now of the pull request that the event names, for a command that publishes nothing.
 pub(super) fn text_of_today(context: &Context) -> Option<String> {
     let usual = PublishArgs::usual()?;
-    match Publisher::prepare(&usual, USUAL_FILE, context).ok()? {
+    match Publisher::prepare(&usual, DEFAULT_FILE, context).ok()? {
         Publishing::On(publisher) => match publisher.occasion.pull {
             Pull::Known(number) => publisher.text_of_today(number),
             Pull::OfHead | Pull::OfBranch(_) | Pull::None => None,
@@ -500,7 +498,7 @@ fn check_checkout(place: &Place) -> Result<(), Failure> {
         }
     };
     Err(Failure::message(
-        ExitStatus::SurroundingsFailed,
+        ExitStatus::EnvironmentFailed,
         format!(
             "the verdict would be published to {}, but another commit would be measured: {why}",
             head.short()
@@ -515,7 +513,7 @@ fn check_question(comparison: &Comparison, place: &Place) -> Result<(), Failure>
         comparison.decision.baseline_commit.is_some() || is_judged_by_own_files(comparison);
     match place.number {
         Some(number) if !is_asked => Err(Failure::message(
-            ExitStatus::SurroundingsFailed,
+            ExitStatus::EnvironmentFailed,
             format!(
                 "the verdict would be published on the pull request {number}, of which GitHub told only after the measurement, and the change was judged by its own files"
             ),

@@ -81,7 +81,7 @@ pub(super) static NO_GPU: Cause = cause(
         "Found no NVIDIA driver on your system",
         "no CUDA-capable device is detected",
     ],
-    Fault::Surroundings,
+    Fault::Environment,
     "there is no GPU in the container: ask for them (server.docker.gpus: all), and check the NVIDIA Container Toolkit: docker run --rm --gpus all ubuntu nvidia-smi",
 );
 
@@ -93,7 +93,7 @@ pub(super) static GPU_START: [Cause; 5] = [
             "CUDA error: system not yet initialized",
             "cudaErrorSystemNotReady",
         ],
-        Fault::Surroundings,
+        Fault::Environment,
         "the GPUs of this machine are not set up: start the fabric manager (sudo systemctl start nvidia-fabricmanager), in the version of the driver",
     ),
     cause(
@@ -102,7 +102,7 @@ pub(super) static GPU_START: [Cause; 5] = [
             "unsupported display driver / cuda driver combination",
             "cudaErrorSystemDriverMismatch",
         ],
-        Fault::Surroundings,
+        Fault::Environment,
         "the CUDA libraries and the driver do not belong together: reboot after an update of the driver; in a container take the image's own libcuda (cuda-compat) off LD_LIBRARY_PATH",
     ),
     cause(
@@ -111,7 +111,7 @@ pub(super) static GPU_START: [Cause; 5] = [
             "forward compatibility was attempted on non supported HW",
             "cudaErrorCompatNotSupportedOnDevice",
         ],
-        Fault::Surroundings,
+        Fault::Environment,
         "the image is for a newer CUDA than the driver, which this GPU cannot bridge: install a newer driver, or take an image for an older CUDA",
     ),
     cause(
@@ -120,7 +120,7 @@ pub(super) static GPU_START: [Cause; 5] = [
             "CUDA error: unknown error",
             "Error 999",
         ],
-        Fault::Surroundings,
+        Fault::Environment,
         "the driver does not start: sudo modprobe nvidia_uvm, or reboot; dmesg has the reason",
     ),
     cause(
@@ -129,7 +129,7 @@ pub(super) static GPU_START: [Cause; 5] = [
             "CUDA driver version is insufficient",
             "driver on your system is too old",
         ],
-        Fault::Surroundings,
+        Fault::Environment,
         "the image needs a newer GPU driver than this machine has",
     ),
 ];
@@ -139,12 +139,12 @@ pub(super) static GPU_START: [Cause; 5] = [
 pub(super) static CAUSES: [Cause; 29] = [
     cause(
         &["on startup is less than desired GPU memory utilization"],
-        Fault::Surroundings,
+        Fault::Environment,
         "another process holds GPU memory (nvidia-smi shows which); end it, or lower --gpu-memory-utilization",
     ),
     cause(
         &["Error in memory profiling"],
-        Fault::Surroundings,
+        Fault::Environment,
         "another process freed GPU memory while the server measured it; run again on a GPU that nothing else uses",
     ),
     cause(
@@ -173,12 +173,12 @@ pub(super) static CAUSES: [Cause; 29] = [
             "Too Many Requests for url",
             "We had to rate limit",
         ],
-        Fault::Surroundings,
+        Fault::Environment,
         "the hub limits the number of requests: wait, pass a token (server.docker.env: [HF_TOKEN]), or mount a cache with the model (server.docker.hf_cache: true)",
     ),
     cause(
         &["No space left on device", "Disk quota exceeded"],
-        Fault::Surroundings,
+        Fault::Environment,
         "free disk space where the container engine and the model cache live",
     ),
     cause(
@@ -188,7 +188,7 @@ pub(super) static CAUSES: [Cause; 29] = [
             "cas-server.xethub",
             "hf_xet",
         ],
-        Fault::Surroundings,
+        Fault::Environment,
         "the download through Xet storage failed: check that this machine reaches the hub, or pass HF_HUB_DISABLE_XET=1 (server.docker.env) for the plain way",
     ),
     cause(
@@ -231,7 +231,7 @@ pub(super) static CAUSES: [Cause; 29] = [
             "OfflineModeIsEnabled",
             "couldn't connect to 'https://huggingface.co'",
         ],
-        Fault::Surroundings,
+        Fault::Environment,
         "the model is not in the cache and the hub cannot be reached; mount a cache with the model (server.docker.hf_cache: true)",
     ),
     cause(
@@ -272,7 +272,7 @@ pub(super) static CAUSES: [Cause; 29] = [
             "no ROCm-capable device is detected",
             "HIP error: no ROCm",
         ],
-        Fault::Surroundings,
+        Fault::Environment,
         "there is no AMD GPU in the container: it needs /dev/kfd and /dev/dri, and a user in the groups render and video",
     ),
     cause(
@@ -296,7 +296,7 @@ pub(super) static CAUSES: [Cause; 29] = [
     ),
     cause(
         &["Address already in use", "address already in use"],
-        Fault::Surroundings,
+        Fault::Environment,
         "another server listens on the port; let perfgate choose it with {port}",
     ),
     cause(
@@ -313,7 +313,7 @@ pub(super) static CAUSES: [Cause; 29] = [
             "ncclInvalidUsage",
             "ncclRemoteError",
         ],
-        Fault::Surroundings,
+        Fault::Environment,
         "NCCL cannot join the GPUs: give it shared memory (server.docker.shm_size, or ipc: host); NCCL_DEBUG=INFO in its environment shows more",
     ),
     cause(
@@ -340,7 +340,7 @@ pub(super) static CAUSES: [Cause; 29] = [
     ),
     cause(
         &["Error while deserializing header"],
-        Fault::Surroundings,
+        Fault::Environment,
         "a file of the model is cut off (a download ended early), or is only a Git LFS pointer: delete it from the cache, and download it again",
     ),
     cause(

@@ -261,7 +261,7 @@ mod tests {
 
         let offline = lines(OFFLINE);
         let found = find(Some(&exit(1)), &offline).unwrap();
-        assert_eq!(found.fault(), Fault::Surroundings);
+        assert_eq!(found.fault(), Fault::Environment);
         assert!(found.hint().unwrap().contains("hf_cache"));
 
         let killed = Exit {
@@ -296,7 +296,7 @@ mod tests {
         for (line, fault, hint) in [
             (
                 "RuntimeError: Data processing error: File reconstruction error: IO Error: No space left on device (os error 28)",
-                Fault::Surroundings,
+                Fault::Environment,
                 "disk space",
             ),
             (
@@ -321,7 +321,7 @@ mod tests {
             ),
             (
                 "safetensors_rust.SafetensorError: Error while deserializing header: incomplete metadata",
-                Fault::Surroundings,
+                Fault::Environment,
                 "cut off",
             ),
         ] {
@@ -344,22 +344,22 @@ mod tests {
             ),
             (
                 "OSError: [Errno 28] No space left on device",
-                Fault::Surroundings,
+                Fault::Environment,
                 "disk space",
             ),
             (
                 "ImportError: libcuda.so.1: cannot open shared object file: No such file or directory",
-                Fault::Surroundings,
+                Fault::Environment,
                 "no GPU in the container",
             ),
             (
                 "RuntimeError: No CUDA GPUs are available",
-                Fault::Surroundings,
+                Fault::Environment,
                 "no GPU in the container",
             ),
             (
                 "RuntimeError: Failed to infer device type",
-                Fault::Surroundings,
+                Fault::Environment,
                 "no GPU in the container",
             ),
             (
@@ -374,7 +374,7 @@ mod tests {
             ),
             (
                 "RuntimeError: The NVIDIA driver on your system is too old (found version 11040).",
-                Fault::Surroundings,
+                Fault::Environment,
                 "newer GPU driver",
             ),
             (
@@ -384,7 +384,7 @@ mod tests {
             ),
             (
                 "OSError: [Errno 98] Address already in use",
-                Fault::Surroundings,
+                Fault::Environment,
                 "port",
             ),
         ] {

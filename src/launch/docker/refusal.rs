@@ -81,7 +81,7 @@ mod tests {
     fn a_device_that_this_machine_lacks_is_of_the_surroundings() {
         let said = "error gathering device information while adding custom device \"/dev/kfd\": no such file or directory";
         let error = refusal(said);
-        assert_eq!(error.fault(), Fault::Surroundings);
+        assert_eq!(error.fault(), Fault::Environment);
         assert!(error.to_string().contains("server.docker.devices"));
         assert!(error.hints()[0].contains("driver"));
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::criteria::Bar;
+use super::criteria::Criteria;
 use super::judging::is_of_commit;
 use super::question::sessions_of;
 use super::session::{Kept, Session, key};
@@ -75,10 +75,10 @@ pub(crate) struct Scene<'a> {
 }
 
 /// One search.
-pub(crate) struct Hunt<'a> {
+pub(crate) struct BisectRun<'a> {
     pub(crate) repository: Repository,
     pub(crate) options: &'a BisectOptions,
-    pub(crate) bar: Bar,
+    pub(crate) bar: Criteria,
     pub(crate) good: Good,
     pub(crate) good_commit: Option<String>,
     bad_commit: Option<String>,
@@ -89,7 +89,7 @@ pub(crate) struct Hunt<'a> {
     pub(crate) interrupt: &'a Interrupt,
 }
 
-impl<'a> Hunt<'a> {
+impl<'a> BisectRun<'a> {
     /// The search with these ends, as far as it was before. `asked` is a commit whose files hold where no bad end is known.
     pub(crate) fn begin(
         repository: Repository,
@@ -112,10 +112,10 @@ impl<'a> Hunt<'a> {
         } else {
             let tree = Tree::named(&repository, "commit");
             tree.check_out(&repository, ends.bad.as_deref().unwrap_or(asked))?;
-            Bar::keep(&repository, options, &tree)?;
+            Criteria::keep(&repository, options, &tree)?;
             Session::new(key)
         };
-        let bar = Bar::read(&repository, options, scene.events)?;
+        let bar = Criteria::read(&repository, options, scene.events)?;
         session.save(&repository)?;
         Ok(Self {
             repository,

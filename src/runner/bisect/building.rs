@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::server_side::own_program;
-use super::bisect_run::Hunt;
+use super::bisect_run::BisectRun;
 use super::criteria::{Words, builds_image};
 use super::images;
 use super::question::Base;
@@ -39,7 +39,7 @@ impl NotBuilt {
     }
 }
 
-impl Hunt<'_> {
+impl BisectRun<'_> {
     /// The build of a commit in that tree, unless it is there from before.
     pub(crate) async fn build(
         &self,
@@ -65,7 +65,7 @@ impl Hunt<'_> {
         tree.write_mark("")
             .map_err(|error| NotBuilt::Failure(error.into()))?;
         let own_program = own_program().map_err(|error| {
-            NotBuilt::Failure(Failure::new(ExitStatus::SurroundingsFailed, error))
+            NotBuilt::Failure(Failure::new(ExitStatus::EnvironmentFailed, error))
         })?;
         let log = logs.join(format!("build-{short}.log"));
         let variables = [
@@ -90,8 +90,8 @@ impl Hunt<'_> {
                 BuildError::Failed { .. } => {
                     NotBuilt::OfCommit(format!("{message}\nits whole output: `{}`", log.display()))
                 }
-                BuildError::Surroundings { .. } => {
-                    NotBuilt::Failure(Failure::message(ExitStatus::SurroundingsFailed, message))
+                BuildError::Environment { .. } => {
+                    NotBuilt::Failure(Failure::message(ExitStatus::EnvironmentFailed, message))
                 }
                 BuildError::Cancelled => {
                     NotBuilt::Failure(Failure::message(ExitStatus::Interrupted, message))

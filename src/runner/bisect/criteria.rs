@@ -17,8 +17,8 @@ use crate::inputs::policy::policy_for;
 use crate::policy::rule::Policy;
 
 /// The files that are read where none is named.
-const USUAL_CONFIG: &str = "perfgate.yaml";
-const USUAL_THRESHOLDS: &str = "thresholds.yaml";
+const DEFAULT_CONFIG: &str = "perfgate.yaml";
+const DEFAULT_THRESHOLDS: &str = "thresholds.yaml";
 
 /// The name of the image that a build makes, but for the commit.
 const IMAGE: &str = "perfgate-bisect";
@@ -34,14 +34,14 @@ pub(crate) enum Place {
 
 /// Load and rules.
 #[derive(Clone, Debug)]
-pub(crate) struct Bar {
+pub(crate) struct Criteria {
     /// Where each commit's server stands; nowhere where flags say it.
     pub(crate) config: Option<Place>,
     pub(crate) plan: Plan,
     pub(crate) policy: Policy,
 }
 
-impl Bar {
+impl Criteria {
     /// Copies the files of the bad end out of its tree, for the whole search. With them goes a data set that lies there.
     pub(crate) fn keep(
         repository: &Repository,
@@ -62,7 +62,7 @@ impl Bar {
                 continue;
             }
             copy(&from, &folder.join(&inside))?;
-            if usual != USUAL_CONFIG {
+            if usual != DEFAULT_CONFIG {
                 continue;
             }
             if let Some(Plan {
@@ -105,8 +105,8 @@ impl Bar {
                 }
             }
         };
-        let config = place(config, USUAL_CONFIG)?;
-        let thresholds = place(thresholds, USUAL_THRESHOLDS)?;
+        let config = place(config, DEFAULT_CONFIG)?;
+        let thresholds = place(thresholds, DEFAULT_THRESHOLDS)?;
         let kept = |place: &Place| match place {
             Place::Inside(inside) => folder.join(inside),
             Place::Outside(path) => path.clone(),
@@ -220,8 +220,8 @@ impl Words<'_> {
 
 fn named(options: &BisectOptions) -> [(Option<&Path>, &'static str); 2] {
     [
-        (options.run.config.as_deref(), USUAL_CONFIG),
-        (options.policy.thresholds.as_deref(), USUAL_THRESHOLDS),
+        (options.run.config.as_deref(), DEFAULT_CONFIG),
+        (options.policy.thresholds.as_deref(), DEFAULT_THRESHOLDS),
     ]
 }
 
@@ -230,7 +230,7 @@ fn folder(repository: &Repository) -> PathBuf {
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path).map_err(|error| Failure::new(ExitStatus::SurroundingsFailed, error))
+    std::path::absolute(path).map_err(|error| Failure::new(ExitStatus::EnvironmentFailed, error))
 }
 
 /// The path below the top of the work tree; `None` for one that lies elsewhere.
@@ -245,7 +245,7 @@ fn below_top(repository: &Repository, path: &Path) -> Option<PathBuf> {
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
-    let surroundings = |error| Failure::new(ExitStatus::SurroundingsFailed, error);
+    let surroundings = |error| Failure::new(ExitStatus::EnvironmentFailed, error);
     let bytes = files::read(from).map_err(surroundings)?;
     files::write_atomically(to, &bytes).map_err(surroundings)
 }
@@ -271,9 +271,9 @@ mod tests {
             path: folder.path().to_owned(),
         };
         let text = format!("model: m\nserver: {server}\n");
-        files::write_atomically(&tree.path.join(USUAL_CONFIG), text.as_bytes()).unwrap();
-        let bar = Bar {
-            config: Some(Place::Inside(PathBuf::from(USUAL_CONFIG))),
+        files::write_atomically(&tree.path.join(DEFAULT_CONFIG), text.as_bytes()).unwrap();
+        let bar = Criteria {
+            config: Some(Place::Inside(PathBuf::from(DEFAULT_CONFIG))),
             plan: crate::config::read_plan("a", "model: other\nnum_requests: 7").unwrap(),
             policy: Policy::standard(),
         };

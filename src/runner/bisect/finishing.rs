@@ -1,6 +1,6 @@
 //! The end of a search: the commit found is tested once more, and the summary written.
 
-use super::bisect_run::{Hunt, judged};
+use super::bisect_run::{BisectRun, judged};
 use crate::bisect::{
     BisectOutcome, BisectReport, Cost, Role, SCHEMA, Step, StepOutcome, Sureness, steps_for,
 };
@@ -23,7 +23,7 @@ fn mended_in_between(commit: &str, good: &str) -> Failure {
     ))
 }
 
-impl Hunt<'_> {
+impl BisectRun<'_> {
     /// What is to be told git of a judged commit. Where nothing is left to ask after it, the search is concluded first.
     pub(crate) async fn conclude(
         &mut self,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::super::evidence::{EvidenceFolder, Side};
 use super::super::sequential_gate::{Commits, Decided, SequentialGate};
-use super::bisect_run::{Good, Hunt};
+use super::bisect_run::{BisectRun, Good};
 use super::building::{Built, NotBuilt};
 use super::question::{Base, known, with_image};
 use super::session::Kept;
@@ -38,7 +38,7 @@ struct Ready {
     path: PathBuf,
 }
 
-impl Hunt<'_> {
+impl BisectRun<'_> {
     /// Judges a commit in that role; `parent` is what a confirmation compares with.
     pub(crate) async fn judge(
         &self,

@@ -59,11 +59,11 @@ fn is_held(id: &str) -> Failure {
         format!(" (process {id})")
     };
     let message = format!("another perfgate bisect runs here{by}");
-    Failure::message(ExitStatus::SurroundingsFailed, message)
+    Failure::message(ExitStatus::EnvironmentFailed, message)
         .hint("wait for its end or interrupt it; a second search at the same time needs a clone, or a work tree (`git worktree add`), of its own")
 }
 
 fn surroundings(error: std::io::Error) -> Failure {
     let error = anyhow::Error::new(error).context("cannot lock what is kept of searches");
-    Failure::new(ExitStatus::SurroundingsFailed, error)
+    Failure::new(ExitStatus::EnvironmentFailed, error)
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::evidence::{EvidenceFolder, Side};
-use super::bisect_run::{Good, Hunt};
+use super::bisect_run::{BisectRun, Good};
 use super::noise::in_sessions;
 use super::session::{Kept, key};
 use crate::bisect::{Role, Step, StepOutcome};
@@ -34,7 +34,7 @@ pub(crate) struct Base {
     pub(crate) identity: String,
 }
 
-impl Hunt<'_> {
+impl BisectRun<'_> {
     /// What the commit is compared with, ready to be started but for its build.
     pub(crate) fn base(
         &self,

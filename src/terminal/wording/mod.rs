@@ -17,7 +17,7 @@ pub(super) fn lines(event: &Event) -> Vec<String> {
         Event::Git(event) => git::lines(event),
         Event::Storage(event) => vec![storage::line(event)],
         Event::Input(event) => input::lines(event),
-        // These are more than lines: `progress` has bars and reminders for them.
+        // A bar, a count or a reminder may be part of it: `progress` shows it.
         Event::Run(_) => Vec::new(),
     }
 }

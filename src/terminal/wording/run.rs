@@ -7,7 +7,7 @@ use crate::stats::number;
 
 /// A line on stderr.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Line {
+pub(in crate::terminal) enum Line {
     /// Each time.
     Always(String),
     /// Unless it was the last thing said.
@@ -23,7 +23,7 @@ impl Line {
 }
 
 /// The line of an event; `None` where it has none of its own.
-pub(crate) fn line(event: &RunEvent) -> Option<Line> {
+pub(in crate::terminal) fn line(event: &RunEvent) -> Option<Line> {
     Some(match event {
         RunEvent::WaitBegins
         | RunEvent::WaitEnds
@@ -115,7 +115,7 @@ fn ran_out(event: &RunEvent) -> Option<String> {
 }
 
 /// `repeat 2/3: concurrency=8, warm-up`: what a bar is labelled with.
-pub(crate) fn load_label(repeat: &RepeatLabel, load: &str, part: LoadPart) -> String {
+pub(in crate::terminal) fn load_label(repeat: &RepeatLabel, load: &str, part: LoadPart) -> String {
     match part {
         LoadPart::WarmUp => format!("{repeat}: {load}, warm-up"),
         LoadPart::WarmUpWindow(number) => format!("{repeat}: {load}, warm-up {number}"),

@@ -193,7 +193,7 @@ async fn what_the_engine_refuses_is_recognised_and_leaves_nothing() {
         "ready",
     ))
     .await;
-    assert_eq!(missing.fault(), Fault::Surroundings);
+    assert_eq!(missing.fault(), Fault::Environment);
     assert!(
         missing
             .to_string()
@@ -216,7 +216,7 @@ async fn an_engine_that_is_not_there_is_named() {
     .await
     .unwrap_err();
     insta::assert_snapshot!(error, @"no container engine answers at unix:///no/such.sock (DOCKER_HOST): there is no such socket");
-    assert_eq!(error.fault(), Fault::Surroundings);
+    assert_eq!(error.fault(), Fault::Environment);
 }
 
 #[tokio::test]

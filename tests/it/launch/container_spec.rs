@@ -173,7 +173,7 @@ async fn an_image_that_is_to_be_pulled_always_is_not_taken_from_this_machine() {
         matches!(error, LaunchError::ImageUnavailable { .. }),
         "{error}"
     );
-    assert_eq!(error.fault(), Fault::Surroundings);
+    assert_eq!(error.fault(), Fault::Environment);
     started.unwrap().stop().await.unwrap();
 }
 
@@ -217,7 +217,7 @@ async fn an_engine_that_hangs_is_given_up() {
     })
     .await
     .unwrap_err();
-    assert_eq!(error.fault(), Fault::Surroundings);
+    assert_eq!(error.fault(), Fault::Environment);
     let text = error.to_string().replace(&address, "unix://SOCKET");
     insta::assert_snapshot!(text, @"no container engine answers at unix://SOCKET (DOCKER_HOST): no answer within 10 s");
 }

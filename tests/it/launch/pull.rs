@@ -185,11 +185,11 @@ async fn what_keeps_an_image_from_coming_is_told_apart() {
     assert_eq!(fault, Fault::Configuration);
     assert!(hint.contains("check the tag"), "{hint}");
     let (fault, hint) = failed(&registry, "one", Pull::Never, &stored).await;
-    assert_eq!(fault, Fault::Surroundings);
+    assert_eq!(fault, Fault::Environment);
     assert!(hint.contains("docker pull"), "{hint}");
     // A registry that is gone is the surroundings' fault, and no reason to take yesterday's image.
     registry.process.0.kill().unwrap();
     registry.process.0.wait().unwrap();
     let (fault, _) = failed(&registry, "one", Pull::Always, &stored).await;
-    assert_eq!(fault, Fault::Surroundings);
+    assert_eq!(fault, Fault::Environment);
 }

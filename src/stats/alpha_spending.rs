@@ -2,7 +2,7 @@
 
 /// A look at the evidence.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Look {
+pub struct InterimLook {
     /// Repeats of the candidate, or alternating pairs, that it needs.
     pub at: u32,
     /// Share of α that it spends; 0 may not block.
@@ -11,7 +11,7 @@ pub struct Look {
     pub beta: f64,
 }
 
-impl Look {
+impl InterimLook {
     /// A single look at everything given.
     pub const fn only(at: u32) -> Self {
         Self {
@@ -52,18 +52,18 @@ impl Look {
 }
 
 /// Looks at alternating pairs.
-pub const PAIR_LOOKS: [Look; 3] = [
-    Look {
+pub const PAIR_LOOKS: [InterimLook; 3] = [
+    InterimLook {
         at: 3,
         alpha: 0.25,
         beta: 0.15,
     },
-    Look {
+    InterimLook {
         at: 6,
         alpha: 0.35,
         beta: 0.20,
     },
-    Look {
+    InterimLook {
         at: 12,
         alpha: 0.40,
         beta: 0.25,
@@ -71,13 +71,13 @@ pub const PAIR_LOOKS: [Look; 3] = [
 ];
 
 /// Alternating pairs of a version with itself before a search: as few as say anything without a known noise.
-pub const SELF_LOOKS: [Look; 2] = [
-    Look {
+pub const SELF_LOOKS: [InterimLook; 2] = [
+    InterimLook {
         at: 6,
         alpha: 0.5,
         beta: 0.5,
     },
-    Look {
+    InterimLook {
         at: 12,
         alpha: 0.5,
         beta: 0.5,
@@ -90,17 +90,17 @@ const SEARCH_LOOKS: [(u32, f64); 5] = [(3, 0.1), (6, 0.2), (9, 0.2), (12, 0.2), 
 
 /// The looks of a search that measures at most so many pairs of a commit; what later looks would have spent, the last one
 /// spends.
-pub fn search_looks(most: u32) -> Vec<Look> {
+pub fn search_looks(most: u32) -> Vec<InterimLook> {
     let ends = SEARCH_LOOKS.iter().filter(|(at, _)| *at < most);
-    let mut looks: Vec<Look> = ends
-        .map(|(at, share)| Look {
+    let mut looks: Vec<InterimLook> = ends
+        .map(|(at, share)| InterimLook {
             at: *at,
             alpha: *share,
             beta: *share,
         })
         .collect();
     let left = 1.0 - looks.iter().map(|look| look.alpha).sum::<f64>();
-    looks.push(Look {
+    looks.push(InterimLook {
         at: most,
         alpha: left,
         beta: left,
@@ -113,7 +113,7 @@ const CANDIDATE_LOOKS: [(u32, f64); 4] = [(3, 0.4), (5, 0.2), (7, 0.2), (10, 0.2
 
 /// The looks of a gate that starts with `first` repeats and may run `most`. What the schedule would have spent before
 /// the first look is spent there, and what it would have spent after the last one there.
-pub fn candidate_looks(first: u32, most: u32) -> Vec<Look> {
+pub fn candidate_looks(first: u32, most: u32) -> Vec<InterimLook> {
     let most = most.max(first);
     let mut ends: Vec<u32> = vec![first];
     ends.extend(
@@ -143,7 +143,7 @@ pub fn candidate_looks(first: u32, most: u32) -> Vec<Look> {
     let mut looks = Vec::new();
     for (index, at) in ends.iter().enumerate() {
         let until = if index == last { 1.0 } else { spent_by(*at) };
-        looks.push(Look {
+        looks.push(InterimLook {
             at: *at,
             alpha: until - before,
             beta: until - before,
@@ -203,6 +203,6 @@ mod tests {
         let alpha: f64 = PAIR_LOOKS.iter().map(|look| look.alpha).sum();
         let beta: f64 = PAIR_LOOKS.iter().map(|look| look.beta).sum();
         assert!((alpha - 1.0).abs() < 1e-12);
-        assert!(beta + Look::before_pairs(3).beta <= 1.0);
+        assert!(beta + InterimLook::before_pairs(3).beta <= 1.0);
     }
 }

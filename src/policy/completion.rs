@@ -1,0 +1,123 @@
+//! The last word on a comparison: whose files judged it, what the change edits of them, and who accepted its regressions.
+
+use super::acceptance::{with_acceptance, without_acceptance};
+use crate::code::Code;
+use crate::report::comparison::{Acceptance, Comparison, Warning};
+
+/// Whose baseline, ledger and thresholds judged a comparison.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum JudgedBy {
+    /// Those of the work tree, which no pull request changes.
+    #[default]
+    WorkTree,
+    /// Those of a change that can edit them itself, because of a flag.
+    OwnFiles,
+    /// Those of another commit.
+    Base(Base),
+}
+
+/// The commit whose configuration, baseline, ledger and thresholds judge a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// Its name, as given.
+    pub name: String,
+    /// Its full object name.
+    pub commit: String,
+    /// Files that judge the change and that the change edits.
+    pub touched: Vec<String>,
+    /// What the change edits of the configuration of the measurement.
+    pub edits: Vec<String>,
+    /// Whether the commit has no configuration, so that the change's own was used.
+    pub is_first: bool,
+}
+
+/// What is known of a comparison beside its runs.
+#[derive(Clone, Debug, Default)]
+pub struct Circumstances {
+    /// Whose files judged it.
+    pub judged_by: JudgedBy,
+    /// The warning that copies of the accepted runs were used, because their bucket could not be reached.
+    pub copies: Option<String>,
+    /// Commits since the baseline's.
+    pub commits_since: Option<u64>,
+    /// The commit that the verdict is published on, where an event names it.
+    pub head: Option<String>,
+    /// Who accepted its regressions.
+    pub acceptance: Option<Acceptance>,
+}
+
+/// Completes a comparison. Nothing changes it after that but another acceptance ([`accept_again`]).
+#[must_use]
+pub fn complete(judged: Comparison, circumstances: Circumstances) -> Comparison {
+    let mut comparison = judged;
+    comparison.head = circumstances.head;
+    comparison.baseline.commits_since = circumstances.commits_since;
+    match circumstances.judged_by {
+        JudgedBy::WorkTree => {}
+        JudgedBy::OwnFiles => comparison.warnings.push(own_files()),
+        JudgedBy::Base(base) => {
+            comparison.warnings.extend(of_edits(&base));
+            comparison.decision.baseline_ref = Some(base.name);
+            comparison.decision.baseline_commit = Some(base.commit);
+        }
+    }
+    let copies = circumstances.copies;
+    let copies = copies.map(|sentence| Warning::new(Code::BaselineCopy, sentence));
+    comparison.warnings.extend(copies);
+    accept_again(comparison, circumstances.acceptance)
+}
+
+/// A comparison that was published before, with the acceptance of now: a label may be off by now.
+#[must_use]
+pub fn accept_again(comparison: Comparison, acceptance: Option<Acceptance>) -> Comparison {
+    let comparison = without_acceptance(comparison);
+    match acceptance {
+        Some(acceptance) => with_acceptance(comparison, acceptance),
+        None => comparison,
+    }
+}
+
+/// Whether a change was judged by files that it can edit.
+pub fn is_judged_by_own_files(comparison: &Comparison) -> bool {
+    let mut warnings = comparison.warnings.iter();
+    warnings.any(|warning| warning.is(Code::JudgedByOwnFiles))
+}
+
+fn own_files() -> Warning {
+    Warning::new(
+        Code::JudgedByOwnFiles,
+        "this job judges a change, and it was judged by files that the change itself can edit",
+    )
+}
+
+/// Warnings about what the change edits: it takes effect when the change is merged.
+fn of_edits(base: &Base) -> Vec<Warning> {
+    let Base {
+        name,
+        touched,
+        edits,
+        is_first,
+        ..
+    } = base;
+    let mut found = Vec::new();
+    if !touched.is_empty() {
+        let message = format!(
+            "the change edits what it is judged by ({}), which takes effect when it is merged; it was judged by the files of {name}",
+            touched.join(", ")
+        );
+        found.push(Warning::new(Code::BarEdited, message));
+    }
+    if !edits.is_empty() {
+        let message = format!(
+            "the change edits what is measured ({}), which takes effect when it is merged; it was measured by the configuration of {name}",
+            edits.join("; ")
+        );
+        found.push(Warning::new(Code::QuestionEdited, message));
+    }
+    if *is_first {
+        let message =
+            format!("{name} has no perfgate configuration, so the change was measured by its own");
+        found.push(Warning::new(Code::FirstConfiguration, message));
+    }
+    found
+}
