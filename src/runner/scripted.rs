@@ -36,8 +36,11 @@ use crate::workload::{self, Part, Phase, Prompt, Request};
 /// The variable with the script.
 const SCRIPT: &str = "PERFGATE_SCRIPT";
 
-/// Relative standard deviation of a start's speed where the plan names none: measurements are never exactly the same.
+/// Relative standard deviation of a start's speed where the plan names none.
 const LEAST_NOISE: f64 = 0.000_5;
+
+/// How far the times of a request are spread, relative: two measurements are never exactly the same.
+const JITTER: f64 = 0.000_4;
 
 /// What happens in the repeats of each side, in their order. After the last entry nothing special happens.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -133,9 +136,7 @@ impl Scripted {
         options.slowdown *= self.happening(repeat.number).slowdown;
         options.start = runner.ordinal(repeat.number);
         if !self.given.contains_key("seed") {
-            // Another result, other noise.
-            let output = runner.output.display().to_string();
-            options.seed = workload::seed_of(0, &["script", &output]);
+            options.seed = seed_of_output(runner);
         }
         options.noise = options.noise.max(LEAST_NOISE);
         self.engine = Some(Engine::new(&options));
@@ -168,6 +169,7 @@ impl Scripted {
         };
         let arrivals = Arrivals::of(load, &requests, at.seed_of_arrivals(load));
         let mut traces = traces(engine, &requests, arrivals);
+        jitter(&mut traces, at);
         self.fail_some(&mut traces, at);
         let duration = traces.iter().map(|trace| trace.ended).fold(0.0, f64::max);
         let observed = Observed {
@@ -398,6 +400,26 @@ fn traces(engine: &mut Engine, requests: &[Request], arrivals: Arrivals) -> Vec<
                 );
             }
         }
+    }
+}
+
+/// Another result, other noise.
+fn seed_of_output(runner: &RepeatRunner<'_>) -> u64 {
+    let output = runner.output.display().to_string();
+    workload::seed_of(0, &["script", &output])
+}
+
+fn jitter(traces: &mut [RequestTrace], at: &OneRepeat<'_>) {
+    let seed = workload::seed_of(seed_of_output(at.runner), &[&at.number.to_string()]);
+    let mut chance = Pcg64Mcg::seed_from_u64(seed);
+    for trace in traces {
+        let factor = 1.0 + JITTER * (chance.random::<f64>() - 0.5);
+        let sent = trace.sent;
+        let moved = |time: &mut f64| *time = sent + (*time - sent) * factor;
+        let ends = [&mut trace.first_chunk, &mut trace.last_token];
+        let ends = ends.into_iter().flatten();
+        ends.chain(&mut trace.token_chunks).for_each(moved);
+        moved(&mut trace.ended);
     }
 }
 

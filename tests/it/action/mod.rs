@@ -138,7 +138,8 @@ fn a_cancelled_job_ends_the_server_and_keeps_the_report() {
         "perfgate.yaml",
         &PLAN.replace("160", "100000"),
     );
-    // The server's log is there once it is started.
+    // A real server, whose log is there once it is started.
+    runner.environment.clear();
     runner.cancelled_at = Some(("run", "perf/perfgate-out/server-1.log"));
     let job = runner.run(&[FROM_PATH, ("working-directory", "perf")]);
     assert_eq!(job.codes["run"], 130, "{}", job.log);
