@@ -29,7 +29,7 @@ pub(crate) struct Compared<'a> {
     pairs: Option<(Run, Run)>,
     accepted: AcceptedRuns,
     /// The files that decide, where a change may have edited them.
-    bar: Vec<PathBuf>,
+    criteria: Vec<PathBuf>,
 }
 
 impl<'a> Compared<'a> {
@@ -45,25 +45,29 @@ impl<'a> Compared<'a> {
         let one = |path: &Option<PathBuf>| path.as_deref().map(record::load).transpose();
         let candidate = one(&args.candidate)?;
         let pairs = one(&args.ab_baseline)?.zip(one(&args.ab_candidate)?);
-        let mut bar = vec![policy_path(&args.policy).to_owned()];
-        let accepted = match (&args.baselines, &candidate) {
-            (Some(location), Some(candidate)) => {
-                AcceptedRuns::find(location, candidate, files, &mut bar, environment, events)?
-            }
-            (_, _) => {
-                let named = [&args.baseline, &args.ledger, &args.release];
-                bar.extend(named.into_iter().flatten().cloned());
-                AcceptedRuns::named(args, files)?
-            }
+        let mut criteria = vec![policy_path(&args.policy).to_owned()];
+        let accepted = if let (Some(location), Some(candidate)) = (&args.baselines, &candidate) {
+            AcceptedRuns::find(
+                location,
+                candidate,
+                files,
+                &mut criteria,
+                environment,
+                events,
+            )?
+        } else {
+            let named = [&args.baseline, &args.ledger, &args.release];
+            criteria.extend(named.into_iter().flatten().cloned());
+            AcceptedRuns::named(args, files)?
         };
         Ok(Self {
             args,
+            asks,
             policy,
             candidate,
             pairs,
             accepted,
-            bar,
-            asks,
+            criteria,
         })
     }
 
@@ -96,12 +100,12 @@ impl<'a> Compared<'a> {
             explanation: author.explanation.as_ref(),
             ..ThisLook::ONLY
         };
+        let judged = compare_evidence(&self.policy, &given, labels, this_look);
         let circumstances = Circumstances {
-            judged_by: self.asks.judged_by(&self.bar, &[], false)?,
+            judged_by: self.asks.judged_by(&self.criteria, &[], false)?,
             copies: accepted.of_copies.clone(),
             ..Circumstances::default()
         };
-        let judged = compare_evidence(&self.policy, &given, labels, this_look);
         Ok(complete(judged, circumstances))
     }
 }
@@ -146,12 +150,12 @@ impl AcceptedRuns {
         })
     }
 
-    /// Those of the candidate's gate on its hardware; `bar` gets the files that a change could edit.
+    /// Those of the candidate's gate on its hardware; `criteria` gets the files that a change could edit.
     fn find(
         location: &Location,
         candidate: &Run,
         files: Files<'_>,
-        bar: &mut Vec<PathBuf>,
+        criteria: &mut Vec<PathBuf>,
         environment: &Environment,
         events: &Events,
     ) -> Result<Self, Failure> {
@@ -165,7 +169,7 @@ impl AcceptedRuns {
         let place = opened.place(name, &hardware);
         let found = match (location, place.file(Part::Baseline)) {
             (Location::Folder(_), Some(path)) => {
-                bar.extend([
+                criteria.extend([
                     baseline::ledger_path(&path),
                     baseline::release_path(&path),
                     path.clone(),

@@ -95,7 +95,7 @@ pub(crate) struct Points<'a> {
 impl<'a> Points<'a> {
     /// Where what happens is told.
     pub(crate) fn events(&self) -> &Events {
-        &self.arm.runner().events
+        self.arm.runner().events
     }
 
     /// Nothing is measured yet; a result that cannot be written is an error now.
