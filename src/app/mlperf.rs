@@ -31,10 +31,7 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
         let environment = context.environment;
         let runner = RepeatRunner::of_plan(plan, &grown, environment, &context.events, &interrupt)?;
         let mut points = Points::begin(runner, course.sizes)?;
-        let run = MlperfRun {
-            course: &course,
-            args,
-        };
+        let run = MlperfRun { course: &course };
         let report = run.measure(&mut points).await?;
         Ok::<_, Failure>((report, points.into_result()))
     })?;

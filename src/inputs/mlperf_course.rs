@@ -29,6 +29,17 @@ pub(crate) struct MlperfCourse {
     /// The load of a single run.
     pub(crate) first: LoadPoint,
     pub(crate) sizes: Sizes,
+    /// How the highest rate is searched that is valid; `None` for a single run.
+    pub(crate) peak: Option<Peak>,
+}
+
+/// A search of the highest rate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peak {
+    /// The rate that is tried first.
+    pub(crate) start: f64,
+    /// How near the answer has to be, as a share.
+    pub(crate) precision: f64,
 }
 
 /// From flags and file.
@@ -67,6 +78,10 @@ pub(crate) fn resolve(args: &MlperfArgs, events: &Events) -> Result<MlperfCourse
         required,
         first,
         sizes,
+        peak: args.find_peak.then(|| Peak {
+            start: args.target_qps.unwrap_or(1.0),
+            precision: args.precision,
+        }),
     })
 }
 

@@ -1,13 +1,12 @@
 //! A scenario of MLPerf Inference that is measured: once, or at the rates of a search.
 
 use super::load_points::Points;
-use crate::cli::mlperf::MlperfArgs;
 use crate::clock;
 use crate::config::LoadPoint;
 use crate::event::SweepEvent;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::inputs::mlperf_course::MlperfCourse;
+use crate::inputs::mlperf_course::{MlperfCourse, Peak};
 use crate::metric::Metric;
 use crate::mlperf::{MlperfReport, Tried, reasons};
 use crate::record::format::{Repeat, SWEEP};
@@ -21,13 +20,12 @@ const RATES: (f64, f64) = (0.001, 1e4);
 /// A scenario that is measured.
 pub(crate) struct MlperfRun<'a> {
     pub(crate) course: &'a MlperfCourse,
-    pub(crate) args: &'a MlperfArgs,
 }
 
 impl MlperfRun<'_> {
     /// Measures the scenario once, or searches the highest rate that is valid.
     pub(crate) async fn measure(&self, points: &mut Points<'_>) -> Result<MlperfReport, Failure> {
-        if let (true, Some(limits)) = (self.args.find_peak, self.course.required.limits) {
+        if let (Some(_), Some(limits)) = (self.course.peak, self.course.required.limits) {
             let asked = format!(
                 "P{} of TTFT up to {} s and of TPOT up to {} s",
                 self.course.required.percentile * 100.0,
@@ -37,10 +35,9 @@ impl MlperfRun<'_> {
             points.searches(&asked, true);
         }
         points.start(0, 1).await?;
-        let measured = if self.args.find_peak {
-            self.peak(points).await
-        } else {
-            self.once(points, self.course.first, false).await
+        let measured = match self.course.peak {
+            Some(peak) => self.peak(points, peak).await,
+            None => self.once(points, self.course.first, false).await,
         };
         points.end(measured, 0, 1).await
     }
@@ -77,14 +74,14 @@ impl MlperfRun<'_> {
     }
 
     /// The report of the highest rate that is valid, or of the lowest that was tried.
-    async fn peak(&self, points: &mut Points<'_>) -> Result<MlperfReport, Failure> {
-        let (args, required) = (self.args, self.course.required);
+    async fn peak(&self, points: &mut Points<'_>, peak: Peak) -> Result<MlperfReport, Failure> {
+        let required = self.course.required;
         let search = Search {
             grain: Grain::Real,
-            start: args.target_qps.unwrap_or(1.0),
+            start: peak.start,
             least: RATES.0,
             most: RATES.1,
-            precision: args.precision,
+            precision: peak.precision,
             most_visits: 1,
         };
         let mut reports: Vec<MlperfReport> = Vec::new();
