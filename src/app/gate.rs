@@ -1,9 +1,9 @@
 //! `perfgate gate`: measure until it is decided, render, publish, exit code.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Context;
-use super::compare::{finish, judged_by, write_junit};
+use super::compare::{finish, write_junit};
 use super::publishing::{Place, Publishing, annotations, step};
 use crate::app::output;
 use crate::baseline::Location;
@@ -265,7 +265,7 @@ impl Judging<'_> {
         } = self.question;
         let accepted_commit = comparison.baseline.commit.as_deref();
         Ok(Circumstances {
-            judged_by: judged_by(self.asks, &criteria, edits, *is_first)?,
+            judged_by: self.asks.judged_by(&criteria, edits, *is_first)?,
             copies: self.accepted.of_copies(),
             commits_since: accepted_commit.and_then(work_tree::commits_since),
             head: self.head.clone(),
@@ -286,28 +286,7 @@ impl Judging<'_> {
         let Question {
             plan, base_plan, ..
         } = self.question;
-        let of_the_job = [
-            "GITHUB_OUTPUT",
-            "GITHUB_ENV",
-            "GITHUB_STEP_SUMMARY",
-            "GITHUB_EVENT_PATH",
-        ];
-        let mut own = vec![args.output.clone(), parent.to_owned()];
-        if let Location::Folder(folder) = &args.baselines {
-            own.push(folder.clone());
-        }
-        own.extend(
-            args.junit
-                .iter()
-                .chain(&args.baseline)
-                .chain(&args.ledger)
-                .cloned(),
-        );
-        let of_the_job = of_the_job
-            .iter()
-            .filter_map(|name| (context.environment)(name));
-        own.extend(of_the_job.map(PathBuf::from));
-        let own = Own::at(own);
+        let own = Own::of_gate(args, parent, context.environment);
         let build = build_identity::name(
             plan,
             base_plan.as_ref(),

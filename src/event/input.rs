@@ -53,4 +53,23 @@ pub enum InputEvent {
         /// Turns of each conversation; 1 without conversations.
         turns: usize,
     },
+    /// The prompts of a scenario of MLPerf have the lengths of the plan.
+    PromptsOfOwnLengths,
+    /// The prompts of a scenario of MLPerf have a beginning in common.
+    PromptsShareBeginnings {
+        /// The share of each prompt that is the same in others.
+        share: f64,
+    },
+    /// `init` found a Dockerfile whose image is in no registry.
+    ImageNotInRegistry {
+        /// The Dockerfile.
+        dockerfile: String,
+        /// The image that it builds on.
+        base: String,
+    },
+    /// `init` found an option in a compose file whose value is not known.
+    OptionValueUnknown {
+        /// The option.
+        option: String,
+    },
 }

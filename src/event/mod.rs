@@ -11,6 +11,7 @@ mod git;
 mod input;
 mod run;
 mod storage;
+mod sweep;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use git::GitEvent;
 pub use input::InputEvent;
 pub use run::{ConcernLevel, LoadPart, RepeatLabel, RunEvent, StartPhase};
 pub use storage::StorageEvent;
+pub use sweep::SweepEvent;
 
 /// Something that happened, or that goes on.
 #[derive(Clone, Debug)]
@@ -37,6 +39,8 @@ pub enum Event {
     Input(InputEvent),
     /// While something was measured.
     Run(RunEvent),
+    /// While loads were measured one after the other.
+    Sweep(SweepEvent),
 }
 
 /// Where events go. Cheap to clone; each event is shown before [`Events::emit`] returns.
@@ -87,6 +91,12 @@ impl From<GitEvent> for Event {
 impl From<StorageEvent> for Event {
     fn from(event: StorageEvent) -> Self {
         Self::Storage(event)
+    }
+}
+
+impl From<SweepEvent> for Event {
+    fn from(event: SweepEvent) -> Self {
+        Self::Sweep(event)
     }
 }
 

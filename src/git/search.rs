@@ -72,9 +72,12 @@ impl Repository {
     /// The repository of the working folder, which must be the top of its work tree, as it is for `git bisect run`.
     pub(crate) fn here() -> Result<Self, GitError> {
         let here = Path::new(".");
-        let top = work_tree::top_of_working_tree().map_err(|error| match error {
-            GitError::NoRepository | GitError::Failed(_) => GitError::NoWorkTree,
-            other => other,
+        let top = work_tree::top_of_working_tree().map_err(|error| {
+            if matches!(error, GitError::NoRepository | GitError::Failed(_)) {
+                GitError::NoWorkTree
+            } else {
+                error
+            }
         })?;
         if here.canonicalize().ok() != top.canonicalize().ok() {
             return Err(GitError::NotTheTop(top));

@@ -9,16 +9,14 @@ use super::search::git_elsewhere;
 pub(crate) fn update(tree: &Path) -> Result<(), GitError> {
     // Not `--quiet`, with which git does not say that a remote cannot be reached.
     let updated = ["submodule", "update", "--init", "--recursive", "--force"];
-    git_elsewhere(tree, &updated)
-        .map(drop)
-        .map_err(|error| match error {
-            GitError::Command { command, said } => GitError::Submodules {
-                is_of_commit: is_of_commit(&said),
-                command,
-                said,
-            },
-            other => other,
-        })
+    match git_elsewhere(tree, &updated) {
+        Err(GitError::Command { command, said }) => Err(GitError::Submodules {
+            is_of_commit: is_of_commit(&said),
+            command,
+            said,
+        }),
+        updated => updated.map(drop),
+    }
 }
 
 /// Whether another commit may do: the remote answered and does not have what this one names, or the commit itself names no

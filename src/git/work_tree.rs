@@ -33,11 +33,9 @@ fn tell_of(error: &GitError, events: &Events) {
         let here = std::env::current_dir().unwrap_or_default();
         here.ancestors().any(|folder| folder.join(".git").exists())
     };
-    let is_worth_it = match error {
-        GitError::Ownership(_) => true,
-        GitError::NotInstalled => is_repository(),
-        _ => false,
-    };
+    let is_not_installed = matches!(error, GitError::NotInstalled);
+    let is_worth_it =
+        matches!(error, GitError::Ownership(_)) || (is_not_installed && is_repository());
     if is_worth_it {
         events.emit(GitEvent::CommitUnknown {
             reason: error.to_string(),

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::files;
 use crate::git::GitError;
 use crate::git::work_tree::{self, Entry, Object};
+use crate::policy::{Base, JudgedBy};
 use crate::publish::change::Change;
 
 /// A commit from which the bar is read.
@@ -90,6 +91,26 @@ impl Asks {
                 None => Ok(Self::Here),
             },
         }
+    }
+
+    /// Whose files judge, and what the change edits of them.
+    pub(crate) fn judged_by(
+        &self,
+        criteria: &[PathBuf],
+        edits: &[String],
+        is_first: bool,
+    ) -> Result<JudgedBy, Failure> {
+        Ok(match self {
+            Self::Here => JudgedBy::WorkTree,
+            Self::ChangeItself => JudgedBy::OwnFiles,
+            Self::Base(base_ref) => JudgedBy::Base(Base {
+                name: base_ref.name().to_owned(),
+                commit: base_ref.commit().to_owned(),
+                touched: base_ref.touched(criteria.iter().map(PathBuf::as_path))?,
+                edits: edits.to_vec(),
+                is_first,
+            }),
+        })
     }
 
     /// The commit, where it is one.

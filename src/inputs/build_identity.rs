@@ -10,7 +10,10 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::outputs::LOCK;
+use crate::baseline::Location;
+use crate::cli::gate::GateArgs;
 use crate::config::{Plan, ProcessPlan, ServerPlan};
+use crate::environment::Environment;
 use crate::git::work_tree;
 
 /// A larger file is known by its size and the time of its last change: a build replaces it, and reading it takes seconds.
@@ -80,6 +83,14 @@ const OF_THE_JOB: [&str; 24] = [
     "GH_TOKEN",
 ];
 
+/// Variables of a step of GitHub Actions that name files which the step writes.
+const FILES_OF_THE_STEP: [&str; 4] = [
+    "GITHUB_OUTPUT",
+    "GITHUB_ENV",
+    "GITHUB_STEP_SUMMARY",
+    "GITHUB_EVENT_PATH",
+];
+
 /// Files that perfgate or the job writes itself while nothing is built.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Own {
@@ -89,8 +100,22 @@ pub(crate) struct Own {
 }
 
 impl Own {
+    /// Those of a gate that keeps its evidence there.
+    pub(crate) fn of_gate(args: &GateArgs, evidence: &Path, environment: &Environment) -> Self {
+        let mut own = vec![args.output.clone(), evidence.to_owned()];
+        if let Location::Folder(folder) = &args.baselines {
+            own.push(folder.clone());
+        }
+        let named = [&args.junit, &args.baseline, &args.ledger];
+        own.extend(named.into_iter().flatten().cloned());
+        let of_the_step = FILES_OF_THE_STEP.iter();
+        let of_the_step = of_the_step.filter_map(|name| environment(name));
+        own.extend(of_the_step.map(PathBuf::from));
+        Self::at(own)
+    }
+
     /// Those at these paths, and below them.
-    pub(crate) fn at(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+    fn at(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         // What does not exist yet has a folder that does.
         let resolved = |path: PathBuf| {
             let absolute = std::path::absolute(&path).ok()?;

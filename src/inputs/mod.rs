@@ -3,7 +3,9 @@
 pub(crate) mod accepted;
 pub(crate) mod base_commit;
 pub(crate) mod base_ref;
+pub(crate) mod beginning;
 pub(crate) mod build_identity;
+pub(crate) mod compared;
 pub(crate) mod comparison;
 pub(crate) mod dataset;
 pub(crate) mod extras;
@@ -11,6 +13,7 @@ pub(crate) mod feasible;
 pub(crate) mod justification;
 pub(crate) mod links;
 pub(crate) mod main_branch;
+pub(crate) mod mlperf_course;
 pub(crate) mod outputs;
 pub(crate) mod plan;
 pub(crate) mod policy;

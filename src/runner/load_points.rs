@@ -8,7 +8,7 @@ use super::repeat_runner::RepeatRunner;
 use super::repeating::MOST_VOID;
 use super::workload_identity::source;
 use crate::config::{Dataset, LoadPoint, Plan};
-use crate::event::RunEvent;
+use crate::event::{Events, RunEvent};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
@@ -93,6 +93,11 @@ pub(crate) struct Points<'a> {
 }
 
 impl<'a> Points<'a> {
+    /// Where what happens is told.
+    pub(crate) fn events(&self) -> &Events {
+        self.arm.runner().events
+    }
+
     /// Nothing is measured yet; a result that cannot be written is an error now.
     pub(crate) fn begin(runner: RepeatRunner<'a>, sizes: Sizes) -> Result<Self, Failure> {
         crate::files::check_writable(&runner.output).map_err(cannot_keep)?;

@@ -26,6 +26,7 @@ pub(crate) mod local_server;
 pub(crate) mod lock;
 mod measurement;
 mod memory;
+pub(crate) mod mlperf_run;
 pub(crate) mod repeat_runner;
 pub(crate) mod repeating;
 mod request_failures;
@@ -37,6 +38,7 @@ mod server_side;
 mod side;
 pub(crate) mod slowdown;
 pub(crate) mod spending;
+pub(crate) mod sweep_run;
 #[cfg(test)]
 mod tests;
 mod visible_gpus;

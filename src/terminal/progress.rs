@@ -65,7 +65,8 @@ impl Shown {
             | Event::Gate(_)
             | Event::Git(_)
             | Event::Input(_)
-            | Event::Storage(_) => {
+            | Event::Storage(_)
+            | Event::Sweep(_) => {
                 for line in lines(event) {
                     note(&line);
                 }

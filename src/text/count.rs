@@ -8,7 +8,7 @@ pub fn count<N: Copy + Display + PartialEq + From<u8>>(number: N, noun: &str) ->
 }
 
 /// `repeat` of one, `repeats` of any other number.
-pub fn plural<N: PartialEq + From<u8>>(number: N, noun: &str) -> String {
+pub fn plural<N: Copy + PartialEq + From<u8>>(number: N, noun: &str) -> String {
     if number == N::from(1) {
         return noun.to_owned();
     }

@@ -189,7 +189,7 @@ fn a_folder_that_github_would_take_for_an_expression_is_refused() {
 fn nobody_knows_the_model_and_it_says_how_to_go_on() {
     let folder = repository();
     insta::assert_snapshot!(init(folder.path(), &[]).expect(2).stderr, @r"
-    error: nothing here says which model is served
+    error: no file here names the model that is served
     hint: give it: `perfgate init --model meta-llama/Llama-3.1-8B-Instruct`
     hint: or, to see how it works without a GPU: `perfgate init --simulator`
     ");

@@ -68,7 +68,6 @@ const PENDING: &[(&str, &str)] = &[
     ("render", "config"),
     ("runner", "cli"),
     ("runner", "render"),
-    ("runner", "terminal"),
     ("selftest", "render"),
 ];
 

@@ -3,7 +3,7 @@
 use crate::event::InputEvent;
 use crate::metric::Unit;
 use crate::text::count::count;
-use crate::text::number;
+use crate::text::{number, sanitize};
 
 pub(super) fn lines(event: &InputEvent) -> Vec<String> {
     match event {
@@ -60,6 +60,21 @@ pub(super) fn lines(event: &InputEvent) -> Vec<String> {
         } => vec![format!(
             "note: `concurrency` {slots} is never reached: {}",
             too_few(*requests, *turns)
+        )],
+        InputEvent::PromptsOfOwnLengths => vec![
+            "prompts are synthetic: their lengths are those of perfgate.yaml, not those of the benchmark's data set"
+                .to_owned(),
+        ],
+        InputEvent::PromptsShareBeginnings { share } => vec![format!(
+            "warning: {} of each prompt is the same in others (`prefix`), and a prefix cache answers it; the benchmark's data sets have no such prompts",
+            number::percent(*share)
+        )],
+        InputEvent::ImageNotInRegistry { dockerfile, base } => vec![format!(
+            "warning: `{dockerfile}` builds its own image from `{base}`, which is in no registry: build it first (docker build --tag NAME .), and write NAME as server.docker.image"
+        )],
+        InputEvent::OptionValueUnknown { option } => vec![format!(
+            "warning: the value of `{}` in the compose file is not known here: write the option into server.docker.args",
+            sanitize::line(option)
         )],
     }
 }

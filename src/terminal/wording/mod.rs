@@ -6,6 +6,7 @@ mod git;
 mod input;
 pub(super) mod run;
 mod storage;
+mod sweep;
 
 use crate::event::Event;
 
@@ -17,6 +18,7 @@ pub(super) fn lines(event: &Event) -> Vec<String> {
         Event::Git(event) => git::lines(event),
         Event::Storage(event) => vec![storage::line(event)],
         Event::Input(event) => input::lines(event),
+        Event::Sweep(event) => sweep::lines(event),
         // A bar, a count or a reminder may be part of it: `progress` shows it.
         Event::Run(_) => Vec::new(),
     }

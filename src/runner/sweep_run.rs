@@ -1,0 +1,469 @@
+//! A sweep that is measured: a grid, loads that grow until throughput no longer does, or the search of the highest load inside
+//! limits.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::load_points::{Points, median};
+use crate::clock;
+use crate::config::{LoadPoint, Plan};
+use crate::event::SweepEvent;
+use crate::failure::Failure;
+use crate::inputs::sweep_course::{Course, Kind};
+use crate::metric::Metric;
+use crate::record::Failures;
+use crate::record::format::{Repeat, ResultFile, SWEEP};
+use crate::record::telemetry::Telemetry;
+use crate::stats::Outcome;
+use crate::sweep::{
+    Attained, Capacity, Found, Growth, Limits, Point, Search, Step, Told, Why, attained, grow,
+};
+use crate::text::number::{percent, value};
+
+/// A search of rates begins at this share of what the server does when everything is sent at once: the capacity inside
+/// any limit is below that, and rarely far.
+const FIRST_SHARE: f64 = 0.5;
+
+/// `95 % of the requests with TTFT up to 0.2 s and TPOT up to 0.05 s`.
+fn in_limits(limits: &Limits, attainment: f64) -> String {
+    let named = [
+        ("TTFT", limits.ttft),
+        ("TPOT", limits.tpot),
+        ("E2E", limits.e2e),
+    ];
+    let named = named
+        .iter()
+        .filter_map(|(name, limit)| Some(format!("{name} up to {} s", (*limit)?)));
+    let named: Vec<String> = named.collect();
+    format!(
+        "{} of the requests with {}",
+        percent(attainment),
+        named.join(" and ")
+    )
+}
+
+/// A sweep that is being measured.
+pub(crate) struct Sweep<'a> {
+    points: Points<'a>,
+    course: &'a Course,
+    limits: Option<Limits>,
+    attainment: f64,
+    told: Told,
+}
+
+/// A load of the present repeat, and where its measurements begin in the scenario.
+struct Seen {
+    load: LoadPoint,
+    from: usize,
+}
+
+impl<'a> Sweep<'a> {
+    /// Nothing is measured yet.
+    pub(crate) fn begin(
+        mut points: Points<'a>,
+        course: &'a Course,
+        limits: Option<Limits>,
+        attainment: f64,
+    ) -> Self {
+        if let (Kind::Find { .. }, Some(limits)) = (&course.kind, limits) {
+            points.searches(&in_limits(&limits, attainment), course.rates.is_some());
+        }
+        Self {
+            points,
+            course,
+            limits,
+            attainment,
+            told: Told {
+                rates: course.rates.is_some(),
+                limits,
+                attainment,
+                ..Told::default()
+            },
+        }
+    }
+
+    /// What was measured, and what there is to tell of it.
+    pub(crate) fn into_result(self) -> (ResultFile, Told) {
+        (self.points.into_result(), self.told)
+    }
+
+    fn tell(&self, event: SweepEvent) {
+        self.points.events().emit(event);
+    }
+
+    /// Tells how the course ended, as the report does.
+    fn tell_end(&self) {
+        self.tell(SweepEvent::Ended(self.told.ended.clone()));
+    }
+
+    /// Measures the course as often as the plan says.
+    pub(crate) async fn repeats(&mut self, plan: &Plan) -> Result<(), Failure> {
+        for repeat in 0..plan.repeat {
+            self.points.start(repeat, plan.repeat).await?;
+            let swept = self.once().await;
+            self.points.end(swept, repeat, plan.repeat).await?;
+        }
+        Ok(())
+    }
+
+    /// The whole course once on one server.
+    async fn once(&mut self) -> Result<(), Failure> {
+        let course = self.course;
+        let mut seen = Vec::new();
+        match &course.kind {
+            Kind::Grid(loads) => {
+                let of = loads.len();
+                for (index, load) in loads.iter().enumerate() {
+                    let why = format!("load {} of {of}", index + 1);
+                    self.measure(&mut seen, *load, false, &why).await?;
+                }
+                self.told.ended = format!("the {of} loads that were asked for are measured");
+                Ok(())
+            }
+            Kind::Grow { start, most } => self.grow(&mut seen, *start, *most).await,
+            Kind::Find {
+                search,
+                start,
+                grid,
+            } => {
+                for load in grid {
+                    // Everything at once is no rate to search among.
+                    let is_rate = load.number().is_finite();
+                    let seen = if is_rate { &mut seen } else { &mut Vec::new() };
+                    self.measure(seen, *load, false, "asked for").await?;
+                }
+                let search = match start {
+                    Some(start) => Search {
+                        start: *start,
+                        ..*search
+                    },
+                    None => self.begin_at(*search).await?,
+                };
+                self.find(seen, &search).await
+            }
+        }
+    }
+
+    async fn grow(&mut self, seen: &mut Vec<Seen>, start: f64, most: f64) -> Result<(), Failure> {
+        loop {
+            let measured: Vec<(f64, Option<f64>)> = seen
+                .iter()
+                .map(|seen| {
+                    (
+                        seen.load.number(),
+                        median(self.of(seen), Metric::THROUGHPUT),
+                    )
+                })
+                .collect();
+            let name = |load: f64| LoadPoint::of(load, self.course.rates).name();
+            // Fewer answers are less work: neither more nor less throughput says anything then.
+            if let Some(last) = seen.last()
+                && self.points.fails(last.load)
+                && let Some(failed) = Failures::of(self.of(last)).in_words()
+            {
+                self.told.ended = format!(
+                    "the server fails at {}: {failed}; the highest throughput is not known",
+                    last.load.name()
+                );
+                self.tell_end();
+                return Ok(());
+            }
+            self.told.ended = match grow(start, most, &measured) {
+                Growth::Next(load) => {
+                    let why = match measured.last() {
+                        None => "the first load".to_owned(),
+                        Some(_) => "throughput still grows".to_owned(),
+                    };
+                    let load = LoadPoint::of(load, self.course.rates);
+                    self.measure(seen, load, true, &why).await?;
+                    continue;
+                }
+                Growth::Saturated(load) => format!(
+                    "the server is saturated: {} has less than 5 % more throughput than lower loads",
+                    name(load)
+                ),
+                Growth::Bounded(load) => format!(
+                    "{} is the highest load that may be tried, and throughput still grew; raise `--max-load`",
+                    name(load)
+                ),
+                Growth::Failed(load) => format!("no request of {} succeeded", name(load)),
+            };
+            self.tell_end();
+            return Ok(());
+        }
+    }
+
+    /// Where a search of rates begins: the server is asked by sending everything at once.
+    async fn begin_at(&mut self, search: Search) -> Result<Search, Failure> {
+        let all = LoadPoint::of(f64::INFINITY, self.course.rates);
+        let why = "everything at once, to see what the server does at most";
+        self.tell(SweepEvent::Load {
+            load: all.name(),
+            why: why.to_string(),
+        });
+        // Only a place to begin: also what does not count, as where the client was too slow for so much, tells it.
+        let from = self.points.repeats(all).len();
+        if self.points.try_to_measure(all, true).await?.is_none() {
+            let words = self.measured_in_words(&Seen { load: all, from });
+            self.tell(SweepEvent::Measured {
+                load: all.name(),
+                words,
+            });
+        }
+        let last = self.points.repeats(all).last();
+        let served = last.and_then(|repeat| repeat.metric(Metric::QPS));
+        let most = served
+            .filter(|served| *served > 0.0)
+            .unwrap_or(search.start);
+        // Three digits, so that the first rate and those that follow from it are readable.
+        let digits = 10_f64.powf((most * FIRST_SHARE).log10().floor() - 1.0);
+        let start =
+            ((most * FIRST_SHARE / digits).round() * digits).clamp(search.least, search.most);
+        Ok(Search { start, ..search })
+    }
+
+    async fn find(&mut self, mut seen: Vec<Seen>, search: &Search) -> Result<(), Failure> {
+        let (began, started) = (Instant::now(), clock::timestamp());
+        loop {
+            let points = self.known(&seen);
+            match search.next(&points) {
+                Step::Measure { load, why } => {
+                    let load = LoadPoint::of(load, self.course.rates);
+                    let why = in_words(why, self.course.rates);
+                    self.measure(&mut seen, load, true, &why).await?;
+                }
+                Step::Done(found) => {
+                    let measurements = points.iter().map(|point| point.visits).sum();
+                    self.told
+                        .warnings
+                        .extend(self.doubts(&seen, search, &points));
+                    let repeat = Repeat {
+                        started: Some(started),
+                        duration: Some(began.elapsed().as_secs_f64()),
+                        ..self.capacity(&seen, found, measurements)
+                    };
+                    self.told.capacities.push(Capacity {
+                        load: found.capacity,
+                        fails_at: found.fails_at,
+                        measurements,
+                    });
+                    self.told.ended = self.found_in_words(found, search);
+                    self.tell_end();
+                    return self.points.add(SWEEP, repeat);
+                }
+            }
+        }
+    }
+
+    async fn measure(
+        &mut self,
+        seen: &mut Vec<Seen>,
+        load: LoadPoint,
+        adaptive: bool,
+        why: &str,
+    ) -> Result<(), Failure> {
+        let first = self.told.capacities.is_empty() && seen.is_empty();
+        if !seen.iter().any(|seen| seen.load == load) {
+            let from = self.points.repeats(load).len();
+            seen.push(Seen { load, from });
+        }
+        self.tell(SweepEvent::Load {
+            load: load.name(),
+            why: why.to_string(),
+        });
+        self.points.measure(load, adaptive).await?;
+        // Later loads may be too much for the server; all at once is for most.
+        if first && load.number().is_finite() && self.points.fails(load) {
+            self.points.too_many_failures()?;
+        }
+        if let Some(seen) = seen.iter().find(|seen| seen.load == load) {
+            self.tell(SweepEvent::Measured {
+                load: load.name(),
+                words: self.measured_in_words(seen),
+            });
+        }
+        Ok(())
+    }
+
+    /// What was measured of a load in this repeat.
+    fn of(&self, seen: &Seen) -> &[Repeat] {
+        self.points
+            .repeats(seen.load)
+            .get(seen.from..)
+            .unwrap_or_default()
+    }
+
+    fn attained(&self, seen: &Seen) -> Option<Attained> {
+        self.limits.map(|limits| attained(self.of(seen), &limits))
+    }
+
+    /// What the search knows.
+    fn known(&self, seen: &[Seen]) -> Vec<Point> {
+        let counts = |repeat: &&Repeat| repeat.void.is_none();
+        let point = |seen: &Seen| Point {
+            load: seen.load.number(),
+            outcome: self.attained(seen).map_or(Outcome::Undecided, |attained| {
+                attained.outcome(self.attainment)
+            }),
+            visits: u32::try_from(self.of(seen).iter().filter(counts).count()).unwrap_or(u32::MAX),
+        };
+        seen.iter().map(point).collect()
+    }
+
+    fn measured_in_words(&self, seen: &Seen) -> String {
+        let repeats = self.of(seen);
+        let figure = |metric: Metric, name: &str| {
+            Some(format!(
+                "{name}{}",
+                value(median(repeats, metric)?, metric.unit())
+            ))
+        };
+        let figures = [
+            figure(Metric::THROUGHPUT, ""),
+            figure(Metric::TTFT_P95, "TTFT P95 "),
+            figure(Metric::TPOT_P95, "TPOT P95 "),
+        ];
+        let mut words: Vec<String> = figures.into_iter().flatten().collect();
+        if words.is_empty() {
+            words.push("no request succeeded".to_owned());
+        }
+        words.extend(Failures::of(repeats).in_words());
+        if let Some(attained) = self.attained(seen) {
+            let (low, high) = attained.interval();
+            let answer = match attained.outcome(self.attainment) {
+                Outcome::Pass => "meets the limits",
+                Outcome::Fail => "does not meet the limits",
+                Outcome::Undecided => "leaves it open",
+            };
+            words.push(format!(
+                "{} of {} requests inside the limits (95 % interval {} to {}, required {}): {answer}",
+                attained.good,
+                attained.all,
+                percent(low),
+                percent(high),
+                percent(self.attainment)
+            ));
+        }
+        words.join(", ")
+    }
+
+    /// The repeat of the scenario that stands for the sweep as a whole.
+    fn capacity(&self, seen: &[Seen], found: Found, measurements: u32) -> Repeat {
+        let searched = match self.course.rates {
+            Some(_) => Metric::CAPACITY_REQUEST_RATE,
+            None => Metric::CAPACITY_CONCURRENCY,
+        };
+        let at = seen
+            .iter()
+            .find(|seen| Some(seen.load.number()) == found.capacity);
+        let of = |metric| at.and_then(|seen| median(self.of(seen), metric));
+        let metrics: BTreeMap<String, Option<f64>> = [
+            (searched, found.capacity),
+            (Metric::CAPACITY_THROUGHPUT, of(Metric::THROUGHPUT)),
+            (Metric::CAPACITY_GOODPUT, of(Metric::GOODPUT)),
+        ]
+        .map(|(metric, value)| (metric.id().to_owned(), value))
+        .into();
+        let lowest = found.fails_at.map_or_else(String::new, |load| {
+            LoadPoint::of(load, self.course.rates).name()
+        });
+        let missing = metrics.iter().filter(|(_, value)| value.is_none());
+        let not_measured = missing
+            .map(|(id, _)| (id.clone(), format!("not even {lowest} met the limits")))
+            .collect();
+        let mut telemetry = Telemetry::default();
+        telemetry
+            .rest
+            .insert("fails_at".to_owned(), serde_json::json!(found.fails_at));
+        telemetry
+            .rest
+            .insert("measurements".to_owned(), serde_json::json!(measurements));
+        telemetry
+            .rest
+            .insert("attainment".to_owned(), serde_json::json!(self.attainment));
+        telemetry
+            .rest
+            .insert("limits".to_owned(), serde_json::json!(self.limits));
+        Repeat {
+            metrics,
+            not_measured,
+            telemetry,
+            ..Repeat::default()
+        }
+    }
+
+    /// Points that were left open, and answers that contradict each other.
+    fn doubts(&self, seen: &[Seen], search: &Search, points: &[Point]) -> Vec<String> {
+        let open = seen
+            .iter()
+            .zip(points)
+            .filter(|(_, point)| point.outcome == Outcome::Undecided);
+        let open = open.map(|(seen, point)| {
+            let attained = self.attained(seen).unwrap_or_default();
+            let why = if attained.all < Attained::fewest(self.attainment) {
+                format!(
+                    "{} requests are too few to show {} (it takes {}); raise `--num-prompts`",
+                    attained.all,
+                    percent(self.attainment),
+                    Attained::fewest(self.attainment)
+                )
+            } else {
+                format!(
+                    "{} of {} requests were inside the limits",
+                    attained.good, attained.all
+                )
+            };
+            format!(
+                "{} is left open after {} measurements and counts as not met: {why}",
+                seen.load.name(),
+                point.visits
+            )
+        });
+        let contradictions = search.contradictions(points);
+        let contradictions = contradictions.into_iter().map(|(low, high)| {
+            let name = |load| LoadPoint::of(load, self.course.rates).name();
+            format!(
+                "not monotone: {} meets the limits and the lower {} does not; the capacity is taken from below both",
+                name(high),
+                name(low)
+            )
+        });
+        open.chain(contradictions).collect()
+    }
+
+    fn found_in_words(&self, found: Found, search: &Search) -> String {
+        let name = |load: f64| LoadPoint::of(load, self.course.rates).name();
+        match (found.capacity, found.fails_at) {
+            (Some(low), Some(high)) => format!(
+                "{} is the highest load that meets the limits; {} does not",
+                name(low),
+                name(high)
+            ),
+            (Some(low), None) => format!(
+                "{} meets the limits and is the highest load that may be tried: the capacity is at least that; raise `--max-load`",
+                name(low)
+            ),
+            (None, Some(high)) => format!("not even {} meets the limits", name(high)),
+            (None, None) => format!(
+                "nothing between {} and {} was measured",
+                search.least, search.most
+            ),
+        }
+    }
+}
+
+fn in_words(why: Why, rates: Option<f64>) -> String {
+    let name = |load: f64| LoadPoint::of(load, rates).name();
+    match why {
+        Why::Above(load) => format!("upwards, because {} meets the limits", name(load)),
+        Why::Below(load) => format!("downwards, because {} does not meet the limits", name(load)),
+        Why::Between(low, high) => format!(
+            "between {}, which meets the limits, and {}, which does not",
+            name(low),
+            name(high)
+        ),
+        Why::First => "the first load".to_owned(),
+        Why::Again { visits: 1 } => "again, because one measurement leaves it open".to_owned(),
+        Why::Again { visits } => format!("again, because {visits} measurements leave it open"),
+    }
+}
