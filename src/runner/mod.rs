@@ -39,7 +39,7 @@ mod side;
 pub(crate) mod slowdown;
 pub(crate) mod spending;
 pub(crate) mod sweep_run;
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
 mod tests;
 mod visible_gpus;
 pub(crate) mod warm_up;
