@@ -443,7 +443,9 @@ fn submit(engine: &mut Engine, trace: &mut RequestTrace, request: &Request, now:
 fn prompt_tokens(request: &Request) -> u32 {
     let tokens = match &request.prompt {
         Prompt::TokenIds(ids) => ids.len(),
-        other => format!("{other:?}").split_whitespace().count(),
+        Prompt::Words(words) => words.len(),
+        Prompt::Text(text) => text.split_whitespace().count(),
+        Prompt::Messages(messages) => messages.len(),
     };
     u32::try_from(tokens).unwrap_or(u32::MAX)
 }

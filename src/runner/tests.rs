@@ -1,5 +1,7 @@
 //! The runner on scripted sides: what happens with void repeats, dying servers and interruptions.
 
+#![cfg(debug_assertions)]
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -7,6 +9,7 @@ use super::arm::Arm;
 use super::repeat_runner::{RepeatRunner, server_of};
 use super::repeating::{measure_pairs, measure_repeats};
 use crate::config::{Fresh, Plan, read_plan};
+use crate::environment::Environment;
 use crate::event::{Event, Events, RunEvent, StartPhase};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -18,7 +21,7 @@ use crate::record::{self, Run};
 struct Stage {
     folder: tempfile::TempDir,
     plan: Plan,
-    environment: Box<dyn Fn(&str) -> Option<String> + Sync>,
+    environment: Box<Environment>,
     events: Events,
     told: Arc<Mutex<Vec<RunEvent>>>,
     interrupt: Interrupt,
