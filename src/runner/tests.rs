@@ -72,12 +72,15 @@ impl Stage {
     /// The starts that were told, in their order.
     fn starts(&self) -> Vec<String> {
         let told = self.told.lock().unwrap();
-        let starts = told.iter().filter_map(|event| match event {
-            RunEvent::Starting {
+        let starts = told.iter().filter_map(|event| {
+            let RunEvent::Starting {
                 repeat,
                 phase: StartPhase::Starting,
-            } => Some(format!("{}{}", repeat.side, repeat.number)),
-            _ => None,
+            } = event
+            else {
+                return None;
+            };
+            Some(format!("{}{}", repeat.side, repeat.number))
         });
         starts.collect()
     }
@@ -107,13 +110,16 @@ async fn a_void_repeat_is_measured_again_and_kept() {
     );
     assert_eq!((arm.repeats(), arm.starts()), (4, 4));
     let told = stage.told.lock().unwrap();
-    let of_void = told.iter().filter_map(|event| match event {
-        RunEvent::Void {
+    let of_void = told.iter().filter_map(|event| {
+        let RunEvent::Void {
             repeat: Some(repeat),
             load,
             reason,
-        } => Some(format!("{} {load} {reason}", repeat.number)),
-        _ => None,
+        } = event
+        else {
+            return None;
+        };
+        Some(format!("{} {load} {reason}", repeat.number))
     });
     let of_void: Vec<String> = of_void.collect();
     assert_eq!(
@@ -126,7 +132,7 @@ async fn a_void_repeat_is_measured_again_and_kept() {
 async fn repeats_that_are_all_void_are_given_up_after_three_more() {
     let stage = Stage::new(&format!(
         r#"{{"alone": [{}]}}"#,
-        vec![r#"{"void": "too hot"}"#; 9].join(",")
+        [r#"{"void": "too hot"}"#; 9].join(",")
     ));
     let mut arm = stage.arm("");
     measure_repeats(&mut arm, 3).await.unwrap();

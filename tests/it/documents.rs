@@ -86,7 +86,7 @@ fn plain(path: &Path) -> PathBuf {
             Component::ParentDir => assert!(plain.pop(), "{} leads out", path.display()),
             Component::CurDir => {}
             Component::Prefix(_) | Component::RootDir | Component::Normal(_) => {
-                plain.push(component)
+                plain.push(component);
             }
         }
     }

@@ -127,29 +127,19 @@ struct Source {
 
 fn sources() -> Vec<Source> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut found = Vec::new();
-    let mut folders = vec![root.clone()];
-    while let Some(folder) = folders.pop() {
-        for entry in folder.read_dir().unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|ending| ending == "rs") {
-                found.extend(source(&root, &path));
-            }
-        }
-    }
+    let found = crate::repository::sources(&root).into_iter();
     found
+        .filter_map(|(path, text)| source(path.strip_prefix(&root).ok()?, &text))
+        .collect()
 }
 
-fn source(root: &Path, path: &Path) -> Option<Source> {
-    let place = path.strip_prefix(root).unwrap().display().to_string();
+fn source(path: &Path, text: &str) -> Option<Source> {
+    let place = path.display().to_string();
     if place.ends_with("_tests.rs") {
         return None;
     }
     let module = place.trim_end_matches(".rs").trim_end_matches("/mod");
-    let text = std::fs::read_to_string(path).unwrap();
-    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let code = text.split("#[cfg(test)]\nmod tests").next()?;
     let lines = code
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"));
