@@ -1,15 +1,14 @@
-//! Whether TPOT and ITL of two runs are one measure: they depend on how many tokens come in one piece, and on the version of
-//! their definition.
+//! Whether TPOT and ITL of two runs are comparable: they depend on the tokens per chunk and on the version of their definition.
 
 use super::sides::Missing;
 use crate::metric::{Latency, Metric};
 use crate::record::ScenarioRun;
 use crate::stats;
 
-/// Tokens per chunk may differ by this share: a server that is a little late merges a few outputs.
+/// Tokens per chunk may differ by this share: a server that is slightly late merges a few outputs.
 const ROOM: f64 = 0.10;
 
-/// Why the values of two sides are not the same measure; `None` where they are, or where it is not known.
+/// Why the values of two sides are not comparable; `None` where they are, or where it is unknown.
 pub(crate) fn unlike(
     metric: Metric,
     baseline: &ScenarioRun,
@@ -28,7 +27,7 @@ pub(crate) fn unlike(
         } else {
             new
         };
-        // One token in each chunk: all definitions are the same.
+        // With one token in each chunk all definitions give the same value.
         if older.is_none_or(|tokens| tokens > 1.0 + ROOM) {
             return Some(Missing::OtherDefinition {
                 baseline: accepted_version,
@@ -36,7 +35,7 @@ pub(crate) fn unlike(
             });
         }
     }
-    if latency == Latency::Tpot && sides.into_iter().all(is_told) {
+    if latency == Latency::Tpot && sides.into_iter().all(has_token_counts) {
         return None;
     }
     let [baseline, candidate] =
@@ -63,8 +62,8 @@ fn tokens_per_chunk(scenario: &ScenarioRun) -> Option<f64> {
     stats::mean(&known.collect::<Vec<f64>>())
 }
 
-fn is_told(scenario: &ScenarioRun) -> bool {
-    scenario.counting().all(|repeat| repeat.packaging.is_told)
+fn has_token_counts(scenario: &ScenarioRun) -> bool {
+    scenario.counting().all(|repeat| repeat.packaging.has_token_counts)
 }
 
 /// The oldest version among the repeats that count.
@@ -79,7 +78,7 @@ fn version(scenario: &ScenarioRun, latency: Latency) -> u32 {
 mod tests {
     use super::*;
 
-    /// 20 answers of 16 tokens in so many chunks, of which the first carried so many tokens.
+    /// 20 answers of 16 tokens in `chunks` chunks; `first`: tokens of the first chunk.
     fn run(definitions: &str, chunks: u32, first: &str) -> crate::record::Run {
         let column = |value: &str| vec![value; 20].join(",");
         let columns = if chunks > 0 {
@@ -110,10 +109,10 @@ mod tests {
     const NEW: &str = r#""definitions":{"tpot":2,"itl":2},"#;
 
     #[test]
-    fn tokens_in_other_pieces_are_compared_in_tpot_only_where_the_first_ones_are_told() {
+    fn tpot_with_other_tokens_per_chunk_is_compared_only_where_the_first_chunk_has_a_count() {
         let (eight, one) = (run(NEW, 2, "8"), run(NEW, 16, "1"));
         assert_eq!(said("tpot.p95", &eight, &one), "");
-        insta::assert_snapshot!(said("itl.p95", &eight, &one), @"a chunk carries 8.0 tokens in the baseline and 1.0 in the candidate, so the times between chunks are not those of the same work; a server that is short of CPU packs more tokens into a chunk: measure again with less beside it, or for TPOT have vLLM count the tokens of each chunk on both sides (`extra_body: {stream_options: {continuous_usage_stats: true}}`)");
+        insta::assert_snapshot!(said("itl.p95", &eight, &one), @"chunks carry 8.0 tokens in the baseline and 1.0 in the candidate, so the times between chunks are not comparable; a server that is short of CPU puts more tokens into a chunk: measure again with less other load on the CPU, or for TPOT let vLLM report the tokens of each chunk on both sides (`extra_body: {stream_options: {continuous_usage_stats: true}}`)");
         let untold = run(NEW, 2, "null");
         assert!(said("tpot.p95", &untold, &one).contains("8.0 tokens in the baseline"));
         assert!(said("tpot.p95", &one, &untold).contains("1.0 tokens in the baseline"));
@@ -122,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_which_a_part_came_in_one_piece_is_not_compared_with_one_that_streamed() {
+    fn a_run_with_some_answers_in_one_chunk_is_not_compared_with_one_that_streamed() {
         let streamed = run(NEW, 16, "1");
         let part = |in_one_piece: usize| {
             let column = |buffered: &str, streamed: &str| {
@@ -151,7 +150,7 @@ mod tests {
     #[test]
     fn unlike_definitions_are_not_compared_unless_each_chunk_carried_one_token() {
         let (older, newer) = (run("", 0, ""), run(NEW, 16, "1"));
-        insta::assert_snapshot!(said("tpot.p95", &older, &newer), @"the baseline has definition 1 of this metric and the candidate definition 2; accept a new baseline (`perfgate baseline update`)");
+        insta::assert_snapshot!(said("tpot.p95", &older, &newer), @"the baseline uses definition 1 of this metric and the candidate definition 2; accept a new baseline (`perfgate baseline update`)");
         assert_eq!(said("tpot.p95", &older, &older), "");
         assert_eq!(said("e2e.p95", &older, &newer), "");
         let mut counted = older.clone();
