@@ -539,10 +539,10 @@ mod tests {
     fn a_metric_that_got_lost_is_named() {
         let both = run("", r#"{"metrics": {"qps": 1, "kv_cache.tokens": 100}}"#);
         let found = comparability(&both, &run("", REPEAT)).findings;
-        let said: Vec<String> = found.iter().map(Finding::to_string).collect();
+        let sentences: Vec<String> = found.iter().map(Finding::to_string).collect();
         let lost =
             "scenario `concurrency=4`: the candidate lacks kv_cache.tokens, which the baseline has";
-        assert!(said.iter().any(|line| line == lost), "{said:?}");
+        assert!(sentences.iter().any(|line| line == lost), "{sentences:?}");
     }
 
     #[test]

@@ -215,9 +215,9 @@ mod tests {
     fn prompts_of_another_length_do_not_compare_whichever_side_is_shorter() {
         let whole = run(CLOSED, &[(400, 16, 16); 20]);
         let cut = run(CLOSED, &[(100, 16, 16); 20]);
-        let said = ["mean prompt length in `c`, as the server counts it"];
-        assert_eq!(unequal(&whole, &cut), said);
-        assert_eq!(unequal(&cut, &whole), said);
+        let found = ["mean prompt length in `c`, as the server counts it"];
+        assert_eq!(unequal(&whole, &cut), found);
+        assert_eq!(unequal(&cut, &whole), found);
         // Some tokenizers add a token for the beginning of the text.
         assert_eq!(unequal(&whole, &run(CLOSED, &[(401, 16, 16); 20])), [""; 0]);
         assert_eq!(
@@ -245,8 +245,8 @@ mod tests {
     #[test]
     fn another_number_of_requests_does_not_compare_unless_the_time_was_given() {
         let many = [(40, 16, 16); 100];
-        let said = unequal(&run(CLOSED, &many), &run(CLOSED, &many[..50]));
-        assert_eq!(said, ["requests per repeat in `c`"]);
+        let found = unequal(&run(CLOSED, &many), &run(CLOSED, &many[..50]));
+        assert_eq!(found, ["requests per repeat in `c`"]);
         let timed = r#"{"concurrency":4,"duration":60}"#;
         let found = comparability(&run(timed, &many), &run(timed, &many[..50]));
         assert!(found.mismatches.is_empty());
@@ -264,8 +264,8 @@ mod tests {
             &run(CLOSED, &[(40, 16, 2); 9]),
             &run(CLOSED, &[(40, 16, 16); 9]),
         );
-        let mut said = found.findings.iter().map(Finding::to_string);
-        let line = said.find(|line| line.contains("chunk")).unwrap();
+        let mut found = found.findings.iter().map(Finding::to_string);
+        let line = found.find(|line| line.contains("chunk")).unwrap();
         insta::assert_snapshot!(line, @"scenario `c`: chunks carry 8.0 tokens in the baseline and 1.0 in the candidate, so ITL is not compared, and TPOT only where both servers report the tokens of the first chunk");
     }
 }

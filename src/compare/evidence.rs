@@ -202,7 +202,7 @@ mod tests {
         crate::record::parse("a.json", json.as_bytes()).unwrap()
     }
 
-    fn said(usable: &ComparableInputs<'_>) -> Vec<&'static str> {
+    fn codes(usable: &ComparableInputs<'_>) -> Vec<&'static str> {
         usable
             .comparability
             .findings
@@ -226,7 +226,7 @@ mod tests {
         };
         let usable = usable(&given);
         assert!(usable.comparability.mismatches.is_empty() && usable.stored.is_none());
-        assert_eq!(said(&usable), ["stored-baseline-not-used"]);
+        assert_eq!(codes(&usable), ["stored-baseline-not-used"]);
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
             ..ComparisonInputs::default()
         });
         assert_eq!(usable.ledger.len(), 1);
-        assert_eq!(said(&usable), ["ledger-lines-not-used"]);
+        assert_eq!(codes(&usable), ["ledger-lines-not-used"]);
     }
 
     #[test]
@@ -250,6 +250,6 @@ mod tests {
             pairs: Some((&base, &candidate)),
             ..ComparisonInputs::default()
         });
-        assert_eq!(said(&usable), ["unpaired-repeats"]);
+        assert_eq!(codes(&usable), ["unpaired-repeats"]);
     }
 }

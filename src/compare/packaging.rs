@@ -63,7 +63,7 @@ fn tokens_per_chunk(scenario: &ScenarioRun) -> Option<f64> {
 }
 
 fn has_token_counts(scenario: &ScenarioRun) -> bool {
-    scenario.counting().all(|repeat| repeat.packaging.has_token_counts)
+    scenario.counting().all(|repeat| repeat.packaging.is_told)
 }
 
 /// The oldest version among the repeats that count.
@@ -100,7 +100,7 @@ mod tests {
         crate::record::parse("a.json", json.as_bytes()).unwrap()
     }
 
-    fn said(id: &str, baseline: &crate::record::Run, candidate: &crate::record::Run) -> String {
+    fn reason(id: &str, baseline: &crate::record::Run, candidate: &crate::record::Run) -> String {
         let metric = Metric::parse(id).unwrap();
         let found = unlike(metric, &baseline.scenarios[0], &candidate.scenarios[0]);
         found.map(|missing| missing.to_string()).unwrap_or_default()
@@ -111,13 +111,13 @@ mod tests {
     #[test]
     fn tpot_with_other_tokens_per_chunk_is_compared_only_where_the_first_chunk_has_a_count() {
         let (eight, one) = (run(NEW, 2, "8"), run(NEW, 16, "1"));
-        assert_eq!(said("tpot.p95", &eight, &one), "");
-        insta::assert_snapshot!(said("itl.p95", &eight, &one), @"chunks carry 8.0 tokens in the baseline and 1.0 in the candidate, so the times between chunks are not comparable; a server that is short of CPU puts more tokens into a chunk: measure again with less other load on the CPU, or for TPOT let vLLM report the tokens of each chunk on both sides (`extra_body: {stream_options: {continuous_usage_stats: true}}`)");
+        assert_eq!(reason("tpot.p95", &eight, &one), "");
+        insta::assert_snapshot!(reason("itl.p95", &eight, &one), @"chunks carry 8.0 tokens in the baseline and 1.0 in the candidate, so the times between chunks are not comparable; a server that is short of CPU puts more tokens into a chunk: measure again with less other load on the CPU, or for TPOT let vLLM report the tokens of each chunk on both sides (`extra_body: {stream_options: {continuous_usage_stats: true}}`)");
         let untold = run(NEW, 2, "null");
-        assert!(said("tpot.p95", &untold, &one).contains("8.0 tokens in the baseline"));
-        assert!(said("tpot.p95", &one, &untold).contains("1.0 tokens in the baseline"));
-        assert_eq!(said("tpot.p95", &untold, &untold), "");
-        assert_eq!(said("ttft.p95", &untold, &one), "");
+        assert!(reason("tpot.p95", &untold, &one).contains("8.0 tokens in the baseline"));
+        assert!(reason("tpot.p95", &one, &untold).contains("1.0 tokens in the baseline"));
+        assert_eq!(reason("tpot.p95", &untold, &untold), "");
+        assert_eq!(reason("ttft.p95", &untold, &one), "");
     }
 
     #[test]
@@ -140,21 +140,21 @@ mod tests {
             );
             crate::record::parse("a.json", json.as_bytes()).unwrap()
         };
-        assert!(said("tpot.p95", &streamed, &part(10)).contains("1.9 in the candidate"));
-        assert!(said("tpot.p50", &part(10), &streamed).contains("1.9 tokens in the baseline"));
-        assert_eq!(said("tpot.p95", &part(10), &part(10)), "");
-        assert_eq!(said("tpot.p95", &streamed, &part(1)), "");
-        assert_eq!(said("ttft.p95", &streamed, &part(10)), "");
+        assert!(reason("tpot.p95", &streamed, &part(10)).contains("1.9 in the candidate"));
+        assert!(reason("tpot.p50", &part(10), &streamed).contains("1.9 tokens in the baseline"));
+        assert_eq!(reason("tpot.p95", &part(10), &part(10)), "");
+        assert_eq!(reason("tpot.p95", &streamed, &part(1)), "");
+        assert_eq!(reason("ttft.p95", &streamed, &part(10)), "");
     }
 
     #[test]
     fn unlike_definitions_are_not_compared_unless_each_chunk_carried_one_token() {
         let (older, newer) = (run("", 0, ""), run(NEW, 16, "1"));
-        insta::assert_snapshot!(said("tpot.p95", &older, &newer), @"the baseline uses definition 1 of this metric and the candidate definition 2; accept a new baseline (`perfgate baseline update`)");
-        assert_eq!(said("tpot.p95", &older, &older), "");
-        assert_eq!(said("e2e.p95", &older, &newer), "");
+        insta::assert_snapshot!(reason("tpot.p95", &older, &newer), @"the baseline uses definition 1 of this metric and the candidate definition 2; accept a new baseline (`perfgate baseline update`)");
+        assert_eq!(reason("tpot.p95", &older, &older), "");
+        assert_eq!(reason("e2e.p95", &older, &newer), "");
         let mut counted = older.clone();
         counted.scenarios[0].repeats[0].packaging.tokens_per_chunk = Some(1.01);
-        assert_eq!(said("tpot.p95", &counted, &newer), "");
+        assert_eq!(reason("tpot.p95", &counted, &newer), "");
     }
 }

@@ -22,7 +22,10 @@ pub(super) fn judge_budget(
         return Some(answer);
     }
     if let Some(missing) = &candidate.missing {
-        return Some(Answered::missing(compare::of_side(&missing.to_string(), "candidate")));
+        return Some(Answered::missing(compare::of_side(
+            &missing.to_string(),
+            "candidate",
+        )));
     }
     // The bound takes the place of the baseline. It is known exactly, so it gets as many repeats as the candidate.
     let oriented = compare::orientation(metric) * bound.ln();

@@ -69,7 +69,8 @@ fn of_verdict(comparison: &Comparison) -> Vec<String> {
         }
     } else if comparison.judgements.iter().any(|row| row.change.is_some()) {
         // A first run has no baseline.
-        problems.push("it is marked as a first run but contains changes against a baseline".to_owned());
+        problems
+            .push("it is marked as a first run but contains changes against a baseline".to_owned());
     }
     problems
 }

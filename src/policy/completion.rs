@@ -115,8 +115,9 @@ fn of_edits(base: &Base) -> Vec<Warning> {
         found.push(Warning::new(Code::QuestionEdited, message));
     }
     if *is_first {
-        let message =
-            format!("{name} has no perfgate configuration, so the change was measured with its own");
+        let message = format!(
+            "{name} has no perfgate configuration, so the change was measured with its own"
+        );
         found.push(Warning::new(Code::FirstConfiguration, message));
     }
     found

@@ -41,7 +41,8 @@ pub(super) fn headline(
         ),
         // Only with an analysis report does a regression under a `report` rule become a warning.
         Verdict::Warn if worst(Status::Regressed, &[Action::Report]).is_some() => {
-            sentence(worst(Status::Regressed, &[Action::Report])).map(|text| analysed_headline(&text))
+            sentence(worst(Status::Regressed, &[Action::Report]))
+                .map(|text| analysed_headline(&text))
         }
         Verdict::Warn => sentence(
             worst(Status::Regressed, &[Action::Warn])

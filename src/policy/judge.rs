@@ -367,7 +367,9 @@ fn judge_change(rule: &Rule, known: &Known<'_>, limit: f64, terms: LookTerms) ->
                     looks_worse: false,
                 };
             }
-            Some(missing) => return Answered::missing(compare::of_side(&missing.to_string(), side)),
+            Some(missing) => {
+                return Answered::missing(compare::of_side(&missing.to_string(), side));
+            }
             None => {}
         }
     }

@@ -106,7 +106,7 @@ pub enum Objection {
         /// Distance from their median, as a ratio; positive is worse.
         change: f64,
         /// Standard deviation of a session, as a ratio.
-        usual: f64,
+        deviation: f64,
     },
 }
 
@@ -221,13 +221,13 @@ impl fmt::Display for Objection {
                 scenario,
                 metric,
                 change,
-                usual,
+                deviation,
             } => write!(
                 f,
                 "{} at {scenario} is {} from the median of the ledger, whose sessions differ by {}",
                 metric.label(),
                 signed_percent(*change),
-                percent(*usual)
+                percent(*deviation)
             ),
         }
     }
@@ -380,17 +380,17 @@ fn of_row(row: &Judgement) -> Objection {
 }
 
 /// Far from the sessions of the ledger in either direction, except metrics with an objection already.
-fn outliers(policy: &Policy, run: &Run, segment: &[Run], said: &[Objection]) -> Vec<Objection> {
+fn outliers(policy: &Policy, run: &Run, segment: &[Run], listed: &[Objection]) -> Vec<Objection> {
     let sessions: Vec<&Run> = segment.iter().collect();
     let mut found = Vec::new();
     for scenario in &run.scenarios {
         for rule in policy.rules_for(&scenario.name) {
             let metric = rule.metric;
-            let is_said = said.iter().any(|objection| {
+            let is_listed = listed.iter().any(|objection| {
                 matches!(objection, Objection::Regressed { scenario: at, metric: of, .. }
                     if *at == scenario.name && *of == metric)
             });
-            let Some(limit) = rule.limits.regression.filter(|_| !is_said) else {
+            let Some(limit) = rule.limits.regression.filter(|_| !is_listed) else {
                 continue;
             };
             let logs = judge::ScenarioEvidence {
@@ -412,7 +412,7 @@ fn outliers(policy: &Policy, run: &Run, segment: &[Run], said: &[Objection]) -> 
                     scenario: scenario.name.clone(),
                     metric,
                     change: judge::ratio(metric, distance),
-                    usual: deviation.exp_m1(),
+                    deviation: deviation.exp_m1(),
                 });
             }
         }
@@ -459,7 +459,7 @@ mod tests {
 
     const OF_MAIN: &str = r#"{"commit":"abc","branch":"main","dirty":false}"#;
 
-    fn said(run: &Run, baseline: Option<&Run>, segment: &[Run]) -> Vec<String> {
+    fn sentences(run: &Run, baseline: Option<&Run>, segment: &[Run]) -> Vec<String> {
         let accepted = Accepted {
             baseline,
             segment,
@@ -488,8 +488,11 @@ mod tests {
     fn a_run_of_main_like_those_before_has_no_objection() {
         let ledger = quiet_ledger();
         let run = run(&[0.02, 0.02004, 0.01997], OF_MAIN);
-        assert_eq!(said(&run, ledger.last(), &ledger), Vec::<String>::new());
-        assert_eq!(said(&run, None, &[]), Vec::<String>::new());
+        assert_eq!(
+            sentences(&run, ledger.last(), &ledger),
+            Vec::<String>::new()
+        );
+        assert_eq!(sentences(&run, None, &[]), Vec::<String>::new());
     }
 
     #[test]
@@ -499,7 +502,7 @@ mod tests {
             r#"{"commit":"abc","branch":"feature","dirty":true}"#,
         );
         let ledger = quiet_ledger();
-        insta::assert_snapshot!(said(&run, ledger.last(), &ledger).join("\n"), @"
+        insta::assert_snapshot!(sentences(&run, ledger.last(), &ledger).join("\n"), @"
         2 of 2 repeats of c count, and a baseline needs 3
         it was measured on `feature`, not on `main`
         the work tree had uncommitted changes
@@ -511,7 +514,7 @@ mod tests {
     fn a_much_faster_run_is_an_outlier_too() {
         let ledger = quiet_ledger();
         let run = run(&[0.016, 0.01604, 0.01597], OF_MAIN);
-        insta::assert_snapshot!(said(&run, ledger.last(), &ledger).join("\n"), @"TPOT P95 at c is −20.1 % from the median of the ledger, whose sessions differ by 0.2 %");
+        insta::assert_snapshot!(sentences(&run, ledger.last(), &ledger).join("\n"), @"TPOT P95 at c is −20.1 % from the median of the ledger, whose sessions differ by 0.2 %");
     }
 
     #[test]

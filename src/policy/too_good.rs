@@ -129,8 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_one_and_a_half_times_as_fast_is_undecided_under_every_policy()
-     {
+    fn more_than_one_and_a_half_times_as_fast_is_undecided_under_every_policy() {
         for on_inconclusive in [
             OnInconclusive::Auto,
             OnInconclusive::Pass,

@@ -115,7 +115,7 @@ fn plot(sessions: usize, from: f64, to: f64) -> Plot {
 fn segments(history: &History, plot: &Plot) -> String {
     let mut svg = String::new();
     for (place, session) in history.sessions.iter().enumerate() {
-        let (class, said) = match &session.begins_segment {
+        let (class, title) = match &session.begins_segment {
             Some(because) => ("segment", format!("accepted: {because}")),
             None if session.is_step => (
                 "segment found",
@@ -130,7 +130,7 @@ fn segments(history: &History, plot: &Plot) -> String {
             "<line class=\"{class}\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{:.1}\"><title>{}</title></line>",
             plot.y.end,
             plot.y.start,
-            sanitize::html(&said)
+            sanitize::html(&title)
         );
     }
     svg
@@ -203,10 +203,7 @@ fn described(history: &History) -> String {
     let accepted = history.sessions.iter().filter_map(|session| {
         let because = session.begins_segment.as_deref()?;
         let day = day(session);
-        Some(format!(
-            "step of {day} accepted: {}",
-            cut(because, 120)
-        ))
+        Some(format!("step of {day} accepted: {}", cut(because, 120)))
     });
     parts.extend(accepted);
     let found = history.sessions.iter().filter(|session| session.is_step);

@@ -106,13 +106,13 @@ fn described(points: &[ShiftPoint]) -> String {
             band.unwrap_or_default()
         )
     };
-    let told = ["P10", "P50", "P90", "P95", "P99"];
-    let told: Vec<String> = points
+    let shown = ["P10", "P50", "P90", "P95", "P99"];
+    let words: Vec<String> = points
         .iter()
-        .filter(|point| told.contains(&name(point).as_str()))
+        .filter(|point| shown.contains(&name(point).as_str()))
         .map(words)
         .collect();
-    format!("candidate − baseline: {}", told.join("; "))
+    format!("candidate − baseline: {}", words.join("; "))
 }
 
 #[cfg(test)]

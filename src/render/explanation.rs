@@ -125,10 +125,7 @@ fn look(taken: &LookTaken) -> String {
         verdict,
     } = taken;
     let evidence = match (repeats, pairs) {
-        (repeats, 0) => format!(
-            "{} against the stored baseline",
-            count(*repeats, "repeat")
-        ),
+        (repeats, 0) => format!("{} against the stored baseline", count(*repeats, "repeat")),
         (0, pairs) => count(*pairs, "alternating pair"),
         (repeats, pairs) => format!(
             "{} and {} against the stored baseline",

@@ -112,7 +112,11 @@ fn table(view: &View, text: &mut Limited) {
         limited.text.push_str(&format!(
             "\n{} more {} in the report.\n",
             limited.lines_cut,
-            if limited.lines_cut == 1 { "row is" } else { "rows are" }
+            if limited.lines_cut == 1 {
+                "row is"
+            } else {
+                "rows are"
+            }
         ));
     }
     text.append(&limited);
@@ -203,7 +207,7 @@ fn lines(view: &View, text: &mut Limited) {
     }
     if !more.is_empty() {
         let title = format!("{} more {}", more.len(), plural(more.len(), "warning"));
-                fold(&title, text, |text| {
+        fold(&title, text, |text| {
             for warning in more.iter().take(LONGEST_LIST) {
                 text.push(&warning_line(warning));
             }
@@ -266,19 +270,22 @@ pub fn sentence_of(sentence: &str) -> String {
 
 fn texts_of_the_author(view: &View, text: &mut Limited) {
     if let Some(accepted) = &view.accepted {
-        text.push(&format!("\n**Accepted {}**\n\n", sanitized(&accepted.source)));
+        text.push(&format!(
+            "\n**Accepted {}**\n\n",
+            sanitized(&accepted.source)
+        ));
         for line in &accepted.lines {
             text.push(&format!("> {}\n", sanitized(line)));
         }
     }
-    for (title, said) in [
+    for (title, given) in [
         ("Analysis report", &view.analysis),
         ("Explanation", &view.explanation),
     ] {
-        let Some(said) = said else { continue };
-        let title = format!("{title} ({})", sanitized(&said.source));
+        let Some(given) = given else { continue };
+        let title = format!("{title} ({})", sanitized(&given.source));
         fold(&title, text, |text| {
-            for line in &said.lines {
+            for line in &given.lines {
                 text.push(&format!("> {}\n", sanitized(line)));
             }
         });
@@ -399,7 +406,11 @@ fn measurements(table: &MeasurementTable, text: &mut Limited) {
     }
     for row in &table.rows {
         if let Some(note) = &row.note {
-            rows.push_str(&format!("- {} {}\n", sanitized(row.metric), sanitized(note)));
+            rows.push_str(&format!(
+                "- {} {}\n",
+                sanitized(row.metric),
+                sanitized(note)
+            ));
         }
     }
     text.push(&rows);

@@ -58,14 +58,14 @@ pub fn comparison(comparison: &Comparison, screen: Screen) -> String {
     };
     let mismatches: Vec<String> = view.mismatches.iter().map(Pair::in_words).collect();
     list("must match, but differs", &mismatches, &mut text);
-    let mut said = |title: &str, said: &Option<AnalysisText>| {
-        if let Some(said) = said {
-            let title = format!("{title} ({})", sanitize::line(&said.source));
-            list(&title, &said.lines, &mut text);
+    let mut given = |title: &str, given: &Option<AnalysisText>| {
+        if let Some(given) = given {
+            let title = format!("{title} ({})", sanitize::line(&given.source));
+            list(&title, &given.lines, &mut text);
         }
     };
-    said("analysis report", &view.analysis);
-    said("explanation", &view.explanation);
+    given("analysis report", &view.analysis);
+    given("explanation", &view.explanation);
     if let Some(accepted) = &view.accepted {
         let title = format!("accepted {}", sanitize::line(&accepted.source));
         list(&title, &accepted.lines, &mut text);
@@ -272,7 +272,10 @@ fn run_scenario(scenario: &Scenario) -> String {
             let why = counting
                 .iter()
                 .find_map(|repeat| repeat.not_measured.get(metric.id()));
-            let why = why.map_or_else(|| "no repeat has a value".to_owned(), |why| sanitize::line(why));
+            let why = why.map_or_else(
+                || "no repeat has a value".to_owned(),
+                |why| sanitize::line(why),
+            );
             reasons.insert(
                 metric.label(),
                 format!("{} not measured: {why}", metric.label()),

@@ -352,12 +352,8 @@ fn commit(identity: &Identity) -> Option<String> {
 
 pub(super) fn facts(identity: &Identity) -> Vec<Fact> {
     let fact = |name, value: Option<String>| value.map(|value| Fact { name, value });
-    let requests = (identity.requests > 0).then(|| {
-        format!(
-            "{}, {} failed",
-            identity.requests, identity.failed_requests
-        )
-    });
+    let requests = (identity.requests > 0)
+        .then(|| format!("{}, {} failed", identity.requests, identity.failed_requests));
     [
         fact("file", Some(identity.file.clone())),
         fact("measured", identity.created.clone()),
