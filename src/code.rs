@@ -31,13 +31,13 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The candidate is far faster than the baseline; the verdict waits for a reason.
+    /// The candidate is implausibly fast; the verdict waits for a reason.
     CheckBeforeBelieving = "check-before-believing",
     /// An undecided verdict passes, because the policy allows it.
     PassedUndecided = "passed-undecided",
     /// A `warn` rule could not be judged.
     NotJudged = "not-judged",
-    /// A regression asks for an explanation by the author.
+    /// A regression needs an explanation by the author.
     ExplanationWanted = "explanation-wanted",
     /// The author explained a regression.
     Explained = "explained",
@@ -69,7 +69,7 @@ codes! {
     NoisierThanLedger = "noisier-than-ledger",
     /// The candidate's starts differ far more than those in the ledger.
     UnstableStarts = "unstable-starts",
-    /// One repeat is far from the others and was drawn in.
+    /// One repeat is far from the others and was clipped.
     OutlierRepeat = "outlier-repeat",
     /// Alternating repeats without a partner were left out.
     UnpairedRepeats = "unpaired-repeats",
@@ -91,13 +91,13 @@ codes! {
     OtherLoadPoints = "other-load-points",
     /// The baseline has metrics that the candidate lacks.
     LostMetrics = "lost-metrics",
-    /// The KV cache shrank and no rule watches it.
+    /// The KV cache shrank, and no rule covers it.
     MemoryGrowthNotJudged = "memory-growth-not-judged",
     /// The two versions of vLLM size the KV cache by different rules.
     CacheSizedDifferently = "cache-sized-differently",
-    /// Both runs have a capacity and no rule watches it.
+    /// Both runs have a capacity, and no rule covers it.
     CapacityNotJudged = "capacity-not-judged",
-    /// A file is not valid YAML, or uses more of YAML than is read here.
+    /// A file is not valid YAML, or uses a YAML feature that perfgate does not read.
     Syntax = "syntax",
     /// A key that the format does not have.
     UnknownKey = "unknown-key",
@@ -105,26 +105,26 @@ codes! {
     DuplicateKey = "duplicate-key",
     /// A required key is missing.
     MissingKey = "missing-key",
-    /// A value of another type, without its unit, or out of range.
+    /// A value has the wrong type, no unit, or is out of range.
     InvalidValue = "invalid-value",
     /// A metric that is not in the catalogue.
     UnknownMetric = "unknown-metric",
-    /// Two settings that cannot both hold.
+    /// Two settings that contradict each other.
     Contradiction = "contradiction",
 }
 
 impl Code {
-    /// The code of that name. A file of a newer version may have others.
+    /// The code of that name. A file of a newer version may contain others.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.name() == name)
     }
 
-    /// Where the documentation explains it, below `docs/`.
+    /// Its address in the documentation, below `docs/`.
     pub fn anchor(self) -> String {
         format!("{PAGE}#{}", self.name())
     }
 
-    /// The address of its explanation; `None` where the binary does not know the address of its documentation.
+    /// The address of its explanation; `None` if the binary has no documentation address.
     pub fn address(self) -> Option<String> {
         self.address_below(DOCUMENTATION?)
     }
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_code_has_a_name_of_its_own_in_kebab_case() {
+    fn each_code_has_a_unique_name_in_kebab_case() {
         for code in Code::ALL {
             assert_eq!(Code::named(code.name()), Some(*code));
             let is_kebab = |c: char| c.is_ascii_lowercase() || c == '-';

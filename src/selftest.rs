@@ -1,4 +1,4 @@
-//! What a selftest found: rates with their intervals, where the noise is, and what follows for this limit.
+//! The result of a selftest: rates with their intervals, sources of noise, and advice on the limits.
 
 use serde::Serialize;
 
@@ -14,10 +14,10 @@ use crate::stats::{self, HIGH_EDGE, Noise, number, rate_interval};
 /// Confidence of the intervals of rates.
 const CONFIDENCE: f64 = 0.95;
 
-/// Of regressions beyond the high edge at least this share is to be blocked.
+/// The share of regressions beyond the high edge that must be blocked.
 const DETECTION: f64 = 0.80;
 
-/// Where requests make more than this share of the variance between repeats, more of them help most.
+/// If requests cause more than this share of the variance between repeats, more requests help most.
 const MOSTLY_REQUESTS: f64 = 0.5;
 
 /// One gate.
@@ -42,7 +42,7 @@ impl Gate {
     }
 }
 
-/// A number of gates of one kind.
+/// Several gates of one kind.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Gates {
     pub(crate) passed: u32,
@@ -84,7 +84,7 @@ impl Gates {
     }
 }
 
-/// Where the noise of one metric comes from, as standard deviations relative to its value.
+/// The noise of one metric by source, as standard deviations relative to its value.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct NoiseSplit {
     pub(crate) scenario: String,
@@ -93,20 +93,20 @@ pub(crate) struct NoiseSplit {
     pub(crate) repeat: f64,
     /// Between sessions.
     pub(crate) host: f64,
-    /// What of `repeat` comes from finitely many requests.
+    /// The part of `repeat` that comes from the finite number of requests.
     pub(crate) request: Option<f64>,
-    /// Sessions that it was learnt from; 0: too few, and this is the assumption.
+    /// Sessions that it was learnt from; 0: too few, so it is assumed.
     pub(crate) sessions: u32,
 }
 
-/// Everything that is told.
+/// The content of the report.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) innocent: Gates,
     pub(crate) slower: Gates,
-    /// How the slower server was made.
+    /// The slow-down of the slower server.
     pub(crate) slow_down: String,
-    /// Whether it lies beyond every blocking limit's zone, so that it must be blocked.
+    /// Whether it is beyond the high edge of a blocking limit, so that it must be blocked.
     pub(crate) must_block: bool,
     pub(crate) noise: Vec<NoiseSplit>,
     pub(crate) advice: Vec<String>,
@@ -127,7 +127,7 @@ impl Report {
             .iter()
             .filter(|rule| rule.action == Action::Block);
         let limits: Vec<f64> = blocking.filter_map(|rule| rule.limits.regression).collect();
-        // A slow-down shows in times by its share and in rates by a little less: one rule is enough to block.
+        // A slow-down changes times by its share and rates by a little less: one rule is enough to block.
         let must_block =
             known.is_some_and(|share| limits.iter().any(|limit| share >= HIGH_EDGE * limit - 1e-9));
         Self {
@@ -140,8 +140,8 @@ impl Report {
         }
     }
 
-    /// Whether what was counted can be explained by chance if the gate keeps what it promises.
-    pub(crate) fn as_good_as_promised(&self) -> bool {
+    /// Whether the rates are consistent with the promised error probabilities.
+    pub(crate) fn is_within_promise(&self) -> bool {
         let alarms = self.innocent.blocked_low <= ALPHA;
         let seen =
             !self.must_block || self.slower.count() == 0 || self.slower.blocked_high >= DETECTION;
@@ -203,28 +203,28 @@ fn advice(policy: &Policy, noise: &[NoiseSplit], accepted: &[Run]) -> Vec<String
             sessions: split.sessions,
         })
     };
-    let mut said = Vec::new();
+    let mut advice = Vec::new();
     if noise.iter().all(|split| split.sessions == 0) {
         let fewest = stats::FEWEST_SESSIONS;
-        said.push(format!(
-            "fewer than {fewest} sessions were accepted, so the noise is assumed: raise --gates"
+        advice.push(format!(
+            "fewer than {fewest} sessions were accepted, so the noise is assumed: raise `--gates`"
         ));
     }
     for needs in needs(policy, family, known) {
-        said.push(in_words(&needs));
+        advice.push(in_words(&needs));
         let requests = worst(needs.metric).and_then(|split| Some((split.request?, split.repeat)));
         if let Some((request, repeat)) = requests
             && request.powi(2) > MOSTLY_REQUESTS * repeat.powi(2)
         {
-            said.push(format!(
-                "{}: most of its noise comes from its having few requests ({} of {}); four times `num_requests` halve that part",
+            advice.push(format!(
+                "{}: most of its noise comes from the small number of requests ({} of {}); four times `num_requests` halves that part",
                 needs.metric.label(),
                 percent(request),
                 percent(repeat)
             ));
         }
     }
-    said
+    advice
 }
 
 fn in_words(needs: &Needs) -> String {
@@ -238,13 +238,13 @@ fn in_words(needs: &Needs) -> String {
     let limit = percent(*limit);
     let what = match (repeats, pairs) {
         (Some(repeats), _) => format!(
-            "{repeats} repeats against a stored baseline of as many decide a limit of {limit}"
+            "{repeats} repeats against a stored baseline of {repeats} repeats decide a limit of {limit}"
         ),
         (None, Some(pairs)) => format!(
-            "a stored baseline does not decide a limit of {limit}; {pairs} alternating pairs do: give the base version (`--base-image`, `server.base`)"
+            "a stored baseline does not decide a limit of {limit}, but {pairs} alternating pairs do: give the base version (`--base-image`, `server.base`)"
         ),
         (None, None) => format!(
-            "too noisy for a limit of {limit}: the most pairs that are taken see {} and more; raise the limit, or quieten the machine",
+            "too noisy for a limit of {limit}: smallest detectable regression {} with the most pairs; raise the limit, or reduce the noise of the machine",
             percent(*smallest)
         ),
     };
@@ -315,10 +315,10 @@ pub(crate) fn report_text(report: &Report) -> String {
             line(&format!("   {advice}"));
         }
     }
-    let verdict = if report.as_good_as_promised() {
-        "as good as promised, as far as so many gates can show"
+    let verdict = if report.is_within_promise() {
+        "as good as promised, as far as this number of gates can show"
     } else {
-        "NOT as good as promised: chance does not explain this"
+        "NOT as good as promised: chance does not explain these rates"
     };
     line(&format!("\n {verdict}"));
     text
@@ -357,7 +357,7 @@ mod tests {
     #[test]
     fn the_report_has_rates_noise_and_advice() {
         let report = report(&[Verdict::Pass; 20], &[Verdict::Block; 20]);
-        assert!(report.as_good_as_promised());
+        assert!(report.is_within_promise());
         insta::assert_snapshot!(report_text(&report), @"
         gates                  blocked              passed  undecided  starts (mean)
         server against itself  0 of 20 (0–17 %)         20          0            3.0
@@ -370,18 +370,18 @@ mod tests {
         throughput                      1.3 %              0.3 %             –
 
         advice
-          TPOT P95: 2 repeats against a stored baseline of as many decide a limit of 5.0 %
-          throughput: 2 repeats against a stored baseline of as many decide a limit of 5.0 %
+          TPOT P95: 2 repeats against a stored baseline of 2 repeats decide a limit of 5.0 %
+          throughput: 2 repeats against a stored baseline of 2 repeats decide a limit of 5.0 %
 
-        as good as promised, as far as so many gates can show
+        as good as promised, as far as this number of gates can show
         ");
     }
 
     #[test]
     fn more_false_alarms_or_fewer_detections_than_chance_explains_fail() {
         let half = [vec![Verdict::Block; 3], vec![Verdict::Pass; 7]].concat();
-        assert!(!report(&half, &[Verdict::Block; 10]).as_good_as_promised());
-        assert!(!report(&[Verdict::Pass; 10], &half).as_good_as_promised());
-        assert!(!report(&[Verdict::Incomparable; 3], &[Verdict::Block; 3]).as_good_as_promised());
+        assert!(!report(&half, &[Verdict::Block; 10]).is_within_promise());
+        assert!(!report(&[Verdict::Pass; 10], &half).is_within_promise());
+        assert!(!report(&[Verdict::Incomparable; 3], &[Verdict::Block; 3]).is_within_promise());
     }
 }

@@ -1,4 +1,4 @@
-//! What a search for the guilty commit found out: the frozen shape of its summary, and what follows from its steps. Pure.
+//! The result of a search for the guilty commit: the frozen format of its summary, and its error probabilities. Pure.
 
 mod report;
 mod sureness;

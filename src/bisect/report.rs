@@ -1,4 +1,4 @@
-//! `perfgate.bisect/1`: what a search found, with every step that it took.
+//! `perfgate.bisect/1`: the result of a search, with all its steps.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,19 +9,19 @@ use crate::metric::Metric;
 /// The value of `schema` that this version writes.
 pub const SCHEMA: &str = "perfgate.bisect/1";
 
-/// How a search ended.
+/// The end of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BisectOutcome {
     /// One commit, confirmed against its parent.
     Found,
-    /// The search ended at one commit, and measured against its parent it is not beyond a limit.
+    /// The search ended at one commit, but it is not beyond a limit against its parent.
     NotConfirmed,
-    /// Commits that could not be judged leave several.
+    /// Several commits are left, because some could not be judged.
     Several,
 }
 
-/// What was measured for what.
+/// The purpose of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -35,7 +35,7 @@ pub enum Role {
     Confirmation,
 }
 
-/// What a step said of its commit.
+/// The outcome of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StepOutcome {
@@ -45,16 +45,16 @@ pub enum StepOutcome {
     Bad,
     /// The evidence does not decide.
     Undecided,
-    /// It was not built.
+    /// Its build failed.
     BuildFailed,
-    /// Its server did not start, or did not last.
+    /// Its server did not start or did not keep running.
     TargetFailed,
-    /// It has no configuration that can be read.
+    /// It has no readable configuration.
     NoConfiguration,
 }
 
 impl StepOutcome {
-    /// As people read it.
+    /// In words.
     pub fn word(self) -> &'static str {
         match self {
             Self::Good => "good",
@@ -67,7 +67,7 @@ impl StepOutcome {
     }
 }
 
-/// A commit as people know it.
+/// A commit, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Commit {
     /// Full object name.
@@ -102,18 +102,18 @@ pub struct StepChange {
     pub confidence: f64,
 }
 
-/// One commit that was judged, and what that cost.
+/// One judged commit and its cost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
-    /// What for.
+    /// The purpose.
     pub role: Role,
-    /// Which commit.
+    /// The commit.
     pub commit: Commit,
-    /// With what it was compared: a commit, an image or a file; foreign text.
+    /// What it was compared with: a commit, an image or a file; foreign text.
     pub against: String,
-    /// What came of it.
+    /// The outcome.
     pub answer: StepOutcome,
-    /// Why, in a sentence.
+    /// The reason, in a sentence.
     pub reason: String,
     /// The change that decided it; absent where nothing was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,11 +122,11 @@ pub struct Step {
     pub seconds: f64,
     /// Servers that were started.
     pub server_starts: u32,
-    /// Whether it was measured earlier and only asked again.
+    /// Whether its stored result was reused.
     pub reused: bool,
 }
 
-/// What the whole search cost.
+/// The cost of the whole search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cost {
     /// Wall time of building and measuring.
@@ -136,7 +136,7 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// Of those steps; what was only asked again had been paid before.
+    /// The cost of these steps; reused results cost nothing.
     pub fn of<'a>(steps: impl Iterator<Item = &'a Step>) -> Self {
         steps
             .filter(|step| !step.reused)
@@ -147,48 +147,48 @@ impl Cost {
     }
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BisectReport {
     /// `perfgate.bisect/1`.
     pub schema: String,
-    /// How it ended.
+    /// Its end.
     pub outcome: BisectOutcome,
-    /// Where it began.
+    /// The good end.
     pub good: Commit,
-    /// Where it ended.
+    /// The bad end.
     pub bad: Commit,
-    /// The commit at which it ended; absent where several are left.
+    /// The commit at which it ended; absent if several are left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<Commit>,
-    /// Whether that one is a merge. Unless only first parents were followed, no single change on either side is guilty.
+    /// Whether that commit is a merge. Unless only first parents were followed, no single change on either side is guilty.
     #[serde(default)]
     pub is_merge: bool,
-    /// Full names of its parents, the one that it was compared with first.
+    /// Full object names of its parents; the first one is the parent that it was compared with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<String>,
-    /// Whether only first parents were followed, so that nothing that a merge brought was judged by itself.
+    /// Whether only first parents were followed, so that merged commits were not judged separately.
     #[serde(default)]
     pub first_parent: bool,
-    /// The commits among which the guilty one is, where several are left.
+    /// The commits that remain, if several are left; one of them is guilty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<Commit>,
     /// Both ends and every step in their order, the confirmation last.
     pub steps: Vec<Step>,
-    /// What all of them cost.
+    /// The cost of all steps.
     pub cost: Cost,
-    /// How sure it is.
+    /// Its error probabilities.
     pub sureness: Sureness,
 }
 
 impl BisectReport {
-    /// Whether the bad end does not serve, so that what broke the start is searched for.
+    /// Whether the bad end does not serve, so that the search is for the commit that broke the server start.
     pub fn is_for_the_start(&self) -> bool {
         let mut steps = self.steps.iter();
         steps.any(|step| step.role == Role::BadEnd && step.answer == StepOutcome::TargetFailed)
     }
 
-    /// The confirmation, where there was one.
+    /// The confirmation, if any.
     pub fn confirmation(&self) -> Option<&Step> {
         let mut steps = self.steps.iter().rev();
         steps.find(|step| step.role == Role::Confirmation)

@@ -1,24 +1,23 @@
-//! How often a search of so many steps goes astray, and how often it then names somebody all the same.
+//! The error probabilities of a search: of a wrong step, of a wrong end, and of naming the wrong commit.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Bounds of the errors of one search.
+/// Upper bounds of the error probabilities of one search.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sureness {
-    /// Probability, at most, that one step is wrong about a commit outside of the zone around its limit.
+    /// Of a wrong step, for a commit outside the indifference zone.
     pub step_error: f64,
     /// Steps that decided.
     pub steps: u32,
-    /// Probability, at most, that any of them is wrong: 1 − (1 − step error)^steps.
+    /// Of any wrong step: 1 − (1 − step error)^steps.
     pub astray: f64,
-    /// Probability, at most, that a commit is named which changes nothing that matters: it must pass for guilty in the
-    /// confirmation, whose evidence is its own.
+    /// Of naming a commit without a relevant regression: the confirmation, which uses new evidence, must be wrong too.
     pub wrong_name: f64,
 }
 
 impl Sureness {
-    /// Of a search whose steps are wrong that often.
+    /// The bounds of a search with this step error.
     pub fn of(step_error: f64, steps: u32) -> Self {
         let right = 1.0 - step_error;
         Self {
@@ -30,7 +29,7 @@ impl Sureness {
     }
 }
 
-/// Steps that a search among so many commits takes, about.
+/// Approximate number of steps of a search among that many commits.
 pub fn steps_for(commits: usize) -> u32 {
     commits.max(1).next_power_of_two().trailing_zeros()
 }
@@ -40,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seven_steps_at_the_gates_level_would_go_astray_one_time_in_eight() {
+    fn seven_steps_at_the_gates_level_would_be_wrong_one_time_in_eight() {
         assert!((Sureness::of(0.02, 7).astray - 0.132).abs() < 1e-3);
         assert!((Sureness::of(0.001, 7).astray - 0.007).abs() < 1e-4);
         assert!(Sureness::of(0.001, 0).astray.abs() < 1e-12);

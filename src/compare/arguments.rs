@@ -1,6 +1,6 @@
-//! What differs between two command lines, option by option.
+//! The differences between two command lines, option by option.
 
-/// The options and words of each command line that the other one does not have, in their order: of
+/// The options and words of each command line that the other one lacks, in their order: for
 /// `serve --max-num-seqs 32 --seed 1` and `serve --max-num-seqs 1 --seed 1` it is `--max-num-seqs 32` and
 /// `--max-num-seqs 1`. `None` where both have the same.
 pub(super) fn difference(
@@ -19,7 +19,7 @@ pub(super) fn difference(
         without(&new_options, &old_options),
     ];
     if old_only.is_empty() && new_only.is_empty() {
-        // The same options: only their order differs, and of options given twice the last one counts.
+        // The same options in another order; of options given twice, the last one applies.
         return Some([old, new].map(|words| Some(words.join(" "))));
     }
     Some([old_only, new_only].map(|options| {
@@ -49,7 +49,7 @@ fn options(words: &[String]) -> Vec<String> {
     options
 }
 
-/// Those of `all` that `others` does not have; what is there twice must be there twice.
+/// Those of `all` that `others` lacks; duplicates are counted.
 fn without(all: &[String], others: &[String]) -> Vec<String> {
     let mut left: Vec<&String> = others.iter().collect();
     all.iter()

@@ -1,4 +1,4 @@
-//! What must be equal, what may differ, and what is not known.
+//! What must match, what may differ, and what is unknown.
 
 use std::collections::BTreeSet;
 
@@ -11,24 +11,24 @@ use crate::record::format::{Load, Server, Workload};
 use crate::record::{Run, ScenarioRun};
 use crate::report::comparison::Difference;
 
-/// Warnings of the repeats of one scenario that are shown.
+/// The most warnings shown for the repeats of one scenario.
 const REPEAT_WARNINGS: usize = 5;
 
-/// Characters of a value of an extra body that are shown.
+/// The most characters shown of a value of an extra body.
 const SHOWN: usize = 100;
 
 /// Whether and how two runs can be compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparability {
-    /// What must be equal and is not.
+    /// What must match, but differs.
     pub mismatches: Vec<Difference>,
-    /// What may differ and does.
+    /// What differs, as it may.
     pub changes: Vec<Difference>,
-    /// What a reader should know.
+    /// Warnings for the reader.
     pub findings: Vec<Finding>,
 }
 
-/// Looks at everything but the metrics' values.
+/// Compares everything except the values of the metrics.
 pub fn comparability(baseline: &Run, candidate: &Run) -> Comparability {
     let mut found = Comparability::default();
     found.hardware(
@@ -60,7 +60,7 @@ pub fn comparability(baseline: &Run, candidate: &Run) -> Comparability {
             found.mismatch("scenario", Some(scenario.name.clone()), None);
         }
     }
-    // A search goes where its server lets it go: that two went to different loads is what they found and no mismatch.
+    // Two searches may measure different loads: that is a result, not a mismatch.
     for (side, run, other) in [
         ("baseline", baseline, candidate),
         ("candidate", candidate, baseline),
@@ -81,7 +81,7 @@ pub fn comparability(baseline: &Run, candidate: &Run) -> Comparability {
     found
 }
 
-/// The begin of a value that may be a whole JSON Schema.
+/// The beginning of a value, which may be a whole JSON Schema.
 fn shortened(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(SHOWN) {
@@ -90,7 +90,7 @@ fn shortened(value: &Value) -> String {
     }
 }
 
-/// Whether two runs had the same hardware, workload and model, as far as both say.
+/// Whether two runs had the same hardware, workload and model, as far as both record them.
 pub(crate) fn same_fingerprint(one: &Run, other: &Run) -> bool {
     let mut found = Comparability::default();
     found.hardware(
@@ -103,7 +103,7 @@ pub(crate) fn same_fingerprint(one: &Run, other: &Run) -> bool {
 }
 
 impl Comparability {
-    /// Adds what is not said yet.
+    /// Adds findings that are not in the list yet.
     pub(super) fn take_findings(&mut self, other: Self) {
         for finding in other.findings {
             if !self.findings.contains(&finding) {
@@ -151,7 +151,7 @@ impl Comparability {
         }
     }
 
-    /// As [`Self::must_match`], but silent where a side does not say it.
+    /// As [`Self::must_match`], but without a finding where a side does not record it.
     pub(super) fn must_match_if_given(
         &mut self,
         what: &str,
@@ -206,7 +206,7 @@ impl Comparability {
         }
         let digest = |side: &Workload| side.digest.clone();
         let named = self.mismatches.len() > before;
-        // The digest only says that something differs; where it is known what, that is enough.
+        // The digest shows only that something differs; it is left out where another line names the difference.
         if !named || of(baseline, digest) == of(candidate, digest) {
             self.must_match(
                 "workload digest",
@@ -216,7 +216,7 @@ impl Comparability {
         }
     }
 
-    /// What requests had beside perfgate's own, of runs that tell all that they sent. No file has the value of a header.
+    /// Extra headers and body of the requests, for runs that record them completely. No file contains the value of a header.
     fn extras(&mut self, baseline: &Workload, candidate: &Workload) {
         if baseline.digest.is_none() || candidate.digest.is_none() {
             return;
@@ -249,7 +249,7 @@ impl Comparability {
             of(baseline, |side| side.model.clone()),
             of(candidate, |side| side.model.clone()),
         );
-        // Repeats on one warm server are no independent starts.
+        // Repeats on one warm server are not independent starts.
         self.must_match_if_given(
             "fresh servers",
             of(baseline, |side| side.fresh.clone()),
@@ -282,7 +282,7 @@ impl Comparability {
             load(candidate),
         );
 
-        // More requests take longer to end, and a queue that grows has longer to do so.
+        // With more requests a growing queue has more time to grow.
         let planned = |side: &ScenarioRun| side.load.as_ref().and_then(planned_requests);
         self.must_match_if_given(
             &format!("number of requests of `{name}`"),
@@ -299,8 +299,8 @@ impl Comparability {
         }
     }
 
-    /// The same sentence of several repeats once. Sentences that differ in a figure are many: the first of each scenario
-    /// are enough.
+    /// A sentence that several repeats share is shown once. Sentences that differ in a number are many: only the first ones of
+    /// each scenario are shown.
     fn repeat_warnings(&mut self, side: &'static str, run: &Run) {
         for scenario in &run.file.scenarios {
             let mut sentences: Vec<(String, usize)> = Vec::new();
@@ -359,14 +359,14 @@ pub(crate) fn failed_and_all(scenario: &ScenarioRun) -> (u64, u64) {
     })
 }
 
-/// What a counting repeat of the baseline has and none of the candidate.
+/// Metrics that a counting repeat of the baseline has and no counting repeat of the candidate.
 fn lost_metrics(baseline: &ScenarioRun, candidate: &ScenarioRun) -> Vec<Metric> {
     let has = |scenario: &ScenarioRun, metric: &Metric| {
         scenario
             .counting()
             .any(|repeat| repeat.metrics.contains_key(metric))
     };
-    // Without a counting repeat there is something worse to say.
+    // Without a counting repeat another finding is more important.
     let any = candidate.counting().next().is_some();
     Metric::all()
         .filter(|metric| any && has(baseline, metric) && !has(candidate, metric))
@@ -393,10 +393,10 @@ fn describe_load(load: &Load) -> String {
     words.join(", ")
 }
 
-/// `104, and 26 before them`, of a load that decides it.
+/// `104, after 26 warm-up requests`, for a load that fixes it.
 fn planned_requests(load: &Load) -> Option<String> {
     let (requests, warmup) = load.requests.zip(load.warmup_requests)?;
-    Some(format!("{requests}, and {warmup} before them"))
+    Some(format!("{requests}, after {warmup} warm-up requests"))
 }
 
 #[cfg(test)]
@@ -481,13 +481,13 @@ mod tests {
             .collect();
         let accepted = |text: &str| (Some(text.to_owned()), None);
         assert_eq!(shown, [accepted("x-route"), accepted("1"), accepted("20")]);
-        // Upper and lower case are the same name, and of values only the digest knows.
+        // Names ignore case, and only the digest covers values.
         let c = with(
             "c",
             r#", "headers": ["x-route"], "extra_body": {"top_k": 20, "seed": 1}"#,
         );
         assert_eq!(mismatches(&a, &c), ["workload digest"]);
-        // A result of another tool does not tell what it sent.
+        // A result of another tool does not record what it sent.
         let foreign = run(r#""workload": {"dataset": "synthetic"},"#, REPEAT);
         assert!(mismatches(&a, &foreign).is_empty());
     }
@@ -539,14 +539,14 @@ mod tests {
     fn a_metric_that_got_lost_is_named() {
         let both = run("", r#"{"metrics": {"qps": 1, "kv_cache.tokens": 100}}"#);
         let found = comparability(&both, &run("", REPEAT)).findings;
-        let said: Vec<String> = found.iter().map(Finding::to_string).collect();
+        let sentences: Vec<String> = found.iter().map(Finding::to_string).collect();
         let lost =
-            "scenario `concurrency=4`: the baseline has kv_cache.tokens and the candidate has not";
-        assert!(said.iter().any(|line| line == lost), "{said:?}");
+            "scenario `concurrency=4`: the candidate lacks kv_cache.tokens, which the baseline has";
+        assert!(sentences.iter().any(|line| line == lost), "{sentences:?}");
     }
 
     #[test]
-    fn unknown_hardware_failed_requests_and_void_repeats_are_said() {
+    fn unknown_hardware_failed_requests_and_void_repeats_are_findings() {
         let quiet = run("", REPEAT);
         let candidate = run(
             "",
@@ -559,10 +559,10 @@ mod tests {
             .map(Finding::to_string)
             .collect();
         insta::assert_snapshot!(found.join("\n"), @r"
-        neither run says its GPU, so whether they match is not known
-        neither run says its workload digest, so whether they match is not known
+        neither run records its GPU, so it is unknown whether they match
+        neither run records its workload digest, so it is unknown whether they match
         scenario `concurrency=4`: repeat 2 of the candidate does not count: the GPU was throttled
-        scenario `concurrency=4`: 2 of 100 requests of the candidate failed; they count as the slowest in percentiles, and means leave them out
+        scenario `concurrency=4`: 2 of 100 requests of the candidate failed; percentiles count them as the slowest, and means leave them out
         ");
     }
 }

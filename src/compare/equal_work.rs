@@ -1,4 +1,4 @@
-//! Whether both sides did the same work: as many requests, prompts and answers of the same lengths, tokens in like pieces.
+//! Whether both sides did the same work: the same number of requests, lengths of prompts and answers, and tokens per chunk.
 
 use super::comparability::Comparability;
 use super::finding::Finding;
@@ -8,20 +8,20 @@ use crate::record::format::{Repeat, Samples};
 use crate::record::{Run, ScenarioRun};
 use crate::stats::{self, number};
 
-/// Prompts and answers whose lengths differ by more than this share are other work. Both sides ask for the same lengths, so an
-/// honest difference is zero; the room is for servers that stop at their own end of text, and for texts that begin with
-/// another salt.
+/// Largest relative difference of the lengths of prompts and answers. Both sides request the same lengths, so the expected
+/// difference is zero; the tolerance is for servers that stop at an end-of-text token, and for prompts that begin with another
+/// salt.
 const LENGTH_ROOM: f64 = 0.02;
 
-/// Tokens by which prompts may differ whatever their length: the begin of the text, and what a template adds.
+/// Tokens by which prompts of any length may differ: the beginning of the text, and the chat template.
 const FEW_TOKENS: f64 = 4.0;
 
-/// Percentiles of unequally many requests estimate the same thing with unequal precision, and ramp and drain have another
-/// share of the time; past this it is other work.
+/// Largest ratio of the numbers of requests. Percentiles of unequal numbers of requests have unequal precision, and ramp-up and
+/// drain take another share of the time; beyond this ratio the work is different.
 const REQUEST_COUNT_ROOM: f64 = 0.10;
 
 impl Comparability {
-    /// Looks at one scenario of both runs.
+    /// Checks one scenario of both runs.
     pub(super) fn equal_work(&mut self, name: &str, baseline: &Run, candidate: &Run) {
         let (Some(accepted), Some(new)) = (baseline.scenario(name), candidate.scenario(name))
         else {
@@ -73,7 +73,7 @@ impl Comparability {
             self.unequal(&what, accepted, new);
             return;
         }
-        // Request i of both runs is the same prompt: the server may truncate some without moving the mean.
+        // Request i of both runs has the same prompt: a server may truncate a few without changing the mean.
         let both = before.iter().zip(after);
         let both = both.filter_map(|((_, before), (_, after))| {
             before.samples.as_ref().zip(after.samples.as_ref())
@@ -100,7 +100,7 @@ impl Comparability {
         if number(most - fewest) <= REQUEST_COUNT_ROOM * number(most) {
             return;
         }
-        // Where the time is given, or a search chose, the number follows from the server.
+        // With a fixed duration, or a load that a search chose, the number depends on the server.
         let follows = |side: &ScenarioRun| {
             let duration = side.load.as_ref().and_then(|load| load.duration);
             side.adaptive || duration.is_some()
@@ -126,7 +126,7 @@ impl Comparability {
     }
 }
 
-/// Place and prompt tokens of the requests that succeeded.
+/// Index and prompt tokens of the successful requests.
 fn prompts(samples: &Samples) -> impl Iterator<Item = (usize, f64)> {
     let known = samples.prompt_tokens.iter().flatten().enumerate();
     known.filter_map(|(place, tokens)| {
@@ -135,7 +135,7 @@ fn prompts(samples: &Samples) -> impl Iterator<Item = (usize, f64)> {
     })
 }
 
-/// By how many tokens the prompts of each request differ.
+/// Difference in prompt tokens of each request.
 fn apart(before: &Samples, after: &Samples) -> Vec<f64> {
     let mut other = prompts(after).peekable();
     let differences = prompts(before).filter_map(|(place, tokens)| {
@@ -154,7 +154,7 @@ fn mean_output_tokens(scenario: &ScenarioRun) -> Option<f64> {
     stats::mean(&means)
 }
 
-/// The fewest and the most requests of a repeat that counts.
+/// The fewest and the most requests per repeat, over the repeats that count.
 fn requests_per_repeat(scenario: &ScenarioRun) -> Option<(u64, u64)> {
     let counts = scenario.counting().filter_map(|repeat| repeat.requests);
     let all = counts.map(|counts| {
@@ -215,10 +215,10 @@ mod tests {
     fn prompts_of_another_length_do_not_compare_whichever_side_is_shorter() {
         let whole = run(CLOSED, &[(400, 16, 16); 20]);
         let cut = run(CLOSED, &[(100, 16, 16); 20]);
-        let said = ["mean prompt length in `c`, as the server counts it"];
-        assert_eq!(unequal(&whole, &cut), said);
-        assert_eq!(unequal(&cut, &whole), said);
-        // The begin of the text is a token of its own in some tokenizers.
+        let found = ["mean prompt length in `c`, as the server counts it"];
+        assert_eq!(unequal(&whole, &cut), found);
+        assert_eq!(unequal(&cut, &whole), found);
+        // Some tokenizers add a token for the beginning of the text.
         assert_eq!(unequal(&whole, &run(CLOSED, &[(401, 16, 16); 20])), [""; 0]);
         assert_eq!(
             unequal(
@@ -245,8 +245,8 @@ mod tests {
     #[test]
     fn another_number_of_requests_does_not_compare_unless_the_time_was_given() {
         let many = [(40, 16, 16); 100];
-        let said = unequal(&run(CLOSED, &many), &run(CLOSED, &many[..50]));
-        assert_eq!(said, ["requests per repeat in `c`"]);
+        let found = unequal(&run(CLOSED, &many), &run(CLOSED, &many[..50]));
+        assert_eq!(found, ["requests per repeat in `c`"]);
         let timed = r#"{"concurrency":4,"duration":60}"#;
         let found = comparability(&run(timed, &many), &run(timed, &many[..50]));
         assert!(found.mismatches.is_empty());
@@ -259,13 +259,13 @@ mod tests {
     }
 
     #[test]
-    fn tokens_in_other_pieces_are_said() {
+    fn another_number_of_tokens_per_chunk_is_a_finding() {
         let found = comparability(
             &run(CLOSED, &[(40, 16, 2); 9]),
             &run(CLOSED, &[(40, 16, 16); 9]),
         );
-        let mut said = found.findings.iter().map(Finding::to_string);
-        let line = said.find(|line| line.contains("chunk")).unwrap();
-        insta::assert_snapshot!(line, @"scenario `c`: a chunk carries 8.0 tokens in the baseline and 1.0 in the candidate, so ITL is not compared, and TPOT only where both servers report how many tokens came first");
+        let mut found = found.findings.iter().map(Finding::to_string);
+        let line = found.find(|line| line.contains("chunk")).unwrap();
+        insta::assert_snapshot!(line, @"scenario `c`: chunks carry 8.0 tokens in the baseline and 1.0 in the candidate, so ITL is not compared, and TPOT only where both servers report the tokens of the first chunk");
     }
 }

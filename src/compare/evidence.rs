@@ -1,4 +1,4 @@
-//! Which of the runs given may be used, and for what.
+//! Which of the given runs are comparable, and what they are used for.
 
 use std::collections::HashSet;
 
@@ -7,42 +7,42 @@ use super::finding::Finding;
 use crate::record::{Content, Mark, Run, is_same_run, marks, marks_of};
 use crate::report::comparison::Difference;
 
-/// Everything that was given.
+/// All runs that were given.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ComparisonInputs<'a> {
-    /// A stored baseline and the candidate's repeats beside it.
+    /// A stored baseline and the candidate's repeats that are compared with it.
     pub stored: Option<(&'a Run, &'a Run)>,
-    /// Baseline and candidate taken alternately on one machine: repeat *i* of both belong together.
+    /// Baseline and candidate measured alternately on one machine: repeats *i* of both form a pair.
     pub pairs: Option<(&'a Run, &'a Run)>,
     /// Accepted sessions, oldest first.
     pub ledger: &'a [Run],
-    /// The last release, where it is kept.
+    /// The last release, if it is kept.
     pub release: Option<&'a Run>,
-    /// Somebody gave one run for both sides: the same file twice, or a copy of it.
+    /// The same run was given for both sides: one file twice, or a copy.
     pub is_one_run: bool,
 }
 
-/// What of it may be used.
+/// The runs that are comparable.
 #[derive(Clone, Debug, Default)]
 pub struct ComparableInputs<'a> {
-    /// As given, unless it is not comparable and there are pairs.
+    /// As given; `None` if it is not comparable and there are pairs.
     pub stored: Option<(&'a Run, &'a Run)>,
     /// As given.
     pub pairs: Option<(&'a Run, &'a Run)>,
     /// The sessions with the candidate's fingerprint.
     pub ledger: Vec<&'a Run>,
-    /// Of what decides: the pairs where there are any, else the stored baseline.
+    /// The comparability of the runs that decide: the pairs if any, else the stored baseline.
     pub comparability: Comparability,
 }
 
 impl<'a> ComparableInputs<'a> {
-    /// The runs whose figures are shown: the pairs where there are any.
+    /// The runs whose figures are shown: the pairs if any.
     pub fn shown(&self) -> Option<(&'a Run, &'a Run)> {
         self.pairs.or(self.stored)
     }
 }
 
-/// Looks at everything but the metrics' values.
+/// Checks everything except the values of the metrics.
 pub fn usable<'a>(given: &ComparisonInputs<'a>) -> ComparableInputs<'a> {
     let mut usable = ComparableInputs {
         stored: given.stored,
@@ -107,7 +107,7 @@ pub fn usable<'a>(given: &ComparisonInputs<'a>) -> ComparableInputs<'a> {
     usable
 }
 
-/// What may differ between a baseline and its candidate, but not between two runs of one candidate.
+/// Differences that are allowed between baseline and candidate, but not between two runs of one candidate.
 fn is_another_build(change: &Difference) -> bool {
     let parts = ["image", "image digest", "arguments", "server version"];
     change.baseline.is_some() && change.candidate.is_some() && parts.contains(&change.what.as_str())
@@ -123,8 +123,8 @@ fn another_commit(one: &Run, other: &Run) -> Option<Difference> {
     })
 }
 
-/// The sessions of a ledger that speak of this candidate's noise, each once and without the candidate itself; and how many
-/// are there once more.
+/// The sessions of a ledger that apply to this candidate's noise, each once and without the candidate itself, and the number
+/// of duplicates.
 fn sessions<'a>(ledger: &'a [Run], candidate: &Run) -> (Vec<&'a Run>, usize) {
     let of_candidate = marks_of(&candidate.file);
     let mut marks: HashSet<(&str, Mark)> = HashSet::new();
@@ -138,7 +138,7 @@ fn sessions<'a>(ledger: &'a [Run], candidate: &Run) -> (Vec<&'a Run>, usize) {
         if is_candidate || !same_fingerprint(session, candidate) {
             continue;
         }
-        // Both are remembered, whichever tells the next one.
+        // Both are kept, because the next session may match either.
         let is_known = own.iter().any(|mark| marks.contains(mark));
         if is_known | !contents.insert(Content::of(&session.file)) {
             repeated += 1;
@@ -163,7 +163,7 @@ fn unpaired((baseline, candidate): (&Run, &Run)) -> Vec<Finding> {
     candidate.scenarios.iter().filter_map(of_scenario).collect()
 }
 
-/// Whether both sides hold the same measurement: then nothing was compared, whatever the figures say.
+/// Whether both sides contain the same measurement: then nothing was compared.
 fn compared_with_itself(
     (baseline, candidate): (&Run, &Run),
     is_one_run: bool,
@@ -183,7 +183,7 @@ fn compared_with_itself(
         None => return None,
     };
     Some(Difference {
-        what: format!("both sides hold the same measurement {what}, so nothing is compared"),
+        what: format!("both sides contain the same measurement {what}, so nothing is compared"),
         baseline: None,
         candidate: None,
     })
@@ -202,7 +202,7 @@ mod tests {
         crate::record::parse("a.json", json.as_bytes()).unwrap()
     }
 
-    fn said(usable: &ComparableInputs<'_>) -> Vec<&'static str> {
+    fn codes(usable: &ComparableInputs<'_>) -> Vec<&'static str> {
         usable
             .comparability
             .findings
@@ -226,11 +226,11 @@ mod tests {
         };
         let usable = usable(&given);
         assert!(usable.comparability.mismatches.is_empty() && usable.stored.is_none());
-        assert_eq!(said(&usable), ["stored-baseline-not-used"]);
+        assert_eq!(codes(&usable), ["stored-baseline-not-used"]);
     }
 
     #[test]
-    fn sessions_of_other_hardware_say_nothing_of_the_noise() {
+    fn sessions_of_other_hardware_do_not_count_for_the_noise() {
         let (here, elsewhere) = (run("H100", 3), run("A100", 3));
         let ledger = [here.clone(), elsewhere];
         let candidate = run("H100", 4);
@@ -240,16 +240,16 @@ mod tests {
             ..ComparisonInputs::default()
         });
         assert_eq!(usable.ledger.len(), 1);
-        assert_eq!(said(&usable), ["ledger-lines-not-used"]);
+        assert_eq!(codes(&usable), ["ledger-lines-not-used"]);
     }
 
     #[test]
-    fn repeats_without_a_partner_are_said() {
+    fn repeats_without_a_partner_are_a_finding() {
         let (base, candidate) = (run("H100", 3), run("H100", 2));
         let usable = usable(&ComparisonInputs {
             pairs: Some((&base, &candidate)),
             ..ComparisonInputs::default()
         });
-        assert_eq!(said(&usable), ["unpaired-repeats"]);
+        assert_eq!(codes(&usable), ["unpaired-repeats"]);
     }
 }

@@ -1,17 +1,18 @@
-//! What a reader should know about two runs beside their numbers.
+//! Findings about two runs beside their numbers.
 
 use std::fmt;
 
 use crate::code::Code;
 use crate::metric::Metric;
 use crate::report::comparison::Difference;
+use crate::text::count::count;
 
-/// Something a reader should know about the two runs.
+/// A warning about the two runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// One side does not say what it ran on or what it was sent.
+    /// One side does not record what it ran on or what it was sent.
     Unknown {
-        /// What is not said.
+        /// What is not recorded.
         what: &'static str,
         /// `baseline`, `candidate` or `neither run`.
         side: &'static str,
@@ -25,7 +26,7 @@ pub enum Finding {
         /// Names of the scenarios.
         names: Vec<String>,
     },
-    /// The two sides sent unequally many requests.
+    /// The two sides sent unequal numbers of requests.
     RequestCounts {
         /// Name of the scenario.
         scenario: String,
@@ -34,7 +35,7 @@ pub enum Finding {
         /// Requests of the candidate.
         candidate: String,
     },
-    /// Tokens came in unlike pieces.
+    /// Chunks carry unequal numbers of tokens.
     OtherPackaging {
         /// Name of the scenario.
         scenario: String,
@@ -70,9 +71,9 @@ pub enum Finding {
         /// Of how many.
         all: usize,
     },
-    /// Sessions of the ledger that are there once more.
+    /// Duplicate sessions of the ledger.
     LedgerRepeated(usize),
-    /// Alternating repeats of which one side has more.
+    /// One side has more alternating repeats.
     Unpaired {
         /// Name of the scenario.
         scenario: String,
@@ -81,7 +82,7 @@ pub enum Finding {
         /// Repeats of the candidate.
         candidate: usize,
     },
-    /// What was seen beside the results of a repeat, and does not void it.
+    /// Something unusual in a repeat that does not void it.
     RepeatWarning {
         /// `baseline` or `candidate`.
         side: &'static str,
@@ -106,7 +107,7 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// What it is about.
+    /// The code of the warning.
     pub fn code(&self) -> Code {
         match self {
             Self::Unknown { .. } => Code::UnknownIdentity,
@@ -136,27 +137,27 @@ impl fmt::Display for Finding {
             } => {
                 write!(
                     f,
-                    "neither run says its {what}, so whether they match is not known"
+                    "neither run records its {what}, so it is unknown whether they match"
                 )
             }
             Self::Unknown { what, side } => {
                 write!(
                     f,
-                    "the {side} does not say its {what}, so whether both match is not known"
+                    "the {side} does not record its {what}, so it is unknown whether both match"
                 )
             }
             Self::LostMetrics { scenario, metrics } => {
                 let ids: Vec<&str> = metrics.iter().map(|metric| metric.id()).collect();
                 write!(
                     f,
-                    "scenario `{scenario}`: the baseline has {} and the candidate has not",
+                    "scenario `{scenario}`: the candidate lacks {}, which the baseline has",
                     ids.join(", ")
                 )
             }
             Self::NewScenario(name) => {
                 write!(
                     f,
-                    "scenario `{name}` is new: the baseline has nothing to compare it with"
+                    "scenario `{name}` is new: the baseline does not have it, so only its budgets are judged"
                 )
             }
             Self::ChosenPoints { side, names } => write!(
@@ -179,7 +180,7 @@ impl fmt::Display for Finding {
                 all,
             } => write!(
                 f,
-                "scenario `{scenario}`: {failed} of {all} requests of the {side} failed; they count as the slowest in percentiles, and means leave them out"
+                "scenario `{scenario}`: {failed} of {all} requests of the {side} failed; percentiles count them as the slowest, and means leave them out"
             ),
             Self::OtherPackaging {
                 scenario,
@@ -187,7 +188,7 @@ impl fmt::Display for Finding {
                 candidate,
             } => write!(
                 f,
-                "scenario `{scenario}`: a chunk carries {baseline} tokens in the baseline and {candidate} in the candidate, so ITL is not compared, and TPOT only where both servers report how many tokens came first"
+                "scenario `{scenario}`: chunks carry {baseline} tokens in the baseline and {candidate} in the candidate, so ITL is not compared, and TPOT only where both servers report the tokens of the first chunk"
             ),
             Self::StoredNotUsed(Difference {
                 what,
@@ -198,18 +199,19 @@ impl fmt::Display for Finding {
                     |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
                 write!(
                     f,
-                    "the stored baseline is not used, the alternating repeats decide alone: {what} is {} there and {} here",
+                    "the stored baseline is not used, only the alternating repeats decide: {what} is {} in the stored baseline and {} here",
                     side(baseline),
                     side(candidate)
                 )
             }
             Self::LedgerSkipped { skipped, all } => write!(
                 f,
-                "{skipped} of the {all} sessions in the ledger say nothing of this noise: other hardware, workload or model, or this very run"
+                "{skipped} of {all} sessions in the ledger are not used for the noise: other hardware, workload or model, or this same run"
             ),
             Self::LedgerRepeated(repeated) => write!(
                 f,
-                "the ledger holds the same session more than once, and it counts once: lines left out: {repeated}; `perfgate baseline verify` names them"
+                "the ledger contains the same session more than once, and it counts once: {} left out; `perfgate baseline verify` lists them",
+                count(*repeated, "line")
             ),
             Self::Unpaired {
                 scenario,
@@ -236,12 +238,11 @@ impl fmt::Display for Finding {
                 warning,
                 repeats,
             } => {
-                let place = if *repeats > 1 {
-                    format!("{repeats} repeats of the {side}")
-                } else {
-                    format!("a repeat of the {side}")
-                };
-                write!(f, "scenario `{scenario}`, {place}: {warning}")
+                let repeats = count(*repeats, "repeat");
+                write!(
+                    f,
+                    "scenario `{scenario}`, {repeats} of the {side}: {warning}"
+                )
             }
         }
     }

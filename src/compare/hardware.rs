@@ -1,10 +1,10 @@
-//! The hardware of two runs: what must be equal, and what may differ.
+//! The hardware of two runs: what must match, and what may differ.
 
 use super::comparability::Comparability;
 use crate::record::format::{Environment, Gpu};
 
 impl Comparability {
-    /// GPUs must be the same and run within the same limits; drivers and the rest may differ, and are shown.
+    /// GPUs and their limits must match; drivers and the rest may differ, and the report shows the differences.
     pub(super) fn hardware(
         &mut self,
         baseline: Option<&Environment>,
@@ -34,7 +34,7 @@ impl Comparability {
             ("GPU memory correction (ECC)", |gpu| gpu.ecc.map(on_or_off)),
         ] {
             let each = |side: Option<&Environment>| of_each_gpu(side, field);
-            // A result that an older version wrote does not have it: nothing changed for that.
+            // A result of an older version does not record it, which is not a change.
             if let (Some(accepted), Some(new)) = (each(baseline), each(candidate)) {
                 self.may_differ(what, Some(accepted), Some(new));
             }
@@ -57,7 +57,7 @@ impl Comparability {
         if let (Some(accepted), Some(new)) = (class(baseline), class(candidate)) {
             self.may_differ("host class", Some(accepted), Some(new));
         }
-        // Where a GPU does the work, the CPU beside it may differ; without one it is the hardware.
+        // With a GPU the CPU may differ; without one the CPU is the hardware.
         let on_cpu = |side: Option<&Environment>| {
             side.and_then(|side| side.gpus.as_ref())
                 .is_some_and(Vec::is_empty)
@@ -118,7 +118,7 @@ fn on_or_off(on: bool) -> String {
     if on { "on" } else { "off" }.to_owned()
 }
 
-/// One value where all GPUs have the same, else all of them; `None` where one is not known.
+/// One value if all GPUs have the same, else all values; `None` if one is unknown.
 fn of_each_gpu(side: Option<&Environment>, field: fn(&Gpu) -> Option<String>) -> Option<String> {
     let gpus = side?.gpus.as_deref().filter(|gpus| !gpus.is_empty())?;
     let mut values = gpus.iter().map(field).collect::<Option<Vec<_>>>()?;
@@ -154,7 +154,7 @@ mod tests {
         let divided = r#"{"name": "H100", "power_limit_watts": 700, "mig": true}"#;
         assert_eq!(seen(full, less).0, ["GPU power limit"]);
         assert_eq!(seen(full, divided).0, ["MIG"]);
-        // A result written by hand says neither.
+        // A result written by hand records neither.
         assert_eq!(seen(full, r#"{"name": "H100"}"#).0, [""; 0]);
     }
 

@@ -1,21 +1,21 @@
-//! Which figures of memory can reveal a growth, and which cannot. Pure.
+//! Which memory figures can reveal a growth, and which cannot. Pure.
 
 use std::collections::BTreeSet;
 
 use crate::metric::Metric;
 use crate::record::{Run, ScenarioRun};
 
-/// Figures of memory beside those that every report shows, in the order in which they are listed.
+/// Memory figures in addition to those that every report shows, in display order.
 pub(crate) const MEMORY: [Metric; 3] = [
     Metric::ENGINE_MEMORY_PEAK,
     Metric::KV_CACHE_TOKENS,
     Metric::HOST_MEMORY_PEAK,
 ];
 
-/// vLLM counts the memory of CUDA graphs in before it sizes the KV cache since this version.
+/// Since this version, vLLM counts the memory of CUDA graphs before it sizes the KV cache.
 const GRAPHS_COUNTED: (u32, u32) = (0, 21);
 
-/// Whether the engine's cache had a size that somebody fixed; `None` where the result does not say.
+/// Whether the configuration fixed the size of the engine's cache; `None` if the result does not record it.
 pub(crate) fn cache_is_fixed(run: &Run) -> Option<bool> {
     let repeats = run
         .file
@@ -27,7 +27,7 @@ pub(crate) fn cache_is_fixed(run: &Run) -> Option<bool> {
         .find_map(|memory| memory.kv_cache_fixed)
 }
 
-/// What a figure of memory can say, for the report; `None` for a figure of something else, or where it is not known.
+/// What a memory figure can reveal, for the report; `None` for another figure, or where it is unknown.
 pub(crate) fn what_it_reveals(
     metric: Metric,
     cache_is_fixed: Option<bool>,
@@ -51,7 +51,7 @@ pub(crate) fn what_it_reveals(
             if is_fixed {
                 "cannot reveal a growth: its size was fixed"
             } else {
-                "can reveal a growth: fewer tokens at the same settings are memory that something else took"
+                "can reveal a growth: fewer tokens at the same settings mean that something else uses more memory"
             },
         ),
         (
@@ -63,7 +63,7 @@ pub(crate) fn what_it_reveals(
     found.map(|(_, sentence)| *sentence)
 }
 
-/// Whether the capacities of the KV cache are figures of two kinds. A file without the kind matches both.
+/// Whether the capacities of the KV cache are figures of different kinds. A file without the kind matches both.
 pub(crate) fn cache_figures_differ<'a>(
     sides: impl IntoIterator<Item = Option<&'a ScenarioRun>>,
 ) -> bool {
@@ -74,7 +74,7 @@ pub(crate) fn cache_figures_differ<'a>(
     kinds.len() > 1
 }
 
-/// Whether the two sides size their KV caches by different rules: an upgrade of vLLM alone then moves them.
+/// Whether the two sides size their KV caches by different rules, so that an upgrade of vLLM alone changes the capacity.
 pub(crate) fn cache_is_sized_differently(baseline: &Run, candidate: &Run) -> bool {
     let counted = |run: &Run| {
         let version = run.file.server.as_ref()?.version.as_deref()?;
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_move_depends_on_whether_the_cache_may_give_way() {
+    fn what_a_figure_reveals_depends_on_whether_the_cache_has_a_fixed_size() {
         let of = |id: &str, fixed| what_it_reveals(Metric::parse(id).unwrap(), fixed);
         assert_eq!(cache_is_fixed(&run("0.32.0", "true")), Some(true));
         assert_eq!(cache_is_fixed(&run("0.32.0", "null")), None);

@@ -1,4 +1,4 @@
-//! May these two runs be compared, and what are the numbers? Pure.
+//! Whether two runs are comparable, and their numbers. Pure.
 
 mod arguments;
 mod comparability;
@@ -27,7 +27,7 @@ pub(crate) use packaging::unlike;
 pub(crate) use request_noise::request_noise;
 pub(crate) use server_figures::server_figures;
 pub(crate) use shift::shift;
-pub(crate) use sides::orientation;
 pub use sides::{Missing, Pair, SideValues, alternating, fewest_requests, pair};
+pub(crate) use sides::{of_side, orientation};
 pub(crate) use strata::strata;
 pub(crate) use timelines::timelines;

@@ -1,15 +1,14 @@
-//! Whether TPOT and ITL of two runs are one measure: they depend on how many tokens come in one piece, and on the version of
-//! their definition.
+//! Whether TPOT and ITL of two runs are comparable: they depend on the tokens per chunk and on the version of their definition.
 
 use super::sides::Missing;
 use crate::metric::{Latency, Metric};
 use crate::record::ScenarioRun;
 use crate::stats;
 
-/// Tokens per chunk may differ by this share: a server that is a little late merges a few outputs.
+/// Tokens per chunk may differ by this share: a server that is slightly late merges a few outputs.
 const ROOM: f64 = 0.10;
 
-/// Why the values of two sides are not the same measure; `None` where they are, or where it is not known.
+/// Why the values of two sides are not comparable; `None` where they are, or where it is unknown.
 pub(crate) fn unlike(
     metric: Metric,
     baseline: &ScenarioRun,
@@ -28,7 +27,7 @@ pub(crate) fn unlike(
         } else {
             new
         };
-        // One token in each chunk: all definitions are the same.
+        // With one token in each chunk all definitions give the same value.
         if older.is_none_or(|tokens| tokens > 1.0 + ROOM) {
             return Some(Missing::OtherDefinition {
                 baseline: accepted_version,
@@ -36,7 +35,7 @@ pub(crate) fn unlike(
             });
         }
     }
-    if latency == Latency::Tpot && sides.into_iter().all(is_told) {
+    if latency == Latency::Tpot && sides.into_iter().all(has_token_counts) {
         return None;
     }
     let [baseline, candidate] =
@@ -63,7 +62,7 @@ fn tokens_per_chunk(scenario: &ScenarioRun) -> Option<f64> {
     stats::mean(&known.collect::<Vec<f64>>())
 }
 
-fn is_told(scenario: &ScenarioRun) -> bool {
+fn has_token_counts(scenario: &ScenarioRun) -> bool {
     scenario.counting().all(|repeat| repeat.packaging.is_told)
 }
 
@@ -79,7 +78,7 @@ fn version(scenario: &ScenarioRun, latency: Latency) -> u32 {
 mod tests {
     use super::*;
 
-    /// 20 answers of 16 tokens in so many chunks, of which the first carried so many tokens.
+    /// 20 answers of 16 tokens in `chunks` chunks; `first`: tokens of the first chunk.
     fn run(definitions: &str, chunks: u32, first: &str) -> crate::record::Run {
         let column = |value: &str| vec![value; 20].join(",");
         let columns = if chunks > 0 {
@@ -101,7 +100,7 @@ mod tests {
         crate::record::parse("a.json", json.as_bytes()).unwrap()
     }
 
-    fn said(id: &str, baseline: &crate::record::Run, candidate: &crate::record::Run) -> String {
+    fn reason(id: &str, baseline: &crate::record::Run, candidate: &crate::record::Run) -> String {
         let metric = Metric::parse(id).unwrap();
         let found = unlike(metric, &baseline.scenarios[0], &candidate.scenarios[0]);
         found.map(|missing| missing.to_string()).unwrap_or_default()
@@ -110,19 +109,19 @@ mod tests {
     const NEW: &str = r#""definitions":{"tpot":2,"itl":2},"#;
 
     #[test]
-    fn tokens_in_other_pieces_are_compared_in_tpot_only_where_the_first_ones_are_told() {
+    fn tpot_with_other_tokens_per_chunk_is_compared_only_where_the_first_chunk_has_a_count() {
         let (eight, one) = (run(NEW, 2, "8"), run(NEW, 16, "1"));
-        assert_eq!(said("tpot.p95", &eight, &one), "");
-        insta::assert_snapshot!(said("itl.p95", &eight, &one), @"a chunk carries 8.0 tokens in the baseline and 1.0 in the candidate, so the times between chunks are not those of the same work; a server that is short of CPU packs more tokens into a chunk: measure again with less beside it, or for TPOT have vLLM count the tokens of each chunk on both sides (`extra_body: {stream_options: {continuous_usage_stats: true}}`)");
+        assert_eq!(reason("tpot.p95", &eight, &one), "");
+        insta::assert_snapshot!(reason("itl.p95", &eight, &one), @"chunks carry 8.0 tokens in the baseline and 1.0 in the candidate, so the times between chunks are not comparable; a server that is short of CPU puts more tokens into a chunk: measure again with less other load on the CPU, or for TPOT let vLLM report the tokens of each chunk on both sides (`extra_body: {stream_options: {continuous_usage_stats: true}}`)");
         let untold = run(NEW, 2, "null");
-        assert!(said("tpot.p95", &untold, &one).contains("8.0 tokens in the baseline"));
-        assert!(said("tpot.p95", &one, &untold).contains("1.0 tokens in the baseline"));
-        assert_eq!(said("tpot.p95", &untold, &untold), "");
-        assert_eq!(said("ttft.p95", &untold, &one), "");
+        assert!(reason("tpot.p95", &untold, &one).contains("8.0 tokens in the baseline"));
+        assert!(reason("tpot.p95", &one, &untold).contains("1.0 tokens in the baseline"));
+        assert_eq!(reason("tpot.p95", &untold, &untold), "");
+        assert_eq!(reason("ttft.p95", &untold, &one), "");
     }
 
     #[test]
-    fn a_run_of_which_a_part_came_in_one_piece_is_not_compared_with_one_that_streamed() {
+    fn a_run_with_some_answers_in_one_chunk_is_not_compared_with_one_that_streamed() {
         let streamed = run(NEW, 16, "1");
         let part = |in_one_piece: usize| {
             let column = |buffered: &str, streamed: &str| {
@@ -141,21 +140,21 @@ mod tests {
             );
             crate::record::parse("a.json", json.as_bytes()).unwrap()
         };
-        assert!(said("tpot.p95", &streamed, &part(10)).contains("1.9 in the candidate"));
-        assert!(said("tpot.p50", &part(10), &streamed).contains("1.9 tokens in the baseline"));
-        assert_eq!(said("tpot.p95", &part(10), &part(10)), "");
-        assert_eq!(said("tpot.p95", &streamed, &part(1)), "");
-        assert_eq!(said("ttft.p95", &streamed, &part(10)), "");
+        assert!(reason("tpot.p95", &streamed, &part(10)).contains("1.9 in the candidate"));
+        assert!(reason("tpot.p50", &part(10), &streamed).contains("1.9 tokens in the baseline"));
+        assert_eq!(reason("tpot.p95", &part(10), &part(10)), "");
+        assert_eq!(reason("tpot.p95", &streamed, &part(1)), "");
+        assert_eq!(reason("ttft.p95", &streamed, &part(10)), "");
     }
 
     #[test]
     fn unlike_definitions_are_not_compared_unless_each_chunk_carried_one_token() {
         let (older, newer) = (run("", 0, ""), run(NEW, 16, "1"));
-        insta::assert_snapshot!(said("tpot.p95", &older, &newer), @"the baseline has definition 1 of this metric and the candidate definition 2; accept a new baseline (`perfgate baseline update`)");
-        assert_eq!(said("tpot.p95", &older, &older), "");
-        assert_eq!(said("e2e.p95", &older, &newer), "");
+        insta::assert_snapshot!(reason("tpot.p95", &older, &newer), @"the baseline uses definition 1 of this metric and the candidate definition 2; accept a new baseline (`perfgate baseline update`)");
+        assert_eq!(reason("tpot.p95", &older, &older), "");
+        assert_eq!(reason("e2e.p95", &older, &newer), "");
         let mut counted = older.clone();
         counted.scenarios[0].repeats[0].packaging.tokens_per_chunk = Some(1.01);
-        assert_eq!(said("tpot.p95", &counted, &newer), "");
+        assert_eq!(reason("tpot.p95", &counted, &newer), "");
     }
 }

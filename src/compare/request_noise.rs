@@ -1,20 +1,20 @@
-//! How much of the noise between repeats comes from their having finitely many requests.
+//! The part of the noise between repeats that comes from their finite number of requests.
 
 use crate::metric::{Latency, Metric, Statistic};
 use crate::record::{RepeatRun, ScenarioRun};
 use crate::stats::{self, number};
 
-/// Requests below which nothing is said.
+/// The fewest requests for an estimate.
 const FEWEST: usize = 40;
 
-/// Standard deviation of the log of one repeat's value from its requests alone; `None` where the metric is no latency,
-/// there are no samples, or no side has two repeats.
+/// Standard deviation of the log of one repeat's value that comes from its requests alone; `None` where the metric is not a
+/// latency, there are no samples, or no side has two repeats.
 ///
-/// Each repeat is split into its even and its odd requests. What always differs between the halves is their work; what
-/// varies from repeat to repeat is chance, and is twice as large in variance for each half as for the whole, so four times
-/// for the difference.
+/// Each repeat is split into its even and odd requests. A constant difference between the halves comes from their work; a
+/// difference that varies from repeat to repeat is noise. Its variance is twice as large for each half as for the whole, so four
+/// times as large for the difference.
 ///
-/// It is a part of the noise between repeats, so however roughly it is known it is no more than `between_repeats`.
+/// It is a part of the noise between repeats, so the estimate is at most `between_repeats`.
 pub(crate) fn request_noise(
     metric: Metric,
     sides: &[Option<&ScenarioRun>],
@@ -62,7 +62,7 @@ mod tests {
 
     use super::*;
 
-    /// Repeats of requests that vary by chance, on top of a pattern that is the same in all repeats.
+    /// Repeats of requests with random noise on top of a pattern that is the same in all repeats.
     fn scenario(repeats: usize, requests: usize) -> ScenarioRun {
         let mut chance = rand_pcg::Pcg64Mcg::seed_from_u64(7);
         let repeat = || {
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_chance_and_not_what_always_differs_between_requests() {
+    fn a_constant_difference_between_requests_is_not_noise() {
         let metric = Metric::parse("ttft.mean").unwrap();
         let noise = request_noise(metric, &[Some(&scenario(30, 100))], 1.0).unwrap();
         // A uniform share of 0.1 has a deviation of 0.029, a mean of 100 of them a tenth of that.
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn without_samples_or_with_a_single_repeat_nothing_is_said() {
+    fn without_samples_or_with_a_single_repeat_there_is_no_estimate() {
         let none = |id: &str, sides: &[Option<&ScenarioRun>]| {
             let metric = Metric::parse(id).unwrap();
             assert_eq!(request_noise(metric, sides, 1.0), None, "{id}");

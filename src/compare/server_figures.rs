@@ -1,4 +1,4 @@
-//! What the server counts itself, on both sides: the differences of its `/metrics` over each repeat.
+//! The server's own metrics on both sides: the increase of its `/metrics` over each repeat.
 
 use super::strata::counting;
 use crate::metric::{Metric, Unit};
@@ -8,7 +8,7 @@ use crate::record::telemetry::ServerCounts;
 use crate::report::comparison::ServerFigure;
 use crate::stats;
 
-/// A figure: its name, the metric and the entry of `telemetry.server` that have it (the metric first), its unit.
+/// A figure: its name, the metric and the entry of `telemetry.server` that contain it (the metric first), its unit.
 type Figure = (
     &'static str,
     Option<Metric>,
@@ -33,31 +33,31 @@ const FIGURES: [Figure; 15] = [
     ("mean TTFT", None, |server| server.ttft_mean, Unit::Seconds),
     ("mean TPOT", None, |server| server.tpot_mean, Unit::Seconds),
     (
-        "mean gap between tokens",
+        "mean inter-token latency",
         None,
         |server| server.itl_mean,
         Unit::Seconds,
     ),
     (
-        "mean time of a request",
+        "mean request time",
         None,
         |server| server.e2e_mean,
         Unit::Seconds,
     ),
     (
-        "mean time in the queue",
+        "mean queue time",
         Some(Metric::SERVER_QUEUE_TIME),
         |server| server.queue_mean,
         Unit::Seconds,
     ),
     (
-        "mean time of the prefill",
+        "mean prefill time",
         None,
         |server| server.prefill_mean,
         Unit::Seconds,
     ),
     (
-        "mean time of the decoding",
+        "mean decode time",
         None,
         |server| server.decode_mean,
         Unit::Seconds,
@@ -75,26 +75,26 @@ const FIGURES: [Figure; 15] = [
         Unit::Count,
     ),
     (
-        "most requests at work",
+        "peak running requests",
         None,
         |server| server.running_peak,
         Unit::Count,
     ),
     (
-        "most requests waiting",
+        "peak waiting requests",
         None,
         |server| server.waiting_peak,
         Unit::Count,
     ),
     (
-        "KV cache in use, at most",
+        "peak KV-cache usage",
         None,
         |server| server.kv_cache_usage_peak,
         Unit::Ratio,
     ),
 ];
 
-/// Medians over the repeats that count; a figure that neither server has is left out.
+/// Medians over the repeats that count; a figure that neither server reports is left out.
 pub(crate) fn server_figures(baseline: &Run, candidate: &Run) -> Vec<ServerFigure> {
     let mut found = Vec::new();
     for scenario in &candidate.scenarios {
@@ -158,13 +158,13 @@ mod tests {
             .map(|row| format!("{}: {:?} {:?}", row.figure, row.baseline, row.candidate))
             .collect();
         insta::assert_snapshot!(found.join("\n"), @"
-        mean time in the queue: Some(0.2) Some(0.5)
-        mean time of the prefill: Some(0.30000000000000004) None
+        mean queue time: Some(0.2) Some(0.5)
+        mean prefill time: Some(0.30000000000000004) None
         ");
     }
 
     #[test]
-    fn runs_whose_servers_say_nothing_have_no_figures() {
+    fn runs_whose_servers_report_nothing_have_no_figures() {
         let bare = run(&[r#"{"metrics":{"qps":1},"telemetry":{"server":3}}"#]);
         assert_eq!(server_figures(&bare, &bare), []);
     }

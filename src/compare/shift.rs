@@ -1,7 +1,7 @@
 //! The shift function: how much slower the candidate is at each quantile of the requests.
 //!
-//! Requests of one repeat share its server and are no replicates, so each quantile is taken per repeat, and the repeats
-//! are what the band is made of.
+//! Requests of one repeat share its server and are not replicates, so each quantile is computed per repeat, and the repeats
+//! give the band.
 
 use crate::metric::Latency;
 use crate::record::ScenarioRun;
@@ -22,7 +22,7 @@ pub(crate) fn shift(
 ) -> Vec<ShiftPoint> {
     let (baseline, candidate) = (quantiles(baseline, latency), quantiles(candidate, latency));
     let point = |(place, share): (usize, f64)| {
-        // Where a quantile falls among the failed requests of one repeat, the side has none.
+        // If a quantile is among the failed requests of one repeat, the side has no value.
         let at = |side: &[[Option<f64>; SHARES.len()]]| -> Vec<f64> {
             let values: Option<Vec<f64>> = side.iter().map(|repeat| repeat[place]).collect();
             values.unwrap_or_default()
@@ -38,7 +38,7 @@ pub(crate) fn shift(
     SHARES.into_iter().enumerate().filter_map(point).collect()
 }
 
-/// Per repeat that counts and has samples: its quantiles.
+/// The quantiles of each repeat that counts and has samples.
 fn quantiles(scenario: &ScenarioRun, latency: Latency) -> Vec<[Option<f64>; SHARES.len()]> {
     let of_repeat = |repeat: &crate::record::RepeatRun| {
         let mut found = [None; SHARES.len()];
@@ -55,7 +55,7 @@ fn quantiles(scenario: &ScenarioRun, latency: Latency) -> Vec<[Option<f64>; SHAR
 mod tests {
     use super::*;
 
-    /// 100 requests a repeat of 1 to 100 ms, the slowest tenth `factor` times as slow.
+    /// Repeats of 100 requests that take 1 to 100 ms; the slowest tenth takes `factor` times as long.
     fn run(factors: &[f64]) -> crate::record::Run {
         let repeat = |factor: &f64| {
             let ttft: Vec<String> = (1..=100_u32)

@@ -9,10 +9,10 @@ use crate::record::{RepeatRun, ScenarioRun};
 use crate::report::comparison::{RepeatValue, Side};
 use crate::stats;
 
-/// Successful requests per repeat below which a P95 has no two-sided 95 % bounds worth a rule (they exist from 72 on).
+/// The fewest successful requests per repeat for a rule on a P95 (two-sided 95 % bounds exist from 72 requests).
 const FEWEST_FOR_P95: u64 = 100;
 
-/// The same for a P99 (bounds exist from 368 on).
+/// The same for a P99 (bounds exist from 368 requests).
 const FEWEST_FOR_P99: u64 = 400;
 
 /// A repeat of this weight counts in full.
@@ -27,7 +27,7 @@ pub enum Missing {
     NotMeasured {
         /// Which one, from 1.
         number: usize,
-        /// The reason in the file, where it gives one.
+        /// The reason in the file, if any.
         reason: Option<String>,
     },
     /// A value of zero has no relative change.
@@ -36,19 +36,19 @@ pub enum Missing {
     TooFewRequests {
         /// The fewest in a repeat.
         got: u64,
-        /// The fewest that do.
+        /// The fewest that are enough.
         needed: u64,
     },
     /// The run has no such scenario.
     NoScenario,
-    /// The two sides measured by unlike definitions.
+    /// The two sides use different definitions.
     OtherDefinition {
         /// Version of the baseline's.
         baseline: u32,
         /// Version of the candidate's.
         candidate: u32,
     },
-    /// Tokens came in unlike pieces.
+    /// Chunks carry unequal numbers of tokens.
     OtherPackaging {
         /// Tokens per chunk of the baseline.
         baseline: String,
@@ -59,6 +59,14 @@ pub enum Missing {
     AnotherFigure,
 }
 
+/// The reason with its side: `not measured by the baseline (repeat 1)`.
+pub(crate) fn of_side(reason: &str, side: &str) -> String {
+    match reason.strip_prefix("not measured") {
+        Some(rest) => format!("not measured by the {side}{rest}"),
+        None => format!("{side}: {reason}"),
+    }
+}
+
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -66,13 +74,11 @@ impl fmt::Display for Missing {
             Self::NotMeasured {
                 reason: Some(reason),
                 ..
-            } => write!(f, "not measured, because {reason}"),
+            } => write!(f, "not measured: {reason}"),
             Self::NotMeasured {
                 number,
                 reason: None,
-            } => {
-                write!(f, "not measured: repeat {number} has no value")
-            }
+            } => write!(f, "not measured (repeat {number})"),
             Self::Zero => f.write_str(
                 "a value of zero has no relative change; give the rule a `max` or `min` instead",
             ),
@@ -81,7 +87,7 @@ impl fmt::Display for Missing {
                 "a repeat has {got} successful requests and this percentile needs {needed}; raise `num_requests`"
             ),
             Self::AnotherFigure => f.write_str(
-                "one side has the engine's own figure and the other blocks × block size, which cannot be compared; measure both sides with the same version of perfgate and of the engine",
+                "one side has the engine's own figure and the other blocks × block size, which are not comparable; measure both sides with the same versions of perfgate and of the engine",
             ),
             Self::NoScenario => f.write_str("the run has no such scenario"),
             Self::OtherDefinition {
@@ -89,27 +95,27 @@ impl fmt::Display for Missing {
                 candidate,
             } => write!(
                 f,
-                "the baseline has definition {baseline} of this metric and the candidate definition {candidate}; accept a new baseline (`perfgate baseline update`)"
+                "the baseline uses definition {baseline} of this metric and the candidate definition {candidate}; accept a new baseline (`perfgate baseline update`)"
             ),
             Self::OtherPackaging {
                 baseline,
                 candidate,
             } => write!(
                 f,
-                "a chunk carries {baseline} tokens in the baseline and {candidate} in the candidate, so the times between chunks are not those of the same work; a server that is short of CPU packs more tokens into a chunk: measure again with less beside it, or for TPOT have vLLM count the tokens of each chunk on both sides (`extra_body: {{stream_options: {{continuous_usage_stats: true}}}}`)"
+                "chunks carry {baseline} tokens in the baseline and {candidate} in the candidate, so the times between chunks are not comparable; a server that is short of CPU puts more tokens into a chunk: measure again with less other load on the CPU, or for TPOT let vLLM report the tokens of each chunk on both sides (`extra_body: {{stream_options: {{continuous_usage_stats: true}}}}`)"
             ),
         }
     }
 }
 
-/// One side: the logs of the repeats that count, oriented so that larger is worse, or why there are none.
+/// One side: the logs of the repeats that count, signed so that larger is worse, or the reason why there are none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SideValues {
     /// In run order; empty where `missing` is set.
     pub logs: Vec<f64>,
-    /// The same with a place for every repeat, so that repeat *i* of two sides belong together; `None` is void.
+    /// The same with an entry for every repeat, so that repeats *i* of two sides form a pair; `None` is void.
     pub by_repeat: Vec<Option<f64>>,
-    /// Every repeat in run order, for showing.
+    /// Every repeat in run order, for reports.
     pub values: Vec<RepeatValue>,
     /// Why the side cannot be judged.
     pub missing: Option<Missing>,
@@ -122,7 +128,7 @@ pub struct Pair {
     pub baseline: SideValues,
     /// The side under judgement.
     pub candidate: SideValues,
-    /// Why the two cannot be compared, though each has its values.
+    /// Why the two are not comparable although both have values.
     pub unlike: Option<Missing>,
 }
 
@@ -181,8 +187,8 @@ impl SideValues {
         }
     }
 
-    /// As the comparison file shows it. `location` is the estimate on the log scale with the scale of its robust
-    /// weights, where there is one; without, the median of the repeats that count is shown.
+    /// The side in the comparison file. `location` is the estimate on the log scale with the scale of its robust weights;
+    /// without it, the value is the median of the repeats that count.
     pub fn shown(&self, metric: Metric, location: Option<(f64, f64)>) -> Side {
         let counting: Vec<f64> = self
             .values
@@ -201,7 +207,7 @@ impl SideValues {
                 stats::huber_weight(sign * value.ln() - location, scale)
             });
             RepeatValue {
-                // Only what is unusual is said.
+                // Only unusual weights are recorded.
                 weight: weight.filter(|weight| *weight < FULL_WEIGHT),
                 ..value.clone()
             }
@@ -223,7 +229,7 @@ impl SideValues {
     }
 }
 
-/// +1 where larger values are worse already, −1 where they must be turned round.
+/// +1 where larger values are worse, −1 where smaller values are worse.
 pub(crate) fn orientation(metric: Metric) -> f64 {
     match metric.better() {
         Better::Lower | Better::Neither => 1.0,
@@ -231,7 +237,7 @@ pub(crate) fn orientation(metric: Metric) -> f64 {
     }
 }
 
-/// Alternating repeats (baseline, candidate) of which both count.
+/// Alternating pairs (baseline, candidate) in which both repeats count.
 pub fn alternating(baseline: &SideValues, candidate: &SideValues) -> Vec<(f64, f64)> {
     let places = baseline.by_repeat.iter().zip(&candidate.by_repeat);
     places
@@ -266,7 +272,7 @@ fn logs(metric: Metric, scenario: &ScenarioRun) -> Result<Vec<Option<f64>>, Miss
     }
 }
 
-/// Successful requests that a repeat needs before the metric can be judged, where it is a high percentile.
+/// The fewest successful requests per repeat for judging the metric, if it is a high percentile.
 pub fn fewest_requests(metric: Metric) -> Option<u64> {
     match metric.statistic()? {
         (_, Statistic::Quantile(share)) if share >= 0.99 => Some(FEWEST_FOR_P99),
@@ -275,7 +281,7 @@ pub fn fewest_requests(metric: Metric) -> Option<u64> {
     }
 }
 
-/// Where the file does not say how many requests there were, its percentile is taken at its word.
+/// A percentile is accepted where the file does not record the number of requests.
 fn enough_requests(metric: Metric, repeat: &RepeatRun) -> Result<(), Missing> {
     let Some(needed) = fewest_requests(metric) else {
         return Ok(());
@@ -340,8 +346,8 @@ mod tests {
         ];
         insta::assert_snapshot!(reasons.join("\n"), @r"
         no repeat counts: all are void
-        not measured: repeat 2 has no value
-        not measured, because no GPU was found
+        not measured (repeat 2)
+        not measured: no GPU was found
         a value of zero has no relative change; give the rule a `max` or `min` instead
         a repeat has 99 successful requests and this percentile needs 100; raise `num_requests`
         a repeat has 399 successful requests and this percentile needs 400; raise `num_requests`
@@ -349,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_metric_that_is_better_when_higher_is_turned_round() {
+    fn a_metric_that_is_better_when_higher_changes_its_sign() {
         let side = side("throughput", r#"{"metrics": {"throughput": 2.0}}"#);
         assert!((side.logs[0] + 2.0_f64.ln()).abs() < 1e-12);
         let shown = side.shown(

@@ -1,6 +1,6 @@
 //! Where it became slower: the same request in both runs, by prompt length, output length and order of arrival.
 //!
-//! This explains and never decides: requests of one repeat share its server and are no replicates.
+//! It explains and never decides: requests of one repeat share its server and are not replicates.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use crate::record::format::{Repeat, Samples};
 use crate::report::comparison::Stratum;
 use crate::stats;
 
-/// Requests of one stratum below which its median says nothing.
+/// The fewest requests of a stratum for a useful median.
 const FEWEST: usize = 10;
 
 /// Strata of each kind.
@@ -19,7 +19,7 @@ const PARTS: usize = 3;
 
 /// One request of both runs.
 struct Request {
-    /// Place in the workload.
+    /// Index in the workload.
     place: u64,
     prompt_tokens: Option<u64>,
     output_tokens: Option<u64>,
@@ -27,13 +27,13 @@ struct Request {
     change: f64,
 }
 
-/// How a latency is read from the samples.
+/// Reads a latency from the samples.
 type Column = fn(&Samples) -> Option<&Vec<Option<f64>>>;
 
-/// How requests are told apart.
+/// Reads the key that groups requests.
 type Key = fn(&Request) -> Option<u64>;
 
-/// The change of TTFT and TPOT in every stratum of every scenario that both runs have samples of.
+/// The change of TTFT and TPOT in every stratum of every scenario for which both runs have samples.
 pub(crate) fn strata(baseline: &Run, candidate: &Run) -> Vec<Stratum> {
     let mut found = Vec::new();
     let latencies: [(&str, Metric, Column); 2] = [
@@ -74,7 +74,7 @@ pub(crate) fn strata(baseline: &Run, candidate: &Run) -> Vec<Stratum> {
     found
 }
 
-/// The repeats that count, as the file has them, with their places in run order.
+/// The repeats that count, as in the file, with their indices in run order.
 pub(super) fn counting<'a>(run: &'a Run, scenario: &str) -> Vec<(usize, &'a Repeat)> {
     let Some((in_file, checked)) = run.in_file(scenario) else {
         return Vec::new();
@@ -127,8 +127,8 @@ fn requests(
     (0..count).filter_map(of_request).collect()
 }
 
-/// Thirds of the requests by `key`, each with the range it covers (both ends included) and its changes. Equal keys stay
-/// together; empty where they do not differ enough to make two parts.
+/// Thirds of the requests by `key`, each with its range (both ends included) and its changes. Equal keys stay together;
+/// empty where the keys do not differ enough for two parts.
 fn parts(requests: &[Request], key: Key) -> Vec<(Range<u64>, Vec<f64>)> {
     let mut keyed: Vec<(u64, f64)> = requests
         .iter()
@@ -146,7 +146,7 @@ fn parts(requests: &[Request], key: Key) -> Vec<(Range<u64>, Vec<f64>)> {
             Some(_) | None => parts.push((key..key, vec![change])),
         }
     }
-    // A rest that is too small joins the part before it.
+    // A remainder that is too small is added to the part before it.
     if parts
         .last()
         .is_some_and(|(_, changes)| changes.len() < FEWEST)
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_requests_that_became_slower_are_told_apart() {
+    fn the_requests_that_became_slower_have_their_own_stratum() {
         let found = strata(&run(1.0), &run(1.2));
         let shown: Vec<String> = found
             .iter()
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_without_samples_or_with_other_requests_say_nothing() {
+    fn runs_without_samples_or_with_other_requests_have_no_strata() {
         let other = r#"{"schema":"perfgate.result/1","scenarios":[{"name":"c","repeats":[{"metrics":{"qps":1}}]}]}"#;
         let other = crate::record::parse("a.json", other.as_bytes()).unwrap();
         assert!(strata(&run(1.0), &other).is_empty());

@@ -1,7 +1,7 @@
-//! What was observed over time in the last repeats of both runs, thinned for charts.
+//! Telemetry over time in the last repeats of both runs, reduced for charts.
 //!
-//! The columns of a result file may be written by anybody: what is no finite number at a later time than the one before is
-//! passed over.
+//! Another program may have written the columns of a result file: values that are not finite, and times that do not increase,
+//! are skipped.
 
 use super::strata::counting;
 use crate::record::Run;
@@ -10,20 +10,20 @@ use crate::record::telemetry::SeriesName;
 use crate::report::comparison::{Quantity, Timeline, Trace};
 use crate::stats;
 
-/// Repeats of a side that are drawn; more lines cannot be told apart.
+/// The most repeats drawn per side; more lines are hard to distinguish.
 const REPEATS: usize = 3;
 
-/// Points of a repeat, at most.
+/// The most points per repeat.
 const POINTS: usize = 100;
 
-/// Scenarios from which on repeats get fewer points, so that a page of many stays small.
+/// From this number of scenarios, repeats get fewer points to keep the page small.
 const MANY_SCENARIOS: usize = 4;
 
-/// Points that a repeat has at least.
+/// The fewest points per repeat.
 const FEWEST_POINTS: usize = 20;
 
-/// The quantities, their columns, and whether the highest value of a stretch stands for it, or its mean: what must fit
-/// is known by its peaks.
+/// The quantities, their columns, and whether an interval is reduced to its highest value or to its mean: memory is limited by
+/// its peaks.
 const COLUMNS: [(Quantity, SeriesName, bool); 6] = [
     (Quantity::GpuMemory, SeriesName::GpuMemory, true),
     (Quantity::GpuUtilization, SeriesName::GpuUtilization, false),
@@ -33,7 +33,7 @@ const COLUMNS: [(Quantity, SeriesName, bool); 6] = [
     (Quantity::KvCacheUsage, SeriesName::KvCacheUsage, true),
 ];
 
-/// Every quantity of every scenario of the candidate that a side knows over time.
+/// Every quantity of every scenario of the candidate for which a side has telemetry.
 pub(crate) fn timelines(baseline: &Run, candidate: &Run) -> Vec<Timeline> {
     let points = (POINTS * MANY_SCENARIOS / candidate.scenarios.len().max(MANY_SCENARIOS))
         .max(FEWEST_POINTS);
@@ -89,7 +89,7 @@ fn trace(
         } else {
             stats::mean(&values().collect::<Vec<f64>>())?
         };
-        // The mean of numbers near the largest that there are may be none.
+        // The mean of numbers near the largest float may overflow.
         value.is_finite().then_some((stretch[0].0, value))
     });
     let (time, values): (Vec<f64>, Vec<f64>) = thinned.unzip();
@@ -145,12 +145,12 @@ mod tests {
         let memory = &found[0].candidate[0];
         assert_eq!((memory.time.len(), memory.time[1]), (100, 10.0));
         assert_eq!((memory.values[0], memory.values[99]), (63.0, 6993.0));
-        // A share is a mean over its stretch.
+        // A share is reduced to its mean.
         assert!((found[1].candidate[0].values[0] - 9.0).abs() < 1e-9);
     }
 
     #[test]
-    fn what_is_no_number_or_goes_back_in_time_is_passed_over() {
+    fn values_that_are_not_numbers_or_go_back_in_time_are_skipped() {
         let odd = r#"{"time":[0,1,1,"x",3,2,4],"gpu_memory":[1,null,2,3,{},9,5,6],"running":7,"waiting":[1]}"#;
         let found = timelines(&run(&["{}".to_owned()]), &run(&[odd.to_owned()]));
         assert_eq!(found.len(), 1);

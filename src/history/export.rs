@@ -1,4 +1,4 @@
-//! The history in the formats of the dashboards that people have.
+//! The history in the formats of common dashboards.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -6,16 +6,16 @@ use serde_json::{Map, Value, json};
 use super::series::{Point, Series};
 use crate::metric::{Better, Metric, Unit};
 
-/// Whose history it is.
+/// The labels of a history.
 #[derive(Clone, Copy, Debug)]
 pub struct Labels<'a> {
     /// Name of the gate.
     pub name: &'a str,
-    /// The hardware by which its baseline is found.
+    /// The hardware that selects its baseline.
     pub hardware: &'a str,
 }
 
-/// One value of one session, as CSV and JSON Lines have it.
+/// One value of one session, for CSV and JSON Lines.
 #[derive(Debug, Serialize)]
 struct Line<'a> {
     name: &'a str,
@@ -65,7 +65,7 @@ pub fn json_lines(labels: Labels<'_>, series: &[Series]) -> serde_json::Result<S
     lines.collect()
 }
 
-/// Columns of the CSV, those of [`json_lines`].
+/// Columns of the CSV, the same as in [`json_lines`].
 const COLUMNS: [&str; 15] = [
     "name", "hardware", "session", "created", "commit", "release", "scenario", "metric", "unit",
     "better", "value", "low", "high", "repeats", "segment",
@@ -103,7 +103,7 @@ fn last(series: &[Series]) -> impl Iterator<Item = (&Series, &Point)> {
 }
 
 /// The last session in Prometheus' text format, for a file that a node exporter collects: one family per metric, in base
-/// units, without times, which such files may not have.
+/// units, without timestamps, which such files must not contain.
 pub fn prometheus(labels: Labels<'_>, series: &[Series]) -> String {
     let mut text = String::new();
     let mut metrics: Vec<Metric> = Vec::new();
@@ -138,7 +138,7 @@ fn underscored(metric: Metric) -> String {
     metric.id().replace('.', "_")
 }
 
-/// The unit at the end of a name, as Prometheus has it, where the name does not say it.
+/// The unit at the end of a name, by the conventions of Prometheus, if the name lacks it.
 fn suffix(metric: Metric) -> &'static str {
     match metric.unit() {
         Unit::Seconds => "_seconds",
@@ -176,8 +176,8 @@ pub fn bencher(labels: Labels<'_>, series: &[Series]) -> Value {
     Value::Object(benchmarks)
 }
 
-/// The last session as a custom benchmark of github-action-benchmark: its lists are either of metrics of which smaller is
-/// better, or of such of which bigger is.
+/// The last session as a custom benchmark of github-action-benchmark: each of its lists contains either metrics for which
+/// smaller is better, or metrics for which bigger is better.
 pub fn github_action_benchmark(labels: Labels<'_>, series: &[Series], better: Better) -> Value {
     let of_kind = last(series).filter(|(series, _)| series.metric.better() == better);
     let benchmarks = of_kind.map(|(series, point)| {

@@ -1,4 +1,4 @@
-//! Where what is measured became something else: what came before is no measure for what comes after.
+//! Segments: where the measured hardware, workload or level changed, so that earlier sessions are not comparable with later ones.
 
 use crate::compare;
 use crate::record::Run;
@@ -20,7 +20,7 @@ pub fn segments(sessions: &[Run]) -> Vec<Start> {
         let promotion = session.file.promotion.as_ref();
         let why = if let Some(promotion) = promotion.filter(|promotion| promotion.new_segment) {
             let because = promotion.because.as_deref();
-            format!("accepted, because {}", because.unwrap_or("nobody said why"))
+            format!("accepted: {}", because.unwrap_or("no reason given"))
         } else if compare::same_fingerprint(before, session) {
             return None;
         } else {
@@ -65,7 +65,7 @@ mod tests {
             starts.iter().map(|start| start.at).collect::<Vec<_>>(),
             [1, 3]
         );
-        assert_eq!(starts[0].why, "accepted, because new sampler");
+        assert_eq!(starts[0].why, "accepted: new sampler");
         assert_eq!(last_segment(&sessions).len(), 1);
         assert!(last_segment(&[]).is_empty());
     }

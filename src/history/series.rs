@@ -8,7 +8,7 @@ use crate::metric::{Better, Metric};
 use crate::record::Run;
 use crate::stats::{self, level_steps};
 
-/// A step is told once: where a segment begins within so many sessions of it, it is that segment's.
+/// A step within this many sessions of the beginning of a segment belongs to that segment and is shown once.
 const SAME_STEP: usize = 1;
 
 /// One metric of one scenario.
@@ -20,26 +20,26 @@ pub struct Series {
     pub metric: Metric,
     /// The sessions that have a value, oldest first.
     pub points: Vec<Point>,
-    /// Where it stepped, oldest first.
+    /// Its steps, oldest first.
     pub steps: Vec<Step>,
 }
 
 /// One session.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Point {
-    /// Place of the session in the ledger, from 0.
+    /// Index of the session in the ledger, from 0.
     pub session: usize,
     /// When it was measured.
     pub created: Option<String>,
     /// Its commit.
     pub commit: Option<String>,
-    /// The release that it is.
+    /// Its release, if it is one.
     pub release: Option<String>,
     /// Median of the repeats that count, in the metric's base unit.
     pub value: f64,
     /// The smallest and the largest of them.
     pub range: (f64, f64),
-    /// How many count.
+    /// Number of repeats that count.
     pub repeats: usize,
 }
 
@@ -50,21 +50,21 @@ pub struct Step {
     pub at: usize,
     /// Between the medians of its sides, as a ratio; positive is worse (for a metric without direction: larger).
     pub change: f64,
-    /// How it is known.
+    /// Its reason.
     pub reason: StepReason,
 }
 
-/// How a step is known.
+/// The reason of a step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepReason {
-    /// A segment begins there; why.
+    /// A segment begins there, with its reason.
     Segment(String),
-    /// E-divisive found it; the share of orders of the same values that look as stepped.
+    /// E-divisive found it, with its p-value.
     Found(f64),
 }
 
-/// Every series of the sessions: `metrics` in every scenario that has values of them.
+/// Every series of the sessions: `metrics` in every scenario that has values for them.
 pub fn all_series(sessions: &[Run], metrics: &[Metric]) -> Vec<Series> {
     let mut scenarios: Vec<&str> = Vec::new();
     for scenario in sessions.iter().flat_map(|session| &session.scenarios) {
@@ -118,7 +118,7 @@ fn point(session: usize, run: &Run, scenario: &str, metric: Metric) -> Option<Po
 }
 
 fn steps(sessions: &[Run], points: &[Point], metric: Metric) -> Vec<Step> {
-    // Indices of the points at which segments begin, with why.
+    // Indices of the points at which segments begin, with the reason.
     let mut starts: Vec<(usize, StepReason)> = segments(sessions)
         .into_iter()
         .filter_map(|start| {
@@ -159,7 +159,7 @@ fn steps(sessions: &[Run], points: &[Point], metric: Metric) -> Vec<Step> {
     steps
 }
 
-/// How much worse `after` is than `before`, as a ratio; 0 where there is nothing to divide by.
+/// How much worse `after` is than `before`, as a ratio; 0 if `before` is 0.
 pub(crate) fn worse_by(metric: Metric, before: f64, after: f64) -> f64 {
     if before <= 0.0 {
         return 0.0;
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_nobody_accepted_is_found_with_its_size() {
+    fn a_step_without_a_reason_is_found_with_its_size() {
         let level = |index| if index < 10 { 0.020 } else { 0.022 };
         let sessions: Vec<Run> = (0..20)
             .map(|index| session(level(index) * wobble(index), "null"))
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_was_accepted_is_told_once_with_its_reason() {
+    fn an_accepted_step_is_listed_once_with_its_reason() {
         let accepted =
             r#"{"promoted":"2026-01-01T00:00:00Z","because":"new sampler","new_segment":true}"#;
         let sessions: Vec<Run> = (0..20)
@@ -223,12 +223,12 @@ mod tests {
         assert_eq!(series[0].steps.len(), 1);
         assert_eq!(
             series[0].steps[0].reason,
-            StepReason::Segment("accepted, because new sampler".to_owned())
+            StepReason::Segment("accepted: new sampler".to_owned())
         );
     }
 
     #[test]
-    fn a_metric_that_no_session_has_is_no_series() {
+    fn a_metric_without_values_has_no_series() {
         let throughput = Metric::parse("throughput").unwrap();
         assert!(all_series(&[session(0.02, "null")], &[throughput]).is_empty());
         assert!(all_series(&[], &[tpot()]).is_empty());

@@ -24,9 +24,9 @@ pub const LATENCIES: [(&str, Latency); 4] = [
     ("e2e", Latency::E2e),
 ];
 
-/// The version of each latency's definition, by the first part of the ids, as results record it (1 where it is absent). 2: a failed
-/// request counts as the slowest in percentiles; TPOT divides by the tokens after the first chunk; TPOT and ITL need a gap
-/// that was seen.
+/// The version of each latency's definition, by the first part of the ids, as results record it (1 if absent). Version 2: a
+/// failed request counts as the slowest in percentiles; TPOT divides by the tokens after the first chunk; TPOT and ITL need an
+/// observed gap.
 pub const VERSIONS: [(&str, u32); 4] = [("ttft", 2), ("tpot", 2), ("itl", 2), ("e2e", 2)];
 
 /// The statistics of a latency, by the last part of their ids.

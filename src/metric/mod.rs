@@ -1,4 +1,4 @@
-//! The metrics: one catalogue of id, unit, direction and description, and the type that names one of them.
+//! The metrics: a catalogue of id, unit, direction and description, and the type of one metric.
 //!
 //! Values are kept in base units everywhere (seconds, bytes, tokens/s, requests/s, ratio); only `render` turns
 //! them into human units.
@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use catalogue::{ALWAYS_SHOWN, LATENCIES, STATISTICS, VERSIONS};
 
-/// Which way a metric gets better.
+/// The better direction of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Better {
@@ -23,7 +23,7 @@ pub enum Better {
     Lower,
     /// Larger values are better (throughput, cache capacity).
     Higher,
-    /// Shown, but no direction is better, so no rule can be written on it.
+    /// Shown, but without a better direction, so it cannot have a rule.
     Neither,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Definition {
     pub(crate) description: &'static str,
 }
 
-/// A latency of which each request has one value (`itl`: several).
+/// A latency; each request has one value (`itl`: several).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Latency {
     /// Time to first token.
@@ -76,7 +76,7 @@ pub enum Latency {
     E2e,
 }
 
-/// How the values of the requests become the one value of a repeat.
+/// How the values of the requests are combined to one value per repeat.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Statistic {
     /// Arithmetic mean.
@@ -89,11 +89,11 @@ pub enum Statistic {
 #[derive(Clone, Copy)]
 pub struct Metric(&'static Definition);
 
-/// A name that is not in the catalogue, with the nearest one that is.
+/// A name that is not in the catalogue, with the nearest name in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no metric is called `{name}`; the nearest is `{nearest}`")]
+#[error("unknown metric `{name}`; the nearest is `{nearest}`")]
 pub struct UnknownMetric {
-    /// What was asked for.
+    /// The unknown name.
     pub name: String,
     /// The closest id of the catalogue.
     pub nearest: &'static str,
@@ -128,7 +128,7 @@ impl Metric {
         self.0.id
     }
 
-    /// The name as people read it, `TPOT P95`.
+    /// The name for people, `TPOT P95`.
     pub fn label(self) -> &'static str {
         self.0.label
     }
@@ -138,17 +138,17 @@ impl Metric {
         self.0.unit
     }
 
-    /// Which way it gets better.
+    /// Its better direction.
     pub fn better(self) -> Better {
         self.0.better
     }
 
-    /// Whether zero is a measurement. A latency, a rate or a memory of zero was not measured.
+    /// Whether zero is a valid value. A latency, a rate or a memory of zero was not measured.
     pub fn can_be_zero(self) -> bool {
         self == Self::ERROR_RATE
     }
 
-    /// Whether it tells how fast a server is.
+    /// Whether it measures the speed of a server.
     pub fn is_of_speed(self) -> bool {
         self.statistic().is_some()
             || [
@@ -160,12 +160,12 @@ impl Metric {
             .contains(&self)
     }
 
-    /// Whether a sweep has it as a whole, and none of its load points.
+    /// Whether it belongs to a sweep as a whole, not to its load points.
     pub fn is_capacity(self) -> bool {
         self.id().starts_with("capacity.")
     }
 
-    /// Whether it is measured at a GPU, so that a machine without one has none.
+    /// Whether it is measured on a GPU, so that a machine without one lacks it.
     pub fn is_of_gpu(self) -> bool {
         self.id().starts_with("gpu_")
     }
@@ -184,8 +184,8 @@ impl Metric {
     }
 }
 
-/// The candidate that `name` most likely means: one that begins it or begins with it, or else the one that takes the fewest
-/// single-character edits, if those are few: beyond a third of the name they make another word of it.
+/// The candidate that `name` most likely means: one that is a prefix of it or has it as a prefix, else the one with the fewest
+/// single-character edits, if they are at most a third of the name.
 pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let begins = |candidate: &str| {
         let short = name.len().min(candidate.len());
@@ -205,7 +205,7 @@ pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
         .map(|(_, candidate)| candidate)
 }
 
-/// Two words that begin with as many characters alike have something to do with each other: `env` and `environment`.
+/// Length of a common prefix that makes two words related: `env` and `environment`.
 const SHORTEST_BEGIN: usize = 3;
 
 /// Levenshtein distance over characters.
@@ -290,7 +290,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_id_is_found_by_its_own_name_and_stands_once() {
+    fn every_id_is_unique_and_found_by_its_name() {
         for metric in Metric::all() {
             assert_eq!(Metric::parse(metric.id()), Ok(metric));
             assert_eq!(Metric::all().filter(|other| *other == metric).count(), 1);
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn latencies_and_rates_tell_the_speed_and_a_size_does_not() {
+    fn latencies_and_rates_measure_speed_and_a_size_does_not() {
         for (metric, is_of_speed) in [
             (Metric::ITL_P90, true),
             (Metric::QPS, true),
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_name_is_answered_with_the_nearest_metric() {
+    fn an_error_for_a_misspelt_name_has_the_nearest_metric() {
         let error = Metric::parse("tpot.95").unwrap_err();
         assert_eq!(error.nearest, "tpot.p95");
     }

@@ -1,24 +1,24 @@
-//! How many queries it takes to claim a percentile, with so many of them over the limit.
+//! The number of queries needed to claim a percentile, given how many are over the limit.
 
 use statrs::distribution::{Binomial, DiscreteCDF as _};
 
 use crate::stats::number;
 
-/// How sure a claim about a percentile must be.
+/// Confidence of a claim about a percentile.
 pub const CONFIDENCE: f64 = 0.99;
 
 /// More queries than any run has.
 const MOST_QUERIES: u64 = 1 << 32;
 
-/// The smallest number of queries of which `over` may be over the limit while it is still claimed that the `percentile`
-/// (0.99) is inside it: the smallest n with P(Binomial(n, 1 − percentile) ≤ `over`) ≤ 1 %, the early-stopping criterion
+/// The smallest number of queries of which `over` may be over the limit so that the `percentile` (0.99) can be claimed to be
+/// inside it: the smallest n with P(Binomial(n, 1 − percentile) ≤ `over`) ≤ 1 %, the early-stopping criterion
 /// of the MLPerf LoadGen without its tolerance.
 pub fn queries_needed(percentile: f64, over: u64) -> u64 {
     let rate = 1.0 - percentile;
     let is_enough = |queries: u64| {
         Binomial::new(rate, queries).is_ok_and(|binomial| binomial.cdf(over) <= 1.0 - CONFIDENCE)
     };
-    // The probability falls with n: an upper end by doubling, then the border between.
+    // The probability falls with n: find an upper end by doubling, then bisect.
     let mut high = over.saturating_add(1);
     while !is_enough(high) {
         if high >= MOST_QUERIES {
@@ -38,12 +38,12 @@ pub fn queries_needed(percentile: f64, over: u64) -> u64 {
     high
 }
 
-/// The most queries of so many that may be over the limit; `None` where even none would be too few.
+/// The most of `queries` queries that may be over the limit; `None` if there are too few queries even with none over it.
 pub fn over_latency_allowed(percentile: f64, queries: u64) -> Option<u64> {
     if queries_needed(percentile, 0) > queries {
         return None;
     }
-    // About the share itself; never more, because the claim needs room.
+    // An upper bound is the share itself; the claim needs a margin below it.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_over_the_limit_is_the_inverse_of_what_is_needed() {
+    fn the_queries_allowed_over_the_limit_are_the_inverse_of_the_queries_needed() {
         assert_eq!(over_latency_allowed(0.99, 458), None);
         let allowed = [459, 661, 662, 2010, 6897].map(|count| over_latency_allowed(0.99, count));
         assert_eq!(allowed, [0, 0, 1, 10, 49].map(Some));

@@ -1,7 +1,7 @@
 //! The LLM scenarios of MLPerf Inference: limits of the tasks, early stopping, and whether a run is valid.
 //!
-//! Pure. What perfgate runs by these rules is no official result: those come from the LoadGen, with the benchmark's data
-//! sets, and after review.
+//! Pure. A run of perfgate by these rules is not an official result: official results come from the LoadGen, with the
+//! benchmark's data sets, and after review.
 
 mod early_stopping;
 mod report;

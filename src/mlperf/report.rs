@@ -1,4 +1,4 @@
-//! `perfgate.mlperf/1`: what a run of a scenario came to.
+//! `perfgate.mlperf/1`: the result of a run of a scenario.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::record::format::Repeat;
 /// The value of `schema` that this version writes.
 pub const SCHEMA: &str = "perfgate.mlperf/1";
 
-/// What every output says: the name is a trademark of MLCommons, and its rules say what may be called a result.
+/// The note in every output: the name is a trademark of MLCommons, whose rules define what may be called a result.
 pub const NOT_OFFICIAL: &str = "Not an official MLPerf result: not verified by MLCommons, not measured with the LoadGen, \
      and not on the benchmark's data set. MLPerf is a trademark of MLCommons.";
 
@@ -34,18 +34,18 @@ const FIGURES: [Metric; 12] = [
     Metric::E2E_P99,
 ];
 
-/// What a run of a scenario came to.
+/// The result of a run of a scenario.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MlperfReport {
     /// `perfgate.mlperf/1`.
     pub schema: String,
-    /// That this is no official result.
+    /// The note that this is not an official result.
     pub notice: String,
-    /// Which scenario.
+    /// The scenario.
     pub scenario: Scenario,
-    /// Which task's limits.
+    /// The task whose limits apply.
     pub task: String,
-    /// Model that was measured.
+    /// Measured model.
     pub model: String,
     /// Scheduled queries per second; absent for Offline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,19 +54,19 @@ pub struct MlperfReport {
     pub valid: bool,
     /// Every reason why it is not.
     pub reasons: Vec<String>,
-    /// What it had to fulfil.
+    /// The requirements.
     pub required: Requirements,
-    /// What was seen.
+    /// The measured values.
     pub seen: Seen,
-    /// Queries that might have been over each limit; absent where there were too few queries for any claim, or no limit.
+    /// The most queries allowed over each limit; absent with too few queries for any claim, or without a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over_latency_allowed: Option<u64>,
     /// Metric id → value in base units.
     pub metrics: BTreeMap<String, f64>,
-    /// Further observations that a reader should know, in sentences.
+    /// Warnings, in sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// Rates that a search tried with their answers, in its order; empty without a search.
+    /// Rates that a search tried, with their results, in order; empty without a search.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tried: Vec<Tried>,
 }
@@ -81,7 +81,7 @@ pub struct Tried {
 }
 
 impl MlperfReport {
-    /// The report of one measured pass.
+    /// The report of one measurement.
     pub fn of(
         (scenario, task, model): (Scenario, &str, &str),
         target_qps: Option<f64>,

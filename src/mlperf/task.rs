@@ -16,7 +16,7 @@ pub struct Limits {
 pub struct Task {
     /// Its name, `llama2-70b`.
     pub name: &'static str,
-    /// Samples of its data set that a run draws from; the least that Offline takes.
+    /// Samples of its data set that a run draws from; the fewest for Offline.
     pub samples: u64,
     /// Limits of the Server scenario.
     pub server: Limits,

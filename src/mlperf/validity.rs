@@ -10,7 +10,7 @@ use super::task::Limits;
 use crate::record::format::{Repeat, Samples};
 use crate::stats::number;
 
-/// Mean output lengths may differ from what was asked for by this share: shorter answers would look faster.
+/// Largest relative difference of the mean output length from the requested one: shorter answers would look faster.
 pub const LENGTH_ROOM: f64 = 0.10;
 
 /// A scenario of the benchmark.
@@ -19,35 +19,35 @@ pub const LENGTH_ROOM: f64 = 0.10;
 pub enum Scenario {
     /// Poisson arrivals, limits on both latencies.
     Server,
-    /// As Server, with the limits of a person who reads along.
+    /// Like Server, with the limits of interactive use.
     Interactive,
     /// Everything at once, tokens per second.
     Offline,
 }
 
-/// What a run must fulfil.
+/// The requirements of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Requirements {
     /// Limits at the percentile; absent for Offline.
     pub limits: Option<Limits>,
-    /// Which percentile of the queries, 0.99.
+    /// The percentile of the queries, 0.99.
     pub percentile: f64,
     /// Shortest measured time in seconds.
     pub min_duration: f64,
     /// Fewest queries.
     pub min_queries: u64,
-    /// Mean output tokens that were asked for.
+    /// Requested mean output tokens.
     pub output_tokens: f64,
 }
 
-/// What was seen of a run.
+/// The measured values of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Seen {
     /// Measured time in seconds.
     pub duration: f64,
     /// Queries that were sent.
     pub queries: u64,
-    /// Of which failed or were cut short.
+    /// Queries that failed or were cut short.
     pub failed: u64,
     /// Queries whose first token came after the limit; failed ones are among them.
     pub over_ttft: u64,
@@ -76,9 +76,9 @@ pub enum Reason {
     },
     /// Not every query was answered in full.
     Failed {
-        /// How many were not.
+        /// Number of incomplete answers.
         failed: u64,
-        /// Of how many.
+        /// Number of all queries.
         queries: u64,
     },
     /// Too many queries were over a limit to claim the percentile.
@@ -87,28 +87,28 @@ pub enum Reason {
         latency: &'static str,
         /// The limit in seconds.
         limit: f64,
-        /// The percentile that was to be claimed.
+        /// The percentile to claim.
         percentile: f64,
         /// Queries over it.
         over: u64,
-        /// Of how many.
+        /// Number of all queries.
         queries: u64,
-        /// How many it would have taken with so many over it.
+        /// Queries needed with that many over it.
         needed: u64,
-        /// How many might have been over it; `None`: too few queries even without one.
+        /// The most that may be over it; `None`: too few queries even with none over it.
         allowed: Option<u64>,
     },
-    /// Answers were longer or shorter than asked for.
+    /// Answers were longer or shorter than requested.
     OutputLength {
         /// Mean tokens; absent without an answer.
         got: Option<f64>,
-        /// Mean tokens asked for.
+        /// Requested mean tokens.
         asked: f64,
     },
 }
 
 impl Reason {
-    /// Whether another load could change it: a search goes on after such a reason, and would be in vain after any other.
+    /// Whether another load could change it: a search continues after such a reason and stops after any other.
     pub fn is_of_load(&self) -> bool {
         matches!(
             self,
@@ -126,14 +126,14 @@ impl fmt::Display for Reason {
         match *self {
             Self::Duration { got, needed } => write!(
                 f,
-                "measured for {got:.1} s, and at least {needed} s are required"
+                "measured for {got:.1} s, at least {needed} s are required"
             ),
             Self::Queries { got, needed } => {
-                write!(f, "{got} queries, and at least {needed} are required")
+                write!(f, "{got} queries, at least {needed} are required")
             }
             Self::Failed { failed, queries } => write!(
                 f,
-                "{failed} of {queries} queries were not answered in full, and all must be"
+                "{failed} of {queries} queries failed or were cut short, and all must be complete"
             ),
             Self::Latency {
                 latency,
@@ -147,7 +147,7 @@ impl fmt::Display for Reason {
                 let percent = percentile * 100.0;
                 let milliseconds = limit * 1e3;
                 let in_one_piece = if latency == "TPOT" {
-                    " or came in one piece"
+                    " or came in one chunk"
                 } else {
                     ""
                 };
@@ -158,11 +158,11 @@ impl fmt::Display for Reason {
                 match allowed {
                     Some(allowed) => write!(
                         f,
-                        "to claim P{percent} with 99 % confidence at most {allowed} may be (or {needed} queries must be sent)"
+                        "to claim P{percent} with 99 % confidence, at most {allowed} may be (or send {needed} queries)"
                     ),
                     None => write!(
                         f,
-                        "to claim P{percent} with 99 % confidence {needed} queries must be sent"
+                        "to claim P{percent} with 99 % confidence, send {needed} queries"
                     ),
                 }
             }
@@ -171,9 +171,9 @@ impl fmt::Display for Reason {
                 match got {
                     Some(got) => write!(
                         f,
-                        "answers had {got:.1} tokens on average, {asked:.1} were asked for, and they may differ by {room} %"
+                        "answers had {got:.1} tokens on average instead of the requested {asked:.1}; they may differ by {room} %"
                     ),
-                    None => write!(f, "no answer had tokens, {asked:.1} were asked for"),
+                    None => write!(f, "no answer had tokens, {asked:.1} were requested"),
                 }
             }
         }
@@ -181,8 +181,8 @@ impl fmt::Display for Reason {
 }
 
 impl Seen {
-    /// What a repeat shows. A failed or truncated query counts as over both limits, so that failing is never faster, and so
-    /// does an answer in one piece over that of TPOT, which it does not show; a single token has no TPOT and is inside any
+    /// The values of a repeat. A failed or truncated query counts as over both limits, so that failing is never faster. An answer
+    /// in one chunk does not reveal its TPOT and counts as over that limit; an answer of a single token has no TPOT and is inside any
     /// limit on it.
     pub fn of(repeat: &Repeat, limits: Option<Limits>) -> Self {
         let Some(samples) = &repeat.samples else {
@@ -223,7 +223,7 @@ impl Seen {
 /// Every reason why the run is invalid; none: it is valid.
 pub fn reasons(required: &Requirements, seen: &Seen) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    // A clock that is a millisecond off is no reason.
+    // A difference of a millisecond is not a reason.
     if seen.duration < required.min_duration - 1e-3 {
         reasons.push(Reason::Duration {
             got: seen.duration,
@@ -296,15 +296,15 @@ mod tests {
         output_tokens: Some(95.0),
     };
 
-    fn said(seen: &Seen) -> String {
+    fn reasons_of(seen: &Seen) -> String {
         let reasons = reasons(&REQUIRED, seen);
         let lines: Vec<String> = reasons.iter().map(ToString::to_string).collect();
         lines.join("\n")
     }
 
     #[test]
-    fn a_run_that_fulfils_everything_is_valid() {
-        assert_eq!(said(&GOOD), "");
+    fn a_run_that_meets_all_requirements_is_valid() {
+        assert_eq!(reasons_of(&GOOD), "");
     }
 
     #[test]
@@ -317,19 +317,19 @@ mod tests {
             over_tpot: 0,
             output_tokens: Some(80.0),
         };
-        insta::assert_snapshot!(said(&seen), @r"
-        measured for 30.0 s, and at least 600 s are required
-        400 queries, and at least 459 are required
-        1 of 400 queries were not answered in full, and all must be
-        TTFT: 7 of 400 queries were over 2000 ms; to claim P99 with 99 % confidence 1596 queries must be sent
-        TPOT: 0 of 400 queries were over 200 ms or came in one piece; to claim P99 with 99 % confidence 459 queries must be sent
-        answers had 80.0 tokens on average, 100.0 were asked for, and they may differ by 10 %
+        insta::assert_snapshot!(reasons_of(&seen), @r"
+        measured for 30.0 s, at least 600 s are required
+        400 queries, at least 459 are required
+        1 of 400 queries failed or were cut short, and all must be complete
+        TTFT: 7 of 400 queries were over 2000 ms; to claim P99 with 99 % confidence, send 1596 queries
+        TPOT: 0 of 400 queries were over 200 ms or came in one chunk; to claim P99 with 99 % confidence, send 459 queries
+        answers had 80.0 tokens on average instead of the requested 100.0; they may differ by 10 %
         ");
         let seen = Seen {
             over_ttft: 3,
             ..GOOD
         };
-        insta::assert_snapshot!(said(&seen), @"TTFT: 3 of 900 queries were over 2000 ms; to claim P99 with 99 % confidence at most 2 may be (or 1001 queries must be sent)");
+        insta::assert_snapshot!(reasons_of(&seen), @"TTFT: 3 of 900 queries were over 2000 ms; to claim P99 with 99 % confidence, at most 2 may be (or send 1001 queries)");
     }
 
     #[test]
@@ -339,13 +339,13 @@ mod tests {
             over_tpot,
             ..GOOD
         };
-        // 20 of 2000 are the P99 itself; nine are sure enough.
+        // 20 of 2000 are the P99 itself; 9 are few enough for the claim.
         assert!(
-            said(&at(20)).contains("at most 9 may be"),
+            reasons_of(&at(20)).contains("at most 9 may be"),
             "{}",
-            said(&at(20))
+            reasons_of(&at(20))
         );
-        assert_eq!(said(&at(9)), "");
+        assert_eq!(reasons_of(&at(9)), "");
     }
 
     #[test]

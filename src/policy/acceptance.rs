@@ -1,13 +1,13 @@
-//! A regression that somebody who may do so has accepted.
+//! A regression that a person with write permission has accepted.
 
 use super::outcome::{exit_status, weight, worst_of};
 use crate::report::comparison::{Acceptance, Comparison, Status, Verdict};
 
-/// Characters of the reason in the headline; all of it stands below.
+/// Longest reason in the headline, in characters; the report shows all of it.
 const SHOWN: usize = 100;
 
-/// The same comparison with its regressions accepted: what regressed warns and does not block any more. The rows stay as they
-/// were judged, and what was not decided or not compared stays so.
+/// Accepts the regressions of a comparison: they warn and no longer block. The rows keep their status; undecided and missing
+/// rows stay as they are.
 #[must_use]
 pub(super) fn with_acceptance(comparison: Comparison, acceptance: Acceptance) -> Comparison {
     if !matches!(comparison.verdict, Verdict::Block | Verdict::Report) {
@@ -52,7 +52,7 @@ pub(super) fn with_acceptance(comparison: Comparison, acceptance: Acceptance) ->
     }
 }
 
-/// The same comparison as it was judged, before somebody accepted it.
+/// The comparison as it was judged, before it was accepted.
 #[must_use]
 pub(super) fn without_acceptance(comparison: Comparison) -> Comparison {
     let Some(acceptance) = comparison.accepted else {

@@ -1,4 +1,4 @@
-//! What would settle an undecided verdict.
+//! The next measurement of an undecided comparison.
 
 use super::judge::Judged;
 use super::outcome::weight;
@@ -6,7 +6,7 @@ use super::rule::Policy;
 use crate::report::comparison::{Next, NextAction, Verdict};
 use crate::stats::{InterimLook, Outcome, PAIR_LOOKS, decide};
 
-/// What would settle the open rules: the fewest repeats that would, or alternating pairs where they cannot.
+/// The measurement that decides the open rules: the fewest repeats that are enough, or alternating pairs where repeats cannot decide.
 pub(super) fn next(
     verdict: Verdict,
     judged: &[Judged],
@@ -19,7 +19,7 @@ pub(super) fn next(
         return Next::default();
     }
     let open = || {
-        // What is too good to be true waits for a reason, and no measurement gives one.
+        // A row that is too fast to be plausible waits for a reason, which no measurement gives.
         judged.iter().filter(|judged| {
             weight(&judged.judgement, analysed) == Verdict::Inconclusive
                 && judged.judgement.if_believed.is_none()
@@ -48,7 +48,7 @@ pub(super) fn next(
     };
     let enough = looks().find(|at| open().all(|judged| pairs_settle(judged, *at)));
     let Some(until) = enough.or_else(|| looks().next()) else {
-        // Every look is spent; a re-run adds three pairs and blocks where they leave no doubt.
+        // All interim looks are used; a re-run adds three pairs and blocks where they are clear.
         return Next {
             action: NextAction::Ab,
             amount: PAIR_LOOKS[0].at,
@@ -60,37 +60,37 @@ pub(super) fn next(
     }
 }
 
-/// Repeats of the candidate at which the rule would be decided if the estimate stayed where it is.
+/// Repeats of the candidate that decide the rule if the estimate stays the same.
 fn repeats_needed(judged: &Judged, taken: u32, most: u32) -> Option<u32> {
-    let Some(grounds) = judged.grounds else {
-        // A budget: the candidate stands alone, and nothing but more of it says more.
+    let Some(estimates) = judged.estimates else {
+        // A budget has no baseline: only more repeats of the candidate help.
         return (taken < most).then_some(most);
     };
-    let estimate = grounds.decision.estimate;
+    let estimate = estimates.decision.estimate;
     if estimate.noisier {
         return None;
     }
     let baseline = judged.judgement.baseline.repeats;
     (taken + 1..=most).find(|repeats| {
-        let then = estimate.with_repeats(baseline, *repeats, &grounds.noise);
-        decide(&then, grounds.zone, judged.care.levels) != Outcome::Undecided
+        let then = estimate.with_repeats(baseline, *repeats, &estimates.noise);
+        decide(&then, estimates.zone, judged.terms.levels) != Outcome::Undecided
     })
 }
 
 fn pairs_settle(judged: &Judged, pairs: u32) -> bool {
     let look = PAIR_LOOKS.iter().find(|look| look.at == pairs).copied();
-    judged.grounds.is_some_and(|grounds| {
-        let estimate = grounds
+    judged.estimates.is_some_and(|estimates| {
+        let estimate = estimates
             .assessment
             .paired
-            .unwrap_or(grounds.decision.estimate);
+            .unwrap_or(estimates.decision.estimate);
         let levels = judged
-            .care
+            .terms
             .levels
             .at(look.unwrap_or(InterimLook::only(pairs)));
         decide(
-            &estimate.with_pairs(pairs, &grounds.noise),
-            grounds.zone,
+            &estimate.with_pairs(pairs, &estimates.noise),
+            estimates.zone,
             levels,
         ) != Outcome::Undecided
     })

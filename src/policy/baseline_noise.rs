@@ -1,4 +1,4 @@
-//! What a baseline's own noise lets a gate see, before it costs every gate its server starts.
+//! The smallest detectable regression against a baseline, known before a gate spends server starts on it.
 
 use std::fmt;
 
@@ -13,14 +13,14 @@ use crate::metric::Metric;
 use crate::record::Run;
 use crate::stats::{Noise, smallest_detectable, stored};
 
-/// A limit that this baseline cannot hold.
+/// A limit below the smallest detectable regression against this baseline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TooNoisy {
     /// The scenario.
     pub scenario: String,
     /// The metric.
     pub metric: Metric,
-    /// Largest through smallest repeat, less one.
+    /// Largest repeat / smallest repeat − 1.
     pub spread: f64,
     /// The rule's limit.
     pub limit: f64,
@@ -73,11 +73,11 @@ pub fn too_noisy(policy: &Policy, run: &Run, segment: &[Run]) -> Vec<TooNoisy> {
             .sessions(metric);
             let level = side.values.iter().find_map(|value| value.value);
             let noise = Noise {
-                // Of hosts and days no baseline is to blame.
+                // Noise of hosts and days does not come from the baseline.
                 host: 0.0,
                 ..noise(metric, level.unwrap_or(1.0), &logs)
             };
-            // A candidate that equals the baseline repeat by repeat has its noise and no change.
+            // A candidate equal to the baseline in each repeat has the same noise and no change.
             let Some(estimate) = stored(&side.logs, &side.logs, &noise) else {
                 continue;
             };

@@ -3,8 +3,8 @@
 use super::rule::{Action, Policy};
 use crate::report::comparison::{Comparison, Status};
 
-/// The rules by which commits are judged: those that the bad end broke. Another rule's regression elsewhere in the history
-/// is not what is looked for, and a rule that stays open would leave commits undecided that are clear in this regard.
+/// The rules that judge the commits of a search: those that the bad end violates. A regression of another rule is not what
+/// the search looks for, and a rule that stays undecided would leave clear commits undecided.
 #[must_use]
 pub fn searched(policy: &Policy, bad_end: &Comparison) -> Policy {
     let is_broken = |metric, scenario: Option<&str>| {
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_bad_end_broke_is_looked_for() {
+    fn a_search_uses_only_the_rules_that_the_bad_end_violates() {
         let policy = Policy::standard();
         let comparison = compare_runs(&policy, &run(1.0, 1.0), &run(1.2, 1.0), Labels::default());
         assert_eq!(bisect_outcome(&comparison), Some(Outcome::Fail));

@@ -1,4 +1,4 @@
-//! `max` and `min`: the candidate alone against a value that was promised.
+//! `max` and `min`: the candidate alone against a fixed budget.
 
 use super::judge::{Answered, ratio};
 use super::noise::noise;
@@ -22,9 +22,12 @@ pub(super) fn judge_budget(
         return Some(answer);
     }
     if let Some(missing) = &candidate.missing {
-        return Some(Answered::missing(format!("candidate: {missing}")));
+        return Some(Answered::missing(compare::of_side(
+            &missing.to_string(),
+            "candidate",
+        )));
     }
-    // The bound takes the baseline's place: it is known exactly, so it is given the candidate's own weight of evidence.
+    // The bound takes the place of the baseline. It is known exactly, so it gets as many repeats as the candidate.
     let oriented = compare::orientation(metric) * bound.ln();
     let pinned = vec![oriented; candidate.logs.len()];
     let Some(estimate) = stored(&pinned, &candidate.logs, &noise(metric, bound, sessions)) else {
@@ -39,19 +42,19 @@ pub(super) fn judge_budget(
     } else if !looks_worse && surely_under {
         (Outcome::Pass, format!("inside its budget by {beyond}"))
     } else {
-        let reason = "too close to its budget to tell".to_owned();
+        let reason = "too close to its budget to decide".to_owned();
         (Outcome::Undecided, reason)
     };
     Some(Answered {
         outcome: Some(outcome),
         is_better: false,
         reason,
-        grounds: None,
+        estimates: None,
         looks_worse,
     })
 }
 
-/// A metric that is exactly zero (an error rate) is judged by its value: there is no logarithm of it.
+/// A metric that is exactly zero (an error rate) is judged by its value, because zero has no logarithm.
 fn zero_against(
     bound: f64,
     rule: &Rule,
@@ -60,7 +63,7 @@ fn zero_against(
 ) -> Option<Answered> {
     let value = match (missing, shown.value) {
         (Some(Missing::Zero), Some(value)) => value,
-        // A bound of zero has no logarithm either.
+        // A bound of zero has no logarithm.
         (None, Some(value)) if bound <= 0.0 => value,
         (Some(_) | None, _) => return None,
     };
@@ -75,7 +78,7 @@ fn zero_against(
         outcome: Some(outcome),
         is_better: false,
         reason: reason.to_owned(),
-        grounds: None,
+        estimates: None,
         looks_worse: outside,
     })
 }

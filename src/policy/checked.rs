@@ -1,19 +1,19 @@
-//! A comparison that somebody else may have written: read, and refused where its parts contradict each other.
+//! Reads a comparison file that another program may have written, and rejects it where its parts contradict each other.
 
 use super::outcome::decided;
 use crate::report::comparison::{Comparison, Judgement, SCHEMA, Status, Verdict};
 use crate::{json, limits};
 
-/// Contradictions that are shown; of thousands the first ones are enough.
+/// The most contradictions that an error lists.
 const MOST_TOLD: usize = 10;
 
-/// Why a comparison file could not be used.
+/// Why a comparison file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ComparisonError {
     /// It is not valid JSON, or a required part is missing.
     #[error("is not a perfgate comparison: {0}")]
     Json(#[from] serde_json::Error),
-    /// It is of another major version, or something else.
+    /// Another major version, or another format.
     #[error("has schema `{0}`; this version reads `{SCHEMA}`")]
     Schema(String),
     /// It contradicts itself.
@@ -68,13 +68,14 @@ fn of_verdict(comparison: &Comparison) -> Vec<String> {
             ));
         }
     } else if comparison.judgements.iter().any(|row| row.change.is_some()) {
-        // A first run has nothing to compare with.
-        problems.push("it is marked as a first run, but has changes against a baseline".to_owned());
+        // A first run has no baseline.
+        problems
+            .push("it is marked as a first run but contains changes against a baseline".to_owned());
     }
     problems
 }
 
-/// As the file has it.
+/// The verdict as the file contains it.
 fn word(verdict: Verdict) -> String {
     match serde_json::to_value(verdict) {
         Ok(serde_json::Value::String(word)) => format!("`{word}`"),
@@ -82,7 +83,7 @@ fn word(verdict: Verdict) -> String {
     }
 }
 
-/// Whether the answer of a row follows from its figures.
+/// The contradiction between a row's status and its numbers.
 fn of_row(row: &Judgement) -> Option<String> {
     if row.scenario.len() > limits::NAME {
         return Some(format!(
@@ -103,7 +104,7 @@ fn of_row(row: &Judgement) -> Option<String> {
     let holds = matches!(row.status, Status::Pass | Status::Improved);
     (holds && change.low > limit).then(|| {
         format!(
-            "{place}: the file judges that the rule holds, but the whole interval {} to {} is beyond its limit {limit}",
+            "{place}: `status` means that the rule holds, but the whole interval {} to {} is beyond its limit {limit}",
             change.low, change.high
         )
     })
@@ -171,7 +172,7 @@ mod tests {
         judged.exit_code = 0;
         let error = read(&judged).unwrap_err();
         assert!(
-            error.contains("the file judges that the rule holds"),
+            error.contains("`status` means that the rule holds"),
             "{error}"
         );
     }

@@ -1,16 +1,16 @@
-//! The last word on a comparison: whose files judged it, what the change edits of them, and who accepted its regressions.
+//! Completes a comparison: which files judged it, which of them the change edits, and who accepted its regressions.
 
 use super::acceptance::{with_acceptance, without_acceptance};
 use crate::code::Code;
 use crate::report::comparison::{Acceptance, Comparison, Warning};
 
-/// Whose baseline, ledger and thresholds judged a comparison.
+/// Which baseline, ledger and thresholds judged a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum JudgedBy {
     /// Those of the work tree, which no pull request changes.
     #[default]
     WorkTree,
-    /// Those of a change that can edit them itself, because of a flag.
+    /// Those of the change itself, which can edit them; a flag allows it.
     OwnFiles,
     /// Those of another commit.
     Base(Base),
@@ -31,10 +31,10 @@ pub struct Base {
     pub is_first: bool,
 }
 
-/// What is known of a comparison beside its runs.
+/// Facts about a comparison that its runs do not contain.
 #[derive(Clone, Debug, Default)]
 pub struct Circumstances {
-    /// Whose files judged it.
+    /// Which files judged it.
     pub judged_by: JudgedBy,
     /// The warning that copies of the accepted runs were used, because their bucket could not be reached.
     pub copies: Option<String>,
@@ -86,7 +86,7 @@ pub fn is_judged_by_own_files(comparison: &Comparison) -> bool {
 fn own_files() -> Warning {
     Warning::new(
         Code::JudgedByOwnFiles,
-        "this job judges a change, and it was judged by files that the change itself can edit",
+        "the change was judged by files that it can edit itself",
     )
 }
 
@@ -102,21 +102,22 @@ fn of_edits(base: &Base) -> Vec<Warning> {
     let mut found = Vec::new();
     if !touched.is_empty() {
         let message = format!(
-            "the change edits what it is judged by ({}), which takes effect when it is merged; it was judged by the files of {name}",
+            "the change edits files that it is judged by ({}); the edits take effect when it is merged, and it was judged by the files of {name}",
             touched.join(", ")
         );
         found.push(Warning::new(Code::BarEdited, message));
     }
     if !edits.is_empty() {
         let message = format!(
-            "the change edits what is measured ({}), which takes effect when it is merged; it was measured by the configuration of {name}",
+            "the change edits what is measured ({}); the edits take effect when it is merged, and it was measured with the configuration of {name}",
             edits.join("; ")
         );
         found.push(Warning::new(Code::QuestionEdited, message));
     }
     if *is_first {
-        let message =
-            format!("{name} has no perfgate configuration, so the change was measured by its own");
+        let message = format!(
+            "{name} has no perfgate configuration, so the change was measured with its own"
+        );
         found.push(Warning::new(Code::FirstConfiguration, message));
     }
     found

@@ -7,10 +7,10 @@ use crate::report::comparison::{CurvePoint, CurveSide, LoadCurve};
 use crate::stats::{self, number};
 use crate::sweep::{Bend, knee};
 
-/// Fewer points are no curve.
+/// The fewest points of a curve.
 const FEWEST: usize = 2;
 
-/// One curve per kind of load of which both runs have several points.
+/// One curve per kind of load for which both runs have several points.
 pub(super) fn curves(baseline: &Run, candidate: &Run) -> Vec<LoadCurve> {
     let found = ["concurrency", "request_rate"]
         .into_iter()
@@ -74,7 +74,7 @@ fn side(run: &Run, kind: &str) -> CurveSide {
     }
 }
 
-/// Over the repeats that count; `None` where none has it.
+/// Over the repeats that count; `None` where no repeat has a value.
 fn median(scenario: &ScenarioRun, metric: Metric) -> Option<f64> {
     let values: Vec<f64> = scenario
         .counting()

@@ -1,4 +1,4 @@
-//! The guard of the error rate, beside whatever rules there are.
+//! The guard of the error rate, which applies in addition to all rules.
 
 use super::judge::{Judged, LookTerms, ScenarioEvidence, without_numbers};
 use super::outcome::status;
@@ -9,12 +9,13 @@ use crate::metric::Metric;
 use crate::record::ScenarioRun;
 use crate::stats::{self, Outcome, number};
 
-/// Failed requests are in no mean and do no work, so a server that refuses under load would look fast. This many more of them,
-/// as a share of all requests, block whatever the other rules decide. A rule on `error_rate` is judged beside it and never replaces it.
+/// Means leave failed requests out, and failed requests do no work, so a server that refuses requests under load would look fast.
+/// An error rate above the baseline's by more than this share of all requests blocks, whatever the other rules decide. A rule on
+/// `error_rate` applies in addition and never replaces it.
 const ERROR_RATE_ROOM: f64 = 0.01;
 
-/// Silent while it holds.
-pub(super) fn too_many_errors(evidence: &ScenarioEvidence<'_>, care: LookTerms) -> Option<Judged> {
+/// `None` while the error rate is within its limit.
+pub(super) fn too_many_errors(evidence: &ScenarioEvidence<'_>, terms: LookTerms) -> Option<Judged> {
     let (baseline, candidate) = evidence.shown();
     let metric = Metric::ERROR_RATE;
     let rate = |scenario: &ScenarioRun| {
@@ -22,7 +23,7 @@ pub(super) fn too_many_errors(evidence: &ScenarioEvidence<'_>, care: LookTerms) 
         if all > 0 {
             return Some(number(failed) / number(all));
         }
-        // A result of another tool may give the rate alone.
+        // A result of another tool may contain the rate only.
         let rates = scenario
             .counting()
             .filter_map(|repeat| repeat.metrics.get(&metric).copied());
@@ -46,7 +47,7 @@ pub(super) fn too_many_errors(evidence: &ScenarioEvidence<'_>, care: LookTerms) 
         place: None,
     };
     let reason = format!(
-        "{} of the candidate's requests failed, and the limit is {}; means and rates leave them out",
+        "{} of the candidate's requests failed, limit {}; means and rates leave failed requests out",
         percent(new),
         percent(allowed)
     );
@@ -55,8 +56,8 @@ pub(super) fn too_many_errors(evidence: &ScenarioEvidence<'_>, care: LookTerms) 
     let judgement = without_numbers(&rule, evidence.name, sides, status, reason);
     Some(Judged {
         judgement,
-        grounds: None,
-        care,
+        estimates: None,
+        terms,
         by_budget: true,
     })
 }

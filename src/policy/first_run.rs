@@ -1,4 +1,4 @@
-//! A gate that has no baseline yet.
+//! A gate without a baseline.
 
 use super::outcome::worst;
 use super::rule::Policy;
@@ -9,8 +9,8 @@ use crate::exit::ExitStatus;
 use crate::record::Run;
 use crate::report::comparison::{Comparison, Next, Verdict, Warning};
 
-/// A candidate that has no baseline yet, where `first_run: pass` lets it pass: its budgets are judged, and everybody is told
-/// that nothing was compared. `missing` names the baseline that is not there.
+/// A candidate without a baseline, which `first_run: pass` lets pass: its budgets are judged, and a warning reports that
+/// nothing was compared. `missing` names the missing baseline.
 pub fn first_run(
     policy: &Policy,
     candidate: &Run,
@@ -26,7 +26,7 @@ pub fn first_run(
     let judged = compare_evidence(policy, &given, labels, this_look);
     let message = format!("{missing}, so nothing was compared; `first_run: pass` lets it pass");
     let mut comparison = Comparison {
-        // What is unknown of a baseline that is not there is no news.
+        // Findings about a missing baseline are of no use to the reader.
         warnings: vec![Warning::new(Code::FirstRun, message.clone())],
         mismatches: Vec::new(),
         changes: Vec::new(),

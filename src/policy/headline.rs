@@ -27,23 +27,24 @@ pub(super) fn headline(
         });
         rows.max_by(|a, b| badness(a).total_cmp(&badness(b)))
     };
-    let told = |row: Option<&Judged>| row.map(|row| told(row, &place(row)));
+    let sentence = |row: Option<&Judged>| row.map(|row| sentence(row, &place(row)));
     let text = match verdict {
         Verdict::Incomparable => match mismatches.first() {
             Some(difference) => Some(mismatch_in_words(difference)),
             None => missing(judged, &place),
         },
-        Verdict::Block => told(worst(Status::Regressed, &[Action::Block])),
-        Verdict::Report => told(worst(Status::Regressed, &[Action::Report])),
-        Verdict::Inconclusive => told(
+        Verdict::Block => sentence(worst(Status::Regressed, &[Action::Block])),
+        Verdict::Report => sentence(worst(Status::Regressed, &[Action::Report])),
+        Verdict::Inconclusive => sentence(
             worst(Status::Inconclusive, &[Action::Block, Action::Report])
                 .or_else(|| worst(Status::Inconclusive, &[Action::Warn])),
         ),
         // Only with an analysis report does a regression under a `report` rule become a warning.
         Verdict::Warn if worst(Status::Regressed, &[Action::Report]).is_some() => {
-            told(worst(Status::Regressed, &[Action::Report])).map(|text| analysed_headline(&text))
+            sentence(worst(Status::Regressed, &[Action::Report]))
+                .map(|text| analysed_headline(&text))
         }
-        Verdict::Warn => told(
+        Verdict::Warn => sentence(
             worst(Status::Regressed, &[Action::Warn])
                 .or_else(|| worst(Status::Missing, &[Action::Warn]))
                 .or_else(|| worst(Status::Inconclusive, &[Action::Warn])),
@@ -60,16 +61,16 @@ pub(super) fn headline(
     })
 }
 
-/// The sentence of a regression that the author has analysed.
+/// The headline of a regression for which the author gave an analysis.
 pub(super) fn analysed_headline(regression: &str) -> String {
     format!("{regression}; an analysis report was given")
 }
 
-/// Reasons, and rules of each, that one sentence can hold; the table has all of them.
+/// The most reasons, and rules per reason, that one sentence lists; the table lists all of them.
 const MOST_REASONS: usize = 3;
 const MOST_RULES: usize = 5;
 
-/// The rules that could stop a merge and were not judged, those with one reason together.
+/// The rules that can block a merge and were not judged, grouped by reason.
 fn missing(judged: &[Judged], place: &impl Fn(&Judged) -> String) -> Option<String> {
     let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
     let mut more = 0_usize;
@@ -109,7 +110,7 @@ fn badness(judged: &Judged) -> f64 {
     change.map_or(f64::INFINITY, |change| change.value)
 }
 
-fn told(judged: &Judged, place: &str) -> String {
+fn sentence(judged: &Judged, place: &str) -> String {
     let row = &judged.judgement;
     if let Some(times) = too_good::times_of(row) {
         return too_good::headline(row, place, times);
@@ -127,7 +128,7 @@ fn told(judged: &Judged, place: &str) -> String {
 }
 
 fn mismatch_in_words(difference: &Difference) -> String {
-    // No difference of two values, but of what was asked and what was done.
+    // Not a difference of two values but of what was requested and what was measured: `what` is the sentence.
     if difference.baseline.is_none() && difference.candidate.is_none() {
         return difference.what.clone();
     }
@@ -193,11 +194,11 @@ mod tests {
     }
 
     #[test]
-    fn many_missing_rules_are_named_in_a_sentence_that_people_can_read() {
+    fn a_headline_names_a_few_missing_rules_and_counts_the_rest() {
         let baseline = eight(r#""throughput": 3000, "tpot.p95": 0.02"#);
         let candidate = eight(r#""tpot.p95": 0.02"#);
         let policy = Policy::standard();
         let headline = compare_runs(&policy, &baseline, &candidate, Labels::default()).headline;
-        insta::assert_snapshot!(headline, @"throughput at c1, throughput at c2, throughput at c3, throughput at c4, throughput at c5: candidate: not measured: repeat 1 has no value; peak GPU memory at c1, peak GPU memory at c2, peak GPU memory at c3, peak GPU memory at c4, peak GPU memory at c5: baseline: not measured: repeat 1 has no value; and 6 more in the table");
+        insta::assert_snapshot!(headline, @"throughput at c1, throughput at c2, throughput at c3, throughput at c4, throughput at c5: not measured by the candidate (repeat 1); peak GPU memory at c1, peak GPU memory at c2, peak GPU memory at c3, peak GPU memory at c4, peak GPU memory at c5: not measured by the baseline (repeat 1); and 6 more in the table");
     }
 }

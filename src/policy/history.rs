@@ -1,14 +1,14 @@
-//! What the judged metrics were in the accepted sessions, for the chart of the history.
+//! The judged metrics in the accepted sessions, for the history chart.
 
 use crate::metric::{Better, Metric};
 use crate::record::Run;
 use crate::report::comparison::{History, Judgement, Session};
 use crate::stats;
 
-/// The last sessions, at most: a chart is not wider.
+/// The most sessions of a chart; the last ones are shown.
 const SESSIONS: usize = 30;
 
-/// One per judgement of which an accepted session has a value.
+/// One per judgement for which an accepted session has a value.
 pub(super) fn history<'a>(
     rows: impl Iterator<Item = &'a Judgement>,
     ledger: &[&Run],
@@ -54,26 +54,26 @@ fn session(run: &Run, scenario: &str, metric: Metric) -> Option<Session> {
     })
 }
 
-/// Where the sessions became others and nobody gave a reason.
+/// Marks steps in the level of the sessions that no accepted reason explains.
 fn mark_steps(sessions: &mut [Session]) {
     let values: Vec<f64> = sessions.iter().map(|session| session.value).collect();
     for found in stats::level_steps(&values) {
         let near = found.at.saturating_sub(1)..(found.at + 2).min(sessions.len());
-        let is_told = sessions[near]
+        let has_reason = sessions[near]
             .iter()
             .any(|session| session.begins_segment.is_some());
-        sessions[found.at].is_step = !is_told;
+        sessions[found.at].is_step = !has_reason;
     }
 }
 
-/// The reason that somebody gave for a new segment.
+/// The reason given for a new segment.
 fn begins_segment(run: &Run) -> Option<String> {
     let promotion = run.file.promotion.as_ref()?;
-    let because = promotion.because.as_deref().unwrap_or("nobody said why");
+    let because = promotion.because.as_deref().unwrap_or("no reason given");
     promotion.new_segment.then(|| because.to_owned())
 }
 
-/// Where the rule's limit lies: from the baseline's value for a change, else the budget.
+/// The value at the rule's limit: computed from the baseline for a relative limit, else the budget.
 fn limit(row: &Judgement) -> Option<f64> {
     let from_change =
         row.rule
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_sessions_stand_beside_both_runs_and_the_limit() {
+    fn the_last_sessions_are_shown_with_both_runs_and_the_limit() {
         let ledger: Vec<Run> = (0..40_u32)
             .map(|day| run(3000.0 + f64::from(day), &format!("{day}"), 1.0))
             .collect();
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn an_accepted_step_is_told_with_its_reason() {
+    fn an_accepted_step_has_its_reason() {
         let json = r#"{"schema":"perfgate.result/1","scenarios":[{"name":"c","repeats":[{"metrics":{"throughput":1}}]}],
             "promotion":{"promoted":"2026-01-01T00:00:00Z","because":"new sampler","new_segment":true}}"#;
         let run = crate::record::parse("a.json", json.as_bytes()).unwrap();

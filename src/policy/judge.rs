@@ -1,4 +1,4 @@
-//! One rule in one scenario: numbers to an answer with its reason.
+//! One rule in one scenario: from the numbers to a judgement with its reason.
 
 use super::budget::judge_budget;
 use super::noise::noise;
@@ -15,25 +15,25 @@ use crate::stats::{
     Outcome, e_value, smallest_detectable,
 };
 
-/// Confidence of the interval that is shown.
+/// Confidence of the interval in reports.
 const SHOWN_CONFIDENCE: f64 = 0.95;
 
 /// Both sides of a scenario.
 pub(super) type Sides<'a> = (Option<&'a ScenarioRun>, Option<&'a ScenarioRun>);
 
-/// Everything that is known of one scenario.
+/// All evidence about one scenario.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ScenarioEvidence<'a> {
     pub(super) name: &'a str,
-    /// Against the stored baseline, where it may be used.
+    /// The stored baseline and the candidate, where they are comparable.
     pub(super) stored: Option<Sides<'a>>,
-    /// Alternating repeats, where there are any.
+    /// Alternating repeats, if any.
     pub(super) pairs: Option<Sides<'a>>,
     pub(super) ledger: &'a [&'a Run],
 }
 
 impl<'a> ScenarioEvidence<'a> {
-    /// The sides whose values are shown: those that decide.
+    /// The sides that decide; reports show their values.
     pub(super) fn shown(&self) -> Sides<'a> {
         self.pairs.or(self.stored).unwrap_or((None, None))
     }
@@ -43,7 +43,7 @@ impl<'a> ScenarioEvidence<'a> {
         let new = self.shown().1;
         let session = |run: &&Run| {
             let session = run.scenario(self.name)?;
-            // With another definition, or tokens in other pieces, its noise is not comparable.
+            // With another definition or another number of tokens per chunk, its noise is not comparable.
             let fits = new.is_none_or(|new| compare::unlike(metric, session, new).is_none());
             fits.then(|| SideValues::of(metric, Some(session)).logs)
         };
@@ -52,51 +52,51 @@ impl<'a> ScenarioEvidence<'a> {
     }
 }
 
-/// How sure an answer must be.
+/// The error levels of an interim look.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LookTerms {
     /// α of the rule, already shared among the family, and β.
     pub(super) levels: ErrorLevels,
-    /// What of them this look may spend.
+    /// The share of them that this look may spend.
     pub(super) look: InterimLook,
-    /// Every look is spent: only evidence that may be looked at as often as one likes can block.
+    /// All interim looks are used: only anytime-valid evidence can block.
     pub(super) anytime: bool,
-    /// The author gives a reason, also for what is too good to be true.
+    /// Whether the author gave an analysis, which also explains an implausible speed-up.
     pub(super) has_reason: bool,
 }
 
 impl LookTerms {
-    /// What this look may spend.
+    /// The levels of this look.
     pub(super) fn now(&self) -> ErrorLevels {
         self.levels.at(self.look)
     }
 }
 
-/// A judgement and what it stands on, for the advice that follows.
+/// A judgement and the estimates that it is based on, for the next step.
 #[derive(Clone, Debug)]
 pub(super) struct Judged {
     pub(super) judgement: Judgement,
-    /// What the answer to a relative limit rests on, where there is one.
-    pub(super) grounds: Option<Estimates>,
-    /// The error probabilities that it was judged with.
-    pub(super) care: LookTerms,
-    /// Whether `max` or `min` decided it, and not the change.
+    /// The estimates behind a relative limit, if any.
+    pub(super) estimates: Option<Estimates>,
+    /// The error levels it was judged with.
+    pub(super) terms: LookTerms,
+    /// Whether `max` or `min` decided it instead of the change.
     pub(super) by_budget: bool,
 }
 
-/// The numbers behind an answer to a relative limit.
+/// The numbers behind the judgement of a relative limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Estimates {
     pub(super) decision: Decision,
     pub(super) assessment: Assessment,
     pub(super) zone: IndifferenceZone,
-    /// What the ledger, or the assumption, says.
+    /// The noise, learnt from the ledger or assumed.
     pub(super) noise: stats::Noise,
-    /// Probability of so much noise among the candidate's repeats, if the ledger describes them.
+    /// p-value of the noise among the candidate's repeats under the noise of the ledger.
     pub(super) candidate_noise: Option<f64>,
 }
 
-/// The zone of a relative limit of this metric.
+/// The indifference zone around a relative limit of this metric.
 pub(super) fn zone(metric: Metric, limit: f64) -> IndifferenceZone {
     match metric.better() {
         Better::Higher => IndifferenceZone::of_loss(limit),
@@ -104,7 +104,7 @@ pub(super) fn zone(metric: Metric, limit: f64) -> IndifferenceZone {
     }
 }
 
-/// δ on the log scale as the ratio that people read: positive is worse, and a loss of 5 % of throughput is 5 %.
+/// δ on the log scale as the ratio in reports: positive is worse, and a loss of 5 % of throughput is 5 %.
 pub(super) fn ratio(metric: Metric, delta: f64) -> f64 {
     match metric.better() {
         Better::Higher => -(-delta).exp_m1(),
@@ -123,7 +123,7 @@ fn change(metric: Metric, estimate: &Estimate) -> Change {
 }
 
 /// Judges one rule in one scenario.
-pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: LookTerms) -> Judged {
+pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, terms: LookTerms) -> Judged {
     let metric = rule.metric;
     let (baseline, candidate) = evidence.shown();
     let pair = compare::pair(metric, baseline, candidate);
@@ -136,16 +136,16 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: LookTerm
     let relative = rule
         .limits
         .regression
-        .map(|limit| judge_change(rule, &known, limit, care));
-    let absolute = judge_budget(rule, &pair.candidate, &sessions, care.now());
-    // The worse of the two answers, and of two equal ones the relative, which says more.
+        .map(|limit| judge_change(rule, &known, limit, terms));
+    let absolute = judge_budget(rule, &pair.candidate, &sessions, terms.now());
+    // The worse of the two outcomes; the relative one where both are equal, because its reason has more numbers.
     let budget_is_worse = absolute.as_ref().is_some_and(|budget| {
         relative
             .as_ref()
             .is_none_or(|change| budget.rank() > change.rank())
     });
-    let grounds = relative.as_ref().and_then(|change| change.grounds);
-    // Where both leave it open, one that looks worse is enough to look worse.
+    let estimates = relative.as_ref().and_then(|change| change.estimates);
+    // Where both are undecided, one estimate at its limit is enough to look worse.
     let looks_worse = [&relative, &absolute]
         .into_iter()
         .flatten()
@@ -153,7 +153,7 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: LookTerm
     let answer = if budget_is_worse { absolute } else { relative };
     let answer = answer.unwrap_or_else(|| Answered::missing("the rule has no limit".to_owned()));
 
-    let estimate = grounds.map(|grounds| grounds.decision.estimate);
+    let estimate = estimates.map(|estimates| estimates.decision.estimate);
     let at = |side: fn(&Estimate) -> f64| {
         estimate.map(|estimate| (side(&estimate), estimate.repeat_noise))
     };
@@ -164,25 +164,25 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: LookTerm
             .shown(metric, at(|estimate| estimate.candidate)),
     ];
     let judgement = Judgement {
-        basis: grounds.map(|grounds| basis(grounds.decision.basis)),
+        basis: estimates.map(|estimates| basis(estimates.decision.basis)),
         change: estimate.map(|estimate| change(metric, &estimate)),
-        stored_change: grounds.and_then(|grounds| {
-            let stored = grounds
+        stored_change: estimates.and_then(|estimates| {
+            let stored = estimates
                 .assessment
                 .stored
-                .filter(|_| grounds.assessment.paired.is_some())?;
+                .filter(|_| estimates.assessment.paired.is_some())?;
             Some(change(metric, &stored))
         }),
-        noise: grounds.map(|grounds| noise_of(metric, &grounds, [baseline, candidate])),
-        smallest_detectable: grounds.map(|grounds| {
-            let alpha = blocking_level(care);
+        noise: estimates.map(|estimates| noise_of(metric, &estimates, [baseline, candidate])),
+        smallest_detectable: estimates.map(|estimates| {
+            let alpha = blocking_level(terms);
             ratio(
                 metric,
-                smallest_detectable(&grounds.decision.estimate, grounds.zone, alpha),
+                smallest_detectable(&estimates.decision.estimate, estimates.zone, alpha),
             )
         }),
         ruled_out_above: estimate
-            .map(|estimate| ratio(metric, estimate.upper_bound(care.now().beta)))
+            .map(|estimate| ratio(metric, estimate.upper_bound(terms.now().beta)))
             .filter(|bound| bound.is_finite()),
         looks_worse,
         ..without_numbers(rule, evidence.name, sides, answer.status(), answer.reason)
@@ -191,21 +191,21 @@ pub(super) fn judge(rule: &Rule, evidence: &ScenarioEvidence<'_>, care: LookTerm
         Some(_) => judgement.candidate.repeats.min(judgement.baseline.repeats),
         None => 0,
     };
-    let times = grounds.and_then(|grounds| too_good::times_faster(metric, &grounds, pairs));
+    let times = estimates.and_then(|estimates| too_good::times_faster(metric, &estimates, pairs));
     let is_open = !matches!(judgement.status, Status::Regressed | Status::Missing);
-    let judgement = match times.filter(|_| is_open && !care.has_reason) {
+    let judgement = match times.filter(|_| is_open && !terms.has_reason) {
         Some(times) => too_good::doubted(judgement, times),
         None => judgement,
     };
     Judged {
         judgement,
-        grounds,
-        care,
+        estimates,
+        terms,
         by_budget: budget_is_worse,
     }
 }
 
-/// A judgement that no estimate belongs to.
+/// A judgement without estimates.
 pub(super) fn without_numbers(
     rule: &Rule,
     scenario: &str,
@@ -241,11 +241,11 @@ pub(super) fn without_numbers(
     }
 }
 
-/// One-sided p of a change that is no larger than the low edge; `None` where the rule cannot be judged.
+/// One-sided p-value of a change at most as large as the low edge; `None` where the rule cannot be judged.
 pub(super) fn p_value(
     rule: &Rule,
     evidence: &ScenarioEvidence<'_>,
-    care: LookTerms,
+    terms: LookTerms,
 ) -> Option<f64> {
     let (baseline, candidate) = evidence.shown();
     let known = Known {
@@ -253,14 +253,14 @@ pub(super) fn p_value(
         evidence,
         sessions: &evidence.sessions(rule.metric),
     };
-    let grounds = grounds(rule.metric, &known, rule.limits.regression?, care)?;
-    Some(grounds.decision.estimate.p_above(grounds.zone.low))
+    let estimates = estimates(rule.metric, &known, rule.limits.regression?, terms)?;
+    Some(estimates.decision.estimate.p_above(estimates.zone.low))
 }
 
-/// The level at which a regression would have been blocked: of a look that may only pass, that of the rule.
-fn blocking_level(care: LookTerms) -> f64 {
-    let now = care.now().alpha;
-    if now > 0.0 { now } else { care.levels.alpha }
+/// The level at which a regression is blocked; for a look that may only pass, the level of the rule.
+fn blocking_level(terms: LookTerms) -> f64 {
+    let now = terms.now().alpha;
+    if now > 0.0 { now } else { terms.levels.alpha }
 }
 
 fn basis(basis: stats::Basis) -> Basis {
@@ -272,26 +272,26 @@ fn basis(basis: stats::Basis) -> Basis {
 }
 
 /// The noise that the estimate used.
-fn noise_of(metric: Metric, grounds: &Estimates, sides: [Option<&ScenarioRun>; 2]) -> Noise {
+fn noise_of(metric: Metric, estimates: &Estimates, sides: [Option<&ScenarioRun>; 2]) -> Noise {
     let Estimate {
         repeat_noise,
         host_noise,
         ..
-    } = grounds.decision.estimate;
+    } = estimates.decision.estimate;
     Noise {
         repeat: repeat_noise,
         host: host_noise,
         request: compare::request_noise(metric, &sides, repeat_noise),
-        source: source(grounds).to_owned(),
+        source: source(estimates).to_owned(),
     }
 }
 
-/// What decided the noise that was used: without a ledger, the larger of the assumption and today's repeats.
-fn source(grounds: &Estimates) -> &'static str {
-    let estimate = &grounds.decision.estimate;
+/// Where the noise comes from: without a ledger, the larger of the assumption and today's repeats.
+fn source(estimates: &Estimates) -> &'static str {
+    let estimate = &estimates.decision.estimate;
     let (learnt, more_than_expected) = (
-        grounds.noise.is_learnt(),
-        estimate.repeat_noise > grounds.noise.repeat,
+        estimates.noise.is_learnt(),
+        estimate.repeat_noise > estimates.noise.repeat,
     );
     if estimate.noisier || (!learnt && more_than_expected) {
         "today"
@@ -302,7 +302,7 @@ fn source(grounds: &Estimates) -> &'static str {
     }
 }
 
-/// An answer to one limit.
+/// The outcome of one limit.
 #[derive(Clone, Debug)]
 pub(super) struct Answered {
     /// `None`: one side has no usable value.
@@ -310,7 +310,7 @@ pub(super) struct Answered {
     /// Whether the whole interval is on the better side of zero.
     pub(super) is_better: bool,
     pub(super) reason: String,
-    pub(super) grounds: Option<Estimates>,
+    pub(super) estimates: Option<Estimates>,
     pub(super) looks_worse: bool,
 }
 
@@ -320,7 +320,7 @@ impl Answered {
             outcome: None,
             is_better: false,
             reason,
-            grounds: None,
+            estimates: None,
             looks_worse: false,
         }
     }
@@ -329,7 +329,7 @@ impl Answered {
         status(self.outcome, self.is_better)
     }
 
-    /// How bad it is; larger is worse.
+    /// Severity; larger is worse.
     fn rank(&self) -> u8 {
         match self.status() {
             Status::Improved => 0,
@@ -341,65 +341,67 @@ impl Answered {
     }
 }
 
-/// What is known of one metric in one scenario.
+/// All evidence about one metric in one scenario.
 struct Known<'a> {
-    /// The values that are shown.
+    /// The values in the report.
     pair: &'a Pair,
     evidence: &'a ScenarioEvidence<'a>,
     /// The logs of the accepted sessions.
     sessions: &'a [Vec<f64>],
 }
 
-fn judge_change(rule: &Rule, known: &Known<'_>, limit: f64, care: LookTerms) -> Answered {
+fn judge_change(rule: &Rule, known: &Known<'_>, limit: f64, terms: LookTerms) -> Answered {
     let shown = known.pair;
     for (side, values) in [
         ("baseline", &shown.baseline),
         ("candidate", &shown.candidate),
     ] {
         match &values.missing {
-            // Nothing failed on either side: no change, and no logarithm of zero needed to say so.
+            // Zero on both sides is no change; the logarithm of zero is not needed.
             Some(Missing::Zero) if rule.metric.can_be_zero() && both_are_zero(shown) => {
                 return Answered {
                     outcome: Some(Outcome::Pass),
                     is_better: false,
                     reason: "zero on both sides".to_owned(),
-                    grounds: None,
+                    estimates: None,
                     looks_worse: false,
                 };
             }
-            Some(missing) => return Answered::missing(format!("{side}: {missing}")),
+            Some(missing) => {
+                return Answered::missing(compare::of_side(&missing.to_string(), side));
+            }
             None => {}
         }
     }
     if let Some(unlike) = &shown.unlike {
         return Answered::missing(unlike.to_string());
     }
-    let Some(grounds) = grounds(rule.metric, known, limit, care) else {
+    let Some(estimates) = estimates(rule.metric, known, limit, terms) else {
         let reason = if known.evidence.pairs.is_some() {
-            "no alternating repeat counts on both sides"
+            "no alternating pair in which both repeats count"
         } else {
-            "a side has no repeat"
+            "the baseline or the candidate has no repeat"
         };
         return Answered::missing(reason.to_owned());
     };
-    let outcome = grounds.decision.outcome;
-    let (_, high) = grounds.decision.estimate.interval(SHOWN_CONFIDENCE);
-    // Pairs alone say how it looks: the stored baseline may be another host's.
-    let looked_at = grounds
+    let outcome = estimates.decision.outcome;
+    let (_, high) = estimates.decision.estimate.interval(SHOWN_CONFIDENCE);
+    // Where there are pairs, only they count here: the stored baseline may come from another host.
+    let own = estimates
         .assessment
         .paired
-        .unwrap_or(grounds.decision.estimate);
+        .unwrap_or(estimates.decision.estimate);
     Answered {
         outcome: Some(outcome),
         is_better: outcome == Outcome::Pass && high < 0.0,
-        reason: in_words(rule.metric, &grounds, limit, care),
-        grounds: Some(grounds),
-        looks_worse: looked_at.delta >= grounds.zone.limit,
+        reason: in_words(rule.metric, &estimates, limit, terms),
+        estimates: Some(estimates),
+        looks_worse: own.delta >= estimates.zone.limit,
     }
 }
 
-/// All estimates and the decision; `None` without any.
-fn grounds(metric: Metric, known: &Known<'_>, limit: f64, care: LookTerms) -> Option<Estimates> {
+/// All estimates and the decision; `None` without values.
+fn estimates(metric: Metric, known: &Known<'_>, limit: f64, terms: LookTerms) -> Option<Estimates> {
     let Known {
         pair: shown,
         evidence,
@@ -412,7 +414,7 @@ fn grounds(metric: Metric, known: &Known<'_>, limit: f64, care: LookTerms) -> Op
     let noise = noise(metric, level.unwrap_or(1.0), sessions);
     let (pairs, stored) = if evidence.pairs.is_some() {
         let pairs = compare::alternating(&shown.baseline, &shown.candidate);
-        // No alternating repeat counts: nothing stored may take their place.
+        // No alternating pair counts; stored repeats must not replace them.
         if pairs.is_empty() {
             return None;
         }
@@ -433,10 +435,10 @@ fn grounds(metric: Metric, known: &Known<'_>, limit: f64, care: LookTerms) -> Op
     }
     .assess();
     let zone = zone(metric, limit);
-    let mut decision = assessment.decide(zone, care.levels, care.look)?;
-    if care.anytime && decision.outcome == Outcome::Undecided {
+    let mut decision = assessment.decide(zone, terms.levels, terms.look)?;
+    if terms.anytime && decision.outcome == Outcome::Undecided {
         let differences: Vec<f64> = pairs.iter().map(|(base, new)| new - base).collect();
-        let sure = e_value(&differences, zone.low) >= 1.0 / care.levels.alpha;
+        let sure = e_value(&differences, zone.low) >= 1.0 / terms.levels.alpha;
         if sure && decision.estimate.delta >= zone.limit {
             decision.outcome = Outcome::Fail;
         }
@@ -450,32 +452,32 @@ fn grounds(metric: Metric, known: &Known<'_>, limit: f64, care: LookTerms) -> Op
     })
 }
 
-fn in_words(metric: Metric, grounds: &Estimates, limit: f64, care: LookTerms) -> String {
+fn in_words(metric: Metric, estimates: &Estimates, limit: f64, terms: LookTerms) -> String {
     let Decision {
         outcome, estimate, ..
-    } = grounds.decision;
+    } = estimates.decision;
     let (low, high) = estimate.interval(SHOWN_CONFIDENCE);
     let [low_words, high_words] = [low, high].map(|end| signed_percent(ratio(metric, end)));
     let interval = format!("95 % interval {low_words} to {high_words}");
     let limit = percent(limit);
     match outcome {
         Outcome::Pass if high < 0.0 => {
-            format!("better, with the whole {interval} below zero")
+            format!("better: the {interval} is below zero")
         }
         Outcome::Pass => {
-            let bound = estimate.upper_bound(care.now().beta);
+            let bound = estimate.upper_bound(terms.now().beta);
             let ruled_out = percent(ratio(metric, bound).max(0.0));
             format!("a regression above {ruled_out} is ruled out (limit {limit})")
         }
         Outcome::Fail => format!("worse than the limit of {limit} ({interval})"),
-        Outcome::Undecided if estimate.noisier && grounds.assessment.paired.is_none() => {
+        Outcome::Undecided if estimate.noisier && estimates.assessment.paired.is_none() => {
             format!(
-                "today is noisier than the ledger ({} between repeats instead of {}), so the stored baseline decides nothing; the {interval} (limit {limit})",
+                "today's repeats are noisier than the ledger ({} instead of {}), so the stored baseline does not decide; {interval} (limit {limit})",
                 percent(estimate.repeat_noise),
-                percent(grounds.noise.repeat)
+                percent(estimates.noise.repeat)
             )
         }
-        Outcome::Undecided => format!("the {interval} leaves it open (limit {limit})"),
+        Outcome::Undecided => format!("undecided: {interval} (limit {limit})"),
     }
 }
 

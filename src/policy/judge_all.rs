@@ -1,4 +1,4 @@
-//! Every rule in every scenario: who shares α, which warnings are discoveries, which decisions stand.
+//! Every rule in every scenario: shares α, limits false warnings, and keeps earlier decisions.
 
 use super::errors::too_many_errors;
 use super::judge::{Judged, LookTerms, ScenarioEvidence, judge, p_value};
@@ -10,10 +10,10 @@ use crate::record::format::SWEEP;
 use crate::report::comparison::{Comparison, Judgement, Status};
 use crate::stats::{ErrorLevels, InterimLook, discovery_level};
 
-/// Largest accepted share of false ones among the warnings.
+/// Largest accepted share of false warnings among all warnings.
 const FALSE_DISCOVERIES: f64 = 0.10;
 
-/// Rules × scenarios that may block, among which α is shared.
+/// Number of rules × scenarios that may block; they share α.
 pub(super) fn family(policy: &Policy, candidate: &Run) -> u32 {
     let rules = candidate
         .scenarios
@@ -45,8 +45,7 @@ pub(super) fn judge_all(
         has_reason: this_look.analysis.is_some(),
     };
     let mut judged = Vec::new();
-    // A scenario that the policy names and the run does not have is misspelt or was dropped: its rules are missing, and
-    // that does not pass.
+    // A scenario in the policy that the run lacks is misspelt or was dropped: its rules are missing, which does not pass.
     for (name, rules) in &policy.scenarios {
         if candidate.scenario(name).is_none() {
             judged.extend(
@@ -56,7 +55,7 @@ pub(super) fn judge_all(
             );
         }
     }
-    // A rule about a sweep where nothing was swept, or about load points where there is none, is missing too.
+    // A rule for a sweep in a run without a sweep, or for load points in a run without any, is missing too.
     let none_here = |rule: &&Rule| {
         let mut scenarios = candidate.scenarios.iter();
         !candidate.scenarios.is_empty() && !scenarios.any(|scenario| rule.holds_in(&scenario.name))
@@ -68,7 +67,7 @@ pub(super) fn judge_all(
             .filter(none_here)
             .map(|rule| judge(rule, &of_scenario(usable, SWEEP), shared)),
     );
-    // A warning spends nothing and never asks for more evidence: every look at it is a look at all there is.
+    // A warning spends no α and never asks for more evidence: it is judged on all evidence at every look.
     let warnings = LookTerms {
         levels: ErrorLevels {
             alpha: warning_level(policy, usable, candidate, shared),
@@ -82,10 +81,10 @@ pub(super) fn judge_all(
         let evidence = of_scenario(usable, &scenario.name);
         let rules = rules_here(policy, &evidence);
         for rule in &rules {
-            let care = if may_block(rule) { shared } else { warnings };
-            judged.push(judge(rule, &evidence, care));
+            let terms = if may_block(rule) { shared } else { warnings };
+            judged.push(judge(rule, &evidence, terms));
         }
-        // A search also goes where its server fails.
+        // A search also measures loads at which the server fails.
         let went_too_far = scenario.adaptive && evidence.shown().0.is_none();
         if !went_too_far {
             judged.extend(too_many_errors(&evidence, shared));
@@ -99,9 +98,9 @@ pub(super) fn judge_all(
     if this_look.look.is_spent() && !this_look.anytime {
         for judged in judged
             .iter_mut()
-            .filter(|judged| judged.care.look.is_spent())
+            .filter(|judged| judged.terms.look.is_spent())
         {
-            say_spent(&mut judged.judgement, this_look.before);
+            explain_spent(&mut judged.judgement, this_look.before);
         }
     }
     judged
@@ -117,8 +116,8 @@ fn of_scenario<'a>(usable: &'a ComparableInputs<'a>, name: &'a str) -> ScenarioE
     }
 }
 
-/// The rules of a scenario. A load point that the baseline never had is said to be new and judged by nothing but its
-/// budgets. A capacity without an accepted one is missing: a sweep has one or has not.
+/// The rules of a scenario. A load point that the baseline lacks is reported as new, and only its budgets are judged. A
+/// capacity that the baseline lacks is missing.
 fn rules_here(policy: &Policy, evidence: &ScenarioEvidence<'_>) -> Vec<Rule> {
     let mut rules = policy.rules_for(evidence.name);
     if evidence.shown().0.is_none() && evidence.name != SWEEP {
@@ -126,7 +125,7 @@ fn rules_here(policy: &Policy, evidence: &ScenarioEvidence<'_>) -> Vec<Rule> {
             rule.limits.regression = None;
         }
     }
-    // A search also measures loads that break every budget; only a rule that names one can be about it.
+    // A search also measures loads that exceed every budget; only a rule for that scenario applies.
     let chosen = evidence.shown().1.is_some_and(|scenario| scenario.adaptive);
     if chosen && !policy.scenarios.contains_key(evidence.name) {
         for rule in &mut rules {
@@ -139,28 +138,28 @@ fn rules_here(policy: &Policy, evidence: &ScenarioEvidence<'_>) -> Vec<Rule> {
     rules
 }
 
-/// The level at which every warning of every scenario is judged, so that few of them are false.
+/// The level at which all warnings of all scenarios are judged, so that few of them are false.
 fn warning_level(
     policy: &Policy,
     usable: &ComparableInputs<'_>,
     candidate: &Run,
-    care: LookTerms,
+    terms: LookTerms,
 ) -> f64 {
     let mut p_values = Vec::new();
     for scenario in &candidate.scenarios {
         let evidence = of_scenario(usable, &scenario.name);
         let rules = rules_here(policy, &evidence);
         let warnings = rules.iter().filter(|rule| !may_block(rule));
-        p_values.extend(warnings.filter_map(|rule| p_value(rule, &evidence, care)));
+        p_values.extend(warnings.filter_map(|rule| p_value(rule, &evidence, terms)));
     }
     discovery_level(&p_values, FALSE_DISCOVERIES)
 }
 
-/// A rule that was decided at an earlier look stays decided while the new evidence only leaves it open: its share of α
-/// or β is spent, and looking again must not talk a block away.
+/// A rule that was decided at an earlier interim look stays decided while the new evidence does not decide: its share of α
+/// or β is spent, and another look must not turn a block into an undecided rule.
 fn keep_decision(judged: &mut Judged, before: &Comparison) {
     let now = &judged.judgement;
-    // What is too good to be true was not decided by any evidence, and no earlier look decides it.
+    // An implausible speed-up waits for a reason; no earlier look decides it.
     if now.status != Status::Inconclusive || now.if_believed.is_some() {
         return;
     }
@@ -172,7 +171,7 @@ fn keep_decision(judged: &mut Judged, before: &Comparison) {
             )
     });
     if let Some(earlier) = earlier {
-        let note = "; decided at an earlier look";
+        let note = "; decided at an earlier interim look";
         let mut kept: Judgement = earlier.clone();
         if !kept.reason.ends_with(note) {
             kept.reason.push_str(note);
@@ -182,8 +181,8 @@ fn keep_decision(judged: &mut Judged, before: &Comparison) {
     }
 }
 
-/// Says of a rule that no look at this commit can decide any more why that is so.
-fn say_spent(row: &mut Judgement, before: Option<&Comparison>) {
+/// Adds to an undecided rule why no further look at this commit can decide it.
+fn explain_spent(row: &mut Judgement, before: Option<&Comparison>) {
     if row.status != Status::Inconclusive || row.if_believed.is_some() {
         return;
     }
@@ -192,9 +191,9 @@ fn say_spent(row: &mut Judgement, before: Option<&Comparison>) {
         rows.any(|earlier| earlier.is_of_rule(row))
     });
     row.reason.push_str(if asked_before {
-        "; every interim look at this commit is spent"
+        "; all interim looks at this commit are used"
     } else {
-        "; every look at this commit was spent on another limit, and what that decided is no answer to this one"
+        "; all interim looks at this commit were used for another limit, and their result does not apply to this one"
     });
 }
 
@@ -209,7 +208,7 @@ mod tests {
         "tpot.p95", "ttft.p50", "ttft.p95", "e2e.p50", "e2e.p95", "tpot.p50", "itl.p50", "itl.p95",
     ];
 
-    /// Three repeats in which the first metric is `factor` times as large and the others are as ever.
+    /// Three repeats in which the first metric is `factor` times as large and the others are unchanged.
     fn run(factor: f64) -> Run {
         let repeat = |noise: f64| {
             let metrics = METRICS.iter().enumerate().map(|(index, id)| {

@@ -1,4 +1,4 @@
-//! Rules and numbers to judgements and a verdict. Pure.
+//! From rules and numbers to judgements and a verdict. Pure.
 //!
 //! ```text
 //! thresholds.yaml ─▶ config ─▶ rule::Policy ─┐
@@ -8,7 +8,7 @@
 //!                            verdict + headline + warnings + figures ─▶ report::Comparison
 //! ```
 //!
-//! [`compare_evidence`] is one look at everything given. `judge_all` shares α among the rules that may block, keeps the
+//! [`compare_evidence`] is one look at all evidence. `judge_all` shares α among the rules that may block, keeps the
 //! decisions of earlier looks, and lowers the level of warnings so that few of them are false. `judge` asks `stats` for the
 //! estimate and the answer; `budget`, `errors` and `too_good` are the rules without a baseline. `verdict` takes the worst
 //! judgement and converts it to the published verdict and exit code. [`complete`] adds by whose files it was judged, and

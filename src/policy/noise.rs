@@ -1,35 +1,34 @@
-//! What is believed about a metric's noise: learnt from the ledger, or assumed before there is one.
+//! The noise of a metric: learnt from the ledger, or assumed without one.
 
 use crate::metric::{Metric, Unit};
 use crate::stats::Noise;
 
-/// GPU memory is handed out in units of this size, so a peak is known to a unit and no better.
+/// GPU memory is allocated in units of this size, so a peak is known to one unit.
 const ALLOCATION_UNIT: f64 = (2 << 20) as f64;
 
-/// The KV cache is handed out in blocks; vLLM's usual block holds this many tokens.
+/// The KV cache is allocated in blocks; vLLM's default block contains this many tokens.
 const CACHE_BLOCK: f64 = 16.0;
 
-/// vLLM rounds each of the parts of its memory to a hundredth of a GiB, and up to four make the sum.
+/// vLLM rounds each part of its memory to 0.01 GiB, and the sum has up to four parts.
 const ROUNDED_PARTS: f64 = 0.02 * 1_073_741_824.0;
 
-/// No latency or rate is known better than this, relative to its value: repeats that are equal to the last digit are
-/// copies or rounded.
+/// Smallest relative noise of a latency or rate: repeats that are equal to the last digit are copies or rounded.
 const FINEST: f64 = 1e-4;
 
-/// The belief about one metric whose values are around `value`, from the logs of accepted `sessions`, oldest first.
+/// The noise of a metric whose values are near `value`, from the logs of accepted `sessions`, oldest first.
 pub(super) fn noise(metric: Metric, value: f64, sessions: &[Vec<f64>]) -> Noise {
     let step = allocation_step(metric).map(|unit| {
-        // Standard deviation of a value that is only known to lie somewhere within one unit.
+        // Standard deviation of a value that is uniform within one unit.
         unit / 12.0_f64.sqrt() / value
     });
     Noise::learn(sessions, step.unwrap_or(FINEST))
         .unwrap_or_else(|| step.map_or(Noise::ASSUMED, Noise::of_resolution))
 }
 
-/// The unit in which a metric without noise of its own comes.
+/// The allocation unit of a metric whose only noise is rounding.
 fn allocation_step(metric: Metric) -> Option<f64> {
     match metric.unit() {
-        // What processes hold depends on when their allocators give back: it has noise as a latency has.
+        // The memory of processes depends on when their allocators release it, so it has noise like a latency.
         Unit::Bytes if metric == Metric::HOST_MEMORY_PEAK => None,
         Unit::Bytes if metric == Metric::ENGINE_MEMORY_PEAK => Some(ROUNDED_PARTS),
         Unit::Bytes => Some(ALLOCATION_UNIT),

@@ -1,5 +1,5 @@
-//! The one place where outcomes become what is published: the status of a rule, the verdict of a comparison, its exit code, and
-//! what a rule does to the merge.
+//! The one place that converts outcomes to published values: the status of a rule, the verdict of a comparison, its exit code,
+//! and the effect of a rule on the merge.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::exit::ExitStatus;
 use crate::report::comparison::{Comparison, Judgement, Status, Verdict};
 use crate::stats::Outcome;
 
-/// The status of a rule; no outcome: one side has no usable value. `is_better`, where the whole interval is on the better side.
+/// The status of a rule; without an outcome, one side has no usable value. `is_better`: the whole interval is on the better side.
 pub(super) fn status(outcome: Option<Outcome>, is_better: bool) -> Status {
     match outcome {
         Some(Outcome::Pass) if is_better => Status::Improved,
@@ -22,8 +22,8 @@ pub(super) fn status(outcome: Option<Outcome>, is_better: bool) -> Status {
     }
 }
 
-/// The verdict that follows from the rows of a finished comparison, and its exit code; `None` where it is that of a first
-/// run, which compares nothing.
+/// The verdict that follows from the rows of a finished comparison, and its exit code; `None` for a first run, which
+/// compares nothing.
 pub(super) fn decided(comparison: &Comparison) -> Option<(Verdict, ExitStatus)> {
     let analysed = comparison.analysis.is_some();
     let is_accepted = comparison.accepted.is_some();
@@ -50,7 +50,7 @@ pub(super) fn decided(comparison: &Comparison) -> Option<(Verdict, ExitStatus)> 
     (!is_first).then_some((verdict, exit))
 }
 
-/// What one judgement makes of the verdict; `analysed`, where the author gave an analysis report.
+/// The verdict that one judgement leads to; `analysed`: the author gave an analysis report.
 pub(super) fn weight(judgement: &Judgement, analysed: bool) -> Verdict {
     let Judgement { status, rule, .. } = judgement;
     if judgement.if_believed.is_some() {
@@ -63,7 +63,7 @@ pub(super) fn weight(judgement: &Judgement, analysed: bool) -> Verdict {
         (Status::Regressed, Action::Report) => Verdict::Report,
         (Status::Missing, Action::Block | Action::Report) => Verdict::Incomparable,
         (Status::Inconclusive, Action::Block | Action::Report) => Verdict::Inconclusive,
-        // A `warn` rule never stops a merge, so it cannot make one undecided either.
+        // A `warn` rule never blocks a merge, so it cannot make it undecided.
         (Status::Inconclusive, Action::Warn) if !judgement.looks_worse => Verdict::Pass,
         (Status::Regressed | Status::Missing | Status::Inconclusive, Action::Warn) => Verdict::Warn,
     }
@@ -81,7 +81,7 @@ pub(super) fn verdict<'a>(
     }
 }
 
-/// Where no rule was judged, nothing was compared.
+/// Incomparable where no rule was judged.
 pub(super) fn worst<'a>(rows: impl Iterator<Item = &'a Judgement>, analysed: bool) -> Verdict {
     worst_of(rows.map(|row| weight(row, analysed)))
 }
@@ -118,30 +118,30 @@ pub(super) fn exit_status<'a>(
     }
 }
 
-/// What a search takes from the comparison of a commit with the good end; `None` where the two cannot be compared. What the
-/// policy makes of an undecided gate is for gates: a search skips the commit.
+/// The outcome of comparing a commit of a search with the good end; `None` where the two are not comparable. `on_inconclusive`
+/// applies to gates only: a search skips an undecided commit.
 pub fn bisect_outcome(comparison: &Comparison) -> Option<Outcome> {
     match comparison.verdict {
         Verdict::Pass | Verdict::Warn => Some(Outcome::Pass),
         Verdict::Block | Verdict::Report => Some(Outcome::Fail),
-        // A commit that is much faster than the good end is good, whatever the reason.
+        // A commit that is much faster than the good end is good, with or without a reason.
         Verdict::Inconclusive if only_a_reason_is_missing(comparison) => Some(Outcome::Pass),
         Verdict::Inconclusive => Some(Outcome::Undecided),
         Verdict::Incomparable => None,
     }
 }
 
-/// What a judgement does to the merge.
+/// The effect of a judgement on the merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MergeEffect {
-    /// Nothing: the rule holds.
+    /// None: the rule holds.
     Holds,
-    /// It passes although it is not known whether the rule holds.
+    /// The rule is undecided, and the merge passes.
     Open,
-    /// Its limit is passed, and that stops nothing.
+    /// The limit is exceeded, and the merge passes with a warning.
     Warns,
-    /// It stops the merge.
+    /// The merge is blocked.
     Stops,
 }
 
@@ -161,15 +161,15 @@ pub fn effect(row: &Judgement, comparison: &Comparison) -> MergeEffect {
         (Verdict::Pass | Verdict::Warn, Status::Regressed) => MergeEffect::Warns,
         (Verdict::Pass | Verdict::Warn, Status::Pass | Status::Improved) => MergeEffect::Holds,
     };
-    // Numbers of two runs that may not be compared are no answer.
+    // Numbers of two runs that are not comparable decide nothing.
     if !comparison.mismatches.is_empty() {
         return MergeEffect::Open;
     }
-    // Somebody who may has taken it.
+    // A person with write permission has accepted it.
     if row.status == Status::Regressed && comparison.accepted.is_some() {
         return MergeEffect::Warns;
     }
-    // Nothing stops a merge that the whole verdict lets pass.
+    // The exit code lets the merge pass.
     if found == MergeEffect::Stops && comparison.exit_code == 0 {
         MergeEffect::Warns
     } else {

@@ -1,4 +1,4 @@
-//! What a limit needs: how many repeats, or pairs, show a regression that must not pass.
+//! How many repeats or pairs a limit needs to detect a regression that must not pass.
 
 use super::judge::{ratio, zone};
 use super::judge_all::may_block;
@@ -9,22 +9,22 @@ use crate::stats::{
     ErrorLevels, Estimate, InterimLook, Noise, Outcome, PAIR_LOOKS, decide, smallest_detectable,
 };
 
-/// What one blocking rule needs with this noise.
+/// The evidence that one blocking rule needs at this noise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Needs {
     /// The rule's metric.
     pub metric: Metric,
     /// Its limit.
     pub limit: f64,
-    /// Fewest repeats of the candidate, with a stored baseline of as many, that decide; `None`: host noise forbids it.
+    /// Fewest repeats of the candidate that decide against a stored baseline of as many; `None`: host noise prevents it.
     pub repeats: Option<u32>,
-    /// Fewest alternating pairs that decide; `None`: no look has enough.
+    /// Fewest alternating pairs that decide; `None`: no interim look has enough.
     pub pairs: Option<u32>,
-    /// The smallest regression that the last look at pairs would block 80 % of the time, as a ratio.
+    /// The smallest detectable regression of the last look at pairs (blocked 80 % of the time), as a ratio.
     pub smallest: f64,
 }
 
-/// The needs of every blocking rule with a relative limit, of `family` of them, with the noise that `noise` knows.
+/// The needs of every blocking rule with a relative limit. `family` rules share α; `noise` gives the noise of a metric.
 pub fn needs(policy: &Policy, family: u32, noise: impl Fn(Metric) -> Option<Noise>) -> Vec<Needs> {
     let levels = ErrorLevels {
         alpha: ALPHA / f64::from(family.max(1)),
@@ -57,7 +57,7 @@ fn needs_of(metric: Metric, limit: f64, noise: Noise, levels: ErrorLevels, most:
         doubtful: false,
         clipped: false,
     };
-    // Enough: no change passes, and a regression at the high edge blocks.
+    // Enough evidence: an unchanged candidate passes, and a regression at the high edge blocks.
     let enough = |estimate: Estimate, levels: ErrorLevels| {
         let at = |delta| Estimate { delta, ..estimate };
         decide(&at(0.0), zone, levels) == Outcome::Pass

@@ -1,4 +1,4 @@
-//! What speaks against accepting a run as the baseline.
+//! Objections to accepting a run as the baseline.
 
 use std::fmt;
 
@@ -12,19 +12,19 @@ use crate::record::{Run, ScenarioRun, is_measured_before};
 use crate::report::comparison::{Judgement, Status};
 use crate::stats::{self, Noise, number};
 
-/// Fewer repeats say nothing of their own noise.
+/// The fewest repeats from which their noise can be estimated.
 pub const FEWEST_REPEATS: usize = 3;
 
-/// Sessions further than this from the others are outliers, in standard deviations of a session.
+/// Sessions further than this many standard deviations from the others are outliers.
 const OUTLIER: f64 = 4.0;
 
-/// Outliers nearer than this share of the rule's limit are of no importance, however quiet the metric is.
+/// Outliers nearer than this share of the rule's limit do not matter, however low the noise of the metric is.
 const OF_IMPORTANCE: f64 = 0.5;
 
-/// A larger share of failed requests is a failing server, whose latencies are those of the requests that it served.
+/// With a larger share of failed requests the server is failing, and latencies cover only the requests that it served.
 const MOST_FAILED: f64 = 0.01;
 
-/// One reason against it.
+/// One objection.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Objection {
     /// No repeat of a scenario counts.
@@ -38,9 +38,9 @@ pub enum Objection {
     TooFewRepeats {
         /// The scenario.
         scenario: String,
-        /// Those that count.
+        /// Repeats that count.
         counting: usize,
-        /// All of them.
+        /// All repeats.
         all: usize,
     },
     /// A metric that a rule watches has no usable value.
@@ -66,16 +66,16 @@ pub enum Objection {
         /// The main branch.
         main: String,
     },
-    /// The tree had changes beside the commit.
+    /// The work tree had uncommitted changes.
     Dirty,
-    /// Nobody knows which commit was measured.
+    /// The measured commit is unknown.
     NoCommit,
-    /// It was measured before the run that was accepted last.
+    /// It is older than the last accepted run.
     Older {
-        /// When that was measured.
+        /// When the last accepted run was measured.
         accepted: String,
     },
-    /// The baseline was accepted as a session of a ledger that is no more.
+    /// The baseline was accepted into a ledger that no longer exists.
     LedgerGone,
     /// Other hardware or another workload than the baseline's.
     NotComparable {
@@ -86,7 +86,7 @@ pub enum Objection {
         /// The run's.
         candidate: Option<String>,
     },
-    /// A rule of the policy says that it is slower than the baseline.
+    /// It regressed against the baseline by a rule of the policy.
     Regressed {
         /// The scenario.
         scenario: String,
@@ -97,26 +97,26 @@ pub enum Objection {
         /// The rule's limit.
         limit: Option<f64>,
     },
-    /// It lies far from the sessions of the ledger.
+    /// It is far from the sessions of the ledger.
     Outlier {
         /// The scenario.
         scenario: String,
         /// The metric.
         metric: Metric,
-        /// How far from their middle, as a ratio; positive is worse.
+        /// Distance from their median, as a ratio; positive is worse.
         change: f64,
-        /// What a session usually differs from another, as a ratio.
-        usual: f64,
+        /// Standard deviation of a session, as a ratio.
+        deviation: f64,
     },
 }
 
 impl Objection {
-    /// Whether a reason can overrule it. A run in which nothing counts has nothing to accept.
+    /// Whether a reason can overrule it. A run without a counting repeat cannot be accepted.
     pub fn can_be_overruled(&self) -> bool {
         !matches!(self, Self::NothingCounts { .. })
     }
 
-    /// The scenario and the metric of which it says that it became slower, or lies elsewhere.
+    /// The scenario and the metric of a regression or an outlier.
     pub fn row(&self) -> Option<(&str, Metric)> {
         match self {
             Self::Regressed {
@@ -138,7 +138,7 @@ impl Objection {
         }
     }
 
-    /// Whether what is measured is something else from here on, so that a new segment of the history begins.
+    /// Whether accepting the run begins a new segment of the history.
     pub fn opens_a_segment(&self) -> bool {
         matches!(
             self,
@@ -182,17 +182,17 @@ impl fmt::Display for Objection {
                 main,
             } => write!(f, "it was measured on `{branch}`, not on `{main}`"),
             Self::OtherBranch { branch: None, main } => {
-                write!(f, "it does not say that it was measured on `{main}`")
+                write!(f, "its branch is unknown; a baseline must be measured on `{main}`")
             }
-            Self::Dirty => f.write_str("the tree had changes that are in no commit"),
-            Self::NoCommit => f.write_str("it does not say which commit was measured"),
+            Self::Dirty => f.write_str("the work tree had uncommitted changes"),
+            Self::NoCommit => f.write_str("the measured commit is unknown"),
             Self::Older { accepted } => {
                 write!(f, "it was measured before the accepted run of {accepted}")
             }
             Self::LedgerGone => f.write_str(
-                "the ledger is gone in which the baseline was accepted, and a new one would begin with this run",
+                "the ledger of the baseline is missing, and accepting this run would start a new one",
             ),
-            // Where neither side has a value, the sentence has the reason.
+            // Where neither side has a value, `what` is the sentence.
             Self::NotComparable {
                 what,
                 baseline: None,
@@ -204,7 +204,7 @@ impl fmt::Display for Objection {
                 candidate,
             } => write!(
                 f,
-                "{what} is another one than the baseline's: {} → {}",
+                "{what} differs from the baseline: {} → {}",
                 baseline.as_deref().unwrap_or("none"),
                 candidate.as_deref().unwrap_or("none")
             ),
@@ -221,13 +221,13 @@ impl fmt::Display for Objection {
                 scenario,
                 metric,
                 change,
-                usual,
+                deviation,
             } => write!(
                 f,
-                "{} at {scenario} lies {} from the middle of the ledger, whose sessions differ by {}",
+                "{} at {scenario} is {} from the median of the ledger, whose sessions differ by {}",
                 metric.label(),
                 signed_percent(*change),
-                percent(*usual)
+                percent(*deviation)
             ),
         }
     }
@@ -235,7 +235,7 @@ impl fmt::Display for Objection {
 
 fn worse(place: &str, change: Option<f64>, limit: Option<f64>) -> String {
     let change = change.map(|change| format!(": {}", signed_percent(change)));
-    let limit = limit.map(|limit| format!(" (the limit is {})", percent(limit)));
+    let limit = limit.map(|limit| format!(" (limit {})", percent(limit)));
     format!(
         "{place} is worse than the baseline{}{}",
         change.unwrap_or_default(),
@@ -243,20 +243,20 @@ fn worse(place: &str, change: Option<f64>, limit: Option<f64>) -> String {
     )
 }
 
-/// What the run is measured against.
+/// The accepted runs that the run is compared with.
 #[derive(Clone, Copy, Debug)]
 pub struct Accepted<'a> {
-    /// The baseline, where there is one.
+    /// The baseline, if any.
     pub baseline: Option<&'a Run>,
     /// The sessions of the ledger's last segment, oldest first.
     pub segment: &'a [Run],
     /// Name of the main branch.
     pub main: &'a str,
-    /// Whether the run is of it.
+    /// Whether the run is of the main branch.
     pub is_of_main: bool,
 }
 
-/// Everything that speaks against accepting `run`, the gravest first.
+/// All objections to accepting `run`, the most serious first.
 pub fn objections(policy: &Policy, run: &Run, accepted: Accepted<'_>) -> Vec<Objection> {
     let mut found = Vec::new();
     for scenario in &run.scenarios {
@@ -328,10 +328,10 @@ fn of_source(run: &Run, accepted: Accepted<'_>) -> Vec<Objection> {
     found
 }
 
-/// Whether it comes after what was accepted.
+/// Whether the run is newer than the accepted runs.
 fn of_history(run: &Run, baseline: &Run, segment: &[Run]) -> Vec<Objection> {
     let mut found = Vec::new();
-    // A baseline that was written by hand had no ledger.
+    // A baseline written by hand has no ledger.
     if segment.is_empty() && baseline.file.promotion.is_some() {
         found.push(Objection::LedgerGone);
     }
@@ -343,7 +343,7 @@ fn of_history(run: &Run, baseline: &Run, segment: &[Run]) -> Vec<Objection> {
     found
 }
 
-/// Judged as a candidate would be, with everything that is known.
+/// The run, judged as a candidate with all evidence.
 fn against_baseline(policy: &Policy, run: &Run, baseline: &Run, segment: &[Run]) -> Vec<Objection> {
     let given = ComparisonInputs {
         stored: Some((baseline, run)),
@@ -379,23 +379,23 @@ fn of_row(row: &Judgement) -> Objection {
     }
 }
 
-/// Far from the sessions of the ledger in either direction, beyond what is said already.
-fn outliers(policy: &Policy, run: &Run, segment: &[Run], said: &[Objection]) -> Vec<Objection> {
+/// Far from the sessions of the ledger in either direction, except metrics with an objection already.
+fn outliers(policy: &Policy, run: &Run, segment: &[Run], listed: &[Objection]) -> Vec<Objection> {
     let sessions: Vec<&Run> = segment.iter().collect();
     let mut found = Vec::new();
     for scenario in &run.scenarios {
         for rule in policy.rules_for(&scenario.name) {
             let metric = rule.metric;
-            let is_said = said.iter().any(|objection| {
+            let is_listed = listed.iter().any(|objection| {
                 matches!(objection, Objection::Regressed { scenario: at, metric: of, .. }
                     if *at == scenario.name && *of == metric)
             });
-            let Some(limit) = rule.limits.regression.filter(|_| !is_said) else {
+            let Some(limit) = rule.limits.regression.filter(|_| !is_listed) else {
                 continue;
             };
             let logs = judge::ScenarioEvidence {
                 name: &scenario.name,
-                // Sessions that measured it otherwise than this run are no measure for it.
+                // Sessions with another definition of the metric are not comparable.
                 stored: Some((None, Some(scenario))),
                 pairs: None,
                 ledger: &sessions,
@@ -412,7 +412,7 @@ fn outliers(policy: &Policy, run: &Run, segment: &[Run], said: &[Objection]) -> 
                     scenario: scenario.name.clone(),
                     metric,
                     change: judge::ratio(metric, distance),
-                    usual: deviation.exp_m1(),
+                    deviation: deviation.exp_m1(),
                 });
             }
         }
@@ -420,8 +420,8 @@ fn outliers(policy: &Policy, run: &Run, segment: &[Run], said: &[Objection]) -> 
     found
 }
 
-/// How far a session lies from the middle of others, and the standard deviation of one, on the log scale. `None` where the
-/// others are too few to say.
+/// Distance of a session from the median of others, and the standard deviation of one, on the log scale. `None` where there
+/// are too few others.
 fn distance(own: &[f64], sessions: &[Vec<f64>]) -> Option<(f64, f64)> {
     let noise = Noise::learn(sessions, 0.0)?;
     let locations: Vec<f64> = sessions
@@ -431,7 +431,7 @@ fn distance(own: &[f64], sessions: &[Vec<f64>]) -> Option<(f64, f64)> {
     let middle = stats::median(&locations)?;
     let location = stats::huber_location(own, noise.repeat)?;
     let of_repeats = noise.repeat.powi(2) / number(own.len() as u64);
-    // The middle of the others is itself not known exactly.
+    // The median of the others has an error too.
     let of_middle = (noise.host.powi(2) + of_repeats) / number(locations.len() as u64);
     let deviation = (noise.host.powi(2) + of_repeats + of_middle).sqrt();
     Some((location - middle, deviation))
@@ -459,7 +459,7 @@ mod tests {
 
     const OF_MAIN: &str = r#"{"commit":"abc","branch":"main","dirty":false}"#;
 
-    fn said(run: &Run, baseline: Option<&Run>, segment: &[Run]) -> Vec<String> {
+    fn sentences(run: &Run, baseline: Option<&Run>, segment: &[Run]) -> Vec<String> {
         let accepted = Accepted {
             baseline,
             segment,
@@ -485,25 +485,28 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_main_like_those_before_has_nothing_against_it() {
+    fn a_run_of_main_like_those_before_has_no_objection() {
         let ledger = quiet_ledger();
         let run = run(&[0.02, 0.02004, 0.01997], OF_MAIN);
-        assert_eq!(said(&run, ledger.last(), &ledger), Vec::<String>::new());
-        assert_eq!(said(&run, None, &[]), Vec::<String>::new());
+        assert_eq!(
+            sentences(&run, ledger.last(), &ledger),
+            Vec::<String>::new()
+        );
+        assert_eq!(sentences(&run, None, &[]), Vec::<String>::new());
     }
 
     #[test]
-    fn every_objection_is_said_at_once() {
+    fn all_objections_are_listed_at_once() {
         let run = run(
             &[0.03, 0.0301],
             r#"{"commit":"abc","branch":"feature","dirty":true}"#,
         );
         let ledger = quiet_ledger();
-        insta::assert_snapshot!(said(&run, ledger.last(), &ledger).join("\n"), @"
+        insta::assert_snapshot!(sentences(&run, ledger.last(), &ledger).join("\n"), @"
         2 of 2 repeats of c count, and a baseline needs 3
         it was measured on `feature`, not on `main`
-        the tree had changes that are in no commit
-        TPOT P95 at c is worse than the baseline: +50.1 % (the limit is 5.0 %)
+        the work tree had uncommitted changes
+        TPOT P95 at c is worse than the baseline: +50.1 % (limit 5.0 %)
         ");
     }
 
@@ -511,7 +514,7 @@ mod tests {
     fn a_much_faster_run_is_an_outlier_too() {
         let ledger = quiet_ledger();
         let run = run(&[0.016, 0.01604, 0.01597], OF_MAIN);
-        insta::assert_snapshot!(said(&run, ledger.last(), &ledger).join("\n"), @"TPOT P95 at c lies −20.1 % from the middle of the ledger, whose sessions differ by 0.2 %");
+        insta::assert_snapshot!(sentences(&run, ledger.last(), &ledger).join("\n"), @"TPOT P95 at c is −20.1 % from the median of the ledger, whose sessions differ by 0.2 %");
     }
 
     #[test]

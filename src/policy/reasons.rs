@@ -1,4 +1,4 @@
-//! What the author says, put into a finished comparison.
+//! The author's analysis and explanation, added to a comparison.
 
 use super::headline::analysed_headline;
 use super::outcome::{decided, weight};
@@ -6,8 +6,8 @@ use super::too_good;
 use super::warning::{is_about_explanation, of_explanation};
 use crate::report::comparison::{Analysis, Comparison, Verdict, Warning};
 
-/// The same comparison with the author's analysis: a `report` rule that regressed does not block any more, and what was too
-/// good to be true is believed. Everything else stays as it was decided.
+/// Adds the author's analysis: a `report` rule that regressed no longer blocks, and an implausible speed-up is accepted.
+/// All other decisions stay.
 #[must_use]
 pub fn with_analysis(mut comparison: Comparison, analysis: Analysis) -> Comparison {
     let rows = std::mem::take(&mut comparison.judgements);
@@ -29,11 +29,11 @@ pub fn with_analysis(mut comparison: Comparison, analysis: Analysis) -> Comparis
         .find(|row| weight(row, true) == Verdict::Inconclusive);
     comparison.headline = match (open, verdict) {
         (Some(open), Verdict::Inconclusive) => format!("{}: {}", open.metric.label(), open.reason),
-        // Another row decides as it did before.
+        // Another row still decides.
         _ if verdict == comparison.verdict => comparison.headline,
         _ if comparison.verdict == Verdict::Report => analysed_headline(&comparison.headline),
         _ => format!(
-            "{}; the author gives the reason",
+            "{}; the author gave a reason",
             too_good::as_a_fact(&comparison.headline)
         ),
     };
@@ -42,7 +42,7 @@ pub fn with_analysis(mut comparison: Comparison, analysis: Analysis) -> Comparis
     comparison
 }
 
-/// The same comparison with the author's explanation, which replaces the request for one and decides nothing.
+/// Adds the author's explanation, which replaces the request for one and changes no verdict.
 #[must_use]
 pub fn with_explanation(mut comparison: Comparison, explanation: Analysis) -> Comparison {
     let asked = comparison

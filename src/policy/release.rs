@@ -1,4 +1,4 @@
-//! The last release as a second, fixed anchor: changes that each pass add up, and the baseline moves along with them.
+//! The last release as a second, fixed reference: small changes that each pass add up, and the baseline moves with them.
 
 use super::judge::{LookTerms, ScenarioEvidence, judge};
 use super::judge_all::family;
@@ -11,8 +11,8 @@ use crate::record::{Run, is_same_run};
 use crate::report::comparison::{Status, Warning};
 use crate::stats::{ErrorLevels, InterimLook};
 
-/// Rules whose limit is passed since the release, whatever the baseline says. They warn and never block: each step since
-/// was judged and accepted.
+/// Rules whose limit is exceeded since the release, whatever the comparison with the baseline shows. They warn and never block:
+/// each step since then was judged and accepted.
 pub(super) fn since_release(
     policy: &Policy,
     release: &Run,
@@ -34,18 +34,18 @@ pub(super) fn since_release(
         );
     if !same_fingerprint(release, candidate) {
         let message = format!(
-            "{name} was measured on other hardware or with another workload, so a slow decline since then cannot be seen; measure it again and promote it with `perfgate baseline update RESULT --release TAG`"
+            "{name} was measured on other hardware or with another workload, so a gradual decline since then is not detected; measure it again and promote it with `perfgate baseline update RESULT --release TAG`"
         );
         return vec![Warning::new(Code::ReleaseNotComparable, message)];
     }
-    let care = LookTerms {
+    let terms = LookTerms {
         levels: ErrorLevels {
             alpha: ALPHA / f64::from(family(policy, candidate).max(1)),
             beta: BETA,
         },
         look: InterimLook::only(0),
         anytime: false,
-        // An old release is not what anybody doubts.
+        // An implausible speed-up since an old release needs no reason.
         has_reason: true,
     };
     let mut found = Vec::new();
@@ -60,7 +60,7 @@ pub(super) fn since_release(
             let Some(limit) = rule.limits.regression else {
                 continue;
             };
-            // What a budget says, it says without a release.
+            // Budgets do not depend on a release.
             let relative = Rule {
                 limits: Limits {
                     regression: Some(limit),
@@ -68,14 +68,14 @@ pub(super) fn since_release(
                 },
                 ..rule
             };
-            let row = judge(&relative, &evidence, care).judgement;
+            let row = judge(&relative, &evidence, terms).judgement;
             let Some(change) = row.change.filter(|_| row.status == Status::Regressed) else {
                 continue;
             };
             found.push(Warning::new(
                 Code::SlowerThanRelease,
                 format!(
-                    "{} at {} is {} worse than in {name} (95 % interval {} to {}, limit {}): steps that each passed add up",
+                    "{} at {} is {} worse than in {name} (95 % interval {} to {}, limit {}): small changes that each passed add up",
                     row.metric.label(),
                     row.scenario,
                     signed_percent(change.value),

@@ -1,4 +1,4 @@
-//! What the user wrote in `thresholds.yaml`, checked: rules with limits and actions.
+//! The checked content of `thresholds.yaml`: rules with limits and actions.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::metric::Metric;
 use crate::record::format::SWEEP;
 pub use crate::report::rule::{Action, OnInconclusive, Place};
 
-/// The limits of one rule. At least one is given.
+/// The limits of one rule, at least one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Limits {
     /// Largest relative change for the worse, 0.05 for 5 %.
@@ -27,33 +27,33 @@ pub struct Rule {
     pub metric: Metric,
     /// Its limits.
     pub limits: Limits,
-    /// What happens when a limit is passed.
+    /// What happens when a limit is exceeded.
     pub action: Action,
     /// Whether the author of the change is asked for an explanation.
     pub explain: bool,
-    /// Where it stands; nowhere where it is a standard rule.
+    /// File and line of the rule; `None` for a standard rule.
     pub place: Option<Place>,
 }
 
 impl Rule {
-    /// Whether a general rule is about this kind of scenario.
+    /// Whether a general rule applies to this kind of scenario.
     pub fn holds_in(&self, scenario: &str) -> bool {
         self.metric.is_capacity() == (scenario == SWEEP)
     }
 }
 
-/// What a gate does that has no baseline yet.
+/// What a gate without a baseline does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FirstRun {
-    /// Passes what its budgets allow, with a warning that nothing was compared.
+    /// Passes within its budgets, with a warning that nothing was compared.
     Pass,
     /// Fails with exit code 4.
     #[default]
     Fail,
 }
 
-/// How much evidence may be gathered and what happens when it does not decide.
+/// How much evidence a gate may collect, and what happens when it does not decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoisePolicy {
     /// Most repeats of the candidate that one gate may run.
@@ -74,18 +74,18 @@ impl Default for NoisePolicy {
 /// A checked `thresholds.yaml`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
-    /// One rule per metric, in the order written; they hold in every scenario.
+    /// One rule per metric, in the order of the file; they apply in every scenario.
     pub rules: Vec<Rule>,
     /// Scenario name → rules that replace or add to `rules` there. Already merged with what they inherit.
     pub scenarios: BTreeMap<String, Vec<Rule>>,
-    /// Evidence and indecision.
+    /// Evidence and undecided comparisons.
     pub noise: NoisePolicy,
-    /// What happens where there is no baseline yet.
+    /// What happens without a baseline.
     pub first_run: FirstRun,
 }
 
 impl Policy {
-    /// The four rules that hold where no `thresholds.yaml` is given.
+    /// The four rules that apply without a `thresholds.yaml`.
     pub fn standard() -> Self {
         let rule = |metric, regression, action, explain| Rule {
             metric,
@@ -110,8 +110,8 @@ impl Policy {
         }
     }
 
-    /// The rules that hold in one scenario: its own where it has one for a metric, else the general ones. Those on
-    /// `capacity.…` hold for a sweep as a whole, all others for its load points.
+    /// The rules that apply in one scenario: for each metric its own rule, else the general one. Rules on `capacity.…` apply to
+    /// a sweep as a whole, all others to its load points.
     pub fn rules_for(&self, scenario: &str) -> Vec<Rule> {
         let own = self.scenarios.get(scenario).map_or(&[][..], Vec::as_slice);
         let general = self.rules.iter().filter(|rule| {

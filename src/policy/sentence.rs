@@ -1,4 +1,4 @@
-//! The sentences of a verdict: headline and reasons, so that every renderer says the same words.
+//! The sentences of a verdict, headline and reasons, made once for all renderers.
 
 use crate::metric::{Better, Metric, Unit};
 use crate::text::number::MOST_PERCENT;
@@ -15,7 +15,7 @@ pub(super) fn times(times: f64) -> String {
     }
 }
 
-/// What a change of this metric for the worse (`true`) or the better is called.
+/// The word for a change of this metric for the worse (`true`) or the better.
 fn direction(metric: Metric, worse: bool) -> &'static str {
     let by_time = matches!(metric.unit(), Unit::Seconds);
     match (metric.better(), worse) {
@@ -45,20 +45,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_are_said_in_the_words_of_their_metric() {
-        let say = |id: &str, change| change_in_words(Metric::parse(id).unwrap(), change);
-        assert_eq!(say("tpot.p95", 0.071), "TPOT P95 is 7.1 % slower");
-        assert_eq!(say("throughput", 0.05), "throughput is 5.0 % lower");
-        assert_eq!(say("throughput", -0.05), "throughput is 5.0 % higher");
+    fn changes_have_the_words_of_their_metric() {
+        let words = |id: &str, change| change_in_words(Metric::parse(id).unwrap(), change);
+        assert_eq!(words("tpot.p95", 0.071), "TPOT P95 is 7.1 % slower");
+        assert_eq!(words("throughput", 0.05), "throughput is 5.0 % lower");
+        assert_eq!(words("throughput", -0.05), "throughput is 5.0 % higher");
         assert_eq!(
-            say("gpu_memory.peak", 0.2),
+            words("gpu_memory.peak", 0.2),
             "peak GPU memory is 20.0 % higher"
         );
-        assert_eq!(say("ttft.p95", -0.000_1), "TTFT P95 is unchanged");
+        assert_eq!(words("ttft.p95", -0.000_1), "TTFT P95 is unchanged");
     }
 
     #[test]
-    fn a_figure_beyond_all_measure_is_bounded() {
+    fn a_very_large_figure_is_bounded() {
         assert_eq!(percent(1e4), "1000000 %");
         assert_eq!(signed_percent(1e300), "> +1000000 %");
         assert_eq!(percent(f64::INFINITY), "> 1000000 %");
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rounds_to_zero_has_no_sign() {
+    fn a_figure_that_rounds_to_zero_has_no_sign() {
         assert_eq!(signed_percent(-0.000_1), "0.0 %");
         assert_eq!(signed_percent(0.071), "+7.1 %");
         assert_eq!(signed_percent(-1.5), "−150 %");

@@ -1,4 +1,4 @@
-//! What the comparison file carries beside the judgements: the figures always shown, sketches, identities.
+//! The content of the comparison file beside the judgements: figures that every report shows, sketches, identities.
 
 use std::collections::BTreeMap;
 
@@ -9,19 +9,19 @@ use crate::record::{Run, ScenarioRun};
 use crate::report::comparison::{Distribution, Identity, Judgement, Measurement, Side};
 use crate::stats;
 
-/// The figures of each scenario. One that a rule judges has the numbers of its row: two estimates of one thing, both right,
-/// would be two truths under one name.
+/// The figures of each scenario. A figure that a rule judges has the numbers of its row, so that a report does not show two
+/// estimates of the same thing.
 pub(super) fn measurements(
     baseline: &Run,
     candidate: &Run,
     judged: &[&Judgement],
 ) -> Vec<Measurement> {
-    // Those of memory where one side knows them: a result of another tool has none of them, and nobody misses them there.
+    // Memory figures only where one side has them: a result of another tool has none.
     let memory = compare::MEMORY;
     let metrics: Vec<Metric> = ALWAYS_SHOWN.into_iter().chain(memory).collect();
     let fixed = compare::cache_is_fixed(candidate).or_else(|| compare::cache_is_fixed(baseline));
     let mut rows = Vec::new();
-    // Of two rows of one metric the first one.
+    // The first of two rows of one metric.
     let mut rows_judged: BTreeMap<(&str, Metric), &Judgement> = BTreeMap::new();
     for row in judged {
         let key = (row.scenario.as_str(), row.metric);
@@ -32,7 +32,7 @@ pub(super) fn measurements(
         .collect();
     for scenario in &candidate.scenarios {
         let accepted_here = baseline.scenario(&scenario.name);
-        // What a search chose and the other run did not has nothing beside it; the curves show it.
+        // A load point that only one search chose has no counterpart; the curves show it.
         if scenario.adaptive && accepted_here.is_none() {
             continue;
         }
@@ -86,7 +86,7 @@ pub(super) fn measurements(
     rows
 }
 
-/// By how much it got worse, 0.08 for 8 %.
+/// Relative change for the worse, 0.08 for 8 %.
 fn growth(metric: Metric, accepted: &Side, new: &Side) -> Option<f64> {
     let (accepted, new) = accepted.value.zip(new.value)?;
     let growth = new / accepted - 1.0;
@@ -124,7 +124,7 @@ pub(super) fn distributions(baseline: &Run, candidate: &Run) -> Vec<Distribution
     found
 }
 
-/// Whether two sides' latencies are not one measure.
+/// Whether the latencies of the two sides are not comparable.
 fn is_unlike(latency: Latency, baseline: &ScenarioRun, candidate: &ScenarioRun) -> bool {
     let metric = Metric::of(latency, Statistic::Mean);
     metric.is_some_and(|metric| compare::unlike(metric, baseline, candidate).is_some())
@@ -143,7 +143,7 @@ fn sketch(scenario: &ScenarioRun, latency: Latency) -> Option<Vec<f64>> {
         .collect()
 }
 
-/// Who a run is, for people.
+/// The identity of a run, for people.
 pub fn identity(file: &str, run: &Run) -> Identity {
     let result = &run.file;
     let source = result.source.as_ref();
@@ -212,7 +212,7 @@ pub fn identity(file: &str, run: &Run) -> Identity {
     }
 }
 
-/// `headers X-Key, X-Route`; nothing where there are none.
+/// `headers X-Key, X-Route`; `None` where there are none.
 fn listed<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Option<String> {
     let names: Vec<&str> = names.map(String::as_str).collect();
     (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")))

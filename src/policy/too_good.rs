@@ -1,29 +1,29 @@
-//! A candidate that became faster beyond belief: undecided until somebody gives the reason.
+//! A candidate that is implausibly fast: undecided until the author gives a reason.
 
 use super::judge::Estimates;
 use crate::code::Code;
 use crate::metric::{Better, Metric};
 use crate::report::comparison::{Comparison, Judgement, Status, Verdict, Warning};
 
-/// A build that is more than this many times as fast is more often a mistake than a success: a unit, shortened or cached
-/// answers, another model, a client that counts otherwise.
-const BELIEVED: f64 = 1.5;
+/// A candidate that is more than this many times as fast is more often a mistake than an improvement: a wrong unit, shortened
+/// or cached answers, another model, a client that counts differently.
+const PLAUSIBLE: f64 = 1.5;
 
-/// What ends the headline.
+/// The end of the headline.
 const CHECK: &str = "; check before believing";
 
-/// Alternating pairs from which on they are asked alone.
+/// The fewest alternating pairs that replace the stored baseline here.
 const PAIRS: u32 = 2;
 
-/// How many times as fast it became, where that is beyond belief.
-pub(super) fn times_faster(metric: Metric, grounds: &Estimates, pairs: u32) -> Option<f64> {
-    let paired = grounds.assessment.paired.filter(|_| pairs >= PAIRS);
-    let estimate = paired.unwrap_or(grounds.decision.estimate);
+/// How many times as fast the candidate is, where that is implausible.
+pub(super) fn times_faster(metric: Metric, estimates: &Estimates, pairs: u32) -> Option<f64> {
+    let paired = estimates.assessment.paired.filter(|_| pairs >= PAIRS);
+    let estimate = paired.unwrap_or(estimates.decision.estimate);
     let times = (-estimate.delta).exp();
-    (metric.is_of_speed() && times > BELIEVED).then_some(times)
+    (metric.is_of_speed() && times > PLAUSIBLE).then_some(times)
 }
 
-/// The judgement left undecided until there is a reason.
+/// The judgement, undecided until the author gives a reason.
 pub(super) fn doubted(judgement: Judgement, times: f64) -> Judgement {
     let reason = format!(
         "check before believing: it is {} as fast as the baseline. Rule out shortened or cached answers, another model and a wrong unit; if it is real, write the reason in a file for `--analysis`, or under `perfgate analysis` in the pull request's text",
@@ -37,20 +37,20 @@ pub(super) fn doubted(judgement: Judgement, times: f64) -> Judgement {
     }
 }
 
-/// The judgement as it is with a reason.
+/// The judgement once the author gave a reason.
 pub(super) fn believed(judgement: Judgement) -> Judgement {
     match judgement.if_believed {
         Some(status) => Judgement {
             status,
             if_believed: None,
-            reason: "far better than the baseline, for the reason that the author gives".to_owned(),
+            reason: "far better than the baseline; the author gave a reason".to_owned(),
             ..judgement
         },
         None => judgement,
     }
 }
 
-/// Whether nothing but a reason is missing: measuring more would not give it.
+/// Whether only a reason is missing, which more measurements cannot give.
 pub fn only_a_reason_is_missing(comparison: &Comparison) -> bool {
     let analysed = comparison.analysis.is_some();
     let mut open = comparison
@@ -63,7 +63,7 @@ pub fn only_a_reason_is_missing(comparison: &Comparison) -> bool {
         && open.all(|row| row.if_believed.is_some())
 }
 
-/// Said where a reader looks for what is unusual.
+/// The warning of an implausible row.
 pub(super) fn warning(row: &Judgement) -> Option<Warning> {
     row.if_believed?;
     let message = format!("{} at {}: {}", row.metric, row.scenario, row.reason);
@@ -74,7 +74,7 @@ pub(super) fn is_about(warning: &Warning) -> bool {
     warning.is(Code::CheckBeforeBelieving)
 }
 
-/// The headline of a row that is in doubt.
+/// The headline of an implausible row.
 pub(super) fn headline(row: &Judgement, place: &str, times: f64) -> String {
     format!(
         "{}{place} is {} as fast as the baseline's{CHECK}",
@@ -83,12 +83,12 @@ pub(super) fn headline(row: &Judgement, place: &str, times: f64) -> String {
     )
 }
 
-/// The headline without the doubt.
+/// The headline without the request to check.
 pub(super) fn as_a_fact(headline: &str) -> &str {
     headline.strip_suffix(CHECK).unwrap_or(headline)
 }
 
-/// How many times as fast the row's estimate is.
+/// How many times as fast the candidate is, by the row's estimate.
 pub(super) fn times_of(row: &Judgement) -> Option<f64> {
     row.if_believed?;
     let change = row.change?.value;
@@ -129,8 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_one_and_a_half_times_as_fast_is_undecided_whatever_the_policy_says_of_the_undecided()
-     {
+    fn more_than_one_and_a_half_times_as_fast_is_undecided_under_every_policy() {
         for on_inconclusive in [
             OnInconclusive::Auto,
             OnInconclusive::Pass,
@@ -162,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_believable_improvement_passes() {
+    fn a_plausible_improvement_passes() {
         let comparison = judged(&Policy::standard(), 0.0136, 0.101, 4400.0);
         assert_eq!(
             (comparison.verdict, comparison.exit_code),
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn with_a_reason_it_is_believed() {
+    fn with_a_reason_it_passes() {
         let comparison = judged(&Policy::standard(), 0.01, 0.15, 3000.0);
         insta::assert_snapshot!(comparison.headline, @"TPOT P95 is 2.0 times as fast as the baseline's; check before believing");
         let analysis = Analysis {

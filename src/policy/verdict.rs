@@ -1,4 +1,4 @@
-//! Runs and a policy to the finished comparison.
+//! From runs and a policy to the comparison.
 
 use super::advice::next;
 use super::curves::curves;
@@ -16,19 +16,19 @@ use crate::record::Run;
 use crate::report::comparison::{Analysis, Comparison, Decision, LookTaken, SCHEMA, Verdict};
 use crate::stats::{ErrorLevels, InterimLook};
 
-/// Largest accepted probability that any innocent blocking rule blocks.
+/// Largest accepted probability of a false block, over all blocking rules.
 pub(crate) const ALPHA: f64 = 0.02;
 
-/// Largest accepted probability, per rule, that a regression at the high edge passes.
+/// Largest accepted probability of a false pass, per rule, of a regression at the high edge.
 pub(crate) const BETA: f64 = 0.05;
 
-/// How often a gate may be wrong.
+/// The error probabilities of a gate.
 pub const GATE_LEVELS: ErrorLevels = ErrorLevels {
     alpha: ALPHA,
     beta: BETA,
 };
 
-/// How the runs are called in the file: where they were read from.
+/// The names of the runs in the file: the files they were read from.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Labels<'a> {
     /// The baseline's file.
@@ -41,25 +41,25 @@ pub struct Labels<'a> {
     pub ledger: Option<&'a str>,
 }
 
-/// A look at the evidence of one commit, and what earlier ones said.
+/// An interim look at the evidence of one commit, and the result of earlier ones.
 #[derive(Clone, Copy, Debug)]
 pub struct ThisLook<'a> {
-    /// How often the whole decision may be wrong.
+    /// The error probabilities of the whole decision.
     pub levels: ErrorLevels,
-    /// What of it this look may spend.
+    /// The share of them that this look may spend.
     pub look: InterimLook,
-    /// Every look is spent; alternating pairs may still block where they leave no doubt.
+    /// All interim looks are used; alternating pairs may still block where they are clear.
     pub anytime: bool,
-    /// The comparison of the look before, whose decisions stand while the new evidence leaves them open.
+    /// The comparison of the previous look, whose decisions stay while the new evidence does not decide.
     pub before: Option<&'a Comparison>,
-    /// The author's analysis of a growth that a `report` rule asks about.
+    /// The author's analysis of a regression under a `report` rule.
     pub analysis: Option<&'a Analysis>,
-    /// The author's explanation of a regression that a rule with `explain` asks about.
+    /// The author's explanation of a regression under a rule with `explain`.
     pub explanation: Option<&'a Analysis>,
 }
 
 impl ThisLook<'_> {
-    /// One look at everything given.
+    /// A single look at all evidence.
     pub const ONLY: Self = Self {
         levels: GATE_LEVELS,
         look: InterimLook::only(0),
@@ -84,7 +84,7 @@ pub fn compare_runs(
     compare_evidence(policy, &given, labels, ThisLook::ONLY)
 }
 
-/// Judges everything given.
+/// Judges all evidence.
 pub fn compare_evidence(
     policy: &Policy,
     given: &ComparisonInputs<'_>,
@@ -104,7 +104,7 @@ pub fn compare_evidence(
     let pairs = usable.pairs.map_or(0, |(baseline, candidate)| {
         candidate.counting_pairs(baseline)
     });
-    // What was measured beside the stored baseline, whether or not that could be used.
+    // Repeats against the stored baseline, whether or not it is comparable.
     let repeats = given
         .stored
         .map_or(0, |(_, candidate)| candidate.counting_repeats());
@@ -170,7 +170,7 @@ pub fn compare_evidence(
     }
 }
 
-/// The looks before and this one; none where it is the only one.
+/// The previous looks and this one; empty for a single look.
 fn looks(this_look: ThisLook<'_>, verdict: Verdict, repeats: u32, pairs: u32) -> Vec<LookTaken> {
     let InterimLook { alpha, beta, at } = this_look.look;
     if at == 0 {
@@ -190,7 +190,7 @@ fn looks(this_look: ThisLook<'_>, verdict: Verdict, repeats: u32, pairs: u32) ->
 }
 
 fn sessions(judged: &Judged) -> Option<u32> {
-    judged.grounds.map(|grounds| grounds.noise.sessions)
+    judged.estimates.map(|estimates| estimates.noise.sessions)
 }
 
 #[cfg(test)]
@@ -307,9 +307,9 @@ mod tests {
                     .to_owned();
                 3
             ]);
-        insta::assert_snapshot!(summary(&judged(&run(&QUIET), &candidate)), @"Incomparable, exit 4: peak GPU memory: candidate: not measured: repeat 1 has no value");
+        insta::assert_snapshot!(summary(&judged(&run(&QUIET), &candidate)), @"Incomparable, exit 4: peak GPU memory: not measured by the candidate (repeat 1)");
         let candidate = run_of(&vec![r#"{"metrics": {"ttft.p95": 0.15}}"#.to_owned(); 3]);
-        insta::assert_snapshot!(summary(&judged(&run(&QUIET), &candidate)), @"Incomparable, exit 4: TPOT P95, throughput, peak GPU memory: candidate: not measured: repeat 1 has no value");
+        insta::assert_snapshot!(summary(&judged(&run(&QUIET), &candidate)), @"Incomparable, exit 4: TPOT P95, throughput, peak GPU memory: not measured by the candidate (repeat 1)");
     }
 
     #[test]
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn failing_requests_never_pass_whatever_the_latencies_say() {
+    fn failing_requests_never_pass_whatever_the_latencies_are() {
         let failing = |failed: u32| {
             let counts = format!(
                 r#"{{"requests": {{"completed": {}, "failed": {failed}}},"#,
@@ -335,17 +335,17 @@ mod tests {
             crate::record::parse("b.json", &json).unwrap()
         };
         let compared = |failed: u32| summary(&judged(&failing(0), &failing(failed)));
-        insta::assert_snapshot!(compared(30), @"Block, exit 1: error rate: 3.0 % of the candidate's requests failed, and the limit is 1.0 %; means and rates leave them out");
-        // The P95 falls among those that failed: it is not what the others took.
-        let said = compared(100);
+        insta::assert_snapshot!(compared(30), @"Block, exit 1: error rate: 3.0 % of the candidate's requests failed, limit 1.0 %; means and rates leave failed requests out");
+        // The P95 is one of the failed requests, so the other requests do not have it.
+        let summary = compared(100);
         assert!(
-            said.starts_with("Incomparable, exit 4") && said.contains("falls among them"),
-            "{said}"
+            summary.starts_with("Incomparable, exit 4") && summary.contains("falls among them"),
+            "{summary}"
         );
     }
 
     #[test]
-    fn another_workload_is_not_compared_whatever_the_numbers_say() {
+    fn another_workload_is_not_compared_whatever_the_numbers_are() {
         let mut other = run(&QUIET);
         other.file.workload.as_mut().unwrap().digest = Some("sha256:b".to_owned());
         insta::assert_snapshot!(summary(&judged(&run(&QUIET), &other)), @"Incomparable, exit 4: workload digest: sha256:a in the baseline, sha256:b in the candidate");
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_budget_is_what_the_headline_tells_and_not_the_unchanged_metric() {
+    fn the_headline_names_the_exceeded_budget_and_not_the_unchanged_metric() {
         let mut rule = Policy::standard().rules[0].clone();
         rule.limits.max = Some(0.01);
         let policy = Policy {
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_decision_stands_until_new_evidence_decides_otherwise() {
+    fn a_decision_stays_until_new_evidence_decides_otherwise() {
         let baseline = run(&QUIET);
         let at_look = |candidate: &Run, before: Option<&Comparison>, look| {
             let given = ComparisonInputs {

@@ -1,4 +1,4 @@
-//! What a reader should know beside the verdict.
+//! The warnings of a comparison.
 
 use super::judge::Judged;
 use super::outcome::weight;
@@ -15,7 +15,7 @@ use crate::record::{Run, ScenarioRun};
 use crate::report::comparison::{Judgement, Status, Verdict, Warning};
 use crate::stats;
 
-/// Starts of the candidate that are noisier than the ledger with less than this probability are unstable.
+/// p-value of the candidate's noise under the ledger below which its starts are unstable.
 const UNSTABLE: f64 = 0.001;
 
 pub(super) fn warnings(
@@ -36,11 +36,11 @@ pub(super) fn warnings(
         .any(|judged| weight(&judged.judgement, analysed) == Verdict::Inconclusive);
     if undecided && exit == ExitStatus::Pass {
         let because = match on_inconclusive {
-            OnInconclusive::Auto => "no estimate is at its limit",
-            OnInconclusive::Pass | OnInconclusive::Fail => "thresholds.yaml says so",
+            OnInconclusive::Auto => "no estimate reaches its limit",
+            OnInconclusive::Pass | OnInconclusive::Fail => "thresholds.yaml sets `on_inconclusive`",
         };
         let message = format!(
-            "passes although undecided, because {because}; a regression may be hidden in the noise"
+            "passes although undecided, because {because}; the noise may hide a regression"
         );
         warnings.push(Warning::new(Code::PassedUndecided, message));
     }
@@ -65,20 +65,20 @@ pub(super) fn warnings(
     warnings
 }
 
-/// A regression about which its author is asked, or was.
+/// A regression that needs an explanation by the author, or has one.
 pub(super) fn of_explanation(row: &Judgement, explained: bool) -> Option<Warning> {
     if row.status != Status::Regressed || !row.rule.explain {
         return None;
     }
-    let (code, said) = if explained {
+    let (code, what) = if explained {
         (Code::Explained, "is explained by the author")
     } else {
         (
             Code::ExplanationWanted,
-            "asks for an explanation by the author",
+            "needs an explanation by the author",
         )
     };
-    let message = format!("{} at {} {said}", row.metric.label(), row.scenario);
+    let message = format!("{} at {} {what}", row.metric.label(), row.scenario);
     Some(Warning::new(code, message))
 }
 
@@ -86,10 +86,10 @@ pub(super) fn is_about_explanation(warning: &Warning) -> bool {
     warning.is(Code::Explained) || warning.is(Code::ExplanationWanted)
 }
 
-/// A loss of capacity below this is not worth a word: a block of tokens more or less.
+/// A smaller loss of capacity is not reported: it is a block of tokens more or less.
 const CAPACITY_LOST: f64 = 0.01;
 
-/// A growth of memory that no rule watches, and what moves the KV cache for another reason.
+/// A growth of memory that no rule covers, and changes of the KV cache with another cause.
 pub(super) fn of_memory(policy: &Policy, baseline: &Run, candidate: &Run) -> Vec<Warning> {
     let mut found = Vec::new();
     let watched = |metric: Metric| {
@@ -114,20 +114,20 @@ pub(super) fn of_memory(policy: &Policy, baseline: &Run, candidate: &Run) -> Vec
         found.push(Warning::new(
             Code::MemoryGrowthNotJudged,
             format!(
-                "the KV cache holds {new:.0} tokens instead of {accepted:.0}, so something else takes more memory, and no rule watches it; add `kv_cache.tokens: {{regression: 1%, action: report}}`"
+                "the KV cache has room for {new:.0} tokens instead of {accepted:.0}, so something else uses more memory, and no rule covers it; add `kv_cache.tokens: {{regression: 1%, action: report}}`"
             ),
         ));
     }
     if compare::cache_is_sized_differently(baseline, candidate) {
         found.push(Warning::new(
             Code::CacheSizedDifferently,
-            "vLLM counts the memory of CUDA graphs before it sizes the KV cache since 0.21, and the two versions lie on both sides of that: KV-cache capacity moves for that reason alone",
+            "since 0.21, vLLM counts the memory of CUDA graphs before it sizes the KV cache; only one of the two versions does, which alone changes the KV-cache capacity",
         ));
     }
     found
 }
 
-/// Two sweeps found their capacities, and no rule looks at them.
+/// Both sweeps found a capacity, and no rule covers it.
 pub(super) fn unwatched_capacity(
     policy: &Policy,
     baseline: &Run,
@@ -151,52 +151,52 @@ pub(super) fn unwatched_capacity(
     Some(Warning::new(
         Code::CapacityNotJudged,
         format!(
-            "both runs searched for their {}, and no rule watches it; add `{metric}: {{regression: 5%, action: block}}`",
+            "both runs searched for their {}, and no rule covers it; add `{metric}: {{regression: 5%, action: block}}`",
             metric.label()
         ),
     ))
 }
 
-/// What is unusual about the noise of one judgement.
+/// Warnings about the noise of one judgement.
 fn of_noise(judged: &Judged) -> Vec<Warning> {
-    let Some(grounds) = &judged.grounds else {
+    let Some(estimates) = &judged.estimates else {
         return Vec::new();
     };
     let row = &judged.judgement;
     let place = format!("{} at {}", row.metric, row.scenario);
     let mut found = Vec::new();
-    let mut say = |code, message: String| found.push(Warning::new(code, message));
-    let estimate = &grounds.decision.estimate;
-    if grounds.candidate_noise.is_some_and(|p| p < UNSTABLE) {
-        say(
+    let mut warn = |code, message: String| found.push(Warning::new(code, message));
+    let estimate = &estimates.decision.estimate;
+    if estimates.candidate_noise.is_some_and(|p| p < UNSTABLE) {
+        warn(
             Code::UnstableStarts,
             format!(
-                "{place}: the candidate's starts differ far more from each other than those in the ledger; look at its server logs"
+                "{place}: the candidate's starts differ far more from each other than those in the ledger; check the candidate's server logs"
             ),
         );
     } else if estimate.noisier {
-        say(
+        warn(
             Code::NoisierThanLedger,
             format!(
-                "{place}: today is noisier than the ledger, {} between repeats instead of {}; the ledger is not believed",
+                "{place}: today's repeats are noisier than the ledger, {} instead of {}; the noise of the ledger is not used",
                 percent(estimate.repeat_noise),
-                percent(grounds.noise.repeat)
+                percent(estimates.noise.repeat)
             ),
         );
     }
     if estimate.clipped {
-        say(
+        warn(
             Code::OutlierRepeat,
             format!(
-                "{place}: one repeat lies far from the others and was drawn in to 4 × the ledger's noise"
+                "{place}: one repeat is far from the others and was clipped to 4 × the ledger's noise"
             ),
         );
     }
-    if grounds.assessment.disagree {
-        say(
+    if estimates.assessment.disagree {
+        warn(
             Code::StoredBaselineDisagrees,
             format!(
-                "{place}: the stored baseline and the alternating repeats disagree, so it is stale or from another host; only the alternating repeats decide"
+                "{place}: the stored baseline and the alternating repeats give different results, so the baseline is outdated or from another host; only the alternating repeats decide"
             ),
         );
     }

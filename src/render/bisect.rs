@@ -1,19 +1,20 @@
-//! What a search found: for the terminal, as Markdown, and JSON. They decide nothing.
+//! The result of a search for the terminal, as Markdown and as JSON. Renderers decide nothing.
 
 use super::number;
 use super::terminal::wrapped;
 use crate::bisect::{BisectOutcome, BisectReport, Commit, Role, Step, StepOutcome};
 use crate::policy::{percent, signed_percent};
+use crate::text::count::count;
 use crate::text::sanitize;
 
 /// `perfgate.bisect/1`, indented.
 pub fn json(report: &BisectReport) -> String {
     let text = serde_json::to_string_pretty(report);
-    // Neither a key that is no string nor a writer that fails is there.
+    // Serialisation cannot fail: all keys are strings, and the writer is memory.
     text.map(|text| text + "\n").unwrap_or_default()
 }
 
-/// For a terminal: who it was, how much slower, what each step cost.
+/// For a terminal: the commit found, how much slower it is, and the cost of each step.
 pub fn text(report: &BisectReport) -> String {
     let mut text = String::new();
     text.push_str(&wrapped(&headline(report, sanitize::line)));
@@ -87,7 +88,7 @@ pub fn markdown(report: &BisectReport) -> String {
     text
 }
 
-/// How long a step took, where it was not answered from what was kept.
+/// Duration of a step; `kept` if its answer was stored before.
 fn time(step: &Step) -> String {
     if step.reused {
         "kept".to_owned()
@@ -96,14 +97,14 @@ fn time(step: &Step) -> String {
     }
 }
 
-/// The answer in a sentence or two.
+/// The result in one or two sentences.
 fn headline(report: &BisectReport, safe: fn(&str) -> String) -> String {
     let Some(commit) = &report.commit else {
         return format!(
-            "Commits that could not be judged leave {} of which one {}; nobody is named:",
-            report.candidates.len(),
+            "Some commits could not be judged, so one of {} {}; no commit is named:",
+            count(report.candidates.len(), "commit"),
             if report.is_for_the_start() {
-                "broke the start"
+                "broke the server start"
             } else {
                 "made serving slower"
             }
@@ -125,7 +126,7 @@ fn headline(report: &BisectReport, safe: fn(&str) -> String) -> String {
         });
     match report.outcome {
         BisectOutcome::Found if does_not_serve(report) => format!(
-            "{} broke the start, confirmed against {}: it does not serve, and its parent does.{}",
+            "{} broke the server start, confirmed against {}: it does not serve, and its parent does.{}",
             commit.short(),
             safe(against),
             merged(report)
@@ -137,7 +138,7 @@ fn headline(report: &BisectReport, safe: fn(&str) -> String) -> String {
             merged(report)
         ),
         BisectOutcome::NotConfirmed | BisectOutcome::Several => format!(
-            "The search ended at {}, but measured once more against {} it is {}{change}. It is not confirmed, and nobody is named.",
+            "The search ended at {}, but a second measurement against {} has the result: {}{change}. The commit is not confirmed, so no commit is named.",
             commit.short(),
             safe(against),
             match confirmation.map(|step| step.answer) {
@@ -148,13 +149,13 @@ fn headline(report: &BisectReport, safe: fn(&str) -> String) -> String {
     }
 }
 
-/// Whether the commit found is guilty of that.
+/// Whether the server of the commit found does not start.
 fn does_not_serve(report: &BisectReport) -> bool {
     let confirmation = report.confirmation();
     confirmation.is_some_and(|step| step.answer == StepOutcome::TargetFailed)
 }
 
-/// What follows where the commit found is a merge.
+/// The note for a merge commit.
 fn merged(report: &BisectReport) -> String {
     if !report.is_merge {
         return String::new();
@@ -166,18 +167,18 @@ fn merged(report: &BisectReport) -> String {
                 .map(|merged| format!("`perfgate bisect start {own} {merged}`"))
                 .collect();
             format!(
-                " It is a merge, of which only the first parent was followed: the guilty change is among what it merged, or in the merge itself. To search there: `git bisect reset`, then {} with the same options.",
+                " It is a merge, and the search followed only first parents: the guilty change is in a merged commit or in the merge itself. To search there, run `git bisect reset`, then {} with the same options.",
                 commands.join(" or ")
             )
         }
         _ if does_not_serve(report) => {
-            " It is a merge: what was merged fails only together.".to_owned()
+            " It is a merge: each parent serves, and only their combination fails.".to_owned()
         }
-        _ => " It is a merge: what was merged is slower only together.".to_owned(),
+        _ => " It is a merge: only the combination of its parents is slower.".to_owned(),
     }
 }
 
-/// Every step with what it is called.
+/// Every step with its name.
 fn numbered(report: &BisectReport) -> Vec<(String, &Step)> {
     let mut number = 0;
     report
@@ -216,8 +217,8 @@ fn cost(report: &BisectReport) -> String {
     let shown = report.steps.iter().find_map(|step| step.change.as_ref());
     let metric = shown.map_or("the change", |change| change.metric.label());
     format!(
-        "In all {} server starts and {}; the change is that of the rule nearest to its limit ({metric}), plus is worse.",
-        report.cost.server_starts,
+        "Total cost: {} and {}. The change is that of the rule nearest to its limit ({metric}); plus is worse.",
+        count(report.cost.server_starts, "server start"),
         number::seconds(report.cost.seconds)
     )
 }
@@ -227,27 +228,27 @@ fn sureness(report: &BisectReport) -> String {
     let share = |value: f64| percent(value);
     match report.outcome {
         BisectOutcome::Found if does_not_serve(report) => {
-            let starts = "What does not serve was started twice before that was said of it.";
+            let starts = "A commit counts as not serving only after two failed starts.";
             if sureness.steps == 0 {
                 return starts.to_owned();
             }
             format!(
-                "Each of {} steps that were measured may be wrong {} of the time. {starts}",
-                sureness.steps,
-                share(sureness.step_error)
+                "Error probability, at most: {} for each of {} that measured. {starts}",
+                share(sureness.step_error),
+                count(sureness.steps, "step")
             )
         }
         BisectOutcome::Found => format!(
-            "Each of {} steps may be wrong {} of the time, the search go astray {}; a commit that changes nothing that matters is named {} of the time at most, since the confirmation has evidence of its own.",
-            sureness.steps,
+            "Error probability, at most: {} for each of {}, {} for the whole search, {} for naming a commit without a relevant regression, because the confirmation uses new evidence.",
             share(sureness.step_error),
+            count(sureness.steps, "step"),
             share(sureness.astray),
             share(sureness.wrong_name)
         ),
         BisectOutcome::NotConfirmed | BisectOutcome::Several => format!(
-            "Each of {} steps may be wrong {} of the time, so the search has gone astray {} of the time at most.",
-            sureness.steps,
+            "Error probability, at most: {} for each of {}, {} for the whole search.",
             share(sureness.step_error),
+            count(sureness.steps, "step"),
             share(sureness.astray)
         ),
     }
@@ -366,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_named_where_nobody_is_certain() {
+    fn no_commit_is_named_without_a_confirmation() {
         insta::assert_snapshot!(
             "bisect_not_confirmed",
             text(&report(BisectOutcome::NotConfirmed))
@@ -379,22 +380,22 @@ mod tests {
     }
 
     #[test]
-    fn of_a_merge_whose_sides_were_not_judged_it_is_said_how_to_search_there() {
+    fn the_note_for_a_merge_has_the_command_that_searches_its_other_side() {
         let mut report = report(BisectOutcome::Found);
         report.first_parent = true;
         report.parents = ["c", "e"].map(|digit| digit.repeat(40)).to_vec();
-        let said = headline(&report, sanitize::line);
+        let note = headline(&report, sanitize::line);
         let [own, merged] = ["c", "e"].map(|digit| digit.repeat(40));
         let command = format!("then `perfgate bisect start {own} {merged}` with the same options.");
-        assert!(said.ends_with(&command), "{said}");
+        assert!(note.ends_with(&command), "{note}");
         assert!(
-            said.contains("the guilty change is among what it merged"),
-            "{said}"
+            note.contains("the guilty change is in a merged commit"),
+            "{note}"
         );
     }
 
     #[test]
-    fn who_broke_the_start_is_named_without_a_change_of_speed() {
+    fn a_commit_that_broke_the_start_is_named_without_a_change_of_speed() {
         let mut report = report(BisectOutcome::Found);
         for step in &mut report.steps {
             if step.answer == StepOutcome::Bad {
@@ -402,8 +403,8 @@ mod tests {
                 step.change = None;
             }
         }
-        insta::assert_snapshot!(headline(&report, sanitize::line), @"dddddddddd broke the start, confirmed against its parent cccccccccc: it does not serve, and its parent does. It is a merge: what was merged fails only together.");
-        insta::assert_snapshot!(sureness(&report), @"Each of 2 steps that were measured may be wrong 0.1 % of the time. What does not serve was started twice before that was said of it.");
+        insta::assert_snapshot!(headline(&report, sanitize::line), @"dddddddddd broke the server start, confirmed against its parent cccccccccc: it does not serve, and its parent does. It is a merge: each parent serves, and only their combination fails.");
+        insta::assert_snapshot!(sureness(&report), @"Error probability, at most: 0.1 % for each of 2 steps that measured. A commit counts as not serving only after two failed starts.");
     }
 
     #[test]

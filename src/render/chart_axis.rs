@@ -1,17 +1,17 @@
-//! What all charts share: the span of an axis, its grid and labels, and shapes that tell the sides apart without colour.
+//! Shared parts of charts: the span of an axis, its grid and labels, and shapes that distinguish the sides without colour.
 
 use std::fmt::Write as _;
 
 use super::number::Axis;
 use super::svg::Scale;
 
-/// Width of a character of a label, at least, in SVG units.
+/// Smallest width of a label's character, in SVG units.
 const CHARACTER: f64 = 7.5;
 
 /// Height of a line of labels.
 pub(super) const LINE: f64 = 15.0;
 
-/// What the drawing shows between its axes.
+/// The area between the axes.
 #[derive(Clone, Copy)]
 pub(super) struct Plot {
     pub(super) x: Scale,
@@ -36,7 +36,7 @@ impl Plot {
         }
     }
 
-    /// Labels below the plot, from the left; one that would touch the one before it is left out. They must be inert.
+    /// Labels below the plot, from the left; a label that would touch the one before it is left out. They must be sanitized.
     pub(super) fn columns(&self, svg: &mut String, labels: impl Iterator<Item = (f64, String)>) {
         let mut free_from = f64::NEG_INFINITY;
         for (x, text) in labels {
@@ -64,7 +64,7 @@ impl Plot {
     }
 }
 
-/// Round values of what an axis counts in.
+/// Round values in the unit of the axis.
 pub(super) fn round(scale: Scale, axis: Axis) -> impl Iterator<Item = f64> {
     let factor = axis.factor();
     let counted = Scale {
@@ -78,14 +78,14 @@ pub(super) fn round(scale: Scale, axis: Axis) -> impl Iterator<Item = f64> {
         .filter(move |tick| axis.can_be(*tick))
 }
 
-/// Room that a text takes.
+/// Width of a text.
 pub(super) fn width(text: &str) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a few characters")]
     let characters = text.chars().count() as f64;
     CHARACTER * characters
 }
 
-/// At most so many characters, with `…` where it was cut.
+/// At most `most` characters, with `…` where the text is cut.
 pub(super) fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
@@ -95,7 +95,7 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     short
 }
 
-/// An axis that has room for all values. `None` where there is no finite one, or where they are too large to draw.
+/// An axis with room for all values. `None` without a finite value, or if the values are too large to draw.
 pub(super) fn span(values: impl Iterator<Item = f64>, from_zero: bool) -> Option<(f64, f64)> {
     let (mut low, mut high) = values
         .filter(|value| value.is_finite())
@@ -109,7 +109,7 @@ pub(super) fn span(values: impl Iterator<Item = f64>, from_zero: bool) -> Option
         (low, high) = (low.min(0.0), high.max(0.0));
     }
     let size = low.abs().max(high.abs());
-    // What hardly moves is not blown up to look as if it did.
+    // Small changes are not magnified.
     let margin = ((high - low) * 0.12).max(size * 0.01);
     let margin = if margin > 0.0 { margin } else { 1.0 };
     let bottom = if from_zero && low >= 0.0 {
@@ -139,7 +139,7 @@ pub(super) fn mark(svg: &mut String, class: &str, hollow: bool, x: f64, y: f64) 
     };
 }
 
-/// Moves labels apart that stand beside each other, within both ends: none covers another one as long as there is room.
+/// Moves neighbouring labels apart within both ends, so that none covers another one while there is room.
 pub(super) fn apart(places: &mut [f64], low: f64, high: f64) {
     let mut order: Vec<usize> = (0..places.len()).collect();
     order.sort_by(|one, other| places[*one].total_cmp(&places[*other]));
@@ -181,7 +181,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_values_an_axis_holds_them(values in prop::collection::vec(any::<f64>(), 0..6), zero in any::<bool>()) {
+        fn an_axis_contains_all_values(values in prop::collection::vec(any::<f64>(), 0..6), zero in any::<bool>()) {
             if let Some((low, high)) = span(values.iter().copied(), zero) {
                 prop_assert!(low < high && (high - low).is_finite());
                 for value in values.iter().filter(|value| value.is_finite()) {

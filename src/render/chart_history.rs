@@ -10,13 +10,13 @@ use crate::text::sanitize;
 
 const HEIGHT: f64 = 230.0;
 
-/// Room for what the lines are called.
+/// Room for the names of the lines.
 const NAMES: f64 = 190.0;
 
-/// A limit farther away than this factor is not drawn: it would squeeze everything else into a line.
+/// A limit farther away than this factor is not drawn: it would compress everything else into a line.
 const FAR: f64 = 2.0;
 
-/// `None` where there is nothing to draw.
+/// `None` without data.
 pub(super) fn history(history: &History, title: &str) -> Option<String> {
     let unit = history.unit;
     let runs = || {
@@ -91,7 +91,7 @@ pub(super) fn history(history: &History, title: &str) -> Option<String> {
     Some(svg)
 }
 
-/// A place for every session and one for the candidate.
+/// A position for every session and one for the candidate.
 fn plot(sessions: usize, from: f64, to: f64) -> Plot {
     #[expect(clippy::cast_precision_loss, reason = "a few dozen sessions")]
     let last = sessions as f64;
@@ -111,12 +111,12 @@ fn plot(sessions: usize, from: f64, to: f64) -> Plot {
     }
 }
 
-/// An upright line before every session with which a segment begins, or with which the sessions became others.
+/// A vertical line before every session that begins a segment, or at which a step was found.
 fn segments(history: &History, plot: &Plot) -> String {
     let mut svg = String::new();
     for (place, session) in history.sessions.iter().enumerate() {
-        let (class, said) = match &session.begins_segment {
-            Some(because) => ("segment", format!("accepted, because {because}")),
+        let (class, title) = match &session.begins_segment {
+            Some(because) => ("segment", format!("accepted: {because}")),
             None if session.is_step => (
                 "segment found",
                 "a step, found by E-divisive, without a reason".to_owned(),
@@ -130,7 +130,7 @@ fn segments(history: &History, plot: &Plot) -> String {
             "<line class=\"{class}\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{:.1}\"><title>{}</title></line>",
             plot.y.end,
             plot.y.start,
-            sanitize::html(&said)
+            sanitize::html(&title)
         );
     }
     svg
@@ -203,10 +203,7 @@ fn described(history: &History) -> String {
     let accepted = history.sessions.iter().filter_map(|session| {
         let because = session.begins_segment.as_deref()?;
         let day = day(session);
-        Some(format!(
-            "step of {day} accepted, because {}",
-            cut(because, 120)
-        ))
+        Some(format!("step of {day} accepted: {}", cut(because, 120)))
     });
     parts.extend(accepted);
     let found = history.sessions.iter().filter(|session| session.is_step);
@@ -244,13 +241,13 @@ mod tests {
     }
 
     #[test]
-    fn sessions_both_runs_and_the_limit_are_drawn_and_told() {
+    fn sessions_both_runs_and_the_limit_are_drawn_and_described() {
         let svg = history(&ten_days(), "TPOT P95").unwrap();
         assert_eq!(svg.matches("class=\"session\"").count(), 10);
         assert!(svg.contains("limit 21.10 ms") && svg.contains("candidate 21.50 ms"));
         assert!(svg.contains("10 accepted sessions from 20.01 ms to 20.10 ms; baseline"));
         assert!(svg.contains("2026-10-01") && !svg.contains("<script"));
-        // Ten dates have no room beside each other.
+        // There is no room for ten dates side by side.
         assert!(svg.matches("text-anchor=\"middle\"").count() < 8);
     }
 
@@ -261,14 +258,14 @@ mod tests {
         stepped.sessions[7].is_step = true;
         let svg = history(&stepped, "TPOT P95").unwrap();
         assert_eq!(svg.matches("class=\"segment\"").count(), 1);
-        let told = "step of 2026-10-05 accepted, because a &lt;new&gt; sampler";
-        assert!(svg.contains(told), "{svg}");
+        let step = "step of 2026-10-05 accepted: a &lt;new&gt; sampler";
+        assert!(svg.contains(step), "{svg}");
         assert_eq!(svg.matches("class=\"segment found\"").count(), 1);
         assert!(svg.contains("step of 2026-10-08 without a reason"), "{svg}");
     }
 
     #[test]
-    fn a_budget_far_away_does_not_stretch_the_axis_and_is_told() {
+    fn a_budget_far_away_does_not_stretch_the_axis_and_is_described() {
         let far = History {
             limit: Some(2.0),
             ..ten_days()

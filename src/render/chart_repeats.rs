@@ -13,13 +13,13 @@ const NAMES: f64 = 110.0;
 /// Room for values and reasons at the right.
 const TEXTS: f64 = 270.0;
 
-/// Characters that fit there.
+/// Characters that fit into that room.
 const TEXT: usize = 36;
 
 /// Height of one line.
 const LINE: f64 = 20.0;
 
-/// `None` where there are no repeats.
+/// `None` without repeats.
 pub(super) fn repeats(row: &Row) -> Option<String> {
     let (from, to) = span(row.points.iter().flatten().map(|point| point.value), false)?;
     let scale = Scale {
@@ -96,7 +96,7 @@ fn guides(count: usize, scale: Scale, first: f64) -> String {
     path
 }
 
-/// What stands on one line.
+/// One line of the chart.
 struct Line<'a> {
     name: String,
     points: Vec<Option<(&'static str, &'a Point)>>,

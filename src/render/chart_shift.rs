@@ -10,7 +10,7 @@ use crate::report::comparison::ShiftPoint;
 
 const HEIGHT: f64 = 250.0;
 
-/// `None` where there is no point.
+/// `None` without points.
 pub(super) fn shift(points: &[ShiftPoint], title: &str) -> Option<String> {
     let values = points
         .iter()
@@ -106,13 +106,13 @@ fn described(points: &[ShiftPoint]) -> String {
             band.unwrap_or_default()
         )
     };
-    let told = ["P10", "P50", "P90", "P95", "P99"];
-    let told: Vec<String> = points
+    let shown = ["P10", "P50", "P90", "P95", "P99"];
+    let words: Vec<String> = points
         .iter()
-        .filter(|point| told.contains(&name(point).as_str()))
+        .filter(|point| shown.contains(&name(point).as_str()))
         .map(words)
         .collect();
-    format!("candidate − baseline: {}", told.join("; "))
+    format!("candidate − baseline: {}", words.join("; "))
 }
 
 #[cfg(test)]
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_band_is_drawn_and_told_where_there_is_one() {
+    fn the_band_is_drawn_and_described_where_there_is_one() {
         let svg = shift(
             &[
                 point(0.5, 0.001, Some(0.0005)),
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn no_point_is_no_chart() {
+    fn without_points_there_is_no_chart() {
         assert_eq!(shift(&[], "TTFT"), None);
     }
 }

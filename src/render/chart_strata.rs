@@ -8,7 +8,7 @@ use super::svg::{Scale, WIDTH, open};
 use super::view::Part;
 use crate::text::sanitize;
 
-/// Room for what the requests have in common.
+/// Room for the names of the groups.
 const NAMES: f64 = 310.0;
 
 /// Room for values at the right.
@@ -17,7 +17,7 @@ const VALUES: f64 = 90.0;
 /// Height of a bar with its gap.
 const ROW: f64 = 24.0;
 
-/// The bars of one latency in one scenario. `None` where there is none.
+/// The bars of one latency in one scenario. `None` without bars.
 pub(super) fn strata(parts: &[Part], title: &str) -> Option<String> {
     if parts.is_empty() {
         return None;

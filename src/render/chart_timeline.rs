@@ -1,4 +1,4 @@
-//! GPUs and server over time, the last repeats of both runs over each other.
+//! GPUs and server over time: the last repeats of both runs in one chart.
 
 use std::fmt::Write as _;
 
@@ -10,14 +10,14 @@ use crate::report::comparison::{Quantity, Timeline, Trace};
 
 const HEIGHT: f64 = 170.0;
 
-/// What it is called.
+/// Its name.
 pub(super) fn name(quantity: Quantity) -> &'static str {
     match quantity {
         Quantity::GpuMemory => "GPU memory in use, on the fullest GPU",
         Quantity::GpuUtilization => "GPU utilisation, mean of all GPUs",
         Quantity::GpuClockSm => "SM clock, of the slowest GPU",
-        Quantity::Running => "Requests that the server worked on",
-        Quantity::Waiting => "Requests that waited in the server",
+        Quantity::Running => "Running requests in the server",
+        Quantity::Waiting => "Waiting requests in the server",
         Quantity::KvCacheUsage => "KV cache in use",
     }
 }
@@ -40,7 +40,7 @@ fn text(value: f64, quantity: Quantity) -> String {
     }
 }
 
-/// `None` where there is nothing to draw.
+/// `None` without data.
 pub(super) fn timeline(timeline: &Timeline, title: &str) -> Option<String> {
     let quantity = timeline.quantity;
     let sides = [("base", &timeline.baseline), ("head", &timeline.candidate)];
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_sides_are_drawn_and_told_in_units_that_suit_them() {
+    fn both_sides_are_drawn_and_described_in_suitable_units() {
         let trace = |values: &[f64]| Trace {
             repeat: 1,
             time: vec![0.0, 10.0, 20.0],

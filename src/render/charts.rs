@@ -1,4 +1,4 @@
-//! Which charts the report of a comparison has, each with its title.
+//! The charts of a report, each with its title.
 
 use serde::Serialize;
 
@@ -6,16 +6,16 @@ use super::view::{Part, View};
 use super::{chart_history, chart_strata, chart_timeline};
 use crate::report::comparison::Comparison;
 
-/// A chart and what it is called.
+/// A chart and its title.
 #[derive(Serialize)]
 pub(super) struct Figure {
-    /// May hold foreign text.
+    /// May contain foreign text.
     pub(super) title: String,
     /// Inline, with a text alternative.
     pub(super) svg: String,
 }
 
-/// What is drawn beside the judgements.
+/// The charts beside the judgements.
 #[derive(Serialize)]
 pub(super) struct Charts {
     history: Vec<Figure>,
@@ -25,7 +25,7 @@ pub(super) struct Charts {
     strata: Vec<Figure>,
 }
 
-/// Everything over time in one scenario.
+/// All timelines of one scenario.
 #[derive(Serialize)]
 struct Timelines {
     /// Foreign text.
@@ -49,7 +49,7 @@ impl Charts {
     }
 }
 
-/// Every accepted step once, whatever number of metrics it is drawn in.
+/// Every accepted step once, also if the charts of several metrics show it.
 fn accepted(comparison: &Comparison) -> Vec<String> {
     let sessions = comparison.history.iter().flat_map(|found| &found.sessions);
     let mut steps: Vec<String> = Vec::new();
@@ -66,7 +66,7 @@ fn accepted(comparison: &Comparison) -> Vec<String> {
         let commit = session.commit.as_deref().map(super::short_commit);
         let when = [Some(day), commit].into_iter().flatten();
         let when: Vec<String> = when.filter(|word| !word.is_empty()).collect();
-        let step = format!("{}: accepted, because {because}", when.join(" "));
+        let step = format!("{}: accepted: {because}", when.join(" "));
         if !steps.contains(&step) {
             steps.push(step);
         }
@@ -74,7 +74,7 @@ fn accepted(comparison: &Comparison) -> Vec<String> {
     steps
 }
 
-/// The name of a scenario only where there are several.
+/// The title, with the scenario if there are several.
 fn titled(what: &str, scenario: &str, view: &View) -> String {
     if view.several_scenarios {
         format!("{what} at {scenario}")

@@ -7,7 +7,7 @@ pub(super) fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The text in at most so many columns, with an ellipsis where it was cut.
+/// The text in at most `columns` columns, with an ellipsis where it is cut.
 pub(super) fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
@@ -16,7 +16,7 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
     format!("{begin}…")
 }
 
-/// The sentence on lines with this indent, in at most so many columns; a word that is longer than a line is broken.
+/// The sentence on lines with this indent, in at most `columns` columns; a word that is longer than a line is broken.
 pub(super) fn wrapped(sentence: &str, indent: &str, columns: usize) -> String {
     let room = columns.saturating_sub(width(indent)).max(2);
     let mut text = String::new();
@@ -44,7 +44,7 @@ pub(super) fn wrapped(sentence: &str, indent: &str, columns: usize) -> String {
     text.replace('\u{a0}', " ")
 }
 
-/// What fits into so many columns, and the rest. What takes no column stays with the character before it.
+/// The part that fits into that many columns, and the rest. Characters without width stay with the character before them.
 fn split(text: &str, columns: usize) -> (&str, &str) {
     let mut taken = 0;
     for (at, c) in text.char_indices() {

@@ -10,14 +10,14 @@ use crate::text::sanitize;
 /// Height of a panel, in SVG units.
 const HEIGHT: f64 = 330.0;
 
-/// A latency that spreads over more than this factor is drawn on a logarithmic axis: a queue that builds up would
-/// otherwise squeeze everything else into a line.
+/// A latency that spreads over more than this factor has a logarithmic axis: otherwise a growing queue would compress
+/// everything else into a line.
 const LOGARITHMIC_FROM: f64 = 5.0;
 
-/// Width of a character of a label, at least, and height of a line of them.
+/// Smallest width of a label's character, and height of a line of labels.
 const CHARACTER: (f64, f64) = (7.5, 13.0);
 
-/// Where all points lie beyond this share of the highest throughput, the axis begins near them.
+/// If all points are beyond this share of the highest throughput, the axis begins near them.
 const CLOSE_TOGETHER: f64 = 0.4;
 
 /// One panel.
@@ -34,7 +34,7 @@ pub(super) struct Panel<'a> {
 /// The line of one run.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Line<'a> {
-    /// `baseline`, or empty where there is only one.
+    /// `baseline`, or empty for a single run.
     pub(super) name: &'a str,
     /// CSS class: `base` is dashed with squares, `head` solid with circles.
     pub(super) class: &'static str,
@@ -51,7 +51,7 @@ pub(super) struct Spot {
     pub(super) throughput: f64,
     /// In seconds.
     pub(super) latency: f64,
-    /// What it is beside a load point: `knee`, `capacity`, or empty.
+    /// Its mark: `knee`, `capacity`, or empty.
     pub(super) mark: String,
 }
 
@@ -63,7 +63,7 @@ struct Axes {
 }
 
 impl Axes {
-    /// `None` where nothing spreads.
+    /// `None` if all values are equal.
     fn of(panel: &Panel<'_>) -> Option<Self> {
         let spots = || panel.lines.iter().flat_map(|line| &line.spots);
         let widest = spots().map(|spot| spot.throughput).max_by(f64::total_cmp)?;
@@ -72,7 +72,7 @@ impl Axes {
         if !(widest > 0.0 && low > 0.0 && high.is_finite() && widest.is_finite()) {
             return None;
         }
-        // A limit far above everything needs no place.
+        // A limit far above all points does not extend the axis.
         let limit = panel
             .limit
             .filter(|limit| *limit > low / 3.0 && *limit < high * 3.0);
@@ -138,7 +138,7 @@ impl Axes {
     }
 }
 
-/// The panel. `None` where there is no point with a latency.
+/// The panel. `None` without a point that has a latency.
 pub(super) fn panel(panel: &Panel<'_>) -> Option<String> {
     let axes = Axes::of(panel)?;
     let scale = if axes.logarithmic {
@@ -226,7 +226,7 @@ fn draw(svg: &mut String, line: &Line<'_>, axes: &Axes, labels: &mut Vec<Label>)
         "<polyline class=\"curve {class}\" points=\"{}\"/>",
         points.join(" ")
     );
-    // What is marked gets its label first, so that no other one takes its place.
+    // Marked points get their labels first.
     let mut spots: Vec<&Spot> = line.spots.iter().collect();
     spots.sort_by_key(|spot| spot.mark.is_empty());
     for spot in spots {
@@ -260,7 +260,7 @@ fn draw(svg: &mut String, line: &Line<'_>, axes: &Axes, labels: &mut Vec<Label>)
         let label = Label {
             left: x + 6.0 - width,
             right: x + 6.0,
-            // Baseline labels stand below, so that two runs that are alike do not write over each other.
+            // Baseline labels are below the points, so that the labels of two similar runs do not overlap.
             y: if class == "base" { y + 20.0 } else { y - 12.0 },
         };
         if !spot.mark.is_empty() || !labels.iter().any(|other| label.touches(other)) {
@@ -276,7 +276,7 @@ fn draw(svg: &mut String, line: &Line<'_>, axes: &Axes, labels: &mut Vec<Label>)
     }
 }
 
-/// Where a label stands.
+/// The position of a label.
 struct Label {
     left: f64,
     right: f64,
@@ -290,7 +290,7 @@ impl Label {
     }
 }
 
-/// Every point in words, for those who do not see it.
+/// Every point in words, for screen readers.
 fn described(panel: &Panel<'_>) -> String {
     let line = |line: &Line<'_>| {
         let spots: Vec<String> = line
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_latency_has_no_panel() {
+    fn without_a_latency_there_is_no_panel() {
         assert_eq!(panel(&one(Vec::new(), None)), None);
         assert_eq!(panel(&one(vec![spot("1", 0.0, 0.0, "")], None)), None);
         assert_eq!(panel(&one(vec![spot("1", f64::NAN, 1.0, "")], None)), None);

@@ -2,16 +2,16 @@
 
 use super::view::RowChart;
 
-/// How far a drawing reaches, in limits: from the better side to beyond the indifference zone.
+/// The range of a drawing, in limits: from the better side to beyond the indifference zone.
 const REACH: (f64, f64) = (-1.5, 2.5);
 
-/// Fewer characters show nothing.
+/// The fewest characters of a drawing.
 pub(super) const LEAST: usize = 13;
 
-/// More show no more.
+/// The most characters of a drawing.
 pub(super) const MOST: usize = 41;
 
-/// A drawing of so many characters.
+/// A drawing of that many characters.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Drawing {
     characters: usize,
@@ -22,13 +22,13 @@ impl Drawing {
         Self { characters }
     }
 
-    /// Where zero and the limit stand in every drawing below.
+    /// The positions of zero and the limit in every drawing below.
     pub(super) fn header(self) -> String {
         let (zero, limit) = (self.place(0.0), self.place(1.0));
         format!("{}0{}limit", " ".repeat(zero), " ".repeat(limit - zero - 1))
     }
 
-    /// Zero `|`, limit `¦`, estimate `+`, ends `[` `]`, `<` and `>` where they lie outside. `None` without a limit.
+    /// Zero `|`, limit `¦`, estimate `+`, ends `[` `]`, `<` and `>` where they are outside. `None` without a limit.
     pub(super) fn of(self, chart: RowChart) -> Option<String> {
         let limit = chart.limit.filter(|limit| *limit > 0.0)?;
         let [low, value, high] = [chart.low, chart.value, chart.high].map(|ratio| ratio / limit);
@@ -56,7 +56,7 @@ impl Drawing {
         Some(drawing.into_iter().collect())
     }
 
-    /// The character at which a change of so many limits stands.
+    /// The character position of a change, given in limits.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -68,7 +68,7 @@ impl Drawing {
         (share * (self.characters - 1) as f64).round() as usize
     }
 
-    /// The change that stands at a character.
+    /// The change at a character position.
     #[expect(clippy::cast_precision_loss, reason = "a handful of characters")]
     fn at(self, character: usize) -> f64 {
         let share = character as f64 / (self.characters - 1) as f64;

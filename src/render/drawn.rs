@@ -1,14 +1,14 @@
-//! Which scenarios have charts, so that a page of many stays small.
+//! Chooses the scenarios with charts, so that a page with many scenarios stays small.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use crate::report::comparison::{Comparison, Status};
 
-/// Bytes of a page that opens at once, also from an artifact on a phone.
+/// Largest size of a page in bytes: it opens quickly, also from an artifact on a phone.
 pub(super) const LARGEST: usize = 1_000_000;
 
-/// All scenarios with rows: first those whose rules do not hold, then the others, each in their order.
+/// All scenarios with rows: first those with a rule that does not hold, then the others, each in their order.
 pub(super) fn by_weight(comparison: &Comparison) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     let mut holding: HashMap<&str, bool> = HashMap::new();
@@ -26,7 +26,7 @@ pub(super) fn by_weight(comparison: &Comparison) -> Vec<&str> {
     names
 }
 
-/// The comparison with what charts are made of in these scenarios alone.
+/// The comparison with chart data of these scenarios only.
 pub(super) fn only(comparison: &Comparison, drawn: &[&str]) -> Comparison {
     let mut reduced = comparison.clone();
     let drawn: HashSet<&str> = drawn.iter().copied().collect();
@@ -38,7 +38,7 @@ pub(super) fn only(comparison: &Comparison, drawn: &[&str]) -> Comparison {
     reduced
 }
 
-/// The comparison with the rows and figures of these scenarios alone.
+/// The comparison with the rows and figures of these scenarios only.
 pub(super) fn listing(mut comparison: Comparison, listed: &[&str]) -> Comparison {
     let listed: HashSet<&str> = listed.iter().copied().collect();
     let is_listed = |scenario: &str| listed.contains(scenario);
@@ -50,7 +50,7 @@ pub(super) fn listing(mut comparison: Comparison, listed: &[&str]) -> Comparison
     comparison
 }
 
-/// How many are drawn next, after a page of that many bytes was too large.
+/// The number of scenarios to draw after a page of `bytes` bytes was too large.
 pub(super) fn fewer(drawn: usize, bytes: usize) -> usize {
     let fitting = drawn.saturating_mul(LARGEST) / bytes.max(1);
     fitting.min(drawn.saturating_sub(1))

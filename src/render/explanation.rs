@@ -1,37 +1,49 @@
-//! How it was decided and what to do next, in words.
+//! How a comparison was decided and the next steps, in words.
 
 use super::view::Fact;
 use super::{number, short_commit};
 use crate::policy::rule::{Action, OnInconclusive};
 use crate::report::comparison::{Comparison, LookTaken, NextAction, Status, Verdict};
 use crate::stats::{HIGH_EDGE, LOW_EDGE, Noise};
+use crate::text::count::{count, plural};
 use crate::text::sanitize;
 
 pub(super) fn next(comparison: &Comparison) -> Vec<String> {
     let mut steps = Vec::new();
     let amount = comparison.next.amount;
+    let pairs = |amount| count(amount, "alternating pair");
     match comparison.next.action {
         NextAction::None => {}
-        NextAction::MoreRepeats => steps.push(format!("measure {amount} more repeats of the candidate: they would settle it if the estimate stays")),
-        NextAction::Ab if comparison.decision.pairs > 0 => steps.push(format!("measure {amount} more alternating pairs; a gate that is run again on this commit does so and keeps the evidence so far")),
-        NextAction::Ab => steps.push(format!("more repeats of the candidate alone cannot settle it: measure baseline and candidate alternately on one machine ({}), {amount} pairs at first", base_version(comparison))),
+        NextAction::MoreRepeats => steps.push(format!(
+            "measure {amount} more {} of the candidate: they decide if the estimate stays the same",
+            plural(amount, "repeat")
+        )),
+        NextAction::Ab if comparison.decision.pairs > 0 => steps.push(format!(
+            "measure {amount} more alternating {}: run the gate again on this commit; it keeps the evidence so far",
+            plural(amount, "pair")
+        )),
+        NextAction::Ab => steps.push(format!(
+            "more repeats of the candidate alone cannot decide: measure baseline and candidate alternately on one machine ({}), {} at first",
+            base_version(comparison),
+            pairs(amount)
+        )),
     }
     match comparison.verdict {
         Verdict::Block => steps.push(match ends(comparison) {
             Some((good, bad)) => format!(
-                "find the commit that made it slower (`perfgate bisect start {good} {bad}`), or show that it is worth it"
+                "find the commit that made it slower (`perfgate bisect start {good} {bad}`), or justify the regression"
             ),
-            None => "find the change that made it slower, or show that it is worth it".to_owned(),
+            None => "find the change that made it slower, or justify the regression".to_owned(),
         }),
         Verdict::Report => {
             steps.push(
-                "say what grew, why, and why it is worth it: under the heading “perfgate analysis” in the pull request's text, or in a file (`--analysis FILE`; `perfgate report comparison.json --analysis FILE` measures nothing again)"
+                "explain what grew, why, and why it is worth it, under the heading “perfgate analysis” in the pull request's text, or in a file (`--analysis FILE`; `perfgate report comparison.json --analysis FILE` does not measure again)"
                     .to_owned(),
             );
         }
         Verdict::Incomparable if !comparison.mismatches.is_empty() => {
             steps.push(
-                "compare two runs of the same hardware and workload: measure a baseline there, or restore what differs"
+                "compare two runs of the same hardware and workload: measure a new baseline, or undo the differences"
                     .to_owned(),
             );
         }
@@ -44,12 +56,12 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
                 .collect();
             if !worse.is_empty() {
                 steps.push(format!(
-                    "find what made {} worse than its limit; that alone stops the merge",
+                    "find what made {} worse than its limit, which alone blocks the merge",
                     worse.join(", ")
                 ));
             }
             steps.push(
-                "measure what is missing, or take the rule on it out of thresholds.yaml".to_owned(),
+                "measure the missing metric, or remove its rule from thresholds.yaml".to_owned(),
             );
         }
         Verdict::Pass | Verdict::Warn | Verdict::Inconclusive => {}
@@ -58,7 +70,7 @@ pub(super) fn next(comparison: &Comparison) -> Vec<String> {
     steps
 }
 
-/// How the gate is given the base version: an image only where the server is a container.
+/// The setting that gives the base version to the gate: an image only for a container.
 fn base_version(comparison: &Comparison) -> &'static str {
     match comparison.candidate.server_kind() {
         Some("docker") => "`perfgate gate --base-image`",
@@ -67,14 +79,14 @@ fn base_version(comparison: &Comparison) -> &'static str {
     }
 }
 
-/// The two commits between which a search would look, where both are known, clean and not each other's neighbours.
+/// The two ends of a search, if both commits are known, clean and not adjacent.
 fn ends(comparison: &Comparison) -> Option<(String, String)> {
     let (baseline, candidate) = (&comparison.baseline, &comparison.candidate);
     let is_hash = |commit: &&str| {
         (7..=64).contains(&commit.len()) && commit.bytes().all(|byte| byte.is_ascii_hexdigit())
     };
     let good = baseline.commit.as_deref().filter(is_hash)?;
-    // What was checked out for a pull request is a merge that no branch has.
+    // The commit measured for a pull request is a merge commit that is on no branch.
     let head = comparison.head.as_deref();
     let bad = head.or(candidate.commit.as_deref()).filter(is_hash)?;
     let clean = baseline.dirty != Some(true) && candidate.dirty != Some(true);
@@ -82,21 +94,21 @@ fn ends(comparison: &Comparison) -> Option<(String, String)> {
     (clean && between && good != bad).then(|| (short_commit(good), short_commit(bad)))
 }
 
-/// The request to the author, until it is answered.
+/// The request for an explanation, until the author gives one.
 fn explain(comparison: &Comparison) -> Option<String> {
-    let mut asked: Vec<&str> = Vec::new();
+    let mut labels: Vec<&str> = Vec::new();
     for row in &comparison.judgements {
         let label = row.metric.label();
-        if row.status == Status::Regressed && row.rule.explain && !asked.contains(&label) {
-            asked.push(label);
+        if row.status == Status::Regressed && row.rule.explain && !labels.contains(&label) {
+            labels.push(label);
         }
     }
-    if asked.is_empty() || comparison.explanation.is_some() {
+    if labels.is_empty() || comparison.explanation.is_some() {
         return None;
     }
     Some(format!(
-        "explain why {} became worse: under the heading “perfgate explanation” in the pull request's text, or in a file (`--explanation FILE`; `perfgate report comparison.json --explanation FILE` measures nothing again)",
-        asked.join(" and ")
+        "explain why {} became worse, under the heading “perfgate explanation” in the pull request's text, or in a file (`--explanation FILE`; `perfgate report comparison.json --explanation FILE` does not measure again)",
+        labels.join(" and ")
     ))
 }
 
@@ -113,11 +125,15 @@ fn look(taken: &LookTaken) -> String {
         verdict,
     } = taken;
     let evidence = match (repeats, pairs) {
-        (repeats, 0) => format!("{repeats} repeats against the stored baseline"),
-        (0, pairs) => format!("{pairs} alternating pairs"),
-        (repeats, pairs) => format!("{pairs} alternating pairs beside {repeats} repeats"),
+        (repeats, 0) => format!("{} against the stored baseline", count(*repeats, "repeat")),
+        (0, pairs) => count(*pairs, "alternating pair"),
+        (repeats, pairs) => format!(
+            "{} and {} against the stored baseline",
+            count(*pairs, "alternating pair"),
+            count(*repeats, "repeat")
+        ),
     };
-    let said = super::view::sign_of_verdict(*verdict).word.to_lowercase();
+    let verdict = super::view::sign_of_verdict(*verdict).word.to_lowercase();
     let spent = if *alpha > 0.0 {
         format!(
             "{} of the false-block and {} of the false-pass",
@@ -130,9 +146,9 @@ fn look(taken: &LookTaken) -> String {
             number::percent(*beta)
         )
     } else {
-        "nothing of the".to_owned()
+        "none of the".to_owned()
     };
-    format!("{evidence}: {said} (spends {spent} probability)")
+    format!("{evidence}: {verdict} (spends {spent} probability)")
 }
 
 pub(super) fn decision(comparison: &Comparison) -> Vec<Fact> {
@@ -141,16 +157,19 @@ pub(super) fn decision(comparison: &Comparison) -> Vec<Fact> {
     let noise = if decision.ledger_sessions == 0 {
         let Noise { repeat, host, .. } = Noise::ASSUMED;
         format!(
-            "assumed: {} between repeats, {} between hosts, until repeats say otherwise",
+            "assumed: {} between repeats, {} between hosts, unless the repeats are noisier",
             number::percent(repeat),
             number::percent(host)
         )
     } else {
-        format!("learnt from {} accepted sessions", decision.ledger_sessions)
+        format!(
+            "learnt from {}",
+            count(decision.ledger_sessions, "accepted session")
+        )
     };
     let undecided = match decision.on_inconclusive {
         OnInconclusive::Auto => {
-            "passes with a warning where the estimate is below the limit, fails where it is not"
+            "passes with a warning if the estimate is below the limit, else fails"
         }
         OnInconclusive::Pass => "passes with a warning",
         OnInconclusive::Fail => "fails",
@@ -158,36 +177,38 @@ pub(super) fn decision(comparison: &Comparison) -> Vec<Fact> {
     let of_ref = decision.baseline_ref.as_ref().map(|name| {
         fact(
             "judged by",
-            format!("baseline, ledger and thresholds of {name}: a change cannot move its own bar"),
+            format!(
+                "baseline, ledger and thresholds of {name}: a pull request cannot change the limits it is judged by"
+            ),
         )
     });
     let mut facts: Vec<Fact> = of_ref.into_iter().collect();
     facts.extend([
         fact(
             "unit of evidence",
-            "the repeat: one pass on one server start; requests of one repeat are no replicates"
+            "the repeat: one measurement on one server start; requests of one repeat are not replicates"
                 .to_owned(),
         ),
         fact(
             "blocks",
             format!(
-                "where the estimate is at the limit or beyond, and a change of {} of the limit or less is ruled out",
+                "if the estimate is at the limit or beyond, and a change of {} of the limit or less is ruled out",
                 number::percent(LOW_EDGE)
             ),
         ),
         fact(
             "passes",
             format!(
-                "where the estimate is below the limit, and a change of {} of the limit or more is ruled out",
+                "if the estimate is below the limit, and a change of {} of the limit or more is ruled out",
                 number::percent(HIGH_EDGE)
             ),
         ),
         fact(
             "false block",
             format!(
-                "at most {} over the {} rules that may block",
+                "at most {} over {} that may block",
                 number::percent(decision.alpha),
-                decision.family
+                count(decision.family, "rule")
             ),
         ),
         fact(
@@ -201,7 +222,7 @@ pub(super) fn decision(comparison: &Comparison) -> Vec<Fact> {
         facts.push(fact(
             "alternating pairs",
             format!(
-                "{} of baseline and candidate on one machine; a block must hold on them alone, a pass may use the stored baseline too",
+                "{} of baseline and candidate on one machine; a block must hold on the pairs alone, a pass may also use the stored baseline",
                 decision.pairs
             ),
         ));
@@ -209,7 +230,7 @@ pub(super) fn decision(comparison: &Comparison) -> Vec<Fact> {
     facts
 }
 
-/// The command that makes the same comparison again. Files of a commit are read from that commit.
+/// The command that repeats this comparison. Files of a commit are read from that commit.
 pub(super) fn reproduce(comparison: &Comparison) -> String {
     let mut command = "perfgate compare".to_owned();
     let decision = &comparison.decision;

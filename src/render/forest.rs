@@ -1,7 +1,7 @@
-//! The forest plot: every judged change with its interval, limit and zone, a line each that fits any width.
+//! The forest plot: one line for every judged change with its interval, limit and indifference zone, which fits any width.
 //!
-//! Positions are percentages of the line, so that names, drawing and values stand beside each other on a desk and below
-//! each other on a phone, and no text is ever scaled. Everything that is drawn is also said in words beside it.
+//! Positions are percentages of the line, so that names, drawing and values are side by side on a wide screen and below each
+//! other on a phone, and text is never scaled. The text beside it contains everything that is drawn.
 
 use std::fmt::Write as _;
 
@@ -25,9 +25,9 @@ pub(super) struct Forest {
 /// One judgement.
 #[derive(Serialize)]
 struct Line {
-    /// May hold foreign text.
+    /// May contain foreign text.
     name: String,
-    /// Where more is said of it.
+    /// Number of its row in the table.
     place: usize,
     svg: String,
     change: String,
@@ -35,7 +35,7 @@ struct Line {
     sign: Sign,
 }
 
-/// `None` where nothing was judged.
+/// `None` without a judged change.
 pub(super) fn forest(view: &View) -> Option<Forest> {
     let rows: Vec<(usize, &Row, RowChart)> = view
         .rows
@@ -65,7 +65,7 @@ fn scale(charts: &[RowChart]) -> Option<Scale> {
     if charts.is_empty() {
         return None;
     }
-    // What lies far outside the zone needs to be seen to be outside, not how far.
+    // A value far outside the zone is cut at the edge: only its direction matters.
     let limits = charts.iter().filter_map(|chart| chart.limit);
     let widest = limits.fold(0.05, f64::max);
     let reach = |end: fn(&RowChart) -> f64, least: f64| {
@@ -137,7 +137,7 @@ fn labels(scale: Scale, ticks: &[f64]) -> String {
     let axis = axis(scale);
     for tick in ticks {
         let at = scale.at(*tick);
-        // One at the edge stays within the page; the last one may have no room on a phone.
+        // A label at the edge stays within the page; the last one may have no room on a phone.
         let (class, anchor) = match at {
             ..4.0 => ("tick", "start"),
             96.0.. => ("tick last", "end"),
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_judged_is_no_plot() {
+    fn without_judgements_there_is_no_plot() {
         assert!(scale(&[]).is_none());
     }
 }

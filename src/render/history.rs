@@ -6,7 +6,7 @@ use crate::history::{Labels, Point, Series, Step, StepReason};
 use crate::record::Run;
 use crate::text::sanitize;
 
-/// Levels of a character of a line.
+/// Heights of a character of a line.
 const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// Sessions that fit on a line of 80 columns beside the name.
@@ -42,12 +42,12 @@ pub fn text(labels: Labels<'_>, sessions: &[Run], series: &[Series], color: bool
         }
         text.push_str(&line(series, color));
         for step in &series.steps {
-            text.push_str(&wrapped(&sanitize::line(&said(series, step))));
+            text.push_str(&wrapped(&sanitize::line(&step_in_words(series, step))));
         }
     }
     text.push('\n');
     text.push_str(&wrapped(
-        "oldest to newest, each line from its smallest to its largest value; a bar begins a new level; plus is worse",
+        "oldest to newest, each line from its smallest to its largest value; a bar (|) begins a new level; plus is worse",
     ));
     text
 }
@@ -122,7 +122,7 @@ fn level(value: f64, low: f64, high: f64) -> char {
     LEVELS[index.min(LEVELS.len() - 1)]
 }
 
-/// How far the newest session is from the last release, in the direction of worse.
+/// Change of the newest session since the last release; positive is worse.
 fn since_release(series: &Series) -> Option<String> {
     let release = series
         .points
@@ -141,7 +141,7 @@ fn since_release(series: &Series) -> Option<String> {
     ))
 }
 
-fn said(series: &Series, step: &Step) -> String {
+fn step_in_words(series: &Series, step: &Step) -> String {
     let at: Option<&Point> = series.points.get(step.at);
     let when = at
         .and_then(|point| point.created.as_deref())
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_and_the_way_since_the_release_are_said() {
+    fn steps_and_the_change_since_the_release_are_shown() {
         let released = r#"{"promoted":"2026-01-03T00:00:00Z","release":"v1.4.0"}"#;
         let accepted = r#"{"promoted":"2026-01-09T00:00:00Z","because":"new sampler, #12","new_segment":true}"#;
         let sessions: Vec<Run> = (1..=16)
@@ -200,7 +200,7 @@ mod tests {
 
         concurrency=16
          TPOT P95         ▁▂▁▁▂▁▁▂|▇██▇██▇█  21.70 ms  +8.5 % since v1.4.0
-          step at 2026-01-09 (0000000000): +8.0 %, accepted, because new sampler, #12
+          step at 2026-01-09 (0000000000): +8.0 %, accepted: new sampler, #12
 
           oldest to newest, each line from its smallest to its largest value; a bar
           begins a new level; plus is worse

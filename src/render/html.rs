@@ -1,4 +1,4 @@
-//! One self-contained file: no script, no request to anywhere, light and dark, for screens and paper.
+//! One self-contained HTML file: no script, no network access, light and dark, for screens and paper.
 
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
@@ -17,7 +17,7 @@ pub(super) const STYLE: &str = concat!(
     include_str!("../../templates/charts.css")
 );
 
-/// Sections in files of their own, by the name under which the template includes them.
+/// Sections in separate files, by the name that the template includes.
 const PARTS: [(&str, &str); 9] = [
     (
         "forest.html",
@@ -57,7 +57,7 @@ const PARTS: [(&str, &str); 9] = [
     ),
 ];
 
-/// The page cannot be made: the template and the view do not fit, which is a bug.
+/// The page cannot be made: the template does not match the view, which is a bug.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTML template failed: {0}")]
 pub struct HtmlError(#[from] minijinja::Error);
@@ -72,11 +72,11 @@ struct Page<'a> {
     distributions: Vec<Distribution>,
     curves: Vec<Figure>,
     charts: Charts,
-    /// Scenarios that have no charts, so that the page stays small.
+    /// Number of scenarios without charts, to keep the page small.
     undrawn: usize,
-    /// Those that have.
+    /// Number of scenarios with charts.
     drawn: usize,
-    /// Scenarios that have no rows either.
+    /// Number of scenarios without rows.
     unlisted: usize,
 }
 
@@ -96,7 +96,7 @@ struct Distribution {
     banded: bool,
 }
 
-/// The report of a comparison, below a megabyte: charts are left out first, then the rows of scenarios whose rules hold.
+/// The report of a comparison, smaller than 1 MB: charts are left out first, then the rows of scenarios whose rules hold.
 pub fn report(comparison: &Comparison) -> Result<String, HtmlError> {
     let all = drawn::by_weight(comparison);
     let mut drawn = all.len();
@@ -115,7 +115,7 @@ pub fn report(comparison: &Comparison) -> Result<String, HtmlError> {
     }
 }
 
-/// The page with charts of the first so many scenarios, and rows of the first so many.
+/// The page with charts and rows of the first scenarios.
 fn drawn_for(
     comparison: &Comparison,
     all: &[&str],
@@ -182,7 +182,7 @@ fn drawn_for(
     self::page("report.html", TEMPLATE, Serde(&page))
 }
 
-/// A template with everything that all pages have.
+/// A rendered template with the parts that all pages share.
 pub(super) fn page(
     name: &'static str,
     template: &'static str,
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_code_of_a_warning_leads_to_its_explanation_and_foreign_codes_are_text() {
+    fn the_code_of_a_warning_links_to_its_explanation_and_foreign_codes_are_text() {
         let shown = |code: &str, address: Option<&str>| {
             let warning = WarningText {
                 message: "run `a`".to_owned(),

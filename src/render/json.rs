@@ -5,7 +5,7 @@ use crate::report::comparison::Comparison;
 /// Indented, in the order of the format.
 pub fn comparison(comparison: &Comparison) -> String {
     let text = serde_json::to_string_pretty(comparison);
-    // Only a map with keys that are no strings, or a writer that fails, could make this an error; there is neither.
+    // Serialisation cannot fail: all keys are strings, and the writer is memory.
     text.map(|text| text + "\n").unwrap_or_default()
 }
 

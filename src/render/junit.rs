@@ -1,7 +1,7 @@
 //! JUnit XML, as CI services and IDEs read it: a test suite per scenario, a test case per rule.
 //!
-//! It keeps to the schema that Jenkins checks (`junit-10.xsd` of its xUnit plugin), which is the narrowest in use: values
-//! are properties of the suite, because a test case may have none there.
+//! It conforms to the schema that Jenkins checks (`junit-10.xsd` of its xUnit plugin), the strictest in use: values are
+//! properties of the suite, because a test case must not have any there.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,23 +14,23 @@ use crate::policy::MergeEffect;
 use crate::report::comparison::Comparison;
 use crate::text::sanitize;
 
-/// Name of the suite of what must be equal and is not.
+/// Name of the suite of mismatches.
 const COMPARABILITY: &str = "comparability";
 
 type Xml = Writer<Vec<u8>>;
 
-/// A test case: how it is called, what became of it, and what it says.
+/// A test case: name, result and message.
 struct Case<'a> {
     name: String,
     effect: MergeEffect,
-    /// What kind of failure it is.
+    /// The kind of failure.
     kind: &'a str,
-    /// Why, in a line.
+    /// The reason, on one line.
     message: String,
     output: String,
 }
 
-/// The report. Fails only where a writer into memory does.
+/// The report. Fails only if writing to memory fails.
 pub fn report(comparison: &Comparison) -> io::Result<String> {
     let view = View::of(comparison);
     let suites = suites(&view);
@@ -103,7 +103,7 @@ fn mismatch(pair: &Pair) -> Case<'_> {
     }
 }
 
-/// `tpot.p95.change` and its like; what is not there is left out.
+/// `tpot.p95.change` and similar; missing values are left out.
 fn values(row: &Row) -> Vec<(String, String)> {
     let values = [
         ("baseline", &row.baseline),
@@ -121,7 +121,7 @@ fn values(row: &Row) -> Vec<(String, String)> {
 fn case(row: &Row) -> Case<'_> {
     let place = row.place.as_ref().map(|place| format!("; {place}"));
     Case {
-        // Without its limit: the name is by which a CI service finds the case in earlier runs.
+        // Without its limit: a CI service finds the case in earlier runs by this name.
         name: row.metric.to_owned(),
         effect: row.effect,
         kind: row.sign.word,
@@ -196,7 +196,7 @@ impl Case<'_> {
                         .create_element(outcome)
                         .with_attribute(("type", self.kind))
                         .with_attribute(("message", message.as_str()));
-                    // Some readers show the message and some the text.
+                    // Some readers show the message, others the text.
                     let text = if self.output.is_empty() {
                         &message
                     } else {

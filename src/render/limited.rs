@@ -1,13 +1,13 @@
-//! Text that never grows beyond what its reader takes.
+//! Text with a limited length.
 
-/// Text that never grows beyond a limit: a line is in it whole or not at all.
+/// Text that never exceeds a limit; it contains only whole lines.
 pub(super) struct Limited {
     pub(super) text: String,
     /// Characters that are left.
     pub(super) room: usize,
     /// Whether something was left out.
     pub(super) cut: bool,
-    /// How many lines were.
+    /// How many lines were left out.
     pub(super) lines_cut: usize,
 }
 
@@ -32,7 +32,7 @@ impl Limited {
         }
     }
 
-    /// What was written with some of this one's room.
+    /// Appends text that was written within this one's room.
     pub(super) fn append(&mut self, other: &Self) {
         self.room = self.room.saturating_sub(other.text.chars().count());
         self.text.push_str(&other.text);
@@ -40,7 +40,7 @@ impl Limited {
     }
 }
 
-/// A folded part. Its end is kept free, so that it is always closed.
+/// A folded part. Room for its end is reserved, so that it is always closed.
 pub(super) fn fold(title: &str, text: &mut Limited, fill: impl FnOnce(&mut Limited)) {
     const END: &str = "\n</details>\n";
     let begin = format!("\n<details><summary>{title}</summary>\n\n");

@@ -1,38 +1,39 @@
-//! For a pull request's comment and a step's summary: the verdict as an instruction, what it stands on in a few lines, the
+//! For a pull request's comment and a step's summary: the verdict as an instruction, the numbers behind it in a few lines, the
 //! rest folded.
 
 use super::limited::{Limited, fold};
 use super::view::{Fact, MeasurementTable, Pair, Row, View, WarningText};
 use crate::report::comparison::Comparison;
-use crate::text::sanitize::markdown as inert;
+use crate::text::count::plural;
+use crate::text::sanitize::markdown as sanitized;
 
-/// GitHub cuts comments at 65,536 characters; room is left for what a publisher adds.
+/// GitHub cuts comments at 65,536 characters; the publisher adds text too.
 const LONGEST: usize = 60_000;
 
-/// What stays free for the lists below the table while the table is written.
+/// Room reserved for the lists below the table.
 const ROOM_FOR_LISTS: usize = 25_000;
 
-/// Rows that are open; more are not read.
+/// The most rows that are not folded.
 const OPEN_ROWS: usize = 15;
 
-/// So few are all open.
+/// With at most this many rows, none is folded.
 const FEW_ROWS: usize = 8;
 
-/// Warnings that are open.
+/// The most warnings that are not folded.
 const OPEN_WARNINGS: usize = 5;
 
-/// A list as long as this is not read; the report has it all.
+/// The longest list; the report contains the whole list.
 const LONGEST_LIST: usize = 20;
 
-/// Marker, verdict, identity, table, the rest folded. `accept_label` takes a regression where this is read; none where there
-/// is no pull request, or it counts for nothing.
+/// Marker, verdict, identity, table, the rest folded. `accept_label` accepts a regression; `None` without a pull request, or
+/// where the label has no effect.
 pub fn comparison(comparison: &Comparison, accept_label: Option<&str>) -> String {
     let view = View::of(comparison).accepted_by(comparison, accept_label);
     let head = head(&view);
     let mut text = Limited::new(LONGEST.saturating_sub(head.chars().count()));
     table(&view, &mut text);
     lines(&view, &mut text);
-    said_by_the_author(&view, &mut text);
+    texts_of_the_author(&view, &mut text);
     folded(&view, &mut text);
     let note = if text.cut {
         "\nMore is in the report.\n"
@@ -44,19 +45,19 @@ pub fn comparison(comparison: &Comparison, accept_label: Option<&str>) -> String
 
 fn head(view: &View) -> String {
     let identity = match view.subject.as_str() {
-        "" => inert(&view.sides),
-        subject => format!("{}<br>{}", inert(subject), inert(&view.sides)),
+        "" => sanitized(&view.sides),
+        subject => format!("{}<br>{}", sanitized(subject), sanitized(&view.sides)),
     };
     let mut text = format!(
         "<!-- perfgate:v1 key={} -->\n### {} perfgate: {}\n\n**{}**\n\n{identity}\n\n",
         crate::config::safe_name(&view.name),
         view.verdict.icon,
         view.title(),
-        inert(&view.headline),
+        sanitized(&view.headline),
     );
-    // What differs comes before any number: it is where a reader looks for the cause.
+    // Mismatches come before any number, because they are the cause.
     for (title, pairs) in [
-        ("Must match and does not", &view.mismatches),
+        ("Must match, but differs", &view.mismatches),
         ("Changed", &view.changes),
     ] {
         if !pairs.is_empty() {
@@ -69,7 +70,7 @@ fn head(view: &View) -> String {
 
 fn pair(pair: &Pair) -> String {
     let [what, baseline, candidate] =
-        [&pair.what, &pair.baseline, &pair.candidate].map(|text| inert(text));
+        [&pair.what, &pair.baseline, &pair.candidate].map(|text| sanitized(text));
     Pair {
         what,
         baseline,
@@ -78,7 +79,7 @@ fn pair(pair: &Pair) -> String {
     .in_words()
 }
 
-/// The judgements: open but for a run that passes, the worst first, so that what is cut is what matters least.
+/// The judgements, the worst first, so that the least important ones are cut; folded for a run that passes.
 fn table(view: &View, text: &mut Limited) {
     if view.rows.is_empty() {
         return;
@@ -90,7 +91,7 @@ fn table(view: &View, text: &mut Limited) {
         "caution" => 2,
         _ => 3,
     });
-    // The lists below say what to do, so the table must not take all the room.
+    // The lists below contain the next steps, so the table must leave room for them.
     let mut limited = Limited::new(text.room.saturating_sub(ROOM_FOR_LISTS));
     let open = open_rows(view, &rows);
     if open > 0 {
@@ -109,14 +110,19 @@ fn table(view: &View, text: &mut Limited) {
     }
     if limited.lines_cut > 0 {
         limited.text.push_str(&format!(
-            "\n{} more rows are in the report.\n",
-            limited.lines_cut
+            "\n{} more {} in the report.\n",
+            limited.lines_cut,
+            if limited.lines_cut == 1 {
+                "row is"
+            } else {
+                "rows are"
+            }
         ));
     }
     text.append(&limited);
 }
 
-/// How many of the rows are open, the worst first: what holds is of interest only where little else is there.
+/// How many rows are not folded, the worst first: rows that hold are shown only if there are few rows.
 fn open_rows(view: &View, rows: &[&Row]) -> usize {
     if view.verdict.tone == "good" {
         return 0;
@@ -146,7 +152,7 @@ fn table_of(rows: &[&Row], several_scenarios: bool, text: &mut Limited) {
 
 fn table_row(row: &Row, named: bool) -> String {
     let place = if named {
-        format!("| {} ", inert(&row.scenario))
+        format!("| {} ", sanitized(&row.scenario))
     } else {
         String::new()
     };
@@ -162,10 +168,10 @@ fn table_row(row: &Row, named: bool) -> String {
     )
 }
 
-/// A value that stays on one line of its cell; a reason may be broken.
+/// A value that stays on one line of its cell.
 fn unbroken(value: &str) -> String {
     const LONGEST: usize = 30;
-    let text = inert(value);
+    let text = sanitized(value);
     if value.chars().count() <= LONGEST {
         text.replace(' ', "\u{a0}")
     } else {
@@ -173,7 +179,7 @@ fn unbroken(value: &str) -> String {
     }
 }
 
-/// What a reader needs who reads no further.
+/// The lines for a reader who reads only the top.
 fn lines(view: &View, text: &mut Limited) {
     let mut line = |title: &str, sentence: Option<&String>| {
         if let Some(sentence) = sentence {
@@ -200,7 +206,8 @@ fn lines(view: &View, text: &mut Limited) {
         }
     }
     if !more.is_empty() {
-        fold(&format!("{} more warnings", more.len()), text, |text| {
+        let title = format!("{} more {}", more.len(), plural(more.len(), "warning"));
+        fold(&title, text, |text| {
             for warning in more.iter().take(LONGEST_LIST) {
                 text.push(&warning_line(warning));
             }
@@ -220,9 +227,9 @@ fn list(title: &str, sentences: &[String], text: &mut Limited) {
     }
 }
 
-/// A warning with its code, which leads to its explanation.
+/// A warning with its code, which links to its explanation.
 fn warning_line(warning: &WarningText) -> String {
-    let code = inert(&warning.code);
+    let code = sanitized(&warning.code);
     let code = match &warning.address {
         Some(address) => format!("[{code}]({address})"),
         None => code,
@@ -230,15 +237,15 @@ fn warning_line(warning: &WarningText) -> String {
     format!("- {} ({code})\n", sentence_of(&warning.message))
 }
 
-/// A sentence with what stands in backticks as code.
+/// A sentence with the parts in backticks as code.
 pub fn sentence_of(sentence: &str) -> String {
     let parts: Vec<&str> = sentence.split('`').collect();
     if parts.len().is_multiple_of(2) {
-        return inert(sentence);
+        return sanitized(sentence);
     }
     let mut text = String::new();
     for (index, part) in parts.into_iter().enumerate() {
-        // Foreign text may have backticks too: what stands between them is harmless either way.
+        // Foreign text may contain backticks too; the text between them is harmless either way.
         let (begin, end) = if index % 2 == 1 && !part.is_empty() {
             ("<code>", "</code>")
         } else {
@@ -250,7 +257,7 @@ pub fn sentence_of(sentence: &str) -> String {
         text.push_str(&format!(
             "{begin}{}{}{}{end}",
             space(spaces),
-            inert(part),
+            sanitized(part),
             if part.trim().is_empty() {
                 ""
             } else {
@@ -261,22 +268,25 @@ pub fn sentence_of(sentence: &str) -> String {
     text
 }
 
-fn said_by_the_author(view: &View, text: &mut Limited) {
+fn texts_of_the_author(view: &View, text: &mut Limited) {
     if let Some(accepted) = &view.accepted {
-        text.push(&format!("\n**Accepted {}**\n\n", inert(&accepted.source)));
+        text.push(&format!(
+            "\n**Accepted {}**\n\n",
+            sanitized(&accepted.source)
+        ));
         for line in &accepted.lines {
-            text.push(&format!("> {}\n", inert(line)));
+            text.push(&format!("> {}\n", sanitized(line)));
         }
     }
-    for (title, said) in [
+    for (title, given) in [
         ("Analysis report", &view.analysis),
         ("Explanation", &view.explanation),
     ] {
-        let Some(said) = said else { continue };
-        let title = format!("{title} ({})", inert(&said.source));
+        let Some(given) = given else { continue };
+        let title = format!("{title} ({})", sanitized(&given.source));
         fold(&title, text, |text| {
-            for line in &said.lines {
-                text.push(&format!("> {}\n", inert(line)));
+            for line in &given.lines {
+                text.push(&format!("> {}\n", sanitized(line)));
             }
         });
     }
@@ -316,13 +326,13 @@ fn folded(view: &View, text: &mut Limited) {
             let place = row
                 .place
                 .as_ref()
-                .map(|place| format!(" ({})", inert(place)));
+                .map(|place| format!(" ({})", sanitized(place)));
             text.push(&format!(
                 "- {} at {}{}: {}\n",
-                inert(row.metric),
-                inert(&row.scenario),
+                sanitized(row.metric),
+                sanitized(&row.scenario),
                 place.unwrap_or_default(),
-                inert(&row.reason)
+                sanitized(&row.reason)
             ));
         }
         text.push("\nHow it was decided:\n\n");
@@ -330,16 +340,16 @@ fn folded(view: &View, text: &mut Limited) {
             text.push(&format!("- {}\n", fact(decided)));
         }
         for look in &view.looks {
-            text.push(&format!("- look: {look}\n"));
+            text.push(&format!("- interim look: {look}\n"));
         }
     });
     fold("How to reproduce", text, |text| {
-        text.push(&format!("<pre>{}</pre>\n", inert(&view.reproduce)));
+        text.push(&format!("<pre>{}</pre>\n", sanitized(&view.reproduce)));
     });
 }
 
 fn fact(fact: &Fact) -> String {
-    format!("{}: {}", fact.name, inert(&fact.value))
+    format!("{}: {}", fact.name, sanitized(&fact.value))
 }
 
 fn repeats(row: &Row, several_scenarios: bool, text: &mut Limited) {
@@ -352,9 +362,9 @@ fn repeats(row: &Row, several_scenarios: bool, text: &mut Limited) {
     };
     text.push(&format!(
         "- {}{bars}\n  - baseline: {}\n  - candidate: {}\n",
-        inert(&row.title(several_scenarios)),
-        inert(&row.repeats_in_words(0)),
-        inert(&row.repeats_in_words(1)),
+        sanitized(&row.title(several_scenarios)),
+        sanitized(&row.repeats_in_words(0)),
+        sanitized(&row.repeats_in_words(1)),
     ));
 }
 
@@ -362,15 +372,15 @@ fn strata(view: &View, text: &mut Limited) {
     text.push(&format!("{}.\n\n", super::view::OF_STRATA));
     for part in &view.strata {
         let place = if view.several_scenarios {
-            format!("{}: ", inert(&part.scenario))
+            format!("{}: ", sanitized(&part.scenario))
         } else {
             String::new()
         };
         text.push(&format!(
             "- {place}{} of {} requests with {}: {}\n",
-            inert(&part.latency),
+            sanitized(&part.latency),
             part.requests,
-            inert(&part.requests_with),
+            sanitized(&part.requests_with),
             part.change
         ));
     }
@@ -379,24 +389,28 @@ fn strata(view: &View, text: &mut Limited) {
 fn measurements(table: &MeasurementTable, text: &mut Limited) {
     let mut rows = format!(
         "{}\n\n| figure | baseline | candidate | worse by |\n|---|---:|---:|---:|\n",
-        inert(&table.scenario)
+        sanitized(&table.scenario)
     );
     for row in &table.rows {
         rows.push_str(&format!(
             "| {} | {} | {} | {} |\n",
-            inert(row.metric),
-            inert(&row.baseline),
-            inert(&row.candidate),
+            sanitized(row.metric),
+            sanitized(&row.baseline),
+            sanitized(&row.candidate),
             row.change
         ));
     }
     rows.push('\n');
     for reason in &table.reasons {
-        rows.push_str(&format!("- {}\n", inert(reason)));
+        rows.push_str(&format!("- {}\n", sanitized(reason)));
     }
     for row in &table.rows {
         if let Some(note) = &row.note {
-            rows.push_str(&format!("- {} {}\n", inert(row.metric), inert(note)));
+            rows.push_str(&format!(
+                "- {} {}\n",
+                sanitized(row.metric),
+                sanitized(note)
+            ));
         }
     }
     text.push(&rows);
@@ -407,7 +421,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_code_of_a_warning_leads_to_its_explanation_and_foreign_codes_are_text() {
+    fn the_code_of_a_warning_links_to_its_explanation_and_foreign_codes_are_text() {
         let shown = |code: &str, address: Option<&str>| {
             warning_line(&WarningText {
                 message: "run `a`".to_owned(),

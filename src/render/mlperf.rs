@@ -1,4 +1,4 @@
-//! What a run of a scenario came to: a summary as the LoadGen has one, and JSON. They decide nothing.
+//! The result of a run of a scenario: a summary like the LoadGen's, and JSON. Renderers decide nothing.
 
 use super::number;
 use super::terminal::wrapped;
@@ -12,11 +12,11 @@ const NAMES: usize = 34;
 /// `perfgate.mlperf/1`, indented.
 pub fn json(report: &MlperfReport) -> String {
     let text = serde_json::to_string_pretty(report);
-    // Neither a key that is no string nor a writer that fails is there.
+    // Serialisation cannot fail: all keys are strings, and the writer is memory.
     text.map(|text| text + "\n").unwrap_or_default()
 }
 
-/// A summary of `name : value` lines, the answer among the first, every reason below it.
+/// A summary of `name : value` lines, the result among the first, every reason below it.
 pub fn text(report: &MlperfReport) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
@@ -90,7 +90,7 @@ pub fn text(report: &MlperfReport) -> String {
     text
 }
 
-/// What had to be fulfilled beside what was seen.
+/// The requirements and the measured values.
 fn requirements(report: &MlperfReport) -> String {
     let (required, seen) = (&report.required, &report.seen);
     let mut lines = vec![
@@ -111,7 +111,7 @@ fn requirements(report: &MlperfReport) -> String {
     ];
     if let Some(limits) = required.limits {
         let allowed = report.over_latency_allowed.map_or_else(
-            || "too few queries for any".to_owned(),
+            || "too few queries for a claim".to_owned(),
             |most| format!("at most {most}"),
         );
         for (name, limit, over) in [
@@ -133,7 +133,7 @@ fn requirements(report: &MlperfReport) -> String {
         .map_or_else(|| "none".to_owned(), |mean| format!("{mean:.1}"));
     lines.push((
         "tokens per answer".to_owned(),
-        format!("{tokens}, asked for {:.1} ± 10 %", required.output_tokens),
+        format!("{tokens}, requested {:.1} ± 10 %", required.output_tokens),
     ));
     let lines = lines
         .into_iter()

@@ -1,7 +1,7 @@
-//! One comparison, many renderers. They decide nothing.
+//! Renderers of a comparison. They decide nothing.
 //!
 //! [`view`] turns a comparison into words and numbers as text, once; the renderers only arrange them. `number` is the
-//! only place where a number becomes text, `inert` the only one where foreign text becomes harmless.
+//! only place where a number becomes text.
 
 pub mod bisect;
 mod chart_axis;
@@ -33,7 +33,7 @@ mod view_lines;
 mod view_row;
 mod view_server;
 
-/// A commit as people name it.
+/// The short name of a commit.
 pub(crate) fn short_commit(commit: &str) -> String {
     commit.chars().take(10).collect()
 }

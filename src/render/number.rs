@@ -1,4 +1,4 @@
-//! Numbers as people read them, with those of a comparison.
+//! Numbers of a comparison as text.
 
 use crate::report::comparison::Change;
 pub use crate::text::number::*;

@@ -23,7 +23,7 @@ pub(super) struct Scale {
 impl Scale {
     pub(super) fn at(&self, value: f64) -> f64 {
         let share = (value - self.from) / (self.to - self.from);
-        // An axis without an extent that can be drawn, of a file with numbers near the largest that there are.
+        // The extent of an axis is too large to draw: the file contains numbers near the largest float.
         let share = if share.is_nan() { 0.0 } else { share };
         (self.start + share * (self.end - self.start))
             .clamp(self.start.min(self.end), self.start.max(self.end))
@@ -41,7 +41,7 @@ impl Scale {
         let step = step.unwrap_or(raw);
         let first = (self.from / step).ceil();
         (0..8)
-            // Adding zero takes the sign from a zero.
+            // Adding zero removes the sign of a zero.
             .map(|index| (first + f64::from(index)) * step + 0.0)
             .filter(|tick| *tick <= self.to + 1e-12)
             .collect()
@@ -57,13 +57,13 @@ pub(super) fn open(height: f64, title: &str, description: &str) -> String {
     )
 }
 
-/// The share of requests that were at most so slow, on both sides. `None` where a side has no samples.
+/// The cumulative share of requests by latency, on both sides. `None` where a side has no samples.
 pub(super) fn ecdf(distribution: &Distribution, title: &str) -> Option<String> {
     let (base, head) = (&distribution.baseline, &distribution.candidate);
     if base.len() < 2 || head.len() < 2 {
         return None;
     }
-    // The slowest hundredth stretches the axis and squeezes the rest.
+    // The slowest 1 % would stretch the axis and compress the rest.
     let ends = |share: usize| [base, head].map(|side| side[(side.len() - 1) * share / 100]);
     let (from, to) = (ends(0)[0].min(ends(0)[1]), ends(99)[0].max(ends(99)[1]));
     if from.is_nan() || to.is_nan() || to <= from {

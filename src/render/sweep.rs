@@ -1,4 +1,4 @@
-//! What a sweep found: terminal, JSON and HTML. They decide nothing.
+//! The result of a sweep for the terminal, as JSON and HTML. Renderers decide nothing.
 
 use comfy_table::{CellAlignment, Table, presets};
 use minijinja::value::Serde;
@@ -12,17 +12,18 @@ use super::view::Fact;
 use crate::metric::{Metric, Unit};
 use crate::report::comparison::{CurvePoint, CurveSide, LoadCurve};
 use crate::sweep::{Capacity, SweepPoint, SweepReport};
+use crate::text::count::count;
 use crate::text::sanitize;
 
 const TEMPLATE: &str = include_str!("../../templates/sweep.html");
 
-/// Where there is nothing to show.
+/// Shown where there is no value.
 const NOTHING: &str = "–";
 
 /// `perfgate.sweep/1`, indented.
 pub fn json(report: &SweepReport) -> String {
     let text = serde_json::to_string_pretty(report);
-    // Neither a key that is no string nor a writer that fails is there.
+    // Serialisation cannot fail: all keys are strings, and the writer is memory.
     text.map(|text| text + "\n").unwrap_or_default()
 }
 
@@ -37,7 +38,7 @@ struct RowText {
     mark: String,
 }
 
-/// The table's figures of latency.
+/// The latencies of the table.
 const LATENCIES: [Metric; 4] = [
     Metric::TTFT_P50,
     Metric::TTFT_P95,
@@ -53,7 +54,7 @@ impl RowText {
                 |value| number::value(value, metric.unit()),
             )
         };
-        // The column says the unit.
+        // The column head has the unit.
         let bare = |metric: Metric| {
             let text = figure(metric);
             text.split_once(' ')
@@ -102,7 +103,7 @@ fn load_unit(report: &SweepReport) -> &'static str {
     }
 }
 
-/// A table of 80 columns, what was found below it.
+/// A table of 80 columns, followed by the result.
 pub fn text(report: &SweepReport, color: bool) -> String {
     let limited = report.limits.is_some();
     let mut table = Table::new();
@@ -162,7 +163,7 @@ pub fn text(report: &SweepReport, color: bool) -> String {
     text
 }
 
-/// What was found, in words.
+/// The result, in words.
 fn facts(report: &SweepReport) -> Vec<Fact> {
     let unit = load_unit(report);
     let mut facts = Vec::new();
@@ -189,9 +190,9 @@ fn facts(report: &SweepReport) -> Vec<Fact> {
         name: "knee",
         value: match report.knee {
             Some(knee) => {
-                format!("{knee} {unit}: beyond it more load buys more latency than throughput")
+                format!("{knee} {unit}: beyond it, more load adds more latency than throughput")
             }
-            None => "none: no clear bend in what was measured, or loads too close to each other"
+            None => "none: the curve has no clear bend, or the loads are too close to each other"
                 .to_owned(),
         },
     });
@@ -220,12 +221,13 @@ fn capacity_in_words(capacity: Capacity, unit: &str) -> String {
         fails_at,
         measurements,
     } = capacity;
+    let measured = count(measurements, "measurement");
     match (load, fails_at) {
         (Some(load), Some(high)) => {
-            format!("{load} {unit} ({high} does not meet the limits; {measurements} measurements)")
+            format!("{load} {unit} ({high} does not meet the limits; {measured})")
         }
-        (Some(load), None) => format!("at least {load} {unit} ({measurements} measurements)"),
-        (None, _) => format!("none: no load meets the limits ({measurements} measurements)"),
+        (Some(load), None) => format!("at least {load} {unit} ({measured})"),
+        (None, _) => format!("none: no load meets the limits ({measured})"),
     }
 }
 
@@ -249,7 +251,7 @@ struct PanelText {
     svg: String,
 }
 
-/// One self-contained page: charts, table, what was found.
+/// One self-contained page: charts, table, result.
 pub fn html(report: &SweepReport) -> Result<String, HtmlError> {
     let name = report
         .name
@@ -321,7 +323,7 @@ fn headline(report: &SweepReport) -> String {
     }
 }
 
-/// The points that have a place on the chart: what was sent all at once has no load of its own.
+/// The points of the chart: requests sent all at once have no load and no point.
 fn spots(points: &[SweepPoint], metric: Metric) -> Vec<Spot> {
     let spots = points.iter().filter_map(|point| {
         Some(Spot {

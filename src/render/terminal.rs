@@ -13,13 +13,14 @@ use crate::record::Failures;
 use crate::record::format::{Repeat, ResultFile, Scenario};
 use crate::report::comparison::Comparison;
 use crate::stats;
+use crate::text::count::count;
 use crate::text::sanitize;
 use crate::text::screen::Screen;
 
 /// Columns of a scenario's name at the head of a table.
 const LONGEST_NAME: usize = 32;
 
-/// Indent of what belongs to the line above.
+/// Indent of lines that belong to the line above.
 const INDENT: &str = "   ";
 
 /// The comparison.
@@ -56,15 +57,15 @@ pub fn comparison(comparison: &Comparison, screen: Screen) -> String {
         }
     };
     let mismatches: Vec<String> = view.mismatches.iter().map(Pair::in_words).collect();
-    list("must match and does not", &mismatches, &mut text);
-    let mut said = |title: &str, said: &Option<AnalysisText>| {
-        if let Some(said) = said {
-            let title = format!("{title} ({})", sanitize::line(&said.source));
-            list(&title, &said.lines, &mut text);
+    list("must match, but differs", &mismatches, &mut text);
+    let mut given = |title: &str, given: &Option<AnalysisText>| {
+        if let Some(given) = given {
+            let title = format!("{title} ({})", sanitize::line(&given.source));
+            list(&title, &given.lines, &mut text);
         }
     };
-    said("analysis report", &view.analysis);
-    said("explanation", &view.explanation);
+    given("analysis report", &view.analysis);
+    given("explanation", &view.explanation);
     if let Some(accepted) = &view.accepted {
         let title = format!("accepted {}", sanitize::line(&accepted.source));
         list(&title, &accepted.lines, &mut text);
@@ -80,7 +81,7 @@ pub fn comparison(comparison: &Comparison, screen: Screen) -> String {
     text
 }
 
-/// The verdict and what to do: whoever reads one paragraph reads this one.
+/// The verdict and the next steps, at the end, where a reader looks first.
 fn end(view: &View, screen: Screen) -> String {
     let sign = paint(&view.verdict, &view.title(), screen.color);
     let exit = format!("(exit {})", view.exit_code);
@@ -130,8 +131,8 @@ fn judgements(view: &View, screen: Screen) -> String {
     text
 }
 
-/// A header and a line for every judgement: with drawings where there is room for them, without where there is not, and
-/// in words where not even that fits.
+/// A header and a line for every judgement: with drawings if there is room, else without, and in words on a very narrow
+/// terminal.
 fn judgement_lines(view: &View, screen: Screen) -> Vec<String> {
     let cells = |row: &Row| {
         [
@@ -191,7 +192,7 @@ pub(super) fn aligned<T: AsRef<str>>(header: &[T]) -> Table {
     table
 }
 
-/// The lines of a table, the values in its columns 1 to 3 to the right.
+/// The lines of a table; the values in columns 1 to 3 are right-aligned.
 pub(super) fn printed(mut table: Table) -> Vec<String> {
     for index in 1..=3 {
         if let Some(column) = table.column_mut(index) {
@@ -237,7 +238,7 @@ fn measurements(table: &MeasurementTable, named: bool, screen: Screen) -> String
     text
 }
 
-/// What a run measured: the median over its repeats and their spread.
+/// The values of a run: the median over its repeats and their spread.
 pub fn run(result: &ResultFile) -> String {
     let mut text = String::new();
     for scenario in &result.scenarios {
@@ -271,10 +272,13 @@ fn run_scenario(scenario: &Scenario) -> String {
             let why = counting
                 .iter()
                 .find_map(|repeat| repeat.not_measured.get(metric.id()));
-            let why = why.map_or_else(|| "no repeat has it".to_owned(), |why| sanitize::line(why));
+            let why = why.map_or_else(
+                || "no repeat has a value".to_owned(),
+                |why| sanitize::line(why),
+            );
             reasons.insert(
                 metric.label(),
-                format!("{} not measured, because {why}", metric.label()),
+                format!("{} not measured: {why}", metric.label()),
             );
         }
         cells.add_row([
@@ -294,13 +298,13 @@ fn run_scenario(scenario: &Scenario) -> String {
     }
     let void = scenario.repeats.len() - counting.len();
     text.push_str(&format!(
-        "   {} repeats, {void} of them void\n\n",
-        scenario.repeats.len()
+        "   {}, {void} of them void\n\n",
+        count(scenario.repeats.len(), "repeat")
     ));
     text
 }
 
-/// The sentence on indented lines of a terminal of the usual width.
+/// The sentence on indented lines of a terminal of the default width.
 pub(super) fn wrapped(sentence: &str) -> String {
     wrapped_on(sentence, Screen::NONE)
 }
@@ -309,7 +313,7 @@ fn wrapped_on(sentence: &str, screen: Screen) -> String {
     columns::wrapped(sentence, INDENT, screen.columns())
 }
 
-/// The whole line in the tone of its sign, where colour is wanted; the word says the same without it.
+/// The whole line in the colour of its sign, if colour is wanted; the word has the same meaning without it.
 fn painted(sign: &Sign, line: &str, color: bool) -> String {
     match (color, sign.tone) {
         (true, "bad") => format!("\u{1b}[31m{line}\u{1b}[0m"),

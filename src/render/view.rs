@@ -1,4 +1,4 @@
-//! A comparison in words: what every renderer shows, made once. Nothing here decides; it only names.
+//! The view model: a comparison in words, made once for all renderers. It decides nothing.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,12 +9,13 @@ use super::view_row::{missing, side_text, voids};
 pub use super::view_server::{ServerRow, ServerTable};
 use super::{explanation, number, view_lines, view_server};
 use crate::code::Code;
+use crate::compare;
 use crate::report::comparison::{
     Acceptance, Analysis, Comparison, Difference, Distribution, Measurement, Status, Stratum,
     Verdict, Warning,
 };
 
-/// Everything that is shown.
+/// The content of a report.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct View {
     /// Name of the gate.
@@ -31,59 +32,59 @@ pub struct View {
     pub baseline: Vec<Fact>,
     /// The run under judgement.
     pub candidate: Vec<Fact>,
-    /// The baseline's alternating repeats, where there are any beside the stored ones.
+    /// The baseline's alternating repeats, if they are not the baseline itself.
     pub ab_baseline: Vec<Fact>,
-    /// The candidate's.
+    /// The candidate's alternating repeats.
     pub ab_candidate: Vec<Fact>,
     /// Short names of both for one line: `subject` and `sides`.
     pub identity: String,
-    /// What was measured: model, workload, load, hardware.
+    /// Model, workload, load, hardware.
     pub subject: String,
     /// Which two runs are compared.
     pub sides: String,
-    /// In which requests it became slower, where it did.
+    /// The requests that became slower, if any.
     pub place: Option<String>,
-    /// Of what the noise is made, and what it would have hidden.
+    /// The noise by source, and the smallest detectable regression.
     pub noise: Option<String>,
-    /// How a maintainer takes a regression that stops the merge; only where [`View::accepted_by`] was told of a label.
+    /// How a maintainer accepts a regression that blocks the merge; only if [`View::accepted_by`] was given a label.
     pub accept: Option<String>,
-    /// Whether scenarios must be named.
+    /// Whether scenarios are named.
     pub several_scenarios: bool,
     /// One per judgement.
     pub rows: Vec<Row>,
-    /// `candidate, repeat 3, does not count: …`; foreign text.
+    /// `candidate: repeat 3 does not count: …`; foreign text.
     pub voids: Vec<String>,
     /// One per scenario.
     pub measurements: Vec<MeasurementTable>,
     /// For charts.
     pub distributions: Vec<Distribution>,
-    /// Where it became slower.
+    /// The requests that became slower.
     pub strata: Vec<Part>,
-    /// What the server counted itself.
+    /// The server's own metrics.
     pub server_figures: Vec<ServerTable>,
-    /// What must be equal and is not.
+    /// What must match, but differs.
     pub mismatches: Vec<Pair>,
-    /// What may differ and does.
+    /// What differs, as it may.
     pub changes: Vec<Pair>,
-    /// What the author says of a growth.
+    /// The author's analysis of a regression under a `report` rule.
     pub analysis: Option<AnalysisText>,
-    /// What the author says of a regression that a rule asks about.
+    /// The author's explanation of a regression.
     pub explanation: Option<AnalysisText>,
     /// Who accepted the regressions, and why.
     pub accepted: Option<AnalysisText>,
-    /// What a reader should know beside the judgements.
+    /// Warnings in addition to the judgements.
     pub warnings: Vec<WarningText>,
-    /// What to do next.
+    /// The next steps.
     pub next: Vec<String>,
-    /// The looks at the evidence, in their order.
+    /// The interim looks, in their order.
     pub looks: Vec<String>,
     /// How it was decided.
     pub decision: Vec<Fact>,
-    /// The command that makes the same comparison again.
+    /// The command that repeats this comparison.
     pub reproduce: String,
 }
 
-/// Requests that are alike in one way, and how much slower they became.
+/// A group of similar requests, and how much slower they became.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Part {
     /// Scenario; foreign text.
@@ -92,7 +93,7 @@ pub struct Part {
     pub latency: String,
     /// `output tokens 129 to 200`.
     pub requests_with: String,
-    /// How many.
+    /// Number of requests.
     pub requests: u32,
     /// `+7.1 %`.
     pub change: String,
@@ -119,16 +120,16 @@ impl Part {
     }
 }
 
-/// What the author says of a growth.
+/// The author's analysis of a regression under a `report` rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AnalysisText {
     /// Where it was given; foreign text.
     pub source: String,
-    /// Its lines, none longer than is shown of foreign text.
+    /// Its lines, cut to the longest foreign text that is shown.
     pub lines: Vec<String>,
 }
 
-/// Shorter than what is cut off as no name.
+/// Shorter than the longest foreign text that is shown.
 const LONGEST_LINE: usize = 240;
 
 impl AnalysisText {
@@ -136,7 +137,7 @@ impl AnalysisText {
         let mut lines = Vec::new();
         for paragraph in analysis.text.lines() {
             let mut line = String::new();
-            // A word may itself be longer than a line.
+            // A word may be longer than a line.
             for word in paragraph.split(' ') {
                 if line.chars().count() + word.chars().count() > LONGEST_LINE && !line.is_empty() {
                     lines.push(std::mem::take(&mut line));
@@ -162,12 +163,12 @@ impl AnalysisText {
     }
 }
 
-/// An icon that never stands without its word.
+/// An icon and its word, which are always shown together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sign {
-    /// For places that have pictures.
+    /// For renderers with emoji.
     pub icon: &'static str,
-    /// For places whose fonts may have none.
+    /// For fonts that may lack emoji.
     pub mark: &'static str,
     /// The word.
     pub word: &'static str,
@@ -175,14 +176,14 @@ pub struct Sign {
     pub tone: &'static str,
 }
 
-/// A warning, and where the documentation explains it.
+/// A warning and the address of its documentation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WarningText {
     /// The sentence; may be foreign text.
     pub message: String,
     /// Its code; foreign text in a file of another version.
     pub code: String,
-    /// Address of its explanation; none for a code of a newer version, or where the binary does not know its documentation.
+    /// Address of its explanation; `None` for a code of a newer version, or if the binary has no documentation address.
     pub address: Option<String>,
 }
 
@@ -199,16 +200,16 @@ impl WarningText {
 /// A name and its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fact {
-    /// What.
+    /// Its name.
     pub name: &'static str,
     /// Its value; may be foreign text.
     pub value: String,
 }
 
-/// Something with a value on both sides; foreign text.
+/// A value on both sides; foreign text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pair {
-    /// What.
+    /// Its name.
     pub what: String,
     /// Accepted.
     pub baseline: String,
@@ -216,14 +217,14 @@ pub struct Pair {
     pub candidate: String,
 }
 
-/// The always-shown figures of one scenario.
+/// The figures of one scenario, with or without a rule.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MeasurementTable {
     /// Scenario; foreign text.
     pub scenario: String,
     /// Its figures.
     pub rows: Vec<MeasurementRow>,
-    /// Why figures have no value: `TTFT P95, TPOT P95: not measured, because …`; foreign text.
+    /// Why figures have no value: `TTFT P95, TPOT P95: not measured: …`; foreign text.
     pub reasons: Vec<String>,
 }
 
@@ -238,19 +239,19 @@ pub struct MeasurementRow {
     pub candidate: String,
     /// `+0.4 %`, or `–`.
     pub change: String,
-    /// What a figure of memory can reveal.
+    /// What a memory figure can reveal.
     pub note: Option<String>,
 }
 
-/// What the changes of groups of requests are.
+/// The explanation of the changes of groups of requests.
 pub(super) const OF_STRATA: &str =
     "Median change of the same requests in both runs; it explains and never decides";
 
-/// Where there is nothing to show.
+/// Shown where there is no value.
 pub(super) const NOTHING: &str = "–";
 
 impl View {
-    /// The words of a comparison.
+    /// The view of a comparison.
     pub fn of(comparison: &Comparison) -> Self {
         let verdict = comparison.verdict;
         let scenarios: Vec<&str> = scenarios(comparison);
@@ -351,7 +352,7 @@ pub(super) fn mark(tone: &str) -> &'static str {
     }
 }
 
-/// What the reader is to do.
+/// The instruction to the reader.
 fn instruction(comparison: &Comparison) -> &'static str {
     match (comparison.verdict, comparison.exit_code) {
         (Verdict::Pass, _) => "merge",
@@ -382,7 +383,7 @@ fn instruction(comparison: &Comparison) -> &'static str {
 
 impl Pair {
     fn of(difference: &Difference) -> Self {
-        // Where neither side has a value, the sentence has the reason.
+        // Where neither side has a value, `what` is the sentence.
         let is_sentence = difference.baseline.is_none() && difference.candidate.is_none();
         let absent = if is_sentence { NOTHING } else { "unknown" };
         let side = |value: &Option<String>| value.clone().unwrap_or_else(|| absent.to_owned());
@@ -410,8 +411,8 @@ impl Pair {
     }
 }
 
-/// What two long texts have in common before and after the part that differs is shortened to this many characters, so
-/// that the difference itself is never what is cut off.
+/// The common text before and after a difference of two long texts is shortened to this many characters, so that the
+/// difference itself is never cut off.
 const COMMON_PART: usize = 24;
 
 fn differing_part(baseline: String, candidate: String) -> (String, String) {
@@ -468,22 +469,22 @@ impl MeasurementRow {
     }
 }
 
-/// Why sides have no value; a reason that several figures share is told once for all of them.
+/// Why sides have no value; a reason that several figures share is shown once.
 fn reasons(rows: &[&Measurement]) -> Vec<String> {
     let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
     for row in rows {
         let metric = row.metric.label();
-        let told = match [&row.baseline, &row.candidate].map(missing) {
+        let shared = match [&row.baseline, &row.candidate].map(missing) {
             [None, None] => continue,
             [Some(baseline), Some(candidate)] if baseline == candidate => {
                 vec![baseline.to_owned()]
             }
             [baseline, candidate] => [("baseline", baseline), ("candidate", candidate)]
                 .into_iter()
-                .filter_map(|(side, reason)| Some(format!("{side} {}", reason?)))
+                .filter_map(|(side, reason)| Some(compare::of_side(reason?, side)))
                 .collect(),
         };
-        for reason in told {
+        for reason in shared {
             match reasons.iter_mut().find(|(known, _)| *known == reason) {
                 Some((_, metrics)) => metrics.push(metric),
                 None => reasons.push((reason, vec![metric])),
@@ -506,7 +507,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_long_texts_have_in_common_never_hides_what_differs() {
+    fn the_common_part_of_two_long_texts_never_hides_the_difference() {
         let common = "x".repeat(300);
         let (old, new) = (format!("{common}a{common}"), format!("{common}bc{common}"));
         insta::assert_snapshot!(shown(&old, &new), @"…xxxxxxxxxxxxxxxxxxxxxxxxaxxxxxxxxxxxxxxxxxxxxxxxx… → …xxxxxxxxxxxxxxxxxxxxxxxxbcxxxxxxxxxxxxxxxxxxxxxxxx…");

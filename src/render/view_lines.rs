@@ -1,4 +1,4 @@
-//! The lines of a comparison that need more than one row: what was compared, where it became slower, what the noise hides.
+//! The lines of a comparison that need more than one row: what was compared, where it became slower, the smallest detectable regression.
 
 use std::path::Path;
 
@@ -9,8 +9,9 @@ use super::view::{Fact, Point, Row, Sign, View};
 use crate::metric::{Better, Unit};
 use crate::policy::{MergeEffect, effect};
 use crate::report::comparison::{Basis, Comparison, Identity, Judgement, Stratum, Verdict};
+use crate::text::count::count;
 
-/// Groups of requests whose changes lie closer together than this became slower alike.
+/// Groups of requests whose changes differ by less than this changed equally.
 const ALIKE: f64 = 0.02;
 
 impl View {
@@ -19,7 +20,7 @@ impl View {
         format!("{}: {}", self.verdict.word, self.instruction)
     }
 
-    /// With the way to take a regression, where a label does that here.
+    /// Adds how to accept a regression, if a label does that here.
     #[must_use]
     pub fn accepted_by(self, comparison: &Comparison, label: Option<&str>) -> Self {
         Self {
@@ -39,7 +40,7 @@ impl Row {
         }
     }
 
-    /// The numbers behind the verdict on one line, or why there are none; foreign text.
+    /// The numbers behind the verdict on one line, or the reason why there are none; foreign text.
     pub fn detail(&self) -> String {
         if self.interval.is_empty() {
             return format!("limit {}; {}", self.limit, self.reason);
@@ -50,7 +51,7 @@ impl Row {
             String::new()
         };
         format!(
-            "95 % {}; limit {}; noise {}; would see {}; {} and {} repeats{open}",
+            "95 % {}; limit {}; noise {}; smallest detectable regression {}; {} and {} repeats{open}",
             self.interval,
             self.limit,
             self.noise,
@@ -73,7 +74,7 @@ impl Row {
         words.collect::<Vec<_>>().join(", ")
     }
 
-    /// The repeats of both sides as bars between the smallest and the largest of them: `▁▂▁ ▇▆█`. Empty where there are none.
+    /// The repeats of both sides as bars between the smallest and the largest of them: `▁▂▁ ▇▆█`. Empty without repeats.
     pub fn bars(&self) -> String {
         const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
         let values = || self.points.iter().flatten().map(|point| point.value);
@@ -98,7 +99,7 @@ impl Row {
     }
 }
 
-/// The sign of a row whose numbers stand beside each other and say nothing of each other.
+/// The sign of a row of two runs that are not comparable.
 pub(super) fn not_compared() -> Sign {
     Sign {
         icon: "🚫",
@@ -114,7 +115,7 @@ pub(super) fn subject(comparison: &Comparison, scenarios: &[&str]) -> String {
     let load = match scenarios {
         [] => None,
         [one] => Some((*one).to_owned()),
-        several => Some(format!("{} scenarios", several.len())),
+        several => Some(count(several.len(), "scenario")),
     };
     let host = candidate.host.as_ref();
     let hardware = candidate.hardware.as_ref().map(|hardware| match host {
@@ -133,7 +134,7 @@ pub(super) fn subject(comparison: &Comparison, scenarios: &[&str]) -> String {
 /// Which two runs: `baseline 3fa9c1e (stored, 2 days older, 3 repeats) → candidate 77b02d4 (3 repeats)`.
 pub(super) fn sides(comparison: &Comparison, several_scenarios: bool) -> String {
     let (baseline, candidate) = (&comparison.baseline, &comparison.candidate);
-    // The whole path is among the facts; on one line it would hide everything else.
+    // The facts show the whole path; this line shows only the file name.
     let file = |identity: &Identity| {
         let name = Path::new(&identity.file).file_name();
         name.map_or_else(
@@ -148,7 +149,7 @@ pub(super) fn sides(comparison: &Comparison, several_scenarios: bool) -> String 
         } else {
             ""
         };
-        format!("{} repeats{over}", identity.repeats)
+        format!("{}{over}", count(identity.repeats, "repeat"))
     };
     let pairs = comparison.decision.pairs;
     let stored = (pairs == 0).then(|| "stored".to_owned());
@@ -157,7 +158,7 @@ pub(super) fn sides(comparison: &Comparison, several_scenarios: bool) -> String 
         .flatten()
         .collect();
     let alternating = if pairs > 0 {
-        format!(" · {pairs} alternating pairs")
+        format!(" · {}", count(pairs, "alternating pair"))
     } else {
         String::new()
     };
@@ -178,12 +179,12 @@ fn age(baseline: &Identity, candidate: &Identity) -> Option<String> {
         seconds.unsigned_abs(),
         if seconds > 0 { "older" } else { "newer" },
     );
-    let (count, unit) = match size {
+    let (number, unit) = match size {
         0..3_600 => return None,
         3_600..172_800 => (size / 3_600, "hour"),
         _ => (size / 86_400, "day"),
     };
-    Some(format!("{} {word}", crate::text::count::count(count, unit)))
+    Some(format!("{} {word}", count(number, unit)))
 }
 
 /// The row that the verdict is about: the worst one with numbers.
@@ -198,7 +199,7 @@ fn decisive(comparison: &Comparison) -> Option<&Judgement> {
     for row in &comparison.judgements {
         let Some(change) = row.change else { continue };
         let (rank, change) = (rank(row), change.value);
-        // Of rules that hold, the first is the one that people care about most.
+        // If all rules hold, the first one is the most important.
         let worse = found.is_none_or(|(worst, most, _)| {
             rank > worst || (rank == worst && rank > 0 && change > most)
         });
@@ -209,7 +210,7 @@ fn decisive(comparison: &Comparison) -> Option<&Judgement> {
     found.map(|(_, _, row)| row)
 }
 
-/// In which requests and in how many pairs it became slower. Nothing where all is well.
+/// In which requests and in how many pairs it became slower. `None` where all rules hold.
 pub(super) fn place(comparison: &Comparison, several_scenarios: bool) -> Option<String> {
     if matches!(comparison.verdict, Verdict::Pass | Verdict::Incomparable) {
         return None;
@@ -225,11 +226,11 @@ pub(super) fn place(comparison: &Comparison, several_scenarios: bool) -> Option<
 /// Where the change differs most between requests.
 fn spread(comparison: &Comparison, several_scenarios: bool) -> Option<String> {
     let row = decisive(comparison)?;
-    // Requests say nothing of memory.
+    // Memory is not a property of requests.
     if matches!(row.unit, Unit::Bytes | Unit::Tokens) {
         return None;
     }
-    // Of a latency that the row is about, else of both.
+    // Of the latency of the row, else of both.
     let latency = |latency: &str| row.metric.id().starts_with(latency);
     let strata: Vec<&Stratum> = comparison
         .strata
@@ -261,7 +262,7 @@ fn spread(comparison: &Comparison, several_scenarios: bool) -> Option<String> {
     let change = |stratum: &Stratum| number::signed_percent(stratum.change);
     if width < ALIKE {
         return Some(format!(
-            "{latency}{scenario} changed alike in all requests, by {} to {}",
+            "{latency}{scenario} changed equally in all requests, by {} to {}",
             change(least),
             change(most)
         ));
@@ -306,7 +307,7 @@ fn agreement(row: &Judgement) -> Option<String> {
     }
 }
 
-/// What the noise of the row that decides is made of, and what it would have hidden.
+/// The noise of the row that decides, and the smallest detectable regression.
 pub(super) fn noise(comparison: &Comparison, several_scenarios: bool) -> Option<String> {
     if !comparison.mismatches.is_empty() {
         return None;
@@ -314,9 +315,9 @@ pub(super) fn noise(comparison: &Comparison, several_scenarios: bool) -> Option<
     let judgement = decisive(comparison)?;
     let row = Row::of(judgement, comparison);
     let title = row.title(several_scenarios);
-    let seen = judgement.smallest_detectable.map(|smallest| {
+    let detectable = judgement.smallest_detectable.map(|smallest| {
         format!(
-            "; a regression of {} would have been blocked 4 times out of 5",
+            "; smallest detectable regression {} (blocked 4 times out of 5)",
             number::percent(smallest)
         )
     });
@@ -324,15 +325,15 @@ pub(super) fn noise(comparison: &Comparison, several_scenarios: bool) -> Option<
     Some(format!(
         "{title}: between repeats {}{}",
         row.noise,
-        seen.unwrap_or_default()
+        detectable.unwrap_or_default()
     ))
 }
 
-/// How a maintainer takes a regression by that label.
+/// How a maintainer accepts a regression with that label.
 fn accept(comparison: &Comparison, label: &str) -> Option<String> {
     matches!(comparison.verdict, Verdict::Block | Verdict::Report).then(|| {
         format!(
-            "give the reason under the heading “perfgate accepted” in the pull request's text; somebody with write permission then sets the label `{label}`; a later push takes that away"
+            "give the reason under the heading “perfgate accepted” in the pull request's text; a person with write permission then sets the label `{label}`; a later push removes the acceptance"
         )
     })
 }
@@ -351,12 +352,8 @@ fn commit(identity: &Identity) -> Option<String> {
 
 pub(super) fn facts(identity: &Identity) -> Vec<Fact> {
     let fact = |name, value: Option<String>| value.map(|value| Fact { name, value });
-    let requests = (identity.requests > 0).then(|| {
-        format!(
-            "{}, of which {} failed",
-            identity.requests, identity.failed_requests
-        )
-    });
+    let requests = (identity.requests > 0)
+        .then(|| format!("{}, {} failed", identity.requests, identity.failed_requests));
     [
         fact("file", Some(identity.file.clone())),
         fact("measured", identity.created.clone()),
@@ -378,7 +375,7 @@ pub(super) fn facts(identity: &Identity) -> Vec<Fact> {
     .collect()
 }
 
-/// Facts of an alternating side that is not itself shown as one of the two runs.
+/// Facts of an alternating side that is not one of the two runs shown.
 pub(super) fn beside(comparison: &Comparison, side: Option<&Identity>) -> Vec<Fact> {
     let shown = [&comparison.baseline.file, &comparison.candidate.file];
     let side = side.filter(|side| !shown.contains(&&side.file));

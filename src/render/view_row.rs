@@ -18,11 +18,11 @@ pub struct Row {
     pub metric: &'static str,
     /// `tpot.p95`.
     pub id: &'static str,
-    /// What it does to the merge.
+    /// Its effect on the merge.
     pub effect: MergeEffect,
-    /// Where its rule stands: `thresholds.yaml:3`; foreign text.
+    /// File and line of its rule: `thresholds.yaml:3`; foreign text.
     pub place: Option<String>,
-    /// Value, or `–` where [`Row::reason`] tells why there is none.
+    /// Value, or `–`; then [`Row::reason`] explains why.
     pub baseline: String,
     /// Likewise.
     pub candidate: String,
@@ -34,19 +34,19 @@ pub struct Row {
     pub limit: String,
     /// Repeat, host and request noise.
     pub noise: String,
-    /// What the change stands on.
+    /// The evidence that the change is based on.
     pub basis: &'static str,
-    /// Smallest regression that would have been blocked 80 % of the time.
+    /// Smallest detectable regression.
     pub detectable: String,
-    /// The answer.
+    /// The status.
     pub sign: Sign,
-    /// Why.
+    /// The reason for the status.
     pub reason: String,
     /// Numbers for charts: change, ends of the interval, limit.
     pub chart: Option<RowChart>,
     /// The repeats of both sides for charts, with their texts.
     pub points: [Vec<Point>; 2],
-    /// Whether repeat *i* of both sides is a pair, taken one after the other.
+    /// Whether repeats *i* of both sides are a pair, measured one after the other.
     pub paired: bool,
     /// `3` or `3 of 4`.
     pub repeats: [String; 2],
@@ -68,7 +68,7 @@ pub struct RowChart {
 /// One repeat in a chart.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Point {
-    /// Which repeat, from 1 in run order.
+    /// Number of the repeat, from 1 in run order.
     pub number: usize,
     /// In the metric's unit.
     pub value: f64,
@@ -76,7 +76,7 @@ pub struct Point {
     pub text: String,
     /// Why it does not count; foreign text.
     pub void: Option<String>,
-    /// How much it counts, where that is less than a repeat.
+    /// Its weight, if less than in full.
     pub weight: Option<String>,
 }
 
@@ -129,7 +129,7 @@ impl Row {
                 || NOTHING.to_owned(),
                 |noise| {
                     let host = match row.basis {
-                        Some(Basis::Pairs) => "host cancels".to_owned(),
+                        Some(Basis::Pairs) => "host noise cancels".to_owned(),
                         Some(Basis::StoredBaseline | Basis::PairsAndStoredBaseline) | None => {
                             format!("host {}", number::percent(noise.host))
                         }
@@ -162,11 +162,11 @@ impl Row {
             reason: if compared {
                 row.reason.clone()
             } else {
-                "the two runs may not be compared".to_owned()
+                "the two runs are not comparable".to_owned()
             },
             chart: row.change.map(|change| RowChart {
                 value: change.value,
-                // A file that somebody else wrote may have them the wrong way round, or a limit below zero.
+                // A file of another program may contain them in the wrong order, or a limit below zero.
                 low: change.low.min(change.high),
                 high: change.low.max(change.high),
                 limit: row.rule.regression.map(|limit| limit.max(0.0).abs()),
@@ -191,7 +191,7 @@ fn points(side: &Side, row: &Judgement) -> Vec<Point> {
             void: repeat.void.clone(),
             weight: repeat
                 .weight
-                .map(|weight| format!("counts {}", number::percent(weight))),
+                .map(|weight| format!("weight {}", number::percent(weight))),
         })
     };
     side.values.iter().enumerate().filter_map(of).collect()
@@ -210,10 +210,10 @@ pub(super) fn voids(rows: &[Judgement], several_scenarios: bool) -> Vec<String> 
                     String::new()
                 };
                 let line = format!(
-                    "{name}{scenario}, repeat {}, does not count: {reason}",
+                    "{name}{scenario}: repeat {} does not count: {reason}",
                     place + 1
                 );
-                // Every metric of a scenario has the same repeats.
+                // All metrics of a scenario have the same repeats.
                 if !found.contains(&line) {
                     found.push(line);
                 }
@@ -232,10 +232,10 @@ fn repeats(side: &Side) -> String {
     }
 }
 
-/// In words; a value of a later version as it is.
+/// In words; a value of a newer version as written.
 fn source_of_noise(source: &str) -> &str {
     match source {
-        "today" => "measured by today's repeats",
+        "today" => "from today's repeats",
         "ledger" => "from the ledger",
         other => other,
     }

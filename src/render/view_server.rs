@@ -1,4 +1,4 @@
-//! What the server counted itself, in words.
+//! The server's own metrics, in words.
 
 use serde::Serialize;
 
@@ -18,9 +18,9 @@ pub struct ServerTable {
 /// One figure.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ServerRow {
-    /// What; foreign text in a comparison that another program wrote.
+    /// Its name; foreign text in a comparison that another program wrote.
     pub figure: String,
-    /// Value, or that the server did not say it.
+    /// Value, or `not reported`.
     pub baseline: String,
     /// Likewise.
     pub candidate: String,
@@ -68,10 +68,10 @@ mod tests {
     use crate::metric::Unit;
 
     #[test]
-    fn what_a_server_does_not_report_is_said_and_has_no_change() {
+    fn a_metric_that_a_server_does_not_report_has_no_change() {
         let figure = |scenario: &str, baseline, candidate| ServerFigure {
             scenario: scenario.to_owned(),
-            figure: "mean time in the queue".to_owned(),
+            figure: "mean queue time".to_owned(),
             unit: Unit::Seconds,
             baseline,
             candidate,

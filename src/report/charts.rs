@@ -1,4 +1,4 @@
-//! What a comparison carries for its charts alone: nothing here decides, and old files have none of it.
+//! Chart data of a comparison. It decides nothing, and old files lack it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use crate::metric::{Metric, Unit};
 /// How much slower the candidate is at one quantile of the requests.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ShiftPoint {
-    /// Which quantile, as a share: 0.95 for P95.
+    /// The quantile, as a share: 0.95 for P95.
     pub share: f64,
     /// Candidate − baseline in seconds: the difference of the means over the repeats that count.
     pub change: f64,
@@ -20,7 +20,7 @@ pub struct ShiftPoint {
     pub high: Option<f64>,
 }
 
-/// What a judged metric was in the accepted sessions, beside the two runs.
+/// A judged metric in the accepted sessions and in the two runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct History {
     /// Name of the scenario.
@@ -35,7 +35,7 @@ pub struct History {
     pub baseline: Option<f64>,
     /// The candidate's value.
     pub candidate: Option<f64>,
-    /// The value at which the rule's limit is reached.
+    /// The value at the rule's limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<f64>,
 }
@@ -51,20 +51,20 @@ pub struct Session {
     pub commit: Option<String>,
     /// Median over the repeats that count.
     pub value: f64,
-    /// The reason for which it was accepted although it was slower, an outlier or not comparable; a segment begins here.
+    /// The reason why it was accepted although it was slower, an outlier or not comparable; a segment begins here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begins_segment: Option<String>,
-    /// Whether the sessions from here on differ from those before, found by E-divisive, and nobody gave a reason.
+    /// Whether E-divisive found a step in the level here that no accepted reason explains.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_step: bool,
 }
 
-/// Something that was observed over time during the repeats of both runs.
+/// A quantity over time during the repeats of both runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Timeline {
     /// Name of the scenario.
     pub scenario: String,
-    /// What.
+    /// The quantity.
     pub quantity: Quantity,
     /// The last repeats of the accepted run that count.
     pub baseline: Vec<Trace>,
@@ -72,7 +72,7 @@ pub struct Timeline {
     pub candidate: Vec<Trace>,
 }
 
-/// What is observed over time, by the name of its column in the result file.
+/// A quantity over time, by the name of its column in the result file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
@@ -82,7 +82,7 @@ pub enum Quantity {
     GpuUtilization,
     /// SM clock of the slowest GPU, in MHz.
     GpuClockSm,
-    /// Requests that the server worked on.
+    /// Requests that the server processed.
     Running,
     /// Requests that waited in its queue.
     Waiting,
@@ -90,10 +90,10 @@ pub enum Quantity {
     KvCacheUsage,
 }
 
-/// One repeat over time: as many times as values.
+/// One repeat over time: equal numbers of times and values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Trace {
-    /// Which repeat, from 1 in run order.
+    /// Number of the repeat, from 1 in run order.
     pub repeat: u32,
     /// Seconds since the repeat began, rising.
     pub time: Vec<f64>,
@@ -101,17 +101,17 @@ pub struct Trace {
     pub values: Vec<f64>,
 }
 
-/// One of the figures that the server counts itself: medians over the repeats that count.
+/// One of the server's own metrics: medians over the repeats that count.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerFigure {
     /// Name of the scenario.
     pub scenario: String,
-    /// What, as people read it: `mean time in the queue`.
+    /// Name for people: `mean queue time`.
     pub figure: String,
     /// Unit of the values.
     pub unit: Unit,
-    /// The accepted run's; absent where the server did not say it.
+    /// The baseline's value; absent where the server did not report it.
     pub baseline: Option<f64>,
-    /// That of the run under judgement.
+    /// The candidate's value.
     pub candidate: Option<f64>,
 }

@@ -14,7 +14,7 @@ use crate::metric::{Better, Metric, Unit};
 /// The value of `schema` that this version writes.
 pub const SCHEMA: &str = "perfgate.comparison/1";
 
-/// The answer of the whole comparison: its worst judgement.
+/// The verdict of the whole comparison: its worst judgement.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -22,7 +22,7 @@ pub const SCHEMA: &str = "perfgate.comparison/1";
 pub enum Verdict {
     /// Nothing regressed beyond its limit.
     Pass,
-    /// A `warn` rule regressed, or could not be measured.
+    /// A `warn` rule regressed, or its metric could not be measured.
     Warn,
     /// The evidence does not decide.
     Inconclusive,
@@ -34,17 +34,17 @@ pub enum Verdict {
     Incomparable,
 }
 
-/// The answer for one rule in one scenario.
+/// The status of one rule in one scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// A regression of the limit's size is ruled out.
+    /// A regression at the high edge of the indifference zone is ruled out.
     Pass,
     /// Better, with the whole interval on the better side of zero.
     Improved,
     /// Worse than the limit.
     Regressed,
-    /// The interval leaves it open.
+    /// The interval does not decide.
     Inconclusive,
     /// One side has no usable value.
     Missing,
@@ -75,68 +75,68 @@ pub struct Comparison {
     /// Throughput against latency, where both runs have several load points of a kind; for charts.
     #[serde(default)]
     pub curves: Vec<LoadCurve>,
-    /// Where it became slower; explains and never decides.
+    /// The requests that became slower; explains and never decides.
     #[serde(default)]
     pub strata: Vec<Stratum>,
-    /// The judged metrics in the accepted sessions, where there is a ledger; for charts.
+    /// The judged metrics in the accepted sessions, with a ledger; for charts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<History>,
     /// GPUs and server over time in the last repeats that count; for charts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timelines: Vec<Timeline>,
-    /// What the server counted itself.
+    /// The server's own metrics.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub server_figures: Vec<ServerFigure>,
-    /// What must be equal and is not. Not empty: `incomparable`.
+    /// What must match, but differs. If not empty, the verdict is `incomparable`.
     pub mismatches: Vec<Difference>,
-    /// What may differ and does: image, version, arguments, driver, host.
+    /// What differs, as it may: image, version, arguments, driver, host.
     #[serde(default)]
     pub changes: Vec<Difference>,
-    /// What a reader should know beside the judgements.
+    /// Warnings in addition to the judgements.
     pub warnings: Vec<Warning>,
-    /// What would settle an undecided verdict.
+    /// The measurement that would decide an undecided verdict.
     pub next: Next,
     /// The accepted run.
     pub baseline: Identity,
     /// The run under judgement.
     pub candidate: Identity,
-    /// The baseline's alternating repeats, where there are any.
+    /// The baseline's alternating repeats, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ab_baseline: Option<Identity>,
     /// The candidate's alternating repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ab_candidate: Option<Identity>,
-    /// The author's analysis of a growth that a `report` rule asks about.
+    /// The author's analysis of a regression under a `report` rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<Analysis>,
-    /// The author's explanation of a regression that a rule with `explain` asks about. It changes no verdict.
+    /// The author's explanation of a regression under a rule with `explain`. It changes no verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Analysis>,
-    /// Who accepted the regressions, and why. With it, they warn and do not block.
+    /// Who accepted the regressions, and why. Accepted regressions warn and do not block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Acceptance>,
-    /// The commit on which the verdict is published: the head of the pull request, where what was measured is its merge.
+    /// The commit that the verdict is published on: the head of the pull request if its merge commit was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<String>,
     /// How it was decided.
     pub decision: Decision,
 }
 
-/// Somebody with write permission takes the regressions for this commit.
+/// A person with write permission accepted the regressions of this commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Acceptance {
-    /// The label of the pull request that says so.
+    /// The label of the pull request that accepts them.
     pub label: String,
     /// Who set it.
     pub by: String,
     /// Why; foreign text.
     pub reason: String,
-    /// The headline without it.
+    /// The headline before the acceptance.
     #[serde(default)]
     pub regression: String,
 }
 
-/// What the author says of a regression that a rule asks about.
+/// The author's text about a regression.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Analysis {
     /// Where it was given: the name of a file, or `pull request`.
@@ -145,7 +145,7 @@ pub struct Analysis {
     pub text: String,
 }
 
-/// One rule in one scenario: the numbers and the answer.
+/// One rule in one scenario: the numbers and the status.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Judgement {
     /// Name of the scenario.
@@ -158,34 +158,34 @@ pub struct Judgement {
     pub better: Better,
     /// The rule.
     pub rule: JudgedRule,
-    /// The answer.
+    /// The status.
     pub status: Status,
-    /// What it would be if the candidate were not better beyond belief, so that the answer waits for a reason.
+    /// The status that applies once the author gives a reason for an implausible speed-up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub if_believed: Option<Status>,
     /// The accepted run's side.
     pub baseline: Side,
     /// The side under judgement.
     pub candidate: Side,
-    /// What the change stands on; absent where there is none.
+    /// The evidence behind the change; absent without a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basis: Option<Basis>,
     /// The relative change, where both sides have values.
     pub change: Option<Change>,
-    /// The change against the stored baseline alone, where alternating repeats are there too.
+    /// The change against the stored baseline alone, if there are alternating repeats too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored_change: Option<Change>,
-    /// The noise that the interval is made of.
+    /// The noise behind the interval.
     pub noise: Option<Noise>,
-    /// The smallest regression that would have been blocked 80 % of the time, as a ratio.
+    /// The smallest detectable regression: it is blocked 80 % of the time. A ratio.
     pub smallest_detectable: Option<f64>,
-    /// A regression larger than this is ruled out, as a ratio.
+    /// A regression larger than this ratio is ruled out.
     pub ruled_out_above: Option<f64>,
     /// Whether the estimate is at its limit or beyond; decides what an undecided rule does under `on_inconclusive: auto`.
-    /// A file that does not say it is taken for one that does.
+    /// `true` if absent.
     #[serde(default = "at_its_limit")]
     pub looks_worse: bool,
-    /// Why the status is what it is, in a sentence.
+    /// The reason for the status, in a sentence.
     pub reason: String,
 }
 
@@ -193,19 +193,19 @@ fn at_its_limit() -> bool {
     true
 }
 
-/// What a change stands on.
+/// The evidence that a change is based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
     /// A stored baseline of another session.
     StoredBaseline,
-    /// Repeats of baseline and candidate taken alternately on one machine.
+    /// Repeats of baseline and candidate measured alternately on one machine.
     Pairs,
     /// Both together.
     PairsAndStoredBaseline,
 }
 
-/// The rule as the comparison file shows it. Limits are ratios or base units.
+/// The rule in the comparison file. Limits are ratios or base units.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JudgedRule {
     /// Largest relative change for the worse.
@@ -217,27 +217,27 @@ pub struct JudgedRule {
     /// Smallest allowed value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
-    /// What happens when a limit is passed.
+    /// What happens when a limit is exceeded.
     pub action: Action,
     /// Whether the author is asked for an explanation.
     #[serde(default)]
     pub explain: bool,
-    /// Where it stands; absent where it is a standard rule.
+    /// File and line of the rule; absent for a standard rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
 }
 
 impl Judgement {
-    /// Whether it answers the same rule at the same load.
+    /// Whether it judges the same rule at the same load.
     pub(crate) fn is_of_rule(&self, other: &Self) -> bool {
         (&self.scenario, self.metric) == (&other.scenario, other.metric)
-            && self.rule.asks_the_same(&other.rule)
+            && self.rule.is_same_rule(&other.rule)
     }
 }
 
 impl JudgedRule {
-    /// Whether both ask the same, wherever they stand: a file may get a comment between two looks.
-    fn asks_the_same(&self, other: &Self) -> bool {
+    /// Whether both are equal except for their place: a file may get a comment between two looks.
+    fn is_same_rule(&self, other: &Self) -> bool {
         let Self {
             regression,
             max,
@@ -283,7 +283,7 @@ pub struct RepeatValue {
     /// Why the repeat does not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub void: Option<String>,
-    /// Its robust weight, where it is so far from the others that it counts less than in full.
+    /// Its robust weight, if it is far from the others and counts less than in full.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<f64>,
 }
@@ -308,19 +308,19 @@ pub struct Noise {
     pub repeat: f64,
     /// Between hosts or days; 0 where alternating repeats cancel it.
     pub host: f64,
-    /// What of `repeat` comes from finitely many requests; absent where the metric has no samples.
+    /// The part of `repeat` that comes from the finite number of requests; absent where the metric has no samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<f64>,
-    /// What decided `repeat`: `ledger`; `assumed` where there is none; `today` where today's repeats are noisier than either.
+    /// Source of `repeat`: `ledger`; `assumed` without a ledger; `today` if today's repeats are noisier than either.
     pub source: String,
 }
 
-/// One always-shown figure in one scenario.
+/// One figure, shown with or without a rule, in one scenario.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Measurement {
     /// Name of the scenario.
     pub scenario: String,
-    /// Which figure.
+    /// The metric.
     pub metric: Metric,
     /// Unit of the values.
     pub unit: Unit,
@@ -332,7 +332,7 @@ pub struct Measurement {
     pub candidate: Side,
     /// Relative change of the two values; positive is worse (for a metric without direction: larger).
     pub change: Option<f64>,
-    /// What a figure of memory can reveal, and what it cannot.
+    /// What a memory figure can reveal, and what it cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -360,7 +360,7 @@ pub struct LoadCurve {
     pub load: String,
     /// The accepted run's curve.
     pub baseline: CurveSide,
-    /// That of the run under judgement.
+    /// The curve of the run under judgement.
     pub candidate: CurveSide,
 }
 
@@ -372,7 +372,7 @@ pub struct CurveSide {
     /// Load of the knee; absent where the curve has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub knee: Option<f64>,
-    /// The highest load inside the SLO, where a search found one.
+    /// The highest load inside the SLO, if a search found one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<f64>,
 }
@@ -390,7 +390,7 @@ pub struct CurvePoint {
     pub tpot: Option<f64>,
 }
 
-/// The change of a latency over the requests that are alike in one way: the same requests in both runs.
+/// The change of a latency over a group of requests: the same requests in both runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stratum {
     /// Name of the scenario.
@@ -399,28 +399,28 @@ pub struct Stratum {
     pub latency: String,
     /// `prompt tokens`, `output tokens` or `order of arrival`.
     pub by: String,
-    /// Smallest of them.
+    /// Smallest value of the group.
     pub from: u64,
-    /// Largest of them.
+    /// Largest value of the group.
     pub to: u64,
-    /// How many requests.
+    /// Number of requests.
     pub requests: u32,
     /// Median relative change; positive is slower.
     pub change: f64,
 }
 
-/// Something that differs between the two runs.
+/// A difference between the two runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {
-    /// What differs, `GPU`, `workload digest`, `image`.
+    /// What differs: `GPU`, `workload digest`, `image`.
     pub what: String,
-    /// On the accepted side; absent where it is unknown.
+    /// The value of the accepted run; absent where it is unknown.
     pub baseline: Option<String>,
-    /// On the side under judgement.
+    /// The value of the run under judgement.
     pub candidate: Option<String>,
 }
 
-/// Something a reader should know.
+/// A warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Warning {
     /// A stable name in kebab-case.
@@ -438,7 +438,7 @@ impl Warning {
         }
     }
 
-    /// Its code as written. A file of a newer version may have one that this version does not know.
+    /// Its code as written. A file of a newer version may contain a code that this version does not know.
     pub fn code(&self) -> &str {
         &self.code
     }
@@ -449,12 +449,12 @@ impl Warning {
     }
 }
 
-/// What would settle an undecided verdict.
+/// The measurement that would decide an undecided verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Next {
     /// What to do.
     pub action: NextAction,
-    /// How many more repeats of the candidate, or how many A/B pairs; 0 for `none`.
+    /// Number of further repeats of the candidate, or of alternating pairs; 0 for `none`.
     pub amount: u32,
 }
 
@@ -462,16 +462,16 @@ pub struct Next {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NextAction {
-    /// Decided, or nothing would help.
+    /// Decided, or no measurement helps.
     #[default]
     None,
     /// More repeats of the candidate.
     MoreRepeats,
-    /// Baseline and candidate taken alternately on one machine.
+    /// Baseline and candidate measured alternately on one machine.
     Ab,
 }
 
-/// Which run a side is.
+/// The identity of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Identity {
     /// The file it was read from, as given.
@@ -485,10 +485,10 @@ pub struct Identity {
     /// Its commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// Whether the work tree had changes beside the commit.
+    /// Whether the work tree had uncommitted changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dirty: Option<bool>,
-    /// Of a baseline: how many commits of the tree under judgement came after its own.
+    /// Of a baseline: the number of commits between it and the tree under judgement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commits_since: Option<u64>,
     /// Model name.
@@ -497,7 +497,7 @@ pub struct Identity {
     /// Server kind, image and version in a few words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
-    /// GPU, or CPU where there is none.
+    /// GPU, or CPU without a GPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hardware: Option<String>,
     /// Host name.
@@ -515,12 +515,12 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// `docker`, `process`, `url` or `simulator`, where the run says so: the first of its server's few words.
+    /// `docker`, `process`, `url` or `simulator`, if the run records it: the first word of `server`.
     pub fn server_kind(&self) -> Option<&str> {
         self.server.as_deref()?.split(" · ").next()
     }
 
-    /// Whether both are of one run, whatever its file is called and whatever came after its commit.
+    /// Whether both identify the same run; the file name and later commits do not matter.
     pub fn is_same_run(&self, other: &Self) -> bool {
         let bare = |identity: &Self| Self {
             file: String::new(),
@@ -535,9 +535,9 @@ impl Identity {
 /// How it was decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
-    /// Largest accepted probability that any innocent rule blocks.
+    /// Largest accepted probability of a false block, over all rules.
     pub alpha: f64,
-    /// Largest accepted probability, per rule, that a real regression passes.
+    /// Largest accepted probability of a false pass, per rule.
     pub beta: f64,
     /// Number of blocking rules × scenarios among which `alpha` is shared.
     pub family: u32,
@@ -546,23 +546,23 @@ pub struct Decision {
     /// The ledger's file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<String>,
-    /// Alternating pairs that were taken.
+    /// Alternating pairs measured.
     #[serde(default)]
     pub pairs: u32,
-    /// The looks at the evidence, this one last; a single look at everything where it is empty.
+    /// The interim looks, this one last; empty for a single look at all evidence.
     #[serde(default)]
     pub looks: Vec<LookTaken>,
     /// What an undecided rule does.
     pub on_inconclusive: OnInconclusive,
-    /// The commit of git whose baseline, ledger and thresholds judged, where they are not those of the work tree.
+    /// The commit whose baseline, ledger and thresholds judged, if not those of the work tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline_ref: Option<String>,
-    /// The full name of that commit.
+    /// The full object name of that commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline_commit: Option<String>,
 }
 
-/// A look at the evidence of one commit.
+/// An interim look at the evidence of one commit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LookTaken {
     /// Repeats of the candidate at that time.
@@ -573,6 +573,6 @@ pub struct LookTaken {
     pub alpha: f64,
     /// Share of `beta` that it could spend.
     pub beta: f64,
-    /// What it said.
+    /// Its verdict.
     pub verdict: Verdict,
 }

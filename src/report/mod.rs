@@ -1,4 +1,4 @@
-//! The published contract: the comparison file and what it is made of. Types only.
+//! The published contract: the types of the comparison file. Types only.
 
 pub mod charts;
 pub mod comparison;

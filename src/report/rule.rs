@@ -1,24 +1,24 @@
-//! What a comparison publishes of the rules that judged it.
+//! The published part of the rules that judge a comparison.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What happens when a rule's limit is passed.
+/// What happens when a rule's limit is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// The merge is blocked.
     Block,
-    /// The report says so; nothing is blocked.
+    /// The report contains a warning; nothing is blocked.
     Warn,
     /// Blocks until an analysis report is given.
     Report,
 }
 
-/// Where something stands that a person wrote.
+/// File and line of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
-    /// The file as it was given.
+    /// The file, as given.
     pub file: String,
     /// The line, from 1.
     pub line: u32,

@@ -1,18 +1,18 @@
-//! Looking several times without being wrong more often: each look spends a share of α and β.
+//! Alpha spending: each interim look spends a share of α and β, so that several looks keep the error probabilities.
 
-/// A look at the evidence.
+/// An interim look at the evidence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InterimLook {
-    /// Repeats of the candidate, or alternating pairs, that it needs.
+    /// The repeats of the candidate, or alternating pairs, that it needs.
     pub at: u32,
-    /// Share of α that it spends; 0 may not block.
+    /// Share of α that it spends; with 0 it may not block.
     pub alpha: f64,
     /// Share of β that it spends.
     pub beta: f64,
 }
 
 impl InterimLook {
-    /// A single look at everything given.
+    /// A single look at all evidence.
     pub const fn only(at: u32) -> Self {
         Self {
             at,
@@ -21,8 +21,8 @@ impl InterimLook {
         }
     }
 
-    /// The look at the stored baseline when the base image is at hand: it may only pass, and spends little of β, since a
-    /// day that is noisier than the ledger shows itself in few repeats of the candidate least.
+    /// The look at the stored baseline when the base version is available: it may only pass, and spends little of β, because a few
+    /// repeats of the candidate rarely reveal a day that is noisier than the ledger.
     pub const fn before_pairs(at: u32) -> Self {
         Self {
             at,
@@ -31,7 +31,7 @@ impl InterimLook {
         }
     }
 
-    /// Everything is spent: it may say neither.
+    /// All of α and β is spent: it may neither pass nor block.
     pub const fn spent(at: u32) -> Self {
         Self {
             at,
@@ -40,7 +40,7 @@ impl InterimLook {
         }
     }
 
-    /// Whether it may say neither.
+    /// Whether it may neither pass nor block.
     pub fn is_spent(self) -> bool {
         self.alpha <= 0.0 && self.beta <= 0.0
     }
@@ -70,7 +70,7 @@ pub const PAIR_LOOKS: [InterimLook; 3] = [
     },
 ];
 
-/// Alternating pairs of a version with itself before a search: as few as say anything without a known noise.
+/// Alternating pairs of a version with itself before a search: the fewest that are useful without a known noise.
 pub const SELF_LOOKS: [InterimLook; 2] = [
     InterimLook {
         at: 6,
@@ -84,12 +84,11 @@ pub const SELF_LOOKS: [InterimLook; 2] = [
     },
 ];
 
-/// Alternating pairs of a step of a search, with their shares of α and β. Its levels are far stricter than a gate's, so
-/// that few pairs say nothing, and a commit that stays open costs another one in its place.
+/// Alternating pairs of a step of a search, with their shares of α and β. Its levels are far stricter than a gate's, so few
+/// pairs cannot decide, and an undecided commit must be replaced by another one.
 const SEARCH_LOOKS: [(u32, f64); 5] = [(3, 0.1), (6, 0.2), (9, 0.2), (12, 0.2), (24, 0.3)];
 
-/// The looks of a search that measures at most so many pairs of a commit; what later looks would have spent, the last one
-/// spends.
+/// The looks of a search that measures at most `most` pairs of a commit; the last look also spends the share of later ones.
 pub fn search_looks(most: u32) -> Vec<InterimLook> {
     let ends = SEARCH_LOOKS.iter().filter(|(at, _)| *at < most);
     let mut looks: Vec<InterimLook> = ends
@@ -108,11 +107,11 @@ pub fn search_looks(most: u32) -> Vec<InterimLook> {
     looks
 }
 
-/// Repeats of the candidate against a stored baseline, where there is no base image, with their shares of α and β.
+/// Repeats of the candidate against a stored baseline, without a base version, with their shares of α and β.
 const CANDIDATE_LOOKS: [(u32, f64); 4] = [(3, 0.4), (5, 0.2), (7, 0.2), (10, 0.2)];
 
-/// The looks of a gate that starts with `first` repeats and may run `most`. What the schedule would have spent before
-/// the first look is spent there, and what it would have spent after the last one there.
+/// The looks of a gate that starts with `first` repeats and may run `most`. The first look also spends the share that the
+/// schedule gives to earlier looks, and the last one the share of later looks.
 pub fn candidate_looks(first: u32, most: u32) -> Vec<InterimLook> {
     let most = most.max(first);
     let mut ends: Vec<u32> = vec![first];
@@ -126,7 +125,7 @@ pub fn candidate_looks(first: u32, most: u32) -> Vec<InterimLook> {
         ends.push(most);
     }
     let last = ends.len() - 1;
-    // A look before the schedule's first one sees little: it gets half of that look's share.
+    // A look before the first one of the schedule has little evidence: it gets half of that look's share.
     let spent_by = |at: u32| -> f64 {
         let whole: f64 = CANDIDATE_LOOKS
             .iter()
@@ -167,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_gate_looks_four_times() {
+    fn the_default_gate_looks_four_times() {
         assert_eq!(shown(3, 10), "3: 0.4, 5: 0.2, 7: 0.2, 10: 0.2");
     }
 
     #[test]
-    fn whatever_first_and_last_are_everything_is_spent_and_nothing_twice() {
+    fn for_any_first_and_last_look_everything_is_spent_once() {
         assert_eq!(shown(5, 10), "5: 0.6, 7: 0.2, 10: 0.2");
         assert_eq!(shown(3, 3), "3: 1.0");
         assert_eq!(shown(1, 6), "1: 0.2, 3: 0.2, 5: 0.2, 6: 0.4");
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_spends_everything_whatever_its_last_look_is() {
+    fn a_search_spends_everything_for_any_last_look() {
         for most in 1..40 {
             let looks = search_looks(most);
             let spent: f64 = looks.iter().map(|look| look.beta).sum();

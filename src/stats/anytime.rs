@@ -1,4 +1,4 @@
-//! A block that may be looked at as often as one likes: evidence that multiplies.
+//! Anytime-valid evidence: an e-value may be checked any number of times.
 
 use super::noise::squares_about_mean;
 use super::number;
@@ -9,9 +9,9 @@ const MIXTURE: f64 = 1.0;
 
 /// The t-mixture e-value of paired differences against a change of at most `edge` (Lai 1976; Wang and Ramdas 2024).
 ///
-/// Under that hypothesis its expectation is at most 1 at any stopping time, so a value of 1/α or more comes with
-/// probability α at most, however often one looks. 1 (no evidence) for fewer than two differences, for no spread, and
-/// where the mean lies at or below the edge.
+/// Under that hypothesis its expectation is at most 1 at any stopping time, so a value of 1/α or more has probability α at
+/// most, for any number of looks. 1 (no evidence) for fewer than two differences, without spread, and where the mean is at or
+/// below the edge.
 pub fn e_value(differences: &[f64], edge: f64) -> f64 {
     let n = number(differences.len() as u64);
     let (Some(mean), Some(squares)) = (mean(differences), squares_about_mean(differences)) else {
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_go_by_is_no_evidence() {
+    fn without_differences_or_spread_there_is_no_evidence() {
         for differences in [&[][..], &[0.1], &[0.1, 0.1], &[-0.1, -0.2]] {
             assert!(e_value(differences, 0.02) <= 1.0, "{differences:?}");
         }

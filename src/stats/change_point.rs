@@ -1,4 +1,4 @@
-//! Where a series stepped: E-divisive with the energy statistic (Matteson and James 2014, Journal of the American
+//! Steps of a series: E-divisive with the energy statistic (Matteson and James 2014, Journal of the American
 //! Statistical Association 109:505), exponent 1, significance by permutation. It assumes no distribution, and finds a step
 //! in the level as well as in the spread.
 
@@ -8,13 +8,13 @@ use rand_pcg::Pcg64Mcg;
 
 use super::number;
 
-/// Fewer values on a side say nothing of where its level is.
+/// The fewest values on a side for estimating its level.
 const SHORTEST: usize = 3;
 
-/// Orders that the values could have come in, drawn for every test.
+/// Permutations of the values drawn for every test.
 const PERMUTATIONS: u32 = 499;
 
-/// A step is one where so few of the other orders look as stepped. Strict, because many series are looked at often.
+/// Largest p-value of a step. Strict, because many series are tested often.
 const SIGNIFICANCE: f64 = 0.01;
 
 /// A step in a series.
@@ -22,22 +22,22 @@ const SIGNIFICANCE: f64 = 0.01;
 pub struct ChangePoint {
     /// Index of the first value after the step.
     pub at: usize,
-    /// Share of orders that look at least as stepped as the one seen.
+    /// p-value: the share of permutations with a step at least as large.
     pub p_value: f64,
 }
 
-/// Draws the permutations, so that whoever shows a series finds the same steps in it.
+/// Seed of the permutations, so that all reports find the same steps.
 const DEFAULT_SEED: u64 = 20_261_128;
 
-/// The steps in the level of a series: those of its logs, so that a step is as large high as low. A value of zero has none,
-/// and is no level that steps.
+/// The steps in the level of a series, found in its logs, so that the size of a step is relative. A series with a value of zero
+/// has no steps.
 pub fn level_steps(values: &[f64]) -> Vec<ChangePoint> {
     let logs: Vec<f64> = values.iter().map(|value| value.ln()).collect();
     change_points(&logs, DEFAULT_SEED)
 }
 
-/// The steps of a series, in its order. `seed` draws the permutations: equal seeds, equal answers. Series of fewer than six
-/// values have none, and so have those with a value that is not finite.
+/// The steps of a series, in its order. Equal seeds give equal steps. A series with fewer than six values, or with a value that
+/// is not finite, has none.
 pub fn change_points(values: &[f64], seed: u64) -> Vec<ChangePoint> {
     let mut found = Vec::new();
     if values.iter().all(|value| value.is_finite()) {
@@ -71,7 +71,7 @@ fn divide(values: &[f64], offset: usize, random: &mut Pcg64Mcg, found: &mut Vec<
     }
 }
 
-/// The split with the largest scaled energy distance between its sides, and that distance. `None` where the series is too
+/// The split with the largest scaled energy distance between its sides, and that distance. `None` for a series that is too
 /// short or constant.
 fn best_split(values: &[f64]) -> Option<(usize, f64)> {
     let count = values.len();
@@ -83,7 +83,7 @@ fn best_split(values: &[f64]) -> Option<(usize, f64)> {
     let total: f64 = (0..count)
         .map(|index| distance(&values[index], &values[index + 1..]))
         .sum();
-    // Sums of distances within the sides, kept while values go from the right side to the left.
+    // Sums of distances within the sides, updated while values move from the right side to the left.
     let (mut left, mut right) = (0.0, total);
     let mut best: Option<(usize, f64)> = None;
     for at in 1..count {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn one_outlier_is_no_step() {
+    fn one_outlier_is_not_a_step() {
         let mut values: Vec<f64> = level(10.0, 20).collect();
         values[11] = 30.0;
         assert!(steps(&values).is_empty());

@@ -1,4 +1,4 @@
-//! The decision at a look: pass, block, or look again (`docs/concepts/mathematics.md`, "Decision").
+//! The decision at an interim look: pass, block, or look again (`docs/concepts/mathematics.md`, "Decision").
 
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
@@ -16,9 +16,9 @@ pub const HIGH_EDGE: f64 = 1.6;
 pub struct IndifferenceZone {
     /// Δ.
     pub limit: f64,
-    /// A false block at or below this is what α bounds.
+    /// Low edge: α bounds the probability of a block at or below it.
     pub low: f64,
-    /// A false pass at or above this is what β bounds.
+    /// High edge: β bounds the probability of a pass at or above it.
     pub high: f64,
 }
 
@@ -33,7 +33,7 @@ impl IndifferenceZone {
         }
     }
 
-    /// For a metric that gets worse by shrinking: −ln(1 − limit). A loss of everything is the furthest edge there is.
+    /// For a metric that gets worse by shrinking: −ln(1 − limit). The largest possible loss is 100 %.
     pub fn of_loss(limit: f64) -> Self {
         let edge = |share: f64| -(-(share * limit).min(0.999)).ln_1p();
         Self {
@@ -44,7 +44,7 @@ impl IndifferenceZone {
     }
 }
 
-/// What a test decides, of a metric, a load or a commit: the one type for it. What is published of it is made in `policy`.
+/// The outcome of a test of a metric, a load or a commit. `policy` converts it to published values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The limit holds.
@@ -58,14 +58,14 @@ pub enum Outcome {
 /// The error probabilities of one rule at one look.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ErrorLevels {
-    /// Of a false block at the low edge; already shared among the family. 0 may not block.
+    /// Of a false block at the low edge; already shared among the family. With 0 it may not block.
     pub alpha: f64,
-    /// Of a false pass at the high edge. 0 may not pass.
+    /// Of a false pass at the high edge. With 0 it may not pass.
     pub beta: f64,
 }
 
 impl ErrorLevels {
-    /// What one look may spend of them.
+    /// The share of them that one look may spend.
     #[must_use]
     pub fn at(self, look: InterimLook) -> Self {
         Self {
@@ -75,8 +75,8 @@ impl ErrorLevels {
     }
 }
 
-/// The decision with these error probabilities. It passes where a regression of the high edge is ruled out, and fails where the
-/// estimate is at least the limit and certainly above the low edge.
+/// The decision with these error probabilities. It passes where a regression at the high edge is ruled out, and fails where the
+/// estimate is at least the limit and significantly above the low edge.
 pub fn decide(estimate: &Estimate, zone: IndifferenceZone, levels: ErrorLevels) -> Outcome {
     let delta = estimate.delta;
     if delta < zone.limit && estimate.upper_bound(levels.beta) < zone.high {
@@ -88,7 +88,7 @@ pub fn decide(estimate: &Estimate, zone: IndifferenceZone, levels: ErrorLevels) 
     }
 }
 
-/// The smallest δ that would have been blocked 80 % of the time.
+/// The smallest detectable δ: it is blocked 80 % of the time.
 pub fn smallest_detectable(estimate: &Estimate, zone: IndifferenceZone, alpha: f64) -> f64 {
     let power = t(0.80, estimate) * estimate.standard_error;
     let from_low_edge = zone.low + t(1.0 - alpha, estimate) * estimate.standard_error + power;
@@ -121,12 +121,12 @@ impl Estimate {
     }
 }
 
-/// Student's t quantile. Where it has none (it always has for valid degrees of freedom), nothing can be decided.
+/// Quantile of Student's t. Without a value (only for invalid degrees of freedom) nothing can be decided.
 fn t(probability: f64, estimate: &Estimate) -> f64 {
     if probability >= 1.0 {
         return f64::INFINITY;
     }
-    // Beyond this the difference to the normal distribution is below 1e-6, and the inversion loses accuracy.
+    // From here the difference to the normal distribution is below 1e-6, and the inversion loses accuracy.
     let degrees = estimate.degrees_of_freedom.min(1e6);
     StudentsT::new(0.0, 1.0, degrees)
         .map_or(f64::INFINITY, |student| student.inverse_cdf(probability))
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_detected_grows_with_the_noise() {
+    fn the_smallest_detectable_regression_grows_with_the_noise() {
         let zone = IndifferenceZone::of_growth(0.05);
         let quiet = smallest_detectable(&estimate(0.0, 0.005, 20.0), zone, 0.01);
         let noisy = smallest_detectable(&estimate(0.0, 0.03, 20.0), zone, 0.01);

@@ -1,4 +1,4 @@
-//! The difference of two means with its interval, for charts: it explains and never decides.
+//! The difference of two means with its interval, for charts. It explains and never decides.
 
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
@@ -13,8 +13,8 @@ pub struct MeanDifference {
     pub interval: Option<(f64, f64)>,
 }
 
-/// The difference of the means with Student's interval at that confidence. Both sides are taken to be equally noisy, as
-/// in the decision itself: with a handful of repeats a side, its own variance is hardly known. `None` where a side is empty.
+/// The difference of the means with Student's interval at that confidence. Both sides are assumed to be equally noisy, as in the
+/// decision: a few repeats do not give a reliable variance per side. `None` where a side is empty.
 pub fn difference_of_means(
     baseline: &[f64],
     candidate: &[f64],
@@ -76,7 +76,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_values_are_the_ends_lie_around_the_difference(
+        fn for_any_values_the_interval_contains_the_difference(
             baseline in prop::collection::vec(any::<f64>(), 0..6), candidate in prop::collection::vec(any::<f64>(), 0..6)
         ) {
             if let Some(found) = difference_of_means(&baseline, &candidate, 0.95) {

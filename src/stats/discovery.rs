@@ -1,9 +1,9 @@
-//! Many warnings at once: the share of false ones among them (Benjamini and Hochberg 1995).
+//! The false-discovery rate of many warnings (Benjamini and Hochberg 1995).
 
 use super::number;
 
-/// The level at which each of these p-values is to be judged so that at most a share `rate` of the discoveries is
-/// expected to be false. With no discovery it is the level of the smallest p-value.
+/// The level for each of these p-values at which the expected share of false discoveries is at most `rate`. Without a discovery
+/// it is the level of the smallest p-value.
 pub fn discovery_level(p_values: &[f64], rate: f64) -> f64 {
     let mut sorted = p_values.to_vec();
     sorted.sort_by(f64::total_cmp);

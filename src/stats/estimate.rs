@@ -1,7 +1,7 @@
 //! The change between two versions and how well it is known (`docs/concepts/mathematics.md`, "Estimate").
 //!
-//! All values here are natural logs of per-repeat values, oriented so that larger is worse. The repeat is the unit of
-//! evidence: requests of one repeat share its server and are no replicates.
+//! All values here are natural logs of per-repeat values, signed so that larger is worse. The repeat is the unit of evidence:
+//! requests of one repeat share its server and are not replicates.
 
 use statrs::distribution::{ContinuousCDF as _, FisherSnedecor};
 
@@ -10,25 +10,25 @@ use super::noise::{Noise, squares_about_mean};
 use super::number;
 use super::quantile::median;
 
-/// For the estimated scale in the standard error of a Huber location instead of a mean.
+/// Correction of the standard error for a Huber location instead of a mean.
 const HUBER_INFLATION: f64 = 1.05;
 
-/// One isolated repeat further than this many s₀ from its side is drawn in to it.
+/// One isolated repeat further than this many s₀ from its side is clipped to that distance.
 const CLIP_AT: f64 = 4.0;
 
-/// It is isolated where every other repeat is nearer than this; else it is one of many, and they are noise.
+/// It is isolated if every other repeat is nearer than this; otherwise it is one of many, which are noise.
 const ISOLATED_WITHIN: f64 = 2.0;
 
-/// Probability of so much noise under the ledger below which the ledger does not describe today.
+/// p-value of today's noise under the ledger below which the ledger is not used.
 const REGIME_LEVEL: f64 = 0.05;
 
-/// The same for all repeats of today together, when there are pairs: their own noise is known well enough to do without
-/// the ledger, so doubting it costs little.
+/// The same for all repeats of today together, with pairs: their own noise is known well enough without the ledger, so rejecting
+/// the ledger costs little.
 const REGIME_LEVEL_IN_PAIRS: f64 = 0.10;
 
-/// The same for the candidate's repeats alone, which are all that is known of today before there are pairs. Where pairs
-/// can be had, a doubt costs a few starts and a false pass costs a regression: found by simulation, so that a machine three
-/// times as noisy as its ledger passes no more than β.
+/// The same for the candidate's repeats alone, which are the only repeats of today before pairs. If pairs can follow, a rejected
+/// ledger costs a few starts, and a false pass costs a regression. Found by simulation: a machine three times as noisy as its
+/// ledger passes at most β.
 const DOUBT_LEVEL: f64 = 0.20;
 
 /// Stored and paired estimates that differ by more than this many of their joint standard errors are not pooled.
@@ -47,15 +47,15 @@ pub struct Estimate {
     pub standard_error: f64,
     /// Degrees of freedom of the standard error.
     pub degrees_of_freedom: f64,
-    /// s̃, the standard deviation of one repeat that was used.
+    /// s̃, the standard deviation of one repeat that the estimate uses.
     pub repeat_noise: f64,
-    /// τ, the host noise that is in the standard error; 0 where alternating repeats cancel it.
+    /// τ, the host noise in the standard error; 0 where alternating repeats cancel it.
     pub host_noise: f64,
-    /// Today's repeats are noisier than the ledger's, so the ledger was not believed.
+    /// Today's repeats are noisier than the ledger, so its noise is not used.
     pub noisier: bool,
-    /// The candidate's repeats may be noisier than the ledger's: believed, but not where pairs can be had.
+    /// The candidate's repeats may be noisier than the ledger: its noise is used, but not where pairs can follow.
     pub doubtful: bool,
-    /// One isolated repeat was drawn in.
+    /// One isolated repeat was clipped.
     pub clipped: bool,
 }
 
@@ -73,7 +73,7 @@ pub fn stored(baseline: &[f64], candidate: &[f64], noise: &Noise) -> Option<Esti
     let [baseline, candidate] = &arms;
     let baseline = huber_location(baseline, scale)?;
     let candidate = huber_location(candidate, scale)?;
-    // What made starts noisier may have made hosts and days noisier too.
+    // The cause of noisier starts may make hosts and days noisier too.
     let host = if noisier {
         noise.host * (seen.squares / seen.degrees).sqrt() / noise.repeat
     } else {
@@ -97,8 +97,8 @@ pub fn stored(baseline: &[f64], candidate: &[f64], noise: &Noise) -> Option<Esti
 
 /// Alternating repeats (baseline, candidate) of one session on one machine: host and day cancel. `None` without pairs.
 ///
-/// `others` are repeats of the candidate from the same session that belong to no pair: they say nothing of the change,
-/// but how noisy today is.
+/// `others` are repeats of the candidate from the same session without a partner: they give no information about the change,
+/// only about today's noise.
 pub(super) fn paired(pairs: &[(f64, f64)], others: &[f64], noise: &Noise) -> Option<Estimate> {
     let (base, candidate): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
     let mut arms = [base.clone(), candidate, others.to_vec()];
@@ -129,7 +129,7 @@ pub(super) fn paired(pairs: &[(f64, f64)], others: &[f64], noise: &Noise) -> Opt
     })
 }
 
-/// Squares about the means of a set of arms, and their degrees of freedom.
+/// Sum of squares about the means of a set of arms, and their degrees of freedom.
 #[derive(Clone, Copy)]
 struct Observed {
     squares: f64,
@@ -137,7 +137,7 @@ struct Observed {
 }
 
 impl Observed {
-    /// Empty arms say nothing.
+    /// Empty arms are ignored.
     fn of(arms: &[Vec<f64>]) -> Self {
         let mut seen = Self {
             squares: 0.0,
@@ -153,14 +153,14 @@ impl Observed {
     }
 }
 
-/// What today's repeats and the ledger say together about the noise of one repeat.
+/// The noise of one repeat, from today's repeats and the ledger together.
 struct Moderated {
     variance: f64,
     degrees_of_freedom: f64,
 }
 
-/// The recipe for both kinds of evidence. Where today is `noisier` than the ledger, or there is none, the repeats' own
-/// noise is not made smaller by it.
+/// The moderated noise for both kinds of evidence. If today is `noisier` than the ledger, or without a ledger, the result is at
+/// least the repeats' own noise.
 fn moderate(Observed { squares, degrees }: Observed, noisier: bool, noise: &Noise) -> Moderated {
     let nu = noise.degrees_of_freedom;
     let moderated = (nu * noise.repeat.powi(2) + squares) / (nu + degrees);
@@ -177,17 +177,17 @@ fn moderate(Observed { squares, degrees }: Observed, noisier: bool, noise: &Nois
     };
     Moderated {
         variance: own.max(moderated),
-        // With one repeat a side only the prior speaks, with its own degrees.
+        // With one repeat per side only the prior counts, with its own degrees of freedom.
         degrees_of_freedom: degrees.max(nu.min(1.0)),
     }
 }
 
-/// Whether so much noise has less than that probability if the ledger describes today. Never without a ledger.
+/// Whether the p-value of this noise under the ledger is below `level`. Never without a ledger.
 fn is_noisier(seen: Observed, level: f64, noise: &Noise) -> bool {
     noise.is_learnt() && upper_probability(seen, noise) < level
 }
 
-/// Probability of at least so much noise if the ledger describes today.
+/// p-value of this noise under the ledger.
 fn upper_probability(seen: Observed, noise: &Noise) -> f64 {
     if seen.degrees < 1.0 {
         return 1.0;
@@ -197,7 +197,7 @@ fn upper_probability(seen: Observed, noise: &Noise) -> f64 {
         .map_or(1.0, |fisher| fisher.sf(ratio))
 }
 
-/// Draws in a single repeat far from its side, unless others are far too.
+/// Clips a single repeat far from its side, unless others are far too.
 fn clip_one(arms: &mut [Vec<f64>], scale: f64) -> bool {
     let most = CLIP_AT * scale;
     let mut far = Vec::new();
@@ -224,8 +224,8 @@ fn clip_one(arms: &mut [Vec<f64>], scale: f64) -> bool {
     }
 }
 
-/// Standard error and its degrees of freedom (Satterthwaite) against a stored baseline. An assumed τ is no estimate and
-/// adds no degrees of its own.
+/// Standard error and its degrees of freedom (Satterthwaite) against a stored baseline. An assumed τ is not an estimate and
+/// adds no degrees of freedom.
 fn spread(repeat: f64, host: f64, n: f64, k: f64, within: f64, sessions: u32) -> (f64, f64) {
     let of_repeats = HUBER_INFLATION * repeat.powi(2) * (1.0 / n + 1.0 / k);
     let of_hosts = 2.0 * host.powi(2);
@@ -237,8 +237,8 @@ fn spread(repeat: f64, host: f64, n: f64, k: f64, within: f64, sessions: u32) ->
     (total.sqrt(), total.powi(2) / uncertainty)
 }
 
-/// The paired estimate with the stored one pooled in by inverse variance, or `None` where the two disagree: a stale
-/// baseline or another host.
+/// The paired and the stored estimate pooled by inverse variance, or `None` where the two disagree: an outdated baseline or
+/// another host.
 pub(super) fn pooled(paired: &Estimate, stored: &Estimate) -> Option<Estimate> {
     if stored.doubtful || paired.noisier || disagree(paired, stored) {
         return None;
@@ -265,7 +265,7 @@ pub(super) fn disagree(one: &Estimate, other: &Estimate) -> bool {
 }
 
 impl Estimate {
-    /// The same estimate and noise as if they came from that many repeats a side: what more evidence would bring.
+    /// The same estimate and noise with that many repeats per side: the effect of more evidence.
     #[must_use]
     pub fn with_repeats(self, baseline: u32, candidate: u32, noise: &Noise) -> Self {
         let (n, k) = (f64::from(baseline.max(1)), f64::from(candidate.max(1)));
@@ -285,7 +285,7 @@ impl Estimate {
         }
     }
 
-    /// The same as if it came from that many alternating pairs.
+    /// The same with that many alternating pairs.
     #[must_use]
     pub fn with_pairs(self, pairs: u32, noise: &Noise) -> Self {
         let pairs = f64::from(pairs.max(2));
@@ -297,7 +297,7 @@ impl Estimate {
         }
     }
 
-    /// Degrees of freedom that the ledger adds, where it is believed.
+    /// Degrees of freedom that the ledger adds, where its noise is used.
     fn worth_of(&self, noise: &Noise) -> f64 {
         if noise.is_learnt() && !self.noisier {
             noise.degrees_of_freedom
@@ -307,7 +307,7 @@ impl Estimate {
     }
 }
 
-/// Probability of so much noise among these repeats if the ledger describes them; `None` without a ledger.
+/// p-value of the noise among these repeats under the ledger; `None` without a ledger.
 pub fn noise_probability(repeats: &[f64], noise: &Noise) -> Option<f64> {
     let seen = Observed::of(&[repeats.to_vec()]);
     noise.is_learnt().then(|| upper_probability(seen, noise))
@@ -336,14 +336,14 @@ mod tests {
     }
 
     #[test]
-    fn one_repeat_a_side_leaves_the_assumption_alone_to_speak() {
+    fn with_one_repeat_per_side_only_the_assumption_counts() {
         let estimate = stored(&[0.0], &[0.3], &Noise::ASSUMED).unwrap();
         assert!((estimate.repeat_noise - 0.02).abs() < 1e-12);
         assert!(estimate.degrees_of_freedom < 2.0);
     }
 
     #[test]
-    fn one_isolated_repeat_is_drawn_in_and_two_are_noise() {
+    fn one_isolated_repeat_is_clipped_and_two_are_noise() {
         let one = stored(&[0.0, 0.002, -0.004], &[0.001, 0.003, 0.2], &QUIET).unwrap();
         assert!(one.clipped && !one.noisier && one.delta < 0.03, "{one:?}");
         let two = stored(&[0.0, 0.002, 0.15], &[0.001, 0.003, 0.2], &QUIET).unwrap();
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn where_today_is_noisier_its_own_noise_counts_and_the_host_is_believed_to_be_too() {
+    fn where_today_is_noisier_its_own_noise_counts_and_the_host_noise_grows_too() {
         let noisy = stored(&[-0.05, 0.0, 0.06], &[0.0, 0.07, -0.05], &QUIET).unwrap();
         assert!(noisy.noisier && noisy.repeat_noise > 0.05);
         assert!(noisy.host_noise > 4.0 * QUIET.host);

@@ -1,24 +1,24 @@
-//! All evidence about one metric in one scenario, and what a look at it says.
+//! All evidence about one metric in one scenario, and the outcome of a look at it.
 
 use super::alpha_spending::InterimLook;
 use super::decision::{ErrorLevels, IndifferenceZone, Outcome, decide};
 use super::estimate::{Estimate, disagree, paired, pooled, stored};
 use super::noise::Noise;
 
-/// Logs, oriented so that larger is worse.
+/// Logs, signed so that larger is worse.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
-    /// Repeats of the stored baseline; empty where there is none that may be compared.
+    /// Repeats of the stored baseline; empty without a comparable one.
     pub baseline: &'a [f64],
-    /// Repeats of the candidate beside it.
+    /// Repeats of the candidate against it.
     pub candidate: &'a [f64],
     /// Alternating repeats (baseline, candidate) on one machine.
     pub pairs: &'a [(f64, f64)],
-    /// What is believed about the noise.
+    /// The noise from the ledger, or assumed.
     pub noise: Noise,
 }
 
-/// What the evidence says, by kind.
+/// The estimates by kind of evidence.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Assessment {
     /// Against the stored baseline.
@@ -27,11 +27,11 @@ pub struct Assessment {
     pub paired: Option<Estimate>,
     /// Both together, where they agree.
     pub pooled: Option<Estimate>,
-    /// Both are there and differ by more than their errors: the baseline is stale, or this host is another one.
+    /// The two differ by more than their errors: the baseline is outdated, or from another host.
     pub disagree: bool,
 }
 
-/// What a decision stands on.
+/// The evidence that a decision is based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Basis {
     /// The stored baseline.
@@ -45,16 +45,16 @@ pub enum Basis {
 /// The outcome of a look and the estimate it is based on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Decision {
-    /// What the look decides.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What it stands on.
+    /// The evidence that it is based on.
     pub basis: Basis,
     /// The estimate of that basis.
     pub estimate: Estimate,
 }
 
 impl Evidence<'_> {
-    /// Makes all estimates that the evidence allows.
+    /// All estimates that the evidence allows.
     pub fn assess(&self) -> Assessment {
         let stored = stored(self.baseline, self.candidate, &self.noise);
         let paired = paired(self.pairs, self.candidate, &self.noise);
@@ -71,8 +71,8 @@ impl Evidence<'_> {
 impl Assessment {
     /// The decision of a look; `None` without any estimate.
     ///
-    /// A block must hold on the pairs alone where there are any: a stored baseline from a faster host would block
-    /// innocent changes. Where today is noisier than the ledger, the stored baseline decides nothing.
+    /// With pairs, a block must hold on the pairs alone: a stored baseline from a faster host would block good changes. Where today
+    /// is noisier than the ledger, the stored baseline does not decide.
     pub fn decide(
         &self,
         zone: IndifferenceZone,

@@ -1,11 +1,11 @@
-//! A robust location: the mean for ordinary values, less pulled by an outlier.
+//! A robust location: the mean for ordinary values, less affected by outliers.
 
 use super::quantile::median;
 
 /// Tuning constant for 95 % efficiency under a normal distribution (Huber 1964).
 const K: f64 = 1.345;
 
-/// More than enough: the iteration contracts, and stops earlier when nothing moves.
+/// More than enough: the iteration contracts and stops when the value no longer changes.
 const MOST_ROUNDS: usize = 100;
 
 /// Huber's M-estimate of location with a known `scale` (in the values' unit); `None` for no values.

@@ -1,6 +1,6 @@
-//! How noisy a metric is, learnt from the ledger (`docs/concepts/mathematics.md`, "Noise"): empirical Bayes.
+//! The noise of a metric, learnt from the ledger (`docs/concepts/mathematics.md`, "Noise"): empirical Bayes.
 //!
-//! A session of three repeats says little about its own noise; thirty accepted sessions say a lot about the next one's.
+//! Three repeats of one session give a poor estimate of its noise; thirty accepted sessions give a good one.
 
 use statrs::function::gamma::digamma;
 
@@ -9,39 +9,39 @@ use super::number;
 use super::quantile::{mean, median};
 use super::trigamma::{inverse_trigamma, trigamma};
 
-/// Sessions below which the ledger says too little, and the assumption holds.
+/// The fewest sessions for learning the noise; with fewer it is assumed.
 pub const FEWEST_SESSIONS: usize = 5;
 
-/// Sessions beyond which older ones are forgotten.
+/// The most sessions used; older ones are ignored.
 const MOST_SESSIONS: usize = 30;
 
-/// Repeats further than this from their session are drawn in before the noise is learnt.
+/// Repeats further than this many deviations from their session are clipped before the noise is learnt.
 const WINSORISE_AT: f64 = 4.0;
 
 /// A median absolute deviation times this is a standard deviation, for normal values.
 const MAD_TO_DEVIATION: f64 = 1.4826;
 
-/// The ledger is never worth more repeats than this (ν₀): tomorrow's noise is not quite today's.
+/// The largest weight of the ledger in repeats (ν₀): noise changes from day to day.
 const MOST_DEGREES: f64 = 20.0;
 
-/// Hosts or days differ by at least this share of s₀, whatever the few differences seen say.
+/// Smallest noise between hosts or days as a share of s₀, because only a few differences are known.
 const LEAST_HOST_SHARE: f64 = 0.25;
 
-/// What is believed about the noise before the repeats are seen, as standard deviations of logs.
+/// The prior noise, before today's repeats, as standard deviations of logs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Noise {
     /// Between repeats of one session (s₀).
     pub repeat: f64,
-    /// Degrees of freedom that `repeat` is worth (ν₀).
+    /// Degrees of freedom of `repeat` (ν₀).
     pub degrees_of_freedom: f64,
     /// Between hosts or days (τ), shared by all repeats of one session.
     pub host: f64,
-    /// Sessions of the ledger that it was learnt from (H); 0 where it is assumed.
+    /// Sessions of the ledger that it was learnt from (H); 0 if it is assumed.
     pub sessions: u32,
 }
 
 impl Noise {
-    /// Where there is no ledger: 2 % between repeats, worth one repeat, and half of it between hosts.
+    /// Without a ledger: 2 % between repeats with the weight of one repeat, and half of it between hosts.
     pub const ASSUMED: Self = Self {
         repeat: 0.02,
         degrees_of_freedom: 1.0,
@@ -49,7 +49,7 @@ impl Noise {
         sessions: 0,
     };
 
-    /// The same belief for a metric that is free of noise but for its resolution (memory).
+    /// The same for a metric whose only noise is its resolution (memory).
     pub fn of_resolution(resolution: f64) -> Self {
         Self {
             repeat: resolution,
@@ -64,8 +64,8 @@ impl Noise {
         self.sessions > 0
     }
 
-    /// Learns from the logs of accepted sessions, oldest first; the last 30 count. No repeat noise is
-    /// believed to be below `resolution`, so that a constant metric has no zero variance.
+    /// Learns from the logs of accepted sessions, oldest first; the last 30 count. The noise is at least
+    /// `resolution`, so that a constant metric does not have zero variance.
     ///
     /// `None` for fewer than [`FEWEST_SESSIONS`] sessions with at least two repeats.
     pub fn learn(sessions: &[Vec<f64>], resolution: f64) -> Option<Self> {
@@ -87,7 +87,7 @@ impl Noise {
     }
 }
 
-/// What a ledger of quiet sessions says.
+/// The noise of a ledger of quiet sessions.
 #[cfg(test)]
 pub(super) const QUIET: Noise = Noise {
     repeat: 0.01,
@@ -118,7 +118,7 @@ fn moderated(sessions: &[Vec<f64>], resolution: f64) -> Option<(f64, f64)> {
     Some((variance.max(resolution.powi(2)), degrees))
 }
 
-/// τ² from differences of successive sessions, by a MAD: one real step of the main branch is no noise.
+/// τ² from differences of successive sessions, by a MAD: one real step of the main branch is not noise.
 fn host_variance(sessions: &[Vec<f64>], repeat_variance: f64) -> Option<f64> {
     let scale = repeat_variance.sqrt();
     let locations: Vec<f64> = sessions
@@ -148,7 +148,7 @@ fn winsorised(sessions: &[Vec<f64>]) -> Vec<Vec<f64>> {
         };
         let mut own: Vec<f64> = session.iter().map(|value| (value - centre).abs()).collect();
         own.sort_by(f64::total_cmp);
-        // Of an odd number the median is itself a value: its distance is zero by construction and says nothing.
+        // For an odd number of values the median is one of them: its distance is zero by construction and is left out.
         distances.extend_from_slice(&own[own.len() % 2..]);
     }
     let Some(deviation) = median(&distances).filter(|deviation| *deviation > 0.0) else {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_than_five_sessions_teach_nothing() {
+    fn fewer_than_five_sessions_are_not_enough_to_learn_from() {
         assert_eq!(Noise::learn(&quiet(4), 0.0), None);
         assert!(Noise::learn(&quiet(5), 0.0).is_some());
         let single = vec![vec![1.0]; 20];
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn old_sessions_are_forgotten() {
+    fn old_sessions_are_ignored() {
         let mut sessions = vec![vec![-1.0, 0.0, 1.0]; 20];
         sessions.extend(quiet(MOST_SESSIONS));
         assert_eq!(

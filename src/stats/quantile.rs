@@ -1,19 +1,19 @@
 //! Order statistics.
 
 /// The `share` quantile by linear interpolation between order statistics (type 7, as NumPy and `vllm bench serve`).
-/// `None` for no values. Values that are not finite are the caller's fault and sort last.
+/// `None` for no values. The caller must pass finite values; others sort last.
 pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     quantile_of_sorted(&sorted, share)
 }
 
-/// The same on values that are sorted already.
+/// The same for sorted values.
 pub(crate) fn quantile_of_sorted(sorted: &[f64], share: f64) -> Option<f64> {
     quantile_among(sorted, 0, share)
 }
 
-/// The same where so many more values lie `beyond` all that are known, at infinity. `None` where the quantile is not finite.
+/// The same with `beyond` more values at infinity. `None` where the quantile is not finite.
 pub(crate) fn quantile_among(sorted: &[f64], beyond: u64, share: f64) -> Option<f64> {
     let last = (sorted.len() as u64)
         .saturating_add(beyond)
@@ -30,7 +30,7 @@ pub(crate) fn quantile_among(sorted: &[f64], beyond: u64, share: f64) -> Option<
     let value = *sorted.get(below)?;
     match sorted.get(below + 1) {
         Some(above) => Some(value + rest * (above - value)),
-        // What rounding leaves of a whole number is not a fraction.
+        // A rounding error of a whole number is not a fraction.
         None => (rest < 1e-9).then_some(value),
     }
 }
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quantile_that_falls_among_what_lies_beyond_is_none() {
+    fn a_quantile_among_the_infinite_values_is_none() {
         // numpy.percentile([1, 2, 3, inf, inf], [50, 62.5, 40]) = [3, inf, 2.6]
         let known = [1.0, 2.0, 3.0];
         assert_eq!(quantile_among(&known, 2, 0.5), Some(3.0));

@@ -1,4 +1,4 @@
-//! How well a rate is known from a few trials.
+//! The confidence interval of a rate from a few trials.
 
 use statrs::distribution::{Beta, ContinuousCDF as _};
 

@@ -124,7 +124,7 @@ fn warnings_are_the_discoveries_of_the_reference() {
     for (p_values, rejected) in reference().discoveries {
         let level = discovery_level(&p_values, 0.1);
         let ours: Vec<bool> = p_values.iter().map(|p| *p <= level).collect();
-        // With no discovery the level is the smallest p-value's own, which no p-value meets.
+        // Without a discovery the level is that of the smallest p-value, which no p-value reaches.
         assert_eq!(ours, rejected, "{p_values:?}");
     }
 }

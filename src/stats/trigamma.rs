@@ -1,6 +1,6 @@
 //! The trigamma function ψ′ and its inverse, which the moderated variance needs and `statrs` does not have.
 
-/// From here on the asymptotic series below is exact to the last digits.
+/// From here the asymptotic series below is exact to the last digits.
 const SERIES_FROM: f64 = 20.0;
 
 /// ψ′(x) for x > 0: recurrence up to 20, then the asymptotic series (Abramowitz and Stegun 6.4.12).

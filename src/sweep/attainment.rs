@@ -1,4 +1,4 @@
-//! The share of requests inside the SLO, and how well it is known.
+//! The share of requests inside the SLO, with its confidence interval.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,23 +22,23 @@ pub struct Limits {
     pub e2e: Option<f64>,
 }
 
-/// Requests inside all limits, of how many.
+/// The number of requests inside all limits, and of all requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attained {
-    /// Whole answers inside every limit.
+    /// Complete answers inside every limit.
     pub good: u32,
     /// All requests that were sent, failed and truncated ones included.
     pub all: u32,
 }
 
 impl Attained {
-    /// The exact interval of the share (Clopper and Pearson), as if requests were independent. Requests of one queue are
-    /// not, so the truth is somewhat less sure.
+    /// The exact interval of the share (Clopper and Pearson) for independent requests. Requests of one queue are not independent, so
+    /// it is somewhat too narrow.
     pub fn interval(self) -> (f64, f64) {
         rate_interval(self.good, self.all, CONFIDENCE)
     }
 
-    /// Whether so large a share is attained: where the whole interval lies on one side.
+    /// Whether the target share is attained: decided if the whole interval is on one side of it.
     pub fn outcome(self, target: f64) -> Outcome {
         let (low, high) = self.interval();
         if self.all > 0 && low >= target {
@@ -50,7 +50,7 @@ impl Attained {
         }
     }
 
-    /// Requests that would have to be sent, all of them good, before so large a share could be said to be attained.
+    /// The fewest requests, all of them good, that prove the target share.
     pub fn fewest(target: f64) -> u32 {
         // low = tail^(1/n) where all n are good.
         let tail = (1.0 - CONFIDENCE) / 2.0;
@@ -65,8 +65,8 @@ impl Attained {
     }
 }
 
-/// Of all repeats that count, together. A failed or truncated request is not good, and neither is one without a figure that
-/// has a limit; but a single token has no TPOT and meets any limit on it, as it does for `goodput`.
+/// Over all repeats that count. A failed or truncated request is not good, nor is one that lacks a value with a limit; but an
+/// answer of a single token has no TPOT and meets any limit on it, as for `goodput`.
 pub fn attained<'a>(repeats: impl IntoIterator<Item = &'a Repeat>, limits: &Limits) -> Attained {
     let counting = repeats.into_iter().filter(|repeat| repeat.void.is_none());
     counting.fold(Attained::default(), |sum, repeat| {
@@ -127,7 +127,7 @@ mod tests {
     };
 
     #[test]
-    fn a_request_is_good_where_it_is_whole_and_inside_every_limit() {
+    fn a_request_is_good_if_it_is_complete_and_inside_every_limit() {
         let one = repeat(&[
             ("ok", 0.2, 0.05),
             ("ok", 0.3, 0.01),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_observed_meets_no_limit_and_a_single_token_has_no_tpot() {
+    fn a_missing_value_meets_no_limit_and_a_single_token_has_no_tpot() {
         let mut one = repeat(&[("ok", 0.1, 0.01), ("ok", 0.1, 0.0), ("ok", 0.1, 0.01)]);
         if let Some(samples) = &mut one.samples {
             samples.tpot = Some(vec![None, Some(0.0), None]);
@@ -156,18 +156,18 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_is_open_while_the_interval_holds_the_target() {
+    fn the_outcome_is_undecided_while_the_interval_contains_the_target() {
         let answer = |good, all, target| Attained { good, all }.outcome(target);
         assert_eq!(answer(200, 200, 0.95), Outcome::Pass);
         assert_eq!(answer(196, 200, 0.95), Outcome::Undecided);
         assert_eq!(answer(170, 200, 0.95), Outcome::Fail);
-        // A hundred good requests say nothing of one in a hundred.
+        // 100 good requests do not prove a share of 99 %.
         assert_eq!(answer(100, 100, 0.99), Outcome::Undecided);
         assert_eq!(answer(0, 0, 0.95), Outcome::Undecided);
     }
 
     #[test]
-    fn so_many_good_requests_are_the_fewest_that_decide() {
+    fn the_fewest_good_requests_that_decide() {
         for target in [0.9, 0.95, 0.99] {
             let fewest = Attained::fewest(target);
             let answer = |all| Attained { good: all, all }.outcome(target);

@@ -1,6 +1,6 @@
 //! A grid that grows until the server is saturated.
 
-/// Doubling the load that adds less than this share to the throughput is saturation: a server with room left nearly
+/// If doubling the load adds less than this share to the throughput, the server is saturated: a server with free capacity nearly
 /// doubles it.
 const LEAST_GAIN: f64 = 0.05;
 
@@ -9,7 +9,7 @@ const LEAST_GAIN: f64 = 0.05;
 pub enum Growth {
     /// Measure this load.
     Next(f64),
-    /// Throughput no longer grows: this load had less than 5 % more than the best before.
+    /// Throughput no longer grows: this load had less than 5 % more than the best load before.
     Saturated(f64),
     /// This is the highest load that may be tried, and throughput still grew.
     Bounded(f64),
@@ -45,7 +45,7 @@ mod tests {
 
     use super::*;
 
-    /// Every load that is measured on a server with this throughput, and how it ended.
+    /// Every load that is measured on a server with this throughput, and the end of the search.
     fn run(most: f64, throughput: impl Fn(f64) -> Option<f64>) -> (Vec<f64>, Growth) {
         let mut measured = Vec::new();
         loop {

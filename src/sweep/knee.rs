@@ -1,9 +1,9 @@
-//! The knee of throughput over latency: where more load begins to buy waiting instead of work.
+//! The knee of throughput over latency: from there, more load adds waiting instead of throughput.
 
-/// A distance from the chord below this is no knee: the curve is as good as straight, and any point would do.
+/// The smallest distance of a knee from the chord; below it the curve is nearly straight.
 const LEAST_DISTANCE: f64 = 0.1;
 
-/// Loads that span less than this factor show a piece of the curve, and its bend is the piece's own.
+/// The smallest span of loads, as a factor; a shorter piece of the curve has a bend that is not the knee.
 const LEAST_SPAN: f64 = 8.0;
 
 /// One load of a curve.
@@ -17,11 +17,11 @@ pub struct Bend {
     pub throughput: f64,
 }
 
-/// The point that lies furthest above the chord from the first to the last one, both axes scaled to 0 to 1 (the
+/// The point furthest above the chord from the first to the last one, both axes scaled to 0 to 1 (the
 /// difference curve of Satopää et al. 2011, "Finding a 'Kneedle' in a Haystack", without smoothing: a sweep has few points
 /// and each is a mean already), as its place in `points`.
 ///
-/// `points` are in the order of rising load. Points after the highest throughput are left out: there more load buys
+/// `points` are in the order of rising load. Points after the highest throughput are left out: there more load adds
 /// nothing. `None` where fewer than three are left, where they do not spread, where the loads span less than a factor of
 /// eight, or where the curve is nearly straight.
 pub fn knee(points: &[Bend]) -> Option<usize> {
@@ -82,7 +82,7 @@ mod tests {
         };
         let points = [1.0, 2.0, 4.0, 8.0, 20.0, 32.0, 64.0].map(point);
         assert_eq!(knee(&bends(&points)), Some(4));
-        // A piece of the curve has a bend, but not the knee.
+        // A piece of the curve has a bend that is not the knee.
         assert_eq!(knee(&bends(&points[3..6])), None);
     }
 

@@ -1,7 +1,7 @@
 //! Throughput against latency over the load: which load to measure next, the knee, the highest load inside the SLO.
 //!
-//! Pure: the search and the growth of the grid have no state of their own. They are handed everything that was measured so
-//! far and say the next step, so that a sweep can be replayed from its result file.
+//! Pure: the search and the growth of the grid have no state. They take all measurements so far and return the next step, so that
+//! a sweep can be replayed from its result file.
 
 mod attainment;
 mod growth;

@@ -1,4 +1,4 @@
-//! `perfgate.sweep/1`: what a sweep found, from its result file.
+//! `perfgate.sweep/1`: the result of a sweep, from its result file.
 
 use std::collections::BTreeMap;
 
@@ -29,10 +29,10 @@ const FIGURES: [Metric; 10] = [
     Metric::E2E_P95,
 ];
 
-/// An open loop that serves less than this share of what it is sent has fallen behind.
+/// A server that serves less than this share of the requests of an open loop has fallen behind.
 const KEEPS_UP: f64 = 0.9;
 
-/// What a sweep found.
+/// The result of a sweep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SweepReport {
     /// `perfgate.sweep/1`.
@@ -51,15 +51,15 @@ pub struct SweepReport {
     /// Share of requests that must be inside all limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attainment: Option<f64>,
-    /// The points, by rising load; what was sent all at once stands last.
+    /// The points, by rising load; requests sent all at once are last.
     pub points: Vec<SweepPoint>,
     /// Load of the knee of throughput over median request latency; absent where the curve has none.
     pub knee: Option<f64>,
-    /// What the search found, one per repeat of the sweep; empty where nothing was searched for.
+    /// The results of the search, one per repeat of the sweep; empty without a search.
     pub capacities: Vec<Capacity>,
-    /// Why the sweep ended where it did, in a sentence.
+    /// Why the sweep ended, in a sentence.
     pub ended: String,
-    /// What a reader should know, in sentences.
+    /// Warnings, in sentences.
     pub warnings: Vec<String>,
 }
 
@@ -70,20 +70,19 @@ pub struct SweepPoint {
     pub scenario: String,
     /// Requests in flight or per second; absent where all were sent at once.
     pub load: Option<f64>,
-    /// Requests per second that a server which keeps up serves of the arrivals that were drawn: few of them may be clearly
-    /// more or less than the load. Absent in closed loop.
+    /// Requests per second of the generated arrivals; with few arrivals it may differ clearly from the load. Absent in closed loop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offered: Option<f64>,
     /// Measurements that count.
     pub repeats: u32,
     /// Metric id → median over them, in base units.
     pub metrics: BTreeMap<String, f64>,
-    /// Requests inside the limits; absent where there are none.
+    /// Requests inside the limits; absent without limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<Within>,
     /// Whether this is the knee.
     pub is_knee: bool,
-    /// Whether this is the highest load that met the limits (of the first repeat that found one).
+    /// Whether this is the highest load that met the limits (in the first repeat that found one).
     pub is_capacity: bool,
 }
 
@@ -96,29 +95,29 @@ pub struct Within {
     pub all: u32,
     /// Lower end of the exact 95 % interval of the share.
     pub low: f64,
-    /// Its upper end.
+    /// Upper end of the interval.
     pub high: f64,
-    /// Whether the required share is attained: `null` where the interval leaves it open.
+    /// Whether the required share is attained: `null` if the interval does not decide.
     pub met: Option<bool>,
 }
 
-/// What the search of one repeat found.
+/// The result of the search of one repeat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Capacity {
-    /// The highest load that met the limits; `null` where not even the lowest one did.
+    /// The highest load that met the limits; `null` if the lowest one did not.
     pub load: Option<f64>,
-    /// The lowest load above it that did not; `null` where the highest load that may be tried met them.
+    /// The lowest load above it that did not; `null` if the highest permitted load met them.
     pub fails_at: Option<f64>,
-    /// Measurements that it took.
+    /// Number of measurements.
     pub measurements: u32,
 }
 
-/// What was asked for, and what was learnt on the way.
+/// The settings of a sweep, and facts that the result file does not contain.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Told {
     /// Whether loads are rates.
     pub rates: bool,
-    /// Limits per request, where there are any.
+    /// Limits per request, if any.
     pub limits: Option<Limits>,
     /// Share of requests that must be inside them.
     pub attainment: f64,
@@ -126,13 +125,13 @@ pub struct Told {
     pub capacities: Vec<Capacity>,
     /// Why it ended, in a sentence.
     pub ended: String,
-    /// What was learnt on the way, in sentences.
+    /// Warnings from the measurement, in sentences.
     pub warnings: Vec<String>,
 }
 
 impl SweepReport {
     /// The report of a result file whose scenarios are the points of a sweep.
-    pub fn of(result: &ResultFile, told: Told) -> Self {
+    pub fn of(result: &ResultFile, context: Told) -> Self {
         let Told {
             rates,
             limits,
@@ -140,7 +139,7 @@ impl SweepReport {
             capacities,
             ended,
             mut warnings,
-        } = told;
+        } = context;
         let mut points: Vec<SweepPoint> = result
             .scenarios
             .iter()
@@ -179,13 +178,13 @@ impl SweepReport {
 }
 
 impl SweepPoint {
-    /// A figure of the point, where it has it.
+    /// The value of a metric at this point, if any.
     pub fn metric(&self, metric: Metric) -> Option<f64> {
         self.metrics.get(metric.id()).copied()
     }
 }
 
-/// Place of the knee; what was sent all at once is no point of the curve.
+/// Index of the knee; requests sent all at once are not a point of the curve.
 fn knee_of(points: &[SweepPoint]) -> Option<usize> {
     let curve: Vec<(usize, Bend)> = points
         .iter()
@@ -210,7 +209,7 @@ fn point(scenario: &Scenario, rates: bool, asked: Option<(Limits, f64)>) -> Swee
         .filter(|repeat| repeat.void.is_none())
         .collect();
     let metrics = FIGURES.into_iter().filter_map(|metric| {
-        // One repeat without it (its failed requests are the slowest) is a point without it: the others are no median.
+        // If one repeat lacks a value (failed requests are the slowest), the point lacks it: a median of the others would be biased.
         let values: Option<Vec<f64>> = counting
             .iter()
             .map(|repeat| repeat.metric(metric))
@@ -258,8 +257,7 @@ fn within(attained: Attained, attainment: f64) -> Within {
     }
 }
 
-/// What the measurements show against the points: failed requests, measurements that do not count, and what was
-/// seen besides.
+/// Warnings about the points: failed requests, measurements that do not count, and other findings.
 fn doubts(result: &ResultFile) -> Vec<String> {
     let points = result
         .scenarios
@@ -277,21 +275,22 @@ fn doubts(result: &ResultFile) -> Vec<String> {
                 Some(format!("a measurement does not count: {reason}"))
             });
             let seen = scenario.repeats.iter().flat_map(Repeat::warnings);
-            let mut told: Vec<String> = failed.into_iter().chain(void).collect();
+            let mut found: Vec<String> = failed.into_iter().chain(void).collect();
             for warning in seen {
-                if !told.iter().any(|known| known == warning) {
-                    told.push(warning.to_owned());
+                if !found.iter().any(|known| known == warning) {
+                    found.push(warning.to_owned());
                 }
             }
-            told.into_iter()
-                .map(|told| format!("{}: {told}", scenario.name))
+            found
+                .into_iter()
+                .map(|found| format!("{}: {found}", scenario.name))
         })
         .collect()
 }
 
-/// Rates of which the server served clearly less.
+/// Rates at which the server served clearly less.
 fn behind(points: &[SweepPoint], rates: bool) -> Vec<String> {
-    let told = points.iter().filter(|_| rates).filter_map(|point| {
+    let found = points.iter().filter(|_| rates).filter_map(|point| {
         let (offered, served) = (point.offered.or(point.load)?, point.metric(Metric::QPS)?);
         (served < KEEPS_UP * offered).then(|| {
             format!(
@@ -300,12 +299,12 @@ fn behind(points: &[SweepPoint], rates: bool) -> Vec<String> {
             )
         })
     });
-    told.collect()
+    found.collect()
 }
 
-/// Loads that attain clearly less than a higher one: their intervals do not even touch.
+/// Loads that attain clearly less than a higher load: the intervals do not overlap.
 fn not_monotone(points: &[SweepPoint]) -> Vec<String> {
-    let mut told = Vec::new();
+    let mut found = Vec::new();
     for (index, lower) in points.iter().enumerate() {
         let (Some(low), Some(_)) = (&lower.within, lower.load) else {
             continue;
@@ -314,13 +313,13 @@ fn not_monotone(points: &[SweepPoint]) -> Vec<String> {
             higher.load.is_some() && higher.within.is_some_and(|within| within.low > low.high)
         });
         if let Some(better) = better {
-            told.push(format!(
-                "not monotone: fewer requests are inside the limits at {} than at the higher load {}; something beside the load changed",
+            found.push(format!(
+                "not monotone: fewer requests are inside the limits at {} than at the higher load {}; something other than the load changed",
                 lower.scenario, better.scenario
             ));
         }
     }
-    told
+    found
 }
 
 #[cfg(test)]
@@ -394,7 +393,7 @@ mod tests {
         );
     }
 
-    fn told() -> Told {
+    fn context() -> Told {
         Told {
             limits: Some(Limits {
                 ttft: Some(0.2),
@@ -411,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn points_stand_by_rising_load_with_knee_and_capacity() {
+    fn points_are_sorted_by_load_with_knee_and_capacity() {
         let result = ResultFile {
             scenarios: vec![
                 scenario(16, 950.0, 1.1, 0),
@@ -421,7 +420,7 @@ mod tests {
             ],
             ..ResultFile::default()
         };
-        let report = SweepReport::of(&result, told());
+        let report = SweepReport::of(&result, context());
         let loads: Vec<Option<f64>> = report.points.iter().map(|point| point.load).collect();
         assert_eq!(loads, [1.0, 16.0, 32.0, 64.0].map(Some));
         assert_eq!(report.knee, Some(16.0));
@@ -436,17 +435,17 @@ mod tests {
     }
 
     #[test]
-    fn a_load_that_attains_clearly_less_than_a_higher_one_is_said() {
+    fn a_load_that_attains_clearly_less_than_a_higher_one_is_a_warning() {
         let scenarios = vec![scenario(8, 900.0, 1.0, 60), scenario(16, 950.0, 1.1, 0)];
         let result = ResultFile {
             scenarios,
             ..ResultFile::default()
         };
-        insta::assert_snapshot!(SweepReport::of(&result, told()).warnings.join("\n"), @"not monotone: fewer requests are inside the limits at concurrency=8 than at the higher load concurrency=16; something beside the load changed");
+        insta::assert_snapshot!(SweepReport::of(&result, context()).warnings.join("\n"), @"not monotone: fewer requests are inside the limits at concurrency=8 than at the higher load concurrency=16; something other than the load changed");
     }
 
     #[test]
-    fn a_rate_that_the_server_does_not_keep_up_with_is_said() {
+    fn a_rate_that_the_server_does_not_keep_up_with_is_a_warning() {
         let mut point = scenario(1, 900.0, 1.0, 0);
         point.name = "request_rate=10".to_owned();
         point.load = Some(Load {
@@ -461,11 +460,11 @@ mod tests {
             };
             let rates = Told {
                 rates: true,
-                ..told()
+                ..context()
             };
             SweepReport::of(&result, rates)
         };
-        // By chance hardly more than it served was due.
+        // By chance, few more arrivals were generated than the server served.
         point.repeats[0].telemetry.offered_rate = Some(7.2);
         assert_eq!(report(&point).warnings, Vec::<String>::new());
         point.repeats[0].telemetry.offered_rate = None;

@@ -2,24 +2,24 @@
 
 use crate::stats::Outcome;
 
-/// A load is doubled or halved until it is bracketed.
+/// Factor by which a load grows or shrinks until the capacity is bracketed.
 const FACTOR: f64 = 2.0;
 
-/// Rates keep so many significant digits: `request_rate=3.364` is a name that people read.
+/// Significant digits of rates: `request_rate=3.364` is a readable name.
 const DIGITS: i32 = 4;
 
-/// Everything that is known of one load.
+/// All measurements of one load.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     /// Requests in flight, or requests per second.
     pub load: f64,
     /// Whether it meets its limits, by all its measurements together.
     pub outcome: Outcome,
-    /// How often it was measured.
+    /// Number of measurements.
     pub visits: u32,
 }
 
-/// Which loads there are.
+/// The set of possible loads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grain {
     /// Whole numbers: requests in flight.
@@ -28,10 +28,10 @@ pub enum Grain {
     Real,
 }
 
-/// What to search for.
+/// The settings of a search.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Search {
-    /// Which loads there are.
+    /// The set of possible loads.
     pub grain: Grain,
     /// The first load.
     pub start: f64,
@@ -42,25 +42,25 @@ pub struct Search {
     /// It ends when the lowest load that fails is above the highest that meets by at most this share (or by 1, for
     /// whole numbers).
     pub precision: f64,
-    /// An open point is measured at most so often; open still, it counts as not met.
+    /// The most measurements of an undecided point; if still undecided, it counts as not met.
     pub most_visits: u32,
 }
 
-/// Why a load is measured.
+/// The reason for measuring a load.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Why {
-    /// Nothing is known yet.
+    /// It is the first load.
     First,
-    /// It was measured and the answer is open.
+    /// It was measured, and the outcome is undecided.
     Again {
-        /// How often so far.
+        /// Number of measurements so far.
         visits: u32,
     },
     /// This lower load meets the limits.
     Above(f64),
     /// This higher load does not meet the limits.
     Below(f64),
-    /// Between one that does and one that does not.
+    /// It is between a load that meets the limits and one that does not.
     Between(f64, f64),
 }
 
@@ -78,12 +78,12 @@ pub enum Step {
     Done(Found),
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Found {
-    /// The highest load that met the limits; `None` where not even the lowest one did.
+    /// The highest load that met the limits; `None` if the lowest one did not.
     pub capacity: Option<f64>,
-    /// The lowest load above it that did not; `None` where the highest load that may be tried met them.
+    /// The lowest load above it that did not; `None` if the highest permitted load met them.
     pub fails_at: Option<f64>,
 }
 
@@ -94,7 +94,7 @@ impl Search {
             capacity: low,
             fails_at: high,
         } = self.bracket(points);
-        // An open point outside the bracket would change nothing.
+        // An undecided point outside the bracket does not change the result.
         let inside =
             |load: f64| low.is_none_or(|low| load > low) && high.is_none_or(|high| load < high);
         if let Some(open) = points
@@ -115,7 +115,7 @@ impl Search {
             (Some(low), Some(high)) => ((low * high).sqrt(), Why::Between(low, high)),
         };
         let load = self.rounded(load, why);
-        // What cannot be told from an end of the bracket is that end: the search is over.
+        // A load that rounds to an end of the bracket ends the search.
         if self.is_close(low, high) || !inside(load) {
             return Step::Done(Found {
                 capacity: low,
@@ -125,8 +125,8 @@ impl Search {
         Step::Measure { load, why }
     }
 
-    /// The highest load that meets below the lowest that does not. A load that meets above one that does not is no
-    /// capacity: see [`Search::contradictions`].
+    /// The highest load that meets the limits below the lowest one that does not. A load that meets them above one that does not is
+    /// not the capacity: see [`Search::contradictions`].
     fn bracket(&self, points: &[Point]) -> Found {
         let of = |outcome: Outcome| {
             let exhausted = outcome == Outcome::Fail;
@@ -148,12 +148,12 @@ impl Search {
         }
     }
 
-    /// Open, and may be measured again.
+    /// Undecided, and may be measured again.
     fn is_open(&self, point: &Point) -> bool {
         point.outcome == Outcome::Undecided && point.visits < self.most_visits
     }
 
-    /// Loads that meet the limits above the lowest load that does not: chance, or a server that is no monotone one.
+    /// Loads that meet the limits above the lowest load that does not: chance, or a server that is not monotone.
     pub fn contradictions(&self, points: &[Point]) -> Vec<(f64, f64)> {
         let Some(high) = self.bracket(points).fails_at else {
             return Vec::new();
@@ -179,10 +179,10 @@ impl Search {
         }
     }
 
-    /// A load that can be sent and named, and lies within the ends of its bracket.
+    /// A load that can be sent and named, strictly inside its bracket.
     fn rounded(&self, load: f64, why: Why) -> f64 {
         match (self.grain, why) {
-            // Never the ends themselves, whichever way the middle is rounded.
+            // Never an end of the bracket, for any rounding of the middle.
             (Grain::Whole, Why::Between(low, high)) => {
                 load.round().clamp(low + 1.0, (high - 1.0).max(low + 1.0))
             }
@@ -192,7 +192,7 @@ impl Search {
     }
 }
 
-/// To so many significant digits.
+/// Rounded to that many significant digits.
 fn significant(value: f64) -> f64 {
     if value <= 0.0 || !value.is_finite() {
         return value;
@@ -200,7 +200,7 @@ fn significant(value: f64) -> f64 {
     #[expect(clippy::cast_possible_truncation, reason = "an exponent of ten")]
     let exponent = value.log10().floor() as i32;
     let places = DIGITS - 1 - exponent;
-    // A division by a power of ten gives the shortest text, a multiplication by a negative one does not.
+    // Dividing by a power of ten gives the shortest text; multiplying by a negative power does not.
     if places >= 0 {
         let scale = 10_f64.powi(places);
         (value * scale).round() / scale
@@ -229,7 +229,7 @@ mod tests {
         one.total_cmp(&other).is_eq()
     }
 
-    /// Runs the search on a server whose answers `answer` gives from the load and how often it was measured.
+    /// Runs the search on a server whose outcome `answer` computes from the load and the number of measurements.
     fn run(search: &Search, answer: impl Fn(f64, u32) -> Outcome) -> (Found, Vec<(f64, Why)>) {
         let mut points: Vec<Point> = Vec::new();
         let mut measured = Vec::new();
@@ -265,7 +265,7 @@ mod tests {
         }
     }
 
-    /// Brackets plus bisections that any search may take, from what it is asked.
+    /// The most measurements of a search with these settings: brackets plus bisections.
     fn bound(search: &Search) -> f64 {
         let bracket = (search.most / search.least).log2().ceil() + 2.0;
         let bisect = (FACTOR.ln() / search.precision.ln_1p()).log2().ceil() + 3.0;
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_point_is_measured_again_up_to_the_bound_and_is_then_not_met() {
+    fn an_undecided_point_is_measured_again_up_to_the_bound_and_is_then_not_met() {
         let (found, measured) = run(&CONCURRENCY, |load, _| match load {
             load if load <= 16.0 => Outcome::Pass,
             load if load < 40.0 => Outcome::Undecided,
@@ -319,7 +319,7 @@ mod tests {
             .count();
         assert_eq!(again, 3);
         assert_eq!(found.capacity, Some(16.0));
-        // One that is decided by being measured again counts as what it then is.
+        // A point decided by another measurement counts with that outcome.
         let (found, _) = run(&CONCURRENCY, |load, visits| match (load, visits) {
             (load, 1) if load > 16.0 && load < 40.0 => Outcome::Undecided,
             (load, _) => step(30.0)(load, 1),
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_load_that_meets_above_one_that_does_not_is_named_and_is_no_capacity() {
+    fn a_load_that_meets_above_one_that_does_not_is_named_and_is_not_the_capacity() {
         let point = |load, outcome| Point {
             load,
             outcome,
@@ -379,7 +379,7 @@ mod tests {
         }
 
         #[test]
-        fn any_answers_at_all_end_the_search(seed in prop::collection::vec(0_u8..3, 64), whole: bool) {
+        fn any_outcomes_end_the_search(seed in prop::collection::vec(0_u8..3, 64), whole: bool) {
             let grain = if whole { Grain::Whole } else { Grain::Real };
             let search = Search { grain, ..CONCURRENCY };
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]

@@ -1,9 +1,9 @@
-//! What the guarded writers do to everything that goes to stdout or stderr.
+//! The filters of the guarded writers for everything written to stdout or stderr.
 //!
-//! Two dangers: a terminal acts on control characters, and the runner of GitHub Actions acts on two grammars that it looks
-//! for in every line: `::command …::` at the start of a line, after blanks, and `##[command …]` anywhere in one. The runner
-//! compares by the rules of a culture, which skip characters that have no weight, so they are skipped here too. Both
-//! grammars are broken always and not only on Actions: a container that perfgate runs in may not know where its output goes.
+//! Two risks: a terminal interprets control characters, and the runner of GitHub Actions interprets two kinds of commands in
+//! every line: `::command …::` at its start, after blanks, and `##[command …]` anywhere. The runner compares text by the rules of
+//! a culture, which skip characters without weight, so this module skips them too. Both kinds are always broken, not only on
+//! Actions: in a container, perfgate may not know where its output goes.
 
 use super::hidden::is_hidden;
 
@@ -28,13 +28,13 @@ pub fn text(text: &str) -> String {
     without_commands(&without_control(text, false))
 }
 
-/// The same with the colours that perfgate uses, for text in which foreign words have been cleaned already.
+/// The same with the colours that perfgate uses, for text in which foreign words are already sanitized.
 pub fn coloured(text: &str) -> String {
     without_commands(&without_control(text, true))
 }
 
-/// JSON stays the same value: what may not be shown is written as an escape. Characters that are no ASCII and `#` stand
-/// in strings only, where an escape is allowed.
+/// JSON keeps its value: unsafe characters are written as escapes. Non-ASCII characters and `#` occur only in strings, where
+/// escapes are allowed.
 pub fn json(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut hashes = 0_usize;
@@ -60,12 +60,12 @@ fn escape(c: char, into: &mut String) {
     }
 }
 
-/// Ends of lines and paragraphs that are no control characters.
+/// Line and paragraph separators that are not control characters.
 fn is_separator(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Whether no comparison of texts skips this character.
+/// Whether text comparison never skips this character.
 fn has_weight(c: char) -> bool {
     c.is_ascii_graphic() || c.is_alphanumeric()
 }
@@ -99,7 +99,7 @@ fn without_control(text: &str, keep_colours: bool) -> String {
                 clean.push('\n');
                 after
             }
-            // The runner ends a line at each of these two; together they are one end.
+            // The runner ends a line at either of these two; together they are one line end.
             '\r' if after.starts_with('\n') => after,
             '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
                 clean.push(' ');
@@ -115,7 +115,7 @@ fn without_control(text: &str, keep_colours: bool) -> String {
     clean
 }
 
-/// Behind a sequence whose ESC has been read.
+/// The text after a sequence whose ESC was read.
 fn after_escape(text: &str) -> &str {
     let mut characters = text.chars();
     match characters.next() {
@@ -127,7 +127,7 @@ fn after_escape(text: &str) -> &str {
     }
 }
 
-/// Behind `31m`. What is not a sequence is text.
+/// The text after `31m`. Anything that is not a sequence is text.
 fn after_parameters(text: &str) -> &str {
     let end = text.find(|c: char| !(' '..='?').contains(&c));
     match end {
@@ -136,7 +136,7 @@ fn after_parameters(text: &str) -> &str {
     }
 }
 
-/// Behind `52;c;…` and what ends it, within its line: a sequence without an end must not swallow what follows.
+/// The text after `52;c;…` and its terminator, within its line: an unterminated sequence must not remove the following text.
 fn after_title(text: &str) -> &str {
     let line = text.find('\n').unwrap_or(text.len());
     match text[..line].find(['\u{7}', '\u{1b}', '\u{9c}']) {
@@ -150,7 +150,7 @@ fn after_title(text: &str) -> &str {
     }
 }
 
-/// Text without control characters, in which no line is a command: a blank parts what begins one.
+/// Text without control characters, in which no line is a command: a blank separates the characters that begin one.
 fn without_commands(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     // Colons at the start of the line, where nothing else with a weight has come before; hashes side by side anywhere.
@@ -176,7 +176,7 @@ fn without_commands(text: &str) -> String {
             safe.push(' ');
         }
         safe.push(c);
-        // Behind the first colon a blank already parts it from the next.
+        // A blank already separates the first colon from the next one.
         at_start &= if colons == 0 {
             !has_weight(c)
         } else {
@@ -197,7 +197,7 @@ mod tests {
 
     use super::*;
 
-    /// The runner's two grammars, as wide as any of its comparisons could be.
+    /// The runner's two kinds of commands, matched as loosely as any of its comparisons.
     fn is_command(line: &str) -> bool {
         let weighty: String = line
             .chars()
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn no_grammar_of_the_runner_is_left() {
+    fn no_command_of_the_runner_is_left() {
         for hostile in [
             "::error::x",
             " \t\u{3000}\u{a0}::set-output name=a::b",
@@ -244,7 +244,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_is_neither_a_command_nor_a_sequence(parts in proptest::collection::vec(
+        fn no_text_becomes_a_command_or_a_sequence(parts in proptest::collection::vec(
             prop_oneof!["\\PC{0,3}", ".{0,2}", "[:#\\[\\] \r\n\t\u{1b}\u{9b}\u{200b}\u{fe0f}m;0-9]{0,6}"], 0..12)) {
             let hostile = parts.concat();
             let shown = text(&hostile);

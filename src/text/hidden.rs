@@ -1,7 +1,8 @@
-//! Characters that nobody sees, in which foreign text can hide something.
+//! Invisible characters, in which foreign text can hide something.
 
-/// Whether nobody sees it or it turns the direction of writing: what Unicode lets a font ignore (`Default_Ignorable_Code_Point`,
-/// which has all that turn it) and the marks of annotations, but for the variation selectors with which signs are coloured.
+/// Whether the character is invisible or changes the direction of writing: those that Unicode lets a font ignore
+/// (`Default_Ignorable_Code_Point`, which includes all that change the direction) and annotation marks, except the variation
+/// selectors of coloured emoji.
 pub fn is_hidden(c: char) -> bool {
     matches!(
         c,

@@ -1,4 +1,4 @@
-//! Text: numbers and counts as people read them, and text from outside made harmless before it is shown. Pure.
+//! Text: numbers and counts for people, and sanitizing of foreign text before it is shown. Pure.
 
 pub mod count;
 pub mod guard;

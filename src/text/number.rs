@@ -1,14 +1,14 @@
-//! Numbers as people read them: the only place where a number becomes text.
+//! Numbers as text: the only place that formats a number.
 
 use crate::metric::Unit;
 
-/// Above this, in percent, a figure means only "far more".
+/// Above this, in percent, a figure is shown as "more than".
 pub(crate) const MOST_PERCENT: f64 = 1e6;
 
-/// `7.1 %`, without a sign; `> 1000000 %` where more digits would mean nothing.
+/// `7.1 %`, without a sign; `> 1000000 %` for very large figures.
 pub fn percent(ratio: f64) -> String {
     let percent = ratio.abs() * 100.0;
-    // Below a tenth of a percent more digits say nothing; above a hundred a decimal says nothing.
+    // One decimal below 100 %, none above: more digits have no meaning.
     if percent > MOST_PERCENT {
         format!("> {MOST_PERCENT:.0} %")
     } else if percent.is_nan() {
@@ -27,7 +27,7 @@ pub fn signed_percent(ratio: f64) -> String {
         let beyond = if ratio < 0.0 { "< −" } else { "> +" };
         return text.replacen("> ", beyond, 1);
     }
-    // What rounds to zero has no sign.
+    // A value that rounds to zero has no sign.
     let sign = match text.as_str() {
         "0.0 %" | "unknown" => "",
         _ if ratio < 0.0 => "−",
@@ -49,7 +49,7 @@ pub fn value(value: f64, unit: Unit) -> String {
     }
 }
 
-/// `4 d`: how long ago something was.
+/// An age: `4 d`.
 pub fn age(age: std::time::Duration) -> String {
     let hours = age.as_secs() / 3600;
     match hours {
@@ -59,7 +59,7 @@ pub fn age(age: std::time::Duration) -> String {
     }
 }
 
-/// A time in the unit that suits it.
+/// A time in a suitable unit.
 pub fn seconds(seconds: f64) -> String {
     let size = seconds.abs();
     if size >= 100.0 {
@@ -95,7 +95,7 @@ pub fn tick(value: f64) -> String {
     }
 }
 
-/// How the labels of one axis count: all of them in the same unit, with as many decimals as tell them apart.
+/// The format of the labels of one axis: all in the same unit, with enough decimals to distinguish them.
 #[derive(Clone, Copy, Debug)]
 pub struct Axis {
     factor: f64,
@@ -105,7 +105,7 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// An axis of these ends.
+    /// An axis with these ends.
     pub fn of(unit: Unit, from: f64, to: f64) -> Self {
         let reach = from.abs().max(to.abs());
         let (factor, name) = match unit {
@@ -127,13 +127,13 @@ impl Axis {
         Self::counted_in(name, factor, from, to)
     }
 
-    /// An axis that counts in something else.
+    /// An axis in another unit.
     pub fn counted_in(name: &'static str, factor: f64, from: f64, to: f64) -> Self {
         let step = (to - from) / factor / 10.0;
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "from nought to nine"
+            reason = "from 0 to 9"
         )]
         let decimals = (-step.log10()).ceil().clamp(0.0, 9.0) as usize;
         Self {
@@ -144,7 +144,7 @@ impl Axis {
         }
     }
 
-    /// Of things of which there is no half.
+    /// The same for whole numbers.
     #[must_use]
     pub fn whole(self) -> Self {
         Self {
@@ -153,12 +153,12 @@ impl Axis {
         }
     }
 
-    /// What round labels are multiples of: 2³⁰ for GiB.
+    /// Round labels are multiples of this: 2³⁰ for GiB.
     pub fn factor(self) -> f64 {
         self.factor
     }
 
-    /// Whether there can be such a value.
+    /// Whether such a value is possible.
     pub fn can_be(self, value: f64) -> bool {
         !self.whole || (value / self.factor).fract() == 0.0
     }
@@ -204,7 +204,7 @@ pub fn plain(value: f64) -> String {
     without_zeros(&digits(value)).to_owned()
 }
 
-/// Decimals that are zero say nothing.
+/// The digits without decimals that are zero.
 fn without_zeros(digits: &str) -> &str {
     if digits.contains('.') {
         digits.trim_end_matches('0').trim_end_matches('.')
@@ -213,10 +213,10 @@ fn without_zeros(digits: &str) -> &str {
     }
 }
 
-/// From here on a figure is written with an exponent: no device has or does so much, and three hundred digits fit nowhere.
+/// From here a figure is written with an exponent: no device reaches it, and hundreds of digits have no room.
 const MOST: f64 = 1e15;
 
-/// Whole from a thousand on, else up to two decimals.
+/// No decimals from 1000, else up to two.
 fn digits(value: f64) -> String {
     let size = value.abs();
     if size >= MOST {
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_shown_in_units_that_suit_them() {
+    fn values_are_shown_in_suitable_units() {
         let shown = [
             value(0.0123, Unit::Seconds),
             value(0.1567, Unit::Seconds),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_beyond_all_measure_has_an_exponent() {
+    fn a_very_large_figure_has_an_exponent() {
         for unit in [
             Unit::Seconds,
             Unit::Bytes,
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_labels_of_an_axis_count_alike_and_differ() {
+    fn the_labels_of_an_axis_have_one_unit_and_differ() {
         let labels = |axis: Axis, values: &[f64]| {
             let labels = values.iter().map(|value| axis.label(*value));
             labels.collect::<Vec<_>>().join(", ")

@@ -1,13 +1,13 @@
-//! Foreign text made harmless: a model, a host, a branch or a log line must never become markup or a command.
+//! Sanitizes foreign text: a model, a host, a branch or a log line must never become markup or a command.
 
 use std::fmt::Write as _;
 
 use super::hidden::is_hidden;
 
-/// Longest piece of foreign text that is shown; more is no name.
+/// Longest piece of foreign text that is shown; no name is longer.
 const LONGEST: usize = 300;
 
-/// On one line, without control characters, terminal escapes and characters that turn the direction of writing.
+/// On one line, without control characters, terminal escapes and characters that change the direction of writing.
 pub fn line(text: &str) -> String {
     let clean = long_line(text);
     let mut cut: String = clean.trim().chars().take(LONGEST).collect();
@@ -17,7 +17,7 @@ pub fn line(text: &str) -> String {
     cut
 }
 
-/// The same of any length, for what a cut would break: a path, or many pieces each of which is short.
+/// The same without a limit of length, for text that a cut would break: a path, or many short pieces.
 pub fn long_line(text: &str) -> String {
     let mut clean = String::new();
     for c in text.chars() {
@@ -30,9 +30,9 @@ pub fn long_line(text: &str) -> String {
     clean
 }
 
-/// As one word of a shell's command line, for people who copy it.
+/// As one word of a shell command that people copy.
 pub fn shell(text: &str) -> String {
-    // Not cut: a command on the beginning of a path is one on another file.
+    // Not cut: a command with a cut path would act on another file.
     format!("'{}'", long_line(text).replace('\'', r"'\''"))
 }
 
@@ -41,7 +41,7 @@ pub fn html(text: &str) -> String {
     escaped(&line(text))
 }
 
-/// For HTML, of any length: of many pieces, each of which is short.
+/// For HTML, without a limit of length: for many short pieces.
 pub fn long_html(text: &str) -> String {
     escaped(&long_line(text))
 }
@@ -50,7 +50,7 @@ pub fn long_html(text: &str) -> String {
 pub fn html_with_code(text: &str) -> String {
     let safe = html(&text.replace(" %", "\u{a0}%"));
     let parts: Vec<&str> = safe.split('`').collect();
-    // A single backtick is none of a pair.
+    // A single backtick does not start a pair.
     if parts.len().is_multiple_of(2) {
         return safe;
     }
@@ -80,9 +80,9 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-/// For Markdown in a table cell or a sentence: everything that could be markup is a numeric entity, which Markdown shows as
-/// the character and never acts on; what begins a mention or a reference is followed by a space of no width. A bare hash of a
-/// commit stays what it is: it leads to a commit of this repository and tells nobody.
+/// For Markdown in a table cell or a sentence: every character that could be markup becomes a numeric entity, which Markdown
+/// shows as the character; the beginning of a mention or a reference is followed by a zero-width space. A bare commit hash stays:
+/// it links to a commit of this repository and notifies no one.
 pub fn markdown(text: &str) -> String {
     let clean = line(text);
     let mut safe = String::new();
@@ -115,14 +115,14 @@ pub fn markdown(text: &str) -> String {
                 | ':'
                 | '$'
         );
-        // A bare address becomes a link in GitHub's Markdown; with the colon gone only `www.` is left.
+        // A bare address becomes a link in GitHub's Markdown; without colons, only `www.` does.
         if acts || (c == '.' && after("www")) {
             let _ = write!(safe, "&#{};", u32::from(c));
         } else {
             safe.push(c);
         }
-        // GitHub looks for mentions, addresses of mail and references (`#1`, `owner/name#1`, `GH-1`) in the finished page,
-        // where an entity is a character again.
+        // GitHub searches the rendered page for mentions, mail addresses and references (`#1`, `owner/name#1`, `GH-1`); there an
+        // entity is a character again.
         let refers = c == '-' && after("gh") && next.is_some_and(char::is_numeric);
         if matches!(c, '@' | '#') || refers {
             safe.push_str("&#8203;");
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_and_directions_are_gone() {
+    fn control_characters_and_direction_marks_are_removed() {
         assert_eq!(
             line("a\u{1b}[31mb\n::error::c\u{202E}d"),
             "a[31mb ::error::cd"
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_github_would_link_is_text_and_reads_as_it_was_written() {
+    fn text_that_github_would_link_stays_text_and_looks_unchanged() {
         let linked = [
             "@acme/team",
             "#26",
@@ -203,7 +203,7 @@ mod tests {
         }
     }
 
-    /// Without entities, as a reader and GitHub's search for references have it.
+    /// Without entities, as a reader and GitHub's search for references see it.
     fn finished(markdown: &str) -> String {
         let mut parts = markdown.split("&#");
         let mut page = parts.next().unwrap_or_default().to_owned();
@@ -215,7 +215,7 @@ mod tests {
         page
     }
 
-    /// Whether such a word is there with something behind it that makes it a reference.
+    /// Whether the page contains the word followed by a character that makes it a reference.
     fn refers(page: &str, word: &str, behind: fn(char) -> bool) -> bool {
         let page = page.to_ascii_lowercase();
         page.match_indices(word)

@@ -1,12 +1,12 @@
-//! What is known of a terminal for which text is laid out.
+//! The properties of a terminal for the layout of text.
 
-/// Columns of a terminal that does not say how many it has; wider lines would be broken by somebody else.
+/// Columns of a terminal of unknown width; wider lines might be wrapped by the terminal.
 pub(crate) const USUAL: usize = 80;
 
-/// Fewer are no terminal; a word would be broken into letters.
+/// The fewest columns; with fewer, words would be broken into letters.
 const FEWEST: usize = 20;
 
-/// What a renderer for terminals needs to know of one.
+/// The properties of a terminal for renderers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Screen {
     /// Whether to colour.
@@ -16,7 +16,7 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Where there is no terminal: a file, a log, a pipe.
+    /// For output without a terminal: a file, a log, a pipe.
     pub const NONE: Self = Self {
         color: false,
         columns: USUAL,
@@ -28,7 +28,7 @@ impl Screen {
         Self { color, ..self }
     }
 
-    /// The same with so many columns.
+    /// The same with that many columns.
     #[must_use]
     pub fn wide(self, columns: usize) -> Self {
         Self {

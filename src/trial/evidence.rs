@@ -1,9 +1,9 @@
-//! What a trial decides from.
+//! The evidence that a trial judges.
 
 use crate::record::Run;
 use crate::report::comparison::LookTaken;
 
-/// The accepted runs of the machine that was measured.
+/// The accepted runs of the measured machine.
 #[derive(Clone, Debug)]
 pub struct StoredBaseline {
     /// The accepted run.
@@ -18,18 +18,18 @@ pub struct StoredBaseline {
     pub release: Option<Run>,
 }
 
-/// All that was measured of one commit so far.
+/// All measurements of one commit so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Evidence<'a> {
-    /// The candidate's repeats beside the stored baseline.
+    /// The candidate's repeats against the stored baseline.
     pub candidate: Option<&'a Run>,
-    /// Repeats of baseline and candidate taken alternately.
+    /// Repeats of baseline and candidate measured alternately.
     pub pairs: Option<(&'a Run, &'a Run)>,
-    /// The accepted runs; `None` where this machine has none.
+    /// The accepted runs; `None` if this machine has none.
     pub stored: Option<&'a StoredBaseline>,
-    /// Where the results were read from.
+    /// The files of the results.
     pub names: Names<'a>,
-    /// Where there is no stored baseline: which one is missing, as a sentence.
+    /// Without a stored baseline: the sentence that names the missing one.
     pub missing_baseline: &'a str,
 }
 
@@ -48,7 +48,7 @@ impl Evidence<'_> {
         self.candidate.map_or(0, Run::counting_repeats)
     }
 
-    /// Pairs of which both halves count.
+    /// Pairs in which both repeats count.
     pub(super) fn pairs(&self) -> u32 {
         self.pairs.map_or(0, |(baseline, candidate)| {
             candidate.counting_pairs(baseline)
@@ -56,7 +56,7 @@ impl Evidence<'_> {
     }
 }
 
-/// How many looks were taken at repeats beside the stored baseline, and at pairs.
+/// The numbers of interim looks taken at repeats against the stored baseline, and at pairs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LooksTaken {
     /// At repeats of the candidate.
@@ -66,13 +66,13 @@ pub struct LooksTaken {
 }
 
 impl LooksTaken {
-    /// None.
+    /// No looks.
     pub const NONE: Self = Self {
         repeats: 0,
         pairs: 0,
     };
 
-    /// Counts those.
+    /// Counts these looks.
     pub fn of(looks: &[LookTaken]) -> Self {
         let pairs = looks.iter().filter(|look| look.pairs > 0).count();
         Self {
@@ -81,7 +81,7 @@ impl LooksTaken {
         }
     }
 
-    /// Both together.
+    /// The sum.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -90,7 +90,7 @@ impl LooksTaken {
         }
     }
 
-    /// Those that are not among `other`.
+    /// The looks that `other` does not contain.
     #[must_use]
     pub fn without(self, other: Self) -> Self {
         Self {

@@ -10,7 +10,7 @@
 //!
 //! A [`Trial`] holds the looks that are left ([`Protocol`] names them), judges the evidence at each of them by `policy`, and stops
 //! as soon as the verdict is settled. `gate`, `bisect`, `selftest` and the calibration bench drive this one type, so the
-//! published error rates are those of what ships. It measures nothing and keeps nothing itself: the driver does, in that order.
+//! published error rates apply to the shipped program. It measures nothing and stores nothing itself: the driver does, in that order.
 
 mod evidence;
 #[cfg(test)]

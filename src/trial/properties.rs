@@ -1,4 +1,4 @@
-//! What holds of every trial, whatever is void, interrupted, thrown away or run again.
+//! Properties of every trial, with any order of void repeats, interruptions, discarded evidence and re-runs.
 
 use proptest::prelude::*;
 use rand::SeedableRng as _;
@@ -10,17 +10,17 @@ use crate::policy::rule::{Action, Limits, Policy, Rule};
 use crate::record::{self, Run};
 use crate::report::comparison::{Comparison, LookTaken, Status, Verdict};
 
-/// Steps of a trial that never ends: far above what the longest one takes.
+/// Steps after which a trial is endless: far more than the longest one needs.
 const ENDLESS: usize = 200;
 
 /// One run of the gate on the commit.
 #[derive(Clone, Debug)]
 struct Invocation {
-    /// It is killed after so many steps.
+    /// It is killed after this number of steps.
     killed_after: usize,
-    /// So many of the repeats that it is asked for are void to the end.
+    /// This many of the requested repeats stay void.
     void: u32,
-    /// Its evidence is of another build, so that what was measured before does not count.
+    /// Its evidence is of another build, so that earlier measurements do not count.
     is_another_build: bool,
 }
 
@@ -107,7 +107,7 @@ struct World {
     before: Option<Comparison>,
     /// Looks at evidence that does not count any more.
     elsewhere: LooksTaken,
-    /// Every look that was paid for.
+    /// Every look that spent α or β.
     looks: Vec<LookTaken>,
 }
 
@@ -199,7 +199,7 @@ impl World {
                     let have = u32::try_from(self.candidate.len()).unwrap();
                     assert!(
                         repeats > have,
-                        "it asks for what is there: {repeats} of {have}"
+                        "it requests existing repeats: {repeats} of {have}"
                     );
                     for _ in have..repeats.saturating_sub(invocation.void) {
                         let value = self.measure(self.commit.effect);
@@ -208,7 +208,10 @@ impl World {
                 }
                 Step::Pairs { pairs } => {
                     let have = u32::try_from(self.base_halves.len()).unwrap();
-                    assert!(pairs > have, "it asks for what is there: {pairs} of {have}");
+                    assert!(
+                        pairs > have,
+                        "it requests existing pairs: {pairs} of {have}"
+                    );
                     for _ in have..pairs.saturating_sub(invocation.void) {
                         let base = self.measure(0.0);
                         let candidate = self.measure(self.commit.effect);

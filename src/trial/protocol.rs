@@ -1,4 +1,4 @@
-//! When a trial looks, and how often it may be wrong.
+//! The interim looks of a trial and its error probabilities.
 
 use crate::bisect::Role;
 use crate::policy::GATE_LEVELS;
@@ -7,9 +7,9 @@ use crate::stats::{
     ErrorLevels, InterimLook, PAIR_LOOKS, SELF_LOOKS, candidate_looks, search_looks,
 };
 
-/// How often one step of a search may be wrong. A search among n commits takes log2 n steps, and one that is wrong leads
-/// it astray: at the gate's 2 % seven steps would go wrong one time in eight, at this level seven times in a thousand.
-/// Innocent and guilty commits are met equally often, so both errors have the same level.
+/// Error probability of one step of a search. A search among n commits takes log2 n steps, and one wrong step makes the result
+/// wrong: at the gate's 2 %, seven steps would be wrong 1 time in 8; at this level, 7 times in 1000. Good and bad commits are
+/// equally frequent, so both errors have the same level.
 pub const SEARCH_LEVELS: ErrorLevels = ErrorLevels {
     alpha: 0.001,
     beta: 0.001,
@@ -18,22 +18,22 @@ pub const SEARCH_LEVELS: ErrorLevels = ErrorLevels {
 /// The looks of a trial and its error probabilities.
 #[derive(Clone, Debug)]
 pub struct Protocol {
-    /// How often the whole decision may be wrong.
+    /// The error probabilities of the whole decision.
     pub(super) levels: ErrorLevels,
-    /// Looks at repeats of the candidate beside the stored baseline.
+    /// Looks at repeats of the candidate against the stored baseline.
     pub(super) repeats: Vec<InterimLook>,
-    /// Looks at alternating pairs; none without the base version at hand.
+    /// Looks at alternating pairs; empty without the base version.
     pub(super) pairs: Vec<InterimLook>,
     /// Whether more pairs can follow the looks at repeats.
     pub(super) has_base: bool,
-    /// Repeats of a look that may decide nothing any more.
+    /// Repeats of a look that can no longer decide.
     pub(super) first: u32,
-    /// Runs of the base version from which the noise is learnt where there is no stored baseline with a ledger.
+    /// Runs of the base version for learning the noise without a stored baseline and its ledger.
     pub(super) ledger: Vec<Run>,
 }
 
 impl Protocol {
-    /// Of a gate whose base version is not at hand: it begins with `first` repeats of the candidate and measures `most`.
+    /// A gate without the base version: it begins with `first` repeats of the candidate and measures at most `most`.
     pub fn without_base(first: u32, most: u32) -> Self {
         Self {
             levels: GATE_LEVELS,
@@ -45,7 +45,7 @@ impl Protocol {
         }
     }
 
-    /// Of a gate with the base version at hand: `first` repeats beside the stored baseline, where there may be one, then pairs.
+    /// A gate with the base version: `first` repeats against the stored baseline, if there may be one, then pairs.
     pub fn with_base(first: u32, may_have_stored: bool) -> Self {
         Self {
             repeats: may_have_stored
@@ -58,8 +58,8 @@ impl Protocol {
         }
     }
 
-    /// The same as a step of a search among commits: with its looks at `most` pairs and its error probabilities. `ledger`
-    /// are runs of the good end. A stored result of the good end and pairs after it are two chances to be wrong, so each has half of them.
+    /// The protocol of a step of a search among commits: its looks at `most` pairs and its error probabilities. `ledger` are runs of
+    /// the good end. A stored result of the good end and pairs after it are two chances of an error, so each gets half of the levels.
     #[must_use]
     pub fn of_search(self, role: Role, most: u32, has_result: bool, ledger: Vec<Run>) -> Self {
         let share = if has_result { 0.5 } else { 1.0 };

@@ -1,4 +1,4 @@
-//! One trial: the looks that are left, what the last one found, and what to do next.
+//! One trial: the remaining looks, the result of the last one, and the next step.
 
 use std::collections::VecDeque;
 
@@ -14,19 +14,19 @@ use crate::policy::{
 };
 use crate::report::comparison::{Analysis, Comparison, NextAction, Status, Verdict};
 
-/// Of fewer repeats today's own noise is known too badly to conclude that more of them cannot decide.
+/// The fewest repeats whose noise is known well enough to conclude that more of them cannot decide.
 const FEWEST_BEFORE_GIVING_UP: u32 = 5;
 
 /// The texts of the change's author.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Author<'a> {
-    /// The analysis of a growth that a `report` rule asks about.
+    /// The analysis of a regression under a `report` rule.
     pub analysis: Option<&'a Analysis>,
-    /// The explanation of a regression that a rule with `explain` asks about.
+    /// The explanation of a regression under a rule with `explain`.
     pub explanation: Option<&'a Analysis>,
 }
 
-/// What the driver does next.
+/// The next step of the driver.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Tell the user.
@@ -38,34 +38,34 @@ pub enum Step {
     },
     /// Measure baseline and candidate alternately until that many pairs count, or too many are void.
     Pairs {
-        /// Pairs of which both halves count.
+        /// Pairs in which both repeats count.
         pairs: u32,
     },
-    /// A look was taken: keep what it spent, then the look, before anything else is done.
+    /// A look was taken: store its spending, then the look, before any other step.
     Keep(Box<Comparison>),
-    /// Decided, or every look is spent; `None` where there was nothing to judge.
+    /// Decided, or all looks are used; `None` without anything to judge.
     Done(Option<Box<Comparison>>),
 }
 
-/// One gate, from its first look or from where an earlier run of the commit ended.
+/// One gate, from its first look or from the end of an earlier run of the commit.
 #[derive(Debug)]
 pub struct Trial<'a> {
     protocol: &'a Protocol,
     policy: &'a Policy,
     author: Author<'a>,
     stages: VecDeque<Stage>,
-    /// Whether the driver was asked for what the first stage needs.
+    /// Whether the evidence of the first stage was requested.
     is_asked: bool,
-    /// Steps that come before the next stage or look.
+    /// Steps before the next stage or look.
     queued: VecDeque<Step>,
     /// The last look.
     before: Option<Comparison>,
-    /// Looks that other evidence of this commit has taken.
+    /// Looks at other evidence of this commit.
     elsewhere: LooksTaken,
 }
 
 impl<'a> Trial<'a> {
-    /// Continues after the look `before`; `elsewhere` are looks that other evidence of the commit has spent.
+    /// Continues after the look `before`; `elsewhere` are looks at other evidence of the commit.
     pub fn new(
         protocol: &'a Protocol,
         policy: &'a Policy,
@@ -120,11 +120,11 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Asks for what the stage needs and the evidence does not have.
+    /// Requests the evidence that the stage needs and that is missing.
     fn ask(&mut self, stage: Stage, evidence: &Evidence<'_>) {
         if stage.is_spent() {
             self.queued.push_back(Step::Tell(GateEvent::NothingLeft));
-            // The author's analysis is not part of the evidence, and may be newer.
+            // The author's analysis is not part of the evidence and may be newer.
             self.before = self
                 .before
                 .take()
@@ -158,7 +158,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Judges all evidence, and ends the trial where that settles it.
+    /// Judges all evidence, and ends the trial if the verdict is settled.
     fn look(&mut self, stage: Stage, evidence: &Evidence<'_>) {
         let Some(comparison) = self.judge(stage, evidence) else {
             if self.protocol.has_base {
@@ -169,7 +169,7 @@ impl<'a> Trial<'a> {
             }
             return;
         };
-        // What is kept are the decisions that were paid for.
+        // Only decisions that spent α or β are kept.
         if !stage.is_spent() || self.before.is_none() {
             self.queued
                 .push_back(Step::Keep(Box::new(comparison.clone())));
@@ -184,7 +184,7 @@ impl<'a> Trial<'a> {
         self.before = Some(comparison);
     }
 
-    /// The verdict of the look; `None` where there is nothing to compare with yet.
+    /// The verdict of the look; `None` without a baseline.
     fn judge(&self, stage: Stage, evidence: &Evidence<'_>) -> Option<Comparison> {
         let stored = evidence.stored;
         let beside = stored.map(|stored| &stored.run).zip(evidence.candidate);
@@ -207,7 +207,7 @@ impl<'a> Trial<'a> {
         let this_look = ThisLook {
             levels: self.protocol.levels,
             look: stage.look(evidence),
-            // What decides at any time has spent α of this evidence alone; other evidence of the commit has none left for it.
+            // Anytime-valid evidence spends α once; it is not available if other evidence of the commit has used α.
             anytime: stage == Stage::MorePairs && self.elsewhere == LooksTaken::NONE,
             before: self.before.as_ref(),
             analysis: self.author.analysis,
@@ -216,7 +216,7 @@ impl<'a> Trial<'a> {
         Some(compare_evidence(self.policy, &given, labels, this_look))
     }
 
-    /// The verdict where there is no baseline and the policy lets that pass.
+    /// The verdict without a baseline if the policy lets that pass.
     fn end_first_run(&mut self, evidence: &Evidence<'_>) {
         self.stages.clear();
         let Some(candidate) = evidence.candidate else {
@@ -243,14 +243,14 @@ impl<'a> Trial<'a> {
         let pairs_can_follow = stage.is_of_repeats() && self.protocol.has_base;
         match comparison.verdict {
             Verdict::Pass | Verdict::Warn | Verdict::Block | Verdict::Report => true,
-            // Pairs come before the request for a reason: more of the same repeats would not give one.
+            // Pairs are measured before a reason is requested, because more repeats would not give one.
             Verdict::Inconclusive => only_a_reason_is_missing(comparison) && !pairs_can_follow,
-            // Another machine or workload than the stored baseline's: pairs need neither.
+            // The stored baseline is of another machine or workload: pairs do not need it.
             Verdict::Incomparable => comparison.mismatches.is_empty() || !pairs_can_follow,
         }
     }
 
-    /// Whether more repeats of the candidate cannot decide: the stored baseline's own noise is what is in the way.
+    /// Whether more repeats of the candidate cannot decide, because of the stored baseline's own noise.
     fn is_hopeless(&self, stage: Stage, comparison: &Comparison) -> bool {
         match stage {
             Stage::Repeats(look) => {
@@ -263,7 +263,7 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// A comparison that was made before, with the author's present texts.
+/// An earlier comparison with the author's current texts.
 fn with_author(mut comparison: Comparison, author: Author<'_>) -> Comparison {
     if let Some(analysis) = author.analysis {
         comparison = with_analysis(comparison, analysis.clone());

@@ -1,13 +1,13 @@
-//! The stages of a trial: what is measured before each look.
+//! The stages of a trial: the measurements before each look.
 
 use super::evidence::{Evidence, LooksTaken};
 use super::protocol::Protocol;
 use crate::stats::InterimLook;
 
-/// Pairs that a re-run adds when every look is spent.
+/// Pairs that a re-run adds when all looks are used.
 const MORE_PAIRS: u32 = 3;
 
-/// What is measured before a look, and the look.
+/// The measurements before a look, and the look.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Stage {
     /// Repeats of the candidate against the stored baseline.
@@ -19,10 +19,10 @@ pub(super) enum Stage {
 }
 
 impl Stage {
-    /// Those of the protocol in their order, without those that were looked at before.
+    /// The stages of the protocol in order, without those already judged.
     pub(super) fn left(protocol: &Protocol, taken: LooksTaken) -> Vec<Self> {
         let mut left: Vec<Self> = Vec::new();
-        // Where pairs follow, repeats beside the stored baseline may only pass; once there are pairs, that chance is over.
+        // If pairs follow, a look at repeats may only pass; once there are pairs, it is left out.
         if taken.pairs == 0 {
             let repeats = protocol.repeats.iter().copied().map(Self::Repeats);
             left.extend(repeats.skip(taken.repeats));
@@ -30,8 +30,7 @@ impl Stage {
         let pairs = protocol.pairs.iter().copied().map(Self::Pairs);
         left.extend(pairs.skip(taken.pairs));
         if left.is_empty() {
-            // Nothing is left to decide with. The evidence is judged all the same: a rule that was decided stays decided, and
-            // one that asks something else stays open.
+            // No α or β is left. The evidence is still judged: a rule that was decided stays decided, and a new rule stays undecided.
             left.push(if protocol.has_base {
                 Self::MorePairs
             } else {
@@ -41,7 +40,7 @@ impl Stage {
         left
     }
 
-    /// Whether it can decide nothing and only shows the evidence.
+    /// Whether it cannot decide and only shows the evidence.
     pub(super) fn is_spent(self) -> bool {
         matches!(self, Self::Repeats(look) if look.is_spent())
     }
@@ -50,7 +49,7 @@ impl Stage {
         matches!(self, Self::Repeats(_))
     }
 
-    /// How many repeats or pairs there are, and how many it needs.
+    /// The number of repeats or pairs present, and the number needed.
     pub(super) fn have_and_need(self, evidence: &Evidence<'_>) -> (u32, u32) {
         match self {
             Self::Repeats(look) => (evidence.repeats(), look.at),

@@ -104,7 +104,7 @@ fn what_speaks_against_a_run_is_said_at_once_and_stays_in_the_ledger_with_the_re
     insta::assert_snapshot!(refused.stderr, @"
     error: the run is not accepted as the baseline of `llama` on `nvidia-l4`:
       - it was measured on `feature`, not on `main`
-      - the tree had changes that are in no commit
+      - the work tree had uncommitted changes
       - TPOT P95 at concurrency=16 is worse than the baseline: +9.9 % (the limit is 5.0 %)
       - throughput at concurrency=16 is worse than the baseline: +9.0 % (the limit is 5.0 %)
       - TTFT P95 at concurrency=16 lies +10.0 % from the middle of the ledger, whose sessions differ by 0.2 %

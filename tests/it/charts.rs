@@ -100,7 +100,7 @@ fn the_report_has_every_chart_with_a_text_alternative() {
         "What the server counted itself",
         "SM clock, of the slowest GPU",
         "candidate − baseline; above zero is slower",
-        "mean time in the queue",
+        "mean queue time",
     ] {
         assert!(html.contains(section), "{section}");
     }

@@ -237,17 +237,17 @@ fn what_was_decided_under_one_limit_is_no_answer_to_another_and_stays_the_answer
     assert!(reason.contains("is ruled out"), "{reason}");
     // Its only look is spent: under the same limit that was it, and under another nothing decides.
     for (thresholds, exit, expected) in [
-        ("90%", 0, "; decided at an earlier look"),
+        ("90%", 0, "; decided at an earlier interim look"),
         (
             "80%",
             3,
             "; every look at this commit was spent on another limit, and what that decided is no answer to this one",
         ),
-        ("90%", 0, "; decided at an earlier look"),
+        ("90%", 0, "; decided at an earlier interim look"),
     ] {
         let (said, reason) = gate(thresholds, exit);
         assert!(
-            said.contains("every interim look at this commit is spent"),
+            said.contains("all interim looks at this commit are used"),
             "{said}"
         );
         assert!(reason.ends_with(expected), "{thresholds}: {reason}");

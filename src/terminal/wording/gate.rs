@@ -13,7 +13,7 @@ pub(super) fn words(event: &GateEvent) -> String {
             "an earlier run of this commit measured another build, another machine or against another baseline, or its evidence is gone: evidence starts anew with what is left of the accepted error probabilities (interim looks spent: {repeats} at repeats, {pairs} at pairs)"
         ),
         GateEvent::NothingLeft => {
-            "every interim look at this commit is spent; only a measurement with the base version at hand can decide more".to_owned()
+            "all interim looks at this commit are used; only a measurement with the base version at hand can decide more".to_owned()
         }
         GateEvent::Repeats {
             because,
