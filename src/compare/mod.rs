@@ -7,6 +7,7 @@ mod evidence;
 mod finding;
 mod hardware;
 mod memory;
+mod missing;
 mod packaging;
 mod request_noise;
 mod server_figures;
@@ -23,11 +24,13 @@ pub(crate) use hardware::describe_gpus;
 pub(crate) use memory::{
     MEMORY, cache_figures_differ, cache_is_fixed, cache_is_sized_differently, what_it_reveals,
 };
+pub use missing::Missing;
+pub(crate) use missing::of_side;
 pub(crate) use packaging::unlike;
 pub(crate) use request_noise::request_noise;
 pub(crate) use server_figures::server_figures;
 pub(crate) use shift::shift;
-pub use sides::{Missing, Pair, SideValues, alternating, fewest_requests, pair};
-pub(crate) use sides::{of_side, orientation};
+pub(crate) use sides::orientation;
+pub use sides::{Pair, SideValues, alternating, fewest_requests, pair};
 pub(crate) use strata::strata;
 pub(crate) use timelines::timelines;

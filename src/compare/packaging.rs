@@ -1,6 +1,6 @@
 //! Whether TPOT and ITL of two runs are comparable: they depend on the tokens per chunk and on the version of their definition.
 
-use super::sides::Missing;
+use super::missing::Missing;
 use crate::metric::{Latency, Metric};
 use crate::record::ScenarioRun;
 use crate::stats;

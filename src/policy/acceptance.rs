@@ -86,9 +86,10 @@ fn shown(reason: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::run_of;
+    use super::super::look::Labels;
     use super::super::reasons::with_analysis;
     use super::super::rule::Policy;
-    use super::super::verdict::{Labels, compare_runs};
+    use super::super::verdict::compare_runs;
     use super::*;
     use crate::record::Run;
     use crate::report::comparison::Analysis;

@@ -1,6 +1,6 @@
 //! The next measurement of an undecided comparison.
 
-use super::judge::Judged;
+use super::judged::Judged;
 use super::outcome::weight;
 use super::rule::Policy;
 use crate::report::comparison::{Next, NextAction, Verdict};

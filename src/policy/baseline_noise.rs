@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use super::judge::{ScenarioEvidence, ratio, zone};
 use super::judge_all::{family, may_block};
+use super::judged::{ScenarioEvidence, ratio, zone};
+use super::look::ALPHA;
 use super::noise::noise;
 use super::rule::Policy;
 use super::sentence::percent;
-use super::verdict::ALPHA;
 use crate::compare::SideValues;
 use crate::metric::Metric;
 use crate::record::Run;

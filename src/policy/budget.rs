@@ -1,6 +1,6 @@
 //! `max` and `min`: the candidate alone against a fixed budget.
 
-use super::judge::{Answered, ratio};
+use super::judged::{Answered, ratio};
 use super::noise::noise;
 use super::rule::Rule;
 use super::sentence::percent;

@@ -1,6 +1,7 @@
 //! The guard of the error rate, which applies in addition to all rules.
 
-use super::judge::{Judged, LookTerms, ScenarioEvidence, without_numbers};
+use super::judge::without_numbers;
+use super::judged::{Judged, LookTerms, ScenarioEvidence};
 use super::outcome::status;
 use super::rule::{Action, Limits, Rule};
 use super::sentence::percent;

@@ -1,8 +1,9 @@
 //! A gate without a baseline.
 
+use super::look::{Labels, ThisLook};
 use super::outcome::worst;
 use super::rule::Policy;
-use super::verdict::{Labels, ThisLook, compare_evidence};
+use super::verdict::compare_evidence;
 use crate::code::Code;
 use crate::compare::ComparisonInputs;
 use crate::exit::ExitStatus;

@@ -1,6 +1,6 @@
 //! The verdict in one sentence.
 
-use super::judge::Judged;
+use super::judged::Judged;
 use super::rule::Action;
 use super::sentence::{change_in_words, percent, signed_percent};
 use super::too_good;
@@ -175,8 +175,9 @@ fn passed(judged: &[Judged]) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::run_of;
+    use super::super::look::Labels;
     use super::super::rule::Policy;
-    use super::super::verdict::{Labels, compare_runs};
+    use super::super::verdict::compare_runs;
     use crate::record::format::Scenario;
     use crate::record::{self, Run};
 

@@ -88,8 +88,9 @@ fn limit(row: &Judgement) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::look::{Labels, ThisLook};
     use super::super::rule::Policy;
-    use super::super::verdict::{Labels, ThisLook, compare_evidence};
+    use super::super::verdict::compare_evidence;
     use super::*;
     use crate::compare::ComparisonInputs;
 

@@ -1,9 +1,10 @@
 //! Every rule in every scenario: shares α, limits false warnings, and keeps earlier decisions.
 
 use super::errors::too_many_errors;
-use super::judge::{Judged, LookTerms, ScenarioEvidence, judge, p_value};
+use super::judge::{judge, p_value};
+use super::judged::{Judged, LookTerms, ScenarioEvidence};
+use super::look::{BETA, ThisLook};
 use super::rule::{Action, Limits, Policy, Rule};
-use super::verdict::{BETA, ThisLook};
 use crate::compare::ComparableInputs;
 use crate::record::Run;
 use crate::record::format::SWEEP;

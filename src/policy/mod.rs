@@ -30,6 +30,8 @@ mod headline;
 mod history;
 mod judge;
 mod judge_all;
+mod judged;
+mod look;
 mod noise;
 mod outcome;
 mod power;
@@ -50,12 +52,12 @@ pub use completion::{
     Base, Circumstances, JudgedBy, accept_again, complete, is_judged_by_own_files,
 };
 pub use first_run::first_run;
-pub use outcome::{MergeEffect, bisect_outcome, effect};
+pub(crate) use look::ALPHA;
+pub use look::{GATE_LEVELS, Labels, ThisLook};
+pub use outcome::{MergeEffect, bisect_outcome, effect, only_a_reason_is_missing};
 pub use power::{Needs, needs};
 pub use promotion::{Accepted, FEWEST_REPEATS, Objection, objections};
 pub use reasons::{with_analysis, with_explanation};
 pub use sentence::{percent, signed_percent};
 pub use shown::identity;
-pub use too_good::only_a_reason_is_missing;
-pub(crate) use verdict::ALPHA;
-pub use verdict::{GATE_LEVELS, Labels, ThisLook, compare_evidence, compare_runs};
+pub use verdict::{compare_evidence, compare_runs};

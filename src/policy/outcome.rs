@@ -4,7 +4,6 @@
 use serde::Serialize;
 
 use super::rule::{Action, OnInconclusive};
-use super::too_good::only_a_reason_is_missing;
 use crate::code::Code;
 use crate::compare::Comparability;
 use crate::exit::ExitStatus;
@@ -175,4 +174,17 @@ pub fn effect(row: &Judgement, comparison: &Comparison) -> MergeEffect {
     } else {
         found
     }
+}
+
+/// Whether only a reason is missing, which more measurements cannot give.
+pub fn only_a_reason_is_missing(comparison: &Comparison) -> bool {
+    let analysed = comparison.analysis.is_some();
+    let mut open = comparison
+        .judgements
+        .iter()
+        .filter(|row| weight(row, analysed) == Verdict::Inconclusive)
+        .peekable();
+    comparison.verdict == Verdict::Inconclusive
+        && open.peek().is_some()
+        && open.all(|row| row.if_believed.is_some())
 }

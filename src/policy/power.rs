@@ -1,9 +1,9 @@
 //! How many repeats or pairs a limit needs to detect a regression that must not pass.
 
-use super::judge::{ratio, zone};
 use super::judge_all::may_block;
+use super::judged::{ratio, zone};
+use super::look::{ALPHA, BETA};
 use super::rule::{Policy, Rule};
-use super::verdict::{ALPHA, BETA};
 use crate::metric::Metric;
 use crate::stats::{
     ErrorLevels, Estimate, InterimLook, Noise, Outcome, PAIR_LOOKS, decide, smallest_detectable,

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use super::judge;
+use super::judged;
+use super::look::{Labels, ThisLook};
 use super::rule::Policy;
 use super::sentence::{percent, signed_percent};
-use super::verdict::{Labels, ThisLook, compare_evidence};
+use super::verdict::compare_evidence;
 use crate::compare::{self, ComparisonInputs, SideValues};
 use crate::metric::Metric;
 use crate::record::{Run, ScenarioRun, is_measured_before};
@@ -393,7 +394,7 @@ fn outliers(policy: &Policy, run: &Run, segment: &[Run], listed: &[Objection]) -
             let Some(limit) = rule.limits.regression.filter(|_| !is_listed) else {
                 continue;
             };
-            let logs = judge::ScenarioEvidence {
+            let logs = judged::ScenarioEvidence {
                 name: &scenario.name,
                 // Sessions with another definition of the metric are not comparable.
                 stored: Some((None, Some(scenario))),
@@ -411,7 +412,7 @@ fn outliers(policy: &Policy, run: &Run, segment: &[Run], listed: &[Objection]) -
                 found.push(Objection::Outlier {
                     scenario: scenario.name.clone(),
                     metric,
-                    change: judge::ratio(metric, distance),
+                    change: judged::ratio(metric, distance),
                     deviation: deviation.exp_m1(),
                 });
             }

@@ -1,10 +1,11 @@
 //! The last release as a second, fixed reference: small changes that each pass add up, and the baseline moves with them.
 
-use super::judge::{LookTerms, ScenarioEvidence, judge};
+use super::judge::judge;
 use super::judge_all::family;
+use super::judged::{LookTerms, ScenarioEvidence};
+use super::look::{ALPHA, BETA};
 use super::rule::{Limits, Policy, Rule};
 use super::sentence::{percent, signed_percent};
-use super::verdict::{ALPHA, BETA};
 use crate::code::Code;
 use crate::compare::same_fingerprint;
 use crate::record::{Run, is_same_run};

@@ -1,9 +1,9 @@
 //! A candidate that is implausibly fast: undecided until the author gives a reason.
 
-use super::judge::Estimates;
+use super::judged::Estimates;
 use crate::code::Code;
 use crate::metric::{Better, Metric};
-use crate::report::comparison::{Comparison, Judgement, Status, Verdict, Warning};
+use crate::report::comparison::{Judgement, Status, Warning};
 
 /// A candidate that is more than this many times as fast is more often a mistake than an improvement: a wrong unit, shortened
 /// or cached answers, another model, a client that counts differently.
@@ -48,19 +48,6 @@ pub(super) fn believed(judgement: Judgement) -> Judgement {
         },
         None => judgement,
     }
-}
-
-/// Whether only a reason is missing, which more measurements cannot give.
-pub fn only_a_reason_is_missing(comparison: &Comparison) -> bool {
-    let analysed = comparison.analysis.is_some();
-    let mut open = comparison
-        .judgements
-        .iter()
-        .filter(|row| super::outcome::weight(row, analysed) == Verdict::Inconclusive)
-        .peekable();
-    comparison.verdict == Verdict::Inconclusive
-        && open.peek().is_some()
-        && open.all(|row| row.if_believed.is_some())
 }
 
 /// The warning of an implausible row.

@@ -4,8 +4,9 @@ use super::advice::next;
 use super::curves::curves;
 use super::headline::headline;
 use super::history::history;
-use super::judge::Judged;
 use super::judge_all::{family, judge_all};
+use super::judged::Judged;
+use super::look::{Labels, ThisLook};
 use super::outcome::{exit_status, verdict};
 use super::release::since_release;
 use super::rule::Policy;
@@ -13,62 +14,8 @@ use super::shown::{distributions, identity, measurements};
 use super::warning::{of_memory, unwatched_capacity, warnings};
 use crate::compare::{self, ComparisonInputs};
 use crate::record::Run;
-use crate::report::comparison::{Analysis, Comparison, Decision, LookTaken, SCHEMA, Verdict};
-use crate::stats::{ErrorLevels, InterimLook};
-
-/// Largest accepted probability of a false block, over all blocking rules.
-pub(crate) const ALPHA: f64 = 0.02;
-
-/// Largest accepted probability of a false pass, per rule, of a regression at the high edge.
-pub(crate) const BETA: f64 = 0.05;
-
-/// The error probabilities of a gate.
-pub const GATE_LEVELS: ErrorLevels = ErrorLevels {
-    alpha: ALPHA,
-    beta: BETA,
-};
-
-/// The names of the runs in the file: the files they were read from.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Labels<'a> {
-    /// The baseline's file.
-    pub baseline: &'a str,
-    /// The candidate's file.
-    pub candidate: &'a str,
-    /// The files of the alternating repeats.
-    pub pairs: (&'a str, &'a str),
-    /// The ledger's file.
-    pub ledger: Option<&'a str>,
-}
-
-/// An interim look at the evidence of one commit, and the result of earlier ones.
-#[derive(Clone, Copy, Debug)]
-pub struct ThisLook<'a> {
-    /// The error probabilities of the whole decision.
-    pub levels: ErrorLevels,
-    /// The share of them that this look may spend.
-    pub look: InterimLook,
-    /// All interim looks are used; alternating pairs may still block where they are clear.
-    pub anytime: bool,
-    /// The comparison of the previous look, whose decisions stay while the new evidence does not decide.
-    pub before: Option<&'a Comparison>,
-    /// The author's analysis of a regression under a `report` rule.
-    pub analysis: Option<&'a Analysis>,
-    /// The author's explanation of a regression under a rule with `explain`.
-    pub explanation: Option<&'a Analysis>,
-}
-
-impl ThisLook<'_> {
-    /// A single look at all evidence.
-    pub const ONLY: Self = Self {
-        levels: GATE_LEVELS,
-        look: InterimLook::only(0),
-        anytime: false,
-        before: None,
-        analysis: None,
-        explanation: None,
-    };
-}
+use crate::report::comparison::{Comparison, Decision, LookTaken, SCHEMA, Verdict};
+use crate::stats::InterimLook;
 
 /// Judges `candidate` against `baseline`: one look at two runs.
 pub fn compare_runs(

@@ -1,11 +1,11 @@
 //! The warnings of a comparison.
 
-use super::judge::Judged;
+use super::judged::Judged;
+use super::look::ThisLook;
 use super::outcome::weight;
 use super::rule::{Action, OnInconclusive, Policy};
 use super::sentence::percent;
 use super::too_good;
-use super::verdict::ThisLook;
 use crate::code::Code;
 use crate::compare::{self, Comparability};
 use crate::exit::ExitStatus;
