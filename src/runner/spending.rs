@@ -283,7 +283,7 @@ mod tests {
         clippy::unnecessary_wraps,
         reason = "the form of whoever finds the accepted runs"
     )]
-    fn nothing(_: &crate::record::Run) -> Result<Option<StoredBaseline>, Failure> {
+    fn nothing(_: &Run) -> Result<Option<StoredBaseline>, Failure> {
         Ok(None)
     }
 

@@ -64,7 +64,7 @@ mod tests {
             r#"{{"schema":"perfgate.result/1","scenarios":[{{"name":"c","repeats":[{}]}}]}}"#,
             repeats.join(",")
         );
-        let run = crate::record::parse("a.json", json.as_bytes()).unwrap();
+        let run = record::parse("a.json", json.as_bytes()).unwrap();
         let sessions = in_sessions(&run);
         let counts: Vec<u32> = sessions.iter().map(Run::counting_repeats).collect();
         assert_eq!(counts, [3, 3]);
