@@ -10,7 +10,8 @@ use crate::inputs::result_file;
 use crate::inputs::{feasible, plan};
 use crate::interrupt::Interrupt;
 use crate::render;
-use crate::runner::repeat_runner::{RepeatRunner, nothing_counts};
+use crate::runner::repeat_context::RepeatContext;
+use crate::runner::repeating::{measure_all, nothing_counts};
 use crate::runner::runtime;
 use crate::terminal::Output;
 use crate::terminal::progress::note;
@@ -26,9 +27,9 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Fai
     let result = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let environment = context.environment;
-        let runner =
-            RepeatRunner::of_plan(&plan, &grown, environment, &context.events, &interrupt)?;
-        runner.run().await
+        let repeat_context =
+            RepeatContext::of_plan(&plan, &grown, environment, &context.events, &interrupt)?;
+        measure_all(repeat_context).await
     })?;
     output::deliver(&args.output, &grown, &result)?;
     let text = render::terminal::run(&result);

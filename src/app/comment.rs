@@ -109,5 +109,5 @@ fn keep(comparison: &Comparison, args: &CommentArgs) -> Result<(), Failure> {
     let Some(path) = &args.json else {
         return Ok(());
     };
-    output::write(path, Output::Json, &render::json::comparison(comparison))
+    output::write(path, Output::Json, &comparison.json())
 }

@@ -84,7 +84,7 @@ pub(super) fn finish(
             context.output(),
             render::terminal::comparison(comparison, context.screen),
         ),
-        Format::Json => (Output::Json, render::json::comparison(comparison)),
+        Format::Json => (Output::Json, comparison.json()),
         Format::Markdown => (
             Output::Text,
             render::markdown::comparison(comparison, accept_label),

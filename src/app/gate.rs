@@ -13,6 +13,7 @@ use crate::environment::whole_environment;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
+use crate::files;
 use crate::git::work_tree;
 use crate::inputs::accepted::Accepted;
 use crate::inputs::base_ref::Asks;
@@ -30,14 +31,14 @@ use crate::record::{self, Run};
 use crate::report::comparison::Comparison;
 use crate::runner::evidence::{EvidenceFolder, Side};
 use crate::runner::lock::Lock;
-use crate::runner::repeat_runner::{OtherEvidence, server_of};
+use crate::runner::repeat_context::server_of;
+use crate::runner::run_in_progress::OtherEvidence;
 use crate::runner::sequential_gate::{Commits, Decided, SequentialGate};
 use crate::runner::spending::{Of, Spending};
 use crate::runner::{gpus, runtime};
 use crate::terminal::Output;
 use crate::terminal::progress::note;
 use crate::trial::Protocol;
-use crate::{files, render};
 
 pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let shown = plan::path(args.run.config.as_deref()).display().to_string();
@@ -319,5 +320,5 @@ fn measured_run(evidence: &EvidenceFolder) -> Result<Option<Run>, Failure> {
 }
 
 fn write_json(path: &Path, comparison: &Comparison) -> Result<(), Failure> {
-    output::write(path, Output::Json, &render::json::comparison(comparison))
+    output::write(path, Output::Json, &comparison.json())
 }

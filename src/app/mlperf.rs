@@ -13,7 +13,7 @@ use crate::interrupt::Interrupt;
 use crate::render;
 use crate::runner::load_points::Points;
 use crate::runner::mlperf_run::MlperfRun;
-use crate::runner::repeat_runner::RepeatRunner;
+use crate::runner::repeat_context::RepeatContext;
 use crate::runner::runtime;
 use crate::terminal::Output;
 use crate::terminal::progress::note;
@@ -29,8 +29,9 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
     let (report, result) = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let environment = context.environment;
-        let runner = RepeatRunner::of_plan(plan, &grown, environment, &context.events, &interrupt)?;
-        let mut points = Points::begin(runner, course.sizes)?;
+        let repeat_context =
+            RepeatContext::of_plan(plan, &grown, environment, &context.events, &interrupt)?;
+        let mut points = Points::begin(repeat_context, course.sizes)?;
         let run = MlperfRun { course: &course };
         let report = run.measure(&mut points).await?;
         Ok::<_, Failure>((report, points.into_result()))

@@ -16,7 +16,8 @@ use crate::interrupt::Interrupt;
 use crate::policy::rule::Policy;
 use crate::record::{self, Run};
 use crate::runner::evidence::{EvidenceFolder, Side};
-use crate::runner::repeat_runner::{RepeatRunner, nothing_counts, server_of};
+use crate::runner::repeat_context::{RepeatContext, server_of};
+use crate::runner::repeating::{measure_all, nothing_counts};
 use crate::runner::runtime;
 use crate::runner::sequential_gate::{Commits, Decided, SequentialGate};
 use crate::selftest::{Gate, Report, report_text};
@@ -154,8 +155,9 @@ impl Selftest<'_> {
         let path = self.output.join("baseline.json");
         note("measuring the first baseline");
         let environment = self.context.environment;
-        let runner = RepeatRunner::of_plan(plan, &path, environment, self.events, self.interrupt)?;
-        nothing_counts(&runner.run().await?)?;
+        let repeat_context =
+            RepeatContext::of_plan(plan, &path, environment, self.events, self.interrupt)?;
+        nothing_counts(&measure_all(repeat_context).await?)?;
         load(&path)
     }
 

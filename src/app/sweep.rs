@@ -12,7 +12,7 @@ use crate::inputs::sweep_course;
 use crate::interrupt::Interrupt;
 use crate::render;
 use crate::runner::load_points::Points;
-use crate::runner::repeat_runner::RepeatRunner;
+use crate::runner::repeat_context::RepeatContext;
 use crate::runner::runtime;
 use crate::runner::sweep_run::Sweep;
 use crate::sweep::SweepReport;
@@ -35,9 +35,9 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
     let (result, told) = runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let environment = context.environment;
-        let runner =
-            RepeatRunner::of_plan(&plan, &grown, environment, &context.events, &interrupt)?;
-        let points = Points::begin(runner, sizes)?;
+        let repeat_context =
+            RepeatContext::of_plan(&plan, &grown, environment, &context.events, &interrupt)?;
+        let points = Points::begin(repeat_context, sizes)?;
         let mut sweep = Sweep::begin(points, &course, limits, args.course.attainment);
         sweep.repeats(&plan).await?;
         Ok::<_, Failure>(sweep.into_result())

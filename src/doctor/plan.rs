@@ -18,7 +18,7 @@ use crate::launch;
 use crate::policy::FEWEST_REPEATS;
 use crate::policy::rule::{Action, Policy, Rule};
 use crate::record::format::{Environment, Gpu, ResultFile};
-use crate::runner::{expectations, repeat_runner};
+use crate::runner::{expectations, repeat_context};
 use crate::telemetry::gpu::Survey;
 
 /// Group of a machine without a plan: empty.
@@ -32,7 +32,7 @@ pub(crate) fn checks(
     if let Some(plan) = plan {
         checks.push(of_failure(
             "server",
-            repeat_runner::server_of(plan).map(|_| ()),
+            repeat_context::server_of(plan).map(|_| ()),
         ));
         checks.push(of_failure("load", load(plan, events)));
         match policy::policy_for(&PolicyArgs::default()) {

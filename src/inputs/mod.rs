@@ -7,6 +7,7 @@ pub(crate) mod beginning;
 pub(crate) mod build_identity;
 pub(crate) mod compared;
 pub(crate) mod comparison;
+pub(crate) mod criteria;
 pub(crate) mod dataset;
 pub(crate) mod extras;
 pub(crate) mod feasible;

@@ -19,7 +19,6 @@ mod explanation;
 mod forest;
 pub mod history;
 pub mod html;
-pub mod json;
 pub mod junit;
 mod limited;
 pub mod markdown;

@@ -122,6 +122,23 @@ pub struct Comparison {
     pub decision: Decision,
 }
 
+impl Comparison {
+    /// Indented, in the order of the format.
+    pub fn json(&self) -> String {
+        let text = serde_json::to_string_pretty(self);
+        // Serialisation cannot fail: all keys are strings, and the writer is memory.
+        text.map(|text| text + "\n").unwrap_or_default()
+    }
+
+    /// The verdict's name as the format writes it.
+    pub fn verdict_name(&self) -> String {
+        serde_json::to_value(self.verdict)
+            .ok()
+            .and_then(|value| value.as_str().map(str::to_owned))
+            .unwrap_or_default()
+    }
+}
+
 /// A person with write permission accepted the regressions of this commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Acceptance {

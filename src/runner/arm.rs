@@ -1,17 +1,23 @@
 //! One arm that is being measured: its server, its repeats, and what of them is on disk.
 
-use super::repeat_runner::RepeatRunner;
+use super::repeat_context::RepeatContext;
 use super::run_in_progress::RunInProgress;
-use super::side::{OneRepeat, Side, side_of};
+#[cfg(debug_assertions)]
+use super::scripted::Scripted;
+use super::server_side::ServerSide;
+use super::side::{OneRepeat, Side};
 use super::{expectations, request_failures};
 use crate::config::{Fresh, LoadPoint};
 use crate::event::RunEvent;
 use crate::failure::Failure;
+use crate::failure::of_adapters::cannot_keep;
+use crate::inputs::result_file;
 use crate::record::format::{ResultFile, Source};
+use crate::{files, record};
 
 /// An arm that is being measured.
 pub(crate) struct Arm<'a> {
-    runner: RepeatRunner<'a>,
+    context: RepeatContext<'a>,
     run: RunInProgress,
     side: Box<dyn Side>,
     /// Whether a server runs: that of the repeat before, where the plan does not ask for fresh ones.
@@ -21,11 +27,28 @@ pub(crate) struct Arm<'a> {
 }
 
 impl<'a> Arm<'a> {
+    /// Begins, or goes on with what an earlier run measured.
+    pub(crate) fn begin(
+        context: RepeatContext<'a>,
+        earlier: Option<ResultFile>,
+    ) -> Result<Self, Failure> {
+        let mut run = RunInProgress::new(&context)?;
+        if let Some(earlier) = earlier {
+            run.kept = true;
+            run.result = earlier;
+            // After an interruption in the middle of a repeat, some load points have one repeat more than the others.
+            run.fill_up(run.repeats());
+        }
+        // Before the first GPU minute: a result that cannot be written is not worth measuring.
+        files::check_writable(&context.output).map_err(cannot_keep)?;
+        Self::new(context, run)
+    }
+
     /// Goes on with what `run` has so far.
-    pub(crate) fn new(runner: RepeatRunner<'a>, run: RunInProgress) -> Result<Self, Failure> {
+    pub(crate) fn new(context: RepeatContext<'a>, run: RunInProgress) -> Result<Self, Failure> {
         Ok(Self {
-            side: side_of(&runner)?,
-            runner,
+            side: side_of(&context)?,
+            context,
             run,
             is_running: false,
             starts: 0,
@@ -43,8 +66,8 @@ impl<'a> Arm<'a> {
     }
 
     /// How it is measured.
-    pub(crate) fn runner(&self) -> &RepeatRunner<'a> {
-        &self.runner
+    pub(crate) fn context(&self) -> &RepeatContext<'a> {
+        &self.context
     }
 
     pub(crate) fn run(&self) -> &RunInProgress {
@@ -82,12 +105,12 @@ impl<'a> Arm<'a> {
         let measured = self.all_loads(repeat, of).await;
         self.end(measured, repeat, of).await?;
         self.check_failures()
-            .and_then(|()| self.runner.interrupt.check())
+            .and_then(|()| self.context.interrupt.check())
             .map_err(|failure| self.with_evidence(failure, repeat))?;
         for scenario in &self.run.result.scenarios {
             if let Some(reason) = scenario.repeats.last().and_then(|last| last.void.as_ref()) {
-                self.runner.events.emit(RunEvent::Void {
-                    repeat: Some(self.runner.label(repeat, of)),
+                self.context.events.emit(RunEvent::Void {
+                    repeat: Some(self.context.label(repeat, of)),
                     load: scenario.name.clone(),
                     reason: reason.clone(),
                 });
@@ -104,7 +127,7 @@ impl<'a> Arm<'a> {
         }
         self.starts += 1;
         let at = OneRepeat {
-            runner: &self.runner,
+            context: &self.context,
             run: &self.run,
             number: repeat,
             of,
@@ -116,37 +139,41 @@ impl<'a> Arm<'a> {
     }
 
     async fn all_loads(&mut self, repeat: u32, of: u32) -> Result<(), Failure> {
-        let runner = self.runner.clone();
-        for load in &runner.plan.loads {
-            self.load(&runner, *load, repeat, of).await?;
+        let context = self.context.clone();
+        for load in &context.plan.loads {
+            self.load(&context, *load, repeat, of).await?;
         }
         Ok(())
     }
 
-    /// Measures one load point as `runner` has it. What it measured is on disk after it.
+    /// Measures one load point as `context` has it. What it measured is on disk after it.
     pub(crate) async fn load(
         &mut self,
-        runner: &RepeatRunner<'_>,
+        context: &RepeatContext<'_>,
         load: LoadPoint,
         repeat: u32,
         of: u32,
     ) -> Result<(), Failure> {
         let at = OneRepeat {
-            runner,
+            context,
             run: &self.run,
             number: repeat,
             of,
         };
         let measured = self.side.load(&at, load).await?;
-        self.run.add(runner.plan, load, measured)?;
+        self.run.add(context.plan, load, measured)?;
         self.keep()?;
         // After saving: what was measured is kept even where it is not what was expected.
-        expectations::check(runner.plan, &self.run.result, runner.events)
+        expectations::check(context.plan, &self.run.result, context.events)
     }
 
-    /// Puts what was measured so far on disk.
+    /// Puts what was measured so far on disk, whole or not at all; elsewhere where that is not possible any more.
     pub(crate) fn keep(&mut self) -> Result<(), Failure> {
-        self.runner.keep(&mut self.run)
+        record::save(&self.context.output, &self.run.result).map_err(|error| {
+            result_file::rescue(&self.context.output, &self.run.result, cannot_keep(error))
+        })?;
+        self.run.kept = true;
+        Ok(())
     }
 
     /// Removes the server, whatever came of measuring on it, unless the next repeat is to use it.
@@ -156,12 +183,12 @@ impl<'a> Arm<'a> {
         repeat: u32,
         of: u32,
     ) -> Result<T, Failure> {
-        let again = self.runner.fresh == Fresh::Run && repeat + 1 < of;
-        if measured.is_ok() && again && self.runner.interrupt.check().is_ok() {
+        let again = self.context.fresh == Fresh::Run && repeat + 1 < of;
+        if measured.is_ok() && again && self.context.interrupt.check().is_ok() {
             return measured;
         }
         self.is_running = false;
-        let stopped = self.side.stop(&self.runner).await;
+        let stopped = self.side.stop(&self.context).await;
         measured
             .and_then(|measured| stopped.map(|()| measured))
             .map_err(|failure| self.with_evidence(failure, repeat))
@@ -171,9 +198,9 @@ impl<'a> Arm<'a> {
     pub(crate) fn check_failures(&self) -> Result<(), Failure> {
         for scenario in &self.run.result.scenarios {
             if let Some(last) = scenario.repeats.last() {
-                let checked = request_failures::check(self.runner.plan, &scenario.name, last);
+                let checked = request_failures::check(self.context.plan, &scenario.name, last);
                 checked.map_err(|failure| {
-                    let output = self.runner.output.display();
+                    let output = self.context.output.display();
                     failure.hint(format!("what was measured is in `{output}`"))
                 })?;
             }
@@ -181,8 +208,24 @@ impl<'a> Arm<'a> {
         Ok(())
     }
 
-    /// A failure with the places of what is left.
+    /// A failed repeat with the places of what is left: the server's log, and what was measured before.
     fn with_evidence(&self, failure: Failure, repeat: u32) -> Failure {
-        self.runner.with_evidence(failure, &self.run, repeat)
+        let failure = self.context.with_log(failure, repeat);
+        let output = format!("`{}`", self.context.output.display());
+        if self.run.kept && !failure.hints.iter().any(|hint| hint.contains(&output)) {
+            failure.hint(format!("what was measured before is in {output}"))
+        } else {
+            failure
+        }
     }
+}
+
+/// The side that measures for these repeats.
+fn side_of(context: &RepeatContext<'_>) -> Result<Box<dyn Side>, Failure> {
+    #[cfg(debug_assertions)]
+    if let Some(scripted) = Scripted::of(context)? {
+        return Ok(Box::new(scripted));
+    }
+    let _ = context;
+    Ok(Box::new(ServerSide::default()))
 }

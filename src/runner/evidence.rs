@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::{cannot_keep, record_failure, unreadable};
+use crate::files;
 use crate::policy::parse_comparison;
 use crate::record::format::ResultFile;
 use crate::record::{self, Run};
 use crate::report::comparison::Comparison;
-use crate::{files, render};
 
 /// Where repeats and looks are kept that belong together.
 #[derive(Clone, Debug)]
@@ -112,7 +112,7 @@ impl EvidenceFolder {
 
     /// Keeps what a look said, before anybody is told.
     pub(crate) fn keep(&self, comparison: &Comparison) -> Result<(), Failure> {
-        let json = render::json::comparison(comparison);
+        let json = comparison.json();
         files::write_atomically(
             &self.comparison_path(),
             crate::secret::masked_json(&json).as_bytes(),

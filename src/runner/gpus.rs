@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::local_server;
-use super::repeat_runner::RepeatRunner;
+use super::repeat_context::RepeatContext;
 use super::side::OneRepeat;
 use super::visible_gpus::Shown;
 use crate::config::{GpuRequest, ServerPlan};
@@ -36,22 +36,22 @@ const MACHINE: &str = "PERFGATE_MACHINE";
 
 /// How a server is watched while it is measured.
 pub(crate) async fn looking(
-    runner: &RepeatRunner<'_>,
+    context: &RepeatContext<'_>,
     target: &Target,
     runs_here: bool,
 ) -> Looking {
     let gpus = if runs_here {
-        GpuSource::Local(search(runner.server, runner.environment))
+        GpuSource::Local(search(context.server, context.environment))
     } else {
         // A remote server's GPUs are not in this machine.
         GpuSource::None
     };
     Looking {
         gpus,
-        interval: runner.plan.telemetry_interval,
-        gpu_interval: runner.plan.gpu_interval,
+        interval: context.plan.telemetry_interval,
+        gpu_interval: context.plan.gpu_interval,
         server: target.process_ids().await,
-        gpus_matter: uses_gpus(runner.server, runner.environment),
+        gpus_matter: uses_gpus(context.server, context.environment),
     }
 }
 
@@ -133,25 +133,25 @@ fn uses_gpus(server: &ServerPlan, environment: &(dyn Fn(&str) -> Option<String> 
 
 /// Before a server starts: waits until its GPUs are free, since a server that is ending frees its memory last.
 pub(crate) async fn wait_until_free(repeat: &OneRepeat<'_>) -> Result<(), Failure> {
-    let runner = repeat.runner;
-    let is_started = !matches!(runner.server, ServerPlan::Url(_));
-    if !is_started || !uses_gpus(runner.server, runner.environment) {
+    let context = repeat.context;
+    let is_started = !matches!(context.server, ServerPlan::Url(_));
+    if !is_started || !uses_gpus(context.server, context.environment) {
         return Ok(());
     }
-    let search = search(runner.server, runner.environment);
+    let search = search(context.server, context.environment);
     let waiting = |reason: &str| {
-        runner.events.emit(RunEvent::WaitingForGpu {
+        context.events.emit(RunEvent::WaitingForGpu {
             repeat: repeat.label(),
             in_use: reason.to_owned(),
             at_most: PATIENCE,
         });
     };
     let free = free(&search, PATIENCE, &waiting);
-    let interrupted = runner.interrupt.token();
+    let interrupted = context.interrupt.token();
     tokio::select! {
         free = free => match free? {
             Some(in_use) => {
-                runner.events.emit(RunEvent::GpuInUse { in_use });
+                context.events.emit(RunEvent::GpuInUse { in_use });
                 Ok(())
             }
             None => Ok(()),

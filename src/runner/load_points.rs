@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::arm::Arm;
 use super::early_end;
-use super::repeat_runner::RepeatRunner;
+use super::repeat_context::RepeatContext;
 use super::repeating::MOST_VOID;
+use super::run_in_progress::RunInProgress;
 use super::workload_identity::source;
 use crate::config::{Dataset, LoadPoint, Plan};
 use crate::event::{Events, RunEvent};
@@ -95,15 +96,15 @@ pub(crate) struct Points<'a> {
 impl<'a> Points<'a> {
     /// Where what happens is told.
     pub(crate) fn events(&self) -> &Events {
-        self.arm.runner().events
+        self.arm.context().events
     }
 
     /// Nothing is measured yet; a result that cannot be written is an error now.
-    pub(crate) fn begin(runner: RepeatRunner<'a>, sizes: Sizes) -> Result<Self, Failure> {
-        crate::files::check_writable(&runner.output).map_err(cannot_keep)?;
-        let mut run = runner.prepare()?;
+    pub(crate) fn begin(context: RepeatContext<'a>, sizes: Sizes) -> Result<Self, Failure> {
+        crate::files::check_writable(&context.output).map_err(cannot_keep)?;
+        let mut run = RunInProgress::new(&context)?;
         run.result.scenarios.clear();
-        let arm = Arm::new(runner, run)?;
+        let arm = Arm::new(context, run)?;
         Ok(Self { arm, sizes })
     }
 
@@ -144,7 +145,7 @@ impl<'a> Points<'a> {
             let last = self.repeats(load).last();
             void = last.and_then(|repeat| repeat.void.clone());
             let Some(reason) = &void else { break };
-            self.arm.runner().events.emit(RunEvent::Void {
+            self.arm.context().events.emit(RunEvent::Void {
                 repeat: None,
                 load: load.name(),
                 reason: reason.clone(),
@@ -159,26 +160,26 @@ impl<'a> Points<'a> {
 
     /// Measures one load point once more. What it measured is on disk after it.
     async fn measure_once(&mut self, load: LoadPoint, adaptive: bool) -> Result<(), Failure> {
-        let runner = self.arm.runner().clone();
-        let plan = self.sizes.plan_of(runner.plan, load)?;
+        let context = self.arm.context().clone();
+        let plan = self.sizes.plan_of(context.plan, load)?;
         let wanted = self.sizes.requests(load);
         if plan.num_requests < wanted {
-            runner.events.emit(RunEvent::DataSetEnds {
+            context.events.emit(RunEvent::DataSetEnds {
                 load: load.name(),
                 requests: plan.num_requests,
                 wanted,
             });
         }
         self.arm.run_mut().source = source(&plan)?;
-        let runner = RepeatRunner {
+        let context = RepeatContext {
             plan: &plan,
             own_arrivals: true,
             may_fail: true,
-            ..runner
+            ..context
         };
         let visit = u32::try_from(self.repeats(load).len()).unwrap_or(u32::MAX);
         let of = visit.saturating_add(1);
-        self.arm.load(&runner, load, visit, of).await?;
+        self.arm.load(&context, load, visit, of).await?;
         let scenarios = &mut self.arm.run_mut().result.scenarios;
         if let Some(scenario) = scenarios.iter_mut().find(|known| known.name == load.name()) {
             scenario.adaptive = adaptive;
@@ -190,7 +191,7 @@ impl<'a> Points<'a> {
     pub(crate) fn fails(&self, load: LoadPoint) -> bool {
         let last = self.repeats(load).last();
         let rate = last.and_then(|repeat| repeat.metric(Metric::ERROR_RATE));
-        rate.is_none_or(|rate| rate > self.arm.runner().plan.max_error_rate)
+        rate.is_none_or(|rate| rate > self.arm.context().plan.max_error_rate)
     }
 
     /// Refuses to go on where requests failed before there was any load worth the name.
@@ -232,7 +233,7 @@ impl<'a> Points<'a> {
         of: u32,
     ) -> Result<T, Failure> {
         let measured = self.arm.end(measured, repeat, of).await?;
-        self.arm.runner().interrupt.check().map(|()| measured)
+        self.arm.context().interrupt.check().map(|()| measured)
     }
 
     /// What was measured.

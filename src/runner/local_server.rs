@@ -1,6 +1,6 @@
 //! Whether the server runs on this machine, so that this machine's hardware is what was measured.
 
-use super::repeat_runner::RepeatRunner;
+use super::repeat_context::RepeatContext;
 use crate::config::{ServerPlan, is_of_this_machine};
 use crate::event::RunEvent;
 use crate::launch::Target;
@@ -39,19 +39,21 @@ const HAND_ON: [&str; 26] = [
 
 /// Whether it does. A loopback address may be the end of a tunnel: it counts only where the program that holds its port
 /// is not one of those, or where the user sets `telemetry.server_is_here`.
-pub(crate) fn runs_here(runner: &RepeatRunner<'_>, target: &Target) -> bool {
-    let ServerPlan::Url(_) = runner.server else {
+pub(crate) fn runs_here(context: &RepeatContext<'_>, target: &Target) -> bool {
+    let ServerPlan::Url(_) = context.server else {
         return true;
     };
     let Some(port) = loopback_port(target.base_url()) else {
-        return runner.plan.server_is_here == Some(true);
+        return context.plan.server_is_here == Some(true);
     };
-    if let Some(is_here) = runner.plan.server_is_here {
+    if let Some(is_here) = context.plan.server_is_here {
         return is_here;
     }
     match doubt(port, &ProcessEntry::listening_on(port)) {
         Some(doubt) => {
-            runner.events.emit(RunEvent::ServerMayBeElsewhere { doubt });
+            context
+                .events
+                .emit(RunEvent::ServerMayBeElsewhere { doubt });
             false
         }
         None => true,

@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::measured::Measured;
 use super::memory::{self, HostMemory};
-use super::side::{Measured, OneRepeat};
+use super::side::OneRepeat;
 use super::{early_end, gpus, local_server};
 use crate::clock;
 use crate::config::{LoadPoint, Plan, ServerPlan};
@@ -35,13 +36,13 @@ pub(crate) struct Measurement<'a> {
 
 impl Measurement<'_> {
     pub(crate) async fn run(&self, cancel: &CancellationToken) -> Result<Measured, Failure> {
-        let OneRepeat { runner, run, .. } = self.at;
-        let plan = runner.plan;
+        let OneRepeat { context, run, .. } = self.at;
+        let plan = context.plan;
         let measured = self.requests(Phase::Measured);
         let label = format!("repeat {}: {}", self.at.number + 1, self.load.name());
         let warmed_up = self.warm_up(cancel).await?;
-        let runs_here = local_server::runs_here(runner, self.target);
-        let looking = gpus::looking(runner, self.target, runs_here).await;
+        let runs_here = local_server::runs_here(context, self.target);
+        let looking = gpus::looking(context, self.target, runs_here).await;
         let sampler = Sampler::start(self.target.base_url(), looking).await;
         let host_memory = HostMemory::watch(self.target.memory_probe(), plan.telemetry_interval);
         let started = clock::timestamp();
@@ -69,7 +70,7 @@ impl Measurement<'_> {
             .take(measure::prompt_lengths(&driven.traces, &sent));
         let concerns = self.concerns(&driven, &mut seen);
 
-        let named = gpus::machine_name(runner.environment);
+        let named = gpus::machine_name(context.environment);
         let environment = runs_here.then(|| seen.environment(named.as_deref()));
         let mut observed = Observed {
             duration: driven.wall_time.as_secs_f64(),
@@ -96,12 +97,12 @@ impl Measurement<'_> {
         if let Some(stop) = &driven.stop {
             self.stopped(stop, (driven.traces.len(), planned), &mut repeat);
         }
-        let is_started = !matches!(runner.server, ServerPlan::Url(_));
+        let is_started = !matches!(context.server, ServerPlan::Url(_));
         Ok(Measured {
             repeat,
             server: Server {
                 fingerprint: driven.fingerprint,
-                fresh: is_started.then(|| runner.fresh.name().to_owned()),
+                fresh: is_started.then(|| context.fresh.name().to_owned()),
                 ..self.target.identity().clone()
             },
             environment,
@@ -131,14 +132,14 @@ impl Measurement<'_> {
     }
 
     fn warn_of_an_early_end(&self, driven: &Driven, planned: usize) {
-        let runner = self.at.runner;
-        let plan = runner.plan;
+        let context = self.at.context;
+        let plan = context.plan;
         if let Some(duration) = plan.duration
             && driven.stop.is_none()
             && driven.traces.len() == planned
             && driven.wall_time < duration
         {
-            runner.events.emit(RunEvent::RanOut {
+            context.events.emit(RunEvent::RanOut {
                 load: self.load.name(),
                 requests: planned,
                 after: driven.wall_time,
@@ -149,14 +150,14 @@ impl Measurement<'_> {
 
     /// When the measurement of so many requests is not worth going on with.
     fn patience(&self, planned: usize) -> Patience {
-        let runner = self.at.runner;
-        let most = runner.plan.max_error_rate * number(planned as u64);
+        let context = self.at.context;
+        let most = context.plan.max_error_rate * number(planned as u64);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a share of a number of requests"
         )]
-        let most_failures = (!runner.may_fail).then_some(most.floor() as usize);
+        let most_failures = (!context.may_fail).then_some(most.floor() as usize);
         Patience {
             most_failures,
             most_unasked: Some(measure::most_unasked(planned)),
@@ -176,7 +177,7 @@ impl Measurement<'_> {
                 let stopped = |why| format!("{why}; stopped after {ended} of {planned} requests");
                 repeat.void = repeat.void.take().map(stopped);
             }
-            Stop::Hung | Stop::Failing if !self.at.runner.may_fail => {
+            Stop::Hung | Stop::Failing if !self.at.context.may_fail => {
                 // What else was wrong, such as a load generator without files, comes before what it led to.
                 repeat.void = repeat.void.take().or_else(|| early_end::of_server(repeat));
             }
@@ -192,7 +193,7 @@ impl Measurement<'_> {
     fn concerns(&self, driven: &Driven, seen: &mut telemetry::Observed) -> Concerns {
         let mut concerns = driven
             .client
-            .concerns(&driven.traces, self.at.runner.plan.slo.tpot.is_some());
+            .concerns(&driven.traces, self.at.context.plan.slo.tpot.is_some());
         concerns.take(std::mem::take(&mut seen.concerns));
         if let Some(server) = &seen.server {
             concerns.take(server.check(&driven.client.figures(&driven.traces)));
@@ -206,7 +207,7 @@ impl Measurement<'_> {
             .iter()
             .flat_map(|(level, said)| said.iter().map(move |warning| (level, warning)))
         {
-            self.at.runner.events.emit(RunEvent::Concern {
+            self.at.context.events.emit(RunEvent::Concern {
                 level: *level,
                 about: warning.about.clone(),
                 message: warning.message.clone(),
@@ -230,10 +231,10 @@ impl Measurement<'_> {
     /// own, also where it goes on with the evidence of another: what that one sent before it broke off is not known. So has
     /// each side, whose servers may be one and the same.
     fn nonce(&self) -> Option<String> {
-        let OneRepeat { runner, run, .. } = self.at;
-        match runner.server {
-            ServerPlan::Url(_) if runner.side.is_empty() => Some(run.id.clone()),
-            ServerPlan::Url(_) => Some(format!("{}-{}", run.id, runner.side)),
+        let OneRepeat { context, run, .. } = self.at;
+        match context.server {
+            ServerPlan::Url(_) if context.side.is_empty() => Some(run.id.clone()),
+            ServerPlan::Url(_) => Some(format!("{}-{}", run.id, context.side)),
             ServerPlan::Docker(_) | ServerPlan::Process(_) | ServerPlan::Simulator(_) => None,
         }
     }
@@ -246,7 +247,7 @@ impl Measurement<'_> {
         patience: Patience,
         cancel: &CancellationToken,
     ) -> Result<Driven, Failure> {
-        let plan = self.at.runner.plan;
+        let plan = self.at.context.plan;
         let count = requests.len();
         let drive = Drive {
             client: self.client.clone(),
@@ -267,7 +268,7 @@ impl Measurement<'_> {
     }
 
     fn sending(&self, part: LoadPart, total: usize, done: &Arc<AtomicUsize>) -> Sending<'_> {
-        let events = self.at.runner.events;
+        let events = self.at.context.events;
         events.emit(RunEvent::Sending {
             repeat: self.at.label(),
             load: self.load.name(),

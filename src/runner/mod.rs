@@ -1,7 +1,7 @@
 //! One run on one server: repeats, pairs, void and again; the evidence of a gate on disk.
 //!
 //! ```text
-//! RepeatRunner (plan, server, output) ─begin─▶ Arm ─start, load, stop─▶ dyn Side ─┬─ ServerSide (launch, load, telemetry)
+//! RepeatContext (plan, server, output) ──────▶ Arm ─start, load, stop─▶ dyn Side ─┬─ ServerSide (launch, load, telemetry)
 //!      repeating: repeats and pairs             │ after each load point            └─ Scripted (tests: no clock, no server)
 //!      load_points: loads that a search chooses ▼
 //!      sequential_gate: what the trial asks     result file ─▶ evidence, spending
@@ -24,13 +24,14 @@ pub(crate) mod gpus;
 pub(crate) mod load_points;
 pub(crate) mod local_server;
 pub(crate) mod lock;
+mod measured;
 mod measurement;
 mod memory;
 pub(crate) mod mlperf_run;
-pub(crate) mod repeat_runner;
+pub(crate) mod repeat_context;
 pub(crate) mod repeating;
 mod request_failures;
-mod run_in_progress;
+pub(crate) mod run_in_progress;
 #[cfg(debug_assertions)]
 mod scripted;
 pub(crate) mod sequential_gate;

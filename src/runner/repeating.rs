@@ -1,10 +1,21 @@
 //! As many repeats or pairs as are wanted; void ones are measured again.
 
 use super::arm::Arm;
+use super::repeat_context::RepeatContext;
+use crate::exit::ExitStatus;
 use crate::failure::Failure;
+use crate::record::format::ResultFile;
 
 /// Void repeats are measured again, so many times at most.
 pub(super) const MOST_VOID: u32 = 3;
+
+/// Measures all repeats of a plan, void ones anew. The result is on disk after each of them, whatever comes later.
+pub(crate) async fn measure_all(context: RepeatContext<'_>) -> Result<ResultFile, Failure> {
+    let repeats = context.plan.repeat;
+    let mut arm = Arm::begin(context, None)?;
+    measure_repeats(&mut arm, repeats).await?;
+    Ok(arm.into_result())
+}
 
 /// Measures until so many repeats count, those of before included.
 pub(crate) async fn measure_repeats(arm: &mut Arm<'_>, wanted: u32) -> Result<(), Failure> {
@@ -44,4 +55,26 @@ pub(crate) async fn measure_pairs(
             base.repeat(of).await.map_err(Failure::of_base)?;
         }
     }
+}
+
+/// What a result is not worth going on with: no repeat of it counts.
+pub(crate) fn nothing_counts(result: &ResultFile) -> Result<(), Failure> {
+    if result.counting_repeats() > 0 {
+        return Ok(());
+    }
+    let mut repeats = result
+        .scenarios
+        .iter()
+        .flat_map(|scenario| &scenario.repeats);
+    let last = repeats.rfind(|repeat| repeat.void.is_some());
+    let last = last.and_then(|repeat| repeat.void.as_deref());
+    let message = format!(
+        "no repeat counts: every one of them is void; the last one because {}",
+        last.unwrap_or("it was not measured")
+    );
+    Err(
+        Failure::message(ExitStatus::EnvironmentFailed, message).hint(
+            "if the cause was the load generator, give it a CPU of its own, or send less; `perfgate doctor` shows what this machine can drive",
+        ),
+    )
 }

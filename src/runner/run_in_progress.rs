@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::early_end;
-use super::side::Measured;
-use super::workload_identity::described_load;
+use super::measured::Measured;
+use super::repeat_context::RepeatContext;
+use super::workload_identity::{described_load, described_workload, source};
+use crate::clock;
 use crate::config::{LoadPoint, Plan};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::load::RequestTemplate;
-use crate::metric::Metric;
-use crate::record::format::{Environment, Load, Repeat, ResultFile, Scenario, Server};
+use crate::metric::{Metric, VERSIONS};
+use crate::record::format::{
+    Environment, Load, Repeat, ResultFile, SCHEMA, Scenario, Server, Tool,
+};
 use crate::workload::Source;
 
 /// What is being put together.
@@ -26,6 +30,53 @@ pub(crate) struct RunInProgress {
 }
 
 impl RunInProgress {
+    /// Nothing is measured yet.
+    pub(crate) fn new(context: &RepeatContext<'_>) -> Result<Self, Failure> {
+        let plan = context.plan;
+        let source = source(plan)?;
+        let template = RequestTemplate {
+            endpoint: plan.endpoint,
+            model: plan.served_model_name.clone(),
+            sampling: plan.sampling.clone(),
+            extra_body: plan.extra_body.clone(),
+        };
+        let workload = described_workload(plan, &source, &template);
+        let scenarios = plan.loads.iter().map(|load| Scenario {
+            name: load.name(),
+            load: Some(described_load(*load, plan)),
+            repeats: Vec::new(),
+            ..Scenario::default()
+        });
+        let result = ResultFile {
+            schema: SCHEMA.to_owned(),
+            name: Some(plan.name.clone()),
+            created: Some(clock::timestamp()),
+            tool: Some(Tool {
+                name: "perfgate".to_owned(),
+                version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            }),
+            source: crate::git::work_tree::of_working_tree(context.environment, context.events),
+            promotion: None,
+            environment: None,
+            server: None,
+            workload: Some(workload),
+            definitions: VERSIONS
+                .map(|(latency, version)| (latency.to_owned(), version))
+                .into(),
+            scenarios: scenarios.collect(),
+        };
+        let now = clock::unix_time();
+        let id = format!("{:x}-{:x}", now.as_millis(), std::process::id());
+        Ok(Self {
+            id,
+            source,
+            template,
+            result,
+            kept: false,
+            spoiled: BTreeMap::new(),
+        })
+    }
+
     /// A load point that a search chose has no scenario before it is measured.
     pub(crate) fn add(
         &mut self,

@@ -12,10 +12,11 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 use serde::Deserialize;
 
+use super::measured::Measured;
 use super::measurement::limits;
-use super::repeat_runner::RepeatRunner;
+use super::repeat_context::RepeatContext;
 use super::server_side::ended_during;
-use super::side::{Awaited, Measured, OneRepeat, Side};
+use super::side::{Awaited, OneRepeat, Side};
 use crate::clock;
 use crate::config::{LoadPoint, ServerPlan, parse_bytes, parse_duration, parse_percentage};
 use crate::event::{RunEvent, StartPhase};
@@ -91,12 +92,12 @@ pub(crate) struct Scripted {
 }
 
 impl Scripted {
-    /// The side of that runner, where a script is given and its server is a simulator.
-    pub(crate) fn of(runner: &RepeatRunner<'_>) -> Result<Option<Self>, Failure> {
-        let ServerPlan::Simulator(given) = runner.server else {
+    /// The side of those repeats, where a script is given and its server is a simulator.
+    pub(crate) fn of(context: &RepeatContext<'_>) -> Result<Option<Self>, Failure> {
+        let ServerPlan::Simulator(given) = context.server else {
             return Ok(None);
         };
-        let Some(text) = (runner.environment)(SCRIPT) else {
+        let Some(text) = (context.environment)(SCRIPT) else {
             return Ok(None);
         };
         let usage = |why: String| Failure::message(ExitStatus::Usage, format!("{SCRIPT}: {why}"));
@@ -104,7 +105,7 @@ impl Scripted {
             serde_json::from_str(&text).map_err(|error| usage(error.to_string()))?;
         let options = options(given).map_err(usage)?;
         Ok(Some(Self {
-            happenings: match runner.side {
+            happenings: match context.side {
                 "base" => script.base,
                 "candidate" => script.candidate,
                 _ => script.alone,
@@ -122,9 +123,9 @@ impl Scripted {
     }
 
     fn begin(&mut self, repeat: &OneRepeat<'_>) -> Result<(), Failure> {
-        let runner = repeat.runner;
+        let context = repeat.context;
         for phase in [StartPhase::Starting, StartPhase::Loading] {
-            runner.events.emit(RunEvent::Starting {
+            context.events.emit(RunEvent::Starting {
                 repeat: repeat.label(),
                 phase,
             });
@@ -134,9 +135,9 @@ impl Scripted {
         }
         let mut options = self.options.clone();
         options.slowdown *= self.happening(repeat.number).slowdown;
-        options.start = runner.ordinal(repeat.number);
+        options.start = context.ordinal(repeat.number);
         if !self.given.contains_key("seed") {
-            options.seed = seed_of_output(runner);
+            options.seed = seed_of_output(context);
         }
         options.noise = options.noise.max(LEAST_NOISE);
         self.engine = Some(Engine::new(&options));
@@ -145,10 +146,10 @@ impl Scripted {
     }
 
     fn measure(&mut self, at: &OneRepeat<'_>, load: LoadPoint) -> Result<Measured, Failure> {
-        let runner = at.runner;
+        let context = at.context;
         let happening = self.happening(at.number);
         if happening.interrupted {
-            runner.interrupt.token().cancel();
+            context.interrupt.token().cancel();
             return Err(load_failure(&LoadError::Cancelled));
         }
         let scenario = load.name();
@@ -158,7 +159,7 @@ impl Scripted {
             repeat: at.number,
             nonce: None,
         });
-        let warm_up = runner.plan.warmup_requests;
+        let warm_up = context.plan.warmup_requests;
         self.answered += (requests.len() + warm_up) as u64;
         let is_dead = |after: u64| self.answered >= after;
         if happening.dies || self.options.die_after.is_some_and(is_dead) {
@@ -174,7 +175,7 @@ impl Scripted {
         let duration = traces.iter().map(|trace| trace.ended).fold(0.0, f64::max);
         let observed = Observed {
             duration,
-            slo: limits(runner.plan),
+            slo: limits(context.plan),
             metrics: self.observed(),
             ..Observed::default()
         };
@@ -193,8 +194,8 @@ impl Scripted {
         });
         Ok(Measured {
             repeat,
-            server: self.identity(runner),
-            environment: Some(self.environment(runner)),
+            server: self.identity(context),
+            environment: Some(self.environment(context)),
             is_spoiled: false,
         })
     }
@@ -237,28 +238,28 @@ impl Scripted {
         gpu.chain(all).collect()
     }
 
-    fn identity(&self, runner: &RepeatRunner<'_>) -> Server {
+    fn identity(&self, context: &RepeatContext<'_>) -> Server {
         let args = self.given.iter();
         let args = args.flat_map(|(name, value)| [format!("--{name}"), value.clone()]);
         Server {
             kind: Some("simulator".to_owned()),
             args: Some(args.collect()),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-            model: Some(runner.plan.served_model_name.clone()),
-            fresh: Some(runner.fresh.name().to_owned()),
+            model: Some(context.plan.served_model_name.clone()),
+            fresh: Some(context.fresh.name().to_owned()),
             fingerprint: Some(self.options.fingerprint()),
             ..Server::default()
         }
     }
 
-    fn environment(&self, runner: &RepeatRunner<'_>) -> Environment {
+    fn environment(&self, context: &RepeatContext<'_>) -> Environment {
         let gpu = Gpu {
             name: "Simulated GPU 80GB".to_owned(),
             memory_bytes: Some(self.options.gpu_memory),
             ..Gpu::default()
         };
         let gpus: Vec<Gpu> = self.options.has_gpu.then_some(gpu).into_iter().collect();
-        let named = super::gpus::machine_name(runner.environment);
+        let named = super::gpus::machine_name(context.environment);
         Environment {
             machine: telemetry::machine(&gpus, named.as_deref()),
             ..telemetry::environment(Some(gpus), None)
@@ -275,7 +276,7 @@ impl Side for Scripted {
         Box::pin(async move { self.measure(repeat, load) })
     }
 
-    fn stop<'s>(&'s mut self, _: &'s RepeatRunner<'s>) -> Awaited<'s, ()> {
+    fn stop<'s>(&'s mut self, _: &'s RepeatContext<'s>) -> Awaited<'s, ()> {
         self.engine = None;
         Box::pin(async { Ok(()) })
     }
@@ -404,13 +405,13 @@ fn traces(engine: &mut Engine, requests: &[Request], arrivals: Arrivals) -> Vec<
 }
 
 /// Another result, other noise.
-fn seed_of_output(runner: &RepeatRunner<'_>) -> u64 {
-    let output = runner.output.display().to_string();
+fn seed_of_output(context: &RepeatContext<'_>) -> u64 {
+    let output = context.output.display().to_string();
     workload::seed_of(0, &["script", &output])
 }
 
 fn jitter(traces: &mut [RequestTrace], at: &OneRepeat<'_>) {
-    let seed = workload::seed_of(seed_of_output(at.runner), &[&at.number.to_string()]);
+    let seed = workload::seed_of(seed_of_output(at.context), &[&at.number.to_string()]);
     let mut chance = Pcg64Mcg::seed_from_u64(seed);
     for trace in traces {
         let factor = 1.0 + JITTER * (chance.random::<f64>() - 0.5);

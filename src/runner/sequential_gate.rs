@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::arm::Arm;
 use super::evidence::{EvidenceFolder, Side};
-use super::repeat_runner::{RepeatRunner, server_of};
+use super::repeat_context::{RepeatContext, server_of};
 use super::repeating;
 use super::slowdown::slowed;
-use super::spending::Spending;
+use super::spending::{FindStored, Spending};
 use crate::baseline;
 use crate::config::{Fresh, Plan};
 use crate::event::Events;
@@ -22,9 +22,6 @@ use crate::trial::{Author, Evidence, LooksTaken, Names, Protocol, Step, StoredBa
 
 /// Starts of a gate count from here in pairs, so that no start of a pair is one of the repeats before.
 const FIRST_PAIR_START: u32 = 1000;
-
-/// Finds the accepted runs of the machine that was measured; `None` where there are none.
-pub(crate) type FindStored<'a> = dyn Fn(&Run) -> Result<Option<StoredBaseline>, Failure> + 'a;
 
 /// The commits of both versions, where they are not that of the working tree.
 #[derive(Clone, Debug, Default)]
@@ -195,7 +192,7 @@ impl SequentialGate<'_> {
             (Side::PairBaseline, Some(base_plan)) => base_plan,
             _ => self.plan,
         };
-        let runner = RepeatRunner {
+        let context = RepeatContext {
             plan,
             server,
             // Two versions do not fit on one GPU side by side.
@@ -214,7 +211,7 @@ impl SequentialGate<'_> {
             events: self.events,
             interrupt: self.interrupt,
         };
-        let mut arm = runner.begin(self.evidence.earlier(side)?)?;
+        let mut arm = Arm::begin(context, self.evidence.earlier(side)?)?;
         let commit = match side {
             Side::PairBaseline => &self.commits.base,
             Side::Candidate | Side::PairCandidate => &self.commits.candidate,

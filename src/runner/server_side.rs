@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::measured::Measured;
 use super::measurement::Measurement;
-use super::repeat_runner::RepeatRunner;
-use super::side::{Awaited, Measured, OneRepeat, Side};
+use super::repeat_context::RepeatContext;
+use super::side::{Awaited, OneRepeat, Side};
 use super::{gpus, request_failures};
 use crate::config::LoadPoint;
 use crate::event::{Events, RunEvent};
@@ -42,11 +43,11 @@ impl Side for ServerSide {
         })
     }
 
-    fn stop<'s>(&'s mut self, runner: &'s RepeatRunner<'s>) -> Awaited<'s, ()> {
+    fn stop<'s>(&'s mut self, context: &'s RepeatContext<'s>) -> Awaited<'s, ()> {
         Box::pin(async move {
             match self.target.take() {
                 Some(target) => {
-                    let stopped = stop(runner, target).await;
+                    let stopped = stop(context, target).await;
                     stopped.map_err(|error| launch_failure(&error))
                 }
                 None => Ok(()),
@@ -56,36 +57,36 @@ impl Side for ServerSide {
 }
 
 async fn launch(repeat: &OneRepeat<'_>) -> Result<Target, Failure> {
-    let runner = repeat.runner;
-    let waiting = Waiting::begin(runner.events);
+    let context = repeat.context;
+    let waiting = Waiting::begin(context.events);
     gpus::wait_until_free(repeat).await?;
     drop(waiting);
-    let log = runner.log_file(repeat.number);
+    let log = context.log_file(repeat.number);
     let own_program =
         own_program().map_err(|error| launch_failure(&LaunchError::OwnProgram(error)))?;
-    let api_key = runner.api_key();
+    let api_key = context.api_key();
     let launch = Launch {
-        plan: runner.server,
-        model: &runner.plan.model,
-        served_model_name: &runner.plan.served_model_name,
-        engine_args: &runner.plan.engine_args,
+        plan: context.server,
+        model: &context.plan.model,
+        served_model_name: &context.plan.served_model_name,
+        engine_args: &context.plan.engine_args,
         run_id: &repeat.run.id,
-        ordinal: runner.ordinal(repeat.number),
+        ordinal: context.ordinal(repeat.number),
         log_file: log.as_deref(),
         api_key: api_key.as_deref(),
-        headers: &runner.plan.headers,
-        environment: runner.environment,
+        headers: &context.plan.headers,
+        environment: context.environment,
         stop_grace: launch::STOP_GRACE,
         own_program: &own_program,
     };
     let told = |phase: launch::Phase| {
-        runner.events.emit(RunEvent::Starting {
+        context.events.emit(RunEvent::Starting {
             repeat: repeat.label(),
             phase,
         });
     };
-    let cancel = runner.interrupt.token();
-    let _waiting = Waiting::begin(runner.events);
+    let cancel = context.interrupt.token();
+    let _waiting = Waiting::begin(context.events);
     // On the heap: it holds a whole start, and so would everybody who waits for it.
     let started = Box::pin(launch::start(&launch, &told, &cancel)).await;
     started.map_err(|error| launch_failure(&error))
@@ -97,13 +98,13 @@ async fn measure(
     target: &Target,
     load: LoadPoint,
 ) -> Result<Measured, Failure> {
-    let runner = repeat.runner;
+    let context = repeat.context;
     let url = format!("{}{}", target.base_url(), repeat.run.template.path());
-    let client = Client::find(&url, runner.api_key().as_deref())
+    let client = Client::find(&url, context.api_key().as_deref())
         .await
         .map_err(|error| load_failure(&error))?
-        .with_headers(runner.plan.headers.clone());
-    let cancel = runner.interrupt.token();
+        .with_headers(context.plan.headers.clone());
+    let cancel = context.interrupt.token();
     let ended = target.ended();
     let measurement = Measurement {
         at: repeat,
@@ -120,7 +121,7 @@ async fn measure(
         () = cancel.cancelled() => Err(load_failure(&LoadError::Cancelled)),
     }?;
     // A dying server's connections break a moment before its end is seen.
-    if request_failures::check(runner.plan, &load.name(), &measured.repeat).is_err()
+    if request_failures::check(context.plan, &load.name(), &measured.repeat).is_err()
         && tokio::time::timeout(END_IS_SEEN, ended.cancelled())
             .await
             .is_ok()
@@ -131,16 +132,16 @@ async fn measure(
 }
 
 /// Stops the server, and tells somebody who interrupted and waits.
-async fn stop(runner: &RepeatRunner<'_>, target: Target) -> Result<(), LaunchError> {
-    let stopping = target.stop_in(runner.interrupt.hurry());
+async fn stop(context: &RepeatContext<'_>, target: Target) -> Result<(), LaunchError> {
+    let stopping = target.stop_in(context.interrupt.hurry());
     tokio::pin!(stopping);
-    let token = runner.interrupt.token();
+    let token = context.interrupt.token();
     tokio::select! {
         biased;
         stopped = &mut stopping => return stopped,
         () = token.cancelled() => {}
     }
-    runner.events.emit(RunEvent::StoppingAfterInterruption);
+    context.events.emit(RunEvent::StoppingAfterInterruption);
     stopping.await
 }
 

@@ -1,19 +1,18 @@
 //! What the runner needs of a server: to be started, measured at a load point, and removed.
 //!
 //! ```text
-//! RepeatRunner ─ Arm ──▶ dyn Side ─┬─ ServerSide   launch, load, telemetry
+//! RepeatContext ─ Arm ──▶ dyn Side ─┬─ ServerSide   launch, load, telemetry
 //!                                  └─ Scripted     the simulator's engine without a clock (tests)
 //! ```
 
 use futures_util::future::LocalBoxFuture;
 
-use super::repeat_runner::RepeatRunner;
+use super::measured::Measured;
+use super::repeat_context::RepeatContext;
 use super::run_in_progress::RunInProgress;
-use super::server_side::ServerSide;
 use crate::config::LoadPoint;
 use crate::event::RepeatLabel;
 use crate::failure::Failure;
-use crate::record::format::{Environment, Repeat, Server};
 use crate::workload;
 
 /// What comes of a step, once it has been waited for.
@@ -28,13 +27,13 @@ pub(crate) trait Side {
     fn load<'s>(&'s mut self, repeat: &'s OneRepeat<'s>, load: LoadPoint) -> Awaited<'s, Measured>;
 
     /// Removes the server, whatever state it is in.
-    fn stop<'s>(&'s mut self, runner: &'s RepeatRunner<'s>) -> Awaited<'s, ()>;
+    fn stop<'s>(&'s mut self, context: &'s RepeatContext<'s>) -> Awaited<'s, ()>;
 }
 
 /// Which repeat of what.
 pub(crate) struct OneRepeat<'r> {
     /// How it is measured.
-    pub(crate) runner: &'r RepeatRunner<'r>,
+    pub(crate) context: &'r RepeatContext<'r>,
     /// What is sent, and what is known so far.
     pub(crate) run: &'r RunInProgress,
     /// From 0.
@@ -45,39 +44,17 @@ pub(crate) struct OneRepeat<'r> {
 
 impl OneRepeat<'_> {
     pub(crate) fn label(&self) -> RepeatLabel {
-        self.runner.label(self.number, self.of)
+        self.context.label(self.number, self.of)
     }
 
     /// Of the arrivals at that load.
     pub(crate) fn seed_of_arrivals(&self, load: LoadPoint) -> u64 {
-        let seed = self.runner.plan.seed;
-        if self.runner.own_arrivals {
+        let seed = self.context.plan.seed;
+        if self.context.own_arrivals {
             let (load, repeat) = (load.name(), self.number.to_string());
             workload::seed_of(seed, &["arrivals", &load, &repeat])
         } else {
             seed
         }
     }
-}
-
-/// What came of one load point.
-pub(crate) struct Measured {
-    pub(crate) repeat: Repeat,
-    /// Which server it was.
-    pub(crate) server: Server,
-    /// The machine, where the server runs on this one.
-    pub(crate) environment: Option<Environment>,
-    /// Whether the load generator, without real-time priority, was kept from its work: the repeat is void, and the next one
-    /// will be too. With that priority a repeat may be void for the same reason, but this is `false`.
-    pub(crate) is_spoiled: bool,
-}
-
-/// The side that measures for this runner.
-pub(crate) fn side_of(runner: &RepeatRunner<'_>) -> Result<Box<dyn Side>, Failure> {
-    #[cfg(debug_assertions)]
-    if let Some(scripted) = super::scripted::Scripted::of(runner)? {
-        return Ok(Box::new(scripted));
-    }
-    let _ = runner;
-    Ok(Box::new(ServerSide::default()))
 }

@@ -9,12 +9,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::evidence::{EvidenceFolder, Side};
 use super::lock::Lock;
-use super::sequential_gate::FindStored;
 use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::{cannot_keep, unreadable};
 use crate::files;
+use crate::record::Run;
 use crate::report::comparison::LookTaken;
 use crate::trial::{LooksTaken, StoredBaseline};
 
@@ -26,6 +26,9 @@ const KEY_LENGTH: usize = 12;
 
 /// Stands for the baseline where there was none.
 const NO_BASELINE: &str = "none";
+
+/// Finds the accepted runs of the machine that was measured; `None` where there are none.
+pub(crate) type FindStored<'a> = dyn Fn(&Run) -> Result<Option<StoredBaseline>, Failure> + 'a;
 
 /// The file: everything that was looked at of one head commit under one gate's name.
 #[derive(Debug, Serialize, Deserialize)]
@@ -280,7 +283,7 @@ mod tests {
         clippy::unnecessary_wraps,
         reason = "the form of whoever finds the accepted runs"
     )]
-    fn nothing(_: &crate::record::Run) -> Result<Option<StoredBaseline>, Failure> {
+    fn nothing(_: &Run) -> Result<Option<StoredBaseline>, Failure> {
         Ok(None)
     }
 

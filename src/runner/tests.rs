@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::arm::Arm;
-use super::repeat_runner::{RepeatRunner, server_of};
+use super::repeat_context::{RepeatContext, server_of};
 use super::repeating::{measure_pairs, measure_repeats};
 use crate::config::{Fresh, Plan, read_plan};
 use crate::environment::Environment;
@@ -48,8 +48,8 @@ impl Stage {
         }
     }
 
-    fn runner(&self, side: &'static str) -> RepeatRunner<'_> {
-        RepeatRunner {
+    fn context(&self, side: &'static str) -> RepeatContext<'_> {
+        RepeatContext {
             plan: &self.plan,
             server: server_of(&self.plan).unwrap(),
             fresh: Fresh::Repeat,
@@ -66,7 +66,7 @@ impl Stage {
     }
 
     fn arm(&self, side: &'static str) -> Arm<'_> {
-        self.runner(side).begin(None).unwrap()
+        Arm::begin(self.context(side), None).unwrap()
     }
 
     /// The starts that were told, in their order.
@@ -174,11 +174,11 @@ async fn an_interruption_keeps_the_repeats_and_a_later_run_goes_on() {
     assert_eq!(on_disk(&path).counting_repeats(), 2);
 
     let again = Stage::new("{}");
-    let runner = RepeatRunner {
+    let context = RepeatContext {
         output: path.clone(),
-        ..again.runner("")
+        ..again.context("")
     };
-    let mut arm = runner.begin(Some(on_disk(&path).file)).unwrap();
+    let mut arm = Arm::begin(context, Some(on_disk(&path).file)).unwrap();
     measure_repeats(&mut arm, 3).await.unwrap();
     assert_eq!((arm.repeats(), arm.starts()), (3, 1));
 }
@@ -190,18 +190,18 @@ async fn half_a_repeat_that_was_interrupted_is_void() {
     arm.repeat(1).await.unwrap();
     let mut earlier = arm.into_result();
     earlier.scenarios[1].repeats.clear();
-    let arm = stage.runner("").begin(Some(earlier)).unwrap();
+    let arm = Arm::begin(stage.context(""), Some(earlier)).unwrap();
     assert_eq!(voids(arm.result()), [[false], [true]]);
 }
 
 #[tokio::test]
 async fn one_server_serves_all_repeats_where_the_plan_wants_it() {
     let stage = Stage::new("{}");
-    let runner = RepeatRunner {
+    let context = RepeatContext {
         fresh: Fresh::Run,
-        ..stage.runner("")
+        ..stage.context("")
     };
-    let mut arm = runner.begin(None).unwrap();
+    let mut arm = Arm::begin(context, None).unwrap();
     measure_repeats(&mut arm, 3).await.unwrap();
     assert_eq!((arm.repeats(), arm.starts()), (3, 1));
 }
@@ -245,7 +245,7 @@ async fn half_a_pair_that_was_interrupted_is_void() {
     assert_eq!(half.counting_repeats(), 1);
 
     let again = Stage::new("{}");
-    let mut base = again.runner("base").begin(Some(half)).unwrap();
+    let mut base = Arm::begin(again.context("base"), Some(half)).unwrap();
     let mut candidate = again.arm("candidate");
     measure_pairs(&mut base, &mut candidate, 1).await.unwrap();
     assert_eq!(voids(base.result()), [[false, false], [false, false]]);
@@ -267,18 +267,18 @@ async fn a_base_that_fails_is_no_fault_of_the_candidate() {
 async fn the_log_of_a_server_is_named_after_its_side_and_repeat() {
     let stage = Stage::new("{}");
     for (side, name) in [("", "server-2.log"), ("base", "server-base-2.log")] {
-        let runner = RepeatRunner {
+        let context = RepeatContext {
             logs: Some("out".into()),
-            ..stage.runner(side)
+            ..stage.context(side)
         };
-        assert_eq!(runner.log_file(1), Some(Path::new("out").join(name)));
+        assert_eq!(context.log_file(1), Some(Path::new("out").join(name)));
     }
 }
 
 #[tokio::test]
 async fn a_script_with_a_mistake_is_refused() {
     let stage = Stage::new(r#"{"alone": [{"vode": 1}]}"#);
-    let refused = stage.runner("").begin(None).err().unwrap();
+    let refused = Arm::begin(stage.context(""), None).err().unwrap();
     assert_eq!(refused.status, ExitStatus::Usage);
     assert!(refused.reason().contains("vode"), "{}", refused.reason());
 }

@@ -26,7 +26,7 @@ pub(crate) struct WarmedUp {
 impl Measurement<'_> {
     /// Sends the warm-up at the measured load, anew until three windows are alike where the plan says so.
     pub(crate) async fn warm_up(&self, cancel: &CancellationToken) -> Result<WarmedUp, Failure> {
-        let Some(within) = self.at.runner.plan.warmup_until_stable else {
+        let Some(within) = self.at.context.plan.warmup_until_stable else {
             let requests = self.requests(Phase::WarmUp(0));
             if !requests.is_empty() {
                 let driven = self.warm(LoadPart::WarmUp, requests, cancel).await?;
@@ -69,7 +69,7 @@ impl Measurement<'_> {
         if driven.traces.is_empty() || !driven.traces.iter().all(hung) {
             return Ok(());
         }
-        let timeout = self.at.runner.plan.timeout.as_secs_f64();
+        let timeout = self.at.context.plan.timeout.as_secs_f64();
         let message = format!(
             "no request of the warm-up of {} was answered within {timeout} s",
             self.load.name()

@@ -139,8 +139,7 @@ fn every_renderer_says_the_same_words_for_every_verdict() {
             ),
             ("junit", as_seen(&junit_text(comparison), true)),
         ];
-        let json: serde_json::Value =
-            serde_json::from_str(&render::json::comparison(comparison)).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&comparison.json()).unwrap();
         assert_eq!(json["headline"], view.headline.as_str());
         for (renderer, text) in &rendered {
             let says = |words: &str| {

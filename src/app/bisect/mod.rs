@@ -1,5 +1,6 @@
 //! `perfgate bisect`: the predicate of `git bisect run`, and what prepares it.
 
+mod arguments;
 mod start;
 mod summary;
 
@@ -9,10 +10,12 @@ use crate::cli::bisect::{BisectArgs, BisectCommand, BisectOptions, StartupFailur
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::git::search::{Repository, Search};
+use crate::inputs::criteria::SearchOptions;
 use crate::interrupt::Interrupt;
-use crate::runner::bisect::bisect_run::{BisectRun, Ends, Scene, judged};
+use crate::runner::bisect::bisect_run::{BisectRun, Scene};
+use crate::runner::bisect::judging::judged;
 use crate::runner::bisect::lock::Lock;
-use crate::runner::bisect::session::Started;
+use crate::runner::bisect::session::{Ends, Started};
 use crate::runner::runtime;
 
 pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, Failure> {
@@ -33,10 +36,7 @@ pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, 
                 .filter(|started| started.ends == Ends::of(search.as_ref()));
             match started {
                 Some(started) => {
-                    let options = crate::runner::bisect::arguments::laid_over(
-                        &started.arguments,
-                        &crate::runner::bisect::arguments::own(),
-                    )?;
+                    let options = arguments::laid_over(&started.arguments, &arguments::own())?;
                     judge(repository, search.as_ref(), &options, context)
                 }
                 None => judge(repository, search.as_ref(), &args.options, context),
@@ -53,6 +53,7 @@ fn judge(
     context: &Context,
 ) -> Result<BisectStatus, Failure> {
     let commit = repository.asked_about()?;
+    let search_options = SearchOptions::of(options);
     let ends = Ends::of(search);
     runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
@@ -63,7 +64,7 @@ fn judge(
             interrupt: &interrupt,
         };
         let judging = async {
-            let mut run = BisectRun::begin(repository, ends, &commit, options, scene)?;
+            let mut run = BisectRun::begin(repository, ends, &commit, &search_options, scene)?;
             Box::pin(run.check_ends()).await?;
             let kept = Box::pin(run.judge(Role::Search, &commit, None)).await?;
             context.events.emit(judged(&kept.step));

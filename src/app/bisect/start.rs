@@ -1,6 +1,7 @@
 //! `perfgate bisect start` and `perfgate bisect clean`.
 
 use super::super::Context;
+use super::arguments::own_text;
 use super::or_interrupted;
 use crate::app::output::print;
 use crate::bisect::steps_for;
@@ -10,12 +11,12 @@ use crate::failure::Failure;
 use crate::git::checkout::{remove_all, remove_folder};
 use crate::git::search::Repository;
 use crate::git::{UNSHALLOW, work_tree};
+use crate::inputs::criteria::SearchOptions;
 use crate::interrupt::Interrupt;
-use crate::runner::bisect::arguments::own_text;
-use crate::runner::bisect::bisect_run::{BisectRun, Ends, Scene};
+use crate::runner::bisect::bisect_run::{BisectRun, Scene};
 use crate::runner::bisect::images;
 use crate::runner::bisect::lock::Lock;
-use crate::runner::bisect::session::Started;
+use crate::runner::bisect::session::{Ends, Started};
 use crate::runner::runtime;
 use crate::terminal::Output;
 use crate::terminal::progress::note;
@@ -55,6 +56,7 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
             "the working tree has changes that are in no commit: they are not measured, and stay as they are",
         );
     }
+    let options = SearchOptions::of(&args.options);
     runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let scene = Scene {
@@ -72,7 +74,7 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
                 ends: ends.clone(),
                 arguments,
             };
-            let mut run = BisectRun::begin(repository.clone(), ends, &bad, &args.options, scene)?;
+            let mut run = BisectRun::begin(repository.clone(), ends, &bad, &options, scene)?;
             Box::pin(run.check_ends()).await?;
             started.save(&repository)?;
             begin_search(&repository, args.first_parent, [&bad, &good])?;

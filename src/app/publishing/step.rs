@@ -25,7 +25,7 @@ pub(crate) fn tell(
         return;
     };
     let mut values = vec![
-        ("verdict", render::json::verdict(comparison)),
+        ("verdict", comparison.verdict_name()),
         ("exit-code", comparison.exit_code.to_string()),
         ("headline", secret::masked(&comparison.headline)),
         ("comparison-path", comparison_path.display().to_string()),

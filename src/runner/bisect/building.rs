@@ -4,13 +4,13 @@ use std::path::Path;
 
 use super::super::server_side::own_program;
 use super::bisect_run::BisectRun;
-use super::criteria::{Words, builds_image};
 use super::images;
 use super::question::Base;
 use crate::event::BisectEvent;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::git::checkout::Tree;
+use crate::inputs::criteria::{Words, builds_image};
 use crate::launch::{Build, BuildError, build, image_is_here};
 
 /// Whether there is a build since just now.

@@ -1,6 +1,7 @@
 //! The end of a search: the commit found is tested once more, and the summary written.
 
-use super::bisect_run::{BisectRun, judged};
+use super::bisect_run::BisectRun;
+use super::judging::judged;
 use crate::bisect::{
     BisectOutcome, BisectReport, Cost, Role, SCHEMA, Step, StepOutcome, Sureness, steps_for,
 };

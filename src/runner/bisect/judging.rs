@@ -10,9 +10,8 @@ use super::building::{Built, NotBuilt};
 use super::question::{Base, known, with_image};
 use super::session::Kept;
 use crate::bisect::{Role, Step, StepChange, StepOutcome};
-use crate::cli::bisect::StartupFailure;
 use crate::config::Plan;
-use crate::event::{BisectEvent, BisectTask};
+use crate::event::{BisectEvent, BisectTask, JudgedChange};
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
@@ -279,18 +278,30 @@ impl BisectRun<'_> {
         match role {
             Role::GoodEnd => false,
             Role::Search => true,
-            Role::BadEnd | Role::Confirmation => {
-                self.options.startup_failure == StartupFailure::Bad
-            }
+            Role::BadEnd | Role::Confirmation => self.options.is_startup_searched,
         }
     }
+}
 
-    pub(crate) fn results(&self) -> PathBuf {
-        self.repository.state.join("results")
-    }
-
-    pub(crate) fn tree(&self, name: &str) -> Tree {
-        Tree::named(&self.repository, name)
+/// What came of a step.
+pub(crate) fn judged(step: &Step) -> BisectEvent {
+    BisectEvent::Judged {
+        commit: step.commit.short().to_owned(),
+        answer: step.answer.word(),
+        change: step.change.as_ref().map(|change| JudgedChange {
+            metric: change.metric,
+            value: change.value,
+            low: change.low,
+            high: change.high,
+        }),
+        server_starts: step.server_starts,
+        seconds: step.seconds,
+        reason: match step.answer {
+            StepOutcome::Good | StepOutcome::Bad | StepOutcome::Undecided => None,
+            StepOutcome::BuildFailed | StepOutcome::TargetFailed | StepOutcome::NoConfiguration => {
+                Some(step.reason.clone())
+            }
+        },
     }
 }
 

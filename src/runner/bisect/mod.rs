@@ -1,9 +1,8 @@
 //! The search for the commit that made serving slower: builds, measures and compares one commit after the other.
 
-pub(crate) mod arguments;
 pub(crate) mod bisect_run;
 pub(crate) mod building;
-pub(crate) mod criteria;
+pub(crate) mod ends;
 pub(crate) mod finishing;
 pub(crate) mod images;
 pub(crate) mod judging;

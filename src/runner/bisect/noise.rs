@@ -1,9 +1,21 @@
 //! What was measured of the good end as sessions from which the noise between starts is learnt.
 
-use crate::record::Run;
+use std::path::Path;
+
+use crate::failure::Failure;
+use crate::failure::of_adapters::record_failure;
+use crate::record::{self, Run};
 
 /// Starts of one session: a few that followed each other, so that a slow drift of the machine is no noise.
 const SESSION: usize = 3;
+
+/// The runs of a ledger, or those that a result itself makes.
+pub(crate) fn sessions_of(run: &Run, ledger: Option<&Path>) -> Result<Vec<Run>, Failure> {
+    match ledger {
+        Some(path) => record::load_ledger(path).map_err(|error| record_failure(&error)),
+        None => Ok(in_sessions(run)),
+    }
+}
 
 /// The repeats that count, in threes. What is left over is one session more if it has a spread.
 pub(crate) fn in_sessions(run: &Run) -> Vec<Run> {
@@ -52,7 +64,7 @@ mod tests {
             r#"{{"schema":"perfgate.result/1","scenarios":[{{"name":"c","repeats":[{}]}}]}}"#,
             repeats.join(",")
         );
-        let run = crate::record::parse("a.json", json.as_bytes()).unwrap();
+        let run = record::parse("a.json", json.as_bytes()).unwrap();
         let sessions = in_sessions(&run);
         let counts: Vec<u32> = sessions.iter().map(Run::counting_repeats).collect();
         assert_eq!(counts, [3, 3]);

@@ -10,11 +10,10 @@ use crate::bisect::{Role, Step, StepOutcome};
 use crate::config::{DockerPlan, Plan, ServerPlan};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::failure::of_adapters::record_failure;
 use crate::files;
 use crate::policy::rule::Policy;
 use crate::policy::searched;
-use crate::record::{self, Run};
+use crate::record::Run;
 
 /// How the good end is called where it is measured by turns.
 const GOOD_END: &str = "the good end";
@@ -214,13 +213,5 @@ pub(crate) fn with_image(plan: Plan, image: &str) -> Plan {
     Plan {
         server: Some(server),
         ..plan
-    }
-}
-
-/// The runs of a ledger, or those that a result itself makes.
-pub(crate) fn sessions_of(run: &Run, ledger: Option<&Path>) -> Result<Vec<Run>, Failure> {
-    match ledger {
-        Some(path) => record::load_ledger(path).map_err(|error| record_failure(&error)),
-        None => Ok(in_sessions(run)),
     }
 }

@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::bisect_run::Ends;
 use crate::bisect::Step;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
 use crate::files;
-use crate::git::search::Repository;
+use crate::git::search::{Repository, Search};
 
 /// The value of `schema` that this version reads and writes; another one begins anew.
 const SCHEMA: &str = "perfgate.bisect-session/1";
@@ -84,6 +83,23 @@ impl Session {
     /// Both ends and all steps, in their order.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Kept> {
         self.good_end.iter().chain(&self.bad_end).chain(&self.steps)
+    }
+}
+
+/// The ends of a search, where they are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ends {
+    pub(crate) good: Option<String>,
+    pub(crate) bad: Option<String>,
+}
+
+impl Ends {
+    /// Those that a search was begun with.
+    pub(crate) fn of(search: Option<&Search>) -> Self {
+        search.map_or_else(Self::default, |search| Self {
+            good: Some(search.first_good.clone()),
+            bad: Some(search.first_bad.clone()),
+        })
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::plan;
+use super::policy::policy_for;
 use crate::cli::bench::{RunArgs, TargetArgs};
-use crate::cli::bisect::BisectOptions;
+use crate::cli::bisect::{BisectOptions, StartupFailure};
 use crate::cli::compare::PolicyArgs;
 use crate::config::{Dataset, DockerPlan, Plan, ProcessPlan, ServerPlan};
 use crate::event::Events;
@@ -12,8 +14,6 @@ use crate::failure::Failure;
 use crate::files;
 use crate::git::checkout::{Tree, remove_folder};
 use crate::git::search::Repository;
-use crate::inputs::plan;
-use crate::inputs::policy::policy_for;
 use crate::policy::rule::Policy;
 
 /// The files that are read where none is named.
@@ -22,6 +22,48 @@ const DEFAULT_THRESHOLDS: &str = "thresholds.yaml";
 
 /// The name of the image that a build makes, but for the commit.
 const IMAGE: &str = "perfgate-bisect";
+
+/// How commits are judged, as the user asks for it.
+#[derive(Debug)]
+pub(crate) struct SearchOptions {
+    /// The command that builds a commit.
+    pub(crate) build: Option<String>,
+    /// What was measured of the good end before.
+    pub(crate) good_result: Option<PathBuf>,
+    /// Accepted runs from which the noise of that result is learnt.
+    pub(crate) ledger: Option<PathBuf>,
+    /// The image of the good end.
+    pub(crate) good_image: Option<String>,
+    /// Whether a commit is bad whose target does not start.
+    pub(crate) is_startup_searched: bool,
+    /// Most pairs of one commit and the good end.
+    pub(crate) max_pairs: u32,
+    policy: PolicyArgs,
+    run: RunArgs,
+}
+
+impl SearchOptions {
+    pub(crate) fn of(options: &BisectOptions) -> Self {
+        Self {
+            build: options.build.clone(),
+            good_result: options.good_result.clone(),
+            ledger: options.ledger.clone(),
+            good_image: options.good_image.clone(),
+            is_startup_searched: options.startup_failure == StartupFailure::Bad,
+            max_pairs: options.max_pairs,
+            policy: options.policy.clone(),
+            run: options.run.clone(),
+        }
+    }
+
+    /// The files that configure the load and the rules, where they are named.
+    pub(crate) fn files_of_criteria(&self) -> [Option<&Path>; 2] {
+        [
+            self.run.config.as_deref(),
+            self.policy.thresholds.as_deref(),
+        ]
+    }
+}
 
 /// A file that says how commits are judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +87,7 @@ impl Criteria {
     /// Copies the files of the bad end out of its tree, for the whole search. With them goes a data set that lies there.
     pub(crate) fn keep(
         repository: &Repository,
-        options: &BisectOptions,
+        options: &SearchOptions,
         tree: &Tree,
     ) -> Result<(), Failure> {
         let folder = folder(repository);
@@ -81,7 +123,7 @@ impl Criteria {
     /// Reads what was kept, and the files outside of the repository as they are.
     pub(crate) fn read(
         repository: &Repository,
-        options: &BisectOptions,
+        options: &SearchOptions,
         events: &Events,
     ) -> Result<Self, Failure> {
         let folder = folder(repository);
@@ -130,7 +172,7 @@ impl Criteria {
     /// How a commit is measured whose tree this is: its own server under everybody's load.
     pub(crate) fn of_commit(
         &self,
-        options: &BisectOptions,
+        options: &SearchOptions,
         tree: &Tree,
         commit: &str,
     ) -> Result<Plan, Failure> {
@@ -173,7 +215,7 @@ fn of_the_bad_end(failure: Failure, place: Option<&Place>) -> Failure {
 }
 
 /// Whether the build makes the image that is to be started.
-pub(crate) fn builds_image(options: &BisectOptions) -> bool {
+pub(crate) fn builds_image(options: &SearchOptions) -> bool {
     let build = options.build.as_deref().unwrap_or_default();
     build.contains("{image}") || build.contains("PERFGATE_BISECT_IMAGE")
 }
@@ -218,11 +260,9 @@ impl Words<'_> {
     }
 }
 
-fn named(options: &BisectOptions) -> [(Option<&Path>, &'static str); 2] {
-    [
-        (options.run.config.as_deref(), DEFAULT_CONFIG),
-        (options.policy.thresholds.as_deref(), DEFAULT_THRESHOLDS),
-    ]
+fn named(options: &SearchOptions) -> [(Option<&Path>, &'static str); 2] {
+    let [config, thresholds] = options.files_of_criteria();
+    [(config, DEFAULT_CONFIG), (thresholds, DEFAULT_THRESHOLDS)]
 }
 
 fn folder(repository: &Repository) -> PathBuf {
@@ -277,7 +317,9 @@ mod tests {
             plan: crate::config::read_plan("a", "model: other\nnum_requests: 7").unwrap(),
             policy: Policy::standard(),
         };
-        let plan = bar.of_commit(options, &tree, "abc").unwrap();
+        let plan = bar
+            .of_commit(&SearchOptions::of(options), &tree, "abc")
+            .unwrap();
         assert_eq!((plan.model.as_str(), plan.num_requests), ("m", 7));
         plan.server.unwrap()
     }
