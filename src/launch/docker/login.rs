@@ -1,4 +1,4 @@
-//! What `docker login` stored for a registry: the engine keeps no passwords, whoever asks it for an image must bring them.
+//! Logins that `docker login` stored. The engine keeps no passwords, so each pull request must carry one.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use super::super::Phase;
 use super::address::{Lookup, docker_folder};
 use crate::{files, secret};
 
-/// The registry of a name without one, as the docker program stores it.
+/// The registry of a reference without one, as the docker program stores it.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
-/// A helper that asks for the password of a key store waits for ever on a machine without a user.
+/// A helper that opens a key store waits for ever for a password on a machine without a user.
 const HELPER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A helper answers at once; a longer wait is reported.
@@ -28,7 +28,7 @@ const LONGEST_LOGIN: u64 = 64 << 10;
 /// The user name of a login that is a token.
 const TOKEN_USER: &str = "<token>";
 
-/// What a helper answers.
+/// Output of a helper.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer {
@@ -36,8 +36,8 @@ struct Answer {
     secret: String,
 }
 
-/// The login for the registry of an image, from `config.json` or the helper that it names; `None` where there is none. What
-/// cannot be read is told and left out: the registry then says whether it wants one.
+/// The login for the registry of an image, from `config.json` or from the credential helper in it; `None` without one.
+/// An unreadable login is reported and ignored: the registry decides whether it needs one.
 pub(super) async fn find(
     reference: &str,
     lookup: Lookup<'_>,
@@ -60,7 +60,7 @@ pub(super) async fn find(
     }
 }
 
-/// The program that keeps the logins of a registry.
+/// The credential helper of a registry.
 fn helper_for(registry: &str, config: &str) -> Option<String> {
     let config: Value = serde_json::from_str(config).ok()?;
     let of_registry = config.get("credHelpers").and_then(|all| all.get(registry));
@@ -68,7 +68,7 @@ fn helper_for(registry: &str, config: &str) -> Option<String> {
     (!helper.is_empty()).then(|| format!("docker-credential-{helper}"))
 }
 
-/// What the file itself has.
+/// The login that the file itself contains.
 fn stored(registry: &str, config: &str) -> Result<Option<DockerCredentials>, String> {
     match get_credential_from_reader(config.as_bytes(), registry) {
         Ok(DockerCredential::UsernamePassword(username, password)) => {
@@ -102,8 +102,8 @@ fn login(registry: &str, username: &str, password: String) -> DockerCredentials 
     }
 }
 
-/// Asks the helper, within `patience`. What it prints may hold what it was asked for, so that is not shown. Dropped, it is
-/// killed.
+/// Asks the helper, and waits for at most `patience`. Its output may contain the password, so it is never shown. On drop
+/// the helper is killed.
 async fn ask_helper(
     helper: &str,
     registry: &str,
@@ -124,7 +124,7 @@ async fn ask_helper(
         let left = patience.saturating_sub(SAID_AFTER);
         tokio::time::timeout(left, asked).await.unwrap_or_else(|_| {
             Err(format!(
-                "the credential helper `{helper}` did not answer within {} s; it may wait for somebody to unlock a key store",
+                "the credential helper `{helper}` did not answer within {} s; it may wait for a password of a key store",
                 patience.as_secs()
             ))
         })
@@ -141,19 +141,19 @@ async fn run_helper(helper: &str, registry: &str) -> Result<Option<Answer>, Stri
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| failed(&format!("cannot be run: {error}")))?;
+        .map_err(|error| failed(&format!("does not start: {error}")))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // One that does not read it says so by its answer.
+        // A helper that does not read its input still answers.
         drop(stdin.write_all(registry.as_bytes()).await);
     }
     let mut said = Vec::new();
     if let Some(stdout) = child.stdout.take() {
         let read = stdout.take(LONGEST_LOGIN).read_to_end(&mut said).await;
-        read.map_err(|error| failed(&format!("cannot be read: {error}")))?;
+        read.map_err(|error| failed(&format!("has unreadable output: {error}")))?;
     }
     let status = child.wait().await;
     if !status.is_ok_and(|status| status.success()) {
-        // So it says that it has none, as for a registry that needs no login.
+        // The helper's output if it has no login, as for a public registry.
         return if String::from_utf8_lossy(&said).contains("credentials not found") {
             Ok(None)
         } else {
@@ -163,13 +163,13 @@ async fn run_helper(helper: &str, registry: &str) -> Result<Option<Answer>, Stri
     let answer = serde_json::from_slice(&said);
     answer.map(Some).map_err(|error| {
         failed(&format!(
-            "did not answer with a login (column {})",
+            "printed something other than a login (column {})",
             error.column()
         ))
     })
 }
 
-/// The first part of a name is a registry where it has a dot or a port, or is `localhost`.
+/// The first part of a reference is a registry if it contains a dot or a port, or is `localhost`.
 fn registry_of(reference: &str) -> &str {
     match reference.split_once('/') {
         Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => match first {
@@ -193,7 +193,7 @@ mod tests {
         find(reference, &lookup, &|_| {}).await
     }
 
-    /// A helper that does what the script says.
+    /// A helper that runs the script.
     fn helper(folder: &tempfile::TempDir, script: &str) -> String {
         use std::os::unix::fs::PermissionsExt as _;
         let path = folder.path().join("docker-credential-test");
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_helper_is_asked_for_the_registry_and_given_up_where_it_hangs() {
+    async fn a_helper_gets_the_registry_and_is_given_up_if_it_hangs() {
         let folder = tempfile::tempdir().unwrap();
         let ask = async |script: &str, patience: u64| {
             let helper = helper(&folder, script);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_read_is_no_login() {
+    async fn an_unreadable_login_is_ignored() {
         for broken in [
             "rubbish",
             "{}",

@@ -1,4 +1,4 @@
-//! Pulling an image: what is said meanwhile, when it counts as stuck, and what its failures mean. The summing is pure.
+//! Pulls an image: progress, detection of a stuck pull, and meaning of its failures. The sums are pure.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use super::super::unavailable::PullFailure;
 use super::super::{LaunchError, Phase};
 use super::engine;
 
-/// Between two lines: a pull takes minutes, and its log stays readable.
+/// Between two progress lines: a pull takes minutes, and its log stays readable.
 const SAID_EVERY: Duration = Duration::from_secs(3);
 
-/// Without a byte and without a word of another layer, the registry counts as gone.
+/// The registry counts as unreachable after this time without a byte or an event of another layer.
 const STUCK_AFTER: Duration = Duration::from_mins(5);
 
-/// One layer on its way.
+/// One layer of the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Layer {
     downloaded: u64,
@@ -34,12 +34,12 @@ struct Layer {
 struct Layers(HashMap<String, Layer>);
 
 impl Layers {
-    /// Takes what the engine says of one layer; whether anything moved.
+    /// Takes an event of one layer; returns whether anything progressed.
     fn take(&mut self, event: &CreateImageInfo) -> bool {
         let (Some(id), Some(status)) = (&event.id, &event.status) else {
             return true;
         };
-        // The first line has the tag in this place.
+        // The first event has the tag as its id.
         if status.starts_with("Pulling from") {
             return true;
         }
@@ -68,7 +68,7 @@ impl Layers {
         *layer != before
     }
 
-    /// `3.2 of 8.1 GiB, 12 of 20 layers`. The size of a layer is known only when its download begins, so the whole grows.
+    /// `3.2 of 8.1 GiB, 12 of 20 layers`. The size of a layer is known only when its download begins, so the total grows.
     fn in_words(&self) -> Option<String> {
         let layers = self.0.values();
         let sum = |of: fn(&Layer) -> u64| layers.clone().map(of).sum::<u64>();
@@ -96,7 +96,7 @@ impl Layers {
     }
 }
 
-/// Pulls the image, and says from time to time how far it has come.
+/// Pulls the image, and reports progress from time to time.
 pub(super) async fn pull(
     docker: &Docker,
     reference: &str,
@@ -125,7 +125,7 @@ pub(super) async fn pull(
                 return Err(LaunchError::ImageUnavailable {
                     image: reference.to_owned(),
                     failure: PullFailure::Stuck,
-                    reason: format!("nothing arrived for {} s", STUCK_AFTER.as_secs()),
+                    reason: format!("no data for {} s", STUCK_AFTER.as_secs()),
                 });
             }
         };
@@ -155,7 +155,7 @@ fn failed(image: &str, reason: String) -> LaunchError {
     }
 }
 
-/// Without a tag some engines pull every tag there is.
+/// Without a tag some engines pull all tags.
 fn with_tag(reference: &str) -> String {
     let name = reference.rsplit('/').next().unwrap_or(reference);
     if name.contains([':', '@']) {
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_state_again_is_no_progress_and_unpacking_is() {
+    fn a_repeated_state_is_not_progress_and_unpacking_is() {
         let mut layers = Layers::default();
         layers.take(&event("a", "Downloading", 10, 100));
         assert!(!layers.take(&event("a", "Downloading", 10, 100)));
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_that_is_no_size_is_none() {
+    fn an_invalid_size_is_ignored() {
         let mut layers = Layers::default();
         layers.take(&event("a", "Downloading", -5, -1));
         insta::assert_snapshot!(layers.in_words().unwrap(), @"0 of 1 layers");

@@ -1,4 +1,4 @@
-//! What an engine says when it creates or starts no container, as Docker 20 to 29 and podman put it.
+//! Messages of an engine that does not create or start a container (Docker 20 to 29, podman).
 
 use bollard::errors::Error;
 
@@ -6,7 +6,7 @@ use super::super::LaunchError;
 use super::super::gpu_fault::GpuFault;
 use super::engine;
 
-/// Texts about what the plan asks for, in lower case, and its key.
+/// Texts about a setting of the plan, in lower case, with the key.
 static KEYS: [(&str, &str); 17] = [
     ("unable to find user", "user"),
     ("no matching entries in passwd", "user"),
@@ -27,7 +27,7 @@ static KEYS: [(&str, &str); 17] = [
     ("invalid reference format", "image"),
 ];
 
-/// The error for a container of that name, whose entry point is that.
+/// The error for a container with that entry point.
 pub(super) fn error(action: String, entrypoint: &[String], error: &Error) -> LaunchError {
     let refused = engine::refused(action, error);
     let LaunchError::Engine { action, reason } = refused else {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_this_machine_lacks_is_of_the_surroundings() {
+    fn a_missing_device_is_a_fault_of_the_environment() {
         let said = "error gathering device information while adding custom device \"/dev/kfd\": no such file or directory";
         let error = refusal(said);
         assert_eq!(error.fault(), Fault::Environment);
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_plan_asks_for_and_the_engine_does_not_have_names_its_key() {
+    fn a_refused_setting_is_reported_with_its_key() {
         for (said, key) in [
             (
                 "unable to find user nobody7: no matching entries in passwd file",

@@ -1,4 +1,4 @@
-//! What a running container prints, and when it ends.
+//! Output of a running container, and its end.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use super::super::life::Life;
 use super::super::log::{LineSplitter, ServerLog};
 use super::engine::{self, QUICK};
 
-/// After a question to the engine failed.
+/// Wait after a failed request to the engine.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
-/// Questions in a row without an answer, after which the engine, and the server with it, counts as gone.
+/// After this many failed requests in a row, the engine, and the server with it, counts as gone.
 const PATIENCE: u32 = 10;
 
 /// Copies the container's output into the log until it ends.
@@ -26,7 +26,7 @@ pub(super) async fn read(docker: Docker, name: String, log: ServerLog, life: Lif
         .stderr(true)
         .tail("all")
         .build();
-    // One splitter for each stream: halves of two lines must not become one.
+    // One splitter per stream, so that halves of two lines do not merge.
     let mut out = LineSplitter::default();
     let mut err = LineSplitter::default();
     let mut has_begun = false;
@@ -41,8 +41,8 @@ pub(super) async fn read(docker: Docker, name: String, log: ServerLog, life: Lif
             };
             splitter.feed(piece.as_ref(), |line| log.push(line));
         }
-        // A server that prints nothing for two minutes runs into the client's time-out, and an engine
-        // may say that a log has ended that only has not begun.
+        // A server that prints nothing for two minutes hits the client's timeout, and an engine may report the end of a
+        // log that has not begun.
         if has_begun || life.exit().is_some() {
             break;
         }
@@ -53,14 +53,14 @@ pub(super) async fn read(docker: Docker, name: String, log: ServerLog, life: Lif
     }
 }
 
-/// Waits until the container does not run any more.
+/// Waits until the container has stopped.
 pub(super) async fn watch(docker: Docker, name: String, life: Life) {
     let options = WaitContainerOptionsBuilder::default()
         .condition("not-running")
         .build();
     let mut unanswered = 0;
     loop {
-        // An exit code that is not 0 comes as an error; the state is asked for in any case.
+        // An exit code other than 0 arrives as an error; the state is requested in any case.
         drop(
             docker
                 .wait_container(&name, Some(options.clone()))
