@@ -1,4 +1,4 @@
-//! The driver against a server that does as it is told.
+//! The driver against a scripted server.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,24 +14,24 @@ use crate::load::{Client, LoadError, Patience, RequestTemplate};
 use crate::measure::{RequestOutcome, Stop};
 use crate::workload::{Follows, Prompt, Request};
 
-/// What the server does with a request.
+/// Reaction of the server to a request.
 #[derive(Clone, Copy)]
 enum Deed {
     /// A whole answer of two tokens.
     Answer,
-    /// These bytes, and it closes.
+    /// These bytes, then it closes.
     Bytes(&'static str),
-    /// Nothing, and it closes.
+    /// No answer; it closes at once.
     Close,
-    /// Nothing, and it closes after a tenth of a second's work.
+    /// No answer; it closes after 100 ms of work.
     Drop,
-    /// A whole answer; it closes when nothing follows for a moment.
+    /// A whole answer; it closes if no request follows for a moment.
     AnswerAndWait,
-    /// Nothing, and it keeps the connection.
+    /// No answer; the connection stays open.
     Silence,
-    /// A whole answer, its second token 400 ms after the first.
+    /// A whole answer, the second token 400 ms after the first.
     AnswerSlowly,
-    /// A whole answer, and other bytes a moment later.
+    /// A whole answer, then other bytes a moment later.
     AnswerAndMore,
 }
 
@@ -49,7 +49,7 @@ fn whole_answer() -> String {
     )
 }
 
-/// A server that does the deed of the n-th request that comes in.
+/// A server that reacts to the n-th request with the n-th action.
 fn server(deed: fn(usize) -> Deed) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -156,7 +156,7 @@ fn outcomes(driven: &Driven) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_kind_of_failure_is_counted_by_its_kind_and_the_rest_goes_on() {
+async fn every_kind_of_failure_is_counted_and_the_rest_continues() {
     let address = server(|number| match number {
         0 => Deed::Bytes("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\n\r\nbusy"),
         1 => Deed::Bytes(
@@ -243,8 +243,7 @@ async fn a_request_is_not_sent_again_and_again() {
     );
 }
 
-/// Connections that are opened ahead answer once and close; each later one has its first answer sent before anything is
-/// read.
+/// Connections opened in advance answer once and close; each later one sends its first answer before it reads anything.
 fn hasty_server(ahead: usize) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -255,7 +254,7 @@ fn hasty_server(ahead: usize) -> SocketAddr {
                 if is_hasty {
                     connection.write_all(whole_answer().as_bytes()).unwrap();
                 }
-                // The next request may come in one piece with the one that is answered already.
+                // The next request may arrive in one piece with the one that is already answered.
                 let mut owed = -i32::from(is_hasty);
                 let mut buffer = [0; 4096];
                 while let Ok(length @ 1..) = connection.read(&mut buffer) {
@@ -276,7 +275,7 @@ fn hasty_server(ahead: usize) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_before_its_request_has_gone_out_frees_its_slot_once() {
+async fn an_answer_that_arrives_before_its_request_is_sent_frees_its_slot_once() {
     let requests = (0..12).map(|index| request(index, None)).collect();
     let driven = drive(hasty_server(2), LoadPoint::Concurrency(2), requests).await;
     let outcomes: Vec<&RequestOutcome> = driven.traces.iter().map(|trace| &trace.outcome).collect();
@@ -321,7 +320,7 @@ async fn turns_after_a_failed_one_are_counted_as_failed() {
 }
 
 #[tokio::test]
-async fn cancelling_ends_a_pass_at_once() {
+async fn cancelling_ends_a_measurement_at_once() {
     let address = server(|_| Deed::Silence);
     let mut drive = order(address, LoadPoint::Concurrency(2), vec![request(0, None)]).await;
     drive.timeout = Duration::from_mins(1);
@@ -338,7 +337,7 @@ async fn cancelling_ends_a_pass_at_once() {
 }
 
 #[tokio::test]
-async fn nothing_is_started_when_the_time_is_over() {
+async fn no_request_starts_after_the_time_limit() {
     let address = server(|_| Deed::Answer);
     let rate = LoadPoint::Rate {
         per_second: 20.0,
@@ -356,7 +355,7 @@ async fn nothing_is_started_when_the_time_is_over() {
 }
 
 #[tokio::test]
-async fn a_server_that_answers_nothing_is_given_up_and_the_rest_is_not_sent() {
+async fn a_server_that_never_answers_is_given_up_and_the_rest_is_not_sent() {
     let address = server(|_| Deed::Silence);
     let requests = (0..24).map(|index| request(index, None)).collect();
     let driven = drive(address, LoadPoint::Concurrency(2), requests).await;
@@ -365,7 +364,7 @@ async fn a_server_that_answers_nothing_is_given_up_and_the_rest_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_pass_ends_when_more_requests_have_failed_than_may() {
+async fn a_measurement_ends_when_more_requests_fail_than_allowed() {
     let address = server(|_| Deed::Drop);
     let requests = (0..24).map(|index| request(index, None)).collect();
     let mut order = order(address, LoadPoint::Concurrency(1), requests).await;
@@ -379,7 +378,7 @@ async fn a_pass_ends_when_more_requests_have_failed_than_may() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_there_before_its_request_is_a_failure() {
+async fn an_answer_that_arrived_before_its_request_is_a_failure() {
     let address = server(|number| match number {
         0 => Deed::AnswerSlowly,
         _ => Deed::Answer,
@@ -390,12 +389,12 @@ async fn an_answer_that_was_there_before_its_request_is_a_failure() {
     let RequestOutcome::Failed(reason) = &driven.traces[1].outcome else {
         panic!("{:?}", driven.traces[1])
     };
-    assert!(reason.contains("belongs to no request"), "{reason}");
+    assert!(reason.contains("sent before the request"), "{reason}");
     assert_eq!(driven.client.unasked, 1);
 }
 
 #[tokio::test]
-async fn bytes_that_nobody_asked_for_close_the_connection_and_are_counted_or_end_the_pass() {
+async fn unrequested_bytes_close_the_connection_and_are_counted_or_end_the_measurement() {
     let follows = Follows {
         index: 0,
         pause: Duration::from_millis(500),

@@ -1,25 +1,25 @@
-//! Answers that cannot be those of their requests.
+//! Finds answers that were sent before their request.
 //!
-//! HTTP/1.1 names no request in an answer: the next answer on a connection counts as that of the next request. A server, or
-//! a proxy in front of it, that sends an answer too many would so answer every later request at once. Bytes that come while no
-//! request is on a connection close it. Those that come just after the next request went out are known by their timing: a
-//! whole stream of tokens in less time than the tokens alone take.
+//! An HTTP/1.1 answer does not identify its request: the next answer on a connection counts as that of the next request. If a
+//! server, or a proxy in front of it, sends one answer too many, it answers every later request too early. Bytes that
+//! arrive while a connection has no request close it. Bytes that arrive just after the next request was sent are
+//! recognised by their timing: a whole stream of tokens in less time than its tokens take.
 
 use crate::measure::{RequestOutcome, RequestTrace};
 use crate::record::FASTEST_TOKEN;
 use crate::stats;
 
-/// An answer is whole at once if its tokens come together, or as many as `ENOUGH` in less than this share of the time that so
-/// many take: with fewer, one stall at the start would weigh too much.
+/// An answer arrives at once if its tokens arrive together, or at least `ENOUGH` of them in less than this share of the time
+/// that so many take: with fewer tokens, one stall at the start would weigh too much.
 const AT_ONCE: f64 = 0.05;
 const ENOUGH: f64 = 8.0;
 
-/// And it is too early if even its end comes in less than this share of that time: chosen so that a server that answers four
-/// times as fast as at the start of its connections is still believed.
+/// And it is too early if even its end arrives in less than this share of that time. The share accepts a server that answers
+/// four times as fast as at the start of its connections.
 const TOO_EARLY: f64 = 0.25;
 
-/// Fails the answers that cannot be those of their requests, and says how many. `first` are the requests that were the first
-/// on their connection, the only ones whose answer nothing can have preceded: they show how long a token takes.
+/// Fails the answers that were sent before their request, and returns their number. `first` are the requests that were the
+/// first on their connection; no earlier answer can precede theirs, so they show how long a token takes.
 pub(super) fn disown(traces: &mut [RequestTrace], mut first: Vec<usize>) -> u64 {
     first.sort_unstable();
     let is_first = |trace: &RequestTrace| first.binary_search(&trace.index).is_ok();
@@ -48,7 +48,7 @@ pub(super) fn disown(traces: &mut [RequestTrace], mut first: Vec<usize>) -> u64 
         let at_once = together || (later >= ENOUGH && span < AT_ONCE * usual);
         if at_once && took < TOO_EARLY * usual {
             trace.outcome = RequestOutcome::Failed(format!(
-                "the answer came whole {:.1} ms after its request, and its tokens alone take {:.1} ms: it belongs to no request",
+                "the whole answer arrived {:.1} ms after the request, but its tokens alone take {:.1} ms: it was sent before the request",
                 took * 1e3,
                 usual * 1e3
             ));
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
     use crate::measure::ok_trace;
 
-    /// So long after the request, all twenty tokens within so long of each other.
+    /// Its first token arrives `after` the request, all twenty within `gap`.
     fn answer(index: usize, after: f64, gap: f64) -> RequestTrace {
         let mut trace = ok_trace(index, 1.0, after, gap, 20);
         trace.ended = trace.last_token.unwrap();
@@ -90,20 +90,20 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_comes_whole_before_it_can_have_been_made_is_disowned() {
+    fn a_whole_answer_that_arrives_too_early_is_rejected() {
         assert!(disowned(answer(1, 0.000_3, 0.0)));
         assert!(disowned(answer(1, 0.005, 0.000_05)));
     }
 
     #[test]
-    fn a_quick_answer_that_streams_and_a_whole_one_that_took_its_time_are_believed() {
+    fn a_fast_stream_and_a_late_whole_answer_are_accepted() {
         for (after, gap) in [(0.001, 0.000_5), (0.02, 0.0), (0.058, 0.0), (0.02, 0.002)] {
             assert!(!disowned(answer(1, after, gap)), "{after} {gap}");
         }
     }
 
     #[test]
-    fn where_every_answer_comes_whole_or_none_was_the_first_nothing_is_known() {
+    fn without_a_streamed_first_answer_none_is_rejected() {
         let mut traces = [answer(0, 0.06, 0.0), answer(1, 0.000_3, 0.0)];
         assert_eq!(disown(&mut traces, vec![0]), 0);
         assert_eq!(disown(&mut traces, Vec::new()), 0);

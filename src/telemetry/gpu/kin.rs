@@ -1,26 +1,26 @@
-//! Whose a process on a GPU is: the server's own, or somebody else's.
+//! Owner of a process on a GPU: the server or another program.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::process_table::ProcessEntry;
 
-/// Ancestors that are asked for; longer chains do not occur.
+/// Ancestors that are checked; longer chains do not occur.
 const MOST_ANCESTORS: usize = 64;
 
-/// Whose a process is.
+/// Owner of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whose {
-    /// One of the server's, or a descendant of one.
+    /// The server: one of its processes, or a descendant of one.
     Server,
-    /// None of them, as far as `/proc` tells.
+    /// Another program, according to `/proc`.
     Other,
-    /// The server's processes are not known.
+    /// The server's processes are unknown.
     Unknown,
 }
 
-/// Whose the process of that id is, where `server` has the server's processes. Asked when it is first seen: later it may be
-/// gone.
+/// The owner of the process with that id; `server` has the server's processes. Determined when the process is first seen,
+/// because it may end later.
 pub(super) fn whose(proc: &Path, id: u32, server: Option<&BTreeSet<u32>>) -> Whose {
     let Some(server) = server.filter(|server| !server.is_empty()) else {
         return Whose::Unknown;
@@ -39,7 +39,7 @@ pub(super) fn whose(proc: &Path, id: u32, server: Option<&BTreeSet<u32>>) -> Who
     Whose::Other
 }
 
-/// Its name; `None` where it is gone, or belongs to another name space.
+/// Its name; `None` if it has ended, or belongs to another pid namespace.
 pub(super) fn name(proc: &Path, id: u32) -> Option<String> {
     let name = std::fs::read_to_string(proc.join(id.to_string()).join("comm")).ok()?;
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn children_and_members_of_the_group_are_the_servers_and_strangers_are_not() {
+    fn children_and_members_of_the_group_are_the_servers_and_other_processes_are_not() {
         let folder = tempfile::tempdir().unwrap();
         for (id, stat) in [
             (
@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(of(50, &[40]), Whose::Server);
         assert_eq!(of(60, &[40]), Whose::Server);
         assert_eq!(of(70, &[40]), Whose::Other);
-        // Gone, or of another name space.
+        // Ended, or of another pid namespace.
         assert_eq!(of(99, &[40]), Whose::Other);
         assert_eq!(of(70, &[]), Whose::Unknown);
         assert_eq!(whose(folder.path(), 70, None), Whose::Unknown);
