@@ -14,7 +14,7 @@ use super::Exit;
 use super::group::Group;
 use super::guard::Guard;
 use super::log::quoted_from;
-use super::process::OF_THE_JOB;
+use super::process::JOB_VARIABLES;
 use crate::environment::PLACES_OF_GIT;
 use crate::files;
 
@@ -74,7 +74,7 @@ pub async fn build(build: &Build<'_>, cancel: &CancellationToken) -> Result<(), 
     let mut guard = Guard::start(build.own_program).map_err(environment)?;
     let (mark, number) = guard.mark();
     let mut command = Command::new("sh");
-    for variable in PLACES_OF_GIT.iter().chain(&OF_THE_JOB) {
+    for variable in PLACES_OF_GIT.iter().chain(&JOB_VARIABLES) {
         command.env_remove(variable);
     }
     command

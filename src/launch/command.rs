@@ -52,7 +52,9 @@ impl Engine<'_> {
             return refuse("the command is empty");
         }
         if !template.iter().any(|element| element.contains("{port}")) {
-            return refuse("no element contains `{port}`, so the server does not get a port to listen on");
+            return refuse(
+                "no element contains `{port}`, so the server does not get a port to listen on",
+            );
         }
         let mut command = Vec::new();
         for element in template {

@@ -8,7 +8,7 @@ use super::diagnosis;
 use super::fault::{Exit, Fault};
 use super::gpu_fault::GpuFault;
 use super::log::quoted;
-use super::unavailable::{LookedAt, PullFailure, engine_hints, listing as places};
+use super::unavailable::{PullFailure, TriedAddress, engine_hints, listing as places};
 use crate::files::FileError;
 
 /// Why a server cannot be measured, or could not be removed.
@@ -83,10 +83,10 @@ pub enum LaunchError {
         status: u16,
     },
     /// No container engine answers.
-    #[error("no container engine answers{}", places(looked_at))]
+    #[error("no container engine answers{}", places(tried))]
     EngineUnreachable {
         /// The addresses that were tried, with the result of each.
-        looked_at: Vec<LookedAt>,
+        tried: Vec<TriedAddress>,
     },
     /// An engine address that perfgate does not support.
     #[error("cannot use the container engine at {address}: {reason}")]
@@ -123,9 +123,7 @@ pub enum LaunchError {
         reason: String,
     },
     /// A missing image that must not be pulled.
-    #[error(
-        "image `{image}` is not on this machine, and `pull: never` forbids pulling it"
-    )]
+    #[error("image `{image}` is not on this machine, and `pull: never` forbids pulling it")]
     ImageMissing {
         /// The image.
         image: String,
@@ -205,7 +203,7 @@ pub enum LaunchError {
     },
     /// No server is ready at the configured address.
     #[error("no server is ready at {base_url}: {last}")]
-    NotThere {
+    NotReachable {
         /// The address.
         base_url: String,
         /// Result of the last question.
@@ -279,7 +277,7 @@ impl LaunchError {
             // Once it was ready, its end is its own fault, whatever the start log contains.
             Self::Ended { ready: true, .. }
             | Self::CommandNotFound { .. }
-            | Self::NotThere { .. }
+            | Self::NotReachable { .. }
             | Self::WrongModel { .. } => Fault::Target,
             Self::Ended { .. } | Self::TimedOut { .. } => {
                 self.cause().map_or(Fault::Target, |found| found.fault())
@@ -337,12 +335,12 @@ impl LaunchError {
             Self::Redirected { .. } => "use the address at which the server itself answers".to_owned(),
             Self::NoApi { base_url, .. } => format!("perfgate measures servers with the OpenAI API: use the address without /v1/models, here {base_url}"),
             Self::HfCache { .. } => "download the model first (hf download MODEL), or set the folder that contains it".to_owned(),
-            Self::EngineUnreachable { looked_at } => return engine_hints(looked_at),
+            Self::EngineUnreachable { tried } => return engine_hints(tried),
             Self::EngineAddress { .. } => "set DOCKER_HOST to an engine on this machine, unix:///var/run/docker.sock, or unset it".to_owned(),
             Self::EngineSilent { .. } => "the engine hangs: read its log (journalctl -u docker), and restart it".to_owned(),
             Self::ImageUnavailable { image, failure, .. } => failure.hint(image),
             Self::ImageMissing { image } => format!("docker pull {image}"),
-            Self::GpuRuntime { fault, .. } => fault.cure().to_owned(),
+            Self::GpuRuntime { fault, .. } => fault.remedy().to_owned(),
             Self::KeyRefused { key, .. } => key_hint(key),
             Self::OtherLoopback { .. } => "run the job's container in the host's network (--network host), or in the engine's default network (bridge)".to_owned(),
             Self::CommandNotFound { .. } => "check the spelling, and that the program is installed on the machine of the server".to_owned(),
@@ -350,7 +348,7 @@ impl LaunchError {
                 return self.cause().map(|found| in_hints(&found)).unwrap_or_default();
             }
             Self::TimedOut { .. } => "raise `ready_timeout` if the server needs more time".to_owned(),
-            Self::NotThere { base_url, .. } => format!("check the address, and that the server runs and has loaded its model: curl -i {base_url}/health"),
+            Self::NotReachable { base_url, .. } => format!("check the address, and that the server runs and has loaded its model: curl -i {base_url}/health"),
             Self::WrongModel { .. } => "set served_model_name in perfgate.yaml to a name that the server lists".to_owned(),
             Self::NotRemoved { what, .. } => format!("remove {what} by hand"),
             Self::Ended { .. } => "if its last lines do not show the reason, start the same server by hand, or read the kernel's log (journalctl -k)".to_owned(),
@@ -382,11 +380,11 @@ fn key_hint(key: &str) -> String {
 
 /// What to do, and the line with the reason if it is not among those that the error shows.
 fn in_hints(found: &diagnosis::Found) -> Vec<String> {
-    let said = found
+    let log_line = found
         .quote
         .as_ref()
         .map(|quote| format!("from the log: {quote}"));
-    [found.hint().map(str::to_owned), said]
+    [found.hint().map(str::to_owned), log_line]
         .into_iter()
         .flatten()
         .collect()

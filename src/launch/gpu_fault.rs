@@ -88,17 +88,17 @@ const OF_GPUS: [&str; 8] = [
 
 impl GpuFault {
     /// The kind of the failure in the text; `None` for an unknown one.
-    pub fn of(said: &str) -> Option<Self> {
-        let said = said.to_lowercase();
-        let found = TEXTS.iter().find(|(text, _)| said.contains(text));
+    pub fn of(message: &str) -> Option<Self> {
+        let message = message.to_lowercase();
+        let found = TEXTS.iter().find(|(text, _)| message.contains(text));
         found.map(|(_, fault)| *fault)
     }
 
     /// The same for a refusal of a container engine; `None` if it does not concern GPUs.
-    pub(super) fn of_refusal(said: &str) -> Option<Self> {
-        let lower = said.to_lowercase();
+    pub(super) fn of_refusal(message: &str) -> Option<Self> {
+        let lower = message.to_lowercase();
         let is_of_gpus = OF_GPUS.iter().any(|text| lower.contains(text));
-        is_of_gpus.then(|| Self::of(said).unwrap_or(NoToolkit))
+        is_of_gpus.then(|| Self::of(message).unwrap_or(NoToolkit))
     }
 
     /// Who has to act.
@@ -111,7 +111,7 @@ impl GpuFault {
     }
 
     /// How to fix it.
-    pub fn cure(self) -> &'static str {
+    pub fn remedy(self) -> &'static str {
         match self {
             DriverTooOld => {
                 "install a newer GPU driver on this machine, or use an image for an older CUDA"
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn each_refusal_has_its_own_fix() {
-        for (said, fault, who) in [
+        for (message, fault, who) in [
             (
                 "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.8, please update your driver to a newer version",
                 DriverTooOld,
@@ -205,9 +205,9 @@ mod tests {
                 Fault::Environment,
             ),
         ] {
-            let found = GpuFault::of_refusal(said).unwrap();
-            assert_eq!((found, found.fault()), (fault, who), "{said}");
-            assert!(!found.cure().is_empty());
+            let found = GpuFault::of_refusal(message).unwrap();
+            assert_eq!((found, found.fault()), (fault, who), "{message}");
+            assert!(!found.remedy().is_empty());
         }
         assert_eq!(GpuFault::of_refusal("port is already allocated"), None);
         assert_eq!(GpuFault::of_refusal("unknown device"), None);

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::process_table::ProcessEntry;
 
 /// Between two checks of a group that is ending.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A dropped group blocks its caller, who gets no message, so the grace is short.
 const DROP_GRACE: Duration = Duration::from_secs(5);
@@ -50,12 +50,12 @@ impl Group {
         let _nobody_left = kill_process_group(leader, signal);
     }
 
-    /// Asks the whole group to end, and kills it after `grace` or once `hurry` is cancelled. Returns whether it has ended.
-    pub(super) async fn end(&self, grace: Duration, hurry: &CancellationToken) -> bool {
+    /// Asks the whole group to end, and kills it after `grace` or once `skip_grace` is cancelled. Returns whether it has ended.
+    pub(super) async fn end(&self, grace: Duration, skip_grace: &CancellationToken) -> bool {
         self.signal(Signal::TERM);
         let gone = tokio::select! {
             gone = self.is_empty_within(grace) => gone,
-            () = hurry.cancelled() => false,
+            () = skip_grace.cancelled() => false,
         };
         if gone {
             return true;
@@ -105,7 +105,7 @@ impl Group {
             if Instant::now() >= end {
                 return false;
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         true
     }
@@ -125,11 +125,14 @@ impl Drop for Group {
             }
             self.signal(signal);
             while !self.is_empty() && Instant::now() < end {
-                std::thread::sleep(LOOK_AGAIN);
+                std::thread::sleep(POLL_INTERVAL);
             }
         }
         if !self.is_empty() {
-            tracing::warn!("process group {} is still alive after SIGKILL", self.number());
+            tracing::warn!(
+                "process group {} is still alive after SIGKILL",
+                self.number()
+            );
         }
     }
 }

@@ -24,13 +24,13 @@ const MARK: &str = "PERFGATE_GUARD";
 const MAY_STILL_APPEAR: Duration = Duration::from_secs(2);
 
 /// Between two searches for it.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Longer than the two numbers that the guard receives.
-const MOST_TOLD: u64 = 64;
+const LONGEST_MESSAGE: u64 = 64;
 
 /// Standard error; higher descriptors are inherited from perfgate's parent.
-const LAST_OF_ITS_OWN: RawFd = 2;
+const LAST_STANDARD_STREAM: RawFd = 2;
 
 /// A running guard; drop ends it without further action.
 #[derive(Debug)]
@@ -65,8 +65,8 @@ impl Guard {
         let (Some(pipe), Some(server)) = (&mut self.process.stdin, entry) else {
             return Err(io::ErrorKind::NotFound.into());
         };
-        let told = format!("{} {}\n", leader.as_raw_nonzero(), server.started);
-        pipe.write_all(told.as_bytes())
+        let message = format!("{} {}\n", leader.as_raw_nonzero(), server.started);
+        pipe.write_all(message.as_bytes())
     }
 }
 
@@ -81,12 +81,15 @@ impl Drop for Guard {
 /// The guard's work: waits for perfgate's end, and ends the server that is left.
 pub fn keep_watch() {
     close_inherited();
-    let mut told = String::new();
+    let mut message = String::new();
     // An unreadable message is treated as missing.
-    let _read = io::stdin().lock().take(MOST_TOLD).read_to_string(&mut told);
-    let left = match parse(&told) {
+    let _read = io::stdin()
+        .lock()
+        .take(LONGEST_MESSAGE)
+        .read_to_string(&mut message);
+    let left = match parse(&message) {
         Some((leader, started)) => is_left_behind(leader, started).then_some(leader),
-        None => untold(),
+        None => find_by_mark(),
     };
     // Drop ends the group: first SIGTERM, then SIGKILL after a grace.
     drop(left.map(|leader| Group::led_by(leader).and_marked(own_mark())));
@@ -98,7 +101,7 @@ fn own_mark() -> String {
 }
 
 /// The server of a perfgate that was killed after the start and before it sent the id.
-fn untold() -> Option<Pid> {
+fn find_by_mark() -> Option<Pid> {
     let mark = own_mark();
     let end = Instant::now() + MAY_STILL_APPEAR;
     while Instant::now() < end {
@@ -109,7 +112,7 @@ fn untold() -> Option<Pid> {
         if leader.is_some() {
             return leader;
         }
-        std::thread::sleep(LOOK_AGAIN);
+        std::thread::sleep(POLL_INTERVAL);
     }
     None
 }
@@ -123,15 +126,18 @@ fn close_inherited() {
         .flatten()
         .filter_map(|file| file.file_name().to_str()?.parse().ok())
         .collect();
-    for file in files.into_iter().filter(|file| *file > LAST_OF_ITS_OWN) {
+    for file in files
+        .into_iter()
+        .filter(|file| *file > LAST_STANDARD_STREAM)
+    {
         // The descriptor of the listing itself is closed already.
         let _closed = nix::unistd::close(file);
     }
 }
 
 /// Id and start of the leader.
-fn parse(told: &str) -> Option<(Pid, u64)> {
-    let (leader, started) = told.strip_suffix('\n')?.split_once(' ')?;
+fn parse(message: &str) -> Option<(Pid, u64)> {
+    let (leader, started) = message.strip_suffix('\n')?.split_once(' ')?;
     let leader = i32::try_from(leader.parse::<u32>().ok()?).ok()?;
     Some((Pid::from_raw(leader)?, started.parse().ok()?))
 }
@@ -157,7 +163,7 @@ mod tests {
     #[test]
     fn only_two_whole_numbers_are_a_server() {
         assert_eq!(parse("7 4711\n"), Pid::from_raw(7).map(|pid| (pid, 4711)));
-        for told in [
+        for message in [
             "",
             "7",
             "7 4711",
@@ -167,7 +173,7 @@ mod tests {
             "0 1\n",
             "7 4711 1\n",
         ] {
-            assert_eq!(parse(told), None, "{told:?}");
+            assert_eq!(parse(message), None, "{message:?}");
         }
     }
 

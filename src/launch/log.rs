@@ -11,7 +11,7 @@ use crate::files;
 
 /// Lines in memory. A Python traceback through two processes has about 120, each of 8 workers prints 60 more, and the
 /// first failure is printed first.
-const LINES_KEPT: usize = 2000;
+const LINES_IN_MEMORY: usize = 2000;
 
 /// Lines of the beginning: with a progress bar per shard and a traceback or two, vLLM prints a few hundred before it is
 /// ready.
@@ -26,11 +26,11 @@ const LINES_SHOWN: usize = 20;
 /// The log of one server. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct ServerLog {
-    kept: Arc<Mutex<Kept>>,
+    state: Arc<Mutex<LogState>>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct LogState {
     first: Vec<String>,
     lines: VecDeque<String>,
     file: Option<File>,
@@ -40,33 +40,33 @@ impl ServerLog {
     /// A log in memory and, if given, in `file`, which is truncated and whose folder is created if missing.
     pub(super) fn open(file: Option<&Path>) -> Result<Self, LaunchError> {
         let file = file.map(open_file).transpose()?;
-        let kept = Kept {
+        let state = LogState {
             file,
-            ..Kept::default()
+            ..LogState::default()
         };
         Ok(Self {
-            kept: Arc::new(Mutex::new(kept)),
+            state: Arc::new(Mutex::new(state)),
         })
     }
 
     /// Takes one line.
     pub(super) fn push(&self, line: &[u8]) {
         let line = redact::clean(&String::from_utf8_lossy(line));
-        let mut kept = self.lock();
-        if let Some(file) = &mut kept.file {
+        let mut state = self.lock();
+        if let Some(file) = &mut state.file {
             // The lines in memory stay; a full disk must not end a measurement.
             if let Err(error) = writeln!(file, "{line}") {
                 tracing::warn!("cannot write more of the server's log: {error}");
-                kept.file = None;
+                state.file = None;
             }
         }
-        if kept.first.len() < FIRST_LINES {
-            kept.first.push(line.clone());
+        if state.first.len() < FIRST_LINES {
+            state.first.push(line.clone());
         }
-        if kept.lines.len() == LINES_KEPT {
-            kept.lines.pop_front();
+        if state.lines.len() == LINES_IN_MEMORY {
+            state.lines.pop_front();
         }
-        kept.lines.push_back(line);
+        state.lines.push_back(line);
     }
 
     /// The last lines, at most 2000, oldest first.
@@ -79,8 +79,8 @@ impl ServerLog {
         self.lock().first.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, LogState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -191,14 +191,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("logs/server.log");
         let log = ServerLog::open(Some(&path)).unwrap();
-        for number in 0..LINES_KEPT + 5 {
+        for number in 0..LINES_IN_MEMORY + 5 {
             log.push(number.to_string().as_bytes());
         }
-        assert_eq!(log.lines().len(), LINES_KEPT);
+        assert_eq!(log.lines().len(), LINES_IN_MEMORY);
         assert_eq!(log.lines()[0], "5");
         assert_eq!(log.first_lines()[0], "0");
         let written = files::read_text(&path).unwrap();
-        assert_eq!(written.lines().count(), LINES_KEPT + 5);
+        assert_eq!(written.lines().count(), LINES_IN_MEMORY + 5);
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub use memory::MemoryProbe;
 use process::Process;
 use ready::{NotReady, Probe};
 pub use redact::register_arguments;
-pub use unavailable::{LookedAt, NoEngine, PullFailure};
+pub use unavailable::{NoEngine, PullFailure, TriedAddress};
 
 /// Time for a server to end when it is stopped; vLLM takes a few seconds to end its workers.
 pub const STOP_GRACE: Duration = Duration::from_secs(20);
@@ -130,14 +130,18 @@ impl Running {
         }
     }
 
-    async fn stop(self, grace: Duration, hurry: &CancellationToken) -> Result<(), LaunchError> {
+    async fn stop(
+        self,
+        grace: Duration,
+        skip_grace: &CancellationToken,
+    ) -> Result<(), LaunchError> {
         match self {
             Self::Attached => Ok(()),
-            Self::Process(process) => process.stop(grace, hurry).await,
+            Self::Process(process) => process.stop(grace, skip_grace).await,
             Self::Container(container) => tokio::select! {
                 stopped = container.stop(grace) => stopped,
                 // Drop removes it by force.
-                () = hurry.cancelled() => Ok(()),
+                () = skip_grace.cancelled() => Ok(()),
             },
         }
     }
@@ -342,7 +346,7 @@ impl Started {
                 log,
             },
             NotReady::TimedOut { last } if matches!(self.running, Running::Attached) => {
-                LaunchError::NotThere {
+                LaunchError::NotReachable {
                     base_url: clean(&self.base_url),
                     last: clean(&last),
                 }
@@ -446,8 +450,8 @@ impl Target {
         self.stop_in(&CancellationToken::new()).await
     }
 
-    /// The same, without the server's grace once `hurry` is cancelled.
-    pub async fn stop_in(self, hurry: &CancellationToken) -> Result<(), LaunchError> {
-        self.running.stop(self.stop_grace, hurry).await
+    /// The same, without the server's grace once `skip_grace` is cancelled.
+    pub async fn stop_in(self, skip_grace: &CancellationToken) -> Result<(), LaunchError> {
+        self.running.stop(self.stop_grace, skip_grace).await
     }
 }

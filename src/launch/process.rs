@@ -26,7 +26,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// Variables of a GitHub Actions job that the server under test must not get: its code may be untrusted, and what it wrote
 /// into the files that the `GITHUB_…` variables name would affect later steps of the job.
 /// A plan that needs one sets it in `server.process.env`.
-pub(super) const OF_THE_JOB: [&str; 11] = [
+pub(super) const JOB_VARIABLES: [&str; 11] = [
     "GITHUB_ENV",
     "GITHUB_PATH",
     "GITHUB_OUTPUT",
@@ -79,7 +79,7 @@ impl Process {
             reason,
         };
         let mut builder = Command::new(program);
-        for variable in OF_THE_JOB {
+        for variable in JOB_VARIABLES {
             builder.env_remove(variable);
         }
         builder
@@ -151,14 +151,14 @@ impl Process {
         }
     }
 
-    /// Asks the whole group to end, and kills it after `grace` or once `hurry` is cancelled.
+    /// Asks the whole group to end, and kills it after `grace` or once `skip_grace` is cancelled.
     pub(super) async fn stop(
         mut self,
         grace: Duration,
-        hurry: &CancellationToken,
+        skip_grace: &CancellationToken,
     ) -> Result<(), LaunchError> {
         self.life.expect_end();
-        if !self.group.end(grace, hurry).await {
+        if !self.group.end(grace, skip_grace).await {
             return Err(LaunchError::NotRemoved {
                 what: format!("process group {}", self.group.number()),
                 reason: "it is still alive after SIGKILL".to_owned(),

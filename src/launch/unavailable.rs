@@ -7,7 +7,7 @@ use super::fault::Fault;
 
 /// An address of an engine that was tried, and the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LookedAt {
+pub struct TriedAddress {
     /// `unix:///var/run/docker.sock`, with its origin.
     pub place: String,
     /// The result.
@@ -42,8 +42,8 @@ impl fmt::Display for NoEngine {
 }
 
 /// One address on the same line, several below each other.
-pub(super) fn listing(looked_at: &[LookedAt]) -> String {
-    match looked_at {
+pub(super) fn listing(tried: &[TriedAddress]) -> String {
+    match tried {
         [one] => format!(" at {}: {}", one.place, one.found),
         several => several
             .iter()
@@ -53,23 +53,25 @@ pub(super) fn listing(looked_at: &[LookedAt]) -> String {
 }
 
 /// What to do to get a running engine.
-pub(super) fn engine_hints(looked_at: &[LookedAt]) -> Vec<String> {
-    let is_there = |found: &NoEngine| looked_at.iter().any(|one| one.found == *found);
+pub(super) fn engine_hints(tried: &[TriedAddress]) -> Vec<String> {
+    let is_there = |found: &NoEngine| tried.iter().any(|one| one.found == *found);
     if is_there(&NoEngine::Forbidden) {
         return vec![
             "give this user access: add it to the group `docker` (sudo usermod -aG docker $USER) and log in again"
                 .to_owned(),
         ];
     }
-    if looked_at
+    if tried
         .iter()
         .any(|one| matches!(one.found, NoEngine::Silent(_)))
     {
         return vec!["the engine hangs: restart it (systemctl restart docker)".to_owned()];
     }
-    let elsewhere = "if it listens at another address, set DOCKER_HOST, for example `unix:///path/to.sock`";
+    let elsewhere =
+        "if it listens at another address, set DOCKER_HOST, for example `unix:///path/to.sock`";
     vec![
-        "start the engine: systemctl start docker, or systemctl --user start podman.socket".to_owned(),
+        "start the engine: systemctl start docker, or systemctl --user start podman.socket"
+            .to_owned(),
         elsewhere.to_owned(),
     ]
 }
@@ -155,8 +157,7 @@ impl PullFailure {
                 format!("wait, or log in: docker login (then: docker pull {image})")
             }
             Self::DiskFull => {
-                "free disk space in the engine's image storage: docker system df"
-                    .to_owned()
+                "free disk space in the engine's image storage: docker system df".to_owned()
             }
             Self::Stuck | Self::Unreachable => format!(
                 "check the name and that this machine reaches the registry: docker pull {image}"
@@ -231,8 +232,8 @@ mod tests {
         }
     }
 
-    fn at(place: &str, found: NoEngine) -> LookedAt {
-        LookedAt {
+    fn at(place: &str, found: NoEngine) -> TriedAddress {
+        TriedAddress {
             place: place.to_owned(),
             found,
         }
@@ -240,15 +241,15 @@ mod tests {
 
     #[test]
     fn every_address_is_listed_and_missing_permission_is_explained() {
-        let looked_at = [
+        let tried = [
             at("unix:///var/run/docker.sock", NoEngine::Forbidden),
             at("unix:///run/user/7/docker.sock", NoEngine::NoSocket),
         ];
         assert_eq!(
-            listing(&looked_at),
+            listing(&tried),
             "\n  unix:///var/run/docker.sock: permission denied\n  unix:///run/user/7/docker.sock: the socket does not exist"
         );
-        assert!(engine_hints(&looked_at)[0].contains("group `docker`"));
+        assert!(engine_hints(&tried)[0].contains("group `docker`"));
         let down = [at("unix:///var/run/docker.sock", NoEngine::NotRunning)];
         assert_eq!(
             listing(&down),

@@ -30,7 +30,7 @@ pub(super) struct Expected {
 #[derive(Debug)]
 pub(super) struct Answer {
     parser: SseParser,
-    heard: StreamSummary,
+    summary: StreamSummary,
     expected: Expected,
 }
 
@@ -72,7 +72,7 @@ struct FirstPiece {
     /// Chunks that may carry a token.
     may_be_tokens: u64,
     /// Output tokens, if the chunks count them.
-    told: Option<u64>,
+    counted: Option<u64>,
 }
 
 impl Answer {
@@ -81,7 +81,7 @@ impl Answer {
         let room = expected.output_tokens.min(MOST_AT_ONCE) as usize;
         Self {
             parser: SseParser::default(),
-            heard: StreamSummary {
+            summary: StreamSummary {
                 token_chunks: Vec::with_capacity(room),
                 ..StreamSummary::default()
             },
@@ -91,11 +91,11 @@ impl Answer {
 
     /// Takes bytes that arrived at `at`. An error ends the answer.
     pub(super) fn receive(&mut self, bytes: &[u8], at: f64) -> Result<(), String> {
-        let heard = &mut self.heard;
+        let summary = &mut self.summary;
         self.parser
-            .feed(bytes, |event| heard.event(event, at))
+            .feed(bytes, |event| summary.event(event, at))
             .map_err(|error| error.to_string())?;
-        self.heard.error.clone().map_or(Ok(()), Err)
+        self.summary.error.clone().map_or(Ok(()), Err)
     }
 
     /// The reason of the failure if the answer is far longer than requested.
@@ -112,24 +112,24 @@ impl Answer {
 
     /// Chunks with text so far.
     pub(super) fn token_chunks(&self) -> usize {
-        self.heard.token_chunks.len()
+        self.summary.token_chunks.len()
     }
 
     /// The body has ended.
     pub(super) fn finish(self, at: f64) -> (StreamSummary, RequestOutcome) {
         let Self {
             parser,
-            mut heard,
+            mut summary,
             expected,
         } = self;
-        parser.finish(|event| heard.event(event, at));
-        let outcome = heard.outcome(expected);
-        (heard, outcome)
+        parser.finish(|event| summary.event(event, at));
+        let outcome = summary.outcome(expected);
+        (summary, outcome)
     }
 
     /// The summary of an answer that did not end normally.
     pub(super) fn broken_off(self) -> StreamSummary {
-        self.heard
+        self.summary
     }
 }
 
@@ -162,7 +162,7 @@ impl StreamSummary {
             // A late `usage` does not count either.
             Ok(chunk) if self.done => {
                 if chunk.has_text || chunk.is_last {
-                    self.fail(&WENT_ON);
+                    self.fail(&DATA_AFTER_DONE);
                 }
             }
             Ok(chunk) => {
@@ -170,8 +170,8 @@ impl StreamSummary {
                     self.first_chunk = Some(at);
                 }
                 if chunk.has_text || (chunk.has_choice && !chunk.has_role) {
-                    let told = chunk.usage.map(|(_, output)| output);
-                    self.may_be_token(chunk.has_text, at, told);
+                    let counted = chunk.usage.map(|(_, output)| output);
+                    self.may_be_token(chunk.has_text, at, counted);
                 }
                 if chunk.is_last {
                     self.last_token = Some(at);
@@ -204,11 +204,11 @@ impl StreamSummary {
         self.error.get_or_insert_with(|| error.to_string());
     }
 
-    /// A chunk that may carry a token. `told` is the number of output tokens up to it.
-    fn may_be_token(&mut self, has_text: bool, at: f64, told: Option<u64>) {
+    /// A chunk that may carry a token. `counted` is the number of output tokens up to it.
+    fn may_be_token(&mut self, has_text: bool, at: f64, counted: Option<u64>) {
         if self.done {
             if has_text {
-                self.fail(&WENT_ON);
+                self.fail(&DATA_AFTER_DONE);
             }
             return;
         }
@@ -221,7 +221,7 @@ impl StreamSummary {
             } else {
                 piece.token_chunks += u64::from(has_text);
                 piece.may_be_tokens = self.may_be_tokens;
-                piece.told = told.or(piece.told);
+                piece.counted = counted.or(piece.counted);
             }
         }
         if has_text {
@@ -236,8 +236,8 @@ impl StreamSummary {
         let piece = &self.first_piece;
         let one_each =
             self.may_be_tokens == output || (self.silent_end && self.may_be_tokens == output + 1);
-        let found = if piece.told.is_some() {
-            piece.told
+        let found = if piece.counted.is_some() {
+            piece.counted
         } else if one_each {
             Some(piece.may_be_tokens.min(output))
         } else if self.token_chunks.len() as u64 == output {
@@ -384,7 +384,7 @@ mod tests {
         let silent = r#"data: {"choices":[{"index":0,"text":"","finish_reason":null}]}"#;
         let role = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#;
         let end = r#"data: {"choices":[{"index":0,"text":"","finish_reason":"length"}]}"#;
-        let told = r#"data: {"choices":[{"index":0,"text":"abc","finish_reason":null}],"usage":{"prompt_tokens":7,"completion_tokens":3}}"#;
+        let counted = r#"data: {"choices":[{"index":0,"text":"abc","finish_reason":null}],"usage":{"prompt_tokens":7,"completion_tokens":3}}"#;
         let usage = r#"data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":4}}"#;
         // One token per chunk.
         assert_eq!(first(&[&[TEXT], &[TEXT], &[TEXT], &[END, usage]]), Some(1));
@@ -398,7 +398,7 @@ mod tests {
             Some(1)
         );
         // Several tokens per chunk.
-        assert_eq!(first(&[&[told], &[END, usage]]), Some(3));
+        assert_eq!(first(&[&[counted], &[END, usage]]), Some(3));
         assert_eq!(first(&[&[TEXT], &[END, usage]]), None);
     }
 
@@ -427,7 +427,7 @@ mod tests {
 
     #[test]
     fn data_after_done_is_a_failure_unless_harmless() {
-        let went_on = RequestOutcome::Failed(WENT_ON.to_owned());
+        let went_on = RequestOutcome::Failed(DATA_AFTER_DONE.to_owned());
         for events in [
             &[TEXT, END, USAGE, DONE, TEXT][..],
             &[TEXT, END, USAGE, DONE, END],
@@ -529,11 +529,11 @@ mod tests {
             ("completions-continuous-usage", 12),
             ("chat-continuous-usage", 12),
         ] {
-            let (heard, outcome) = read(name);
-            assert_eq!(heard.first_chunk_tokens(), Some(1), "{name}");
+            let (summary, outcome) = read(name);
+            assert_eq!(summary.first_chunk_tokens(), Some(1), "{name}");
             assert_eq!(outcome, RequestOutcome::Ok, "{name}");
-            assert_eq!(heard.usage.map(|(_, output)| output), Some(12), "{name}");
-            assert_eq!(heard.token_chunks.len(), chunks, "{name}");
+            assert_eq!(summary.usage.map(|(_, output)| output), Some(12), "{name}");
+            assert_eq!(summary.token_chunks.len(), chunks, "{name}");
         }
         assert!(matches!(
             read("completions-no-usage").1,

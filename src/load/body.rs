@@ -143,7 +143,7 @@ impl RequestTemplate {
     /// The settings as name and value, for the workload's digest. A setting that was added later appears only where it is
     /// used, so that stored baselines still match.
     pub fn described(&self) -> Vec<(&'static str, String)> {
-        let mut told = vec![
+        let mut settings = vec![
             ("path", self.path().to_owned()),
             ("model", self.model.clone()),
             ("temperature", self.sampling.temperature.to_string()),
@@ -158,9 +158,9 @@ impl RequestTemplate {
         ];
         if !self.extra_body.is_empty() {
             let body = serde_json::Value::Object(self.extra_body.clone());
-            told.push(("extra body", body.to_string()));
+            settings.push(("extra body", body.to_string()));
         }
-        told
+        settings
     }
 }
 
@@ -259,8 +259,8 @@ mod tests {
         assert!(String::from_utf8(counted).unwrap().ends_with(end));
         let nothing = template(serde_json::Value::Null).described();
         assert_eq!(nothing.len(), 5);
-        let told = more.described();
-        assert_eq!(told[..5], nothing);
-        insta::assert_snapshot!(told[5].1, @r#"{"chat_template_kwargs":{"a":0.1},"top_k":20}"#);
+        let settings = more.described();
+        assert_eq!(settings[..5], nothing);
+        insta::assert_snapshot!(settings[5].1, @r#"{"chat_template_kwargs":{"a":0.1},"top_k":20}"#);
     }
 }

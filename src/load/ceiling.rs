@@ -28,7 +28,7 @@ const RATE: f64 = 100.0;
 const PACED_REQUESTS: usize = 300;
 
 /// Busy threads per CPU, for the measurement next to a busy server.
-const HOGS_PER_CPU: usize = 2;
+const BUSY_THREADS_PER_CPU: usize = 2;
 
 /// Timeout of one answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -76,7 +76,7 @@ pub async fn ceiling(cancel: &CancellationToken) -> Result<Ceiling, LoadError> {
         };
         let paced = drive(address, rate, PACED_REQUESTS, 1, cancel).await?;
         let crowded = {
-            let _hogs = Hogs::start();
+            let _hogs = BusyThreads::start();
             drive(address, rate, PACED_REQUESTS, 1, cancel).await?
         };
         let (flooded, wall) = flood;
@@ -137,13 +137,13 @@ async fn drive(
 }
 
 /// Threads that use their CPU all the time; drop ends them.
-struct Hogs(Arc<AtomicBool>);
+struct BusyThreads(Arc<AtomicBool>);
 
-impl Hogs {
+impl BusyThreads {
     fn start() -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        for _ in 0..HOGS_PER_CPU * cpus {
+        for _ in 0..BUSY_THREADS_PER_CPU * cpus {
             let stop = Arc::clone(&stop);
             let hog = std::thread::Builder::new().name("hog".to_owned());
             // With fewer threads the load is only lighter.
@@ -157,7 +157,7 @@ impl Hogs {
     }
 }
 
-impl Drop for Hogs {
+impl Drop for BusyThreads {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }

@@ -136,7 +136,7 @@ struct Function<'a> {
 
 impl ToolCall<'_> {
     /// Whether it only announces a call, as some servers do before the first token.
-    fn is_hollow(&self) -> bool {
+    fn is_announcement(&self) -> bool {
         let is_empty =
             |part: Option<&RawValue>| part.is_none_or(|part| matches!(part.get(), "\"\"" | "{}"));
         let function = self.function.as_ref();
@@ -240,7 +240,7 @@ impl<'a> Choice<'a> {
             .delta
             .as_ref()
             .and_then(|delta| delta.tool_calls.as_ref());
-        calls.is_some_and(|calls| calls.iter().any(|call| !call.is_hollow()))
+        calls.is_some_and(|calls| calls.iter().any(|call| !call.is_announcement()))
     }
 }
 
@@ -353,8 +353,8 @@ pub fn error_text(body: &str) -> String {
             .unwrap_or(error);
         message.as_str().map(str::to_owned)
     });
-    let said = message.unwrap_or_else(|| secret::masked_json(body));
-    phrase(&secret::masked_words(&said))
+    let text = message.unwrap_or_else(|| secret::masked_json(body));
+    phrase(&secret::masked_words(&text))
 }
 
 /// Text of a server as a phrase: one line of limited length.

@@ -51,7 +51,7 @@ fn an_error_in_the_stream_is_a_failure_with_the_servers_message() {
 
 #[test]
 fn an_error_in_another_shape_is_recognised_and_harmless_events_are_not_errors() {
-    for (data, said) in [
+    for (data, message) in [
         (
             r#"{"object":"error","message":"CUDA out of memory","code":500}"#,
             "CUDA out of memory",
@@ -69,7 +69,7 @@ fn an_error_in_another_shape_is_recognised_and_harmless_events_are_not_errors() 
         ),
     ] {
         let error = read_chunk(data.as_bytes());
-        assert_eq!(error, Err(ChunkError::Server(said.to_owned())), "{data}");
+        assert_eq!(error, Err(ChunkError::Server(message.to_owned())), "{data}");
     }
     for data in [
         r#"{"id":"x"}"#,
@@ -97,13 +97,13 @@ fn only_the_end_of_a_complete_answer_ends_it() {
     }
     assert_eq!(ended(r#""\u0073top""#), Ok(true));
     assert_eq!(ended(r#""""#), Ok(false));
-    for (reason, said) in [
+    for (reason, message) in [
         ("abort", "abort"),
         ("content_filter", "content_filter"),
         (r"a\u001b[31mb", "a [31mb"),
     ] {
         let error = ended(&format!("\"{reason}\""));
-        assert_eq!(error, Err(ChunkError::Ended(said.to_owned())));
+        assert_eq!(error, Err(ChunkError::Ended(message.to_owned())));
     }
 }
 

@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 use super::LoadError;
 use super::body::RequestTemplate;
 use super::client::Client;
+use super::early_answers::reject_early_answers;
 use super::engine::Engine;
 use super::instant::of_duration;
 use super::order::{Order, Ran};
 use super::prepared::Prepared;
 use super::schedule::{Schedule, Shape, Turn};
-use super::unasked::disown;
 use super::watch::Patience;
 use crate::config::LoadPoint;
 use crate::measure::{ClientLoad, RequestTrace, Stop};
@@ -85,7 +85,7 @@ impl Drive {
     ) -> Result<Driven, LoadError> {
         let mut ran = self.send(done, cancel).await?;
         let first = std::mem::take(&mut ran.first);
-        ran.client.unasked += disown(&mut ran.traces, first);
+        ran.client.unasked += reject_early_answers(&mut ran.traces, first);
         Ok(collect(ran))
     }
 
@@ -108,17 +108,17 @@ impl Drive {
         };
         let stop = StopOnDrop(Arc::default());
         let order = self.order(done, Arc::clone(&stop.0))?;
-        let (tell, told) = tokio::sync::oneshot::channel();
+        let (sender, receiver) = tokio::sync::oneshot::channel();
         // A separate thread, so that the work of the runtime is not part of a latency.
         let thread = std::thread::Builder::new()
             .name("load".to_owned())
             .spawn(move || {
                 // The receiver is gone if the measurement was abandoned.
-                let _unheard = tell.send(Engine::new(order).and_then(Engine::run));
+                let _no_receiver = sender.send(Engine::new(order).and_then(Engine::run));
             })
             .map_err(LoadError::System)?;
         let ran = tokio::select! {
-            ran = told => ran,
+            ran = receiver => ran,
             () = cancel.cancelled() => return Err(LoadError::Cancelled),
         };
         match ran {

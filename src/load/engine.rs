@@ -430,8 +430,7 @@ impl Engine {
             let now = clock.now();
             let Some(exchange) = exchange else {
                 *unasked += 1;
-                progress =
-                    Progress::Broken("the server sent bytes without a request".to_owned());
+                progress = Progress::Broken("the server sent bytes without a request".to_owned());
                 return;
             };
             let stamped = stamp.map(|stamp| clock.of_wall(stamp));
@@ -502,7 +501,9 @@ impl Engine {
             self.close(slot);
         }
         let early = (!all_sent && exchange.has_succeeded()).then(|| {
-            RequestOutcome::Failed("the server answered before it had received the whole request".to_owned())
+            RequestOutcome::Failed(
+                "the server answered before it had received the whole request".to_owned(),
+            )
         });
         self.end(exchange, early);
     }

@@ -96,7 +96,7 @@ impl Exchange {
         self.last_byte = at;
         self.received = self.received.saturating_add(bytes.len() as u64);
         let (answer, kind, error_body) = (&mut self.answer, &mut self.body, &mut self.error_body);
-        let mut heard = Ok(());
+        let mut received = Ok(());
         let read = self.response.receive(bytes, |status, body| {
             if *kind == Body::Empty {
                 *kind = Body::of(body);
@@ -104,8 +104,8 @@ impl Exchange {
             if status != OK || *kind == Body::NoStream {
                 let room = LONGEST_ERROR_BODY - error_body.len();
                 error_body.extend_from_slice(&body[..body.len().min(room)]);
-            } else if heard.is_ok() {
-                heard = answer.receive(body, seconds(at));
+            } else if received.is_ok() {
+                received = answer.receive(body, seconds(at));
             }
         });
         if let Some(coding) = self.response.coding() {
@@ -115,7 +115,7 @@ impl Exchange {
                 "HTTP {status}: the answer is encoded (`{coding}`), although perfgate asks for `accept-encoding: identity`"
             ));
         }
-        match (read, heard) {
+        match (read, received) {
             (Err(error), _) => Progress::Broken(error.to_string()),
             (Ok(()), Err(reason)) => Progress::Broken(reason),
             (Ok(()), Ok(())) => match self.too_long() {
@@ -192,7 +192,7 @@ impl Exchange {
         ended: Nanoseconds,
         outcome: Option<RequestOutcome>,
     ) -> (RequestTrace, Option<String>) {
-        let (heard, outcome) = match (outcome, self.response.status()) {
+        let (summary, outcome) = match (outcome, self.response.status()) {
             (Some(outcome), _) => (self.answer.broken_off(), outcome),
             (None, Some(OK)) if self.body == Body::NoStream => {
                 let body = String::from_utf8_lossy(&self.error_body);
@@ -206,29 +206,29 @@ impl Exchange {
             (None, status) => {
                 let body = String::from_utf8_lossy(&self.error_body);
                 let status = status.unwrap_or_default();
-                let said = match self.response.redirects_to() {
+                let reason = match self.response.redirects_to() {
                     Some(address) => error_text(&format!("it redirects to {address}")),
                     None => error_text(&body),
                 };
-                let outcome = RequestOutcome::Failed(format!("HTTP {status}: {said}"));
+                let outcome = RequestOutcome::Failed(format!("HTTP {status}: {reason}"));
                 (self.answer.broken_off(), outcome)
             }
         };
-        let first_chunk_tokens = heard.first_chunk_tokens();
+        let first_chunk_tokens = summary.first_chunk_tokens();
         let trace = RequestTrace {
             first_chunk_tokens,
             index: self.index,
             due: seconds(self.due.unwrap_or(self.sent)),
             sent: seconds(self.sent),
-            first_chunk: heard.first_chunk,
-            token_chunks: heard.token_chunks,
-            last_token: heard.last_token,
+            first_chunk: summary.first_chunk,
+            token_chunks: summary.token_chunks,
+            last_token: summary.last_token,
             ended: seconds(ended),
-            prompt_tokens: heard.usage.and_then(|(prompt, _)| prompt),
-            output_tokens: heard.usage.map(|(_, output)| output),
+            prompt_tokens: summary.usage.and_then(|(prompt, _)| prompt),
+            output_tokens: summary.usage.map(|(_, output)| output),
             outcome,
         };
-        (trace, heard.fingerprint)
+        (trace, summary.fingerprint)
     }
 }
 
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn html_or_json_instead_of_a_stream_is_shown() {
-        for (body, said) in [
+        for (body, shown) in [
             ("\n<html>Please sign in</html>", "Please sign in"),
             ("{\"error\": {\"message\": \"no quota\"}}", "no quota"),
             ("[1, 2", "[1, 2"),
@@ -312,7 +312,7 @@ mod tests {
             };
             assert!(
                 reason.starts_with("the answer is not a stream of events: ")
-                    && reason.contains(said),
+                    && reason.contains(shown),
                 "{reason}"
             );
         }
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn an_answer_far_longer_than_requested_is_stopped_with_numbers() {
-        let said = |head: &str, piece: &[u8]| {
+        let reason = |head: &str, piece: &[u8]| {
             let mut exchange = Exchange::new(0, EXPECTED, None, 0);
             exchange.receive(head.as_bytes(), 5);
             for _ in 0..1_000 {
@@ -333,9 +333,9 @@ mod tests {
         let ok = "HTTP/1.1 200 OK\r\n\r\n";
         let comments = b": ping\n\n".repeat(8_192);
         let token = b"data: {\"choices\":[{\"text\":\"a\"}]}\n\n";
-        insta::assert_snapshot!(said(ok, &comments), @"stopped reading: the answer has more than 4227072 bytes, but only 2 tokens were requested");
-        insta::assert_snapshot!(said("HTTP/1.1 500 Oops\r\n\r\n", &comments), @"HTTP 500: stopped reading: the answer has more than 4227072 bytes, but only 2 tokens were requested");
-        insta::assert_snapshot!(said(ok, token), @"stopped reading: more than 20 chunks with text arrived, but only 2 tokens were requested");
+        insta::assert_snapshot!(reason(ok, &comments), @"stopped reading: the answer has more than 4227072 bytes, but only 2 tokens were requested");
+        insta::assert_snapshot!(reason("HTTP/1.1 500 Oops\r\n\r\n", &comments), @"HTTP 500: stopped reading: the answer has more than 4227072 bytes, but only 2 tokens were requested");
+        insta::assert_snapshot!(reason(ok, token), @"stopped reading: more than 20 chunks with text arrived, but only 2 tokens were requested");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! Drive ──▶ (what is due) ──▶ engine thread ──▶ connection ⇄ socket ──▶ server
 //!   ▲                           │                               │
 //!   │ Driven: traces,           │ exchange ◀── sse ◀── response ◀┘
-//!   └── own load, unasked ◀─────┴─▶ answer (outcome and chunks of one request)
+//!   └── own load, early_answers ◀─────┴─▶ answer (outcome and chunks of one request)
 //! ```
 //!
 //! One thread sends and reads everything, without async and without a lock, so that its own cost per chunk is known
@@ -21,6 +21,7 @@ pub mod chunk;
 mod client;
 mod connection;
 mod driver;
+mod early_answers;
 mod engine;
 mod exchange;
 mod instant;
@@ -32,7 +33,6 @@ pub mod response;
 mod schedule;
 mod socket;
 pub mod sse;
-mod unasked;
 mod watch;
 
 use std::io;
@@ -55,7 +55,9 @@ pub enum LoadError {
         reason: String,
     },
     /// The API key contains characters that are invalid in a header.
-    #[error("the API key in `PERFGATE_API_KEY` contains characters that are invalid in an HTTP header")]
+    #[error(
+        "the API key in `PERFGATE_API_KEY` contains characters that are invalid in an HTTP header"
+    )]
     ApiKey,
     /// A request could not be rendered.
     #[error("cannot render a request as JSON: {0}")]

@@ -112,10 +112,12 @@ impl OwnLoad {
 /// What to do if this system has no resources for another connection; `None` for other errors.
 fn remedy(error: &io::Error) -> Option<&'static str> {
     match Errno::from_io_error(error)? {
-        Errno::MFILE => Some("raise the limit of open files (`ulimit -n`), or send fewer requests at once"),
-        Errno::NFILE => {
-            Some("raise the system's limit of open files (`fs.file-max`), or send fewer requests at once")
+        Errno::MFILE => {
+            Some("raise the limit of open files (`ulimit -n`), or send fewer requests at once")
         }
+        Errno::NFILE => Some(
+            "raise the system's limit of open files (`fs.file-max`), or send fewer requests at once",
+        ),
         Errno::ADDRNOTAVAIL => Some(
             "free local ports or allow more (`net.ipv4.ip_local_port_range`), or send fewer requests at once",
         ),
@@ -176,8 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_without_system_resources_is_the_clients_fault_and_a_refused_one_is_not()
-    {
+    fn a_connection_without_system_resources_is_the_clients_fault_and_a_refused_one_is_not() {
         let mut own = OwnLoad::start();
         let refused = io::Error::from(Errno::CONNREFUSED);
         assert_eq!(own.unopened(&refused), refused.to_string());
@@ -187,8 +188,8 @@ mod tests {
             Errno::ADDRNOTAVAIL,
             Errno::NOBUFS,
         ] {
-            let said = own.unopened(&errno.into());
-            assert!(said.starts_with("the load generator"), "{said}");
+            let message = own.unopened(&errno.into());
+            assert!(message.starts_with("the load generator"), "{message}");
         }
         assert_eq!(own.so_far().unopened, 4);
     }

@@ -16,7 +16,7 @@ use crate::priority::{self, Urgency};
 const STARVED: f64 = 0.005;
 
 /// Share of a CPU above which it gives real-time priority up.
-const MUCH: f64 = 0.7;
+const BUSY: f64 = 0.7;
 
 /// How long it must have worked that much. Bursts are shorter.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
@@ -63,10 +63,10 @@ impl Precedence {
         let share = |now: Nanoseconds, before| seconds(now.saturating_sub(before)) / wall;
         let (needed, missed) = (share(cpu, self.cpu), share(starved, self.starved));
         (self.since, self.cpu, self.starved) = (now, cpu, starved);
-        if self.real_time && needed > MUCH {
+        if self.real_time && needed > BUSY {
             priority::raise_above_ordinary();
             self.real_time = false;
-        } else if !self.real_time && !self.refused && missed > STARVED && needed < MUCH {
+        } else if !self.real_time && !self.refused && missed > STARVED && needed < BUSY {
             self.real_time = priority::raise(Urgency::LoadGenerator);
             self.was_real_time |= self.real_time;
             self.refused = !self.real_time;

@@ -148,7 +148,9 @@ impl Response {
                         if line.is_empty() {
                             Ok(State::ChunkSize)
                         } else {
-                            Err(ResponseError::Chunk("a chunk is longer than its stated size"))
+                            Err(ResponseError::Chunk(
+                                "a chunk is longer than its stated size",
+                            ))
                         }
                     })?;
                 }

@@ -142,10 +142,7 @@ mod tests {
         let late = Duration::try_from(stamp)
             .unwrap()
             .abs_diff(Duration::try_from(sent).unwrap());
-        assert!(
-            late < Duration::from_millis(30),
-            "{late:?} after sending"
-        );
+        assert!(late < Duration::from_millis(30), "{late:?} after sending");
     }
 
     #[test]

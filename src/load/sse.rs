@@ -68,7 +68,7 @@ impl SseParser {
             let line = &rest[..end];
             let pair = rest[end] == b'\r' && rest.get(end + 1) == Some(&b'\n');
             let after = &rest[end + 1 + usize::from(pair)..];
-            if self.begun && self.line.is_empty() && !self.has_data && self.kind == Kind::Usual {
+            if self.begun && self.line.is_empty() && !self.has_data && self.kind == Kind::Message {
                 // The common event, one line and its blank line in one piece, is passed on without a copy.
                 let blank = match after {
                     [b'\n', ..] => 1,
@@ -80,7 +80,7 @@ impl SseParser {
                 {
                     on_event(Event {
                         data: value,
-                        kind: Kind::Usual,
+                        kind: Kind::Message,
                     });
                     rest = &after[blank..];
                     continue;
@@ -131,7 +131,7 @@ impl SseParser {
                 self.data.clear();
                 self.has_data = false;
             }
-            self.kind = Kind::Usual;
+            self.kind = Kind::Message;
         } else if let Some(value) = data_value(line) {
             if self.has_data {
                 self.data.push(b'\n');
@@ -142,7 +142,7 @@ impl SseParser {
             // Of several types the last counts.
             self.kind = match kind {
                 b"error" => Kind::Error,
-                b"" | b"message" => Kind::Usual,
+                b"" | b"message" => Kind::Message,
                 _ => Kind::Other,
             };
         }
@@ -174,7 +174,7 @@ mod tests {
             let mark = match event.kind {
                 Kind::Error => "error: ",
                 Kind::Other => "other: ",
-                Kind::Usual => "",
+                Kind::Message => "",
             };
             format!("{mark}{}", String::from_utf8_lossy(event.data))
         };

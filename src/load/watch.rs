@@ -7,7 +7,7 @@ use crate::measure::{ClientLoad, RequestOutcome, RequestTrace, Stop};
 const WINDOW: f64 = 1.0;
 
 /// Failed checks in a row that end the measurement. A single one may be the start of a server or of another program.
-const LOOKS: u32 = 3;
+const FAILED_CHECKS: u32 = 3;
 
 /// Timed-out requests in a row after which a server counts as hung: a single one may be a long request.
 const FEWEST_TIMED_OUT: usize = 2;
@@ -87,16 +87,13 @@ impl Watch {
         }
         let so_far = own.so_far();
         // More than the whole measurement may lose is already lost.
-        let mut stop = so_far.lost_of(self.tokens);
-        if so_far
-            .since(&self.before, self.since, now)
-            .is_kept_from_work()
-        {
+        let mut stop = so_far.lost_chunks(self.tokens);
+        if so_far.since(&self.before, self.since, now).is_delayed() {
             self.kept_from_work += 1;
         } else {
             self.kept_from_work = 0;
         }
-        if stop.is_none() && self.kept_from_work >= LOOKS {
+        if stop.is_none() && self.kept_from_work >= FAILED_CHECKS {
             stop = so_far.bottleneck(traces);
         }
         (self.since, self.before) = (now, so_far);

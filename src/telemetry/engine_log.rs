@@ -188,7 +188,7 @@ mod tests {
         EngineLog::read(log.lines())
     }
 
-    fn said(log: &str) -> String {
+    fn summary(log: &str) -> String {
         let found = read(log);
         let memory = found.engine_memory().map_or_else(
             |reason| format!("not known, because {reason}"),
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_newest_versions_report_a_sum() {
-        insta::assert_snapshot!(said(
+        insta::assert_snapshot!(summary(
             "(EngineCore pid=1) INFO 10-06 17:00:11 [model_runner.py:407] Model loading took 15.0 GiB memory and 5.420225 seconds\n\
              (EngineCore pid=1) INFO 10-06 17:00:33 [gpu_worker.py:692] Available KV cache memory: 56.21 GiB\n\
              (EngineCore pid=1) INFO 10-06 17:00:33 [kv_cache_utils.py:2464] GPU KV cache size: 460,496 tokens, Maximum concurrency for 131,072 tokens per request: 3.51x\n\
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn of_several_ranks_the_fullest_counts_and_of_several_engines_every_cache() {
-        insta::assert_snapshot!(said(
+        insta::assert_snapshot!(summary(
             "(EngineCore_DP0 pid=1) INFO [kv_cache_utils.py:864] GPU KV cache size: 451,744 tokens\n\
              (EngineCore_DP0 pid=1) INFO [kv_cache_utils.py:864] GPU KV cache size: 451,760 tokens\n\
              (EngineCore_DP1 pid=2) INFO [kv_cache_utils.py:864] GPU KV cache size: 451,744 tokens\n\
@@ -222,23 +222,23 @@ mod tests {
     #[test]
     fn the_oldest_versions_report_graphs_on_another_line_or_have_none() {
         let breakdown = "INFO [worker.py:241] model weights take 14.99GiB; non_torch_memory takes 0.12GiB; PyTorch activation peak memory takes 1.19GiB; the rest of the memory reserved for KV Cache is 54.93GiB.";
-        insta::assert_snapshot!(said(breakdown), @"engine memory 16.30 GiB, KV cache None tokens");
+        insta::assert_snapshot!(summary(breakdown), @"engine memory 16.30 GiB, KV cache None tokens");
         let graphs =
             "INFO [model_runner.py:1671] Graph capturing finished in 2 secs, took 0.11 GiB";
-        insta::assert_snapshot!(said(&format!("{breakdown}\n{graphs}")), @"engine memory 16.41 GiB, KV cache None tokens");
+        insta::assert_snapshot!(summary(&format!("{breakdown}\n{graphs}")), @"engine memory 16.41 GiB, KV cache None tokens");
     }
 
     #[test]
     fn a_sum_with_missing_parts_is_unknown() {
-        insta::assert_snapshot!(said("INFO Model loading took 14.9888 GiB and 3.1 seconds"), @"engine memory not known, because this version of the engine reports its weights but not its activations, KV cache None tokens");
-        insta::assert_snapshot!(said("INFO loading"), @"engine memory not known, because the engine's log does not contain it, KV cache None tokens");
+        insta::assert_snapshot!(summary("INFO Model loading took 14.9888 GiB and 3.1 seconds"), @"engine memory not known, because this version of the engine reports its weights but not its activations, KV cache None tokens");
+        insta::assert_snapshot!(summary("INFO loading"), @"engine memory not known, because the engine's log does not contain it, KV cache None tokens");
     }
 
     #[test]
     fn the_log_of_a_real_vllm_on_the_cpu_has_its_cache_and_no_memory() {
         let log =
             include_str!("../../tests/fixtures/vllm-0.32-cpu/logs/container-eager-api-key.log");
-        insta::assert_snapshot!(said(log), @"engine memory not known, because an engine on the CPU does not report it; host_memory.peak includes everything that it holds, KV cache Some(524288.0) tokens");
+        insta::assert_snapshot!(summary(log), @"engine memory not known, because an engine on the CPU does not report it; host_memory.peak includes everything that it holds, KV cache Some(524288.0) tokens");
     }
 
     proptest! {

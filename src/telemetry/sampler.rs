@@ -405,7 +405,7 @@ mod tests {
 
     const OFTEN: Duration = Duration::from_millis(20);
 
-    /// A server whose `/metrics` answers with one text after the other, and then always with the last one.
+    /// A server owner `/metrics` answers with one text after the other, and then always with the last one.
     async fn serve(answers: Vec<String>) -> String {
         let asked = Arc::new(AtomicUsize::new(0));
         let metrics = get(move || {

@@ -63,8 +63,10 @@ impl Findings {
                 self.metrics.insert(metric, value);
             }
             Ok(value) => {
-                self.not_measured
-                    .insert(metric, format!("the reported value is not finite ({value})"));
+                self.not_measured.insert(
+                    metric,
+                    format!("the reported value is not finite ({value})"),
+                );
             }
             Err(reason) => {
                 self.not_measured.insert(metric, reason);
@@ -299,8 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn older_names_are_found_and_blocks_are_not_a_figure_of_the_engine()
-     {
+    fn older_names_are_found_and_blocks_are_not_a_figure_of_the_engine() {
         let before = scrape(
             "vllm:gpu_prefix_cache_queries_total 100\nvllm:gpu_prefix_cache_hits_total 10\n",
         );

@@ -214,8 +214,8 @@ fn shortened(text: &str) -> String {
     if text.chars().count() <= LONGEST_QUOTE {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(LONGEST_QUOTE).collect();
-    format!("{kept}…")
+    let start: String = text.chars().take(LONGEST_QUOTE).collect();
+    format!("{start}…")
 }
 
 #[cfg(test)]

@@ -17,14 +17,14 @@ pub(super) struct Address {
     /// `unix:///var/run/docker.sock`, `tcp://127.0.0.1:2375`.
     pub(super) url: String,
     /// Where the address comes from: `DOCKER_HOST`, `the docker context x`; `None` for a default.
-    pub(super) said_by: Option<String>,
+    pub(super) origin: Option<String>,
 }
 
 impl Address {
-    fn usual(path: &str) -> Self {
+    fn default_at(path: &str) -> Self {
         Self {
             url: format!("unix://{path}"),
-            said_by: None,
+            origin: None,
         }
     }
 
@@ -35,8 +35,8 @@ impl Address {
 
     /// The address with its origin.
     pub(super) fn in_words(&self) -> String {
-        match &self.said_by {
-            Some(said_by) => format!("{} ({said_by})", self.url),
+        match &self.origin {
+            Some(origin) => format!("{} ({origin})", self.url),
             None => self.url.clone(),
         }
     }
@@ -67,46 +67,46 @@ struct Endpoint {
 
 /// The addresses to try, in order. A configured address is the only one: `DOCKER_HOST`, then `CONTAINER_HOST`, then the
 /// docker context; without any of them, the default sockets of Docker and podman.
-pub(super) fn places(lookup: Lookup<'_>) -> Result<Vec<Address>, LaunchError> {
-    let given = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
+pub(super) fn addresses(lookup: Lookup<'_>) -> Result<Vec<Address>, LaunchError> {
+    let variable = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
     for name in ["DOCKER_HOST", "CONTAINER_HOST"] {
-        if let Some(url) = given(name) {
+        if let Some(url) = variable(name) {
             let address = Address {
                 url: url.trim().to_owned(),
-                said_by: Some(name.to_owned()),
+                origin: Some(name.to_owned()),
             };
             return Ok(vec![checked(
                 address,
-                given("DOCKER_TLS_VERIFY").is_some(),
+                variable("DOCKER_TLS_VERIFY").is_some(),
             )?]);
         }
     }
-    if let Some(address) = context(&given)? {
+    if let Some(address) = context(&variable)? {
         return Ok(vec![checked(address, false)?]);
     }
-    let runtime_folder = given("XDG_RUNTIME_DIR")
+    let runtime_folder = variable("XDG_RUNTIME_DIR")
         .unwrap_or_else(|| format!("/run/user/{}", rustix::process::getuid().as_raw()));
     Ok(vec![
-        Address::usual("/var/run/docker.sock"),
-        Address::usual(&format!("{runtime_folder}/docker.sock")),
-        Address::usual(&format!("{runtime_folder}/podman/podman.sock")),
-        Address::usual("/run/podman/podman.sock"),
+        Address::default_at("/var/run/docker.sock"),
+        Address::default_at(&format!("{runtime_folder}/docker.sock")),
+        Address::default_at(&format!("{runtime_folder}/podman/podman.sock")),
+        Address::default_at("/run/podman/podman.sock"),
     ])
 }
 
 /// The folder of the docker program's configuration.
-pub(super) fn docker_folder(given: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
-    given("DOCKER_CONFIG")
+pub(super) fn docker_folder(variable: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    variable("DOCKER_CONFIG")
         .map(PathBuf::from)
-        .or_else(|| given("HOME").map(|home| Path::new(&home).join(".docker")))
+        .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".docker")))
 }
 
 /// The engine of the current docker context; `None` for `default`, which means the default sockets.
-fn context(given: &dyn Fn(&str) -> Option<String>) -> Result<Option<Address>, LaunchError> {
-    let Some(folder) = docker_folder(given) else {
+fn context(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<Address>, LaunchError> {
+    let Some(folder) = docker_folder(variable) else {
         return Ok(None);
     };
-    let named = given("DOCKER_CONTEXT").or_else(|| {
+    let named = variable("DOCKER_CONTEXT").or_else(|| {
         let text = fs::read_to_string(folder.join("config.json")).ok()?;
         serde_json::from_str::<DockerConfig>(&text)
             .ok()?
@@ -131,7 +131,7 @@ fn context(given: &dyn Fn(&str) -> Option<String>) -> Result<Option<Address>, La
         .map_err(|error| refuse(format!("`{}`: {error}", path.display())))?;
     Ok(Some(Address {
         url: context.endpoints.docker.host,
-        said_by: Some(format!("the docker context `{name}`")),
+        origin: Some(format!("the docker context `{name}`")),
     }))
 }
 
@@ -175,7 +175,7 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        places(&move |wanted: &str| {
+        addresses(&move |wanted: &str| {
             variables
                 .iter()
                 .find(|(name, _)| name == wanted)
@@ -186,9 +186,9 @@ mod tests {
     fn shown(variables: &[(&str, &str)]) -> String {
         with(variables).map_or_else(
             |error| error.to_string(),
-            |places| {
-                let places: Vec<String> = places.iter().map(Address::in_words).collect();
-                places.join("\n")
+            |addresses| {
+                let addresses: Vec<String> = addresses.iter().map(Address::in_words).collect();
+                addresses.join("\n")
             },
         )
     }

@@ -10,8 +10,8 @@ use bollard::query_parameters::InspectContainerOptions;
 use bollard::{API_DEFAULT_VERSION, Docker};
 
 use super::super::LaunchError;
-use super::super::unavailable::{LookedAt, NoEngine};
-use super::address::{Address, Lookup, places};
+use super::super::unavailable::{NoEngine, TriedAddress};
+use super::address::{Address, Lookup, addresses};
 
 /// An engine that does not report its version in this time counts as missing.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,17 +34,17 @@ pub(super) struct Connected {
 
 /// The first engine that answers, at the configured address or at the default ones.
 pub(super) async fn connect(lookup: Lookup<'_>) -> Result<Connected, LaunchError> {
-    let mut looked_at = Vec::new();
-    for address in places(lookup)? {
+    let mut tried = Vec::new();
+    for address in addresses(lookup)? {
         match connect_at(&address).await {
             Ok(docker) => return Ok(Connected { docker, address }),
-            Err(found) => looked_at.push(LookedAt {
+            Err(found) => tried.push(TriedAddress {
                 place: address.in_words(),
                 found,
             }),
         }
     }
-    Err(LaunchError::EngineUnreachable { looked_at })
+    Err(LaunchError::EngineUnreachable { tried })
 }
 
 /// Negotiates the API version with the engine, which also shows that an engine answers.
@@ -112,7 +112,7 @@ pub(super) async fn timely<T>(
 }
 
 /// Between two requests about a container that is ending.
-const ASK_AGAIN: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// podman reports `stopped` for a moment before a container has exited, a state that Docker's API does not define.
 const JUST_ENDING: &str = "unknown variant `stopped`";
@@ -129,7 +129,7 @@ pub(super) async fn inspect(
             .await;
         match asked {
             Err(error) if Instant::now() < end && in_words(&error).contains(JUST_ENDING) => {
-                tokio::time::sleep(ASK_AGAIN).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
             answered => return answered,
         }

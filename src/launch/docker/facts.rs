@@ -51,7 +51,8 @@ pub async fn engine_facts(
 ) -> Result<EngineFacts, LaunchError> {
     let connected = engine::connect(lookup as Lookup<'_>).await?;
     let docker = &connected.docker;
-    let version = engine::within(QUICK, || "report its version".to_owned(), docker.version()).await?;
+    let version =
+        engine::within(QUICK, || "report its version".to_owned(), docker.version()).await?;
     // Engines report different fields here; a missing field is unknown.
     let info = engine::timely(QUICK, docker.info())
         .await

@@ -144,7 +144,8 @@ fn judge(listed: &Listed, gpus: &GpuRequest, kind: EngineKind) -> Result<(), Str
             EngineKind::Docker => Ok(()),
             EngineKind::Podman if is_foreign(gpus) => Ok(()),
             EngineKind::Podman => Err(
-                "podman accepted the request for GPUs, but the container has no `nvidia-smi`".to_owned(),
+                "podman accepted the request for GPUs, but the container has no `nvidia-smi`"
+                    .to_owned(),
             ),
         },
         Listed::Printed { code, text } => {
@@ -158,9 +159,9 @@ fn judge(listed: &Listed, gpus: &GpuRequest, kind: EngineKind) -> Result<(), Str
             if found >= wanted && *code == 0 {
                 return Ok(());
             }
-            let said = text.lines().next().unwrap_or("nothing").trim();
+            let first_line = text.lines().next().unwrap_or("nothing").trim();
             Err(if found == 0 {
-                format!("the container has no GPU; nvidia-smi prints: {said}")
+                format!("the container has no GPU; nvidia-smi prints: {first_line}")
             } else {
                 format!("the container has {found} of {wanted} GPUs")
             })

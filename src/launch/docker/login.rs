@@ -17,10 +17,10 @@ use crate::{files, secret};
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
 /// A helper that opens a key store waits for ever for a password on a machine without a user.
-const HELPER_PATIENCE: Duration = Duration::from_secs(30);
+const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A helper answers at once; a longer wait is reported.
-const SAID_AFTER: Duration = Duration::from_secs(1);
+const REPORT_AFTER: Duration = Duration::from_secs(1);
 
 /// A login is some kilobytes at most.
 const LONGEST_LOGIN: u64 = 64 << 10;
@@ -48,7 +48,7 @@ pub(super) async fn find(
     let text = files::read_text(&path).ok()?;
     let helper = helper_for(registry, &text);
     let found = match &helper {
-        Some(helper) => ask_helper(helper, registry, HELPER_PATIENCE, progress).await,
+        Some(helper) => ask_helper(helper, registry, HELPER_TIMEOUT, progress).await,
         None => stored(registry, &text).map_err(|error| format!("`{}`: {error}", path.display())),
     };
     match found {
@@ -102,30 +102,30 @@ fn login(registry: &str, username: &str, password: String) -> DockerCredentials 
     }
 }
 
-/// Asks the helper, and waits for at most `patience`. Its output may contain the password, so it is never shown. On drop
+/// Asks the helper, and waits for at most `timeout`. Its output may contain the password, so it is never shown. On drop
 /// the helper is killed.
 async fn ask_helper(
     helper: &str,
     registry: &str,
-    patience: Duration,
+    timeout: Duration,
     progress: &(dyn Fn(Phase) + Sync),
 ) -> Result<Option<DockerCredentials>, String> {
     let asked = run_helper(helper, registry);
     tokio::pin!(asked);
     let answer = if let Ok(answer) =
-        tokio::time::timeout(SAID_AFTER.min(patience), &mut asked).await
+        tokio::time::timeout(REPORT_AFTER.min(timeout), &mut asked).await
     {
         answer
     } else {
         progress(Phase::AskingForLogin {
             helper: helper.to_owned(),
-            at_most: patience,
+            at_most: timeout,
         });
-        let left = patience.saturating_sub(SAID_AFTER);
+        let left = timeout.saturating_sub(REPORT_AFTER);
         tokio::time::timeout(left, asked).await.unwrap_or_else(|_| {
             Err(format!(
                 "the credential helper `{helper}` did not answer within {} s; it may wait for a password of a key store",
-                patience.as_secs()
+                timeout.as_secs()
             ))
         })
     }?;
@@ -146,21 +146,21 @@ async fn run_helper(helper: &str, registry: &str) -> Result<Option<Answer>, Stri
         // A helper that does not read its input still answers.
         drop(stdin.write_all(registry.as_bytes()).await);
     }
-    let mut said = Vec::new();
+    let mut output = Vec::new();
     if let Some(stdout) = child.stdout.take() {
-        let read = stdout.take(LONGEST_LOGIN).read_to_end(&mut said).await;
+        let read = stdout.take(LONGEST_LOGIN).read_to_end(&mut output).await;
         read.map_err(|error| failed(&format!("has unreadable output: {error}")))?;
     }
     let status = child.wait().await;
     if !status.is_ok_and(|status| status.success()) {
         // The helper's output if it has no login, as for a public registry.
-        return if String::from_utf8_lossy(&said).contains("credentials not found") {
+        return if String::from_utf8_lossy(&output).contains("credentials not found") {
             Ok(None)
         } else {
             Err(failed("failed"))
         };
     }
-    let answer = serde_json::from_slice(&said);
+    let answer = serde_json::from_slice(&output);
     answer.map(Some).map_err(|error| {
         failed(&format!(
             "printed something other than a login (column {})",
@@ -205,13 +205,13 @@ mod tests {
     #[tokio::test]
     async fn a_helper_gets_the_registry_and_is_given_up_if_it_hangs() {
         let folder = tempfile::tempdir().unwrap();
-        let ask = async |script: &str, patience: u64| {
+        let ask = async |script: &str, timeout: u64| {
             let helper = helper(&folder, script);
-            let patience = Duration::from_millis(patience);
-            let said = std::sync::Mutex::new(Vec::new());
-            let told = |phase: Phase| said.lock().unwrap().push(phase.to_string());
-            let found = ask_helper(&helper, "ghcr.io", patience, &told).await;
-            (found, said.into_inner().unwrap())
+            let timeout = Duration::from_millis(timeout);
+            let phases = std::sync::Mutex::new(Vec::new());
+            let report = |phase: Phase| phases.lock().unwrap().push(phase.to_string());
+            let found = ask_helper(&helper, "ghcr.io", timeout, &report).await;
+            (found, phases.into_inner().unwrap())
         };
         let answer =
             r#"read -r registry; echo "{\"Username\": \"me at $registry\", \"Secret\": \"s\"}""#;
@@ -229,9 +229,9 @@ mod tests {
         assert!(none.0.unwrap().is_none());
         let failed = ask("echo my-secret; exit 1", 30_000).await.0.unwrap_err();
         assert!(failed.ends_with("failed") && !failed.contains("my-secret"));
-        let (hung, said) = ask("exec sleep 60", 100).await;
+        let (hung, phases) = ask("exec sleep 60", 100).await;
         assert!(hung.unwrap_err().contains("did not answer within"));
-        assert!(said[0].contains("docker-credential-test"));
+        assert!(phases[0].contains("docker-credential-test"));
     }
 
     /// `me:open-sesame` in base64.

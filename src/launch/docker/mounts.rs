@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::LaunchError;
-use super::address::{Address, Lookup, places};
+use super::address::{Address, Lookup, addresses};
 use super::image::Image;
 use crate::config::{DockerPlan, HfCache};
 
@@ -20,7 +20,7 @@ pub(super) struct Mounts {
 impl Mounts {
     /// With absolute paths.
     pub(super) fn of(plan: &DockerPlan, lookup: Lookup<'_>) -> Result<Self, LaunchError> {
-        let is_local = places(lookup)?.iter().all(Address::is_socket);
+        let is_local = addresses(lookup)?.iter().all(Address::is_socket);
         let hf_cache = plan
             .hf_cache
             .as_ref()
@@ -57,7 +57,7 @@ impl Mounts {
 
 /// Checks the folders of this machine that the plan mounts, and returns the Hugging Face cache, which may not exist yet.
 pub fn mounted(plan: &DockerPlan, lookup: Lookup<'_>) -> Result<Option<PathBuf>, LaunchError> {
-    let is_local = places(lookup)?.iter().all(Address::is_socket);
+    let is_local = addresses(lookup)?.iter().all(Address::is_socket);
     binds(&plan.volumes, lookup, is_local)?;
     let cache = plan.hf_cache.as_ref();
     cache
@@ -195,7 +195,7 @@ mod tests {
             )
         );
         assert!(!error.hints().is_empty());
-        let usual = home.path().join(IN_HOME);
+        let default = home.path().join(IN_HOME);
         let plan = crate::config::read_plan(
             "p",
             "model: m\nserver: {docker: {image: i, hf_cache: true}}",
@@ -203,11 +203,11 @@ mod tests {
         let Some(crate::config::ServerPlan::Docker(plan)) = plan.unwrap().server else {
             unreachable!("the plan starts a container")
         };
-        assert_eq!(mounted(&plan, &only_home).unwrap(), Some(usual.clone()));
-        assert!(!usual.exists(), "only a start makes the folder");
+        assert_eq!(mounted(&plan, &only_home).unwrap(), Some(default.clone()));
+        assert!(!default.exists(), "only a start makes the folder");
         Mounts::of(&plan, &only_home).unwrap();
-        assert!(usual.is_dir(), "a fresh runner has no cache yet");
-        let whole = std::fs::canonicalize(&usual).unwrap();
+        assert!(default.is_dir(), "a fresh runner has no cache yet");
+        let whole = std::fs::canonicalize(&default).unwrap();
         assert_eq!(hf_cache(&HfCache::Usual, &only_home, true).unwrap(), whole);
         let elsewhere = |name: &str| (name == "HF_HOME").then(|| path.clone());
         assert_eq!(

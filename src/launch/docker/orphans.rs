@@ -7,7 +7,7 @@ use bollard::Docker;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 
 use super::engine::{self, QUICK};
-use super::owner::{Fate, Owner};
+use super::owner::{Owner, OwnerState};
 use super::remove;
 use super::spec::{LABEL, LABEL_EXPIRES, LABEL_OWNER};
 
@@ -63,14 +63,14 @@ fn is_abandoned(labels: &HashMap<String, String>, here: Option<&Owner>, now: Dur
     let owner = labels
         .get(LABEL_OWNER)
         .and_then(|label| Owner::parse(label));
-    let fate = match (owner, here) {
-        (Some(owner), Some(here)) => owner.fate(here),
-        _ => Fate::Unknown,
+    let state = match (owner, here) {
+        (Some(owner), Some(here)) => owner.state(here),
+        _ => OwnerState::Unknown,
     };
-    match fate {
-        Fate::Lives => false,
-        Fate::Gone => true,
-        Fate::Unknown => labels
+    match state {
+        OwnerState::Lives => false,
+        OwnerState::Gone => true,
+        OwnerState::Unknown => labels
             .get(LABEL_EXPIRES)
             .is_some_and(|expires| has_passed(expires, now)),
     }

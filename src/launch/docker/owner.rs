@@ -19,7 +19,7 @@ pub(super) struct Owner {
 
 /// State of an owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum OwnerState {
     Lives,
     Gone,
     /// Of another machine or another namespace, so it cannot be seen from here.
@@ -71,17 +71,17 @@ impl Owner {
     }
 
     /// Its state, as seen from `here`.
-    pub(super) fn fate(&self, here: &Self) -> Fate {
-        self.fate_by(here, living)
+    pub(super) fn state(&self, here: &Self) -> OwnerState {
+        self.state_by(here, living)
     }
 
-    fn fate_by(&self, here: &Self, started: impl Fn(u32) -> Option<u64>) -> Fate {
+    fn state_by(&self, here: &Self, started: impl Fn(u32) -> Option<u64>) -> OwnerState {
         if (&self.boot, &self.namespace) != (&here.boot, &here.namespace) {
-            Fate::Unknown
+            OwnerState::Unknown
         } else if started(self.pid) == Some(self.started) {
-            Fate::Lives
+            OwnerState::Lives
         } else {
-            Fate::Gone
+            OwnerState::Gone
         }
     }
 }
@@ -111,16 +111,22 @@ mod tests {
     fn this_process_lives_and_its_label_identifies_it() {
         let here = Owner::this_process().unwrap();
         assert_eq!(Owner::parse(&here.label()), Some(here.clone()));
-        assert_eq!(here.fate(&here), Fate::Lives);
+        assert_eq!(here.state(&here), OwnerState::Lives);
     }
 
     #[test]
     fn a_later_process_with_the_same_id_is_another_one() {
         let here = owner("b", "1", 7, 100);
         let started = |pid: u32| (pid == 7).then_some(100);
-        assert_eq!(owner("b", "1", 7, 99).fate_by(&here, started), Fate::Gone);
-        assert_eq!(owner("b", "1", 8, 100).fate_by(&here, started), Fate::Gone);
-        assert_eq!(here.fate_by(&here, started), Fate::Lives);
+        assert_eq!(
+            owner("b", "1", 7, 99).state_by(&here, started),
+            OwnerState::Gone
+        );
+        assert_eq!(
+            owner("b", "1", 8, 100).state_by(&here, started),
+            OwnerState::Gone
+        );
+        assert_eq!(here.state_by(&here, started), OwnerState::Lives);
     }
 
     #[test]
@@ -128,12 +134,12 @@ mod tests {
         let here = owner("b", "1", 7, 100);
         let nobody = |_: u32| None;
         assert_eq!(
-            owner("c", "1", 7, 100).fate_by(&here, nobody),
-            Fate::Unknown
+            owner("c", "1", 7, 100).state_by(&here, nobody),
+            OwnerState::Unknown
         );
         assert_eq!(
-            owner("b", "2", 7, 100).fate_by(&here, nobody),
-            Fate::Unknown
+            owner("b", "2", 7, 100).state_by(&here, nobody),
+            OwnerState::Unknown
         );
     }
 

@@ -15,7 +15,7 @@ use super::super::{LaunchError, Phase};
 use super::engine;
 
 /// Between two progress lines: a pull takes minutes, and its log stays readable.
-const SAID_EVERY: Duration = Duration::from_secs(3);
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
 
 /// The registry counts as unreachable after this time without a byte or an event of another layer.
 const STUCK_AFTER: Duration = Duration::from_mins(5);
@@ -116,7 +116,7 @@ pub(super) async fn pull(
     let mut events = docker.create_image(Some(options), None, login);
     let mut layers = Layers::default();
     let mut moved = Instant::now();
-    let mut said = moved;
+    let mut last_report = moved;
     loop {
         let event = match tokio::time::timeout_at(moved + STUCK_AFTER, events.next()).await {
             Ok(Some(event)) => event,
@@ -140,8 +140,8 @@ pub(super) async fn pull(
         if layers.take(&event) {
             moved = Instant::now();
         }
-        if said.elapsed() >= SAID_EVERY {
-            said = Instant::now();
+        if last_report.elapsed() >= PROGRESS_INTERVAL {
+            last_report = Instant::now();
             say(layers.in_words());
         }
     }

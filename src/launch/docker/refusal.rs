@@ -34,17 +34,17 @@ pub(super) fn error(action: String, entrypoint: &[String], error: &Error) -> Lau
         return refused;
     };
     let lower = reason.to_lowercase();
-    let says = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
+    let mentions = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
     if let Some(fault) = GpuFault::of_refusal(&reason) {
         LaunchError::GpuRuntime { reason, fault }
     } else if let Some((_, key)) = KEYS.iter().find(|(text, _)| lower.contains(text)) {
         LaunchError::KeyRefused { key, reason }
-    } else if says(&["executable file not found", "no such file or directory"]) {
+    } else if mentions(&["executable file not found", "no such file or directory"]) {
         LaunchError::CommandNotFound {
             program: entrypoint.first().cloned().unwrap_or_default(),
             reason,
         }
-    } else if says(&["port is already allocated", "address already in use"]) {
+    } else if mentions(&["port is already allocated", "address already in use"]) {
         LaunchError::Port { reason }
     } else {
         LaunchError::Engine { action, reason }
@@ -79,8 +79,8 @@ mod tests {
 
     #[test]
     fn a_missing_device_is_a_fault_of_the_environment() {
-        let said = "error gathering device information while adding custom device \"/dev/kfd\": no such file or directory";
-        let error = refusal(said);
+        let message = "error gathering device information while adding custom device \"/dev/kfd\": no such file or directory";
+        let error = refusal(message);
         assert_eq!(error.fault(), Fault::Environment);
         assert!(error.to_string().contains("server.docker.devices"));
         assert!(error.hints()[0].contains("driver"));
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_refused_setting_is_reported_with_its_key() {
-        for (said, key) in [
+        for (message, key) in [
             (
                 "unable to find user nobody7: no matching entries in passwd file",
                 "user",
@@ -108,8 +108,8 @@ mod tests {
                 "cpus",
             ),
         ] {
-            let error = refusal(said);
-            assert_eq!(error.fault(), Fault::Configuration, "{said}");
+            let error = refusal(message);
+            assert_eq!(error.fault(), Fault::Configuration, "{message}");
             assert!(error.to_string().contains(&format!("server.docker.{key}")));
             assert!(!error.hints().is_empty());
         }

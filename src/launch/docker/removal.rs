@@ -12,10 +12,10 @@ use super::remove;
 const MAY_STILL_APPEAR: Duration = Duration::from_secs(5);
 
 /// An engine that hangs must not keep perfgate from ending.
-const AT_MOST: Duration = Duration::from_mins(1);
+const REMOVAL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Between two attempts.
-const TRY_AGAIN: Duration = Duration::from_millis(200);
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Removes the container of that name on drop, unless disarmed.
 #[derive(Debug)]
@@ -83,12 +83,16 @@ fn remove_on_new_runtime(name: &str, address: &Address, state: State) -> Result<
         .map_err(|error| error.to_string())?;
     // A timeout belongs to a runtime, so it is created inside it.
     let removed = runtime.block_on(async {
-        tokio::time::timeout(AT_MOST, remove_when_it_is_there(name, address, state)).await
+        tokio::time::timeout(
+            REMOVAL_TIMEOUT,
+            remove_when_it_is_there(name, address, state),
+        )
+        .await
     });
     removed.unwrap_or_else(|_elapsed| {
         Err(format!(
             "the engine did not answer within {} s",
-            AT_MOST.as_secs()
+            REMOVAL_TIMEOUT.as_secs()
         ))
     })
 }
@@ -111,7 +115,7 @@ async fn remove_when_it_is_there(
         if was_there || state == State::Created || Instant::now() >= end {
             return Ok(());
         }
-        tokio::time::sleep(TRY_AGAIN).await;
+        tokio::time::sleep(RETRY_INTERVAL).await;
     }
 }
 

@@ -36,11 +36,11 @@ const LIFETIME: Duration = Duration::from_hours(24);
 const LOG_SIZE: &str = "50m";
 
 /// Set unless the plan passes them: a server under test must not send usage statistics during a measurement.
-const QUIET: [&str; 2] = ["VLLM_NO_USAGE_STATS", "DO_NOT_TRACK"];
+const NO_USAGE_STATS: [&str; 2] = ["VLLM_NO_USAGE_STATS", "DO_NOT_TRACK"];
 
 /// Capabilities that engines give to root and that a server does not need: raw packets, devices, the audit log, file
 /// capabilities, chroot. Those that an entry point needs to change files and to switch the user stay.
-const RIGHTS_TAKEN: [&str; 6] = [
+const DROPPED_CAPABILITIES: [&str; 6] = [
     "AUDIT_WRITE",
     "MKNOD",
     "NET_RAW",
@@ -156,7 +156,7 @@ impl Spec<'_> {
     }
 
     fn variables(&self) -> Vec<String> {
-        let quiet = QUIET
+        let quiet = NO_USAGE_STATS
             .iter()
             .filter(|name| !self.plan.env.iter().any(|given| given == *name))
             .map(|name| format!("{name}=1"));
@@ -193,7 +193,7 @@ impl Spec<'_> {
             cpuset_cpus: limits.cpuset.clone(),
             pids_limit: limits.pids.map(i64::from),
             init: with_init.then_some(true),
-            cap_drop: Some(RIGHTS_TAKEN.map(str::to_owned).to_vec()),
+            cap_drop: Some(DROPPED_CAPABILITIES.map(str::to_owned).to_vec()),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
             // A dead container stays until its exit code and its log have been read.
             auto_remove: Some(false),
@@ -272,7 +272,7 @@ fn billionths(cpus: f64) -> i64 {
 /// The arguments with a port chosen at the start, on loopback unless they set a host: a server in the host's network has
 /// no other protection.
 fn on_loopback(args: &[String]) -> Vec<String> {
-    let mut kept = Vec::new();
+    let mut arguments = Vec::new();
     let mut skips_value = false;
     for arg in args {
         if std::mem::take(&mut skips_value) {
@@ -280,15 +280,15 @@ fn on_loopback(args: &[String]) -> Vec<String> {
         }
         skips_value = arg == "--port";
         if !skips_value && !arg.starts_with("--port=") {
-            kept.push(arg.clone());
+            arguments.push(arg.clone());
         }
     }
     let names_host = |arg: &String| arg == "--host" || arg.starts_with("--host=");
     if !args.iter().any(names_host) {
-        kept.extend(["--host", "127.0.0.1"].map(str::to_owned));
+        arguments.extend(["--host", "127.0.0.1"].map(str::to_owned));
     }
-    kept.extend(["--port", "{port}"].map(str::to_owned));
-    kept
+    arguments.extend(["--port", "{port}"].map(str::to_owned));
+    arguments
 }
 
 #[cfg(test)]

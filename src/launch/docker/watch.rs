@@ -13,10 +13,10 @@ use super::super::log::{LineSplitter, ServerLog};
 use super::engine::{self, QUICK};
 
 /// Wait after a failed request to the engine.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// After this many failed requests in a row, the engine, and the server with it, counts as gone.
-const PATIENCE: u32 = 10;
+const MOST_FAILURES: u32 = 10;
 
 /// Copies the container's output into the log until it ends.
 pub(super) async fn read(docker: Docker, name: String, log: ServerLog, life: Life) {
@@ -46,7 +46,7 @@ pub(super) async fn read(docker: Docker, name: String, log: ServerLog, life: Lif
         if has_begun || life.exit().is_some() {
             break;
         }
-        tokio::time::sleep(ASK_AGAIN).await;
+        tokio::time::sleep(RETRY_DELAY).await;
     }
     for splitter in [out, err] {
         splitter.finish(|line| log.push(line));
@@ -86,12 +86,12 @@ pub(super) async fn watch(docker: Docker, name: String, life: Life) {
             }
             Ok(Err(_)) | Err(_) => {
                 unanswered += 1;
-                if unanswered == PATIENCE {
+                if unanswered == MOST_FAILURES {
                     life.end(Exit::default());
                     return;
                 }
             }
         }
-        tokio::time::sleep(ASK_AGAIN).await;
+        tokio::time::sleep(RETRY_DELAY).await;
     }
 }

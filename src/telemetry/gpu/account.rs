@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::super::larger;
-use super::kin::{self, Whose};
+use super::process_owner::{self, Owner};
 use super::reading::{Facts, MigDevice, Reading, State};
 use super::summary::{Clock, GpuSummary, MigSummary, Pcie, Power, Process, Temperature};
 use super::throttle::Throttle;
@@ -55,7 +55,7 @@ struct OneGpu {
 #[derive(Debug)]
 struct Seen {
     name: Option<String>,
-    whose: Whose,
+    owner: Owner,
     from_the_first: bool,
 }
 
@@ -89,7 +89,7 @@ impl Account {
     }
 
     /// No source answers.
-    pub(super) fn nobody_answers(&mut self, passed: &[Passed]) {
+    pub(super) fn no_source(&mut self, passed: &[Passed]) {
         self.looks += 1;
         self.over = Some(reason_of(passed));
     }
@@ -132,8 +132,8 @@ impl Account {
             .filter_map(|reading| reading.now.processes.as_ref());
         for process in all.flatten() {
             self.processes.entry(process.id).or_insert_with(|| Seen {
-                name: kin::name(proc, process.id),
-                whose: kin::whose(proc, process.id, self.server.as_ref()),
+                name: process_owner::name(proc, process.id),
+                owner: process_owner::owner(proc, process.id, self.server.as_ref()),
                 from_the_first: self.looks == 1,
             });
         }
@@ -151,7 +151,7 @@ impl Account {
         let servers = now.processes.as_ref().and_then(|processes| {
             let is_server = |id| {
                 let seen = self.processes.get(id);
-                seen.is_some_and(|seen| seen.whose == Whose::Server)
+                seen.is_some_and(|seen| seen.owner == Owner::Server)
             };
             let own = processes.iter().filter(|process| is_server(&process.id));
             sum(own.filter_map(|process| process.memory))
@@ -176,12 +176,8 @@ impl Account {
         if self.gpus.is_empty() {
             return Some(if *failed > 0 { reason } else { NO_GPU }.to_owned());
         }
-        (failed * 2 > self.looks).then(|| {
-            format!(
-                "{failed} of {} GPU samples failed: {reason}",
-                self.looks
-            )
-        })
+        (failed * 2 > self.looks)
+            .then(|| format!("{failed} of {} GPU samples failed: {reason}", self.looks))
     }
 
     /// The message about a lost GPU.
@@ -200,17 +196,17 @@ impl Account {
         let can_tell = self
             .processes
             .values()
-            .any(|seen| seen.whose == Whose::Server);
+            .any(|seen| seen.owner == Owner::Server);
         let process = |id: u32, memory: Option<f64>| {
             let seen = self.processes.get(&id)?;
             Some(Process {
                 pid: id,
                 name: seen.name.clone(),
                 memory_peak_bytes: memory,
-                foreign: match seen.whose {
-                    Whose::Server => false,
-                    Whose::Other if can_tell => true,
-                    Whose::Other | Whose::Unknown => !seen.from_the_first,
+                foreign: match seen.owner {
+                    Owner::Server => false,
+                    Owner::Other if can_tell => true,
+                    Owner::Other | Owner::Unknown => !seen.from_the_first,
                 },
             })
         };

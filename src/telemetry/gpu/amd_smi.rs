@@ -17,7 +17,7 @@ const MEBIBYTE: f64 = 1_048_576.0;
 const MOST_STARTS: usize = 64;
 
 /// Longest shown part of an unreadable answer, in characters.
-const LONGEST_SAID: usize = 200;
+const LONGEST_SHOWN: usize = 200;
 
 /// The program, and its answers that do not change.
 #[derive(Clone, Debug)]
@@ -91,12 +91,12 @@ fn gpus(text: &str) -> Result<Vec<Value>, String> {
     if let Some(none) = empty {
         return Ok(none);
     }
-    let said = text.lines().map(str::trim).find(|line| !line.is_empty());
-    let said = said.map_or("an empty answer".to_owned(), |line| {
-        format!("`{}`", line.chars().take(LONGEST_SAID).collect::<String>())
+    let shown = text.lines().map(str::trim).find(|line| !line.is_empty());
+    let shown = shown.map_or("an empty answer".to_owned(), |line| {
+        format!("`{}`", line.chars().take(LONGEST_SHOWN).collect::<String>())
     });
     let what = if is_json { "a list of GPUs" } else { "JSON" };
-    Err(format!("amd-smi answered without {what}: {said}"))
+    Err(format!("amd-smi answered without {what}: {shown}"))
 }
 
 fn reading(metric: &Value, unchanging: &Value) -> Reading {

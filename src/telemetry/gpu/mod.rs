@@ -5,9 +5,9 @@
 
 mod account;
 pub mod amd_smi;
-mod kin;
 pub mod nvidia_smi;
 pub mod nvml;
+mod process_owner;
 mod program;
 pub mod reading;
 #[cfg(test)]
@@ -29,7 +29,7 @@ use serde::Serialize;
 pub const NO_GPU: &str = "no GPU was found";
 
 /// Start of the reason if there are GPUs, but none of the selected ones.
-const NONE_OF_THEM: &str = "none of the GPUs is";
+const NONE_SELECTED: &str = "none of the GPUs is";
 
 /// A sample of all GPUs takes milliseconds, or with programs a second. After this time the driver hangs.
 pub(super) const HUNG: Duration = Duration::from_secs(12);
@@ -168,7 +168,7 @@ impl Session {
             .flat_map(|reading| reading.chosen(devices))
             .collect();
         if readings.is_empty() {
-            return Err(format!("{NONE_OF_THEM} `{}`", devices.join("`, `")));
+            return Err(format!("{NONE_SELECTED} `{}`", devices.join("`, `")));
         }
         Ok(readings)
     }
@@ -176,12 +176,12 @@ impl Session {
 
 /// Why there is no GPU, from the reasons of the sources: an error is more useful than a missing source.
 fn reason_of(passed: &[Passed]) -> String {
-    let complaint = passed.iter().find(|passed| !is_absent(passed));
-    complaint.map_or_else(|| NO_GPU.to_owned(), |(_, reason)| reason.clone())
+    let driver_error = passed.iter().find(|passed| !is_absent(passed));
+    driver_error.map_or_else(|| NO_GPU.to_owned(), |(_, reason)| reason.clone())
 }
 
 fn is_absent((source, reason): &Passed) -> bool {
-    reason == NO_GPU || (*source == SourceName::Nvml && reason.ends_with("could not be loaded"))
+    reason == NO_GPU || (*source == SourceName::Nvml && reason.starts_with("cannot load "))
 }
 
 /// The GPUs of this machine at one moment.
@@ -203,12 +203,12 @@ impl Survey {
 
     /// The error of an installed NVIDIA driver; `None` if there is a GPU or no driver, or if only the selected GPUs are
     /// missing.
-    pub fn complaint(&self) -> Option<&str> {
+    pub fn driver_error(&self) -> Option<&str> {
         let complains = |passed: &&Passed| {
             let (source, reason) = passed;
             matches!(source, SourceName::Nvml | SourceName::NvidiaSmi)
                 && !is_absent(passed)
-                && !reason.starts_with(NONE_OF_THEM)
+                && !reason.starts_with(NONE_SELECTED)
         };
         let passed = self.passed.iter().filter(|_| self.gpus.is_empty());
         let mut complaints = passed.filter(complains);
@@ -248,7 +248,7 @@ pub async fn survey(search: &Search) -> Survey {
 
 /// The name of a process on this machine; `None` if it has ended, or belongs to another pid namespace.
 pub fn process_name(id: u32) -> Option<String> {
-    kin::name(std::path::Path::new("/proc"), id)
+    process_owner::name(std::path::Path::new("/proc"), id)
 }
 
 fn hung() -> String {

@@ -87,9 +87,9 @@ impl NvidiaSmi {
             match asked {
                 Ok(text) => return Ok(text),
                 Err(NoAnswer::NotInstalled) => return Err(NO_GPU.to_owned()),
-                Err(NoAnswer::Failed { status, said }) => {
-                    let Some(at) = self.unknown_field(&said) else {
-                        return Err(NoAnswer::Failed { status, said }.describe("nvidia-smi"));
+                Err(NoAnswer::Failed { status, message }) => {
+                    let Some(at) = self.unknown_field(&message) else {
+                        return Err(NoAnswer::Failed { status, message }.describe("nvidia-smi"));
                     };
                     if self.fields[at] == REASONS {
                         self.fields[at] = OLDER_REASONS;
@@ -104,11 +104,11 @@ impl NvidiaSmi {
     }
 
     /// `Field "mig.mode.current" is not a valid field to query.`
-    fn unknown_field(&self, said: &str) -> Option<usize> {
-        let said = said
+    fn unknown_field(&self, message: &str) -> Option<usize> {
+        let message = message
             .lines()
             .find(|line| line.contains("not a valid field"))?;
-        let name = said.split('"').nth(1)?;
+        let name = message.split('"').nth(1)?;
         self.fields.iter().position(|field| *field == name)
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Between two checks of a program that has not ended.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Answers have a few lines per GPU; more is not read.
 const LONGEST_ANSWER: u64 = 4 << 20;
@@ -25,7 +25,7 @@ pub(super) enum NoAnswer {
         /// `exit status: 9`.
         status: String,
         /// Its message, from either stream.
-        said: String,
+        message: String,
     },
     /// Another error.
     Other(String),
@@ -36,9 +36,9 @@ impl NoAnswer {
     pub(super) fn describe(&self, name: &str) -> String {
         match self {
             Self::NotInstalled => format!("{name} is not installed"),
-            Self::Failed { status, said } => {
-                let said = said.lines().next().unwrap_or_default();
-                format!("{name} failed ({status}): {said}")
+            Self::Failed { status, message } => {
+                let message = message.lines().next().unwrap_or_default();
+                format!("{name} failed ({status}): {message}")
             }
             Self::Other(reason) => format!("{name}{reason}"),
         }
@@ -71,14 +71,14 @@ pub(super) fn ask(program: &Path, arguments: &[impl AsRef<OsStr>]) -> Result<Str
         return Ok(stdout);
     }
     // nvidia-smi prints its errors to stdout.
-    let said = if stdout.trim().is_empty() {
+    let message = if stdout.trim().is_empty() {
         stderr
     } else {
         stdout
     };
     Err(NoAnswer::Failed {
         status: status.to_string(),
-        said,
+        message,
     })
 }
 
@@ -87,7 +87,7 @@ fn wait(child: &mut Child) -> Result<std::process::ExitStatus, NoAnswer> {
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Ok(status),
-            Ok(None) if began.elapsed() < TIMEOUT => std::thread::sleep(LOOK_AGAIN),
+            Ok(None) if began.elapsed() < TIMEOUT => std::thread::sleep(POLL_INTERVAL),
             Ok(None) => {
                 // A program blocked in the kernel by a hung driver survives this, so it is not awaited.
                 let _gone = child.kill();

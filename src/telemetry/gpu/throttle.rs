@@ -74,7 +74,7 @@ impl Throttle {
     }
 
     /// Name in messages, if the reason voids a repeat.
-    pub const fn harm(self) -> Option<&'static str> {
+    pub const fn void_reason(self) -> Option<&'static str> {
         match self {
             Self::HardwareThermal => Some("hardware thermal"),
             Self::SoftwareThermal => Some("software thermal"),

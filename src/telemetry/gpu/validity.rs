@@ -41,19 +41,13 @@ fn broken(gpu: &GpuSummary) -> Option<String> {
 
 /// Another program on the device.
 fn foreign(gpu: &GpuSummary) -> Option<String> {
-    let strangers: Vec<String> = gpu
+    let others: Vec<String> = gpu
         .processes
         .iter()
         .filter(|process| process.foreign)
         .map(named)
         .collect();
-    (!strangers.is_empty()).then(|| {
-        format!(
-            "{} was also used by {}",
-            gpu.label,
-            strangers.join(", ")
-        )
-    })
+    (!others.is_empty()).then(|| format!("{} was also used by {}", gpu.label, others.join(", ")))
 }
 
 /// `process 41213 (python3)`.
@@ -75,7 +69,7 @@ fn throttled(gpu: &GpuSummary) -> Option<String> {
         Some(format!(
             "{} was throttled ({}) in {} of the repeat",
             gpu.label,
-            reason.harm()?,
+            reason.void_reason()?,
             percent(share)
         ))
     })
@@ -97,7 +91,7 @@ fn percent(share: f64) -> String {
 fn warnings(gpu: &GpuSummary) -> Vec<Warning> {
     let label = &gpu.label;
     let mut found = Vec::new();
-    let mut say = |about: &str, message: String| {
+    let mut warn = |about: &str, message: String| {
         found.push(Warning {
             about: format!("{label}: {about}"),
             message,
@@ -106,7 +100,7 @@ fn warnings(gpu: &GpuSummary) -> Vec<Warning> {
     if let Some(share) = share(gpu, Throttle::PowerCap).filter(|share| *share > MOST_THROTTLED) {
         let limit = gpu.power_watts.as_ref().and_then(|power| power.limit);
         let limit = limit.map_or(String::new(), |watts| format!(" ({watts:.0} W)"));
-        say(
+        warn(
             "power cap",
             format!(
                 "{label} ran at its power limit{limit} in {} of the repeat",
@@ -115,7 +109,7 @@ fn warnings(gpu: &GpuSummary) -> Vec<Warning> {
         );
     }
     if let (Some(false), Some(clock)) = (gpu.clock_steady, &gpu.clock_sm_mhz) {
-        say(
+        warn(
             "clocks",
             format!(
                 "{label}'s SM clock changed from {:.0} to {:.0} MHz under load; `nvidia-smi -lgc MHZ,MHZ` locks it and makes results steadier",
@@ -124,7 +118,7 @@ fn warnings(gpu: &GpuSummary) -> Vec<Warning> {
         );
     }
     if gpu.persistence == Some(false) {
-        say(
+        warn(
             "persistence",
             format!(
                 "{label}'s driver is unloaded while the GPU is unused; `nvidia-smi -pm 1` keeps it loaded"
@@ -139,11 +133,9 @@ fn warnings(gpu: &GpuSummary) -> Vec<Warning> {
         if let (Some(seen), Some(most)) = (seen, most)
             && seen < most
         {
-            say(
+            warn(
                 what,
-                format!(
-                    "{label}'s PCI Express {what} is {seen} under load; the maximum is {most}"
-                ),
+                format!("{label}'s PCI Express {what} is {seen} under load; the maximum is {most}"),
             );
         }
     }
@@ -190,7 +182,7 @@ mod tests {
             pid: 7,
             ..Process::default()
         };
-        let said: Vec<String> = [
+        let messages: Vec<String> = [
             gpu(),
             throttled_by(&[("hardware_slowdown", 0.12), ("hardware_thermal", 0.12)]),
             throttled_by(&[("hardware_slowdown", 0.12)]),
@@ -213,7 +205,7 @@ mod tests {
         .iter()
         .map(void)
         .collect();
-        insta::assert_snapshot!(said.join("\n"), @"
+        insta::assert_snapshot!(messages.join("\n"), @"
         counts
         GPU 0 was throttled (hardware thermal) in 12 % of the repeat
         GPU 0 was throttled (hardware slowdown) in 12 % of the repeat
@@ -265,12 +257,12 @@ mod tests {
             None,
         );
         assert_eq!(found.void, None);
-        let said: Vec<String> = found
+        let messages: Vec<String> = found
             .warnings
             .into_iter()
             .map(|warning| warning.message)
             .collect();
-        insta::assert_snapshot!(said.join("\n"), @"
+        insta::assert_snapshot!(messages.join("\n"), @"
         GPU 0 ran at its power limit (700 W) in 34 % of the repeat
         GPU 0's SM clock changed from 1410 to 1980 MHz under load; `nvidia-smi -lgc MHZ,MHZ` locks it and makes results steadier
         GPU 0's driver is unloaded while the GPU is unused; `nvidia-smi -pm 1` keeps it loaded

@@ -38,7 +38,7 @@ impl Watch {
         let (stop, stopped) = mpsc::channel();
         let (looked, first_look) = oneshot::channel();
         let (ended, done) = oneshot::channel();
-        let thread = Looking {
+        let thread = SampleLoop {
             account: Arc::clone(&account),
             pace,
             stopped,
@@ -89,13 +89,13 @@ fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
 }
 
 /// The thread's part.
-struct Looking {
+struct SampleLoop {
     account: Arc<Mutex<Account>>,
     pace: Pace,
     stopped: mpsc::Receiver<()>,
 }
 
-impl Looking {
+impl SampleLoop {
     fn run(self, search: &Search, looked: oneshot::Sender<()>) {
         let began = Instant::now();
         let opened = Session::open(search);
@@ -105,7 +105,7 @@ impl Looking {
                 session
             }
             Err(passed) => {
-                lock(&self.account).nobody_answers(&passed);
+                lock(&self.account).no_source(&passed);
                 // The receiver of the first sample sees that this has ended.
                 drop(looked);
                 return;

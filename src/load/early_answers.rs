@@ -20,7 +20,7 @@ const TOO_EARLY: f64 = 0.25;
 
 /// Fails the answers that were sent before their request, and returns their number. `first` are the requests that were the
 /// first on their connection; no earlier answer can precede theirs, so they show how long a token takes.
-pub(super) fn disown(traces: &mut [RequestTrace], mut first: Vec<usize>) -> u64 {
+pub(super) fn reject_early_answers(traces: &mut [RequestTrace], mut first: Vec<usize>) -> u64 {
     first.sort_unstable();
     let is_first = |trace: &RequestTrace| first.binary_search(&trace.index).is_ok();
     let paces: Vec<f64> = traces
@@ -34,28 +34,28 @@ pub(super) fn disown(traces: &mut [RequestTrace], mut first: Vec<usize>) -> u64 
     let Some(pace) = stats::quantile(&paces, 0.5) else {
         return 0;
     };
-    let mut disowned = 0;
+    let mut rejected = 0;
     for trace in traces.iter_mut().filter(|trace| !is_first(trace)) {
         let Some((later, span)) = streamed(trace) else {
             continue;
         };
-        let usual = pace * later;
+        let expected = pace * later;
         let took = trace.ended - trace.sent;
         let together = trace
             .token_chunks
             .windows(2)
             .all(|pair| pair[1] - pair[0] <= FASTEST_TOKEN);
-        let at_once = together || (later >= ENOUGH && span < AT_ONCE * usual);
-        if at_once && took < TOO_EARLY * usual {
+        let at_once = together || (later >= ENOUGH && span < AT_ONCE * expected);
+        if at_once && took < TOO_EARLY * expected {
             trace.outcome = RequestOutcome::Failed(format!(
                 "the whole answer arrived {:.1} ms after the request, but its tokens alone take {:.1} ms: it was sent before the request",
                 took * 1e3,
-                usual * 1e3
+                expected * 1e3
             ));
-            disowned += 1;
+            rejected += 1;
         }
     }
-    disowned
+    rejected
 }
 
 /// How many chunks with text followed the first, and in how many seconds.
@@ -82,30 +82,30 @@ mod tests {
         trace
     }
 
-    fn disowned(later: RequestTrace) -> bool {
+    fn rejected(later: RequestTrace) -> bool {
         let mut traces = [answer(0, 0.02, 0.002), later];
-        let count = disown(&mut traces, vec![0]);
+        let count = reject_early_answers(&mut traces, vec![0]);
         assert_eq!(traces[1].outcome.is_ok(), count == 0);
         count == 1
     }
 
     #[test]
     fn a_whole_answer_that_arrives_too_early_is_rejected() {
-        assert!(disowned(answer(1, 0.000_3, 0.0)));
-        assert!(disowned(answer(1, 0.005, 0.000_05)));
+        assert!(rejected(answer(1, 0.000_3, 0.0)));
+        assert!(rejected(answer(1, 0.005, 0.000_05)));
     }
 
     #[test]
     fn a_fast_stream_and_a_late_whole_answer_are_accepted() {
         for (after, gap) in [(0.001, 0.000_5), (0.02, 0.0), (0.058, 0.0), (0.02, 0.002)] {
-            assert!(!disowned(answer(1, after, gap)), "{after} {gap}");
+            assert!(!rejected(answer(1, after, gap)), "{after} {gap}");
         }
     }
 
     #[test]
     fn without_a_streamed_first_answer_none_is_rejected() {
         let mut traces = [answer(0, 0.06, 0.0), answer(1, 0.000_3, 0.0)];
-        assert_eq!(disown(&mut traces, vec![0]), 0);
-        assert_eq!(disown(&mut traces, Vec::new()), 0);
+        assert_eq!(reject_early_answers(&mut traces, vec![0]), 0);
+        assert_eq!(reject_early_answers(&mut traces, Vec::new()), 0);
     }
 }

@@ -10,7 +10,7 @@ const MOST_ANCESTORS: usize = 64;
 
 /// Owner of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whose {
+pub(super) enum Owner {
     /// The server: one of its processes, or a descendant of one.
     Server,
     /// Another program, according to `/proc`.
@@ -21,22 +21,22 @@ pub(super) enum Whose {
 
 /// The owner of the process with that id; `server` has the server's processes. Determined when the process is first seen,
 /// because it may end later.
-pub(super) fn whose(proc: &Path, id: u32, server: Option<&BTreeSet<u32>>) -> Whose {
+pub(super) fn owner(proc: &Path, id: u32, server: Option<&BTreeSet<u32>>) -> Owner {
     let Some(server) = server.filter(|server| !server.is_empty()) else {
-        return Whose::Unknown;
+        return Owner::Unknown;
     };
     let mut id = id;
     for _generation in 0..MOST_ANCESTORS {
         if server.contains(&id) {
-            return Whose::Server;
+            return Owner::Server;
         }
         match ProcessEntry::below(proc, id) {
-            Some(entry) if server.contains(&entry.group) => return Whose::Server,
+            Some(entry) if server.contains(&entry.group) => return Owner::Server,
             Some(entry) if entry.parent > 1 => id = entry.parent,
             Some(_) | None => break,
         }
     }
-    Whose::Other
+    Owner::Other
 }
 
 /// Its name; `None` if it has ended, or belongs to another pid namespace.
@@ -71,15 +71,15 @@ mod tests {
             crate::files::write_atomically(&path.join("stat"), stat.as_bytes()).unwrap();
         }
         let of =
-            |id, server: &[u32]| whose(folder.path(), id, Some(&server.iter().copied().collect()));
-        assert_eq!(of(40, &[40]), Whose::Server);
+            |id, server: &[u32]| owner(folder.path(), id, Some(&server.iter().copied().collect()));
+        assert_eq!(of(40, &[40]), Owner::Server);
         // By its group, and by its parent's.
-        assert_eq!(of(50, &[40]), Whose::Server);
-        assert_eq!(of(60, &[40]), Whose::Server);
-        assert_eq!(of(70, &[40]), Whose::Other);
+        assert_eq!(of(50, &[40]), Owner::Server);
+        assert_eq!(of(60, &[40]), Owner::Server);
+        assert_eq!(of(70, &[40]), Owner::Other);
         // Ended, or of another pid namespace.
-        assert_eq!(of(99, &[40]), Whose::Other);
-        assert_eq!(of(70, &[]), Whose::Unknown);
-        assert_eq!(whose(folder.path(), 70, None), Whose::Unknown);
+        assert_eq!(of(99, &[40]), Owner::Other);
+        assert_eq!(of(70, &[]), Owner::Unknown);
+        assert_eq!(owner(folder.path(), 70, None), Owner::Unknown);
     }
 }
