@@ -117,7 +117,7 @@ pub(crate) fn page(groups: &[Group]) -> String {
             count_of(warnings, "warning")
         ),
         Level::Failure => format!(
-            "This machine cannot measure this plan: {} above.",
+            "This machine cannot measure: {} above.",
             count_of(failures, "failure")
         ),
     });

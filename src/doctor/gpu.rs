@@ -161,7 +161,7 @@ fn other_processes(label: &str, gpu: &Reading, used: f64) -> Check {
     let used_text = value(used, Unit::Bytes);
     if names.is_empty() && used <= LITTLE_MEMORY {
         return Check::good(
-            "other_processes",
+            "alone",
             format!("{label}: no other process, {used_text} in use"),
         );
     }
@@ -171,7 +171,7 @@ fn other_processes(label: &str, gpu: &Reading, used: f64) -> Check {
         format!("process {}", names.join(", "))
     };
     Check::new(
-        "other_processes",
+        "alone",
         Level::Warning,
         format!("{label}: {used_text} in use by {by}"),
     )

@@ -20,6 +20,7 @@ use crate::policy::rule::{Action, Policy, Rule};
 use crate::record::format::{Environment, Gpu, ResultFile};
 use crate::runner::{expectations, repeat_runner};
 use crate::telemetry::gpu::Survey;
+use crate::text::count::count;
 
 /// Group of a machine without a plan: empty.
 pub(crate) fn checks(
@@ -87,7 +88,10 @@ fn rules(plan: &Plan, policy: &Policy, survey: &Survey) -> Vec<Check> {
     if let Some(most) = all.iter().filter_map(|rule| needs(rule)).max()
         && !few.is_empty()
     {
-        let finding = format!("{few} cannot be judged with {sent} requests per repeat");
+        let finding = format!(
+            "{few} cannot be judged with {} per repeat",
+            count(sent, "request")
+        );
         checks.push(
             Check::new("rules", Level::Failure, finding).with_remedy(format!(
                 "raise num_requests to at least {most}, or remove the rule from thresholds.yaml"

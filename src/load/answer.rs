@@ -6,6 +6,7 @@ use std::fmt;
 use super::chunk::{ChunkError, Pattern, read_chunk, server_error};
 use super::sse::{Event, Kind, SseParser};
 use crate::measure::RequestOutcome;
+use crate::text::count::count;
 
 /// Arrivals for which space is reserved at once; a longer answer grows later.
 const MOST_AT_ONCE: u32 = 4_096;
@@ -105,7 +106,8 @@ impl Answer {
         let most = each * asked as usize + beside;
         (self.token_chunks() > most).then(|| {
             format!(
-                "stopped reading: more than {most} chunks with text arrived, but only {asked} tokens were requested"
+                "stopped reading: more than {most} chunks with text arrived, but the request limits the answer to {}",
+                count(asked, "token")
             )
         })
     }
@@ -269,18 +271,24 @@ impl StreamSummary {
         // A single token may be part of a character; it arrived with the last chunk. For several tokens without text the time
         // of the first is unknown: the text is in an unknown field, or was held back.
         if output > 1 && self.token_chunks.is_empty() {
-            return RequestOutcome::Truncated(format!("{output} output tokens, but no text"));
+            return RequestOutcome::Truncated(format!(
+                "{}, but no text",
+                count(output, "output token")
+            ));
         }
         // A token has at most one chunk.
         let chunks = self.token_chunks.len() as u64;
         if chunks > output {
             return RequestOutcome::Failed(format!(
-                "{chunks} chunks with text, but `usage` counts {output} output tokens"
+                "{} with text, but `usage` counts {}",
+                count(chunks, "chunk"),
+                count(output, "output token")
             ));
         }
         if output > asked || (expected.exact && output != asked) {
             return RequestOutcome::Truncated(format!(
-                "{output} output tokens instead of the requested {asked}"
+                "{} instead of the requested {asked}",
+                count(output, "output token")
             ));
         }
         RequestOutcome::Ok

@@ -5,6 +5,7 @@ use super::chunk::error_text;
 use super::instant::{Nanoseconds, seconds};
 use super::response::{Response, ResponseError};
 use crate::measure::{RequestOutcome, RequestTrace};
+use crate::text::count::count;
 
 /// Longest part of an error answer that is kept.
 const LONGEST_ERROR_BODY: usize = 64 << 10;
@@ -136,7 +137,8 @@ impl Exchange {
         let status = self.response.status().filter(|status| *status != OK);
         let status = status.map_or_else(String::new, |status| format!("HTTP {status}: "));
         Some(format!(
-            "{status}stopped reading: the answer has more than {most} bytes, but only {asked} tokens were requested"
+            "{status}stopped reading: the answer has more than {most} bytes, but the request limits it to {}",
+            count(asked, "token")
         ))
     }
 
@@ -333,9 +335,9 @@ mod tests {
         let ok = "HTTP/1.1 200 OK\r\n\r\n";
         let comments = b": ping\n\n".repeat(8_192);
         let token = b"data: {\"choices\":[{\"text\":\"a\"}]}\n\n";
-        insta::assert_snapshot!(reason(ok, &comments), @"stopped reading: the answer has more than 4227072 bytes, but only 2 tokens were requested");
-        insta::assert_snapshot!(reason("HTTP/1.1 500 Oops\r\n\r\n", &comments), @"HTTP 500: stopped reading: the answer has more than 4227072 bytes, but only 2 tokens were requested");
-        insta::assert_snapshot!(reason(ok, token), @"stopped reading: more than 20 chunks with text arrived, but only 2 tokens were requested");
+        insta::assert_snapshot!(reason(ok, &comments), @"stopped reading: the answer has more than 4227072 bytes, but the request limits it to 2 tokens");
+        insta::assert_snapshot!(reason("HTTP/1.1 500 Oops\r\n\r\n", &comments), @"HTTP 500: stopped reading: the answer has more than 4227072 bytes, but the request limits it to 2 tokens");
+        insta::assert_snapshot!(reason(ok, token), @"stopped reading: more than 20 chunks with text arrived, but the request limits the answer to 2 tokens");
     }
 
     #[test]

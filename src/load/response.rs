@@ -2,6 +2,8 @@
 //!
 //! The body is passed on in the pieces in which it arrived, without a copy. One answer at a time: no pipelining.
 
+use crate::text::count::count;
+
 /// Longest head; a server of this kind sends less.
 const LONGEST_HEAD: usize = 64 << 10;
 
@@ -33,7 +35,7 @@ pub enum ResponseError {
     #[error("the answer's chunked framing is invalid: {0}")]
     Chunk(&'static str),
     /// Bytes follow the end of the answer.
-    #[error("the server sent {0} bytes after the end of its answer")]
+    #[error("the server sent {} after the end of its answer", count(*.0, "byte"))]
     After(usize),
     /// The connection was closed before the start of the answer.
     #[error("the server closed the connection without an answer")]

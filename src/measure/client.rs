@@ -9,6 +9,7 @@ use crate::record::MOST_PACKED;
 use crate::record::telemetry::Client;
 pub use crate::record::telemetry::Lateness;
 use crate::stats;
+use crate::text::count::count;
 
 /// Largest share of the time in which the client's thread may run or wait for a CPU. Above, it has no reserve.
 const MOST_BUSY: f64 = 0.9;
@@ -189,8 +190,9 @@ impl ClientLoad {
     /// Unrequested bytes: an answer may belong to another request.
     fn unasked(&self, requests: usize, concerns: &mut Concerns) {
         let message = format!(
-            "the server, or a proxy in front of it, sent unrequested bytes ({} times in {} requests)",
-            self.unasked, requests
+            "the server, or a proxy in front of it, sent unrequested bytes ({} in {})",
+            count(self.unasked, "time"),
+            count(requests, "request")
         );
         if self.unasked > most_unasked(requests) {
             concerns.make_void(format!(

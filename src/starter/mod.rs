@@ -319,7 +319,7 @@ mod tests {
             steps:
               - uses: actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0
                 with:
-                  fetch-depth: 0 # the bar is read from where the change branched off
+                  fetch-depth: 0 # the limits are read from the commit where the change branched off
                   persist-credentials: false
               - name: Build the image under test
                 run: docker build --file docker/Dockerfile --tag "perfgate-candidate:$GITHUB_SHA" .

@@ -192,7 +192,7 @@ mod tests {
         let error = within(soon, || "do it".to_owned(), refused)
             .await
             .unwrap_err();
-        insta::assert_snapshot!(error, @"the container engine could not do it: no");
+        insta::assert_snapshot!(error, @"the container engine cannot do it: no");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::super::unavailable::PullFailure;
 use super::super::{LaunchError, Phase};
 use super::engine;
+use crate::text::count::count;
 
 /// Between two progress lines: a pull takes minutes, and its log stays readable.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
@@ -74,7 +75,7 @@ impl Layers {
         let sum = |of: fn(&Layer) -> u64| layers.clone().map(of).sum::<u64>();
         let (downloaded, size) = (sum(|layer| layer.downloaded), sum(|layer| layer.size));
         let done = layers.clone().filter(|layer| layer.is_done).count();
-        let layers = format!("{done} of {} layers", self.0.len());
+        let layers = format!("{done} of {}", count(self.0.len(), "layer"));
         if self.0.is_empty() {
             return None;
         }
@@ -213,7 +214,7 @@ mod tests {
     fn an_invalid_size_is_ignored() {
         let mut layers = Layers::default();
         layers.take(&event("a", "Downloading", -5, -1));
-        insta::assert_snapshot!(layers.in_words().unwrap(), @"0 of 1 layers");
+        insta::assert_snapshot!(layers.in_words().unwrap(), @"0 of 1 layer");
     }
 
     #[test]

@@ -74,7 +74,7 @@ mod tests {
         assert!(matches!(program, LaunchError::CommandNotFound { .. }));
         let port = refusal("Bind for 127.0.0.1:80 failed: port is already allocated");
         assert!(matches!(port, LaunchError::Port { .. }));
-        insta::assert_snapshot!(refusal("something else"), @"the container engine could not start the container `perfgate-1-0`: something else");
+        insta::assert_snapshot!(refusal("something else"), @"the container engine cannot start the container `perfgate-1-0`: something else");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::lines::parse;
 use super::{Content, Entry, MOST_TOKENS, Units, output_tokens, timestamp};
+use crate::text::count::count;
 
 #[derive(Deserialize)]
 struct Line {
@@ -27,9 +28,10 @@ pub(super) fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry,
     let blocks = line.input_length.div_ceil(block_tokens) as usize;
     if line.hash_ids.len() > blocks {
         return Err(format!(
-            "has {} `hash_ids`, but `input_length` {} has {blocks} blocks of {block_tokens} tokens; `block_size` in `dataset` sets another size",
+            "has {} `hash_ids`, but `input_length` {} has only {} of {block_tokens} tokens; `block_size` in `dataset` sets another size",
             line.hash_ids.len(),
-            line.input_length
+            line.input_length,
+            count(blocks, "block")
         ));
     }
     Ok(Entry {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Content, Entry, Format, Turns, Units};
+use crate::text::count::count;
 use crate::workload::prompt::draw_token_ids;
 use crate::workload::salt::Salt;
 use crate::workload::{
@@ -52,7 +53,7 @@ pub enum ChoiceError {
     #[error("has no usable entry")]
     Nothing,
     /// It has too few requests.
-    #[error("provides {has} requests, but `num_requests` is {wanted}")]
+    #[error("provides {}, but `num_requests` is {wanted}", count(*has, "request"))]
     TooFew {
         /// Requests of all its entries.
         has: usize,
@@ -60,7 +61,7 @@ pub enum ChoiceError {
         wanted: usize,
     },
     /// No request is left for the warm-up, which must not send measured prompts unchanged.
-    #[error("provides {has} requests, but without a salt measurement and warm-up need {wanted}")]
+    #[error("provides {}, but without a salt measurement and warm-up need {wanted}", count(*has, "request"))]
     NoneLeft {
         /// Requests of all its entries.
         has: usize,
