@@ -1,21 +1,21 @@
-//! The HTTP client that asks a server about itself: ready, models, metrics. Requests under measurement have their own.
+//! The HTTP client for questions to a server: ready, models, metrics. The load generator has its own client.
 
 use std::time::Duration;
 
-/// A healthy server answers these questions in milliseconds; a busy one may need a moment.
+/// A healthy server answers these questions in milliseconds; a busy one may need longer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A slash added, and a scheme.
+/// For an added slash and a changed scheme.
 const MOST_REDIRECTS: usize = 3;
 
-/// A client without a proxy (the server under test is on this machine or named on purpose) and with a short time-out.
+/// A client without a proxy (the server under test is on this machine, or its address is configured) and with a short timeout.
 pub fn client(base_url: &str) -> Result<reqwest::Client, reqwest::Error> {
     builder(base_url)
         .no_proxy()
-        // The client of buckets brings HTTP/2 along; a server under test is asked as ever.
+        // Another dependency enables HTTP/2; requests to a server under test stay with HTTP/1.1.
         .http1_only()
         .timeout(TIMEOUT)
-        // A server that is to be measured is not elsewhere; but vLLM's own /metrics may be at /metrics/.
+        // Redirects to other hosts are refused; but vLLM's own /metrics may redirect to /metrics/.
         .redirect(reqwest::redirect::Policy::custom(|attempt| {
             let first = attempt.previous().first();
             let is_metrics = first.is_some_and(|first| first.path().ends_with("/metrics"));
@@ -28,22 +28,22 @@ pub fn client(base_url: &str) -> Result<reqwest::Client, reqwest::Error> {
         .build()
 }
 
-/// The most bytes of what a server reports of itself: its models, its version, its metrics. vLLM's metrics have some 100 kB for
-/// each engine; more than this is something else, or has no end.
+/// Longest answer about models, version or metrics. vLLM's metrics have about 100 kB per engine; a longer answer is something
+/// else, or endless.
 pub const LONGEST_ANSWER: usize = 16 << 20;
 
 /// Why there is no body.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// The connection broke, or it took too long.
+    /// The connection failed, or the answer took too long.
     #[error("{}", in_words(.0))]
     Connection(#[source] reqwest::Error),
-    /// It is longer than anybody reads.
+    /// It is longer than the limit.
     #[error("the answer is longer than {} MiB", LONGEST_ANSWER >> 20)]
     TooLong,
 }
 
-/// The body of an answer, of [`LONGEST_ANSWER`] at most: what comes after that is not read.
+/// The body of an answer, up to [`LONGEST_ANSWER`]; the rest is not read.
 pub async fn body(mut answer: reqwest::Response) -> Result<Vec<u8>, BodyError> {
     let mut body = Vec::new();
     while let Some(piece) = answer.chunk().await.map_err(BodyError::Connection)? {
@@ -55,8 +55,8 @@ pub async fn body(mut answer: reqwest::Response) -> Result<Vec<u8>, BodyError> {
     Ok(body)
 }
 
-/// The beginnings of a client for this address. Only `https` needs the system's certificates: a machine that has none can
-/// measure everything else.
+/// A builder of a client for this address. Only `https` needs the system's certificates, so a machine without them can
+/// still use `http`.
 pub fn builder(base_url: &str) -> reqwest::ClientBuilder {
     install_tls_provider();
     let builder = reqwest::Client::builder();
@@ -67,13 +67,13 @@ pub fn builder(base_url: &str) -> reqwest::ClientBuilder {
     }
 }
 
-/// Names the implementation of TLS, once per process. Without it building any client would panic.
+/// Installs the TLS implementation, once per process. Without it, creating a client panics.
 pub fn install_tls_provider() {
-    // An error only says that one is installed already.
+    // The only error: one is already installed.
     drop(rustls::crypto::ring::default_provider().install_default());
 }
 
-/// The cause at the bottom: what is above it only repeats the address.
+/// The innermost cause; the errors above it only repeat the address.
 pub fn in_words(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
@@ -83,19 +83,20 @@ pub fn in_words(error: &reqwest::Error) -> String {
     about_certificates(&text).unwrap_or(text)
 }
 
-/// What a failure of TLS is about and what to do, where it is about certificates. By the words of `rustls` and its verifier.
+/// The cause and the fix of a TLS failure about certificates, by the messages of `rustls` and its verifier.
 pub fn about_certificates(error: &str) -> Option<String> {
-    const PRIVATE: &str = "for a private certificate authority, let SSL_CERT_FILE name a PEM file with its certificate";
+    const PRIVATE: &str =
+        "for a private certificate authority, set SSL_CERT_FILE to a PEM file with its certificate";
     let is = |words: &[&str]| words.iter().any(|word| error.contains(word));
     let text = if is(&["CaUsedAsEndEntity"]) {
-        // What `openssl req -x509` makes where it is not told otherwise.
-        "the server's own certificate is one of an authority (CA:TRUE), which no server may have; make it with `-addext basicConstraints=critical,CA:FALSE`, and let SSL_CERT_FILE name a PEM file with it".to_owned()
+        // The default of `openssl req -x509`.
+        "the server's certificate is that of an authority (CA:TRUE), which a server must not use; create it with `-addext basicConstraints=critical,CA:FALSE`, and set SSL_CERT_FILE to a PEM file with it".to_owned()
     } else if is(&["UnknownIssuer", "SelfSigned"]) {
         format!(
             "the server's certificate is signed by an authority that this machine does not trust; {PRIVATE}"
         )
     } else if is(&["NotValidForName", "not valid for name"]) {
-        "the server's certificate is for another host name; use the name that is in the certificate"
+        "the server's certificate is for another host name; use a name from the certificate"
             .to_owned()
     } else if is(&["Expired", "certificate expired"]) {
         "the server's certificate has expired, or this machine's clock is wrong".to_owned()
@@ -106,7 +107,7 @@ pub fn about_certificates(error: &str) -> Option<String> {
             "this machine has no CA certificates; install the package `ca-certificates`, or {PRIVATE}"
         )
     } else if is(&["invalid peer certificate"]) {
-        format!("the server's certificate is refused; {PRIVATE}")
+        format!("the server's certificate is rejected; {PRIVATE}")
     } else {
         return None;
     };
@@ -118,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_that_is_refused_is_explained_with_what_to_do() {
+    fn a_rejected_certificate_is_explained_with_the_fix() {
         for (error, words) in [
             ("invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE"),
             (

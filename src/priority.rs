@@ -1,4 +1,4 @@
-//! How soon a thread gets a CPU: for those that must be on time, and sleep most of it.
+//! Scheduling priority of threads that must be on time and sleep most of the time.
 
 use thread_priority::ThreadPriority;
 use thread_priority::unix::{
@@ -6,18 +6,18 @@ use thread_priority::unix::{
     set_thread_priority_and_policy, thread_native_id,
 };
 
-/// Who must be on time, least urgent first.
+/// Kinds of threads, least urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Urgency {
     /// The embedded server.
     Server,
-    /// The load generator: above the embedded server, so that neither that nor another can keep it from measuring.
+    /// The load generator: above the embedded server, so that neither it nor another program delays the measurement.
     LoadGenerator,
 }
 
-/// Gives the calling thread real-time priority where that is permitted (`CAP_SYS_NICE` or `RLIMIT_RTPRIO`), else
-/// [`raise_above_ordinary`]. Says whether it is real time. Only for threads that sleep between short pieces of work, so
-/// that nobody starves beside them.
+/// Gives the calling thread real-time priority if permitted (`CAP_SYS_NICE` or `RLIMIT_RTPRIO`), else
+/// [`raise_above_ordinary`]. Returns whether it is real time. Only for threads that sleep between short pieces of work, so
+/// that other threads get their CPU time.
 pub fn raise(urgency: Urgency) -> bool {
     let level = match urgency {
         Urgency::Server => 1,
@@ -34,8 +34,8 @@ pub fn raise(urgency: Urgency) -> bool {
     given
 }
 
-/// Gives the calling thread the most that one without real-time priority can have, where that is permitted; where it is
-/// not, the lateness tells what came of it.
+/// Gives the calling thread the highest priority below real time, if permitted; if not, the recorded lateness shows the
+/// effect.
 pub fn raise_above_ordinary() {
     let ordinary = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Other);
     let _permitted =
@@ -48,14 +48,14 @@ mod tests {
 
     /// Fields 19, 40 and 41 of proc(5)'s `stat`: niceness, real-time priority, policy.
     fn scheduling() -> [i32; 3] {
-        let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("Linux tells");
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("Linux reports it");
         let (_, after_name) = stat.rsplit_once(')').expect("a name in brackets");
         let fields: Vec<&str> = after_name.split_whitespace().collect();
         [16, 37, 38].map(|field| fields[field].parse().expect("a number"))
     }
 
     #[test]
-    fn real_time_priority_can_be_given_up_for_the_most_that_others_have() {
+    fn real_time_priority_can_be_replaced_by_the_highest_ordinary_one() {
         let seen = std::thread::spawn(|| {
             if !raise(Urgency::LoadGenerator) {
                 eprintln!("skipped: no right to real-time priority");

@@ -1,34 +1,34 @@
-//! Processes of this machine, as `/proc` tells them.
+//! Processes of this machine, from `/proc`.
 
 use std::path::Path;
 
-/// Where the kernel tells them.
+/// The kernel's process files.
 const PROC: &str = "/proc";
 
-/// What `/proc/PID/stat` says of a process.
+/// Fields of `/proc/PID/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProcessEntry {
-    /// Its number.
+    /// Its id.
     pub id: u32,
     /// Whether it is neither a zombie nor dead.
     pub is_alive: bool,
-    /// The number of its parent; 0 for one that has none here.
+    /// The id of its parent; 0 if none is visible.
     pub parent: u32,
     /// Its process group.
     pub group: u32,
     /// Its session.
     pub session: u32,
-    /// When it was started, in clock ticks since the boot: with the number it is a name that is never used twice.
+    /// Its start, in clock ticks since boot: id and start together are never reused.
     pub started: u64,
 }
 
 impl ProcessEntry {
-    /// The process of that number, where there is one.
+    /// The process with that id, if it exists.
     pub fn of(id: u32) -> Option<Self> {
         Self::below(Path::new(PROC), id)
     }
 
-    /// The same from another folder than `/proc`.
+    /// The same from a folder other than `/proc`.
     pub fn below(proc: &Path, id: u32) -> Option<Self> {
         let path = proc.join(id.to_string()).join("stat");
         Self::parse(&std::fs::read_to_string(path).ok()?)
@@ -47,7 +47,7 @@ impl ProcessEntry {
             .collect()
     }
 
-    /// The processes that were started with that variable, `NAME=value`, as far as this user may see it.
+    /// The processes that were started with that variable, `NAME=value`, as far as visible to this user.
     pub fn all_with(variable: &str) -> Vec<Self> {
         let Ok(processes) = std::fs::read_dir(PROC) else {
             return Vec::new();
@@ -66,7 +66,7 @@ impl ProcessEntry {
             .collect()
     }
 
-    /// Who listens on that TCP port of this machine: their numbers, as far as this user may see them.
+    /// Ids of the processes that listen on that TCP port of this machine, as far as visible to this user.
     pub fn listening_on(port: u16) -> Vec<u32> {
         let tables = ["net/tcp", "net/tcp6"].map(|name| Path::new(PROC).join(name));
         let sockets: Vec<String> = tables
@@ -91,7 +91,7 @@ impl ProcessEntry {
             .collect()
     }
 
-    /// What a process may be known by: its name, and its program with the script that it may run.
+    /// Names of a process: its own, its program, and the script that it may run.
     pub fn names_of(id: u32) -> Vec<String> {
         let folder = Path::new(PROC).join(id.to_string());
         let name = std::fs::read_to_string(folder.join("comm")).unwrap_or_default();
@@ -107,7 +107,7 @@ impl ProcessEntry {
             .collect()
     }
 
-    /// Fields 1, 3, 4, 5, 6 and 22 of proc(5)'s `stat`. The name in brackets may hold anything.
+    /// Fields 1, 3, 4, 5, 6 and 22 of proc(5)'s `stat`. The name in brackets may contain anything.
     fn parse(stat: &str) -> Option<Self> {
         let (id, _) = stat.split_once(' ')?;
         let (_, fields) = stat.rsplit_once(") ")?;
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stat_is_read_whatever_the_name_of_the_program() {
+    fn a_stat_is_parsed_for_any_name_of_the_program() {
         let stat = |name: &str, state: &str| {
             format!("9 ({name}) {state} 1 7 5 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0")
         };
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn who_listens_on_a_port_is_found_by_its_socket() {
+    fn the_listener_on_a_port_is_found_by_its_socket() {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         assert!(ProcessEntry::listening_on(port).contains(&std::process::id()));

@@ -1,21 +1,21 @@
-//! One thing that was looked at, what was found, and the command that mends it.
+//! One check of the machine: its finding, and the command that fixes the problem.
 
 use serde::Serialize;
 
 use crate::text::count::count as count_of;
 use crate::text::sanitize;
 
-/// How bad it is.
+/// Severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Level {
     /// As it should be.
     Good,
-    /// Not needed here, or only told.
+    /// Not needed here, or for information.
     Note,
-    /// Measuring works, and is noisier or riskier for it.
+    /// Measuring works, but noisier or with a risk.
     Warning,
-    /// What was asked for cannot be measured here.
+    /// The plan cannot be measured here.
     Failure,
 }
 
@@ -30,22 +30,22 @@ impl Level {
     }
 }
 
-/// One line of the page.
+/// One line of the output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Check {
-    /// What was looked at: `container engine`.
+    /// The subject: `container engine`.
     pub(crate) name: &'static str,
-    /// How bad it is.
+    /// Severity.
     pub(crate) level: Level,
-    /// What was found; foreign text in part.
+    /// The finding; may contain text from other programs.
     pub(crate) finding: String,
-    /// What mends it, as a command where there is one.
+    /// The fix, as a command if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) remedy: Option<String>,
 }
 
 impl Check {
-    /// Without a remedy: nothing is wrong, or nothing can be done.
+    /// Without a fix: there is no problem, or none that can be fixed.
     pub(crate) fn new(name: &'static str, level: Level, finding: impl Into<String>) -> Self {
         Self {
             name,
@@ -59,8 +59,8 @@ impl Check {
         Self::new(name, Level::Good, finding)
     }
 
-    /// The same with what mends it.
-    pub(crate) fn mended_by(self, remedy: impl Into<String>) -> Self {
+    /// Adds the fix.
+    pub(crate) fn with_remedy(self, remedy: impl Into<String>) -> Self {
         Self {
             remedy: Some(remedy.into()),
             ..self
@@ -77,13 +77,13 @@ pub(crate) struct Group {
     pub(crate) checks: Vec<Check>,
 }
 
-/// The worst of all.
+/// The worst level of all checks.
 pub(crate) fn worst(groups: &[Group]) -> Level {
     let all = groups.iter().flat_map(|group| &group.checks);
     all.map(|check| check.level).max().unwrap_or(Level::Good)
 }
 
-/// The page for people.
+/// The output for the terminal.
 pub(crate) fn page(groups: &[Group]) -> String {
     let mut text = String::new();
     for group in groups.iter().filter(|group| !group.checks.is_empty()) {
@@ -117,7 +117,7 @@ pub(crate) fn page(groups: &[Group]) -> String {
             count_of(warnings, "warning")
         ),
         Level::Failure => format!(
-            "This machine cannot measure what was asked for: {} above.",
+            "This machine cannot measure: {} above.",
             count_of(failures, "failure")
         ),
     });

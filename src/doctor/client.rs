@@ -1,4 +1,4 @@
-//! The load generator on this machine: what it costs, and which load it can drive.
+//! The load generator on this machine: its cost, and the load that it can drive.
 
 use serde_json::json;
 
@@ -10,20 +10,20 @@ use crate::runner::early_end;
 use crate::stats::number;
 use crate::text::number::{percent, seconds, value};
 
-/// Share of the time in which the client's thread may be busy with room to spare for being on time.
-const AT_EASE: f64 = 0.5;
+/// Share of the time in which the client's thread may be busy and still have a reserve.
+const RECOMMENDED: f64 = 0.5;
 
-/// Sending later than this on an idle machine is a machine that is not idle.
+/// Sending later than this shows that the machine is not idle.
 const LATE: f64 = 0.002;
 
-/// Share of the reads without a stamp up to which they are chance, and from which on the kernel does not stamp.
+/// Share of reads without a time stamp up to which they are chance, and from which the kernel does not timestamp.
 const FEW_UNSTAMPED: f64 = 0.01;
 const MOSTLY_UNSTAMPED: f64 = 0.9;
 
 pub(crate) fn figures(measured: &Ceiling) -> serde_json::Value {
     json!({
         "cpu_seconds_per_million_tokens": measured.cpu_per_token * 1e6,
-        "tokens_per_second_at_ease": measured.tokens_per_second(AT_EASE),
+        "tokens_per_second_at_ease": measured.tokens_per_second(RECOMMENDED),
         "tokens_per_second_at_most": measured.tokens_per_second(1.0),
         "flooded": measured.flooded.described(),
         "paced": measured.paced.described(),
@@ -40,23 +40,20 @@ pub(crate) fn checks(measured: &Ceiling) -> Group {
         seconds(late.p99)
     );
     let on_time = if late.p99 > LATE {
-        Check::new("sends late by", Level::Warning, lateness)
-            .mended_by("end what else runs here, or give the load generator a CPU of its own")
+        Check::new("send delay", Level::Warning, lateness)
+            .with_remedy("end other programs, or reserve a CPU for the load generator")
     } else {
-        Check::good("sends late by", lateness)
+        Check::good("send delay", lateness)
     };
     Group {
         name: "load generator",
         checks: vec![
+            Check::good("CPU per token", seconds(measured.cpu_per_token)),
             Check::good(
-                "a token costs",
-                format!("{} of CPU", seconds(measured.cpu_per_token)),
+                "recommended",
+                format!("up to {} (half of one CPU)", rate(RECOMMENDED)),
             ),
-            Check::good(
-                "at ease up to",
-                format!("{} (half of one CPU)", rate(AT_EASE)),
-            ),
-            Check::good("at most", format!("{} (one CPU)", rate(1.0))),
+            Check::good("maximum", format!("{} (one CPU)", rate(1.0))),
             on_time,
             crowded(&measured.crowded),
             stamps(&measured.flooded),
@@ -64,39 +61,39 @@ pub(crate) fn checks(measured: &Ceiling) -> Group {
     }
 }
 
-/// Beside a load on every CPU, which is what a server on this machine is.
+/// Next to a load on every CPU, such as a server on this machine.
 fn crowded(client: &ClientLoad) -> Check {
     let late = client.sending;
     let found = format!(
-        "sends late by {} (median), {} (P99) with a load on every CPU",
+        "send delay {} (median), {} (P99) with a load on every CPU",
         seconds(late.p50),
         seconds(late.p99)
     );
     if late.p99 <= LATE {
         return Check::good("under load", found);
     }
-    let found = format!("{found}: repeats with a server on this machine can be void");
-    Check::new("under load", Level::Warning, found).mended_by(if client.real_time {
+    let found = format!("{found}: repeats with a server on this machine may be void");
+    Check::new("under load", Level::Warning, found).with_remedy(if client.real_time {
         early_end::FREE_CPU
     } else {
         early_end::RIGHT_TO_REAL_TIME
     })
 }
 
-/// One read without a stamp is chance: where no socket asked for stamps before, the first bytes have none.
+/// A single read without a time stamp is chance: if no socket asked for stamps before, the first bytes have none.
 fn stamps(client: &ClientLoad) -> Check {
     let unstamped = number(client.unstamped) / number(client.reads.max(1));
     if unstamped <= FEW_UNSTAMPED {
         return Check::good(
             "arrivals",
-            "stamped by the kernel: a late reader loses nothing",
+            "timestamped by the kernel: late reading does not change latencies",
         );
     }
     let found = if unstamped >= MOSTLY_UNSTAMPED {
-        "stamped by the reader: this kernel does not stamp them, so a busy machine makes latencies longer".to_owned()
+        "timestamped when read: this kernel does not timestamp packets, so a busy machine makes latencies longer".to_owned()
     } else {
         format!(
-            "{} of the reads had no stamp of the kernel: a busy machine makes their latencies longer",
+            "{} of the reads had no kernel time stamp: a busy machine makes their latencies longer",
             percent(unstamped)
         )
     };
@@ -134,23 +131,23 @@ mod tests {
     }
 
     #[test]
-    fn the_page_says_which_load_can_be_driven() {
+    fn the_output_shows_which_load_can_be_driven() {
         insta::assert_snapshot!(page(&[checks(&measured())]));
     }
 
     #[test]
-    fn a_kernel_that_does_not_stamp_and_a_late_client_are_named() {
+    fn a_kernel_without_time_stamps_and_a_late_client_are_reported() {
         let mut measured = measured();
         measured.flooded.reads = 3;
         measured.flooded.unstamped = 3;
         measured.paced.sending.p99 = 0.004;
         let page = page(&[checks(&measured)]);
-        assert!(page.contains("does not stamp"), "{page}");
-        assert!(page.contains("WARN sends late by"), "{page}");
+        assert!(page.contains("does not timestamp"), "{page}");
+        assert!(page.contains("WARN send delay"), "{page}");
     }
 
     #[test]
-    fn one_read_of_a_flood_without_a_stamp_says_nothing_of_the_kernel() {
+    fn a_single_read_without_a_time_stamp_does_not_count() {
         let found = |unstamped| {
             stamps(&ClientLoad {
                 reads: 1_000,
@@ -160,12 +157,12 @@ mod tests {
             .finding
         };
         assert_eq!(found(1), found(0));
-        insta::assert_snapshot!(found(50), @"5.0 % of the reads had no stamp of the kernel: a busy machine makes their latencies longer");
-        assert!(found(990).contains("does not stamp"));
+        insta::assert_snapshot!(found(50), @"5.0 % of the reads had no kernel time stamp: a busy machine makes their latencies longer");
+        assert!(found(990).contains("does not timestamp"));
     }
 
     #[test]
-    fn a_client_that_is_late_beside_a_load_is_told_what_it_lacks() {
+    fn a_client_that_is_late_under_load_gets_a_remedy() {
         let late = |real_time| {
             let mut client = ClientLoad {
                 real_time,

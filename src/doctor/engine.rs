@@ -1,4 +1,4 @@
-//! The container engine: whether one answers, and whether it can hand in GPUs.
+//! The container engine: whether one answers, and whether it can pass GPUs to containers.
 
 use super::check::{Check, Group, Level};
 use super::needs::Needs;
@@ -21,17 +21,17 @@ pub(crate) fn checks(engine: &Result<EngineFacts, LaunchError>, needs: &Needs) -
     }
 }
 
-/// Only a plan that starts a container needs one.
+/// Only a plan that starts a container needs an engine.
 fn silent(error: &LaunchError, needs: &Needs) -> Check {
     let level = if needs.container {
         Level::Failure
     } else {
         Level::Note
     };
-    // The first line names the cause; the places that were looked at follow.
+    // The first line has the cause; the addresses that were tried follow.
     let check = Check::new("engine", level, error.to_string());
     match error.hints().into_iter().next() {
-        Some(hint) => check.mended_by(hint),
+        Some(hint) => check.with_remedy(hint),
         None => check,
     }
 }
@@ -41,7 +41,7 @@ fn answering(facts: &EngineFacts, needs: &Needs) -> Vec<Check> {
         EngineKind::Docker => "Docker",
         EngineKind::Podman => "podman",
     };
-    let version = facts.version.as_deref().unwrap_or("of an unknown version");
+    let version = facts.version.as_deref().unwrap_or("(unknown version)");
     let rootless = if facts.rootless { ", rootless" } else { "" };
     let mut checks = vec![Check::good(
         "engine",
@@ -55,8 +55,9 @@ fn answering(facts: &EngineFacts, needs: &Needs) -> Vec<Check> {
             Level::Note
         };
         checks.push(if free < LEAST_STORAGE {
-            Check::new("storage", level, found)
-                .mended_by("docker system prune: a vLLM image needs some 40 GiB while it is pulled")
+            Check::new("storage", level, found).with_remedy(
+                "docker system prune: a vLLM image needs about 40 GiB while it is pulled",
+            )
         } else {
             Check::good("storage", found)
         });
@@ -67,15 +68,18 @@ fn answering(facts: &EngineFacts, needs: &Needs) -> Vec<Check> {
 
 fn gpus(facts: &EngineFacts, needs: &Needs) -> Check {
     if !facts.gpu_runtimes.is_empty() {
-        return Check::good("GPUs", format!("by {}", facts.gpu_runtimes.join(", ")));
+        return Check::good(
+            "GPUs",
+            format!("passed by {}", facts.gpu_runtimes.join(", ")),
+        );
     }
     let level = if needs.container && needs.gpu {
-        // Some versions of Docker hand in GPUs by a hook that they do not list.
+        // Some versions of Docker pass GPUs by a hook that they do not list.
         Level::Warning
     } else {
         Level::Note
     };
-    Check::new("GPUs", level, "the engine lists no way to hand in GPUs").mended_by(
+    Check::new("GPUs", level, "the engine lists no way to pass GPUs to containers").with_remedy(
         "install the NVIDIA Container Toolkit, then: sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker",
     )
 }
@@ -99,13 +103,13 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_that_can_hand_in_gpus_is_well() {
+    fn an_engine_that_can_pass_gpus_is_good() {
         let group = checks(&Ok(docker()), &Needs::default());
         insta::assert_snapshot!(page(&[group]));
     }
 
     #[test]
-    fn what_the_plan_needs_decides_how_bad_it_is() {
+    fn the_level_depends_on_the_needs_of_the_plan() {
         let small = EngineFacts {
             kind: EngineKind::Podman,
             rootless: true,
@@ -121,7 +125,7 @@ mod tests {
         insta::assert_snapshot!(page(&[checks(&Ok(small), &on_gpu)]));
         let gone = || {
             Err(LaunchError::Port {
-                reason: "stands for any error".to_owned(),
+                reason: "any error".to_owned(),
             })
         };
         assert_eq!(checks(&gone(), &on_gpu).checks[0].level, Level::Failure);

@@ -1,4 +1,4 @@
-//! The GPUs: whether there are any, alone, healthy, and at clocks that stay where they are.
+//! The GPUs: whether there are any, unused by others, healthy, and with fixed clocks.
 
 use super::check::{Check, Group, Level};
 use super::needs::Needs;
@@ -8,10 +8,10 @@ use crate::telemetry::gpu::reading::Reading;
 use crate::telemetry::gpu::{Survey, process_name};
 use crate::text::number::{percent, value};
 
-/// Above this share of the device nothing is left for what lies outside of the engine's budget.
+/// Above this share of the device, too little memory is left outside the engine's budget.
 const MOST_UTILIZATION: f64 = 0.90;
 
-/// A GPU on which so much memory is in use is not alone.
+/// A GPU with more memory in use than this has other users.
 const LITTLE_MEMORY: f64 = 500.0 * 1_048_576.0;
 
 pub(crate) fn checks(survey: &Survey, needs: &Needs) -> Group {
@@ -36,11 +36,11 @@ pub(crate) fn checks(survey: &Survey, needs: &Needs) -> Group {
     }
 }
 
-/// No GPU is a failure of a plan that asks for one; a driver that is there and broken is one of the machine.
+/// No GPU is a failure of a plan that needs one; a broken driver is a failure of the machine.
 fn without_gpu(survey: &Survey, reason: String, needs: &Needs) -> Check {
     let broken = survey
-        .complaint()
-        .map(|complaint| GpuFault::of(complaint).map(GpuFault::cure));
+        .driver_error()
+        .map(|driver_error| GpuFault::of(driver_error).map(GpuFault::remedy));
     let level = if needs.gpu || broken.is_some() {
         Level::Failure
     } else {
@@ -48,10 +48,10 @@ fn without_gpu(survey: &Survey, reason: String, needs: &Needs) -> Check {
     };
     let check = Check::new("GPU", level, reason);
     match broken {
-        Some(Some(cure)) => check.mended_by(cure),
+        Some(Some(remedy)) => check.with_remedy(remedy),
         Some(None) => check
-            .mended_by("the GPU's driver is installed and does not work: look at the output of `nvidia-smi` and dmesg, and reboot or reinstall the driver"),
-        None if needs.gpu => check.mended_by("install the GPU's driver, and check: nvidia-smi"),
+            .with_remedy("the GPU driver is installed but does not work: check the output of `nvidia-smi` and dmesg, and reboot or reinstall the driver"),
+        None if needs.gpu => check.with_remedy("install the GPU driver, and check: nvidia-smi"),
         None => check,
     }
 }
@@ -62,7 +62,7 @@ fn too_few(survey: &Survey, needs: &Needs) -> Option<Check> {
     Some(Check::new(
         "number",
         Level::Failure,
-        format!("{there}, and the plan asks for {asked}"),
+        format!("{there}, but the plan needs {asked}"),
     ))
 }
 
@@ -77,7 +77,7 @@ fn driver(survey: &Survey) -> Option<Check> {
         "driver",
         format!(
             "{}{}{}",
-            facts.driver.as_deref().unwrap_or("of an unknown version"),
+            facts.driver.as_deref().unwrap_or("(unknown version)"),
             cuda.unwrap_or_default(),
             source.unwrap_or_default()
         ),
@@ -102,7 +102,7 @@ fn of_one(gpu: &Reading, needs: &Needs, checks: &mut Vec<Check>) {
         format!("{label}: {}{}{mig}", facts.name, memory.unwrap_or_default()),
     ));
     if let (Some(used), Some(total)) = (now.memory_used, facts.memory) {
-        checks.push(alone(&label, gpu, used));
+        checks.push(other_processes(&label, gpu, used));
         checks.extend(head_room(&label, used, total, needs));
     }
     match facts.persistence {
@@ -110,22 +110,22 @@ fn of_one(gpu: &Reading, needs: &Needs, checks: &mut Vec<Check>) {
             Check::new(
                 "persistence",
                 Level::Warning,
-                format!("{label}: off, so the driver is loaded anew and forgets locked clocks"),
+                format!("{label}: off, so the driver reloads and forgets locked clocks"),
             )
-            .mended_by(format!("sudo nvidia-smi{id} -pm 1")),
+            .with_remedy(format!("sudo nvidia-smi{id} -pm 1")),
         ),
         Some(true) => checks.push(Check::good("persistence", format!("{label}: on"))),
         None => {}
     }
     checks.extend(clocks(&label, &id, gpu));
-    if let (Some(limit), Some(usual)) = (facts.power_limit, facts.power_limit_default)
-        && (limit - usual).abs() > 1.0
+    if let (Some(limit), Some(default)) = (facts.power_limit, facts.power_limit_default)
+        && (limit - default).abs() > 1.0
     {
         checks.push(Check::new(
             "power limit",
             Level::Warning,
-            format!("{label}: {limit:.0} W instead of {usual:.0} W; runs at other limits do not compare"),
-        ).mended_by(format!("sudo nvidia-smi{id} -pl {usual:.0}, or keep it for every run")));
+            format!("{label}: {limit:.0} W instead of {default:.0} W; runs with different limits are not comparable"),
+        ).with_remedy(format!("sudo nvidia-smi{id} -pl {default:.0}, or use the same limit in every run")));
     }
     match (facts.ecc, now.ecc_uncorrected) {
         (_, Some(errors)) if errors > 0 => checks.push(
@@ -134,8 +134,8 @@ fn of_one(gpu: &Reading, needs: &Needs, checks: &mut Vec<Check>) {
                 Level::Warning,
                 format!("{label}: {errors} uncorrected errors since the driver was loaded"),
             )
-            .mended_by(format!(
-                "sudo nvidia-smi{id} --gpu-reset; if they come back, replace the GPU"
+            .with_remedy(format!(
+                "sudo nvidia-smi{id} --gpu-reset; if the errors return, replace the GPU"
             )),
         ),
         (Some(true), _) => checks.push(Check::good(
@@ -146,8 +146,8 @@ fn of_one(gpu: &Reading, needs: &Needs, checks: &mut Vec<Check>) {
     }
 }
 
-/// Others on the GPU make everything slower, and differently so each time.
-fn alone(label: &str, gpu: &Reading, used: f64) -> Check {
+/// Other programs on the GPU make everything slower, by a varying amount.
+fn other_processes(label: &str, gpu: &Reading, used: f64) -> Check {
     let names: Vec<String> = gpu
         .now
         .processes
@@ -166,7 +166,7 @@ fn alone(label: &str, gpu: &Reading, used: f64) -> Check {
         );
     }
     let by = if names.is_empty() {
-        "processes that cannot be seen from here".to_owned()
+        "processes that are not visible here".to_owned()
     } else {
         format!("process {}", names.join(", "))
     };
@@ -175,7 +175,7 @@ fn alone(label: &str, gpu: &Reading, used: f64) -> Check {
         Level::Warning,
         format!("{label}: {used_text} in use by {by}"),
     )
-    .mended_by("end them before measuring: a repeat with a stranger on the GPU is void")
+    .with_remedy("end them before measuring: a repeat with another program on the GPU is void")
 }
 
 fn head_room(label: &str, used: f64, total: f64, needs: &Needs) -> Option<Check> {
@@ -183,7 +183,7 @@ fn head_room(label: &str, used: f64, total: f64, needs: &Needs) -> Option<Check>
     let by = if is_given {
         "the plan"
     } else {
-        "vLLM by itself"
+        "vLLM by default"
     };
     let text = format!(
         "{label}: {by} takes {} of {}",
@@ -196,36 +196,44 @@ fn head_room(label: &str, used: f64, total: f64, needs: &Needs) -> Option<Check>
                 "head-room",
                 Level::Failure,
                 format!(
-                    "{text}, and {} are in use already: it would not start",
+                    "{text}, but {} are already in use: the server would not start",
                     value(used, Unit::Bytes)
                 ),
             )
-            .mended_by("end what holds the memory, or lower --gpu-memory-utilization"),
+            .with_remedy(
+                "end the processes that hold the memory, or lower --gpu-memory-utilization",
+            ),
         );
     }
     Some(if share > MOST_UTILIZATION {
-        Check::new("head-room", Level::Warning, format!("{text}: little is left for what lies outside of its budget"))
-            .mended_by("--gpu-memory-utilization 0.90 or less: a run that dies of memory says nothing of speed")
+        Check::new(
+            "head-room",
+            Level::Warning,
+            format!("{text}: little is left outside its budget"),
+        )
+        .with_remedy(
+            "--gpu-memory-utilization 0.90 or less: a run that ends out of memory has no result",
+        )
     } else {
         Check::good("head-room", text)
     })
 }
 
-/// Drivers do not tell whether clocks are locked; a clock below its highest while idle is not.
+/// Drivers do not report whether clocks are locked; a clock below its maximum while idle is not locked.
 fn clocks(label: &str, id: &str, gpu: &Reading) -> Option<Check> {
     let (now, most) = (gpu.now.clock_sm?, gpu.facts.clock_sm_max?);
     let in_words = |megahertz: f64| format!("{megahertz:.0} MHz");
-    let found = format!("{label}: {} now, {} at most", in_words(now), in_words(most));
+    let found = format!("{label}: {} now, {} maximum", in_words(now), in_words(most));
     Some(
         if gpu.now.utilization.is_some_and(|busy| busy > 0.0) || now >= 0.5 * most {
             Check::new(
                 "clocks",
                 Level::Note,
-                format!("{found}; whether they are locked shows under load"),
+                format!("{found}; whether they are locked is visible only under load"),
             )
         } else {
             Check::new("clocks", Level::Warning, format!("{found}: they fall when idle, so they are not locked"))
-            .mended_by(format!("sudo nvidia-smi{id} -lgc MIN,MAX with one value that it keeps under load (nvidia-smi -q -d SUPPORTED_CLOCKS); undo: sudo nvidia-smi{id} -rgc"))
+            .with_remedy(format!("sudo nvidia-smi{id} -lgc MIN,MAX, both equal to a clock that it keeps under load (nvidia-smi -q -d SUPPORTED_CLOCKS); undo: sudo nvidia-smi{id} -rgc"))
         },
     )
 }
@@ -274,12 +282,12 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_that_is_alone_and_locked_is_well() {
+    fn an_unused_gpu_with_locked_clocks_is_good() {
         insta::assert_snapshot!(page(&[checks(&survey(h100()), &Needs::default())]));
     }
 
     #[test]
-    fn whatever_makes_a_gpu_unfit_is_named_with_what_mends_it() {
+    fn every_problem_of_a_gpu_is_reported_with_its_fix() {
         let mut gpu = h100();
         gpu.facts.persistence = Some(false);
         gpu.facts.power_limit = Some(500.0);
@@ -309,10 +317,7 @@ mod tests {
     #[test]
     fn a_machine_without_a_gpu_fails_only_a_plan_that_asks_for_one() {
         let none = Survey {
-            passed: vec![(
-                SourceName::Nvml,
-                "libnvidia-ml.so.1 could not be loaded".to_owned(),
-            )],
+            passed: vec![(SourceName::Nvml, "cannot load libnvidia-ml.so.1".to_owned())],
             ..Survey::default()
         };
         let asked = Needs {
@@ -327,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_driver_that_is_there_and_broken_is_a_failure_whatever_the_plan() {
+    fn a_broken_driver_is_a_failure_for_every_plan() {
         let broken = |source: SourceName, reason: &str| Survey {
             passed: vec![(source, reason.to_owned())],
             ..Survey::default()

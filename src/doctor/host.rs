@@ -1,4 +1,4 @@
-//! The machine itself: what makes latencies longer or results differ from one run to the next.
+//! The machine itself: properties that make latencies longer or results differ between runs.
 
 use super::check::{Check, Group, Level};
 use crate::metric::Unit;
@@ -7,16 +7,16 @@ use crate::stats::number;
 use crate::telemetry::HostFacts;
 use crate::text::number::value;
 
-/// Share of the CPUs that other work may take before it shows in latencies.
+/// Share of the CPUs that other work may use before it affects latencies.
 const BUSY: f64 = 0.25;
 
-/// Less free space does not hold the results and logs of a long run, let alone an image.
+/// With less free space the results and logs of a long run do not fit, nor does an image.
 const LEAST_FREE_DISK: u64 = 5 << 30;
 
-/// Swapped-out memory that belongs to nobody who matters.
+/// Swapped-out memory up to this size belongs to idle programs.
 const LITTLE_SWAP: u64 = 256 << 20;
 
-/// Connections that a sweep opens, with room for everything else.
+/// Connections of a sweep, with a reserve for other files.
 const LEAST_FILES: u64 = 4096;
 
 pub(crate) fn checks(host: &HostFacts, may_be_real_time: bool) -> Group {
@@ -46,8 +46,8 @@ fn processor(host: &HostFacts) -> Check {
     let name = host.cpu.as_deref().unwrap_or("unknown processor");
     let found = format!("{} × {name}", host.cpus);
     if host.cpus < 3 {
-        Check::new("processor", Level::Warning, found).mended_by(
-            "a server here shares its CPUs with the load generator: give it all but one (taskset -c 1- …)",
+        Check::new("processor", Level::Warning, found).with_remedy(
+            "a server here shares its CPUs with the load generator: give the server all but one (taskset -c 1- …)",
         )
     } else {
         Check::good("processor", found)
@@ -61,10 +61,10 @@ fn load(host: &HostFacts) -> Option<Check> {
         .cpu_pressure
         .map(|percent| format!(", tasks waited for a CPU {percent:.1} % of the last 10 s"))
         .unwrap_or_default();
-    let found = format!("{running:.2} tasks over the last minute{stalled}");
+    let found = format!("{running:.2} tasks on average over the last minute{stalled}");
     Some(if share > BUSY {
-        Check::new("other work", Level::Warning, found).mended_by(
-            "end what else runs (top -o %CPU), or wait: it makes latencies longer and noisier",
+        Check::new("other work", Level::Warning, found).with_remedy(
+            "end other programs (top -o %CPU), or wait: they make latencies longer and noisier",
         )
     } else {
         Check::good("other work", found)
@@ -76,7 +76,7 @@ fn governor(host: &HostFacts) -> Check {
         return Check::new(
             "governor",
             Level::Note,
-            "the kernel shows none (a virtual machine): the host decides",
+            "not reported by the kernel (a virtual machine): the host decides",
         );
     }
     let found = host.governors.join(", ");
@@ -84,7 +84,7 @@ fn governor(host: &HostFacts) -> Check {
         Check::good("governor", found)
     } else {
         Check::new("governor", Level::Warning, found)
-            .mended_by("sudo cpupower frequency-set -g performance")
+            .with_remedy("sudo cpupower frequency-set -g performance")
     }
 }
 
@@ -96,7 +96,7 @@ fn quota(host: &HostFacts) -> Option<Check> {
             Level::Warning,
             format!("this control group may use {cpus:.2} CPUs"),
         )
-        .mended_by("run outside of the limit: throttled CPUs stop in the middle of a request"),
+        .with_remedy("run without the limit: throttled CPUs stop in the middle of a request"),
     )
 }
 
@@ -116,7 +116,7 @@ fn swap(host: &HostFacts) -> Option<Check> {
             Level::Warning,
             format!("{} are swapped out", bytes(used)),
         )
-        .mended_by("sudo swapoff -a && sudo swapon -a, once enough memory is free")
+        .with_remedy("sudo swapoff -a && sudo swapon -a, once enough memory is free")
     })
 }
 
@@ -125,7 +125,7 @@ fn disk(host: &HostFacts) -> Option<Check> {
     let found = format!("{} free here", bytes(free));
     Some(if free < LEAST_FREE_DISK {
         Check::new("disk", Level::Warning, found)
-            .mended_by("free space for results, logs and images (docker system df)")
+            .with_remedy("free disk space for results, logs and images (docker system df)")
     } else {
         Check::good("disk", found)
     })
@@ -148,7 +148,7 @@ fn clock(host: &HostFacts) -> Option<Check> {
             Level::Warning,
             format!("{source}: reading the time is a system call"),
         )
-        .mended_by("echo tsc | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource, where the kernel offers it")
+        .with_remedy("echo tsc | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource, if the kernel offers it")
     })
 }
 
@@ -159,9 +159,9 @@ fn priority(may_be_real_time: bool) -> Check {
         Check::new(
             "priority",
             Level::Warning,
-            "the load generator may not take real-time priority: with a server that keeps every CPU busy, repeats are void",
+            "the load generator may not use real-time priority: with a server that keeps every CPU busy, repeats are void",
         )
-        .mended_by(early_end::RIGHT_TO_REAL_TIME)
+        .with_remedy(early_end::RIGHT_TO_REAL_TIME)
     }
 }
 
@@ -171,9 +171,9 @@ fn files(host: &HostFacts) -> Option<Check> {
         Check::new(
             "open files",
             Level::Warning,
-            format!("at most {limit}: one is needed per request in flight"),
+            format!("at most {limit}: each request in flight needs one"),
         )
-        .mended_by("ulimit -n 65536")
+        .with_remedy("ulimit -n 65536")
     })
 }
 
@@ -200,12 +200,12 @@ mod tests {
     }
 
     #[test]
-    fn a_quiet_machine_has_nothing_to_mend() {
+    fn a_quiet_machine_has_no_problem() {
         insta::assert_snapshot!(page(&[checks(&quiet(), true)]));
     }
 
     #[test]
-    fn whatever_disturbs_is_named_with_what_mends_it() {
+    fn every_disturbance_is_reported_with_its_fix() {
         let busy = HostFacts {
             cpus: 2,
             load: Some(1.9),

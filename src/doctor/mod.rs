@@ -1,4 +1,4 @@
-//! What this machine can do: each check finds one thing and names the command that fixes it.
+//! Capabilities of this machine: each check reports one finding, with the command that fixes a problem.
 
 pub(crate) mod check;
 pub(crate) mod client;

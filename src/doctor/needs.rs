@@ -1,23 +1,23 @@
-//! What a plan asks of this machine.
+//! Requirements of a plan for this machine.
 
 use crate::config::{GpuRequest, Plan, ServerPlan, option_value};
 
-/// The share of the device that vLLM 0.32 takes where nobody says; older versions take 0.9.
+/// Default share of the device that vLLM 0.32 takes; older versions take 0.9.
 const DEFAULT_UTILIZATION: f64 = 0.92;
 
-/// The option that says it.
+/// The option that sets it.
 const OPTION: &str = "--gpu-memory-utilization";
 
-/// What is needed here; of no plan, nothing.
+/// Requirements of a plan; empty without a plan.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Needs {
     /// Whether a container is started.
     pub(crate) container: bool,
-    /// Whether GPUs are asked for, be it by an expectation.
+    /// Whether it needs GPUs, also if only `hardware` names them.
     pub(crate) gpu: bool,
-    /// How many, where that is said.
+    /// Their number, if given.
     pub(crate) gpus: Option<u32>,
-    /// The share of the device's memory that the engine takes, and whether the plan says so.
+    /// The share of the device's memory that the engine takes, and whether the plan sets it.
     pub(crate) utilization: Option<(f64, bool)>,
 }
 
@@ -27,7 +27,7 @@ impl Needs {
         let (container, asked, args) = match &plan.server {
             Some(ServerPlan::Docker(docker)) => (true, Some(&docker.gpus), docker.args.as_slice()),
             Some(ServerPlan::Process(process)) => (false, None, process.command.as_slice()),
-            // Their GPUs are elsewhere, or made up.
+            // Their GPUs are on another machine, or simulated.
             Some(ServerPlan::Url(_) | ServerPlan::Simulator(_)) | None => return Self::default(),
         };
         let by_request = match asked {
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_says_what_it_needs() {
+    fn a_plan_has_its_requirements() {
         let on_gpu = needs(
             "model: m\nserver: {docker: {image: i, gpus: 2, args: [\"--gpu-memory-utilization=0.95\"]}}",
         );

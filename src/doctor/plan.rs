@@ -1,5 +1,5 @@
-//! The plan: everything that `gate` and `bench` refuse before a server starts, hardware that is not as expected, and rules
-//! that no run of the plan can be judged by.
+//! The plan: problems for which `gate` and `bench` stop before a server starts, unexpected hardware, and rules that no run
+//! of the plan can be judged by.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,6 +20,7 @@ use crate::policy::rule::{Action, Policy, Rule};
 use crate::record::format::{Environment, Gpu, ResultFile};
 use crate::runner::{expectations, repeat_context};
 use crate::telemetry::gpu::Survey;
+use crate::text::count::count;
 
 /// Group of a machine without a plan: empty.
 pub(crate) fn checks(
@@ -48,14 +49,14 @@ pub(crate) fn checks(
     }
 }
 
-/// Nothing where it holds.
+/// `None` without an error.
 fn of_failure(name: &'static str, held: Result<(), Failure>) -> Option<Check> {
     let failure = held.err()?;
     let check = Check::new(name, Level::Failure, failure.reason());
     Some(if failure.hints.is_empty() {
         check
     } else {
-        check.mended_by(failure.hints.join("; "))
+        check.with_remedy(failure.hints.join("; "))
     })
 }
 
@@ -65,9 +66,9 @@ fn load(plan: &Plan, events: &Events) -> Result<(), Failure> {
     feasible::check_requests(&plan, events)
 }
 
-/// What a verdict of this plan would lack, whatever is measured.
+/// Rules that this plan cannot meet, whatever the results.
 fn rules(plan: &Plan, policy: &Policy, survey: &Survey) -> Vec<Check> {
-    // A rule that only warns stops no merge where its metric is missing.
+    // A rule that only warns does not block a merge if its metric is missing.
     let all: Vec<&Rule> = policy
         .rules
         .iter()
@@ -87,15 +88,18 @@ fn rules(plan: &Plan, policy: &Policy, survey: &Survey) -> Vec<Check> {
     if let Some(most) = all.iter().filter_map(|rule| needs(rule)).max()
         && !few.is_empty()
     {
-        let finding = format!("{sent} requests in a repeat are too few to judge {few}");
+        let finding = format!(
+            "{few} cannot be judged with {} per repeat",
+            count(sent, "request")
+        );
         checks.push(
-            Check::new("rules", Level::Failure, finding).mended_by(format!(
-                "raise num_requests to {most} or more, or take the rule out of thresholds.yaml"
+            Check::new("rules", Level::Failure, finding).with_remedy(format!(
+                "raise num_requests to at least {most}, or remove the rule from thresholds.yaml"
             )),
         );
     }
     let of_gpus = ids(&|rule| rule.metric.is_of_gpu());
-    // Where the plan asks for GPUs, that there is none is told already.
+    // If the plan needs GPUs, another check reports that there is none.
     let is_here = matches!(
         plan.server,
         Some(ServerPlan::Docker(_) | ServerPlan::Process(_))
@@ -103,19 +107,19 @@ fn rules(plan: &Plan, policy: &Policy, survey: &Survey) -> Vec<Check> {
     if is_here && survey.gpus.is_empty() && !Needs::of(plan).gpu && !of_gpus.is_empty() {
         let finding = format!("no GPU was found, so {of_gpus} cannot be judged");
         checks.push(
-            Check::new("rules", Level::Failure, finding).mended_by(
-                "take the rule out of thresholds.yaml (without that file the standard rules hold, which have it)",
+            Check::new("rules", Level::Failure, finding).with_remedy(
+                "remove the rule from thresholds.yaml (the standard rules, which apply without that file, include it)",
             ),
         );
     }
     if usize::try_from(plan.repeat).is_ok_and(|repeats| repeats < FEWEST_REPEATS) {
         let finding = format!(
-            "a baseline needs {FEWEST_REPEATS} repeats, and a run has {}",
+            "a baseline needs {FEWEST_REPEATS} repeats, but a run has {}",
             plan.repeat
         );
         checks.push(
             Check::new("repeats", Level::Warning, finding)
-                .mended_by(format!("repeat: {FEWEST_REPEATS} in perfgate.yaml")),
+                .with_remedy(format!("repeat: {FEWEST_REPEATS} in perfgate.yaml")),
         );
     }
     checks
@@ -130,7 +134,7 @@ fn mounts(plan: &Plan, environment: &environment::Environment) -> Option<Check> 
     match launch::mounted(docker, environment) {
         Err(error) => {
             let hints = error.hints().join("; ");
-            Some(Check::new(name, Level::Failure, error.to_string()).mended_by(hints))
+            Some(Check::new(name, Level::Failure, error.to_string()).with_remedy(hints))
         }
         Ok(Some(cache)) => Some(cache_check(&cache)),
         Ok(None) => None,
@@ -147,13 +151,13 @@ fn cache_check(cache: &Path) -> Check {
             name,
             Level::Note,
             format!(
-                "{place} (hf_cache) does not exist yet: the first start makes it and downloads the model"
+                "{place} (hf_cache) does not exist yet: the first start creates it and downloads the model"
             ),
         )
     }
 }
 
-/// What `hardware` expects, against the GPUs of this machine, where the server runs here.
+/// Compares the GPUs of this machine with `hardware`, if the server runs here.
 fn expected(plan: &Plan, survey: &Survey) -> Vec<Option<Check>> {
     if matches!(
         plan.server,
@@ -185,7 +189,7 @@ fn expected(plan: &Plan, survey: &Survey) -> Vec<Option<Check>> {
         .into_iter()
         .map(|mismatch| {
             let check = Check::new("hardware", level, mismatch);
-            Some(check.mended_by("run on the hardware that `hardware` names, or correct it"))
+            Some(check.with_remedy("run on the hardware that `hardware` names, or fix `hardware`"))
         })
         .collect()
 }

@@ -1,4 +1,4 @@
-//! The command that builds a version before it is started.
+//! Runs the command that builds a version before its server starts.
 
 use std::fs::File;
 use std::io;
@@ -14,14 +14,14 @@ use super::Exit;
 use super::group::Group;
 use super::guard::Guard;
 use super::log::quoted_from;
-use super::process::OF_THE_JOB;
+use super::process::JOB_VARIABLES;
 use crate::environment::PLACES_OF_GIT;
 use crate::files;
 
-/// A compiler that is told to end has nothing to finish.
+/// A compiler has nothing to finish when it is asked to end.
 const END_GRACE: Duration = Duration::from_secs(5);
 
-/// Last lines of its output that an error shows.
+/// Last lines of the build's output that an error shows.
 const LINES_SHOWN: usize = 15;
 
 /// What to run, and where.
@@ -31,39 +31,39 @@ pub struct Build<'a> {
     pub command: &'a str,
     /// Its working folder.
     pub folder: &'a Path,
-    /// Variables that it finds beside perfgate's own.
+    /// Variables that the command gets beside perfgate's own.
     pub variables: &'a [(&'static str, String)],
-    /// Where its output goes.
+    /// File for its output.
     pub log: &'a Path,
-    /// Perfgate's own program, for the guard.
+    /// perfgate's own program, for the guard process.
     pub own_program: &'a Path,
 }
 
-/// Why there is no build.
+/// Why the build failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The command failed.
     #[error("the build ended {exit}{}", quoted_from("build", lines))]
     Failed {
-        /// How it ended.
+        /// Its exit code or signal.
         exit: Exit,
         /// Its last lines.
         lines: Vec<String>,
     },
-    /// It could not be run, or its output not be kept.
-    #[error("cannot run the build, or keep its output in `{}`: {source}", log.display())]
+    /// The command did not run, or its output could not be written.
+    #[error("cannot run the build, or cannot write its output to `{}`: {source}", log.display())]
     Environment {
-        /// Where its output was to go.
+        /// File for its output.
         log: PathBuf,
-        /// What happened.
+        /// The cause.
         source: io::Error,
     },
-    /// Told to stop; nothing of it runs any more.
+    /// perfgate was interrupted; no process of the build is left.
     #[error("interrupted while building")]
     Cancelled,
 }
 
-/// Runs the command to its end. Whatever happens, nothing of it is left running.
+/// Runs the command to its end. No process of it is left in any case.
 pub async fn build(build: &Build<'_>, cancel: &CancellationToken) -> Result<(), BuildError> {
     let environment = |source| BuildError::Environment {
         log: build.log.to_owned(),
@@ -74,7 +74,7 @@ pub async fn build(build: &Build<'_>, cancel: &CancellationToken) -> Result<(), 
     let mut guard = Guard::start(build.own_program).map_err(environment)?;
     let (mark, number) = guard.mark();
     let mut command = Command::new("sh");
-    for variable in PLACES_OF_GIT.iter().chain(&OF_THE_JOB) {
+    for variable in PLACES_OF_GIT.iter().chain(&JOB_VARIABLES) {
         command.env_remove(variable);
     }
     command
@@ -92,7 +92,7 @@ pub async fn build(build: &Build<'_>, cancel: &CancellationToken) -> Result<(), 
         .and_then(|id| i32::try_from(id).ok())
         .and_then(Pid::from_raw)
         .ok_or_else(|| environment(io::ErrorKind::NotFound.into()))?;
-    // Dropped, it ends what the command left running, too.
+    // On drop it also ends processes that the command left running.
     let group = Group::led_by(leader);
     guard.watch_over(leader).map_err(environment)?;
     let ended = tokio::select! {

@@ -1,11 +1,11 @@
-//! Command lines: where the model goes, what is replaced. Pure.
+//! Command lines: position of the model, replacement of placeholders. Pure.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::LaunchError;
 
-/// What a command line is made from.
+/// The parts of a command line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Engine<'a> {
     /// Model that the engine loads.
@@ -28,8 +28,8 @@ impl Engine<'_> {
         arguments
     }
 
-    /// What follows a container's entry point. The older `…api_server` takes `--model`; `vllm serve` and wrappers around
-    /// it take the model as the first argument.
+    /// The arguments after a container's entry point. The older `…api_server` takes `--model`; `vllm serve` and wrappers
+    /// around it take the model as the first argument.
     pub(super) fn container_command(self, entrypoint: &[String], more: &[String]) -> Vec<String> {
         let mut command = Vec::new();
         if entrypoint
@@ -45,14 +45,16 @@ impl Engine<'_> {
     }
 
     /// A process's command with `{model}` and, as a whole element, `{args}` replaced. `{port}` stays, so that the command
-    /// of two starts is the same.
+    /// is the same for every start.
     pub(super) fn process_command(self, template: &[String]) -> Result<Vec<String>, LaunchError> {
         let refuse = |reason| Err(LaunchError::Command { reason });
         if template.first().is_none_or(String::is_empty) {
-            return refuse("there is no program to run");
+            return refuse("the command is empty");
         }
         if !template.iter().any(|element| element.contains("{port}")) {
-            return refuse("no element has `{port}`, so the server cannot learn where to listen");
+            return refuse(
+                "no element contains `{port}`, so the server does not get a port to listen on",
+            );
         }
         let mut command = Vec::new();
         for element in template {
@@ -66,7 +68,7 @@ impl Engine<'_> {
     }
 }
 
-/// The command that starts the embedded server, `{port}` left in place.
+/// The command that starts the embedded server; `{port}` stays.
 pub(super) fn simulator_command(
     program: &Path,
     served_model_name: &str,
@@ -80,7 +82,7 @@ pub(super) fn simulator_command(
         "{port}".to_owned(),
         "--model".to_owned(),
         served_model_name.to_owned(),
-        // With a seed, every start of a run still has a speed of its own, as real starts have.
+        // With a seed, each start of a run still gets its own speed, as real starts have.
         "--start".to_owned(),
         ordinal.to_string(),
     ];
@@ -96,7 +98,7 @@ pub(super) fn simulator_options(options: &BTreeMap<String, String>) -> Vec<Strin
         .collect()
 }
 
-/// The command with the port that was chosen.
+/// The command with `{port}` replaced.
 pub(super) fn with_port(command: &[String], port: u16) -> Vec<String> {
     command
         .iter()
@@ -167,7 +169,7 @@ mod tests {
             args: &[],
         };
         let error = engine.process_command(&words("vllm serve")).unwrap_err();
-        insta::assert_snapshot!(error, @"server.process.command: no element has `{port}`, so the server cannot learn where to listen");
+        insta::assert_snapshot!(error, @"server.process.command: no element contains `{port}`, so the server does not get a port to listen on");
         assert!(engine.process_command(&[]).is_err());
     }
 

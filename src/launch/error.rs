@@ -1,4 +1,4 @@
-//! Why a server could not be started, whose fault it is, and what to do about it.
+//! Why a server did not start, who has to act, and what to do.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,207 +8,205 @@ use super::diagnosis;
 use super::fault::{Exit, Fault};
 use super::gpu_fault::GpuFault;
 use super::log::quoted;
-use super::unavailable::{LookedAt, PullFailure, engine_hints, listing as places};
+use super::unavailable::{PullFailure, TriedAddress, engine_hints, listing as places};
 use crate::files::FileError;
 
-/// Why there is no server to measure, or why one is still there.
+/// Why a server cannot be measured, or could not be removed.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
-    /// A variable that is to be passed through is not set.
+    /// A variable of `server.docker.env` is not set.
     #[error("server.docker.env: the environment variable `{name}` is not set")]
     EnvironmentMissing {
         /// Its name.
         name: String,
     },
-    /// A host folder that is to be mounted is not there, or the entry has no container path.
+    /// A mounted host folder does not exist, or the entry has no container path.
     #[error("server.docker.volumes: `{volume}`: {reason}")]
     Volume {
         /// The entry as written.
         volume: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
-    /// The cache of Hugging Face that is to be mounted is not there.
+    /// The mounted Hugging Face cache does not exist.
     #[error("server.docker.hf_cache: `{folder}`: {reason}")]
     HfCache {
         /// The folder.
         folder: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
-    /// A command that cannot say on which port to listen, or none at all.
+    /// A command without a port, or an empty one.
     #[error("server.process.command: {reason}")]
     Command {
-        /// What is wrong with it.
+        /// The problem.
         reason: &'static str,
     },
-    /// An image that does not say what to run.
+    /// An image without an entry point.
     #[error("image `{image}` has no entry point")]
     NoEntrypoint {
         /// The image.
         image: String,
     },
-    /// An entry point by which the server never sees its arguments.
-    #[error("the entry point `{}` of `{image}` keeps the server's arguments: a shell takes them, and its script passes none on", entrypoint.join(" "))]
+    /// An entry point that drops the server's arguments.
+    #[error("the entry point `{}` of `{image}` drops the server's arguments: its shell script does not pass them on", entrypoint.join(" "))]
     EntrypointKeepsArguments {
         /// The image.
         image: String,
         /// The entry point.
         entrypoint: Vec<String>,
     },
-    /// The server wants a key, or another one.
-    #[error("{asked} answered HTTP {status}: the server wants an API key")]
+    /// The server needs an API key, or another one.
+    #[error("{asked} answered HTTP {status}: the server needs an API key")]
     Unauthorized {
-        /// The address that was asked.
+        /// The requested address.
         asked: String,
         /// 401 or 403.
         status: u16,
     },
-    /// What listens there sends its clients elsewhere.
-    #[error("{asked} answered HTTP {status}: it redirects to {}", if to.is_empty() { "nowhere" } else { to })]
+    /// The server redirects its clients.
+    #[error("{asked} answered HTTP {status}: it redirects to {}", if to.is_empty() { "an unknown address" } else { to })]
     Redirected {
-        /// What was asked for.
+        /// The requested address.
         asked: String,
         /// 301 to 308.
         status: u16,
-        /// Where to, without a query; empty where it does not say.
+        /// Target, without a query; empty if missing.
         to: String,
     },
-    /// What listens there has no API of OpenAI's.
+    /// The server has no OpenAI API.
     #[error("{base_url} has neither /health nor /v1/models (HTTP {status})")]
     NoApi {
-        /// Where it was looked for.
+        /// The base address.
         base_url: String,
-        /// What `/v1/models` was answered with.
+        /// Status of `/v1/models`.
         status: u16,
     },
     /// No container engine answers.
-    #[error("no container engine answers{}", places(looked_at))]
+    #[error("no container engine answers{}", places(tried))]
     EngineUnreachable {
-        /// Where it was looked for, and what was there.
-        looked_at: Vec<LookedAt>,
+        /// The addresses that were tried, with the result of each.
+        tried: Vec<TriedAddress>,
     },
-    /// An address of an engine that perfgate cannot use.
+    /// An engine address that perfgate does not support.
     #[error("cannot use the container engine at {address}: {reason}")]
     EngineAddress {
-        /// The address, and who gave it.
+        /// The address, and its origin.
         address: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
-    /// The container engine does not answer any more.
-    #[error("the container engine was asked to {action}, and did not answer within {} s", waited.as_secs())]
+    /// The container engine stopped answering.
+    #[error("the container engine did not answer within {} s when asked to {action}", waited.as_secs())]
     EngineSilent {
-        /// What it was asked for, with the name of the thing.
+        /// The request, with the name of the object.
         action: String,
-        /// How long it was waited for.
+        /// How long perfgate waited.
         waited: Duration,
     },
-    /// The container engine refused something.
-    #[error("the container engine could not {action}: {reason}")]
+    /// The container engine refused a request.
+    #[error("the container engine cannot {action}: {reason}")]
     Engine {
-        /// What was being done, with the name of the thing.
+        /// The request, with the name of the object.
         action: String,
-        /// What it said.
+        /// The engine's message.
         reason: String,
     },
-    /// An image that could not be pulled.
-    #[error("image `{image}` could not be pulled: {reason}")]
+    /// A failed pull.
+    #[error("cannot pull image `{image}`: {reason}")]
     ImageUnavailable {
         /// The image.
         image: String,
-        /// What kind of failure it is.
+        /// Kind of the failure.
         failure: PullFailure,
-        /// What the engine or the registry said.
+        /// Message of the engine or the registry.
         reason: String,
     },
-    /// An image that is not here and is not to be pulled.
-    #[error(
-        "image `{image}` is not on this machine, and `pull: never` keeps perfgate from pulling it"
-    )]
+    /// A missing image that must not be pulled.
+    #[error("image `{image}` is not on this machine, and `pull: never` forbids pulling it")]
     ImageMissing {
         /// The image.
         image: String,
     },
-    /// GPUs were asked for and the container engine cannot hand them in.
-    #[error("the container engine cannot hand in GPUs: {reason}")]
+    /// The container engine cannot pass the requested GPUs.
+    #[error("the container engine cannot pass GPUs to the container: {reason}")]
     GpuRuntime {
-        /// What it said.
+        /// The engine's message.
         reason: String,
-        /// What kind of failure it is.
+        /// Kind of the failure.
         fault: GpuFault,
     },
-    /// Something that the plan asks for and the container engine does not have.
-    #[error("the container engine does not take server.docker.{key}: {reason}")]
+    /// A setting that the container engine does not support.
+    #[error("the container engine rejects server.docker.{key}: {reason}")]
     KeyRefused {
         /// The key.
         key: &'static str,
-        /// What it said.
+        /// The engine's message.
         reason: String,
     },
-    /// No port to be had.
+    /// No free port.
     #[error("no free port on 127.0.0.1: {reason}")]
     Port {
-        /// What happened.
+        /// The cause.
         reason: String,
     },
-    /// The published port is on another loopback than perfgate's.
+    /// The published port is on a loopback other than perfgate's.
     #[error("the server cannot be reached: {reason}")]
     OtherLoopback {
         /// Where perfgate runs.
         reason: String,
     },
-    /// The log of the server cannot be kept.
+    /// The server's log cannot be written.
     #[error("cannot write the server's log to `{}`: {source}", path.display())]
     LogFile {
         /// The file.
         path: PathBuf,
-        /// What happened.
+        /// The cause.
         source: io::Error,
     },
-    /// A folder for the log cannot be made.
+    /// A folder for the log cannot be created.
     #[error(transparent)]
     Files(#[from] FileError),
-    /// The HTTP client cannot be set up.
-    #[error("cannot set up the HTTP client: {0}")]
+    /// The HTTP client cannot be created.
+    #[error("cannot create the HTTP client: {0}")]
     Client(String),
-    /// perfgate's own program cannot be found or started, as simulator or as guard of a process.
-    #[error("cannot start perfgate's own program beside itself: {0}")]
+    /// perfgate cannot find or start its own program, as simulator or as guard of a process.
+    #[error("cannot start perfgate's own program: {0}")]
     OwnProgram(#[source] io::Error),
-    /// The program of the command cannot be run.
+    /// The program of the command does not start.
     #[error("cannot run `{program}`: {reason}")]
     CommandNotFound {
         /// The program.
         program: String,
-        /// What happened.
+        /// The cause.
         reason: String,
     },
-    /// The server ended by itself.
-    #[error("the server ended {exit} {}{}", if *ready { "while it was measured" } else { "before it was ready" }, quoted(log))]
+    /// The server ended without being stopped.
+    #[error("the server ended {exit} {}{}", if *ready { "during the measurement" } else { "before it was ready" }, quoted(log))]
     Ended {
-        /// How it ended.
+        /// Its exit code or signal.
         exit: Exit,
         /// Whether it had been ready.
         ready: bool,
         /// Its last lines.
         log: Vec<String>,
     },
-    /// The server was not ready in time.
+    /// The server did not become ready in time.
     #[error("the server was not ready after {} s: {last}{}", waited.as_secs_f64(), quoted(log))]
     TimedOut {
-        /// How long it was waited for.
+        /// How long perfgate waited.
         waited: Duration,
-        /// What the last question was answered with.
+        /// Result of the last question.
         last: String,
         /// Its last lines.
         log: Vec<String>,
     },
-    /// No server is ready where one is said to run.
+    /// No server is ready at the configured address.
     #[error("no server is ready at {base_url}: {last}")]
-    NotThere {
-        /// Where it was looked for.
+    NotReachable {
+        /// The address.
         base_url: String,
-        /// What the last question was answered with.
+        /// Result of the last question.
         last: String,
     },
     /// The server serves another model.
@@ -218,22 +216,22 @@ pub enum LaunchError {
         quoted(log)
     )]
     WrongModel {
-        /// The model that requests would carry.
+        /// The model name in requests.
         asked: String,
-        /// What it lists.
+        /// The models that it lists.
         listed: Vec<String>,
         /// Its last lines.
         log: Vec<String>,
     },
-    /// What was started could not be removed.
-    #[error("could not remove {what}: {reason}")]
+    /// A started object could not be removed.
+    #[error("cannot remove {what}: {reason}")]
     NotRemoved {
-        /// What is still there.
+        /// The object that is left.
         what: String,
-        /// What happened.
+        /// The cause.
         reason: String,
     },
-    /// Told to stop; what had been started has been removed.
+    /// perfgate was interrupted; everything it started is removed.
     #[error("interrupted while the server was starting")]
     Cancelled,
 }
@@ -250,7 +248,7 @@ impl LaunchError {
     /// Who has to act.
     pub fn fault(&self) -> Fault {
         match self {
-            // A device that is not there is as a GPU that is not there.
+            // A missing device is a missing GPU.
             Self::KeyRefused { key: "devices", .. }
             | Self::EngineUnreachable { .. }
             | Self::EngineSilent { .. }
@@ -276,10 +274,10 @@ impl LaunchError {
             | Self::NoApi { .. } => Fault::Configuration,
             Self::ImageUnavailable { failure, .. } => failure.fault(),
             Self::GpuRuntime { fault, .. } => fault.fault(),
-            // Once it was ready, an end is its own, whatever the log said on the way.
+            // Once it was ready, its end is its own fault, whatever the start log contains.
             Self::Ended { ready: true, .. }
             | Self::CommandNotFound { .. }
-            | Self::NotThere { .. }
+            | Self::NotReachable { .. }
             | Self::WrongModel { .. } => Fault::Target,
             Self::Ended { .. } | Self::TimedOut { .. } => {
                 self.cause().map_or(Fault::Target, |found| found.fault())
@@ -288,10 +286,10 @@ impl LaunchError {
         }
     }
 
-    /// Whether another version of the server might start here, with everything else as it is.
+    /// Whether another version of the server might start here, with all else equal.
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "whatever is not listed concerns every version"
+        reason = "every other error concerns all versions"
     )]
     pub fn is_of_this_version(&self) -> bool {
         match self {
@@ -323,37 +321,37 @@ impl LaunchError {
         }
     }
 
-    /// What to do about it; none where there is nothing to add.
+    /// What to do; empty if there is nothing to add.
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::EnvironmentMissing { name } => {
-                format!("set `{name}`, or take it out of server.docker.env")
+                format!("set `{name}`, or remove it from server.docker.env")
             }
-            Self::Volume { .. } => "create the folder, or correct the entry (host:container[:ro])".to_owned(),
+            Self::Volume { .. } => "create the folder, or fix the entry (host:container[:ro])".to_owned(),
             Self::Command { .. } => "for example: command: [\"vllm\", \"serve\", \"{model}\", \"--port\", \"{port}\", \"{args}\"]".to_owned(),
-            Self::NoEntrypoint { .. } => "say what to run: server.docker.entrypoint: [\"vllm\", \"serve\"]".to_owned(),
-            Self::EntrypointKeepsArguments { .. } => "write it in brackets, ENTRYPOINT [\"vllm\", \"serve\"], or let its script pass them on (exec vllm serve \"$@\"); or name what to run: server.docker.entrypoint: [\"vllm\", \"serve\"]".to_owned(),
-            Self::Unauthorized { .. } => "set PERFGATE_API_KEY to the key that the server was started with".to_owned(),
-            Self::Redirected { .. } => "give the address at which the server itself answers".to_owned(),
-            Self::NoApi { base_url, .. } => format!("perfgate measures servers with OpenAI's API: give the address that its /v1/models follows, here {base_url}"),
-            Self::HfCache { .. } => "download the model first (hf download MODEL), or name the folder that holds it".to_owned(),
-            Self::EngineUnreachable { looked_at } => return engine_hints(looked_at),
-            Self::EngineAddress { .. } => "set DOCKER_HOST to an engine of this machine, unix:///var/run/docker.sock, or unset it".to_owned(),
-            Self::EngineSilent { .. } => "the engine hangs: see what it says (journalctl -u docker), and restart it".to_owned(),
+            Self::NoEntrypoint { .. } => "set the program to run: server.docker.entrypoint: [\"vllm\", \"serve\"]".to_owned(),
+            Self::EntrypointKeepsArguments { .. } => "write it in brackets, ENTRYPOINT [\"vllm\", \"serve\"], or pass the arguments on in its script (exec vllm serve \"$@\"), or set server.docker.entrypoint: [\"vllm\", \"serve\"]".to_owned(),
+            Self::Unauthorized { .. } => "set PERFGATE_API_KEY to the API key of the server".to_owned(),
+            Self::Redirected { .. } => "use the address at which the server itself answers".to_owned(),
+            Self::NoApi { base_url, .. } => format!("perfgate measures servers with the OpenAI API: use the address without /v1/models, here {base_url}"),
+            Self::HfCache { .. } => "download the model first (hf download MODEL), or set the folder that contains it".to_owned(),
+            Self::EngineUnreachable { tried } => return engine_hints(tried),
+            Self::EngineAddress { .. } => "set DOCKER_HOST to an engine on this machine, unix:///var/run/docker.sock, or unset it".to_owned(),
+            Self::EngineSilent { .. } => "the engine hangs: read its log (journalctl -u docker), and restart it".to_owned(),
             Self::ImageUnavailable { image, failure, .. } => failure.hint(image),
             Self::ImageMissing { image } => format!("docker pull {image}"),
-            Self::GpuRuntime { fault, .. } => fault.cure().to_owned(),
+            Self::GpuRuntime { fault, .. } => fault.remedy().to_owned(),
             Self::KeyRefused { key, .. } => key_hint(key),
-            Self::OtherLoopback { .. } => "give the job's container the host's network (--network host), or one that the engine gives to new containers (bridge)".to_owned(),
-            Self::CommandNotFound { .. } => "check the spelling and that it is installed where the server runs".to_owned(),
+            Self::OtherLoopback { .. } => "run the job's container in the host's network (--network host), or in the engine's default network (bridge)".to_owned(),
+            Self::CommandNotFound { .. } => "check the spelling, and that the program is installed on the machine of the server".to_owned(),
             Self::Ended { .. } | Self::TimedOut { .. } if self.cause().is_some() => {
                 return self.cause().map(|found| in_hints(&found)).unwrap_or_default();
             }
-            Self::TimedOut { .. } => "raise `ready_timeout` if the server only needs longer".to_owned(),
-            Self::NotThere { base_url, .. } => format!("check the address, and that the server runs and has loaded its model: curl -i {base_url}/health"),
+            Self::TimedOut { .. } => "raise `ready_timeout` if the server needs more time".to_owned(),
+            Self::NotReachable { base_url, .. } => format!("check the address, and that the server runs and has loaded its model: curl -i {base_url}/health"),
             Self::WrongModel { .. } => "set served_model_name in perfgate.yaml to a name that the server lists".to_owned(),
             Self::NotRemoved { what, .. } => format!("remove {what} by hand"),
-            Self::Ended { .. } => "if its last lines do not say why, start the same server by hand, or look at what the kernel says of that time (journalctl -k)".to_owned(),
+            Self::Ended { .. } => "if its last lines do not show the reason, start the same server by hand, or read the kernel's log (journalctl -k)".to_owned(),
             Self::Engine { .. }
             | Self::Port { .. }
             | Self::LogFile { .. }
@@ -366,27 +364,27 @@ impl LaunchError {
     }
 }
 
-/// What to write for a key of `server.docker` that the engine refused.
+/// The hint for a key of `server.docker` that the engine rejected.
 fn key_hint(key: &str) -> String {
     let what = match key {
-        "user" => "a user that the image knows, or numbers as `2000:0`",
-        "cpuset" => "processors that this machine has (`nproc --all`, from 0), as `0-3`",
-        "cpus" => "no more than this machine has (`nproc --all`)",
-        "devices" => "devices that this machine has (AMD's driver makes /dev/kfd and /dev/dri)",
-        "image" => "a name as `registry/repository:tag`, in lower case but for the tag",
-        "runtime" => "a runtime that the engine knows (docker info), or leave it out",
-        _ => "what the engine takes, or leave it out",
+        "user" => "use a user of the image, or numbers such as `2000:0`",
+        "cpuset" => "use processors of this machine (`nproc --all`, from 0), such as `0-3`",
+        "cpus" => "use at most the number of processors of this machine (`nproc --all`)",
+        "devices" => "use devices of this machine (AMD's driver creates /dev/kfd and /dev/dri)",
+        "image" => "use a name such as `registry/repository:tag`, in lower case except for the tag",
+        "runtime" => "use a runtime of the engine (docker info), or remove the key",
+        _ => "use a value that the engine accepts, or remove the key",
     };
-    format!("correct server.docker.{key} in perfgate.yaml: {what}")
+    format!("fix server.docker.{key} in perfgate.yaml: {what}")
 }
 
-/// What to do, and the line that says so where it is not among those that an error shows.
+/// What to do, and the line with the reason if it is not among those that the error shows.
 fn in_hints(found: &diagnosis::Found) -> Vec<String> {
-    let said = found
+    let log_line = found
         .quote
         .as_ref()
-        .map(|quote| format!("the log says: {quote}"));
-    [found.hint().map(str::to_owned), said]
+        .map(|quote| format!("from the log: {quote}"));
+    [found.hint().map(str::to_owned), log_line]
         .into_iter()
         .flatten()
         .collect()
@@ -408,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn an_early_end_says_how_and_shows_the_log() {
+    fn an_early_end_is_shown_with_its_code_and_the_log() {
         insta::assert_snapshot!(ended(&["INFO loading", "::error::no weights"]), @r"
         the server ended with exit code 3 before it was ready
         server| INFO loading
@@ -417,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn an_early_end_is_the_targets_fault_unless_the_log_says_otherwise() {
+    fn an_early_end_is_the_targets_fault_unless_the_log_shows_another_cause() {
         assert_eq!(ended(&["some traceback"]).fault(), Fault::Target);
         let busy = ended(&[
             "ValueError: Free memory on device cuda:0 (1.0/80.0 GiB) on startup is less than desired GPU memory utilization",
@@ -437,13 +435,13 @@ mod tests {
     }
 
     #[test]
-    fn a_time_out_says_what_was_last_seen() {
+    fn a_timeout_shows_the_last_answer() {
         let error = LaunchError::TimedOut {
             waited: Duration::from_secs(90),
             last: "/health: connection refused".to_owned(),
             log: Vec::new(),
         };
         insta::assert_snapshot!(error, @"the server was not ready after 90 s: /health: connection refused");
-        insta::assert_snapshot!(error.hints().join("\n"), @"raise `ready_timeout` if the server only needs longer");
+        insta::assert_snapshot!(error.hints().join("\n"), @"raise `ready_timeout` if the server needs more time");
     }
 }

@@ -9,16 +9,16 @@ pub enum Fault {
     Target,
     /// The machine, the container engine, the network (exit code 6).
     Environment,
-    /// What was asked for (exit code 2).
+    /// The configuration (exit code 2).
     Configuration,
-    /// Nobody: perfgate was told to stop (exit code 130).
+    /// perfgate was interrupted (exit code 130).
     Interrupted,
 }
 
 /// How a server ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exit {
-    /// Exit code, where it ended by itself.
+    /// Exit code, unless a signal ended it.
     pub code: Option<i64>,
     /// Signal that ended it.
     pub signal: Option<i32>,

@@ -1,29 +1,29 @@
-//! Why a GPU cannot be used, from what drivers and container engines say, and the cure of each. Pure.
+//! Why a GPU cannot be used, from messages of drivers and container engines, with a fix for each. Pure.
 
 use super::fault::Fault;
 
 /// One kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GpuFault {
-    /// The driver is older than the image wants.
+    /// The driver is older than the image needs.
     DriverTooOld,
-    /// The driver's library was updated, and the old driver is still loaded.
+    /// The driver's library was updated, but the old driver is still loaded.
     Mismatch,
     /// The driver is not loaded, or not installed.
     NotLoaded,
     /// The driver does not answer, or lost a device.
     Lost,
-    /// There is no such GPU.
+    /// The machine has no such GPU.
     UnknownDevice,
     /// The toolkit may not change the container's device rules.
     Cgroups,
-    /// The image brings files of the driver along.
+    /// The image contains files of the driver.
     Image,
-    /// A program that hands in GPUs is configured and not there.
+    /// The engine is configured for a program that is missing.
     HookMissing,
     /// This user may not use the devices.
     NoPermission,
-    /// Nothing on this machine hands in GPUs.
+    /// This machine has no program that passes GPUs to containers.
     NoToolkit,
 }
 
@@ -32,7 +32,7 @@ use GpuFault::{
     UnknownDevice,
 };
 
-/// Texts of NVML, nvidia-smi, libnvidia-container, Docker and podman, in lower case. The first that is found wins.
+/// Texts of NVML, nvidia-smi, libnvidia-container, Docker and podman, in lower case. The first match wins.
 static TEXTS: [(&str, GpuFault); 32] = [
     ("please update your driver", DriverTooOld),
     ("unsatisfied condition: cuda", DriverTooOld),
@@ -74,7 +74,7 @@ static TEXTS: [(&str, GpuFault); 32] = [
     ("permission denied", NoPermission),
 ];
 
-/// Words by which a container engine's refusal is known to be about GPUs.
+/// Words that show that a container engine's refusal concerns GPUs.
 const OF_GPUS: [&str; 8] = [
     "could not select device driver",
     "nvidia-container",
@@ -87,18 +87,18 @@ const OF_GPUS: [&str; 8] = [
 ];
 
 impl GpuFault {
-    /// The kind of the failure that the text reports; `None` where it is none of these.
-    pub fn of(said: &str) -> Option<Self> {
-        let said = said.to_lowercase();
-        let found = TEXTS.iter().find(|(text, _)| said.contains(text));
+    /// The kind of the failure in the text; `None` for an unknown one.
+    pub fn of(message: &str) -> Option<Self> {
+        let message = message.to_lowercase();
+        let found = TEXTS.iter().find(|(text, _)| message.contains(text));
         found.map(|(_, fault)| *fault)
     }
 
-    /// The same of what a container engine refused; `None` where that is not about GPUs.
-    pub(super) fn of_refusal(said: &str) -> Option<Self> {
-        let lower = said.to_lowercase();
+    /// The same for a refusal of a container engine; `None` if it does not concern GPUs.
+    pub(super) fn of_refusal(message: &str) -> Option<Self> {
+        let lower = message.to_lowercase();
         let is_of_gpus = OF_GPUS.iter().any(|text| lower.contains(text));
-        is_of_gpus.then(|| Self::of(said).unwrap_or(NoToolkit))
+        is_of_gpus.then(|| Self::of(message).unwrap_or(NoToolkit))
     }
 
     /// Who has to act.
@@ -110,35 +110,35 @@ impl GpuFault {
         }
     }
 
-    /// What mends it.
-    pub fn cure(self) -> &'static str {
+    /// How to fix it.
+    pub fn remedy(self) -> &'static str {
         match self {
             DriverTooOld => {
-                "install a newer GPU driver on this machine, or take an image for an older CUDA"
+                "install a newer GPU driver on this machine, or use an image for an older CUDA"
             }
             Mismatch => {
-                "the driver was updated and the old one is still loaded: reboot, or end everything that uses a GPU and reload the driver (sudo rmmod nvidia_uvm nvidia_drm nvidia_modeset nvidia; sudo modprobe nvidia)"
+                "the driver was updated, but the old one is still loaded: reboot, or end all processes that use a GPU and reload the driver (sudo rmmod nvidia_uvm nvidia_drm nvidia_modeset nvidia; sudo modprobe nvidia)"
             }
             NotLoaded => {
-                "load the GPU's driver (sudo modprobe nvidia), or install it anew for the kernel that runs (dmesg has the reason), and check: nvidia-smi"
+                "load the GPU driver (sudo modprobe nvidia), or reinstall it for the running kernel (dmesg shows the reason), and check: nvidia-smi"
             }
             Lost => {
-                "the GPU or its driver hangs (dmesg has the Xid error): reboot, and replace the GPU if it happens again"
+                "the GPU or its driver hangs (dmesg shows the Xid error): reboot, and replace the GPU if it happens again"
             }
             UnknownDevice => {
-                "there is no such GPU on this machine: `nvidia-smi -L` lists the indices and UUIDs that server.docker.gpus may name"
+                "this machine has no such GPU: `nvidia-smi -L` lists the indices and UUIDs for server.docker.gpus"
             }
             Cgroups => {
-                "the NVIDIA toolkit may not change the container's device rules (cgroups): for a rootless engine set `no-cgroups = true` in /etc/nvidia-container-runtime/config.toml; else update the toolkit, or hand in GPUs by CDI (nvidia-ctk cdi generate)"
+                "the NVIDIA toolkit may not change the container's device rules (cgroups): for a rootless engine set `no-cgroups = true` in /etc/nvidia-container-runtime/config.toml; else update the toolkit, or pass GPUs with CDI (nvidia-ctk cdi generate)"
             }
             Image => {
-                "the image brings files of the driver along, where the toolkit puts this machine's: take another image, or build it without the driver's libraries"
+                "the image contains files of the driver, at the paths where the toolkit mounts this machine's: use another image, or build it without the driver's libraries"
             }
             HookMissing => {
-                "the engine is set up for the NVIDIA Container Toolkit, and a program of it is missing: reinstall the NVIDIA Container Toolkit (nvidia-container-toolkit), and restart the engine"
+                "the engine is configured for the NVIDIA Container Toolkit, but a program of it is missing: reinstall the NVIDIA Container Toolkit (nvidia-container-toolkit), and restart the engine"
             }
             NoPermission => {
-                "this user may not use the GPUs: check the rights of /dev/nvidia* (for AMD: the groups render and video)"
+                "this user may not use the GPUs: check the permissions of /dev/nvidia* (for AMD: the groups render and video)"
             }
             NoToolkit => {
                 "install the NVIDIA Container Toolkit and check: docker run --rm --gpus all ubuntu nvidia-smi; for podman: nvidia-ctk cdi generate, and podman run --rm --device nvidia.com/gpu=all ubuntu nvidia-smi -L"
@@ -152,8 +152,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_refusal_has_its_own_cure() {
-        for (said, fault, who) in [
+    fn each_refusal_has_its_own_fix() {
+        for (message, fault, who) in [
             (
                 "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.8, please update your driver to a newer version",
                 DriverTooOld,
@@ -205,9 +205,9 @@ mod tests {
                 Fault::Environment,
             ),
         ] {
-            let found = GpuFault::of_refusal(said).unwrap();
-            assert_eq!((found, found.fault()), (fault, who), "{said}");
-            assert!(!found.cure().is_empty());
+            let found = GpuFault::of_refusal(message).unwrap();
+            assert_eq!((found, found.fault()), (fault, who), "{message}");
+            assert!(!found.remedy().is_empty());
         }
         assert_eq!(GpuFault::of_refusal("port is already allocated"), None);
         assert_eq!(GpuFault::of_refusal("unknown device"), None);

@@ -1,4 +1,4 @@
-//! A process group: whether anything of it lives, and its end.
+//! A process group: whether any process of it lives, and how to end it.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -8,54 +8,54 @@ use tokio_util::sync::CancellationToken;
 
 use crate::process_table::ProcessEntry;
 
-/// Between two looks at a group that is to end.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// Between two checks of a group that is ending.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// When a group is dropped instead of stopped, somebody waits who cannot be told why.
+/// A dropped group blocks its caller, who gets no message, so the grace is short.
 const DROP_GRACE: Duration = Duration::from_secs(5);
 
-/// After SIGKILL only the kernel is in the way: freeing tens of gigabytes takes seconds.
+/// After SIGKILL only the kernel delays the end: freeing tens of gigabytes takes seconds.
 const KILL_GRACE: Duration = Duration::from_secs(10);
 
-/// A process group; dropped, it is ended.
+/// A process group; drop ends it.
 #[derive(Debug)]
 pub(super) struct Group {
     leader: Pid,
-    /// A variable that the leader was started with: by it those are found that left the group, as a daemon does that a start
+    /// A variable in the leader's environment. It identifies processes that left the group, such as a daemon that a start
     /// script leaves behind.
     mark: Option<String>,
 }
 
 impl Group {
-    /// The group that this process leads.
+    /// The group of this leader.
     pub(super) fn led_by(leader: Pid) -> Self {
         Self { leader, mark: None }
     }
 
-    /// With everybody who was started with that variable, `NAME=value`.
+    /// Adds all processes that were started with that variable, `NAME=value`.
     pub(super) fn and_marked(mut self, mark: String) -> Self {
-        // Not by taking it apart: dropped, a group is ended.
+        // Not by destructuring: drop ends a group.
         self.mark = Some(mark);
         self
     }
 
-    /// Its number, which is the leader's.
+    /// Its id, which is the leader's.
     pub(super) fn number(&self) -> u32 {
         number_of(self.leader)
     }
 
-    /// Signals the group of a leader.
+    /// Signals the leader's group.
     pub(super) fn signal_of(leader: Pid, signal: Signal) {
-        // The only error is that nobody is left, which is what is wanted.
+        // The only error: no process is left, which is the goal.
         let _nobody_left = kill_process_group(leader, signal);
     }
 
-    /// Asks the whole group to end, and ends it after `grace`, or as soon as somebody is in a hurry. Whether it is gone.
-    pub(super) async fn end(&self, grace: Duration, hurry: &CancellationToken) -> bool {
+    /// Asks the whole group to end, and kills it after `grace` or once `skip_grace` is cancelled. Returns whether it has ended.
+    pub(super) async fn end(&self, grace: Duration, skip_grace: &CancellationToken) -> bool {
         self.signal(Signal::TERM);
         let gone = tokio::select! {
             gone = self.is_empty_within(grace) => gone,
-            () = hurry.cancelled() => false,
+            () = skip_grace.cancelled() => false,
         };
         if gone {
             return true;
@@ -64,23 +64,23 @@ impl Group {
         self.is_empty_within(KILL_GRACE).await
     }
 
-    /// Ids of the live members, and of those that left it.
+    /// Ids of the live members, and of processes that left the group.
     pub(super) fn ids(&self) -> BTreeSet<u32> {
         let all = self.members().into_iter().chain(self.strays());
         all.map(|process| process.id).collect()
     }
 
-    /// Signals everybody.
+    /// Signals all processes.
     fn signal(&self, signal: Signal) {
         Self::signal_of(self.leader, signal);
         for stray in self.strays() {
             let stray = i32::try_from(stray.id).ok().and_then(Pid::from_raw);
-            // The only error is that it is gone, which is what is wanted.
+            // The only error: it has ended, which is the goal.
             let _gone = stray.map(|stray| kill_process(stray, signal));
         }
     }
 
-    /// Those that left the group.
+    /// Processes that left the group.
     fn strays(&self) -> Vec<ProcessEntry> {
         let marked = self.mark.as_deref().map(ProcessEntry::all_with);
         let mut marked = marked.unwrap_or_default();
@@ -93,7 +93,7 @@ impl Group {
         ProcessEntry::all_in(self.number())
     }
 
-    /// Zombies do not count: who reaps them is their parent's business, and in a container often nobody's.
+    /// Zombies do not count: their parent reaps them, and in a container often no process does.
     fn is_empty(&self) -> bool {
         (test_kill_process_group(self.leader).is_err() || self.members().is_empty())
             && self.strays().is_empty()
@@ -105,13 +105,13 @@ impl Group {
             if Instant::now() >= end {
                 return false;
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         true
     }
 }
 
-/// A process's number; positive by its type.
+/// A process id, positive by its type.
 pub(super) fn number_of(process: Pid) -> u32 {
     process.as_raw_nonzero().get().unsigned_abs()
 }
@@ -125,11 +125,14 @@ impl Drop for Group {
             }
             self.signal(signal);
             while !self.is_empty() && Instant::now() < end {
-                std::thread::sleep(LOOK_AGAIN);
+                std::thread::sleep(POLL_INTERVAL);
             }
         }
         if !self.is_empty() {
-            tracing::warn!("process group {} survives SIGKILL", self.number());
+            tracing::warn!(
+                "process group {} is still alive after SIGKILL",
+                self.number()
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a server is still there, as its watcher tells and others ask.
+//! Whether a server is still alive: set by its watcher, read by others.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fault::Exit;
 
-/// Shared by the watcher of a server and those who depend on it.
+/// Shared by the watcher of a server and the code that depends on the server.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Life {
     ended: CancellationToken,
@@ -16,7 +16,7 @@ pub(super) struct Life {
 }
 
 impl Life {
-    /// From here on an end is no event: it was asked for.
+    /// From here on an end is expected.
     pub(super) fn expect_end(&self) {
         self.stopping.store(true, Ordering::SeqCst);
     }
@@ -28,7 +28,7 @@ impl Life {
 
     /// The server has ended.
     pub(super) fn end(&self, exit: Exit) {
-        // A second end tells nothing new.
+        // A second end changes nothing.
         let _known = self.exit.set(exit);
         if !self.is_end_expected() {
             self.ended.cancel();
@@ -40,7 +40,7 @@ impl Life {
         &self.ended
     }
 
-    /// How it ended, once it has.
+    /// How it ended, after its end.
     pub(super) fn exit(&self) -> Option<Exit> {
         self.exit.get().copied()
     }

@@ -1,4 +1,4 @@
-//! The output of the server under test: cleaned, kept in a file, and its last lines at hand for an error.
+//! The output of the server under test: sanitized, written to a file, with its last lines in memory for an error.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{LaunchError, redact};
 use crate::files;
 
-/// Lines at hand. A Python traceback through two processes has about 120, each of 8 workers prints 60 more, and what failed
-/// first is printed first.
-const LINES_KEPT: usize = 2000;
+/// Lines in memory. A Python traceback through two processes has about 120, each of 8 workers prints 60 more, and the
+/// first failure is printed first.
+const LINES_IN_MEMORY: usize = 2000;
 
-/// Lines of the beginning: with a progress bar for every shard and a traceback or two, vLLM prints some hundred before it is
+/// Lines of the beginning: with a progress bar per shard and a traceback or two, vLLM prints a few hundred before it is
 /// ready.
 const FIRST_LINES: usize = 4000;
 
@@ -26,47 +26,47 @@ const LINES_SHOWN: usize = 20;
 /// The log of one server. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct ServerLog {
-    kept: Arc<Mutex<Kept>>,
+    state: Arc<Mutex<LogState>>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct LogState {
     first: Vec<String>,
     lines: VecDeque<String>,
     file: Option<File>,
 }
 
 impl ServerLog {
-    /// A log kept in memory and, where asked for, in `file`, which begins anew and whose folder is made where it is missing.
+    /// A log in memory and, if given, in `file`, which is truncated and whose folder is created if missing.
     pub(super) fn open(file: Option<&Path>) -> Result<Self, LaunchError> {
         let file = file.map(open_file).transpose()?;
-        let kept = Kept {
+        let state = LogState {
             file,
-            ..Kept::default()
+            ..LogState::default()
         };
         Ok(Self {
-            kept: Arc::new(Mutex::new(kept)),
+            state: Arc::new(Mutex::new(state)),
         })
     }
 
     /// Takes one line.
     pub(super) fn push(&self, line: &[u8]) {
         let line = redact::clean(&String::from_utf8_lossy(line));
-        let mut kept = self.lock();
-        if let Some(file) = &mut kept.file {
-            // The lines at hand stay; a full disk must not end a measurement.
+        let mut state = self.lock();
+        if let Some(file) = &mut state.file {
+            // The lines in memory stay; a full disk must not end a measurement.
             if let Err(error) = writeln!(file, "{line}") {
-                tracing::warn!("the server's log is no longer written: {error}");
-                kept.file = None;
+                tracing::warn!("cannot write more of the server's log: {error}");
+                state.file = None;
             }
         }
-        if kept.first.len() < FIRST_LINES {
-            kept.first.push(line.clone());
+        if state.first.len() < FIRST_LINES {
+            state.first.push(line.clone());
         }
-        if kept.lines.len() == LINES_KEPT {
-            kept.lines.pop_front();
+        if state.lines.len() == LINES_IN_MEMORY {
+            state.lines.pop_front();
         }
-        kept.lines.push_back(line);
+        state.lines.push_back(line);
     }
 
     /// The last lines, at most 2000, oldest first.
@@ -79,8 +79,8 @@ impl ServerLog {
         self.lock().first.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, LogState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -90,7 +90,7 @@ fn open_file(path: &Path) -> Result<File, LaunchError> {
     }
     File::options()
         .create(true)
-        // That of an earlier run would be read as this server's.
+        // The log of an earlier run would be read as this server's.
         .write(true)
         .truncate(true)
         .open(path)
@@ -100,12 +100,12 @@ fn open_file(path: &Path) -> Result<File, LaunchError> {
         })
 }
 
-/// The last lines as an error shows them. With the prefix no line of the server can be a workflow command (`::error::`).
+/// The last lines as an error shows them. The prefix keeps a line of the server from being a workflow command (`::error::`).
 pub(super) fn quoted(lines: &[String]) -> String {
     quoted_from("server", lines)
 }
 
-/// The same of another speaker.
+/// The same with another prefix.
 pub(super) fn quoted_from(speaker: &str, lines: &[String]) -> String {
     let mut text = String::new();
     for line in &lines[lines.len().saturating_sub(LINES_SHOWN)..] {
@@ -115,8 +115,8 @@ pub(super) fn quoted_from(speaker: &str, lines: &[String]) -> String {
     text
 }
 
-/// Cuts a stream of bytes into lines. A carriage return starts the line anew, as on a terminal, so that of a progress
-/// bar its last state is left.
+/// Cuts a stream of bytes into lines. A carriage return restarts the line, as on a terminal, so that only the last state of
+/// a progress bar is left.
 #[derive(Debug, Default)]
 pub(super) struct LineSplitter {
     line: Vec<u8>,
@@ -124,7 +124,7 @@ pub(super) struct LineSplitter {
 }
 
 impl LineSplitter {
-    /// Takes the next bytes and hands over each line that they end.
+    /// Takes the next bytes and passes on each line that they complete.
     pub(super) fn feed(&mut self, bytes: &[u8], mut line_ended: impl FnMut(&[u8])) {
         for &byte in bytes {
             match byte {
@@ -146,7 +146,7 @@ impl LineSplitter {
         }
     }
 
-    /// The last line, if it was not ended by a line feed.
+    /// The last line, if it has no line feed.
     pub(super) fn finish(self, line_ended: impl FnOnce(&[u8])) {
         if !self.line.is_empty() {
             line_ended(&self.line);
@@ -171,12 +171,12 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_whole_however_the_bytes_arrive() {
+    fn lines_are_whole_for_any_split_of_the_bytes() {
         assert_eq!(split(&["a", "b\nc\r", "\n\nd"]), ["ab", "c", "", "d"]);
     }
 
     #[test]
-    fn of_a_progress_bar_the_last_state_is_left() {
+    fn only_the_last_state_of_a_progress_bar_is_left() {
         assert_eq!(split(&["load 1%\rload 50%\rload 100%\n"]), ["load 100%"]);
     }
 
@@ -187,18 +187,18 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_lines_are_at_hand_and_the_file_has_them_all() {
+    fn the_last_lines_are_in_memory_and_the_file_has_all() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("logs/server.log");
         let log = ServerLog::open(Some(&path)).unwrap();
-        for number in 0..LINES_KEPT + 5 {
+        for number in 0..LINES_IN_MEMORY + 5 {
             log.push(number.to_string().as_bytes());
         }
-        assert_eq!(log.lines().len(), LINES_KEPT);
+        assert_eq!(log.lines().len(), LINES_IN_MEMORY);
         assert_eq!(log.lines()[0], "5");
         assert_eq!(log.first_lines()[0], "0");
         let written = files::read_text(&path).unwrap();
-        assert_eq!(written.lines().count(), LINES_KEPT + 5);
+        assert_eq!(written.lines().count(), LINES_IN_MEMORY + 5);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Main memory that a server holds: what its processes cannot give back. The page cache of model files is not in it, since
-//! how much of that is kept is the kernel's choice.
+//! Main memory of a server that its processes cannot give back. It excludes the page cache of model files, because the
+//! kernel decides how much of it to keep.
 
 use std::collections::HashMap;
 
@@ -9,14 +9,14 @@ use futures_util::StreamExt as _;
 
 use crate::process_table::ProcessEntry;
 
-/// Asks a server's memory, from wherever it runs.
+/// Measures a server's memory, for each kind of server.
 #[derive(Clone, Debug)]
 pub enum MemoryProbe {
-    /// Somebody else's server.
+    /// A server that perfgate did not start.
     None,
     /// The processes of a group, from `/proc`.
     Group(u32),
-    /// A container, as its engine counts it.
+    /// A container, from its engine's statistics.
     Container {
         /// The engine.
         docker: Box<Docker>,
@@ -26,7 +26,7 @@ pub enum MemoryProbe {
 }
 
 impl MemoryProbe {
-    /// Bytes in use now; `None` where they cannot be known.
+    /// Bytes in use now; `None` if unknown.
     pub async fn in_use(&self) -> Option<u64> {
         match self {
             Self::None => None,
@@ -38,7 +38,7 @@ impl MemoryProbe {
 
 /// The anonymous memory of every process, and shared memory once: vLLM's processes share the same segments.
 fn of_group(leader: u32) -> Option<u64> {
-    // One that ended in between holds nothing.
+    // A process that ended meanwhile holds nothing.
     let held = |member: ProcessEntry| {
         let status = std::fs::read_to_string(format!("/proc/{}/status", member.id)).ok()?;
         resident(&status)
@@ -68,7 +68,7 @@ async fn of_container(docker: &Docker, name: &str) -> Option<u64> {
     let memory = answers.next().await?.ok()?.memory_stats?;
     match memory.stats.as_ref().and_then(held) {
         Some(held) => Some(held),
-        // As `docker stats` counts where the engine gives no parts (podman).
+        // As `docker stats` counts, if the engine reports no parts (podman).
         None => memory.usage,
     }
 }
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_cache_is_not_in_it_in_either_version_of_control_groups() {
+    fn the_page_cache_is_excluded_in_both_versions_of_control_groups() {
         let parts = |pairs: &[(&str, u64)]| {
             let pairs = pairs
                 .iter()

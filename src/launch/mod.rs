@@ -1,7 +1,7 @@
-//! Starting the server under test: container, process, attached URL, embedded simulator.
+//! Starts the server under test: container, process, attached URL, embedded simulator.
 //!
-//! [`start`] returns when the server is ready, and the [`Target`] removes what was started: by [`Target::stop`], or when
-//! it is dropped, be it by a panic.
+//! [`start`] returns when the server is ready. [`Target::stop`] removes what was started; so does the drop of a [`Target`],
+//! also after a panic.
 
 mod build;
 mod command;
@@ -44,24 +44,24 @@ pub use memory::MemoryProbe;
 use process::Process;
 use ready::{NotReady, Probe};
 pub use redact::register_arguments;
-pub use unavailable::{LookedAt, NoEngine, PullFailure};
+pub use unavailable::{NoEngine, PullFailure, TriedAddress};
 
-/// Time that a server has to end by itself when it is stopped; vLLM takes a few seconds to end its workers.
+/// Time for a server to end when it is stopped; vLLM takes a few seconds to end its workers.
 pub const STOP_GRACE: Duration = Duration::from_secs(20);
 
 /// A server that failed to start has no work to finish.
 const ABANDON_GRACE: Duration = Duration::from_secs(2);
 
-/// A server that somebody else runs is there or it is not.
+/// A server that perfgate did not start must be ready already.
 const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The simulator starts in milliseconds, unless it is told to imitate a slow start.
+/// The simulator starts in milliseconds, unless its options simulate a slow start.
 const SIMULATOR_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Names listed in an error.
 const NAMES_SHOWN: usize = 10;
 
-/// What to start, and for whom.
+/// What to start, and for which run.
 #[derive(Clone, Copy)]
 pub struct Launch<'a> {
     /// How to get a server.
@@ -74,25 +74,25 @@ pub struct Launch<'a> {
     pub engine_args: &'a [String],
     /// Identifies the run in the names and labels of containers.
     pub run_id: &'a str,
-    /// Which start of the run this is.
+    /// Number of the start within the run.
     pub ordinal: u32,
-    /// Where the whole log is kept.
+    /// File for the whole log.
     pub log_file: Option<&'a Path>,
-    /// Sent as bearer token to `/v1/models`.
+    /// Bearer token for `/v1/models`.
     pub api_key: Option<&'a str>,
-    /// Sent with every question whether the server is ready.
+    /// Headers of every readiness request.
     pub headers: &'a Headers,
-    /// Looks up perfgate's own environment: variables to pass through, `HOME`, `DOCKER_HOST` and others that say where a
-    /// container engine is.
+    /// Looks up perfgate's own environment: variables to pass, `HOME`, `DOCKER_HOST` and others that set the address of a
+    /// container engine.
     pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
-    /// Time that the server has to end by itself, [`STOP_GRACE`].
+    /// Time for the server to end, [`STOP_GRACE`].
     pub stop_grace: Duration,
-    /// Perfgate's own program: the simulator, and the guard of a process.
+    /// perfgate's own program: the simulator, and the guard of a process.
     pub own_program: &'a Path,
 }
 
 impl fmt::Debug for Launch<'_> {
-    /// Without the plan and the key, which hold values of environment variables.
+    /// Without the plan and the key, which contain values of environment variables.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Launch")
             .field("model", &self.model)
@@ -102,7 +102,7 @@ impl fmt::Debug for Launch<'_> {
     }
 }
 
-/// A server that is ready. Dropped, it is removed.
+/// A server that is ready. Drop removes it.
 #[derive(Debug)]
 pub struct Target {
     base_url: String,
@@ -130,20 +130,24 @@ impl Running {
         }
     }
 
-    async fn stop(self, grace: Duration, hurry: &CancellationToken) -> Result<(), LaunchError> {
+    async fn stop(
+        self,
+        grace: Duration,
+        skip_grace: &CancellationToken,
+    ) -> Result<(), LaunchError> {
         match self {
             Self::Attached => Ok(()),
-            Self::Process(process) => process.stop(grace, hurry).await,
+            Self::Process(process) => process.stop(grace, skip_grace).await,
             Self::Container(container) => tokio::select! {
                 stopped = container.stop(grace) => stopped,
-                // Dropped, it is removed by force.
-                () = hurry.cancelled() => Ok(()),
+                // Drop removes it by force.
+                () = skip_grace.cancelled() => Ok(()),
             },
         }
     }
 }
 
-/// A server that runs but is not known to be ready.
+/// A server that runs but may not be ready.
 struct Started {
     running: Running,
     life: Life,
@@ -154,7 +158,7 @@ struct Started {
     ready_timeout: Duration,
 }
 
-/// Starts the server and waits until it is ready. Whatever goes wrong, nothing is left running.
+/// Starts the server and waits until it is ready. After an error nothing is left running.
 pub async fn start(
     launch: &Launch<'_>,
     progress: &(dyn Fn(Phase) + Sync),
@@ -224,8 +228,8 @@ pub async fn start(
 }
 
 impl<'a> Launch<'a> {
-    /// What the server gets in its environment is masked from now on. What names the model or the image stays: masked,
-    /// two of them would look the same.
+    /// From now on the values in the server's environment are masked. Names of the model or the image stay: masked, two of
+    /// them would look the same.
     fn register_secrets<'b>(
         &self,
         variables: impl IntoIterator<Item = (&'b String, &'b String)>,
@@ -327,7 +331,7 @@ impl Started {
         }
     }
 
-    /// Removes the server that did not become ready, and says why it did not.
+    /// Removes the server that did not become ready, and returns the reason.
     async fn abandon(mut self, launch: &Launch<'_>, reason: NotReady) -> LaunchError {
         if matches!(reason, NotReady::Ended) {
             self.running.settle().await;
@@ -342,7 +346,7 @@ impl Started {
                 log,
             },
             NotReady::TimedOut { last } if matches!(self.running, Running::Attached) => {
-                LaunchError::NotThere {
+                LaunchError::NotReachable {
                     base_url: clean(&self.base_url),
                     last: clean(&last),
                 }
@@ -383,23 +387,22 @@ impl Started {
 }
 
 impl Target {
-    /// Where the server listens, `http://127.0.0.1:49153`, without a slash at the end.
+    /// The server's address, `http://127.0.0.1:49153`, without a slash at the end.
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
 
-    /// What goes into the result.
+    /// The part of the result file about the server.
     pub fn identity(&self) -> &Server {
         &self.identity
     }
 
-    /// Start to ready, to about 0.1 s; `None` for a server that somebody else started.
+    /// Time from start to ready, to about 0.1 s; `None` for a server that perfgate did not start.
     pub fn startup(&self) -> Option<Duration> {
         self.startup
     }
 
-    /// The server's processes on this machine now; `None` where they are not known, as those of a server that somebody else
-    /// runs.
+    /// The server's processes on this machine; `None` if unknown, for example for a server that perfgate did not start.
     pub async fn process_ids(&self) -> Option<BTreeSet<u32>> {
         match &self.running {
             Running::Attached => None,
@@ -408,12 +411,12 @@ impl Target {
         }
     }
 
-    /// Cancelled when the server ends without being asked to. Never for a server that somebody else runs.
+    /// Cancelled when the server ends without being asked to. Never for a server that perfgate did not start.
     pub fn ended(&self) -> CancellationToken {
         self.life.ended().clone()
     }
 
-    /// Why the server is no longer there, if it is not.
+    /// Why the server has ended; `None` while it lives.
     pub fn death(&self) -> Option<LaunchError> {
         self.life.exit().map(|exit| LaunchError::Ended {
             exit,
@@ -422,13 +425,13 @@ impl Target {
         })
     }
 
-    /// The first lines of its output, cleaned, oldest first: what the engine says while it starts. None of a server that
-    /// somebody else started.
+    /// The first lines of its output, sanitized, oldest first: the engine's start messages. Empty for a server that perfgate
+    /// did not start.
     pub fn first_log_lines(&self) -> Vec<String> {
         self.log.first_lines()
     }
 
-    /// How to ask for the main memory that it holds.
+    /// How to measure its main memory.
     pub fn memory_probe(&self) -> MemoryProbe {
         match &self.running {
             Running::Attached => MemoryProbe::None,
@@ -437,18 +440,18 @@ impl Target {
         }
     }
 
-    /// The last lines of its output, cleaned, oldest first.
+    /// The last lines of its output, sanitized, oldest first.
     pub fn log_tail(&self) -> Vec<String> {
         self.log.lines()
     }
 
-    /// Stops the server and checks that nothing of it is left. A server that somebody else runs is left alone.
+    /// Stops the server and checks that no process of it is left. A server that perfgate did not start continues.
     pub async fn stop(self) -> Result<(), LaunchError> {
         self.stop_in(&CancellationToken::new()).await
     }
 
-    /// The same, without the server's grace once somebody is in a hurry.
-    pub async fn stop_in(self, hurry: &CancellationToken) -> Result<(), LaunchError> {
-        self.running.stop(self.stop_grace, hurry).await
+    /// The same, without the server's grace once `skip_grace` is cancelled.
+    pub async fn stop_in(self, skip_grace: &CancellationToken) -> Result<(), LaunchError> {
+        self.running.stop(self.stop_grace, skip_grace).await
     }
 }

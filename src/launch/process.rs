@@ -1,4 +1,4 @@
-//! A server as a command in a process group of its own, so that it can be ended with all its children.
+//! A server as a command in its own process group, so that all its children can be ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
@@ -23,10 +23,10 @@ use super::log::{LineSplitter, ServerLog};
 /// The last lines are in the pipe when the process ends; a grandchild may hold the pipe open for ever.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// What a job of GitHub Actions gives to perfgate, and the server under test has no business with: it may be anybody's build,
-/// and what it wrote into the files that the `GITHUB_…` variables name would act on later steps of the job.
-/// A plan that needs one all the same has it in `server.process.env`.
-pub(super) const OF_THE_JOB: [&str; 11] = [
+/// Variables of a GitHub Actions job that the server under test must not get: its code may be untrusted, and what it wrote
+/// into the files that the `GITHUB_…` variables name would affect later steps of the job.
+/// A plan that needs one sets it in `server.process.env`.
+pub(super) const JOB_VARIABLES: [&str; 11] = [
     "GITHUB_ENV",
     "GITHUB_PATH",
     "GITHUB_OUTPUT",
@@ -43,7 +43,7 @@ pub(super) const OF_THE_JOB: [&str; 11] = [
 /// A running command.
 #[derive(Debug)]
 pub(super) struct Process {
-    // Dropped in this order: whoever is killed while the group ends still has its guard.
+    // Dropped in this order: if perfgate is killed while the group ends, the guard still runs.
     group: Group,
     _guard: Guard,
     life: Life,
@@ -71,7 +71,7 @@ impl Process {
     ) -> Result<Self, LaunchError> {
         let Some((program, arguments)) = command.split_first() else {
             return Err(LaunchError::Command {
-                reason: "there is no program to run",
+                reason: "the command is empty",
             });
         };
         let cannot_run = |reason: String| LaunchError::CommandNotFound {
@@ -79,7 +79,7 @@ impl Process {
             reason,
         };
         let mut builder = Command::new(program);
-        for variable in OF_THE_JOB {
+        for variable in JOB_VARIABLES {
             builder.env_remove(variable);
         }
         builder
@@ -90,14 +90,14 @@ impl Process {
             .stderr(Stdio::piped())
             .process_group(0);
         if let Some(directory) = directory {
-            // The operating system has one error for a missing program and a missing folder.
+            // The operating system has one error for a missing program and for a missing folder.
             if !directory.is_dir() {
-                let reason = format!("there is no folder `{}`", directory.display());
+                let reason = format!("the folder `{}` does not exist", directory.display());
                 return Err(cannot_run(reason));
             }
             builder.current_dir(directory);
         }
-        // First, so that there is no server that nobody would end.
+        // Before the server, so that every server has a guard.
         let mut guard = Guard::start(own_program).map_err(LaunchError::OwnProgram)?;
         let (variable, value) = guard.mark();
         builder.env(variable, &value);
@@ -142,7 +142,7 @@ impl Process {
     pub(super) async fn settle(&mut self) {
         let all = async {
             for reader in &mut self.readers {
-                // A reader that broke has nothing more to say.
+                // A reader that failed has no more lines.
                 drop(reader.await);
             }
         };
@@ -151,17 +151,17 @@ impl Process {
         }
     }
 
-    /// Asks the whole group to end, and ends it after `grace`, or as soon as somebody is in a hurry.
+    /// Asks the whole group to end, and kills it after `grace` or once `skip_grace` is cancelled.
     pub(super) async fn stop(
         mut self,
         grace: Duration,
-        hurry: &CancellationToken,
+        skip_grace: &CancellationToken,
     ) -> Result<(), LaunchError> {
         self.life.expect_end();
-        if !self.group.end(grace, hurry).await {
+        if !self.group.end(grace, skip_grace).await {
             return Err(LaunchError::NotRemoved {
                 what: format!("process group {}", self.group.number()),
-                reason: "it survives SIGKILL".to_owned(),
+                reason: "it is still alive after SIGKILL".to_owned(),
             });
         }
         self.settle().await;
@@ -186,8 +186,8 @@ fn read(mut pipe: impl AsyncRead + Unpin + Send + 'static, log: ServerLog) -> Jo
     })
 }
 
-/// Waits for the leader. What it leaves behind when it ends by itself serves nobody, but may hold the GPU; when it was
-/// asked to end, the rest of its group has the grace that it was given.
+/// Waits for the leader. Processes that outlive it are of no use but may hold the GPU; if it was asked to end, the rest of
+/// its group keeps the grace.
 async fn watch(mut child: Child, leader: Pid, life: Life) {
     let exit = child.wait().await.map_or_else(|_| Exit::default(), exit_of);
     if !life.is_end_expected() {

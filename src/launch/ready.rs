@@ -1,5 +1,5 @@
-//! Asking a server whether it is ready: `/health` answers 2xx and `/v1/models` lists the model. Servers of other makers
-//! have no `/health`: then the list alone counts.
+//! Asks a server whether it is ready: `/health` answers 2xx and `/v1/models` lists the model. Servers of other makers have
+//! no `/health`; then the list alone counts.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Headers;
 use crate::http;
 
-/// Between two questions. It bounds the resolution of `startup`.
+/// Between two questions. It limits the resolution of `startup`.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// One question. Behind a published port a connection can be accepted and then left alone.
+/// Timeout of one question. Behind a published port a connection can be accepted and never answered.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Characters of a version that are kept. Those of development builds have some 40.
+/// Longest version, in characters. Those of development builds have about 40.
 const LONGEST_VERSION: usize = 200;
 
-/// A server that is to become ready.
+/// A server that should become ready.
 #[derive(Debug)]
 pub(super) struct Probe<'a> {
     pub(super) http: &'a reqwest::Client,
@@ -29,11 +29,11 @@ pub(super) struct Probe<'a> {
     pub(super) api_key: Option<&'a str>,
     pub(super) headers: &'a Headers,
     pub(super) timeout: Duration,
-    /// Whether somebody else runs it, so that it is to be there already.
+    /// Whether perfgate did not start it, so that it must be ready already.
     pub(super) is_attached: bool,
 }
 
-/// Why a server is not ready and will not be.
+/// Why a server is not ready and will not become ready.
 #[derive(Debug)]
 pub(super) enum NotReady {
     Cancelled,
@@ -48,13 +48,13 @@ pub(super) enum NotReady {
         path: &'static str,
         status: u16,
     },
-    /// It sends its clients elsewhere.
+    /// It redirects its clients.
     Redirected {
         path: &'static str,
         status: u16,
         to: String,
     },
-    /// It has none of the paths that it is asked for.
+    /// It has none of the requested paths.
     NoApi {
         status: u16,
     },
@@ -75,7 +75,7 @@ struct Version {
     version: String,
 }
 
-/// What one round of questions told.
+/// Result of one round of questions.
 enum Readiness {
     Ready,
     NotYet(String),
@@ -83,14 +83,14 @@ enum Readiness {
 }
 
 impl Probe<'_> {
-    /// Waits until the server is ready, has ended, takes too long, or somebody cancels.
+    /// Waits until the server is ready, has ended or takes too long, or until `cancel` is cancelled.
     pub(super) async fn wait(
         &self,
         ended: &CancellationToken,
         cancel: &CancellationToken,
     ) -> Result<(), NotReady> {
         let deadline = Instant::now() + self.timeout;
-        let mut last = "it was never asked".to_owned();
+        let mut last = "no request was sent".to_owned();
         loop {
             let answer = tokio::select! {
                 biased;
@@ -127,7 +127,7 @@ impl Probe<'_> {
             Err(error) => {
                 let reason = http::in_words(&error);
                 let last = format!("/health: {reason}");
-                // A certificate that is refused now is refused in ten seconds too.
+                // A certificate that is rejected now is rejected in ten seconds too.
                 if reason.contains("certificate") {
                     Readiness::Never(NotReady::TimedOut { last })
                 } else {
@@ -181,12 +181,12 @@ impl Probe<'_> {
         }
     }
 
-    /// The server's version, where it tells.
+    /// The server's version, if it reports one.
     pub(super) async fn version(&self) -> Option<String> {
         let response = self.get("/version").await.ok()?;
         let body = http::body(response).await.ok()?;
         let Version { version } = serde_json::from_slice(&body).ok()?;
-        // Only a version goes into the result, not any text that a server sends under that name.
+        // Only a version goes into the result, not any text that a server sends in its place.
         Some(version.chars().take(LONGEST_VERSION).collect())
     }
 
@@ -198,7 +198,7 @@ impl Probe<'_> {
         if let Some(key) = self.api_key {
             request = request.bearer_auth(key);
         }
-        // A gateway that wants them for a request wants them for this as well.
+        // A gateway that needs these headers for a request needs them here too.
         for (name, value) in self.headers.sent() {
             request = request.header(name, value);
         }
@@ -217,7 +217,7 @@ fn unauthorized(path: &'static str, status: StatusCode) -> Readiness {
     })
 }
 
-/// Whether the server has no such path, or none that can be asked.
+/// Whether the server does not have the path, or not for GET.
 fn is_absent(status: StatusCode) -> bool {
     matches!(
         status,
@@ -226,11 +226,11 @@ fn is_absent(status: StatusCode) -> bool {
 }
 
 fn redirected(path: &'static str, response: &reqwest::Response) -> Readiness {
-    /// As long as an address that a person would write.
+    /// As long as an address that a person writes.
     const LONGEST: usize = 200;
     let location = response.headers().get(reqwest::header::LOCATION);
     let to = location.map(|to| String::from_utf8_lossy(to.as_bytes()));
-    // A query may carry a token of a sign-in.
+    // A query may contain a sign-in token.
     let to = to.as_deref().and_then(|to| to.split('?').next());
     let shown = to.unwrap_or_default().chars().filter(|c| !c.is_control());
     Readiness::Never(NotReady::Redirected {

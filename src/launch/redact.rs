@@ -1,10 +1,10 @@
-//! Text of a server made fit to be shown: no control characters, no secrets.
+//! Sanitizes text of a server: no control characters, no secrets.
 
 use crate::secret::{self, MASK};
 use crate::text::guard;
 
-/// Beginnings of access tokens, each with the fewest characters that must follow: less is an ordinary word
-/// (vLLM has an option `hf_overrides`).
+/// Prefixes of access tokens, each with the fewest characters that must follow: shorter text is an ordinary word (vLLM has
+/// an option `hf_overrides`).
 const TOKENS: [(&str, usize); 6] = [
     ("hf_", 16),
     ("ghp_", 16),
@@ -14,16 +14,16 @@ const TOKENS: [(&str, usize); 6] = [
     ("github_pat_", 16),
 ];
 
-/// Options whose values are secrets, written with hyphens; engines take underscores too.
+/// Options whose values are secrets, written with hyphens; engines accept underscores too.
 const SECRET_OPTIONS: [&str; 4] = ["--api-key", "--api-keys", "--hf-token", "--token"];
 
 fn is_secret(option: &str) -> bool {
     SECRET_OPTIONS.contains(&option.replace('_', "-").as_str())
 }
 
-/// Makes the values of secret options known, so that they are masked wherever the server or anybody else shows them.
+/// Registers the values of secret options, so that they are masked in every output.
 pub fn register_arguments(args: &[String]) {
-    // An argument may be a command line itself, as in `sh -c`.
+    // An argument may itself be a command line, as in `sh -c`.
     let within = args
         .iter()
         .filter(|arg| arg.contains(char::is_whitespace))
@@ -39,7 +39,7 @@ pub fn register_arguments(args: &[String]) {
     }
 }
 
-/// What follows secret options, each of which may have several values.
+/// The values of secret options; each option may have several.
 fn secret_values(words: &[String]) -> Vec<String> {
     let mut values = Vec::new();
     let mut follows = false;
@@ -114,7 +114,7 @@ fn mask_bearer(text: &str) -> String {
     const SCHEME: &str = "bearer ";
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
-    // Lower-casing ASCII only keeps every byte in its place.
+    // Lower-casing ASCII only keeps the position of every byte.
     while let Some(at) = rest.to_ascii_lowercase().find(SCHEME) {
         let (before, secret) = rest.split_at(at + SCHEME.len());
         masked.push_str(before);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_with_something_unseen_in_it_is_masked_all_the_same() {
+    fn a_token_with_an_invisible_character_is_masked() {
         for unseen in ['\u{AD}', '\u{61C}', '\u{2060}', '\u{E0041}'] {
             let line = format!("hf_abcdefghij{unseen}klmnopqrst");
             assert_eq!(clean(&line), "hf_***", "{unseen:?}");
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_argument_is_masked_wherever_it_appears_later() {
+    fn a_secret_argument_is_masked_in_later_output() {
         let shell = [
             "sh",
             "-c",

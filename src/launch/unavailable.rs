@@ -1,49 +1,49 @@
-//! Why no container engine answers, and why an image cannot be had: told apart, because different people must act.
+//! Why no container engine answers, and why an image cannot be pulled. The cases differ because different people must act.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::fault::Fault;
 
-/// A place where an engine was looked for, and what was there.
+/// An address of an engine that was tried, and the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LookedAt {
-    /// `unix:///var/run/docker.sock`, with who says so.
+pub struct TriedAddress {
+    /// `unix:///var/run/docker.sock`, with its origin.
     pub place: String,
-    /// What was there.
+    /// The result.
     pub found: NoEngine,
 }
 
-/// What is at a place where no engine answers.
+/// Why no engine answers at an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoEngine {
     /// No socket.
     NoSocket,
     /// A socket that this user may not use.
     Forbidden,
-    /// A socket or port at which nobody listens.
+    /// A socket or port without a listener.
     NotRunning,
-    /// Somebody who says nothing for that long.
+    /// Connected, but no answer in that time.
     Silent(Duration),
-    /// What happened, in words.
+    /// Another error.
     Other(String),
 }
 
 impl fmt::Display for NoEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoSocket => f.write_str("there is no such socket"),
+            Self::NoSocket => f.write_str("the socket does not exist"),
             Self::Forbidden => f.write_str("permission denied"),
-            Self::NotRunning => f.write_str("nobody listens there"),
+            Self::NotRunning => f.write_str("nothing listens there"),
             Self::Silent(waited) => write!(f, "no answer within {} s", waited.as_secs()),
             Self::Other(reason) => f.write_str(reason),
         }
     }
 }
 
-/// One place on the line, several below each other.
-pub(super) fn listing(looked_at: &[LookedAt]) -> String {
-    match looked_at {
+/// One address on the same line, several below each other.
+pub(super) fn listing(tried: &[TriedAddress]) -> String {
+    match tried {
         [one] => format!(" at {}: {}", one.place, one.found),
         several => several
             .iter()
@@ -52,24 +52,26 @@ pub(super) fn listing(looked_at: &[LookedAt]) -> String {
     }
 }
 
-/// What to do so that an engine answers.
-pub(super) fn engine_hints(looked_at: &[LookedAt]) -> Vec<String> {
-    let is_there = |found: &NoEngine| looked_at.iter().any(|one| one.found == *found);
+/// What to do to get a running engine.
+pub(super) fn engine_hints(tried: &[TriedAddress]) -> Vec<String> {
+    let is_there = |found: &NoEngine| tried.iter().any(|one| one.found == *found);
     if is_there(&NoEngine::Forbidden) {
         return vec![
-            "let this user use it: add it to the group `docker` (sudo usermod -aG docker $USER) and log in again"
+            "give this user access: add it to the group `docker` (sudo usermod -aG docker $USER) and log in again"
                 .to_owned(),
         ];
     }
-    if looked_at
+    if tried
         .iter()
         .any(|one| matches!(one.found, NoEngine::Silent(_)))
     {
-        return vec!["it hangs: restart it (systemctl restart docker)".to_owned()];
+        return vec!["the engine hangs: restart it (systemctl restart docker)".to_owned()];
     }
-    let elsewhere = "if it listens elsewhere, set DOCKER_HOST to where, `unix:///path/to.sock`";
+    let elsewhere =
+        "if it listens at another address, set DOCKER_HOST, for example `unix:///path/to.sock`";
     vec![
-        "start it: systemctl start docker, or systemctl --user start podman.socket".to_owned(),
+        "start the engine: systemctl start docker, or systemctl --user start podman.socket"
+            .to_owned(),
         elsewhere.to_owned(),
     ]
 }
@@ -77,25 +79,25 @@ pub(super) fn engine_hints(looked_at: &[LookedAt]) -> Vec<String> {
 /// Why an image could not be pulled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PullFailure {
-    /// The name is no name of an image.
+    /// The name is not a valid image name.
     BadName,
-    /// The registry wants somebody to log in, or knows no such repository.
+    /// The registry needs a login, or has no such repository.
     Denied,
     /// The registry has no such tag.
     NotFound,
-    /// The image is for other machines.
+    /// The image is for other processors.
     Platform,
     /// Too many pulls.
     RateLimited,
     /// The disk is full.
     DiskFull,
-    /// Nothing arrived for minutes.
+    /// No data for minutes.
     Stuck,
     /// The registry did not answer, or something else went wrong.
     Unreachable,
 }
 
-/// Texts of Docker 20 to 29, containerd, podman 4 and 5 and of registries, in lower case. The first that is found wins.
+/// Texts of Docker 20 to 29, containerd, podman 4 and 5 and of registries, in lower case. The first match wins.
 static PULL_FAILURES: [(&str, PullFailure); 22] = [
     ("no space left on device", PullFailure::DiskFull),
     ("toomanyrequests", PullFailure::RateLimited),
@@ -108,7 +110,7 @@ static PULL_FAILURES: [(&str, PullFailure); 22] = [
     ("repository name must be", PullFailure::BadName),
     ("access denied", PullFailure::Denied),
     ("denied:", PullFailure::Denied),
-    // Of this machine's own files and sockets.
+    // About this machine's own files and sockets.
     ("permission denied", PullFailure::Unreachable),
     ("denied", PullFailure::Denied),
     ("insufficient_scope", PullFailure::Denied),
@@ -123,7 +125,7 @@ static PULL_FAILURES: [(&str, PullFailure); 22] = [
 ];
 
 impl PullFailure {
-    /// From what the engine said.
+    /// The kind of the failure in the engine's message.
     pub(super) fn from_reason(reason: &str) -> Self {
         let reason = reason.to_lowercase();
         PULL_FAILURES
@@ -142,21 +144,20 @@ impl PullFailure {
         }
     }
 
-    /// What to do about it.
+    /// What to do.
     pub(super) fn hint(self, image: &str) -> String {
         match self {
             Self::BadName => "write `registry/name:tag` or `name@sha256:…`".to_owned(),
             Self::Denied => {
-                "check the name; if the registry wants a password: docker login".to_owned()
+                "check the name; if the registry needs a password: docker login".to_owned()
             }
             Self::NotFound => format!("check the tag: docker pull {image}"),
-            Self::Platform => "take an image that is built for this machine's processor".to_owned(),
+            Self::Platform => "use an image that is built for this machine's processor".to_owned(),
             Self::RateLimited => {
                 format!("wait, or log in: docker login (then: docker pull {image})")
             }
             Self::DiskFull => {
-                "free disk space where the container engine keeps images: docker system df"
-                    .to_owned()
+                "free disk space in the engine's image storage: docker system df".to_owned()
             }
             Self::Stuck | Self::Unreachable => format!(
                 "check the name and that this machine reaches the registry: docker pull {image}"
@@ -231,28 +232,28 @@ mod tests {
         }
     }
 
-    fn at(place: &str, found: NoEngine) -> LookedAt {
-        LookedAt {
+    fn at(place: &str, found: NoEngine) -> TriedAddress {
+        TriedAddress {
             place: place.to_owned(),
             found,
         }
     }
 
     #[test]
-    fn every_place_is_named_and_who_may_not_is_told_how() {
-        let looked_at = [
+    fn every_address_is_listed_and_missing_permission_is_explained() {
+        let tried = [
             at("unix:///var/run/docker.sock", NoEngine::Forbidden),
             at("unix:///run/user/7/docker.sock", NoEngine::NoSocket),
         ];
         assert_eq!(
-            listing(&looked_at),
-            "\n  unix:///var/run/docker.sock: permission denied\n  unix:///run/user/7/docker.sock: there is no such socket"
+            listing(&tried),
+            "\n  unix:///var/run/docker.sock: permission denied\n  unix:///run/user/7/docker.sock: the socket does not exist"
         );
-        assert!(engine_hints(&looked_at)[0].contains("group `docker`"));
+        assert!(engine_hints(&tried)[0].contains("group `docker`"));
         let down = [at("unix:///var/run/docker.sock", NoEngine::NotRunning)];
         assert_eq!(
             listing(&down),
-            " at unix:///var/run/docker.sock: nobody listens there"
+            " at unix:///var/run/docker.sock: nothing listens there"
         );
         assert!(engine_hints(&down)[0].contains("systemctl start docker"));
         let hung = [at(

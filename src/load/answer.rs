@@ -1,4 +1,4 @@
-//! One answer, from its bytes to its outcome. No I/O: the caller brings bytes with their arrival times.
+//! One answer, from its bytes to its outcome. No I/O: the caller passes bytes with their arrival times.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,47 +6,48 @@ use std::fmt;
 use super::chunk::{ChunkError, Pattern, read_chunk, server_error};
 use super::sse::{Event, Kind, SseParser};
 use crate::measure::RequestOutcome;
+use crate::text::count::count;
 
-/// Room for arrivals that is taken at once; a longer answer than that grows on its way.
+/// Arrivals for which space is reserved at once; a longer answer grows later.
 const MOST_AT_ONCE: u32 = 4_096;
 
-/// Chunks with text, for each token asked for and beside them, after which an answer is not read any more: a token has one
-/// chunk at most.
+/// Most chunks with text of an answer: per requested token, and in addition. A token has at most one chunk, so the rest of a
+/// longer answer is not read.
 const MOST_CHUNKS: (usize, usize) = (2, 16);
 
 /// `[DONE]` is the last event of an answer; blank lines, comments and another `[DONE]` after it are harmless.
-const WENT_ON: &str = "the stream went on after [DONE]";
+const DATA_AFTER_DONE: &str = "the stream continued after [DONE]";
 
-/// What an answer must be to count.
+/// Conditions that an answer must meet to count.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected {
-    /// Tokens asked for.
+    /// Requested tokens.
     pub(super) output_tokens: u32,
     /// Whether the answer must have exactly that many (`ignore_eos`).
     pub(super) exact: bool,
 }
 
-/// An answer as it comes in.
+/// An answer that is being received.
 #[derive(Debug)]
 pub(super) struct Answer {
     parser: SseParser,
-    heard: StreamSummary,
+    summary: StreamSummary,
     expected: Expected,
 }
 
-/// What was heard so far. Times are seconds from the start of the measurement.
+/// Summary of the stream so far. Times are seconds from the start of the measurement.
 #[derive(Debug, Default)]
 pub(super) struct StreamSummary {
     /// Arrivals of chunks with text.
     pub(super) token_chunks: Vec<f64>,
-    /// Arrival of the first chunk with a choice, be it without text.
+    /// Arrival of the first chunk with a choice, with or without text.
     pub(super) first_chunk: Option<f64>,
     /// Arrival of the last chunk of the answer.
     pub(super) last_token: Option<f64>,
-    /// Which of the chunks came together with the first text.
+    /// Chunks that arrived together with the first text.
     first_piece: FirstPiece,
-    /// Chunks that may carry a token: with text, or with a choice that is neither a role nor an end alone. A token that is
-    /// part of a character has no text of its own.
+    /// Chunks that may carry a token: with text, or with a choice that is more than a role or an end. A token that is part of
+    /// a character has no text.
     may_be_tokens: u64,
     /// Whether the chunk with the finish reason has no text: it may carry a token or none.
     silent_end: bool,
@@ -54,34 +55,34 @@ pub(super) struct StreamSummary {
     pub(super) usage: Option<(Option<u64>, u64)>,
     /// `system_fingerprint`.
     pub(super) fingerprint: Option<String>,
-    /// What most events of this stream look like.
+    /// Pattern of most events of this stream.
     pattern: Option<Pattern>,
     finished: bool,
     done: bool,
-    /// The first thing that went wrong.
+    /// The first error.
     error: Option<String>,
 }
 
-/// What came up to the end of the chunks that came together with the first text.
+/// Counts up to the end of the chunks that arrived together with the first text.
 #[derive(Debug, Default)]
 struct FirstPiece {
-    /// Whether a later chunk has come.
+    /// Whether a later chunk has arrived.
     is_over: bool,
     /// Chunks with text.
     token_chunks: u64,
     /// Chunks that may carry a token.
     may_be_tokens: u64,
-    /// Output tokens, where the chunks count them.
-    told: Option<u64>,
+    /// Output tokens, if the chunks count them.
+    counted: Option<u64>,
 }
 
 impl Answer {
-    /// An answer of which nothing has come yet.
+    /// An answer without data so far.
     pub(super) fn new(expected: Expected) -> Self {
         let room = expected.output_tokens.min(MOST_AT_ONCE) as usize;
         Self {
             parser: SseParser::default(),
-            heard: StreamSummary {
+            summary: StreamSummary {
                 token_chunks: Vec::with_capacity(room),
                 ..StreamSummary::default()
             },
@@ -91,51 +92,52 @@ impl Answer {
 
     /// Takes bytes that arrived at `at`. An error ends the answer.
     pub(super) fn receive(&mut self, bytes: &[u8], at: f64) -> Result<(), String> {
-        let heard = &mut self.heard;
+        let summary = &mut self.summary;
         self.parser
-            .feed(bytes, |event| heard.event(event, at))
+            .feed(bytes, |event| summary.event(event, at))
             .map_err(|error| error.to_string())?;
-        self.heard.error.clone().map_or(Ok(()), Err)
+        self.summary.error.clone().map_or(Ok(()), Err)
     }
 
-    /// The reason of the failure where it goes on far beyond what was asked for.
+    /// The reason of the failure if the answer is far longer than requested.
     pub(super) fn is_endless(&self) -> Option<String> {
         let asked = self.expected.output_tokens;
         let (each, beside) = MOST_CHUNKS;
         let most = each * asked as usize + beside;
         (self.token_chunks() > most).then(|| {
             format!(
-                "cut off: more than {most} chunks with text have come, but only {asked} tokens were asked for"
+                "stopped reading: more than {most} chunks with text arrived, but the request limits the answer to {}",
+                count(asked, "token")
             )
         })
     }
 
     /// Chunks with text so far.
     pub(super) fn token_chunks(&self) -> usize {
-        self.heard.token_chunks.len()
+        self.summary.token_chunks.len()
     }
 
     /// The body has ended.
     pub(super) fn finish(self, at: f64) -> (StreamSummary, RequestOutcome) {
         let Self {
             parser,
-            mut heard,
+            mut summary,
             expected,
         } = self;
-        parser.finish(|event| heard.event(event, at));
-        let outcome = heard.outcome(expected);
-        (heard, outcome)
+        parser.finish(|event| summary.event(event, at));
+        let outcome = summary.outcome(expected);
+        (summary, outcome)
     }
 
-    /// What was heard, where the answer did not end by itself.
+    /// The summary of an answer that did not end normally.
     pub(super) fn broken_off(self) -> StreamSummary {
-        self.heard
+        self.summary
     }
 }
 
 impl StreamSummary {
     fn event(&mut self, Event { data, kind }: Event<'_>, at: f64) {
-        // JSON does not mind blanks around it, and some servers put them around `[DONE]` too.
+        // JSON ignores blanks around it, and some servers put them around `[DONE]` too.
         let data = data.trim_ascii();
         if kind == Kind::Error {
             self.fail(&server_error(data));
@@ -159,10 +161,10 @@ impl StreamSummary {
             _ => {}
         }
         match read_chunk(data) {
-            // A `usage` that comes too late does not count either.
+            // A late `usage` does not count either.
             Ok(chunk) if self.done => {
                 if chunk.has_text || chunk.is_last {
-                    self.fail(&WENT_ON);
+                    self.fail(&DATA_AFTER_DONE);
                 }
             }
             Ok(chunk) => {
@@ -170,15 +172,15 @@ impl StreamSummary {
                     self.first_chunk = Some(at);
                 }
                 if chunk.has_text || (chunk.has_choice && !chunk.has_role) {
-                    let told = chunk.usage.map(|(_, output)| output);
-                    self.may_be_token(chunk.has_text, at, told);
+                    let counted = chunk.usage.map(|(_, output)| output);
+                    self.may_be_token(chunk.has_text, at, counted);
                 }
                 if chunk.is_last {
                     self.last_token = Some(at);
                     self.finished = true;
                     self.silent_end = !chunk.has_text;
                 }
-                // Tokens only become more: a later zero counts nothing.
+                // The token count only grows: a later zero is ignored.
                 let counts = chunk
                     .usage
                     .filter(|(_, output)| *output > 0 || self.usage.is_none());
@@ -193,22 +195,22 @@ impl StreamSummary {
                     self.fingerprint = chunk.fingerprint.map(Cow::into_owned);
                 }
             }
-            // A client hears the types of events that it knows, and no others.
+            // A client ignores event types that it does not know.
             Err(ChunkError::Shape(_)) if kind == Kind::Other => {}
             Err(error) => self.fail(&error),
         }
     }
 
-    /// The first error has the cause; what follows it is noise.
+    /// The first error is the cause; later ones are consequences.
     fn fail(&mut self, error: &dyn fmt::Display) {
         self.error.get_or_insert_with(|| error.to_string());
     }
 
-    /// A chunk that may carry a token. `told` are the output tokens up to it.
-    fn may_be_token(&mut self, has_text: bool, at: f64, told: Option<u64>) {
+    /// A chunk that may carry a token. `counted` is the number of output tokens up to it.
+    fn may_be_token(&mut self, has_text: bool, at: f64, counted: Option<u64>) {
         if self.done {
             if has_text {
-                self.fail(&WENT_ON);
+                self.fail(&DATA_AFTER_DONE);
             }
             return;
         }
@@ -221,7 +223,7 @@ impl StreamSummary {
             } else {
                 piece.token_chunks += u64::from(has_text);
                 piece.may_be_tokens = self.may_be_tokens;
-                piece.told = told.or(piece.told);
+                piece.counted = counted.or(piece.counted);
             }
         }
         if has_text {
@@ -230,14 +232,14 @@ impl StreamSummary {
         }
     }
 
-    /// Tokens that came with the first text, where the server counts them or each chunk carries one.
+    /// Tokens that arrived with the first text, if the server counts them or each chunk carries one.
     pub(super) fn first_chunk_tokens(&self) -> Option<u64> {
         let (_, output) = self.usage?;
         let piece = &self.first_piece;
         let one_each =
             self.may_be_tokens == output || (self.silent_end && self.may_be_tokens == output + 1);
-        let found = if piece.told.is_some() {
-            piece.told
+        let found = if piece.counted.is_some() {
+            piece.counted
         } else if one_each {
             Some(piece.may_be_tokens.min(output))
         } else if self.token_chunks.len() as u64 == output {
@@ -260,27 +262,33 @@ impl StreamSummary {
             return truncated("no chunk had a finish reason");
         }
         let Some((_, output)) = self.usage else {
-            return truncated("the server sent no usage");
+            return truncated("the server sent no `usage`");
         };
         let asked = u64::from(expected.output_tokens);
         if output == 0 || self.last_token.is_none() {
-            return truncated("the answer has no token");
+            return truncated("the answer has no output token");
         }
-        // One token may be part of a character, and is there with the last chunk. When the first of several came, nothing
-        // says without a text: the text is in a field that nobody knows, or was held back.
+        // A single token may be part of a character; it arrived with the last chunk. For several tokens without text the time
+        // of the first is unknown: the text is in an unknown field, or was held back.
         if output > 1 && self.token_chunks.is_empty() {
-            return RequestOutcome::Truncated(format!("{output} output tokens and no text"));
+            return RequestOutcome::Truncated(format!(
+                "{}, but no text",
+                count(output, "output token")
+            ));
         }
-        // A token has one chunk at most.
+        // A token has at most one chunk.
         let chunks = self.token_chunks.len() as u64;
         if chunks > output {
             return RequestOutcome::Failed(format!(
-                "{chunks} chunks with text, and `usage` counts {output} output tokens"
+                "{} with text, but `usage` counts {}",
+                count(chunks, "chunk"),
+                count(output, "output token")
             ));
         }
         if output > asked || (expected.exact && output != asked) {
             return RequestOutcome::Truncated(format!(
-                "{output} output tokens where {asked} were asked for"
+                "{} instead of the requested {asked}",
+                count(output, "output token")
             ));
         }
         RequestOutcome::Ok
@@ -322,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_of_stopping_early_is_truncated() {
+    fn every_early_end_is_truncated() {
         for events in [
             &[TEXT, END, USAGE][..],
             &[TEXT, USAGE, DONE],
@@ -338,15 +346,15 @@ mod tests {
     }
 
     #[test]
-    fn fewer_tokens_than_asked_for_are_truncated_when_the_end_is_ignored() {
+    fn fewer_tokens_than_requested_are_truncated_when_the_end_is_ignored() {
         let RequestOutcome::Truncated(reason) = outcome(&[TEXT, END, USAGE, DONE], 5, true) else {
             panic!()
         };
-        assert_eq!(reason, "2 output tokens where 5 were asked for");
+        assert_eq!(reason, "2 output tokens instead of the requested 5");
     }
 
     #[test]
-    fn several_tokens_without_any_text_are_no_answer_and_one_is() {
+    fn several_tokens_without_any_text_are_truncated_and_one_is_ok() {
         let silent = r#"data: {"choices":[{"index":0,"text":"","finish_reason":"length"}]}"#;
         let usage = |tokens: u32| {
             format!(
@@ -359,12 +367,12 @@ mod tests {
         );
         assert_eq!(
             outcome(&[silent, &usage(4), DONE], 4, true),
-            RequestOutcome::Truncated("4 output tokens and no text".to_owned())
+            RequestOutcome::Truncated("4 output tokens, but no text".to_owned())
         );
     }
 
     #[test]
-    fn the_tokens_of_the_first_piece_are_told_or_follow_from_the_number_of_chunks() {
+    fn the_tokens_of_the_first_piece_are_counted_or_follow_from_the_number_of_chunks() {
         let first = |pieces: &[&[&str]]| {
             let mut answer = Answer::new(Expected {
                 output_tokens: 4,
@@ -384,9 +392,9 @@ mod tests {
         let silent = r#"data: {"choices":[{"index":0,"text":"","finish_reason":null}]}"#;
         let role = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#;
         let end = r#"data: {"choices":[{"index":0,"text":"","finish_reason":"length"}]}"#;
-        let told = r#"data: {"choices":[{"index":0,"text":"abc","finish_reason":null}],"usage":{"prompt_tokens":7,"completion_tokens":3}}"#;
+        let counted = r#"data: {"choices":[{"index":0,"text":"abc","finish_reason":null}],"usage":{"prompt_tokens":7,"completion_tokens":3}}"#;
         let usage = r#"data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":4}}"#;
-        // One token in each chunk.
+        // One token per chunk.
         assert_eq!(first(&[&[TEXT], &[TEXT], &[TEXT], &[END, usage]]), Some(1));
         assert_eq!(first(&[&[TEXT, TEXT], &[TEXT], &[END, usage]]), Some(2));
         assert_eq!(
@@ -397,13 +405,13 @@ mod tests {
             first(&[&[TEXT], &[TEXT], &[TEXT], &[TEXT], &[end, usage]]),
             Some(1)
         );
-        // Several in a chunk.
-        assert_eq!(first(&[&[told], &[END, usage]]), Some(3));
+        // Several tokens per chunk.
+        assert_eq!(first(&[&[counted], &[END, usage]]), Some(3));
         assert_eq!(first(&[&[TEXT], &[END, usage]]), None);
     }
 
     #[test]
-    fn an_event_of_the_type_error_is_a_failure_wherever_it_comes() {
+    fn an_event_of_the_type_error_is_a_failure_at_any_position() {
         let error = "event: error\ndata: {\"message\":\"CUDA oom\",\"code\":500}";
         for events in [
             [TEXT, error, END, USAGE, DONE],
@@ -417,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_the_server_gave_up_is_a_failure_with_its_reason() {
+    fn an_answer_that_the_server_aborted_is_a_failure_with_its_reason() {
         let aborted = r#"data: {"choices":[{"index":0,"text":"b","finish_reason":"abort"}]}"#;
         assert_eq!(
             outcome(&[TEXT, aborted, USAGE, DONE], 5, false),
@@ -426,8 +434,8 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_on_after_done_is_a_failure_and_a_harmless_rest_is_not() {
-        let went_on = RequestOutcome::Failed(WENT_ON.to_owned());
+    fn data_after_done_is_a_failure_unless_harmless() {
+        let went_on = RequestOutcome::Failed(DATA_AFTER_DONE.to_owned());
         for events in [
             &[TEXT, END, USAGE, DONE, TEXT][..],
             &[TEXT, END, USAGE, DONE, END],
@@ -442,12 +450,12 @@ mod tests {
         }
         assert_eq!(
             outcome(&[TEXT, END, DONE, USAGE], 2, true),
-            RequestOutcome::Truncated("the server sent no usage".to_owned())
+            RequestOutcome::Truncated("the server sent no `usage`".to_owned())
         );
     }
 
     #[test]
-    fn blanks_around_done_and_events_that_say_nothing_are_harmless() {
+    fn blanks_around_done_and_empty_events_are_harmless() {
         for harmless in [
             "data:  [DONE]",
             "data: [DONE] ",
@@ -479,7 +487,7 @@ mod tests {
         }
         assert_eq!(
             outcome(&[TEXT, END, partial, empty, DONE], 2, true),
-            RequestOutcome::Truncated("the server sent no usage".to_owned())
+            RequestOutcome::Truncated("the server sent no `usage`".to_owned())
         );
     }
 
@@ -488,7 +496,7 @@ mod tests {
         assert_eq!(
             outcome(&[TEXT, TEXT, END, USAGE, DONE], 2, true),
             RequestOutcome::Failed(
-                "3 chunks with text, and `usage` counts 2 output tokens".to_owned()
+                "3 chunks with text, but `usage` counts 2 output tokens".to_owned()
             )
         );
     }
@@ -513,7 +521,7 @@ mod tests {
                 output_tokens: 12,
                 exact: true,
             });
-            // Each event comes at a time of its own.
+            // Each event arrives at a different time.
             let text = std::fs::read_to_string(path).unwrap();
             let mut at = 0.0;
             for event in text.split_inclusive("\n\n") {
@@ -522,18 +530,18 @@ mod tests {
             }
             answer.finish(at)
         };
-        // Two of the twelve tokens of the first stream end within a character: their chunks carry no text.
+        // Two of the twelve tokens of the first stream end within a character: their chunks have no text.
         for (name, chunks) in [
             ("completions-token-id-prompt", 10),
             ("chat-usage", 12),
             ("completions-continuous-usage", 12),
             ("chat-continuous-usage", 12),
         ] {
-            let (heard, outcome) = read(name);
-            assert_eq!(heard.first_chunk_tokens(), Some(1), "{name}");
+            let (summary, outcome) = read(name);
+            assert_eq!(summary.first_chunk_tokens(), Some(1), "{name}");
             assert_eq!(outcome, RequestOutcome::Ok, "{name}");
-            assert_eq!(heard.usage.map(|(_, output)| output), Some(12), "{name}");
-            assert_eq!(heard.token_chunks.len(), chunks, "{name}");
+            assert_eq!(summary.usage.map(|(_, output)| output), Some(12), "{name}");
+            assert_eq!(summary.token_chunks.len(), chunks, "{name}");
         }
         assert!(matches!(
             read("completions-no-usage").1,

@@ -7,16 +7,16 @@ use serde::Serialize;
 use crate::config::{Endpoint, ExtraBody, STREAM_OPTIONS, Sampling, usage_per_chunk};
 use crate::workload::{Prompt, Request, Role};
 
-/// What all requests of a run have in common.
+/// Settings shared by all requests of a run.
 #[derive(Clone, Debug)]
 pub struct RequestTemplate {
-    /// Which API.
+    /// The API.
     pub endpoint: Endpoint,
     /// The name under which the server lists the model.
     pub model: String,
     /// Sampling parameters.
     pub sampling: Sampling,
-    /// What each body has beside that. perfgate sends none of its keys itself.
+    /// Additional keys of each body. perfgate sends none of them itself.
     pub extra_body: ExtraBody,
 }
 
@@ -40,7 +40,7 @@ struct Body<'a> {
     more: More<'a>,
 }
 
-/// The extra body without what goes into a key that perfgate writes.
+/// The extra body without the parts of keys that perfgate writes.
 struct More<'a>(&'a ExtraBody);
 
 impl Serialize for More<'_> {
@@ -85,7 +85,7 @@ impl RequestTemplate {
         }
     }
 
-    /// Tokens of a prompt that is sent as token ids; a text has as many as the server makes of it.
+    /// Tokens of a prompt that is sent as token ids; for a text the server decides.
     pub fn prompt_tokens(&self, request: &Request) -> Option<u64> {
         match (self.endpoint, &request.prompt) {
             (Endpoint::Completions, Prompt::TokenIds(ids)) => Some(ids.len() as u64),
@@ -105,7 +105,7 @@ impl RequestTemplate {
             // Refused when the plan is read.
             (Endpoint::Completions, Prompt::Messages(_)) => {
                 return Err(serde::ser::Error::custom(
-                    "completions cannot carry messages",
+                    "the completions API does not accept messages",
                 ));
             }
             (Endpoint::Chat, Prompt::Messages(messages)) => {
@@ -115,7 +115,7 @@ impl RequestTemplate {
                 });
                 (None, Some(messages.collect()))
             }
-            // Chat has no way to send token ids; the numbers as words are at least the same for both sides.
+            // The chat API does not accept token ids; the numbers as words are at least the same for both sides.
             (Endpoint::Chat, Prompt::Words(_) | Prompt::Text(_) | Prompt::TokenIds(_)) => {
                 let content = Cow::Owned(request.prompt.text());
                 let role = Role::User.name();
@@ -140,10 +140,10 @@ impl RequestTemplate {
         })
     }
 
-    /// The settings as name and value, for the workload's digest. What was added later is told only where it is used, so
-    /// that stored baselines keep matching.
+    /// The settings as name and value, for the workload's digest. A setting that was added later appears only where it is
+    /// used, so that stored baselines still match.
     pub fn described(&self) -> Vec<(&'static str, String)> {
-        let mut told = vec![
+        let mut settings = vec![
             ("path", self.path().to_owned()),
             ("model", self.model.clone()),
             ("temperature", self.sampling.temperature.to_string()),
@@ -158,9 +158,9 @@ impl RequestTemplate {
         ];
         if !self.extra_body.is_empty() {
             let body = serde_json::Value::Object(self.extra_body.clone());
-            told.push(("extra body", body.to_string()));
+            settings.push(("extra body", body.to_string()));
         }
-        told
+        settings
     }
 }
 
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_is_carried_by_a_chat_and_refused_by_a_completion() {
+    fn a_chat_sends_a_conversation_and_a_completion_refuses_it() {
         let conversation = || {
             Prompt::Messages(vec![
                 Message::new(Role::System, "be brief"),
@@ -234,7 +234,7 @@ mod tests {
         );
     }
     #[test]
-    fn an_extra_body_follows_what_is_sent_without_it_and_is_part_of_the_digest() {
+    fn an_extra_body_follows_the_standard_keys_and_is_part_of_the_digest() {
         let template = |extra: serde_json::Value| RequestTemplate {
             endpoint: Endpoint::Completions,
             model: "m".to_owned(),
@@ -259,8 +259,8 @@ mod tests {
         assert!(String::from_utf8(counted).unwrap().ends_with(end));
         let nothing = template(serde_json::Value::Null).described();
         assert_eq!(nothing.len(), 5);
-        let told = more.described();
-        assert_eq!(told[..5], nothing);
-        insta::assert_snapshot!(told[5].1, @r#"{"chat_template_kwargs":{"a":0.1},"top_k":20}"#);
+        let settings = more.described();
+        assert_eq!(settings[..5], nothing);
+        insta::assert_snapshot!(settings[5].1, @r#"{"chat_template_kwargs":{"a":0.1},"top_k":20}"#);
     }
 }

@@ -1,4 +1,4 @@
-//! What the load generator can do on this machine: measured against a server that only writes.
+//! Capacity of the load generator on this machine, measured against a server that only writes.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,35 +14,35 @@ use crate::measure::ClientLoad;
 use crate::stats::number;
 use crate::workload::{Prompt, Request};
 
-/// Streams of the measurement; each has a writing thread on the other side.
+/// Streams of the measurement; each has a writing thread on the server side.
 const STREAMS: usize = 16;
 
-/// Tokens of an answer.
+/// Tokens per answer.
 const TOKENS: u32 = 2_048;
 
-/// Requests: half a million tokens, a second or two.
+/// Requests: half a million tokens, 1 to 2 s.
 const REQUESTS: usize = 256;
 
-/// Requests a second of the paced part, and how many: some three seconds.
+/// Requests per second of the paced part, and their number: about 3 s.
 const RATE: f64 = 100.0;
 const PACED_REQUESTS: usize = 300;
 
-/// Threads that never rest on each CPU, where it is measured beside a load.
-const HOGS_PER_CPU: usize = 2;
+/// Busy threads per CPU, for the measurement next to a busy server.
+const BUSY_THREADS_PER_CPU: usize = 2;
 
-/// Longest wait for one answer.
+/// Timeout of one answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the load generator can do here.
+/// Capacity of the load generator on this machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ceiling {
-    /// CPU time in seconds that a token costs, each in a write of its own.
+    /// CPU time in seconds per token, each in its own write.
     pub cpu_per_token: f64,
-    /// What it did while it was loaded as heavily as it goes.
+    /// Client load at the highest rate.
     pub flooded: ClientLoad,
-    /// What it did at a hundred requests a second.
+    /// Client load at 100 requests per second.
     pub paced: ClientLoad,
-    /// The same beside threads that keep every CPU busy, as a server on the same machine does.
+    /// The same next to threads that keep every CPU busy, as a server on the same machine does.
     pub crowded: ClientLoad,
 }
 
@@ -53,7 +53,7 @@ impl Ceiling {
     }
 }
 
-/// Measures for some seconds, on the loopback interface, with threads that end with it.
+/// Measures for some seconds, on the loopback interface, with threads that end afterwards.
 pub async fn ceiling(cancel: &CancellationToken) -> Result<Ceiling, LoadError> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(LoadError::System)?;
     let address = listener.local_addr().map_err(LoadError::System)?;
@@ -76,7 +76,7 @@ pub async fn ceiling(cancel: &CancellationToken) -> Result<Ceiling, LoadError> {
         };
         let paced = drive(address, rate, PACED_REQUESTS, 1, cancel).await?;
         let crowded = {
-            let _hogs = Hogs::start();
+            let _hogs = BusyThreads::start();
             drive(address, rate, PACED_REQUESTS, 1, cancel).await?
         };
         let (flooded, wall) = flood;
@@ -88,7 +88,7 @@ pub async fn ceiling(cancel: &CancellationToken) -> Result<Ceiling, LoadError> {
         })
     }
     .await;
-    // A connection that asks for nothing ends the other side.
+    // A request for zero tokens ends the server.
     if let Ok(mut last) = TcpStream::connect(address) {
         let _sent = last.write_all(b"end");
     }
@@ -129,24 +129,24 @@ async fn drive(
     let driven = drive.run_against_own(cancel).await?;
     match driven.traces.iter().find(|trace| !trace.outcome.is_ok()) {
         Some(unanswered) => Err(LoadError::Broken(format!(
-            "a request to its own server {}",
+            "a request to perfgate's own server {}",
             unanswered.outcome
         ))),
         None => Ok((driven.client, driven.wall_time.as_secs_f64())),
     }
 }
 
-/// Threads that never rest, until this is dropped.
-struct Hogs(Arc<AtomicBool>);
+/// Threads that use their CPU all the time; drop ends them.
+struct BusyThreads(Arc<AtomicBool>);
 
-impl Hogs {
+impl BusyThreads {
     fn start() -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        for _ in 0..HOGS_PER_CPU * cpus {
+        for _ in 0..BUSY_THREADS_PER_CPU * cpus {
             let stop = Arc::clone(&stop);
             let hog = std::thread::Builder::new().name("hog".to_owned());
-            // With fewer of them there is less to stand up to.
+            // With fewer threads the load is only lighter.
             let _thread = hog.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     std::hint::spin_loop();
@@ -157,13 +157,13 @@ impl Hogs {
     }
 }
 
-impl Drop for Hogs {
+impl Drop for BusyThreads {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
-/// A writing thread for each connection, until one asks for nothing.
+/// One writing thread per connection, until a request asks for zero tokens.
 fn accept(listener: &TcpListener) {
     for connection in listener.incoming().flatten() {
         let mut begin = [0; 3];
@@ -171,21 +171,21 @@ fn accept(listener: &TcpListener) {
         if !asks {
             return;
         }
-        // Where no thread can be started, the request fails and is said.
+        // If no thread can be started, the request fails and is reported.
         let _thread = std::thread::Builder::new()
             .name("flood".to_owned())
             .spawn(move || answer(connection));
     }
 }
 
-/// Answers requests as fast as the connection takes it. Ends with the connection.
+/// Answers requests as fast as the connection accepts data. Ends with the connection.
 fn answer(mut connection: TcpStream) {
     let _slower = connection.set_nodelay(true);
     let mut asked = Vec::new();
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = connection.read(&mut buffer) {
         asked.extend_from_slice(&buffer[..length]);
-        // Our own requests: a body without braces inside, which ends with one.
+        // Our own requests: the body has no inner braces, and ends with one.
         let Some(tokens) = prompt_number(&asked) else {
             continue;
         };
@@ -196,7 +196,7 @@ fn answer(mut connection: TcpStream) {
     }
 }
 
-/// The number in `"prompt":[N]`, once the whole body is here.
+/// The number in `"prompt":[N]`, once the whole body has arrived.
 fn prompt_number(request: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(request).ok()?;
     let (_, after) = text.split_once("\"prompt\":[")?;

@@ -1,4 +1,4 @@
-//! What one event of a completion stream says.
+//! Parses one event of a completion stream.
 //!
 //! The shapes are those of vLLM's `/v1/completions` and `/v1/chat/completions`; unknown fields are skipped.
 
@@ -11,48 +11,48 @@ use serde_json::value::RawValue;
 
 use crate::secret;
 
-/// What one event says.
+/// The content of one event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "an event has each of them or not, independent of the others"
+    reason = "independent properties of an event"
 )]
 pub struct Chunk<'a> {
-    /// It carries generated text: content, reasoning or a tool call. A role alone or an empty text is none.
+    /// It has generated text: content, reasoning or a tool call. A role alone or an empty text does not count.
     pub has_text: bool,
-    /// It has a choice, be it without text: what `vllm bench serve` takes for the first token.
+    /// It has a choice, with or without text: the first token in `vllm bench serve`.
     pub has_choice: bool,
-    /// It has a role, as the first chunk of a chat has beside an empty text.
+    /// It has a role, like the first chunk of a chat, which also has an empty text.
     pub has_role: bool,
-    /// It ends the answer: it has a finish reason, one of a whole answer.
+    /// It ends the answer with the finish reason of a complete answer.
     pub is_last: bool,
-    /// Prompt tokens, where given, and output tokens so far, as the server counted them. A `usage` without output tokens
-    /// is ignored.
+    /// Prompt tokens, if given, and output tokens so far, as counted by the server. A `usage` without output tokens is
+    /// ignored.
     pub usage: Option<(Option<u64>, u64)>,
-    /// `system_fingerprint`, where given.
+    /// `system_fingerprint`, if given.
     pub fingerprint: Option<Cow<'a, str>>,
-    /// Where the text stands in the event, between its quotes, if the text is all that the event says.
+    /// Position of the text in the event, without its quotes, if the event has no other content.
     only_text: Option<Range<usize>>,
 }
 
-/// An event that is no chunk of an answer.
+/// An event that is not a chunk of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChunkError {
-    /// The server says that it failed, in the middle of a stream.
+    /// The server reports a failure inside the stream.
     #[error("the server sent an error in the stream: {0}")]
     Server(String),
-    /// The server gave the answer up: `abort`, `error`, `content_filter` and whatever else is no end of a whole one.
+    /// The server aborted the answer: `abort`, `error`, `content_filter` and every other reason of an incomplete answer.
     #[error("the server ended the answer with `{0}`")]
     Ended(String),
-    /// Several answers to one request: their tokens cannot be told apart in time.
-    #[error("the server sent several choices where one was asked for")]
+    /// Several answers to one request: their tokens have no separate times.
+    #[error("the server sent several choices, but one was requested")]
     Choices,
-    /// Not what an OpenAI-compatible server sends.
-    #[error("the stream has an event that is not a completion chunk: {0}")]
+    /// Not an event of an OpenAI-compatible server.
+    #[error("the stream contains an event that is not a completion chunk: {0}")]
     Shape(String),
 }
 
-/// Finish reasons of an answer that the model ended, or that is as long as it may be.
+/// Finish reasons of an answer that the model ended, or that reached its length limit.
 const ENDS: [&str; 4] = ["stop", "length", "tool_calls", "function_call"];
 
 #[derive(Deserialize)]
@@ -65,7 +65,7 @@ struct Event<'a> {
     system_fingerprint: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
-    // What an error is, where it is not called one.
+    // Fields of an error without the field `error`.
     #[serde(borrow, default)]
     object: Option<&'a RawValue>,
     #[serde(default)]
@@ -77,12 +77,12 @@ struct Event<'a> {
 }
 
 impl Event<'_> {
-    /// Whether it is an error, of whichever of the shapes that servers have for it. An event that says nothing (an `id`
-    /// alone) is none.
+    /// Whether it is an error, in any of the shapes that servers use. An event without content (only an `id`) is not an
+    /// error.
     fn is_error(&self) -> bool {
         let is_chunk = self.choices.is_some() || self.usage.is_some();
         let says_what = self.message.is_some() || self.code.is_some() || self.detail.is_some();
-        // Some servers have the field in every chunk, and nothing in it.
+        // Some servers have the field in every chunk, but empty.
         let is_nothing = |error: &RawValue| matches!(error.get(), "false" | "\"\"" | "{}");
         self.error
             .is_some_and(|error| !(is_chunk && is_nothing(error)))
@@ -135,8 +135,8 @@ struct Function<'a> {
 }
 
 impl ToolCall<'_> {
-    /// Whether it announces a call and carries nothing of it yet, as some servers do before the first token.
-    fn is_hollow(&self) -> bool {
+    /// Whether it only announces a call, as some servers do before the first token.
+    fn is_announcement(&self) -> bool {
         let is_empty =
             |part: Option<&RawValue>| part.is_none_or(|part| matches!(part.get(), "\"\"" | "{}"));
         let function = self.function.as_ref();
@@ -150,7 +150,7 @@ struct Usage {
     prompt: Count,
     #[serde(default, rename = "completion_tokens")]
     completion: Count,
-    // The names of another API of the same makers, which some gateways use for this one too.
+    // The names of another OpenAI API, which some gateways use here too.
     #[serde(default, rename = "input_tokens")]
     input: Count,
     #[serde(default, rename = "output_tokens")]
@@ -167,7 +167,7 @@ impl Usage {
 /// No prompt and no answer has more tokens: larger counts are errors of the server, and must not enter sums.
 const MOST_TOKENS: u64 = u32::MAX as u64;
 
-/// A count, where it is given: `null` counts as absent.
+/// A count, if given: `null` counts as absent.
 #[derive(Clone, Copy, Default)]
 struct Count(Option<u64>);
 
@@ -181,12 +181,12 @@ impl<'de> Deserialize<'de> for Count {
         let digits = raw.trim_end_matches('0').strip_suffix('.').unwrap_or(raw);
         let count = digits.parse().ok().filter(|count| *count <= MOST_TOKENS);
         count.map(|count| Self(Some(count))).ok_or_else(|| {
-            serde::de::Error::custom(format_args!("`{}` is not a possible count", phrase(raw)))
+            serde::de::Error::custom(format_args!("`{}` is not a valid count", phrase(raw)))
         })
     }
 }
 
-/// A string as it stands in the event, with its quotes: nobody needs to know what it says.
+/// A string as written in the event, with its quotes, not decoded.
 #[derive(Clone, Copy)]
 struct Text<'a>(&'a str);
 
@@ -207,12 +207,12 @@ impl Text<'_> {
         self.0.len() == 2
     }
 
-    /// What it says.
+    /// The decoded string.
     fn decoded(self) -> String {
         serde_json::from_str(self.0).unwrap_or_default()
     }
 
-    /// Where it stands in `data`, without the quotes.
+    /// Its position in `data`, without the quotes.
     fn place(self, data: &[u8]) -> Option<Range<usize>> {
         let start = (self.0.as_ptr() as usize).checked_sub(data.as_ptr() as usize)? + 1;
         let end = start + self.0.len() - 2;
@@ -230,7 +230,7 @@ impl<'a> Choice<'a> {
         [self.text].into_iter().chain(of_delta).flatten()
     }
 
-    /// Its finish reason, where it has one. An empty one is what some servers send with every chunk.
+    /// Its finish reason, if any. Some servers send an empty one with every chunk.
     fn end(&self) -> Option<Text<'a>> {
         self.finish_reason.filter(|reason| !reason.is_empty())
     }
@@ -240,11 +240,11 @@ impl<'a> Choice<'a> {
             .delta
             .as_ref()
             .and_then(|delta| delta.tool_calls.as_ref());
-        calls.is_some_and(|calls| calls.iter().any(|call| !call.is_hollow()))
+        calls.is_some_and(|calls| calls.iter().any(|call| !call.is_announcement()))
     }
 }
 
-/// Reads the data of one event. `[DONE]` is not one of them.
+/// Parses the data of one event, except `[DONE]`.
 pub fn read_chunk(data: &[u8]) -> Result<Chunk<'_>, ChunkError> {
     let event: Event<'_> =
         serde_json::from_slice(data).map_err(|error| ChunkError::Shape(error.to_string()))?;
@@ -287,13 +287,13 @@ pub fn read_chunk(data: &[u8]) -> Result<Chunk<'_>, ChunkError> {
     })
 }
 
-/// The data of an event that is an error, be it one of the type `error`.
+/// The error in the data of an event of the type `error`.
 pub(super) fn server_error(data: &[u8]) -> ChunkError {
     ChunkError::Server(error_text(&String::from_utf8_lossy(data)))
 }
 
-/// An event of a stream with its text cut out. The events of a stream differ in their text alone, so one that fits needs
-/// no JSON parser: it says the same, with another text.
+/// An event of a stream with its text cut out. The events of a stream differ only in their text, so an event that matches
+/// needs no JSON parser: only its text is different.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pattern {
     before: Vec<u8>,
@@ -301,7 +301,7 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// The pattern of an event that says nothing but its text.
+    /// The pattern of an event whose only content is its text.
     pub fn of(data: &[u8], chunk: &Chunk<'_>) -> Option<Self> {
         let text = chunk.only_text.clone()?;
         Some(Self {
@@ -310,8 +310,8 @@ impl Pattern {
         })
     }
 
-    /// Whether `data` is that event with another text; then, whether the text is not empty. `None` says only that the
-    /// parser must look.
+    /// Whether `data` matches with another text, and if so, whether that text is not empty. For `None` the parser must
+    /// decide.
     pub fn has_text(&self, data: &[u8]) -> Option<bool> {
         let text = data
             .strip_prefix(self.before.as_slice())?
@@ -320,7 +320,7 @@ impl Pattern {
     }
 }
 
-/// Whether bytes are what can stand between the quotes of a JSON string (RFC 8259 §7).
+/// Whether the bytes are valid between the quotes of a JSON string (RFC 8259 §7).
 fn is_string_content(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let Some(at) = rest
@@ -341,8 +341,8 @@ fn is_string_content(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok()
 }
 
-/// The message in an error body of either shape (`{"error": {"message": …}}`, `{"error": "…"}`), or the body's begin.
-/// Masked before it is cut or escaped: a server may repeat a header that it was sent.
+/// The message in an error body of either shape (`{"error": {"message": …}}`, `{"error": "…"}`), or the start of the body.
+/// Secrets are masked before the text is cut or escaped: a server may repeat a header of the request.
 pub fn error_text(body: &str) -> String {
     let value: Option<serde_json::Value> = serde_json::from_str(body).ok();
     let message = value.as_ref().and_then(|value| {
@@ -353,11 +353,11 @@ pub fn error_text(body: &str) -> String {
             .unwrap_or(error);
         message.as_str().map(str::to_owned)
     });
-    let said = message.unwrap_or_else(|| secret::masked_json(body));
-    phrase(&secret::masked_words(&said))
+    let text = message.unwrap_or_else(|| secret::masked_json(body));
+    phrase(&secret::masked_words(&text))
 }
 
-/// Foreign words as a phrase: one line, and not a whole page in a status column.
+/// Text of a server as a phrase: one line of limited length.
 fn phrase(text: &str) -> String {
     const LONGEST: usize = 300;
     let one_line: String = text

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn a_role_or_an_empty_text_is_no_token() {
+fn a_role_or_an_empty_text_does_not_count_as_a_token() {
     for data in [
         r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#,
         r#"{"choices":[{"index":0,"text":"","finish_reason":null}]}"#,
@@ -30,13 +30,13 @@ fn content_reasoning_and_tool_calls_are_tokens() {
 }
 
 #[test]
-fn the_last_chunk_may_be_empty_but_for_its_finish_reason() {
+fn the_last_chunk_may_have_only_its_finish_reason() {
     let chunk = read_chunk(br#"{"choices":[{"text":"","finish_reason":"length"}]}"#).unwrap();
     assert!(chunk.is_last && !chunk.has_text);
 }
 
 #[test]
-fn an_error_in_the_stream_is_a_failure_with_the_servers_words() {
+fn an_error_in_the_stream_is_a_failure_with_the_servers_message() {
     let object =
         br#"{"error":{"message":"engine is dead","type":"InternalServerError","code":500}}"#;
     assert_eq!(
@@ -50,8 +50,8 @@ fn an_error_in_the_stream_is_a_failure_with_the_servers_words() {
 }
 
 #[test]
-fn an_error_without_that_name_is_one_too_and_harmless_events_are_none() {
-    for (data, said) in [
+fn an_error_in_another_shape_is_recognised_and_harmless_events_are_not_errors() {
+    for (data, message) in [
         (
             r#"{"object":"error","message":"CUDA out of memory","code":500}"#,
             "CUDA out of memory",
@@ -69,7 +69,7 @@ fn an_error_without_that_name_is_one_too_and_harmless_events_are_none() {
         ),
     ] {
         let error = read_chunk(data.as_bytes());
-        assert_eq!(error, Err(ChunkError::Server(said.to_owned())), "{data}");
+        assert_eq!(error, Err(ChunkError::Server(message.to_owned())), "{data}");
     }
     for data in [
         r#"{"id":"x"}"#,
@@ -87,7 +87,7 @@ fn an_error_without_that_name_is_one_too_and_harmless_events_are_none() {
 }
 
 #[test]
-fn only_an_end_of_a_whole_answer_ends_it() {
+fn only_the_end_of_a_complete_answer_ends_it() {
     let ended = |reason: &str| {
         let data = format!(r#"{{"choices":[{{"text":"a","finish_reason":{reason}}}]}}"#);
         read_chunk(data.as_bytes()).map(|chunk| chunk.is_last)
@@ -97,13 +97,13 @@ fn only_an_end_of_a_whole_answer_ends_it() {
     }
     assert_eq!(ended(r#""\u0073top""#), Ok(true));
     assert_eq!(ended(r#""""#), Ok(false));
-    for (reason, said) in [
+    for (reason, message) in [
         ("abort", "abort"),
         ("content_filter", "content_filter"),
         (r"a\u001b[31mb", "a [31mb"),
     ] {
         let error = ended(&format!("\"{reason}\""));
-        assert_eq!(error, Err(ChunkError::Ended(said.to_owned())));
+        assert_eq!(error, Err(ChunkError::Ended(message.to_owned())));
     }
 }
 
@@ -118,7 +118,7 @@ fn an_error_body_of_any_shape_becomes_one_line() {
 }
 
 #[test]
-fn a_secret_that_the_server_repeats_is_masked_before_its_words_are_cut() {
+fn a_secret_that_the_server_repeats_is_masked_before_the_text_is_cut() {
     secret::register("repeated <\"sesame\">");
     let long = format!("{}repeated <\"sesame\">", "x".repeat(290));
     let message = serde_json::json!({"message": long}).to_string();
@@ -128,7 +128,7 @@ fn a_secret_that_the_server_repeats_is_masked_before_its_words_are_cut() {
 }
 
 #[test]
-fn a_pattern_takes_the_events_of_its_stream_and_leaves_the_rest_to_the_parser() {
+fn a_pattern_matches_the_events_of_its_stream_and_leaves_the_rest_to_the_parser() {
     let event = |text: &str, finish: &str| {
         format!(
             r#"{{"id":"x","choices":[{{"index":0,"text":"{text}","finish_reason":{finish}}}]}}"#
@@ -166,7 +166,7 @@ fn a_pattern_takes_the_events_of_its_stream_and_leaves_the_rest_to_the_parser() 
 }
 
 #[test]
-fn counts_are_taken_by_both_names_and_what_is_not_counted_says_nothing() {
+fn counts_are_read_by_both_names_and_missing_counts_are_ignored() {
     let usage = |usage: &str| {
         let data = format!(r#"{{"choices":[],"usage":{usage}}}"#);
         read_chunk(data.as_bytes()).map(|chunk| chunk.usage)
@@ -191,7 +191,7 @@ fn counts_are_taken_by_both_names_and_what_is_not_counted_says_nothing() {
 }
 
 #[test]
-fn impossible_counts_are_no_chunk_and_are_named() {
+fn impossible_counts_are_errors_with_the_value() {
     for count in [
         "18446744073709551615",
         "18446744073709551616",
@@ -219,7 +219,7 @@ fn several_choices_are_an_error() {
 }
 
 #[test]
-fn a_tool_call_that_is_only_announced_is_no_token() {
+fn a_tool_call_that_is_only_announced_does_not_count_as_a_token() {
     let has_text = |call: &str| {
         let data = format!(r#"{{"choices":[{{"delta":{{"tool_calls":[{call}]}}}}]}}"#);
         read_chunk(data.as_bytes()).unwrap().has_text
@@ -232,14 +232,14 @@ fn a_tool_call_that_is_only_announced_is_no_token() {
 }
 
 #[test]
-fn a_text_that_is_no_string_is_no_chunk() {
+fn a_text_that_is_not_a_string_is_an_error() {
     assert!(read_chunk(br#"{"choices":[{"text":5}]}"#).is_err());
     assert!(read_chunk(br#"{"choices":[{"text":null,"delta":{"content":null}}]}"#).is_ok());
 }
 
 proptest! {
     #[test]
-    fn what_fits_a_pattern_says_what_the_parser_would_have_said(
+    fn a_pattern_agrees_with_the_parser(
         first in r#"[a-z"\\\\né✓{}:,]{0,6}"#, second in prop::collection::vec(any::<u8>(), 0..8),
         end in prop::sample::select(vec!["null", r#""""#, r#""stop""#, r#""abort""#])
     ) {

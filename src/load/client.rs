@@ -1,4 +1,4 @@
-//! Where requests go: address, TLS, and the head that they all have.
+//! Destination of the requests: address, TLS, and their common head.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,11 +17,10 @@ use super::connection::Tls;
 use crate::config::Headers;
 use crate::http;
 
-/// Longest wait for one of the addresses of a name.
+/// Timeout for each address of a host name.
 const PROBE: Duration = Duration::from_secs(2);
 
-/// One endpoint of one server, found and ready to be loaded. Every stream in flight has a connection of its own
-/// (HTTP/1.1).
+/// An endpoint of a server, resolved and ready for load. Every stream in flight has its own connection (HTTP/1.1).
 #[derive(Clone)]
 pub struct Client {
     pub(super) address: SocketAddr,
@@ -32,9 +31,9 @@ pub struct Client {
 }
 
 impl Client {
-    /// The endpoint at `url` (base address and path). `api_key` goes into the `Authorization` header and nowhere else.
+    /// Resolves the endpoint at `url` (base address and path). `api_key` goes into the `Authorization` header only.
     ///
-    /// A name may have several addresses; the first that accepts a connection is taken for all requests.
+    /// Of several addresses the first that accepts a connection is used for all requests.
     pub async fn find(url: &str, api_key: Option<&str>) -> Result<Self, LoadError> {
         let wrong = |reason: String| LoadError::Address {
             url: url.to_owned(),
@@ -43,12 +42,12 @@ impl Client {
         let parsed = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
         let host = parsed
             .host_str()
-            .ok_or_else(|| wrong("it names no host".to_owned()))?
+            .ok_or_else(|| wrong("the address has no host".to_owned()))?
             .trim_matches(['[', ']'])
             .to_owned();
         let port = parsed
             .port_or_known_default()
-            .ok_or_else(|| wrong("it names no port".to_owned()))?;
+            .ok_or_else(|| wrong("the address has no port".to_owned()))?;
         let authorization = api_key
             .map(|key| {
                 let header = format!("Bearer {key}");
@@ -73,11 +72,11 @@ impl Client {
         };
         let addresses: Vec<SocketAddr> = lookup_host((host.as_str(), port))
             .await
-            .map_err(|error| wrong(format!("its host is unknown: {error}")))?
+            .map_err(|error| wrong(format!("cannot resolve the host: {error}")))?
             .collect();
         let address = reachable(&addresses)
             .await
-            .ok_or_else(|| wrong("its host has no address".to_owned()))?;
+            .ok_or_else(|| wrong("the host has no address".to_owned()))?;
         Ok(Self {
             address,
             tls,
@@ -87,7 +86,7 @@ impl Client {
         })
     }
 
-    /// The same with headers beside its own.
+    /// Adds headers.
     #[must_use]
     pub fn with_headers(self, headers: Headers) -> Self {
         Self { headers, ..self }
@@ -127,7 +126,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// The first address that accepts a connection, or else the first of all: then the requests say what is wrong.
+/// The first address that accepts a connection, else the first of all: then the requests report the error.
 async fn reachable(addresses: &[SocketAddr]) -> Option<SocketAddr> {
     let [first, others @ ..] = addresses else {
         return None;
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_head_names_host_path_and_key() {
+    async fn the_head_contains_host_path_and_key() {
         insta::assert_snapshot!(
             head("http://127.0.0.1:8000/base/v1/completions", Some("sesame")).await.replace('\r', ""),
             @r"
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn extra_headers_follow_those_that_each_request_has() {
+    async fn extra_headers_follow_the_standard_ones() {
         let lines = ["X-Route: canary".to_owned(), "a: b, c".to_owned()];
         let client = Client::find("http://127.0.0.1:1/v1", None).await.unwrap();
         let client = client.with_headers(Headers::of_lines(&lines).unwrap());
@@ -185,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_key_is_not_part_of_what_is_printed_for_debugging() {
+    async fn the_key_is_not_part_of_the_debug_output() {
         let client = Client::find("http://127.0.0.1:1/v1", Some("sesame"))
             .await
             .unwrap();
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_an_address_or_a_header_is_an_error() {
+    async fn an_invalid_address_or_header_is_an_error() {
         assert!(matches!(
             Client::find("nothing", None).await,
             Err(LoadError::Address { .. })
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_several_addresses_the_one_that_accepts_is_taken() {
+    async fn of_several_addresses_the_first_that_accepts_is_used() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let good = listener.local_addr().unwrap();
         let closed = SocketAddr::from(([127, 0, 0, 1], 1));

@@ -1,4 +1,4 @@
-//! One connection to the server: bytes out and in, through TLS where the address says `https`.
+//! One connection to the server: bytes out and in, with TLS for `https`.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -11,35 +11,35 @@ use rustls::{ClientConfig, ClientConnection};
 
 use super::socket::Socket;
 
-/// How to speak TLS to the server.
+/// TLS settings for the server.
 #[derive(Clone, Debug)]
 pub(super) struct Tls {
     pub(super) config: Arc<ClientConfig>,
     pub(super) name: ServerName<'static>,
 }
 
-/// A connection, perhaps not there yet.
+/// A connection, possibly not established yet.
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: Socket,
     tls: Option<Box<ClientConnection>>,
     connected: bool,
-    /// What is to be sent; behind TLS, what has not been encrypted yet.
+    /// Data to send; with TLS, data that is not encrypted yet.
     outgoing: Vec<u8>,
     sent: usize,
 }
 
-/// What reads go into: one for all connections, so that no read needs memory of its own.
+/// Read buffers shared by all connections, so that a read allocates no memory.
 #[derive(Debug)]
 pub(super) struct ReadBuffers {
-    /// As it came.
+    /// Received bytes.
     received: Vec<u8>,
-    /// As it was meant, behind TLS.
+    /// Decrypted bytes, with TLS.
     plain: Vec<u8>,
 }
 
 impl ReadBuffers {
-    /// For reads of at most so many bytes.
+    /// For reads of at most that many bytes.
     pub(super) fn new(most: usize) -> Self {
         Self {
             received: vec![0; most],
@@ -48,22 +48,22 @@ impl ReadBuffers {
     }
 }
 
-/// Where a connection stands after something was done with it.
+/// State of a connection after an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Open {
-    /// More may come.
+    /// More data may arrive.
     Yes,
-    /// The peer has closed.
+    /// The peer has closed it.
     No,
 }
 
 impl Connection {
-    /// Begins to connect.
+    /// Starts to connect.
     pub(super) fn open(address: SocketAddr, tls: Option<&Tls>) -> io::Result<Self> {
         let tls = tls.map(|tls| {
             let connection = ClientConnection::new(Arc::clone(&tls.config), tls.name.clone());
             let mut connection = connection.map_err(io::Error::other)?;
-            // A request is handed over whole; how much of it is encrypted ahead is of no interest.
+            // A request is passed on whole, so the size of the encrypted buffer does not matter.
             connection.set_buffer_limit(None);
             Ok::<_, io::Error>(Box::new(connection))
         });
@@ -76,14 +76,14 @@ impl Connection {
         })
     }
 
-    /// Takes a request; as much as possible goes out now, the rest with [`Self::flush`].
+    /// Sends as much as possible now, the rest with [`Self::flush`].
     pub(super) fn send(&mut self, bytes: Vec<u8>) -> io::Result<()> {
         self.outgoing = bytes;
         self.sent = 0;
         if self.connected { self.flush() } else { Ok(()) }
     }
 
-    /// Sends what waits. To be called when the socket is writable.
+    /// Sends the remaining data. Call it when the socket is writable.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if !self.connected {
             self.socket.connected()?;
@@ -115,25 +115,25 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether the socket must become writable before anything goes on.
+    /// Whether it must wait until the socket is writable.
     pub(super) fn wants_write(&self) -> bool {
         !self.connected
             || self.sent < self.outgoing.len()
             || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
-    /// Whether the handshake of TCP is over.
+    /// Whether the TCP handshake is complete.
     pub(super) fn is_connected(&self) -> bool {
         self.connected
     }
 
-    /// Whether a request can go out at once.
+    /// Whether a request can be sent at once.
     pub(super) fn is_ready(&self) -> bool {
         self.connected && self.tls.as_ref().is_none_or(|tls| !tls.is_handshaking())
     }
 
-    /// Reads what is there; `on_bytes` gets it with the stamp of the read that completed it. Reads at most once, so that
-    /// one stream cannot hold up the others.
+    /// Reads the available data; `on_bytes` gets it with the time stamp of its last byte. Reads at most once, so that one
+    /// stream cannot delay the others.
     pub(super) fn receive(
         &mut self,
         buffers: &mut ReadBuffers,
@@ -184,7 +184,7 @@ impl AsFd for Connection {
     }
 }
 
-/// The socket as TLS writes to it.
+/// The socket that TLS writes to.
 struct Plain<'a>(&'a Socket);
 
 impl io::Write for Plain<'_> {

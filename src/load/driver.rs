@@ -1,4 +1,4 @@
-//! One pass of requests: the schedule of its load, the thread that drives it, and what came of it.
+//! One measurement: the schedule of its load, the thread that sends it, and its result.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,63 +10,63 @@ use tokio_util::sync::CancellationToken;
 use super::LoadError;
 use super::body::RequestTemplate;
 use super::client::Client;
+use super::early_answers::reject_early_answers;
 use super::engine::Engine;
 use super::instant::of_duration;
 use super::order::{Order, Ran};
 use super::prepared::Prepared;
 use super::schedule::{Schedule, Shape, Turn};
-use super::unasked::disown;
 use super::watch::Patience;
 use crate::config::LoadPoint;
 use crate::measure::{ClientLoad, RequestTrace, Stop};
 use crate::workload::{Request, arrivals, ramped};
 
-/// Connections that an open loop opens ahead. It opens more as it needs them.
+/// Connections that an open loop opens in advance. It opens more as needed.
 const OPEN_LOOP_CONNECTIONS: usize = 32;
 
-/// Files that the program has open beside its connections, generously.
+/// Upper estimate of other open files of the program.
 const OTHER_FILES: u64 = 128;
 
-/// One pass of requests at one load point.
+/// One measurement at one load point.
 #[derive(Clone, Debug)]
 pub struct Drive {
-    /// Where to.
+    /// The server.
     pub client: Client,
-    /// What all requests have in common.
+    /// Settings of all requests.
     pub template: RequestTemplate,
     /// The requests, in workload order.
     pub requests: Vec<Request>,
     /// When they are sent.
     pub load: LoadPoint,
-    /// Time in which the load grows: a closed loop opens its slots one after the other, arrivals become faster. A trace
-    /// and a load that is sent at once cannot grow.
+    /// Time in which the load grows: a closed loop opens its slots one after the other, arrivals become faster. A trace and
+    /// a load that is sent at once cannot grow.
     pub ramp_up: Duration,
-    /// Longest time that one request may take.
+    /// Timeout of one request.
     pub timeout: Duration,
-    /// No request is started after this long.
+    /// No request starts after this time.
     pub duration: Option<Duration>,
     /// Seed of arrival times.
     pub seed: u64,
-    /// When it is not worth going on.
+    /// When to stop early.
     pub patience: Patience,
 }
 
-/// What came of a pass.
+/// Result of a measurement.
 #[derive(Clone, Debug, Default)]
 pub struct Driven {
     /// One trace per request that was started, in workload order.
     pub traces: Vec<RequestTrace>,
-    /// First send to last byte.
+    /// Time from the first send to the last byte.
     pub wall_time: Duration,
     /// `system_fingerprint` of the server's answers.
     pub fingerprint: Option<String>,
-    /// What the load generator itself did.
+    /// The load generator's own load.
     pub client: ClientLoad,
-    /// Why it ended before its last request: what was in flight then has no trace.
+    /// Why it ended early; requests that were in flight then have no trace.
     pub stop: Option<Stop>,
 }
 
-/// Stops the thread when nobody waits for it any more.
+/// Stops the thread when its result is no longer awaited.
 struct StopOnDrop(Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {
@@ -76,7 +76,7 @@ impl Drop for StopOnDrop {
 }
 
 impl Drive {
-    /// Sends the requests and waits for the last one. `done` counts the ended ones, for progress. Cancelling drops
+    /// Sends the requests and waits for the last answer. `done` counts ended requests, for progress. Cancelling drops
     /// every connection at once.
     pub async fn run(
         self,
@@ -85,11 +85,11 @@ impl Drive {
     ) -> Result<Driven, LoadError> {
         let mut ran = self.send(done, cancel).await?;
         let first = std::mem::take(&mut ran.first);
-        ran.client.unasked += disown(&mut ran.traces, first);
+        ran.client.unasked += reject_early_answers(&mut ran.traces, first);
         Ok(collect(ran))
     }
 
-    /// The same against a server of our own, which sends whole answers at once and no unrequested ones.
+    /// The same against perfgate's own server, which sends whole answers at once and no unrequested ones.
     pub(super) async fn run_against_own(
         self,
         cancel: &CancellationToken,
@@ -108,17 +108,17 @@ impl Drive {
         };
         let stop = StopOnDrop(Arc::default());
         let order = self.order(done, Arc::clone(&stop.0))?;
-        let (tell, told) = tokio::sync::oneshot::channel();
-        // A thread of its own: what the runtime does meanwhile must not be part of a latency.
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        // A separate thread, so that the work of the runtime is not part of a latency.
         let thread = std::thread::Builder::new()
             .name("load".to_owned())
             .spawn(move || {
-                // Nobody listens any more where the pass was given up.
-                let _unheard = tell.send(Engine::new(order).and_then(Engine::run));
+                // The receiver is gone if the measurement was abandoned.
+                let _no_receiver = sender.send(Engine::new(order).and_then(Engine::run));
             })
             .map_err(LoadError::System)?;
         let ran = tokio::select! {
-            ran = told => ran,
+            ran = receiver => ran,
             () = cancel.cancelled() => return Err(LoadError::Cancelled),
         };
         match ran {
@@ -132,7 +132,7 @@ impl Drive {
 
     fn order(self, done: Arc<AtomicUsize>, cancelled: Arc<AtomicBool>) -> Result<Order, LoadError> {
         let count = self.requests.len();
-        // Those that must be there, and the most that can come to be.
+        // Files needed from the start, and the most that can be needed.
         let (shape, connections, most) = match self.load {
             LoadPoint::Concurrency(slots) => {
                 let ramp = of_duration(self.ramp_up);
@@ -148,7 +148,7 @@ impl Drive {
                     .into_iter()
                     .map(|due| of_duration(ramped(due, self.ramp_up)))
                     .collect();
-                // All at once needs all connections at once.
+                // A burst needs all its connections at once.
                 let ahead = if per_second.is_infinite() {
                     count
                 } else {
@@ -157,7 +157,7 @@ impl Drive {
                 (Shape::Open { due }, ahead.min(count), count)
             }
             LoadPoint::Trace { .. } => {
-                // A later turn has no time of its own: it follows.
+                // A later turn has no due time: it follows its predecessor.
                 let due = self
                     .requests
                     .iter()
@@ -190,7 +190,7 @@ impl Drive {
     }
 }
 
-/// Raises the soft limit of open files as far as allowed: `wanted` must be there, and `most` may come to be.
+/// Raises the soft limit of open files as far as allowed: `wanted` are needed, `most` may become needed.
 fn allow_files(wanted: u64, most: u64) -> Result<(), LoadError> {
     let limits = getrlimit(Resource::Nofile);
     let current = limits.current.unwrap_or(u64::MAX);
@@ -210,13 +210,13 @@ fn allow_files(wanted: u64, most: u64) -> Result<(), LoadError> {
 
 fn panic_message(ended: std::thread::Result<()>) -> String {
     let Err(payload) = ended else {
-        return "it ended without a word".to_owned();
+        return "the thread ended without a message".to_owned();
     };
     let text = payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "it does not say why".to_owned())
+        .unwrap_or_else(|| "the thread panicked without a message".to_owned())
 }
 
 fn collect(ran: Ran) -> Driven {

@@ -1,4 +1,4 @@
-//! The driver against a server that does as it is told.
+//! The driver against a scripted server.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,24 +14,24 @@ use crate::load::{Client, LoadError, Patience, RequestTemplate};
 use crate::measure::{RequestOutcome, Stop};
 use crate::workload::{Follows, Prompt, Request};
 
-/// What the server does with a request.
+/// Reaction of the server to a request.
 #[derive(Clone, Copy)]
-enum Deed {
+enum Action {
     /// A whole answer of two tokens.
     Answer,
-    /// These bytes, and it closes.
+    /// These bytes, then it closes.
     Bytes(&'static str),
-    /// Nothing, and it closes.
+    /// No answer; it closes at once.
     Close,
-    /// Nothing, and it closes after a tenth of a second's work.
+    /// No answer; it closes after 100 ms of work.
     Drop,
-    /// A whole answer; it closes when nothing follows for a moment.
+    /// A whole answer; it closes if no request follows for a moment.
     AnswerAndWait,
-    /// Nothing, and it keeps the connection.
+    /// No answer; the connection stays open.
     Silence,
-    /// A whole answer, its second token 400 ms after the first.
+    /// A whole answer, the second token 400 ms after the first.
     AnswerSlowly,
-    /// A whole answer, and other bytes a moment later.
+    /// A whole answer, then other bytes a moment later.
     AnswerAndMore,
 }
 
@@ -49,21 +49,21 @@ fn whole_answer() -> String {
     )
 }
 
-/// A server that does the deed of the n-th request that comes in.
-fn server(deed: fn(usize) -> Deed) -> SocketAddr {
+/// A server that reacts to the n-th request with the n-th action.
+fn server(action: fn(usize) -> Action) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let count = Arc::new(AtomicUsize::new(0));
     std::thread::spawn(move || {
         for connection in listener.incoming().flatten() {
             let count = Arc::clone(&count);
-            std::thread::spawn(move || serve(connection, deed, &count));
+            std::thread::spawn(move || serve(connection, action, &count));
         }
     });
     address
 }
 
-fn serve(mut connection: TcpStream, deed: fn(usize) -> Deed, count: &AtomicUsize) {
+fn serve(mut connection: TcpStream, action: fn(usize) -> Action, count: &AtomicUsize) {
     let mut request = Vec::new();
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = connection.read(&mut buffer) {
@@ -72,31 +72,31 @@ fn serve(mut connection: TcpStream, deed: fn(usize) -> Deed, count: &AtomicUsize
             continue;
         }
         request.clear();
-        let sent = match deed(count.fetch_add(1, Ordering::SeqCst)) {
-            Deed::Answer => connection.write_all(whole_answer().as_bytes()),
-            Deed::Bytes(bytes) => {
+        let sent = match action(count.fetch_add(1, Ordering::SeqCst)) {
+            Action::Answer => connection.write_all(whole_answer().as_bytes()),
+            Action::Bytes(bytes) => {
                 let _sent = connection.write_all(bytes.as_bytes());
                 return;
             }
-            Deed::Close => return,
-            Deed::Drop => {
+            Action::Close => return,
+            Action::Drop => {
                 std::thread::sleep(Duration::from_millis(100));
                 return;
             }
-            Deed::AnswerAndWait => {
+            Action::AnswerAndWait => {
                 let patience = Some(Duration::from_millis(20));
                 connection.set_read_timeout(patience).unwrap();
                 connection.write_all(whole_answer().as_bytes())
             }
-            Deed::Silence => Ok(()),
-            Deed::AnswerSlowly => {
+            Action::Silence => Ok(()),
+            Action::AnswerSlowly => {
                 let whole = whole_answer();
                 let second = whole.find("\"b\"").unwrap_or_default();
                 let sent = connection.write_all(&whole.as_bytes()[..second]);
                 std::thread::sleep(Duration::from_millis(400));
                 sent.and_then(|()| connection.write_all(&whole.as_bytes()[second..]))
             }
-            Deed::AnswerAndMore => {
+            Action::AnswerAndMore => {
                 let sent = connection.write_all(whole_answer().as_bytes());
                 std::thread::sleep(Duration::from_millis(50));
                 sent.and_then(|()| connection.write_all(b"HTTP/1.1 200 OK\r\n"))
@@ -156,18 +156,18 @@ fn outcomes(driven: &Driven) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_kind_of_failure_is_counted_by_its_kind_and_the_rest_goes_on() {
+async fn every_kind_of_failure_is_counted_and_the_rest_continues() {
     let address = server(|number| match number {
-        0 => Deed::Bytes("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\n\r\nbusy"),
-        1 => Deed::Bytes(
+        0 => Action::Bytes("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\n\r\nbusy"),
+        1 => Action::Bytes(
             "HTTP/1.1 200 OK\r\ncontent-length: 36\r\n\r\ndata: {\"error\":{\"message\":\"dead\"}}\n\n",
         ),
-        2 => Deed::Bytes("HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\ndata: [DONE]\n\n"),
-        3 => Deed::Bytes("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nda"),
-        4 => Deed::Bytes("SSH-2.0-OpenSSH\r\n"),
-        5 => Deed::Silence,
-        6 => Deed::Bytes("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\ndata: {\n\n"),
-        _ => Deed::Answer,
+        2 => Action::Bytes("HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\ndata: [DONE]\n\n"),
+        3 => Action::Bytes("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nda"),
+        4 => Action::Bytes("SSH-2.0-OpenSSH\r\n"),
+        5 => Action::Silence,
+        6 => Action::Bytes("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\ndata: {\n\n"),
+        _ => Action::Answer,
     });
     let requests = (0..9).map(|index| request(index, None)).collect();
     let driven = drive(address, LoadPoint::Concurrency(1), requests).await;
@@ -190,8 +190,8 @@ async fn a_server_that_refuses_every_connection_fails_every_request() {
 #[tokio::test]
 async fn a_request_that_meets_a_closing_connection_is_sent_once_more() {
     let address = server(|number| match number {
-        1 => Deed::Close,
-        _ => Deed::Answer,
+        1 => Action::Close,
+        _ => Action::Answer,
     });
     let requests = (0..3).map(|index| request(index, None)).collect();
     let driven = drive(address, LoadPoint::Concurrency(1), requests).await;
@@ -202,8 +202,8 @@ async fn a_request_that_meets_a_closing_connection_is_sent_once_more() {
 #[tokio::test]
 async fn a_request_that_the_server_took_and_dropped_has_failed() {
     let address = server(|number| match number {
-        0 => Deed::Answer,
-        _ => Deed::Drop,
+        0 => Action::Answer,
+        _ => Action::Drop,
     });
     let requests = (0..2).map(|index| request(index, None)).collect();
     let driven = drive(address, LoadPoint::Concurrency(1), requests).await;
@@ -224,7 +224,7 @@ async fn idle_connections_that_the_server_closes_cost_no_request() {
         burstiness: f64::INFINITY,
     };
     let requests = (0..6).map(|index| request(index, None)).collect();
-    let driven = drive(server(|_| Deed::AnswerAndWait), rate, requests).await;
+    let driven = drive(server(|_| Action::AnswerAndWait), rate, requests).await;
     assert_eq!(outcomes(&driven), ["ok"; 6]);
     assert_eq!(driven.client.sent_again, 0);
 }
@@ -232,8 +232,8 @@ async fn idle_connections_that_the_server_closes_cost_no_request() {
 #[tokio::test]
 async fn a_request_is_not_sent_again_and_again() {
     let address = server(|number| match number {
-        0 => Deed::Answer,
-        _ => Deed::Close,
+        0 => Action::Answer,
+        _ => Action::Close,
     });
     let requests = (0..2).map(|index| request(index, None)).collect();
     let driven = drive(address, LoadPoint::Concurrency(1), requests).await;
@@ -243,8 +243,7 @@ async fn a_request_is_not_sent_again_and_again() {
     );
 }
 
-/// Connections that are opened ahead answer once and close; each later one has its first answer sent before anything is
-/// read.
+/// Connections opened in advance answer once and close; each later one sends its first answer before it reads anything.
 fn hasty_server(ahead: usize) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -255,7 +254,7 @@ fn hasty_server(ahead: usize) -> SocketAddr {
                 if is_hasty {
                     connection.write_all(whole_answer().as_bytes()).unwrap();
                 }
-                // The next request may come in one piece with the one that is answered already.
+                // The next request may arrive in one piece with the one that is already answered.
                 let mut owed = -i32::from(is_hasty);
                 let mut buffer = [0; 4096];
                 while let Ok(length @ 1..) = connection.read(&mut buffer) {
@@ -276,7 +275,7 @@ fn hasty_server(ahead: usize) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_before_its_request_has_gone_out_frees_its_slot_once() {
+async fn an_answer_that_arrives_before_its_request_is_sent_frees_its_slot_once() {
     let requests = (0..12).map(|index| request(index, None)).collect();
     let driven = drive(hasty_server(2), LoadPoint::Concurrency(2), requests).await;
     let outcomes: Vec<&RequestOutcome> = driven.traces.iter().map(|trace| &trace.outcome).collect();
@@ -285,7 +284,7 @@ async fn an_answer_that_comes_before_its_request_has_gone_out_frees_its_slot_onc
 
 #[tokio::test]
 async fn later_turns_wait_for_their_answer_and_the_pause() {
-    let address = server(|_| Deed::Answer);
+    let address = server(|_| Action::Answer);
     let pause = Duration::from_millis(40);
     let turn = |index| Follows { index, pause };
     let requests = vec![
@@ -306,7 +305,7 @@ async fn later_turns_wait_for_their_answer_and_the_pause() {
 
 #[tokio::test]
 async fn turns_after_a_failed_one_are_counted_as_failed() {
-    let address = server(|_| Deed::Bytes("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"));
+    let address = server(|_| Action::Bytes("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"));
     let pause = Duration::ZERO;
     let requests = vec![
         request(0, None),
@@ -321,8 +320,8 @@ async fn turns_after_a_failed_one_are_counted_as_failed() {
 }
 
 #[tokio::test]
-async fn cancelling_ends_a_pass_at_once() {
-    let address = server(|_| Deed::Silence);
+async fn cancelling_ends_a_measurement_at_once() {
+    let address = server(|_| Action::Silence);
     let mut drive = order(address, LoadPoint::Concurrency(2), vec![request(0, None)]).await;
     drive.timeout = Duration::from_mins(1);
     let cancel = CancellationToken::new();
@@ -338,8 +337,8 @@ async fn cancelling_ends_a_pass_at_once() {
 }
 
 #[tokio::test]
-async fn nothing_is_started_when_the_time_is_over() {
-    let address = server(|_| Deed::Answer);
+async fn no_request_starts_after_the_time_limit() {
+    let address = server(|_| Action::Answer);
     let rate = LoadPoint::Rate {
         per_second: 20.0,
         burstiness: f64::INFINITY,
@@ -356,8 +355,8 @@ async fn nothing_is_started_when_the_time_is_over() {
 }
 
 #[tokio::test]
-async fn a_server_that_answers_nothing_is_given_up_and_the_rest_is_not_sent() {
-    let address = server(|_| Deed::Silence);
+async fn a_server_that_never_answers_is_given_up_and_the_rest_is_not_sent() {
+    let address = server(|_| Action::Silence);
     let requests = (0..24).map(|index| request(index, None)).collect();
     let driven = drive(address, LoadPoint::Concurrency(2), requests).await;
     assert_eq!(driven.stop, Some(Stop::Hung));
@@ -365,8 +364,8 @@ async fn a_server_that_answers_nothing_is_given_up_and_the_rest_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_pass_ends_when_more_requests_have_failed_than_may() {
-    let address = server(|_| Deed::Drop);
+async fn a_measurement_ends_when_more_requests_fail_than_allowed() {
+    let address = server(|_| Action::Drop);
     let requests = (0..24).map(|index| request(index, None)).collect();
     let mut order = order(address, LoadPoint::Concurrency(1), requests).await;
     order.patience.most_failures = Some(2);
@@ -379,10 +378,10 @@ async fn a_pass_ends_when_more_requests_have_failed_than_may() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_there_before_its_request_is_a_failure() {
+async fn an_answer_that_arrived_before_its_request_is_a_failure() {
     let address = server(|number| match number {
-        0 => Deed::AnswerSlowly,
-        _ => Deed::Answer,
+        0 => Action::AnswerSlowly,
+        _ => Action::Answer,
     });
     let requests = vec![request(0, None), request(1, None)];
     let driven = drive(address, LoadPoint::Concurrency(1), requests).await;
@@ -390,20 +389,20 @@ async fn an_answer_that_was_there_before_its_request_is_a_failure() {
     let RequestOutcome::Failed(reason) = &driven.traces[1].outcome else {
         panic!("{:?}", driven.traces[1])
     };
-    assert!(reason.contains("belongs to no request"), "{reason}");
+    assert!(reason.contains("sent before the request"), "{reason}");
     assert_eq!(driven.client.unasked, 1);
 }
 
 #[tokio::test]
-async fn bytes_that_nobody_asked_for_close_the_connection_and_are_counted_or_end_the_pass() {
+async fn unrequested_bytes_close_the_connection_and_are_counted_or_end_the_measurement() {
     let follows = Follows {
         index: 0,
         pause: Duration::from_millis(500),
     };
     for (most_unasked, stop, answered) in [(None, None, 2), (Some(0), Some(Stop::Unasked), 1)] {
         let address = server(|number| match number {
-            0 => Deed::AnswerAndMore,
-            _ => Deed::Answer,
+            0 => Action::AnswerAndMore,
+            _ => Action::Answer,
         });
         let requests = vec![request(0, None), request(1, Some(follows))];
         let mut order = order(address, LoadPoint::Concurrency(1), requests).await;

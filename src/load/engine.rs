@@ -1,7 +1,7 @@
-//! The loop that sends requests and stamps what comes back: one thread, one epoll, no lock and no channel.
+//! The loop that sends requests and timestamps their answers: one thread, one epoll, without locks and channels.
 //!
-//! It sleeps until a socket has something or a request is due. Arrivals are the kernel's stamps, so a client that is late
-//! is late in reading and not in stamping; how late it was is kept beside.
+//! It sleeps until a socket is ready or a request is due. Arrival times are the kernel's time stamps, so a late client reads
+//! late but does not change them; its lateness is recorded.
 
 mod ahead;
 
@@ -33,42 +33,42 @@ use super::schedule::{Schedule, Step};
 use super::watch::Watch;
 use crate::measure::{ClientLoad, RequestOutcome, RequestTrace, Stop};
 
-/// An idle connection is given up before uvicorn closes it (after 5 s): a request on a connection that closes under it
-/// would look like a failure of the server.
+/// An idle connection is closed before uvicorn closes it (after 5 s): a request on a connection that closes meanwhile would
+/// look like a failure of the server.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
-/// Connecting to a server that answered a moment ago takes no time; a hang here is a failure.
+/// A server that has just answered accepts a connection at once; a hang here is a failure.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often the loop looks for what has taken too long, and whether it shall stop.
+/// How often the loop checks for timeouts and for cancellation.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Bytes that one read takes. A token's event has some 250.
+/// Size of one read. A token's event has about 250 bytes.
 const READ: usize = 64 << 10;
 
-/// Sockets that one wake-up serves.
+/// Sockets handled per wake-up.
 const EVENTS: usize = 256;
 
-/// Requests that are rendered ahead while there is nothing else to do.
+/// Requests that are rendered in advance while the loop is idle.
 const AHEAD: usize = 64;
 
-/// The timer's name among the slots.
+/// The timer's token among those of the slots.
 const TIMER: u64 = u64::MAX;
 
-/// One place for a connection and the request on it.
+/// A connection and the request on it.
 #[derive(Debug, Default)]
 struct Slot {
     connection: Option<Connection>,
-    /// Whether the kernel is asked to say when it can be written to.
+    /// Whether epoll reports when it is writable.
     writes: bool,
-    /// Since when it is being opened, or idle.
+    /// Since when it is connecting or idle.
     since: Nanoseconds,
-    /// Whether an answer has come on it, so that the server may close it between two requests.
+    /// Whether it has carried an answer, so that the server may close it between two requests.
     used: bool,
     exchange: Option<Exchange>,
 }
 
-/// One pass.
+/// One measurement.
 #[derive(Debug)]
 pub(super) struct Engine {
     client: Client,
@@ -80,10 +80,10 @@ pub(super) struct Engine {
     clock: Clock,
     poll: OwnedFd,
     timer: OwnedFd,
-    /// For when the timer is set.
+    /// When the timer is set to expire.
     timer_at: Option<Nanoseconds>,
     slots: Vec<Slot>,
-    /// Slots with an idle connection; the one used last is taken first.
+    /// Slots with an idle connection; the most recently used one goes first.
     idle: Vec<usize>,
     /// Slots without a connection.
     empty: Vec<usize>,
@@ -91,13 +91,13 @@ pub(super) struct Engine {
     own_load: OwnLoad,
     precedence: Precedence,
     watch: Watch,
-    /// Why the pass ends before its last request.
+    /// Why the measurement ends early.
     stop: Option<Stop>,
-    /// The quickest handshake so far: a round trip to the server.
+    /// The fastest handshake so far, which is a round trip to the server.
     round_trip: Nanoseconds,
-    /// Whether a request has ended whose slot may go on.
+    /// Whether a request has ended and its slot may continue.
     has_ended: bool,
-    /// How often bytes came on a connection with no request on it, before the clock started too.
+    /// How often bytes arrived on a connection without a request, including before the start.
     unasked: u64,
     /// Requests that were the first on their connection.
     first: Vec<usize>,
@@ -113,7 +113,7 @@ impl Engine {
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags).map_err(system)?;
         let name = epoll::EventData::new_u64(TIMER);
         epoll::add(&poll, &timer, name, epoll::EventFlags::IN).map_err(system)?;
-        // The usual 50 µs of slack would make every send late by as much. Without it, that is what they are.
+        // The default timer slack of 50 µs would delay every send. This is the least that the kernel allows.
         let _slack = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
         let watch = Watch::new(order.patience, order.prepared.output_tokens());
         let mut engine = Self {
@@ -143,18 +143,18 @@ impl Engine {
             fingerprint: None,
         };
         engine.connect_ahead(order.connections)?;
-        // Those that go out together at the start, and the usual number after them.
+        // The connections of the first requests, and the usual number after them.
         engine
             .prepared
             .render_ahead(&engine.schedule, order.connections + AHEAD)?;
         Ok(engine)
     }
 
-    /// Sends everything, and waits for the last answer, or until it is not worth while any more.
+    /// Sends everything, and waits for the last answer or for a reason to stop early.
     pub(super) fn run(mut self) -> Result<Ran, LoadError> {
         self.clock = Clock::start();
         self.own_load = OwnLoad::start();
-        // Times before the start have no meaning on the new clock.
+        // Times before the start are invalid on the new clock.
         for slot in &mut self.slots {
             slot.since = 0;
         }
@@ -171,7 +171,7 @@ impl Engine {
                 self.stop = self.stop.take().or(stop);
                 next_look = now + of_duration(TICK);
             }
-            // Work for later is done while nothing has come.
+            // Requests are rendered in advance while no data arrives.
             let idle = if self.prepared.is_ahead(&self.schedule, AHEAD) {
                 TICK
             } else {
@@ -185,7 +185,7 @@ impl Engine {
                 if let Some(slot) = self.slot_of(&event) {
                     self.serve(slot, event.flags)?;
                 }
-                // A slot's next request goes out before anything else is looked at.
+                // The next request of a slot goes out before other work.
                 if mem::take(&mut self.has_ended) && self.stop.is_none() {
                     self.send_due()?;
                 }
@@ -213,7 +213,7 @@ impl Engine {
         }
     }
 
-    /// Waits for sockets, at most so long or until the timer goes off.
+    /// Waits for sockets, for at most `most` or until the timer expires.
     fn wait(&mut self, events: &mut Vec<epoll::Event>, most: Duration) -> Result<(), LoadError> {
         let most = Timespec::try_from(most).unwrap_or_default();
         match epoll::wait(&self.poll, spare_capacity(events), Some(&most)) {
@@ -227,7 +227,7 @@ impl Engine {
     fn slot_of(&mut self, event: &epoll::Event) -> Option<usize> {
         let name = event.data.u64();
         if name == TIMER {
-            // It went off; what is due is sent at the head of the loop.
+            // The timer expired; due requests are sent at the top of the loop.
             let mut count = [0; 8];
             let _read = rustix::io::read(&self.timer, &mut count);
             self.timer_at = None;
@@ -236,7 +236,7 @@ impl Engine {
         usize::try_from(name).ok()
     }
 
-    /// Sends what may be sent now, and sets the timer for the next. False when everything is over.
+    /// Sends the due requests, and sets the timer for the next. Returns false when everything has ended.
     fn send_due(&mut self) -> Result<bool, LoadError> {
         loop {
             match self.schedule.step(self.clock.now()) {
@@ -273,14 +273,14 @@ impl Engine {
         let expected = self.prepared.expected(index);
         let slot = self.connected()?;
         let sent = self.clock.now();
-        // The first request of a slot begins its loop: it is late for nothing.
+        // The first request of a slot starts its loop, so it cannot be late.
         let late = (scheduled || ready > 0).then(|| sent.saturating_sub(ready));
         self.own_load.sent(late, self.schedule.in_flight());
         let exchange = Exchange::new(index, expected, scheduled.then_some(ready), sent);
         self.send(slot, exchange, bytes)
     }
 
-    /// A slot with an idle connection, or one without any.
+    /// A slot with an idle connection, or an empty one.
     fn connected(&mut self) -> Result<usize, LoadError> {
         let now = self.clock.now();
         while let Some(slot) = self.idle.pop() {
@@ -289,7 +289,7 @@ impl Engine {
                 self.close(slot);
                 continue;
             }
-            // What has come by now answers no request that goes out now.
+            // Data that has arrived by now cannot answer a request that is sent now.
             self.read(slot)?;
             if self.slots[slot].connection.is_some() {
                 return Ok(slot);
@@ -305,7 +305,7 @@ impl Engine {
         })
     }
 
-    /// Puts a request on a slot's connection, which is opened where there is none.
+    /// Sends a request on a slot's connection, which is opened if necessary.
     fn send(
         &mut self,
         slot: usize,
@@ -315,7 +315,7 @@ impl Engine {
         if self.slots[slot].connection.is_none()
             && let Err(error) = self.open(slot)
         {
-            // Nothing but a connection leads back to a slot.
+            // Only a connection leads back to a slot.
             self.empty.push(slot);
             let reason = self.own_load.unopened(&error);
             self.end(exchange, Some(RequestOutcome::Failed(reason)));
@@ -352,7 +352,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Asks the kernel to tell of writability only while there is something to write.
+    /// Waits for writability only while there is data to write.
     fn watch(&mut self, slot: usize) -> Result<(), LoadError> {
         let place = &mut self.slots[slot];
         let Some(connection) = &place.connection else {
@@ -374,12 +374,12 @@ impl Engine {
         Ok(())
     }
 
-    /// Does what a socket is ready for.
+    /// Handles the events of a socket.
     fn serve(&mut self, slot: usize, flags: epoll::EventFlags) -> Result<(), LoadError> {
         let Some(connection) = &self.slots[slot].connection else {
             return Ok(());
         };
-        // An answer that comes before its request has gone out ends it too, and must not make the slot idle twice.
+        // An answer that arrives before its request is sent ends the request too, and must not make the slot idle twice.
         let opens_ahead = !connection.is_ready() && self.slots[slot].exchange.is_none();
         let Some(connection) = &mut self.slots[slot].connection else {
             return Ok(());
@@ -430,8 +430,7 @@ impl Engine {
             let now = clock.now();
             let Some(exchange) = exchange else {
                 *unasked += 1;
-                progress =
-                    Progress::Broken("the server sent bytes that nobody asked for".to_owned());
+                progress = Progress::Broken("the server sent bytes without a request".to_owned());
                 return;
             };
             let stamped = stamp.map(|stamp| clock.of_wall(stamp));
@@ -463,8 +462,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The connection is of no use any more. A request that met an idle one while the server was closing it is sent once
-    /// more.
+    /// The connection cannot be used any more. A request that was sent on an idle connection while the server closed it is
+    /// sent once more.
     fn broken(&mut self, slot: usize, reason: &str) -> Result<(), LoadError> {
         let place = &mut self.slots[slot];
         let (used, connection) = (place.used, place.connection.as_ref());
@@ -489,7 +488,7 @@ impl Engine {
             return;
         };
         let place = &mut self.slots[slot];
-        // A server that refuses a request before it has all of it wants no other on this connection.
+        // A server that answers before it has the whole request accepts no other request on this connection.
         let all_sent = place
             .connection
             .as_ref()
@@ -502,7 +501,9 @@ impl Engine {
             self.close(slot);
         }
         let early = (!all_sent && exchange.has_succeeded()).then(|| {
-            RequestOutcome::Failed("the server answered before it had the whole request".to_owned())
+            RequestOutcome::Failed(
+                "the server answered before it had received the whole request".to_owned(),
+            )
         });
         self.end(exchange, early);
     }
@@ -515,9 +516,9 @@ impl Engine {
         }
     }
 
-    /// Drops a slot's connection.
+    /// Closes a slot's connection.
     fn close(&mut self, slot: usize) {
-        // Dropping the socket takes it out of the epoll too.
+        // Drop also removes the socket from the epoll.
         if mem::take(&mut self.slots[slot].connection).is_some() {
             self.idle.retain(|idle| *idle != slot);
             self.empty.push(slot);
@@ -537,7 +538,7 @@ impl Engine {
         let (trace, fingerprint) = exchange.finish(ended, outcome);
         let ok = trace.outcome.is_ok();
         let stop = self.watch.ended(&trace.outcome, self.schedule.in_flight());
-        // Requests time out together, and the last of them says that it was all.
+        // Requests time out together; the last of them shows that all did.
         if self.stop.is_none() || stop == Some(Stop::Hung) {
             self.stop = stop;
         }
@@ -557,7 +558,7 @@ impl Engine {
         self.done.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Ends requests and connections that have taken too long.
+    /// Ends requests and connections after their timeout.
     fn give_up_late(&mut self, now: Nanoseconds) {
         let connect = of_duration(CONNECT_TIMEOUT);
         for slot in 0..self.slots.len() {

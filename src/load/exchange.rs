@@ -1,74 +1,75 @@
-//! One request on its way: from the sending to the trace.
+//! One request in flight, from sending to its trace.
 
 use super::answer::{Answer, Expected};
 use super::chunk::error_text;
 use super::instant::{Nanoseconds, seconds};
 use super::response::{Response, ResponseError};
 use crate::measure::{RequestOutcome, RequestTrace};
+use crate::text::count::count;
 
-/// A body of an error answer is kept up to here.
+/// Longest part of an error answer that is kept.
 const LONGEST_ERROR_BODY: usize = 64 << 10;
 
-/// Bytes of an answer, with everything around it, that are read for each token asked for, and beside them. A token's event
-/// has some 250 bytes, 4 kB with the probabilities of others; a first event may tell the whole prompt.
+/// Most bytes of an answer, including framing: per requested token, and in addition. A token's event has about 250 bytes, 4 kB
+/// with log probabilities; a first event may contain the whole prompt.
 const MOST_FOR_A_TOKEN: u64 = 16 << 10;
 const MOST_BESIDE: u64 = 4 << 20;
 
-/// From the sending of a request to the end of its connection, beyond a round trip, where the server was closing the
-/// connection anyway: chosen as room for a busy loop between deciding so and doing so, not measured. What ends later was at
-/// work on the request.
+/// Longest time from sending a request to the end of its connection, beyond a round trip, for which the server was already
+/// closing the connection. Chosen as room for a busy event loop, not measured. A connection that ends later ended while
+/// the server worked on the request.
 const CLOSING_ANYWAY: Nanoseconds = 10_000_000;
 
-/// The status of an answer that streams.
+/// The status of a streamed answer.
 const OK: u16 = 200;
 
-/// One request on its way.
+/// One request in flight.
 #[derive(Debug)]
 pub(super) struct Exchange {
     /// Position in the workload.
     pub(super) index: usize,
     /// When it was sent.
     pub(super) sent: Nanoseconds,
-    /// When the last byte came; the time of sending before the first.
+    /// Arrival of the last byte; the time of sending before the first one.
     pub(super) last_byte: Nanoseconds,
-    /// Whether no other was sent on its connection before it.
+    /// Whether it is the first on its connection.
     pub(super) is_first: bool,
     due: Option<Nanoseconds>,
     again: bool,
     response: Response,
     answer: Answer,
     expected: Expected,
-    /// Whether the body, as far as it has come, may be a stream of events.
+    /// Whether the body so far can be a stream of events.
     body: Body,
     error_body: Vec<u8>,
     /// Bytes so far.
     received: u64,
 }
 
-/// What a body of status 200 begins like.
+/// Kind of a body with status 200, by its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Body {
-    /// Nothing has come yet.
+    /// No data yet.
     Empty,
-    /// Events, as far as its first byte tells.
+    /// Events, judged by the first byte.
     Stream,
-    /// A page or JSON: what a proxy or a sign-in sends in place of the server.
+    /// HTML or JSON: sent by a proxy or a sign-in page in place of the server.
     NoStream,
 }
 
-/// What the bytes amount to.
+/// State of the answer after some bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// More is to come.
+    /// Incomplete.
     More,
-    /// The whole answer is here, of whatever status.
+    /// Complete, with any status.
     Done,
-    /// It cannot become an answer any more.
+    /// It cannot become a valid answer any more.
     Broken(String),
 }
 
 impl Exchange {
-    /// A request that is being sent. `due` is when it should have been, where somebody said so.
+    /// A request that is being sent. `due` is its scheduled time, if any.
     pub(super) fn new(
         index: usize,
         expected: Expected,
@@ -91,12 +92,12 @@ impl Exchange {
         }
     }
 
-    /// Takes bytes that came in at `at`.
+    /// Takes bytes that arrived at `at`.
     pub(super) fn receive(&mut self, bytes: &[u8], at: Nanoseconds) -> Progress {
         self.last_byte = at;
         self.received = self.received.saturating_add(bytes.len() as u64);
         let (answer, kind, error_body) = (&mut self.answer, &mut self.body, &mut self.error_body);
-        let mut heard = Ok(());
+        let mut received = Ok(());
         let read = self.response.receive(bytes, |status, body| {
             if *kind == Body::Empty {
                 *kind = Body::of(body);
@@ -104,18 +105,18 @@ impl Exchange {
             if status != OK || *kind == Body::NoStream {
                 let room = LONGEST_ERROR_BODY - error_body.len();
                 error_body.extend_from_slice(&body[..body.len().min(room)]);
-            } else if heard.is_ok() {
-                heard = answer.receive(body, seconds(at));
+            } else if received.is_ok() {
+                received = answer.receive(body, seconds(at));
             }
         });
         if let Some(coding) = self.response.coding() {
-            // Whatever the status: nothing in it can be read.
+            // For any status: the body is unreadable.
             let status = self.response.status().unwrap_or_default();
             return Progress::Broken(format!(
                 "HTTP {status}: the answer is encoded (`{coding}`), although perfgate asks for `accept-encoding: identity`"
             ));
         }
-        match (read, heard) {
+        match (read, received) {
             (Err(error), _) => Progress::Broken(error.to_string()),
             (Ok(()), Err(reason)) => Progress::Broken(reason),
             (Ok(()), Ok(())) => match self.too_long() {
@@ -126,7 +127,7 @@ impl Exchange {
         }
     }
 
-    /// Why no more of the answer is read, where it goes on far beyond what was asked for.
+    /// Why reading stops: the answer is far longer than requested.
     fn too_long(&self) -> Option<String> {
         let asked = self.expected.output_tokens;
         let most = MOST_BESIDE + MOST_FOR_A_TOKEN * u64::from(asked);
@@ -136,11 +137,12 @@ impl Exchange {
         let status = self.response.status().filter(|status| *status != OK);
         let status = status.map_or_else(String::new, |status| format!("HTTP {status}: "));
         Some(format!(
-            "{status}cut off: the answer has more than {most} bytes, but only {asked} tokens were asked for"
+            "{status}stopped reading: the answer has more than {most} bytes, but the request limits it to {}",
+            count(asked, "token")
         ))
     }
 
-    /// Whether the answer has the status of one that streams.
+    /// Whether the status is that of a streamed answer.
     pub(super) fn has_succeeded(&self) -> bool {
         self.response.status() == Some(OK)
     }
@@ -150,7 +152,7 @@ impl Exchange {
         self.answer.token_chunks()
     }
 
-    /// The server has closed the connection, which may be how its answer ends.
+    /// The server has closed the connection, which ends some answers.
     pub(super) fn closed(&mut self) -> Result<(), ResponseError> {
         self.response.closed()
     }
@@ -160,9 +162,9 @@ impl Exchange {
         self.response.keeps_alive()
     }
 
-    /// Whether the server was closing its connection at the moment of sending: nothing of an answer has come by `now`, and
-    /// the request is not taken as a whole, or there was no time to work on it. A server that takes a request and drops it
-    /// has failed it. Sent again once only.
+    /// Whether the server was already closing its connection at the moment of sending: no answer has arrived by `now`, and
+    /// the request was not sent completely, or the server had no time to work on it. A server that receives a request and
+    /// drops it has failed it. A request is resent only once.
     pub(super) fn may_be_sent_again(
         &self,
         is_taken: bool,
@@ -174,7 +176,7 @@ impl Exchange {
         !self.again && self.response.is_untouched() && is_closing
     }
 
-    /// The same request, to be sent once more. Its time goes on.
+    /// The same request, to be sent once more. Its time continues.
     pub(super) fn again(self) -> Self {
         Self {
             again: true,
@@ -186,14 +188,13 @@ impl Exchange {
         }
     }
 
-    /// The trace of what happened, and the server's `system_fingerprint`. `outcome` is how it ended where the answer does
-    /// not say so itself.
+    /// The trace, and the server's `system_fingerprint`. `outcome` is how it ended, unless the answer itself decides.
     pub(super) fn finish(
         self,
         ended: Nanoseconds,
         outcome: Option<RequestOutcome>,
     ) -> (RequestTrace, Option<String>) {
-        let (heard, outcome) = match (outcome, self.response.status()) {
+        let (summary, outcome) = match (outcome, self.response.status()) {
             (Some(outcome), _) => (self.answer.broken_off(), outcome),
             (None, Some(OK)) if self.body == Body::NoStream => {
                 let body = String::from_utf8_lossy(&self.error_body);
@@ -207,34 +208,34 @@ impl Exchange {
             (None, status) => {
                 let body = String::from_utf8_lossy(&self.error_body);
                 let status = status.unwrap_or_default();
-                let said = match self.response.redirects_to() {
+                let reason = match self.response.redirects_to() {
                     Some(address) => error_text(&format!("it redirects to {address}")),
                     None => error_text(&body),
                 };
-                let outcome = RequestOutcome::Failed(format!("HTTP {status}: {said}"));
+                let outcome = RequestOutcome::Failed(format!("HTTP {status}: {reason}"));
                 (self.answer.broken_off(), outcome)
             }
         };
-        let first_chunk_tokens = heard.first_chunk_tokens();
+        let first_chunk_tokens = summary.first_chunk_tokens();
         let trace = RequestTrace {
             first_chunk_tokens,
             index: self.index,
             due: seconds(self.due.unwrap_or(self.sent)),
             sent: seconds(self.sent),
-            first_chunk: heard.first_chunk,
-            token_chunks: heard.token_chunks,
-            last_token: heard.last_token,
+            first_chunk: summary.first_chunk,
+            token_chunks: summary.token_chunks,
+            last_token: summary.last_token,
             ended: seconds(ended),
-            prompt_tokens: heard.usage.and_then(|(prompt, _)| prompt),
-            output_tokens: heard.usage.map(|(_, output)| output),
+            prompt_tokens: summary.usage.and_then(|(prompt, _)| prompt),
+            output_tokens: summary.usage.map(|(_, output)| output),
             outcome,
         };
-        (trace, heard.fingerprint)
+        (trace, summary.fingerprint)
     }
 }
 
 impl Body {
-    /// No line of a stream of events begins with a bracket, and every page and every JSON answer does.
+    /// A line of an event stream never starts with a bracket; every HTML page and every JSON answer does.
     fn of(first: &[u8]) -> Self {
         match first.trim_ascii_start().first() {
             None => Self::Empty,
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_status_is_a_failure_with_the_servers_words() {
+    fn an_error_status_is_a_failure_with_the_servers_message() {
         let mut exchange = Exchange::new(0, EXPECTED, None, 0);
         let bytes =
             b"HTTP/1.1 404 Not Found\r\ncontent-length: 22\r\n\r\n{\"detail\":\"Not Found\"}";
@@ -297,8 +298,8 @@ mod tests {
     }
 
     #[test]
-    fn a_page_or_json_in_place_of_a_stream_is_shown() {
-        for (body, said) in [
+    fn html_or_json_instead_of_a_stream_is_shown() {
+        for (body, shown) in [
             ("\n<html>Please sign in</html>", "Please sign in"),
             ("{\"error\": {\"message\": \"no quota\"}}", "no quota"),
             ("[1, 2", "[1, 2"),
@@ -313,15 +314,15 @@ mod tests {
             };
             assert!(
                 reason.starts_with("the answer is not a stream of events: ")
-                    && reason.contains(said),
+                    && reason.contains(shown),
                 "{reason}"
             );
         }
     }
 
     #[test]
-    fn an_answer_far_beyond_what_was_asked_for_is_broken_off_with_numbers() {
-        let said = |head: &str, piece: &[u8]| {
+    fn an_answer_far_longer_than_requested_is_stopped_with_numbers() {
+        let reason = |head: &str, piece: &[u8]| {
             let mut exchange = Exchange::new(0, EXPECTED, None, 0);
             exchange.receive(head.as_bytes(), 5);
             for _ in 0..1_000 {
@@ -334,13 +335,13 @@ mod tests {
         let ok = "HTTP/1.1 200 OK\r\n\r\n";
         let comments = b": ping\n\n".repeat(8_192);
         let token = b"data: {\"choices\":[{\"text\":\"a\"}]}\n\n";
-        insta::assert_snapshot!(said(ok, &comments), @"cut off: the answer has more than 4227072 bytes, but only 2 tokens were asked for");
-        insta::assert_snapshot!(said("HTTP/1.1 500 Oops\r\n\r\n", &comments), @"HTTP 500: cut off: the answer has more than 4227072 bytes, but only 2 tokens were asked for");
-        insta::assert_snapshot!(said(ok, token), @"cut off: more than 20 chunks with text have come, but only 2 tokens were asked for");
+        insta::assert_snapshot!(reason(ok, &comments), @"stopped reading: the answer has more than 4227072 bytes, but the request limits it to 2 tokens");
+        insta::assert_snapshot!(reason("HTTP/1.1 500 Oops\r\n\r\n", &comments), @"HTTP 500: stopped reading: the answer has more than 4227072 bytes, but the request limits it to 2 tokens");
+        insta::assert_snapshot!(reason(ok, token), @"stopped reading: more than 20 chunks with text arrived, but the request limits the answer to 2 tokens");
     }
 
     #[test]
-    fn a_compressed_answer_is_a_failure_that_names_the_coding() {
+    fn a_compressed_answer_is_a_failure_with_the_coding() {
         let mut exchange = Exchange::new(0, EXPECTED, None, 0);
         let head =
             b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -352,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_is_a_failure_that_names_the_other_address() {
+    fn a_redirect_is_a_failure_with_the_other_address() {
         let mut exchange = Exchange::new(0, EXPECTED, None, 0);
         let head =
             b"HTTP/1.1 307 X\r\nlocation: https://other.example/v1\r\ncontent-length: 0\r\n\r\n";
@@ -363,14 +364,14 @@ mod tests {
     }
 
     #[test]
-    fn an_error_in_the_stream_breaks_it_off() {
+    fn an_error_in_the_stream_ends_it() {
         let mut exchange = Exchange::new(0, EXPECTED, None, 0);
         let progress = exchange.receive(answer("data: {\"error\":\"gone\"}\n\n").as_bytes(), 5);
         assert!(matches!(progress, Progress::Broken(reason) if reason.ends_with("gone")));
     }
 
     #[test]
-    fn only_an_untouched_request_is_sent_again_and_only_once() {
+    fn only_an_untouched_request_is_resent_and_only_once() {
         let mut exchange = Exchange::new(0, EXPECTED, None, 0);
         assert!(exchange.may_be_sent_again(true, 5, 0));
         exchange.receive(b"HTTP/1.1", 5);
@@ -379,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_the_server_had_time_for_is_not_sent_again() {
+    fn a_request_that_the_server_had_time_for_is_not_resent() {
         let exchange = Exchange::new(0, EXPECTED, None, 1_000_000);
         let (near, far) = (100_000, 80_000_000);
         assert!(exchange.may_be_sent_again(true, 9_000_000, near));

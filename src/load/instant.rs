@@ -1,19 +1,19 @@
-//! The clock of a pass: monotonic nanoseconds, and the kernel's stamps put on them.
+//! The clock of a measurement: monotonic nanoseconds, with the kernel's time stamps converted to them.
 //!
-//! The kernel stamps a packet with the wall clock when it comes in. The distance between the two clocks is taken anew at
-//! every wake-up, so a wall clock that is set or slewed in the middle of a measurement moves nothing.
+//! The kernel timestamps a packet with the wall clock on arrival. The offset between the two clocks is read again at every
+//! wake-up, so that setting or slewing the wall clock during a measurement has no effect.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-/// Nanoseconds since the start of the pass.
+/// Nanoseconds since the start of the measurement.
 pub(super) type Nanoseconds = u64;
 
-/// The clock of one pass.
+/// The clock of one measurement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
-    /// The monotonic clock at the start of the pass.
+    /// The monotonic clock at the start.
     origin: i128,
     /// Wall clock − monotonic clock, at the last wake-up.
     wall_ahead: i128,
@@ -35,19 +35,19 @@ impl Clock {
         self.since_origin(read(ClockId::Monotonic))
     }
 
-    /// Takes the distance of the two clocks, and says what time it is.
+    /// Reads the offset of the two clocks, and returns the current time.
     pub(super) fn compare(&mut self) -> Nanoseconds {
         let monotonic = read(ClockId::Monotonic);
         self.wall_ahead = read(ClockId::Realtime) - monotonic;
         self.since_origin(monotonic)
     }
 
-    /// A stamp of the wall clock on this one.
+    /// A wall-clock time stamp on this clock.
     pub(super) fn of_wall(&self, stamp: Timespec) -> Nanoseconds {
         self.since_origin(nanoseconds(stamp) - self.wall_ahead)
     }
 
-    /// An instant of this clock as the kernel's timers take it.
+    /// A time of this clock for the kernel's timers.
     pub(super) fn monotonic(&self, at: Nanoseconds) -> Timespec {
         let at = self.origin + i128::from(at);
         Timespec {
@@ -61,7 +61,7 @@ impl Clock {
     }
 }
 
-/// As nanoseconds; more than 500 years are cut off.
+/// As nanoseconds; more than 500 years are clamped.
 pub(super) fn of_duration(duration: Duration) -> Nanoseconds {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -85,17 +85,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamp_of_the_wall_clock_lands_where_the_monotonic_clock_is() {
+    fn a_wall_clock_stamp_is_converted_to_the_monotonic_clock() {
         let mut clock = Clock::start();
         let before = clock.compare();
         let stamped = clock.of_wall(clock_gettime(ClockId::Realtime));
         let after = clock.now();
-        // The two clocks are read one after the other; a millisecond is generous for that.
+        // The two clocks are read one after the other; a millisecond is a generous tolerance.
         assert!(stamped + 1_000_000 >= before && stamped <= after + 1_000_000);
     }
 
     #[test]
-    fn a_stamp_from_before_the_start_is_the_start() {
+    fn a_stamp_from_before_the_start_becomes_the_start() {
         let clock = Clock::start();
         assert_eq!(
             clock.of_wall(Timespec {

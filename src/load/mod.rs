@@ -5,14 +5,14 @@
 //! Drive ──▶ (what is due) ──▶ engine thread ──▶ connection ⇄ socket ──▶ server
 //!   ▲                           │                               │
 //!   │ Driven: traces,           │ exchange ◀── sse ◀── response ◀┘
-//!   └── own load, unasked ◀─────┴─▶ answer (outcome and chunks of one request)
+//!   └── own load, early_answers ◀─────┴─▶ answer (outcome and chunks of one request)
 //! ```
 //!
 //! One thread sends and reads everything, without async and without a lock, so that its own cost per chunk is known
 //! ([`ceiling()`] measures it). `response` removes HTTP's framing, `sse` splits events, `chunk` finds the generated text in one.
-//! A chunk's time is the one at which the kernel received it, not the one at which it was read. `own_load` counts what the
-//! thread needed, `precedence` gets it a CPU, and `watch` ends a measurement early that cannot count any more. Nothing here
-//! judges: a failed request is an outcome in its trace, and [`crate::measure`] turns traces into metrics.
+//! A chunk's time is when the kernel received it, not when it was read. `own_load` measures what the thread needs,
+//! `precedence` gets it a CPU, and `watch` ends a measurement early that cannot count any more. This module does not
+//! judge: a failed request is an outcome in its trace, and [`crate::measure`] turns traces into metrics.
 
 mod answer;
 mod body;
@@ -21,6 +21,7 @@ pub mod chunk;
 mod client;
 mod connection;
 mod driver;
+mod early_answers;
 mod engine;
 mod exchange;
 mod instant;
@@ -32,7 +33,6 @@ pub mod response;
 mod schedule;
 mod socket;
 pub mod sse;
-mod unasked;
 mod watch;
 
 use std::io;
@@ -43,27 +43,29 @@ pub use client::Client;
 pub use driver::{Drive, Driven};
 pub use watch::Patience;
 
-/// Why a pass could not be driven. A failed request is no such error: it is counted.
+/// Why the load could not be generated. A failed request is counted instead.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The address leads nowhere.
+    /// The address cannot be used.
     #[error("cannot send requests to `{url}`: {reason}")]
     Address {
-        /// As given.
+        /// The configured address.
         url: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
-    /// The API key has characters that no header can carry.
-    #[error("the API key in `PERFGATE_API_KEY` has characters that an HTTP header cannot carry")]
+    /// The API key contains characters that are invalid in a header.
+    #[error(
+        "the API key in `PERFGATE_API_KEY` contains characters that are invalid in an HTTP header"
+    )]
     ApiKey,
     /// A request could not be rendered.
     #[error("cannot render a request as JSON: {0}")]
     Body(#[source] serde_json::Error),
-    /// More connections than the system allows.
+    /// The load needs more connections than the system allows.
     #[error(
-        "the load needs {wanted} open files and the system allows {allowed}; raise the limit (`ulimit -Hn`) or send less at \
-         once"
+        "the load needs {wanted} open files, but the system allows {allowed}: raise the limit (`ulimit -Hn`) or send fewer requests \
+         at once"
     )]
     TooManyStreams {
         /// Files that would be open.
@@ -71,13 +73,13 @@ pub enum LoadError {
         /// The hard limit.
         allowed: u64,
     },
-    /// The system refused what the load generator cannot do without.
-    #[error("the load generator cannot work on this system: {0}")]
+    /// A system call that the load generator needs failed.
+    #[error("the load generator cannot run on this system: {0}")]
     System(#[source] io::Error),
-    /// The thread ended by a panic.
-    #[error("the load generator broke: {0}")]
+    /// The thread panicked.
+    #[error("the load generator crashed: {0}")]
     Broken(String),
-    /// Told to stop.
+    /// perfgate was interrupted.
     #[error("interrupted")]
     Cancelled,
 }

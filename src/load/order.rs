@@ -1,4 +1,4 @@
-//! What an engine is given, and what it gives back.
+//! Input and output of the engine.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -10,7 +10,7 @@ use super::schedule::Schedule;
 use super::watch::Patience;
 use crate::measure::{ClientLoad, RequestTrace, Stop};
 
-/// What came of a pass.
+/// Result of a measurement.
 #[derive(Debug)]
 pub(super) struct Ran {
     pub(super) traces: Vec<RequestTrace>,
@@ -21,19 +21,19 @@ pub(super) struct Ran {
     pub(super) stop: Option<Stop>,
 }
 
-/// What an engine needs.
+/// Input of the engine.
 #[derive(Debug)]
 pub(super) struct Order {
     pub(super) client: Client,
     pub(super) prepared: Prepared,
     pub(super) schedule: Schedule,
-    /// Connections that are opened before the first request.
+    /// Connections to open before the first request.
     pub(super) connections: usize,
     pub(super) timeout: Duration,
-    /// When it is not worth going on.
+    /// When to stop early.
     pub(super) patience: Patience,
     /// Counts ended requests, for progress.
     pub(super) done: Arc<AtomicUsize>,
-    /// Set from outside to stop at once.
+    /// Set by another thread to stop at once.
     pub(super) cancelled: Arc<AtomicBool>,
 }

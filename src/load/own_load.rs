@@ -1,4 +1,4 @@
-//! What the load generator's own thread does, while it does it.
+//! Measures the load generator's own thread during a measurement.
 
 use std::io;
 use std::time::Instant;
@@ -11,14 +11,14 @@ use super::instant::{Nanoseconds, of_duration, seconds};
 use crate::measure::{ClientLoad, Lateness};
 use crate::stats::number;
 
-/// Bytes read later than this after their arrival were read late: the thread did something else, or had no CPU.
+/// Bytes read later than this after their arrival count as read late: the thread was busy, or had no CPU.
 const LATE: Nanoseconds = 1_000_000;
 
-/// Digits of the lateness that are kept, and the longest that is told from longer ones: an hour.
+/// Significant digits of the lateness, and its largest value: 1 h.
 const DIGITS: u8 = 2;
 const LONGEST: Nanoseconds = 3_600_000_000_000;
 
-/// Counts of one pass.
+/// Counts of one measurement.
 #[derive(Debug)]
 pub(super) struct OwnLoad {
     began: Instant,
@@ -30,7 +30,7 @@ pub(super) struct OwnLoad {
 }
 
 impl OwnLoad {
-    /// Begins to count, on the thread that is counted.
+    /// Starts counting, on the thread to be measured.
     pub(super) fn start() -> Self {
         let histogram = || {
             Histogram::new_with_bounds(1, LONGEST, DIGITS)
@@ -46,7 +46,7 @@ impl OwnLoad {
         }
     }
 
-    /// A request was sent, so late where there was a time to send it at; with it that many are in flight.
+    /// A request was sent, with this lateness if it had a due time; so many are in flight with it.
     pub(super) fn sent(&mut self, late: Option<Nanoseconds>, in_flight: usize) {
         if let Some(late) = late {
             self.sending.saturating_record(late);
@@ -54,7 +54,7 @@ impl OwnLoad {
         self.load.in_flight = self.load.in_flight.max(in_flight);
     }
 
-    /// Bytes with that many token chunks were read, so long after their arrival where the kernel knows that.
+    /// Bytes with that many token chunks were read, with this delay after their arrival if the kernel reports it.
     pub(super) fn read(&mut self, late: Option<Nanoseconds>, token_chunks: usize) {
         let merged = token_chunks.saturating_sub(1) as u64;
         self.load.reads += 1;
@@ -72,23 +72,23 @@ impl OwnLoad {
         }
     }
 
-    /// A request had to be sent once more.
+    /// A request was sent once more.
     pub(super) fn sent_again(&mut self) {
         self.load.sent_again += 1;
     }
 
-    /// A connection could not be opened; gives the words for its request. Where this system lacks something, it is no
-    /// failure of the server.
+    /// A connection could not be opened; returns the message for its request. If this system lacks a resource, the server
+    /// is not at fault.
     pub(super) fn unopened(&mut self, error: &io::Error) -> String {
         let Some(remedy) = remedy(error) else {
             return error.to_string();
         };
         self.load.unopened += 1;
         self.load.unopened_because = Some(format!("{error}; {remedy}"));
-        format!("the load generator could not open a connection: {error}")
+        format!("the load generator cannot open a connection: {error}")
     }
 
-    /// What came together so far, on the same thread.
+    /// The counts so far, on the same thread.
     pub(super) fn so_far(&self) -> ClientLoad {
         let wall = of_duration(self.began.elapsed()).max(1);
         let share = |time: Nanoseconds| number(time) / number(wall);
@@ -103,24 +103,26 @@ impl OwnLoad {
         }
     }
 
-    /// Seconds since it began to count.
+    /// Seconds since the start.
     pub(super) fn elapsed(&self) -> f64 {
         self.began.elapsed().as_secs_f64()
     }
 }
 
-/// What to do where this system has no room for another connection; `None` where the reason is another.
+/// What to do if this system has no resources for another connection; `None` for other errors.
 fn remedy(error: &io::Error) -> Option<&'static str> {
     match Errno::from_io_error(error)? {
-        Errno::MFILE => Some("raise the limit of open files (`ulimit -n`), or send less at once"),
-        Errno::NFILE => {
-            Some("raise the system's limit of open files (`fs.file-max`), or send less at once")
+        Errno::MFILE => {
+            Some("raise the limit of open files (`ulimit -n`), or send fewer requests at once")
         }
+        Errno::NFILE => Some(
+            "raise the system's limit of open files (`fs.file-max`), or send fewer requests at once",
+        ),
         Errno::ADDRNOTAVAIL => Some(
-            "free local ports or allow more (`net.ipv4.ip_local_port_range`), or send less at once",
+            "free local ports or allow more (`net.ipv4.ip_local_port_range`), or send fewer requests at once",
         ),
         Errno::NOBUFS | Errno::NOMEM => {
-            Some("give this machine more memory for sockets, or send less at once")
+            Some("give this machine more memory for sockets, or send fewer requests at once")
         }
         _ => None,
     }
@@ -142,7 +144,7 @@ pub(super) fn cpu_time() -> Nanoseconds {
         + u64::try_from(time.tv_nsec).unwrap_or_default()
 }
 
-/// How long this thread could have run and had no CPU (proc(5), `/proc/…/schedstat`, second number).
+/// Time in which this thread was ready to run but had no CPU (proc(5), `/proc/…/schedstat`, second number).
 pub(super) fn run_delay() -> Option<Nanoseconds> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split_whitespace().nth(1)?.parse().ok()
@@ -153,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunks_read_together_are_the_clients_fault_only_where_it_was_late() {
+    fn chunks_read_together_count_against_the_client_only_if_it_was_late() {
         let mut own = OwnLoad::start();
         own.read(Some(5_000), 1);
         own.read(Some(5_000), 8);
@@ -176,8 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_this_system_has_no_room_for_is_the_clients_fault_and_a_refused_one_is_not()
-    {
+    fn a_connection_without_system_resources_is_the_clients_fault_and_a_refused_one_is_not() {
         let mut own = OwnLoad::start();
         let refused = io::Error::from(Errno::CONNREFUSED);
         assert_eq!(own.unopened(&refused), refused.to_string());
@@ -187,14 +188,14 @@ mod tests {
             Errno::ADDRNOTAVAIL,
             Errno::NOBUFS,
         ] {
-            let said = own.unopened(&errno.into());
-            assert!(said.starts_with("the load generator"), "{said}");
+            let message = own.unopened(&errno.into());
+            assert!(message.starts_with("the load generator"), "{message}");
         }
         assert_eq!(own.so_far().unopened, 4);
     }
 
     #[test]
-    fn a_thread_that_works_is_busy() {
+    fn a_working_thread_is_busy() {
         let own = OwnLoad::start();
         let began = Instant::now();
         let mut sum = 0_u64;
@@ -202,7 +203,7 @@ mod tests {
             sum = std::hint::black_box(sum.wrapping_add(1));
         }
         let load = own.so_far();
-        let starved = load.starved.expect("Linux tells the run delay");
+        let starved = load.starved.expect("Linux reports the run delay");
         // On a busy machine it waits for the CPU that it does not get.
         assert!(load.busy + starved > 0.8, "{load:?}");
     }

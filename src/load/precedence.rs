@@ -1,10 +1,10 @@
-//! Sees that the load generator's thread gets a CPU when it needs one.
+//! Gets the load generator's thread a CPU when it needs one.
 //!
-//! It takes real-time priority before the first request: a server that keeps every CPU busy begins with the first wave, and
-//! a thread that waits to be starved has lost that wave's chunks by then. It does not keep it while it works most of the
-//! time: a thread that lets nobody else run holds up the kernel's own work on its CPU, and with it the requests that it
-//! sends itself (in a flood to 1,024 streams they came to the server up to 80 ms late). Then, and where it may not have it,
-//! the thread raises its ordinary priority as far as it may.
+//! It takes real-time priority before the first request: a server that keeps every CPU busy starts with the first wave, and
+//! a thread that raises its priority only when starved has lost that wave's chunks. It gives the priority up while it works
+//! most of the time: a real-time thread that is always busy delays the kernel's own work on its CPU, and so its own
+//! requests (in a flood to 1,024 streams they reached the server up to 80 ms late). Then, and without permission for
+//! real-time priority, the thread raises its ordinary priority as far as allowed.
 
 use std::time::{Duration, Instant};
 
@@ -12,16 +12,16 @@ use super::instant::{Nanoseconds, seconds};
 use super::own_load::{cpu_time, run_delay};
 use crate::priority::{self, Urgency};
 
-/// Share of the time without a CPU above which the thread takes back the real-time priority that it gave up.
+/// Share of the time without a CPU above which the thread returns to real-time priority.
 const STARVED: f64 = 0.005;
 
-/// Share of a CPU above which it gives it up.
-const MUCH: f64 = 0.7;
+/// Share of a CPU above which it gives real-time priority up.
+const BUSY: f64 = 0.7;
 
-/// Over which time it must have worked so much. Bursts are shorter.
+/// How long it must have worked that much. Bursts are shorter.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
 
-/// Of the thread that made it.
+/// For the thread that created it.
 #[derive(Debug)]
 pub(super) struct Precedence {
     refused: bool,
@@ -51,7 +51,7 @@ impl Precedence {
         self.was_real_time
     }
 
-    /// Looks at what the thread needed and did not get since it was looked at last.
+    /// Checks how much CPU time the thread used and lacked since the last check.
     pub(super) fn review(&mut self) {
         let now = Instant::now();
         if self.real_time && now.duration_since(self.since) < GIVE_UP_AFTER {
@@ -63,10 +63,10 @@ impl Precedence {
         let share = |now: Nanoseconds, before| seconds(now.saturating_sub(before)) / wall;
         let (needed, missed) = (share(cpu, self.cpu), share(starved, self.starved));
         (self.since, self.cpu, self.starved) = (now, cpu, starved);
-        if self.real_time && needed > MUCH {
+        if self.real_time && needed > BUSY {
             priority::raise_above_ordinary();
             self.real_time = false;
-        } else if !self.real_time && !self.refused && missed > STARVED && needed < MUCH {
+        } else if !self.real_time && !self.refused && missed > STARVED && needed < BUSY {
             self.real_time = priority::raise(Urgency::LoadGenerator);
             self.was_real_time |= self.real_time;
             self.refused = !self.real_time;

@@ -1,4 +1,4 @@
-//! Requests as the bytes that go out, rendered a few ahead so that making JSON is not part of a latency.
+//! Requests as bytes, a few rendered in advance so that writing JSON is not part of a latency.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,11 +10,11 @@ use super::client::Client;
 use super::schedule::Schedule;
 use crate::workload::Request;
 
-/// The requests of a pass.
+/// The requests of a measurement.
 pub(super) struct Prepared {
     requests: Vec<Request>,
     template: RequestTemplate,
-    /// The head up to the body's length. Has the API key in it.
+    /// The head up to the body's length. Contains the API key.
     head: Vec<u8>,
     /// The next requests of the schedule, in its order.
     ahead: VecDeque<(usize, Vec<u8>)>,
@@ -30,13 +30,13 @@ impl Prepared {
         }
     }
 
-    /// Output tokens that all requests together ask for.
+    /// Output tokens of all requests together.
     pub(super) fn output_tokens(&self) -> u64 {
         let asked = self.requests.iter();
         asked.map(|request| u64::from(request.output_tokens)).sum()
     }
 
-    /// What the answer of a request must be.
+    /// Conditions for the answer of a request.
     pub(super) fn expected(&self, index: usize) -> Expected {
         Expected {
             output_tokens: self.requests[index].output_tokens,

@@ -1,41 +1,43 @@
 //! An HTTP/1.1 answer from its bytes: status, and the body without its framing (RFC 9112). No I/O.
 //!
-//! The body is given in the pieces in which it came in, without a copy. One answer at a time: no pipelining.
+//! The body is passed on in the pieces in which it arrived, without a copy. One answer at a time: no pipelining.
 
-/// A head longer than this is none of a server of this kind.
+use crate::text::count::count;
+
+/// Longest head; a server of this kind sends less.
 const LONGEST_HEAD: usize = 64 << 10;
 
-/// More header lines than any server sends, behind a gateway that adds its own.
+/// Most header lines, including those of a gateway.
 const MOST_HEADERS: usize = 256;
 
-/// More interim answers (1xx) than any server sends before the one that counts.
+/// Most interim answers (1xx) before the final one.
 const MOST_INTERIM: u32 = 16;
 
-/// A chunk's size line or trailer longer than this is no framing.
+/// Longest size line or trailer of a chunk.
 const LONGEST_LINE: usize = 8 << 10;
 
-/// Names of codings are shorter (`x-compress`); what is longer is cut where it is shown.
+/// Longest shown name of a coding; real ones are shorter (`x-compress`).
 const LONGEST_CODING: usize = 24;
 
-/// As long as an address that a person would write.
+/// As long as an address that a person writes.
 const LONGEST_LOCATION: usize = 200;
 
-/// Bytes that are no answer.
+/// Bytes that are not a valid answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResponseError {
-    /// The head is no HTTP.
+    /// The head is not HTTP.
     #[error("the answer is not HTTP: {0}")]
     Head(String),
-    /// The head, a line of the framing, or what comes before or after the body does not end.
-    #[error("the answer has a {0} that does not end")]
+    /// The head, a framing line, interim answers or the trailer have no end.
+    #[error("the answer has a {0} without an end")]
     Endless(&'static str),
-    /// The size of a chunk, or what follows a chunk, is wrong.
-    #[error("the answer's chunked framing is broken: {0}")]
+    /// The size of a chunk, or the bytes after it, are wrong.
+    #[error("the answer's chunked framing is invalid: {0}")]
     Chunk(&'static str),
-    /// Something follows the end of the answer.
-    #[error("the server sent {0} bytes after the end of its answer")]
+    /// Bytes follow the end of the answer.
+    #[error("the server sent {} after the end of its answer", count(*.0, "byte"))]
     After(usize),
-    /// The connection was closed before the begin.
+    /// The connection was closed before the start of the answer.
     #[error("the server closed the connection without an answer")]
     Unanswered,
     /// The connection was closed before the end.
@@ -43,7 +45,7 @@ pub enum ResponseError {
     Closed,
 }
 
-/// An answer as it comes in.
+/// An answer that is being received.
 #[derive(Debug, Default)]
 pub struct Response {
     state: State,
@@ -52,11 +54,11 @@ pub struct Response {
     /// Interim answers so far, and bytes of the trailer.
     interim: u32,
     trailer: usize,
-    /// What the body is wrapped in beside its framing.
+    /// Coding of the body beside its framing.
     coding: Option<String>,
-    /// Where the client is to go in place of an answer.
+    /// Target of a redirect.
     location: Option<String>,
-    /// The head, or a line of the framing, that has not ended yet.
+    /// The incomplete head or framing line.
     partial: Vec<u8>,
 }
 
@@ -64,13 +66,13 @@ pub struct Response {
 enum State {
     #[default]
     Head,
-    /// That many bytes of the body are left.
+    /// Remaining bytes of the body.
     Length(u64),
     /// The body ends with the connection.
     UntilClose,
     /// The line with a chunk's size.
     ChunkSize,
-    /// That many bytes of a chunk are left.
+    /// Remaining bytes of a chunk.
     ChunkData(u64),
     /// The line end after a chunk.
     ChunkEnd,
@@ -85,22 +87,22 @@ impl Response {
         (self.state != State::Head).then_some(self.status)
     }
 
-    /// The coding of the body (`gzip`), which the request does not accept: it hides the text and when it came.
+    /// The coding of the body (`gzip`), which the request does not accept: it hides the text and its arrival times.
     pub fn coding(&self) -> Option<&str> {
         self.coding.as_deref()
     }
 
-    /// Where a redirect leads, without its query: that may carry a token of a sign-in.
+    /// Target of a redirect, without its query, which may contain a sign-in token.
     pub fn redirects_to(&self) -> Option<&str> {
         self.location.as_deref()
     }
 
-    /// Whether the whole answer is here.
+    /// Whether the answer is complete.
     pub fn is_done(&self) -> bool {
         self.state == State::Done
     }
 
-    /// Whether nothing of it is here.
+    /// Whether no byte of it has arrived.
     pub fn is_untouched(&self) -> bool {
         self.state == State::Head && self.partial.is_empty()
     }
@@ -110,7 +112,7 @@ impl Response {
         self.is_done() && !self.close
     }
 
-    /// Takes the next bytes, and gives the pieces of the body that are in them with the status.
+    /// Takes the next bytes, and passes on the pieces of the body in them with the status.
     pub fn receive(
         &mut self,
         bytes: &[u8],
@@ -148,7 +150,9 @@ impl Response {
                         if line.is_empty() {
                             Ok(State::ChunkSize)
                         } else {
-                            Err(ResponseError::Chunk("a chunk is longer than its size says"))
+                            Err(ResponseError::Chunk(
+                                "a chunk is longer than its stated size",
+                            ))
                         }
                     })?;
                 }
@@ -190,15 +194,15 @@ impl Response {
         }
     }
 
-    /// Takes bytes of the head; gives what follows it.
+    /// Takes bytes of the head; returns the bytes after it.
     fn head<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], ResponseError> {
-        // Nearly always the whole head is in one read; a copy then costs nothing that matters.
+        // The whole head is nearly always in one read, so the copy is cheap.
         let before = self.partial.len();
         self.partial.extend_from_slice(bytes);
         let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
         let mut head = httparse::Response::new(&mut headers);
         let mut lenient = httparse::ParserConfig::default();
-        // A client takes a header of several lines (RFC 9112 §5.2), which an old gateway may send.
+        // Folded headers (RFC 9112 §5.2), which an old gateway may send.
         lenient.allow_obsolete_multiline_headers_in_responses(true);
         let parsed = lenient
             .parse_response(&mut head, &self.partial)
@@ -218,10 +222,10 @@ impl Response {
         };
         let status = head.code.unwrap_or_default();
         self.state = if (100..200).contains(&status) && status != 101 {
-            // After an interim answer the one that counts follows; but after 101 the connection speaks something else.
+            // After an interim answer the final one follows; but after 101 the connection uses another protocol.
             self.interim += 1;
             if self.interim > MOST_INTERIM {
-                return Err(ResponseError::Endless("row of interim answers (1xx)"));
+                return Err(ResponseError::Endless("series of interim answers (1xx)"));
             }
             State::Head
         } else {
@@ -259,7 +263,7 @@ impl Response {
         })
     }
 
-    /// Takes bytes up to the end of a line, and goes where `next` says; gives what follows the line.
+    /// Takes bytes up to the end of a line, and switches to the state of `next`; returns the bytes after the line.
     fn line<'a>(
         &mut self,
         bytes: &'a [u8],
@@ -305,7 +309,7 @@ impl Framing {
         let mut chunked = false;
         let mut coding = None;
         let mut location = None;
-        // HTTP/1.0 closes where it does not say otherwise.
+        // HTTP/1.0 closes by default.
         let mut close = head.version == Some(0);
         for header in head.headers.iter() {
             let is = |name: &str| header.name.eq_ignore_ascii_case(name);
@@ -323,8 +327,8 @@ impl Framing {
                 location = Some(shown.take(LONGEST_LOCATION).collect());
             } else if is("content-length") {
                 let value = value.trim();
-                let wrong = || ResponseError::Head(format!("a content length of `{value}`"));
-                // A sign is none of its characters, and Rust takes one.
+                let wrong = || ResponseError::Head(format!("invalid content length `{value}`"));
+                // A sign is not allowed, but Rust's parser accepts it.
                 let digits = Some(value).filter(|value| !value.starts_with('+'));
                 let given = digits.and_then(|value| value.parse().ok());
                 let given: u64 = given.ok_or_else(wrong)?;
@@ -358,7 +362,7 @@ impl Framing {
     }
 }
 
-/// A coding that must be undone to see what is in it.
+/// A coding that hides the content.
 fn hiding(coding: &str) -> Option<String> {
     let plain = ["chunked", "identity", ""];
     let is_plain = plain.iter().any(|plain| coding.eq_ignore_ascii_case(plain));
@@ -451,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn a_coding_that_hides_the_body_is_known() {
+    fn a_coding_that_hides_the_body_is_recognised() {
         for (headers, coding) in [
             ("content-encoding: gzip\r\n", Some("gzip")),
             ("Content-Encoding: identity, br\r\n", Some("br")),
@@ -469,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_tells_where_it_leads_without_the_query() {
+    fn a_redirect_has_its_target_without_the_query() {
         for (status, location) in [(307, Some("https://login.example/v1")), (200, None)] {
             let mut response = Response::default();
             let head = format!(
@@ -481,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn the_head_of_an_old_or_talkative_gateway_is_read() {
+    fn the_head_of_an_old_or_verbose_gateway_is_read() {
         let many = |count: usize| "x-a: b\r\n".repeat(count);
         for headers in ["x-a: b\r\n  folded\r\n".to_owned(), many(MOST_HEADERS - 1)] {
             let head = format!("HTTP/1.1 200 OK\r\n{headers}content-length: 2\r\n\r\nok");
@@ -494,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn another_protocol_is_not_an_interim_answer() {
+    fn another_protocol_does_not_count_as_an_interim_answer() {
         let mut response = Response::default();
         let head = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n";
         response.receive(head, |_, _| ()).unwrap();
@@ -510,24 +514,24 @@ mod tests {
             (format!("{head}\r\n"), "no size"),
             (format!("{head}-1\r\n"), "no size"),
             (format!("{head}ffffffffffffffffff\r\n"), "no size"),
-            (format!("{head}2\r\nabc\r\n"), "longer than its size"),
+            (format!("{head}2\r\nabc\r\n"), "longer than its stated size"),
             (format!("{head}0\r\n\r\nmore"), "4 bytes after the end"),
-            (format!("{head}{}", "0".repeat(9_000)), "does not end"),
+            (format!("{head}{}", "0".repeat(9_000)), "without an end"),
             (
                 format!("{head}0\r\n{}", "x: y\r\n".repeat(12_000)),
-                "a trailer that does not end",
+                "a trailer without an end",
             ),
             (
                 "HTTP/1.1 100 Continue\r\n\r\n".repeat(20),
-                "a row of interim answers (1xx) that does not end",
+                "a series of interim answers (1xx) without an end",
             ),
             (
                 "HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n".to_owned(),
-                "content length of `many`",
+                "content length `many`",
             ),
             (
                 "HTTP/1.1 200 OK\r\ncontent-length: +5\r\n\r\n".to_owned(),
-                "content length of `+5`",
+                "content length `+5`",
             ),
         ] {
             let error = read(&[text.as_bytes()], false).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Which request is sent when. Pure: the engine brings the time and the ends of requests.
+//! Decides when to send which request. Pure: the engine passes the time and the ends of requests.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,8 +11,7 @@ pub(super) enum Shape {
     /// That many slots; each takes the next request as soon as its last one has ended. They open one after the other
     /// within `ramp`.
     Closed { slots: usize, ramp: Nanoseconds },
-    /// At absolute times, whatever became of the earlier ones. One entry per request; those of later turns are not
-    /// looked at.
+    /// At fixed times, independent of earlier requests. One entry per request; entries of later turns are ignored.
     Open { due: Vec<Nanoseconds> },
 }
 
@@ -25,36 +24,36 @@ pub(super) struct Turn {
     pub(super) pause: Nanoseconds,
 }
 
-/// What to do now.
+/// The next action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Send this request.
     Send {
         /// Position in the workload.
         index: usize,
-        /// When it could be sent at the earliest: its due time, or when its slot became free.
+        /// Earliest time to send it: its due time, or when its slot became free.
         ready: Nanoseconds,
-        /// Whether `ready` comes from outside, so that latencies count from there.
+        /// Whether `ready` is a scheduled time, so that latencies count from there.
         scheduled: bool,
     },
-    /// Nothing before that time, unless a request ends.
+    /// Wait until that time, unless a request ends.
     WaitUntil(Nanoseconds),
-    /// Nothing before a request ends.
+    /// Wait until a request ends.
     WaitForEnd,
     /// Everything was sent and has ended.
     Over,
 }
 
-/// The schedule of one pass.
+/// The schedule of one measurement.
 #[derive(Debug)]
 pub(super) struct Schedule {
     shape: Shape,
-    /// Who follows each request.
+    /// The turn after each request.
     next_turn: Vec<Option<(usize, Nanoseconds)>>,
-    /// First turns that have not been sent, in order.
+    /// First turns that are not sent yet, in order.
     first_turns: std::vec::IntoIter<usize>,
     upcoming: Option<usize>,
-    /// Later turns that only wait for their time.
+    /// Later turns that wait only for their time.
     ready_turns: BinaryHeap<Reverse<(Nanoseconds, usize)>>,
     /// When each free slot became free.
     free: BinaryHeap<Reverse<Nanoseconds>>,
@@ -63,8 +62,7 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// A schedule of as many requests as `turns` has entries. No request begins a conversation at or after
-    /// `stop_after`, nor goes on with one.
+    /// A schedule with one request per entry of `turns`. At or after `stop_after` no conversation starts or continues.
     pub(super) fn new(
         shape: Shape,
         turns: &[Option<Turn>],
@@ -100,7 +98,7 @@ impl Schedule {
         }
     }
 
-    /// What to do at `now`. A request that is to be sent counts as sent.
+    /// The action at `now`. A request to send counts as sent.
     pub(super) fn step(&mut self, now: Nanoseconds) -> Step {
         if self.stop_after.is_some_and(|stop| now >= stop) {
             self.upcoming = None;
@@ -111,7 +109,7 @@ impl Schedule {
             Shape::Closed { .. } => self.free.peek().map(|Reverse(free)| *free),
             Shape::Open { due } => Some(due[index]),
         });
-        // A conversation that has begun goes on before another begins.
+        // A started conversation continues before another one starts.
         if let Some(ready) = turn.filter(|ready| *ready <= now)
             && let Some(Reverse((_, index))) = self.ready_turns.pop()
         {
@@ -143,11 +141,11 @@ impl Schedule {
         }
     }
 
-    /// A request has ended. Its slot goes on with the next turn, or takes another request.
+    /// A request has ended. Its slot continues with the next turn, or takes another request.
     pub(super) fn ended(&mut self, index: usize, at: Nanoseconds, ok: bool) {
         self.in_flight -= 1;
         match self.next_turn[index] {
-            // Without the answer there is nothing to go on with.
+            // A turn needs the answer of the one before it.
             Some((next, pause)) if ok => self.ready_turns.push(Reverse((at + pause, next))),
             Some(_) | None => {
                 if matches!(self.shape, Shape::Closed { .. }) {
@@ -157,7 +155,7 @@ impl Schedule {
         }
     }
 
-    /// Later turns that were not sent because an earlier one had failed, though there was time for them.
+    /// Later turns that were not sent because an earlier one failed, although there was time for them.
     pub(super) fn abandoned(&self, failed: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(self.next_turn[failed], |(index, _)| self.next_turn[*index])
             .map(|(index, _)| index)
@@ -168,7 +166,7 @@ impl Schedule {
         self.in_flight
     }
 
-    /// The next requests that will be sent, as far as that is known.
+    /// The next requests that will be sent, as far as known.
     pub(super) fn upcoming(&self) -> impl Iterator<Item = usize> {
         self.upcoming
             .into_iter()
@@ -218,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_loop_sends_on_time_whatever_became_of_the_others() {
+    fn an_open_loop_sends_on_time_independent_of_other_requests() {
         let shape = Shape::Open {
             due: vec![10, 20, 20],
         };
@@ -255,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_sent_when_the_time_is_over() {
+    fn no_request_is_sent_after_the_time_limit() {
         let shape = Shape::Open { due: vec![10, 200] };
         let mut schedule = Schedule::new(shape, &[None; 2], Some(100));
         assert_eq!(schedule.step(10), send(0, 10, true));

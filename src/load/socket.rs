@@ -1,4 +1,4 @@
-//! A TCP connection that never blocks, whose arrivals the kernel stamps.
+//! A non-blocking TCP connection with the kernel's time stamps of arrivals.
 
 use std::io::{self, IoSliceMut, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -8,24 +8,24 @@ use nix::sys::socket::{self as messages, ControlMessageOwned, MsgFlags, sockopt}
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto};
 use rustix::time::Timespec;
 
-/// A control message with one time stamp, with its head: more than any architecture needs.
+/// A control message with one time stamp and its header: enough for every architecture.
 const CONTROL_SPACE: usize = 64;
 
-/// A connection, perhaps not there yet.
+/// A connection, possibly not established yet.
 #[derive(Debug)]
 pub(super) struct Socket(TcpStream);
 
-/// What one read brought.
+/// Result of one read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Received {
-    /// Bytes; none where the peer has closed.
+    /// Bytes; none if the peer has closed.
     pub(super) length: usize,
-    /// When the last of them came in, by the wall clock; `None` where the kernel says nothing.
+    /// Arrival of the last byte, by the wall clock; `None` if the kernel reports none.
     pub(super) stamp: Option<Timespec>,
 }
 
 impl Socket {
-    /// Begins to connect. The socket becomes writable when it is connected, or has failed.
+    /// Starts to connect. The socket becomes writable when it is connected, or has failed.
     pub(super) fn connect(address: SocketAddr) -> io::Result<Self> {
         let family = if address.is_ipv4() {
             AddressFamily::INET
@@ -35,10 +35,10 @@ impl Socket {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket =
             rustix::net::socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
-        // A kernel without it leaves the time of reading, which is counted.
+        // Without kernel stamps the time of reading is used, and counted.
         let _unstamped = messages::setsockopt(&socket, sockopt::ReceiveTimestampns, &true);
         let stream = TcpStream::from(socket);
-        // A request is one write: waiting for more to send would only delay its end.
+        // A request is one write: waiting for more data would only delay its end.
         stream.set_nodelay(true)?;
         match rustix::net::connect(&stream, &address) {
             Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(Self(stream)),
@@ -46,7 +46,7 @@ impl Socket {
         }
     }
 
-    /// Why connecting failed, if it did. Called once the socket is writable.
+    /// Why connecting failed, if it did. Call it once the socket is writable.
     pub(super) fn connected(&self) -> io::Result<()> {
         match self.0.take_error()? {
             Some(error) => Err(error),
@@ -54,12 +54,12 @@ impl Socket {
         }
     }
 
-    /// Sends as much as the kernel takes now.
+    /// Sends as much as the kernel accepts now.
     pub(super) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         (&self.0).write(bytes)
     }
 
-    /// Reads what is there, and when it came in.
+    /// Reads the available bytes, and their arrival time.
     pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
         let mut control = [0; CONTROL_SPACE];
         let mut into = [IoSliceMut::new(buffer)];
@@ -122,10 +122,10 @@ mod tests {
     }
 
     #[test]
-    fn a_late_reader_learns_when_the_bytes_came_in() {
+    fn a_late_reader_gets_the_arrival_time() {
         let (socket, mut peer) = pair();
         let mut buffer = [0; 64];
-        // Where no socket of the machine asked for stamps before, the kernel begins to make them a moment after the first.
+        // If no socket of the machine used stamps before, the kernel starts to make them a moment after the first request.
         for _ in 0..200 {
             peer.write_all(b"warm-up").unwrap();
             if receive(&socket, &mut buffer).stamp.is_some() {
@@ -142,14 +142,11 @@ mod tests {
         let late = Duration::try_from(stamp)
             .unwrap()
             .abs_diff(Duration::try_from(sent).unwrap());
-        assert!(
-            late < Duration::from_millis(30),
-            "{late:?} from the sending"
-        );
+        assert!(late < Duration::from_millis(30), "{late:?} after sending");
     }
 
     #[test]
-    fn a_closed_peer_is_an_empty_read_and_an_idle_one_is_no_read() {
+    fn a_closed_peer_is_an_empty_read_and_an_idle_one_would_block() {
         let (socket, peer) = pair();
         let mut buffer = [0; 8];
         assert_eq!(
@@ -161,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_connection_says_so() {
+    fn a_refused_connection_is_reported() {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);

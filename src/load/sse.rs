@@ -1,13 +1,13 @@
 //! A parser of server-sent events (WHATWG HTML, "Server-sent events") on bytes.
 //!
-//! It takes whatever the network delivers, however it was cut, and gives the data of whole events and whether their type
-//! is one that a server of this kind sends its answer with. Other fields are skipped.
+//! It accepts any split of the bytes, and returns the data of whole events with the type as far as it matters. Other fields
+//! are skipped.
 
-/// Longest event that is buffered. A token's chunk has some 250 bytes; whatever is longer than this is no stream of
-/// tokens, and must not fill the memory.
+/// Longest buffered event. A token's chunk has about 250 bytes; a longer event is not part of a token stream, and must not
+/// fill the memory.
 const LONGEST_EVENT: usize = 4 << 20;
 
-/// An event longer than the parser keeps.
+/// An event longer than the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an event is longer than {LONGEST_EVENT} bytes")]
 pub struct EventTooLong;
@@ -24,34 +24,34 @@ pub struct Event<'a> {
 /// The type of an event, as far as it matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
-    /// None, or `message`, which is the same.
+    /// No type, or `message`, which is the same.
     #[default]
-    Usual,
+    Message,
     /// `error`.
     Error,
-    /// Any other. Some servers keep a stream alive with events of a type of their own.
+    /// Any other. Some servers keep a stream alive with events of their own type.
     Other,
 }
 
-/// Splits a byte stream into the data of its events. It copies only what is cut by the edge of a piece.
+/// Splits a byte stream into the data of its events. It copies only data that the edge of a piece cuts.
 #[derive(Debug, Default)]
 pub struct SseParser {
-    /// The line that has not ended yet.
+    /// The incomplete line.
     line: Vec<u8>,
-    /// The data of the event that has not ended yet.
+    /// The data of the incomplete event.
     data: Vec<u8>,
-    /// Whether that event has data, be it empty.
+    /// Whether that event has data, possibly empty.
     has_data: bool,
     /// The type of that event.
     kind: Kind,
-    /// Whether the last byte was a carriage return, of which a following line feed is part.
+    /// Whether the last byte was a carriage return, which a line feed may complete.
     after_return: bool,
-    /// Whether the first line, which may begin with a byte order mark, is over.
+    /// Whether the first line, which may start with a byte order mark, is over.
     begun: bool,
 }
 
 impl SseParser {
-    /// Takes the next bytes and calls `on_event` with every event that they end.
+    /// Takes the next bytes and calls `on_event` for every event that they complete.
     pub fn feed(
         &mut self,
         bytes: &[u8],
@@ -68,8 +68,8 @@ impl SseParser {
             let line = &rest[..end];
             let pair = rest[end] == b'\r' && rest.get(end + 1) == Some(&b'\n');
             let after = &rest[end + 1 + usize::from(pair)..];
-            if self.begun && self.line.is_empty() && !self.has_data && self.kind == Kind::Usual {
-                // The usual event, one line and its blank line in one piece, is given as it lies there.
+            if self.begun && self.line.is_empty() && !self.has_data && self.kind == Kind::Message {
+                // The common event, one line and its blank line in one piece, is passed on without a copy.
                 let blank = match after {
                     [b'\n', ..] => 1,
                     [b'\r', b'\n', ..] => 2,
@@ -80,7 +80,7 @@ impl SseParser {
                 {
                     on_event(Event {
                         data: value,
-                        kind: Kind::Usual,
+                        kind: Kind::Message,
                     });
                     rest = &after[blank..];
                     continue;
@@ -105,8 +105,8 @@ impl SseParser {
         Ok(())
     }
 
-    /// The stream has ended. An event that lacks only its last blank line is given all the same: some servers leave it
-    /// out, and nothing that arrived is dropped.
+    /// The stream has ended. An event that lacks only its last blank line is passed on too: some servers omit it, and no
+    /// received data is dropped.
     pub fn finish(mut self, mut on_event: impl FnMut(Event<'_>)) {
         if !self.line.is_empty() {
             let line = std::mem::take(&mut self.line);
@@ -131,7 +131,7 @@ impl SseParser {
                 self.data.clear();
                 self.has_data = false;
             }
-            self.kind = Kind::Usual;
+            self.kind = Kind::Message;
         } else if let Some(value) = data_value(line) {
             if self.has_data {
                 self.data.push(b'\n');
@@ -142,7 +142,7 @@ impl SseParser {
             // Of several types the last counts.
             self.kind = match kind {
                 b"error" => Kind::Error,
-                b"" | b"message" => Kind::Usual,
+                b"" | b"message" => Kind::Message,
                 _ => Kind::Other,
             };
         }
@@ -168,13 +168,13 @@ mod tests {
 
     use super::*;
 
-    /// The data of all events, with a mark before those of the type `error`.
+    /// The data of all events, with the type in front unless it is `message`.
     fn events(pieces: &[&[u8]]) -> Vec<String> {
         let shown = |event: Event<'_>| {
             let mark = match event.kind {
                 Kind::Error => "error: ",
                 Kind::Other => "other: ",
-                Kind::Usual => "",
+                Kind::Message => "",
             };
             format!("{mark}{}", String::from_utf8_lossy(event.data))
         };
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn events_end_at_blank_lines_whatever_the_line_ends() {
+    fn events_end_at_blank_lines_with_any_line_ending() {
         assert_eq!(
             events(&[b"data: a\n\ndata:b\r\n\r\ndata: c\r\rdata\n\n"]),
             ["a", "b", "c", ""]
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_type_error_is_that_of_its_own_event_alone() {
+    fn the_type_error_applies_to_its_own_event_only() {
         assert_eq!(
             events(&[b"data: a\n\nevent: error\ndata: b\n\ndata: c\n\nevent: error\nevent: x\ndata: d\n\n"]),
             ["a", "error: b", "c", "other: d"]
@@ -218,12 +218,12 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_last_blank_line_loses_nothing() {
+    fn a_missing_last_blank_line_loses_no_data() {
         assert_eq!(events(&[b"data: a\n\ndata: [DONE]"]), ["a", "[DONE]"]);
     }
 
     #[test]
-    fn a_carriage_return_and_its_line_feed_may_come_apart() {
+    fn a_carriage_return_and_its_line_feed_may_arrive_separately() {
         assert_eq!(
             events(&[b"data: a\r", b"\n\r", b"\n", b"data: b\r\n\r\n"]),
             ["a", "b"]
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_event_is_an_error_and_not_an_endless_buffer() {
+    fn an_endless_event_is_an_error_and_the_buffer_stays_bounded() {
         let mut parser = SseParser::default();
         let piece = vec![b'x'; 1 << 20];
         let fed: Result<Vec<()>, _> = (0..5).map(|_| parser.feed(&piece, |_| ())).collect();

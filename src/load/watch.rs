@@ -1,41 +1,41 @@
-//! Ends a pass that has become worthless, before it costs more time.
+//! Ends a measurement early that cannot count any more.
 
 use super::own_load::OwnLoad;
 use crate::measure::{ClientLoad, RequestOutcome, RequestTrace, Stop};
 
-/// How often the load generator looks whether it gets to its work, in seconds.
+/// How often the load generator checks its own delays, in seconds.
 const WINDOW: f64 = 1.0;
 
-/// Looks in a row at which it did not. One alone may be the start of a server or of another program.
-const LOOKS: u32 = 3;
+/// Failed checks in a row that end the measurement. A single one may be the start of a server or of another program.
+const FAILED_CHECKS: u32 = 3;
 
-/// Timed-out requests in a row from which on a server counts as hung: one alone may be a long request.
+/// Timed-out requests in a row after which a server counts as hung: a single one may be a long request.
 const FEWEST_TIMED_OUT: usize = 2;
 
-/// When a pass is not worth going on with.
+/// When a measurement ends early.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Patience {
-    /// So many requests may fail; with one more the plan's `max_error_rate` cannot be met any more. `None` where failures
-    /// are an answer, as in a sweep.
+    /// How many requests may fail; one more exceeds the plan's `max_error_rate`. `None` where failures are a result, as in
+    /// a sweep.
     pub most_failures: Option<usize>,
-    /// So often may bytes come that nobody asked for; once more, and nobody can tell any more which answer is whose.
+    /// How often unrequested bytes may arrive; once more, and answers can no longer be assigned to requests.
     pub most_unasked: Option<u64>,
-    /// Whether it ends where the load generator is kept from its work.
+    /// Whether it ends when the load generator is delayed.
     pub needs_cpu: bool,
 }
 
-/// What is known of a pass so far.
+/// State of a measurement so far.
 #[derive(Debug)]
 pub(super) struct Watch {
     patience: Patience,
-    /// Output tokens that all requests ask for.
+    /// Output tokens of all requests.
     tokens: u64,
     failures: usize,
-    /// Requests that timed out since one last ended otherwise.
+    /// Requests that timed out since the last other end.
     timed_out: usize,
-    /// Requests that were in flight when the first of them did.
+    /// Requests that were in flight when the first of them timed out.
     at_stake: usize,
-    /// When the window began, and what was known then.
+    /// Start of the window, and the counts at that time.
     since: f64,
     before: ClientLoad,
     kept_from_work: u32,
@@ -55,7 +55,7 @@ impl Watch {
         }
     }
 
-    /// A request has ended, `in_flight` with it at that moment.
+    /// A request has ended, with `in_flight` requests at that moment, itself included.
     pub(super) fn ended(&mut self, outcome: &RequestOutcome, in_flight: usize) -> Option<Stop> {
         self.failures += usize::from(!outcome.is_ok());
         if *outcome == RequestOutcome::TimedOut {
@@ -73,30 +73,27 @@ impl Watch {
         (self.failures > most).then_some(Stop::Failing)
     }
 
-    /// So often have bytes come that nobody asked for.
+    /// Unrequested bytes have arrived so often.
     pub(super) fn unasked(&self, times: u64) -> Option<Stop> {
         let most = self.patience.most_unasked?;
         (times > most).then_some(Stop::Unasked)
     }
 
-    /// Looks now and then whether the load generator gets to its work.
+    /// Checks from time to time whether the load generator is delayed.
     pub(super) fn look(&mut self, own: &OwnLoad, traces: &[RequestTrace]) -> Option<Stop> {
         let now = own.elapsed();
         if !self.patience.needs_cpu || now - self.since < WINDOW {
             return None;
         }
         let so_far = own.so_far();
-        // More than the whole pass may lose is lost already, whatever comes.
-        let mut stop = so_far.lost_of(self.tokens);
-        if so_far
-            .since(&self.before, self.since, now)
-            .is_kept_from_work()
-        {
+        // More than the whole measurement may lose is already lost.
+        let mut stop = so_far.lost_chunks(self.tokens);
+        if so_far.since(&self.before, self.since, now).is_delayed() {
             self.kept_from_work += 1;
         } else {
             self.kept_from_work = 0;
         }
-        if stop.is_none() && self.kept_from_work >= LOOKS {
+        if stop.is_none() && self.kept_from_work >= FAILED_CHECKS {
             stop = so_far.bottleneck(traces);
         }
         (self.since, self.before) = (now, so_far);
@@ -121,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_given_up_when_every_request_in_flight_timed_out_and_no_earlier() {
+    fn a_server_is_given_up_when_every_request_in_flight_timed_out_and_not_earlier() {
         let mut watch = watch(None);
         assert_eq!(watch.ended(&RequestOutcome::TimedOut, 3), None);
         assert_eq!(watch.ended(&RequestOutcome::TimedOut, 3), None);
@@ -143,14 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn one_long_request_alone_is_no_hung_server() {
+    fn one_long_request_is_not_a_hung_server() {
         let mut watch = watch(None);
         assert_eq!(watch.ended(&RequestOutcome::TimedOut, 1), None);
         assert_eq!(watch.ended(&RequestOutcome::TimedOut, 1), Some(Stop::Hung));
     }
 
     #[test]
-    fn a_pass_ends_with_the_failure_that_the_plan_does_not_allow_any_more() {
+    fn a_measurement_ends_with_the_failure_that_exceeds_the_plans_limit() {
         let mut of_two = watch(Some(2));
         let stops =
             [failed(), RequestOutcome::Ok, failed(), failed()].map(|end| of_two.ended(&end, 4));
@@ -160,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_ends_with_bytes_that_nobody_asked_for_once_they_come_more_often_than_they_may() {
+    fn a_measurement_ends_when_unrequested_bytes_exceed_their_limit() {
         let patience = Patience {
             most_unasked: Some(2),
             ..Patience::default()

@@ -1,4 +1,4 @@
-//! What the load generator itself did to a repeat: whether it could have been what was measured.
+//! The load generator's own load during a repeat, and whether it was the bottleneck.
 
 use serde_json::{Value, json};
 
@@ -9,61 +9,62 @@ use crate::record::MOST_PACKED;
 use crate::record::telemetry::Client;
 pub use crate::record::telemetry::Lateness;
 use crate::stats;
+use crate::text::count::count;
 
-/// Share of the time in which the client's thread may work or wait for a CPU. Above, it had no time left to be on time.
+/// Largest share of the time in which the client's thread may run or wait for a CPU. Above, it has no reserve.
 const MOST_BUSY: f64 = 0.9;
 
-/// Share of the time without a CPU above which a second of it is in doubt; whether the whole is void, the other limits say.
+/// Share of the time without a CPU above which one second counts as delayed; other limits decide about the whole repeat.
 const MOST_STARVED: f64 = 0.2;
 
-/// Share of a request's time by which sending it may be late, on average: less than half of the usual limit of 5 %.
+/// Largest mean lateness of sending, as a share of a request's time: less than half of the default limit of 5 %.
 const MOST_LATE: f64 = 0.02;
 
-/// Lateness below this, in seconds, is no client's fault: a timer and a wake-up take as long.
+/// Lateness below this, in seconds, does not count: a timer and a wake-up take as long.
 const DEFAULT_LATENESS: f64 = 0.000_2;
 
-/// Share of the token chunks whose own arrival may be lost because the client came late to read them.
+/// Largest share of the token chunks whose arrival times may be lost because the client read them late.
 const MOST_MERGED: f64 = 0.01;
 
-/// Share of the requests that may be sent once more without a word, and without doubt: each has waited for a connection
-/// to break and for another, and a server that drops what it takes looks the same.
-const SENT_AGAIN_UNSAID: f64 = 0.001;
-const MOST_SENT_AGAIN: f64 = 0.01;
+/// Shares of resent requests up to which there is no warning, and above which the repeat is void: each resent request waited
+/// for a connection to close and for another, and a server that drops requests looks the same.
+const RESENT_WITHOUT_WARNING: f64 = 0.001;
+const MOST_RESENT: f64 = 0.01;
 
-/// In so many requests, bytes may come once that no request had asked for: a proxy that closes an idle connection may send
-/// a word before it does.
+/// Unrequested bytes may arrive once per this many requests: a proxy that closes an idle connection may send a message
+/// first.
 const REQUESTS_PER_UNASKED: usize = 100;
 
-/// Why a pass ended before its last request.
+/// Why a measurement ended early.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// The load generator is kept from its work, as the words say.
+    /// The load generator was delayed; the text describes how.
     Client(String),
-    /// Every request in flight has timed out: the server is given up.
+    /// Every request in flight has timed out: the server counts as hung.
     Hung,
-    /// More requests have failed than may.
+    /// More requests failed than allowed.
     Failing,
-    /// Bytes that no request had asked for came more often than they may.
+    /// Unrequested bytes arrived more often than allowed.
     Unasked,
 }
 
-/// How often a pass of so many requests may get bytes that none of them had asked for.
+/// How often unrequested bytes may arrive in a measurement of that many requests.
 pub fn most_unasked(requests: usize) -> u64 {
     (requests / REQUESTS_PER_UNASKED) as u64
 }
 
-/// What the load generator did during one pass.
+/// The load generator's own load during one measurement.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClientLoad {
     /// Share of the time in which its thread ran.
     pub busy: f64,
-    /// Share of the time in which its thread could have run and had no CPU; `None` where the kernel does not say.
+    /// Share of the time in which its thread was ready to run but had no CPU; `None` if the kernel does not report it.
     pub starved: Option<f64>,
-    /// Whether its thread had real-time priority, for a time at least: it takes it where it is permitted to.
+    /// Whether its thread had real-time priority at any time: it takes it if permitted.
     pub real_time: bool,
     /// From the time when a request could be sent to its sending.
     pub sending: Lateness,
-    /// From the arrival of bytes, by the kernel's stamp, to their reading. Latencies count to the arrival.
+    /// From the arrival of bytes, by the kernel's time stamp, to their reading. Latencies end at the arrival.
     pub reading: Lateness,
     /// Requests in flight at most.
     pub in_flight: usize,
@@ -71,28 +72,28 @@ pub struct ClientLoad {
     pub in_flight_wanted: Option<usize>,
     /// Chunks with text.
     pub token_chunks: u64,
-    /// Of them, those that were read together with a later one because the client came late: their own arrival is lost.
+    /// Of them, those read together with a later one because the client was late: their arrival times are lost.
     pub merged_late: u64,
-    /// Of them, those that arrived together with a later one: the server, or what lies between, sent them so.
+    /// Of them, those that arrived together with a later one: the server, or a proxy, sent them so.
     pub merged_by_server: u64,
-    /// Reads that brought something.
+    /// Reads that returned data.
     pub reads: u64,
-    /// Of them, those without a stamp of the kernel.
+    /// Of them, those without a time stamp of the kernel.
     pub unstamped: u64,
-    /// Requests sent once more because the server had closed an idle connection at that moment.
+    /// Requests that were sent once more because the server closed an idle connection at that moment.
     pub sent_again: u64,
-    /// How often the server sent bytes that no request had asked for, a whole answer or others.
+    /// How often the server sent unrequested bytes, a whole answer or others.
     pub unasked: u64,
-    /// Connections that this system had no room for; their requests could not be sent.
+    /// Connections for which this system had no resources; their requests were not sent.
     pub unopened: u64,
-    /// What it lacked, and what to do.
+    /// The missing resource, and what to do.
     pub unopened_because: Option<String>,
 }
 
 impl ClientLoad {
-    /// Why the repeat does not count or wants a word, decided by what the client did, never by what it measured.
-    /// `wants_tpot`: whether the plan sets a limit on TPOT. Without one, answers in one piece only lack a figure for which
-    /// nobody asked; a rule that judges it says itself what is missing.
+    /// Why the repeat does not count or needs a warning, decided by the client's own load, never by the results.
+    /// `wants_tpot`: whether the plan limits TPOT. Without a limit, answers in one piece only lack a figure that is not needed;
+    /// a rule on TPOT reports the missing value itself.
     pub fn concerns(&self, traces: &[RequestTrace], wants_tpot: bool) -> Concerns {
         let mut concerns = Concerns::default();
         if let Some(because) = &self.unopened_because {
@@ -105,49 +106,49 @@ impl ClientLoad {
             concerns.make_void(bottleneck);
         }
         let sent_again = stats::number(self.sent_again) / stats::number(traces.len().max(1) as u64);
-        let said = format!(
-            "{} of {} requests met a connection that the server was closing, without an answer and without a word, and were sent again",
+        let message = format!(
+            "{} of {} requests were resent, because the server closed their connection without an answer",
             self.sent_again,
             traces.len()
         );
-        // One alone may be chance, however few they all are.
-        if self.sent_again > 1 && sent_again > MOST_SENT_AGAIN {
+        // A single one may be chance, however few requests there are.
+        if self.sent_again > 1 && sent_again > MOST_RESENT {
             concerns.make_void(format!(
-                "{said}: let it keep connections for longer, or see whether it drops requests"
+                "{message}: raise the server's keep-alive timeout, or check whether it drops requests"
             ));
-        } else if sent_again > SENT_AGAIN_UNSAID {
-            concerns.warn("sent again", said);
+        } else if sent_again > RESENT_WITHOUT_WARNING {
+            concerns.warn("sent again", message);
         }
         match in_one_piece(traces) {
-            Some(said) if wants_tpot => concerns.warn("packaging", said),
-            Some(said) => concerns.note("packaging", said),
+            Some(message) if wants_tpot => concerns.warn("packaging", message),
+            Some(message) => concerns.note("packaging", message),
             None => self.packed(&mut concerns),
         }
         self.unasked(traces.len(), &mut concerns);
-        // Where every request failed that says enough.
+        // If every request failed, the failures are reported instead.
         let wanted = self.in_flight_wanted.unwrap_or_default();
         if self.in_flight < wanted && traces.iter().any(|trace| trace.outcome.is_ok()) {
             concerns.warn("in flight", format!(
-                "at most {} requests were in flight where {wanted} were asked for: there were too few of them (turns of one conversation follow each other), or they ended before the ramp",
+                "at most {} requests were in flight instead of {wanted}: the workload has too few independent requests (turns of one conversation are sequential), or it ended before the ramp",
                 self.in_flight
             ));
         }
         concerns
     }
 
-    /// Tokens that the server, or what lies between, sent together.
+    /// Chunks that the server, or a proxy, sent together.
     fn packed(&self, concerns: &mut Concerns) {
         let merged = stats::number(self.merged_by_server) / stats::number(self.token_chunks.max(1));
         if merged > MOST_PACKED {
             concerns.warn("packaging", format!(
-                "{:.0} % of the chunks came together with the one before: the server, or a proxy, sends several tokens at once, and ITL is the time between such packets",
+                "{:.0} % of the chunks arrived together with the one before: the server, or a proxy, sends several tokens at once, so ITL is the time between these packets",
                 merged * 100.0
             ));
         }
     }
 
-    /// What was counted from `began` on until `now`, seconds of its pass, where `before` was counted until `began`:
-    /// shares of the time and chunks alone.
+    /// The counts from `began` until `now`, in seconds of the measurement; `before` has the counts until `began`. Only shares of
+    /// the time and chunks.
     #[must_use]
     pub fn since(&self, before: &Self, began: f64, now: f64) -> Self {
         let wall = (now - began).max(1e-9);
@@ -163,56 +164,57 @@ impl ClientLoad {
         }
     }
 
-    /// Whether it lacked a CPU, so that what it measured meanwhile is in doubt.
-    pub fn is_kept_from_work(&self) -> bool {
+    /// Whether it lacked a CPU, so that its figures of that time are unreliable.
+    pub fn is_delayed(&self) -> bool {
         let starved = self.starved.unwrap_or_default();
         starved > MOST_STARVED || self.busy + starved > MOST_BUSY || self.merged() > MOST_MERGED
     }
 
-    /// Why the pass is lost, whatever comes: more chunks are merged than `tokens`, all that it asks for, may lose.
-    pub fn lost_of(&self, tokens: u64) -> Option<String> {
+    /// Why the measurement is already lost: more chunks are merged than allowed for all `tokens` that it requests.
+    pub fn lost_chunks(&self, tokens: u64) -> Option<String> {
         let merged = stats::number(self.merged_late);
-        (merged > MOST_MERGED * stats::number(tokens)).then(|| self.too_late())
+        (merged > MOST_MERGED * stats::number(tokens)).then(|| self.late_message())
     }
 
     fn merged(&self) -> f64 {
         stats::number(self.merged_late) / stats::number(self.token_chunks.max(1))
     }
 
-    fn too_late(&self) -> String {
+    fn late_message(&self) -> String {
         format!(
-            "the load generator was the bottleneck: it came too late to tell {:.1} % of the chunks apart",
+            "the load generator was the bottleneck: it read {:.1} % of the chunks more than 1 ms late, so their arrival times are lost",
             self.merged() * 100.0
         )
     }
 
-    /// Bytes that no request had asked for: then an answer may be that of another request.
+    /// Unrequested bytes: an answer may belong to another request.
     fn unasked(&self, requests: usize, concerns: &mut Concerns) {
-        let said = format!(
-            "the server, or a proxy in front of it, sent bytes that no request had asked for ({} times in {} requests)",
-            self.unasked, requests
+        let message = format!(
+            "the server, or a proxy in front of it, sent unrequested bytes ({} in {})",
+            count(self.unasked, "time"),
+            count(requests, "request")
         );
         if self.unasked > most_unasked(requests) {
             concerns.make_void(format!(
-                "{said}, so an answer may belong to another request"
+                "{message}, so an answer may belong to another request"
             ));
         } else if self.unasked > 0 {
-            concerns.warn("unasked bytes", said);
+            concerns.warn("unasked bytes", message);
         }
     }
 
-    /// Why the client could have been the bottleneck; `None` where it was not.
+    /// Why the client may have been the bottleneck; `None` if it was not.
     pub fn bottleneck(&self, traces: &[RequestTrace]) -> Option<String> {
         let busy = self.busy + self.starved.unwrap_or_default();
         if busy > MOST_BUSY {
             return Some(format!(
-                "the load generator was the bottleneck: its thread ran {:.0} % of the time and waited for a CPU {:.0} %",
+                "the load generator was the bottleneck: its thread ran {:.0} % of the time and waited for a CPU {:.0} % of the time",
                 self.busy * 100.0,
                 self.starved.unwrap_or_default() * 100.0
             ));
         }
         if self.merged() > MOST_MERGED {
-            return Some(self.too_late());
+            return Some(self.late_message());
         }
         let whole: Vec<f64> = traces
             .iter()
@@ -222,7 +224,7 @@ impl ClientLoad {
         let late = self.sending.mean;
         match stats::mean(&whole) {
             Some(mean) if late > DEFAULT_LATENESS && late > MOST_LATE * mean => Some(format!(
-                "the load generator was the bottleneck: it sent requests {:.1} ms late on average, and they take {:.1} ms",
+                "the load generator was the bottleneck: it sent requests {:.1} ms late on average, compared with {:.1} ms per request",
                 late * 1e3,
                 mean * 1e3
             )),
@@ -230,7 +232,7 @@ impl ClientLoad {
         }
     }
 
-    /// What the server's own counters are held against. `traces` are all of the pass.
+    /// The client's figures, for comparison with the server's counters. `traces` are those of the whole measurement.
     pub fn figures(&self, traces: &[RequestTrace]) -> ClientFigures {
         let whole = || traces.iter().filter(|trace| trace.outcome.is_ok());
         let of = |value: fn(&RequestTrace) -> Option<f64>| {
@@ -241,7 +243,7 @@ impl ClientLoad {
             all_whole: whole().count() == traces.len(),
             output_tokens: whole().filter_map(|trace| trace.output_tokens).sum(),
             in_flight: self.in_flight,
-            // TTFT counts from when a request was due, and the server cannot know of it before it was sent.
+            // TTFT starts when a request is due, but the server sees it only after it is sent.
             ttft: of(RequestTrace::ttft).map(|ttft| ttft - self.sending.mean),
             tpot: of(RequestTrace::tpot),
             e2e: of(|trace| Some(trace.e2e())),
@@ -271,15 +273,15 @@ impl ClientLoad {
     }
 }
 
-/// Median and 95th percentile, in seconds, of what `vllm bench serve` calls TTFT: it counts a role or an empty text as the
-/// first token. `null` without one answer.
+/// Median and 95th percentile, in seconds, of TTFT as `vllm bench serve` defines it: a role or an empty text counts as the
+/// first token. `null` without an answer.
 pub fn first_chunks(traces: &[RequestTrace]) -> Value {
     let ok = traces.iter().filter(|trace| trace.outcome.is_ok());
     let times: Vec<f64> = ok.filter_map(RequestTrace::time_to_first_chunk).collect();
     json!({"p50": stats::quantile(&times, 0.5), "p95": stats::quantile(&times, 0.95)})
 }
 
-/// Whether many answers of several tokens show no gap between them.
+/// Whether many answers of several tokens arrived without a gap between tokens.
 fn in_one_piece(traces: &[RequestTrace]) -> Option<String> {
     let several = traces
         .iter()
@@ -291,7 +293,7 @@ fn in_one_piece(traces: &[RequestTrace]) -> Option<String> {
     }
     (stats::number(in_one_piece) > MOST_PACKED * stats::number(answers)).then(|| {
         format!(
-            "{in_one_piece} of {answers} answers came in one piece, so they have no TPOT: a proxy buffers the stream, or the server does not stream"
+            "{in_one_piece} of {answers} answers arrived in one piece, so they have no TPOT: a proxy buffers the stream, or the server does not stream"
         )
     })
 }
@@ -309,7 +311,7 @@ mod tests {
         load.bottleneck(&traces)
     }
 
-    fn at_ease() -> ClientLoad {
+    fn unloaded() -> ClientLoad {
         ClientLoad {
             busy: 0.1,
             starved: Some(0.02),
@@ -319,17 +321,17 @@ mod tests {
     }
 
     #[test]
-    fn a_client_at_ease_is_no_bottleneck() {
-        assert_eq!(bottleneck(&at_ease()), None);
+    fn an_unloaded_client_is_not_a_bottleneck() {
+        assert_eq!(bottleneck(&unloaded()), None);
         assert_eq!(bottleneck(&ClientLoad::default()), None);
     }
 
     #[test]
-    fn unasked_bytes_are_a_warning_and_many_a_doubt() {
+    fn a_few_unrequested_bytes_are_a_warning_and_many_void_the_repeat() {
         let concerns = |unasked| {
             let load = ClientLoad {
                 unasked,
-                ..at_ease()
+                ..unloaded()
             };
             let mut concerns = Concerns::default();
             load.unasked(200, &mut concerns);
@@ -342,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_of_being_too_slow_is_named() {
+    fn every_cause_of_delay_is_reported() {
         let late = |mean| Lateness {
             mean,
             ..Lateness::default()
@@ -351,7 +353,7 @@ mod tests {
             (
                 ClientLoad {
                     busy: 0.95,
-                    ..at_ease()
+                    ..unloaded()
                 },
                 "ran 95 %",
             ),
@@ -359,32 +361,32 @@ mod tests {
                 ClientLoad {
                     busy: 0.3,
                     starved: Some(0.65),
-                    ..at_ease()
+                    ..unloaded()
                 },
                 "waited for a CPU 65 %",
             ),
             (
                 ClientLoad {
                     merged_late: 20,
-                    ..at_ease()
+                    ..unloaded()
                 },
                 "2.0 % of the chunks",
             ),
             (
                 ClientLoad {
                     sending: late(0.012),
-                    ..at_ease()
+                    ..unloaded()
                 },
                 "12.0 ms late",
             ),
         ] {
-            let said = bottleneck(&load).expect(reason);
-            assert!(said.contains(reason), "{said}");
+            let message = bottleneck(&load).expect(reason);
+            assert!(message.contains(reason), "{message}");
         }
         assert_eq!(
             bottleneck(&ClientLoad {
                 sending: late(0.008),
-                ..at_ease()
+                ..unloaded()
             }),
             None
         );
@@ -396,42 +398,45 @@ mod tests {
             .collect();
         let concerns = load.concerns(&traces, false);
         let void = concerns.void.map(|reason| format!("void: {reason}"));
-        let said = concerns.warnings.into_iter().map(|warning| warning.message);
-        void.into_iter().chain(said).collect::<Vec<_>>().join("\n")
+        let message = concerns.warnings.into_iter().map(|warning| warning.message);
+        void.into_iter()
+            .chain(message)
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     #[test]
-    fn requests_sent_again_are_said_and_many_of_them_void_the_repeat() {
+    fn resent_requests_are_reported_and_many_of_them_void_the_repeat() {
         let again = |sent_again| {
             let load = ClientLoad {
                 sent_again,
-                ..at_ease()
+                ..unloaded()
             };
             concerns(&load, 1_000)
         };
         assert_eq!(again(1), "");
-        insta::assert_snapshot!(again(10), @"10 of 1000 requests met a connection that the server was closing, without an answer and without a word, and were sent again");
-        insta::assert_snapshot!(again(11), @"void: 11 of 1000 requests met a connection that the server was closing, without an answer and without a word, and were sent again: let it keep connections for longer, or see whether it drops requests");
+        insta::assert_snapshot!(again(10), @"10 of 1000 requests were resent, because the server closed their connection without an answer");
+        insta::assert_snapshot!(again(11), @"void: 11 of 1000 requests were resent, because the server closed their connection without an answer: raise the server's keep-alive timeout, or check whether it drops requests");
     }
 
     #[test]
-    fn a_closed_loop_that_never_was_full_is_said_and_a_full_one_is_not() {
+    fn a_closed_loop_that_was_never_full_is_reported() {
         let in_flight = |in_flight, in_flight_wanted| ClientLoad {
             in_flight,
             in_flight_wanted,
-            ..at_ease()
+            ..unloaded()
         };
         assert_eq!(concerns(&in_flight(16, Some(16)), 20), "");
         assert_eq!(concerns(&in_flight(3, None), 20), "");
-        insta::assert_snapshot!(concerns(&in_flight(2, Some(16)), 20), @"at most 2 requests were in flight where 16 were asked for: there were too few of them (turns of one conversation follow each other), or they ended before the ramp");
+        insta::assert_snapshot!(concerns(&in_flight(2, Some(16)), 20), @"at most 2 requests were in flight instead of 16: the workload has too few independent requests (turns of one conversation are sequential), or it ended before the ramp");
     }
 
     #[test]
-    fn a_system_without_room_for_connections_voids_the_repeat_and_says_what_to_do() {
+    fn missing_system_resources_void_the_repeat_and_the_message_has_a_remedy() {
         let load = ClientLoad {
             unopened: 3,
             unopened_because: Some("Too many open files; raise the limit".to_owned()),
-            ..at_ease()
+            ..unloaded()
         };
         insta::assert_snapshot!(concerns(&load, 10), @"void: the load generator could not open 3 of its connections: Too many open files; raise the limit");
     }
@@ -441,35 +446,35 @@ mod tests {
         assert_eq!(
             bottleneck(&ClientLoad {
                 merged_by_server: 500,
-                ..at_ease()
+                ..unloaded()
             }),
             None
         );
     }
 
     #[test]
-    fn packed_chunks_and_answers_in_one_piece_are_said() {
+    fn packed_chunks_and_answers_in_one_piece_are_reported() {
         let packed = ClientLoad {
             merged_by_server: 500,
-            ..at_ease()
+            ..unloaded()
         };
-        insta::assert_snapshot!(concerns(&packed, 10), @"50 % of the chunks came together with the one before: the server, or a proxy, sends several tokens at once, and ITL is the time between such packets");
+        insta::assert_snapshot!(concerns(&packed, 10), @"50 % of the chunks arrived together with the one before: the server, or a proxy, sends several tokens at once, so ITL is the time between these packets");
         let buffered = [
             ok_trace(0, 0.0, 0.1, 0.0, 11),
             ok_trace(1, 0.0, 0.1, 0.04, 11),
         ];
         let asked = packed.concerns(&buffered, true);
-        let said = &asked.warnings;
-        insta::assert_snapshot!(said[0].message, @"1 of 2 answers came in one piece, so they have no TPOT: a proxy buffers the stream, or the server does not stream");
+        let message = &asked.warnings;
+        insta::assert_snapshot!(message[0].message, @"1 of 2 answers arrived in one piece, so they have no TPOT: a proxy buffers the stream, or the server does not stream");
         let single = [ok_trace(0, 0.0, 0.1, 0.0, 1)];
-        // The plan limits no TPOT, so a note is enough.
+        // The plan does not limit TPOT, so a note is enough.
         let unasked = packed.concerns(&buffered, false);
-        assert_eq!((&unasked.notes, unasked.warnings.len()), (said, 0));
-        assert_eq!(at_ease().concerns(&single, true), Concerns::default());
+        assert_eq!((&unasked.notes, unasked.warnings.len()), (message, 0));
+        assert_eq!(unloaded().concerns(&single, true), Concerns::default());
     }
 
     #[test]
-    fn a_first_chunk_without_text_is_told_apart_from_the_first_token() {
+    fn a_first_chunk_without_text_differs_from_the_first_token() {
         let early = RequestTrace {
             first_chunk: Some(0.002),
             ..ok_trace(0, 0.0, 0.049, 0.01, 4)

@@ -1,22 +1,22 @@
-//! Reasons, found beside the results and before they are looked at, why a repeat does not count or wants a word.
+//! Reasons, determined without the results, why a repeat does not count or needs a warning.
 
-/// What is wrong, and what a reader should know. The first reason to void wins; every warning is kept once.
+/// Problems of a repeat. The first reason that voids it is kept; every warning is kept once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Concerns {
     /// Why the repeat does not count.
     pub void: Option<String>,
-    /// What does not make it worthless.
+    /// Warnings about a repeat that counts.
     pub warnings: Vec<Warning>,
-    /// The same of what nobody asked for: it is told, and no cause for alarm.
+    /// Notes: for information only.
     pub notes: Vec<Warning>,
 }
 
-/// Something that a reader should know.
+/// A message for the reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    /// What it is about, the same in every repeat; said once a run.
+    /// Its topic, the same in every repeat; shown once per run.
     pub about: String,
-    /// A sentence.
+    /// The sentence.
     pub message: String,
 }
 
@@ -26,17 +26,17 @@ impl Concerns {
         self.void.get_or_insert_with(|| reason.into());
     }
 
-    /// It counts, and its reader should know.
+    /// The repeat counts, with a warning.
     pub fn warn(&mut self, about: &str, message: impl Into<String>) {
         add(&mut self.warnings, about, message.into());
     }
 
-    /// It counts, and who looks for more than was asked for should know.
+    /// The repeat counts, with a note for information.
     pub fn note(&mut self, about: &str, message: impl Into<String>) {
         add(&mut self.notes, about, message.into());
     }
 
-    /// Takes what another look found.
+    /// Adds the findings of another check.
     pub fn take(&mut self, other: Self) {
         if let Some(reason) = other.void {
             self.make_void(reason);
@@ -50,11 +50,11 @@ impl Concerns {
     }
 }
 
-fn add(said: &mut Vec<Warning>, about: &str, message: String) {
+fn add(list: &mut Vec<Warning>, about: &str, message: String) {
     let about = about.to_owned();
     let new = Warning { about, message };
-    if !said.contains(&new) {
-        said.push(new);
+    if !list.contains(&new) {
+        list.push(new);
     }
 }
 
@@ -73,11 +73,11 @@ mod tests {
         other.warn("b", "two");
         concerns.take(other);
         assert_eq!(concerns.void.as_deref(), Some("first"));
-        let said: Vec<&str> = concerns
+        let list: Vec<&str> = concerns
             .warnings
             .iter()
             .map(|warning| warning.message.as_str())
             .collect();
-        assert_eq!(said, ["one", "two"]);
+        assert_eq!(list, ["one", "two"]);
     }
 }

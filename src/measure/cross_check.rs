@@ -1,16 +1,16 @@
-//! The client's figures against what the server counted itself, and what else its counters say of a repeat.
+//! Compares the client's figures with the server's own counters, and derives other facts from these counters.
 //!
-//! Decided from counts and from figures that both sides have, never from whether a result is good.
+//! Based on counts and on figures that both sides have, never on whether a result is good.
 
 use super::covariates::Concerns;
 use crate::record::telemetry::ServerCounts;
 use crate::stats::number;
 
-/// What the server's own `/metrics` say of the measured time: differences of counters and of the sums of histograms,
-/// so that means are exact, unlike quantiles between the bounds of buckets. Seconds. `None`: not reported.
+/// The server's own `/metrics` of the measured time: differences of counters and of histogram sums, so that means are
+/// exact, unlike quantiles between bucket bounds. Seconds. `None`: not reported.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServerFigures {
-    /// Requests that ended, in whatever way.
+    /// Requests that ended, for any reason.
     pub requests: Option<f64>,
     /// Prompt tokens processed.
     pub prompt_tokens: Option<f64>,
@@ -32,15 +32,15 @@ pub struct ServerFigures {
     pub decode: Option<f64>,
     /// Requests pre-empted.
     pub preemptions: Option<f64>,
-    /// What looks in between saw.
+    /// Peaks of the samples in between.
     pub peaks: ServerPeaks,
-    /// Whether the process began anew.
+    /// Whether the process was restarted.
     pub restarted: bool,
     /// Whether the answers came from several servers behind one address, so that no figure above belongs to the load.
     pub several_servers: bool,
 }
 
-/// The most that looks during the repeat saw.
+/// Peaks of the samples during the repeat.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ServerPeaks {
     /// Requests running.
@@ -51,16 +51,16 @@ pub struct ServerPeaks {
     pub kv_cache_usage: Option<f64>,
 }
 
-/// The client's side of the same time.
+/// The client's figures of the same time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ClientFigures {
     /// Requests sent.
     pub requests: usize,
-    /// Whether every answer was whole; the server also counts the tokens of others.
+    /// Whether every answer was complete; the server also counts the tokens of incomplete ones.
     pub all_whole: bool,
     /// Tokens received.
     pub output_tokens: u64,
-    /// Most requests in flight: so many of the warm-up may still be counted late.
+    /// Most requests in flight: up to so many of the warm-up may be counted late.
     pub in_flight: usize,
     /// Mean TTFT from when a request was sent, seconds.
     pub ttft: Option<f64>,
@@ -70,22 +70,22 @@ pub struct ClientFigures {
     pub e2e: Option<f64>,
 }
 
-/// More requests, and more tokens, than this share beyond our own are somebody else's.
-const STRANGERS: f64 = 0.05;
+/// If the server counts more requests and tokens than ours by this share, they come from another client.
+const FOREIGN_SHARE: f64 = 0.05;
 
-/// A figure of ours below the server's own by more than this share of it contradicts it. There is no floor beside it: what is
-/// small in one quantity is all of another.
+/// A figure of ours that is lower than the server's by more than this share contradicts it. There is no absolute minimum,
+/// because scales differ between figures.
 const BELOW: f64 = 0.10;
 
-/// TTFT outside of the server's own measure (network, HTTP front end, client) that is worth a word: this share of it, and
-/// at least [`WORTH_A_WORD`].
+/// Share of TTFT outside the server's own measurement (network, HTTP front end, client) that causes a warning, if it is at
+/// least [`LEAST_OUTSIDE`].
 const OUTSIDE: f64 = 0.25;
 
 /// Seconds; loopback and vLLM's front end take a few milliseconds.
-const WORTH_A_WORD: f64 = 0.010;
+const LEAST_OUTSIDE: f64 = 0.010;
 
 impl ServerFigures {
-    /// What voids the repeat and what a reader should know.
+    /// What voids the repeat, and warnings.
     pub fn check(&self, ours: &ClientFigures) -> Concerns {
         let mut concerns = Concerns::default();
         if self.restarted {
@@ -93,35 +93,35 @@ impl ServerFigures {
             return concerns;
         }
         if self.several_servers {
-            concerns.warn("several servers", "several servers (replicas) answer at this address, and each answer of /metrics may come from another one: the server's own figures are left out");
+            concerns.warn("several servers", "several servers (replicas) share this address, so two answers of /metrics may come from different ones: the server's own figures are left out");
             return concerns;
         }
-        self.strangers(ours, &mut concerns);
+        self.foreign_load(ours, &mut concerns);
         self.latencies(ours, &mut concerns);
         if let Some(preempted) = self.preemptions.filter(|count| *count > 0.0) {
             concerns.warn("pre-emptions", format!(
-                "the server pre-empted {preempted:.0} of {} requests: its KV cache is too small for this load, and their latencies have a jump",
+                "the server pre-empted {preempted:.0} of {} requests: its KV cache is too small for this load, and the latencies of these requests have a jump",
                 ours.requests
             ));
         }
         concerns
     }
 
-    /// Load that is not ours.
-    fn strangers(&self, ours: &ClientFigures, concerns: &mut Concerns) {
+    /// Load of other clients.
+    fn foreign_load(&self, ours: &ClientFigures, concerns: &mut Concerns) {
         let (Some(requests), Some(tokens)) = (self.requests, self.output_tokens) else {
             return;
         };
         let sent = number(ours.requests as u64);
         let more_requests = requests - sent;
         let more_tokens = tokens - number(ours.output_tokens);
-        let allowed = number(ours.in_flight as u64).max(STRANGERS * sent);
+        let allowed = number(ours.in_flight as u64).max(FOREIGN_SHARE * sent);
         if ours.all_whole
             && more_requests > allowed
-            && more_tokens > STRANGERS * number(ours.output_tokens)
+            && more_tokens > FOREIGN_SHARE * number(ours.output_tokens)
         {
             concerns.make_void(format!(
-                "the server answered {requests:.0} requests in the measured time and {} were ours: somebody else uses it",
+                "the server answered {requests:.0} requests in the measured time, but perfgate sent {}: another client uses the server",
                 ours.requests
             ));
         }
@@ -140,17 +140,17 @@ impl ServerFigures {
                 && here < there * (1.0 - BELOW)
             {
                 concerns.warn("contradiction", format!(
-                    "the mean {name} is {:.1} ms here and {:.1} ms by the server's own count: one of them is wrong",
+                    "the mean {name} is {:.1} ms at the client and {:.1} ms by the server's counters: one of them is wrong",
                     here * 1e3,
                     there * 1e3
                 ));
             }
         }
         if let (Some(here), Some(there)) = (ours.ttft, self.ttft)
-            && here - there > (OUTSIDE * there).max(WORTH_A_WORD)
+            && here - there > (OUTSIDE * there).max(LEAST_OUTSIDE)
         {
             concerns.warn("outside of the server", format!(
-                "{:.1} ms of the mean TTFT of {:.1} ms lie outside of the server's own measure: network, its HTTP front end, or this machine",
+                "{:.1} ms of the mean TTFT of {:.1} ms are outside the server's own measurement: network, its HTTP front end, or this machine",
                 (here - there) * 1e3,
                 here * 1e3
             ));
@@ -207,82 +207,82 @@ mod tests {
         }
     }
 
-    fn said(figures: &ServerFigures, ours: &ClientFigures) -> String {
+    fn messages(figures: &ServerFigures, ours: &ClientFigures) -> String {
         let concerns = figures.check(ours);
         let void = concerns.void.map(|reason| format!("void: {reason}"));
-        let said = concerns.warnings.into_iter().map(|warning| warning.message);
-        let all: Vec<String> = void.into_iter().chain(said).collect();
+        let messages = concerns.warnings.into_iter().map(|warning| warning.message);
+        let all: Vec<String> = void.into_iter().chain(messages).collect();
         all.join("\n")
     }
 
     #[test]
-    fn figures_that_agree_say_nothing() {
-        assert_eq!(said(&theirs(), &ours()), "");
-        assert_eq!(said(&ServerFigures::default(), &ours()), "");
+    fn figures_that_agree_give_no_message() {
+        assert_eq!(messages(&theirs(), &ours()), "");
+        assert_eq!(messages(&ServerFigures::default(), &ours()), "");
     }
 
     #[test]
-    fn a_stranger_on_the_server_voids_the_repeat_and_late_counts_of_the_warm_up_do_not() {
+    fn another_client_voids_the_repeat_and_late_counts_of_the_warm_up_do_not() {
         let late = ServerFigures {
             requests: Some(104.0),
             output_tokens: Some(3328.0),
             ..theirs()
         };
-        assert_eq!(said(&late, &ours()), "");
+        assert_eq!(messages(&late, &ours()), "");
         let stranger = ServerFigures {
             requests: Some(130.0),
             output_tokens: Some(4100.0),
             ..theirs()
         };
-        insta::assert_snapshot!(said(&stranger, &ours()), @"void: the server answered 130 requests in the measured time and 100 were ours: somebody else uses it");
-        // Those of ours that failed were counted there too.
+        insta::assert_snapshot!(messages(&stranger, &ours()), @"void: the server answered 130 requests in the measured time, but perfgate sent 100: another client uses the server");
+        // The server also counted our failed requests.
         let failed = ClientFigures {
             all_whole: false,
             output_tokens: 2000,
             ..ours()
         };
-        assert_eq!(said(&stranger, &failed), "");
+        assert_eq!(messages(&stranger, &failed), "");
     }
 
     #[test]
-    fn a_restart_voids_whatever_else_there_is() {
+    fn a_restart_voids_the_repeat_before_other_reasons() {
         let restarted = ServerFigures {
             restarted: true,
             requests: Some(900.0),
             ..theirs()
         };
-        insta::assert_snapshot!(said(&restarted, &ours()), @"void: the server was restarted during the repeat");
+        insta::assert_snapshot!(messages(&restarted, &ours()), @"void: the server was restarted during the repeat");
     }
 
     #[test]
-    fn several_servers_are_said_and_void_nothing() {
+    fn several_servers_are_a_warning() {
         let several = ServerFigures {
             several_servers: true,
             ..ServerFigures::default()
         };
-        insta::assert_snapshot!(said(&several, &ours()), @"several servers (replicas) answer at this address, and each answer of /metrics may come from another one: the server's own figures are left out");
+        insta::assert_snapshot!(messages(&several, &ours()), @"several servers (replicas) share this address, so two answers of /metrics may come from different ones: the server's own figures are left out");
     }
 
     #[test]
-    fn contradictions_pre_emptions_and_time_outside_of_the_server_are_said() {
+    fn contradictions_pre_emptions_and_time_outside_the_server_are_reported() {
         let other = ServerFigures {
             ttft: Some(0.100),
             preemptions: Some(3.0),
             ..theirs()
         };
-        insta::assert_snapshot!(said(&other, &ours()), @"
-        the mean TTFT is 32.0 ms here and 100.0 ms by the server's own count: one of them is wrong
-        the server pre-empted 3 of 100 requests: its KV cache is too small for this load, and their latencies have a jump
+        insta::assert_snapshot!(messages(&other, &ours()), @"
+        the mean TTFT is 32.0 ms at the client and 100.0 ms by the server's counters: one of them is wrong
+        the server pre-empted 3 of 100 requests: its KV cache is too small for this load, and the latencies of these requests have a jump
         ");
         let half = ClientFigures {
             tpot: Some(0.005),
             ..ours()
         };
-        insta::assert_snapshot!(said(&theirs(), &half), @"the mean TPOT is 5.0 ms here and 10.0 ms by the server's own count: one of them is wrong");
+        insta::assert_snapshot!(messages(&theirs(), &half), @"the mean TPOT is 5.0 ms at the client and 10.0 ms by the server's counters: one of them is wrong");
         let far = ClientFigures {
             ttft: Some(0.050),
             ..ours()
         };
-        insta::assert_snapshot!(said(&theirs(), &far), @"20.0 ms of the mean TTFT of 50.0 ms lie outside of the server's own measure: network, its HTTP front end, or this machine");
+        insta::assert_snapshot!(messages(&theirs(), &far), @"20.0 ms of the mean TTFT of 50.0 ms are outside the server's own measurement: network, its HTTP front end, or this machine");
     }
 }

@@ -1,4 +1,4 @@
-//! Request traces to a repeat's record, and what was seen beside them to whether it counts. Pure.
+//! Turns request traces into a repeat's record, and decides from its covariates whether it counts. Pure.
 
 mod client;
 mod covariates;

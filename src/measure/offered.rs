@@ -1,13 +1,13 @@
-//! How many requests a server that keeps up serves of an open loop, whatever became of them. Pure.
+//! The request rate of an open-loop schedule, independent of the answers. Pure.
 
 use super::trace::RequestTrace;
 use crate::stats::{self, number};
 
-/// The first of so many requests tell how long one takes before a queue has grown.
+/// The first one of this many requests shows how long a request takes before a queue grows.
 const FIRST_OF: usize = 10;
 
-/// Requests per second of the schedule that was drawn, in the time up to when its last request should have ended: few
-/// arrivals may by chance be clearly more or less than the rate that was asked for. `None` where all were due at once.
+/// Requests per second of the drawn schedule, up to the time when its last request should have ended: few arrivals may by
+/// chance differ clearly from the configured rate. `None` if all were due at once.
 pub fn offered_rate(traces: &[RequestTrace]) -> Option<f64> {
     let due = || traces.iter().map(|trace| trace.due);
     let span = due().max_by(f64::total_cmp)? - due().min_by(f64::total_cmp)?;
@@ -24,8 +24,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_that_was_offered_is_that_of_the_schedule_and_not_of_the_answers() {
-        // A request takes a second at first, and a hundred in the end.
+    fn the_offered_rate_is_that_of_the_schedule_and_not_of_the_answers() {
+        // A request takes one second at first, and a hundred at the end.
         let traces: Vec<RequestTrace> = (0_u32..20)
             .map(|index| {
                 let slow = if index < 2 { 1.0 } else { 100.0 };

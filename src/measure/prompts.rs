@@ -1,17 +1,17 @@
-//! Whether the server counts as many prompt tokens as were sent.
+//! Checks that the server counts as many prompt tokens as were sent.
 
 use super::covariates::Concerns;
 use super::trace::RequestTrace;
 use crate::stats::{self, number};
 
-/// Share of the prompt tokens that may be missing or too many.
-const ROOM: f64 = 0.02;
+/// Largest difference in prompt tokens, as a share.
+const TOLERANCE: f64 = 0.02;
 
-/// Tokens that a server may add to a prompt: the begin of the text.
+/// Tokens that a server may add to a prompt, such as the begin-of-text token.
 const FEW_TOKENS: f64 = 4.0;
 
-/// Holds the server's count of each prompt against the tokens that were sent, by place in the workload; `None` where a text
-/// was sent, whose tokens only the server knows.
+/// Compares the server's count of each prompt with the tokens that were sent, by position in the workload; `None` for a
+/// text, whose token count only the server knows.
 pub fn prompt_lengths(traces: &[RequestTrace], sent: &[Option<u64>]) -> Concerns {
     let mut concerns = Concerns::default();
     let answered = traces.iter().filter(|trace| trace.outcome.is_ok());
@@ -29,12 +29,12 @@ pub fn prompt_lengths(traces: &[RequestTrace], sent: &[Option<u64>]) -> Concerns
         stats::mean(&apart),
         stats::mean(&sent),
         stats::mean(&counted),
-    ) && apart > (ROOM * sent).max(FEW_TOKENS)
+    ) && apart > (TOLERANCE * sent).max(FEW_TOKENS)
     {
         concerns.warn(
             "prompt lengths",
             format!(
-                "the server counted {counted:.1} prompt tokens on average where {sent:.1} were sent: it truncates prompts or counts differently, and cannot be compared with a server that does not"
+                "the server counted {counted:.1} prompt tokens on average, but {sent:.1} were sent: it truncates prompts or counts differently, and cannot be compared with a server that does not"
             ),
         );
     }
@@ -46,7 +46,7 @@ mod tests {
     use super::super::trace::ok_trace;
     use super::*;
 
-    fn said(sent: u64, counted: u64) -> String {
+    fn message(sent: u64, counted: u64) -> String {
         let trace = RequestTrace {
             prompt_tokens: Some(counted),
             ..ok_trace(1, 0.0, 0.1, 0.01, 4)
@@ -60,16 +60,16 @@ mod tests {
     }
 
     #[test]
-    fn another_number_of_prompt_tokens_than_was_sent_is_said() {
-        insta::assert_snapshot!(said(400, 100), @"the server counted 100.0 prompt tokens on average where 400.0 were sent: it truncates prompts or counts differently, and cannot be compared with a server that does not");
-        assert_ne!(said(100, 400), "");
-        assert_ne!(said(400, 0), "");
-        assert_eq!(said(400, 401), "");
-        assert_eq!(said(12, 13), "");
+    fn another_number_of_prompt_tokens_than_sent_is_reported() {
+        insta::assert_snapshot!(message(400, 100), @"the server counted 100.0 prompt tokens on average, but 400.0 were sent: it truncates prompts or counts differently, and cannot be compared with a server that does not");
+        assert_ne!(message(100, 400), "");
+        assert_ne!(message(400, 0), "");
+        assert_eq!(message(400, 401), "");
+        assert_eq!(message(12, 13), "");
     }
 
     #[test]
-    fn a_text_has_no_length_that_is_known() {
+    fn a_text_has_no_known_length() {
         let trace = ok_trace(0, 0.0, 0.1, 0.01, 4);
         assert_eq!(prompt_lengths(&[trace], &[None]), Concerns::default());
     }

@@ -9,12 +9,12 @@ use crate::record::format::{Repeat, RequestCounts, Samples};
 use crate::record::{Latencies, Totals};
 use crate::stats::number;
 
-/// What is known of a repeat beside its requests.
+/// Facts about a repeat beside its requests.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed {
     /// Measured wall time in seconds.
     pub duration: f64,
-    /// Limits in seconds for goodput: TTFT, TPOT, E2E. `None`: no goodput is computed.
+    /// Limits in seconds for goodput: TTFT, TPOT, E2E. `None`: goodput is not computed.
     pub slo: Option<[Option<f64>; 3]>,
     /// Metrics measured elsewhere: GPU, server, start-up.
     pub metrics: BTreeMap<Metric, f64>,
@@ -35,7 +35,7 @@ pub fn repeat(traces: &[RequestTrace], observed: Observed) -> Repeat {
     let latencies = Latencies {
         ttft: ok().filter_map(RequestTrace::ttft).collect(),
         tpot: ok().filter_map(RequestTrace::tpot).collect(),
-        // The packets of an answer that was ready as a whole are not the times of its tokens.
+        // In an answer that arrived whole, the gaps between packets are not times of tokens.
         itl: ok()
             .filter(|trace| !trace.is_in_one_piece())
             .flat_map(RequestTrace::itl)
@@ -51,7 +51,7 @@ pub fn repeat(traces: &[RequestTrace], observed: Observed) -> Repeat {
     let totals = Totals {
         counts,
         output_tokens: Some(ok().filter_map(|trace| trace.output_tokens).sum()),
-        // Not counted once is not known: a sum of the others would be too small.
+        // If one count is missing, the sum is unknown: that of the others would be too small.
         prompt_tokens: ok().map(|trace| trace.prompt_tokens).sum(),
     };
     metrics.extend(totals.metrics(Some(duration)));
@@ -92,8 +92,8 @@ fn counts(traces: &[RequestTrace]) -> RequestCounts {
     counts
 }
 
-/// How many requests met every limit. A single token has no TPOT and meets any limit on it; several tokens in one piece
-/// show none, and meet no limit.
+/// Number of requests that met every limit. A single token has no TPOT and meets any limit on it; several tokens in one
+/// piece have no TPOT either, but do not meet a limit on it.
 fn within<'a>(traces: impl Iterator<Item = &'a RequestTrace>, limits: [Option<f64>; 3]) -> u64 {
     let met = |value: Option<f64>, limit: Option<f64>| {
         limit.is_none_or(|limit| value.is_some_and(|value| value <= limit))
@@ -144,7 +144,7 @@ fn samples(traces: &[RequestTrace]) -> Samples {
     }
 }
 
-/// A tenth of a microsecond is below what the client can time, and keeps the file half as long.
+/// A tenth of a microsecond is below the client's precision, and halves the size of the file.
 fn microseconds(seconds: f64) -> f64 {
     (seconds * 1e7).round() / 1e7
 }
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeat_without_one_answer_has_an_error_rate_and_nothing_else() {
+    fn a_repeat_without_an_answer_has_only_an_error_rate() {
         let dead = RequestTrace {
             outcome: RequestOutcome::TimedOut,
             ..ok_trace(0, 0.0, 0.1, 0.1, 2)

@@ -1,29 +1,29 @@
-//! Whether a warmed-up server has come to rest.
+//! Whether a warmed-up server is stable.
 
 use serde_json::{Value, json};
 
 use super::trace::RequestTrace;
 use crate::stats::{self, number};
 
-/// Windows in a row that must be alike, as in `perf_analyzer`.
+/// Windows in a row that must agree, as in `perf_analyzer`.
 pub const ALIKE: usize = 3;
 
-/// Windows after which a server that has not come to rest is given up.
+/// Windows after which warming up is given up.
 pub const MOST_WINDOWS: u32 = 10;
 
-/// One window of a warm-up: a pass of its requests.
+/// One window of a warm-up: one round of its requests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Window {
-    /// Output tokens per second; 0 where nothing was answered.
+    /// Output tokens per second; 0 without an answer.
     pub throughput: f64,
-    /// Mean TTFT in seconds; infinite where nothing was answered.
+    /// Mean TTFT in seconds; infinite without an answer.
     pub ttft: f64,
-    /// Mean time of a request in seconds; infinite where nothing was answered.
+    /// Mean time of a request in seconds; infinite without an answer.
     pub e2e: f64,
 }
 
 impl Window {
-    /// Of a pass that took `duration` seconds.
+    /// Of a round that took `duration` seconds.
     pub fn of(traces: &[RequestTrace], duration: f64) -> Self {
         let answered = || traces.iter().filter(|trace| trace.outcome.is_ok());
         let mean = |figure: &dyn Fn(&RequestTrace) -> Option<f64>| {
@@ -47,9 +47,9 @@ impl Window {
     }
 }
 
-/// The figure of the last [`ALIKE`] windows that lies furthest from its mean over them, and how far, as a share of it.
-/// `None` before there are so many windows.
-fn unrest(windows: &[Window]) -> Option<(&'static str, f64)> {
+/// The figure of the last [`ALIKE`] windows that differs most from its mean over them, and the difference as a share of the
+/// mean. `None` before there are that many windows.
+fn largest_difference(windows: &[Window]) -> Option<(&'static str, f64)> {
     let last = windows.last_chunk::<ALIKE>()?;
     (0..3)
         .map(|figure| {
@@ -58,7 +58,7 @@ fn unrest(windows: &[Window]) -> Option<(&'static str, f64)> {
             let furthest = values
                 .iter()
                 .map(|value| (value - mean).abs() / mean)
-                // Nothing answered: neither nought nor infinity is rest.
+                // Without an answer the figures are 0 or infinite, which is not stable.
                 .map(|share| if share.is_nan() { f64::INFINITY } else { share })
                 .fold(0.0, f64::max);
             (last[0].figures()[figure].0, furthest)
@@ -66,30 +66,30 @@ fn unrest(windows: &[Window]) -> Option<(&'static str, f64)> {
         .max_by(|one, other| one.1.total_cmp(&other.1))
 }
 
-/// Whether throughput, mean TTFT and mean E2E of the last [`ALIKE`] windows all lie within that share of their mean.
+/// Whether throughput, mean TTFT and mean E2E of the last [`ALIKE`] windows are all within that share of their mean.
 pub fn is_stable(windows: &[Window], within: f64) -> bool {
-    unrest(windows).is_some_and(|(_, share)| share <= within)
+    largest_difference(windows).is_some_and(|(_, share)| share <= within)
 }
 
-/// Why a server is not at rest after these windows; `None` where it is.
+/// Why a server is not stable after these windows; `None` if it is.
 pub fn restless(windows: &[Window], within: f64) -> Option<String> {
     if is_stable(windows, within) {
         return None;
     }
-    let (figure, share) = unrest(windows).unwrap_or(("throughput", f64::INFINITY));
+    let (figure, share) = largest_difference(windows).unwrap_or(("throughput", f64::INFINITY));
     let seen = if share.is_finite() {
         format!("{figure} still differed by {:.1} %", share * 100.0)
     } else {
         "requests were not answered".to_owned()
     };
     Some(format!(
-        "the server did not come to rest in {} warm-ups: over the last {ALIKE} {seen}, and {:.1} % is asked for",
+        "the server did not become stable in {} warm-ups: over the last {ALIKE} {seen}; the limit is {:.1} %",
         windows.len(),
         within * 100.0
     ))
 }
 
-/// As it stands in a result: times in seconds, `null` where nothing was answered.
+/// For the result file: times in seconds, `null` without an answer.
 pub fn described(windows: &[Window], within: f64) -> Value {
     let windows_described: Vec<Value> = windows
         .iter()
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn three_windows_in_a_row_must_be_alike() {
+    fn three_windows_in_a_row_must_agree() {
         assert!(!is_stable(&windows(&[0.1, 0.1]), 0.05));
         assert!(is_stable(&windows(&[0.1, 0.1, 0.1]), 0.05));
         assert!(!is_stable(&windows(&[0.2, 0.1, 0.1]), 0.05));
@@ -128,23 +128,21 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_answered_is_never_at_rest() {
+    fn without_an_answer_a_server_is_never_stable() {
         let dead = Window::of(&[], 1.0);
         assert!(!is_stable(&[dead; 3], 10.0));
         assert_eq!(
             restless(&[dead; 10], 0.05).unwrap(),
-            "the server did not come to rest in 10 warm-ups: over the last 3 requests were not answered, and 5.0 % is \
-             asked for"
+            "the server did not become stable in 10 warm-ups: over the last 3 requests were not answered; the limit is 5.0 %"
         );
         assert_eq!(described(&[dead], 0.05)["windows"][0]["ttft"], Value::Null);
     }
 
     #[test]
-    fn the_figure_that_moves_most_is_named() {
+    fn the_figure_with_the_largest_difference_is_reported() {
         assert_eq!(
             restless(&windows(&[0.1, 0.2, 0.3]), 0.05).unwrap(),
-            "the server did not come to rest in 3 warm-ups: over the last 3 TTFT still differed by 50.0 %, and 5.0 % is \
-             asked for"
+            "the server did not become stable in 3 warm-ups: over the last 3 TTFT still differed by 50.0 %; the limit is 5.0 %"
         );
     }
 

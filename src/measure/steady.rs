@@ -2,11 +2,11 @@
 
 use super::trace::RequestTrace;
 
-/// A window shorter than this share of the measurement says more about its edges than about the server.
+/// A window shorter than this share of the measurement depends more on its edges than on the server.
 const SMALLEST_WINDOW: f64 = 0.2;
 
-/// Output tokens per second between the first end of a request and the last start of one: before, the slots fill;
-/// after, they drain. Tokens are spread evenly over the chunks of their request. `None` where the window is too short.
+/// Output tokens per second between the first end of a request and the last start of one: before, the slots fill; after,
+/// they drain. Tokens are spread evenly over the chunks of their request. `None` if the window is too short.
 pub(super) fn steady_throughput(traces: &[RequestTrace], duration: f64) -> Option<f64> {
     let counted = || traces.iter().filter(|trace| trace.outcome.is_ok());
     let from = counted().map(|trace| trace.ended).min_by(f64::total_cmp)?;

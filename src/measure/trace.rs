@@ -1,4 +1,4 @@
-//! What the client saw of one request. All times are seconds from the start of the measurement.
+//! The client's trace of one request. All times are seconds from the start of the measurement.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use crate::stats::number;
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestOutcome {
-    /// A whole answer.
+    /// A complete answer.
     Ok,
     /// An error instead of an answer, or in the middle of one.
     Failed(String),
     /// Not finished in time.
     TimedOut,
-    /// An answer that stopped early: no `[DONE]`, no usage, or another number of tokens than asked for.
+    /// An answer that ended early: no `[DONE]`, no `usage`, or another number of tokens than requested.
     Truncated(String),
 }
 
@@ -36,38 +36,38 @@ impl fmt::Display for RequestOutcome {
     }
 }
 
-/// What the client saw of one request.
+/// The client's trace of one request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RequestTrace {
     /// Position in the workload.
     pub index: usize,
-    /// When it should have been sent. Latencies count from here, so that a late client hides nothing; in closed loop
-    /// it is the time of sending.
+    /// When it should have been sent. Latencies start here, so that a late client hides nothing; in a closed loop it is
+    /// the time of sending.
     pub due: f64,
     /// When it was sent.
     pub sent: f64,
-    /// Arrival of the first chunk with a choice, be it a role or an empty text: what `vllm bench serve` takes for the
-    /// first token.
+    /// Arrival of the first chunk with a choice, also if only a role or an empty text: the first token in `vllm bench
+    /// serve`.
     pub first_chunk: Option<f64>,
-    /// Arrivals of the chunks that carried generated text, rising.
+    /// Arrivals of the chunks with generated text, ascending.
     pub token_chunks: Vec<f64>,
-    /// Tokens that were there with the first of them: those of all chunks that came together with it. `None` where neither the
-    /// server nor the number of chunks tells.
+    /// Tokens of all chunks that arrived together with the first text. `None` if neither the server nor the number of chunks
+    /// shows them.
     pub first_chunk_tokens: Option<u64>,
-    /// Arrival of the last chunk that belonged to the answer (with text or the finish reason).
+    /// Arrival of the last chunk of the answer (with text or the finish reason).
     pub last_token: Option<f64>,
     /// Arrival of the last byte.
     pub ended: f64,
-    /// Prompt tokens as the server counted them.
+    /// Prompt tokens as counted by the server.
     pub prompt_tokens: Option<u64>,
-    /// Output tokens as the server counted them.
+    /// Output tokens as counted by the server.
     pub output_tokens: Option<u64>,
     /// How it ended.
     pub outcome: RequestOutcome,
 }
 
 impl RequestTrace {
-    /// A later turn that could not be sent because an earlier one of its conversation had failed, at `at`.
+    /// A later turn that was not sent because an earlier one of its conversation failed, at `at`.
     pub fn not_sent(index: usize, at: f64) -> Self {
         Self {
             index,
@@ -86,8 +86,8 @@ impl RequestTrace {
         }
     }
 
-    /// Start to the first chunk with generated text. An answer whose only token has no text of its own (part of a
-    /// character) counts to its last chunk.
+    /// Start to the first chunk with generated text. If the only token has no text (part of a character), to the last
+    /// chunk.
     pub fn ttft(&self) -> Option<f64> {
         self.token_chunks
             .first()
@@ -96,14 +96,13 @@ impl RequestTrace {
             .map(|first| first - self.due)
     }
 
-    /// Start to the first chunk with a choice: what `vllm bench serve` calls TTFT.
+    /// Start to the first chunk with a choice: TTFT in `vllm bench serve`.
     pub fn time_to_first_chunk(&self) -> Option<f64> {
         self.first_chunk.map(|first| first - self.due)
     }
 
-    /// (last token − first chunk) / (output tokens after the first chunk); `None` where no gap between tokens was seen. Where
-    /// the number of tokens in the first chunk is not known it counts as one, and runs of unlike tokens per chunk are not
-    /// compared.
+    /// (last token − first chunk) / (output tokens after the first chunk); `None` without a gap between tokens. If the number of
+    /// tokens in the first chunk is unknown it counts as one; runs with different tokens per chunk are not compared.
     pub fn tpot(&self) -> Option<f64> {
         let time = self.last_token? - self.token_chunks.first()?;
         let first = match self.first_chunk_tokens {
@@ -117,12 +116,12 @@ impl RequestTrace {
             .filter(|tpot| *tpot > FASTEST_TOKEN)
     }
 
-    /// Whether an answer of several tokens shows no gap between them.
+    /// Whether an answer of several tokens has no gap between them.
     pub fn is_in_one_piece(&self) -> bool {
         self.output_tokens.is_some_and(|tokens| tokens > 1) && self.tpot().is_none()
     }
 
-    /// Arrivals of text: chunks that came in one piece of data are one.
+    /// Arrivals of text: chunks in one piece of data are one arrival.
     pub fn pieces(&self) -> u64 {
         self.itl().count() as u64 + u64::from(!self.token_chunks.is_empty())
     }
@@ -132,7 +131,7 @@ impl RequestTrace {
         self.ended - self.due
     }
 
-    /// Gaps between successive chunks with generated text, where they did not come together.
+    /// Gaps between successive chunks with generated text that did not arrive together.
     pub fn itl(&self) -> impl Iterator<Item = f64> {
         let gaps = self.token_chunks.windows(2).map(|pair| pair[1] - pair[0]);
         gaps.filter(|gap| *gap > 0.0)
@@ -181,7 +180,7 @@ mod tests {
             ..ok_trace(0, 0.0, 0.1, 0.08, 5)
         };
         assert!((trace.tpot().unwrap() - 0.04).abs() < 1e-12);
-        // Five of them came with the first chunk: 0.32 s is the time of four.
+        // Five of them arrived with the first chunk: 0.32 s is the time of four.
         let told = RequestTrace {
             first_chunk_tokens: Some(5),
             ..trace

@@ -1,9 +1,9 @@
-//! Continuous batching as a model: steps, their cost, and who gets a token. Pure: no clock, no I/O.
+//! Model of continuous batching: steps, their cost, and their tokens. Pure: no clock, no I/O.
 //!
-//! A step decodes one token of every running sequence and works on at most a budget of prompt tokens of those that are
-//! still in prefill (chunked prefill). Its cost is `step_base + step_per_running · decoding + prefill_per_token ·
-//! prompt tokens`, times the speed of this start and the noise of this step. A sequence waits until it has a slot and
-//! room in the KV cache for its prompt and its whole answer, so nothing is ever pre-empted.
+//! A step decodes one token of every running sequence, and processes up to a budget of prompt tokens of sequences in prefill
+//! (chunked prefill). Its cost is `step_base + step_per_running · decoding + prefill_per_token · prompt tokens`, times the
+//! speed of this start and the noise of this step. A sequence waits until it has a slot, and space in the KV cache for its
+//! prompt and its whole answer, so there is no pre-emption.
 
 use std::collections::VecDeque;
 
@@ -13,13 +13,13 @@ use statrs::distribution::{ContinuousCDF as _, Normal};
 
 use super::options::{Costs, Options};
 
-/// Tokens that one step works on at most, as vLLM's `max_num_batched_tokens`.
+/// Most tokens of one step, as vLLM's `max_num_batched_tokens`.
 const STEP_BUDGET: u32 = 8192;
 
 /// One request in the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sequence {
-    /// Unique among those in the engine.
+    /// Unique within the engine.
     pub id: u64,
     /// Prompt tokens.
     pub prompt: u32,
@@ -34,25 +34,25 @@ struct Running {
     produced: u32,
 }
 
-/// A token that a step brings.
+/// A token from a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// Whose.
+    /// Its sequence.
     pub id: u64,
-    /// Which one, from 0.
+    /// Its position, from 0.
     pub index: u32,
     /// Whether it is the last.
     pub last: bool,
 }
 
-/// What a step takes and brings.
+/// Duration and result of a step.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Step {
     /// Seconds.
     pub duration: f64,
-    /// At its end.
+    /// Tokens at its end.
     pub tokens: Vec<Token>,
-    /// Sequences that left the queue at its beginning.
+    /// Sequences that left the queue at its start.
     pub admitted: Vec<u64>,
 }
 
@@ -68,15 +68,15 @@ pub struct Engine {
     cache_used: u64,
     waiting: VecDeque<Sequence>,
     running: Vec<Running>,
-    chance: Pcg64Mcg,
+    generator: Pcg64Mcg,
 }
 
 impl Engine {
-    /// An idle engine. The speed of this start is drawn here.
+    /// An idle engine. Draws the speed of this start.
     pub fn new(options: &Options) -> Self {
         let start = u64::from(options.start).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let mut chance = Pcg64Mcg::seed_from_u64(options.seed ^ start);
-        let speed = log_normal(options.noise, &mut chance) * options.slowdown;
+        let mut generator = Pcg64Mcg::seed_from_u64(options.seed ^ start);
+        let speed = log_normal(options.noise, &mut generator) * options.slowdown;
         Self {
             costs: options.costs,
             decode_factor: speed * options.decode_slowdown,
@@ -87,7 +87,7 @@ impl Engine {
             cache_used: 0,
             waiting: VecDeque::new(),
             running: Vec::new(),
-            chance,
+            generator,
         }
     }
 
@@ -96,7 +96,7 @@ impl Engine {
         self.waiting.push_back(sequence);
     }
 
-    /// Forgets a request whose client has gone.
+    /// Removes a request whose client has disconnected.
     pub fn cancel(&mut self, id: u64) {
         self.waiting.retain(|sequence| sequence.id != id);
         if let Some(index) = self
@@ -104,27 +104,27 @@ impl Engine {
             .iter()
             .position(|running| running.sequence.id == id)
         {
-            self.cache_used -= room(&self.running.swap_remove(index).sequence);
+            self.cache_used -= tokens_needed(&self.running.swap_remove(index).sequence);
         }
     }
 
-    /// Requests that run.
+    /// Running requests.
     pub fn running(&self) -> usize {
         self.running.len()
     }
 
-    /// Requests that wait.
+    /// Waiting requests.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
     /// Share of the KV cache in use.
-    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+    #[expect(clippy::cast_precision_loss, reason = "a share for display")]
     pub fn cache_usage(&self) -> f64 {
         self.cache_used as f64 / self.cache_tokens.max(1) as f64
     }
 
-    /// The next step, or `None` where there is nothing to do.
+    /// The next step, or `None` if there is no work.
     pub fn step(&mut self) -> Option<Step> {
         let admitted = self.admit();
         if self.running.is_empty() {
@@ -160,7 +160,7 @@ impl Engine {
             .running
             .iter()
             .filter(|running| done(running))
-            .map(|running| room(&running.sequence))
+            .map(|running| tokens_needed(&running.sequence))
             .sum();
         self.cache_used -= freed;
         self.running.retain(|running| !done(running));
@@ -168,7 +168,7 @@ impl Engine {
         let decode = (self.costs.step_base + self.costs.step_per_running * f64::from(decoding))
             * self.decode_factor;
         let prefill = self.costs.prefill_per_token * f64::from(prefilled) * self.prefill_factor;
-        step.duration = (decode + prefill) * log_normal(self.step_noise, &mut self.chance);
+        step.duration = (decode + prefill) * log_normal(self.step_noise, &mut self.generator);
         Some(step)
     }
 
@@ -176,11 +176,11 @@ impl Engine {
         let mut admitted = Vec::new();
         while let Some(next) = self.waiting.front() {
             if self.running.len() >= self.max_running
-                || self.cache_used + room(next) > self.cache_tokens
+                || self.cache_used + tokens_needed(next) > self.cache_tokens
             {
                 break;
             }
-            self.cache_used += room(next);
+            self.cache_used += tokens_needed(next);
             self.running.push(Running {
                 sequence: *next,
                 prefill_left: next.prompt.max(1),
@@ -193,14 +193,14 @@ impl Engine {
     }
 }
 
-/// KV-cache tokens that a request needs to its end.
-fn room(sequence: &Sequence) -> u64 {
+/// KV-cache tokens that a request needs until its end.
+fn tokens_needed(sequence: &Sequence) -> u64 {
     u64::from(sequence.prompt) + u64::from(sequence.output)
 }
 
-/// A factor with mean 1 (nearly) and that relative standard deviation.
-fn log_normal(deviation: f64, chance: &mut Pcg64Mcg) -> f64 {
-    let uniform = chance
+/// A factor with mean 1 (approximately) and that relative standard deviation.
+fn log_normal(deviation: f64, generator: &mut Pcg64Mcg) -> f64 {
+    let uniform = generator
         .random::<f64>()
         .clamp(f64::EPSILON, 1.0 - f64::EPSILON);
     (deviation * Normal::standard().inverse_cdf(uniform)).exp()
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_costs_what_the_model_says() {
+    fn the_cost_of_a_step_follows_the_model() {
         let mut engine = Engine::new(&Options::default());
         engine.submit(sequence(1, 100, 3));
         engine.submit(sequence(2, 50, 2));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_cache_and_full_slots_make_requests_wait_in_order() {
+    fn with_a_full_cache_or_full_slots_requests_wait_in_order() {
         let mut engine = Engine::new(&Options {
             kv_cache_tokens: 100,
             max_num_seqs: 2,
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn every_start_has_its_own_speed_with_the_deviation_asked_for() {
+    fn every_start_has_its_own_speed_with_the_configured_deviation() {
         let speeds: Vec<f64> = (0..2000)
             .map(|start| {
                 let mut engine = Engine::new(&Options {
@@ -322,7 +322,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_request_gets_each_token_once_and_the_cache_is_left_empty(
+        fn every_request_gets_each_token_once_and_the_cache_ends_empty(
             sizes in prop::collection::vec((0..500_u32, 1..40_u32), 1..40), slots in 1..8_usize, cancelled in 0..40_u64
         ) {
             let mut engine = Engine::new(&Options { max_num_seqs: slots, kv_cache_tokens: 600, ..Options::default() });

@@ -1,4 +1,4 @@
-//! The routes, as vLLM answers them.
+//! The routes, with vLLM's answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,10 +25,10 @@ use super::schedule::{Emission, Handle};
 use super::stream::Answer;
 use crate::clock;
 
-/// Token ids of a prompt as long as any model takes, in JSON.
+/// Enough for the token ids, in JSON, of the longest prompt of any model.
 const LARGEST_BODY: usize = 64 << 20;
 
-/// What every handler knows.
+/// State of every handler.
 #[derive(Debug)]
 pub(super) struct State {
     options: Arc<Options>,
@@ -39,9 +39,9 @@ pub(super) struct State {
     requests: AtomicU64,
 }
 
-/// What chance has in store for a request.
+/// The drawn outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum Outcome {
     Fine,
     Fail,
     FailMidStream,
@@ -69,24 +69,24 @@ impl State {
         self.born.elapsed() >= self.options.startup
     }
 
-    fn fate(&self, number: u64) -> Fate {
+    fn outcome(&self, number: u64) -> Outcome {
         let options = &self.options;
         let start = u64::from(options.start) << 40;
-        let mut chance =
+        let mut generator =
             Pcg64Mcg::seed_from_u64(options.seed ^ start ^ number.wrapping_mul(0x9E37_79B9));
-        let drawn = chance.random::<f64>();
+        let drawn = generator.random::<f64>();
         let mut edge = 0.0;
-        for (rate, fate) in [
-            (options.fail_rate, Fate::Fail),
-            (options.fail_mid_stream_rate, Fate::FailMidStream),
-            (options.truncate_rate, Fate::Truncate),
+        for (rate, outcome) in [
+            (options.fail_rate, Outcome::Fail),
+            (options.fail_mid_stream_rate, Outcome::FailMidStream),
+            (options.truncate_rate, Outcome::Truncate),
         ] {
             edge += rate;
             if drawn < edge {
-                return fate;
+                return outcome;
             }
         }
-        Fate::Fine
+        Outcome::Fine
     }
 }
 
@@ -188,8 +188,8 @@ async fn complete(Shared(state): Shared<Arc<State>>, api: Api, body: Bytes) -> R
         Ok(accepted) => accepted,
         Err(refused) => return json_answer(refused.status, &refused.body),
     };
-    let fate = state.fate(number);
-    if fate == Fate::Fail || !state.is_ready() {
+    let outcome = state.outcome(number);
+    if outcome == Outcome::Fail || !state.is_ready() {
         let refused = request::refused(
             500,
             "InternalServerError",
@@ -219,13 +219,13 @@ async fn complete(Shared(state): Shared<Arc<State>>, api: Api, body: Bytes) -> R
         accepted,
     };
     if answer.accepted.stream {
-        stream_answer(answer, tokens, fate, guard)
+        stream_answer(answer, tokens, outcome, guard)
     } else {
         whole_answer(&answer, tokens, guard).await
     }
 }
 
-/// A client that has gone must not keep its slot.
+/// Frees the slot of a client that has disconnected.
 #[derive(Debug)]
 struct CancelOnDrop {
     engine: Handle,
@@ -251,12 +251,12 @@ async fn whole_answer(
     StatusCode::SERVICE_UNAVAILABLE.into_response()
 }
 
-/// How far a stream has come.
+/// Progress of a stream.
 struct Streaming {
     answer: Answer,
     tokens: Receiver<Emission>,
-    fate: Fate,
-    /// The token at which a bad fate strikes.
+    outcome: Outcome,
+    /// The token at which a drawn failure happens.
     strikes_at: u32,
     over: bool,
     _guard: CancelOnDrop,
@@ -265,14 +265,14 @@ struct Streaming {
 fn stream_answer(
     answer: Answer,
     tokens: Receiver<Emission>,
-    fate: Fate,
+    outcome: Outcome,
     guard: CancelOnDrop,
 ) -> Response {
     let Accepted { output_tokens, .. } = answer.accepted;
     let streaming = Streaming {
         answer,
         tokens,
-        fate,
+        outcome,
         strikes_at: output_tokens / 2,
         over: false,
         _guard: guard,
@@ -289,27 +289,27 @@ fn stream_answer(
 }
 
 impl Streaming {
-    /// What is written next; an error resets the connection.
+    /// The next write; an error resets the connection.
     async fn next(&mut self) -> Option<Result<String, std::io::Error>> {
         if self.over {
             return None;
         }
         let token = self.tokens.recv().await?;
         let struck = token.index >= self.strikes_at;
-        match self.fate {
-            Fate::Truncate if struck => {
+        match self.outcome {
+            Outcome::Truncate if struck => {
                 self.over = true;
-                return Some(Err(std::io::Error::other("cut off, as asked for")));
+                return Some(Err(std::io::Error::other("aborted, as configured")));
             }
-            Fate::FailMidStream if struck => {
+            Outcome::FailMidStream if struck => {
                 self.over = true;
                 return Some(Ok(Answer::error_events()));
             }
-            Fate::Fine | Fate::Fail | Fate::FailMidStream | Fate::Truncate => {}
+            Outcome::Fine | Outcome::Fail | Outcome::FailMidStream | Outcome::Truncate => {}
         }
         let mut text = self.answer.events(token.index, token.last);
         self.over = token.last;
-        // Where this side was late, what has piled up goes out in one write, as vLLM merges it.
+        // After a delay on this side the queued tokens go out in one write, as vLLM merges them.
         while let Ok(token) = self.tokens.try_recv() {
             text.push_str(&self.answer.events(token.index, token.last));
             self.over = token.last;

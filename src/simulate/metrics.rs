@@ -1,4 +1,4 @@
-//! What `/metrics` tells, in Prometheus text with vLLM's names.
+//! The Prometheus text of `/metrics`, with vLLM's names.
 
 use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,15 +13,15 @@ const BOUNDS: [f64; 16] = [
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 60.0,
 ];
 
-/// Bucket bounds of the lateness: what matters is below a millisecond.
+/// Bucket bounds of the lateness, most of them below 1 ms.
 const LATENESS_BOUNDS: [f64; 8] = [
     0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01,
 ];
 
-/// Latenesses that are kept for exact percentiles: the most recent ones.
-const KEPT: usize = 100_000;
+/// Number of recent latenesses that are kept for exact percentiles.
+const LATENESSES: usize = 100_000;
 
-/// When things happened to one request.
+/// Times of one request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestTimes {
     sequence: Sequence,
@@ -43,7 +43,7 @@ impl RequestTimes {
     }
 }
 
-/// How late tokens left the engine against their schedule, in seconds.
+/// Lateness of tokens against the engine's schedule, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Lateness {
     /// Steps measured.
@@ -121,7 +121,7 @@ struct State {
     kept: Vec<f64>,
 }
 
-/// Counters that the engine's thread writes and `/metrics` reads. The lock is held for a few additions.
+/// Counters, written by the engine's thread and read by `/metrics`. The lock is held for a few additions.
 #[derive(Debug)]
 pub(super) struct Metrics {
     options: Options,
@@ -156,7 +156,7 @@ impl Metrics {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Counters are whole after every addition, so a panic elsewhere does not spoil them.
+        // Counters are consistent after every addition, so a panic elsewhere does not matter.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -178,7 +178,7 @@ impl Metrics {
     pub(super) fn late(&self, by: Duration) {
         let mut state = self.state();
         state.lateness.add(by);
-        if state.kept.len() == KEPT {
+        if state.kept.len() == LATENESSES {
             state.kept.clear();
         }
         state.kept.push(by.as_secs_f64());
@@ -222,7 +222,7 @@ impl Metrics {
         }
     }
 
-    /// The whole text. Utilisation counts from the scrape before.
+    /// The whole text. Utilisation counts from the previous scrape.
     pub(super) fn text(&self) -> String {
         let mut state = self.state();
         let now = Instant::now();

@@ -1,7 +1,7 @@
 //! The embedded vLLM-compatible server without a GPU.
 //!
-//! [`engine`] is the batching model (pure), `schedule` runs it on the clock, `http` answers as vLLM does, `stream`
-//! frames the chunks, `metrics` keeps what `/metrics` tells.
+//! [`engine`] is the batching model (pure), `schedule` runs it in real time, `http` answers as vLLM does, `stream` frames
+//! the chunks, `metrics` counts for `/metrics`.
 
 pub mod engine;
 mod http;
@@ -21,15 +21,15 @@ use tokio_util::sync::CancellationToken;
 pub use metrics::Lateness;
 pub use options::{Costs, Options};
 
-/// Why the server cannot serve.
+/// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
     /// The port is taken or not allowed.
     #[error("cannot listen on 127.0.0.1:{port}: {source}")]
     Listen {
-        /// The port asked for.
+        /// The requested port.
         port: u16,
-        /// What the operating system says.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The engine's thread could not be started.
@@ -40,16 +40,16 @@ pub enum SimulateError {
     Serve(#[source] std::io::Error),
 }
 
-/// How serving ended.
+/// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Served {
-    /// Whether it died as `--die-after` asked for, instead of being stopped.
+    /// Whether it ended because of `--die-after`, not because it was stopped.
     pub died: bool,
-    /// How late tokens left the engine against their schedule.
+    /// Lateness of tokens against the engine's schedule.
     pub lateness: Lateness,
 }
 
-/// A server that listens.
+/// A listening server.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -58,7 +58,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on the loopback address; port 0 takes a free one.
+    /// Listens on the loopback address; port 0 selects a free one.
     pub async fn bind(port: u16, options: Options) -> Result<Self, SimulateError> {
         let listen = |source| SimulateError::Listen { port, source };
         let listener = TcpListener::bind(("127.0.0.1", port))
@@ -77,7 +77,7 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// Serves until `stop` is cancelled; open streams are cut off then, as when a real server is killed.
+    /// Serves until `stop` is cancelled; open streams are then aborted, as when a real server is killed.
     pub async fn serve(self, stop: CancellationToken) -> Result<Served, SimulateError> {
         let options = Arc::new(self.options);
         let metrics = Arc::new(metrics::Metrics::new(&options));
@@ -103,8 +103,8 @@ impl Server {
     }
 }
 
-/// A token is a small write: with Nagle's algorithm it would wait 40 ms for the client's acknowledgement. asyncio, on
-/// which vLLM's server stands, sends at once too.
+/// A token is a small write: with Nagle's algorithm it would wait 40 ms for the client's acknowledgement. asyncio, which
+/// vLLM's server uses, disables it too.
 fn send_at_once(stream: &mut TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::warn!("tokens may be late: cannot set TCP_NODELAY: {error}");

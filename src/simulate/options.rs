@@ -1,10 +1,10 @@
-//! What the simulated server is like.
+//! Options of the simulated server.
 
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-/// Share of the device that vLLM takes at its start, whatever it needs.
+/// Share of the device that vLLM reserves at its start, independent of its needs.
 const MEMORY_UTILIZATION: f64 = 0.9;
 
 /// Weights, activations and graphs of the simulated model, as a share of the device.
@@ -13,7 +13,7 @@ const ENGINE_SHARE: f64 = 0.25;
 /// Costs in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Costs {
-    /// Of a step that does nothing else.
+    /// Of a step without tokens.
     pub step_base: f64,
     /// Of each decoding sequence in a step.
     pub step_per_running: f64,
@@ -22,7 +22,7 @@ pub struct Costs {
 }
 
 impl Default for Costs {
-    /// A small model on a data-centre GPU: some 6 ms a token at 16 in flight, 10 ms for a prompt of 512 tokens.
+    /// A small model on a data-centre GPU: about 6 ms per token at 16 requests in flight, 10 ms for a prompt of 512 tokens.
     fn default() -> Self {
         Self {
             step_base: 0.004,
@@ -32,26 +32,26 @@ impl Default for Costs {
     }
 }
 
-/// What the simulated server is like. Shares are ratios, times in seconds unless they are durations.
+/// Options of the simulated server. Shares are ratios, times are in seconds unless they are durations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// The name under which the model is listed.
     pub model: String,
     /// Longest prompt and answer together, in tokens.
     pub max_model_len: u32,
-    /// Requests that run at once; more wait.
+    /// Most running requests; others wait.
     pub max_num_seqs: usize,
     /// Tokens that fit into the KV cache before `memory_growth`.
     pub kv_cache_tokens: u64,
-    /// Whether it pretends to have a GPU; without one it tells nothing of GPUs.
+    /// Whether it reports a simulated GPU.
     pub has_gpu: bool,
     /// Device memory in bytes.
     pub gpu_memory: u64,
-    /// Growth of the engine's own memory, which the KV cache loses.
+    /// Growth of the engine's own memory, taken from the KV cache.
     pub memory_growth: f64,
     /// Costs of a step at slow-down 1.
     pub costs: Costs,
-    /// Factor on everything.
+    /// Factor on all times.
     pub slowdown: f64,
     /// Factor on decoding alone.
     pub decode_slowdown: f64,
@@ -61,9 +61,9 @@ pub struct Options {
     pub noise: f64,
     /// Relative standard deviation of each step.
     pub step_noise: f64,
-    /// Seed of all chance.
+    /// Seed of all random draws.
     pub seed: u64,
-    /// Which start of a run this is, so that equal seeds give each start its own chance.
+    /// Number of the start within a run, so that equal seeds give each start different draws.
     pub start: u32,
     /// Time until it answers.
     pub startup: Duration,
@@ -71,9 +71,9 @@ pub struct Options {
     pub fail_rate: f64,
     /// Share of streams that end with an error event.
     pub fail_mid_stream_rate: f64,
-    /// Share of streams cut off in the middle.
+    /// Share of streams aborted in the middle.
     pub truncate_rate: f64,
-    /// The server dies when it gets this many completion requests.
+    /// The server ends when it gets this many completion requests.
     pub die_after: Option<u64>,
 }
 
@@ -111,8 +111,8 @@ impl Default for Options {
     reason = "bytes of a device"
 )]
 impl Options {
-    /// Device memory in use: vLLM takes its share at the start and fills what the engine leaves with KV cache, so this
-    /// does not move when the engine grows.
+    /// Device memory in use: vLLM reserves its share at the start and fills what the engine leaves with KV cache, so this does
+    /// not change when the engine grows.
     pub(crate) fn memory_used(&self) -> u64 {
         (self.gpu_memory as f64 * MEMORY_UTILIZATION) as u64
     }
@@ -122,7 +122,7 @@ impl Options {
         (self.gpu_memory as f64 * ENGINE_SHARE * (1.0 + self.memory_growth)) as u64
     }
 
-    /// Tokens that fit into what the engine leaves.
+    /// Tokens that fit into the memory that the engine leaves.
     pub(crate) fn cache_tokens(&self) -> u64 {
         let before = self.gpu_memory as f64 * (MEMORY_UTILIZATION - ENGINE_SHARE);
         let left = (self.memory_used() as f64 - self.engine_memory() as f64).max(0.0);
@@ -131,7 +131,7 @@ impl Options {
 }
 
 impl Options {
-    /// As vLLM's `system_fingerprint`: the version and a hash of the whole configuration, but for what is chance.
+    /// As vLLM's `system_fingerprint`: the version and a hash of the whole configuration, without random seeds.
     pub(crate) fn fingerprint(&self) -> String {
         let fixed = Self {
             seed: 0,
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_growing_engine_takes_from_the_cache_and_not_from_the_device() {
+    fn a_growing_engine_reduces_the_cache_and_not_the_memory_in_use() {
         let grown = Options {
             memory_growth: 0.1,
             ..Options::default()
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fingerprint_tells_configurations_apart_and_not_chances() {
+    fn the_fingerprint_depends_on_the_configuration_and_not_on_seeds() {
         let usual = Options::default().fingerprint();
         assert_eq!(
             usual,

@@ -1,37 +1,37 @@
-//! What a completion request asks for, checked as vLLM checks it, with vLLM's words where it is refused.
+//! Parses a completion request with vLLM's checks and vLLM's error messages.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::options::Options;
 
-/// Tokens that a chat template adds to a message.
+/// Tokens that a chat template adds per message.
 const TEMPLATE_TOKENS: u32 = 8;
 
-/// vLLM's default where a completion gives no `max_tokens`.
+/// vLLM's default for a completion without `max_tokens`.
 const DEFAULT_MAX_TOKENS: u32 = 16;
 
-/// Which API was called.
+/// The called API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Api {
     Completions,
     Chat,
 }
 
-/// A request that can run.
+/// An accepted request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Accepted {
     pub(super) api: Api,
     pub(super) prompt_tokens: u32,
     pub(super) output_tokens: u32,
-    /// `length`, or `stop` where the answer ends by itself before.
+    /// `length`, or `stop` if the answer ends before its limit.
     pub(super) finish_reason: &'static str,
     pub(super) stream: bool,
     pub(super) include_usage: bool,
     pub(super) continuous_usage: bool,
 }
 
-/// A request that cannot, with its status.
+/// A refused request, with its status.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Refused {
     pub(super) status: u16,
@@ -76,7 +76,7 @@ struct StreamOptions {
     continuous_usage_stats: Option<bool>,
 }
 
-/// An error of vLLM's shape.
+/// An error in vLLM's format.
 pub(super) fn refused(status: u16, kind: &str, param: &str, message: &str) -> Refused {
     let body = json!({"error": {"message": message, "type": kind, "param": param, "code": status}});
     Refused { status, body }
@@ -86,7 +86,7 @@ fn bad(param: &str, message: &str) -> Refused {
     refused(400, "BadRequestError", param, message)
 }
 
-/// Checks a body.
+/// Parses and checks a body.
 pub(super) fn read(api: Api, bytes: &[u8], options: &Options) -> Result<Accepted, Refused> {
     let body: Body = serde_json::from_slice(bytes).map_err(|error| {
         refused(
@@ -136,18 +136,18 @@ pub(super) fn read(api: Api, bytes: &[u8], options: &Options) -> Result<Accepted
         .unwrap_or(0)
         .min(most)
         .max(1);
-    // Deterministic by prompt, as greedy sampling is: the same prompt ends at the same place in every run.
+    // Deterministic by prompt, as greedy sampling is: the same prompt ends at the same position in every run.
     let drawn = if body.ignore_eos.unwrap_or(false) {
         most
     } else {
         ending(fingerprint, least, most)
     };
-    // A request that can never have room would make everybody behind it wait for ever.
-    let room = options.cache_tokens();
-    if u64::from(prompt_tokens) + u64::from(drawn) > room {
+    // A request that never fits would block all requests behind it.
+    let capacity = options.cache_tokens();
+    if u64::from(prompt_tokens) + u64::from(drawn) > capacity {
         let needed = u64::from(prompt_tokens) + u64::from(drawn);
         let message = format!(
-            "The KV cache holds {room} tokens and this request needs {needed}. (parameter=input_tokens)"
+            "The KV cache holds {capacity} tokens and this request needs {needed}. (parameter=input_tokens)"
         );
         return Err(bad("input_tokens", &message));
     }
@@ -166,7 +166,7 @@ pub(super) fn read(api: Api, bytes: &[u8], options: &Options) -> Result<Accepted
     })
 }
 
-/// Number of tokens of the prompt, and a number that tells prompts apart.
+/// Number of tokens of the prompt, and a number that identifies its content.
 fn prompt(api: Api, body: &Body) -> Result<(u32, u64), Refused> {
     let missing =
         "Either prompt or prompt_embeds must be provided and non-empty. (parameter=prompt)";
@@ -217,7 +217,7 @@ fn content(value: &Value) -> String {
     }
 }
 
-/// One token a word: the simulator has no vocabulary.
+/// One token per word: the simulator has no vocabulary.
 pub(super) fn count_tokens(text: &str) -> u32 {
     u32::try_from(text.split_whitespace().count()).unwrap_or(u32::MAX)
 }
@@ -253,13 +253,13 @@ fn output_limit(
     }
 }
 
-/// Where an answer ends by itself: anywhere between, by the prompt.
+/// Length of an answer without a fixed length: derived from the prompt, between both limits.
 fn ending(fingerprint: u64, least: u32, most: u32) -> u32 {
     let span = u64::from(most - least) + 1;
     least + u32::try_from(fingerprint % span).unwrap_or(0)
 }
 
-/// FNV-1a: spreads prompts over endings; nothing depends on its strength.
+/// FNV-1a: spreads prompts over lengths; its cryptographic strength does not matter.
 fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3)
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_may_end_by_itself_always_at_the_same_place() {
+    fn an_answer_may_end_early_and_always_at_the_same_position() {
         let body =
             r#"{"model":"m","prompt":"hello brain the river","max_tokens":500,"min_tokens":100}"#;
         let accepted = completion(body).unwrap();
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_can_never_have_room_is_refused_instead_of_blocking_the_queue() {
+    fn a_request_that_never_fits_is_refused_instead_of_blocking_the_queue() {
         let small = Options {
             model: "m".to_owned(),
             kv_cache_tokens: 100,
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_have_the_status_and_the_words_of_the_real_server() {
+    fn refusals_have_the_status_and_the_message_of_the_real_server() {
         let recorded = |name: &str| {
             let path = format!(
                 "{}/tests/fixtures/vllm-0.32-cpu/errors/{name}.json",

@@ -1,7 +1,7 @@
-//! The engine on the clock: a thread of its own with absolute deadlines.
+//! Runs the engine in real time: a separate thread with absolute deadlines.
 //!
-//! A step ends where the one before it ended plus its cost. A late wake-up delays the tokens of that step and nothing
-//! after it, so the schedule holds on a busy machine; how late each step was is recorded.
+//! A step ends at the end of the previous one plus its cost. A late wake-up delays only the tokens of that step, so the
+//! schedule holds on a busy machine; the lateness of each step is recorded.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,19 +16,19 @@ use super::metrics::{Metrics, RequestTimes};
 use super::options::Options;
 use crate::priority::{self, Urgency};
 
-/// Commands that may wait for the engine; a client beyond that waits itself.
+/// Commands that may wait for the engine; beyond that, clients wait.
 const COMMANDS: usize = 4096;
 
-/// One token on its way to a client.
+/// One token for a client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Emission {
-    /// Which one, from 0.
+    /// Its position, from 0.
     pub(super) index: u32,
     /// Whether it is the last.
     pub(super) last: bool,
 }
 
-/// What the HTTP side asks of the engine.
+/// A command to the engine.
 #[derive(Debug)]
 enum Command {
     Submit {
@@ -39,16 +39,16 @@ enum Command {
     Cancel(u64),
 }
 
-/// The HTTP side's handle. The thread ends when the last one is dropped.
+/// The handle of the HTTP side. The thread ends when the last one is dropped.
 #[derive(Clone, Debug)]
 pub(super) struct Handle {
     commands: SyncSender<Command>,
 }
 
 impl Handle {
-    /// Puts a request into the engine; its tokens come out of the channel. `None` where the engine has ended.
+    /// Submits a request; its tokens arrive on the channel. `None` if the engine has ended.
     pub(super) fn submit(&self, sequence: Sequence) -> Option<mpsc::Receiver<Emission>> {
-        // Room for every token, so that a slow client never holds the engine up.
+        // Capacity for every token, so that a slow client never blocks the engine.
         let (tokens, received) = mpsc::channel(sequence.output as usize);
         self.commands
             .send(Command::Submit {
@@ -60,9 +60,9 @@ impl Handle {
         Some(received)
     }
 
-    /// Takes a request out again.
+    /// Cancels a request.
     pub(super) fn cancel(&self, id: u64) {
-        // An engine that has ended has nothing to cancel.
+        // An engine that has ended has no request to cancel.
         drop(self.commands.send(Command::Cancel(id)));
     }
 }
@@ -125,7 +125,7 @@ impl Loop {
         }
     }
 
-    /// Takes what has arrived; false where nobody can send any more.
+    /// Takes the waiting commands; false once all senders are gone.
     fn take_waiting(&mut self, commands: &Receiver<Command>) -> bool {
         loop {
             match commands.try_recv() {
@@ -165,7 +165,7 @@ impl Loop {
                 continue;
             };
             self.metrics.token(&mut stream.times, at);
-            // Never full: the channel holds the whole answer. Closed means that the client has gone.
+            // Never full: the channel has capacity for the whole answer. Closed means that the client has disconnected.
             let delivered = stream.tokens.try_send(Emission {
                 index: token.index,
                 last: token.last,

@@ -1,16 +1,16 @@
-//! Chunks and bodies as vLLM 0.32 frames them.
+//! Chunks and bodies in the format of vLLM 0.32.
 
 use serde_json::{Value, json};
 
 use super::request::{Accepted, Api};
 
-/// Words of which answers are made.
+/// Words of the answers.
 const WORDS: [&str; 16] = [
     " river", " stone", " lamp", " green", " quiet", " seven", " paper", " north", " cloud",
     " field", " music", " early", " glass", " table", " water", " light",
 ];
 
-/// The answer to one request, as it is written.
+/// The answer to one request.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) accepted: Accepted,
@@ -42,8 +42,8 @@ impl Answer {
         json!({"prompt_tokens": prompt, "total_tokens": prompt + output, "completion_tokens": output})
     }
 
-    /// Everything that the stream carries when token `index` comes: one write. In chat the first token brings the role
-    /// chunk with it; the last token brings usage and `[DONE]`.
+    /// All events of token `index`, in one write. In chat the first token includes the role chunk; the last token includes usage
+    /// and `[DONE]`.
     pub(super) fn events(&self, index: u32, last: bool) -> String {
         let mut text = String::new();
         let accepted = &self.accepted;
@@ -115,7 +115,7 @@ impl Answer {
         chunk
     }
 
-    /// The whole answer where no stream was asked for.
+    /// The whole answer for a request without streaming.
     pub(super) fn body(&self) -> Value {
         let output = self.accepted.output_tokens;
         let text: String = (0..output).map(|index| self.word(index)).collect();

@@ -1,4 +1,4 @@
-//! What a compose file says of the service in it that is a vLLM, read by its structure.
+//! Finds the vLLM service in a compose file, and its settings.
 
 use std::collections::BTreeMap;
 
@@ -6,31 +6,31 @@ use granit_parser::{Event, Parser};
 
 use super::hints::{is_vllm, with_arguments};
 
-/// Deeper than any such file, shallow enough for the stack.
+/// Deeper than any such file, but not too deep for the stack.
 const DEEPEST: usize = 32;
 
-/// The most values of a compose file with its aliases written out.
+/// Most values of a compose file with its aliases expanded.
 const MOST_VALUES: usize = 20_000;
 
-/// Where a container of vLLM keeps the cache of Hugging Face.
+/// Path of the Hugging Face cache in a vLLM container.
 const HF_CACHE: &str = ".cache/huggingface";
 
 /// The server of a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Service {
-    /// Its image, where that is a vLLM; `None` where it builds its own.
+    /// Its image, if that is a vLLM image; `None` if it is built from a Dockerfile.
     pub image: Option<String>,
-    /// The model that is served.
+    /// The model.
     pub model: Option<String>,
-    /// The name under which it is listed.
+    /// The name under which the server lists it.
     pub served_name: Option<String>,
-    /// Its other options, without those that perfgate gives itself and those with a key.
+    /// Its other options, without those that perfgate sets itself and those with a key.
     pub args: Vec<String>,
-    /// Options whose values are variables that are not known here.
+    /// Options whose values are unknown variables.
     pub unknown: Vec<String>,
-    /// Mounts of folders of the machine, `host:container[:ro]`, without the cache of Hugging Face.
+    /// Mounts of folders of the machine, `host:container[:ro]`, without the Hugging Face cache.
     pub volumes: Vec<String>,
-    /// Whether it is given the devices of AMD's GPUs.
+    /// Whether it has the devices of AMD GPUs.
     pub rocm: bool,
 }
 
@@ -42,7 +42,7 @@ enum Value {
     Map(Vec<(String, Self)>),
 }
 
-/// The first service that is a vLLM by its image or its command; `None` where there is none, or the file is no YAML.
+/// The first service with a vLLM image or command; `None` if there is none, or the file is not valid YAML.
 pub fn vllm_of_compose(text: &str) -> Option<Service> {
     let root = read(text)?;
     let Value::Map(services) = root.get("services")? else {
@@ -78,7 +78,7 @@ fn of_service(service: &Value) -> Option<Service> {
         .windows(2)
         .find(|pair| pair[0] == "serve")
         .map(|pair| pair[1].clone());
-    // An image whose entry point is `vllm serve` takes the model as the first word.
+    // An image with the entry point `vllm serve` takes the model as the first word.
     let first = service
         .get("command")
         .and_then(|command| command.words().into_iter().next());
@@ -103,7 +103,7 @@ fn of_service(service: &Value) -> Option<Service> {
     })
 }
 
-/// Options that perfgate gives itself, or that a plan must not have.
+/// Options that perfgate sets itself, or that a plan must not contain.
 const OWN_OPTIONS: [&str; 6] = [
     "--model",
     "--served-model-name",
@@ -113,7 +113,7 @@ const OWN_OPTIONS: [&str; 6] = [
     "--uds",
 ];
 
-/// The options of a command with their values, and those of them whose values are not known. Of a script, none.
+/// The options of a command with their values, and those with unknown values. Empty for a script.
 fn options(words: &[String]) -> (Vec<String>, Vec<String>) {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     let is_script = |word: &String| word.contains(['|', ';', '>', '<', '`', '&', '\n']);
@@ -148,12 +148,12 @@ fn options(words: &[String]) -> (Vec<String>, Vec<String>) {
     (known, unknown)
 }
 
-/// Names with variables are not known, and options are not names.
+/// Names with variables are unknown, and options are not names.
 fn is_plain(value: &str) -> bool {
     !value.is_empty() && !value.starts_with('-') && !value.contains(['$', '{', '}'])
 }
 
-/// Mounts of folders in their short form; those of named volumes are the engine's own.
+/// Mounts of folders in their short form, without named volumes.
 fn volumes(list: &Value) -> Vec<String> {
     let short = |value: &Value| match value {
         Value::Text(text) => Some(text.clone()),
@@ -209,7 +209,7 @@ impl Value {
         self.get(key)?.as_text()
     }
 
-    /// The items of a list; anything else is one.
+    /// The items of a list; a single value counts as one item.
     fn items(&self) -> &[Self] {
         match self {
             Self::List(items) => items,
@@ -217,7 +217,7 @@ impl Value {
         }
     }
 
-    /// The words of a command, as a text or a list of them.
+    /// The words of a command, from a text or a list.
     fn words(&self) -> Vec<String> {
         let texts = self.items().iter().filter_map(Self::as_text);
         let whole = matches!(self, Self::Text(_));
@@ -237,7 +237,7 @@ impl Value {
     }
 }
 
-/// What is open: a list, or a map with the key that waits for its value.
+/// An open collection: a list, or a map with the key that waits for its value.
 enum Open {
     List(Vec<Value>),
     Map(Vec<(String, Value)>, Option<String>),
@@ -245,7 +245,7 @@ enum Open {
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "what carries no data is passed over"
+    reason = "events without data are skipped"
 )]
 fn read(text: &str) -> Option<Value> {
     let mut open: Vec<(Open, usize)> = Vec::new();
@@ -289,7 +289,7 @@ fn read(text: &str) -> Option<Value> {
     None
 }
 
-/// Values in it; an alias counts in full.
+/// Number of values; an alias counts in full.
 fn size(value: &Value, depth: usize) -> usize {
     if depth > DEEPEST {
         return MOST_VALUES;
@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_says_image_model_name_and_mounts() {
+    fn a_service_has_image_model_name_and_mounts() {
         let text = r#"
 x-env: &env {image: "redis:7"}
 services:
@@ -339,7 +339,7 @@ services:
     }
 
     #[test]
-    fn the_options_of_a_service_are_those_that_are_measured() {
+    fn the_options_of_a_service_are_those_that_matter_for_the_measurement() {
         let options = |command: &str| {
             let text = format!(
                 "services:\n  llm:\n    image: vllm/vllm-openai:v1\n    command: {command}\n"
@@ -374,7 +374,7 @@ services:
     }
 
     #[test]
-    fn a_service_for_amd_gpus_is_known_by_its_devices() {
+    fn a_service_for_amd_gpus_is_recognised_by_its_devices() {
         let text = "services:\n  llm:\n    image: rocm/vllm:latest\n    devices: [/dev/kfd, /dev/dri]\n    command: vllm serve m/x --served-model-name m/x\n";
         let service = vllm_of_compose(text).unwrap();
         assert!(service.rocm);
@@ -383,7 +383,7 @@ services:
     }
 
     #[test]
-    fn what_is_no_service_of_vllm_is_none() {
+    fn other_files_have_no_service() {
         for text in [
             "",
             "services: {db: {image: postgres}}",
@@ -395,7 +395,7 @@ services:
         }
         let nested = format!("services: {}", "[".repeat(100));
         assert_eq!(vllm_of_compose(&nested), None);
-        // Each line doubles what the one before it stands for.
+        // Each line doubles the expanded size of the one before.
         let lines: String = (1..40)
             .map(|n| format!("a{n}: &a{n} [*a{0}, *a{0}]\n", n - 1))
             .collect();

@@ -1,21 +1,21 @@
-//! What a repository's own files say of the server that it builds or runs.
+//! Hints about the server from a repository's own files.
 
 use std::collections::BTreeMap;
 
-/// What a Dockerfile builds upon.
+/// The base image of a Dockerfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Base {
-    /// A vLLM, by a name that registries know.
+    /// A vLLM image that registries know.
     Vllm(String),
-    /// Another image, though a stage is called after vLLM.
+    /// Another image, although a stage has vLLM in its name.
     Other(String),
 }
 
-/// Stages that are followed; a file has fewer.
+/// Most stages that are followed.
 const MOST_STAGES: usize = 64;
 
-/// The image at the root of a Dockerfile's last stage, which is what is built: stages that build upon others by name are
-/// followed, and arguments have the values that the file gives. `None` where the root is not known or has nothing of vLLM.
+/// The base image of a Dockerfile's last stage, which is the one that is built: stages based on others are followed, and
+/// arguments have their values from the file. `None` if the base is unknown or has nothing to do with vLLM.
 pub fn base_of_dockerfile(text: &str) -> Option<Base> {
     let mut arguments = BTreeMap::new();
     let mut stages: Vec<(String, Option<String>)> = Vec::new();
@@ -40,7 +40,7 @@ pub fn base_of_dockerfile(text: &str) -> Option<Base> {
     for _stage in 0..MOST_STAGES {
         let (image, name) = stages.get(at)?;
         of_vllm |= is_vllm(image) || name.as_deref().is_some_and(is_vllm);
-        // A stage can only build on those above it.
+        // A stage can only be based on earlier ones.
         let above = stages.iter().take(at);
         let stage = above
             .rev()
@@ -55,7 +55,7 @@ pub fn base_of_dockerfile(text: &str) -> Option<Base> {
     None
 }
 
-/// `${NAME}`, `${NAME:-value}` and `$NAME` replaced, where a value is known.
+/// `${NAME}`, `${NAME:-value}` and `$NAME` replaced, if a value is known.
 pub(super) fn with_arguments(image: &str, arguments: &BTreeMap<String, String>) -> String {
     let mut whole = String::new();
     let mut rest = image;
@@ -87,7 +87,7 @@ fn unquoted(value: &str) -> String {
     value.trim_matches(['"', '\'']).to_owned()
 }
 
-/// The model of the first `--model NAME`, `--model=NAME` or `vllm serve NAME`, however lists and strings write it.
+/// The model of the first `--model NAME`, `--model=NAME` or `vllm serve NAME`, in any list or string syntax.
 pub fn model_of_command(text: &str) -> Option<String> {
     let lines = text
         .lines()
@@ -110,7 +110,7 @@ pub fn model_of_command(text: &str) -> Option<String> {
     is_name.then(|| named.to_owned())
 }
 
-/// Names with variables are none: nobody knows what they will be.
+/// Whether it names a vLLM image. Names with variables do not count, because their values are unknown.
 pub(super) fn is_vllm(image: &str) -> bool {
     image.contains("vllm") && !image.contains(['$', '{', '}', '\\'])
 }
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn stages_are_followed_to_the_image_at_their_root() {
+    fn stages_are_followed_to_their_base_image() {
         let app = "FROM vllm/vllm-openai:v0.31.0 AS vllm-runtime\nRUN x\nFROM vllm-runtime AS app\nCOPY . /app\n";
         assert_eq!(
             base_of_dockerfile(app),
@@ -152,7 +152,7 @@ mod tests {
             base_of_dockerfile(own),
             Some(Base::Other("nvidia/cuda:12.9-devel".to_owned()))
         );
-        // A stage that is called as its own image is no circle.
+        // A stage with the name of its own image is not a cycle.
         assert_eq!(
             base_of_dockerfile("FROM vllm AS vllm"),
             Some(Base::Vllm("vllm".to_owned()))
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_is_found_however_the_command_is_written() {
+    fn a_model_is_found_in_every_syntax_of_the_command() {
         for text in [
             "command: --model m/x --port 1",
             "command:\n  - --model\n  - m/x\n",

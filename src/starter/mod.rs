@@ -1,89 +1,89 @@
-//! The files that a repository begins with, from what was found in it: values in, texts out.
+//! The initial files of a repository, from what was found in it: values in, texts out.
 
 pub mod compose;
 pub mod hints;
 
 use crate::metric::Metric;
 
-/// The image where nothing names one.
+/// The image if no file names one.
 pub const DEFAULT_IMAGE: &str = "vllm/vllm-openai:v0.32.0";
 
-/// What GitHub must not be told to ignore twice.
+/// The entry in `.gitignore`.
 pub const IGNORED: &str = "/perfgate-out/";
 
-/// Where the configuration stands.
+/// Path of the configuration.
 pub const PLAN: &str = "perfgate.yaml";
 
-/// Where the policy stands.
+/// Path of the policy.
 pub const POLICY: &str = "thresholds.yaml";
 
-/// The workflow, as the examples have it.
+/// The workflow of the examples.
 const WORKFLOW: &str = include_str!("../../examples/workflows/perfgate.yml");
 
-/// The standard policy, as the demonstration has it.
+/// The standard policy.
 const THRESHOLDS: &str = include_str!("../../thresholds.yaml");
 
-/// How the workflow's example names what differs from repository to repository.
+/// The parts of the example workflow that differ between repositories.
 const EXAMPLE_ACTION: &str =
     "OWNER/perfgate@0000000000000000000000000000000000000000 # put the commit of a release here";
 const EXAMPLE_RUNNER: &str = "[self-hosted, linux, gpu]";
 const EXAMPLE_PLACE: &str = "on a GPU";
 
-/// What is measured.
+/// The server to measure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Server {
     /// A container of this image on a GPU.
     Docker {
         /// The image.
         image: String,
-        /// The Dockerfile by which the repository builds its own.
+        /// The Dockerfile with which the repository builds the image.
         dockerfile: Option<String>,
         /// Options of the server, without its model and its port.
         args: Vec<String>,
         /// Mounts, `host:container[:ro]`.
         volumes: Vec<String>,
-        /// Whether its GPUs are AMD's, which are handed in as devices.
+        /// Whether its GPUs are from AMD, which are passed as devices.
         rocm: bool,
     },
-    /// A server that runs already, and whether its GPUs are in this machine.
+    /// A running server, and whether its GPUs are in this machine.
     Url {
         /// Its address.
         url: String,
-        /// Whether GPU memory can be seen.
+        /// Whether GPU memory can be measured.
         gpus: bool,
     },
-    /// The embedded one.
+    /// The embedded server.
     Simulator,
 }
 
-/// What is known of the repository.
+/// Facts about the repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beginning {
     /// Name of the gate.
     pub name: String,
-    /// Model that is served.
+    /// The model.
     pub model: String,
-    /// The name under which the server lists it, where that is another one.
+    /// The name under which the server lists it, if different.
     pub served_name: Option<String>,
-    /// What is measured.
+    /// The server to measure.
     pub server: Server,
-    /// Where the workflow takes perfgate from; `None` leaves the example's words.
+    /// Source of perfgate in the workflow; `None` leaves the example's text.
     pub action: Option<String>,
-    /// The folder of the repository in which all but the workflow stands; empty at its top.
+    /// The folder of the repository for all files except the workflow; empty for the top.
     pub folder: String,
 }
 
-/// A file to be written.
+/// A file to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Starting {
-    /// Path from the folder that it is for.
+    /// Path relative to the folder.
     pub path: String,
-    /// All of it.
+    /// Its whole text.
     pub text: String,
 }
 
 impl Beginning {
-    /// The files, in the order in which a person reads them.
+    /// The files, in reading order.
     pub fn files(&self) -> [Starting; 3] {
         [
             Starting {
@@ -101,7 +101,7 @@ impl Beginning {
         ]
     }
 
-    /// GitHub runs the workflows at the top of a repository and no others.
+    /// GitHub runs only workflows at the top of a repository.
     pub fn workflow_path(&self) -> String {
         let folders = self.folder.split('/').filter(|folder| !folder.is_empty());
         let up = "../".repeat(folders.count());
@@ -133,7 +133,7 @@ impl Beginning {
             } => (container(image, args, volumes, *rocm), LOAD),
             Server::Url { url, .. } => (format!("server: {{url: {}}}\n", quoted(url)), LOAD),
             Server::Simulator => (
-                "server:\n  simulator: {noise: 0.3%, step-noise: 0.5%}   # no GPU: to see how it works\n".to_owned(),
+                "server:\n  simulator: {noise: 0.3%, step-noise: 0.5%}   # no GPU: for a first try\n".to_owned(),
                 SMALL_LOAD,
             ),
         };
@@ -141,14 +141,14 @@ impl Beginning {
             format!("served_model_name: {}\n", quoted(name))
         });
         format!(
-            "# What is measured. `perfgate doctor` says whether a machine can; flags of `perfgate gate` overrule this file.\n\
+            "# What to measure. `perfgate doctor` checks the machine; flags of `perfgate gate` override this file.\n\
              name: {}\nmodel: {}\n{served_name}{server}{load}",
             quoted(&self.name),
             quoted(&self.model)
         )
     }
 
-    /// A rule on what cannot be measured would make every run not comparable.
+    /// A rule on a metric that cannot be measured would make every run not comparable.
     fn thresholds(&self) -> String {
         let text = THRESHOLDS.replace(
             "docs/reference/thresholds.md",
@@ -203,7 +203,7 @@ impl Beginning {
     }
 }
 
-/// A container with its GPUs, the cache of models and its mounts.
+/// A container with its GPUs, the model cache and its mounts.
 fn container(image: &str, args: &[String], volumes: &[String], rocm: bool) -> String {
     let gpus = if rocm {
         "devices: [\"/dev/kfd\", \"/dev/dri\"]  # AMD's GPUs\n"
@@ -237,16 +237,16 @@ server:
     )
 }
 
-/// The load of a gate on a GPU: enough requests for a P95, at two widths.
+/// The load of a gate on a GPU: enough requests for P95, at two concurrencies.
 const LOAD: &str = "\
 num_requests: 400
 concurrency: [16, 64]
 input_tokens: {mean: 1000, std: 200, distribution: normal}
 output_tokens: {mean: 200, std: 50, distribution: normal}
-repeat: 3                                 # a fresh server for each, where perfgate starts it
+repeat: 3                                 # a fresh server for each, if perfgate starts it
 ";
 
-/// Seconds on any machine.
+/// Takes seconds on any machine.
 const SMALL_LOAD: &str = "\
 num_requests: 200
 concurrency: 16
@@ -255,12 +255,12 @@ output_tokens: 48
 repeat: 3                                 # a fresh server for each
 ";
 
-/// As YAML's double-quoted text, which JSON's strings are.
+/// As YAML's double-quoted text, which includes JSON's strings.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// What `.gitignore` lacks, to be added at its end; `None` where it ignores the output already.
+/// The entry that `.gitignore` lacks, for its end; `None` if it already ignores the output.
 pub fn ignoring(text: &str) -> Option<String> {
     let is_there = text
         .lines()
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_workflow_of_the_examples_leaves_open_is_filled_in() {
+    fn the_placeholders_of_the_example_workflow_are_filled_in() {
         for open in [EXAMPLE_ACTION, EXAMPLE_RUNNER, EXAMPLE_PLACE] {
             assert!(WORKFLOW.contains(open), "{open}");
         }
@@ -312,14 +312,14 @@ mod tests {
     }
 
     #[test]
-    fn a_repository_that_builds_its_image_measures_that() {
+    fn a_repository_that_builds_its_image_measures_that_image() {
         let [_, _, workflow] = beginning(container(Some("docker/Dockerfile"))).files();
         let steps = &workflow.text[workflow.text.find("    steps:").unwrap()..];
         insta::assert_snapshot!(steps, @r#"
             steps:
               - uses: actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0
                 with:
-                  fetch-depth: 0 # the bar is read from where the change branched off
+                  fetch-depth: 0 # the limits are read from the commit where the change branched off
                   persist-credentials: false
               - name: Build the image under test
                 run: docker build --file docker/Dockerfile --tag "perfgate-candidate:$GITHUB_SHA" .
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_service_mounts_and_its_devices_are_kept() {
+    fn mounts_and_devices_of_a_service_are_kept() {
         let server = Server::Docker {
             image: "rocm/vllm:latest".to_owned(),
             dockerfile: None,
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_nobody_can_see_is_under_no_rule() {
+    fn memory_that_cannot_be_measured_has_no_rule() {
         let remote = |gpus| Server::Url {
             url: "http://10.0.0.7:8000".to_owned(),
             gpus,
@@ -414,7 +414,7 @@ mod tests {
         ) {
             let server = Server::Docker { image: image.clone(), dockerfile: None, args: Vec::new(), volumes: Vec::new(), rocm: false };
             let [plan, _, _] = Beginning { model: model.clone(), ..beginning(server) }.files();
-            // Whatever the reader says of such names, it never reads others.
+            // Whatever the parser finds in such names, it never changes them.
             if let Ok(plan) = read_plan("perfgate.yaml", &plan.text) {
                 prop_assert_eq!(plan.model, model);
                 let is_that = matches!(plan.server, Some(ServerPlan::Docker(docker)) if docker.image == image);

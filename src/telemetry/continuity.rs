@@ -1,31 +1,31 @@
-//! Whether all answers of `/metrics` came from one process: a server that was restarted, and several replicas behind one
-//! address, both make counters go back. Pure.
+//! Whether all answers of `/metrics` came from one process. Counters go back if a server was restarted, and if several
+//! replicas share one address. Pure.
 
 use super::prometheus::Scrape;
 use super::server::COUNTERS;
 
-/// Seconds by which the clocks of two machines may disagree. A process that began so long before the first look was there
-/// already, whoever answered first.
+/// Largest difference between the clocks of two machines, in seconds. A process that started that long before the first
+/// scrape was already running, whichever process answered first.
 const CLOCKS_DISAGREE: f64 = 60.0;
 
-/// Who answered.
+/// Origin of the answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Continuity {
     /// One process, as far as its answers show.
     #[default]
     OneProcess,
-    /// One that was started anew in between.
+    /// A process that was restarted in between.
     Restarted,
     /// Several that run at the same time.
     SeveralServers,
 }
 
-/// What is known from the answers so far.
+/// Facts from the answers so far.
 #[derive(Clone, Debug)]
 pub(super) struct Answers {
-    /// Unix time of the first look, seconds.
+    /// Unix time of the first scrape, seconds.
     began: f64,
-    /// Start times of the processes in the order in which they answered, each change once.
+    /// Start times of the processes in the order of their answers; equal neighbours once.
     starts: Vec<f64>,
     counters: [Option<f64>; COUNTERS.len()],
     /// How many times a counter went back.
@@ -33,7 +33,7 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    /// No answer yet, at that Unix time.
+    /// Without answers; starts at that Unix time.
     pub(super) fn since(began: f64) -> Self {
         Self {
             began,
@@ -62,10 +62,10 @@ impl Answers {
         self.counters = now;
     }
 
-    /// What they come to.
+    /// The conclusion.
     pub(super) fn continuity(&self) -> Continuity {
         let was_there = |start: &f64| *start < self.began - CLOCKS_DISAGREE;
-        // A process that is started anew begins later than the one before it, and that one does not come back.
+        // A restarted process starts later than the one before it, and the earlier one does not return.
         let goes_back = self.starts.windows(2).any(|pair| pair[0] > pair[1]);
         let others_were_there = self.starts.iter().skip(1).any(was_there);
         if goes_back || others_were_there || self.drops > 1 {
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn one_process_counts_on() {
+    fn one_process_continues_its_counters() {
         let start = Some(NOW - 500.0);
         assert_eq!(of(&[]), Continuity::OneProcess);
         assert_eq!(
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_begins_later_and_counts_from_the_beginning() {
+    fn a_restart_starts_later_and_counts_from_zero() {
         let (before, after) = (Some(NOW - 500.0), Some(NOW + 3.0));
         assert_eq!(
             of(&[(before, 900), (after, 3), (after, 8)]),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn replicas_answer_in_turns_or_were_there_before() {
+    fn replicas_alternate_or_started_earlier() {
         let (older, younger) = (Some(NOW - 5000.0), Some(NOW - 500.0));
         assert_eq!(
             of(&[(younger, 900), (older, 3)]),

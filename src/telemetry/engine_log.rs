@@ -1,33 +1,33 @@
-//! What vLLM prints of its memory and its KV cache while it starts. Pure.
+//! Memory and KV cache of vLLM, from the lines that it prints while it starts. Pure.
 //!
-//! vLLM takes a fixed share of the device at its start, whatever the model needs, so device memory says nothing of a
-//! growth. These lines do. Texts as vLLM 0.6 to 0.33 print them; a text that is not found is not known, never 0. vLLM
-//! rounds to 0.01 GiB, and so does what is read here.
+//! vLLM reserves a fixed share of the device at its start, independent of what the model needs, so device memory does not
+//! show growth. These lines do. Texts of vLLM 0.6 to 0.33; a missing text means unknown, never 0. vLLM rounds to 0.01 GiB,
+//! and so do these values.
 
 use super::larger;
 use crate::record::telemetry::EngineMemory;
 
-/// Bytes of the GiB that vLLM counts in; 0.6 writes `GB` and means the same.
+/// Bytes per GiB, vLLM's unit; 0.6 writes `GB` and means the same.
 const GIBIBYTE: f64 = 1_073_741_824.0;
 
-/// What one engine said. Bytes, of the fullest rank.
+/// Figures of one engine, in bytes, of the fullest rank.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EngineLog {
     /// Weights.
     pub weights: Option<f64>,
     /// Peak of the activations in the profiling run.
     pub activations: Option<f64>,
-    /// What is not `PyTorch`'s: NCCL, the CUDA context.
+    /// Memory outside `PyTorch`: NCCL, the CUDA context.
     pub non_torch: Option<f64>,
-    /// Weights and what is not `PyTorch`'s, where only the sum is said (0.33).
+    /// Weights plus memory outside `PyTorch`, if only the sum is printed (0.33).
     pub consumed: Option<f64>,
     /// CUDA graphs.
     pub graphs: Option<f64>,
-    /// Room for the KV cache.
+    /// Memory of the KV cache.
     pub kv_cache: Option<f64>,
     /// Tokens that fit into the KV caches of all engines.
     pub kv_cache_tokens: Option<f64>,
-    /// Whether the cache lies in main memory.
+    /// Whether the cache is in main memory.
     pub on_cpu: bool,
 }
 
@@ -57,7 +57,7 @@ impl EngineLog {
                 }
             }
         }
-        // Every rank of one engine may print the line; each engine has a cache of its own.
+        // Every rank of one engine may print the line; each engine has its own cache.
         let engines = u32::try_from(engines.len()).unwrap_or(1);
         found.kv_cache_tokens = smallest_cache.map(|tokens| tokens * f64::from(engines));
         found
@@ -97,8 +97,8 @@ impl EngineLog {
         raise(&mut self.graphs, Some(0.0));
     }
 
-    /// Memory outside the KV cache: weights, activations, graphs, and what is not `PyTorch`'s. A part that is not known
-    /// makes the sum unknown: a sum of fewer parts in another version would look like a gain.
+    /// Memory outside the KV cache: weights, activations, graphs, and memory outside `PyTorch`. If a part is unknown, so is the
+    /// sum: a sum of fewer parts in another version would look like a gain.
     pub fn engine_memory(&self) -> Result<f64, String> {
         let weights = match (self.consumed, self.weights, self.non_torch) {
             (Some(consumed), _, _) => Some(consumed),
@@ -108,13 +108,13 @@ impl EngineLog {
         match (weights, self.activations, self.graphs) {
             (Some(weights), Some(activations), Some(graphs)) => Ok(weights + activations + graphs),
             _ if self.on_cpu => Err(
-                "an engine on the CPU does not say it; host_memory.peak has all that it holds"
+                "an engine on the CPU does not report it; host_memory.peak includes everything that it holds"
                     .to_owned(),
             ),
             _ if self.weights.is_some() => Err(
-                "this version of the engine says its weights but not its activations".to_owned(),
+                "this version of the engine reports its weights but not its activations".to_owned(),
             ),
-            _ => Err("the engine's log does not say it".to_owned()),
+            _ => Err("the engine's log does not contain it".to_owned()),
         }
     }
 
@@ -133,7 +133,7 @@ impl EngineLog {
     }
 }
 
-/// `EngineCore_DP1` of a line's prefix; one without has the only engine.
+/// `EngineCore_DP1` from a line's prefix; a line without one belongs to the only engine.
 fn engine_of(line: &str) -> &str {
     line.find("_DP").map_or("", |at| {
         let rank = &line[at..];
@@ -148,12 +148,12 @@ fn bytes(gibibytes: f64) -> f64 {
     gibibytes * GIBIBYTE
 }
 
-/// Of several ranks the fullest counts.
+/// The largest value of all ranks counts.
 fn raise(place: &mut Option<f64>, found: Option<f64>) {
     *place = larger(*place, found);
 }
 
-/// The number that follows the text, `524,288` included; only what is finite and not negative.
+/// The number after the text, also `524,288`; finite and not negative.
 fn after(line: &str, text: &str) -> Option<f64> {
     let rest = &line[line.find(text)? + text.len()..];
     let end = rest
@@ -162,7 +162,7 @@ fn after(line: &str, text: &str) -> Option<f64> {
     number(&rest[..end])
 }
 
-/// The number that stands before the text.
+/// The number before the text.
 fn before(line: &str, text: &str) -> Option<f64> {
     let rest = &line[..line.find(text)?];
     let begin = rest
@@ -188,7 +188,7 @@ mod tests {
         EngineLog::read(log.lines())
     }
 
-    fn said(log: &str) -> String {
+    fn summary(log: &str) -> String {
         let found = read(log);
         let memory = found.engine_memory().map_or_else(
             |reason| format!("not known, because {reason}"),
@@ -199,8 +199,8 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_versions_say_what_is_consumed_as_a_sum() {
-        insta::assert_snapshot!(said(
+    fn the_newest_versions_report_a_sum() {
+        insta::assert_snapshot!(summary(
             "(EngineCore pid=1) INFO 10-06 17:00:11 [model_runner.py:407] Model loading took 15.0 GiB memory and 5.420225 seconds\n\
              (EngineCore pid=1) INFO 10-06 17:00:33 [gpu_worker.py:692] Available KV cache memory: 56.21 GiB\n\
              (EngineCore pid=1) INFO 10-06 17:00:33 [kv_cache_utils.py:2464] GPU KV cache size: 460,496 tokens, Maximum concurrency for 131,072 tokens per request: 3.51x\n\
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn of_several_ranks_the_fullest_counts_and_of_several_engines_every_cache() {
-        insta::assert_snapshot!(said(
+        insta::assert_snapshot!(summary(
             "(EngineCore_DP0 pid=1) INFO [kv_cache_utils.py:864] GPU KV cache size: 451,744 tokens\n\
              (EngineCore_DP0 pid=1) INFO [kv_cache_utils.py:864] GPU KV cache size: 451,760 tokens\n\
              (EngineCore_DP1 pid=2) INFO [kv_cache_utils.py:864] GPU KV cache size: 451,744 tokens\n\
@@ -220,25 +220,25 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_versions_say_graphs_in_a_line_of_their_own_or_have_none() {
+    fn the_oldest_versions_report_graphs_on_another_line_or_have_none() {
         let breakdown = "INFO [worker.py:241] model weights take 14.99GiB; non_torch_memory takes 0.12GiB; PyTorch activation peak memory takes 1.19GiB; the rest of the memory reserved for KV Cache is 54.93GiB.";
-        insta::assert_snapshot!(said(breakdown), @"engine memory 16.30 GiB, KV cache None tokens");
+        insta::assert_snapshot!(summary(breakdown), @"engine memory 16.30 GiB, KV cache None tokens");
         let graphs =
             "INFO [model_runner.py:1671] Graph capturing finished in 2 secs, took 0.11 GiB";
-        insta::assert_snapshot!(said(&format!("{breakdown}\n{graphs}")), @"engine memory 16.41 GiB, KV cache None tokens");
+        insta::assert_snapshot!(summary(&format!("{breakdown}\n{graphs}")), @"engine memory 16.41 GiB, KV cache None tokens");
     }
 
     #[test]
-    fn a_sum_of_fewer_parts_is_no_sum() {
-        insta::assert_snapshot!(said("INFO Model loading took 14.9888 GiB and 3.1 seconds"), @"engine memory not known, because this version of the engine says its weights but not its activations, KV cache None tokens");
-        insta::assert_snapshot!(said("INFO loading"), @"engine memory not known, because the engine's log does not say it, KV cache None tokens");
+    fn a_sum_with_missing_parts_is_unknown() {
+        insta::assert_snapshot!(summary("INFO Model loading took 14.9888 GiB and 3.1 seconds"), @"engine memory not known, because this version of the engine reports its weights but not its activations, KV cache None tokens");
+        insta::assert_snapshot!(summary("INFO loading"), @"engine memory not known, because the engine's log does not contain it, KV cache None tokens");
     }
 
     #[test]
-    fn the_log_of_a_real_vllm_on_the_cpu_says_its_cache_and_no_memory() {
+    fn the_log_of_a_real_vllm_on_the_cpu_has_its_cache_and_no_memory() {
         let log =
             include_str!("../../tests/fixtures/vllm-0.32-cpu/logs/container-eager-api-key.log");
-        insta::assert_snapshot!(said(log), @"engine memory not known, because an engine on the CPU does not say it; host_memory.peak has all that it holds, KV cache Some(524288.0) tokens");
+        insta::assert_snapshot!(summary(log), @"engine memory not known, because an engine on the CPU does not report it; host_memory.peak includes everything that it holds, KV cache Some(524288.0) tokens");
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! What of the GPUs goes into what was observed.
+//! The GPU part of the observations of a repeat.
 
 use super::gpu::reading::Facts;
 use super::gpu::summary::GpuSummary;
@@ -7,7 +7,7 @@ use crate::measure::Concerns;
 use crate::record::format::Gpu;
 use crate::stats;
 
-/// What of the GPUs goes into what was observed.
+/// The GPU part of the observations of a repeat.
 pub(super) struct GpusSeen {
     pub(super) memory_peak: Result<f64, String>,
     pub(super) utilization_mean: Result<f64, String>,
@@ -20,7 +20,7 @@ pub(super) struct GpusSeen {
 }
 
 impl GpusSeen {
-    /// `looked`: whether somebody looked; `matter`: whether the server uses these GPUs.
+    /// `looked`: whether the GPUs were sampled; `matter`: whether the server uses these GPUs.
     pub(super) fn of(account: &Account, looked: bool, matter: bool) -> Self {
         let summaries = account.summaries();
         let reason = account.reason();
@@ -29,7 +29,7 @@ impl GpusSeen {
             (Some(reason), _) => Err(reason.clone()),
             (None, Some(value)) => Ok(value),
             (None, None) if account.facts().any(Facts::is_of_unknown_slice) => Err(
-                "the GPU is divided (MIG) and the server's slice is not named; set CUDA_VISIBLE_DEVICES=MIG-…"
+                "the GPU is divided (MIG) and the server's slice is unknown; set CUDA_VISIBLE_DEVICES=MIG-…"
                     .to_owned(),
             ),
             (None, None) => Err(format!("the driver does not report {what}")),

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::sampler::Observed;
 use crate::record::format::{Environment, Gpu};
 
-/// This machine, with the GPUs that were found (`Some` and empty: none was; `None`: nobody looked).
+/// This machine, with the GPUs that were found (empty: none; `None`: not checked).
 pub fn environment(gpus: Option<Vec<Gpu>>, driver: Option<String>) -> Environment {
     Environment {
         gpus,
@@ -18,7 +18,7 @@ pub fn environment(gpus: Option<Vec<Gpu>>, driver: Option<String>) -> Environmen
 }
 
 impl Observed {
-    /// This machine, with the GPUs that were observed. `named` is what it is called where it has none (`PERFGATE_MACHINE`).
+    /// This machine, with its GPUs. `named` is its name if it has no other (`PERFGATE_MACHINE`).
     pub fn environment(&self, named: Option<&str>) -> Environment {
         Environment {
             machine: machine(self.gpus.as_deref().unwrap_or_default(), named),
@@ -29,7 +29,7 @@ impl Observed {
     }
 }
 
-/// What identifies the physical machine to the statistics; `None` where nothing does.
+/// Identifies the physical machine for the statistics; `None` if unknown.
 pub fn machine(gpus: &[Gpu], named: Option<&str>) -> Option<String> {
     machine_below(Path::new("/"), gpus, named)
 }
@@ -62,29 +62,29 @@ fn machine_below(root: &Path, gpus: &[Gpu], named: Option<&str>) -> Option<Strin
         let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_id.then(|| id.to_ascii_lowercase())
     })?;
-    // machine-id(5): it is confidential, so a value that is derived from it is shown.
+    // machine-id(5): it is confidential, so a derived value is shown.
     let digest = format!("{:x}", Sha256::digest(format!("perfgate machine {id}")));
     Some(format!("machine-{}", digest.get(..16)?))
 }
 
-/// What of this machine can disturb a measurement. `None`, or empty: the kernel does not say.
+/// Properties of this machine that can disturb a measurement. `None` or empty: not reported by the kernel.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HostFacts {
     /// CPU model.
     pub cpu: Option<String>,
     /// Logical CPUs that this process may use.
     pub cpus: u32,
-    /// Tasks that ran or wanted to, mean over the last minute.
+    /// Running or runnable tasks, mean over the last minute.
     pub load: Option<f64>,
-    /// Percent of the last 10 s in which some task waited for a CPU.
+    /// Percentage of the last 10 s in which some task waited for a CPU.
     pub cpu_pressure: Option<f64>,
     /// Frequency governors of all CPUs, each once.
     pub governors: Vec<String>,
-    /// CPUs that the control group may use, where it is limited.
+    /// CPUs that the control group may use, if limited.
     pub cpu_quota: Option<f64>,
     /// Main memory, bytes.
     pub memory: Option<u64>,
-    /// Main memory that a new program could have, bytes.
+    /// Main memory available to a new program, bytes.
     pub memory_available: Option<u64>,
     /// Memory that is swapped out, bytes.
     pub swap_used: Option<u64>,
@@ -92,12 +92,12 @@ pub struct HostFacts {
     pub disk_free: Option<u64>,
     /// The kernel's clock source.
     pub clock_source: Option<String>,
-    /// Open files that a process may raise itself to.
+    /// The hard limit of open files of a process.
     pub open_files: Option<u64>,
 }
 
 impl HostFacts {
-    /// Looks at this machine.
+    /// Reads this machine.
     pub fn read() -> Self {
         Self::below(Path::new("/"))
     }
@@ -170,7 +170,7 @@ fn read(proc: &Path) -> Environment {
     let cpuinfo = text("cpuinfo").unwrap_or_default();
     Environment {
         cpu: field(&cpuinfo, "model name")
-            // Arm has no such line.
+            // On Arm this line does not exist.
             .or_else(|| field(&cpuinfo, "Hardware"))
             .map(str::to_owned),
         cpus: std::thread::available_parallelism()
@@ -183,7 +183,7 @@ fn read(proc: &Path) -> Environment {
     }
 }
 
-/// Vendor and product by the firmware; `None` where it has none, as in many virtual machines.
+/// Vendor and product from the firmware; `None` if missing, as in many virtual machines.
 fn host_class(firmware: &Path) -> Option<String> {
     let named = ["sys_vendor", "product_name"].map(|name| {
         let text = std::fs::read_to_string(firmware.join(name)).unwrap_or_default();
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_absent() {
+    fn an_unreadable_file_is_absent() {
         let folder = tempfile::tempdir().unwrap();
         let environment = read(folder.path());
         assert_eq!(environment.cpu, None);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn pressure_and_quota_are_read_where_the_kernel_tells_them() {
+    fn pressure_and_quota_are_read_if_the_kernel_reports_them() {
         let text = "some avg10=1.25 avg60=0.50 avg300=0.10 total=1\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0";
         assert_eq!(pressure(text), Some(1.25));
         assert_eq!(pressure("rubbish"), None);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_governors_of_all_cpus_are_named_once() {
+    fn the_governors_of_all_cpus_are_listed_once() {
         let root = tempfile::tempdir().unwrap();
         for (cpu, governor) in [
             (0, "performance\n"),
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_firmware_says_what_kind_of_host_it_is() {
+    fn the_kind_of_host_comes_from_the_firmware() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             crate::files::write_atomically(&folder.path().join(name), text.as_bytes()).unwrap();

@@ -1,6 +1,6 @@
-//! What is observed beside the load: server metrics, GPU, host.
+//! Observations during the load: server metrics, GPU, host.
 //!
-//! A [`Sampler`] watches one repeat; [`Observed`] has a value or a reason for every metric that it is responsible for.
+//! A [`Sampler`] watches one repeat; [`Observed`] has a value or a reason for every metric of telemetry.
 
 mod continuity;
 mod engine_log;
@@ -17,7 +17,7 @@ pub use gpu::{GpuSource, Search, Survey, survey};
 pub use host::{HostFacts, environment, machine};
 pub use sampler::{Looking, Observed, Sampler};
 
-/// The larger of two figures that may not be known.
+/// The larger of two figures, each possibly unknown.
 fn larger(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.max(b)),

@@ -1,4 +1,4 @@
-//! The Prometheus text format, version 0.0.4, as `/metrics` gives it: names, labels, values.
+//! The Prometheus text format, version 0.0.4, of `/metrics`: names, labels, values.
 //!
 //! Source of the grammar: Prometheus documentation, "Exposition formats".
 
@@ -19,13 +19,13 @@ pub struct Sample {
     pub value: f64,
 }
 
-/// A line that is not of the format.
+/// A line that violates the format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of /metrics: {reason}")]
 pub struct ParseError {
     /// From 1.
     pub line: usize,
-    /// What is wrong.
+    /// The problem.
     pub reason: &'static str,
 }
 
@@ -33,12 +33,12 @@ pub struct ParseError {
 const MOST_SAMPLES: usize = 16_384;
 
 impl Scrape {
-    /// Reads a whole answer; one bad line makes all of it untrustworthy (it may have been cut off).
+    /// Parses a whole answer; one bad line makes all of it unreliable (it may be truncated).
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         Self::parse_only(text, |_| true)
     }
 
-    /// The same, and keeps only the names that are used.
+    /// The same, keeping only the names that are used.
     pub fn parse_only(text: &str, is_wanted: fn(&str) -> bool) -> Result<Self, ParseError> {
         let mut scrape = Self::default();
         let mut kept = 0;
@@ -55,7 +55,7 @@ impl Scrape {
                 }
                 kept += 1;
                 if kept > MOST_SAMPLES {
-                    return Err(wrong("there are more samples than any server has"));
+                    return Err(wrong("more samples than any server has"));
                 }
                 scrape
                     .samples
@@ -67,12 +67,12 @@ impl Scrape {
         Ok(scrape)
     }
 
-    /// The samples of that name, one for each set of labels.
+    /// The samples of that name, one per set of labels.
     pub fn samples(&self, name: &str) -> &[Sample] {
         self.samples.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The sum over all sets of labels (several engines of one server); `None` where there is no such name.
+    /// The sum over all sets of labels (several engines of one server); `None` if the name is missing.
     pub fn sum(&self, name: &str) -> Option<f64> {
         self.samples
             .get(name)
@@ -84,10 +84,10 @@ impl Scrape {
 fn parse_sample(line: &str) -> Result<(&str, Sample), &'static str> {
     let end = line
         .find(|c: char| c == '{' || c.is_whitespace())
-        .ok_or("there is a name without a value")?;
+        .ok_or("a name has no value")?;
     let (name, rest) = line.split_at(end);
     if !is_name(name) {
-        return Err("the name has characters that names do not have");
+        return Err("a name contains invalid characters");
     }
     let (labels, rest) = match rest.strip_prefix('{') {
         Some(labels) => parse_labels(labels)?,
@@ -96,13 +96,13 @@ fn parse_sample(line: &str) -> Result<(&str, Sample), &'static str> {
     let mut fields = rest.split_whitespace();
     let value = fields
         .next()
-        .ok_or("there is no value")?
+        .ok_or("a value is missing")?
         .parse::<f64>()
-        .map_err(|_not_a_number| "the value is no number")?;
+        .map_err(|_not_a_number| "a value is not a number")?;
     if let Some(timestamp) = fields.next()
         && timestamp.parse::<i64>().is_err()
     {
-        return Err("something follows the value that is no timestamp");
+        return Err("the text after the value is not a timestamp");
     }
     Ok((name, Sample { labels, value }))
 }
@@ -114,7 +114,7 @@ fn is_name(name: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))
 }
 
-/// What follows `{`, up to and with `}`; returns the rest of the line.
+/// The text after `{`, up to and including `}`; returns the rest of the line.
 fn parse_labels(text: &str) -> Result<(BTreeMap<String, String>, &str), &'static str> {
     let mut labels = BTreeMap::new();
     let mut rest = text.trim_start();
@@ -130,20 +130,20 @@ fn parse_labels(text: &str) -> Result<(BTreeMap<String, String>, &str), &'static
         let (value, after) = parse_quoted(quoted)?;
         let name = name.trim();
         if !is_name(name) {
-            return Err("a label's name has characters that names do not have");
+            return Err("a label's name contains invalid characters");
         }
         labels.insert(name.to_owned(), value);
         rest = after.trim_start();
-        // A comma may stand before the bracket too.
+        // A comma is also allowed before the bracket.
         match rest.strip_prefix(',') {
             Some(after) => rest = after.trim_start(),
             None if rest.starts_with('}') => {}
-            None => return Err("there is no comma between two labels"),
+            None => return Err("the comma between two labels is missing"),
         }
     }
 }
 
-/// What follows the first quotation mark, up to the second: `\\`, `\"` and `\n` are escapes.
+/// The text after the first quotation mark, up to the second: `\\`, `\"` and `\n` are escapes.
 fn parse_quoted(text: &str) -> Result<(String, &str), &'static str> {
     let mut value = String::new();
     let mut characters = text.char_indices();
@@ -159,7 +159,7 @@ fn parse_quoted(text: &str) -> Result<(String, &str), &'static str> {
             plain => value.push(plain),
         }
     }
-    Err("a label's value does not end")
+    Err("a label's value has no closing quotation mark")
 }
 
 #[cfg(test)]
@@ -200,9 +200,9 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_cut_off_is_refused_with_its_line() {
+    fn a_truncated_answer_is_refused_with_its_line() {
         let error = Scrape::parse("a 1\nb{x=\"y").unwrap_err();
-        insta::assert_snapshot!(error, @"line 2 of /metrics: a label's value does not end");
+        insta::assert_snapshot!(error, @"line 2 of /metrics: a label's value has no closing quotation mark");
         for text in [
             "a",
             "a b",
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_names_that_somebody_looks_at_are_kept_and_not_without_end() {
+    fn only_used_names_are_kept_and_their_number_is_limited() {
         let is_wanted = |name: &str| name.starts_with("vllm:");
         let many = |name: &str| {
             (0..=MOST_SAMPLES)
@@ -227,7 +227,7 @@ mod tests {
         let scrape = Scrape::parse_only(&(many("other") + "vllm:x 2\n"), is_wanted).unwrap();
         assert_eq!((scrape.samples.len(), scrape.sum("vllm:x")), (1, Some(2.0)));
         let error = Scrape::parse_only(&many("vllm:"), is_wanted).unwrap_err();
-        insta::assert_snapshot!(error, @"line 16385 of /metrics: there are more samples than any server has");
+        insta::assert_snapshot!(error, @"line 16385 of /metrics: more samples than any server has");
     }
 
     proptest! {

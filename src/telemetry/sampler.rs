@@ -22,10 +22,10 @@ use crate::record::format::Gpu;
 use crate::record::telemetry::Telemetry;
 use crate::{clock, http};
 
-/// Why there is nothing of a server without metrics.
+/// Reason for a server without metrics.
 const NO_METRICS: &str = "the server has no /metrics";
 
-/// What comes from the difference of two answers of `/metrics`.
+/// Metrics from the difference of two answers of `/metrics`.
 const FROM_METRICS: [Metric; 4] = [
     Metric::SERVER_QUEUE_TIME,
     Metric::SERVER_PREFIX_CACHE_HIT_RATE,
@@ -33,14 +33,14 @@ const FROM_METRICS: [Metric; 4] = [
     Metric::KV_CACHE_TOKENS,
 ];
 
-/// What of it counts, and so needs both answers from one process.
+/// Those that are counted, and so need both answers from one process.
 const FROM_COUNTERS: [Metric; 3] = [
     Metric::SERVER_QUEUE_TIME,
     Metric::SERVER_PREFIX_CACHE_HIT_RATE,
     Metric::SERVER_PREEMPTIONS,
 ];
 
-/// What was seen during one repeat.
+/// Observations of one repeat.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed {
     /// The metrics of telemetry, and why others have no value.
@@ -49,41 +49,41 @@ pub struct Observed {
     /// the GPUs), `gpu_clock_sm` (MHz, of the slowest), `gpu_power` (watts, of all), `gpu_temperature` (°C, of the hottest),
     /// `running`, `waiting` (requests), `kv_cache_usage` (ratio); beside them `gpus`, one [`super::gpu::summary::GpuSummary`] each.
     pub telemetry: Telemetry,
-    /// Why the results beside which this was seen do not count, and what a reader should know about the GPUs.
+    /// Why the repeat does not count, and warnings about the GPUs.
     pub concerns: Concerns,
-    /// The GPUs; empty where none was found, `None` where that could not be found out.
+    /// The GPUs; empty if none was found, `None` if unknown.
     pub gpus: Option<Vec<Gpu>>,
     /// GPU driver version.
     pub driver: Option<String>,
     /// Newest CUDA version that the driver runs.
     pub cuda: Option<String>,
-    /// Whether all SM clocks were steady under load; `None` where that is not known.
+    /// Whether all SM clocks were steady under load; `None` if unknown.
     pub clocks_steady: Option<bool>,
-    /// The server's own counts of the repeat, where its `/metrics` answered before and after.
+    /// The server's own counts of the repeat, if its `/metrics` answered before and after.
     pub server: Option<ServerFigures>,
-    /// Whether somebody fixed the size of the KV cache.
+    /// Whether the size of the KV cache is configured to be fixed.
     pub kv_cache_fixed: Option<bool>,
-    /// Tokens that fit into the KV cache as blocks × block size: for an engine that has no figure of its own.
+    /// Tokens that fit into the KV cache as blocks × block size: for an engine that reports no figure.
     pub kv_cache_blocks: Option<f64>,
 }
 
-/// What is looked at, and how often.
+/// What to sample, and how often.
 #[derive(Clone, Debug)]
 pub struct Looking {
-    /// Where the state of the GPUs comes from.
+    /// Source of the GPU figures.
     pub gpus: GpuSource,
-    /// Between two looks at the server's metrics, and at GPUs through a program.
+    /// Interval for the server's metrics, and for GPUs through a program.
     pub interval: Duration,
-    /// Between two looks at GPUs through the driver's library.
+    /// Interval for GPUs through the driver's library.
     pub gpu_interval: Duration,
-    /// The server's processes, where they are known.
+    /// The server's processes, if known.
     pub server: Option<BTreeSet<u32>>,
-    /// Whether the server uses these GPUs, so that what happens to them bears on the results.
+    /// Whether the server uses these GPUs, so that their state affects the results.
     pub gpus_matter: bool,
 }
 
 impl Default for Looking {
-    /// All GPUs of this machine, as often as is usual.
+    /// All GPUs of this machine, at the default intervals.
     fn default() -> Self {
         Self {
             gpus: GpuSource::Local(super::Search::default()),
@@ -95,7 +95,7 @@ impl Default for Looking {
     }
 }
 
-/// Watches until it is told to finish.
+/// Samples until it is finished.
 #[derive(Debug)]
 pub struct Sampler {
     stop: CancellationToken,
@@ -103,7 +103,7 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Looks once, and then now and then in the background. The first look is over when this returns, so the load may
+    /// Samples once, and then regularly in the background. The first sample is complete when this returns, so the load may
     /// start.
     pub async fn start(base_url: &str, looking: Looking) -> Self {
         let interval = looking.interval;
@@ -114,7 +114,7 @@ impl Sampler {
         Self { stop, task }
     }
 
-    /// Looks a last time, and says what was seen.
+    /// Takes a last sample, and returns the observations.
     pub async fn finish(mut self) -> Observed {
         self.stop.cancel();
         match (&mut self.task).await {
@@ -122,7 +122,7 @@ impl Sampler {
             Err(error) => {
                 let mut findings = Findings::default();
                 for metric in FROM_METRICS.into_iter().chain(FROM_LOOKS) {
-                    findings.record(metric, Err(format!("the sampler broke: {error}")));
+                    findings.record(metric, Err(format!("the sampler crashed: {error}")));
                 }
                 Observed {
                     findings,
@@ -139,19 +139,19 @@ impl Drop for Sampler {
     }
 }
 
-/// What comes from all looks.
+/// Metrics from all samples.
 const FROM_LOOKS: [Metric; 3] = [
     Metric::GPU_MEMORY_PEAK,
     Metric::GPU_UTILIZATION_MEAN,
     Metric::ENGINE_MEMORY_PEAK,
 ];
 
-/// What is known so far.
+/// Observations so far.
 struct Watch {
     http: Result<reqwest::Client, String>,
     url: String,
     looking: Looking,
-    /// Why the server's metrics are not asked for again: reading them would take the CPU from what is measured.
+    /// Why the server's metrics are not requested again: reading them would take CPU time from the measurement.
     too_long: Option<String>,
     began: Instant,
     first: Option<Result<Scrape, String>>,
@@ -163,15 +163,15 @@ struct Watch {
     series: Series,
 }
 
-/// Where the state of the GPUs comes from in the end.
+/// Source of the GPU figures, once decided.
 enum Gpus {
-    /// The server has not been asked yet.
+    /// The server has not answered yet.
     NotAsked,
-    /// The server itself tells it.
+    /// The simulated server.
     Simulated(Account),
     /// This machine.
     Local(watch::Watch),
-    /// Nobody.
+    /// None.
     Nowhere(Account),
 }
 
@@ -179,7 +179,7 @@ impl Watch {
     fn new(base_url: &str, looking: Looking) -> Self {
         Self {
             http: http::client(base_url)
-                .map_err(|error| format!("cannot set up the HTTP client: {error}")),
+                .map_err(|error| format!("cannot create the HTTP client: {error}")),
             url: format!("{}/metrics", base_url.trim_end_matches('/')),
             looking,
             too_long: None,
@@ -197,7 +197,7 @@ impl Watch {
     async fn until(mut self, stop: CancellationToken, interval: Duration) -> Observed {
         let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The first tick comes at once, and that look is over.
+        // The first tick is immediate, and that sample is complete.
         ticks.tick().await;
         loop {
             tokio::select! {
@@ -213,7 +213,7 @@ impl Watch {
         self.conclude()
     }
 
-    /// One look at the server and the GPUs.
+    /// One sample of the server and the GPUs.
     async fn look(&mut self) {
         let time = self.began.elapsed().as_secs_f64();
         let scrape = self.scrape().await;
@@ -246,7 +246,7 @@ impl Watch {
         self.last = scrape;
     }
 
-    /// The GPUs since the last moment. The first answer of the server says whether it tells them itself.
+    /// The GPUs since the last moment. The first answer of the server decides whether it reports them itself.
     async fn moment(&mut self, scrape: Option<&Scrape>) -> Moment {
         let simulated = scrape.map(server::simulated_gpus).unwrap_or_default();
         if matches!(self.gpus, Gpus::NotAsked) {
@@ -271,7 +271,7 @@ impl Watch {
                     .map(|(index, told)| Reading::simulated(index, told))
                     .collect();
                 let look = if readings.is_empty() {
-                    Err("the simulated server does not tell its GPUs".to_owned())
+                    Err("the simulated server does not report its GPUs".to_owned())
                 } else {
                     Ok(readings)
                 };
@@ -333,7 +333,7 @@ impl Watch {
             }),
         );
         let server = match (&self.first, &self.last) {
-            // Differences between figures of two servers mean nothing.
+            // Differences between figures of two servers are meaningless.
             _ if continuity == Continuity::SeveralServers => Some(ServerFigures {
                 several_servers: true,
                 ..ServerFigures::default()
@@ -405,7 +405,7 @@ mod tests {
 
     const OFTEN: Duration = Duration::from_millis(20);
 
-    /// A server whose `/metrics` answers with one text after the other, and then always with the last.
+    /// A server owner `/metrics` answers with one text after the other, and then always with the last one.
     async fn serve(answers: Vec<String>) -> String {
         let asked = Arc::new(AtomicUsize::new(0));
         let metrics = get(move || {
@@ -466,7 +466,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_simulated_server_tells_its_gpus_itself() {
+    async fn a_simulated_server_reports_its_gpus() {
         let answer = |used: u64, preemptions: u64| {
             format!(
                 "perfgate_simulated_gpu_memory_used_bytes{{gpu=\"0\",name=\"H100\"}} {used}\n\
@@ -500,7 +500,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_real_gpu_is_asked_through_nvidia_smi() {
+    async fn a_real_gpu_is_read_through_nvidia_smi() {
         let folder = tempfile::tempdir().unwrap();
         let lines = ["NVIDIA L4, 23034, 1000, 40", "NVIDIA L4, 23034, 2000, 60"];
         let source = through(stub::nvidia_smi(folder.path(), &lines));
@@ -519,7 +519,7 @@ mod tests {
             observed.telemetry.series[&SeriesName::GpuPower][0],
             Some(600.0)
         );
-        // It is not persistent, and that is worth a word.
+        // Persistence mode is off, which gives a warning.
         assert_eq!(
             (observed.concerns.void, observed.concerns.warnings.len()),
             (None, 2)
@@ -527,7 +527,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_to_see_gives_a_reason_for_every_metric() {
+    async fn without_any_source_every_metric_has_a_reason() {
         let url = listen(Router::new()).await;
         let observed = observe(&url, missing()).await;
         assert!(observed.findings.metrics.is_empty());
@@ -544,7 +544,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_is_gone_at_the_end_has_no_difference() {
+    async fn a_server_that_has_ended_has_no_difference() {
         let url = serve(vec![
             "vllm:num_preemptions_total 1\n".to_owned(),
             "rubb".to_owned(),
@@ -553,18 +553,18 @@ mod tests {
         let observed = observe(&url, GpuSource::None).await;
         assert_eq!(observed.gpus, None);
         insta::assert_snapshot!(reasons(&observed), @"
-        engine_memory.peak: line 1 of /metrics: there is a name without a value
+        engine_memory.peak: line 1 of /metrics: a name has no value
         gpu_memory.peak: no GPU was found
         gpu_utilization.mean: no GPU was found
-        kv_cache.tokens: line 1 of /metrics: there is a name without a value
-        server.preemptions: line 1 of /metrics: there is a name without a value
-        server.prefix_cache_hit_rate: line 1 of /metrics: there is a name without a value
-        server.queue_time: line 1 of /metrics: there is a name without a value
+        kv_cache.tokens: line 1 of /metrics: a name has no value
+        server.preemptions: line 1 of /metrics: a name has no value
+        server.prefix_cache_hit_rate: line 1 of /metrics: a name has no value
+        server.queue_time: line 1 of /metrics: a name has no value
         ");
     }
 
     #[tokio::test]
-    async fn metrics_without_end_are_read_up_to_a_limit_and_not_asked_for_again() {
+    async fn endless_metrics_are_read_up_to_a_limit_and_not_requested_again() {
         let endless = "# a comment\n".repeat(http::LONGEST_ANSWER / 12 + 2);
         let url = serve(vec![endless, "vllm:num_preemptions_total 1\n".to_owned()]).await;
         let observed = observe(&url, GpuSource::None).await;
@@ -574,7 +574,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn gpus_that_most_looks_could_not_see_have_no_peak() {
+    async fn gpus_with_mostly_failed_samples_have_no_peak() {
         let folder = tempfile::tempdir().unwrap();
         let once = folder.path().join("once");
         let script = format!(
@@ -589,7 +589,7 @@ mod tests {
         let reason = &observed.findings.not_measured[&Metric::parse("gpu_memory.peak").unwrap()];
         assert!(
             reason.ends_with(
-                "looks at the GPUs failed: nvidia-smi failed (exit status: 15): Unknown Error"
+                "GPU samples failed: nvidia-smi failed (exit status: 15): Unknown Error"
             ),
             "{reason}"
         );

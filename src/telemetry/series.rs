@@ -1,4 +1,4 @@
-//! A few columns of numbers over time, thinned so that they stay small.
+//! Columns of numbers over time, thinned to a limited size.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use crate::record::telemetry::SeriesName;
 /// Points kept; a chart in a report is not wider.
 const LONGEST: usize = 400;
 
-/// Columns of one entry per moment; `null` where there was none.
+/// Columns with one entry per moment; `null` for a missing one.
 #[derive(Debug)]
 pub(super) struct Series {
-    /// Every how many moments one is kept.
+    /// One of how many moments is kept.
     stride: usize,
     seen: usize,
     rows: Vec<Row>,
@@ -41,7 +41,7 @@ impl Default for Series {
 }
 
 impl Series {
-    /// Takes a moment. When there are too many, every second one goes, from here on too.
+    /// Takes a moment. When there are too many, every second one is dropped, from here on too.
     pub(super) fn push(&mut self, row: Row) {
         if self.seen.is_multiple_of(self.stride) {
             if self.rows.len() == LONGEST {
@@ -57,7 +57,7 @@ impl Series {
         self.seen += 1;
     }
 
-    /// The columns; one without any value is left out.
+    /// The columns; a column without values is left out.
     pub(super) fn into_columns(self) -> BTreeMap<SeriesName, Vec<Option<f64>>> {
         type Column = fn(&Row) -> Option<f64>;
         let columns: [(SeriesName, Column); 9] = [

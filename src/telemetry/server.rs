@@ -1,4 +1,4 @@
-//! What two answers of `/metrics` say about the time between them. Pure.
+//! What two answers of `/metrics` show about the time between them. Pure.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::prometheus::{Sample, Scrape};
 use crate::measure::ServerFigures;
 use crate::metric::Metric;
 
-/// Why a metric has no value where the server's answer has no such line.
+/// Why a metric has no value if the server's answer lacks its line.
 pub(super) const NOT_REPORTED: &str = "the engine does not report it";
 
 /// Names of one counter over the versions of vLLM, newest first.
@@ -19,10 +19,10 @@ const HITS: [&str; 2] = [
     "vllm:gpu_prefix_cache_hits_total",
 ];
 
-/// Why there is nothing from the difference of two answers where each came from another server.
-pub(super) const SEVERAL_SERVERS: &str = "several servers (replicas) answer at this address, and each answer of /metrics may come from another one";
+/// Why there is no difference of two answers that came from different servers.
+pub(super) const SEVERAL_SERVERS: &str = "several servers (replicas) share this address, so two answers of /metrics may come from different ones";
 
-/// Counters that never go back while a server lives.
+/// Counters that never decrease while a server lives.
 pub(super) const COUNTERS: [&str; 4] = [
     "vllm:generation_tokens_total",
     "vllm:prompt_tokens_total",
@@ -30,32 +30,32 @@ pub(super) const COUNTERS: [&str; 4] = [
     "vllm:num_preemptions_total",
 ];
 
-/// Whether that name of `/metrics` is used. Buckets of histograms are most of an answer, and are not.
+/// Whether that name of `/metrics` is used. Histogram buckets are most of an answer, and are not used.
 pub(super) fn is_looked_at(name: &str) -> bool {
     let of_ours = ["vllm:", "perfgate_simulated_"];
     name == "process_start_time_seconds"
         || (of_ours.iter().any(|prefix| name.starts_with(prefix)) && !name.ends_with("_bucket"))
 }
 
-/// Metrics that have a value, and why the others have none.
+/// Metrics with a value, and why the others have none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings {
     /// In base units; all finite.
     pub metrics: BTreeMap<Metric, f64>,
-    /// A reason, as a sentence goes on after "not measured, because".
+    /// A reason, which continues the sentence "not measured, because".
     pub not_measured: BTreeMap<Metric, String>,
 }
 
 impl Findings {
-    /// Takes a value or the reason why there is none, unless there is a value: what was asked first goes first, and the
-    /// last reason stays.
+    /// Takes a value or the reason why there is none, unless a value exists: the first source wins, and the last reason
+    /// stays.
     pub fn fill(&mut self, metric: Metric, found: impl FnOnce() -> Result<f64, String>) {
         if !self.metrics.contains_key(&metric) {
             self.record(metric, found());
         }
     }
 
-    /// Takes a value or the reason why there is none. A value that is not finite is none.
+    /// Takes a value or the reason why there is none. A value that is not finite is dropped.
     pub(super) fn record(&mut self, metric: Metric, found: Result<f64, String>) {
         match found {
             Ok(value) if value.is_finite() => {
@@ -63,8 +63,10 @@ impl Findings {
                 self.metrics.insert(metric, value);
             }
             Ok(value) => {
-                self.not_measured
-                    .insert(metric, format!("what was reported is not finite ({value})"));
+                self.not_measured.insert(
+                    metric,
+                    format!("the reported value is not finite ({value})"),
+                );
             }
             Err(reason) => {
                 self.not_measured.insert(metric, reason);
@@ -73,7 +75,7 @@ impl Findings {
     }
 }
 
-/// What the counters of a server say about the time between two answers.
+/// What the counters of a server show about the time between two answers.
 pub fn between(before: &Scrape, after: &Scrape) -> Findings {
     let mut findings = Findings::default();
     findings.record(Metric::SERVER_QUEUE_TIME, queue_time(before, after));
@@ -89,10 +91,10 @@ pub fn between(before: &Scrape, after: &Scrape) -> Findings {
     findings
 }
 
-/// What the counters say of latencies and tokens, against which the client's figures are checked.
+/// The server's latencies and token counts, for comparison with the client's figures.
 pub fn figures(before: &Scrape, after: &Scrape) -> ServerFigures {
     let counted = |name: &str| grown(before, after, &[name]).ok();
-    // Means of a histogram: of its newest name that the server has.
+    // Mean of a histogram, by its newest name that the server has.
     let mean = |names: &[&str]| {
         names.iter().find_map(|name| {
             let sum = counted(&format!("{name}_sum"))?;
@@ -107,7 +109,7 @@ pub fn figures(before: &Scrape, after: &Scrape) -> ServerFigures {
         prompt_tokens: counted("vllm:prompt_tokens_total"),
         output_tokens: counted("vllm:generation_tokens_total"),
         ttft: mean(&["vllm:time_to_first_token_seconds"]),
-        // Gone since 0.16: of single gaps, and so no TPOT.
+        // Gone since 0.16: per gap, so it is not TPOT.
         itl: mean(&[
             "vllm:inter_token_latency_seconds",
             "vllm:time_per_output_token_seconds",
@@ -122,7 +124,7 @@ pub fn figures(before: &Scrape, after: &Scrape) -> ServerFigures {
     }
 }
 
-/// Mean seconds in the queue of the requests that left it.
+/// Mean time in the queue, in seconds, of the requests that left it.
 fn queue_time(before: &Scrape, after: &Scrape) -> Result<f64, String> {
     let sum = grown(before, after, &["vllm:request_queue_time_seconds_sum"])?;
     let count = grown(before, after, &["vllm:request_queue_time_seconds_count"])?;
@@ -150,18 +152,18 @@ fn grown(before: &Scrape, after: &Scrape, names: &[&str]) -> Result<f64, String>
         .iter()
         .find(|name| after.sum(name).is_some())
         .ok_or(NOT_REPORTED)?;
-    // A counter that is not there yet has counted nothing.
+    // A missing counter counts as 0.
     let growth = after.sum(name).unwrap_or(f64::NAN) - before.sum(name).unwrap_or(0.0);
     if growth < 0.0 {
         return Err(format!(
-            "the server's counter `{name}` went back: it was restarted"
+            "the server's counter `{name}` decreased: the server was restarted"
         ));
     }
     Ok(growth)
 }
 
-/// Tokens that fit into the KV caches of all engines, by the engines' own figure: a label (0.33 and later), or a metric of
-/// its own.
+/// Tokens that fit into the KV caches of all engines, as reported by the engines: a label (0.33 and later), or a separate
+/// metric.
 fn cache_tokens(scrape: &Scrape) -> Result<f64, String> {
     let own = |engine: &Sample| label(engine, "kv_cache_size_tokens");
     let of_metric = || scrape.sum("vllm:kv_cache_size_tokens");
@@ -171,14 +173,14 @@ fn cache_tokens(scrape: &Scrape) -> Result<f64, String> {
 }
 
 /// The same as blocks × block size. In a model with several kinds of layers the groups share their blocks, so this is
-/// several times too high there: only for engines without a figure of their own.
+/// several times too high: only for engines that report no figure.
 pub fn cache_tokens_of_blocks(scrape: &Scrape) -> Option<f64> {
     of_all_engines(scrape, |engine| {
         Some(label(engine, "num_gpu_blocks")? * label(engine, "block_size")?)
     })
 }
 
-/// Sum over the engines; `None` where one of them does not have it.
+/// Sum over the engines; `None` if one of them lacks it.
 fn of_all_engines(scrape: &Scrape, of: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
     let engines = scrape.samples("vllm:cache_config_info").iter();
     let known = engines.map(|engine| of(engine).filter(|tokens| *tokens > 0.0));
@@ -201,8 +203,8 @@ pub(super) fn cache_usage(scrape: &Scrape) -> Option<f64> {
         })
 }
 
-/// Whether somebody fixed the size of the KV cache, so that it cannot shrink when the engine grows; `None` where the
-/// server does not say.
+/// Whether the size of the KV cache is configured to be fixed, so that it cannot shrink when the engine grows; `None` if
+/// the server does not report it.
 pub fn cache_is_fixed(scrape: &Scrape) -> Option<bool> {
     let engines = scrape.samples("vllm:cache_config_info");
     let given = |name: &str| {
@@ -231,7 +233,7 @@ pub struct GpuReading {
     pub driver: Option<String>,
 }
 
-/// The GPUs that a simulated server pretends to have; empty for a real one.
+/// The GPUs of a simulated server; empty for a real one.
 pub fn simulated_gpus(scrape: &Scrape) -> Vec<GpuReading> {
     let of = |name: &str, gpu: Option<&String>| {
         let is_same = |sample: &&Sample| sample.labels.get("gpu") == gpu;
@@ -299,8 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_older_versions_report_is_found_by_its_older_name_and_blocks_are_no_figure_of_the_engine()
-     {
+    fn older_names_are_found_and_blocks_are_not_a_figure_of_the_engine() {
         let before = scrape(
             "vllm:gpu_prefix_cache_queries_total 100\nvllm:gpu_prefix_cache_hits_total 10\n",
         );
@@ -331,7 +332,7 @@ mod tests {
         );
         insta::assert_snapshot!(found(&findings), @"
         kv_cache.tokens: the engine does not report it
-        server.preemptions: the server's counter `vllm:num_preemptions_total` went back: it was restarted
+        server.preemptions: the server's counter `vllm:num_preemptions_total` decreased: the server was restarted
         server.prefix_cache_hit_rate: the engine does not report it
         server.queue_time: the engine does not report it
         ");
@@ -347,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn whether_the_cache_was_fixed_is_read_from_its_configuration() {
+    fn whether_the_cache_is_fixed_is_read_from_its_configuration() {
         assert_eq!(cache_is_fixed(&scrape(IDLE)), Some(true));
         let free = "vllm:cache_config_info{kv_cache_memory_bytes=\"None\",num_gpu_blocks_override=\"None\"} 1";
         assert_eq!(cache_is_fixed(&scrape(free)), Some(false));
@@ -355,13 +356,13 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_not_finite_is_no_value() {
+    fn a_value_that_is_not_finite_is_dropped() {
         let mut findings = Findings::default();
         findings.record(Metric::KV_CACHE_TOKENS, Ok(f64::NAN));
-        insta::assert_snapshot!(found(&findings), @"kv_cache.tokens: what was reported is not finite (NaN)");
-        // Who is asked next may know, and who is asked after that is not.
+        insta::assert_snapshot!(found(&findings), @"kv_cache.tokens: the reported value is not finite (NaN)");
+        // A later source may have a value, and sources after that are not used.
         findings.fill(Metric::KV_CACHE_TOKENS, || Ok(5.0));
-        findings.fill(Metric::KV_CACHE_TOKENS, || Err("never asked".to_owned()));
+        findings.fill(Metric::KV_CACHE_TOKENS, || Err("not used".to_owned()));
         insta::assert_snapshot!(found(&findings), @"kv_cache.tokens: 5.000000");
     }
 

@@ -7,7 +7,7 @@ use statrs::distribution::{ContinuousCDF as _, Gamma};
 
 use super::generator;
 
-/// When each of `count` requests is due, from the start of the measurement, not falling.
+/// The due time of each of `count` requests, from the start of the measurement, ascending.
 ///
 /// Gaps are gamma-distributed with shape `burstiness` and mean `1 / per_second`: 1 is Poisson, infinite is constant.
 /// An infinite rate makes all requests due at once. Offsets are absolute, so a late send never delays the next one.
@@ -28,8 +28,8 @@ pub fn arrivals(per_second: f64, burstiness: f64, count: usize, seed: u64) -> Ve
         .collect()
 }
 
-/// The same arrivals at a rate that grows evenly from nothing to what it is, in `ramp_up`: each is due when the growing
-/// rate has brought as many as the full one had brought before it.
+/// The same arrivals at a rate that grows linearly from 0 to its final value during `ramp_up`: each is due when the growing
+/// rate has sent as many requests as the full rate had sent before it.
 pub fn ramped(due: Duration, ramp_up: Duration) -> Duration {
     let half = ramp_up / 2;
     if due >= half {
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn poisson_gaps_have_the_rate_asked_for_and_a_variation_of_one() {
+    fn poisson_gaps_have_the_configured_rate_and_a_variation_of_one() {
         let (mean, variation) = gaps(200.0, 1.0);
         assert!((mean * 200.0 - 1.0).abs() < 0.05, "mean gap {mean}");
         assert!((variation - 1.0).abs() < 0.05, "variation {variation}");
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ramp_brings_half_of_the_requests_of_its_time_and_then_the_full_rate() {
+    fn a_ramp_sends_half_of_the_requests_of_its_time_and_then_the_full_rate() {
         let ramp_up = Duration::from_secs(10);
         let due: Vec<f64> = arrivals(100.0, f64::INFINITY, 2_000, 1)
             .into_iter()

@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use rand_pcg::Pcg64Mcg;
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
-/// A distribution of lengths in tokens, cut to at least 1.
+/// A distribution of lengths in tokens, at least 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Lengths {
     /// Always the same.
@@ -63,7 +63,7 @@ impl fmt::Display for Lengths {
 
 /// By inversion of one uniform draw, so that each length takes exactly one draw from the generator.
 fn standard_normal(generator: &mut Pcg64Mcg) -> f64 {
-    // Open at both ends: neither infinity can come out.
+    // Open at both ends, so the result is finite.
     let uniform = generator
         .random::<f64>()
         .clamp(f64::EPSILON, 1.0 - f64::EPSILON);
@@ -73,7 +73,7 @@ fn standard_normal(generator: &mut Pcg64Mcg) -> f64 {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a float cast saturates, which is the cut that is wanted"
+    reason = "the saturating cast is intended"
 )]
 fn whole_tokens(length: f64) -> u32 {
     (length.round() as u32).max(1)
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn drawn_lengths_have_the_mean_and_deviation_asked_for() {
+    fn drawn_lengths_have_the_configured_mean_and_deviation() {
         for lengths in [
             Lengths::Normal {
                 mean: 1000.0,

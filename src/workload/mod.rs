@@ -1,10 +1,10 @@
-//! Prompts, lengths and arrival times from a seed or a data set. Pure: equal shapes and equal files give equal requests,
-//! on every machine.
+//! Prompts, lengths and arrival times from a seed or a data set. Pure: equal shapes and equal files give equal requests on
+//! every machine.
 //!
-//! Lengths depend on the seed and the request's position only, so every repeat and every load point carries the same
-//! work; contents also depend on the scenario and the repeat, so that no prompt is sent twice to a warm server, where
-//! the prefix cache would answer it. Where the server outlives the run, they depend on a nonce of the run as well.
-//! Synthetic contents are drawn anew ([`Shape`]), a data set's begin with a short salt ([`dataset::Selection`]).
+//! Lengths depend only on the seed and the request's position, so every repeat and every load point has the same work.
+//! Contents also depend on the scenario and the repeat, so that no prompt is sent twice to a warm server, whose prefix cache
+//! would match it. If the server outlives the run, they also depend on a nonce of the run.
+//! Synthetic contents are drawn anew ([`Shape`]); those of a data set start with a short salt ([`dataset::Selection`]).
 
 mod arrivals;
 pub mod dataset;
@@ -28,7 +28,7 @@ pub use shape::{Conversation, Shape};
 /// The generator's name, part of the digest: another generator draws other requests from the same seed.
 const GENERATOR: &str = "pcg64mcg-0.10";
 
-/// Raised when the same shape would send something else than before, so that stored baselines do not match by accident.
+/// Increased when the same shape would send other requests than before, so that stored baselines do not match by accident.
 const REVISION: u32 = 1;
 
 /// One request to send.
@@ -38,15 +38,15 @@ pub struct Request {
     pub index: usize,
     /// What to send.
     pub prompt: Prompt,
-    /// Tokens to ask for.
+    /// Tokens to request.
     pub output_tokens: u32,
     /// When the trace sent it, from the start of the measurement; `None` without a trace.
     pub due: Option<Duration>,
-    /// The previous turn of the conversation, whose answer must have ended before this one is sent.
+    /// The previous turn of the conversation, whose answer must end before this one is sent.
     pub follows: Option<Follows>,
 }
 
-/// A turn that waits for an earlier one. The turns of a conversation stand one after the other.
+/// A turn that waits for an earlier one. The turns of a conversation are consecutive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Follows {
     /// Position of the earlier request.
@@ -55,17 +55,17 @@ pub struct Follows {
     pub pause: Duration,
 }
 
-/// What requests are sent for.
+/// Purpose of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// The n-th warm-up before a measurement, from 0. All have the same lengths or entries, and contents of their own.
+    /// The n-th warm-up before a measurement, from 0. All have the same lengths or entries, but different contents.
     WarmUp(u32),
     /// The measurement.
     Measured,
 }
 
 impl Phase {
-    /// What all warm-ups share, as a purpose of draws.
+    /// Shared by all warm-ups, as a purpose of draws.
     fn kind(self) -> &'static str {
         match self {
             Self::WarmUp(_) => "warm-up",
@@ -73,7 +73,7 @@ impl Phase {
         }
     }
 
-    /// What each has of its own, as a purpose of draws.
+    /// Unique for each phase, as a purpose of draws.
     fn purpose(self) -> String {
         match self {
             Self::WarmUp(number @ 1..) => format!("{} {number}", self.kind()),
@@ -82,32 +82,32 @@ impl Phase {
     }
 }
 
-/// Where requests come from.
+/// Source of requests.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// Drawn.
     Synthetic(Shape),
-    /// Chosen from a file.
+    /// Selected from a file.
     Dataset(Arc<dataset::Selection>),
 }
 
-/// Which requests of a run.
+/// A part of the requests of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Part<'a> {
-    /// Those of the warm-up, or the measured ones.
+    /// Warm-up or measured requests.
     pub phase: Phase,
     /// Name of the scenario.
     pub scenario: &'a str,
     /// Which repeat, from 0.
     pub repeat: u32,
-    /// Makes the contents those of one run, for a server that has served other runs; lengths, order and digest stay as they
-    /// are.
+    /// Makes the contents unique to one run, for a server that has served other runs; lengths, order and digest stay the
+    /// same.
     pub nonce: Option<&'a str>,
 }
 
 #[cfg(test)]
 impl<'a> Part<'a> {
-    /// Of a run without a nonce.
+    /// For a run without a nonce.
     pub(crate) fn of(phase: Phase, scenario: &'a str, repeat: u32) -> Self {
         Self {
             phase,
@@ -127,7 +127,7 @@ impl Source {
         }
     }
 
-    /// `sha256:…` over everything that decides what is sent but the load points. `sent_with` are the settings that the
+    /// `sha256:…` over everything that decides what is sent, except the load points. `sent_with` has the settings that the
     /// driver adds to each request (endpoint, model, sampling), as name and value.
     pub fn digest(&self, sent_with: &[(&str, String)]) -> String {
         let mut text = match self {
@@ -145,7 +145,7 @@ impl Source {
     }
 }
 
-/// A generator of its own for each purpose, so that drawing more of one thing does not change another.
+/// A separate generator for each purpose, so that additional draws for one purpose do not change another.
 fn generator(seed: u64, purpose: &[&str]) -> Pcg64Mcg {
     let digest = hash(seed, purpose);
     let mut state = <Pcg64Mcg as rand::SeedableRng>::Seed::default();
@@ -153,14 +153,14 @@ fn generator(seed: u64, purpose: &[&str]) -> Pcg64Mcg {
     Pcg64Mcg::from_seed(state)
 }
 
-/// A seed of its own for each purpose.
+/// A separate seed for each purpose.
 pub fn seed_of(seed: u64, purpose: &[&str]) -> u64 {
     let mut state = [0; 8];
     state.copy_from_slice(&hash(seed, purpose)[..8]);
     u64::from_le_bytes(state)
 }
 
-/// A number of its own for each purpose.
+/// A separate number for each purpose.
 fn hash(seed: u64, purpose: &[&str]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());

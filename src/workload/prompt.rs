@@ -1,4 +1,4 @@
-//! Prompts, drawn and given.
+//! Prompts, drawn or from a file.
 
 use std::sync::Arc;
 
@@ -11,15 +11,15 @@ use serde::Deserialize;
 pub enum PromptForm {
     /// Token ids, for `/v1/completions`.
     TokenIds,
-    /// Words; about one token each, the server's `usage` tells exactly.
+    /// Words; about one token each, the server's `usage` has the exact number.
     Words,
 }
 
-/// Token ids that stand in every vocabulary in use: below 100 are special and byte tokens, and no served model has
-/// fewer than 4,000 tokens. 3,900 different ids are 12 bits a token: no two prompts of a run begin alike by chance.
+/// Token ids that exist in every common vocabulary: below 100 are special and byte tokens, and no served model has fewer than
+/// 4,000 tokens. 3,900 different ids are 12 bits per token, so no two prompts of a run start alike by chance.
 const TOKEN_IDS: std::ops::Range<u32> = 100..4_000;
 
-/// Short common words; most tokenizers take one token for each.
+/// Short common words; most tokenizers use one token for each.
 const WORDS: [&str; 64] = [
     "about",
     "after",
@@ -87,22 +87,22 @@ const WORDS: [&str; 64] = [
     "find",
 ];
 
-/// Who says a message of a chat.
+/// The author of a chat message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Whoever runs the service.
+    /// The operator of the service.
     System,
-    /// The same, as newer interfaces call it.
+    /// The same, in newer APIs.
     Developer,
-    /// Whoever asks.
+    /// The user.
     User,
     /// The model.
     Assistant,
 }
 
 impl Role {
-    /// As the interface calls it.
+    /// The name in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::System => "system",
@@ -116,14 +116,14 @@ impl Role {
 /// One message of a chat. Turns of one conversation share their texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Who says it.
+    /// Its author.
     pub role: Role,
-    /// What is said.
+    /// Its text.
     pub content: Arc<str>,
 }
 
 impl Message {
-    /// That message.
+    /// Creates a message.
     pub fn new(role: Role, content: impl Into<Arc<str>>) -> Self {
         Self {
             role,
@@ -132,12 +132,12 @@ impl Message {
     }
 }
 
-/// What a request carries.
+/// Content of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prompt {
     /// Token ids.
     TokenIds(Vec<u32>),
-    /// Words, drawn.
+    /// Drawn words.
     Words(Vec<&'static str>),
     /// A text of a data set.
     Text(Arc<str>),
@@ -158,7 +158,7 @@ impl Prompt {
         }
     }
 
-    /// Its first `length` tokens or words; a given text whole.
+    /// Its first `length` tokens or words; a text from a file stays whole.
     pub(super) fn cut(&self, length: u32) -> Self {
         let length = length as usize;
         match self {
@@ -168,7 +168,7 @@ impl Prompt {
         }
     }
 
-    /// Both drawn ones, one after the other. Of two forms the first decides.
+    /// Two drawn prompts joined. If the forms differ, the first decides.
     pub(super) fn extended(mut self, rest: Self) -> Self {
         match (&mut self, rest) {
             (Self::TokenIds(ids), Self::TokenIds(more)) => ids.extend(more),
@@ -210,7 +210,7 @@ impl Prompt {
         }
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

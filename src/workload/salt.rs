@@ -1,17 +1,17 @@
-//! What makes the prompts of a pass new to a server's prefix cache without making them new to each other.
+//! A shared start of all prompts of one round, so that a server's prefix cache has no match from earlier rounds.
 
 use std::sync::Arc;
 
 use super::prompt::draw_token_ids;
 use super::{Message, Prompt, PromptForm, generator};
 
-/// Words or token ids at the head of every prompt of a pass. 48 bits: the passes of a run never begin alike by chance.
+/// Words at the start of every prompt of a round. 48 bits: two rounds of a run never start alike by chance.
 const WORDS: u32 = 8;
 
 /// Token ids: 12 bits each.
 const TOKEN_IDS: u32 = 4;
 
-/// The head that all prompts of one pass share, so that what they have in common stays in common within the pass.
+/// The shared start of all prompts of one round, so that their common parts stay common.
 #[derive(Clone, Debug)]
 pub(super) struct Salt {
     purpose: Vec<String>,
@@ -40,7 +40,7 @@ impl Salt {
         salted
     }
 
-    /// The messages with the head at the beginning of the first one.
+    /// The messages, with the salt at the start of the first one.
     pub(super) fn messages(&self, messages: &[Message]) -> Vec<Message> {
         let mut salted = messages.to_vec();
         if let Some(first) = salted.first_mut() {
@@ -49,7 +49,7 @@ impl Salt {
         salted
     }
 
-    /// Words by which contents are drawn that differ with the salt.
+    /// Purpose of draws that differ with the salt.
     pub(super) fn words<'a>(&'a self, what: &'a str) -> Vec<&'a str> {
         let words = self.purpose.iter().map(String::as_str);
         ["salt", what].into_iter().chain(words).collect()

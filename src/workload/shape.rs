@@ -7,7 +7,7 @@ use super::{
     generator,
 };
 
-/// What decides the requests, but for the load points.
+/// All settings that decide the requests, except the load points.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shape {
     /// Token ids or words.
@@ -22,7 +22,7 @@ pub struct Shape {
     pub output_tokens: Lengths,
     /// Share of every prompt that is the same in all requests of its prefix group, 0 to 1.
     pub prefix_share: f64,
-    /// Prefix groups, at least 1; request 0, 1, 2 … are of group 0, 1, 2 … and so on in turn.
+    /// Prefix groups, at least 1; requests 0, 1, 2 … are in groups 0, 1, 2 …, cyclically.
     pub prefix_groups: usize,
     /// Several turns instead of one.
     pub conversation: Option<Conversation>,
@@ -30,20 +30,20 @@ pub struct Shape {
     pub seed: u64,
 }
 
-/// Conversations of as many turns each, one after the other in the workload.
+/// Conversations of that many turns each, one after the other in the workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conversation {
     /// Turns, at least 1. Each is a request.
     pub turns: usize,
     /// Think time between an answer and the next turn.
     pub pause: Duration,
-    /// Whether the history is a list of messages (chat) or stands in one row before the question (completions).
+    /// Whether the history is a list of messages (chat) or a text before the question (completions).
     pub messages: bool,
 }
 
 impl Shape {
-    /// Everything that decides what is drawn, as text for the digest. What was added later is told only where it is used,
-    /// so that stored baselines keep matching.
+    /// All settings that decide what is drawn, as text for the digest. Settings that were added later appear only where used,
+    /// so that stored baselines still match.
     pub(super) fn described(&self) -> String {
         let mut text = format!(
             "perfgate workload {REVISION}\ngenerator {GENERATOR}\nform {:?}\nrequests {}\nwarm-up {}\ninput {}\noutput \
@@ -129,8 +129,8 @@ impl Shape {
             .collect()
     }
 
-    /// The heads of all groups, each as long as its longest first question takes: where lengths have a long tail, the
-    /// longest possible one would not fit into memory.
+    /// The prefixes of all groups, each as long as its longest first question needs: if lengths have a long tail, the longest
+    /// possible one would not fit into memory.
     fn prefixes(&self, lengths: &[(u32, u32)], turns: usize, nonce: Option<&str>) -> Vec<Prompt> {
         let mut longest = vec![0; self.prefix_groups.clamp(1, lengths.len().max(1))];
         let groups = longest.len();
@@ -144,24 +144,24 @@ impl Shape {
             .collect()
     }
 
-    /// The head of a group; the first one's does not depend on how many there are, and a shorter one is the beginning of
+    /// The prefix of a group; that of the first group does not depend on the number of groups, and a shorter one is the start of
     /// a longer one.
     fn prefix(&self, group: usize, length: u32, nonce: Option<&str>) -> Prompt {
         let number = group.to_string();
         let mut words = vec!["prefix"];
         words.extend((group > 0).then_some(number.as_str()));
-        // No number of a group: a nonce has a dash.
+        // Differs from every group number: a nonce contains a dash.
         words.extend(nonce);
         Prompt::draw(self.form, length, &mut generator(self.seed, &words))
     }
 }
 
-/// What was said so far in a conversation. The answers are drawn, never the server's own: the same work for both sides.
+/// The conversation so far. Answers are drawn, never the server's own, so that both sides do the same work.
 #[derive(Debug)]
 enum History {
     /// Of a chat.
     Messages(Vec<Message>),
-    /// Of a completion, where there are no roles.
+    /// Of a completion, which has no roles.
     Row(Option<Prompt>),
 }
 
@@ -174,7 +174,7 @@ impl History {
         }
     }
 
-    /// The prompt that asks this after all that was said.
+    /// The prompt that asks this question after the conversation so far.
     fn asked(&mut self, question: Prompt) -> Prompt {
         match self {
             Self::Messages(messages) => {
@@ -296,7 +296,7 @@ mod tests {
 
     /// As if every prefix were drawn longer than any prompt and then cut, as the first version did.
     #[test]
-    fn a_prefix_is_drawn_no_longer_than_needed_and_sends_what_a_longer_one_would() {
+    fn a_prefix_is_drawn_no_longer_than_needed_and_equals_the_start_of_a_longer_one() {
         for form in [PromptForm::TokenIds, PromptForm::Words] {
             let shape = Shape {
                 form,
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_carries_what_was_said_before_and_follows_the_turn_before() {
+    fn a_turn_includes_the_earlier_ones_and_follows_them() {
         let pause = Duration::from_secs(2);
         for messages in [false, true] {
             let shape = Shape {
@@ -397,7 +397,7 @@ mod tests {
         Source::Synthetic(shape).digest(&[("model", model.to_owned())])
     }
 
-    /// The digest in `baselines/demo`: stored baselines keep matching, whatever is added to workloads.
+    /// The digest in `baselines/demo`: stored baselines still match when settings are added.
     #[test]
     fn the_digest_of_the_committed_baseline_stays() {
         let shape = Shape {

@@ -296,7 +296,7 @@ fn a_server_that_does_not_come_to_rest_voids_its_repeat() {
     let repeat = warmed_up(folder.path(), "0.1%", "step-noise=40%,seed=1", 6);
     let said = repeat["void"].as_str().unwrap();
     assert!(
-        said.starts_with("the server did not come to rest in 10 warm-ups"),
+        said.starts_with("the server did not become stable in 10 warm-ups"),
         "{said}"
     );
     assert_eq!(
@@ -352,7 +352,7 @@ fn a_load_that_is_never_reached_is_refused_or_said() {
     assert_eq!(telemetry["client"]["in_flight"], 2);
     let warning = telemetry["warnings"][0].as_str().unwrap();
     assert!(
-        warning.starts_with("at most 2 requests were in flight where 16"),
+        warning.starts_with("at most 2 requests were in flight instead of 16"),
         "{warning}"
     );
 }

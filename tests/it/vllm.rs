@@ -159,7 +159,7 @@ fn a_real_vllm_is_told_of_an_argument_that_it_does_not_know() {
     assert!(
         failed
             .stderr
-            .contains("hint: this version of the server does not take that argument"),
+            .contains("hint: this version of the server does not accept that argument"),
         "{}",
         failed.stderr
     );

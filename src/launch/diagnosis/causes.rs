@@ -1,4 +1,4 @@
-//! Known causes of a failed start, by the texts that tell them. Pure.
+//! Known causes of a failed start, found by texts in the log. Pure.
 
 use super::super::fault::Fault;
 
@@ -8,7 +8,7 @@ pub(in crate::launch) struct Cause {
     pub(super) texts: &'static [&'static str],
     pub(in crate::launch) fault: Fault,
     pub(in crate::launch) hint: &'static str,
-    /// Whether a signal that a program causes itself (SIGILL, SIGBUS) shows it.
+    /// Whether a signal that a program raises itself (SIGILL, SIGBUS) indicates this cause.
     pub(super) is_by_signal: bool,
 }
 
@@ -27,7 +27,7 @@ const fn cause(texts: &'static [&'static str], fault: Fault, hint: &'static str)
     }
 }
 
-/// vLLM's processes talk through `/dev/shm`; writing where there is no room ends a process with SIGBUS.
+/// vLLM's processes communicate through `/dev/shm`; a write to a full `/dev/shm` ends a process with SIGBUS.
 pub(super) static SHARED_MEMORY: Cause = Cause {
     is_by_signal: true,
     ..cause(
@@ -54,7 +54,7 @@ pub(super) static NO_PROGRAM: Cause = cause(
         "No module named vllm",
     ],
     Fault::Configuration,
-    "the entry point starts something else than a server: set server.docker.entrypoint, for example [vllm, serve]",
+    "the entry point starts a program other than a server: set server.docker.entrypoint, for example [vllm, serve]",
 );
 
 pub(super) static MAIN_MEMORY: Cause = cause(
@@ -63,16 +63,16 @@ pub(super) static MAIN_MEMORY: Cause = cause(
         "Cannot allocate memory",
     ],
     Fault::Target,
-    "main memory ran out: raise server.docker.memory, or give the machine more",
+    "the machine ran out of main memory: raise server.docker.memory, or use a machine with more memory",
 );
 
 pub(super) static KILLED: Cause = cause(
     &[],
     Fault::Target,
-    "it was killed, most likely by the kernel because main memory ran out (`dmesg` shows it): give it more memory, or find what killed it",
+    "the server was killed, most likely by the kernel because main memory ran out (`dmesg` shows it): give it more memory, or find the process that killed it",
 );
 
-/// A consequence where the GPU's libraries said before why they do not start.
+/// A consequence, if the GPU's libraries printed earlier why they do not start.
 pub(super) static NO_GPU: Cause = cause(
     &[
         "libcuda.so.1: cannot open shared object file",
@@ -82,10 +82,10 @@ pub(super) static NO_GPU: Cause = cause(
         "no CUDA-capable device is detected",
     ],
     Fault::Environment,
-    "there is no GPU in the container: ask for them (server.docker.gpus: all), and check the NVIDIA Container Toolkit: docker run --rm --gpus all ubuntu nvidia-smi",
+    "the container has no GPU: request GPUs (server.docker.gpus: all), and check the NVIDIA Container Toolkit: docker run --rm --gpus all ubuntu nvidia-smi",
 );
 
-/// Why the GPU's libraries do not start. `PyTorch` only warns of it, and vLLM then finds no GPU.
+/// Why the GPU's libraries do not start. `PyTorch` prints only a warning, and vLLM then finds no GPU.
 pub(super) static GPU_START: [Cause; 5] = [
     cause(
         &[
@@ -94,7 +94,7 @@ pub(super) static GPU_START: [Cause; 5] = [
             "cudaErrorSystemNotReady",
         ],
         Fault::Environment,
-        "the GPUs of this machine are not set up: start the fabric manager (sudo systemctl start nvidia-fabricmanager), in the version of the driver",
+        "the GPUs of this machine are not initialized: start the fabric manager (sudo systemctl start nvidia-fabricmanager); its version must match the driver",
     ),
     cause(
         &[
@@ -103,7 +103,7 @@ pub(super) static GPU_START: [Cause; 5] = [
             "cudaErrorSystemDriverMismatch",
         ],
         Fault::Environment,
-        "the CUDA libraries and the driver do not belong together: reboot after an update of the driver; in a container take the image's own libcuda (cuda-compat) off LD_LIBRARY_PATH",
+        "the CUDA libraries do not match the driver: reboot after a driver update; in a container, remove the image's own libcuda (cuda-compat) from LD_LIBRARY_PATH",
     ),
     cause(
         &[
@@ -112,7 +112,7 @@ pub(super) static GPU_START: [Cause; 5] = [
             "cudaErrorCompatNotSupportedOnDevice",
         ],
         Fault::Environment,
-        "the image is for a newer CUDA than the driver, which this GPU cannot bridge: install a newer driver, or take an image for an older CUDA",
+        "the image needs a newer CUDA than the driver supports, and this GPU has no forward compatibility: install a newer driver, or use an image for an older CUDA",
     ),
     cause(
         &[
@@ -121,7 +121,7 @@ pub(super) static GPU_START: [Cause; 5] = [
             "Error 999",
         ],
         Fault::Environment,
-        "the driver does not start: sudo modprobe nvidia_uvm, or reboot; dmesg has the reason",
+        "the driver does not start: run sudo modprobe nvidia_uvm, or reboot; dmesg shows the reason",
     ),
     cause(
         &[
@@ -134,28 +134,28 @@ pub(super) static GPU_START: [Cause; 5] = [
     ),
 ];
 
-/// Texts as vLLM 0.6 to 0.33, `PyTorch`, Hugging Face Hub and the NVIDIA container hook print them. The first that is
-/// found wins, so a cause is listed before its consequences.
+/// Texts of vLLM 0.6 to 0.33, `PyTorch`, Hugging Face Hub and the NVIDIA container hook. The first match wins, so a
+/// cause is listed before its consequences.
 pub(super) static CAUSES: [Cause; 29] = [
     cause(
         &["on startup is less than desired GPU memory utilization"],
         Fault::Environment,
-        "another process holds GPU memory (nvidia-smi shows which); end it, or lower --gpu-memory-utilization",
+        "another process holds GPU memory (nvidia-smi shows which one): end it, or lower --gpu-memory-utilization",
     ),
     cause(
         &["Error in memory profiling"],
         Fault::Environment,
-        "another process freed GPU memory while the server measured it; run again on a GPU that nothing else uses",
+        "another process freed GPU memory while the server measured it: run again on a GPU without other processes",
     ),
     cause(
         &["No available memory for the cache blocks"],
         Fault::Target,
-        "the model leaves no room for the KV cache: more memory is used than before, or the GPU is too small",
+        "the model leaves no memory for the KV cache: the server uses more memory than before, or the GPU is too small",
     ),
     cause(
         &["larger than the available KV cache memory"],
         Fault::Target,
-        "the KV cache is too small for --max-model-len: more memory is used than before, or lower --max-model-len",
+        "the KV cache is too small for --max-model-len: the server uses more memory than before, or lower --max-model-len",
     ),
     cause(
         &[
@@ -164,7 +164,7 @@ pub(super) static CAUSES: [Cause; 29] = [
             "HIP out of memory",
         ],
         Fault::Target,
-        "the server ran out of GPU memory; lower --gpu-memory-utilization or --max-num-seqs",
+        "the server ran out of GPU memory: lower --gpu-memory-utilization or --max-num-seqs",
     ),
     cause(
         &[
@@ -174,12 +174,12 @@ pub(super) static CAUSES: [Cause; 29] = [
             "We had to rate limit",
         ],
         Fault::Environment,
-        "the hub limits the number of requests: wait, pass a token (server.docker.env: [HF_TOKEN]), or mount a cache with the model (server.docker.hf_cache: true)",
+        "the hub limits the request rate: wait, pass a token (server.docker.env: [HF_TOKEN]), or mount a cache that contains the model (server.docker.hf_cache: true)",
     ),
     cause(
         &["No space left on device", "Disk quota exceeded"],
         Fault::Environment,
-        "free disk space where the container engine and the model cache live",
+        "free disk space for the container engine and the model cache",
     ),
     cause(
         &[
@@ -189,7 +189,7 @@ pub(super) static CAUSES: [Cause; 29] = [
             "hf_xet",
         ],
         Fault::Environment,
-        "the download through Xet storage failed: check that this machine reaches the hub, or pass HF_HUB_DISABLE_XET=1 (server.docker.env) for the plain way",
+        "the download through Xet storage failed: check that this machine reaches the hub, or pass HF_HUB_DISABLE_XET=1 (server.docker.env) to download without Xet",
     ),
     cause(
         &[
@@ -204,7 +204,7 @@ pub(super) static CAUSES: [Cause; 29] = [
     cause(
         &["403 Client Error", "'403 Forbidden'", "403 Forbidden"],
         Fault::Configuration,
-        "the hub forbids it: accept the model's licence, and give the token the right to read it (a fine-grained token needs it named)",
+        "the hub denies access: accept the model's licence, and give the token read access to the model (a fine-grained token must list it)",
     ),
     cause(
         &[
@@ -215,7 +215,7 @@ pub(super) static CAUSES: [Cause; 29] = [
             "Invalid user token",
         ],
         Fault::Configuration,
-        "the hub refuses the token: check HF_TOKEN and server.docker.env",
+        "the hub rejects the token: check HF_TOKEN and server.docker.env",
     ),
     cause(
         &[
@@ -223,7 +223,7 @@ pub(super) static CAUSES: [Cause; 29] = [
             "is not a local folder and is not a valid model identifier",
         ],
         Fault::Configuration,
-        "check the model's name; a private model needs server.docker.env: [HF_TOKEN]",
+        "check the model's name; a private model also needs server.docker.env: [HF_TOKEN]",
     ),
     cause(
         &[
@@ -232,7 +232,7 @@ pub(super) static CAUSES: [Cause; 29] = [
             "couldn't connect to 'https://huggingface.co'",
         ],
         Fault::Environment,
-        "the model is not in the cache and the hub cannot be reached; mount a cache with the model (server.docker.hf_cache: true)",
+        "the cache does not contain the model and the hub cannot be reached: mount a cache that contains the model (server.docker.hf_cache: true)",
     ),
     cause(
         &[
@@ -241,7 +241,7 @@ pub(super) static CAUSES: [Cause; 29] = [
             "Invalid repository ID or local directory specified",
         ],
         Fault::Configuration,
-        "the server finds neither a model of that name nor such a folder: mount the model's folder (server.docker.volumes), and give the path inside",
+        "the server finds neither a model nor a folder of that name: mount the model's folder (server.docker.volumes), and use its path inside the container",
     ),
     cause(
         &[
@@ -255,7 +255,7 @@ pub(super) static CAUSES: [Cause; 29] = [
             "hipErrorNoBinaryForGpu",
         ],
         Fault::Configuration,
-        "the image or the data type does not support this GPU: take another image, `--dtype half` where it wants bfloat16, or another quantization",
+        "the image or the data type does not support this GPU: use another image, `--dtype half` if the model needs bfloat16, or another quantization",
     ),
     cause(
         &[
@@ -264,7 +264,7 @@ pub(super) static CAUSES: [Cause; 29] = [
             "larger than the number of available GPUs",
         ],
         Fault::Configuration,
-        "the server wants more GPUs than it can see: lower tensor_parallel_size, or pass more (server.docker.gpus, CUDA_VISIBLE_DEVICES)",
+        "the server needs more GPUs than it can see: lower tensor_parallel_size, or pass more GPUs (server.docker.gpus, CUDA_VISIBLE_DEVICES)",
     ),
     cause(
         &[
@@ -273,12 +273,12 @@ pub(super) static CAUSES: [Cause; 29] = [
             "HIP error: no ROCm",
         ],
         Fault::Environment,
-        "there is no AMD GPU in the container: it needs /dev/kfd and /dev/dri, and a user in the groups render and video",
+        "the container has no AMD GPU: pass /dev/kfd and /dev/dri, and run as a user in the groups render and video",
     ),
     cause(
         &["getpwuid(): uid not found"],
         Fault::Configuration,
-        "the server runs as a user that the image does not know: pass HOME, USER and LOGNAME (server.docker.env), or set server.docker.user to one that it knows",
+        "the image has no entry for the server's user: pass HOME, USER and LOGNAME (server.docker.env), or set server.docker.user to a user of the image",
     ),
     cause(
         &[
@@ -287,22 +287,22 @@ pub(super) static CAUSES: [Cause; 29] = [
             "error: the following arguments are required",
         ],
         Fault::Configuration,
-        "this version of the server does not take that argument or its value: check framework.config and server.docker.args",
+        "this version of the server does not accept that argument or its value: check framework.config and server.docker.args",
     ),
     cause(
         &["executable file not found", "exec format error"],
         Fault::Configuration,
-        "the image cannot run its entry point here: check server.docker.entrypoint, and that the image is for this machine's processor",
+        "the image cannot run its entry point on this machine: check server.docker.entrypoint, and that the image is for this machine's processor",
     ),
     cause(
         &["Address already in use", "address already in use"],
         Fault::Environment,
-        "another server listens on the port; let perfgate choose it with {port}",
+        "another server listens on the port: use {port}, so that perfgate chooses a free one",
     ),
     cause(
         &["HIP error:", "hipError"],
         Fault::Target,
-        "ROCm failed inside the server: AMD_LOG_LEVEL=3 and HIP_LAUNCH_BLOCKING=1 show where",
+        "ROCm failed inside the server: set AMD_LOG_LEVEL=3 and HIP_LAUNCH_BLOCKING=1 to see where",
     ),
     cause(
         &[
@@ -314,7 +314,7 @@ pub(super) static CAUSES: [Cause; 29] = [
             "ncclRemoteError",
         ],
         Fault::Environment,
-        "NCCL cannot join the GPUs: give it shared memory (server.docker.shm_size, or ipc: host); NCCL_DEBUG=INFO in its environment shows more",
+        "NCCL cannot connect the GPUs: give the container more shared memory (server.docker.shm_size, or ipc: host); NCCL_DEBUG=INFO in its environment shows more",
     ),
     cause(
         &[
@@ -323,12 +323,12 @@ pub(super) static CAUSES: [Cause; 29] = [
             "is not installed. Please install",
         ],
         Fault::Configuration,
-        "the image lacks a package that these settings need: take an image that has it, or leave the setting out",
+        "the image lacks a package that these settings need: use an image that has it, or remove the setting",
     ),
     cause(
         &["trust_remote_code=True"],
         Fault::Configuration,
-        "the model brings code of its own, which the server runs only where it is told to: after reading it, framework.config: {trust_remote_code: true}",
+        "the model contains its own code, and the server runs it only with permission: read the code, then set framework.config: {trust_remote_code: true}",
     ),
     cause(
         &[
@@ -336,31 +336,31 @@ pub(super) static CAUSES: [Cause; 29] = [
             "does not recognize this architecture",
         ],
         Fault::Configuration,
-        "this version of the server does not know the model's architecture: take a newer image, or another model",
+        "this version of the server does not support the model's architecture: use a newer image, or another model",
     ),
     cause(
         &["Error while deserializing header"],
         Fault::Environment,
-        "a file of the model is cut off (a download ended early), or is only a Git LFS pointer: delete it from the cache, and download it again",
+        "a file of the model is incomplete (an interrupted download), or is a Git LFS pointer: delete it from the cache, and download it again",
     ),
     cause(
         &["PermissionError: [Errno 13]"],
         Fault::Configuration,
-        "the server may not read or write a file: check the rights of mounted folders, and server.docker.user",
+        "the server may not read or write a file: check the permissions of mounted folders, and server.docker.user",
     ),
     cause(
         &["validation error for ", "validation errors for "],
         Fault::Configuration,
-        "the engine does not take a value that it was given: check framework.config and server.docker.args",
+        "the engine rejects a configuration value: check framework.config and server.docker.args",
     ),
 ];
 
-/// The image's programs use instructions that this processor does not have.
+/// The image's programs use instructions that this processor lacks.
 pub(super) static ILLEGAL_INSTRUCTION: Cause = Cause {
     is_by_signal: true,
     ..cause(
         &["Illegal instruction"],
         Fault::Configuration,
-        "the image is built for another processor (it uses instructions that this one lacks, such as AVX-512): take an image for this one",
+        "the image is built for another processor (it uses instructions that this one lacks, such as AVX-512): use an image for this one",
     )
 };

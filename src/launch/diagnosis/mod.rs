@@ -1,4 +1,4 @@
-//! What vLLM and its surroundings print when they cannot start, and what it means.
+//! Why a server did not start, from the log of vLLM and of the tools around it.
 
 mod causes;
 mod traceback;
@@ -11,20 +11,20 @@ use traceback::{Exception, Line};
 
 use super::fault::{Exit, Fault};
 
-/// Characters of a quoted reason.
+/// Longest quoted reason, in characters.
 const LONGEST_QUOTE: usize = 400;
 
-/// Reasons of one error of pydantic that are quoted.
+/// How many reasons of one pydantic error are quoted.
 const MOST_REASONS: usize = 3;
 
-/// How vLLM reports the signal that ended one of its processes: `Failed core proc(s): {'EngineCore': -9}`.
+/// vLLM reports the signal that ended one of its processes: `Failed core proc(s): {'EngineCore': -9}`.
 const FAILED_CORES: &str = "Failed core proc(s): {";
 
-/// What was found.
+/// A diagnosis.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     cause: Option<&'static Cause>,
-    /// The line of the log with the reason.
+    /// The line of the log that contains the reason.
     pub(super) quote: Option<String>,
 }
 
@@ -36,7 +36,7 @@ impl Found {
         }
     }
 
-    /// That no GPU is found follows from what the GPU's libraries warned of.
+    /// A missing GPU is a consequence of what the GPU's libraries warned of.
     fn or_why_no_gpu(self, log: &[String]) -> Self {
         if !self
             .cause
@@ -54,25 +54,25 @@ impl Found {
         log.iter().rev().find_map(warned).unwrap_or(self)
     }
 
-    /// Who has to act; the server where the cause is not known.
+    /// Who has to act; the server if the cause is unknown.
     pub(super) fn fault(&self) -> Fault {
         self.cause.map_or(Fault::Target, |cause| cause.fault)
     }
 
-    /// What to do, where the cause is known.
+    /// What to do, if the cause is known.
     pub(super) fn hint(&self) -> Option<&'static str> {
         self.cause.map(|cause| cause.hint)
     }
 }
 
-/// Why a server ended or does not get ready: the exception by which the process that failed first ended, else how it ended,
-/// else a line with the text of a known cause.
+/// Why a server ended or does not become ready: the exception that ended the process that failed first, else its exit
+/// code or signal, else a line with the text of a known cause.
 pub(super) fn find(exit: Option<&Exit>, log: &[String]) -> Option<Found> {
     if exit.is_some_and(|exit| exit.out_of_memory) {
         return Some(Found::of(&MAIN_MEMORY));
     }
     let by_end = exit.and_then(of_end);
-    // A signal that a program causes itself (SIGILL, SIGBUS) is not the consequence of an exception.
+    // A signal that a program raises itself (SIGILL, SIGBUS) is not the consequence of an exception.
     if let Some(cause) = by_end.filter(|cause| cause.is_by_signal) {
         return Some(Found {
             cause: Some(cause),
@@ -86,7 +86,7 @@ pub(super) fn find(exit: Option<&Exit>, log: &[String]) -> Option<Found> {
         .map(|found| found.or_why_no_gpu(log))
         .or_else(|| by_end.map(Found::of))
         .or_else(|| {
-            // The cause is not known, but the reason is quoted.
+            // The cause is unknown, but the reason is quoted.
             let quote = exceptions.first().map(quoted)?;
             Some(Found {
                 cause: None,
@@ -95,7 +95,7 @@ pub(super) fn find(exit: Option<&Exit>, log: &[String]) -> Option<Found> {
         })
 }
 
-/// All causes; the first that is found wins, so a cause is listed before its consequences.
+/// All causes. The first match wins, so a cause is listed before its consequences.
 fn known() -> Vec<&'static Cause> {
     [&SHARED_MEMORY]
         .into_iter()
@@ -105,7 +105,7 @@ fn known() -> Vec<&'static Cause> {
         .collect()
 }
 
-/// A known cause of one of the exceptions: the one by which the process ended goes first.
+/// A known cause among the exceptions; the one that ended the process goes first.
 fn of_exceptions(exceptions: &[Exception<'_>]) -> Option<Found> {
     exceptions.iter().find_map(|exception| {
         let line_of = |cause: &Cause| exception.message.iter().position(|line| cause.is_in(line));
@@ -124,7 +124,7 @@ fn of_exceptions(exceptions: &[Exception<'_>]) -> Option<Found> {
     })
 }
 
-/// Lines that no process printed in passing. The last one that is known counts: what comes before it was survived.
+/// Lines outside tracebacks and without a harmless level. The last known one counts: the server survived the earlier ones.
 fn of_lines(log: &[String], causes: &[&'static Cause]) -> Option<Found> {
     let handled = traceback::lines_of_tracebacks(log);
     let lines = log.iter().enumerate().rev();
@@ -140,7 +140,7 @@ fn of_lines(log: &[String], causes: &[&'static Cause]) -> Option<Found> {
     })
 }
 
-/// A process of the engine that a signal ended, as the API server reports it.
+/// A process of the engine that was ended by a signal, as the API server reports it.
 fn of_signal_of_core(log: &[String]) -> Option<Found> {
     let line = log.iter().rev().find(|line| line.contains(FAILED_CORES))?;
     let (_, codes) = line.split_once(FAILED_CORES)?;
@@ -162,9 +162,9 @@ fn of_signal_of_core(log: &[String]) -> Option<Found> {
     })
 }
 
-/// The cause that the exit code or signal alone shows.
+/// The cause that the exit code or the signal alone shows.
 fn of_end(exit: &Exit) -> Option<&'static Cause> {
-    // 128 and the signal, as shells and init processes pass it on; 4 is SIGILL, 7 SIGBUS, 9 SIGKILL.
+    // Shells and init processes report 128 plus the signal; 4 is SIGILL, 7 SIGBUS, 9 SIGKILL.
     match (exit.code, exit.signal) {
         (Some(132), _) | (_, Some(4)) => Some(&ILLEGAL_INSTRUCTION),
         (Some(135), _) | (_, Some(7)) => Some(&SHARED_MEMORY),
@@ -174,14 +174,14 @@ fn of_end(exit: &Exit) -> Option<&'static Cause> {
     }
 }
 
-/// Whether it is one of pydantic's, which lists its reasons.
+/// Whether it is a pydantic error, which lists its reasons.
 fn is_list(exception: &Exception<'_>) -> bool {
     let first = exception.message.first();
     let texts = ["validation error for ", "validation errors for "];
     first.is_some_and(|first| texts.iter().any(|text| first.contains(text)))
 }
 
-/// The line of an exception that has the reason: of pydantic's the ones that follow it, with the field that they are about.
+/// The line of an exception that contains the reason. For pydantic: the lines that follow, with the field's name.
 fn quoted(exception: &Exception<'_>) -> String {
     let Some((first, more)) = exception.message.split_first() else {
         return String::new();
@@ -214,8 +214,8 @@ fn shortened(text: &str) -> String {
     if text.chars().count() <= LONGEST_QUOTE {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(LONGEST_QUOTE).collect();
-    format!("{kept}…")
+    let start: String = text.chars().take(LONGEST_QUOTE).collect();
+    format!("{start}…")
 }
 
 #[cfg(test)]
@@ -322,7 +322,7 @@ mod tests {
             (
                 "safetensors_rust.SafetensorError: Error while deserializing header: incomplete metadata",
                 Fault::Environment,
-                "cut off",
+                "incomplete",
             ),
         ] {
             names(line, fault, hint);
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_decides_who_must_act() {
+    fn the_printed_text_decides_who_must_act() {
         for (line, fault, hint) in [
             (
                 "RuntimeError: unable to mmap 1024 bytes from file </torch_1>: insufficient shared memory (shm)",
@@ -350,17 +350,17 @@ mod tests {
             (
                 "ImportError: libcuda.so.1: cannot open shared object file: No such file or directory",
                 Fault::Environment,
-                "no GPU in the container",
+                "container has no GPU",
             ),
             (
                 "RuntimeError: No CUDA GPUs are available",
                 Fault::Environment,
-                "no GPU in the container",
+                "container has no GPU",
             ),
             (
                 "RuntimeError: Failed to infer device type",
                 Fault::Environment,
-                "no GPU in the container",
+                "container has no GPU",
             ),
             (
                 "CUDA error: no kernel image is available for execution on the device",
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn that_no_gpu_is_found_follows_from_what_was_warned_of() {
+    fn a_missing_gpu_is_explained_by_an_earlier_warning() {
         let end = "(APIServer pid=1) Traceback (most recent call last):\n(APIServer pid=1) RuntimeError: Failed to infer device type";
         for (warned, hint) in [
             (
@@ -414,11 +414,11 @@ mod tests {
             assert!(found.quote.unwrap().contains(warned));
         }
         let found = find(Some(&exit(1)), &lines(end)).unwrap();
-        assert!(found.hint().unwrap().contains("no GPU in the container"));
+        assert!(found.hint().unwrap().contains("container has no GPU"));
     }
 
     #[test]
-    fn what_nccl_says_last_is_its_reason() {
+    fn the_last_line_of_an_nccl_error_is_its_reason() {
         let core = |text: &str| {
             format!("(EngineCore_DP0 pid=9) ERROR 11-30 14:00:00 [core.py:700] {text}\n")
         };
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_without_words_is_known_by_its_code_or_signal() {
+    fn an_end_without_output_is_known_by_its_code_or_signal() {
         let hint = |exit: Exit| find(Some(&exit), &[]).and_then(|found| found.hint());
         assert!(hint(exit(135)).unwrap().contains("shm_size"));
         assert!(hint(exit(137)).unwrap().contains("memory"));

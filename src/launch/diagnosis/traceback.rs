@@ -1,20 +1,20 @@
-//! The exception by which a server ended, among those that its processes print. Pure.
+//! The exception that ended a server, among those that its processes print. Pure.
 //!
-//! vLLM is several processes: workers, an engine core, an API server. When one fails, those above it fail because of it, and
-//! each prints a traceback. Some exceptions are only logged: the process that printed them went on.
+//! vLLM has several processes: workers, an engine core, an API server. If one fails, those above it fail too, and each
+//! prints a traceback. Some exceptions are only logged, and the process continues.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Begins the frames of an exception.
+/// First line of a traceback.
 const TRACEBACK: &str = "Traceback (most recent call last):";
 
-/// Between an exception and the one that was raised because of it or while it was handled.
+/// Separates an exception from the one that was raised because of it or while it was handled.
 const CHAINS: [&str; 2] = [
     "The above exception was the direct cause",
     "During handling of the above exception",
 ];
 
-/// Words of a process that failed because another one did.
+/// Texts of a process that failed because another one failed.
 const CONSEQUENCES: [&str; 10] = [
     "Engine core initialization failed",
     "Engine process failed to start",
@@ -28,10 +28,10 @@ const CONSEQUENCES: [&str; 10] = [
     "SystemExit: ",
 ];
 
-/// Lines of one message that are looked at.
+/// Lines of one message that are read.
 const LONGEST_MESSAGE: usize = 12;
 
-/// Which process prints, those first that fail first.
+/// The process that prints, in the order in which processes fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
     Worker,
@@ -39,7 +39,7 @@ enum Role {
     Server,
 }
 
-/// An exception: the lines of its message, without what the log puts before them.
+/// An exception: the lines of its message, without the log's prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Exception<'a> {
     /// `ValueError: …` and what follows it.
@@ -54,17 +54,17 @@ impl Exception<'_> {
     }
 }
 
-/// Exceptions of which each was raised because of the one before it.
+/// Exceptions, each raised because of the one before it.
 #[derive(Clone, Debug)]
 struct Chain<'a> {
     role: Role,
     tag: &'a str,
-    /// Whether its process, the API server, printed an ordinary line later: it went on.
+    /// Whether its process, the API server, printed an ordinary line later, so it continued.
     is_survived: bool,
     exceptions: Vec<Exception<'a>>,
 }
 
-/// What is being read from one process.
+/// What is read from one process at the moment.
 #[derive(Debug, Default)]
 enum State<'a> {
     #[default]
@@ -83,8 +83,8 @@ struct Source<'a> {
     chain: Option<usize>,
 }
 
-/// The exceptions by which the process that failed first ended: the last one first, then those that it was raised from.
-/// Empty where no process printed one.
+/// The exceptions that ended the process that failed first: the last one first, then those that it was raised from.
+/// Empty if no process printed one.
 pub(super) fn fatal<'a>(log: &'a [String]) -> Vec<Exception<'a>> {
     let chains = chains(log);
     let last_of = |role: Role| chains.iter().rev().find(|chain| chain.role == role);
@@ -94,10 +94,10 @@ pub(super) fn fatal<'a>(log: &'a [String]) -> Vec<Exception<'a>> {
     };
     let (server, core) = (last_of(Role::Server), last_of(Role::Core));
     let found = match core {
-        // Whatever the API server says after it.
+        // Independent of later output of the API server.
         Some(core) if is_root(&core) => Some(core),
         None if server.as_ref().is_some_and(is_root) => server,
-        // Sent on to a worker: to the first that failed, since the others fail because it is gone.
+        // Forwarded to a worker: take the first that failed, because the others fail once it has ended.
         Some(_) | None => {
             let mut workers = chains.iter().filter(|chain| chain.role == Role::Worker);
             workers.find(is_root).or(server.filter(is_root))
@@ -110,7 +110,7 @@ pub(super) fn fatal<'a>(log: &'a [String]) -> Vec<Exception<'a>> {
     exceptions
 }
 
-/// Numbers of the lines that belong to tracebacks, their messages with them.
+/// Line numbers of tracebacks, including their messages.
 pub(super) fn lines_of_tracebacks(log: &[String]) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
     let mut inside: BTreeMap<&str, bool> = BTreeMap::new();
@@ -195,8 +195,8 @@ impl<'a> Source<'a> {
                 }
             }
             State::Message(message) => {
-                // A message goes on over indented lines and short names of fields, NCCL's over what NCCL says last, and ends
-                // with an empty line.
+                // A message continues over indented lines and short field names, and for NCCL over its last error. An empty line
+                // ends it.
                 let is_nccl = || {
                     let of_nccl = message.iter().any(|line| line.contains("NCCL error"));
                     of_nccl && !body.is_empty()
@@ -220,7 +220,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// A line of pydantic that names a field, `dtype` or `config.seed`.
+/// A pydantic line that names a field, `dtype` or `config.seed`.
 fn is_field(body: &str) -> bool {
     !body.is_empty()
         && body
@@ -228,12 +228,12 @@ fn is_field(body: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '[' | ']'))
 }
 
-/// A line of the log without what the log puts before it.
+/// A line of the log without its prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Line<'a> {
-    /// Tells whose lines belong together: everything before the time, and whether there is one.
+    /// Identifies lines that belong together: everything before the time, and whether there is a time.
     key: &'a str,
-    /// `EngineCore pid=34`; empty where there is none.
+    /// `EngineCore pid=34`; empty if absent.
     tag: &'a str,
     /// The text of the line.
     pub(super) body: &'a str,
@@ -257,13 +257,13 @@ impl<'a> Line<'a> {
         let body = is_level
             .then(|| rest.split_once(']').map(|(_, body)| body))
             .flatten();
-        // Lines with a level and lines without come by two ways, whose order among each other is not kept.
+        // Lines with a level and lines without one arrive by two ways, so their relative order is unknown.
         let key = &line[..line.len() - rest.len() + if body.is_some() { level.len() } else { 0 }];
         let body = body.map_or(rest, |body| body.strip_prefix(' ').unwrap_or(body));
         Self { key, tag, body }
     }
 
-    /// Whether the line is only a remark: by its level, or by the mark of one of `PyTorch`'s warnings.
+    /// Whether the line is only a remark: by its level, or by the prefix of `PyTorch`'s warnings.
     pub(super) fn is_harmless(line: &'a str) -> bool {
         let of = Self::of(line);
         let level = of.key.rsplit(' ').next().unwrap_or_default();
@@ -320,7 +320,7 @@ mod tests {
         (Worker_TP0 pid=46) ERROR 11-24 03:47:30 [x.py:812] RuntimeError: NCCL error: peer is gone\n";
 
     #[test]
-    fn a_handled_error_is_not_the_end_and_what_follows_from_another_one_neither() {
+    fn a_handled_error_and_a_consequence_are_not_the_cause() {
         assert_eq!(
             last(&format!("{HANDLED}{CORE}")),
             "ValueError: awq is not supported"
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn the_api_server_fails_by_itself_too() {
+    fn the_api_server_can_fail_alone() {
         let api = "Traceback (most recent call last):\n  File \"main.py\", line 120, in main\nImportError: Please install vllm[tensorizer]\n";
         assert_eq!(
             last(&format!("{HANDLED}{api}")),
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_over_several_lines_is_whole_and_what_it_was_raised_from_follows() {
+    fn a_message_over_several_lines_is_whole_and_its_causes_follow() {
         let log = lines(
             "Traceback (most recent call last):\n  File \"hub.py\", line 1, in get\nHTTPError: 404 Client Error\n\n\
              The above exception was the direct cause of the following exception:\n\n\
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_warnings_are_harmless_and_those_of_errors_and_without_a_level_are_not() {
+    fn warnings_are_harmless_and_errors_and_lines_without_a_level_are_not() {
         for (line, harmless) in [
             (
                 "(Worker pid=46) WARNING 11-24 03:47:30 [a.py:1] 401 Client Error",

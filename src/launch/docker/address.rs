@@ -1,4 +1,4 @@
-//! Where a container engine may listen: what the environment says, else the usual sockets.
+//! Where a container engine may listen: the address in the environment, else the default sockets.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,20 +11,20 @@ use crate::config::is_of_this_machine;
 
 pub(super) type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
-/// A place to look at.
+/// An address to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
     /// `unix:///var/run/docker.sock`, `tcp://127.0.0.1:2375`.
     pub(super) url: String,
-    /// Who says so: `DOCKER_HOST`, `the docker context x`; `None` for a usual place.
-    pub(super) said_by: Option<String>,
+    /// Where the address comes from: `DOCKER_HOST`, `the docker context x`; `None` for a default.
+    pub(super) origin: Option<String>,
 }
 
 impl Address {
-    fn usual(path: &str) -> Self {
+    fn default_at(path: &str) -> Self {
         Self {
             url: format!("unix://{path}"),
-            said_by: None,
+            origin: None,
         }
     }
 
@@ -33,10 +33,10 @@ impl Address {
         self.url.starts_with("unix://")
     }
 
-    /// With who says so.
+    /// The address with its origin.
     pub(super) fn in_words(&self) -> String {
-        match &self.said_by {
-            Some(said_by) => format!("{} ({said_by})", self.url),
+        match &self.origin {
+            Some(origin) => format!("{} ({origin})", self.url),
             None => self.url.clone(),
         }
     }
@@ -65,48 +65,48 @@ struct Endpoint {
     host: String,
 }
 
-/// The places to look at, in order. Whoever names a place means that one and no other: `DOCKER_HOST`, then
-/// `CONTAINER_HOST`, then the docker context; without any of them Docker's and podman's usual sockets.
-pub(super) fn places(lookup: Lookup<'_>) -> Result<Vec<Address>, LaunchError> {
-    let given = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
+/// The addresses to try, in order. A configured address is the only one: `DOCKER_HOST`, then `CONTAINER_HOST`, then the
+/// docker context; without any of them, the default sockets of Docker and podman.
+pub(super) fn addresses(lookup: Lookup<'_>) -> Result<Vec<Address>, LaunchError> {
+    let variable = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
     for name in ["DOCKER_HOST", "CONTAINER_HOST"] {
-        if let Some(url) = given(name) {
+        if let Some(url) = variable(name) {
             let address = Address {
                 url: url.trim().to_owned(),
-                said_by: Some(name.to_owned()),
+                origin: Some(name.to_owned()),
             };
             return Ok(vec![checked(
                 address,
-                given("DOCKER_TLS_VERIFY").is_some(),
+                variable("DOCKER_TLS_VERIFY").is_some(),
             )?]);
         }
     }
-    if let Some(address) = context(&given)? {
+    if let Some(address) = context(&variable)? {
         return Ok(vec![checked(address, false)?]);
     }
-    let runtime_folder = given("XDG_RUNTIME_DIR")
+    let runtime_folder = variable("XDG_RUNTIME_DIR")
         .unwrap_or_else(|| format!("/run/user/{}", rustix::process::getuid().as_raw()));
     Ok(vec![
-        Address::usual("/var/run/docker.sock"),
-        Address::usual(&format!("{runtime_folder}/docker.sock")),
-        Address::usual(&format!("{runtime_folder}/podman/podman.sock")),
-        Address::usual("/run/podman/podman.sock"),
+        Address::default_at("/var/run/docker.sock"),
+        Address::default_at(&format!("{runtime_folder}/docker.sock")),
+        Address::default_at(&format!("{runtime_folder}/podman/podman.sock")),
+        Address::default_at("/run/podman/podman.sock"),
     ])
 }
 
-/// Where the docker program keeps its configuration.
-pub(super) fn docker_folder(given: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
-    given("DOCKER_CONFIG")
+/// The folder of the docker program's configuration.
+pub(super) fn docker_folder(variable: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    variable("DOCKER_CONFIG")
         .map(PathBuf::from)
-        .or_else(|| given("HOME").map(|home| Path::new(&home).join(".docker")))
+        .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".docker")))
 }
 
-/// The engine of the docker context in use; none for `default`, which means the usual places.
-fn context(given: &dyn Fn(&str) -> Option<String>) -> Result<Option<Address>, LaunchError> {
-    let Some(folder) = docker_folder(given) else {
+/// The engine of the current docker context; `None` for `default`, which means the default sockets.
+fn context(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<Address>, LaunchError> {
+    let Some(folder) = docker_folder(variable) else {
         return Ok(None);
     };
-    let named = given("DOCKER_CONTEXT").or_else(|| {
+    let named = variable("DOCKER_CONTEXT").or_else(|| {
         let text = fs::read_to_string(folder.join("config.json")).ok()?;
         serde_json::from_str::<DockerConfig>(&text)
             .ok()?
@@ -115,7 +115,7 @@ fn context(given: &dyn Fn(&str) -> Option<String>) -> Result<Option<Address>, La
     let Some(name) = named.filter(|name| !name.is_empty() && name != "default") else {
         return Ok(None);
     };
-    // The folder of a context is called by the hash of its name.
+    // The folder of a context is named after the hash of the context's name.
     let hash: String = Sha256::digest(name.as_bytes())
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -131,11 +131,11 @@ fn context(given: &dyn Fn(&str) -> Option<String>) -> Result<Option<Address>, La
         .map_err(|error| refuse(format!("`{}`: {error}", path.display())))?;
     Ok(Some(Address {
         url: context.endpoints.docker.host,
-        said_by: Some(format!("the docker context `{name}`")),
+        origin: Some(format!("the docker context `{name}`")),
     }))
 }
 
-/// An address that perfgate can use: a socket, or TCP on this machine.
+/// An address that perfgate supports: a socket, or TCP on this machine.
 fn checked(address: Address, wants_tls: bool) -> Result<Address, LaunchError> {
     let refuse = |reason: &str| {
         Err(LaunchError::EngineAddress {
@@ -145,18 +145,18 @@ fn checked(address: Address, wants_tls: bool) -> Result<Address, LaunchError> {
     };
     match address.url.split_once("://") {
         Some(("unix", path)) if path.starts_with('/') => Ok(address),
-        Some(("unix", _)) => refuse("the path of a socket must begin with `/`"),
+        Some(("unix", _)) => refuse("the path of a socket must start with `/`"),
         Some(("tcp" | "http", _)) if wants_tls => {
-            refuse("DOCKER_TLS_VERIFY asks for TLS, which perfgate does not speak to an engine")
+            refuse("DOCKER_TLS_VERIFY asks for TLS, which perfgate does not support for engines")
         }
         Some(("tcp" | "http", _)) if is_here(&address.url) => Ok(address),
-        // Its published ports would be on the loopback of another machine, and what is measured there is not this one.
+        // Its published ports would be on the loopback of another machine, and perfgate measures only this one.
         Some(("tcp" | "http", _)) => {
-            refuse("it is on another machine, whose servers perfgate could not reach")
+            refuse("the engine is on another machine, and perfgate cannot reach servers there")
         }
-        Some(("ssh", _)) => refuse("perfgate does not reach engines over ssh"),
-        Some((scheme, _)) => refuse(&format!("the scheme `{scheme}` is not known")),
-        None => refuse("it is no address"),
+        Some(("ssh", _)) => refuse("perfgate does not support engines over ssh"),
+        Some((scheme, _)) => refuse(&format!("unknown scheme `{scheme}`")),
+        None => refuse("not a valid address"),
     }
 }
 
@@ -175,7 +175,7 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        places(&move |wanted: &str| {
+        addresses(&move |wanted: &str| {
             variables
                 .iter()
                 .find(|(name, _)| name == wanted)
@@ -186,15 +186,15 @@ mod tests {
     fn shown(variables: &[(&str, &str)]) -> String {
         with(variables).map_or_else(
             |error| error.to_string(),
-            |places| {
-                let places: Vec<String> = places.iter().map(Address::in_words).collect();
-                places.join("\n")
+            |addresses| {
+                let addresses: Vec<String> = addresses.iter().map(Address::in_words).collect();
+                addresses.join("\n")
             },
         )
     }
 
     #[test]
-    fn without_a_word_the_usual_sockets_are_looked_at() {
+    fn without_an_address_the_default_sockets_are_tried() {
         insta::assert_snapshot!(shown(&[("XDG_RUNTIME_DIR", "/run/user/7"), ("DOCKER_HOST", "")]), @r"
         unix:///var/run/docker.sock
         unix:///run/user/7/docker.sock
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn who_names_an_engine_means_that_one() {
+    fn a_configured_engine_is_the_only_one() {
         insta::assert_snapshot!(
             shown(&[("DOCKER_HOST", "unix:///a.sock"), ("CONTAINER_HOST", "unix:///b.sock")]),
             @"unix:///a.sock (DOCKER_HOST)"
@@ -221,12 +221,12 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_cannot_be_used_says_why() {
+    fn an_unsupported_address_is_explained() {
         let refused = |url: &str| shown(&[("DOCKER_HOST", url)]);
-        insta::assert_snapshot!(refused("ssh://me@host"), @"cannot use the container engine at ssh://me@host (DOCKER_HOST): perfgate does not reach engines over ssh");
-        insta::assert_snapshot!(refused("fd://"), @"cannot use the container engine at fd:// (DOCKER_HOST): the scheme `fd` is not known");
-        insta::assert_snapshot!(refused("/var/run/docker.sock"), @"cannot use the container engine at /var/run/docker.sock (DOCKER_HOST): it is no address");
-        insta::assert_snapshot!(refused("tcp://docker:2375"), @"cannot use the container engine at tcp://docker:2375 (DOCKER_HOST): it is on another machine, whose servers perfgate could not reach");
+        insta::assert_snapshot!(refused("ssh://me@host"), @"cannot use the container engine at ssh://me@host (DOCKER_HOST): perfgate does not support engines over ssh");
+        insta::assert_snapshot!(refused("fd://"), @"cannot use the container engine at fd:// (DOCKER_HOST): unknown scheme `fd`");
+        insta::assert_snapshot!(refused("/var/run/docker.sock"), @"cannot use the container engine at /var/run/docker.sock (DOCKER_HOST): not a valid address");
+        insta::assert_snapshot!(refused("tcp://docker:2375"), @"cannot use the container engine at tcp://docker:2375 (DOCKER_HOST): the engine is on another machine, and perfgate cannot reach servers there");
         for elsewhere in ["tcp://127.0.0.1:x@docker:2375", "tcp://127.docker:2375"] {
             assert!(
                 refused(elsewhere).contains("on another machine"),

@@ -1,4 +1,4 @@
-//! Reaching the container engine, and its errors in our words.
+//! Connects to the container engine, and words its errors.
 
 use std::io;
 use std::path::Path;
@@ -10,19 +10,19 @@ use bollard::query_parameters::InspectContainerOptions;
 use bollard::{API_DEFAULT_VERSION, Docker};
 
 use super::super::LaunchError;
-use super::super::unavailable::{LookedAt, NoEngine};
-use super::address::{Address, Lookup, places};
+use super::super::unavailable::{NoEngine, TriedAddress};
+use super::address::{Address, Lookup, addresses};
 
-/// An engine that does not say its version by then is not there.
+/// An engine that does not report its version in this time counts as missing.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// For a question that an engine answers from what it knows.
+/// Timeout of requests that an engine answers from memory.
 pub(super) const QUICK: Duration = Duration::from_secs(30);
 
-/// For what an engine does with disks, networks and devices; many GPUs take half a minute to be handed in.
+/// Timeout of requests that involve disks, networks and devices; attaching many GPUs takes half a minute.
 pub(super) const SLOW: Duration = Duration::from_mins(3);
 
-/// What the client itself waits for an answer; ours are shorter, but for a stream that is silent for long.
+/// The client's own timeout. Ours are shorter, except for a stream that is silent for long.
 const CLIENT_TIMEOUT_SECONDS: u64 = 240;
 
 /// An engine that answers.
@@ -32,22 +32,22 @@ pub(super) struct Connected {
     pub(super) address: Address,
 }
 
-/// The first engine that answers among those that the environment names, or at the usual places.
+/// The first engine that answers, at the configured address or at the default ones.
 pub(super) async fn connect(lookup: Lookup<'_>) -> Result<Connected, LaunchError> {
-    let mut looked_at = Vec::new();
-    for address in places(lookup)? {
+    let mut tried = Vec::new();
+    for address in addresses(lookup)? {
         match connect_at(&address).await {
             Ok(docker) => return Ok(Connected { docker, address }),
-            Err(found) => looked_at.push(LookedAt {
+            Err(found) => tried.push(TriedAddress {
                 place: address.in_words(),
                 found,
             }),
         }
     }
-    Err(LaunchError::EngineUnreachable { looked_at })
+    Err(LaunchError::EngineUnreachable { tried })
 }
 
-/// Agrees with the engine on a version of the API, which also shows that somebody is there.
+/// Negotiates the API version with the engine, which also shows that an engine answers.
 pub(super) async fn connect_at(address: &Address) -> Result<Docker, NoEngine> {
     let docker = match address.url.strip_prefix("unix://") {
         Some(path) if !Path::new(path).exists() => return Err(NoEngine::NoSocket),
@@ -65,7 +65,7 @@ pub(super) async fn connect_at(address: &Address) -> Result<Docker, NoEngine> {
 }
 
 fn no_engine(error: &Error) -> NoEngine {
-    // An error that only passes another on has that one's source, not that one itself.
+    // An error that only forwards another one shares its source.
     let mut cause: Option<&dyn std::error::Error> = if let Error::IOError { err } = error {
         Some(err)
     } else {
@@ -84,7 +84,7 @@ fn no_engine(error: &Error) -> NoEngine {
     NoEngine::Other(in_words(error))
 }
 
-/// Asks the engine for something, and waits `at_most` so long for it.
+/// Sends a request to the engine, and waits `at_most` for the answer.
 pub(super) async fn within<T>(
     at_most: Duration,
     action: impl Fn() -> String,
@@ -100,7 +100,7 @@ pub(super) async fn within<T>(
     }
 }
 
-/// The same, for those who look into the engine's own error; `Err` holds how long it was waited for.
+/// The same, for callers that inspect the engine's own error; `Err` holds how long it waited.
 pub(super) async fn timely<T>(
     at_most: Duration,
     asked: impl Future<Output = Result<T, Error>>,
@@ -111,13 +111,13 @@ pub(super) async fn timely<T>(
     }
 }
 
-/// Between two questions about a container that is just ending.
-const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// Between two requests about a container that is ending.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// podman calls a container `stopped` for a moment before it has exited, a word that Docker's API does not have.
+/// podman reports `stopped` for a moment before a container has exited, a state that Docker's API does not define.
 const JUST_ENDING: &str = "unknown variant `stopped`";
 
-/// What the engine knows of a container. One that is just ending is asked for again until it has ended.
+/// What the engine reports about a container. Asks again until a container that is ending has ended.
 pub(super) async fn inspect(
     docker: &Docker,
     name: &str,
@@ -129,14 +129,14 @@ pub(super) async fn inspect(
             .await;
         match asked {
             Err(error) if Instant::now() < end && in_words(&error).contains(JUST_ENDING) => {
-                tokio::time::sleep(ASK_AGAIN).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
             answered => return answered,
         }
     }
 }
 
-/// Something that the engine would not do.
+/// The engine refused a request.
 pub(super) fn refused(action: String, error: &Error) -> LaunchError {
     LaunchError::Engine {
         action,
@@ -144,7 +144,7 @@ pub(super) fn refused(action: String, error: &Error) -> LaunchError {
     }
 }
 
-/// What the engine said, or the innermost cause: what is above it only says that something was asked.
+/// The engine's message, or the innermost cause: the errors above it add nothing.
 pub(super) fn in_words(error: &Error) -> String {
     if let Error::DockerResponseServerError { message, .. } = error {
         return message.trim().replace(['\r', '\n'], " ");
@@ -159,7 +159,7 @@ pub(super) fn in_words(error: &Error) -> String {
     cause.to_string().replace(['\r', '\n'], " ")
 }
 
-/// Whether the thing asked for does not exist.
+/// Whether the requested object does not exist.
 pub(super) fn is_missing(error: &Error) -> bool {
     matches!(
         error,
@@ -175,13 +175,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_never_answers_is_given_up() {
+    async fn an_engine_that_never_answers_is_given_up() {
         let soon = Duration::from_millis(20);
         let asked = std::future::pending::<Result<(), Error>>();
         let error = within(soon, || "remove the container `x`".to_owned(), asked)
             .await
             .unwrap_err();
-        insta::assert_snapshot!(error, @"the container engine was asked to remove the container `x`, and did not answer within 0 s");
+        insta::assert_snapshot!(error, @"the container engine did not answer within 0 s when asked to remove the container `x`");
         assert!(!error.hints().is_empty());
         let refused = async {
             Err::<(), Error>(Error::DockerResponseServerError {
@@ -192,11 +192,11 @@ mod tests {
         let error = within(soon, || "do it".to_owned(), refused)
             .await
             .unwrap_err();
-        insta::assert_snapshot!(error, @"the container engine could not do it: no");
+        insta::assert_snapshot!(error, @"the container engine cannot do it: no");
     }
 
     #[test]
-    fn what_keeps_from_an_engine_is_told_apart() {
+    fn reasons_for_an_unreachable_engine_are_told_apart() {
         let io = |kind: io::ErrorKind| no_engine(&Error::IOError { err: kind.into() });
         assert_eq!(io(io::ErrorKind::PermissionDenied), NoEngine::Forbidden);
         assert_eq!(io(io::ErrorKind::ConnectionRefused), NoEngine::NotRunning);

@@ -1,4 +1,4 @@
-//! What is known of the container engine of this machine, for whoever wants to say it.
+//! Facts about the container engine of this machine, for `perfgate doctor`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use super::super::LaunchError;
 use super::address::Lookup;
 use super::engine::{self, QUICK};
 
-/// Which engine it is.
+/// Kind of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineKind {
-    /// Docker, or one that says nothing of what it is.
+    /// Docker, or an engine that does not report its name.
     Docker,
     /// podman behind Docker's API.
     Podman,
@@ -26,33 +26,34 @@ pub struct EngineFacts {
     pub kind: EngineKind,
     /// Its version, `29.1.0`.
     pub version: Option<String>,
-    /// The newest version of the API that it speaks, `1.52`.
+    /// The newest API version that it supports, `1.52`.
     pub api: Option<String>,
     /// Whether it runs without root.
     pub rootless: bool,
-    /// Where it listens, `unix:///var/run/docker.sock`, and who says so.
+    /// Its address, `unix:///var/run/docker.sock`, and where that comes from.
     pub address: String,
-    /// Ways in which it may hand in GPUs: names of OCI runtimes (`nvidia`), and `cdi` where it knows GPUs by CDI.
+    /// Ways to pass GPUs to a container: names of OCI runtimes (`nvidia`), and `cdi` if the engine supports CDI.
     pub gpu_runtimes: Vec<String>,
     /// Version of control groups, `1` or `2`.
     pub cgroup_version: Option<String>,
-    /// Free bytes where it keeps images, where that is a folder of this machine.
+    /// Free bytes of its image storage, if that is a folder of this machine.
     pub storage_free: Option<u64>,
 }
 
-/// Looks for the engine as a launch does, and asks it what it is. `lookup` looks up perfgate's own environment.
+/// Connects to the engine as a launch does, and asks for its facts. `lookup` looks up perfgate's own environment.
 ///
 /// # Errors
 ///
-/// [`LaunchError::EngineUnreachable`] with every place that was looked at, [`LaunchError::EngineAddress`] for an address
-/// that perfgate cannot use, [`LaunchError::EngineSilent`] for an engine that stops answering.
+/// [`LaunchError::EngineUnreachable`] with every address that was tried, [`LaunchError::EngineAddress`] for an address
+/// that perfgate does not support, [`LaunchError::EngineSilent`] for an engine that stops answering.
 pub async fn engine_facts(
     lookup: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> Result<EngineFacts, LaunchError> {
     let connected = engine::connect(lookup as Lookup<'_>).await?;
     let docker = &connected.docker;
-    let version = engine::within(QUICK, || "say its version".to_owned(), docker.version()).await?;
-    // Engines differ in what they tell here; what they do not tell is not known.
+    let version =
+        engine::within(QUICK, || "report its version".to_owned(), docker.version()).await?;
+    // Engines report different fields here; a missing field is unknown.
     let info = engine::timely(QUICK, docker.info())
         .await
         .ok()
@@ -72,7 +73,7 @@ pub async fn engine_facts(
     })
 }
 
-/// Which engine answers; Docker where it does not say.
+/// The kind of the engine; Docker if it does not report one.
 pub(super) async fn kind(docker: &Docker) -> EngineKind {
     match engine::timely(Duration::from_secs(10), docker.version()).await {
         Ok(Ok(version)) => kind_of(&version),
@@ -121,7 +122,7 @@ fn gpu_runtimes(info: &SystemInfo, has_cdi_files: bool) -> Vec<String> {
     names
 }
 
-/// Whether somebody described GPUs for CDI on this machine (`nvidia-ctk cdi generate`).
+/// Whether this machine has CDI descriptions of GPUs (`nvidia-ctk cdi generate`).
 fn has_cdi_files() -> bool {
     ["/etc/cdi", "/var/run/cdi"].iter().any(|folder| {
         std::fs::read_dir(folder).is_ok_and(|entries| {
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn ways_to_hand_in_gpus_are_runtimes_and_cdi() {
+    fn ways_to_pass_gpus_are_runtimes_and_cdi() {
         let runtimes =
             ["runc", "nvidia", "nvidia-cdi"].map(|name| (name.to_owned(), Runtime::default()));
         let info = SystemInfo {

@@ -1,4 +1,4 @@
-//! GPUs of a container: how they are asked for, and whether they are really there.
+//! GPUs of a container: how to request them, and whether the container has them.
 
 use bollard::Docker;
 use bollard::container::LogOutput;
@@ -13,13 +13,13 @@ use super::engine::{self, QUICK};
 use super::facts::EngineKind;
 use crate::config::GpuRequest;
 
-/// A list of GPUs is short; whatever prints more is something else.
+/// A list of GPUs is short; longer output is something else.
 const LONGEST_LIST: usize = 64 << 10;
 
-/// Exit codes of a shell and of engines for a program that is not there.
+/// Exit codes of a shell and of engines for a missing program.
 const NO_PROGRAM: [i64; 2] = [126, 127];
 
-/// What the engine is asked for. Docker has a driver that finds GPUs; podman takes their names in the Container Device
+/// The request to the engine. Docker has a driver that finds GPUs; podman takes their names in the Container Device
 /// Interface.
 pub(super) fn request(gpus: &GpuRequest, kind: EngineKind) -> Option<DeviceRequest> {
     match kind {
@@ -53,7 +53,7 @@ fn by_name(gpus: &GpuRequest) -> Option<DeviceRequest> {
     let names = names
         .into_iter()
         .map(|name| {
-            // A whole name stays: `nvidia.com/gpu=0`, `amd.com/gpu=0`.
+            // A full name stays: `nvidia.com/gpu=0`, `amd.com/gpu=0`.
             if name.contains('=') {
                 name
             } else {
@@ -68,19 +68,19 @@ fn by_name(gpus: &GpuRequest) -> Option<DeviceRequest> {
     })
 }
 
-/// What `nvidia-smi -L` in the container came to.
+/// Result of `nvidia-smi -L` in the container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Listed {
-    /// It ran, and printed that.
+    /// It ran, with this exit code and output.
     Printed { code: i64, text: String },
-    /// It is not there.
+    /// The program is missing.
     NoProgram,
-    /// It could not be run: the container has ended already, or the engine is busy. Others will say what is wrong.
+    /// It could not run: the container has ended, or the engine is busy. Other checks report the reason.
     NotAsked,
 }
 
-/// Whether the GPUs that were asked for are in the running container. podman 4 takes a request for GPUs that it cannot
-/// fulfil without a word.
+/// Checks that the running container has the requested GPUs. podman 4 accepts a request for GPUs that it cannot fulfil,
+/// without an error.
 pub(super) async fn check(
     docker: &Docker,
     container: &str,
@@ -138,13 +138,14 @@ fn is_no_program(error: &Error) -> bool {
 fn judge(listed: &Listed, gpus: &GpuRequest, kind: EngineKind) -> Result<(), String> {
     match listed {
         Listed::NotAsked => Ok(()),
-        // Images for other GPUs than NVIDIA's have none, and Docker refuses what it cannot hand in. What describes GPUs
-        // to podman always brings the program along.
+        // Images for GPUs of other makers have no nvidia-smi, and Docker refuses GPUs that it cannot attach. The CDI
+        // descriptions that podman uses always add the program.
         Listed::NoProgram => match kind {
             EngineKind::Docker => Ok(()),
             EngineKind::Podman if is_foreign(gpus) => Ok(()),
             EngineKind::Podman => Err(
-                "podman took the request, and there is no `nvidia-smi` in the container".to_owned(),
+                "podman accepted the request for GPUs, but the container has no `nvidia-smi`"
+                    .to_owned(),
             ),
         },
         Listed::Printed { code, text } => {
@@ -158,17 +159,17 @@ fn judge(listed: &Listed, gpus: &GpuRequest, kind: EngineKind) -> Result<(), Str
             if found >= wanted && *code == 0 {
                 return Ok(());
             }
-            let said = text.lines().next().unwrap_or("nothing").trim();
+            let first_line = text.lines().next().unwrap_or("nothing").trim();
             Err(if found == 0 {
-                format!("there is no GPU in the container; nvidia-smi says: {said}")
+                format!("the container has no GPU; nvidia-smi prints: {first_line}")
             } else {
-                format!("{found} of {wanted} GPUs are in the container")
+                format!("the container has {found} of {wanted} GPUs")
             })
         }
     }
 }
 
-/// Whether GPUs of another maker are asked for by their whole names.
+/// Whether the request names GPUs of another maker in full.
 fn is_foreign(gpus: &GpuRequest) -> bool {
     matches!(gpus, GpuRequest::Devices(devices)
         if devices.iter().any(|name| name.contains('=') && !name.starts_with("nvidia.com/")))
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn podman_is_given_their_names() {
+    fn podman_gets_their_names() {
         let names = |gpus| {
             let request = request(&gpus, EngineKind::Podman).unwrap();
             assert_eq!(request.driver.as_deref(), Some("cdi"));
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn gpus_that_were_asked_for_must_be_there() {
+    fn requested_gpus_must_be_in_the_container() {
         let printed = |code, text: &str| Listed::Printed {
             code,
             text: text.to_owned(),
@@ -219,17 +220,17 @@ mod tests {
         let judge = |listed: &Listed, gpus| judge(listed, &gpus, EngineKind::Docker);
         assert!(judge(&printed(0, two), GpuRequest::All).is_ok());
         assert!(judge(&printed(0, two), GpuRequest::Count(2)).is_ok());
-        insta::assert_snapshot!(judge(&printed(0, two), GpuRequest::Count(4)).unwrap_err(), @"2 of 4 GPUs are in the container");
+        insta::assert_snapshot!(judge(&printed(0, two), GpuRequest::Count(4)).unwrap_err(), @"the container has 2 of 4 GPUs");
         insta::assert_snapshot!(
             judge(&printed(9, "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n"), GpuRequest::All).unwrap_err(),
-            @"there is no GPU in the container; nvidia-smi says: NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
+            @"the container has no GPU; nvidia-smi prints: NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
         );
         assert!(judge(&printed(6, "No devices were found\n"), GpuRequest::All).is_err());
         assert!(judge(&Listed::NotAsked, GpuRequest::All).is_ok());
     }
 
     #[test]
-    fn without_nvidia_smi_docker_is_believed_and_podman_is_not() {
+    fn without_nvidia_smi_docker_is_trusted_and_podman_is_not() {
         let all = GpuRequest::All;
         assert!(judge(&Listed::NoProgram, &all, EngineKind::Docker).is_ok());
         assert!(judge(&Listed::NoProgram, &all, EngineKind::Podman).is_err());

@@ -1,4 +1,4 @@
-//! Finding an image on this machine, or having it pulled.
+//! Finds an image on this machine, or pulls it.
 
 use bollard::Docker;
 
@@ -9,21 +9,21 @@ use super::pull::pull;
 use super::{login, refusal};
 use crate::config::Pull;
 
-/// What a launch needs to know of an image.
+/// What a launch needs to know about an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Image {
-    /// Digest in its registry, or the image id of one that came from none.
+    /// Digest in its registry, or the image id if it has no registry.
     pub(super) digest: Option<String>,
-    /// Its own entry point.
+    /// Its entry point.
     pub(super) entrypoint: Vec<String>,
-    /// The user that it runs as; root where it says nothing.
+    /// Its user; root if unset.
     pub(super) user: Option<String>,
     /// Its variables, `NAME=value`.
     pub(super) env: Vec<String>,
 }
 
 impl Image {
-    /// The value of one of its variables, where it is set and not empty.
+    /// The value of a variable that is set and not empty.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
         self.env.iter().find_map(|line| {
             let (known, value) = line.split_once('=')?;
@@ -32,16 +32,16 @@ impl Image {
     }
 }
 
-/// Which image, and where from.
+/// Which image, and how to get it.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub(super) reference: &'a str,
     pub(super) when: Pull,
-    /// Where the logins of registries are found.
+    /// Where the logins of registries are stored.
     pub(super) lookup: Lookup<'a>,
 }
 
-/// The image, pulled as the plan says, with what `docker login` stored.
+/// Finds the image, and pulls it as the plan asks, with the logins of `docker login`.
 pub(super) async fn find(
     docker: &Docker,
     wanted: &Wanted<'_>,
@@ -76,7 +76,7 @@ pub(super) async fn find(
 ///
 /// # Errors
 ///
-/// Those of an engine that cannot be found or does not answer.
+/// Those of an engine that is missing or does not answer.
 pub async fn image_is_here(
     reference: &str,
     lookup: &(dyn Fn(&str) -> Option<String> + Sync),
@@ -85,7 +85,7 @@ pub async fn image_is_here(
     Ok(inspect(&connected.docker, reference).await?.is_some())
 }
 
-/// What the engine knows of the image; `None` where it is not there.
+/// What the engine reports about the image; `None` if it does not have it.
 async fn inspect(docker: &Docker, reference: &str) -> Result<Option<Image>, LaunchError> {
     let action = || format!("inspect the image `{reference}`");
     let image = match engine::timely(QUICK, docker.inspect_image(reference)).await {
@@ -102,7 +102,7 @@ async fn inspect(docker: &Docker, reference: &str) -> Result<Option<Image>, Laun
     let in_registry = image.repo_digests.unwrap_or_default().into_iter().next();
     let config = image.config.unwrap_or_default();
     Ok(Some(Image {
-        // `name@sha256:…`: the name is known already.
+        // `name@sha256:…`: the reference contains the digest.
         digest: in_registry
             .map(|digest| digest.rsplit('@').next().unwrap_or_default().to_owned())
             .or(image.id),

@@ -1,4 +1,4 @@
-//! What `docker login` stored for a registry: the engine keeps no passwords, whoever asks it for an image must bring them.
+//! Logins that `docker login` stored. The engine keeps no passwords, so each pull request must carry one.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use super::super::Phase;
 use super::address::{Lookup, docker_folder};
 use crate::{files, secret};
 
-/// The registry of a name without one, as the docker program stores it.
+/// The registry of a reference without one, as the docker program stores it.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
-/// A helper that asks for the password of a key store waits for ever on a machine without a user.
-const HELPER_PATIENCE: Duration = Duration::from_secs(30);
+/// A helper that opens a key store waits for ever for a password on a machine without a user.
+const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A helper answers at once; a longer wait is reported.
-const SAID_AFTER: Duration = Duration::from_secs(1);
+const REPORT_AFTER: Duration = Duration::from_secs(1);
 
 /// A login is some kilobytes at most.
 const LONGEST_LOGIN: u64 = 64 << 10;
@@ -28,7 +28,7 @@ const LONGEST_LOGIN: u64 = 64 << 10;
 /// The user name of a login that is a token.
 const TOKEN_USER: &str = "<token>";
 
-/// What a helper answers.
+/// Output of a helper.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer {
@@ -36,8 +36,8 @@ struct Answer {
     secret: String,
 }
 
-/// The login for the registry of an image, from `config.json` or the helper that it names; `None` where there is none. What
-/// cannot be read is told and left out: the registry then says whether it wants one.
+/// The login for the registry of an image, from `config.json` or from the credential helper in it; `None` without one.
+/// An unreadable login is reported and ignored: the registry decides whether it needs one.
 pub(super) async fn find(
     reference: &str,
     lookup: Lookup<'_>,
@@ -48,7 +48,7 @@ pub(super) async fn find(
     let text = files::read_text(&path).ok()?;
     let helper = helper_for(registry, &text);
     let found = match &helper {
-        Some(helper) => ask_helper(helper, registry, HELPER_PATIENCE, progress).await,
+        Some(helper) => ask_helper(helper, registry, HELPER_TIMEOUT, progress).await,
         None => stored(registry, &text).map_err(|error| format!("`{}`: {error}", path.display())),
     };
     match found {
@@ -60,7 +60,7 @@ pub(super) async fn find(
     }
 }
 
-/// The program that keeps the logins of a registry.
+/// The credential helper of a registry.
 fn helper_for(registry: &str, config: &str) -> Option<String> {
     let config: Value = serde_json::from_str(config).ok()?;
     let of_registry = config.get("credHelpers").and_then(|all| all.get(registry));
@@ -68,7 +68,7 @@ fn helper_for(registry: &str, config: &str) -> Option<String> {
     (!helper.is_empty()).then(|| format!("docker-credential-{helper}"))
 }
 
-/// What the file itself has.
+/// The login that the file itself contains.
 fn stored(registry: &str, config: &str) -> Result<Option<DockerCredentials>, String> {
     match get_credential_from_reader(config.as_bytes(), registry) {
         Ok(DockerCredential::UsernamePassword(username, password)) => {
@@ -102,30 +102,30 @@ fn login(registry: &str, username: &str, password: String) -> DockerCredentials 
     }
 }
 
-/// Asks the helper, within `patience`. What it prints may hold what it was asked for, so that is not shown. Dropped, it is
-/// killed.
+/// Asks the helper, and waits for at most `timeout`. Its output may contain the password, so it is never shown. On drop
+/// the helper is killed.
 async fn ask_helper(
     helper: &str,
     registry: &str,
-    patience: Duration,
+    timeout: Duration,
     progress: &(dyn Fn(Phase) + Sync),
 ) -> Result<Option<DockerCredentials>, String> {
     let asked = run_helper(helper, registry);
     tokio::pin!(asked);
     let answer = if let Ok(answer) =
-        tokio::time::timeout(SAID_AFTER.min(patience), &mut asked).await
+        tokio::time::timeout(REPORT_AFTER.min(timeout), &mut asked).await
     {
         answer
     } else {
         progress(Phase::AskingForLogin {
             helper: helper.to_owned(),
-            at_most: patience,
+            at_most: timeout,
         });
-        let left = patience.saturating_sub(SAID_AFTER);
+        let left = timeout.saturating_sub(REPORT_AFTER);
         tokio::time::timeout(left, asked).await.unwrap_or_else(|_| {
             Err(format!(
-                "the credential helper `{helper}` did not answer within {} s; it may wait for somebody to unlock a key store",
-                patience.as_secs()
+                "the credential helper `{helper}` did not answer within {} s; it may wait for a password of a key store",
+                timeout.as_secs()
             ))
         })
     }?;
@@ -141,35 +141,35 @@ async fn run_helper(helper: &str, registry: &str) -> Result<Option<Answer>, Stri
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| failed(&format!("cannot be run: {error}")))?;
+        .map_err(|error| failed(&format!("does not start: {error}")))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // One that does not read it says so by its answer.
+        // A helper that does not read its input still answers.
         drop(stdin.write_all(registry.as_bytes()).await);
     }
-    let mut said = Vec::new();
+    let mut output = Vec::new();
     if let Some(stdout) = child.stdout.take() {
-        let read = stdout.take(LONGEST_LOGIN).read_to_end(&mut said).await;
-        read.map_err(|error| failed(&format!("cannot be read: {error}")))?;
+        let read = stdout.take(LONGEST_LOGIN).read_to_end(&mut output).await;
+        read.map_err(|error| failed(&format!("has unreadable output: {error}")))?;
     }
     let status = child.wait().await;
     if !status.is_ok_and(|status| status.success()) {
-        // So it says that it has none, as for a registry that needs no login.
-        return if String::from_utf8_lossy(&said).contains("credentials not found") {
+        // The helper's output if it has no login, as for a public registry.
+        return if String::from_utf8_lossy(&output).contains("credentials not found") {
             Ok(None)
         } else {
             Err(failed("failed"))
         };
     }
-    let answer = serde_json::from_slice(&said);
+    let answer = serde_json::from_slice(&output);
     answer.map(Some).map_err(|error| {
         failed(&format!(
-            "did not answer with a login (column {})",
+            "printed something other than a login (column {})",
             error.column()
         ))
     })
 }
 
-/// The first part of a name is a registry where it has a dot or a port, or is `localhost`.
+/// The first part of a reference is a registry if it contains a dot or a port, or is `localhost`.
 fn registry_of(reference: &str) -> &str {
     match reference.split_once('/') {
         Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => match first {
@@ -193,7 +193,7 @@ mod tests {
         find(reference, &lookup, &|_| {}).await
     }
 
-    /// A helper that does what the script says.
+    /// A helper that runs the script.
     fn helper(folder: &tempfile::TempDir, script: &str) -> String {
         use std::os::unix::fs::PermissionsExt as _;
         let path = folder.path().join("docker-credential-test");
@@ -203,15 +203,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_helper_is_asked_for_the_registry_and_given_up_where_it_hangs() {
+    async fn a_helper_gets_the_registry_and_is_given_up_if_it_hangs() {
         let folder = tempfile::tempdir().unwrap();
-        let ask = async |script: &str, patience: u64| {
+        let ask = async |script: &str, timeout: u64| {
             let helper = helper(&folder, script);
-            let patience = Duration::from_millis(patience);
-            let said = std::sync::Mutex::new(Vec::new());
-            let told = |phase: Phase| said.lock().unwrap().push(phase.to_string());
-            let found = ask_helper(&helper, "ghcr.io", patience, &told).await;
-            (found, said.into_inner().unwrap())
+            let timeout = Duration::from_millis(timeout);
+            let phases = std::sync::Mutex::new(Vec::new());
+            let report = |phase: Phase| phases.lock().unwrap().push(phase.to_string());
+            let found = ask_helper(&helper, "ghcr.io", timeout, &report).await;
+            (found, phases.into_inner().unwrap())
         };
         let answer =
             r#"read -r registry; echo "{\"Username\": \"me at $registry\", \"Secret\": \"s\"}""#;
@@ -229,9 +229,9 @@ mod tests {
         assert!(none.0.unwrap().is_none());
         let failed = ask("echo my-secret; exit 1", 30_000).await.0.unwrap_err();
         assert!(failed.ends_with("failed") && !failed.contains("my-secret"));
-        let (hung, said) = ask("exec sleep 60", 100).await;
+        let (hung, phases) = ask("exec sleep 60", 100).await;
         assert!(hung.unwrap_err().contains("did not answer within"));
-        assert!(said[0].contains("docker-credential-test"));
+        assert!(phases[0].contains("docker-credential-test"));
     }
 
     /// `me:open-sesame` in base64.
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_read_is_no_login() {
+    async fn an_unreadable_login_is_ignored() {
         for broken in [
             "rubbish",
             "{}",

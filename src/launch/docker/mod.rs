@@ -1,4 +1,4 @@
-//! A server in a container of its own. Every container carries labels by which a later run finds what a killed one left.
+//! A server in its own container. Labels on every container let a later run remove what a killed run left.
 
 mod address;
 mod engine;
@@ -46,7 +46,7 @@ use owner::Owner;
 use removal::Removal;
 use spec::Spec;
 
-/// After the container has ended, its last lines are on their way.
+/// Time for the last lines to arrive after the container has ended.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// A running container.
@@ -104,7 +104,7 @@ pub(super) async fn start(
     }
     progress(Phase::Starting);
     let name = spec::container_name(launch.run_id, launch.ordinal);
-    // Armed before the engine is asked: an answer that nobody waits for any more must not leave a container behind.
+    // Armed before the request: if nobody waits for the answer any more, the container must still be removed.
     let mut removal = Removal::new(name.clone(), connected.address);
     let docker = connected.docker;
     let began = or_cancelled(
@@ -130,7 +130,7 @@ pub(super) async fn start(
     })
 }
 
-/// The engine, what it is, and the image; nothing of a killed run is left.
+/// The engine, its kind, and the image; removes containers of killed runs first.
 async fn prepare(
     launch: &Launch<'_>,
     plan: &DockerPlan,
@@ -149,7 +149,7 @@ async fn prepare(
     Ok((connected, kind, image))
 }
 
-/// Creates the container and starts it, without an init process where the engine has none. When it was started.
+/// Creates the container and starts it, without an init process if the engine has none. Returns the time of the start.
 async fn create_and_start(
     docker: &Docker,
     spec: &Spec<'_>,
@@ -172,8 +172,8 @@ async fn create_and_start(
             }
             Ok(Err(error)) if with_init && lacks_init(&error) => continue,
             Ok(Err(error)) => {
-                // The engine said no, perhaps because the name is that of another container. After any other error it
-                // may still say yes to nobody.
+                // The engine refused, perhaps because another container has that name. After any other error it may still create
+                // the container later.
                 if matches!(error, Error::DockerResponseServerError { .. }) {
                     removal.disarm();
                 }
@@ -195,11 +195,11 @@ async fn create_and_start(
     }
     Err(LaunchError::Engine {
         action: format!("start the container `{name}`"),
-        reason: "it wants an init process and has none".to_owned(),
+        reason: "it has no init process program".to_owned(),
     })
 }
 
-/// Whether the engine wants to give an init process and has none: Docker without `docker-init`, podman without
+/// Whether the engine should add an init process but has none: Docker without `docker-init`, podman without
 /// `catatonit`.
 fn lacks_init(error: &Error) -> bool {
     let text = engine::in_words(error);
@@ -220,7 +220,7 @@ async fn or_cancelled<T>(
 }
 
 impl Container {
-    /// A container that runs, with its output going to `log`.
+    /// A running container whose output goes to `log`.
     fn watched(docker: Docker, removal: Removal, log: &ServerLog) -> Self {
         let life = Life::default();
         let name = || removal.name().to_owned();
@@ -263,8 +263,8 @@ impl Container {
         }
         match published {
             Some(port) => Ok(format!("http://127.0.0.1:{port}")),
-            // A container that ended at once has no ports any more. Nobody can listen on port 0, so whoever waits for it
-            // sees that it ended, and never another server that happens to listen on the inner port's number.
+            // A container that ended at once has no ports any more. A server cannot listen on port 0, so the caller sees that
+            // the container ended, and never reaches another server that listens on the inner port's number.
             None if container
                 .state
                 .is_some_and(|state| state.running == Some(false)) =>
@@ -277,7 +277,7 @@ impl Container {
         }
     }
 
-    /// How to ask for its memory.
+    /// How to measure its memory.
     pub(super) fn memory_probe(&self) -> MemoryProbe {
         MemoryProbe::Container {
             docker: Box::new(self.docker.clone()),
@@ -288,7 +288,7 @@ impl Container {
     /// Waits for the last lines of a container that has ended.
     pub(super) async fn settle(&mut self) {
         if !self.reader.is_finished() {
-            // A reader that broke has nothing more to say.
+            // A reader that failed has no more lines.
             drop(tokio::time::timeout(LAST_LINES, &mut self.reader).await);
         }
     }
@@ -301,7 +301,7 @@ impl Container {
             .t(i32::try_from(grace.as_secs()).unwrap_or(i32::MAX))
             .build();
         if self.life.exit().is_none() {
-            // The removal below is by force: what matters is whether that works.
+            // The forced removal below decides; its error is reported.
             let asked = self.docker.stop_container(&name, Some(options));
             drop(engine::timely(grace + QUICK, asked).await);
         }
@@ -322,7 +322,7 @@ impl Container {
     }
 }
 
-/// Removes a container by force, with its anonymous volumes. One that is not there is removed.
+/// Removes a container by force, with its anonymous volumes. A missing container counts as removed.
 async fn remove(docker: &Docker, name: &str) -> Result<(), LaunchError> {
     let options = RemoveContainerOptionsBuilder::default()
         .force(true)

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::super::LaunchError;
-use super::address::{Address, Lookup, places};
+use super::address::{Address, Lookup, addresses};
 use super::image::Image;
 use crate::config::{DockerPlan, HfCache};
 
-/// The cache of Hugging Face in the home of an image that runs as root, and of vLLM's own user.
+/// The Hugging Face cache in the home of an image that runs as root, and of vLLM's own user.
 const IN_HOME: &str = ".cache/huggingface";
 
-/// What a plan mounts, looked at before the engine is asked for anything.
+/// The mounts of a plan, checked before any request to the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mounts {
     binds: Vec<String>,
@@ -18,9 +18,9 @@ pub(super) struct Mounts {
 }
 
 impl Mounts {
-    /// With whole paths.
+    /// With absolute paths.
     pub(super) fn of(plan: &DockerPlan, lookup: Lookup<'_>) -> Result<Self, LaunchError> {
-        let is_local = places(lookup)?.iter().all(Address::is_socket);
+        let is_local = addresses(lookup)?.iter().all(Address::is_socket);
         let hf_cache = plan
             .hf_cache
             .as_ref()
@@ -30,7 +30,7 @@ impl Mounts {
             .as_ref()
             .filter(|folder| is_local && !folder.exists())
         {
-            // Nothing was downloaded on this machine yet. The engine would make the folder too, but for root.
+            // Nothing was downloaded on this machine yet. The engine would create the folder too, but owned by root.
             std::fs::create_dir_all(folder).map_err(|error| LaunchError::HfCache {
                 folder: folder.display().to_string(),
                 reason: error.to_string(),
@@ -42,7 +42,7 @@ impl Mounts {
         })
     }
 
-    /// As the engine takes them, now that the image says where its server looks for the cache.
+    /// The mounts as the engine takes them; the image decides where its server expects the cache.
     pub(super) fn into_binds(self, image: &Image, user: Option<&str>) -> Vec<String> {
         let mut binds = self.binds;
         if let Some(folder) = self.hf_cache {
@@ -55,10 +55,9 @@ impl Mounts {
     }
 }
 
-/// Checks the folders of this machine that the plan mounts; the answer is the cache of Hugging Face, which may not be
-/// there yet.
+/// Checks the folders of this machine that the plan mounts, and returns the Hugging Face cache, which may not exist yet.
 pub fn mounted(plan: &DockerPlan, lookup: Lookup<'_>) -> Result<Option<PathBuf>, LaunchError> {
-    let is_local = places(lookup)?.iter().all(Address::is_socket);
+    let is_local = addresses(lookup)?.iter().all(Address::is_socket);
     binds(&plan.volumes, lookup, is_local)?;
     let cache = plan.hf_cache.as_ref();
     cache
@@ -66,8 +65,8 @@ pub fn mounted(plan: &DockerPlan, lookup: Lookup<'_>) -> Result<Option<PathBuf>,
         .transpose()
 }
 
-/// Mounts with whole paths. A host folder must exist: the engine would make an empty one, owned by root. Folders of an
-/// engine that is not reached by a socket may be those of another machine, and are not looked at.
+/// Mounts with absolute paths. A host folder must exist: the engine would create an empty one, owned by root. Folders of
+/// an engine without a local socket may be on another machine, so they are not checked.
 fn binds(
     volumes: &[String],
     lookup: Lookup<'_>,
@@ -87,7 +86,7 @@ fn bind(volume: &str, lookup: Lookup<'_>, is_local: bool) -> Result<String, Laun
     let (host, container) = volume
         .split_once(':')
         .filter(|(host, container)| !host.is_empty() && container.starts_with('/'))
-        .ok_or_else(|| refuse("it is not of the form host:container[:ro]".to_owned()))?;
+        .ok_or_else(|| refuse("not of the form host:container[:ro]".to_owned()))?;
     // `cache:/root/.cache` names a volume of the engine.
     if !host.starts_with(['/', '.', '~']) {
         return Ok(volume.to_owned());
@@ -101,7 +100,7 @@ fn bind(volume: &str, lookup: Lookup<'_>, is_local: bool) -> Result<String, Laun
     Ok(format!("{}:{container}", whole.display()))
 }
 
-/// The path with the home folder for a leading `~`; `None` where nobody says which that is.
+/// The path with `~` replaced by the home folder; `None` if `HOME` is unset.
 fn expanded(path: &str, lookup: Lookup<'_>) -> Option<PathBuf> {
     match path.strip_prefix('~') {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => {
@@ -111,8 +110,8 @@ fn expanded(path: &str, lookup: Lookup<'_>) -> Option<PathBuf> {
     }
 }
 
-/// The folder of this machine that holds the cache of Hugging Face. One that the plan names must be there; the usual one
-/// may not be there yet.
+/// The folder of this machine that contains the Hugging Face cache. A configured folder must exist; the default one may
+/// not exist yet.
 fn hf_cache(cache: &HfCache, lookup: Lookup<'_>, is_local: bool) -> Result<PathBuf, LaunchError> {
     let named = match cache {
         HfCache::Folder(folder) => folder.clone(),
@@ -132,13 +131,13 @@ fn hf_cache(cache: &HfCache, lookup: Lookup<'_>, is_local: bool) -> Result<PathB
     if !whole.is_dir() {
         return Err(refuse(
             whole.display().to_string(),
-            "it is not a folder".to_owned(),
+            "not a folder".to_owned(),
         ));
     }
     Ok(whole)
 }
 
-/// Where the server in the container looks for the cache.
+/// Where the server in the container expects the cache.
 fn hf_cache_inside(image: &Image, user: Option<&str>) -> String {
     if let Some(place) = image.variable("HF_HOME") {
         return place.trim_end_matches('/').to_owned();
@@ -152,7 +151,7 @@ fn hf_cache_inside(image: &Image, user: Option<&str>) -> String {
     format!("{home}/{IN_HOME}")
 }
 
-/// Whether something is mounted at that place of the container already.
+/// Whether another mount already uses that path of the container.
 fn is_taken(binds: &[String], place: &str) -> bool {
     binds.iter().any(|bind| {
         bind.split(':')
@@ -166,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_folder_is_made_whole_and_must_exist() {
+    fn a_host_folder_gets_its_absolute_path_and_must_exist() {
         let home = tempfile::tempdir().unwrap();
         std::fs::create_dir(home.path().join("cache")).unwrap();
         let lookup = |name: &str| (name == "HOME").then(|| home.path().display().to_string());
@@ -179,11 +178,11 @@ mod tests {
         assert!(bind("/no/such/folder:/data", &lookup, true).is_err());
         assert!(bind("/no/such/folder:/data", &lookup, false).is_ok());
         let error = bind("/no/such/folder", &lookup, true).unwrap_err();
-        insta::assert_snapshot!(error, @"server.docker.volumes: `/no/such/folder`: it is not of the form host:container[:ro]");
+        insta::assert_snapshot!(error, @"server.docker.volumes: `/no/such/folder`: not of the form host:container[:ro]");
     }
 
     #[test]
-    fn the_cache_is_where_hugging_face_has_it() {
+    fn the_cache_is_in_the_folder_of_hugging_face() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().display().to_string();
         let only_home = |name: &str| (name == "HOME").then(|| path.clone());
@@ -196,7 +195,7 @@ mod tests {
             )
         );
         assert!(!error.hints().is_empty());
-        let usual = home.path().join(IN_HOME);
+        let default = home.path().join(IN_HOME);
         let plan = crate::config::read_plan(
             "p",
             "model: m\nserver: {docker: {image: i, hf_cache: true}}",
@@ -204,11 +203,11 @@ mod tests {
         let Some(crate::config::ServerPlan::Docker(plan)) = plan.unwrap().server else {
             unreachable!("the plan starts a container")
         };
-        assert_eq!(mounted(&plan, &only_home).unwrap(), Some(usual.clone()));
-        assert!(!usual.exists(), "only a start makes the folder");
+        assert_eq!(mounted(&plan, &only_home).unwrap(), Some(default.clone()));
+        assert!(!default.exists(), "only a start makes the folder");
         Mounts::of(&plan, &only_home).unwrap();
-        assert!(usual.is_dir(), "a fresh runner has no cache yet");
-        let whole = std::fs::canonicalize(&usual).unwrap();
+        assert!(default.is_dir(), "a fresh runner has no cache yet");
+        let whole = std::fs::canonicalize(&default).unwrap();
         assert_eq!(hf_cache(&HfCache::Usual, &only_home, true).unwrap(), whole);
         let elsewhere = |name: &str| (name == "HF_HOME").then(|| path.clone());
         assert_eq!(
@@ -251,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_taken_is_seen() {
+    fn a_used_path_is_recognised() {
         let binds = ["/a:/root/.cache/huggingface/:ro".to_owned()];
         assert!(is_taken(&binds, "/root/.cache/huggingface"));
         assert!(!is_taken(&binds, "/root/.cache"));

@@ -7,12 +7,12 @@ use bollard::Docker;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 
 use super::engine::{self, QUICK};
-use super::owner::{Fate, Owner};
+use super::owner::{Owner, OwnerState};
 use super::remove;
 use super::spec::{LABEL, LABEL_EXPIRES, LABEL_OWNER};
 
-/// Removes containers of ours whose run lives no more, or, where that cannot be seen from here, whose time is over.
-/// That one cannot be removed does not keep a new one from starting.
+/// Removes our containers whose run has ended, or whose time is over if the run cannot be seen from here. A container
+/// that cannot be removed does not block the start of a new one.
 pub(super) async fn remove_abandoned(docker: &Docker, now: Duration) {
     let filters = HashMap::from([("label", vec![format!("{LABEL}=1")])]);
     let options = ListContainersOptionsBuilder::default()
@@ -58,25 +58,25 @@ pub(super) async fn remove_abandoned(docker: &Docker, now: Duration) {
     }
 }
 
-/// Whether nobody will come back for the container with these labels.
+/// Whether the run of the container with these labels has ended.
 fn is_abandoned(labels: &HashMap<String, String>, here: Option<&Owner>, now: Duration) -> bool {
     let owner = labels
         .get(LABEL_OWNER)
         .and_then(|label| Owner::parse(label));
-    let fate = match (owner, here) {
-        (Some(owner), Some(here)) => owner.fate(here),
-        _ => Fate::Unknown,
+    let state = match (owner, here) {
+        (Some(owner), Some(here)) => owner.state(here),
+        _ => OwnerState::Unknown,
     };
-    match fate {
-        Fate::Lives => false,
-        Fate::Gone => true,
-        Fate::Unknown => labels
+    match state {
+        OwnerState::Lives => false,
+        OwnerState::Gone => true,
+        OwnerState::Unknown => labels
             .get(LABEL_EXPIRES)
             .is_some_and(|expires| has_passed(expires, now)),
     }
 }
 
-/// Whether that unix time, as a label gives it, is past. A label that is no number is not ours.
+/// Whether the unix time of a label is past. A label that is not a number is not ours.
 fn has_passed(expires: &str, now: Duration) -> bool {
     expires
         .parse::<u64>()
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_living_owner_keeps_its_container_and_a_dead_one_does_not() {
+    fn a_container_is_kept_while_its_owner_lives() {
         let here = Owner::this_process().unwrap();
         let now = Duration::from_secs(100);
         let abandoned = |owner: &str, expires: &str| {
@@ -106,7 +106,7 @@ mod tests {
             ]);
             is_abandoned(&labels, Some(&here), now)
         };
-        // Whatever the clock says, a living run is never robbed.
+        // Independent of the clock, the container of a living run stays.
         assert!(!abandoned(&here.label(), "1"));
         let label = here.label();
         let (rest, _started) = label.rsplit_once(' ').unwrap();

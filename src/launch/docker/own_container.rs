@@ -1,5 +1,5 @@
-//! perfgate in a container that was given the engine's socket: what it starts runs beside it, and a port that is published on
-//! the host's loopback is on another loopback than perfgate's.
+//! perfgate in a container with access to the engine's socket: servers run in sibling containers, and a port published on
+//! the host's loopback is not on perfgate's loopback.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,7 +16,7 @@ const ID_DIGITS: usize = 64;
 /// Digits of the short id that a container has as its host name.
 const SHORT_DIGITS: usize = 12;
 
-/// What the engine knows of the container in which perfgate runs; `None` where it runs in none of this engine's.
+/// What the engine reports about perfgate's own container; `None` if perfgate runs in no container of this engine.
 pub(super) async fn find(docker: &Docker) -> Option<ContainerInspectResponse> {
     let read = |path: &str| std::fs::read_to_string(Path::new(path)).unwrap_or_default();
     let mut names = BTreeSet::new();
@@ -32,8 +32,8 @@ pub(super) async fn find(docker: &Docker) -> Option<ContainerInspectResponse> {
     None
 }
 
-/// Where perfgate's container reaches the other one, `http://172.17.0.9:8000`; `Err` where they share no network of which
-/// perfgate itself is a part. `is_ours`: whether an address is one of this process's own.
+/// Where perfgate's container reaches the other one, `http://172.17.0.9:8000`; `Err` if they share no network that perfgate
+/// itself is part of. `is_ours`: whether an address belongs to this process.
 pub(super) fn address_of(
     other: &ContainerInspectResponse,
     own: &ContainerInspectResponse,
@@ -52,12 +52,12 @@ pub(super) fn address_of(
     shared.ok_or_else(|| {
         let name = own.name.as_deref().unwrap_or("?").trim_start_matches('/');
         format!(
-            "perfgate runs in the container `{name}`, which has no way to the server's network, and the published port is on the host's loopback"
+            "perfgate runs in the container `{name}`, which shares no network with the server, and the published port is on the host's loopback"
         )
     })
 }
 
-/// Whether this process may listen at an address, as at each of its own.
+/// Whether this process can listen on an address, so the address is its own.
 pub(super) fn is_own_address(address: &str) -> bool {
     std::net::UdpSocket::bind((address, 0)).is_ok()
 }
@@ -78,7 +78,7 @@ fn short_id(name: &str) -> Option<String> {
     is_id.then(|| name.to_owned())
 }
 
-/// Whole ids in the kernel's tables: `/var/lib/docker/containers/ID/hostname`, `/docker/ID`.
+/// Full ids in the kernel's tables: `/var/lib/docker/containers/ID/hostname`, `/docker/ID`.
 fn ids_in(table: &str) -> Vec<String> {
     table
         .lines()
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_is_reached_by_a_network_that_both_share() {
+    fn the_server_is_reached_over_a_shared_network() {
         let own = container("/ci-job", &[("ci", "10.0.0.5"), ("bridge", "172.17.0.5")]);
         let beside = container("/perfgate-1-0", &[("bridge", "172.17.0.9")]);
         assert_eq!(
@@ -117,7 +117,7 @@ mod tests {
         );
         let apart = container("/ci-job", &[("ci", "10.0.0.5")]);
         let reason = address_of(&beside, &apart, 8000, |_| true).unwrap_err();
-        assert!(reason.contains("`ci-job`") && reason.contains("no way"));
+        assert!(reason.contains("`ci-job`") && reason.contains("shares no network"));
         assert!(address_of(&beside, &own, 8000, |_| false).is_err());
         assert!(is_own_address("127.0.0.1") && !is_own_address("192.0.2.1"));
         assert!(is_in_hosts_network(&container("/ci-job", &[("host", "")])));

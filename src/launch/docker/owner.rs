@@ -1,33 +1,33 @@
-//! Which process a container belongs to, as its label says it, and whether that process still lives.
+//! The process that owns a container, stored in a label, and whether that process still lives.
 
 use std::fs;
 
 use crate::process_table::ProcessEntry;
 
-/// A process, told apart from every other on this machine, also from a later one with its number.
+/// A process, distinct from every other on this machine, also from a later one with the same id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Owner {
-    /// Changes with every boot, and is another one on every machine.
+    /// Changes with every boot, and differs between machines.
     boot: String,
-    /// The namespace in which `pid` counts. A later namespace may have its number only when it is gone with all its
-    /// processes.
+    /// The namespace in which `pid` counts. A later namespace can reuse the number only after all processes of this one have
+    /// ended.
     namespace: String,
     pid: u32,
-    /// Clock ticks from the boot to the start of the process.
+    /// Start of the process, in clock ticks since boot.
     started: u64,
 }
 
-/// What became of an owner.
+/// State of an owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum OwnerState {
     Lives,
     Gone,
-    /// Of another machine or another namespace: it cannot be seen from here.
+    /// Of another machine or another namespace, so it cannot be seen from here.
     Unknown,
 }
 
 impl Owner {
-    /// This process; `None` where `/proc` does not tell.
+    /// This process; `None` if `/proc` is unreadable.
     pub(super) fn this_process() -> Option<Self> {
         let pid = std::process::id();
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
@@ -45,7 +45,7 @@ impl Owner {
         })
     }
 
-    /// As a label: boot, namespace, process, start.
+    /// The label: boot, namespace, process, start.
     pub(super) fn label(&self) -> String {
         let Self {
             boot,
@@ -56,7 +56,7 @@ impl Owner {
         format!("{boot} {namespace} {pid} {started}")
     }
 
-    /// From a label; `None` for one that is not ours.
+    /// From a label; `None` for a label that is not ours.
     pub(super) fn parse(label: &str) -> Option<Self> {
         let words: Vec<&str> = label.split(' ').collect();
         let [boot, namespace, pid, started] = words[..] else {
@@ -70,23 +70,23 @@ impl Owner {
         })
     }
 
-    /// What became of it, as seen from `here`.
-    pub(super) fn fate(&self, here: &Self) -> Fate {
-        self.fate_by(here, living)
+    /// Its state, as seen from `here`.
+    pub(super) fn state(&self, here: &Self) -> OwnerState {
+        self.state_by(here, living)
     }
 
-    fn fate_by(&self, here: &Self, started: impl Fn(u32) -> Option<u64>) -> Fate {
+    fn state_by(&self, here: &Self, started: impl Fn(u32) -> Option<u64>) -> OwnerState {
         if (&self.boot, &self.namespace) != (&here.boot, &here.namespace) {
-            Fate::Unknown
+            OwnerState::Unknown
         } else if started(self.pid) == Some(self.started) {
-            Fate::Lives
+            OwnerState::Lives
         } else {
-            Fate::Gone
+            OwnerState::Gone
         }
     }
 }
 
-/// When the process of that number started, if it lives. One that has ended and is not yet forgotten does not.
+/// Start of the process with that id, if it lives. A zombie does not.
 fn living(pid: u32) -> Option<u64> {
     let entry = ProcessEntry::of(pid).filter(|entry| entry.is_alive)?;
     Some(entry.started)
@@ -108,32 +108,38 @@ mod tests {
     }
 
     #[test]
-    fn this_process_lives_and_its_label_says_which_it_is() {
+    fn this_process_lives_and_its_label_identifies_it() {
         let here = Owner::this_process().unwrap();
         assert_eq!(Owner::parse(&here.label()), Some(here.clone()));
-        assert_eq!(here.fate(&here), Fate::Lives);
+        assert_eq!(here.state(&here), OwnerState::Lives);
     }
 
     #[test]
-    fn a_later_process_with_the_number_is_another_one() {
+    fn a_later_process_with_the_same_id_is_another_one() {
         let here = owner("b", "1", 7, 100);
         let started = |pid: u32| (pid == 7).then_some(100);
-        assert_eq!(owner("b", "1", 7, 99).fate_by(&here, started), Fate::Gone);
-        assert_eq!(owner("b", "1", 8, 100).fate_by(&here, started), Fate::Gone);
-        assert_eq!(here.fate_by(&here, started), Fate::Lives);
+        assert_eq!(
+            owner("b", "1", 7, 99).state_by(&here, started),
+            OwnerState::Gone
+        );
+        assert_eq!(
+            owner("b", "1", 8, 100).state_by(&here, started),
+            OwnerState::Gone
+        );
+        assert_eq!(here.state_by(&here, started), OwnerState::Lives);
     }
 
     #[test]
-    fn of_another_machine_or_namespace_nothing_is_known() {
+    fn an_owner_on_another_machine_or_namespace_is_unknown() {
         let here = owner("b", "1", 7, 100);
         let nobody = |_: u32| None;
         assert_eq!(
-            owner("c", "1", 7, 100).fate_by(&here, nobody),
-            Fate::Unknown
+            owner("c", "1", 7, 100).state_by(&here, nobody),
+            OwnerState::Unknown
         );
         assert_eq!(
-            owner("b", "2", 7, 100).fate_by(&here, nobody),
-            Fate::Unknown
+            owner("b", "2", 7, 100).state_by(&here, nobody),
+            OwnerState::Unknown
         );
     }
 

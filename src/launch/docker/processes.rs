@@ -1,4 +1,4 @@
-//! Which processes of the machine are those of a container.
+//! Processes of the machine that belong to a container.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::Container;
 use super::engine::{self, QUICK};
 
 impl Container {
-    /// Ids on the host, as the engine gives them; `None` where it does not, as one on another machine may.
+    /// Ids on the host, as the engine reports them; `None` if it does not, for example on another machine.
     pub(in crate::launch) async fn process_ids(&self) -> Option<BTreeSet<u32>> {
         let asked = self
             .docker
@@ -18,7 +18,7 @@ impl Container {
     }
 }
 
-/// The column that `ps` calls `PID`.
+/// The column that `ps` titles `PID`.
 fn ids(titles: &[String], rows: &[Vec<String>]) -> Option<BTreeSet<u32>> {
     let column = titles.iter().position(|title| title == "PID")?;
     let ids = rows.iter().filter_map(|row| row.get(column)?.parse().ok());

@@ -1,4 +1,4 @@
-//! Pulling an image: what is said meanwhile, when it counts as stuck, and what its failures mean. The summing is pure.
+//! Pulls an image: progress, detection of a stuck pull, and meaning of its failures. The sums are pure.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,14 +13,15 @@ use tokio::time::Instant;
 use super::super::unavailable::PullFailure;
 use super::super::{LaunchError, Phase};
 use super::engine;
+use crate::text::count::count;
 
-/// Between two lines: a pull takes minutes, and its log stays readable.
-const SAID_EVERY: Duration = Duration::from_secs(3);
+/// Between two progress lines: a pull takes minutes, and its log stays readable.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
 
-/// Without a byte and without a word of another layer, the registry counts as gone.
+/// The registry counts as unreachable after this time without a byte or an event of another layer.
 const STUCK_AFTER: Duration = Duration::from_mins(5);
 
-/// One layer on its way.
+/// One layer of the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Layer {
     downloaded: u64,
@@ -34,12 +35,12 @@ struct Layer {
 struct Layers(HashMap<String, Layer>);
 
 impl Layers {
-    /// Takes what the engine says of one layer; whether anything moved.
+    /// Takes an event of one layer; returns whether anything progressed.
     fn take(&mut self, event: &CreateImageInfo) -> bool {
         let (Some(id), Some(status)) = (&event.id, &event.status) else {
             return true;
         };
-        // The first line has the tag in this place.
+        // The first event has the tag as its id.
         if status.starts_with("Pulling from") {
             return true;
         }
@@ -68,13 +69,13 @@ impl Layers {
         *layer != before
     }
 
-    /// `3.2 of 8.1 GiB, 12 of 20 layers`. The size of a layer is known only when its download begins, so the whole grows.
+    /// `3.2 of 8.1 GiB, 12 of 20 layers`. The size of a layer is known only when its download begins, so the total grows.
     fn in_words(&self) -> Option<String> {
         let layers = self.0.values();
         let sum = |of: fn(&Layer) -> u64| layers.clone().map(of).sum::<u64>();
         let (downloaded, size) = (sum(|layer| layer.downloaded), sum(|layer| layer.size));
         let done = layers.clone().filter(|layer| layer.is_done).count();
-        let layers = format!("{done} of {} layers", self.0.len());
+        let layers = format!("{done} of {}", count(self.0.len(), "layer"));
         if self.0.is_empty() {
             return None;
         }
@@ -96,7 +97,7 @@ impl Layers {
     }
 }
 
-/// Pulls the image, and says from time to time how far it has come.
+/// Pulls the image, and reports progress from time to time.
 pub(super) async fn pull(
     docker: &Docker,
     reference: &str,
@@ -116,7 +117,7 @@ pub(super) async fn pull(
     let mut events = docker.create_image(Some(options), None, login);
     let mut layers = Layers::default();
     let mut moved = Instant::now();
-    let mut said = moved;
+    let mut last_report = moved;
     loop {
         let event = match tokio::time::timeout_at(moved + STUCK_AFTER, events.next()).await {
             Ok(Some(event)) => event,
@@ -125,7 +126,7 @@ pub(super) async fn pull(
                 return Err(LaunchError::ImageUnavailable {
                     image: reference.to_owned(),
                     failure: PullFailure::Stuck,
-                    reason: format!("nothing arrived for {} s", STUCK_AFTER.as_secs()),
+                    reason: format!("no data for {} s", STUCK_AFTER.as_secs()),
                 });
             }
         };
@@ -140,8 +141,8 @@ pub(super) async fn pull(
         if layers.take(&event) {
             moved = Instant::now();
         }
-        if said.elapsed() >= SAID_EVERY {
-            said = Instant::now();
+        if last_report.elapsed() >= PROGRESS_INTERVAL {
+            last_report = Instant::now();
             say(layers.in_words());
         }
     }
@@ -155,7 +156,7 @@ fn failed(image: &str, reason: String) -> LaunchError {
     }
 }
 
-/// Without a tag some engines pull every tag there is.
+/// Without a tag some engines pull all tags.
 fn with_tag(reference: &str) -> String {
     let name = reference.rsplit('/').next().unwrap_or(reference);
     if name.contains([':', '@']) {
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_state_again_is_no_progress_and_unpacking_is() {
+    fn a_repeated_state_is_not_progress_and_unpacking_is() {
         let mut layers = Layers::default();
         layers.take(&event("a", "Downloading", 10, 100));
         assert!(!layers.take(&event("a", "Downloading", 10, 100)));
@@ -210,10 +211,10 @@ mod tests {
     }
 
     #[test]
-    fn a_size_that_is_no_size_is_none() {
+    fn an_invalid_size_is_ignored() {
         let mut layers = Layers::default();
         layers.take(&event("a", "Downloading", -5, -1));
-        insta::assert_snapshot!(layers.in_words().unwrap(), @"0 of 1 layers");
+        insta::assert_snapshot!(layers.in_words().unwrap(), @"0 of 1 layer");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What an engine says when it creates or starts no container, as Docker 20 to 29 and podman put it.
+//! Messages of an engine that does not create or start a container (Docker 20 to 29, podman).
 
 use bollard::errors::Error;
 
@@ -6,7 +6,7 @@ use super::super::LaunchError;
 use super::super::gpu_fault::GpuFault;
 use super::engine;
 
-/// Texts about what the plan asks for, in lower case, and its key.
+/// Texts about a setting of the plan, in lower case, with the key.
 static KEYS: [(&str, &str); 17] = [
     ("unable to find user", "user"),
     ("no matching entries in passwd", "user"),
@@ -27,24 +27,24 @@ static KEYS: [(&str, &str); 17] = [
     ("invalid reference format", "image"),
 ];
 
-/// The error for a container of that name, whose entry point is that.
+/// The error for a container with that entry point.
 pub(super) fn error(action: String, entrypoint: &[String], error: &Error) -> LaunchError {
     let refused = engine::refused(action, error);
     let LaunchError::Engine { action, reason } = refused else {
         return refused;
     };
     let lower = reason.to_lowercase();
-    let says = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
+    let mentions = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
     if let Some(fault) = GpuFault::of_refusal(&reason) {
         LaunchError::GpuRuntime { reason, fault }
     } else if let Some((_, key)) = KEYS.iter().find(|(text, _)| lower.contains(text)) {
         LaunchError::KeyRefused { key, reason }
-    } else if says(&["executable file not found", "no such file or directory"]) {
+    } else if mentions(&["executable file not found", "no such file or directory"]) {
         LaunchError::CommandNotFound {
             program: entrypoint.first().cloned().unwrap_or_default(),
             reason,
         }
-    } else if says(&["port is already allocated", "address already in use"]) {
+    } else if mentions(&["port is already allocated", "address already in use"]) {
         LaunchError::Port { reason }
     } else {
         LaunchError::Engine { action, reason }
@@ -74,21 +74,21 @@ mod tests {
         assert!(matches!(program, LaunchError::CommandNotFound { .. }));
         let port = refusal("Bind for 127.0.0.1:80 failed: port is already allocated");
         assert!(matches!(port, LaunchError::Port { .. }));
-        insta::assert_snapshot!(refusal("something else"), @"the container engine could not start the container `perfgate-1-0`: something else");
+        insta::assert_snapshot!(refusal("something else"), @"the container engine cannot start the container `perfgate-1-0`: something else");
     }
 
     #[test]
-    fn a_device_that_this_machine_lacks_is_of_the_surroundings() {
-        let said = "error gathering device information while adding custom device \"/dev/kfd\": no such file or directory";
-        let error = refusal(said);
+    fn a_missing_device_is_a_fault_of_the_environment() {
+        let message = "error gathering device information while adding custom device \"/dev/kfd\": no such file or directory";
+        let error = refusal(message);
         assert_eq!(error.fault(), Fault::Environment);
         assert!(error.to_string().contains("server.docker.devices"));
         assert!(error.hints()[0].contains("driver"));
     }
 
     #[test]
-    fn what_the_plan_asks_for_and_the_engine_does_not_have_names_its_key() {
-        for (said, key) in [
+    fn a_refused_setting_is_reported_with_its_key() {
+        for (message, key) in [
             (
                 "unable to find user nobody7: no matching entries in passwd file",
                 "user",
@@ -108,8 +108,8 @@ mod tests {
                 "cpus",
             ),
         ] {
-            let error = refusal(said);
-            assert_eq!(error.fault(), Fault::Configuration, "{said}");
+            let error = refusal(message);
+            assert_eq!(error.fault(), Fault::Configuration, "{message}");
             assert!(error.to_string().contains(&format!("server.docker.{key}")));
             assert!(!error.hints().is_empty());
         }

@@ -1,4 +1,4 @@
-//! What removes a container when nobody is left to stop it: after an error, a panic, a dropped future.
+//! Removes a container that the normal stop did not remove: after an error, a panic, a dropped future.
 
 use std::time::{Duration, Instant};
 
@@ -8,16 +8,16 @@ use super::address::Address;
 use super::engine::{self, QUICK};
 use super::remove;
 
-/// Creating a container takes the engine up to seconds; one that nobody waits for may appear within this time.
+/// The engine needs up to seconds to create a container, so an unanswered request may still create one in this time.
 const MAY_STILL_APPEAR: Duration = Duration::from_secs(5);
 
 /// An engine that hangs must not keep perfgate from ending.
-const AT_MOST: Duration = Duration::from_mins(1);
+const REMOVAL_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Between two tries.
-const TRY_AGAIN: Duration = Duration::from_millis(200);
+/// Between two attempts.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Removes the container of that name when dropped, unless disarmed.
+/// Removes the container of that name on drop, unless disarmed.
 #[derive(Debug)]
 pub(super) struct Removal {
     name: String,
@@ -27,7 +27,7 @@ pub(super) struct Removal {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The engine was asked to create it and has not answered.
+    /// The request to create it was sent and not answered yet.
     Asked,
     Created,
     Disarmed,
@@ -46,7 +46,7 @@ impl Removal {
         &self.name
     }
 
-    /// The engine said that the container exists.
+    /// The engine reported that the container exists.
     pub(super) fn created(&mut self) {
         self.state = State::Created;
     }
@@ -63,15 +63,15 @@ impl Drop for Removal {
             return;
         }
         let (name, address, state) = (self.name.clone(), self.address.clone(), self.state);
-        // A thread of its own: the runtime that dropped us may be shutting down, and one must not block in another.
+        // A separate thread: the runtime of the caller may be shutting down, and blocking inside a runtime is not allowed.
         let removed =
             std::thread::spawn(move || remove_on_new_runtime(&name, &address, state)).join();
         match removed {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => {
-                tracing::error!("could not remove the container `{}`: {reason}", self.name);
+                tracing::error!("cannot remove the container `{}`: {reason}", self.name);
             }
-            Err(_panic) => tracing::error!("could not remove the container `{}`", self.name),
+            Err(_panic) => tracing::error!("cannot remove the container `{}`", self.name),
         }
     }
 }
@@ -81,14 +81,18 @@ fn remove_on_new_runtime(name: &str, address: &Address, state: State) -> Result<
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    // A time-out belongs to a runtime, so it is made in it.
+    // A timeout belongs to a runtime, so it is created inside it.
     let removed = runtime.block_on(async {
-        tokio::time::timeout(AT_MOST, remove_when_it_is_there(name, address, state)).await
+        tokio::time::timeout(
+            REMOVAL_TIMEOUT,
+            remove_when_it_is_there(name, address, state),
+        )
+        .await
     });
     removed.unwrap_or_else(|_elapsed| {
         Err(format!(
             "the engine did not answer within {} s",
-            AT_MOST.as_secs()
+            REMOVAL_TIMEOUT.as_secs()
         ))
     })
 }
@@ -98,7 +102,7 @@ async fn remove_when_it_is_there(
     address: &Address,
     state: State,
 ) -> Result<(), String> {
-    // Connections belong to the runtime that made them.
+    // Connections belong to the runtime that created them.
     let docker = engine::connect_at(address)
         .await
         .map_err(|error| error.to_string())?;
@@ -111,7 +115,7 @@ async fn remove_when_it_is_there(
         if was_there || state == State::Created || Instant::now() >= end {
             return Ok(());
         }
-        tokio::time::sleep(TRY_AGAIN).await;
+        tokio::time::sleep(RETRY_INTERVAL).await;
     }
 }
 

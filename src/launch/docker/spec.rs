@@ -1,4 +1,4 @@
-//! From a plan to the container that the engine is asked for. Pure.
+//! From a plan to the request for a container. Pure.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,27 +20,27 @@ use crate::config::{DockerPlan, Network};
 /// Marks every container of ours.
 pub(super) const LABEL: &str = "dev.perfgate";
 
-/// The run that started it.
+/// Run id.
 const LABEL_RUN: &str = "dev.perfgate.run";
 
-/// Unix time from which any run may remove it.
+/// Unix time after which any run may remove it.
 pub(super) const LABEL_EXPIRES: &str = "dev.perfgate.expires";
 
-/// The process that started it: when that is gone, so may be the container.
+/// The process that started it: once that has ended, any run may remove the container.
 pub(super) const LABEL_OWNER: &str = "dev.perfgate.owner";
 
-/// After the time to get ready: no job measures one server longer than a day.
+/// After the ready timeout: no job measures one server for longer than a day.
 const LIFETIME: Duration = Duration::from_hours(24);
 
-/// The engine's own copy of the log; the whole log goes to our file.
+/// The engine's own copy of the log; perfgate's file has the whole log.
 const LOG_SIZE: &str = "50m";
 
-/// Set unless the plan passes them through: a server under test must not send usage statistics while it is measured.
-const QUIET: [&str; 2] = ["VLLM_NO_USAGE_STATS", "DO_NOT_TRACK"];
+/// Set unless the plan passes them: a server under test must not send usage statistics during a measurement.
+const NO_USAGE_STATS: [&str; 2] = ["VLLM_NO_USAGE_STATS", "DO_NOT_TRACK"];
 
-/// Rights that engines give to root in a container and that no server needs: raw packets, devices, the audit log, rights
-/// of files and of itself, other roots. Those by which an entry point changes files and becomes another user stay.
-const RIGHTS_TAKEN: [&str; 6] = [
+/// Capabilities that engines give to root and that a server does not need: raw packets, devices, the audit log, file
+/// capabilities, chroot. Those that an entry point needs to change files and to switch the user stay.
+const DROPPED_CAPABILITIES: [&str; 6] = [
     "AUDIT_WRITE",
     "MKNOD",
     "NET_RAW",
@@ -49,7 +49,7 @@ const RIGHTS_TAKEN: [&str; 6] = [
     "SYS_CHROOT",
 ];
 
-/// Everything that decides what the container is. Holds values of environment variables, so it has no `Debug`.
+/// All settings of the container. Contains values of environment variables, so it has no `Debug`.
 pub(super) struct Spec<'a> {
     pub(super) plan: &'a DockerPlan,
     pub(super) engine: Engine<'a>,
@@ -57,7 +57,7 @@ pub(super) struct Spec<'a> {
     pub(super) environment: &'a [(String, String)],
     pub(super) binds: &'a [String],
     pub(super) run_id: &'a str,
-    /// Which engine is asked.
+    /// Kind of the engine.
     pub(super) kind: EngineKind,
     /// This process.
     pub(super) owner: Option<&'a Owner>,
@@ -65,7 +65,7 @@ pub(super) struct Spec<'a> {
     pub(super) now: Duration,
 }
 
-/// `perfgate-RUN-ORDINAL`, with the characters that engines take.
+/// `perfgate-RUN-ORDINAL`, with the characters that engines accept.
 pub(super) fn container_name(run_id: &str, ordinal: u32) -> String {
     let run_id: String = run_id
         .chars()
@@ -80,7 +80,7 @@ pub(super) fn container_name(run_id: &str, ordinal: u32) -> String {
     format!("perfgate-{run_id}-{ordinal}")
 }
 
-/// The variables to pass through, with their values.
+/// The passed variables, with their values.
 pub(super) fn environment(
     names: &[String],
     lookup: Lookup<'_>,
@@ -95,7 +95,7 @@ pub(super) fn environment(
 }
 
 impl Spec<'_> {
-    /// What runs in the container: the plan's entry point, else the image's.
+    /// The program of the container: the plan's entry point, else the image's.
     pub(super) fn entrypoint(&self) -> Result<Vec<String>, LaunchError> {
         let entrypoint = self
             .plan
@@ -116,8 +116,8 @@ impl Spec<'_> {
         Ok(entrypoint)
     }
 
-    /// The arguments of the entry point. In the host's network the port is `{port}`, so that the command of two starts
-    /// is the same.
+    /// The arguments of the entry point. In the host's network the port is `{port}`, so that the command is the same for
+    /// every start.
     pub(super) fn command(&self, entrypoint: &[String]) -> Vec<String> {
         let args = match self.plan.network {
             Network::Bridge => self.plan.args.clone(),
@@ -126,7 +126,7 @@ impl Spec<'_> {
         self.engine.container_command(entrypoint, &args)
     }
 
-    /// What the engine is asked to create. With an init process, whatever the server leaves behind is reaped.
+    /// The request to the engine. An init process reaps the processes that the server leaves behind.
     pub(super) fn body(&self, command: Vec<String>, with_init: bool) -> ContainerCreateBody {
         let expires = self.now + self.plan.ready_timeout + LIFETIME;
         let mut labels = HashMap::from([
@@ -150,13 +150,13 @@ impl Spec<'_> {
         }
     }
 
-    /// The port that is published, `8000/tcp`.
+    /// The published port, `8000/tcp`.
     fn published(&self) -> Option<String> {
         (self.plan.network == Network::Bridge).then(|| format!("{}/tcp", self.plan.port))
     }
 
     fn variables(&self) -> Vec<String> {
-        let quiet = QUIET
+        let quiet = NO_USAGE_STATS
             .iter()
             .filter(|name| !self.plan.env.iter().any(|given| given == *name))
             .map(|name| format!("{name}=1"));
@@ -168,7 +168,7 @@ impl Spec<'_> {
     }
 
     fn host_config(&self, with_init: bool) -> HostConfig {
-        // Port 0: the engine chooses. On 127.0.0.1 only, since the server asks for no password.
+        // Port 0: the engine chooses. On 127.0.0.1 only, because the server needs no password.
         let anywhere = PortBinding {
             host_ip: Some("127.0.0.1".to_owned()),
             host_port: Some("0".to_owned()),
@@ -187,15 +187,15 @@ impl Spec<'_> {
             shm_size: self.plan.shm_bytes().map(as_signed),
             ipc_mode: self.plan.ipc.clone(),
             memory,
-            // The same: a server that swaps would be measured as a slow one.
+            // Equal to the memory limit: a server that swaps would be measured as slow.
             memory_swap: memory,
             nano_cpus: limits.cpus.map(billionths),
             cpuset_cpus: limits.cpuset.clone(),
             pids_limit: limits.pids.map(i64::from),
             init: with_init.then_some(true),
-            cap_drop: Some(RIGHTS_TAKEN.map(str::to_owned).to_vec()),
+            cap_drop: Some(DROPPED_CAPABILITIES.map(str::to_owned).to_vec()),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
-            // A dead container must stay until its exit code and its log have been read.
+            // A dead container stays until its exit code and its log have been read.
             auto_remove: Some(false),
             restart_policy: Some(RestartPolicy {
                 name: Some(RestartPolicyNameEnum::NO),
@@ -213,7 +213,7 @@ impl Spec<'_> {
     }
 }
 
-/// `/dev/kfd`, `/dev/kfd:/dev/other`; `None` without any.
+/// `/dev/kfd`, `/dev/kfd:/dev/other`; `None` for an empty list.
 fn devices(given: &[String]) -> Option<Vec<DeviceMapping>> {
     let mapping = |device: &String| {
         let (host, inside) = device.split_once(':').unwrap_or((device, device));
@@ -226,11 +226,11 @@ fn devices(given: &[String]) -> Option<Vec<DeviceMapping>> {
     (!given.is_empty()).then(|| given.iter().map(mapping).collect())
 }
 
-/// Programs that take a script by `-c` and everything after it as the script's own arguments.
+/// Programs that take a script with `-c` and everything after it as the script's own arguments.
 const SHELLS: [&str; 7] = ["ash", "bash", "busybox", "dash", "ksh", "sh", "zsh"];
 
-/// Whether an entry point is a shell with a script that does not pass on what follows it, as a Dockerfile's ENTRYPOINT
-/// without brackets makes it.
+/// Whether an entry point is a shell with a script that drops its arguments, as a Dockerfile's ENTRYPOINT without brackets
+/// makes it.
 fn keeps_arguments(entrypoint: &[String]) -> bool {
     let name = |word: &String| word.rsplit('/').next().unwrap_or_default().to_owned();
     let Some(shell) = entrypoint
@@ -246,7 +246,7 @@ fn keeps_arguments(entrypoint: &[String]) -> bool {
     if !words.any(|word| takes_script(&word)) {
         return false;
     }
-    // `$@`, `$*`, `$0`, `$1`, with or without braces; without a script the model would be taken for one.
+    // `$@`, `$*`, `$0`, `$1`, with or without braces; without a script the model would be used as the script.
     words.next().is_none_or(|script| {
         !script
             .split('$')
@@ -263,16 +263,16 @@ fn as_signed(bytes: u64) -> i64 {
 fn billionths(cpus: f64) -> i64 {
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "between 0.01 and 4096, as the file was checked for"
+        reason = "the file is checked: between 0.01 and 4096"
     )]
     let billionths = (cpus * 1e9).round() as i64;
     billionths
 }
 
-/// The arguments with a port that is chosen at the start, on loopback unless they say otherwise: there is no other wall
-/// around a server in the host's network.
+/// The arguments with a port chosen at the start, on loopback unless they set a host: a server in the host's network has
+/// no other protection.
 fn on_loopback(args: &[String]) -> Vec<String> {
-    let mut kept = Vec::new();
+    let mut arguments = Vec::new();
     let mut skips_value = false;
     for arg in args {
         if std::mem::take(&mut skips_value) {
@@ -280,15 +280,15 @@ fn on_loopback(args: &[String]) -> Vec<String> {
         }
         skips_value = arg == "--port";
         if !skips_value && !arg.starts_with("--port=") {
-            kept.push(arg.clone());
+            arguments.push(arg.clone());
         }
     }
     let names_host = |arg: &String| arg == "--host" || arg.starts_with("--host=");
     if !args.iter().any(names_host) {
-        kept.extend(["--host", "127.0.0.1"].map(str::to_owned));
+        arguments.extend(["--host", "127.0.0.1"].map(str::to_owned));
     }
-    kept.extend(["--port", "{port}"].map(str::to_owned));
-    kept
+    arguments.extend(["--port", "{port}"].map(str::to_owned));
+    arguments
 }
 
 #[cfg(test)]
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_container_may_do_is_what_the_plan_says_and_no_more() {
+    fn a_container_has_exactly_the_rights_of_the_plan() {
         let usual = body(&plan())["HostConfig"].clone();
         assert_eq!(usual["Init"], true);
         assert!(
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn in_the_hosts_network_the_server_listens_on_loopback_at_a_port_of_ours() {
+    fn in_the_hosts_network_the_server_listens_on_loopback_on_our_port() {
         let body = body(&DockerPlan {
             network: Network::Host,
             args: ["--port", "9000", "--seed", "1", "--port=7"]
@@ -443,12 +443,12 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_only_characters_that_engines_take() {
+    fn a_name_has_only_characters_that_engines_accept() {
         assert_eq!(container_name("2026/11 ä", 3), "perfgate-2026-11---3");
     }
 
     #[test]
-    fn a_shell_that_keeps_the_arguments_is_known_by_its_script() {
+    fn a_shell_that_drops_its_arguments_is_recognised_by_its_script() {
         let keeps = |words: &[&str]| {
             let words: Vec<String> = words.iter().map(ToString::to_string).collect();
             keeps_arguments(&words)

@@ -1,4 +1,4 @@
-//! What a running container prints, and when it ends.
+//! Output of a running container, and its end.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use super::super::life::Life;
 use super::super::log::{LineSplitter, ServerLog};
 use super::engine::{self, QUICK};
 
-/// After a question to the engine failed.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// Wait after a failed request to the engine.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// Questions in a row without an answer, after which the engine, and the server with it, counts as gone.
-const PATIENCE: u32 = 10;
+/// After this many failed requests in a row, the engine, and the server with it, counts as gone.
+const MOST_FAILURES: u32 = 10;
 
 /// Copies the container's output into the log until it ends.
 pub(super) async fn read(docker: Docker, name: String, log: ServerLog, life: Life) {
@@ -26,7 +26,7 @@ pub(super) async fn read(docker: Docker, name: String, log: ServerLog, life: Lif
         .stderr(true)
         .tail("all")
         .build();
-    // One splitter for each stream: halves of two lines must not become one.
+    // One splitter per stream, so that halves of two lines do not merge.
     let mut out = LineSplitter::default();
     let mut err = LineSplitter::default();
     let mut has_begun = false;
@@ -41,26 +41,26 @@ pub(super) async fn read(docker: Docker, name: String, log: ServerLog, life: Lif
             };
             splitter.feed(piece.as_ref(), |line| log.push(line));
         }
-        // A server that prints nothing for two minutes runs into the client's time-out, and an engine
-        // may say that a log has ended that only has not begun.
+        // A server that prints nothing for two minutes hits the client's timeout, and an engine may report the end of a
+        // log that has not begun.
         if has_begun || life.exit().is_some() {
             break;
         }
-        tokio::time::sleep(ASK_AGAIN).await;
+        tokio::time::sleep(RETRY_DELAY).await;
     }
     for splitter in [out, err] {
         splitter.finish(|line| log.push(line));
     }
 }
 
-/// Waits until the container does not run any more.
+/// Waits until the container has stopped.
 pub(super) async fn watch(docker: Docker, name: String, life: Life) {
     let options = WaitContainerOptionsBuilder::default()
         .condition("not-running")
         .build();
     let mut unanswered = 0;
     loop {
-        // An exit code that is not 0 comes as an error; the state is asked for in any case.
+        // An exit code other than 0 arrives as an error; the state is requested in any case.
         drop(
             docker
                 .wait_container(&name, Some(options.clone()))
@@ -86,12 +86,12 @@ pub(super) async fn watch(docker: Docker, name: String, life: Life) {
             }
             Ok(Err(_)) | Err(_) => {
                 unanswered += 1;
-                if unanswered == PATIENCE {
+                if unanswered == MOST_FAILURES {
                     life.end(Exit::default());
                     return;
                 }
             }
         }
-        tokio::time::sleep(ASK_AGAIN).await;
+        tokio::time::sleep(RETRY_DELAY).await;
     }
 }

@@ -1,14 +1,14 @@
-//! Connections that are there before the first request.
+//! Opens connections before the first request.
 
 use super::{CONNECT_TIMEOUT, EVENTS, Engine, LoadError, TICK, of_duration};
 
-/// Connections that are being opened at once before the clock starts: half of the smallest backlog in use (128).
+/// Connections that are opened at once before the start: half of the smallest common backlog (128).
 const HANDSHAKES: usize = 64;
 
 impl Engine {
-    /// Opens connections before the clock starts, so that no first request pays for one, and a few at a time: beyond a
-    /// server's backlog the kernel drops handshakes, and tries again a second later. A server that refuses them is not
-    /// judged here: the requests will fail.
+    /// Opens connections before the start, a few at a time, so that no first request includes a handshake. Beyond a server's
+    /// backlog the kernel drops handshakes, and retries a second later. A server that refuses them is detected later, by its
+    /// failed requests.
     pub(super) fn connect_ahead(&mut self, connections: usize) -> Result<(), LoadError> {
         let mut events = Vec::with_capacity(EVENTS);
         let give_up = self.clock.now() + of_duration(CONNECT_TIMEOUT);
@@ -25,7 +25,7 @@ impl Engine {
                     opening += 1;
                 } else {
                     self.empty.push(slot);
-                    // Where one cannot be opened, the others cannot either.
+                    // If one cannot be opened, the others cannot either.
                     to_open = 0;
                 }
             }

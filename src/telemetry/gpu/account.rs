@@ -1,34 +1,34 @@
-//! What was seen of the GPUs from look to look.
+//! Collects the samples of the GPUs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::super::larger;
-use super::kin::{self, Whose};
+use super::process_owner::{self, Owner};
 use super::reading::{Facts, MigDevice, Reading, State};
 use super::summary::{Clock, GpuSummary, MigSummary, Pcie, Power, Process, Temperature};
 use super::throttle::Throttle;
 use super::{NO_GPU, Passed, SourceName, reason_of};
 use crate::stats;
 
-/// Looks under load that it takes to say whether a clock is steady.
+/// Samples under load that are needed to decide whether a clock is steady.
 const LEAST_BUSY: usize = 10;
 
-/// A clock that moves by less than this share under load is steady.
+/// A clock that changes by less than this share under load is steady.
 const STEADY: f64 = 0.01;
 
-/// Everything that was seen.
+/// All samples so far.
 #[derive(Debug)]
 pub(in crate::telemetry) struct Account {
     source: Option<SourceName>,
     gpus: Vec<OneGpu>,
     processes: BTreeMap<u32, Seen>,
-    /// The server's processes, where they are known.
+    /// The server's processes, if known.
     server: Option<BTreeSet<u32>>,
     looks: u32,
-    /// Looks that failed, and why the last of them did.
+    /// Failed samples, and the reason of the last failure.
     blind: (u32, String),
-    /// Why there is nothing to be seen at all, now or from some moment on.
+    /// Why there are no samples at all, or none from some moment on.
     over: Option<String>,
     since_drained: Moment,
 }
@@ -55,22 +55,22 @@ struct OneGpu {
 #[derive(Debug)]
 struct Seen {
     name: Option<String>,
-    whose: Whose,
+    owner: Owner,
     from_the_first: bool,
 }
 
 /// All GPUs together between two moments of the series.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::telemetry) struct Moment {
-    /// Bytes, of the fullest.
+    /// Bytes, of the fullest GPU.
     pub(in crate::telemetry) memory: Option<f64>,
-    /// Ratio, mean of all.
+    /// Ratio, mean of all GPUs.
     pub(in crate::telemetry) utilization: Option<f64>,
-    /// MHz, of the slowest.
+    /// MHz, of the slowest GPU.
     pub(in crate::telemetry) clock_sm: Option<f64>,
-    /// Watts, of all together.
+    /// Watts, of all GPUs together.
     pub(in crate::telemetry) power: Option<f64>,
-    /// °C, of the hottest.
+    /// °C, of the hottest GPU.
     pub(in crate::telemetry) temperature: Option<f64>,
 }
 
@@ -89,17 +89,17 @@ impl Account {
     }
 
     /// No source answers.
-    pub(super) fn nobody_answers(&mut self, passed: &[Passed]) {
+    pub(super) fn no_source(&mut self, passed: &[Passed]) {
         self.looks += 1;
         self.over = Some(reason_of(passed));
     }
 
-    /// Nothing is seen any more.
+    /// Ends the samples.
     pub(in crate::telemetry) fn end(&mut self, reason: String) {
         self.over.get_or_insert(reason);
     }
 
-    /// Takes a look, or why it failed.
+    /// Takes a sample, or why it failed.
     pub(in crate::telemetry) fn take(
         &mut self,
         source: SourceName,
@@ -116,7 +116,7 @@ impl Account {
                 }
             }
             Err(reason) => {
-                // It does not come back by itself.
+                // A lost device does not return by itself.
                 if is_loss(&reason) {
                     self.end(reason.clone());
                 }
@@ -132,8 +132,8 @@ impl Account {
             .filter_map(|reading| reading.now.processes.as_ref());
         for process in all.flatten() {
             self.processes.entry(process.id).or_insert_with(|| Seen {
-                name: kin::name(proc, process.id),
-                whose: kin::whose(proc, process.id, self.server.as_ref()),
+                name: process_owner::name(proc, process.id),
+                owner: process_owner::owner(proc, process.id, self.server.as_ref()),
                 from_the_first: self.looks == 1,
             });
         }
@@ -151,7 +151,7 @@ impl Account {
         let servers = now.processes.as_ref().and_then(|processes| {
             let is_server = |id| {
                 let seen = self.processes.get(id);
-                seen.is_some_and(|seen| seen.whose == Whose::Server)
+                seen.is_some_and(|seen| seen.owner == Owner::Server)
             };
             let own = processes.iter().filter(|process| is_server(&process.id));
             sum(own.filter_map(|process| process.memory))
@@ -162,12 +162,12 @@ impl Account {
         gpu.take(now);
     }
 
-    /// What was seen since the last call.
+    /// Samples since the last call.
     pub(in crate::telemetry) fn drain(&mut self) -> Moment {
         std::mem::take(&mut self.since_drained)
     }
 
-    /// Why there is nothing of the GPUs, or nothing that can be trusted: a peak seen by half an eye is too low.
+    /// Why there are no GPU figures, or no reliable ones: with too many failed samples a peak is too low.
     pub(in crate::telemetry) fn reason(&self) -> Option<String> {
         let (failed, reason) = &self.blind;
         if self.over.is_some() {
@@ -176,41 +176,37 @@ impl Account {
         if self.gpus.is_empty() {
             return Some(if *failed > 0 { reason } else { NO_GPU }.to_owned());
         }
-        (failed * 2 > self.looks).then(|| {
-            format!(
-                "{failed} of {} looks at the GPUs failed: {reason}",
-                self.looks
-            )
-        })
+        (failed * 2 > self.looks)
+            .then(|| format!("{failed} of {} GPU samples failed: {reason}", self.looks))
     }
 
-    /// That a GPU is gone, in words.
+    /// The message about a lost GPU.
     pub(in crate::telemetry) fn lost(&self) -> Option<&str> {
         self.over.as_deref().filter(|reason| is_loss(reason))
     }
 
-    /// Facts of each GPU; empty where none was seen.
+    /// Facts of each GPU; empty if none was found.
     pub(in crate::telemetry) fn facts(&self) -> impl Iterator<Item = &Facts> {
         self.gpus.iter().map(|gpu| &gpu.facts)
     }
 
-    /// What was seen of each GPU.
+    /// Summary of each GPU.
     pub(in crate::telemetry) fn summaries(&self) -> Vec<GpuSummary> {
-        // Ids that match nowhere are those of another name space, and say nothing about whose a process is.
+        // If no id matches, the ids are of another pid namespace, and do not identify the owner of a process.
         let can_tell = self
             .processes
             .values()
-            .any(|seen| seen.whose == Whose::Server);
+            .any(|seen| seen.owner == Owner::Server);
         let process = |id: u32, memory: Option<f64>| {
             let seen = self.processes.get(&id)?;
             Some(Process {
                 pid: id,
                 name: seen.name.clone(),
                 memory_peak_bytes: memory,
-                foreign: match seen.whose {
-                    Whose::Server => false,
-                    Whose::Other if can_tell => true,
-                    Whose::Other | Whose::Unknown => !seen.from_the_first,
+                foreign: match seen.owner {
+                    Owner::Server => false,
+                    Owner::Other if can_tell => true,
+                    Owner::Other | Owner::Unknown => !seen.from_the_first,
                 },
             })
         };
@@ -240,7 +236,7 @@ impl OneGpu {
         if busy {
             self.clock_sm.extend(now.clock_sm);
             self.clock_memory.extend(now.clock_memory);
-            // Both fall when nothing runs.
+            // Both fall when no kernel runs.
             self.pcie.0 = self.pcie.0.max(now.pcie_generation);
             self.pcie.1 = self.pcie.1.max(now.pcie_width);
         }
@@ -352,7 +348,7 @@ impl Moment {
     }
 }
 
-/// What the library's reader and `nvidia-smi` say of a device that is gone.
+/// The text that the library's reader and `nvidia-smi` have for a lost device.
 fn is_loss(reason: &str) -> bool {
     reason.contains("is lost")
 }
@@ -395,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn peaks_shares_and_differences_are_over_all_looks() {
+    fn peaks_shares_and_differences_cover_all_samples() {
         let looks = (0..20_u32).map(|look| State {
             memory_used: Some(f64::from(look % 7)),
             power: Some(100.0 + f64::from(look)),
@@ -419,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_said_is_not_zero() {
+    fn an_unreported_figure_is_not_zero() {
         let summary = account(vec![State::default(); 20]).summaries().remove(0);
         assert_eq!(summary.memory_peak_bytes, None);
         assert_eq!(summary.throttled, None);
@@ -450,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn where_ids_say_nothing_only_who_comes_later_is_foreign() {
+    fn without_matching_ids_only_later_processes_are_foreign() {
         let with = |ids: &[u32]| State {
             processes: Some(
                 ids.iter()
@@ -469,21 +465,21 @@ mod tests {
         };
         let later = account([with(&[4_000_001]), with(&[4_000_001, 4_000_002])]);
         assert_eq!(foreign(&later), [4_000_002]);
-        // Where one is known to be the server's, the others are not.
+        // If one id is known to be the server's, the others are foreign.
         let mut told = Account::new(Some([4_000_001].into()));
         told.take(
             SourceName::Nvml,
             Ok(vec![reading(with(&[4_000_001, 4_000_003]))]),
         );
         assert_eq!(foreign(&told), [4_000_003]);
-        // Where none is, the ids are of another name space.
+        // If none is, the ids are of another pid namespace.
         let mut elsewhere = Account::new(Some([4_000_009].into()));
         elsewhere.take(SourceName::Nvml, Ok(vec![reading(with(&[4_000_001]))]));
         assert_eq!(foreign(&elsewhere), [0_u32; 0]);
     }
 
     #[test]
-    fn a_device_that_is_gone_leaves_no_figure_however_late_it_goes() {
+    fn a_lost_device_leaves_no_figure_even_if_lost_at_the_end() {
         let mut account = account(vec![busy(1500.0); 50]);
         assert_eq!(account.reason(), None);
         account.take(

@@ -1,4 +1,4 @@
-//! AMD GPUs as `amd-smi` sees them. Written from its documentation: it was not run on a real GPU.
+//! AMD GPUs through `amd-smi`. Written from its documentation; not tested on a real GPU.
 //!
 //! Source of the fields: documentation of `ROCm`, "AMD SMI CLI tool usage", `amd-smi metric --json` and `static --json`.
 
@@ -13,13 +13,13 @@ use super::reading::{Facts, Reading, State};
 /// Its `MB` are MiB.
 const MEBIBYTE: f64 = 1_048_576.0;
 
-/// Places at which an answer may begin; what has more brackets before it is something else.
+/// Positions at which an answer may start; text with more brackets before it is something else.
 const MOST_STARTS: usize = 64;
 
-/// Characters of an unreadable answer that are shown.
-const LONGEST_SAID: usize = 200;
+/// Longest shown part of an unreadable answer, in characters.
+const LONGEST_SHOWN: usize = 200;
 
-/// The program, and what it said that does not change.
+/// The program, and its answers that do not change.
 #[derive(Clone, Debug)]
 pub(super) struct AmdSmi {
     program: PathBuf,
@@ -38,7 +38,7 @@ impl AmdSmi {
     pub(super) fn look(&mut self) -> Result<Vec<Reading>, String> {
         let metric = self.ask("metric")?;
         if self.unchanging.is_none() {
-            // Names are not worth failing for.
+            // Names are optional: their failure is ignored.
             self.unchanging = self.ask("static").ok();
         }
         parse(&metric, self.unchanging.as_deref().unwrap_or("[]"))
@@ -70,8 +70,8 @@ pub fn parse(metric: &str, unchanging: &str) -> Result<Vec<Reading>, String> {
     Ok(metric.iter().map(|gpu| reading(gpu, &of(gpu))).collect())
 }
 
-/// A list, or since `ROCm` 7 an object that holds it. Warnings come before it, and some versions give the answer twice: the
-/// first whole one counts.
+/// A list, or since `ROCm` 7 an object that contains it. Warnings precede it, and some versions print the answer twice: the
+/// first complete one counts.
 fn gpus(text: &str) -> Result<Vec<Value>, String> {
     let mut is_json = false;
     let mut empty = None;
@@ -81,7 +81,7 @@ fn gpus(text: &str) -> Result<Vec<Value>, String> {
             continue;
         };
         let list = value.get("gpu_data").unwrap_or(&value).as_array();
-        // `[ WARNING ]` is no list of GPUs, and `[]` in a warning is an empty one.
+        // `[ WARNING ]` is not a list of GPUs, and `[]` in a warning is an empty one.
         match list {
             Some(list) if list.is_empty() => empty = Some(Vec::new()),
             Some(list) if list.iter().all(Value::is_object) => return Ok(list.clone()),
@@ -91,12 +91,12 @@ fn gpus(text: &str) -> Result<Vec<Value>, String> {
     if let Some(none) = empty {
         return Ok(none);
     }
-    let said = text.lines().map(str::trim).find(|line| !line.is_empty());
-    let said = said.map_or("an empty answer".to_owned(), |line| {
-        format!("`{}`", line.chars().take(LONGEST_SAID).collect::<String>())
+    let shown = text.lines().map(str::trim).find(|line| !line.is_empty());
+    let shown = shown.map_or("an empty answer".to_owned(), |line| {
+        format!("`{}`", line.chars().take(LONGEST_SHOWN).collect::<String>())
     });
     let what = if is_json { "a list of GPUs" } else { "JSON" };
-    Err(format!("amd-smi answered without {what}: {said}"))
+    Err(format!("amd-smi answered without {what}: {shown}"))
 }
 
 fn reading(metric: &Value, unchanging: &Value) -> Reading {
@@ -128,7 +128,7 @@ fn reading(metric: &Value, unchanging: &Value) -> Reading {
             clock_memory: now("/clock/mem_0/clk"),
             power: now("/power/socket_power"),
             temperature: now("/temperature/hotspot").or_else(|| now("/temperature/edge")),
-            // It says that the clocks are held down and not why, and the power limit alone makes nothing worthless.
+            // It reports that clocks are reduced but not why, and the power limit alone does not void a repeat.
             throttles: None,
             ecc_uncorrected: metric
                 .pointer("/ecc/total_uncorrectable_count")
@@ -138,7 +138,7 @@ fn reading(metric: &Value, unchanging: &Value) -> Reading {
     }
 }
 
-/// `12`, or `{"value": 12, "unit": "W"}`; `"N/A"` is not known.
+/// `12`, or `{"value": 12, "unit": "W"}`; `"N/A"` means unknown.
 fn number(value: Option<&Value>) -> Option<f64> {
     let value = value?;
     let value = value.get("value").unwrap_or(value).as_f64();
@@ -170,12 +170,12 @@ mod tests {
         );
         assert_eq!(now.throttles, None);
         assert_eq!(facts.driver.as_deref(), Some("6.12.12"));
-        // What the second does not say is not 0.
+        // A figure that the second GPU does not report is not 0.
         assert_eq!((gpus[1].now.power, gpus[1].now.utilization), (None, None));
     }
 
     #[test]
-    fn the_newer_form_is_read_too_and_another_is_refused() {
+    fn the_newer_form_is_read_too_and_other_answers_are_refused() {
         let wrapped = format!("{{\"gpu_data\": {METRIC}}}");
         assert_eq!(parse(&wrapped, "{}").unwrap().len(), 2);
         assert_eq!(parse("[]", "[]").unwrap_err(), NO_GPU);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_before_the_answer_is_skipped_and_the_first_of_two_counts() {
+    fn text_before_the_answer_is_skipped_and_the_first_of_two_counts() {
         for noise in [
             "WARNING: User is missing the following required groups: render, video.\n",
             "[WARN] {not an answer} [1, 2]\n",

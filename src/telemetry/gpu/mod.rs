@@ -1,13 +1,13 @@
-//! GPUs: where their state comes from, and what was seen of them beside a load.
+//! GPUs: the source of their state, and their samples during a load.
 //!
-//! The driver's library goes first ([`nvml`]), then its program ([`nvidia_smi`]), then AMD's ([`amd_smi`]). [`survey`] looks
-//! once and says which of them answered and why the others did not.
+//! The driver's library goes first ([`nvml`]), then its program ([`nvidia_smi`]), then AMD's ([`amd_smi`]). [`survey`] samples
+//! once and returns which of them answered and why the others did not.
 
 mod account;
 pub mod amd_smi;
-mod kin;
 pub mod nvidia_smi;
 pub mod nvml;
+mod process_owner;
 mod program;
 pub mod reading;
 #[cfg(test)]
@@ -25,19 +25,19 @@ pub(super) use account::{Account, Moment};
 use reading::Reading;
 use serde::Serialize;
 
-/// Why there are no GPU figures on a machine without one.
+/// Why there are no GPU figures on a machine without a GPU.
 pub const NO_GPU: &str = "no GPU was found";
 
-/// How the reason begins where there are GPUs, and none of those asked for.
-const NONE_OF_THEM: &str = "none of the GPUs is";
+/// Start of the reason if there are GPUs, but none of the selected ones.
+const NONE_SELECTED: &str = "none of the GPUs is";
 
-/// A look at all GPUs takes milliseconds, or with programs a second. After this the driver hangs.
+/// A sample of all GPUs takes milliseconds, or with programs a second. After this time the driver hangs.
 pub(super) const HUNG: Duration = Duration::from_secs(12);
 
-/// Where the state of the GPUs comes from, unless the server itself tells it (as the simulator does).
+/// Source of the state of the GPUs, unless the server itself reports it (as the simulator does).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum GpuSource {
-    /// Nowhere: the server runs on another machine.
+    /// None: the server runs on another machine.
     #[default]
     None,
     /// This machine.
@@ -47,15 +47,15 @@ pub enum GpuSource {
 /// How the GPUs of this machine are found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Search {
-    /// NVML under another name than [`nvml::LIBRARY`], or at a path.
+    /// NVML under a name other than [`nvml::LIBRARY`], or at a path.
     pub nvml_library: Option<OsString>,
-    /// A program that answers as `nvidia-smi` does, by name or path.
+    /// A replacement for `nvidia-smi`, by name or path.
     pub nvidia_smi: PathBuf,
-    /// A program that answers as `amd-smi` does.
+    /// A replacement for `amd-smi`.
     pub amd_smi: PathBuf,
-    /// Only these GPUs of NVIDIA's, by index or UUID, or slices of them; empty for all.
+    /// Only these NVIDIA GPUs, by index or UUID, or slices of them; empty for all.
     pub devices: Vec<String>,
-    /// Only these GPUs of AMD's, by index or serial number; empty for all.
+    /// Only these AMD GPUs, by index or serial number; empty for all.
     pub amd_devices: Vec<String>,
 }
 
@@ -71,7 +71,7 @@ impl Default for Search {
     }
 }
 
-/// Who says what the GPUs do.
+/// Source of the GPU figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum SourceName {
     /// The driver's library.
@@ -111,7 +111,7 @@ enum Session {
 pub type Passed = (SourceName, String);
 
 impl Session {
-    /// The first source that answers, what it answered, and those before it.
+    /// The first source that answers, its answer, and the sources before it.
     fn open(search: &Search) -> Result<(Self, Vec<Reading>, Vec<Passed>), Vec<Passed>> {
         let mut passed = Vec::new();
         let sessions: [&dyn Fn() -> Result<Self, Passed>; 3] = [
@@ -152,7 +152,7 @@ impl Session {
         }
     }
 
-    /// The GPUs asked for; `whole`: with what is not looked at every time.
+    /// The selected GPUs; `whole`: including figures that are not read every time.
     fn look(&mut self, whole: bool, search: &Search) -> Result<Vec<Reading>, String> {
         let devices = match self {
             Self::Nvml(_) | Self::NvidiaSmi(_) => &search.devices,
@@ -168,47 +168,47 @@ impl Session {
             .flat_map(|reading| reading.chosen(devices))
             .collect();
         if readings.is_empty() {
-            return Err(format!("{NONE_OF_THEM} `{}`", devices.join("`, `")));
+            return Err(format!("{NONE_SELECTED} `{}`", devices.join("`, `")));
         }
         Ok(readings)
     }
 }
 
-/// Why there is no GPU, from why each source has none: what a source complains about tells more than that it is not there.
+/// Why there is no GPU, from the reasons of the sources: an error is more useful than a missing source.
 fn reason_of(passed: &[Passed]) -> String {
-    let complaint = passed.iter().find(|passed| !is_absent(passed));
-    complaint.map_or_else(|| NO_GPU.to_owned(), |(_, reason)| reason.clone())
+    let driver_error = passed.iter().find(|passed| !is_absent(passed));
+    driver_error.map_or_else(|| NO_GPU.to_owned(), |(_, reason)| reason.clone())
 }
 
 fn is_absent((source, reason): &Passed) -> bool {
-    reason == NO_GPU || (*source == SourceName::Nvml && reason.ends_with("could not be loaded"))
+    reason == NO_GPU || (*source == SourceName::Nvml && reason.starts_with("cannot load "))
 }
 
 /// The GPUs of this machine at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Survey {
-    /// All that is known of each; empty where none was found.
+    /// Facts and state of each GPU; empty if none was found.
     pub gpus: Vec<Reading>,
-    /// Who told it; `None` where nobody did.
+    /// The source; `None` without one.
     pub source: Option<SourceName>,
-    /// Sources that were asked before and did not answer, and why.
+    /// Sources that were tried before and did not answer, and why.
     pub passed: Vec<Passed>,
 }
 
 impl Survey {
-    /// Why there are no GPUs in it; `None` where there are.
+    /// Why it has no GPUs; `None` if it has some.
     pub fn reason(&self) -> Option<String> {
         self.gpus.is_empty().then(|| reason_of(&self.passed))
     }
 
-    /// What NVIDIA's driver, which is there, complains of; `None` where there is a GPU or no driver, and where only those
-    /// asked for are missing.
-    pub fn complaint(&self) -> Option<&str> {
+    /// The error of an installed NVIDIA driver; `None` if there is a GPU or no driver, or if only the selected GPUs are
+    /// missing.
+    pub fn driver_error(&self) -> Option<&str> {
         let complains = |passed: &&Passed| {
             let (source, reason) = passed;
             matches!(source, SourceName::Nvml | SourceName::NvidiaSmi)
                 && !is_absent(passed)
-                && !reason.starts_with(NONE_OF_THEM)
+                && !reason.starts_with(NONE_SELECTED)
         };
         let passed = self.passed.iter().filter(|_| self.gpus.is_empty());
         let mut complaints = passed.filter(complains);
@@ -216,12 +216,12 @@ impl Survey {
     }
 }
 
-/// Looks at the GPUs once, for `perfgate doctor` and before a server starts. A driver that hangs is given up after some
+/// Samples the GPUs once, for `perfgate doctor` and before a server starts. A driver that hangs is given up after some
 /// seconds, with that as the reason.
 pub async fn survey(search: &Search) -> Survey {
     let search = search.clone();
     let (send, receive) = tokio::sync::oneshot::channel();
-    // A thread of its own, not one of the runtime's: those would be waited for at the end, and a hung driver with them.
+    // A plain thread, not one of the runtime: the runtime would wait for it at its end, and so for a hung driver.
     std::thread::spawn(move || {
         let survey = match Session::open(&search) {
             Ok((session, gpus, passed)) => Survey {
@@ -234,7 +234,7 @@ pub async fn survey(search: &Search) -> Survey {
                 ..Survey::default()
             },
         };
-        // Nobody waits any more where it took too long.
+        // The receiver is gone after a timeout.
         let _late = send.send(survey);
     });
     match tokio::time::timeout(HUNG, receive).await {
@@ -246,9 +246,9 @@ pub async fn survey(search: &Search) -> Survey {
     }
 }
 
-/// The name of a process on this machine; `None` where it is gone, or belongs to another name space.
+/// The name of a process on this machine; `None` if it has ended, or belongs to another pid namespace.
 pub fn process_name(id: u32) -> Option<String> {
-    kin::name(std::path::Path::new("/proc"), id)
+    process_owner::name(std::path::Path::new("/proc"), id)
 }
 
 fn hung() -> String {
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_survey_names_who_answered_and_why_the_others_did_not() {
+    async fn a_survey_has_its_source_and_why_the_others_did_not_answer() {
         let folder = tempfile::tempdir().unwrap();
         let program = stub::nvidia_smi(folder.path(), &["NVIDIA L4, 23034, 1000, 40"]);
         let found = survey(&search(program.to_str().unwrap())).await;
@@ -279,7 +279,7 @@ mod tests {
             found.passed,
             [(
                 SourceName::Nvml,
-                "libno-such-ml.so.9 could not be loaded".to_owned()
+                "cannot load libno-such-ml.so.9".to_owned()
             )]
         );
         let none = survey(&search("no-such-smi")).await;
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_complaint_tells_more_than_that_there_is_none() {
+    async fn a_driver_error_goes_before_a_missing_gpu() {
         let folder = tempfile::tempdir().unwrap();
         let program = stub::program(folder.path(), "echo 'Failed to initialize NVML'; exit 12");
         let found = survey(&search(program.to_str().unwrap())).await;
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_gpus_asked_for_are_looked_at() {
+    async fn only_the_selected_gpus_are_sampled() {
         let folder = tempfile::tempdir().unwrap();
         let lines = ["NVIDIA L4, 23034, 1000, 40", "NVIDIA L4, 23034, 2000, 60"];
         let program = stub::nvidia_smi(folder.path(), &lines);

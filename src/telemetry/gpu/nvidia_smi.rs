@@ -1,4 +1,4 @@
-//! GPUs as `nvidia-smi` sees them, where its library cannot be used.
+//! GPUs through `nvidia-smi`, where the library cannot be used.
 //!
 //! Source of the fields: `nvidia-smi --help-query-gpu`, `--help-query-compute-apps`.
 
@@ -13,7 +13,7 @@ use super::throttle::Throttles;
 /// `nvidia-smi` counts memory in MiB.
 const MEBIBYTE: f64 = 1_048_576.0;
 
-/// What is asked for. Newer names first: a driver that does not know one is asked by the older, or not at all.
+/// Queried fields, newer names first: a driver that does not know one gets its older name, or the field is dropped.
 const FIELDS: [&str; 26] = [
     "index",
     "uuid",
@@ -45,10 +45,10 @@ const FIELDS: [&str; 26] = [
 
 const REASONS: &str = "clocks_event_reasons.active";
 
-/// As [`REASONS`], before driver 535.
+/// [`REASONS`] before driver 535.
 const OLDER_REASONS: &str = "clocks_throttle_reasons.active";
 
-/// The program, and the fields that it turned out to know.
+/// The program, and the fields that it supports.
 #[derive(Clone, Debug)]
 pub(super) struct NvidiaSmi {
     program: PathBuf,
@@ -73,7 +73,7 @@ impl NvidiaSmi {
         if self.lists_processes {
             match self.ask("--query-compute-apps=gpu_uuid,pid,used_memory") {
                 Ok(text) => add_processes(&mut readings, &text),
-                // Not known from now on, which is not the same as none.
+                // Unknown from now on, which differs from none.
                 Err(_unknown) => self.lists_processes = false,
             }
         }
@@ -81,15 +81,15 @@ impl NvidiaSmi {
     }
 
     fn query(&mut self) -> Result<String, String> {
-        // Each turn asks for one field less, or for one by its older name.
+        // Each attempt drops one field, or uses its older name.
         for _turn in 0..=FIELDS.len() {
             let asked = self.ask(&format!("--query-gpu={}", self.fields.join(",")));
             match asked {
                 Ok(text) => return Ok(text),
                 Err(NoAnswer::NotInstalled) => return Err(NO_GPU.to_owned()),
-                Err(NoAnswer::Failed { status, said }) => {
-                    let Some(at) = self.unknown_field(&said) else {
-                        return Err(NoAnswer::Failed { status, said }.describe("nvidia-smi"));
+                Err(NoAnswer::Failed { status, message }) => {
+                    let Some(at) = self.unknown_field(&message) else {
+                        return Err(NoAnswer::Failed { status, message }.describe("nvidia-smi"));
                     };
                     if self.fields[at] == REASONS {
                         self.fields[at] = OLDER_REASONS;
@@ -100,15 +100,15 @@ impl NvidiaSmi {
                 Err(other) => return Err(other.describe("nvidia-smi")),
             }
         }
-        Err("nvidia-smi knows none of the fields that it is asked for".to_owned())
+        Err("nvidia-smi supports none of the queried fields".to_owned())
     }
 
     /// `Field "mig.mode.current" is not a valid field to query.`
-    fn unknown_field(&self, said: &str) -> Option<usize> {
-        let said = said
+    fn unknown_field(&self, message: &str) -> Option<usize> {
+        let message = message
             .lines()
             .find(|line| line.contains("not a valid field"))?;
-        let name = said.split('"').nth(1)?;
+        let name = message.split('"').nth(1)?;
         self.fields.iter().position(|field| *field == name)
     }
 
@@ -129,7 +129,7 @@ fn parse_gpus(fields: &[&str], text: &str) -> Result<Vec<Reading>, String> {
     Ok(readings)
 }
 
-/// What the fuzzer calls: an answer with all fields, and one to `--query-compute-apps`.
+/// For the fuzzer: an answer with all fields, and one to `--query-compute-apps`.
 pub fn parse(gpus: &str, processes: &str) -> Result<Vec<Reading>, String> {
     let mut readings = parse_gpus(&FIELDS, gpus)?;
     add_processes(&mut readings, processes);
@@ -142,7 +142,7 @@ fn parse_gpu(fields: &[&str], line: &str) -> Result<Reading, String> {
         return Err(format!("nvidia-smi answered `{line}`"));
     }
     let values: BTreeMap<&str, &str> = fields.iter().copied().zip(values).collect();
-    // `[N/A]`, `[Not Supported]`, `[Unknown Error]`: the driver does not know, which is not 0.
+    // `[N/A]`, `[Not Supported]`, `[Unknown Error]`: unknown, which differs from 0.
     let text = |field: &str| {
         let value = values.get(field).copied();
         let known =
@@ -166,7 +166,7 @@ fn parse_gpu(fields: &[&str], line: &str) -> Result<Reading, String> {
             name: text("name").unwrap_or_else(|| "unknown GPU".to_owned()),
             memory: number("memory.total").map(|value| value * MEBIBYTE),
             driver: text("driver_version"),
-            // It has no field for it.
+            // nvidia-smi has no field for it.
             cuda: None,
             power_limit: number("power.limit"),
             power_limit_default: number("power.default_limit"),
@@ -262,12 +262,12 @@ mod tests {
             (processes[0].id, processes[0].memory),
             (41_213, Some(72_900.0 * MEBIBYTE))
         );
-        // In a container the driver may not say how much.
+        // In a container the driver may not report it.
         assert_eq!(gpus[1].now.processes.as_ref().unwrap()[0].memory, None);
     }
 
     #[test]
-    fn what_the_driver_does_not_know_is_not_zero() {
+    fn an_unknown_figure_is_not_zero() {
         let gpus = parse(UNKNOWN, "").unwrap();
         let Reading { facts, now } = &gpus[0];
         assert_eq!(facts.name, "NVIDIA GH200 480GB");
@@ -293,9 +293,9 @@ mod tests {
     }
 
     #[test]
-    fn an_older_driver_is_asked_by_older_names_and_for_less() {
+    fn an_older_driver_gets_older_names_and_fewer_fields() {
         let folder = tempfile::tempdir().unwrap();
-        // Refuses two fields, one after the other, as an old driver does, and lists no processes.
+        // Rejects two fields, one after the other, as an old driver does, and lists no processes.
         let program = stub::program(
             folder.path(),
             r#"case "$1" in
@@ -316,7 +316,7 @@ esac"#,
     }
 
     #[test]
-    fn what_it_complains_about_is_passed_on() {
+    fn an_error_of_the_program_is_passed_on() {
         let folder = tempfile::tempdir().unwrap();
         let script = "echo 'Unable to determine the device handle for GPU0: GPU is lost'; exit 15";
         let mut smi = NvidiaSmi::new(stub::program(folder.path(), script));
@@ -332,7 +332,7 @@ esac"#,
 
     proptest! {
         #[test]
-        fn no_answer_makes_it_panic_or_gives_figures_that_are_none(gpus in "[0-9a-zA-Z\\[\\]/., \n-]{0,300}", processes in "[0-9a-zA-Z, \n-]{0,80}") {
+        fn no_answer_causes_a_panic_or_invalid_figures(gpus in "[0-9a-zA-Z\\[\\]/., \n-]{0,300}", processes in "[0-9a-zA-Z, \n-]{0,80}") {
             for reading in parse(&gpus, &processes).unwrap_or_default() {
                 prop_assert!(reading.now.memory_used.is_none_or(|bytes| bytes.is_finite() && bytes >= 0.0));
             }

@@ -1,7 +1,7 @@
-//! NVIDIA GPUs through their driver's own library, found at run time: nothing is linked, and a machine without it has none.
+//! NVIDIA GPUs through the driver's library, which is loaded at run time: nothing is linked, and a machine without it works.
 //!
-//! A call that a driver does not have makes its figure unknown; one without `nvmlDeviceGetMemoryInfo_v2`, which tells the
-//! memory in use, is left to `nvidia-smi`.
+//! If a driver lacks a call, that figure is unknown. A driver without `nvmlDeviceGetMemoryInfo_v2`, which reports the memory in
+//! use, is left to `nvidia-smi`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -21,14 +21,14 @@ use super::NO_GPU;
 use super::reading::{Facts, GpuProcess, MigDevice, Reading, State};
 use super::throttle::Throttles;
 
-/// The library's name; the system's rules say where it is looked for.
+/// The library's name; the system's rules decide where it is searched.
 pub const LIBRARY: &str = "libnvidia-ml.so.1";
 
-/// Processes and error counts are not looked at more often: these calls take the driver longer than the others.
+/// Processes and error counts are read at this interval: these calls take the driver longer than the others.
 const SLOW_EVERY: Duration = Duration::from_millis(500);
 
-/// Libraries that were opened. They stay open: to close and open the driver between two repeats would unload it where
-/// persistence is off, and so change the machine that is measured.
+/// Opened libraries. They stay open: closing the driver between two repeats would unload it if persistence mode is off, and
+/// so change the machine that is measured.
 static OPENED: Mutex<BTreeMap<OsString, &'static Nvml>> = Mutex::new(BTreeMap::new());
 
 /// The GPUs of an open library.
@@ -41,18 +41,18 @@ pub(super) struct Session {
 struct Watched {
     number: u32,
     facts: Facts,
-    /// Critical errors that the driver reports; `None` where it cannot.
+    /// Critical errors that the driver reports; `None` if unsupported.
     errors: Option<EventSet<'static>>,
 }
 
 impl Session {
-    /// Opens the library and names the GPUs; [`NO_GPU`] or a reason where that is not possible.
+    /// Opens the library and lists the GPUs; [`NO_GPU`] or a reason if that fails.
     pub(super) fn open(library: Option<&OsString>) -> Result<Self, String> {
         let library = library.cloned().unwrap_or_else(|| LIBRARY.into());
         let nvml = open(&library)?;
         let count = nvml
             .device_count()
-            .map_err(|error| failed("counting the GPUs", &error))?;
+            .map_err(|error| failed("cannot count the GPUs", &error))?;
         if count == 0 {
             return Err(NO_GPU.to_owned());
         }
@@ -65,7 +65,7 @@ impl Session {
         for number in 0..count {
             let device = device(nvml, number)?;
             if let Err(NvmlError::FailedToLoadSymbol(_)) = device.memory_info() {
-                return Err("the driver is too old to say how much memory is in use".to_owned());
+                return Err("the driver is too old to report how much memory is in use".to_owned());
             }
             gpus.push(Watched {
                 number,
@@ -84,7 +84,7 @@ impl Session {
         })
     }
 
-    /// All GPUs now; `whole`: with processes and error counts too, whenever they were last looked at.
+    /// All GPUs now; `whole`: including processes and error counts, regardless of their interval.
     pub(super) fn look(&mut self, whole: bool) -> Result<Vec<Reading>, String> {
         let slow = whole || self.slow_at.is_none_or(|at| at.elapsed() >= SLOW_EVERY);
         let readings = self.gpus.iter().map(|gpu| gpu.look(self.nvml, slow));
@@ -104,7 +104,7 @@ fn open(library: &OsString) -> Result<&'static Nvml, String> {
     let shown = library.to_string_lossy();
     let nvml = Nvml::builder().lib_path(library).init().map_err(|error| {
         if matches!(error, NvmlError::LibloadingError(_)) {
-            format!("{shown} could not be loaded")
+            format!("cannot load {shown}")
         } else if matches!(error, NvmlError::FailedToLoadSymbol(_)) {
             format!("{shown} is not NVML: it has no `nvmlInit_v2`")
         } else {
@@ -126,7 +126,7 @@ fn device(nvml: &'static Nvml, number: u32) -> Result<Device<'static>, String> {
     })
 }
 
-/// That a device is no longer there, in the words by which the account knows it.
+/// The message about a lost device, in the words that the account searches for.
 fn gone(number: u32, error: &NvmlError) -> Option<String> {
     if matches!(error, NvmlError::GpuLost) {
         Some(format!("GPU {number} is lost: it fell off the bus"))
@@ -138,10 +138,10 @@ fn gone(number: u32, error: &NvmlError) -> Option<String> {
 }
 
 fn watch_errors(nvml: &'static Nvml, device: &Device<'_>) -> Option<EventSet<'static>> {
-    // The set is freed by a call that has no way to say that it is missing.
+    // The call that frees the set cannot report that it is missing.
     nvml.lib().nvmlEventSetFree.as_ref().ok()?;
     let set = nvml.create_event_set().ok()?;
-    // A device handle carries its library's lifetime, so it is asked for anew with that of the set.
+    // A device handle carries its library's lifetime, so it is opened again with that of the set.
     let device = nvml.device_by_index(device.index().ok()?).ok()?;
     device
         .register_events(EventTypes::CRITICAL_XID_ERROR, set)
@@ -180,7 +180,7 @@ fn facts(device: &Device<'_>, number: u32) -> Facts {
 impl Watched {
     fn look(&self, nvml: &'static Nvml, slow: bool) -> Result<Reading, String> {
         let device = device(nvml, self.number)?;
-        // A figure that the device does not have is not known; a device that is gone has none at all.
+        // A figure that the device does not support is unknown; a lost device has none at all.
         let here = |error: NvmlError| gone(self.number, &error).map_or(Ok(()), Err);
         macro_rules! known {
             ($asked:expr) => {
@@ -234,7 +234,7 @@ fn described(processes: Vec<ProcessInfo>) -> Vec<GpuProcess> {
     processes.collect()
 }
 
-/// The slices of a GPU; those that cannot be asked are left out.
+/// The slices of a GPU; those that cannot be read are left out.
 fn mig_devices(device: &Device<'_>, slow: bool) -> Vec<MigDevice> {
     let count = device.mig_device_count().unwrap_or(0);
     let devices =
@@ -254,9 +254,9 @@ fn mig_devices(device: &Device<'_>, slow: bool) -> Vec<MigDevice> {
     described.collect()
 }
 
-/// Critical errors since the last call; waits for none.
+/// Critical errors since the last call, without waiting.
 fn reported(errors: &EventSet<'static>) -> Vec<u64> {
-    // More in one look than this is one broken device.
+    // A higher number in one sample means one broken device.
     (0..8)
         .map_while(|_| errors.wait(0).ok())
         .filter(|event| event.event_type.contains(EventTypes::CRITICAL_XID_ERROR))
@@ -281,16 +281,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_library_that_is_not_there_or_is_another_is_named() {
+    fn a_missing_or_wrong_library_is_reported_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let text = folder.path().join("libtext.so");
         crate::files::write_atomically(&text, b"no library").unwrap();
         let reason = |path: &str| Session::open(Some(&path.into())).err().unwrap();
         assert_eq!(
             reason("libno-such-ml.so.9"),
-            "libno-such-ml.so.9 could not be loaded"
+            "cannot load libno-such-ml.so.9"
         );
-        assert!(reason(text.to_str().unwrap()).ends_with("could not be loaded"));
+        assert!(reason(text.to_str().unwrap()).starts_with("cannot load "));
         assert_eq!(
             reason("libc.so.6"),
             "libc.so.6 is not NVML: it has no `nvmlInit_v2`"

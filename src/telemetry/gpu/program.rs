@@ -1,4 +1,4 @@
-//! Asking a program that may hang, as it does when the driver does.
+//! Runs a program that may hang, as it does when the driver hangs.
 
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Read as _};
@@ -6,46 +6,46 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// With a hung driver its programs hang too.
+/// If the driver hangs, its programs hang too.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Between two looks at a program that has not ended.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// Between two checks of a program that has not ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Answers are a few lines a GPU; more is not read.
+/// Answers have a few lines per GPU; more is not read.
 const LONGEST_ANSWER: u64 = 4 << 20;
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NoAnswer {
-    /// There is no such program.
+    /// The program is not installed.
     NotInstalled,
-    /// It ran and complained, in these words.
+    /// It ran and failed with this message.
     Failed {
         /// `exit status: 9`.
         status: String,
-        /// What it said, on whichever stream.
-        said: String,
+        /// Its message, from either stream.
+        message: String,
     },
-    /// Anything else.
+    /// Another error.
     Other(String),
 }
 
 impl NoAnswer {
-    /// In words, for a program of that name.
+    /// The message, for a program of that name.
     pub(super) fn describe(&self, name: &str) -> String {
         match self {
             Self::NotInstalled => format!("{name} is not installed"),
-            Self::Failed { status, said } => {
-                let said = said.lines().next().unwrap_or_default();
-                format!("{name} failed ({status}): {said}")
+            Self::Failed { status, message } => {
+                let message = message.lines().next().unwrap_or_default();
+                format!("{name} failed ({status}): {message}")
             }
             Self::Other(reason) => format!("{name}{reason}"),
         }
     }
 }
 
-/// What the program says to stdout, within [`TIMEOUT`].
+/// The program's stdout, within [`TIMEOUT`].
 pub(super) fn ask(program: &Path, arguments: &[impl AsRef<OsStr>]) -> Result<String, NoAnswer> {
     let mut child = Command::new(program)
         .args(arguments)
@@ -60,7 +60,7 @@ pub(super) fn ask(program: &Path, arguments: &[impl AsRef<OsStr>]) -> Result<Str
                 NoAnswer::Other(format!(": {error}"))
             }
         })?;
-    // Read beside the waiting, so that a long answer does not fill the pipe and stop the program.
+    // Read while waiting, so that a long answer does not fill the pipe and stop the program.
     let readers = [child.stdout.take().map(read), child.stderr.take().map(read)];
     let status = wait(&mut child)?;
     let [stdout, stderr] = readers.map(|reader| {
@@ -71,14 +71,14 @@ pub(super) fn ask(program: &Path, arguments: &[impl AsRef<OsStr>]) -> Result<Str
         return Ok(stdout);
     }
     // nvidia-smi prints its errors to stdout.
-    let said = if stdout.trim().is_empty() {
+    let message = if stdout.trim().is_empty() {
         stderr
     } else {
         stdout
     };
     Err(NoAnswer::Failed {
         status: status.to_string(),
-        said,
+        message,
     })
 }
 
@@ -87,9 +87,9 @@ fn wait(child: &mut Child) -> Result<std::process::ExitStatus, NoAnswer> {
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Ok(status),
-            Ok(None) if began.elapsed() < TIMEOUT => std::thread::sleep(LOOK_AGAIN),
+            Ok(None) if began.elapsed() < TIMEOUT => std::thread::sleep(POLL_INTERVAL),
             Ok(None) => {
-                // In the kernel, where a hung driver keeps it, even this does not end it: nobody waits for that.
+                // A program blocked in the kernel by a hung driver survives this, so it is not awaited.
                 let _gone = child.kill();
                 return Err(NoAnswer::Other(format!(
                     " did not answer within {} s",
@@ -104,7 +104,7 @@ fn wait(child: &mut Child) -> Result<std::process::ExitStatus, NoAnswer> {
 fn read(pipe: impl std::io::Read + Send + 'static) -> std::thread::JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        // What came before an error is what there is.
+        // The data before an error is the result.
         let _end = pipe.take(LONGEST_ANSWER).read_to_end(&mut bytes);
         bytes
     })
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_a_complaint_and_a_missing_program_are_told_apart() {
+    fn an_answer_an_error_and_a_missing_program_are_told_apart() {
         let shell = Path::new("/bin/sh");
         assert_eq!(ask(shell, &["-c", "echo 1"]), Ok("1\n".to_owned()));
         let failed = ask(shell, &["-c", "echo no >&2; exit 9"]).unwrap_err();

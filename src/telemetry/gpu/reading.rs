@@ -1,4 +1,4 @@
-//! What is known of a GPU at one moment. What is not known is `None`, never 0.
+//! State of a GPU at one moment. An unknown figure is `None`, never 0.
 
 use super::throttle::Throttles;
 use crate::record::format::Gpu;
@@ -7,18 +7,18 @@ use crate::telemetry::server;
 /// One GPU at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reading {
-    /// What does not change during a run.
+    /// Facts that do not change during a run.
     pub facts: Facts,
-    /// What does.
+    /// State that changes.
     pub now: State,
 }
 
-/// What does not change during a run.
+/// Facts that do not change during a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
-    /// Number by which the driver's tools name it.
+    /// Index in the driver's tools.
     pub index: Option<u32>,
-    /// The driver's name for this very device.
+    /// The driver's unique name of this device.
     pub uuid: Option<String>,
     /// Product name.
     pub name: String,
@@ -26,19 +26,19 @@ pub struct Facts {
     pub memory: Option<f64>,
     /// Driver version.
     pub driver: Option<String>,
-    /// Newest CUDA version that the driver runs.
+    /// Newest CUDA version that the driver supports.
     pub cuda: Option<String>,
-    /// Power that it may draw, watts.
+    /// Power limit, watts.
     pub power_limit: Option<f64>,
-    /// Power that it may draw unless somebody says otherwise, watts.
+    /// Default power limit, watts.
     pub power_limit_default: Option<f64>,
     /// Whether it is divided into MIG devices.
     pub mig: Option<bool>,
-    /// The driver's name for the slice (MIG device) that was asked for: memory and processes are those of the slice.
+    /// The driver's name of the selected slice (MIG device): memory and processes are those of the slice.
     pub slice: Option<String>,
     /// Whether its memory corrects errors.
     pub ecc: Option<bool>,
-    /// Whether the driver stays loaded when nobody uses the GPU.
+    /// Whether the driver stays loaded while the GPU is unused.
     pub persistence: Option<bool>,
     /// CUDA compute capability, `9.0`.
     pub compute_capability: Option<String>,
@@ -48,13 +48,13 @@ pub struct Facts {
     pub clock_sm_max: Option<f64>,
     /// Highest memory clock, MHz.
     pub clock_memory_max: Option<f64>,
-    /// PCI Express generation that GPU and slot are capable of.
+    /// Highest PCI Express generation of GPU and slot.
     pub pcie_generation_max: Option<u32>,
-    /// PCI Express lanes that GPU and slot are capable of.
+    /// Most PCI Express lanes of GPU and slot.
     pub pcie_width_max: Option<u32>,
 }
 
-/// What changes from moment to moment.
+/// State that changes over time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
     /// Device memory in use, bytes, as the driver counts it.
@@ -77,18 +77,18 @@ pub struct State {
     pub pcie_generation: Option<u32>,
     /// PCI Express lanes now.
     pub pcie_width: Option<u32>,
-    /// Compute processes; `None` where nobody asked or the driver does not say.
+    /// Compute processes; `None` if not read or not reported.
     pub processes: Option<Vec<GpuProcess>>,
     /// Its MIG devices.
     pub mig_devices: Vec<MigDevice>,
-    /// Critical errors that the driver has reported since the last look (Xid codes).
+    /// Critical errors that the driver reported since the last sample (Xid codes).
     pub xids: Vec<u64>,
 }
 
 /// A process with a compute context.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GpuProcess {
-    /// Id as the driver gives it: that of the host.
+    /// Id as the driver reports it: that of the host.
     pub id: u32,
     /// Device memory of this process, bytes.
     pub memory: Option<f64>,
@@ -97,7 +97,7 @@ pub struct GpuProcess {
 /// A slice of a GPU.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MigDevice {
-    /// The driver's name for it, `MIG-…`.
+    /// The driver's name of it, `MIG-…`.
     pub uuid: Option<String>,
     /// Product name with its profile, `NVIDIA H100 80GB HBM3 MIG 3g.40gb`.
     pub name: Option<String>,
@@ -124,12 +124,12 @@ impl Facts {
         }
     }
 
-    /// Whether it is divided and no slice was named.
+    /// Whether it is divided and no slice is selected.
     pub fn is_of_unknown_slice(&self) -> bool {
         self.mig == Some(true) && self.slice.is_none()
     }
 
-    /// What of it goes into a result's environment.
+    /// The part that goes into a result's environment.
     pub fn described(&self) -> Gpu {
         Gpu {
             name: self.name.clone(),
@@ -147,7 +147,7 @@ impl Facts {
 }
 
 impl Reading {
-    /// What a simulated server says about a GPU that it pretends to have.
+    /// The simulated GPU of a simulated server.
     pub fn simulated(index: usize, told: server::GpuReading) -> Self {
         Self {
             facts: Facts {
@@ -165,8 +165,8 @@ impl Reading {
         }
     }
 
-    /// What of it was asked for, by index, UUID or the beginning of one: the whole GPU, or slices of it, each as a reading
-    /// of its own. All of it where nothing was named.
+    /// The selected part of it, by index, UUID or prefix of one: the whole GPU, or slices of it, each with its own reading. All
+    /// of it without a selection.
     pub(super) fn chosen(self, devices: &[String]) -> Vec<Self> {
         let slices = self.now.mig_devices.iter();
         let named: Vec<MigDevice> = slices
@@ -181,7 +181,7 @@ impl Reading {
         }
         match (self.facts.mig, self.now.mig_devices.as_slice()) {
             (Some(true), [only]) => vec![self.of_slice(only)],
-            // The server's slice is not named, and the whole GPU shows what all of its users do.
+            // The server's slice is unknown, and the whole GPU includes the load of all its users.
             (Some(true), _) => vec![Self {
                 now: State {
                     memory_used: None,
@@ -212,7 +212,7 @@ impl Reading {
         by_number || is_called(slice.uuid.as_deref(), device)
     }
 
-    /// The slice in place of the whole; what happens to clocks, power and errors happens to all slices.
+    /// The slice in place of the whole GPU; clocks, power and errors are the same for all slices.
     fn of_slice(&self, slice: &MigDevice) -> Self {
         Self {
             facts: Facts {
@@ -226,7 +226,7 @@ impl Reading {
             },
             now: State {
                 memory_used: slice.memory_used,
-                // Of all slices together, where the driver tells it at all.
+                // Of all slices together, if the driver reports it.
                 utilization: None,
                 processes: slice.processes.clone(),
                 mig_devices: vec![slice.clone()],
@@ -236,7 +236,7 @@ impl Reading {
     }
 }
 
-/// Whether a name is meant by what was asked for: itself, its beginning, or AMD's serial number `0x7d3f…` as `GPU-7d3f…`.
+/// Whether a name matches the selection: equal, a prefix, or AMD's serial number `0x7d3f…` as `GPU-7d3f…`.
 fn is_called(name: Option<&str>, device: &str) -> bool {
     let Some(name) = name.filter(|_| device.len() > 4) else {
         return false;
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_divided_gpu_only_the_slice_that_was_asked_for_is_read() {
+    fn of_a_divided_gpu_only_the_selected_slice_is_read() {
         let slice = |number: u32| {
             let name = Some(format!("MIG-00000000-{number}"));
             (Some(40.0), Some(f64::from(number)), name)
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_says_which_slice_the_only_one_is_meant_or_nothing_is_known() {
+    fn without_a_selection_a_single_slice_is_used_and_of_several_none() {
         assert_eq!(chosen(&[]), [(Some(80.0), None, None)]);
         assert_eq!(chosen(&["0"]), [(Some(80.0), None, None)]);
         let only = divided(1).chosen(&[]).remove(0);
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn gpus_are_known_by_number_by_name_and_by_serial_number() {
+    fn gpus_are_found_by_index_by_uuid_and_by_serial_number() {
         let mut gpu = divided(0);
         gpu.facts.mig = None;
         let finds =

@@ -1,4 +1,4 @@
-//! Programs that answer as the real ones do, for tests.
+//! Scripts that answer like the real programs, for tests.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub(in crate::telemetry) fn nvidia_smi(folder: &Path, gpus: &[&str]) -> PathBuf 
     )
 }
 
-/// What such a program writes for one GPU.
+/// Output of such a program for one GPU.
 pub(in crate::telemetry) fn line(index: usize, gpu: &str) -> String {
     format!(
         "{index}, GPU-{index}, {gpu}, 1500, 2600, 1980, 2600, 300.0, 350.0, 350.0, 50, 0x0000000000000000, Enabled, 0, Disabled, Disabled, 8.9, 95.02, 550.1, 4, 4, 16, 16"

@@ -1,4 +1,4 @@
-//! What was seen of one GPU during one repeat, as `telemetry.gpus` of a result has it. `docs/reference/telemetry.md` explains it.
+//! Summary of one GPU during one repeat: `telemetry.gpus` of a result. `docs/reference/telemetry.md` explains it.
 
 use std::collections::BTreeMap;
 
@@ -7,34 +7,34 @@ use serde::Serialize;
 use super::SourceName;
 use super::reading::MigDevice;
 
-/// One GPU during one repeat. What is not known is left out.
+/// One GPU during one repeat. Unknown figures are left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct GpuSummary {
-    /// `GPU 0`, for sentences.
+    /// `GPU 0`, for messages.
     #[serde(skip)]
     pub label: String,
-    /// Number by which the driver's tools name it.
+    /// Index in the driver's tools.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<u32>,
-    /// The driver's name for this very device.
+    /// The driver's unique name of this device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
     /// Product name.
     pub name: String,
-    /// Who told all this.
+    /// Source of these figures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceName>,
-    /// How often it was looked at.
+    /// Number of samples.
     pub looks: u32,
-    /// How many of these looks failed.
+    /// Number of failed samples.
     pub failed_looks: u32,
     /// Device memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<f64>,
-    /// Most of it in use.
+    /// Peak of the memory in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_peak_bytes: Option<f64>,
-    /// Most of it in use by the server's processes together.
+    /// Peak of the memory in use by the server's processes together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_memory_peak_bytes: Option<f64>,
     /// Share of the time in which a kernel ran.
@@ -46,7 +46,7 @@ pub struct GpuSummary {
     /// Memory clock under load.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_memory_mhz: Option<Clock>,
-    /// Whether the SM clock moved by 1 % at most under load, as a locked one does.
+    /// Whether the SM clock changed by at most 1 % under load, as a locked one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_steady: Option<bool>,
     /// Power draw.
@@ -55,7 +55,7 @@ pub struct GpuSummary {
     /// Temperature of the die.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature_celsius: Option<Temperature>,
-    /// Reason → share of the looks in which it held the clocks down.
+    /// Reason → share of the samples in which it reduced the clocks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub throttled: Option<BTreeMap<String, f64>>,
     /// Uncorrected memory errors during the repeat.
@@ -66,10 +66,10 @@ pub struct GpuSummary {
     pub xids: Vec<u64>,
     /// The link to the host under load.
     pub pcie: Pcie,
-    /// Whether the driver stays loaded when nobody uses the GPU.
+    /// Whether the driver stays loaded while the GPU is unused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub persistence: Option<bool>,
-    /// Compute processes that were seen on it.
+    /// Compute processes on it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<Process>,
     /// Its slices.
@@ -88,7 +88,7 @@ pub struct Clock {
     pub min: f64,
     /// Highest.
     pub max: f64,
-    /// The highest that the device can have.
+    /// The highest that the device supports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub highest: Option<f64>,
 }
@@ -100,7 +100,7 @@ pub struct Power {
     pub mean: f64,
     /// Highest.
     pub max: f64,
-    /// What it may draw.
+    /// Power limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<f64>,
 }
@@ -108,13 +108,13 @@ pub struct Power {
 /// Temperature, °C.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Temperature {
-    /// When the load began.
+    /// At the start of the load.
     pub start: f64,
     /// Highest.
     pub max: f64,
 }
 
-/// A PCI Express link: the best that was seen under load, and what GPU and slot are capable of.
+/// A PCI Express link: the best state under load, and the limits of GPU and slot.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Pcie {
     /// Generation.
@@ -131,7 +131,7 @@ pub struct Pcie {
     pub width_max: Option<u32>,
 }
 
-/// A process that was seen on a GPU.
+/// A process on a GPU.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Process {
     /// Its id.
@@ -139,10 +139,10 @@ pub struct Process {
     /// Its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Most device memory that it had.
+    /// Peak of its device memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_peak_bytes: Option<f64>,
-    /// Whether it is none of the server's.
+    /// Whether it does not belong to the server.
     pub foreign: bool,
 }
 
@@ -155,7 +155,7 @@ pub struct MigSummary {
     /// Its memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<f64>,
-    /// Most of it in use.
+    /// Peak of the memory in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_peak_bytes: Option<f64>,
 }

@@ -1,4 +1,4 @@
-//! Why a GPU's clocks are not higher than they are.
+//! Why a GPU's clocks are not at their maximum.
 //!
 //! Source of the bits: NVML, `nvmlClocksEventReasons` (until driver 535 `nvmlClocksThrottleReasons`).
 
@@ -6,26 +6,26 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Throttles(pub u64);
 
-/// A reason that this program tells apart.
+/// A reason that perfgate distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Throttle {
-    /// Nothing runs.
+    /// No load.
     Idle,
-    /// Somebody set the clocks.
+    /// The clocks were set by a user.
     ClocksSetting,
-    /// The power limit: usual under load.
+    /// The power limit: normal under load.
     PowerCap,
-    /// The hardware halved the clocks or worse: heat, power brake or supply. One of the next names it where the driver knows.
+    /// The hardware at least halved the clocks: heat, power brake or supply. One of the next ones, if the driver knows which.
     HardwareSlowdown,
-    /// The slowest of a group of GPUs sets the pace.
+    /// The slowest of a group of GPUs limits the others.
     SyncBoost,
     /// The driver lowered the clocks because of heat.
     SoftwareThermal,
     /// The hardware lowered the clocks because of heat.
     HardwareThermal,
-    /// The power supply told the hardware to brake.
+    /// The power supply signalled the hardware to slow down.
     PowerBrake,
-    /// A display's needs.
+    /// Requirements of a display.
     DisplayClocks,
 }
 
@@ -73,8 +73,8 @@ impl Throttle {
         }
     }
 
-    /// Name for people, where the reason makes a repeat worthless.
-    pub const fn harm(self) -> Option<&'static str> {
+    /// Name in messages, if the reason voids a repeat.
+    pub const fn void_reason(self) -> Option<&'static str> {
         match self {
             Self::HardwareThermal => Some("hardware thermal"),
             Self::SoftwareThermal => Some("software thermal"),
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_has_a_bit_and_a_name_of_its_own() {
+    fn every_reason_has_its_own_bit_and_name() {
         for (index, reason) in Throttle::ALL.into_iter().enumerate() {
             assert_eq!(reason.bit(), 1 << index);
             let others = Throttle::ALL

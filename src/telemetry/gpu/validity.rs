@@ -1,15 +1,15 @@
-//! Whether what was seen of the GPUs beside a load lets its results count. Pure; decided without the results, so that a bad
-//! result is never thrown away for being bad.
+//! Decides from the GPU samples whether a repeat counts. Pure; it does not see the results, so that a bad result is never
+//! discarded for being bad.
 
 use super::summary::{GpuSummary, Process};
 use super::throttle::Throttle;
 use crate::measure::{Concerns, Warning};
 use crate::text::count::count;
 
-/// Share of the looks in which clocks may be held down by what makes a repeat worthless.
+/// Largest share of the samples with clocks reduced by a reason that voids a repeat.
 const MOST_THROTTLED: f64 = 0.01;
 
-/// Looks at all GPUs. `lost`: that one of them is gone, in words.
+/// Checks all GPUs. `lost`: the message about a lost one.
 pub fn concerns(gpus: &[GpuSummary], lost: Option<&str>) -> Concerns {
     let voids = gpus.iter().find_map(|gpu| {
         broken(gpu)
@@ -23,37 +23,31 @@ pub fn concerns(gpus: &[GpuSummary], lost: Option<&str>) -> Concerns {
     }
 }
 
-/// Hardware that reports errors.
+/// Hardware errors.
 fn broken(gpu: &GpuSummary) -> Option<String> {
     let label = &gpu.label;
     if let Some(code) = gpu.xids.first() {
         let name = if *code == 0 {
-            "a critical error of unknown code".to_owned()
+            "a critical error with an unknown code".to_owned()
         } else {
             format!("the critical error Xid {code}")
         };
-        return Some(format!("{label} reported {name}; `dmesg` has more"));
+        return Some(format!("{label} reported {name}; `dmesg` shows more"));
     }
     let errors = gpu.ecc_uncorrected_new.filter(|errors| *errors > 0)?;
     let errors = count(errors, "uncorrected memory error");
     Some(format!("{label} had {errors} (ECC) during the repeat"))
 }
 
-/// Somebody else on the device.
+/// Another program on the device.
 fn foreign(gpu: &GpuSummary) -> Option<String> {
-    let strangers: Vec<String> = gpu
+    let others: Vec<String> = gpu
         .processes
         .iter()
         .filter(|process| process.foreign)
         .map(named)
         .collect();
-    (!strangers.is_empty()).then(|| {
-        format!(
-            "{} was not the server's alone: {} used it too",
-            gpu.label,
-            strangers.join(", ")
-        )
-    })
+    (!others.is_empty()).then(|| format!("{} was also used by {}", gpu.label, others.join(", ")))
 }
 
 /// `process 41213 (python3)`.
@@ -62,7 +56,7 @@ fn named(process: &Process) -> String {
     format!("process {}{}", process.pid, name.unwrap_or_default())
 }
 
-/// Clocks held down by heat or the power supply. A reason with a name goes before the general one, which comes with it.
+/// Clocks reduced by heat or the power supply. A specific reason goes before the general one, which accompanies it.
 fn throttled(gpu: &GpuSummary) -> Option<String> {
     let reasons = [
         Throttle::HardwareThermal,
@@ -75,7 +69,7 @@ fn throttled(gpu: &GpuSummary) -> Option<String> {
         Some(format!(
             "{} was throttled ({}) in {} of the repeat",
             gpu.label,
-            reason.harm()?,
+            reason.void_reason()?,
             percent(share)
         ))
     })
@@ -97,7 +91,7 @@ fn percent(share: f64) -> String {
 fn warnings(gpu: &GpuSummary) -> Vec<Warning> {
     let label = &gpu.label;
     let mut found = Vec::new();
-    let mut say = |about: &str, message: String| {
+    let mut warn = |about: &str, message: String| {
         found.push(Warning {
             about: format!("{label}: {about}"),
             message,
@@ -106,28 +100,28 @@ fn warnings(gpu: &GpuSummary) -> Vec<Warning> {
     if let Some(share) = share(gpu, Throttle::PowerCap).filter(|share| *share > MOST_THROTTLED) {
         let limit = gpu.power_watts.as_ref().and_then(|power| power.limit);
         let limit = limit.map_or(String::new(), |watts| format!(" ({watts:.0} W)"));
-        say(
+        warn(
             "power cap",
             format!(
-                "{label} was held back by its power limit{limit} in {} of the repeat",
+                "{label} ran at its power limit{limit} in {} of the repeat",
                 percent(share)
             ),
         );
     }
     if let (Some(false), Some(clock)) = (gpu.clock_steady, &gpu.clock_sm_mhz) {
-        say(
+        warn(
             "clocks",
             format!(
-                "{label}'s SM clock went from {:.0} to {:.0} MHz under load; `nvidia-smi -lgc MHZ,MHZ` locks it and makes results steadier",
+                "{label}'s SM clock changed from {:.0} to {:.0} MHz under load; `nvidia-smi -lgc MHZ,MHZ` locks it and makes results steadier",
                 clock.min, clock.max
             ),
         );
     }
     if gpu.persistence == Some(false) {
-        say(
+        warn(
             "persistence",
             format!(
-                "{label}'s driver is unloaded when nobody uses it; `nvidia-smi -pm 1` keeps it loaded"
+                "{label}'s driver is unloaded while the GPU is unused; `nvidia-smi -pm 1` keeps it loaded"
             ),
         );
     }
@@ -139,11 +133,9 @@ fn warnings(gpu: &GpuSummary) -> Vec<Warning> {
         if let (Some(seen), Some(most)) = (seen, most)
             && seen < most
         {
-            say(
+            warn(
                 what,
-                format!(
-                    "{label}'s PCI Express {what} is {seen} under load, and {most} is possible"
-                ),
+                format!("{label}'s PCI Express {what} is {seen} under load; the maximum is {most}"),
             );
         }
     }
@@ -179,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_that_makes_a_repeat_worthless_is_said() {
+    fn every_reason_that_voids_a_repeat_is_reported() {
         let stranger = Process {
             pid: 41_213,
             name: Some("python3".to_owned()),
@@ -190,7 +182,7 @@ mod tests {
             pid: 7,
             ..Process::default()
         };
-        let said: Vec<String> = [
+        let messages: Vec<String> = [
             gpu(),
             throttled_by(&[("hardware_slowdown", 0.12), ("hardware_thermal", 0.12)]),
             throttled_by(&[("hardware_slowdown", 0.12)]),
@@ -213,21 +205,21 @@ mod tests {
         .iter()
         .map(void)
         .collect();
-        insta::assert_snapshot!(said.join("\n"), @"
+        insta::assert_snapshot!(messages.join("\n"), @"
         counts
         GPU 0 was throttled (hardware thermal) in 12 % of the repeat
         GPU 0 was throttled (hardware slowdown) in 12 % of the repeat
         GPU 0 was throttled (power brake) in 2 % of the repeat
         GPU 0 was throttled (software thermal) in 90 % of the repeat
         counts
-        GPU 0 was not the server's alone: process 41213 (python3) used it too
+        GPU 0 was also used by process 41213 (python3)
         GPU 0 had 1 uncorrected memory error (ECC) during the repeat
-        GPU 0 reported the critical error Xid 79; `dmesg` has more
+        GPU 0 reported the critical error Xid 79; `dmesg` shows more
         ");
     }
 
     #[test]
-    fn a_gpu_that_is_gone_goes_before_everything_else() {
+    fn a_lost_gpu_goes_before_everything_else() {
         let found = concerns(
             &[throttled_by(&[("power_brake", 0.5)])],
             Some("GPU 1 is lost"),
@@ -236,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_make_it_worthless_is_a_warning() {
+    fn other_problems_are_warnings() {
         let clock = Clock {
             median: 1_900.0,
             p5: 1_500.0,
@@ -265,21 +257,21 @@ mod tests {
             None,
         );
         assert_eq!(found.void, None);
-        let said: Vec<String> = found
+        let messages: Vec<String> = found
             .warnings
             .into_iter()
             .map(|warning| warning.message)
             .collect();
-        insta::assert_snapshot!(said.join("\n"), @"
-        GPU 0 was held back by its power limit (700 W) in 34 % of the repeat
-        GPU 0's SM clock went from 1410 to 1980 MHz under load; `nvidia-smi -lgc MHZ,MHZ` locks it and makes results steadier
-        GPU 0's driver is unloaded when nobody uses it; `nvidia-smi -pm 1` keeps it loaded
-        GPU 0's PCI Express generation is 4 under load, and 5 is possible
+        insta::assert_snapshot!(messages.join("\n"), @"
+        GPU 0 ran at its power limit (700 W) in 34 % of the repeat
+        GPU 0's SM clock changed from 1410 to 1980 MHz under load; `nvidia-smi -lgc MHZ,MHZ` locks it and makes results steadier
+        GPU 0's driver is unloaded while the GPU is unused; `nvidia-smi -pm 1` keeps it loaded
+        GPU 0's PCI Express generation is 4 under load; the maximum is 5
         ");
     }
 
     #[test]
-    fn what_is_not_known_is_no_reason() {
+    fn an_unknown_figure_is_not_a_reason() {
         let unknown = GpuSummary {
             clock_steady: None,
             pcie: Pcie {

@@ -1,5 +1,5 @@
-//! The thread that looks at the GPUs beside a load. A thread of its own, since the driver's calls block; one that hangs is
-//! left behind.
+//! The thread that samples the GPUs during a load. A separate thread, because the driver's calls block; a thread that hangs
+//! is abandoned.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -10,16 +10,16 @@ use tokio::sync::oneshot;
 
 use super::{Account, HUNG, Search, Session, SourceName, hung};
 
-/// How often which source is asked.
+/// Sampling intervals of the sources.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::telemetry) struct Pace {
-    /// The library: a look costs little.
+    /// The library: a sample is cheap.
     pub(in crate::telemetry) library: Duration,
-    /// A program: a look starts a process.
+    /// A program: a sample starts a process.
     pub(in crate::telemetry) program: Duration,
 }
 
-/// A thread that looks until it is told to finish, or dropped.
+/// A thread that samples until it is finished or dropped.
 #[derive(Debug)]
 pub(in crate::telemetry) struct Watch {
     account: Arc<Mutex<Account>>,
@@ -28,7 +28,7 @@ pub(in crate::telemetry) struct Watch {
 }
 
 impl Watch {
-    /// Starts it; its first look is over, or given up, when this returns.
+    /// Starts it; returns after its first sample, or when that is given up.
     pub(in crate::telemetry) async fn start(
         search: &Search,
         pace: Pace,
@@ -38,7 +38,7 @@ impl Watch {
         let (stop, stopped) = mpsc::channel();
         let (looked, first_look) = oneshot::channel();
         let (ended, done) = oneshot::channel();
-        let thread = Looking {
+        let thread = SampleLoop {
             account: Arc::clone(&account),
             pace,
             stopped,
@@ -48,7 +48,7 @@ impl Watch {
             .name("gpu-telemetry".to_owned())
             .spawn(move || {
                 thread.run(&search, looked);
-                // Nobody waits any more where it hung.
+                // The receiver is gone after a timeout.
                 let _late = ended.send(());
             });
         let watch = Self {
@@ -59,7 +59,7 @@ impl Watch {
         match spawned {
             Err(error) => watch
                 .account()
-                .end(format!("no thread for the GPUs: {error}")),
+                .end(format!("cannot start the thread for the GPUs: {error}")),
             Ok(_) => {
                 if tokio::time::timeout(HUNG, first_look).await.is_err() {
                     watch.account().end(hung());
@@ -69,14 +69,14 @@ impl Watch {
         watch
     }
 
-    /// What was seen so far.
+    /// The samples so far.
     pub(in crate::telemetry) fn account(&self) -> MutexGuard<'_, Account> {
         lock(&self.account)
     }
 
-    /// Lets it look a last time.
+    /// Takes a last sample.
     pub(in crate::telemetry) async fn finish(&mut self) {
-        // A thread that has found nothing has ended already.
+        // A thread without a source has ended already.
         let _ended = self.stop.send(());
         if tokio::time::timeout(HUNG, &mut self.done).await.is_err() {
             self.account().end(hung());
@@ -88,14 +88,14 @@ fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
     account.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The thread's side.
-struct Looking {
+/// The thread's part.
+struct SampleLoop {
     account: Arc<Mutex<Account>>,
     pace: Pace,
     stopped: mpsc::Receiver<()>,
 }
 
-impl Looking {
+impl SampleLoop {
     fn run(self, search: &Search, looked: oneshot::Sender<()>) {
         let began = Instant::now();
         let opened = Session::open(search);
@@ -105,8 +105,8 @@ impl Looking {
                 session
             }
             Err(passed) => {
-                lock(&self.account).nobody_answers(&passed);
-                // Whoever waits sees that this is over.
+                lock(&self.account).no_source(&passed);
+                // The receiver of the first sample sees that this has ended.
                 drop(looked);
                 return;
             }
@@ -122,16 +122,16 @@ impl Looking {
             let last = match self.stopped.recv_timeout(wait) {
                 Err(RecvTimeoutError::Timeout) => false,
                 Ok(()) => true,
-                // Nobody wants to know any more.
+                // The sampler was dropped.
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            // Outside the lock: a look may take as long as the driver likes.
+            // Outside the lock: a sample may take as long as the driver needs.
             let look = session.look(last, search);
             lock(&self.account).take(session.name(), look);
             if last {
                 return;
             }
-            // Beats that were missed are not made up for: looks in a row would see one moment several times.
+            // Missed intervals are skipped: several samples in a row would count one moment several times.
             next = (next + interval).max(Instant::now());
         }
     }

@@ -1,4 +1,4 @@
-//! JSONL: one prompt or list of messages a line, with or without a time stamp; or a list of them. A text alone is a prompt.
+//! JSONL: one prompt or list of messages per line, with or without a time stamp; or a list of them. A plain text is a prompt.
 
 use serde::Deserialize;
 
@@ -6,15 +6,15 @@ use super::lines::{self, parse, parse_any};
 use super::{Content, Entry, Units, output_tokens, timestamp};
 use crate::workload::{Message, Role};
 
-/// A line. Other keys are the file's own business.
+/// A line. Other keys are ignored.
 #[derive(Default, Deserialize)]
 struct Line {
     #[serde(default)]
     timestamp: Option<f64>,
     #[serde(default)]
-    prompt: Option<Given>,
+    prompt: Option<PromptValue>,
     #[serde(default)]
-    messages: Option<Vec<Said>>,
+    messages: Option<Vec<RawMessage>>,
     #[serde(
         default,
         alias = "output_len",
@@ -26,15 +26,15 @@ struct Line {
 
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "`prompt` must be a text or a list of token ids")]
-enum Given {
+enum PromptValue {
     Text(String),
     TokenIds(Vec<u32>),
 }
 
 #[derive(Deserialize)]
-struct Said {
+struct RawMessage {
     role: Role,
-    content: Spoken,
+    content: MessageContent,
 }
 
 #[derive(Deserialize)]
@@ -42,7 +42,7 @@ struct Said {
     untagged,
     expecting = "`content` must be a text or a list of parts with `text`"
 )]
-enum Spoken {
+enum MessageContent {
     Text(String),
     Parts(Vec<Part>),
 }
@@ -56,7 +56,7 @@ struct Part {
 pub(super) fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry, String> {
     let line = if lines::is_text(line) {
         Line {
-            prompt: Some(Given::Text(parse_any(line.trim_ascii_end())?)),
+            prompt: Some(PromptValue::Text(parse_any(line.trim_ascii_end())?)),
             ..Line::default()
         }
     } else {
@@ -65,14 +65,14 @@ pub(super) fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry,
     let content = match (line.prompt, line.messages) {
         (Some(_), Some(_)) => return Err("has both `prompt` and `messages`".to_owned()),
         (None, None) => return Err("has neither `prompt` nor `messages`".to_owned()),
-        (Some(Given::Text(text)), None) if text.trim().is_empty() => {
+        (Some(PromptValue::Text(text)), None) if text.trim().is_empty() => {
             return Err("`prompt` is empty".to_owned());
         }
-        (Some(Given::Text(text)), None) => Content::Text(text.into()),
-        (Some(Given::TokenIds(ids)), None) if ids.is_empty() => {
+        (Some(PromptValue::Text(text)), None) => Content::Text(text.into()),
+        (Some(PromptValue::TokenIds(ids)), None) if ids.is_empty() => {
             return Err("`prompt` is empty".to_owned());
         }
-        (Some(Given::TokenIds(ids)), None) => Content::TokenIds(ids),
+        (Some(PromptValue::TokenIds(ids)), None) => Content::TokenIds(ids),
         (None, Some(messages)) => Content::Messages(conversation(messages)?),
     };
     Ok(Entry {
@@ -83,19 +83,19 @@ pub(super) fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry,
     })
 }
 
-fn conversation(said: Vec<Said>) -> Result<Vec<Message>, String> {
-    let messages: Vec<Message> = said
+fn conversation(messages: Vec<RawMessage>) -> Result<Vec<Message>, String> {
+    let messages: Vec<Message> = messages
         .into_iter()
-        .map(|Said { role, content }| match content {
-            Spoken::Text(text) => Message::new(role, text),
-            Spoken::Parts(parts) => {
+        .map(|RawMessage { role, content }| match content {
+            MessageContent::Text(text) => Message::new(role, text),
+            MessageContent::Parts(parts) => {
                 let texts: Vec<String> = parts.into_iter().map(|part| part.text).collect();
                 Message::new(role, texts.join("\n"))
             }
         })
         .collect();
     if !messages.iter().any(|message| message.role == Role::User) {
-        return Err("`messages` has no message of a user".to_owned());
+        return Err("`messages` has no user message".to_owned());
     }
     if let Some(index) = messages
         .iter()
@@ -156,14 +156,17 @@ mod tests {
             assert_eq!(list.len(), 2);
             assert_eq!(list, entries(&both.join("\n")).unwrap());
         }
-        let said = entries("[\"a\",\n{\"prompt\": 5}]").unwrap_err();
-        assert!(said.starts_with("entry 2: `prompt` must be"), "{said}");
+        let messages = entries("[\"a\",\n{\"prompt\": 5}]").unwrap_err();
+        assert!(
+            messages.starts_with("entry 2: `prompt` must be"),
+            "{messages}"
+        );
     }
 
     #[test]
-    fn a_bad_line_is_an_error_with_its_number_and_what_is_wrong() {
+    fn a_bad_line_is_an_error_with_its_number_and_the_problem() {
         let good = "{\"prompt\": \"a\"}";
-        let said: Vec<String> = [
+        let messages: Vec<String> = [
             "{\"prompt\": 5}",
             "{\"prompt\": \" \"}",
             "{\"prompt\": []}",
@@ -184,7 +187,7 @@ mod tests {
         .into_iter()
         .map(|line| entries(&format!("{good}\n\n{line}\n{good}")).unwrap_err())
         .collect();
-        insta::assert_snapshot!(said.join("\n"));
+        insta::assert_snapshot!(messages.join("\n"));
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! Files of one JSON object a line, or of one list of such objects.
+//! Files with one JSON object per line, or with one list of such objects.
 
 use std::cell::Cell;
 use std::fmt;
@@ -10,13 +10,13 @@ use serde_json::value::RawValue;
 
 use super::{Census, DatasetError, Entry, Units};
 
-/// A line, or an entry of a list, is no longer than this: more than a prompt of ten million tokens as text.
+/// Longest line or list entry: more than a prompt of ten million tokens as text.
 pub(super) const LONGEST: usize = 64 << 20;
 
-/// Half of a character that takes two (RFC 8259 §8.2): a text with it cannot be sent.
+/// Half of a surrogate pair (RFC 8259 §8.2): a text that contains it cannot be sent.
 pub(super) const LONE_SURROGATE: &str = "half a character (a lone surrogate)";
 
-/// Reads a file of one entry a line, or a list of entries. `entry` gets an entry's text and its position.
+/// Reads a file with one entry per line, or a list of entries. `entry` gets an entry's text and its position.
 pub(super) fn read(
     reader: impl BufRead,
     units: Units,
@@ -42,7 +42,7 @@ pub(super) fn read(
                 ("no", "one")
             };
             return Err(format!(
-                "has {here} `timestamp`, and those before have {before}"
+                "has {here} `timestamp`, but the entries before have {before}"
             ));
         }
         census.usable += 1;
@@ -52,14 +52,14 @@ pub(super) fn read(
     Ok(census)
 }
 
-/// Whether an entry is refused for that alone: its JSON is sound, and the rest of the file can be used.
+/// Whether this is the only problem of an entry: its JSON is valid, and the rest of the file can be used.
 pub(super) fn is_lone_surrogate(reason: &str) -> bool {
     ["surrogate in hex escape", "unexpected end of hex escape"]
         .iter()
         .any(|words| reason.contains(words))
 }
 
-/// Every entry, be they on lines or in a list.
+/// Every entry, on lines or in a list.
 pub(super) fn each_entry(
     mut reader: impl BufRead,
     mut each: impl FnMut(&[u8]) -> Result<(), String>,
@@ -67,7 +67,7 @@ pub(super) fn each_entry(
     skip_mark(&mut reader)?;
     let mut begin = Vec::new();
     let first = first_byte(&mut reader, &mut begin)?;
-    // What was skipped counts for the line numbers of errors.
+    // Skipped bytes count for the line numbers of errors.
     let whole = begin.as_slice().chain(reader);
     if first == Some(b'[') {
         each_element(whole, &mut each)
@@ -76,7 +76,7 @@ pub(super) fn each_entry(
     }
 }
 
-/// Reads a list entry by entry: a file of any size needs the memory of its largest entry.
+/// Reads a list entry by entry: a file of any size needs only the memory of its largest entry.
 fn each_element(
     reader: impl Read,
     each: &mut dyn FnMut(&[u8]) -> Result<(), String>,
@@ -131,7 +131,7 @@ impl<'de> Visitor<'de> for Elements<'_> {
     }
 }
 
-/// A reader that ends with an error where one entry takes too much.
+/// A reader that fails when one entry is too long.
 struct Bounded<'a, R> {
     reader: R,
     left: &'a Cell<usize>,
@@ -153,9 +153,9 @@ impl<R: Read> Read for Bounded<'_, R> {
     }
 }
 
-/// The first element of a list that begins here; `None` where there is none. What was read for it goes to `read`.
+/// The first element of a list that starts here; `None` for an empty list. The bytes read for it go to `read`.
 pub(super) fn first_element(reader: &mut impl BufRead, read: &mut Vec<u8>) -> Option<Vec<u8>> {
-    let mut kept = Kept {
+    let mut kept = Recorder {
         reader: reader.take(LONGEST as u64),
         read,
     };
@@ -165,13 +165,13 @@ pub(super) fn first_element(reader: &mut impl BufRead, read: &mut Vec<u8>) -> Op
     Some(raw.get().as_bytes().to_vec())
 }
 
-/// A reader that keeps what is read.
-struct Kept<'a, R> {
+/// A reader that records the bytes that are read.
+struct Recorder<'a, R> {
     reader: R,
     read: &'a mut Vec<u8>,
 }
 
-impl<R: Read> Read for Kept<'_, R> {
+impl<R: Read> Read for Recorder<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.reader.read(buffer)?;
         self.read.extend_from_slice(&buffer[..length]);
@@ -179,7 +179,7 @@ impl<R: Read> Read for Kept<'_, R> {
     }
 }
 
-/// Every line with something on it.
+/// Every line that is not blank.
 fn each_line(
     mut reader: impl BufRead,
     mut each: impl FnMut(&[u8]) -> Result<(), String>,
@@ -219,7 +219,7 @@ pub(super) fn read_line(
     Ok(read > 0)
 }
 
-/// Skips a byte order mark, which editors of other systems leave.
+/// Skips a byte order mark, which some editors add.
 pub(super) fn skip_mark(reader: &mut impl BufRead) -> io::Result<()> {
     if reader.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
         reader.consume(3);
@@ -227,7 +227,7 @@ pub(super) fn skip_mark(reader: &mut impl BufRead) -> io::Result<()> {
     Ok(())
 }
 
-/// The first byte that is no white space, left where it is; what stands before it goes to `skipped`.
+/// The first byte that is not white space, not consumed; the bytes before it go to `skipped`.
 pub(super) fn first_byte(
     reader: &mut impl BufRead,
     skipped: &mut Vec<u8>,
@@ -246,12 +246,12 @@ pub(super) fn first_byte(
             return Ok(found);
         }
         if skipped.len() > LONGEST {
-            return Err(DatasetError::Unknown("it begins with nothing but blanks"));
+            return Err(DatasetError::Unknown("it starts with too many blanks"));
         }
     }
 }
 
-/// Whether an entry is a text alone.
+/// Whether an entry is a plain text.
 pub(super) fn is_text(entry: &[u8]) -> bool {
     entry.trim_ascii_start().starts_with(b"\"")
 }

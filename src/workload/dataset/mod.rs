@@ -1,7 +1,7 @@
 //! Data sets: files of prompts, conversations or traces, read entry by entry.
 //!
-//! The parsers take readers and hand out one [`Entry`] at a time, so that a file of any size needs only as much memory
-//! as what is kept of it. [`Sample`] keeps what a run sends, [`Selection`] makes requests of it.
+//! The parsers take readers and return one [`Entry`] at a time, so that a file of any size needs memory only for the
+//! entries that are kept. [`Sample`] keeps the entries of a run, [`Selection`] makes requests of them.
 
 mod jsonl;
 mod lines;
@@ -23,23 +23,23 @@ pub use selection::{Choice, ChoiceError, Selection};
 
 use super::Message;
 
-/// Longest prompt or answer that is asked for: more than any model takes, and far below what overflows anything.
+/// Longest prompt or answer: more than any model supports, and far below any overflow.
 const MOST_TOKENS: u32 = 10_000_000;
 
 /// A larger time stamp in seconds (30,000 years) is an error.
 const LAST_TIMESTAMP: f64 = 1e12;
 
-/// The units of a trace, which are not in its file.
+/// The units of a trace, which its file does not contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Units {
     /// Of time stamps.
     pub time: TimeUnit,
-    /// Tokens of the block that one hash id means.
+    /// Tokens per block, that is per hash id.
     pub block_tokens: u32,
 }
 
 impl Default for Units {
-    /// Those of the traces that Mooncake publishes.
+    /// Those of the published Mooncake traces.
     fn default() -> Self {
         Self {
             time: TimeUnit::Milliseconds,
@@ -81,14 +81,14 @@ impl TimeUnit {
     }
 }
 
-/// How a file says what to send.
+/// Format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A list of `conversations` of `from` and `value`, or one such entry a line.
+    /// A list of `conversations` of `from` and `value`, or one such entry per line.
     ShareGpt,
-    /// One `prompt` or list of `messages` a line, with or without `timestamp`.
+    /// One `prompt` or list of `messages` per line, with or without `timestamp`.
     Jsonl,
-    /// One `timestamp`, `input_length`, `output_length` and list of `hash_ids` a line.
+    /// One `timestamp`, `input_length`, `output_length` and list of `hash_ids` per line.
     Mooncake,
 }
 
@@ -115,11 +115,11 @@ impl fmt::Display for Format {
 /// Which turns of a conversation are requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turns {
-    /// The first question alone.
+    /// The first question only.
     First,
-    /// The last question with everything before it.
+    /// The last question with all earlier messages.
     Last,
-    /// Every question, each with everything before it.
+    /// Every question, each with all earlier messages.
     All,
 }
 
@@ -140,17 +140,17 @@ impl Turns {
 /// One entry of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// Position in the file, from 0; entries that cannot be used count.
+    /// Position in the file, from 0; unusable entries count.
     pub position: usize,
-    /// When it was sent, by a clock of the trace's own.
+    /// When it was sent, by the clock of the trace.
     pub at: Option<Duration>,
-    /// What is sent.
+    /// What to send.
     pub content: Content,
-    /// Tokens to ask for, where the entry says it.
+    /// Tokens to request, if the entry sets them.
     pub output_tokens: Option<u32>,
 }
 
-/// What an entry sends.
+/// Content of an entry.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
     /// A text.
@@ -159,58 +159,58 @@ pub enum Content {
     TokenIds(Vec<u32>),
     /// A conversation with at least one question.
     Messages(Vec<Message>),
-    /// As many tokens, of which each block is the same wherever its hash id occurs.
+    /// A prompt of that length, made of blocks; blocks with the same hash id are the same everywhere.
     Blocks {
         /// Length of the prompt.
         tokens: u32,
-        /// Ids of its blocks from the first on; what they do not cover occurs nowhere else.
+        /// Ids of its blocks in order; the part without an id is unique.
         hash_ids: Vec<u64>,
     },
 }
 
-/// What a file had.
+/// Counts of a file's entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Census {
-    /// Entries that can be used.
+    /// Usable entries.
     pub usable: usize,
-    /// Why others cannot, and how many.
+    /// Number of unusable entries by reason.
     pub unusable: BTreeMap<&'static str, usize>,
 }
 
-/// What is wrong with a file; to be told with its name before it.
+/// The problem of a file, shown after its name.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
-    /// It could not be read or unpacked.
+    /// It cannot be read or unpacked.
     #[error("cannot be read: {0}")]
     Read(#[from] io::Error),
-    /// A line cannot be used.
+    /// An unusable line.
     #[error("line {line}: {reason}")]
     Line {
         /// From 1.
         line: usize,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
-    /// An entry of a list cannot be used.
+    /// An unusable entry of a list.
     #[error("entry {entry}: {reason}")]
     Entry {
         /// From 1.
         entry: usize,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
-    /// A list cannot be read; with line and column.
+    /// An unreadable list; with line and column.
     #[error("{0}")]
     Json(#[source] serde_json::Error),
-    /// It has nothing to send.
+    /// The file has no entries.
     #[error("has no entries")]
     Empty,
-    /// Its format cannot be told.
+    /// The format is unknown.
     #[error("has no known format: {0}")]
     Unknown(&'static str),
 }
 
-/// Reads every entry of a file of a format.
+/// Reads every entry of a file in that format.
 pub fn read(
     format: Format,
     units: Units,
@@ -256,12 +256,12 @@ impl Keys {
             (None, _) => Err(
                 "its first entry has none of `conversations`, `prompt`, `messages` and `input_length`",
             ),
-            (Some(_), Some(_)) => Err("its first entry fits more than one"),
+            (Some(_), Some(_)) => Err("its first entry matches more than one format"),
         }
     }
 }
 
-/// Whether a key is there, whatever its value.
+/// Whether a key exists, with any value.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Present(bool);
 
@@ -271,28 +271,28 @@ impl<'de> Deserialize<'de> for Present {
     }
 }
 
-/// Tells the format by the contents. Also the bytes that were read for it, which stand before the rest of `reader`.
+/// Detects the format from the contents. Also returns the bytes that it has consumed from `reader`.
 pub fn recognise(reader: &mut impl BufRead) -> Result<(Format, Vec<u8>), DatasetError> {
     lines::skip_mark(reader)?;
     let mut read = Vec::new();
     if lines::first_byte(reader, &mut read)? == Some(b'[') {
         let first = lines::first_element(reader, &mut read);
-        // What cannot be told, the reading of such a list says with its place.
-        let format = first.map_or(Ok(Format::ShareGpt), |first| told_by(&first, 1, true))?;
+        // If the format is unknown, reading such a list reports the error with its position.
+        let format = first.map_or(Ok(Format::ShareGpt), |first| format_of(&first, 1, true))?;
         return Ok((format, read));
     }
-    // What came before are line ends, so that what is added is the first line with something on it.
+    // The consumed bytes are line ends, so the next line is the first one that is not blank.
     let begin = read.len();
     let number = read.split(|byte| *byte == b'\n').count();
     if !lines::read_line(reader, &mut read, number)? {
         return Err(DatasetError::Empty);
     }
-    let format = told_by(&read[begin..], number, false)?;
+    let format = format_of(&read[begin..], number, false)?;
     Ok((format, read))
 }
 
-/// The format of a file with that first entry, which is on line `number`, or the first of a list.
-fn told_by(entry: &[u8], number: usize, is_list: bool) -> Result<Format, DatasetError> {
+/// The format of a file by its first entry, which is on line `number`, or the first of a list.
+fn format_of(entry: &[u8], number: usize, is_list: bool) -> Result<Format, DatasetError> {
     if lines::is_text(entry) {
         return Ok(Format::Jsonl);
     }
@@ -302,7 +302,7 @@ fn told_by(entry: &[u8], number: usize, is_list: bool) -> Result<Format, Dataset
 }
 
 impl DatasetError {
-    /// What is wrong with an entry of a list, or a line.
+    /// The problem of an entry of a list, or of a line.
     fn at(number: usize, is_list: bool, reason: String) -> Self {
         if is_list {
             Self::Entry {
@@ -327,18 +327,18 @@ fn timestamp(time: Option<f64>, unit: TimeUnit) -> Result<Option<Duration>, Stri
         } else {
             let unit = unit.name();
             Err(format!(
-                "`timestamp` is {time}, which is not a time in {unit}"
+                "`timestamp` is {time}, which is not a valid time in {unit}"
             ))
         }
     })
     .transpose()
 }
 
-/// A number of tokens to ask for.
+/// A number of tokens to request.
 fn output_tokens(name: &str, tokens: Option<u32>) -> Result<Option<u32>, String> {
     match tokens {
         Some(tokens) if !(1..=MOST_TOKENS).contains(&tokens) => Err(format!(
-            "`{name}` is {tokens}, and must be between 1 and {MOST_TOKENS}"
+            "`{name}` is {tokens}, but must be between 1 and {MOST_TOKENS}"
         )),
         tokens => Ok(tokens),
     }
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn the_format_is_told_by_the_contents() {
+    fn the_format_is_detected_from_the_contents() {
         for (text, format) in [
             ("\u{feff} [\n{\"conversations\": []}]", Format::ShareGpt),
             ("{\"conversations\": []}\n{}", Format::ShareGpt),
@@ -375,8 +375,8 @@ mod tests {
     }
 
     #[test]
-    fn a_format_that_cannot_be_told_is_an_error() {
-        let said: Vec<String> = [
+    fn an_unknown_format_is_an_error() {
+        let messages: Vec<String> = [
             "",
             "\n\n",
             "{\"text\": 1}",
@@ -388,11 +388,11 @@ mod tests {
         .into_iter()
         .map(|text| recognised(text).unwrap_err())
         .collect();
-        insta::assert_snapshot!(said.join("\n"), @"
+        insta::assert_snapshot!(messages.join("\n"), @"
         has no entries
         has no entries
         has no known format: its first entry has none of `conversations`, `prompt`, `messages` and `input_length`
-        has no known format: its first entry fits more than one
+        has no known format: its first entry matches more than one format
         line 2: is not a JSON object
         has no known format: its first entry has none of `conversations`, `prompt`, `messages` and `input_length`
         entry 1: is not a JSON object

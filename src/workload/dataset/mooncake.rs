@@ -1,9 +1,10 @@
-//! Traces as Mooncake publishes them: times, lengths, and ids of blocks instead of contents.
+//! Traces in Mooncake's format: times, lengths, and ids of blocks instead of contents.
 
 use serde::Deserialize;
 
 use super::lines::parse;
 use super::{Content, Entry, MOST_TOKENS, Units, output_tokens, timestamp};
+use crate::text::count::count;
 
 #[derive(Deserialize)]
 struct Line {
@@ -19,7 +20,7 @@ pub(super) fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry,
     let line: Line = parse(line)?;
     if !(1..=MOST_TOKENS).contains(&line.input_length) {
         return Err(format!(
-            "`input_length` is {}, and must be between 1 and {MOST_TOKENS}",
+            "`input_length` is {}, but must be between 1 and {MOST_TOKENS}",
             line.input_length
         ));
     }
@@ -27,9 +28,10 @@ pub(super) fn entry(line: &[u8], position: usize, units: Units) -> Result<Entry,
     let blocks = line.input_length.div_ceil(block_tokens) as usize;
     if line.hash_ids.len() > blocks {
         return Err(format!(
-            "has {} `hash_ids`, and `input_length` {} has {blocks} blocks of {block_tokens} tokens; `block_size` in `dataset` sets another size",
+            "has {} `hash_ids`, but `input_length` {} has only {} of {block_tokens} tokens; `block_size` in `dataset` sets another size",
             line.hash_ids.len(),
-            line.input_length
+            line.input_length,
+            count(blocks, "block")
         ));
     }
     Ok(Entry {
@@ -67,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_says_what_is_wrong() {
+    fn a_bad_line_is_an_error_with_the_problem() {
         let said: Vec<String> = [
             r#"{"timestamp": 1, "input_length": 512, "output_length": 5, "hash_ids": [1, 2]}"#,
             r#"{"timestamp": 1, "input_length": 0, "output_length": 5}"#,
@@ -83,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_in_seconds_with_smaller_blocks_is_read_so() {
+    fn a_trace_in_seconds_with_smaller_blocks_is_read() {
         let line = br#"{"timestamp": 1234500.5, "input_length": 40, "output_length": 5, "hash_ids": [1, 2, 3]}"#;
         let units = Units {
             time: super::super::TimeUnit::Seconds,

@@ -1,4 +1,4 @@
-//! Which entries of a file are kept while it is read.
+//! Selects entries while a file is read.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -6,10 +6,10 @@ use std::collections::BinaryHeap;
 use super::Entry;
 use crate::workload::hash;
 
-/// The first entries of an order that depends on the seed and the entries' positions only; of a trace, the earliest.
+/// The first entries of an order that depends only on the seed and the entries' positions; of a trace, the earliest.
 ///
-/// Every entry has a rank of its own and the lowest ranks are kept, so that one pass over a file of unknown length is
-/// enough, no entry is taken twice, and a larger sample begins with a smaller one (bottom-k sampling).
+/// Every entry has a unique rank and the lowest ranks are kept, so that reading a file of unknown length once is enough, no
+/// entry is taken twice, and a larger sample starts with a smaller one (bottom-k sampling).
 #[derive(Debug)]
 pub struct Sample {
     seed: u64,
@@ -53,11 +53,11 @@ impl Sample {
         }
     }
 
-    /// Takes one entry of the file.
+    /// Offers one entry of the file.
     pub fn offer(&mut self, entry: Entry) {
         let rank = match entry.at {
             Some(at) => at.as_nanos(),
-            None => self.lot(entry.position),
+            None => self.rank(entry.position),
         };
         let rank = (rank, entry.position);
         let full = self.kept.len() >= self.most;
@@ -70,16 +70,16 @@ impl Sample {
         self.kept.push(Ranked { rank, entry });
     }
 
-    /// What was kept, in its order.
+    /// The kept entries, in order.
     pub fn into_entries(self) -> Vec<Entry> {
         let ranked = self.kept.into_sorted_vec();
         ranked.into_iter().map(|ranked| ranked.entry).collect()
     }
 
-    fn lot(&self, position: usize) -> u128 {
-        let mut lot = [0; 16];
-        lot.copy_from_slice(&hash(self.seed, &["order", &position.to_string()])[..16]);
-        u128::from_le_bytes(lot)
+    fn rank(&self, position: usize) -> u128 {
+        let mut rank = [0; 16];
+        rank.copy_from_slice(&hash(self.seed, &["order", &position.to_string()])[..16]);
+        u128::from_le_bytes(rank)
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_larger_sample_begins_with_a_smaller_one_and_takes_nothing_twice() {
+    fn a_larger_sample_starts_with_a_smaller_one_and_takes_no_entry_twice() {
         let (ten, all) = (sampled(7, 10, |_| None), sampled(7, 200, |_| None));
         assert_eq!(ten, all[..10]);
         let mut sorted = all.clone();
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_trace_the_earliest_are_kept_in_their_order() {
+    fn of_a_trace_the_earliest_entries_are_kept_in_their_order() {
         let reversed = sampled(7, 3, |position| Some(1_000 - position as u64));
         assert_eq!(reversed, [99, 98, 97]);
         assert_eq!(sampled(7, 3, |_| Some(5)), [0, 1, 2]);

@@ -4,22 +4,23 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Content, Entry, Format, Turns, Units};
+use crate::text::count::count;
 use crate::workload::prompt::draw_token_ids;
 use crate::workload::salt::Salt;
 use crate::workload::{
     Follows, GENERATOR, Lengths, Message, Part, Phase, Prompt, Request, Role, generator,
 };
 
-/// Raised when the same file and choice would send something else than before.
+/// Increased when the same file and choice would send other requests than before.
 const REVISION: u32 = 1;
 
-/// Nothing is due later: a century is beyond every clock that counts from now.
+/// Latest due time: no clock that starts now reaches a century.
 const LATEST: Duration = Duration::from_hours(100 * 365 * 24);
 
-/// What is chosen from a file.
+/// What to select from a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
-    /// How the file says it.
+    /// Format of the file.
     pub format: Format,
     /// Its units.
     pub units: Units,
@@ -29,56 +30,56 @@ pub struct Choice {
     pub num_requests: usize,
     /// Requests before each measurement.
     pub warmup_requests: usize,
-    /// Which turns of conversations are sent; `None` for the format's usual ones.
+    /// Which turns of conversations are sent; `None` for the format's default.
     pub turns: Option<Turns>,
     /// Think time between an answer and the next turn.
     pub pause: Duration,
-    /// By how much a trace is faster than it was; `None` as fast.
+    /// Factor by which a trace is sent faster; `None` for its own speed.
     pub speedup: Option<f64>,
-    /// Whether entries are sent again where there are too few.
+    /// Whether entries are sent again if there are too few.
     pub repeat_entries: bool,
-    /// Whether prompts begin with words that are new in every pass.
+    /// Whether prompts start with words that are new in every round.
     pub salt: bool,
-    /// Output lengths of entries that say none.
+    /// Output lengths of entries without one.
     pub output_tokens: Option<Lengths>,
     /// Seed of the order, of lengths and of drawn contents.
     pub seed: u64,
 }
 
-/// Why a file does not give what was chosen.
+/// Why a file does not provide what was selected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChoiceError {
-    /// It has nothing to send.
-    #[error("has no entry that can be used")]
+    /// It has no usable entry.
+    #[error("has no usable entry")]
     Nothing,
-    /// It has too little to send.
-    #[error("gives {has} requests, and `num_requests` is {wanted}")]
+    /// It has too few requests.
+    #[error("provides {}, but `num_requests` is {wanted}", count(*has, "request"))]
     TooFew {
-        /// Requests that all its entries give.
+        /// Requests of all its entries.
         has: usize,
-        /// Requests that are asked for.
+        /// Requested number.
         wanted: usize,
     },
-    /// Nothing is left for the warm-up, and what is measured must not be sent before as it stands.
-    #[error("gives {has} requests, and without a salt {wanted} are needed with the warm-up")]
+    /// No request is left for the warm-up, which must not send measured prompts unchanged.
+    #[error("provides {}, but without a salt measurement and warm-up need {wanted}", count(*has, "request"))]
     NoneLeft {
-        /// Requests that all its entries give.
+        /// Requests of all its entries.
         has: usize,
         /// Measured and warm-up requests.
         wanted: usize,
     },
-    /// An entry and the plan both say no output length.
-    #[error("entry {0} does not say how many tokens to ask for, and neither does `output_tokens`")]
+    /// Neither the entry nor the plan sets an output length.
+    #[error("entry {0} does not set the number of output tokens, and `output_tokens` is missing")]
     NoLength(usize),
-    /// Turns of something that has none.
-    #[error("has no conversations, and `turns` chooses among their turns")]
+    /// `turns` for a file without conversations.
+    #[error("has no conversations, but `turns` is set")]
     NoTurns,
-    /// A speed of something that has no times.
-    #[error("has no time stamps, and `speedup` shortens the times between them")]
+    /// `speedup` for a file without times.
+    #[error("has no time stamps, but `speedup` is set")]
     NoTimes,
 }
 
-/// The entries that a run sends, in their order, each with what every pass asks for.
+/// The entries of a run, in order, each with the output lengths of its requests.
 #[derive(Clone, PartialEq)]
 pub struct Selection {
     choice: Choice,
@@ -88,18 +89,18 @@ pub struct Selection {
     measured: Vec<Chosen>,
 }
 
-/// One entry to send.
+/// One selected entry.
 #[derive(Clone, Debug, PartialEq)]
 struct Chosen {
     /// Index into the entries.
     entry: usize,
-    /// How often the entries were gone through before.
+    /// How many rounds through the entries came before.
     round: u32,
-    /// Tokens to ask for in each of its turns that are sent.
+    /// Tokens to request in each of its sent turns.
     output_tokens: Vec<u32>,
 }
 
-/// Shows what decides the requests instead of the requests: a plan with it is hashed.
+/// Shows the settings instead of the requests: the debug text of a plan is hashed.
 impl fmt::Debug for Selection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Selection").field(&self.described()).finish()
@@ -107,8 +108,8 @@ impl fmt::Debug for Selection {
 }
 
 impl Selection {
-    /// Chooses from `entries`, which are in the order of a [`Sample`](super::Sample) of at least as many as there are
-    /// requests with the warm-up, or all that the file has.
+    /// Selects from `entries`, which are in the order of a [`Sample`](super::Sample) of at least the number of requests including
+    /// the warm-up, or all entries of the file.
     pub fn new(choice: Choice, entries: Vec<Entry>) -> Result<Self, ChoiceError> {
         let is_timed = entries.first().ok_or(ChoiceError::Nothing)?.at.is_some();
         if choice.speedup.is_some() && !is_timed {
@@ -143,7 +144,7 @@ impl Selection {
         let mut next = 0;
         selection.measured =
             selection.take(Phase::Measured, selection.choice.num_requests, &mut next)?;
-        // After the measured ones, and round again where there are no others: the warm-up's salt is another.
+        // After the measured ones, or from the start again if there are no others: the warm-up has another salt.
         selection.warmup = selection.take(
             Phase::WarmUp(0),
             selection.choice.warmup_requests,
@@ -152,7 +153,7 @@ impl Selection {
         Ok(selection)
     }
 
-    /// The same choice of other sizes, from the entries that were kept.
+    /// The same selection with other sizes, from the kept entries.
     pub fn resized(
         &self,
         num_requests: usize,
@@ -166,17 +167,17 @@ impl Selection {
         Self::new(choice, self.entries.clone())
     }
 
-    /// Measured requests, and those before them.
+    /// Numbers of measured and of warm-up requests.
     pub fn sizes(&self) -> (usize, usize) {
         (self.choice.num_requests, self.choice.warmup_requests)
     }
 
-    /// Whether entries are sent again where there are too few.
+    /// Whether entries are sent again if there are too few.
     pub fn repeats_entries(&self) -> bool {
         self.choice.repeat_entries
     }
 
-    /// Entries from `next` on that give `count` requests; the last conversation is cut.
+    /// Entries from `next` on that provide `count` requests; the last conversation is cut.
     fn take(
         &self,
         phase: Phase,
@@ -204,7 +205,7 @@ impl Selection {
         Ok(chosen)
     }
 
-    /// How long the measured requests of a trace take from the first to the last by its own clock, and the gaps between them.
+    /// Time from the first to the last measured request by the trace's clock, and the number of gaps between them.
     pub fn span(&self) -> Option<(Duration, u32)> {
         let first = self.at(self.measured.first()?)?;
         let last = self.at(self.measured.last()?)?;
@@ -217,12 +218,12 @@ impl Selection {
         self.entries.first().is_some_and(|entry| entry.at.is_some())
     }
 
-    /// The first entry, counted from 1, that only a chat can send.
+    /// The first entry, counted from 1, that needs the chat API.
     pub fn first_for_chat(&self) -> Option<usize> {
         self.first_with(|prompt| matches!(prompt, Prompt::Messages(_)))
     }
 
-    /// The first entry, counted from 1, that only completions can send.
+    /// The first entry, counted from 1, that needs the completions API.
     pub fn first_for_completions(&self) -> Option<usize> {
         self.first_with(|prompt| matches!(prompt, Prompt::TokenIds(_)))
     }
@@ -233,14 +234,14 @@ impl Selection {
         Some(self.entries[chosen.entry].position + 1)
     }
 
-    /// `sharegpt sha256:0123456789ab`: as a person tells data sets apart.
+    /// `sharegpt sha256:0123456789ab`: short name of the data set.
     pub fn name(&self) -> String {
         let Choice { format, sha256, .. } = &self.choice;
         let short = sha256.get(..12).unwrap_or(sha256);
         format!("{format} sha256:{short}")
     }
 
-    /// Output lengths, as a person reads them.
+    /// Output lengths, for display.
     pub fn output_lengths(&self) -> String {
         let own = |chosen: &&Chosen| self.entries[chosen.entry].output_tokens.is_some();
         match (
@@ -255,13 +256,13 @@ impl Selection {
         }
     }
 
-    /// Everything that decides what is sent, as text for the digest.
+    /// All settings that decide what is sent, as text for the digest.
     pub(in crate::workload) fn described(&self) -> String {
         let choice = &self.choice;
         let output = choice
             .output_tokens
             .map_or_else(|| "none".to_owned(), |lengths| lengths.to_string());
-        // Where they are the usual ones the digest is that of the time before there were others.
+        // Default units are omitted, so that digests from before these settings still match.
         let units = if choice.units == Units::default() {
             String::new()
         } else {
@@ -339,7 +340,7 @@ impl Selection {
     fn at(&self, chosen: &Chosen) -> Option<Duration> {
         let first = self.entries.first()?.at?;
         let span = self.entries.last()?.at?.saturating_sub(first);
-        // One gap of mean length between the last entry and the first of the next round.
+        // One mean gap between the last entry and the first of the next round.
         let gaps = u32::try_from(self.entries.len() - 1)
             .unwrap_or(u32::MAX)
             .max(1);
@@ -347,7 +348,7 @@ impl Selection {
         Some(self.entries[chosen.entry].at?.saturating_add(round))
     }
 
-    /// One prompt for each of the turns that are sent.
+    /// One prompt for each sent turn.
     fn prompts(&self, chosen: &Chosen, salt: Option<&Salt>) -> Vec<Prompt> {
         let entry = &self.entries[chosen.entry];
         match &entry.content {
@@ -384,8 +385,8 @@ impl Selection {
         }
     }
 
-    /// The messages of which requests are made. The first question of ShareGPT is sent without a system prompt, as
-    /// other load generators do, so that completions can send it too.
+    /// The messages for requests. The first question of ShareGPT is sent without a system prompt, as other load generators do,
+    /// so that completions can send it too.
     fn sent<'a>(&self, messages: &'a [Message]) -> &'a [Message] {
         let begins_with_system = messages
             .first()
@@ -394,7 +395,7 @@ impl Selection {
         &messages[usize::from(alone && begins_with_system)..]
     }
 
-    /// Token ids, block by block from the blocks' ids. A salt draws other ones; it takes no room.
+    /// Token ids, block by block from the block ids. A salt changes the drawn ids, but not the length.
     fn blocks(
         &self,
         entry: &Entry,
@@ -419,7 +420,7 @@ impl Selection {
     }
 }
 
-/// Requests that an entry gives.
+/// Number of requests of an entry.
 fn turns_of(entry: &Entry, turns: Turns) -> usize {
     match (&entry.content, turns) {
         (Content::Messages(messages), Turns::All) => questions(messages).len(),
@@ -427,7 +428,7 @@ fn turns_of(entry: &Entry, turns: Turns) -> usize {
     }
 }
 
-/// Where the questions stand.
+/// Positions of the questions.
 fn questions(messages: &[Message]) -> Vec<usize> {
     messages
         .iter()
@@ -437,7 +438,7 @@ fn questions(messages: &[Message]) -> Vec<usize> {
         .collect()
 }
 
-/// A question after what was said before; alone, it is a text that both APIs can send.
+/// A question after the earlier messages; alone, it is a text that both APIs can send.
 fn history(messages: &[Message]) -> Prompt {
     match messages {
         [only] => Prompt::Text(only.content.clone()),

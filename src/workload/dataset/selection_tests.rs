@@ -71,7 +71,7 @@ fn pass(selection: &Selection, scenario: &str, repeat: u32) -> Pass {
 }
 
 #[test]
-fn every_pass_sends_the_same_entries_in_the_same_order_with_a_salt_of_its_own() {
+fn every_round_sends_the_same_entries_in_the_same_order_with_its_own_salt() {
     let selection = select(choice(Format::Jsonl), &prompts(50)).unwrap();
     let first = pass(&selection, "concurrency=1", 0);
     assert_eq!(first, pass(&selection, "concurrency=1", 0));
@@ -83,11 +83,11 @@ fn every_pass_sends_the_same_entries_in_the_same_order_with_a_salt_of_its_own() 
         for (a, b) in first.measured.iter().zip(&other.measured) {
             assert_eq!(a.output_tokens, b.output_tokens);
             assert_eq!(a.prompt.len(), b.prompt.len());
-            // The first words differ, so that no block of a prefix cache is hit.
+            // The first words differ, so that no block of a prefix cache matches.
             assert_ne!(a.prompt.text()[..20], b.prompt.text()[..20]);
         }
     }
-    // Within a pass the head is the same: what prompts have in common stays so.
+    // Within a round the head is the same: shared parts of prompts stay shared.
     let heads: Vec<String> = texts(&first.measured)
         .iter()
         .map(|text| text.split("\n\n").next().unwrap().to_owned())
@@ -107,7 +107,7 @@ fn the_warm_up_never_sends_a_measured_prompt() {
         let (warmup, measured) = (texts(&pass.warmup), texts(&pass.measured));
         assert_eq!((warmup.len(), measured.len()), (2, 4));
         assert!(warmup.iter().all(|text| !measured.contains(text)));
-        // Not even its beginning: the warm-up's salt is another.
+        // Not even its beginning: the warm-up has another salt.
         assert_ne!(warmup[0][..20], measured[0][..20]);
     }
 }
@@ -127,7 +127,7 @@ fn too_few_entries_are_an_error_unless_they_may_be_sent_again() {
 }
 
 #[test]
-fn without_a_salt_prompts_are_sent_as_they_stand_and_the_warm_up_needs_others() {
+fn without_a_salt_prompts_are_sent_unchanged_and_the_warm_up_needs_others() {
     let as_they_stand = Choice {
         salt: false,
         ..choice(Format::Jsonl)
@@ -196,7 +196,7 @@ fn the_unit_of_time_stamps_decides_the_span_and_the_digest() {
 }
 
 #[test]
-fn a_block_is_the_same_tokens_wherever_its_hash_id_occurs() {
+fn a_block_has_the_same_tokens_for_every_occurrence_of_its_hash_id() {
     let trace = Choice {
         num_requests: 3,
         warmup_requests: 1,
@@ -219,7 +219,7 @@ fn a_block_is_the_same_tokens_wherever_its_hash_id_occurs() {
     assert_eq!(ids[0][..512], ids[1][..512]);
     assert_ne!(ids[0][512..600], ids[1][512..600]);
     assert_eq!(ids[0][..1024], ids[2][..1024]);
-    // What no id covers occurs nowhere else.
+    // The part without an id is unique.
     assert_ne!(ids[0][1024..], ids[2][1024..]);
     let Prompt::TokenIds(warm) = &pass.warmup[0].prompt else {
         panic!("{pass:?}")
@@ -228,7 +228,7 @@ fn a_block_is_the_same_tokens_wherever_its_hash_id_occurs() {
 }
 
 #[test]
-fn a_trace_is_due_at_its_own_times_and_faster_where_asked() {
+fn a_trace_is_due_at_its_own_times_divided_by_the_speedup() {
     let due = |speedup, num_requests| {
         let trace = Choice {
             num_requests,
@@ -246,7 +246,7 @@ fn a_trace_is_due_at_its_own_times_and_faster_where_asked() {
     };
     assert_eq!(due(None, 3), (vec![0, 500, 2000], vec![0, 500]));
     assert_eq!(due(Some(2.0), 3).0, [0, 250, 1000]);
-    // The second round begins a mean gap after the first has ended.
+    // The second round starts a mean gap after the first has ended.
     assert_eq!(
         due(None, 5),
         (vec![0, 500, 2000, 3000, 3500], vec![0, 1000])
@@ -254,7 +254,7 @@ fn a_trace_is_due_at_its_own_times_and_faster_where_asked() {
 }
 
 #[test]
-fn a_trace_of_ages_is_due_within_reach_of_a_clock() {
+fn a_trace_of_extreme_length_is_due_within_the_range_of_a_clock() {
     let trace = "{\"timestamp\": 0, \"input_length\": 1, \"output_length\": 1}\n\
                  {\"timestamp\": 1e15, \"input_length\": 1, \"output_length\": 1}\n";
     let slow = Choice {
@@ -269,7 +269,7 @@ fn a_trace_of_ages_is_due_within_reach_of_a_clock() {
 }
 
 #[test]
-fn turns_choose_what_of_a_conversation_is_sent() {
+fn turns_select_the_sent_part_of_a_conversation() {
     let sent = |turns, num_requests| {
         let chat = Choice {
             num_requests,
@@ -316,7 +316,7 @@ fn a_turn_follows_the_one_before_and_shares_its_salted_head() {
 }
 
 #[test]
-fn what_the_file_does_not_have_cannot_be_asked_of_it() {
+fn settings_that_do_not_fit_the_file_are_errors() {
     let turns = Choice {
         turns: Some(Turns::All),
         ..choice(Format::Jsonl)
@@ -359,7 +359,7 @@ fn the_digest_changes_with_everything_that_decides_what_is_sent() {
 }
 
 #[test]
-fn every_warm_up_sends_the_same_entries_with_a_salt_of_its_own() {
+fn every_warm_up_sends_the_same_entries_with_its_own_salt() {
     let selection = select(choice(Format::Jsonl), &prompts(50)).unwrap();
     let first = selection.requests(Part::of(Phase::WarmUp(0), "c", 0));
     let second = selection.requests(Part::of(Phase::WarmUp(1), "c", 0));

@@ -1,5 +1,5 @@
-//! ShareGPT: a list of `conversations`, each of turns with `from` and `value`; or one such entry a line. Turns of `role`
-//! and `content`, as other clients write them, are the same.
+//! ShareGPT: a list of `conversations`, each of turns with `from` and `value`; or one such entry per line. Turns of `role`
+//! and `content`, as other clients write them, are accepted too.
 
 use std::io::BufRead;
 
@@ -11,10 +11,10 @@ use crate::workload::{Message, Role};
 
 const TOO_FEW: &str = "fewer than two turns";
 const EMPTY: &str = "an empty turn";
-const UNKNOWN: &str = "a turn of neither human, gpt nor system";
-const IN_A_ROW: &str = "two turns of one side in a row";
+const UNKNOWN: &str = "a turn with a role other than human, gpt and system";
+const IN_A_ROW: &str = "two turns in a row with the same role";
 
-/// An entry as it stands.
+/// An entry of the file.
 #[derive(Deserialize)]
 struct Raw {
     conversations: Vec<RawTurn>,
@@ -32,7 +32,7 @@ struct RawTurn {
     content: Option<String>,
 }
 
-/// Reads every entry. One that cannot be used is counted with the reason; one of another shape is an error.
+/// Reads every entry. An unusable one is counted with the reason; one with another structure is an error.
 pub(super) fn read(
     reader: impl BufRead,
     each: &mut dyn FnMut(Entry),
@@ -62,8 +62,8 @@ pub(super) fn read(
     Ok(census)
 }
 
-/// The messages of an entry: perhaps a system prompt, then questions and answers in turn. Answers before the first
-/// question, which long conversations have that were cut into pieces, are left out.
+/// The messages of an entry: optionally a system prompt, then questions and answers in turn. Answers before the first
+/// question, which occur where long conversations were split, are dropped.
 fn conversation(raw: Raw) -> Result<Vec<Message>, &'static str> {
     let mut messages: Vec<Message> = Vec::with_capacity(raw.conversations.len());
     let mut last = Role::Assistant;
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_cannot_be_used_are_counted_with_the_reason() {
+    fn unusable_entries_are_counted_with_the_reason() {
         let list = serde_json::json!([
             turns(&[]),
             turns(&[("human", "Why?")]),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_and_contents_are_turns_too() {
+    fn roles_and_contents_are_accepted_as_turns() {
         let line = r#"{"conversations": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]}"#;
         assert_eq!(
             entries(line).unwrap().0,
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_character_costs_its_entry_and_no_other() {
+    fn a_lone_surrogate_makes_only_its_entry_unusable() {
         let good = turns(&[("human", "Why?"), ("gpt", "So.")]).to_string();
         for half in [r"\ud83d", r"\ude00", r"\ud83d\u0041"] {
             let bad = good.replace("So.", half);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn another_shape_is_an_error_with_its_place() {
+    fn another_structure_is_an_error_with_its_place() {
         let said: Vec<String> = [
             "[\n{\"conversations\": []},\n{\"prompt\": \"a\"}]",
             "[{\"conversations\": [{\"value\": 5}]}]",
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_without_end_is_refused_before_it_fills_the_memory() {
+    fn an_endless_entry_is_refused_before_it_fills_the_memory() {
         let endless = io::repeat(b'a');
         let text = b"[{\"conversations\": [{\"from\": \"human\", \"value\": \"".chain(endless);
         let error = read(io::BufReader::new(text), &mut |_| {}).unwrap_err();

@@ -57,13 +57,13 @@ rows! {
         => 5, "error: the server ended with exit code 3 before it was ready…server| RuntimeError: weights are broken", 0;
     a_server_that_dies_in_the_warm_up_is_named_as_dead:
         "dies", "in the warm-up", ("dies", 1, 2)
-        => 5, "error: the server ended during repeat 1 of concurrency=4: the server ended with exit code 7 while it was measured…server| CUDA error", 0;
+        => 5, "error: the server ended during repeat 1 of concurrency=4: the server ended with exit code 7 during the measurement…server| CUDA error", 0;
     a_server_that_dies_in_a_repeat_is_named_as_dead:
         "dies", "in a repeat", ("dies", 1, MIDDLE)
-        => 5, "error: the server ended during repeat 1 of concurrency=4: the server ended with exit code 7 while it was measured", 0;
+        => 5, "error: the server ended during repeat 1 of concurrency=4: the server ended with exit code 7 during the measurement", 0;
     a_server_that_dies_in_the_second_repeat_leaves_the_first:
         "dies", "in the second repeat", ("dies", 2, MIDDLE)
-        => 5, "error: the server ended during repeat 2 of concurrency=4: the server ended with exit code 7 while it was measured…hint: what was measured before is in `out/result.json`", 1;
+        => 5, "error: the server ended during repeat 2 of concurrency=4: the server ended with exit code 7 during the measurement…hint: what was measured before is in `out/result.json`", 1;
     a_server_that_never_becomes_ready_ends_with_the_time_out:
         "answers 503 for ever", "while it loads", ("never-ready", 1, 1)
         => 5, "error: the server was not ready after 3 s: /health: HTTP 503…hint: raise `ready_timeout`", 0;
@@ -120,13 +120,13 @@ rows! {
         => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: the answer is not HTTP: …(…)…", 1;
     an_event_that_is_no_json_is_a_failed_request:
         "sends a broken event", "in a repeat", ("broken-event", 1, MIDDLE)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: the stream has an event that is not a completion chunk: … (…)…", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: the stream contains an event that is not a completion chunk: … (…)…", 1;
     an_answer_that_is_no_stream_is_a_failed_request:
         "answers with broken JSON instead of a stream", "in a repeat", ("broken-json", 1, MIDDLE)
         => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: the answer is not a stream of events: … (…)…", 1;
     a_header_that_does_not_end_is_a_failed_request:
         "sends a header that does not end", "in a repeat", ("endless-header", 1, MIDDLE)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: the answer has a head that does not end (…)…", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: the answer has a head without an end (…)…", 1;
     a_line_that_does_not_end_is_a_failed_request:
         "sends a line that does not end", "in a repeat", ("endless-line", 1, MIDDLE)
         => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: an event is longer than 4194304 bytes (…)…", 1;

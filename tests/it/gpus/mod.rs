@@ -209,10 +209,10 @@ fn a_result_has_what_the_library_says_and_how_often_it_was_asked() {
     let warnings = &repeat["telemetry"]["warnings"];
     assert_eq!(
         warnings[0],
-        "GPU 0 was held back by its power limit (700 W) in 100 % of the repeat"
+        "GPU 0 ran at its power limit (700 W) in 100 % of the repeat"
     );
     assert!(
-        ran.stderr.contains("warning: GPU 0 was held back"),
+        ran.stderr.contains("warning: GPU 0 ran at its power limit"),
         "{}",
         ran.stderr
     );
@@ -265,10 +265,7 @@ fn a_foreign_process_makes_a_repeat_void() {
         .run_in_the_load(&[("process", "4999999 1000000000")])
         .expect(0);
     let repeats = world.repeats();
-    assert_eq!(
-        repeats[0]["void"],
-        "GPU 0 was not the server's alone: process 4999999 used it too"
-    );
+    assert_eq!(repeats[0]["void"], "GPU 0 was also used by process 4999999");
     assert_eq!(repeats[1]["void"], Value::Null);
     assert_eq!(
         repeats[0]["telemetry"]["gpus"][0]["processes"][0]["foreign"],
@@ -287,7 +284,7 @@ fn errors_of_the_hardware_make_a_repeat_void() {
         (
             "xid",
             "63",
-            "GPU 0 reported the critical error Xid 63; `dmesg` has more",
+            "GPU 0 reported the critical error Xid 63; `dmesg` shows more",
         ),
     ] {
         let world = World::new();

@@ -67,7 +67,7 @@ async fn a_container_that_dies_while_it_is_used_is_noticed() {
         .await
         .unwrap();
     let death = target.death().unwrap().to_string();
-    assert!(death.starts_with("the server ended with exit code 137 while it was measured"));
+    assert!(death.starts_with("the server ended with exit code 137 during the measurement"));
     target.stop().await.unwrap();
     assert_eq!(containers_of(&run_id), "");
 }
@@ -197,7 +197,7 @@ async fn what_the_engine_refuses_is_recognised_and_leaves_nothing() {
     assert!(
         missing
             .to_string()
-            .starts_with("image `127.0.0.1:9/perfgate/no-such-image:1` could not be pulled: "),
+            .starts_with("cannot pull image `127.0.0.1:9/perfgate/no-such-image:1`: "),
         "{missing}"
     );
 }
@@ -215,7 +215,7 @@ async fn an_engine_that_is_not_there_is_named() {
     })
     .await
     .unwrap_err();
-    insta::assert_snapshot!(error, @"no container engine answers at unix:///no/such.sock (DOCKER_HOST): there is no such socket");
+    insta::assert_snapshot!(error, @"no container engine answers at unix:///no/such.sock (DOCKER_HOST): the socket does not exist");
     assert_eq!(error.fault(), Fault::Environment);
 }
 

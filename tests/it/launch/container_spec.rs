@@ -145,7 +145,7 @@ async fn an_image_that_is_not_to_be_pulled_must_be_there() {
     let error = start_quietly(&with_secret(&plan, "never"))
         .await
         .unwrap_err();
-    insta::assert_snapshot!(error, @"image `perfgate/no-such-image:1` is not on this machine, and `pull: never` keeps perfgate from pulling it");
+    insta::assert_snapshot!(error, @"image `perfgate/no-such-image:1` is not on this machine, and `pull: never` forbids pulling it");
     assert_eq!(error.hints(), ["docker pull perfgate/no-such-image:1"]);
 }
 
@@ -238,7 +238,7 @@ async fn an_engine_that_nobody_serves_any_more_is_told_from_one_that_was_never_t
     assert!(
         error
             .to_string()
-            .ends_with("(CONTAINER_HOST): nobody listens there"),
+            .ends_with("(CONTAINER_HOST): nothing listens there"),
         "{error}"
     );
     assert!(

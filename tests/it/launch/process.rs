@@ -126,7 +126,7 @@ async fn a_process_that_wants_a_key_is_ready_only_with_it() {
     for (mode, path) in [("locked", "/v1/models"), ("locked-gateway", "/health")] {
         let plan = plan(mode);
         let error = start_quietly(&launch(&plan, "process")).await.unwrap_err();
-        let words = format!("{path} answered HTTP 401: the server wants an API key");
+        let words = format!("{path} answered HTTP 401: the server needs an API key");
         assert!(error.to_string().contains(&words), "{error}");
         let target = start_quietly(&Launch {
             api_key: Some("right-key"),
@@ -208,7 +208,7 @@ async fn a_server_that_dies_while_it_is_used_is_noticed() {
         .await
         .unwrap();
     let death = target.death().unwrap().to_string();
-    assert!(death.starts_with("the server ended with exit code 7 while it was measured"));
+    assert!(death.starts_with("the server ended with exit code 7 during the measurement"));
     target.stop().await.unwrap();
 }
 

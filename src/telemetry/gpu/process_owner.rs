@@ -1,45 +1,45 @@
-//! Whose a process on a GPU is: the server's own, or somebody else's.
+//! Owner of a process on a GPU: the server or another program.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::process_table::ProcessEntry;
 
-/// Ancestors that are asked for; longer chains do not occur.
+/// Ancestors that are checked; longer chains do not occur.
 const MOST_ANCESTORS: usize = 64;
 
-/// Whose a process is.
+/// Owner of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whose {
-    /// One of the server's, or a descendant of one.
+pub(super) enum Owner {
+    /// The server: one of its processes, or a descendant of one.
     Server,
-    /// None of them, as far as `/proc` tells.
+    /// Another program, according to `/proc`.
     Other,
-    /// The server's processes are not known.
+    /// The server's processes are unknown.
     Unknown,
 }
 
-/// Whose the process of that id is, where `server` has the server's processes. Asked when it is first seen: later it may be
-/// gone.
-pub(super) fn whose(proc: &Path, id: u32, server: Option<&BTreeSet<u32>>) -> Whose {
+/// The owner of the process with that id; `server` has the server's processes. Determined when the process is first seen,
+/// because it may end later.
+pub(super) fn owner(proc: &Path, id: u32, server: Option<&BTreeSet<u32>>) -> Owner {
     let Some(server) = server.filter(|server| !server.is_empty()) else {
-        return Whose::Unknown;
+        return Owner::Unknown;
     };
     let mut id = id;
     for _generation in 0..MOST_ANCESTORS {
         if server.contains(&id) {
-            return Whose::Server;
+            return Owner::Server;
         }
         match ProcessEntry::below(proc, id) {
-            Some(entry) if server.contains(&entry.group) => return Whose::Server,
+            Some(entry) if server.contains(&entry.group) => return Owner::Server,
             Some(entry) if entry.parent > 1 => id = entry.parent,
             Some(_) | None => break,
         }
     }
-    Whose::Other
+    Owner::Other
 }
 
-/// Its name; `None` where it is gone, or belongs to another name space.
+/// Its name; `None` if it has ended, or belongs to another pid namespace.
 pub(super) fn name(proc: &Path, id: u32) -> Option<String> {
     let name = std::fs::read_to_string(proc.join(id.to_string()).join("comm")).ok()?;
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn children_and_members_of_the_group_are_the_servers_and_strangers_are_not() {
+    fn children_and_members_of_the_group_are_the_servers_and_other_processes_are_not() {
         let folder = tempfile::tempdir().unwrap();
         for (id, stat) in [
             (
@@ -71,15 +71,15 @@ mod tests {
             crate::files::write_atomically(&path.join("stat"), stat.as_bytes()).unwrap();
         }
         let of =
-            |id, server: &[u32]| whose(folder.path(), id, Some(&server.iter().copied().collect()));
-        assert_eq!(of(40, &[40]), Whose::Server);
+            |id, server: &[u32]| owner(folder.path(), id, Some(&server.iter().copied().collect()));
+        assert_eq!(of(40, &[40]), Owner::Server);
         // By its group, and by its parent's.
-        assert_eq!(of(50, &[40]), Whose::Server);
-        assert_eq!(of(60, &[40]), Whose::Server);
-        assert_eq!(of(70, &[40]), Whose::Other);
-        // Gone, or of another name space.
-        assert_eq!(of(99, &[40]), Whose::Other);
-        assert_eq!(of(70, &[]), Whose::Unknown);
-        assert_eq!(whose(folder.path(), 70, None), Whose::Unknown);
+        assert_eq!(of(50, &[40]), Owner::Server);
+        assert_eq!(of(60, &[40]), Owner::Server);
+        assert_eq!(of(70, &[40]), Owner::Other);
+        // Ended, or of another pid namespace.
+        assert_eq!(of(99, &[40]), Owner::Other);
+        assert_eq!(of(70, &[]), Owner::Unknown);
+        assert_eq!(owner(folder.path(), 70, None), Owner::Unknown);
     }
 }
