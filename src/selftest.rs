@@ -7,7 +7,6 @@ use crate::metric::Metric;
 use crate::policy::rule::{Action, Policy};
 use crate::policy::{ALPHA, Needs, needs, percent};
 use crate::record::Run;
-use crate::render;
 use crate::report::comparison::Verdict;
 use crate::stats::{self, HIGH_EDGE, Noise, number, rate_interval};
 
@@ -32,9 +31,7 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn in_words(&self) -> String {
-        let word = render::view::sign_of_verdict(self.verdict)
-            .word
-            .to_lowercase();
+        let word = self.verdict.word().to_lowercase();
         format!(
             "{word} after {} server starts: {}",
             self.starts, self.headline

@@ -89,10 +89,10 @@ pub(super) fn times_of(row: &Judgement) -> Option<f64> {
 mod tests {
     use super::super::fixture::run_of;
     use super::super::rule::{OnInconclusive, Policy};
-    use super::super::{Labels, compare_runs, with_analysis};
+    use super::super::{Labels, compare_runs, only_a_reason_is_missing, with_analysis};
     use super::*;
     use crate::record::Run;
-    use crate::report::comparison::Analysis;
+    use crate::report::comparison::{Analysis, Comparison, Verdict};
 
     fn run(tpot: f64, ttft: f64, throughput: f64) -> Run {
         let repeats: Vec<String> = [1.0, 1.004, 0.996]

@@ -50,7 +50,7 @@ fn head(view: &View) -> String {
     };
     let mut text = format!(
         "<!-- perfgate:v1 key={} -->\n### {} perfgate: {}\n\n**{}**\n\n{identity}\n\n",
-        crate::config::safe_name(&view.name),
+        crate::text::name::safe_name(&view.name),
         view.verdict.icon,
         view.title(),
         sanitized(&view.headline),

@@ -327,18 +327,17 @@ fn scenarios(comparison: &Comparison) -> Vec<&str> {
 
 /// Icon and word of a verdict.
 pub fn sign_of_verdict(verdict: Verdict) -> Sign {
-    let (icon, word, tone) = match verdict {
-        Verdict::Pass => ("✅", "PASS", "good"),
-        Verdict::Warn => ("⚠️", "WARN", "caution"),
-        Verdict::Inconclusive => ("❓", "NO DECISION", "neutral"),
-        Verdict::Report => ("⛔", "REPORT", "bad"),
-        Verdict::Block => ("⛔", "BLOCK", "bad"),
-        Verdict::Incomparable => ("🚫", "NOT COMPARABLE", "bad"),
+    let (icon, tone) = match verdict {
+        Verdict::Pass => ("✅", "good"),
+        Verdict::Warn => ("⚠️", "caution"),
+        Verdict::Inconclusive => ("❓", "neutral"),
+        Verdict::Report | Verdict::Block => ("⛔", "bad"),
+        Verdict::Incomparable => ("🚫", "bad"),
     };
     Sign {
         icon,
         mark: mark(tone),
-        word,
+        word: verdict.word(),
         tone,
     }
 }

@@ -34,6 +34,20 @@ pub enum Verdict {
     Incomparable,
 }
 
+impl Verdict {
+    /// Its word in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Warn => "WARN",
+            Self::Inconclusive => "NO DECISION",
+            Self::Report => "REPORT",
+            Self::Block => "BLOCK",
+            Self::Incomparable => "NOT COMPARABLE",
+        }
+    }
+}
+
 /// The status of one rule in one scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -3,6 +3,7 @@
 pub mod count;
 pub mod guard;
 pub mod hidden;
+pub mod name;
 pub mod number;
 pub mod sanitize;
 pub mod screen;
