@@ -42,7 +42,7 @@ pub(crate) fn api_key(environment: &dyn Fn(&str) -> Option<String>) -> Option<St
 /// Variables with the name of a secret are masked: a server that inherits them may print them.
 pub(crate) fn register_secrets() {
     for (name, value) in whole_environment() {
-        if secret::is_telling(&name) && value.len() >= secret::LONG {
+        if secret::is_secret_name(&name) && value.len() >= secret::LONG {
             secret::register(&value);
         }
     }

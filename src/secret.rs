@@ -44,14 +44,14 @@ fn add_to(known: &RwLock<Vec<String>>, value: &str) {
 /// Masks the value of an environment variable: many are settings (`1`, `true`, `DEBUG`), so short ones only count where
 /// the variable's name tells that it is a secret.
 pub fn register_variable(name: &str, value: &str) {
-    if value.trim().len() >= LONG || is_telling(name) {
+    if value.trim().len() >= LONG || is_secret_name(name) {
         register(value);
     }
 }
 
 /// Whether a name, of a variable or an option, tells that its value is a secret. By whole words: `MAX_TOKENS` is a number.
-pub fn is_telling(name: &str) -> bool {
-    const TELLING: [&str; 11] = [
+pub fn is_secret_name(name: &str) -> bool {
+    const SECRET_NAME_PARTS: [&str; 11] = [
         "token",
         "key",
         "keys",
@@ -71,7 +71,7 @@ pub fn is_telling(name: &str) -> bool {
         name.split(['_', '-', '.'])
             .any(|word| words.contains(&word))
     };
-    has(&TELLING) && !has(&PLACES)
+    has(&SECRET_NAME_PARTS) && !has(&PLACES)
 }
 
 /// The text without secrets.

@@ -72,7 +72,7 @@ pub(super) enum Within {
     Bucket(Arc<Bucket>),
 }
 
-/// What stands there.
+/// The value.
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
     /// The baseline.

@@ -28,7 +28,7 @@ pub(crate) fn settle(
     };
     if plan.prompts.is_some() || plan.prefix.share > 0.0 || plan.conversation.is_some() {
         let message = "`prompts`, `prefix` and `conversation` shape synthetic prompts, and a data set is given";
-        return Err(usage(message.to_owned()).hint("take one of them out"));
+        return Err(usage(message.to_owned()).hint("remove one of them"));
     }
     let kept = read(&file, plan, base_ref)?;
     kept.tell(&file.path, events);
@@ -75,7 +75,7 @@ fn usage(message: String) -> Failure {
 fn check_synthetic(plan: &Plan) -> Result<(), Failure> {
     if plan.endpoint == Endpoint::Chat && plan.prompts == Some(Prompts::TokenIds) {
         let message = "`prompts: token_ids` cannot be sent to `endpoint: chat`, which takes text";
-        return Err(usage(message.to_owned()).hint("take one of them out"));
+        return Err(usage(message.to_owned()).hint("remove one of them"));
     }
     Ok(())
 }
@@ -185,16 +185,16 @@ fn take_load(file: &DatasetFile, plan: &mut Plan, kept: &Kept) -> Result<(), Fai
         if file.speedup.is_some() {
             let message = "`speedup` is for a trace sent at its own times, and a load is given";
             return Err(usage(message.to_owned())
-                .hint("take out `concurrency` and `request_rate`, or `speedup`"));
+                .hint("remove `concurrency` and `request_rate`, or `speedup`"));
         }
         return Ok(());
     }
     if kept.entries.first().is_some_and(|entry| entry.at.is_some()) {
-        let was_usual = plan.warmup_requests == Plan::usual_warmup(&plan.loads, plan.num_requests);
+        let was_usual = plan.warmup_requests == Plan::default_warmup(&plan.loads, plan.num_requests);
         let speedup = file.speedup.unwrap_or(1.0);
         plan.loads = vec![LoadPoint::Trace { speedup }];
         if was_usual {
-            plan.warmup_requests = Plan::usual_warmup(&plan.loads, plan.num_requests);
+            plan.warmup_requests = Plan::default_warmup(&plan.loads, plan.num_requests);
         }
     }
     Ok(())

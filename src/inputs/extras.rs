@@ -56,7 +56,7 @@ fn register_secrets(plan: &Plan) {
         }
         secret::register_sent(value);
         let is_word = value.chars().all(|c| c.is_ascii_lowercase());
-        if !is_word || secret::is_telling(name) {
+        if !is_word || secret::is_secret_name(name) {
             secret::register_variable(name, value);
         }
     }

@@ -38,7 +38,7 @@ pub(crate) fn check_warm_up(plan: &Plan) -> Result<(), Failure> {
         ),
         Dataset::File(file) if !file.salt => refused(
             "`warmup_until_stable` sends the same entries again, and `salt: false` lets the prefix cache answer them",
-            "take one of them out",
+            "remove one of them",
         ),
         Dataset::File(_) | Dataset::Synthetic | Dataset::Chosen(_) => Ok(()),
     }

@@ -249,7 +249,7 @@ fn lay_load(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
         };
     }
     let warmup_was_usual =
-        plan.warmup_requests == Plan::usual_warmup(&plan.loads, plan.num_requests);
+        plan.warmup_requests == Plan::default_warmup(&plan.loads, plan.num_requests);
     if let Some(loads) = load_points(args)? {
         plan.loads = loads;
         plan.loads_are_usual = false;
@@ -261,7 +261,7 @@ fn lay_load(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
         Some(count) => plan.warmup_requests = count,
         // What followed from the load follows from the new one.
         None if warmup_was_usual => {
-            plan.warmup_requests = Plan::usual_warmup(&plan.loads, plan.num_requests);
+            plan.warmup_requests = Plan::default_warmup(&plan.loads, plan.num_requests);
         }
         None => {}
     }

@@ -31,8 +31,8 @@ fn usual_most(rates: bool) -> f64 {
     if rates { 1e4 } else { 1024.0 }
 }
 
-/// More streams than one machine can hold.
-const MOST_STREAMS: f64 = 65_535.0;
+/// Maximum number of streams of one machine.
+const MAX_STREAMS: f64 = 65_535.0;
 
 /// Lowest rate that is tried: a request in a hundred seconds.
 const LOWEST_RATE: f64 = 0.01;
@@ -167,10 +167,10 @@ pub(crate) fn course(
 /// Requests in flight are whole.
 fn whole_numbers(start: Option<f64>, most: f64) -> Result<(), Failure> {
     for (flag, load) in [("--start", start), ("--max-load", Some(most))] {
-        let possible = |load: f64| (1.0..=MOST_STREAMS).contains(&load) && load.fract() == 0.0;
+        let possible = |load: f64| (1.0..=MAX_STREAMS).contains(&load) && load.fract() == 0.0;
         if load.is_some_and(|load| !possible(load)) {
             return Err(usage(format!(
-                "`{flag}` must be a whole number from 1 to {MOST_STREAMS}: it is a number of requests in flight"
+                "`{flag}` must be a whole number from 1 to {MAX_STREAMS}: it is a number of requests in flight"
             )));
         }
     }
@@ -180,7 +180,7 @@ fn whole_numbers(start: Option<f64>, most: f64) -> Result<(), Failure> {
 /// How many requests each point sends. The plan's own numbers become those that do not follow from any load, so that two
 /// sweeps of the same workload say so.
 pub(crate) fn sizes(args: &SweepArgs, plan: &mut Plan) -> Sizes {
-    let usual = plan.warmup_requests == Plan::usual_warmup(&plan.loads, plan.num_requests);
+    let usual = plan.warmup_requests == Plan::default_warmup(&plan.loads, plan.num_requests);
     let warmup = (!usual).then_some(plan.warmup_requests);
     plan.warmup_requests = warmup.unwrap_or(0);
     Sizes {

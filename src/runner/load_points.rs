@@ -18,7 +18,7 @@ use crate::record::format::{Repeat, ResultFile, Scenario};
 use crate::stats;
 
 /// More requests than one load point can be worth.
-const MOST_REQUESTS: f64 = 1e7;
+const MAX_REQUESTS: f64 = 1e7;
 
 impl Sizes {
     /// Measured requests of one load point.
@@ -39,7 +39,7 @@ impl Sizes {
                     clippy::cast_sign_loss,
                     reason = "cut to ten millions"
                 )]
-                let arrivals = arrivals.min(MOST_REQUESTS) as usize;
+                let arrivals = arrivals.min(MAX_REQUESTS) as usize;
                 arrivals
             }
             LoadPoint::Rate { .. } | LoadPoint::Trace { .. } => 0,
@@ -51,7 +51,7 @@ impl Sizes {
     /// what was chosen when the file was read.
     pub(crate) fn plan_of(&self, plan: &Plan, load: LoadPoint) -> Result<Plan, Failure> {
         let mut num_requests = self.requests(load);
-        let usual = Plan::usual_warmup(&[load], num_requests);
+        let usual = Plan::default_warmup(&[load], num_requests);
         let mut warmup_requests = self.warmup.unwrap_or(usual);
         let mut dataset = plan.dataset.clone();
         if let Dataset::Chosen(selection) = &mut dataset {

@@ -41,7 +41,7 @@ pub(crate) struct Measured {
     pub(crate) run: Run,
     /// Runs from which its noise is learnt.
     pub(crate) ledger: Vec<Run>,
-    /// Of the file.
+    /// In the file.
     pub(crate) digest: String,
 }
 
