@@ -9,7 +9,7 @@ use crate::app::output;
 use crate::baseline::Location;
 use crate::cli::compare::{Format, OutputArgs};
 use crate::cli::gate::GateArgs;
-use crate::environment::whole_environment;
+use crate::environment::full_environment;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
@@ -291,7 +291,7 @@ impl Judging<'_> {
             plan,
             base_plan.as_ref(),
             &own,
-            &whole_environment(),
+            &full_environment(),
             context.environment,
         );
         let commit = work_tree::commit_and_parents().map(|(commit, _)| commit);

@@ -178,7 +178,7 @@ impl Headers {
     }
 
     /// Reads the values of variables from the environment; then all headers can be sent.
-    pub fn settle(
+    pub fn resolve(
         &mut self,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<(), WrongHeader> {
@@ -296,7 +296,7 @@ mod tests {
     fn said(lines: &[&str]) -> String {
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
         let settled = Headers::of_lines(&lines).and_then(|mut headers| {
-            headers.settle(&|_| None)?;
+            headers.resolve(&|_| None)?;
             Ok(headers)
         });
         match settled {
@@ -338,8 +338,8 @@ mod tests {
         headers.add_variable("X-Key", "GATEWAY_KEY").unwrap();
         assert_eq!(headers.sent().count(), 0);
         let mut unset = headers.clone();
-        insta::assert_snapshot!(unset.settle(&|_| Some(" ".to_owned())).unwrap_err(), @"the header `X-Key` takes its value from the variable `GATEWAY_KEY`, which is unset or empty");
-        headers.settle(&|_| Some("sesame\n".to_owned())).unwrap();
+        insta::assert_snapshot!(unset.resolve(&|_| Some(" ".to_owned())).unwrap_err(), @"the header `X-Key` takes its value from the variable `GATEWAY_KEY`, which is unset or empty");
+        headers.resolve(&|_| Some("sesame\n".to_owned())).unwrap();
         assert_eq!(headers.sent().collect::<Vec<_>>(), [("X-Key", "sesame")]);
         assert!(headers.add_variable("X-Other", "no name").is_err());
     }
@@ -357,7 +357,7 @@ mod tests {
         rotated.add_variable("X-Key", "GATEWAY_KEY").unwrap();
         let told = |headers: &Headers| headers.described().collect::<Vec<String>>();
         let before = told(&rotated);
-        rotated.settle(&|_| Some("sesame".to_owned())).unwrap();
+        rotated.resolve(&|_| Some("sesame".to_owned())).unwrap();
         assert_eq!(told(&rotated), before);
     }
 

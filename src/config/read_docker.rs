@@ -69,7 +69,7 @@ pub(super) fn read_docker(node: &Node, collector: &mut Collector<'_>) -> Option<
         let port = option_value(&args, "--port")?.parse().ok()?;
         Some((node, port))
     });
-    let port = settle_port(port_node, port, listens, network, collector);
+    let port = resolve_port(port_node, port, listens, network, collector);
     Some(DockerPlan {
         image: image?,
         pull: pull.unwrap_or_default(),
@@ -92,7 +92,7 @@ pub(super) fn read_docker(node: &Node, collector: &mut Collector<'_>) -> Option<
 }
 
 /// The port inside the container, which the file can set in two places.
-fn settle_port(
+fn resolve_port(
     node: Option<&Node>,
     port: Option<u16>,
     listens: Option<(&Node, u16)>,

@@ -171,7 +171,7 @@ extra_body:
 ";
         let mut plan = read_plan("perfgate.yaml", source).unwrap();
         plan.headers
-            .settle(&|name| Some(name.to_lowercase()))
+            .resolve(&|name| Some(name.to_lowercase()))
             .unwrap();
         let sent: Vec<(&str, &str)> = plan.headers.sent().collect();
         assert_eq!(

@@ -114,7 +114,7 @@ fn baseline_failure(error: &BaselineError) -> Failure {
         BaselineError::Record(error) => record_failure(error).hint(
             "`perfgate baseline verify` says what is wrong with all files, and how to mend them",
         ),
-        BaselineError::File(error) if error.is_of_reading() => failure(ExitStatus::Usage).hint(UNREADABLE),
+        BaselineError::File(error) if error.is_read_error() => failure(ExitStatus::Usage).hint(UNREADABLE),
         BaselineError::File(_) | BaselineError::Lock { .. } => failure(ExitStatus::EnvironmentFailed)
             .hint("nothing was changed; make room there or let this user write there"),
         BaselineError::Bucket(error) => bucket_failure(error),

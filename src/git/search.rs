@@ -6,7 +6,7 @@ use std::process::Command;
 use super::error::GitError;
 use super::work_tree;
 use crate::bisect::Commit;
-use crate::environment::PLACES_OF_GIT;
+use crate::environment::GIT_LOCATION_VARIABLES;
 
 /// The names that git gives to both ends where nobody chose others.
 const DEFAULT_TERMS: [&str; 2] = ["bad", "good"];
@@ -246,7 +246,7 @@ pub(crate) fn git(folder: &Path, arguments: &[&str]) -> Result<String, GitError>
 /// Git in a work tree other than that of the working folder: what says where this one's repository is must not reach it.
 pub(crate) fn git_elsewhere(folder: &Path, arguments: &[&str]) -> Result<String, GitError> {
     let mut command = work_tree::command(folder, arguments);
-    for variable in PLACES_OF_GIT {
+    for variable in GIT_LOCATION_VARIABLES {
         command.env_remove(variable);
     }
     // What is said of submodules is read.

@@ -12,7 +12,7 @@ pub(crate) fn lay(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
     let headers = Headers::of_lines(&args.header).map_err(|wrong| wrong_header(&wrong))?;
     plan.headers.lay(headers);
     plan.headers
-        .settle(&environment)
+        .resolve(&environment)
         .map_err(|wrong| wrong_header(&wrong))?;
     if plan.headers.has("authorization") && api_key(&environment).is_some() {
         let message = format!(

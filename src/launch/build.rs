@@ -15,7 +15,7 @@ use super::group::Group;
 use super::guard::Guard;
 use super::log::quoted_from;
 use super::process::OF_THE_JOB;
-use crate::environment::PLACES_OF_GIT;
+use crate::environment::GIT_LOCATION_VARIABLES;
 use crate::files;
 
 /// A compiler that is told to end has nothing to finish.
@@ -74,7 +74,7 @@ pub async fn build(build: &Build<'_>, cancel: &CancellationToken) -> Result<(), 
     let mut guard = Guard::start(build.own_program).map_err(environment)?;
     let (mark, number) = guard.mark();
     let mut command = Command::new("sh");
-    for variable in PLACES_OF_GIT.iter().chain(&OF_THE_JOB) {
+    for variable in GIT_LOCATION_VARIABLES.iter().chain(&OF_THE_JOB) {
         command.env_remove(variable);
     }
     command

@@ -20,7 +20,7 @@ const PER_REQUEST: usize = 50;
 /// Tries to create it.
 const ATTEMPTS: u32 = 3;
 
-/// What it says.
+/// Its schema.
 #[derive(Clone, Debug)]
 pub struct CheckRun<'a> {
     /// Its name; never that of the status, since both would be required.
@@ -50,7 +50,7 @@ pub struct Mark {
     pub line: u32,
     /// Whether it is what blocks.
     pub blocks: bool,
-    /// What it says.
+    /// Its schema.
     pub message: String,
 }
 

@@ -90,7 +90,7 @@ pub struct Statement<'a> {
     pub of: &'a str,
     /// The context that the same verdict had before its name was known: of a gate whose configuration could not be read.
     pub formerly: Option<&'a str>,
-    /// What it says.
+    /// Its schema.
     pub state: CommitState,
     /// In a line.
     pub description: &'a str,

@@ -1,17 +1,17 @@
-//! Results as they are kept: small, stable, and readable in a diff. Pure.
+//! Results in their stored form: small, stable, readable in a diff. Pure.
 
 use jiff::Timestamp;
 
 use super::format::{Repeat, ResultFile, Samples, Scenario};
 use super::telemetry::Telemetry;
 
-/// Significant digits of a sample: a hundredth of what a comparison can see.
+/// Significant digits of a sample; the rounding error is a hundredth of the smallest detectable difference.
 const DIGITS: usize = 5;
 
-/// The status of a request that counts.
+/// The status of a successful request.
 const OK: &str = "ok";
 
-/// A run as a baseline keeps it: every repeat's metrics and one column per latency, rounded to five digits.
+/// A run in the form of a baseline: the metrics of every repeat and one column per latency, rounded to five digits.
 #[must_use]
 pub fn as_baseline(run: &ResultFile) -> ResultFile {
     kept(run, |repeat| Repeat {
@@ -21,7 +21,7 @@ pub fn as_baseline(run: &ResultFile) -> ResultFile {
     })
 }
 
-/// A run as the ledger keeps it: every repeat's metrics.
+/// A run in the form of a ledger line: the metrics of every repeat.
 #[must_use]
 pub fn as_session(run: &ResultFile) -> ResultFile {
     kept(run, |repeat| Repeat {
@@ -31,7 +31,7 @@ pub fn as_session(run: &ResultFile) -> ResultFile {
     })
 }
 
-/// Whether one was measured before the other, where both say when.
+/// Whether `one` was measured before `other`; false if a time is missing.
 pub fn is_measured_before(one: &ResultFile, other: &ResultFile) -> bool {
     let time = |file: &ResultFile| file.created.as_deref()?.parse::<Timestamp>().ok();
     matches!((time(one), time(other)), (Some(one), Some(other)) if one < other)
@@ -53,7 +53,7 @@ fn rounded(samples: &Samples) -> Samples {
         let values = values.as_ref()?;
         Some(values.iter().map(|value| value.map(round)).collect())
     };
-    // Without the column, a request that has a latency has succeeded.
+    // Without a status column, a request with a latency succeeded.
     let all_ok = samples
         .status
         .as_ref()
@@ -77,14 +77,14 @@ fn round(value: f64) -> f64 {
     format!("{value:.digits$e}").parse().unwrap_or(value)
 }
 
-/// Indented JSON in which a list of plain values stands on one line: a changed column is one line of a diff.
+/// Indented JSON with each list of plain values on one line, so that a changed column is one line of a diff.
 pub fn readable(result: &ResultFile) -> serde_json::Result<String> {
     let pretty = serde_json::to_string_pretty(result)?;
     let mut text = String::with_capacity(pretty.len());
     let mut list: Option<Vec<&str>> = None;
     for line in pretty.lines() {
         let trimmed = line.trim_start();
-        // A line that ends with a bracket begins a list: within a string it would end with its quote.
+        // A line that ends with a bracket begins a list; a string would end with a quote.
         if line.ends_with('[') || line.ends_with('{') {
             if let Some(open) = list.take() {
                 push_lines(&mut text, &open);
@@ -200,7 +200,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_readable_is_read_back_the_same(
+        fn readable_json_round_trips(
             ttft in prop::collection::vec(prop::option::of(1e-6..1e3f64), 0..20), name in "(\\PC|\"|\\[|\\{|\n){0,12}"
         ) {
             let kept = as_baseline(&run(ttft, &name));

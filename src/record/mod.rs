@@ -1,6 +1,6 @@
 //! The result file: types, versions, reading and writing.
 //!
-//! [`mod@format`] is what the file says, [`Run`] what is believed after checking it, `store` the only part that touches
+//! [`mod@format`] mirrors the file, [`Run`] is the checked result, and only `store` accesses
 //! files.
 
 mod columns;
