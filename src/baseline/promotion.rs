@@ -1,10 +1,10 @@
-//! How a run becomes the baseline, so that two at once, a crash or a full disk lose nothing.
+//! Promotion of a run to the baseline, safe against concurrent promotions, crashes and full disks.
 //!
-//! The ledger is written first, then the baseline, each whole or not at all: what was accepted is in the ledger from the
-//! first write on, and doing the promotion again does what is left. In a folder a lock keeps others out meanwhile. A bucket
-//! has no locks: the ledger is replaced only if it is still the one that was judged, and whoever comes second reads and
-//! judges again. The baseline follows the ledger: it is replaced only while this session is the ledger's last, and only if
-//! it is still the one that was read *before* the ledger was looked at, so that no slow promotion overwrites a later one.
+//! The ledger is written first, then the baseline, each atomically: after the first write the ledger contains the run, and a
+//! repeated promotion completes the rest. In a folder a lock excludes concurrent promotions. A bucket has no locks: the
+//! ledger is replaced only if it has not changed since it was judged; otherwise the promotion reads and judges it again.
+//! The baseline follows the ledger: it is replaced only while this session is the last of the ledger, and only if it is
+//! the one that was read *before* the ledger, so that a slow promotion cannot overwrite a later one.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -13,23 +13,23 @@ use std::time::{Duration, Instant};
 
 use super::bucket::{Bucket, BucketError, Fetched};
 use super::folder::lock;
-use super::place::{BaselineError, Part, Place, Standing, Within};
+use super::place::{BaselineError, Part, Place, Standing, Backend};
 use crate::event::StorageEvent;
 use crate::files;
 use crate::record::format::ResultFile;
 use crate::record::{self, is_same_run};
 
-/// After so long with others always first, something else is wrong.
+/// How long to retry while other promotions finish first.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The first wait after somebody else came first, about one promotion, and the longest.
+/// The first wait after a conflict, about the time of one promotion, and the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// What a promotion changes.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
-    /// The session that the ledger gets.
+    /// The new session of the ledger.
     pub session: Option<ResultFile>,
     /// The run that becomes the baseline.
     pub baseline: Option<ResultFile>,
@@ -40,28 +40,28 @@ pub struct Change {
 /// How a promotion ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// The run is what candidates are compared with.
+    /// The run is the baseline.
     Current,
-    /// It is in the ledger, and somebody else's run was accepted right after it and is the baseline.
+    /// The run is in the ledger, but another run was accepted right after it and is the baseline.
     Overtaken,
 }
 
-/// Waits that grow, by a chance of their own, while others come first.
+/// Growing random waits between retries.
 struct Waiting {
     began: Instant,
     rounds: u32,
 }
 
 impl Place {
-    /// Lets `decide` say what changes, given what stands there, and changes it. Where somebody else comes first, `decide` is
-    /// asked again with what they left.
+    /// Calls `decide` with the stored runs and applies its change. After a conflict it calls `decide` again with the new
+    /// stored runs.
     pub fn promote<T, E: From<BaselineError>>(
         &self,
         mut decide: impl FnMut(&Standing) -> Result<(T, Change), E>,
     ) -> Result<(T, Ended), E> {
-        match &self.within {
-            Within::Folder(folder) => self.promote_in_folder(folder, decide),
-            Within::Bucket(bucket) => self.promote_in_bucket(bucket, &mut decide),
+        match &self.backend {
+            Backend::Folder(folder) => self.promote_in_folder(folder, decide),
+            Backend::Bucket(bucket) => self.promote_in_bucket(bucket, &mut decide),
         }
     }
 
@@ -72,7 +72,7 @@ impl Place {
     ) -> Result<(T, Ended), E> {
         let file = |part| folder.join(self.object(part));
         let baseline = file(Part::Baseline);
-        // Whoever comes second judges what the first has left.
+        // A second promotion judges the state after the first.
         let _lock = lock(baseline.parent().unwrap_or(folder))?;
         let (said, change) = decide(&self.read()?)?;
         if let Some(session) = &change.session {
@@ -113,7 +113,7 @@ impl Place {
                 fetch(Part::Release)?,
             );
             let standing = self.standing(baseline, ledger.clone(), release)?;
-            // The answer to an earlier try may have been lost, not the try.
+            // An earlier attempt may have succeeded although its answer was lost.
             if let Some((said, change)) = tried.take_if(|(_, change)| {
                 change
                     .session
@@ -131,7 +131,7 @@ impl Place {
             let won = bucket
                 .put(&ledger_object, text, replaced)
                 .map_err(|error| {
-                    // Nobody knows whether the server has it.
+                    // It is unknown whether the server stored it.
                     let is_unclear = matches!(error, BucketError::Unreachable { .. });
                     let error = BaselineError::from(error);
                     if is_unclear { unfinished(error) } else { error }
@@ -167,14 +167,14 @@ impl Place {
         })
     }
 
-    /// What comes after the ledger: the baseline while its session is the last, and the release.
+    /// The steps after the ledger: the baseline, if its session is still the last, and the release.
     fn follow(&self, bucket: &Bucket, change: &Change) -> Result<Ended, BaselineError> {
         let mut ended = Ended::Current;
         if let Some(run) = &change.baseline {
             let mut waiting = Waiting::new();
             let object = self.object(Part::Baseline);
             loop {
-                // In this order: whoever changes the ledger after it was read here finds, or makes, a new baseline.
+                // In this order: a program that changes the ledger after this read also writes the baseline.
                 let there = bucket.fetch(&object)?;
                 let ledger = bucket.fetch(&self.object(Part::Ledger))?;
                 let standing = self.standing(there.clone(), ledger, None)?;
@@ -216,7 +216,7 @@ impl Waiting {
         }
     }
 
-    /// Waits before the next try; an error when it has been long enough.
+    /// Waits before the next attempt; an error after the time limit.
     fn again(&mut self, bucket: &Bucket, object: &str) -> Result<(), BaselineError> {
         self.rounds += 1;
         let elapsed = self.began.elapsed();
@@ -232,8 +232,8 @@ impl Waiting {
                 file: object.to_owned(),
             });
         }
-        let most = LONGEST_WAIT.min(FIRST_WAIT * 2_u32.pow(self.rounds.min(6)));
-        // Seeded anew in every process: those who met once do not meet again.
+        let most = MAX_WAIT.min(FIRST_WAIT * 2_u32.pow(self.rounds.min(6)));
+        // Seeded per process, so that two processes do not collide again.
         let chance = RandomState::new().build_hasher().finish() % 1000;
         std::thread::sleep(most / 1000 * u32::try_from(chance).unwrap_or(0));
         Ok(())
@@ -251,7 +251,7 @@ fn unfinished(error: BaselineError) -> BaselineError {
     }
 }
 
-/// The ledger with one more session at its end.
+/// The ledger with another session at its end.
 fn with_session(ledger: Option<Vec<u8>>, session: &ResultFile) -> Result<Vec<u8>, BaselineError> {
     let mut text = ledger.unwrap_or_default();
     if text.last().is_some_and(|last| *last != b'\n') {
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_are_added_and_a_missing_end_of_line_joins_no_two() {
+    fn sessions_are_added_as_lines_also_after_a_missing_line_end() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::of(folder.path(), "llama", "nvidia-l4");
         accept(&place, 1.0);
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn two_who_add_at_once_lose_nothing() {
+    fn two_concurrent_promotions_lose_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::of(folder.path(), "llama", "nvidia-l4");
         std::thread::scope(|scope| {
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn between_two_writes_the_ledger_says_what_was_accepted_last() {
+    fn between_two_writes_the_ledger_has_the_last_accepted_run() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::of(folder.path(), "llama", "nvidia-l4");
         accept(&place, 1.0);

@@ -24,7 +24,7 @@ pub struct Plan {
     pub base: Option<ServerPlan>,
     /// Whether each repeat gets a fresh server.
     pub fresh: Fresh,
-    /// Which API is loaded.
+    /// API to load is loaded.
     pub endpoint: Endpoint,
     /// Where prompts come from.
     pub dataset: Dataset,
@@ -56,7 +56,7 @@ pub struct Plan {
     pub repeat: u32,
     /// Seed of lengths, prompts and arrival times.
     pub seed: u64,
-    /// Longest time that one request may take.
+    /// Time limit of one request.
     pub timeout: Duration,
     /// Share of failed or truncated requests above which the target counts as failed.
     pub max_error_rate: f64,
@@ -119,7 +119,7 @@ impl Fresh {
     }
 }
 
-/// Which API is loaded.
+/// API to load is loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Endpoint {
     /// `/v1/completions`

@@ -69,7 +69,7 @@ impl Outputs {
         self.reads("the policy", policy_path(args))
     }
 
-    /// The author's word.
+    /// Text of the author.
     pub(crate) fn reads_author(self, args: &AuthorArgs) -> Self {
         self.reads("--analysis", args.analysis.as_deref())
             .reads("--explanation", args.explanation.as_deref())

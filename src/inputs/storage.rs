@@ -31,14 +31,14 @@ fn cache_folder(environment: &Environment) -> Option<PathBuf> {
 
 /// That copies stood in for a bucket, for people to know how old they are.
 pub(crate) fn of_copies(location: &Location, storage: &Storage) -> Option<String> {
-    let stood_in = storage.stood_in()?;
-    let age = clock::age(&stood_in.read).map_or_else(
+    let offline_copies = storage.offline_copies()?;
+    let age = clock::age(&offline_copies.read).map_or_else(
         || "of unknown age".to_owned(),
         |age| format!("{} old", number::age(age)),
     );
     Some(format!(
         "`{location}` cannot be reached ({}); this is by the copy read here at {}, {age}, and may lack what was accepted since",
-        stood_in.because, stood_in.read
+        offline_copies.because, offline_copies.read
     ))
 }
 

@@ -63,7 +63,7 @@ impl Refusal {
 const SECONDARY_WAIT: u64 = 60;
 
 /// Beyond what is ever waited for; keeps sums from overflowing.
-const LONGEST_WAIT: u64 = 1 << 20;
+const MAX_WAIT: u64 = 1 << 20;
 
 /// What an answer means. `limited` is how often a limit was met before, `now` the seconds since the Unix epoch.
 pub(super) fn meaning(answer: &Answer, limited: u32, now: u64) -> Meaning {
@@ -78,11 +78,11 @@ pub(super) fn meaning(answer: &Answer, limited: u32, now: u64) -> Meaning {
         403 | 429 => {
             let doubled = SECONDARY_WAIT.saturating_mul(1 << limited.min(16));
             if let Some(seconds) = number("retry-after") {
-                Meaning::Wait(seconds.clamp(1, LONGEST_WAIT))
+                Meaning::Wait(seconds.clamp(1, MAX_WAIT))
             } else if number("x-ratelimit-remaining") == Some(0) {
                 let reset = number("x-ratelimit-reset").unwrap_or(now + doubled);
                 // Clocks differ by a second or so.
-                Meaning::Wait((reset.saturating_sub(now) + 1).min(LONGEST_WAIT))
+                Meaning::Wait((reset.saturating_sub(now) + 1).min(MAX_WAIT))
             } else if answer.status == 429
                 || says("secondary rate limit")
                 || says("abuse detection")
@@ -278,7 +278,7 @@ mod tests {
             let _next = next_page(&odd.headers);
             let _message = message(&odd.body);
             if let Meaning::Wait(seconds) = meaning(&odd, limited, u64::from(now)) {
-                prop_assert!((1..=LONGEST_WAIT * 64).contains(&seconds));
+                prop_assert!((1..=MAX_WAIT * 64).contains(&seconds));
             }
         }
     }

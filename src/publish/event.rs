@@ -27,7 +27,7 @@ impl Repository {
         &self.0
     }
 
-    /// Whose it is.
+    /// Its cloud.
     pub fn owner(&self) -> &str {
         self.0.split('/').next().unwrap_or_default()
     }

@@ -23,7 +23,7 @@ const LINE: Duration = Duration::from_mins(1);
 /// The right to use the folder, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    // The system gives the lock back when the file is closed, also where the program is killed.
+    // The system releases the lock when the file is closed, also if the program is killed.
     _file: File,
 }
 

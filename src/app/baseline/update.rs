@@ -177,7 +177,7 @@ fn refused(chosen: &Chosen, found: &[&Objection]) -> Failure {
     );
     let failure = Failure::message(ExitStatus::Blocked, message);
     if may_be_accepted {
-        failure.hint("mend it and measure again, or say why it is accepted all the same: `--because TEXT` (it stays in the ledger)")
+        failure.hint("fix it and measure again, or accept it with a reason: `--because TEXT` (the ledger keeps it)")
     } else {
         failure.hint("measure again: there is nothing in this run that could be compared with")
     }

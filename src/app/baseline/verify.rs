@@ -29,10 +29,10 @@ pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitStatus, Fa
         ));
         for finding in found {
             text.push_str(&format!(
-                "  {}: {}\n    mend: {}\n",
+                "  {}: {}\n    fix: {}\n",
                 sanitize::line(&finding.at),
                 sanitize::line(&finding.what),
-                finding.mend
+                finding.fix
             ));
         }
     }

@@ -11,7 +11,7 @@ use crate::git::search::Repository;
 /// The right to what perfgate keeps of searches here, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    // The system gives the lock back when the file is closed, also where the program is killed.
+    // The system releases the lock when the file is closed, also if the program is killed.
     _folder: File,
 }
 

@@ -87,7 +87,7 @@ fn every_pass_sends_the_same_entries_in_the_same_order_with_a_salt_of_its_own() 
             assert_ne!(a.prompt.text()[..20], b.prompt.text()[..20]);
         }
     }
-    // Within a pass the head is the same: what prompts have in common stays so.
+    // Container a pass the head is the same: what prompts have in common stays so.
     let heads: Vec<String> = texts(&first.measured)
         .iter()
         .map(|text| text.split("\n\n").next().unwrap().to_owned())
