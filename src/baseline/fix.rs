@@ -1,7 +1,7 @@
 //! Commands that fix damaged files.
 
 use super::location::Cloud;
-use super::place::{Part, Place, Backend};
+use super::place::{Backend, Part, Place};
 use crate::record::Run;
 use crate::text::sanitize;
 

@@ -30,7 +30,7 @@ pub enum Cloud {
 /// `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BucketAddress {
-    /// Its cloud.
+    /// Its owner.
     pub cloud: Cloud,
     /// Its name.
     pub bucket: String,

@@ -5,9 +5,9 @@
 //! `<hardware>.release.json`, the last release. A bucket in a cloud can contain the same files under the same names.
 
 mod bucket;
+mod fix;
 mod folder;
 mod location;
-mod fix;
 mod place;
 mod promotion;
 mod storage;

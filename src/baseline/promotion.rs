@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::bucket::{Bucket, BucketError, Fetched};
 use super::folder::lock;
-use super::place::{BaselineError, Part, Place, Standing, Backend};
+use super::place::{Backend, BaselineError, Part, Place, Standing};
 use crate::event::StorageEvent;
 use crate::files;
 use crate::record::format::ResultFile;

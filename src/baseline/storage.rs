@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::bucket::{Bucket, OfflineCopies};
-use super::place::{BaselineError, Place, Backend};
+use super::place::{Backend, BaselineError, Place};
 use super::{Location, gates, hardware_of_files, hardware_with_baseline};
 use crate::config::safe_name;
 use crate::event::Events;
@@ -51,7 +51,9 @@ impl Storage {
     pub fn hardware(&self, name: &str) -> Result<Vec<String>, BaselineError> {
         match &self.backend {
             Backend::Folder(folder) => Ok(hardware_with_baseline(folder, name)?),
-            Backend::Bucket(bucket) => Ok(hardware_of_files(bucket.names(&safe_name(name), false)?)),
+            Backend::Bucket(bucket) => {
+                Ok(hardware_of_files(bucket.names(&safe_name(name), false)?))
+            }
         }
     }
 

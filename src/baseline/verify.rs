@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::place::{BaselineError, Part, Place, Backend};
-use super::{hardware_name, fix};
+use super::place::{Backend, BaselineError, Part, Place};
+use super::{fix, hardware_name};
 use crate::record::{self, Content, LedgerLine, Run, is_measured_before, is_same_run};
 
 /// A problem.
@@ -40,7 +40,9 @@ pub fn verify(place: &Place, hardware: &str) -> Result<Vec<Finding>, BaselineErr
         (Some(baseline), Some((_, last))) if !is_same_run(&baseline.file, &last.file) => {
             let other_way = match place.backend {
                 Backend::Folder(_) => fix::both_of_one_commit(place),
-                Backend::Bucket(_) => "wait for the next promotion, which writes a new baseline".to_owned(),
+                Backend::Bucket(_) => {
+                    "wait for the next promotion, which writes a new baseline".to_owned()
+                }
             };
             found.push(Finding {
                 at: shown(Part::Baseline),
@@ -64,7 +66,8 @@ pub fn verify(place: &Place, hardware: &str) -> Result<Vec<Finding>, BaselineErr
         (Some(baseline), None) if is_gone && baseline.file.promotion.is_some() => {
             found.push(Finding {
                 at: shown(Part::Ledger),
-                what: "it is missing, although the baseline was accepted as one of its sessions".to_owned(),
+                what: "it is missing, although the baseline was accepted as one of its sessions"
+                    .to_owned(),
                 fix: fix::begin_anew(place),
             });
         }
@@ -280,9 +283,7 @@ fn elsewhere(at: &str, run: &Run, hardware: &str, found: &mut Vec<Finding>) {
     if measured != hardware {
         found.push(Finding {
             at: at.to_owned(),
-            what: format!(
-                "it was measured on `{measured}`, but is stored for `{hardware}`"
-            ),
+            what: format!("it was measured on `{measured}`, but is stored for `{hardware}`"),
             fix: "move it to the files of its hardware".to_owned(),
         });
     }

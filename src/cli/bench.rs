@@ -202,9 +202,7 @@ fn limit(text: &str) -> Result<(Latency, Duration), String> {
         "tpot" => Latency::Tpot,
         "e2e" | "e2el" => Latency::E2e,
         other => {
-            return Err(format!(
-                "`{other}` is not a latency; use ttft, tpot or e2e"
-            ));
+            return Err(format!("`{other}` is not a latency; use ttft, tpot or e2e"));
         }
     };
     let limit = config::parse_duration(limit.trim())?;

@@ -61,9 +61,7 @@ pub enum WrongHeader {
     #[error("`--header` number {0} has no colon between name and value")]
     NoColon(usize),
     /// Position on the command line, counted from 1.
-    #[error(
-        "`--header` number {0} has an empty name or a name with a forbidden character"
-    )]
+    #[error("`--header` number {0} has an empty name or a name with a forbidden character")]
     NameOfFlag(usize),
     /// In the file.
     #[error("the name of a header is empty or has a forbidden character")]
@@ -110,9 +108,7 @@ impl WrongHeader {
             Self::NoValue(_) => {
                 "set a value or remove the header; an unset shell variable expands to an empty value"
             }
-            Self::Value(_) => {
-                "use printable ASCII, spaces and tabs, without line breaks"
-            }
+            Self::Value(_) => "use printable ASCII, spaces and tabs, without line breaks",
             Self::Twice(_) => "keep one of them; names do not depend on upper and lower case",
             Self::Shape(_) => {
                 "write `X-Route: canary`, or `X-Key: {env: GATEWAY_KEY}` for a value from perfgate's own environment"

@@ -325,10 +325,7 @@ pub struct Expectations {
 
 /// How to get a server.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a run has one or two of them"
-)]
+#[expect(clippy::large_enum_variant, reason = "a run has one or two of them")]
 pub enum ServerPlan {
     /// A container.
     Docker(DockerPlan),

@@ -151,8 +151,7 @@ fn read_shared_memory(
         && shares_ipc(mode)
     {
         // Container engines accept both and ignore the size.
-        let message =
-            format!("`server.docker.shm_size` has no effect with `ipc: {mode}`");
+        let message = format!("`server.docker.shm_size` has no effect with `ipc: {mode}`");
         collector.push_with_hint(
             Code::Contradiction,
             node.span.clone(),
@@ -405,7 +404,10 @@ mod tests {
         let problem = docker("args: [--port, \"9000\"], port: 8000").unwrap_err();
         assert!(problem.contains("has `--port 9000`, and"), "{problem}");
         let problem = docker("network: host, port: 8000").unwrap_err();
-        assert!(problem.contains("has no effect with `network: host`"), "{problem}");
+        assert!(
+            problem.contains("has no effect with `network: host`"),
+            "{problem}"
+        );
     }
 
     #[test]
@@ -416,7 +418,10 @@ mod tests {
                 "must be `missing`, `always` or `never`, not `sometimes`",
             ),
             ("network: none", "must be `bridge` or `host`, not `none`"),
-            ("ipc: host, shm_size: 8GiB", "has no effect with `ipc: host`"),
+            (
+                "ipc: host, shm_size: 8GiB",
+                "has no effect with `ipc: host`",
+            ),
             ("memory: 1MiB", "less than 6MiB"),
             ("cpus: 0", "must be between 0.01 and 4096"),
             ("cpus: .inf", "must be a finite number"),

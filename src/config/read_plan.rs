@@ -199,7 +199,8 @@ fn read_work(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Work {
     if dataset != Dataset::Synthetic {
         for (name, node) in shape {
             let Some(node) = node else { continue };
-            let message = format!("`{name}` has no effect with a data set: it shapes synthetic prompts");
+            let message =
+                format!("`{name}` has no effect with a data set: it shapes synthetic prompts");
             let hint = "remove one of them";
             collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
         }

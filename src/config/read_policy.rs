@@ -256,7 +256,10 @@ fn read_budget(
     }
     match metric.unit() {
         Unit::Seconds => duration(node, metric.id(), collector).map(|limit| limit.as_secs_f64()),
-        #[expect(clippy::cast_precision_loss, reason = "a size from a configuration file")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a size from a configuration file"
+        )]
         Unit::Bytes => bytes(node, metric.id(), collector).map(|bytes| bytes as f64),
         Unit::Ratio => percentage(node, metric.id(), &(0.0..=1.0), collector),
         Unit::RequestsPerSecond | Unit::TokensPerSecond | Unit::Tokens | Unit::Count => {
@@ -298,7 +301,8 @@ fn add_slo(node: &Node, rules: &mut Vec<Rule>, collector: &mut Collector<'_>) {
         };
         match rules.iter_mut().find(|rule| rule.metric == metric) {
             Some(rule) if rule.limits.max.is_some() || rule.limits.min.is_some() => {
-                let message = format!("`{metric}` has a budget in `rules` and a second one in `slo`");
+                let message =
+                    format!("`{metric}` has a budget in `rules` and a second one in `slo`");
                 collector.push_with_hint(
                     Code::Contradiction,
                     key.span.clone(),

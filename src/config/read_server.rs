@@ -92,10 +92,7 @@ fn read_kind(
             let message = if names.is_empty() {
                 format!("`{place}` has no kind of server")
             } else {
-                format!(
-                    "`{place}` has {}; only one is allowed",
-                    names.join(" and ")
-                )
+                format!("`{place}` has {}; only one is allowed", names.join(" and "))
             };
             let hint = "set one of `docker`, `process`, `url` and `simulator`";
             collector.push_with_hint(Code::Contradiction, span, message, hint);

@@ -93,7 +93,10 @@ fn is_variable(name: &str) -> bool {
 }
 
 fn is_secret_name(name: &str) -> bool {
-    is_variable(name) && SECRET_NAME_PARTS.iter().any(|telling| name.contains(telling))
+    is_variable(name)
+        && SECRET_NAME_PARTS
+            .iter()
+            .any(|telling| name.contains(telling))
 }
 
 /// The letters, digits and underscores at the end of a text.

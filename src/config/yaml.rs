@@ -174,7 +174,10 @@ impl Builder {
 
     fn push(&mut self, open: Open) -> Result<(), (Code, String)> {
         if self.open.len() >= MAX_DEPTH {
-            return Err((Code::Syntax, format!("nested deeper than {MAX_DEPTH} levels")));
+            return Err((
+                Code::Syntax,
+                format!("nested deeper than {MAX_DEPTH} levels"),
+            ));
         }
         self.open.push(open);
         Ok(())

@@ -70,7 +70,7 @@ fn beside_the_event(variable: &dyn Fn(&str) -> Option<String>) -> Option<Change>
     (head != of_event).then(|| Change::into(Target::Main))
 }
 
-/// The commit from which the change branched off.
+/// The merge base of the change.
 pub(crate) fn of_change(change: &Change) -> Result<String, Failure> {
     let head = work_tree::commit_of("HEAD").map_err(|error| {
         if error.is_of_question() {

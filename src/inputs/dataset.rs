@@ -190,7 +190,8 @@ fn take_load(file: &DatasetFile, plan: &mut Plan, kept: &Kept) -> Result<(), Fai
         return Ok(());
     }
     if kept.entries.first().is_some_and(|entry| entry.at.is_some()) {
-        let was_usual = plan.warmup_requests == Plan::default_warmup(&plan.loads, plan.num_requests);
+        let was_usual =
+            plan.warmup_requests == Plan::default_warmup(&plan.loads, plan.num_requests);
         let speedup = file.speedup.unwrap_or(1.0);
         plan.loads = vec![LoadPoint::Trace { speedup }];
         if was_usual {

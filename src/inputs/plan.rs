@@ -21,7 +21,7 @@ use crate::{files, launch};
 /// The file that is read where none is named and it is there.
 pub(crate) const DEFAULT_FILE: &str = "perfgate.yaml";
 
-/// The file that is read.
+/// The file to read.
 pub(crate) fn path(given: Option<&Path>) -> &Path {
     given.unwrap_or_else(|| Path::new(DEFAULT_FILE))
 }

@@ -12,7 +12,7 @@ use crate::record::Run;
 use crate::record::format::Promotion;
 use crate::report::comparison::{Acceptance, Comparison, Status};
 
-/// Fewer characters are no reason.
+/// Minimum length of a reason in characters.
 const SHORTEST_REASON: usize = 10;
 
 /// What the flags say.

@@ -68,7 +68,7 @@ pub(super) struct Publisher<'a> {
 pub(super) struct Place {
     head: Option<Sha>,
     number: Option<u64>,
-    /// The branch into which it is proposed.
+    /// The base branch.
     base: Option<String>,
     /// Why it was asked for and there is none.
     nowhere: Option<Nowhere>,

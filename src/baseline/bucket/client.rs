@@ -143,7 +143,9 @@ impl Client {
         })?;
         match fetched {
             Ok(fetched) => Ok(Some(fetched)),
-            Err(Error::NotFound { ref source, .. }) if !is_about_missing_bucket(&source.to_string()) => {
+            Err(Error::NotFound { ref source, .. })
+                if !is_about_missing_bucket(&source.to_string()) =>
+            {
                 Ok(None)
             }
             Err(error) => Err(self.classify(&action, &error)),
