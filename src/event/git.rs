@@ -9,7 +9,7 @@ pub enum GitEvent {
     CommitUnknown {
         /// Why.
         reason: String,
-        /// What to do about it.
+        /// What to do.
         hint: Option<String>,
     },
     /// A work tree of perfgate's own could not be removed, and is left.

@@ -166,10 +166,7 @@ impl SequentialGate<'_> {
         };
         let environment = measured.and_then(|run| run.file.environment.as_ref());
         let hardware = baseline::hardware_name(environment);
-        let missing_baseline = format!(
-            "there is no baseline of `{}` for `{hardware}` yet",
-            self.plan.name
-        );
+        let missing_baseline = format!("no baseline of `{}` for `{hardware}` yet", self.plan.name);
         let sides = [Side::Candidate, Side::PairBaseline, Side::PairCandidate];
         Ok(OnDisk {
             candidate,

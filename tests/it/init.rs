@@ -189,9 +189,9 @@ fn a_folder_that_github_would_take_for_an_expression_is_refused() {
 fn nobody_knows_the_model_and_it_says_how_to_go_on() {
     let folder = repository();
     insta::assert_snapshot!(init(folder.path(), &[]).expect(2).stderr, @r"
-    error: no file here names the model that is served
-    hint: give it: `perfgate init --model meta-llama/Llama-3.1-8B-Instruct`
-    hint: or, to see how it works without a GPU: `perfgate init --simulator`
+    error: no file in this folder contains the model
+    hint: set it: `perfgate init --model meta-llama/Llama-3.1-8B-Instruct`
+    hint: to try it without a GPU: `perfgate init --simulator`
     ");
     assert!(!folder.path().join("perfgate.yaml").exists());
 }

@@ -28,7 +28,7 @@ pub(crate) struct Base {
     pub(crate) commit: Option<String>,
     /// The tree in which that commit is built; none where it was built or measured before.
     pub(crate) tree: Option<&'static str>,
-    /// How it is called.
+    /// Its name in messages.
     pub(crate) name: String,
     /// What distinguishes it from another one.
     pub(crate) identity: String,
