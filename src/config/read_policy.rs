@@ -46,7 +46,7 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Policy> {
         .and_then(|node| read_scenarios(node, &rules, collector))
         .unwrap_or_default();
     // Invalid rules are already reported.
-    let unsaid = collector.count() == before;
+    let not_yet_shown = collector.count() == before;
     let noise = fields
         .take("noise")
         .and_then(|node| read_noise(node, collector))
@@ -57,7 +57,7 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Policy> {
         .unwrap_or_default();
     let span = fields.span();
     fields.finish(collector);
-    if unsaid && rules.is_empty() && scenarios.values().all(Vec::is_empty) {
+    if not_yet_shown && rules.is_empty() && scenarios.values().all(Vec::is_empty) {
         let hint = "add `rules: {tpot.p95: {regression: 5%, action: block}}`";
         collector.push_with_hint(
             Code::MissingKey,

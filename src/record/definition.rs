@@ -76,7 +76,7 @@ pub(super) struct Packed {
     tokens: u64,
     chunks: u64,
     /// Requests with a TPOT whose first chunk has an unknown number of tokens.
-    untold: u64,
+    unknown_first: u64,
     answers: u64,
     /// Requests with several tokens in one piece.
     in_one_piece: u64,
@@ -94,14 +94,15 @@ impl Packed {
             self.tokens = self.tokens.saturating_add(output);
             self.chunks = self.chunks.saturating_add(chunks);
         }
-        self.untold += u64::from(seen == Seen::Gaps && first.is_none());
+        self.unknown_first += u64::from(seen == Seen::Gaps && first.is_none());
         self.answers += 1;
         self.in_one_piece += u64::from(seen == Seen::OnePiece);
     }
 
     /// Whether TPOT covers nearly all answers, and the tokens of each first chunk are known.
     fn is_told(&self) -> bool {
-        self.untold == 0 && number(self.in_one_piece) <= MOST_PACKED * number(self.answers)
+        self.unknown_first == 0
+            && number(self.in_one_piece) <= MOST_PACKED * number(self.answers)
     }
 }
 

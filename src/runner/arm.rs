@@ -1,4 +1,4 @@
-//! One arm that is being measured: its server, its repeats, and what of them is on disk.
+//! One arm of a measurement: its server, its repeats, and its result on disk.
 
 use super::repeat_runner::RepeatRunner;
 use super::run_in_progress::RunInProgress;
@@ -9,19 +9,19 @@ use crate::event::RunEvent;
 use crate::failure::Failure;
 use crate::record::format::{ResultFile, Source};
 
-/// An arm that is being measured.
+/// An arm of a measurement.
 pub(crate) struct Arm<'a> {
     runner: RepeatRunner<'a>,
     run: RunInProgress,
     side: Box<dyn Side>,
-    /// Whether a server runs: that of the repeat before, where the plan does not ask for fresh ones.
+    /// Whether a server runs: that of the previous repeat, if the plan uses one server for all.
     is_running: bool,
-    /// Servers started so far.
+    /// Number of server starts so far.
     starts: u32,
 }
 
 impl<'a> Arm<'a> {
-    /// Goes on with what `run` has so far.
+    /// Continues `run`.
     pub(crate) fn new(runner: RepeatRunner<'a>, run: RunInProgress) -> Result<Self, Failure> {
         Ok(Self {
             side: side_of(&runner)?,
@@ -32,17 +32,17 @@ impl<'a> Arm<'a> {
         })
     }
 
-    /// Says which commit it is a build of.
+    /// Sets the commit of its build.
     pub(crate) fn is_of(&mut self, commit: Source) {
         self.run.result.source = Some(commit);
     }
 
-    /// What was measured.
+    /// The measurements.
     pub(crate) fn into_result(self) -> ResultFile {
         self.run.result
     }
 
-    /// How it is measured.
+    /// The runner.
     pub(crate) fn runner(&self) -> &RepeatRunner<'a> {
         &self.runner
     }
@@ -60,22 +60,22 @@ impl<'a> Arm<'a> {
         u32::try_from(self.run.repeats()).unwrap_or(u32::MAX)
     }
 
-    /// Servers that were started for it.
+    /// Number of server starts.
     pub(crate) fn starts(&self) -> u32 {
         self.starts
     }
 
-    /// What was measured so far.
+    /// The result so far.
     pub(crate) fn result(&self) -> &ResultFile {
         &self.run.result
     }
 
-    /// Gives every load point a place for each repeat up to `count`; those that were not measured are void.
+    /// Fills every load point with repeats up to `count`; missing ones are void.
     pub(crate) fn fill_up(&mut self, count: u32) {
         self.run.fill_up(count as usize);
     }
 
-    /// Measures one repeat of every load point on one server; `of` so many that are wanted.
+    /// Measures one repeat of every load point on one server; `of` is the wanted number.
     pub(crate) async fn repeat(&mut self, of: u32) -> Result<(), Failure> {
         let repeat = self.repeats();
         self.start(repeat, of).await?;
@@ -97,7 +97,7 @@ impl<'a> Arm<'a> {
         spoiled.map_err(|failure| self.with_evidence(failure, repeat))
     }
 
-    /// A server for repeat `repeat` (from 0) of `of`: the one that still runs, or a fresh one.
+    /// A server for repeat `repeat` (from 0) of `of`: the running one, or a fresh one.
     pub(crate) async fn start(&mut self, repeat: u32, of: u32) -> Result<(), Failure> {
         if self.is_running {
             return Ok(());
@@ -123,7 +123,7 @@ impl<'a> Arm<'a> {
         Ok(())
     }
 
-    /// Measures one load point as `runner` has it. What it measured is on disk after it.
+    /// Measures one load point with `runner` and saves the result.
     pub(crate) async fn load(
         &mut self,
         runner: &RepeatRunner<'_>,
@@ -140,16 +140,16 @@ impl<'a> Arm<'a> {
         let measured = self.side.load(&at, load).await?;
         self.run.add(runner.plan, load, measured)?;
         self.keep()?;
-        // After saving: what was measured is kept even where it is not what was expected.
+        // After saving, so that unexpected results are kept too.
         expectations::check(runner.plan, &self.run.result, runner.events)
     }
 
-    /// Puts what was measured so far on disk.
+    /// Saves the result so far.
     pub(crate) fn keep(&mut self) -> Result<(), Failure> {
         self.runner.keep(&mut self.run)
     }
 
-    /// Removes the server, whatever came of measuring on it, unless the next repeat is to use it.
+    /// Removes the server after any result, unless the next repeat uses it.
     pub(crate) async fn end<T>(
         &mut self,
         measured: Result<T, Failure>,
@@ -174,14 +174,14 @@ impl<'a> Arm<'a> {
                 let checked = request_failures::check(self.runner.plan, &scenario.name, last);
                 checked.map_err(|failure| {
                     let output = self.runner.output.display();
-                    failure.hint(format!("what was measured is in `{output}`"))
+                    failure.hint(format!("the measurements are kept in `{output}`"))
                 })?;
             }
         }
         Ok(())
     }
 
-    /// A failure with the places of what is left.
+    /// A failure with the paths of the remaining files.
     fn with_evidence(&self, failure: Failure, repeat: u32) -> Failure {
         self.runner.with_evidence(failure, &self.run, repeat)
     }

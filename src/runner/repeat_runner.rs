@@ -1,4 +1,4 @@
-//! How the repeats of one arm are measured: on which server, with which load, and where the result goes.
+//! Settings for the repeats of one arm: server, load, and destination of the result.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,36 +21,36 @@ use crate::record;
 use crate::record::format::{ResultFile, SCHEMA, Scenario, Tool};
 use crate::{clock, files};
 
-/// Everything that stays the same over the repeats of one arm.
+/// Settings that are constant over the repeats of one arm.
 #[derive(Clone)]
 pub(crate) struct RepeatRunner<'a> {
     pub(crate) plan: &'a Plan,
-    /// Which server: the plan's own, or that of the base version.
+    /// The server: the plan's own, or that of the base version.
     pub(crate) server: &'a ServerPlan,
     /// Whether each repeat gets a fresh server.
     pub(crate) fresh: Fresh,
-    /// What the side is called in progress and in the names of logs; empty where there is only one.
+    /// Name of the side in progress and log file names; empty if there is only one.
     pub(crate) side: &'static str,
-    /// Number of the first start and distance of the next, so that no two starts of a run are the same.
+    /// Number of the first start and the increment, so that all starts of a run have different numbers.
     pub(crate) ordinals: (u32, u32),
-    /// Whether every repeat of a load draws arrivals of its own, as one must whose repeats are pooled: they say nothing
-    /// new about a load whose bursts are the same ones. A gate's repeats share them, so that chance in them is no noise
-    /// between repeats, nor between the sides of a comparison.
+    /// Whether every repeat of a load has its own random arrivals, as pooled repeats need: repeats with the same bursts give
+    /// no new information about a load. A gate's repeats share arrivals, so that they add no noise between repeats or between
+    /// the sides of a comparison.
     pub(crate) own_arrivals: bool,
-    /// Whether a load at which requests fail is an answer and not the end of the run, as in a sweep.
+    /// Whether failed requests at a load are a result and do not end the run, as in a sweep.
     pub(crate) may_fail: bool,
-    /// Where the result goes, after every repeat.
+    /// Path of the result, written after every repeat.
     pub(crate) output: PathBuf,
-    /// Where server logs go.
+    /// Folder of server logs.
     pub(crate) logs: Option<PathBuf>,
-    /// Perfgate's own environment.
+    /// perfgate's environment.
     pub(crate) environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
     pub(crate) events: &'a Events,
     pub(crate) interrupt: &'a Interrupt,
 }
 
 impl<'a> RepeatRunner<'a> {
-    /// One side alone: the plan's own server, the result at `output`, and the logs of servers beside it.
+    /// A single side: the plan's server, the result at `output`, and server logs beside it.
     pub(crate) fn of_plan(
         plan: &'a Plan,
         output: &Path,
@@ -61,7 +61,7 @@ impl<'a> RepeatRunner<'a> {
         let server = server_of(plan)?;
         let logs = match server {
             ServerPlan::Docker(_) | ServerPlan::Process(_) => Some(output.with_extension("logs")),
-            // One has nothing to say, and the other's log is somebody else's.
+            // The simulator has no log, and the log of an external server is not accessible.
             ServerPlan::Simulator(_) | ServerPlan::Url(_) => None,
         };
         Ok(Self {
@@ -80,7 +80,7 @@ impl<'a> RepeatRunner<'a> {
         })
     }
 
-    /// Measures all repeats, void ones anew. The result is on disk after each of them, whatever comes later.
+    /// Measures all repeats, void ones again. Saves the result after each.
     pub(crate) async fn run(self) -> Result<ResultFile, Failure> {
         let repeats = self.plan.repeat;
         let mut arm = self.begin(None)?;
@@ -88,16 +88,16 @@ impl<'a> RepeatRunner<'a> {
         Ok(arm.into_result())
     }
 
-    /// Begins, or goes on with what an earlier run measured.
+    /// Begins, or continues an earlier run.
     pub(crate) fn begin(self, earlier: Option<ResultFile>) -> Result<Arm<'a>, Failure> {
         let mut run = self.prepare()?;
         if let Some(earlier) = earlier {
             run.kept = true;
             run.result = earlier;
-            // After an interruption in the middle of a repeat, some load points have one repeat more than the others.
+            // After an interruption during a repeat, some load points have one more repeat than others.
             run.fill_up(run.repeats());
         }
-        // Before the first GPU minute: a result that cannot be written is not worth measuring.
+        // Before using the GPU: check that the result is writable.
         files::check_writable(&self.output).map_err(cannot_keep)?;
         Arm::new(self, run)
     }
@@ -148,30 +148,30 @@ impl<'a> RepeatRunner<'a> {
         })
     }
 
-    /// Number of the server start of that repeat, unlike that of any other start of the run.
+    /// Number of the server start of that repeat, unique in the run.
     pub(crate) fn ordinal(&self, repeat: u32) -> u32 {
         let (first, step) = self.ordinals;
         first + step * repeat
     }
 
-    /// Where the log of the server of a repeat is kept.
+    /// Path of the server log of a repeat.
     pub(crate) fn log_file(&self, repeat: u32) -> Option<PathBuf> {
         let dash = if self.side.is_empty() { "" } else { "-" };
         let name = format!("server{dash}{}-{}.log", self.side, repeat + 1);
         self.logs.as_ref().map(|folder| folder.join(name))
     }
 
-    /// A failure of the server with the place of its log.
+    /// A failure of the server with the path of its log.
     fn with_log(&self, failure: Failure, repeat: u32) -> Failure {
         match self.log_file(repeat) {
             Some(log) if failure.status == ExitStatus::TargetFailed && log.is_file() => {
-                failure.hint(format!("the server's whole log: `{}`", log.display()))
+                failure.hint(format!("complete server log: `{}`", log.display()))
             }
             Some(_) | None => failure,
         }
     }
 
-    /// A failed repeat with the places of what is left: the server's log, and what was measured before.
+    /// A failed repeat with the paths of the server's log and of earlier repeats.
     pub(crate) fn with_evidence(
         &self,
         failure: Failure,
@@ -181,13 +181,13 @@ impl<'a> RepeatRunner<'a> {
         let failure = self.with_log(failure, repeat);
         let output = format!("`{}`", self.output.display());
         if run.kept && !failure.hints.iter().any(|hint| hint.contains(&output)) {
-            failure.hint(format!("what was measured before is in {output}"))
+            failure.hint(format!("earlier repeats are kept in {output}"))
         } else {
             failure
         }
     }
 
-    /// Puts what was measured so far on disk, whole or not at all; elsewhere where that is not possible any more.
+    /// Saves the result so far atomically; at another path if its own is no longer writable.
     pub(crate) fn keep(&self, run: &mut RunInProgress) -> Result<(), Failure> {
         record::save(&self.output, &run.result)
             .map_err(|error| result_file::rescue(&self.output, &run.result, cannot_keep(error)))?;
@@ -195,7 +195,7 @@ impl<'a> RepeatRunner<'a> {
         Ok(())
     }
 
-    /// How a repeat (from 0) is named in events.
+    /// The label of a repeat (from 0) in events.
     pub(crate) fn label(&self, repeat: u32, of: u32) -> RepeatLabel {
         RepeatLabel {
             side: self.side,
@@ -209,17 +209,17 @@ impl<'a> RepeatRunner<'a> {
     }
 }
 
-/// The server of the plan, or what to do where it has none.
+/// The server of the plan, or an error with a hint.
 pub(crate) fn server_of(plan: &Plan) -> Result<&ServerPlan, Failure> {
     plan.server.as_ref().ok_or_else(no_server)
 }
 
 fn no_server() -> Failure {
-    Failure::message(ExitStatus::Usage, "nothing says which server to measure")
-        .hint("give `--url`, `--image` or `--simulator`, or a `server` in perfgate.yaml")
+    Failure::message(ExitStatus::Usage, "no server is configured")
+        .hint("use `--url`, `--image` or `--simulator`, or set `server` in perfgate.yaml")
 }
 
-/// What a result is not worth going on with: no repeat of it counts.
+/// Fails if all repeats of a result are void.
 pub(crate) fn nothing_counts(result: &ResultFile) -> Result<(), Failure> {
     if result.counting_repeats() > 0 {
         return Ok(());
@@ -231,12 +231,12 @@ pub(crate) fn nothing_counts(result: &ResultFile) -> Result<(), Failure> {
     let last = repeats.rfind(|repeat| repeat.void.is_some());
     let last = last.and_then(|repeat| repeat.void.as_deref());
     let message = format!(
-        "no repeat counts: every one of them is void; the last one because {}",
+        "all repeats are void; the last one because {}",
         last.unwrap_or("it was not measured")
     );
     Err(
         Failure::message(ExitStatus::EnvironmentFailed, message).hint(
-            "if the cause was the load generator, give it a CPU of its own, or send less; `perfgate doctor` shows what this machine can drive",
+            "if the cause was the load generator, reserve a CPU for it, or lower the load; `perfgate doctor` measures the load that this machine can generate",
         ),
     )
 }

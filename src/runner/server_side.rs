@@ -1,4 +1,4 @@
-//! The real side: a server that is launched, loaded and observed.
+//! The real side: launches, loads and observes a server.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::failure::of_adapters::{launch_failure, load_failure};
 use crate::launch::{self, Launch, LaunchError, Target};
 use crate::load::{Client, LoadError};
 
-/// From the breaking of a dying server's connections to the sight of its end, at most.
+/// Maximum time between the broken connections of a dying server and its visible end.
 const END_IS_SEEN: Duration = Duration::from_secs(1);
 
-/// A server of the plan. Dropped, it is removed.
+/// A server of the plan; dropping removes it.
 #[derive(Default)]
 pub(crate) struct ServerSide {
     target: Option<Target>,
@@ -86,7 +86,7 @@ async fn launch(repeat: &OneRepeat<'_>) -> Result<Target, Failure> {
     };
     let cancel = runner.interrupt.token();
     let _waiting = Waiting::begin(runner.events);
-    // On the heap: it holds a whole start, and so would everybody who waits for it.
+    // Boxed, because the future of a start is large.
     let started = Box::pin(launch::start(&launch, &told, &cancel)).await;
     started.map_err(|error| launch_failure(&error))
 }
@@ -114,12 +114,12 @@ async fn measure(
     let measured = tokio::select! {
         biased;
         measured = measurement.run(&cancel) => measured,
-        // Dropping the other branch drops every connection.
+        // Dropping the other branch closes every connection.
         () = ended.cancelled() => Err(ended_during(repeat.number, load)),
-        // Not only the load is waited for: a server that hangs answers no question about itself either.
+        // Watch the server during all waits, because a hung server also does not answer metric requests.
         () = cancel.cancelled() => Err(load_failure(&LoadError::Cancelled)),
     }?;
-    // A dying server's connections break a moment before its end is seen.
+    // Connections of a dying server break shortly before its end is visible.
     if request_failures::check(runner.plan, &load.name(), &measured.repeat).is_err()
         && tokio::time::timeout(END_IS_SEEN, ended.cancelled())
             .await
@@ -130,7 +130,7 @@ async fn measure(
     Ok(measured)
 }
 
-/// Stops the server, and tells somebody who interrupted and waits.
+/// Stops the server, with a message if the user interrupted and waits.
 async fn stop(runner: &RepeatRunner<'_>, target: Target) -> Result<(), LaunchError> {
     let stopping = target.stop_in(runner.interrupt.hurry());
     tokio::pin!(stopping);
@@ -153,7 +153,7 @@ pub(super) fn ended_during(repeat: u32, load: LoadPoint) -> Failure {
     Failure::message(ExitStatus::TargetFailed, message)
 }
 
-/// What the server wrote at its end explains more than that a request failed.
+/// Prefers the server's last output as explanation over a failed request.
 fn explain(failure: Failure, death: Option<LaunchError>) -> Failure {
     match death {
         Some(death) if failure.status == ExitStatus::TargetFailed => {
@@ -167,7 +167,7 @@ fn explain(failure: Failure, death: Option<LaunchError>) -> Failure {
     }
 }
 
-/// The program that runs, be it that its file was replaced by a newer one meanwhile.
+/// The running program, even if its file was replaced meanwhile.
 pub(crate) fn own_program() -> std::io::Result<PathBuf> {
     let program = std::env::current_exe()?;
     Ok(if program.exists() {
@@ -177,7 +177,7 @@ pub(crate) fn own_program() -> std::io::Result<PathBuf> {
     })
 }
 
-/// A wait that may be long; it ends when this is dropped.
+/// A potentially long wait; it ends on drop.
 struct Waiting<'e>(&'e Events);
 
 impl<'e> Waiting<'e> {

@@ -1,4 +1,4 @@
-//! What the runner needs of a server: to be started, measured at a load point, and removed.
+//! Operations of the runner on a server: start, measure a load point, remove.
 //!
 //! ```text
 //! RepeatRunner ─ Arm ──▶ dyn Side ─┬─ ServerSide   launch, load, telemetry
@@ -16,30 +16,30 @@ use crate::failure::Failure;
 use crate::record::format::{Environment, Repeat, Server};
 use crate::workload;
 
-/// What comes of a step, once it has been waited for.
+/// The future result of a step.
 pub(crate) type Awaited<'s, T> = LocalBoxFuture<'s, Result<T, Failure>>;
 
-/// One server at a time. Dropped, it removes the one that runs.
+/// One server at a time; dropping removes the running one.
 pub(crate) trait Side {
-    /// Starts a server and waits until it is ready. Where that fails, nothing is left running.
+    /// Starts a server and waits until it is ready. After a failure no server is left.
     fn start<'s>(&'s mut self, repeat: &'s OneRepeat<'s>) -> Awaited<'s, ()>;
 
-    /// Runs one load point on it.
+    /// Runs one load point on the server.
     fn load<'s>(&'s mut self, repeat: &'s OneRepeat<'s>, load: LoadPoint) -> Awaited<'s, Measured>;
 
-    /// Removes the server, whatever state it is in.
+    /// Removes the server in any state.
     fn stop<'s>(&'s mut self, runner: &'s RepeatRunner<'s>) -> Awaited<'s, ()>;
 }
 
-/// Which repeat of what.
+/// A repeat with its context.
 pub(crate) struct OneRepeat<'r> {
-    /// How it is measured.
+    /// The runner.
     pub(crate) runner: &'r RepeatRunner<'r>,
-    /// What is sent, and what is known so far.
+    /// The run so far.
     pub(crate) run: &'r RunInProgress,
     /// From 0.
     pub(crate) number: u32,
-    /// How many are wanted.
+    /// The wanted number.
     pub(crate) of: u32,
 }
 
@@ -48,7 +48,7 @@ impl OneRepeat<'_> {
         self.runner.label(self.number, self.of)
     }
 
-    /// Of the arrivals at that load.
+    /// The seed of arrivals at a load.
     pub(crate) fn seed_of_arrivals(&self, load: LoadPoint) -> u64 {
         let seed = self.runner.plan.seed;
         if self.runner.own_arrivals {
@@ -60,19 +60,19 @@ impl OneRepeat<'_> {
     }
 }
 
-/// What came of one load point.
+/// The result of one load point.
 pub(crate) struct Measured {
     pub(crate) repeat: Repeat,
-    /// Which server it was.
+    /// The server.
     pub(crate) server: Server,
-    /// The machine, where the server runs on this one.
+    /// The machine, if the server runs on this machine.
     pub(crate) environment: Option<Environment>,
-    /// Whether the load generator, without real-time priority, was kept from its work: the repeat is void, and the next one
-    /// will be too. With that priority a repeat may be void for the same reason, but this is `false`.
+    /// Whether the load generator lacked CPU time without real-time priority: the repeat is void, and the next one probably
+    /// too. With that priority this is `false`, even if the repeat is void for the same reason.
     pub(crate) is_spoiled: bool,
 }
 
-/// The side that measures for this runner.
+/// The side of a runner.
 pub(crate) fn side_of(runner: &RepeatRunner<'_>) -> Result<Box<dyn Side>, Failure> {
     #[cfg(debug_assertions)]
     if let Some(scripted) = super::scripted::Scripted::of(runner)? {

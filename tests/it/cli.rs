@@ -41,7 +41,7 @@ fn nothing_to_measure_is_said_with_the_next_step() {
     ");
     insta::assert_snapshot!(run(folder.path(), &["bench", "--model", "m"]).expect(2).stderr, @"
     error: nothing says which server to measure
-    hint: give `--url`, `--image` or `--simulator`, or a `server` in perfgate.yaml
+    hint: use `--url`, `--image` or `--simulator`, or set `server` in perfgate.yaml
     ");
 }
 

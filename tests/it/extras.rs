@@ -318,8 +318,8 @@ fn a_search_keeps_no_header_in_its_file() {
     ];
     let said = run(folder, &arguments).expect(2).stderr;
     insta::assert_snapshot!(said, @"
-    error: `bisect start` keeps its options for the search, and the value of a header is kept in no file
-    hint: give the value in a variable of the environment, with `headers: {NAME: {env: VARIABLE}}` in the file of `--config`
+    error: `bisect start` stores its options in a file, but header values must not be stored
+    hint: set the value in an environment variable, with `headers: {NAME: {env: VARIABLE}}` in the file of `--config`
     ");
 }
 

@@ -22,7 +22,7 @@ struct Listed {
     sessions: usize,
     created: Option<String>,
     commit: Option<String>,
-    /// Commits of the tree that came after it; unknown where git does not know the commit.
+    /// Number of later commits; unknown if git does not have the commit.
     commits_since: Option<u64>,
     release: Option<String>,
 }
@@ -88,7 +88,7 @@ fn listed(chosen: Chosen) -> Result<Listed, Failure> {
     })
 }
 
-/// `4 d`, of a time as files have it.
+/// The age of a time stamp, `4 d`.
 pub(super) fn age(created: Option<&str>) -> String {
     let age = created.and_then(clock::age);
     age.map_or_else(unknown, number::age)

@@ -1,4 +1,4 @@
-//! `perfgate baseline show`: what one baseline says.
+//! `perfgate baseline show`: shows one baseline.
 
 use super::super::Context;
 use super::{Opened, list};
@@ -44,7 +44,7 @@ pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitStatus, Fail
         }
     }
     if baseline.is_none() {
-        text.push_str("\nthere is a ledger and no baseline: see `perfgate baseline verify`\n");
+        text.push_str("\nthere is a ledger without a baseline: see `perfgate baseline verify`\n");
     }
     print(Output::Text, text.trim_end())?;
     Ok(ExitStatus::Pass)

@@ -1,4 +1,4 @@
-//! `perfgate baseline update`: a run becomes the baseline, unless something speaks against it.
+//! `perfgate baseline update`: makes a run the baseline, unless there are objections.
 
 use super::super::Context;
 use super::reason::Reasons;
@@ -18,13 +18,13 @@ use crate::terminal::Output;
 use crate::text::sanitize;
 use crate::{clock, history};
 
-/// What a promotion comes to, given what stands there.
+/// The outcome of a promotion, given the stored runs.
 struct Decided {
     promotion: Promotion,
-    /// Which session of the ledger the run is, from 1.
+    /// Number of the run's session in the ledger, from 1.
     number: usize,
     nothing_new: bool,
-    /// Limits that it cannot hold.
+    /// Limits below its noise.
     too_noisy: Vec<TooNoisy>,
 }
 
@@ -34,10 +34,10 @@ pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Fa
     let name = args.name.as_deref().or(run.file.name.as_deref());
     let Some(name) = name else {
         let message = format!(
-            "`{}` does not say of which gate it is",
+            "`{}` does not contain the name of its gate",
             args.result.display()
         );
-        return Err(Failure::message(ExitStatus::Usage, message).hint("give `--name NAME`"));
+        return Err(Failure::message(ExitStatus::Usage, message).hint("set `--name NAME`"));
     };
     let hardware = baseline::hardware_name(run.file.environment.as_ref());
     let opened = Opened::of(&args.storage, context)?;
@@ -61,7 +61,7 @@ pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Fa
     Ok(ExitStatus::Pass)
 }
 
-/// One run that is to be accepted.
+/// A run to accept.
 struct Updating<'a> {
     args: &'a UpdateArgs,
     policy: &'a Policy,
@@ -72,7 +72,7 @@ struct Updating<'a> {
 }
 
 impl Updating<'_> {
-    /// What changes, or what speaks against it.
+    /// The change, or the objections.
     fn decide(&self, standing: &Standing) -> Result<(Decided, Change), Failure> {
         let (args, run) = (self.args, self.run);
         let known = standing
@@ -80,7 +80,7 @@ impl Updating<'_> {
             .iter()
             .position(|session| record::is_same_run(&session.file, &run.file));
         let mut promotion = match known {
-            // An earlier try may have ended in the middle; what it said of the run stands.
+            // After an interrupted earlier attempt, its promotion of the run is kept.
             Some(session) => standing.ledger[session]
                 .file
                 .promotion
@@ -100,15 +100,15 @@ impl Updating<'_> {
             .baseline
             .as_ref()
             .is_some_and(|baseline| record::is_same_run(&baseline.file, &run.file));
-        // A session from the middle of the ledger must not come back as the baseline by running an old command again.
+        // Running an old command again must not restore an old session as the baseline.
         let is_older = known.is_some_and(|session| session + 1 < standing.ledger.len());
         if is_older && args.release.is_none() {
             let message = format!(
-                "this run is session {} of the ledger, and later ones were accepted since",
+                "this run is session {} of the ledger, and later runs have been accepted",
                 known.map_or(0, |session| session + 1)
             );
             return Err(Failure::message(ExitStatus::Blocked, message).hint(
-                "to go back to it, take the files from its commit: `git checkout COMMIT -- FILES`",
+                "to go back to it, restore the files of its commit: `git checkout COMMIT -- FILES`",
             ));
         }
         let kept = record::as_baseline(&accepted);
@@ -126,7 +126,7 @@ impl Updating<'_> {
         Ok((decided, change))
     }
 
-    /// How the run comes in, or everything that keeps it out.
+    /// The promotion of the run, or all objections.
     fn judged(&self, standing: &Standing) -> Result<Promotion, Failure> {
         let of = self.run.file.source.as_ref();
         let main = match &self.args.branch {
@@ -179,7 +179,7 @@ fn refused(chosen: &Chosen, found: &[&Objection]) -> Failure {
     if may_be_accepted {
         failure.hint("fix it and measure again, or accept it with a reason: `--because TEXT` (the ledger keeps it)")
     } else {
-        failure.hint("measure again: there is nothing in this run that could be compared with")
+        failure.hint("measure again: this run contains no usable measurement")
     }
 }
 
@@ -204,7 +204,7 @@ fn said(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended) -> 
         chosen.hardware
     );
     if ended == Ended::Overtaken {
-        text.push_str("  another run was accepted right after it, and is the baseline now\n");
+        text.push_str("  another run was accepted right after it and is now the baseline\n");
     }
     for objection in &promotion.despite {
         text.push_str(&format!("  despite: {}\n", sanitize::line(objection)));
@@ -222,22 +222,22 @@ fn said(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended) -> 
     }
     if !too_noisy.is_empty() {
         text.push_str(
-            "  hint: measure again on a quieter machine or with more repeats (`repeat`), or gate with the base version at hand \
+            "  hint: measure again on a quieter machine or with more repeats (`repeat`), or gate with the base version available \
              (`--base-image`, `server.base`): else gates against this baseline end undecided\n",
         );
     }
     if promotion.new_segment {
-        text.push_str("  a new segment of the history begins with it\n");
+        text.push_str("  it begins a new segment of the history\n");
     }
     let mut parts = vec![Part::Baseline, Part::Ledger];
     if let Some(release) = &args.release {
         text.push_str(&format!(
-            "  it is the release {}, with which later runs are compared too\n",
+            "  it is the release {}; later runs are also compared with it\n",
             sanitize::line(release)
         ));
         parts.push(Part::Release);
     }
-    // What stands in a bucket is for everybody from now on.
+    // Files in a bucket need no commit.
     let files: Vec<String> = parts
         .into_iter()
         .filter_map(|part| place.file(part))

@@ -1,4 +1,4 @@
-//! One search: its ends, how commits are judged, and what is known so far.
+//! One search: its ends, its criteria, and its steps so far.
 
 use std::path::{Path, PathBuf};
 
@@ -22,30 +22,30 @@ use crate::git::search::{Repository, Search};
 use crate::interrupt::Interrupt;
 use crate::record::{self, Run};
 
-/// Repeats of a good result from which its own noise is learnt: sessions of three, ten degrees of freedom.
-const NOISE_IS_LEARNT_FROM: u32 = 15;
+/// Minimum repeats of a good result to estimate its own noise: sessions of three, ten degrees of freedom.
+const MIN_REPEATS_FOR_NOISE: u32 = 15;
 
-/// What every commit is compared with.
+/// The base of every comparison.
 pub(crate) enum Good {
-    /// A build of the good commit, measured anew beside each.
+    /// A build of the good commit, measured again beside each.
     Commit,
     /// An image.
     Image(String),
-    /// What was measured before.
+    /// An earlier result.
     Result(Box<Measured>),
 }
 
-/// What was measured of the good end before.
+/// An earlier result of the good end.
 pub(crate) struct Measured {
     pub(crate) path: PathBuf,
     pub(crate) run: Run,
-    /// Runs from which its noise is learnt.
+    /// Runs from which its noise is estimated.
     pub(crate) ledger: Vec<Run>,
     /// In the file.
     pub(crate) digest: String,
 }
 
-/// The ends of a search, where they are known.
+/// The ends of a search, if known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ends {
     pub(crate) good: Option<String>,
@@ -53,7 +53,7 @@ pub(crate) struct Ends {
 }
 
 impl Ends {
-    /// Those that a search was begun with.
+    /// The ends at the start of a search.
     pub(crate) fn of(search: Option<&Search>) -> Self {
         search.map_or_else(Self::default, |search| Self {
             good: Some(search.first_good.clone()),
@@ -62,10 +62,10 @@ impl Ends {
     }
 }
 
-/// Writes and shows the report of a search, whose results are in that folder.
+/// Writes and shows the report of a search with its results in a folder.
 pub(crate) type Summarize = fn(&BisectReport, &Path) -> Result<(), Failure>;
 
-/// Where everything happens.
+/// Context of a search.
 #[derive(Clone, Copy)]
 pub(crate) struct Scene<'a> {
     pub(crate) environment: &'static Environment,
@@ -90,7 +90,7 @@ pub(crate) struct BisectRun<'a> {
 }
 
 impl<'a> BisectRun<'a> {
-    /// The search with these ends, as far as it was before. `asked` is a commit whose files hold where no bad end is known.
+    /// The search with these ends, with earlier steps. `asked` is a commit whose files apply if the bad end is unknown.
     pub(crate) fn begin(
         repository: Repository,
         ends: Ends,
@@ -132,7 +132,7 @@ impl<'a> BisectRun<'a> {
         })
     }
 
-    /// Checks that the good end passes against itself and that the bad end blocks, unless that was done for this search.
+    /// Checks that the good end passes against itself and that the bad end blocks, unless this search already did.
     pub(crate) async fn check_ends(&mut self) -> Result<(), Failure> {
         if let Some(good) = self.good_commit.clone()
             && self.session.good_end.is_none()
@@ -158,17 +158,17 @@ impl<'a> BisectRun<'a> {
         Ok(())
     }
 
-    /// Takes a step of the search into what is known of it.
+    /// Adds a step to the search.
     pub(crate) fn remember(&mut self, kept: Kept) -> Result<(), Failure> {
         self.session.take(kept);
         self.session.save(&self.repository)
     }
 
-    /// A good result of few repeats decides little.
+    /// Adds a hint if the good result has few repeats.
     fn with_repeats(&self, failure: Failure) -> Failure {
         match &self.good {
-            Good::Result(result) if result.run.counting_repeats() < NOISE_IS_LEARNT_FROM => failure.hint(format!(
-                "`{}` has {} repeats: noise is learnt from {NOISE_IS_LEARNT_FROM} and more (`perfgate bench --repeat {NOISE_IS_LEARNT_FROM}`), or from `--ledger`; without `--good-result` the good end is measured alternately with each commit",
+            Good::Result(result) if result.run.counting_repeats() < MIN_REPEATS_FOR_NOISE => failure.hint(format!(
+                "`{}` has {} repeats: a noise estimate needs at least {MIN_REPEATS_FOR_NOISE} (`perfgate bench --repeat {MIN_REPEATS_FOR_NOISE}`) or `--ledger`; without `--good-result` the good end is measured alternately with each commit",
                 result.path.display(),
                 result.run.counting_repeats()
             )),
@@ -176,25 +176,25 @@ impl<'a> BisectRun<'a> {
         }
     }
 
-    /// A server that runs already cannot be the good end and a commit by turns.
+    /// An external server cannot alternate between the good end and a commit.
     fn refuse_one_server_for_both(&self, good: &str) -> Result<(), Failure> {
         let tree = self.tree("good");
         tree.check_out(&self.repository, good)?;
         let plan = self.bar.of_commit(self.options, &tree, good)?;
         let message = match (&plan.server, &self.good) {
             (Some(ServerPlan::Url(_)), Good::Commit | Good::Image(_)) => {
-                "a server that runs already is not started anew for each commit, and not the good end by turns"
+                "an external server cannot be restarted for each commit and for the good end"
             }
-            (None, _) => "nothing says which server to measure",
+            (None, _) => "no server is configured",
             (Some(_), _) => return Ok(()),
         };
         Err(Failure::message(ExitStatus::Usage, message).hint(
-            "let the commit's perfgate.yaml, or `--config FILE`, say how its server is started; or give `--image`",
+            "set how the server starts in the commit's perfgate.yaml or in `--config FILE`, or use `--image`",
         ))
     }
 }
 
-/// What came of a step.
+/// The result of a step.
 pub(crate) fn judged(step: &Step) -> BisectEvent {
     BisectEvent::Judged {
         commit: step.commit.short().to_owned(),
@@ -221,15 +221,15 @@ fn good_end_is_good(step: &Step) -> Result<(), Failure> {
     let (message, hint) = match step.answer {
         StepOutcome::Good => return Ok(()),
         StepOutcome::Bad => (
-            format!("the good end is not as fast as {}: {said}", step.against),
-            "it must pass against itself: something else on this machine, or a server that changes by itself, makes one start slower than another (perfgate selftest, perfgate doctor)",
+            format!("the good end is slower than {}: {said}", step.against),
+            "it must pass against itself: other load on this machine or a varying server makes one start slower than another (see `perfgate selftest` and `perfgate doctor`)",
         ),
         StepOutcome::Undecided
         | StepOutcome::BuildFailed
         | StepOutcome::TargetFailed
         | StepOutcome::NoConfiguration => (
-            format!("the good end cannot be told from {}: {said}", step.against),
-            "the noise is too large for these limits: send more requests, take a quieter metric (P50), raise the limit, or see `perfgate doctor`",
+            format!("the comparison of the good end with {} is undecided: {said}", step.against),
+            "the noise is too large for these limits: send more requests, use a metric with less noise (P50), raise the limit, or see `perfgate doctor`",
         ),
     };
     Err(Failure::message(ExitStatus::NotComparable, message).hint(hint))
@@ -238,21 +238,21 @@ fn good_end_is_good(step: &Step) -> Result<(), Failure> {
 fn bad_end_is_bad(step: &Step) -> Result<(), Failure> {
     let said = &step.reason;
     let (message, hint) = match step.answer {
-        // That it does not serve is an answer only where that is what is searched for.
+        // A target that does not start counts only with `--startup-failure bad`.
         StepOutcome::Bad | StepOutcome::TargetFailed => return Ok(()),
         StepOutcome::Good => (
-            format!("the bad end is not bad: {said}"),
-            "there is nothing to search for: compare other commits, or lower the limit (`--threshold 3%`)",
+            format!("the bad end has no regression: {said}"),
+            "select other commits, or lower the limit (`--threshold 3%`)",
         ),
         StepOutcome::Undecided | StepOutcome::BuildFailed | StepOutcome::NoConfiguration => (
-            format!("the bad end is not certainly bad: {said}"),
-            "a search needs ends that are clear: send more requests, allow more pairs (`--max-pairs`), quieten the machine (`perfgate doctor`), or take a worse commit",
+            format!("the bad end is undecided: {said}"),
+            "a search needs decided ends: send more requests, allow more pairs (`--max-pairs`), reduce noise on the machine (`perfgate doctor`), or use a slower commit",
         ),
     };
     Err(Failure::message(ExitStatus::NotComparable, message).hint(hint))
 }
 
-/// A bad end that does not serve is for another search.
+/// Adds a hint for a bad end that does not start.
 fn with_other_search(failure: Failure) -> Failure {
     if is_of_commit(&failure) {
         failure.hint("`--startup-failure bad` searches for the commit that broke the start")
@@ -264,9 +264,9 @@ fn with_other_search(failure: Failure) -> Failure {
 fn no_search() -> Failure {
     Failure::message(
         ExitStatus::Usage,
-        "git searches for nothing here, so nothing says which commit is good",
+        "no `git bisect` is running, so the good commit is unknown",
     )
-    .hint("begin with `perfgate bisect start GOOD BAD`; or give `--good-image` or `--good-result` to judge the commit that is checked out")
+    .hint("begin with `perfgate bisect start GOOD BAD`, or use `--good-image` or `--good-result` to judge the checked-out commit")
 }
 
 fn good_of(options: &BisectOptions) -> Result<Good, Failure> {

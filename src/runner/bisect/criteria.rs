@@ -1,4 +1,4 @@
-//! What every commit is judged by: the load and the rules, those of the bad end.
+//! Criteria for every commit: load and rules of the bad end.
 
 use std::path::{Path, PathBuf};
 
@@ -16,17 +16,17 @@ use crate::inputs::plan;
 use crate::inputs::policy::policy_for;
 use crate::policy::rule::Policy;
 
-/// The files that are read where none is named.
+/// Default files.
 const DEFAULT_CONFIG: &str = "perfgate.yaml";
 const DEFAULT_THRESHOLDS: &str = "thresholds.yaml";
 
-/// The name of the image that a build makes, but for the commit.
+/// The name of built images, without the commit.
 const IMAGE: &str = "perfgate-bisect";
 
-/// A file that says how commits are judged.
+/// A file with criteria.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Below the top of the tree: each commit has its own.
+    /// Below the top of the tree: each commit has its own version.
     Inside(PathBuf),
     /// The same for every commit.
     Outside(PathBuf),
@@ -35,14 +35,14 @@ pub(crate) enum Place {
 /// Load and rules.
 #[derive(Clone, Debug)]
 pub(crate) struct Criteria {
-    /// Where each commit's server stands; nowhere where flags say it.
+    /// The file with each commit's server; `None` if flags set it.
     pub(crate) config: Option<Place>,
     pub(crate) plan: Plan,
     pub(crate) policy: Policy,
 }
 
 impl Criteria {
-    /// Copies the files of the bad end out of its tree, for the whole search. With them goes a data set that lies there.
+    /// Copies the files of the bad end, including its data set, for the whole search.
     pub(crate) fn keep(
         repository: &Repository,
         options: &BisectOptions,
@@ -78,7 +78,7 @@ impl Criteria {
         Ok(())
     }
 
-    /// Reads what was kept, and the files outside of the repository as they are.
+    /// Reads the copies, and current files outside of the repository.
     pub(crate) fn read(
         repository: &Repository,
         options: &BisectOptions,
@@ -98,7 +98,7 @@ impl Criteria {
                 (false, None) => Ok(None),
                 (false, Some(path)) => {
                     let message = format!(
-                        "there is no `{}`, neither here nor in the bad end",
+                        "`{}` exists neither here nor in the bad end",
                         path.display()
                     );
                     Err(Failure::message(ExitStatus::Usage, message))
@@ -127,7 +127,7 @@ impl Criteria {
         })
     }
 
-    /// How a commit is measured whose tree this is: its own server under everybody's load.
+    /// The plan for the commit of a tree: its own server with the common load.
     pub(crate) fn of_commit(
         &self,
         options: &BisectOptions,
@@ -161,24 +161,24 @@ impl Criteria {
     }
 }
 
-/// Says whose file it is: the error names the copy.
+/// Adds a hint with the original file, because the error contains the copy.
 fn of_the_bad_end(failure: Failure, place: Option<&Place>) -> Failure {
     match place {
         Some(Place::Inside(inside)) => failure.hint(format!(
-            "this is `{}` of the bad end, copied for the search: mend it there, or give a file outside of the repository",
+            "this is a copy of `{}` of the bad end: fix it there, or use a file outside of the repository",
             inside.display()
         )),
         Some(Place::Outside(_)) | None => failure,
     }
 }
 
-/// Whether the build makes the image that is to be started.
+/// Whether the build creates the image to start.
 pub(crate) fn builds_image(options: &BisectOptions) -> bool {
     let build = options.build.as_deref().unwrap_or_default();
     build.contains("{image}") || build.contains("PERFGATE_BISECT_IMAGE")
 }
 
-/// What stands for a commit in commands and images.
+/// Values of the placeholders in commands and images.
 pub(crate) struct Words<'a> {
     pub(crate) commit: &'a str,
 }
@@ -236,7 +236,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 /// The path below the top of the work tree; `None` for one that lies elsewhere.
 fn below_top(repository: &Repository, path: &Path) -> Option<PathBuf> {
     let here = std::path::absolute(path).ok()?;
-    // The file may be another commit's, so it is the nearest folder that is there that is made canonical.
+    // The file may exist only in another commit, so canonicalize the nearest existing folder.
     let there = here.ancestors().find(|folder| folder.exists())?;
     let rest = here.strip_prefix(there).ok()?;
     let canonical = there.canonicalize().ok()?.join(rest);
@@ -255,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_stands_in_images_and_commands_and_braces_of_the_shell_stay() {
+    fn placeholders_are_replaced_in_images_and_commands_and_shell_braces_stay() {
         let words = Words { commit: "abc" };
         let command = "docker build -t {image} --build-arg C={commit} ${DIR} .";
         assert_eq!(
@@ -264,7 +264,7 @@ mod tests {
         );
     }
 
-    /// How the server of a commit is started whose perfgate.yaml has this one.
+    /// The server plan of a commit with this `server` in its perfgate.yaml.
     fn started_from(server: &str, options: &BisectOptions) -> ServerPlan {
         let folder = tempfile::tempdir().unwrap();
         let tree = Tree {
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_that_makes_an_image_is_what_the_commits_container_is_started_from() {
+    fn the_commits_container_uses_the_image_of_its_build() {
         let options = || BisectOptions {
             build: Some("docker build -t {image} .".to_owned()),
             ..BisectOptions::default()

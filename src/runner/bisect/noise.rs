@@ -1,11 +1,11 @@
-//! What was measured of the good end as sessions from which the noise between starts is learnt.
+//! Splits an earlier result of the good end into sessions to estimate the noise between starts.
 
 use crate::record::Run;
 
-/// Starts of one session: a few that followed each other, so that a slow drift of the machine is no noise.
+/// Starts per session: a few consecutive ones, so that a slow drift of the machine does not count as noise.
 const SESSION: usize = 3;
 
-/// The repeats that count, in threes. What is left over is one session more if it has a spread.
+/// The valid repeats in groups of three. The rest is another session if it has at least two.
 pub(crate) fn in_sessions(run: &Run) -> Vec<Run> {
     let counting: Vec<usize> = run.scenarios.first().map_or_else(Vec::new, |first| {
         let repeats = first.repeats.iter().enumerate();
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn eight_starts_of_which_one_is_void_are_two_sessions() {
+    fn eight_starts_with_one_void_are_two_sessions() {
         let repeat = |value: u32| {
             let void = if value == 2 { r#","void":"busy""# } else { "" };
             format!(r#"{{"metrics":{{"tpot.p50":0.0{value}}}{void}}}"#)

@@ -1,4 +1,4 @@
-//! What perfgate remembers of a search between the steps that git asks it for.
+//! The state of a search between the steps of git bisect.
 
 use std::path::PathBuf;
 
@@ -13,10 +13,10 @@ use crate::failure::of_adapters::cannot_keep;
 use crate::files;
 use crate::git::search::Repository;
 
-/// The value of `schema` that this version reads and writes; another one begins anew.
+/// The value of `schema` of this version; state with another value is discarded.
 const SCHEMA: &str = "perfgate.bisect-session/1";
 
-/// Where the options of `bisect start` are.
+/// File with the options of `bisect start`.
 const STARTED: &str = "started.json";
 
 /// Characters of a key in the name of a folder.
@@ -34,7 +34,7 @@ pub(crate) struct Kept {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Session {
     schema: String,
-    /// What distinguishes it from another one: its ends, and how commits are judged.
+    /// Identifies it: its ends and criteria.
     key: String,
     pub(crate) good_end: Option<Kept>,
     pub(crate) bad_end: Option<Kept>,
@@ -50,7 +50,7 @@ impl Session {
         }
     }
 
-    /// The search before this one, or this one. What cannot be read is forgotten: the results of commits are kept apart.
+    /// The last search. Unreadable state is discarded: results of commits are stored separately.
     pub(crate) fn last(repository: &Repository) -> Option<Self> {
         let bytes = files::read(&path(repository)).ok()?;
         let session: Self = serde_json::from_slice(&bytes).ok()?;
@@ -67,7 +67,7 @@ impl Session {
         files::write_atomically(&path(repository), &json).map_err(cannot_keep)
     }
 
-    /// A step of the search. A commit that is asked about again has one, with what it cost when it was measured.
+    /// Adds a step. A commit that is asked about again keeps one step, with its original cost.
     pub(crate) fn take(&mut self, kept: Kept) {
         let id = &kept.step.commit.id;
         let before = self
@@ -87,10 +87,10 @@ impl Session {
     }
 }
 
-/// What `bisect start` was given, for a predicate that is given nothing.
+/// The options of `bisect start`, for the predicate without options.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Started {
-    /// Of another search, it is not meant.
+    /// Identifies its search; other searches ignore it.
     pub(crate) ends: Ends,
     pub(crate) arguments: Vec<String>,
 }
@@ -112,7 +112,7 @@ fn path(repository: &Repository) -> PathBuf {
     repository.state.join("session.json")
 }
 
-/// A short name of a text that may hold anything, values of environment variables included.
+/// A short digest of a text that may contain values of environment variables.
 pub(crate) fn key(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     let key: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();

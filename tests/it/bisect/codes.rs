@@ -236,7 +236,7 @@ fn start_says_what_is_wrong_with_its_ends() {
     };
     wrong(
         &["start", "main", "HEAD~1"],
-        "the bad end is no later commit than the good one",
+        "the bad end is not later than the good end",
     );
     wrong(&["start", "HEAD", "HEAD"], "no later commit");
     wrong(
@@ -249,7 +249,10 @@ fn start_says_what_is_wrong_with_its_ends() {
     let said = Ran::of(&no_text.output().unwrap()).expect(2).stderr;
     assert!(said.contains("is no UTF-8"), "{said}");
     history.git(&["bisect", "start", "--no-checkout", "main", "HEAD~1"]);
-    wrong(&["start", "HEAD~1", "HEAD"], "git searches here already");
+    wrong(
+        &["start", "HEAD~1", "HEAD"],
+        "a `git bisect` is already running",
+    );
     let below = history.path().join("below");
     std::fs::create_dir(&below).unwrap();
     let said = crate::support::run(&below, &["bisect"]).expect(128).stderr;
