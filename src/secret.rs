@@ -12,7 +12,7 @@ pub const MASK: &str = "***";
 pub const LONG: usize = 8;
 
 /// Shorter values are not masked: masking them would make every text unreadable.
-const SHORTEST: usize = 4;
+const MIN_LENGTH: usize = 4;
 
 static KNOWN: RwLock<Vec<String>> = RwLock::new(Vec::new());
 
@@ -33,7 +33,7 @@ pub fn register_sent(value: &str) {
 fn add_to(known: &RwLock<Vec<String>>, value: &str) {
     let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
     for line in value.lines().map(str::trim) {
-        if line.len() >= SHORTEST && !known.iter().any(|other| other == line) {
+        if line.len() >= MIN_LENGTH && !known.iter().any(|other| other == line) {
             known.push(line.to_owned());
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Context;
 use super::compare::finish;
-use super::publishing::{Publishing, Told, Trust, step};
+use super::publishing::{PublishResult, Publishing, Trust, step};
 use crate::app::output;
 use crate::cli::comment::CommentArgs;
 use crate::cli::compare::Format;
@@ -47,7 +47,7 @@ fn of_comparison(
     let (comparison, told, label) = match &publishing {
         Publishing::Off(why, _) => {
             note(&format!("nothing is published: {why}"));
-            (comparison, Told::default(), None)
+            (comparison, PublishResult::default(), None)
         }
         Publishing::On(publisher) => {
             let place = publisher.place();
@@ -91,7 +91,7 @@ fn of_artifact(path: &Path, args: &CommentArgs, context: &Context) -> Result<Exi
     };
     // The commit comes from GitHub, never from the artifact.
     let place = publisher.place();
-    if let Some(why) = place.why_nowhere() {
+    if let Some(why) = place.no_pull_request_reason() {
         return Err(unpublished(&why));
     }
     // The artifact may come from a run of another commit.

@@ -258,7 +258,9 @@ impl Judging<'_> {
         comparison: &Comparison,
         evidence: &EvidenceFolder,
     ) -> Result<Circumstances, Failure> {
-        let mut criteria = self.accepted.bar(measured_run(evidence)?.as_ref());
+        let mut criteria = self
+            .accepted
+            .criteria_files(measured_run(evidence)?.as_ref());
         criteria.push(policy_path(&self.args.policy).to_owned());
         let Question {
             edits, is_first, ..

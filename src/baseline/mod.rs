@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 pub use bucket::{BucketError, OfflineCopies};
 pub use location::{BucketAddress, Cloud, Location, LocationError};
-pub use place::{BaselineError, Part, Place, Standing};
+pub use place::{BaselineError, Part, Place, StoredRuns};
 pub use promotion::{Change, Ended};
 pub use storage::Storage;
 pub use verify::{Finding, verify};

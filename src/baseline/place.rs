@@ -74,7 +74,7 @@ pub(super) enum Backend {
 
 /// The value.
 #[derive(Clone, Debug, Default)]
-pub struct Standing {
+pub struct StoredRuns {
     /// The baseline.
     pub baseline: Option<Run>,
     /// The sessions of the ledger, oldest first.
@@ -83,7 +83,7 @@ pub struct Standing {
     pub release: Option<Run>,
 }
 
-impl Standing {
+impl StoredRuns {
     /// The accepted runs, oldest first. A baseline without a ledger is a history of one run.
     pub fn sessions(&self) -> &[Run] {
         match &self.baseline {
@@ -176,10 +176,10 @@ impl Place {
     }
 
     /// All stored runs; a broken file or line is an error with its name.
-    pub fn read(&self) -> Result<Standing, BaselineError> {
+    pub fn read(&self) -> Result<StoredRuns, BaselineError> {
         let ledger = self.bytes(Part::Ledger)?;
         let ledger = ledger.map(|bytes| self.as_ledger(bytes)).transpose()?;
-        Ok(Standing {
+        Ok(StoredRuns {
             baseline: self.run(Part::Baseline)?,
             ledger: ledger.unwrap_or_default(),
             release: self.run(Part::Release)?,

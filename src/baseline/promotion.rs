@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::bucket::{Bucket, BucketError, Fetched};
 use super::folder::lock;
-use super::place::{Backend, BaselineError, Part, Place, Standing};
+use super::place::{Backend, BaselineError, Part, Place, StoredRuns};
 use crate::event::StorageEvent;
 use crate::files;
 use crate::record::format::ResultFile;
@@ -57,7 +57,7 @@ impl Place {
     /// stored runs.
     pub fn promote<T, E: From<BaselineError>>(
         &self,
-        mut decide: impl FnMut(&Standing) -> Result<(T, Change), E>,
+        mut decide: impl FnMut(&StoredRuns) -> Result<(T, Change), E>,
     ) -> Result<(T, Ended), E> {
         match &self.backend {
             Backend::Folder(folder) => self.promote_in_folder(folder, decide),
@@ -68,7 +68,7 @@ impl Place {
     fn promote_in_folder<T, E: From<BaselineError>>(
         &self,
         folder: &Path,
-        mut decide: impl FnMut(&Standing) -> Result<(T, Change), E>,
+        mut decide: impl FnMut(&StoredRuns) -> Result<(T, Change), E>,
     ) -> Result<(T, Ended), E> {
         let file = |part| folder.join(self.object(part));
         let baseline = file(Part::Baseline);
@@ -95,7 +95,7 @@ impl Place {
     fn promote_in_bucket<T, E: From<BaselineError>>(
         &self,
         bucket: &Bucket,
-        decide: &mut impl FnMut(&Standing) -> Result<(T, Change), E>,
+        decide: &mut impl FnMut(&StoredRuns) -> Result<(T, Change), E>,
     ) -> Result<(T, Ended), E> {
         bucket.check().map_err(BaselineError::from)?;
         let ledger_object = self.object(Part::Ledger);
@@ -112,17 +112,17 @@ impl Place {
                 fetch(Part::Ledger)?,
                 fetch(Part::Release)?,
             );
-            let standing = self.standing(baseline, ledger.clone(), release)?;
+            let stored_runs = self.stored_runs(baseline, ledger.clone(), release)?;
             // An earlier attempt may have succeeded although its answer was lost.
             if let Some((said, change)) = tried.take_if(|(_, change)| {
                 change
                     .session
                     .as_ref()
-                    .is_some_and(|session| has(&standing, session))
+                    .is_some_and(|session| has(&stored_runs, session))
             }) {
                 break (said, change);
             }
-            let (said, change) = decide(&standing)?;
+            let (said, change) = decide(&stored_runs)?;
             let Some(session) = &change.session else {
                 break (said, change);
             };
@@ -146,12 +146,12 @@ impl Place {
         Ok((said, ended))
     }
 
-    fn standing(
+    fn stored_runs(
         &self,
         baseline: Option<Fetched>,
         ledger: Option<Fetched>,
         release: Option<Fetched>,
-    ) -> Result<Standing, BaselineError> {
+    ) -> Result<StoredRuns, BaselineError> {
         let run = |part, fetched: Option<Fetched>| {
             fetched
                 .map(|fetched| self.as_run(part, fetched.bytes))
@@ -160,7 +160,7 @@ impl Place {
         let ledger = ledger
             .map(|fetched| self.as_ledger(fetched.bytes))
             .transpose()?;
-        Ok(Standing {
+        Ok(StoredRuns {
             baseline: run(Part::Baseline, baseline)?,
             ledger: ledger.unwrap_or_default(),
             release: run(Part::Release, release)?,
@@ -177,14 +177,14 @@ impl Place {
                 // In this order: a program that changes the ledger after this read also writes the baseline.
                 let there = bucket.fetch(&object)?;
                 let ledger = bucket.fetch(&self.object(Part::Ledger))?;
-                let standing = self.standing(there.clone(), ledger, None)?;
+                let stored_runs = self.stored_runs(there.clone(), ledger, None)?;
                 let is_last = |last: &record::Run| is_same_run(&last.file, run);
-                if !standing.ledger.last().is_some_and(is_last) {
+                if !stored_runs.ledger.last().is_some_and(is_last) {
                     ended = Ended::Overtaken;
                     break;
                 }
                 let replaced = there.as_ref().map(|there| &there.version);
-                if standing.baseline.as_ref().is_some_and(is_last)
+                if stored_runs.baseline.as_ref().is_some_and(is_last)
                     || bucket.put(&object, written(run)?, replaced)?
                 {
                     break;
@@ -240,8 +240,8 @@ impl Waiting {
     }
 }
 
-fn has(standing: &Standing, session: &ResultFile) -> bool {
-    let mut ledger = standing.ledger.iter();
+fn has(stored_runs: &StoredRuns, session: &ResultFile) -> bool {
+    let mut ledger = stored_runs.ledger.iter();
     ledger.any(|there| is_same_run(&there.file, session))
 }
 
@@ -293,7 +293,7 @@ mod tests {
             baseline: Some(run),
             release: None,
         };
-        let decided = |_: &Standing| Ok::<_, BaselineError>(((), change.clone()));
+        let decided = |_: &StoredRuns| Ok::<_, BaselineError>(((), change.clone()));
         assert_eq!(place.promote(decided).unwrap().1, Ended::Current);
     }
 
@@ -306,10 +306,10 @@ mod tests {
         let text = files::read_text(&ledger).unwrap();
         files::write_atomically(&ledger, text.trim_end().as_bytes()).unwrap();
         accept(&place, 2.0);
-        let standing = place.read().unwrap();
-        assert_eq!(standing.ledger.len(), 2);
-        assert_eq!(standing.baseline.unwrap().file, session(2.0));
-        assert!(standing.release.is_none());
+        let stored_runs = place.read().unwrap();
+        assert_eq!(stored_runs.ledger.len(), 2);
+        assert_eq!(stored_runs.baseline.unwrap().file, session(2.0));
+        assert!(stored_runs.release.is_none());
     }
 
     #[test]
@@ -337,8 +337,8 @@ mod tests {
         let before = files::read(&place.file(Part::Baseline).unwrap()).unwrap();
         accept(&place, 2.0);
         files::write_atomically(&place.file(Part::Baseline).unwrap(), &before).unwrap();
-        let standing = place.read().unwrap();
-        assert_eq!(standing.accepted_last().unwrap().file, session(2.0));
-        assert_eq!(standing.baseline.unwrap().file, session(1.0));
+        let stored_runs = place.read().unwrap();
+        assert_eq!(stored_runs.accepted_last().unwrap().file, session(2.0));
+        assert_eq!(stored_runs.baseline.unwrap().file, session(1.0));
     }
 }

@@ -299,7 +299,7 @@ mod tests {
         )
     }
 
-    fn said(ledger: &str, baseline: &str) -> String {
+    fn message(ledger: &str, baseline: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::of(folder.path(), "llama", "nvidia-l4");
         let write = |part, text: &str| {
@@ -326,7 +326,7 @@ mod tests {
             session("2026-01-01T00:00:00Z", 1),
             session("2026-01-02T00:00:00Z", 2),
         );
-        assert_eq!(said(&format!("{one}\n{two}\n"), &two), "");
+        assert_eq!(message(&format!("{one}\n{two}\n"), &two), "");
     }
 
     #[test]
@@ -336,7 +336,7 @@ mod tests {
             session("2026-01-01T00:00:00Z", 2),
         );
         let cut = &one[..60];
-        insta::assert_snapshot!(said(&format!("{one}\n{cut}\n{two}\n{one}\n"), &two), @"
+        insta::assert_snapshot!(message(&format!("{one}\n{cut}\n{two}\n{one}\n"), &two), @"
         nvidia-l4.ledger.jsonl:2: the line is truncated: `nvidia-l4.ledger.jsonl, line 2` is not a perfgate result: EOF while parsing a string at line 1 column 60
           restore the file with `git checkout -- 'nvidia-l4.ledger.jsonl'`, or delete the invalid lines with one command: `sed -i '2d' 'nvidia-l4.ledger.jsonl'`; the other sessions do not depend on them
         nvidia-l4.ledger.jsonl:3: it was measured at 2026-01-01T00:00:00Z, before the session above it (2026-01-02T00:00:00Z)
@@ -352,7 +352,7 @@ mod tests {
     fn conflict_markers_another_machine_and_a_missing_baseline_are_found() {
         let one = session("2026-01-01T00:00:00Z", 1);
         let other = one.replace("NVIDIA L4", "NVIDIA A100");
-        insta::assert_snapshot!(said(&format!("<<<<<<< HEAD\n{one}\n=======\n{other}\n>>>>>>> x\n"), ""), @"
+        insta::assert_snapshot!(message(&format!("<<<<<<< HEAD\n{one}\n=======\n{other}\n>>>>>>> x\n"), ""), @"
         nvidia-l4.ledger.jsonl:1: a conflict marker of an unfinished merge (with `*.ledger.jsonl merge=union` in .gitattributes git keeps both sides)
           restore the file with `git checkout -- 'nvidia-l4.ledger.jsonl'`, or delete the invalid lines with one command: `sed -i '1d;3d;5d' 'nvidia-l4.ledger.jsonl'`; the other sessions do not depend on them
         nvidia-l4.ledger.jsonl:3: a conflict marker of an unfinished merge (with `*.ledger.jsonl merge=union` in .gitattributes git keeps both sides)

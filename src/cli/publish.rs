@@ -64,7 +64,7 @@ struct Alone {
 
 impl PublishArgs {
     /// The defaults; `None` if an environment variable has an invalid value.
-    pub fn usual() -> Option<Self> {
+    pub fn defaults() -> Option<Self> {
         let alone = Alone::try_parse_from(["perfgate"]).ok();
         alone.map(|alone| alone.publish)
     }

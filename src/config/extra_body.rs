@@ -135,7 +135,7 @@ pub fn usage_per_chunk(body: &ExtraBody) -> Option<bool> {
 mod tests {
     use super::*;
 
-    fn said(text: &str) -> String {
+    fn message(text: &str) -> String {
         let read = extra_body_of(text).and_then(|body| {
             check_extra_body(&body)?;
             Ok(body)
@@ -148,30 +148,30 @@ mod tests {
 
     #[test]
     fn an_object_is_accepted_in_any_order_of_keys() {
-        insta::assert_snapshot!(said(r#"{"top_k": 20, "seed": null, "chat_template_kwargs": {"enable_thinking": false}}"#), @r#"{"chat_template_kwargs":{"enable_thinking":false},"seed":null,"top_k":20}"#);
-        insta::assert_snapshot!(said(r#"{"stream_options": {"continuous_usage_stats": true}}"#), @r#"{"stream_options":{"continuous_usage_stats":true}}"#);
+        insta::assert_snapshot!(message(r#"{"top_k": 20, "seed": null, "chat_template_kwargs": {"enable_thinking": false}}"#), @r#"{"chat_template_kwargs":{"enable_thinking":false},"seed":null,"top_k":20}"#);
+        insta::assert_snapshot!(message(r#"{"stream_options": {"continuous_usage_stats": true}}"#), @r#"{"stream_options":{"continuous_usage_stats":true}}"#);
     }
 
     #[test]
     fn a_forbidden_body_is_refused_with_a_hint() {
-        insta::assert_snapshot!(said("{top_k: 20}"), @r#"`--extra-body` cannot be read: key must be a string at line 1 column 2; write it as in `--extra-body '{"top_k": 20}'`, in quotes"#);
-        insta::assert_snapshot!(said(r#"{"top_k": 20, "top_k": 40}"#), @r#"`--extra-body` cannot be read: duplicate key `top_k` at line 1 column 21; write it as in `--extra-body '{"top_k": 20}'`, in quotes"#);
-        insta::assert_snapshot!(said("[1]"), @r#"`--extra-body` must be a JSON object, not a list; write it as in `--extra-body '{"top_k": 20}'`, in quotes"#);
-        insta::assert_snapshot!(said(r#"{"max_tokens": 1}"#), @"perfgate sets the body key `max_tokens` itself; use `output_tokens`");
+        insta::assert_snapshot!(message("{top_k: 20}"), @r#"`--extra-body` cannot be read: key must be a string at line 1 column 2; write it as in `--extra-body '{"top_k": 20}'`, in quotes"#);
+        insta::assert_snapshot!(message(r#"{"top_k": 20, "top_k": 40}"#), @r#"`--extra-body` cannot be read: duplicate key `top_k` at line 1 column 21; write it as in `--extra-body '{"top_k": 20}'`, in quotes"#);
+        insta::assert_snapshot!(message("[1]"), @r#"`--extra-body` must be a JSON object, not a list; write it as in `--extra-body '{"top_k": 20}'`, in quotes"#);
+        insta::assert_snapshot!(message(r#"{"max_tokens": 1}"#), @"perfgate sets the body key `max_tokens` itself; use `output_tokens`");
         for options in [
             r#"{"include_usage": false}"#,
             r#"{"continuous_usage_stats": true, "include_usage": false}"#,
             r#"{"continuous_usage_stats": 1}"#,
             "null",
         ] {
-            let told = said(&format!(r#"{{"stream_options": {options}}}"#));
+            let told = message(&format!(r#"{{"stream_options": {options}}}"#));
             assert!(
                 told.starts_with("perfgate sets the body key `stream_options` itself; "),
                 "{told}"
             );
         }
         let long = format!(r#"{{"stop": "{}"}}"#, "x".repeat(70_000));
-        insta::assert_snapshot!(said(&long), @"the body from `extra_body` and `--extra-body` is larger than 64 KiB, the limit of an extra request body; make it smaller: every request carries it");
+        insta::assert_snapshot!(message(&long), @"the body from `extra_body` and `--extra-body` is larger than 64 KiB, the limit of an extra request body; make it smaller: every request carries it");
     }
 
     #[test]

@@ -289,7 +289,7 @@ fn checked_value(name: &str, value: &str) -> Result<String, WrongHeader> {
 mod tests {
     use super::*;
 
-    fn said(lines: &[&str]) -> String {
+    fn message(lines: &[&str]) -> String {
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
         let settled = Headers::of_lines(&lines).and_then(|mut headers| {
             headers.resolve(&|_| None)?;
@@ -308,23 +308,23 @@ mod tests {
 
     #[test]
     fn a_header_is_a_name_and_a_value() {
-        insta::assert_snapshot!(said(&["X-Route: canary", "b:\t a: \"b\" ", "Authorization:Bearer x"]), @r#"Authorization=Bearer x, b=a: "b", X-Route=canary"#);
+        insta::assert_snapshot!(message(&["X-Route: canary", "b:\t a: \"b\" ", "Authorization:Bearer x"]), @r#"Authorization=Bearer x, b=a: "b", X-Route=canary"#);
     }
 
     #[test]
     fn a_forbidden_header_is_refused_and_its_value_never_shown() {
-        insta::assert_snapshot!(said(&["A: b", "sesame"]), @"`--header` number 2 has no colon between name and value; write `--header 'NAME: VALUE'`, in quotes");
-        insta::assert_snapshot!(said(&["Bearer sesame: x"]), @"`--header` number 1 has an empty name or a name with a forbidden character; use letters, digits and signs such as `-` and `_`, without spaces: `X-Route`");
-        insta::assert_snapshot!(said(&["A\r\nX: sesame"]), @"`--header` number 1 has an empty name or a name with a forbidden character; use letters, digits and signs such as `-` and `_`, without spaces: `X-Route`");
-        insta::assert_snapshot!(said(&[": sesame"]), @"`--header` number 1 has an empty name or a name with a forbidden character; use letters, digits and signs such as `-` and `_`, without spaces: `X-Route`");
-        insta::assert_snapshot!(said(&["X-Key: sesame\r\nHost: evil"]), @"the value of the header `X-Key` has a character that is not allowed in headers; use printable ASCII, spaces and tabs, without line breaks");
-        insta::assert_snapshot!(said(&["X-Key: sesame\0"]), @"the value of the header `X-Key` has a character that is not allowed in headers; use printable ASCII, spaces and tabs, without line breaks");
-        insta::assert_snapshot!(said(&["X-Key: "]), @"the header `X-Key` has no value; set a value or remove the header; an unset shell variable expands to an empty value");
-        insta::assert_snapshot!(said(&["X-Key: sesame", "x-key: other"]), @"the header `x-key` is given twice; keep one of them; names do not depend on upper and lower case");
-        insta::assert_snapshot!(said(&[&format!("X-Key: {}", "s".repeat(20_000))]), @"the headers from `headers` and `--header` is larger than 16 KiB, the limit of all extra headers; make them smaller: servers refuse large headers");
+        insta::assert_snapshot!(message(&["A: b", "sesame"]), @"`--header` number 2 has no colon between name and value; write `--header 'NAME: VALUE'`, in quotes");
+        insta::assert_snapshot!(message(&["Bearer sesame: x"]), @"`--header` number 1 has an empty name or a name with a forbidden character; use letters, digits and signs such as `-` and `_`, without spaces: `X-Route`");
+        insta::assert_snapshot!(message(&["A\r\nX: sesame"]), @"`--header` number 1 has an empty name or a name with a forbidden character; use letters, digits and signs such as `-` and `_`, without spaces: `X-Route`");
+        insta::assert_snapshot!(message(&[": sesame"]), @"`--header` number 1 has an empty name or a name with a forbidden character; use letters, digits and signs such as `-` and `_`, without spaces: `X-Route`");
+        insta::assert_snapshot!(message(&["X-Key: sesame\r\nHost: evil"]), @"the value of the header `X-Key` has a character that is not allowed in headers; use printable ASCII, spaces and tabs, without line breaks");
+        insta::assert_snapshot!(message(&["X-Key: sesame\0"]), @"the value of the header `X-Key` has a character that is not allowed in headers; use printable ASCII, spaces and tabs, without line breaks");
+        insta::assert_snapshot!(message(&["X-Key: "]), @"the header `X-Key` has no value; set a value or remove the header; an unset shell variable expands to an empty value");
+        insta::assert_snapshot!(message(&["X-Key: sesame", "x-key: other"]), @"the header `x-key` is given twice; keep one of them; names do not depend on upper and lower case");
+        insta::assert_snapshot!(message(&[&format!("X-Key: {}", "s".repeat(20_000))]), @"the headers from `headers` and `--header` is larger than 16 KiB, the limit of all extra headers; make them smaller: servers refuse large headers");
         for own in OWN {
-            let said = said(&[&format!("{}: sesame", own.to_ascii_uppercase())]);
-            assert!(said.starts_with("perfgate sets the header"), "{said}");
+            let message = message(&[&format!("{}: sesame", own.to_ascii_uppercase())]);
+            assert!(message.starts_with("perfgate sets the header"), "{message}");
         }
     }
 

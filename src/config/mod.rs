@@ -30,7 +30,7 @@ pub use extra_body::{
 pub use headers::{Headers, WrongHeader};
 pub use plan::*;
 pub use problem::{Code, ConfigProblem, Problems};
-pub use question::{Asked, asked};
+pub use question::{CombinedPlan, combine};
 pub use read_plan::{PLAN_KEYS, read_plan};
 pub use read_policy::{POLICY_KEYS, read_policy};
 pub use read_server::SIMULATOR_OPTIONS;

@@ -4,7 +4,7 @@ use super::{Expectations, Plan};
 
 /// The combined plan, and the keys in which the question of the change differs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Asked {
+pub struct CombinedPlan {
     /// The question of the base with server and framework of the change.
     pub plan: Plan,
     /// Keys whose value differs in the change; they take effect after the merge.
@@ -17,7 +17,7 @@ pub struct Asked {
     clippy::too_many_lines,
     reason = "one table assigns every field of a plan to a side"
 )]
-pub fn asked(question: Plan, answer: Plan) -> Asked {
+pub fn combine(question: Plan, answer: Plan) -> CombinedPlan {
     let mut edits = Vec::new();
     // Destructured without `..`, so that the compiler requires a side for every new field.
     let Plan {
@@ -128,7 +128,7 @@ pub fn asked(question: Plan, answer: Plan) -> Asked {
         },
         ..question
     };
-    Asked { plan, edits }
+    CombinedPlan { plan, edits }
 }
 
 #[cfg(test)]
@@ -153,7 +153,7 @@ headers: {X-Route: empty}
 extra_body: {top_k: 1}
 ";
         let question = plan(base);
-        let Asked { plan: both, edits } = asked(question.clone(), plan(change));
+        let CombinedPlan { plan: both, edits } = combine(question.clone(), plan(change));
         assert_eq!(
             edits,
             [
@@ -180,6 +180,6 @@ extra_body: {top_k: 1}
             ..both
         };
         assert_eq!(rest, question);
-        assert!(asked(question.clone(), question).edits.is_empty());
+        assert!(combine(question.clone(), question).edits.is_empty());
     }
 }

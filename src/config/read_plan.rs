@@ -129,7 +129,7 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Plan> {
         slo: terms.slo,
         telemetry_interval: telemetry_interval.unwrap_or(Duration::from_secs(1)),
         server_is_here,
-        gpu_interval: gpu_interval.unwrap_or(SHORTEST_INTERVAL),
+        gpu_interval: gpu_interval.unwrap_or(MIN_INTERVAL),
         expectations,
         engine_args,
     })
@@ -327,10 +327,10 @@ fn read_slo(node: &Node, collector: &mut Collector<'_>) -> Option<Slo> {
 }
 
 /// Shortest telemetry interval: NVML updates its counters at this rate.
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Longest interval between two GPU samples: with fewer samples, shares of a repeat of minutes are unreliable.
-const LONGEST_GPU_INTERVAL: Duration = Duration::from_secs(10);
+const MAX_GPU_INTERVAL: Duration = Duration::from_secs(10);
 
 /// `interval`, `gpu_interval` and `server_is_here`.
 fn read_telemetry(
@@ -340,7 +340,7 @@ fn read_telemetry(
     let mut fields = Fields::of(node, "telemetry", collector)?;
     let interval = fields.take("interval").and_then(|node| {
         let interval = duration(node, "telemetry.interval", collector)?;
-        if interval < SHORTEST_INTERVAL {
+        if interval < MIN_INTERVAL {
             let message = "`telemetry.interval` must be at least 100ms".to_owned();
             collector.push(Code::InvalidValue, node.span.clone(), message);
         }
@@ -348,7 +348,7 @@ fn read_telemetry(
     });
     let gpu_interval = fields.take("gpu_interval").and_then(|node| {
         let interval = duration(node, "telemetry.gpu_interval", collector)?;
-        if !(SHORTEST_INTERVAL..=LONGEST_GPU_INTERVAL).contains(&interval) {
+        if !(MIN_INTERVAL..=MAX_GPU_INTERVAL).contains(&interval) {
             let message = "`telemetry.gpu_interval` must be 100ms to 10s".to_owned();
             collector.push(Code::InvalidValue, node.span.clone(), message);
         }

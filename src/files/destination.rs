@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 use super::{FileError, create_folder, folder_of};
 
 /// Maximum number of links, as in Linux.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// How long to wait until a reader opens a pipe.
 const READER_WAIT: Duration = Duration::from_secs(10);
@@ -40,7 +40,7 @@ impl Destination {
 
     fn follow(path: &Path) -> io::Result<Self> {
         let mut current = path.to_owned();
-        for _ in 0..MOST_LINKS {
+        for _ in 0..MAX_LINKS {
             let Some(name) = current.file_name().map(ToOwned::to_owned) else {
                 return Err(io::ErrorKind::IsADirectory.into());
             };

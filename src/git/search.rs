@@ -53,7 +53,7 @@ pub(crate) enum Left {
 
 /// The answer for a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum CommitAnswer {
     Good,
     Bad,
     Skip,
@@ -181,14 +181,19 @@ impl Repository {
     }
 
     /// The remaining commits after an answer for a commit.
-    pub(crate) fn left(&self, search: &Search, commit: &str, said: Said) -> Result<Left, GitError> {
+    pub(crate) fn left(
+        &self,
+        search: &Search,
+        commit: &str,
+        said: CommitAnswer,
+    ) -> Result<Left, GitError> {
         let mut good = search.good.clone();
         let mut skipped = search.skipped.clone();
         let mut bad = search.bad.clone();
         match said {
-            Said::Good => good.push(commit.to_owned()),
-            Said::Bad => commit.clone_into(&mut bad),
-            Said::Skip => skipped.push(commit.to_owned()),
+            CommitAnswer::Good => good.push(commit.to_owned()),
+            CommitAnswer::Bad => commit.clone_into(&mut bad),
+            CommitAnswer::Skip => skipped.push(commit.to_owned()),
         }
         let mut arguments = vec!["rev-list", &bad, "--not"];
         arguments.extend(good.iter().map(String::as_str));

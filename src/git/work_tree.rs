@@ -17,7 +17,7 @@ pub(crate) fn of_working_tree(
     let commit = match commit_of("HEAD") {
         Ok(commit) => commit,
         Err(error) => {
-            tell_of(&error, events);
+            warn_of(&error, events);
             return None;
         }
     };
@@ -28,7 +28,7 @@ pub(crate) fn of_working_tree(
     })
 }
 
-fn tell_of(error: &GitError, events: &Events) {
+fn warn_of(error: &GitError, events: &Events) {
     let is_repository = || {
         let here = std::env::current_dir().unwrap_or_default();
         here.ancestors().any(|folder| folder.join(".git").exists())

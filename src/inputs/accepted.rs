@@ -149,7 +149,7 @@ impl<'a> Accepted<'a> {
     }
 
     /// The files that affect the verdict and that a change may have edited: the given or found files, and those beside them.
-    pub(crate) fn bar(&self, candidate: Option<&Run>) -> Vec<PathBuf> {
+    pub(crate) fn criteria_files(&self, candidate: Option<&Run>) -> Vec<PathBuf> {
         let path = match (&self.args.baseline, candidate) {
             (Some(path), _) => path.clone(),
             (None, Some(candidate)) => {
@@ -318,13 +318,13 @@ impl Files<'_> {
 
 /// The stored baseline of a place; `None` if there is only a ledger.
 pub(crate) fn stored(place: &Place) -> Result<Option<StoredBaseline>, BaselineError> {
-    let standing = place.read()?;
-    let has_ledger = !standing.ledger.is_empty();
-    Ok(standing.baseline.map(|run| StoredBaseline {
+    let stored_runs = place.read()?;
+    let has_ledger = !stored_runs.ledger.is_empty();
+    Ok(stored_runs.baseline.map(|run| StoredBaseline {
         run,
         path: place.shown(Part::Baseline),
         ledger_path: has_ledger.then(|| place.shown(Part::Ledger)),
-        ledger: standing.ledger,
-        release: standing.release,
+        ledger: stored_runs.ledger,
+        release: stored_runs.release,
     }))
 }

@@ -30,16 +30,16 @@ pub(crate) fn settle(
         let message = "`prompts`, `prefix` and `conversation` have no effect with a data set: they shape synthetic prompts";
         return Err(usage(message.to_owned()).hint("remove one of them"));
     }
-    let kept = read(&file, plan, base_ref)?;
-    kept.tell(&file.path, events);
-    take_load(&file, plan, &kept)?;
+    let selected = read(&file, plan, base_ref)?;
+    selected.report_omitted(&file.path, events);
+    take_load(&file, plan, &selected)?;
     if plan.input_tokens.is_some() {
         events.emit(InputEvent::InputTokensUnused);
     }
     let choice = Choice {
-        format: kept.format,
+        format: selected.format,
         units: file.units,
-        sha256: kept.sha256,
+        sha256: selected.sha256,
         num_requests: plan.num_requests,
         warmup_requests: plan.warmup_requests,
         turns: file.turns,
@@ -50,10 +50,10 @@ pub(crate) fn settle(
         output_tokens: plan.output_tokens,
         seed: plan.seed,
     };
-    let selection =
-        Selection::new(choice, kept.entries).map_err(|error| choice_failure(&file.path, &error))?;
+    let selection = Selection::new(choice, selected.entries)
+        .map_err(|error| choice_failure(&file.path, &error))?;
     check_endpoint(&file.path, plan.endpoint, &selection)?;
-    tell_pace(&file, plan, &selection, events);
+    report_pace(&file, plan, &selection, events);
     plan.dataset = Dataset::Chosen(Arc::new(selection));
     Ok(())
 }
@@ -82,16 +82,16 @@ fn check_synthetic(plan: &Plan) -> Result<(), Failure> {
 }
 
 /// The selected entries of a file.
-struct Kept {
+struct Selected {
     format: Format,
     sha256: String,
     census: Census,
     entries: Vec<Entry>,
 }
 
-impl Kept {
+impl Selected {
     /// Reports entries that are left out.
-    fn tell(&self, path: &Path, events: &Events) {
+    fn report_omitted(&self, path: &Path, events: &Events) {
         let reasons: Vec<(String, usize)> = self
             .census
             .unusable
@@ -109,7 +109,7 @@ impl Kept {
     }
 }
 
-fn read(file: &DatasetFile, plan: &Plan, base_ref: Option<&BaseRef>) -> Result<Kept, Failure> {
+fn read(file: &DatasetFile, plan: &Plan, base_ref: Option<&BaseRef>) -> Result<Selected, Failure> {
     let path = &file.path;
     let at_base = base_ref
         .map(|base_ref| base_ref.data_file(path))
@@ -159,7 +159,7 @@ fn read(file: &DatasetFile, plan: &Plan, base_ref: Option<&BaseRef>) -> Result<K
         return Err(usage(message)
             .hint("use the file that belongs to the plan, or correct `dataset.sha256`"));
     }
-    Ok(Kept {
+    Ok(Selected {
         format,
         sha256,
         census,
@@ -182,7 +182,7 @@ fn read_entries(
 }
 
 /// The load point of a trace, and the warm-up derived from it.
-fn take_load(file: &DatasetFile, plan: &mut Plan, kept: &Kept) -> Result<(), Failure> {
+fn take_load(file: &DatasetFile, plan: &mut Plan, selected: &Selected) -> Result<(), Failure> {
     if !plan.loads_are_usual {
         if file.speedup.is_some() {
             let message =
@@ -192,7 +192,11 @@ fn take_load(file: &DatasetFile, plan: &mut Plan, kept: &Kept) -> Result<(), Fai
         }
         return Ok(());
     }
-    if kept.entries.first().is_some_and(|entry| entry.at.is_some()) {
+    if selected
+        .entries
+        .first()
+        .is_some_and(|entry| entry.at.is_some())
+    {
         let was_usual =
             plan.warmup_requests == Plan::default_warmup(&plan.loads, plan.num_requests);
         let speedup = file.speedup.unwrap_or(1.0);
@@ -205,7 +209,7 @@ fn take_load(file: &DatasetFile, plan: &mut Plan, kept: &Kept) -> Result<(), Fai
 }
 
 /// Reports the rate of a trace before it is sent, because the file does not contain its time unit.
-fn tell_pace(file: &DatasetFile, plan: &Plan, selection: &Selection, events: &Events) {
+fn report_pace(file: &DatasetFile, plan: &Plan, selection: &Selection, events: &Events) {
     let [LoadPoint::Trace { speedup }] = plan.loads.as_slice() else {
         return;
     };

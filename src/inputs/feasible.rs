@@ -86,13 +86,13 @@ mod tests {
         read_plan("perfgate.yaml", &format!("model: m\n{source}")).unwrap()
     }
 
-    fn said(checked: Result<(), Failure>) -> String {
+    fn message(checked: Result<(), Failure>) -> String {
         checked.map_or_else(|failure| failure.error.to_string(), |()| "fine".to_owned())
     }
 
     #[test]
     fn a_requested_load_with_fewer_requests_than_slots_is_refused() {
-        let checked = |source| said(check_requests(&plan(source), &Events::ignored()));
+        let checked = |source| message(check_requests(&plan(source), &Events::ignored()));
         insta::assert_snapshot!(checked("concurrency: 64\nnum_requests: 10"), @"`concurrency` 64 is never reached with 10 requests");
         insta::assert_snapshot!(checked("concurrency: [1, 64]\nnum_requests: 10"), @"`concurrency` 64 is never reached with 10 requests");
         assert_eq!(checked("concurrency: 10\nnum_requests: 10"), "fine");
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_ramp_of_a_load_that_cannot_grow_is_refused() {
-        let checked = |source: &str| said(check_ramp(&plan(&format!("{source}\nramp_up: 2s"))));
+        let checked = |source: &str| message(check_ramp(&plan(&format!("{source}\nramp_up: 2s"))));
         insta::assert_snapshot!(checked("request_rate: inf"), @"`ramp_up` has no effect: `request_rate: inf` sends all requests at once");
         assert_eq!(checked("request_rate: 5"), "fine");
         assert_eq!(checked("concurrency: 5"), "fine");
@@ -129,6 +129,6 @@ mod tests {
             loads: vec![LoadPoint::Trace { speedup: 1.0 }],
             ..plan("ramp_up: 2s")
         };
-        insta::assert_snapshot!(said(check_ramp(&trace)), @"`ramp_up` has no effect: a trace is sent at its own times");
+        insta::assert_snapshot!(message(check_ramp(&trace)), @"`ramp_up` has no effect: a trace is sent at its own times");
     }
 }

@@ -14,7 +14,7 @@ use crate::report::comparison::{Analysis, Comparison};
 use crate::{files, limits, trial};
 
 /// Minimum length of a text in characters.
-const SHORTEST: usize = 20;
+const MIN_LENGTH: usize = 20;
 
 /// Texts of the author.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ impl Author {
 }
 
 /// One of the two kinds of text.
-struct Asked {
+struct TextKind {
     /// Its name in messages and headings.
     name: &'static str,
     /// What to write.
@@ -66,13 +66,13 @@ struct Asked {
     section: fn(&str) -> Option<String>,
 }
 
-const ANALYSIS: Asked = Asked {
+const ANALYSIS: TextKind = TextKind {
     name: "analysis",
     content: "describe what grew, why, and why it is worth it",
     section: pull_request::analysis_section,
 };
 
-const EXPLANATION: Asked = Asked {
+const EXPLANATION: TextKind = TextKind {
     name: "explanation",
     content: "describe what became slower, why, and why that is acceptable",
     section: pull_request::explanation_section,
@@ -83,20 +83,20 @@ pub(crate) fn from_files(
     analysis: Option<&Path>,
     explanation: Option<&Path>,
 ) -> Result<Author, Failure> {
-    let read = |path: Option<&Path>, asked| path.map(|path| from_file(path, asked)).transpose();
+    let read = |path: Option<&Path>, kind| path.map(|path| from_file(path, kind)).transpose();
     Ok(Author {
         analysis: read(analysis, &ANALYSIS)?,
         explanation: read(explanation, &EXPLANATION)?,
     })
 }
 
-fn from_file(path: &Path, asked: &Asked) -> Result<Analysis, Failure> {
+fn from_file(path: &Path, kind: &TextKind) -> Result<Analysis, Failure> {
     let text = files::read_text_within(path, limits::ANALYSIS)
-        .map_err(|error| Failure::new(ExitStatus::Usage, error).hint(asked.content))?;
+        .map_err(|error| Failure::new(ExitStatus::Usage, error).hint(kind.content))?;
     let source = path.display().to_string();
     let refuse = |what: &str| {
-        let message = format!("`{source}` is not a valid {}: it has {what}", asked.name);
-        Failure::message(ExitStatus::Usage, message).hint(asked.content)
+        let message = format!("`{source}` is not a valid {}: it has {what}", kind.name);
+        Failure::message(ExitStatus::Usage, message).hint(kind.content)
     };
     if is_too_short(&text) {
         return Err(refuse("fewer than 20 characters"));
@@ -137,12 +137,10 @@ pub(crate) fn find(
     Ok(given.or_in(&text, events))
 }
 
-fn in_text(text: &str, asked: &Asked, events: &Events) -> Option<Analysis> {
-    let text = (asked.section)(text)?;
+fn in_text(text: &str, kind: &TextKind, events: &Events) -> Option<Analysis> {
+    let text = (kind.section)(text)?;
     if is_too_short(&text) || text.len() as u64 > limits::ANALYSIS.bytes {
-        events.emit(InputEvent::SectionIgnored {
-            section: asked.name,
-        });
+        events.emit(InputEvent::SectionIgnored { section: kind.name });
         return None;
     }
     Some(Analysis {
@@ -152,5 +150,5 @@ fn in_text(text: &str, asked: &Asked, events: &Events) -> Option<Analysis> {
 }
 
 fn is_too_short(text: &str) -> bool {
-    text.trim().chars().count() < SHORTEST
+    text.trim().chars().count() < MIN_LENGTH
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 /// Maximum number of links, as in Linux; more is a loop.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// Resolves `path` from the folder `start`. `follow` returns the target of a link, or `None` if there is no link or it must
 /// not be followed. `None` for a loop.
@@ -31,7 +31,7 @@ pub(crate) fn walk(
         }
         if let Some(target) = follow(&at) {
             links += 1;
-            if links > MOST_LINKS {
+            if links > MAX_LINKS {
                 return None;
             }
             at.pop();

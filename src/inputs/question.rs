@@ -6,7 +6,7 @@ use super::base_ref::{AtRef, BaseRef};
 use super::plan;
 use crate::cli::bench::TargetArgs;
 use crate::cli::gate::GateArgs;
-use crate::config::{self, Asked, Dataset, Plan, ServerPlan};
+use crate::config::{self, CombinedPlan, Dataset, Plan, ServerPlan};
 use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -129,7 +129,7 @@ fn from_parts(
 ) -> Result<Question, Failure> {
     let (file, edits) = match (question.cloned(), answer) {
         (Some(question), Some(answer)) => {
-            let Asked { plan, edits } = config::asked(question, answer);
+            let CombinedPlan { plan, edits } = config::combine(question, answer);
             (Some(plan), edits.into_iter().map(str::to_owned).collect())
         }
         (Some(question), None) => {

@@ -15,10 +15,10 @@ use super::sha::Sha;
 use crate::report::comparison::Acceptance;
 
 /// Minimum length of a reason in characters.
-const SHORTEST: usize = 20;
+const MIN_LENGTH: usize = 20;
 
 /// Maximum length of a reason in characters.
-const LONGEST: usize = 4000;
+const MAX_LENGTH: usize = 4000;
 
 /// A pull request from the API.
 #[derive(Clone, Debug, Deserialize)]
@@ -165,7 +165,7 @@ impl Question<'_> {
             None => self.reason_in_comments(&set.by).await?,
         };
         Ok(match reason {
-            Some(reason) if (SHORTEST..=LONGEST).contains(&reason.chars().count()) => {
+            Some(reason) if (MIN_LENGTH..=MAX_LENGTH).contains(&reason.chars().count()) => {
                 Found::Accepted(Acceptance {
                     label: self.label.to_owned(),
                     by: set.by,

@@ -12,7 +12,7 @@ use super::sha::Sha;
 use super::status::{CommitState, is_web_address};
 
 /// GitHub's limit of a summary, in bytes.
-const LONGEST: usize = 65_535;
+const MAX_LENGTH: usize = 65_535;
 
 /// GitHub's limit of annotations per request.
 const PER_REQUEST: usize = 50;
@@ -80,7 +80,7 @@ struct Listed {
 
 impl CheckRun<'_> {
     fn output(&self, marks: &[Mark]) -> Value {
-        let summary = cut::to(self.summary, LONGEST, cut::bytes);
+        let summary = cut::to(self.summary, MAX_LENGTH, cut::bytes);
         json!({
             "title": self.title,
             "summary": summary,

@@ -12,7 +12,7 @@ use super::history::{self, Push};
 use super::sha::Sha;
 
 /// Maximum length in characters; GitHub's limit is 65,536.
-const LONGEST: usize = 65_000;
+const MAX_LENGTH: usize = 65_000;
 
 /// Length of the second attempt if GitHub still finds the comment too long.
 const SHORT: usize = 20_000;
@@ -197,7 +197,7 @@ pub async fn put(
     let put = if let Some((_, run)) = is_newer {
         Put::Newer(run.run)
     } else {
-        let whole = wanted.body(before, LONGEST);
+        let whole = wanted.body(before, MAX_LENGTH);
         let edited = match edit(client, repository, oldest, &whole).await {
             Err(error) if error.refusal() == Some(Refusal::TooLong) => {
                 edit(client, repository, oldest, &wanted.body(before, SHORT)).await
@@ -261,7 +261,7 @@ async fn create(
         repository,
         number,
     } = *place;
-    let mut longest = LONGEST;
+    let mut longest = MAX_LENGTH;
     let mut attempt = 0;
     loop {
         let body = json!({"body": wanted.body("", longest)});
@@ -400,8 +400,12 @@ mod tests {
             push: ("✅", "PASS", "fine"),
             create: true,
         };
-        let body = wanted.body("", LONGEST);
-        assert!(body.chars().count() < LONGEST, "{}", body.chars().count());
+        let body = wanted.body("", MAX_LENGTH);
+        assert!(
+            body.chars().count() < MAX_LENGTH,
+            "{}",
+            body.chars().count()
+        );
         assert_eq!(
             body.matches("<details>").count(),
             body.matches("</details>").count()

@@ -7,7 +7,7 @@ use crate::text::sanitize;
 const MOST: usize = 30;
 
 /// Maximum characters of a line's text.
-const LONGEST: usize = 240;
+const MAX_LENGTH: usize = 240;
 
 /// Markers around the lines.
 const BEGIN: &str = "<!-- perfgate:pushes -->";
@@ -52,7 +52,7 @@ impl Push {
                 '<' | '>' | '`' | '[' | ']' | '@' | '|' | '*' | '_' | '!' | '\\'
             ) || c.is_control()
         };
-        let is_text = !text.is_empty() && text.len() <= 4 * LONGEST && !text.contains(acts);
+        let is_text = !text.is_empty() && text.len() <= 4 * MAX_LENGTH && !text.contains(acts);
         (is_commit && is_text).then(|| Self {
             commit: commit.to_owned(),
             text: text.to_owned(),

@@ -8,7 +8,7 @@ use super::sha::Sha;
 
 /// Why there is no pull request to comment on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Nowhere {
+pub enum NoPullRequest {
     /// There is none, or only closed ones.
     #[error("no open pull request of this repository has the run's commit as its head")]
     None,
@@ -85,15 +85,15 @@ pub async fn of_commit(
     client: &Client,
     ours: &Repository,
     head: &Sha,
-) -> Result<Result<FoundPull, Nowhere>, ClientError> {
+) -> Result<Result<FoundPull, NoPullRequest>, ClientError> {
     let path = format!("repos/{}/commits/{}/pulls", ours.name(), head.text());
     let mut listed: Vec<Listed> = client.list(&path, &[]).await?;
     listed.retain(|pull| pull.head.sha == head.text() && pull.is_open_in(ours));
-    Ok(only(&listed).unwrap_or(Err(Nowhere::None)))
+    Ok(only(&listed).unwrap_or(Err(NoPullRequest::None)))
 }
 
 /// The only listed one; `None` if the list is empty.
-fn only(listed: &[Listed]) -> Option<Result<FoundPull, Nowhere>> {
+fn only(listed: &[Listed]) -> Option<Result<FoundPull, NoPullRequest>> {
     match listed {
         [] => None,
         [pull] => Some(Ok(FoundPull {
@@ -104,7 +104,7 @@ fn only(listed: &[Listed]) -> Option<Result<FoundPull, Nowhere>> {
             let mut numbers: Vec<u64> = several.iter().map(|pull| pull.number).collect();
             numbers.sort_unstable();
             let named: Vec<String> = numbers.iter().map(|number| format!("#{number}")).collect();
-            Some(Err(Nowhere::Several {
+            Some(Err(NoPullRequest::Several {
                 numbers: named.join(" and "),
             }))
         }
@@ -117,18 +117,18 @@ pub async fn of_branch(
     ours: &Repository,
     branch: &Branch,
     head: &Sha,
-) -> Result<Result<FoundPull, Nowhere>, ClientError> {
+) -> Result<Result<FoundPull, NoPullRequest>, ClientError> {
     let path = format!("repos/{}/pulls", ours.name());
     let proposed = format!("{}:{}", branch.repository.owner(), branch.name);
     let query = [("state", "open"), ("head", proposed.as_str())];
     let mut listed: Vec<Listed> = client.list(&path, &query).await?;
     // An owner may have several forks with such a branch.
     listed.retain(|pull| pull.is_open_in(ours) && pull.head.is_in(&branch.repository));
-    let moved = listed.first().map(|moved| Nowhere::Moved {
+    let moved = listed.first().map(|moved| NoPullRequest::Moved {
         number: moved.number,
         now: moved.head.sha.chars().take(10).collect(),
         measured: head.short().to_owned(),
     });
     listed.retain(|pull| pull.head.sha == head.text());
-    Ok(only(&listed).unwrap_or_else(|| Err(moved.unwrap_or(Nowhere::None))))
+    Ok(only(&listed).unwrap_or_else(|| Err(moved.unwrap_or(NoPullRequest::None))))
 }

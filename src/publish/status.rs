@@ -16,10 +16,10 @@ use crate::exit::ExitStatus;
 use crate::text::sanitize;
 
 /// GitHub's limit of a description, in characters.
-const LONGEST: usize = 140;
+const MAX_LENGTH: usize = 140;
 
 /// GitHub's limit of a context, in characters.
-const LONGEST_CONTEXT: usize = 255;
+const MAX_CONTEXT: usize = 255;
 
 /// Maximum rewrites of the required status because of concurrent statuses.
 const ATTEMPTS: u32 = 3;
@@ -121,7 +121,7 @@ impl Statement<'_> {
 
     fn own_context(&self, of: &str) -> String {
         let context = format!("{}/{of}", self.context);
-        shortened(&context, LONGEST_CONTEXT)
+        shortened(&context, MAX_CONTEXT)
     }
 
     /// The combined state of all verdicts of this commit.
@@ -251,7 +251,7 @@ fn shortened(text: &str, longest: usize) -> String {
 }
 
 fn short(text: &str) -> String {
-    shortened(text, LONGEST)
+    shortened(text, MAX_LENGTH)
 }
 
 #[cfg(test)]
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn a_description_is_one_line_that_fits() {
         let long = short(&"päng\n".repeat(60));
-        assert_eq!(long.chars().count(), LONGEST);
+        assert_eq!(long.chars().count(), MAX_LENGTH);
         assert!(long.ends_with("päng päng…"), "{long}");
         assert_eq!(short("fine"), "fine");
         assert_eq!(short("🚀 faster"), "\u{FFFD} faster");

@@ -14,7 +14,7 @@ const OK: &str = "ok";
 /// A run in the form of a baseline: the metrics of every repeat and one column per latency, rounded to five digits.
 #[must_use]
 pub fn as_baseline(run: &ResultFile) -> ResultFile {
-    kept(run, |repeat| Repeat {
+    with_repeats(run, |repeat| Repeat {
         samples: repeat.samples.as_ref().map(rounded),
         telemetry: repeat.telemetry.without_series(),
         ..repeat.clone()
@@ -24,7 +24,7 @@ pub fn as_baseline(run: &ResultFile) -> ResultFile {
 /// A run in the form of a ledger line: the metrics of every repeat.
 #[must_use]
 pub fn as_session(run: &ResultFile) -> ResultFile {
-    kept(run, |repeat| Repeat {
+    with_repeats(run, |repeat| Repeat {
         samples: None,
         telemetry: Telemetry::default(),
         ..repeat.clone()
@@ -37,7 +37,7 @@ pub fn is_measured_before(one: &ResultFile, other: &ResultFile) -> bool {
     matches!((time(one), time(other)), (Some(one), Some(other)) if one < other)
 }
 
-fn kept(run: &ResultFile, keep: impl Fn(&Repeat) -> Repeat) -> ResultFile {
+fn with_repeats(run: &ResultFile, keep: impl Fn(&Repeat) -> Repeat) -> ResultFile {
     let scenario = |scenario: &Scenario| Scenario {
         repeats: scenario.repeats.iter().map(&keep).collect(),
         ..scenario.clone()
@@ -161,8 +161,8 @@ mod tests {
 
     #[test]
     fn a_baseline_is_rounded_and_has_no_series() {
-        let kept = as_baseline(&run(vec![Some(0.123_456_789), None], "c"));
-        insta::assert_snapshot!(readable(&kept).unwrap(), @r#"
+        let with_repeats = as_baseline(&run(vec![Some(0.123_456_789), None], "c"));
+        insta::assert_snapshot!(readable(&with_repeats).unwrap(), @r#"
         {
           "schema": "perfgate.result/1",
           "scenarios": [
@@ -203,10 +203,10 @@ mod tests {
         fn readable_json_round_trips(
             ttft in prop::collection::vec(prop::option::of(1e-6..1e3f64), 0..20), name in "(\\PC|\"|\\[|\\{|\n){0,12}"
         ) {
-            let kept = as_baseline(&run(ttft, &name));
-            let back: ResultFile = serde_json::from_str(&readable(&kept).unwrap()).unwrap();
-            prop_assert_eq!(&back, &kept);
-            prop_assert_eq!(as_baseline(&back), kept);
+            let with_repeats = as_baseline(&run(ttft, &name));
+            let back: ResultFile = serde_json::from_str(&readable(&with_repeats).unwrap()).unwrap();
+            prop_assert_eq!(&back, &with_repeats);
+            prop_assert_eq!(as_baseline(&back), with_repeats);
         }
     }
 }

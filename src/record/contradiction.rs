@@ -23,13 +23,13 @@ const WALL_SHARE: f64 = 1e-2;
 const WALL_ROOM: f64 = 1e-2;
 
 /// The shortest time that a client can measure, in seconds.
-const SHORTEST: f64 = 1e-9;
+const MIN_TIME: f64 = 1e-9;
 
 /// Problems of a repeat, one sentence each; only the first of every kind.
 pub(super) fn of_repeat(repeat: &Repeat) -> Vec<String> {
     let mut problems = Vec::new();
     if let Some(duration) = repeat.duration
-        && !(SHORTEST..=limits::SECONDS).contains(&duration)
+        && !(MIN_TIME..=limits::SECONDS).contains(&duration)
     {
         problems.push(format!(
             "the duration must be above zero and at most {} s; it is {duration}",
@@ -202,8 +202,8 @@ fn has_latency(samples: &Samples) -> impl Iterator<Item = bool> {
 fn of_columns(samples: &Samples) -> Vec<String> {
     let mut problems = Vec::new();
     let times = [
-        ("ttft", &samples.ttft, SHORTEST),
-        ("e2e", &samples.e2e, SHORTEST),
+        ("ttft", &samples.ttft, MIN_TIME),
+        ("e2e", &samples.e2e, MIN_TIME),
         ("tpot", &samples.tpot, 0.0),
     ];
     for (name, column, least) in times {

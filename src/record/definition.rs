@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::format::{Repeat, RequestCounts};
-use super::latencies::MOST_PACKED;
+use super::latencies::MAX_PACKED;
 use crate::metric::{Latency, Metric, Statistic};
 use crate::stats::number;
 
@@ -101,8 +101,7 @@ impl Packed {
 
     /// Whether TPOT covers nearly all answers, and the tokens of each first chunk are known.
     fn is_told(&self) -> bool {
-        self.unknown_first == 0
-            && number(self.in_one_piece) <= MOST_PACKED * number(self.answers)
+        self.unknown_first == 0 && number(self.in_one_piece) <= MAX_PACKED * number(self.answers)
     }
 }
 

@@ -9,7 +9,7 @@ pub const FASTEST_TOKEN: f64 = 20e-6;
 
 /// Largest share, without a warning, of token chunks that arrive together with another and of answers in one piece. TPOT
 /// excludes the latter, so above this share it excludes too many answers for a comparison.
-pub const MOST_PACKED: f64 = 0.10;
+pub const MAX_PACKED: f64 = 0.10;
 
 /// The latencies of the successful requests, in seconds, and the number of other requests.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 /// Longer lists are time series, which comparisons with later runs do not need.
-const LONGEST_LIST: usize = 32;
+const MAX_LIST: usize = 32;
 
 /// `telemetry` of a repeat.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -340,7 +340,7 @@ fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(
 
 fn without_series(value: Value) -> Option<Value> {
     match value {
-        Value::Array(list) if list.len() > LONGEST_LIST => None,
+        Value::Array(list) if list.len() > MAX_LIST => None,
         Value::Array(list) => Some(list.into_iter().filter_map(without_series).collect()),
         Value::Object(map) => {
             let kept = map.into_iter();
@@ -403,7 +403,7 @@ mod tests {
 
     #[test]
     fn a_baseline_has_no_series() {
-        let long = vec!["1.5"; LONGEST_LIST + 1].join(",");
+        let long = vec!["1.5"; MAX_LIST + 1].join(",");
         let telemetry = read(&format!(
             r#"{{"time":[{long}],"deep":{{"list":[{long}],"kept":1}},"offered_rate":7.5}}"#
         ));

@@ -100,9 +100,7 @@ mod tests {
     fn a_measurement_ended_by_the_server_contains_the_number_of_requests() {
         assert_eq!(
             of_server(&stopped(&Stop::Hung)).as_deref(),
-            Some(
-                "every request in flight timed out: stopped after 2 of 24 requests"
-            )
+            Some("every request in flight timed out: stopped after 2 of 24 requests")
         );
         assert_eq!(
             of_server(&stopped(&Stop::Failing)).as_deref(),

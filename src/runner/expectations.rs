@@ -13,7 +13,10 @@ pub(crate) fn check(plan: &Plan, result: &ResultFile, events: &Events) -> Result
         return Ok(());
     }
     if plan.expectations.strict {
-        let message = format!("mismatch with `hardware` or `framework`: {}", found.join("; "));
+        let message = format!(
+            "mismatch with `hardware` or `framework`: {}",
+            found.join("; ")
+        );
         return Err(Failure::message(ExitStatus::NotComparable, message)
             .hint("correct `hardware` and `framework`, or set `hardware.strict: false`"));
     }

@@ -201,9 +201,7 @@ fn is_wsl() -> bool {
 }
 
 fn is_taken(gpu: &Reading) -> bool {
-    gpu.now
-        .memory_used
-        .is_some_and(|bytes| bytes > IDLE_MEMORY)
+    gpu.now.memory_used.is_some_and(|bytes| bytes > IDLE_MEMORY)
 }
 
 /// `GPU 0 has 12.3 GiB in use by process 4711 (python3)`.

@@ -242,7 +242,10 @@ impl<'a> Points<'a> {
 }
 
 fn cannot_measure(load: LoadPoint, reason: &str) -> Failure {
-    let message = format!("{} cannot be measured from this machine: {reason}", load.name());
+    let message = format!(
+        "{} cannot be measured from this machine: {reason}",
+        load.name()
+    );
     Failure::message(ExitStatus::EnvironmentFailed, message).hint(
         "fix that, or lower the load; `perfgate doctor` measures the load that this machine can generate",
     )

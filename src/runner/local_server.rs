@@ -73,7 +73,9 @@ fn doubt(port: u16, holders: &[u32]) -> Option<String> {
     }
     holders.iter().find_map(|id| {
         let names = ProcessEntry::names_of(*id);
-        let tunnel = names.iter().find(|name| FORWARDERS.contains(&name.as_str()))?;
+        let tunnel = names
+            .iter()
+            .find(|name| FORWARDERS.contains(&name.as_str()))?;
         Some(format!(
             "port {port} is held by `{tunnel}` (process {id}), which forwards connections"
         ))

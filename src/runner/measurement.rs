@@ -86,7 +86,7 @@ impl Measurement<'_> {
         repeat.id = Some(format!("{}-{}", run.id, self.at.number + 1));
         repeat.started = Some(started);
         repeat.telemetry = seen.telemetry;
-        self.tell(&driven, warmed_up.seen, &mut repeat.telemetry);
+        self.record_client(&driven, warmed_up.seen, &mut repeat.telemetry);
         let bottleneck = driven.client.bottleneck(&driven.traces);
         // With real-time priority no program of this machine delays the load generator. Only the host of a virtual machine
         // can, briefly, and the next repeat is probably unaffected.
@@ -110,7 +110,7 @@ impl Measurement<'_> {
     }
 
     /// Records the load generator's measurements of itself and of its requests.
-    fn tell(&self, driven: &Driven, warm_up: Option<Value>, telemetry: &mut Telemetry) {
+    fn record_client(&self, driven: &Driven, warm_up: Option<Value>, telemetry: &mut Telemetry) {
         telemetry.client = Some(driven.client.described());
         telemetry.offered_rate = match self.load {
             LoadPoint::Rate { .. } => measure::offered_rate(&driven.traces),

@@ -53,8 +53,7 @@ pub(crate) fn check(plan: &Plan, scenario: &str, last: &Repeat) -> Result<(), Fa
             plan.timeout.as_secs_f64()
         )
     } else {
-        "see the server log of that time; `max_error_rate` sets the allowed share"
-            .to_owned()
+        "see the server log of that time; `max_error_rate` sets the allowed share".to_owned()
     };
     Err(Failure::message(ExitStatus::TargetFailed, message).hint(next))
 }

@@ -37,7 +37,7 @@ use crate::workload::{self, Part, Phase, Prompt, Request};
 const SCRIPT: &str = "PERFGATE_SCRIPT";
 
 /// Default relative standard deviation of a start's speed.
-const LEAST_NOISE: f64 = 0.000_5;
+const DEFAULT_NOISE: f64 = 0.000_5;
 
 /// Relative spread of a request's times, so that two measurements are never equal.
 const JITTER: f64 = 0.000_4;
@@ -138,7 +138,7 @@ impl Scripted {
         if !self.given.contains_key("seed") {
             options.seed = seed_of_output(runner);
         }
-        options.noise = options.noise.max(LEAST_NOISE);
+        options.noise = options.noise.max(DEFAULT_NOISE);
         self.engine = Some(Engine::new(&options));
         self.answered = 0;
         Ok(())

@@ -87,13 +87,13 @@ impl<'a> Sweep<'a> {
         (self.points.into_result(), self.told)
     }
 
-    fn tell(&self, event: SweepEvent) {
+    fn emit(&self, event: SweepEvent) {
         self.points.events().emit(event);
     }
 
     /// Emits how the course ended, as in the report.
-    fn tell_end(&self) {
-        self.tell(SweepEvent::Ended(self.told.ended.clone()));
+    fn emit_end(&self) {
+        self.emit(SweepEvent::Ended(self.told.ended.clone()));
     }
 
     /// Measures the course once per repeat of the plan.
@@ -165,7 +165,7 @@ impl<'a> Sweep<'a> {
                     "the server fails at {}: {failed}; the highest throughput is unknown",
                     last.load.name()
                 );
-                self.tell_end();
+                self.emit_end();
                 return Ok(());
             }
             self.told.ended = match grow(start, most, &measured) {
@@ -188,7 +188,7 @@ impl<'a> Sweep<'a> {
                 ),
                 Growth::Failed(load) => format!("no request of {} succeeded", name(load)),
             };
-            self.tell_end();
+            self.emit_end();
             return Ok(());
         }
     }
@@ -197,7 +197,7 @@ impl<'a> Sweep<'a> {
     async fn begin_at(&mut self, search: Search) -> Result<Search, Failure> {
         let all = LoadPoint::of(f64::INFINITY, self.course.rates);
         let why = "all requests at once, to measure the maximum throughput";
-        self.tell(SweepEvent::Load {
+        self.emit(SweepEvent::Load {
             load: all.name(),
             why: why.to_string(),
         });
@@ -205,7 +205,7 @@ impl<'a> Sweep<'a> {
         let from = self.points.repeats(all).len();
         if self.points.try_to_measure(all, true).await?.is_none() {
             let words = self.measured_in_words(&Seen { load: all, from });
-            self.tell(SweepEvent::Measured {
+            self.emit(SweepEvent::Measured {
                 load: all.name(),
                 words,
             });
@@ -248,7 +248,7 @@ impl<'a> Sweep<'a> {
                         measurements,
                     });
                     self.told.ended = self.found_in_words(found, search);
-                    self.tell_end();
+                    self.emit_end();
                     return self.points.add(SWEEP, repeat);
                 }
             }
@@ -267,7 +267,7 @@ impl<'a> Sweep<'a> {
             let from = self.points.repeats(load).len();
             seen.push(Seen { load, from });
         }
-        self.tell(SweepEvent::Load {
+        self.emit(SweepEvent::Load {
             load: load.name(),
             why: why.to_string(),
         });
@@ -277,7 +277,7 @@ impl<'a> Sweep<'a> {
             self.points.too_many_failures()?;
         }
         if let Some(seen) = seen.iter().find(|seen| seen.load == load) {
-            self.tell(SweepEvent::Measured {
+            self.emit(SweepEvent::Measured {
                 load: load.name(),
                 words: self.measured_in_words(seen),
             });
@@ -369,7 +369,12 @@ impl<'a> Sweep<'a> {
         });
         let missing = metrics.iter().filter(|(_, value)| value.is_none());
         let not_measured = missing
-            .map(|(id, _)| (id.clone(), format!("{lowest}, the lowest load, does not meet the limits")))
+            .map(|(id, _)| {
+                (
+                    id.clone(),
+                    format!("{lowest}, the lowest load, does not meet the limits"),
+                )
+            })
             .collect();
         let mut telemetry = Telemetry::default();
         telemetry
@@ -443,7 +448,9 @@ impl<'a> Sweep<'a> {
                 "{}, the maximum load, meets the limits: the capacity is at least that; raise `--max-load`",
                 name(low)
             ),
-            (None, Some(high)) => format!("{}, the lowest load, does not meet the limits", name(high)),
+            (None, Some(high)) => {
+                format!("{}, the lowest load, does not meet the limits", name(high))
+            }
             (None, None) => format!(
                 "no load between {} and {} was measured",
                 search.least, search.most

@@ -19,9 +19,9 @@ pub(super) fn run(args: &HistoryArgs, context: &Context) -> Result<ExitStatus, F
     let metrics = metrics(args, &policy)?;
     let opened = Opened::of(&args.which.storage, context)?;
     let chosen = opened.chosen(&args.which)?;
-    let standing = chosen.place.read()?;
+    let stored_runs = chosen.place.read()?;
     opened.warn_of_copies();
-    let sessions = standing.sessions();
+    let sessions = stored_runs.sessions();
     let mut series = all_series(sessions, &metrics);
     if let Some(scenario) = &args.scenario {
         series.retain(|series| series.scenario == *scenario);

@@ -13,7 +13,7 @@ use crate::record::format::Promotion;
 use crate::report::comparison::{Acceptance, Comparison, Status};
 
 /// Minimum length of a reason in characters.
-const SHORTEST_REASON: usize = 10;
+const MIN_REASON: usize = 10;
 
 /// The reasons from the flags.
 #[derive(Clone, Debug, Default)]
@@ -131,11 +131,11 @@ fn is_of(comparison: &Comparison, run: &Run) -> bool {
 
 fn checked(text: &str) -> Result<String, Failure> {
     let text = text.trim();
-    if text.chars().count() >= SHORTEST_REASON {
+    if text.chars().count() >= MIN_REASON {
         return Ok(text.to_owned());
     }
     let message =
-        format!("the reason `{text}` is too short: it needs at least {SHORTEST_REASON} characters");
+        format!("the reason `{text}` is too short: it needs at least {MIN_REASON} characters");
     Err(Failure::message(ExitStatus::Usage, message)
         .hint("the ledger keeps it; describe what changed and why it is worth it"))
 }

@@ -4,7 +4,7 @@ use super::super::Context;
 use super::reason::Reasons;
 use super::{Chosen, Opened, checked};
 use crate::app::output::print;
-use crate::baseline::{self, Change, Ended, Part, Standing};
+use crate::baseline::{self, Change, Ended, Part, StoredRuns};
 use crate::cli::baseline::UpdateArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -51,11 +51,13 @@ pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Fa
         environment: context.environment,
     };
     let (decided, ended) = if args.dry_run {
-        let standing = chosen.place.read()?;
+        let stored_runs = chosen.place.read()?;
         opened.warn_of_copies();
-        (updating.decide(&standing)?.0, Ended::Current)
+        (updating.decide(&stored_runs)?.0, Ended::Current)
     } else {
-        chosen.place.promote(|standing| updating.decide(standing))?
+        chosen
+            .place
+            .promote(|stored_runs| updating.decide(stored_runs))?
     };
     print(Output::Text, &said(&chosen, args, &decided, ended))?;
     Ok(ExitStatus::Pass)
@@ -73,20 +75,20 @@ struct Updating<'a> {
 
 impl Updating<'_> {
     /// The change, or the objections.
-    fn decide(&self, standing: &Standing) -> Result<(Decided, Change), Failure> {
+    fn decide(&self, stored_runs: &StoredRuns) -> Result<(Decided, Change), Failure> {
         let (args, run) = (self.args, self.run);
-        let known = standing
+        let known = stored_runs
             .ledger
             .iter()
             .position(|session| record::is_same_run(&session.file, &run.file));
         let mut promotion = match known {
             // After an interrupted earlier attempt, its promotion of the run is kept.
-            Some(session) => standing.ledger[session]
+            Some(session) => stored_runs.ledger[session]
                 .file
                 .promotion
                 .clone()
                 .unwrap_or_default(),
-            None => self.judged(standing)?,
+            None => self.judged(stored_runs)?,
         };
         if args.release.is_some() {
             promotion.release.clone_from(&args.release);
@@ -96,12 +98,12 @@ impl Updating<'_> {
             promotion: Some(promotion.clone()),
             ..run.file.clone()
         };
-        let is_baseline = standing
+        let is_baseline = stored_runs
             .baseline
             .as_ref()
             .is_some_and(|baseline| record::is_same_run(&baseline.file, &run.file));
         // Running an old command again must not restore an old session as the baseline.
-        let is_older = known.is_some_and(|session| session + 1 < standing.ledger.len());
+        let is_older = known.is_some_and(|session| session + 1 < stored_runs.ledger.len());
         if is_older && args.release.is_none() {
             let message = format!(
                 "this run is session {} of the ledger, and later runs have been accepted",
@@ -119,15 +121,15 @@ impl Updating<'_> {
         };
         let decided = Decided {
             promotion,
-            number: known.unwrap_or(standing.ledger.len()) + 1,
+            number: known.unwrap_or(stored_runs.ledger.len()) + 1,
             nothing_new: known.is_some() && is_baseline,
-            too_noisy: too_noisy(self.policy, run, history::last_segment(&standing.ledger)),
+            too_noisy: too_noisy(self.policy, run, history::last_segment(&stored_runs.ledger)),
         };
         Ok((decided, change))
     }
 
     /// The promotion of the run, or all objections.
-    fn judged(&self, standing: &Standing) -> Result<Promotion, Failure> {
+    fn judged(&self, stored_runs: &StoredRuns) -> Result<Promotion, Failure> {
         let of = self.run.file.source.as_ref();
         let main = match &self.args.branch {
             Some(branch) => MainBranch {
@@ -140,8 +142,8 @@ impl Updating<'_> {
             self.policy,
             self.run,
             Accepted {
-                baseline: standing.accepted_last(),
-                segment: history::last_segment(&standing.ledger),
+                baseline: stored_runs.accepted_last(),
+                segment: history::last_segment(&stored_runs.ledger),
                 main: &main.name,
                 is_of_main: main.is_of_it,
             },

@@ -25,7 +25,7 @@ use crate::{config, render};
 
 /// The result.
 #[derive(Default)]
-pub(in crate::app) struct Told {
+pub(in crate::app) struct PublishResult {
     /// The comment's page.
     comment: Option<String>,
     /// Failures.
@@ -42,7 +42,7 @@ pub(in crate::app) enum Trust {
 }
 
 /// The content for all channels.
-struct Said<'a> {
+struct Content<'a> {
     comparison: &'a Comparison,
     view: View,
     markdown: String,
@@ -56,21 +56,21 @@ impl Publisher<'_> {
         notes: Vec<String>,
         place: &Place,
         trust: Trust,
-    ) -> Told {
+    ) -> PublishResult {
         // Labels do not apply to untrusted comparisons.
         let label = match trust {
             Trust::Ours => self.accept_label(place),
             Trust::Stranger => None,
         };
-        let said = Said {
+        let content = Content {
             comparison,
             view: View::of(comparison),
             markdown: render::markdown::comparison(comparison, label),
         };
-        let view = &said.view;
-        let mut told = Told::default();
+        let view = &content.view;
+        let mut result = PublishResult::default();
         if let Some(error) = &place.problem {
-            told.problem(
+            result.problem(
                 "the pull request was not found",
                 error,
                 "pull-requests: read",
@@ -81,7 +81,7 @@ impl Publisher<'_> {
         if let (Some(why), true) = (&place.nowhere, self.occasion.from_fork)
             && self.args.comment != CommentWhen::Never
         {
-            told.problems.push(format!("no comment: {why}"));
+            result.problems.push(format!("no comment: {why}"));
         }
         let done = self.until_interrupted(async {
             if let (Some(head), Trust::Ours) = (&place.head, trust) {
@@ -91,30 +91,30 @@ impl Publisher<'_> {
                     state: CommitState::of(comparison.exit_code),
                     description: &format!("{}: {}", view.verdict.word, view.headline),
                 };
-                self.status(head, words, &mut told).await;
+                self.status(head, words, &mut result).await;
             }
             if let (Some(head), Trust::Ours, true) = (&place.head, trust, self.args.check_run) {
-                self.check_run(&said, head, &mut told).await;
+                self.check_run(&content, head, &mut result).await;
             }
             if let (Some(head), Some(number)) = (&place.head, place.number)
                 && self.args.comment != CommentWhen::Never
             {
-                self.comment(&said, notes, (head, number), trust, &mut told)
+                self.comment(&content, notes, (head, number), trust, &mut result)
                     .await;
             }
         });
         if done.is_none() {
             let left = "publishing was interrupted and is incomplete";
-            told.problems.push(left.to_owned());
+            result.problems.push(left.to_owned());
         }
-        told
+        result
     }
 
     /// Only the status, for a gate without a verdict.
     pub(crate) fn without_verdict(&self, failure: &Failure, place: &Place, name: Option<&str>) {
         let Some(head) = &place.head else { return };
         self.client.begin();
-        let mut told = Told::default();
+        let mut result = PublishResult::default();
         let description = format!(
             "NO VERDICT: {} (exit code {})",
             failure.error,
@@ -129,13 +129,13 @@ impl Publisher<'_> {
             state: CommitState::Error,
             description: &description,
         };
-        self.until_interrupted(self.status(head, words, &mut told));
-        for problem in &told.problems {
+        self.until_interrupted(self.status(head, words, &mut result));
+        for problem in &result.problems {
             note(&format!("warning: {problem}"));
         }
     }
 
-    async fn status(&self, head: &Sha, words: Words<'_>, told: &mut Told) {
+    async fn status(&self, head: &Sha, words: Words<'_>, result: &mut PublishResult) {
         let context = self.args.status_context.trim();
         if context.is_empty() {
             return;
@@ -158,8 +158,8 @@ impl Publisher<'_> {
             address: self.address(),
         };
         match statement.set().await {
-            Ok(problems) => told.problems.extend(problems),
-            Err(error) => told.problem(
+            Ok(problems) => result.problems.extend(problems),
+            Err(error) => result.problem(
                 "the status was not set",
                 &error,
                 "statuses: write",
@@ -172,12 +172,12 @@ impl Publisher<'_> {
         self.args.report_url.as_deref().or(self.run_page.as_deref())
     }
 
-    async fn check_run(&self, said: &Said<'_>, head: &Sha, told: &mut Told) {
-        let Said {
+    async fn check_run(&self, content: &Content<'_>, head: &Sha, result: &mut PublishResult) {
+        let Content {
             comparison,
             view,
             markdown,
-        } = said;
+        } = content;
         let name = format!("perfgate report: {}", sanitize::line(&view.name));
         let check_run = CheckRun {
             name: &name,
@@ -190,7 +190,7 @@ impl Publisher<'_> {
             annotations: annotations::marks(comparison),
         };
         if let Err(error) = check_run.put(&self.client, &self.repository).await {
-            told.problem(
+            result.problem(
                 "the check run was not written",
                 &error,
                 "checks: write",
@@ -201,17 +201,17 @@ impl Publisher<'_> {
 
     async fn comment(
         &self,
-        said: &Said<'_>,
+        content: &Content<'_>,
         notes: Vec<String>,
         (head, number): (&Sha, u64),
         trust: Trust,
-        told: &mut Told,
+        result: &mut PublishResult,
     ) {
-        let Said {
+        let Content {
             comparison,
             view,
             markdown,
-        } = said;
+        } = content;
         let author = self.author().await;
         let wanted = Wanted {
             marker: Marker {
@@ -232,10 +232,10 @@ impl Publisher<'_> {
         };
         match comment::put(&self.client, &self.repository, number, &author, &wanted).await {
             Ok((put, untidied)) => {
-                told.commented(put, &author);
+                result.commented(put, &author);
                 for error in untidied {
                     let what = "a duplicate comment of perfgate was not collapsed";
-                    told.problem(
+                    result.problem(
                         what,
                         &error,
                         "pull-requests: write",
@@ -244,7 +244,7 @@ impl Publisher<'_> {
                 }
             }
             Err(error) => {
-                told.problem(
+                result.problem(
                     "the comment was not written",
                     &error,
                     "pull-requests: write",
@@ -357,7 +357,7 @@ fn of_configuration(file: &str, place: &Place) -> String {
     of_gate(&format!("file {file}"), place)
 }
 
-impl Told {
+impl PublishResult {
     /// Records the result of the comment.
     fn commented(&mut self, put: Put, author: &str) {
         match put {

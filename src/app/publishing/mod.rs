@@ -14,7 +14,7 @@ use crate::git::work_tree;
 use crate::inputs::plan::DEFAULT_FILE;
 use crate::interrupt::Interrupt;
 use crate::terminal::progress::note;
-pub(super) use channels::{Told, Trust};
+pub(super) use channels::{PublishResult, Trust};
 
 use crate::cli::publish::{CommentWhen, PublishArgs};
 use crate::exit::ExitStatus;
@@ -23,7 +23,7 @@ use crate::publish::acceptance::{Found, PullRequest, Question};
 use crate::publish::change::{Change, Target};
 use crate::publish::client::{Client, ClientError, Patience};
 use crate::publish::event::{self, Occasion, Pull, Repository, RunId};
-use crate::publish::pulls::{self, FoundPull, Nowhere};
+use crate::publish::pulls::{self, FoundPull, NoPullRequest};
 use crate::publish::sha::Sha;
 use crate::report::comparison::{Acceptance, Comparison, Verdict};
 use crate::text::sanitize;
@@ -71,7 +71,7 @@ pub(super) struct Place {
     /// The base branch.
     base: Option<String>,
     /// Why a query found none.
-    nowhere: Option<Nowhere>,
+    nowhere: Option<NoPullRequest>,
     /// Why a part is unknown.
     problem: Option<ClientError>,
 }
@@ -89,11 +89,15 @@ impl Place {
     }
 
     /// Why there is no pull request for a comment; `None` if there is one.
-    pub(super) fn why_nowhere(&self) -> Option<String> {
+    pub(super) fn no_pull_request_reason(&self) -> Option<String> {
         let why = match (&self.number, &self.problem) {
             (Some(_), _) => return None,
             (None, Some(problem)) => problem.to_string(),
-            (None, None) => self.nowhere.as_ref().unwrap_or(&Nowhere::None).to_string(),
+            (None, None) => self
+                .nowhere
+                .as_ref()
+                .unwrap_or(&NoPullRequest::None)
+                .to_string(),
         };
         Some(sanitize::line(&why))
     }
@@ -188,9 +192,9 @@ impl Publishing<'_> {
         comparison: &Comparison,
         notes: Vec<String>,
         place: &Place,
-    ) -> Told {
+    ) -> PublishResult {
         match self {
-            Self::Off(..) => Told::default(),
+            Self::Off(..) => PublishResult::default(),
             Self::On(publisher) => publisher.publish(comparison, notes, place, Trust::Ours),
         }
     }
@@ -366,12 +370,12 @@ impl<'a> Publisher<'a> {
     }
 
     /// The pull request, if the event does not contain its number.
-    async fn pull_of(&self, head: &Sha) -> Result<Result<FoundPull, Nowhere>, ClientError> {
+    async fn pull_of(&self, head: &Sha) -> Result<Result<FoundPull, NoPullRequest>, ClientError> {
         let (client, ours) = (&self.client, &self.repository);
         match &self.occasion.pull {
             Pull::OfHead => pulls::of_commit(client, ours, head).await,
             Pull::OfBranch(branch) => pulls::of_branch(client, ours, branch, head).await,
-            Pull::Known(_) | Pull::None => Ok(Err(Nowhere::None)),
+            Pull::Known(_) | Pull::None => Ok(Err(NoPullRequest::None)),
         }
     }
 
@@ -460,7 +464,7 @@ impl<'a> Publisher<'a> {
 
 /// The current text of the event's pull request, for a command that does not publish.
 pub(super) fn text_of_today(context: &Context) -> Option<String> {
-    let usual = PublishArgs::usual()?;
+    let usual = PublishArgs::defaults()?;
     match Publisher::prepare(&usual, DEFAULT_FILE, context).ok()? {
         Publishing::On(publisher) => match publisher.occasion.pull {
             Pull::Known(number) => publisher.text_of_today(number),

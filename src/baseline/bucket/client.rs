@@ -32,7 +32,7 @@ const MAX_RETRIES: usize = 3;
 const RETRY: Duration = Duration::from_secs(10);
 
 /// Time limit of all retries together: two requests and the wait between them.
-const LONGEST: Duration = Duration::from_mins(1);
+const TOTAL_LIMIT: Duration = Duration::from_mins(1);
 
 /// Interval of progress lines during a wait.
 const STILL_WAITING: Duration = Duration::from_secs(5);
@@ -211,7 +211,7 @@ impl Client {
         let answered = std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 self.runtime
-                    .block_on(async { tokio::time::timeout(LONGEST, waiting).await })
+                    .block_on(async { tokio::time::timeout(TOTAL_LIMIT, waiting).await })
             });
             thread.join()
         });
@@ -220,7 +220,7 @@ impl Client {
             Ok(Err(_elapsed)) => Err(BucketError::Unreachable {
                 address: self.address.to_string(),
                 action: action.to_owned(),
-                reason: format!("no answer within {} s", LONGEST.as_secs()),
+                reason: format!("no answer within {} s", TOTAL_LIMIT.as_secs()),
             }),
             Err(panic) => std::panic::resume_unwind(panic),
         }

@@ -38,9 +38,8 @@ pub(crate) fn laid_over(started: &[String], given: &[OsString]) -> Result<Bisect
         } else {
             format!("these options conflict with those of `bisect start`: {why}")
         };
-        Failure::message(ExitStatus::Usage, message).hint(
-            "run `git bisect reset`, then `perfgate bisect start` with the wanted options",
-        )
+        Failure::message(ExitStatus::Usage, message)
+            .hint("run `git bisect reset`, then `perfgate bisect start` with the wanted options")
     };
     let bare = started.iter().position(|argument| argument == "--");
     // Arguments after `--` are not options.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::criteria::Criteria;
 use super::judging::is_of_commit;
 use super::question::sessions_of;
-use super::session::{Kept, Session, key};
+use super::session::{RecordedStep, Session, key};
 use crate::bisect::{BisectReport, Role, Step, StepOutcome};
 use crate::cli::bisect::BisectOptions;
 use crate::config::ServerPlan;
@@ -78,7 +78,7 @@ pub(crate) struct Scene<'a> {
 pub(crate) struct BisectRun<'a> {
     pub(crate) repository: Repository,
     pub(crate) options: &'a BisectOptions,
-    pub(crate) bar: Criteria,
+    pub(crate) criteria: Criteria,
     pub(crate) good: Good,
     pub(crate) good_commit: Option<String>,
     bad_commit: Option<String>,
@@ -115,12 +115,12 @@ impl<'a> BisectRun<'a> {
             Criteria::keep(&repository, options, &tree)?;
             Session::new(key)
         };
-        let bar = Criteria::read(&repository, options, scene.events)?;
+        let criteria = Criteria::read(&repository, options, scene.events)?;
         session.save(&repository)?;
         Ok(Self {
             repository,
             options,
-            bar,
+            criteria,
             good,
             good_commit: ends.good,
             bad_commit: ends.bad,
@@ -159,7 +159,7 @@ impl<'a> BisectRun<'a> {
     }
 
     /// Adds a step to the search.
-    pub(crate) fn remember(&mut self, kept: Kept) -> Result<(), Failure> {
+    pub(crate) fn remember(&mut self, kept: RecordedStep) -> Result<(), Failure> {
         self.session.take(kept);
         self.session.save(&self.repository)
     }
@@ -180,7 +180,7 @@ impl<'a> BisectRun<'a> {
     fn refuse_one_server_for_both(&self, good: &str) -> Result<(), Failure> {
         let tree = self.tree("good");
         tree.check_out(&self.repository, good)?;
-        let plan = self.bar.of_commit(self.options, &tree, good)?;
+        let plan = self.criteria.of_commit(self.options, &tree, good)?;
         let message = match (&plan.server, &self.good) {
             (Some(ServerPlan::Url(_)), Good::Commit | Good::Image(_)) => {
                 "an external server cannot be restarted for each commit and for the good end"
@@ -228,7 +228,10 @@ fn good_end_is_good(step: &Step) -> Result<(), Failure> {
         | StepOutcome::BuildFailed
         | StepOutcome::TargetFailed
         | StepOutcome::NoConfiguration => (
-            format!("the comparison of the good end with {} is undecided: {said}", step.against),
+            format!(
+                "the comparison of the good end with {} is undecided: {said}",
+                step.against
+            ),
             "the noise is too large for these limits: send more requests, use a metric with less noise (P50), raise the limit, or see `perfgate doctor`",
         ),
     };

@@ -272,12 +272,12 @@ mod tests {
         };
         let text = format!("model: m\nserver: {server}\n");
         files::write_atomically(&tree.path.join(DEFAULT_CONFIG), text.as_bytes()).unwrap();
-        let bar = Criteria {
+        let criteria = Criteria {
             config: Some(Place::Inside(PathBuf::from(DEFAULT_CONFIG))),
             plan: crate::config::read_plan("a", "model: other\nnum_requests: 7").unwrap(),
             policy: Policy::standard(),
         };
-        let plan = bar.of_commit(options, &tree, "abc").unwrap();
+        let plan = criteria.of_commit(options, &tree, "abc").unwrap();
         assert_eq!((plan.model.as_str(), plan.num_requests), ("m", 7));
         plan.server.unwrap()
     }

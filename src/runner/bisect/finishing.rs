@@ -8,7 +8,7 @@ use crate::event::BisectEvent;
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::git::checkout::remove_all;
-use crate::git::search::{Left, Said, Search};
+use crate::git::search::{CommitAnswer, Left, Search};
 use crate::trial::SEARCH_LEVELS;
 
 /// A search between a commit and what came before it finds nothing after it.
@@ -35,12 +35,12 @@ impl BisectRun<'_> {
             return Ok(status);
         };
         let said = match status {
-            BisectStatus::Good => Said::Good,
-            BisectStatus::Bad => Said::Bad,
-            BisectStatus::Skip => Said::Skip,
+            BisectStatus::Good => CommitAnswer::Good,
+            BisectStatus::Bad => CommitAnswer::Bad,
+            BisectStatus::Skip => CommitAnswer::Skip,
             BisectStatus::Stop | BisectStatus::Interrupted => return Ok(status),
         };
-        if said == Said::Bad
+        if said == CommitAnswer::Bad
             && let Some(good) = search.good_after(commit)
         {
             return Err(fixed_in_between(commit, good));
@@ -54,7 +54,7 @@ impl BisectRun<'_> {
                 Ok(status)
             }
             Left::OnlySkipped(candidates) => {
-                self.tell(search, BisectOutcome::Several, None, &candidates, None)?;
+                self.write_summary(search, BisectOutcome::Several, None, &candidates, None)?;
                 Ok(status)
             }
             Left::One(found) => Box::pin(self.confirm(search, &found, status)).await,
@@ -92,7 +92,7 @@ impl BisectRun<'_> {
         } else {
             BisectOutcome::NotConfirmed
         };
-        self.tell(search, outcome, Some(found), &[], Some(kept.step))?;
+        self.write_summary(search, outcome, Some(found), &[], Some(kept.step))?;
         if confirmed {
             // Measurements are kept; builds are no longer needed.
             remove_all(&self.repository, self.events);
@@ -105,7 +105,7 @@ impl BisectRun<'_> {
     }
 
     /// Writes the summary beside the results and shows it.
-    fn tell(
+    fn write_summary(
         &self,
         search: &Search,
         outcome: BisectOutcome,

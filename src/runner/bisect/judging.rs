@@ -8,7 +8,7 @@ use super::super::sequential_gate::{Commits, Decided, SequentialGate};
 use super::bisect_run::{BisectRun, Good};
 use super::building::{Built, NotBuilt};
 use super::question::{Base, known, with_image};
-use super::session::Kept;
+use super::session::RecordedStep;
 use crate::bisect::{Role, Step, StepChange, StepOutcome};
 use crate::cli::bisect::StartupFailure;
 use crate::config::Plan;
@@ -45,7 +45,7 @@ impl BisectRun<'_> {
         role: Role,
         commit: &str,
         parent: Option<&str>,
-    ) -> Result<Kept, Failure> {
+    ) -> Result<RecordedStep, Failure> {
         let began = Instant::now();
         let described = self.repository.described(commit)?;
         let tree = self.tree(if role == Role::GoodEnd {
@@ -69,7 +69,7 @@ impl BisectRun<'_> {
             server_starts: 0,
             reused: false,
         };
-        let nowhere = |step: Step| Kept {
+        let nowhere = |step: Step| RecordedStep {
             folder: String::new(),
             step,
         };
@@ -86,7 +86,7 @@ impl BisectRun<'_> {
             }
             Err(failure) => return Err(failure),
         }
-        let plan = match self.bar.of_commit(self.options, &tree, commit) {
+        let plan = match self.criteria.of_commit(self.options, &tree, commit) {
             Ok(plan) => plan,
             // The ends have a readable file, so the problem belongs to this commit.
             Err(failure) if role == Role::Search => {
@@ -127,7 +127,7 @@ impl BisectRun<'_> {
         plan: Plan,
         base: Base,
         tree: &Tree,
-    ) -> Result<Kept, Failure> {
+    ) -> Result<RecordedStep, Failure> {
         let began = Instant::now();
         let role = step.role;
         let commit = step.commit.id.clone();
@@ -142,7 +142,7 @@ impl BisectRun<'_> {
             self.events.emit(BisectEvent::MeasuredBefore {
                 reason: known.reason.clone(),
             });
-            return Ok(Kept {
+            return Ok(RecordedStep {
                 folder: name,
                 step: known,
             });
@@ -160,7 +160,7 @@ impl BisectRun<'_> {
         let json = serde_json::to_vec_pretty(&step)
             .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
         files::write_atomically(&ready.path.join("step.json"), &json).map_err(cannot_keep)?;
-        Ok(Kept { folder: name, step })
+        Ok(RecordedStep { folder: name, step })
     }
 
     /// Builds and measures, and writes the result into the step.
@@ -339,7 +339,10 @@ fn take(comparison: &Comparison, step: &mut Step) -> Result<(), Failure> {
     step.change = worst_change(comparison);
     if step.role == Role::GoodEnd
         && step.answer == StepOutcome::Good
-        && let Some(row) = comparison.judgements.iter().find(|row| is_accidental_pass(row))
+        && let Some(row) = comparison
+            .judgements
+            .iter()
+            .find(|row| is_accidental_pass(row))
         && let Some(change) = row.change
     {
         step.answer = StepOutcome::Undecided;

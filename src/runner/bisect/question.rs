@@ -5,7 +5,7 @@ use std::path::Path;
 use super::super::evidence::{EvidenceFolder, Side};
 use super::bisect_run::{BisectRun, Good};
 use super::noise::in_sessions;
-use super::session::{Kept, key};
+use super::session::{RecordedStep, key};
 use crate::bisect::{Role, Step, StepOutcome};
 use crate::config::{DockerPlan, Plan, ServerPlan};
 use crate::exit::ExitStatus;
@@ -60,7 +60,7 @@ impl BisectRun<'_> {
                     Some(good) => {
                         let tree = self.tree("good");
                         tree.check_out(&self.repository, good)?;
-                        self.bar.of_commit(self.options, &tree, good)?
+                        self.criteria.of_commit(self.options, &tree, good)?
                     }
                     None => plan.clone(),
                 };
@@ -78,9 +78,10 @@ impl BisectRun<'_> {
 
     /// The good end, built from its commit and measured alternately.
     pub(crate) fn good_end(&self) -> Result<Base, Failure> {
-        let good = self.good_commit.as_deref().ok_or_else(|| {
-            Failure::message(ExitStatus::Usage, "the good commit is unknown")
-        })?;
+        let good = self
+            .good_commit
+            .as_deref()
+            .ok_or_else(|| Failure::message(ExitStatus::Usage, "the good commit is unknown"))?;
         self.built_commit(GOOD_END, "good", good)
     }
 
@@ -94,7 +95,7 @@ impl BisectRun<'_> {
         tree.check_out(&self.repository, commit)?;
         let short: String = commit.chars().take(10).collect();
         Ok(Base {
-            plan: Some(self.bar.of_commit(self.options, &tree, commit)?),
+            plan: Some(self.criteria.of_commit(self.options, &tree, commit)?),
             commit: Some(commit.to_owned()),
             tree: Some(name),
             name: format!("{called} {short}"),
@@ -110,7 +111,7 @@ impl BisectRun<'_> {
 
     /// Whether the earlier result of the good end leaves the answer undecided, so that only alternating measurement can
     /// decide: it cancels differences of machine and time.
-    pub(crate) fn may_alternate(&self, kept: &Kept, plan: &Plan, base: &Base) -> bool {
+    pub(crate) fn may_alternate(&self, kept: &RecordedStep, plan: &Plan, base: &Base) -> bool {
         // An external server cannot also be the good end.
         let is_started = !matches!(plan.server, Some(ServerPlan::Url(_)));
         let can = base.plan.is_none() && self.good_commit.is_some() && is_started;
@@ -121,16 +122,16 @@ impl BisectRun<'_> {
     pub(crate) fn policy(&self, role: Role) -> Result<Policy, Failure> {
         let (Role::Search | Role::Confirmation, Some(bad_end)) = (role, &self.session.bad_end)
         else {
-            return Ok(self.bar.policy.clone());
+            return Ok(self.criteria.policy.clone());
         };
         if bad_end.step.answer == StepOutcome::TargetFailed {
-            return Ok(self.bar.policy.clone());
+            return Ok(self.criteria.policy.clone());
         }
         let evidence = EvidenceFolder::at(self.results().join(&bad_end.folder));
         let comparison = evidence.last_look()?;
         Ok(comparison.map_or_else(
-            || self.bar.policy.clone(),
-            |comparison| searched(&self.bar.policy, &comparison),
+            || self.criteria.policy.clone(),
+            |comparison| searched(&self.criteria.policy, &comparison),
         ))
     }
 

@@ -24,7 +24,7 @@ const KEY_LENGTH: usize = 12;
 
 /// A step and where its evidence is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Kept {
+pub(crate) struct RecordedStep {
     /// Below the folder of evidence.
     pub(crate) folder: String,
     pub(crate) step: Step,
@@ -36,9 +36,9 @@ pub(crate) struct Session {
     schema: String,
     /// Identifies it: its ends and criteria.
     key: String,
-    pub(crate) good_end: Option<Kept>,
-    pub(crate) bad_end: Option<Kept>,
-    pub(crate) steps: Vec<Kept>,
+    pub(crate) good_end: Option<RecordedStep>,
+    pub(crate) bad_end: Option<RecordedStep>,
+    pub(crate) steps: Vec<RecordedStep>,
 }
 
 impl Session {
@@ -68,7 +68,7 @@ impl Session {
     }
 
     /// Adds a step. A commit that is asked about again keeps one step, with its original cost.
-    pub(crate) fn take(&mut self, kept: Kept) {
+    pub(crate) fn take(&mut self, kept: RecordedStep) {
         let id = &kept.step.commit.id;
         let before = self
             .steps
@@ -82,7 +82,7 @@ impl Session {
     }
 
     /// Both ends and all steps, in their order.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Kept> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &RecordedStep> {
         self.good_end.iter().chain(&self.bad_end).chain(&self.steps)
     }
 }
