@@ -1,49 +1,49 @@
 #!/usr/bin/env bash
-# Runs perfgate with the inputs of the action, which come by the environment as INPUT_…. Every input becomes one word of an
-# array, whatever stands in it: no shell reads it again.
+# Runs perfgate with the inputs of the action, which are environment variables INPUT_…. Every input becomes one element of an
+# array, so that no shell interprets it.
 set -euo pipefail
 
-# escaped TEXT: as the message of a workflow command, which no text can break out of.
+# escaped TEXT: escapes the message of a workflow command.
 escaped() {
     local text=${1//'%'/%25}
     text=${text//$'\r'/%0D}
     printf '%s' "${text//$'\n'/%0A}"
 }
 
-# fail MESSAGE: an annotation of the run, and the end as a usage error.
+# fail MESSAGE: adds an annotation and exits with a usage error.
 fail() {
     printf '::error title=perfgate::%s\n' "$(escaped "$1")"
     exit 2
 }
 
-# output NAME VALUE: one of the step's outputs; callers see to it that no value has a line break.
+# output NAME VALUE: sets an output of the step; callers ensure that values have no line breaks.
 output() {
     printf '%s=%s\n' "$1" "$2" >>"${GITHUB_OUTPUT:?GITHUB_OUTPUT is not set: this script is for a runner of GitHub Actions}"
 }
 
-# is_true NAME: whether that input, a truth value, is true.
+# is_true NAME: whether that boolean input is true.
 is_true() {
     local value=${!1:-false}
     case $value in
         true) return 0 ;;
         false) return 1 ;;
-        *) fail "$2: \`$value\` is neither true nor false" ;;
+        *) fail "$2: \`$value\` must be true or false" ;;
     esac
 }
 
 arguments=()
 
-# add FLAG VALUE: where there is a value. In one word, so that a value that begins with a dash stays a value.
+# add FLAG VALUE: adds a flag if it has a value, as one word, so that a value may begin with a dash.
 add() {
     [ -z "$2" ] || arguments+=("$1=$2")
 }
 
-# add_unless FLAG VALUE USUAL: where it differs from what perfgate does by itself.
+# add_unless FLAG VALUE DEFAULT: adds a flag if its value differs from the default.
 add_unless() {
     [ "$2" = "$3" ] || arguments+=("$1=$2")
 }
 
-# What each line of `args` says, a word a line.
+# Adds each line of `args` as one word.
 add_args() {
     local line
     while IFS= read -r line || [ -n "$line" ]; do
@@ -54,13 +54,13 @@ add_args() {
 
 command=${INPUT_COMMAND:-gate}
 if [ "$command" != comment ]; then
-    # The last word counts: perfgate writes its own behind these.
+    # The last value of an output counts: perfgate later writes its own.
     output verdict error
-    output headline "perfgate ended before there was a verdict"
+    output headline "perfgate ended before a verdict"
 fi
 folder=${INPUT_OUTPUT:-perfgate-out}
-[[ $folder != *[[:cntrl:]]* ]] || fail "output: a folder's name has no line breaks or other control characters"
-[ -n "$folder" ] || fail "output: the folder has no name"
+[[ $folder != *[[:cntrl:]]* ]] || fail "output: the folder name must not contain line breaks or other control characters"
+[ -n "$folder" ] || fail "output: the folder name is empty"
 
 case $command in
     gate)
@@ -82,7 +82,7 @@ case $command in
         arguments=(comment)
         add --artifact "${INPUT_ARTIFACT:-}"
         ;;
-    *) fail "command: \`$command\` is none of gate, comment, install" ;;
+    *) fail "command: \`$command\` is not one of gate, comment, install" ;;
 esac
 
 add_unless --comment "${INPUT_COMMENT:-auto}" auto
@@ -104,16 +104,16 @@ if [ -n "${INPUT_HF_TOKEN:-}" ]; then
     printf '::add-mask::%s\n' "$(escaped "$INPUT_HF_TOKEN")"
     export HF_TOKEN=$INPUT_HF_TOKEN
 fi
-# The server under test inherits what is left.
+# The server under test inherits the environment.
 unset "${!INPUT_@}"
 
-# A cancelled job signals this process alone; perfgate must hear of it, to remove the server.
+# A cancelled job signals only this process; forward the signal so that perfgate removes the server.
 perfgate "${arguments[@]}" &
 child=$!
 trap 'signalled=1; kill -TERM "$child" 2>/dev/null || true' INT TERM HUP
 signalled=1
 while [ -n "$signalled" ]; do
-    # A signal ends `wait`, and not the child.
+    # A signal ends `wait` but not the child.
     signalled=
     status=0
     wait "$child" || status=$?

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# What the tests need beside a Rust toolchain, each as a function: installed and started by the ordinary package
-# clients where it is missing. Sourced by scripts/test; prints what it does, and `skipped: …` where it cannot be had.
+# Requirements of the tests beside a Rust toolchain, one function each: installs and starts them with the usual package
+# clients if missing. Sourced by scripts/test; prints its steps, and `skipped: …` if a requirement cannot be met.
 
-# The repository, set by whoever sources this.
+# The repository, set by the sourcing script.
 root=${root:?set root to the folder of the repository}
 
 say() { printf '%(%H:%M:%S)T %s\n' -1 "$*" >&2; }
 
-# A need that cannot be met: a failure in CI, a message elsewhere.
+# Handles an unmet requirement: a failure in CI, a message elsewhere.
 skip() {
     if [ "${CI:-}" = true ] || [ -n "${PERFGATE_REQUIRE_ALL:-}" ]; then
         say "failed: $*"
@@ -16,12 +16,12 @@ skip() {
     say "skipped: $*"
 }
 
-# as_root COMMAND …: as we are, or by sudo without a question.
+# as_root COMMAND …: runs it as root, directly or with non-interactive sudo.
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
-# install PACKAGE …: Debian packages that are not installed yet.
+# install PACKAGE …: installs missing Debian packages.
 install() {
     local missing=()
     for package in "$@"; do
@@ -35,14 +35,14 @@ install() {
         --no-install-recommends "${missing[@]}" >&2
 }
 
-# Where the engine that these scripts start keeps its pid, its log and the locks of those who use it.
+# Folder with pid, log and user locks of the engine that these scripts start.
 engine_folder=${XDG_CACHE_HOME:-$HOME/.cache}/perfgate/engine
 
-# A Docker engine that answers, started by hand where no service starts it; never a second one beside another.
+# Ensures a running Docker engine and starts one if no service does; never a second one.
 need_docker() {
     install busybox-static || { skip "no Docker tests: busybox-static cannot be installed"; return 0; }
     mkdir -p "$engine_folder"
-    # Shared while we use the engine: whoever holds it alone at the end may stop it.
+    # Shared lock while we use the engine: the last user stops it.
     exec 8>"$engine_folder/users.lock"
     flock --shared 8
     exec 7>"$engine_folder/start.lock"
@@ -67,7 +67,7 @@ need_registry() {
     export PERFGATE_TEST_REGISTRY
 }
 
-# podman's own socket, served for this run alone: the second engine that containers are tested with.
+# podman's socket, served only for this run: the second engine of the container tests.
 need_podman() {
     if [ -z "${PERFGATE_REQUIRE_DOCKER:-}" ] || [ "$(id -u)" != 0 ]; then
         say "skipped: no podman tests: they need root and the docker program"
@@ -75,7 +75,7 @@ need_podman() {
     fi
     install podman || { skip "no podman tests: podman cannot be installed"; return 1; }
     podman_folder=$(mktemp -d)
-    # podman would raise limits beyond those of a machine that is a container itself.
+    # podman would raise limits beyond those of a machine that is itself a container.
     printf '[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n' >"$podman_folder/containers.conf"
     CONTAINERS_CONF=$podman_folder/containers.conf setsid podman \
         --root "$podman_folder/root" --runroot "$podman_folder/run" \
@@ -90,7 +90,7 @@ need_podman() {
     return 1
 }
 
-# Ends the podman that these scripts started, with all that it kept.
+# Ends the podman that these scripts started and removes its data.
 release_podman() {
     [ -n "${podman_pid:-}" ] || return 0
     kill "$podman_pid" 2>/dev/null || true
@@ -102,12 +102,12 @@ release_podman() {
 
 start_dockerd() {
     if pgrep -x dockerd >/dev/null; then
-        say "a dockerd runs and does not answer yet; waiting for it"
+        say "dockerd is running but does not answer yet; waiting"
         wait_for_docker 60 && return 0
-        say "it does not answer to this user: join the group docker, or stop it"
+        say "it refuses this user: join the group docker, or stop it"
         return 0
     fi
-    # Only where no engine answers: these packages are at odds with those of other vendors.
+    # Only without a running engine: these packages conflict with those of other vendors.
     install docker.io iptables || return 0
     docker info >/dev/null 2>&1 && return 0
     # Machines without their own kernel modules lack overlayfs or netfilter; the last resort has neither.
@@ -131,7 +131,7 @@ wait_for_docker() {
     return 1
 }
 
-# Ends the engine that these scripts started, if it still runs, and waits until it is gone.
+# Ends the engine that these scripts started, if it is running, and waits for its end.
 stop_our_dockerd() {
     local pid
     pid=$(cat "$engine_folder/dockerd.pid" 2>/dev/null) || return 0
@@ -143,7 +143,7 @@ stop_our_dockerd() {
     done
 }
 
-# At the end of a run: the engine goes with its last user.
+# At the end of a run: the last user stops the engine.
 release_docker() {
     flock --exclusive --nonblock 8 2>/dev/null && stop_our_dockerd
     return 0
@@ -158,7 +158,7 @@ need_chromium() {
     export PERFGATE_TEST_CHROMIUM
 }
 
-# What looks at a page in that browser: a driver and a checker of accessibility, as tests/browser/package-lock.json has them.
+# A driver of that browser and an accessibility checker, with the versions of tests/browser/package-lock.json.
 need_browser_tools() {
     [ -n "${PERFGATE_TEST_CHROMIUM:-}" ] || return 0
     local dir=${XDG_CACHE_HOME:-$HOME/.cache}/perfgate/browser-tools
@@ -175,7 +175,7 @@ need_browser_tools() {
     export PERFGATE_TEST_BROWSER=$dir
 }
 
-# GitHub's own description of its API (OpenAPI), against which the requests that perfgate makes are checked.
+# GitHub's OpenAPI description, to validate perfgate's requests.
 need_github_openapi() {
     local version=23.0.2 file=api.github.com.json
     local dir=${XDG_CACHE_HOME:-$HOME/.cache}/perfgate/github-openapi-$version
@@ -193,7 +193,7 @@ need_github_openapi() {
     export PERFGATE_TEST_GITHUB_OPENAPI=$dir/$file
 }
 
-# An object store on loopback that speaks S3, and whose conditional puts are atomic.
+# An S3-compatible object store on loopback with atomic conditional puts.
 need_object_store() {
     local version=4.48
     local dir=${XDG_CACHE_HOME:-$HOME/.cache}/perfgate/seaweedfs-$version
@@ -211,7 +211,7 @@ need_object_store() {
     export PERFGATE_TEST_SEAWEEDFS=$dir/bin/weed
 }
 
-# A real vLLM on the CPU with a tiny model; a container image of it where there is an engine.
+# A real vLLM on the CPU with a tiny model; also as a container image if there is an engine.
 need_vllm() {
     local dir=${PERFGATE_VLLM_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/perfgate/vllm-cpu}
     mkdir -p "$dir"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Starts a release's binary in an old Debian: `scripts/old-debian.sh ARCHIVE [SUITE]`, as root. It makes a small system of that
-# suite with debootstrap and, in it, asks for the version, measures the embedded server, and looks for GPUs: through a
-# stub of the driver's library, which shows that this binary can open one.
+# Runs a release binary in an old Debian: `scripts/old-debian.sh ARCHIVE [SUITE]`, as root. Creates a small system of that
+# suite with debootstrap, prints the version, measures the embedded server, and detects GPUs through a stub of the
+# driver's library, which proves that the binary can open it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -22,7 +22,7 @@ rm "$system.log"
 mount -t proc proc "$system/proc"
 tar -C "$system/usr/local/bin" --no-same-owner -xzf "$archive" perfgate
 mkdir "$system/try"
-# Without anything of a C library that is newer than the system's.
+# Without symbols of a newer C library than the system's.
 cc -shared -fPIC -nostartfiles -O1 -o "$system/try/libnvidia-ml.so.1" tests/it/gpus/nvml.c
 printf 'gpu\nmemory_total 85899345920\nmemory_used 268435456\n' >"$system/try/world"
 

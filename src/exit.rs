@@ -1,30 +1,30 @@
-//! The documented exit codes: one public enum, from which `--help` and the README are written.
+//! The documented exit codes: one public enum, the source for `--help` and the README.
 
 use std::process::ExitCode;
 
-/// How an invocation ended, as its exit code says it.
+/// The outcome of an invocation, as its exit code.
 ///
 /// The numbers are a contract: `action.yml`, scripts and `git bisect run` read them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitStatus {
-    /// Everything asked for was done; a gate passed (warnings included).
+    /// The command succeeded; a gate passed, possibly with warnings.
     Pass = 0,
     /// A `block` rule regressed, or a `report` rule regressed and no report was given.
     Blocked = 1,
-    /// Flags, `perfgate.yaml`, `thresholds.yaml`, or a result file could not be understood.
+    /// Flags, `perfgate.yaml`, `thresholds.yaml`, or a result file are invalid.
     Usage = 2,
-    /// The evidence does not decide, and the policy says that must not pass.
+    /// The evidence is inconclusive, and the policy fails inconclusive gates.
     Inconclusive = 3,
     /// No baseline, other hardware, other workload, or a gated metric missing or not finite.
     NotComparable = 4,
     /// The server under test did not start, died, or failed too many requests.
     TargetFailed = 5,
-    /// No container engine, no GPU although one is asked for, disk full, registry unreachable.
+    /// No container engine, a requested GPU is missing, disk full, registry unreachable.
     EnvironmentFailed = 6,
     /// A bug in perfgate.
     Bug = 70,
-    /// Interrupted; what was started has been removed.
+    /// Interrupted; everything that perfgate started is removed.
     Interrupted = 130,
 }
 
@@ -42,7 +42,7 @@ impl ExitStatus {
         Self::Interrupted,
     ];
 
-    /// The number that the process ends with.
+    /// The exit code of the process.
     pub const fn code(self) -> u8 {
         self as u8
     }
@@ -55,9 +55,9 @@ impl ExitStatus {
                 "blocked: a `block` rule regressed, or a `report` rule regressed and no report was given"
             }
             Self::Usage => {
-                "usage: flags, perfgate.yaml, thresholds.yaml, or an unreadable result file"
+                "usage: invalid flags, perfgate.yaml, thresholds.yaml, or an unreadable result file"
             }
-            Self::Inconclusive => "inconclusive, and the policy says that must not pass",
+            Self::Inconclusive => "inconclusive, and the policy fails inconclusive gates",
             Self::NotComparable => {
                 "not comparable: no baseline, other hardware, other workload, a gated metric missing or not finite"
             }
@@ -65,10 +65,10 @@ impl ExitStatus {
                 "the target failed: did not start, died, too many failed requests"
             }
             Self::EnvironmentFailed => {
-                "the surroundings failed: no container engine, no GPU, disk full, registry unreachable"
+                "the environment failed: no container engine, no GPU, disk full, registry unreachable"
             }
             Self::Bug => "a bug in perfgate",
-            Self::Interrupted => "interrupted; what it started has been removed",
+            Self::Interrupted => "interrupted; everything that perfgate started is removed",
         }
     }
 }
@@ -79,8 +79,8 @@ impl From<ExitStatus> for ExitCode {
     }
 }
 
-/// How a step of `git bisect run` ended. Git takes every code from 1 to 127 but 125 for *bad*, so each answer has a code of
-/// its own here, and whatever is no answer stops the search.
+/// The outcome of a step of `git bisect run`. Git reads every code from 1 to 127 except 125 as *bad*, so each answer has
+/// its own code, and all other outcomes stop the search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum BisectStatus {
@@ -88,11 +88,11 @@ pub enum BisectStatus {
     Good = 0,
     /// Slower than the good end, beyond a limit.
     Bad = 1,
-    /// This commit cannot be judged; another one in its place can.
+    /// This commit cannot be judged; git tries another one.
     Skip = 125,
-    /// No commit can be judged any more.
+    /// No further commit can be judged.
     Stop = 128,
-    /// Interrupted; what was started has been removed.
+    /// Interrupted; everything that perfgate started is removed.
     Interrupted = 130,
 }
 
@@ -106,7 +106,7 @@ impl BisectStatus {
         Self::Interrupted,
     ];
 
-    /// The number that the process ends with.
+    /// The exit code of the process.
     pub const fn code(self) -> u8 {
         self as u8
     }
@@ -120,14 +120,14 @@ impl BisectStatus {
                 "cannot be judged, git tries another commit: the build fails, the target does not start, or the evidence does not decide"
             }
             Self::Stop => {
-                "stops the search: bad configuration, no engine, not comparable with the good end, an end that is not what it is said to be, a culprit that is not confirmed, a bug"
+                "stops the search: invalid configuration, no engine, not comparable with the good end, a good end that is slow or a bad end that is fast, an unconfirmed culprit, a bug"
             }
-            Self::Interrupted => "interrupted; what it started has been removed",
+            Self::Interrupted => "interrupted; everything that perfgate started is removed",
         }
     }
 
-    /// What a code of the other commands is within a search: once both ends have been measured, a target that fails or an
-    /// undecided comparison says something of its commit, and everything else of the surroundings.
+    /// Converts an exit code of the other commands: once both ends are measured, a failed target or an undecided comparison
+    /// is a property of the commit, and everything else a property of the environment.
     pub const fn of(status: ExitStatus) -> Self {
         match status {
             ExitStatus::Pass => Self::Good,
@@ -143,7 +143,7 @@ impl BisectStatus {
 }
 
 impl BisectStatus {
-    /// The code of what could not be done at all, whatever went wrong: it must not be taken for an answer.
+    /// The code for a failure, which must not count as an answer.
     pub const fn of_failure(status: ExitStatus) -> Self {
         match Self::of(status) {
             Self::Interrupted => Self::Interrupted,
@@ -169,18 +169,18 @@ mod tests {
     }
 
     #[test]
-    fn git_never_takes_for_bad_what_is_not() {
+    fn git_never_reads_another_outcome_as_bad() {
         for status in ExitStatus::ALL {
             let code = BisectStatus::of(status).code();
             let means_bad = (1..=127).contains(&code) && code != 125;
             assert_eq!(means_bad, status == ExitStatus::Blocked, "{status:?}");
-            // The shell's own, with which git suspects the script.
+            // The shell's own codes, which git attributes to the script.
             assert!(!matches!(code, 126 | 127));
         }
     }
 
     #[test]
-    fn what_cannot_be_judged_is_skipped_and_what_concerns_every_commit_stops() {
+    fn a_commit_that_cannot_be_judged_is_skipped_and_general_problems_stop() {
         let codes = ExitStatus::ALL.map(|status| BisectStatus::of(status).code());
         assert_eq!(codes, [0, 1, 128, 125, 128, 125, 128, 128, 130]);
     }

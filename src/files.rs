@@ -1,4 +1,4 @@
-//! Files: written whole or not at all, read within limits and unpacked where they are packed. Errors name the path.
+//! Files: atomic writes, and reads with size limits and automatic decompression. Errors contain the path.
 
 mod destination;
 
@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::limits::{self, Limit, Packed};
 
-/// A file or folder that could not be read or written.
+/// A file or folder cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} `{}`: {source}", path.display())]
 pub struct FileError {
@@ -30,12 +30,12 @@ impl FileError {
         self.source.kind()
     }
 
-    /// Whether it was reading that failed.
-    pub fn is_of_reading(&self) -> bool {
+    /// Whether reading failed.
+    pub fn is_read_error(&self) -> bool {
         self.action == "read"
     }
 
-    /// The same of the path as it was given, links and all. A folder that cannot be made keeps its own name.
+    /// The error with the path as given, before links are followed. A folder that cannot be created keeps its own name.
     fn named(mut self, path: &Path) -> Self {
         if self.action == "write" {
             path.clone_into(&mut self.path);
@@ -58,18 +58,18 @@ pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     read_within(path, limits::RESULT)
 }
 
-/// The whole file as bytes, where it is no larger than that.
+/// The whole file as bytes, within `limit`.
 pub fn read_within(path: &Path, limit: Limit) -> Result<Vec<u8>, FileError> {
     whole(path, limit).map_err(FileError::on("read", path))
 }
 
-/// The whole file as bytes, within the limit of a result; `None` only where the file surely does not exist. One that cannot be read,
-/// or looked for, is an error.
+/// The whole file as bytes, within the limit of a result; `None` only if the file does not exist. Any other problem is
+/// an error.
 pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     none_if_absent(whole(path, limits::RESULT)).map_err(FileError::on("read", path))
 }
 
-/// The whole file as text, within the limit of a text; `None` only where the file surely does not exist.
+/// The whole file as text, within the limit of a text; `None` only if the file does not exist.
 pub fn read_text_if_there(path: &Path) -> Result<Option<String>, FileError> {
     none_if_absent(whole_text(path, limits::TEXT)).map_err(FileError::on("read", path))
 }
@@ -92,16 +92,16 @@ fn too_large(limit: Limit) -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, format!("it {limit}"))
 }
 
-/// Bytes that are looked at before the rest is read.
+/// Bytes that are inspected before the rest is read.
 const SNIFFED: u64 = 4 << 10;
 
-/// All that a reader has, within a limit. What begins with a zero byte is neither text nor packed, and refused at once: a
-/// device of zeros would fill the memory up to the limit.
+/// All bytes of a reader, within a limit. Input that begins with a zero byte is neither text nor compressed and is refused
+/// at once: a device of zeros would fill the memory up to the limit.
 fn bounded(mut reader: impl Read, limit: Limit) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.by_ref().take(SNIFFED).read_to_end(&mut bytes)?;
     if bytes.first() == Some(&0) {
-        let message = "it begins with a zero byte, so it is neither text nor a packed file";
+        let message = "it begins with a zero byte, so it is neither text nor a compressed file";
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }
     let rest = (limit.bytes + 1).saturating_sub(bytes.len() as u64);
@@ -112,7 +112,7 @@ fn bounded(mut reader: impl Read, limit: Limit) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// How a file is packed.
+/// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Packing {
     None,
@@ -121,7 +121,7 @@ enum Packing {
 }
 
 impl Packing {
-    /// By the first bytes: a download often loses the ending of its name, or keeps one that is no longer right.
+    /// Detected from the first bytes: downloads often lose or keep a wrong file name extension.
     fn of(beginning: &[u8]) -> Self {
         match beginning {
             [0x1f, 0x8b, ..] => Self::Gzip,
@@ -131,7 +131,7 @@ impl Packing {
     }
 }
 
-/// The bytes, unpacked where they are packed, within a limit: a small archive may unpack to anything.
+/// The bytes, decompressed if needed, within a limit: a small archive can unpack to a huge size.
 pub fn unpacked(bytes: Vec<u8>, limit: Limit) -> io::Result<Vec<u8>> {
     let packed = bytes.as_slice();
     match Packing::of(packed) {
@@ -163,10 +163,10 @@ pub fn unpacked(bytes: Vec<u8>, limit: Limit) -> io::Result<Vec<u8>> {
     }
 }
 
-/// A reader that ends with an error where it gives far more than it takes, before that fills the memory.
+/// A reader that fails if its output is far larger than its input, before it fills the memory.
 struct Unpacking<R, T> {
     decoder: R,
-    /// Packed bytes that were taken so far.
+    /// Compressed bytes read so far.
     taken: T,
     given: u64,
     most: Packed,
@@ -187,7 +187,7 @@ impl<R: Read, T: Fn(&R) -> usize> Read for Unpacking<R, T> {
     }
 }
 
-/// The names in a folder that are text; none only where there surely is no such folder.
+/// The names in a folder that are valid text; empty only if the folder does not exist.
 pub fn names(folder: &Path) -> Result<Vec<String>, FileError> {
     let names = std::fs::read_dir(folder).and_then(|entries| {
         let names = entries.map(|entry| Ok(entry?.file_name().into_string().ok()));
@@ -197,13 +197,13 @@ pub fn names(folder: &Path) -> Result<Vec<String>, FileError> {
     Ok(names.unwrap_or_default())
 }
 
-/// Whether it is a folder; an error where nobody can know.
+/// Whether it is a folder; an error if that cannot be determined.
 pub fn is_folder(path: &Path) -> Result<bool, FileError> {
     let about = none_if_absent(std::fs::metadata(path)).map_err(FileError::on("read", path))?;
     Ok(about.is_some_and(|about| about.is_dir()))
 }
 
-/// Bytes of a file; `None` only where it surely does not exist.
+/// Size of a file in bytes; `None` only if the file does not exist.
 pub fn size_if_there(path: &Path) -> Result<Option<u64>, FileError> {
     let about = none_if_absent(std::fs::metadata(path)).map_err(FileError::on("read", path))?;
     Ok(about.map(|about| about.len()))
@@ -221,24 +221,24 @@ pub fn read_text(path: &Path) -> Result<String, FileError> {
     read_text_within(path, limits::TEXT)
 }
 
-/// The whole file as text, where it is no larger than that.
+/// The whole file as text, within `limit`.
 pub fn read_text_within(path: &Path, limit: Limit) -> Result<String, FileError> {
     whole_text(path, limit).map_err(FileError::on("read", path))
 }
 
-/// The beginning of a Git LFS pointer, which is in place of a file that was not fetched.
+/// The beginning of a Git LFS pointer, which replaces a file that is not fetched.
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1";
 
-/// Whether a file that begins so is a pointer of Git LFS, and not the file itself.
+/// Whether a file with this beginning is a Git LFS pointer.
 pub fn is_lfs_pointer(begin: &[u8]) -> bool {
     begin.starts_with(LFS_POINTER)
 }
 
-/// Bytes that are read ahead.
+/// Size of the read buffer in bytes.
 const BUFFER: usize = 64 << 10;
 
-/// A file that is read from front to back, whatever its size: unpacked where its first bytes are those of gzip or
-/// Zstandard, and hashed as it is read.
+/// A file of any size that is read sequentially: decompressed if its first bytes are those of gzip or
+/// Zstandard, and hashed while it is read.
 pub struct Opened {
     hashed: Hashed,
     unpacked: Box<dyn BufRead>,
@@ -250,7 +250,7 @@ impl fmt::Debug for Opened {
     }
 }
 
-/// The bytes as they stand on disk, shared by whoever unpacks them and whoever wants their hash.
+/// The bytes on disk, shared by decompression and hashing.
 #[derive(Clone)]
 struct Hashed(Rc<RefCell<Raw>>);
 
@@ -261,7 +261,7 @@ struct Raw {
 }
 
 impl Hashed {
-    /// What a decoder of these bytes gives, within the limit of a data set.
+    /// The output of a decoder of these bytes, within the limit of a data set.
     fn within_limit<R: Read>(&self, decoder: R) -> impl Read + use<R> {
         let raw = Rc::clone(&self.0);
         Unpacking {
@@ -283,13 +283,13 @@ impl Read for Hashed {
     }
 }
 
-/// Opens a file to be read from front to back.
+/// Opens a file for sequential reading.
 pub fn open(path: &Path) -> Result<Opened, FileError> {
     let file = File::open(path).map_err(FileError::on("read", path))?;
     opened(path, Box::new(file))
 }
 
-/// The same of the bytes that the file at `path` has elsewhere.
+/// Opens the bytes of a copy of the file at `path`.
 pub fn open_copy(path: &Path, bytes: Vec<u8>) -> Result<Opened, FileError> {
     opened(path, Box::new(io::Cursor::new(bytes)))
 }
@@ -323,7 +323,7 @@ impl Opened {
         &mut *self.unpacked
     }
 
-    /// SHA-256 of the file as it stands on disk, in hexadecimal, read to its end.
+    /// SHA-256 of the file on disk, in hexadecimal; reads the file to its end.
     pub fn sha256(mut self) -> io::Result<String> {
         io::copy(&mut self.hashed, &mut io::sink())?;
         let hash = self.hashed.0.borrow().hash.clone().finalize();
@@ -331,14 +331,14 @@ impl Opened {
     }
 }
 
-/// Writes what is at the end of the path: a file whole or not at all, its links followed; into a device or a pipe.
-/// Missing folders are made.
+/// Writes to a path and follows links: a file atomically, a device or a pipe directly.
+/// Creates missing folders.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let written = Destination::of(path)?.write(bytes);
     written.map_err(|error| error.named(path))
 }
 
-/// Whether that could be done, asked before the work whose result it takes. Missing folders are made.
+/// Checks that the path is writable before the measurement whose result goes there. Creates missing folders.
 pub fn check_writable(path: &Path) -> Result<(), FileError> {
     let checked = Destination::of(path)?.check();
     checked.map_err(|error| error.named(path))
@@ -351,12 +351,12 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Makes a folder and its parents where they are missing.
+/// Creates a folder and its missing parents.
 pub fn create_folder(path: &Path) -> Result<(), FileError> {
     std::fs::create_dir_all(path).map_err(FileError::on("create", path))
 }
 
-/// Appends text to a file that somebody else owns, making it where it is missing.
+/// Appends text to a file that another program owns; creates it if missing.
 pub fn append(path: &Path, text: &str) -> Result<(), FileError> {
     std::fs::OpenOptions::new()
         .create(true)
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_unpacked_and_hashed_as_it_stands() {
+    fn a_file_is_read_decompressed_and_hashed_as_on_disk() {
         let folder = tempfile::tempdir().unwrap();
         let text = "some text\n".repeat(100_000);
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -407,7 +407,7 @@ mod tests {
             let path = folder.path().join(name);
             write_atomically(&path, &bytes).unwrap();
             let mut opened = open(&path).unwrap();
-            // Read a little, hashed whole.
+            // Reads a part, hashes the whole file.
             let mut line = String::new();
             opened.reader().read_line(&mut line).unwrap();
             assert_eq!(line, "some text\n", "{name}");
@@ -426,13 +426,13 @@ mod tests {
     };
 
     #[test]
-    fn a_file_beyond_its_limit_is_refused_by_the_name_of_the_limit() {
+    fn a_file_beyond_its_limit_is_refused_with_the_name_of_the_limit() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("large");
         let mut small = File::create(&path).unwrap();
         small.write_all(&[b'x'; 8 << 10]).unwrap();
         assert!(read_within(&path, SMALL).is_ok());
-        // The size is looked at first: nothing of it is read.
+        // The size is checked first, without reading.
         let large = File::create(&path).unwrap();
         large.set_len(1 << 40).unwrap();
         let error = read_within(&path, SMALL).unwrap_err().to_string();
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn what_unpacks_to_more_than_the_limit_is_refused() {
+    fn an_archive_beyond_the_limit_is_refused() {
         let text = vec![b' '; 1 << 20];
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         gzip.write_all(&text).unwrap();
@@ -472,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn what_unpacks_to_far_more_than_any_result_is_refused_long_before_the_limit() {
+    fn an_archive_far_larger_than_any_result_is_refused_before_the_limit() {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         let mut zstandard = zstd::Encoder::new(Vec::new(), 1).unwrap();
         for _ in 0..64 {
@@ -497,7 +497,7 @@ mod tests {
         );
     }
     #[test]
-    fn a_packed_data_set_ends_where_it_is_far_larger_than_any() {
+    fn a_compressed_data_set_ends_if_it_is_far_larger_than_any_other() {
         let packed_blanks = |mebibytes: usize| {
             let mut zstandard = zstd::Encoder::new(Vec::new(), 1).unwrap();
             for _ in 0..mebibytes {

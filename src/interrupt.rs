@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 
-/// Signals so close to each other are one: `timeout` and some shells send theirs to a process and to its group.
-const ONE_PRESS: Duration = Duration::from_millis(300);
+/// Signals within this time count as one: `timeout` and some shells signal a process and its group.
+const DEBOUNCE: Duration = Duration::from_millis(300);
 
-/// Turns the first SIGINT, SIGTERM or SIGHUP into a cancelled token, so that what was started is removed on the way out, and
-/// the second into another one, so that it is not waited for.
+/// The first SIGINT, SIGTERM or SIGHUP cancels `token`, so that perfgate removes what it started. The second cancels `hurry`,
+/// so that perfgate does not wait for the removal.
 #[derive(Debug)]
 pub(crate) struct Interrupt {
     token: CancellationToken,
@@ -34,7 +34,7 @@ impl Interrupt {
             token: CancellationToken::new(),
             hurry: CancellationToken::new(),
         };
-        tokio::spawn(hear(
+        tokio::spawn(watch_signals(
             signals,
             interrupt.token.clone(),
             interrupt.hurry.clone(),
@@ -42,17 +42,17 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Cancelled once a signal has come.
+    /// Cancelled after the first signal.
     pub(crate) fn token(&self) -> CancellationToken {
         self.token.clone()
     }
 
-    /// Cancelled once a second signal has come.
+    /// Cancelled after the second signal.
     pub(crate) fn hurry(&self) -> &CancellationToken {
         &self.hurry
     }
 
-    /// An error once a signal has come: whatever is done, nothing is begun any more.
+    /// An error after the first signal, so that no new step begins.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         if self.token.is_cancelled() {
             Err(Failure::message(ExitStatus::Interrupted, "interrupted"))
@@ -62,7 +62,7 @@ impl Interrupt {
     }
 }
 
-async fn hear(signals: [Signal; 3], token: CancellationToken, hurry: CancellationToken) {
+async fn watch_signals(signals: [Signal; 3], token: CancellationToken, hurry: CancellationToken) {
     let [mut interrupt, mut terminate, mut hangup] = signals;
     let mut first = None;
     loop {
@@ -73,7 +73,7 @@ async fn hear(signals: [Signal; 3], token: CancellationToken, hurry: Cancellatio
         }
         token.cancel();
         let first = *first.get_or_insert_with(Instant::now);
-        if first.elapsed() > ONE_PRESS {
+        if first.elapsed() > DEBOUNCE {
             hurry.cancel();
             return;
         }

@@ -1,4 +1,4 @@
-//! JSON that somebody else wrote: read so that two readers cannot see two things in it.
+//! JSON from other programs, read unambiguously.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::limits;
 
-/// What editors of other systems put at the beginning of a file.
+/// Some editors write this at the beginning of a file.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The bytes without a byte order mark.
@@ -16,15 +16,15 @@ pub fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
 }
 
-/// Reads one value. A key that an object has twice, and a string beyond [`limits::STRING`], are errors with line and column:
-/// of two values for one key every reader takes another one.
+/// Reads one value. A duplicate key and a string beyond [`limits::STRING`] are errors with line and column: JSON
+/// readers disagree on which of two values of one key counts.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
     let bytes = without_mark(bytes);
     let Unambiguous = serde_json::from_slice(bytes)?;
     serde_json::from_slice(bytes)
 }
 
-/// Any value in which no object has a key twice and no string is too long.
+/// Any value without duplicate keys and too long strings.
 struct Unambiguous;
 
 impl<'de> Deserialize<'de> for Unambiguous {
@@ -89,7 +89,7 @@ impl<'de> Visitor<'de> for Checker {
 fn within_limit<E: serde::de::Error>(text: &str) -> Result<(), E> {
     if text.len() > limits::STRING {
         return Err(E::custom(format!(
-            "a string has {} bytes, and the limit is {}",
+            "a string has {} bytes; the limit is {}",
             text.len(),
             limits::STRING
         )));
@@ -108,9 +108,9 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_there_twice_is_refused_with_its_place() {
+    fn a_duplicate_key_is_refused_with_its_position() {
         insta::assert_snapshot!(error("{\"a\": {\"b\": 1,\n \"b\": 1}}"), @"duplicate key `b` at line 2 column 4");
-        // However it is written.
+        // In any spelling.
         insta::assert_snapshot!(error(r#"[{"a": 1, "\u0061": 2}]"#), @"duplicate key `a` at line 1 column 18");
     }
 
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_surrogate_is_an_error_with_its_place() {
+    fn a_lone_surrogate_is_an_error_with_its_position() {
         insta::assert_snapshot!(error("[1,\n\"\\ud800\"]"), @"unexpected end of hex escape at line 2 column 8");
     }
 }

@@ -1,11 +1,11 @@
-//! perfgate starts a fresh vLLM, puts a reproducible streaming load on it, compares what it measured with a stored
-//! baseline and says whether a merge makes serving slower.
+//! perfgate starts a fresh vLLM, puts a reproducible streaming load on it, compares the measurement with a stored
+//! baseline and decides whether a merge makes serving slower.
 //!
-//! Data flows one way: [`config`] reads what to do, [`launch`] starts the server, [`load`] sends what [`workload`]
-//! drew, [`telemetry`] watches, [`measure`] turns traces into a repeat, [`record`] keeps it, [`compare`] and [`stats`]
-//! make numbers of two runs, [`policy`] judges them, [`render`] shows the judgement, [`terminal`] writes it, [`publish`] hands it to GitHub,
-//! and [`exit`] says it in a number. [`app`] has one file per command and is the only module that knows all the others.
-//! `docs/concepts/architecture.md` has the directions of dependency; a test holds them.
+//! Data flows one way: [`config`] reads the configuration, [`launch`] starts the server, [`load`] sends the requests that
+//! [`workload`] generates, [`telemetry`] samples, [`measure`] turns traces into a repeat, [`record`] stores it, [`compare`] and
+//! [`stats`] compare two runs, [`policy`] judges them, [`render`] shows the judgement, [`terminal`] prints it, [`publish`] sends it to
+//! GitHub, and [`exit`] is its exit code. [`app`] has one file per command and is the only module that uses all others.
+//! `docs/concepts/architecture.md` lists the directions of dependency; a test checks them.
 
 pub mod app;
 pub mod baseline;

@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are no errors; anything else is a usage error, whatever number clap has for it.
+            // Help and version are not errors; everything else is a usage error, independent of clap's code.
             let status = if error.use_stderr() {
                 ExitStatus::Usage
             } else {
@@ -25,8 +25,8 @@ fn main() -> ExitCode {
             };
             app::hide_headers(std::env::args_os().map(|argument| argument.display().to_string()));
             print_usage(&error);
-            // A flag that is misspelt must not convict a commit.
-            return if error.use_stderr() && asks_for_bisect() {
+            // A misspelt flag must not mark a commit as bad.
+            return if error.use_stderr() && is_bisect_command() {
                 BisectStatus::of_failure(status).into()
             } else {
                 status.into()
@@ -48,13 +48,13 @@ fn main() -> ExitCode {
             print_failure(&failure);
             failed(failure.status)
         }
-        // The message and the place have been printed; what was started has been removed while unwinding.
+        // Message and place are printed, and unwinding removed what perfgate started.
         Err(_panic) => failed(ExitStatus::Bug),
     }
 }
 
-/// Whether the first word that is no option is `bisect`.
-fn asks_for_bisect() -> bool {
+/// Whether the first argument that is not an option is `bisect`.
+fn is_bisect_command() -> bool {
     let mut words = std::env::args_os().skip(1);
     while let Some(word) = words.next() {
         if word == "--color" {
@@ -67,7 +67,7 @@ fn asks_for_bisect() -> bool {
     false
 }
 
-/// `-v` shows what perfgate does; `-vv` also what the libraries beneath it do.
+/// `-v` logs perfgate's steps; `-vv` also those of its libraries.
 fn set_up_logs(cli: &Cli) {
     let (own, libraries) = match cli.verbose {
         0 => (Level::INFO, Level::WARN),
@@ -88,7 +88,7 @@ fn set_up_logs(cli: &Cli) {
         .init();
 }
 
-/// Help and version to stdout, wrong arguments to stderr. Nothing more can be done where that fails.
+/// Prints help and version to stdout, wrong arguments to stderr. A failure to print is ignored.
 fn print_usage(error: &clap::Error) {
     let text = error.render();
     let text = |is_coloured: bool| {

@@ -1,4 +1,4 @@
-//! The values that are secret in this process: one registry for everything that shows or keeps text.
+//! The secret values of this process: one registry for all code that shows or stores text.
 //!
 //! A secret is masked by its value wherever it appears: in a line of the server, an error, a result, a report.
 
@@ -7,24 +7,24 @@ use std::sync::{PoisonError, RwLock};
 /// The text in place of a secret.
 pub const MASK: &str = "***";
 
-/// From this length on a value is masked inside of words too. Shorter ones are masked as whole words only: the key
+/// From this length on a value is masked inside words too. Shorter values are masked only as whole words: the key
 /// `demo` must not make `demonstration` unreadable.
 pub const LONG: usize = 8;
 
-/// Shorter values are no secrets; masking them would make every text unreadable.
-const SHORTEST: usize = 4;
+/// Shorter values are not masked: masking them would make every text unreadable.
+const MIN_LENGTH: usize = 4;
 
 static KNOWN: RwLock<Vec<String>> = RwLock::new(Vec::new());
 
-/// What a server was sent, and may be a word like any other.
+/// Values that were sent to a server and may be ordinary words.
 static SENT: RwLock<Vec<String>> = RwLock::new(Vec::new());
 
-/// Masks this value from now on. Each line of a value is one of its own, since text is masked line by line.
+/// Masks this value from now on. Each line of a value is masked separately, because text is masked line by line.
 pub fn register(value: &str) {
     add_to(&KNOWN, value);
 }
 
-/// Masks this value from now on in the errors of servers, and in no text of perfgate's own: `baseline` may be the value of a
+/// Masks this value from now on in errors of servers, but not in perfgate's own text: `baseline` may be the value of a
 /// header.
 pub fn register_sent(value: &str) {
     add_to(&SENT, value);
@@ -33,25 +33,25 @@ pub fn register_sent(value: &str) {
 fn add_to(known: &RwLock<Vec<String>>, value: &str) {
     let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
     for line in value.lines().map(str::trim) {
-        if line.len() >= SHORTEST && !known.iter().any(|other| other == line) {
+        if line.len() >= MIN_LENGTH && !known.iter().any(|other| other == line) {
             known.push(line.to_owned());
         }
     }
-    // A value that contains another must go first, else its rest would stay.
+    // A value that contains another must be masked first, else a part of it would stay visible.
     known.sort_by_key(|value| std::cmp::Reverse(value.len()));
 }
 
-/// Masks the value of an environment variable: many are settings (`1`, `true`, `DEBUG`), so short ones only count where
-/// the variable's name tells that it is a secret.
+/// Masks the value of an environment variable. Many are settings (`1`, `true`, `DEBUG`), so short values are masked only
+/// if the variable's name marks a secret.
 pub fn register_variable(name: &str, value: &str) {
-    if value.trim().len() >= LONG || is_telling(name) {
+    if value.trim().len() >= LONG || is_secret_name(name) {
         register(value);
     }
 }
 
-/// Whether a name, of a variable or an option, tells that its value is a secret. By whole words: `MAX_TOKENS` is a number.
-pub fn is_telling(name: &str) -> bool {
-    const TELLING: [&str; 11] = [
+/// Whether the name of a variable or an option marks a secret, by whole words: `MAX_TOKENS` is a number.
+pub fn is_secret_name(name: &str) -> bool {
+    const SECRET_NAME_PARTS: [&str; 11] = [
         "token",
         "key",
         "keys",
@@ -71,7 +71,7 @@ pub fn is_telling(name: &str) -> bool {
         name.split(['_', '-', '.'])
             .any(|word| words.contains(&word))
     };
-    has(&TELLING) && !has(&PLACES)
+    has(&SECRET_NAME_PARTS) && !has(&PLACES)
 }
 
 /// The text without secrets.
@@ -79,7 +79,7 @@ pub fn masked(text: &str) -> String {
     without_all(&KNOWN, text)
 }
 
-/// The words of a server's error without secrets and without what it was sent.
+/// A server's error text without secrets and without values that were sent to it.
 pub fn masked_words(text: &str) -> String {
     without_all(&SENT, &masked(text))
 }
@@ -95,7 +95,7 @@ fn without_all(known: &RwLock<Vec<String>>, text: &str) -> String {
     safe
 }
 
-/// JSON without secrets in its strings; its numbers and its form stay.
+/// JSON without secrets in its strings; numbers and structure stay.
 pub fn masked_json(text: &str) -> String {
     if is_free_of_secrets(text) {
         return text.to_owned();
@@ -118,7 +118,7 @@ pub fn masked_json(text: &str) -> String {
     safe + rest
 }
 
-/// Whether no secret can be in this JSON, however its strings are escaped.
+/// Whether this JSON contains no secret, whatever the escapes in its strings.
 fn is_free_of_secrets(json: &str) -> bool {
     let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
     known.iter().all(|value| {
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_masked_by_its_value_and_a_short_one_as_a_word_only() {
+    fn a_secret_is_masked_by_its_value_and_a_short_one_only_as_a_word() {
         register("registry-sesame-4711\n");
         register("k3y!");
         register("no");
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_was_sent_is_masked_in_its_own_words_alone() {
+    fn values_sent_to_a_server_are_masked_only_in_its_errors() {
         register_sent("forecast");
         assert_eq!(masked_words("no route `forecast`"), "no route `***`");
         assert_eq!(masked("forecast"), "forecast");
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_is_no_secret_and_a_short_token_is() {
+    fn a_setting_is_not_a_secret_but_a_short_token_is() {
         register_variable("VLLM_LOGGING_LEVEL", "DEBUG7");
         register_variable("MAX_TOKENS", "16384");
         register_variable("HF_TOKEN", "tok-en7");

@@ -1,4 +1,4 @@
-//! `perfgate bench`: launch and measure, and write a result file.
+//! `perfgate bench`: launches a server, measures, and writes a result file.
 
 use super::Context;
 use crate::app::output;
@@ -34,7 +34,7 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Fai
     output::deliver(&args.output, &grown, &result)?;
     let text = render::terminal::run(&result);
     output::print(Output::Text, &text)?;
-    note(&format!("the result is in `{}`", args.output.display()));
+    note(&format!("result written to `{}`", args.output.display()));
     nothing_counts(&result)?;
     Ok(ExitStatus::Pass)
 }

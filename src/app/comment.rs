@@ -1,10 +1,10 @@
-//! `perfgate comment`: publishes a comparison that is there already, and measures nothing.
+//! `perfgate comment`: publishes an existing comparison, without measuring.
 
 use std::path::Path;
 
 use super::Context;
 use super::compare::finish;
-use super::publishing::{Publishing, Told, Trust, step};
+use super::publishing::{PublishResult, Publishing, Trust, step};
 use crate::app::output;
 use crate::cli::comment::CommentArgs;
 use crate::cli::compare::Format;
@@ -47,7 +47,7 @@ fn of_comparison(
     let (comparison, told, label) = match &publishing {
         Publishing::Off(why, _) => {
             note(&format!("nothing is published: {why}"));
-            (comparison, Told::default(), None)
+            (comparison, PublishResult::default(), None)
         }
         Publishing::On(publisher) => {
             let place = publisher.place();
@@ -56,7 +56,7 @@ fn of_comparison(
                     ExitStatus::Usage,
                     format!("`{}` is not published: {why}", path.display()),
                 )
-                .hint("take the comparison file of the run on this commit, or measure this commit")
+                .hint("use the comparison file of this commit, or measure this commit")
             })?;
             let (acceptance, notes) = publisher.acceptance(&comparison, &place);
             let comparison = accept_again(comparison, acceptance);
@@ -89,12 +89,12 @@ fn of_artifact(path: &Path, args: &CommentArgs, context: &Context) -> Result<Exi
         Publishing::Off(why, _) => return Err(unpublished(why)),
         Publishing::On(publisher) => publisher,
     };
-    // By the commit that GitHub says the run was of, never by what is in the artifact.
+    // The commit comes from GitHub, never from the artifact.
     let place = publisher.place();
-    if let Some(why) = place.why_nowhere() {
+    if let Some(why) = place.no_pull_request_reason() {
         return Err(unpublished(&why));
     }
-    // A run's artifact may have been made by another run, of another commit.
+    // The artifact may come from a run of another commit.
     publisher
         .check_commit(&comparison, &place)
         .map_err(|why| unpublished(&why))?;

@@ -32,7 +32,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
     finish(&comparison, args.format, &args.output, None, context)
 }
 
-/// What is written, none of which may be what is read.
+/// The outputs, which must differ from the inputs.
 fn outputs_of(args: &CompareArgs) -> Outputs {
     let outputs = Outputs::default()
         .writes_reports(&args.output)
@@ -50,8 +50,8 @@ fn outputs_of(args: &CompareArgs) -> Outputs {
     }
 }
 
-/// Renders a stored comparison again, with an analysis where one is given; exits as the comparison did, or as it does with
-/// the analysis.
+/// Renders a stored comparison again, with an analysis if given; exits with the code of the comparison, or the code that
+/// results from the analysis.
 pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus, Failure> {
     Outputs::default()
         .writes_reports(&args.output)
@@ -71,7 +71,7 @@ pub(super) fn write_junit(path: &Path, comparison: &Comparison) -> Result<(), Fa
     output::write(path, Output::Text, &junit)
 }
 
-/// Shows a comparison everywhere it was asked for, and exits as it says. `accept_label` takes a regression of it.
+/// Writes all requested outputs of a comparison and returns its exit code. `accept_label` is the label that accepts a regression.
 pub(super) fn finish(
     comparison: &Comparison,
     format: Format,
@@ -91,7 +91,7 @@ pub(super) fn finish(
         ),
     };
     output::print(to_stdout, &text)?;
-    // Shown before anything that a full disk could stop.
+    // First, because a full disk may stop later outputs.
     if let Some(path) = &output.html {
         let html = render::html::report(comparison)
             .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
@@ -107,7 +107,7 @@ pub(super) fn finish(
     if let Some(path) = &output.html {
         note(&format!("report: {}", path.display()));
     }
-    // A file that somebody else wrote may say anything.
+    // The file is untrusted.
     let status = ExitStatus::ALL
         .into_iter()
         .find(|status| status.code() == comparison.exit_code);

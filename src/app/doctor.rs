@@ -1,4 +1,4 @@
-//! `perfgate doctor`: one page that says whether this machine can measure, and what mends it where it cannot.
+//! `perfgate doctor`: checks whether this machine can measure, and proposes fixes.
 
 use std::thread;
 
@@ -25,7 +25,7 @@ use crate::terminal::progress::note;
 pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let plan = of_file(args.config.as_deref())?;
     let needs = plan.as_ref().map(Needs::of).unwrap_or_default();
-    // Before the load generator is measured, which is work itself.
+    // Before measuring the load generator, which uses CPU time itself.
     let host = HostFacts::read();
     let mut groups = vec![host::checks(&host, may_be_real_time())];
     let search = match plan.as_ref().and_then(|plan| plan.server.as_ref()) {
@@ -49,7 +49,7 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<ExitStatus, Fa
         if args.quick {
             return Ok(None);
         }
-        note("measuring the load generator against a server that only writes, for some seconds");
+        note("measuring the load generator against a write-only server for some seconds");
         let interrupt = Interrupt::listen()?;
         Ok::<_, Failure>(Some(ceiling(&interrupt.token()).await?))
     })?;
@@ -76,7 +76,7 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<ExitStatus, Fa
     })
 }
 
-/// Tried on a thread that ends with it.
+/// Tries it on a temporary thread.
 fn may_be_real_time() -> bool {
     thread::spawn(|| priority::raise(Urgency::LoadGenerator))
         .join()

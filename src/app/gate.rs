@@ -9,7 +9,7 @@ use crate::app::output;
 use crate::baseline::Location;
 use crate::cli::compare::{Format, OutputArgs};
 use crate::cli::gate::GateArgs;
-use crate::environment::whole_environment;
+use crate::environment::full_environment;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
@@ -46,7 +46,7 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     let place = publishing.place_of_checkout()?;
     let mut name = None;
     let judged = judged(args, &publishing, &place, &mut name, context);
-    // Whatever kept it from a verdict: an earlier run's success must not stay in its place.
+    // After any failure: the success of an earlier run must not stay.
     let (judged, circumstances, _alone) = judged.inspect_err(|failure| {
         publishing.without_verdict(failure, &place, name.as_deref());
     })?;
@@ -81,7 +81,7 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     told.finish(&args.publish, finished?, context)
 }
 
-/// Prepares, measures and judges; the comparison is on disk before GitHub is waited for. The folder stays locked with it.
+/// Prepares, measures and judges; the comparison is on disk before any wait for GitHub. The folder stays locked.
 fn judged(
     args: &GateArgs,
     publishing: &Publishing<'_>,
@@ -89,7 +89,7 @@ fn judged(
     name: &mut Option<String>,
     context: &Context,
 ) -> Result<(Comparison, Circumstances, Lock), Failure> {
-    // Everything that can be wrong with the files is reported before the first GPU minute is spent.
+    // Report all problems of the files before using the GPU.
     let named = args.publish.pull_request;
     let published = place
         .change()
@@ -140,7 +140,7 @@ fn judged(
     Ok((judged, circumstances, alone))
 }
 
-/// What is written, none of which may be what is read.
+/// The outputs, which must differ from the inputs.
 fn outputs_of(args: &GateArgs) -> Outputs {
     let output = |name: &str| args.output.join(name);
     let usual = output("junit.xml");
@@ -150,7 +150,7 @@ fn outputs_of(args: &GateArgs) -> Outputs {
         .writes("report", &output("report.html"))
         .writes("comment", &output("comment.md"))
         .writes("test report", &usual)
-        // Named twice, it is the same report.
+        // Both options may name the same file.
         .writes(
             "--junit",
             args.junit.as_ref().filter(|path| **path != usual),
@@ -166,7 +166,7 @@ fn outputs_of(args: &GateArgs) -> Outputs {
     }
 }
 
-/// What a gate measures and by what it judges.
+/// What a gate measures, and its limits.
 struct Judging<'a> {
     args: &'a GateArgs,
     question: &'a Question,
@@ -174,12 +174,12 @@ struct Judging<'a> {
     accepted: &'a Accepted<'a>,
     asks: &'a Asks,
     author: &'a Author,
-    /// The commit that the verdict is about, where an event names it.
+    /// The commit of the verdict, if the event contains it.
     head: Option<String>,
 }
 
 impl Judging<'_> {
-    /// Measures until it is decided; the result is kept whatever comes of it.
+    /// Measures until it is decided; keeps the result in any case.
     fn judge(&self, context: &Context) -> Result<(Comparison, Circumstances), Failure> {
         let Self {
             args,
@@ -195,13 +195,13 @@ impl Judging<'_> {
         let spending = self.spending(&parent, &runtime, context)?;
         let mut evidence = match &spending {
             Some(spending) => spending.evidence(&find_stored)?,
-            None => EvidenceFolder::of_nobody(&parent),
+            None => EvidenceFolder::without_commit(&parent),
         };
         if let Some(coverage) = build_identity::coverage(plan)
             && evidence.has_repeats()
         {
             note(&format!(
-                "earlier repeats of this commit count where they are of the same build, which is recognised by {coverage}"
+                "earlier repeats of this commit count if they are of the same build, which is identified by {coverage}"
             ));
         }
         let decide = async |evidence: &EvidenceFolder| {
@@ -234,11 +234,11 @@ impl Judging<'_> {
             && failure.error.is::<OtherEvidence>()
             && let Some(spending) = &spending
         {
-            note(&format!("{}; evidence starts anew", failure.reason()));
+            note(&format!("{}; evidence starts again", failure.reason()));
             evidence = spending.begin_anew()?;
             decided = runtime.block_on(decide(&evidence));
         }
-        // The result stands where it is looked for, whatever came of judging it.
+        // Write the result even if judging failed.
         let measured = [Side::Candidate, Side::PairCandidate].map(|side| evidence.earlier(side));
         let measured = measured
             .into_iter()
@@ -246,20 +246,22 @@ impl Judging<'_> {
         let kept = measured.map_or(Ok(()), |result| {
             record::save(&output("result.json"), &result).map_err(cannot_keep)
         });
-        // What went wrong first says more than what went wrong because of it.
+        // The first failure explains more than later ones.
         let Decided { comparison, .. } = decided?;
         kept?;
         let circumstances = self.circumstances(&comparison, &evidence)?;
         Ok((comparison, circumstances))
     }
 
-    /// Whose files judged, and what else is known of the verdict beside the evidence.
+    /// The judging files, and other facts about the verdict.
     fn circumstances(
         &self,
         comparison: &Comparison,
         evidence: &EvidenceFolder,
     ) -> Result<Circumstances, Failure> {
-        let mut criteria = self.accepted.bar(measured_run(evidence)?.as_ref());
+        let mut criteria = self
+            .accepted
+            .criteria_files(measured_run(evidence)?.as_ref());
         criteria.push(policy_path(&self.args.policy).to_owned());
         let Question {
             edits, is_first, ..
@@ -276,7 +278,7 @@ impl Judging<'_> {
 }
 
 impl Judging<'_> {
-    /// What was spent of this commit before; `None` where no commit is known.
+    /// The earlier spending for this commit; `None` without a commit.
     fn spending(
         &self,
         parent: &Path,
@@ -292,7 +294,7 @@ impl Judging<'_> {
             plan,
             base_plan.as_ref(),
             &own,
-            &whole_environment(),
+            &full_environment(),
             context.environment,
         );
         let commit = work_tree::commit_and_parents().map(|(commit, _)| commit);
@@ -311,7 +313,7 @@ impl Judging<'_> {
     }
 }
 
-/// What was measured of the candidate, alone or beside its base.
+/// The measurements of the candidate, alone or with its base.
 fn measured_run(evidence: &EvidenceFolder) -> Result<Option<Run>, Failure> {
     match evidence.run(Side::Candidate)? {
         Some(run) => Ok(Some(run)),

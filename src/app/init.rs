@@ -1,4 +1,4 @@
-//! `perfgate init`: looks around in the repository, and writes what it needs to begin.
+//! `perfgate init`: inspects the repository and writes its first files.
 
 use std::path::Path;
 
@@ -51,7 +51,7 @@ fn has_gpus(context: &Context) -> Result<bool, Failure> {
     Ok(!survey.gpus.is_empty())
 }
 
-/// Nothing is written that the next command would refuse.
+/// Checks a file before writing, so that later commands accept it.
 fn check(file: &Starting) -> Result<(), Failure> {
     let problems = match file.path.as_str() {
         PLAN => config::read_plan(PLAN, &file.text).err(),
@@ -65,13 +65,10 @@ fn check(file: &Starting) -> Result<(), Failure> {
 
 fn write(file: &Starting, force: bool) -> Result<String, Failure> {
     let path = Path::new(&file.path);
-    // Also a link that leads nowhere is there.
+    // A dangling link also counts as existing.
     let is_there = path.symlink_metadata().is_ok();
     if is_there && !force {
-        return Ok(format!(
-            "left     {} as it is (--force overwrites it)\n",
-            file.path
-        ));
+        return Ok(format!("kept     {} (--force overwrites it)\n", file.path));
     }
     files::write_atomically(path, file.text.as_bytes()).map_err(cannot_write)?;
     Ok(format!("wrote    {}\n", file.path))
@@ -95,46 +92,44 @@ fn cannot_write(error: files::FileError) -> Failure {
     Failure::new(ExitStatus::EnvironmentFailed, error)
 }
 
-/// What a person does now, in order.
+/// The next steps, in order.
 fn next_steps(beginning: &Beginning, gpus: bool) -> String {
     let branch = default_branch();
     let is_elsewhere = matches!(beginning.server, Server::Docker { .. }) && !gpus;
     let (can_it, there) = if is_elsewhere {
         (
-            "on the machine with the GPU; this one has none",
+            "on the machine with the GPU (this machine has none)",
             ", on that machine",
         )
     } else {
-        ("can this machine measure it?", "")
+        ("checks this machine", "")
     };
     let mut steps = vec![format!("perfgate doctor   {can_it}")];
     let workflow = beginning.workflow_path();
     let in_workflow = files::read_text(Path::new(&workflow)).unwrap_or_default();
     if !beginning.is_measured_by(&in_workflow) {
         steps.push(format!(
-            "{workflow} does not measure this folder yet: add a step with `working-directory: {}` to it, with an `artifact-name` and a `status-context` of its own, and give `name` in {PLAN} another value than the other gate's",
+            "{workflow} does not measure this folder yet: add a step with `working-directory: {}` and its own `artifact-name` and `status-context`, and set a `name` in {PLAN} that differs from the other gate",
             sanitize::line(&beginning.folder)
         ));
     } else if beginning.action.is_none() {
         steps.push(format!(
-            "in {workflow}, put the repository and the commit of a perfgate release for `uses: OWNER/perfgate@0000…`"
+            "in {workflow}, replace `uses: OWNER/perfgate@0000…` by the repository and commit of a perfgate release"
         ));
     }
-    // Elsewhere, and with changes beside the commit, `baseline update` refuses the run.
-    steps.push(format!("commit all of it and bring it to {branch}"));
+    // `baseline update` refuses runs of other branches and with uncommitted changes.
+    steps.push(format!("commit these files and merge them into {branch}"));
     let explicit = if branch == work_tree::main_branch() {
         String::new()
     } else {
         format!(" --branch {}", sanitize::shell(&branch))
     };
     steps.push(format!(
-        "perfgate bench --output result.json && perfgate baseline update result.json{explicit}   on {branch}{there}; commit the files in baselines: the accepted run"
+        "perfgate bench --output result.json && perfgate baseline update result.json{explicit}   on {branch}{there}; then commit the files in baselines"
     ));
-    steps.push(
-        "perfgate gate   measures and compares; it passes where nothing became slower".to_owned(),
-    );
+    steps.push("perfgate gate   measures and compares; passes without a regression".to_owned());
     steps.push(format!(
-        "open a pull request against {branch}, and make the status `perfgate` required there"
+        "open a pull request against {branch}, and make the status `perfgate` a required check"
     ));
     let lines: String = steps
         .iter()
@@ -144,7 +139,7 @@ fn next_steps(beginning: &Beginning, gpus: bool) -> String {
     format!("\nNext:\n{lines}")
 }
 
-/// The branch that pull requests go to.
+/// The target branch of pull requests.
 fn default_branch() -> String {
     let current = || work_tree::git(&["branch", "--show-current"]);
     let branch = work_tree::known_main_branch()

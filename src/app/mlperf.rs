@@ -1,4 +1,4 @@
-//! `perfgate mlperf`: a run by the rules of an LLM scenario of MLPerf Inference, or the highest rate that is valid.
+//! `perfgate mlperf`: a run by the rules of an LLM scenario of MLPerf Inference, or the highest valid rate.
 
 use super::Context;
 use crate::app::output;
@@ -42,7 +42,7 @@ pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Fa
         SweepFormat::Json => (Output::Json, render::mlperf::json(&report)),
     };
     output::print(output, &text)?;
-    note(&format!("the result is in `{}`", args.output.display()));
+    note(&format!("result written to `{}`", args.output.display()));
     Ok(if report.valid {
         ExitStatus::Pass
     } else {

@@ -1,4 +1,4 @@
-//! One file per command: the only place that knows everybody.
+//! One file per command; the only module that uses all others.
 
 mod baseline;
 mod bench;
@@ -34,18 +34,18 @@ use crate::terminal::screen;
 use crate::terminal::{Color, Output};
 use crate::text::screen::Screen;
 
-/// What every command may need to know.
+/// The context of every command.
 pub(crate) struct Context {
-    /// Where what goes to stdout is shown.
+    /// The screen of stdout.
     pub(crate) screen: Screen,
-    /// Where what happens is told.
+    /// The receiver of events.
     pub(crate) events: Events,
-    /// Perfgate's own environment, looked up by name.
+    /// perfgate's environment, looked up by name.
     pub(crate) environment: &'static (dyn Fn(&str) -> Option<String> + Sync),
 }
 
 impl Context {
-    /// How text that may be coloured goes to stdout.
+    /// The output mode for text that may be coloured.
     fn output(&self) -> Output {
         if self.screen.color {
             Output::Coloured
@@ -74,7 +74,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     };
     register_secrets();
     let status = match cli.command {
-        // Git reads its codes in its own way.
+        // git bisect has its own exit codes.
         Command::Bisect(args) => return bisect::run(&args, &context).map(ExitCode::from),
         Command::Init(args) => init::run(&args, &context),
         Command::Gate(args) => gate::run(&args, &context),

@@ -1,4 +1,4 @@
-//! What a command writes: to stdout, and into the files that it was asked for.
+//! Output of a command: stdout and the requested files.
 
 use std::path::Path;
 
@@ -11,12 +11,12 @@ use crate::record::format::ResultFile;
 use crate::terminal::{self, Output};
 use crate::{record, secret};
 
-/// Data to stdout.
+/// Prints data to stdout.
 pub(super) fn print(output: Output, text: &str) -> Result<(), Failure> {
     terminal::print(output, text).map_err(cannot_print)
 }
 
-/// Writes a report where it was asked for; what goes to the process's own stdout or stderr passes its guarded writer.
+/// Writes a report to its path; output to the process's stdout or stderr passes the guarded writer.
 pub(super) fn write(path: &Path, output: Output, text: &str) -> Result<(), Failure> {
     match Destination::of(path).map_err(cannot_keep)? {
         Destination::Stdout => print(output, text),
@@ -35,7 +35,7 @@ pub(super) fn write(path: &Path, output: Output, text: &str) -> Result<(), Failu
     }
 }
 
-/// Hands the finished result over where it grew elsewhere.
+/// Copies the finished result to its destination if it was written elsewhere.
 pub(super) fn deliver(path: &Path, grown: &Path, result: &ResultFile) -> Result<(), Failure> {
     if path == grown {
         return Ok(());
@@ -51,7 +51,7 @@ pub(super) fn deliver(path: &Path, grown: &Path, result: &ResultFile) -> Result<
         }
     };
     delivered.map_err(|failure| failure.hint(kept_in(grown)))?;
-    // Only a folder that holds no server's log goes.
+    // Removes only a folder without server logs.
     let _left = std::fs::remove_file(grown);
     let _left = grown.parent().map(std::fs::remove_dir);
     Ok(())

@@ -16,7 +16,7 @@ use crate::report::comparison::Comparison;
 use crate::sweep::SweepReport;
 use crate::terminal::Output;
 
-/// All files with the names under which their schemas are kept.
+/// All files with the names of their schemas.
 const FILES: [(&str, SchemaFile); 7] = [
     ("perfgate.result.schema.json", SchemaFile::Result),
     ("perfgate.comparison.schema.json", SchemaFile::Comparison),

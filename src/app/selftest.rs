@@ -1,4 +1,4 @@
-//! `perfgate selftest`: how often the gate is wrong on this machine, and where the noise comes from.
+//! `perfgate selftest`: error rates of the gate on this machine, and sources of noise.
 
 use std::path::Path;
 
@@ -54,7 +54,7 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, 
         SelftestFormat::Text => (Output::Text, report_text(&report)),
     };
     output::print(output, &text)?;
-    note(&format!("the gates are in `{}`", path.display()));
+    note(&format!("gates written to `{}`", path.display()));
     Ok(if report.is_within_promise() {
         ExitStatus::Pass
     } else {
@@ -62,7 +62,7 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, 
     })
 }
 
-/// The plan of the slower server, and how much of the slow-down is scaled into what it measures.
+/// The plan of the slower server, and the share of the slow-down that is applied by scaling measurements.
 fn slower_plan(plan: &Plan, args: &SelftestArgs) -> Result<(Plan, Option<f64>), Failure> {
     let mut slower = plan.clone();
     let Some(words) = &args.slower_args else {
@@ -81,9 +81,9 @@ fn slower_plan(plan: &Plan, args: &SelftestArgs) -> Result<(Plan, Option<f64>), 
         Some(ServerPlan::Docker(docker)) => docker.args.extend(words),
         Some(ServerPlan::Process(process)) => process.command.extend(words),
         Some(ServerPlan::Url(_) | ServerPlan::Simulator(_)) | None => {
-            let message = "`--slower-args` are arguments of a container or a process";
+            let message = "`--slower-args` needs a container or a process";
             return Err(Failure::message(ExitStatus::Usage, message)
-                .hint("take them out: `--slowdown` slows the simulator, and scales what another server measured"));
+                .hint("remove it: `--slowdown` slows the simulator, and scales the measurements of other servers"));
         }
     }
     Ok((slower, None))
@@ -111,12 +111,12 @@ impl Selftest<'_> {
             let name = format!("innocent-{number:02}");
             let (gate, candidate) = Box::pin(self.gate(plan, None, &accepted, &name)).await?;
             note(&format!(
-                "innocent gate {number}/{}: {}",
+                "equal-speed gate {number}/{}: {}",
                 args.gates,
                 gate.in_words()
             ));
             gates.push(gate);
-            // Accepted as the main branch would be, so that the ledger is learnt from as it is in practice.
+            // Accepted as on the main branch, so that the gate uses the ledger as in practice.
             accepted.extend(candidate);
         }
         let mut slow_gates = Vec::new();
@@ -133,12 +133,12 @@ impl Selftest<'_> {
         let slow_down = match (&args.slower_args, scale) {
             (Some(words), _) => format!("by its own arguments: {words}"),
             (None, Some(share)) => format!(
-                "by {}, scaled into what was measured",
+                "by {}, by scaling the measurements",
                 crate::policy::percent(share)
             ),
             (None, None) => format!("by {}", crate::policy::percent(args.slowdown)),
         };
-        // Arguments slow by an amount that nobody promised.
+        // The effect of other arguments is unknown.
         let known = args.slower_args.is_none().then_some(args.slowdown);
         Ok(Report::of(
             self.policy,
@@ -150,7 +150,7 @@ impl Selftest<'_> {
         ))
     }
 
-    /// The run that the first gate is compared with.
+    /// The baseline of the first gate.
     async fn first_baseline(&self, plan: &Plan) -> Result<Run, Failure> {
         let path = self.output.join("baseline.json");
         note("measuring the first baseline");
@@ -161,7 +161,7 @@ impl Selftest<'_> {
         load(&path)
     }
 
-    /// One whole gate in a folder of its own; also what its candidate measured beside the stored baseline.
+    /// One complete gate in its own folder; also returns its candidate's repeats against the stored baseline.
     async fn gate(
         &self,
         plan: &Plan,
@@ -170,12 +170,12 @@ impl Selftest<'_> {
         name: &str,
     ) -> Result<(Gate, Option<Run>), Failure> {
         let folder = self.output.join(name);
-        // A selftest is no re-run: what an earlier one measured here must not speed this one up.
+        // A selftest must not reuse the evidence of an earlier one.
         let began = crate::clock::unix_time().as_millis();
         let evidence = EvidenceFolder::at(folder.join(format!("evidence-{began}")));
         let stored = accepted.last().map(|run| StoredBaseline {
             run: run.clone(),
-            path: "the run accepted before".to_owned(),
+            path: "the previously accepted run".to_owned(),
             ledger: accepted.to_vec(),
             ledger_path: None,
             release: None,

@@ -28,7 +28,7 @@ async fn serve(args: &SimulateArgs) -> Result<ExitStatus, Failure> {
     let server = Server::bind(args.port, options(args))
         .await
         .map_err(surroundings)?;
-    // Exactly one line of data: scripts read the address from it.
+    // One line of data, from which scripts read the address.
     print(Output::Text, &format!("listening on {}", server.url()))?;
     let served = server
         .serve(interrupt.token())
@@ -78,7 +78,7 @@ fn options(args: &SimulateArgs) -> Options {
     }
 }
 
-/// Another one at every start: nobody asked for the same chance twice.
+/// A different seed at every start.
 fn own_seed() -> u64 {
     let nanoseconds = clock::unix_time().as_nanos();
     #[expect(

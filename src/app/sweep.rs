@@ -1,4 +1,4 @@
-//! `perfgate sweep`: throughput against latency over the load, and the highest load inside the SLO.
+//! `perfgate sweep`: throughput and latency over the load, and the highest load within the SLO.
 
 use super::Context;
 use crate::app::output;
@@ -23,7 +23,7 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
     let mut plan = plan::resolve(&args.run, &context.events)?;
     let limits = sweep_course::limits(plan.slo);
     let course = sweep_course::course(args, &plan, limits)?;
-    // A sweep is long and finds the noise of its points out by itself.
+    // A sweep is long and estimates the noise of its points itself.
     plan.repeat = args.run.load.repeat.unwrap_or(1);
     let sizes = sweep_course::sizes(args, &mut plan);
     Outputs::default()
@@ -58,6 +58,6 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
         output::write(path, Output::Text, &html)?;
         note(&format!("report: {}", path.display()));
     }
-    note(&format!("the result is in `{}`", args.output.display()));
+    note(&format!("result written to `{}`", args.output.display()));
     Ok(ExitStatus::Pass)
 }

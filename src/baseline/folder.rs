@@ -1,4 +1,4 @@
-//! Changing the files of a folder: under a lock, each file whole or not at all.
+//! Changes to the files of a folder: under a lock, each file atomically.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,20 +9,20 @@ use rustix::fs::FlockOperation;
 use super::BaselineError;
 use crate::files;
 
-/// A promotion takes milliseconds; whoever holds the lock longer is stuck.
+/// How long to wait for the lock. A promotion takes milliseconds; a longer lock is a hung program.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Between two tries to get the lock.
+/// Time between two attempts to get the lock.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
 
-/// The right to change the files of one folder, until it is dropped.
+/// The lock on the files of one folder, released on drop.
 #[derive(Debug)]
 pub(super) struct Lock {
-    // The system gives the lock back when the file is closed, also where the program is killed.
+    // The system releases the lock when the file is closed, also if the program is killed.
     _folder: File,
 }
 
-/// Waits for the right to change the files of a folder. Missing folders are made.
+/// Waits for the lock on a folder. Creates missing folders.
 pub(super) fn lock(folder: &Path) -> Result<Lock, BaselineError> {
     files::create_folder(folder)?;
     let failed = |source: std::io::Error| BaselineError::Lock {

@@ -1,25 +1,25 @@
-//! Where baselines stand, as it is written: a folder, or a bucket in a cloud.
+//! Where baselines are stored: a folder, or a bucket in a cloud.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Between a scheme and what it names.
+/// Separator after a scheme.
 const SCHEME_ENDS: &str = "://";
 
-/// What `--baselines` names.
+/// The value of `--baselines`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// A folder, also written as `file:///…`.
     Folder(PathBuf),
-    /// A bucket, with a prefix or without.
+    /// A bucket with an optional prefix.
     Bucket(BucketAddress),
 }
 
-/// Whose bucket it is.
+/// The cloud of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cloud {
-    /// Amazon S3, and the many servers that speak like it.
+    /// Amazon S3 and compatible servers.
     S3,
     /// Google Cloud Storage.
     Google,
@@ -30,45 +30,45 @@ pub enum Cloud {
 /// `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BucketAddress {
-    /// Whose it is.
+    /// Its owner.
     pub cloud: Cloud,
     /// Its name.
     pub bucket: String,
-    /// What the names of all objects begin with; empty, or without a slash at either end.
+    /// Prefix of all object names; empty, or without a slash at either end.
     pub prefix: String,
 }
 
-/// Why a text is no location. It does not repeat the text, which may hold a password.
+/// Why a text is not a valid location. Messages do not repeat the text, which may contain a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LocationError {
     /// Another scheme.
     #[error(
-        "there are no baselines at `{0}://`: give a folder, `s3://…`, `gs://…`, `az://…` or `file:///…`"
+        "the scheme `{0}://` is not supported: use a folder, `s3://…`, `gs://…`, `az://…` or `file:///…`"
     )]
     Scheme(String),
-    /// No bucket is named.
-    #[error("it names no bucket; write `{0}://BUCKET/PREFIX`")]
+    /// The bucket is missing.
+    #[error("the bucket is missing; write `{0}://BUCKET/PREFIX`")]
     NoBucket(&'static str),
-    /// Something that belongs elsewhere.
+    /// A part that belongs elsewhere.
     #[error(
-        "`{character}` has no place in it: write `{scheme}://BUCKET/PREFIX`, and give credentials and options in the environment"
+        "`{character}` is not allowed: write `{scheme}://BUCKET/PREFIX`, and set credentials and options in the environment"
     )]
     Character {
-        /// The first of them.
+        /// The first forbidden character.
         character: char,
-        /// The scheme that was given.
+        /// The given scheme.
         scheme: &'static str,
     },
-    /// A part of the prefix that is no name.
+    /// A part of the prefix is not a valid name.
     #[error("a part of the prefix is empty, `.` or `..`")]
     Prefix,
-    /// A file URL with a host, or without a whole path.
-    #[error("a file URL has three slashes and a whole path: `file:///srv/baselines`")]
+    /// A file URL with a host, or without an absolute path.
+    #[error("a file URL has three slashes and an absolute path: `file:///srv/baselines`")]
     FileUrl,
 }
 
 impl Cloud {
-    /// The scheme, which is also the name of the feature that a build needs for it.
+    /// The scheme, which is also the name of the required build feature.
     pub fn scheme(self) -> &'static str {
         match self {
             Self::S3 => "s3",
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_and_buckets_are_told_apart() {
+    fn folders_and_buckets_are_distinguished() {
         assert_eq!(
             "perf/baselines".parse(),
             Ok(Location::Folder(PathBuf::from("perf/baselines")))
@@ -183,15 +183,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_location_is_said_without_repeating_it() {
+    fn an_invalid_location_is_reported_without_repeating_it() {
         for (text, said) in [
             (
                 "https://key:secret@host/x",
-                "there are no baselines at `https://`",
+                "the scheme `https://` is not supported",
             ),
-            ("s3://key:secret@bucket/x", "`:` has no place in it"),
-            ("az://container/x?sig=secret", "`?` has no place in it"),
-            ("s3:///x", "it names no bucket"),
+            ("s3://key:secret@bucket/x", "`:` is not allowed"),
+            ("az://container/x?sig=secret", "`?` is not allowed"),
+            ("s3:///x", "the bucket is missing"),
             ("gs://bucket//x", "a part of the prefix is empty"),
             ("s3://bucket/../x", "a part of the prefix is empty"),
             ("file://host/x", "a file URL has three slashes"),

@@ -1,13 +1,13 @@
-//! Baselines: where the accepted runs live.
+//! Baselines: storage of the accepted runs.
 //!
-//! `baselines/<name>/<hardware>.json`, in git like code: the hardware is part of the name because a run on another
-//! machine is no baseline for this one. Beside it `<hardware>.ledger.jsonl`, all accepted runs, and
-//! `<hardware>.release.json`, the last release. The same files may stand in a bucket of a cloud, under the same names.
+//! `baselines/<name>/<hardware>.json`, in git like code: the hardware is part of the name because a run on other
+//! hardware is not a valid baseline. Beside it are `<hardware>.ledger.jsonl`, all accepted runs, and
+//! `<hardware>.release.json`, the last release. A bucket in a cloud can contain the same files under the same names.
 
 mod bucket;
+mod fix;
 mod folder;
 mod location;
-mod mend;
 mod place;
 mod promotion;
 mod storage;
@@ -15,9 +15,9 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
-pub use bucket::{BucketError, StoodIn};
+pub use bucket::{BucketError, OfflineCopies};
 pub use location::{BucketAddress, Cloud, Location, LocationError};
-pub use place::{BaselineError, Part, Place, Standing};
+pub use place::{BaselineError, Part, Place, StoredRuns};
 pub use promotion::{Change, Ended};
 pub use storage::Storage;
 pub use verify::{Finding, verify};
@@ -26,10 +26,10 @@ use crate::config::safe_name;
 use crate::files::{self, FileError};
 use crate::record::format::{Environment, Gpu};
 
-/// How the file of the last release ends.
+/// Ending of the file name of the last release.
 const RELEASE: &str = ".release";
 
-/// The hardware as a file name: `nvidia-h100-80gb-hbm3`, `8x-nvidia-h100-80gb-hbm3`, or the CPU where there is no GPU.
+/// The hardware as a file name: `nvidia-h100-80gb-hbm3`, `8x-nvidia-h100-80gb-hbm3`, or the CPU without a GPU.
 pub fn hardware_name(environment: Option<&Environment>) -> String {
     let Some(environment) = environment else {
         return "unknown".to_owned();
@@ -45,7 +45,7 @@ pub fn hardware_name(environment: Option<&Environment>) -> String {
     }
 }
 
-/// Different GPUs in one machine are named each once.
+/// Each kind of GPU in a machine is named once.
 fn names(gpus: &[Gpu]) -> String {
     let mut names: Vec<&str> = Vec::new();
     for gpu in gpus {
@@ -56,19 +56,19 @@ fn names(gpus: &[Gpu]) -> String {
     names.join("-")
 }
 
-/// Where the baseline of a gate on some hardware stands.
+/// Path of the baseline of a gate on some hardware.
 pub fn path(folder: &Path, name: &str, hardware: &str) -> PathBuf {
     folder
         .join(safe_name(name))
         .join(format!("{hardware}.json"))
 }
 
-/// Where the ledger of a baseline stands: `main.json` and `main.ledger.jsonl`.
+/// Path of the ledger of a baseline: `main.ledger.jsonl` for `main.json`.
 pub fn ledger_path(baseline: &Path) -> PathBuf {
     baseline.with_file_name(format!("{}.ledger.jsonl", stem(baseline)))
 }
 
-/// Where the last release of a baseline stands: `main.json` and `main.release.json`.
+/// Path of the last release of a baseline: `main.release.json` for `main.json`.
 pub fn release_path(baseline: &Path) -> PathBuf {
     baseline.with_file_name(format!("{}{RELEASE}.json", stem(baseline)))
 }
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ledger_stands_beside_the_baseline() {
+    fn the_ledger_is_beside_the_baseline() {
         let path = |name| ledger_path(Path::new(name)).display().to_string();
         assert_eq!(
             path("baselines/demo/nvidia-l4.json"),

@@ -9,31 +9,31 @@ use super::{ledger_path, path, release_path};
 use crate::files::{self, FileError};
 use crate::record::{self, RecordError, Run, is_same_run};
 
-/// Why baselines could not be read or changed.
+/// Why baselines cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum BaselineError {
-    /// A file could not be read or written.
+    /// A file cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A bucket could not be read or changed.
+    /// A bucket cannot be read or changed.
     #[error(transparent)]
     Bucket(#[from] BucketError),
-    /// A file is no result, or a line of a ledger is none.
+    /// A file or a line of a ledger is not a valid result.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// A run could not be written as JSON.
+    /// A run cannot be written as JSON.
     #[error("the run cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// The ledger has the session, or may have it, and what comes after it did not happen.
+    /// The ledger contains or may contain the session, but the later steps are missing.
     #[error("the promotion is not finished: {source}")]
     Unfinished {
         /// What went wrong.
         source: Box<Self>,
     },
-    /// Somebody else changes the same files and does not come to an end.
+    /// Another program holds the lock on the files.
     #[error("another program has held the lock on `{}` for {} s", .folder.display(), PATIENCE.as_secs())]
     Locked {
-        /// The folder that is locked.
+        /// The locked folder.
         folder: PathBuf,
     },
     /// The folder cannot be locked.
@@ -51,30 +51,30 @@ pub enum BaselineError {
 pub enum Part {
     /// The run that candidates are compared with.
     Baseline,
-    /// All accepted runs, one a line, oldest first.
+    /// All accepted runs, one per line, oldest first.
     Ledger,
-    /// The last release: an anchor that stays while the baseline moves.
+    /// The last release: a fixed anchor while the baseline moves.
     Release,
 }
 
-/// Where the accepted runs of one gate on one hardware stand.
+/// The stored accepted runs of one gate on one hardware.
 #[derive(Clone, Debug)]
 pub struct Place {
-    pub(super) within: Within,
+    pub(super) backend: Backend,
     /// The baseline's name below it.
     baseline: PathBuf,
 }
 
-/// What they stand in.
+/// The storage that contains them.
 #[derive(Clone, Debug)]
-pub(super) enum Within {
+pub(super) enum Backend {
     Folder(PathBuf),
     Bucket(Arc<Bucket>),
 }
 
-/// What stands there.
+/// The value.
 #[derive(Clone, Debug, Default)]
-pub struct Standing {
+pub struct StoredRuns {
     /// The baseline.
     pub baseline: Option<Run>,
     /// The sessions of the ledger, oldest first.
@@ -83,8 +83,8 @@ pub struct Standing {
     pub release: Option<Run>,
 }
 
-impl Standing {
-    /// The accepted runs, oldest first. A baseline that was accepted before there was a ledger is a history of one.
+impl StoredRuns {
+    /// The accepted runs, oldest first. A baseline without a ledger is a history of one run.
     pub fn sessions(&self) -> &[Run] {
         match &self.baseline {
             Some(baseline) if self.ledger.is_empty() => std::slice::from_ref(baseline),
@@ -92,8 +92,8 @@ impl Standing {
         }
     }
 
-    /// The run that was accepted last. Between the two writes of a promotion, or after one that was interrupted, that is a
-    /// session which is not the baseline yet.
+    /// The run that was accepted last. Between the two writes of a promotion, or after an interrupted promotion, it is a
+    /// session that is not yet the baseline.
     pub fn accepted_last(&self) -> Option<&Run> {
         let last = self.ledger.last();
         match (&self.baseline, last) {
@@ -107,19 +107,19 @@ impl Standing {
 }
 
 impl Place {
-    /// The files of that gate on that hardware in a folder.
+    /// The files of a gate on some hardware in a folder.
     pub fn of(folder: &Path, name: &str, hardware: &str) -> Self {
-        Self::within(Within::Folder(folder.to_owned()), name, hardware)
+        Self::on(Backend::Folder(folder.to_owned()), name, hardware)
     }
 
-    pub(super) fn within(within: Within, name: &str, hardware: &str) -> Self {
+    pub(super) fn on(backend: Backend, name: &str, hardware: &str) -> Self {
         Self {
-            within,
+            backend,
             baseline: path(Path::new(""), name, hardware),
         }
     }
 
-    /// The name below what they stand in.
+    /// The path inside the storage.
     fn name(&self, part: Part) -> PathBuf {
         match part {
             Part::Baseline => self.baseline.clone(),
@@ -133,34 +133,34 @@ impl Place {
         self.name(part).display().to_string()
     }
 
-    /// The file, where they stand in a folder.
+    /// The file, if the storage is a folder.
     pub fn file(&self, part: Part) -> Option<PathBuf> {
-        match &self.within {
-            Within::Folder(folder) => Some(folder.join(self.name(part))),
-            Within::Bucket(_) => None,
+        match &self.backend {
+            Backend::Folder(folder) => Some(folder.join(self.name(part))),
+            Backend::Bucket(_) => None,
         }
     }
 
-    /// How it is called in what people read.
+    /// Its name in messages.
     pub fn shown(&self, part: Part) -> String {
-        match &self.within {
-            Within::Folder(folder) => folder.join(self.name(part)).display().to_string(),
-            Within::Bucket(bucket) => format!("{}/{}", bucket.address(), self.object(part)),
+        match &self.backend {
+            Backend::Folder(folder) => folder.join(self.name(part)).display().to_string(),
+            Backend::Bucket(bucket) => format!("{}/{}", bucket.address(), self.object(part)),
         }
     }
 
-    /// What stands there, byte for byte; `None` where nothing does.
+    /// The stored bytes; `None` if the file does not exist.
     pub fn bytes(&self, part: Part) -> Result<Option<Vec<u8>>, BaselineError> {
-        match &self.within {
-            Within::Folder(folder) => {
+        match &self.backend {
+            Backend::Folder(folder) => {
                 let path = folder.join(self.name(part));
                 Ok(files::read_if_there(&path)?)
             }
-            Within::Bucket(bucket) => Ok(bucket.read(&self.object(part))?),
+            Backend::Bucket(bucket) => Ok(bucket.read(&self.object(part))?),
         }
     }
 
-    /// The run that stands there.
+    /// The stored run.
     pub fn run(&self, part: Part) -> Result<Option<Run>, BaselineError> {
         self.bytes(part)?
             .map(|bytes| self.as_run(part, bytes))
@@ -175,11 +175,11 @@ impl Place {
         Ok(record::read_ledger(&self.shown(Part::Ledger), bytes)?)
     }
 
-    /// Everything that stands there; a broken file or line is an error that names it.
-    pub fn read(&self) -> Result<Standing, BaselineError> {
+    /// All stored runs; a broken file or line is an error with its name.
+    pub fn read(&self) -> Result<StoredRuns, BaselineError> {
         let ledger = self.bytes(Part::Ledger)?;
         let ledger = ledger.map(|bytes| self.as_ledger(bytes)).transpose()?;
-        Ok(Standing {
+        Ok(StoredRuns {
             baseline: self.run(Part::Baseline)?,
             ledger: ledger.unwrap_or_default(),
             release: self.run(Part::Release)?,

@@ -1,10 +1,10 @@
-//! How a run becomes the baseline, so that two at once, a crash or a full disk lose nothing.
+//! Promotion of a run to the baseline, safe against concurrent promotions, crashes and full disks.
 //!
-//! The ledger is written first, then the baseline, each whole or not at all: what was accepted is in the ledger from the
-//! first write on, and doing the promotion again does what is left. In a folder a lock keeps others out meanwhile. A bucket
-//! has no locks: the ledger is replaced only if it is still the one that was judged, and whoever comes second reads and
-//! judges again. The baseline follows the ledger: it is replaced only while this session is the ledger's last, and only if
-//! it is still the one that was read *before* the ledger was looked at, so that no slow promotion overwrites a later one.
+//! The ledger is written first, then the baseline, each atomically: after the first write the ledger contains the run, and a
+//! repeated promotion completes the rest. In a folder a lock excludes concurrent promotions. A bucket has no locks: the
+//! ledger is replaced only if it has not changed since it was judged; otherwise the promotion reads and judges it again.
+//! The baseline follows the ledger: it is replaced only while this session is the last of the ledger, and only if it is
+//! the one that was read *before* the ledger, so that a slow promotion cannot overwrite a later one.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -13,23 +13,23 @@ use std::time::{Duration, Instant};
 
 use super::bucket::{Bucket, BucketError, Fetched};
 use super::folder::lock;
-use super::place::{BaselineError, Part, Place, Standing, Within};
+use super::place::{Backend, BaselineError, Part, Place, StoredRuns};
 use crate::event::StorageEvent;
 use crate::files;
 use crate::record::format::ResultFile;
 use crate::record::{self, is_same_run};
 
-/// After so long with others always first, something else is wrong.
+/// How long to retry while other promotions finish first.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The first wait after somebody else came first, about one promotion, and the longest.
+/// The first wait after a conflict, about the time of one promotion, and the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// What a promotion changes.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
-    /// The session that the ledger gets.
+    /// The new session of the ledger.
     pub session: Option<ResultFile>,
     /// The run that becomes the baseline.
     pub baseline: Option<ResultFile>,
@@ -40,39 +40,39 @@ pub struct Change {
 /// How a promotion ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// The run is what candidates are compared with.
+    /// The run is the baseline.
     Current,
-    /// It is in the ledger, and somebody else's run was accepted right after it and is the baseline.
+    /// The run is in the ledger, but another run was accepted right after it and is the baseline.
     Overtaken,
 }
 
-/// Waits that grow, by a chance of their own, while others come first.
+/// Growing random waits between retries.
 struct Waiting {
     began: Instant,
     rounds: u32,
 }
 
 impl Place {
-    /// Lets `decide` say what changes, given what stands there, and changes it. Where somebody else comes first, `decide` is
-    /// asked again with what they left.
+    /// Calls `decide` with the stored runs and applies its change. After a conflict it calls `decide` again with the new
+    /// stored runs.
     pub fn promote<T, E: From<BaselineError>>(
         &self,
-        mut decide: impl FnMut(&Standing) -> Result<(T, Change), E>,
+        mut decide: impl FnMut(&StoredRuns) -> Result<(T, Change), E>,
     ) -> Result<(T, Ended), E> {
-        match &self.within {
-            Within::Folder(folder) => self.promote_in_folder(folder, decide),
-            Within::Bucket(bucket) => self.promote_in_bucket(bucket, &mut decide),
+        match &self.backend {
+            Backend::Folder(folder) => self.promote_in_folder(folder, decide),
+            Backend::Bucket(bucket) => self.promote_in_bucket(bucket, &mut decide),
         }
     }
 
     fn promote_in_folder<T, E: From<BaselineError>>(
         &self,
         folder: &Path,
-        mut decide: impl FnMut(&Standing) -> Result<(T, Change), E>,
+        mut decide: impl FnMut(&StoredRuns) -> Result<(T, Change), E>,
     ) -> Result<(T, Ended), E> {
         let file = |part| folder.join(self.object(part));
         let baseline = file(Part::Baseline);
-        // Whoever comes second judges what the first has left.
+        // A second promotion judges the state after the first.
         let _lock = lock(baseline.parent().unwrap_or(folder))?;
         let (said, change) = decide(&self.read()?)?;
         if let Some(session) = &change.session {
@@ -95,7 +95,7 @@ impl Place {
     fn promote_in_bucket<T, E: From<BaselineError>>(
         &self,
         bucket: &Bucket,
-        decide: &mut impl FnMut(&Standing) -> Result<(T, Change), E>,
+        decide: &mut impl FnMut(&StoredRuns) -> Result<(T, Change), E>,
     ) -> Result<(T, Ended), E> {
         bucket.check().map_err(BaselineError::from)?;
         let ledger_object = self.object(Part::Ledger);
@@ -112,17 +112,17 @@ impl Place {
                 fetch(Part::Ledger)?,
                 fetch(Part::Release)?,
             );
-            let standing = self.standing(baseline, ledger.clone(), release)?;
-            // The answer to an earlier try may have been lost, not the try.
+            let stored_runs = self.stored_runs(baseline, ledger.clone(), release)?;
+            // An earlier attempt may have succeeded although its answer was lost.
             if let Some((said, change)) = tried.take_if(|(_, change)| {
                 change
                     .session
                     .as_ref()
-                    .is_some_and(|session| has(&standing, session))
+                    .is_some_and(|session| has(&stored_runs, session))
             }) {
                 break (said, change);
             }
-            let (said, change) = decide(&standing)?;
+            let (said, change) = decide(&stored_runs)?;
             let Some(session) = &change.session else {
                 break (said, change);
             };
@@ -131,7 +131,7 @@ impl Place {
             let won = bucket
                 .put(&ledger_object, text, replaced)
                 .map_err(|error| {
-                    // Nobody knows whether the server has it.
+                    // It is unknown whether the server stored it.
                     let is_unclear = matches!(error, BucketError::Unreachable { .. });
                     let error = BaselineError::from(error);
                     if is_unclear { unfinished(error) } else { error }
@@ -146,12 +146,12 @@ impl Place {
         Ok((said, ended))
     }
 
-    fn standing(
+    fn stored_runs(
         &self,
         baseline: Option<Fetched>,
         ledger: Option<Fetched>,
         release: Option<Fetched>,
-    ) -> Result<Standing, BaselineError> {
+    ) -> Result<StoredRuns, BaselineError> {
         let run = |part, fetched: Option<Fetched>| {
             fetched
                 .map(|fetched| self.as_run(part, fetched.bytes))
@@ -160,31 +160,31 @@ impl Place {
         let ledger = ledger
             .map(|fetched| self.as_ledger(fetched.bytes))
             .transpose()?;
-        Ok(Standing {
+        Ok(StoredRuns {
             baseline: run(Part::Baseline, baseline)?,
             ledger: ledger.unwrap_or_default(),
             release: run(Part::Release, release)?,
         })
     }
 
-    /// What comes after the ledger: the baseline while its session is the last, and the release.
+    /// The steps after the ledger: the baseline, if its session is still the last, and the release.
     fn follow(&self, bucket: &Bucket, change: &Change) -> Result<Ended, BaselineError> {
         let mut ended = Ended::Current;
         if let Some(run) = &change.baseline {
             let mut waiting = Waiting::new();
             let object = self.object(Part::Baseline);
             loop {
-                // In this order: whoever changes the ledger after it was read here finds, or makes, a new baseline.
+                // In this order: a program that changes the ledger after this read also writes the baseline.
                 let there = bucket.fetch(&object)?;
                 let ledger = bucket.fetch(&self.object(Part::Ledger))?;
-                let standing = self.standing(there.clone(), ledger, None)?;
+                let stored_runs = self.stored_runs(there.clone(), ledger, None)?;
                 let is_last = |last: &record::Run| is_same_run(&last.file, run);
-                if !standing.ledger.last().is_some_and(is_last) {
+                if !stored_runs.ledger.last().is_some_and(is_last) {
                     ended = Ended::Overtaken;
                     break;
                 }
                 let replaced = there.as_ref().map(|there| &there.version);
-                if standing.baseline.as_ref().is_some_and(is_last)
+                if stored_runs.baseline.as_ref().is_some_and(is_last)
                     || bucket.put(&object, written(run)?, replaced)?
                 {
                     break;
@@ -216,7 +216,7 @@ impl Waiting {
         }
     }
 
-    /// Waits before the next try; an error when it has been long enough.
+    /// Waits before the next attempt; an error after the time limit.
     fn again(&mut self, bucket: &Bucket, object: &str) -> Result<(), BaselineError> {
         self.rounds += 1;
         let elapsed = self.began.elapsed();
@@ -232,16 +232,16 @@ impl Waiting {
                 file: object.to_owned(),
             });
         }
-        let most = LONGEST_WAIT.min(FIRST_WAIT * 2_u32.pow(self.rounds.min(6)));
-        // Seeded anew in every process: those who met once do not meet again.
+        let most = MAX_WAIT.min(FIRST_WAIT * 2_u32.pow(self.rounds.min(6)));
+        // Seeded per process, so that two processes do not collide again.
         let chance = RandomState::new().build_hasher().finish() % 1000;
         std::thread::sleep(most / 1000 * u32::try_from(chance).unwrap_or(0));
         Ok(())
     }
 }
 
-fn has(standing: &Standing, session: &ResultFile) -> bool {
-    let mut ledger = standing.ledger.iter();
+fn has(stored_runs: &StoredRuns, session: &ResultFile) -> bool {
+    let mut ledger = stored_runs.ledger.iter();
     ledger.any(|there| is_same_run(&there.file, session))
 }
 
@@ -251,7 +251,7 @@ fn unfinished(error: BaselineError) -> BaselineError {
     }
 }
 
-/// The ledger with one more session at its end.
+/// The ledger with another session at its end.
 fn with_session(ledger: Option<Vec<u8>>, session: &ResultFile) -> Result<Vec<u8>, BaselineError> {
     let mut text = ledger.unwrap_or_default();
     if text.last().is_some_and(|last| *last != b'\n') {
@@ -293,12 +293,12 @@ mod tests {
             baseline: Some(run),
             release: None,
         };
-        let decided = |_: &Standing| Ok::<_, BaselineError>(((), change.clone()));
+        let decided = |_: &StoredRuns| Ok::<_, BaselineError>(((), change.clone()));
         assert_eq!(place.promote(decided).unwrap().1, Ended::Current);
     }
 
     #[test]
-    fn sessions_are_added_and_a_missing_end_of_line_joins_no_two() {
+    fn sessions_are_added_as_lines_also_after_a_missing_line_end() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::of(folder.path(), "llama", "nvidia-l4");
         accept(&place, 1.0);
@@ -306,14 +306,14 @@ mod tests {
         let text = files::read_text(&ledger).unwrap();
         files::write_atomically(&ledger, text.trim_end().as_bytes()).unwrap();
         accept(&place, 2.0);
-        let standing = place.read().unwrap();
-        assert_eq!(standing.ledger.len(), 2);
-        assert_eq!(standing.baseline.unwrap().file, session(2.0));
-        assert!(standing.release.is_none());
+        let stored_runs = place.read().unwrap();
+        assert_eq!(stored_runs.ledger.len(), 2);
+        assert_eq!(stored_runs.baseline.unwrap().file, session(2.0));
+        assert!(stored_runs.release.is_none());
     }
 
     #[test]
-    fn two_who_add_at_once_lose_nothing() {
+    fn two_concurrent_promotions_lose_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::of(folder.path(), "llama", "nvidia-l4");
         std::thread::scope(|scope| {
@@ -330,15 +330,15 @@ mod tests {
     }
 
     #[test]
-    fn between_two_writes_the_ledger_says_what_was_accepted_last() {
+    fn between_two_writes_the_ledger_has_the_last_accepted_run() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::of(folder.path(), "llama", "nvidia-l4");
         accept(&place, 1.0);
         let before = files::read(&place.file(Part::Baseline).unwrap()).unwrap();
         accept(&place, 2.0);
         files::write_atomically(&place.file(Part::Baseline).unwrap(), &before).unwrap();
-        let standing = place.read().unwrap();
-        assert_eq!(standing.accepted_last().unwrap().file, session(2.0));
-        assert_eq!(standing.baseline.unwrap().file, session(1.0));
+        let stored_runs = place.read().unwrap();
+        assert_eq!(stored_runs.accepted_last().unwrap().file, session(2.0));
+        assert_eq!(stored_runs.baseline.unwrap().file, session(1.0));
     }
 }

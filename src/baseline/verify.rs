@@ -1,35 +1,35 @@
-//! Whether the files of a gate are whole and fit together, and how to mend them where not.
+//! Checks that the files of a gate are complete and consistent, and proposes fixes.
 
 use std::collections::HashMap;
 
-use super::place::{BaselineError, Part, Place, Within};
-use super::{hardware_name, mend};
+use super::place::{Backend, BaselineError, Part, Place};
+use super::{fix, hardware_name};
 use crate::record::{self, Content, LedgerLine, Run, is_measured_before, is_same_run};
 
-/// Something that is wrong.
+/// A problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The file, with the line where there is one.
+    /// The file, with the line if known.
     pub at: String,
     /// What is wrong.
     pub what: String,
-    /// How to mend it.
-    pub mend: String,
+    /// How to fix it.
+    pub fix: String,
 }
 
-/// Beginnings of the lines that a merge leaves where both sides changed the same place.
+/// Beginnings of git's conflict marker lines.
 const CONFLICT: [&[u8]; 4] = [b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>"];
 
-/// What could be looked at of a ledger.
+/// The readable part of a ledger.
 struct Ledger {
-    /// The sessions that can be read, with their lines.
+    /// The readable sessions, with their lines.
     sessions: Vec<(usize, Run)>,
-    /// Whether there is no file.
+    /// Whether the file is missing.
     is_gone: bool,
 }
 
-/// Looks at all files of a gate on one hardware. `hardware` is the name by which they are found. An error where they cannot
-/// be looked at.
+/// Checks all files of a gate on one hardware. `hardware` is the name in their paths. An error if they cannot be
+/// checked.
 pub fn verify(place: &Place, hardware: &str) -> Result<Vec<Finding>, BaselineError> {
     let mut found = Vec::new();
     let Ledger { sessions, is_gone } = ledger(place, hardware, &mut found)?;
@@ -38,34 +38,37 @@ pub fn verify(place: &Place, hardware: &str) -> Result<Vec<Finding>, BaselineErr
     let shown = |part| place.shown(part);
     match (&baseline, sessions.last()) {
         (Some(baseline), Some((_, last))) if !is_same_run(&baseline.file, &last.file) => {
-            let other_way = match place.within {
-                Within::Folder(_) => mend::both_of_one_commit(place),
-                Within::Bucket(_) => "let the next promotion bring its own baseline".to_owned(),
+            let other_way = match place.backend {
+                Backend::Folder(_) => fix::both_of_one_commit(place),
+                Backend::Bucket(_) => {
+                    "wait for the next promotion, which writes a new baseline".to_owned()
+                }
             };
             found.push(Finding {
                 at: shown(Part::Baseline),
                 what: format!(
-                    "it is not the last session of `{}`: a promotion was interrupted, or one of the two was changed by hand",
+                    "it differs from the last session of `{}`: a promotion was interrupted, or one of the files was edited",
                     shown(Part::Ledger)
                 ),
-                mend: format!("{}, or {other_way}", mend::promote_again(last)),
+                fix: format!("{}, or {other_way}", fix::promote_again(last)),
             });
         }
         (None, Some((_, last))) if place.bytes(Part::Baseline)?.is_none() => found.push(Finding {
             at: shown(Part::Ledger),
-            what: "the ledger has no baseline beside it".to_owned(),
-            mend: format!(
+            what: "the baseline of this ledger is missing".to_owned(),
+            fix: format!(
                 "{}, or {}",
-                mend::promote_again(last),
-                mend::restore(place, Part::Baseline)
+                fix::promote_again(last),
+                fix::restore(place, Part::Baseline)
             ),
         }),
-        // One that was written by hand has no ledger until the first promotion.
+        // A baseline written by hand has no ledger until the first promotion.
         (Some(baseline), None) if is_gone && baseline.file.promotion.is_some() => {
             found.push(Finding {
                 at: shown(Part::Ledger),
-                what: "it is gone: the baseline was accepted as a session of it".to_owned(),
-                mend: mend::begin_anew(place),
+                what: "it is missing, although the baseline was accepted as one of its sessions"
+                    .to_owned(),
+                fix: fix::begin_anew(place),
             });
         }
         _ => {}
@@ -81,8 +84,8 @@ pub fn verify(place: &Place, hardware: &str) -> Result<Vec<Finding>, BaselineErr
     {
         found.push(Finding {
             at: shown(Part::Release),
-            what: format!("it is no session of `{}`", shown(Part::Ledger)),
-            mend: "promote the release's result again with `perfgate baseline update RESULT --release TAG`".to_owned(),
+            what: format!("it is not a session of `{}`", shown(Part::Ledger)),
+            fix: "promote the release's result again with `perfgate baseline update RESULT --release TAG`".to_owned(),
         });
     }
     Ok(found)
@@ -91,12 +94,12 @@ pub fn verify(place: &Place, hardware: &str) -> Result<Vec<Finding>, BaselineErr
 fn run(place: &Place, part: Part, found: &mut Vec<Finding>) -> Result<Option<Run>, BaselineError> {
     match place.run(part) {
         Ok(run) => Ok(run),
-        // Broken, or not readable for this user: the others are looked at all the same.
+        // Broken or unreadable; the other files are still checked.
         Err(error @ (BaselineError::Record(_) | BaselineError::File(_))) => {
             found.push(Finding {
                 at: place.shown(part),
                 what: error.to_string(),
-                mend: mend::restore(place, part),
+                fix: fix::restore(place, part),
             });
             Ok(None)
         }
@@ -104,7 +107,7 @@ fn run(place: &Place, part: Part, found: &mut Vec<Finding>) -> Result<Option<Run
     }
 }
 
-/// Looks at every line; what is wrong with one, and with their order.
+/// Checks every line and the order of the lines.
 fn ledger(
     place: &Place,
     hardware: &str,
@@ -124,7 +127,7 @@ fn ledger(
             found.push(Finding {
                 at: path,
                 what: error.to_string(),
-                mend: "make it readable for this user".to_owned(),
+                fix: "make it readable for this user".to_owned(),
             });
             return Ok(Ledger {
                 sessions,
@@ -138,18 +141,18 @@ fn ledger(
     if parsed.is_empty() {
         found.push(Finding {
             at: path.clone(),
-            what: "it is there but empty".to_owned(),
-            mend: format!(
-                "{}, or {}; where nothing brings it back, remove it with {} and begin a new one: `perfgate baseline update RESULT --because TEXT`",
-                mend::restore_ledger(place),
-                mend::restore(place, Part::Ledger),
-                mend::remove_ledger(place)
+            what: "it is empty".to_owned(),
+            fix: format!(
+                "{}, or {}; if that fails, remove it with {} and begin a new one: `perfgate baseline update RESULT --because TEXT`",
+                fix::restore_ledger(place),
+                fix::restore(place, Part::Ledger),
+                fix::remove_ledger(place)
             ),
         });
     }
     let newest = newest(&parsed).cloned();
     let mut contents: HashMap<Content, usize> = HashMap::new();
-    // The number of each line that is no session, and its finding.
+    // The number of each line that is not a session, and its finding.
     let mut broken: Vec<(usize, usize)> = Vec::new();
     for LedgerLine { number, run } in parsed {
         let at = format!("{path}:{number}");
@@ -170,16 +173,16 @@ fn ledger(
                 found.push(Finding {
                     at,
                     what: what_is_broken(line, &error.to_string()),
-                    mend: String::new(),
+                    fix: String::new(),
                 });
             }
         }
     }
     let numbers: Vec<usize> = broken.iter().map(|(number, _)| *number).collect();
     for (number, finding) in &broken {
-        found[*finding].mend = match numbers.first() {
+        found[*finding].fix = match numbers.first() {
             Some(first) if first != number => {
-                format!("the command at line {first} drops this line too")
+                format!("the command at line {first} also deletes this line")
             }
             Some(_) | None => of_broken(place, &numbers),
         };
@@ -190,12 +193,12 @@ fn ledger(
     })
 }
 
-/// Said once, since numbers of lines are others after the first deletion.
+/// Shown once, because line numbers change after a deletion.
 fn of_broken(place: &Place, numbers: &[usize]) -> String {
     format!(
-        "{}, or drop what is no session, once: {}; the sessions before and after it stand by themselves",
-        mend::restore_ledger(place),
-        mend::drop_lines(place, numbers)
+        "{}, or delete the invalid lines with one command: {}; the other sessions do not depend on them",
+        fix::restore_ledger(place),
+        fix::drop_lines(place, numbers)
     )
 }
 
@@ -213,29 +216,29 @@ fn newest(lines: &[LedgerLine]) -> Option<&Run> {
 
 fn what_is_broken(line: &[u8], error: &str) -> String {
     if CONFLICT.iter().any(|mark| line.starts_with(mark)) {
-        "a mark of a merge that nobody finished (`*.ledger.jsonl merge=union` in .gitattributes lets git keep both sides)".to_owned()
+        "a conflict marker of an unfinished merge (with `*.ledger.jsonl merge=union` in .gitattributes git keeps both sides)".to_owned()
     } else if line.trim_ascii().ends_with(b"}") {
         error.to_owned()
     } else {
-        format!("the line is cut off: {error}")
+        format!("the line is truncated: {error}")
     }
 }
 
-/// `same` is the line that has the session already.
+/// `same` is the line that already contains the session.
 fn of_session(at: &str, run: &Run, same: Option<usize>, found: &mut Vec<Finding>) {
     if let Some(number) = same {
         found.push(Finding {
             at: at.to_owned(),
-            what: format!("it is the session of line {number} once more, and would count twice"),
-            mend: "drop one of the two lines".to_owned(),
+            what: format!("it duplicates the session of line {number}, which would count twice"),
+            fix: "delete one of the two lines".to_owned(),
         });
     }
     for scenario in &run.scenarios {
         if scenario.counting().next().is_none() {
             found.push(Finding {
                 at: at.to_owned(),
-                what: format!("no repeat of {} counts", scenario.name),
-                mend: "drop the line: it says nothing".to_owned(),
+                what: format!("all repeats of {} are void", scenario.name),
+                fix: "delete the line: it contains no evidence".to_owned(),
             });
         }
     }
@@ -249,7 +252,7 @@ fn out_of_order(
     found: &mut Vec<Finding>,
 ) {
     let promotion = run.file.promotion.as_ref();
-    // Somebody wanted it so, and said why.
+    // It was accepted with a reason.
     let is_accepted = promotion.is_some_and(|promotion| promotion.older);
     let Some((_, earlier)) = before.last().filter(|_| !is_accepted) else {
         return;
@@ -263,16 +266,16 @@ fn out_of_order(
                 created(run),
                 created(earlier)
             ),
-            mend: format!(
-                "put the lines into the order in which they were measured; then {}, if it is not the baseline",
-                mend::promote_again(newest)
+            fix: format!(
+                "sort the lines by time of measurement; then {}, if it is not the baseline",
+                fix::promote_again(newest)
             ),
         });
     }
 }
 
 fn elsewhere(at: &str, run: &Run, hardware: &str, found: &mut Vec<Finding>) {
-    // A file that was written by hand may say nothing of its machine.
+    // A file written by hand may have no machine.
     let Some(environment) = run.file.environment.as_ref() else {
         return;
     };
@@ -280,10 +283,8 @@ fn elsewhere(at: &str, run: &Run, hardware: &str, found: &mut Vec<Finding>) {
     if measured != hardware {
         found.push(Finding {
             at: at.to_owned(),
-            what: format!(
-                "it was measured on `{measured}`, and stands among those of `{hardware}`"
-            ),
-            mend: "move it to the files of its hardware".to_owned(),
+            what: format!("it was measured on `{measured}`, but is stored for `{hardware}`"),
+            fix: "move it to the files of its hardware".to_owned(),
         });
     }
 }
@@ -298,7 +299,7 @@ mod tests {
         )
     }
 
-    fn said(ledger: &str, baseline: &str) -> String {
+    fn message(ledger: &str, baseline: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::of(folder.path(), "llama", "nvidia-l4");
         let write = |part, text: &str| {
@@ -313,55 +314,55 @@ mod tests {
             .unwrap()
             .into_iter()
             .map(|finding| {
-                format!("{}: {}\n  {}\n", finding.at, finding.what, finding.mend)
+                format!("{}: {}\n  {}\n", finding.at, finding.what, finding.fix)
                     .replace(&folder, "")
             });
         lines.collect()
     }
 
     #[test]
-    fn whole_files_have_nothing_wrong() {
+    fn complete_files_have_no_findings() {
         let (one, two) = (
             session("2026-01-01T00:00:00Z", 1),
             session("2026-01-02T00:00:00Z", 2),
         );
-        assert_eq!(said(&format!("{one}\n{two}\n"), &two), "");
+        assert_eq!(message(&format!("{one}\n{two}\n"), &two), "");
     }
 
     #[test]
-    fn a_line_that_was_cut_off_is_found_and_the_others_are_looked_at() {
+    fn a_truncated_line_is_found_and_the_others_are_checked() {
         let (one, two) = (
             session("2026-01-02T00:00:00Z", 1),
             session("2026-01-01T00:00:00Z", 2),
         );
         let cut = &one[..60];
-        insta::assert_snapshot!(said(&format!("{one}\n{cut}\n{two}\n{one}\n"), &two), @"
-        nvidia-l4.ledger.jsonl:2: the line is cut off: `nvidia-l4.ledger.jsonl, line 2` is not a perfgate result: EOF while parsing a string at line 1 column 60
-          restore the file with `git checkout -- 'nvidia-l4.ledger.jsonl'`, or drop what is no session, once: `sed -i '2d' 'nvidia-l4.ledger.jsonl'`; the sessions before and after it stand by themselves
+        insta::assert_snapshot!(message(&format!("{one}\n{cut}\n{two}\n{one}\n"), &two), @"
+        nvidia-l4.ledger.jsonl:2: the line is truncated: `nvidia-l4.ledger.jsonl, line 2` is not a perfgate result: EOF while parsing a string at line 1 column 60
+          restore the file with `git checkout -- 'nvidia-l4.ledger.jsonl'`, or delete the invalid lines with one command: `sed -i '2d' 'nvidia-l4.ledger.jsonl'`; the other sessions do not depend on them
         nvidia-l4.ledger.jsonl:3: it was measured at 2026-01-01T00:00:00Z, before the session above it (2026-01-02T00:00:00Z)
-          put the lines into the order in which they were measured; then promote the result of 2026-01-02T00:00:00Z again with `perfgate baseline update RESULT`, if it is not the baseline
-        nvidia-l4.ledger.jsonl:4: it is the session of line 1 once more, and would count twice
-          drop one of the two lines
-        nvidia-l4.json: it is not the last session of `nvidia-l4.ledger.jsonl`: a promotion was interrupted, or one of the two was changed by hand
-          promote the result of 2026-01-02T00:00:00Z again with `perfgate baseline update RESULT`, or take both files from one commit: `git checkout COMMIT -- 'nvidia-l4.json' 'nvidia-l4.ledger.jsonl'`
+          sort the lines by time of measurement; then promote the result of 2026-01-02T00:00:00Z again with `perfgate baseline update RESULT`, if it is not the baseline
+        nvidia-l4.ledger.jsonl:4: it duplicates the session of line 1, which would count twice
+          delete one of the two lines
+        nvidia-l4.json: it differs from the last session of `nvidia-l4.ledger.jsonl`: a promotion was interrupted, or one of the files was edited
+          promote the result of 2026-01-02T00:00:00Z again with `perfgate baseline update RESULT`, or restore both files from one commit: `git checkout COMMIT -- 'nvidia-l4.json' 'nvidia-l4.ledger.jsonl'`
         ");
     }
 
     #[test]
-    fn marks_of_a_merge_another_machine_and_a_missing_baseline_are_found() {
+    fn conflict_markers_another_machine_and_a_missing_baseline_are_found() {
         let one = session("2026-01-01T00:00:00Z", 1);
         let other = one.replace("NVIDIA L4", "NVIDIA A100");
-        insta::assert_snapshot!(said(&format!("<<<<<<< HEAD\n{one}\n=======\n{other}\n>>>>>>> x\n"), ""), @"
-        nvidia-l4.ledger.jsonl:1: a mark of a merge that nobody finished (`*.ledger.jsonl merge=union` in .gitattributes lets git keep both sides)
-          restore the file with `git checkout -- 'nvidia-l4.ledger.jsonl'`, or drop what is no session, once: `sed -i '1d;3d;5d' 'nvidia-l4.ledger.jsonl'`; the sessions before and after it stand by themselves
-        nvidia-l4.ledger.jsonl:3: a mark of a merge that nobody finished (`*.ledger.jsonl merge=union` in .gitattributes lets git keep both sides)
-          the command at line 1 drops this line too
-        nvidia-l4.ledger.jsonl:4: it was measured on `nvidia-a100`, and stands among those of `nvidia-l4`
+        insta::assert_snapshot!(message(&format!("<<<<<<< HEAD\n{one}\n=======\n{other}\n>>>>>>> x\n"), ""), @"
+        nvidia-l4.ledger.jsonl:1: a conflict marker of an unfinished merge (with `*.ledger.jsonl merge=union` in .gitattributes git keeps both sides)
+          restore the file with `git checkout -- 'nvidia-l4.ledger.jsonl'`, or delete the invalid lines with one command: `sed -i '1d;3d;5d' 'nvidia-l4.ledger.jsonl'`; the other sessions do not depend on them
+        nvidia-l4.ledger.jsonl:3: a conflict marker of an unfinished merge (with `*.ledger.jsonl merge=union` in .gitattributes git keeps both sides)
+          the command at line 1 also deletes this line
+        nvidia-l4.ledger.jsonl:4: it was measured on `nvidia-a100`, but is stored for `nvidia-l4`
           move it to the files of its hardware
-        nvidia-l4.ledger.jsonl:5: a mark of a merge that nobody finished (`*.ledger.jsonl merge=union` in .gitattributes lets git keep both sides)
-          the command at line 1 drops this line too
-        nvidia-l4.ledger.jsonl: the ledger has no baseline beside it
-          promote the result of 2026-01-01T00:00:00Z again with `perfgate baseline update RESULT`, or take it from an earlier commit: `git log -- 'nvidia-l4.json'`, then `git checkout COMMIT -- 'nvidia-l4.json'`
+        nvidia-l4.ledger.jsonl:5: a conflict marker of an unfinished merge (with `*.ledger.jsonl merge=union` in .gitattributes git keeps both sides)
+          the command at line 1 also deletes this line
+        nvidia-l4.ledger.jsonl: the baseline of this ledger is missing
+          promote the result of 2026-01-01T00:00:00Z again with `perfgate baseline update RESULT`, or restore it from an earlier commit: `git log -- 'nvidia-l4.json'`, then `git checkout COMMIT -- 'nvidia-l4.json'`
         ");
     }
 }

@@ -15,42 +15,42 @@ pub struct BaselineArgs {
     pub command: BaselineCommand,
 }
 
-/// What can be done with baselines.
+/// Actions on baselines.
 #[derive(Debug, Subcommand)]
 pub enum BaselineCommand {
-    /// Accept a run: it becomes the baseline and a line of the ledger
+    /// Accept a run: make it the baseline and add it to the ledger
     Update(UpdateArgs),
-    /// What one baseline says
+    /// Show one baseline
     Show(ShowArgs),
-    /// All baselines, with their age
+    /// List all baselines with their age
     List(ListArgs),
-    /// The accepted runs over time: values, segments, steps; exports for dashboards
+    /// Show the accepted runs over time: values, segments, steps; exports for dashboards
     History(HistoryArgs),
-    /// Whether all files are whole and fit together, and how to mend them
+    /// Check that all files are complete and consistent, and propose fixes
     Verify(VerifyArgs),
 }
 
-/// What a location may be.
+/// Help text for a location.
 pub(super) const LOCATION_HELP: &str = "Folder or bucket of all baselines: a path, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, \
     az://CONTAINER/PREFIX, file:///PATH";
 
-/// Where baselines stand.
+/// Location of the baselines.
 #[derive(Debug, Args)]
 pub struct StorageArgs {
-    /// Where they stand.
+    /// Location of the baselines.
     #[arg(long, value_name = "LOCATION", default_value = "baselines", help = LOCATION_HELP)]
     pub baselines: Location,
 }
 
-/// Which of them.
+/// Selects a baseline.
 #[derive(Debug, Args)]
 pub struct WhichArgs {
-    /// Name of the gate; not needed where there is only one
+    /// Name of the gate; optional if there is only one
     pub name: Option<String>,
-    /// Its hardware, as `baseline list` calls it; not needed where there is only one
+    /// Hardware name from `baseline list`; optional if there is only one
     #[arg(long, value_name = "HARDWARE")]
     pub hardware: Option<String>,
-    /// Where they stand.
+    /// Location of the baselines.
     #[command(flatten)]
     pub storage: StorageArgs,
 }
@@ -60,45 +60,45 @@ Examples:
   perfgate baseline update perfgate-out/result.json
   perfgate baseline update result.json --because \"the new sampler costs 4 % and was accepted in #123\"
   perfgate baseline update result.json --release v1.4.0
-      the release stays as a fixed anchor, so that a slow decline is seen
+      keeps the release as a fixed anchor, which detects slow declines
   perfgate baseline update perfgate-out/result.json --comparison perfgate-out/comparison.json
-      a regression that a maintainer accepted in the pull request, with who and why
+      with the reason of a maintainer who accepted the regression in the pull request
   perfgate baseline update result.json --baselines s3://perf-team/baselines
-      in a bucket that a fleet shares; credentials as the cloud's own tools take them: AWS_ACCESS_KEY_ID and
+      in a shared bucket; credentials come from the variables of the cloud's own tools: AWS_ACCESS_KEY_ID and
       AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY
 
-It refuses a run that is void, too small, not of the main branch, worse than the baseline, far from the sessions of its own
-ledger, measured before the baseline, or whose ledger is gone, and says all of it at once. With --because it is accepted all
-the same; the reason and what spoke against it stay in the ledger. --comparison overrules no more than what regressed there;
-the rest still needs --because.
+It refuses a run that is void, too small, not of the main branch, worse than the baseline, far from the other sessions of its
+ledger, measured before the baseline, or without its ledger, and reports all objections at once. --because accepts the run
+with a reason; the ledger keeps the reason and the objections. --comparison overrules only the regressions in that comparison;
+other objections still need --because.
 
-Exit codes: 0 accepted or there already, 1 refused, 2 a file cannot be read, 6 a file or an object cannot be written.";
+Exit codes: 0 accepted now or earlier, 1 refused, 2 a file cannot be read, 6 a file or an object cannot be written.";
 
 /// Options of `perfgate baseline update`.
 #[derive(Debug, Args)]
 #[command(after_help = UPDATE_EXAMPLES)]
 pub struct UpdateArgs {
-    /// The run, as `bench` or `gate` wrote it
+    /// Result file of the run, from `bench` or `gate`
     pub result: PathBuf,
-    /// Accept it although something speaks against it, for this reason
+    /// Accept the run in spite of objections, with this reason
     #[arg(long, value_name = "TEXT")]
     pub because: Option<String>,
-    /// A comparison of this run in which a maintainer accepted the regression: its reason counts for what regressed there
+    /// Comparison of this run with a maintainer's acceptance; its reason covers the regressions in that comparison
     #[arg(long, value_name = "FILE")]
     pub comparison: Option<PathBuf>,
-    /// It is this release, which stays as a second, fixed anchor
+    /// Name of the release, which becomes a second, fixed anchor
     #[arg(long, value_name = "TAG")]
     pub release: Option<String>,
-    /// Name of the gate, where the result does not say it
+    /// Name of the gate, if the result does not contain it
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// The main branch; as git knows it where not given
+    /// The main branch [default: from git]
     #[arg(long, value_name = "NAME")]
     pub branch: Option<String>,
-    /// Say what would be done and change nothing
+    /// Show the changes without making them
     #[arg(long)]
     pub dry_run: bool,
-    /// Where they stand.
+    /// Location of the baselines.
     #[command(flatten)]
     pub storage: StorageArgs,
     /// The policy.
@@ -109,7 +109,7 @@ pub struct UpdateArgs {
 /// Options of `perfgate baseline show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// Which.
+    /// Selects a baseline.
     #[command(flatten)]
     pub which: WhichArgs,
 }
@@ -117,21 +117,21 @@ pub struct ShowArgs {
 /// Options of `perfgate baseline list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Where they stand.
+    /// Location of the baselines.
     #[command(flatten)]
     pub storage: StorageArgs,
-    /// What goes to stdout
+    /// Output format on stdout
     #[arg(long, value_enum, default_value_t = ListFormat::Text)]
     pub format: ListFormat,
 }
 
-/// How a list is printed.
+/// Output format of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ListFormat {
-    /// A table for people
+    /// A table
     #[default]
     Text,
-    /// A list of objects
+    /// A list of JSON objects
     Json,
 }
 
@@ -143,23 +143,23 @@ Examples:
   perfgate baseline history llama --format prometheus > /var/lib/node_exporter/perfgate.prom
   bencher run --adapter json --file <(perfgate baseline history llama --format bencher)
 
-Steps are those that were accepted, and those that E-divisive finds (Matteson and James 2014; 1 % of series without a step
-seem to have one).";
+Steps are accepted changes, and those that E-divisive detects (Matteson and James 2014; with 1 % false detections in series
+without a step).";
 
 /// Options of `perfgate baseline history`.
 #[derive(Debug, Args)]
 #[command(after_help = HISTORY_EXAMPLES)]
 pub struct HistoryArgs {
-    /// Which.
+    /// Selects a baseline.
     #[command(flatten)]
     pub which: WhichArgs,
-    /// Only this metric; may be given more than once. Those of the policy's rules and those that every report shows
+    /// Only this metric; repeatable [default: metrics of the policy's rules and of every report]
     #[arg(long = "metric", value_name = "ID")]
     pub metrics: Vec<String>,
     /// Only this scenario
     #[arg(long, value_name = "NAME")]
     pub scenario: Option<String>,
-    /// What goes to stdout
+    /// Output format on stdout
     #[arg(long, value_enum, default_value_t = HistoryFormat::Text)]
     pub format: HistoryFormat,
     /// The policy.
@@ -167,17 +167,17 @@ pub struct HistoryArgs {
     pub policy: PolicyArgs,
 }
 
-/// How a history is printed.
+/// Output format of a history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum HistoryFormat {
-    /// Lines of characters for people
+    /// Text charts
     #[default]
     Text,
     /// All series with their steps
     Json,
-    /// A line per value
+    /// One line per value
     Csv,
-    /// A JSON object per value and line
+    /// One JSON object per value and line
     Jsonl,
     /// The last session in Prometheus' text format
     Prometheus,
@@ -194,7 +194,7 @@ pub enum HistoryFormat {
 pub struct VerifyArgs {
     /// Only this gate
     pub name: Option<String>,
-    /// Where they stand.
+    /// Location of the baselines.
     #[command(flatten)]
     pub storage: StorageArgs,
 }

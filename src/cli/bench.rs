@@ -10,7 +10,7 @@ use crate::config;
 const EXAMPLES: &str = "\
 Examples:
   perfgate bench
-      as perfgate.yaml says
+      as configured in perfgate.yaml
   perfgate bench --url http://127.0.0.1:8000 --model M --endpoint completions --concurrency 64 \\
       --num-prompts 1280 --synthetic-input-tokens-mean 500 --output-tokens-mean 200 \\
       --warmup-requests 64 --repeat 1 --output result.json
@@ -20,8 +20,8 @@ Examples:
   perfgate bench --url https://gateway.example --model M --endpoint chat \\
       --header 'X-Route: canary' --extra-body '{\"chat_template_kwargs\": {\"enable_thinking\": false}}'
 
-Flags overrule the file. The result is written after every repeat, whole or not at all; a name that ends in .gz or .zst \
-is compressed. An API key is taken from PERFGATE_API_KEY.";
+Flags override the file. The result is written atomically after every repeat; a name that ends in .gz or .zst \
+is compressed. An API key is read from PERFGATE_API_KEY.";
 
 /// Options of `perfgate bench`.
 #[derive(Debug, Args)]
@@ -38,34 +38,34 @@ pub struct BenchArgs {
 /// What to measure: target and load.
 #[derive(Clone, Debug, Default, Args)]
 pub struct RunArgs {
-    /// What to measure; perfgate.yaml where there is one
+    /// Configuration file [default: perfgate.yaml if it exists]
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Name of the gate, by which its baseline is found
+    /// Name of the gate, which selects its baseline
     #[arg(long)]
     pub name: Option<String>,
     /// Model name
     #[arg(long, short)]
     pub model: Option<String>,
-    /// Which server.
+    /// The server.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// Which load.
+    /// The load.
     #[command(flatten)]
     pub load: LoadArgs,
 }
 
-/// Which server.
+/// The server.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Server")]
 pub struct TargetArgs {
-    /// A server that runs already; it is never stopped
+    /// Address of a running server; perfgate never stops it
     #[arg(long, visible_alias = "base-url", group = "target")]
     pub url: Option<String>,
-    /// A container of this image, as server.docker in the file says or with its defaults
+    /// Start a container of this image, with server.docker of the file or its defaults
     #[arg(long, group = "target")]
     pub image: Option<String>,
-    /// The embedded server, with options of `perfgate simulate`: slowdown=1.08,seed=1
+    /// Start the embedded server, with options of `perfgate simulate`: slowdown=1.08,seed=1
     #[arg(long, group = "target", value_name = "OPTIONS", num_args = 0..=1, default_missing_value = "")]
     pub simulator: Option<String>,
     /// GPUs for the container: all, none, a number, or ids
@@ -73,17 +73,17 @@ pub struct TargetArgs {
     pub gpus: Option<String>,
 }
 
-/// Which load. Names as other load generators have them.
+/// The load. Names as other load generators have them.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Load")]
 pub struct LoadArgs {
-    /// Which API
+    /// API to load
     #[arg(long, value_enum)]
     pub endpoint: Option<EndpointArg>,
-    /// Prompts from this file: ShareGPT, JSONL or a trace; `synthetic` for none. As dataset.path in the file
+    /// File of prompts: ShareGPT, JSONL or a trace; `synthetic` for generated prompts. Same as dataset.path in the file
     #[arg(long, visible_alias = "dataset-path", value_name = "FILE")]
     pub dataset: Option<String>,
-    /// How that file is written; told by its contents where not given
+    /// Format of the data set [default: detected from its contents]
     #[arg(
         long,
         visible_alias = "dataset-name",
@@ -94,7 +94,7 @@ pub struct LoadArgs {
     /// Requests in flight: 64, a list 1,16,64, or a range 1:64:8
     #[arg(long, visible_alias = "max-concurrency")]
     pub concurrency: Option<String>,
-    /// Requests per second instead: 2.5, a list, or inf
+    /// Requests per second instead of concurrency: 2.5, a list, or inf
     #[arg(long, conflicts_with = "concurrency")]
     pub request_rate: Option<String>,
     /// Shape of the gaps between arrivals: 1 is Poisson, inf is constant
@@ -122,8 +122,8 @@ pub struct LoadArgs {
     /// Requests before each measurement
     #[arg(long, visible_aliases = ["num-warmups", "warmup-request-count"])]
     pub warmup_requests: Option<usize>,
-    /// Sends the warm-up anew until throughput, TTFT and E2E of three in a row lie within this share of their mean; a repeat
-    /// whose server does not come to rest in ten does not count
+    /// Repeat the warm-up until throughput, TTFT and E2E of three in a row are within this share of their mean; a repeat
+    /// whose server does not become stable within ten warm-ups is void
     #[arg(long, value_name = "SHARE", value_parser = stable_within)]
     pub warmup_until_stable: Option<f64>,
     /// Repeats, each on a fresh server
@@ -132,28 +132,28 @@ pub struct LoadArgs {
     /// Seed of lengths, prompts and arrivals
     #[arg(long, visible_alias = "random-seed")]
     pub seed: Option<u64>,
-    /// No request starts after this long; --num-prompts is then the most that are sent
+    /// Start no request after this time; --num-prompts is then the maximum number of requests
     #[arg(long, visible_alias = "benchmark-duration", value_parser = duration)]
     pub duration: Option<Duration>,
-    /// The load grows in this long to what was asked for: streams open one after the other, arrivals become faster
+    /// Time in which the load ramps up: streams open one after the other, arrivals become faster
     #[arg(long, value_parser = duration)]
     pub ramp_up: Option<Duration>,
-    /// Longest time that one request may take
+    /// Time limit of one request
     #[arg(long, value_parser = duration)]
     pub timeout: Option<Duration>,
-    /// An extra header of each request, in quotes; can be given several times. No text shows its value. `headers` in the file
-    /// can also take values from the environment
+    /// Extra header of each request, in quotes; repeatable. perfgate never shows its value. `headers` in the file can also
+    /// read values from the environment
     #[arg(long, value_name = "NAME: VALUE")]
     pub header: Vec<String>,
-    /// Extra keys of each request's body, as an object of JSON; as `extra_body` in the file
+    /// Extra keys of each request's body, as a JSON object; same as `extra_body` in the file
     #[arg(long, value_name = "JSON")]
     pub extra_body: Option<String>,
-    /// Limits for each request, as in ttft:200ms tpot:50ms e2e:10s; those of the file where not given
+    /// Limits for each request, as in ttft:200ms tpot:50ms e2e:10s [default: from the file]
     #[arg(long, num_args = 1.., value_name = "LATENCY:LIMIT", value_parser = limit)]
     pub goodput: Vec<(Latency, Duration)>,
 }
 
-/// A latency that can be limited.
+/// A latency with a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Latency {
     /// Time to first token.
@@ -164,7 +164,7 @@ pub enum Latency {
     E2e,
 }
 
-/// Which API.
+/// API to load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EndpointArg {
     /// `/v1/completions`
@@ -173,18 +173,18 @@ pub enum EndpointArg {
     Chat,
 }
 
-/// How a data set is written.
+/// Format of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DatasetFormatArg {
-    /// No file: drawn prompts
+    /// Generated prompts, without a file
     #[value(alias = "random")]
     Synthetic,
     /// A list of conversations
     Sharegpt,
-    /// A prompt or messages a line
+    /// A prompt or messages per line
     #[value(alias = "custom")]
     Jsonl,
-    /// A trace with lengths and hash ids a line
+    /// A trace with lengths and hash ids per line
     Mooncake,
 }
 
@@ -196,20 +196,18 @@ fn duration(text: &str) -> Result<Duration, String> {
 fn limit(text: &str) -> Result<(Latency, Duration), String> {
     let (name, limit) = text
         .split_once(':')
-        .ok_or_else(|| "a latency and its limit, as in ttft:200ms".to_owned())?;
+        .ok_or_else(|| "write a latency and its limit, as in ttft:200ms".to_owned())?;
     let latency = match name.trim() {
         "ttft" => Latency::Ttft,
         "tpot" => Latency::Tpot,
         "e2e" | "e2el" => Latency::E2e,
         other => {
-            return Err(format!(
-                "`{other}` is no latency; there are ttft, tpot and e2e"
-            ));
+            return Err(format!("`{other}` is not a latency; use ttft, tpot or e2e"));
         }
     };
     let limit = config::parse_duration(limit.trim())?;
     if limit.is_zero() {
-        return Err("a limit of zero is met by nothing".to_owned());
+        return Err("the limit must be above zero".to_owned());
     }
     Ok((latency, limit))
 }

@@ -16,7 +16,7 @@ Examples:
   perfgate compare --baseline a.json --candidate b.json --ledger baselines/demo/nvidia-l4.ledger.jsonl
   perfgate compare --baselines s3://perf-team/baselines --candidate result.json
   perfgate compare --ab-baseline main.json --ab-candidate pull.json
-      alternating repeats alone
+      alternating repeats only
 
 Exit codes: 0 pass, 1 blocked, 2 a file cannot be read, 3 inconclusive and not allowed to pass, 4 not comparable.";
 
@@ -33,8 +33,8 @@ pub struct CompareArgs {
         required_unless_present_any = ["ab_baseline", "baselines"]
     )]
     pub baseline: Option<PathBuf>,
-    /// Find the accepted run, its ledger and the last release here, by the candidate's name and hardware: in a folder, or
-    /// in a bucket, as for `perfgate baseline`
+    /// Folder or bucket with the accepted run, its ledger and the last release, selected by the candidate's name and
+    /// hardware, as for `perfgate baseline`
     #[arg(
         long,
         value_name = "LOCATION",
@@ -42,7 +42,7 @@ pub struct CompareArgs {
         conflicts_with_all = ["ledger", "release"]
     )]
     pub baselines: Option<Location>,
-    /// The run under judgement
+    /// The candidate
     #[arg(
         long,
         short,
@@ -51,28 +51,28 @@ pub struct CompareArgs {
         requires = "accepted"
     )]
     pub candidate: Option<PathBuf>,
-    /// Accepted runs, one result per line, from which the noise is learnt
+    /// Ledger of accepted runs, one result per line, to estimate the noise
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
-    /// The last release, kept as a fixed anchor: what is slower than it beyond a limit is a warning
+    /// The last release, a fixed anchor: a regression against it beyond a limit adds a warning
     #[arg(long, value_name = "FILE", requires = "baseline")]
     pub release: Option<PathBuf>,
-    /// The baseline's half of repeats taken alternately on one machine
+    /// The baseline's repeats of alternating pairs on one machine
     #[arg(long, value_name = "FILE", requires = "ab_candidate")]
     pub ab_baseline: Option<PathBuf>,
-    /// The candidate's half: repeat i of both belong together
+    /// The candidate's repeats: repeat i of both files form a pair
     #[arg(long, value_name = "FILE", requires = "ab_baseline")]
     pub ab_candidate: Option<PathBuf>,
-    /// Read baseline, ledger, release and thresholds from this commit of git, as for `perfgate gate`
+    /// Read baseline, ledger, release and thresholds from this git commit, as for `perfgate gate`
     #[arg(long, value_name = "REF")]
     pub baseline_ref: Option<String>,
     /// The policy.
     #[command(flatten)]
     pub policy: PolicyArgs,
-    /// The author's word.
+    /// Text of the author.
     #[command(flatten)]
     pub author: AuthorArgs,
-    /// What goes to stdout
+    /// Output format on stdout
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Other files to write.
@@ -83,7 +83,7 @@ pub struct CompareArgs {
 /// The policy.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PolicyArgs {
-    /// The policy; thresholds.yaml where there is one, else four standard rules
+    /// Policy file [default: thresholds.yaml if it exists, else four standard rules]
     #[arg(long, value_name = "FILE")]
     pub thresholds: Option<PathBuf>,
     /// Set the relative limit of every rule: 0.05 or 5%
@@ -91,30 +91,30 @@ pub struct PolicyArgs {
     pub threshold: Option<f64>,
 }
 
-/// The author's word.
+/// Text of the author.
 #[derive(Debug, Default, Args)]
 pub struct AuthorArgs {
-    /// What the author says of a growth that a `report` rule asks about: text or Markdown, at least 20 characters. In a
-    /// step of GitHub Actions it may also stand under the heading "perfgate analysis" in the pull request's text
+    /// The author's analysis of a growth under a `report` rule: text or Markdown, at least 20 characters. In GitHub
+    /// Actions it can also be under the heading "perfgate analysis" in the pull request's text
     #[arg(long, value_name = "FILE")]
     pub analysis: Option<PathBuf>,
-    /// What the author says of a regression that a rule with `explain: true` asks about; it changes no verdict. In a step
-    /// of GitHub Actions it may also stand under the heading "perfgate explanation" in the pull request's text
+    /// The author's explanation of a regression under a rule with `explain: true`; it changes no verdict. In GitHub
+    /// Actions it can also be under the heading "perfgate explanation" in the pull request's text
     #[arg(long, value_name = "FILE")]
     pub explanation: Option<PathBuf>,
 }
 
-/// Files to write beside stdout.
+/// Files to write in addition to stdout.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Files")]
 pub struct OutputArgs {
-    /// Write the HTML report here
+    /// Write the HTML report to this file
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Write the Markdown report here
+    /// Write the Markdown report to this file
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
-    /// Write a test report (JUnit XML) here: a test suite per scenario, a test case per rule
+    /// Write a test report (JUnit XML) to this file: a test suite per scenario, a test case per rule
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
 }
@@ -130,15 +130,15 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = REPORT_EXAMPLES)]
 pub struct ReportArgs {
-    /// A comparison file, as `compare --format json` or `gate` wrote it
+    /// Comparison file from `compare --format json` or `gate`
     pub comparison: PathBuf,
-    /// Add the author's analysis of a growth that a `report` rule asks about; with it, the rule does not block any more
+    /// Add the author's analysis of a growth under a `report` rule; the rule then no longer blocks
     #[arg(long, value_name = "FILE")]
     pub analysis: Option<PathBuf>,
-    /// Add what the author says of a regression that a rule with `explain: true` asks about; it changes no verdict
+    /// Add the author's explanation of a regression under a rule with `explain: true`; it changes no verdict
     #[arg(long, value_name = "FILE")]
     pub explanation: Option<PathBuf>,
-    /// What goes to stdout
+    /// Output format on stdout
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Files to write.
@@ -146,19 +146,19 @@ pub struct ReportArgs {
     pub output: OutputArgs,
 }
 
-/// What goes to stdout.
+/// Output format on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// A table for people
+    /// A table
     #[default]
     Text,
     /// `perfgate.comparison/1`
     Json,
-    /// As for a pull request
+    /// Markdown, as in a pull request comment
     Markdown,
 }
 
-/// `0.05` as published recipes write it, or `5%`.
+/// `0.05`, as in published recipes, or `5%`.
 fn threshold(text: &str) -> Result<f64, String> {
     let ratio = match text.parse::<f64>() {
         Ok(ratio) => ratio,
@@ -167,6 +167,6 @@ fn threshold(text: &str) -> Result<f64, String> {
     if ratio.is_finite() && ratio > 0.0 && ratio < 1.0 {
         Ok(ratio)
     } else {
-        Err("a share above 0 and below 1, as in 0.05 or 5%".to_owned())
+        Err("write a share above 0 and below 1, as in 0.05 or 5%".to_owned())
     }
 }

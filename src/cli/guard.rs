@@ -5,7 +5,7 @@ use clap::Args;
 /// Options of the guard.
 #[derive(Debug, Args)]
 pub struct GuardArgs {
-    /// Process that it stands beside, for whoever looks at a list of processes
+    /// The perfgate process that it guards; visible in process lists
     #[arg(long, value_name = "PID")]
     pub of: u32,
 }

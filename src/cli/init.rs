@@ -5,46 +5,46 @@ use clap::Args;
 const EXAMPLES: &str = "\
 Examples:
   perfgate init --model meta-llama/Llama-3.1-8B-Instruct
-      a container on a GPU; the image from Dockerfile or compose file where one has vLLM
+      a container on a GPU; the image comes from a Dockerfile or compose file with vLLM
   perfgate init --model M --image ghcr.io/me/vllm:main
   perfgate init --model M --url http://127.0.0.1:8000
-  perfgate init --simulator                               without a GPU, to see how it works
-  perfgate init --model M --dry-run                       show the files, write nothing
+  perfgate init --simulator                               try it without a GPU
+  perfgate init --model M --dry-run                       show the files without writing them
 
-It writes perfgate.yaml, thresholds.yaml, a line of .gitignore, and .github/workflows/perfgate.yml, which goes to the top \
+init writes perfgate.yaml, thresholds.yaml, a line of .gitignore, and .github/workflows/perfgate.yml, which goes to the top \
 of the repository. A file that is there already is left as it is.";
 
 /// Options of `perfgate init`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct InitArgs {
-    /// Name of the gate; that of the repository where not given
+    /// Name of the gate [default: name of the repository]
     #[arg(long)]
     pub name: Option<String>,
-    /// Model that is served; from the compose file where it says
+    /// Model of the server [default: from the compose file, if known]
     #[arg(long, short)]
     pub model: Option<String>,
     /// Measure a container of this image
     #[arg(long, group = "target")]
     pub image: Option<String>,
-    /// Measure a server that runs already
+    /// Measure a running server
     #[arg(long, visible_alias = "base-url", group = "target")]
     pub url: Option<String>,
     /// Measure the embedded server
     #[arg(long, group = "target")]
     pub simulator: bool,
-    /// Where the workflow takes perfgate from: OWNER/REPOSITORY@COMMIT
+    /// The action that the workflow uses: OWNER/REPOSITORY@COMMIT
     #[arg(long, value_name = "ACTION", value_parser = action)]
     pub action: Option<String>,
-    /// Overwrite what is there already
+    /// Overwrite existing files
     #[arg(long)]
     pub force: bool,
-    /// Show the files and write nothing
+    /// Show the files without writing them
     #[arg(long)]
     pub dry_run: bool,
 }
 
-/// `OWNER/REPOSITORY@REF`, as a workflow names an action.
+/// `OWNER/REPOSITORY@REF`, the name of an action in a workflow.
 fn action(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
     let (repository, reference) = text.split_once('@').unwrap_or_default();
@@ -52,7 +52,7 @@ fn action(text: &str) -> Result<String, String> {
     if parts.count() == 2 && !reference.is_empty() && text.replacen('@', "", 1).chars().all(plain) {
         Ok(text.to_owned())
     } else {
-        Err("an action is written OWNER/REPOSITORY@COMMIT".to_owned())
+        Err("write an action as OWNER/REPOSITORY@COMMIT".to_owned())
     }
 }
 

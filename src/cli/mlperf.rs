@@ -15,13 +15,13 @@ Examples:
       limits of the task, 600 s, P99
   perfgate mlperf --scenario interactive --task llama2-70b --target-qps 2 --find-peak
   perfgate mlperf --scenario offline --task llama3.1-8b --target-qps 20
-      everything at once: tokens/s
+      all queries at once: tokens/s
   perfgate mlperf --scenario server --task llama3.1-8b --target-qps 50 --simulator --model demo \\
       --ttft-limit 100ms --tpot-limit 10ms --min-duration 10s
-      any requirement can be another one
+      with other requirements
 
-Not an official MLPerf result: those come from the LoadGen, on the benchmark's data set, after review. Prompts here are those of \
-perfgate.yaml. MLPerf is a trademark of MLCommons.
+Not an official MLPerf result: official results come from the LoadGen, on the benchmark's data set, after review. perfgate uses \
+the prompts of perfgate.yaml. MLPerf is a trademark of MLCommons.
 
 Exit codes: 0 VALID, 1 INVALID (with every reason), others as `gate`.";
 
@@ -29,25 +29,25 @@ Exit codes: 0 VALID, 1 INVALID (with every reason), others as `gate`.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct MlperfArgs {
-    /// Which scenario
+    /// The scenario
     #[arg(long, value_enum)]
     pub scenario: ScenarioArg,
-    /// Whose limits
+    /// The task, which sets the limits
     #[arg(long, value_enum)]
     pub task: TaskArg,
-    /// Scheduled queries per second; with --find-peak the first rate, for offline the rate that is expected
+    /// Scheduled queries per second; with --find-peak the first rate, for offline the expected rate
     #[arg(long, value_name = "RATE", value_parser = load, required_if_eq_any([("scenario", "server"), ("scenario", "interactive")]))]
     pub target_qps: Option<f64>,
-    /// Search the highest rate that is valid
+    /// Search the highest valid rate
     #[arg(long)]
     pub find_peak: bool,
-    /// The search ends when the rate that is invalid is at most so much above the one that is valid
+    /// End the search when the lowest invalid rate exceeds the highest valid rate by at most this share
     #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = precision, requires = "find_peak")]
     pub precision: f64,
     /// Where to write the result
     #[arg(long, short, value_name = "FILE", default_value = "mlperf.json")]
     pub output: PathBuf,
-    /// What goes to stdout
+    /// Output format on stdout
     #[arg(long, value_enum, default_value_t = SweepFormat::Text)]
     pub format: SweepFormat,
     /// Requirements other than the task's.
@@ -68,34 +68,34 @@ pub struct RequiredArgs {
     /// Limit of the time per output token
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub tpot_limit: Option<Duration>,
-    /// Shortest measured time
+    /// Minimum measured time
     #[arg(long, value_name = "DURATION", default_value = "600s", value_parser = duration)]
     pub min_duration: Duration,
-    /// Fewest queries: what the percentile needs, for offline the task's data set where not given
+    /// Minimum number of queries [default: as the percentile requires; for offline the task's data set]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub min_queries: Option<u64>,
-    /// Share of all queries that must be inside each limit, with 99 % confidence
+    /// Share of all queries that must be within each limit, with 99 % confidence
     #[arg(long, value_name = "SHARE", default_value = "0.99", value_parser = share)]
     pub percentile: f64,
-    /// Offline: most requests that are open at once; far more than any engine runs at once
+    /// Offline: maximum open requests; far more than any engine runs at once
     #[arg(long, value_name = "COUNT", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=65_535))]
     pub in_flight: u32,
 }
 
-/// Which scenario.
+/// The scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ScenarioArg {
     /// Poisson arrivals, limits on TTFT and TPOT
     Server,
-    /// The same with stricter limits
+    /// As server, with stricter limits
     Interactive,
-    /// Everything at once
+    /// All queries at once
     Offline,
 }
 
-/// Whose limits.
+/// The task, which sets the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "their names are all there is to say")]
+#[expect(missing_docs, reason = "the names are sufficient")]
 pub enum TaskArg {
     #[value(name = "llama2-70b")]
     Llama270b,
@@ -112,7 +112,7 @@ pub enum TaskArg {
 }
 
 impl TaskArg {
-    /// As the command line has it.
+    /// Name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Llama270b => "llama2-70b",

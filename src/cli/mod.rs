@@ -27,10 +27,10 @@ use crate::terminal::Color;
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true, max_term_width = 100)]
 pub struct Cli {
-    /// Say more on stderr; twice for everything
+    /// Log more on stderr; twice for everything
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Colour: `auto` uses it on a terminal that is not dumb; `NO_COLOR` and `CLICOLOR_FORCE` overrule what it finds
+    /// Use of colour: `auto` uses it on a terminal unless that is dumb; `NO_COLOR` and `CLICOLOR_FORCE` override `auto`
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
     /// What to do.
@@ -62,40 +62,40 @@ impl ValueEnum for Color {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Write the files that a repository needs to begin: configuration, policy, workflow
+    /// Write the first files of a repository: configuration, policy, workflow
     Init(init::InitArgs),
-    /// The whole job: launch, load, compare with the baseline, report, exit code
+    /// Run the whole gate: launch, load, compare with the baseline, report, exit code
     Gate(Box<gate::GateArgs>),
     /// Launch and measure, and write a result file
     Bench(bench::BenchArgs),
-    /// Throughput against latency over the load: the knee, and the highest load inside the SLO
+    /// Measure throughput and latency over the load: the knee, and the highest load within the SLO
     Sweep(sweep::SweepArgs),
-    /// A run by the rules of an LLM scenario of MLPerf Inference: VALID or INVALID; no official result
+    /// Run an LLM scenario by the rules of MLPerf Inference: VALID or INVALID; not an official result
     Mlperf(mlperf::MlperfArgs),
     /// Compare two result files
     Compare(compare::CompareArgs),
     /// Render reports again from a comparison file
     Report(compare::ReportArgs),
-    /// The accepted runs: accept one, show, list, history, verify
+    /// Manage the accepted runs: update, show, list, history, verify
     Baseline(baseline::BaselineArgs),
-    /// Tell GitHub of a comparison: comment, status, an accepted regression; nothing is measured
+    /// Publish a comparison on GitHub: comment, status, acceptance; without a measurement
     Comment(comment::CommentArgs),
-    /// Find the commit that made serving slower: the predicate of `git bisect run`
+    /// Find the commit that made serving slower, with `git bisect run`
     Bisect(Box<bisect::BisectArgs>),
-    /// Gates of a server against itself and against a slower one: how often they are wrong, and where the noise is
+    /// Gate a server against itself and against a slower one: the error rates, and the sources of noise
     Selftest(selftest::SelftestArgs),
-    /// What this machine can do: which load it can drive
+    /// Check this machine and the load that it can generate
     Doctor(doctor::DoctorArgs),
-    /// An embedded vLLM-compatible server without a GPU: for trying, for tests, for planning
+    /// Run an embedded vLLM-compatible server without a GPU, for trials, tests and planning
     Simulate(simulate::SimulateArgs),
-    /// Ends the server of a perfgate that was killed; perfgate starts it by itself
+    /// End the server of a killed perfgate; perfgate starts this command itself
     #[command(hide = true)]
     Guard(guard::GuardArgs),
-    /// JSON Schemas of all files
+    /// Print the JSON Schemas of all files
     Schema(SchemaArgs),
-    /// Completions for a shell
+    /// Print completions for a shell
     Completions {
-        /// Which shell
+        /// The shell
         shell: clap_complete::Shell,
     },
 }
@@ -106,12 +106,12 @@ pub struct SchemaArgs {
     /// Write all schemas into this folder instead of one to stdout
     #[arg(long, value_name = "FOLDER", conflicts_with = "file")]
     pub output: Option<PathBuf>,
-    /// Whose schema to print
+    /// File whose schema to print
     #[arg(value_enum, required_unless_present = "output")]
     pub file: Option<SchemaFile>,
 }
 
-/// The files that have a schema.
+/// Files with a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SchemaFile {
     /// `perfgate.result/1`

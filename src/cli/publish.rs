@@ -1,43 +1,43 @@
-//! Options of everything that tells GitHub.
+//! Options of commands that publish on GitHub.
 
 use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
 
-/// What is published, and how.
+/// What to publish, and how.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "GitHub (where GITHUB_TOKEN and an event are there)")]
+#[command(next_help_heading = "GitHub (with GITHUB_TOKEN and an event)")]
 pub struct PublishArgs {
-    /// The comment on the pull request: `auto` and `always` write it or edit it, `always` also fails where that cannot be;
-    /// `on-change` writes none where nothing is wrong and none is there
+    /// When to comment on the pull request: `auto` and `always` create or edit the comment, `always` fails if that is
+    /// impossible; `on-change` creates no comment if nothing is wrong
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = CommentWhen::Auto)]
     pub comment: CommentWhen,
-    /// The account whose comments are perfgate's own; the owner of the token where not given
+    /// The account of perfgate's comments [default: the owner of the token]
     #[arg(long, value_name = "LOGIN")]
     pub comment_author: Option<String>,
-    /// The status on the head commit, the check to make required; a success only where every gate of that commit passes
-    /// (each has a status NAME/GATE → BASE of its own). Empty for none
+    /// The status on the head commit, to make a required check; success only if every gate of that commit passes (each
+    /// also has its own status NAME/GATE → BASE). Empty for no status
     #[arg(long, value_name = "NAME", default_value = "perfgate")]
     pub status_context: String,
     /// Also write a check run
     #[arg(long)]
     pub check_run: bool,
-    /// End with 6 where something cannot be published; the verdict is written all the same
+    /// Exit with 6 if publishing fails; the verdict is still written
     #[arg(long)]
     pub require_publish: bool,
-    /// The label by which a maintainer accepts a regression, with a reason in the pull request; empty for none
+    /// The label with which a maintainer accepts a regression, with a reason in the pull request; empty for no label
     #[arg(long, value_name = "NAME", default_value = "perf-regression-accepted")]
     pub accept_label: String,
-    /// Where the report can be read; the run's page where not given
+    /// Address of the report [default: the page of the run]
     #[arg(long, value_name = "URL")]
     pub report_url: Option<String>,
-    /// The pull request, where the event does not name it
+    /// The pull request, if the event does not contain it
     #[arg(long, value_name = "N")]
     pub pull_request: Option<u64>,
-    /// How long all of publishing may take; a longer wait that GitHub asks for is reported and not waited for
+    /// Time limit of publishing; if GitHub requests a longer wait, perfgate reports it and does not wait
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = super::sweep::duration)]
     pub publish_timeout: Duration,
-    /// Milliseconds that a second of waiting for GitHub lasts; for tests.
+    /// Real milliseconds per second of waiting for GitHub; for tests.
     #[arg(
         long,
         hide = true,
@@ -45,7 +45,7 @@ pub struct PublishArgs {
         default_value_t = 1000
     )]
     pub github_second_ms: u64,
-    /// Milliseconds after which a request to GitHub is given up; for tests.
+    /// Time limit of a request to GitHub in milliseconds; for tests.
     #[arg(
         long,
         hide = true,
@@ -55,7 +55,7 @@ pub struct PublishArgs {
     pub github_timeout_ms: u64,
 }
 
-/// Nothing but these options.
+/// Only these options.
 #[derive(Parser)]
 struct Alone {
     #[command(flatten)]
@@ -63,8 +63,8 @@ struct Alone {
 }
 
 impl PublishArgs {
-    /// The defaults; `None` where a variable of the environment has an invalid value.
-    pub fn usual() -> Option<Self> {
+    /// The defaults; `None` if an environment variable has an invalid value.
+    pub fn defaults() -> Option<Self> {
         let alone = Alone::try_parse_from(["perfgate"]).ok();
         alone.map(|alone| alone.publish)
     }
@@ -73,12 +73,12 @@ impl PublishArgs {
 /// When to comment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum CommentWhen {
-    /// Where a token and a pull request are there
+    /// With a token and a pull request
     #[default]
     Auto,
-    /// The same, and it is a failure where they are not
+    /// Always; without a token and a pull request publishing fails
     Always,
-    /// As `auto`, but none is created where nothing is wrong
+    /// As `auto`, but creates no comment if nothing is wrong
     OnChange,
     /// Never
     Never,

@@ -11,18 +11,18 @@ use crate::config;
 const EXAMPLES: &str = "\
 Examples:
   perfgate selftest --simulator noise=2% --model demo
-      20 gates of the same server, 20 of one 8 % slower
+      20 gates of the same server, 20 gates of an 8 % slower one
   perfgate selftest --gates 10
-      the server of perfgate.yaml; slower by scaling what was measured
+      the server of perfgate.yaml; slower by scaling its measurements
   perfgate selftest --slower-args=\"--max-num-seqs 2\"
-      slower by arguments of its own
+      slower by other arguments
   perfgate selftest --gates 10 --slow-gates 0 --without-base
-      false alarms alone, against the stored baseline alone
+      only false alarms, only against the stored baseline
 
-Every gate is a whole one: fresh servers, looks, alternating pairs. The candidate of an innocent gate is accepted: it is the \
-next one's baseline and a line of its ledger.
+Every gate is complete: fresh servers, interim looks, alternating pairs. The candidate of an equal-speed gate is accepted: it \
+becomes the baseline of the next gate and a line of its ledger.
 
-Exit codes: 0 as good as promised, 1 more false alarms or fewer detections than chance explains, others as `gate`.";
+Exit codes: 0 error rates as promised, 1 significantly more false alarms or fewer detections, others as `gate`.";
 
 /// Options of `perfgate selftest`.
 #[derive(Debug, Args)]
@@ -31,22 +31,22 @@ pub struct SelftestArgs {
     /// Gates of the server against itself
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     pub gates: u32,
-    /// Gates of the server against a slower one; as many as --gates where not given
+    /// Gates of the server against a slower one [default: as --gates]
     #[arg(long, value_name = "COUNT")]
     pub slow_gates: Option<u32>,
-    /// How much slower: the simulator is made so, what another server measured is scaled
+    /// How much slower: as an option of the simulator, or by scaling the measurements of another server
     #[arg(long, value_name = "SHARE", default_value = "8%", value_parser = config::parse_percentage)]
     pub slowdown: f64,
-    /// Arguments for the engine that make it slower, instead of --slowdown
+    /// Engine arguments that make it slower, instead of --slowdown
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
     pub slower_args: Option<String>,
-    /// As if the base version were not at hand: no alternating pairs
+    /// Without the base version, so without alternating pairs
     #[arg(long)]
     pub without_base: bool,
-    /// What goes to stdout
+    /// Output format on stdout
     #[arg(long, value_enum, default_value_t = SelftestFormat::Text)]
     pub format: SelftestFormat,
-    /// Folder for selftest.json and everything that the gates measured
+    /// Folder for selftest.json and the measurements of all gates
     #[arg(
         long,
         short,
@@ -62,12 +62,12 @@ pub struct SelftestArgs {
     pub run: RunArgs,
 }
 
-/// What goes to stdout.
+/// Output format on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum SelftestFormat {
-    /// A table for people
+    /// A table
     #[default]
     Text,
-    /// What selftest.json has
+    /// The content of selftest.json
     Json,
 }

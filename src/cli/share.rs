@@ -1,4 +1,4 @@
-//! Shares of a whole as flags give them.
+//! Shares as values of flags.
 
 use crate::config;
 
@@ -8,16 +8,16 @@ pub(crate) fn share(text: &str) -> Result<f64, String> {
         Ok(ratio) => ratio,
         Err(_not_a_plain_number) => config::parse_percentage(text)?,
     };
-    // So sure of a rarer failure no run of a sensible length can be.
+    // No run of practical length can confirm a higher share.
     if ratio > 0.0 && ratio <= 0.9999 {
-        // 95 hundredths are no binary number; what is written out should still look like them.
+        // 0.95 has no exact binary form; round so that the output shows the same digits.
         Ok((ratio * 1e9).round() / 1e9)
     } else {
-        Err("a share above 0 and at most 0.9999, as in 0.99 or 99%".to_owned())
+        Err("write a share above 0 and at most 0.9999, as in 0.99 or 99%".to_owned())
     }
 }
 
-/// A share of at least so much.
+/// A share of at least `least` percent.
 pub(crate) fn share_from(least: f64, text: &str) -> Result<f64, String> {
     let ratio = share(text)?;
     if ratio >= least {
@@ -25,7 +25,7 @@ pub(crate) fn share_from(least: f64, text: &str) -> Result<f64, String> {
     } else {
         let least = least * 100.0;
         Err(format!(
-            "a share from {least} % to 99.99 %, as in 0.05 or 5%"
+            "write a share from {least} % to 99.99 %, as in 0.05 or 5%"
         ))
     }
 }

@@ -9,29 +9,29 @@ use crate::config;
 const EXAMPLES: &str = "\
 Examples:
   perfgate simulate --port 8000 --model demo
-  perfgate simulate --slowdown 1.08 --noise 2%          8 % slower, each start 2 % different
-  perfgate simulate --memory-growth 10%                 the engine grows, the KV cache shrinks
+  perfgate simulate --slowdown 1.08 --noise 2%          8 % slower, with 2 % noise between starts
+  perfgate simulate --memory-growth 10%                 larger engine, smaller KV cache
   perfgate simulate --fail-rate 1% --truncate-rate 1%   for testing clients
 
 A step costs step-base + step-per-running × running + prefill-per-token × prompt tokens. Requests wait for a slot \
 (max-num-seqs) and for room in the KV cache.
 
-Its own timing error, measured on a 2-core machine with 64 streams (4950 tokens/s), as root: tokens leave the engine \
-0.05 ms (median), 0.08 ms (P99) after their schedule; with both cores kept busy by others 0.02 and 0.04 ms, at most \
-1.13 ms. Without the right to real-time priority, busy cores cost up to 2.8 ms (P99). /metrics has it as \
-perfgate_simulated_schedule_lateness_seconds, and it is printed at the end. Handing them to 64 connections comes on top.";
+Timing error, measured on a 2-core machine with 64 streams (4950 tokens/s), as root: tokens leave the engine \
+0.05 ms (median), 0.08 ms (P99) after their schedule; with both cores busy 0.02 and 0.04 ms, at most \
+1.13 ms. Without real-time priority, busy cores cost up to 2.8 ms (P99). /metrics reports it as \
+perfgate_simulated_schedule_lateness_seconds, and it is printed at the end. Sending to 64 connections adds to it.";
 
 /// Options of the embedded server.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SimulateArgs {
-    /// Port on the loopback address; 0 takes a free one
+    /// Port on the loopback address; 0 selects a free port
     #[arg(long, default_value_t = 8000)]
     pub port: u16,
-    /// Name under which the model is listed
+    /// Name of the model
     #[arg(long, default_value = "simulated")]
     pub model: String,
-    /// Time until it answers
+    /// Time until the server is ready
     #[arg(long, default_value = "0s", value_parser = duration, help_heading = "Server")]
     pub startup: Duration,
     /// Longest prompt and answer together, in tokens
@@ -43,7 +43,7 @@ pub struct SimulateArgs {
     /// Tokens that fit into the KV cache
     #[arg(long, default_value_t = 400_000, help_heading = "Server")]
     pub kv_cache_tokens: u64,
-    /// Simulated GPUs, 0 or 1; with 0 it tells nothing of GPUs, so that those of the machine are looked at
+    /// Simulated GPUs, 0 or 1; with 0 it reports no GPUs, so that perfgate samples those of the machine
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=1), help_heading = "Server")]
     pub gpus: u32,
     /// Memory of a simulated GPU
@@ -61,13 +61,13 @@ pub struct SimulateArgs {
     /// Factor on all costs
     #[arg(long, default_value_t = 1.0, value_parser = factor, help_heading = "Changes")]
     pub slowdown: f64,
-    /// Factor on decoding alone
+    /// Factor on decoding only
     #[arg(long, default_value_t = 1.0, value_parser = factor, help_heading = "Changes")]
     pub decode_slowdown: f64,
-    /// Factor on prefill alone
+    /// Factor on prefill only
     #[arg(long, default_value_t = 1.0, value_parser = factor, help_heading = "Changes")]
     pub prefill_slowdown: f64,
-    /// Growth of the engine's memory, which the KV cache loses
+    /// Growth of the engine's memory, at the expense of the KV cache
     #[arg(long, default_value = "0%", value_parser = share, help_heading = "Changes")]
     pub memory_growth: f64,
     /// Relative standard deviation of each start's speed
@@ -76,13 +76,13 @@ pub struct SimulateArgs {
     /// Relative standard deviation of each step
     #[arg(long, default_value = "0%", value_parser = share, help_heading = "Chance")]
     pub step_noise: f64,
-    /// Seed of all chance; without it every start draws its own
+    /// Seed of all random numbers; without it every start uses a random seed
     #[arg(long, help_heading = "Chance")]
     pub seed: Option<u64>,
-    /// Which start of a run this is: equal seeds give each start a speed of its own
+    /// Number of this start in a run: with one seed, each start has its own speed
     #[arg(long, default_value_t = 0, help_heading = "Chance")]
     pub start: u32,
-    /// Share of requests answered with 500
+    /// Share of requests answered with status 500
     #[arg(long, default_value = "0%", value_parser = share, help_heading = "Faults")]
     pub fail_rate: f64,
     /// Share of streams that end with an error event
@@ -108,20 +108,20 @@ fn share(text: &str) -> Result<f64, String> {
     config::parse_percentage(text)
 }
 
-/// A factor that leaves something to measure.
+/// A factor with a measurable result.
 fn factor(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(factor) if factor.is_finite() && (0.01..=100.0).contains(&factor) => Ok(factor),
         Ok(_) | Err(_) => {
-            Err("a factor between 0.01 and 100, as in 1.08 for 8 % slower".to_owned())
+            Err("write a factor between 0.01 and 100, as in 1.08 for 8 % slower".to_owned())
         }
     }
 }
 
-/// With no slot at all every request would wait for ever.
+/// At least one slot: without slots every request would wait forever.
 fn slots(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
         Ok(slots) if slots >= 1 => Ok(slots),
-        Ok(_) | Err(_) => Err("a number of requests, at least 1".to_owned()),
+        Ok(_) | Err(_) => Err("write a number of requests, at least 1".to_owned()),
     }
 }

@@ -17,13 +17,13 @@ Examples:
       these loads of the server of perfgate.yaml
   perfgate sweep --request-rate 1,2,5,10 --goodput ttft:500ms tpot:50ms
   perfgate sweep --find concurrency --goodput ttft:200ms tpot:50ms
-      the highest load inside these limits
+      the highest load within these limits
   perfgate sweep --find request-rate --attainment 99% --precision 2% --html sweep.html
   perfgate compare --baseline main-sweep.json --candidate sweep.json
       point by point, and the capacities
 
-The limits of --goodput, or the slo of perfgate.yaml, hold for each request: a load meets them where at least --attainment of all \
-requests do, failed ones included, with 95 % confidence. A load that leaves it open is measured again, at most --max-visits times, \
+The limits of --goodput, or the slo of perfgate.yaml, apply to each request: a load meets them if at least --attainment of all \
+requests do, failed ones included, with 95 % confidence. An undecided load is measured again, at most --max-visits times, \
 and then counts as not met. The result is a result file with one scenario per load; a search adds the scenario `sweep` with its \
 capacity, on which rules such as `capacity.concurrency: {regression: 5%, action: block}` can be written.";
 
@@ -34,13 +34,13 @@ pub struct SweepArgs {
     /// Where to write the result
     #[arg(long, short, value_name = "FILE", default_value = "sweep.json")]
     pub output: PathBuf,
-    /// Write the HTML report here
+    /// Write the HTML report to this file
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// What goes to stdout
+    /// Output format on stdout
     #[arg(long, value_enum, default_value_t = SweepFormat::Text)]
     pub format: SweepFormat,
-    /// Which loads.
+    /// The loads.
     #[command(flatten)]
     pub course: CourseArgs,
     /// Target and load.
@@ -48,37 +48,37 @@ pub struct SweepArgs {
     pub run: RunArgs,
 }
 
-/// Which loads are measured, and against which limits.
+/// The measured loads and their limits.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sweep")]
 pub struct CourseArgs {
-    /// Search the highest load inside the limits instead of measuring a grid
+    /// Search the highest load within the limits instead of measuring a grid
     #[arg(long, value_enum, value_name = "LOAD")]
     pub find: Option<FindArg>,
-    /// Share of all requests that must be inside every limit: 0.99 or 99%
+    /// Share of all requests that must be within every limit: 0.99 or 99%
     #[arg(long, value_name = "SHARE", default_value = "95%", value_parser = share)]
     pub attainment: f64,
-    /// The search ends when the load that fails is at most so much above the one that does not
+    /// End the search when the lowest failing load exceeds the highest passing load by at most this share
     #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = precision)]
     pub precision: f64,
-    /// Measurements of a load that leaves it open, before it counts as not met
+    /// Measurements of an undecided load, before it counts as not met
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     pub max_visits: u32,
     /// First load of a search or of a growing grid
     #[arg(long, value_name = "LOAD", value_parser = load)]
     pub start: Option<f64>,
-    /// Highest load of a search or of a growing grid: 1024 in flight or 10000 requests/s where not given
+    /// Highest load of a search or of a growing grid [default: 1024 in flight or 10000 requests/s]
     #[arg(long, value_name = "LOAD", value_parser = load)]
     pub max_load: Option<f64>,
-    /// At least so many requests for each of the requests in flight
+    /// Minimum number of requests per request in flight
     #[arg(long, value_name = "COUNT", default_value_t = 8)]
     pub requests_per_slot: usize,
-    /// At least as many requests as arrive in so long: a short open loop does not show that the server falls behind
+    /// Minimum duration of an open loop: a short one does not show that the server falls behind
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub min_duration: Duration,
 }
 
-/// Which kind of load is searched.
+/// The searched kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FindArg {
     /// Requests in flight
@@ -87,10 +87,10 @@ pub enum FindArg {
     RequestRate,
 }
 
-/// What goes to stdout.
+/// Output format on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum SweepFormat {
-    /// A table for people
+    /// A table
     #[default]
     Text,
     /// `perfgate.sweep/1`
@@ -104,7 +104,7 @@ pub(crate) fn precision(text: &str) -> Result<f64, String> {
 pub(crate) fn load(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(load) if (1e-3..=1e6).contains(&load) => Ok(load),
-        _ => Err("a number from 0.001 to 1000000".to_owned()),
+        _ => Err("write a number from 0.001 to 1000000".to_owned()),
     }
 }
 

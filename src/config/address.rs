@@ -1,11 +1,11 @@
-//! The address of a server that somebody else runs, read once.
+//! The address of an external server, parsed once.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use reqwest::Url;
 
-/// Paths that other clients want at the end of an address, and perfgate adds itself; the longest first.
+/// Endpoint paths that other clients expect in an address and that perfgate adds itself; longest first.
 const ENDPOINTS: [&str; 8] = [
     "/v1/chat/completions",
     "/v1/completions",
@@ -17,16 +17,16 @@ const ENDPOINTS: [&str; 8] = [
     "/version",
 ];
 
-/// Where a server listens: scheme, host, port, and the path under which its API lies, without a slash at its end.
+/// Base URL of a server: scheme, host, port and the path of its API, without a trailing slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerUrl(String);
 
-/// Why a text is not the address of a server. It quotes nothing of the text that may be a secret.
+/// Why a text is not the address of a server. It quotes no part of the text that may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrongUrl {
-    /// What is wrong with it, to follow the name of where it was given.
+    /// What is wrong, worded to follow the name of the option or key.
     pub message: &'static str,
-    /// What to write.
+    /// What to write instead.
     pub hint: String,
 }
 
@@ -38,7 +38,7 @@ impl ServerUrl {
             hint: hint.to_owned(),
         };
         let no_address = || wrong("is not an address", "write `http://127.0.0.1:8000`");
-        // Parsing drops line ends and tabs, and takes `https:///v1` for the host `v1`.
+        // The URL parser drops line ends and tabs, and reads `https:///v1` as the host `v1`.
         if text.contains(char::is_whitespace) || text.contains(":///") {
             return Err(no_address());
         }
@@ -49,17 +49,17 @@ impl ServerUrl {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(wrong(
                 "carries credentials",
-                "take them out; an API key comes from the environment variable PERFGATE_API_KEY",
+                "remove them; set an API key in the environment variable PERFGATE_API_KEY",
             ));
         }
         if url.query().is_some() {
             return Err(wrong(
                 "has a query (`?…`), which perfgate does not send",
-                "leave it out; where the server needs one, name the address of the engine behind it",
+                "remove it; if the server needs one, use the address of the engine behind it",
             ));
         }
         if url.fragment().is_some() {
-            return Err(wrong("has a fragment (`#…`)", "leave it out"));
+            return Err(wrong("has a fragment (`#…`)", "remove it"));
         }
         let path = url.path().trim_end_matches('/');
         let endpoint = ENDPOINTS.iter().find(|endpoint| path.ends_with(*endpoint));
@@ -73,7 +73,7 @@ impl ServerUrl {
         }
     }
 
-    /// As text, without a slash at its end.
+    /// As text, without a trailing slash.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -85,17 +85,17 @@ impl fmt::Display for ServerUrl {
     }
 }
 
-/// Whether the host of an address is this machine, by what it is and not by how it begins: `127.evil.test` is another.
+/// Whether the host is this machine. The whole name counts, not its beginning: `127.evil.test` is another machine.
 pub fn is_of_this_machine(host: &str) -> bool {
     let bare = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'));
     if let Ok(address) = bare.unwrap_or(host).parse::<IpAddr>() {
-        // Linux takes a connection to `0.0.0.0` as one to itself.
+        // Linux connects `0.0.0.0` to the local machine.
         let address = address.to_canonical();
         return address.is_loopback() || address.is_unspecified();
     }
-    // Names below `localhost` are of this machine too (RFC 6761, 6.3).
+    // Names below `localhost` also mean this machine (RFC 6761, 6.3).
     let name = host.strip_suffix('.').unwrap_or(host);
     name.rsplit('.').next() == Some("localhost")
 }
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_of_this_machine_by_what_it_is_and_not_by_how_it_begins() {
+    fn a_host_is_local_by_its_whole_name_and_not_by_its_beginning() {
         for host in [
             "127.0.0.1",
             "127.9.9.9",
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_a_request_is_named_with_what_to_write() {
+    fn an_address_with_parts_of_a_request_is_refused_with_a_correction() {
         for (given, message, hint) in [
             ("http://h:1/v1", "path of an endpoint", "`http://h:1`"),
             ("http://h:1/v1/", "path of an endpoint", "`http://h:1`"),
@@ -163,8 +163,8 @@ mod tests {
                 "`http://h:1/a`",
             ),
             ("http://h:1/health", "path of an endpoint", "`http://h:1`"),
-            ("http://h:1/?api-version=sesame", "query", "leave it out"),
-            ("http://h:1#sesame", "fragment", "leave it out"),
+            ("http://h:1/?api-version=sesame", "query", "remove it"),
+            ("http://h:1#sesame", "fragment", "remove it"),
             ("http://me:sesame@h", "credentials", "PERFGATE_API_KEY"),
             ("http://sesame@h", "credentials", "PERFGATE_API_KEY"),
             ("h:1", "not an address", "write"),
@@ -184,7 +184,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_an_address_that_reads_the_same_again_or_a_reason(text in "(https?://)?([a-z0-9.:/@?#\\[\\] -]|\\PC|/v1){0,24}") {
+        fn any_text_is_an_address_that_round_trips_or_an_error(text in "(https?://)?([a-z0-9.:/@?#\\[\\] -]|\\PC|/v1){0,24}") {
             if let Ok(url) = ServerUrl::parse(&text) {
                 prop_assert_eq!(ServerUrl::parse(url.as_str()), Ok(url));
             }

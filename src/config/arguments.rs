@@ -1,7 +1,7 @@
-//! Options within a list of a server's arguments.
+//! Options in a list of server arguments.
 
-/// The value of an option, `--port 8000` or `--port=8000`; the last one given, as servers take it. `None` where it is not
-/// given or nothing follows it.
+/// The value of an option, `--port 8000` or `--port=8000`. The last one counts, as in servers. `None` if the option or
+/// its value is missing.
 pub fn option_value<'a>(arguments: &'a [String], option: &str) -> Option<&'a str> {
     let with_value = |(place, argument): (usize, &'a String)| {
         if argument == option {

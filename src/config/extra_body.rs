@@ -1,4 +1,4 @@
-//! What the body of each request has beside what perfgate writes into it.
+//! Extra keys for the body of each request, beside those that perfgate writes.
 
 use serde_json::Value;
 
@@ -8,12 +8,12 @@ use crate::limits::{self, Limit};
 /// Keys and values.
 pub type ExtraBody = serde_json::Map<String, Value>;
 
-/// The one key that perfgate writes and whose value the extra body adds to.
+/// The only key of perfgate's own to which the extra body may add.
 pub const STREAM_OPTIONS: &str = "stream_options";
 
 const USAGE_PER_CHUNK: &str = "continuous_usage_stats";
 
-/// Keys that perfgate writes itself, or that would make another thing of what it measures, and what to do instead.
+/// Keys that perfgate sets itself or that would change what it measures, and what to do instead.
 const OWN: [(&str, &str); 15] = [
     ("model", "use `model` and `served_model_name`"),
     ("prompt", PROMPTS),
@@ -31,36 +31,36 @@ const OWN: [(&str, &str); 15] = [
     ("best_of", ONE_ANSWER),
     (
         "echo",
-        "take it out: a prompt that comes back would count as the answer's first token",
+        "remove it: the server would return the prompt, and perfgate would count it as the first token",
     ),
 ];
 
 const PROMPTS: &str = "use `dataset`, or `input_tokens` and `prompts`";
-const STREAM: &str = "take it out: perfgate measures streams, with their `usage`";
-const USAGE: &str = "take it out, or ask for `{continuous_usage_stats: true}` alone";
+const STREAM: &str = "remove it: perfgate measures streams and needs their `usage`";
+const USAGE: &str = "remove it, or set only `{continuous_usage_stats: true}`";
 const LENGTHS: &str = "use `output_tokens`";
 const SAMPLING: &str = "use `sampling: {temperature: 0, top_p: 1, ignore_eos: true}`";
-const ONE_ANSWER: &str = "take it out: each request is measured with one answer";
+const ONE_ANSWER: &str = "remove it: perfgate measures one answer for each request";
 
-/// Why this cannot be sent.
+/// Why an extra body is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WrongExtraBody {
-    /// No JSON, or a key twice.
+    /// Not valid JSON, or a key is given twice.
     #[error("`--extra-body` cannot be read: {0}")]
     Json(String),
-    /// JSON, but no object.
-    #[error("`--extra-body` must be an object of JSON, not {0}")]
+    /// JSON, but not an object.
+    #[error("`--extra-body` must be a JSON object, not {0}")]
     Shape(&'static str),
-    /// A key of perfgate's own.
-    #[error("perfgate decides `{key}` of the body itself")]
+    /// A key that perfgate sets itself.
+    #[error("perfgate sets the body key `{key}` itself")]
     Own {
         /// The key.
         key: String,
         /// What to do.
         instead: &'static str,
     },
-    /// Of the file and the command line together.
-    #[error("what `extra_body` and `--extra-body` give together {0}")]
+    /// File and command line together are too large.
+    #[error("the body from `extra_body` and `--extra-body` {0}")]
     TooLarge(Limit),
 }
 
@@ -72,12 +72,12 @@ impl WrongExtraBody {
                 "write it as in `--extra-body '{\"top_k\": 20}'`, in quotes"
             }
             Self::Own { instead, .. } => instead,
-            Self::TooLarge(_) => "send less: it goes along with every request",
+            Self::TooLarge(_) => "make it smaller: every request carries it",
         }
     }
 }
 
-/// That of a command line.
+/// The extra body from the command line.
 pub fn extra_body_of(text: &str) -> Result<ExtraBody, WrongExtraBody> {
     if text.len() as u64 > limits::EXTRA_BODY.bytes {
         return Err(WrongExtraBody::TooLarge(limits::EXTRA_BODY));
@@ -94,7 +94,7 @@ pub fn extra_body_of(text: &str) -> Result<ExtraBody, WrongExtraBody> {
     Err(WrongExtraBody::Shape(kind))
 }
 
-/// Whether it can be sent beside what perfgate writes.
+/// Checks that the extra body does not change keys that perfgate sets.
 pub fn check_extra_body(body: &ExtraBody) -> Result<(), WrongExtraBody> {
     for (key, value) in body {
         if let Some(instead) = instead_of(key, value) {
@@ -109,24 +109,24 @@ pub fn check_extra_body(body: &ExtraBody) -> Result<(), WrongExtraBody> {
     Ok(())
 }
 
-/// What to do in place of a key that perfgate decides itself.
+/// What to do instead of setting a key that perfgate sets itself.
 pub(super) fn instead_of(key: &str, value: &Value) -> Option<&'static str> {
-    if key == STREAM_OPTIONS && asks_for_usage_per_chunk(value) {
+    if key == STREAM_OPTIONS && enables_usage_per_chunk(value) {
         return None;
     }
     let own = OWN.iter().find(|(own, _)| *own == key);
     own.map(|(_, instead)| *instead)
 }
 
-/// Whether these are the one option of a stream that may be asked for: vLLM and `SGLang` then count the tokens in each chunk.
-/// That costs the server time for each of them, so it is not asked for unless somebody wants it.
-fn asks_for_usage_per_chunk(options: &Value) -> bool {
+/// Whether this is the only stream option that users may set: vLLM and `SGLang` then count the tokens in each chunk.
+/// This costs server time for each chunk, so perfgate sets it only on request.
+fn enables_usage_per_chunk(options: &Value) -> bool {
     options.as_object().is_some_and(|options| {
         options.len() == 1 && matches!(options.get(USAGE_PER_CHUNK), Some(Value::Bool(_)))
     })
 }
 
-/// `usage` in each chunk, where the extra body decides about it.
+/// Whether the extra body requests `usage` in each chunk; `None` if it does not set it.
 pub fn usage_per_chunk(body: &ExtraBody) -> Option<bool> {
     body.get(STREAM_OPTIONS)?.get(USAGE_PER_CHUNK)?.as_bool()
 }
@@ -135,7 +135,7 @@ pub fn usage_per_chunk(body: &ExtraBody) -> Option<bool> {
 mod tests {
     use super::*;
 
-    fn said(text: &str) -> String {
+    fn message(text: &str) -> String {
         let read = extra_body_of(text).and_then(|body| {
             check_extra_body(&body)?;
             Ok(body)
@@ -147,35 +147,35 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_sent_as_it_is_whatever_the_order_of_its_keys() {
-        insta::assert_snapshot!(said(r#"{"top_k": 20, "seed": null, "chat_template_kwargs": {"enable_thinking": false}}"#), @r#"{"chat_template_kwargs":{"enable_thinking":false},"seed":null,"top_k":20}"#);
-        insta::assert_snapshot!(said(r#"{"stream_options": {"continuous_usage_stats": true}}"#), @r#"{"stream_options":{"continuous_usage_stats":true}}"#);
+    fn an_object_is_accepted_in_any_order_of_keys() {
+        insta::assert_snapshot!(message(r#"{"top_k": 20, "seed": null, "chat_template_kwargs": {"enable_thinking": false}}"#), @r#"{"chat_template_kwargs":{"enable_thinking":false},"seed":null,"top_k":20}"#);
+        insta::assert_snapshot!(message(r#"{"stream_options": {"continuous_usage_stats": true}}"#), @r#"{"stream_options":{"continuous_usage_stats":true}}"#);
     }
 
     #[test]
-    fn what_cannot_be_sent_is_refused_with_what_to_do() {
-        insta::assert_snapshot!(said("{top_k: 20}"), @r#"`--extra-body` cannot be read: key must be a string at line 1 column 2; write it as in `--extra-body '{"top_k": 20}'`, in quotes"#);
-        insta::assert_snapshot!(said(r#"{"top_k": 20, "top_k": 40}"#), @r#"`--extra-body` cannot be read: duplicate key `top_k` at line 1 column 21; write it as in `--extra-body '{"top_k": 20}'`, in quotes"#);
-        insta::assert_snapshot!(said("[1]"), @r#"`--extra-body` must be an object of JSON, not a list; write it as in `--extra-body '{"top_k": 20}'`, in quotes"#);
-        insta::assert_snapshot!(said(r#"{"max_tokens": 1}"#), @"perfgate decides `max_tokens` of the body itself; use `output_tokens`");
+    fn a_forbidden_body_is_refused_with_a_hint() {
+        insta::assert_snapshot!(message("{top_k: 20}"), @r#"`--extra-body` cannot be read: key must be a string at line 1 column 2; write it as in `--extra-body '{"top_k": 20}'`, in quotes"#);
+        insta::assert_snapshot!(message(r#"{"top_k": 20, "top_k": 40}"#), @r#"`--extra-body` cannot be read: duplicate key `top_k` at line 1 column 21; write it as in `--extra-body '{"top_k": 20}'`, in quotes"#);
+        insta::assert_snapshot!(message("[1]"), @r#"`--extra-body` must be a JSON object, not a list; write it as in `--extra-body '{"top_k": 20}'`, in quotes"#);
+        insta::assert_snapshot!(message(r#"{"max_tokens": 1}"#), @"perfgate sets the body key `max_tokens` itself; use `output_tokens`");
         for options in [
             r#"{"include_usage": false}"#,
             r#"{"continuous_usage_stats": true, "include_usage": false}"#,
             r#"{"continuous_usage_stats": 1}"#,
             "null",
         ] {
-            let told = said(&format!(r#"{{"stream_options": {options}}}"#));
+            let told = message(&format!(r#"{{"stream_options": {options}}}"#));
             assert!(
-                told.starts_with("perfgate decides `stream_options` of the body itself; "),
+                told.starts_with("perfgate sets the body key `stream_options` itself; "),
                 "{told}"
             );
         }
         let long = format!(r#"{{"stop": "{}"}}"#, "x".repeat(70_000));
-        insta::assert_snapshot!(said(&long), @"what `extra_body` and `--extra-body` give together is larger than 64 KiB, the limit of an extra request body; send less: it goes along with every request");
+        insta::assert_snapshot!(message(&long), @"the body from `extra_body` and `--extra-body` is larger than 64 KiB, the limit of an extra request body; make it smaller: every request carries it");
     }
 
     #[test]
-    fn every_key_that_a_request_has_already_is_one_of_perfgates_own() {
+    fn every_key_that_perfgate_writes_is_refused() {
         use crate::config::{Endpoint, Sampling};
         use crate::load::RequestTemplate;
         use crate::workload::{Prompt, Request};

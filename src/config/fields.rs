@@ -1,4 +1,4 @@
-//! Taking a map apart: each key once, unknown and repeated ones named, values read as what they should be.
+//! Reads a map: each key once, with problems for unknown and repeated keys and for values of a wrong type.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -11,7 +11,7 @@ use super::problem::{Code, Collector};
 use super::unit::{self, UnitError};
 use crate::metric::nearest;
 
-/// The entries of a map, and which names have been asked for.
+/// The entries of a map, and the names that have been read.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
     place: String,
@@ -21,7 +21,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The map at `node`. `place` is how it is called in messages: `server.docker`, or empty for the whole file.
+    /// The map at `node`. `place` is its name in messages: `server.docker`, or empty for the whole file.
     pub(super) fn of(node: &'a Node, place: &str, collector: &mut Collector<'_>) -> Option<Self> {
         let Value::Mapping(entries) = &node.value else {
             let what = if place.is_empty() {
@@ -45,14 +45,14 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// The value of `name`, if it is given and not null.
+    /// The value of `name`, if it is set and not null.
     pub(super) fn take(&mut self, name: &'static str) -> Option<&'a Node> {
         self.known.push(name);
         let (_, node) = self.entries.iter().find(|(key, _)| key.name == name)?;
         (!node.is_null()).then_some(node)
     }
 
-    /// The same, and a problem where it is missing.
+    /// The value of `name`; adds a problem if it is missing.
     pub(super) fn require(
         &mut self,
         name: &'static str,
@@ -72,7 +72,7 @@ impl<'a> Fields<'a> {
         found
     }
 
-    /// Where the map begins, for problems of the whole.
+    /// Where the map begins, for problems that concern the whole map.
     pub(super) fn span(&self) -> std::ops::Range<usize> {
         self.node.span.clone()
     }
@@ -86,7 +86,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Names every key that nobody asked for.
+    /// Adds a problem for every unknown key.
     pub(super) fn finish(self, collector: &mut Collector<'_>) {
         for (key, _) in self.entries {
             if self.known.contains(&key.name.as_str()) {
@@ -108,7 +108,7 @@ pub(super) fn report_duplicates(entries: &[(Key, Node)], collector: &mut Collect
     let mut seen = HashSet::new();
     for (key, _) in entries {
         if !seen.insert(key.name.as_str()) {
-            let message = format!("`{}` stands here a second time", key.name);
+            let message = format!("`{}` is given twice", key.name);
             collector.push_with_hint(
                 Code::DuplicateKey,
                 key.span.clone(),
@@ -145,7 +145,7 @@ pub(super) fn scalar<'a>(
     }
 }
 
-/// A text that is not empty.
+/// A non-empty text.
 pub(super) fn text(node: &Node, what: &str, collector: &mut Collector<'_>) -> Option<String> {
     let text = scalar(node, what, collector)?;
     if text.trim().is_empty() {
@@ -163,7 +163,7 @@ pub(super) fn boolean(node: &Node, what: &str, collector: &mut Collector<'_>) ->
     })
 }
 
-/// A number within `range`. YAML's `.nan` and `.inf` are no numbers here.
+/// A number within `range`. YAML's `.nan` and `.inf` are refused.
 pub(super) fn number<T>(
     node: &Node,
     what: &str,
@@ -179,11 +179,11 @@ where
             Code::InvalidValue,
             node.span.clone(),
             format!("`{what}` must be a number, not a text"),
-            "leave out the quotes",
+            "remove the quotes",
         );
         return None;
     }
-    // Digits may be grouped as YAML 1.1 allows; `parse` alone would also take `inf` and `nan`.
+    // YAML 1.1 allows grouped digits; `parse` alone would also accept `inf` and `nan`.
     let digits = written.replace('_', "");
     let looks_numeric = digits
         .starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'))
@@ -193,7 +193,7 @@ where
         Ok(value) if looks_numeric && range.contains(&value) => Some(value),
         Ok(_) if looks_numeric => {
             let message = format!(
-                "`{what}` is {written}, and must be between {} and {}",
+                "`{what}` is {written}; it must be between {} and {}",
                 range.start(),
                 range.end()
             );
@@ -263,7 +263,7 @@ pub(super) fn percentage(
     let written = scalar(node, what, collector)?;
     invalid(
         node,
-        format!("`{what}` is {written}, and must be between {low}% and {high}%"),
+        format!("`{what}` is {written}; it must be between {low}% and {high}%"),
         collector,
     )
 }

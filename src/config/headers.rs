@@ -1,4 +1,4 @@
-//! Headers that requests carry beside the load generator's own. Their names are shown; their values are shown nowhere.
+//! Extra request headers. perfgate shows their names and never their values.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::limits::{self, Limit};
 
-/// What the load generator sends itself, and what would change how a message is framed or how its connection is kept.
+/// Headers that the load generator sends itself, and headers that change framing or connection handling.
 const OWN: [&str; 16] = [
     "accept",
     "accept-encoding",
@@ -30,13 +30,13 @@ const OWN: [&str; 16] = [
 /// Extra headers, by name.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers {
-    /// The name in lower case, which is what tells two headers apart.
+    /// The key is the name in lower case.
     by_name: BTreeMap<String, Header>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
 struct Header {
-    /// As it was given, and as it is sent.
+    /// The name as given and sent.
     name: String,
     value: HeaderValue,
 }
@@ -44,57 +44,55 @@ struct Header {
 /// Where the value of a header comes from.
 #[derive(Clone, PartialEq, Eq)]
 enum HeaderValue {
-    /// It was given itself.
+    /// The value itself.
     Given(String),
-    /// A variable of perfgate's own environment has it.
+    /// The name of an environment variable of perfgate that contains the value.
     Variable {
         variable: String,
-        /// Known once the environment was asked.
+        /// The value, once it is read from the environment.
         value: Option<String>,
     },
 }
 
-/// Why a header cannot be sent. No text of it has a value, or a name that may be a value in the wrong place.
+/// Why a header is refused. Messages never contain a value, nor a name that may be a misplaced value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WrongHeader {
-    /// Of the command line, counted from 1.
+    /// Position on the command line, counted from 1.
     #[error("`--header` number {0} has no colon between name and value")]
     NoColon(usize),
-    /// Of the command line, counted from 1.
-    #[error(
-        "`--header` number {0} has a name that is empty or has a character that is not allowed"
-    )]
+    /// Position on the command line, counted from 1.
+    #[error("`--header` number {0} has an empty name or a name with a forbidden character")]
     NameOfFlag(usize),
-    /// Of the file.
-    #[error("the name of a header is empty or has a character that is not allowed")]
+    /// In the file.
+    #[error("the name of a header is empty or has a forbidden character")]
     Name,
-    /// The load generator decides it.
-    #[error("perfgate decides the header `{0}` itself")]
+    /// The load generator sets this header.
+    #[error("perfgate sets the header `{0}` itself")]
     Own(String),
-    /// There is nothing behind the colon.
+    /// No text follows the colon.
     #[error("the header `{0}` has no value")]
     NoValue(String),
-    /// A control character, or one beyond ASCII.
-    #[error("the value of the header `{0}` has a character that no header can carry")]
+    /// A control character, or a character outside ASCII.
+    #[error("the value of the header `{0}` has a character that is not allowed in headers")]
     Value(String),
-    /// One name, however it is written.
+    /// The same name twice; case does not matter.
     #[error("the header `{0}` is given twice")]
     Twice(String),
-    /// Neither a text nor the name of a variable.
+    /// Not a text and not the name of a variable.
     #[error("the header `{0}` must be one text, or `{{env: VARIABLE}}`")]
     Shape(String),
-    /// The environment lacks the value.
+    /// The environment variable is missing.
     #[error(
-        "the header `{name}` takes its value from the variable `{variable}`, which is not set or empty"
+        "the header `{name}` takes its value from the variable `{variable}`, which is unset or empty"
     )]
     Unset {
-        /// Of the header.
+        /// Name of the header.
         name: String,
-        /// Of the environment.
+        /// Name of the environment variable.
         variable: String,
     },
-    /// All of them together.
-    #[error("what `headers` and `--header` give together {0}")]
+    /// All headers together are too large.
+    #[error("the headers from `headers` and `--header` {0}")]
     TooLarge(Limit),
 }
 
@@ -104,27 +102,25 @@ impl WrongHeader {
         match self {
             Self::NoColon(_) => "write `--header 'NAME: VALUE'`, in quotes",
             Self::NameOfFlag(_) | Self::Name => {
-                "a name has letters, digits and signs such as `-` and `_`, and no blanks: `X-Route`"
+                "use letters, digits and signs such as `-` and `_`, without spaces: `X-Route`"
             }
-            Self::Own(_) => "take it out",
+            Self::Own(_) => "remove it",
             Self::NoValue(_) => {
-                "give it one, or take the header out; a variable of the shell that is not set leaves nothing"
+                "set a value or remove the header; an unset shell variable expands to an empty value"
             }
-            Self::Value(_) => {
-                "it may have letters, digits and signs of ASCII, blanks and tabs, and no line break"
-            }
-            Self::Twice(_) => "keep one of them; upper and lower case are the same name",
+            Self::Value(_) => "use printable ASCII, spaces and tabs, without line breaks",
+            Self::Twice(_) => "keep one of them; names do not depend on upper and lower case",
             Self::Shape(_) => {
                 "write `X-Route: canary`, or `X-Key: {env: GATEWAY_KEY}` for a value from perfgate's own environment"
             }
-            Self::Unset { .. } => "set the variable, or take the header out",
-            Self::TooLarge(_) => "send less: servers refuse large heads",
+            Self::Unset { .. } => "set the variable, or remove the header",
+            Self::TooLarge(_) => "make them smaller: servers refuse large headers",
         }
     }
 }
 
 impl Headers {
-    /// Those of a command line, `NAME: VALUE` each.
+    /// Headers from the command line, each `NAME: VALUE`.
     pub fn of_lines(lines: &[String]) -> Result<Self, WrongHeader> {
         let mut headers = Self::default();
         for (place, line) in lines.iter().enumerate() {
@@ -141,14 +137,14 @@ impl Headers {
         Ok(headers)
     }
 
-    /// One more, with its value.
+    /// Adds a header with its value.
     pub fn add(&mut self, name: &str, value: &str) -> Result<(), WrongHeader> {
         check_name(name)?;
         let value = checked_value(name, value)?;
         self.insert(name, HeaderValue::Given(value))
     }
 
-    /// One more, whose value a variable of the environment has.
+    /// Adds a header whose value is in an environment variable.
     pub fn add_variable(&mut self, name: &str, variable: &str) -> Result<(), WrongHeader> {
         check_name(name)?;
         if !is_name(variable) {
@@ -172,13 +168,13 @@ impl Headers {
         }
     }
 
-    /// Lays others over these, name by name.
+    /// Overrides headers with others of the same name and adds the rest.
     pub fn lay(&mut self, over: Self) {
         self.by_name.extend(over.by_name);
     }
 
-    /// Takes the values of variables from the environment, after which all of them can be sent.
-    pub fn settle(
+    /// Reads the values of variables from the environment; then all headers can be sent.
+    pub fn resolve(
         &mut self,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<(), WrongHeader> {
@@ -203,7 +199,7 @@ impl Headers {
         Ok(())
     }
 
-    /// Names and values as they are sent; those of variables once they are settled.
+    /// Names and values as sent. Call `resolve` first to include values of variables.
     pub fn sent(&self) -> impl Iterator<Item = (&str, &str)> {
         self.by_name.values().filter_map(|header| {
             let value = match &header.value {
@@ -214,7 +210,7 @@ impl Headers {
         })
     }
 
-    /// Their names, in an order that does not depend on how they were given.
+    /// The names, sorted.
     pub fn names(&self) -> Vec<String> {
         self.by_name
             .values()
@@ -227,13 +223,13 @@ impl Headers {
         self.by_name.is_empty()
     }
 
-    /// Whether there is one of that name, which is in lower case.
+    /// Whether there is a header of that name, given in lower case.
     pub fn has(&self, name: &str) -> bool {
         self.by_name.contains_key(name)
     }
 
-    /// Each as text for the workload's digest: its name, and a hash of its value. A value of the environment is a
-    /// credential, which may be another one tomorrow without another request: of it the name alone counts.
+    /// Each header as text for the workload's digest: its name and a hash of its value. A value from the environment is a
+    /// credential, which can change while the request stays the same: for it only the name counts.
     pub fn described(&self) -> impl Iterator<Item = String> {
         self.by_name
             .iter()
@@ -247,7 +243,7 @@ impl Headers {
 }
 
 impl fmt::Debug for Headers {
-    /// Without values.
+    /// Shows no values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.described()).finish()
     }
@@ -277,7 +273,7 @@ pub(super) fn is_header_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(is_token)
 }
 
-/// The value without the blanks around it, which are none of it (RFC 9110 §5.5).
+/// The value without surrounding whitespace (RFC 9110 §5.5).
 fn checked_value(name: &str, value: &str) -> Result<String, WrongHeader> {
     let value = value.trim_matches([' ', '\t']);
     if value.is_empty() {
@@ -293,10 +289,10 @@ fn checked_value(name: &str, value: &str) -> Result<String, WrongHeader> {
 mod tests {
     use super::*;
 
-    fn said(lines: &[&str]) -> String {
+    fn message(lines: &[&str]) -> String {
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
         let settled = Headers::of_lines(&lines).and_then(|mut headers| {
-            headers.settle(&|_| None)?;
+            headers.resolve(&|_| None)?;
             Ok(headers)
         });
         match settled {
@@ -312,40 +308,40 @@ mod tests {
 
     #[test]
     fn a_header_is_a_name_and_a_value() {
-        insta::assert_snapshot!(said(&["X-Route: canary", "b:\t a: \"b\" ", "Authorization:Bearer x"]), @r#"Authorization=Bearer x, b=a: "b", X-Route=canary"#);
+        insta::assert_snapshot!(message(&["X-Route: canary", "b:\t a: \"b\" ", "Authorization:Bearer x"]), @r#"Authorization=Bearer x, b=a: "b", X-Route=canary"#);
     }
 
     #[test]
-    fn what_cannot_be_sent_is_refused_and_no_value_shown() {
-        insta::assert_snapshot!(said(&["A: b", "sesame"]), @"`--header` number 2 has no colon between name and value; write `--header 'NAME: VALUE'`, in quotes");
-        insta::assert_snapshot!(said(&["Bearer sesame: x"]), @"`--header` number 1 has a name that is empty or has a character that is not allowed; a name has letters, digits and signs such as `-` and `_`, and no blanks: `X-Route`");
-        insta::assert_snapshot!(said(&["A\r\nX: sesame"]), @"`--header` number 1 has a name that is empty or has a character that is not allowed; a name has letters, digits and signs such as `-` and `_`, and no blanks: `X-Route`");
-        insta::assert_snapshot!(said(&[": sesame"]), @"`--header` number 1 has a name that is empty or has a character that is not allowed; a name has letters, digits and signs such as `-` and `_`, and no blanks: `X-Route`");
-        insta::assert_snapshot!(said(&["X-Key: sesame\r\nHost: evil"]), @"the value of the header `X-Key` has a character that no header can carry; it may have letters, digits and signs of ASCII, blanks and tabs, and no line break");
-        insta::assert_snapshot!(said(&["X-Key: sesame\0"]), @"the value of the header `X-Key` has a character that no header can carry; it may have letters, digits and signs of ASCII, blanks and tabs, and no line break");
-        insta::assert_snapshot!(said(&["X-Key: "]), @"the header `X-Key` has no value; give it one, or take the header out; a variable of the shell that is not set leaves nothing");
-        insta::assert_snapshot!(said(&["X-Key: sesame", "x-key: other"]), @"the header `x-key` is given twice; keep one of them; upper and lower case are the same name");
-        insta::assert_snapshot!(said(&[&format!("X-Key: {}", "s".repeat(20_000))]), @"what `headers` and `--header` give together is larger than 16 KiB, the limit of all extra headers; send less: servers refuse large heads");
+    fn a_forbidden_header_is_refused_and_its_value_never_shown() {
+        insta::assert_snapshot!(message(&["A: b", "sesame"]), @"`--header` number 2 has no colon between name and value; write `--header 'NAME: VALUE'`, in quotes");
+        insta::assert_snapshot!(message(&["Bearer sesame: x"]), @"`--header` number 1 has an empty name or a name with a forbidden character; use letters, digits and signs such as `-` and `_`, without spaces: `X-Route`");
+        insta::assert_snapshot!(message(&["A\r\nX: sesame"]), @"`--header` number 1 has an empty name or a name with a forbidden character; use letters, digits and signs such as `-` and `_`, without spaces: `X-Route`");
+        insta::assert_snapshot!(message(&[": sesame"]), @"`--header` number 1 has an empty name or a name with a forbidden character; use letters, digits and signs such as `-` and `_`, without spaces: `X-Route`");
+        insta::assert_snapshot!(message(&["X-Key: sesame\r\nHost: evil"]), @"the value of the header `X-Key` has a character that is not allowed in headers; use printable ASCII, spaces and tabs, without line breaks");
+        insta::assert_snapshot!(message(&["X-Key: sesame\0"]), @"the value of the header `X-Key` has a character that is not allowed in headers; use printable ASCII, spaces and tabs, without line breaks");
+        insta::assert_snapshot!(message(&["X-Key: "]), @"the header `X-Key` has no value; set a value or remove the header; an unset shell variable expands to an empty value");
+        insta::assert_snapshot!(message(&["X-Key: sesame", "x-key: other"]), @"the header `x-key` is given twice; keep one of them; names do not depend on upper and lower case");
+        insta::assert_snapshot!(message(&[&format!("X-Key: {}", "s".repeat(20_000))]), @"the headers from `headers` and `--header` is larger than 16 KiB, the limit of all extra headers; make them smaller: servers refuse large headers");
         for own in OWN {
-            let said = said(&[&format!("{}: sesame", own.to_ascii_uppercase())]);
-            assert!(said.starts_with("perfgate decides the header"), "{said}");
+            let message = message(&[&format!("{}: sesame", own.to_ascii_uppercase())]);
+            assert!(message.starts_with("perfgate sets the header"), "{message}");
         }
     }
 
     #[test]
-    fn a_variable_gives_its_value_when_it_is_asked_for() {
+    fn a_value_is_read_from_a_variable_on_resolve() {
         let mut headers = Headers::default();
         headers.add_variable("X-Key", "GATEWAY_KEY").unwrap();
         assert_eq!(headers.sent().count(), 0);
         let mut unset = headers.clone();
-        insta::assert_snapshot!(unset.settle(&|_| Some(" ".to_owned())).unwrap_err(), @"the header `X-Key` takes its value from the variable `GATEWAY_KEY`, which is not set or empty");
-        headers.settle(&|_| Some("sesame\n".to_owned())).unwrap();
+        insta::assert_snapshot!(unset.resolve(&|_| Some(" ".to_owned())).unwrap_err(), @"the header `X-Key` takes its value from the variable `GATEWAY_KEY`, which is unset or empty");
+        headers.resolve(&|_| Some("sesame\n".to_owned())).unwrap();
         assert_eq!(headers.sent().collect::<Vec<_>>(), [("X-Key", "sesame")]);
         assert!(headers.add_variable("X-Other", "no name").is_err());
     }
 
     #[test]
-    fn the_digest_knows_values_by_their_hash_and_those_of_the_environment_by_their_name() {
+    fn the_digest_has_hashes_of_values_and_only_names_of_variables() {
         let of = |line: &str| {
             let headers = Headers::of_lines(&[line.to_owned()]).unwrap();
             format!("{headers:?}")
@@ -357,12 +353,12 @@ mod tests {
         rotated.add_variable("X-Key", "GATEWAY_KEY").unwrap();
         let told = |headers: &Headers| headers.described().collect::<Vec<String>>();
         let before = told(&rotated);
-        rotated.settle(&|_| Some("sesame".to_owned())).unwrap();
+        rotated.resolve(&|_| Some("sesame".to_owned())).unwrap();
         assert_eq!(told(&rotated), before);
     }
 
     #[test]
-    fn a_flag_is_laid_over_the_file_name_by_name() {
+    fn a_flag_overrides_the_header_of_the_file_by_name() {
         let lines = |lines: &[&str]| {
             let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
             Headers::of_lines(&lines).unwrap()

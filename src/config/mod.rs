@@ -1,4 +1,4 @@
-//! Text to valid types: `perfgate.yaml` and `thresholds.yaml`, every problem at once.
+//! Parses `perfgate.yaml` and `thresholds.yaml` into valid types and reports every problem at once.
 
 mod address;
 mod arguments;
@@ -31,27 +31,27 @@ pub use extra_body::{
 pub use headers::{Headers, WrongHeader};
 pub use plan::*;
 pub use problem::{Code, ConfigProblem, Problems};
-pub use question::{Asked, asked};
+pub use question::{CombinedPlan, combine};
 pub use read_plan::{PLAN_KEYS, read_plan};
 pub use read_policy::{POLICY_KEYS, read_policy};
 pub use read_server::SIMULATOR_OPTIONS;
 
-/// A duration of a command line, `250ms`.
+/// A duration from the command line, `250ms`.
 pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
     unit::duration(text).map_err(unit::UnitError::in_words)
 }
 
-/// A size of a command line, `8GiB`, in bytes.
+/// A size from the command line, `8GiB`, in bytes.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
     unit::bytes(text).map_err(unit::UnitError::in_words)
 }
 
-/// A percentage of a command line, `5%`, as a ratio.
+/// A percentage from the command line, `5%`, as a ratio.
 pub fn parse_percentage(text: &str) -> Result<f64, String> {
     unit::percentage(text).map_err(unit::UnitError::in_words)
 }
 
-/// A data set of a command line: `synthetic`, or a path.
+/// A data set from the command line: `synthetic` or a path.
 pub fn dataset_named(name: &str) -> Dataset {
     read_dataset::dataset_named(name.to_owned())
 }

@@ -1,19 +1,19 @@
-//! The tree of a YAML text: values that remember where they stand.
+//! The tree of a YAML text: values with their positions.
 
 use std::ops::Range;
 
-/// A value with its place in the text.
+/// A value with its position in the text.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Node {
     pub(super) value: Value,
-    /// Bytes of the text; for a collection, where it begins.
+    /// Byte range in the text; for a collection, its beginning.
     pub(super) span: Range<usize>,
 }
 
-/// What stands there.
+/// The value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
-    /// Text, number, truth value or null, as written. Quoted scalars are always text.
+    /// Text, number, boolean or null, as written. Quoted scalars are always text.
     Scalar { text: String, quoted: bool },
     /// A list.
     Sequence(Vec<Node>),
@@ -29,7 +29,7 @@ pub(super) struct Key {
 }
 
 impl Node {
-    /// The truth value, in the three ways YAML writes it; Python's people write `True`.
+    /// The boolean, in YAML's three spellings; Python users write `True`.
     pub(super) fn truth(&self) -> Option<bool> {
         match &self.value {
             Value::Scalar {
@@ -44,7 +44,7 @@ impl Node {
         }
     }
 
-    /// Whether nothing is given (`key:` or `key: null`).
+    /// Whether the value is missing (`key:` or `key: null`).
     pub(super) fn is_null(&self) -> bool {
         match &self.value {
             Value::Scalar {

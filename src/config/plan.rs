@@ -9,22 +9,22 @@ use super::{ExtraBody, Headers, ServerUrl};
 use crate::workload::Lengths;
 use crate::workload::dataset::{Format, Selection, Turns, Units};
 
-/// What to measure. Every field has been checked; nothing here "cannot be None".
+/// What to measure. Every field is checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// Name of the gate; the last part of the model's name where none is given.
+    /// Name of the gate; by default the last part of the model's name.
     pub name: String,
-    /// Model name that the engine loads and that requests carry unless `served_model_name` says otherwise.
+    /// Model that the engine loads; requests use its name unless `served_model_name` is set.
     pub model: String,
     /// The name under which the server lists the model.
     pub served_model_name: String,
-    /// How to get a server; `None` where only flags can say it.
+    /// How to get a server; `None` if only flags can set it.
     pub server: Option<ServerPlan>,
-    /// The server of the base version, where it is at hand to be measured alternately with the candidate.
+    /// The server of the base version, to measure alternately with the candidate.
     pub base: Option<ServerPlan>,
     /// Whether each repeat gets a fresh server.
     pub fresh: Fresh,
-    /// Which API is loaded.
+    /// API to load is loaded.
     pub endpoint: Endpoint,
     /// Where prompts come from.
     pub dataset: Dataset,
@@ -32,13 +32,13 @@ pub struct Plan {
     pub num_requests: usize,
     /// The load points.
     pub loads: Vec<LoadPoint>,
-    /// Whether nobody gave a load point, so that a trace is sent at its own times.
+    /// Whether no load point is set, so that a trace is sent at its own times.
     pub loads_are_usual: bool,
-    /// Prompt lengths in tokens, where given; of synthetic prompts, [`DEFAULT_INPUT_TOKENS`] else.
+    /// Prompt lengths in tokens, if set; synthetic prompts default to [`DEFAULT_INPUT_TOKENS`].
     pub input_tokens: Option<Lengths>,
-    /// Output lengths in tokens, where given; for synthetic prompts, [`DEFAULT_OUTPUT_TOKENS`] else.
+    /// Output lengths in tokens, if set; synthetic prompts default to [`DEFAULT_OUTPUT_TOKENS`].
     pub output_tokens: Option<Lengths>,
-    /// Synthetic prompts as token ids or as text; `None` for what the API takes best.
+    /// Synthetic prompts as token ids or as text; `None` selects the better form for the API.
     pub prompts: Option<Prompts>,
     /// What synthetic prompts have in common (for prefix caching).
     pub prefix: Prefix,
@@ -46,53 +46,53 @@ pub struct Plan {
     pub conversation: Option<ConversationPlan>,
     /// Longest measured time of one repeat; `None` ends with the last request.
     pub duration: Option<Duration>,
-    /// Time in which the load grows to what was asked for.
+    /// Time in which the load grows to the requested level.
     pub ramp_up: Duration,
     /// Requests before each measurement, at the measured load.
     pub warmup_requests: usize,
-    /// The warm-up is sent anew until its figures lie within this share of each other; `None` sends it once.
+    /// The warm-up repeats until its figures differ by at most this share; `None` sends it once.
     pub warmup_until_stable: Option<f64>,
     /// Repeats of every scenario.
     pub repeat: u32,
     /// Seed of lengths, prompts and arrival times.
     pub seed: u64,
-    /// Longest time that one request may take.
+    /// Time limit of one request.
     pub timeout: Duration,
     /// Share of failed or truncated requests above which the target counts as failed.
     pub max_error_rate: f64,
     /// Sampling parameters sent with each request.
     pub sampling: Sampling,
-    /// Headers that each request has beside perfgate's own.
+    /// Extra headers of each request.
     pub headers: Headers,
-    /// What the body of each request has beside perfgate's own keys.
+    /// Extra keys in the body of each request.
     pub extra_body: ExtraBody,
-    /// How often the server's metrics are looked at, and GPUs through a program.
+    /// Interval at which the server's metrics, and GPUs through a program, are sampled.
     pub telemetry_interval: Duration,
-    /// Whether a server that somebody else runs is on this machine, where the user sets it.
+    /// Whether an external server runs on this machine, if the user sets it.
     pub server_is_here: Option<bool>,
-    /// How often GPUs are looked at through the driver's library.
+    /// Interval at which GPUs are sampled through the driver's library.
     pub gpu_interval: Duration,
     /// Limits for goodput.
     pub slo: Slo,
-    /// What is expected of the machine and the engine.
+    /// Expected machine and engine.
     pub expectations: Expectations,
     /// `framework.config` as engine arguments, `--tensor-parallel-size 8 --enable-prefix-caching`.
     pub engine_args: Vec<String>,
 }
 
-/// Length of synthetic prompts where none is given.
+/// Default length of synthetic prompts.
 pub const DEFAULT_INPUT_TOKENS: Lengths = Lengths::Constant(512);
 
-/// Length of answers to synthetic prompts where none is given.
+/// Default length of answers to synthetic prompts.
 pub const DEFAULT_OUTPUT_TOKENS: Lengths = Lengths::Constant(128);
 
 impl Plan {
-    /// Twice the load's width, so that every slot has answered once before the measurement; never more requests than
-    /// are measured.
-    pub fn usual_warmup(loads: &[LoadPoint], num_requests: usize) -> usize {
+    /// Twice the number of streams, so that every slot has answered once before the measurement; at most as many requests
+    /// as are measured.
+    pub fn default_warmup(loads: &[LoadPoint], num_requests: usize) -> usize {
         let width = |load: &LoadPoint| match load {
             LoadPoint::Concurrency(concurrency) => *concurrency,
-            // An open loop has no width of its own; a few requests at its rate wake the server up.
+            // An open loop has no fixed number of streams; a few requests at its rate warm the server up.
             LoadPoint::Rate { .. } | LoadPoint::Trace { .. } => 8,
         };
         (2 * loads.iter().map(width).max().unwrap_or(1)).min(num_requests)
@@ -110,7 +110,7 @@ pub enum Fresh {
 }
 
 impl Fresh {
-    /// As the file has it.
+    /// As written in the file.
     pub fn name(self) -> &'static str {
         match self {
             Self::Repeat => "repeat",
@@ -119,7 +119,7 @@ impl Fresh {
     }
 }
 
-/// Which API is loaded.
+/// API to load is loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Endpoint {
     /// `/v1/completions`
@@ -132,40 +132,40 @@ pub enum Endpoint {
 /// Where prompts come from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Dataset {
-    /// Random token ids (completions) or random words (chat) of the lengths asked for.
+    /// Random token ids (completions) or random words (chat) of the requested lengths.
     #[default]
     Synthetic,
-    /// A file that has not been read yet.
+    /// A file that is not read yet.
     File(DatasetFile),
-    /// What a run sends of a file that has been read.
+    /// The part of a file that a run sends.
     Chosen(Arc<Selection>),
 }
 
-/// A file of prompts, conversations or a trace, and what is taken of it.
+/// A file of prompts, conversations or a trace, and which part of it is used.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DatasetFile {
     /// Path as given; a relative one is relative to the folder of perfgate.yaml.
     pub path: PathBuf,
-    /// Its format; told by the contents where not given.
+    /// Its format; detected from the contents if not set.
     pub format: Option<Format>,
-    /// What the SHA-256 of its bytes must be, in lower-case hexadecimal.
+    /// Expected SHA-256 of its bytes, in lower-case hexadecimal.
     pub sha256: Option<String>,
     /// The units of a trace.
     pub units: Units,
-    /// By how much a trace is sent faster than it was.
+    /// Factor by which a trace is sent faster than recorded.
     pub speedup: Option<f64>,
     /// Which turns of conversations are sent.
     pub turns: Option<Turns>,
     /// Think time between an answer and the next turn.
     pub pause: Duration,
-    /// Whether entries are sent again where there are fewer than requests.
+    /// Whether entries are sent again if there are fewer entries than requests.
     pub repeat_entries: bool,
-    /// Whether prompts begin with words that are new in every pass.
+    /// Whether prompts begin with words that are new in every pass over the file.
     pub salt: bool,
 }
 
 impl DatasetFile {
-    /// The file, with everything else as usual.
+    /// The file, with defaults for the rest.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -186,7 +186,7 @@ impl DatasetFile {
 pub enum Prompts {
     /// Token ids: exact lengths without a tokenizer; completions only.
     TokenIds,
-    /// Words, which the server's tokenizer takes apart.
+    /// Words, which the server tokenizes.
     Text,
 }
 
@@ -195,7 +195,7 @@ pub enum Prompts {
 pub struct Prefix {
     /// Share of every prompt that is the same in all prompts of its group, 0 to 1.
     pub share: f64,
-    /// Number of groups, each with a prefix of its own.
+    /// Number of groups; each has its own prefix.
     pub groups: usize,
 }
 
@@ -222,22 +222,22 @@ pub struct ConversationPlan {
 pub enum LoadPoint {
     /// Closed loop: that many requests in flight.
     Concurrency(usize),
-    /// Open loop: requests arrive at that rate whether or not earlier ones have ended.
+    /// Open loop: requests arrive at that rate, independent of earlier ones.
     Rate {
         /// Requests per second; infinite sends all at once.
         per_second: f64,
         /// Shape of the gamma-distributed gaps: 1 is Poisson, infinite is constant.
         burstiness: f64,
     },
-    /// Open loop: requests arrive as they did in the trace that they are taken from.
+    /// Open loop: requests arrive as in the recorded trace.
     Trace {
-        /// How much faster than then.
+        /// Factor by which the trace is sent faster than recorded.
         speedup: f64,
     },
 }
 
 impl LoadPoint {
-    /// The load point of a number: requests in flight, or requests per second where `rates` is how bursty they arrive.
+    /// The load point of a number: requests in flight, or requests per second if `rates` gives the burstiness.
     pub fn of(load: f64, rates: Option<f64>) -> Self {
         match rates {
             Some(burstiness) => Self::Rate {
@@ -253,7 +253,7 @@ impl LoadPoint {
         }
     }
 
-    /// Its number: requests in flight, requests per second, or how many times as fast a trace is sent.
+    /// Its number: requests in flight, requests per second, or the speedup of a trace.
     pub fn number(self) -> f64 {
         match self {
             #[expect(clippy::cast_precision_loss, reason = "a number of streams")]
@@ -279,9 +279,9 @@ impl LoadPoint {
 pub struct Sampling {
     /// Temperature; 0 is greedy.
     pub temperature: f64,
-    /// Nucleus sampling, where given.
+    /// Nucleus sampling, if set.
     pub top_p: Option<f64>,
-    /// Whether the model's end-of-sequence token is ignored, so that outputs have the length asked for.
+    /// Whether to ignore the end-of-sequence token, so that outputs have the requested length.
     pub ignore_eos: bool,
 }
 
@@ -306,7 +306,7 @@ pub struct Slo {
     pub e2e: Option<f64>,
 }
 
-/// What is expected of the machine and the engine; checked against what is really there.
+/// Expected machine and engine, checked against the real ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expectations {
     /// GPU name, `H100-80GB SXM`.
@@ -319,24 +319,21 @@ pub struct Expectations {
     pub cuda: Option<String>,
     /// vLLM version.
     pub vllm_version: Option<String>,
-    /// Whether a mismatch refuses the run instead of being named.
+    /// Whether a mismatch stops the run instead of adding a warning.
     pub strict: bool,
 }
 
 /// How to get a server.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there are one or two of them in a run"
-)]
+#[expect(clippy::large_enum_variant, reason = "a run has one or two of them")]
 pub enum ServerPlan {
     /// A container.
     Docker(DockerPlan),
-    /// A command of our own process group.
+    /// A command in perfgate's own process group.
     Process(ProcessPlan),
-    /// A server that somebody else runs; never stopped by us.
+    /// An external server; perfgate never stops it.
     Url(ServerUrl),
-    /// The embedded server: options of `perfgate simulate` without the dashes, and their values.
+    /// The embedded server: options of `perfgate simulate` without dashes, and their values.
     Simulator(BTreeMap<String, String>),
 }
 
@@ -347,41 +344,41 @@ pub struct DockerPlan {
     pub image: String,
     /// When the image is pulled.
     pub pull: Pull,
-    /// Entry point, where the image's own does not do.
+    /// Entry point, if it replaces the image's own.
     pub entrypoint: Option<Vec<String>>,
     /// Arguments after the model and `framework.config`.
     pub args: Vec<String>,
-    /// GPUs to hand in.
+    /// GPUs to pass in.
     pub gpus: GpuRequest,
-    /// Devices of the machine to hand in, `/dev/kfd` or `host:container`: AMD's GPUs.
+    /// Devices of the machine to pass in, `/dev/kfd` or `host:container`: AMD's GPUs.
     pub devices: Vec<String>,
-    /// OCI runtime, where the engine's usual one does not do.
+    /// OCI runtime, if it replaces the engine's default.
     pub runtime: Option<String>,
     /// Names of environment variables passed through from perfgate's own environment.
     pub env: Vec<String>,
     /// Mounts, `host:container[:ro]`; a leading `~` is the home folder.
     pub volumes: Vec<String>,
-    /// The cache of Hugging Face that is mounted where the server looks for it.
+    /// The Hugging Face cache to mount at the path that the server uses.
     pub hf_cache: Option<HfCache>,
-    /// Shared memory in bytes, where given; [`DockerPlan::DEFAULT_SHM_SIZE`] else.
+    /// Shared memory in bytes; the default is [`DockerPlan::DEFAULT_SHM_SIZE`].
     pub shm_size: Option<u64>,
     /// `host` to share the host's IPC namespace.
     pub ipc: Option<String>,
-    /// What the container may use of the machine.
+    /// Resource limits of the container.
     pub limits: Limits,
-    /// User and group in the container, `2000:0`, where the image's own does not do.
+    /// User and group in the container, `2000:0`, if they replace the image's own.
     pub user: Option<String>,
     /// The network in which the server listens.
     pub network: Network,
-    /// Port on which the server listens inside the container; in the host's network a free one is chosen.
+    /// Port on which the server listens inside the container; in the host's network perfgate chooses a free one.
     pub port: u16,
     /// Longest time from start to ready.
     pub ready_timeout: Duration,
 }
 
 impl DockerPlan {
-    /// Shared memory where nothing is said, 8 GiB. Docker's own 64 MiB are too little: vLLM 0.32 wants 160 MiB for one
-    /// queue between its processes, and NCCL more for every GPU.
+    /// Default shared memory, 8 GiB. Docker's default of 64 MiB is too small: vLLM 0.32 needs 160 MiB for one queue
+    /// between its processes, and NCCL needs more for every GPU.
     pub const DEFAULT_SHM_SIZE: u64 = 8 << 30;
 
     /// A model of a hundred gigabytes takes minutes to load and compile.
@@ -390,7 +387,7 @@ impl DockerPlan {
     /// Where vLLM listens.
     pub const DEFAULT_PORT: u16 = 8000;
 
-    /// The image, with everything else as usual.
+    /// The image, with defaults for the rest.
     pub fn of(image: impl Into<String>) -> Self {
         Self {
             image: image.into(),
@@ -413,14 +410,14 @@ impl DockerPlan {
         }
     }
 
-    /// Bytes of shared memory to ask for; `None` where the container has no `/dev/shm` of its own.
+    /// Bytes of shared memory to request; `None` if the container has no own `/dev/shm`.
     pub fn shm_bytes(&self) -> Option<u64> {
         let shared = self.ipc.as_deref().is_some_and(shares_ipc);
         (!shared).then(|| self.shm_size.unwrap_or(Self::DEFAULT_SHM_SIZE))
     }
 }
 
-/// Whether that IPC mode takes `/dev/shm` from somewhere else, so that a size means nothing.
+/// Whether that IPC mode shares `/dev/shm`, so that a size has no effect.
 pub(super) fn shares_ipc(mode: &str) -> bool {
     mode == "host" || mode == "none" || mode.starts_with("container:")
 }
@@ -428,30 +425,30 @@ pub(super) fn shares_ipc(mode: &str) -> bool {
 /// When an image is pulled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pull {
-    /// Where it is not on this machine.
+    /// If the image is missing on this machine.
     #[default]
     Missing,
-    /// At every start, so that a tag that moves is the newest.
+    /// At every start, so that a moving tag is current.
     Always,
-    /// Never: it must be there.
+    /// Never: the image must be on this machine.
     Never,
 }
 
-/// The cache of Hugging Face on this machine.
+/// The Hugging Face cache on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HfCache {
     /// `$HF_HOME`, else `~/.cache/huggingface`.
     Usual,
-    /// That folder; a leading `~` is the home folder.
+    /// This folder; a leading `~` is the home folder.
     Folder(String),
 }
 
-/// What a container may use of the machine; no limit where nothing is given.
+/// Resource limits of a container; a missing value means no limit.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Limits {
-    /// Main memory in bytes; no swap beside it.
+    /// Main memory in bytes, without swap.
     pub memory: Option<u64>,
-    /// CPUs' worth of time, above 0; may be a fraction.
+    /// CPU time in CPUs, above 0; may be a fraction.
     pub cpus: Option<f64>,
     /// Which CPUs, `0-7,16`.
     pub cpuset: Option<String>,
@@ -462,24 +459,24 @@ pub struct Limits {
 /// The network in which a server in a container listens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Network {
-    /// Its own; the port is published on a free loopback port.
+    /// The container's own network; its port is published on a free loopback port.
     #[default]
     Bridge,
-    /// The host's: nothing between client and server.
+    /// The host's network, without a proxy between client and server.
     Host,
 }
 
-/// GPUs to hand to a container.
+/// GPUs to pass to a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum GpuRequest {
     /// None.
     #[default]
     None,
-    /// All there are.
+    /// All GPUs.
     All,
-    /// That many.
+    /// This number of GPUs.
     Count(u32),
-    /// Those, by index or UUID.
+    /// These GPUs, by index or UUID.
     Devices(Vec<String>),
 }
 
@@ -488,7 +485,7 @@ pub enum GpuRequest {
 pub struct ProcessPlan {
     /// Program and arguments. `{port}`, `{model}` and, as a whole element, `{args}` are replaced.
     pub command: Vec<String>,
-    /// Environment variables to set, beside perfgate's own.
+    /// Environment variables to set in addition to perfgate's own environment.
     pub env: BTreeMap<String, String>,
     /// Working folder.
     pub directory: Option<PathBuf>,

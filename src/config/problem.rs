@@ -1,4 +1,4 @@
-//! What is wrong with a file, shown all at once with the lines that it concerns.
+//! All problems of a file, shown together with the lines that they concern.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,35 +9,35 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 pub use crate::code::Code;
 use crate::policy::rule::Place;
 
-/// Problems that are shown; nobody reads more, and a file of another kind can have a problem in every line.
-const MOST_SHOWN: usize = 100;
+/// Maximum number of shown problems: a file of another kind can have a problem in every line.
+const MAX_SHOWN: usize = 100;
 
-/// Longest message; more is a value that fills the screen.
-const LONGEST_MESSAGE: usize = 400;
+/// Longest message in characters; a longer value would fill the screen.
+const MAX_MESSAGE: usize = 400;
 
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigProblem {
-    /// Its kind.
+    /// Code of the problem.
     pub code: Code,
     /// What is wrong.
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
-    /// Where, in bytes of the text.
+    /// Byte range in the text.
     pub span: Range<usize>,
-    /// Where, as an editor counts: line from 1.
+    /// Line, counted from 1.
     pub line: usize,
-    /// Column from 1.
+    /// Column, counted from 1.
     pub column: usize,
 }
 
-/// Everything that is wrong with one file.
+/// All problems of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
     /// The file's name as given.
     pub file: String,
-    /// Its text, with stars where a secret may stand.
+    /// Its text, with stars in place of possible secrets.
     pub source: String,
     /// In the order of the text.
     pub problems: Vec<ConfigProblem>,
@@ -54,7 +54,7 @@ impl fmt::Display for Problems {
             self.file,
             crate::text::count::count(count, "problem")
         )?;
-        let shown = &self.problems[..count.min(MOST_SHOWN)];
+        let shown = &self.problems[..count.min(MAX_SHOWN)];
         let renderer = Renderer::plain().decor_style(DecorStyle::Ascii);
         for problem in shown {
             let snippet = Snippet::source(&self.source)
@@ -82,14 +82,14 @@ impl fmt::Display for Problems {
 pub(super) struct Collector<'a> {
     file: &'a str,
     source: &'a str,
-    /// Where the lines begin, once somebody asked.
+    /// Where the lines begin; computed at first use.
     lines: Vec<usize>,
     problems: Vec<ConfigProblem>,
     secrets: Vec<Range<usize>>,
 }
 
 impl<'a> Collector<'a> {
-    /// `file` is how the text is called.
+    /// `file` is the name in messages.
     pub(super) fn new(file: &'a str, source: &'a str) -> Self {
         Self {
             file,
@@ -100,7 +100,7 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Where a byte of the text stands.
+    /// Line and column of a byte.
     pub(super) fn place(&mut self, byte: usize) -> Place {
         if self.lines.is_empty() {
             let after = self.source.match_indices('\n').map(|(at, _)| at + 1);
@@ -118,7 +118,7 @@ impl<'a> Collector<'a> {
         self.problems.len()
     }
 
-    /// Never shows what stands in `span`, whichever problem its line is shown for.
+    /// Masks `span` in every problem that shows its line.
     pub(super) fn hide(&mut self, span: Range<usize>) {
         self.secrets.push(span);
     }
@@ -143,13 +143,13 @@ impl<'a> Collector<'a> {
             message: one_line(message),
             hint,
             span: self.within(span),
-            // Counted when all are known, in one pass over the text.
+            // Set in `count_lines`, in one pass over the text for all problems.
             line: 1,
             column: 1,
         });
     }
 
-    /// The span cut to whole characters of the text, whatever a parser counted.
+    /// The span, limited to the text and to whole characters.
     fn within(&self, span: Range<usize>) -> Range<usize> {
         let start = self.source.floor_char_boundary(span.start);
         start..self.source.floor_char_boundary(span.end).max(start)
@@ -174,7 +174,7 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Sets line and column of the problems, which are in the order of the text.
+    /// Sets line and column of the problems, which are sorted by position.
     fn count_lines(&mut self) {
         let (mut line, mut line_start, mut counted) = (1, 0, 0);
         for problem in &mut self.problems {
@@ -189,7 +189,7 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// The text with stars for secrets, one for each byte, so that every place stays where it is.
+    /// The text with one star for each byte of a secret, so that positions stay the same.
     fn masked_source(&self) -> String {
         let mut spans: Vec<Range<usize>> = self
             .secrets
@@ -217,18 +217,18 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// A message on one line: a value with a line break could otherwise begin a line with a command of the CI service.
+/// A message on one line: a line break in a value could otherwise start a CI workflow command.
 fn one_line(text: String) -> String {
-    let length = text.chars().take(LONGEST_MESSAGE + 1).count();
-    if length <= LONGEST_MESSAGE && !text.contains(char::is_control) {
+    let length = text.chars().take(MAX_MESSAGE + 1).count();
+    if length <= MAX_MESSAGE && !text.contains(char::is_control) {
         return text;
     }
     let mut line: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
-        .take(LONGEST_MESSAGE)
+        .take(MAX_MESSAGE)
         .collect();
-    if length > LONGEST_MESSAGE {
+    if length > MAX_MESSAGE {
         line.push('…');
     }
     line
@@ -239,7 +239,7 @@ mod tests {
     use super::super::read_plan;
 
     #[test]
-    fn a_value_never_begins_a_line_of_its_own() {
+    fn a_value_never_begins_a_new_line() {
         let source = "model: m\nendpoint: \"x\\n::warning::y\\e[31m\"\n\"k\\n::error::z\": 1\n";
         let shown = read_plan("perfgate.yaml", source).unwrap_err().to_string();
         assert!(
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn places_count_characters_and_survive_foreign_line_ends() {
+    fn positions_count_characters_with_any_line_ends() {
         for source in [
             "model: m\r\nname: [ä, x]\r\nrepeat: ä\r\n",
             "\u{feff}model: m # ß\nname: [ä, x]\nrepeat: ä\n",

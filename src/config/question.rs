@@ -1,25 +1,25 @@
-//! What of a plan is the question, which the base of a change asks, and what the answer, which the change gives.
+//! Splits a plan into the question, taken from the base of a change, and the answer (server and framework), taken from¶//! the change.
 
 use super::{Expectations, Plan};
 
-/// A plan of both, and the keys in which the change asks something else.
+/// The combined plan, and the keys in which the question of the change differs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Asked {
-    /// The question of the base, and server and framework of the change.
+pub struct CombinedPlan {
+    /// The question of the base with server and framework of the change.
     pub plan: Plan,
-    /// Keys of the file that have another value in the change, and do not count before it is merged.
+    /// Keys whose value differs in the change; they take effect after the merge.
     pub edits: Vec<&'static str>,
 }
 
-/// Everything of `question`, but `server` and `framework` of `answer`. How often the server is started anew, and the
-/// server of the base version, are the question's.
+/// All fields of `question`, with `server` and `framework` of `answer`. `server.fresh` and `server.base` come from the
+/// question.
 #[expect(
     clippy::too_many_lines,
-    reason = "every field of a plan, each on its side of one table"
+    reason = "one table assigns every field of a plan to a side"
 )]
-pub fn asked(question: Plan, answer: Plan) -> Asked {
+pub fn combine(question: Plan, answer: Plan) -> CombinedPlan {
     let mut edits = Vec::new();
-    // Taken apart without `..`, so that a new field is put on one side or the other.
+    // Destructured without `..`, so that the compiler requires a side for every new field.
     let Plan {
         name,
         model,
@@ -128,7 +128,7 @@ pub fn asked(question: Plan, answer: Plan) -> Asked {
         },
         ..question
     };
-    Asked { plan, edits }
+    CombinedPlan { plan, edits }
 }
 
 #[cfg(test)]
@@ -137,7 +137,7 @@ mod tests {
     use crate::config::{Fresh, read_plan};
 
     #[test]
-    fn the_change_brings_its_server_and_framework_and_nothing_else() {
+    fn only_server_and_framework_come_from_the_change() {
         let plan = |text: &str| read_plan("perfgate.yaml", text).unwrap();
         let base = "model: m\nserver: {simulator: {seed: 1}, base: {simulator: {seed: 2}}}\nconcurrency: 16\nslo: {ttft: 200ms}\n";
         let change = "\
@@ -153,7 +153,7 @@ headers: {X-Route: empty}
 extra_body: {top_k: 1}
 ";
         let question = plan(base);
-        let Asked { plan: both, edits } = asked(question.clone(), plan(change));
+        let CombinedPlan { plan: both, edits } = combine(question.clone(), plan(change));
         assert_eq!(
             edits,
             [
@@ -180,6 +180,6 @@ extra_body: {top_k: 1}
             ..both
         };
         assert_eq!(rest, question);
-        assert!(asked(question.clone(), question).edits.is_empty());
+        assert!(combine(question.clone(), question).edits.is_empty());
     }
 }

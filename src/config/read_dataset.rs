@@ -1,4 +1,4 @@
-//! What is sent, of `perfgate.yaml`: data sets, and the shape of synthetic prompts.
+//! Data sets and the shape of synthetic prompts in `perfgate.yaml`.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use super::problem::{Code, Collector};
 use super::{ConversationPlan, Dataset, DatasetFile, Prefix, Prompts};
 use crate::workload::dataset::{Format, TimeUnit, Turns, Units};
 
-/// A conversation of more turns fits into no context.
-const MOST_TURNS: usize = 1_000;
+/// Maximum number of turns; longer conversations exceed every model's context.
+const MAX_TURNS: usize = 1_000;
 
-/// A block of a prefix cache has fewer tokens.
-const LARGEST_BLOCK: u32 = 1 << 20;
+/// Maximum block size in tokens; prefix caches use smaller blocks.
+const MAX_BLOCK: u32 = 1 << 20;
 
-/// More prefix groups than a run has requests that could share one.
-const MOST_GROUPS: usize = 10_000;
+/// Maximum number of prefix groups; more groups than requests could not share prefixes.
+const MAX_GROUPS: usize = 10_000;
 
-/// A path or a name, or a map that says more.
+/// A path, a name, or a map with details.
 pub(super) fn read_dataset(node: &Node, collector: &mut Collector<'_>) -> Option<Dataset> {
     if !matches!(node.value, Value::Mapping(_)) {
         return text(node, "dataset", collector).map(dataset_named);
@@ -52,8 +52,8 @@ pub(super) fn read_dataset(node: &Node, collector: &mut Collector<'_>) -> Option
     let salt = switch("salt", "dataset.salt", collector);
     fields.finish(collector);
     if let (Some(node), false) = (pause_node, turns == Some(Turns::All)) {
-        let message = "`dataset.pause` stands between turns, and only one turn is sent".to_owned();
-        let hint = "add `turns: all`, or take it out";
+        let message = "`dataset.pause` has no effect: only one turn is sent".to_owned();
+        let hint = "add `turns: all`, or remove it";
         collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
     }
     let usual = DatasetFile::at(path?);
@@ -79,14 +79,14 @@ fn read_units(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Units {
     });
     let block_tokens = fields
         .take("block_size")
-        .and_then(|node| number(node, "dataset.block_size", &(1..=LARGEST_BLOCK), collector));
+        .and_then(|node| number(node, "dataset.block_size", &(1..=MAX_BLOCK), collector));
     Units {
         time: time.unwrap_or(usual.time),
         block_tokens: block_tokens.unwrap_or(usual.block_tokens),
     }
 }
 
-/// `synthetic`, or a path; whether there is such a file is seen when it is read.
+/// `synthetic` or a path. Reading the file later checks that it exists.
 pub(super) fn dataset_named(name: String) -> Dataset {
     if name == "synthetic" {
         Dataset::Synthetic
@@ -101,19 +101,19 @@ fn read_sha256(node: &Node, collector: &mut Collector<'_>) -> Option<String> {
     if hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Some(hash.to_owned());
     }
-    let message = format!("`dataset.sha256` must have 64 hexadecimal digits, and is `{written}`");
-    let hint = "write what `sha256sum FILE` prints";
+    let message = format!("`dataset.sha256` must have 64 hexadecimal digits; it is `{written}`");
+    let hint = "copy the output of `sha256sum FILE`";
     collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
     None
 }
 
-/// How synthetic prompts are written.
+/// The form of synthetic prompts.
 pub(super) fn read_prompts(node: &Node, collector: &mut Collector<'_>) -> Option<Prompts> {
     let named = [("token_ids", Prompts::TokenIds), ("text", Prompts::Text)];
     one_of(node, "prompts", &named, collector)
 }
 
-/// The value of one of the names.
+/// The value that belongs to one of the names.
 fn one_of<T: Copy>(
     node: &Node,
     what: &str,
@@ -138,7 +138,7 @@ pub(super) fn read_prefix(node: &Node, collector: &mut Collector<'_>) -> Option<
         .and_then(|node| percentage(node, "prefix.share", &(0.0..=1.0), collector));
     let groups = fields
         .take("groups")
-        .and_then(|node| number(node, "prefix.groups", &(1..=MOST_GROUPS), collector));
+        .and_then(|node| number(node, "prefix.groups", &(1..=MAX_GROUPS), collector));
     fields.finish(collector);
     Some(Prefix {
         share: share?,
@@ -154,7 +154,7 @@ pub(super) fn read_conversation(
     let mut fields = Fields::of(node, "conversation", collector)?;
     let turns = fields
         .require("turns", "3", collector)
-        .and_then(|node| number(node, "conversation.turns", &(1..=MOST_TURNS), collector));
+        .and_then(|node| number(node, "conversation.turns", &(1..=MAX_TURNS), collector));
     let pause = fields
         .take("pause")
         .and_then(|node| duration(node, "conversation.pause", collector));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_said_at_once() {
+    fn impossible_values_are_reported_at_once() {
         let source = "\
 model: m
 dataset: {format: csv, sha256: abc, speedup: 0, turns: some, pause: 1s, salted: true}

@@ -7,8 +7,8 @@ use super::plan::shares_ipc;
 use super::problem::{Code, Collector};
 use super::{DockerPlan, GpuRequest, HfCache, Limits, Network, Pull, headers};
 
-/// The least memory that engines take.
-const LEAST_MEMORY: u64 = 6 << 20;
+/// The smallest memory limit that container engines accept.
+const MIN_MEMORY: u64 = 6 << 20;
 
 pub(super) fn read_docker(node: &Node, collector: &mut Collector<'_>) -> Option<DockerPlan> {
     let mut fields = Fields::of(node, "server.docker", collector)?;
@@ -69,7 +69,7 @@ pub(super) fn read_docker(node: &Node, collector: &mut Collector<'_>) -> Option<
         let port = option_value(&args, "--port")?.parse().ok()?;
         Some((node, port))
     });
-    let port = settle_port(port_node, port, listens, network, collector);
+    let port = resolve_port(port_node, port, listens, network, collector);
     Some(DockerPlan {
         image: image?,
         pull: pull.unwrap_or_default(),
@@ -91,8 +91,8 @@ pub(super) fn read_docker(node: &Node, collector: &mut Collector<'_>) -> Option<
     })
 }
 
-/// The port inside, which may be given in two places.
-fn settle_port(
+/// The port inside the container, which the file can set in two places.
+fn resolve_port(
     node: Option<&Node>,
     port: Option<u16>,
     listens: Option<(&Node, u16)>,
@@ -100,9 +100,9 @@ fn settle_port(
     collector: &mut Collector<'_>,
 ) -> u16 {
     if let (Network::Host, Some(node)) = (network, node) {
-        let message = "`server.docker.port` stands beside `network: host`".to_owned();
+        let message = "`server.docker.port` has no effect with `network: host`".to_owned();
         let hint =
-            "leave it out: in the host's network perfgate chooses a free port and passes `--port`";
+            "remove it: in the host's network perfgate chooses a free port and passes `--port`";
         collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
     }
     if let (Network::Bridge, Some(port), Some((node, listens))) = (network, port, listens)
@@ -111,7 +111,7 @@ fn settle_port(
         let message = format!(
             "`server.docker.args` has `--port {listens}`, and `server.docker.port` is {port}"
         );
-        let hint = "leave one of them out: the other follows";
+        let hint = "remove one of them: perfgate derives it from the other";
         collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
     }
     port.or(listens.map(|(_, port)| port))
@@ -150,9 +150,8 @@ fn read_shared_memory(
     if let (Some(node), Some(mode)) = (shm_node, &ipc)
         && shares_ipc(mode)
     {
-        // Engines take both and give no shared memory of that size.
-        let message =
-            format!("`server.docker.shm_size` stands beside `ipc: {mode}`, which makes it void");
+        // Container engines accept both and ignore the size.
+        let message = format!("`server.docker.shm_size` has no effect with `ipc: {mode}`");
         collector.push_with_hint(
             Code::Contradiction,
             node.span.clone(),
@@ -167,8 +166,8 @@ fn read_limits(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Limits
     let memory = fields.take("memory").and_then(|node| {
         let what = "server.docker.memory";
         let memory = bytes(node, what, collector)?;
-        if memory < LEAST_MEMORY {
-            let message = format!("`{what}` is less than 6MiB, the least that engines take");
+        if memory < MIN_MEMORY {
+            let message = format!("`{what}` is less than 6MiB, the minimum of container engines");
             collector.push(Code::InvalidValue, node.span.clone(), message);
             return None;
         }
@@ -204,7 +203,7 @@ fn read_limits(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Limits
     }
 }
 
-/// `0-7,16`, every range the right way round.
+/// `0-7,16`, with ascending ranges.
 fn is_cpu_list(text: &str) -> bool {
     text.split(',').all(|part| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -229,7 +228,7 @@ fn read_user(node: &Node, collector: &mut Collector<'_>) -> Option<String> {
     if is_plain(name) && is_plain(group) {
         return Some(user);
     }
-    let message = format!("`{what}` must be a user and, if need be, a group, not `{user}`");
+    let message = format!("`{what}` must be a user with an optional group, not `{user}`");
     let hint = "write `\"2000:0\"`";
     collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
     None
@@ -253,14 +252,14 @@ fn read_hf_cache(node: &Node, collector: &mut Collector<'_>) -> Option<HfCache> 
     None
 }
 
-/// Names only: a value written here would be a secret in a file that everybody reads. Problems never quote what is no
-/// name, and `secret` keeps it out of the lines that are shown.
+/// Names only: a value here would be a secret in a committed file. Problems never quote an entry that is not a name,
+/// and `secret` masks it in the lines that are shown.
 fn read_env_names(node: &Node, collector: &mut Collector<'_>) -> Option<Vec<String>> {
     let what = "server.docker.env";
     let hint =
-        "write the name alone; its value is taken from perfgate's own environment and never stored";
+        "write only the name; perfgate reads the value from its environment and never stores it";
     let Value::Sequence(items) = &node.value else {
-        let message = format!("`{what}` must be a list of names of variables");
+        let message = format!("`{what}` must be a list of variable names");
         collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
         return None;
     };
@@ -269,7 +268,7 @@ fn read_env_names(node: &Node, collector: &mut Collector<'_>) -> Option<Vec<Stri
         match &item.value {
             Value::Scalar { text, .. } if headers::is_name(text) => names.push(text.clone()),
             Value::Scalar { .. } | Value::Sequence(_) | Value::Mapping(_) => {
-                let message = format!("`{what}` takes names of variables, and this is none");
+                let message = format!("`{what}` has an entry that is not a variable name");
                 collector.push_with_hint(Code::InvalidValue, item.span.clone(), message, hint);
             }
         }
@@ -281,7 +280,7 @@ fn read_gpus(node: &Node, collector: &mut Collector<'_>) -> Option<GpuRequest> {
     match &node.value {
         Value::Sequence(items) if items.is_empty() => {
             let message = "`server.docker.gpus` is an empty list".to_owned();
-            let hint = "write `none`, or leave it out";
+            let hint = "write `none`, or remove it";
             collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
             None
         }
@@ -320,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_is_read_with_everything_it_may_need() {
+    fn a_container_is_read_with_all_its_options() {
         let source = "docker: {image: \"vllm/vllm-openai:v0.32.0\", args: [\"--max-model-len\", \"8192\"], gpus: all, env: [HF_TOKEN], volumes: [\"~/.cache/huggingface:/root/.cache/huggingface\"], shm_size: 8GiB, ready_timeout: 15m}";
         let Ok(ServerPlan::Docker(docker)) = server(source) else {
             panic!()
@@ -340,18 +339,18 @@ mod tests {
         insta::assert_snapshot!(problem, @r#"
         `perfgate.yaml` has 1 problem
 
-        error[invalid-value]: `server.docker.env` takes names of variables, and this is none
+        error[invalid-value]: `server.docker.env` has an entry that is not a variable name
          --> perfgate.yaml:3:38
           |
         3 |   docker: {image: i, env: [HF_TOKEN, "HF_TOKEN=**********]}
           |                                      ^^^^^^^^^^^^^^^^^^^^
           |
-          = help: write the name alone; its value is taken from perfgate's own environment and never stored
+          = help: write only the name; perfgate reads the value from its environment and never stores it
         "#);
     }
 
     #[test]
-    fn empty_lists_and_entries_are_not_guessed_at() {
+    fn empty_lists_and_entries_are_refused() {
         for (docker, message) in [
             ("gpus: []", "is an empty list"),
             ("args: [~, --x]", "`args` has an empty entry"),
@@ -362,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_is_as_usual() {
+    fn missing_options_have_defaults() {
         assert_eq!(docker("").unwrap(), DockerPlan::of("i"));
         assert_eq!(DockerPlan::of("i").shm_bytes(), Some(8 << 30));
         assert_eq!(docker("ipc: host").unwrap().shm_bytes(), None);
@@ -399,31 +398,37 @@ mod tests {
     }
 
     #[test]
-    fn the_port_follows_the_servers_own_argument() {
+    fn the_port_defaults_to_the_servers_argument() {
         assert_eq!(docker("args: [--port, \"9000\"]").unwrap().port, 9000);
         assert_eq!(docker("args: [--port=9000]").unwrap().port, 9000);
         let problem = docker("args: [--port, \"9000\"], port: 8000").unwrap_err();
         assert!(problem.contains("has `--port 9000`, and"), "{problem}");
         let problem = docker("network: host, port: 8000").unwrap_err();
-        assert!(problem.contains("beside `network: host`"), "{problem}");
+        assert!(
+            problem.contains("has no effect with `network: host`"),
+            "{problem}"
+        );
     }
 
     #[test]
-    fn what_cannot_be_is_said_with_its_name_and_value() {
+    fn impossible_values_are_reported_with_name_and_value() {
         for (more, message) in [
             (
                 "pull: sometimes",
                 "must be `missing`, `always` or `never`, not `sometimes`",
             ),
             ("network: none", "must be `bridge` or `host`, not `none`"),
-            ("ipc: host, shm_size: 8GiB", "stands beside `ipc: host`"),
+            (
+                "ipc: host, shm_size: 8GiB",
+                "has no effect with `ipc: host`",
+            ),
             ("memory: 1MiB", "less than 6MiB"),
             ("cpus: 0", "must be between 0.01 and 4096"),
             ("cpus: .inf", "must be a finite number"),
             ("cpuset: 7-0", "must be a list of CPUs, not `7-0`"),
             ("cpuset: all", "must be a list of CPUs, not `all`"),
             ("pids_limit: 0", "must be between 1 and"),
-            ("user: \"2000:\"", "must be a user and"),
+            ("user: \"2000:\"", "must be a user with"),
             (
                 "hf_cache: yes",
                 "must be `true`, `false` or a folder, not `yes`",

@@ -1,4 +1,4 @@
-//! `headers` and `extra_body` of `perfgate.yaml`, and YAML as the JSON that is sent.
+//! `headers` and `extra_body` of `perfgate.yaml`, and conversion of YAML to JSON.
 
 use super::extra_body::{ExtraBody, check_extra_body, instead_of};
 use super::fields::{Fields, report_duplicates};
@@ -6,7 +6,7 @@ use super::headers::{Headers, WrongHeader};
 use super::node::{Node, Value};
 use super::problem::{Code, Collector};
 
-/// What each request carries beside what perfgate sends itself.
+/// Extra headers and body keys of each request.
 pub(super) fn read_extras(
     fields: &mut Fields<'_>,
     collector: &mut Collector<'_>,
@@ -20,8 +20,8 @@ pub(super) fn read_extras(
     (headers.unwrap_or_default(), extra_body.unwrap_or_default())
 }
 
-/// Names with a value, or with the variable that has it. Problems quote no value, and `secret` keeps them out of the lines
-/// that are shown.
+/// Names with a value or with the variable that contains it. Problems quote no value, and `secret` masks values in the
+/// lines that are shown.
 fn read_headers(node: &Node, collector: &mut Collector<'_>) -> Option<Headers> {
     let Value::Mapping(entries) = &node.value else {
         let message = "`headers` must be a map of names and values".to_owned();
@@ -79,7 +79,7 @@ fn read_extra_body(node: &Node, collector: &mut Collector<'_>) -> Option<ExtraBo
     for (key, value) in entries {
         let json = to_json(value);
         if let Some(instead) = instead_of(&key.name, &json) {
-            let message = format!("perfgate decides `extra_body.{}` itself", key.name);
+            let message = format!("perfgate sets `extra_body.{}` itself", key.name);
             collector.push_with_hint(Code::Contradiction, key.span.clone(), message, instead);
             continue;
         }
@@ -93,8 +93,8 @@ fn read_extra_body(node: &Node, collector: &mut Collector<'_>) -> Option<ExtraBo
     Some(body)
 }
 
-/// Reports values that JSON cannot carry as they are written: a repeated key, of which JSON keeps one, and `.nan` or `.inf`,
-/// which JSON does not have. `what` names the value in the report, with its article.
+/// Reports values that JSON cannot represent: a repeated key, and `.nan` or `.inf`. `what` is the name of the value in
+/// the message, with its article.
 pub(super) fn report_unclear_values(node: &Node, what: &str, collector: &mut Collector<'_>) {
     match &node.value {
         Value::Scalar {
@@ -132,7 +132,7 @@ pub(super) fn to_json(node: &Node) -> serde_json::Value {
     match &node.value {
         _ if node.is_null() => serde_json::Value::Null,
         Value::Scalar { text, quoted: true } => text.clone().into(),
-        // A plain scalar that JSON understands is what it looks like; the rest is text.
+        // A plain scalar that is valid JSON keeps its type; all others are text.
         Value::Scalar {
             text,
             quoted: false,
@@ -171,7 +171,7 @@ extra_body:
 ";
         let mut plan = read_plan("perfgate.yaml", source).unwrap();
         plan.headers
-            .settle(&|name| Some(name.to_lowercase()))
+            .resolve(&|name| Some(name.to_lowercase()))
             .unwrap();
         let sent: Vec<(&str, &str)> = plan.headers.sent().collect();
         assert_eq!(
@@ -186,7 +186,7 @@ extra_body:
     }
 
     #[test]
-    fn what_cannot_be_sent_is_said_at_its_place_without_a_value() {
+    fn forbidden_extras_are_reported_at_their_place_without_values() {
         insta::assert_snapshot!(problems(
             "\
 headers:

@@ -1,4 +1,4 @@
-//! `framework:` of `perfgate.yaml`: the version expected and the engine's arguments.
+//! `framework:` of `perfgate.yaml`: the expected version and the engine's arguments.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ pub(super) fn read_framework(
     args
 }
 
-/// `tensor_parallel_size: 8` → `--tensor-parallel-size 8`; true is a bare flag and false `--no-…`, as vLLM has them.
+/// `tensor_parallel_size: 8` → `--tensor-parallel-size 8`; true is a bare flag and false is `--no-…`, as in vLLM.
 fn read_engine_config(node: &Node, collector: &mut Collector<'_>) -> Option<Vec<String>> {
     let Value::Mapping(entries) = &node.value else {
         let message = "`framework.config` must be a map of keys and values".to_owned();
@@ -37,7 +37,7 @@ fn read_engine_config(node: &Node, collector: &mut Collector<'_>) -> Option<Vec<
     for (key, value) in entries {
         let flag = key.name.replace('_', "-");
         if !is_flag(&flag) {
-            let message = format!("`{}` cannot be the name of an engine argument", key.name);
+            let message = format!("`{}` is not a valid name of an engine argument", key.name);
             let hint = "write it as vLLM does, without the dashes: `tensor_parallel_size`";
             collector.push_with_hint(Code::InvalidValue, key.span.clone(), message, hint);
             continue;
@@ -88,21 +88,21 @@ mod tests {
     }
 
     #[test]
-    fn a_truth_value_is_a_flag_however_it_is_written() {
+    fn a_boolean_is_a_flag_in_every_spelling() {
         insta::assert_snapshot!(read("{enable_prefix_caching: True, enforce_eager: FALSE, dtype: \"True\"}"), @"--enable-prefix-caching --no-enforce-eager --dtype True");
         insta::assert_snapshot!(read("{compilation: {eager: True}}"), @r#"--compilation {"eager":true}"#);
     }
 
     #[test]
-    fn an_argument_that_stands_twice_is_found_at_any_depth_and_in_any_spelling() {
-        insta::assert_snapshot!(read("{speculative_config: {tokens: 1, tokens: 2}}"), @"`tokens` stands here a second time");
+    fn a_repeated_argument_is_found_at_any_depth_and_in_any_spelling() {
+        insta::assert_snapshot!(read("{speculative_config: {tokens: 1, tokens: 2}}"), @"`tokens` is given twice");
         insta::assert_snapshot!(read("{block_size: 8, block-size: 16}"), @"`block-size` and `block_size` are the same argument");
-        insta::assert_snapshot!(read("{block_size: 8, block_size: 16}"), @"`block_size` stands here a second time");
+        insta::assert_snapshot!(read("{block_size: 8, block_size: 16}"), @"`block_size` is given twice");
     }
 
     #[test]
-    fn what_is_no_argument_never_reaches_the_engine() {
-        insta::assert_snapshot!(read("{\"\": 4, \"a b\": 1, \"--seed\": 1}"), @"`` cannot be the name of an engine argument; `a b` cannot be the name of an engine argument; `--seed` cannot be the name of an engine argument");
+    fn an_invalid_argument_never_reaches_the_engine() {
+        insta::assert_snapshot!(read("{\"\": 4, \"a b\": 1, \"--seed\": 1}"), @"`` is not a valid name of an engine argument; `a b` is not a valid name of an engine argument; `--seed` is not a valid name of an engine argument");
         insta::assert_snapshot!(read("{gpu_memory_utilization: .nan, s: [-.inf]}"), @"an engine argument must be a finite number, not `.nan`; an engine argument must be a finite number, not `-.inf`");
     }
 }

@@ -6,16 +6,16 @@ use super::node::{Node, Value};
 use super::problem::{Code, Collector};
 use crate::workload::Lengths;
 
-/// Longest prompt or answer that is asked for: more than any model takes, and far below what overflows anything.
-const MOST_TOKENS: u32 = 10_000_000;
+/// Maximum length of prompt or answer in tokens: above every model's context and far below any overflow.
+const MAX_TOKENS: u32 = 10_000_000;
 
-/// More load points than one run can measure.
-const MOST_LOADS: usize = 100;
+/// Maximum number of load points of a run.
+const MAX_LOADS: usize = 100;
 
-/// More streams than one machine can hold.
-const MOST_STREAMS: usize = 65_535;
+/// Maximum number of streams of one machine.
+const MAX_STREAMS: usize = 65_535;
 
-/// The load points, and whether they are the usual ones because none is given.
+/// The load points, and whether they are the default because none is set.
 pub(super) fn read_loads(
     fields: &mut Fields<'_>,
     collector: &mut Collector<'_>,
@@ -28,11 +28,11 @@ pub(super) fn read_loads(
         .unwrap_or(1.0);
     if let (Some(_), Some(node)) = (concurrency, rate) {
         let message = "`concurrency` and `request_rate` are both given".to_owned();
-        let hint = "closed loop and open loop are two runs; keep one";
+        let hint = "use one of them: closed loop and open loop are separate runs";
         collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
     }
     if let (Some(node), None) = (burstiness_node, rate) {
-        let message = "`burstiness` shapes arrivals and needs a `request_rate`".to_owned();
+        let message = "`burstiness` has no effect without `request_rate`".to_owned();
         collector.push(Code::Contradiction, node.span.clone(), message);
     }
     let loads = match (concurrency, rate) {
@@ -47,7 +47,7 @@ pub(super) fn read_loads(
             .collect(),
         (None, None) => vec![LoadPoint::Concurrency(16)],
     };
-    // At most `MOST_LOADS`: comparing each with each is nothing.
+    // At most `MAX_LOADS` entries, so comparing all pairs is cheap.
     for (index, load) in loads.iter().enumerate() {
         if loads[..index].contains(load) {
             let span = concurrency.or(rate).map_or(0..0, |node| node.span.clone());
@@ -61,15 +61,15 @@ pub(super) fn read_loads(
     (loads, concurrency.or(rate).is_none())
 }
 
-/// The one value or the values of a list, which must neither be empty nor endless.
+/// One value, or the values of a list with 1 to `MAX_LOADS` entries.
 fn items<'a>(node: &'a Node, what: &str, collector: &mut Collector<'_>) -> Vec<&'a Node> {
     let Value::Sequence(items) = &node.value else {
         return vec![node];
     };
     let problem = match items.len() {
-        0 => format!("`{what}` is an empty list: nothing would be measured"),
-        1..=MOST_LOADS => return items.iter().collect(),
-        count => format!("`{what}` has {count} load points, and there can be {MOST_LOADS}"),
+        0 => format!("`{what}` is an empty list: add at least one load point"),
+        1..=MAX_LOADS => return items.iter().collect(),
+        count => format!("`{what}` has {count} load points; the maximum is {MAX_LOADS}"),
     };
     collector.push(Code::InvalidValue, node.span.clone(), problem);
     Vec::new()
@@ -83,7 +83,7 @@ fn read_concurrency(node: &Node, collector: &mut Collector<'_>) -> Vec<LoadPoint
     {
         let range = concurrency_range(text);
         if range.is_none() {
-            let message = format!("`{text}` is no range of concurrencies");
+            let message = format!("`{text}` is not a range of concurrencies");
             let hint = "write `start:stop:step`, as in `1:64:8`";
             collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
         }
@@ -91,7 +91,7 @@ fn read_concurrency(node: &Node, collector: &mut Collector<'_>) -> Vec<LoadPoint
     }
     let read = items(node, what, collector)
         .into_iter()
-        .filter_map(|item| number(item, what, &(1..=MOST_STREAMS), collector));
+        .filter_map(|item| number(item, what, &(1..=MAX_STREAMS), collector));
     read.map(LoadPoint::Concurrency).collect()
 }
 
@@ -107,9 +107,9 @@ fn concurrency_range(text: &str) -> Option<Vec<LoadPoint>> {
     };
     let sensible = start >= 1
         && stop >= start
-        && stop <= MOST_STREAMS
+        && stop <= MAX_STREAMS
         && step >= 1
-        && (stop - start) / step < MOST_LOADS;
+        && (stop - start) / step < MAX_LOADS;
     sensible.then(|| {
         (start..=stop)
             .step_by(step)
@@ -133,7 +133,7 @@ pub(super) fn read_lengths(
     collector: &mut Collector<'_>,
 ) -> Option<Lengths> {
     if !matches!(node.value, Value::Mapping(_)) {
-        return number(node, what, &(1..=MOST_TOKENS), collector).map(Lengths::Constant);
+        return number(node, what, &(1..=MAX_TOKENS), collector).map(Lengths::Constant);
     }
     let mut fields = Fields::of(node, what, collector)?;
     let distribution = fields.take("distribution");
@@ -150,13 +150,13 @@ pub(super) fn read_lengths(
         None => fallback,
     };
     let given = [("mean", mean), ("std", std), ("min", min), ("max", max)];
-    // What the distribution needs, and what it takes beside that.
+    // Required and optional keys of the distribution.
     let (needed, taken): (&[&str], &[&str]) = match shape {
         "uniform" => (&["min", "max"], &[]),
         "normal" | "lognormal" | "constant" => (&["mean"], &["std"]),
         other => {
             let message = format!(
-                "`{what}`: `{other}` is no distribution; there are constant, normal, lognormal and uniform"
+                "`{what}`: `{other}` is not a distribution; use constant, normal, lognormal or uniform"
             );
             let place = distribution.map_or(span, |node| node.span.clone());
             collector.push(Code::InvalidValue, place, message);
@@ -166,7 +166,7 @@ pub(super) fn read_lengths(
     for (name, node) in given {
         match node {
             Some(node) if !needed.contains(&name) && !taken.contains(&name) => {
-                let message = format!("`{what}.{name}` means nothing to a {shape} distribution");
+                let message = format!("`{what}.{name}` has no effect on a {shape} distribution");
                 collector.push(Code::Contradiction, node.span.clone(), message);
             }
             None if needed.contains(&name) => {
@@ -195,12 +195,12 @@ pub(super) fn read_lengths(
         && let (Some(node), Some(deviation)) = (std, deviation)
         && deviation > 0.0
     {
-        let message = format!("`{what}.std` is above zero, and the distribution is constant");
-        let hint = "take one of them out";
+        let message = format!("`{what}.std` has no effect on a constant distribution");
+        let hint = "remove one of them";
         collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
     }
     let mean = mean?;
-    // A deviation that is given and wrong has been reported; here it counts as none.
+    // An invalid deviation is already reported; it counts as 0 here.
     match (shape, deviation.unwrap_or(0.0)) {
         ("normal", std) if std > 0.0 => Some(Lengths::Normal { mean, std }),
         ("lognormal", std) if std > 0.0 => Some(Lengths::Lognormal { mean, std }),
@@ -223,7 +223,7 @@ fn whole(
     collector: &mut Collector<'_>,
 ) -> Option<u32> {
     let place = format!("{what}.{name}");
-    number(node?, &place, &(1..=MOST_TOKENS), collector)
+    number(node?, &place, &(1..=MAX_TOKENS), collector)
 }
 
 fn decimal(
@@ -234,7 +234,7 @@ fn decimal(
     collector: &mut Collector<'_>,
 ) -> Option<f64> {
     let place = format!("{what}.{name}");
-    number(node?, &place, &(least..=f64::from(MOST_TOKENS)), collector)
+    number(node?, &place, &(least..=f64::from(MAX_TOKENS)), collector)
 }
 
 #[cfg(test)]
@@ -253,36 +253,36 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_load_points_is_refused_because_nothing_would_be_measured() {
-        insta::assert_snapshot!(messages("request_rate: []"), @"`request_rate` is an empty list: nothing would be measured");
-        insta::assert_snapshot!(messages("concurrency: []"), @"`concurrency` is an empty list: nothing would be measured");
+    fn a_list_without_load_points_is_refused() {
+        insta::assert_snapshot!(messages("request_rate: []"), @"`request_rate` is an empty list: add at least one load point");
+        insta::assert_snapshot!(messages("concurrency: []"), @"`concurrency` is an empty list: add at least one load point");
     }
 
     #[test]
     fn an_endless_list_of_load_points_is_refused() {
         let many: Vec<String> = (1..=101).map(|load: u32| load.to_string()).collect();
-        insta::assert_snapshot!(messages(&format!("concurrency: [{}]", many.join(", "))), @"`concurrency` has 101 load points, and there can be 100");
+        insta::assert_snapshot!(messages(&format!("concurrency: [{}]", many.join(", "))), @"`concurrency` has 101 load points; the maximum is 100");
     }
 
     #[test]
-    fn a_length_that_the_distribution_would_ignore_is_a_contradiction() {
-        insta::assert_snapshot!(messages("input_tokens: {mean: 5, std: 3, distribution: constant}"), @"`input_tokens.std` is above zero, and the distribution is constant");
-        insta::assert_snapshot!(messages("input_tokens: {min: 5, max: 30, mean: 9}"), @"`input_tokens.mean` means nothing to a uniform distribution");
-        insta::assert_snapshot!(messages("input_tokens: {mean: 9, std: 2, min: 1, distribution: normal}"), @"`input_tokens.min` means nothing to a normal distribution");
+    fn a_length_without_effect_is_a_contradiction() {
+        insta::assert_snapshot!(messages("input_tokens: {mean: 5, std: 3, distribution: constant}"), @"`input_tokens.std` has no effect on a constant distribution");
+        insta::assert_snapshot!(messages("input_tokens: {min: 5, max: 30, mean: 9}"), @"`input_tokens.mean` has no effect on a uniform distribution");
+        insta::assert_snapshot!(messages("input_tokens: {mean: 9, std: 2, min: 1, distribution: normal}"), @"`input_tokens.min` has no effect on a normal distribution");
     }
 
     #[test]
-    fn a_constant_length_may_say_that_it_does_not_vary() {
+    fn a_constant_length_may_have_a_deviation_of_zero() {
         let source = "model: m\ninput_tokens: {mean: 5, std: 0, distribution: constant}";
         let plan = read_plan("perfgate.yaml", source).unwrap();
         assert_eq!(plan.input_tokens, Some(Lengths::Constant(5)));
     }
 
     #[test]
-    fn a_length_says_what_it_lacks_once() {
+    fn a_missing_part_of_a_length_is_reported_once() {
         insta::assert_snapshot!(messages("input_tokens: {mean: .nan}"), @"`input_tokens.mean` must be a finite number, not `.nan`");
         insta::assert_snapshot!(messages("input_tokens: {max: 3}"), @"`input_tokens`: a uniform distribution needs `min`");
         insta::assert_snapshot!(messages("input_tokens: {min: 9, max: 3}"), @"`input_tokens`: `min` 9 is above `max` 3");
-        insta::assert_snapshot!(messages("input_tokens: {mean: 9, distribution: zipf}"), @"`input_tokens`: `zipf` is no distribution; there are constant, normal, lognormal and uniform");
+        insta::assert_snapshot!(messages("input_tokens: {mean: 9, distribution: zipf}"), @"`input_tokens`: `zipf` is not a distribution; use constant, normal, lognormal or uniform");
     }
 }

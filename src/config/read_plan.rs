@@ -52,10 +52,10 @@ pub const PLAN_KEYS: [&str; 31] = [
     "framework",
 ];
 
-/// More requests than one machine can send.
-const MOST_REQUESTS: usize = 10_000_000;
+/// Maximum number of requests of a run.
+const MAX_REQUESTS: usize = 10_000_000;
 
-/// Reads a `perfgate.yaml`. `file` is how it is called in problems.
+/// Reads a `perfgate.yaml`. `file` is its name in messages.
 pub fn read_plan(file: &str, source: &str) -> Result<Plan, Problems> {
     let mut collector = Collector::new(file, source);
     let plan = yaml::parse(source, "model: meta-llama/Llama-3-8B", &mut collector)
@@ -129,7 +129,7 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Plan> {
         slo: terms.slo,
         telemetry_interval: telemetry_interval.unwrap_or(Duration::from_secs(1)),
         server_is_here,
-        gpu_interval: gpu_interval.unwrap_or(SHORTEST_INTERVAL),
+        gpu_interval: gpu_interval.unwrap_or(MIN_INTERVAL),
         expectations,
         engine_args,
     })
@@ -166,8 +166,8 @@ fn read_work(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Work {
             .take(name)
             .and_then(|node| number(node, name, &range, collector))
     };
-    let num_requests = requests("num_requests", 1..=MOST_REQUESTS, collector).unwrap_or(200);
-    let warmup_requests = requests("warmup_requests", 0..=MOST_REQUESTS, collector);
+    let num_requests = requests("num_requests", 1..=MAX_REQUESTS, collector).unwrap_or(200);
+    let warmup_requests = requests("warmup_requests", 0..=MAX_REQUESTS, collector);
     let warmup_until_stable = fields
         .take("warmup_until_stable")
         .and_then(|node| percentage(node, "warmup_until_stable", &(0.001..=1.0), collector));
@@ -175,8 +175,8 @@ fn read_work(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Work {
     if let (Dataset::File(file), Some(node), false) = (&dataset, dataset_node, loads_are_usual)
         && file.speedup.is_some()
     {
-        let message = "`dataset.speedup` is for a trace sent at its own times, and a load is given";
-        let hint = "take out `concurrency` and `request_rate`, or `speedup`";
+        let message = "`dataset.speedup` has no effect with a given load: it scales a trace's own arrival times";
+        let hint = "remove `concurrency` and `request_rate`, or `speedup`";
         collector.push_with_hint(
             Code::Contradiction,
             node.span.clone(),
@@ -199,8 +199,9 @@ fn read_work(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Work {
     if dataset != Dataset::Synthetic {
         for (name, node) in shape {
             let Some(node) = node else { continue };
-            let message = format!("`{name}` shapes synthetic prompts, and a data set is given");
-            let hint = "take one of them out";
+            let message =
+                format!("`{name}` has no effect with a data set: it shapes synthetic prompts");
+            let hint = "remove one of them";
             collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
         }
     }
@@ -215,7 +216,7 @@ fn read_work(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Work {
         dataset,
         num_requests,
         warmup_requests: warmup_requests
-            .unwrap_or_else(|| Plan::usual_warmup(&loads, num_requests)),
+            .unwrap_or_else(|| Plan::default_warmup(&loads, num_requests)),
         warmup_until_stable,
         loads,
         loads_are_usual,
@@ -229,7 +230,7 @@ fn read_work(fields: &mut Fields<'_>, collector: &mut Collector<'_>) -> Work {
     }
 }
 
-/// On which terms it is sent.
+/// Conditions and limits of requests.
 struct Terms {
     duration: Option<Duration>,
     ramp_up: Duration,
@@ -272,7 +273,7 @@ fn read_name(node: &Node, collector: &mut Collector<'_>) -> Option<String> {
     if is_safe_name(&name) {
         return Some(name);
     }
-    let message = format!("`name` is `{name}`, which no file can be called after");
+    let message = format!("`name` is `{name}`, which is not a valid file name");
     let hint = format!("write `{}`", safe_name(&name));
     collector.push_with_hint(Code::InvalidValue, node.span.clone(), message, hint);
     None
@@ -325,11 +326,11 @@ fn read_slo(node: &Node, collector: &mut Collector<'_>) -> Option<Slo> {
     Some(slo)
 }
 
-/// Shortest telemetry interval: NVML's own counters do not move faster.
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+/// Shortest telemetry interval: NVML updates its counters at this rate.
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Longest interval between two looks at the GPUs: with fewer, a repeat of minutes has too few to speak of shares.
-const LONGEST_GPU_INTERVAL: Duration = Duration::from_secs(10);
+/// Longest interval between two GPU samples: with fewer samples, shares of a repeat of minutes are unreliable.
+const MAX_GPU_INTERVAL: Duration = Duration::from_secs(10);
 
 /// `interval`, `gpu_interval` and `server_is_here`.
 fn read_telemetry(
@@ -339,7 +340,7 @@ fn read_telemetry(
     let mut fields = Fields::of(node, "telemetry", collector)?;
     let interval = fields.take("interval").and_then(|node| {
         let interval = duration(node, "telemetry.interval", collector)?;
-        if interval < SHORTEST_INTERVAL {
+        if interval < MIN_INTERVAL {
             let message = "`telemetry.interval` must be at least 100ms".to_owned();
             collector.push(Code::InvalidValue, node.span.clone(), message);
         }
@@ -347,7 +348,7 @@ fn read_telemetry(
     });
     let gpu_interval = fields.take("gpu_interval").and_then(|node| {
         let interval = duration(node, "telemetry.gpu_interval", collector)?;
-        if !(SHORTEST_INTERVAL..=LONGEST_GPU_INTERVAL).contains(&interval) {
+        if !(MIN_INTERVAL..=MAX_GPU_INTERVAL).contains(&interval) {
             let message = "`telemetry.gpu_interval` must be 100ms to 10s".to_owned();
             collector.push(Code::InvalidValue, node.span.clone(), message);
         }
@@ -362,12 +363,12 @@ fn read_telemetry(
 
 fn read_profile(node: &Node, collector: &mut Collector<'_>) {
     if scalar(node, "profile", collector).is_some_and(|mode| mode != "never") {
-        let message = "this version of perfgate captures no profiles".to_owned();
+        let message = "this version of perfgate cannot capture profiles".to_owned();
         collector.push_with_hint(
             Code::InvalidValue,
             node.span.clone(),
             message,
-            "write `profile: never`, or leave it out",
+            "write `profile: never`, or remove it",
         );
     }
 }
@@ -476,7 +477,7 @@ server: {docker: {}, url: \"http://127.0.0.1:1\"}
     }
 
     #[test]
-    fn broken_yaml_is_said_with_its_place() {
+    fn broken_yaml_is_reported_with_its_position() {
         let problems = [
             "",
             "a: b\n---\nc: d\n",
@@ -533,7 +534,7 @@ server: {docker: {}, url: \"http://127.0.0.1:1\"}
     }
 
     #[test]
-    fn the_list_of_keys_is_the_one_that_is_read() {
+    fn the_list_of_keys_equals_the_keys_that_are_read() {
         let all = format!(
             "model: m\n{}",
             PLAN_KEYS.map(|key| format!("{key}: ~\n")).concat()

@@ -14,13 +14,13 @@ use crate::policy::rule::{Action, FirstRun, Limits, NoisePolicy, OnInconclusive,
 /// The keys of the file, for its schema.
 pub const POLICY_KEYS: [&str; 6] = ["version", "rules", "scenarios", "slo", "noise", "first_run"];
 
-/// The version of the format that is read.
+/// The supported version of the format.
 const VERSION: u32 = 1;
 
-/// A limit below this is inside any noise there is; 100 % or more of a loss is everything.
+/// Allowed regression limits. A smaller limit is within measurement noise; a loss cannot exceed 100 %.
 const REGRESSIONS: std::ops::RangeInclusive<f64> = 0.001..=0.99;
 
-/// Reads a `thresholds.yaml`. `file` is how it is called in problems.
+/// Reads a `thresholds.yaml`. `file` is its name in messages.
 pub fn read_policy(file: &str, source: &str) -> Result<Policy, Problems> {
     let mut collector = Collector::new(file, source);
     let policy = yaml::parse(source, "version: 1", &mut collector)
@@ -45,8 +45,8 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Policy> {
         .take("scenarios")
         .and_then(|node| read_scenarios(node, &rules, collector))
         .unwrap_or_default();
-    // Rules that are there and wrong have been reported.
-    let unsaid = collector.count() == before;
+    // Invalid rules are already reported.
+    let not_yet_shown = collector.count() == before;
     let noise = fields
         .take("noise")
         .and_then(|node| read_noise(node, collector))
@@ -57,12 +57,12 @@ fn read(root: &Node, collector: &mut Collector<'_>) -> Option<Policy> {
         .unwrap_or_default();
     let span = fields.span();
     fields.finish(collector);
-    if unsaid && rules.is_empty() && scenarios.values().all(Vec::is_empty) {
+    if not_yet_shown && rules.is_empty() && scenarios.values().all(Vec::is_empty) {
         let hint = "add `rules: {tpot.p95: {regression: 5%, action: block}}`";
         collector.push_with_hint(
             Code::MissingKey,
             span,
-            "the file has no rule: it would pass anything".to_owned(),
+            "the file has no rule, so every change would pass".to_owned(),
             hint,
         );
     }
@@ -79,7 +79,7 @@ fn read_first_run(node: &Node, collector: &mut Collector<'_>) -> Option<FirstRun
         "pass" => Some(FirstRun::Pass),
         "fail" => Some(FirstRun::Fail),
         other => {
-            let message = format!("`first_run` is `pass` or `fail`, not `{other}`");
+            let message = format!("`first_run` must be `pass` or `fail`, not `{other}`");
             collector.push(Code::InvalidValue, node.span.clone(), message);
             None
         }
@@ -122,7 +122,7 @@ fn read_scenarios(
     Some(read.collect())
 }
 
-/// The rules of one map. `general` are those from which fields that are not given are inherited.
+/// The rules of one map. Missing fields are inherited from `general`.
 fn read_rules(
     node: &Node,
     place: &str,
@@ -155,7 +155,7 @@ fn read_metric(key: &Key, collector: &mut Collector<'_>) -> Option<Metric> {
     let metric = match Metric::parse(&key.name) {
         Ok(metric) => metric,
         Err(unknown) => {
-            let message = format!("no metric is called `{}`", unknown.name);
+            let message = format!("unknown metric `{}`", unknown.name);
             let hint = format!("the nearest is `{}`", unknown.nearest);
             collector.push_with_hint(Code::UnknownMetric, key.span.clone(), message, hint);
             return None;
@@ -163,7 +163,7 @@ fn read_metric(key: &Key, collector: &mut Collector<'_>) -> Option<Metric> {
     };
     if metric.better() == Better::Neither {
         let message = format!(
-            "`{metric}` is shown for information: no direction of it is better, so no rule can watch it"
+            "`{metric}` is informational: it has no better direction, so it cannot have a rule"
         );
         collector.push(Code::InvalidValue, key.span.clone(), message);
         return None;
@@ -232,7 +232,7 @@ fn read_action(node: &Node, collector: &mut Collector<'_>) -> Option<Action> {
     }
 }
 
-/// An absolute limit in the metric's unit. `for_better` is the direction that such a limit makes sense for.
+/// An absolute limit in the metric's unit. `for_better` is the better direction of metrics that such a limit suits.
 fn read_budget(
     metric: Metric,
     node: &Node,
@@ -245,7 +245,7 @@ fn read_budget(
         } else {
             ("min", "max")
         };
-        let message = format!("`{given}` on `{metric}` would only stop it from getting better");
+        let message = format!("`{given}` on `{metric}` would limit improvements, not regressions");
         collector.push_with_hint(
             Code::Contradiction,
             node.span.clone(),
@@ -256,7 +256,10 @@ fn read_budget(
     }
     match metric.unit() {
         Unit::Seconds => duration(node, metric.id(), collector).map(|limit| limit.as_secs_f64()),
-        #[expect(clippy::cast_precision_loss, reason = "a size that people write")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a size from a configuration file"
+        )]
         Unit::Bytes => bytes(node, metric.id(), collector).map(|bytes| bytes as f64),
         Unit::Ratio => percentage(node, metric.id(), &(0.0..=1.0), collector),
         Unit::RequestsPerSecond | Unit::TokensPerSecond | Unit::Tokens | Unit::Count => {
@@ -265,8 +268,8 @@ fn read_budget(
     }
 }
 
-/// `slo: {ttft.p95: 200ms}`: a budget that blocks, joined to the rule of that metric where there is one. That rule must
-/// block too: it has one action, and a promise to users must not end as a warning because of a word further up.
+/// `slo: {ttft.p95: 200ms}`: a budget that blocks, merged into the rule of that metric if there is one. That rule must
+/// block too: a rule has one action, and an SLO must not become a warning.
 fn add_slo(node: &Node, rules: &mut Vec<Rule>, collector: &mut Collector<'_>) {
     let Value::Mapping(entries) = &node.value else {
         let message = "`slo` must be a map of metrics and limits".to_owned();
@@ -298,7 +301,8 @@ fn add_slo(node: &Node, rules: &mut Vec<Rule>, collector: &mut Collector<'_>) {
         };
         match rules.iter_mut().find(|rule| rule.metric == metric) {
             Some(rule) if rule.limits.max.is_some() || rule.limits.min.is_some() => {
-                let message = format!("`{metric}` has a budget in `rules` and another one here");
+                let message =
+                    format!("`{metric}` has a budget in `rules` and a second one in `slo`");
                 collector.push_with_hint(
                     Code::Contradiction,
                     key.span.clone(),
@@ -308,7 +312,7 @@ fn add_slo(node: &Node, rules: &mut Vec<Rule>, collector: &mut Collector<'_>) {
             }
             Some(rule) if rule.action != Action::Block => {
                 let message =
-                    format!("an slo blocks, and the rule on `{metric}` has another action");
+                    format!("an SLO blocks, but the rule on `{metric}` has another action");
                 let limit = if budget.max.is_some() { "max" } else { "min" };
                 let hint = format!(
                     "give that rule `action: block`, or write the limit there as `{limit}`"
@@ -388,7 +392,7 @@ noise:
     }
 
     #[test]
-    fn a_scenario_inherits_what_it_does_not_say() {
+    fn a_scenario_inherits_missing_fields() {
         let source = "version: 1\nrules: {ttft.p95: {regression: 10%, action: warn, explain: true}}\nscenarios: {\"concurrency=64\": {ttft.p95: {regression: 20%}, e2e.p95: {max: 10s}}}";
         let policy = read_policy("thresholds.yaml", source).unwrap();
         let rules = policy.rules_for("concurrency=64");
@@ -425,7 +429,7 @@ noise:
     }
 
     #[test]
-    fn an_slo_never_becomes_a_warning_by_the_rule_it_meets() {
+    fn an_slo_never_becomes_a_warning_by_a_rule_of_its_metric() {
         for action in ["warn", "report"] {
             let source = format!(
                 "version: 1\nrules: {{ttft.p95: {{regression: 10%, action: {action}}}}}\nslo: {{ttft.p95: 200ms}}"
@@ -433,13 +437,13 @@ noise:
             let problems = read_policy("thresholds.yaml", &source).unwrap_err();
             assert_eq!(problems.problems[0].code, Code::Contradiction);
             insta::allow_duplicates! {
-                insta::assert_snapshot!(problems.problems[0].message, @"an slo blocks, and the rule on `ttft.p95` has another action");
+                insta::assert_snapshot!(problems.problems[0].message, @"an SLO blocks, but the rule on `ttft.p95` has another action");
             }
         }
     }
 
     #[test]
-    fn rules_that_are_wrong_are_not_called_missing_too() {
+    fn invalid_rules_are_not_also_reported_as_missing() {
         let source = "version: 1\nrules: {ttft.p59: {regression: 10%}}";
         let problems = read_policy("thresholds.yaml", source).unwrap_err();
         assert_eq!(problems.problems.len(), 1, "{problems}");
@@ -469,7 +473,7 @@ rule: {}
     }
 
     #[test]
-    fn a_file_without_rules_is_refused_because_it_would_pass_anything() {
+    fn a_file_without_rules_is_refused() {
         let problems = read_policy("thresholds.yaml", "version: 1\n").unwrap_err();
         assert_eq!(problems.problems[0].code, Code::MissingKey);
     }

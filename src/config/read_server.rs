@@ -11,7 +11,7 @@ use super::read_docker::read_docker;
 use super::{DockerPlan, Fresh, ProcessPlan, ServerPlan, ServerUrl};
 use crate::metric::nearest;
 
-/// The options of `perfgate simulate` that `server.simulator` takes; a test holds them to the command's own.
+/// The options of `perfgate simulate` that `server.simulator` accepts; a test compares them with the command.
 pub const SIMULATOR_OPTIONS: [&str; 20] = [
     "decode-slowdown",
     "die-after",
@@ -35,14 +35,14 @@ pub const SIMULATOR_OPTIONS: [&str; 20] = [
     "truncate-rate",
 ];
 
-/// What `server` says.
+/// The contents of `server`.
 #[derive(Default)]
 pub(super) struct Servers {
     /// The server under test.
     pub(super) plan: Option<ServerPlan>,
-    /// Whether each repeat gets a fresh one.
+    /// Whether each repeat gets a fresh server.
     pub(super) fresh: Fresh,
-    /// The server of the base version, to be measured alternately with it.
+    /// The server of the base version, to measure alternately with the candidate.
     pub(super) base: Option<ServerPlan>,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn read_server(node: &Node, collector: &mut Collector<'_>) -> Servers
     Servers { plan, fresh, base }
 }
 
-/// The ways of getting a server that are given.
+/// The server kinds that are set.
 fn take_kinds<'a>(fields: &mut Fields<'a>) -> Vec<(&'static str, &'a Node)> {
     let kinds = ["docker", "process", "url", "simulator"];
     kinds
@@ -72,7 +72,7 @@ fn take_kinds<'a>(fields: &mut Fields<'a>) -> Vec<(&'static str, &'a Node)> {
         .collect()
 }
 
-/// The one way that is given.
+/// The one server kind that is set.
 fn read_kind(
     given: &[(&str, &Node)],
     place: &str,
@@ -90,21 +90,18 @@ fn read_kind(
                 .map(|(kind, _)| format!("`{kind}`"))
                 .collect();
             let message = if names.is_empty() {
-                format!("`{place}` says nothing of how to get one")
+                format!("`{place}` has no kind of server")
             } else {
-                format!(
-                    "`{place}` has {}, and there can be one",
-                    names.join(" and ")
-                )
+                format!("`{place}` has {}; only one is allowed", names.join(" and "))
             };
-            let hint = "give one of `docker`, `process`, `url` and `simulator`";
+            let hint = "set one of `docker`, `process`, `url` and `simulator`";
             collector.push_with_hint(Code::Contradiction, span, message, hint);
             None
         }
     }
 }
 
-/// An image for the container above, or a server in full.
+/// An image for the container of the candidate, or a complete server.
 fn read_base(
     node: &Node,
     candidate: Option<&ServerPlan>,
@@ -113,11 +110,11 @@ fn read_base(
     if let Value::Scalar { .. } = &node.value {
         let image = text(node, "server.base", collector)?;
         let Some(ServerPlan::Docker(docker)) = candidate else {
-            // Where the server itself could not be read, that is said already.
+            // An unreadable server is already reported.
             if candidate.is_some() {
                 let message =
-                    "`server.base` names an image, and the server is no container".to_owned();
-                let hint = "write the server of the base version in full: `base: {process: {command: […]}}`";
+                    "`server.base` is an image, but `server` is not a container".to_owned();
+                let hint = "write the complete server of the base version: `base: {process: {command: […]}}`";
                 collector.push_with_hint(Code::Contradiction, node.span.clone(), message, hint);
             }
             return None;
@@ -179,8 +176,8 @@ fn read_process(node: &Node, collector: &mut Collector<'_>) -> Option<ProcessPla
         return None;
     }
     if !command.iter().any(|part| part.contains("{port}")) {
-        let message = "`server.process.command` does not say on which port to listen".to_owned();
-        let hint = "put `{port}` where the port belongs; perfgate picks a free one";
+        let message = "`server.process.command` has no port to listen on".to_owned();
+        let hint = "write `{port}` in place of the port; perfgate chooses a free one";
         collector.push_with_hint(Code::MissingKey, node.span.clone(), message, hint);
         return None;
     }
@@ -277,9 +274,9 @@ mod tests {
     }
 
     #[test]
-    fn an_image_for_what_is_no_container_is_a_problem_and_a_secret_in_it_is_not_shown() {
+    fn a_base_image_without_a_container_is_a_problem_that_shows_no_secret() {
         let problem = base("{simulator: {}, base: \"vllm:main\"}").unwrap_err();
-        assert!(problem.contains("the server is no container"), "{problem}");
+        assert!(problem.contains("`server` is not a container"), "{problem}");
         let source = "{simulator: {}, base: {process: {command: [a, \"{port}\"], env: {KEY: sesame}, more: 1}}}";
         let problem = base(source).unwrap_err();
         assert!(
@@ -306,7 +303,7 @@ mod tests {
         assert!(
             server("process: {command: [vllm, serve, m]}")
                 .unwrap_err()
-                .contains("put `{port}` where")
+                .contains("write `{port}` in place")
         );
         assert!(server("process: {command: [vllm, --port, \"{port}\"], env: {A: 1}}").is_ok());
         assert!(

@@ -1,4 +1,4 @@
-//! JSON Schemas of `perfgate.yaml` and `thresholds.yaml`, for editors. The reader itself checks more and says more.
+//! JSON Schemas of `perfgate.yaml` and `thresholds.yaml`, for editors. The reader checks more than the schemas.
 
 use serde_json::{Map, Value, json};
 
@@ -128,7 +128,7 @@ fn lengths() -> Value {
     json!({"oneOf": [count(1), distribution]})
 }
 
-/// By whom and on which terms it is answered.
+/// Server, limits and conditions.
 fn terms() -> Vec<(&'static str, Value)> {
     let sampling = [
         (

@@ -1,7 +1,7 @@
-//! Which parts of a file may be secret, so that no problem shows them: an error goes to logs and into annotations.
+//! Finds the parts of a file that may be secret, to mask them in problems, which appear in logs and annotations.
 //!
-//! The whole tree is searched and not only what is read, because a line is also shown for its neighbours, for a key that
-//! is misspelt or stands twice, and for a server that is one too many.
+//! The search covers the whole tree and not only the known keys, because problems also show neighbouring lines,
+//! misspelt or repeated keys, and servers in excess.
 
 use std::ops::Range;
 
@@ -9,24 +9,24 @@ use super::headers::{is_header_name, is_name};
 use super::node::{Node, Value};
 use crate::metric::nearest;
 
-/// Parts of names whose values are secrets, for text that is no YAML and has no tree.
-const TELLING: [&str; 4] = ["TOKEN", "KEY", "SECRET", "PASSW"];
+/// Parts of names whose values are secrets, for text that is not valid YAML and so has no tree.
+const SECRET_NAME_PARTS: [&str; 4] = ["TOKEN", "KEY", "SECRET", "PASSW"];
 
-/// Values of every `env` and of all `headers`, whatever shape they were given, and whatever elsewhere looks like one. Names
-/// stay: they are what the message is about.
+/// Values of every `env` and of all `headers`, in any shape, and values elsewhere that look like secrets. Names stay
+/// visible: the message is about them.
 pub(super) fn in_tree(root: &Node, source: &str) -> Vec<Range<usize>> {
     let mut spans = addresses(source);
     walk(root, source, false, &mut spans);
     spans
 }
 
-/// Whether that may be meant for `headers`, misspelt or not.
+/// Whether the key may mean `headers`, also if misspelt.
 fn is_headers(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     key.contains("header") || nearest(&key, ["headers"].into_iter()).is_some()
 }
 
-/// All values of headers, but for names of variables that have one.
+/// All values of headers, except names of variables.
 fn walk_headers(node: &Node, is_variable: bool, spans: &mut Vec<Range<usize>>) {
     match &node.value {
         Value::Scalar { text, .. } if is_variable && is_name(text) => {}
@@ -69,7 +69,7 @@ fn walk(node: &Node, source: &str, in_env: bool, spans: &mut Vec<Range<usize>>) 
                 }
                 match &value.value {
                     _ if is_headers(&key.name) => walk_headers(value, false, spans),
-                    Value::Scalar { .. } if in_env || is_telling(&key.name) => {
+                    Value::Scalar { .. } if in_env || is_secret_name(&key.name) => {
                         spans.push(value.span.clone());
                     }
                     Value::Scalar { .. } | Value::Sequence(_) | Value::Mapping(_) => {
@@ -81,7 +81,7 @@ fn walk(node: &Node, source: &str, in_env: bool, spans: &mut Vec<Range<usize>>) 
     }
 }
 
-/// What follows the `=`; all of it where there is none.
+/// The part after `=`; the whole span if there is no `=`.
 fn after_equals(source: &str, span: Range<usize>) -> Range<usize> {
     let written = source.get(span.clone()).unwrap_or_default();
     let start = written.find('=').map_or(0, |equals| equals + 1);
@@ -92,8 +92,11 @@ fn is_variable(name: &str) -> bool {
     is_name(name) && !name.contains(|c: char| c.is_ascii_lowercase())
 }
 
-fn is_telling(name: &str) -> bool {
-    is_variable(name) && TELLING.iter().any(|telling| name.contains(telling))
+fn is_secret_name(name: &str) -> bool {
+    is_variable(name)
+        && SECRET_NAME_PARTS
+            .iter()
+            .any(|telling| name.contains(telling))
 }
 
 /// The letters, digits and underscores at the end of a text.
@@ -102,8 +105,8 @@ fn last_word(text: &str) -> &str {
     words.next().unwrap_or_default()
 }
 
-/// Text that is no YAML: the rest of the line after `NAME=` and after a telling `NAME:`, and everything that may be within
-/// `headers`.
+/// Secrets in text that is not valid YAML: the rest of the line after `NAME=` and after `NAME:` of a secret name, and
+/// everything that may be part of `headers`.
 pub(super) fn in_text(source: &str) -> Vec<Range<usize>> {
     let mut spans = addresses(source);
     let mut covered = 0;
@@ -113,12 +116,12 @@ pub(super) fn in_text(source: &str) -> Vec<Range<usize>> {
         }
         let before = &source[..at];
         let name = last_word(before);
-        // A quoted key is one as well.
+        // A key may be quoted.
         let key = last_word(before.trim_end_matches(['"', '\'']));
         if separator == ":" && is_headers(key) {
             covered = end_of_block(source, at);
             spans.push(at + 1..covered);
-        } else if is_telling(name) || (separator == "=" && is_variable(name)) {
+        } else if is_secret_name(name) || (separator == "=" && is_variable(name)) {
             let rest = &source[at + 1..];
             covered = at + 1 + rest.find('\n').unwrap_or(rest.len());
             spans.push(at + 1..covered);
@@ -127,7 +130,7 @@ pub(super) fn in_text(source: &str) -> Vec<Range<usize>> {
     spans
 }
 
-/// Where the first line after the one at `at` begins that is not indented further than that.
+/// Start of the first line after the one at `at` that is not indented further.
 fn end_of_block(source: &str, at: usize) -> usize {
     let indentation = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
     let line_start = source[..at].rfind('\n').map_or(0, |newline| newline + 1);
@@ -165,7 +168,7 @@ mod tests {
     use super::super::{read_plan, read_policy};
 
     #[test]
-    fn no_way_of_writing_a_secret_makes_a_problem_show_it() {
+    fn a_problem_never_shows_a_secret_in_any_spelling() {
         for source in [
             "server: {docker: {image: i, env: [\"HF_TOKEN=sesame\"]}}",
             "server:\n  docker:\n    image: i\n    env:\n      - HF_TOKEN=sesame\n",
@@ -232,13 +235,13 @@ mod tests {
         insta::assert_snapshot!(problems.to_string(), @r#"
         `perfgate.yaml` has 2 problems
 
-        error[invalid-value]: `server.docker.env` takes names of variables, and this is none
+        error[invalid-value]: `server.docker.env` has an entry that is not a variable name
          --> perfgate.yaml:2:35
           |
         2 | server: {docker: {image: i, env: ["A=***, B], gpu: 1}}
           |                                   ^^^^^^
           |
-          = help: write the name alone; its value is taken from perfgate's own environment and never stored
+          = help: write only the name; perfgate reads the value from its environment and never stores it
 
         error[unknown-key]: unknown key `server.docker.gpu`
          --> perfgate.yaml:2:47

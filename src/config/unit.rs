@@ -1,16 +1,16 @@
-//! Durations, sizes and percentages as people write them: always with a unit.
+//! Durations, sizes and percentages, always with a unit.
 
 use std::time::Duration;
 
-/// Longest duration that is taken: a year. More is a slip of the keyboard, and would overflow clocks.
-const LONGEST_SECONDS: f64 = 366.0 * 86_400.0;
+/// Longest accepted duration: a year. A longer one is a typing error and would overflow clocks.
+const MAX_SECONDS: f64 = 366.0 * 86_400.0;
 
-/// Why a text is no such quantity.
+/// Why a text is not a valid quantity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct UnitError {
     /// What is wrong.
     pub(super) message: String,
-    /// How it is written.
+    /// What to write instead.
     pub(super) hint: String,
 }
 
@@ -19,7 +19,7 @@ impl UnitError {
         Self { message, hint }
     }
 
-    /// In one line, for a command line.
+    /// Message and hint in one line, for the command line.
     pub(super) fn in_words(self) -> String {
         format!("{}; {}", self.message, self.hint)
     }
@@ -36,7 +36,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, UnitError> {
         ("d", 86_400.0),
     ];
     let seconds = quantity(text, &units, "a duration", &["s", "ms"])?;
-    if seconds > LONGEST_SECONDS {
+    if seconds > MAX_SECONDS {
         return Err(UnitError::new(
             format!("`{text}` is longer than a year"),
             "write a shorter duration".to_owned(),
@@ -74,7 +74,7 @@ pub(super) fn percentage(text: &str) -> Result<f64, UnitError> {
     match quantity(text, &[("%", 0.01)], "a percentage", &["%"]) {
         Ok(ratio) => Ok(ratio),
         Err(mut error) => {
-            // The likely meaning of a bare ratio.
+            // The probable meaning of a bare ratio.
             if let Ok(ratio) = shown.parse::<f64>()
                 && ratio > 0.0
                 && ratio < 1.0
@@ -118,8 +118,8 @@ fn quantity(
     let Some((_, scale)) = units.iter().find(|(name, _)| *name == unit) else {
         let list = names.join(", ");
         return Err(UnitError::new(
-            format!("`{unit}` is no unit of {what}"),
-            format!("units are {list}"),
+            format!("`{unit}` is not a unit of {what}"),
+            format!("use {list}"),
         ));
     };
     if !value.is_finite() || value < 0.0 {
@@ -159,12 +159,12 @@ mod tests {
         assert_eq!(percentage("5").unwrap_err().hint, "write `5%`");
         assert_eq!(
             duration("5parsecs").unwrap_err().message,
-            "`parsecs` is no unit of a duration"
+            "`parsecs` is not a unit of a duration"
         );
         assert_eq!(bytes("-1GiB").unwrap_err().message, "`-1GiB` is negative");
         assert_eq!(
             duration("9e99s").unwrap_err().message,
-            "`e99s` is no unit of a duration"
+            "`e99s` is not a unit of a duration"
         );
     }
 

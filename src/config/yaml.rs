@@ -1,8 +1,8 @@
-//! YAML text to a tree that remembers where everything stands.
+//! Parses YAML into a tree with positions.
 //!
-//! Deserializing into structs stops at the first problem. Users get all of them at once, so the reader works on the
-//! parser's events (the parser beneath `serde-saphyr`) and the checks walk the tree. Duplicate keys are kept: a second
-//! rule for a metric must be an error and not quietly the one that counts.
+//! Deserializing into structs stops at the first problem. perfgate reports all problems at once, so it reads the events
+//! of the parser beneath `serde-saphyr` and checks the tree. Duplicate keys are kept: a second rule for a metric must be
+//! an error and not silently replace the first.
 
 use std::ops::Range;
 
@@ -12,11 +12,11 @@ use super::node::{Key, Node, Value};
 use super::problem::{Code, Collector};
 use super::secret;
 
-/// Deeper than any file of ours, shallow enough for the stack.
-const DEEPEST: usize = 32;
+/// Maximum depth: deeper than any valid file, shallow enough for the stack.
+const MAX_DEPTH: usize = 32;
 
-/// The tree of the one document in `text`. What is wrong with the text itself goes into `collector`; then there is no
-/// tree to go on with. `first` is a line that such a file can begin with.
+/// The tree of the one document in `text`. `None` after a syntax problem, which goes into `collector`. `first` is an
+/// example of a first line.
 pub(super) fn parse(text: &str, first: &str, collector: &mut Collector<'_>) -> Option<Node> {
     let root = read_tree(text, first, collector);
     let secrets = match &root {
@@ -59,7 +59,7 @@ fn read_tree(text: &str, first: &str, collector: &mut Collector<'_>) -> Option<N
     builder.root
 }
 
-/// What the parser says at `at`. It notices a tab only where the value before it ends, which may be a line above.
+/// The parser's problem at `at`. It reports a tab at the end of the value before, which may be a line above.
 fn syntax_problem(text: &str, at: usize, message: String, collector: &mut Collector<'_>) {
     let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
     let mut start = line_start;
@@ -110,7 +110,7 @@ struct Builder {
 impl Builder {
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "the parser's enum may grow events of presentation"
+        reason = "the parser's enum may gain presentation events"
     )]
     fn event(&mut self, event: Event<'_>, span: Range<usize>) -> Result<(), (Code, String)> {
         match event {
@@ -119,7 +119,7 @@ impl Builder {
                 if self.documents > 1 {
                     return Err((
                         Code::Syntax,
-                        "a second document begins here; one file holds one".to_owned(),
+                        "a second document begins here; a file can contain only one".to_owned(),
                     ));
                 }
                 Ok(())
@@ -161,20 +161,23 @@ impl Builder {
                 }),
                 None => Ok(()),
             },
-            // An alias can make a small file stand for a huge one, and a rule that is written somewhere else is not
-            // seen by the person who reviews this place.
+            // An alias can expand a small file into a huge one, and a reviewer of this line does not see a rule
+            // that is defined elsewhere.
             Event::Alias(_) | Event::UnresolvedAlias(_) => Err((
                 Code::Syntax,
-                "aliases (`*name`) are not read; write the value out".to_owned(),
+                "aliases (`*name`) are not supported; write the value itself".to_owned(),
             )),
-            // Starts, ends and comments carry no data.
+            // Starts, ends and comments contain no data.
             _ => Ok(()),
         }
     }
 
     fn push(&mut self, open: Open) -> Result<(), (Code, String)> {
-        if self.open.len() >= DEEPEST {
-            return Err((Code::Syntax, format!("nested deeper than {DEEPEST} levels")));
+        if self.open.len() >= MAX_DEPTH {
+            return Err((
+                Code::Syntax,
+                format!("nested deeper than {MAX_DEPTH} levels"),
+            ));
         }
         self.open.push(open);
         Ok(())
@@ -194,7 +197,7 @@ impl Builder {
                         });
                     }
                     Value::Sequence(_) | Value::Mapping(_) => {
-                        return Err((Code::Syntax, "a key must be a plain text".to_owned()));
+                        return Err((Code::Syntax, "a key must be plain text".to_owned()));
                     }
                 },
             },
@@ -209,17 +212,17 @@ fn no_anchor(anchor: usize) -> Result<(), (Code, String)> {
     } else {
         Err((
             Code::Syntax,
-            "anchors (`&name`) are not read; write the value out".to_owned(),
+            "anchors (`&name`) are not supported; write the value itself".to_owned(),
         ))
     }
 }
 
-/// A tag changes what a value is (`!!str 5`, `!env NAME`); read without it, the value would silently be another.
+/// A tag changes a value (`!!str 5`, `!env NAME`); to ignore it would silently change the meaning.
 fn no_tag(given: bool) -> Result<(), (Code, String)> {
     if given {
         return Err((
             Code::Syntax,
-            "tags (`!name`) are not read; write the value itself".to_owned(),
+            "tags (`!name`) are not supported; write the value itself".to_owned(),
         ));
     }
     Ok(())
@@ -264,7 +267,7 @@ mod tests {
         insta::assert_snapshot!(shown("model: !env MODEL\n"), @r"
         `perfgate.yaml` has 1 problem
 
-        error[syntax]: tags (`!name`) are not read; write the value itself
+        error[syntax]: tags (`!name`) are not supported; write the value itself
          --> perfgate.yaml:1:13
           |
         1 | model: !env MODEL

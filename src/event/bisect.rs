@@ -1,15 +1,15 @@
-//! What happens while commits are judged one after the other.
+//! Events of bisect.
 
 use std::path::PathBuf;
 
 use crate::metric::Metric;
 
-/// An event of a search; each carries the data to word it.
+/// An event of a search, with the data for its message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BisectEvent {
-    /// A commit comes next.
+    /// Judging of a commit begins.
     Begins {
-        /// What for.
+        /// The task.
         task: BisectTask,
         /// Its short id.
         commit: String,
@@ -21,19 +21,19 @@ pub enum BisectEvent {
         /// Its short id.
         commit: String,
     },
-    /// The same question was answered before.
+    /// An earlier answer is reused.
     MeasuredBefore {
-        /// What came of it.
+        /// The result.
         reason: String,
     },
     /// A stored good result does not decide, so the good end is measured alternately.
     LeftOpen {
-        /// What the commit was compared with.
+        /// The base of the comparison.
         base: String,
-        /// Why it is open.
+        /// Why it is undecided.
         reason: String,
     },
-    /// A target failed, and is started once more.
+    /// A target failed and is started again.
     OnceMore {
         /// How it failed.
         reason: String,
@@ -46,18 +46,18 @@ pub enum BisectEvent {
         answer: &'static str,
         /// The change nearest to its limit, or furthest beyond.
         change: Option<JudgedChange>,
-        /// Servers that were started for it.
+        /// Number of server starts.
         server_starts: u32,
-        /// How long it took.
+        /// Duration in seconds.
         seconds: f64,
         /// Why there is no comparison.
         reason: Option<String>,
     },
     /// Git will ask about more commits.
     MoreToJudge {
-        /// How many may still be the one.
+        /// Number of possible culprits.
         commits: usize,
-        /// About how many of them will be judged.
+        /// Estimated number of commits to judge.
         steps: u32,
     },
     /// The search is over.
@@ -69,7 +69,7 @@ pub enum BisectEvent {
     },
 }
 
-/// What a commit is judged for.
+/// The reason to judge a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BisectTask {
     /// The good end must pass against itself.
@@ -78,14 +78,14 @@ pub enum BisectTask {
     BadEnd,
     /// Git asks about it.
     Search,
-    /// It was found, and is compared with its parent.
+    /// The found commit is compared with its parent.
     Confirmation,
 }
 
-/// A change with its 95 % interval; plus is worse.
+/// A change with its 95 % confidence interval; positive is worse.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JudgedChange {
-    /// Of what.
+    /// The metric.
     pub metric: Metric,
     /// Its estimate.
     pub value: f64,

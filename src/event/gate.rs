@@ -1,77 +1,77 @@
-//! What happens while a gate decides.
+//! Events of a gate.
 
 use crate::metric::Metric;
 
-/// An event of a trial; each carries the data to word it.
+/// An event of a trial, with the data for its message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GateEvent {
-    /// An earlier run of this commit was looked at; this run adds to its evidence.
+    /// This run adds to the evidence of an earlier run of the commit.
     Continued {
-        /// What the last look found.
+        /// Headline of the last interim look.
         headline: String,
     },
-    /// Other evidence of this commit has spent looks; this evidence starts anew with what is left.
+    /// Other evidence of this commit spent interim looks; new evidence uses the remaining error probability.
     BeganAnew {
-        /// Looks at repeats that are spent.
+        /// Spent interim looks at repeats.
         repeats: usize,
-        /// Looks at pairs that are spent.
+        /// Spent interim looks at pairs.
         pairs: usize,
     },
-    /// No look is left that may decide, and the base version is not at hand.
+    /// All interim looks are spent, and the base version is not available.
     NothingLeft,
-    /// Repeats of the candidate come next.
+    /// Measurement of repeats of the candidate begins.
     Repeats {
         /// Why.
         because: Because,
-        /// Those that count already.
+        /// Existing valid ones.
         have: u32,
-        /// Those that the look needs.
+        /// Number required by the interim look.
         need: u32,
     },
-    /// Alternating pairs come next.
+    /// Measurement of alternating pairs begins.
     Pairs {
         /// Why.
         because: Because,
-        /// Those that count already.
+        /// Existing valid ones.
         have: u32,
-        /// Those that the look needs.
+        /// Number required by the interim look.
         need: u32,
     },
-    /// Every look is spent; more pairs may still block.
+    /// All interim looks are spent; more pairs can still block.
     MorePairs {
         /// Why.
         because: Because,
-        /// How many.
+        /// Number.
         more: u32,
     },
-    /// This machine has no stored baseline; pairs follow.
+    /// This hardware has no stored baseline; measurement of pairs begins.
     NoStoredBaseline,
     /// More repeats of the candidate cannot decide against this baseline.
     BaselineTooNoisy,
 }
 
-/// Why a gate measures on.
+/// Why a gate continues to measure.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Because {
-    /// It is the first measurement.
+    /// The first measurement.
     First,
-    /// The last look was undecided.
+    /// The last interim look was undecided.
     Undecided {
         /// Its headline.
         headline: String,
-        /// The first rule that it left open, where that has an interval.
+        /// The first undecided rule with an interval.
         open: Option<OpenRule>,
     },
     /// The stored baseline cannot be compared.
     NotComparable {
-        /// What differs.
+        /// The difference.
         headline: String,
     },
-    /// The commit was decided before and is run again.
+    /// The commit was already decided and is run again.
     RunAgain,
 }
 
-/// A rule that a look left open; changes are relative, and positive is worse.
+/// An undecided rule; changes are relative, and positive is worse.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenRule {
     /// Its metric.

@@ -1,18 +1,18 @@
-//! What happens in the repository of git.
+//! Events of the git repository.
 
 use std::path::PathBuf;
 
-/// An event of `git/`; each carries the data to word it.
+/// An event of `git/`, with the data for its message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GitEvent {
-    /// The result of this run cannot name its commit.
+    /// The result of this run has no commit.
     CommitUnknown {
         /// Why.
         reason: String,
-        /// What to do about it.
+        /// What to do.
         hint: Option<String>,
     },
-    /// A work tree of perfgate's own could not be removed, and is left.
+    /// perfgate's own work tree cannot be removed.
     TreeLeft {
         /// The work tree.
         path: PathBuf,

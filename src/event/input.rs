@@ -1,11 +1,11 @@
-//! What happens while arguments and files are resolved.
+//! Events of resolving arguments and files.
 
 use std::path::PathBuf;
 
-/// An event of `inputs/`; each carries the data to word it.
+/// An event of `inputs/`, with the data for its message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum InputEvent {
-    /// Copies were read in place of a bucket; a sentence that the comparison has too.
+    /// Local copies replaced a bucket; the comparison contains the same sentence.
     CopiesRead(String),
     /// The pull request's current text cannot be read.
     PullRequestTextUnknown {
@@ -17,38 +17,38 @@ pub enum InputEvent {
         /// `analysis` or `explanation`.
         section: &'static str,
     },
-    /// A data set has entries that cannot be sent.
+    /// A data set has unusable entries.
     EntriesUnusable {
         /// The file.
         path: PathBuf,
-        /// How many entries it has.
+        /// Number of entries.
         all: usize,
-        /// Why some cannot be sent, with how many.
+        /// Reasons for unusable entries, with counts.
         reasons: Vec<(String, usize)>,
     },
-    /// `input_tokens` is given beside a data set.
+    /// `input_tokens` is set together with a data set.
     InputTokensUnused,
     /// A trace was read.
     TraceRead {
         /// The file.
         path: PathBuf,
-        /// How many requests it has.
+        /// Number of requests.
         requests: u32,
-        /// From the first to the last, in seconds.
+        /// Time from the first to the last, in seconds.
         seconds: f64,
     },
     /// The gaps of a trace suggest that its time stamps have another unit.
     TraceUnitUnlikely {
-        /// As they were read.
+        /// The unit used.
         read_as: &'static str,
-        /// What would make them usual.
+        /// The unit with plausible gaps.
         likely: &'static str,
     },
-    /// A closed loop has more slots than there is to send at once.
+    /// A closed loop has more slots than requests that can run at once.
     ConcurrencyNotReached {
-        /// Requests in flight that were asked for.
+        /// Wanted requests in flight.
         slots: usize,
-        /// Requests that there are.
+        /// Number of requests.
         requests: usize,
         /// Turns of each conversation; 1 without conversations.
         turns: usize,

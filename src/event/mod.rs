@@ -1,5 +1,5 @@
-//! What a run tells while it goes on: types only. A procedure gets [`Events`] from the command that starts it and emits what
-//! happens; `terminal` words and shows it. So plural forms, `--quiet` and the wording of notes have one place.
+//! Events of a run: types only. Procedures get [`Events`] from their command and emit events; `terminal` words and shows
+//! them. So plural forms, `--quiet` and wording are in one place.
 //!
 //! ```text
 //! git, baseline, inputs, runner ──Event──▶ Events ──▶ terminal (words, bars, lines on stderr)
@@ -24,41 +24,41 @@ pub use run::{ConcernLevel, LoadPart, RepeatLabel, RunEvent, StartPhase};
 pub use storage::StorageEvent;
 pub use sweep::SweepEvent;
 
-/// Something that happened, or that goes on.
+/// An event.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// While commits are judged.
+    /// Of bisect.
     Bisect(BisectEvent),
-    /// While a gate decides.
+    /// Of a gate.
     Gate(GateEvent),
-    /// In the repository of git.
+    /// Of the git repository.
     Git(GitEvent),
-    /// While accepted runs were read or written.
+    /// Of the storage of accepted runs.
     Storage(StorageEvent),
-    /// While arguments and files became a plan, a policy or a base.
+    /// Of resolving arguments and files.
     Input(InputEvent),
-    /// While something was measured.
+    /// Of a measurement.
     Run(RunEvent),
     /// While loads were measured one after the other.
     Sweep(SweepEvent),
 }
 
-/// Where events go. Cheap to clone; each event is shown before [`Events::emit`] returns.
+/// Receiver of events. Cheap to clone; each event is shown before [`Events::emit`] returns.
 #[derive(Clone)]
 pub struct Events(Arc<dyn Fn(Event) + Send + Sync>);
 
 impl Events {
-    /// Hands every event to that function.
+    /// Sends every event to a function.
     pub fn to(listener: impl Fn(Event) + Send + Sync + 'static) -> Self {
         Self(Arc::new(listener))
     }
 
-    /// Tells nobody.
+    /// Drops all events.
     pub fn ignored() -> Self {
         Self::to(|_| {})
     }
 
-    /// Tells of an event.
+    /// Emits an event.
     pub fn emit(&self, event: impl Into<Event>) {
         (self.0)(event.into());
     }

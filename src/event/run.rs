@@ -1,171 +1,171 @@
-//! What happens while something is measured.
+//! Events of a measurement.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-/// An event of `runner/`; each carries the data to word it.
+/// An event of `runner/`, with the data for its message.
 #[derive(Clone, Debug)]
 pub enum RunEvent {
-    /// A start takes its time; the latest phase is repeated now and then until [`RunEvent::WaitEnds`].
+    /// A long wait begins; the last phase is repeated regularly until [`RunEvent::WaitEnds`].
     WaitBegins,
-    /// It is over, whatever came of it.
+    /// The wait is over, with any result.
     WaitEnds,
     /// A server is being started.
     Starting {
-        /// For which repeat.
+        /// The repeat.
         repeat: RepeatLabel,
-        /// What the start is busy with.
+        /// The current step of the start.
         phase: StartPhase,
     },
     /// A GPU of the server is not free yet.
     WaitingForGpu {
-        /// For which repeat.
+        /// The repeat.
         repeat: RepeatLabel,
-        /// Which GPU, and what uses it.
+        /// The GPU and its user.
         in_use: String,
-        /// How long it is waited for.
+        /// The time limit of the wait.
         at_most: Duration,
     },
-    /// A GPU has memory in use, and no process to end.
+    /// A GPU has memory in use without a visible process.
     GpuInUse {
-        /// Which GPU, and how much of it.
+        /// The GPU and the amount.
         in_use: String,
     },
-    /// A loopback address may be the end of a tunnel.
+    /// A loopback address may be a tunnel.
     ServerMayBeElsewhere {
         /// Why.
         doubt: String,
     },
     /// Hardware or version differ from what the plan expects.
     NotAsExpected {
-        /// What differs.
+        /// The difference.
         mismatch: String,
     },
-    /// Requests are being sent, until [`RunEvent::Sent`].
+    /// Sending begins, until [`RunEvent::Sent`].
     Sending {
-        /// In which repeat.
+        /// The repeat.
         repeat: RepeatLabel,
         /// Name of the load point.
         load: String,
-        /// Whether they count.
+        /// Warm-up or measurement.
         part: LoadPart,
-        /// How many there are.
+        /// Number of requests.
         total: usize,
-        /// How many have ended so far.
+        /// Number of finished requests.
         done: Arc<AtomicUsize>,
     },
-    /// No more requests are sent.
+    /// Sending has ended.
     Sent {
-        /// Whether all ended as planned; else the load was given up.
+        /// Whether it completed; else the load was aborted.
         finished: bool,
     },
-    /// Something that a reader of the result should know; shown once a run.
+    /// A concern about the result; shown once per run.
     Concern {
-        /// How loud.
+        /// Its level.
         level: ConcernLevel,
-        /// What it is about, the same in every repeat.
+        /// Its topic, the same in every repeat.
         about: String,
-        /// A sentence.
+        /// The message.
         message: String,
     },
-    /// All requests had ended before the time that they should fill.
+    /// All requests ended before the planned duration.
     RanOut {
         /// Name of the load point.
         load: String,
-        /// How many there were.
+        /// Number of requests.
         requests: usize,
-        /// When the last one ended.
+        /// End of the last one, in seconds.
         after: Duration,
-        /// How long it should have been.
+        /// Planned duration, in seconds.
         duration: Duration,
     },
-    /// A data set has fewer entries than a load point would take.
+    /// A data set has fewer entries than a load point needs.
     DataSetEnds {
         /// Name of the load point.
         load: String,
-        /// Entries.
+        /// Number of entries.
         requests: usize,
-        /// Requests that the load would take.
+        /// Number of requests that the load needs.
         wanted: usize,
     },
-    /// A repeat does not count.
+    /// A repeat is void.
     Void {
-        /// Which one; a search of loads does not number its measurements.
+        /// The repeat; a search of loads does not number its measurements.
         repeat: Option<RepeatLabel>,
         /// Name of the load point.
         load: String,
         /// Why.
         reason: String,
     },
-    /// The run was interrupted, and its server is being stopped.
+    /// The run is interrupted, and its server is stopping.
     StoppingAfterInterruption,
-    /// Another perfgate has what this one needs.
+    /// Another perfgate holds a lock.
     WaitingForLock {
-        /// What is locked.
+        /// The locked object.
         what: String,
-        /// The process that has it, where it is known.
+        /// The process that holds it, if known.
         holder: Option<u32>,
     },
-    /// The file system has no locks, so nothing keeps a second perfgate away.
+    /// The file system has no locks, so a second perfgate cannot be excluded.
     NoLocks {
-        /// What should be locked.
+        /// The object to lock.
         what: String,
         /// The system's reason.
         error: String,
     },
 }
 
-/// Which repeat of which side.
+/// Names a repeat of a side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepeatLabel {
     /// The side's name; empty where there is only one.
     pub side: &'static str,
     /// From 1.
     pub number: u32,
-    /// How many are wanted.
+    /// The wanted number.
     pub of: u32,
 }
 
-/// Which requests of a load point.
+/// A part of a load point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoadPart {
-    /// They count for nothing.
+    /// The warm-up.
     WarmUp,
-    /// The same, sent anew until the server has come to rest; which time, from 1.
+    /// The repeated warm-up until the server is stable; its number, from 1.
     WarmUpWindow(u32),
-    /// They are measured.
+    /// The measurement.
     Measured,
 }
 
-/// How loud a concern is.
+/// Level of a concern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConcernLevel {
-    /// It may make the result worth less.
+    /// It may affect the result.
     Warning,
-    /// It is told.
+    /// Information.
     Note,
 }
 
-/// What a start is busy with.
+/// The current step of a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartPhase {
-    /// The image comes from its registry.
+    /// Pulling the image.
     Pulling {
         /// Its reference.
         image: String,
-        /// `3.2 of 8.1 GiB, 12 of 20 layers`, once something has come.
+        /// `3.2 of 8.1 GiB, 12 of 20 layers`, if known.
         how_far: Option<String>,
     },
-    /// A program that keeps logins is asked for that of the image's registry.
+    /// Waiting for a credential helper.
     AskingForLogin {
         /// The program.
         helper: String,
-        /// How long it is waited for.
+        /// The time limit of the wait.
         at_most: Duration,
     },
     /// The container or process is being started.
     Starting,
-    /// It runs, and loads the model.
+    /// It runs and loads the model.
     Loading,
 }

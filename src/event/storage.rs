@@ -1,23 +1,23 @@
-//! What happens while accepted runs are read or written.
+//! Events of the storage of accepted runs.
 
-/// An event of `baseline/`; each carries the data to word it.
+/// An event of `baseline/`, with the data for its message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorageEvent {
-    /// A bucket takes its time.
+    /// Waiting for a bucket.
     Waiting {
         /// The bucket.
         address: String,
-        /// What it was asked to do: `list` it, `get` an object.
+        /// The requested action, such as `list its objects`.
         action: String,
     },
-    /// What was read cannot be kept for the time without network.
+    /// The local copy for use without network cannot be written.
     CopiesNotKept {
         /// Why.
         reason: String,
     },
-    /// Another promotion was faster, and this one is tried again.
+    /// Another promotion finished first, and this one is retried.
     PromotionAgain {
-        /// The file that the other one wrote.
+        /// The file that the other promotion wrote.
         file: String,
     },
 }

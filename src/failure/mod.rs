@@ -1,21 +1,21 @@
-//! Why a command could not do what it was asked to.
+//! Why a command failed.
 
 pub(crate) mod of_adapters;
 
 use crate::exit::ExitStatus;
 
-/// An error with the exit code that says whose fault it is, and what to do about it.
+/// An error with its exit code and hints.
 #[derive(Debug)]
 pub struct Failure {
     /// The exit code.
     pub status: ExitStatus,
     /// What went wrong.
     pub error: anyhow::Error,
-    /// What to do about it.
+    /// What to do.
     pub hints: Vec<String>,
-    /// Whether it is about the base version of alternating pairs and not about the candidate.
+    /// Whether it concerns the base version of alternating pairs and not the candidate.
     pub is_of_base: bool,
-    /// Whether another version of the server might have started.
+    /// Whether another version of the server might start.
     pub is_of_version: bool,
 }
 
@@ -31,12 +31,12 @@ impl Failure {
         }
     }
 
-    /// The same from a sentence.
+    /// A failure from a message.
     pub fn message(status: ExitStatus, message: impl Into<String>) -> Self {
         Self::new(status, anyhow::anyhow!(message.into()))
     }
 
-    /// What went wrong with all its causes, each said once: many errors name their cause in their own sentence.
+    /// The error with all its causes, each once: many errors contain their cause in their own message.
     pub fn reason(&self) -> String {
         let mut reason = String::new();
         for cause in self.error.chain().map(ToString::to_string) {
@@ -49,14 +49,14 @@ impl Failure {
         reason
     }
 
-    /// The same, about the base version.
+    /// Marks it as a failure of the base version.
     #[must_use]
     pub fn of_base(mut self) -> Self {
         self.is_of_base = true;
         self
     }
 
-    /// The same with one more hint.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_that_an_error_names_itself_is_not_said_twice() {
+    fn a_cause_in_the_error_itself_is_not_repeated() {
         let missing = crate::files::read(std::path::Path::new("/nowhere")).unwrap_err();
         let mut failure = Failure::new(ExitStatus::Usage, missing);
         failure.error = failure.error.context("the file of rules");

@@ -1,4 +1,4 @@
-//! Errors of adapters as failures with exit codes: one place for the mapping.
+//! Maps errors of adapters to failures with exit codes.
 
 use super::Failure;
 use crate::baseline::{BaselineError, BucketError};
@@ -27,9 +27,10 @@ impl From<RecordError> for Failure {
     }
 }
 
-const UNREADABLE: &str = "let this user read it, or correct what stands there: what cannot be read does not count as none";
+const UNREADABLE: &str =
+    "fix the file or its permissions; an unreadable file is not treated as missing";
 
-/// Of starting or stopping a server.
+/// A failure to start or stop a server.
 pub(crate) fn launch_failure(error: &LaunchError) -> Failure {
     let status = match error.fault() {
         Fault::Target => ExitStatus::TargetFailed,
@@ -45,7 +46,7 @@ pub(crate) fn launch_failure(error: &LaunchError) -> Failure {
     }
 }
 
-/// Of driving the load.
+/// A failure of the load generator.
 pub(crate) fn load_failure(error: &LoadError) -> Failure {
     let status = match error {
         LoadError::Cancelled => ExitStatus::Interrupted,
@@ -57,24 +58,24 @@ pub(crate) fn load_failure(error: &LoadError) -> Failure {
     Failure::message(status, in_words(error))
 }
 
-/// Of writing a result or a report.
+/// A failure to write a result or a report.
 pub(crate) fn cannot_keep(error: impl std::error::Error) -> Failure {
     Failure::message(ExitStatus::EnvironmentFailed, in_words(&error))
-        .hint("make room there or let this user write there, or give another place with `--output`")
+        .hint("free disk space or fix the permissions, or use another path with `--output`")
 }
 
-/// Of writing to stdout.
+/// A failure to write to stdout.
 pub(crate) fn cannot_print(error: std::io::Error) -> Failure {
     let error = anyhow::Error::new(error).context("cannot write to stdout");
     Failure::new(ExitStatus::EnvironmentFailed, error)
 }
 
-/// Of reading a result file.
+/// A failure to read a result file.
 pub(crate) fn record_failure(error: &RecordError) -> Failure {
     Failure::message(ExitStatus::Usage, in_words(error))
 }
 
-/// Of reading a file that decides, which is not the same as having none.
+/// A failure to read a file that affects the verdict; it is not treated as missing.
 #[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
 pub(crate) fn unreadable(error: FileError) -> Failure {
     let hint = if error.kind() == std::io::ErrorKind::NotFound {
@@ -85,10 +86,10 @@ pub(crate) fn unreadable(error: FileError) -> Failure {
     Failure::message(ExitStatus::Usage, in_words(&error)).hint(hint)
 }
 
-/// Of what git could not do, in its own words.
+/// A failure of git, with git's message.
 impl From<GitError> for Failure {
     fn from(error: GitError) -> Self {
-        let status = if error.is_of_usage() {
+        let status = if error.is_usage_error() {
             ExitStatus::Usage
         } else {
             ExitStatus::EnvironmentFailed
@@ -101,7 +102,7 @@ impl From<GitError> for Failure {
     }
 }
 
-/// Of reading or changing baselines.
+/// A failure to read or change baselines.
 impl From<BaselineError> for Failure {
     fn from(error: BaselineError) -> Self {
         baseline_failure(&error)
@@ -112,17 +113,17 @@ fn baseline_failure(error: &BaselineError) -> Failure {
     let failure = |status| Failure::message(status, in_words(error));
     match error {
         BaselineError::Record(error) => record_failure(error).hint(
-            "`perfgate baseline verify` says what is wrong with all files, and how to mend them",
+            "`perfgate baseline verify` checks all files and proposes fixes",
         ),
-        BaselineError::File(error) if error.is_of_reading() => failure(ExitStatus::Usage).hint(UNREADABLE),
+        BaselineError::File(error) if error.is_read_error() => failure(ExitStatus::Usage).hint(UNREADABLE),
         BaselineError::File(_) | BaselineError::Lock { .. } => failure(ExitStatus::EnvironmentFailed)
-            .hint("nothing was changed; make room there or let this user write there"),
+            .hint("nothing was changed; free disk space or fix the permissions"),
         BaselineError::Bucket(error) => bucket_failure(error),
         BaselineError::Unfinished { .. } => failure(ExitStatus::EnvironmentFailed).hint(
-            "nothing that was accepted is lost; when the cause is mended, run the same command again: it finishes what was begun and adds nothing twice",
+            "all accepted runs are kept; fix the cause and run the same command again: it completes the promotion without duplicates",
         ),
         BaselineError::Locked { .. } => failure(ExitStatus::EnvironmentFailed)
-            .hint("nothing was changed; see who holds it with `fuser` or `lslocks`"),
+            .hint("nothing was changed; find the process that holds the lock with `fuser` or `lslocks`"),
         BaselineError::Json(_) => failure(ExitStatus::Bug),
     }
 }
@@ -132,33 +133,33 @@ fn bucket_failure(error: &BucketError) -> Failure {
     let surroundings = Failure::message(ExitStatus::EnvironmentFailed, in_words(error));
     match error {
         BucketError::NotBuilt { scheme, .. } => usage.hint(format!(
-            "build it with `cargo install --path . --locked --features {scheme}`; the released program and the default build have all of them"
+            "build it with `cargo install --path . --locked --features {scheme}`; releases and the default build support all clouds"
         )),
         BucketError::Configuration { scheme, .. } => {
-            usage.hint(format!("it is configured by {}", variables(scheme)))
+            usage.hint(format!("configure it with {}", variables(scheme)))
         }
         BucketError::NoCredentials { scheme, .. } => {
             surroundings.hint(format!("set {}", variables(scheme)))
         }
         BucketError::Refused { scheme, .. } => surroundings
-            .hint("reading needs the rights to list and to get objects, `baseline update` also the right to put them")
-            .hint(format!("the credentials are those of {}", variables(scheme))),
+            .hint("reading needs permission to list and get objects, `baseline update` also to put objects")
+            .hint(format!("the credentials come from {}", variables(scheme))),
         BucketError::NoBucket { .. } => {
-            surroundings.hint("perfgate makes no buckets: correct the name, the account or the endpoint, or make it")
+            surroundings.hint("correct the name, the account or the endpoint, or create the bucket: perfgate does not create buckets")
         }
         BucketError::Unreachable { .. } => surroundings.hint(
-            "nothing was changed: a promotion needs the bucket itself, and no copy; run the same command again when it can be reached",
+            "nothing was changed: a promotion needs the bucket; run the same command again when it is reachable",
         ),
         BucketError::NoCopy { .. } => surroundings
-            .hint("what was read once with network is kept here, and can be read again without"),
+            .hint("read it once with network: perfgate keeps a local copy for use without network"),
         BucketError::Contended { .. } => {
-            surroundings.hint("nothing was changed; run the same command again when fewer promote at once")
+            surroundings.hint("nothing was changed; run the same command again when fewer promotions run at once")
         }
         BucketError::Answer { .. } | BucketError::Copy(_) => surroundings,
     }
 }
 
-/// What each cloud's own tools take from the environment.
+/// The environment variables of each cloud's own tools.
 fn variables(scheme: &str) -> &'static str {
     match scheme {
         "gs" => {
@@ -173,7 +174,7 @@ fn variables(scheme: &str) -> &'static str {
     }
 }
 
-/// The error and its causes that its own text does not already say.
+/// The error with the causes that its own message does not contain.
 fn in_words(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! Where an output really goes: behind links, into a device or a pipe, or to a stream that is open already.
+//! The real destination of an output: a file behind links, a device, a pipe, or an open stream.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
@@ -13,22 +13,22 @@ use tempfile::NamedTempFile;
 
 use super::{FileError, create_folder, folder_of};
 
-/// As many links as Linux follows.
-const MOST_LINKS: usize = 40;
+/// Maximum number of links, as in Linux.
+const MAX_LINKS: usize = 40;
 
-/// Time for the reader of a pipe to open it.
+/// How long to wait until a reader opens a pipe.
 const READER_WAIT: Duration = Duration::from_secs(10);
 
-/// What is at the end of a path.
+/// The target of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// A regular file, or none yet, behind all links: replaced as a whole.
+    /// A regular file behind all links, existing or new: replaced atomically.
     File(PathBuf),
-    /// A device, a pipe or a socket: written into and never replaced.
+    /// A device, a pipe or a socket: written to and never replaced.
     Stream(PathBuf),
     /// This process's own stdout, as in `/dev/stdout`.
     Stdout,
-    /// Its stderr.
+    /// This process's stderr.
     Stderr,
 }
 
@@ -40,17 +40,17 @@ impl Destination {
 
     fn follow(path: &Path) -> io::Result<Self> {
         let mut current = path.to_owned();
-        for _ in 0..MOST_LINKS {
+        for _ in 0..MAX_LINKS {
             let Some(name) = current.file_name().map(ToOwned::to_owned) else {
                 return Err(io::ErrorKind::IsADirectory.into());
             };
             let folder = match fs::canonicalize(folder_of(&current)) {
                 Ok(folder) => folder,
-                // It will be made, or the error of making it has the reason.
-                Err(error) if is_no_folder(&error) => return Ok(Self::File(current)),
+                // The write creates it or reports the reason.
+                Err(error) if is_not_a_folder(&error) => return Ok(Self::File(current)),
                 Err(error) => return Err(error),
             };
-            // What a descriptor leads to has no path of its own, or one that must not be replaced: it is open.
+            // The target of a descriptor is open and has no path, or a path that must not be replaced.
             if folder.starts_with("/proc") && folder.ends_with("fd") {
                 let own = folder == Path::new(&format!("/proc/{}/fd", std::process::id()));
                 return Ok(match name.to_str() {
@@ -68,14 +68,14 @@ impl Destination {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     return Ok(Self::File(here));
                 }
-                Err(error) if is_no_folder(&error) => return Ok(Self::File(current)),
+                Err(error) if is_not_a_folder(&error) => return Ok(Self::File(current)),
                 Err(error) => return Err(error),
             }
         }
         Err(io::Error::other("too many links"))
     }
 
-    /// Whether it is the same file as another path leads to, also by another name of it (a hard link).
+    /// Whether another path leads to the same file, also through a hard link.
     pub fn is_also(&self, other: &Path) -> bool {
         let (Self::File(mine), Ok(Self::File(others))) = (self, Self::follow(other)) else {
             return false;
@@ -87,7 +87,7 @@ impl Destination {
         *mine == others || (identity(mine).is_some() && identity(mine) == identity(&others))
     }
 
-    /// Whether it could be written, asked before the work whose result it takes. Missing folders are made.
+    /// Checks that it is writable before the measurement whose result goes there. Creates missing folders.
     pub(super) fn check(&self) -> Result<(), FileError> {
         match self {
             Self::File(path) => {
@@ -96,7 +96,7 @@ impl Destination {
                 NamedTempFile::new_in(folder).map_err(FileError::on("write", path))?;
                 Ok(())
             }
-            // Opening a pipe would wait for its reader.
+            // Opening a pipe waits for its reader.
             Self::Stream(path) => access(path, Access::WRITE_OK)
                 .map_err(|error| FileError::on("write", path)(error.into())),
             Self::Stdout | Self::Stderr => Ok(()),
@@ -116,16 +116,16 @@ impl Destination {
     }
 }
 
-fn is_no_folder(error: &io::Error) -> bool {
+fn is_not_a_folder(error: &io::Error) -> bool {
     use io::ErrorKind::{NotADirectory, NotFound};
     matches!(error.kind(), NotFound | NotADirectory)
 }
 
-/// Opens a device or a pipe. A pipe has to have a reader, who is waited for, but not for ever.
+/// Opens a device or a pipe. A pipe needs a reader; the wait is limited.
 fn open_to_write(path: &Path) -> io::Result<File> {
     let begun = Instant::now();
     loop {
-        // Without blocking, a pipe without a reader is an error (ENXIO) instead of an endless wait.
+        // Non-blocking mode returns an error (ENXIO) for a pipe without a reader instead of an endless wait.
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match open(path, flags, Mode::empty()) {
             Ok(opened) => {
@@ -138,7 +138,7 @@ fn open_to_write(path: &Path) -> io::Result<File> {
             Err(Errno::NXIO) => {
                 let seconds = READER_WAIT.as_secs();
                 return Err(io::Error::other(format!(
-                    "nothing has opened the pipe for reading in {seconds} s"
+                    "no program opened the pipe for reading within {seconds} s"
                 )));
             }
             Err(error) => return Err(error.into()),
@@ -152,13 +152,13 @@ fn open_stream(stream: &impl AsFd, bytes: &[u8], name: &'static str) -> Result<(
         .map_err(FileError::on("write", Path::new(name)))
 }
 
-/// Writes beside the file, syncs, and renames: a reader sees the old file or the whole new one. A file that was there
+/// Writes to a temporary file, syncs, and renames: readers see the old file or the complete new one. An existing file
 /// keeps its mode.
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let failed = || FileError::on("write", path);
     let folder = folder_of(path);
     create_folder(folder)?;
-    // A temporary file is private to its owner; a result is for everybody, as other files are.
+    // A temporary file is private to its owner; a result has the usual mode of new files.
     let mode =
         fs::metadata(path).map_or_else(|_| Permissions::from_mode(0o644), |it| it.permissions());
     let mut file = NamedTempFile::new_in(folder).map_err(failed())?;
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_is_written_into_and_stays_one() {
+    fn a_pipe_is_written_to_and_stays_a_pipe() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, Mode::RWXU).unwrap();
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_known_by_all_its_names() {
+    fn a_file_is_recognised_by_all_its_names() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         write_atomically(&at("a"), b"x").unwrap();

@@ -1,4 +1,4 @@
-//! Work trees of perfgate's own: what is built and started is a commit, whatever somebody has in their tree.
+//! perfgate's own work trees: it builds and starts commits, independent of the user's tree.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,10 @@ use super::submodules;
 use crate::event::{Events, GitEvent};
 use crate::files;
 
-/// Of the good end, of the commit that is judged, and of the parent in a confirmation.
+/// Names of the trees: the good end, the judged commit, and its parent in a confirmation.
 const NAMES: [&str; 3] = ["good", "commit", "parent"];
 
-/// A work tree within perfgate's folder.
+/// A work tree inside perfgate's folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Tree {
     pub(crate) path: PathBuf,
@@ -24,22 +24,22 @@ impl Tree {
         }
     }
 
-    /// Brings it to a commit with its submodules. What no commit knows, as a build leaves it, stays: the next build needs
-    /// only what changed.
+    /// Checks out a commit with its submodules. Untracked files of earlier builds stay, so that the next build is
+    /// incremental.
     pub(crate) fn check_out(&self, repository: &Repository, commit: &str) -> Result<(), GitError> {
         let is_there = self.path.join(".git").is_file()
             && git_elsewhere(&self.path, &["rev-parse", "--git-dir"]).is_ok();
         if is_there && self.is_built_from(commit) && self.head().as_deref() == Some(commit) {
-            // What a build wrote over files of the commit belongs to the build.
+            // Builds may overwrite tracked files; discard these changes.
             return Ok(());
         }
-        // Before anything moves: interrupted half-way, the tree is no commit's.
+        // First: after an interruption the tree may match no commit.
         self.forget_build()?;
         if is_there {
             let checked_out = ["checkout", "--quiet", "--detach", "--force", commit, "--"];
             git_elsewhere(&self.path, &checked_out)?;
         } else {
-            // Left over from an add that was interrupted.
+            // Left over from an interrupted `worktree add`.
             if self.path.exists() {
                 remove_folder(&self.path)?;
             }
@@ -57,8 +57,8 @@ impl Tree {
         Ok(())
     }
 
-    /// Says which commit was built here, and by which command. Empty where a build was begun, or its commit has gone: what it
-    /// left is still there.
+    /// File with the built commit and the build command. Empty if a build began or its commit was replaced: its output is
+    /// still in the tree.
     pub(crate) fn mark(&self) -> PathBuf {
         self.path.with_extension("built")
     }
@@ -67,7 +67,7 @@ impl Tree {
         std::fs::read_to_string(self.mark()).is_ok_and(|mark| mark.lines().next() == Some(commit))
     }
 
-    /// What is in the tree counts as not built.
+    /// Marks the tree as not built.
     pub(crate) fn forget_build(&self) -> Result<(), GitError> {
         if self.mark().exists() {
             self.write_mark("")?;
@@ -87,12 +87,12 @@ impl Tree {
         self.path.parent().unwrap_or(&self.path)
     }
 
-    /// Removes it, with what was built in it.
+    /// Removes the tree with its build output.
     pub(crate) fn remove(&self, repository: &Repository) -> Result<(), GitError> {
         if self.path.exists() {
             self.remove_tree(repository)?;
         }
-        // Last, since it says that something was built there; it is not there where nothing was.
+        // Last, because it marks a build; it is missing if nothing was built.
         let _none_there = std::fs::remove_file(self.mark());
         Ok(())
     }
@@ -100,7 +100,7 @@ impl Tree {
     fn remove_tree(&self, repository: &Repository) -> Result<(), GitError> {
         self.forget_build()?;
         let path = self.path.display().to_string();
-        // Twice forced: one with submodules is not removed otherwise.
+        // `--force` twice: git does not remove a tree with submodules otherwise.
         if repository
             .git(&["worktree", "remove", "--force", "--force", &path])
             .is_err()
@@ -112,7 +112,7 @@ impl Tree {
     }
 }
 
-/// Removes the work trees in which something was built: what is there is another commit's, or was not asked for.
+/// Removes the work trees with build output, which may be of another commit.
 pub(crate) fn remove_built(repository: &Repository) -> Result<(), GitError> {
     for name in NAMES {
         let tree = Tree::named(repository, name);
@@ -123,7 +123,7 @@ pub(crate) fn remove_built(repository: &Repository) -> Result<(), GitError> {
     Ok(())
 }
 
-/// All work trees of a repository's searches; one that cannot be removed is told and stops nothing.
+/// Removes all work trees of a repository's searches; a failure is reported and does not stop the others.
 pub(crate) fn remove_all(repository: &Repository, events: &Events) {
     for name in NAMES {
         let tree = Tree::named(repository, name);

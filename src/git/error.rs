@@ -1,11 +1,11 @@
-//! Why git could not answer or act.
+//! Errors of git.
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::files::FileError;
 
-/// What went wrong in the repository.
+/// An error of git.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GitError {
     /// git is not installed.
@@ -14,27 +14,27 @@ pub(crate) enum GitError {
     /// The work tree belongs to another user.
     #[error("git refuses this work tree, because it belongs to another user: {0}")]
     Ownership(String),
-    /// The working folder belongs to no repository.
+    /// The working folder is not in a repository.
     #[error("this is not a git repository")]
     NoRepository,
-    /// The question has no answer here, or git could not do its work.
+    /// git failed.
     #[error("git failed: {0}")]
     Failed(String),
-    /// A search was asked for outside of a work tree.
+    /// A search outside of a work tree.
     #[error("this is not a git work tree")]
     NoWorkTree,
-    /// A search was asked for below the top of a work tree.
+    /// A search below the top of a work tree.
     #[error("this is not the top of the work tree")]
     NotTheTop(PathBuf),
     /// This clone does not have the commit.
-    #[error("git knows no commit `{revision}` here")]
+    #[error("this clone does not have the commit `{revision}`")]
     UnknownCommit {
-        /// As it was named.
+        /// The revision as given.
         revision: String,
-        /// Whether the clone is shallow, so that the rest of the history may have it.
+        /// Whether the clone is shallow, so that the missing history may contain it.
         is_shallow: bool,
     },
-    /// The program could not be started.
+    /// The program cannot be started.
     #[error("cannot run git")]
     Run(#[source] io::Error),
     /// A command failed.
@@ -52,13 +52,13 @@ pub(crate) enum GitError {
         command: String,
         /// What git wrote to stderr.
         said: String,
-        /// Whether another commit may do: this one names what its remotes do not have.
+        /// Whether another commit may work: the remotes lack a submodule commit of this one.
         is_of_commit: bool,
     },
-    /// What a commit has at a path cannot be read; why.
+    /// The object at a path of a commit cannot be read, with the reason.
     #[error("{0}")]
     Object(String),
-    /// A work tree of perfgate's own cannot be made or marked.
+    /// perfgate's own work tree cannot be created or marked.
     #[error(transparent)]
     File(#[from] FileError),
     /// A folder cannot be removed.
@@ -76,7 +76,7 @@ pub(crate) const UNSHALLOW: &str =
     "this clone is shallow: fetch the rest of the history with `git fetch --unshallow`";
 
 impl GitError {
-    /// By what git wrote to stderr.
+    /// Classifies git's stderr.
     pub(super) fn of(said: &str) -> Self {
         let said = said.trim();
         if said.contains("dubious ownership") || said.contains("unsafe repository") {
@@ -89,20 +89,20 @@ impl GitError {
         }
     }
 
-    /// Whether git works here, and does not have what it was asked for.
-    pub(crate) fn is_of_question(&self) -> bool {
+    /// Whether git works but lacks the requested object.
+    pub(crate) fn is_missing_object(&self) -> bool {
         matches!(self, Self::Failed(_))
     }
 
     /// Whether the command line is wrong, not the repository.
-    pub(crate) fn is_of_usage(&self) -> bool {
+    pub(crate) fn is_usage_error(&self) -> bool {
         matches!(
             self,
             Self::NoWorkTree | Self::NotTheTop(_) | Self::UnknownCommit { .. }
         )
     }
 
-    /// Whether another commit may not have this problem.
+    /// Whether the problem may be specific to this commit.
     pub(crate) fn is_of_commit(&self) -> bool {
         matches!(
             self,
@@ -113,17 +113,17 @@ impl GitError {
         )
     }
 
-    /// What to do about it.
+    /// What to do.
     pub(crate) fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::NotInstalled => "install git where perfgate runs",
+            Self::NotInstalled => "install git on this machine",
             Self::Ownership(_) => {
-                "trust it: `git config --global --add safe.directory \"$PWD\"`, as the user who runs perfgate"
+                "trust it: run `git config --global --add safe.directory \"$PWD\"` as the user who runs perfgate"
             }
             Self::NoRepository => {
-                "run perfgate in a clone: actions/checkout does not make one where git is not installed"
+                "run perfgate in a clone: actions/checkout does not create one without git"
             }
-            Self::NoWorkTree => "run it within the repository whose history is to be searched",
+            Self::NoWorkTree => "run it in the repository to search",
             Self::NotTheTop(top) => return Some(format!("change to `{}` first", top.display())),
             Self::UnknownCommit {
                 is_shallow: true, ..
@@ -133,11 +133,11 @@ impl GitError {
             }
             Self::Submodules {
                 is_of_commit: true, ..
-            } => "the remote no longer has the commit of a submodule that this commit names",
+            } => "the remote no longer has the submodule commit that this commit requires",
             Self::Submodules { .. } => {
-                "the submodules of this commit cannot be fetched; what they need (access, `protocol.file.allow`) must hold for `git submodule update --init --recursive` in a fresh work tree; `git bisect skip` leaves this commit out"
+                "cannot fetch the submodules of this commit; make `git submodule update --init --recursive` work in a fresh work tree (access, `protocol.file.allow`), or skip this commit with `git bisect skip`"
             }
-            Self::File(_) => "make room there, or let this user write there",
+            Self::File(_) => "free disk space, or fix the permissions",
             Self::Failed(_)
             | Self::Run(_)
             | Self::Command { .. }

@@ -1,4 +1,4 @@
-//! The repository of git: work tree, commits and references, checkouts of perfgate's own, submodules.
+//! The git repository: work tree, commits and references, perfgate's own checkouts, submodules.
 
 pub(crate) mod checkout;
 mod error;

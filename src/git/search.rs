@@ -1,4 +1,4 @@
-//! Git's search as it stands: its ends, what is left of it, which commit is asked about.
+//! State of a git bisect: its ends, the remaining commits, the requested commit.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,31 +6,31 @@ use std::process::Command;
 use super::error::GitError;
 use super::work_tree;
 use crate::bisect::Commit;
-use crate::environment::PLACES_OF_GIT;
+use crate::environment::GIT_LOCATION_VARIABLES;
 
-/// The names that git gives to both ends where nobody chose others.
+/// Git's default names of both ends.
 const DEFAULT_TERMS: [&str; 2] = ["bad", "good"];
 
-/// Between fields of a commit, where nobody writes it.
+/// Separator between fields of a commit; it does not occur in text.
 const FIELD: char = '\u{1f}';
 
-/// A repository and where its things are.
+/// A repository and its folders.
 #[derive(Clone, Debug)]
 pub(crate) struct Repository {
     /// The top of the work tree.
     pub(crate) top: PathBuf,
-    /// Where perfgate keeps what belongs to searches: within the git directory of this work tree, which no clean and no
-    /// checkout touches.
+    /// perfgate's folder for searches, inside the git directory of this work tree, which `git clean` and `git checkout` do
+    /// not change.
     pub(crate) state: PathBuf,
 }
 
-/// A search that git has begun.
+/// A running git bisect.
 #[derive(Clone, Debug)]
 pub(crate) struct Search {
-    /// The ends that it was begun with.
+    /// The ends at its start.
     pub(crate) first_good: String,
     pub(crate) first_bad: String,
-    /// The bad end of what is left, and every commit known to be good.
+    /// The bad end of the remaining commits, and every commit known to be good.
     bad: String,
     good: Vec<String>,
     skipped: Vec<String>,
@@ -40,20 +40,20 @@ pub(crate) struct Search {
     paths: Vec<String>,
 }
 
-/// What is left of a search after an answer.
+/// The remaining commits of a search after an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Left {
-    /// Nothing but this commit.
+    /// Only this commit.
     One(String),
-    /// Several, and none of them can be asked about any more.
+    /// Several, all of them skipped.
     OnlySkipped(Vec<String>),
-    /// So many may still be guilty.
+    /// Number of commits that may still be the culprit.
     More(usize),
 }
 
-/// What is said of a commit.
+/// The answer for a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum CommitAnswer {
     Good,
     Bad,
     Skip,
@@ -69,7 +69,7 @@ impl Search {
 }
 
 impl Repository {
-    /// The repository of the working folder, which must be the top of its work tree, as it is for `git bisect run`.
+    /// The repository of the working folder, which must be the top of its work tree, as for `git bisect run`.
     pub(crate) fn here() -> Result<Self, GitError> {
         let here = Path::new(".");
         let top = work_tree::top_of_working_tree().map_err(|error| {
@@ -93,19 +93,19 @@ impl Repository {
         git(&self.top, arguments)
     }
 
-    /// A file of git's own, where it is there.
+    /// A file in git's directory, if it exists.
     fn file(&self, name: &str) -> Option<String> {
         let path = self.git(&["rev-parse", "--git-path", name]).ok()?;
         std::fs::read_to_string(self.top.join(path)).ok()
     }
 
-    /// Whether the work tree has changes that no commit has.
+    /// Whether the work tree has uncommitted changes.
     pub(crate) fn is_dirty(&self) -> Result<bool, GitError> {
         let changes = self.git(&["status", "--porcelain", "--ignore-submodules=none"])?;
         Ok(!changes.is_empty())
     }
 
-    /// The full name of the commit that a revision names.
+    /// The full name of the commit of a revision.
     pub(crate) fn commit(&self, revision: &str) -> Result<String, GitError> {
         let named = format!("{revision}^{{commit}}");
         self.git(&[
@@ -121,13 +121,13 @@ impl Repository {
         })
     }
 
-    /// The commit that git asks about: where it checks nothing out, it says so in a reference.
+    /// The commit that git asks about; without a checkout it is in a reference.
     pub(crate) fn asked_about(&self) -> Result<String, GitError> {
         let head = self.git(&["rev-parse", "--verify", "--quiet", "BISECT_HEAD^{commit}"]);
         head.or_else(|_| self.commit("HEAD"))
     }
 
-    /// A commit as people know it.
+    /// A commit with its short id and subject.
     pub(crate) fn described(&self, id: &str) -> Result<Commit, GitError> {
         let text = self.git(&["show", "--no-patch", "--format=%H%x1f%an%x1f%s", id, "--"])?;
         let mut fields = text.splitn(3, FIELD).map(str::to_owned);
@@ -145,7 +145,7 @@ impl Repository {
         Ok(line.split(' ').skip(1).map(str::to_owned).collect())
     }
 
-    /// The search that is under way, where there is one with both ends.
+    /// The running search, if it has both ends.
     pub(crate) fn search(&self) -> Result<Option<Search>, GitError> {
         let terms = self.file("BISECT_TERMS");
         let mut terms = terms.iter().flat_map(|terms| terms.lines());
@@ -160,7 +160,7 @@ impl Repository {
         };
         let good = refs(format!("refs/bisect/{good_term}-*"))?;
         let log = self.file("BISECT_LOG").unwrap_or_default();
-        // `# bad: [HASH] subject`; the first of each is the end that the search was begun with.
+        // `# bad: [HASH] subject`; the first of each is the end at the start of the search.
         let first = |term: &str| {
             let mark = format!("# {term}: [");
             let id = log.lines().find_map(|line| line.strip_prefix(&mark))?;
@@ -180,15 +180,20 @@ impl Repository {
         }))
     }
 
-    /// What is left once this is said of a commit.
-    pub(crate) fn left(&self, search: &Search, commit: &str, said: Said) -> Result<Left, GitError> {
+    /// The remaining commits after an answer for a commit.
+    pub(crate) fn left(
+        &self,
+        search: &Search,
+        commit: &str,
+        said: CommitAnswer,
+    ) -> Result<Left, GitError> {
         let mut good = search.good.clone();
         let mut skipped = search.skipped.clone();
         let mut bad = search.bad.clone();
         match said {
-            Said::Good => good.push(commit.to_owned()),
-            Said::Bad => commit.clone_into(&mut bad),
-            Said::Skip => skipped.push(commit.to_owned()),
+            CommitAnswer::Good => good.push(commit.to_owned()),
+            CommitAnswer::Bad => commit.clone_into(&mut bad),
+            CommitAnswer::Skip => skipped.push(commit.to_owned()),
         }
         let mut arguments = vec!["rev-list", &bad, "--not"];
         arguments.extend(good.iter().map(String::as_str));
@@ -199,7 +204,7 @@ impl Repository {
         arguments.extend(search.paths.iter().map(String::as_str));
         let text = self.git(&arguments)?;
         let mut suspects: Vec<String> = text.lines().map(str::to_owned).collect();
-        // Limited to paths, git leaves the bad end out where it does not touch them.
+        // With paths, git omits the bad end if it does not change them.
         if !suspects.contains(&bad) {
             suspects.insert(0, bad.clone());
         }
@@ -217,7 +222,7 @@ impl Repository {
     }
 }
 
-/// The words of a line in which each is within single quotes.
+/// The words of a line, each in single quotes.
 fn unquoted(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -238,18 +243,18 @@ fn unquoted(line: &str) -> Vec<String> {
     words
 }
 
-/// The trimmed output of git in that folder; an error has what it said.
+/// The trimmed output of git in that folder; an error contains its stderr.
 pub(crate) fn git(folder: &Path, arguments: &[&str]) -> Result<String, GitError> {
     answer(work_tree::command(folder, arguments), arguments)
 }
 
-/// Git in a work tree other than that of the working folder: what says where this one's repository is must not reach it.
+/// Runs git in another work tree, without the variables that locate the repository of the working folder.
 pub(crate) fn git_elsewhere(folder: &Path, arguments: &[&str]) -> Result<String, GitError> {
     let mut command = work_tree::command(folder, arguments);
-    for variable in PLACES_OF_GIT {
+    for variable in GIT_LOCATION_VARIABLES {
         command.env_remove(variable);
     }
-    // What is said of submodules is read.
+    // Messages about submodules are parsed, so they must be in English.
     command.env("LC_ALL", "C");
     answer(command, arguments)
 }
@@ -270,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_of_a_search_are_read_as_git_writes_them() {
+    fn paths_of_a_search_are_read_in_gits_format() {
         assert_eq!(
             unquoted(" 'src' 'a b' 'it'\\''s'\n"),
             ["src", "a b", "it's"]

@@ -1,13 +1,13 @@
-//! Bringing the submodules of a work tree to what its commit says.
+//! Updates the submodules of a work tree to its commit.
 
 use std::path::Path;
 
 use super::error::GitError;
 use super::search::git_elsewhere;
 
-/// Updates all of them, as a fresh clone would have them.
+/// Updates all submodules, as in a fresh clone.
 pub(crate) fn update(tree: &Path) -> Result<(), GitError> {
-    // Not `--quiet`, with which git does not say that a remote cannot be reached.
+    // Without `--quiet`, which hides that a remote is unreachable.
     let updated = ["submodule", "update", "--init", "--recursive", "--force"];
     match git_elsewhere(tree, &updated) {
         Err(GitError::Command { command, said }) => Err(GitError::Submodules {
@@ -19,8 +19,8 @@ pub(crate) fn update(tree: &Path) -> Result<(), GitError> {
     }
 }
 
-/// Whether another commit may do: the remote answered and does not have what this one names, or the commit itself names no
-/// remote. A remote that cannot be reached says nothing of the commit, and neither does one that has moved.
+/// Whether another commit may work: the remote answered and lacks the submodule commit, or the commit names no remote. An
+/// unreachable or moved remote is not a property of the commit.
 fn is_of_commit(said: &str) -> bool {
     let is_missing = said.contains("but it did not contain")
         && !said.contains("Unable to fetch in submodule path");
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_remote_that_does_not_answer_is_no_commits_fault() {
+    fn an_unreachable_remote_is_not_a_problem_of_the_commit() {
         let missing = "fatal: Fetched in submodule path 'lib', but it did not contain 1f. Direct fetching of that commit failed.";
         assert!(is_of_commit(missing));
         let unreachable = format!(

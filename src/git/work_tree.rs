@@ -1,4 +1,4 @@
-//! What git knows of the working tree and of what commits hold, by the `git` command.
+//! The working tree and the contents of commits, read with the `git` command.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use super::error::GitError;
 use crate::event::{Events, GitEvent};
 use crate::record::format::Source;
 
-/// The commit that is checked out here, or `None` where there is no repository or no git. A repository that git
-/// refuses gets a warning, which explains why the result has no commit.
+/// The checked-out commit, or `None` without a repository or git. A repository that git refuses adds a warning that
+/// explains why the result has no commit.
 pub(crate) fn of_working_tree(
     environment: &dyn Fn(&str) -> Option<String>,
     events: &Events,
@@ -17,7 +17,7 @@ pub(crate) fn of_working_tree(
     let commit = match commit_of("HEAD") {
         Ok(commit) => commit,
         Err(error) => {
-            tell_of(&error, events);
+            warn_of(&error, events);
             return None;
         }
     };
@@ -28,7 +28,7 @@ pub(crate) fn of_working_tree(
     })
 }
 
-fn tell_of(error: &GitError, events: &Events) {
+fn warn_of(error: &GitError, events: &Events) {
     let is_repository = || {
         let here = std::env::current_dir().unwrap_or_default();
         here.ancestors().any(|folder| folder.join(".git").exists())
@@ -44,13 +44,13 @@ fn tell_of(error: &GitError, events: &Events) {
     }
 }
 
-/// The branch that is checked out; `None` where HEAD is detached.
+/// The checked-out branch; `None` if HEAD is detached.
 pub(crate) fn branch_of_head() -> Option<String> {
     let reference = git(&["symbolic-ref", "--quiet", "HEAD"])?;
     reference.strip_prefix("refs/heads/").map(str::to_owned)
 }
 
-/// The branch that a CI service names for a detached HEAD, where the service means the commit that is checked out.
+/// The branch from a CI service for a detached HEAD, if the service's commit is the checked-out one.
 fn branch_of_service(commit: &str, environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     let given = |name: &str| environment(name).filter(|value| !value.is_empty());
     let is_of = |name: &str| given(name).is_none_or(|of| of == commit);
@@ -67,7 +67,7 @@ fn branch_of_service(commit: &str, environment: &dyn Fn(&str) -> Option<String>)
         let is_branch = !is_set("BUILDKITE_PULL_REQUEST") && given("BUILDKITE_TAG").is_none();
         return (is_branch && is_of("BUILDKITE_COMMIT")).then_some(branch);
     }
-    // Jenkins: of a job of many branches, and of one branch.
+    // Jenkins: multibranch and single-branch jobs.
     let is_change = is_set("CHANGE_ID") || given("TAG_NAME").is_some();
     let branch = given("BRANCH_NAME").or_else(|| {
         let branch = given("GIT_BRANCH")?;
@@ -76,7 +76,7 @@ fn branch_of_service(commit: &str, environment: &dyn Fn(&str) -> Option<String>)
     (given("JENKINS_URL").is_some() && !is_change && is_of("GIT_COMMIT")).then_some(branch)
 }
 
-/// Whether a file of the commit was changed since. What perfgate itself writes moves no figure.
+/// Whether a tracked file has uncommitted changes, except perfgate's own outputs, which do not affect results.
 fn is_dirty() -> Option<bool> {
     let top = top_of_working_tree().ok()?;
     let changed = run(&top, &["diff", "--name-only", "-z", "HEAD"]);
@@ -88,7 +88,7 @@ fn is_dirty() -> Option<bool> {
     Some(names.any(|path| !is_own_output(&path)))
 }
 
-/// Whether perfgate wrote it: a result, a comparison, a ledger, or a report beside a comparison.
+/// Whether it is an output of perfgate: a result, a comparison, a ledger, or a report beside a comparison.
 pub(crate) fn is_own_output(path: &Path) -> bool {
     use std::io::Read as _;
     const BEGIN: u64 = 64 << 10;
@@ -108,7 +108,7 @@ pub(crate) fn is_own_output(path: &Path) -> bool {
     begins_as_ours(path) || (is_report && begins_as_ours(&path.with_file_name("comparison.json")))
 }
 
-/// The commit that is checked out and its parents, as the commit itself names them: a shallow clone has it without them.
+/// The checked-out commit and its parents, from the commit object: a shallow clone hides the parents.
 pub(crate) fn commit_and_parents() -> Option<(String, Vec<String>)> {
     let commit = git(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?;
     let text = bytes(Path::new("."), &["cat-file", "commit", &commit])?;
@@ -118,12 +118,12 @@ pub(crate) fn commit_and_parents() -> Option<(String, Vec<String>)> {
     Some((commit, parents.collect()))
 }
 
-/// The main branch: the one that is known, else `main`.
+/// The main branch if known, else `main`.
 pub(crate) fn main_branch() -> String {
     known_main_branch().unwrap_or_else(|| "main".to_owned())
 }
 
-/// What the remote calls its main branch, else `main` or `master`, where there is one, else the only branch.
+/// The remote's main branch, else an existing `main` or `master`, else the only branch.
 pub(crate) fn known_main_branch() -> Option<String> {
     let of_remote = git(&["symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"]);
     let of_remote =
@@ -148,9 +148,9 @@ pub(crate) fn known_main_branch() -> Option<String> {
 /// Usual names of main branches.
 pub(crate) const DEFAULT_MAIN: [&str; 2] = ["main", "master"];
 
-/// Commits that came after that one in this tree; `None` where git does not know it.
+/// Number of commits after that one in this tree; `None` if git does not have it.
 pub(crate) fn commits_since(commit: &str) -> Option<u64> {
-    // A file may say anything; only what is an object's name reaches git.
+    // The text comes from a file; only a valid object name is passed to git.
     let is_name = commit.len() >= 7 && commit.chars().all(|c| c.is_ascii_hexdigit());
     let range = format!("{commit}..HEAD");
     is_name
@@ -164,19 +164,19 @@ pub(crate) fn top_of_working_tree() -> Result<PathBuf, GitError> {
     ask(&["rev-parse", "--show-toplevel"]).map(PathBuf::from)
 }
 
-/// This folder from the top of the work tree, empty at the top; `None` outside of any.
+/// This folder relative to the top of the work tree, empty at the top; `None` outside a work tree.
 pub(crate) fn folder_in_working_tree() -> Option<String> {
     let prefix = git(&["rev-parse", "--show-prefix"])?;
     Some(prefix.trim_end_matches('/').to_owned())
 }
 
-/// The full name of the commit that a revision names, where this clone has the commit.
+/// The full name of the commit of a revision, if this clone has it.
 pub(crate) fn commit_of(revision: &str) -> Result<String, GitError> {
     let commit = format!("{revision}^{{commit}}");
     ask(&["rev-parse", "--verify", "--end-of-options", &commit])
 }
 
-/// The parents of a commit, also of one at which a shallow clone ends.
+/// The parents of a commit, also at the boundary of a shallow clone.
 pub(crate) fn parents(commit: &str) -> Result<Vec<String>, GitError> {
     let raw = ask(&["cat-file", "commit", commit])?;
     let headers = raw.lines().take_while(|line| !line.is_empty());
@@ -184,23 +184,23 @@ pub(crate) fn parents(commit: &str) -> Result<Vec<String>, GitError> {
     Ok(parents.map(str::to_owned).collect())
 }
 
-/// Whether one is the other, or comes before it.
+/// Whether `one` is `other` or an ancestor of it.
 pub(crate) fn is_ancestor(one: &str, other: &str) -> bool {
     git(&["merge-base", "--is-ancestor", one, other]).is_some()
 }
 
-/// Whether this clone ends before the history does.
+/// Whether this clone is shallow.
 pub(crate) fn is_shallow() -> bool {
     git(&["rev-parse", "--is-shallow-repository"]).is_some_and(|answer| answer == "true")
 }
 
-/// The commit at which two branched off from each other.
+/// The merge base of two commits.
 pub(crate) fn merge_base(one: &str, other: &str) -> Option<String> {
     git(&["merge-base", "--end-of-options", one, other])
         .and_then(|commits| commits.lines().next().map(str::to_owned))
 }
 
-/// What a commit has at a path.
+/// The object at a path of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     /// A file.
@@ -211,15 +211,15 @@ pub(crate) enum Entry {
     Nothing,
 }
 
-/// An object of git's, in the work tree of the repository that has it: a submodule is one of its own.
+/// A git object with its repository, which may be a submodule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Object {
     folder: PathBuf,
     name: String,
 }
 
-/// What a commit has at a path from the top of the tree. Links of the commit are followed, within the commit; submodules
-/// are looked into at the commit that it names.
+/// The object at a path from the top of the tree of a commit. Follows links inside the commit, and enters submodules at
+/// their recorded commit.
 pub(crate) fn entry(top: &Path, commit: &str, path: &Path) -> Result<Entry, GitError> {
     let name = path.as_os_str().as_encoded_bytes();
     if name.contains(&b'\n') {
@@ -239,22 +239,24 @@ pub(crate) fn entry(top: &Path, commit: &str, path: &Path) -> Result<Entry, GitE
         [name, "blob", _] => Ok(Entry::File(object(name))),
         [name, "tree", _] => Ok(Entry::Folder(object(name))),
         ["symlink", _] => Err(GitError::Object(format!(
-            "a link leads out of the repository there, to `{}`",
+            "a link in that commit leads out of the repository, to `{}`",
             rest.trim_end()
         ))),
         ["dangling", _] if link(top, commit, path).is_some() => {
-            Err(unreadable("a link leads to nothing there"))
+            Err(unreadable("a link in that commit has no target"))
         }
-        ["loop", _] => Err(unreadable("links lead in a circle there")),
-        // A path through a file, or to nothing in a folder that a link leads to.
+        ["loop", _] => Err(unreadable("links in that commit form a loop")),
+        // A path through a file, or a missing path in a linked folder.
         ["notdir" | "dangling", _] => Ok(Entry::Nothing),
         [.., "missing"] => absent(top, commit, path),
-        // What no version of git has said yet.
-        _ => Err(GitError::Object(format!("git answers `{first}`"))),
+        // An unknown answer of git.
+        _ => Err(GitError::Object(format!(
+            "unexpected answer of git: `{first}`"
+        ))),
     }
 }
 
-/// `Nothing`, unless the path leads into a submodule, or the commit has the path and this clone lacks the object.
+/// `Nothing`, unless the path leads into a submodule, or this clone lacks the object.
 fn absent(top: &Path, commit: &str, path: &Path) -> Result<Entry, GitError> {
     for folder in path.ancestors().filter(|folder| *folder != Path::new("")) {
         let line = listed(top, commit, folder)?;
@@ -271,7 +273,7 @@ fn absent(top: &Path, commit: &str, path: &Path) -> Result<Entry, GitError> {
         };
         if !inside.join(".git").exists() || !has_commit() {
             return Err(GitError::Object(format!(
-                "it is in the submodule `{}`, of which this clone does not have the commit {}: `git submodule update --init {0}`, and `git fetch` in it",
+                "it is in the submodule `{}`, and this clone does not have its commit {}: run `git submodule update --init {0}`, and `git fetch` in it",
                 folder.display(),
                 pinned.get(..10).unwrap_or(&pinned)
             )));
@@ -285,13 +287,13 @@ fn absent(top: &Path, commit: &str, path: &Path) -> Result<Entry, GitError> {
     }
 }
 
-/// The line of a path in its folder, as `git ls-tree` has it; empty where there is none.
+/// The line of a path from `git ls-tree`; empty if it does not exist.
 fn listed(top: &Path, commit: &str, path: &Path) -> Result<Vec<u8>, GitError> {
     let mut listing = command(top, &["ls-tree", "-z", commit, "--"]);
     succeeded(listing.arg(path).output())
 }
 
-/// Where the link at a path of a commit leads; `None` where none is.
+/// The target of the link at a path of a commit; `None` if there is no link.
 pub(crate) fn link(top: &Path, commit: &str, path: &Path) -> Option<PathBuf> {
     let line = String::from_utf8(listed(top, commit, path).ok()?).ok()?;
     let object = line.strip_prefix("120000 blob ")?.split('\t').next()?;
@@ -317,10 +319,10 @@ pub(crate) fn names(object: &Object) -> Result<Vec<String>, GitError> {
         .collect())
 }
 
-/// Whether a file of the work tree is what its commit has there, as git sees it: line ends that git itself converts, and
-/// files that a sparse work tree leaves out, are no difference.
+/// Whether git sees a file of the work tree as unchanged: converted line ends and files outside of a sparse work tree do
+/// not count as changes.
 pub(crate) fn is_as_committed(top: &Path, path: &Path) -> bool {
-    // A path within a submodule is known to the submodule alone.
+    // Only the submodule tracks paths inside it.
     let inside = path
         .ancestors()
         .skip(1)
@@ -340,7 +342,7 @@ pub(crate) fn is_as_committed(top: &Path, path: &Path) -> bool {
         .is_ok_and(|output| output.status.success())
 }
 
-/// Files of a commit whose text has a line of that form, by the ends of their names; paths from the top.
+/// Files of a commit with certain name endings and a line that matches the pattern; paths from the top.
 pub(crate) fn with_line(
     top: &Path,
     commit: &str,
@@ -367,7 +369,7 @@ pub(crate) fn with_line(
         .collect())
 }
 
-/// Where git keeps a file of its own, by its name in the repository's folder.
+/// Path of a file in git's directory.
 pub(crate) fn own_file(name: &str) -> Option<PathBuf> {
     git(&["rev-parse", "--git-path", name]).map(PathBuf::from)
 }
@@ -376,7 +378,7 @@ fn unreadable(why: &str) -> GitError {
     GitError::Object(why.to_owned())
 }
 
-/// What git answered, or why it did not.
+/// Git's output, or why it failed.
 fn succeeded(output: std::io::Result<Output>) -> Result<Vec<u8>, GitError> {
     let output = output.map_err(|error| GitError::Object(error.to_string()))?;
     if output.status.success() {
@@ -386,12 +388,12 @@ fn succeeded(output: std::io::Result<Output>) -> Result<Vec<u8>, GitError> {
     }
 }
 
-/// The trimmed output; `None` where git failed. It takes no locks and runs no hooks.
+/// The trimmed output; `None` if git failed. Takes no locks and runs no hooks.
 pub(crate) fn git(arguments: &[&str]) -> Option<String> {
     ask(arguments).ok()
 }
 
-/// The same, with the reason where git failed.
+/// The trimmed output, or why git failed.
 fn ask(arguments: &[&str]) -> Result<String, GitError> {
     let output = run(Path::new("."), arguments).map_err(|error| {
         if error.kind() == std::io::ErrorKind::NotFound {
@@ -405,11 +407,11 @@ fn ask(arguments: &[&str]) -> Result<String, GitError> {
     }
     let text = String::from_utf8(output.stdout);
     let text =
-        text.map_err(|error| GitError::Failed(format!("its answer is not UTF-8: {error}")))?;
+        text.map_err(|error| GitError::Failed(format!("its output is not UTF-8: {error}")))?;
     Ok(text.trim().to_owned())
 }
 
-/// What git prints in a folder, byte for byte; `None` where it failed.
+/// Git's output in a folder as bytes; `None` if it failed.
 pub(crate) fn bytes(folder: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
     succeeded(run(folder, arguments)).ok()
 }
@@ -430,7 +432,7 @@ fn run_with(folder: &Path, arguments: &[&str], input: &[u8]) -> std::io::Result<
     child.wait_with_output()
 }
 
-/// Git in that folder, which runs no hooks and nothing else that the repository's configuration names.
+/// Git in that folder, without hooks and other programs from the repository's configuration.
 pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("git");
     command
@@ -443,7 +445,7 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
         ])
         .args(arguments)
         .current_dir(folder)
-        // What it says is read.
+        // Its messages are parsed, so they must be in English.
         .env("LC_ALL", "C")
         .stdin(Stdio::null());
     command

@@ -19,26 +19,26 @@ use crate::text::sanitize;
 use crate::trial::StoredBaseline;
 
 /// Why a file that only the change has is not used.
-const OWN_BAR: &str = "only the change has one, and a change is not judged by limits of its own: it counts once it is merged";
+const ONLY_IN_CHANGE: &str = "only the change has this file; it takes effect after the merge, because a change cannot set the limits it is judged by";
 
-/// Where to find them.
+/// Where to find the accepted runs.
 pub(crate) struct Accepted<'a> {
     args: &'a GateArgs,
     storage: Storage,
     /// Name of the gate.
     name: &'a str,
-    /// The commit from which they are read; the files of the work tree without one.
+    /// The commit from which they are read; `None` reads the work tree.
     base_ref: Option<&'a BaseRef>,
-    /// Whether there is another way to decide.
+    /// Whether the gate can decide without a baseline.
     base_at_hand: bool,
-    /// What `--baseline` names.
+    /// The value of `--baseline`.
     given: Option<StoredBaseline>,
-    /// What happens where there are none.
+    /// What happens without accepted runs.
     first_run: FirstRun,
 }
 
 impl<'a> Accepted<'a> {
-    /// Reads what was named, so that a broken file is said before anything is measured.
+    /// Reads the given files, so that a broken file is reported before any measurement.
     pub(crate) fn of(
         args: &'a GateArgs,
         plan: &'a Plan,
@@ -71,8 +71,8 @@ impl<'a> Accepted<'a> {
         Ok(accepted)
     }
 
-    /// Everything of this gate that stands in a bucket: what cannot be read is said before anything is measured, and what
-    /// is judged by is what stood there when the gate began.
+    /// Reads all files of this gate in a bucket: errors appear before any measurement, and the gate judges by the state at
+    /// its start.
     fn read_ahead(&self, events: &Events) -> Result<(), Failure> {
         if let Location::Folder(_) = &self.args.baselines {
             return Ok(());
@@ -84,12 +84,12 @@ impl<'a> Accepted<'a> {
         Ok(())
     }
 
-    /// That copies stood in for the bucket: part of what is said of the comparison.
+    /// A warning of the comparison if local copies replaced the bucket.
     pub(crate) fn of_copies(&self) -> Option<String> {
         storage::of_copies(&self.args.baselines, &self.storage)
     }
 
-    /// Whether there may be a baseline; only a machine that was measured has a name.
+    /// Whether there may be a baseline; the hardware name is known only after a measurement.
     pub(crate) fn may_exist(&self) -> Result<bool, Failure> {
         Ok(
             self.given.is_some()
@@ -110,7 +110,7 @@ impl<'a> Accepted<'a> {
         }
     }
 
-    /// Those of the machine that was measured. `None` where there are none and the base version is at hand.
+    /// The accepted runs of the measured hardware. `None` if there are none and the base version is available.
     pub(crate) fn find(&self, candidate: &Run) -> Result<Option<StoredBaseline>, Failure> {
         if let Some(given) = &self.given {
             return Ok(Some(given.clone()));
@@ -130,7 +130,7 @@ impl<'a> Accepted<'a> {
         Err(self.no_baseline(&hardware, candidate))
     }
 
-    /// Those of a bucket, which no change of the repository can edit.
+    /// The accepted runs in a bucket, which a change of the repository cannot edit.
     fn in_storage(&self, hardware: &str) -> Result<Option<StoredBaseline>, Failure> {
         let place = self.storage.place(self.name, hardware);
         let found = stored(&place)?;
@@ -148,8 +148,8 @@ impl<'a> Accepted<'a> {
         Files(self.base_ref)
     }
 
-    /// The files that decide, where a change may have edited them: those that were given or found, and those beside them.
-    pub(crate) fn bar(&self, candidate: Option<&Run>) -> Vec<PathBuf> {
+    /// The files that affect the verdict and that a change may have edited: the given or found files, and those beside them.
+    pub(crate) fn criteria_files(&self, candidate: Option<&Run>) -> Vec<PathBuf> {
         let path = match (&self.args.baseline, candidate) {
             (Some(path), _) => path.clone(),
             (None, Some(candidate)) => {
@@ -177,14 +177,14 @@ impl<'a> Accepted<'a> {
             |path| self.files().called(path),
         );
         let message = format!(
-            "there is no baseline of `{}` for `{hardware}`: `{called}` does not exist",
+            "no baseline of `{}` for `{hardware}`: `{called}` does not exist",
             self.name
         );
         let result = self.args.output.join("result.json");
         let quoted = sanitize::shell(&result.display().to_string());
         let mut failure = Failure::message(ExitStatus::NotComparable, message);
         if self.base_ref.is_some() && file.is_some_and(|path| path.is_file()) {
-            failure = failure.hint(OWN_BAR);
+            failure = failure.hint(ONLY_IN_CHANGE);
         } else {
             failure = failure.hint(format!(
                 "to accept this run: perfgate baseline update {quoted} --name {} --baselines {} --because \"the first baseline\"",
@@ -201,15 +201,15 @@ impl<'a> Accepted<'a> {
         }
         if let Some(nearest) = self.same_workload(candidate) {
             failure = failure.hint(format!(
-                "`{nearest}` was measured with this very workload on this hardware; `--baseline {nearest}` compares with it"
+                "`{nearest}` has the same workload and hardware; use `--baseline {nearest}` to compare with it"
             ));
         }
         failure.hint(
-            "`first_run: pass` in thresholds.yaml lets a gate without a baseline pass, and says so",
+            "`first_run: pass` in thresholds.yaml passes a gate without a baseline, with a note",
         )
     }
 
-    /// A baseline of another gate that this run could be compared with.
+    /// A baseline of another gate with the same workload.
     fn same_workload(&self, candidate: &Run) -> Option<String> {
         let digest = candidate.file.workload.as_ref()?.digest.as_ref()?;
         let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
@@ -224,7 +224,7 @@ impl<'a> Accepted<'a> {
     }
 }
 
-/// Accepted runs in files, as they are at the commit that asks; as they are here without one.
+/// Accepted runs in files, at the base commit, or in the work tree without one.
 #[derive(Clone, Copy)]
 pub(crate) struct Files<'a>(pub(crate) Option<&'a BaseRef>);
 
@@ -234,14 +234,14 @@ impl Files<'_> {
             match base_ref.read(path)? {
                 AtRef::There(bytes) => return Ok(Some(bytes)),
                 AtRef::Absent => return Ok(None),
-                // Nothing that the change can edit.
+                // The change cannot edit this file.
                 AtRef::Outside => {}
             }
         }
         files::read_if_there(path).map_err(unreadable)
     }
 
-    /// How a file is called in errors and reports.
+    /// Name of a file in errors and reports.
     pub(crate) fn called(self, path: &Path) -> String {
         match self.0 {
             Some(base_ref) if base_ref.has(path) => {
@@ -252,10 +252,13 @@ impl Files<'_> {
     }
 
     fn none_there(self, path: &Path) -> Failure {
-        let message = format!("cannot read `{}`: there is no such file", self.called(path));
+        let message = format!(
+            "cannot read `{}`: the file does not exist",
+            self.called(path)
+        );
         let failure = Failure::message(ExitStatus::Usage, message);
         if self.0.is_some() && path.is_file() {
-            failure.hint(OWN_BAR)
+            failure.hint(ONLY_IN_CHANGE)
         } else {
             failure
         }
@@ -273,17 +276,17 @@ impl Files<'_> {
         Ok(read.transpose()?)
     }
 
-    /// The run of a file that was named.
+    /// The run of a given file.
     pub(crate) fn run_given(self, path: &Path) -> Result<Run, Failure> {
         self.run(path)?.ok_or_else(|| self.none_there(path))
     }
 
-    /// The ledger of a file that was named.
+    /// The ledger of a given file.
     pub(crate) fn ledger_given(self, path: &Path) -> Result<Vec<Run>, Failure> {
         self.ledger(path)?.ok_or_else(|| self.none_there(path))
     }
 
-    /// A baseline that was named, with what is beside it.
+    /// A given baseline, with the files beside it.
     fn stored(self, path: &Path, ledger: Option<&Path>) -> Result<StoredBaseline, Failure> {
         self.stored_if_there(path, ledger)?
             .ok_or_else(|| self.none_there(path))
@@ -313,15 +316,15 @@ impl Files<'_> {
     }
 }
 
-/// What stands at a place, where that is more than a ledger.
+/// The stored baseline of a place; `None` if there is only a ledger.
 pub(crate) fn stored(place: &Place) -> Result<Option<StoredBaseline>, BaselineError> {
-    let standing = place.read()?;
-    let has_ledger = !standing.ledger.is_empty();
-    Ok(standing.baseline.map(|run| StoredBaseline {
+    let stored_runs = place.read()?;
+    let has_ledger = !stored_runs.ledger.is_empty();
+    Ok(stored_runs.baseline.map(|run| StoredBaseline {
         run,
         path: place.shown(Part::Baseline),
         ledger_path: has_ledger.then(|| place.shown(Part::Ledger)),
-        ledger: standing.ledger,
-        release: standing.release,
+        ledger: stored_runs.ledger,
+        release: stored_runs.release,
     }))
 }

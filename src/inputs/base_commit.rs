@@ -1,8 +1,8 @@
-//! Which commit asks the question that a change answers: the one from which the change branched off.
+//! Finds the base commit of a change: its merge base with the target branch.
 //!
-//! The CI service names the branch into which the change is to be merged, and the clone shows where the change branched off.
-//! The base commit that a service names may be old, short or missing, so it counts only where no branch is named. An unknown
-//! base is an error: a change is never judged by its own files because its base is missing.
+//! The CI service reports the target branch, and the clone contains the merge base. A base commit from the service may be
+//! old, short or missing, so it counts only without a branch. An unknown base is an error: a missing base must not lead
+//! to a change judged by its own files.
 
 use std::path::Path;
 
@@ -13,12 +13,12 @@ use crate::git::{GitError, work_tree};
 use crate::publish::change::{self, Base, Change, Target};
 use crate::{files, limits};
 
-/// The hint for a clone that has not enough of the history.
+/// The hint for a clone without enough history.
 const FETCH: &str = "fetch the whole history: `fetch-depth: 0` at actions/checkout, `GIT_DEPTH: 0` on GitLab, `git fetch --unshallow` elsewhere";
 
-/// The change that this job judges; `None` where neither flags nor the CI service name one. Where the verdict is published to
-/// a pull request, it is that one, and the target that GitHub's API names comes before the event's. Publishing needs no
-/// variable beside the event, so the event alone counts here too.
+/// The change that this job judges; `None` if neither flags nor the CI service name one. If the verdict is published on a
+/// pull request, it is that one, and the target from GitHub's API takes precedence over the event's. Publishing needs only
+/// the event, so the event alone counts here too.
 pub(crate) fn change_here(
     published: Option<Change>,
     environment: &Environment,
@@ -29,9 +29,9 @@ pub(crate) fn change_here(
             let unknown = |error: &dyn std::fmt::Display| {
                 Failure::message(
                     ExitStatus::EnvironmentFailed,
-                    format!("the base branch is not known: {error}"),
+                    format!("the base branch is unknown: {error}"),
                 )
-                .hint("name it with `--baseline-ref REF`")
+                .hint("set it with `--baseline-ref REF`")
             };
             let json = files::read_within(Path::new(&path), limits::EVENT)
                 .map_err(|error| unknown(&error))?;
@@ -55,8 +55,8 @@ pub(crate) fn change_here(
     })
 }
 
-/// The change of a step of GitHub Actions whose event names none: that of an event that must have one, or another commit than
-/// the event's that was checked out, such as a branch that somebody named when they started the workflow by hand.
+/// The change of a GitHub Actions step whose event contains none: for an event that must have one, or if the checked-out
+/// commit differs from the event's, as after a manual start of the workflow with another branch.
 fn beside_the_event(variable: &dyn Fn(&str) -> Option<String>) -> Option<Change> {
     if let Some(name) = variable("GITHUB_BASE_REF") {
         return Some(Change::into(Target::Branch(name)));
@@ -70,22 +70,22 @@ fn beside_the_event(variable: &dyn Fn(&str) -> Option<String>) -> Option<Change>
     (head != of_event).then(|| Change::into(Target::Main))
 }
 
-/// The commit from which the change branched off.
+/// The merge base of the change.
 pub(crate) fn of_change(change: &Change) -> Result<String, Failure> {
     let head = work_tree::commit_of("HEAD").map_err(|error| {
-        if error.is_of_question() {
-            unknown("no commit is checked out here").hint(FETCH)
+        if error.is_missing_object() {
+            unknown("no commit is checked out").hint(FETCH)
         } else {
             error.into()
         }
     })?;
     let target = target_commit(&change.target)?;
     if let Some(base) = parent_beside(change, &head)? {
-        // The service did not make a merge of another commit.
+        // Only if the service did not merge another commit.
         let is_of_target = |target: &TargetCommit| work_tree::is_ancestor(&base, &target.commit);
         if work_tree::commit_of(&base).is_err() {
             return Err(unknown(
-                "the commit into which the change was merged is not in this clone",
+                "this clone does not have the commit into which the change was merged",
             )
             .hint(FETCH));
         }
@@ -93,7 +93,7 @@ pub(crate) fn of_change(change: &Change) -> Result<String, Failure> {
             return Ok(base);
         }
     }
-    // A local branch may have the name of the target and be the change itself.
+    // A local branch with the target's name may be the change itself.
     let may_be_other = matches!(change.target, Target::Branch(_))
         && target.as_ref().is_some_and(|target| target.is_local);
     let target = match (target, &change.base) {
@@ -109,18 +109,18 @@ pub(crate) fn of_change(change: &Change) -> Result<String, Failure> {
         .map_or(head.as_str(), |head| head.text());
     let has_it = base == head || work_tree::is_ancestor(proposed, &base);
     if may_be_other && has_it {
-        return Err(unknown(
-            "in this clone, the branch into which the change is to be merged already contains the change",
-        )
-        .hint("fetch that branch anew: `git fetch origin BRANCH`"));
+        return Err(
+            unknown("the target branch of this clone already contains the change")
+                .hint("fetch that branch again: `git fetch origin BRANCH`"),
+        );
     }
     Ok(base)
 }
 
-/// The commit that `--baseline-ref` names: exactly the one whose full name it is, else where HEAD branched off from it.
+/// The commit of `--baseline-ref`: a full commit name, else the merge base of HEAD with that branch.
 pub(crate) fn of_flag(given: &str) -> Result<String, Failure> {
     let is_name = matches!(given.len(), 40 | 64) && given.chars().all(|c| c.is_ascii_hexdigit());
-    // A tag of that name is not the branch.
+    // Not a tag of that name.
     let names = [
         format!("refs/heads/{given}"),
         given.to_owned(),
@@ -135,8 +135,8 @@ pub(crate) fn of_flag(given: &str) -> Result<String, Failure> {
         }
     }
     Err(match last {
-        Some(error) if !error.is_of_question() => error.into(),
-        _ => unknown(&format!("git does not know the commit of {given} here"))
+        Some(error) if !error.is_missing_object() => error.into(),
+        _ => unknown(&format!("this clone does not have the commit of {given}"))
             .hint(format!("fetch it: `git fetch origin {given}`"))
             .hint(FETCH),
     })
@@ -145,26 +145,24 @@ pub(crate) fn of_flag(given: &str) -> Result<String, Failure> {
 fn branched_off(target: &str) -> Result<String, Failure> {
     let known = work_tree::commit_of(target);
     if let Err(error) = known {
-        return Err(if error.is_of_question() {
+        return Err(if error.is_missing_object() {
             let short = target.get(..10).unwrap_or(target);
             unknown(&format!(
-                "git does not know the commit of the base branch ({short}) here"
+                "this clone does not have the commit of the base branch ({short})"
             ))
             .hint(FETCH)
         } else {
             error.into()
         });
     }
-    work_tree::merge_base("HEAD", target).ok_or_else(|| {
-        unknown("this clone does not have the commit from which the change branched off")
-            .hint(FETCH)
-    })
+    work_tree::merge_base("HEAD", target)
+        .ok_or_else(|| unknown("this clone does not have the merge base of the change").hint(FETCH))
 }
 
-/// The tip of the target as this clone has it.
+/// The tip of the target in this clone.
 struct TargetCommit {
     commit: String,
-    /// Whether it is a branch of this clone, and not what the remote has.
+    /// Whether it is a local branch and not a remote-tracking one.
     is_local: bool,
 }
 
@@ -182,15 +180,15 @@ fn target_commit(target: &Target) -> Result<Option<TargetCommit>, GitError> {
     for (place, is_local) in places {
         match work_tree::commit_of(&place) {
             Ok(commit) => return Ok(Some(TargetCommit { commit, is_local })),
-            Err(error) if error.is_of_question() => {}
+            Err(error) if error.is_missing_object() => {}
             Err(error) => return Err(error),
         }
     }
     Ok(None)
 }
 
-/// Where HEAD is a detached merge of the proposed commit: what that was merged with. The raw commit is read, because a
-/// shallow clone hides the parents of its last commits.
+/// If HEAD is a detached merge of the proposed commit: the other parent. Reads the raw commit, because a shallow clone
+/// hides the parents of its last commits.
 fn parent_beside(change: &Change, head: &str) -> Result<Option<String>, GitError> {
     let Some(proposed) = &change.head else {
         return Ok(None);
@@ -209,21 +207,21 @@ fn parent_beside(change: &Change, head: &str) -> Result<Option<String>, GitError
 fn no_target(target: &Target) -> Failure {
     match target {
         Target::Branch(name) => unknown(&format!(
-            "the branch `{name}`, into which the change is to be merged, is not in this clone"
+            "this clone does not have the target branch `{name}`"
         ))
         .hint(format!(
             "fetch it: `git fetch origin {name}:refs/remotes/origin/{name}`"
         ))
         .hint(FETCH),
-        Target::Main => unknown("the main branch is not known"),
-        Target::Unknown => unknown("the branch into which the change is to be merged is not known"),
+        Target::Main => unknown("the main branch is unknown"),
+        Target::Unknown => unknown("the target branch is unknown"),
     }
 }
 
 fn unknown(what: &str) -> Failure {
     Failure::message(
         ExitStatus::EnvironmentFailed,
-        format!("{what}, so perfgate.yaml, thresholds and baseline from before the change cannot be read"),
+        format!("{what}, so perfgate cannot read perfgate.yaml, thresholds and baseline of the base"),
     )
-    .hint("name another commit with `--baseline-ref REF`, or judge by the change's own files with `--baseline-ref \"\"`; the report then warns of it")
+    .hint("select another commit with `--baseline-ref REF`, or judge by the change's own files with `--baseline-ref \"\"`, which adds a warning to the report")
 }

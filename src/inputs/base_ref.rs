@@ -1,4 +1,4 @@
-//! Files as they are at the commit that asks the question: a change does not move the bar that it is judged by.
+//! Files at the base commit, so that a change cannot change the limits it is judged by.
 
 use std::path::{Path, PathBuf};
 
@@ -15,27 +15,27 @@ use crate::git::work_tree::{self, Entry, Object};
 use crate::policy::{Base, JudgedBy};
 use crate::publish::change::Change;
 
-/// A commit from which the bar is read.
+/// The commit from which limits and question are read.
 #[derive(Clone, Debug)]
 pub(crate) struct BaseRef {
     /// Its full object name.
     commit: String,
-    /// How it was named, for people.
+    /// Its name in messages.
     name: String,
-    /// The top of the work tree, without links.
+    /// The top of the work tree, with links resolved.
     top: PathBuf,
     /// The working folder.
     here: PathBuf,
 }
 
-/// Where a data file of the question is read.
+/// Source of a data file of the question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DataFile {
     /// In the work tree.
     Here,
     /// From these bytes.
     Copied(Vec<u8>),
-    /// Nowhere: the commit has no such file, and the change's own does not count.
+    /// Missing: the commit has no such file, and the change's own does not count.
     Absent,
 }
 
@@ -46,24 +46,24 @@ pub(crate) enum AtRef {
     There(Vec<u8>),
     /// The commit has no such file.
     Absent,
-    /// The file does not belong to the change: it lies outside of the repository, or the job made it.
+    /// The file does not belong to the change: it is outside of the repository, or the job created it.
     Outside,
 }
 
-/// By whose files this run is judged.
+/// The files that judge this run.
 #[derive(Clone, Debug)]
 pub(crate) enum Asks {
-    /// The files of the work tree, because no change is judged.
+    /// The files of the work tree, because there is no change.
     Here,
-    /// The files of the work tree although a change is judged, because of `--baseline-ref`.
+    /// The files of the work tree in spite of a change, because of `--baseline-ref`.
     ChangeItself,
-    /// Those of the commit from which the change branched off, or that `--baseline-ref` names.
+    /// The files of the merge base, or of the commit of `--baseline-ref`.
     Base(BaseRef),
 }
 
 impl Asks {
-    /// From `--baseline-ref`; without it, from the pull request to which the verdict is published, and from what the CI
-    /// service tells about this job.
+    /// From `--baseline-ref`; without it, from the pull request on which the verdict is published, and from the CI service's
+    /// variables.
     pub(crate) fn find(
         given: Option<&str>,
         published: Option<Change>,
@@ -93,7 +93,7 @@ impl Asks {
         }
     }
 
-    /// Whose files judge, and what the change edits of them.
+    /// The judging files, and which of them the change edits.
     pub(crate) fn judged_by(
         &self,
         criteria: &[PathBuf],
@@ -113,7 +113,7 @@ impl Asks {
         })
     }
 
-    /// The commit, where it is one.
+    /// The commit, if there is one.
     pub(crate) fn base(&self) -> Option<&BaseRef> {
         match self {
             Self::Base(base) => Some(base),
@@ -122,8 +122,8 @@ impl Asks {
     }
 }
 
-/// Whether the commit that `--baseline-ref` names is known to be that of the change, as by `HEAD`, which is another way to say
-/// "". A branch without a commit of its own is where it branched off.
+/// Whether `--baseline-ref` names the change's own commit, as `HEAD` does, which is equal to "". A branch without own
+/// commits is its merge base.
 fn is_own(commit: &str, published: Option<Change>, environment: &Environment) -> bool {
     let is_of_change = |change: Change| {
         let base = base_commit::of_change(&change);
@@ -148,7 +148,7 @@ impl BaseRef {
         })
     }
 
-    /// How it is called.
+    /// Its name in messages.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -158,8 +158,8 @@ impl BaseRef {
         &self.commit
     }
 
-    /// The path below the top of the work tree, as it is named: a link below the top is the change's to set, so it is not
-    /// followed here. `None` for one that lies elsewhere.
+    /// The path below the top of the work tree, as given: the change can set links below the top, so they are not followed.
+    /// `None` for a path elsewhere.
     fn relative(&self, path: &Path) -> Option<PathBuf> {
         let follow = |at: &Path| {
             let is_outside = !at.starts_with(&self.top);
@@ -169,13 +169,13 @@ impl BaseRef {
         end.strip_prefix(&self.top).ok().map(Path::to_owned)
     }
 
-    /// Whether a file is read there, and not in the work tree.
+    /// Whether a file is read from that commit and not from the work tree.
     pub(crate) fn has(&self, path: &Path) -> bool {
         !matches!(self.read(path), Ok(AtRef::Outside))
     }
 
-    /// A file as it is there. Links of that commit are followed within it. A file that neither that commit nor HEAD has is
-    /// no file of the change: the job made it.
+    /// A file at that commit, with links followed inside it. A file that neither that commit nor HEAD has does not belong to
+    /// the change: the job created it.
     pub(crate) fn read(&self, path: &Path) -> Result<AtRef, Failure> {
         let Some(relative) = self.relative(path) else {
             return Ok(AtRef::Outside);
@@ -194,14 +194,14 @@ impl BaseRef {
         }
     }
 
-    /// Whether the file is here and the change has none there, nor a link on the way.
+    /// Whether the file exists here, while the change has neither the file nor a link on its path.
     fn is_of_the_job(&self, path: &Path, relative: &Path) -> bool {
         let at_head = work_tree::entry(&self.top, "HEAD", relative);
         let is_here = self.here.join(path).is_file();
         is_here && matches!(at_head, Ok(Entry::Nothing)) && !self.has_new_link(path)
     }
 
-    /// The file itself where those bytes are a pointer of Git LFS: it is here where its hash is the pointer's.
+    /// The file itself if the bytes are a Git LFS pointer: the local file counts if its hash matches.
     fn kept_elsewhere(&self, path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
         if !files::is_lfs_pointer(&bytes) {
             return Ok(bytes);
@@ -220,12 +220,12 @@ impl BaseRef {
         let places = std::iter::once(self.here.join(path)).chain(kept);
         let mut files = places.filter_map(|place| files::read(&place).ok());
         files.find(is_it).ok_or_else(|| {
-            self.unreadable(path, "it is a Git LFS pointer there, and the file itself is not here")
-                .hint("fetch it: `git lfs fetch origin BRANCH` with the base branch, and `lfs: true` at actions/checkout")
+            self.unreadable(path, "it is a Git LFS pointer in that commit, and its content is not on this machine")
+                .hint("fetch it: `git lfs fetch origin BRANCH` with the base branch, and `lfs: true` for actions/checkout")
         })
     }
 
-    /// The same file, to be read in a run: the one of the work tree where the change has not touched it.
+    /// A data file for a run: the one of the work tree if the change does not edit it.
     pub(crate) fn data_file(&self, path: &Path) -> Result<DataFile, Failure> {
         if self.here.join(path).is_file() && !self.is_touched(path)? {
             return Ok(DataFile::Here);
@@ -237,7 +237,7 @@ impl BaseRef {
         })
     }
 
-    /// The paths, from the working folder, of files of configurations there that have a line of that form.
+    /// Configuration files of that commit with a line that matches the pattern; paths from the working folder.
     pub(crate) fn with_line(&self, form: &str) -> Result<Vec<PathBuf>, Failure> {
         let found = work_tree::with_line(
             &self.top,
@@ -264,10 +264,10 @@ impl BaseRef {
                 self.name
             ),
         )
-        .hint("name another commit with `--baseline-ref REF`, or judge by the change's own files with `--baseline-ref \"\"`")
+        .hint("select another commit with `--baseline-ref REF`, or judge by the change's own files with `--baseline-ref \"\"`")
     }
 
-    /// The files below a folder there, by name.
+    /// The names of the files below a folder of that commit.
     pub(crate) fn names(&self, folder: &Path) -> Result<Vec<String>, Failure> {
         let Some(relative) = self.relative(folder) else {
             return Ok(Vec::new());
@@ -280,7 +280,7 @@ impl BaseRef {
         names.map_err(|error| self.unreadable(folder, error))
     }
 
-    /// Those of the files that the change edits, adds, removes or reaches by a link of its own, as they are called here.
+    /// The files that the change edits, adds, removes or reaches by its own link, as named here.
     pub(crate) fn touched<'a>(
         &self,
         paths: impl IntoIterator<Item = &'a Path>,
@@ -294,7 +294,7 @@ impl BaseRef {
         Ok(touched)
     }
 
-    /// Commits are compared, and the work tree only with its own commit: its bytes may differ where nobody edited them.
+    /// Compares commits, and the work tree only with its own commit, because unedited bytes may differ there.
     fn is_touched(&self, path: &Path) -> Result<bool, Failure> {
         let Some(relative) = self.relative(path) else {
             return Ok(false);
@@ -309,14 +309,14 @@ impl BaseRef {
         if before.is_none() && self.is_of_the_job(path, &relative) {
             return Ok(false);
         }
-        // Where the change has a link that leads nowhere, it is not what it was.
+        // A dangling link in the change counts as an edit.
         let same = at("HEAD").is_ok_and(|now| now == before);
         Ok(!same
             || (before.is_some() && !self.is_as_committed(&relative))
             || (self.here.join(path).exists() && self.has_new_link(path)))
     }
 
-    /// Whether the work tree has there what HEAD has: on the path itself, and where its links lead.
+    /// Whether the work tree equals HEAD at the path and at the targets of its links.
     fn is_as_committed(&self, relative: &Path) -> bool {
         let end = links::walk(&self.top, relative, |at| at.read_link().ok());
         let end = end.and_then(|end| end.strip_prefix(&self.top).ok().map(Path::to_owned));
@@ -324,7 +324,7 @@ impl BaseRef {
         places.all(|place| work_tree::is_as_committed(&self.top, &place))
     }
 
-    /// Whether a link leads there that is not the commit's.
+    /// Whether a link on the path is not in the commit.
     fn has_new_link(&self, path: &Path) -> bool {
         let Some(relative) = self.relative(path) else {
             return false;
@@ -342,7 +342,7 @@ impl BaseRef {
     }
 }
 
-/// The working folder as the shell names it, where it does: by a link, if the change put one there.
+/// The working folder as named by the shell, if it is: possibly through a link of the change.
 fn working_folder(environment: &Environment) -> Result<PathBuf, Failure> {
     let physical = std::env::current_dir()
         .map_err(|error| Failure::new(ExitStatus::EnvironmentFailed, error))?;

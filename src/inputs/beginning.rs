@@ -1,4 +1,4 @@
-//! What `perfgate init` begins with: flags, and what the files of the repository tell of its server.
+//! Input of `perfgate init`: flags, and files of the repository about its server.
 
 use std::path::Path;
 
@@ -15,10 +15,10 @@ use crate::starter::hints::Base;
 use crate::starter::{Beginning, DEFAULT_IMAGE, Server, hints};
 use crate::text::sanitize;
 
-/// Where repositories keep a Dockerfile.
+/// Usual paths of a Dockerfile.
 const DOCKERFILES: [&str; 2] = ["Dockerfile", "docker/Dockerfile"];
 
-/// How compose files are called.
+/// Usual names of compose files.
 const COMPOSE_FILES: [&str; 4] = [
     "compose.yaml",
     "compose.yml",
@@ -26,7 +26,7 @@ const COMPOSE_FILES: [&str; 4] = [
     "docker-compose.yaml",
 ];
 
-/// What the repository begins with, from flags and from the files that are there.
+/// The input of `init`, from flags and existing files.
 pub(crate) fn look_around(
     args: &InitArgs,
     gpus: bool,
@@ -103,7 +103,7 @@ pub(crate) fn look_around(
     })
 }
 
-/// A container of that image, else of the service's, as the service starts it.
+/// A container of that image, else of the compose service, with its options.
 fn container(
     image: Option<String>,
     dockerfile: Option<String>,
@@ -128,15 +128,15 @@ fn container(
     }
 }
 
-/// The folder of the repository in which it is to begin.
+/// The folder of the repository for the files.
 fn folder() -> Result<String, Failure> {
     let folder = work_tree::folder_in_working_tree().unwrap_or_default();
     if folder.contains("${{") {
         let message = format!(
-            "no workflow can name the folder `{}`",
+            "a workflow cannot refer to the folder `{}`",
             sanitize::line(&folder)
         );
-        let hint = "give it another name: GitHub takes `${{` for the beginning of an expression";
+        let hint = "rename it: GitHub reads `${{` as the beginning of an expression";
         return Err(Failure::message(ExitStatus::Usage, message).hint(hint));
     }
     Ok(folder)
@@ -150,18 +150,18 @@ fn first_text(paths: &[&'static str]) -> Option<(&'static str, String)> {
 fn no_model() -> Failure {
     Failure::message(
         ExitStatus::Usage,
-        "no file here names the model that is served",
+        "no file in this folder contains the model",
     )
-    .hint("give it: `perfgate init --model meta-llama/Llama-3.1-8B-Instruct`")
-    .hint("or, to see how it works without a GPU: `perfgate init --simulator`")
+    .hint("set it: `perfgate init --model meta-llama/Llama-3.1-8B-Instruct`")
+    .hint("to try it without a GPU: `perfgate init --simulator`")
 }
 
-/// What was asked for, else the repository's name at its remote, else that of the folder.
+/// The name from the flag, else the repository's name at its remote, else that of the folder.
 fn name(args: &InitArgs) -> Result<String, Failure> {
     if let Some(name) = &args.name {
         if !config::is_safe_name(name) {
             let message = format!(
-                "no file can be called after the name `{}`",
+                "the name `{}` is not a valid file name",
                 sanitize::line(name)
             );
             let hint = format!("write `--name {}`", config::safe_name(name));

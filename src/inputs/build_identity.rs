@@ -1,5 +1,5 @@
-//! Identifies a build of a version, as far as this machine can see it: the commit, changes that are not committed, what was
-//! built from them, and the environment that the server inherits.
+//! Identifies a build of a version, as far as visible on this machine: the commit, uncommitted changes, build output, and
+//! the environment that the server inherits.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -16,13 +16,13 @@ use crate::config::{Plan, ProcessPlan, ServerPlan};
 use crate::environment::Environment;
 use crate::git::work_tree;
 
-/// A larger file is known by its size and the time of its last change: a build replaces it, and reading it takes seconds.
-const LARGEST_READ: u64 = 16 << 20;
+/// Larger files are identified by size and modification time: builds replace them, and reading them takes seconds.
+const MAX_READ: u64 = 16 << 20;
 
-/// Bytes that are read altogether, for the same reason.
-const MOST_READ: u64 = 512 << 20;
+/// Maximum bytes read in total, for the same reason.
+const MAX_TOTAL_READ: u64 = 512 << 20;
 
-/// What a server, an interpreter or a test leaves behind and what changes without another build.
+/// Files of servers, interpreters or tests that change without another build.
 const BY_PRODUCTS: [&str; 7] = [
     "__pycache__",
     ".cache",
@@ -36,7 +36,7 @@ const BY_PRODUCTS: [&str; 7] = [
 /// Endings of such files.
 const BY_PRODUCT_ENDINGS: [&str; 6] = ["log", "pid", "pyc", "tmp", "lock", "sock"];
 
-/// Beginnings of the names of variables that differ from job to job and from shell to shell of one and the same build.
+/// Prefixes of variables that differ between jobs and shells of the same build.
 const OF_THE_SESSION: [&str; 15] = [
     "GITHUB_",
     "ACTIONS_",
@@ -55,7 +55,7 @@ const OF_THE_SESSION: [&str; 15] = [
     "TERM",
 ];
 
-/// Whole names of such variables, and of credentials that are made anew for every job.
+/// Names of such variables, and of credentials that are new for every job.
 const OF_THE_JOB: [&str; 24] = [
     "_",
     "PWD",
@@ -91,7 +91,7 @@ const FILES_OF_THE_STEP: [&str; 4] = [
     "GITHUB_EVENT_PATH",
 ];
 
-/// Files that perfgate or the job writes itself while nothing is built.
+/// Files that perfgate or the job writes without a build.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Own {
     paths: Vec<PathBuf>,
@@ -100,7 +100,7 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    /// Those of a gate that keeps its evidence there.
+    /// The files of a gate with its evidence folder.
     pub(crate) fn of_gate(args: &GateArgs, evidence: &Path, environment: &Environment) -> Self {
         let mut own = vec![args.output.clone(), evidence.to_owned()];
         if let Location::Folder(folder) = &args.baselines {
@@ -114,9 +114,9 @@ impl Own {
         Self::at(own)
     }
 
-    /// Those at these paths, and below them.
+    /// The files at and below these paths.
     fn at(paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        // What does not exist yet has a folder that does.
+        // A missing file is resolved by its existing folder.
         let resolved = |path: PathBuf| {
             let absolute = std::path::absolute(&path).ok()?;
             let exact = absolute.canonicalize().ok();
@@ -128,7 +128,7 @@ impl Own {
         let top = work_tree::top_of_working_tree().ok();
         let top = top.and_then(|top| top.canonicalize().ok());
         let top = top.unwrap_or_default();
-        // Who writes into the top of the tree owns what it writes there, and not the tree.
+        // An output folder at the top of the tree does not own the whole tree.
         let is_within = |path: &PathBuf| !top.starts_with(path);
         let paths = paths.into_iter().filter_map(resolved).filter(is_within);
         Self {
@@ -144,7 +144,7 @@ impl Own {
             || above.any(|folder| folder.join(LOCK).is_file())
     }
 
-    /// Those below a folder, for git to leave out.
+    /// The files below a folder, to exclude from git commands.
     fn below<'a>(&'a self, top: &'a Path) -> impl Iterator<Item = &'a Path> {
         let below = self
             .paths
@@ -154,7 +154,7 @@ impl Own {
     }
 }
 
-/// A build's name, equal for equal builds; `None` outside of any commit, where nothing tells a re-run from another build.
+/// A build's name, equal for equal builds; `None` without a commit, where a re-run cannot be distinguished from another build.
 pub(crate) fn name(
     plan: &Plan,
     base_plan: Option<&Plan>,
@@ -168,7 +168,7 @@ pub(crate) fn name(
     let is_local = |server: &&&ServerPlan| matches!(server, ServerPlan::Process(_));
     let local = servers.iter().any(|server| is_local(&server));
     seen.tree(&top, own, local)?;
-    // Values of variables are in it, so only the digest leaves this function.
+    // It contains values of variables, so only the digest leaves this function.
     seen.part("plan", format!("{plan:?}\n{base_plan:?}").as_bytes());
     for server in servers {
         match server {
@@ -189,25 +189,25 @@ pub(crate) fn name(
     Some(seen.name())
 }
 
-/// What the name of a build covers, where files of this machine are served and not all of them can be known.
+/// What the name of a build covers, if the server uses files of this machine that are not all known.
 pub(crate) fn coverage(plan: &Plan) -> Option<&'static str> {
     match plan.server {
         Some(ServerPlan::Process(_)) => Some(
-            "the commit, changed, untracked, ignored and submodule files of this tree, the files that the command names and the environment; not what the server loads from elsewhere, such as installed packages",
+            "the commit; changed, untracked, ignored and submodule files of this tree; files named in the command; and the environment; but not files that the server loads from elsewhere, such as installed packages",
         ),
         Some(ServerPlan::Url(_)) => Some(
-            "the commit and its changes, and the version and the fingerprint that the server reports; not what else runs behind the URL",
+            "the commit and its changes, and the version and fingerprint that the server reports; but not other parts behind the URL",
         ),
         Some(ServerPlan::Docker(_) | ServerPlan::Simulator(_)) | None => None,
     }
 }
 
-/// Everything that was looked at so far.
+/// All content read so far.
 #[derive(Default)]
 struct Seen {
     hash: Sha256,
     read: u64,
-    /// Files that were looked at already.
+    /// Files that are already read.
     files: BTreeSet<PathBuf>,
 }
 
@@ -216,7 +216,7 @@ impl Seen {
         format!("sha256:{:x}", self.hash.finalize())
     }
 
-    /// Parts cannot run into each other: each has its length before it.
+    /// Each part has its length before it, so that parts cannot merge.
     fn part(&mut self, name: &str, bytes: &[u8]) {
         for part in [name.as_bytes(), bytes] {
             self.hash.update((part.len() as u64).to_le_bytes());
@@ -224,7 +224,7 @@ impl Seen {
         }
     }
 
-    /// A repository's work tree with its submodules, and what git ignores in it where that is served.
+    /// A work tree with its submodules, and ignored files if the server uses them.
     fn tree(&mut self, top: &Path, own: &Own, with_ignored: bool) -> Option<()> {
         self.part("commit", &work_tree::bytes(top, &["rev-parse", "HEAD"])?);
         let mut arguments: Vec<String> = [
@@ -263,7 +263,7 @@ impl Seen {
         }
         for path in submodules(&work_tree::bytes(top, &["ls-files", "--stage", "-z"])?) {
             let folder = top.join(&path);
-            // One that is not checked out has nothing that could be served.
+            // A submodule that is not checked out contains no files.
             if folder.join(".git").exists() {
                 self.part("submodule", path.as_os_str().as_bytes());
                 self.tree(&folder, own, with_ignored)?;
@@ -272,10 +272,10 @@ impl Seen {
         Some(())
     }
 
-    /// A file, or a repository of its own, that no commit of this one has.
+    /// An untracked file or nested repository.
     fn beside(&mut self, top: &Path, path: &Path, own: &Own, with_ignored: bool) {
         let whole = top.join(path);
-        // A result is perfgate's own, wherever it was written to.
+        // Results of perfgate do not count, wherever they are.
         if own.has(&whole) || work_tree::is_own_output(&whole) {
             return;
         }
@@ -288,11 +288,11 @@ impl Seen {
         }
     }
 
-    /// The files that a command names, and what the environment hands to it.
+    /// The files named in a command, and its environment.
     fn process(&mut self, process: &ProcessPlan, variables: &[(String, String)]) {
         let folder = process.directory.clone().unwrap_or_default();
         for (index, word) in process.command.iter().enumerate() {
-            // `--config=FILE` names a file too.
+            // `--config=FILE` also names a file.
             let value = word
                 .split_once('=')
                 .map_or(word.as_str(), |(_, value)| value);
@@ -315,7 +315,7 @@ impl Seen {
         }
     }
 
-    /// A file by its contents and by how it is called, a large one by its size and its time. What cannot be read is known by its name.
+    /// A file by its contents and name, a large file by its size and time, an unreadable file by its name.
     fn file(&mut self, path: &Path, name: &Path) {
         if !self.files.insert(path.to_owned()) {
             return;
@@ -330,10 +330,10 @@ impl Seen {
         }
         self.part("mode", &(about.mode() & 0o111).to_le_bytes());
         let size = about.len();
-        if size <= LARGEST_READ && self.read + size <= MOST_READ {
+        if size <= MAX_READ && self.read + size <= MAX_TOTAL_READ {
             let mut bytes = Vec::new();
             let read = std::fs::File::open(path)
-                .and_then(|file| file.take(LARGEST_READ + 1).read_to_end(&mut bytes));
+                .and_then(|file| file.take(MAX_READ + 1).read_to_end(&mut bytes));
             if read.is_ok() {
                 self.read += bytes.len() as u64;
                 self.part("contents", &Sha256::digest(&bytes));
@@ -345,7 +345,7 @@ impl Seen {
     }
 }
 
-/// Whether a variable of this process may change what a server does.
+/// Whether a variable of this process may affect a server.
 fn is_handed(name: &str) -> bool {
     !OF_THE_JOB.contains(&name)
         && !OF_THE_SESSION
@@ -364,7 +364,7 @@ fn is_by_product(path: &Path) -> bool {
         || ending.is_some_and(|ending| BY_PRODUCT_ENDINGS.contains(&ending))
 }
 
-/// Where the system finds a program.
+/// Path of a program on the search path.
 fn on_search_path(program: &str, variables: &[(String, String)]) -> Option<PathBuf> {
     let (_, folders) = variables.iter().find(|(name, _)| name == "PATH")?;
     let mut candidates = folders
@@ -373,7 +373,7 @@ fn on_search_path(program: &str, variables: &[(String, String)]) -> Option<PathB
     candidates.find(|path| path.is_file())
 }
 
-/// Paths that git ends with a zero each.
+/// Paths in git's NUL-separated output.
 fn listed(output: &[u8]) -> Vec<PathBuf> {
     let parts = output
         .split(|byte| *byte == 0)
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_from_job_to_job_is_no_other_build() {
+    fn variables_that_differ_between_jobs_do_not_change_the_build() {
         for name in ["GITHUB_RUN_ID", "RUNNER_TEMP", "PWD", "AWS_SESSION_TOKEN"] {
             assert!(!is_handed(name), "{name}");
         }
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_leave_behind_is_no_other_build_and_a_library_is() {
+    fn files_of_runs_do_not_change_the_build_and_a_library_does() {
         for path in ["a/__pycache__/b.so", "server.log", "x/.cache/y"] {
             assert!(is_by_product(Path::new(path)), "{path}");
         }
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_do_not_run_into_each_other() {
+    fn parts_do_not_merge() {
         let name = |parts: &[(&str, &str)]| {
             let mut seen = Seen::default();
             for (name, value) in parts {
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_known_by_its_contents_and_not_by_its_time() {
+    fn a_file_is_identified_by_its_contents_and_not_by_its_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("speed");
         let name = |text: &str| {

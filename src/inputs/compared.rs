@@ -1,4 +1,4 @@
-//! What `perfgate compare` compares: the runs that were named or found, and by whose files they are judged.
+//! Input of `perfgate compare`: the given or found runs, and the files that judge them.
 
 use std::path::{Path, PathBuf};
 
@@ -28,12 +28,12 @@ pub(crate) struct Compared<'a> {
     candidate: Option<Run>,
     pairs: Option<(Run, Run)>,
     accepted: AcceptedRuns,
-    /// The files that decide, where a change may have edited them.
+    /// The files that affect the verdict and that a change may have edited.
     criteria: Vec<PathBuf>,
 }
 
 impl<'a> Compared<'a> {
-    /// Reads everything that the arguments name.
+    /// Reads all files of the arguments.
     pub(crate) fn read(
         args: &'a CompareArgs,
         environment: &Environment,
@@ -110,7 +110,7 @@ impl<'a> Compared<'a> {
     }
 }
 
-/// By whose files it is judged. Where nothing is checked out, the job made all files itself.
+/// The judging files. Without a checkout, the job created all files itself.
 fn of_change(args: &CompareArgs, environment: &Environment) -> Result<Asks, Failure> {
     let is_clone = !matches!(
         work_tree::top_of_working_tree(),
@@ -127,12 +127,12 @@ struct AcceptedRuns {
     ledger: Vec<Run>,
     ledger_path: Option<String>,
     release: Option<Run>,
-    /// That copies stood in for a bucket.
+    /// A warning if local copies replaced a bucket.
     of_copies: Option<String>,
 }
 
 impl AcceptedRuns {
-    /// Those of the files that were named.
+    /// The accepted runs of the given files.
     fn named(args: &CompareArgs, files: Files<'_>) -> Result<Self, Failure> {
         let run = |path: &Option<PathBuf>| {
             let run = path.as_deref().map(|path| files.run_given(path));
@@ -150,7 +150,7 @@ impl AcceptedRuns {
         })
     }
 
-    /// Those of the candidate's gate on its hardware; `criteria` gets the files that a change could edit.
+    /// The accepted runs of the candidate's gate on its hardware; adds files that a change could edit to `criteria`.
     fn find(
         location: &Location,
         candidate: &Run,
@@ -160,9 +160,9 @@ impl AcceptedRuns {
         events: &Events,
     ) -> Result<Self, Failure> {
         let Some(name) = candidate.file.name.as_deref() else {
-            let message = "the candidate does not say of which gate it is";
+            let message = "the candidate file does not name its gate";
             return Err(Failure::message(ExitStatus::Usage, message)
-                .hint("name the baseline itself with `--baseline FILE`"));
+                .hint("set the baseline file with `--baseline FILE`"));
         };
         let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
         let opened = storage::open(location, environment, events)?;
@@ -181,11 +181,11 @@ impl AcceptedRuns {
         storage::warn_of_copies(location, &opened, events);
         let Some(found) = found else {
             let message = format!(
-                "there is no baseline of `{name}` for `{hardware}`: `{}` does not exist",
+                "no baseline of `{name}` for `{hardware}`: `{}` does not exist",
                 place.shown(Part::Baseline)
             );
             return Err(Failure::message(ExitStatus::NotComparable, message)
-                .hint("`perfgate baseline list` shows those that are there")
+                .hint("`perfgate baseline list` shows existing baselines")
                 .hint("accept a run with `perfgate baseline update RESULT`"));
         };
         Ok(Self {

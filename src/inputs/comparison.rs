@@ -11,7 +11,7 @@ use crate::{files, limits};
 /// A comparison file of this version.
 pub(crate) fn read_comparison(path: &Path) -> Result<Comparison, Failure> {
     let with_hint = |failure: Failure| {
-        failure.hint("give the comparison.json that `perfgate gate` wrote, or what `perfgate compare --format json` prints")
+        failure.hint("use the comparison.json of `perfgate gate` or the output of `perfgate compare --format json`")
     };
     let usage = |message: String| with_hint(Failure::message(ExitStatus::Usage, message));
     let unreadable = |error| with_hint(Failure::new(ExitStatus::Usage, error));

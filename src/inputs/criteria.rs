@@ -1,4 +1,4 @@
-//! What every commit is judged by: the load and the rules, those of the bad end.
+//! Criteria for every commit: load and rules of the bad end.
 
 use std::path::{Path, PathBuf};
 
@@ -16,11 +16,11 @@ use crate::git::checkout::{Tree, remove_folder};
 use crate::git::search::Repository;
 use crate::policy::rule::Policy;
 
-/// The files that are read where none is named.
+/// Default files.
 const DEFAULT_CONFIG: &str = "perfgate.yaml";
 const DEFAULT_THRESHOLDS: &str = "thresholds.yaml";
 
-/// The name of the image that a build makes, but for the commit.
+/// The name of built images, without the commit.
 const IMAGE: &str = "perfgate-bisect";
 
 /// How commits are judged, as the user asks for it.
@@ -68,7 +68,7 @@ impl SearchOptions {
 /// A file that says how commits are judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Below the top of the tree: each commit has its own.
+    /// Below the top of the tree: each commit has its own version.
     Inside(PathBuf),
     /// The same for every commit.
     Outside(PathBuf),
@@ -77,14 +77,14 @@ pub(crate) enum Place {
 /// Load and rules.
 #[derive(Clone, Debug)]
 pub(crate) struct Criteria {
-    /// Where each commit's server stands; nowhere where flags say it.
+    /// The file with each commit's server; `None` if flags set it.
     pub(crate) config: Option<Place>,
     pub(crate) plan: Plan,
     pub(crate) policy: Policy,
 }
 
 impl Criteria {
-    /// Copies the files of the bad end out of its tree, for the whole search. With them goes a data set that lies there.
+    /// Copies the files of the bad end, including its data set, for the whole search.
     pub(crate) fn keep(
         repository: &Repository,
         options: &SearchOptions,
@@ -120,7 +120,7 @@ impl Criteria {
         Ok(())
     }
 
-    /// Reads what was kept, and the files outside of the repository as they are.
+    /// Reads the copies, and current files outside of the repository.
     pub(crate) fn read(
         repository: &Repository,
         options: &SearchOptions,
@@ -140,7 +140,7 @@ impl Criteria {
                 (false, None) => Ok(None),
                 (false, Some(path)) => {
                     let message = format!(
-                        "there is no `{}`, neither here nor in the bad end",
+                        "`{}` exists neither here nor in the bad end",
                         path.display()
                     );
                     Err(Failure::message(ExitStatus::Usage, message))
@@ -169,7 +169,7 @@ impl Criteria {
         })
     }
 
-    /// How a commit is measured whose tree this is: its own server under everybody's load.
+    /// The plan for the commit of a tree: its own server with the common load.
     pub(crate) fn of_commit(
         &self,
         options: &SearchOptions,
@@ -203,11 +203,11 @@ impl Criteria {
     }
 }
 
-/// Says whose file it is: the error names the copy.
+/// Adds a hint with the original file, because the error contains the copy.
 fn of_the_bad_end(failure: Failure, place: Option<&Place>) -> Failure {
     match place {
         Some(Place::Inside(inside)) => failure.hint(format!(
-            "this is `{}` of the bad end, copied for the search: mend it there, or give a file outside of the repository",
+            "this is a copy of `{}` of the bad end: fix it there, or use a file outside of the repository",
             inside.display()
         )),
         Some(Place::Outside(_)) | None => failure,
@@ -220,7 +220,7 @@ pub(crate) fn builds_image(options: &SearchOptions) -> bool {
     build.contains("{image}") || build.contains("PERFGATE_BISECT_IMAGE")
 }
 
-/// What stands for a commit in commands and images.
+/// Values of the placeholders in commands and images.
 pub(crate) struct Words<'a> {
     pub(crate) commit: &'a str,
 }
@@ -276,7 +276,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 /// The path below the top of the work tree; `None` for one that lies elsewhere.
 fn below_top(repository: &Repository, path: &Path) -> Option<PathBuf> {
     let here = std::path::absolute(path).ok()?;
-    // The file may be another commit's, so it is the nearest folder that is there that is made canonical.
+    // The file may exist only in another commit, so canonicalize the nearest existing folder.
     let there = here.ancestors().find(|folder| folder.exists())?;
     let rest = here.strip_prefix(there).ok()?;
     let canonical = there.canonicalize().ok()?.join(rest);
@@ -295,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_stands_in_images_and_commands_and_braces_of_the_shell_stay() {
+    fn placeholders_are_replaced_in_images_and_commands_and_shell_braces_stay() {
         let words = Words { commit: "abc" };
         let command = "docker build -t {image} --build-arg C={commit} ${DIR} .";
         assert_eq!(
@@ -304,7 +304,7 @@ mod tests {
         );
     }
 
-    /// How the server of a commit is started whose perfgate.yaml has this one.
+    /// The server plan of a commit with this `server` in its perfgate.yaml.
     fn started_from(server: &str, options: &BisectOptions) -> ServerPlan {
         let folder = tempfile::tempdir().unwrap();
         let tree = Tree {
@@ -312,12 +312,12 @@ mod tests {
         };
         let text = format!("model: m\nserver: {server}\n");
         files::write_atomically(&tree.path.join(DEFAULT_CONFIG), text.as_bytes()).unwrap();
-        let bar = Criteria {
+        let criteria = Criteria {
             config: Some(Place::Inside(PathBuf::from(DEFAULT_CONFIG))),
             plan: crate::config::read_plan("a", "model: other\nnum_requests: 7").unwrap(),
             policy: Policy::standard(),
         };
-        let plan = bar
+        let plan = criteria
             .of_commit(&SearchOptions::of(options), &tree, "abc")
             .unwrap();
         assert_eq!((plan.model.as_str(), plan.num_requests), ("m", 7));
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_that_makes_an_image_is_what_the_commits_container_is_started_from() {
+    fn the_commits_container_uses_the_image_of_its_build() {
         let options = || BisectOptions {
             build: Some("docker build -t {image} .".to_owned()),
             ..BisectOptions::default()

@@ -1,4 +1,4 @@
-//! Reads the data set of a plan, so that everything that can be wrong with it is said before a server is started.
+//! Reads the data set of a plan, so that all its problems appear before a server starts.
 
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -15,8 +15,8 @@ use crate::workload::dataset::{
     self, Census, Choice, ChoiceError, DatasetError, Entry, Format, Sample, Selection, TimeUnit,
 };
 
-/// Replaces the file of the plan by what is sent of it, as the base has the file where there is one. A trace brings its
-/// own load point where none is given.
+/// Replaces the file of the plan by the entries to send, from the base if there is one. A trace sets the load point if
+/// none is given.
 pub(crate) fn settle(
     plan: &mut Plan,
     base_ref: Option<&BaseRef>,
@@ -27,19 +27,19 @@ pub(crate) fn settle(
         Dataset::Synthetic | Dataset::Chosen(_) => return check_synthetic(plan),
     };
     if plan.prompts.is_some() || plan.prefix.share > 0.0 || plan.conversation.is_some() {
-        let message = "`prompts`, `prefix` and `conversation` shape synthetic prompts, and a data set is given";
-        return Err(usage(message.to_owned()).hint("take one of them out"));
+        let message = "`prompts`, `prefix` and `conversation` have no effect with a data set: they shape synthetic prompts";
+        return Err(usage(message.to_owned()).hint("remove one of them"));
     }
-    let kept = read(&file, plan, base_ref)?;
-    kept.tell(&file.path, events);
-    take_load(&file, plan, &kept)?;
+    let selected = read(&file, plan, base_ref)?;
+    selected.report_omitted(&file.path, events);
+    take_load(&file, plan, &selected)?;
     if plan.input_tokens.is_some() {
         events.emit(InputEvent::InputTokensUnused);
     }
     let choice = Choice {
-        format: kept.format,
+        format: selected.format,
         units: file.units,
-        sha256: kept.sha256,
+        sha256: selected.sha256,
         num_requests: plan.num_requests,
         warmup_requests: plan.warmup_requests,
         turns: file.turns,
@@ -50,21 +50,21 @@ pub(crate) fn settle(
         output_tokens: plan.output_tokens,
         seed: plan.seed,
     };
-    let selection =
-        Selection::new(choice, kept.entries).map_err(|error| choice_failure(&file.path, &error))?;
+    let selection = Selection::new(choice, selected.entries)
+        .map_err(|error| choice_failure(&file.path, &error))?;
     check_endpoint(&file.path, plan.endpoint, &selection)?;
-    tell_pace(&file, plan, &selection, events);
+    report_pace(&file, plan, &selection, events);
     plan.dataset = Dataset::Chosen(Arc::new(selection));
     Ok(())
 }
 
-/// Mean gaps between the requests of a trace that one server took are between these: a thousand requests a second are more
-/// than one server answers, and one request in five minutes is too few to be a load.
-const SHORTEST_GAP: Duration = Duration::from_millis(1);
-const LONGEST_GAP: Duration = Duration::from_mins(5);
+/// Plausible mean gaps between requests of a trace: one server does not answer a thousand requests per second, and one
+/// request in five minutes is not a load.
+const MIN_GAP: Duration = Duration::from_millis(1);
+const MAX_GAP: Duration = Duration::from_mins(5);
 
-/// The hint for a file of another kind.
-const WHAT_A_FILE_MAY_BE: &str = "a data file has one JSON object a line, or a list of them: ShareGPT (`conversations` of `from` and \
+/// The hint for a file of another format.
+const SUPPORTED_FORMATS: &str = "a data file has one JSON object per line, or a list of objects: ShareGPT (`conversations` of `from` and \
      `value`), prompts (`prompt` or `messages`) or a trace (`timestamp`, `input_length`, `output_length`); docs/reference/workloads.md has an \
      example of each";
 
@@ -74,23 +74,24 @@ fn usage(message: String) -> Failure {
 
 fn check_synthetic(plan: &Plan) -> Result<(), Failure> {
     if plan.endpoint == Endpoint::Chat && plan.prompts == Some(Prompts::TokenIds) {
-        let message = "`prompts: token_ids` cannot be sent to `endpoint: chat`, which takes text";
-        return Err(usage(message.to_owned()).hint("take one of them out"));
+        let message =
+            "`prompts: token_ids` does not work with `endpoint: chat`, which accepts only text";
+        return Err(usage(message.to_owned()).hint("remove one of them"));
     }
     Ok(())
 }
 
-/// What was kept of a file.
-struct Kept {
+/// The selected entries of a file.
+struct Selected {
     format: Format,
     sha256: String,
     census: Census,
     entries: Vec<Entry>,
 }
 
-impl Kept {
-    /// What is left out is told, never silently dropped.
-    fn tell(&self, path: &Path, events: &Events) {
+impl Selected {
+    /// Reports entries that are left out.
+    fn report_omitted(&self, path: &Path, events: &Events) {
         let reasons: Vec<(String, usize)> = self
             .census
             .unusable
@@ -108,7 +109,7 @@ impl Kept {
     }
 }
 
-fn read(file: &DatasetFile, plan: &Plan, base_ref: Option<&BaseRef>) -> Result<Kept, Failure> {
+fn read(file: &DatasetFile, plan: &Plan, base_ref: Option<&BaseRef>) -> Result<Selected, Failure> {
     let path = &file.path;
     let at_base = base_ref
         .map(|base_ref| base_ref.data_file(path))
@@ -118,7 +119,7 @@ fn read(file: &DatasetFile, plan: &Plan, base_ref: Option<&BaseRef>) -> Result<K
         Some(DataFile::Absent) => {
             let base = base_ref.map_or("the base", BaseRef::name);
             return Err(usage(format!(
-                "{base} has no data set `{}`, and that of the change counts once it is merged",
+                "{base} has no data set `{}`; that of the change takes effect after the merge",
                 path.display()
             )));
         }
@@ -138,11 +139,11 @@ fn read(file: &DatasetFile, plan: &Plan, base_ref: Option<&BaseRef>) -> Result<K
     let is_pointer = opened.reader().fill_buf().is_ok_and(files::is_lfs_pointer);
     if is_pointer {
         let message = format!(
-            "`{}` is a Git LFS pointer, and the file itself was not fetched",
+            "`{}` is a Git LFS pointer without its content",
             path.display()
         );
         return Err(
-            usage(message).hint("run `git lfs pull`, or set `lfs: true` at actions/checkout")
+            usage(message).hint("run `git lfs pull`, or set `lfs: true` for actions/checkout")
         );
     }
     let read = read_entries(file, &mut opened, &mut |entry| sample.offer(entry));
@@ -152,12 +153,13 @@ fn read(file: &DatasetFile, plan: &Plan, base_ref: Option<&BaseRef>) -> Result<K
         .map_err(|error| dataset_failure(path, &error.into()))?;
     if let Some(wanted) = file.sha256.as_ref().filter(|wanted| **wanted != sha256) {
         let message = format!(
-            "`{}` has the SHA-256 {sha256}, and `dataset.sha256` is {wanted}",
+            "`{}` has the SHA-256 {sha256}, but `dataset.sha256` is {wanted}",
             path.display()
         );
-        return Err(usage(message).hint("it is another file than the one that the plan means"));
+        return Err(usage(message)
+            .hint("use the file that belongs to the plan, or correct `dataset.sha256`"));
     }
-    Ok(Kept {
+    Ok(Selected {
         format,
         sha256,
         census,
@@ -179,29 +181,35 @@ fn read_entries(
     Ok((format, census))
 }
 
-/// The load point of a trace, and the warm-up that follows from it.
-fn take_load(file: &DatasetFile, plan: &mut Plan, kept: &Kept) -> Result<(), Failure> {
+/// The load point of a trace, and the warm-up derived from it.
+fn take_load(file: &DatasetFile, plan: &mut Plan, selected: &Selected) -> Result<(), Failure> {
     if !plan.loads_are_usual {
         if file.speedup.is_some() {
-            let message = "`speedup` is for a trace sent at its own times, and a load is given";
+            let message =
+                "`speedup` has no effect with a given load: it scales a trace's own arrival times";
             return Err(usage(message.to_owned())
-                .hint("take out `concurrency` and `request_rate`, or `speedup`"));
+                .hint("remove `concurrency` and `request_rate`, or `speedup`"));
         }
         return Ok(());
     }
-    if kept.entries.first().is_some_and(|entry| entry.at.is_some()) {
-        let was_usual = plan.warmup_requests == Plan::usual_warmup(&plan.loads, plan.num_requests);
+    if selected
+        .entries
+        .first()
+        .is_some_and(|entry| entry.at.is_some())
+    {
+        let was_usual =
+            plan.warmup_requests == Plan::default_warmup(&plan.loads, plan.num_requests);
         let speedup = file.speedup.unwrap_or(1.0);
         plan.loads = vec![LoadPoint::Trace { speedup }];
         if was_usual {
-            plan.warmup_requests = Plan::usual_warmup(&plan.loads, plan.num_requests);
+            plan.warmup_requests = Plan::default_warmup(&plan.loads, plan.num_requests);
         }
     }
     Ok(())
 }
 
-/// Tells how fast a trace is before it is sent: its unit is nowhere in the file.
-fn tell_pace(file: &DatasetFile, plan: &Plan, selection: &Selection, events: &Events) {
+/// Reports the rate of a trace before it is sent, because the file does not contain its time unit.
+fn report_pace(file: &DatasetFile, plan: &Plan, selection: &Selection, events: &Events) {
     let [LoadPoint::Trace { speedup }] = plan.loads.as_slice() else {
         return;
     };
@@ -221,14 +229,14 @@ fn tell_pace(file: &DatasetFile, plan: &Plan, selection: &Selection, events: &Ev
     }
 }
 
-/// The unit that makes the mean gap between requests a usual one, where it is not one.
+/// The unit that makes the mean gap plausible, if the current one does not.
 fn another_unit(unit: TimeUnit, span: Duration, gaps: u32) -> Option<TimeUnit> {
     let mean = span / gaps;
     match unit {
-        TimeUnit::Milliseconds if mean <= SHORTEST_GAP => Some(TimeUnit::Seconds),
-        TimeUnit::Microseconds if mean <= SHORTEST_GAP => Some(TimeUnit::Milliseconds),
-        TimeUnit::Seconds if mean > LONGEST_GAP => Some(TimeUnit::Milliseconds),
-        TimeUnit::Milliseconds if mean > LONGEST_GAP => Some(TimeUnit::Microseconds),
+        TimeUnit::Milliseconds if mean <= MIN_GAP => Some(TimeUnit::Seconds),
+        TimeUnit::Microseconds if mean <= MIN_GAP => Some(TimeUnit::Milliseconds),
+        TimeUnit::Seconds if mean > MAX_GAP => Some(TimeUnit::Milliseconds),
+        TimeUnit::Milliseconds if mean > MAX_GAP => Some(TimeUnit::Microseconds),
         TimeUnit::Seconds | TimeUnit::Milliseconds | TimeUnit::Microseconds => None,
     }
 }
@@ -237,12 +245,12 @@ fn check_endpoint(path: &Path, endpoint: Endpoint, selection: &Selection) -> Res
     let (entry, what, hint) = match endpoint {
         Endpoint::Completions => (
             selection.first_for_chat(),
-            "a conversation, which `endpoint: completions` cannot carry",
-            "write `endpoint: chat`; of ShareGPT, `turns: first` in `dataset` sends the first question alone",
+            "a conversation, which `endpoint: completions` does not support",
+            "write `endpoint: chat`; for ShareGPT, `turns: first` in `dataset` sends only the first question",
         ),
         Endpoint::Chat => (
             selection.first_for_completions(),
-            "token ids, which `endpoint: chat` cannot carry",
+            "token ids, which `endpoint: chat` does not support",
             "write `endpoint: completions`",
         ),
     };
@@ -256,12 +264,12 @@ fn no_such_file(path: &Path) -> Failure {
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let message = format!(
-        "the data set `{name}` is not here: there is no file `{}`, and perfgate downloads nothing",
+        "the data set `{name}` is missing: the file `{}` does not exist (perfgate does not download data sets)",
         path.display()
     );
     usage(message)
-        .hint("give the file with `--dataset-path FILE`, or in perfgate.yaml with `dataset: {path: FILE}`")
-        .hint("or leave `dataset` out: synthetic prompts of the lengths in `input_tokens`")
+        .hint("set the file with `--dataset-path FILE`, or in perfgate.yaml with `dataset: {path: FILE}`")
+        .hint("or remove `dataset` to use synthetic prompts with the lengths of `input_tokens`")
 }
 
 fn dataset_failure(path: &Path, error: &DatasetError) -> Failure {
@@ -279,7 +287,7 @@ fn dataset_failure(path: &Path, error: &DatasetError) -> Failure {
         | DatasetError::Line { .. }
         | DatasetError::Entry { .. }
         | DatasetError::Json(_)
-        | DatasetError::Empty => failure.hint(WHAT_A_FILE_MAY_BE),
+        | DatasetError::Empty => failure.hint(SUPPORTED_FORMATS),
         DatasetError::Read(_) => failure,
     }
 }
@@ -291,13 +299,13 @@ fn choice_failure(path: &Path, error: &ChoiceError) -> Failure {
             "write `num_requests: {has}`, or `repeat_entries: true` in `dataset` to send entries again"
         )),
         ChoiceError::NoneLeft { .. } => failure.hint(
-            "lower `num_requests` or `warmup_requests`, or take `salt: false` out of `dataset`: \
+            "lower `num_requests` or `warmup_requests`, or remove `salt: false` from `dataset`: \
              a prompt that was sent before would be answered by the prefix cache",
         ),
         ChoiceError::NoLength(_) => failure.hint(
-            "write `output_tokens: 128`, or give `--output-tokens-mean 128`, for entries that say none",
+            "set `output_tokens: 128` or `--output-tokens-mean 128` for entries without a length",
         ),
-        ChoiceError::NoTurns | ChoiceError::NoTimes => failure.hint("take it out"),
+        ChoiceError::NoTurns | ChoiceError::NoTimes => failure.hint("remove it"),
         ChoiceError::Nothing => failure,
     }
 }
@@ -307,13 +315,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gaps_that_no_trace_has_suggest_another_unit_and_usual_ones_none() {
+    fn implausible_gaps_suggest_another_unit_and_plausible_ones_do_not() {
         let span = Duration::from_micros(3_500);
         assert_eq!(
             another_unit(TimeUnit::Milliseconds, span, 7),
             Some(TimeUnit::Seconds)
         );
-        // A request a second, in seconds.
+        // A request per second, in seconds.
         let span = Duration::from_millis(7);
         assert_eq!(
             another_unit(TimeUnit::Milliseconds, span, 7),

@@ -1,4 +1,4 @@
-//! What each request carries beside what perfgate sends itself: headers and an extra body.
+//! Extra headers and body keys of each request.
 
 use crate::cli::bench::LoadArgs;
 use crate::config::{Headers, Plan, WrongExtraBody, WrongHeader, check_extra_body, extra_body_of};
@@ -7,19 +7,19 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::secret;
 
-/// Lays the flags over the file, name by name and key by key. From here on no text shows the value of a header.
+/// Overrides the file with the flags, by header name and body key. From here on header values are masked.
 pub(crate) fn lay(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
     let headers = Headers::of_lines(&args.header).map_err(|wrong| wrong_header(&wrong))?;
     plan.headers.lay(headers);
     plan.headers
-        .settle(&environment)
+        .resolve(&environment)
         .map_err(|wrong| wrong_header(&wrong))?;
     if plan.headers.has("authorization") && api_key(&environment).is_some() {
         let message = format!(
-            "the header `Authorization` is given, and so is `{API_KEY}`, which is sent as `Authorization: Bearer …`"
+            "both the header `Authorization` and `{API_KEY}`, which is sent as `Authorization: Bearer …`, are set"
         );
         return Err(Failure::message(ExitStatus::Usage, message)
-            .hint(format!("unset `{API_KEY}`, or take the header out")));
+            .hint(format!("unset `{API_KEY}`, or remove the header")));
     }
     if let Some(text) = &args.extra_body {
         let body = extra_body_of(text).map_err(|wrong| wrong_body(&wrong))?;
@@ -30,24 +30,22 @@ pub(crate) fn lay(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Before anything is started: a key that no header can carry is refused.
+/// Refuses a key that is not valid in a header, before any start.
 pub(super) fn check_api_key() -> Result<(), Failure> {
     match api_key(&environment) {
         Some(key) if !key.chars().all(|c| matches!(c, ' '..='~')) => {
             let message = format!(
-                "the API key in `{API_KEY}` has characters that an HTTP header cannot carry"
+                "the API key in `{API_KEY}` has characters that are not allowed in HTTP headers"
             );
-            Err(Failure::message(ExitStatus::Usage, message).hint(
-                "use ASCII letters, digits and signs, without a line break, and set it again",
-            ))
+            Err(Failure::message(ExitStatus::Usage, message)
+                .hint("set a key of printable ASCII characters without line breaks"))
         }
         Some(_) | None => Ok(()),
     }
 }
 
-/// Every value is masked in the errors of servers. In all other texts it is masked where it may be a credential: under a
-/// telling name, or where it is long and not one word. What names the gate or the model stays, else two of them
-/// would look the same.
+/// Masks every value in errors of servers. In other text it masks values that may be credentials: with a secret name, or
+/// long and not one word. Names of the gate or the model stay visible, so that they stay distinguishable.
 fn register_secrets(plan: &Plan) {
     let shown = [&plan.name, &plan.model, &plan.served_model_name];
     for (name, value) in plan.headers.sent() {
@@ -56,13 +54,13 @@ fn register_secrets(plan: &Plan) {
         }
         secret::register_sent(value);
         let is_word = value.chars().all(|c| c.is_ascii_lowercase());
-        if !is_word || secret::is_telling(name) {
+        if !is_word || secret::is_secret_name(name) {
             secret::register_variable(name, value);
         }
     }
 }
 
-/// Masks what was meant for headers on a command line that cannot be read: without quotes, a value is an argument of its own.
+/// Masks header values on an invalid command line: without quotes, a value is a separate argument.
 pub fn hide_headers(arguments: impl Iterator<Item = String>) {
     let mut follows = false;
     for argument in arguments {
@@ -79,7 +77,7 @@ pub fn hide_headers(arguments: impl Iterator<Item = String>) {
     }
 }
 
-/// What follows the name in `NAME: VALUE`, and all of it where there is none.
+/// Masks the value of `NAME: VALUE`, or the whole text without a colon.
 fn hide_value(header: &str) {
     secret::register(header.split_once(':').map_or(header, |(_, value)| value));
 }

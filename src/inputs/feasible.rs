@@ -1,11 +1,11 @@
-//! Whether a plan can be what it says: a load that is never reached would be measured under its name.
+//! Checks that a plan is feasible: a load that is never reached would be measured under a wrong name.
 
 use crate::config::{Dataset, LoadPoint, Plan};
 use crate::event::{Events, InputEvent};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 
-/// A load that grows must be one that can.
+/// `ramp_up` requires a load that can grow.
 pub(crate) fn check_ramp(plan: &Plan) -> Result<(), Failure> {
     let what = |load: &LoadPoint| match load {
         LoadPoint::Rate { per_second, .. } if per_second.is_infinite() => {
@@ -17,14 +17,14 @@ pub(crate) fn check_ramp(plan: &Plan) -> Result<(), Failure> {
     match plan.loads.iter().find_map(what) {
         Some(what) if !plan.ramp_up.is_zero() => Err(Failure::message(
             ExitStatus::Usage,
-            format!("`ramp_up` lets a load grow, and {what}"),
+            format!("`ramp_up` has no effect: {what}"),
         )
-        .hint("take out `ramp_up`, or give a `concurrency` or a `request_rate` in its place")),
+        .hint("remove `ramp_up`, or set a `concurrency` or a `request_rate` instead")),
         Some(_) | None => Ok(()),
     }
 }
 
-/// A warm-up that is sent anew must be there, and must not be answered by the prefix cache.
+/// A repeated warm-up must have requests, and the prefix cache must not answer them.
 pub(crate) fn check_warm_up(plan: &Plan) -> Result<(), Failure> {
     if plan.warmup_until_stable.is_none() {
         return Ok(());
@@ -33,19 +33,19 @@ pub(crate) fn check_warm_up(plan: &Plan) -> Result<(), Failure> {
         |message: &str, hint: &str| Err(Failure::message(ExitStatus::Usage, message).hint(hint));
     match &plan.dataset {
         _ if plan.warmup_requests == 0 => refused(
-            "`warmup_until_stable` sends the warm-up anew, and `warmup_requests` is 0",
-            "raise `warmup_requests`, or take one of them out",
+            "`warmup_until_stable` repeats the warm-up, but `warmup_requests` is 0",
+            "raise `warmup_requests`, or remove one of them",
         ),
         Dataset::File(file) if !file.salt => refused(
-            "`warmup_until_stable` sends the same entries again, and `salt: false` lets the prefix cache answer them",
-            "take one of them out",
+            "`warmup_until_stable` sends the same entries again, but with `salt: false` the prefix cache answers them",
+            "remove one of them",
         ),
         Dataset::File(_) | Dataset::Synthetic | Dataset::Chosen(_) => Ok(()),
     }
 }
 
-/// A closed loop must have a request for each of its slots. Where the load is the usual one nobody asked for it, and
-/// turns of a conversation may be few on purpose: that is said.
+/// A closed loop needs a request for each slot. For the default load and for conversations with few turns this is only a
+/// note.
 pub(crate) fn check_requests(plan: &Plan, events: &Events) -> Result<(), Failure> {
     let most = plan.loads.iter().filter_map(|load| match load {
         LoadPoint::Concurrency(slots) => Some(*slots),
@@ -86,13 +86,13 @@ mod tests {
         read_plan("perfgate.yaml", &format!("model: m\n{source}")).unwrap()
     }
 
-    fn said(checked: Result<(), Failure>) -> String {
+    fn message(checked: Result<(), Failure>) -> String {
         checked.map_or_else(|failure| failure.error.to_string(), |()| "fine".to_owned())
     }
 
     #[test]
-    fn a_load_with_fewer_requests_than_slots_is_refused_where_it_was_asked_for() {
-        let checked = |source| said(check_requests(&plan(source), &Events::ignored()));
+    fn a_requested_load_with_fewer_requests_than_slots_is_refused() {
+        let checked = |source| message(check_requests(&plan(source), &Events::ignored()));
         insta::assert_snapshot!(checked("concurrency: 64\nnum_requests: 10"), @"`concurrency` 64 is never reached with 10 requests");
         insta::assert_snapshot!(checked("concurrency: [1, 64]\nnum_requests: 10"), @"`concurrency` 64 is never reached with 10 requests");
         assert_eq!(checked("concurrency: 10\nnum_requests: 10"), "fine");
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_usual_load_with_fewer_requests_or_conversations_than_slots_is_told() {
+    fn a_default_load_with_fewer_requests_or_conversations_than_slots_is_a_note() {
         let told = |source| {
             let (told, events) = recorded();
             check_requests(&plan(source), &events).unwrap();
@@ -121,14 +121,14 @@ mod tests {
 
     #[test]
     fn a_ramp_of_a_load_that_cannot_grow_is_refused() {
-        let checked = |source: &str| said(check_ramp(&plan(&format!("{source}\nramp_up: 2s"))));
-        insta::assert_snapshot!(checked("request_rate: inf"), @"`ramp_up` lets a load grow, and `request_rate: inf` sends all requests at once");
+        let checked = |source: &str| message(check_ramp(&plan(&format!("{source}\nramp_up: 2s"))));
+        insta::assert_snapshot!(checked("request_rate: inf"), @"`ramp_up` has no effect: `request_rate: inf` sends all requests at once");
         assert_eq!(checked("request_rate: 5"), "fine");
         assert_eq!(checked("concurrency: 5"), "fine");
         let trace = Plan {
             loads: vec![LoadPoint::Trace { speedup: 1.0 }],
             ..plan("ramp_up: 2s")
         };
-        insta::assert_snapshot!(said(check_ramp(&trace)), @"`ramp_up` lets a load grow, and a trace is sent at its own times");
+        insta::assert_snapshot!(message(check_ramp(&trace)), @"`ramp_up` has no effect: a trace is sent at its own times");
     }
 }

@@ -1,5 +1,5 @@
-//! The author's word: the analysis that a `report` rule asks about and the explanation that `explain: true` asks for, from
-//! files or from the pull request's text.
+//! Texts of the author: the analysis for a `report` rule and the explanation for `explain: true`, from files or from the
+//! pull request's text.
 
 use std::path::Path;
 
@@ -13,20 +13,20 @@ use crate::publish::pull_request;
 use crate::report::comparison::{Analysis, Comparison};
 use crate::{files, limits, trial};
 
-/// Fewer characters explain nothing.
-const SHORTEST: usize = 20;
+/// Minimum length of a text in characters.
+const MIN_LENGTH: usize = 20;
 
-/// What the author says.
+/// Texts of the author.
 #[derive(Clone, Debug)]
 pub(crate) struct Author {
-    /// Of a growth that a `report` rule asks about.
+    /// Analysis of a growth under a `report` rule.
     pub(crate) analysis: Option<Analysis>,
-    /// Of a regression that a rule with `explain` asks about.
+    /// Explanation of a regression under a rule with `explain`.
     pub(crate) explanation: Option<Analysis>,
 }
 
 impl Author {
-    /// Both texts, as a trial takes them.
+    /// Both texts, in the form for a trial.
     pub(crate) fn texts(&self) -> trial::Author<'_> {
         trial::Author {
             analysis: self.analysis.as_ref(),
@@ -34,7 +34,7 @@ impl Author {
         }
     }
 
-    /// A comparison that was made before, with the author's current texts.
+    /// An earlier comparison with the author's current texts.
     pub(crate) fn said_of(&self, mut comparison: Comparison) -> Comparison {
         if let Some(analysis) = &self.analysis {
             comparison = with_analysis(comparison, analysis.clone());
@@ -45,7 +45,7 @@ impl Author {
         comparison
     }
 
-    /// What is missing, from the text of a pull request.
+    /// Adds missing texts from the text of a pull request.
     fn or_in(self, text: &str, events: &Events) -> Self {
         Self {
             analysis: self.analysis.or_else(|| in_text(text, &ANALYSIS, events)),
@@ -56,47 +56,47 @@ impl Author {
     }
 }
 
-/// One of the two things that are asked for.
-struct Asked {
-    /// As it is called in messages and headings.
+/// One of the two kinds of text.
+struct TextKind {
+    /// Its name in messages and headings.
     name: &'static str,
-    /// What is to be written.
+    /// What to write.
     content: &'static str,
     /// Its section of a pull request's text.
     section: fn(&str) -> Option<String>,
 }
 
-const ANALYSIS: Asked = Asked {
+const ANALYSIS: TextKind = TextKind {
     name: "analysis",
-    content: "write in it what grew, why, and why that is worth it",
+    content: "describe what grew, why, and why it is worth it",
     section: pull_request::analysis_section,
 };
 
-const EXPLANATION: Asked = Asked {
+const EXPLANATION: TextKind = TextKind {
     name: "explanation",
-    content: "write in it what became slower, why, and why that is right",
+    content: "describe what became slower, why, and why that is acceptable",
     section: pull_request::explanation_section,
 };
 
-/// What stands in those files. One that is empty, too short or too long is refused: it would explain nothing.
+/// The texts of the files. Empty, too short and too long texts are refused.
 pub(crate) fn from_files(
     analysis: Option<&Path>,
     explanation: Option<&Path>,
 ) -> Result<Author, Failure> {
-    let read = |path: Option<&Path>, asked| path.map(|path| from_file(path, asked)).transpose();
+    let read = |path: Option<&Path>, kind| path.map(|path| from_file(path, kind)).transpose();
     Ok(Author {
         analysis: read(analysis, &ANALYSIS)?,
         explanation: read(explanation, &EXPLANATION)?,
     })
 }
 
-fn from_file(path: &Path, asked: &Asked) -> Result<Analysis, Failure> {
+fn from_file(path: &Path, kind: &TextKind) -> Result<Analysis, Failure> {
     let text = files::read_text_within(path, limits::ANALYSIS)
-        .map_err(|error| Failure::new(ExitStatus::Usage, error).hint(asked.content))?;
+        .map_err(|error| Failure::new(ExitStatus::Usage, error).hint(kind.content))?;
     let source = path.display().to_string();
     let refuse = |what: &str| {
-        let message = format!("`{source}` is no {}: it has {what}", asked.name);
-        Failure::message(ExitStatus::Usage, message).hint(asked.content)
+        let message = format!("`{source}` is not a valid {}: it has {what}", kind.name);
+        Failure::message(ExitStatus::Usage, message).hint(kind.content)
     };
     if is_too_short(&text) {
         return Err(refuse("fewer than 20 characters"));
@@ -105,9 +105,9 @@ fn from_file(path: &Path, asked: &Asked) -> Result<Analysis, Failure> {
     Ok(Analysis { source, text })
 }
 
-/// What stands in the files that are named, else under the headings `perfgate analysis` and `perfgate explanation` of the
-/// pull request for which this step of GitHub Actions runs: in its text as it is now, where `today` tells it, since a re-run has
-/// the event of the first run.
+/// The texts of the given files, else the sections `perfgate analysis` and `perfgate explanation` of the pull request of this
+/// GitHub Actions step: from its current text in `today` if known, because a re-run has the event of the first
+/// run.
 pub(crate) fn find(
     args: &AuthorArgs,
     today: impl FnOnce() -> Option<String>,
@@ -124,7 +124,7 @@ pub(crate) fn find(
     let Some(event) = environment("GITHUB_EVENT_PATH") else {
         return Ok(given);
     };
-    // Whatever is wrong with the event, nothing is said there, and every rule does what it does without.
+    // With an invalid event there is no text, and every rule applies without it.
     let text = match pull_request::text_of_event(Path::new(&event)) {
         Ok(text) => text.unwrap_or_default(),
         Err(error) => {
@@ -137,12 +137,10 @@ pub(crate) fn find(
     Ok(given.or_in(&text, events))
 }
 
-fn in_text(text: &str, asked: &Asked, events: &Events) -> Option<Analysis> {
-    let text = (asked.section)(text)?;
+fn in_text(text: &str, kind: &TextKind, events: &Events) -> Option<Analysis> {
+    let text = (kind.section)(text)?;
     if is_too_short(&text) || text.len() as u64 > limits::ANALYSIS.bytes {
-        events.emit(InputEvent::SectionIgnored {
-            section: asked.name,
-        });
+        events.emit(InputEvent::SectionIgnored { section: kind.name });
         return None;
     }
     Some(Analysis {
@@ -152,5 +150,5 @@ fn in_text(text: &str, asked: &Asked, events: &Events) -> Option<Analysis> {
 }
 
 fn is_too_short(text: &str) -> bool {
-    text.trim().chars().count() < SHORTEST
+    text.trim().chars().count() < MIN_LENGTH
 }

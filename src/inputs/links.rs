@@ -1,14 +1,14 @@
-//! Where a path leads, with a say in which of its symbolic links are followed.
+//! Resolves a path with control over which symbolic links are followed.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-/// As many links as Linux follows; more is a circle.
-const MOST_LINKS: usize = 40;
+/// Maximum number of links, as in Linux; more is a loop.
+const MAX_LINKS: usize = 40;
 
-/// The path that `path` names from the folder `start`. `follow` says where the link at a place leads, and nothing where it
-/// is none or shall not be followed. `None` for a circle.
+/// Resolves `path` from the folder `start`. `follow` returns the target of a link, or `None` if there is no link or it must
+/// not be followed. `None` for a loop.
 pub(crate) fn walk(
     start: &Path,
     path: &Path,
@@ -24,14 +24,14 @@ pub(crate) fn walk(
                 continue;
             }
             Some(Component::CurDir) | None => continue,
-            // A root replaces what came before it.
+            // A root replaces the path before it.
             Some(Component::Normal(_) | Component::RootDir | Component::Prefix(_)) => {
                 at.push(&part);
             }
         }
         if let Some(target) = follow(&at) {
             links += 1;
-            if links > MOST_LINKS {
+            if links > MAX_LINKS {
                 return None;
             }
             at.pop();
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_followed_where_they_may_be_and_a_circle_ends() {
+    fn allowed_links_are_followed_and_a_loop_ends() {
         let links = [("/top/a", "b/c"), ("/top/b/c", "/x"), ("/o", "o")];
         assert_eq!(walked("./../f", &links).unwrap(), "/top/f");
         assert_eq!(walked("../a/f", &links).unwrap(), "/x/f");

@@ -1,4 +1,4 @@
-//! Whether a run was made of the main branch, which decides whether it may become a baseline.
+//! Whether a run is of the main branch, so that it may become a baseline.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use crate::publish::change;
 use crate::record::format::Source;
 use crate::{files, limits};
 
-/// The main branch of which a run was made, if it was: by its name, or because the branch has its commit. Without that, the
-/// main branch as far as it is known.
+/// The main branch of a run, by its name or because the branch contains its commit. Otherwise the main branch as far as
+/// known.
 pub(crate) fn main_branch_of(
     run: Option<&Source>,
     environment: &dyn Fn(&str) -> Option<String>,
@@ -17,13 +17,13 @@ pub(crate) fn main_branch_of(
     let name = said.clone().unwrap_or_else(work_tree::main_branch);
     let branch = run.and_then(|run| run.branch.as_deref());
     let commit = run.and_then(|run| run.commit.as_deref());
-    // A clone keeps what the remote called its main branch when it was cloned, and `master` has become `main` since.
+    // A clone keeps the main branch name of the time of cloning, and `master` may have become `main` since.
     let is_renamed = said.is_none()
         && branch.is_some_and(|branch| work_tree::DEFAULT_MAIN.contains(&branch))
         && work_tree::DEFAULT_MAIN.contains(&name.as_str());
     let tips = ["refs/remotes/origin/", "refs/heads/"].map(|place| format!("{place}{name}"));
     let has_commit = commit.is_some_and(|commit| {
-        // A file may say anything; only what is an object's name reaches git.
+        // The text comes from a file; only a valid object name is passed to git.
         commit.len() >= 40
             && commit.chars().all(|c| c.is_ascii_hexdigit())
             && tips.iter().any(|tip| work_tree::is_ancestor(commit, tip))
@@ -40,7 +40,7 @@ pub(crate) struct MainBranch {
     pub(crate) is_of_it: bool,
 }
 
-/// What the CI service calls the main branch.
+/// The main branch name from the CI service.
 fn main_branch_of_service(environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     let given = |name: &str| environment(name).filter(|value| !value.is_empty());
     let of_event = || {

@@ -1,4 +1,4 @@
-//! A scenario of MLPerf Inference as a plan: what the rules require, and the load that follows from it.
+//! A scenario of MLPerf Inference as a plan: the requirements of the rules, and the resulting load.
 
 use super::plan;
 use super::sweep_course::Sizes;
@@ -10,16 +10,16 @@ use crate::failure::Failure;
 use crate::mlperf::{Limits, Requirements, Scenario, Task, queries_needed};
 use crate::workload::Lengths;
 
-/// Offline never takes more samples than this by itself, whatever the data set has.
-const MOST_SAMPLES: u64 = 24_576;
+/// Maximum default number of samples of the offline scenario.
+const MAX_SAMPLES: u64 = 24_576;
 
-/// Offline sends so much more than what is expected in the shortest time, so that it takes that long.
+/// Factor on the expected queries of the offline scenario, so that it lasts the minimum time.
 const OFFLINE_ROOM: f64 = 1.1;
 
-/// A few requests wake the server up, at whatever load.
+/// A few requests warm the server up at any load.
 const DEFAULT_WARMUP: usize = 16;
 
-/// What is measured, and by which rules.
+/// The measurement and its rules.
 pub(crate) struct MlperfCourse {
     pub(crate) plan: Plan,
     pub(crate) scenario: Scenario,
@@ -29,20 +29,20 @@ pub(crate) struct MlperfCourse {
     /// The load of a single run.
     pub(crate) first: LoadPoint,
     pub(crate) sizes: Sizes,
-    /// How the highest rate is searched that is valid; `None` for a single run.
+    /// Search of the highest valid rate; `None` for a single run.
     pub(crate) peak: Option<Peak>,
 }
 
 /// A search of the highest rate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peak {
-    /// The rate that is tried first.
+    /// The first rate.
     pub(crate) start: f64,
-    /// How near the answer has to be, as a share.
+    /// Precision of the answer, as a share.
     pub(crate) precision: f64,
 }
 
-/// From flags and file.
+/// Resolves flags and file.
 pub(crate) fn resolve(args: &MlperfArgs, events: &Events) -> Result<MlperfCourse, Failure> {
     let mut plan = plan::resolve(&args.run, events)?;
     let task = Task::named(args.task.name())
@@ -51,13 +51,13 @@ pub(crate) fn resolve(args: &MlperfArgs, events: &Events) -> Result<MlperfCourse
     refuse_other_load(args, &plan)?;
     let first = load(args, &required, &mut plan);
     if plan.dataset != Dataset::Synthetic {
-        // How many queries a run takes is only known when its file has been read.
+        // The number of queries of a run is known only after reading its file.
         return Err(usage(
-            "this version runs the scenarios on synthetic prompts, and a data set is given",
+            "this version runs the scenarios only on synthetic prompts, but a data set is given",
         )
-        .hint("give `--dataset synthetic` and the lengths of the task's prompts and answers"));
+        .hint("use `--dataset synthetic` and the lengths of the task's prompts and answers"));
     }
-    tell_of_prompts(&plan, events);
+    report_prompts(&plan, events);
     plan.repeat = 1;
     plan.slo = Slo {
         ttft: required.limits.map(|limits| limits.ttft),
@@ -85,8 +85,8 @@ pub(crate) fn resolve(args: &MlperfArgs, events: &Events) -> Result<MlperfCourse
     })
 }
 
-/// Tells how the prompts differ from the benchmark's.
-fn tell_of_prompts(plan: &Plan, events: &Events) {
+/// Reports how the prompts differ from the benchmark's.
+fn report_prompts(plan: &Plan, events: &Events) {
     events.emit(InputEvent::PromptsOfOwnLengths);
     if plan.prefix.share > 0.0 {
         events.emit(InputEvent::PromptsShareBeginnings {
@@ -119,7 +119,7 @@ fn requirements(args: &MlperfArgs, task: &Task, plan: &Plan) -> Result<Requireme
             (None, Some(_), Some(_)) => Some(task.server),
             (None, _, _) => {
                 return Err(usage(format!("{} has no interactive scenario", task.name))
-                    .hint("give `--ttft-limit` and `--tpot-limit`, or take `--scenario server`"));
+                    .hint("set `--ttft-limit` and `--tpot-limit`, or use `--scenario server`"));
             }
         },
         ScenarioArg::Offline => None,
@@ -127,18 +127,18 @@ fn requirements(args: &MlperfArgs, task: &Task, plan: &Plan) -> Result<Requireme
     let given = [args.required.ttft_limit, args.required.tpot_limit];
     if of_task.is_none() && (given.iter().any(Option::is_some) || args.find_peak) {
         return Err(usage(
-            "the offline scenario has no limits of latency and no rate: it is measured at full load",
+            "the offline scenario has no latency limits and no rate: it runs at full load",
         )
-        .hint("take `--ttft-limit`, `--tpot-limit` and `--find-peak` out"));
+        .hint("remove `--ttft-limit`, `--tpot-limit` and `--find-peak`"));
     }
     if given.iter().flatten().any(std::time::Duration::is_zero) {
-        return Err(usage("a limit of zero is met by nothing"));
+        return Err(usage("the limit must be above zero"));
     }
     let [ttft, tpot] = given.map(|limit| limit.map(|limit| limit.as_secs_f64()));
     let percentile = args.required.percentile;
     let fewest = match args.scenario {
         ScenarioArg::Server | ScenarioArg::Interactive => queries_needed(percentile, 0),
-        ScenarioArg::Offline => task.samples.min(MOST_SAMPLES),
+        ScenarioArg::Offline => task.samples.min(MAX_SAMPLES),
     };
     Ok(Requirements {
         limits: of_task.map(|limits| Limits {
@@ -152,7 +152,7 @@ fn requirements(args: &MlperfArgs, task: &Task, plan: &Plan) -> Result<Requireme
     })
 }
 
-/// Mean length that is asked for.
+/// The requested mean length.
 fn mean(lengths: Lengths) -> f64 {
     match lengths {
         Lengths::Constant(tokens) => f64::from(tokens),
@@ -161,29 +161,29 @@ fn mean(lengths: Lengths) -> f64 {
     }
 }
 
-/// Refuses what would change the load that the rules ask for, and flags that would say nothing. What the file says of the
-/// gate's own load points, repeats, time and limits is not of this run, and is left alone.
+/// Refuses options that would change the required load, and flags without effect. Load points, repeats, time and limits
+/// of the file belong to the gate and are ignored.
 fn refuse_other_load(args: &MlperfArgs, plan: &Plan) -> Result<(), Failure> {
     let flags = &args.run.load;
     if flags.concurrency.is_some() || flags.request_rate.is_some() || flags.num_prompts.is_some() {
-        return Err(usage("the scenario decides load and number of queries")
-            .hint("give `--target-qps` and `--min-queries` instead"));
+        return Err(usage("the scenario sets load and number of queries")
+            .hint("use `--target-qps` and `--min-queries` instead"));
     }
     let in_vain = [
         (
             flags.repeat.is_some(),
-            "`--repeat`: a run is measured once",
-            "take it out",
+            "`--repeat` has no effect: a run is measured once",
+            "remove it",
         ),
         (
             flags.duration.is_some(),
-            "`--duration`: a run is not cut short",
-            "give `--min-duration` instead",
+            "`--duration` has no effect: a run always completes",
+            "use `--min-duration` instead",
         ),
         (
             !flags.goodput.is_empty(),
-            "`--goodput`: the limits are those of the task",
-            "give `--ttft-limit` and `--tpot-limit` instead",
+            "`--goodput` has no effect: the task sets the limits",
+            "use `--ttft-limit` and `--tpot-limit` instead",
         ),
     ];
     if let Some((_, message, hint)) = in_vain.into_iter().find(|(given, ..)| *given) {
@@ -191,20 +191,20 @@ fn refuse_other_load(args: &MlperfArgs, plan: &Plan) -> Result<(), Failure> {
     }
     if !plan.ramp_up.is_zero() {
         return Err(
-            usage("`ramp_up`: the scenario decides the load, and it does not grow")
-                .hint("take it out, or give `--ramp-up 0s`"),
+            usage("`ramp_up` has no effect: the scenario sets a constant load")
+                .hint("remove it, or use `--ramp-up 0s`"),
         );
     }
     if plan.conversation.is_some() {
         return Err(usage(
-            "`conversation`: a later turn waits for the one before, and every query of a scenario has a time of its own",
+            "`conversation` is not supported: a turn waits for the previous one, but every query of a scenario has its own time",
         )
-        .hint("take it out, or give another file with `--config`"));
+        .hint("remove it, or use another file with `--config`"));
     }
     Ok(())
 }
 
-/// The load of a single run, and how many queries it has at least.
+/// The load of a single run, and its minimum number of queries.
 fn load(args: &MlperfArgs, required: &Requirements, plan: &mut Plan) -> LoadPoint {
     let flags = &args.run.load;
     let expected = args.target_qps.unwrap_or(0.0) * required.min_duration * OFFLINE_ROOM;
@@ -220,7 +220,7 @@ fn load(args: &MlperfArgs, required: &Requirements, plan: &mut Plan) -> LoadPoin
     plan.num_requests = usize::try_from(queries)
         .unwrap_or(usize::MAX)
         .min(10_000_000);
-    // What the file limits the measured time to would cut the run short.
+    // A time limit of the file would cut the run short.
     plan.duration = None;
     let load = match (args.scenario, args.target_qps) {
         (ScenarioArg::Offline, _) | (_, None) => {
@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mean_that_is_asked_for_follows_from_the_distribution() {
+    fn the_requested_mean_follows_from_the_distribution() {
         assert!((mean(Lengths::Constant(128)) - 128.0).abs() < 1e-12);
         assert!((mean(Lengths::Uniform { min: 10, max: 30 }) - 20.0).abs() < 1e-12);
     }

@@ -1,4 +1,4 @@
-//! Arguments and files to what a command works with: plan, policy, base, accepted runs.
+//! Resolves arguments and files to the input of commands: plan, policy, base, accepted runs.
 
 pub(crate) mod accepted;
 pub(crate) mod base_commit;

@@ -1,4 +1,4 @@
-//! The files that a command writes: all of them are checked before the work whose result they take.
+//! Output files of a command, all checked before the measurement.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,10 @@ use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
 use crate::files::{self, Destination, FileError};
 
-/// The file whose lock shows that its folder is in use. It also marks a folder as perfgate's own.
+/// The lock file of a folder in use. It also marks a folder of perfgate.
 pub(crate) const LOCK: &str = ".perfgate.lock";
 
-/// The outputs and inputs of a command, by what names them.
+/// The outputs and inputs of a command, with the options that set them.
 #[derive(Debug, Default)]
 pub(crate) struct Outputs {
     written: Vec<(&'static str, PathBuf)>,
@@ -24,7 +24,7 @@ pub(crate) struct Outputs {
 }
 
 impl Outputs {
-    /// A file that is written where a path is given.
+    /// Adds an output, if a path is given.
     pub(crate) fn writes<'a>(
         mut self,
         what: &'static str,
@@ -35,14 +35,14 @@ impl Outputs {
         self
     }
 
-    /// Reports.
+    /// Adds the reports.
     pub(crate) fn writes_reports(self, args: &OutputArgs) -> Self {
         self.writes("--html", args.html.as_ref())
             .writes("--markdown", args.markdown.as_ref())
             .writes("--junit", args.junit.as_ref())
     }
 
-    /// A file that is read where a path is given.
+    /// Adds an input, if a path is given.
     pub(crate) fn reads<'a>(
         mut self,
         what: impl Into<String>,
@@ -53,7 +53,7 @@ impl Outputs {
         self
     }
 
-    /// The configuration, and the data set where a flag names it.
+    /// Adds the configuration, and the data set of a flag.
     pub(crate) fn reads_plan(self, args: &RunArgs) -> Self {
         let config = args.config.as_deref();
         let dataset = args.load.dataset.as_deref().map(Path::new);
@@ -69,27 +69,27 @@ impl Outputs {
         self.reads("the policy", policy_path(args))
     }
 
-    /// The author's word.
+    /// Text of the author.
     pub(crate) fn reads_author(self, args: &AuthorArgs) -> Self {
         self.reads("--analysis", args.analysis.as_deref())
             .reads("--explanation", args.explanation.as_deref())
     }
 
-    /// Files of baselines: one that is there is not to be overwritten by anything but `baseline update`.
+    /// Adds a folder of baselines: only `baseline update` may overwrite its files.
     pub(crate) fn reads_folder(mut self, folder: &Path) -> Self {
         self.folders.extend(std::fs::canonicalize(folder).ok());
         self
     }
 
-    /// Before something is measured: [`Self::check_names`], and that every output can be written.
+    /// Before a measurement: [`Self::check_names`], and that every output is writable.
     pub(crate) fn check(self) -> Result<(), Failure> {
         self.check_names()?;
         let mut paths = self.written.iter();
         paths.try_for_each(|(_, path)| files::check_writable(path).map_err(cannot_keep))
     }
 
-    /// That no output is a folder, an input or the file of another output. Enough where nothing is measured: a file that
-    /// cannot be written hides no verdict.
+    /// Checks that no output is a folder, an input or the file of another output. Sufficient without a measurement, because a
+    /// write error then loses no result.
     pub(crate) fn check_names(&self) -> Result<(), Failure> {
         let mut seen: Vec<(&str, Destination)> = Vec::new();
         for (what, path) in &self.written {
@@ -115,9 +115,7 @@ impl Outputs {
                 |(_, other)| matches!(other, Destination::File(file) if destination.is_also(file)),
             );
             if let Some((other, _)) = twice {
-                return Err(usage(format!(
-                    "{called} is the same file as that of {other}"
-                )));
+                return Err(usage(format!("{called} and {other} are the same file")));
             }
             seen.push((what, destination));
         }
@@ -126,10 +124,10 @@ impl Outputs {
 }
 
 fn usage(message: String) -> Failure {
-    Failure::message(ExitStatus::Usage, message).hint("give another path")
+    Failure::message(ExitStatus::Usage, message).hint("use another path")
 }
 
-/// A folder in place of a file is a mistake; a file that cannot be written is one of the surroundings.
+/// A folder in place of a file is a usage error; an unwritable file is an error of the environment.
 fn unfit(called: &str, error: &FileError) -> Failure {
     if error.kind() == std::io::ErrorKind::IsADirectory {
         usage(format!("{called} is a folder, not a file"))

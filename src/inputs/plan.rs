@@ -1,4 +1,4 @@
-//! The plan of a run: the file, overruled by flags.
+//! The plan of a run: the file, overridden by flags.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,15 +18,15 @@ use crate::workload::Lengths;
 use crate::workload::dataset::Format;
 use crate::{files, launch};
 
-/// The file that is read where none is named and it is there.
+/// The default configuration file.
 pub(crate) const DEFAULT_FILE: &str = "perfgate.yaml";
 
-/// The file that is read.
+/// The file to read.
 pub(crate) fn path(given: Option<&Path>) -> &Path {
     given.unwrap_or_else(|| Path::new(DEFAULT_FILE))
 }
 
-/// The plan of that file, else of the usual one where it is there.
+/// The plan of the given file, else of the default file if it exists.
 pub(crate) fn of_file(given: Option<&Path>) -> Result<Option<Plan>, Failure> {
     let path = path(given);
     let text = match given {
@@ -38,7 +38,7 @@ pub(crate) fn of_file(given: Option<&Path>) -> Result<Option<Plan>, Failure> {
         .transpose()
 }
 
-/// The plan of the text of the file at `path`, which is called so in errors.
+/// The plan of the text of the file at `path`; `called` is its name in errors.
 pub(crate) fn of_text(path: &Path, called: &str, text: &str) -> Result<Plan, Failure> {
     let mut plan = parse(called, text)?;
     if let (Dataset::File(file), Some(folder)) = (&mut plan.dataset, path.parent()) {
@@ -47,12 +47,12 @@ pub(crate) fn of_text(path: &Path, called: &str, text: &str) -> Result<Plan, Fai
     Ok(plan)
 }
 
-/// Reads the file, if there is one, and lays the flags over it.
+/// Reads the file, if there is one, and overrides it with the flags.
 pub(crate) fn resolve(args: &RunArgs, events: &Events) -> Result<Plan, Failure> {
     overlaid(of_file(args.config.as_deref())?, args, None, events)
 }
 
-/// Lays the flags over the plan of a file, if there is one. Data files are those of the base, where there is one.
+/// Overrides the plan of a file, if there is one, with the flags. Data files come from the base, if there is one.
 pub(crate) fn overlaid(
     file: Option<Plan>,
     args: &RunArgs,
@@ -63,7 +63,7 @@ pub(crate) fn overlaid(
         plan
     } else {
         let model = args.model.as_deref().ok_or_else(nothing_to_measure)?;
-        // Written as JSON, which is YAML, so that no name can break out of its place.
+        // As JSON, which is valid YAML, so that a name cannot add keys.
         parse(
             "the command line",
             &serde_json::json!({"model": model}).to_string(),
@@ -78,7 +78,7 @@ pub(crate) fn overlaid(
     if let Some(name) = &args.name {
         if !config::is_safe_name(name) {
             let hint = format!("write `--name {}`", config::safe_name(name));
-            return Err(usage(format!("no file can be called after the name `{name}`")).hint(hint));
+            return Err(usage(format!("the name `{name}` is not a valid file name")).hint(hint));
         }
         plan.name.clone_from(name);
     }
@@ -89,7 +89,7 @@ pub(crate) fn overlaid(
     feasible::check_warm_up(&plan)?;
     dataset::settle(&mut plan, base_ref, events)?;
     feasible::check_ramp(&plan)?;
-    mind_secrets(&plan)?;
+    register_and_check_secrets(&plan)?;
     tracing::debug!(
         "the plan `{}`: {} of model `{}`, {} loads with {} requests each after {} to warm up, {} repeats",
         plan.name,
@@ -103,18 +103,18 @@ pub(crate) fn overlaid(
     Ok(plan)
 }
 
-/// How a server is called in a log line.
+/// Name of a server in a log line.
 fn kind(server: &ServerPlan) -> &'static str {
     match server {
         ServerPlan::Docker(_) => "a container",
         ServerPlan::Process(_) => "a process",
-        ServerPlan::Url(_) => "a server that runs already",
+        ServerPlan::Url(_) => "an external server",
         ServerPlan::Simulator(_) => "the simulator",
     }
 }
 
-/// From here on no text shows a secret of the plan's arguments, and the key for the server is one that can be sent.
-fn mind_secrets(plan: &Plan) -> Result<(), Failure> {
+/// Masks secrets in the plan's arguments from here on, and checks that the key for the server can be sent.
+fn register_and_check_secrets(plan: &Plan) -> Result<(), Failure> {
     launch::register_arguments(&plan.engine_args);
     for server in [&plan.server, &plan.base].into_iter().flatten() {
         match server {
@@ -126,7 +126,7 @@ fn mind_secrets(plan: &Plan) -> Result<(), Failure> {
     extras::check_api_key()
 }
 
-/// Only the server, with its model and arguments, of that file and of the flags.
+/// Only the server, with its model and arguments, from the file and the flags.
 pub(crate) fn resolve_target(
     config: Option<&Path>,
     args: &RunArgs,
@@ -147,7 +147,7 @@ pub(crate) fn resolve_target(
         plan.model.clone_from(model);
     }
     lay_target(target, &mut plan)?;
-    mind_secrets(&plan)?;
+    register_and_check_secrets(&plan)?;
     Ok(plan)
 }
 
@@ -157,9 +157,9 @@ fn usage(message: String) -> Failure {
 
 fn nothing_to_measure() -> Failure {
     usage(format!(
-        "there is no `{DEFAULT_FILE}` here, and no flag says what to measure"
+        "`{DEFAULT_FILE}` does not exist, and no flag sets a server"
     ))
-    .hint("give `--config FILE`, or `--model M` and one of `--url`, `--image` and `--simulator`")
+    .hint("use `--config FILE`, or `--model M` and one of `--url`, `--image` and `--simulator`")
 }
 
 fn parse(file: &str, text: &str) -> Result<Plan, Failure> {
@@ -171,7 +171,7 @@ pub(crate) fn lay_target(args: &TargetArgs, plan: &mut Plan) -> Result<(), Failu
         plan.server = Some(checked_url(url)?);
     }
     if let Some(image) = &args.image {
-        // The file's container with another image, which is how a pull request's build is gated.
+        // The file's container with another image, to gate a pull request's build.
         plan.server = Some(ServerPlan::Docker(match plan.server.take() {
             Some(ServerPlan::Docker(docker)) => DockerPlan {
                 image: image.clone(),
@@ -195,7 +195,7 @@ pub(crate) fn lay_target(args: &TargetArgs, plan: &mut Plan) -> Result<(), Failu
     if let Some(gpus) = &args.gpus {
         let Some(ServerPlan::Docker(docker)) = &mut plan.server else {
             return Err(usage(
-                "`--gpus` hands GPUs to a container, and the server is none".to_owned(),
+                "`--gpus` has no effect: the server is not a container".to_owned(),
             ));
         };
         docker.gpus = match (gpus.as_str(), gpus.parse::<u32>()) {
@@ -210,7 +210,7 @@ pub(crate) fn lay_target(args: &TargetArgs, plan: &mut Plan) -> Result<(), Failu
     Ok(())
 }
 
-/// By the rules of the file, and without the address where it may hold a password.
+/// Checks an address by the rules of the file; errors omit addresses that may contain a password.
 pub(crate) fn checked_url(url: &str) -> Result<ServerPlan, Failure> {
     let source = serde_json::json!({"model": "m", "server": {"url": url}}).to_string();
     parse("the command line (--url)", &source)?
@@ -249,7 +249,7 @@ fn lay_load(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
         };
     }
     let warmup_was_usual =
-        plan.warmup_requests == Plan::usual_warmup(&plan.loads, plan.num_requests);
+        plan.warmup_requests == Plan::default_warmup(&plan.loads, plan.num_requests);
     if let Some(loads) = load_points(args)? {
         plan.loads = loads;
         plan.loads_are_usual = false;
@@ -259,9 +259,9 @@ fn lay_load(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
     }
     match args.warmup_requests {
         Some(count) => plan.warmup_requests = count,
-        // What followed from the load follows from the new one.
+        // Values derived from the load are derived again.
         None if warmup_was_usual => {
-            plan.warmup_requests = Plan::usual_warmup(&plan.loads, plan.num_requests);
+            plan.warmup_requests = Plan::default_warmup(&plan.loads, plan.num_requests);
         }
         None => {}
     }
@@ -316,7 +316,7 @@ fn slo(limits: &[(Latency, Duration)]) -> Result<Slo, Failure> {
     Ok(slo)
 }
 
-/// The file of the flags with what perfgate.yaml says of it, as an image replaces that of the file's container.
+/// The data file of the flags with the options of perfgate.yaml, just as an image replaces that of the container.
 fn lay_dataset(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
     if let Some(name) = &args.dataset {
         plan.dataset = match (config::dataset_named(name), plan.dataset.clone()) {
@@ -336,8 +336,7 @@ fn lay_dataset(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
                 .is_some_and(|name| name != "synthetic")
             {
                 return Err(usage(
-                    "`--dataset` names a file, and `--dataset-format` says that there is none"
-                        .to_owned(),
+                    "`--dataset` is a file, but `--dataset-format` is `synthetic`".to_owned(),
                 ));
             }
             plan.dataset = Dataset::Synthetic;
@@ -348,17 +347,15 @@ fn lay_dataset(args: &LoadArgs, plan: &mut Plan) -> Result<(), Failure> {
         Some(DatasetFormatArg::Mooncake) => Format::Mooncake,
     };
     let Dataset::File(file) = &mut plan.dataset else {
-        let message =
-            format!("`--dataset-format {format}` says how a file is written, and there is none");
-        return Err(
-            usage(message).hint("give it with `--dataset FILE`; perfgate downloads nothing")
-        );
+        let message = format!("`--dataset-format {format}` has no effect without a file");
+        return Err(usage(message)
+            .hint("set a file with `--dataset FILE` (perfgate does not download data sets)"));
     };
     file.format = Some(format);
     Ok(())
 }
 
-/// The load points of the flags, read by the same rules as the file's.
+/// The load points of the flags, parsed like those of the file.
 fn load_points(args: &LoadArgs) -> Result<Option<Vec<config::LoadPoint>>, Failure> {
     let list = |text: &str| {
         if text.contains(':') {
@@ -414,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_alone_are_enough() {
+    fn flags_alone_are_sufficient() {
         let plan = with(RunArgs {
             target: TargetArgs {
                 url: Some("http://127.0.0.1:8000/".to_owned()),
@@ -479,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn a_data_set_of_the_command_line_replaces_the_file_and_keeps_what_is_said_of_it() {
+    fn a_data_set_of_the_command_line_replaces_the_file_and_keeps_its_options() {
         let laid = |source: &str, dataset: Option<&str>, dataset_format| {
             let mut plan = parse("perfgate.yaml", source).unwrap();
             let args = LoadArgs {

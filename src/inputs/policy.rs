@@ -1,4 +1,4 @@
-//! The policy that a command judges by: of its flags, of `thresholds.yaml`, or the standard one.
+//! The policy of a command: from its flags, from `thresholds.yaml`, or the standard policy.
 
 use std::path::Path;
 
@@ -10,32 +10,32 @@ use crate::failure::of_adapters::unreadable;
 use crate::policy::rule::Policy;
 use crate::{config, files};
 
-/// The policy that is read where none is named and this file is there.
+/// The default policy file.
 const DEFAULT_POLICY: &str = "thresholds.yaml";
 
-/// A line that every policy has.
+/// Pattern of a line that every policy has.
 const RULES_LINE: &str = "^[{ ]*[\"']?rules[\"']?[[:space:]]*:";
 
-/// The policy of the flags, of `thresholds.yaml`, or the standard one.
+/// The policy from the flags, from `thresholds.yaml`, or the standard policy.
 pub(crate) fn policy_for(args: &PolicyArgs) -> Result<Policy, Failure> {
     policy_at(args, None)
 }
 
-/// The file in which the policy stands, where there is one.
+/// The policy file.
 pub(crate) fn policy_path(args: &PolicyArgs) -> &Path {
     args.thresholds
         .as_deref()
         .unwrap_or_else(|| Path::new(DEFAULT_POLICY))
 }
 
-/// The same as it stands at a commit.
+/// The policy at the base commit.
 pub(crate) fn policy_at(args: &PolicyArgs, base_ref: Option<&BaseRef>) -> Result<Policy, Failure> {
     let path = policy_path(args);
     let called = path.display().to_string();
     let at_ref = base_ref.map(|base_ref| base_ref.read(path)).transpose()?;
     let text = match (at_ref, base_ref) {
         (Some(AtRef::There(bytes)), _) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-        // What a commit does not have holds there as where it was never written.
+        // A file that the commit lacks counts as never written.
         (Some(AtRef::Absent), Some(base_ref)) if args.thresholds.is_some() => {
             moved_policy(path, base_ref)?
         }
@@ -48,7 +48,7 @@ pub(crate) fn policy_at(args: &PolicyArgs, base_ref: Option<&BaseRef>) -> Result
             let failure = Failure::new(ExitStatus::Usage, problems);
             match base_ref {
                 Some(base_ref) => failure.hint(format!(
-                    "this is the file of {}, by which the change is judged; `--baseline-ref` names another commit",
+                    "this file of {} judges the change; select another commit with `--baseline-ref`",
                     base_ref.name()
                 )),
                 None => failure,
@@ -62,8 +62,8 @@ pub(crate) fn policy_at(args: &PolicyArgs, base_ref: Option<&BaseRef>) -> Result
     })
 }
 
-/// The thresholds that a change calls by another name, unchanged; none where the commit has none at all. Those that the
-/// change brings beside them do not judge it.
+/// Thresholds that a change renames without edits; `None` if the commit has no thresholds. Additional thresholds of the
+/// change do not judge it.
 fn moved_policy(path: &Path, base_ref: &BaseRef) -> Result<Option<String>, Failure> {
     let own = files::read_text(path).map_err(unreadable)?;
     let mut known = None;
@@ -81,15 +81,15 @@ fn moved_policy(path: &Path, base_ref: &BaseRef) -> Result<Option<String>, Failu
     }
     let Some(known) = known else { return Ok(None) };
     let message = format!(
-        "{} has no `{}`, but other thresholds (`{}`): a change is not judged by limits of its own",
+        "{} has no `{}`, but other thresholds (`{}`): a change cannot set the limits it is judged by",
         base_ref.name(),
         path.display(),
         known.display()
     );
     Err(Failure::message(ExitStatus::EnvironmentFailed, message)
         .hint(format!(
-            "judge it by those: `--thresholds {}`",
+            "use those: `--thresholds {}`",
             known.display()
         ))
-        .hint("new thresholds count once they are merged; an unchanged file may move at any time"))
+        .hint("new thresholds take effect after the merge; an unchanged file can be renamed at any time"))
 }

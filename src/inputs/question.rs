@@ -1,4 +1,4 @@
-//! What a gate asks, and of which server: the base of a change asks, the change gives the answer.
+//! The question and the server of a gate: the base of a change sets the question, the change provides the server.
 
 use std::path::{Path, PathBuf};
 
@@ -6,27 +6,27 @@ use super::base_ref::{AtRef, BaseRef};
 use super::plan;
 use crate::cli::bench::TargetArgs;
 use crate::cli::gate::GateArgs;
-use crate::config::{self, Asked, Dataset, Plan, ServerPlan};
+use crate::config::{self, CombinedPlan, Dataset, Plan, ServerPlan};
 use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 
-/// A line that every perfgate configuration has.
+/// Pattern of a line that every perfgate configuration has.
 const MODEL_LINE: &str = "^[{ ]*[\"']?model[\"']?[[:space:]]*:";
 
-/// What is asked and measured.
+/// What to measure.
 pub(crate) struct Question {
-    /// The question of the base with the server of the change, under the flags.
+    /// The question of the base with the server of the change and the flags.
     pub(crate) plan: Plan,
-    /// The plan of the base version, where it is at hand and its framework is its own.
+    /// The plan of the base version with its own framework, if available.
     pub(crate) base_plan: Option<Plan>,
-    /// What the change edits of the question, to no effect before it is merged.
+    /// Edits of the question in the change, which take effect after the merge.
     pub(crate) edits: Vec<String>,
-    /// Whether the change brings the first configuration of its repository, and is judged by that.
+    /// Whether the change adds the first configuration of its repository and is judged by it.
     pub(crate) is_first: bool,
 }
 
-/// From the file of the flags, read at the base where there is one.
+/// From the file of the flags, read at the base if there is one.
 pub(crate) fn of(
     args: &GateArgs,
     base_ref: Option<&BaseRef>,
@@ -39,7 +39,7 @@ pub(crate) fn of(
     };
     let at_base = at_base(path, base_ref)?;
     let own = match (args.run.config.as_deref(), &at_base) {
-        // The change may have taken the file away.
+        // The change may have deleted the file.
         (Some(given), Some(_)) if !given.exists() => None,
         (given, _) => plan::of_file(given)?,
     };
@@ -67,7 +67,7 @@ pub(crate) fn of(
     Ok(question)
 }
 
-/// The configuration as the base has it.
+/// The configuration at the base.
 fn at_base(path: &Path, base_ref: &BaseRef) -> Result<Option<Plan>, Failure> {
     let AtRef::There(bytes) = base_ref.read(path)? else {
         return Ok(None);
@@ -77,14 +77,14 @@ fn at_base(path: &Path, base_ref: &BaseRef) -> Result<Option<Plan>, Failure> {
         .map(Some)
         .map_err(|failure| {
             failure.hint(format!(
-                "this is the file of {}, whose configuration is used; `--baseline-ref` names another commit",
+                "perfgate uses this file of {}; select another commit with `--baseline-ref`",
                 base_ref.name()
             ))
         })
 }
 
-/// The configuration of the base that has the same gate under another path; nothing where the base has none at all. A
-/// change that brings another one beside those of the base is not judged by it.
+/// The configuration of the same gate at another path of the base; `None` if the base has no configuration. An additional
+/// configuration of a change does not judge it.
 fn moved(path: &Path, own: &Plan, base_ref: &BaseRef) -> Result<Option<Plan>, Failure> {
     let mut known: Vec<PathBuf> = Vec::new();
     let mut same: Vec<Plan> = Vec::new();
@@ -107,19 +107,19 @@ fn moved(path: &Path, own: &Plan, base_ref: &BaseRef) -> Result<Option<Plan>, Fa
         (_, _, None) => Ok(None),
         (_, _, Some(first)) => {
             let message = format!(
-                "{} has no `{}`, but another perfgate configuration (`{}`): a change is not measured by a configuration of its own",
+                "{} has no `{}`, but another perfgate configuration (`{}`): a change cannot set the configuration it is measured by",
                 base_ref.name(),
                 path.display(),
                 first.display()
             );
             Err(Failure::message(ExitStatus::EnvironmentFailed, message)
-                .hint(format!("judge it by that one: `--config {}`", first.display()))
-                .hint("a configuration that is new or moved counts once it is merged; one that keeps its `name` may move at any time"))
+                .hint(format!("use that one: `--config {}`", first.display()))
+                .hint("a new configuration takes effect after the merge; one that keeps its `name` can move at any time"))
         }
     }
 }
 
-/// The question of one plan and the answer of another.
+/// The question of one plan and the server of another.
 fn from_parts(
     args: &GateArgs,
     question: Option<&Plan>,
@@ -129,7 +129,7 @@ fn from_parts(
 ) -> Result<Question, Failure> {
     let (file, edits) = match (question.cloned(), answer) {
         (Some(question), Some(answer)) => {
-            let Asked { plan, edits } = config::asked(question, answer);
+            let CombinedPlan { plan, edits } = config::combine(question, answer);
             (Some(plan), edits.into_iter().map(str::to_owned).collect())
         }
         (Some(question), None) => {
@@ -138,7 +138,7 @@ fn from_parts(
                 engine_args: Vec::new(),
                 ..question
             };
-            (Some(without_server), vec!["the file is gone".to_owned()])
+            (Some(without_server), vec!["the file is deleted".to_owned()])
         }
         (None, _) => (None, Vec::new()),
     };
@@ -163,7 +163,7 @@ fn from_parts(
     })
 }
 
-/// The container of the base version with that image: the base's own in all other respects.
+/// The container of the base version with that image; the rest is from the base.
 fn base_container(
     args: &GateArgs,
     question: Option<&Plan>,
@@ -173,7 +173,7 @@ fn base_container(
     let usage = |message: &str| Failure::message(ExitStatus::Usage, message);
     let own = question.and_then(|question| question.base.as_ref().or(question.server.as_ref()));
     let is_docker = |server: &&ServerPlan| matches!(server, ServerPlan::Docker(_));
-    // Flags alone may say what the container is.
+    // Only flags may define the container.
     let from = own
         .filter(is_docker)
         .or(plan.server.as_ref().filter(is_docker));

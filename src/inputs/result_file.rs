@@ -1,4 +1,4 @@
-//! Where a result grows while it is measured, and where it is kept when it cannot be written.
+//! Where a result is written during a measurement, and where it is kept if it cannot be written.
 
 use std::path::{Path, PathBuf};
 
@@ -8,8 +8,8 @@ use crate::files::Destination;
 use crate::record;
 use crate::record::format::ResultFile;
 
-/// Where a result grows while it is measured: the file itself, or, for a device or a pipe, which can be written only once,
-/// a file of the system's temporary folder.
+/// Where a result is written during a measurement: the file itself, or a temporary file for a device or a pipe, which can be
+/// written only once.
 pub(crate) fn growing(path: &Path) -> Result<PathBuf, Failure> {
     match Destination::of(path).map_err(cannot_keep)? {
         Destination::File(_) => Ok(path.to_owned()),
@@ -17,7 +17,7 @@ pub(crate) fn growing(path: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-/// Keeps a result that could not be written where it belongs; the failure names its place.
+/// Keeps a result that cannot be written to its path; the failure contains where it is.
 pub(crate) fn rescue(path: &Path, result: &ResultFile, failure: Failure) -> Failure {
     let rescued = elsewhere(path).and_then(|place| {
         record::save(&place, result).map_err(cannot_keep)?;
@@ -30,10 +30,10 @@ pub(crate) fn rescue(path: &Path, result: &ResultFile, failure: Failure) -> Fail
 }
 
 pub(crate) fn kept_in(place: &Path) -> String {
-    format!("what was measured is kept in `{}`", place.display())
+    format!("the measurements are kept in `{}`", place.display())
 }
 
-/// A file of the same name in a folder of its own among the temporary ones, which stays.
+/// A file of the same name in a new temporary folder, which is kept.
 fn elsewhere(path: &Path) -> Result<PathBuf, Failure> {
     let folder = tempfile::Builder::new().prefix("perfgate-kept-").tempdir();
     let folder = folder.map_err(cannot_keep)?.keep();

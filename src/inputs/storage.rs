@@ -1,4 +1,4 @@
-//! Where the accepted runs stand, opened with what the environment says of it.
+//! Opens the storage of the accepted runs with settings of the environment.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::event::{Events, InputEvent};
 use crate::failure::Failure;
 use crate::text::number;
 
-/// Opens it; a bucket is not asked yet.
+/// Opens it without a request to a bucket.
 pub(crate) fn open(
     location: &Location,
     environment: &Environment,
@@ -19,7 +19,7 @@ pub(crate) fn open(
     Ok(Storage::open(location, cache.as_deref(), events)?)
 }
 
-/// Where programs of this user keep what they could fetch again.
+/// The cache folder of this user.
 fn cache_folder(environment: &Environment) -> Option<PathBuf> {
     let absolute = |name: &str| {
         let path = PathBuf::from(environment(name)?);
@@ -29,20 +29,20 @@ fn cache_folder(environment: &Environment) -> Option<PathBuf> {
     Some(caches.join("perfgate"))
 }
 
-/// That copies stood in for a bucket, for people to know how old they are.
+/// A warning with the age of local copies that replaced a bucket.
 pub(crate) fn of_copies(location: &Location, storage: &Storage) -> Option<String> {
-    let stood_in = storage.stood_in()?;
-    let age = clock::age(&stood_in.read).map_or_else(
+    let offline_copies = storage.offline_copies()?;
+    let age = clock::age(&offline_copies.read).map_or_else(
         || "of unknown age".to_owned(),
         |age| format!("{} old", number::age(age)),
     );
     Some(format!(
-        "`{location}` cannot be reached ({}); this is by the copy read here at {}, {age}, and may lack what was accepted since",
-        stood_in.because, stood_in.read
+        "`{location}` cannot be reached ({}); perfgate uses the local copy from {}, {age}, which may lack newer accepted runs",
+        offline_copies.because, offline_copies.read
     ))
 }
 
-/// Tells of it.
+/// Emits the warning.
 pub(crate) fn warn_of_copies(location: &Location, storage: &Storage, events: &Events) {
     if let Some(sentence) = of_copies(location, storage) {
         events.emit(InputEvent::CopiesRead(sentence));

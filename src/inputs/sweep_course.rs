@@ -1,4 +1,4 @@
-//! Which loads a sweep measures, against which limits, with how many requests: from flags and file.
+//! Loads, limits and number of requests of a sweep, from flags and file.
 
 use std::time::Duration;
 
@@ -8,33 +8,33 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::sweep::{Grain, Limits, Search};
 
-/// How many requests each load point sends: enough to reach the load and to show what it does.
+/// Number of requests of each load point: enough to reach and measure the load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
-    /// At least so many.
+    /// Minimum number.
     pub(crate) least: usize,
-    /// At least so many for each of the requests in flight.
+    /// Minimum number per request in flight.
     pub(crate) per_slot: usize,
-    /// At least as many as arrive in so long.
+    /// At least as many as arrive in this time.
     pub(crate) duration: Duration,
-    /// Whether it must take so long, whatever the chance of arrivals.
+    /// Whether it must last this time, whatever the random arrivals.
     pub(crate) is_surely: bool,
-    /// So many before each measurement; `None` follows from the load.
+    /// Warm-up requests before each measurement; `None` derives the number from the load.
     pub(crate) warmup: Option<usize>,
 }
 
-/// First concurrency of a search where nothing says one.
+/// Default first concurrency of a search.
 const DEFAULT_START: f64 = 16.0;
 
-/// Highest load that is tried where nothing says one.
-fn usual_most(rates: bool) -> f64 {
+/// Default highest load.
+fn default_max_load(rates: bool) -> f64 {
     if rates { 1e4 } else { 1024.0 }
 }
 
-/// More streams than one machine can hold.
-const MOST_STREAMS: f64 = 65_535.0;
+/// Maximum number of streams of one machine.
+const MAX_STREAMS: f64 = 65_535.0;
 
-/// Lowest rate that is tried: a request in a hundred seconds.
+/// Lowest rate: a request in a hundred seconds.
 const LOWEST_RATE: f64 = 0.01;
 
 fn usage(message: impl Into<String>) -> Failure {
@@ -47,9 +47,9 @@ pub(crate) fn limits(slo: Slo) -> Option<Limits> {
     (limits != Limits::default()).then_some(limits)
 }
 
-/// Which loads are measured.
+/// The loads to measure.
 pub(crate) struct Course {
-    /// The shape of arrivals where loads are rates.
+    /// The shape of arrivals if loads are rates.
     pub(crate) rates: Option<f64>,
     pub(crate) kind: Kind,
 }
@@ -60,7 +60,7 @@ pub(crate) enum Kind {
         start: f64,
         most: f64,
     },
-    /// `start` is unknown where the server must be asked first.
+    /// `start` is unknown if it depends on a first measurement.
     Find {
         search: Search,
         start: Option<f64>,
@@ -68,18 +68,18 @@ pub(crate) enum Kind {
     },
 }
 
-/// A trace says when its requests are sent, and a sweep is about just that.
+/// A trace sets the arrival times, but a sweep varies them.
 fn refuse_trace(plan: &Plan) -> Result<(), Failure> {
     if matches!(plan.loads.first(), Some(LoadPoint::Trace { .. })) {
-        let hint = "give `--concurrency` or `--request-rate`: its prompts are sent at those loads";
+        let hint = "set `--concurrency` or `--request-rate` to send its prompts at those loads";
         return Err(
-            usage("a trace is sent at its own times, and a sweep chooses the load").hint(hint),
+            usage("a sweep chooses the load, but a trace is sent at its own times").hint(hint),
         );
     }
     Ok(())
 }
 
-/// What the flags, and the file where they say nothing, ask for.
+/// The course from the flags, else from the file.
 pub(crate) fn course(
     args: &SweepArgs,
     plan: &Plan,
@@ -99,13 +99,16 @@ pub(crate) fn course(
     };
     if args.course.find.is_some() && on_flags && wants_rates != in_plan.is_some() {
         return Err(
-            usage("`--find` searches one kind of load, and the flags give another")
-                .hint("loads that are given with a search are measured first, and are of its kind"),
+            usage("`--find` and the load flags use different kinds of load")
+                .hint("a search first measures the given loads; use loads of its kind"),
         );
     }
     let rates = wants_rates.then(|| in_plan.unwrap_or(1.0));
-    let most = args.course.max_load.unwrap_or(usual_most(wants_rates));
-    // What the file says of the other kind of load says nothing here.
+    let most = args
+        .course
+        .max_load
+        .unwrap_or(default_max_load(wants_rates));
+    // Loads of the other kind in the file do not apply.
     let same_kind = wants_rates == in_plan.is_some();
     let middle = plan
         .loads
@@ -117,9 +120,7 @@ pub(crate) fn course(
         whole_numbers(start, most)?;
     }
     if start.is_some_and(|start| start > most) {
-        return Err(
-            usage("`--start` is above the highest load that is tried").hint("raise `--max-load`")
-        );
+        return Err(usage("`--start` is above the maximum load").hint("raise `--max-load`"));
     }
     if args.course.find.is_none() {
         let kind = if on_flags || plan.loads.len() > 1 {
@@ -133,8 +134,8 @@ pub(crate) fn course(
         return Ok(Course { rates, kind });
     }
     if limits.is_none() {
-        return Err(usage("a search needs limits, and there is no `slo`")
-            .hint("give `--goodput ttft:200ms tpot:50ms`, or write an `slo` in perfgate.yaml"));
+        return Err(usage("a search needs limits, but no `slo` is set")
+            .hint("use `--goodput ttft:200ms tpot:50ms`, or set an `slo` in perfgate.yaml"));
     }
     let known = if wants_rates { start } else { start.or(middle) };
     let grid = plan.loads.iter().filter(|_| on_flags).copied();
@@ -151,7 +152,7 @@ pub(crate) fn course(
         precision: args.course.precision,
         most_visits: args.course.max_visits,
     };
-    // A rate that nothing hints at is asked of the server.
+    // Without any hint, the first rate is measured.
     let hinted = known.is_some() || grid.iter().any(|load| load.number().is_finite());
     let start = (!wants_rates || hinted).then_some(search.start);
     Ok(Course {
@@ -167,20 +168,20 @@ pub(crate) fn course(
 /// Requests in flight are whole.
 fn whole_numbers(start: Option<f64>, most: f64) -> Result<(), Failure> {
     for (flag, load) in [("--start", start), ("--max-load", Some(most))] {
-        let possible = |load: f64| (1.0..=MOST_STREAMS).contains(&load) && load.fract() == 0.0;
+        let possible = |load: f64| (1.0..=MAX_STREAMS).contains(&load) && load.fract() == 0.0;
         if load.is_some_and(|load| !possible(load)) {
             return Err(usage(format!(
-                "`{flag}` must be a whole number from 1 to {MOST_STREAMS}: it is a number of requests in flight"
+                "`{flag}` must be a whole number of requests in flight from 1 to {MAX_STREAMS}"
             )));
         }
     }
     Ok(())
 }
 
-/// How many requests each point sends. The plan's own numbers become those that do not follow from any load, so that two
-/// sweeps of the same workload say so.
+/// Number of requests of each point. The plan's own numbers become values independent of the load, so that two
+/// sweeps of the same workload have equal digests.
 pub(crate) fn sizes(args: &SweepArgs, plan: &mut Plan) -> Sizes {
-    let usual = plan.warmup_requests == Plan::usual_warmup(&plan.loads, plan.num_requests);
+    let usual = plan.warmup_requests == Plan::default_warmup(&plan.loads, plan.num_requests);
     let warmup = (!usual).then_some(plan.warmup_requests);
     plan.warmup_requests = warmup.unwrap_or(0);
     Sizes {

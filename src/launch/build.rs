@@ -15,7 +15,7 @@ use super::group::Group;
 use super::guard::Guard;
 use super::log::quoted_from;
 use super::process::JOB_VARIABLES;
-use crate::environment::PLACES_OF_GIT;
+use crate::environment::GIT_LOCATION_VARIABLES;
 use crate::files;
 
 /// A compiler has nothing to finish when it is asked to end.
@@ -74,7 +74,7 @@ pub async fn build(build: &Build<'_>, cancel: &CancellationToken) -> Result<(), 
     let mut guard = Guard::start(build.own_program).map_err(environment)?;
     let (mark, number) = guard.mark();
     let mut command = Command::new("sh");
-    for variable in PLACES_OF_GIT.iter().chain(&JOB_VARIABLES) {
+    for variable in GIT_LOCATION_VARIABLES.iter().chain(&JOB_VARIABLES) {
         command.env_remove(variable);
     }
     command

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::covariates::Concerns;
 use super::cross_check::ClientFigures;
 use super::trace::RequestTrace;
-use crate::record::MOST_PACKED;
+use crate::record::MAX_PACKED;
 use crate::record::telemetry::Client;
 pub use crate::record::telemetry::Lateness;
 use crate::stats;
@@ -139,7 +139,7 @@ impl ClientLoad {
     /// Chunks that the server, or a proxy, sent together.
     fn packed(&self, concerns: &mut Concerns) {
         let merged = stats::number(self.merged_by_server) / stats::number(self.token_chunks.max(1));
-        if merged > MOST_PACKED {
+        if merged > MAX_PACKED {
             concerns.warn("packaging", format!(
                 "{:.0} % of the chunks arrived together with the one before: the server, or a proxy, sends several tokens at once, so ITL is the time between these packets",
                 merged * 100.0
@@ -291,7 +291,7 @@ fn in_one_piece(traces: &[RequestTrace]) -> Option<String> {
         answers += 1;
         in_one_piece += u64::from(trace.is_in_one_piece());
     }
-    (stats::number(in_one_piece) > MOST_PACKED * stats::number(answers)).then(|| {
+    (stats::number(in_one_piece) > MAX_PACKED * stats::number(answers)).then(|| {
         format!(
             "{in_one_piece} of {answers} answers arrived in one piece, so they have no TPOT: a proxy buffers the stream, or the server does not stream"
         )

@@ -1,8 +1,8 @@
-//! Whether somebody who may do so has accepted the regression of this very commit, and why. In doubt it is not accepted.
+//! Whether an authorised person accepted the regression of this commit, and why. In doubt it is not accepted.
 //!
-//! A commit's own dates are its author's to write, so they say nothing of when it was pushed. GitHub says it: in the event
-//! of a push to the pull request, in that of the label (it was set while this commit was the head), or in the repository's
-//! list of pushes.
+//! The author controls a commit's dates, so they do not prove when it was pushed. GitHub reports that: in the push event of the
+//! pull request, in the label event (the label was set while this commit was the head), or in the repository's list of
+//! pushes.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -14,20 +14,20 @@ use super::pull_request::{accept_line, acceptance_reason};
 use super::sha::Sha;
 use crate::report::comparison::Acceptance;
 
-/// Fewer characters are no reason.
-const SHORTEST: usize = 20;
+/// Minimum length of a reason in characters.
+const MIN_LENGTH: usize = 20;
 
-/// More are not read within a report.
-const LONGEST: usize = 4000;
+/// Maximum length of a reason in characters.
+const MAX_LENGTH: usize = 4000;
 
-/// A pull request as the API gives it.
+/// A pull request from the API.
 #[derive(Clone, Debug, Deserialize)]
 pub struct PullRequest {
     /// Its text.
     pub body: Option<String>,
-    /// Where it comes from.
+    /// Its head.
     pub head: Head,
-    /// Where it goes to.
+    /// Its base.
     #[serde(default)]
     pub base: Base,
     /// Its labels.
@@ -35,7 +35,7 @@ pub struct PullRequest {
     pub labels: Vec<Label>,
 }
 
-/// The newer end of a pull request.
+/// The head of a pull request.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Head {
     /// Its commit.
@@ -43,11 +43,11 @@ pub struct Head {
     /// Its branch.
     #[serde(rename = "ref")]
     pub branch: String,
-    /// Its repository; none where a fork was deleted.
+    /// Its repository; `None` if the fork was deleted.
     pub repo: Option<Home>,
 }
 
-/// The older end of a pull request.
+/// The base of a pull request.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Base {
     /// Its branch.
@@ -55,21 +55,21 @@ pub struct Base {
     pub branch: String,
 }
 
-/// A repository as the API gives it.
+/// A repository from the API.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Home {
     /// `owner/name`.
     pub full_name: String,
 }
 
-/// A label as the API gives it.
+/// A label from the API.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Label {
     /// Its name.
     pub name: String,
 }
 
-/// Something that happened to a pull request.
+/// An event of a pull request.
 #[derive(Clone, Debug, Deserialize)]
 pub struct IssueEvent {
     /// `labeled`, `unlabeled`, `head_ref_force_pushed` …
@@ -97,18 +97,18 @@ struct Permission {
     role_name: String,
 }
 
-/// What was found.
+/// The result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// The label is not there.
+    /// The label is not set.
     NotAsked,
     /// Accepted.
     Accepted(Acceptance),
-    /// The label is there and does not count: why not, and what to do.
+    /// The label is set but does not count, with the reason and what to do.
     Lacking(String),
 }
 
-/// One question to GitHub.
+/// A request for the acceptance of one commit.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// The API.
@@ -117,16 +117,16 @@ pub struct Question<'a> {
     pub repository: &'a Repository,
     /// The pull request.
     pub number: u64,
-    /// The commit whose regression it is.
+    /// The commit with the regression.
     pub head: &'a Sha,
     /// The label.
     pub label: &'a str,
-    /// What the event says of the push.
+    /// What the event contains about the push.
     pub moment: &'a Moment,
 }
 
 impl Question<'_> {
-    /// Asks.
+    /// Queries GitHub.
     pub async fn ask(&self) -> Result<Found, ClientError> {
         let (name, number) = (self.repository.name(), self.number);
         let pull: PullRequest = self
@@ -138,7 +138,7 @@ impl Question<'_> {
         }
         if pull.head.sha != self.head.text() {
             return Ok(lacking(
-                "the pull request has been pushed to since this was measured; measure its head",
+                "the pull request has newer commits than this measurement; measure its head",
             ));
         }
         let events: Vec<IssueEvent> = self
@@ -156,7 +156,7 @@ impl Question<'_> {
         let permission: Permission = self.client.get(&path, &[]).await?;
         if !may_accept(&permission) {
             return Ok(lacking(&format!(
-                "{} set it and has no write permission here (but `{}`); somebody who has must set it",
+                "{} set it without write permission (permission: `{}`); a person with write permission must set it",
                 set.by, permission.permission
             )));
         }
@@ -165,7 +165,7 @@ impl Question<'_> {
             None => self.reason_in_comments(&set.by).await?,
         };
         Ok(match reason {
-            Some(reason) if (SHORTEST..=LONGEST).contains(&reason.chars().count()) => {
+            Some(reason) if (MIN_LENGTH..=MAX_LENGTH).contains(&reason.chars().count()) => {
                 Found::Accepted(Acceptance {
                     label: self.label.to_owned(),
                     by: set.by,
@@ -173,9 +173,9 @@ impl Question<'_> {
                     regression: String::new(),
                 })
             }
-            Some(_) => lacking("the reason has fewer than 20 or more than 4000 characters"),
+            Some(_) => lacking("the reason must have 20 to 4000 characters"),
             None => lacking(&format!(
-                "no reason is given: write it under the heading “perfgate accepted” in the pull request's text, or as a line \
+                "the reason is missing: write it under the heading “perfgate accepted” in the pull request's text, or as a line \
                  “perf-accept: REASON” there or in a comment by {}",
                 set.by
             )),
@@ -186,7 +186,7 @@ impl Question<'_> {
         is_named(label, self.label)
     }
 
-    /// Why the label may be older than the commit; `None` where it is surely newer.
+    /// Why the label may be older than the commit; `None` if it is newer.
     async fn pushed_since(
         &self,
         set: &Set,
@@ -196,7 +196,7 @@ impl Question<'_> {
             return Ok(Some(older()));
         }
         let pushed = match self.moment {
-            // The event has this commit as its head, and the label came with it.
+            // The event is the label event and has this commit as its head.
             Moment::Labelled(label) if label.eq_ignore_ascii_case(self.label) => return Ok(None),
             Moment::Pushed(at) => at.clone(),
             Moment::Labelled(_) | Moment::Other => match self.last_push(pull).await {
@@ -213,7 +213,7 @@ impl Question<'_> {
         })
     }
 
-    /// When the head was pushed, by the list of pushes of the repository that it is in.
+    /// When the head was pushed, from the push list of its repository.
     async fn last_push(&self, pull: &PullRequest) -> Result<Option<String>, ClientError> {
         let home = pull
             .head
@@ -233,7 +233,7 @@ impl Question<'_> {
             .map(|push| push.timestamp))
     }
 
-    /// The reason in the last comment of this person that has one.
+    /// The reason in the person's last comment with a reason.
     async fn reason_in_comments(&self, by: &str) -> Result<Option<String>, ClientError> {
         let comments = comment::all(self.client, self.repository, self.number).await?;
         let theirs = comments.iter().rev().filter(|comment| {
@@ -253,11 +253,11 @@ fn lacking(why: &str) -> Found {
 }
 
 fn older() -> String {
-    "the pull request was pushed to after it was set; take it off and set it again for the new commit".to_owned()
+    "it is older than the last push; remove it and set it again for the new commit".to_owned()
 }
 
 fn unknown() -> String {
-    "GitHub does not say when the commit was pushed; take the label off and set it again in a workflow that runs on `labeled`"
+    "GitHub reports no push time for the commit; remove the label and set it again in a workflow that runs on `labeled`"
         .to_owned()
 }
 
@@ -265,15 +265,15 @@ fn is_named(label: &Label, name: &str) -> bool {
     label.name.eq_ignore_ascii_case(name)
 }
 
-/// How the label came to be there.
+/// How the label was set.
 struct Set {
     by: String,
     at: Timestamp,
-    /// Whether the branch was rewritten afterwards.
+    /// Whether the branch was force-pushed afterwards.
     forced_since: bool,
 }
 
-/// The last time that the label was set and not taken off again.
+/// The last time that the label was set, if it was not removed since.
 fn last_label(events: &[IssueEvent], name: &str) -> Result<Set, &'static str> {
     let mut set = None;
     let mut forced_since = false;
@@ -292,7 +292,7 @@ fn last_label(events: &[IssueEvent], name: &str) -> Result<Set, &'static str> {
             _ => {}
         }
     }
-    let event = set.ok_or("GitHub does not say who set it")?;
+    let event = set.ok_or("GitHub reports no person who set it")?;
     let by = event.actor.as_ref().map(|actor| actor.login.clone());
     let is_login = |login: &String| {
         (1..=60).contains(&login.len())
@@ -301,16 +301,16 @@ fn last_label(events: &[IssueEvent], name: &str) -> Result<Set, &'static str> {
                 .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
     };
     Ok(Set {
-        by: by.filter(is_login).ok_or("it was not set by a person")?,
+        by: by.filter(is_login).ok_or("an app set it, not a person")?,
         at: event
             .created_at
             .parse()
-            .map_err(|_no_time: jiff::Error| "GitHub does not say when it was set")?,
+            .map_err(|_no_time: jiff::Error| "GitHub reports no time at which it was set")?,
         forced_since,
     })
 }
 
-/// `triage` may set labels and may not accept; what is not known may not either.
+/// `triage` may set labels but not accept; unknown permissions may not accept.
 fn may_accept(permission: &Permission) -> bool {
     matches!(
         permission.permission.as_str(),
@@ -332,7 +332,7 @@ mod tests {
     const LABEL: &str = "perf-regression-accepted";
 
     #[test]
-    fn the_last_label_that_was_not_taken_off_counts() {
+    fn the_last_label_that_was_not_removed_counts() {
         let mut events = vec![
             event("labeled", "2026-11-28T01:00:00Z", "maya", LABEL),
             event("unlabeled", "2026-11-28T01:01:00Z", "maya", LABEL),
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_be_named_accepts_nothing() {
+    fn an_unknown_person_accepts_nothing() {
         for by in ["github-actions[bot]", "../../x", ""] {
             let events = [event("labeled", "2026-11-28T01:00:00Z", by, LABEL)];
             assert!(last_label(&events, LABEL).is_err(), "{by}");

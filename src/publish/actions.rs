@@ -1,4 +1,4 @@
-//! What a step of GitHub Actions is told by files: its summary and its outputs. Its commands are in `terminal`.
+//! Files of a GitHub Actions step: its summary and its outputs. Workflow commands are in `terminal`.
 
 use std::path::Path;
 
@@ -6,14 +6,14 @@ use super::cut;
 use crate::files::{self, FileError};
 use crate::text::sanitize;
 
-/// The file of a step's summary is refused as a whole above this.
+/// GitHub refuses a larger step summary as a whole.
 const LARGEST_SUMMARY: u64 = 1 << 20;
 
-/// Room for the line ends around what is written.
+/// Room for line ends around the text.
 const MARGIN: u64 = 16;
 
-/// Appends to the step's summary (`$GITHUB_STEP_SUMMARY`), cut at the end of a line where the file would become too large
-/// with it: what other commands of the step wrote counts too. Returns whether there was room for anything.
+/// Appends to the step's summary (`$GITHUB_STEP_SUMMARY`), truncated at a line end if the file would become too large. Text
+/// of other commands of the step counts too. Returns whether any text fitted.
 pub fn write_step_summary(path: &Path, markdown: &str) -> Result<bool, FileError> {
     let there = files::size_if_there(path)?.unwrap_or(0);
     let room = LARGEST_SUMMARY.saturating_sub(there.saturating_add(MARGIN));
@@ -25,7 +25,7 @@ pub fn write_step_summary(path: &Path, markdown: &str) -> Result<bool, FileError
     files::append(path, &format!("{kept}\n")).map(|()| true)
 }
 
-/// Appends outputs of the step (`$GITHUB_OUTPUT`), each on one line: a value with line breaks could add outputs.
+/// Appends outputs of the step (`$GITHUB_OUTPUT`), each on one line: a line break in a value could add outputs.
 pub fn write_outputs(path: &Path, outputs: &[(&str, String)]) -> Result<(), FileError> {
     let lines: String = outputs
         .iter()
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_step_wrote_before_counts_towards_the_limit_of_its_summary() {
+    fn earlier_text_of_a_step_counts_towards_the_limit_of_its_summary() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("summary");
         let size = || std::fs::metadata(&path).unwrap().len();

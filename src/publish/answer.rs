@@ -1,10 +1,10 @@
-//! What an answer of GitHub's means: done, wait, ask again, or no. Pure.
+//! Meaning of GitHub's answers: done, wait, retry, or refused. Pure.
 
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// An answer, read to its end.
+/// A complete answer.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     /// The status code.
@@ -15,45 +15,45 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
-/// What is to be done with an answer.
+/// How to handle an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// It is what was asked for.
+    /// Success.
     Done,
-    /// Refused for now, nothing was done: ask again after so many seconds.
+    /// Rate limited, without effect: retry after this number of seconds.
     Wait(u64),
-    /// The server failed; what was asked for may have been done.
+    /// The server failed; the request may have had its effect.
     Unclear,
-    /// Refused for good.
+    /// Refused permanently.
     Refused(Refusal),
 }
 
-/// Why GitHub says no.
+/// Why GitHub refuses a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The token may not do this.
+    /// The token lacks the permission.
     Permission,
     /// The conversation is locked.
     Locked,
-    /// The body is longer than GitHub takes.
+    /// The body is longer than GitHub's limit.
     TooLong,
-    /// The token is wrong or has expired.
+    /// The token is invalid or expired.
     Token,
-    /// There is no such thing, or the token may not see it.
+    /// It does not exist, or the token may not see it.
     Absent,
     /// Anything else.
     Other,
 }
 
 impl Refusal {
-    /// What to do about it, as the end of a sentence. `permission` is what the job needs.
+    /// What to do, as the end of a sentence. `permission` is the permission that the job needs.
     pub fn advice(self, permission: &str, from_fork: bool) -> String {
         match self {
-            Self::Permission if from_fork => "; a fork's pull request has a token that only reads: publish in a `workflow_run`, by `perfgate comment --artifact` (docs/reference/github.md)".to_owned(),
-            Self::Permission => format!("; the token may not do that: give the job\n    permissions:\n      {permission}"),
-            Self::Locked => "; the conversation is locked: unlock it, or leave the comment out by `--comment never`".to_owned(),
-            Self::Token => "; the token is wrong or has expired".to_owned(),
-            Self::Absent => format!("; it is not there, or the token may not see it: give the job\n    permissions:\n      {permission}"),
+            Self::Permission if from_fork => "; the token of a fork's pull request is read-only: publish in a `workflow_run` with `perfgate comment --artifact` (docs/reference/github.md)".to_owned(),
+            Self::Permission => format!("; the token lacks the permission: give the job\n    permissions:\n      {permission}"),
+            Self::Locked => "; the conversation is locked: unlock it, or use `--comment never`".to_owned(),
+            Self::Token => "; the token is invalid or expired".to_owned(),
+            Self::Absent => format!("; it does not exist, or the token lacks the permission: give the job\n    permissions:\n      {permission}"),
             Self::TooLong | Self::Other => String::new(),
         }
     }
@@ -62,10 +62,10 @@ impl Refusal {
 /// GitHub's rule for a secondary limit without `Retry-After`.
 const SECONDARY_WAIT: u64 = 60;
 
-/// Beyond what is ever waited for; keeps sums from overflowing.
-const LONGEST_WAIT: u64 = 1 << 20;
+/// Upper bound of a wait, so that sums cannot overflow.
+const MAX_WAIT: u64 = 1 << 20;
 
-/// What an answer means. `limited` is how often a limit was met before, `now` the seconds since the Unix epoch.
+/// The meaning of an answer. `limited` is the number of earlier rate limits, `now` the seconds since the Unix epoch.
 pub(super) fn meaning(answer: &Answer, limited: u32, now: u64) -> Meaning {
     let number = |name: &str| {
         let value = answer.headers.get(name)?.to_str().ok()?;
@@ -78,11 +78,11 @@ pub(super) fn meaning(answer: &Answer, limited: u32, now: u64) -> Meaning {
         403 | 429 => {
             let doubled = SECONDARY_WAIT.saturating_mul(1 << limited.min(16));
             if let Some(seconds) = number("retry-after") {
-                Meaning::Wait(seconds.clamp(1, LONGEST_WAIT))
+                Meaning::Wait(seconds.clamp(1, MAX_WAIT))
             } else if number("x-ratelimit-remaining") == Some(0) {
                 let reset = number("x-ratelimit-reset").unwrap_or(now + doubled);
-                // Clocks differ by a second or so.
-                Meaning::Wait((reset.saturating_sub(now) + 1).min(LONGEST_WAIT))
+                // Add a second for differences between clocks.
+                Meaning::Wait((reset.saturating_sub(now) + 1).min(MAX_WAIT))
             } else if answer.status == 429
                 || says("secondary rate limit")
                 || says("abuse detection")
@@ -106,7 +106,7 @@ pub(super) fn meaning(answer: &Answer, limited: u32, now: u64) -> Meaning {
     }
 }
 
-/// What GitHub says in `message` and what it finds wrong with each field, or the beginning of what somebody else answered.
+/// GitHub's `message` with its errors for each field, or the beginning of another server's answer.
 pub(super) fn message(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Error {
@@ -117,7 +117,7 @@ pub(super) fn message(body: &[u8]) -> String {
     match serde_json::from_slice::<Error>(body) {
         Ok(error) => {
             let reasons = error.errors.as_array().into_iter().flatten();
-            let reasons: Vec<String> = reasons.filter_map(reason).take(MOST_REASONS).collect();
+            let reasons: Vec<String> = reasons.filter_map(reason).take(MAX_REASONS).collect();
             match reasons.as_slice() {
                 [] => error.message,
                 reasons => format!("{}: {}", error.message, reasons.join("; ")),
@@ -127,8 +127,8 @@ pub(super) fn message(body: &[u8]) -> String {
     }
 }
 
-/// Reasons of one refusal that are shown.
-const MOST_REASONS: usize = 3;
+/// Maximum number of shown reasons of a refusal.
+const MAX_REASONS: usize = 3;
 
 /// One of `errors`: a text, or an object with a `message`, or else with the field and a code.
 fn reason(error: &Value) -> Option<String> {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_four_kinds_of_403_are_told_apart() {
+    fn the_four_kinds_of_403_are_distinguished() {
         let secondary = "You have exceeded a secondary rate limit.";
         let permission = Meaning::Refused(Refusal::Permission);
         assert_eq!(
@@ -207,7 +207,7 @@ mod tests {
         );
         let locked = "Unable to create comment because issue is locked.";
         assert_eq!(of(403, &[], locked), Meaning::Refused(Refusal::Locked));
-        // A remaining allowance is no limit, whatever else is wrong.
+        // With a remaining allowance it is not a rate limit.
         let allowed = [("x-ratelimit-remaining", "12")];
         assert_eq!(
             of(403, &allowed, "Resource not accessible by integration"),
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_server_leaves_it_open_and_a_refusal_does_not() {
+    fn a_server_failure_is_unclear_and_a_refusal_is_final() {
         assert_eq!(of(502, &[], ""), Meaning::Unclear);
         assert_eq!(of(201, &[], ""), Meaning::Done);
         assert_eq!(
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_what_is_wrong_with_each_field() {
+    fn a_refusal_lists_the_errors_of_each_field() {
         let of = |body: &str| message(body.as_bytes());
         assert_eq!(
             of(
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_page_is_where_the_header_says() {
+    fn the_next_page_comes_from_the_header() {
         let link = r#"<https://x/repositories/1/comments?page=1>; rel="prev", <https://x/repositories/1/comments?page=3>; rel="next", <https://x/l>; rel="last""#;
         let headers = answer(200, &[("link", link)], "").headers;
         assert_eq!(
@@ -278,7 +278,7 @@ mod tests {
             let _next = next_page(&odd.headers);
             let _message = message(&odd.body);
             if let Meaning::Wait(seconds) = meaning(&odd, limited, u64::from(now)) {
-                prop_assert!((1..=LONGEST_WAIT * 64).contains(&seconds));
+                prop_assert!((1..=MAX_WAIT * 64).contains(&seconds));
             }
         }
     }

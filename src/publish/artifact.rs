@@ -1,5 +1,5 @@
-//! The artifact of a fork's run: whoever made it may have put anything in it. One file is read out of it, into memory, and
-//! believed as little as a stranger.
+//! The artifact of a fork's run. Its content is untrusted: perfgate reads one file from it into memory
+//! and checks everything.
 
 use std::io::{Cursor, Read as _};
 
@@ -12,10 +12,10 @@ use crate::policy::{ComparisonError, parse_comparison};
 use crate::report::comparison::Comparison;
 use crate::text::sanitize;
 
-/// The file that is read.
+/// The file to read.
 const COMPARISON: &str = "comparison.json";
 
-/// Files that a gate writes beside it, and that are left alone.
+/// Other files of a gate, which are ignored.
 const BESIDE: [&str; 6] = [
     "result.json",
     "report.html",
@@ -25,8 +25,8 @@ const BESIDE: [&str; 6] = [
     "ab-candidate.json",
 ];
 
-/// Files in the archive.
-const MOST_ENTRIES: usize = 100;
+/// Maximum number of files in the archive.
+const MAX_ENTRIES: usize = 100;
 
 /// Why an artifact is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -44,18 +44,18 @@ pub fn comparison_text(archive: Vec<u8>) -> Result<Vec<u8>, Refused> {
     }
     let unreadable = |error: zip::result::ZipError| {
         Refused(format!(
-            "it is no ZIP archive: {}",
+            "it is not a ZIP archive: {}",
             sanitize::line(&error.to_string())
         ))
     };
     let mut archive = ZipArchive::new(Cursor::new(archive)).map_err(unreadable)?;
-    if archive.len() > MOST_ENTRIES {
+    if archive.len() > MAX_ENTRIES {
         return refuse(format!(
-            "it has {} files, more than {MOST_ENTRIES}",
+            "it has {} files; the maximum is {MAX_ENTRIES}",
             archive.len()
         ));
     }
-    // Two readers must not see two archives in one file.
+    // Refuse archives that other ZIP readers could read differently.
     archive.validate_header_consistency().map_err(unreadable)?;
     let mut place = None;
     for index in 0..archive.len() {
@@ -63,10 +63,10 @@ pub fn comparison_text(archive: Vec<u8>) -> Result<Vec<u8>, Refused> {
         let entry = file.entry();
         let shown = || sanitize::line(&String::from_utf8_lossy(entry.name_raw()));
         let Ok(name) = std::str::from_utf8(entry.name_raw()) else {
-            return refuse(format!("the name `{}` is no UTF-8", shown()));
+            return refuse(format!("the name `{}` is not valid UTF-8", shown()));
         };
         if entry.is_symlink() || !entry.is_file() {
-            return refuse(format!("`{}` is no plain file", shown()));
+            return refuse(format!("`{}` is not a regular file", shown()));
         }
         if entry.encrypted() {
             return refuse(format!("`{}` is encrypted", shown()));
@@ -75,7 +75,7 @@ pub fn comparison_text(archive: Vec<u8>) -> Result<Vec<u8>, Refused> {
             place = Some(index);
         } else if !is_beside(name) {
             return refuse(format!(
-                "`{}` is no file of a gate's output; upload {COMPARISON} alone",
+                "`{}` is not a file of a gate's output; upload only {COMPARISON}",
                 shown()
             ));
         }
@@ -85,7 +85,7 @@ pub fn comparison_text(archive: Vec<u8>) -> Result<Vec<u8>, Refused> {
     };
     let mut text = Vec::new();
     let file = archive.by_index(place).map_err(unreadable)?;
-    // What the archive says of the size is its maker's word.
+    // The size in the archive is untrusted.
     let read = file.take(ARTIFACT.bytes + 1).read_to_end(&mut text);
     if let Err(error) = read {
         return refuse(format!(
@@ -112,7 +112,7 @@ fn is_beside(name: &str) -> bool {
     BESIDE.contains(&name) || numbered(name)
 }
 
-/// The comparison in that text: of this version, with nothing in it that this version does not know.
+/// The comparison in the text: of this version, without unknown fields.
 pub fn comparison_of(text: &[u8]) -> Result<Comparison, Refused> {
     let not_one = |error: ComparisonError| {
         Refused(format!(
@@ -126,21 +126,21 @@ pub fn comparison_of(text: &[u8]) -> Result<Comparison, Refused> {
         .is_some_and(|accepted| !accepted.is_null())
     {
         return refuse(format!(
-            "{COMPARISON} says that somebody accepted it, which only GitHub can say"
+            "{COMPARISON} contains an acceptance; only GitHub can confirm one"
         ));
     }
     let comparison = parse_comparison(text).map_err(not_one)?;
     let known = serde_json::to_value(&comparison).map_err(|error| not_one(error.into()))?;
     match unknown(&given, &known, "") {
         Some(path) => refuse(format!(
-            "{COMPARISON} has `{}`, which this version does not know",
+            "{COMPARISON} has the unknown field `{}`",
             sanitize::line(&path)
         )),
         None => Ok(comparison),
     }
 }
 
-/// The path of something that is given and not known. Nothing and an empty list are as good as absent.
+/// The path of an unknown field. Null and an empty list count as absent.
 fn unknown(given: &Value, known: &Value, path: &str) -> Option<String> {
     match (given, known) {
         (Value::Object(given), Value::Object(known)) => given.iter().find_map(|(name, value)| {
@@ -155,7 +155,7 @@ fn unknown(given: &Value, known: &Value, path: &str) -> Option<String> {
             .iter()
             .zip(known)
             .find_map(|(given, known)| unknown(given, known, path)),
-        // A list where a thing with names belongs would be read all the same.
+        // serde would also accept a list in place of an object.
         (Value::Array(_), Value::Object(_)) => Some(path.to_owned()),
         (_, _) => None,
     }
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn one_file_is_read_and_those_beside_it_are_left_alone() {
+    fn one_file_is_read_and_the_others_are_ignored() {
         let files: [(&str, &[u8]); 3] = [
             ("report.html", b"x"),
             ("comparison.json", b"{}"),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_that_plays_tricks_is_refused() {
+    fn a_malicious_archive_is_refused() {
         let mut link = ZipWriter::new(Cursor::new(Vec::new()));
         link.add_symlink(
             "comparison.json",
@@ -209,7 +209,7 @@ mod tests {
         let many: Vec<String> = (0..101).map(|n| format!("server-{n}.log")).collect();
         let many: Vec<(&str, &[u8])> = many.iter().map(|name| (name.as_str(), &b""[..])).collect();
         let zeros = vec![b' '; (4 << 20) + 1];
-        // The same name twice: written as two names of the same length, and renamed in the bytes.
+        // A duplicate name: written as two names of equal length, then renamed in the bytes.
         let mut twice = archive(&[("comparison.json", b"{}"), ("comparisom.json", b"[]")]);
         while let Some(at) = twice
             .windows(15)
@@ -232,16 +232,16 @@ mod tests {
             ]
             .join("\n"),
             @r"
-            it is no ZIP archive: invalid Zip archive: Could not find EOCD
+            it is not a ZIP archive: invalid Zip archive: Could not find EOCD
             it has no comparison.json
-            `../comparison.json` is no file of a gate's output; upload comparison.json alone
-            `/comparison.json` is no file of a gate's output; upload comparison.json alone
-            `x/comparison.json` is no file of a gate's output; upload comparison.json alone
-            `run.sh` is no file of a gate's output; upload comparison.json alone
-            `comparison.json` is no plain file
-            it has 101 files, more than 100
+            `../comparison.json` is not a file of a gate's output; upload only comparison.json
+            `/comparison.json` is not a file of a gate's output; upload only comparison.json
+            `x/comparison.json` is not a file of a gate's output; upload only comparison.json
+            `run.sh` is not a file of a gate's output; upload only comparison.json
+            `comparison.json` is not a regular file
+            it has 101 files; the maximum is 100
             comparison.json is larger than 4 MiB, the limit of a comparison in an artifact
-            it is no ZIP archive: invalid Zip archive: header inconsistency detected: duplicate file names in central directory
+            it is not a ZIP archive: invalid Zip archive: header inconsistency detected: duplicate file names in central directory
             "
         );
     }

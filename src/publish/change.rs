@@ -1,23 +1,23 @@
-//! Whether a job of a CI service judges a proposed change, and what is to be merged into what: from the variables of the
-//! service and, on GitHub, the event. The base of the change is read from the clone; what a service calls it may be old.
+//! Whether a CI job judges a proposed change, and its head and target: from the variables of the service and, on GitHub,
+//! the event. The base of the change is read from the clone, because the service's value may be old.
 
 use super::payload::EventError;
 use super::payload::{End, Event, PullRequest};
 use super::sha::Sha;
 
-/// A change that is proposed for a branch.
+/// A proposed change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Where it is to be merged.
+    /// The target branch.
     pub target: Target,
-    /// The commit that is proposed, where the service names it.
+    /// The proposed commit, if the service reports it.
     pub head: Option<Sha>,
-    /// A commit of the target that the service names.
+    /// A commit of the target from the service.
     pub base: Option<Base>,
 }
 
 impl Change {
-    /// The change of which no more is known than where it is to be merged.
+    /// A change with only its target known.
     pub fn into(target: Target) -> Self {
         Self {
             target,
@@ -27,37 +27,37 @@ impl Change {
     }
 }
 
-/// The branch into which a change is to be merged.
+/// The target branch of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// That one.
+    /// This branch.
     Branch(String),
-    /// The main branch, whatever it is called.
+    /// The main branch, with any name.
     Main,
-    /// The service does not name it.
+    /// Unknown: the service does not report it.
     Unknown,
 }
 
-/// A commit that a service names as the base of a change.
+/// A commit that a service reports as the base of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Base {
-    /// The target as it was at some time.
+    /// The target at an earlier time.
     Old(Sha),
-    /// The commit from which just this change branched off.
+    /// The merge base of the change.
     Exact(Sha),
 }
 
-/// The variables by which a CI service marks a job for a proposed change.
+/// The variables with which a CI service marks a job for a proposed change.
 struct Service {
-    /// One of them is set in such a job, and none in any other; `false` counts as not set.
+    /// One of them is set in such jobs only; `false` counts as unset.
     marks: &'static [&'static str],
     target: &'static str,
-    /// The commit from which the change branched off.
+    /// The merge base of the change.
     base: &'static str,
     head: &'static str,
 }
 
-/// A variable that a service does not have.
+/// Marks a variable that a service does not have.
 const NONE: &str = "";
 
 const SERVICES: [Service; 12] = [
@@ -72,7 +72,7 @@ const SERVICES: [Service; 12] = [
         base: "CI_MERGE_REQUEST_DIFF_BASE_SHA",
         head: "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA",
     },
-    // A pipeline of a branch there that has open merge requests.
+    // A branch pipeline with open merge requests.
     service(
         &["CI_OPEN_MERGE_REQUESTS"],
         "CI_DEFAULT_BRANCH",
@@ -133,8 +133,8 @@ const fn service(
     }
 }
 
-/// Services whose jobs of a branch count for the requests to merge it that are opened later: the branch, the main branch, the
-/// commit, and what is set for a tag.
+/// Services whose branch jobs also count for merge requests that are opened later: variables of the branch, the main branch,
+/// the commit, and a tag.
 const BRANCHES: [[&str; 4]; 2] = [
     [
         "CI_COMMIT_BRANCH",
@@ -150,7 +150,7 @@ const BRANCHES: [[&str; 4]; 2] = [
     ],
 ];
 
-/// The change of a job of another service than GitHub; `None` where it is about none.
+/// The change of a job of a service other than GitHub; `None` if the job has no proposed change.
 pub fn of_variables(variable: &dyn Fn(&str) -> Option<String>) -> Option<Change> {
     let given = |name: &str| {
         let value = (!name.is_empty()).then(|| variable(name))??;
@@ -180,8 +180,8 @@ impl Target {
     }
 }
 
-/// The change of an event of GitHub's; `None` where it is about none: the main branch, a tag, a schedule. Whatever runs on
-/// another branch is published on the pull request that proposes it, and so is a change.
+/// The change of a GitHub event; `None` without a proposed change: the main branch, a tag, a schedule. A run on another
+/// branch is published on the pull request of that branch, so it counts as a change.
 pub fn of_event(json: &[u8]) -> Result<Option<Change>, EventError> {
     let event = Event::parse(json)?;
     let commit = |text: &Option<String>| text.as_deref().and_then(Sha::parse);
@@ -243,7 +243,7 @@ fn of_pull_request(pull: &PullRequest) -> Change {
     }
 }
 
-/// What an event of GitHub's calls the main branch.
+/// The name of the main branch in a GitHub event.
 pub fn main_branch_of_event(json: &[u8]) -> Option<String> {
     Event::parse(json).ok()?.repository?.default_branch
 }
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn pull_requests_and_merge_groups_name_their_target_and_what_is_no_commit_is_none() {
+    fn pull_requests_and_merge_groups_have_a_target_and_an_invalid_commit_is_none() {
         let pull = |base: Value| {
             of(&json!({"pull_request": {"base": base, "head": {"sha": HEAD}}})).unwrap()
         };
@@ -294,8 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_that_is_published_on_a_pull_request_is_of_a_change_and_none_of_the_main_branch_is()
-     {
+    fn every_event_published_on_a_pull_request_is_a_change_and_the_main_branch_is_not_is() {
         let repository = json!({"default_branch": "trunk"});
         let trunk = Target::Branch("trunk".to_owned());
         for event in [
@@ -359,7 +358,7 @@ mod tests {
         let jenkins = [("CHANGE_ID", "7"), ("CHANGE_TARGET", "main")];
         assert_eq!(of(&jenkins).unwrap().target, main());
         assert_eq!(of(&[("CI", "true")]), None);
-        // A pipeline of a branch counts for the request that is opened after it.
+        // A branch pipeline counts for a merge request that is opened later.
         for (branch, main, tag) in [
             ("CI_COMMIT_BRANCH", "CI_DEFAULT_BRANCH", "CI_COMMIT_TAG"),
             (

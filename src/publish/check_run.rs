@@ -1,4 +1,4 @@
-//! A check run: the verdict as a page of its own beside the commit. Off unless asked for; the status is what blocks.
+//! A check run: a page with the verdict beside the commit. Off by default; the status blocks the merge.
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -11,46 +11,46 @@ use super::event::Repository;
 use super::sha::Sha;
 use super::status::{CommitState, is_web_address};
 
-/// Bytes of a summary that GitHub takes.
-const LONGEST: usize = 65_535;
+/// GitHub's limit of a summary, in bytes.
+const MAX_LENGTH: usize = 65_535;
 
-/// Annotations that GitHub takes in one request.
+/// GitHub's limit of annotations per request.
 const PER_REQUEST: usize = 50;
 
-/// Tries to create it.
+/// Maximum attempts to create it.
 const ATTEMPTS: u32 = 3;
 
-/// What it says.
+/// Content of a check run.
 #[derive(Clone, Debug)]
 pub struct CheckRun<'a> {
-    /// Its name; never that of the status, since both would be required.
+    /// Its name, different from the status, because a required check would require both.
     pub name: &'a str,
     /// The commit.
     pub head: &'a Sha,
-    /// Whether the merge may go on.
+    /// Whether the merge may proceed.
     pub state: CommitState,
     /// One line.
     pub title: String,
     /// Markdown.
     pub summary: &'a str,
-    /// By which it is found again: the run that wrote it.
+    /// Identifies it: the run that wrote it.
     pub external_id: String,
     /// Its details.
     pub address: Option<&'a str>,
-    /// Marks on lines of the repository's files.
+    /// Annotations of files of the repository.
     pub annotations: Vec<Mark>,
 }
 
-/// A mark on a line of a file of the repository.
+/// An annotation of a line of a file of the repository.
 #[derive(Clone, Debug)]
 pub struct Mark {
     /// The file, from the root of the repository.
     pub path: String,
     /// Counted from 1.
     pub line: u32,
-    /// Whether it is what blocks.
+    /// Whether it blocks.
     pub blocks: bool,
-    /// What it says.
+    /// The message.
     pub message: String,
 }
 
@@ -80,7 +80,7 @@ struct Listed {
 
 impl CheckRun<'_> {
     fn output(&self, marks: &[Mark]) -> Value {
-        let summary = cut::to(self.summary, LONGEST, cut::bytes);
+        let summary = cut::to(self.summary, MAX_LENGTH, cut::bytes);
         json!({
             "title": self.title,
             "summary": summary,
@@ -88,7 +88,7 @@ impl CheckRun<'_> {
         })
     }
 
-    /// Neither `neutral` nor `skipped`: they count as a success.
+    /// `success` or `failure`; GitHub counts `neutral` and `skipped` as a success.
     fn conclusion(&self) -> &'static str {
         match self.state {
             CommitState::Success => "success",
@@ -126,7 +126,7 @@ impl CheckRun<'_> {
                 break id;
             }
         };
-        // Every later part is added to what is there.
+        // Later requests append annotations.
         for part in parts {
             let path = format!("{path}/{id}");
             let body = json!({"output": self.output(part)});
@@ -137,7 +137,7 @@ impl CheckRun<'_> {
         Ok(())
     }
 
-    /// That of this run, where a create was done and its answer lost.
+    /// The check run of this run, if it was created and the answer was lost.
     async fn find(
         &self,
         client: &Client,

@@ -1,5 +1,5 @@
-//! GitHub's REST API by its own rules: one request after another, waiting as long as it says, following pages as it gives
-//! them. The token is in one header and nowhere else.
+//! Client of GitHub's REST API: sequential requests, waits as GitHub requests, and follows pages. The token is only in one
+//! header.
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,26 +13,26 @@ use serde_json::Value;
 use super::answer::{self, Answer, Meaning, Refusal};
 use crate::{clock, http, secret};
 
-/// The version of the API that is spoken.
+/// The version of the API.
 const API_VERSION: &str = "2022-11-28";
 
-/// No answer that is read here is larger.
+/// Maximum size of an answer in bytes.
 const LARGEST_ANSWER: usize = 16 << 20;
 
-/// Pages of 100; more is no conversation.
-const MOST_PAGES: u32 = 100;
+/// Maximum pages of 100 entries.
+const MAX_PAGES: u32 = 100;
 
-/// Attempts of a request that may be repeated without harm.
+/// Maximum attempts of an idempotent request.
 const ATTEMPTS: u32 = 4;
 
-/// How long GitHub is waited for.
+/// Time limits for GitHub.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// A second, in waiting; shorter in tests.
+    /// Length of a second of waiting; shorter in tests.
     pub second: Duration,
-    /// For one request, from connecting to the last byte of the answer.
+    /// Limit of one request, from connecting to the last byte of the answer.
     pub request: Duration,
-    /// Seconds that everything may take together: asking, answering, and waiting because of limits and failures.
+    /// Limit in seconds of all requests, answers and waits together.
     pub most: u64,
 }
 
@@ -46,68 +46,68 @@ impl Default for Patience {
     }
 }
 
-/// Why GitHub was not told, or did not tell. Never has the token in it.
+/// Why a request to GitHub failed. Never contains the token.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Before anything was asked.
+    /// Before any request.
     #[error("{0}")]
     Setup(String),
-    /// It said no.
+    /// GitHub refused the request.
     #[error("{request}: HTTP {status}: {message}")]
     Refused {
         /// Method and path.
         request: String,
         /// The status code.
         status: u16,
-        /// In GitHub's words.
+        /// GitHub's message.
         message: String,
-        /// Which kind of no.
+        /// The kind of refusal.
         refusal: Refusal,
     },
-    /// It asks for more time than is waited.
+    /// GitHub requests a wait beyond the time limit.
     #[error(
-        "{request}: {why}: it would take {asked} s more, and {left} s of the {most} s for all of publishing are left (`--publish-timeout`)"
+        "{request}: {why}: requires a wait of {asked} s, but {left} s of the {most} s for publishing are left (`--publish-timeout`)"
     )]
     Limited {
         /// Method and path.
         request: String,
-        /// What asks for the time.
+        /// Why to wait.
         why: String,
-        /// Seconds still to wait.
+        /// Seconds to wait.
         asked: u64,
-        /// Seconds that are left.
+        /// Seconds left.
         left: u64,
-        /// Seconds that everything may take.
+        /// Time limit in seconds.
         most: u64,
     },
-    /// The time for all of publishing is over.
-    #[error("{request}: the {most} s for all of publishing are over (`--publish-timeout`)")]
+    /// The time limit of publishing is exceeded.
+    #[error("{request}: publishing exceeds its time limit of {most} s (`--publish-timeout`)")]
     Over {
         /// Method and path.
         request: String,
-        /// Seconds that everything may take.
+        /// Time limit in seconds.
         most: u64,
     },
-    /// No answer, a broken one, or a failure of the server: it may have been done.
+    /// No answer, an invalid answer, or a server failure: the request may have had its effect.
     #[error("{request}: {what}")]
     Unclear {
         /// Method and path.
         request: String,
-        /// What came instead of an answer.
+        /// The failure.
         what: String,
     },
     /// The answer is not what the API describes.
-    #[error("{request}: the answer is not as GitHub describes it: {what}")]
+    #[error("{request}: unexpected answer from GitHub: {what}")]
     Odd {
         /// Method and path.
         request: String,
-        /// What is wrong with it.
+        /// What is wrong with the answer.
         what: String,
     },
 }
 
 impl ClientError {
-    /// Which kind of no it was.
+    /// The kind of refusal, if it was one.
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::Refused { refusal, .. } => Some(*refusal),
@@ -119,18 +119,18 @@ impl ClientError {
         }
     }
 
-    /// Whether GitHub found fault with what it was to take, and not with who asked.
+    /// Whether GitHub rejected the content and not the token.
     pub fn is_of_contents(&self) -> bool {
         matches!(self, Self::Refused { status: 422, .. })
     }
 
-    /// Whether what was asked for may have been done.
+    /// Whether the request may have had its effect.
     pub fn is_unclear(&self) -> bool {
         matches!(self, Self::Unclear { .. } | Self::Odd { .. })
     }
 }
 
-/// The API of one server, with one token.
+/// The API of a server, with a token.
 pub struct Client {
     http: reqwest::Client,
     api: Url,
@@ -139,17 +139,17 @@ pub struct Client {
     waited: Cell<u64>,
     /// When publishing began.
     began: Cell<Option<Instant>>,
-    /// What of the time since then was spent in those waits.
+    /// Time since then spent in those waits.
     slept: Cell<Duration>,
-    /// Whether something was written, after which the next writing waits a second.
+    /// Whether a write happened; the next write then waits a second.
     wrote: Cell<bool>,
-    /// Told of every wait.
-    say: fn(&str),
+    /// Called for every wait.
+    on_wait: fn(&str),
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without the client, whose headers have the token.
+        // Without the client, because its headers contain the token.
         f.debug_struct("Client")
             .field("api", &self.api.as_str())
             .finish_non_exhaustive()
@@ -157,12 +157,12 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// For the API at `api` (`GITHUB_API_URL`). `say` is told of every wait.
+    /// For the API at `api` (`GITHUB_API_URL`). Calls `on_wait` for every wait.
     pub fn new(
         api: &str,
         token: &str,
         patience: Patience,
-        say: fn(&str),
+        on_wait: fn(&str),
     ) -> Result<Self, ClientError> {
         let setup = |what: String| ClientError::Setup(what);
         let api = api.trim_end_matches('/');
@@ -173,7 +173,7 @@ impl Client {
             .filter(|url| url.query().is_none() && url.fragment().is_none());
         let url = url.ok_or_else(|| {
             setup(format!(
-                "`{api}` is no address of GitHub's API (GITHUB_API_URL)"
+                "`{api}` is not an address of GitHub's API (GITHUB_API_URL)"
             ))
         })?;
         let client = http::builder(url.as_str())
@@ -182,7 +182,7 @@ impl Client {
             .connect_timeout(patience.request)
             .http1_only()
             .redirect(redirect::Policy::custom(|attempt| {
-                // A repository that was renamed is elsewhere on the same server; nobody else gets the token.
+                // A renamed repository redirects on the same server; other servers never get the token.
                 let first = attempt.previous().first();
                 let same = first.is_some_and(|first| is_same_server(first, attempt.url()));
                 if same && attempt.previous().len() <= 3 {
@@ -201,18 +201,18 @@ impl Client {
             began: Cell::new(None),
             slept: Cell::new(Duration::ZERO),
             wrote: Cell::new(false),
-            say,
+            on_wait,
         })
     }
 
-    /// From now on the time for all of publishing runs. What was asked before a measurement of an hour takes none of it.
+    /// Starts the time limit of publishing. Requests before a long measurement do not count.
     pub fn begin(&self) {
         self.began.set(Some(Instant::now()));
         self.waited.set(0);
         self.slept.set(Duration::ZERO);
     }
 
-    /// What is left of that time, in seconds.
+    /// The time left, in seconds.
     fn left(&self) -> f64 {
         let began = self.began.get().unwrap_or_else(Instant::now);
         let busy = began.elapsed().saturating_sub(self.slept.get());
@@ -220,7 +220,7 @@ impl Client {
         (Duration::from_secs(self.patience.most).as_secs_f64() - used).max(0.0)
     }
 
-    /// What the GraphQL endpoint at that address answers; a question, however it is sent.
+    /// Sends a GraphQL query to the endpoint.
     pub async fn ask<T: DeserializeOwned>(
         &self,
         endpoint: &str,
@@ -241,7 +241,7 @@ impl Client {
         request.parse(&answer)
     }
 
-    /// One thing.
+    /// Gets one object.
     pub async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -252,7 +252,7 @@ impl Client {
         request.parse(&answer)
     }
 
-    /// All pages of a list, each element as `T`.
+    /// Gets all pages of a list, each element as `T`.
     pub async fn list<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -261,14 +261,14 @@ impl Client {
         let address = with_query(self.address(path)?, query);
         let mut address = with_query(address, &[("per_page", "100")]);
         let mut all = Vec::new();
-        for _page in 0..MOST_PAGES {
+        for _page in 0..MAX_PAGES {
             let request = Request::new(Method::GET, address.clone());
             let answer = self.repeated(&request).await?;
             all.extend(request.parse::<Vec<T>>(&answer)?);
             let Some(next) = answer::next_page(&answer.headers) else {
                 return Ok(all);
             };
-            // As given, but to nobody else: the token goes with it.
+            // Unchanged, but only on the same server, because the request contains the token.
             let next = Url::parse(&next).ok();
             address = next
                 .filter(|next| is_same_server(next, &self.api))
@@ -278,7 +278,7 @@ impl Client {
         Err(request.odd("it has more than 100 pages"))
     }
 
-    /// Changes something to what it shall be; once or twice is the same.
+    /// Sends an idempotent change.
     pub async fn change<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -293,7 +293,7 @@ impl Client {
         request.parse(&answer)
     }
 
-    /// Creates something, once. An error that [`ClientError::is_unclear`] asks for a look before another try.
+    /// Creates an object once. After an error with [`ClientError::is_unclear`], check whether it exists before a retry.
     pub async fn create<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -307,7 +307,7 @@ impl Client {
         request.parse(&answer)
     }
 
-    /// Waits before another try of a create, as before that of anything else.
+    /// Waits before a retry of a create.
     pub async fn pause(&self, error: &ClientError, attempt: u32) -> Result<(), ClientError> {
         let ClientError::Unclear { request, what } = error else {
             return Ok(());
@@ -319,10 +319,10 @@ impl Client {
         let path = path.trim_start_matches('/');
         self.api
             .join(path)
-            .map_err(|error| ClientError::Setup(format!("`{path}` is no path: {error}")))
+            .map_err(|error| ClientError::Setup(format!("`{path}` is not a valid path: {error}")))
     }
 
-    /// Until it is answered: nothing is lost if it is done twice.
+    /// Retries until it is answered; the request is idempotent.
     async fn repeated(&self, request: &Request) -> Result<Answer, ClientError> {
         let mut attempt = 0;
         loop {
@@ -336,7 +336,7 @@ impl Client {
         }
     }
 
-    /// Until it is done or refused, or it is unclear whether it was done. A limit was met before anything was done.
+    /// Sends until it is done, refused or unclear. Rate limits apply before any effect, so a retry is safe.
     async fn once(&self, request: &Request) -> Result<Answer, ClientError> {
         let mut limited = 0;
         loop {
@@ -416,14 +416,14 @@ impl Client {
                 most,
             });
         }
-        (self.say)(&format!("waiting {seconds} s for GitHub: {request}: {why}"));
+        (self.on_wait)(&format!("waiting {seconds} s for GitHub: {request}: {why}"));
         self.waited.set(self.waited.get() + seconds);
         let factor = u32::try_from(seconds).unwrap_or(u32::MAX);
         self.sleep(self.patience.second * factor).await;
         Ok(())
     }
 
-    /// Sleeps, and does not count that as time of requests: the caller counts the wait.
+    /// Sleeps without counting that as request time: the caller counts the wait.
     async fn sleep(&self, time: Duration) {
         let began = Instant::now();
         tokio::time::sleep(time).await;
@@ -431,12 +431,12 @@ impl Client {
     }
 }
 
-/// One question.
+/// One request.
 struct Request {
     method: Method,
     address: Url,
     body: Option<Value>,
-    /// Whether it changes something there.
+    /// Whether it changes data on GitHub.
     writes: bool,
 }
 
@@ -489,9 +489,11 @@ fn is_same_server(one: &Url, other: &Url) -> bool {
 
 fn headers(token: &str) -> Result<HeaderMap, ClientError> {
     let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
-        // The error would show the value.
+        // The original error shows the value.
         .map_err(|_secret| {
-            ClientError::Setup("GITHUB_TOKEN has characters that no token has".to_owned())
+            ClientError::Setup(
+                "GITHUB_TOKEN has characters that are not valid in a token".to_owned(),
+            )
         })?;
     bearer.set_sensitive(true);
     let fixed = HeaderValue::from_static;

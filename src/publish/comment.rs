@@ -1,4 +1,4 @@
-//! perfgate's one comment on a pull request: found by its marker and its author, edited, never repeated.
+//! perfgate's one comment on a pull request: identified by its marker and its author, edited, never duplicated.
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -11,33 +11,33 @@ use super::event::{Repository, RunId};
 use super::history::{self, Push};
 use super::sha::Sha;
 
-/// GitHub takes 65,536 characters.
-const LONGEST: usize = 65_000;
+/// Maximum length in characters; GitHub's limit is 65,536.
+const MAX_LENGTH: usize = 65_000;
 
-/// What a comment is cut to where GitHub finds it too long all the same.
+/// Length of the second attempt if GitHub still finds the comment too long.
 const SHORT: usize = 20_000;
 
-/// Whose comments are perfgate's where nobody says otherwise: those of a workflow's own token.
+/// Default author of perfgate's comments: the owner of a workflow's own token.
 pub const DEFAULT_AUTHOR: &str = "github-actions[bot]";
 
-/// Tries to create it.
+/// Maximum attempts to create it.
 const ATTEMPTS: u32 = 3;
 
-/// A comment as the API gives it.
+/// A comment from the API.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Comment {
-    /// Its number; a later one has a larger number.
+    /// Its number; later comments have larger numbers.
     pub id: u64,
     /// Its text.
     pub body: Option<String>,
-    /// Who wrote it; nobody where the account is gone.
+    /// Its author; `None` if the account was deleted.
     pub user: Option<Account>,
     /// Its page.
     #[serde(default)]
     pub html_url: String,
 }
 
-/// An account as the API gives it.
+/// An account from the API.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Account {
     /// Its name.
@@ -47,14 +47,14 @@ pub struct Account {
     pub kind: String,
 }
 
-/// The first line, by which a comment is known and dated. Nobody sees it.
+/// The hidden first line, which identifies a comment and its run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marker {
-    /// Name of the gate, as a name that is safe everywhere.
+    /// Name of the gate as a safe name.
     pub key: String,
-    /// The commit that the verdict is about.
+    /// The commit of the verdict.
     pub head: Sha,
-    /// The run that measured.
+    /// The run of the measurement.
     pub run: RunId,
 }
 
@@ -74,7 +74,7 @@ impl Marker {
     }
 }
 
-/// The fields of the marker at the very beginning of a text.
+/// The fields of the marker at the beginning of a text.
 fn marked(body: &str) -> Option<&str> {
     let line = body.lines().next()?.trim_end();
     line.strip_prefix("<!-- perfgate:v1 ")?.strip_suffix(" -->")
@@ -88,7 +88,7 @@ fn field<'a>(fields: &'a str, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value)
 }
 
-/// Head and run of a comment that was written earlier.
+/// Head and run of an earlier comment.
 fn written_for(body: &str) -> Option<(&str, RunId)> {
     let fields = marked(body)?;
     let (run, attempt) = field(fields, "run")?.split_once('.')?;
@@ -99,27 +99,27 @@ fn written_for(body: &str) -> Option<(&str, RunId)> {
     Some((field(fields, "head")?, run))
 }
 
-/// What the comment is to say.
+/// The wanted content of the comment.
 #[derive(Clone, Debug)]
 pub struct Wanted<'a> {
     /// Its first line.
     pub marker: Marker,
-    /// The comparison as Markdown; its own first line is replaced.
+    /// The comparison as Markdown; the first line is replaced.
     pub markdown: &'a str,
-    /// What stands above everything else, as Markdown.
+    /// Text above the comparison, as Markdown.
     pub banner: Option<String>,
-    /// What stands below it, as Markdown.
+    /// Text below the comparison, as Markdown.
     pub notes: Vec<String>,
     /// The last line, as Markdown.
     pub footer: String,
     /// Icon, word and headline for the history of pushes.
     pub push: (&'a str, &'a str, &'a str),
-    /// Whether to write one where there is none.
+    /// Whether to create a comment if there is none.
     pub create: bool,
 }
 
 impl Wanted<'_> {
-    /// The whole text with the pushes of the text before.
+    /// The whole text with the pushes of the previous text.
     fn body(&self, before: &str, longest: usize) -> String {
         let (icon, word, headline) = self.push;
         let push = Push::new(&self.marker.head, icon, word, headline);
@@ -143,14 +143,14 @@ impl Wanted<'_> {
     }
 }
 
-/// What became of it.
+/// The result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// It was written or edited; its page, and who it is by.
+    /// Created or edited; its page and its author.
     Written(String, String),
-    /// There is none and none was wanted.
+    /// There is none, and none was wanted.
     NotWanted,
-    /// A newer run has written it; its number.
+    /// A newer run has written it; the number of that run.
     Newer(u64),
 }
 
@@ -167,7 +167,7 @@ fn path(repository: &Repository, number: u64) -> String {
     format!("repos/{}/issues/{number}/comments", repository.name())
 }
 
-/// Writes or edits it, so that one is there. What could not be tidied up beside it is returned with it.
+/// Creates or edits the comment. Also returns errors of the cleanup of duplicates.
 pub async fn put(
     client: &Client,
     repository: &Repository,
@@ -197,7 +197,7 @@ pub async fn put(
     let put = if let Some((_, run)) = is_newer {
         Put::Newer(run.run)
     } else {
-        let whole = wanted.body(before, LONGEST);
+        let whole = wanted.body(before, MAX_LENGTH);
         let edited = match edit(client, repository, oldest, &whole).await {
             Err(error) if error.refusal() == Some(Refusal::TooLong) => {
                 edit(client, repository, oldest, &wanted.body(before, SHORT)).await
@@ -205,14 +205,14 @@ pub async fn put(
             other => other,
         };
         match edited {
-            // Somebody deleted it after the list was made.
+            // It was deleted after the list was read.
             Err(error) if error.refusal() == Some(Refusal::Absent) => {
                 create(&place, author, wanted, newest.unwrap_or(0)).await?
             }
             edited => written(edited?),
         }
     };
-    // Last: the verdict is there, whatever becomes of this.
+    // Last, so that a failure here does not affect the verdict.
     let mut untidied = Vec::new();
     for other in surplus {
         match fold_away(client, repository, wanted, oldest, other).await {
@@ -223,11 +223,11 @@ pub async fn put(
     Ok((put, untidied))
 }
 
-/// Those with the marker at their beginning that are by us, oldest first.
+/// Our comments with the marker at their beginning, oldest first.
 fn own<'a>(comments: &'a [Comment], marker: &Marker, author: &str) -> Vec<&'a Comment> {
     let is_own = |comment: &&Comment| {
         let by_us = comment.user.as_ref().is_some_and(|user| {
-            // Nobody can register a name with brackets; the kind says it once more.
+            // Names with brackets cannot be registered; the kind confirms it.
             user.login.eq_ignore_ascii_case(author)
                 && (!author.ends_with("[bot]") || user.kind == "Bot")
         });
@@ -248,8 +248,8 @@ struct Place<'a> {
     number: u64,
 }
 
-/// Creates it once: after an answer that leaves it open, the list says whether it is there. `newest` is the largest number
-/// that a comment had before.
+/// Creates it once: after an unclear answer, the list shows whether it exists. `newest` is the largest earlier comment
+/// number.
 async fn create(
     place: &Place<'_>,
     author: &str,
@@ -261,7 +261,7 @@ async fn create(
         repository,
         number,
     } = *place;
-    let mut longest = LONGEST;
+    let mut longest = MAX_LENGTH;
     let mut attempt = 0;
     loop {
         let body = json!({"body": wanted.body("", longest)});
@@ -290,7 +290,7 @@ async fn create(
         let found = own(&comments, &wanted.marker, author)
             .into_iter()
             .find(is_new);
-        // Under a name that we did not expect; nobody else knew this line before it was there.
+        // The author may have an unexpected name; the marker line is unique to this run.
         if let Some(comment) = found.or_else(|| comments.iter().find(is_new)) {
             return Ok(written(comment.clone()));
         }
@@ -314,7 +314,7 @@ async fn edit(
         .await
 }
 
-/// Leaves one line of a comment that should not be there; deleting it would hide that it was.
+/// Replaces a duplicate comment by one line; deleting it would hide it.
 async fn fold_away(
     client: &Client,
     repository: &Repository,
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_is_read_back_and_only_at_the_very_beginning() {
+    fn a_marker_is_read_back_only_at_the_beginning() {
         let marker = marker("a", 9);
         let body = format!("{}\n### PASS", marker.line());
         assert!(marker.is_on(&body));
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn ours_are_those_with_the_marker_and_the_author() {
+    fn our_comments_have_the_marker_and_the_author() {
         let marker = marker("a", 9);
         let body = marker.line();
         let comments = [
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_cut_between_lines_and_never_within_a_folded_part() {
+    fn a_text_is_cut_between_lines_and_never_inside_a_folded_part() {
         let wanted = Wanted {
             marker: marker("a", 9),
             markdown: &format!(
@@ -400,8 +400,12 @@ mod tests {
             push: ("✅", "PASS", "fine"),
             create: true,
         };
-        let body = wanted.body("", LONGEST);
-        assert!(body.chars().count() < LONGEST, "{}", body.chars().count());
+        let body = wanted.body("", MAX_LENGTH);
+        assert!(
+            body.chars().count() < MAX_LENGTH,
+            "{}",
+            body.chars().count()
+        );
         assert_eq!(
             body.matches("<details>").count(),
             body.matches("</details>").count()

@@ -1,20 +1,20 @@
-//! Markdown that is longer than GitHub takes, cut where a reader loses least.
+//! Shortens Markdown to GitHub's limits.
 
-/// The note where something was cut off.
+/// The note at the end of shortened text.
 const NOTE: &str = "\nThe rest is in the report.\n";
 
-/// Characters, as GitHub counts a comment.
+/// Length in characters, as for comments.
 pub(super) fn characters(text: &str) -> usize {
     text.chars().count()
 }
 
-/// Bytes, as GitHub counts a step's summary and a check run's.
+/// Length in bytes, as for the summaries of steps and check runs.
 pub(super) fn bytes(text: &str) -> usize {
     text.len()
 }
 
-/// As it is where it fits; else the part before the first folded one, in whole lines. Nothing where not even the note
-/// fits that something is missing.
+/// The whole text if it fits; else the whole lines before the first folded part, with a note. Empty if the note does
+/// not fit.
 pub(super) fn to(markdown: &str, room: usize, measure: fn(&str) -> usize) -> String {
     if measure(markdown) <= room {
         return markdown.to_owned();
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_lines_are_kept_by_the_measure_that_counts() {
+    fn whole_lines_are_kept_by_the_given_measure() {
         let text = format!("ää\n{}", "b\n".repeat(40));
         let room = NOTE.len() + 5;
         assert_eq!(to(&text, room, characters), format!("ää\nb\n{NOTE}"));
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn no_folded_part_is_left_open() {
+    fn every_folded_part_is_closed() {
         let text = format!("a\n<details>\n{}</details>\n", "b\n".repeat(99));
         assert_eq!(to(&text, 100, bytes), format!("a{NOTE}"));
     }

@@ -1,15 +1,15 @@
-//! Which commit and which pull request a step of GitHub Actions is about. The event's file has texts of the pull request's
-//! author in it; only numbers, commits and names in their strict forms are taken from it.
+//! The commit and pull request of a GitHub Actions step. The event's file contains untrusted text of the pull request's
+//! author; only numbers, commits and names in strict forms are read from it.
 
 use super::payload::{End, Event, EventError, PullRequest, WorkflowRun};
 use super::sha::Sha;
 
-/// `owner/name`, as GitHub writes it.
+/// `owner/name`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repository(String);
 
 impl Repository {
-    /// The repository of that name; `None` where it is no name of one.
+    /// The repository of that name; `None` if the name is not valid.
     pub fn parse(text: &str) -> Option<Self> {
         let is_name = |part: &str| {
             let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -27,34 +27,34 @@ impl Repository {
         &self.0
     }
 
-    /// Whose it is.
+    /// Its owner.
     pub fn owner(&self) -> &str {
         self.0.split('/').next().unwrap_or_default()
     }
 
-    /// Whether it is the one that GitHub calls so; names do not differ by case alone.
+    /// Whether it has this name, without case.
     pub fn is(&self, name: &str) -> bool {
         self.0.eq_ignore_ascii_case(name)
     }
 }
 
 impl Occasion {
-    /// What nobody tells anything about: the pull request does.
+    /// Nothing known; the pull request has the rest.
     pub fn unknown() -> Self {
         of_commit(None)
     }
 }
 
-/// The pull request, as far as the event tells it.
+/// The pull request, as far as the event contains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pull {
     /// This one.
     Known(u64),
-    /// Whichever has this commit as its head: to be asked for.
+    /// The one with this commit as its head; requires a query.
     OfHead,
-    /// Whichever proposes this branch of a fork: to be asked for.
+    /// The one for this branch of a fork; requires a query.
     OfBranch(Branch),
-    /// None: there is nothing to comment on.
+    /// None, so there is no comment.
     None,
 }
 
@@ -63,49 +63,49 @@ pub enum Pull {
 pub struct Branch {
     /// The repository.
     pub repository: Repository,
-    /// Its name, which may have any character that git takes.
+    /// Its name, with any character that git accepts.
     pub name: String,
 }
 
-/// What the event says of the pull request's head.
+/// What the event contains about the pull request's head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// It was pushed at that time or before (RFC 3339).
+    /// Pushed at or before that time (RFC 3339).
     Pushed(String),
-    /// This label was set while it was the head.
+    /// This label was set while the commit was the head.
     Labelled(String),
-    /// Nothing about when it was pushed.
+    /// Unknown.
     Other,
 }
 
-/// Run of a workflow; a later one has a larger number.
+/// Run of a workflow; later runs have larger numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RunId {
     /// Its number.
     pub run: u64,
-    /// How often it was started.
+    /// Number of its attempt.
     pub attempt: u64,
 }
 
-/// What is published where.
+/// Where to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Occasion {
-    /// The commit that carries the status: the head of the pull request, never the merge commit that was checked out.
-    /// `None` where the event does not say it: the pull request does.
+    /// The commit for the status: the head of the pull request, never the checked-out merge commit. `None` if the event does
+    /// not contain it and the pull request must be queried.
     pub head: Option<Sha>,
     /// The pull request.
     pub pull: Pull,
-    /// The branch into which it is proposed, where the event names it.
+    /// The base branch, if the event contains it.
     pub base: Option<String>,
     /// Whether the head is in another repository.
     pub from_fork: bool,
-    /// What is known of the push.
+    /// What is known about the push.
     pub moment: Moment,
-    /// The run that measured, where it is another than this one.
+    /// The run of the measurement, if it differs from this run.
     pub measured_by: Option<RunId>,
 }
 
-/// What an event is about. `commit` is `GITHUB_SHA`: the right one for events that have no pull request.
+/// Where to publish for an event. `commit` is `GITHUB_SHA`, which applies to events without a pull request.
 pub fn occasion(
     event: &str,
     text: &[u8],
@@ -132,7 +132,7 @@ pub fn occasion(
             of_workflow_run(&run, ours).map_err(missing)
         }
         "push" => {
-            // Of an annotated tag it is the object of the tag, which is not a commit.
+            // For an annotated tag it is the tag object, not a commit.
             let is_tag = parsed
                 .reference
                 .is_some_and(|reference| reference.starts_with("refs/tags/"));
@@ -158,7 +158,7 @@ pub fn occasion(
         "issue_comment" | "issues" => {
             let issue = parsed.issue.ok_or_else(|| missing("issue"))?;
             let number = issue.number.filter(|_| issue.pull_request.is_some());
-            // GITHUB_SHA is the default branch's here, which this is not about.
+            // GITHUB_SHA is the head of the default branch here, not the measured commit.
             Ok(Occasion {
                 pull: number.map_or(Pull::None, Pull::Known),
                 ..of_commit(None)
@@ -171,7 +171,7 @@ pub fn occasion(
     }
 }
 
-/// The branch that `refs/heads/main` names.
+/// The branch of a reference such as `refs/heads/main`.
 fn branch(reference: &str) -> String {
     let name = reference.strip_prefix("refs/heads/");
     name.unwrap_or(reference).to_owned()
@@ -202,7 +202,7 @@ fn of_pull_request(
     let number = event.number.or(pull.number).ok_or("number")?;
     let head = pull.head.as_ref().ok_or("pull_request.head")?;
     let sha = head.commit().ok_or("pull_request.head.sha")?;
-    // A fork that was deleted has no repository any more, and was one.
+    // A deleted fork has no repository, but is still a fork.
     let home = head
         .repo
         .as_ref()
@@ -229,7 +229,7 @@ fn of_workflow_run(run: &WorkflowRun, ours: &Repository) -> Result<Occasion, &'s
     let home = home.and_then(|repo| repo.full_name.as_deref());
     let from_fork = !home.is_some_and(|home| ours.is(home));
     let our_id = run.repository.as_ref().and_then(|repo| repo.id);
-    // The list is empty for forks, and may name pull requests of other repositories that share the commit.
+    // The list is empty for forks, and may contain pull requests of other repositories with the same commit.
     let listed = run.pull_requests.iter().find(|pull| {
         let same_head = pull.head.as_ref().and_then(|end| end.sha.as_deref()) == Some(head.text());
         let base = pull.base.as_ref().and_then(|end| end.repo.as_ref());
@@ -244,7 +244,7 @@ fn of_workflow_run(run: &WorkflowRun, ours: &Repository) -> Result<Occasion, &'s
         .zip(run.head_branch.as_ref());
     let pull = match (listed.and_then(|pull| pull.number), branch) {
         (Some(number), _) => Pull::Known(number),
-        // GitHub finds no pull request by a commit that only a fork has.
+        // GitHub cannot find a pull request by a commit that exists only in a fork.
         (None, Some((repository, name))) if from_fork && !name.is_empty() => {
             Pull::OfBranch(Branch {
                 repository,
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pull_request_is_told_on_its_head_and_never_on_the_merge_commit() {
+    fn a_pull_request_gets_its_status_on_the_head_and_never_on_the_merge_commit() {
         let occasion = of("pull_request", &pull_request("synchronize", "Acme/LLM")).unwrap();
         assert_eq!(occasion.head.unwrap().text(), HEAD);
         assert_eq!((occasion.pull, occasion.from_fork), (Pull::Known(7), false));
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_merge_queue_has_a_head_and_no_pull_request_to_comment_on() {
+    fn a_merge_queue_has_a_head_and_no_pull_request_for_comments() {
         let group = json!({"merge_group": {"head_sha": HEAD}});
         let occasion = of("merge_group", &group).unwrap();
         assert_eq!(occasion.pull, Pull::None);
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workflow_run_names_its_pull_request_or_leaves_it_to_be_asked_for() {
+    fn a_workflow_run_contains_its_pull_request_or_requires_a_query() {
         let run = |pulls: Value| {
             json!({"workflow_run": {"id": 99, "run_attempt": 2, "head_sha": HEAD, "repository": {"id": 1},
                 "head_repository": {"full_name": "acme/llm"}, "pull_requests": pulls}})
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workflow_run_of_a_fork_is_known_by_its_branch_as_long_as_the_fork_is_there() {
+    fn a_workflow_run_of_a_fork_is_identified_by_its_branch_while_the_fork_exists() {
         let of_fork = |home: Value, branch: Value| {
             let run = json!({"workflow_run": {"id": 99, "head_sha": HEAD, "repository": {"id": 1},
                 "head_repository": home, "head_branch": branch, "pull_requests": []}});
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_without_what_it_must_have_is_refused_by_name() {
+    fn an_event_without_a_required_part_is_refused_by_name() {
         let refused = |event: &str, json: Value| of(event, &json).unwrap_err().to_string();
         insta::assert_snapshot!(
             [
@@ -399,12 +399,12 @@ mod tests {
             ]
             .join("\n"),
             @r"
-            the event `merge_group` has no usable `merge_group`
-            the event `merge_group` has no usable `merge_group.head_sha`
-            the event `pull_request` has no usable `pull_request.head.sha`
-            the event is no JSON of GitHub's: invalid value: integer `-7`, expected u64 at line 1 column 12
-            the event `workflow_run` has no usable `workflow_run.head_sha`
-            the event is no JSON of GitHub's: invalid length 0, expected struct Event with 10 elements at line 1 column 2
+            the event `merge_group` has no valid `merge_group`
+            the event `merge_group` has no valid `merge_group.head_sha`
+            the event `pull_request` has no valid `pull_request.head.sha`
+            the event is not a valid GitHub event: invalid value: integer `-7`, expected u64 at line 1 column 12
+            the event `workflow_run` has no valid `workflow_run.head_sha`
+            the event is not a valid GitHub event: invalid length 0, expected struct Event with 10 elements at line 1 column 2
             "
         );
     }

@@ -1,15 +1,15 @@
-//! The pushes of a pull request, one line each, kept in perfgate's own comment and read back from there.
+//! The pushes of a pull request, one line each, stored in perfgate's comment.
 
 use super::sha::Sha;
 use crate::text::sanitize;
 
-/// More pushes are no history that is read.
+/// Maximum number of listed pushes.
 const MOST: usize = 30;
 
-/// Characters of a line's text.
-const LONGEST: usize = 240;
+/// Maximum characters of a line's text.
+const MAX_LENGTH: usize = 240;
 
-/// What stands around the lines.
+/// Markers around the lines.
 const BEGIN: &str = "<!-- perfgate:pushes -->";
 const END: &str = "<!-- perfgate:end -->";
 
@@ -18,12 +18,12 @@ const END: &str = "<!-- perfgate:end -->";
 pub(super) struct Push {
     /// Its commit, shortened.
     commit: String,
-    /// Verdict and headline as inert Markdown.
+    /// Verdict and headline as sanitised Markdown.
     text: String,
 }
 
 impl Push {
-    /// What was said of a push.
+    /// A push with its verdict.
     pub(super) fn new(head: &Sha, icon: &str, word: &str, headline: &str) -> Self {
         let short: String = headline.chars().take(140).collect();
         let dots = if short.len() < headline.len() {
@@ -41,7 +41,7 @@ impl Push {
         format!("- `{}` {}\n", self.commit, self.text)
     }
 
-    /// A line as it was written; `None` for any other, and for one that somebody made act.
+    /// Parses a line of ours; `None` for other lines and for lines with active content.
     fn parse(line: &str) -> Option<Self> {
         let (commit, text) = line.strip_prefix("- `")?.split_once("` ")?;
         let is_commit = commit.len() == 10 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -52,7 +52,7 @@ impl Push {
                 '<' | '>' | '`' | '[' | ']' | '@' | '|' | '*' | '_' | '!' | '\\'
             ) || c.is_control()
         };
-        let is_text = !text.is_empty() && text.len() <= 4 * LONGEST && !text.contains(acts);
+        let is_text = !text.is_empty() && text.len() <= 4 * MAX_LENGTH && !text.contains(acts);
         (is_commit && is_text).then(|| Self {
             commit: commit.to_owned(),
             text: text.to_owned(),
@@ -70,17 +70,17 @@ pub(super) fn read(body: &str) -> Vec<Push> {
     lines.filter_map(|line| Push::parse(line.trim())).collect()
 }
 
-/// The same with this push as the last one, whatever was said of it before; the oldest are left out where there are too many.
+/// Adds the push as the last one and replaces an earlier entry of it; drops the oldest beyond the maximum.
 pub(super) fn with(mut pushes: Vec<Push>, push: Push) -> Vec<Push> {
     pushes.retain(|earlier| earlier.commit != push.commit);
     pushes.push(push);
     pushes.split_off(pushes.len().saturating_sub(MOST))
 }
 
-/// Folded, in at most so many characters: what does not fit is the oldest.
+/// A folded list of at most `room` characters; drops the oldest pushes that do not fit.
 pub(super) fn folded(pushes: &[Push], room: usize) -> String {
     let head = format!(
-        "\n<details><summary>Pushes ({}), the newest last</summary>\n\n{BEGIN}\n\n",
+        "\n<details><summary>Pushes ({}), newest last</summary>\n\n{BEGIN}\n\n",
         pushes.len()
     );
     let tail = format!("\n{END}\n</details>\n");
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn pushes_are_read_back_as_they_were_written_and_each_stands_once() {
+    fn pushes_round_trip_and_each_is_listed_once() {
         let mut pushes = with(Vec::new(), push('a', "TPOT P95 is 7.1 % slower"));
         pushes = with(pushes, push('b', "a | <b> @me `x`"));
         pushes = with(pushes, push('a', "TPOT P95 is 6.9 % slower"));
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(read(&body), pushes);
         insta::assert_snapshot!(folded(&pushes, 10_000), @"
 
-        <details><summary>Pushes (2), the newest last</summary>
+        <details><summary>Pushes (2), newest last</summary>
 
         <!-- perfgate:pushes -->
 
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_somebody_made_act_is_not_taken_over() {
+    fn a_line_with_active_content_is_dropped() {
         for line in [
             "- `aaaaaaaaaa` <img src=x>",
             "- `aaaaaaaaaa` @everyone",
@@ -155,7 +155,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_comment_makes_a_line_that_acts(
+        fn no_comment_gives_a_line_with_active_content(
             middle in "(\\PC|\n|- `|aaaaaaaaaa` |<b>|@me|<!-- perfgate:end -->|<!-- perfgate:pushes -->){0,40}"
         ) {
             let pushes = read(&format!("{BEGIN}\n{middle}"));

@@ -1,7 +1,7 @@
-//! Handing a verdict to GitHub, by its rules and with as few rights as can be.
+//! Publishes a verdict on GitHub with minimal permissions.
 //!
-//! [`event`] says what a step is about, [`client`] talks to the API, and the others each know one thing that is published.
-//! Whatever a person, a fork or GitHub wrote is data.
+//! [`event`] reads the event of a step, [`client`] calls the API, and each other module publishes one thing.
+//! Text from persons, forks and GitHub is data, never instructions.
 
 pub mod acceptance;
 pub mod actions;

@@ -5,14 +5,14 @@ use serde::Deserialize;
 use super::sha::Sha;
 use crate::json;
 
-/// Why an event does not say where to publish.
+/// Why an event is not usable.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EventError {
     /// The text.
-    #[error("the event is no JSON of GitHub's: {0}")]
+    #[error("the event is not a valid GitHub event: {0}")]
     Json(String),
-    /// A part that this event has is not there or is no such thing.
-    #[error("the event `{event}` has no usable `{part}`")]
+    /// A required part of the event is missing or invalid.
+    #[error("the event `{event}` has no valid `{part}`")]
     Part {
         /// Name of the event.
         event: String,
@@ -103,7 +103,7 @@ impl Event {
 }
 
 impl End {
-    /// Its commit, where that is one.
+    /// Its commit, if valid.
     pub(super) fn commit(&self) -> Option<Sha> {
         self.sha.as_deref().and_then(Sha::parse)
     }

@@ -1,4 +1,4 @@
-//! What a pull request's text says to perfgate. The text is its author's: data, never instructions.
+//! Sections for perfgate in a pull request's text. The text is untrusted: data, never instructions.
 
 use std::path::Path;
 
@@ -7,19 +7,19 @@ use serde::Deserialize;
 use crate::files::{self, FileError};
 use crate::{json, limits};
 
-/// The heading under which an analysis report stands, in any case and at any level.
+/// The heading of an analysis report, in any case and at any level.
 const ANALYSIS: &str = "perfgate analysis";
 
-/// The heading under which an explanation stands.
+/// The heading of an explanation.
 const EXPLANATION: &str = "perfgate explanation";
 
-/// The heading under which the reason stands for which a regression is accepted.
+/// The heading of the reason for accepting a regression.
 const ACCEPTED: &str = "perfgate accepted";
 
-/// What a line begins with that has that reason in it.
+/// Beginning of a line with such a reason.
 const ACCEPT: &str = "perf-accept:";
 
-/// The parts of an event that are read here.
+/// The parts of an event that are read.
 #[derive(Deserialize)]
 struct Event {
     pull_request: Option<PullRequest>,
@@ -37,12 +37,12 @@ pub enum EventError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Its text.
-    #[error("the event is no JSON of GitHub's: {0}")]
+    #[error("the event is not a valid GitHub event: {0}")]
     Json(#[from] serde_json::Error),
 }
 
-/// The text of the pull request in an event file (`$GITHUB_EVENT_PATH`); `None` where the event is of something else or the
-/// text is empty.
+/// The text of the pull request in an event file (`$GITHUB_EVENT_PATH`); `None` for other events and if the text is
+/// empty.
 pub fn text_of_event(path: &Path) -> Result<Option<String>, EventError> {
     let event: Event = json::parse(&files::read_within(path, limits::EVENT)?)?;
     Ok(event
@@ -51,18 +51,18 @@ pub fn text_of_event(path: &Path) -> Result<Option<String>, EventError> {
         .filter(|body| !body.trim().is_empty()))
 }
 
-/// What stands under the heading `perfgate analysis`; `None` where there is no such heading or nothing under it.
+/// The section `perfgate analysis`; `None` if it is missing or empty.
 pub fn analysis_section(text: &str) -> Option<String> {
     section(text, ANALYSIS)
 }
 
-/// What stands under the heading `perfgate explanation`.
+/// The section `perfgate explanation`.
 pub fn explanation_section(text: &str) -> Option<String> {
     section(text, EXPLANATION)
 }
 
-/// Why a regression is to be accepted: what stands under the heading `perfgate accepted`, or else in the last line
-/// `perf-accept: REASON` that is no code and no HTML comment.
+/// The reason to accept a regression: the section `perfgate accepted`, or else the last line `perf-accept: REASON` outside
+/// of code and HTML comments.
 pub fn acceptance_reason(text: &str) -> Option<String> {
     section(text, ACCEPTED).or_else(|| accept_line(text))
 }
@@ -94,8 +94,8 @@ fn fence_mark(line: &str) -> Option<&'static str> {
         .find(|mark| line.starts_with(mark))
 }
 
-/// What stands under a heading, up to the next heading of the same or a higher level, without HTML comments (which
-/// templates leave behind).
+/// The section of a heading, up to the next heading of the same or a higher level, without HTML comments (from
+/// templates).
 fn section(text: &str, wanted: &str) -> Option<String> {
     let mut section: Option<(usize, Vec<&str>)> = None;
     let mut fence: Option<&str> = None;
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_nobody_filled_in_is_no_analysis() {
+    fn an_unfilled_template_is_not_an_analysis() {
         assert_eq!(
             analysis_section("## perfgate analysis\n<!-- explain here -->\n\n## Next\ntext"),
             None
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn analysis_and_explanation_stand_beside_each_other() {
+    fn analysis_and_explanation_can_be_combined() {
         let text = "## perfgate explanation\nslower\n## perfgate analysis\nbigger\n";
         assert_eq!(explanation_section(text).as_deref(), Some("slower"));
         assert_eq!(analysis_section(text).as_deref(), Some("bigger"));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_stands_under_its_heading_or_in_a_line_of_its_own() {
+    fn a_reason_is_a_section_or_a_line() {
         let reason = |text: &str| acceptance_reason(text).unwrap_or_default();
         assert_eq!(
             reason("Intro\n## Perfgate accepted\nThe new tokenizer is worth it.\n## Tests"),
@@ -221,7 +221,7 @@ mod tests {
         );
         assert_eq!(reason("x\nPerf-Accept:  worth it \ny"), "worth it");
         assert_eq!(reason("perf-accept: a\nperf-accept: b"), "b");
-        // Neither an example nor what a template hides is a reason.
+        // Examples in code and hidden text of templates do not count.
         assert_eq!(reason("```\nperf-accept: example\n```"), "");
         assert_eq!(reason("<!-- \nperf-accept: REASON\n-->"), "");
         assert_eq!(reason("say perf-accept: x"), "");

@@ -1,4 +1,4 @@
-//! Which pull request a run belongs to, asked of GitHub where the event does not say it.
+//! The pull request of a run, queried from GitHub if the event does not contain it.
 
 use serde::Deserialize;
 
@@ -8,13 +8,13 @@ use super::sha::Sha;
 
 /// Why there is no pull request to comment on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Nowhere {
+pub enum NoPullRequest {
     /// There is none, or only closed ones.
     #[error("no open pull request of this repository has the run's commit as its head")]
     None,
-    /// What was measured is not what would be merged.
+    /// The measured commit is no longer the head.
     #[error(
-        "pull request #{number} has been pushed to since the run: its head is {now}, and the run's commit {measured}"
+        "pull request #{number} has newer commits than the run: its head is {now}, the commit of the run is {measured}"
     )]
     Moved {
         /// The pull request.
@@ -24,9 +24,9 @@ pub enum Nowhere {
         /// The commit of the run, shortened.
         measured: String,
     },
-    /// One branch, proposed for several bases: each had a run of its own.
+    /// One branch with pull requests into several bases, each with its own run.
     #[error(
-        "{numbers} have the run's commit as their head, and GitHub does not say which of them the run was for; `--pull-request N` names it"
+        "{numbers} all have the run's commit as their head; select one with `--pull-request N`"
     )]
     Several {
         /// `#7 and #9`.
@@ -43,12 +43,12 @@ struct Listed {
     base: End,
 }
 
-/// A pull request that was found.
+/// A pull request from a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundPull {
     /// Its number.
     pub number: u64,
-    /// The branch into which it is proposed.
+    /// The base branch.
     pub base: String,
 }
 
@@ -57,7 +57,7 @@ struct End {
     sha: String,
     #[serde(rename = "ref", default)]
     branch: String,
-    /// None where a fork was deleted.
+    /// `None` if the fork was deleted.
     repo: Option<Named>,
 }
 
@@ -79,21 +79,21 @@ impl End {
     }
 }
 
-/// The open pull request that has this commit as its head, for a commit of our own. GitHub knows none for one that only a
-/// fork has.
+/// The open pull request with this commit as its head, for a commit of this repository. GitHub cannot find one for a commit
+/// that exists only in a fork.
 pub async fn of_commit(
     client: &Client,
     ours: &Repository,
     head: &Sha,
-) -> Result<Result<FoundPull, Nowhere>, ClientError> {
+) -> Result<Result<FoundPull, NoPullRequest>, ClientError> {
     let path = format!("repos/{}/commits/{}/pulls", ours.name(), head.text());
     let mut listed: Vec<Listed> = client.list(&path, &[]).await?;
     listed.retain(|pull| pull.head.sha == head.text() && pull.is_open_in(ours));
-    Ok(only(&listed).unwrap_or(Err(Nowhere::None)))
+    Ok(only(&listed).unwrap_or(Err(NoPullRequest::None)))
 }
 
-/// The one that is listed; `None` where none is.
-fn only(listed: &[Listed]) -> Option<Result<FoundPull, Nowhere>> {
+/// The only listed one; `None` if the list is empty.
+fn only(listed: &[Listed]) -> Option<Result<FoundPull, NoPullRequest>> {
     match listed {
         [] => None,
         [pull] => Some(Ok(FoundPull {
@@ -104,31 +104,31 @@ fn only(listed: &[Listed]) -> Option<Result<FoundPull, Nowhere>> {
             let mut numbers: Vec<u64> = several.iter().map(|pull| pull.number).collect();
             numbers.sort_unstable();
             let named: Vec<String> = numbers.iter().map(|number| format!("#{number}")).collect();
-            Some(Err(Nowhere::Several {
+            Some(Err(NoPullRequest::Several {
                 numbers: named.join(" and "),
             }))
         }
     }
 }
 
-/// The open pull request that proposes this branch of a fork and still has the commit of the run as its head.
+/// The open pull request of this branch of a fork that still has the commit of the run as its head.
 pub async fn of_branch(
     client: &Client,
     ours: &Repository,
     branch: &Branch,
     head: &Sha,
-) -> Result<Result<FoundPull, Nowhere>, ClientError> {
+) -> Result<Result<FoundPull, NoPullRequest>, ClientError> {
     let path = format!("repos/{}/pulls", ours.name());
     let proposed = format!("{}:{}", branch.repository.owner(), branch.name);
     let query = [("state", "open"), ("head", proposed.as_str())];
     let mut listed: Vec<Listed> = client.list(&path, &query).await?;
-    // An owner may have several forks with a branch of that name.
+    // An owner may have several forks with such a branch.
     listed.retain(|pull| pull.is_open_in(ours) && pull.head.is_in(&branch.repository));
-    let moved = listed.first().map(|moved| Nowhere::Moved {
+    let moved = listed.first().map(|moved| NoPullRequest::Moved {
         number: moved.number,
         now: moved.head.sha.chars().take(10).collect(),
         measured: head.short().to_owned(),
     });
     listed.retain(|pull| pull.head.sha == head.text());
-    Ok(only(&listed).unwrap_or_else(|| Err(moved.unwrap_or(Nowhere::None))))
+    Ok(only(&listed).unwrap_or_else(|| Err(moved.unwrap_or(NoPullRequest::None))))
 }

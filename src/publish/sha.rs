@@ -5,7 +5,7 @@
 pub struct Sha(String);
 
 impl Sha {
-    /// The commit with that hash; `None` where it is none, or the zeros that stand for a deleted branch.
+    /// The commit with that hash; `None` if it is not valid or is the zeros of a deleted branch.
     pub fn parse(text: &str) -> Option<Self> {
         let is_hash = matches!(text.len(), 40 | 64)
             && text
@@ -20,7 +20,7 @@ impl Sha {
         &self.0
     }
 
-    /// As people write it.
+    /// The abbreviated hash.
     pub fn short(&self) -> &str {
         &self.0[..10]
     }

@@ -1,8 +1,8 @@
-//! The commit status: the check to make required, since a job that is skipped counts as a success and a status that
-//! nobody wrote does not.
+//! The commit status: make it a required check, because a skipped job counts as a success and a missing status does
+//! not.
 //!
-//! Several verdicts may be about one commit: of several gates, and of pull requests into several bases. Each has a status of
-//! its own, `perfgate/GATE → BASE`, and the required one, `perfgate`, is a success only where all of them are.
+//! One commit can have several verdicts: of several gates, and of pull requests into several bases. Each has its own
+//! status, `perfgate/GATE → BASE`, and the required one, `perfgate`, is a success only if all of them are.
 
 use reqwest::{Method, Url};
 use serde::Deserialize;
@@ -15,28 +15,28 @@ use super::sha::Sha;
 use crate::exit::ExitStatus;
 use crate::text::sanitize;
 
-/// Characters of a description that GitHub takes.
-const LONGEST: usize = 140;
+/// GitHub's limit of a description, in characters.
+const MAX_LENGTH: usize = 140;
 
-/// Characters of a context that GitHub takes.
-const LONGEST_CONTEXT: usize = 255;
+/// GitHub's limit of a context, in characters.
+const MAX_CONTEXT: usize = 255;
 
-/// Times that the required status is written anew because others wrote theirs meanwhile.
+/// Maximum rewrites of the required status because of concurrent statuses.
 const ATTEMPTS: u32 = 3;
 
-/// What the status says.
+/// The state of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CommitState {
-    /// The merge may go on.
+    /// The merge may proceed.
     Success,
-    /// It may not.
+    /// The merge is blocked.
     Failure,
-    /// Nothing could be said.
+    /// No verdict.
     Error,
 }
 
 impl CommitState {
-    /// Of a comparison with this exit code.
+    /// The state for an exit code.
     pub fn of(exit_code: u8) -> Self {
         let is = |status: ExitStatus| status.code() == exit_code;
         if is(ExitStatus::Pass) {
@@ -56,7 +56,7 @@ impl CommitState {
         }
     }
 
-    /// The state by GitHub's name; a pending one is not a success.
+    /// The state from GitHub's name; `pending` is not a success.
     fn named(name: &str) -> Self {
         match name {
             "success" => Self::Success,
@@ -66,7 +66,7 @@ impl CommitState {
     }
 }
 
-/// A status as the API gives it.
+/// A status from the API.
 #[derive(Clone, Debug, Deserialize)]
 struct Given {
     state: String,
@@ -75,34 +75,34 @@ struct Given {
     description: Option<String>,
 }
 
-/// A verdict that is to be published as a status.
+/// A verdict to publish as a status.
 #[derive(Clone, Copy, Debug)]
 pub struct Statement<'a> {
     /// The API.
     pub client: &'a Client,
     /// The repository.
     pub repository: &'a Repository,
-    /// The commit that carries it.
+    /// The commit.
     pub head: &'a Sha,
     /// Name of the required status.
     pub context: &'a str,
-    /// Whose verdict: the gate's name, and the base branch where there is one.
+    /// The gate's name, and the base branch if there is one.
     pub of: &'a str,
-    /// The context that the same verdict had before its name was known: of a gate whose configuration could not be read.
+    /// Former context of this verdict, before its name was known: for a gate with an unreadable configuration.
     pub formerly: Option<&'a str>,
-    /// What it says.
+    /// The state.
     pub state: CommitState,
-    /// In a line.
+    /// Description in one line.
     pub description: &'a str,
-    /// Where it can be read.
+    /// Address of the report.
     pub address: Option<&'a str>,
 }
 
 impl Statement<'_> {
-    /// Sets the verdict's own status and then the required one. What had to be left out is returned.
+    /// Sets the verdict's own status and then the required one. Returns the parts that had to be left out.
     pub async fn set(&self) -> Result<Vec<String>, ClientError> {
         let mut problems = Vec::new();
-        // The own one first, so that other gates that read all of them see it.
+        // The own status first, so that other gates see it.
         let own = self.own_context(self.of);
         let own_set = self.put(&own, self.state, self.description).await;
         let mut written = None;
@@ -121,15 +121,15 @@ impl Statement<'_> {
 
     fn own_context(&self, of: &str) -> String {
         let context = format!("{}/{of}", self.context);
-        shortened(&context, LONGEST_CONTEXT)
+        shortened(&context, MAX_CONTEXT)
     }
 
-    /// What all verdicts about this commit come to.
+    /// The combined state of all verdicts of this commit.
     async fn together(&self, own: &str) -> Result<(CommitState, String), ClientError> {
         let own_words = (self.state, self.description.to_owned());
         let others = match self.others(own).await {
             Ok(others) => others,
-            // Without the right to read them this verdict alone counts; any other failure must not lead to a success.
+            // Without permission to read statuses only this verdict counts; any other failure must not lead to a success.
             Err(ClientError::Refused { .. }) => Vec::new(),
             Err(error) if self.state == CommitState::Success => return Err(error),
             Err(_unknown) => Vec::new(),
@@ -142,14 +142,14 @@ impl Statement<'_> {
         })
     }
 
-    /// The newest states of the other verdicts, with what they say.
+    /// The newest states of the other verdicts, with their descriptions.
     async fn others(&self, own: &str) -> Result<Vec<(CommitState, String)>, ClientError> {
         let path = format!(
             "repos/{}/commits/{}/statuses",
             self.repository.name(),
             self.head.text()
         );
-        // The newest first.
+        // Newest first.
         let given: Vec<Given> = self.client.list(&path, &[]).await?;
         let beginning = format!("{}/", self.context);
         let former = self.formerly.map(|of| self.own_context(of));
@@ -170,7 +170,7 @@ impl Statement<'_> {
         Ok(others)
     }
 
-    /// One status. What GitHub does not take of it is left out, so that no older one stays in its place.
+    /// Sets one status. Leaves out the parts that GitHub refuses, so that no older status stays.
     async fn put(
         &self,
         context: &str,
@@ -196,7 +196,7 @@ impl Statement<'_> {
                 let bare = format!("{} (GitHub refused the text of this status)", state.name());
                 self.send(context, state, &bare, None).await?;
                 Ok(Some(format!(
-                    "the status was set without its text and its link: {}",
+                    "the status was set without its text and link: {}",
                     sanitize::line(&error.to_string())
                 )))
             }
@@ -231,13 +231,13 @@ impl Statement<'_> {
     }
 }
 
-/// What GitHub takes as the link of a status or a check run.
+/// Whether GitHub accepts the address as the link of a status or a check run.
 pub fn is_web_address(address: &str) -> bool {
     let parsed = Url::parse(address).ok();
     parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
-/// Statuses are kept as three bytes a character: GitHub refuses those beyond the basic plane.
+/// GitHub refuses characters outside the Unicode basic plane in statuses.
 fn shortened(text: &str, longest: usize) -> String {
     let line: String = sanitize::line(text)
         .chars()
@@ -251,7 +251,7 @@ fn shortened(text: &str, longest: usize) -> String {
 }
 
 fn short(text: &str) -> String {
-    shortened(text, LONGEST)
+    shortened(text, MAX_LENGTH)
 }
 
 #[cfg(test)]
@@ -259,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_may_be_merged_is_a_success() {
+    fn only_a_mergeable_verdict_is_a_success() {
         let states = ExitStatus::ALL.map(|status| CommitState::of(status.code()));
         let successes = states
             .iter()
@@ -273,14 +273,14 @@ mod tests {
     #[test]
     fn a_description_is_one_line_that_fits() {
         let long = short(&"päng\n".repeat(60));
-        assert_eq!(long.chars().count(), LONGEST);
+        assert_eq!(long.chars().count(), MAX_LENGTH);
         assert!(long.ends_with("päng päng…"), "{long}");
         assert_eq!(short("fine"), "fine");
         assert_eq!(short("🚀 faster"), "\u{FFFD} faster");
     }
 
     #[test]
-    fn a_link_is_an_absolute_address_of_the_web() {
+    fn a_link_is_an_absolute_web_address() {
         for address in ["https://x.test/1", "http://127.0.0.1:8/r"] {
             assert!(is_web_address(address), "{address}");
         }

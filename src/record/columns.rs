@@ -1,4 +1,4 @@
-//! The columns of a repeat's samples, and what they give.
+//! The columns of a repeat's samples, and the metrics derived from them.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use super::totals::Totals;
 use crate::metric::Metric;
 use crate::stats::number;
 
-/// The columns of the requests with status `ok`, and how many have another.
+/// The columns of the requests with status `ok`, and the number of other requests.
 #[derive(Default)]
 pub(super) struct Columns {
     pub(super) latencies: Latencies,
     pub(super) totals: Totals,
     pub(super) packed: Packed,
-    /// TPOT with 0 for answers in one piece, as definition 1 had it.
+    /// TPOT by definition 1: 0 for answers in one piece.
     tpot_before: Vec<f64>,
 }
 
@@ -51,7 +51,7 @@ impl Columns {
             [&samples.ttft, &samples.tpot, &samples.e2e].map(|column| at(column.as_deref(), index));
         let output = at(samples.output_tokens.as_deref(), index);
         match at(samples.status.as_deref(), index).as_deref() {
-            // Without a status column, a request that has a latency has succeeded.
+            // Without a status column, a request with a latency succeeded.
             None if samples.status.is_none()
                 && (ttft.is_some() || e2e.is_some() || tpot.is_some()) => {}
             Some("ok") => {}
@@ -69,14 +69,14 @@ impl Columns {
         self.latencies.e2e.extend(e2e);
         let first = at(samples.first_chunk_tokens.as_deref(), index);
         let later = output.map(|output| output.saturating_sub(first.unwrap_or(1)));
-        // A missing column follows from the others; a null in a given one is a request that has no such value.
+        // A missing column is derived from the others; a null in an existing column is a request without such a value.
         let tpot = if samples.tpot.is_some() {
             tpot
         } else {
             derived_tpot(ttft, e2e, later)
         };
         self.tpot_before.extend(tpot);
-        // What came together shows no gap between tokens, and no gap is not a gap of zero.
+        // Tokens that arrived together have an unknown gap, not a gap of zero.
         let seen = tpot.filter(|tpot| *tpot > FASTEST_TOKEN);
         self.latencies.tpot.extend(seen);
         let is_single = output.is_none_or(|output| output < 2);
@@ -105,13 +105,13 @@ impl Columns {
         latencies.chain(self.totals.metrics(duration))
     }
 
-    /// Whether the columns have what a metric is a statistic of.
+    /// Whether the columns have the data that a metric is computed from.
     pub(super) fn give(&self, metric: Metric) -> bool {
         let latency = metric.statistic().map(|(latency, _)| latency);
         latency.is_some_and(|latency| !self.latencies.column(latency).is_empty())
     }
 
-    /// Whether `given` is what definition 1 made of the columns, where the file does not name another.
+    /// Whether `given` agrees with the columns by definition 1, if the file names no other definition.
     pub(super) fn agreed_before(
         &self,
         metric: Metric,

@@ -1,43 +1,43 @@
-//! Results as they are kept: small, stable, and readable in a diff. Pure.
+//! Results in their stored form: small, stable, readable in a diff. Pure.
 
 use jiff::Timestamp;
 
 use super::format::{Repeat, ResultFile, Samples, Scenario};
 use super::telemetry::Telemetry;
 
-/// Significant digits of a sample: a hundredth of what a comparison can see.
+/// Significant digits of a sample; the rounding error is a hundredth of the smallest detectable difference.
 const DIGITS: usize = 5;
 
-/// The status of a request that counts.
+/// The status of a successful request.
 const OK: &str = "ok";
 
-/// A run as a baseline keeps it: every repeat's metrics and one column per latency, rounded to five digits.
+/// A run in the form of a baseline: the metrics of every repeat and one column per latency, rounded to five digits.
 #[must_use]
 pub fn as_baseline(run: &ResultFile) -> ResultFile {
-    kept(run, |repeat| Repeat {
+    with_repeats(run, |repeat| Repeat {
         samples: repeat.samples.as_ref().map(rounded),
         telemetry: repeat.telemetry.without_series(),
         ..repeat.clone()
     })
 }
 
-/// A run as the ledger keeps it: every repeat's metrics.
+/// A run in the form of a ledger line: the metrics of every repeat.
 #[must_use]
 pub fn as_session(run: &ResultFile) -> ResultFile {
-    kept(run, |repeat| Repeat {
+    with_repeats(run, |repeat| Repeat {
         samples: None,
         telemetry: Telemetry::default(),
         ..repeat.clone()
     })
 }
 
-/// Whether one was measured before the other, where both say when.
+/// Whether `one` was measured before `other`; false if a time is missing.
 pub fn is_measured_before(one: &ResultFile, other: &ResultFile) -> bool {
     let time = |file: &ResultFile| file.created.as_deref()?.parse::<Timestamp>().ok();
     matches!((time(one), time(other)), (Some(one), Some(other)) if one < other)
 }
 
-fn kept(run: &ResultFile, keep: impl Fn(&Repeat) -> Repeat) -> ResultFile {
+fn with_repeats(run: &ResultFile, keep: impl Fn(&Repeat) -> Repeat) -> ResultFile {
     let scenario = |scenario: &Scenario| Scenario {
         repeats: scenario.repeats.iter().map(&keep).collect(),
         ..scenario.clone()
@@ -53,7 +53,7 @@ fn rounded(samples: &Samples) -> Samples {
         let values = values.as_ref()?;
         Some(values.iter().map(|value| value.map(round)).collect())
     };
-    // Without the column, a request that has a latency has succeeded.
+    // Without a status column, a request with a latency succeeded.
     let all_ok = samples
         .status
         .as_ref()
@@ -77,14 +77,14 @@ fn round(value: f64) -> f64 {
     format!("{value:.digits$e}").parse().unwrap_or(value)
 }
 
-/// Indented JSON in which a list of plain values stands on one line: a changed column is one line of a diff.
+/// Indented JSON with each list of plain values on one line, so that a changed column is one line of a diff.
 pub fn readable(result: &ResultFile) -> serde_json::Result<String> {
     let pretty = serde_json::to_string_pretty(result)?;
     let mut text = String::with_capacity(pretty.len());
     let mut list: Option<Vec<&str>> = None;
     for line in pretty.lines() {
         let trimmed = line.trim_start();
-        // A line that ends with a bracket begins a list: within a string it would end with its quote.
+        // A line that ends with a bracket begins a list; a string would end with a quote.
         if line.ends_with('[') || line.ends_with('{') {
             if let Some(open) = list.take() {
                 push_lines(&mut text, &open);
@@ -161,8 +161,8 @@ mod tests {
 
     #[test]
     fn a_baseline_is_rounded_and_has_no_series() {
-        let kept = as_baseline(&run(vec![Some(0.123_456_789), None], "c"));
-        insta::assert_snapshot!(readable(&kept).unwrap(), @r#"
+        let with_repeats = as_baseline(&run(vec![Some(0.123_456_789), None], "c"));
+        insta::assert_snapshot!(readable(&with_repeats).unwrap(), @r#"
         {
           "schema": "perfgate.result/1",
           "scenarios": [
@@ -200,13 +200,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_readable_is_read_back_the_same(
+        fn readable_json_round_trips(
             ttft in prop::collection::vec(prop::option::of(1e-6..1e3f64), 0..20), name in "(\\PC|\"|\\[|\\{|\n){0,12}"
         ) {
-            let kept = as_baseline(&run(ttft, &name));
-            let back: ResultFile = serde_json::from_str(&readable(&kept).unwrap()).unwrap();
-            prop_assert_eq!(&back, &kept);
-            prop_assert_eq!(as_baseline(&back), kept);
+            let with_repeats = as_baseline(&run(ttft, &name));
+            let back: ResultFile = serde_json::from_str(&readable(&with_repeats).unwrap()).unwrap();
+            prop_assert_eq!(&back, &with_repeats);
+            prop_assert_eq!(as_baseline(&back), with_repeats);
         }
     }
 }

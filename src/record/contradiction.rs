@@ -1,38 +1,38 @@
-//! What a repeat says twice must agree, and what no clock or counter can give is refused.
+//! Checks a repeat: redundant values must agree, and impossible times and counts are refused.
 
 use super::format::{Repeat, RequestCounts, Samples};
 use crate::limits;
 use crate::metric::{LATENCIES, Latency, Metric, Statistic};
 use crate::stats::number;
 
-/// Two ways to the same figure may differ by this share: they were rounded by somebody.
+/// Relative tolerance between two values of the same quantity, for rounding.
 const AGREEMENT: f64 = 1e-3;
 
-/// An error rate of one's own writing is rounded to a tenth of a percent.
+/// Tolerance of an error rate: other tools round it to 0.1 %.
 const RATE_ROOM: f64 = 1e-3;
 
-/// Requests per second of one's own writing are rounded to a tenth, or to a hundredth of themselves.
+/// Tolerances of requests per second: other tools round to 0.1/s or to 1 %.
 const RATE_SHARE: f64 = 1e-2;
 const RATE_ROUNDED: f64 = 0.05;
 
-/// Times of a request are kept to a microsecond or so.
+/// Tolerance of request times, in seconds.
 const TIME_ROOM: f64 = 1e-4;
 
-/// The wall time ends with the last answer, give or take a hundredth and a hundredth of a second.
+/// Tolerances of the wall time, which ends with the last answer: 1 % and 10 ms.
 const WALL_SHARE: f64 = 1e-2;
 const WALL_ROOM: f64 = 1e-2;
 
-/// The shortest time that a client can see, in seconds.
-const SHORTEST: f64 = 1e-9;
+/// The shortest time that a client can measure, in seconds.
+const MIN_TIME: f64 = 1e-9;
 
-/// What is wrong with a repeat, a sentence each, of every kind the first.
+/// Problems of a repeat, one sentence each; only the first of every kind.
 pub(super) fn of_repeat(repeat: &Repeat) -> Vec<String> {
     let mut problems = Vec::new();
     if let Some(duration) = repeat.duration
-        && !(SHORTEST..=limits::SECONDS).contains(&duration)
+        && !(MIN_TIME..=limits::SECONDS).contains(&duration)
     {
         problems.push(format!(
-            "a duration must be above zero and at most {} s, and it is {duration}",
+            "the duration must be above zero and at most {} s; it is {duration}",
             limits::SECONDS
         ));
     }
@@ -61,7 +61,7 @@ fn of_metrics(repeat: &Repeat) -> Vec<String> {
             continue;
         };
         let is_share = metric == Metric::ERROR_RATE && value > 1.0;
-        // A gap of zero has been seen: two tokens in one chunk. The first token and the whole answer take time.
+        // A gap of zero is possible: two tokens in one chunk. TTFT and E2E must be above zero.
         let must_take_time = matches!(metric.statistic(), Some((Latency::Ttft | Latency::E2e, _)));
         let is_possible = if value > 0.0 {
             (limits::SMALLEST..=limits::VALUE).contains(&value)
@@ -77,7 +77,7 @@ fn of_metrics(repeat: &Repeat) -> Vec<String> {
     problems
 }
 
-/// Metrics of which one can never be above the other.
+/// Pairs of metrics in which the first cannot exceed the second.
 fn out_of_order(repeat: &Repeat) -> Option<String> {
     let mut pairs = vec![(Metric::THROUGHPUT, Metric::TOTAL_THROUGHPUT)];
     for (_, latency) in LATENCIES {
@@ -102,7 +102,7 @@ fn percentiles(latency: Latency) -> Vec<Metric> {
     Metric::all().filter(is_percentile).collect()
 }
 
-/// Completed requests and the wall time give the rate.
+/// The rate must equal completed requests divided by wall time.
 fn other_rate(counts: RequestCounts, repeat: &Repeat) -> Option<String> {
     let given = repeat.metric(Metric::QPS)?;
     let duration = repeat.duration.filter(|duration| *duration > 0.0)?;
@@ -125,7 +125,7 @@ fn too_many(counts: RequestCounts) -> Option<String> {
     let largest = completed.max(failed).max(truncated);
     (largest > limits::COUNT).then(|| {
         format!(
-            "`requests` has a count of {largest}, and the limit is {}",
+            "`requests` has a count of {largest}; the limit is {}",
             limits::COUNT
         )
     })
@@ -143,8 +143,8 @@ fn other_error_rate(counts: RequestCounts, repeat: &Repeat) -> Option<String> {
     })
 }
 
-/// The counts of the columns. Without a status, a request that has a latency has succeeded, and who succeeded may be all
-/// that is listed.
+/// Compares the counts with the columns. Without a status column, a request with a latency succeeded, and the columns may
+/// list only successful requests.
 fn other_counts(given: RequestCounts, samples: &Samples) -> Option<String> {
     let mut listed = RequestCounts::default();
     if let Some(statuses) = &samples.status {
@@ -198,12 +198,12 @@ fn has_latency(samples: &Samples) -> impl Iterator<Item = bool> {
     })
 }
 
-/// The first impossible entry of each column, and the first request whose columns contradict each other.
+/// The first impossible entry of each column, and the first request with contradictory columns.
 fn of_columns(samples: &Samples) -> Vec<String> {
     let mut problems = Vec::new();
     let times = [
-        ("ttft", &samples.ttft, SHORTEST),
-        ("e2e", &samples.e2e, SHORTEST),
+        ("ttft", &samples.ttft, MIN_TIME),
+        ("e2e", &samples.e2e, MIN_TIME),
         ("tpot", &samples.tpot, 0.0),
     ];
     for (name, column, least) in times {
@@ -218,7 +218,7 @@ fn of_columns(samples: &Samples) -> Vec<String> {
         value.abs() > limits::SECONDS
     });
     problems.extend(start.map(|(request, value)| {
-        format!("`start` of request {request} is {value} s, more than thirty years away")
+        format!("`start` of request {request} is {value} s; the limit is thirty years")
     }));
     let gaps = samples
         .itl
@@ -244,7 +244,7 @@ fn of_columns(samples: &Samples) -> Vec<String> {
     for (name, column) in counts {
         let found = first(column.as_ref(), |value| *value > limits::COUNT);
         problems.extend(found.map(|(request, value)| {
-            format!("`{name}` of request {request} is {value}, more than any request has")
+            format!("`{name}` of request {request} is {value}, which is impossible for a request")
         }));
     }
     let pairs = samples
@@ -263,7 +263,7 @@ fn of_columns(samples: &Samples) -> Vec<String> {
     problems
 }
 
-/// The first request whose time per token leads beyond the end of its answer.
+/// The first request whose tokens would end after its answer.
 fn tokens_after_the_answer(samples: &Samples) -> Option<String> {
     let columns = samples
         .ttft
@@ -274,7 +274,7 @@ fn tokens_after_the_answer(samples: &Samples) -> Option<String> {
     let requests = ttft.iter().zip(e2e).zip(tpot.iter().zip(output));
     requests.enumerate().find_map(|(index, ((ttft, e2e), (tpot, output)))| {
         let (ttft, e2e, tpot) = ((*ttft)?, (*e2e)?, (*tpot)?);
-        // Without the tokens of the first chunk, all but one may have come in it.
+        // If the tokens of the first chunk are unknown, it may contain all tokens but one.
         let first = samples.first_chunk_tokens.as_ref().map_or_else(
             || output.map(|output| output.saturating_sub(1)),
             |first| first.get(index).copied()?,
@@ -297,7 +297,7 @@ fn first<T: Copy>(
         .find(|(_, value)| is_wrong(value))
 }
 
-/// A wall time in which the answers do not fit: every rate would be too high.
+/// A wall time shorter than its answers, which would make every rate too high.
 fn too_short(duration: f64, samples: &Samples) -> Option<String> {
     let room = duration * (1.0 + WALL_SHARE) + WALL_ROOM;
     let ends = samples

@@ -1,16 +1,16 @@
-//! Repeats and alternating pairs that count, in the load point that has fewest of them.
+//! Number of valid repeats and alternating pairs, in the load point with the fewest.
 
 use super::format::{Repeat, ResultFile};
 use super::valid::Run;
 use crate::metric::Metric;
 
 impl Repeat {
-    /// The value of a metric, where it was measured.
+    /// The value of a metric, if measured.
     pub fn metric(&self, metric: Metric) -> Option<f64> {
         self.metrics.get(metric.id()).copied().flatten()
     }
 
-    /// Further observations that a reader should know, in sentences.
+    /// Warnings about the repeat, in sentences.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         self.telemetry.warnings.iter().map(String::as_str)
     }
@@ -29,7 +29,7 @@ impl ResultFile {
         fewest(self.scenarios.iter().map(of_scenario))
     }
 
-    /// Repeats at the same place in both of which neither is void.
+    /// Pairs of repeats at the same position, both not void.
     pub fn counting_pairs(&self, other: &Self) -> u32 {
         let both = self.scenarios.iter().zip(&other.scenarios);
         fewest(both.map(|(one, other)| {
@@ -42,7 +42,7 @@ impl ResultFile {
 }
 
 impl Run {
-    /// Repeats that are not void; copies are.
+    /// Repeats that are not void; copies are void.
     pub fn counting_repeats(&self) -> u32 {
         fewest(
             self.scenarios
@@ -51,7 +51,7 @@ impl Run {
         )
     }
 
-    /// Repeats at the same place in both of which neither is void.
+    /// Pairs of repeats at the same position, both not void.
     pub fn counting_pairs(&self, other: &Self) -> u32 {
         fewest(self.scenarios.iter().map(|one| {
             let other = other
@@ -76,7 +76,7 @@ mod tests {
     use super::super::parse;
 
     #[test]
-    fn void_repeats_and_copies_count_for_nothing_and_the_poorest_load_point_decides() {
+    fn void_repeats_and_copies_do_not_count_and_the_smallest_load_point_decides() {
         let repeat = |started: u32, void: &str| {
             format!(r#"{{"started":"{started}","metrics":{{"qps":1}},"void":{void}}}"#)
         };

@@ -1,16 +1,16 @@
-//! Versions of the metric definitions, and what tells whether two of them are the same for a repeat.
+//! Versions of the metric definitions, and whether two versions give the same value for a repeat.
 
 use std::collections::BTreeMap;
 
 use super::format::{Repeat, RequestCounts};
-use super::latencies::MOST_PACKED;
+use super::latencies::MAX_PACKED;
 use crate::metric::{Latency, Metric, Statistic};
 use crate::stats::number;
 
-/// `metrics` and what the columns give must agree up to this relative difference.
+/// Largest relative difference between `metrics` and the values from the columns.
 const AGREEMENT: f64 = 1e-3;
 
-/// Failed requests, as a share of the requests beyond a percentile, that move it by no more than its own noise.
+/// Share of failed requests among those beyond a percentile up to which they move it by less than its noise.
 const FAILED_OF_TAIL: f64 = 0.1;
 
 pub(super) fn agree(given: f64, derived: f64) -> bool {
@@ -23,8 +23,8 @@ pub(super) fn version(metric: Metric, definitions: &BTreeMap<String, u32>) -> u3
     definitions.get(family).copied().unwrap_or(1)
 }
 
-/// Percentiles of `metrics` that leave failed requests out, with the reason why they cannot be used without samples.
-/// By definition 1 a percentile leaves failed requests out, which is the same where next to none failed.
+/// Percentiles of `metrics` that exclude failed requests, with the reason why they are unusable without samples.
+/// Definition 1 excludes failed requests, which gives the same value if almost none failed.
 pub(super) fn among_failed(
     metrics: &BTreeMap<Metric, f64>,
     requests: Option<RequestCounts>,
@@ -43,10 +43,10 @@ pub(super) fn among_failed(
         let tail = 1.0 - quantile;
         let counted = format!("{failed} of {all} requests failed or were cut short");
         if share > tail {
-            Some(format!("{counted}, and the percentile falls among them"))
+            Some(format!("{counted}; the percentile falls among them"))
         } else if share > FAILED_OF_TAIL * tail && version(*metric, definitions) < 2 {
             Some(format!(
-                "{counted}, and the percentile leaves them out (definition 1, and no samples to count them in)"
+                "{counted}; the percentile excludes them (definition 1), and the file has no samples to include them"
             ))
         } else {
             None
@@ -58,27 +58,27 @@ pub(super) fn among_failed(
         .collect()
 }
 
-/// What the chunks of an answer showed of its tokens' times.
+/// What the chunks of an answer show about the times of its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
     /// Gaps between tokens.
     Gaps,
     /// Several tokens at once.
     OnePiece,
-    /// One token, or nothing is known.
+    /// One token, or unknown.
     Nothing,
 }
 
-/// Tokens and chunks of the requests that count.
+/// Tokens and chunks of the successful requests.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Packed {
     pub(super) has_columns: bool,
     tokens: u64,
     chunks: u64,
     /// Requests with a TPOT whose first chunk has an unknown number of tokens.
-    untold: u64,
+    unknown_first: u64,
     answers: u64,
-    /// Of them, those of several tokens in one piece.
+    /// Requests with several tokens in one piece.
     in_one_piece: u64,
 }
 
@@ -94,24 +94,24 @@ impl Packed {
             self.tokens = self.tokens.saturating_add(output);
             self.chunks = self.chunks.saturating_add(chunks);
         }
-        self.untold += u64::from(seen == Seen::Gaps && first.is_none());
+        self.unknown_first += u64::from(seen == Seen::Gaps && first.is_none());
         self.answers += 1;
         self.in_one_piece += u64::from(seen == Seen::OnePiece);
     }
 
     /// Whether TPOT covers nearly all answers, and the tokens of each first chunk are known.
     fn is_told(&self) -> bool {
-        self.untold == 0 && number(self.in_one_piece) <= MOST_PACKED * number(self.answers)
+        self.unknown_first == 0 && number(self.in_one_piece) <= MAX_PACKED * number(self.answers)
     }
 }
 
-/// How the tokens of a repeat came, which TPOT and ITL depend on.
+/// How tokens were grouped into chunks in a repeat; TPOT and ITL depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Packaging {
-    /// Output tokens per arrival of text; `None` where the file does not contain them.
+    /// Output tokens per chunk of text; `None` if the file does not contain them.
     pub tokens_per_chunk: Option<f64>,
-    /// Whether each TPOT divides by the tokens that came after the first chunk, and next to every answer has one, so that it does
-    /// not depend on how they came.
+    /// Whether each TPOT divides by the tokens after the first chunk and almost every answer has one, so that TPOT does not
+    /// depend on the grouping.
     pub is_told: bool,
     /// Version of the definition of TPOT.
     pub tpot: u32,
@@ -150,7 +150,7 @@ fn per_chunk(tokens: f64, chunks: f64) -> Option<f64> {
     (chunks > 0.0).then(|| tokens / chunks)
 }
 
-/// From what the load generator counted over all requests, where none failed.
+/// From the load generator's counts over all requests, if none failed.
 fn of_telemetry(repeat: &Repeat) -> Option<f64> {
     let requests = repeat.requests?;
     if requests.failed > 0 || requests.truncated > 0 {
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_file_is_computed_anew_and_a_newer_one_must_agree() {
+    fn an_older_file_is_recomputed_and_a_newer_one_must_agree() {
         // numpy.percentile of the 99 alone gives 0.2862; with the failed one as infinite it is 0.2881.
         let older = read("", &with_a_failure(r#""ttft.p95": 0.2862"#)).unwrap();
         assert!((older.metrics[&metric("ttft.p95")] - 0.2881).abs() < 1e-9);
@@ -207,14 +207,14 @@ mod tests {
         let said = read(NEW, &with_a_failure(r#""ttft.p95": 0.2862"#)).unwrap_err();
         assert!(said.contains("`ttft.p95` is 0.2862 in `metrics`"), "{said}");
         assert!(read(NEW, &with_a_failure(r#""ttft.p95": 0.2881"#)).is_ok());
-        // By definition 2 there is no such P99.
+        // By definition 2 this P99 is unknown.
         let said = read(NEW, &with_a_failure(r#""ttft.p99": 0.29404"#)).unwrap_err();
-        assert!(said.contains("the samples give none"), "{said}");
+        assert!(said.contains("the samples have no value"), "{said}");
         assert!(read("", &with_a_failure(r#""ttft.p99": 0.29404"#)).is_ok());
     }
 
     #[test]
-    fn without_samples_a_percentile_counts_where_next_to_none_failed() {
+    fn without_samples_a_percentile_counts_if_almost_none_failed() {
         let counted = |top: &str, id: &str, failed: u32| {
             let completed = 1000 - failed;
             let repeat = format!(
@@ -235,12 +235,12 @@ mod tests {
     }
 
     #[test]
-    fn a_tpot_of_zero_is_one_that_nobody_saw() {
+    fn a_tpot_of_zero_is_unknown() {
         let in_one_piece = r#"{"metrics":{"tpot.p50":0},"samples":{"ttft":[0.1,0.1],"tpot":[0,0],"e2e":[0.1,0.1],"output_tokens":[16,16]}}"#;
         let repeat = read("", in_one_piece).unwrap();
         assert!(!repeat.metrics.contains_key(&metric("tpot.p50")));
         assert!(repeat.not_measured[&metric("tpot.p50")].contains("in one piece"));
-        // One of three: the others have theirs.
+        // One of three: the others have a TPOT.
         let mixed = r#"{"samples":{"ttft":[0.1,0.1,0.1],"tpot":[0.01,0,0.01],"e2e":[0.2,0.1,0.2],"output_tokens":[11,11,11]}}"#;
         let repeat = read("", mixed).unwrap();
         assert!((repeat.metrics[&metric("tpot.p50")] - 0.01).abs() < 1e-12);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn how_tokens_came_is_read_from_the_columns_or_from_what_the_client_counted() {
+    fn packaging_is_read_from_the_columns_or_from_the_clients_counts() {
         let columns = r#"{"samples":{"ttft":[0.1],"e2e":[0.3],"output_tokens":[17],"chunks":[4],"first_chunk_tokens":[9]}}"#;
         let repeat = read("", columns).unwrap();
         assert!((repeat.metrics[&metric("tpot.p50")] - 0.2 / 8.0).abs() < 1e-12);

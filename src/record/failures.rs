@@ -1,25 +1,25 @@
-//! The requests of a load point that failed, and what most of them say.
+//! The failed requests of a load point and their most frequent reason.
 
 use std::collections::BTreeMap;
 
 use super::format::Repeat;
 
-/// The status of a request that counts.
+/// The status of a successful request.
 const OK: &str = "ok";
 
-/// Failed requests, and the reason that most of them have.
+/// Failed requests and their most frequent reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failures {
-    /// Requests without a whole answer.
+    /// Requests without a complete answer.
     pub failed: u64,
     /// All requests.
     pub all: u64,
-    /// The most frequent reason and how many have it, where reasons are known.
+    /// The most frequent reason and its count, if known.
     pub most_frequent: Option<(String, u64)>,
 }
 
 impl Failures {
-    /// Of all requests of these repeats.
+    /// Counts the failures of all requests of these repeats.
     pub fn of<'a>(repeats: impl IntoIterator<Item = &'a Repeat>) -> Self {
         let mut failures = Self::default();
         let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
@@ -44,7 +44,7 @@ impl Failures {
         failures
     }
 
-    /// Failed requests of all; 0 where there is none.
+    /// Share of failed requests; 0 without requests.
     pub fn share(&self) -> f64 {
         crate::stats::number(self.failed) / crate::stats::number(self.all.max(1))
     }
@@ -52,7 +52,7 @@ impl Failures {
     /// `failed: HTTP 429: too many requests (36 times)`.
     pub fn reason(&self) -> String {
         self.most_frequent.as_ref().map_or_else(
-            || "none is known".to_owned(),
+            || "unknown".to_owned(),
             |(reason, count)| match count {
                 1 => format!("{reason} (once)"),
                 _ => format!("{reason} ({count} times)"),
@@ -60,7 +60,7 @@ impl Failures {
         )
     }
 
-    /// `36 of 40 requests (90 %) failed; the most frequent reason: timed out (36 times)`; `None` where none failed.
+    /// `36 of 40 requests (90 %) failed; the most frequent reason: timed out (36 times)`; `None` if none failed.
     pub fn in_words(&self) -> Option<String> {
         (self.failed > 0).then(|| {
             format!(
@@ -74,7 +74,7 @@ impl Failures {
     }
 }
 
-/// Never 0 or 100 where it is not quite.
+/// Shows 0 and 100 only for exact values.
 fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if (1.0..99.0).contains(&percent) || share >= 1.0 {

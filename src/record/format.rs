@@ -2,7 +2,7 @@
 //!
 //! Only `schema`, `scenarios`, their `name` and `repeats`, and each repeat's `metrics` (or `samples` from which they
 //! are derived) are required, so that a result can be written by hand or by another tool. Unknown fields are ignored.
-//! These types say what the file says; [`super::Run`] is what the program believes after checking it.
+//! These types mirror the file; [`super::Run`] is the checked result.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +15,14 @@ use super::telemetry::Telemetry;
 /// The value of `schema` that this version writes.
 pub const SCHEMA: &str = "perfgate.result/1";
 
-/// Name of the scenario that holds what a sweep found as a whole (`capacity.…`), one repeat per repeat of the sweep. It is no
-/// load point, and has none of a load point's metrics.
+/// Name of the scenario with the results of a whole sweep (`capacity.…`), one repeat per repeat of the sweep. It is not a
+/// load point and has no metrics of load points.
 pub const SWEEP: &str = "sweep";
 
 /// A result file: what one run measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ResultFile {
-    /// `perfgate.result/1`. Another major version is refused, a minor one (`/1.2`) is read.
+    /// `perfgate.result/1`. Other major versions are refused; minor versions (`/1.2`) are accepted.
     pub schema: String,
     /// Name of the gate, `llama-3-8b`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,24 +55,24 @@ pub struct ResultFile {
     pub scenarios: Vec<Scenario>,
 }
 
-/// How a run became a baseline, for those who ask later.
+/// How a run became a baseline.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Promotion {
     /// When, RFC 3339, UTC.
     pub promoted: String,
-    /// What spoke against it, a sentence each.
+    /// Objections to the promotion, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub despite: Vec<String>,
-    /// Why it was accepted all the same.
+    /// Why it was accepted in spite of the objections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
-    /// Who accepted it, where that is known.
+    /// Who accepted it, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// Whether a new segment of the history begins with it: what came before is no measure for what comes after.
+    /// Whether it begins a new segment of the history; earlier runs are not compared with later ones.
     #[serde(default, skip_serializing_if = "is_false")]
     pub new_segment: bool,
-    /// Whether it was measured before the run that was accepted before it.
+    /// Whether it was measured earlier than the previously accepted run.
     #[serde(default, skip_serializing_if = "is_false")]
     pub older: bool,
     /// The release that was measured, `v1.4.0`.
@@ -99,7 +99,7 @@ pub struct Source {
     /// Branch or tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
-    /// Whether the work tree had changes beside the commit.
+    /// Whether the work tree had uncommitted changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dirty: Option<bool>,
 }
@@ -107,13 +107,13 @@ pub struct Source {
 /// The machine on which the server ran.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
-    /// One entry per GPU that the server could use. Empty: none was found. Absent: nobody looked.
+    /// One entry per GPU that the server could use. Empty: no GPU was found. Absent: GPUs were not detected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpus: Option<Vec<Gpu>>,
     /// GPU driver version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub driver: Option<String>,
-    /// Newest CUDA version that the driver runs.
+    /// Newest CUDA version that the driver supports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cuda: Option<String>,
     /// CPU model.
@@ -131,14 +131,14 @@ pub struct Environment {
     /// Host name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// The physical machine: the UUIDs of its GPUs; without GPUs the name that `PERFGATE_MACHINE` gives, else a digest of the
-    /// host's machine id. Absent where none is known, as in a container: its host name is made up anew each time.
+    /// The physical machine: the UUIDs of its GPUs; without GPUs the value of `PERFGATE_MACHINE`, else a digest of the host's
+    /// machine id. Absent if unknown, as in a container, whose host name changes at each start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
-    /// What kind of host it is, as its firmware says: `Amazon EC2 p5.48xlarge`.
+    /// Kind of host according to its firmware: `Amazon EC2 p5.48xlarge`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_class: Option<String>,
-    /// Whether the SM clocks of all GPUs moved by 1 % at most under load, as locked clocks do: drivers do not tell whether
+    /// Whether the SM clocks of all GPUs varied by at most 1 % under load, as locked clocks do. Drivers do not report whether
     /// clocks are locked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clocks_locked: Option<bool>,
@@ -154,27 +154,27 @@ impl Environment {
 /// One GPU.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Gpu {
-    /// Product name as the driver gives it, `NVIDIA H100 80GB HBM3`.
+    /// Product name from the driver, `NVIDIA H100 80GB HBM3`.
     pub name: String,
     /// Device memory in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
-    /// The driver's name for this very device.
+    /// The driver's unique id of this device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
-    /// Power in watts that it may draw.
+    /// Power limit in watts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_limit_watts: Option<f64>,
-    /// Power in watts that it may draw unless somebody says otherwise.
+    /// Default power limit in watts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_limit_default_watts: Option<f64>,
     /// Whether it is divided into MIG devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mig: Option<bool>,
-    /// Whether its memory corrects errors.
+    /// Whether its memory has error correction (ECC).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ecc: Option<bool>,
-    /// Whether the driver stays loaded when nobody uses the GPU.
+    /// Whether persistence mode is on, so that the driver stays loaded while the GPU is idle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub persistence: Option<bool>,
     /// CUDA compute capability, `9.0`.
@@ -194,20 +194,20 @@ pub struct Server {
     /// Image reference as given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// Image digest, or the image id of an image that came from no registry.
+    /// Image digest, or the image id of an image without a registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// Arguments of the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub args: Option<Vec<String>>,
-    /// Version as the server's `/version` gives it.
+    /// Version from the server's `/version`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Model name that requests carry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// `repeat` where each repeat has a server of its own, `run` where all repeats share one; absent where perfgate starts
-    /// none.
+    /// `repeat` if each repeat has its own server, `run` if all repeats share one; absent if perfgate starts no
+    /// server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fresh: Option<String>,
     /// `system_fingerprint` of the server's answers (vLLM: version, parallelism, hash of the engine configuration).
@@ -218,7 +218,7 @@ pub struct Server {
 /// What was sent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Workload {
-    /// `sha256:…` over everything that decides what is sent but the load points. Equal digests: the same requests.
+    /// `sha256:…` over everything that determines the requests, except the load points. Equal digests mean equal requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// `synthetic`, or the name of a data set.
@@ -233,22 +233,22 @@ pub struct Workload {
     /// `completions` or `chat`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// Lengths of prompts in tokens, as a person reads it: `normal(mean 1000, std 200)`.
+    /// Lengths of prompts in tokens, as text: `normal(mean 1000, std 200)`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_tokens: Option<String>,
-    /// Lengths of outputs in tokens, likewise.
+    /// Lengths of outputs in tokens, as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<String>,
     /// Requests sent before the measurement, per scenario.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warmup_requests: Option<u64>,
-    /// Names of the headers that requests had beside those of the load generator. Their values are in no file.
+    /// Names of the extra request headers. Their values are not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<Vec<String>>,
-    /// What the body of each request had beside the keys that the workload gives.
+    /// Extra keys in the body of each request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra_body: Option<serde_json::Map<String, serde_json::Value>>,
-    /// What a search asked of each load, as a person reads it: the limits, and how many requests show them.
+    /// Criteria of a search for each load, as text: the limits and the number of requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
 }
@@ -258,20 +258,20 @@ pub struct Workload {
 pub struct Scenario {
     /// Unique in the file, `concurrency=64`.
     pub name: String,
-    /// The load that the name stands for.
+    /// The load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Load>,
-    /// Whether the load was chosen from what earlier points showed, as a search does: another run may choose another one,
-    /// so that the point may be missing there.
+    /// Whether a search chose the load from earlier points. Another run may choose another load, so the point may be missing
+    /// there.
     #[serde(default, skip_serializing_if = "is_false")]
     pub adaptive: bool,
-    /// The independent passes, in the order in which they were made.
+    /// The independent repeats, in the order of measurement.
     pub repeats: Vec<Repeat>,
 }
 
 #[expect(
     clippy::trivially_copy_pass_by_ref,
-    reason = "the form that serde calls"
+    reason = "serde requires this signature"
 )]
 fn is_false(flag: &bool) -> bool {
     !flag
@@ -289,24 +289,24 @@ pub struct Load {
     /// Open loop: shape of the gamma-distributed gaps; 1 is Poisson.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burstiness: Option<f64>,
-    /// Open loop at the times of a trace: how much faster than it was.
+    /// Open loop at the times of a trace: speedup relative to the recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_speedup: Option<f64>,
-    /// Seconds in which the load grew to what it is.
+    /// Seconds in which the load ramped up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ramp_up: Option<f64>,
     /// Seconds after which no request started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<f64>,
-    /// Measured requests per repeat, where they follow from the load, as in a sweep.
+    /// Measured requests per repeat, if they depend on the load, as in a sweep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<u64>,
-    /// Requests before each measurement, likewise.
+    /// Warm-up requests before each measurement, if they depend on the load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warmup_requests: Option<u64>,
 }
 
-/// One independent pass on a fresh server.
+/// One independent measurement on a fresh server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Repeat {
     /// Unique in the file.
@@ -321,7 +321,7 @@ pub struct Repeat {
     /// How the requests ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<RequestCounts>,
-    /// Metric id → value in base units. `null` means not measured. Ids unknown to this version are kept and not judged.
+    /// Metric id → value in base units. `null` means not measured. Unknown ids are kept but not judged.
     #[serde(default)]
     pub metrics: BTreeMap<String, Option<f64>>,
     /// Metric id → why it could not be measured.
@@ -330,11 +330,11 @@ pub struct Repeat {
     /// One entry per request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<Samples>,
-    /// Whatever else was observed, by name.
+    /// Other observations, by name.
     #[serde(default, skip_serializing_if = "Telemetry::is_empty")]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub telemetry: Telemetry,
-    /// Why the repeat does not count; absent or null where it does.
+    /// Why the repeat is void; absent or null if it counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub void: Option<String>,
 }
@@ -342,17 +342,17 @@ pub struct Repeat {
 /// How the measured requests of a repeat ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestCounts {
-    /// Whole answers.
+    /// Complete answers.
     pub completed: u64,
     /// Errors and time-outs.
     #[serde(default)]
     pub failed: u64,
-    /// Answers that stopped early: no `[DONE]`, no usage, or fewer tokens than asked for.
+    /// Answers that ended early: without `[DONE]`, without usage, or with fewer tokens than requested.
     #[serde(default)]
     pub truncated: u64,
 }
 
-/// Columns, one entry per request in workload order; `null` where a request has no such value. Times in seconds.
+/// Columns, one entry per request in workload order; `null` if a request has no such value. Times in seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Samples {
     /// `ok`, or what went wrong.
@@ -370,19 +370,19 @@ pub struct Samples {
     /// Request start to last byte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub e2e: Option<Vec<Option<f64>>>,
-    /// Prompt tokens as the server counted them.
+    /// Prompt tokens as counted by the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_tokens: Option<Vec<Option<u64>>>,
-    /// Output tokens as the server counted them.
+    /// Output tokens as counted by the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<Vec<Option<u64>>>,
-    /// Tokens that came with the first chunk that carried any, where the server counts them or each chunk carries one.
+    /// Tokens in the first chunk with tokens, if the server counts them or each chunk has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_chunk_tokens: Option<Vec<Option<u64>>>,
-    /// Arrivals of chunks that carried tokens; those that came together are one.
+    /// Arrivals of chunks with tokens; chunks that arrived together count once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chunks: Option<Vec<Option<u64>>>,
-    /// Gaps between successive token-carrying chunks, a list per request.
+    /// Gaps between successive chunks with tokens, a list per request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub itl: Option<Vec<Option<Vec<f64>>>>,
 }
@@ -394,13 +394,13 @@ impl Samples {
         status.is_some_and(|status| status.as_deref() == Some("ok"))
     }
 
-    /// Whether request `index` has a TTFT inside a limit. What it does not have is inside none.
+    /// Whether request `index` has a TTFT within a limit. A missing TTFT is not within any limit.
     pub fn meets_ttft(&self, index: usize, limit: f64) -> bool {
         value(self.ttft.as_ref(), index).is_some_and(|value| value <= limit)
     }
 
-    /// The same of its TPOT. A single token has none and meets any limit; several tokens in one piece show none and meet no
-    /// limit.
+    /// Whether its TPOT is within a limit. A single token has no TPOT and meets any limit; several tokens in one piece meet
+    /// no limit.
     pub fn meets_tpot(&self, index: usize, limit: f64) -> bool {
         match value(self.tpot.as_ref(), index) {
             Some(tpot) => tpot <= limit && tpot > FASTEST_TOKEN,
@@ -408,7 +408,7 @@ impl Samples {
         }
     }
 
-    /// The same of its whole time.
+    /// Whether its end-to-end time is within a limit.
     pub fn meets_e2e(&self, index: usize, limit: f64) -> bool {
         value(self.e2e.as_ref(), index).is_some_and(|value| value <= limit)
     }

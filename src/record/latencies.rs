@@ -3,30 +3,30 @@
 use crate::metric::{LATENCIES, Latency, Metric, STATISTICS, Statistic};
 use crate::stats::{self, number};
 
-/// A time per token below this, in seconds, is that of a network which brings what was ready: at 1 Gbit/s a packet of several
-/// tokens takes 12 µs, and no model makes 50,000 tokens a second for one request.
+/// A time per token below this, in seconds, is the transfer time of buffered tokens: at 1 Gbit/s a packet of several
+/// tokens takes 12 µs, and models generate fewer than 50,000 tokens/s per request.
 pub const FASTEST_TOKEN: f64 = 20e-6;
 
-/// The largest share of the token chunks that come together with another, and of the answers that come in one piece, without
-/// a warning. TPOT leaves the latter out, so above this share it leaves out too many to be compared.
-pub const MOST_PACKED: f64 = 0.10;
+/// Largest share, without a warning, of token chunks that arrive together with another and of answers in one piece. TPOT
+/// excludes the latter, so above this share it excludes too many answers for a comparison.
+pub const MAX_PACKED: f64 = 0.10;
 
-/// The latencies of the requests that count, in seconds, and how many do not.
+/// The latencies of the successful requests, in seconds, and the number of other requests.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Latencies {
     /// Time to first token, one per request.
     pub ttft: Vec<f64>,
-    /// Time per output token, one per request in which a gap between tokens was seen.
+    /// Time per output token, one per request with a visible gap between tokens.
     pub tpot: Vec<f64>,
     /// All gaps of all requests.
     pub itl: Vec<f64>,
     /// Whole request, one per request.
     pub e2e: Vec<f64>,
-    /// Requests that were answered in full.
+    /// Requests with a complete answer.
     pub completed: u64,
-    /// Requests that failed, timed out or were cut short: each counts as slower than all that are known.
+    /// Requests that failed, timed out or were cut short: each counts as slower than all others.
     pub failed: u64,
-    /// Answers of several tokens in which no gap was seen between them.
+    /// Answers of several tokens without a visible gap.
     pub in_one_piece: u64,
 }
 
@@ -41,18 +41,18 @@ impl Latencies {
         }
     }
 
-    /// Every latency metric that the columns give: means of the requests that succeeded, and quantiles in which each failed
-    /// request counts as the slowest.
+    /// Every latency metric of the columns: means of the successful requests, and quantiles in which each failed request
+    /// counts as the slowest.
     pub fn metrics(&self) -> Vec<(Metric, f64)> {
         self.statistics(|latency| self.beyond(latency))
     }
 
-    /// The same with quantiles of the requests that succeeded alone: definition 1 of the latency metrics.
+    /// The metrics with quantiles of only the successful requests: definition 1 of the latency metrics.
     pub fn metrics_of_successes(&self) -> Vec<(Metric, f64)> {
         self.statistics(|_| 0)
     }
 
-    /// Quantiles at `shares`, failed requests included; `None` where one falls among them, or there is no value.
+    /// Quantiles at `shares`, failed requests included; `None` if one falls among them or there is no value.
     pub fn quantiles<'a>(
         &self,
         latency: Latency,
@@ -64,10 +64,10 @@ impl Latencies {
         shares.iter().map(at)
     }
 
-    /// Why latency metrics are missing that were looked for.
+    /// Reasons for missing latency metrics.
     pub fn not_measured(&self) -> Vec<(Metric, String)> {
         let known = self.metrics();
-        // A file may have TPOT and no column of gaps.
+        // A file may have TPOT without a column of gaps.
         let nothing_seen = self.in_one_piece > 0 && self.tpot.is_empty() && self.itl.is_empty();
         let reason = |metric: &Metric| {
             let (latency, _) = metric.statistic()?;
@@ -76,7 +76,7 @@ impl Latencies {
                 None
             } else if !self.column(latency).is_empty() {
                 Some(format!(
-                    "{} of {} requests failed or were cut short, and the percentile falls among them",
+                    "{} of {} requests failed or were cut short; the percentile falls among them",
                     self.failed,
                     self.failed + self.completed
                 ))
@@ -113,8 +113,8 @@ impl Latencies {
         sorted
     }
 
-    /// The number of values that the failed requests count for. A request has many gaps, so a failed one counts for as many as
-    /// another has.
+    /// The number of values that the failed requests count for. A request has many gaps, so a failed request counts for the
+    /// mean number of gaps.
     fn beyond(&self, latency: Latency) -> u64 {
         match latency {
             Latency::Ttft | Latency::Tpot | Latency::E2e => self.failed,
@@ -134,7 +134,7 @@ impl Latencies {
 }
 
 /// Why there is neither TPOT nor ITL.
-const ONE_PIECE: &str = "every answer came in one piece, so no gap between tokens was seen; does a proxy buffer the stream?";
+const ONE_PIECE: &str = "every answer came in one piece, without measurable gaps between tokens; check whether a proxy buffers the stream";
 
 #[cfg(test)]
 mod tests {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn failed_requests_are_the_slowest_in_percentiles_and_in_no_mean() {
+    fn failed_requests_are_the_slowest_in_percentiles_and_excluded_from_means() {
         let latencies = Latencies {
             ttft: vec![0.1; 95],
             completed: 95,
@@ -181,13 +181,13 @@ mod tests {
             .map(|(metric, why)| format!("{metric}: {why}"))
             .collect();
         insta::assert_snapshot!(reasons.join("\n"), @r"
-        ttft.p95: 5 of 100 requests failed or were cut short, and the percentile falls among them
-        ttft.p99: 5 of 100 requests failed or were cut short, and the percentile falls among them
+        ttft.p95: 5 of 100 requests failed or were cut short; the percentile falls among them
+        ttft.p99: 5 of 100 requests failed or were cut short; the percentile falls among them
         ");
     }
 
     #[test]
-    fn a_failed_request_stands_for_as_many_gaps_as_another_has() {
+    fn a_failed_request_counts_for_the_mean_number_of_gaps() {
         let latencies = |failed| Latencies {
             itl: vec![0.01; 980],
             completed: 98,
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_in_one_piece_have_neither_tpot_nor_itl_and_it_is_said_why() {
+    fn answers_in_one_piece_have_no_tpot_and_itl_with_a_reason() {
         let latencies = Latencies {
             ttft: vec![0.1; 3],
             completed: 3,

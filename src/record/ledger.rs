@@ -3,7 +3,7 @@
 use super::read::{RecordError, parse};
 use super::valid::Run;
 
-/// Reads every line. `file` is only for errors, which name the line.
+/// Reads every line. `file` is the name in errors, which also give the line.
 pub fn parse_ledger(file: &str, text: &[u8]) -> Result<Vec<Run>, RecordError> {
     if text.iter().all(u8::is_ascii_whitespace) {
         return Err(RecordError::Empty {
@@ -13,16 +13,16 @@ pub fn parse_ledger(file: &str, text: &[u8]) -> Result<Vec<Run>, RecordError> {
     ledger_lines(file, text).map(|line| line.run).collect()
 }
 
-/// One line of a ledger that is not blank.
+/// One non-blank line of a ledger.
 #[derive(Debug)]
 pub struct LedgerLine {
     /// From 1.
     pub number: usize,
-    /// The session, or why the line is none.
+    /// The session, or why the line is not valid.
     pub run: Result<Run, RecordError>,
 }
 
-/// Every line that is not blank, also where others are broken.
+/// Every non-blank line, including invalid ones.
 pub fn ledger_lines<'a>(file: &'a str, text: &'a [u8]) -> impl Iterator<Item = LedgerLine> + 'a {
     let lines = text.split(|byte| *byte == b'\n').enumerate();
     let filled = lines.filter(|(_, line)| !line.iter().all(u8::is_ascii_whitespace));
@@ -39,7 +39,7 @@ mod tests {
     const LINE: &str = r#"{"schema":"perfgate.result/1","scenarios":[{"name":"c","repeats":[{"metrics":{"qps":1}}]}]}"#;
 
     #[test]
-    fn every_line_is_a_result_and_blank_lines_are_none() {
+    fn every_line_is_a_result_and_blank_lines_are_skipped() {
         let text = format!("{LINE}\n\n{LINE}\r\n");
         assert_eq!(parse_ledger("l.jsonl", text.as_bytes()).unwrap().len(), 2);
     }

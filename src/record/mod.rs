@@ -1,6 +1,6 @@
 //! The result file: types, versions, reading and writing.
 //!
-//! [`mod@format`] is what the file says, [`Run`] what is believed after checking it, `store` the only part that touches
+//! [`mod@format`] mirrors the file, [`Run`] is the checked result, and only `store` accesses
 //! files.
 
 mod columns;
@@ -22,7 +22,7 @@ mod valid;
 pub use compact::{as_baseline, as_session, is_measured_before, line, readable};
 pub use definition::Packaging;
 pub use failures::Failures;
-pub use latencies::{FASTEST_TOKEN, Latencies, MOST_PACKED};
+pub use latencies::{FASTEST_TOKEN, Latencies, MAX_PACKED};
 pub use ledger::{LedgerLine, ledger_lines, parse_ledger};
 pub use read::{RecordError, parse};
 pub use same::{Content, is_same_run};

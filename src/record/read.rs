@@ -14,32 +14,32 @@ const MAJOR: &str = "1";
 /// Why a result file could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// It could not be read or written.
+    /// It cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// It is compressed and broken, or far larger than any result.
+    /// It is a broken archive or far larger than any result.
     #[error("cannot unpack `{file}`: {reason}")]
     Unpack {
         /// The file as given.
         file: String,
-        /// What the decompressor said.
+        /// The decompressor's error.
         reason: String,
     },
-    /// Git LFS keeps it.
+    /// It is a Git LFS pointer.
     #[error(
-        "`{file}` is a Git LFS pointer, and the file itself was not fetched: run `git lfs pull`, or set `lfs: true` at actions/checkout"
+        "`{file}` is a Git LFS pointer without its content: run `git lfs pull`, or set `lfs: true` for actions/checkout"
     )]
     Pointer {
         /// The file as given.
         file: String,
     },
-    /// It has no bytes.
-    #[error("`{file}` is empty: no result was written to it")]
+    /// It is empty.
+    #[error("`{file}` is empty: the run wrote no result")]
     Empty {
         /// The file as given.
         file: String,
     },
-    /// It is no JSON, or a required part is missing.
+    /// It is not valid JSON, or a required part is missing.
     #[error("`{file}` is not a perfgate result: {source}")]
     Json {
         /// The file as given.
@@ -47,16 +47,16 @@ pub enum RecordError {
         /// With line and column.
         source: serde_json::Error,
     },
-    /// It is something else, or of another major version.
+    /// It has another schema or another major version.
     #[error("`{file}` has schema `{schema}`; this version reads `perfgate.result/1`")]
     Schema {
         /// The file as given.
         file: String,
-        /// What it says.
+        /// Its schema.
         schema: String,
     },
-    /// It contradicts itself.
-    #[error("`{file}` contradicts itself:\n  - {}", .problems.join("\n  - "))]
+    /// Its values contradict each other.
+    #[error("`{file}` has contradictory values:\n  - {}", .problems.join("\n  - "))]
     Contradiction {
         /// The file as given.
         file: String,
@@ -65,7 +65,7 @@ pub enum RecordError {
     },
 }
 
-/// Reads a result. `file` is only for errors.
+/// Reads a result. `file` is the name in errors.
 pub fn parse(file: &str, text: &[u8]) -> Result<Run, RecordError> {
     let named = || file.to_owned();
     if json::without_mark(text).iter().all(u8::is_ascii_whitespace) {
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn an_empty_file_and_a_broken_one_are_told_apart() {
-        insta::assert_snapshot!(parse("a.json", b" \n").unwrap_err(), @"`a.json` is empty: no result was written to it");
+        insta::assert_snapshot!(parse("a.json", b" \n").unwrap_err(), @"`a.json` is empty: the run wrote no result");
         insta::assert_snapshot!(
             parse("a.json", br#"{"schema": "perfgate.result/1"}"#).unwrap_err(),
             @"`a.json` is not a perfgate result: missing field `scenarios` at line 1 column 31"

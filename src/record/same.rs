@@ -1,4 +1,4 @@
-//! Which repeats, and which runs, are one measurement written down twice.
+//! Detects repeats and runs that are copies of one measurement.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -7,25 +7,25 @@ use super::compact::as_session;
 use super::format::{Repeat, ResultFile};
 use crate::metric::Metric;
 
-/// Requests of two repeats that agree to the last digit from which on they are the same measurement and no chance.
+/// Number of requests with equal times from which two repeats are the same measurement and not a coincidence.
 const COPY_FROM: usize = 20;
 
-/// What identifies a measurement: two with a mark in common are the same. Hashes, so that a run of thousands of
-/// repeats is looked up among thousands of others in the time it takes to read them.
+/// Identifies a measurement: two repeats with a common mark are the same. Marks are hashes, so that thousands of
+/// repeats can be looked up quickly.
 pub(crate) type Mark = u64;
 
-/// Whether the metrics of a repeat have one that no two measurements share by necessity, as they may share a memory's size.
-fn tells_by_metrics(repeat: &Repeat) -> bool {
+/// Whether a repeat has a metric that differs between measurements, unlike a memory size.
+fn has_distinctive_metrics(repeat: &Repeat) -> bool {
     let mut ids = repeat.metrics.keys();
     ids.any(|id| Metric::parse(id).is_ok_and(Metric::is_of_speed))
 }
 
-/// The marks of a repeat: of its metrics with the moment at which it began, and of the times of its requests. Equal metrics
-/// alone are none: they may be rounded.
+/// The marks of a repeat: from its metrics with its start time, and from the times of its requests. Equal metrics alone
+/// are not a mark: they may be rounded.
 pub(crate) fn marks(repeat: &Repeat) -> Vec<Mark> {
     let mut marks = Vec::new();
     if let Some(started) = &repeat.started
-        && tells_by_metrics(repeat)
+        && has_distinctive_metrics(repeat)
     {
         let mut hasher = DefaultHasher::new();
         started.hash(&mut hasher);
@@ -61,34 +61,34 @@ pub(crate) fn marks_of(file: &ResultFile) -> HashSet<(&str, Mark)> {
     file.scenarios.iter().flat_map(of_scenario).collect()
 }
 
-/// What a run records of itself and what it measured, whatever else was left out of a copy: its name, its samples, how it was
-/// accepted. Equal contents are one run.
+/// The content of a run that copies keep: not its name, its samples, or its promotion. Runs with equal content are the
+/// same run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Content(String);
 
 impl Content {
-    /// That of a run.
+    /// The content of a run.
     pub fn of(run: &ResultFile) -> Self {
         let mut bare = ResultFile {
             name: None,
             promotion: None,
             ..as_session(run)
         };
-        // A repeat that has only samples is recognised by them.
+        // A repeat with only samples is identified by them.
         for (kept, whole) in bare.scenarios.iter_mut().zip(&run.scenarios) {
             for (kept, whole) in kept.repeats.iter_mut().zip(&whole.repeats) {
-                if !tells_by_metrics(whole) {
+                if !has_distinctive_metrics(whole) {
                     kept.samples.clone_from(&whole.samples);
                 }
             }
         }
-        // No value of a result can fail to be written; if one ever did, its run would be like no other.
+        // Serialization of a result cannot fail; if it did, the run would equal no other run.
         Self(serde_json::to_string(&bare).unwrap_or_else(|error| format!("{error} {bare:?}")))
     }
 }
 
-/// Whether two files hold one run.
+/// Whether two files contain the same run.
 pub fn is_same_run(one: &ResultFile, other: &ResultFile) -> bool {
-    // Most differ in when they began, which costs nothing to see.
+    // Most runs differ in their start time, which is cheap to compare.
     one.created == other.created && Content::of(one) == Content::of(other)
 }

@@ -1,5 +1,5 @@
-//! Result files on disk: plain JSON, or packed. What is read is unpacked by its content, what is written is packed by the
-//! name's ending (`.gz`, `.zst`).
+//! Result files on disk: plain JSON or compressed. Reading detects compression by content, writing by the
+//! file name extension (`.gz`, `.zst`).
 
 use std::io::Write as _;
 use std::path::Path;
@@ -34,12 +34,12 @@ pub fn load_ledger(path: &Path) -> Result<Vec<Run>, RecordError> {
     read_ledger(&path.display().to_string(), files::read(path)?)
 }
 
-/// Checks a result file that somebody has read, called `file` in errors.
+/// Checks the bytes of a result file. `file` is the name in errors.
 pub fn read(file: &str, bytes: Vec<u8>) -> Result<Run, RecordError> {
     parse(file, &unpacked(file, bytes)?)
 }
 
-/// The same for a ledger.
+/// Checks the bytes of a ledger.
 pub fn read_ledger(file: &str, bytes: Vec<u8>) -> Result<Vec<Run>, RecordError> {
     parse_ledger(file, &unpacked(file, bytes)?)
 }
@@ -56,7 +56,7 @@ fn unpacked(file: &str, bytes: Vec<u8>) -> Result<Vec<u8>, RecordError> {
     })
 }
 
-/// Writes a result file, whole or not at all.
+/// Writes a result file atomically.
 pub fn save(path: &Path, result: &ResultFile) -> Result<(), RecordError> {
     let file = path.display().to_string();
     let json = serde_json::to_string_pretty(result).map_err(|source| RecordError::Json {

@@ -1,7 +1,7 @@
-//! What a repeat records beside its metrics and samples: sections that perfgate writes and reads, and everything else as it is.
+//! Telemetry of a repeat: sections that perfgate writes and reads, and all other content unchanged.
 //!
-//! Files of other versions and of other programs keep all that they have: where a section cannot be read, or has more than its
-//! type, its JSON is kept as it was read.
+//! Files of other versions and programs keep all their content: a section that is unreadable or has unknown fields keeps
+//! its original JSON.
 
 use std::collections::BTreeMap;
 
@@ -9,38 +9,38 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// Longer lists are series over time, which no comparison with a later run needs.
-const LONGEST_LIST: usize = 32;
+/// Longer lists are time series, which comparisons with later runs do not need.
+const MAX_LIST: usize = 32;
 
 /// `telemetry` of a repeat.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Telemetry {
-    /// What the load generator saw of itself.
+    /// The load generator's measurements of itself.
     pub client: Option<Client>,
-    /// What the server counted.
+    /// The server's counters.
     pub server: Option<ServerCounts>,
-    /// Where the engine's memory went.
+    /// Memory use of the engine.
     pub engine_memory: Option<EngineMemory>,
-    /// How a measurement ended before its last request.
+    /// How a measurement ended early.
     pub stopped: Option<Stopped>,
-    /// Requests per second of the schedule, of an open loop.
+    /// Scheduled requests per second, for an open loop.
     pub offered_rate: Option<f64>,
-    /// What a reader should know, in sentences.
+    /// Warnings, in sentences.
     pub warnings: Vec<String>,
-    /// GPUs and server over time: one entry per moment, `None` where there was no value.
+    /// GPUs and server over time: one entry per sample, `None` if a value is missing.
     pub series: BTreeMap<SeriesName, Vec<Option<f64>>>,
-    /// By name: what has no type here, and each section as it was read, where it has more than its type. Written last, so a
-    /// section of a file that was read is changed here.
+    /// By name: content without a type here, and the original JSON of each section with unknown fields. It is written last,
+    /// so changes to such a section belong here.
     pub rest: BTreeMap<String, Value>,
 }
 
-/// What the load generator saw of itself. Times in seconds.
+/// The load generator's measurements of itself. Times in seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Client {
-    /// Share of the time in which its thread ran.
+    /// Share of time in which its thread ran.
     #[serde(default, deserialize_with = "lenient")]
     pub busy: Option<f64>,
-    /// Share of the time in which its thread waited for a CPU.
+    /// Share of time in which its thread waited for a CPU.
     #[serde(default, deserialize_with = "lenient")]
     pub starved: Option<f64>,
     /// Whether it ran with real-time priority.
@@ -52,31 +52,31 @@ pub struct Client {
     /// How late chunks were read.
     #[serde(default, deserialize_with = "lenient")]
     pub read_late: Option<Lateness>,
-    /// Most requests in flight.
+    /// Maximum requests in flight.
     #[serde(default, deserialize_with = "lenient")]
     pub in_flight: Option<u64>,
-    /// Requests that were to be in flight.
+    /// Planned requests in flight.
     #[serde(default, deserialize_with = "lenient")]
     pub in_flight_wanted: Option<u64>,
-    /// Chunks that carried tokens.
+    /// Chunks with tokens.
     #[serde(default, deserialize_with = "lenient")]
     pub token_chunks: Option<u64>,
-    /// Chunks that were read together with the one before because the load generator was late.
+    /// Chunks read together with the previous one because the load generator was late.
     #[serde(default, deserialize_with = "lenient")]
     pub merged_late: Option<u64>,
-    /// Chunks that came together with the one before.
+    /// Chunks that arrived together with the previous one.
     #[serde(default, deserialize_with = "lenient")]
     pub merged_by_server: Option<u64>,
     /// Reads from sockets.
     #[serde(default, deserialize_with = "lenient")]
     pub reads: Option<u64>,
-    /// Reads without a time stamp of the kernel.
+    /// Reads without a kernel time stamp.
     #[serde(default, deserialize_with = "lenient")]
     pub unstamped_reads: Option<u64>,
     /// Requests that were sent again on a new connection.
     #[serde(default, deserialize_with = "lenient")]
     pub sent_again: Option<u64>,
-    /// How often bytes came that no request had asked for.
+    /// Number of times that unrequested bytes arrived.
     #[serde(default, deserialize_with = "lenient")]
     pub unasked: Option<u64>,
     /// Requests for which no connection could be opened.
@@ -84,7 +84,7 @@ pub struct Client {
     pub unopened: Option<u64>,
 }
 
-/// How late something was, in seconds.
+/// Distribution of delays, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lateness {
     /// Mean.
@@ -112,7 +112,7 @@ macro_rules! figures {
 }
 
 figures! {
-    /// What the server counted over the repeat. Times in seconds.
+    /// The server's counters over the repeat. Times in seconds.
     ServerCounts {
         /// Requests.
         requests: f64,
@@ -134,13 +134,13 @@ figures! {
         prefill_mean: f64,
         /// Mean time of the decoding.
         decode_mean: f64,
-        /// Share of the prompt tokens that the prefix cache had.
+        /// Share of the prompt tokens found in the prefix cache.
         prefix_cache_hit_rate: f64,
         /// Pre-empted requests.
         preemptions: f64,
-        /// Most requests at work.
+        /// Maximum running requests.
         running_peak: f64,
-        /// Most requests waiting.
+        /// Maximum waiting requests.
         waiting_peak: f64,
         /// Largest share of the KV cache in use.
         kv_cache_usage_peak: f64,
@@ -148,52 +148,52 @@ figures! {
 }
 
 figures! {
-    /// Where the engine's memory went, in bytes.
+    /// Memory use of the engine, in bytes.
     EngineMemory {
         /// Weights.
         weights: f64,
         /// Activations.
         activations: f64,
-        /// What is not `PyTorch`'s.
+        /// Memory outside `PyTorch`.
         non_torch: f64,
-        /// Weights together with what is not `PyTorch`'s.
+        /// Weights and memory outside `PyTorch`.
         weights_and_non_torch: f64,
         /// Captured graphs.
         graphs: f64,
         /// The KV cache.
         kv_cache: f64,
-        /// The tokens that fit into it.
+        /// Capacity of the KV cache in tokens.
         kv_cache_tokens: f64,
-        /// Whether its size was fixed by the user.
+        /// Whether the user set its size.
         kv_cache_fixed: bool,
-        /// Where its capacity is from: `metrics`, `log`, or [`super::FROM_BLOCKS`].
+        /// Source of the capacity: `metrics`, `log`, or [`super::FROM_BLOCKS`].
         kv_cache_from: String,
     }
 }
 
 figures! {
-    /// How a measurement ended before its last request.
+    /// How a measurement ended early.
     Stopped {
         /// Why.
         because: StoppedBecause,
-        /// Requests that had ended.
+        /// Finished requests.
         after: u64,
-        /// Requests that were planned.
+        /// Planned requests.
         of: u64,
     }
 }
 
-/// Why a measurement ended before its last request.
+/// Why a measurement ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StoppedBecause {
-    /// The load generator was kept from its work.
+    /// The load generator did not get enough CPU time.
     Client,
     /// Every request in flight timed out.
     Hung,
     /// More requests failed than the plan allows.
     Failing,
-    /// Bytes came that no request had asked for.
+    /// Unrequested bytes arrived.
     Unasked,
 }
 
@@ -212,16 +212,16 @@ pub enum SeriesName {
     GpuPower,
     /// °C, of the hottest GPU.
     GpuTemperature,
-    /// Requests at work.
+    /// Running requests.
     Running,
-    /// Requests waiting.
+    /// Waiting requests.
     Waiting,
     /// Share of the KV cache in use.
     KvCacheUsage,
 }
 
 impl SeriesName {
-    /// All of them, with the names of files.
+    /// All series, with their names in files.
     const ALL: [(Self, &'static str); 9] = [
         (Self::Time, "time"),
         (Self::GpuMemory, "gpu_memory"),
@@ -248,7 +248,7 @@ impl Telemetry {
         *self == Self::default()
     }
 
-    /// Without what a baseline does not need: series over time.
+    /// Without time series, which a baseline does not need.
     #[must_use]
     pub fn without_series(&self) -> Self {
         let kept = self.named().into_iter();
@@ -256,7 +256,7 @@ impl Telemetry {
         Self::read(kept.collect())
     }
 
-    /// All of it, by the names of files.
+    /// All content, by the names in files.
     fn named(&self) -> BTreeMap<String, Value> {
         let mut named = self.sections();
         named.extend(self.rest.clone());
@@ -322,7 +322,7 @@ impl<'de> Deserialize<'de> for Telemetry {
 }
 
 fn json<T: Serialize>(section: Option<&T>) -> Option<Value> {
-    // Neither a key that is not a string nor a writer that fails is in a section.
+    // Serialization of a section cannot fail: its keys are strings.
     serde_json::to_value(section?).ok()
 }
 
@@ -330,7 +330,7 @@ fn section<T: DeserializeOwned>(named: &BTreeMap<String, Value>, name: &str) -> 
     T::deserialize(named.get(name)?).ok()
 }
 
-/// A field of another kind than expected has no value here: other programs write telemetry too.
+/// A field of an unexpected type counts as missing, because other programs write telemetry too.
 fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -340,7 +340,7 @@ fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(
 
 fn without_series(value: Value) -> Option<Value> {
     match value {
-        Value::Array(list) if list.len() > LONGEST_LIST => None,
+        Value::Array(list) if list.len() > MAX_LIST => None,
         Value::Array(list) => Some(list.into_iter().filter_map(without_series).collect()),
         Value::Object(map) => {
             let kept = map.into_iter();
@@ -355,7 +355,7 @@ fn without_series(value: Value) -> Option<Value> {
 mod tests {
     use super::*;
 
-    /// What this version writes, in its order.
+    /// Output of this version, in its order.
     const WRITTEN: &str = r#"{"client":{"busy":0.1,"starved":null,"real_time":true,"send_late":{"mean":0.1,"p50":0.1,"p99":0.2,"max":0.3},"read_late":{"mean":0.1,"p50":0.1,"p99":0.2,"max":0.3},"in_flight":4,"in_flight_wanted":4,"token_chunks":16,"merged_late":0,"merged_by_server":8,"reads":20,"unstamped_reads":0,"sent_again":0,"unasked":0,"unopened":0},"engine_memory":{"kv_cache_fixed":false,"kv_cache_from":"blocks","weights":16.0},"gpus":[{"name":"H100"}],"offered_rate":7.5,"server":{"queue_mean":0.25,"requests":100.0},"stopped":{"after":2,"because":"hung","of":24},"time":[0.0,1.0],"waiting":[null,3.0],"warnings":["a","b"]}"#;
 
     fn read(json: &str) -> Telemetry {
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_version_writes_is_all_in_sections() {
+    fn output_of_this_version_is_all_in_sections() {
         let telemetry = read(WRITTEN);
         let rest: Vec<&String> = telemetry.rest.keys().collect();
         assert_eq!(rest, ["gpus"]);
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_write_is_read_as_far_as_it_is_known_and_kept_unchanged() {
+    fn output_of_other_programs_is_read_as_far_as_known_and_kept_unchanged() {
         let foreign = r#"{"client":{"token_chunks":"many","real_time":true,"new":[1]},"engine_memory":3,"offered_rate":7,
             "server":{"requests":100,"prefill_mean":0.2},"stopped":{"because":"bored","of":24},"time":[0,"x",2],
             "warnings":[1,"a"],"new":{"b":null}}"#;
@@ -403,7 +403,7 @@ mod tests {
 
     #[test]
     fn a_baseline_has_no_series() {
-        let long = vec!["1.5"; LONGEST_LIST + 1].join(",");
+        let long = vec!["1.5"; MAX_LIST + 1].join(",");
         let telemetry = read(&format!(
             r#"{{"time":[{long}],"deep":{{"list":[{long}],"kept":1}},"offered_rate":7.5}}"#
         ));

@@ -1,23 +1,23 @@
-//! What the requests of a repeat add up to: the rates, from one place for those who measure and those who check.
+//! Sums over the requests of a repeat and their rates, shared by measuring and checking.
 
 use super::format::RequestCounts;
 use crate::metric::Metric;
 use crate::stats::number;
 
-/// Sums over the requests of a repeat; tokens of those that count.
+/// Sums over the requests of a repeat; tokens of the successful ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// How the requests ended.
     pub counts: RequestCounts,
-    /// Output tokens, where they are known.
+    /// Output tokens, if known.
     pub output_tokens: Option<u64>,
-    /// Prompt tokens, where they are known.
+    /// Prompt tokens, if known.
     pub prompt_tokens: Option<u64>,
 }
 
 impl Totals {
-    /// `qps`, `throughput`, `total_throughput` and `error_rate`, as far as they are known. Without one whole answer
-    /// there is no rate: zero would look like a measurement.
+    /// `qps`, `throughput`, `total_throughput` and `error_rate`, as far as known. Without a complete answer the rates are
+    /// missing: zero would look like a measurement.
     pub fn metrics(self, duration: Option<f64>) -> impl Iterator<Item = (Metric, f64)> {
         let RequestCounts {
             completed,

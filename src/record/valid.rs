@@ -1,4 +1,4 @@
-//! A checked result: what can be derived is derived, what contradicts is refused.
+//! A checked result: derives missing metrics and refuses contradictory values.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,14 +11,14 @@ use super::same::marks;
 use crate::limits;
 use crate::metric::Metric;
 
-/// A result whose parts agree.
+/// A result with consistent values.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
     /// The file as read.
     pub file: ResultFile,
     /// Its scenarios with all metrics resolved.
     pub scenarios: Vec<ScenarioRun>,
-    /// Where the scenario of a name is, for files with thousands of them.
+    /// Index of scenarios by name, for files with thousands of scenarios.
     places: HashMap<String, usize>,
 }
 
@@ -27,9 +27,9 @@ pub struct Run {
 pub struct ScenarioRun {
     /// Its name.
     pub name: String,
-    /// The load, where the file says it.
+    /// The load, if the file contains it.
     pub load: Option<Load>,
-    /// Whether another run may have chosen another load.
+    /// Whether a search chose the load, so that another run may have another one.
     pub adaptive: bool,
     /// Its repeats in run order, void ones included.
     pub repeats: Vec<RepeatRun>,
@@ -38,24 +38,24 @@ pub struct ScenarioRun {
 /// One repeat.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RepeatRun {
-    /// Its id, where the file gives one.
+    /// Its id, if the file contains one.
     pub id: Option<String>,
-    /// Why it does not count.
+    /// Why it is void.
     pub void: Option<String>,
-    /// Given and derived metrics; all finite and not negative.
+    /// Metrics from the file and derived ones; all finite and not negative.
     pub metrics: BTreeMap<Metric, f64>,
-    /// Why others are missing.
+    /// Reasons for missing metrics.
     pub not_measured: BTreeMap<Metric, String>,
-    /// How the requests ended, where it is known.
+    /// How the requests ended, if known.
     pub requests: Option<RequestCounts>,
-    /// Per-request latencies of the requests that count; empty without samples.
+    /// Latencies of the successful requests; empty without samples.
     pub latencies: Latencies,
-    /// Mean output tokens of the requests that count.
+    /// Mean output tokens of the successful requests.
     pub mean_output_tokens: Option<f64>,
-    /// How tokens came.
+    /// How tokens were grouped into chunks.
     pub packaging: Packaging,
-    /// Whether the KV cache's capacity is blocks × block size and no figure of the engine's own; `None` where the file does
-    /// not tell.
+    /// Whether the KV cache's capacity is computed as blocks × block size and not reported by the engine; `None` if
+    /// unknown.
     pub kv_cache_of_blocks: Option<bool>,
 }
 
@@ -63,21 +63,21 @@ pub struct RepeatRun {
 pub const FROM_BLOCKS: &str = "blocks";
 
 impl Run {
-    /// Checks a file; every contradiction is named.
+    /// Checks a file and reports every contradiction.
     pub(super) fn check(file: ResultFile) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         if file.scenarios.is_empty() {
-            problems.push("it has no scenario".to_owned());
+            problems.push("the file has no scenario".to_owned());
         }
         problems.extend(file.name.as_deref().and_then(too_long));
         let mut places = HashMap::new();
         for (index, scenario) in file.scenarios.iter().enumerate() {
             problems.extend(too_long(&scenario.name));
             if places.insert(scenario.name.clone(), index).is_some() {
-                problems.push(format!("two scenarios are called `{}`", scenario.name));
+                problems.push(format!("two scenarios have the name `{}`", scenario.name));
             }
         }
-        // A name that fills the screen would be in every sentence below.
+        // A huge name would fill every message below.
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -97,7 +97,7 @@ impl Run {
         }
     }
 
-    /// The scenario of that name as the file has it, and checked.
+    /// The scenario of that name, as in the file and checked.
     pub fn in_file(&self, name: &str) -> Option<(&Scenario, &ScenarioRun)> {
         let place = *self.places.get(name)?;
         self.file
@@ -113,7 +113,7 @@ impl Run {
 }
 
 impl ScenarioRun {
-    /// The repeats that count.
+    /// The repeats that are not void.
     pub fn counting(&self) -> impl Iterator<Item = &RepeatRun> {
         self.repeats.iter().filter(|repeat| repeat.void.is_none())
     }
@@ -149,7 +149,7 @@ fn check_scenario(
     for (copy, original) in copies(&scenario.repeats) {
         repeats[copy].void.get_or_insert_with(|| {
             format!(
-                "a copy of repeat {}, so no evidence of its own",
+                "a copy of repeat {}, so not independent evidence",
                 original + 1
             )
         });
@@ -162,7 +162,7 @@ fn check_scenario(
     }
 }
 
-/// Repeats that an earlier one of the same list is equal to, with the earlier one.
+/// Repeats that are copies of an earlier one in the list, with the earlier one.
 fn copies(repeats: &[Repeat]) -> Vec<(usize, usize)> {
     let mut originals = HashMap::new();
     let mut found = Vec::new();
@@ -176,11 +176,11 @@ fn copies(repeats: &[Repeat]) -> Vec<(usize, usize)> {
     found
 }
 
-/// What is wrong with a name that no report could show.
+/// The problem with a name that is too long for reports.
 fn too_long(name: &str) -> Option<String> {
     (name.len() > limits::NAME).then(|| {
         format!(
-            "a name has {} bytes, and the limit is {}",
+            "a name has {} bytes; the limit is {}",
             name.len(),
             limits::NAME
         )
@@ -197,7 +197,7 @@ fn check_repeat(
         problems.push(format!("{place} has neither metrics nor samples"));
     }
     let wrong = contradiction::of_repeat(repeat);
-    // What no clock or counter gives is not added up.
+    // Impossible values are not added up.
     let is_possible = wrong.is_empty();
     problems.extend(wrong.into_iter().map(|wrong| format!("{place}: {wrong}")));
     let mut metrics = BTreeMap::new();
@@ -229,7 +229,7 @@ fn check_repeat(
                 && !columns.agreed_before(metric, given, definitions)
             {
                 problems.push(format!(
-                    "{place}: `{metric}` is {given} in `metrics`, but the samples give none: {reason}"
+                    "{place}: `{metric}` is {given} in `metrics`, but the samples have no value: {reason}"
                 ));
             }
             not_measured.insert(metric, reason);
@@ -335,7 +335,7 @@ mod tests {
                 "e2e": [1.1, 2.3, null], "output_tokens": [11, 21, null], "prompt_tokens": [5, 5, null]}}"#,
         )
         .unwrap();
-        // The failed one is the slowest of three.
+        // The failed request is the slowest of three.
         assert!((metric(&repeat, "ttft.p50") - 0.3).abs() < 1e-12);
         assert!((metric(&repeat, "ttft.mean") - 0.2).abs() < 1e-12);
         assert!((metric(&repeat, "tpot.p50") - 0.1).abs() < 1e-12);
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn every_contradiction_is_named_at_once() {
+    fn every_contradiction_is_reported_at_once() {
         let error = check(
             r#"{"duration": 0, "metrics": {"qps": -1}, "samples": {"ttft": [0.2, 0.2], "e2e": [1.0]}},
                {"id": "x", "metrics": {"qps": 1}}, {"id": "x", "metrics": {"qps": 1}}, {"metrics": {}}"#,
@@ -376,7 +376,7 @@ mod tests {
         insta::assert_snapshot!(error, @r"
         `a.json` contradicts itself:
           - scenario `c` has two repeats with the id `x`
-          - scenario `c`, repeat 1: a duration must be above zero and at most 1000000000 s, and it is 0
+          - scenario `c`, repeat 1: the duration must be above zero and at most 1000000000 s; it is 0
           - scenario `c`, repeat 1: `qps` is -1, which is impossible for this metric
           - scenario `c`, repeat 1: `duration` is 0 s, but its answers take 1.000 s
           - scenario `c`, repeat 1: column `e2e` has 1 entries, `ttft` has 2

@@ -1,4 +1,4 @@
-//! One arm that is being measured: its server, its repeats, and what of them is on disk.
+//! One arm of a measurement: its server, its repeats, and its result on disk.
 
 use super::repeat_context::RepeatContext;
 use super::run_in_progress::RunInProgress;
@@ -15,14 +15,14 @@ use crate::inputs::result_file;
 use crate::record::format::{ResultFile, Source};
 use crate::{files, record};
 
-/// An arm that is being measured.
+/// An arm of a measurement.
 pub(crate) struct Arm<'a> {
     context: RepeatContext<'a>,
     run: RunInProgress,
     side: Box<dyn Side>,
-    /// Whether a server runs: that of the repeat before, where the plan does not ask for fresh ones.
+    /// Whether a server runs: that of the previous repeat, if the plan uses one server for all.
     is_running: bool,
-    /// Servers started so far.
+    /// Number of server starts so far.
     starts: u32,
 }
 
@@ -55,12 +55,12 @@ impl<'a> Arm<'a> {
         })
     }
 
-    /// Says which commit it is a build of.
+    /// Sets the commit of its build.
     pub(crate) fn is_of(&mut self, commit: Source) {
         self.run.result.source = Some(commit);
     }
 
-    /// What was measured.
+    /// The measurements.
     pub(crate) fn into_result(self) -> ResultFile {
         self.run.result
     }
@@ -83,22 +83,22 @@ impl<'a> Arm<'a> {
         u32::try_from(self.run.repeats()).unwrap_or(u32::MAX)
     }
 
-    /// Servers that were started for it.
+    /// Number of server starts.
     pub(crate) fn starts(&self) -> u32 {
         self.starts
     }
 
-    /// What was measured so far.
+    /// The result so far.
     pub(crate) fn result(&self) -> &ResultFile {
         &self.run.result
     }
 
-    /// Gives every load point a place for each repeat up to `count`; those that were not measured are void.
+    /// Fills every load point with repeats up to `count`; missing ones are void.
     pub(crate) fn fill_up(&mut self, count: u32) {
         self.run.fill_up(count as usize);
     }
 
-    /// Measures one repeat of every load point on one server; `of` so many that are wanted.
+    /// Measures one repeat of every load point on one server; `of` is the wanted number.
     pub(crate) async fn repeat(&mut self, of: u32) -> Result<(), Failure> {
         let repeat = self.repeats();
         self.start(repeat, of).await?;
@@ -120,7 +120,7 @@ impl<'a> Arm<'a> {
         spoiled.map_err(|failure| self.with_evidence(failure, repeat))
     }
 
-    /// A server for repeat `repeat` (from 0) of `of`: the one that still runs, or a fresh one.
+    /// A server for repeat `repeat` (from 0) of `of`: the running one, or a fresh one.
     pub(crate) async fn start(&mut self, repeat: u32, of: u32) -> Result<(), Failure> {
         if self.is_running {
             return Ok(());
@@ -176,7 +176,7 @@ impl<'a> Arm<'a> {
         Ok(())
     }
 
-    /// Removes the server, whatever came of measuring on it, unless the next repeat is to use it.
+    /// Removes the server after any result, unless the next repeat uses it.
     pub(crate) async fn end<T>(
         &mut self,
         measured: Result<T, Failure>,

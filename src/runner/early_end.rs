@@ -1,4 +1,4 @@
-//! A pass that ended before its last request: what its repeat records of that, and how the run goes on.
+//! Measurements that ended early: the record in the repeat, and how the run continues.
 
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -6,10 +6,10 @@ use crate::measure::Stop;
 use crate::record::format::Repeat;
 use crate::record::telemetry::{Stopped, StoppedBecause};
 
-/// Repeats in a row that a load generator without real-time priority may spoil. Another one would only cost more time.
-pub(crate) const MOST_SPOILED: u32 = 2;
+/// Maximum consecutive repeats that a load generator without real-time priority may spoil.
+pub(crate) const MAX_SPOILED: u32 = 2;
 
-/// The form in a result: `ended` of `planned` requests.
+/// The record for a result: `ended` of `planned` requests.
 pub(crate) fn described(stop: &Stop, ended: usize, planned: usize) -> Stopped {
     let because = match stop {
         Stop::Client(_) => StoppedBecause::Client,
@@ -24,7 +24,7 @@ pub(crate) fn described(stop: &Stop, ended: usize, planned: usize) -> Stopped {
     }
 }
 
-/// Whether the repeat ended early for a reason that is not the server's failures: the load generator, or bytes that nobody asked for.
+/// Whether the repeat ended early for a reason other than server failures: the load generator, or unrequested bytes.
 pub(crate) fn is_not_of_server(repeat: &Repeat) -> bool {
     matches!(
         because(repeat),
@@ -32,11 +32,11 @@ pub(crate) fn is_not_of_server(repeat: &Repeat) -> bool {
     )
 }
 
-/// What happened, where it was the server: `every request in flight timed out, so it is given up: stopped after 2 of 24
+/// What happened, if the server was the cause: `every request in flight timed out: stopped after 2 of 24
 /// requests`.
 pub(crate) fn of_server(repeat: &Repeat) -> Option<String> {
     let what = match because(repeat)? {
-        StoppedBecause::Hung => "every request in flight timed out, so the server is given up",
+        StoppedBecause::Hung => "every request in flight timed out",
         StoppedBecause::Failing => "more requests failed than `max_error_rate` allows",
         StoppedBecause::Client | StoppedBecause::Unasked => return None,
     };
@@ -45,12 +45,12 @@ pub(crate) fn of_server(repeat: &Repeat) -> Option<String> {
     Some(format!("{what}: stopped after {after} of {of} requests"))
 }
 
-/// Requests that were to be sent.
+/// Planned requests.
 pub(crate) fn planned(repeat: &Repeat) -> Option<u64> {
     repeat.telemetry.stopped.as_ref()?.of
 }
 
-/// Whether the server was given up.
+/// Whether the server hung.
 pub(crate) fn is_hung(repeat: &Repeat) -> bool {
     because(repeat) == Some(StoppedBecause::Hung)
 }
@@ -59,11 +59,11 @@ fn because(repeat: &Repeat) -> Option<StoppedBecause> {
     repeat.telemetry.stopped.as_ref()?.because
 }
 
-/// The load generator was kept from its work once too often.
+/// The load generator lacked CPU time too often.
 pub(crate) fn spoiled(repeat: &Repeat, scenario: &str) -> Failure {
     let reason = repeat.void.as_deref().unwrap_or("it had no CPU");
     let message =
-        format!("{scenario} could not be measured, {MOST_SPOILED} times in a row: {reason}");
+        format!("{scenario} could not be measured {MAX_SPOILED} times in a row: {reason}");
     let mut failure = Failure::message(ExitStatus::EnvironmentFailed, message);
     let client = repeat.telemetry.client.as_ref();
     if client.and_then(|client| client.real_time) != Some(true) {
@@ -74,11 +74,11 @@ pub(crate) fn spoiled(repeat: &Repeat, scenario: &str) -> Failure {
         .hint("`perfgate doctor` measures the load generator with a load on every CPU")
 }
 
-/// How the load generator gets the right to real-time priority.
-pub(crate) const RIGHT_TO_REAL_TIME: &str = "let the load generator take real-time priority: `sudo setcap cap_sys_nice+ep \"$(command -v perfgate)\"`, in a container `--cap-add SYS_NICE`, in a systemd service `LimitRTPRIO=2`";
+/// How to give the load generator real-time priority.
+pub(crate) const RIGHT_TO_REAL_TIME: &str = "allow real-time priority for the load generator: `sudo setcap cap_sys_nice+ep \"$(command -v perfgate)\"`, in a container `--cap-add SYS_NICE`, in a systemd service `LimitRTPRIO=2`";
 
-/// What helps without it.
-pub(crate) const FREE_CPU: &str = "keep a CPU free of the server: `cpuset` in `server.docker`, or `taskset -c 1-` before the command of `server.process`; or send less";
+/// What helps without real-time priority.
+pub(crate) const FREE_CPU: &str = "reserve a CPU for the load generator: `cpuset` in `server.docker`, or `taskset -c 1-` before the command of `server.process`; or lower the load";
 
 #[cfg(test)]
 mod tests {
@@ -97,12 +97,10 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_that_the_server_ended_says_after_how_many_requests() {
+    fn a_measurement_ended_by_the_server_contains_the_number_of_requests() {
         assert_eq!(
             of_server(&stopped(&Stop::Hung)).as_deref(),
-            Some(
-                "every request in flight timed out, so the server is given up: stopped after 2 of 24 requests"
-            )
+            Some("every request in flight timed out: stopped after 2 of 24 requests")
         );
         assert_eq!(
             of_server(&stopped(&Stop::Failing)).as_deref(),
@@ -121,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cure_names_real_time_priority_only_where_it_was_missing() {
+    fn the_hint_contains_real_time_priority_only_if_it_was_missing() {
         let mut repeat = stopped(&Stop::Client(String::new()));
         let hints = |repeat: &Repeat| spoiled(repeat, "concurrency-8").hints.join("\n");
         for cure in [

@@ -1,4 +1,4 @@
-//! The evidence of one commit on disk. A re-run adds to it and goes on with the spending; it never replaces it.
+//! The evidence of one commit on disk. A re-run adds to it and continues the alpha spending; it never replaces it.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::record::format::ResultFile;
 use crate::record::{self, Run};
 use crate::report::comparison::Comparison;
 
-/// Where repeats and looks are kept that belong together.
+/// Folder of repeats and interim looks that belong together.
 #[derive(Clone, Debug)]
 pub(crate) struct EvidenceFolder {
     folder: PathBuf,
@@ -20,7 +20,7 @@ pub(crate) struct EvidenceFolder {
 /// One of its three results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
-    /// Repeats of the candidate beside the stored baseline.
+    /// Repeats of the candidate, compared with the stored baseline.
     Candidate,
     /// The baseline's alternating repeats.
     PairBaseline,
@@ -29,13 +29,13 @@ pub(crate) enum Side {
 }
 
 impl EvidenceFolder {
-    /// A folder of its own, where no commit is known: nothing tells a re-run from another build there.
-    pub(crate) fn of_nobody(parent: &Path) -> Self {
+    /// A new folder without a commit, where a re-run cannot be distinguished from another build.
+    pub(crate) fn without_commit(parent: &Path) -> Self {
         let now = crate::clock::unix_time().as_nanos();
         Self::at(parent.join(format!("{now:x}-{}", std::process::id())))
     }
 
-    /// That very folder.
+    /// The given folder.
     pub(crate) fn at(folder: PathBuf) -> Self {
         Self { folder }
     }
@@ -50,7 +50,7 @@ impl EvidenceFolder {
         files::create_folder(&self.folder).map_err(cannot_keep)
     }
 
-    /// Removes what was measured and said so far.
+    /// Removes all measurements and looks.
     pub(crate) fn forget(&self) -> Result<(), Failure> {
         let sides = [Side::Candidate, Side::PairBaseline, Side::PairCandidate];
         let paths = sides.map(|side| self.path(side)).into_iter();
@@ -66,7 +66,7 @@ impl EvidenceFolder {
         Ok(())
     }
 
-    /// Where a side's result stands.
+    /// Path of a side's result.
     pub(crate) fn path(&self, side: Side) -> PathBuf {
         self.folder.join(match side {
             Side::Candidate => "candidate.json",
@@ -75,12 +75,12 @@ impl EvidenceFolder {
         })
     }
 
-    /// What an earlier run measured of a side.
+    /// A side's result of an earlier run.
     pub(crate) fn earlier(&self, side: Side) -> Result<Option<ResultFile>, Failure> {
         Ok(self.run(side)?.map(|run| run.file))
     }
 
-    /// The same, checked.
+    /// The checked result of a side.
     pub(crate) fn run(&self, side: Side) -> Result<Option<Run>, Failure> {
         let path = self.path(side);
         let bytes = files::read_if_there(&path).map_err(unreadable)?;
@@ -92,7 +92,7 @@ impl EvidenceFolder {
         self.folder.join("comparison.json")
     }
 
-    /// What the last look said.
+    /// The comparison of the last interim look.
     pub(crate) fn last_look(&self) -> Result<Option<Comparison>, Failure> {
         let path = self.comparison_path();
         let Some(bytes) = files::read_if_there(&path).map_err(unreadable)? else {
@@ -101,7 +101,7 @@ impl EvidenceFolder {
         let broken = |why: String| {
             let message = format!("`{}` cannot be used: {why}", path.display());
             Failure::message(ExitStatus::Usage, message).hint(
-                "it says how often this commit was looked at; move its folder away to begin anew",
+                "it counts the interim looks at this commit; move its folder away to start again",
             )
         };
         match parse_comparison(&bytes) {
@@ -110,7 +110,7 @@ impl EvidenceFolder {
         }
     }
 
-    /// Keeps what a look said, before anybody is told.
+    /// Saves the comparison of a look before it is shown.
     pub(crate) fn keep(&self, comparison: &Comparison) -> Result<(), Failure> {
         let json = comparison.json();
         files::write_atomically(

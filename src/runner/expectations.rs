@@ -1,4 +1,4 @@
-//! What `hardware` and `framework.vllm_version` expect, against what is really there.
+//! Checks `hardware` and `framework.vllm_version` against the real machine and server.
 
 use crate::config::Plan;
 use crate::event::{Events, RunEvent};
@@ -6,14 +6,17 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::record::format::ResultFile;
 
-/// Names every mismatch; refuses the run where `hardware.strict` is set.
+/// Reports every mismatch; refuses the run if `hardware.strict` is set.
 pub(crate) fn check(plan: &Plan, result: &ResultFile, events: &Events) -> Result<(), Failure> {
     let found = mismatches(plan, result);
     if found.is_empty() {
         return Ok(());
     }
     if plan.expectations.strict {
-        let message = format!("this is not what was expected: {}", found.join("; "));
+        let message = format!(
+            "mismatch with `hardware` or `framework`: {}",
+            found.join("; ")
+        );
         return Err(Failure::message(ExitStatus::NotComparable, message)
             .hint("correct `hardware` and `framework`, or set `hardware.strict: false`"));
     }
@@ -23,7 +26,7 @@ pub(crate) fn check(plan: &Plan, result: &ResultFile, events: &Events) -> Result
     Ok(())
 }
 
-/// Each expectation that does not hold. What is not known is not a mismatch.
+/// Every mismatch. Unknown values do not count as mismatches.
 pub(crate) fn mismatches(plan: &Plan, result: &ResultFile) -> Vec<String> {
     let expected = &plan.expectations;
     let environment = result.environment.as_ref();
@@ -66,8 +69,8 @@ pub(crate) fn mismatches(plan: &Plan, result: &ResultFile) -> Vec<String> {
     found
 }
 
-/// Words for the maker or the product line, which do not identify the model.
-const OF_THE_MAKER: [&str; 12] = [
+/// Words of the vendor or the product line, which do not identify the model.
+const VENDOR_WORDS: [&str; 12] = [
     "AMD",
     "CORPORATION",
     "EDITION",
@@ -82,7 +85,7 @@ const OF_THE_MAKER: [&str; 12] = [
     "TESLA",
 ];
 
-/// Words behind a model's number that make it another model.
+/// Words after a model's number that make it another model.
 const OTHER_MODEL: [&str; 13] = [
     "ADA",
     "D",
@@ -99,23 +102,23 @@ const OTHER_MODEL: [&str; 13] = [
     "XTX",
 ];
 
-/// A GPU's name by its words.
+/// A GPU's name, parsed into words.
 #[derive(Debug, Default)]
 struct GpuName {
     /// Sizes of memory, in GB.
     memory: Vec<String>,
-    /// `SXM4`, `PCIE`: how it is built in.
+    /// The form factor, `SXM4`, `PCIE`.
     form: Vec<String>,
     /// `HBM3`.
     memory_kind: Vec<String>,
-    /// What is left.
+    /// The other words.
     model: Vec<String>,
 }
 
 impl GpuName {
     fn parse(name: &str) -> Self {
         let upper = name.to_ascii_uppercase();
-        // The profile of a slice is not part of the GPU's model.
+        // The profile of a MIG slice is not part of the GPU's model.
         let whole = upper.split(" MIG ").next().unwrap_or_default();
         let mut parsed = Self::default();
         let mut words = whole
@@ -142,7 +145,7 @@ impl GpuName {
                 parsed.form.push(word.to_owned());
             } else if word.starts_with("HBM") || word.starts_with("GDDR") {
                 parsed.memory_kind.push(word.to_owned());
-            } else if !OF_THE_MAKER.contains(&word) {
+            } else if !VENDOR_WORDS.contains(&word) {
                 parsed.model.push(word.to_owned());
             }
         }
@@ -165,8 +168,8 @@ impl GpuName {
     }
 }
 
-/// `H100-80GB SXM` is written by people and `NVIDIA H100 80GB HBM3` by drivers. The model must be the same, word by word;
-/// where both name a size of memory, a kind of it, or a form, these must be too.
+/// People write `H100-80GB SXM` and drivers report `NVIDIA H100 80GB HBM3`. The model must be equal, word by word; memory
+/// size, memory type and form factor must be equal if both names have them.
 fn is_same_gpu(wanted: &str, there: &str) -> bool {
     let (wanted, there) = (GpuName::parse(wanted), GpuName::parse(there));
     let same_word = |one: &str, other: &str| {
@@ -174,7 +177,7 @@ fn is_same_gpu(wanted: &str, there: &str) -> bool {
             word.trim_end_matches(|c: char| c.is_ascii_digit())
                 .to_owned()
         };
-        // `SXM` leaves open which.
+        // `SXM` matches every version.
         one == other || one == plain(other) || plain(one) == other
     };
     let agree = |wanted: &[String], there: &[String]| {
@@ -188,7 +191,7 @@ fn is_same_gpu(wanted: &str, there: &str) -> bool {
         && agree(&wanted.memory_kind, &there.memory_kind)
 }
 
-/// `0.32.0` and `0.32.0+cpu` are one version.
+/// `0.32.0` and `0.32.0+cpu` are the same version.
 fn is_same_version(wanted: &str, there: &str) -> bool {
     let plain = |version: &str| {
         version
@@ -242,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mismatch_is_named_and_the_unknown_is_none() {
+    fn every_mismatch_is_reported_and_unknown_values_are_not() {
         let plan = crate::config::read_plan(
             "p",
             "model: m\nhardware: {gpu: H100, num_gpus: 8, driver: \"535\", cuda: \"12.3\"}\nframework: {vllm_version: 0.6.4}",

@@ -1,4 +1,4 @@
-//! Which GPUs a server may use, and whether they are free for it.
+//! The GPUs that a server may use, and whether they are free.
 
 use std::time::{Duration, Instant};
 
@@ -15,17 +15,17 @@ use crate::record::format::Gpu;
 use crate::telemetry::gpu::reading::Reading;
 use crate::telemetry::{self, GpuSource, Looking, Search, Survey, survey};
 
-/// Memory that a driver and a display may have in use on a device that is free: 500 MiB.
-const USUALLY_IN_USE: f64 = 524_288_000.0;
+/// Memory that a driver and a display may use on a free device: 500 MiB.
+const IDLE_MEMORY: f64 = 524_288_000.0;
 
-/// Longest wait for the memory of a server that is just ending.
+/// How long to wait for the memory of a stopping server.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The same where the driver shows no process on it: there is nothing to end, and a server that is just ending frees its
-/// memory sooner.
-const PATIENCE_WITH_NOBODY: Duration = Duration::from_secs(10);
+/// The same without a visible process: there is no process to end, and a stopping server frees its memory
+/// sooner.
+const PATIENCE_WITHOUT_PROCESS: Duration = Duration::from_secs(10);
 
-/// Between two looks meanwhile.
+/// Interval of checks during the wait.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Another name or a path for NVML.
@@ -34,7 +34,7 @@ const NVML_LIBRARY: &str = "PERFGATE_NVML_LIBRARY";
 /// The name of this machine, on Kubernetes that of the node.
 const MACHINE: &str = "PERFGATE_MACHINE";
 
-/// How a server is watched while it is measured.
+/// What to sample of a server during a measurement.
 pub(crate) async fn looking(
     context: &RepeatContext<'_>,
     target: &Target,
@@ -43,7 +43,7 @@ pub(crate) async fn looking(
     let gpus = if runs_here {
         GpuSource::Local(search(context.server, context.environment))
     } else {
-        // A remote server's GPUs are not in this machine.
+        // The GPUs of a remote server are not visible here.
         GpuSource::None
     };
     Looking {
@@ -55,7 +55,7 @@ pub(crate) async fn looking(
     }
 }
 
-/// The GPUs that the server may use: those of other jobs on the machine are none of ours.
+/// The GPUs that the server may use; other GPUs of the machine belong to other jobs.
 pub(crate) fn search(
     server: &ServerPlan,
     environment: &(dyn Fn(&str) -> Option<String> + Sync),
@@ -69,8 +69,8 @@ pub(crate) fn search(
     }
 }
 
-/// The machine on which a plan's server will run, as results name it; a server elsewhere is known by its address. A machine that
-/// cannot be identified gets a unique name, so that its evidence is never used for another run.
+/// The name in results of the machine on which a plan's server will run; a remote server is identified by its address. An
+/// unidentified machine gets a unique name, so that its evidence is never reused.
 pub(crate) async fn machine(
     server: &ServerPlan,
     environment: &(dyn Fn(&str) -> Option<String> + Sync),
@@ -98,14 +98,14 @@ pub(crate) async fn machine(
         .to_owned()
 }
 
-/// The name that the user gives to the machine.
+/// The machine name from the user.
 pub(crate) fn machine_name(
     environment: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> Option<String> {
     environment(MACHINE)
 }
 
-/// NVML under the name that the environment gives.
+/// The NVML library name from the environment.
 pub(crate) fn nvml_library(
     environment: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> Option<std::ffi::OsString> {
@@ -114,7 +114,7 @@ pub(crate) fn nvml_library(
         .map(Into::into)
 }
 
-/// Whether what happens to the GPUs bears on what the server does.
+/// Whether the state of the GPUs affects the server.
 fn uses_gpus(server: &ServerPlan, environment: &(dyn Fn(&str) -> Option<String> + Sync)) -> bool {
     let shown = Shown::of(server, environment);
     let hidden = shown.nvidia.is_some_and(|shown| shown.is_empty());
@@ -124,14 +124,14 @@ fn uses_gpus(server: &ServerPlan, environment: &(dyn Fn(&str) -> Option<String> 
         }
         ServerPlan::Process(_) => !hidden,
         ServerPlan::Url(_) => true,
-        // Without a GPU of its own it stands for a server that uses those of the machine.
+        // Without a simulated GPU it represents a server that uses the machine's GPUs.
         ServerPlan::Simulator(options) => {
             !hidden && options.get("gpus").is_some_and(|count| count == "0")
         }
     }
 }
 
-/// Before a server starts: waits until its GPUs are free, since a server that is ending frees its memory last.
+/// Before a server starts: waits until its GPUs are free, because a stopping server frees its memory last.
 pub(crate) async fn wait_until_free(repeat: &OneRepeat<'_>) -> Result<(), Failure> {
     let context = repeat.context;
     let is_started = !matches!(context.server, ServerPlan::Url(_));
@@ -162,8 +162,8 @@ pub(crate) async fn wait_until_free(repeat: &OneRepeat<'_>) -> Result<(), Failur
     }
 }
 
-/// Waits that long at most. Memory that no compute process has, as that of a display, is returned as a sentence; nobody can
-/// be asked to end.
+/// Waits up to a limit. Returns a note for memory without a compute process, such as a display's, because there is no
+/// process to end.
 async fn free(
     search: &Search,
     patience: Duration,
@@ -176,17 +176,17 @@ async fn free(
             return Ok(None);
         };
         let reason = in_use(gpu);
-        // Under WSL the processes are those of Windows, and no driver tells them.
+        // Under WSL the processes belong to Windows and the driver does not report them.
         let nobody = match &gpu.now.processes {
             Some(processes) => processes.is_empty(),
             None => is_wsl(),
         };
-        if nobody && began.elapsed() >= patience.min(PATIENCE_WITH_NOBODY) {
+        if nobody && began.elapsed() >= patience.min(PATIENCE_WITHOUT_PROCESS) {
             return Ok(Some(reason));
         }
         if began.elapsed() >= patience {
             return Err(Failure::message(ExitStatus::EnvironmentFailed, reason).hint(
-                "end what uses it, or give the server another GPU: what is measured beside another job is worth nothing",
+                "end the other process, or select another GPU for the server: measurements beside another job are not valid",
             ));
         }
         waiting(&reason);
@@ -194,16 +194,14 @@ async fn free(
     }
 }
 
-/// Whether this is Linux inside Windows.
+/// Whether this is WSL.
 fn is_wsl() -> bool {
     std::fs::read_to_string("/proc/sys/kernel/osrelease")
         .is_ok_and(|release| release.to_ascii_lowercase().contains("microsoft"))
 }
 
 fn is_taken(gpu: &Reading) -> bool {
-    gpu.now
-        .memory_used
-        .is_some_and(|bytes| bytes > USUALLY_IN_USE)
+    gpu.now.memory_used.is_some_and(|bytes| bytes > IDLE_MEMORY)
 }
 
 /// `GPU 0 has 12.3 GiB in use by process 4711 (python3)`.
@@ -263,7 +261,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_gpu_that_another_uses_is_an_error_that_names_it() {
+    async fn a_gpu_in_use_is_an_error_with_its_process() {
         let folder = tempfile::tempdir().unwrap();
         let script = format!(
             "case \"$1\" in --query-gpu*) {};; *) echo 'GPU-0, 4000007, 12000';; esac",
@@ -280,7 +278,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_is_ending_is_waited_for() {
+    async fn a_stopping_server_is_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let script = format!(
             "case \"$1\" in --query-gpu*) if mkdir {}; then {}; else {}; fi;; *) :;; esac",
@@ -294,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_display_has_is_no_error() {
+    async fn memory_of_a_display_is_not_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let script = format!("case \"$1\" in --query-gpu*) {};; *) :;; esac", line("900"));
         let (free, _) = free_of(&stub(folder.path(), &script)).await;

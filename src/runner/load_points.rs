@@ -1,11 +1,11 @@
-//! Load points measured one at a time on one server, each chosen when those before it are known.
+//! Load points measured one at a time on one server, each chosen from the results of the earlier ones.
 
 use std::sync::Arc;
 
 use super::arm::Arm;
 use super::early_end;
 use super::repeat_context::RepeatContext;
-use super::repeating::MOST_VOID;
+use super::repeating::MAX_VOID;
 use super::run_in_progress::RunInProgress;
 use super::workload_identity::source;
 use crate::config::{Dataset, LoadPoint, Plan};
@@ -18,8 +18,8 @@ use crate::metric::Metric;
 use crate::record::format::{Repeat, ResultFile, Scenario};
 use crate::stats;
 
-/// More requests than one load point can be worth.
-const MOST_REQUESTS: f64 = 1e7;
+/// Maximum number of requests of a load point.
+const MAX_REQUESTS: f64 = 1e7;
 
 impl Sizes {
     /// Measured requests of one load point.
@@ -28,7 +28,7 @@ impl Sizes {
             LoadPoint::Concurrency(concurrency) => self.per_slot.saturating_mul(concurrency),
             LoadPoint::Rate { per_second, .. } if per_second.is_finite() => {
                 let mean = per_second * self.duration.as_secs_f64();
-                // Poisson arrivals vary by the root of their number: five of them are chance once in millions.
+                // Poisson counts vary by the square root of their mean: five standard deviations are exceeded once in millions.
                 let room = if self.is_surely {
                     5.0 * mean.sqrt()
                 } else {
@@ -38,9 +38,9 @@ impl Sizes {
                 #[expect(
                     clippy::cast_possible_truncation,
                     clippy::cast_sign_loss,
-                    reason = "cut to ten millions"
+                    reason = "limited to ten million"
                 )]
-                let arrivals = arrivals.min(MOST_REQUESTS) as usize;
+                let arrivals = arrivals.min(MAX_REQUESTS) as usize;
                 arrivals
             }
             LoadPoint::Rate { .. } | LoadPoint::Trace { .. } => 0,
@@ -48,11 +48,11 @@ impl Sizes {
         wanted.max(self.least)
     }
 
-    /// The plan of one load point. A data set is gone through again only where the plan says so: else every load sends
-    /// what was chosen when the file was read.
+    /// The plan of one load point. Entries of a data set are sent again only if the plan allows it; otherwise every load
+    /// sends the entries chosen when the file was read.
     pub(crate) fn plan_of(&self, plan: &Plan, load: LoadPoint) -> Result<Plan, Failure> {
         let mut num_requests = self.requests(load);
-        let usual = Plan::usual_warmup(&[load], num_requests);
+        let usual = Plan::default_warmup(&[load], num_requests);
         let mut warmup_requests = self.warmup.unwrap_or(usual);
         let mut dataset = plan.dataset.clone();
         if let Dataset::Chosen(selection) = &mut dataset {
@@ -74,7 +74,7 @@ impl Sizes {
         })
     }
 
-    /// How many requests show what a load does, as a person reads it.
+    /// The number of requests of a load, as text.
     pub(crate) fn described(&self, rates: bool) -> String {
         if rates {
             format!(
@@ -82,19 +82,19 @@ impl Sizes {
                 self.duration.as_secs_f64()
             )
         } else {
-            format!("{} requests for each in flight", self.per_slot)
+            format!("{} requests per request in flight", self.per_slot)
         }
     }
 }
 
-/// Load points that are being measured.
+/// Load points of a measurement.
 pub(crate) struct Points<'a> {
     arm: Arm<'a>,
     sizes: Sizes,
 }
 
 impl<'a> Points<'a> {
-    /// Where what happens is told.
+    /// The receiver of events.
     pub(crate) fn events(&self) -> &Events {
         self.arm.context().events
     }
@@ -108,7 +108,7 @@ impl<'a> Points<'a> {
         Ok(Self { arm, sizes })
     }
 
-    /// Records what a search asks of each load: capacities of different questions are not compared.
+    /// Records the criteria of a search: capacities of different criteria are not compared.
     pub(crate) fn searches(&mut self, limits: &str, rates: bool) {
         let sizes = self.sizes.described(rates);
         if let Some(workload) = &mut self.arm.run_mut().result.workload {
@@ -116,13 +116,13 @@ impl<'a> Points<'a> {
         }
     }
 
-    /// A server for repeat `repeat` (from 0) of `of`: the one that still runs, or a fresh one.
+    /// A server for repeat `repeat` (from 0) of `of`: the running one, or a fresh one.
     pub(crate) async fn start(&mut self, repeat: u32, of: u32) -> Result<(), Failure> {
         self.arm.start(repeat, of).await
     }
 
-    /// Measures one load point once more, and again where that does not count. A load that cannot be measured says nothing
-    /// of the server, so nothing may be concluded from it.
+    /// Measures one load point, and again if the repeat is void. A load that cannot be measured is an error, because it
+    /// allows no conclusion about the server.
     pub(crate) async fn measure(&mut self, load: LoadPoint, adaptive: bool) -> Result<(), Failure> {
         match self.try_to_measure(load, adaptive).await? {
             None => Ok(()),
@@ -133,14 +133,14 @@ impl<'a> Points<'a> {
         }
     }
 
-    /// As [`Self::measure`]; why the last measurement does not count either, where that is so.
+    /// As [`Self::measure`], but returns why the last repeat is void, if it is.
     pub(crate) async fn try_to_measure(
         &mut self,
         load: LoadPoint,
         adaptive: bool,
     ) -> Result<Option<String>, Failure> {
         let mut void = None;
-        for _ in 0..=MOST_VOID {
+        for _ in 0..=MAX_VOID {
             self.measure_once(load, adaptive).await?;
             let last = self.repeats(load).last();
             void = last.and_then(|repeat| repeat.void.clone());
@@ -151,14 +151,14 @@ impl<'a> Points<'a> {
                 reason: reason.clone(),
             });
             let spoiled = self.arm.run().spoiled.get(&load.name()).copied();
-            if spoiled.unwrap_or_default() >= early_end::MOST_SPOILED {
+            if spoiled.unwrap_or_default() >= early_end::MAX_SPOILED {
                 break;
             }
         }
         Ok(void)
     }
 
-    /// Measures one load point once more. What it measured is on disk after it.
+    /// Measures one load point once and saves the result.
     async fn measure_once(&mut self, load: LoadPoint, adaptive: bool) -> Result<(), Failure> {
         let context = self.arm.context().clone();
         let plan = self.sizes.plan_of(context.plan, load)?;
@@ -187,24 +187,24 @@ impl<'a> Points<'a> {
         self.arm.keep()
     }
 
-    /// Whether more requests of the last measurement failed than the plan allows.
+    /// Whether the last measurement exceeded the allowed failure rate.
     pub(crate) fn fails(&self, load: LoadPoint) -> bool {
         let last = self.repeats(load).last();
         let rate = last.and_then(|repeat| repeat.metric(Metric::ERROR_RATE));
         rate.is_none_or(|rate| rate > self.arm.context().plan.max_error_rate)
     }
 
-    /// Refuses to go on where requests failed before there was any load worth the name.
+    /// Fails if requests fail at the smallest load.
     pub(crate) fn too_many_failures(&self) -> Result<(), Failure> {
         self.arm.check_failures()
     }
 
-    /// Everything measured at that load, in order.
+    /// All repeats at that load, in order.
     pub(crate) fn repeats(&self, load: LoadPoint) -> &[Repeat] {
         self.arm.run().repeats_of(load)
     }
 
-    /// Adds a repeat to a scenario that is no load point.
+    /// Adds a repeat to a scenario that is not a load point.
     pub(crate) fn add(&mut self, scenario: &str, mut repeat: Repeat) -> Result<(), Failure> {
         let run = self.arm.run_mut();
         let id = run.id.clone();
@@ -225,7 +225,7 @@ impl<'a> Points<'a> {
         self.arm.keep()
     }
 
-    /// Removes the server of repeat `repeat` after whatever came of measuring on it, unless the next repeat is to use it.
+    /// Removes the server of repeat `repeat` after any result, unless the next repeat uses it.
     pub(crate) async fn end<T>(
         &mut self,
         measured: Result<T, Failure>,
@@ -236,20 +236,23 @@ impl<'a> Points<'a> {
         self.arm.context().interrupt.check().map(|()| measured)
     }
 
-    /// What was measured.
+    /// The measurements.
     pub(crate) fn into_result(self) -> ResultFile {
         self.arm.into_result()
     }
 }
 
 fn cannot_measure(load: LoadPoint, reason: &str) -> Failure {
-    let message = format!("{} could not be measured from here: {reason}", load.name());
+    let message = format!(
+        "{} cannot be measured from this machine: {reason}",
+        load.name()
+    );
     Failure::message(ExitStatus::EnvironmentFailed, message).hint(
-        "mend that, or ask for less load; `perfgate doctor` says which load this machine can drive",
+        "fix that, or lower the load; `perfgate doctor` measures the load that this machine can generate",
     )
 }
 
-/// The median of a metric over the repeats that count.
+/// The median of a metric over the valid repeats.
 pub(crate) fn median(repeats: &[Repeat], metric: Metric) -> Option<f64> {
     let counting = repeats.iter().filter(|repeat| repeat.void.is_none());
     let values: Vec<f64> = counting

@@ -1,4 +1,4 @@
-//! Whether the server runs on this machine, so that this machine's hardware is what was measured.
+//! Whether the server runs on this machine, so that the result may contain this machine's hardware.
 
 use super::repeat_context::RepeatContext;
 use crate::config::{ServerPlan, is_of_this_machine};
@@ -6,9 +6,9 @@ use crate::event::RunEvent;
 use crate::launch::Target;
 use crate::process_table::ProcessEntry;
 
-/// Programs that forward connections, mostly to another machine. Those by which container engines publish ports are not
-/// listed: their containers run here.
-const HAND_ON: [&str; 26] = [
+/// Programs that forward connections, usually to another machine. Port forwarders of container engines are not listed:
+/// their containers run here.
+const FORWARDERS: [&str; 26] = [
     "autossh",
     "caddy",
     "chisel",
@@ -60,13 +60,13 @@ pub(crate) fn runs_here(context: &RepeatContext<'_>, target: &Target) -> bool {
     }
 }
 
-/// The same of an address alone, for what is looked up before anything runs.
+/// Whether an address is on this machine, for checks before any start.
 pub(crate) fn is_at(url: &str) -> bool {
     let port = loopback_port(url);
     port.is_some_and(|port| doubt(port, &ProcessEntry::listening_on(port)).is_none())
 }
 
-/// Why the holder of a port may not be the server.
+/// Why the process on a port may not be the server.
 fn doubt(port: u16, holders: &[u32]) -> Option<String> {
     if holders.is_empty() {
         return Some(format!(
@@ -75,14 +75,16 @@ fn doubt(port: u16, holders: &[u32]) -> Option<String> {
     }
     holders.iter().find_map(|id| {
         let names = ProcessEntry::names_of(*id);
-        let tunnel = names.iter().find(|name| HAND_ON.contains(&name.as_str()))?;
+        let tunnel = names
+            .iter()
+            .find(|name| FORWARDERS.contains(&name.as_str()))?;
         Some(format!(
             "port {port} is held by `{tunnel}` (process {id}), which forwards connections"
         ))
     })
 }
 
-/// The port of an address of this machine; `None` for one of another.
+/// The port of an address of this machine; `None` for other machines.
 fn loopback_port(base_url: &str) -> Option<u16> {
     let url = reqwest::Url::parse(base_url).ok()?;
     let port = url.port_or_known_default()?;
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tunnel_is_known_by_its_name_and_a_holder_that_cannot_be_seen_is_no_server() {
+    fn a_tunnel_is_identified_by_its_name_and_an_invisible_process_is_not_the_server() {
         assert!(doubt(8000, &[]).unwrap().contains("cannot see"));
         assert_eq!(doubt(8000, &[std::process::id()]), None);
         let mut tunnel = Command::new("sleep")
@@ -117,7 +119,7 @@ mod tests {
             .arg("60")
             .spawn()
             .unwrap();
-        // A program's arguments appear a moment after it has begun.
+        // A program's arguments appear shortly after its start.
         while ProcessEntry::names_of(tunnel.id()).len() < 3 {
             std::thread::yield_now();
         }

@@ -1,4 +1,4 @@
-//! One perfgate at a time where two would overwrite each other's files.
+//! Locks against a second perfgate that would overwrite the same files.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Write as _};
@@ -11,24 +11,24 @@ use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
 use crate::files;
 
-/// Longer than a gate takes.
+/// How long to wait: longer than a gate.
 const PATIENCE: Duration = Duration::from_hours(4);
 
-/// Between two tries.
+/// Time between two attempts.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// Between two lines that name what perfgate waits for.
+/// Time between two progress lines.
 const LINE: Duration = Duration::from_mins(1);
 
-/// The right to use the folder, until it is dropped.
+/// The lock on the folder, released on drop.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    // The system gives the lock back when the file is closed, also where the program is killed.
+    // The system releases the lock when the file is closed, also if the program is killed.
     _file: File,
 }
 
 impl Lock {
-    /// Takes it; waits for another perfgate that has it. `of` names what is locked.
+    /// Takes the lock; waits for another perfgate. `of` is the name of the locked object.
     pub(crate) fn take(path: &Path, of: &str, events: &Events) -> Result<Self, Failure> {
         if let Some(folder) = path.parent() {
             files::create_folder(folder).map_err(cannot_keep)?;
@@ -67,7 +67,7 @@ impl Lock {
                     ExitStatus::EnvironmentFailed,
                     format!("{of} is still in use by another perfgate{by}"),
                 )
-                .hint("wait for its end or interrupt it, or give this one folders of its own (`--output`, `--evidence`)"));
+                .hint("wait for its end or interrupt it, or use other folders (`--output`, `--evidence`)"));
             }
             if said.is_none_or(|said| said.elapsed() >= LINE) {
                 events.emit(RunEvent::WaitingForLock {
@@ -78,14 +78,14 @@ impl Lock {
             }
             std::thread::sleep(AGAIN);
         }
-        // Only for the line that another one prints: who cannot write it has the lock all the same.
+        // Only for the progress line of another process: a write error does not affect the lock.
         let id = std::process::id().to_string();
         let _written = file.set_len(0).and_then(|()| file.write_all(id.as_bytes()));
         Ok(Self { _file: file })
     }
 }
 
-/// The process that has it, where the file names one.
+/// The process that holds it, if the file contains one.
 fn holder(path: &Path) -> Option<u32> {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(20).read_to_string(&mut text));

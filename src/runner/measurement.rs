@@ -1,4 +1,4 @@
-//! One load point on one server: warm-up, load, and what is observed beside it.
+//! One load point on one server: warm-up, load, and telemetry.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -62,7 +62,7 @@ impl Measurement<'_> {
             driven.wall_time.as_secs_f64()
         );
         self.warn_of_an_early_end(&driven, planned);
-        // First what is compared with counts of ours: it must not wait for anybody.
+        // First the counters that are compared with ours, without delay.
         let mut seen = sampler.finish().await;
         let host_peak = host_memory.finish().await;
         memory::add(self.target, host_peak, &mut seen);
@@ -87,10 +87,10 @@ impl Measurement<'_> {
         repeat.id = Some(format!("{}-{}", run.id, self.at.number + 1));
         repeat.started = Some(started);
         repeat.telemetry = seen.telemetry;
-        self.tell(&driven, warmed_up.seen, &mut repeat.telemetry);
+        self.record_client(&driven, warmed_up.seen, &mut repeat.telemetry);
         let bottleneck = driven.client.bottleneck(&driven.traces);
-        // With real-time priority no program of this machine keeps the load generator from a CPU. Only the host of a virtual
-        // machine does, for a moment, and the next repeat is probably free of it.
+        // With real-time priority no program of this machine delays the load generator. Only the host of a virtual machine
+        // can, briefly, and the next repeat is probably unaffected.
         let is_spoiled = !driven.client.real_time
             && (bottleneck.is_some() || matches!(driven.stop, Some(Stop::Client(_))));
         repeat.void = concerns.void.or(warmed_up.void);
@@ -110,8 +110,8 @@ impl Measurement<'_> {
         })
     }
 
-    /// What the load generator records of itself and of what it sent.
-    fn tell(&self, driven: &Driven, warm_up: Option<Value>, telemetry: &mut Telemetry) {
+    /// Records the load generator's measurements of itself and of its requests.
+    fn record_client(&self, driven: &Driven, warm_up: Option<Value>, telemetry: &mut Telemetry) {
         telemetry.client = Some(driven.client.described());
         telemetry.offered_rate = match self.load {
             LoadPoint::Rate { .. } => measure::offered_rate(&driven.traces),
@@ -148,7 +148,7 @@ impl Measurement<'_> {
         }
     }
 
-    /// When the measurement of so many requests is not worth going on with.
+    /// When to abort the measurement of this number of requests.
     fn patience(&self, planned: usize) -> Patience {
         let context = self.at.context;
         let most = context.plan.max_error_rate * number(planned as u64);
@@ -165,14 +165,14 @@ impl Measurement<'_> {
         }
     }
 
-    /// A measurement that was stopped is void, unless failures are what is measured.
+    /// An aborted measurement is void, unless failures are its subject.
     fn stopped(&self, stop: &Stop, (ended, planned): (usize, usize), repeat: &mut Repeat) {
         repeat.telemetry.stopped = Some(early_end::described(stop, ended, planned));
         match stop {
             Stop::Client(reason) => {
                 repeat.void = Some(format!("{reason} and {ended} of {planned} requests"));
             }
-            // Why it does not count is known already.
+            // The repeat is already void.
             Stop::Unasked => {
                 let stopped = |why| format!("{why}; stopped after {ended} of {planned} requests");
                 repeat.void = repeat.void.take().map(stopped);
@@ -188,8 +188,8 @@ impl Measurement<'_> {
         }
     }
 
-    /// Why the repeat does not count or wants a word, from what was seen beside its results. Warnings are said once a run
-    /// and kept.
+    /// Reasons for a void repeat and warnings, from telemetry. Warnings are shown once per run and
+    /// stored.
     fn concerns(&self, driven: &Driven, seen: &mut telemetry::Observed) -> Concerns {
         let mut concerns = driven
             .client
@@ -227,9 +227,9 @@ impl Measurement<'_> {
         })
     }
 
-    /// A server that was not started for this run may have cached the prompts of an earlier one. Each invocation has its
-    /// own, also where it goes on with the evidence of another: what that one sent before it broke off is not known. So has
-    /// each side, whose servers may be one and the same.
+    /// A nonce for prompts: a server that was not started for this run may have cached earlier prompts. Each invocation has
+    /// its own nonce, also if it continues the evidence of another, whose sent prompts are unknown. Each side has its own too,
+    /// because both may use the same server.
     fn nonce(&self) -> Option<String> {
         let OneRepeat { context, run, .. } = self.at;
         match context.server {
@@ -283,7 +283,7 @@ impl Measurement<'_> {
     }
 }
 
-/// Requests that are being sent. Dropped without [`Sending::finish`], the load was given up.
+/// Requests in progress. If dropped without [`Sending::finish`], the load was aborted.
 struct Sending<'e> {
     events: &'e Events,
     finished: bool,

@@ -1,4 +1,4 @@
-//! Memory of the server under test that can reveal a growth: what the engine says of itself, and what its processes hold.
+//! Memory of the server under test: figures from the engine, and memory of its processes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,17 +12,17 @@ use crate::record::FROM_BLOCKS;
 use crate::record::telemetry::EngineMemory;
 use crate::telemetry::{EngineLog, Observed};
 
-/// Watches the main memory of a server until it is told to finish.
+/// Samples the main memory of a server until `finish`.
 #[derive(Debug)]
 pub(crate) struct HostMemory {
-    /// Bytes; 0 where nothing was seen.
+    /// Bytes; 0 without a sample.
     peak: Arc<AtomicU64>,
     probe: MemoryProbe,
     task: JoinHandle<()>,
 }
 
 impl HostMemory {
-    /// Looks every `interval` in the background.
+    /// Samples every `interval` in the background.
     pub(crate) fn watch(probe: MemoryProbe, interval: Duration) -> Self {
         let peak = Arc::new(AtomicU64::new(0));
         let (seen, asked) = (Arc::clone(&peak), probe.clone());
@@ -35,7 +35,7 @@ impl HostMemory {
         Self { peak, probe, task }
     }
 
-    /// Looks a last time: the most bytes held, where that could be known.
+    /// Takes a last sample and returns the peak in bytes, if known.
     pub(crate) async fn finish(self) -> Option<u64> {
         self.task.abort();
         look(&self.probe, &self.peak).await;
@@ -49,7 +49,7 @@ impl Drop for HostMemory {
     }
 }
 
-/// An engine that does not answer must not hold up the end of a repeat.
+/// Time limit, so that an engine without an answer does not delay the end of a repeat.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 async fn look(probe: &MemoryProbe, peak: &AtomicU64) {
@@ -58,8 +58,8 @@ async fn look(probe: &MemoryProbe, peak: &AtomicU64) {
     }
 }
 
-/// The capacity of the KV cache: the engine's own figure first, from `/metrics` or its log, and blocks × block size where
-/// it has none. Where the figure is from; `None` without one.
+/// Adds the capacity of the KV cache: from the engine's `/metrics` or log, else blocks × block size. Returns the source;
+/// `None` if unknown.
 fn add_cache(log: &EngineLog, seen: &mut Observed) -> Option<&'static str> {
     let metric = Metric::KV_CACHE_TOKENS;
     if seen.findings.metrics.contains_key(&metric) {
@@ -75,18 +75,18 @@ fn add_cache(log: &EngineLog, seen: &mut Observed) -> Option<&'static str> {
     seen.findings.fill(metric, || {
         found
             .map(|(_, tokens)| tokens)
-            .ok_or_else(|| "neither the engine's /metrics nor its log contain it".to_owned())
+            .ok_or_else(|| "neither the engine's /metrics nor its log contains it".to_owned())
     });
     found.map(|(from, _)| from)
 }
 
-/// Adds what the log of the start says and what the processes held to what was observed; the server's own `/metrics` go
-/// before its log.
+/// Adds figures from the start log and process memory to the telemetry; the server's `/metrics` take precedence over its
+/// log.
 pub(crate) fn add(target: &Target, host_peak: Option<u64>, seen: &mut Observed) {
     let lines = target.first_log_lines();
     let log = EngineLog::read(lines.iter().map(String::as_str));
     let started_here = target.startup().is_some();
-    let unseen = || "perfgate did not start the server, and so has no log of its start".to_owned();
+    let unseen = || "perfgate did not start the server, so it has no start log".to_owned();
     seen.findings.fill(Metric::ENGINE_MEMORY_PEAK, || {
         if started_here {
             log.engine_memory()
@@ -102,8 +102,8 @@ pub(crate) fn add(target: &Target, host_peak: Option<u64>, seen: &mut Observed) 
     seen.findings
         .fill(Metric::HOST_MEMORY_PEAK, || match host_peak {
             Some(bytes) => Ok(bytes as f64),
-            None if started_here => Err("its processes could not be looked at".to_owned()),
-            None => Err("somebody else runs the server".to_owned()),
+            None if started_here => Err("its processes are not accessible".to_owned()),
+            None => Err("the server is external".to_owned()),
         });
     let parts = EngineMemory {
         kv_cache_fixed: seen.kv_cache_fixed,

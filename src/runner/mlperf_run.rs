@@ -1,4 +1,4 @@
-//! A scenario of MLPerf Inference that is measured: once, or at the rates of a search.
+//! Measures a scenario of MLPerf Inference: once, or at the rates of a search.
 
 use super::load_points::Points;
 use crate::clock;
@@ -14,16 +14,16 @@ use crate::record::telemetry::Telemetry;
 use crate::stats::{Outcome, number};
 use crate::sweep::{Grain, Point, Search, Step};
 
-/// Lowest and highest rate that a search tries.
+/// Lowest and highest rate of a search.
 const RATES: (f64, f64) = (0.001, 1e4);
 
-/// A scenario that is measured.
+/// A scenario to measure.
 pub(crate) struct MlperfRun<'a> {
     pub(crate) course: &'a MlperfCourse,
 }
 
 impl MlperfRun<'_> {
-    /// Measures the scenario once, or searches the highest rate that is valid.
+    /// Measures the scenario once, or searches the highest valid rate.
     pub(crate) async fn measure(&self, points: &mut Points<'_>) -> Result<MlperfReport, Failure> {
         if let (Some(_), Some(limits)) = (self.course.peak, self.course.required.limits) {
             let asked = format!(
@@ -73,7 +73,7 @@ impl MlperfRun<'_> {
         Ok(report)
     }
 
-    /// The report of the highest rate that is valid, or of the lowest that was tried.
+    /// The report of the highest valid rate, or of the lowest measured rate.
     async fn peak(&self, points: &mut Points<'_>, peak: Peak) -> Result<MlperfReport, Failure> {
         let required = self.course.required;
         let search = Search {
@@ -97,7 +97,7 @@ impl MlperfRun<'_> {
                     } else {
                         Outcome::Fail
                     };
-                    // A reason that no rate changes ends the search.
+                    // A reason that is independent of the rate ends the search.
                     let in_vain = reasons(&required, &report.seen)
                         .iter()
                         .any(|reason| !reason.is_of_load());
@@ -131,12 +131,12 @@ impl MlperfRun<'_> {
             .or(reports.last());
         let report = report
             .cloned()
-            .ok_or_else(|| Failure::message(ExitStatus::Usage, "no rate was tried"))?;
+            .ok_or_else(|| Failure::message(ExitStatus::Usage, "no rate was measured"))?;
         Ok(MlperfReport { tried, ..report })
     }
 }
 
-/// What is known where a search ends before its time.
+/// The result of a search that ends early.
 fn search_ended(known: &[Point]) -> crate::sweep::Found {
     let of = |outcome: Outcome| known.iter().filter(move |point| point.outcome == outcome);
     crate::sweep::Found {
@@ -149,12 +149,12 @@ fn search_ended(known: &[Point]) -> crate::sweep::Found {
     }
 }
 
-/// The peak as the result file has it, so that two of them can be compared.
+/// The peak in the form of the result file, for comparisons.
 fn capacity(peak: Option<f64>, tried: &[Tried]) -> Repeat {
     let id = Metric::CAPACITY_REQUEST_RATE.id().to_owned();
     let not_measured = match peak {
         Some(_) => None,
-        None => Some((id.clone(), "no rate that was tried is valid".to_owned())),
+        None => Some((id.clone(), "no measured rate is valid".to_owned())),
     };
     let measurements = number(tried.len() as u64);
     Repeat {

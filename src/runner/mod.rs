@@ -1,19 +1,19 @@
-//! One run on one server: repeats, pairs, void and again; the evidence of a gate on disk.
+//! One run on one server: repeats, pairs, repetition of void repeats; the evidence of a gate on disk.
 //!
 //! ```text
 //! RepeatContext (plan, server, output) ──────▶ Arm ─start, load, stop─▶ dyn Side ─┬─ ServerSide (launch, load, telemetry)
 //!      repeating: repeats and pairs             │ after each load point            └─ Scripted (tests: no clock, no server)
 //!      load_points: loads that a search chooses ▼
-//!      sequential_gate: what the trial asks     result file ─▶ evidence, spending
+//!      sequential_gate: steps of the trial      result file ─▶ evidence, spending
 //! ```
 //!
-//! - An [`arm::Arm`] has one server at a time. It starts it for a repeat, keeps it for the next one where the plan wants
-//!   `fresh: run`, and removes it whatever came of measuring; dropped, its side removes the server too.
-//! - The result is on disk after every load point, whole or not at all, so an interruption loses at most one.
-//! - A repeat that does not count is void with a reason; [`repeating`] measures it again, three times at most.
-//! - Pairs alternate A B, B A. Half a pair that was interrupted is void, because its partner would be of another hour.
-//! - What happens is told as [`crate::event::RunEvent`]; `terminal` has the words.
-//! - `bisect/` checks commits out and builds them, and asks the same gate about each.
+//! - An [`arm::Arm`] has one server at a time. It starts the server for a repeat, keeps it for the next one with
+//!   `fresh: run`, and removes it after any result; dropping the side also removes the server.
+//! - The result is saved atomically after every load point, so an interruption loses at most one.
+//! - An unusable repeat is void with a reason; [`repeating`] measures it again, at most three times.
+//! - Pairs alternate A B, B A. Half of an interrupted pair is void, because its partner would be measured much later.
+//! - Progress is emitted as [`crate::event::RunEvent`]; `terminal` words it.
+//! - `bisect/` checks out and builds commits, and runs the same gate for each.
 
 pub(crate) mod arm;
 pub(crate) mod bisect;
@@ -49,8 +49,8 @@ pub(crate) mod workload_identity;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 
-/// The async runtime. Two workers are enough for what is measured here, and leave the machine to the server beside it.
-/// `on_thread_start` runs in each of them.
+/// The async runtime. Two workers are sufficient and leave the machine to the server. `on_thread_start` runs in each
+/// of them.
 pub(crate) fn runtime(on_thread_start: fn()) -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -1,4 +1,4 @@
-//! As many repeats or pairs as are wanted; void ones are measured again.
+//! Measures the wanted number of repeats or pairs; void ones are measured again.
 
 use super::arm::Arm;
 use super::repeat_context::RepeatContext;
@@ -6,8 +6,8 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::record::format::ResultFile;
 
-/// Void repeats are measured again, so many times at most.
-pub(super) const MOST_VOID: u32 = 3;
+/// Maximum number of additional repeats for void ones.
+pub(super) const MAX_VOID: u32 = 3;
 
 /// Measures all repeats of a plan, void ones anew. The result is on disk after each of them, whatever comes later.
 pub(crate) async fn measure_all(context: RepeatContext<'_>) -> Result<ResultFile, Failure> {
@@ -23,24 +23,24 @@ pub(crate) async fn measure_repeats(arm: &mut Arm<'_>, wanted: u32) -> Result<()
     let void_before = void(arm);
     loop {
         let have = arm.result().counting_repeats();
-        if have >= wanted || void(arm) - void_before > MOST_VOID {
+        if have >= wanted || void(arm) - void_before > MAX_VOID {
             return Ok(());
         }
         arm.repeat(arm.repeats() + wanted - have).await?;
     }
 }
 
-/// Measures until so many pairs count: A B, then B A, so that a drift of the machine favours no side.
+/// Measures until `wanted` pairs are valid: A B, then B A, so that a drift of the machine affects both sides equally.
 pub(crate) async fn measure_pairs(
     base: &mut Arm<'_>,
     candidate: &mut Arm<'_>,
     wanted: u32,
 ) -> Result<(), Failure> {
-    // Half of a pair that was interrupted has no partner of its own hour.
+    // Half of an interrupted pair has no partner measured at the same time.
     let begun = base.repeats().max(candidate.repeats());
     base.fill_up(begun);
     candidate.fill_up(begun);
-    let most = begun + wanted + MOST_VOID;
+    let most = begun + wanted + MAX_VOID;
     loop {
         let have = base.result().counting_pairs(candidate.result());
         if have >= wanted || base.repeats() >= most {

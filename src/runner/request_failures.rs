@@ -1,4 +1,4 @@
-//! Whether so many requests of a repeat failed that what is left of it means nothing.
+//! Checks whether too many requests of a repeat failed.
 
 use super::early_end;
 use crate::config::Plan;
@@ -9,7 +9,7 @@ use crate::record::Failures;
 use crate::record::format::{Repeat, RequestCounts};
 use crate::stats::number;
 
-/// Percentiles of the other requests mean nothing where a server refuses most of them.
+/// If a server refuses most requests, percentiles of the others are meaningless.
 pub(crate) fn check(plan: &Plan, scenario: &str, last: &Repeat) -> Result<(), Failure> {
     if early_end::is_not_of_server(last) {
         return Ok(());
@@ -29,14 +29,14 @@ pub(crate) fn check(plan: &Plan, scenario: &str, last: &Repeat) -> Result<(), Fa
     if rate <= plan.max_error_rate && completed > 0 && !is_hung {
         return Ok(());
     }
-    // The server never saw them: such a repeat is void, and tells why.
+    // The requests never reached the server: such a repeat is void with a reason.
     let client = last.telemetry.client.as_ref();
     let unopened = client.and_then(|client| client.unopened);
     if last.void.is_some() && unopened.unwrap_or_default() > 0 {
         return Ok(());
     }
     let allowed = if rate > plan.max_error_rate {
-        format!(", and the limit is {} %", plan.max_error_rate * 100.0)
+        format!("; the limit is {} %", plan.max_error_rate * 100.0)
     } else {
         String::new()
     };
@@ -49,12 +49,11 @@ pub(crate) fn check(plan: &Plan, scenario: &str, last: &Repeat) -> Result<(), Fa
     );
     let next = if timed_out_mostly(last) {
         format!(
-            "see why the server stopped answering; raise `timeout` ({} s) if it only needs longer",
+            "find out why the server stopped answering; raise `timeout` ({} s) if it is only slow",
             plan.timeout.as_secs_f64()
         )
     } else {
-        "the server's log of that time says more; `max_error_rate` says how many may fail"
-            .to_owned()
+        "see the server log of that time; `max_error_rate` sets the allowed share".to_owned()
     };
     Err(Failure::message(ExitStatus::TargetFailed, message).hint(next))
 }

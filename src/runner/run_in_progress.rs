@@ -1,4 +1,4 @@
-//! What a run has measured so far.
+//! The state of a run.
 
 use std::collections::BTreeMap;
 
@@ -17,15 +17,15 @@ use crate::record::format::{
 };
 use crate::workload::Source;
 
-/// What is being put together.
+/// A run in progress.
 pub(crate) struct RunInProgress {
     pub(crate) id: String,
     pub(crate) source: Source,
     pub(crate) template: RequestTemplate,
     pub(crate) result: ResultFile,
-    /// Whether something of it is on disk.
+    /// Whether it has been saved.
     pub(crate) kept: bool,
-    /// Of each scenario, how many of its last repeats in a row the load generator spoiled ([`Measured::is_spoiled`]).
+    /// For each scenario, the number of consecutive last repeats that the load generator spoiled ([`Measured::is_spoiled`]).
     pub(crate) spoiled: BTreeMap<String, u32>,
 }
 
@@ -86,7 +86,7 @@ impl RunInProgress {
     ) -> Result<(), Failure> {
         let identity = measured.server;
         let known = self.result.server.get_or_insert_with(|| identity.clone());
-        // An image's name may come to mean another image between two runs of one commit.
+        // The name of an image may refer to another image in a later run of the commit.
         if known.digest != identity.digest || known.version != identity.version {
             let said = |server: &Server| {
                 let parts = [server.digest.clone(), server.version.clone()];
@@ -118,7 +118,7 @@ impl RunInProgress {
                     .to_owned()
             };
             let (before, now) = (told(known), told(&environment));
-            // A GPU that fell off its bus makes the repeat void; it does not make another machine of this one.
+            // A lost GPU makes the repeat void, but the machine stays the same.
             let has_gpus =
                 |environment: &Environment| environment.gpus.iter().flatten().count() > 0;
             let lost = measured.repeat.void.is_some() && has_gpus(known) && !has_gpus(&environment);
@@ -133,7 +133,7 @@ impl RunInProgress {
             Some(scenario) => scenario.repeats.push(measured.repeat),
             None => scenarios.push(Scenario {
                 name: load.name(),
-                // The digest knows the numbers of the whole plan only, and these follow from the load.
+                // The digest contains only numbers of the whole plan; these depend on the load.
                 load: Some(Load {
                     requests: Some(plan.num_requests as u64),
                     warmup_requests: Some(plan.warmup_requests as u64),
@@ -146,7 +146,7 @@ impl RunInProgress {
         Ok(())
     }
 
-    /// Everything measured at that load, in order.
+    /// All repeats at that load, in order.
     pub(crate) fn repeats_of(&self, load: LoadPoint) -> &[Repeat] {
         let mut scenarios = self.result.scenarios.iter();
         scenarios
@@ -154,12 +154,12 @@ impl RunInProgress {
             .map_or(&[][..], |scenario| &scenario.repeats)
     }
 
-    /// Ends a run whose repeats the load generator spoils one after the other.
+    /// Ends a run if the load generator spoils consecutive repeats.
     pub(crate) fn check_spoiled(&self) -> Result<(), Failure> {
         for scenario in &self.result.scenarios {
             let times = self.spoiled.get(&scenario.name).copied();
             if let Some(last) = scenario.repeats.last()
-                && times.unwrap_or_default() >= early_end::MOST_SPOILED
+                && times.unwrap_or_default() >= early_end::MAX_SPOILED
             {
                 return Err(early_end::spoiled(last, &scenario.name));
             }
@@ -167,8 +167,8 @@ impl RunInProgress {
         Ok(())
     }
 
-    /// Gives every load point, and so every pair, a place for each repeat up to `count`: what an interrupted run did not
-    /// measure is void, and what it did measure is kept.
+    /// Fills every load point, and so every pair, with repeats up to `count`: repeats missing after an interruption are void,
+    /// the others are kept.
     pub(crate) fn fill_up(&mut self, count: usize) {
         for scenario in &mut self.result.scenarios {
             while scenario.repeats.len() < count {
@@ -177,7 +177,7 @@ impl RunInProgress {
         }
     }
 
-    /// Repeats of the load point that has most, void ones included.
+    /// Repeats of the load point with the most, void ones included.
     pub(crate) fn repeats(&self) -> usize {
         let scenarios = self.result.scenarios.iter();
         let counts = scenarios.map(|scenario| scenario.repeats.len());
@@ -193,9 +193,9 @@ fn not_measured() -> Repeat {
     }
 }
 
-/// What was measured now cannot be added to what was measured before.
+/// New measurements do not belong to the earlier evidence.
 #[derive(Debug, thiserror::Error)]
-#[error("the evidence so far is of another {what}: {before} there, {now} here")]
+#[error("the earlier evidence is of another {what}: {before} instead of {now}")]
 pub(crate) struct OtherEvidence {
     what: &'static str,
     before: String,
@@ -210,6 +210,6 @@ impl OtherEvidence {
             now: now.to_owned(),
         };
         Failure::new(ExitStatus::NotComparable, error)
-            .hint("move the evidence folder away, or give another one with `--evidence`")
+            .hint("move the evidence folder away, or use another one with `--evidence`")
     }
 }

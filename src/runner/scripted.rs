@@ -1,8 +1,8 @@
-//! A side without a server and without a clock, for tests: the engine of the simulator in virtual time, so that a whole
+//! A side without a server and a clock, for tests: the engine of the simulator in virtual time, so that a whole
 //! `gate`, `bench`, `selftest` or `bisect` takes milliseconds.
 //!
-//! `PERFGATE_SCRIPT` holds the script as JSON; only builds with debug assertions read it, and only servers of the kind
-//! `simulator` follow it. Per side it lists what happens in each repeat: `{}` for a script in which nothing happens,
+//! `PERFGATE_SCRIPT` contains the script as JSON; only builds with debug assertions read it, and only servers of the kind
+//! `simulator` use it. For each side it lists the events of each repeat: `{}` is a script without events,
 //! `{"candidate": [{}, {"void": "too hot"}, {"dies": true}]}` for one whose candidate dies in the third repeat.
 
 use std::cmp::Reverse;
@@ -37,35 +37,35 @@ use crate::workload::{self, Part, Phase, Prompt, Request};
 /// The variable with the script.
 const SCRIPT: &str = "PERFGATE_SCRIPT";
 
-/// Relative standard deviation of a start's speed where the plan names none.
-const LEAST_NOISE: f64 = 0.000_5;
+/// Default relative standard deviation of a start's speed.
+const DEFAULT_NOISE: f64 = 0.000_5;
 
-/// How far the times of a request are spread, relative: two measurements are never exactly the same.
+/// Relative spread of a request's times, so that two measurements are never equal.
 const JITTER: f64 = 0.000_4;
 
-/// What happens in the repeats of each side, in their order. After the last entry nothing special happens.
+/// Events of the repeats of each side, in order. Repeats after the last entry have none.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Script {
-    /// Of a run that has one side only.
+    /// For a run with only one side.
     alone: Vec<Happening>,
     base: Vec<Happening>,
     candidate: Vec<Happening>,
 }
 
-/// What happens in one repeat.
+/// Events of one repeat.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Happening {
     /// Factor on all costs.
     slowdown: f64,
-    /// The repeat does not count for this reason.
+    /// The repeat is void for this reason.
     void: Option<String>,
     /// The server does not start, for this reason.
     does_not_start: Option<String>,
-    /// The server ends while it is measured.
+    /// The server ends during the measurement.
     dies: bool,
-    /// The user presses Ctrl-C while it is measured.
+    /// The user presses Ctrl-C during the measurement.
     interrupted: bool,
 }
 
@@ -139,7 +139,7 @@ impl Scripted {
         if !self.given.contains_key("seed") {
             options.seed = seed_of_output(context);
         }
-        options.noise = options.noise.max(LEAST_NOISE);
+        options.noise = options.noise.max(DEFAULT_NOISE);
         self.engine = Some(Engine::new(&options));
         self.answered = 0;
         Ok(())
@@ -200,7 +200,7 @@ impl Scripted {
         })
     }
 
-    /// The share of requests that the options let fail.
+    /// Fails a share of requests, as set in the options.
     fn fail_some(&self, traces: &mut [RequestTrace], at: &OneRepeat<'_>) {
         let repeat = at.number.to_string();
         let seed = workload::seed_of(self.options.seed, &["failures", &repeat]);
@@ -307,7 +307,7 @@ fn options(given: &BTreeMap<String, String>) -> Result<Options, String> {
             "max-num-seqs" => options.max_num_seqs = usize::try_from(whole()?).unwrap_or(1),
             "die-after" => options.die_after = Some(whole()?),
             "startup" | "max-model-len" => {}
-            other => return Err(format!("no script has `{other}`")),
+            other => return Err(format!("scripts do not support `{other}`")),
         }
     }
     Ok(options)
@@ -315,7 +315,7 @@ fn options(given: &BTreeMap<String, String>) -> Result<Options, String> {
 
 /// When requests are sent.
 enum Arrivals {
-    /// So many at once, each next one when another has ended.
+    /// A closed loop with this number of requests in flight.
     Closed(usize),
     /// At these times, rising.
     Open(VecDeque<(f64, usize)>),
@@ -345,10 +345,10 @@ impl Arrivals {
     }
 }
 
-/// What a client sees of these requests; turns of conversations do not wait for each other.
+/// Traces of these requests, as seen by a client; turns of conversations do not wait for each other.
 fn traces(engine: &mut Engine, requests: &[Request], arrivals: Arrivals) -> Vec<RequestTrace> {
     let mut traces: Vec<RequestTrace> = requests.iter().map(unsent).collect();
-    // Whole nanoseconds have an order.
+    // Whole nanoseconds are comparable.
     let nanoseconds = |seconds: f64| std::time::Duration::from_secs_f64(seconds).as_nanos();
     let (mut due, mut waiting) = match arrivals {
         Arrivals::Closed(slots) => {

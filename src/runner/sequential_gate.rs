@@ -1,4 +1,4 @@
-//! The driver of a trial: measures what it asks for, keeps its looks on disk, and tells what happens.
+//! The driver of a trial: measures its steps, saves its interim looks, and emits events.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ use crate::record::format::Source;
 use crate::report::comparison::Comparison;
 use crate::trial::{Author, Evidence, LooksTaken, Names, Protocol, Step, StoredBaseline, Trial};
 
-/// Starts of a gate count from here in pairs, so that no start of a pair is one of the repeats before.
+/// Number of the first start of pairs, so that they differ from the starts of repeats.
 const FIRST_PAIR_START: u32 = 1000;
 
 /// The commits of both versions, where they are not that of the working tree.
@@ -34,35 +34,35 @@ pub(crate) struct Commits {
 pub(crate) struct SequentialGate<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) policy: &'a Policy,
-    /// When it looks, and how often it may be wrong.
+    /// Interim looks and error levels.
     pub(crate) protocol: &'a Protocol,
     pub(crate) evidence: &'a EvidenceFolder,
-    /// What this commit has spent before; `None` where no commit is known, or where the evidence is all there is.
+    /// Earlier spending of this commit; `None` without a commit, or if the evidence is complete.
     pub(crate) spending: Option<&'a Spending>,
     pub(crate) find_stored: &'a FindStored<'a>,
-    /// The author's reasons for a growth or a regression.
+    /// The author's texts for a growth or a regression.
     pub(crate) author: Author<'a>,
-    /// How much slower the candidate is made to look (a selftest).
+    /// Artificial slow-down of the candidate, for a selftest.
     pub(crate) scale: Option<f64>,
-    /// The plan of the base version, where more of it is its own than its server; its load is that of `plan`.
+    /// The plan of the base version, if it differs in more than the server; its load is that of `plan`.
     pub(crate) base_plan: Option<&'a Plan>,
-    /// Whose versions are measured.
+    /// The commits of the measured versions.
     pub(crate) commits: Commits,
-    /// Where server logs go.
+    /// Folder of server logs.
     pub(crate) logs: &'a Path,
     pub(crate) environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
     pub(crate) events: &'a Events,
     pub(crate) interrupt: &'a Interrupt,
 }
 
-/// What came of it.
+/// The result.
 pub(crate) struct Decided {
     pub(crate) comparison: Comparison,
     /// Server starts of this run.
     pub(crate) starts: u32,
 }
 
-/// The evidence as it is on disk: what is judged is what any other program can read.
+/// The evidence on disk; the gate judges only what it has saved.
 #[derive(Default)]
 struct OnDisk {
     candidate: Option<Run>,
@@ -92,7 +92,7 @@ impl OnDisk {
 }
 
 impl SequentialGate<'_> {
-    /// Measures and looks until the trial is done.
+    /// Measures and makes interim looks until the trial is done.
     pub(crate) async fn run(&self) -> Result<Decided, Failure> {
         self.evidence.create()?;
         let before = self.evidence.last_look()?;
@@ -130,7 +130,7 @@ impl SequentialGate<'_> {
         }
     }
 
-    /// Saves a look, its spending first: a gate that is killed in between has spent it.
+    /// Saves an interim look, its spending first: a gate that is killed in between has spent it.
     fn keep(
         &self,
         comparison: &Comparison,
@@ -147,7 +147,7 @@ impl SequentialGate<'_> {
         self.evidence.keep(comparison)
     }
 
-    /// Reads the evidence back; `stored` is the baseline that an earlier look found.
+    /// Reads the evidence from disk; `stored` is the baseline of an earlier look.
     fn read(&self, stored: Option<StoredBaseline>) -> Result<OnDisk, Failure> {
         let slowed = |run: Option<Run>| match (run, self.scale) {
             (Some(run), Some(share)) => slowed(run, share).map(Some),
@@ -163,10 +163,7 @@ impl SequentialGate<'_> {
         };
         let environment = measured.and_then(|run| run.file.environment.as_ref());
         let hardware = baseline::hardware_name(environment);
-        let missing_baseline = format!(
-            "there is no baseline of `{}` for `{hardware}` yet",
-            self.plan.name
-        );
+        let missing_baseline = format!("no baseline of `{}` for `{hardware}` yet", self.plan.name);
         let sides = [Side::Candidate, Side::PairBaseline, Side::PairCandidate];
         Ok(OnDisk {
             candidate,

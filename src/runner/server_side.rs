@@ -1,4 +1,4 @@
-//! The real side: a server that is launched, loaded and observed.
+//! The real side: launches, loads and observes a server.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::failure::of_adapters::{launch_failure, load_failure};
 use crate::launch::{self, Launch, LaunchError, Target};
 use crate::load::{Client, LoadError};
 
-/// From the breaking of a dying server's connections to the sight of its end, at most.
+/// Maximum time between the broken connections of a dying server and its visible end.
 const END_IS_SEEN: Duration = Duration::from_secs(1);
 
-/// A server of the plan. Dropped, it is removed.
+/// A server of the plan; dropping removes it.
 #[derive(Default)]
 pub(crate) struct ServerSide {
     target: Option<Target>,
@@ -115,9 +115,9 @@ async fn measure(
     let measured = tokio::select! {
         biased;
         measured = measurement.run(&cancel) => measured,
-        // Dropping the other branch drops every connection.
+        // Dropping the other branch closes every connection.
         () = ended.cancelled() => Err(ended_during(repeat.number, load)),
-        // Not only the load is waited for: a server that hangs answers no question about itself either.
+        // Watch the server during all waits, because a hung server also does not answer metric requests.
         () = cancel.cancelled() => Err(load_failure(&LoadError::Cancelled)),
     }?;
     // A dying server's connections break a moment before its end is seen.
@@ -154,7 +154,7 @@ pub(super) fn ended_during(repeat: u32, load: LoadPoint) -> Failure {
     Failure::message(ExitStatus::TargetFailed, message)
 }
 
-/// What the server wrote at its end explains more than that a request failed.
+/// Prefers the server's last output as explanation over a failed request.
 fn explain(failure: Failure, death: Option<LaunchError>) -> Failure {
     match death {
         Some(death) if failure.status == ExitStatus::TargetFailed => {
@@ -168,7 +168,7 @@ fn explain(failure: Failure, death: Option<LaunchError>) -> Failure {
     }
 }
 
-/// The program that runs, be it that its file was replaced by a newer one meanwhile.
+/// The running program, even if its file was replaced meanwhile.
 pub(crate) fn own_program() -> std::io::Result<PathBuf> {
     let program = std::env::current_exe()?;
     Ok(if program.exists() {
@@ -178,7 +178,7 @@ pub(crate) fn own_program() -> std::io::Result<PathBuf> {
     })
 }
 
-/// A wait that may be long; it ends when this is dropped.
+/// A potentially long wait; it ends on drop.
 struct Waiting<'e>(&'e Events);
 
 impl<'e> Waiting<'e> {

@@ -1,4 +1,4 @@
-//! What the runner needs of a server: to be started, measured at a load point, and removed.
+//! Operations of the runner on a server: start, measure a load point, remove.
 //!
 //! ```text
 //! RepeatContext ─ Arm ──▶ dyn Side ─┬─ ServerSide   launch, load, telemetry
@@ -15,22 +15,22 @@ use crate::event::RepeatLabel;
 use crate::failure::Failure;
 use crate::workload;
 
-/// What comes of a step, once it has been waited for.
+/// The future result of a step.
 pub(crate) type Awaited<'s, T> = LocalBoxFuture<'s, Result<T, Failure>>;
 
-/// One server at a time. Dropped, it removes the one that runs.
+/// One server at a time; dropping removes the running one.
 pub(crate) trait Side {
-    /// Starts a server and waits until it is ready. Where that fails, nothing is left running.
+    /// Starts a server and waits until it is ready. After a failure no server is left.
     fn start<'s>(&'s mut self, repeat: &'s OneRepeat<'s>) -> Awaited<'s, ()>;
 
-    /// Runs one load point on it.
+    /// Runs one load point on the server.
     fn load<'s>(&'s mut self, repeat: &'s OneRepeat<'s>, load: LoadPoint) -> Awaited<'s, Measured>;
 
     /// Removes the server, whatever state it is in.
     fn stop<'s>(&'s mut self, context: &'s RepeatContext<'s>) -> Awaited<'s, ()>;
 }
 
-/// Which repeat of what.
+/// A repeat with its context.
 pub(crate) struct OneRepeat<'r> {
     /// How it is measured.
     pub(crate) context: &'r RepeatContext<'r>,
@@ -38,7 +38,7 @@ pub(crate) struct OneRepeat<'r> {
     pub(crate) run: &'r RunInProgress,
     /// From 0.
     pub(crate) number: u32,
-    /// How many are wanted.
+    /// The wanted number.
     pub(crate) of: u32,
 }
 
@@ -47,7 +47,7 @@ impl OneRepeat<'_> {
         self.context.label(self.number, self.of)
     }
 
-    /// Of the arrivals at that load.
+    /// The seed of arrivals at a load.
     pub(crate) fn seed_of_arrivals(&self, load: LoadPoint) -> u64 {
         let seed = self.context.plan.seed;
         if self.context.own_arrivals {

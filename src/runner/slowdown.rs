@@ -1,4 +1,4 @@
-//! A known slow-down for servers that have no switch for it: what was measured, scaled.
+//! A known slow-down for servers without such an option: scales the measurements.
 
 use crate::failure::Failure;
 use crate::failure::of_adapters::record_failure;
@@ -6,7 +6,7 @@ use crate::metric::{Metric, Unit};
 use crate::record::format::{Repeat, ResultFile, Samples};
 use crate::record::{self, Run};
 
-/// The run as if every time had been `1 + share` as long.
+/// The run with every time multiplied by `1 + share`.
 pub(crate) fn slowed(run: Run, share: f64) -> Result<Run, Failure> {
     let factor = 1.0 + share;
     let mut file: ResultFile = run.file;

@@ -1,5 +1,5 @@
-//! What the runs of one head commit have spent of α and β, and which evidence a run may add to. Evidence of another build,
-//! another machine or against another baseline starts anew, with the looks that are left: throwing evidence away refunds none.
+//! Spending of α and β by the runs of one head commit, and the evidence that a run may extend. Another build, machine or
+//! baseline starts new evidence with the remaining looks: deleting evidence does not refund spending.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ const SCHEMA: &str = "perfgate.spent/1";
 /// Characters of a digest in the name of a file or folder.
 const KEY_LENGTH: usize = 12;
 
-/// Stands for the baseline where there was none.
+/// Placeholder for a missing baseline.
 const NO_BASELINE: &str = "none";
 
 /// Finds the accepted runs of the machine that was measured; `None` where there are none.
@@ -44,22 +44,22 @@ struct Spent {
 struct Series {
     /// Name of its folder.
     evidence: String,
-    /// Of what, as a digest.
+    /// Digest of its build.
     build: String,
-    /// On which machine.
+    /// The machine.
     machine: String,
-    /// Digest of the baseline that it was looked at against; absent before the first look.
+    /// Digest of the baseline of its looks; absent before the first look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     baseline: Option<String>,
-    /// The looks that it took, whatever became of the evidence.
+    /// The looks taken, also if the evidence is gone.
     #[serde(default)]
     looks: Vec<LookTaken>,
 }
 
-/// What tells one series of evidence from another.
+/// Identifies a series of evidence.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Of<'a> {
-    /// The commit under judgement: of a pull request, its head.
+    /// The judged commit: the head of a pull request.
     pub(crate) head: &'a str,
     /// The gate's name.
     pub(crate) gate: &'a str,
@@ -69,13 +69,13 @@ pub(crate) struct Of<'a> {
     pub(crate) machine: &'a str,
 }
 
-/// The spending of one head commit; no other perfgate has it meanwhile.
+/// The locked spending of one head commit.
 #[derive(Debug)]
 pub(crate) struct Spending {
     parent: PathBuf,
     path: PathBuf,
     spent: RefCell<Spent>,
-    /// The series that this run adds to.
+    /// The series of this run.
     current: RefCell<usize>,
     build: String,
     machine: String,
@@ -83,7 +83,7 @@ pub(crate) struct Spending {
 }
 
 impl Spending {
-    /// Reads it, once no other perfgate writes it.
+    /// Locks and reads it.
     pub(crate) fn open(parent: &Path, of: Of<'_>, events: &Events) -> Result<Self, Failure> {
         let key = short(&format!("{}\n{}", of.head, of.gate));
         let path = parent.join(format!("spent-{key}.json"));
@@ -109,10 +109,10 @@ impl Spending {
         })
     }
 
-    /// The evidence that this run may add to: of this build and machine, and looked at against the baseline of now.
+    /// The evidence that this run may extend: of this build, machine and current baseline.
     pub(crate) fn evidence(&self, find_stored: &FindStored<'_>) -> Result<EvidenceFolder, Failure> {
         let count = self.spent.borrow().runs.len();
-        // The newest first: an older one may have turned out to be of something else.
+        // Newest first: an older series may belong to another build.
         for index in (0..count).rev() {
             let series = self.spent.borrow().runs[index].clone();
             if series.build != self.build || series.machine != self.machine {
@@ -127,7 +127,7 @@ impl Spending {
         self.begin_anew()
     }
 
-    /// A series of its own, where what is there turned out to be of something else.
+    /// Begins a new series if the existing one belongs to another build.
     pub(crate) fn begin_anew(&self) -> Result<EvidenceFolder, Failure> {
         let key = short(&format!("{}\n{}", self.build, self.machine));
         let mut spent = self.spent.borrow_mut();
@@ -154,8 +154,8 @@ impl Spending {
         Ok(EvidenceFolder::at(self.parent.join(name)))
     }
 
-    /// Looks of this head commit at repeats and at pairs that are not among those that the evidence at hand tells of: of other
-    /// evidence, or of evidence that was thrown away.
+    /// Looks at repeats and pairs of this head commit outside of the current evidence: from other or deleted
+    /// evidence.
     pub(crate) fn elsewhere(&self, here: &[LookTaken]) -> LooksTaken {
         let current = *self.current.borrow();
         let spent = self.spent.borrow();
@@ -170,7 +170,7 @@ impl Spending {
         of_series.fold(LooksTaken::NONE, LooksTaken::and)
     }
 
-    /// Counts the last of these looks, before its answer is shown.
+    /// Counts the last look before its result is shown.
     pub(crate) fn note(
         &self,
         looks: &[LookTaken],
@@ -192,7 +192,7 @@ impl Spending {
     }
 }
 
-/// Whether the decisions of a series hold for the baseline of now. Repeats without a look have no baseline yet.
+/// Whether a series is valid for the current baseline. Repeats without a look have no baseline yet.
 fn is_against_the_same(
     series: &Series,
     folder: &EvidenceFolder,
@@ -205,14 +205,14 @@ fn is_against_the_same(
         Some(run) => Some(run),
         None => folder.run(Side::PairCandidate)?,
     };
-    // Of thrown-away evidence nothing is reused, and its looks are counted.
+    // Deleted evidence is not reused, but its looks count.
     let Some(measured) = measured else {
         return Ok(folder.last_look()?.is_none());
     };
     Ok(digest_of(find_stored(&measured)?.as_ref())? == *known)
 }
 
-/// The digest of the accepted run, whatever its file is called and however it is written.
+/// The digest of the accepted run, independent of file name and format.
 fn digest_of(stored: Option<&StoredBaseline>) -> Result<String, Failure> {
     let Some(stored) = stored else {
         return Ok(NO_BASELINE.to_owned());
@@ -226,7 +226,7 @@ fn read(path: &Path, bytes: &[u8]) -> Result<Spent, Failure> {
     let broken = |why: String| {
         let message = format!("`{}` cannot be used: {why}", path.display());
         Failure::message(ExitStatus::Usage, message).hint(
-            "it counts the looks at this commit, which bound how often perfgate is wrong: restore it, or remove it to count from zero",
+            "it counts the interim looks at this commit, which limits the error rate: restore it, or remove it to count from zero",
         )
     };
     let spent: Spent = serde_json::from_slice(bytes).map_err(|error| broken(error.to_string()))?;
@@ -248,7 +248,7 @@ fn read(path: &Path, bytes: &[u8]) -> Result<Spent, Failure> {
     }
 }
 
-/// A name that differs where the text does, short enough for people.
+/// A short name that identifies a text.
 fn short(text: &str) -> String {
     let digest = format!("{:x}", Sha256::digest(text.as_bytes()));
     digest.chars().take(KEY_LENGTH).collect()
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn another_build_or_machine_has_other_evidence_and_what_the_first_spent_is_gone() {
+    fn another_build_or_machine_has_other_evidence_and_earlier_spending_counts() {
         let parent = tempfile::tempdir().unwrap();
         let spending = open(parent.path(), "one", "here");
         let first = spending.evidence(&nothing).unwrap();
@@ -317,12 +317,12 @@ mod tests {
     }
 
     #[test]
-    fn evidence_that_was_thrown_away_refunds_nothing() {
+    fn deleted_evidence_does_not_refund_spending() {
         let parent = tempfile::tempdir().unwrap();
         let spending = open(parent.path(), "one", "here");
         let first = spending.evidence(&nothing).unwrap();
         spending.note(&[look(0)], None).unwrap();
-        // What the evidence at hand tells of is counted there.
+        // Looks of the current evidence are counted there.
         assert_eq!(
             spending.elsewhere(&[look(0)]),
             LooksTaken {
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_cannot_be_read_is_not_zero() {
+    fn an_unreadable_count_is_not_zero() {
         let parent = tempfile::tempdir().unwrap();
         drop(
             open(parent.path(), "one", "here")

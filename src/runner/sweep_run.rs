@@ -1,4 +1,4 @@
-//! A sweep that is measured: a grid, loads that grow until throughput no longer does, or the search of the highest load inside
+//! Measures a sweep: a grid, loads that grow until throughput saturates, or a search of the highest load within
 //! limits.
 
 use std::collections::BTreeMap;
@@ -20,8 +20,8 @@ use crate::sweep::{
 };
 use crate::text::number::{percent, value};
 
-/// A search of rates begins at this share of what the server does when everything is sent at once: the capacity inside
-/// any limit is below that, and rarely far.
+/// A search of rates begins at this share of the throughput with all requests sent at once: the capacity within limits is
+/// below that, rarely by much.
 const FIRST_SHARE: f64 = 0.5;
 
 /// `95 % of the requests with TTFT up to 0.2 s and TPOT up to 0.05 s`.
@@ -42,7 +42,7 @@ fn in_limits(limits: &Limits, attainment: f64) -> String {
     )
 }
 
-/// A sweep that is being measured.
+/// A sweep in progress.
 pub(crate) struct Sweep<'a> {
     points: Points<'a>,
     course: &'a Course,
@@ -51,14 +51,14 @@ pub(crate) struct Sweep<'a> {
     told: Told,
 }
 
-/// A load of the present repeat, and where its measurements begin in the scenario.
+/// A load of the current repeat, and the index of its first measurement in the scenario.
 struct Seen {
     load: LoadPoint,
     from: usize,
 }
 
 impl<'a> Sweep<'a> {
-    /// Nothing is measured yet.
+    /// Begins without a measurement.
     pub(crate) fn begin(
         mut points: Points<'a>,
         course: &'a Course,
@@ -82,21 +82,21 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// What was measured, and what there is to tell of it.
+    /// The result and the notes about it.
     pub(crate) fn into_result(self) -> (ResultFile, Told) {
         (self.points.into_result(), self.told)
     }
 
-    fn tell(&self, event: SweepEvent) {
+    fn emit(&self, event: SweepEvent) {
         self.points.events().emit(event);
     }
 
-    /// Tells how the course ended, as the report does.
-    fn tell_end(&self) {
-        self.tell(SweepEvent::Ended(self.told.ended.clone()));
+    /// Emits how the course ended, as in the report.
+    fn emit_end(&self) {
+        self.emit(SweepEvent::Ended(self.told.ended.clone()));
     }
 
-    /// Measures the course as often as the plan says.
+    /// Measures the course once per repeat of the plan.
     pub(crate) async fn repeats(&mut self, plan: &Plan) -> Result<(), Failure> {
         for repeat in 0..plan.repeat {
             self.points.start(repeat, plan.repeat).await?;
@@ -117,7 +117,7 @@ impl<'a> Sweep<'a> {
                     let why = format!("load {} of {of}", index + 1);
                     self.measure(&mut seen, *load, false, &why).await?;
                 }
-                self.told.ended = format!("the {of} loads that were asked for are measured");
+                self.told.ended = format!("all {of} requested loads are measured");
                 Ok(())
             }
             Kind::Grow { start, most } => self.grow(&mut seen, *start, *most).await,
@@ -127,10 +127,10 @@ impl<'a> Sweep<'a> {
                 grid,
             } => {
                 for load in grid {
-                    // Everything at once is no rate to search among.
+                    // All requests at once is not a rate for the search.
                     let is_rate = load.number().is_finite();
                     let seen = if is_rate { &mut seen } else { &mut Vec::new() };
-                    self.measure(seen, *load, false, "asked for").await?;
+                    self.measure(seen, *load, false, "requested").await?;
                 }
                 let search = match start {
                     Some(start) => Search {
@@ -156,16 +156,16 @@ impl<'a> Sweep<'a> {
                 })
                 .collect();
             let name = |load: f64| LoadPoint::of(load, self.course.rates).name();
-            // Fewer answers are less work: neither more nor less throughput says anything then.
+            // With failed requests the throughput is not comparable.
             if let Some(last) = seen.last()
                 && self.points.fails(last.load)
                 && let Some(failed) = Failures::of(self.of(last)).in_words()
             {
                 self.told.ended = format!(
-                    "the server fails at {}: {failed}; the highest throughput is not known",
+                    "the server fails at {}: {failed}; the highest throughput is unknown",
                     last.load.name()
                 );
-                self.tell_end();
+                self.emit_end();
                 return Ok(());
             }
             self.told.ended = match grow(start, most, &measured) {
@@ -183,29 +183,29 @@ impl<'a> Sweep<'a> {
                     name(load)
                 ),
                 Growth::Bounded(load) => format!(
-                    "{} is the highest load that may be tried, and throughput still grew; raise `--max-load`",
+                    "throughput still grows at {}, the maximum load; raise `--max-load`",
                     name(load)
                 ),
                 Growth::Failed(load) => format!("no request of {} succeeded", name(load)),
             };
-            self.tell_end();
+            self.emit_end();
             return Ok(());
         }
     }
 
-    /// Where a search of rates begins: the server is asked by sending everything at once.
+    /// Finds the first rate of a search by sending all requests at once.
     async fn begin_at(&mut self, search: Search) -> Result<Search, Failure> {
         let all = LoadPoint::of(f64::INFINITY, self.course.rates);
-        let why = "everything at once, to see what the server does at most";
-        self.tell(SweepEvent::Load {
+        let why = "all requests at once, to measure the maximum throughput";
+        self.emit(SweepEvent::Load {
             load: all.name(),
             why: why.to_string(),
         });
-        // Only a place to begin: also what does not count, as where the client was too slow for so much, tells it.
+        // Only a starting point: a void repeat, as with a slow client, is also sufficient.
         let from = self.points.repeats(all).len();
         if self.points.try_to_measure(all, true).await?.is_none() {
             let words = self.measured_in_words(&Seen { load: all, from });
-            self.tell(SweepEvent::Measured {
+            self.emit(SweepEvent::Measured {
                 load: all.name(),
                 words,
             });
@@ -215,7 +215,7 @@ impl<'a> Sweep<'a> {
         let most = served
             .filter(|served| *served > 0.0)
             .unwrap_or(search.start);
-        // Three digits, so that the first rate and those that follow from it are readable.
+        // Three digits, so that the rates are readable.
         let digits = 10_f64.powf((most * FIRST_SHARE).log10().floor() - 1.0);
         let start =
             ((most * FIRST_SHARE / digits).round() * digits).clamp(search.least, search.most);
@@ -248,7 +248,7 @@ impl<'a> Sweep<'a> {
                         measurements,
                     });
                     self.told.ended = self.found_in_words(found, search);
-                    self.tell_end();
+                    self.emit_end();
                     return self.points.add(SWEEP, repeat);
                 }
             }
@@ -267,17 +267,17 @@ impl<'a> Sweep<'a> {
             let from = self.points.repeats(load).len();
             seen.push(Seen { load, from });
         }
-        self.tell(SweepEvent::Load {
+        self.emit(SweepEvent::Load {
             load: load.name(),
             why: why.to_string(),
         });
         self.points.measure(load, adaptive).await?;
-        // Later loads may be too much for the server; all at once is for most.
+        // Later loads and all requests at once may overload the server.
         if first && load.number().is_finite() && self.points.fails(load) {
             self.points.too_many_failures()?;
         }
         if let Some(seen) = seen.iter().find(|seen| seen.load == load) {
-            self.tell(SweepEvent::Measured {
+            self.emit(SweepEvent::Measured {
                 load: load.name(),
                 words: self.measured_in_words(seen),
             });
@@ -285,7 +285,7 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// What was measured of a load in this repeat.
+    /// The measurements of a load in this repeat.
     fn of(&self, seen: &Seen) -> &[Repeat] {
         self.points
             .repeats(seen.load)
@@ -297,7 +297,7 @@ impl<'a> Sweep<'a> {
         self.limits.map(|limits| attained(self.of(seen), &limits))
     }
 
-    /// What the search knows.
+    /// The known points of the search.
     fn known(&self, seen: &[Seen]) -> Vec<Point> {
         let counts = |repeat: &&Repeat| repeat.void.is_none();
         let point = |seen: &Seen| Point {
@@ -333,10 +333,10 @@ impl<'a> Sweep<'a> {
             let answer = match attained.outcome(self.attainment) {
                 Outcome::Pass => "meets the limits",
                 Outcome::Fail => "does not meet the limits",
-                Outcome::Undecided => "leaves it open",
+                Outcome::Undecided => "undecided",
             };
             words.push(format!(
-                "{} of {} requests inside the limits (95 % interval {} to {}, required {}): {answer}",
+                "{} of {} requests within the limits (95 % interval {} to {}, required {}): {answer}",
                 attained.good,
                 attained.all,
                 percent(low),
@@ -347,7 +347,7 @@ impl<'a> Sweep<'a> {
         words.join(", ")
     }
 
-    /// The repeat of the scenario that stands for the sweep as a whole.
+    /// The repeat of the scenario of the whole sweep.
     fn capacity(&self, seen: &[Seen], found: Found, measurements: u32) -> Repeat {
         let searched = match self.course.rates {
             Some(_) => Metric::CAPACITY_REQUEST_RATE,
@@ -369,7 +369,12 @@ impl<'a> Sweep<'a> {
         });
         let missing = metrics.iter().filter(|(_, value)| value.is_none());
         let not_measured = missing
-            .map(|(id, _)| (id.clone(), format!("not even {lowest} met the limits")))
+            .map(|(id, _)| {
+                (
+                    id.clone(),
+                    format!("{lowest}, the lowest load, does not meet the limits"),
+                )
+            })
             .collect();
         let mut telemetry = Telemetry::default();
         telemetry
@@ -392,7 +397,7 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Points that were left open, and answers that contradict each other.
+    /// Undecided points and contradictory results.
     fn doubts(&self, seen: &[Seen], search: &Search, points: &[Point]) -> Vec<String> {
         let open = seen
             .iter()
@@ -402,19 +407,19 @@ impl<'a> Sweep<'a> {
             let attained = self.attained(seen).unwrap_or_default();
             let why = if attained.all < Attained::fewest(self.attainment) {
                 format!(
-                    "{} requests are too few to show {} (it takes {}); raise `--num-prompts`",
+                    "{} requests are too few to show {} (at least {} needed); raise `--num-prompts`",
                     attained.all,
                     percent(self.attainment),
                     Attained::fewest(self.attainment)
                 )
             } else {
                 format!(
-                    "{} of {} requests were inside the limits",
+                    "{} of {} requests were within the limits",
                     attained.good, attained.all
                 )
             };
             format!(
-                "{} is left open after {} measurements and counts as not met: {why}",
+                "{} is undecided after {} measurements and counts as not met: {why}",
                 seen.load.name(),
                 point.visits
             )
@@ -423,7 +428,7 @@ impl<'a> Sweep<'a> {
         let contradictions = contradictions.into_iter().map(|(low, high)| {
             let name = |load| LoadPoint::of(load, self.course.rates).name();
             format!(
-                "not monotone: {} meets the limits and the lower {} does not; the capacity is taken from below both",
+                "not monotone: {} meets the limits but the lower {} does not; the capacity is taken from below both",
                 name(high),
                 name(low)
             )
@@ -440,12 +445,14 @@ impl<'a> Sweep<'a> {
                 name(high)
             ),
             (Some(low), None) => format!(
-                "{} meets the limits and is the highest load that may be tried: the capacity is at least that; raise `--max-load`",
+                "{}, the maximum load, meets the limits: the capacity is at least that; raise `--max-load`",
                 name(low)
             ),
-            (None, Some(high)) => format!("not even {} meets the limits", name(high)),
+            (None, Some(high)) => {
+                format!("{}, the lowest load, does not meet the limits", name(high))
+            }
             (None, None) => format!(
-                "nothing between {} and {} was measured",
+                "no load between {} and {} was measured",
                 search.least, search.most
             ),
         }
@@ -463,7 +470,7 @@ fn in_words(why: Why, rates: Option<f64>) -> String {
             name(high)
         ),
         Why::First => "the first load".to_owned(),
-        Why::Again { visits: 1 } => "again, because one measurement leaves it open".to_owned(),
-        Why::Again { visits } => format!("again, because {visits} measurements leave it open"),
+        Why::Again { visits: 1 } => "again, because one measurement is undecided".to_owned(),
+        Why::Again { visits } => format!("again, because {visits} measurements are undecided"),
     }
 }

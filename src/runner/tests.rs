@@ -17,7 +17,7 @@ use crate::interrupt::Interrupt;
 use crate::record::format::ResultFile;
 use crate::record::{self, Run};
 
-/// A run whose sides follow a script, and what it told.
+/// A run with scripted sides, and its events.
 struct Stage {
     folder: tempfile::TempDir,
     plan: Plan,
@@ -69,7 +69,7 @@ impl Stage {
         Arm::begin(self.context(side), None).unwrap()
     }
 
-    /// The starts that were told, in their order.
+    /// The server starts from the events, in order.
     fn starts(&self) -> Vec<String> {
         let told = self.told.lock().unwrap();
         let starts = told.iter().filter_map(|event| {
@@ -129,7 +129,7 @@ async fn a_void_repeat_is_measured_again_and_kept() {
 }
 
 #[tokio::test]
-async fn repeats_that_are_all_void_are_given_up_after_three_more() {
+async fn a_run_of_void_repeats_ends_after_three_more() {
     let stage = Stage::new(&format!(
         r#"{{"alone": [{}]}}"#,
         [r#"{"void": "too hot"}"#; 9].join(",")
@@ -140,7 +140,7 @@ async fn repeats_that_are_all_void_are_given_up_after_three_more() {
 }
 
 #[tokio::test]
-async fn a_server_that_dies_fails_the_run_and_what_was_measured_before_is_kept() {
+async fn a_server_that_dies_fails_the_run_and_earlier_repeats_are_kept() {
     let stage = Stage::new(r#"{"alone": [{}, {"dies": true}]}"#);
     let mut arm = stage.arm("");
     let failure = measure_repeats(&mut arm, 3).await.unwrap_err();
@@ -150,7 +150,7 @@ async fn a_server_that_dies_fails_the_run_and_what_was_measured_before_is_kept()
         "the server ended during repeat 2 of concurrency=1"
     );
     let path = stage.folder.path().join(".json");
-    let hint = format!("what was measured before is in `{}`", path.display());
+    let hint = format!("earlier repeats are kept in `{}`", path.display());
     assert_eq!(failure.hints, [hint]);
     assert_eq!(on_disk(&path).counting_repeats(), 1);
 }
@@ -166,7 +166,7 @@ async fn a_server_that_does_not_start_is_a_failed_target() {
 }
 
 #[tokio::test]
-async fn an_interruption_keeps_the_repeats_and_a_later_run_goes_on() {
+async fn an_interruption_keeps_the_repeats_and_a_later_run_continues() {
     let stage = Stage::new(r#"{"alone": [{}, {}, {"interrupted": true}]}"#);
     let failure = measure_repeats(&mut stage.arm(""), 3).await.unwrap_err();
     assert_eq!(failure.status, ExitStatus::Interrupted);
@@ -184,7 +184,7 @@ async fn an_interruption_keeps_the_repeats_and_a_later_run_goes_on() {
 }
 
 #[tokio::test]
-async fn half_a_repeat_that_was_interrupted_is_void() {
+async fn half_of_an_interrupted_repeat_is_void() {
     let stage = Stage::new("{}");
     let mut arm = stage.arm("");
     arm.repeat(1).await.unwrap();
@@ -195,7 +195,7 @@ async fn half_a_repeat_that_was_interrupted_is_void() {
 }
 
 #[tokio::test]
-async fn one_server_serves_all_repeats_where_the_plan_wants_it() {
+async fn one_server_serves_all_repeats_if_the_plan_sets_it() {
     let stage = Stage::new("{}");
     let context = RepeatContext {
         fresh: Fresh::Run,
@@ -207,7 +207,7 @@ async fn one_server_serves_all_repeats_where_the_plan_wants_it() {
 }
 
 #[tokio::test]
-async fn pairs_alternate_so_that_a_drift_favours_no_side() {
+async fn pairs_alternate_so_that_a_drift_affects_both_sides() {
     let stage = Stage::new("{}");
     let [mut base, mut candidate] = ["base", "candidate"].map(|side| stage.arm(side));
     measure_pairs(&mut base, &mut candidate, 3).await.unwrap();
@@ -234,7 +234,7 @@ async fn a_void_half_makes_the_pair_void_and_another_is_measured() {
 }
 
 #[tokio::test]
-async fn half_a_pair_that_was_interrupted_is_void() {
+async fn half_of_an_interrupted_pair_is_void() {
     let stage = Stage::new(r#"{"candidate": [{"interrupted": true}]}"#);
     let [mut base, mut candidate] = ["base", "candidate"].map(|side| stage.arm(side));
     let failure: Failure = measure_pairs(&mut base, &mut candidate, 1)
@@ -254,7 +254,7 @@ async fn half_a_pair_that_was_interrupted_is_void() {
 }
 
 #[tokio::test]
-async fn a_base_that_fails_is_no_fault_of_the_candidate() {
+async fn a_failure_of_the_base_is_not_attributed_to_the_candidate() {
     let stage = Stage::new(r#"{"base": [{"dies": true}]}"#);
     let [mut base, mut candidate] = ["base", "candidate"].map(|side| stage.arm(side));
     let failure = measure_pairs(&mut base, &mut candidate, 1)

@@ -1,23 +1,23 @@
-//! Which GPUs a server is shown: by its container's request, and by the variables that CUDA and `ROCm` read.
+//! The GPUs visible to a server: from its container's request and the variables of CUDA and `ROCm`.
 
 use crate::config::{GpuRequest, ServerPlan};
 
-/// Which GPUs CUDA shows to a process.
+/// The GPUs visible to CUDA.
 const CUDA: &str = "CUDA_VISIBLE_DEVICES";
 
-/// Which GPUs HIP shows, counted among those that [`ROCR`] leaves; HIP reads [`CUDA`] too.
+/// The GPUs visible to HIP, counted among those of [`ROCR`]; HIP also reads [`CUDA`].
 const HIP: &str = "HIP_VISIBLE_DEVICES";
 
-/// Which GPUs `ROCm`'s runtime shows.
+/// The GPUs visible to `ROCm`'s runtime.
 const ROCR: &str = "ROCR_VISIBLE_DEVICES";
 
-/// What no GPU is called: where all are hidden.
+/// A name of no GPU, for hidden GPUs.
 const NO_GPU: &str = "-1";
 
 /// Looks up perfgate's own environment.
 type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
-/// The GPUs by maker, as indices or UUIDs; `None` where nothing limits them, so that the server sees all.
+/// The visible GPUs by vendor, as indices or UUIDs; `None` without a limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shown {
     pub(crate) nvidia: Option<Vec<String>>,
@@ -25,7 +25,7 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
-    /// What the plan and the environment show to the server.
+    /// The GPUs that plan and environment make visible to the server.
     pub(crate) fn of(server: &ServerPlan, environment: Lookup<'_>) -> Self {
         let of = |name| Some(listed(&variable(server, environment, name)?));
         let handed_in = match server {
@@ -38,7 +38,7 @@ impl Shown {
         }
     }
 
-    /// The AMD GPUs to look at; empty for all.
+    /// The AMD GPUs to sample; empty for all.
     pub(crate) fn amd_devices(self) -> Vec<String> {
         match self.amd {
             Some(none) if none.is_empty() => vec![NO_GPU.to_owned()],
@@ -47,14 +47,14 @@ impl Shown {
     }
 }
 
-/// A variable as the server will see it.
+/// The value of a variable for the server.
 fn variable(server: &ServerPlan, environment: Lookup<'_>, name: &str) -> Option<String> {
     match server {
         ServerPlan::Process(process) => {
             let given = process.env.get(name).cloned();
             given.or_else(|| environment(name))
         }
-        // Only what is passed through reaches a container.
+        // A container gets only the listed variables.
         ServerPlan::Docker(docker) if docker.env.iter().any(|passed| passed == name) => {
             environment(name)
         }
@@ -63,13 +63,13 @@ fn variable(server: &ServerPlan, environment: Lookup<'_>, name: &str) -> Option<
     }
 }
 
-/// The GPUs of a container's request; the engine hands out the first ones where it is a number.
+/// The GPUs of a container's request; for a number the engine passes the first ones.
 fn handed_in(gpus: &GpuRequest) -> Option<Vec<String>> {
     match gpus {
         GpuRequest::All | GpuRequest::None => None,
         GpuRequest::Count(count) => Some((0..*count).map(|index| index.to_string()).collect()),
         GpuRequest::Devices(devices) => {
-            // `nvidia.com/gpu=0`, as the Container Device Interface names it.
+            // `nvidia.com/gpu=0` is a name of the Container Device Interface.
             let plain = |name: &String| name.rsplit('=').next().unwrap_or_default().to_owned();
             let plain: Vec<String> = devices.iter().map(plain).collect();
             (!plain.iter().any(|name| name == "all")).then_some(plain)
@@ -77,7 +77,7 @@ fn handed_in(gpus: &GpuRequest) -> Option<Vec<String>> {
     }
 }
 
-/// What the inner list shows of the outer one: its numbers count there.
+/// The inner list as a selection of the outer one; its numbers are indices of the outer list.
 fn within(outer: Option<Vec<String>>, inner: Option<Vec<String>>) -> Option<Vec<String>> {
     let (Some(outer), Some(inner)) = (&outer, &inner) else {
         return inner.or(outer);
@@ -89,7 +89,7 @@ fn within(outer: Option<Vec<String>>, inner: Option<Vec<String>>) -> Option<Vec<
     Some(chosen.collect())
 }
 
-/// The GPUs of `0,2` or of UUIDs, up to the first word that is neither, as CUDA reads it (`-1` and an empty value hide all).
+/// The GPUs of `0,2` or of UUIDs, up to the first invalid word, as in CUDA (`-1` and an empty value hide all).
 fn listed(visible: &str) -> Vec<String> {
     let is_device =
         |id: &&str| id.parse::<u32>().is_ok() || id.starts_with("GPU-") || id.starts_with("MIG-");
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn amd_gpus_are_shown_by_variables_of_their_own_from_the_plan_and_the_environment() {
+    fn amd_gpus_have_their_own_variables_from_the_plan_and_the_environment() {
         let one = Some(vec!["1".to_owned()]);
         for name in [HIP, ROCR] {
             let given =
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_container_numbers_count_among_what_was_handed_in() {
+    fn in_a_container_numbers_are_indices_of_the_passed_gpus() {
         let handed = |gpus: &str, env: &str, variables: &[(&str, &str)]| {
             let server = format!("{{docker: {{image: x, gpus: {gpus}, env: [{env}]}}}}");
             shown(&server, variables).nvidia

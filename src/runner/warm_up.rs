@@ -1,4 +1,4 @@
-//! Before a measurement: requests that count for nothing, once or until the server has come to rest.
+//! The warm-up before a measurement, once or until the server is stable.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use crate::measure::stability::{self, MOST_WINDOWS, Window};
 use crate::measure::{RequestOutcome, RequestTrace};
 use crate::workload::{Phase, Request};
 
-/// What a warm-up came to.
+/// The result of a warm-up.
 #[derive(Debug, Default)]
 pub(crate) struct WarmedUp {
-    /// The windows, for the result; `None` where it was to be sent once.
+    /// The windows, for the result; `None` if it is sent once.
     pub(crate) seen: Option<Value>,
-    /// Why what is measured after it does not count.
+    /// Why the following measurement is void.
     pub(crate) void: Option<String>,
 }
 
 impl Measurement<'_> {
-    /// Sends the warm-up at the measured load, anew until three windows are alike where the plan says so.
+    /// Sends the warm-up at the measured load, repeatedly until three windows agree if the plan sets that.
     pub(crate) async fn warm_up(&self, cancel: &CancellationToken) -> Result<WarmedUp, Failure> {
         let Some(within) = self.at.context.plan.warmup_until_stable else {
             let requests = self.requests(Phase::WarmUp(0));
@@ -51,7 +51,7 @@ impl Measurement<'_> {
         })
     }
 
-    /// What counts for nothing may fail, as long as the server does not hang.
+    /// Warm-up requests may fail, but the server must not hang.
     async fn warm(
         &self,
         part: LoadPart,
@@ -63,7 +63,7 @@ impl Measurement<'_> {
             .await
     }
 
-    /// A server that hangs would cost the measurement the same time again.
+    /// Detects a hung server before the measurement.
     fn check_answers(&self, driven: &Driven) -> Result<(), Failure> {
         let hung = |trace: &RequestTrace| matches!(trace.outcome, RequestOutcome::TimedOut);
         if driven.traces.is_empty() || !driven.traces.iter().all(hung) {
@@ -75,7 +75,7 @@ impl Measurement<'_> {
             self.load.name()
         );
         Err(Failure::message(ExitStatus::TargetFailed, message).hint(format!(
-            "the server says that it is ready and hangs; if it only needs longer, raise `timeout` ({timeout} s)"
+            "the server reported ready but answered no request; if it is only slow, raise `timeout` ({timeout} s)"
         )))
     }
 }

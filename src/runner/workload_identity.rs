@@ -1,4 +1,4 @@
-//! What a run sends, and how its result says so.
+//! The workload of a run, and its description in the result.
 
 use crate::config::{
     DEFAULT_INPUT_TOKENS, DEFAULT_OUTPUT_TOKENS, Dataset, Endpoint, LoadPoint, Plan, Prompts,
@@ -9,12 +9,12 @@ use crate::load::RequestTemplate;
 use crate::record::format::{Load, Workload};
 use crate::workload::{Conversation, PromptForm, Shape, Source};
 
-/// Where the requests of a plan come from.
+/// The source of a plan's requests.
 pub(crate) fn source(plan: &Plan) -> Result<Source, Failure> {
     match &plan.dataset {
         Dataset::Synthetic => Ok(Source::Synthetic(shape(plan))),
         Dataset::Chosen(selection) => Ok(Source::Dataset(selection.clone())),
-        // Every command that measures settles its plan.
+        // Every measuring command resolves its plan first.
         Dataset::File(file) => {
             let message = format!("the data set `{}` was never read", file.path.display());
             Err(Failure::message(ExitStatus::Bug, message))
@@ -44,7 +44,7 @@ fn shape(plan: &Plan) -> Shape {
     }
 }
 
-/// The workload as the result file says it.
+/// The workload in the form of the result file.
 pub(crate) fn described_workload(
     plan: &Plan,
     source: &Source,
@@ -63,7 +63,7 @@ pub(crate) fn described_workload(
         Endpoint::Chat => "chat",
     };
     let mut sent_with = template.described();
-    // Told only where it is used, so that stored baselines keep matching.
+    // Only if used, so that stored baselines keep matching.
     if let Some(within) = plan.warmup_until_stable {
         sent_with.push(("warm-up until stable within", within.to_string()));
     }
@@ -84,7 +84,7 @@ pub(crate) fn described_workload(
     }
 }
 
-/// A load point as the result file says it.
+/// A load point in the form of the result file.
 pub(crate) fn described_load(load: LoadPoint, plan: &Plan) -> Load {
     let all = Load {
         ramp_up: (!plan.ramp_up.is_zero()).then_some(plan.ramp_up.as_secs_f64()),
@@ -96,7 +96,7 @@ pub(crate) fn described_load(load: LoadPoint, plan: &Plan) -> Load {
             concurrency: Some(concurrency as u64),
             ..all
         },
-        // JSON has no infinity: all at once is a rate that is not given.
+        // JSON has no infinity: a missing rate means all requests at once.
         LoadPoint::Rate {
             per_second,
             burstiness,

@@ -12,5 +12,5 @@ mod search;
 pub use attainment::{Attained, CONFIDENCE, Limits, attained};
 pub use growth::{Growth, grow};
 pub use knee::{Bend, knee};
-pub use report::{Capacity, SCHEMA, SweepPoint, SweepReport, Told, Within};
+pub use report::{Capacity, Container, SCHEMA, SweepPoint, SweepReport, Told};
 pub use search::{Found, Grain, Point, Search, Step, Why};

@@ -79,7 +79,7 @@ pub struct SweepPoint {
     pub metrics: BTreeMap<String, f64>,
     /// Requests inside the limits; absent without limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub within: Option<Within>,
+    pub within: Option<Container>,
     /// Whether this is the knee.
     pub is_knee: bool,
     /// Whether this is the highest load that met the limits (in the first repeat that found one).
@@ -88,7 +88,7 @@ pub struct SweepPoint {
 
 /// The share of requests inside all limits, over all measurements of a point.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Within {
+pub struct Container {
     /// Requests inside all limits.
     pub good: u32,
     /// All requests, failed ones included.
@@ -241,14 +241,14 @@ fn point(scenario: &Scenario, rates: bool, asked: Option<(Limits, f64)>) -> Swee
     }
 }
 
-fn within(attained: Attained, attainment: f64) -> Within {
+fn within(attained: Attained, attainment: f64) -> Container {
     let (low, high) = attained.interval();
     let met = match attained.outcome(attainment) {
         Outcome::Pass => Some(true),
         Outcome::Fail => Some(false),
         Outcome::Undecided => None,
     };
-    Within {
+    Container {
         good: attained.good,
         all: attained.all,
         low,

@@ -30,7 +30,7 @@ pub struct ParseError {
 }
 
 /// Most samples that are kept: dozens of engines with all their names.
-const MOST_SAMPLES: usize = 16_384;
+const MAX_SAMPLES: usize = 16_384;
 
 impl Scrape {
     /// Parses a whole answer; one bad line makes all of it unreliable (it may be truncated).
@@ -54,7 +54,7 @@ impl Scrape {
                     continue;
                 }
                 kept += 1;
-                if kept > MOST_SAMPLES {
+                if kept > MAX_SAMPLES {
                     return Err(wrong("more samples than any server has"));
                 }
                 scrape
@@ -220,7 +220,7 @@ mod tests {
     fn only_used_names_are_kept_and_their_number_is_limited() {
         let is_wanted = |name: &str| name.starts_with("vllm:");
         let many = |name: &str| {
-            (0..=MOST_SAMPLES)
+            (0..=MAX_SAMPLES)
                 .map(|number| format!("{name}{number} 1\n"))
                 .collect::<String>()
         };

@@ -1,15 +1,15 @@
-//! Perfgate's own commands to the runner of GitHub Actions.
+//! Workflow commands for the runner of GitHub Actions.
 
 use std::fmt;
 
 use crate::text::guard;
 
-/// How loud an annotation is.
+/// Level of an annotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// Something that stops the merge.
+    /// Blocks the merge.
     Error,
-    /// Something to look at.
+    /// A warning.
     Warning,
 }
 
@@ -22,7 +22,7 @@ impl Level {
     }
 }
 
-/// An annotation, `::error file=thresholds.yaml,line=3,title=…::…`. Its texts may come from outside: in the output they are one
+/// An annotation, `::error file=thresholds.yaml,line=3,title=…::…`. Its texts are untrusted: in the output they are one
 /// line that cannot form another command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkflowCommand {
@@ -41,7 +41,7 @@ impl WorkflowCommand {
         }
     }
 
-    /// The same of no line.
+    /// An annotation without a line.
     pub fn remark(level: Level, title: &str, message: &str) -> Self {
         Self {
             level,
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_annotation_stands_on_its_line_whatever_its_texts_say() {
+    fn an_annotation_is_one_line_for_any_text() {
         let command = WorkflowCommand::annotation(
             Level::Warning,
             "perf/a,line=1.yaml",

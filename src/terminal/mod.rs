@@ -1,8 +1,8 @@
-//! The guarded writers: whatever perfgate says on stdout or stderr passes through here, and nothing else writes there.
+//! The guarded writers: the only code that writes to stdout and stderr.
 //!
-//! Text from outside (a model, a file, a server's last words) can neither steer a terminal nor give a command to the runner
-//! of GitHub Actions ([`crate::text::guard`]), and shows no secret ([`crate::secret`]). Perfgate's own commands leave by
-//! [`fn@command`], which takes nothing but a [`WorkflowCommand`].
+//! Untrusted text (of a model, a file, a server's log) can neither control the terminal nor issue workflow commands
+//! ([`crate::text::guard`]), and contains no secrets ([`crate::secret`]). Workflow commands of perfgate use
+//! [`fn@command`], which accepts only a [`WorkflowCommand`].
 
 mod command;
 pub(crate) mod progress;
@@ -20,17 +20,17 @@ pub use screen::Color;
 use crate::secret;
 use crate::text::guard;
 
-/// The bars on stderr. One for the process: each line that is written there removes them first and puts them back.
+/// The progress bars on stderr, one set per process: each written line removes them first and redraws them.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// What is written to stdout.
+/// Kind of output on stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Text for people or for other programs, without colours.
+    /// Plain text without colours.
     Text,
-    /// Text with perfgate's own colours, in which foreign words have been cleaned.
+    /// Text with perfgate's colours, in which untrusted text is sanitised.
     Coloured,
-    /// JSON, which stays the same value.
+    /// JSON; its value stays the same.
     Json,
 }
 
@@ -44,29 +44,29 @@ impl Output {
     }
 }
 
-/// Writes to stdout, ended by a line feed.
+/// Writes to stdout and ends with a line feed.
 pub fn print(output: Output, text: &str) -> io::Result<()> {
     let newline = if text.ends_with('\n') { "" } else { "\n" };
     let mut stdout = io::stdout().lock();
     let written = write!(stdout, "{}{newline}", output.guarded(text)).and_then(|()| stdout.flush());
     match written {
-        // A reader that has seen enough (`| head`) is no failure.
+        // A closed pipe (`| head`) is not a failure.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
 }
 
-/// A line of its own on stderr, above the bars. A line that cannot be written does not stop the program.
+/// Writes a line to stderr, above the bars. A write error does not stop the program.
 pub fn note(text: &str) {
     to_stderr(&(Output::Text.guarded(text) + "\n"));
 }
 
-/// The same with perfgate's own colours.
+/// A note with perfgate's colours.
 pub fn coloured_note(text: &str) {
     to_stderr(&(Output::Coloured.guarded(text) + "\n"));
 }
 
-/// A workflow command on stderr; its texts cannot begin another one.
+/// Writes a workflow command to stderr; its texts cannot begin another one.
 pub fn command(command: &WorkflowCommand) {
     to_stderr(&(secret::masked(&command.to_string()) + "\n"));
 }
@@ -75,14 +75,14 @@ fn to_stderr(text: &str) {
     let _shown = BARS.suspend(|| io::stderr().lock().write_all(text.as_bytes()));
 }
 
-/// Adds a bar to those on stderr.
+/// Adds a progress bar on stderr.
 pub fn add_bar(bar: ProgressBar, message: &str) -> ProgressBar {
     let bar = BARS.add(bar);
     bar.set_message(Output::Text.guarded(message).replace('\n', " "));
     bar
 }
 
-/// Panics go through the same writer, whatever their message quotes.
+/// Panic messages use the same writer, because they may quote untrusted text.
 pub fn guard_panics() {
     std::panic::set_hook(Box::new(|panic| {
         note(&format!("{panic}"));
@@ -90,7 +90,7 @@ pub fn guard_panics() {
     }));
 }
 
-/// Where log lines go: one call a line, as `tracing_subscriber` makes them.
+/// Writer of log lines: one call per line, from `tracing_subscriber`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogWriter;
 

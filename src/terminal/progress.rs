@@ -1,4 +1,4 @@
-//! What a run tells, shown on stderr: a bar on a terminal, a plain line now and then elsewhere.
+//! Shows events of a run on stderr: a progress bar on a terminal, otherwise a plain line at intervals.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,16 +16,16 @@ use super::wording::run::{Line, line, load_label};
 use crate::event::{Event, Events, RunEvent};
 use crate::terminal;
 
-/// How often a bar moves.
+/// Update interval of a bar.
 const BAR_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How often a plain line is written: a log of an hour stays readable.
+/// Interval of plain lines, so that long logs stay readable.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often a line repeats what perfgate waits for.
+/// Interval of reminder lines during a wait.
 const REMIND_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Events that are shown on stderr. What is said once a run is said once for each of these.
+/// Events shown on stderr. Once-per-run messages appear once per receiver.
 pub(crate) fn on_stderr(environment: &dyn Fn(&str) -> Option<String>) -> Events {
     let shown = Shown {
         has_bars: screen::stderr_can_redraw(environment),
@@ -34,22 +34,22 @@ pub(crate) fn on_stderr(environment: &dyn Fn(&str) -> Option<String>) -> Events 
     Events::to(move |event| shown.show(&event))
 }
 
-/// What is on stderr now.
+/// State of stderr.
 struct Shown {
-    /// Whether stderr is a terminal on which a bar can move.
+    /// Whether stderr is a terminal that can redraw a bar.
     has_bars: bool,
     state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
 struct State {
-    /// The phase that was said last.
+    /// The last shown phase.
     phase: String,
-    /// What is to be said once, and was.
+    /// Topics of once-per-run messages that are already shown.
     said: BTreeSet<String>,
-    /// Requests that are being counted.
+    /// The current request counter.
     counting: Option<Counting>,
-    /// Repeats the phase while it lasts.
+    /// Repeats the phase during a wait.
     reminder: Option<Background>,
 }
 
@@ -108,7 +108,7 @@ impl Shown {
             | RunEvent::StoppingAfterInterruption
             | RunEvent::WaitingForLock { .. }
             | RunEvent::NoLocks { .. } => {
-                if let Some(text) = line(event).and_then(|line| state.unsaid(line)) {
+                if let Some(text) = line(event).and_then(|line| state.not_yet_shown(line)) {
                     note(&text);
                 }
             }
@@ -117,8 +117,8 @@ impl Shown {
 }
 
 impl State {
-    /// The text, unless it was said before.
-    fn unsaid(&mut self, line: Line) -> Option<String> {
+    /// The text, unless it is already shown.
+    fn not_yet_shown(&mut self, line: Line) -> Option<String> {
         match line {
             Line::Always(text) => Some(text),
             Line::Phase(text) => (self.phase != text).then(|| {
@@ -130,7 +130,7 @@ impl State {
     }
 }
 
-/// A log shows that perfgate still waits, and for what.
+/// Reminds in logs that perfgate still waits, and for what.
 async fn remind(state: Arc<Mutex<State>>) {
     let began = tokio::time::Instant::now();
     let mut reminders = tokio::time::interval_at(began + REMIND_INTERVAL, REMIND_INTERVAL);
@@ -138,15 +138,18 @@ async fn remind(state: Arc<Mutex<State>>) {
         reminders.tick().await;
         let minutes = began.elapsed().as_secs() / REMIND_INTERVAL.as_secs();
         let state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        note(&format!("{} (still, after {minutes} min)", state.phase));
+        note(&format!(
+            "{} (still waiting after {minutes} min)",
+            state.phase
+        ));
     }
 }
 
-/// A task that ends with this value.
+/// A task that ends when this value is dropped.
 struct Background(JoinHandle<()>);
 
 impl Background {
-    /// `None` outside of a runtime: nothing waits there.
+    /// `None` outside of a runtime.
     fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Option<Self> {
         let runtime = Handle::try_current().ok()?;
         Some(Self(runtime.spawn(task)))
@@ -159,7 +162,7 @@ impl Drop for Background {
     }
 }
 
-/// A count that is being shown.
+/// A visible request counter.
 struct Counting {
     _task: Option<Background>,
     bar: Option<ProgressBar>,
@@ -182,7 +185,7 @@ impl Counting {
         }
     }
 
-    /// Leaves one line that says how far it came.
+    /// Ends with one line that shows the final count.
     fn finish(self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

@@ -1,10 +1,10 @@
-//! What can be shown where: colour and columns of the terminals that stdout and stderr may be.
+//! Capabilities of stdout and stderr: colour and columns of the terminal.
 
 use std::io::IsTerminal as _;
 
 use crate::text::screen::Screen;
 
-/// Looks a variable of the environment up.
+/// Looks up an environment variable.
 type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// When to use colour.
@@ -53,8 +53,8 @@ fn is_dumb(environment: &Environment<'_>) -> bool {
     environment("TERM").is_some_and(|terminal| terminal == "dumb")
 }
 
-/// What is said on the command line goes before `NO_COLOR`, that before `CLICOLOR_FORCE`, and that before what the terminal
-/// seems to be.
+/// Precedence: the command line, then `NO_COLOR`, then `CLICOLOR_FORCE`, then the detected
+/// terminal.
 fn is_coloured(color: Color, is_terminal: bool, environment: &Environment<'_>) -> bool {
     let given = |name: &str| environment(name).filter(|value| !value.is_empty());
     match color {
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_for_goes_before_what_the_terminal_seems_to_be() {
+    fn explicit_settings_override_the_detected_terminal() {
         let coloured = |color, is_terminal, variables: &[(&str, &str)]| {
             let environment = |name: &str| {
                 let found = variables.iter().find(|(known, _)| *known == name);

@@ -108,7 +108,7 @@ fn what_speaks_against_a_run_is_said_at_once_and_stays_in_the_ledger_with_the_re
       - TPOT P95 at concurrency=16 is worse than the baseline: +9.9 % (the limit is 5.0 %)
       - throughput at concurrency=16 is worse than the baseline: +9.0 % (the limit is 5.0 %)
       - TTFT P95 at concurrency=16 lies +10.0 % from the middle of the ledger, whose sessions differ by 0.2 %
-    hint: mend it and measure again, or say why it is accepted all the same: `--because TEXT` (it stays in the ledger)
+    hint: fix it and measure again, or accept it with a reason: `--because TEXT` (the ledger keeps it)
     ");
     assert_eq!(lines(folder).len(), 6);
     update(folder, &slower, &["--because", "short"]).expect(2);

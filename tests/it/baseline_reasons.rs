@@ -60,7 +60,7 @@ fn a_ledger_that_is_gone_or_empty_is_found_and_none_begins_unsaid() {
     let empty = verify();
     let remove = format!("rm '{LEDGER}'");
     assert!(
-        empty.contains("it is there but empty") && empty.contains(&remove),
+        empty.contains("it is empty") && empty.contains(&remove),
         "{empty}"
     );
     update(folder, &result(2, 1.0), &[]).expect(2);

@@ -37,11 +37,11 @@ fn nothing_to_measure_is_said_with_the_next_step() {
     let folder = tempfile::tempdir().unwrap();
     insta::assert_snapshot!(run(folder.path(), &["bench"]).expect(2).stderr, @"
     error: there is no `perfgate.yaml` here, and no flag says what to measure
-    hint: give `--config FILE`, or `--model M` and one of `--url`, `--image` and `--simulator`
+    hint: use `--config FILE`, or `--model M` and one of `--url`, `--image` and `--simulator`
     ");
     insta::assert_snapshot!(run(folder.path(), &["bench", "--model", "m"]).expect(2).stderr, @"
     error: nothing says which server to measure
-    hint: give `--url`, `--image` or `--simulator`, or a `server` in perfgate.yaml
+    hint: use `--url`, `--image` or `--simulator`, or set `server` in perfgate.yaml
     ");
 }
 
@@ -67,8 +67,8 @@ fn a_data_set_that_is_not_there_is_refused_instead_of_replaced() {
     );
     insta::assert_snapshot!(run(folder.path(), &["bench"]).expect(2).stderr, @"
     error: the data set `ShareGPT_v3` is not here: there is no file `ShareGPT_v3`, and perfgate downloads nothing
-    hint: give the file with `--dataset-path FILE`, or in perfgate.yaml with `dataset: {path: FILE}`
-    hint: or leave `dataset` out: synthetic prompts of the lengths in `input_tokens`
+    hint: set the file with `--dataset-path FILE`, or in perfgate.yaml with `dataset: {path: FILE}`
+    hint: or remove `dataset` to use synthetic prompts with the lengths of `input_tokens`
     ");
 }
 

@@ -196,7 +196,7 @@ fn every_contradiction_of_a_repeat_is_refused_by_name() {
 }
 
 #[test]
-fn a_key_that_is_there_twice_is_refused_with_its_place() {
+fn a_duplicate_key_is_refused_with_its_position() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     save(at, "good.json", &file(1));

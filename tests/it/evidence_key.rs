@@ -247,7 +247,7 @@ fn what_was_decided_under_one_limit_is_no_answer_to_another_and_stays_the_answer
     ] {
         let (said, reason) = gate(thresholds, exit);
         assert!(
-            said.contains("all interim looks at this commit are used"),
+            said.contains("all interim looks at this commit are spent"),
             "{said}"
         );
         assert!(reason.ends_with(expected), "{thresholds}: {reason}");

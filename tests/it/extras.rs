@@ -237,11 +237,11 @@ fn what_cannot_be_sent_is_refused_before_a_server_starts() {
         hint: write `--header 'NAME: VALUE'`, in quotes
         ");
     insta::assert_snapshot!(said(&["--header", "X-Key: sesame\r\nX-Other: sesame"]), @"
-        error: the value of the header `X-Key` has a character that no header can carry
-        hint: it may have letters, digits and signs of ASCII, blanks and tabs, and no line break
+        error: the value of the header `X-Key` has a character that is not allowed in headers
+        hint: use printable ASCII, spaces and tabs, without line breaks
         ");
     insta::assert_snapshot!(said(&["--header", "Content-Length: 7"]), @"
-        error: perfgate decides the header `Content-Length` itself
+        error: perfgate sets the header `Content-Length` itself
         hint: take it out
         ");
     insta::assert_snapshot!(said(&["--extra-body", "{\"top_k\": 1, \"top_k\": 2}"]), @r#"
@@ -284,13 +284,13 @@ fn what_cannot_be_sent_is_refused_before_a_server_starts() {
     insta::assert_snapshot!(said(&[]).replace(SERVER, "SERVER"), @"
         error: `perfgate.yaml` has 2 problems
 
-        error[invalid-value]: perfgate decides the header `host` itself
+        error[invalid-value]: perfgate sets the header `host` itself
          --> perfgate.yaml:8:31
           |
         8 | headers: {X-Key: ***********, host: ***********}
           |                               ^^^^
           |
-          = help: take it out
+          = help: remove it
 
         error[contradiction]: perfgate decides `extra_body.model` itself
          --> perfgate.yaml:9:14
@@ -318,8 +318,8 @@ fn a_search_keeps_no_header_in_its_file() {
     ];
     let said = run(folder, &arguments).expect(2).stderr;
     insta::assert_snapshot!(said, @"
-    error: `bisect start` keeps its options for the search, and the value of a header is kept in no file
-    hint: give the value in a variable of the environment, with `headers: {NAME: {env: VARIABLE}}` in the file of `--config`
+    error: `bisect start` stores its options in a file, but header values must not be stored
+    hint: set the value in an environment variable, with `headers: {NAME: {env: VARIABLE}}` in the file of `--config`
     ");
 }
 

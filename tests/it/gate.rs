@@ -99,7 +99,7 @@ fn without_a_baseline_it_says_how_to_accept_the_run_and_keeps_it() {
     );
     let said = gate(folder.path(), &[]).expect(4).stderr;
     assert!(
-        said.contains("there is no baseline of `demo` for `simulated-gpu-80gb`"),
+        said.contains("no baseline of `demo` for `simulated-gpu-80gb`"),
         "{said}"
     );
     assert!(

@@ -77,7 +77,7 @@ fn what_it_writes_gates_the_embedded_server_end_to_end() {
       2. in .github/workflows/perfgate.yml, put the repository and the commit of a perfgate release for `uses: OWNER/perfgate@0000…`
       3. commit all of it and bring it to trunk
       4. perfgate bench --output result.json && perfgate baseline update result.json   on trunk; commit the files in baselines: the accepted run
-      5. perfgate gate   measures and compares; it passes where nothing became slower
+      5. perfgate gate   measures and compares; passes without a regression
       6. open a pull request against trunk, and make the status `perfgate` required there
     ");
     git(at, &["add", "--all"]);
@@ -144,10 +144,10 @@ fn in_a_folder_of_a_repository_the_workflow_goes_where_github_looks_for_it() {
     added    /perfgate-out/ to .gitignore
 
     Next:
-      1. perfgate doctor   on the machine with the GPU; this one has none
+      1. perfgate doctor   on the machine with the GPU (this machine has none)
       2. commit all of it and bring it to trunk
       3. perfgate bench --output result.json && perfgate baseline update result.json   on trunk, on that machine; commit the files in baselines: the accepted run
-      4. perfgate gate   measures and compares; it passes where nothing became slower
+      4. perfgate gate   measures and compares; passes without a regression
       5. open a pull request against trunk, and make the status `perfgate` required there
     ");
     assert!(at.join("perfgate.yaml").is_file() && !at.join(".github").exists());
@@ -165,11 +165,11 @@ fn in_a_folder_of_a_repository_the_workflow_goes_where_github_looks_for_it() {
     added    /perfgate-out/ to .gitignore
 
     Next:
-      1. perfgate doctor   on the machine with the GPU; this one has none
+      1. perfgate doctor   on the machine with the GPU (this machine has none)
       2. ../../.github/workflows/perfgate.yml does not measure this folder yet: add a step with `working-directory: services/other` to it, with an `artifact-name` and a `status-context` of its own, and give `name` in perfgate.yaml another value than the other gate's
       3. commit all of it and bring it to trunk
       4. perfgate bench --output result.json && perfgate baseline update result.json   on trunk, on that machine; commit the files in baselines: the accepted run
-      5. perfgate gate   measures and compares; it passes where nothing became slower
+      5. perfgate gate   measures and compares; passes without a regression
       6. open a pull request against trunk, and make the status `perfgate` required there
     ");
     assert_eq!(read(top, ".github/workflows/perfgate.yml"), workflow);
@@ -189,9 +189,9 @@ fn a_folder_that_github_would_take_for_an_expression_is_refused() {
 fn nobody_knows_the_model_and_it_says_how_to_go_on() {
     let folder = repository();
     insta::assert_snapshot!(init(folder.path(), &[]).expect(2).stderr, @r"
-    error: no file here names the model that is served
-    hint: give it: `perfgate init --model meta-llama/Llama-3.1-8B-Instruct`
-    hint: or, to see how it works without a GPU: `perfgate init --simulator`
+    error: no file in this folder contains the model
+    hint: set it: `perfgate init --model meta-llama/Llama-3.1-8B-Instruct`
+    hint: to try it without a GPU: `perfgate init --simulator`
     ");
     assert!(!folder.path().join("perfgate.yaml").exists());
 }

@@ -168,12 +168,12 @@ fn what_no_scenario_has_is_said_before_anything_is_started() {
     let folder = tempfile::tempdir().unwrap();
     let said = |arguments: &[&str]| mlperf(folder.path(), arguments).expect(2).stderr;
     insta::assert_snapshot!(said(&["--scenario", "offline", "--ttft-limit", "1s"]), @r"
-    error: the offline scenario has no limits of latency and no rate: it is measured at full load
-    hint: take `--ttft-limit`, `--tpot-limit` and `--find-peak` out
+    error: the offline scenario has no latency limits and no rate: it runs at full load
+    hint: remove `--ttft-limit`, `--tpot-limit` and `--find-peak`
     ");
     insta::assert_snapshot!(said(&["--scenario", "server", "--target-qps", "1", "--concurrency", "3"]), @r"
     error: the scenario decides load and number of queries
-    hint: give `--target-qps` and `--min-queries` instead
+    hint: use `--target-qps` and `--min-queries` instead
     ");
     assert!(said(&["--scenario", "server"]).contains("--target-qps"));
     assert!(!folder.path().join("mlperf.json").exists());
@@ -198,7 +198,7 @@ fn what_would_change_the_load_or_say_nothing_is_refused_before_anything_is_start
     error: `--repeat`: a run is measured once
     error: `--duration`: a run is not cut short
     error: `--goodput`: the limits are those of the task
-    error: `ramp_up`: the scenario decides the load, and it does not grow
+    error: `ramp_up` has no effect: the scenario sets a constant load
     ");
     for key in ["ramp_up: 2s", "conversation: {turns: 2}"] {
         write(

@@ -409,13 +409,10 @@ fn a_base_that_is_not_known_is_an_error_that_says_what_to_fetch() {
         assert!(refused.contains(said), "{base}: {refused}");
         assert!(!clone.join("out").exists());
     };
-    refused(
-        json!(null),
-        "the branch into which the change is to be merged is not known",
-    );
+    refused(json!(null), "the target branch is unknown");
     refused(
         json!({"sha": "0".repeat(40)}),
-        "the branch into which the change is to be merged is not known",
+        "the target branch is unknown",
     );
     refused(json!({"sha": begin}), "fetch-depth: 0");
     refused(

@@ -331,12 +331,12 @@ fn what_cannot_be_swept_is_said_before_anything_is_started() {
         sweep(folder.path(), &all).expect(2).stderr
     };
     insta::assert_snapshot!(said(&["--find", "concurrency"]), @r"
-    error: a search needs limits, and there is no `slo`
-    hint: give `--goodput ttft:200ms tpot:50ms`, or write an `slo` in perfgate.yaml
+    error: a search needs limits, but no `slo` is set
+    hint: use `--goodput ttft:200ms tpot:50ms`, or set an `slo` in perfgate.yaml
     ");
     insta::assert_snapshot!(said(&["--find", "request-rate", "--concurrency", "1,2", "--goodput", "ttft:1s"]), @r"
-    error: `--find` searches one kind of load, and the flags give another
-    hint: loads that are given with a search are measured first, and are of its kind
+    error: `--find` and the load flags use different kinds of load
+    hint: a search first measures the given loads; use loads of its kind
     ");
     insta::assert_snapshot!(said(&["--start", "1.5"]), @"error: `--start` must be a whole number from 1 to 65535: it is a number of requests in flight");
     insta::assert_snapshot!(said(&["--goodput", "ttft:1s", "ttft:2s"]), @"error: `--goodput` limits one latency twice");

@@ -19,9 +19,9 @@ pub(super) fn run(args: &HistoryArgs, context: &Context) -> Result<ExitStatus, F
     let metrics = metrics(args, &policy)?;
     let opened = Opened::of(&args.which.storage, context)?;
     let chosen = opened.chosen(&args.which)?;
-    let standing = chosen.place.read()?;
+    let stored_runs = chosen.place.read()?;
     opened.warn_of_copies();
-    let sessions = standing.sessions();
+    let sessions = stored_runs.sessions();
     let mut series = all_series(sessions, &metrics);
     if let Some(scenario) = &args.scenario {
         series.retain(|series| series.scenario == *scenario);
@@ -68,7 +68,7 @@ pub(super) fn run(args: &HistoryArgs, context: &Context) -> Result<ExitStatus, F
     Ok(ExitStatus::Pass)
 }
 
-/// Those asked for; else those of the rules and those that every report shows.
+/// The requested metrics; by default those of the rules and of every report.
 fn metrics(args: &HistoryArgs, policy: &Policy) -> Result<Vec<Metric>, Failure> {
     let parse =
         |id: &String| Metric::parse(id).map_err(|error| Failure::new(ExitStatus::Usage, error));
@@ -99,7 +99,7 @@ fn nothing(args: &HistoryArgs, sessions: &[Run]) -> Failure {
     scenarios.dedup();
     let what = match &args.scenario {
         Some(scenario) => {
-            format!("no session has values of these metrics in a scenario `{scenario}`")
+            format!("no session has values of these metrics in scenario `{scenario}`")
         }
         None => "no session has values of these metrics".to_owned(),
     };

@@ -22,7 +22,7 @@ struct Listed {
     sessions: usize,
     created: Option<String>,
     commit: Option<String>,
-    /// Commits of the tree that came after it; unknown where git does not know the commit.
+    /// Number of later commits; unknown if git does not have the commit.
     commits_since: Option<u64>,
     release: Option<String>,
 }
@@ -70,15 +70,15 @@ fn unknown() -> String {
 }
 
 fn listed(chosen: Chosen) -> Result<Listed, Failure> {
-    let standing = chosen.place.read()?;
-    let baseline = standing.baseline.as_ref().or(standing.ledger.last());
+    let stored_runs = chosen.place.read()?;
+    let baseline = stored_runs.baseline.as_ref().or(stored_runs.ledger.last());
     let commit = baseline.and_then(|run| run.file.source.as_ref()?.commit.clone());
-    let release = standing
+    let release = stored_runs
         .release
         .as_ref()
         .and_then(|run| run.file.promotion.as_ref()?.release.clone());
     Ok(Listed {
-        sessions: standing.sessions().len(),
+        sessions: stored_runs.sessions().len(),
         created: baseline.and_then(|run| run.file.created.clone()),
         commits_since: commit.as_deref().and_then(work_tree::commits_since),
         commit,
@@ -88,7 +88,7 @@ fn listed(chosen: Chosen) -> Result<Listed, Failure> {
     })
 }
 
-/// `4 d`, of a time as files have it.
+/// The age of a time stamp, `4 d`.
 pub(super) fn age(created: Option<&str>) -> String {
     let age = created.and_then(clock::age);
     age.map_or_else(unknown, number::age)

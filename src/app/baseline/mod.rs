@@ -1,4 +1,4 @@
-//! `perfgate baseline`: accepting runs, and looking at what was accepted.
+//! `perfgate baseline`: accepts runs and shows accepted ones.
 
 mod history;
 mod list;
@@ -34,7 +34,7 @@ struct Chosen {
     place: Place,
 }
 
-/// What stands at a location.
+/// The baselines of a location.
 #[derive(Clone, Debug)]
 struct Opened<'a> {
     location: &'a Location,
@@ -77,7 +77,7 @@ impl<'a> Opened<'a> {
         Ok(found)
     }
 
-    /// The only one that is meant.
+    /// The selected baseline, which must be unique.
     fn chosen(&self, which: &WhichArgs) -> Result<Chosen, Failure> {
         let mut found = self.all(which.name.as_deref())?;
         if let Some(hardware) = &which.hardware {
@@ -91,38 +91,39 @@ impl<'a> Opened<'a> {
                     .iter()
                     .map(|chosen| format!("{} --hardware {}", chosen.name, chosen.hardware))
                     .collect();
-                Err(
-                    Failure::message(ExitStatus::Usage, "there are several baselines; say which")
-                        .hint(format!("one of: {}", names.join(", "))),
+                Err(Failure::message(
+                    ExitStatus::Usage,
+                    "there are several baselines; select one with its name and `--hardware`",
                 )
+                .hint(format!("one of: {}", names.join(", "))))
             }
         }
     }
 
     fn none_there(&self, name: Option<&str>) -> Failure {
         let whose = name.map_or_else(String::new, |name| format!(" of `{name}`"));
-        let message = format!("there is no baseline{whose} in `{}`", self.location);
+        let message = format!("no baseline{whose} in `{}`", self.location);
         let mut failure = Failure::message(ExitStatus::NotComparable, message);
         let there = self.storage.gates().unwrap_or_default();
         if name.is_some() && !there.is_empty() {
-            failure = failure.hint(format!("there are baselines of: {}", there.join(", ")));
+            failure = failure.hint(format!("existing baselines: {}", there.join(", ")));
         }
         self.warn_of_copies();
         failure.hint("accept a run with `perfgate baseline update RESULT`")
     }
 
-    /// Says that what was read is a copy, where it is.
+    /// Warns if local copies replaced a bucket.
     fn warn_of_copies(&self) {
         storage::warn_of_copies(self.location, &self.storage, &self.events);
     }
 }
 
-/// A name becomes part of a path.
+/// Checks a name, which becomes part of a path.
 fn checked(name: &str) -> Result<&str, Failure> {
     if config::is_safe_name(name) {
         Ok(name)
     } else {
-        let message = format!("no gate can be called `{name}`");
+        let message = format!("`{name}` is not a valid name of a gate");
         Err(Failure::message(ExitStatus::Usage, message)
             .hint(format!("write `{}`", config::safe_name(name))))
     }

@@ -1,4 +1,4 @@
-//! Why a run is accepted although something speaks against it, and against what a reason holds.
+//! Reasons to accept a run in spite of objections, and which objections they cover.
 
 use std::path::Path;
 
@@ -12,28 +12,28 @@ use crate::record::Run;
 use crate::record::format::Promotion;
 use crate::report::comparison::{Acceptance, Comparison, Status};
 
-/// Fewer characters are no reason.
-const SHORTEST_REASON: usize = 10;
+/// Minimum length of a reason in characters.
+const MIN_REASON: usize = 10;
 
-/// What the flags say.
+/// The reasons from the flags.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reasons {
-    /// `--because`, which overrules everything that can be.
+    /// `--because`, which covers every objection that a reason can cover.
     because: Option<String>,
     /// `--comparison`.
     maintainer: Option<Maintainer>,
 }
 
-/// A maintainer who accepted a regression in the pull request, and nothing else.
+/// A maintainer's acceptance of the regression in the pull request, which covers only that.
 #[derive(Clone, Debug)]
 struct Maintainer {
     acceptance: Acceptance,
-    /// What regressed when it was accepted.
+    /// The accepted regressions.
     rows: Vec<(String, Metric)>,
 }
 
 impl Reasons {
-    /// Those of the flags, for a run of the gate `name`.
+    /// The reasons from the flags, for a run of the gate `name`.
     pub(super) fn of(args: &UpdateArgs, run: &Run, name: &str) -> Result<Self, Failure> {
         let maintainer = args.comparison.as_deref();
         Ok(Self {
@@ -44,7 +44,7 @@ impl Reasons {
         })
     }
 
-    /// Those that no reason overrules.
+    /// The objections that no reason covers.
     pub(super) fn left<'a>(&self, found: &'a [Objection]) -> Vec<&'a Objection> {
         let overrules = |objection: &Objection| {
             objection.can_be_overruled() && (self.because.is_some() || self.is_accepted(objection))
@@ -63,7 +63,7 @@ impl Reasons {
         rows.any(|(at, of)| at == scenario && *of == metric)
     }
 
-    /// Writes down those that were needed: nobody is named for what they did not accept.
+    /// Records only the reasons that were needed, so that each name belongs to its own acceptance.
     pub(super) fn write(&self, found: &[Objection], promotion: &mut Promotion) {
         let is_needed = found.iter().any(|objection| self.is_accepted(objection));
         let acceptance = self.maintainer.as_ref().map(|it| &it.acceptance);
@@ -89,24 +89,23 @@ impl Reasons {
 impl Maintainer {
     fn of(path: &Path, args: &UpdateArgs, run: &Run, name: &str) -> Result<Self, Failure> {
         let usage = |message: String| {
-            Failure::message(ExitStatus::Usage, message)
-                .hint("say why yourself, with `--because TEXT`")
+            Failure::message(ExitStatus::Usage, message).hint("give a reason with `--because TEXT`")
         };
         let comparison = read_comparison(path)?;
         let path = path.display();
         if !is_of(&comparison, run) {
             return Err(usage(format!(
-                "`{path}` is no comparison of `{}`: what was accepted there is another run",
+                "`{path}` is not a comparison of `{}`: it accepts another run",
                 args.result.display()
             )));
         }
         if let Some(gate) = comparison.name.as_deref().filter(|gate| *gate != name) {
             return Err(usage(format!(
-                "`{path}` is of the gate `{gate}`, and not of `{name}`"
+                "`{path}` belongs to the gate `{gate}`, not to `{name}`"
             )));
         }
         let Some(acceptance) = comparison.accepted else {
-            return Err(usage(format!("in `{path}` nobody accepted a regression")));
+            return Err(usage(format!("`{path}` contains no accepted regression")));
         };
         let regressed = comparison.judgements.into_iter();
         let regressed = regressed.filter(|row| row.status == Status::Regressed);
@@ -117,7 +116,7 @@ impl Maintainer {
     }
 }
 
-/// Whether that very run was judged, alone or beside its base version.
+/// Whether the comparison judges that run, alone or with its base version.
 fn is_of(comparison: &Comparison, run: &Run) -> bool {
     let own = identity("", run);
     let mut judged = [
@@ -126,17 +125,17 @@ fn is_of(comparison: &Comparison, run: &Run) -> bool {
     ]
     .into_iter()
     .flatten();
-    // A run that does not say when it was measured could be any.
+    // A run without a time of measurement cannot be identified.
     own.created.is_some() && judged.any(|judged| judged.is_same_run(&own))
 }
 
 fn checked(text: &str) -> Result<String, Failure> {
     let text = text.trim();
-    if text.chars().count() >= SHORTEST_REASON {
+    if text.chars().count() >= MIN_REASON {
         return Ok(text.to_owned());
     }
-    let message = format!("`{text}` is no reason: it has fewer than {SHORTEST_REASON} characters");
-    Err(Failure::message(ExitStatus::Usage, message).hint(
-        "it stays in the ledger for those who ask later; say what changed and why that is worth it",
-    ))
+    let message =
+        format!("the reason `{text}` is too short: it needs at least {MIN_REASON} characters");
+    Err(Failure::message(ExitStatus::Usage, message)
+        .hint("the ledger keeps it; describe what changed and why it is worth it"))
 }

@@ -1,4 +1,4 @@
-//! `perfgate baseline show`: what one baseline says.
+//! `perfgate baseline show`: shows one baseline.
 
 use super::super::Context;
 use super::{Opened, list};
@@ -16,26 +16,26 @@ use crate::text::sanitize;
 pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let opened = Opened::of(&args.which.storage, context)?;
     let chosen = opened.chosen(&args.which)?;
-    let standing = chosen.place.read()?;
+    let stored_runs = chosen.place.read()?;
     opened.warn_of_copies();
     let mut text = format!(
         "{} on {}: {}{}\n",
         chosen.name,
         chosen.hardware,
-        match standing.sessions().len() {
+        match stored_runs.sessions().len() {
             1 => "1 session".to_owned(),
             count => format!("{count} sessions"),
         },
-        if standing.ledger.is_empty() {
+        if stored_runs.ledger.is_empty() {
             ", no ledger yet"
         } else {
             " in the ledger"
         }
     );
-    let baseline = standing.baseline.as_ref();
+    let baseline = stored_runs.baseline.as_ref();
     for (what, part, run) in [
         ("baseline", Part::Baseline, baseline),
-        ("release", Part::Release, standing.release.as_ref()),
+        ("release", Part::Release, stored_runs.release.as_ref()),
     ] {
         if let Some(run) = run {
             text.push_str(&format!("\n{what}: {}\n", chosen.place.shown(part)));
@@ -44,7 +44,7 @@ pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitStatus, Fail
         }
     }
     if baseline.is_none() {
-        text.push_str("\nthere is a ledger and no baseline: see `perfgate baseline verify`\n");
+        text.push_str("\nthere is a ledger without a baseline: see `perfgate baseline verify`\n");
     }
     print(Output::Text, text.trim_end())?;
     Ok(ExitStatus::Pass)

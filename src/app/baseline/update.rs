@@ -1,10 +1,10 @@
-//! `perfgate baseline update`: a run becomes the baseline, unless something speaks against it.
+//! `perfgate baseline update`: makes a run the baseline, unless there are objections.
 
 use super::super::Context;
 use super::reason::Reasons;
 use super::{Chosen, Opened, checked};
 use crate::app::output::print;
-use crate::baseline::{self, Change, Ended, Part, Standing};
+use crate::baseline::{self, Change, Ended, Part, StoredRuns};
 use crate::cli::baseline::UpdateArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -18,13 +18,13 @@ use crate::terminal::Output;
 use crate::text::sanitize;
 use crate::{clock, history};
 
-/// What a promotion comes to, given what stands there.
+/// The outcome of a promotion, given the stored runs.
 struct Decided {
     promotion: Promotion,
-    /// Which session of the ledger the run is, from 1.
+    /// Number of the run's session in the ledger, from 1.
     number: usize,
     nothing_new: bool,
-    /// Limits that it cannot hold.
+    /// Limits below its noise.
     too_noisy: Vec<TooNoisy>,
 }
 
@@ -34,10 +34,10 @@ pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Fa
     let name = args.name.as_deref().or(run.file.name.as_deref());
     let Some(name) = name else {
         let message = format!(
-            "`{}` does not say of which gate it is",
+            "`{}` does not contain the name of its gate",
             args.result.display()
         );
-        return Err(Failure::message(ExitStatus::Usage, message).hint("give `--name NAME`"));
+        return Err(Failure::message(ExitStatus::Usage, message).hint("set `--name NAME`"));
     };
     let hardware = baseline::hardware_name(run.file.environment.as_ref());
     let opened = Opened::of(&args.storage, context)?;
@@ -51,17 +51,19 @@ pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Fa
         environment: context.environment,
     };
     let (decided, ended) = if args.dry_run {
-        let standing = chosen.place.read()?;
+        let stored_runs = chosen.place.read()?;
         opened.warn_of_copies();
-        (updating.decide(&standing)?.0, Ended::Current)
+        (updating.decide(&stored_runs)?.0, Ended::Current)
     } else {
-        chosen.place.promote(|standing| updating.decide(standing))?
+        chosen
+            .place
+            .promote(|stored_runs| updating.decide(stored_runs))?
     };
     print(Output::Text, &said(&chosen, args, &decided, ended))?;
     Ok(ExitStatus::Pass)
 }
 
-/// One run that is to be accepted.
+/// A run to accept.
 struct Updating<'a> {
     args: &'a UpdateArgs,
     policy: &'a Policy,
@@ -72,21 +74,21 @@ struct Updating<'a> {
 }
 
 impl Updating<'_> {
-    /// What changes, or what speaks against it.
-    fn decide(&self, standing: &Standing) -> Result<(Decided, Change), Failure> {
+    /// The change, or the objections.
+    fn decide(&self, stored_runs: &StoredRuns) -> Result<(Decided, Change), Failure> {
         let (args, run) = (self.args, self.run);
-        let known = standing
+        let known = stored_runs
             .ledger
             .iter()
             .position(|session| record::is_same_run(&session.file, &run.file));
         let mut promotion = match known {
-            // An earlier try may have ended in the middle; what it said of the run stands.
-            Some(session) => standing.ledger[session]
+            // After an interrupted earlier attempt, its promotion of the run is kept.
+            Some(session) => stored_runs.ledger[session]
                 .file
                 .promotion
                 .clone()
                 .unwrap_or_default(),
-            None => self.judged(standing)?,
+            None => self.judged(stored_runs)?,
         };
         if args.release.is_some() {
             promotion.release.clone_from(&args.release);
@@ -96,19 +98,19 @@ impl Updating<'_> {
             promotion: Some(promotion.clone()),
             ..run.file.clone()
         };
-        let is_baseline = standing
+        let is_baseline = stored_runs
             .baseline
             .as_ref()
             .is_some_and(|baseline| record::is_same_run(&baseline.file, &run.file));
-        // A session from the middle of the ledger must not come back as the baseline by running an old command again.
-        let is_older = known.is_some_and(|session| session + 1 < standing.ledger.len());
+        // Running an old command again must not restore an old session as the baseline.
+        let is_older = known.is_some_and(|session| session + 1 < stored_runs.ledger.len());
         if is_older && args.release.is_none() {
             let message = format!(
-                "this run is session {} of the ledger, and later ones were accepted since",
+                "this run is session {} of the ledger, and later runs have been accepted",
                 known.map_or(0, |session| session + 1)
             );
             return Err(Failure::message(ExitStatus::Blocked, message).hint(
-                "to go back to it, take the files from its commit: `git checkout COMMIT -- FILES`",
+                "to go back to it, restore the files of its commit: `git checkout COMMIT -- FILES`",
             ));
         }
         let kept = record::as_baseline(&accepted);
@@ -119,15 +121,15 @@ impl Updating<'_> {
         };
         let decided = Decided {
             promotion,
-            number: known.unwrap_or(standing.ledger.len()) + 1,
+            number: known.unwrap_or(stored_runs.ledger.len()) + 1,
             nothing_new: known.is_some() && is_baseline,
-            too_noisy: too_noisy(self.policy, run, history::last_segment(&standing.ledger)),
+            too_noisy: too_noisy(self.policy, run, history::last_segment(&stored_runs.ledger)),
         };
         Ok((decided, change))
     }
 
-    /// How the run comes in, or everything that keeps it out.
-    fn judged(&self, standing: &Standing) -> Result<Promotion, Failure> {
+    /// The promotion of the run, or all objections.
+    fn judged(&self, stored_runs: &StoredRuns) -> Result<Promotion, Failure> {
         let of = self.run.file.source.as_ref();
         let main = match &self.args.branch {
             Some(branch) => MainBranch {
@@ -140,8 +142,8 @@ impl Updating<'_> {
             self.policy,
             self.run,
             Accepted {
-                baseline: standing.accepted_last(),
-                segment: history::last_segment(&standing.ledger),
+                baseline: stored_runs.accepted_last(),
+                segment: history::last_segment(&stored_runs.ledger),
                 main: &main.name,
                 is_of_main: main.is_of_it,
             },
@@ -177,9 +179,9 @@ fn refused(chosen: &Chosen, found: &[&Objection]) -> Failure {
     );
     let failure = Failure::message(ExitStatus::Blocked, message);
     if may_be_accepted {
-        failure.hint("mend it and measure again, or say why it is accepted all the same: `--because TEXT` (it stays in the ledger)")
+        failure.hint("fix it and measure again, or accept it with a reason: `--because TEXT` (the ledger keeps it)")
     } else {
-        failure.hint("measure again: there is nothing in this run that could be compared with")
+        failure.hint("measure again: this run contains no usable measurement")
     }
 }
 
@@ -204,7 +206,7 @@ fn said(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended) -> 
         chosen.hardware
     );
     if ended == Ended::Overtaken {
-        text.push_str("  another run was accepted right after it, and is the baseline now\n");
+        text.push_str("  another run was accepted right after it and is now the baseline\n");
     }
     for objection in &promotion.despite {
         text.push_str(&format!("  despite: {}\n", sanitize::line(objection)));
@@ -222,22 +224,22 @@ fn said(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended) -> 
     }
     if !too_noisy.is_empty() {
         text.push_str(
-            "  hint: measure again on a quieter machine or with more repeats (`repeat`), or gate with the base version at hand \
+            "  hint: measure again on a quieter machine or with more repeats (`repeat`), or gate with the base version available \
              (`--base-image`, `server.base`): else gates against this baseline end undecided\n",
         );
     }
     if promotion.new_segment {
-        text.push_str("  a new segment of the history begins with it\n");
+        text.push_str("  it begins a new segment of the history\n");
     }
     let mut parts = vec![Part::Baseline, Part::Ledger];
     if let Some(release) = &args.release {
         text.push_str(&format!(
-            "  it is the release {}, with which later runs are compared too\n",
+            "  it is the release {}; later runs are also compared with it\n",
             sanitize::line(release)
         ));
         parts.push(Part::Release);
     }
-    // What stands in a bucket is for everybody from now on.
+    // Files in a bucket need no commit.
     let files: Vec<String> = parts
         .into_iter()
         .filter_map(|part| place.file(part))

@@ -1,4 +1,4 @@
-//! `perfgate baseline verify`: whether all files are whole and fit together.
+//! `perfgate baseline verify`: checks that all files are complete and consistent.
 
 use super::super::Context;
 use super::Opened;
@@ -19,8 +19,8 @@ pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitStatus, Fa
         let found = baseline::verify(&chosen.place, &chosen.hardware)?;
         let count = match found.len() {
             0 => "whole".to_owned(),
-            1 => "1 thing is wrong".to_owned(),
-            count => format!("{count} things are wrong"),
+            1 => "1 problem".to_owned(),
+            count => format!("{count} problems"),
         };
         wrong += found.len();
         text.push_str(&format!(
@@ -29,10 +29,10 @@ pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitStatus, Fa
         ));
         for finding in found {
             text.push_str(&format!(
-                "  {}: {}\n    mend: {}\n",
+                "  {}: {}\n    fix: {}\n",
                 sanitize::line(&finding.at),
                 sanitize::line(&finding.what),
-                finding.mend
+                finding.fix
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! The command line of `bisect start`, kept for the predicate, and what the predicate is given itself.
+//! The command line of `bisect start`, stored for the predicate, and the predicate's own options.
 
 use std::ffi::{OsStr, OsString};
 
@@ -9,41 +9,40 @@ use crate::cli::{Cli, Command};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 
-/// What follows `bisect` on this command line.
+/// The arguments after `bisect` on this command line.
 pub(crate) fn own() -> Vec<OsString> {
     let mut arguments = std::env::args_os().skip_while(|argument| argument != "bisect");
     arguments.next();
     arguments.collect()
 }
 
-/// The same as text, which is how it is kept.
+/// The same as text, for storage.
 pub(crate) fn own_text() -> Result<Vec<String>, Failure> {
     let text = |argument: OsString| {
         argument.into_string().map_err(|argument| {
             let message = format!(
-                "`{}` is no UTF-8, so it cannot be kept for the search",
+                "`{}` is not valid UTF-8, so it cannot be stored for the search",
                 argument.display()
             );
-            Failure::message(ExitStatus::Usage, message).hint("give the file another name")
+            Failure::message(ExitStatus::Usage, message).hint("rename the file")
         })
     };
     own().into_iter().map(text).collect()
 }
 
-/// The options of `bisect start`, overruled by those that are given now.
+/// The options of `bisect start`, overridden by the current ones.
 pub(crate) fn laid_over(started: &[String], given: &[OsString]) -> Result<BisectOptions, Failure> {
     let unusable = |why: String| {
         let message = if given.is_empty() {
-            format!("what `bisect start` was given cannot be read any more: {why}")
+            format!("cannot read the stored options of `bisect start`: {why}")
         } else {
-            format!("these options do not go with those of `bisect start`: {why}")
+            format!("these options conflict with those of `bisect start`: {why}")
         };
-        Failure::message(ExitStatus::Usage, message).hint(
-            "`git bisect reset`, then `perfgate bisect start` with the options that are meant",
-        )
+        Failure::message(ExitStatus::Usage, message)
+            .hint("run `git bisect reset`, then `perfgate bisect start` with the wanted options")
     };
     let bare = started.iter().position(|argument| argument == "--");
-    // Behind `--` nothing is an option.
+    // Arguments after `--` are not options.
     let (before, behind) = started.split_at(bare.unwrap_or(started.len()));
     let words = ["perfgate", "bisect"]
         .into_iter()
@@ -57,15 +56,15 @@ pub(crate) fn laid_over(started: &[String], given: &[OsString]) -> Result<Bisect
         .and_then(|matches| Cli::from_arg_matches(&matches))
         .map_err(|error| unusable(first_lines(&error)))?;
     let Command::Bisect(args) = cli.command else {
-        return Err(unusable("they are another command's".to_owned()));
+        return Err(unusable("they belong to another command".to_owned()));
     };
     match args.command {
         Some(BisectCommand::Start(start)) => Ok(start.options),
-        Some(BisectCommand::Clean) | None => Err(unusable("they start nothing".to_owned())),
+        Some(BisectCommand::Clean) | None => Err(unusable("they do not start a search".to_owned())),
     }
 }
 
-/// What clap says, without how the command is used.
+/// clap's message without the usage.
 fn first_lines(error: &clap::Error) -> String {
     let text = error.to_string();
     let said = text.split("\n\n").next().unwrap_or_default();
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_now_overrules_what_start_was_given_and_the_rest_stays() {
+    fn current_options_override_those_of_start_and_the_rest_stays() {
         let options = over(&["--max-pairs", "30", "--model", "m"]).unwrap();
         assert_eq!(options.build.as_deref(), Some("make"));
         assert_eq!(options.max_pairs, 30);
@@ -111,7 +110,7 @@ mod tests {
         let said = failure.error.to_string();
         assert!(
             said.starts_with(
-                "these options do not go with those of `bisect start`: the argument '--good-"
+                "these options conflict with those of `bisect start`: the argument '--good-"
             ),
             "{said}"
         );

@@ -1,4 +1,4 @@
-//! `perfgate bisect`: the predicate of `git bisect run`, and what prepares it.
+//! `perfgate bisect`: the predicate of `git bisect run`, and its preparation.
 
 mod arguments;
 mod start;
@@ -92,7 +92,7 @@ fn status_of(step: &Step, startup_failure: StartupFailure) -> BisectStatus {
     }
 }
 
-/// What fails after an interruption fails because of it: it reached git and the build, too.
+/// Converts a failure after an interruption: the signal also reached git and the build.
 fn or_interrupted<T>(result: Result<T, Failure>, interrupt: &Interrupt) -> Result<T, Failure> {
     match (result, interrupt.check()) {
         (Err(failure), Err(interrupted)) if failure.status != ExitStatus::Interrupted => {

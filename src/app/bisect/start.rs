@@ -26,15 +26,16 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
     let repository = Repository::here()?;
     let _lock = Lock::take(&repository)?;
     if repository.search()?.is_some() {
-        let message = "git searches here already";
+        let message = "a `git bisect` is already running";
         return Err(Failure::message(ExitStatus::Usage, message)
-            .hint("`git bisect log` shows it; `git bisect reset` ends it"));
+            .hint("show it with `git bisect log`; end it with `git bisect reset`"));
     }
-    // The options are kept in a file.
+    // The options are stored in a file.
     if !args.options.run.load.header.is_empty() {
-        let message = "`bisect start` keeps its options for the search, and the value of a header is kept in no file";
+        let message =
+            "`bisect start` stores its options in a file, but header values must not be stored";
         return Err(Failure::message(ExitStatus::Usage, message).hint(
-            "give the value in a variable of the environment, with `headers: {NAME: {env: VARIABLE}}` in the file of `--config`",
+            "set the value in an environment variable, with `headers: {NAME: {env: VARIABLE}}` in the file of `--config`",
         ));
     }
     let arguments = own_text()?;
@@ -46,15 +47,13 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
     let fork = base.filter(|base| *base != good);
     if let Some(fork) = &fork {
         note(&format!(
-            "the ends have diverged: git asks about {} first, where they did. If that is bad, what is searched for came before it",
+            "the ends have diverged: git first asks about {}, their merge base. If that is bad, the regression is older",
             fork.get(..10).unwrap_or(fork)
         ));
     }
     let is_clear = between == 1 && fork.is_none();
     if repository.is_dirty()? {
-        note(
-            "the working tree has changes that are in no commit: they are not measured, and stay as they are",
-        );
+        note("the working tree has uncommitted changes: they are not measured and stay unchanged");
     }
     let options = SearchOptions::of(&args.options);
     runtime(|| {})?.block_on(async {
@@ -81,7 +80,7 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
             if !is_clear {
                 return Ok(());
             }
-            // Git has nobody left to ask about.
+            // No commit is left for git to ask about.
             if let Some(search) = repository.search()? {
                 Box::pin(run.confirm(&search, &bad, BisectStatus::Bad)).await?;
             }
@@ -93,7 +92,7 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
         return Ok(());
     }
     note(&format!(
-        "both ends are as they should be, and git's search has begun: {between} commits, about {} to judge. Now run",
+        "both ends are confirmed, and `git bisect` is started: {between} commits, about {} to judge. Now run",
         steps_for(between)
     ));
     print(
@@ -101,12 +100,12 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
         &format!("git bisect run {} bisect", program()),
     )?;
     note(
-        "nothing is checked out in this tree meanwhile; `git bisect skip` and `git bisect log` work as ever, `git bisect reset` ends the search",
+        "your working tree stays unchanged; `git bisect skip` and `git bisect log` work as usual; `git bisect reset` ends the search",
     );
     Ok(())
 }
 
-/// Git's own part: no commit is checked out in the user's tree.
+/// Starts git bisect without a checkout in the user's tree.
 fn begin_search(
     repository: &Repository,
     first_parent: bool,
@@ -121,7 +120,7 @@ fn begin_search(
     Ok(())
 }
 
-/// A shallow clone may end between the two: what is not here could be guilty, and git would ask about the rest alone.
+/// A shallow clone may end between the two: a missing commit may be the culprit, and git would ask only about the rest.
 fn check_whole(repository: &Repository, [good, bad]: [&str; 2]) -> Result<(), Failure> {
     if !work_tree::is_shallow() {
         return Ok(());
@@ -139,7 +138,7 @@ fn check_whole(repository: &Repository, [good, bad]: [&str; 2]) -> Result<(), Fa
     Ok(())
 }
 
-/// Commits of which one is guilty.
+/// Commits that contain the culprit.
 fn commits_between(
     repository: &Repository,
     first_parent: bool,
@@ -154,14 +153,14 @@ fn commits_between(
     let count = repository.git(&counted)?;
     let count: usize = count.parse().unwrap_or(0);
     if count == 0 {
-        let message = "the bad end is no later commit than the good one";
+        let message = "the bad end is not later than the good end";
         return Err(Failure::message(ExitStatus::Usage, message)
-            .hint("perfgate bisect start GOOD BAD: first the one that is still fast"));
+            .hint("run `perfgate bisect start GOOD BAD`: first the fast commit"));
     }
     Ok(count)
 }
 
-/// This program as a shell finds it, wherever it is called from.
+/// This program in a form that the shell finds from any folder.
 fn program() -> String {
     let called = std::env::args_os().next().unwrap_or_default();
     let called = called.display().to_string();
@@ -180,17 +179,17 @@ fn program() -> String {
     }
 }
 
-/// Removes everything that belongs to searches but for images, which the engine of the build keeps.
+/// Removes everything of searches except images, which the container engine keeps.
 pub(super) fn clean(context: &Context) -> Result<(), Failure> {
     let repository = Repository::here()?;
     let _lock = Lock::take(&repository)?;
     let images = images::built(&repository);
     remove_all(&repository, &context.events);
     remove_folder(&repository.state)?;
-    note(&format!("`{}` is gone", repository.state.display()));
+    note(&format!("`{}` is removed", repository.state.display()));
     if !images.is_empty() {
-        note("the images that were built are left; this removes them");
-        // The same words for podman, and for an image that is gone already no error.
+        note("the built images are kept; this command removes them");
+        // Also valid for podman; without an error for a missing image.
         print(
             Output::Text,
             &format!("docker image rm --force {}", images.join(" ")),

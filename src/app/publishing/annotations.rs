@@ -1,4 +1,4 @@
-//! On GitHub Actions, the lines of `thresholds.yaml` and `perfgate.yaml` that a verdict or a problem is about.
+//! Annotations of lines of `thresholds.yaml` and `perfgate.yaml` on GitHub Actions.
 
 use std::path::Path;
 
@@ -14,10 +14,10 @@ use crate::report::comparison::Comparison;
 use crate::terminal::{self, Level, WorkflowCommand};
 use crate::text::sanitize;
 
-/// Annotations of one level that Actions shows of a step.
+/// GitHub's limit of shown annotations per level and step.
 const MOST: usize = 10;
 
-/// Where a file is in the repository, as far as that is known.
+/// Path of a file in the repository, as far as known.
 fn in_repository(file: &str) -> String {
     let below_the_workspace = || {
         let workspace = environment("GITHUB_WORKSPACE")?;
@@ -32,7 +32,7 @@ fn is_on_actions(environment: &dyn Fn(&str) -> Option<String>) -> bool {
     environment("GITHUB_ACTIONS").is_some_and(|value| value == "true")
 }
 
-/// Marks the rules that did not hold, or are not known to.
+/// Annotates the rules that failed or are undecided.
 pub(crate) fn mark_rules(comparison: &Comparison, context: &Context) {
     if !is_on_actions(context.environment) {
         return;
@@ -61,7 +61,7 @@ pub(crate) fn mark_rules(comparison: &Comparison, context: &Context) {
             .iter()
             .filter(|(row, _)| effects.contains(&row.effect))
             .collect();
-        // The exit code makes Actions show an error of its own, and one line says how many are left out.
+        // Actions adds an error for the exit code, and one annotation reports the number of omitted ones.
         for (row, place) in marked.iter().take(MOST - 2) {
             let title = format!(
                 "perfgate: {}: {}",
@@ -80,13 +80,13 @@ pub(crate) fn mark_rules(comparison: &Comparison, context: &Context) {
             });
         }
         if let Some(more) = marked.get(MOST - 2..).filter(|more| !more.is_empty()) {
-            let message = format!("{} more rules are in the report", more.len());
+            let message = format!("the report has {} more rules", more.len());
             terminal::command(&WorkflowCommand::remark(level, "perfgate", &message));
         }
     }
 }
 
-/// The same as marks of a check run, which takes as many as there are.
+/// The annotations for a check run, without a limit.
 pub(crate) fn marks(comparison: &Comparison) -> Vec<Mark> {
     let view = View::of(comparison);
     let rows = view.rows.iter().zip(&comparison.judgements);
@@ -112,7 +112,7 @@ pub(crate) fn marks(comparison: &Comparison) -> Vec<Mark> {
     marked.collect()
 }
 
-/// The workflow commands that show a failure beside the run, and the problems of a file at their lines.
+/// The workflow commands for a failure, and for the problems of a file at their lines.
 pub fn annotations(failure: &Failure) -> Vec<WorkflowCommand> {
     if !is_on_actions(&environment) {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Comment, status and check run: each is tried, whatever became of the others.
+//! Comment, status and check run: each is published independent of the others.
 
 use std::path::Path;
 
@@ -23,65 +23,65 @@ use crate::terminal::{self, Level, WorkflowCommand};
 use crate::text::sanitize;
 use crate::{config, render};
 
-/// What came of it.
+/// The result.
 #[derive(Default)]
-pub(in crate::app) struct Told {
+pub(in crate::app) struct PublishResult {
     /// The comment's page.
     comment: Option<String>,
-    /// What could not be done.
+    /// Failures.
     problems: Vec<String>,
 }
 
-/// Of a comparison whose maker nobody trusts.
+/// Trust in the source of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::app) enum Trust {
-    /// This run or an earlier one of this repository made it.
+    /// From this run or an earlier one of this repository.
     Ours,
-    /// A fork's run made it.
+    /// From a fork's run.
     Stranger,
 }
 
-/// What is said, for all who are told.
-struct Said<'a> {
+/// The content for all channels.
+struct Content<'a> {
     comparison: &'a Comparison,
     view: View,
     markdown: String,
 }
 
 impl Publisher<'_> {
-    /// Comment, status, check run; each whatever becomes of the others.
+    /// Publishes comment, status and check run, each independent of the others.
     pub(in crate::app) fn publish(
         &self,
         comparison: &Comparison,
         notes: Vec<String>,
         place: &Place,
         trust: Trust,
-    ) -> Told {
-        // A label counts for nothing of what a stranger reports.
+    ) -> PublishResult {
+        // Labels do not apply to untrusted comparisons.
         let label = match trust {
             Trust::Ours => self.accept_label(place),
             Trust::Stranger => None,
         };
-        let said = Said {
+        let content = Content {
             comparison,
             view: View::of(comparison),
             markdown: render::markdown::comparison(comparison, label),
         };
-        let view = &said.view;
-        let mut told = Told::default();
+        let view = &content.view;
+        let mut result = PublishResult::default();
         if let Some(error) = &place.problem {
-            told.problem(
+            result.problem(
                 "the pull request was not found",
                 error,
                 "pull-requests: read",
                 self.occasion.from_fork,
             );
         }
-        // Every run of a fork is for a pull request.
+        // Every run of a fork belongs to a pull request.
         if let (Some(why), true) = (&place.nowhere, self.occasion.from_fork)
             && self.args.comment != CommentWhen::Never
         {
-            told.problems.push(format!("there is no comment: {why}"));
+            result.problems.push(format!("no comment: {why}"));
         }
         let done = self.until_interrupted(async {
             if let (Some(head), Trust::Ours) = (&place.head, trust) {
@@ -91,30 +91,30 @@ impl Publisher<'_> {
                     state: CommitState::of(comparison.exit_code),
                     description: &format!("{}: {}", view.verdict.word, view.headline),
                 };
-                self.status(head, words, &mut told).await;
+                self.status(head, words, &mut result).await;
             }
             if let (Some(head), Trust::Ours, true) = (&place.head, trust, self.args.check_run) {
-                self.check_run(&said, head, &mut told).await;
+                self.check_run(&content, head, &mut result).await;
             }
             if let (Some(head), Some(number)) = (&place.head, place.number)
                 && self.args.comment != CommentWhen::Never
             {
-                self.comment(&said, notes, (head, number), trust, &mut told)
+                self.comment(&content, notes, (head, number), trust, &mut result)
                     .await;
             }
         });
         if done.is_none() {
-            let left = "publishing was interrupted, and not everything is there";
-            told.problems.push(left.to_owned());
+            let left = "publishing was interrupted and is incomplete";
+            result.problems.push(left.to_owned());
         }
-        told
+        result
     }
 
-    /// Only the status: a gate that did not come to a verdict has nothing else to say.
+    /// Only the status, for a gate without a verdict.
     pub(crate) fn without_verdict(&self, failure: &Failure, place: &Place, name: Option<&str>) {
         let Some(head) = &place.head else { return };
         self.client.begin();
-        let mut told = Told::default();
+        let mut result = PublishResult::default();
         let description = format!(
             "NO VERDICT: {} (exit code {})",
             failure.error,
@@ -129,13 +129,13 @@ impl Publisher<'_> {
             state: CommitState::Error,
             description: &description,
         };
-        self.until_interrupted(self.status(head, words, &mut told));
-        for problem in &told.problems {
+        self.until_interrupted(self.status(head, words, &mut result));
+        for problem in &result.problems {
             note(&format!("warning: {problem}"));
         }
     }
 
-    async fn status(&self, head: &Sha, words: Words<'_>, told: &mut Told) {
+    async fn status(&self, head: &Sha, words: Words<'_>, result: &mut PublishResult) {
         let context = self.args.status_context.trim();
         if context.is_empty() {
             return;
@@ -158,8 +158,8 @@ impl Publisher<'_> {
             address: self.address(),
         };
         match statement.set().await {
-            Ok(problems) => told.problems.extend(problems),
-            Err(error) => told.problem(
+            Ok(problems) => result.problems.extend(problems),
+            Err(error) => result.problem(
                 "the status was not set",
                 &error,
                 "statuses: write",
@@ -172,12 +172,12 @@ impl Publisher<'_> {
         self.args.report_url.as_deref().or(self.run_page.as_deref())
     }
 
-    async fn check_run(&self, said: &Said<'_>, head: &Sha, told: &mut Told) {
-        let Said {
+    async fn check_run(&self, content: &Content<'_>, head: &Sha, result: &mut PublishResult) {
+        let Content {
             comparison,
             view,
             markdown,
-        } = said;
+        } = content;
         let name = format!("perfgate report: {}", sanitize::line(&view.name));
         let check_run = CheckRun {
             name: &name,
@@ -190,7 +190,7 @@ impl Publisher<'_> {
             annotations: annotations::marks(comparison),
         };
         if let Err(error) = check_run.put(&self.client, &self.repository).await {
-            told.problem(
+            result.problem(
                 "the check run was not written",
                 &error,
                 "checks: write",
@@ -201,17 +201,17 @@ impl Publisher<'_> {
 
     async fn comment(
         &self,
-        said: &Said<'_>,
+        content: &Content<'_>,
         notes: Vec<String>,
         (head, number): (&Sha, u64),
         trust: Trust,
-        told: &mut Told,
+        result: &mut PublishResult,
     ) {
-        let Said {
+        let Content {
             comparison,
             view,
             markdown,
-        } = said;
+        } = content;
         let author = self.author().await;
         let wanted = Wanted {
             marker: Marker {
@@ -232,10 +232,10 @@ impl Publisher<'_> {
         };
         match comment::put(&self.client, &self.repository, number, &author, &wanted).await {
             Ok((put, untidied)) => {
-                told.commented(put, &author);
+                result.commented(put, &author);
                 for error in untidied {
-                    let what = "a surplus comment of perfgate was not collapsed";
-                    told.problem(
+                    let what = "a duplicate comment of perfgate was not collapsed";
+                    result.problem(
                         what,
                         &error,
                         "pull-requests: write",
@@ -244,7 +244,7 @@ impl Publisher<'_> {
                 }
             }
             Err(error) => {
-                told.problem(
+                result.problem(
                     "the comment was not written",
                     &error,
                     "pull-requests: write",
@@ -254,7 +254,7 @@ impl Publisher<'_> {
         }
     }
 
-    /// Whose comments are ours: those of the token's own account, which GraphQL tells for every kind of token.
+    /// The author of our comments: the token's account, which GraphQL reports for every kind of token.
     async fn author(&self) -> String {
         #[derive(Deserialize)]
         struct Account {
@@ -279,7 +279,7 @@ impl Publisher<'_> {
         {
             return asked.data.viewer.login;
         }
-        // A workflow's token may not ask this.
+        // A workflow's token may lack this permission.
         if self.of_a_person
             && let Ok(user) = self.client.get::<Account>("user", &[]).await
         {
@@ -288,7 +288,7 @@ impl Publisher<'_> {
         DEFAULT_AUTHOR.to_owned()
     }
 
-    /// The note above a report that somebody else's run made.
+    /// The note above a report of an untrusted run.
     pub(in crate::app) fn banner(&self) -> String {
         let run = match &self.run_page {
             Some(page) => format!("[run]({page})"),
@@ -300,7 +300,7 @@ impl Publisher<'_> {
             "an untrusted"
         };
         format!(
-            "**Reported by {who} {run}: not verified.** Code of the pull request made these numbers and could have made up any; they set no status."
+            "**Reported by {who} {run}: not verified.** The pull request's own code produced these numbers and could forge them; they set no status."
         )
     }
 
@@ -320,7 +320,7 @@ impl Publisher<'_> {
     }
 }
 
-/// What a status is to say, and of what.
+/// The content of a status.
 struct Words<'a> {
     of: &'a str,
     formerly: Option<&'a str>,
@@ -328,10 +328,10 @@ struct Words<'a> {
     description: &'a str,
 }
 
-/// What a stranger reports never stands where our own word stood.
+/// An untrusted report never replaces our own comment.
 fn key(view: &View, trust: Trust) -> String {
     let safe = config::safe_name(&view.name);
-    // Names that become one when they are made safe are still two gates.
+    // Different names with the same safe name are still two gates.
     let name = if safe == view.name {
         safe
     } else {
@@ -344,7 +344,7 @@ fn key(view: &View, trust: Trust) -> String {
     }
 }
 
-/// Whose verdict a status is: one gate's, against one base.
+/// The subject of a status: one gate against one base.
 fn of_gate(name: &str, place: &Place) -> String {
     match &place.base {
         Some(base) => format!("{name} → {base}"),
@@ -352,19 +352,19 @@ fn of_gate(name: &str, place: &Place) -> String {
     }
 }
 
-/// The same of a gate that did not come to know its name.
+/// The subject for a gate with an unknown name.
 fn of_configuration(file: &str, place: &Place) -> String {
     of_gate(&format!("file {file}"), place)
 }
 
-impl Told {
-    /// What became of the comment of that author.
+impl PublishResult {
+    /// Records the result of the comment.
     fn commented(&mut self, put: Put, author: &str) {
         match put {
             Put::Written(page, by) => {
                 if !by.eq_ignore_ascii_case(author) {
                     self.problems.push(format!(
-                        "the comment is by {}, and perfgate looks for its own among those of {}: give `--comment-author '{}'`, or every run writes another",
+                        "the comment is by {}, but perfgate searches comments of {}: set `--comment-author '{}'`, else every run adds a comment",
                         sanitize::line(&by), sanitize::line(author), sanitize::line(&by)
                     ));
                 }
@@ -372,7 +372,7 @@ impl Told {
             }
             Put::NotWanted => {}
             Put::Newer(run) => note(&format!(
-                "the comment is left as the newer run {run} wrote it"
+                "the comment keeps the result of the newer run {run}"
             )),
         }
     }
@@ -385,7 +385,7 @@ impl Told {
         self.problems.push(format!("{what}: {error}{advice}"));
     }
 
-    /// What could not be done, as warnings; a failure where publishing is required.
+    /// Reports failures as warnings, or as a failure if publishing is required.
     pub(in crate::app) fn finish(
         &self,
         args: &PublishArgs,

@@ -1,5 +1,5 @@
-//! Telling GitHub: where to, whether the regression was accepted, and then comment, status and check run. Nothing here
-//! changes what was decided.
+//! Publishing on GitHub: the destination, the acceptance of a regression, then comment, status and check run. It never
+//! changes the decision.
 
 pub(super) mod annotations;
 mod channels;
@@ -14,7 +14,7 @@ use crate::git::work_tree;
 use crate::inputs::plan::DEFAULT_FILE;
 use crate::interrupt::Interrupt;
 use crate::terminal::progress::note;
-pub(super) use channels::{Told, Trust};
+pub(super) use channels::{PublishResult, Trust};
 
 use crate::cli::publish::{CommentWhen, PublishArgs};
 use crate::exit::ExitStatus;
@@ -23,61 +23,61 @@ use crate::publish::acceptance::{Found, PullRequest, Question};
 use crate::publish::change::{Change, Target};
 use crate::publish::client::{Client, ClientError, Patience};
 use crate::publish::event::{self, Occasion, Pull, Repository, RunId};
-use crate::publish::pulls::{self, FoundPull, Nowhere};
+use crate::publish::pulls::{self, FoundPull, NoPullRequest};
 use crate::publish::sha::Sha;
 use crate::report::comparison::{Acceptance, Comparison, Verdict};
 use crate::text::sanitize;
 use crate::{files, limits};
 
-/// Where the API is where nobody says otherwise.
+/// Default address of the API.
 const DEFAULT_API: &str = "https://api.github.com";
 
-/// Where the pages are.
+/// Default address of the web pages.
 const DEFAULT_SERVER: &str = "https://github.com";
 
-/// Whether there is anybody to tell.
+/// Whether to publish.
 pub(super) enum Publishing<'a> {
-    /// Nobody; why, and the commit that it would be about, where the event names it and it was checked out.
+    /// No, with the reason and the commit of the verdict, if the event contains it and it is checked out.
     Off(&'static str, Option<Sha>),
     /// GitHub.
     On(Box<Publisher<'a>>),
 }
 
-/// One step's word to GitHub.
+/// The publisher of a step.
 pub(super) struct Publisher<'a> {
     args: &'a PublishArgs,
-    /// The file that a gate is written in, by which it is called before its name is known.
+    /// The configuration file of the gate, its name until its real name is known.
     configuration: String,
     runtime: tokio::runtime::Runtime,
     client: Client,
     repository: Repository,
     occasion: Occasion,
-    /// The commit that was checked out (`GITHUB_SHA`): for a pull request, a merge.
+    /// The checked-out commit (`GITHUB_SHA`): a merge for a pull request.
     checked_out: Option<String>,
-    /// Where GraphQL is asked.
+    /// The GraphQL endpoint.
     graphql: String,
     run: RunId,
-    /// The page of the run that measured.
+    /// The page of the measuring run.
     run_page: Option<String>,
-    /// Whether the token is one of a person.
+    /// Whether the token belongs to a person.
     of_a_person: bool,
 }
 
-/// The commit and the pull request, asked for where the event does not say them.
+/// The commit and the pull request, queried if the event does not contain them.
 #[derive(Default)]
 pub(super) struct Place {
     head: Option<Sha>,
     number: Option<u64>,
-    /// The branch into which it is proposed.
+    /// The base branch.
     base: Option<String>,
-    /// Why it was asked for and there is none.
-    nowhere: Option<Nowhere>,
-    /// Why something of that is not known.
+    /// Why a query found none.
+    nowhere: Option<NoPullRequest>,
+    /// Why a part is unknown.
     problem: Option<ClientError>,
 }
 
 impl Place {
-    /// The change on which the verdict is published, as GitHub has it now.
+    /// The change on which the verdict is published, in its current state on GitHub.
     pub(super) fn change(&self) -> Option<Change> {
         self.number?;
         let target = self.base.clone();
@@ -88,20 +88,24 @@ impl Place {
         })
     }
 
-    /// Why there is no pull request to comment on; `None` where there is one.
-    pub(super) fn why_nowhere(&self) -> Option<String> {
+    /// Why there is no pull request for a comment; `None` if there is one.
+    pub(super) fn no_pull_request_reason(&self) -> Option<String> {
         let why = match (&self.number, &self.problem) {
             (Some(_), _) => return None,
             (None, Some(problem)) => problem.to_string(),
-            (None, None) => self.nowhere.as_ref().unwrap_or(&Nowhere::None).to_string(),
+            (None, None) => self
+                .nowhere
+                .as_ref()
+                .unwrap_or(&NoPullRequest::None)
+                .to_string(),
         };
         Some(sanitize::line(&why))
     }
 }
 
 impl<'a> Publishing<'a> {
-    /// From flags and environment, before anything is measured. A failure where publishing is required and cannot be.
-    /// `configuration` is the file that the gate is written in.
+    /// From flags and environment, before any measurement. A failure if publishing is required but impossible.
+    /// `configuration` is the gate's configuration file.
     pub(super) fn prepare(
         args: &'a PublishArgs,
         configuration: &str,
@@ -112,17 +116,17 @@ impl<'a> Publishing<'a> {
         match &publishing {
             Self::Off(why, _) if required => Err(Failure::message(
                 ExitStatus::EnvironmentFailed,
-                format!("nothing can be published: {why}"),
+                format!("cannot publish: {why}"),
             )
-            .hint("give the step `env: {GITHUB_TOKEN: ${{ github.token }}}`, or leave out `--require-publish` and `--comment always`")),
+            .hint("set `env: {GITHUB_TOKEN: ${{ github.token }}}` in the step, or remove `--require-publish` and `--comment always`")),
             Self::Off(..) | Self::On(_) => Ok(publishing),
         }
     }
 }
 
 impl Publishing<'_> {
-    /// Where it will be published, for a commit that is about to be measured. A failure where that is another commit than the
-    /// one that is checked out: a verdict is published only to the commit that was measured.
+    /// Where to publish the result of the next measurement. A failure if that is not the checked-out commit: a verdict is
+    /// published only on the measured commit.
     pub(super) fn place_of_checkout(&self) -> Result<Place, Failure> {
         let Self::On(publisher) = self else {
             return Ok(Place::default());
@@ -132,7 +136,7 @@ impl Publishing<'_> {
         Ok(place)
     }
 
-    /// The commit that the verdict is about, where that is known.
+    /// The commit of the verdict, if known.
     pub(super) fn head(&self, place: &Place) -> Option<String> {
         let head = match self {
             Self::Off(_, head) => head.as_ref(),
@@ -141,7 +145,7 @@ impl Publishing<'_> {
         head.map(|head| head.text().to_owned())
     }
 
-    /// The text of the pull request as it is now; `None` where there is none to ask for.
+    /// The current text of the pull request; `None` without a pull request.
     pub(super) fn text_of_today(&self, place: &Place) -> Option<String> {
         match (self, place.number) {
             (Self::On(publisher), Some(number)) => publisher.text_of_today(number),
@@ -149,8 +153,8 @@ impl Publishing<'_> {
         }
     }
 
-    /// [`Publisher::acceptance`] at the place. What was not known of it before the measurement is asked again; a failure where
-    /// the commit is another one than the one measured.
+    /// [`Publisher::acceptance`] at the place. Queries again what was unknown before the measurement; a failure if the commit
+    /// is not the measured one.
     pub(super) fn acceptance(
         &self,
         comparison: &Comparison,
@@ -174,7 +178,7 @@ impl Publishing<'_> {
         Ok((acceptance, notes, place))
     }
 
-    /// [`Publisher::accept_label`] there.
+    /// [`Publisher::accept_label`] at the place.
     pub(super) fn accept_label(&self, place: &Place) -> Option<&str> {
         match self {
             Self::Off(..) => None,
@@ -182,21 +186,21 @@ impl Publishing<'_> {
         }
     }
 
-    /// [`Publisher::publish`] there.
+    /// [`Publisher::publish`] at the place.
     pub(super) fn publish(
         &self,
         comparison: &Comparison,
         notes: Vec<String>,
         place: &Place,
-    ) -> Told {
+    ) -> PublishResult {
         match self {
-            Self::Off(..) => Told::default(),
+            Self::Off(..) => PublishResult::default(),
             Self::On(publisher) => publisher.publish(comparison, notes, place, Trust::Ours),
         }
     }
 
-    /// Says on the commit that the gate ended without a verdict: a status that must be there may not be an earlier run's.
-    /// `name` is the gate's, where it came to know it.
+    /// Sets a status for a gate without a verdict, so that an earlier run's status does not stay. `name` is the gate's name,
+    /// if known.
     pub(super) fn without_verdict(&self, failure: &Failure, place: &Place, name: Option<&str>) {
         if let Self::On(publisher) = self
             && failure.status != ExitStatus::Interrupted
@@ -219,7 +223,7 @@ impl<'a> Publisher<'a> {
         };
         let repository = Repository::parse(&repository).ok_or_else(|| {
             usage(format!(
-                "`{}` is no repository (GITHUB_REPOSITORY)",
+                "`{}` is not a valid repository (GITHUB_REPOSITORY)",
                 sanitize::line(&repository)
             ))
         })?;
@@ -239,7 +243,7 @@ impl<'a> Publisher<'a> {
             None if args.pull_request.is_some() => Occasion::unknown(),
             None => {
                 return Ok(Publishing::Off(
-                    "there is no event (GITHUB_EVENT_NAME) and no `--pull-request`",
+                    "neither an event (GITHUB_EVENT_NAME) nor `--pull-request` is set",
                     None,
                 ));
             }
@@ -286,7 +290,7 @@ impl<'a> Publisher<'a> {
         })))
     }
 
-    /// Asks for what the event does not say. The time for all of publishing begins here.
+    /// Queries what the event does not contain. Starts the time limit of publishing.
     pub(super) fn place(&self) -> Place {
         self.client.begin();
         let occasion = &self.occasion;
@@ -295,7 +299,7 @@ impl<'a> Publisher<'a> {
             Pull::OfHead | Pull::OfBranch(_) | Pull::None => None,
         };
         let named = self.args.pull_request;
-        // Whoever names another pull request than the event's names another head and another base.
+        // Another pull request than the event's has another head and base.
         let is_of_event = named.is_none() || named == known;
         let mut place = Place {
             head: occasion.head.clone().filter(|_| is_of_event),
@@ -304,7 +308,7 @@ impl<'a> Publisher<'a> {
             nowhere: None,
             problem: None,
         };
-        // An event of a fork's run names its commit, and no pull request: that commit stays what it is about.
+        // The event of a fork's run has its commit but no pull request; the commit stays the same.
         if named.is_some() && matches!(occasion.pull, Pull::OfBranch(_)) {
             place.head.clone_from(&occasion.head);
         }
@@ -335,7 +339,7 @@ impl<'a> Publisher<'a> {
         self.client.get(&path, &[]).await
     }
 
-    /// Its current text; `None`, with a warning, where it cannot be read.
+    /// Its current text; `None` with a warning if it cannot be read.
     fn text_of_today(&self, number: u64) -> Option<String> {
         self.client.begin();
         let asked = self.until_interrupted(self.pull(number))?;
@@ -343,7 +347,7 @@ impl<'a> Publisher<'a> {
             Ok(pull) => Some(pull.body.unwrap_or_default()),
             Err(error) => {
                 note(&format!(
-                    "warning: the current text of the pull request cannot be read, so that of the event is used: {}",
+                    "warning: cannot read the current text of the pull request; perfgate uses the event's text: {}",
                     sanitize::line(&error.to_string())
                 ));
                 None
@@ -351,7 +355,7 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    /// What comes of it; nothing where a signal comes first. GitHub may have to be waited for for minutes.
+    /// The result of `work`, or `None` after a signal. Waits for GitHub can last minutes.
     fn until_interrupted<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.runtime.block_on(async {
             let Ok(interrupt) = Interrupt::listen() else {
@@ -365,17 +369,17 @@ impl<'a> Publisher<'a> {
         })
     }
 
-    /// The pull request of which the event does not say the number.
-    async fn pull_of(&self, head: &Sha) -> Result<Result<FoundPull, Nowhere>, ClientError> {
+    /// The pull request, if the event does not contain its number.
+    async fn pull_of(&self, head: &Sha) -> Result<Result<FoundPull, NoPullRequest>, ClientError> {
         let (client, ours) = (&self.client, &self.repository);
         match &self.occasion.pull {
             Pull::OfHead => pulls::of_commit(client, ours, head).await,
             Pull::OfBranch(branch) => pulls::of_branch(client, ours, branch, head).await,
-            Pull::Known(_) | Pull::None => Ok(Err(Nowhere::None)),
+            Pull::Known(_) | Pull::None => Ok(Err(NoPullRequest::None)),
         }
     }
 
-    /// Whether the comparison is of the commit that this step is about; why not.
+    /// Checks that the comparison is of the commit of this step.
     pub(super) fn check_commit(
         &self,
         comparison: &Comparison,
@@ -390,33 +394,33 @@ impl<'a> Publisher<'a> {
             .or(comparison.candidate.commit.as_deref());
         let is = |commit: &str| Some(commit) == measured;
         match measured {
-            None => Err("the comparison does not name its commit".to_owned()),
+            None => Err("the comparison contains no commit".to_owned()),
             Some(_) if is(head.text()) => Ok(()),
             Some(_) if comparison.head.is_none() && self.checked_out.as_deref().is_some_and(is) => {
                 Ok(())
             }
             Some(measured) => Err(format!(
-                "the comparison is of {}, and this is about {}",
+                "the comparison is of {}, but this step is for {}",
                 sanitize::line(&measured.chars().take(10).collect::<String>()),
                 head.short()
             )),
         }
     }
 
-    /// The label that takes a regression there; none where it is switched off or there is no pull request to set it on.
+    /// The label that accepts a regression; `None` if it is disabled or there is no pull request.
     pub(super) fn accept_label(&self, place: &Place) -> Option<&str> {
         let label = self.args.accept_label.trim();
         let is_there = place.number.is_some() && place.head.is_some();
         (is_there && !label.is_empty()).then_some(label)
     }
 
-    /// Who accepted the regression, where somebody did; else what a reader should know of it.
+    /// The acceptance of the regression, if any; else a note for the report.
     pub(super) fn acceptance(
         &self,
         comparison: &Comparison,
         place: &Place,
     ) -> (Option<Acceptance>, Vec<String>) {
-        // An earlier acceptance is asked for again: the label may be off by now.
+        // Query an earlier acceptance again: the label may have been removed.
         let judged = accept_again(comparison.clone(), None);
         let blocked = matches!(judged.verdict, Verdict::Block | Verdict::Report);
         let (Some(number), Some(head), Some(label), true) =
@@ -436,11 +440,11 @@ impl<'a> Publisher<'a> {
         let asked = self.until_interrupted(question.ask());
         match asked.unwrap_or_else(|| Err(interrupted())) {
             Ok(Found::Accepted(acceptance)) => (Some(acceptance), Vec::new()),
-            // How to ask for it stands in the Markdown.
+            // The Markdown explains how to request it.
             Ok(Found::NotAsked) => (None, Vec::new()),
             Ok(Found::Lacking(why)) => {
                 let said = format!(
-                    "the label `{shown}` is set and does not count: {}",
+                    "the label `{shown}` is set but does not count: {}",
                     sanitize::line(&why)
                 );
                 note(&format!("warning: {said}"));
@@ -448,7 +452,7 @@ impl<'a> Publisher<'a> {
             }
             Err(error) => {
                 let said = format!(
-                    "it is not known whether the regression was accepted: {}",
+                    "unknown whether the regression was accepted: {}",
                     sanitize::line(&error.to_string())
                 );
                 note(&format!("warning: {said}"));
@@ -458,9 +462,9 @@ impl<'a> Publisher<'a> {
     }
 }
 
-/// The text as it is now of the pull request that the event names, for a command that publishes nothing.
+/// The current text of the event's pull request, for a command that does not publish.
 pub(super) fn text_of_today(context: &Context) -> Option<String> {
-    let usual = PublishArgs::usual()?;
+    let usual = PublishArgs::defaults()?;
     match Publisher::prepare(&usual, DEFAULT_FILE, context).ok()? {
         Publishing::On(publisher) => match publisher.occasion.pull {
             Pull::Known(number) => publisher.text_of_today(number),
@@ -470,7 +474,7 @@ pub(super) fn text_of_today(context: &Context) -> Option<String> {
     }
 }
 
-/// The head that an event names, where it or a merge of it is checked out.
+/// The head of an event, if it or a merge of it is checked out.
 fn head_of_event(
     repository: &Repository,
     variable: &dyn Fn(&str) -> Option<String>,
@@ -484,30 +488,30 @@ fn head_of_event(
     is_or_merges(&work_tree::commit_and_parents()?, &head).then_some(head)
 }
 
-/// Whether the work tree is at the commit that this step is about, or at a merge of it; why not.
+/// Checks that the work tree is at the commit of this step or at a merge of it.
 fn check_checkout(place: &Place) -> Result<(), Failure> {
     let Some(head) = &place.head else {
         return Ok(());
     };
     let why = match work_tree::commit_and_parents() {
-        None => "git does not know which commit is checked out".to_owned(),
+        None => "git reports no checked-out commit".to_owned(),
         Some(checked_out) if is_or_merges(&checked_out, head) => return Ok(()),
         Some((commit, _)) => {
             let short: String = commit.chars().take(10).collect();
-            format!("{short} is checked out here")
+            format!("{short} is checked out")
         }
     };
     Err(Failure::message(
         ExitStatus::EnvironmentFailed,
         format!(
-            "the verdict would be published to {}, but another commit would be measured: {why}",
+            "the verdict would be published on {}, but another commit would be measured: {why}",
             head.short()
         ),
     )
-    .hint("let actions/checkout fetch the pull request's head or its merge (`ref: refs/pull/N/merge`), or measure without GITHUB_TOKEN"))
+    .hint("check out the pull request's head or its merge with actions/checkout (`ref: refs/pull/N/merge`), or measure without GITHUB_TOKEN"))
 }
 
-/// Whether the base asked the question, where GitHub told only after the measurement that there is a change.
+/// Checks that the base set the question, if GitHub reported the change only after the measurement.
 fn check_question(comparison: &Comparison, place: &Place) -> Result<(), Failure> {
     let is_asked =
         comparison.decision.baseline_commit.is_some() || is_judged_by_own_files(comparison);
@@ -515,20 +519,20 @@ fn check_question(comparison: &Comparison, place: &Place) -> Result<(), Failure>
         Some(number) if !is_asked => Err(Failure::message(
             ExitStatus::EnvironmentFailed,
             format!(
-                "the verdict would be published on the pull request {number}, of which GitHub told only after the measurement, and the change was judged by its own files"
+                "the verdict would be published on pull request {number}, which GitHub reported only after the measurement, so the change was judged by its own files"
             ),
         )
-        .hint("run it again: the base of the pull request is known now")),
+        .hint("run it again: the base of the pull request is now known")),
         Some(_) | None => Ok(()),
     }
 }
 
-/// Whether a commit with these parents is that head or a merge of it.
+/// Whether the commit is that head or a merge of it.
 fn is_or_merges((commit, parents): &(String, Vec<String>), head: &Sha) -> bool {
     commit == head.text() || (parents.len() > 1 && parents.iter().any(|one| one == head.text()))
 }
 
-/// Where GraphQL is asked beside a REST API: an Enterprise server has both below `/api`.
+/// The GraphQL endpoint of a REST API: an Enterprise server has both below `/api`.
 fn graphql_beside(api: &str) -> String {
     let api = api.trim_end_matches('/');
     format!("{}/graphql", api.strip_suffix("/v3").unwrap_or(api))

@@ -1,4 +1,4 @@
-//! What a step of GitHub Actions is told: its summary and its outputs.
+//! Summary and outputs of a GitHub Actions step.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::report::comparison::Comparison;
 use crate::terminal::progress::note;
 use crate::{render, secret};
 
-/// Tells the step, where this runs in one. Failing to tell one thing keeps no other from being told, and never changes the
+/// Writes the outputs of the step, if this runs in one. A failure of one does not stop the others and never changes the
 /// verdict.
 pub(crate) fn tell(
     comparison: &Comparison,
@@ -33,26 +33,26 @@ pub(crate) fn tell(
     let report = files.and_then(|files| files.html.as_deref());
     values.extend(report.map(|path| ("report-path", path.display().to_string())));
     if let Err(error) = actions::write_outputs(&outputs, &values) {
-        untold("the step has no outputs", &error);
+        warn_not_written("the step has no outputs", &error);
     }
 }
 
-/// Adds Markdown to the summary of the step.
+/// Adds Markdown to the step's summary.
 pub(crate) fn summarize(markdown: &str, context: &Context) {
     let Some(summary) = (context.environment)("GITHUB_STEP_SUMMARY").map(PathBuf::from) else {
         return;
     };
     match actions::write_step_summary(&summary, &secret::masked(markdown)) {
         Ok(true) => {}
-        Ok(false) => untold(
+        Ok(false) => warn_not_written(
             "the step's summary has no report",
             &"its file is full (1 MiB)",
         ),
-        Err(error) => untold("the step's summary has no report", &error),
+        Err(error) => warn_not_written("the step's summary has no report", &error),
     }
 }
 
-fn untold(what: &str, why: &dyn Display) {
+fn warn_not_written(what: &str, why: &dyn Display) {
     note(&format!(
         "warning: the verdict is unchanged, but {what}: {why}"
     ));

@@ -1,4 +1,4 @@
-//! Copies of what was read from a bucket, for the time without network.
+//! Local copies of a bucket's objects, for reads without network.
 
 use std::path::{Path, PathBuf};
 
@@ -10,13 +10,13 @@ use crate::files::{self, FileError};
 /// The first line of a copy.
 #[derive(Debug, Serialize, Deserialize)]
 struct Head {
-    /// The bucket and the name of the object, against two that share a file name.
+    /// The bucket and the name of the object, to detect two objects with the same file name.
     of: String,
     /// When it was read.
     read: String,
     /// The object's version.
     e_tag: Option<String>,
-    /// SHA-256 of what follows: a copy that a full disk cut off is none.
+    /// SHA-256 of the content, to detect copies that a full disk truncated.
     sha256: String,
 }
 
@@ -25,7 +25,7 @@ struct Head {
 pub(super) struct Copied {
     /// When it was read (RFC 3339).
     pub(super) read: String,
-    /// The version that the bucket's list said.
+    /// The version in the bucket's list.
     pub(super) e_tag: Option<String>,
     pub(super) bytes: Vec<u8>,
 }
@@ -38,7 +38,7 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// Below `folder`; without one nothing is kept.
+    /// A cache below `folder`; without a folder nothing is cached.
     pub(super) fn of(folder: Option<&Path>, address: &str) -> Self {
         let own = format!("{:x}", Sha256::digest(address));
         Self {
@@ -56,7 +56,7 @@ impl Cache {
         format!("{}/{name}", self.address)
     }
 
-    /// The copy of an object; `None` where there is none that is whole.
+    /// The copy of an object; `None` if it is missing or damaged.
     pub(super) fn read(&self, name: &str) -> Option<Copied> {
         let bytes = files::read(&self.path(name)?).ok()?;
         let end = bytes.iter().position(|byte| *byte == b'\n')?;
@@ -80,7 +80,7 @@ impl Cache {
             e_tag: copied.e_tag.clone(),
             sha256: format!("{:x}", Sha256::digest(&copied.bytes)),
         };
-        // Four texts are always JSON.
+        // Serialization of four texts cannot fail.
         let mut file = serde_json::to_vec(&head).unwrap_or_default();
         file.push(b'\n');
         file.extend_from_slice(&copied.bytes);
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_is_read_back_and_one_that_was_cut_off_is_none() {
+    fn a_copy_is_read_back_and_a_truncated_one_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::of(Some(folder.path()), "s3://perf/team");
         let copied = Copied {

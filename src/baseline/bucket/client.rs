@@ -1,7 +1,7 @@
-//! Asking a bucket: the only user of the crate `object_store`.
+//! Requests to a bucket: the only user of the crate `object_store`.
 //!
-//! That crate is asynchronous and whoever asks here is not: every question is answered on a thread of its own, so that it
-//! may also be asked from within another runtime.
+//! That crate is asynchronous and the callers are not: every request runs on its own thread, so that callers
+//! may run inside another runtime.
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -19,25 +19,25 @@ use super::{BucketError, Fetched, Listed, Version};
 use crate::baseline::location::{BucketAddress, Cloud};
 use crate::event::{Events, StorageEvent};
 
-/// A request of a few megabytes takes a second; one without an answer for so long will have none.
+/// Time limit of a request. A request of a few megabytes takes a second.
 const REQUEST: &str = "20 seconds";
 
-/// A server that is there takes a connection within milliseconds.
+/// Time limit of a connection. A reachable server accepts it within milliseconds.
 const CONNECT: &str = "5 seconds";
 
-/// Tries of a request that failed for a reason that may pass.
-const MOST_RETRIES: usize = 3;
+/// Maximum retries after a temporary failure.
+const MAX_RETRIES: usize = 3;
 
-/// After so long nothing is tried again: who was silent for the whole of a request is not asked a second time.
+/// No retry after this time: a request that timed out is not repeated.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// The end of everything, whatever happened before: two requests and what lies between them.
-const LONGEST: Duration = Duration::from_mins(1);
+/// Time limit of all retries together: two requests and the wait between them.
+const TOTAL_LIMIT: Duration = Duration::from_mins(1);
 
-/// How often a line says what is waited for.
+/// Interval of progress lines during a wait.
 const STILL_WAITING: Duration = Duration::from_secs(5);
 
-/// Where machines in a cloud find their own credentials.
+/// Hosts from which machines in a cloud get their credentials.
 const METADATA: [&str; 5] = [
     "169.254.169.254",
     "169.254.170.2",
@@ -56,7 +56,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Credentials and addresses come from the environment, as each cloud's own tools take them.
+    /// Credentials and addresses come from the environment variables of each cloud's own tools.
     pub(super) fn of(address: &BucketAddress, events: &Events) -> Result<Self, BucketError> {
         let unfit = |reason: String| BucketError::Configuration {
             address: address.to_string(),
@@ -70,7 +70,7 @@ impl Client {
                 max_backoff: Duration::from_secs(2),
                 base: 2.0,
             },
-            max_retries: MOST_RETRIES,
+            max_retries: MAX_RETRIES,
             retry_timeout: RETRY,
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -105,12 +105,12 @@ impl Client {
         })
     }
 
-    /// What lies directly in a folder below the prefix.
+    /// The entries of a folder below the prefix.
     pub(super) fn list(&self, folder: &str) -> Result<Vec<Listed>, BucketError> {
         let below = self.path(folder);
-        let action = "list what is in it";
+        let action = "list its objects";
         let listed = self.answer(action, self.store.list_with_delimiter(Some(&below)));
-        let listed: ListResult = listed?.map_err(|error| self.why(action, &error))?;
+        let listed: ListResult = listed?.map_err(|error| self.classify(action, &error))?;
         let folders = listed.common_prefixes.iter().map(|path| (path, true, None));
         let objects = listed
             .objects
@@ -128,7 +128,7 @@ impl Client {
         Ok(entries.collect())
     }
 
-    /// An object with its version; `None` where there is none.
+    /// An object with its version; `None` if it does not exist.
     pub(super) fn get(&self, object: &str) -> Result<Option<Fetched>, BucketError> {
         let path = self.path(object);
         let action = format!("read {object}");
@@ -143,14 +143,16 @@ impl Client {
         })?;
         match fetched {
             Ok(fetched) => Ok(Some(fetched)),
-            Err(Error::NotFound { ref source, .. }) if !names_the_bucket(&source.to_string()) => {
+            Err(Error::NotFound { ref source, .. })
+                if !is_about_missing_bucket(&source.to_string()) =>
+            {
                 Ok(None)
             }
-            Err(error) => Err(self.why(&action, &error)),
+            Err(error) => Err(self.classify(&action, &error)),
         }
     }
 
-    /// A conditional put; `false` where the object is not any more as it was read.
+    /// A conditional put; `false` if the object changed since it was read.
     pub(super) fn put(
         &self,
         object: &str,
@@ -172,7 +174,7 @@ impl Client {
         match self.answer(&action, put)? {
             Ok(_) => Ok(true),
             Err(Error::Precondition { .. } | Error::AlreadyExists { .. }) => Ok(false),
-            Err(error) => Err(self.why(&action, &error)),
+            Err(error) => Err(self.classify(&action, &error)),
         }
     }
 
@@ -180,11 +182,11 @@ impl Client {
         let parts = [self.address.prefix.as_str(), below];
         let filled: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         let name = filled.join("/");
-        // As it is written where that is a name, so that other tools find the same object.
+        // Valid names are used unchanged, so that other tools find the same object.
         Path::parse(&name).unwrap_or_else(|_unusual| Path::from(name))
     }
 
-    /// Waits for an answer, not forever, and says so where it takes its time.
+    /// Waits for an answer up to a limit and reports long waits.
     fn answer<T: Send>(
         &self,
         action: &str,
@@ -209,7 +211,7 @@ impl Client {
         let answered = std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 self.runtime
-                    .block_on(async { tokio::time::timeout(LONGEST, waiting).await })
+                    .block_on(async { tokio::time::timeout(TOTAL_LIMIT, waiting).await })
             });
             thread.join()
         });
@@ -218,19 +220,19 @@ impl Client {
             Ok(Err(_elapsed)) => Err(BucketError::Unreachable {
                 address: self.address.to_string(),
                 action: action.to_owned(),
-                reason: format!("there was no answer for {} s", LONGEST.as_secs()),
+                reason: format!("no answer within {} s", TOTAL_LIMIT.as_secs()),
             }),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
 
-    /// What an error means for whoever asked.
-    fn why(&self, action: &str, error: &Error) -> BucketError {
+    /// Classifies an error of the crate.
+    fn classify(&self, action: &str, error: &Error) -> BucketError {
         let address = self.address.to_string();
         let action = action.to_owned();
         let scheme = self.address.cloud.scheme();
         let text = chain(error);
-        let lost = cause_of_the_way(error);
+        let lost = network_cause(error);
         let reason = match &lost {
             Some(cause) => format!("{}{cause}", asked(&text)),
             None => shown(&text),
@@ -248,7 +250,7 @@ impl Client {
             error,
             Error::PermissionDenied { .. } | Error::Unauthenticated { .. }
         );
-        // Lists answer with the status in words alone.
+        // Lists report the status only as text.
         if is_refused || (is_generic && refused.iter().any(|status| text.contains(status))) {
             BucketError::Refused {
                 address,
@@ -257,7 +259,7 @@ impl Client {
                 scheme,
             }
         } else if matches!(error, Error::NotFound { .. })
-            || (is_generic && (text.contains("status code: 404") || names_the_bucket(&text)))
+            || (is_generic && (text.contains("status code: 404") || is_about_missing_bucket(&text)))
         {
             BucketError::NoBucket { address, reason }
         } else if is_generic && (lost.is_some() || text.contains("status code: 5")) {
@@ -335,8 +337,8 @@ fn chain(error: &Error) -> String {
     text
 }
 
-/// Why the request or its answer was lost on the way, where it was: the cause at the bottom.
-fn cause_of_the_way(error: &Error) -> Option<String> {
+/// The root cause, if the request or its answer was lost in the network.
+fn network_cause(error: &Error) -> Option<String> {
     let mut cause = error.source()?;
     let mut of_the_way = false;
     loop {
@@ -348,7 +350,7 @@ fn cause_of_the_way(error: &Error) -> Option<String> {
     }
 }
 
-/// The server that was asked, from the text of an error.
+/// The requested server, from the text of an error.
 fn asked(text: &str) -> String {
     let mut words = text.split_whitespace();
     let address = words.find_map(|word| {
@@ -359,8 +361,8 @@ fn asked(text: &str) -> String {
     address.unwrap_or_default()
 }
 
-/// Whether a server says that the bucket is missing, not an object in it.
-fn names_the_bucket(text: &str) -> bool {
+/// Whether the error means that the bucket is missing, not an object in it.
+fn is_about_missing_bucket(text: &str) -> bool {
     ["NoSuchBucket", "ContainerNotFound", "bucket does not exist"]
         .iter()
         .any(|code| text.contains(code))
@@ -376,8 +378,8 @@ fn is_about_missing_credentials(text: &str) -> bool {
     .any(|words| text.contains(words))
 }
 
-/// A reason in one line: what a server answered by code and message alone, since the rest of it repeats what was signed,
-/// and addresses without their queries, in which a signature may stand.
+/// A reason in one line: only code and message of a server's answer, because the rest repeats the signed request, and
+/// addresses without their queries, which may contain a signature.
 fn shown(text: &str) -> String {
     let part = |name: &str| {
         let (_, rest) = text.split_once(&format!("<{name}>"))?;
@@ -402,14 +404,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_was_asked_is_named_without_what_was_asked() {
+    fn the_requested_server_is_named_without_its_path() {
         let text = "Error performing GET https://account.host:1/x?sig=SECRET in 3 s";
         assert_eq!(asked(text), "https://account.host:1: ");
         assert_eq!(asked("no address"), "");
     }
 
     #[test]
-    fn a_reason_has_no_signature_and_no_more_than_code_and_message() {
+    fn a_reason_has_only_code_and_message_and_no_signature() {
         let answer = "Server returned non-2xx status code: 403 Forbidden: <?xml?><Error><Code>SignatureDoesNotMatch</Code><Message>The signature\n is wrong</Message><StringToSign>AWS4 KEY</StringToSign></Error>";
         assert_eq!(
             shown(answer),

@@ -1,103 +1,103 @@
-//! Why a bucket could not be read or changed.
+//! Errors of buckets.
 
 use crate::files::FileError;
 
-/// Why a bucket could not be read or changed. `address` is the bucket with its prefix.
+/// Why a bucket cannot be read or changed. `address` is the bucket with its prefix.
 #[derive(Debug, thiserror::Error)]
 pub enum BucketError {
-    /// The program was built without this cloud.
-    #[error("this perfgate was built without `{scheme}://`, so `{address}` cannot be opened")]
+    /// This build does not support the cloud.
+    #[error("this build of perfgate does not support `{scheme}://`, so it cannot open `{address}`")]
     NotBuilt {
         /// The bucket.
         address: String,
-        /// The scheme, which is the name of the feature.
+        /// The scheme, which is also the name of the feature.
         scheme: &'static str,
     },
-    /// The environment does not fit together.
+    /// The environment variables contradict each other.
     #[error("`{address}` cannot be opened: {reason}")]
     Configuration {
         /// The bucket.
         address: String,
         /// What is wrong.
         reason: String,
-        /// Whose environment it is.
+        /// The cloud whose variables they are.
         scheme: &'static str,
     },
-    /// The environment names no credentials, and the machine has none of its own.
+    /// Neither the environment nor the machine has credentials.
     #[error(
-        "there are no credentials for `{address}`: the environment names none, and this machine has none of its own ({reason})"
+        "no credentials for `{address}`: the environment variables are not set, and this machine has no credentials ({reason})"
     )]
     NoCredentials {
         /// The bucket.
         address: String,
-        /// What came of asking the machine.
+        /// The result of asking the machine's metadata service.
         reason: String,
-        /// Whose they are.
+        /// The cloud of the credentials.
         scheme: &'static str,
     },
-    /// The credentials are wrong, or do not allow it.
+    /// The credentials are wrong or lack the permission.
     #[error("`{address}` refuses to {action}: {reason}")]
     Refused {
         /// The bucket.
         address: String,
-        /// What was asked for.
+        /// The requested action.
         action: String,
-        /// What the server said.
+        /// The server's answer.
         reason: String,
-        /// Whose credentials they are.
+        /// The cloud of the credentials.
         scheme: &'static str,
     },
-    /// There is no such bucket.
-    #[error("there is no bucket at `{address}`: {reason}")]
+    /// The bucket does not exist.
+    #[error("the bucket `{address}` does not exist: {reason}")]
     NoBucket {
         /// The bucket.
         address: String,
-        /// What the server said.
+        /// The server's answer.
         reason: String,
     },
-    /// Nobody answers, or only with errors of their own.
+    /// The server does not answer, or only with server errors.
     #[error("`{address}` cannot be reached to {action}: {reason}")]
     Unreachable {
         /// The bucket.
         address: String,
-        /// What was asked for.
+        /// The requested action.
         action: String,
         /// What happened.
         reason: String,
     },
-    /// Nobody answers, and there is no copy of it here.
-    #[error("`{address}` cannot be reached ({reason}), and there is no copy here of {object}")]
+    /// The server does not answer, and there is no local copy.
+    #[error("`{address}` cannot be reached ({reason}), and there is no local copy of {object}")]
     NoCopy {
         /// The bucket.
         address: String,
-        /// What was asked for.
+        /// The requested action.
         object: String,
         /// What happened.
         reason: String,
     },
-    /// The server says something that is not understood.
+    /// The server's answer is not understood.
     #[error("`{address}` does not {action}: {reason}")]
     Answer {
         /// The bucket.
         address: String,
-        /// What was asked for.
+        /// The requested action.
         action: String,
-        /// What the server said.
+        /// The server's answer.
         reason: String,
     },
-    /// Others always came first.
+    /// Other promotions always finished first.
     #[error(
-        "others have changed `{object}` {rounds} times within {seconds} s, each time before this promotion"
+        "other promotions changed `{object}` {rounds} times within {seconds} s, each time before this one"
     )]
     Contended {
         /// The object.
         object: String,
-        /// How often it was tried.
+        /// Number of attempts.
         rounds: u32,
-        /// For how long.
+        /// Duration of the attempts.
         seconds: u64,
     },
-    /// The copy could not be kept.
-    #[error("a copy for the time without network cannot be kept: {0}")]
+    /// The local copy cannot be written.
+    #[error("cannot write the local copy for use without network: {0}")]
     Copy(#[from] FileError),
 }

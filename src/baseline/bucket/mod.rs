@@ -1,7 +1,7 @@
-//! A bucket: the same three files of every gate as objects of the same names, each replaced by a conditional put.
+//! A bucket: the three files of every gate as objects with the same names, each replaced by a conditional put.
 //!
-//! Reads go by the bucket's list: an object whose version is that of the copy here is not fetched again, and where nobody
-//! answers, list and copies stand in. Writes always need the bucket itself.
+//! Reads use the bucket's list: an object with the version of the local copy is not fetched again, and if the server does not
+//! answer, the local list and copies replace it. Writes always need the bucket.
 
 mod cache;
 #[cfg(any(feature = "s3", feature = "gs", feature = "az"))]
@@ -24,10 +24,10 @@ use cache::{Cache, Copied};
 use client::Client;
 pub use error::BucketError;
 
-/// Under which name the list of a folder is kept; no object is called like that.
+/// Name of the cached list of a folder; it is not a valid object name.
 const LIST: &str = "/";
 
-/// A bucket that was opened.
+/// An open bucket.
 #[derive(Debug)]
 pub(super) struct Bucket {
     address: BucketAddress,
@@ -37,14 +37,14 @@ pub(super) struct Bucket {
     seen: Mutex<Seen>,
 }
 
-/// What this process has read: a command judges by one state, and asks once.
+/// What this process has read: a command reads each object once, so that it sees one state.
 #[derive(Debug, Default)]
 struct Seen {
     lists: BTreeMap<String, Vec<Listed>>,
     objects: BTreeMap<String, Vec<u8>>,
-    /// Why nobody is asked any more.
+    /// Why the bucket is no longer asked.
     unreachable: Option<String>,
-    /// The oldest copy that stood in.
+    /// The oldest copy that was used.
     copy: Option<String>,
     copies_fail: bool,
 }
@@ -58,31 +58,31 @@ pub(super) struct Listed {
     e_tag: Option<String>,
 }
 
-/// Which state of an object was read, to be named when it is replaced.
+/// The version of an object that was read, for the conditional put.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Version {
     e_tag: Option<String>,
     version: Option<String>,
 }
 
-/// An object as the bucket has it now.
+/// The current object of the bucket.
 #[derive(Clone, Debug)]
 pub(super) struct Fetched {
     pub(super) bytes: Vec<u8>,
     pub(super) version: Version,
 }
 
-/// That copies stood in for the bucket.
+/// Use of local copies in place of the bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoodIn {
-    /// When the oldest of them was read (RFC 3339).
+pub struct OfflineCopies {
+    /// When the oldest copy was read (RFC 3339).
     pub read: String,
-    /// Why the bucket itself was not asked.
+    /// Why the bucket was not read.
     pub because: String,
 }
 
 impl Bucket {
-    /// Opens a bucket; nobody is asked yet. Copies stand below `cache`.
+    /// Opens a bucket without a request. Local copies are below `cache`.
     pub(super) fn open(
         address: &BucketAddress,
         cache: Option<&Path>,
@@ -102,10 +102,10 @@ impl Bucket {
         &self.address
     }
 
-    /// Whether copies stood in for what was read so far.
-    pub(super) fn stood_in(&self) -> Option<StoodIn> {
+    /// The local copies that reads used so far.
+    pub(super) fn offline_copies(&self) -> Option<OfflineCopies> {
         let seen = self.seen();
-        Some(StoodIn {
+        Some(OfflineCopies {
             read: seen.copy.clone()?,
             because: seen.unreachable.clone()?,
         })
@@ -115,7 +115,7 @@ impl Bucket {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The folders directly below one, or the objects; `""` is the prefix itself.
+    /// The folders or objects directly below a folder; `""` is the prefix itself.
     pub(super) fn names(&self, folder: &str, folders: bool) -> Result<Vec<String>, BucketError> {
         let list = self.list(folder)?;
         let wanted = list.into_iter().filter(|entry| entry.is_folder == folders);
@@ -138,7 +138,7 @@ impl Bucket {
                 .as_ref()
                 .and_then(|copied| serde_json::from_slice(&copied.bytes).ok());
             let (Some(copied), Some(list)) = (copied, list) else {
-                return Err(self.no_copy(&seen, "what is in it"));
+                return Err(self.no_copy(&seen, "its list of objects"));
             };
             let older = seen.copy.as_ref().is_none_or(|read| copied.read < *read);
             if older {
@@ -150,7 +150,7 @@ impl Bucket {
         Ok(list)
     }
 
-    /// An object, from the copy where it is still the same or nobody answers. `None` where there is none.
+    /// An object, from the local copy if that is current or the server does not answer. `None` if it does not exist.
     pub(super) fn read(&self, object: &str) -> Result<Option<Vec<u8>>, BucketError> {
         let (folder, name) = object.rsplit_once('/').unwrap_or(("", object));
         let list = self.list(folder)?;
@@ -177,7 +177,7 @@ impl Bucket {
                     return Err(BucketError::Answer {
                         address: self.address.to_string(),
                         action: format!("read {object}"),
-                        reason: "it is in the list and is not there: somebody deletes objects"
+                        reason: "the list contains it, but it does not exist: another program deletes objects"
                             .to_owned(),
                     });
                 }
@@ -209,18 +209,18 @@ impl Bucket {
         }
     }
 
-    /// Whether the bucket is there and may be read, asked before anything is written. A missing object and a missing bucket
-    /// look the same to whoever fetches.
+    /// Checks before any write that the bucket exists and is readable. A fetch does not distinguish a missing object from a
+    /// missing bucket.
     pub(super) fn check(&self) -> Result<(), BucketError> {
         self.client.list("").map(drop)
     }
 
-    /// An object as it is now, with its version.
+    /// The current object with its version.
     pub(super) fn fetch(&self, object: &str) -> Result<Option<Fetched>, BucketError> {
         self.client.get(object)
     }
 
-    /// Replaces the version that was read, or makes an object where there was none; `false` where somebody else came first.
+    /// Replaces the version that was read, or creates a missing object; `false` if another program changed it first.
     pub(super) fn put(
         &self,
         object: &str,
@@ -230,13 +230,13 @@ impl Bucket {
         self.client.put(object, bytes, replaced)
     }
 
-    /// Where it tells what happens.
+    /// Receiver of its events.
     pub(super) fn events(&self) -> &Events {
         &self.events
     }
 }
 
-/// Asks the bucket, unless it did not answer before. `None` where nobody answers.
+/// Asks the bucket, unless it failed to answer before. `None` without an answer.
 fn ask<T>(
     seen: &mut Seen,
     ask: impl FnOnce() -> Result<T, BucketError>,

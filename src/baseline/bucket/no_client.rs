@@ -1,10 +1,10 @@
-//! What stands in for the client in a build without any cloud.
+//! Replacement of the client in a build without cloud support.
 
 use super::{BucketError, Fetched, Listed, Version};
 use crate::baseline::location::BucketAddress;
 use crate::event::Events;
 
-/// Never made.
+/// Has no values.
 #[derive(Debug)]
 pub(super) enum Client {}
 

@@ -15,7 +15,7 @@ use super::fault::{Exit, Fault};
 const LONGEST_QUOTE: usize = 400;
 
 /// How many reasons of one pydantic error are quoted.
-const MOST_REASONS: usize = 3;
+const MAX_REASONS: usize = 3;
 
 /// vLLM reports the signal that ended one of its processes: `Failed core proc(s): {'EngineCore': -9}`.
 const FAILED_CORES: &str = "Failed core proc(s): {";
@@ -202,7 +202,7 @@ fn quoted(exception: &Exception<'_>) -> String {
             });
         }
     }
-    reasons.truncate(MOST_REASONS);
+    reasons.truncate(MAX_REASONS);
     if reasons.is_empty() {
         return shortened(first);
     }

@@ -1,9 +1,9 @@
-//! One search: its ends, how commits are judged, and what is known so far.
+//! One search: its ends, its criteria, and its steps so far.
 
 use std::path::{Path, PathBuf};
 
 use super::noise::sessions_of;
-use super::session::{Ends, Kept, Session, key};
+use super::session::{Ends, RecordedStep, Session, key};
 use crate::bisect::BisectReport;
 use crate::environment::Environment;
 use crate::event::Events;
@@ -19,28 +19,28 @@ use crate::record::{self, Run};
 
 /// What every commit is compared with.
 pub(crate) enum Good {
-    /// A build of the good commit, measured anew beside each.
+    /// A build of the good commit, measured again beside each.
     Commit,
     /// An image.
     Image(String),
-    /// What was measured before.
+    /// An earlier result.
     Result(Box<Measured>),
 }
 
-/// What was measured of the good end before.
+/// An earlier result of the good end.
 pub(crate) struct Measured {
     pub(crate) path: PathBuf,
     pub(crate) run: Run,
-    /// Runs from which its noise is learnt.
+    /// Runs from which its noise is estimated.
     pub(crate) ledger: Vec<Run>,
-    /// Of the file.
+    /// In the file.
     pub(crate) digest: String,
 }
 
 /// Writes and shows the report of a search, whose results are in that folder.
 pub(crate) type Summarize = fn(&BisectReport, &Path) -> Result<(), Failure>;
 
-/// Where everything happens.
+/// Context of a search.
 #[derive(Clone, Copy)]
 pub(crate) struct Scene<'a> {
     pub(crate) environment: &'static Environment,
@@ -53,7 +53,7 @@ pub(crate) struct Scene<'a> {
 pub(crate) struct BisectRun<'a> {
     pub(crate) repository: Repository,
     pub(crate) options: &'a SearchOptions,
-    pub(crate) bar: Criteria,
+    pub(crate) criteria: Criteria,
     pub(crate) good: Good,
     pub(crate) good_commit: Option<String>,
     pub(crate) bad_commit: Option<String>,
@@ -65,7 +65,7 @@ pub(crate) struct BisectRun<'a> {
 }
 
 impl<'a> BisectRun<'a> {
-    /// The search with these ends, as far as it was before. `asked` is a commit whose files hold where no bad end is known.
+    /// The search with these ends, with earlier steps. `asked` is a commit whose files apply if the bad end is unknown.
     pub(crate) fn begin(
         repository: Repository,
         ends: Ends,
@@ -90,12 +90,12 @@ impl<'a> BisectRun<'a> {
             Criteria::keep(&repository, options, &tree)?;
             Session::new(key)
         };
-        let bar = Criteria::read(&repository, options, scene.events)?;
+        let criteria = Criteria::read(&repository, options, scene.events)?;
         session.save(&repository)?;
         Ok(Self {
             repository,
             options,
-            bar,
+            criteria,
             good,
             good_commit: ends.good,
             bad_commit: ends.bad,
@@ -108,7 +108,7 @@ impl<'a> BisectRun<'a> {
     }
 
     /// Takes a step of the search into what is known of it.
-    pub(crate) fn remember(&mut self, kept: Kept) -> Result<(), Failure> {
+    pub(crate) fn remember(&mut self, kept: RecordedStep) -> Result<(), Failure> {
         self.session.take(kept);
         self.session.save(&self.repository)
     }
@@ -125,9 +125,9 @@ impl<'a> BisectRun<'a> {
 fn no_search() -> Failure {
     Failure::message(
         ExitStatus::Usage,
-        "git searches for nothing here, so nothing says which commit is good",
+        "no `git bisect` is running, so the good commit is unknown",
     )
-    .hint("begin with `perfgate bisect start GOOD BAD`; or give `--good-image` or `--good-result` to judge the commit that is checked out")
+    .hint("begin with `perfgate bisect start GOOD BAD`, or use `--good-image` or `--good-result` to judge the checked-out commit")
 }
 
 fn good_of(options: &SearchOptions) -> Result<Good, Failure> {

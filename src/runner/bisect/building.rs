@@ -13,20 +13,20 @@ use crate::git::checkout::Tree;
 use crate::inputs::criteria::{Words, builds_image};
 use crate::launch::{Build, BuildError, build, image_is_here};
 
-/// Whether there is a build since just now.
+/// The state of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Built {
-    /// It was there, or there is nothing to be built.
+    /// It existed, or no build is needed.
     Before,
-    /// Just now: what was measured of a commit until here is another build's.
+    /// It is new: earlier measurements of the commit belong to another build.
     Now,
 }
 
-/// Why there is nothing to measure.
+/// Why there is no build.
 pub(crate) enum NotBuilt {
-    /// The commit does not build; what was said.
+    /// The build of the commit failed, with its output.
     OfCommit(String),
-    /// Another commit would not do either.
+    /// The failure is independent of the commit.
     Failure(Failure),
 }
 
@@ -40,7 +40,7 @@ impl NotBuilt {
 }
 
 impl BisectRun<'_> {
-    /// The build of a commit in that tree, unless it is there from before.
+    /// Builds a commit in that tree, unless the build exists.
     pub(crate) async fn build(
         &self,
         tree: &Tree,
@@ -61,7 +61,7 @@ impl BisectRun<'_> {
         self.events.emit(BisectEvent::Building {
             commit: short.clone(),
         });
-        // A build that fails half-way leaves no build of the commit before, but something.
+        // A failed build leaves partial output.
         tree.write_mark("")
             .map_err(|error| NotBuilt::Failure(error.into()))?;
         let own_program = own_program().map_err(|error| {
@@ -88,7 +88,7 @@ impl BisectRun<'_> {
             let message = error.to_string();
             match error {
                 BuildError::Failed { .. } => {
-                    NotBuilt::OfCommit(format!("{message}\nits whole output: `{}`", log.display()))
+                    NotBuilt::OfCommit(format!("{message}\ncomplete output: `{}`", log.display()))
                 }
                 BuildError::Environment { .. } => {
                     NotBuilt::Failure(Failure::message(ExitStatus::EnvironmentFailed, message))
@@ -106,7 +106,7 @@ impl BisectRun<'_> {
         Ok(Built::Now)
     }
 
-    /// Whether the image of a build was removed since. An engine that does not answer has not said so.
+    /// Whether the image of a build was removed. Without an answer of the engine, the image counts as present.
     async fn is_image_gone(&self, words: &Words<'_>) -> bool {
         builds_image(self.options)
             && matches!(
@@ -115,7 +115,7 @@ impl BisectRun<'_> {
             )
     }
 
-    /// Builds what a commit is compared with, unless that was built or measured before.
+    /// Builds the base of a comparison, unless it was built or measured before.
     pub(crate) async fn build_base(&self, base: &Base, logs: &Path) -> Result<Built, Failure> {
         let (Some(name), Some(commit)) = (base.tree, &base.commit) else {
             return Ok(Built::Before);

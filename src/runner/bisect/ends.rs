@@ -53,7 +53,7 @@ impl BisectRun<'_> {
     fn refuse_one_server_for_both(&self, good: &str) -> Result<(), Failure> {
         let tree = self.tree("good");
         tree.check_out(&self.repository, good)?;
-        let plan = self.bar.of_commit(self.options, &tree, good)?;
+        let plan = self.criteria.of_commit(self.options, &tree, good)?;
         let message = match (&plan.server, &self.good) {
             (Some(ServerPlan::Url(_)), Good::Commit | Good::Image(_)) => {
                 "a server that runs already is not started anew for each commit, and not the good end by turns"

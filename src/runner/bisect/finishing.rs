@@ -1,4 +1,4 @@
-//! The end of a search: the commit found is tested once more, and the summary written.
+//! The end of a search: tests the found commit again and writes the summary.
 
 use super::bisect_run::BisectRun;
 use super::judging::judged;
@@ -9,23 +9,23 @@ use crate::event::BisectEvent;
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::git::checkout::remove_all;
-use crate::git::search::{Left, Said, Search};
+use crate::git::search::{CommitAnswer, Left, Search};
 use crate::trial::SEARCH_LEVELS;
 
 /// A search between a commit and what came before it finds nothing after it.
-fn mended_in_between(commit: &str, good: &str) -> Failure {
+fn fixed_in_between(commit: &str, good: &str) -> Failure {
     let short = |id: &str| id.get(..10).unwrap_or(id).to_owned();
     let [commit, good] = [commit, good].map(short);
     let message = format!(
-        "{commit} is bad already, and {good}, which descends from it, is good: what is searched for came before {commit}, and was mended in between"
+        "{commit} is bad, but its descendant {good} is good: the regression is older than {commit} and was fixed in between"
     );
     Failure::message(ExitStatus::NotComparable, message).hint(format!(
-        "`git bisect reset`, then `perfgate bisect start GOOD {commit}` with a good commit before it"
+        "run `git bisect reset`, then `perfgate bisect start GOOD {commit}` with a good commit before it"
     ))
 }
 
 impl BisectRun<'_> {
-    /// What is to be told git of a judged commit. Where nothing is left to ask after it, the search is concluded first.
+    /// The answer to git for a judged commit. If no commit is left after it, concludes the search first.
     pub(crate) async fn conclude(
         &mut self,
         search: Option<&Search>,
@@ -36,15 +36,15 @@ impl BisectRun<'_> {
             return Ok(status);
         };
         let said = match status {
-            BisectStatus::Good => Said::Good,
-            BisectStatus::Bad => Said::Bad,
-            BisectStatus::Skip => Said::Skip,
+            BisectStatus::Good => CommitAnswer::Good,
+            BisectStatus::Bad => CommitAnswer::Bad,
+            BisectStatus::Skip => CommitAnswer::Skip,
             BisectStatus::Stop | BisectStatus::Interrupted => return Ok(status),
         };
-        if said == Said::Bad
+        if said == CommitAnswer::Bad
             && let Some(good) = search.good_after(commit)
         {
-            return Err(mended_in_between(commit, good));
+            return Err(fixed_in_between(commit, good));
         }
         match self.repository.left(search, commit, said)? {
             Left::More(count) => {
@@ -55,14 +55,14 @@ impl BisectRun<'_> {
                 Ok(status)
             }
             Left::OnlySkipped(candidates) => {
-                self.tell(search, BisectOutcome::Several, None, &candidates, None)?;
+                self.write_summary(search, BisectOutcome::Several, None, &candidates, None)?;
                 Ok(status)
             }
             Left::One(found) => Box::pin(self.confirm(search, &found, status)).await,
         }
     }
 
-    /// Measures the commit found and its parent against each other before anybody is named.
+    /// Measures the found commit against its parent before reporting it.
     pub(crate) async fn confirm(
         &self,
         search: &Search,
@@ -71,7 +71,7 @@ impl BisectRun<'_> {
     ) -> Result<BisectStatus, Failure> {
         let parents = self.repository.parents(found)?;
         let parent = parents.first().ok_or_else(|| {
-            let message = "the commit found has no parent to be compared with";
+            let message = "the found commit has no parent to compare with";
             Failure::message(ExitStatus::NotComparable, message)
         })?;
         let kept = Box::pin(self.judge(Role::Confirmation, found, Some(parent)))
@@ -93,20 +93,20 @@ impl BisectRun<'_> {
         } else {
             BisectOutcome::NotConfirmed
         };
-        self.tell(search, outcome, Some(found), &[], Some(kept.step))?;
+        self.write_summary(search, outcome, Some(found), &[], Some(kept.step))?;
         if confirmed {
-            // What was measured stays; what was built is not needed any more.
+            // Measurements are kept; builds are no longer needed.
             remove_all(&self.repository, self.events);
             return Ok(status);
         }
-        let message = "the commit at which the search ended is not confirmed, so nobody is named";
+        let message = "the found commit is not confirmed, so no culprit is reported";
         Err(Failure::message(ExitStatus::Inconclusive, message)
-            .hint("it may be that no single commit passes the limit (a slow decline), or that one step was wrong: see the table above; `git bisect run perfgate bisect` tests the end once more, a lower limit (`--threshold 3%`) sees smaller steps")
+            .hint("possible causes: no single commit exceeds the limit (a slow decline), or one step was wrong (see the table above); `git bisect run perfgate bisect` tests the end again, a lower limit (`--threshold 3%`) detects smaller steps")
             .hint("`git bisect reset` ends the search"))
     }
 
-    /// Writes the summary beside the results, and shows it.
-    fn tell(
+    /// Writes the summary beside the results and shows it.
+    fn write_summary(
         &self,
         search: &Search,
         outcome: BisectOutcome,

@@ -1,4 +1,4 @@
-//! The images that builds made: perfgate starts them, the engine of the build keeps them.
+//! Images of builds: perfgate starts them, the container engine stores them.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::failure::of_adapters::cannot_keep;
 use crate::files;
 use crate::git::search::Repository;
 
-/// Every image that builds of searches here made.
+/// All images built by searches in this repository.
 pub(crate) fn built(repository: &Repository) -> Vec<String> {
     let text = std::fs::read_to_string(path(repository)).unwrap_or_default();
     text.lines().map(str::to_owned).collect()

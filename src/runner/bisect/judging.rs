@@ -8,7 +8,7 @@ use super::super::sequential_gate::{Commits, Decided, SequentialGate};
 use super::bisect_run::{BisectRun, Good};
 use super::building::{Built, NotBuilt};
 use super::question::{Base, known, with_image};
-use super::session::Kept;
+use super::session::RecordedStep;
 use crate::bisect::{Role, Step, StepChange, StepOutcome};
 use crate::config::Plan;
 use crate::event::{BisectEvent, BisectTask, JudgedChange};
@@ -25,7 +25,7 @@ use crate::report::comparison::{Comparison, Judgement};
 use crate::stats::Outcome;
 use crate::trial::{Author, Protocol, StoredBaseline};
 
-/// A target that fails is started once more before it is said of its commit.
+/// Starts of a failing target before it counts for its commit.
 const ATTEMPTS: u32 = 2;
 
 /// A commit that is ready to be measured.
@@ -38,13 +38,13 @@ struct Ready {
 }
 
 impl BisectRun<'_> {
-    /// Judges a commit in that role; `parent` is what a confirmation compares with.
+    /// Judges a commit in a role; `parent` is the base of a confirmation.
     pub(crate) async fn judge(
         &self,
         role: Role,
         commit: &str,
         parent: Option<&str>,
-    ) -> Result<Kept, Failure> {
+    ) -> Result<RecordedStep, Failure> {
         let began = Instant::now();
         let described = self.repository.described(commit)?;
         let tree = self.tree(if role == Role::GoodEnd {
@@ -68,7 +68,7 @@ impl BisectRun<'_> {
             server_starts: 0,
             reused: false,
         };
-        let nowhere = |step: Step| Kept {
+        let nowhere = |step: Step| RecordedStep {
             folder: String::new(),
             step,
         };
@@ -85,9 +85,9 @@ impl BisectRun<'_> {
             }
             Err(failure) => return Err(failure),
         }
-        let plan = match self.bar.of_commit(self.options, &tree, commit) {
+        let plan = match self.criteria.of_commit(self.options, &tree, commit) {
             Ok(plan) => plan,
-            // The ends have one that can be read: what is wrong is this commit's.
+            // The ends have a readable file, so the problem belongs to this commit.
             Err(failure) if role == Role::Search => {
                 step.reason = failure.reason();
                 step.seconds = began.elapsed().as_secs_f64();
@@ -110,7 +110,7 @@ impl BisectRun<'_> {
             let before = kept.step;
             let asked = self.ask(step, plan, self.good_end()?, &tree);
             kept = Box::pin(asked).await?;
-            // What was only asked again had been paid before.
+            // Reused answers cost no time.
             if !before.reused {
                 kept.step.seconds += before.seconds;
                 kept.step.server_starts += before.server_starts;
@@ -119,14 +119,14 @@ impl BisectRun<'_> {
         Ok(kept)
     }
 
-    /// One question: what was said of it before, or what is measured now.
+    /// Answers one question: reuses an earlier answer or measures.
     async fn ask(
         &self,
         mut step: Step,
         plan: Plan,
         base: Base,
         tree: &Tree,
-    ) -> Result<Kept, Failure> {
+    ) -> Result<RecordedStep, Failure> {
         let began = Instant::now();
         let role = step.role;
         let commit = step.commit.id.clone();
@@ -134,14 +134,14 @@ impl BisectRun<'_> {
         let policy = self.policy(role)?;
         let name = self.folder_name(role, &commit, &plan, &base, &policy);
         let path = self.results().join(&name);
-        // What confirms must be new: a search that is asked again at its end asks for it again.
+        // A confirmation is always measured again.
         if role != Role::Confirmation
             && let Some(known) = known(&path, role)
         {
             self.events.emit(BisectEvent::MeasuredBefore {
                 reason: known.reason.clone(),
             });
-            return Ok(Kept {
+            return Ok(RecordedStep {
                 folder: name,
                 step: known,
             });
@@ -159,10 +159,10 @@ impl BisectRun<'_> {
         let json = serde_json::to_vec_pretty(&step)
             .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
         files::write_atomically(&ready.path.join("step.json"), &json).map_err(cannot_keep)?;
-        Ok(Kept { folder: name, step })
+        Ok(RecordedStep { folder: name, step })
     }
 
-    /// Builds and measures, and writes into the step what came of it.
+    /// Builds and measures, and writes the result into the step.
     async fn measure(&self, ready: &Ready, tree: &Tree, step: &mut Step) -> Result<(), Failure> {
         let role = step.role;
         let mut builds = vec![self.build_base(&ready.base, &ready.path).await?];
@@ -179,7 +179,7 @@ impl BisectRun<'_> {
             }
         }
         if builds.contains(&Built::Now) {
-            // Repeats of two builds are not repeats of one thing.
+            // Repeats of different builds must not be mixed.
             ready.evidence.forget()?;
         }
         let mut attempt = 1;
@@ -191,7 +191,7 @@ impl BisectRun<'_> {
                     break Ok(decided.comparison);
                 }
                 Err(failure) => {
-                    // Those that ended in a repeat, and the one that did not.
+                    // Starts with a complete repeat, and the failed one.
                     step.server_starts += counted(&ready.evidence)? - before + 1;
                     if !is_of_commit(&failure) || attempt == ATTEMPTS {
                         break Err(failure);
@@ -205,7 +205,7 @@ impl BisectRun<'_> {
         };
         match decided {
             Ok(comparison) => take(&comparison, step),
-            // In a confirmation the parent was started first, and served.
+            // In a confirmation the parent was started first and worked.
             Err(failure) if is_of_commit(&failure) && self.may_not_serve(role) => {
                 step.answer = StepOutcome::TargetFailed;
                 step.reason = failure.reason();
@@ -273,7 +273,7 @@ impl BisectRun<'_> {
         gate.run().await
     }
 
-    /// Whether a target that fails is an answer and no error.
+    /// Whether a failing target is an answer and not an error.
     fn may_not_serve(&self, role: Role) -> bool {
         match role {
             Role::GoodEnd => false,
@@ -305,13 +305,13 @@ pub(crate) fn judged(step: &Step) -> BisectEvent {
     }
 }
 
-/// Whether another commit might do, so that it is this one's fault.
+/// Whether the failure is specific to this commit.
 pub(crate) fn is_of_commit(failure: &Failure) -> bool {
     let skips = BisectStatus::of(failure.status) == BisectStatus::Skip;
     !failure.is_of_base && (skips || failure.is_of_version)
 }
 
-/// Repeats on disk.
+/// Number of repeats on disk.
 fn counted(evidence: &EvidenceFolder) -> Result<u32, Failure> {
     let mut count = 0;
     for side in [Side::Candidate, Side::PairBaseline, Side::PairCandidate] {
@@ -325,7 +325,7 @@ fn counted(evidence: &EvidenceFolder) -> Result<u32, Failure> {
     Ok(count)
 }
 
-/// What the comparison says, in the step's words.
+/// Writes the comparison into the step.
 fn take(comparison: &Comparison, step: &mut Step) -> Result<(), Failure> {
     step.answer = match bisect_outcome(comparison) {
         Some(Outcome::Pass) => StepOutcome::Good,
@@ -339,9 +339,9 @@ fn take(comparison: &Comparison, step: &mut Step) -> Result<(), Failure> {
                 comparison.headline
             );
             let hint = if comparison.mismatches.is_empty() {
-                "see above why its repeats do not count, or which metric is missing; once that is mended (`perfgate doctor`), the same command goes on where it stopped"
+                "see above why its repeats are void, or which metric is missing; fix the cause (`perfgate doctor`), then the same command continues"
             } else {
-                "both must be measured on one machine, under one load; `perfgate.yaml` of the bad end says which"
+                "measure both on one machine and with one load, that of `perfgate.yaml` of the bad end"
             };
             return Err(Failure::message(ExitStatus::NotComparable, message).hint(hint));
         }
@@ -350,12 +350,15 @@ fn take(comparison: &Comparison, step: &mut Step) -> Result<(), Failure> {
     step.change = worst_change(comparison);
     if step.role == Role::GoodEnd
         && step.answer == StepOutcome::Good
-        && let Some(row) = comparison.judgements.iter().find(|row| is_luck(row))
+        && let Some(row) = comparison
+            .judgements
+            .iter()
+            .find(|row| is_accidental_pass(row))
         && let Some(change) = row.change
     {
         step.answer = StepOutcome::Undecided;
         step.reason = format!(
-            "{} was {} better than itself, which is more than its limit",
+            "{} was {} better than itself, which exceeds its limit",
             row.metric.label(),
             percent(change.value.abs())
         );
@@ -363,14 +366,14 @@ fn take(comparison: &Comparison, step: &mut Step) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether a version seems to be better than itself by more than its limit: that is noise, and passes by luck.
-fn is_luck(row: &Judgement) -> bool {
+/// Whether a version appears better than itself by more than its limit: that is noise, and the pass is accidental.
+fn is_accidental_pass(row: &Judgement) -> bool {
     let change_and_limit = row.change.zip(row.rule.regression);
     row.rule.action != Action::Warn
         && change_and_limit.is_some_and(|(change, limit)| change.value <= -limit)
 }
 
-/// The change that lies furthest towards or beyond its limit.
+/// The change nearest to its limit or furthest beyond it.
 fn worst_change(comparison: &Comparison) -> Option<StepChange> {
     let share = |row: &&Judgement| {
         let change = row.change?;

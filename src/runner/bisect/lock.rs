@@ -1,4 +1,4 @@
-//! One search at a time in a work tree: the trees of a second one would be those of the first.
+//! A lock for one search at a time per work tree, because searches share their trees.
 
 use std::fs::{File, TryLockError};
 
@@ -8,15 +8,15 @@ use crate::failure::of_adapters::cannot_keep;
 use crate::files;
 use crate::git::search::Repository;
 
-/// The right to what perfgate keeps of searches here, until it is dropped.
+/// The lock on perfgate's search files, released on drop.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    // The system gives the lock back when the file is closed, also where the program is killed.
+    // The system releases the lock when the file is closed, also if the program is killed.
     _folder: File,
 }
 
 impl Lock {
-    /// Takes it, or says who has it. Another work tree of the same repository has a folder, trees and a lock of its own.
+    /// Takes the lock, or reports its holder. Other work trees of the repository have their own folder, trees and lock.
     pub(crate) fn take(repository: &Repository) -> Result<Self, Failure> {
         let held_by = repository.state.join("held-by");
         loop {
@@ -30,7 +30,7 @@ impl Lock {
                 }
                 Err(TryLockError::Error(error)) => return Err(surroundings(error)),
             }
-            // `clean` removes the folder that it holds: who waited for nothing has locked what nobody finds any more.
+            // `clean` removes the locked folder, so a lock on the old file is not valid.
             if !is_still_there(&folder, repository) {
                 continue;
             }
@@ -58,12 +58,12 @@ fn is_held(id: &str) -> Failure {
     } else {
         format!(" (process {id})")
     };
-    let message = format!("another perfgate bisect runs here{by}");
+    let message = format!("another perfgate bisect is running in this work tree{by}");
     Failure::message(ExitStatus::EnvironmentFailed, message)
-        .hint("wait for its end or interrupt it; a second search at the same time needs a clone, or a work tree (`git worktree add`), of its own")
+        .hint("wait for its end or interrupt it; a second search at the same time needs its own clone or work tree (`git worktree add`)")
 }
 
 fn surroundings(error: std::io::Error) -> Failure {
-    let error = anyhow::Error::new(error).context("cannot lock what is kept of searches");
+    let error = anyhow::Error::new(error).context("cannot lock the files of searches");
     Failure::new(ExitStatus::EnvironmentFailed, error)
 }

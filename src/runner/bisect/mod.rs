@@ -1,4 +1,4 @@
-//! The search for the commit that made serving slower: builds, measures and compares one commit after the other.
+//! The search for the commit that made serving slower: builds, measures and compares commits one by one.
 
 pub(crate) mod bisect_run;
 pub(crate) mod building;

@@ -1,4 +1,4 @@
-//! What was measured of the good end as sessions from which the noise between starts is learnt.
+//! Splits an earlier result of the good end into sessions to estimate the noise between starts.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::failure::of_adapters::record_failure;
 use crate::record::{self, Run};
 
-/// Starts of one session: a few that followed each other, so that a slow drift of the machine is no noise.
+/// Starts per session: a few consecutive ones, so that a slow drift of the machine does not count as noise.
 const SESSION: usize = 3;
 
 /// The runs of a ledger, or those that a result itself makes.
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn eight_starts_of_which_one_is_void_are_two_sessions() {
+    fn eight_starts_with_one_void_are_two_sessions() {
         let repeat = |value: u32| {
             let void = if value == 2 { r#","void":"busy""# } else { "" };
             format!(r#"{{"metrics":{{"tpot.p50":0.0{value}}}{void}}}"#)

@@ -1,11 +1,11 @@
-//! What is asked of a commit: compared with what, by which rules, and whether that was asked before.
+//! The question for a commit: its base, its rules, and earlier answers.
 
 use std::path::Path;
 
 use super::super::evidence::{EvidenceFolder, Side};
 use super::bisect_run::{BisectRun, Good};
 use super::noise::in_sessions;
-use super::session::{Kept, key};
+use super::session::{RecordedStep, key};
 use crate::bisect::{Role, Step, StepOutcome};
 use crate::config::{DockerPlan, Plan, ServerPlan};
 use crate::exit::ExitStatus;
@@ -15,26 +15,26 @@ use crate::policy::rule::Policy;
 use crate::policy::searched;
 use crate::record::Run;
 
-/// How the good end is called where it is measured by turns.
+/// Name of the alternately measured good end.
 const GOOD_END: &str = "the good end";
 
-/// What a commit is compared with.
+/// The base of a comparison.
 #[derive(Clone)]
 pub(crate) struct Base {
-    /// Its plan; none where it was measured before.
+    /// Its plan; `None` for an earlier result.
     pub(crate) plan: Option<Plan>,
-    /// Its commit, where one is known.
+    /// Its commit, if known.
     pub(crate) commit: Option<String>,
-    /// The tree in which that commit is built; none where it was built or measured before.
+    /// The tree to build it in; `None` if it was built or measured before.
     pub(crate) tree: Option<&'static str>,
-    /// How it is called.
+    /// Its name in messages.
     pub(crate) name: String,
-    /// What distinguishes it from another one.
+    /// Identifies it.
     pub(crate) identity: String,
 }
 
 impl BisectRun<'_> {
-    /// What the commit is compared with, ready to be started but for its build.
+    /// The base for a commit, ready except for its build.
     pub(crate) fn base(
         &self,
         role: Role,
@@ -59,7 +59,7 @@ impl BisectRun<'_> {
                     Some(good) => {
                         let tree = self.tree("good");
                         tree.check_out(&self.repository, good)?;
-                        self.bar.of_commit(self.options, &tree, good)?
+                        self.criteria.of_commit(self.options, &tree, good)?
                     }
                     None => plan.clone(),
                 };
@@ -75,11 +75,12 @@ impl BisectRun<'_> {
         })
     }
 
-    /// The good end, built from its commit and measured by turns.
+    /// The good end, built from its commit and measured alternately.
     pub(crate) fn good_end(&self) -> Result<Base, Failure> {
-        let good = self.good_commit.as_deref().ok_or_else(|| {
-            Failure::message(ExitStatus::Usage, "nothing says which commit is good")
-        })?;
+        let good = self
+            .good_commit
+            .as_deref()
+            .ok_or_else(|| Failure::message(ExitStatus::Usage, "the good commit is unknown"))?;
         self.built_commit(GOOD_END, "good", good)
     }
 
@@ -93,7 +94,7 @@ impl BisectRun<'_> {
         tree.check_out(&self.repository, commit)?;
         let short: String = commit.chars().take(10).collect();
         Ok(Base {
-            plan: Some(self.bar.of_commit(self.options, &tree, commit)?),
+            plan: Some(self.criteria.of_commit(self.options, &tree, commit)?),
             commit: Some(commit.to_owned()),
             tree: Some(name),
             name: format!("{called} {short}"),
@@ -101,39 +102,39 @@ impl BisectRun<'_> {
         })
     }
 
-    /// Whether the result of the good end left a step of this search open: it would leave the next one open, too.
+    /// Whether the earlier result of the good end left a step undecided; it would leave the next one undecided too.
     fn is_alternating(&self) -> bool {
         let mut steps = self.session.all();
         steps.any(|kept| kept.step.against.starts_with(GOOD_END))
     }
 
-    /// Whether the result of the good end leaves the answer open, so that only the good end itself, measured by turns, can
-    /// say more: a host that cancels, and no day that is noisier than the result was.
-    pub(crate) fn may_alternate(&self, kept: &Kept, plan: &Plan, base: &Base) -> bool {
-        // A server that runs already cannot be the good end as well.
+    /// Whether the earlier result of the good end leaves the answer undecided, so that only alternating measurement can
+    /// decide: it cancels differences of machine and time.
+    pub(crate) fn may_alternate(&self, kept: &RecordedStep, plan: &Plan, base: &Base) -> bool {
+        // An external server cannot also be the good end.
         let is_started = !matches!(plan.server, Some(ServerPlan::Url(_)));
         let can = base.plan.is_none() && self.good_commit.is_some() && is_started;
         can && kept.step.answer == StepOutcome::Undecided
     }
 
-    /// The rules: those that the bad end broke, once that is known. One that does not serve broke none.
+    /// The rules: those that the bad end violates, once known. A bad end that does not start violates none.
     pub(crate) fn policy(&self, role: Role) -> Result<Policy, Failure> {
         let (Role::Search | Role::Confirmation, Some(bad_end)) = (role, &self.session.bad_end)
         else {
-            return Ok(self.bar.policy.clone());
+            return Ok(self.criteria.policy.clone());
         };
         if bad_end.step.answer == StepOutcome::TargetFailed {
-            return Ok(self.bar.policy.clone());
+            return Ok(self.criteria.policy.clone());
         }
         let evidence = EvidenceFolder::at(self.results().join(&bad_end.folder));
         let comparison = evidence.last_look()?;
         Ok(comparison.map_or_else(
-            || self.bar.policy.clone(),
-            |comparison| searched(&self.bar.policy, &comparison),
+            || self.criteria.policy.clone(),
+            |comparison| searched(&self.criteria.policy, &comparison),
         ))
     }
 
-    /// Equal for equal questions: commit, good end, configuration, load, rules, build and version of perfgate.
+    /// A name that is equal for equal questions: commit, good end, configuration, load, rules, build and perfgate version.
     pub(crate) fn folder_name(
         &self,
         role: Role,
@@ -150,7 +151,7 @@ impl BisectRun<'_> {
             self.options.build,
             self.options.ledger,
             self.options.max_pairs,
-            // The good end against itself is another question than itself in a search.
+            // The check of the good end against itself is a separate question.
             role == Role::GoodEnd
         );
         let short: String = commit.chars().take(12).collect();
@@ -163,7 +164,7 @@ impl BisectRun<'_> {
         format!("{of}{short}-{}", key(&text))
     }
 
-    /// The good end as it was measured before and so far in this search, in sessions from which the noise is learnt.
+    /// Earlier results of the good end, in sessions to estimate the noise.
     pub(crate) fn ledger(&self) -> Vec<Run> {
         let mut sessions = match &self.good {
             Good::Result(result) => result.ledger.clone(),
@@ -186,7 +187,7 @@ impl BisectRun<'_> {
     }
 }
 
-/// What was said of the commit before, if that was an answer. What failed may have been the day's fault.
+/// The earlier answer for the commit. Failures are not reused, because they may be temporary.
 pub(crate) fn known(path: &Path, role: Role) -> Option<Step> {
     let bytes = files::read(&path.join("step.json")).ok()?;
     let step: Step = serde_json::from_slice(&bytes).ok()?;

@@ -1,4 +1,4 @@
-//! What perfgate remembers of a search between the steps that git asks it for.
+//! The state of a search between the steps of git bisect.
 
 use std::path::PathBuf;
 
@@ -12,10 +12,10 @@ use crate::failure::of_adapters::cannot_keep;
 use crate::files;
 use crate::git::search::{Repository, Search};
 
-/// The value of `schema` that this version reads and writes; another one begins anew.
+/// The value of `schema` of this version; state with another value is discarded.
 const SCHEMA: &str = "perfgate.bisect-session/1";
 
-/// Where the options of `bisect start` are.
+/// File with the options of `bisect start`.
 const STARTED: &str = "started.json";
 
 /// Characters of a key in the name of a folder.
@@ -23,7 +23,7 @@ const KEY_LENGTH: usize = 12;
 
 /// A step and where its evidence is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Kept {
+pub(crate) struct RecordedStep {
     /// Below the folder of evidence.
     pub(crate) folder: String,
     pub(crate) step: Step,
@@ -33,11 +33,11 @@ pub(crate) struct Kept {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Session {
     schema: String,
-    /// What distinguishes it from another one: its ends, and how commits are judged.
+    /// Identifies it: its ends and criteria.
     key: String,
-    pub(crate) good_end: Option<Kept>,
-    pub(crate) bad_end: Option<Kept>,
-    pub(crate) steps: Vec<Kept>,
+    pub(crate) good_end: Option<RecordedStep>,
+    pub(crate) bad_end: Option<RecordedStep>,
+    pub(crate) steps: Vec<RecordedStep>,
 }
 
 impl Session {
@@ -49,7 +49,7 @@ impl Session {
         }
     }
 
-    /// The search before this one, or this one. What cannot be read is forgotten: the results of commits are kept apart.
+    /// The last search. Unreadable state is discarded: results of commits are stored separately.
     pub(crate) fn last(repository: &Repository) -> Option<Self> {
         let bytes = files::read(&path(repository)).ok()?;
         let session: Self = serde_json::from_slice(&bytes).ok()?;
@@ -66,8 +66,8 @@ impl Session {
         files::write_atomically(&path(repository), &json).map_err(cannot_keep)
     }
 
-    /// A step of the search. A commit that is asked about again has one, with what it cost when it was measured.
-    pub(crate) fn take(&mut self, kept: Kept) {
+    /// Adds a step. A commit that is asked about again keeps one step, with its original cost.
+    pub(crate) fn take(&mut self, kept: RecordedStep) {
         let id = &kept.step.commit.id;
         let before = self
             .steps
@@ -81,7 +81,7 @@ impl Session {
     }
 
     /// Both ends and all steps, in their order.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Kept> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &RecordedStep> {
         self.good_end.iter().chain(&self.bad_end).chain(&self.steps)
     }
 }
@@ -106,7 +106,7 @@ impl Ends {
 /// What `bisect start` was given, for a predicate that is given nothing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Started {
-    /// Of another search, it is not meant.
+    /// Identifies its search; other searches ignore it.
     pub(crate) ends: Ends,
     pub(crate) arguments: Vec<String>,
 }
@@ -128,7 +128,7 @@ fn path(repository: &Repository) -> PathBuf {
     repository.state.join("session.json")
 }
 
-/// A short name of a text that may hold anything, values of environment variables included.
+/// A short digest of a text that may contain values of environment variables.
 pub(crate) fn key(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     let key: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();

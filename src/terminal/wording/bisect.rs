@@ -1,4 +1,4 @@
-//! The words for what happens while commits are judged.
+//! Messages of bisect events.
 
 use crate::event::{BisectEvent, BisectTask};
 use crate::policy::signed_percent;
@@ -14,18 +14,20 @@ pub(super) fn words(event: &BisectEvent) -> String {
         } => {
             let task = match task {
                 BisectTask::GoodEnd => "checking the good end against itself",
-                BisectTask::BadEnd => "checking the bad end against the good one",
+                BisectTask::BadEnd => "checking the bad end against the good end",
                 BisectTask::Search => "judging",
                 BisectTask::Confirmation => "confirming",
             };
             format!("{task}: {commit} {}", sanitize::line(subject))
         }
         BisectEvent::Building { commit } => format!("building {commit}"),
-        BisectEvent::MeasuredBefore { reason } => format!("measured before: {reason}"),
+        BisectEvent::MeasuredBefore { reason } => {
+            format!("reusing the earlier measurement: {reason}")
+        }
         BisectEvent::LeftOpen { base, reason } => format!(
-            "{base} leaves it open ({reason}): the good end is measured alternately from here on"
+            "{base} does not decide ({reason}): measuring the good end alternately from now on"
         ),
-        BisectEvent::OnceMore { reason } => format!("{reason}; once more"),
+        BisectEvent::OnceMore { reason } => format!("{reason}; trying again"),
         BisectEvent::Judged {
             commit,
             answer,
@@ -50,10 +52,10 @@ pub(super) fn words(event: &BisectEvent) -> String {
             )
         }
         BisectEvent::MoreToJudge { commits, steps } => {
-            format!("{commits} commits may still be it: about {steps} more to judge")
+            format!("{commits} commits remain, about {steps} to judge")
         }
         BisectEvent::Summarized { summary, results } => format!(
-            "the summary is in `{}` and `summary.json` beside it, every measurement in `{}`",
+            "summary written to `{}` and `summary.json` beside it, all measurements to `{}`",
             summary.display(),
             results.display()
         ),

@@ -1,19 +1,19 @@
-//! The words of a gate's events.
+//! Messages of gate events.
 
 use crate::event::{Because, GateEvent};
 use crate::text::number::{percent, signed_percent};
 
-/// The line that tells of the event.
+/// The message of an event.
 pub(super) fn words(event: &GateEvent) -> String {
     match event {
         GateEvent::Continued { headline } => {
             format!("continuing an earlier run of this commit ({headline}): adding to its evidence")
         }
         GateEvent::BeganAnew { repeats, pairs } => format!(
-            "an earlier run of this commit measured another build, another machine or against another baseline, or its evidence is gone: evidence starts anew with what is left of the accepted error probabilities (interim looks spent: {repeats} at repeats, {pairs} at pairs)"
+            "an earlier run of this commit used another build, machine or baseline, or its evidence is missing: starting new evidence with the remaining error probabilities (interim looks spent: {repeats} at repeats, {pairs} at pairs)"
         ),
         GateEvent::NothingLeft => {
-            "all interim looks at this commit are used; only a measurement with the base version at hand can decide more".to_owned()
+            "all interim looks at this commit are spent; only a measurement with the base version can still decide".to_owned()
         }
         GateEvent::Repeats {
             because,
@@ -24,7 +24,7 @@ pub(super) fn words(event: &GateEvent) -> String {
             if have < need {
                 format!("{because}measuring repeats {} to {need} of the candidate", have + 1)
             } else {
-                format!("{because}looking at the {have} repeats of the candidate that are there")
+                format!("{because}interim look at the existing {have} repeats of the candidate")
             }
         }
         GateEvent::Pairs {
@@ -39,24 +39,24 @@ pub(super) fn words(event: &GateEvent) -> String {
                     have + 1
                 )
             } else {
-                format!("{because}looking at the {have} alternating pairs that are there")
+                format!("{because}interim look at the existing {have} alternating pairs")
             }
         }
         GateEvent::MorePairs { because, more } => format!(
-            "{}every interim look is spent; {more} more pairs may still block",
+            "{}all interim looks are spent; {more} more pairs can still block",
             prefix(because)
         ),
         GateEvent::NoStoredBaseline => {
-            "there is no stored baseline of this machine: measuring the base version alternately with the candidate".to_owned()
+            "no stored baseline for this hardware: measuring the base version alternately with the candidate".to_owned()
         }
         GateEvent::BaselineTooNoisy => {
-            "more repeats of the candidate cannot decide against this baseline, so the gate stops: give the base version \
+            "more repeats of the candidate cannot decide against this baseline, so the gate stops: provide the base version \
              (`--base-image`, `server.base`), or accept a baseline from a quieter machine".to_owned()
         }
     }
 }
 
-/// Why the gate measures on, before what it measures.
+/// The reason, as a prefix of the message.
 fn prefix(because: &Because) -> String {
     match because {
         Because::First => String::new(),
@@ -71,7 +71,7 @@ fn prefix(because: &Because) -> String {
         Because::Undecided {
             open: Some(open), ..
         } => format!(
-            "undecided, the change of {} at {} lies between {} and {} (plus is worse, the limit is {}): ",
+            "undecided, the change of {} at {} is between {} and {} (positive is worse, limit {}): ",
             open.metric.label(),
             open.scenario,
             signed_percent(open.low),

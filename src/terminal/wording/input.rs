@@ -1,4 +1,4 @@
-//! Events of arguments and files in words.
+//! Messages of input events.
 
 use crate::event::InputEvent;
 use crate::metric::Unit;
@@ -9,10 +9,10 @@ pub(super) fn lines(event: &InputEvent) -> Vec<String> {
     match event {
         InputEvent::CopiesRead(sentence) => vec![format!("warning: {sentence}")],
         InputEvent::PullRequestTextUnknown { reason } => vec![format!(
-            "warning: the pull request's text is not known: {reason}"
+            "warning: cannot read the pull request's text: {reason}"
         )],
         InputEvent::SectionIgnored { section } => vec![format!(
-            "warning: the section `perfgate {section}` of the pull request's text has fewer than 20 characters or more than 64 KiB, and does not count"
+            "warning: the section `perfgate {section}` of the pull request's text has fewer than 20 characters or more than 64 KiB and is ignored"
         )],
         InputEvent::EntriesUnusable { path, all, reasons } => {
             let unusable: usize = reasons.iter().map(|(_, count)| count).sum();
@@ -21,14 +21,14 @@ pub(super) fn lines(event: &InputEvent) -> Vec<String> {
                 .map(|(reason, count)| format!("{count} with {reason}"))
                 .collect();
             vec![format!(
-                "note: {unusable} of {} of `{}` cannot be used: {}",
+                "note: {unusable} of {} of `{}` are not usable: {}",
                 count(*all, "entry"),
                 path.display(),
                 reasons.join(", ")
             )]
         }
         InputEvent::InputTokensUnused => vec![
-            "note: `input_tokens` is not used: the prompts of a data set keep their own lengths"
+            "note: `input_tokens` has no effect: the prompts of a data set have their own lengths"
                 .to_owned(),
         ],
         InputEvent::TraceRead {
@@ -50,7 +50,7 @@ pub(super) fn lines(event: &InputEvent) -> Vec<String> {
             )]
         }
         InputEvent::TraceUnitUnlikely { read_as, likely } => vec![format!(
-            "warning: this is unusual for a trace; its time stamps were read as {read_as}: if they are {likely}, write \
+            "warning: this rate is unusual for a trace; perfgate reads its time stamps as {read_as}: if they are {likely}, write \
              `timestamp_unit: {likely}` in `dataset`"
         )],
         InputEvent::ConcurrencyNotReached {
@@ -79,7 +79,7 @@ pub(super) fn lines(event: &InputEvent) -> Vec<String> {
     }
 }
 
-/// What there is to send, where it is less than the slots.
+/// Why fewer requests than slots can run at once.
 fn too_few(requests: usize, turns: usize) -> String {
     let sent = count(requests, "request");
     if turns <= 1 {
@@ -87,7 +87,7 @@ fn too_few(requests: usize, turns: usize) -> String {
     }
     let conversations = count(requests.div_ceil(turns), "conversation");
     let turns = count(turns, "turn");
-    format!("{sent} are {conversations} of {turns}, and turns follow each other")
+    format!("{sent} are {conversations} of {turns}, and turns run one after the other")
 }
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_load_that_is_never_reached_is_explained_by_what_there_is_to_send() {
+    fn a_load_that_is_never_reached_is_explained_by_the_requests() {
         let line = |requests, turns| {
             let event = InputEvent::ConcurrencyNotReached {
                 slots: 16,
@@ -104,7 +104,7 @@ mod tests {
             };
             lines(&event).join("\n")
         };
-        insta::assert_snapshot!(line(24, 12), @"note: `concurrency` 16 is never reached: 24 requests are 2 conversations of 12 turns, and turns follow each other");
+        insta::assert_snapshot!(line(24, 12), @"note: `concurrency` 16 is never reached: 24 requests are 2 conversations of 12 turns, and turns run one after the other");
         insta::assert_snapshot!(line(10, 1), @"note: `concurrency` 16 is never reached: there are only 10 requests");
     }
 }

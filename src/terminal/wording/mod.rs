@@ -1,4 +1,4 @@
-//! Events in words: the only place where what happens becomes a sentence on stderr.
+//! Messages of events: the only place that words events for stderr.
 
 mod bisect;
 mod gate;
@@ -10,7 +10,7 @@ mod sweep;
 
 use crate::event::Event;
 
-/// The lines that tell of an event, but for those of a run.
+/// The messages of an event, except those of a run.
 pub(super) fn lines(event: &Event) -> Vec<String> {
     match event {
         Event::Bisect(event) => vec![bisect::words(event)],
@@ -19,7 +19,7 @@ pub(super) fn lines(event: &Event) -> Vec<String> {
         Event::Storage(event) => vec![storage::line(event)],
         Event::Input(event) => input::lines(event),
         Event::Sweep(event) => sweep::lines(event),
-        // A bar, a count or a reminder may be part of it: `progress` shows it.
+        // `progress` shows these with bars, counters and reminders.
         Event::Run(_) => Vec::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! The words for what happens while something is measured.
+//! Messages of measurement events.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use crate::stats::number;
 /// A line on stderr.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::terminal) enum Line {
-    /// Each time.
+    /// Shown each time.
     Always(String),
-    /// Unless it was the last thing said.
+    /// Shown unless it was the last line.
     Phase(String),
-    /// Once a run: what it is about, and the text.
+    /// Shown once per run: the topic and the text.
     Once(String, String),
 }
 
@@ -22,7 +22,7 @@ impl Line {
     }
 }
 
-/// The line of an event; `None` where it has none of its own.
+/// The message of an event; `None` without a message.
 pub(in crate::terminal) fn line(event: &RunEvent) -> Option<Line> {
     Some(match event {
         RunEvent::WaitBegins
@@ -39,14 +39,14 @@ pub(in crate::terminal) fn line(event: &RunEvent) -> Option<Line> {
             at_most.as_secs()
         )),
         RunEvent::GpuInUse { in_use } => Line::once(format!(
-            "warning: {in_use}, and no compute process has them"
+            "warning: {in_use}, without a visible compute process"
         )),
         RunEvent::ServerMayBeElsewhere { doubt } => Line::once(format!(
-            "warning: {doubt}, so the server may run elsewhere: this machine's GPUs, driver and host are left out of the result; if it runs here, write `telemetry: {{server_is_here: true}}`"
+            "warning: {doubt}, so the server may run elsewhere: the result does not contain this machine's GPUs, driver and host; if it runs here, set `telemetry: {{server_is_here: true}}`"
         )),
-        RunEvent::NotAsExpected { mismatch } => {
-            Line::once(format!("warning: not as expected: {mismatch}"))
-        }
+        RunEvent::NotAsExpected { mismatch } => Line::once(format!(
+            "warning: mismatch with `hardware` or `framework`: {mismatch}"
+        )),
         RunEvent::Concern {
             level,
             about,
@@ -66,19 +66,19 @@ pub(in crate::terminal) fn line(event: &RunEvent) -> Option<Line> {
         } => Line::Once(
             "data set ends".to_owned(),
             format!(
-                "warning: the data set ends after {requests} requests, and {load} would take {wanted}: raise `num_requests`, or write `repeat_entries: true` in `dataset`"
+                "warning: the data set ends after {requests} requests, but {load} needs {wanted}: raise `num_requests`, or set `repeat_entries: true` in `dataset`"
             ),
         ),
         RunEvent::Void {
             repeat: Some(repeat),
             load,
             reason,
-        } => Line::Always(format!("{repeat}: {load} does not count: {reason}")),
+        } => Line::Always(format!("{repeat}: {load} is void: {reason}")),
         RunEvent::Void {
             repeat: None,
             load,
             reason,
-        } => Line::Always(format!("{load}: does not count: {reason}")),
+        } => Line::Always(format!("{load}: void: {reason}")),
         RunEvent::StoppingAfterInterruption => {
             Line::Always("stopping the server; Ctrl-C again to kill it at once".to_owned())
         }
@@ -89,12 +89,12 @@ pub(in crate::terminal) fn line(event: &RunEvent) -> Option<Line> {
             ))
         }
         RunEvent::NoLocks { what, error } => Line::Always(format!(
-            "warning: this file system does not support locks ({error}): run no second perfgate with {what} at the same time"
+            "warning: this file system does not support locks ({error}): do not run a second perfgate with {what} at the same time"
         )),
     })
 }
 
-/// A measurement that ended before its time, and how many requests would have filled it.
+/// A measurement that ended early, with the number of requests that would fill the duration.
 fn ran_out(event: &RunEvent) -> Option<String> {
     let RunEvent::RanOut {
         load,
@@ -108,13 +108,13 @@ fn ran_out(event: &RunEvent) -> Option<String> {
     // A tenth more: the next server may be faster.
     let wanted = number(*requests as u64) * duration.div_duration_f64(*after) * 1.1;
     Some(format!(
-        "warning: {load}: all {requests} requests had ended after {:.1} s, before the `duration` of {} s: give `--num-prompts {wanted:.0}`, or `num_requests`",
+        "warning: {load}: all {requests} requests ended after {:.1} s, before the `duration` of {} s: set `--num-prompts {wanted:.0}`, or `num_requests`",
         after.as_secs_f64(),
         duration.as_secs_f64(),
     ))
 }
 
-/// `repeat 2/3: concurrency=8, warm-up`: what a bar is labelled with.
+/// The label of a bar, `repeat 2/3: concurrency=8, warm-up`.
 pub(in crate::terminal) fn load_label(repeat: &RepeatLabel, load: &str, part: LoadPart) -> String {
     match part {
         LoadPart::WarmUp => format!("{repeat}: {load}, warm-up"),
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_that_ran_out_before_the_time_are_told_with_as_many_as_would_fill_it() {
+    fn requests_that_ended_early_are_reported_with_the_number_that_fills_the_duration() {
         let event = RunEvent::RanOut {
             load: "rate=9".to_owned(),
             requests: 200,
@@ -170,11 +170,11 @@ mod tests {
         let Some(Line::Once(_, text)) = line(&event) else {
             panic!("{event:?}");
         };
-        insta::assert_snapshot!(text, @"warning: rate=9: all 200 requests had ended after 4.0 s, before the `duration` of 60 s: give `--num-prompts 3300`, or `num_requests`");
+        insta::assert_snapshot!(text, @"warning: rate=9: all 200 requests ended after 4.0 s, before the `duration` of 60 s: set `--num-prompts 3300`, or `num_requests`");
     }
 
     #[test]
-    fn a_repeat_is_named_with_its_side_where_there_are_two() {
+    fn a_repeat_is_named_with_its_side_if_there_are_two() {
         let alone = RepeatLabel {
             side: "",
             number: 2,

@@ -1,4 +1,4 @@
-//! Events of the storage of accepted runs in words.
+//! Messages of storage events.
 
 use crate::event::StorageEvent;
 
@@ -10,7 +10,7 @@ pub(super) fn line(event: &StorageEvent) -> String {
         StorageEvent::CopiesNotKept { reason } => format!("warning: {reason}"),
         StorageEvent::PromotionAgain { file } => {
             format!(
-                "another promotion changed `{file}` at the same moment: reading and judging again"
+                "another promotion changed `{file}` at the same time: reading and judging again"
             )
         }
     }

@@ -273,11 +273,7 @@ fn what_is_no_value_of_an_input_is_refused() {
             "rejudge",
             "command: `rejudge` is none of gate, comment, install",
         ),
-        (
-            "check-run",
-            "yes",
-            "check-run: `yes` is neither true nor false",
-        ),
+        ("check-run", "yes", "check-run: `yes` must be true or false"),
         (
             "output",
             "a\nverdict=pass",

@@ -10,7 +10,7 @@ enum Open {
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the parser's enum may grow events of presentation"
+    reason = "the parser's enum may gain presentation events"
 )]
 pub(super) fn read(text: &str) -> Value {
     let mut open: Vec<Open> = Vec::new();

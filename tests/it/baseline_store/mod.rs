@@ -361,10 +361,10 @@ fn what_is_no_location_is_a_usage_error_that_repeats_no_password() {
     for (location, said) in [
         (
             "https://user:hunter2@host/x",
-            "there are no baselines at `https://`",
+            "the scheme `https://` is not supported",
         ),
         ("s3://user:hunter2@bucket", "has no place in it"),
-        ("s3://", "it names no bucket"),
+        ("s3://", "the bucket is missing"),
     ] {
         let ran = run(
             folder.path(),

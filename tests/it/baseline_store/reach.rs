@@ -100,7 +100,7 @@ fn without_network_and_without_a_whole_copy_nothing_passes() {
     .concat();
     let unknown = server.run(folder, &unknown).expect(6);
     assert!(
-        unknown.stderr.contains("there is no copy here of"),
+        unknown.stderr.contains("there is no local copy of"),
         "{}",
         unknown.stderr
     );

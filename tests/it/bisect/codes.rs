@@ -155,10 +155,7 @@ fn what_concerns_every_commit_stops_the_search() {
         &["--good-result", &at("good.json")],
         "cannot be compared with",
     );
-    stops(
-        &["--url", "http://127.0.0.1:9"],
-        "a server that runs already",
-    );
+    stops(&["--url", "http://127.0.0.1:9"], "an external server");
     let mut no_engine = history.bisect_command(&["--build", "echo {image}"]);
     no_engine.env("DOCKER_HOST", "unix:///no/such/socket");
     let said = Ran::of(&no_engine.output().unwrap()).expect(128).stderr;
@@ -239,17 +236,23 @@ fn start_says_what_is_wrong_with_its_ends() {
     };
     wrong(
         &["start", "main", "HEAD~1"],
-        "the bad end is no later commit than the good one",
+        "the bad end is not later than the good end",
     );
     wrong(&["start", "HEAD", "HEAD"], "no later commit");
-    wrong(&["start", "v9", "HEAD"], "git knows no commit `v9` here");
+    wrong(
+        &["start", "v9", "HEAD"],
+        "this clone does not have the commit `v9`",
+    );
     wrong(&["start", "HEAD~1"], "<BAD>");
     let mut no_text = history.bisect_command(&["start", "HEAD~1", "HEAD", "--thresholds"]);
     no_text.arg(OsStr::from_bytes(b"rules\xff.yaml"));
     let said = Ran::of(&no_text.output().unwrap()).expect(2).stderr;
     assert!(said.contains("is no UTF-8"), "{said}");
     history.git(&["bisect", "start", "--no-checkout", "main", "HEAD~1"]);
-    wrong(&["start", "HEAD~1", "HEAD"], "git searches here already");
+    wrong(
+        &["start", "HEAD~1", "HEAD"],
+        "a `git bisect` is already running",
+    );
     let below = history.path().join("below");
     std::fs::create_dir(&below).unwrap();
     let said = crate::support::run(&below, &["bisect"]).expect(128).stderr;

@@ -49,7 +49,9 @@ fn start_checks_both_ends_and_the_run_names_the_commit_while_the_tree_stays_as_i
     let command = format!("git bisect run {} bisect\n", program().display());
     assert_eq!(started.stdout, command);
     assert!(
-        started.stderr.contains("the working tree has changes that are in no commit: they are not measured, and stay as they are"),
+        started.stderr.contains(
+            "the working tree has uncommitted changes: they are not measured and stay unchanged"
+        ),
         "{}",
         started.stderr
     );

@@ -220,8 +220,8 @@ fn a_hostile_artifact_is_refused_with_a_reason() {
     error: the artifact `artifact.zip` is refused: comparison.json has schema `perfgate.comparison/2`; this version reads `perfgate.comparison/1`
     error: the artifact `artifact.zip` is refused: comparison.json is not a perfgate comparison: missing field `schema` at line 1 column 2
     error: the artifact `artifact.zip` is refused: comparison.json has `/next`, which this version does not know
-    error: the artifact `artifact.zip` is refused: `../comparison.json` is no file of a gate's output; upload comparison.json alone
-    error: the artifact `artifact.zip` is refused: `event.json` is no file of a gate's output; upload comparison.json alone
+    error: the artifact `artifact.zip` is refused: `../comparison.json` is not a file of a gate's output; upload only comparison.json
+    error: the artifact `artifact.zip` is refused: `event.json` is not a file of a gate's output; upload only comparison.json
     error: the artifact `artifact.zip` is refused: comparison.json is larger than 4 MiB, the limit of a comparison in an artifact
     ");
     assert!(

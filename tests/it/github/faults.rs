@@ -182,7 +182,7 @@ const ROWS: [Row; 19] = [
         requests: "GET comments",
         times: FOREVER,
         how: How::Says(401, "Bad credentials"),
-        says: "the comment was not written: …Bad credentials; the token is wrong or has expired",
+        says: "the comment was not written: …Bad credentials; the token is invalid or expired",
         left: 0,
     },
     Row {

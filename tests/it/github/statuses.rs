@@ -149,7 +149,7 @@ fn tidying_up_comes_last_and_what_fails_of_it_is_said() {
     scene.github.fail("PATCH comments/20", 1000, fault);
     let said = scene.comment(&[]).expect(0).stderr;
     assert!(
-        said.contains("a surplus comment of perfgate was not collapsed"),
+        said.contains("a duplicate comment of perfgate was not collapsed"),
         "{said}"
     );
     let kept = scene.github.world().comments[0]["body"].clone();

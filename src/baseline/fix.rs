@@ -1,57 +1,57 @@
-//! What mends files that are not whole, as commands to copy.
+//! Commands that fix damaged files.
 
 use super::location::Cloud;
-use super::place::{Part, Place, Within};
+use super::place::{Backend, Part, Place};
 use crate::record::Run;
 use crate::text::sanitize;
 
-/// How a file that is gone or broken comes back.
+/// How to restore a missing or broken file.
 pub(super) fn restore(place: &Place, part: Part) -> String {
     let file = sanitize::shell(&place.shown(part));
-    match place.within {
-        Within::Folder(_) => format!(
-            "take it from an earlier commit: `git log -- {file}`, then `git checkout COMMIT -- {file}`"
+    match place.backend {
+        Backend::Folder(_) => format!(
+            "restore it from an earlier commit: `git log -- {file}`, then `git checkout COMMIT -- {file}`"
         ),
-        Within::Bucket(_) => {
-            format!("restore an earlier version of {file}, where the bucket keeps versions")
+        Backend::Bucket(_) => {
+            format!("restore an earlier version of {file}, if the bucket keeps versions")
         }
     }
 }
 
-/// Baseline and ledger as they fitted together once.
+/// How to restore baseline and ledger from one commit.
 pub(super) fn both_of_one_commit(place: &Place) -> String {
     let files = [Part::Baseline, Part::Ledger].map(|part| sanitize::shell(&place.shown(part)));
     format!(
-        "take both files from one commit: `git checkout COMMIT -- {}`",
+        "restore both files from one commit: `git checkout COMMIT -- {}`",
         files.join(" ")
     )
 }
 
-/// How the sessions of a ledger come back that is broken, empty or gone.
+/// How to restore a ledger that is broken, empty or missing.
 pub(super) fn restore_ledger(place: &Place) -> String {
-    match place.within {
-        Within::Folder(_) => format!(
+    match place.backend {
+        Backend::Folder(_) => format!(
             "restore the file with `git checkout -- {}`",
             sanitize::shell(&place.shown(Part::Ledger))
         ),
-        Within::Bucket(_) => restore(place, Part::Ledger),
+        Backend::Bucket(_) => restore(place, Part::Ledger),
     }
 }
 
-/// A new ledger in place of one that is gone.
+/// How to restore a missing ledger or begin a new one.
 pub(super) fn begin_anew(place: &Place) -> String {
     format!(
-        "{}; where that is lost, begin a new one: `perfgate baseline update RESULT --because TEXT`",
+        "{}; if it is lost, begin a new one: `perfgate baseline update RESULT --because TEXT`",
         restore(place, Part::Ledger)
     )
 }
 
-/// Takes an empty ledger away.
+/// Removes an empty ledger.
 pub(super) fn remove_ledger(place: &Place) -> String {
     let file = sanitize::shell(&place.shown(Part::Ledger));
-    match &place.within {
-        Within::Folder(_) => format!("`rm {file}`"),
-        Within::Bucket(bucket) => match bucket.address().cloud {
+    match &place.backend {
+        Backend::Folder(_) => format!("`rm {file}`"),
+        Backend::Bucket(bucket) => match bucket.address().cloud {
             Cloud::S3 => format!("`aws s3 rm {file}`"),
             Cloud::Google => format!("`gcloud storage rm {file}`"),
             Cloud::Azure => format!("`az storage blob delete {}`", blob(place)),
@@ -59,7 +59,7 @@ pub(super) fn remove_ledger(place: &Place) -> String {
     }
 }
 
-/// The promotion that makes a session the baseline again, which only its own result can.
+/// The promotion that makes a session the baseline again; it needs the session's own result.
 pub(super) fn promote_again(session: &Run) -> String {
     format!(
         "promote the result {} again with `perfgate baseline update RESULT`",
@@ -67,7 +67,7 @@ pub(super) fn promote_again(session: &Run) -> String {
     )
 }
 
-/// Which result is meant: `of 2026-03-02T10:00:00Z, commit 0123456789`.
+/// Identifies a result: `of 2026-03-02T10:00:00Z, commit 0123456789`.
 fn identified(run: &Run) -> String {
     let created = run.file.created.as_deref().unwrap_or("of unknown time");
     let source = run.file.source.as_ref();
@@ -79,7 +79,7 @@ fn identified(run: &Run) -> String {
     }
 }
 
-/// The one command that drops all those lines: one each would count anew after the first.
+/// One command that deletes all those lines, because line numbers change after a first deletion.
 pub(super) fn drop_lines(place: &Place, numbers: &[usize]) -> String {
     let lines: Vec<String> = numbers
         .chunk_by(|one, next| one + 1 == *next)
@@ -92,13 +92,13 @@ pub(super) fn drop_lines(place: &Place, numbers: &[usize]) -> String {
     edited(place, &format!("sed -i '{}'", lines.join(";")))
 }
 
-/// A command that edits the ledger where it stands, given what edits the file of that name here.
+/// A command that edits the stored ledger, given a command for a local file.
 fn edited(place: &Place, edit: &str) -> String {
     let file = sanitize::shell(&place.shown(Part::Ledger));
     let here = "ledger.jsonl";
-    let bucket = match &place.within {
-        Within::Folder(_) => return format!("`{edit} {file}`"),
-        Within::Bucket(bucket) => bucket.address(),
+    let bucket = match &place.backend {
+        Backend::Folder(_) => return format!("`{edit} {file}`"),
+        Backend::Bucket(bucket) => bucket.address(),
     };
     match bucket.cloud {
         Cloud::S3 => {
@@ -116,9 +116,9 @@ fn edited(place: &Place, edit: &str) -> String {
     }
 }
 
-/// The ledger as Azure's command line names it.
+/// The ledger's name for Azure's command line.
 fn blob(place: &Place) -> String {
-    let Within::Bucket(bucket) = &place.within else {
+    let Backend::Bucket(bucket) = &place.backend else {
         return String::new();
     };
     let address = bucket.address();
