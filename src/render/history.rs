@@ -203,7 +203,7 @@ mod tests {
           step at 2026-01-09 (0000000000): +8.0 %, accepted: new sampler, #12
 
           oldest to newest, each line from its smallest to its largest value; a bar
-          begins a new level; plus is worse
+          (|) begins a new level; plus is worse
         ");
     }
 }
