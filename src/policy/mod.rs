@@ -1,10 +1,10 @@
 //! From rules and numbers to judgements and a verdict. Pure.
 //!
 //! ```text
-//! thresholds.yaml ─▶ config ─▶ rule::Policy ─┐
+//! thresholds.yaml ─▶ config ─▶ rule::Policy ───────────┐
 //! runs ─▶ compare::usable ─▶ ComparableInputs ─────────┴▶ judge_all ─▶ judge (one rule, one scenario) ─▶ Judgement
-//!                                                  │             └ stats: estimate, decision at this look
-//!                                                  ▼
+//!                                                          │             └ stats: estimate, decision at this look
+//!                                                          ▼
 //!                            verdict + headline + warnings + figures ─▶ report::Comparison
 //! ```
 //!

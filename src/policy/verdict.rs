@@ -394,7 +394,7 @@ mod tests {
         assert!(
             spent.judgements[0]
                 .reason
-                .ends_with("decided at an earlier look")
+                .ends_with("decided at an earlier interim look")
         );
         assert_eq!(spent.decision.looks.len(), 2);
         assert_eq!(

@@ -138,7 +138,7 @@ fn headline(report: &BisectReport, safe: fn(&str) -> String) -> String {
             merged(report)
         ),
         BisectOutcome::NotConfirmed | BisectOutcome::Several => format!(
-            "The search ended at {}, but a second measurement against {} has the result: {}{change}. The commit is not confirmed, so no commit is named.",
+            "The search ended at {}, but the measurement against {} does not confirm it ({}){change}. No commit is named.",
             commit.short(),
             safe(against),
             match confirmation.map(|step| step.answer) {

@@ -202,7 +202,7 @@ mod tests {
          TPOT P95         ▁▂▁▁▂▁▁▂|▇██▇██▇█  21.70 ms  +8.5 % since v1.4.0
           step at 2026-01-09 (0000000000): +8.0 %, accepted: new sampler, #12
 
-          oldest to newest, each line from its smallest to its largest value; a bar
+          oldest to newest, each line from its smallest to its largest value; a bar (|)
           begins a new level; plus is worse
         ");
     }

@@ -76,7 +76,7 @@ pub fn comparison(comparison: &Comparison, screen: Screen) -> String {
         .map(|warning| warning.message.clone())
         .collect();
     list("warnings", &warnings, &mut text);
-    list("looks", &view.looks, &mut text);
+    list("interim looks", &view.looks, &mut text);
     text.push_str(&end(&view, screen));
     text
 }

@@ -180,10 +180,10 @@ fn a_growth_that_no_rule_watches_is_said() {
     // Memory in use is the same: the KV cache gave way.
     let shown = compare(at, &[]).expect(0).stdout;
     assert!(
-        shown.contains("the KV cache holds 414000 tokens instead of 460000"),
+        shown.contains("the KV cache has room for 414000 tokens instead of 460000"),
         "{shown}"
     );
     write(at, "candidate.json", &result(459_984));
     let shown = compare(at, &[]).expect(0).stdout;
-    assert!(!shown.contains("the KV cache holds"), "{shown}");
+    assert!(!shown.contains("the KV cache has room for"), "{shown}");
 }

@@ -105,9 +105,9 @@ fn what_speaks_against_a_run_is_said_at_once_and_stays_in_the_ledger_with_the_re
     error: the run is not accepted as the baseline of `llama` on `nvidia-l4`:
       - it was measured on `feature`, not on `main`
       - the work tree had uncommitted changes
-      - TPOT P95 at concurrency=16 is worse than the baseline: +9.9 % (the limit is 5.0 %)
-      - throughput at concurrency=16 is worse than the baseline: +9.0 % (the limit is 5.0 %)
-      - TTFT P95 at concurrency=16 lies +10.0 % from the middle of the ledger, whose sessions differ by 0.2 %
+      - TPOT P95 at concurrency=16 is worse than the baseline: +9.9 % (limit 5.0 %)
+      - throughput at concurrency=16 is worse than the baseline: +9.0 % (limit 5.0 %)
+      - TTFT P95 at concurrency=16 is +10.0 % from the median of the ledger, whose sessions differ by 0.2 %
     hint: fix it and measure again, or accept it with a reason: `--because TEXT` (the ledger keeps it)
     ");
     assert_eq!(lines(folder).len(), 6);
@@ -239,7 +239,7 @@ fn a_slow_decline_that_passes_step_by_step_is_seen_through_the_release() {
     let folder = folder.path();
     update(folder, &result(1, 1.0), &["--release", "v1.0.0"]).expect(0);
     let mut level = 1.0;
-    // Each step passes, and no session lies far from the others yet.
+    // Each step passes, and no session is far from the others yet.
     for day in 2..=7 {
         level *= 1.01;
         update(folder, &result(day, level), &[]).expect(0);

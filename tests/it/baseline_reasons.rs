@@ -72,7 +72,9 @@ fn a_ledger_that_is_gone_or_empty_is_found_and_none_begins_unsaid() {
     );
     let refused = update(folder, &result(2, 1.0), &[]).expect(1);
     assert!(
-        refused.stderr.contains("the ledger is gone"),
+        refused
+            .stderr
+            .contains("the ledger of the baseline is missing"),
         "{}",
         refused.stderr
     );
@@ -138,7 +140,7 @@ fn a_maintainers_word_holds_for_that_run_and_what_regressed_in_it() {
         let flags = [&["--dry-run", "--comparison", "comparison.json"], more].concat();
         update(folder, result, &flags)
     };
-    // TTFT lies far from the ledger too, but was not judged to be slower.
+    // TTFT is far from the ledger too, but was not judged to be slower.
     let refused = accept(&slower, &comparison, &[]).expect(1).stderr;
     assert!(
         refused.contains("TTFT P95") && !refused.contains("TPOT P95"),

@@ -146,7 +146,7 @@ fn a_link_of_the_change_leads_to_no_other_bar() {
     link(Path::new("examples/lax.yaml"), "thresholds.yaml");
     let warnings = blocked(folder);
     assert!(
-        warnings.contains("the change edits what it is judged by (thresholds.yaml)"),
+        warnings.contains("the change edits files that it is judged by (thresholds.yaml)"),
         "{warnings}"
     );
     let outside = tempfile::tempdir().unwrap();
@@ -182,7 +182,9 @@ fn links_of_the_base_branch_are_followed_within_it() {
         "strict.yaml",
         "version: 1\nrules: {tpot.p95: {regression: 90%, action: warn}}\n",
     );
-    assert!(blocked(folder).contains("the change edits what it is judged by (thresholds.yaml)"));
+    assert!(
+        blocked(folder).contains("the change edits files that it is judged by (thresholds.yaml)")
+    );
     let outside = ["--baseline-ref", "main", "--thresholds", "outside.yaml"];
     let refused = gate(folder, "main", &outside).expect(6);
     assert!(

@@ -97,7 +97,7 @@ fn the_report_has_every_chart_with_a_text_alternative() {
     for section in [
         "History of accepted runs",
         "GPU and server over time",
-        "What the server counted itself",
+        "Server metrics",
         "SM clock, of the slowest GPU",
         "candidate − baseline; above zero is slower",
         "mean queue time",
@@ -143,7 +143,7 @@ fn the_forest_plot_says_in_words_what_it_draws() {
 fn a_void_repeat_has_its_reason_as_text_beside_the_chart() {
     let html = render::html::report(&rich()).unwrap();
     assert!(html.contains(
-        "<li>candidate, repeat 4, does not count: throttled &lt;b&gt;by heat&lt;&#x2f;b&gt;</li>"
+        "<li>candidate: repeat 4 does not count: throttled &lt;b&gt;by heat&lt;&#x2f;b&gt;</li>"
     ));
     assert!(html.contains("void: throttled &lt;b&gt;"));
     assert!(!html.contains("<b>by heat"));
@@ -252,7 +252,7 @@ fn a_page_of_many_scenarios_stays_small_and_draws_first_what_does_not_hold() {
     assert!(html.len() <= 1_000_000, "{}", html.len());
     let (_, said) = html.split_once("<p id=\"undrawn\">").unwrap();
     let (said, after) = said.split_once("</p>").unwrap();
-    assert!(said.contains("of 60 scenarios follow"), "{said}");
+    assert!(said.contains("of 60 scenarios have charts"), "{said}");
     assert!(after.contains("load 59"));
     let few = render::html::report(&many_scenarios(&rich(), 3)).unwrap();
     assert!(!few.contains("id=\"undrawn\""));

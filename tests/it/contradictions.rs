@@ -270,7 +270,7 @@ fn a_session_that_the_ledger_has_several_times_counts_once() {
     let repeated = all + &session(1.01) + &session(1.01) + &session(1.001);
     let (again, warnings) = sessions(&repeated);
     assert_eq!(again, 5);
-    assert!(warnings.contains("lines left out: 2"), "{warnings}");
+    assert!(warnings.contains("2 lines left out"), "{warnings}");
 }
 
 #[test]

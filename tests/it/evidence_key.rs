@@ -200,7 +200,10 @@ fn another_machine_and_another_baseline_begin_anew_and_evidence_that_is_thrown_a
     assert_eq!(series(at).len(), 3);
     let judged = json(&at.join("out/comparison.json"));
     let reason = judged["judgements"][0]["reason"].as_str().unwrap();
-    assert!(!reason.contains("decided at an earlier look"), "{reason}");
+    assert!(
+        !reason.contains("decided at an earlier interim look"),
+        "{reason}"
+    );
     for folder in series(at) {
         std::fs::remove_dir_all(folder).unwrap();
     }
@@ -241,7 +244,7 @@ fn what_was_decided_under_one_limit_is_no_answer_to_another_and_stays_the_answer
         (
             "80%",
             3,
-            "; every look at this commit was spent on another limit, and what that decided is no answer to this one",
+            "; all interim looks at this commit were used for another limit, and their result does not apply to this one",
         ),
         ("90%", 0, "; decided at an earlier interim look"),
     ] {

@@ -262,7 +262,7 @@ fn a_baseline_in_a_submodule_is_that_of_the_commit_which_the_base_pins() {
     ];
     let blocked = run(&top, &arguments).expect(1).stdout;
     assert!(
-        blocked.contains("the change edits what it is judged by (perf/llama.json)"),
+        blocked.contains("the change edits files that it is judged by (perf/llama.json)"),
         "{blocked}"
     );
     std::fs::remove_dir_all(&inside).unwrap();

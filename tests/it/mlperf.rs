@@ -87,7 +87,7 @@ fn failed_queries_make_a_run_invalid() {
         .collect();
     let shown = run(folder.path(), &all).expect(1).stdout;
     assert!(
-        shown.contains("queries were not answered in full"),
+        shown.contains("queries failed or were cut short"),
         "{shown}"
     );
 }
@@ -108,10 +108,7 @@ fn offline_sends_everything_at_once_and_a_run_that_is_too_short_is_invalid() {
     let result = read(&folder.path().join("mlperf.json"));
     assert_eq!(result["scenarios"][0]["name"], "concurrency=300");
     let shown = mlperf(folder.path(), &with("1h")).expect(1).stdout;
-    assert!(
-        shown.contains("and at least 3600 s are required"),
-        "{shown}"
-    );
+    assert!(shown.contains("at least 3600 s are required"), "{shown}");
 }
 
 #[test]
@@ -217,7 +214,7 @@ fn the_summary_has_the_answer_first_and_every_reason() {
     let json = serde_json::json!({
         "schema": "perfgate.mlperf/1", "notice": perfgate::mlperf::NOT_OFFICIAL, "scenario": "server",
         "task": "llama3.1-8b", "model": "demo", "target_qps": 4.0, "valid": false,
-        "reasons": ["TTFT: 50 of 2010 queries were over 2000 ms; to claim P99 with 99 % confidence at most 10 may be (or 6898 queries must be sent)"],
+        "reasons": ["TTFT: 50 of 2010 queries were over 2000 ms; to claim P99 with 99 % confidence, at most 10 may be (or send 6898 queries)"],
         "required": {
             "limits": {"ttft": 2.0, "tpot": 0.1}, "percentile": 0.99, "min_duration": 600.0, "min_queries": 459,
             "output_tokens": 128.0

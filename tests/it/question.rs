@@ -166,7 +166,7 @@ fn a_comparison_in_a_pull_request_reads_baseline_and_thresholds_at_the_base() {
     assert!(
         words
             .join(" ")
-            .contains("edits what it is judged by (thresholds.yaml)"),
+            .contains("edits files that it is judged by (thresholds.yaml)"),
         "{blocked}"
     );
     // A baseline that the change moves is that of before, and one that the job made is as it is.

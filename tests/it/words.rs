@@ -346,7 +346,7 @@ fn an_explanation_stands_in_place_of_the_request_for_one_and_changes_no_verdict(
     let asked = run(at, &COMPARE).expect(0).stdout;
     assert!(
         as_seen(&asked, false)
-            .contains("TTFT P95 at concurrency=64 asks for an explanation by the author"),
+            .contains("TTFT P95 at concurrency=64 needs an explanation by the author"),
         "{asked}"
     );
     assert!(

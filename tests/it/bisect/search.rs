@@ -154,11 +154,7 @@ fn a_slow_decline_has_no_guilty_commit_and_nobody_is_named() {
         ran.stdout
     );
     let all = format!("{}{}", ran.stdout, ran.stderr);
-    assert!(
-        all.contains("It is not confirmed, and nobody is\n   named.")
-            || all.contains("nobody is named"),
-        "{all}"
-    );
+    assert!(all.contains("does not confirm it"), "{all}");
     assert!(
         all.contains("the commit at which the search ended is not confirmed"),
         "{all}"
@@ -185,7 +181,7 @@ fn a_merge_that_broke_the_start_is_named_with_the_command_that_searches_in_what_
     // By first parents nothing lies between the ends.
     let options = ["--first-parent", "--startup-failure", "bad"];
     let said = history.start(&options).expect(0).stdout;
-    assert!(said.contains("broke the start, confirmed"), "{said}");
+    assert!(said.contains("broke the server start, confirmed"), "{said}");
     let summary = std::fs::read_to_string(history.state("summary.md")).unwrap();
     let command = format!("perfgate bisect start {} {merged}", history.commits[0]);
     assert!(summary.contains(&command), "{summary}");
@@ -224,12 +220,7 @@ fn commits_that_cannot_be_judged_leave_several_which_are_listed() {
     history.start(&BUILD).expect(0);
     let ran = history.run(&[]);
     assert_ne!(ran.code, Some(0));
-    assert!(
-        ran.stdout
-            .contains("Commits that could not be judged leave 3"),
-        "{}",
-        ran.stdout
-    );
+    assert!(ran.stdout.contains("so one of 3 commits"), "{}", ran.stdout);
     for subject in ["breaks the build", "still broken", "builds again"] {
         assert!(ran.stdout.contains(subject), "{}", ran.stdout);
     }

@@ -99,7 +99,7 @@ fn how_to_accept_stands_once_in_the_comment_of_a_block_with_the_label_that_does_
         .expect(1);
     let own = scene.own();
     let how = "**To accept it:** give the reason under the heading “perfgate accepted” in the pull request's text; \
-               somebody with write permission then sets the label <code>our-label</code>; a later push takes that away\n";
+               a person with write permission then sets the label <code>our-label</code>; a later push removes the acceptance\n";
     assert!(own.contains(how), "{own}");
     let file = std::fs::read_to_string(scene.path().join("comment.md")).unwrap();
     assert!(file.contains(how), "{file}");
