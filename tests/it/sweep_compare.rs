@@ -57,7 +57,7 @@ fn loads_that_only_one_search_chose_are_said_and_are_no_mismatch() {
             "capacity-not-judged"
         ]
     );
-    insta::assert_snapshot!(comparison.warnings[2].message, @"both runs searched for their concurrency at SLO, and no rule watches it; add `capacity.concurrency: {regression: 5%, action: block}`");
+    insta::assert_snapshot!(comparison.warnings[2].message, @"both runs searched for their concurrency at SLO, and no rule covers it; add `capacity.concurrency: {regression: 5%, action: block}`");
     // What was asked for and is missing is a mismatch, as ever.
     let asked = run(&[point(16, true, 0.02), point(32, false, 0.03), sweep(30.0)]);
     let comparison = compare("tpot.p95: {regression: 5%}", &asked, &candidate);
