@@ -115,7 +115,7 @@ impl Outputs {
                 |(_, other)| matches!(other, Destination::File(file) if destination.is_also(file)),
             );
             if let Some((other, _)) = twice {
-                return Err(usage(format!("{called} and {other} are the same file")));
+                return Err(usage(format!("{called} is the same file as {other}")));
             }
             seen.push((what, destination));
         }

@@ -358,7 +358,7 @@ mod tests {
         let error = check(r#"{"metrics": {"ttft.p50": 0.1}, "samples": {"ttft": [0.2, 0.2]}}"#)
             .unwrap_err();
         insta::assert_snapshot!(error, @r"
-        `a.json` contradicts itself:
+        `a.json` has contradictory values:
           - scenario `c`, repeat 1: `ttft.p50` is 0.1 in `metrics`, but the samples give 0.200000
         ");
         assert!(
@@ -374,7 +374,7 @@ mod tests {
         )
         .unwrap_err();
         insta::assert_snapshot!(error, @r"
-        `a.json` contradicts itself:
+        `a.json` has contradictory values:
           - scenario `c` has two repeats with the id `x`
           - scenario `c`, repeat 1: the duration must be above zero and at most 1000000000 s; it is 0
           - scenario `c`, repeat 1: `qps` is -1, which is impossible for this metric

@@ -163,7 +163,7 @@ fn the_pull_requests_text_can_carry_the_analysis() {
     );
     let said = with_event("rubbish").expect(1).stderr;
     assert!(
-        said.contains("the pull request's text is not known"),
+        said.contains("cannot read the pull request's text"),
         "{said}"
     );
 }

@@ -166,7 +166,7 @@ fn a_baseline_too_noisy_for_its_limits_is_accepted_with_a_warning() {
     insta::assert_snapshot!(said.stdout, @"
     `result.json` is now the baseline of llama on nvidia-l4, session 1 of its ledger
       warning: the repeats of throughput at concurrency=16 differ by 140 %: against this baseline the smallest detectable regression is 88.4 %, and the limit is 5.0 %
-      hint: measure again on a quieter machine or with more repeats (`repeat`), or gate with the base version at hand (`--base-image`, `server.base`): else gates against this baseline end undecided
+      hint: measure again on a quieter machine or with more repeats (`repeat`), or gate with the base version available (`--base-image`, `server.base`): else gates against this baseline end undecided
     next: git add 'baselines/llama/nvidia-l4.json' 'baselines/llama/nvidia-l4.ledger.jsonl'
     ");
 }
@@ -217,7 +217,7 @@ fn a_promotion_that_was_interrupted_is_found_and_ended_by_doing_it_again() {
     write(folder, BASELINE, &before);
     let found = run(folder, &["baseline", "verify"]).expect(2);
     assert!(
-        found.stdout.contains("it is not the last session"),
+        found.stdout.contains("it differs from the last session"),
         "{}",
         found.stdout
     );
@@ -227,7 +227,7 @@ fn a_promotion_that_was_interrupted_is_found_and_ended_by_doing_it_again() {
     // An old run does not come back by an old command.
     let old = update(folder, &result(1, 1.0), &[]).expect(1);
     assert!(
-        old.stderr.contains("later ones were accepted since"),
+        old.stderr.contains("later runs have been accepted"),
         "{}",
         old.stderr
     );
@@ -362,7 +362,7 @@ fn what_is_there_is_listed_and_shown_and_what_is_not_is_said() {
     );
     let other = run(folder, &["baseline", "show", "mistral"]).expect(4);
     assert!(
-        other.stderr.contains("there are baselines of: llama"),
+        other.stderr.contains("existing baselines: llama"),
         "{}",
         other.stderr
     );
@@ -474,7 +474,10 @@ fn a_full_disk_loses_nothing_wherever_in_a_promotion_it_is_met() {
             assert!(said.contains("No space left on device"), "{said}");
             if after.len() == before.0.len() {
                 unchanged += 1;
-                assert!(said.contains("nothing was changed; make room"), "{said}");
+                assert!(
+                    said.contains("nothing was changed; free disk space"),
+                    "{said}"
+                );
                 disk.leave(200 << 10);
                 run(folder, &["baseline", "verify"]).expect(0);
                 continue;
@@ -487,7 +490,7 @@ fn a_full_disk_loses_nothing_wherever_in_a_promotion_it_is_met() {
                 "{said}"
             );
             let found = run(folder, &["baseline", "verify"]).expect(2);
-            assert!(found.stdout.contains("it is not the last session"));
+            assert!(found.stdout.contains("it differs from the last session"));
             disk.leave(200 << 10);
             update(folder, &of_day(day), &[]).expect(0);
             accepted += 1;

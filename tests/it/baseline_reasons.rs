@@ -21,7 +21,9 @@ fn a_ledger_that_was_cut_off_is_found_and_nothing_is_built_on_it() {
     write(folder, LEDGER, &cut);
     let found = run(folder, &["baseline", "verify"]).expect(2);
     assert!(
-        found.stdout.contains("ledger.jsonl:2: the line is cut off"),
+        found
+            .stdout
+            .contains("ledger.jsonl:2: the line is truncated"),
         "{}",
         found.stdout
     );
@@ -67,7 +69,7 @@ fn a_ledger_that_is_gone_or_empty_is_found_and_none_begins_unsaid() {
     std::fs::remove_file(folder.join(LEDGER)).unwrap();
     let gone = verify();
     assert!(
-        gone.contains("it is gone") && gone.contains("git checkout COMMIT"),
+        gone.contains("it is missing") && gone.contains("git checkout COMMIT"),
         "{gone}"
     );
     let refused = update(folder, &result(2, 1.0), &[]).expect(1);

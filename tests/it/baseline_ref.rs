@@ -190,7 +190,7 @@ fn links_of_the_base_branch_are_followed_within_it() {
     assert!(
         refused
             .stderr
-            .contains("a link leads out of the repository there, to `/nowhere.yaml`"),
+            .contains("a link in that commit leads out of the repository, to `/nowhere.yaml`"),
         "{}",
         refused.stderr
     );
@@ -221,7 +221,7 @@ fn a_bar_that_cannot_be_read_is_an_error_and_not_none() {
             refused
                 .stderr
                 .contains(&format!("cannot read `{unreadable}"))
-                && refused.stderr.contains("let this user read it"),
+                && refused.stderr.contains("fix the file or its permissions"),
             "{}",
             refused.stderr
         );
@@ -244,7 +244,7 @@ fn a_baseline_that_only_the_change_has_judges_nothing() {
     let first = git(folder, &["rev-list", "--max-parents=0", "HEAD"]);
     let refused = gate(folder, &first, &["--repeat", "1"]).expect(4);
     assert!(
-        refused.stderr.contains("only the change has one"),
+        refused.stderr.contains("only the change has this file"),
         "{}",
         refused.stderr
     );

@@ -36,7 +36,7 @@ fn a_wrong_flag_is_a_usage_error_with_the_nearest_one() {
 fn nothing_to_measure_is_said_with_the_next_step() {
     let folder = tempfile::tempdir().unwrap();
     insta::assert_snapshot!(run(folder.path(), &["bench"]).expect(2).stderr, @"
-    error: there is no `perfgate.yaml` here, and no flag says what to measure
+    error: `perfgate.yaml` does not exist, and no flag sets a server
     hint: use `--config FILE`, or `--model M` and one of `--url`, `--image` and `--simulator`
     ");
     insta::assert_snapshot!(run(folder.path(), &["bench", "--model", "m"]).expect(2).stderr, @"
@@ -66,7 +66,7 @@ fn a_data_set_that_is_not_there_is_refused_instead_of_replaced() {
         "model: m\ndataset: ShareGPT_v3\nserver: {simulator: {}}\n",
     );
     insta::assert_snapshot!(run(folder.path(), &["bench"]).expect(2).stderr, @"
-    error: the data set `ShareGPT_v3` is not here: there is no file `ShareGPT_v3`, and perfgate downloads nothing
+    error: the data set `ShareGPT_v3` is missing: the file `ShareGPT_v3` does not exist (perfgate does not download data sets)
     hint: set the file with `--dataset-path FILE`, or in perfgate.yaml with `dataset: {path: FILE}`
     hint: or remove `dataset` to use synthetic prompts with the lengths of `input_tokens`
     ");

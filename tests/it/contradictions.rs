@@ -157,7 +157,7 @@ fn every_contradiction_of_a_repeat_is_refused_by_name() {
             json!(8.0),
             "`qps` is 8 in `metrics`, but 120 completed `requests` in 30 s are 4",
         ),
-        ("/duration", json!(-1.0), "a duration must be above zero"),
+        ("/duration", json!(-1.0), "the duration must be above zero"),
     ];
     for (pointer, value, said) in cases {
         let mut wrong = file(100);
@@ -172,7 +172,7 @@ fn every_contradiction_of_a_repeat_is_refused_by_name() {
         for (baseline, candidate) in [("good.json", "wrong.json"), ("wrong.json", "good.json")] {
             let error = compare(at, baseline, candidate).expect(2).stderr;
             assert!(
-                error.contains("`wrong.json` contradicts itself") && error.contains(said),
+                error.contains("`wrong.json` has contradictory values") && error.contains(said),
                 "{pointer}: {error}"
             );
         }

@@ -169,7 +169,10 @@ fn a_trace_is_sent_at_its_own_times_with_exact_lengths() {
         json!({"trace_speedup": 4.0})
     );
     let said = bench(folder.path(), &["--concurrency", "2"], 2);
-    assert!(said.contains("`speedup` is for a trace"), "{said}");
+    assert!(
+        said.contains("`speedup` has no effect with a given load"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -336,7 +339,7 @@ fn a_sweep_goes_through_a_data_set_again_only_where_the_plan_says_so() {
     };
     let (sent, said) = swept("prompts.jsonl");
     assert_eq!(sent, 10);
-    let ended = "the data set ends after 10 requests, and concurrency=4 would take 32";
+    let ended = "the data set ends after 10 requests, but concurrency=4 needs 32";
     assert!(said.contains(ended), "{said}");
     let (sent, said) = swept("{path: prompts.jsonl, repeat_entries: true}");
     assert_eq!(sent, 32);

@@ -104,7 +104,7 @@ fn another_build(at: &Path, change: impl FnOnce() -> Ran) {
     let other = change();
     assert_eq!(series(at).len(), 2, "{}", other.stderr);
     assert!(
-        other.stderr.contains("evidence starts anew"),
+        other.stderr.contains("starting new evidence"),
         "{}",
         other.stderr
     );
@@ -183,7 +183,7 @@ fn another_machine_and_another_baseline_begin_anew_and_evidence_that_is_thrown_a
     let at = measured();
     let at = at.path();
     let node = |name: &str| gate_with(at, &[("PERFGATE_MACHINE", name)]).stderr;
-    let anew = "evidence starts anew";
+    let anew = "starting new evidence";
     let said = node("node-1");
     assert!(!said.contains(anew), "{said}");
     let result = json(&at.join("out/result.json"));

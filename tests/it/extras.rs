@@ -242,7 +242,7 @@ fn what_cannot_be_sent_is_refused_before_a_server_starts() {
         ");
     insta::assert_snapshot!(said(&["--header", "Content-Length: 7"]), @"
         error: perfgate sets the header `Content-Length` itself
-        hint: take it out
+        hint: remove it
         ");
     insta::assert_snapshot!(said(&["--extra-body", "{\"top_k\": 1, \"top_k\": 2}"]), @r#"
         error: `--extra-body` cannot be read: duplicate key `top_k` at line 1 column 20

@@ -73,12 +73,12 @@ fn what_it_writes_gates_the_embedded_server_end_to_end() {
     added    /perfgate-out/ to .gitignore
 
     Next:
-      1. perfgate doctor   can this machine measure it?
-      2. in .github/workflows/perfgate.yml, put the repository and the commit of a perfgate release for `uses: OWNER/perfgate@0000…`
-      3. commit all of it and bring it to trunk
-      4. perfgate bench --output result.json && perfgate baseline update result.json   on trunk; commit the files in baselines: the accepted run
+      1. perfgate doctor   checks this machine
+      2. in .github/workflows/perfgate.yml, replace `uses: OWNER/perfgate@0000…` by the repository and commit of a perfgate release
+      3. commit these files and merge them into trunk
+      4. perfgate bench --output result.json && perfgate baseline update result.json   on trunk; then commit the files in baselines
       5. perfgate gate   measures and compares; passes without a regression
-      6. open a pull request against trunk, and make the status `perfgate` required there
+      6. open a pull request against trunk, and make the status `perfgate` a required check
     ");
     git(at, &["add", "--all"]);
     git(at, &["commit", "--quiet", "--message", "perfgate"]);
@@ -145,10 +145,10 @@ fn in_a_folder_of_a_repository_the_workflow_goes_where_github_looks_for_it() {
 
     Next:
       1. perfgate doctor   on the machine with the GPU (this machine has none)
-      2. commit all of it and bring it to trunk
-      3. perfgate bench --output result.json && perfgate baseline update result.json   on trunk, on that machine; commit the files in baselines: the accepted run
+      2. commit these files and merge them into trunk
+      3. perfgate bench --output result.json && perfgate baseline update result.json   on trunk, on that machine; then commit the files in baselines
       4. perfgate gate   measures and compares; passes without a regression
-      5. open a pull request against trunk, and make the status `perfgate` required there
+      5. open a pull request against trunk, and make the status `perfgate` a required check
     ");
     assert!(at.join("perfgate.yaml").is_file() && !at.join(".github").exists());
     assert!(!top.join("perfgate.yaml").exists());
@@ -181,7 +181,10 @@ fn a_folder_that_github_would_take_for_an_expression_is_refused() {
     let at = folder.path().join("${{ secrets.X }}");
     std::fs::create_dir(&at).unwrap();
     let said = init(&at, &["--simulator"]).expect(2).stderr;
-    assert!(said.contains("no workflow can name the folder"), "{said}");
+    assert!(
+        said.contains("a workflow cannot refer to the folder"),
+        "{said}"
+    );
     assert!(at.read_dir().unwrap().next().is_none());
 }
 
@@ -204,7 +207,7 @@ fn what_is_there_is_left_as_it_is_unless_it_is_to_be_overwritten() {
     write(at, ".gitignore", "perfgate-out");
     let said = init(at, &["--simulator"]).expect(0).stdout;
     assert!(
-        said.contains("left     thresholds.yaml as it is (--force overwrites it)\n"),
+        said.contains("kept     thresholds.yaml (--force overwrites it)\n"),
         "{said}"
     );
     assert_eq!(read(at, "thresholds.yaml"), "version: 1\n# mine\n");

@@ -169,7 +169,7 @@ fn what_no_scenario_has_is_said_before_anything_is_started() {
     hint: remove `--ttft-limit`, `--tpot-limit` and `--find-peak`
     ");
     insta::assert_snapshot!(said(&["--scenario", "server", "--target-qps", "1", "--concurrency", "3"]), @r"
-    error: the scenario decides load and number of queries
+    error: the scenario sets load and number of queries
     hint: use `--target-qps` and `--min-queries` instead
     ");
     assert!(said(&["--scenario", "server"]).contains("--target-qps"));
@@ -192,9 +192,9 @@ fn what_would_change_the_load_or_say_nothing_is_refused_before_anything_is_start
     ];
     let refused: Vec<String> = flags.iter().map(|flag| said(flag)).collect();
     insta::assert_snapshot!(refused.join("\n"), @r"
-    error: `--repeat`: a run is measured once
-    error: `--duration`: a run is not cut short
-    error: `--goodput`: the limits are those of the task
+    error: `--repeat` has no effect: a run is measured once
+    error: `--duration` has no effect: a run always completes
+    error: `--goodput` has no effect: the task sets the limits
     error: `ramp_up` has no effect: the scenario sets a constant load
     ");
     for key in ["ramp_up: 2s", "conversation: {turns: 2}"] {

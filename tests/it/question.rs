@@ -192,7 +192,10 @@ fn a_comparison_in_a_pull_request_reads_baseline_and_thresholds_at_the_base() {
     write(folder, "brought.json", &slow);
     commit(folder, "a baseline of its own");
     let refused = named("brought.json").expect(2).stderr;
-    assert!(refused.contains("only the change has one"), "{refused}");
+    assert!(
+        refused.contains("only the change has this file"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -317,7 +320,10 @@ fn a_first_configuration_is_the_changes_own_and_a_moved_one_is_none() {
     );
     commit(folder, "a question of its own");
     let refused = at("perf/easy.yaml").expect(6).stderr;
-    assert!(refused.contains("a configuration of its own"), "{refused}");
+    assert!(
+        refused.contains("a change cannot set the configuration"),
+        "{refused}"
+    );
     // The same gate in another place is asked as before.
     git(
         folder,
@@ -432,7 +438,7 @@ fn a_base_that_is_not_known_is_an_error_that_says_what_to_fetch() {
     );
     refused(
         json!({"sha": tip, "ref": "main"}),
-        "the commit from which the change branched off",
+        "the merge base of the change",
     );
     // A branch of that name that is the change itself is not where it is to be merged.
     git(&clone, &["update-ref", "-d", "refs/remotes/origin/main"]);

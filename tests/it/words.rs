@@ -481,7 +481,7 @@ fn more_rules_than_actions_shows_are_counted() {
         let count = said.lines().filter(|line| line.starts_with(level)).count();
         assert!((1..10).contains(&count), "{said}");
     }
-    assert!(said.contains("7 more rules are in the report"), "{said}");
+    assert!(said.contains("the report has 7 more rules"), "{said}");
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(super) fn lines(event: &InputEvent) -> Vec<String> {
                 .map(|(reason, count)| format!("{count} with {reason}"))
                 .collect();
             vec![format!(
-                "note: {unusable} of {} of `{}` are not usable: {}",
+                "note: {unusable} of {} of `{}` ignored: {}",
                 count(*all, "entry"),
                 path.display(),
                 reasons.join(", ")

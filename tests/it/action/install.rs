@@ -134,7 +134,7 @@ fn a_release_that_is_not_pinned_is_refused_before_anything_is_downloaded() {
         refused(
             &job,
             if version.contains('/') || version.contains('$') {
-                "is no version"
+                "is not a version"
             } else {
                 "pins no release"
             },
@@ -173,7 +173,7 @@ fn an_attestation_that_does_not_verify_is_refused() {
         if verifies {
             assert!(!job.failed && !job.log.contains("::warning"), "{}", job.log);
         } else {
-            refused(&job, "does not verify");
+            refused(&job, "is not valid for the release workflow");
         }
         let asked = std::fs::read_to_string(released.runner.workspace().join("asked")).unwrap();
         assert!(asked.starts_with("attestation verify /"), "{asked}");
@@ -199,7 +199,10 @@ fn a_mirror_serves_the_same_bytes_or_none() {
     };
     let job = mirrored(|pinned| pinned);
     assert!(job.log.contains("perfgate 1.2.3\n"), "{}", job.log);
-    refused(&mirrored(another), "is not what this action pins");
+    refused(
+        &mirrored(another),
+        "does not match the checksum that this action pins",
+    );
 }
 
 #[test]
@@ -215,7 +218,7 @@ fn what_is_on_the_path_is_taken_where_that_is_asked_for() {
 
     std::fs::remove_file(runner.path().join("bin/perfgate")).unwrap();
     let job = runner.run(&[("install", "path")]);
-    refused(&job, "takes the perfgate on the PATH, and there is none");
+    refused(&job, "needs perfgate on the PATH, but it is missing");
     assert!(!job.codes.contains_key("run") && job.used.is_empty());
 }
 
@@ -237,6 +240,6 @@ fn a_build_from_source_is_of_this_commit_and_its_locked_dependencies() {
 
     refused(
         &released.install(&[("install", "download")]),
-        "install: `download` is none of release, source, path",
+        "install: `download` is not one of release, source, path",
     );
 }

@@ -271,13 +271,13 @@ fn what_is_no_value_of_an_input_is_refused() {
         (
             "command",
             "rejudge",
-            "command: `rejudge` is none of gate, comment, install",
+            "command: `rejudge` is not one of gate, comment, install",
         ),
         ("check-run", "yes", "check-run: `yes` must be true or false"),
         (
             "output",
             "a\nverdict=pass",
-            "output: a folder's name has no line breaks",
+            "output: the folder name must not contain line breaks",
         ),
     ] {
         let runner = recording();

@@ -216,7 +216,7 @@ fn promotions_at_once_on_a_bucket_lose_nothing() {
     let mut met = 0;
     for child in children {
         let ran = Ran::of(&child.wait_with_output().unwrap()).expect(0);
-        met += u32::from(ran.stderr.contains("at the same moment"));
+        met += u32::from(ran.stderr.contains("at the same time"));
     }
     let mut days = days(&server.text(LEDGER));
     let baseline: Value = serde_json::from_slice(&server.get(BASELINE)).unwrap();
@@ -262,7 +262,7 @@ fn a_promotion_that_is_killed_between_its_writes_is_found_and_ended_by_doing_it_
     assert!(
         found
             .stdout
-            .contains("s3://perf/team/llama/nvidia-l4.json: it is not the last session")
+            .contains("s3://perf/team/llama/nvidia-l4.json: it differs from the last session")
             && found.stdout.contains("perfgate baseline update RESULT"),
         "{}",
         found.stdout
@@ -327,7 +327,7 @@ fn a_ledger_that_was_cut_off_in_the_bucket_is_found_and_nothing_is_built_on_it()
     assert!(
         found
             .stdout
-            .contains("s3://perf/team/llama/nvidia-l4.ledger.jsonl:3: the line is cut off")
+            .contains("s3://perf/team/llama/nvidia-l4.ledger.jsonl:3: the line is truncated")
             && found.stdout.contains("aws s3 cp")
             && found.stdout.contains("sed -i '3d'"),
         "{}",
@@ -345,7 +345,7 @@ fn a_ledger_that_was_cut_off_in_the_bucket_is_found_and_nothing_is_built_on_it()
     server.put(BASELINE, &baseline[..100]);
     let found = server.run(folder, &on_bucket("verify", &[])).expect(2);
     assert!(
-        found.stdout.contains("where the bucket keeps versions"),
+        found.stdout.contains("if the bucket keeps versions"),
         "{}",
         found.stdout
     );
@@ -363,7 +363,7 @@ fn what_is_no_location_is_a_usage_error_that_repeats_no_password() {
             "https://user:hunter2@host/x",
             "the scheme `https://` is not supported",
         ),
-        ("s3://user:hunter2@bucket", "has no place in it"),
+        ("s3://user:hunter2@bucket", "is not allowed"),
         ("s3://", "the bucket is missing"),
     ] {
         let ran = run(

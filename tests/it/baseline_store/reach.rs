@@ -48,7 +48,7 @@ fn without_network_the_copy_is_read_with_its_age_and_nothing_is_written() {
             .stderr
             .contains("warning: `s3://perf/team` cannot be reached (")
             && listed.stderr.contains("Connection refused")
-            && listed.stderr.contains("by the copy read here at 20")
+            && listed.stderr.contains("perfgate uses the local copy at 20")
             && listed.stderr.contains("< 1 h old"),
         "{}",
         listed.stderr
@@ -187,7 +187,7 @@ fn wrong_credentials_none_at_all_and_a_bucket_that_is_not_there_are_said_and_not
     };
     let none = with(nobody, &on_bucket("list", &[]));
     assert!(
-        none.contains("there are no credentials for `s3://perf/team`")
+        none.contains("no credentials for `s3://perf/team`")
             && none.contains("hint: set AWS_ACCESS_KEY_ID"),
         "{none}"
     );
@@ -197,7 +197,7 @@ fn wrong_credentials_none_at_all_and_a_bucket_that_is_not_there_are_said_and_not
             &["baseline", what, "--baselines", "s3://no-such-bucket/team"],
         );
         assert!(
-            missing.contains("there is no bucket at `s3://no-such-bucket/team`"),
+            missing.contains("the bucket `s3://no-such-bucket/team` does not exist"),
             "{missing}"
         );
     }
@@ -211,7 +211,10 @@ fn wrong_credentials_none_at_all_and_a_bucket_that_is_not_there_are_said_and_not
         "s3://no-such-bucket",
     ];
     let missing = with(&|_| {}, &update);
-    assert!(missing.contains("there is no bucket"), "{missing}");
+    assert!(
+        missing.contains("the bucket `s3://no-such-bucket` does not exist"),
+        "{missing}"
+    );
     // A server that never answers is not waited for for ever.
     let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = silent.local_addr().unwrap().port();
@@ -223,7 +226,7 @@ fn wrong_credentials_none_at_all_and_a_bucket_that_is_not_there_are_said_and_not
         waited
             .stderr
             .contains("still waiting for `s3://perf/team` to list")
-            && waited.stderr.contains("by the copy read here"),
+            && waited.stderr.contains("perfgate uses the local copy"),
         "{}",
         waited.stderr
     );

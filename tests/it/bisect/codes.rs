@@ -129,7 +129,7 @@ fn what_concerns_every_commit_stops_the_search() {
         let said = history.bisect(arguments).expect(128).stderr;
         assert!(said.contains(word), "{arguments:?}: {said}");
     };
-    stops(&[], "git searches for nothing here");
+    stops(&[], "no `git bisect` is running");
     stops(&["--no-such-flag"], "unexpected argument");
     stops(&["--max-pairs", "2"], "3..=200");
     write(
@@ -187,7 +187,7 @@ fn rules_of_the_bad_end_that_are_wrong_are_said_to_be_its_own() {
     let said = history.start(&[]).expect(2).stderr;
     for words in [
         "thresholds.yaml:2:",
-        "this is `thresholds.yaml` of the bad end, copied for the search",
+        "this is a copy of `thresholds.yaml` of the bad end",
     ] {
         assert!(said.contains(words), "{said}");
     }
@@ -197,7 +197,7 @@ fn rules_of_the_bad_end_that_are_wrong_are_said_to_be_its_own() {
 fn ends_that_are_not_what_they_are_said_to_be_stop_before_the_search() {
     let history = wide(&[1.0, 1.0, 1.0]);
     let said = history.start(&[]).expect(4).stderr;
-    assert!(said.contains("the bad end is not bad"), "{said}");
+    assert!(said.contains("the bad end has no regression"), "{said}");
     assert!(history.git(&["for-each-ref", "refs/bisect"]).is_empty());
     // The same within a search that somebody began.
     history.git(&["bisect", "start", "main", &history.commits[0]]);
@@ -209,7 +209,7 @@ fn ends_that_are_not_what_they_are_said_to_be_stop_before_the_search() {
             .bisect(&[])
             .expect(128)
             .stderr
-            .contains("the bad end is not bad")
+            .contains("the bad end has no regression")
     );
 
     // A server that is never as fast as itself.
@@ -238,7 +238,7 @@ fn start_says_what_is_wrong_with_its_ends() {
         &["start", "main", "HEAD~1"],
         "the bad end is not later than the good end",
     );
-    wrong(&["start", "HEAD", "HEAD"], "no later commit");
+    wrong(&["start", "HEAD", "HEAD"], "is not later than the good end");
     wrong(
         &["start", "v9", "HEAD"],
         "this clone does not have the commit `v9`",
@@ -247,7 +247,7 @@ fn start_says_what_is_wrong_with_its_ends() {
     let mut no_text = history.bisect_command(&["start", "HEAD~1", "HEAD", "--thresholds"]);
     no_text.arg(OsStr::from_bytes(b"rules\xff.yaml"));
     let said = Ran::of(&no_text.output().unwrap()).expect(2).stderr;
-    assert!(said.contains("is no UTF-8"), "{said}");
+    assert!(said.contains("is not valid UTF-8"), "{said}");
     history.git(&["bisect", "start", "--no-checkout", "main", "HEAD~1"]);
     wrong(
         &["start", "HEAD~1", "HEAD"],

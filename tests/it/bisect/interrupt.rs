@@ -24,7 +24,7 @@ fn interrupted(history: &History, arguments: &[&str], word: &str) {
     wait_until(word, Duration::from_mins(1), || others() > 0);
     for (arguments, code) in [(&[][..], 128), (&["clean"], 6), (&["start", "v1", "v2"], 6)] {
         let said = history.bisect(arguments).expect(code).stderr;
-        let by = format!("another perfgate bisect runs here (process {own})");
+        let by = format!("another perfgate bisect is running in this work tree (process {own})");
         assert!(said.contains(&by), "{said}");
     }
     kill_process(Pid::from_raw(own.cast_signed()).unwrap(), Signal::INT).unwrap();

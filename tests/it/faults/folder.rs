@@ -16,28 +16,28 @@ pub(super) struct Row {
 const NO_FOLDER: Row = Row {
     what: "the folder cannot be made (found before a server is started)",
     code: 6,
-    says: "error: cannot create `out`: …hint: make room there or let this user write there",
+    says: "error: cannot create `out`: …hint: free disk space or fix the permissions",
     kept: 0,
 };
 
 const READ_ONLY: Row = Row {
     what: "the folder is not writable (found before a server is started)",
     code: 6,
-    says: "error: cannot write `out/result.json`: Read-only file system…hint: make room there or let this user write there",
+    says: "error: cannot write `out/result.json`: Read-only file system…hint: free disk space or fix the permissions",
     kept: 0,
 };
 
 const FULL: Row = Row {
     what: "the disk becomes full in the second repeat",
     code: 6,
-    says: "error: cannot write `out/result.json`: No space left on device…hint: make room there or let this user write there…hint: what was measured before is in `out/result.json`",
+    says: "error: cannot write `out/result.json`: No space left on device…hint: free disk space or fix the permissions…hint: earlier repeats are kept in `out/result.json`",
     kept: 1,
 };
 
 const REMOVED: Row = Row {
     what: "the folder is removed in the second repeat: it is made anew",
     code: 0,
-    says: "the result is in `out/result.json`",
+    says: "result written to `out/result.json`",
     kept: 2,
 };
 

@@ -102,7 +102,7 @@ impl Moment {
         assert!(said.contains("error: interrupted"), "{said}");
         assert_eq!(scene.kept("out/result.json"), self.kept, "{said}");
         assert_eq!(
-            said.contains("hint: what was measured before is in `out/result.json`"),
+            said.contains("hint: earlier repeats are kept in `out/result.json`"),
             self.kept > 0,
             "{said}"
         );

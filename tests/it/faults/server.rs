@@ -51,7 +51,7 @@ rows! {
         => 5, "error: the server ended with exit code 3 before it was ready…server| RuntimeError: no such device", 0;
     a_server_that_dies_at_its_second_start_leaves_the_first_repeat:
         "dies", "at its start, second repeat", ("dies-at-the-start", 2, 1)
-        => 5, "error: the server ended with exit code 3 before it was ready…hint: what was measured before is in `out/result.json`", 1;
+        => 5, "error: the server ended with exit code 3 before it was ready…hint: earlier repeats are kept in `out/result.json`", 1;
     a_server_that_dies_while_it_loads_shows_its_last_words:
         "dies", "while it loads", ("dies-while-loading", 1, 1)
         => 5, "error: the server ended with exit code 3 before it was ready…server| RuntimeError: weights are broken", 0;
@@ -63,7 +63,7 @@ rows! {
         => 5, "error: the server ended during repeat 1 of concurrency=4: the server ended with exit code 7 during the measurement", 0;
     a_server_that_dies_in_the_second_repeat_leaves_the_first:
         "dies", "in the second repeat", ("dies", 2, MIDDLE)
-        => 5, "error: the server ended during repeat 2 of concurrency=4: the server ended with exit code 7 during the measurement…hint: what was measured before is in `out/result.json`", 1;
+        => 5, "error: the server ended during repeat 2 of concurrency=4: the server ended with exit code 7 during the measurement…hint: earlier repeats are kept in `out/result.json`", 1;
     a_server_that_never_becomes_ready_ends_with_the_time_out:
         "answers 503 for ever", "while it loads", ("never-ready", 1, 1)
         => 5, "error: the server was not ready after 3 s: /health: HTTP 503…hint: raise `ready_timeout`", 0;
@@ -78,7 +78,7 @@ rows! {
         => 5, "error: the server was not ready after 3 s: /health: HTTP 502…hint: raise `ready_timeout`", 0;
     requests_that_are_never_answered_time_out:
         "never answers", "from the warm-up on", ("hangs", 1, 1)
-        => 5, "error: no request of the warm-up of concurrency=4 was answered within 1 s…hint: the server says that it is ready and hangs; if it only needs longer, raise `timeout` (1 s)", 0;
+        => 5, "error: no request of the warm-up of concurrency=4 was answered within 1 s…hint: the server reported ready but answered no request; if it is only slow, raise `timeout` (1 s)", 0;
     requests_that_are_no_longer_answered_time_out:
         "never answers", "in a repeat", ("hangs", 1, MIDDLE)
         => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: timed out (…)…raise `timeout` (1 s)…", 1;
@@ -90,7 +90,7 @@ rows! {
         => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: timed out (…)…raise `timeout` (1 s)…", 1;
     a_server_that_ignores_sigterm_is_killed_after_its_grace:
         "ignores SIGTERM (killed after 20 s)", "when it is stopped", ("ignores-sigterm", 2, 1)
-        => 0, "the result is in `out/result.json`", 2;
+        => 0, "result written to `out/result.json`", 2;
     errors_from_the_warm_up_on_are_counted:
         "answers 500", "from the warm-up on", ("fails", 1, 1)
         => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: HTTP 500: EngineCore encountered an issue (…)…", 1;
@@ -114,7 +114,7 @@ rows! {
         => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: the server closed the connection without an answer (…)…", 1;
     connections_that_are_closed_between_two_requests_are_opened_anew:
         "closes idle connections without a word", "between requests", ("closes-idle", 1, 1)
-        => 0, "the result is in `out/result.json`", 2;
+        => 0, "result written to `out/result.json`", 2;
     what_is_no_http_is_a_failed_request:
         "speaks no HTTP", "in a repeat", ("no-http", 1, MIDDLE)
         => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: the answer is not HTTP: …(…)…", 1;
@@ -138,7 +138,7 @@ rows! {
         => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: HTTP 502: …502 Bad Gateway…(…)…", 1;
     a_server_that_becomes_slow_is_measured_as_slow:
         "becomes five times slower", "in a repeat", ("slow", 1, MIDDLE)
-        => 0, "the result is in `out/result.json`", 2;
+        => 0, "result written to `out/result.json`", 2;
     a_server_that_becomes_slower_than_the_time_out_fails_requests:
         "becomes slower than `timeout`", "in a repeat", ("too-slow", 1, MIDDLE)
         => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: timed out (…)…raise `timeout` (1 s)…", 1;
@@ -158,7 +158,7 @@ fn the_gate_keeps_the_log_of_every_server_and_the_repeats_before() {
     assert!(
         says(
             &said,
-            "server| CUDA error…hint: the server's whole log: `out/server-2.log`…hint: what was measured before is in `out/evidence/…candidate.json`"
+            "server| CUDA error…hint: complete server log: `out/server-2.log`…hint: earlier repeats are kept in `out/evidence/…candidate.json`"
         ),
         "{said}"
     );
@@ -185,7 +185,7 @@ fn an_attached_server_that_dies_fails_the_requests_and_leaves_what_was_measured(
     assert!(
         says(
             &said,
-            " of 12 requests of concurrency=4 failed…hint: what was measured is in `out/result.json`"
+            " of 12 requests of concurrency=4 failed…hint: the measurements are kept in `out/result.json`"
         ),
         "{said}"
     );

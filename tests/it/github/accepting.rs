@@ -138,13 +138,13 @@ fn a_reason_may_stand_in_a_comment_of_who_set_the_label_and_of_nobody_else() {
     let scene = accepted();
     let line = format!("I looked at it.\nperf-accept: {REASON}");
     scene.github.world().pull["body"] = json!("nothing");
-    refused(&scene, "no reason is given");
+    refused(&scene, "the reason is missing");
     scene
         .github
         .world()
         .comments
         .push(comment(900, "mallory", "User", &line));
-    refused(&scene, "no reason is given");
+    refused(&scene, "the reason is missing");
     scene
         .github
         .world()
@@ -158,10 +158,10 @@ fn a_reason_may_stand_in_a_comment_of_who_set_the_label_and_of_nobody_else() {
 fn what_is_no_reason_does_not_count() {
     let scene = accepted();
     scene.github.world().pull["body"] = json!("perf-accept: ok");
-    refused(&scene, "the reason has fewer than 20");
+    refused(&scene, "the reason must have 20 to 4000");
     scene.github.world().pull["body"] =
         json!("## perfgate accepted\n<!-- why is it worth it? -->\n");
-    refused(&scene, "no reason is given");
+    refused(&scene, "the reason is missing");
 }
 
 #[test]
@@ -194,34 +194,34 @@ fn a_new_push_takes_the_acceptance_away() {
     let mut scene = accepted();
     // The event of the push says when it was: 03:00:01.
     scene.github.world().events = vec![labelled("2026-11-28T02:59:00Z", "maya")];
-    refused(&scene, "pushed to after it was set");
+    refused(&scene, "it is older than the last push");
     scene
         .github
         .world()
         .events
         .push(labelled("2026-11-28T03:10:00Z", "maya"));
     scene.github.world().events.push(json!({"event": "head_ref_force_pushed", "created_at": "2026-11-28T03:11:00Z", "actor": null}));
-    refused(&scene, "pushed to after it was set");
+    refused(&scene, "it is older than the last push");
     // The head is another one by now.
     scene.github.world().pull["head"]["sha"] = json!("9".repeat(40));
-    refused(&scene, "has been pushed to since this was measured");
+    refused(&scene, "has newer commits than this measurement");
     // Another event says nothing of the push; GitHub's list of pushes does.
     scene = accepted();
     scene.write_event(&event("edited", "acme/llm"));
     scene.comment(&[]).expect(0);
     scene.github.world().activity[0]["timestamp"] = json!("2026-11-28T03:10:01Z");
-    refused(&scene, "pushed to after it was set");
+    refused(&scene, "it is older than the last push");
     for activity in [
         json!([]),
         json!([{"after": "8".repeat(40), "timestamp": "2026-11-28T03:00:00Z"}]),
     ] {
         scene.github.world().activity = activity.as_array().unwrap().clone();
-        refused(&scene, "GitHub does not say when the commit was pushed");
+        refused(&scene, "GitHub reports no push time for the commit");
     }
     scene
         .github
         .fail("GET activity", 1, Fault::says(404, "Not Found"));
-    refused(&scene, "GitHub does not say when the commit was pushed");
+    refused(&scene, "GitHub reports no push time for the commit");
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn what_cannot_be_asked_is_not_accepted() {
     let ran: Ran = scene.comment(&[]).expect(1);
     assert!(
         ran.stderr
-            .contains("it is not known whether the regression was accepted"),
+            .contains("unknown whether the regression was accepted"),
         "{}",
         ran.stderr
     );

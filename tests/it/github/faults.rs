@@ -162,11 +162,11 @@ const ROWS: [Row; 19] = [
         left: 0,
     },
     Row {
-        fault: "a token that only reads",
+        fault: "is read-only",
         requests: "POST comments",
         times: FOREVER,
         how: How::Says(403, "Resource not accessible by integration"),
-        says: "the comment was not written: …Resource not accessible by integration; the token may not do that: give the job…permissions:…pull-requests: write",
+        says: "the comment was not written: …Resource not accessible by integration; the token lacks the permission: give the job…permissions:…pull-requests: write",
         left: 0,
     },
     Row {
@@ -190,7 +190,7 @@ const ROWS: [Row; 19] = [
         requests: "POST comments",
         times: FOREVER,
         how: How::Says(403, "Unable to create comment because issue is locked."),
-        says: "the conversation is locked: unlock it, or leave the comment out by `--comment never`",
+        says: "the conversation is locked: unlock it, or use `--comment never`",
         left: 0,
     },
     Row {
@@ -206,7 +206,7 @@ const ROWS: [Row; 19] = [
         requests: "GET comments",
         times: FOREVER,
         how: How::Says(200, "hello"),
-        says: "the comment was not written: …the answer is not as GitHub describes it",
+        says: "the comment was not written: …unexpected answer from GitHub",
         left: 0,
     },
     Row {
