@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(value(&repeat, "throughput"), Some(5.5));
         assert_eq!(value(&repeat, "ttft.mean"), Some(0.1));
         assert_eq!(value(&repeat, "ttft.p99"), None);
-        insta::assert_snapshot!(repeat.not_measured["ttft.p99"], @"2 of 3 requests failed or were cut short, and the percentile falls among them");
+        insta::assert_snapshot!(repeat.not_measured["ttft.p99"], @"2 of 3 requests failed or were cut short; the percentile falls among them");
         assert!((value(&repeat, "error_rate").unwrap() - 2.0 / 3.0).abs() < 1e-12);
         let samples = repeat.samples.unwrap();
         assert_eq!(samples.ttft.unwrap(), [Some(0.1), None, None]);

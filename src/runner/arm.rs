@@ -27,7 +27,7 @@ pub(crate) struct Arm<'a> {
 }
 
 impl<'a> Arm<'a> {
-    /// Begins, or goes on with what an earlier run measured.
+    /// Begins, or continues the result of an earlier run.
     pub(crate) fn begin(
         context: RepeatContext<'a>,
         earlier: Option<ResultFile>,
@@ -39,12 +39,12 @@ impl<'a> Arm<'a> {
             // After an interruption in the middle of a repeat, some load points have one repeat more than the others.
             run.fill_up(run.repeats());
         }
-        // Before the first GPU minute: a result that cannot be written is not worth measuring.
+        // Before the first GPU minute: fail now if the result cannot be written.
         files::check_writable(&context.output).map_err(cannot_keep)?;
         Self::new(context, run)
     }
 
-    /// Goes on with what `run` has so far.
+    /// Continues `run`.
     pub(crate) fn new(context: RepeatContext<'a>, run: RunInProgress) -> Result<Self, Failure> {
         Ok(Self {
             side: side_of(&context)?,
@@ -146,7 +146,7 @@ impl<'a> Arm<'a> {
         Ok(())
     }
 
-    /// Measures one load point as `context` has it. What it measured is on disk after it.
+    /// Measures one load point in that context, and saves it.
     pub(crate) async fn load(
         &mut self,
         context: &RepeatContext<'_>,
@@ -163,11 +163,11 @@ impl<'a> Arm<'a> {
         let measured = self.side.load(&at, load).await?;
         self.run.add(context.plan, load, measured)?;
         self.keep()?;
-        // After saving: what was measured is kept even where it is not what was expected.
+        // After saving, so that an unexpected result is kept too.
         expectations::check(context.plan, &self.run.result, context.events)
     }
 
-    /// Puts what was measured so far on disk, whole or not at all; elsewhere where that is not possible any more.
+    /// Saves the measurements so far, completely or not at all; in a temporary folder if the path is not writable any more.
     pub(crate) fn keep(&mut self) -> Result<(), Failure> {
         record::save(&self.context.output, &self.run.result).map_err(|error| {
             result_file::rescue(&self.context.output, &self.run.result, cannot_keep(error))
@@ -201,19 +201,19 @@ impl<'a> Arm<'a> {
                 let checked = request_failures::check(self.context.plan, &scenario.name, last);
                 checked.map_err(|failure| {
                     let output = self.context.output.display();
-                    failure.hint(format!("what was measured is in `{output}`"))
+                    failure.hint(format!("the measurements are in `{output}`"))
                 })?;
             }
         }
         Ok(())
     }
 
-    /// A failed repeat with the places of what is left: the server's log, and what was measured before.
+    /// The failure of a repeat, with the paths of the server's log and of the earlier repeats.
     fn with_evidence(&self, failure: Failure, repeat: u32) -> Failure {
         let failure = self.context.with_log(failure, repeat);
         let output = format!("`{}`", self.context.output.display());
         if self.run.kept && !failure.hints.iter().any(|hint| hint.contains(&output)) {
-            failure.hint(format!("what was measured before is in {output}"))
+            failure.hint(format!("earlier repeats are kept in {output}"))
         } else {
             failure
         }

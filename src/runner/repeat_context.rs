@@ -16,19 +16,18 @@ pub(crate) struct RepeatContext<'a> {
     pub(crate) server: &'a ServerPlan,
     /// Whether each repeat gets a fresh server.
     pub(crate) fresh: Fresh,
-    /// What the side is called in progress and in the names of logs; empty where there is only one.
+    /// The side's name in progress and in names of logs; empty if there is only one.
     pub(crate) side: &'static str,
-    /// Number of the first start and distance of the next, so that no two starts of a run are the same.
+    /// The number of the first start, and the step to the next: each start of a run has its own number.
     pub(crate) ordinals: (u32, u32),
-    /// Whether every repeat of a load draws arrivals of its own, as one must whose repeats are pooled: they say nothing
-    /// new about a load whose bursts are the same ones. A gate's repeats share them, so that chance in them is no noise
-    /// between repeats, nor between the sides of a comparison.
+    /// Whether every repeat of a load draws its own arrivals. Pooled repeats need this: with the same bursts they give no new
+    /// information. A gate's repeats share their arrivals, so that these add no noise between repeats or sides.
     pub(crate) own_arrivals: bool,
-    /// Whether a load at which requests fail is an answer and not the end of the run, as in a sweep.
+    /// Whether failing requests are a result instead of the end of the run, as in a sweep.
     pub(crate) may_fail: bool,
-    /// Where the result goes, after every repeat.
+    /// The path of the result, which is written after every repeat.
     pub(crate) output: PathBuf,
-    /// Where server logs go.
+    /// The folder of server logs.
     pub(crate) logs: Option<PathBuf>,
     /// Perfgate's own environment.
     pub(crate) environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
@@ -48,7 +47,7 @@ impl<'a> RepeatContext<'a> {
         let server = server_of(plan)?;
         let logs = match server {
             ServerPlan::Docker(_) | ServerPlan::Process(_) => Some(output.with_extension("logs")),
-            // One has nothing to say, and the other's log is somebody else's.
+            // A simulator writes no log, and the log of a URL's server is not ours.
             ServerPlan::Simulator(_) | ServerPlan::Url(_) => None,
         };
         Ok(Self {
@@ -67,13 +66,13 @@ impl<'a> RepeatContext<'a> {
         })
     }
 
-    /// Number of the server start of that repeat, unlike that of any other start of the run.
+    /// The number of the repeat's server start, unique in the run.
     pub(crate) fn ordinal(&self, repeat: u32) -> u32 {
         let (first, step) = self.ordinals;
         first + step * repeat
     }
 
-    /// Where the log of the server of a repeat is kept.
+    /// The path of the log of a repeat's server.
     pub(crate) fn log_file(&self, repeat: u32) -> Option<PathBuf> {
         let dash = if self.side.is_empty() { "" } else { "-" };
         let name = format!("server{dash}{}-{}.log", self.side, repeat + 1);
@@ -84,7 +83,7 @@ impl<'a> RepeatContext<'a> {
     pub(crate) fn with_log(&self, failure: Failure, repeat: u32) -> Failure {
         match self.log_file(repeat) {
             Some(log) if failure.status == ExitStatus::TargetFailed && log.is_file() => {
-                failure.hint(format!("the server's whole log: `{}`", log.display()))
+                failure.hint(format!("complete server log: `{}`", log.display()))
             }
             Some(_) | None => failure,
         }
@@ -104,12 +103,12 @@ impl<'a> RepeatContext<'a> {
     }
 }
 
-/// The server of the plan, or what to do where it has none.
+/// The server of the plan, or an error with the next step.
 pub(crate) fn server_of(plan: &Plan) -> Result<&ServerPlan, Failure> {
     plan.server.as_ref().ok_or_else(no_server)
 }
 
 fn no_server() -> Failure {
-    Failure::message(ExitStatus::Usage, "nothing says which server to measure")
+    Failure::message(ExitStatus::Usage, "no server is configured")
         .hint("give `--url`, `--image` or `--simulator`, or a `server` in perfgate.yaml")
 }

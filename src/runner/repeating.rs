@@ -57,7 +57,7 @@ pub(crate) async fn measure_pairs(
     }
 }
 
-/// What a result is not worth going on with: no repeat of it counts.
+/// Fails if all repeats of a result are void.
 pub(crate) fn nothing_counts(result: &ResultFile) -> Result<(), Failure> {
     if result.counting_repeats() > 0 {
         return Ok(());
@@ -69,12 +69,12 @@ pub(crate) fn nothing_counts(result: &ResultFile) -> Result<(), Failure> {
     let last = repeats.rfind(|repeat| repeat.void.is_some());
     let last = last.and_then(|repeat| repeat.void.as_deref());
     let message = format!(
-        "no repeat counts: every one of them is void; the last one because {}",
+        "all repeats are void; the last one because {}",
         last.unwrap_or("it was not measured")
     );
     Err(
         Failure::message(ExitStatus::EnvironmentFailed, message).hint(
-            "if the cause was the load generator, give it a CPU of its own, or send less; `perfgate doctor` shows what this machine can drive",
+            "if the load generator was the cause, reserve a CPU for it or lower the load; `perfgate doctor` measures the load that this machine can generate",
         ),
     )
 }

@@ -27,10 +27,10 @@ const KEY_LENGTH: usize = 12;
 /// Placeholder for a missing baseline.
 const NO_BASELINE: &str = "none";
 
-/// Finds the accepted runs of the machine that was measured; `None` where there are none.
+/// Finds the accepted runs of the measured machine; `None` if there are none.
 pub(crate) type FindStored<'a> = dyn Fn(&Run) -> Result<Option<StoredBaseline>, Failure> + 'a;
 
-/// The file: everything that was looked at of one head commit under one gate's name.
+/// The file: all interim looks at one head commit under one gate's name.
 #[derive(Debug, Serialize, Deserialize)]
 struct Spent {
     schema: String,
@@ -281,7 +281,7 @@ mod tests {
 
     #[expect(
         clippy::unnecessary_wraps,
-        reason = "the form of whoever finds the accepted runs"
+        reason = "the signature of `FindStored`"
     )]
     fn nothing(_: &Run) -> Result<Option<StoredBaseline>, Failure> {
         Ok(None)

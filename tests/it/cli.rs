@@ -40,7 +40,7 @@ fn nothing_to_measure_is_said_with_the_next_step() {
     hint: use `--config FILE`, or `--model M` and one of `--url`, `--image` and `--simulator`
     ");
     insta::assert_snapshot!(run(folder.path(), &["bench", "--model", "m"]).expect(2).stderr, @"
-    error: nothing says which server to measure
+    error: no server is configured
     hint: use `--url`, `--image` or `--simulator`, or set `server` in perfgate.yaml
     ");
 }

@@ -229,7 +229,6 @@ fn a_server_that_meets_the_limits_at_no_load_has_no_capacity_and_does_not_pass()
         "t.yaml",
     ];
     let shown = run(folder.path(), &arguments).expect(4).stdout;
-    let words: Vec<&str> = shown.split_whitespace().collect();
     assert!(
         shown.contains("concurrency=1, the lowest load, does not meet the limits"),
         "{shown}"

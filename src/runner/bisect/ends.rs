@@ -58,7 +58,7 @@ impl BisectRun<'_> {
             (Some(ServerPlan::Url(_)), Good::Commit | Good::Image(_)) => {
                 "a server that runs already is not started anew for each commit, and not the good end by turns"
             }
-            (None, _) => "nothing says which server to measure",
+            (None, _) => "no server is configured",
             (Some(_), _) => return Ok(()),
         };
         Err(Failure::message(ExitStatus::Usage, message).hint(

@@ -178,7 +178,7 @@ fn a_merge_that_broke_the_start_is_named_with_the_command_that_searches_in_what_
 
     let said = history.start(&["--first-parent"]).expect(5).stderr;
     assert!(said.contains("`--startup-failure bad` searches"), "{said}");
-    assert_eq!(said.matches("whole log: `").count(), 1, "{said}");
+    assert_eq!(said.matches("complete server log: `").count(), 1, "{said}");
     // By first parents nothing lies between the ends.
     let options = ["--first-parent", "--startup-failure", "bad"];
     let said = history.start(&options).expect(0).stdout;
