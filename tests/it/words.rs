@@ -385,7 +385,7 @@ fn an_explanation_stands_in_place_of_the_request_for_one_and_changes_no_verdict(
         .expect(2)
         .stderr;
     assert!(
-        refused.contains("`empty.md` is no explanation"),
+        refused.contains("`empty.md` is not a valid explanation"),
         "{refused}"
     );
 }
