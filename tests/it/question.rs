@@ -141,7 +141,7 @@ fn a_change_is_judged_by_its_own_files_only_where_a_flag_says_so() {
             ("GITHUB_EVENT_NAME", "pull_request"),
         ],
     );
-    assert!(refused.expect(6).stderr.contains("is not known"));
+    assert!(refused.expect(6).stderr.contains("is unknown"));
     let named = ["gate", "--output", "out", "--pull-request", "7"];
     perfgate(folder, &named, &[("GITHUB_ACTIONS", "true")]).expect(1);
 }
@@ -299,7 +299,7 @@ fn a_first_configuration_is_the_changes_own_and_a_moved_one_is_none() {
     // No baseline yet, which is said once the change's own question is asked.
     let refused = gate(folder, &pull_request(folder, &json!({"sha": empty}))).expect(4);
     assert!(
-        refused.stderr.contains("there is no baseline"),
+        refused.stderr.contains("no baseline of"),
         "{}",
         refused.stderr
     );

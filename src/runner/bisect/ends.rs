@@ -92,7 +92,7 @@ fn bad_end_is_bad(step: &Step) -> Result<(), Failure> {
         // That it does not serve is an answer only where that is what is searched for.
         StepOutcome::Bad | StepOutcome::TargetFailed => return Ok(()),
         StepOutcome::Good => (
-            format!("the bad end is not bad: {said}"),
+            format!("the bad end has no regression: {said}"),
             "there is nothing to search for: compare other commits, or lower the limit (`--threshold 3%`)",
         ),
         StepOutcome::Undecided | StepOutcome::BuildFailed | StepOutcome::NoConfiguration => (

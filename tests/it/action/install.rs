@@ -123,7 +123,7 @@ fn another(mut pinned: String) -> String {
 fn other_bytes_than_the_pinned_ones_are_refused() {
     refused(
         &Released::new(another).install(&[]),
-        "is not what this action pins: its SHA-256 is ",
+        "does not match the checksum that this action pins: its SHA-256 is ",
     );
 }
 

@@ -74,7 +74,7 @@ fn every_commit_gets_the_code_that_git_understands() {
     std::fs::rename(engine.path().join(".git"), &gone).unwrap();
     for _ in 0..2 {
         let said = history.ask(5, &[]).expect(128).stderr;
-        assert!(said.contains("cannot be fetched"), "{said}");
+        assert!(said.contains("cannot fetch the submodules"), "{said}");
     }
     // Laid over the options of `start`, whose build holds: the ends are known from before. What does not start is what
     // is searched for.

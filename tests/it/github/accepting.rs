@@ -35,7 +35,7 @@ fn refused(scene: &Scene, why: &str) {
     assert!(ran.stderr.contains(why), "{why}: {}", ran.stderr);
     let own = scene.own().replace("&#58;", ":");
     assert!(
-        own.contains("the label <code>perf-regression-accepted</code> is set and does not count"),
+        own.contains("the label <code>perf-regression-accepted</code> is set but does not count"),
         "{own}"
     );
     assert_eq!(scene.github.required().last().unwrap()["state"], "failure");
@@ -176,7 +176,7 @@ fn who_may_not_write_may_not_accept() {
             .world()
             .permissions
             .insert("maya".to_owned(), permission);
-        refused(&scene, "maya set it and has no write permission here");
+        refused(&scene, "maya set it and set it without write permission");
     }
     // The last who set it counts.
     let mut world = scene.github.world();

@@ -145,7 +145,7 @@ fn a_branch_that_was_pushed_to_in_between_gets_no_comment_on_what_it_was() {
     scene.github.world().pulls = vec![pull(7, &"9".repeat(40), "mallory/llm", "acme/llm")];
     assert_eq!(
         unposted(&scene),
-        "pull request #7 has been pushed to since the run: its head is 9999999999, and the run's commit 77b02d4f0a"
+        "pull request #7 has newer commits than the run: its head is 9999999999, the commit of the run is 77b02d4f0a"
     );
     // A comparison of our own making gets its status all the same.
     let said = scene.comment(&["--comment", "always"]).expect(6).stderr;
@@ -163,7 +163,7 @@ fn a_branch_that_is_proposed_for_several_bases_gets_a_comment_where_somebody_say
     scene.github.world().pulls = pulls.to_vec();
     assert_eq!(
         unposted(&scene),
-        "#7 and #9 have the run's commit as their head, and GitHub does not say which of them the run was for; `--pull-request N` names it"
+        "#7 and #9 all have the run's commit as their head; select one with `--pull-request N`"
     );
     let arguments = [
         "comment",

@@ -78,7 +78,7 @@ const ROWS: [Row; 19] = [
         requests: "POST comments",
         times: FOREVER,
         how: How::Secondary(None),
-        says: "warning: the verdict is unchanged, but the comment was not written: …it would take 60 s more, and …s of the 60 s for all of publishing are left",
+        says: "warning: the verdict is unchanged, but the comment was not written: …requires a wait of 60 s, but …s of the 60 s for publishing are left",
         left: 0,
     },
     Row {
@@ -86,7 +86,7 @@ const ROWS: [Row; 19] = [
         requests: "POST comments",
         times: FOREVER,
         how: How::Secondary(Some("25")),
-        says: "waiting 25 s for GitHub…waiting 25 s for GitHub…the comment was not written: …it would take 25 s more",
+        says: "waiting 25 s for GitHub…waiting 25 s for GitHub…the comment was not written: …requires a wait of 25 s",
         left: 0,
     },
     Row {
@@ -102,7 +102,7 @@ const ROWS: [Row; 19] = [
         requests: "GET comments",
         times: FOREVER,
         how: How::Primary(3600),
-        says: "the comment was not written: …API rate limit exceeded: it would take 36… s more",
+        says: "the comment was not written: …API rate limit exceeded: requires a wait of 36… s",
         left: 0,
     },
     Row {

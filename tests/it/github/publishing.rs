@@ -72,7 +72,7 @@ fn an_older_run_does_not_overwrite_what_a_newer_one_wrote() {
     scene.write_event(&pushed);
     scene.variables = vec![("GITHUB_RUN_ID", "99".to_owned())];
     let said = scene.comment(&[]).expect(1).stderr;
-    assert!(said.contains("the newer run 100 wrote it"), "{said}");
+    assert!(said.contains("the newer run 100"), "{said}");
     assert_eq!(scene.own(), written);
     assert_eq!(
         scene.github.required()[1]["sha"],
@@ -287,7 +287,7 @@ fn a_token_of_an_app_finds_the_comment_that_it_wrote() {
         .fail("POST graphql", 1, Fault::says(404, "Not Found"));
     let said = other.comment(&[]).expect(0).stderr;
     assert!(
-        said.contains("give `--comment-author 'our-app[bot]'`"),
+        said.contains("set `--comment-author 'our-app[bot]'`"),
         "{said}"
     );
 }
@@ -314,7 +314,7 @@ fn a_comparison_of_another_commit_is_not_published() {
     scene.write_comparison("comparison.json", 1.0, Some(&"9".repeat(40)));
     let said = scene.comment(&[]).expect(2).stderr;
     assert!(
-        said.contains("the comparison is of 9999999999, and this is about 77b02d4f0a"),
+        said.contains("the comparison is of 9999999999, but this step is for 77b02d4f0a"),
         "{said}"
     );
     scene.write_comparison("comparison.json", 1.0, None);

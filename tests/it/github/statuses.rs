@@ -254,7 +254,7 @@ fn a_change_that_github_tells_of_only_after_its_own_files_judged_it_gets_no_verd
     let gate = ["gate", "--output", "out"];
     let said = scene.perfgate(&gate).expect(6).stderr;
     assert!(
-        said.contains("pull request 7, of which GitHub told only after the measurement"),
+        said.contains("pull request 7, which GitHub reported only after the measurement"),
         "{said}"
     );
     let text = required(&scene).1;
@@ -284,7 +284,7 @@ fn an_artifact_of_another_commit_is_not_posted() {
     let other = super::comparison(scene.path(), 1.0, Some(&"9".repeat(40)));
     let said = super::artifact::post(&scene, &other).expect(6).stderr;
     assert!(
-        said.contains("the comparison is of 9999999999, and this is about 77b02d4f0a"),
+        said.contains("the comparison is of 9999999999, but this step is for 77b02d4f0a"),
         "{said}"
     );
     assert!(scene.github.world().comments.is_empty());
