@@ -28,7 +28,7 @@ const IMAGE: &str = "perfgate-bisect";
 pub(crate) struct SearchOptions {
     /// The command that builds a commit.
     pub(crate) build: Option<String>,
-    /// What was measured of the good end before.
+    /// An earlier result of the good end.
     pub(crate) good_result: Option<PathBuf>,
     /// Accepted runs from which the noise of that result is learnt.
     pub(crate) ledger: Option<PathBuf>,
@@ -65,7 +65,7 @@ impl SearchOptions {
     }
 }
 
-/// A file that says how commits are judged.
+/// A file with criteria.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// Below the top of the tree: each commit has its own version.
@@ -214,7 +214,7 @@ fn of_the_bad_end(failure: Failure, place: Option<&Place>) -> Failure {
     }
 }
 
-/// Whether the build makes the image that is to be started.
+/// Whether the build creates the image to start.
 pub(crate) fn builds_image(options: &SearchOptions) -> bool {
     let build = options.build.as_deref().unwrap_or_default();
     build.contains("{image}") || build.contains("PERFGATE_BISECT_IMAGE")

@@ -36,7 +36,7 @@ impl<'a> Arm<'a> {
         if let Some(earlier) = earlier {
             run.kept = true;
             run.result = earlier;
-            // After an interruption in the middle of a repeat, some load points have one repeat more than the others.
+            // After an interruption during a repeat, some load points have one more repeat than others.
             run.fill_up(run.repeats());
         }
         // Before the first GPU minute: fail now if the result cannot be written.
@@ -65,7 +65,7 @@ impl<'a> Arm<'a> {
         self.run.result
     }
 
-    /// How it is measured.
+    /// The runner.
     pub(crate) fn context(&self) -> &RepeatContext<'a> {
         &self.context
     }

@@ -99,7 +99,7 @@ impl<'a> Points<'a> {
         self.arm.context().events
     }
 
-    /// Nothing is measured yet; a result that cannot be written is an error now.
+    /// Begins without a measurement; an unwritable result path is an error.
     pub(crate) fn begin(context: RepeatContext<'a>, sizes: Sizes) -> Result<Self, Failure> {
         crate::files::check_writable(&context.output).map_err(cannot_keep)?;
         let mut run = RunInProgress::new(&context)?;

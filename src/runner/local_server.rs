@@ -37,8 +37,8 @@ const FORWARDERS: [&str; 26] = [
     "tsh",
 ];
 
-/// Whether it does. A loopback address may be the end of a tunnel: it counts only where the program that holds its port
-/// is not one of those, or where the user sets `telemetry.server_is_here`.
+/// Whether the server runs here. A loopback address may be a tunnel: it counts only if no forwarder holds the port, or if
+/// the user sets `telemetry.server_is_here`.
 pub(crate) fn runs_here(context: &RepeatContext<'_>, target: &Target) -> bool {
     let ServerPlan::Url(_) = context.server else {
         return true;

@@ -2,14 +2,14 @@
 
 use crate::record::format::{Environment, Repeat, Server};
 
-/// What came of one load point.
+/// The result of one load point.
 pub(crate) struct Measured {
     pub(crate) repeat: Repeat,
-    /// Which server it was.
+    /// The server.
     pub(crate) server: Server,
-    /// The machine, where the server runs on this one.
+    /// The machine, if the server runs on this machine.
     pub(crate) environment: Option<Environment>,
-    /// Whether the load generator, without real-time priority, was kept from its work: the repeat is void, and the next one
-    /// will be too. With that priority a repeat may be void for the same reason, but this is `false`.
+    /// Whether the load generator lacked CPU time without real-time priority: the repeat is void, and the next one probably
+    /// too. With that priority this is `false`, even if the repeat is void for the same reason.
     pub(crate) is_spoiled: bool,
 }

@@ -178,7 +178,7 @@ impl Measurement<'_> {
                 repeat.void = repeat.void.take().map(stopped);
             }
             Stop::Hung | Stop::Failing if !self.at.context.may_fail => {
-                // What else was wrong, such as a load generator without files, comes before what it led to.
+                // Causes, such as too few file descriptors, come before their effects.
                 repeat.void = repeat.void.take().or_else(|| early_end::of_server(repeat));
             }
             Stop::Hung | Stop::Failing => {

@@ -1,4 +1,4 @@
-//! How the repeats of one arm are measured: on which server, with which load, and where the result goes.
+//! Settings for the repeats of one arm: server, load, and destination of the result.
 
 use std::path::{Path, PathBuf};
 
@@ -8,11 +8,11 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 
-/// Everything that stays the same over the repeats of one arm.
+/// Settings that are constant over the repeats of one arm.
 #[derive(Clone)]
 pub(crate) struct RepeatContext<'a> {
     pub(crate) plan: &'a Plan,
-    /// Which server: the plan's own, or that of the base version.
+    /// The server: the plan's own, or that of the base version.
     pub(crate) server: &'a ServerPlan,
     /// Whether each repeat gets a fresh server.
     pub(crate) fresh: Fresh,
@@ -29,14 +29,14 @@ pub(crate) struct RepeatContext<'a> {
     pub(crate) output: PathBuf,
     /// The folder of server logs.
     pub(crate) logs: Option<PathBuf>,
-    /// Perfgate's own environment.
+    /// perfgate's environment.
     pub(crate) environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
     pub(crate) events: &'a Events,
     pub(crate) interrupt: &'a Interrupt,
 }
 
 impl<'a> RepeatContext<'a> {
-    /// One side alone: the plan's own server, the result at `output`, and the logs of servers beside it.
+    /// A single side: the plan's server, the result at `output`, and server logs beside it.
     pub(crate) fn of_plan(
         plan: &'a Plan,
         output: &Path,
@@ -79,7 +79,7 @@ impl<'a> RepeatContext<'a> {
         self.logs.as_ref().map(|folder| folder.join(name))
     }
 
-    /// A failure of the server with the place of its log.
+    /// A failure of the server with the path of its log.
     pub(crate) fn with_log(&self, failure: Failure, repeat: u32) -> Failure {
         match self.log_file(repeat) {
             Some(log) if failure.status == ExitStatus::TargetFailed && log.is_file() => {
@@ -89,7 +89,7 @@ impl<'a> RepeatContext<'a> {
         }
     }
 
-    /// How a repeat (from 0) is named in events.
+    /// The label of a repeat (from 0) in events.
     pub(crate) fn label(&self, repeat: u32, of: u32) -> RepeatLabel {
         RepeatLabel {
             side: self.side,
@@ -110,5 +110,5 @@ pub(crate) fn server_of(plan: &Plan) -> Result<&ServerPlan, Failure> {
 
 fn no_server() -> Failure {
     Failure::message(ExitStatus::Usage, "no server is configured")
-        .hint("give `--url`, `--image` or `--simulator`, or a `server` in perfgate.yaml")
+        .hint("use `--url`, `--image` or `--simulator`, or set `server` in perfgate.yaml")
 }

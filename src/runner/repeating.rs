@@ -17,7 +17,7 @@ pub(crate) async fn measure_all(context: RepeatContext<'_>) -> Result<ResultFile
     Ok(arm.into_result())
 }
 
-/// Measures until so many repeats count, those of before included.
+/// Measures until `wanted` repeats are valid, earlier ones included.
 pub(crate) async fn measure_repeats(arm: &mut Arm<'_>, wanted: u32) -> Result<(), Failure> {
     let void = |arm: &Arm<'_>| arm.repeats() - arm.result().counting_repeats();
     let void_before = void(arm);

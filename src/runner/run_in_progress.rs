@@ -30,7 +30,7 @@ pub(crate) struct RunInProgress {
 }
 
 impl RunInProgress {
-    /// Nothing is measured yet.
+    /// Begins without a measurement.
     pub(crate) fn new(context: &RepeatContext<'_>) -> Result<Self, Failure> {
         let plan = context.plan;
         let source = source(plan)?;
@@ -77,7 +77,7 @@ impl RunInProgress {
         })
     }
 
-    /// A load point that a search chose has no scenario before it is measured.
+    /// Adds a measurement; a load point chosen by a search gets a new scenario.
     pub(crate) fn add(
         &mut self,
         plan: &Plan,

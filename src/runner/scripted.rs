@@ -404,7 +404,7 @@ fn traces(engine: &mut Engine, requests: &[Request], arrivals: Arrivals) -> Vec<
     }
 }
 
-/// Another result, other noise.
+/// A seed that differs between output paths.
 fn seed_of_output(context: &RepeatContext<'_>) -> u64 {
     let output = context.output.display().to_string();
     workload::seed_of(0, &["script", &output])

@@ -23,7 +23,7 @@ use crate::trial::{Author, Evidence, LooksTaken, Names, Protocol, Step, StoredBa
 /// Number of the first start of pairs, so that they differ from the starts of repeats.
 const FIRST_PAIR_START: u32 = 1000;
 
-/// The commits of both versions, where they are not that of the working tree.
+/// The commits of both versions, if they differ from the working tree.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Commits {
     pub(crate) base: Option<Source>,

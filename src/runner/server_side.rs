@@ -87,7 +87,7 @@ async fn launch(repeat: &OneRepeat<'_>) -> Result<Target, Failure> {
     };
     let cancel = context.interrupt.token();
     let _waiting = Waiting::begin(context.events);
-    // On the heap: it holds a whole start, and so would everybody who waits for it.
+    // Boxed, because the future of a start is large.
     let started = Box::pin(launch::start(&launch, &told, &cancel)).await;
     started.map_err(|error| launch_failure(&error))
 }
@@ -120,7 +120,7 @@ async fn measure(
         // Watch the server during all waits, because a hung server also does not answer metric requests.
         () = cancel.cancelled() => Err(load_failure(&LoadError::Cancelled)),
     }?;
-    // A dying server's connections break a moment before its end is seen.
+    // Connections of a dying server break shortly before its end is visible.
     if request_failures::check(context.plan, &load.name(), &measured.repeat).is_err()
         && tokio::time::timeout(END_IS_SEEN, ended.cancelled())
             .await
@@ -131,7 +131,7 @@ async fn measure(
     Ok(measured)
 }
 
-/// Stops the server, and tells somebody who interrupted and waits.
+/// Stops the server, with a message if the user interrupted and waits.
 async fn stop(context: &RepeatContext<'_>, target: Target) -> Result<(), LaunchError> {
     let stopping = target.stop_in(context.interrupt.hurry());
     tokio::pin!(stopping);

@@ -26,15 +26,15 @@ pub(crate) trait Side {
     /// Runs one load point on the server.
     fn load<'s>(&'s mut self, repeat: &'s OneRepeat<'s>, load: LoadPoint) -> Awaited<'s, Measured>;
 
-    /// Removes the server, whatever state it is in.
+    /// Removes the server in any state.
     fn stop<'s>(&'s mut self, context: &'s RepeatContext<'s>) -> Awaited<'s, ()>;
 }
 
 /// A repeat with its context.
 pub(crate) struct OneRepeat<'r> {
-    /// How it is measured.
+    /// The runner.
     pub(crate) context: &'r RepeatContext<'r>,
-    /// What is sent, and what is known so far.
+    /// The run so far.
     pub(crate) run: &'r RunInProgress,
     /// From 0.
     pub(crate) number: u32,

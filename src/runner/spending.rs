@@ -279,10 +279,7 @@ mod tests {
         Spending::open(parent, of, &Events::ignored()).unwrap()
     }
 
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "the signature of `FindStored`"
-    )]
+    #[expect(clippy::unnecessary_wraps, reason = "the signature of `FindStored`")]
     fn nothing(_: &Run) -> Result<Option<StoredBaseline>, Failure> {
         Ok(None)
     }

@@ -249,8 +249,8 @@ fn what_cannot_be_sent_is_refused_before_a_server_starts() {
         hint: write it as in `--extra-body '{"top_k": 20}'`, in quotes
         "#);
     insta::assert_snapshot!(said(&["--extra-body", "{\"stream\": false}"]), @"
-        error: perfgate decides `stream` of the body itself
-        hint: take it out: perfgate measures streams, with their `usage`
+        error: perfgate sets the body key `stream` itself
+        hint: remove it: perfgate measures streams and needs their `usage`
         ");
     // Without quotes, the value is an argument of its own.
     insta::assert_snapshot!(said(&["--header", "Authorization:", "Bearer", "open-sesame", "--repeat", "1"]), @"

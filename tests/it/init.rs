@@ -161,16 +161,16 @@ fn in_a_folder_of_a_repository_the_workflow_goes_where_github_looks_for_it() {
     insta::assert_snapshot!(init(&other, &gate).expect(0).stdout, @r"
     wrote    perfgate.yaml
     wrote    thresholds.yaml
-    left     ../../.github/workflows/perfgate.yml as it is (--force overwrites it)
+    kept     ../../.github/workflows/perfgate.yml (--force overwrites it)
     added    /perfgate-out/ to .gitignore
 
     Next:
       1. perfgate doctor   on the machine with the GPU (this machine has none)
-      2. ../../.github/workflows/perfgate.yml does not measure this folder yet: add a step with `working-directory: services/other` to it, with an `artifact-name` and a `status-context` of its own, and give `name` in perfgate.yaml another value than the other gate's
-      3. commit all of it and bring it to trunk
-      4. perfgate bench --output result.json && perfgate baseline update result.json   on trunk, on that machine; commit the files in baselines: the accepted run
+      2. ../../.github/workflows/perfgate.yml does not measure this folder yet: add a step with `working-directory: services/other` and its own `artifact-name` and `status-context`, and set a `name` in perfgate.yaml that differs from the other gate
+      3. commit these files and merge them into trunk
+      4. perfgate bench --output result.json && perfgate baseline update result.json   on trunk, on that machine; then commit the files in baselines
       5. perfgate gate   measures and compares; passes without a regression
-      6. open a pull request against trunk, and make the status `perfgate` required there
+      6. open a pull request against trunk, and make the status `perfgate` a required check
     ");
     assert_eq!(read(top, ".github/workflows/perfgate.yml"), workflow);
 }

@@ -17,7 +17,7 @@ use crate::inputs::criteria::{Criteria, SearchOptions};
 use crate::interrupt::Interrupt;
 use crate::record::{self, Run};
 
-/// What every commit is compared with.
+/// The base of every comparison.
 pub(crate) enum Good {
     /// A build of the good commit, measured again beside each.
     Commit,
@@ -37,7 +37,7 @@ pub(crate) struct Measured {
     pub(crate) digest: String,
 }
 
-/// Writes and shows the report of a search, whose results are in that folder.
+/// Writes and shows the report of a search with its results in a folder.
 pub(crate) type Summarize = fn(&BisectReport, &Path) -> Result<(), Failure>;
 
 /// Context of a search.
@@ -107,7 +107,7 @@ impl<'a> BisectRun<'a> {
         })
     }
 
-    /// Takes a step of the search into what is known of it.
+    /// Adds a step to the search.
     pub(crate) fn remember(&mut self, kept: RecordedStep) -> Result<(), Failure> {
         self.session.take(kept);
         self.session.save(&self.repository)

@@ -7,11 +7,11 @@ use crate::config::ServerPlan;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 
-/// Repeats of a good result from which its own noise is learnt: sessions of three, ten degrees of freedom.
-const NOISE_IS_LEARNT_FROM: u32 = 15;
+/// Minimum repeats of a good result to estimate its own noise: sessions of three, ten degrees of freedom.
+const MIN_REPEATS_FOR_NOISE: u32 = 15;
 
 impl BisectRun<'_> {
-    /// Checks that the good end passes against itself and that the bad end blocks, unless that was done for this search.
+    /// Checks that the good end passes against itself and that the bad end blocks, unless this search already did.
     pub(crate) async fn check_ends(&mut self) -> Result<(), Failure> {
         if let Some(good) = self.good_commit.clone()
             && self.session.good_end.is_none()
@@ -37,11 +37,11 @@ impl BisectRun<'_> {
         Ok(())
     }
 
-    /// A good result of few repeats decides little.
+    /// Adds a hint if the good result has few repeats.
     fn with_repeats(&self, failure: Failure) -> Failure {
         match &self.good {
-            Good::Result(result) if result.run.counting_repeats() < NOISE_IS_LEARNT_FROM => failure.hint(format!(
-                "`{}` has {} repeats: noise is learnt from {NOISE_IS_LEARNT_FROM} and more (`perfgate bench --repeat {NOISE_IS_LEARNT_FROM}`), or from `--ledger`; without `--good-result` the good end is measured alternately with each commit",
+            Good::Result(result) if result.run.counting_repeats() < MIN_REPEATS_FOR_NOISE => failure.hint(format!(
+                "`{}` has {} repeats: a noise estimate needs at least {MIN_REPEATS_FOR_NOISE} (`perfgate bench --repeat {MIN_REPEATS_FOR_NOISE}`) or `--ledger`; without `--good-result` the good end is measured alternately with each commit",
                 result.path.display(),
                 result.run.counting_repeats()
             )),
@@ -49,20 +49,20 @@ impl BisectRun<'_> {
         }
     }
 
-    /// A server that runs already cannot be the good end and a commit by turns.
+    /// An external server cannot alternate between the good end and a commit.
     fn refuse_one_server_for_both(&self, good: &str) -> Result<(), Failure> {
         let tree = self.tree("good");
         tree.check_out(&self.repository, good)?;
         let plan = self.criteria.of_commit(self.options, &tree, good)?;
         let message = match (&plan.server, &self.good) {
             (Some(ServerPlan::Url(_)), Good::Commit | Good::Image(_)) => {
-                "a server that runs already is not started anew for each commit, and not the good end by turns"
+                "an external server cannot be restarted for each commit and for the good end"
             }
             (None, _) => "no server is configured",
             (Some(_), _) => return Ok(()),
         };
         Err(Failure::message(ExitStatus::Usage, message).hint(
-            "let the commit's perfgate.yaml, or `--config FILE`, say how its server is started; or give `--image`",
+            "set how the server starts in the commit's perfgate.yaml or in `--config FILE`, or use `--image`",
         ))
     }
 }
@@ -72,15 +72,18 @@ fn good_end_is_good(step: &Step) -> Result<(), Failure> {
     let (message, hint) = match step.answer {
         StepOutcome::Good => return Ok(()),
         StepOutcome::Bad => (
-            format!("the good end is not as fast as {}: {said}", step.against),
-            "it must pass against itself: something else on this machine, or a server that changes by itself, makes one start slower than another (perfgate selftest, perfgate doctor)",
+            format!("the good end is slower than {}: {said}", step.against),
+            "it must pass against itself: other load on this machine or a varying server makes one start slower than another (see `perfgate selftest` and `perfgate doctor`)",
         ),
         StepOutcome::Undecided
         | StepOutcome::BuildFailed
         | StepOutcome::TargetFailed
         | StepOutcome::NoConfiguration => (
-            format!("the good end cannot be told from {}: {said}", step.against),
-            "the noise is too large for these limits: send more requests, take a quieter metric (P50), raise the limit, or see `perfgate doctor`",
+            format!(
+                "the comparison of the good end with {} is undecided: {said}",
+                step.against
+            ),
+            "the noise is too large for these limits: send more requests, use a metric with less noise (P50), raise the limit, or see `perfgate doctor`",
         ),
     };
     Err(Failure::message(ExitStatus::NotComparable, message).hint(hint))
@@ -89,21 +92,21 @@ fn good_end_is_good(step: &Step) -> Result<(), Failure> {
 fn bad_end_is_bad(step: &Step) -> Result<(), Failure> {
     let said = &step.reason;
     let (message, hint) = match step.answer {
-        // That it does not serve is an answer only where that is what is searched for.
+        // A target that does not start counts only with `--startup-failure bad`.
         StepOutcome::Bad | StepOutcome::TargetFailed => return Ok(()),
         StepOutcome::Good => (
             format!("the bad end has no regression: {said}"),
-            "there is nothing to search for: compare other commits, or lower the limit (`--threshold 3%`)",
+            "select other commits, or lower the limit (`--threshold 3%`)",
         ),
         StepOutcome::Undecided | StepOutcome::BuildFailed | StepOutcome::NoConfiguration => (
-            format!("the bad end is not certainly bad: {said}"),
-            "a search needs ends that are clear: send more requests, allow more pairs (`--max-pairs`), quieten the machine (`perfgate doctor`), or take a worse commit",
+            format!("the bad end is undecided: {said}"),
+            "a search needs decided ends: send more requests, allow more pairs (`--max-pairs`), reduce noise on the machine (`perfgate doctor`), or use a slower commit",
         ),
     };
     Err(Failure::message(ExitStatus::NotComparable, message).hint(hint))
 }
 
-/// A bad end that does not serve is for another search.
+/// Adds a hint for a bad end that does not start.
 fn with_other_search(failure: Failure) -> Failure {
     if is_of_commit(&failure) {
         failure.hint("`--startup-failure bad` searches for the commit that broke the start")

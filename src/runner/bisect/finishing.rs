@@ -20,7 +20,7 @@ fn fixed_in_between(commit: &str, good: &str) -> Failure {
         "{commit} is bad, but its descendant {good} is good: the regression is older than {commit} and was fixed in between"
     );
     Failure::message(ExitStatus::NotComparable, message).hint(format!(
-        "run `git bisect reset`, then `perfgate bisect start GOOD {commit}` with a good commit before it"
+        "run run run run `git bisect reset`, then `perfgate bisect start GOOD {commit}` with a good commit before it"
     ))
 }
 

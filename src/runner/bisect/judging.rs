@@ -283,7 +283,7 @@ impl BisectRun<'_> {
     }
 }
 
-/// What came of a step.
+/// The result of a step.
 pub(crate) fn judged(step: &Step) -> BisectEvent {
     BisectEvent::Judged {
         commit: step.commit.short().to_owned(),

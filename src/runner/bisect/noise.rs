@@ -9,7 +9,7 @@ use crate::record::{self, Run};
 /// Starts per session: a few consecutive ones, so that a slow drift of the machine does not count as noise.
 const SESSION: usize = 3;
 
-/// The runs of a ledger, or those that a result itself makes.
+/// The runs of a ledger, or the sessions of the result.
 pub(crate) fn sessions_of(run: &Run, ledger: Option<&Path>) -> Result<Vec<Run>, Failure> {
     match ledger {
         Some(path) => record::load_ledger(path).map_err(|error| record_failure(&error)),
@@ -17,7 +17,7 @@ pub(crate) fn sessions_of(run: &Run, ledger: Option<&Path>) -> Result<Vec<Run>, 
     }
 }
 
-/// The repeats that count, in threes. What is left over is one session more if it has a spread.
+/// The valid repeats in groups of three. The rest is another session if it has at least two.
 pub(crate) fn in_sessions(run: &Run) -> Vec<Run> {
     let counting: Vec<usize> = run.scenarios.first().map_or_else(Vec::new, |first| {
         let repeats = first.repeats.iter().enumerate();

@@ -86,7 +86,7 @@ impl Session {
     }
 }
 
-/// The ends of a search, where they are known.
+/// The ends of a search, if known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ends {
     pub(crate) good: Option<String>,
@@ -94,7 +94,7 @@ pub(crate) struct Ends {
 }
 
 impl Ends {
-    /// Those that a search was begun with.
+    /// The ends at the start of a search.
     pub(crate) fn of(search: Option<&Search>) -> Self {
         search.map_or_else(Self::default, |search| Self {
             good: Some(search.first_good.clone()),
@@ -103,7 +103,7 @@ impl Ends {
     }
 }
 
-/// What `bisect start` was given, for a predicate that is given nothing.
+/// The options of `bisect start`, for the predicate without options.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Started {
     /// Identifies its search; other searches ignore it.

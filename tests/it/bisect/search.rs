@@ -133,7 +133,10 @@ fn asked_again(history: &History, guilty: &str) {
     let starts = ran.stderr.matches(": starting the server").count();
     assert_eq!(confirmation["server_starts"], starts, "{}", ran.stderr);
     assert!(
-        ran.stderr.matches("reusing the earlier measurement: ").count() >= 3,
+        ran.stderr
+            .matches("reusing the earlier measurement: ")
+            .count()
+            >= 3,
         "{}",
         ran.stderr
     );

@@ -85,7 +85,7 @@ fn a_forks_result_is_posted_as_not_verified_and_sets_no_status() {
     let begin: Vec<&str> = own.lines().take(3).collect();
     insta::assert_snapshot!(begin.join("\n"), @r"
     <!-- perfgate:v1 key=demo/fork head=77b02d4f0a1b2c3d4e5f60718293a4b5c6d7e8f9 run=55.1 -->
-    > **Reported by a fork's [run](https://github.test/acme/llm/actions/runs/55): not verified.** Code of the pull request made these numbers and could have made up any; they set no status.
+    > **Reported by a fork's [run](https://github.test/acme/llm/actions/runs/55): not verified.** The pull request's own code produced these numbers and could forge them; they set no status.
     ");
     assert!(scene.github.world().statuses.is_empty());
     assert_eq!(scene.github.count("POST", "check-runs"), 0);
@@ -215,11 +215,11 @@ fn a_hostile_artifact_is_refused_with_a_reason() {
     archive(&scene, &[("comparison.json", &vec![b' '; 5 << 20])]);
     refused(scene.perfgate(&["comment", "--artifact", "artifact.zip"]));
     insta::assert_snapshot!(said.join("\n"), @r"
-    error: the artifact `artifact.zip` is refused: comparison.json says that somebody accepted it, which only GitHub can say
-    error: the artifact `artifact.zip` is refused: comparison.json has `/judgements/script`, which this version does not know
+    error: the artifact `artifact.zip` is refused: comparison.json contains an acceptance; only GitHub can confirm one
+    error: the artifact `artifact.zip` is refused: comparison.json has the unknown field `/judgements/script`
     error: the artifact `artifact.zip` is refused: comparison.json has schema `perfgate.comparison/2`; this version reads `perfgate.comparison/1`
     error: the artifact `artifact.zip` is refused: comparison.json is not a perfgate comparison: missing field `schema` at line 1 column 2
-    error: the artifact `artifact.zip` is refused: comparison.json has `/next`, which this version does not know
+    error: the artifact `artifact.zip` is refused: comparison.json has the unknown field `/next`
     error: the artifact `artifact.zip` is refused: `../comparison.json` is not a file of a gate's output; upload only comparison.json
     error: the artifact `artifact.zip` is refused: `event.json` is not a file of a gate's output; upload only comparison.json
     error: the artifact `artifact.zip` is refused: comparison.json is larger than 4 MiB, the limit of a comparison in an artifact
