@@ -129,8 +129,8 @@ impl ClientLoad {
         let wanted = self.in_flight_wanted.unwrap_or_default();
         if self.in_flight < wanted && traces.iter().any(|trace| trace.outcome.is_ok()) {
             concerns.warn("in flight", format!(
-                "at most {} requests were in flight instead of {wanted}: the workload has too few independent requests (turns of one conversation are sequential), or it ended before the ramp",
-                self.in_flight
+                "at most {} in flight instead of {wanted}: the workload has too few independent requests (turns of one conversation are sequential), or it ended before the ramp",
+                count(self.in_flight as u64, "request")
             ));
         }
         concerns
@@ -428,7 +428,7 @@ mod tests {
         };
         assert_eq!(concerns(&in_flight(16, Some(16)), 20), "");
         assert_eq!(concerns(&in_flight(3, None), 20), "");
-        insta::assert_snapshot!(concerns(&in_flight(2, Some(16)), 20), @"at most 2 requests were in flight instead of 16: the workload has too few independent requests (turns of one conversation are sequential), or it ended before the ramp");
+        insta::assert_snapshot!(concerns(&in_flight(2, Some(16)), 20), @"at most 2 requests in flight instead of 16: the workload has too few independent requests (turns of one conversation are sequential), or it ended before the ramp");
     }
 
     #[test]

@@ -266,8 +266,8 @@ fn what_cannot_be_sent_is_refused_before_a_server_starts() {
     );
     twice.env("PERFGATE_API_KEY", "other-sesame");
     insta::assert_snapshot!(Ran::of(&twice.output().unwrap()).expect(2).stderr, @"
-        error: the header `Authorization` is given, and so is `PERFGATE_API_KEY`, which is sent as `Authorization: Bearer …`
-        hint: unset `PERFGATE_API_KEY`, or take the header out
+        error: both the header `Authorization` and `PERFGATE_API_KEY`, which is sent as `Authorization: Bearer …`, are set
+        hint: unset `PERFGATE_API_KEY`, or remove the header
         ");
     plan(
         folder,

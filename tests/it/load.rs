@@ -352,7 +352,7 @@ fn a_load_that_is_never_reached_is_refused_or_said() {
     assert_eq!(telemetry["client"]["in_flight"], 2);
     let warning = telemetry["warnings"][0].as_str().unwrap();
     assert!(
-        warning.starts_with("at most 2 requests were in flight instead of 16"),
+        warning.starts_with("at most 2 requests in flight instead of 16"),
         "{warning}"
     );
 }

@@ -59,7 +59,7 @@ fn the_commands_do_on_a_bucket_what_they_do_on_a_folder() {
     assert!(
         nothing
             .stderr
-            .contains("there is no baseline in `s3://perf/team`")
+            .contains("no baseline in `s3://perf/team`")
     );
     let dry = server.run(folder, &{
         write(folder, "result.json", &result(1, 1.0).to_string());
