@@ -266,16 +266,16 @@ fn what_cannot_be_sent_is_refused_before_a_server_starts() {
     );
     twice.env("PERFGATE_API_KEY", "other-sesame");
     insta::assert_snapshot!(Ran::of(&twice.output().unwrap()).expect(2).stderr, @"
-        error: the header `Authorization` is given, and so is `PERFGATE_API_KEY`, which is sent as `Authorization: Bearer …`
-        hint: unset `PERFGATE_API_KEY`, or take the header out
+        error: both the header `Authorization` and `PERFGATE_API_KEY`, which is sent as `Authorization: Bearer …`, are set
+        hint: unset `PERFGATE_API_KEY`, or remove the header
         ");
     plan(
         folder,
         "headers: {X-Key: {env: PERFGATE_NO_SUCH_VARIABLE}}\n",
     );
     insta::assert_snapshot!(said(&[]), @"
-        error: the header `X-Key` takes its value from the variable `PERFGATE_NO_SUCH_VARIABLE`, which is not set or empty
-        hint: set the variable, or take the header out
+        error: the header `X-Key` takes its value from the variable `PERFGATE_NO_SUCH_VARIABLE`, which is unset or empty
+        hint: set the variable, or remove the header
         ");
     plan(
         folder,

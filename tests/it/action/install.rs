@@ -142,7 +142,7 @@ fn a_release_that_is_not_pinned_is_refused_before_anything_is_downloaded() {
         assert!(!job.log.contains("downloading"), "{}", job.log);
     }
     let job = Released::new(|_none| String::new()).install(&[]);
-    refused(&job, "(it pins: none)");
+    refused(&job, "(pinned: none)");
     assert!(
         job.log.contains("`install: source`") && job.log.contains("`install: path`"),
         "{}",

@@ -82,11 +82,12 @@ fn every_commit_gets_the_code_that_git_understands() {
         .ask(3, &["--startup-failure", "bad"])
         .expect(1)
         .stderr;
-    assert!(said.contains("measured before"), "{said}");
+    assert!(said.contains("reusing the earlier measurement"), "{said}");
     // A commit that was asked about is answered at once.
     let again = history.ask(1, &[]).expect(0);
     assert!(
-        again.stderr.contains("measured before") && !again.stderr.contains("starting the server"),
+        again.stderr.contains("reusing the earlier measurement")
+            && !again.stderr.contains("starting the server"),
         "{}",
         again.stderr
     );

@@ -176,7 +176,7 @@ fn who_may_not_write_may_not_accept() {
             .world()
             .permissions
             .insert("maya".to_owned(), permission);
-        refused(&scene, "maya set it and set it without write permission");
+        refused(&scene, "maya set it without write permission");
     }
     // The last who set it counts.
     let mut world = scene.github.world();
