@@ -130,7 +130,10 @@ fn an_analysis_that_says_nothing_is_refused_and_one_does_not_help_a_block_rule()
     let at = folder.path();
     write(at, "empty.md", "  \n");
     let refused = compare(at, &["--analysis", "empty.md"]).expect(2).stderr;
-    assert!(refused.contains("`empty.md` is not a valid analysis"), "{refused}");
+    assert!(
+        refused.contains("`empty.md` is not a valid analysis"),
+        "{refused}"
+    );
     compare(at, &["--analysis", "missing.md"]).expect(2);
     write(at, "thresholds.yaml", &POLICY.replace("report", "block"));
     let blocked = compare(at, &["--analysis", "why.md"]).expect(1).stdout;

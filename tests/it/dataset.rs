@@ -112,7 +112,9 @@ fn every_turn_of_a_conversation_is_a_request_with_its_history() {
     perfgate::files::write_atomically(&folder.path().join("perf/chat.json.gz"), &packed).unwrap();
     let said = bench(folder.path(), &[], 0);
     assert!(
-        said.contains("note: 1 of 2 entries of `perf/chat.json.gz` ignored: 1 with fewer than two turns"),
+        said.contains(
+            "note: 1 of 2 entries of `perf/chat.json.gz` ignored: 1 with fewer than two turns"
+        ),
         "{said}"
     );
     let (workload, samples) = measured(folder.path(), "concurrency=16", 0);

@@ -274,8 +274,8 @@ fn what_cannot_be_sent_is_refused_before_a_server_starts() {
         "headers: {X-Key: {env: PERFGATE_NO_SUCH_VARIABLE}}\n",
     );
     insta::assert_snapshot!(said(&[]), @"
-        error: the header `X-Key` takes its value from the variable `PERFGATE_NO_SUCH_VARIABLE`, which is not set or empty
-        hint: set the variable, or take the header out
+        error: the header `X-Key` takes its value from the variable `PERFGATE_NO_SUCH_VARIABLE`, which is unset or empty
+        hint: set the variable, or remove the header
         ");
     plan(
         folder,

@@ -81,7 +81,9 @@ impl Publisher<'_> {
         if let (Some(why), true) = (&place.nowhere, self.occasion.from_fork)
             && self.args.comment != CommentWhen::Never
         {
-            result.problems.push(format!("no comment: {why}"));
+            result
+                .problems
+                .push(format!("the pull request has no comment: {why}"));
         }
         let done = self.until_interrupted(async {
             if let (Some(head), Trust::Ours) = (&place.head, trust) {
@@ -364,7 +366,7 @@ impl PublishResult {
             Put::Written(page, by) => {
                 if !by.eq_ignore_ascii_case(author) {
                     self.problems.push(format!(
-                        "the comment is by {}, but perfgate searches comments of {}: set `--comment-author '{}'`, else every run adds a comment",
+                        "the comment is by {}, while perfgate searches comments of {}: set `--comment-author '{}'`, else every run adds a comment",
                         sanitize::line(&by), sanitize::line(author), sanitize::line(&by)
                     ));
                 }

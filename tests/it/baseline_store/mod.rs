@@ -56,11 +56,7 @@ fn the_commands_do_on_a_bucket_what_they_do_on_a_folder() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let nothing = server.run(folder, &on_bucket("list", &[])).expect(4);
-    assert!(
-        nothing
-            .stderr
-            .contains("no baseline in `s3://perf/team`")
-    );
+    assert!(nothing.stderr.contains("no baseline in `s3://perf/team`"));
     let dry = server.run(folder, &{
         write(folder, "result.json", &result(1, 1.0).to_string());
         on_bucket("update", &["result.json", "--branch", "main", "--dry-run"])

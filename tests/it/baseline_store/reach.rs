@@ -48,7 +48,9 @@ fn without_network_the_copy_is_read_with_its_age_and_nothing_is_written() {
             .stderr
             .contains("warning: `s3://perf/team` cannot be reached (")
             && listed.stderr.contains("Connection refused")
-            && listed.stderr.contains("perfgate uses the local copy from 20")
+            && listed
+                .stderr
+                .contains("perfgate uses the local copy from 20")
             && listed.stderr.contains("< 1 h old"),
         "{}",
         listed.stderr

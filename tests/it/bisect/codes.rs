@@ -86,7 +86,8 @@ fn every_commit_gets_the_code_that_git_understands() {
     // A commit that was asked about is answered at once.
     let again = history.ask(1, &[]).expect(0);
     assert!(
-        again.stderr.contains("reusing the earlier measurement") && !again.stderr.contains("starting the server"),
+        again.stderr.contains("reusing the earlier measurement")
+            && !again.stderr.contains("starting the server"),
         "{}",
         again.stderr
     );

@@ -150,7 +150,7 @@ fn a_branch_that_was_pushed_to_in_between_gets_no_comment_on_what_it_was() {
     // A comparison of our own making gets its status all the same.
     let said = scene.comment(&["--comment", "always"]).expect(6).stderr;
     assert!(
-        said.contains("no comment: pull request #7 has newer commits"),
+        said.contains("the pull request has no comment: pull request #7 has newer commits"),
         "{said}"
     );
     assert_eq!(scene.github.required().len(), 1);

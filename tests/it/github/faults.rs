@@ -162,7 +162,7 @@ const ROWS: [Row; 19] = [
         left: 0,
     },
     Row {
-        fault: "a token that is read-only",
+        fault: "a token that only reads",
         requests: "POST comments",
         times: FOREVER,
         how: How::Says(403, "Resource not accessible by integration"),
