@@ -292,7 +292,7 @@ fn what_cannot_be_sent_is_refused_before_a_server_starts() {
           |
           = help: remove it
 
-        error[contradiction]: perfgate decides `extra_body.model` itself
+        error[contradiction]: perfgate sets `extra_body.model` itself
          --> perfgate.yaml:9:14
           |
         9 | extra_body: {model: other}

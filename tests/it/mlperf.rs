@@ -204,7 +204,7 @@ fn what_would_change_the_load_or_say_nothing_is_refused_before_anything_is_start
             &format!("model: demo\n{key}\n"),
         );
         let name = key.split(':').next().unwrap();
-        assert!(said(&[]).contains(&format!("`{name}`: ")), "{key}");
+        assert!(said(&[]).contains(&format!("`{name}` ")), "{key}");
     }
     assert!(!folder.path().join("mlperf.json").exists());
 }
