@@ -70,9 +70,9 @@ fn the_commands_do_on_a_bucket_what_they_do_on_a_folder() {
     );
     let said = server.run(folder, &first).expect(0);
     insta::assert_snapshot!(said.stdout, @"
-    `result.json` is now the baseline of llama on nvidia-l4, session 1 of its ledger
-      it is the release v1.0.0, with which later runs are compared too
-    ");
+        `result.json` is now the baseline of llama on nvidia-l4, session 1 of its ledger
+          it is the release v1.0.0; later runs are also compared with it
+        ");
     for day in 2..=4 {
         promote(&server, folder, day).expect(0);
     }
