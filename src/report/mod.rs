@@ -2,4 +2,5 @@
 
 pub mod charts;
 pub mod comparison;
+pub mod judgement;
 pub mod rule;

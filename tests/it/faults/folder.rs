@@ -122,7 +122,7 @@ fn a_full_disk_is_the_gates_reason_too() {
     assert!(
         says(
             &said,
-            "error: cannot write `out/evidence/…No space left on device…hint: make room"
+            "error: cannot write `out/evidence/…No space left on device…hint: free disk space"
         ),
         "{said}"
     );

@@ -81,67 +81,67 @@ rows! {
         => 5, "error: no request of the warm-up of concurrency=4 was answered within 1 s…hint: the server reported ready but answered no request; if it is only slow, raise `timeout` (1 s)", 0;
     requests_that_are_no_longer_answered_time_out:
         "never answers", "in a repeat", ("hangs", 1, MIDDLE)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: timed out (…)…raise `timeout` (1 s)…", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: timed out (…)…raise `timeout` (1 s)…", 1;
     a_server_that_hangs_in_the_second_repeat_leaves_both:
         "never answers", "in the second repeat", ("hangs", 2, MIDDLE)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: timed out (…)…raise `timeout` (1 s)…", 2;
+        => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: timed out (…)…raise `timeout` (1 s)…", 2;
     streams_that_stop_in_the_middle_time_out:
         "stops sending in the middle of its streams", "in a repeat", ("stops-sending", 1, MIDDLE)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: timed out (…)…raise `timeout` (1 s)…", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: timed out (…)…raise `timeout` (1 s)…", 1;
     a_server_that_ignores_sigterm_is_killed_after_its_grace:
         "ignores SIGTERM (killed after 20 s)", "when it is stopped", ("ignores-sigterm", 2, 1)
         => 0, "result written to `out/result.json`", 2;
     errors_from_the_warm_up_on_are_counted:
         "answers 500", "from the warm-up on", ("fails", 1, 1)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: HTTP 500: EngineCore encountered an issue (…)…", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: failed: HTTP 500: EngineCore encountered an issue (…)…", 1;
     errors_in_the_second_repeat_leave_both:
         "answers 500", "in the second repeat", ("fails", 2, MIDDLE)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: HTTP 500: EngineCore encountered an issue (…)…", 2;
+        => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: failed: HTTP 500: EngineCore encountered an issue (…)…", 2;
     errors_in_a_part_of_the_requests_are_counted:
         "answers every fourth request with 500", "in a repeat", ("fails-in-part", 1, 1)
-        => 5, "error: 1 of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: HTTP 500: EngineCore encountered an issue (once)…", 1;
+        => 5, "error: 1 of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: failed: HTTP 500: EngineCore encountered an issue (once)…", 1;
     connections_that_are_reset_are_failed_requests:
         "resets connections", "in a repeat", ("resets", 1, MIDDLE)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: Connection reset by peer (os error 104) (…)…", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: failed: Connection reset by peer (os error 104) (…)…", 1;
     streams_that_are_reset_are_failed_requests:
         "resets connections in the middle of streams", "in a repeat", ("resets-in-the-stream", 1, MIDDLE)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: Connection reset by peer (os error 104) (…)…", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: failed: Connection reset by peer (os error 104) (…)…", 1;
     streams_that_are_cut_are_failed_requests:
         "closes connections in the middle of streams", "in a repeat", ("closes-in-the-stream", 1, MIDDLE)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: the connection was closed before the end of the answer (…)…", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: failed: the connection was closed before the end of the answer (…)…", 1;
     requests_that_are_taken_and_dropped_are_failed_requests:
         "takes requests, and closes 100 ms later without an answer", "in a repeat", ("drops", 1, MIDDLE)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: the server closed the connection without an answer (…)…", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: failed: the server closed the connection without an answer (…)…", 1;
     connections_that_are_closed_between_two_requests_are_opened_anew:
         "closes idle connections without a word", "between requests", ("closes-idle", 1, 1)
         => 0, "result written to `out/result.json`", 2;
     what_is_no_http_is_a_failed_request:
         "speaks no HTTP", "in a repeat", ("no-http", 1, MIDDLE)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: the answer is not HTTP: …(…)…", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: failed: the answer is not HTTP: …(…)…", 1;
     an_event_that_is_no_json_is_a_failed_request:
         "sends a broken event", "in a repeat", ("broken-event", 1, MIDDLE)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: the stream contains an event that is not a completion chunk: … (…)…", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: failed: the stream contains an event that is not a completion chunk: … (…)…", 1;
     an_answer_that_is_no_stream_is_a_failed_request:
         "answers with broken JSON instead of a stream", "in a repeat", ("broken-json", 1, MIDDLE)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: the answer is not a stream of events: … (…)…", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: failed: the answer is not a stream of events: … (…)…", 1;
     a_header_that_does_not_end_is_a_failed_request:
         "sends a header that does not end", "in a repeat", ("endless-header", 1, MIDDLE)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: the answer has a head without an end (…)…", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: failed: the answer has a head without an end (…)…", 1;
     a_line_that_does_not_end_is_a_failed_request:
         "sends a line that does not end", "in a repeat", ("endless-line", 1, MIDDLE)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: an event is longer than 4194304 bytes (…)…", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: failed: an event is longer than 4194304 bytes (…)…", 1;
     a_page_in_place_of_a_stream_is_a_failed_request:
         "answers 200 with a page (HTML)", "in a repeat", ("wrong-type", 1, MIDDLE)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: the answer is not a stream of events: …Please sign in… (…)…", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: failed: the answer is not a stream of events: …Please sign in… (…)…", 1;
     the_page_of_a_proxy_is_a_failed_request:
         "answers with a proxy's 502 page", "in a repeat", ("proxy-page", 1, MIDDLE)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: failed: HTTP 502: …502 Bad Gateway…(…)…", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: failed: HTTP 502: …502 Bad Gateway…(…)…", 1;
     a_server_that_becomes_slow_is_measured_as_slow:
         "becomes five times slower", "in a repeat", ("slow", 1, MIDDLE)
         => 0, "result written to `out/result.json`", 2;
     a_server_that_becomes_slower_than_the_time_out_fails_requests:
         "becomes slower than `timeout`", "in a repeat", ("too-slow", 1, MIDDLE)
-        => 5, "error: … of 12 requests of concurrency=4 failed, and the limit is 1 %; the most frequent reason: timed out (…)…raise `timeout` (1 s)…", 1;
+        => 5, "error: … of 12 requests of concurrency=4 failed; the limit is 1 %; the most frequent reason: timed out (…)…raise `timeout` (1 s)…", 1;
 }
 
 #[test]
