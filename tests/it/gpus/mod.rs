@@ -141,7 +141,7 @@ impl World {
                 into_the_load();
                 self.set(unusual);
                 done = true;
-            } else if line.contains("does not count") {
+            } else if line.contains(" is void: ") {
                 self.set(&[]);
             }
         })
@@ -245,7 +245,7 @@ fn a_throttled_repeat_is_void_and_measured_again() {
     world.set(&[("throttle", "72")]);
     let options = ["--repeat", "2", "--num-prompts", "120"];
     let ran = world.run_and(&options, |line| {
-        if line.contains("does not count") {
+        if line.contains(" is void: ") {
             world.set(&[]);
         }
     });
