@@ -136,7 +136,7 @@ fn a_real_vllm_without_room_for_shared_memory_fails_with_what_to_do() {
     let failed = run(folder.path(), &["bench"]).expect(2);
     let hint = "hint: the container has too little shared memory: raise server.docker.shm_size";
     assert!(failed.stderr.contains(hint), "{}", failed.stderr);
-    let log = "hint: the log says: ";
+    let log = "hint: from the log: ";
     assert!(failed.stderr.contains(log), "{}", failed.stderr);
     assert!(
         failed.stderr.contains("160 MiB required, 64 MiB free"),

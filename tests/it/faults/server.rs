@@ -185,7 +185,7 @@ fn an_attached_server_that_dies_fails_the_requests_and_leaves_what_was_measured(
     assert!(
         says(
             &said,
-            " of 12 requests of concurrency=4 failed…hint: the measurements are kept in `out/result.json`"
+            " of 12 requests of concurrency=4 failed…hint: the measurements are in `out/result.json`"
         ),
         "{said}"
     );
