@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::inputs::comparison::read_comparison;
 use crate::inputs::outputs::Outputs;
 use crate::inputs::plan::DEFAULT_FILE;
-use crate::policy::accept_again;
+use crate::policy::accept;
 use crate::publish::artifact;
 use crate::report::comparison::Comparison;
 use crate::terminal::Output;
@@ -59,7 +59,7 @@ fn of_comparison(
                 .hint("use the comparison file of this commit, or measure this commit")
             })?;
             let (acceptance, notes) = publisher.acceptance(&comparison, &place);
-            let comparison = accept_again(comparison, acceptance);
+            let comparison = accept(comparison, acceptance);
             let told = publisher.publish(&comparison, notes, &place, Trust::Ours);
             (comparison, told, publisher.accept_label(&place))
         }

@@ -25,20 +25,19 @@ use crate::inputs::question::{self, Question};
 use crate::inputs::{feasible, plan};
 use crate::interrupt::Interrupt;
 use crate::policy::rule::Policy;
-use crate::policy::{Circumstances, complete};
+use crate::policy::{Circumstances, accept, complete};
 use crate::publish::change::{Change, Target};
 use crate::record::{self, Run};
 use crate::report::comparison::Comparison;
-use crate::runner::evidence::{EvidenceFolder, Side};
+use crate::runner::evidence::{EvidenceFile, EvidenceFolder};
 use crate::runner::lock::Lock;
 use crate::runner::repeat_context::server_of;
 use crate::runner::run_in_progress::OtherEvidence;
-use crate::runner::sequential_gate::{Commits, Decided, SequentialGate};
+use crate::runner::sequential_gate::{Commits, Decided, SequentialGate, protocol};
 use crate::runner::spending::{Of, Spending};
 use crate::runner::{gpus, runtime};
 use crate::terminal::Output;
 use crate::terminal::progress::note;
-use crate::trial::Protocol;
 
 pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let shown = plan::path(args.run.config.as_deref()).display().to_string();
@@ -47,18 +46,11 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     let mut name = None;
     let judged = judged(args, &publishing, &place, &mut name, context);
     // After any failure: the success of an earlier run must not stay.
-    let (judged, circumstances, _alone) = judged.inspect_err(|failure| {
+    let (comparison, _alone) = judged.inspect_err(|failure| {
         publishing.without_verdict(failure, &place, name.as_deref());
     })?;
-    let not_accepted = complete(judged.clone(), circumstances.clone());
-    let (acceptance, notes, place) = publishing.acceptance(&not_accepted, place)?;
-    let comparison = complete(
-        judged,
-        Circumstances {
-            acceptance,
-            ..circumstances
-        },
-    );
+    let (acceptance, notes, place) = publishing.acceptance(&comparison, place)?;
+    let comparison = accept(comparison, acceptance);
     let output = |name: &str| args.output.join(name);
     let comparison_path = output("comparison.json");
     let kept = match &comparison.accepted {
@@ -88,7 +80,7 @@ fn judged(
     place: &Place,
     name: &mut Option<String>,
     context: &Context,
-) -> Result<(Comparison, Circumstances, Lock), Failure> {
+) -> Result<(Comparison, Lock), Failure> {
     // Report all problems of the files before using the GPU.
     let named = args.publish.pull_request;
     let published = place
@@ -134,10 +126,9 @@ fn judged(
         author: &author,
         head: publishing.head(place),
     };
-    let (judged, circumstances) = judging.judge(context)?;
-    let comparison = complete(judged.clone(), circumstances.clone());
+    let comparison = judging.judge(context)?;
     write_json(&args.output.join("comparison.json"), &comparison)?;
-    Ok((judged, circumstances, alone))
+    Ok((comparison, alone))
 }
 
 /// The outputs, which must differ from the inputs.
@@ -180,7 +171,7 @@ struct Judging<'a> {
 
 impl Judging<'_> {
     /// Measures until it is decided; keeps the result in any case.
-    fn judge(&self, context: &Context) -> Result<(Comparison, Circumstances), Failure> {
+    fn judge(&self, context: &Context) -> Result<Comparison, Failure> {
         let Self {
             args,
             policy,
@@ -206,11 +197,7 @@ impl Judging<'_> {
         }
         let decide = async |evidence: &EvidenceFolder| {
             let interrupt = Interrupt::listen()?;
-            let protocol = if plan.base.is_some() {
-                Protocol::with_base(plan.repeat, accepted.may_exist()?)
-            } else {
-                Protocol::without_base(plan.repeat, policy.noise.max_repeats)
-            };
+            let protocol = protocol(plan, policy, accepted.may_exist()?);
             let gate = SequentialGate {
                 plan,
                 policy,
@@ -239,7 +226,8 @@ impl Judging<'_> {
             decided = runtime.block_on(decide(&evidence));
         }
         // Write the result even if judging failed.
-        let measured = [Side::Candidate, Side::PairCandidate].map(|side| evidence.earlier(side));
+        let measured = [EvidenceFile::Candidate, EvidenceFile::PairCandidate]
+            .map(|side| evidence.earlier(side));
         let measured = measured
             .into_iter()
             .find_map(|result| result.ok().flatten());
@@ -250,7 +238,7 @@ impl Judging<'_> {
         let Decided { comparison, .. } = decided?;
         kept?;
         let circumstances = self.circumstances(&comparison, &evidence)?;
-        Ok((comparison, circumstances))
+        Ok(complete(comparison, circumstances))
     }
 
     /// The judging files, and other facts about the verdict.
@@ -272,7 +260,6 @@ impl Judging<'_> {
             copies: self.accepted.of_copies(),
             commits_since: accepted_commit.and_then(work_tree::commits_since),
             head: self.head.clone(),
-            acceptance: None,
         })
     }
 }
@@ -315,9 +302,9 @@ impl Judging<'_> {
 
 /// The measurements of the candidate, alone or with its base.
 fn measured_run(evidence: &EvidenceFolder) -> Result<Option<Run>, Failure> {
-    match evidence.run(Side::Candidate)? {
+    match evidence.run(EvidenceFile::Candidate)? {
         Some(run) => Ok(Some(run)),
-        None => evidence.run(Side::PairCandidate),
+        None => evidence.run(EvidenceFile::PairCandidate),
     }
 }
 

@@ -15,15 +15,15 @@ use crate::inputs::{feasible, plan};
 use crate::interrupt::Interrupt;
 use crate::policy::rule::Policy;
 use crate::record::{self, Run};
-use crate::runner::evidence::{EvidenceFolder, Side};
+use crate::runner::evidence::{EvidenceFile, EvidenceFolder};
 use crate::runner::repeat_context::{RepeatContext, server_of};
 use crate::runner::repeating::{measure_all, nothing_counts};
 use crate::runner::runtime;
-use crate::runner::sequential_gate::{Commits, Decided, SequentialGate};
+use crate::runner::sequential_gate::{Commits, Decided, SequentialGate, protocol};
 use crate::selftest::{Gate, Report, report_text};
 use crate::terminal::Output;
 use crate::terminal::progress::note;
-use crate::trial::{Author, Protocol, StoredBaseline};
+use crate::trial::{Author, StoredBaseline};
 
 pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let mut plan = plan::resolve(&args.run, &context.events)?;
@@ -181,11 +181,7 @@ impl Selftest<'_> {
             release: None,
         });
         let find_stored = |_: &Run| Ok(stored.clone());
-        let protocol = if plan.base.is_some() {
-            Protocol::with_base(plan.repeat, true)
-        } else {
-            Protocol::without_base(plan.repeat, self.policy.noise.max_repeats)
-        };
+        let protocol = protocol(plan, self.policy, true);
         let gate = SequentialGate {
             plan,
             policy: self.policy,
@@ -211,7 +207,7 @@ impl Selftest<'_> {
             starts,
             headline: comparison.headline,
         };
-        Ok((gate, evidence.run(Side::Candidate)?))
+        Ok((gate, evidence.run(EvidenceFile::Candidate)?))
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    /// Without a fix: there is no problem, or none that can be fixed.
+    /// A check without a fix: it found no problem, or no command fixes it.
     pub(crate) fn new(name: &'static str, level: Level, finding: impl Into<String>) -> Self {
         Self {
             name,

@@ -50,7 +50,7 @@ pub enum BisectEvent {
         server_starts: u32,
         /// Duration in seconds.
         seconds: f64,
-        /// Why there is no comparison.
+        /// Why the comparison is missing.
         reason: Option<String>,
     },
     /// Git will ask about more commits.

@@ -70,44 +70,23 @@ impl fmt::Debug for Events {
     }
 }
 
-impl From<BisectEvent> for Event {
-    fn from(event: BisectEvent) -> Self {
-        Self::Bisect(event)
-    }
+/// Makes an [`Event`] of each kind.
+macro_rules! kinds {
+    ($($kind:ident($event:ident)),+ $(,)?) => {$(
+        impl From<$event> for Event {
+            fn from(event: $event) -> Self {
+                Self::$kind(event)
+            }
+        }
+    )+};
 }
 
-impl From<GateEvent> for Event {
-    fn from(event: GateEvent) -> Self {
-        Self::Gate(event)
-    }
-}
-
-impl From<GitEvent> for Event {
-    fn from(event: GitEvent) -> Self {
-        Self::Git(event)
-    }
-}
-
-impl From<StorageEvent> for Event {
-    fn from(event: StorageEvent) -> Self {
-        Self::Storage(event)
-    }
-}
-
-impl From<SweepEvent> for Event {
-    fn from(event: SweepEvent) -> Self {
-        Self::Sweep(event)
-    }
-}
-
-impl From<InputEvent> for Event {
-    fn from(event: InputEvent) -> Self {
-        Self::Input(event)
-    }
-}
-
-impl From<RunEvent> for Event {
-    fn from(event: RunEvent) -> Self {
-        Self::Run(event)
-    }
-}
+kinds!(
+    Bisect(BisectEvent),
+    Gate(GateEvent),
+    Git(GitEvent),
+    Storage(StorageEvent),
+    Sweep(SweepEvent),
+    Input(InputEvent),
+    Run(RunEvent),
+);

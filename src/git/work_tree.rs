@@ -293,7 +293,7 @@ fn listed(top: &Path, commit: &str, path: &Path) -> Result<Vec<u8>, GitError> {
     succeeded(listing.arg(path).output())
 }
 
-/// The target of the link at a path of a commit; `None` if there is no link.
+/// The target of the link at a path of a commit; `None` for anything but a link.
 pub(crate) fn link(top: &Path, commit: &str, path: &Path) -> Option<PathBuf> {
     let line = String::from_utf8(listed(top, commit, path).ok()?).ok()?;
     let object = line.strip_prefix("120000 blob ")?.split('\t').next()?;

@@ -53,7 +53,7 @@ pub(crate) enum AtRef {
 /// The files that judge this run.
 #[derive(Clone, Debug)]
 pub(crate) enum Asks {
-    /// The files of the work tree, because there is no change.
+    /// The files of the work tree: the job does not judge a change.
     Here,
     /// The files of the work tree in spite of a change, because of `--baseline-ref`.
     ChangeItself,

@@ -124,7 +124,7 @@ pub(crate) fn find(
     let Some(event) = environment("GITHUB_EVENT_PATH") else {
         return Ok(given);
     };
-    // With an invalid event there is no text, and every rule applies without it.
+    // An invalid event gives no text; the rules then apply as without a text.
     let text = match pull_request::text_of_event(Path::new(&event)) {
         Ok(text) => text.unwrap_or_default(),
         Err(error) => {

@@ -18,7 +18,7 @@ use super::process::JOB_VARIABLES;
 use crate::environment::GIT_LOCATION_VARIABLES;
 use crate::files;
 
-/// A compiler has nothing to finish when it is asked to end.
+/// Time for a build to end after SIGTERM: a compiler has no work to save.
 const END_GRACE: Duration = Duration::from_secs(5);
 
 /// Last lines of the build's output that an error shows.

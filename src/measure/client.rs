@@ -26,7 +26,7 @@ const DEFAULT_LATENESS: f64 = 0.000_2;
 /// Largest share of the token chunks whose arrival times may be lost because the client read them late.
 const MOST_MERGED: f64 = 0.01;
 
-/// Shares of resent requests up to which there is no warning, and above which the repeat is void: each resent request waited
+/// Shares of resent requests above which perfgate warns, and above which the repeat is void: each resent request waited
 /// for a connection to close and for another, and a server that drops requests looks the same.
 const RESENT_WITHOUT_WARNING: f64 = 0.001;
 const MOST_RESENT: f64 = 0.01;

@@ -42,11 +42,9 @@ pub struct Circumstances {
     pub commits_since: Option<u64>,
     /// The commit that the verdict is published on, where an event names it.
     pub head: Option<String>,
-    /// Who accepted its regressions.
-    pub acceptance: Option<Acceptance>,
 }
 
-/// Completes a comparison. Nothing changes it after that but another acceptance ([`accept_again`]).
+/// Completes a comparison. Only an acceptance changes it after that ([`accept`]).
 #[must_use]
 pub fn complete(judged: Comparison, circumstances: Circumstances) -> Comparison {
     let mut comparison = judged;
@@ -64,12 +62,12 @@ pub fn complete(judged: Comparison, circumstances: Circumstances) -> Comparison 
     let copies = circumstances.copies;
     let copies = copies.map(|sentence| Warning::new(Code::BaselineCopy, sentence));
     comparison.warnings.extend(copies);
-    accept_again(comparison, circumstances.acceptance)
+    comparison
 }
 
-/// A comparison that was published before, with the acceptance of now: a label may be off by now.
+/// The comparison with this acceptance in place of an earlier one: a label may have been removed meanwhile.
 #[must_use]
-pub fn accept_again(comparison: Comparison, acceptance: Option<Acceptance>) -> Comparison {
+pub fn accept(comparison: Comparison, acceptance: Option<Acceptance>) -> Comparison {
     let comparison = without_acceptance(comparison);
     match acceptance {
         Some(acceptance) => with_acceptance(comparison, acceptance),

@@ -221,7 +221,7 @@ fn judge_change(rule: &Rule, known: &Known<'_>, limit: f64, terms: LookTerms) ->
         ("candidate", &shown.candidate),
     ] {
         match &values.missing {
-            // Zero on both sides is no change; the logarithm of zero is not needed.
+            // Zero on both sides is a change of 0 %, without a logarithm.
             Some(Missing::Zero) if rule.metric.can_be_zero() && both_are_zero(shown) => {
                 return Answered {
                     outcome: Some(Outcome::Pass),

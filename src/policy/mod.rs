@@ -48,9 +48,7 @@ mod warning;
 pub use baseline_noise::{TooNoisy, too_noisy};
 pub use bisecting::searched;
 pub use checked::{ComparisonError, parse_comparison};
-pub use completion::{
-    Base, Circumstances, JudgedBy, accept_again, complete, is_judged_by_own_files,
-};
+pub use completion::{Base, Circumstances, JudgedBy, accept, complete, is_judged_by_own_files};
 pub use first_run::first_run;
 pub(crate) use look::ALPHA;
 pub use look::{GATE_LEVELS, Labels, ThisLook};

@@ -54,7 +54,7 @@ pub enum Pull {
     OfHead,
     /// The one for this branch of a fork; requires a query.
     OfBranch(Branch),
-    /// None, so there is no comment.
+    /// None: only the status is published.
     None,
 }
 

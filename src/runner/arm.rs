@@ -65,7 +65,7 @@ impl<'a> Arm<'a> {
         self.run.result
     }
 
-    /// The runner.
+    /// How its repeats are measured.
     pub(crate) fn context(&self) -> &RepeatContext<'a> {
         &self.context
     }

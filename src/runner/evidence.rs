@@ -19,7 +19,7 @@ pub(crate) struct EvidenceFolder {
 
 /// One of its three results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
+pub(crate) enum EvidenceFile {
     /// Repeats of the candidate, compared with the stored baseline.
     Candidate,
     /// The baseline's alternating repeats.
@@ -42,7 +42,7 @@ impl EvidenceFolder {
 
     /// Whether an earlier run left repeats here.
     pub(crate) fn has_repeats(&self) -> bool {
-        let sides = [Side::Candidate, Side::PairCandidate];
+        let sides = [EvidenceFile::Candidate, EvidenceFile::PairCandidate];
         sides.iter().any(|side| self.path(*side).is_file())
     }
 
@@ -52,7 +52,11 @@ impl EvidenceFolder {
 
     /// Removes all measurements and looks.
     pub(crate) fn forget(&self) -> Result<(), Failure> {
-        let sides = [Side::Candidate, Side::PairBaseline, Side::PairCandidate];
+        let sides = [
+            EvidenceFile::Candidate,
+            EvidenceFile::PairBaseline,
+            EvidenceFile::PairCandidate,
+        ];
         let paths = sides.map(|side| self.path(side)).into_iter();
         for path in paths.chain([self.comparison_path()]) {
             if path.is_file() {
@@ -67,21 +71,21 @@ impl EvidenceFolder {
     }
 
     /// Path of a side's result.
-    pub(crate) fn path(&self, side: Side) -> PathBuf {
+    pub(crate) fn path(&self, side: EvidenceFile) -> PathBuf {
         self.folder.join(match side {
-            Side::Candidate => "candidate.json",
-            Side::PairBaseline => "ab-baseline.json",
-            Side::PairCandidate => "ab-candidate.json",
+            EvidenceFile::Candidate => "candidate.json",
+            EvidenceFile::PairBaseline => "ab-baseline.json",
+            EvidenceFile::PairCandidate => "ab-candidate.json",
         })
     }
 
     /// A side's result of an earlier run.
-    pub(crate) fn earlier(&self, side: Side) -> Result<Option<ResultFile>, Failure> {
+    pub(crate) fn earlier(&self, side: EvidenceFile) -> Result<Option<ResultFile>, Failure> {
         Ok(self.run(side)?.map(|run| run.file))
     }
 
     /// The checked result of a side.
-    pub(crate) fn run(&self, side: Side) -> Result<Option<Run>, Failure> {
+    pub(crate) fn run(&self, side: EvidenceFile) -> Result<Option<Run>, Failure> {
         let path = self.path(side);
         let bytes = files::read_if_there(&path).map_err(unreadable)?;
         let read = bytes.map(|bytes| record::read(&path.display().to_string(), bytes));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::arm::Arm;
-use super::evidence::{EvidenceFolder, Side};
+use super::evidence::{EvidenceFile, EvidenceFolder};
 use super::repeat_context::{RepeatContext, server_of};
 use super::repeating;
 use super::slowdown::slowed;
@@ -60,6 +60,15 @@ pub(crate) struct Decided {
     pub(crate) comparison: Comparison,
     /// Server starts of this run.
     pub(crate) starts: u32,
+}
+
+/// The protocol of a gate with this plan and policy.
+pub(crate) fn protocol(plan: &Plan, policy: &Policy, may_have_stored: bool) -> Protocol {
+    if plan.base.is_some() {
+        Protocol::with_base(plan.repeat, may_have_stored)
+    } else {
+        Protocol::without_base(plan.repeat, policy.noise.max_repeats)
+    }
 }
 
 /// The evidence on disk; the gate judges only what it has saved.
@@ -153,9 +162,9 @@ impl SequentialGate<'_> {
             (Some(run), Some(share)) => slowed(run, share).map(Some),
             (run, _) => Ok(run),
         };
-        let candidate = slowed(self.evidence.run(Side::Candidate)?)?;
-        let pair_base = self.evidence.run(Side::PairBaseline)?;
-        let pair_candidate = slowed(self.evidence.run(Side::PairCandidate)?)?;
+        let candidate = slowed(self.evidence.run(EvidenceFile::Candidate)?)?;
+        let pair_base = self.evidence.run(EvidenceFile::PairBaseline)?;
+        let pair_candidate = slowed(self.evidence.run(EvidenceFile::PairCandidate)?)?;
         let measured = candidate.as_ref().or(pair_candidate.as_ref());
         let stored = match (stored, measured) {
             (None, Some(measured)) => (self.find_stored)(measured)?,
@@ -164,7 +173,11 @@ impl SequentialGate<'_> {
         let environment = measured.and_then(|run| run.file.environment.as_ref());
         let hardware = baseline::hardware_name(environment);
         let missing_baseline = format!("no baseline of `{}` for `{hardware}` yet", self.plan.name);
-        let sides = [Side::Candidate, Side::PairBaseline, Side::PairCandidate];
+        let sides = [
+            EvidenceFile::Candidate,
+            EvidenceFile::PairBaseline,
+            EvidenceFile::PairCandidate,
+        ];
         Ok(OnDisk {
             candidate,
             pairs: pair_base.zip(pair_candidate),
@@ -174,26 +187,26 @@ impl SequentialGate<'_> {
         })
     }
 
-    fn arm(&self, side: Side) -> Result<Arm<'_>, Failure> {
+    fn arm(&self, side: EvidenceFile) -> Result<Arm<'_>, Failure> {
         let candidate = server_of(self.plan)?;
         let (server, name, ordinals) = match side {
-            Side::Candidate => (candidate, "", (0, 1)),
-            Side::PairBaseline => (
+            EvidenceFile::Candidate => (candidate, "", (0, 1)),
+            EvidenceFile::PairBaseline => (
                 self.plan.base.as_ref().unwrap_or(candidate),
                 "base",
                 (FIRST_PAIR_START, 2),
             ),
-            Side::PairCandidate => (candidate, "candidate", (FIRST_PAIR_START + 1, 2)),
+            EvidenceFile::PairCandidate => (candidate, "candidate", (FIRST_PAIR_START + 1, 2)),
         };
         let plan = match (side, self.base_plan) {
-            (Side::PairBaseline, Some(base_plan)) => base_plan,
+            (EvidenceFile::PairBaseline, Some(base_plan)) => base_plan,
             _ => self.plan,
         };
         let context = RepeatContext {
             plan,
             server,
             // Two versions do not fit on one GPU side by side.
-            fresh: if side == Side::Candidate {
+            fresh: if side == EvidenceFile::Candidate {
                 self.plan.fresh
             } else {
                 Fresh::Repeat
@@ -210,8 +223,8 @@ impl SequentialGate<'_> {
         };
         let mut arm = Arm::begin(context, self.evidence.earlier(side)?)?;
         let commit = match side {
-            Side::PairBaseline => &self.commits.base,
-            Side::Candidate | Side::PairCandidate => &self.commits.candidate,
+            EvidenceFile::PairBaseline => &self.commits.base,
+            EvidenceFile::Candidate | EvidenceFile::PairCandidate => &self.commits.candidate,
         };
         if let Some(commit) = commit {
             arm.is_of(commit.clone());
@@ -220,14 +233,14 @@ impl SequentialGate<'_> {
     }
 
     async fn measure_repeats(&self, wanted: u32) -> Result<u32, Failure> {
-        let mut arm = self.arm(Side::Candidate)?;
+        let mut arm = self.arm(EvidenceFile::Candidate)?;
         repeating::measure_repeats(&mut arm, wanted).await?;
         Ok(arm.starts())
     }
 
     async fn measure_pairs(&self, wanted: u32) -> Result<u32, Failure> {
-        let mut base = self.arm(Side::PairBaseline)?;
-        let mut candidate = self.arm(Side::PairCandidate)?;
+        let mut base = self.arm(EvidenceFile::PairBaseline)?;
+        let mut candidate = self.arm(EvidenceFile::PairCandidate)?;
         repeating::measure_pairs(&mut base, &mut candidate, wanted).await?;
         Ok(base.starts() + candidate.starts())
     }

@@ -32,7 +32,7 @@ pub(crate) trait Side {
 
 /// A repeat with its context.
 pub(crate) struct OneRepeat<'r> {
-    /// The runner.
+    /// How it is measured.
     pub(crate) context: &'r RepeatContext<'r>,
     /// The run so far.
     pub(crate) run: &'r RunInProgress,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::evidence::{EvidenceFolder, Side};
+use super::evidence::{EvidenceFile, EvidenceFolder};
 use super::lock::Lock;
 use crate::event::Events;
 use crate::exit::ExitStatus;
@@ -201,9 +201,9 @@ fn is_against_the_same(
     let Some(known) = &series.baseline else {
         return Ok(true);
     };
-    let measured = match folder.run(Side::Candidate)? {
+    let measured = match folder.run(EvidenceFile::Candidate)? {
         Some(run) => Some(run),
-        None => folder.run(Side::PairCandidate)?,
+        None => folder.run(EvidenceFile::PairCandidate)?,
     };
     // Deleted evidence is not reused, but its looks count.
     let Some(measured) = measured else {
@@ -302,7 +302,10 @@ mod tests {
         for (build, machine) in [("two", "here"), ("one", "there")] {
             let spending = open(parent.path(), build, machine);
             let other = spending.evidence(&nothing).unwrap();
-            assert_ne!(other.path(Side::Candidate), first.path(Side::Candidate));
+            assert_ne!(
+                other.path(EvidenceFile::Candidate),
+                first.path(EvidenceFile::Candidate)
+            );
             assert_eq!(
                 spending.elsewhere(&[]),
                 LooksTaken {
@@ -330,8 +333,11 @@ mod tests {
         drop(spending);
         let again = open(parent.path(), "one", "here");
         assert_eq!(
-            again.evidence(&nothing).unwrap().path(Side::Candidate),
-            first.path(Side::Candidate)
+            again
+                .evidence(&nothing)
+                .unwrap()
+                .path(EvidenceFile::Candidate),
+            first.path(EvidenceFile::Candidate)
         );
         assert_eq!(
             again.elsewhere(&[]),

@@ -18,7 +18,7 @@ pub(super) use channels::{PublishResult, Trust};
 
 use crate::cli::publish::{CommentWhen, PublishArgs};
 use crate::exit::ExitStatus;
-use crate::policy::{accept_again, is_judged_by_own_files};
+use crate::policy::{accept, is_judged_by_own_files};
 use crate::publish::acceptance::{Found, PullRequest, Question};
 use crate::publish::change::{Change, Target};
 use crate::publish::client::{Client, ClientError, Patience};
@@ -421,7 +421,7 @@ impl<'a> Publisher<'a> {
         place: &Place,
     ) -> (Option<Acceptance>, Vec<String>) {
         // Query an earlier acceptance again: the label may have been removed.
-        let judged = accept_again(comparison.clone(), None);
+        let judged = accept(comparison.clone(), None);
         let blocked = matches!(judged.verdict, Verdict::Block | Verdict::Report);
         let (Some(number), Some(head), Some(label), true) =
             (place.number, &place.head, self.accept_label(place), blocked)

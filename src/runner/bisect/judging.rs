@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::super::evidence::{EvidenceFolder, Side};
-use super::super::sequential_gate::{Commits, Decided, SequentialGate};
+use super::super::evidence::{EvidenceFile, EvidenceFolder};
+use super::super::sequential_gate::{Commits, Decided, SequentialGate, protocol};
 use super::bisect_run::{BisectRun, Good};
 use super::building::{Built, NotBuilt};
 use super::question::{Base, known, with_image};
@@ -23,7 +23,7 @@ use crate::record::Run;
 use crate::record::format::Source;
 use crate::report::comparison::{Comparison, Judgement};
 use crate::stats::Outcome;
-use crate::trial::{Author, Protocol, StoredBaseline};
+use crate::trial::{Author, StoredBaseline};
 
 /// Starts of a failing target before it counts for its commit.
 const ATTEMPTS: u32 = 2;
@@ -240,12 +240,7 @@ impl BisectRun<'_> {
             .as_ref()
             .and_then(|base| base.server.clone());
         let find_stored = |_: &Run| Ok(stored.clone());
-        let protocol = if plan.base.is_some() {
-            Protocol::with_base(plan.repeat, stored.is_some())
-        } else {
-            Protocol::without_base(plan.repeat, ready.policy.noise.max_repeats)
-        };
-        let protocol = protocol.of_search(
+        let protocol = protocol(&plan, &ready.policy, stored.is_some()).of_search(
             step.role,
             self.options.max_pairs,
             matches!(self.good, Good::Result(_)),
@@ -314,7 +309,11 @@ pub(crate) fn is_of_commit(failure: &Failure) -> bool {
 /// Number of repeats on disk.
 fn counted(evidence: &EvidenceFolder) -> Result<u32, Failure> {
     let mut count = 0;
-    for side in [Side::Candidate, Side::PairBaseline, Side::PairCandidate] {
+    for side in [
+        EvidenceFile::Candidate,
+        EvidenceFile::PairBaseline,
+        EvidenceFile::PairCandidate,
+    ] {
         let run = evidence.run(side)?;
         let most = run.map_or(0, |run| {
             let repeats = run.scenarios.iter().map(|scenario| scenario.repeats.len());

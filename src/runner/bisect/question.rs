@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::evidence::{EvidenceFolder, Side};
+use super::super::evidence::{EvidenceFile, EvidenceFolder};
 use super::bisect_run::{BisectRun, Good};
 use super::noise::in_sessions;
 use super::session::{RecordedStep, key};
@@ -172,10 +172,10 @@ impl BisectRun<'_> {
         };
         for kept in self.session.all() {
             let evidence = EvidenceFolder::at(self.results().join(&kept.folder));
-            let sides: &[Side] = if kept.step.role == Role::GoodEnd {
-                &[Side::PairBaseline, Side::PairCandidate]
+            let sides: &[EvidenceFile] = if kept.step.role == Role::GoodEnd {
+                &[EvidenceFile::PairBaseline, EvidenceFile::PairCandidate]
             } else {
-                &[Side::PairBaseline]
+                &[EvidenceFile::PairBaseline]
             };
             for side in sides.iter().filter(|_| !kept.folder.is_empty()) {
                 if let Ok(Some(run)) = evidence.run(*side) {
