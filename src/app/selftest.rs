@@ -6,7 +6,6 @@ use super::Context;
 use crate::app::output;
 use crate::cli::selftest::{SelftestArgs, SelftestFormat};
 use crate::config::{Plan, ServerPlan};
-use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::files;
@@ -40,7 +39,6 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, 
             policy: &policy,
             output: &args.output,
             context,
-            events: &context.events,
             interrupt: &interrupt,
         };
         Box::pin(selftest.run(&plan, &slower, scale, args)).await
@@ -93,7 +91,6 @@ struct Selftest<'a> {
     policy: &'a Policy,
     output: &'a Path,
     context: &'a Context,
-    events: &'a Events,
     interrupt: &'a Interrupt,
 }
 
@@ -155,8 +152,13 @@ impl Selftest<'_> {
         let path = self.output.join("baseline.json");
         note("measuring the first baseline");
         let environment = self.context.environment;
-        let repeat_context =
-            RepeatContext::of_plan(plan, &path, environment, self.events, self.interrupt)?;
+        let repeat_context = RepeatContext::of_plan(
+            plan,
+            &path,
+            environment,
+            &self.context.events,
+            self.interrupt,
+        )?;
         nothing_counts(&measure_all(repeat_context).await?)?;
         load(&path)
     }
@@ -195,7 +197,7 @@ impl Selftest<'_> {
             commits: Commits::default(),
             logs: &folder,
             environment: self.context.environment,
-            events: self.events,
+            events: &self.context.events,
             interrupt: self.interrupt,
         };
         files::create_folder(&folder)

@@ -41,11 +41,6 @@ impl<'a> Arm<'a> {
         }
         // Before the first GPU minute: fail now if the result cannot be written.
         files::check_writable(&context.output).map_err(cannot_keep)?;
-        Self::new(context, run)
-    }
-
-    /// Continues `run`.
-    pub(crate) fn new(context: RepeatContext<'a>, run: RunInProgress) -> Result<Self, Failure> {
         Ok(Self {
             side: side_of(&context)?,
             context,

@@ -6,13 +6,11 @@ use super::arm::Arm;
 use super::early_end;
 use super::repeat_context::RepeatContext;
 use super::repeating::MAX_VOID;
-use super::run_in_progress::RunInProgress;
 use super::workload_identity::source;
 use crate::config::{Dataset, LoadPoint, Plan};
 use crate::event::{Events, RunEvent};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::failure::of_adapters::cannot_keep;
 use crate::inputs::sweep_course::Sizes;
 use crate::metric::Metric;
 use crate::record::format::{Repeat, ResultFile, Scenario};
@@ -101,10 +99,9 @@ impl<'a> Points<'a> {
 
     /// Begins without a measurement; an unwritable result path is an error.
     pub(crate) fn begin(context: RepeatContext<'a>, sizes: Sizes) -> Result<Self, Failure> {
-        crate::files::check_writable(&context.output).map_err(cannot_keep)?;
-        let mut run = RunInProgress::new(&context)?;
-        run.result.scenarios.clear();
-        let arm = Arm::new(context, run)?;
+        let mut arm = Arm::begin(context, None)?;
+        // A search chooses its own scenarios.
+        arm.run_mut().result.scenarios.clear();
         Ok(Self { arm, sizes })
     }
 
@@ -181,10 +178,13 @@ impl<'a> Points<'a> {
         let of = visit.saturating_add(1);
         self.arm.load(&context, load, visit, of).await?;
         let scenarios = &mut self.arm.run_mut().result.scenarios;
-        if let Some(scenario) = scenarios.iter_mut().find(|known| known.name == load.name()) {
-            scenario.adaptive = adaptive;
+        match scenarios.iter_mut().find(|known| known.name == load.name()) {
+            Some(scenario) if scenario.adaptive != adaptive => {
+                scenario.adaptive = adaptive;
+                self.arm.keep()
+            }
+            Some(_) | None => Ok(()),
         }
-        self.arm.keep()
     }
 
     /// Whether the last measurement exceeded the allowed failure rate.
