@@ -63,25 +63,21 @@ pub(crate) fn drive<F: FnMut(f64) -> f64>(
     mut measured: Measured<F>,
 ) -> GateRun {
     let mut trial = Trial::new(protocol, policy, Author::default(), None, LooksTaken::NONE);
-    let mut candidate = None;
-    let mut pairs: Option<(Run, Run)> = None;
+    let mut evidence = Evidence {
+        stored: stored.cloned(),
+        ..Evidence::default()
+    };
     loop {
-        let evidence = Evidence {
-            candidate: candidate.as_ref(),
-            pairs: pairs.as_ref().map(|(base, candidate)| (base, candidate)),
-            stored,
-            ..Evidence::default()
-        };
         match trial.next(&evidence) {
             Step::Tell(_) | Step::Keep(_) => {}
             Step::Measure { repeats } => {
                 measured.repeats(repeats);
-                candidate = Some(run(&measured.candidate));
+                evidence.candidate = Some(run(&measured.candidate));
             }
             Step::Pairs { pairs: count } => {
                 measured.pairs(count);
                 let (base, new): (Vec<f64>, Vec<f64>) = measured.pairs.iter().copied().unzip();
-                pairs = Some((run(&base), run(&new)));
+                evidence.pairs = Some((run(&base), run(&new)));
             }
             Step::Done(comparison) => {
                 return GateRun {

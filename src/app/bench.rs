@@ -6,15 +6,11 @@ use crate::cli::bench::BenchArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::inputs::outputs::Outputs;
-use crate::inputs::result_file;
 use crate::inputs::{feasible, plan};
-use crate::interrupt::Interrupt;
 use crate::render;
 use crate::runner::repeat_context::RepeatContext;
 use crate::runner::repeating::{measure_all, nothing_counts};
-use crate::runner::runtime;
 use crate::terminal::Output;
-use crate::terminal::progress::note;
 
 pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let plan = plan::resolve(&args.run, &context.events)?;
@@ -23,18 +19,10 @@ pub(super) fn run(args: &BenchArgs, context: &Context) -> Result<ExitStatus, Fai
         .writes("--output", &args.output)
         .reads_plan(&args.run)
         .check()?;
-    let grown = result_file::growing(&args.output)?;
-    let result = runtime(|| {})?.block_on(async {
-        let interrupt = Interrupt::listen()?;
-        let environment = context.environment;
-        let repeat_context =
-            RepeatContext::of_plan(&plan, &grown, environment, &context.events, &interrupt)?;
-        measure_all(repeat_context).await
-    })?;
-    output::deliver(&args.output, &grown, &result)?;
-    let text = render::terminal::run(&result);
-    output::print(Output::Text, &text)?;
-    note(&format!("result written to `{}`", args.output.display()));
+    let measure = async |repeats: RepeatContext<'_>| Ok((measure_all(repeats).await?, ()));
+    let (result, ()) = output::measured(&args.output, &plan, context, measure)?;
+    output::print(Output::Text, &render::terminal::run(&result))?;
+    output::note_result(&args.output);
     nothing_counts(&result)?;
     Ok(ExitStatus::Pass)
 }

@@ -65,7 +65,7 @@ fn of_comparison(
         }
     };
     keep(&comparison, args)?;
-    step::tell(&comparison, None, label, path, context);
+    step::write_outputs(&comparison, None, label, path, context);
     let status = finish(&comparison, Format::Text, &args.output, label, context)?;
     told.finish(&args.publish, status, context)
 }

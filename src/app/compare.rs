@@ -16,7 +16,6 @@ use crate::inputs::outputs::Outputs;
 use crate::render;
 use crate::report::comparison::Comparison;
 use crate::terminal::Output;
-use crate::terminal::progress::note;
 
 pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, Failure> {
     outputs_of(args).check_names()?;
@@ -66,8 +65,8 @@ pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus,
 }
 
 pub(super) fn write_junit(path: &Path, comparison: &Comparison) -> Result<(), Failure> {
-    let junit =
-        render::junit::report(comparison).map_err(|error| Failure::new(ExitStatus::Bug, error))?;
+    let junit = render::junit::report(comparison);
+    let junit = junit.map_err(|error| Failure::new(ExitStatus::Bug, error))?;
     output::write(path, Output::Text, &junit)
 }
 
@@ -93,9 +92,7 @@ pub(super) fn finish(
     output::print(to_stdout, &text)?;
     // First, because a full disk may stop later outputs.
     if let Some(path) = &output.html {
-        let html = render::html::report(comparison)
-            .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
-        output::write(path, Output::Text, &html)?;
+        output::write(path, Output::Text, &render::html::report(comparison)?)?;
     }
     if let Some(path) = &output.markdown {
         let markdown = render::markdown::comparison(comparison, accept_label);
@@ -105,7 +102,7 @@ pub(super) fn finish(
         write_junit(path, comparison)?;
     }
     if let Some(path) = &output.html {
-        note(&format!("report: {}", path.display()));
+        output::note_report(path);
     }
     // The file is untrusted.
     let status = ExitStatus::ALL

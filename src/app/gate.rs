@@ -16,20 +16,19 @@ use crate::failure::of_adapters::cannot_keep;
 use crate::files;
 use crate::git::work_tree;
 use crate::inputs::accepted::Accepted;
-use crate::inputs::base_ref::Asks;
+use crate::inputs::base_ref::JudgingFiles;
 use crate::inputs::build_identity::{self, Own};
 use crate::inputs::justification::{self, Author};
 use crate::inputs::outputs::{LOCK, Outputs};
 use crate::inputs::policy::{policy_at, policy_path};
 use crate::inputs::question::{self, Question};
 use crate::inputs::{feasible, plan};
-use crate::interrupt::Interrupt;
 use crate::policy::rule::Policy;
 use crate::policy::{Circumstances, accept, complete};
 use crate::publish::change::{Change, Target};
 use crate::record::{self, Run};
 use crate::report::comparison::Comparison;
-use crate::runner::evidence::{EvidenceFile, EvidenceFolder};
+use crate::runner::evidence::EvidenceFolder;
 use crate::runner::lock::Lock;
 use crate::runner::repeat_context::server_of;
 use crate::runner::run_in_progress::OtherEvidence;
@@ -66,7 +65,7 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     let kept = kept.and(junit.map_or(Ok(()), |path| write_junit(path, &comparison)));
     annotations::mark_rules(&comparison, context);
     let label = publishing.accept_label(&place);
-    step::tell(&comparison, Some(&files), label, &comparison_path, context);
+    step::write_outputs(&comparison, Some(&files), label, &comparison_path, context);
     let finished = finish(&comparison, Format::Text, &files, label, context);
     let told = publishing.publish(&comparison, notes, &place);
     kept?;
@@ -86,8 +85,8 @@ fn judged(
     let published = place
         .change()
         .or_else(|| named.map(|_| Change::into(Target::Main)));
-    let asks = Asks::find(args.baseline_ref.as_deref(), published, context.environment)?;
-    let base_ref = asks.base();
+    let judging_files = JudgingFiles::find(args.baseline_ref.as_deref(), published, context.environment)?;
+    let base_ref = judging_files.base();
     let question = question::of(args, base_ref, &context.events)?;
     let plan = &question.plan;
     *name = Some(plan.name.clone());
@@ -122,7 +121,7 @@ fn judged(
         question: &question,
         policy: &policy,
         accepted: &accepted,
-        asks: &asks,
+        judging_files: &judging_files,
         author: &author,
         head: publishing.head(place),
     };
@@ -163,7 +162,7 @@ struct Judging<'a> {
     question: &'a Question,
     policy: &'a Policy,
     accepted: &'a Accepted<'a>,
-    asks: &'a Asks,
+    judging_files: &'a JudgingFiles,
     author: &'a Author,
     /// The commit of the verdict, if the event contains it.
     head: Option<String>,
@@ -181,9 +180,8 @@ impl Judging<'_> {
         let plan = &self.question.plan;
         let output = |name: &str| args.output.join(name);
         let find_stored = |candidate: &Run| accepted.find(candidate);
-        let runtime = runtime(|| {})?;
         let parent = args.evidence.clone().unwrap_or_else(|| output("evidence"));
-        let spending = self.spending(&parent, &runtime, context)?;
+        let spending = self.spending(&parent, context)?;
         let mut evidence = match &spending {
             Some(spending) => spending.evidence(&find_stored)?,
             None => EvidenceFolder::without_commit(&parent),
@@ -195,45 +193,39 @@ impl Judging<'_> {
                 "earlier repeats of this commit count if they are of the same build, which is identified by {coverage}"
             ));
         }
-        let decide = async |evidence: &EvidenceFolder| {
-            let interrupt = Interrupt::listen()?;
-            let protocol = protocol(plan, policy, accepted.may_exist()?);
-            let gate = SequentialGate {
-                plan,
-                policy,
-                protocol: &protocol,
-                evidence,
-                spending: spending.as_ref(),
-                find_stored: &find_stored,
-                scale: None,
-                author: self.author.texts(),
-                events: &context.events,
-                base_plan: self.question.base_plan.as_ref(),
-                commits: Commits::default(),
-                logs: &args.output,
-                environment: context.environment,
-                interrupt: &interrupt,
-            };
-            gate.run().await
+        let decide = |evidence: &EvidenceFolder| {
+            context.block_on(async |command| {
+                let gate = SequentialGate {
+                    plan,
+                    policy,
+                    protocol: &protocol(plan, policy, accepted.may_exist()?),
+                    evidence,
+                    spending: spending.as_ref(),
+                    find_stored: &find_stored,
+                    scale: None,
+                    author: self.author.texts(),
+                    base_plan: self.question.base_plan.as_ref(),
+                    commits: Commits::default(),
+                    logs: &args.output,
+                    command,
+                };
+                gate.run().await
+            })
         };
-        let mut decided = runtime.block_on(decide(&evidence));
+        let mut decided = decide(&evidence);
         if let Err(failure) = &decided
             && failure.error.is::<OtherEvidence>()
             && let Some(spending) = &spending
         {
             note(&format!("{}; evidence starts again", failure.reason()));
-            evidence = spending.begin_anew()?;
-            decided = runtime.block_on(decide(&evidence));
+            evidence = spending.begin_series()?;
+            decided = decide(&evidence);
         }
         // Write the result even if judging failed.
-        let measured = [EvidenceFile::Candidate, EvidenceFile::PairCandidate]
-            .map(|side| evidence.earlier(side));
-        let measured = measured
-            .into_iter()
-            .find_map(|result| result.ok().flatten());
-        let kept = measured.map_or(Ok(()), |result| {
-            record::save(&output("result.json"), &result).map_err(cannot_keep)
-        });
+        let kept = match evidence.candidate() {
+            Ok(Some(run)) => record::save(&output("result.json"), &run.file).map_err(cannot_keep),
+            Ok(None) | Err(_) => Ok(()),
+        };
         // The first failure explains more than later ones.
         let Decided { comparison, .. } = decided?;
         kept?;
@@ -247,31 +239,23 @@ impl Judging<'_> {
         comparison: &Comparison,
         evidence: &EvidenceFolder,
     ) -> Result<Circumstances, Failure> {
-        let mut criteria = self
-            .accepted
-            .criteria_files(measured_run(evidence)?.as_ref());
+        let measured = evidence.candidate()?;
+        let mut criteria = self.accepted.criteria_files(measured.as_ref());
         criteria.push(policy_path(&self.args.policy).to_owned());
         let Question {
             edits, is_first, ..
         } = self.question;
         let accepted_commit = comparison.baseline.commit.as_deref();
         Ok(Circumstances {
-            judged_by: self.asks.judged_by(&criteria, edits, *is_first)?,
+            judged_by: self.judging_files.judged_by(&criteria, edits, *is_first)?,
             copies: self.accepted.of_copies(),
             commits_since: accepted_commit.and_then(work_tree::commits_since),
             head: self.head.clone(),
         })
     }
-}
 
-impl Judging<'_> {
     /// The earlier spending for this commit; `None` without a commit.
-    fn spending(
-        &self,
-        parent: &Path,
-        runtime: &tokio::runtime::Runtime,
-        context: &Context,
-    ) -> Result<Option<Spending>, Failure> {
+    fn spending(&self, parent: &Path, context: &Context) -> Result<Option<Spending>, Failure> {
         let args = self.args;
         let Question {
             plan, base_plan, ..
@@ -289,7 +273,8 @@ impl Judging<'_> {
             return Ok(None);
         };
         let head = self.head.clone().unwrap_or(commit);
-        let machine = runtime.block_on(gpus::machine(server_of(plan)?, context.environment));
+        let server = server_of(plan)?;
+        let machine = runtime(|| {})?.block_on(gpus::machine(server, context.environment));
         let of = Of {
             head: &head,
             gate: &plan.name,
@@ -297,14 +282,6 @@ impl Judging<'_> {
             machine: &machine,
         };
         Spending::open(parent, of, &context.events).map(Some)
-    }
-}
-
-/// The measurements of the candidate, alone or with its base.
-fn measured_run(evidence: &EvidenceFolder) -> Result<Option<Run>, Failure> {
-    match evidence.run(EvidenceFile::Candidate)? {
-        Some(run) => Ok(Some(run)),
-        None => evidence.run(EvidenceFile::PairCandidate),
     }
 }
 

@@ -8,41 +8,30 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::inputs::mlperf_course;
 use crate::inputs::outputs::Outputs;
-use crate::inputs::result_file;
-use crate::interrupt::Interrupt;
 use crate::render;
 use crate::runner::load_points::Points;
-use crate::runner::mlperf_run::MlperfRun;
+use crate::runner::mlperf_run;
 use crate::runner::repeat_context::RepeatContext;
-use crate::runner::runtime;
 use crate::terminal::Output;
-use crate::terminal::progress::note;
 
 pub(super) fn run(args: &MlperfArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let course = mlperf_course::resolve(args, &context.events)?;
-    let plan = &course.plan;
     Outputs::default()
         .writes("--output", &args.output)
         .reads_plan(&args.run)
         .check()?;
-    let grown = result_file::growing(&args.output)?;
-    let (report, result) = runtime(|| {})?.block_on(async {
-        let interrupt = Interrupt::listen()?;
-        let environment = context.environment;
-        let repeat_context =
-            RepeatContext::of_plan(plan, &grown, environment, &context.events, &interrupt)?;
-        let mut points = Points::begin(repeat_context, course.sizes)?;
-        let run = MlperfRun { course: &course };
-        let report = run.measure(&mut points).await?;
-        Ok::<_, Failure>((report, points.into_result()))
-    })?;
-    output::deliver(&args.output, &grown, &result)?;
+    let measure = async |repeats: RepeatContext<'_>| {
+        let mut points = Points::begin(repeats, course.sizes)?;
+        let report = mlperf_run::measure(&course, &mut points).await?;
+        Ok((points.arm.run.result, report))
+    };
+    let (_, report) = output::measured(&args.output, &course.plan, context, measure)?;
     let (output, text) = match args.format {
         SweepFormat::Text => (Output::Text, render::mlperf::text(&report)),
         SweepFormat::Json => (Output::Json, render::mlperf::json(&report)),
     };
     output::print(output, &text)?;
-    note(&format!("result written to `{}`", args.output.display()));
+    output::note_result(&args.output);
     Ok(if report.valid {
         ExitStatus::Pass
     } else {

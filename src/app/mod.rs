@@ -27,9 +27,11 @@ pub use crate::inputs::extras::hide_headers;
 
 use crate::app::output::print;
 use crate::cli::{Cli, Command};
-use crate::environment::{environment, register_secrets};
+use crate::environment::{Environment, environment, register_secrets};
 use crate::event::Events;
 use crate::exit::ExitStatus;
+use crate::interrupt::Interrupt;
+use crate::runner::{CommandContext, runtime};
 use crate::terminal::screen;
 use crate::terminal::{Color, Output};
 use crate::text::screen::Screen;
@@ -41,7 +43,7 @@ pub(crate) struct Context {
     /// The receiver of events.
     pub(crate) events: Events,
     /// perfgate's environment, looked up by name.
-    pub(crate) environment: &'static (dyn Fn(&str) -> Option<String> + Sync),
+    pub(crate) environment: &'static Environment,
 }
 
 impl Context {
@@ -52,6 +54,21 @@ impl Context {
         } else {
             Output::Text
         }
+    }
+
+    /// Runs a measurement in a runtime that watches signals.
+    fn block_on<T>(
+        &self,
+        measure: impl AsyncFnOnce(CommandContext<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        runtime(|| {})?.block_on(async {
+            let command = CommandContext {
+                environment: self.environment,
+                events: &self.events,
+                interrupt: &Interrupt::listen()?,
+            };
+            measure(command).await
+        })
     }
 }
 

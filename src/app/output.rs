@@ -2,18 +2,30 @@
 
 use std::path::Path;
 
+use super::Context;
+use crate::config::Plan;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::failure::of_adapters::{cannot_keep, cannot_print};
+use crate::failure::of_adapters::cannot_keep;
 use crate::files::{self, Destination};
-use crate::inputs::result_file::kept_in;
+use crate::inputs::result_file::{self, kept_in};
 use crate::record::format::ResultFile;
+use crate::render::html::HtmlError;
+use crate::runner::repeat_context::RepeatContext;
+use crate::terminal::progress::note;
 use crate::terminal::{self, Output};
 use crate::{record, secret};
 
+/// A failure to fill a template of perfgate.
+impl From<HtmlError> for Failure {
+    fn from(error: HtmlError) -> Self {
+        Self::new(ExitStatus::Bug, error)
+    }
+}
+
 /// Prints data to stdout.
 pub(super) fn print(output: Output, text: &str) -> Result<(), Failure> {
-    terminal::print(output, text).map_err(cannot_print)
+    terminal::print(output, text).map_err(|error| Failure::system("cannot write to stdout", error))
 }
 
 /// Writes a report to its path; output to the process's stdout or stderr passes the guarded writer.
@@ -21,7 +33,7 @@ pub(super) fn write(path: &Path, output: Output, text: &str) -> Result<(), Failu
     match Destination::of(path).map_err(cannot_keep)? {
         Destination::Stdout => print(output, text),
         Destination::Stderr => {
-            terminal::note(text.trim_end());
+            note(text.trim_end());
             Ok(())
         }
         Destination::File(_) | Destination::Stream(_) => {
@@ -35,24 +47,44 @@ pub(super) fn write(path: &Path, output: Output, text: &str) -> Result<(), Failu
     }
 }
 
-/// Copies the finished result to its destination if it was written elsewhere.
-pub(super) fn deliver(path: &Path, grown: &Path, result: &ResultFile) -> Result<(), Failure> {
-    if path == grown {
-        return Ok(());
+/// Measures with a result file that grows during the measurement, and delivers it to `path`.
+pub(super) fn measured<T>(
+    path: &Path,
+    plan: &Plan,
+    context: &Context,
+    measure: impl AsyncFnOnce(RepeatContext<'_>) -> Result<(ResultFile, T), Failure>,
+) -> Result<(ResultFile, T), Failure> {
+    let grown = result_file::growing(path)?;
+    let (result, other) = context.block_on(async |command| {
+        measure(RepeatContext::of_plan(plan, &grown, command)?).await
+    })?;
+    if path != grown {
+        deliver(path, &result).map_err(|failure| failure.hint(kept_in(&grown)))?;
+        // Removes only a folder without server logs.
+        let _left = std::fs::remove_file(&grown);
+        let _left = grown.parent().map(std::fs::remove_dir);
     }
-    let delivered = match Destination::of(path).map_err(cannot_keep)? {
+    Ok((result, other))
+}
+
+/// Copies the finished result to its destination.
+fn deliver(path: &Path, result: &ResultFile) -> Result<(), Failure> {
+    match Destination::of(path).map_err(cannot_keep)? {
         Destination::Stdout | Destination::Stderr => {
-            let text = serde_json::to_string_pretty(result);
-            let text = text.map_err(|error| Failure::new(ExitStatus::Bug, error))?;
-            write(path, Output::Json, &text)
+            write(path, Output::Json, &serde_json::to_string_pretty(result)?)
         }
         Destination::File(_) | Destination::Stream(_) => {
             record::save(path, result).map_err(cannot_keep)
         }
-    };
-    delivered.map_err(|failure| failure.hint(kept_in(grown)))?;
-    // Removes only a folder without server logs.
-    let _left = std::fs::remove_file(grown);
-    let _left = grown.parent().map(std::fs::remove_dir);
-    Ok(())
+    }
+}
+
+/// Tells where the result of a measurement is.
+pub(super) fn note_result(path: &Path) {
+    note(&format!("result written to `{}`", path.display()));
+}
+
+/// Tells where the HTML report is.
+pub(super) fn note_report(path: &Path) {
+    note(&format!("report: {}", path.display()));
 }

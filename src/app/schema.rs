@@ -1,9 +1,5 @@
 //! `perfgate schema`: JSON Schemas of all files.
 
-use std::path::Path;
-
-use serde_json::Value;
-
 use crate::app::output;
 use crate::bisect::BisectReport;
 use crate::cli::{SchemaArgs, SchemaFile};
@@ -33,7 +29,7 @@ pub(super) fn run(args: &SchemaArgs) -> Result<ExitStatus, Failure> {
     }
     if let Some(folder) = &args.output {
         for (name, file) in FILES {
-            write(&folder.join(name), &text(file))?;
+            output::write(&folder.join(name), Output::Json, &text(file))?;
         }
     }
     Ok(ExitStatus::Pass)
@@ -49,14 +45,6 @@ fn text(file: SchemaFile) -> String {
         SchemaFile::Perfgate => schema::plan(),
         SchemaFile::Thresholds => schema::policy(),
     };
-    pretty(&schema)
-}
-
-fn pretty(schema: &Value) -> String {
     // `{:#}` of a JSON value is its indented text.
     format!("{schema:#}\n")
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    output::write(path, Output::Json, text)
 }

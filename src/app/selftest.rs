@@ -11,13 +11,12 @@ use crate::failure::Failure;
 use crate::files;
 use crate::inputs::policy::policy_for;
 use crate::inputs::{feasible, plan};
-use crate::interrupt::Interrupt;
 use crate::policy::rule::Policy;
 use crate::record::{self, Run};
 use crate::runner::evidence::{EvidenceFile, EvidenceFolder};
 use crate::runner::repeat_context::{RepeatContext, server_of};
 use crate::runner::repeating::{measure_all, nothing_counts};
-use crate::runner::runtime;
+use crate::runner::CommandContext;
 use crate::runner::sequential_gate::{Commits, Decided, SequentialGate, protocol};
 use crate::selftest::{Gate, Report, report_text};
 use crate::terminal::Output;
@@ -33,18 +32,15 @@ pub(super) fn run(args: &SelftestArgs, context: &Context) -> Result<ExitStatus, 
     let (slower, scale) = slower_plan(&plan, args)?;
     files::create_folder(&args.output)
         .map_err(|error| Failure::new(ExitStatus::EnvironmentFailed, error))?;
-    let report = runtime(|| {})?.block_on(async {
-        let interrupt = Interrupt::listen()?;
+    let report = context.block_on(async |command| {
         let selftest = Selftest {
             policy: &policy,
             output: &args.output,
-            context,
-            interrupt: &interrupt,
+            command,
         };
         Box::pin(selftest.run(&plan, &slower, scale, args)).await
     })?;
-    let json = serde_json::to_string_pretty(&report)
-        .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
+    let json = serde_json::to_string_pretty(&report)?;
     let path = args.output.join("selftest.json");
     output::write(&path, Output::Json, &json)?;
     let (output, text) = match args.format {
@@ -90,8 +86,7 @@ fn slower_plan(plan: &Plan, args: &SelftestArgs) -> Result<(Plan, Option<f64>), 
 struct Selftest<'a> {
     policy: &'a Policy,
     output: &'a Path,
-    context: &'a Context,
-    interrupt: &'a Interrupt,
+    command: CommandContext<'a>,
 }
 
 impl Selftest<'_> {
@@ -151,16 +146,9 @@ impl Selftest<'_> {
     async fn first_baseline(&self, plan: &Plan) -> Result<Run, Failure> {
         let path = self.output.join("baseline.json");
         note("measuring the first baseline");
-        let environment = self.context.environment;
-        let repeat_context = RepeatContext::of_plan(
-            plan,
-            &path,
-            environment,
-            &self.context.events,
-            self.interrupt,
-        )?;
+        let repeat_context = RepeatContext::of_plan(plan, &path, self.command)?;
         nothing_counts(&measure_all(repeat_context).await?)?;
-        load(&path)
+        Ok(record::load(&path)?)
     }
 
     /// One complete gate in its own folder; also returns its candidate's repeats against the stored baseline.
@@ -196,9 +184,7 @@ impl Selftest<'_> {
             base_plan: None,
             commits: Commits::default(),
             logs: &folder,
-            environment: self.context.environment,
-            events: &self.context.events,
-            interrupt: self.interrupt,
+            command: self.command,
         };
         files::create_folder(&folder)
             .map_err(|error| Failure::new(ExitStatus::EnvironmentFailed, error))?;
@@ -211,8 +197,4 @@ impl Selftest<'_> {
         };
         Ok((gate, evidence.run(EvidenceFile::Candidate)?))
     }
-}
-
-fn load(path: &Path) -> Result<Run, Failure> {
-    record::load(path).map_err(|error| crate::failure::of_adapters::record_failure(&error))
 }

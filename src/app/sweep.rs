@@ -7,17 +7,13 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::inputs::outputs::Outputs;
 use crate::inputs::plan;
-use crate::inputs::result_file;
 use crate::inputs::sweep_course;
-use crate::interrupt::Interrupt;
 use crate::render;
 use crate::runner::load_points::Points;
 use crate::runner::repeat_context::RepeatContext;
-use crate::runner::runtime;
 use crate::runner::sweep_run::Sweep;
 use crate::sweep::SweepReport;
 use crate::terminal::Output;
-use crate::terminal::progress::note;
 
 pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let mut plan = plan::resolve(&args.run, &context.events)?;
@@ -31,19 +27,14 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
         .writes("--html", args.html.as_ref())
         .reads_plan(&args.run)
         .check()?;
-    let grown = result_file::growing(&args.output)?;
-    let (result, told) = runtime(|| {})?.block_on(async {
-        let interrupt = Interrupt::listen()?;
-        let environment = context.environment;
-        let repeat_context =
-            RepeatContext::of_plan(&plan, &grown, environment, &context.events, &interrupt)?;
-        let points = Points::begin(repeat_context, sizes)?;
+    let measure = async |repeats: RepeatContext<'_>| {
+        let points = Points::begin(repeats, sizes)?;
         let mut sweep = Sweep::begin(points, &course, limits, args.course.attainment);
         sweep.repeats(&plan).await?;
-        Ok::<_, Failure>(sweep.into_result())
-    })?;
-    output::deliver(&args.output, &grown, &result)?;
-    let report = SweepReport::of(&result, told);
+        Ok(sweep.into_result())
+    };
+    let (result, sweep) = output::measured(&args.output, &plan, context, measure)?;
+    let report = SweepReport::of(&result, sweep);
     let (output, text) = match args.format {
         SweepFormat::Text => (
             context.output(),
@@ -53,11 +44,9 @@ pub(super) fn run(args: &SweepArgs, context: &Context) -> Result<ExitStatus, Fai
     };
     output::print(output, &text)?;
     if let Some(path) = &args.html {
-        let html =
-            render::sweep::html(&report).map_err(|error| Failure::new(ExitStatus::Bug, error))?;
-        output::write(path, Output::Text, &html)?;
-        note(&format!("report: {}", path.display()));
+        output::write(path, Output::Text, &render::sweep::html(&report)?)?;
+        output::note_report(path);
     }
-    note(&format!("result written to `{}`", args.output.display()));
+    output::note_result(&args.output);
     Ok(ExitStatus::Pass)
 }

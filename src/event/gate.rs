@@ -19,35 +19,36 @@ pub enum GateEvent {
     },
     /// All interim looks are spent, and the base version is not available.
     NothingLeft,
-    /// Measurement of repeats of the candidate begins.
-    Repeats {
-        /// Why.
-        because: Because,
-        /// Existing valid ones.
-        have: u32,
-        /// Number required by the interim look.
-        need: u32,
-    },
-    /// Measurement of alternating pairs begins.
-    Pairs {
-        /// Why.
-        because: Because,
-        /// Existing valid ones.
-        have: u32,
-        /// Number required by the interim look.
-        need: u32,
-    },
-    /// All interim looks are spent; more pairs can still block.
-    MorePairs {
-        /// Why.
-        because: Because,
-        /// Number.
-        more: u32,
-    },
+    /// Measurement for the next interim look begins.
+    Measuring(NextSample),
     /// This hardware has no stored baseline; measurement of pairs begins.
     NoStoredBaseline,
     /// More repeats of the candidate cannot decide against this baseline.
     BaselineTooNoisy,
+}
+
+/// The repeats or pairs for an interim look.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NextSample {
+    /// Why.
+    pub because: Because,
+    /// Repeats or pairs.
+    pub kind: SampleKind,
+    /// Existing valid ones.
+    pub have: u32,
+    /// Number required by the interim look.
+    pub need: u32,
+}
+
+/// What a gate measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleKind {
+    /// Repeats of the candidate.
+    Repeats,
+    /// Alternating pairs.
+    Pairs,
+    /// Pairs after all interim looks are spent, which can still block.
+    MorePairs,
 }
 
 /// Why a gate continues to measure.

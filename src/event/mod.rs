@@ -5,23 +5,21 @@
 //! git, baseline, inputs, runner ──Event──▶ Events ──▶ terminal (words, bars, lines on stderr)
 //! ```
 
+mod adapter;
 mod bisect;
 mod gate;
-mod git;
 mod input;
 mod run;
-mod storage;
 mod sweep;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use bisect::{BisectEvent, BisectTask, JudgedChange};
-pub use gate::{Because, GateEvent, OpenRule};
-pub use git::GitEvent;
+pub use adapter::{GitEvent, StorageEvent};
+pub use bisect::BisectEvent;
+pub use gate::{Because, GateEvent, NextSample, OpenRule, SampleKind};
 pub use input::InputEvent;
-pub use run::{ConcernLevel, LoadPart, RepeatLabel, RunEvent, StartPhase};
-pub use storage::StorageEvent;
+pub use run::{ConcernLevel, LoadPart, Progress, RepeatLabel, RunEvent, StartPhase};
 pub use sweep::SweepEvent;
 
 /// An event.
@@ -39,6 +37,8 @@ pub enum Event {
     Input(InputEvent),
     /// Of a measurement.
     Run(RunEvent),
+    /// Of a measurement, shown until it ends.
+    Progress(Progress),
     /// While loads were measured one after the other.
     Sweep(SweepEvent),
 }
@@ -89,4 +89,5 @@ kinds!(
     Sweep(SweepEvent),
     Input(InputEvent),
     Run(RunEvent),
+    Progress(Progress),
 );

@@ -4,13 +4,36 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-/// An event of `runner/`, with the data for its message.
+/// Progress that is shown as a bar or repeated, from its begin to its end.
 #[derive(Clone, Debug)]
-pub enum RunEvent {
-    /// A long wait begins; the last phase is repeated regularly until [`RunEvent::WaitEnds`].
+pub enum Progress {
+    /// A long wait begins; the last phase is repeated regularly until [`Progress::WaitEnds`].
     WaitBegins,
     /// The wait is over, with any result.
     WaitEnds,
+    /// Sending begins, until [`Progress::Sent`].
+    Sending {
+        /// The repeat.
+        repeat: RepeatLabel,
+        /// Name of the load point.
+        load: String,
+        /// Warm-up or measurement.
+        part: LoadPart,
+        /// Number of requests.
+        total: usize,
+        /// Number of finished requests.
+        done: Arc<AtomicUsize>,
+    },
+    /// Sending has ended.
+    Sent {
+        /// Whether it completed; else the load was aborted.
+        finished: bool,
+    },
+}
+
+/// An event of `runner/`, with the data for its message.
+#[derive(Clone, Debug)]
+pub enum RunEvent {
     /// A server is being started.
     Starting {
         /// The repeat.
@@ -41,24 +64,6 @@ pub enum RunEvent {
     NotAsExpected {
         /// The difference.
         mismatch: String,
-    },
-    /// Sending begins, until [`RunEvent::Sent`].
-    Sending {
-        /// The repeat.
-        repeat: RepeatLabel,
-        /// Name of the load point.
-        load: String,
-        /// Warm-up or measurement.
-        part: LoadPart,
-        /// Number of requests.
-        total: usize,
-        /// Number of finished requests.
-        done: Arc<AtomicUsize>,
-    },
-    /// Sending has ended.
-    Sent {
-        /// Whether it completed; else the load was aborted.
-        finished: bool,
     },
     /// A concern about the result; shown once per run.
     Concern {

@@ -1,23 +1,16 @@
-//! What happens while loads are measured one after the other.
+//! Events while loads are measured one after the other.
 
-/// An event of a sweep or of a scenario of MLPerf; each carries the data to word it.
+/// An event of a sweep or of a scenario of MLPerf, with the data for its message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SweepEvent {
-    /// A load is measured next.
+    /// A load is measured next, or was measured.
     Load {
         /// Its name.
         load: String,
-        /// Why this one.
-        why: String,
-    },
-    /// A load was measured.
-    Measured {
-        /// Its name.
-        load: String,
-        /// The figures, as the report has them.
+        /// Why it is measured, or its figures as in the report.
         words: String,
     },
-    /// No more loads are measured; the sentence that the report has.
+    /// No more loads are measured; the sentence of the report.
     Ended(String),
     /// A run was judged by the rules of its scenario.
     Valid {
@@ -28,6 +21,6 @@ pub enum SweepEvent {
         /// Why not.
         reasons: Vec<String>,
     },
-    /// What makes the run invalid is the same at every rate, so the search ends.
+    /// The run is invalid for a reason that is the same at every rate, so the search ends.
     NoRateHelps,
 }

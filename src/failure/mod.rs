@@ -36,6 +36,22 @@ impl Failure {
         Self::new(status, anyhow::anyhow!(message.into()))
     }
 
+    /// A failure of the arguments or files that the user gave.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::message(ExitStatus::Usage, message)
+    }
+
+    /// A failure of the machine or the services around perfgate.
+    pub fn environment(message: impl Into<String>) -> Self {
+        Self::message(ExitStatus::EnvironmentFailed, message)
+    }
+
+    /// A failure of the operating system while doing `what`.
+    pub fn system(what: impl Into<String>, error: std::io::Error) -> Self {
+        let error = anyhow::Error::new(error).context(what.into());
+        Self::new(ExitStatus::EnvironmentFailed, error)
+    }
+
     /// The error with all its causes, each once: many errors contain their cause in their own message.
     pub fn reason(&self) -> String {
         let mut reason = String::new();
@@ -47,6 +63,13 @@ impl Failure {
             }
         }
         reason
+    }
+
+    /// Adds what was being done.
+    #[must_use]
+    pub fn context(mut self, context: impl Into<String>) -> Self {
+        self.error = self.error.context(context.into());
+        self
     }
 
     /// Marks it as a failure of the base version.

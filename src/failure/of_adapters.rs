@@ -9,70 +9,60 @@ use crate::launch::{Fault, LaunchError};
 use crate::load::LoadError;
 use crate::record::RecordError;
 
-impl From<LaunchError> for Failure {
-    fn from(error: LaunchError) -> Self {
-        launch_failure(&error)
-    }
-}
-
-impl From<LoadError> for Failure {
-    fn from(error: LoadError) -> Self {
-        load_failure(&error)
-    }
-}
-
-impl From<RecordError> for Failure {
-    fn from(error: RecordError) -> Self {
-        record_failure(&error)
-    }
-}
-
 const UNREADABLE: &str =
     "fix the file or its permissions; an unreadable file is not treated as missing";
 
 /// A failure to start or stop a server.
-pub(crate) fn launch_failure(error: &LaunchError) -> Failure {
-    let status = match error.fault() {
-        Fault::Target => ExitStatus::TargetFailed,
-        Fault::Environment => ExitStatus::EnvironmentFailed,
-        Fault::Configuration => ExitStatus::Usage,
-        Fault::Interrupted => ExitStatus::Interrupted,
-    };
-    let hints = error.hints();
-    Failure {
-        hints,
-        is_of_version: error.is_of_this_version(),
-        ..Failure::message(status, in_words(error))
+impl From<LaunchError> for Failure {
+    fn from(error: LaunchError) -> Self {
+        let status = match error.fault() {
+            Fault::Target => ExitStatus::TargetFailed,
+            Fault::Environment => ExitStatus::EnvironmentFailed,
+            Fault::Configuration => ExitStatus::Usage,
+            Fault::Interrupted => ExitStatus::Interrupted,
+        };
+        Self {
+            hints: error.hints(),
+            is_of_version: error.is_of_this_version(),
+            ..Self::message(status, in_words(&error))
+        }
     }
 }
 
 /// A failure of the load generator.
-pub(crate) fn load_failure(error: &LoadError) -> Failure {
-    let status = match error {
-        LoadError::Cancelled => ExitStatus::Interrupted,
-        LoadError::ApiKey => ExitStatus::Usage,
-        LoadError::Address { .. } => ExitStatus::TargetFailed,
-        LoadError::TooManyStreams { .. } | LoadError::System(_) => ExitStatus::EnvironmentFailed,
-        LoadError::Body(_) | LoadError::Broken(_) => ExitStatus::Bug,
-    };
-    Failure::message(status, in_words(error))
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        let status = match error {
+            LoadError::Cancelled => ExitStatus::Interrupted,
+            LoadError::ApiKey => ExitStatus::Usage,
+            LoadError::Address { .. } => ExitStatus::TargetFailed,
+            LoadError::TooManyStreams { .. } | LoadError::System(_) => {
+                ExitStatus::EnvironmentFailed
+            }
+            LoadError::Body(_) | LoadError::Broken(_) => ExitStatus::Bug,
+        };
+        Self::message(status, in_words(&error))
+    }
+}
+
+/// A failure to read a result file.
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        Self::usage(in_words(&error))
+    }
+}
+
+/// A failure to write perfgate's own data as JSON.
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::new(ExitStatus::Bug, error)
+    }
 }
 
 /// A failure to write a result or a report.
 pub(crate) fn cannot_keep(error: impl std::error::Error) -> Failure {
-    Failure::message(ExitStatus::EnvironmentFailed, in_words(&error))
+    Failure::environment(in_words(&error))
         .hint("free disk space or fix the permissions, or use another path with `--output`")
-}
-
-/// A failure to write to stdout.
-pub(crate) fn cannot_print(error: std::io::Error) -> Failure {
-    let error = anyhow::Error::new(error).context("cannot write to stdout");
-    Failure::new(ExitStatus::EnvironmentFailed, error)
-}
-
-/// A failure to read a result file.
-pub(crate) fn record_failure(error: &RecordError) -> Failure {
-    Failure::message(ExitStatus::Usage, in_words(error))
 }
 
 /// A failure to read a file that affects the verdict; it is not treated as missing.
@@ -83,7 +73,7 @@ pub(crate) fn unreadable(error: FileError) -> Failure {
     } else {
         UNREADABLE
     };
-    Failure::message(ExitStatus::Usage, in_words(&error)).hint(hint)
+    Failure::usage(in_words(&error)).hint(hint)
 }
 
 /// A failure of git, with git's message.
@@ -105,32 +95,28 @@ impl From<GitError> for Failure {
 /// A failure to read or change baselines.
 impl From<BaselineError> for Failure {
     fn from(error: BaselineError) -> Self {
-        baseline_failure(&error)
-    }
-}
-
-fn baseline_failure(error: &BaselineError) -> Failure {
-    let failure = |status| Failure::message(status, in_words(error));
-    match error {
-        BaselineError::Record(error) => record_failure(error).hint(
-            "`perfgate baseline verify` checks all files and proposes fixes",
-        ),
-        BaselineError::File(error) if error.is_read_error() => failure(ExitStatus::Usage).hint(UNREADABLE),
-        BaselineError::File(_) | BaselineError::Lock { .. } => failure(ExitStatus::EnvironmentFailed)
-            .hint("nothing was changed; free disk space or fix the permissions"),
-        BaselineError::Bucket(error) => bucket_failure(error),
-        BaselineError::Unfinished { .. } => failure(ExitStatus::EnvironmentFailed).hint(
-            "all accepted runs are kept; fix the cause and run the same command again: it completes the promotion without duplicates",
-        ),
-        BaselineError::Locked { .. } => failure(ExitStatus::EnvironmentFailed)
-            .hint("nothing was changed; find the process that holds the lock with `fuser` or `lslocks`"),
-        BaselineError::Json(_) => failure(ExitStatus::Bug),
+        let message = in_words(&error);
+        match error {
+            BaselineError::Record(error) => Self::from(error).hint(
+                "`perfgate baseline verify` checks all files and proposes fixes",
+            ),
+            BaselineError::File(error) if error.is_read_error() => Self::usage(message).hint(UNREADABLE),
+            BaselineError::File(_) | BaselineError::Lock { .. } => Self::environment(message)
+                .hint("nothing was changed; free disk space or fix the permissions"),
+            BaselineError::Bucket(error) => bucket_failure(&error),
+            BaselineError::Unfinished { .. } => Self::environment(message).hint(
+                "all accepted runs are kept; fix the cause and run the same command again: it completes the promotion without duplicates",
+            ),
+            BaselineError::Locked { .. } => Self::environment(message)
+                .hint("nothing was changed; find the process that holds the lock with `fuser` or `lslocks`"),
+            BaselineError::Json(_) => Self::message(ExitStatus::Bug, message),
+        }
     }
 }
 
 fn bucket_failure(error: &BucketError) -> Failure {
-    let usage = Failure::message(ExitStatus::Usage, in_words(error));
-    let surroundings = Failure::message(ExitStatus::EnvironmentFailed, in_words(error));
+    let usage = Failure::usage(in_words(error));
+    let environment = Failure::environment(in_words(error));
     match error {
         BucketError::NotBuilt { scheme, .. } => usage.hint(format!(
             "build it with `cargo install --path . --locked --features {scheme}`; releases and the default build support all clouds"
@@ -139,23 +125,23 @@ fn bucket_failure(error: &BucketError) -> Failure {
             usage.hint(format!("configure it with {}", variables(scheme)))
         }
         BucketError::NoCredentials { scheme, .. } => {
-            surroundings.hint(format!("set {}", variables(scheme)))
+            environment.hint(format!("set {}", variables(scheme)))
         }
-        BucketError::Refused { scheme, .. } => surroundings
+        BucketError::Refused { scheme, .. } => environment
             .hint("reading needs permission to list and get objects, `baseline update` also to put objects")
             .hint(format!("the credentials come from {}", variables(scheme))),
         BucketError::NoBucket { .. } => {
-            surroundings.hint("correct the name, the account or the endpoint, or create the bucket: perfgate does not create buckets")
+            environment.hint("correct the name, the account or the endpoint, or create the bucket: perfgate does not create buckets")
         }
-        BucketError::Unreachable { .. } => surroundings.hint(
+        BucketError::Unreachable { .. } => environment.hint(
             "nothing was changed: a promotion needs the bucket; run the same command again when it is reachable",
         ),
-        BucketError::NoCopy { .. } => surroundings
+        BucketError::NoCopy { .. } => environment
             .hint("read it once with network: perfgate keeps a local copy for use without network"),
         BucketError::Contended { .. } => {
-            surroundings.hint("nothing was changed; run the same command again when fewer promotions run at once")
+            environment.hint("nothing was changed; run the same command again when fewer promotions run at once")
         }
-        BucketError::Answer { .. } | BucketError::Copy(_) => surroundings,
+        BucketError::Answer { .. } | BucketError::Copy(_) => environment,
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) enum AtRef {
 
 /// The files that judge this run.
 #[derive(Clone, Debug)]
-pub(crate) enum Asks {
+pub(crate) enum JudgingFiles {
     /// The files of the work tree: the job does not judge a change.
     Here,
     /// The files of the work tree in spite of a change, because of `--baseline-ref`.
@@ -61,7 +61,7 @@ pub(crate) enum Asks {
     Base(BaseRef),
 }
 
-impl Asks {
+impl JudgingFiles {
     /// From `--baseline-ref`; without it, from the pull request on which the verdict is published, and from the CI service's
     /// variables.
     pub(crate) fn find(

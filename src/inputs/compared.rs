@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::accepted::{Files, stored};
-use super::base_ref::Asks;
+use super::base_ref::JudgingFiles;
 use super::justification::Author;
 use super::policy::{policy_at, policy_path};
 use super::storage;
@@ -23,7 +23,7 @@ use crate::report::comparison::Comparison;
 /// Runs and rules, read.
 pub(crate) struct Compared<'a> {
     args: &'a CompareArgs,
-    asks: Asks,
+    judging_files: JudgingFiles,
     policy: Policy,
     candidate: Option<Run>,
     pairs: Option<(Run, Run)>,
@@ -39,9 +39,9 @@ impl<'a> Compared<'a> {
         environment: &Environment,
         events: &Events,
     ) -> Result<Self, Failure> {
-        let asks = of_change(args, environment)?;
-        let policy = policy_at(&args.policy, asks.base())?;
-        let files = Files(asks.base());
+        let judging_files = of_change(args, environment)?;
+        let policy = policy_at(&args.policy, judging_files.base())?;
+        let files = Files(judging_files.base());
         let one = |path: &Option<PathBuf>| path.as_deref().map(record::load).transpose();
         let candidate = one(&args.candidate)?;
         let pairs = one(&args.ab_baseline)?.zip(one(&args.ab_candidate)?);
@@ -62,7 +62,7 @@ impl<'a> Compared<'a> {
         };
         Ok(Self {
             args,
-            asks,
+            judging_files,
             policy,
             candidate,
             pairs,
@@ -102,7 +102,7 @@ impl<'a> Compared<'a> {
         };
         let judged = compare_evidence(&self.policy, &given, labels, this_look);
         let circumstances = Circumstances {
-            judged_by: self.asks.judged_by(&self.criteria, &[], false)?,
+            judged_by: self.judging_files.judged_by(&self.criteria, &[], false)?,
             copies: accepted.of_copies.clone(),
             ..Circumstances::default()
         };
@@ -111,13 +111,13 @@ impl<'a> Compared<'a> {
 }
 
 /// The judging files. Without a checkout, the job created all files itself.
-fn of_change(args: &CompareArgs, environment: &Environment) -> Result<Asks, Failure> {
+fn of_change(args: &CompareArgs, environment: &Environment) -> Result<JudgingFiles, Failure> {
     let is_clone = !matches!(
         work_tree::top_of_working_tree(),
         Err(GitError::NoRepository)
     );
     let given = args.baseline_ref.as_deref();
-    Asks::find(given.or((!is_clone).then_some("")), None, environment)
+    JudgingFiles::find(given.or((!is_clone).then_some("")), None, environment)
 }
 
 /// The accepted runs.

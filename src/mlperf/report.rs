@@ -90,14 +90,11 @@ impl MlperfReport {
     ) -> Self {
         let seen = Seen::of(repeat, required.limits);
         let in_words = |reason: &Reason| match reason {
-            Reason::Failed { .. } => {
+            Reason::Failed(text) => {
                 let most = Failures::of([repeat]).reason();
-                format!("{reason}; the most frequent reason: {most}")
+                format!("{text}; the most frequent reason: {most}")
             }
-            Reason::Duration { .. }
-            | Reason::Queries { .. }
-            | Reason::Latency { .. }
-            | Reason::OutputLength { .. } => reason.to_string(),
+            Reason::Latency(text) | Reason::OfRun(text) => text.clone(),
         };
         let reasons: Vec<String> = reasons(&required, &seen).iter().map(in_words).collect();
         let reasons: Vec<String> = repeat

@@ -1,7 +1,5 @@
 //! Whether a run is valid, with every reason why it is not.
 
-use std::fmt;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -57,125 +55,30 @@ pub struct Seen {
     pub output_tokens: Option<f64>,
 }
 
-/// Why a run is invalid.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Why a run is invalid, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// It was too short.
-    Duration {
-        /// Measured seconds.
-        got: f64,
-        /// The fewest.
-        needed: f64,
-    },
-    /// It had too few queries.
-    Queries {
-        /// Sent.
-        got: u64,
-        /// The fewest.
-        needed: u64,
-    },
     /// Not every query was answered in full.
-    Failed {
-        /// Number of incomplete answers.
-        failed: u64,
-        /// Number of all queries.
-        queries: u64,
-    },
+    Failed(String),
     /// Too many queries were over a limit to claim the percentile.
-    Latency {
-        /// `TTFT` or `TPOT`.
-        latency: &'static str,
-        /// The limit in seconds.
-        limit: f64,
-        /// The percentile to claim.
-        percentile: f64,
-        /// Queries over it.
-        over: u64,
-        /// Number of all queries.
-        queries: u64,
-        /// Queries needed with that many over it.
-        needed: u64,
-        /// The most that may be over it; `None`: too few queries even with none over it.
-        allowed: Option<u64>,
-    },
-    /// Answers were longer or shorter than requested.
-    OutputLength {
-        /// Mean tokens; absent without an answer.
-        got: Option<f64>,
-        /// Requested mean tokens.
-        asked: f64,
-    },
+    Latency(String),
+    /// The run was too short or too small, or its answers had other lengths: the same at every load.
+    OfRun(String),
 }
 
 impl Reason {
+    /// In words.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Failed(text) | Self::Latency(text) | Self::OfRun(text) => text,
+        }
+    }
+
     /// Whether another load could change it: a search continues after such a reason and stops after any other.
     pub fn is_of_load(&self) -> bool {
-        matches!(
-            self,
-            Self::Failed { .. }
-                | Self::Latency {
-                    allowed: Some(_),
-                    ..
-                }
-        )
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Duration { got, needed } => write!(
-                f,
-                "measured for {got:.1} s, at least {needed} s are required"
-            ),
-            Self::Queries { got, needed } => {
-                write!(f, "{got} queries, at least {needed} are required")
-            }
-            Self::Failed { failed, queries } => write!(
-                f,
-                "{failed} of {queries} queries failed or were cut short, and all must be complete"
-            ),
-            Self::Latency {
-                latency,
-                limit,
-                percentile,
-                over,
-                queries,
-                needed,
-                allowed,
-            } => {
-                let percent = percentile * 100.0;
-                let milliseconds = limit * 1e3;
-                let in_one_piece = if latency == "TPOT" {
-                    " or came in one chunk"
-                } else {
-                    ""
-                };
-                write!(
-                    f,
-                    "{latency}: {over} of {queries} queries were over {milliseconds} ms{in_one_piece}; "
-                )?;
-                match allowed {
-                    Some(allowed) => write!(
-                        f,
-                        "to claim P{percent} with 99 % confidence, at most {allowed} may be (or send {needed} queries)"
-                    ),
-                    None => write!(
-                        f,
-                        "to claim P{percent} with 99 % confidence, send {needed} queries"
-                    ),
-                }
-            }
-            Self::OutputLength { got, asked } => {
-                let room = LENGTH_ROOM * 100.0;
-                match got {
-                    Some(got) => write!(
-                        f,
-                        "answers had {got:.1} tokens on average instead of the requested {asked:.1}; they may differ by {room} %"
-                    ),
-                    None => write!(f, "no answer had tokens, {asked:.1} were requested"),
-                }
-            }
+        match self {
+            Self::Failed(_) | Self::Latency(_) => true,
+            Self::OfRun(_) => false,
         }
     }
 }
@@ -222,54 +125,77 @@ impl Seen {
 
 /// Every reason why the run is invalid; none: it is valid.
 pub fn reasons(required: &Requirements, seen: &Seen) -> Vec<Reason> {
+    let Requirements {
+        min_duration,
+        min_queries,
+        output_tokens: asked,
+        ..
+    } = *required;
+    let Seen {
+        duration,
+        queries,
+        failed,
+        ..
+    } = *seen;
     let mut reasons = Vec::new();
     // A difference of a millisecond is not a reason.
-    if seen.duration < required.min_duration - 1e-3 {
-        reasons.push(Reason::Duration {
-            got: seen.duration,
-            needed: required.min_duration,
-        });
+    if duration < min_duration - 1e-3 {
+        reasons.push(Reason::OfRun(format!(
+            "measured for {duration:.1} s, at least {min_duration} s are required"
+        )));
     }
-    if seen.queries < required.min_queries {
-        reasons.push(Reason::Queries {
-            got: seen.queries,
-            needed: required.min_queries,
-        });
+    if queries < min_queries {
+        reasons.push(Reason::OfRun(format!(
+            "{queries} queries, at least {min_queries} are required"
+        )));
     }
-    if seen.failed > 0 {
-        reasons.push(Reason::Failed {
-            failed: seen.failed,
-            queries: seen.queries,
-        });
+    if failed > 0 {
+        reasons.push(Reason::Failed(format!(
+            "{failed} of {queries} queries failed or were cut short, and all must be complete"
+        )));
     }
     if let Some(limits) = required.limits {
-        for (latency, limit, over) in [
-            ("TTFT", limits.ttft, seen.over_ttft),
-            ("TPOT", limits.tpot, seen.over_tpot),
-        ] {
+        let latencies = [
+            ("TTFT", limits.ttft, seen.over_ttft, ""),
+            ("TPOT", limits.tpot, seen.over_tpot, " or came in one chunk"),
+        ];
+        for (latency, limit, over, in_one_chunk) in latencies {
             let needed = queries_needed(required.percentile, over);
-            if seen.queries < needed {
-                reasons.push(Reason::Latency {
-                    latency,
-                    limit,
-                    percentile: required.percentile,
-                    over,
-                    queries: seen.queries,
-                    needed,
-                    allowed: over_latency_allowed(required.percentile, seen.queries),
-                });
+            if queries < needed {
+                let what = format!(
+                    "{latency}: {over} of {queries} queries were over {} ms{in_one_chunk}",
+                    limit * 1e3
+                );
+                reasons.push(too_many_over(what, required.percentile, queries, needed));
             }
         }
     }
-    let asked = required.output_tokens;
     let is_alike = |got: f64| (got - asked).abs() <= LENGTH_ROOM * asked;
-    if !seen.output_tokens.is_some_and(is_alike) {
-        reasons.push(Reason::OutputLength {
-            got: seen.output_tokens,
-            asked,
-        });
+    match seen.output_tokens {
+        Some(got) if is_alike(got) => {}
+        Some(got) => reasons.push(Reason::OfRun(format!(
+            "answers had {got:.1} tokens on average instead of the requested {asked:.1}; they may differ by {} %",
+            LENGTH_ROOM * 100.0
+        ))),
+        None => reasons.push(Reason::OfRun(format!(
+            "no answer had tokens, {asked:.1} were requested"
+        ))),
     }
     reasons
+}
+
+/// The reason if too many queries are over a limit; with too few queries for any claim, another load does not help.
+fn too_many_over(what: String, percentile: f64, queries: u64, needed: u64) -> Reason {
+    let claim = format!(
+        "{what}; to claim P{} with 99 % confidence,",
+        percentile * 100.0
+    );
+    match over_latency_allowed(percentile, queries) {
+        Some(allowed) => Reason::Latency(format!(
+            "{claim} at most {allowed} may be (or send {needed} queries)"
+        )),
+        None => Reason::OfRun(format!("{claim} send {needed} queries")),
+    }
 }
 
 #[cfg(test)]
@@ -298,7 +224,7 @@ mod tests {
 
     fn reasons_of(seen: &Seen) -> String {
         let reasons = reasons(&REQUIRED, seen);
-        let lines: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+        let lines: Vec<&str> = reasons.iter().map(Reason::text).collect();
         lines.join("\n")
     }
 

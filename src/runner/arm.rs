@@ -12,18 +12,20 @@ use crate::event::RunEvent;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
 use crate::inputs::result_file;
-use crate::record::format::{ResultFile, Source};
+use crate::record::format::ResultFile;
 use crate::{files, record};
 
 /// An arm of a measurement.
 pub(crate) struct Arm<'a> {
-    context: RepeatContext<'a>,
-    run: RunInProgress,
+    /// How its repeats are measured.
+    pub(crate) context: RepeatContext<'a>,
+    /// The measurements.
+    pub(crate) run: RunInProgress,
     side: Box<dyn Side>,
     /// Whether a server runs: that of the previous repeat, if the plan uses one server for all.
     is_running: bool,
     /// Number of server starts so far.
-    starts: u32,
+    pub(crate) starts: u32,
 }
 
 impl<'a> Arm<'a> {
@@ -50,61 +52,18 @@ impl<'a> Arm<'a> {
         })
     }
 
-    /// Sets the commit of its build.
-    pub(crate) fn is_of(&mut self, commit: Source) {
-        self.run.result.source = Some(commit);
-    }
-
-    /// The measurements.
-    pub(crate) fn into_result(self) -> ResultFile {
-        self.run.result
-    }
-
-    /// How its repeats are measured.
-    pub(crate) fn context(&self) -> &RepeatContext<'a> {
-        &self.context
-    }
-
-    pub(crate) fn run(&self) -> &RunInProgress {
-        &self.run
-    }
-
-    pub(crate) fn run_mut(&mut self) -> &mut RunInProgress {
-        &mut self.run
-    }
-
-    /// Repeats so far, void ones included.
-    pub(crate) fn repeats(&self) -> u32 {
-        u32::try_from(self.run.repeats()).unwrap_or(u32::MAX)
-    }
-
-    /// Number of server starts.
-    pub(crate) fn starts(&self) -> u32 {
-        self.starts
-    }
-
-    /// The result so far.
-    pub(crate) fn result(&self) -> &ResultFile {
-        &self.run.result
-    }
-
-    /// Fills every load point with repeats up to `count`; missing ones are void.
-    pub(crate) fn fill_up(&mut self, count: u32) {
-        self.run.fill_up(count as usize);
-    }
-
     /// Measures one repeat of every load point on one server; `of` is the wanted number.
     pub(crate) async fn repeat(&mut self, of: u32) -> Result<(), Failure> {
-        let repeat = self.repeats();
+        let repeat = self.run.repeats();
         self.start(repeat, of).await?;
         let measured = self.all_loads(repeat, of).await;
         self.end(measured, repeat, of).await?;
         self.check_failures()
-            .and_then(|()| self.context.interrupt.check())
+            .and_then(|()| self.context.command.interrupt.check())
             .map_err(|failure| self.with_evidence(failure, repeat))?;
         for scenario in &self.run.result.scenarios {
             if let Some(reason) = scenario.repeats.last().and_then(|last| last.void.as_ref()) {
-                self.context.events.emit(RunEvent::Void {
+                self.context.emit(RunEvent::Void {
                     repeat: Some(self.context.label(repeat, of)),
                     load: scenario.name.clone(),
                     reason: reason.clone(),
@@ -159,7 +118,7 @@ impl<'a> Arm<'a> {
         self.run.add(context.plan, load, measured)?;
         self.keep()?;
         // After saving, so that an unexpected result is kept too.
-        expectations::check(context.plan, &self.run.result, context.events)
+        expectations::check(context.plan, &self.run.result, context.command.events)
     }
 
     /// Saves the measurements so far, completely or not at all; in a temporary folder if the path is not writable any more.
@@ -179,7 +138,7 @@ impl<'a> Arm<'a> {
         of: u32,
     ) -> Result<T, Failure> {
         let again = self.context.fresh == Fresh::Run && repeat + 1 < of;
-        if measured.is_ok() && again && self.context.interrupt.check().is_ok() {
+        if measured.is_ok() && again && self.context.command.interrupt.check().is_ok() {
             return measured;
         }
         self.is_running = false;

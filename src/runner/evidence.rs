@@ -2,14 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::failure::of_adapters::{cannot_keep, record_failure, unreadable};
-use crate::files;
+use crate::failure::of_adapters::{cannot_keep, unreadable};
 use crate::policy::parse_comparison;
-use crate::record::format::ResultFile;
-use crate::record::{self, Run};
+use crate::record::Run;
 use crate::report::comparison::Comparison;
+use crate::{files, record, secret};
 
 /// Folder of repeats and interim looks that belong together.
 #[derive(Clone, Debug)]
@@ -26,6 +24,10 @@ pub(crate) enum EvidenceFile {
     PairBaseline,
     /// The candidate's alternating repeats.
     PairCandidate,
+}
+
+impl EvidenceFile {
+    pub(crate) const ALL: [Self; 3] = [Self::Candidate, Self::PairBaseline, Self::PairCandidate];
 }
 
 impl EvidenceFolder {
@@ -52,20 +54,12 @@ impl EvidenceFolder {
 
     /// Removes all measurements and looks.
     pub(crate) fn forget(&self) -> Result<(), Failure> {
-        let sides = [
-            EvidenceFile::Candidate,
-            EvidenceFile::PairBaseline,
-            EvidenceFile::PairCandidate,
-        ];
-        let paths = sides.map(|side| self.path(side)).into_iter();
-        for path in paths.chain([self.comparison_path()]) {
-            if path.is_file() {
-                std::fs::remove_file(&path).map_err(|error| {
-                    let said = format!("cannot remove `{}`", path.display());
-                    let error = anyhow::Error::new(error).context(said);
-                    Failure::new(ExitStatus::EnvironmentFailed, error)
-                })?;
-            }
+        let paths = EvidenceFile::ALL.map(|side| self.path(side)).into_iter();
+        let paths = paths.chain([self.comparison_path()]);
+        for path in paths.filter(|path| path.is_file()) {
+            std::fs::remove_file(&path).map_err(|error| {
+                Failure::system(format!("cannot remove `{}`", path.display()), error)
+            })?;
         }
         Ok(())
     }
@@ -79,17 +73,20 @@ impl EvidenceFolder {
         })
     }
 
-    /// A side's result of an earlier run.
-    pub(crate) fn earlier(&self, side: EvidenceFile) -> Result<Option<ResultFile>, Failure> {
-        Ok(self.run(side)?.map(|run| run.file))
-    }
-
     /// The checked result of a side.
     pub(crate) fn run(&self, side: EvidenceFile) -> Result<Option<Run>, Failure> {
         let path = self.path(side);
         let bytes = files::read_if_there(&path).map_err(unreadable)?;
         let read = bytes.map(|bytes| record::read(&path.display().to_string(), bytes));
-        read.transpose().map_err(|error| record_failure(&error))
+        Ok(read.transpose()?)
+    }
+
+    /// The candidate's measurements, alone or with its base.
+    pub(crate) fn candidate(&self) -> Result<Option<Run>, Failure> {
+        match self.run(EvidenceFile::Candidate)? {
+            Some(run) => Ok(Some(run)),
+            None => self.run(EvidenceFile::PairCandidate),
+        }
     }
 
     fn comparison_path(&self) -> PathBuf {
@@ -102,25 +99,18 @@ impl EvidenceFolder {
         let Some(bytes) = files::read_if_there(&path).map_err(unreadable)? else {
             return Ok(None);
         };
-        let broken = |why: String| {
-            let message = format!("`{}` cannot be used: {why}", path.display());
-            Failure::message(ExitStatus::Usage, message).hint(
+        let comparison = parse_comparison(&bytes).map_err(|error| {
+            let message = format!("`{}` cannot be used: it {error}", path.display());
+            Failure::usage(message).hint(
                 "it counts the interim looks at this commit; move its folder away to start again",
             )
-        };
-        match parse_comparison(&bytes) {
-            Ok(comparison) => Ok(Some(comparison)),
-            Err(error) => Err(broken(format!("it {error}"))),
-        }
+        })?;
+        Ok(Some(comparison))
     }
 
     /// Saves the comparison of a look before it is shown.
     pub(crate) fn keep(&self, comparison: &Comparison) -> Result<(), Failure> {
-        let json = comparison.json();
-        files::write_atomically(
-            &self.comparison_path(),
-            crate::secret::masked_json(&json).as_bytes(),
-        )
-        .map_err(cannot_keep)
+        let json = secret::masked_json(&comparison.json());
+        files::write_atomically(&self.comparison_path(), json.as_bytes()).map_err(cannot_keep)
     }
 }

@@ -7,8 +7,8 @@ use super::repeat_context::RepeatContext;
 use super::side::OneRepeat;
 use super::visible_gpus::Shown;
 use crate::config::{GpuRequest, ServerPlan};
+use crate::environment::Environment;
 use crate::event::RunEvent;
-use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::launch::Target;
 use crate::record::format::Gpu;
@@ -41,7 +41,7 @@ pub(crate) async fn looking(
     runs_here: bool,
 ) -> Looking {
     let gpus = if runs_here {
-        GpuSource::Local(search(context.server, context.environment))
+        GpuSource::Local(search(context.server, context.command.environment))
     } else {
         // The GPUs of a remote server are not visible here.
         GpuSource::None
@@ -51,15 +51,12 @@ pub(crate) async fn looking(
         interval: context.plan.telemetry_interval,
         gpu_interval: context.plan.gpu_interval,
         server: target.process_ids().await,
-        gpus_matter: uses_gpus(context.server, context.environment),
+        gpus_matter: uses_gpus(context.server, context.command.environment),
     }
 }
 
 /// The GPUs that the server may use; other GPUs of the machine belong to other jobs.
-pub(crate) fn search(
-    server: &ServerPlan,
-    environment: &(dyn Fn(&str) -> Option<String> + Sync),
-) -> Search {
+pub(crate) fn search(server: &ServerPlan, environment: &Environment) -> Search {
     let shown = Shown::of(server, environment);
     Search {
         nvml_library: nvml_library(environment),
@@ -71,10 +68,7 @@ pub(crate) fn search(
 
 /// The name in results of the machine on which a plan's server will run; a remote server is identified by its address. An
 /// unidentified machine gets a unique name, so that its evidence is never reused.
-pub(crate) async fn machine(
-    server: &ServerPlan,
-    environment: &(dyn Fn(&str) -> Option<String> + Sync),
-) -> String {
+pub(crate) async fn machine(server: &ServerPlan, environment: &Environment) -> String {
     if let ServerPlan::Url(url) = server
         && !local_server::is_at(url.as_str())
     {
@@ -86,36 +80,37 @@ pub(crate) async fn machine(
     } else {
         Vec::new()
     };
-    let models: Vec<&str> = gpus.iter().map(|gpu| gpu.name.as_str()).collect();
     let named = telemetry::machine(&gpus, machine_name(environment).as_deref());
     let host = telemetry::environment(None, None).host;
     let machine = named.or(host).unwrap_or_else(|| {
         let now = crate::clock::unix_time().as_nanos();
         format!("unknown at {now}")
     });
+    machine_with_gpus(&machine, &gpus)
+}
+
+/// The name of a machine with the models of its GPUs.
+pub(crate) fn machine_with_gpus(machine: &str, gpus: &[Gpu]) -> String {
+    let models: Vec<&str> = gpus.iter().map(|gpu| gpu.name.as_str()).collect();
     format!("{machine} {}", models.join(", "))
         .trim_end()
         .to_owned()
 }
 
 /// The machine name from the user.
-pub(crate) fn machine_name(
-    environment: &(dyn Fn(&str) -> Option<String> + Sync),
-) -> Option<String> {
+pub(crate) fn machine_name(environment: &Environment) -> Option<String> {
     environment(MACHINE)
 }
 
 /// The NVML library name from the environment.
-pub(crate) fn nvml_library(
-    environment: &(dyn Fn(&str) -> Option<String> + Sync),
-) -> Option<std::ffi::OsString> {
+pub(crate) fn nvml_library(environment: &Environment) -> Option<std::ffi::OsString> {
     environment(NVML_LIBRARY)
         .filter(|library| !library.is_empty())
         .map(Into::into)
 }
 
 /// Whether the state of the GPUs affects the server.
-fn uses_gpus(server: &ServerPlan, environment: &(dyn Fn(&str) -> Option<String> + Sync)) -> bool {
+fn uses_gpus(server: &ServerPlan, environment: &Environment) -> bool {
     let shown = Shown::of(server, environment);
     let hidden = shown.nvidia.is_some_and(|shown| shown.is_empty());
     match server {
@@ -135,30 +130,27 @@ fn uses_gpus(server: &ServerPlan, environment: &(dyn Fn(&str) -> Option<String> 
 pub(crate) async fn wait_until_free(repeat: &OneRepeat<'_>) -> Result<(), Failure> {
     let context = repeat.context;
     let is_started = !matches!(context.server, ServerPlan::Url(_));
-    if !is_started || !uses_gpus(context.server, context.environment) {
+    if !is_started || !uses_gpus(context.server, context.command.environment) {
         return Ok(());
     }
-    let search = search(context.server, context.environment);
+    let search = search(context.server, context.command.environment);
     let waiting = |reason: &str| {
-        context.events.emit(RunEvent::WaitingForGpu {
+        context.emit(RunEvent::WaitingForGpu {
             repeat: repeat.label(),
             in_use: reason.to_owned(),
             at_most: PATIENCE,
         });
     };
     let free = free(&search, PATIENCE, &waiting);
-    let interrupted = context.interrupt.token();
+    let interrupted = context.command.interrupt.token();
     tokio::select! {
-        free = free => match free? {
-            Some(in_use) => {
-                context.events.emit(RunEvent::GpuInUse { in_use });
-                Ok(())
+        free = free => {
+            if let Some(in_use) = free? {
+                context.emit(RunEvent::GpuInUse { in_use });
             }
-            None => Ok(()),
-        },
-        () = interrupted.cancelled() => {
-            Err(Failure::message(ExitStatus::Interrupted, "interrupted"))
+            Ok(())
         }
+        () = interrupted.cancelled() => context.command.interrupt.check(),
     }
 }
 
@@ -185,7 +177,7 @@ async fn free(
             return Ok(Some(reason));
         }
         if began.elapsed() >= patience {
-            return Err(Failure::message(ExitStatus::EnvironmentFailed, reason).hint(
+            return Err(Failure::environment(reason).hint(
                 "end the other process, or select another GPU for the server: measurements beside another job are not valid",
             ));
         }
@@ -234,6 +226,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::exit::ExitStatus;
 
     fn stub(folder: &Path, script: &str) -> Search {
         let program = folder.join("smi");

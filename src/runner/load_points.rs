@@ -8,12 +8,11 @@ use super::repeat_context::RepeatContext;
 use super::repeating::MAX_VOID;
 use super::workload_identity::source;
 use crate::config::{Dataset, LoadPoint, Plan};
-use crate::event::{Events, RunEvent};
-use crate::exit::ExitStatus;
+use crate::event::RunEvent;
 use crate::failure::Failure;
 use crate::inputs::sweep_course::Sizes;
 use crate::metric::Metric;
-use crate::record::format::{Repeat, ResultFile, Scenario};
+use crate::record::format::Repeat;
 use crate::stats;
 
 /// Maximum number of requests of a load point.
@@ -57,7 +56,7 @@ impl Sizes {
             if selection.repeats_entries() {
                 let resized = selection.resized(num_requests, warmup_requests);
                 *selection = Arc::new(resized.map_err(|error| {
-                    Failure::message(ExitStatus::Usage, format!("the data set {error}"))
+                    Failure::usage(format!("the data set {error}"))
                 })?);
             } else {
                 (num_requests, warmup_requests) = selection.sizes();
@@ -87,35 +86,25 @@ impl Sizes {
 
 /// Load points of a measurement.
 pub(crate) struct Points<'a> {
-    arm: Arm<'a>,
+    pub(crate) arm: Arm<'a>,
     sizes: Sizes,
 }
 
 impl<'a> Points<'a> {
-    /// The receiver of events.
-    pub(crate) fn events(&self) -> &Events {
-        self.arm.context().events
-    }
-
     /// Begins without a measurement; an unwritable result path is an error.
     pub(crate) fn begin(context: RepeatContext<'a>, sizes: Sizes) -> Result<Self, Failure> {
         let mut arm = Arm::begin(context, None)?;
         // A search chooses its own scenarios.
-        arm.run_mut().result.scenarios.clear();
+        arm.run.result.scenarios.clear();
         Ok(Self { arm, sizes })
     }
 
     /// Records the criteria of a search: capacities of different criteria are not compared.
     pub(crate) fn searches(&mut self, limits: &str, rates: bool) {
         let sizes = self.sizes.described(rates);
-        if let Some(workload) = &mut self.arm.run_mut().result.workload {
+        if let Some(workload) = &mut self.arm.run.result.workload {
             workload.search = Some(format!("{limits}; {sizes}"));
         }
-    }
-
-    /// A server for repeat `repeat` (from 0) of `of`: the running one, or a fresh one.
-    pub(crate) async fn start(&mut self, repeat: u32, of: u32) -> Result<(), Failure> {
-        self.arm.start(repeat, of).await
     }
 
     /// Measures one load point, and again if the repeat is void. A load that cannot be measured is an error, because it
@@ -124,7 +113,7 @@ impl<'a> Points<'a> {
         match self.try_to_measure(load, adaptive).await? {
             None => Ok(()),
             Some(reason) => {
-                self.arm.run().check_spoiled()?;
+                self.arm.run.check_spoiled()?;
                 Err(cannot_measure(load, &reason))
             }
         }
@@ -142,12 +131,12 @@ impl<'a> Points<'a> {
             let last = self.repeats(load).last();
             void = last.and_then(|repeat| repeat.void.clone());
             let Some(reason) = &void else { break };
-            self.arm.context().events.emit(RunEvent::Void {
+            self.arm.context.emit(RunEvent::Void {
                 repeat: None,
                 load: load.name(),
                 reason: reason.clone(),
             });
-            let spoiled = self.arm.run().spoiled.get(&load.name()).copied();
+            let spoiled = self.arm.run.spoiled.get(&load.name()).copied();
             if spoiled.unwrap_or_default() >= early_end::MAX_SPOILED {
                 break;
             }
@@ -157,17 +146,17 @@ impl<'a> Points<'a> {
 
     /// Measures one load point once and saves the result.
     async fn measure_once(&mut self, load: LoadPoint, adaptive: bool) -> Result<(), Failure> {
-        let context = self.arm.context().clone();
+        let context = self.arm.context.clone();
         let plan = self.sizes.plan_of(context.plan, load)?;
         let wanted = self.sizes.requests(load);
         if plan.num_requests < wanted {
-            context.events.emit(RunEvent::DataSetEnds {
+            context.emit(RunEvent::DataSetEnds {
                 load: load.name(),
                 requests: plan.num_requests,
                 wanted,
             });
         }
-        self.arm.run_mut().source = source(&plan)?;
+        self.arm.run.source = source(&plan)?;
         let context = RepeatContext {
             plan: &plan,
             own_arrivals: true,
@@ -177,49 +166,30 @@ impl<'a> Points<'a> {
         let visit = u32::try_from(self.repeats(load).len()).unwrap_or(u32::MAX);
         let of = visit.saturating_add(1);
         self.arm.load(&context, load, visit, of).await?;
-        let scenarios = &mut self.arm.run_mut().result.scenarios;
-        match scenarios.iter_mut().find(|known| known.name == load.name()) {
-            Some(scenario) if scenario.adaptive != adaptive => {
-                scenario.adaptive = adaptive;
-                self.arm.keep()
-            }
-            Some(_) | None => Ok(()),
+        let scenario = self.arm.run.scenario(&load.name());
+        if scenario.adaptive != adaptive {
+            scenario.adaptive = adaptive;
+            self.arm.keep()?;
         }
+        Ok(())
     }
 
     /// Whether the last measurement exceeded the allowed failure rate.
     pub(crate) fn fails(&self, load: LoadPoint) -> bool {
         let last = self.repeats(load).last();
         let rate = last.and_then(|repeat| repeat.metric(Metric::ERROR_RATE));
-        rate.is_none_or(|rate| rate > self.arm.context().plan.max_error_rate)
-    }
-
-    /// Fails if requests fail at the smallest load.
-    pub(crate) fn too_many_failures(&self) -> Result<(), Failure> {
-        self.arm.check_failures()
+        rate.is_none_or(|rate| rate > self.arm.context.plan.max_error_rate)
     }
 
     /// All repeats at that load, in order.
     pub(crate) fn repeats(&self, load: LoadPoint) -> &[Repeat] {
-        self.arm.run().repeats_of(load)
+        self.arm.run.repeats_of(load)
     }
 
     /// Adds a repeat to a scenario that is not a load point.
     pub(crate) fn add(&mut self, scenario: &str, mut repeat: Repeat) -> Result<(), Failure> {
-        let run = self.arm.run_mut();
-        let id = run.id.clone();
-        let scenarios = &mut run.result.scenarios;
-        let index = scenarios
-            .iter()
-            .position(|known| known.name == scenario)
-            .unwrap_or_else(|| {
-                scenarios.push(Scenario {
-                    name: scenario.to_owned(),
-                    ..Scenario::default()
-                });
-                scenarios.len() - 1
-            });
-        let repeats = &mut scenarios[index].repeats;
+        let id = self.arm.run.id.clone();
+        let repeats = &mut self.arm.run.scenario(scenario).repeats;
         repeat.id = Some(format!("{id}-{}", repeats.len() + 1));
         repeats.push(repeat);
         self.arm.keep()
@@ -233,13 +203,9 @@ impl<'a> Points<'a> {
         of: u32,
     ) -> Result<T, Failure> {
         let measured = self.arm.end(measured, repeat, of).await?;
-        self.arm.context().interrupt.check().map(|()| measured)
+        self.arm.context.command.interrupt.check().map(|()| measured)
     }
 
-    /// The measurements.
-    pub(crate) fn into_result(self) -> ResultFile {
-        self.arm.into_result()
-    }
 }
 
 fn cannot_measure(load: LoadPoint, reason: &str) -> Failure {
@@ -247,7 +213,7 @@ fn cannot_measure(load: LoadPoint, reason: &str) -> Failure {
         "{} cannot be measured from this machine: {reason}",
         load.name()
     );
-    Failure::message(ExitStatus::EnvironmentFailed, message).hint(
+    Failure::environment(message).hint(
         "fix that, or lower the load; `perfgate doctor` measures the load that this machine can generate",
     )
 }

@@ -51,9 +51,7 @@ pub(crate) fn runs_here(context: &RepeatContext<'_>, target: &Target) -> bool {
     }
     match doubt(port, &ProcessEntry::listening_on(port)) {
         Some(doubt) => {
-            context
-                .events
-                .emit(RunEvent::ServerMayBeElsewhere { doubt });
+            context.emit(RunEvent::ServerMayBeElsewhere { doubt });
             false
         }
         None => true,

@@ -7,15 +7,13 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::measured::Measured;
 use super::memory::{self, HostMemory};
-use super::side::OneRepeat;
+use super::side::{Measured, OneRepeat};
 use super::{early_end, gpus, local_server};
 use crate::clock;
 use crate::config::{LoadPoint, Plan, ServerPlan};
-use crate::event::{ConcernLevel, Events, LoadPart, RunEvent};
+use crate::event::{ConcernLevel, Events, LoadPart, Progress, RunEvent};
 use crate::failure::Failure;
-use crate::failure::of_adapters::load_failure;
 use crate::launch::Target;
 use crate::load::{Client, Drive, Driven, Patience};
 use crate::measure::{self, Concerns, Observed, Stop};
@@ -70,7 +68,7 @@ impl Measurement<'_> {
             .take(measure::prompt_lengths(&driven.traces, &sent));
         let concerns = self.concerns(&driven, &mut seen);
 
-        let named = gpus::machine_name(context.environment);
+        let named = gpus::machine_name(context.command.environment);
         let environment = runs_here.then(|| seen.environment(named.as_deref()));
         let mut observed = Observed {
             duration: driven.wall_time.as_secs_f64(),
@@ -139,7 +137,7 @@ impl Measurement<'_> {
             && driven.traces.len() == planned
             && driven.wall_time < duration
         {
-            context.events.emit(RunEvent::RanOut {
+            context.emit(RunEvent::RanOut {
                 load: self.load.name(),
                 requests: planned,
                 after: driven.wall_time,
@@ -207,7 +205,7 @@ impl Measurement<'_> {
             .iter()
             .flat_map(|(level, said)| said.iter().map(move |warning| (level, warning)))
         {
-            self.at.context.events.emit(RunEvent::Concern {
+            self.at.context.emit(RunEvent::Concern {
                 level: *level,
                 about: warning.about.clone(),
                 message: warning.message.clone(),
@@ -264,12 +262,12 @@ impl Measurement<'_> {
         let sending = self.sending(part, count, &done);
         let driven = drive.run(done, cancel).await;
         sending.finish();
-        driven.map_err(|error| load_failure(&error))
+        Ok(driven?)
     }
 
     fn sending(&self, part: LoadPart, total: usize, done: &Arc<AtomicUsize>) -> Sending<'_> {
-        let events = self.at.context.events;
-        events.emit(RunEvent::Sending {
+        let events = self.at.context.command.events;
+        events.emit(Progress::Sending {
             repeat: self.at.label(),
             load: self.load.name(),
             part,
@@ -297,7 +295,7 @@ impl Sending<'_> {
 
 impl Drop for Sending<'_> {
     fn drop(&mut self) {
-        self.events.emit(RunEvent::Sent {
+        self.events.emit(Progress::Sent {
             finished: self.finished,
         });
     }

@@ -24,7 +24,6 @@ pub(crate) mod gpus;
 pub(crate) mod load_points;
 pub(crate) mod local_server;
 pub(crate) mod lock;
-mod measured;
 mod measurement;
 mod memory;
 pub(crate) mod mlperf_run;
@@ -46,8 +45,20 @@ mod visible_gpus;
 pub(crate) mod warm_up;
 pub(crate) mod workload_identity;
 
+use crate::environment::Environment;
+use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+
+/// What a command gives to every measurement.
+#[derive(Clone, Copy)]
+pub(crate) struct CommandContext<'a> {
+    /// perfgate's environment.
+    pub(crate) environment: &'a Environment,
+    pub(crate) events: &'a Events,
+    pub(crate) interrupt: &'a Interrupt,
+}
 
 /// The async runtime. Two workers are sufficient and leave the machine to the server. `on_thread_start` runs in each
 /// of them.

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::CommandContext;
 use crate::config::{Fresh, Plan, ServerPlan};
-use crate::event::{Events, RepeatLabel};
+use crate::event::{Event, RepeatLabel};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
 
 /// Settings that are constant over the repeats of one arm.
 #[derive(Clone)]
@@ -29,10 +29,7 @@ pub(crate) struct RepeatContext<'a> {
     pub(crate) output: PathBuf,
     /// The folder of server logs.
     pub(crate) logs: Option<PathBuf>,
-    /// perfgate's environment.
-    pub(crate) environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
-    pub(crate) events: &'a Events,
-    pub(crate) interrupt: &'a Interrupt,
+    pub(crate) command: CommandContext<'a>,
 }
 
 impl<'a> RepeatContext<'a> {
@@ -40,9 +37,7 @@ impl<'a> RepeatContext<'a> {
     pub(crate) fn of_plan(
         plan: &'a Plan,
         output: &Path,
-        environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
-        events: &'a Events,
-        interrupt: &'a Interrupt,
+        command: CommandContext<'a>,
     ) -> Result<Self, Failure> {
         let server = server_of(plan)?;
         let logs = match server {
@@ -51,6 +46,19 @@ impl<'a> RepeatContext<'a> {
             ServerPlan::Simulator(_) | ServerPlan::Url(_) => None,
         };
         Ok(Self {
+            logs,
+            ..Self::new(plan, server, output.to_owned(), command)
+        })
+    }
+
+    /// A single side without server logs.
+    pub(crate) fn new(
+        plan: &'a Plan,
+        server: &'a ServerPlan,
+        output: PathBuf,
+        command: CommandContext<'a>,
+    ) -> Self {
+        Self {
             plan,
             server,
             fresh: plan.fresh,
@@ -58,12 +66,15 @@ impl<'a> RepeatContext<'a> {
             ordinals: (0, 1),
             own_arrivals: false,
             may_fail: false,
-            output: output.to_owned(),
-            logs,
-            environment,
-            events,
-            interrupt,
-        })
+            output,
+            logs: None,
+            command,
+        }
+    }
+
+    /// Emits an event.
+    pub(crate) fn emit(&self, event: impl Into<Event>) {
+        self.command.events.emit(event);
     }
 
     /// The number of the repeat's server start, unique in the run.
@@ -99,16 +110,14 @@ impl<'a> RepeatContext<'a> {
     }
 
     pub(crate) fn api_key(&self) -> Option<String> {
-        crate::environment::api_key(self.environment)
+        crate::environment::api_key(self.command.environment)
     }
 }
 
 /// The server of the plan, or an error with the next step.
 pub(crate) fn server_of(plan: &Plan) -> Result<&ServerPlan, Failure> {
-    plan.server.as_ref().ok_or_else(no_server)
-}
-
-fn no_server() -> Failure {
-    Failure::message(ExitStatus::Usage, "no server is configured")
-        .hint("use `--url`, `--image` or `--simulator`, or set `server` in perfgate.yaml")
+    plan.server.as_ref().ok_or_else(|| {
+        Failure::usage("no server is configured")
+            .hint("use `--url`, `--image` or `--simulator`, or set `server` in perfgate.yaml")
+    })
 }

@@ -2,7 +2,6 @@
 
 use super::arm::Arm;
 use super::repeat_context::RepeatContext;
-use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::record::format::ResultFile;
 
@@ -14,19 +13,19 @@ pub(crate) async fn measure_all(context: RepeatContext<'_>) -> Result<ResultFile
     let repeats = context.plan.repeat;
     let mut arm = Arm::begin(context, None)?;
     measure_repeats(&mut arm, repeats).await?;
-    Ok(arm.into_result())
+    Ok(arm.run.result)
 }
 
 /// Measures until `wanted` repeats are valid, earlier ones included.
 pub(crate) async fn measure_repeats(arm: &mut Arm<'_>, wanted: u32) -> Result<(), Failure> {
-    let void = |arm: &Arm<'_>| arm.repeats() - arm.result().counting_repeats();
+    let void = |arm: &Arm<'_>| arm.run.repeats() - arm.run.result.counting_repeats();
     let void_before = void(arm);
     loop {
-        let have = arm.result().counting_repeats();
+        let have = arm.run.result.counting_repeats();
         if have >= wanted || void(arm) - void_before > MAX_VOID {
             return Ok(());
         }
-        arm.repeat(arm.repeats() + wanted - have).await?;
+        arm.repeat(arm.run.repeats() + wanted - have).await?;
     }
 }
 
@@ -37,17 +36,17 @@ pub(crate) async fn measure_pairs(
     wanted: u32,
 ) -> Result<(), Failure> {
     // Half of an interrupted pair has no partner measured at the same time.
-    let begun = base.repeats().max(candidate.repeats());
-    base.fill_up(begun);
-    candidate.fill_up(begun);
+    let begun = base.run.repeats().max(candidate.run.repeats());
+    base.run.fill_up(begun);
+    candidate.run.fill_up(begun);
     let most = begun + wanted + MAX_VOID;
     loop {
-        let have = base.result().counting_pairs(candidate.result());
-        if have >= wanted || base.repeats() >= most {
+        let have = base.run.result.counting_pairs(&candidate.run.result);
+        if have >= wanted || base.run.repeats() >= most {
             return Ok(());
         }
-        let of = base.repeats() + wanted - have;
-        if base.repeats().is_multiple_of(2) {
+        let of = base.run.repeats() + wanted - have;
+        if base.run.repeats().is_multiple_of(2) {
             base.repeat(of).await.map_err(Failure::of_base)?;
             candidate.repeat(of).await?;
         } else {
@@ -73,7 +72,7 @@ pub(crate) fn nothing_counts(result: &ResultFile) -> Result<(), Failure> {
         last.unwrap_or("it was not measured")
     );
     Err(
-        Failure::message(ExitStatus::EnvironmentFailed, message).hint(
+        Failure::environment(message).hint(
             "if the load generator was the cause, reserve a CPU for it or lower the load; `perfgate doctor` measures the load that this machine can generate",
         ),
     )

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::early_end;
-use super::measured::Measured;
 use super::repeat_context::RepeatContext;
+use super::side::Measured;
 use super::workload_identity::{described_load, described_workload, source};
+use super::{early_end, gpus};
 use crate::clock;
 use crate::config::{LoadPoint, Plan};
 use crate::exit::ExitStatus;
@@ -44,7 +44,6 @@ impl RunInProgress {
         let scenarios = plan.loads.iter().map(|load| Scenario {
             name: load.name(),
             load: Some(described_load(*load, plan)),
-            repeats: Vec::new(),
             ..Scenario::default()
         });
         let result = ResultFile {
@@ -55,15 +54,13 @@ impl RunInProgress {
                 name: "perfgate".to_owned(),
                 version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             }),
-            source: crate::git::work_tree::of_working_tree(context.environment, context.events),
-            promotion: None,
-            environment: None,
-            server: None,
+            source: crate::git::work_tree::of_working_tree(context.command.environment, context.command.events),
             workload: Some(workload),
             definitions: VERSIONS
                 .map(|(latency, version)| (latency.to_owned(), version))
                 .into(),
             scenarios: scenarios.collect(),
+            ..ResultFile::default()
         };
         let now = clock::unix_time();
         let id = format!("{:x}-{:x}", now.as_millis(), std::process::id());
@@ -88,62 +85,58 @@ impl RunInProgress {
         let known = self.result.server.get_or_insert_with(|| identity.clone());
         // The name of an image may refer to another image in a later run of the commit.
         if known.digest != identity.digest || known.version != identity.version {
-            let said = |server: &Server| {
-                let parts = [server.digest.clone(), server.version.clone()];
-                parts
-                    .into_iter()
-                    .flatten()
-                    .collect::<Vec<_>>()
-                    .join(", version ")
+            let build = |server: &Server| {
+                let parts = [&server.digest, &server.version].into_iter().flatten();
+                let parts: Vec<&str> = parts.map(String::as_str).collect();
+                parts.join(", version ")
             };
-            return Err(OtherEvidence::failure(
-                "build",
-                &said(known),
-                &said(&identity),
-            ));
+            let (before, now) = (build(known), build(&identity));
+            return Err(OtherEvidence::failure("build", before, now));
         }
         if let Some(environment) = measured.environment {
             let known = self
                 .result
                 .environment
                 .get_or_insert_with(|| environment.clone());
-            let told = |environment: &Environment| {
-                let machine = environment
-                    .machine_or_host()
-                    .unwrap_or("an unknown machine");
-                let gpus = environment.gpus.iter().flatten();
-                let models: Vec<&str> = gpus.map(|gpu| gpu.name.as_str()).collect();
-                format!("{machine} {}", models.join(", "))
-                    .trim_end()
-                    .to_owned()
+            let machine = |environment: &Environment| {
+                let machine = environment.machine_or_host();
+                let gpus = environment.gpus.as_deref().unwrap_or_default();
+                gpus::machine_with_gpus(machine.unwrap_or("an unknown machine"), gpus)
             };
-            let (before, now) = (told(known), told(&environment));
+            let (before, now) = (machine(known), machine(&environment));
             // A lost GPU makes the repeat void, but the machine stays the same.
             let has_gpus =
                 |environment: &Environment| environment.gpus.iter().flatten().count() > 0;
             let lost = measured.repeat.void.is_some() && has_gpus(known) && !has_gpus(&environment);
             if before != now && !lost {
-                return Err(OtherEvidence::failure("machine", &before, &now));
+                return Err(OtherEvidence::failure("machine", before, now));
             }
         }
         let spoiled = self.spoiled.entry(load.name()).or_default();
         *spoiled = if measured.is_spoiled { *spoiled + 1 } else { 0 };
-        let scenarios = &mut self.result.scenarios;
-        match scenarios.iter_mut().find(|known| known.name == load.name()) {
-            Some(scenario) => scenario.repeats.push(measured.repeat),
-            None => scenarios.push(Scenario {
-                name: load.name(),
-                // The digest contains only numbers of the whole plan; these depend on the load.
-                load: Some(Load {
-                    requests: Some(plan.num_requests as u64),
-                    warmup_requests: Some(plan.warmup_requests as u64),
-                    ..described_load(load, plan)
-                }),
-                repeats: vec![measured.repeat],
-                ..Scenario::default()
-            }),
-        }
+        let scenario = self.scenario(&load.name());
+        scenario.load.get_or_insert_with(|| Load {
+            // The digest contains only numbers of the whole plan; these depend on the load.
+            requests: Some(plan.num_requests as u64),
+            warmup_requests: Some(plan.warmup_requests as u64),
+            ..described_load(load, plan)
+        });
+        scenario.repeats.push(measured.repeat);
         Ok(())
+    }
+
+    /// The scenario of that name, which is added if missing.
+    pub(crate) fn scenario(&mut self, name: &str) -> &mut Scenario {
+        let scenarios = &mut self.result.scenarios;
+        let known = scenarios.iter().position(|known| known.name == name);
+        let index = known.unwrap_or(scenarios.len());
+        if known.is_none() {
+            scenarios.push(Scenario {
+                name: name.to_owned(),
+                ..Scenario::default()
+            });
+        }
+        &mut scenarios[index]
     }
 
     /// All repeats at that load, in order.
@@ -169,19 +162,19 @@ impl RunInProgress {
 
     /// Fills every load point, and so every pair, with repeats up to `count`: repeats missing after an interruption are void,
     /// the others are kept.
-    pub(crate) fn fill_up(&mut self, count: usize) {
+    pub(crate) fn fill_up(&mut self, count: u32) {
         for scenario in &mut self.result.scenarios {
-            while scenario.repeats.len() < count {
+            while scenario.repeats.len() < count as usize {
                 scenario.repeats.push(not_measured());
             }
         }
     }
 
     /// Repeats of the load point with the most, void ones included.
-    pub(crate) fn repeats(&self) -> usize {
+    pub(crate) fn repeats(&self) -> u32 {
         let scenarios = self.result.scenarios.iter();
         let counts = scenarios.map(|scenario| scenario.repeats.len());
-        counts.max().unwrap_or(0)
+        u32::try_from(counts.max().unwrap_or(0)).unwrap_or(u32::MAX)
     }
 }
 
@@ -203,12 +196,8 @@ pub(crate) struct OtherEvidence {
 }
 
 impl OtherEvidence {
-    fn failure(what: &'static str, before: &str, now: &str) -> Failure {
-        let error = Self {
-            what,
-            before: before.to_owned(),
-            now: now.to_owned(),
-        };
+    fn failure(what: &'static str, before: String, now: String) -> Failure {
+        let error = Self { what, before, now };
         Failure::new(ExitStatus::NotComparable, error)
             .hint("move the evidence folder away, or use another one with `--evidence`")
     }

@@ -12,17 +12,15 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 use serde::Deserialize;
 
-use super::measured::Measured;
 use super::measurement::limits;
 use super::repeat_context::RepeatContext;
 use super::server_side::ended_during;
-use super::side::{Awaited, OneRepeat, Side};
+use super::side::{Awaited, Measured, OneRepeat, Side};
 use crate::clock;
 use crate::config::{LoadPoint, ServerPlan, parse_bytes, parse_duration, parse_percentage};
 use crate::event::{RunEvent, StartPhase};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::failure::of_adapters::load_failure;
 use crate::load::LoadError;
 use crate::measure::{self, Observed, RequestOutcome, RequestTrace};
 use crate::metric::Metric;
@@ -97,7 +95,7 @@ impl Scripted {
         let ServerPlan::Simulator(given) = context.server else {
             return Ok(None);
         };
-        let Some(text) = (context.environment)(SCRIPT) else {
+        let Some(text) = (context.command.environment)(SCRIPT) else {
             return Ok(None);
         };
         let usage = |why: String| Failure::message(ExitStatus::Usage, format!("{SCRIPT}: {why}"));
@@ -125,7 +123,7 @@ impl Scripted {
     fn begin(&mut self, repeat: &OneRepeat<'_>) -> Result<(), Failure> {
         let context = repeat.context;
         for phase in [StartPhase::Starting, StartPhase::Loading] {
-            context.events.emit(RunEvent::Starting {
+            context.emit(RunEvent::Starting {
                 repeat: repeat.label(),
                 phase,
             });
@@ -149,8 +147,8 @@ impl Scripted {
         let context = at.context;
         let happening = self.happening(at.number);
         if happening.interrupted {
-            context.interrupt.token().cancel();
-            return Err(load_failure(&LoadError::Cancelled));
+            context.command.interrupt.token().cancel();
+            return Err(LoadError::Cancelled.into());
         }
         let scenario = load.name();
         let requests = at.run.source.requests(Part {
@@ -259,7 +257,7 @@ impl Scripted {
             ..Gpu::default()
         };
         let gpus: Vec<Gpu> = self.options.has_gpu.then_some(gpu).into_iter().collect();
-        let named = super::gpus::machine_name(context.environment);
+        let named = super::gpus::machine_name(context.command.environment);
         Environment {
             machine: telemetry::machine(&gpus, named.as_deref()),
             ..telemetry::environment(Some(gpus), None)

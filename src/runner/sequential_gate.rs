@@ -2,23 +2,22 @@
 
 use std::path::Path;
 
+use super::CommandContext;
 use super::arm::Arm;
 use super::evidence::{EvidenceFile, EvidenceFolder};
 use super::repeat_context::{RepeatContext, server_of};
-use super::repeating;
+use super::repeating::{measure_pairs, measure_repeats};
 use super::slowdown::slowed;
 use super::spending::{FindStored, Spending};
 use crate::baseline;
 use crate::config::{Fresh, Plan};
-use crate::event::Events;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
 use crate::policy::rule::Policy;
 use crate::record::Run;
 use crate::record::format::Source;
 use crate::report::comparison::Comparison;
-use crate::trial::{Author, Evidence, LooksTaken, Names, Protocol, Step, StoredBaseline, Trial};
+use crate::trial::{Author, Evidence, LooksTaken, Protocol, Step, StoredBaseline, Trial};
 
 /// Number of the first start of pairs, so that they differ from the starts of repeats.
 const FIRST_PAIR_START: u32 = 1000;
@@ -50,9 +49,7 @@ pub(crate) struct SequentialGate<'a> {
     pub(crate) commits: Commits,
     /// Folder of server logs.
     pub(crate) logs: &'a Path,
-    pub(crate) environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
-    pub(crate) events: &'a Events,
-    pub(crate) interrupt: &'a Interrupt,
+    pub(crate) command: CommandContext<'a>,
 }
 
 /// The result.
@@ -71,35 +68,6 @@ pub(crate) fn protocol(plan: &Plan, policy: &Policy, may_have_stored: bool) -> P
     }
 }
 
-/// The evidence on disk; the gate judges only what it has saved.
-#[derive(Default)]
-struct OnDisk {
-    candidate: Option<Run>,
-    pairs: Option<(Run, Run)>,
-    stored: Option<StoredBaseline>,
-    names: [String; 3],
-    missing_baseline: String,
-}
-
-impl OnDisk {
-    fn evidence(&self) -> Evidence<'_> {
-        let [candidate, pair_baseline, pair_candidate] = &self.names;
-        Evidence {
-            candidate: self.candidate.as_ref(),
-            pairs: self
-                .pairs
-                .as_ref()
-                .map(|(base, candidate)| (base, candidate)),
-            stored: self.stored.as_ref(),
-            names: Names {
-                candidate,
-                pairs: (pair_baseline, pair_candidate),
-            },
-            missing_baseline: &self.missing_baseline,
-        }
-    }
-}
-
 impl SequentialGate<'_> {
     /// Measures and makes interim looks until the trial is done.
     pub(crate) async fn run(&self) -> Result<Decided, Failure> {
@@ -112,20 +80,25 @@ impl SequentialGate<'_> {
             .spending
             .map_or(LooksTaken::NONE, |spending| spending.elsewhere(here));
         let mut trial = Trial::new(self.protocol, self.policy, self.author, before, elsewhere);
-        let mut on_disk = self.read(None)?;
+        let mut evidence = self.read(None)?;
         let mut starts = 0;
         loop {
-            match trial.next(&on_disk.evidence()) {
-                Step::Tell(event) => self.events.emit(event),
+            match trial.next(&evidence) {
+                Step::Tell(event) => self.command.events.emit(event),
                 Step::Measure { repeats } => {
-                    starts += self.measure_repeats(repeats).await?;
-                    on_disk = self.read(on_disk.stored)?;
+                    let mut arm = self.arm(EvidenceFile::Candidate)?;
+                    measure_repeats(&mut arm, repeats).await?;
+                    starts += arm.starts;
+                    evidence = self.read(evidence.stored)?;
                 }
                 Step::Pairs { pairs } => {
-                    starts += self.measure_pairs(pairs).await?;
-                    on_disk = self.read(on_disk.stored)?;
+                    let mut base = self.arm(EvidenceFile::PairBaseline)?;
+                    let mut candidate = self.arm(EvidenceFile::PairCandidate)?;
+                    measure_pairs(&mut base, &mut candidate, pairs).await?;
+                    starts += base.starts + candidate.starts;
+                    evidence = self.read(evidence.stored)?;
                 }
-                Step::Keep(comparison) => self.keep(&comparison, on_disk.stored.as_ref())?,
+                Step::Keep(comparison) => self.keep(&comparison, evidence.stored.as_ref())?,
                 Step::Done(Some(comparison)) => {
                     return Ok(Decided {
                         comparison: *comparison,
@@ -156,8 +129,8 @@ impl SequentialGate<'_> {
         self.evidence.keep(comparison)
     }
 
-    /// Reads the evidence from disk; `stored` is the baseline of an earlier look.
-    fn read(&self, stored: Option<StoredBaseline>) -> Result<OnDisk, Failure> {
+    /// Reads the evidence from disk, because only saved evidence is judged; `stored` is the baseline of an earlier look.
+    fn read(&self, stored: Option<StoredBaseline>) -> Result<Evidence, Failure> {
         let slowed = |run: Option<Run>| match (run, self.scale) {
             (Some(run), Some(share)) => slowed(run, share).map(Some),
             (run, _) => Ok(run),
@@ -173,75 +146,53 @@ impl SequentialGate<'_> {
         let environment = measured.and_then(|run| run.file.environment.as_ref());
         let hardware = baseline::hardware_name(environment);
         let missing_baseline = format!("no baseline of `{}` for `{hardware}` yet", self.plan.name);
-        let sides = [
-            EvidenceFile::Candidate,
-            EvidenceFile::PairBaseline,
-            EvidenceFile::PairCandidate,
-        ];
-        Ok(OnDisk {
+        let name = |side| self.evidence.path(side).display().to_string();
+        let [candidate_name, pair_base_name, pair_candidate_name] = EvidenceFile::ALL.map(name);
+        Ok(Evidence {
             candidate,
             pairs: pair_base.zip(pair_candidate),
             stored,
-            names: sides.map(|side| self.evidence.path(side).display().to_string()),
+            candidate_name,
+            pair_names: (pair_base_name, pair_candidate_name),
             missing_baseline,
         })
     }
 
     fn arm(&self, side: EvidenceFile) -> Result<Arm<'_>, Failure> {
         let candidate = server_of(self.plan)?;
-        let (server, name, ordinals) = match side {
-            EvidenceFile::Candidate => (candidate, "", (0, 1)),
-            EvidenceFile::PairBaseline => (
-                self.plan.base.as_ref().unwrap_or(candidate),
-                "base",
-                (FIRST_PAIR_START, 2),
-            ),
-            EvidenceFile::PairCandidate => (candidate, "candidate", (FIRST_PAIR_START + 1, 2)),
-        };
-        let plan = match (side, self.base_plan) {
-            (EvidenceFile::PairBaseline, Some(base_plan)) => base_plan,
-            _ => self.plan,
+        let base = self.plan.base.as_ref().unwrap_or(candidate);
+        let base_plan = self.base_plan.unwrap_or(self.plan);
+        let Commits {
+            base: base_commit,
+            candidate: commit,
+        } = &self.commits;
+        let (plan, server, name, ordinals, commit) = match side {
+            EvidenceFile::Candidate => (self.plan, candidate, "", (0, 1), commit),
+            EvidenceFile::PairBaseline => {
+                (base_plan, base, "base", (FIRST_PAIR_START, 2), base_commit)
+            }
+            EvidenceFile::PairCandidate => {
+                let ordinals = (FIRST_PAIR_START + 1, 2);
+                (self.plan, candidate, "candidate", ordinals, commit)
+            }
         };
         let context = RepeatContext {
-            plan,
-            server,
             // Two versions do not fit on one GPU side by side.
             fresh: if side == EvidenceFile::Candidate {
-                self.plan.fresh
+                plan.fresh
             } else {
                 Fresh::Repeat
             },
             side: name,
             ordinals,
-            own_arrivals: false,
-            may_fail: false,
-            output: self.evidence.path(side),
             logs: Some(self.logs.to_owned()),
-            environment: self.environment,
-            events: self.events,
-            interrupt: self.interrupt,
+            ..RepeatContext::new(plan, server, self.evidence.path(side), self.command)
         };
-        let mut arm = Arm::begin(context, self.evidence.earlier(side)?)?;
-        let commit = match side {
-            EvidenceFile::PairBaseline => &self.commits.base,
-            EvidenceFile::Candidate | EvidenceFile::PairCandidate => &self.commits.candidate,
-        };
-        if let Some(commit) = commit {
-            arm.is_of(commit.clone());
+        let earlier = self.evidence.run(side)?.map(|run| run.file);
+        let mut arm = Arm::begin(context, earlier)?;
+        if commit.is_some() {
+            arm.run.result.source.clone_from(commit);
         }
         Ok(arm)
-    }
-
-    async fn measure_repeats(&self, wanted: u32) -> Result<u32, Failure> {
-        let mut arm = self.arm(EvidenceFile::Candidate)?;
-        repeating::measure_repeats(&mut arm, wanted).await?;
-        Ok(arm.starts())
-    }
-
-    async fn measure_pairs(&self, wanted: u32) -> Result<u32, Failure> {
-        let mut base = self.arm(EvidenceFile::PairBaseline)?;
-        let mut candidate = self.arm(EvidenceFile::PairCandidate)?;
-        repeating::measure_pairs(&mut base, &mut candidate, wanted).await?;
-        Ok(base.starts() + candidate.starts())
     }
 }

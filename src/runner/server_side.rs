@@ -3,16 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::measured::Measured;
 use super::measurement::Measurement;
 use super::repeat_context::RepeatContext;
-use super::side::{Awaited, OneRepeat, Side};
+use super::side::{Awaited, Measured, OneRepeat, Side};
 use super::{gpus, request_failures};
 use crate::config::LoadPoint;
-use crate::event::{Events, RunEvent};
+use crate::event::{Events, Progress, RunEvent};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::failure::of_adapters::{launch_failure, load_failure};
 use crate::launch::{self, Launch, LaunchError, Target};
 use crate::load::{Client, LoadError};
 
@@ -45,25 +43,21 @@ impl Side for ServerSide {
 
     fn stop<'s>(&'s mut self, context: &'s RepeatContext<'s>) -> Awaited<'s, ()> {
         Box::pin(async move {
-            match self.target.take() {
-                Some(target) => {
-                    let stopped = stop(context, target).await;
-                    stopped.map_err(|error| launch_failure(&error))
-                }
-                None => Ok(()),
+            if let Some(target) = self.target.take() {
+                stop(context, target).await?;
             }
+            Ok(())
         })
     }
 }
 
 async fn launch(repeat: &OneRepeat<'_>) -> Result<Target, Failure> {
     let context = repeat.context;
-    let waiting = Waiting::begin(context.events);
+    let waiting = Waiting::begin(context.command.events);
     gpus::wait_until_free(repeat).await?;
     drop(waiting);
     let log = context.log_file(repeat.number);
-    let own_program =
-        own_program().map_err(|error| launch_failure(&LaunchError::OwnProgram(error)))?;
+    let own_program = own_program().map_err(LaunchError::OwnProgram)?;
     let api_key = context.api_key();
     let launch = Launch {
         plan: context.server,
@@ -75,21 +69,20 @@ async fn launch(repeat: &OneRepeat<'_>) -> Result<Target, Failure> {
         log_file: log.as_deref(),
         api_key: api_key.as_deref(),
         headers: &context.plan.headers,
-        environment: context.environment,
+        environment: context.command.environment,
         stop_grace: launch::STOP_GRACE,
         own_program: &own_program,
     };
     let told = |phase: launch::Phase| {
-        context.events.emit(RunEvent::Starting {
+        context.emit(RunEvent::Starting {
             repeat: repeat.label(),
             phase,
         });
     };
-    let cancel = context.interrupt.token();
-    let _waiting = Waiting::begin(context.events);
+    let cancel = context.command.interrupt.token();
+    let _waiting = Waiting::begin(context.command.events);
     // Boxed, because the future of a start is large.
-    let started = Box::pin(launch::start(&launch, &told, &cancel)).await;
-    started.map_err(|error| launch_failure(&error))
+    Ok(Box::pin(launch::start(&launch, &told, &cancel)).await?)
 }
 
 /// Measures one load point, unless the server ends first.
@@ -101,10 +94,9 @@ async fn measure(
     let context = repeat.context;
     let url = format!("{}{}", target.base_url(), repeat.run.template.path());
     let client = Client::find(&url, context.api_key().as_deref())
-        .await
-        .map_err(|error| load_failure(&error))?
+        .await?
         .with_headers(context.plan.headers.clone());
-    let cancel = context.interrupt.token();
+    let cancel = context.command.interrupt.token();
     let ended = target.ended();
     let measurement = Measurement {
         at: repeat,
@@ -118,7 +110,7 @@ async fn measure(
         // Dropping the other branch closes every connection.
         () = ended.cancelled() => Err(ended_during(repeat.number, load)),
         // Watch the server during all waits, because a hung server also does not answer metric requests.
-        () = cancel.cancelled() => Err(load_failure(&LoadError::Cancelled)),
+        () = cancel.cancelled() => Err(LoadError::Cancelled.into()),
     }?;
     // Connections of a dying server break shortly before its end is visible.
     if request_failures::check(context.plan, &load.name(), &measured.repeat).is_err()
@@ -133,15 +125,15 @@ async fn measure(
 
 /// Stops the server, with a message if the user interrupted and waits.
 async fn stop(context: &RepeatContext<'_>, target: Target) -> Result<(), LaunchError> {
-    let stopping = target.stop_in(context.interrupt.hurry());
+    let stopping = target.stop_in(context.command.interrupt.hurry());
     tokio::pin!(stopping);
-    let token = context.interrupt.token();
+    let token = context.command.interrupt.token();
     tokio::select! {
         biased;
         stopped = &mut stopping => return stopped,
         () = token.cancelled() => {}
     }
-    context.events.emit(RunEvent::StoppingAfterInterruption);
+    context.emit(RunEvent::StoppingAfterInterruption);
     stopping.await
 }
 
@@ -158,11 +150,7 @@ pub(super) fn ended_during(repeat: u32, load: LoadPoint) -> Failure {
 fn explain(failure: Failure, death: Option<LaunchError>) -> Failure {
     match death {
         Some(death) if failure.status == ExitStatus::TargetFailed => {
-            let explained = launch_failure(&death);
-            Failure {
-                error: explained.error.context(failure.error.to_string()),
-                ..explained
-            }
+            Failure::from(death).context(failure.error.to_string())
         }
         Some(_) | None => failure,
     }
@@ -183,13 +171,13 @@ struct Waiting<'e>(&'e Events);
 
 impl<'e> Waiting<'e> {
     fn begin(events: &'e Events) -> Self {
-        events.emit(RunEvent::WaitBegins);
+        events.emit(Progress::WaitBegins);
         Self(events)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.emit(RunEvent::WaitEnds);
+        self.0.emit(Progress::WaitEnds);
     }
 }

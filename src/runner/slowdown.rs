@@ -1,7 +1,6 @@
 //! A known slow-down for servers without such an option: scales the measurements.
 
 use crate::failure::Failure;
-use crate::failure::of_adapters::record_failure;
 use crate::metric::{Metric, Unit};
 use crate::record::format::{Repeat, ResultFile, Samples};
 use crate::record::{self, Run};
@@ -17,9 +16,8 @@ pub(crate) fn slowed(run: Run, share: f64) -> Result<Run, Failure> {
     {
         slow(repeat, factor);
     }
-    let json = serde_json::to_vec(&file)
-        .map_err(|error| Failure::new(crate::exit::ExitStatus::Bug, error))?;
-    record::parse("the scaled result", &json).map_err(|error| record_failure(&error))
+    let json = serde_json::to_vec(&file)?;
+    Ok(record::parse("the scaled result", &json)?)
 }
 
 fn slow(repeat: &mut Repeat, factor: f64) {

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::evidence::{EvidenceFile, EvidenceFolder};
+use super::evidence::EvidenceFolder;
 use super::lock::Lock;
 use crate::event::Events;
-use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::{cannot_keep, unreadable};
 use crate::files;
@@ -124,11 +123,11 @@ impl Spending {
                 return Ok(folder);
             }
         }
-        self.begin_anew()
+        self.begin_series()
     }
 
-    /// Begins a new series if the existing one belongs to another build.
-    pub(crate) fn begin_anew(&self) -> Result<EvidenceFolder, Failure> {
+    /// Begins a new series of evidence.
+    pub(crate) fn begin_series(&self) -> Result<EvidenceFolder, Failure> {
         let key = short(&format!("{}\n{}", self.build, self.machine));
         let mut spent = self.spent.borrow_mut();
         let mut name = key.clone();
@@ -186,8 +185,7 @@ impl Spending {
     }
 
     fn save(&self) -> Result<(), Failure> {
-        let json = serde_json::to_vec_pretty(&*self.spent.borrow())
-            .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
+        let json = serde_json::to_vec_pretty(&*self.spent.borrow())?;
         files::write_atomically(&self.path, &json).map_err(cannot_keep)
     }
 }
@@ -201,12 +199,8 @@ fn is_against_the_same(
     let Some(known) = &series.baseline else {
         return Ok(true);
     };
-    let measured = match folder.run(EvidenceFile::Candidate)? {
-        Some(run) => Some(run),
-        None => folder.run(EvidenceFile::PairCandidate)?,
-    };
     // Deleted evidence is not reused, but its looks count.
-    let Some(measured) = measured else {
+    let Some(measured) = folder.candidate()? else {
         return Ok(folder.last_look()?.is_none());
     };
     Ok(digest_of(find_stored(&measured)?.as_ref())? == *known)
@@ -217,15 +211,14 @@ fn digest_of(stored: Option<&StoredBaseline>) -> Result<String, Failure> {
     let Some(stored) = stored else {
         return Ok(NO_BASELINE.to_owned());
     };
-    let json = serde_json::to_vec(&stored.run.file)
-        .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
+    let json = serde_json::to_vec(&stored.run.file)?;
     Ok(format!("sha256:{:x}", Sha256::digest(&json)))
 }
 
 fn read(path: &Path, bytes: &[u8]) -> Result<Spent, Failure> {
     let broken = |why: String| {
         let message = format!("`{}` cannot be used: {why}", path.display());
-        Failure::message(ExitStatus::Usage, message).hint(
+        Failure::usage(message).hint(
             "it counts the interim looks at this commit, which limits the error rate: restore it, or remove it to count from zero",
         )
     };
@@ -257,6 +250,8 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::ExitStatus;
+    use crate::runner::evidence::EvidenceFile;
     use crate::report::comparison::Verdict;
 
     fn look(pairs: u32) -> LookTaken {

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use serde_json::json;
+
 use super::load_points::{Points, median};
 use crate::clock;
 use crate::config::{LoadPoint, Plan};
@@ -16,7 +18,8 @@ use crate::record::format::{Repeat, ResultFile, SWEEP};
 use crate::record::telemetry::Telemetry;
 use crate::stats::Outcome;
 use crate::sweep::{
-    Attained, Capacity, Found, Growth, Limits, Point, Search, Step, Told, Why, attained, grow,
+    Attained, Capacity, Found, Growth, Limits, LoadReason, Point, Search, Step, SweepContext,
+    attained, grow,
 };
 use crate::text::number::{percent, value};
 
@@ -46,9 +49,8 @@ fn in_limits(limits: &Limits, attainment: f64) -> String {
 pub(crate) struct Sweep<'a> {
     points: Points<'a>,
     course: &'a Course,
-    limits: Option<Limits>,
-    attainment: f64,
-    told: Told,
+    /// For the report.
+    told: SweepContext,
 }
 
 /// A load of the current repeat, and the index of its first measurement in the scenario.
@@ -71,24 +73,28 @@ impl<'a> Sweep<'a> {
         Self {
             points,
             course,
-            limits,
-            attainment,
-            told: Told {
+            told: SweepContext {
                 rates: course.rates.is_some(),
                 limits,
                 attainment,
-                ..Told::default()
+                ..SweepContext::default()
             },
         }
     }
 
-    /// The result and the notes about it.
-    pub(crate) fn into_result(self) -> (ResultFile, Told) {
-        (self.points.into_result(), self.told)
+    /// The result, and what the report needs beside it.
+    pub(crate) fn into_result(self) -> (ResultFile, SweepContext) {
+        (self.points.arm.run.result, self.told)
     }
 
     fn emit(&self, event: SweepEvent) {
-        self.points.events().emit(event);
+        self.points.arm.context.emit(event);
+    }
+
+    /// Emits why a load is measured, or its figures.
+    fn emit_load(&self, load: LoadPoint, words: String) {
+        let load = load.name();
+        self.emit(SweepEvent::Load { load, words });
     }
 
     /// Emits how the course ended, as in the report.
@@ -96,10 +102,15 @@ impl<'a> Sweep<'a> {
         self.emit(SweepEvent::Ended(self.told.ended.clone()));
     }
 
+    /// The name of a load of the course.
+    fn name(&self, load: f64) -> String {
+        LoadPoint::of(load, self.course.rates).name()
+    }
+
     /// Measures the course once per repeat of the plan.
     pub(crate) async fn repeats(&mut self, plan: &Plan) -> Result<(), Failure> {
         for repeat in 0..plan.repeat {
-            self.points.start(repeat, plan.repeat).await?;
+            self.points.arm.start(repeat, plan.repeat).await?;
             let swept = self.once().await;
             self.points.end(swept, repeat, plan.repeat).await?;
         }
@@ -146,16 +157,9 @@ impl<'a> Sweep<'a> {
 
     async fn grow(&mut self, seen: &mut Vec<Seen>, start: f64, most: f64) -> Result<(), Failure> {
         loop {
-            let measured: Vec<(f64, Option<f64>)> = seen
-                .iter()
-                .map(|seen| {
-                    (
-                        seen.load.number(),
-                        median(self.of(seen), Metric::THROUGHPUT),
-                    )
-                })
-                .collect();
-            let name = |load: f64| LoadPoint::of(load, self.course.rates).name();
+            let throughput = |seen: &Seen| median(self.of(seen), Metric::THROUGHPUT);
+            let measured = seen.iter().map(|seen| (seen.load.number(), throughput(seen)));
+            let measured: Vec<(f64, Option<f64>)> = measured.collect();
             // With failed requests the throughput is not comparable.
             if let Some(last) = seen.last()
                 && self.points.fails(last.load)
@@ -180,13 +184,13 @@ impl<'a> Sweep<'a> {
                 }
                 Growth::Saturated(load) => format!(
                     "the server is saturated: {} has less than 5 % more throughput than lower loads",
-                    name(load)
+                    self.name(load)
                 ),
                 Growth::Bounded(load) => format!(
                     "throughput still grows at {}, the maximum load; raise `--max-load`",
-                    name(load)
+                    self.name(load)
                 ),
-                Growth::Failed(load) => format!("no request of {} succeeded", name(load)),
+                Growth::Failed(load) => format!("no request of {} succeeded", self.name(load)),
             };
             self.emit_end();
             return Ok(());
@@ -197,18 +201,11 @@ impl<'a> Sweep<'a> {
     async fn begin_at(&mut self, search: Search) -> Result<Search, Failure> {
         let all = LoadPoint::of(f64::INFINITY, self.course.rates);
         let why = "all requests at once, to measure the maximum throughput";
-        self.emit(SweepEvent::Load {
-            load: all.name(),
-            why: why.to_string(),
-        });
+        self.emit_load(all, why.to_owned());
         // Only a starting point: a void repeat, as with a slow client, is also sufficient.
         let from = self.points.repeats(all).len();
         if self.points.try_to_measure(all, true).await?.is_none() {
-            let words = self.measured_in_words(&Seen { load: all, from });
-            self.emit(SweepEvent::Measured {
-                load: all.name(),
-                words,
-            });
+            self.emit_load(all, self.measured_in_words(&Seen { load: all, from }));
         }
         let last = self.points.repeats(all).last();
         let served = last.and_then(|repeat| repeat.metric(Metric::QPS));
@@ -229,14 +226,13 @@ impl<'a> Sweep<'a> {
             match search.next(&points) {
                 Step::Measure { load, why } => {
                     let load = LoadPoint::of(load, self.course.rates);
-                    let why = in_words(why, self.course.rates);
+                    let why = self.in_words(why);
                     self.measure(&mut seen, load, true, &why).await?;
                 }
                 Step::Done(found) => {
                     let measurements = points.iter().map(|point| point.visits).sum();
-                    self.told
-                        .warnings
-                        .extend(self.doubts(&seen, search, &points));
+                    let doubts = self.doubts(&seen, search, &points);
+                    self.told.warnings.extend(doubts);
                     let repeat = Repeat {
                         started: Some(started),
                         duration: Some(began.elapsed().as_secs_f64()),
@@ -267,20 +263,14 @@ impl<'a> Sweep<'a> {
             let from = self.points.repeats(load).len();
             seen.push(Seen { load, from });
         }
-        self.emit(SweepEvent::Load {
-            load: load.name(),
-            why: why.to_string(),
-        });
+        self.emit_load(load, why.to_owned());
         self.points.measure(load, adaptive).await?;
         // Later loads and all requests at once may overload the server.
         if first && load.number().is_finite() && self.points.fails(load) {
-            self.points.too_many_failures()?;
+            self.points.arm.check_failures()?;
         }
         if let Some(seen) = seen.iter().find(|seen| seen.load == load) {
-            self.emit(SweepEvent::Measured {
-                load: load.name(),
-                words: self.measured_in_words(seen),
-            });
+            self.emit_load(load, self.measured_in_words(seen));
         }
         Ok(())
     }
@@ -294,7 +284,7 @@ impl<'a> Sweep<'a> {
     }
 
     fn attained(&self, seen: &Seen) -> Option<Attained> {
-        self.limits.map(|limits| attained(self.of(seen), &limits))
+        self.told.limits.map(|limits| attained(self.of(seen), &limits))
     }
 
     /// The known points of the search.
@@ -303,7 +293,7 @@ impl<'a> Sweep<'a> {
         let point = |seen: &Seen| Point {
             load: seen.load.number(),
             outcome: self.attained(seen).map_or(Outcome::Undecided, |attained| {
-                attained.outcome(self.attainment)
+                attained.outcome(self.told.attainment)
             }),
             visits: u32::try_from(self.of(seen).iter().filter(counts).count()).unwrap_or(u32::MAX),
         };
@@ -330,7 +320,7 @@ impl<'a> Sweep<'a> {
         words.extend(Failures::of(repeats).in_words());
         if let Some(attained) = self.attained(seen) {
             let (low, high) = attained.interval();
-            let answer = match attained.outcome(self.attainment) {
+            let answer = match attained.outcome(self.told.attainment) {
                 Outcome::Pass => "meets the limits",
                 Outcome::Fail => "does not meet the limits",
                 Outcome::Undecided => "undecided",
@@ -341,7 +331,7 @@ impl<'a> Sweep<'a> {
                 attained.all,
                 percent(low),
                 percent(high),
-                percent(self.attainment)
+                percent(self.told.attainment)
             ));
         }
         words.join(", ")
@@ -364,35 +354,23 @@ impl<'a> Sweep<'a> {
         ]
         .map(|(metric, value)| (metric.id().to_owned(), value))
         .into();
-        let lowest = found.fails_at.map_or_else(String::new, |load| {
-            LoadPoint::of(load, self.course.rates).name()
-        });
+        let lowest = found.fails_at.map_or_else(String::new, |load| self.name(load));
+        let why = format!("{lowest}, the lowest load, does not meet the limits");
         let missing = metrics.iter().filter(|(_, value)| value.is_none());
-        let not_measured = missing
-            .map(|(id, _)| {
-                (
-                    id.clone(),
-                    format!("{lowest}, the lowest load, does not meet the limits"),
-                )
-            })
-            .collect();
-        let mut telemetry = Telemetry::default();
-        telemetry
-            .rest
-            .insert("fails_at".to_owned(), serde_json::json!(found.fails_at));
-        telemetry
-            .rest
-            .insert("measurements".to_owned(), serde_json::json!(measurements));
-        telemetry
-            .rest
-            .insert("attainment".to_owned(), serde_json::json!(self.attainment));
-        telemetry
-            .rest
-            .insert("limits".to_owned(), serde_json::json!(self.limits));
+        let not_measured = missing.map(|(id, _)| (id.clone(), why.clone())).collect();
+        let searched = [
+            ("fails_at", json!(found.fails_at)),
+            ("measurements", json!(measurements)),
+            ("attainment", json!(self.told.attainment)),
+            ("limits", json!(self.told.limits)),
+        ];
         Repeat {
             metrics,
             not_measured,
-            telemetry,
+            telemetry: Telemetry {
+                rest: searched.map(|(key, value)| (key.to_owned(), value)).into(),
+                ..Telemetry::default()
+            },
             ..Repeat::default()
         }
     }
@@ -405,12 +383,12 @@ impl<'a> Sweep<'a> {
             .filter(|(_, point)| point.outcome == Outcome::Undecided);
         let open = open.map(|(seen, point)| {
             let attained = self.attained(seen).unwrap_or_default();
-            let why = if attained.all < Attained::fewest(self.attainment) {
+            let why = if attained.all < Attained::fewest(self.told.attainment) {
                 format!(
                     "{} requests are too few to show {} (at least {} needed); raise `--num-prompts`",
                     attained.all,
-                    percent(self.attainment),
-                    Attained::fewest(self.attainment)
+                    percent(self.told.attainment),
+                    Attained::fewest(self.told.attainment)
                 )
             } else {
                 format!(
@@ -426,18 +404,17 @@ impl<'a> Sweep<'a> {
         });
         let contradictions = search.contradictions(points);
         let contradictions = contradictions.into_iter().map(|(low, high)| {
-            let name = |load| LoadPoint::of(load, self.course.rates).name();
             format!(
                 "not monotone: {} meets the limits but the lower {} does not; the capacity is taken from below both",
-                name(high),
-                name(low)
+                self.name(high),
+                self.name(low)
             )
         });
         open.chain(contradictions).collect()
     }
 
     fn found_in_words(&self, found: Found, search: &Search) -> String {
-        let name = |load: f64| LoadPoint::of(load, self.course.rates).name();
+        let name = |load| self.name(load);
         match (found.capacity, found.fails_at) {
             (Some(low), Some(high)) => format!(
                 "{} is the highest load that meets the limits; {} does not",
@@ -457,20 +434,26 @@ impl<'a> Sweep<'a> {
             ),
         }
     }
-}
 
-fn in_words(why: Why, rates: Option<f64>) -> String {
-    let name = |load: f64| LoadPoint::of(load, rates).name();
-    match why {
-        Why::Above(load) => format!("upwards, because {} meets the limits", name(load)),
-        Why::Below(load) => format!("downwards, because {} does not meet the limits", name(load)),
-        Why::Between(low, high) => format!(
-            "between {}, which meets the limits, and {}, which does not",
-            name(low),
-            name(high)
-        ),
-        Why::First => "the first load".to_owned(),
-        Why::Again { visits: 1 } => "again, because one measurement is undecided".to_owned(),
-        Why::Again { visits } => format!("again, because {visits} measurements are undecided"),
+    fn in_words(&self, reason: LoadReason) -> String {
+        let name = |load| self.name(load);
+        match reason {
+            LoadReason::Above(load) => format!("upwards, because {} meets the limits", name(load)),
+            LoadReason::Below(load) => {
+                format!("downwards, because {} does not meet the limits", name(load))
+            }
+            LoadReason::Between(low, high) => format!(
+                "between {}, which meets the limits, and {}, which does not",
+                name(low),
+                name(high)
+            ),
+            LoadReason::First => "the first load".to_owned(),
+            LoadReason::Again { visits: 1 } => {
+                "again, because one measurement is undecided".to_owned()
+            }
+            LoadReason::Again { visits } => {
+                format!("again, because {visits} measurements are undecided")
+            }
+        }
     }
 }

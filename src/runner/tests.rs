@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use super::CommandContext;
 use super::arm::Arm;
 use super::repeat_context::{RepeatContext, server_of};
 use super::repeating::{measure_pairs, measure_repeats};
@@ -49,19 +50,17 @@ impl Stage {
     }
 
     fn context(&self, side: &'static str) -> RepeatContext<'_> {
-        RepeatContext {
-            plan: &self.plan,
-            server: server_of(&self.plan).unwrap(),
-            fresh: Fresh::Repeat,
-            side,
-            ordinals: (0, 1),
-            own_arrivals: false,
-            may_fail: false,
-            output: self.folder.path().join(format!("{side}.json")),
-            logs: None,
+        let command = CommandContext {
             environment: &*self.environment,
             events: &self.events,
             interrupt: &self.interrupt,
+        };
+        let output = self.folder.path().join(format!("{side}.json"));
+        let server = server_of(&self.plan).unwrap();
+        RepeatContext {
+            fresh: Fresh::Repeat,
+            side,
+            ..RepeatContext::new(&self.plan, server, output, command)
         }
     }
 
@@ -103,12 +102,12 @@ async fn a_void_repeat_is_measured_again_and_kept() {
     let stage = Stage::new(r#"{"alone": [{}, {"void": "too hot"}]}"#);
     let mut arm = stage.arm("");
     measure_repeats(&mut arm, 3).await.unwrap();
-    let voids = voids(arm.result());
+    let voids = voids(&arm.run.result);
     assert_eq!(
         voids,
         [[false, true, false, false], [false, true, false, false]]
     );
-    assert_eq!((arm.repeats(), arm.starts()), (4, 4));
+    assert_eq!((arm.run.repeats(), arm.starts), (4, 4));
     let told = stage.told.lock().unwrap();
     let of_void = told.iter().filter_map(|event| {
         let RunEvent::Void {
@@ -136,7 +135,7 @@ async fn a_run_of_void_repeats_ends_after_three_more() {
     ));
     let mut arm = stage.arm("");
     measure_repeats(&mut arm, 3).await.unwrap();
-    assert_eq!((arm.repeats(), arm.result().counting_repeats()), (4, 0));
+    assert_eq!((arm.run.repeats(), arm.run.result.counting_repeats()), (4, 0));
 }
 
 #[tokio::test]
@@ -162,7 +161,7 @@ async fn a_server_that_does_not_start_is_a_failed_target() {
     let failure = arm.repeat(1).await.unwrap_err();
     assert_eq!(failure.status, ExitStatus::TargetFailed);
     assert_eq!(failure.reason(), "no such model");
-    assert_eq!((arm.repeats(), arm.starts()), (0, 1));
+    assert_eq!((arm.run.repeats(), arm.starts), (0, 1));
 }
 
 #[tokio::test]
@@ -180,7 +179,7 @@ async fn an_interruption_keeps_the_repeats_and_a_later_run_continues() {
     };
     let mut arm = Arm::begin(context, Some(on_disk(&path).file)).unwrap();
     measure_repeats(&mut arm, 3).await.unwrap();
-    assert_eq!((arm.repeats(), arm.starts()), (3, 1));
+    assert_eq!((arm.run.repeats(), arm.starts), (3, 1));
 }
 
 #[tokio::test]
@@ -188,10 +187,10 @@ async fn half_of_an_interrupted_repeat_is_void() {
     let stage = Stage::new("{}");
     let mut arm = stage.arm("");
     arm.repeat(1).await.unwrap();
-    let mut earlier = arm.into_result();
+    let mut earlier = arm.run.result;
     earlier.scenarios[1].repeats.clear();
     let arm = Arm::begin(stage.context(""), Some(earlier)).unwrap();
-    assert_eq!(voids(arm.result()), [[false], [true]]);
+    assert_eq!(voids(&arm.run.result), [[false], [true]]);
 }
 
 #[tokio::test]
@@ -203,7 +202,7 @@ async fn one_server_serves_all_repeats_if_the_plan_sets_it() {
     };
     let mut arm = Arm::begin(context, None).unwrap();
     measure_repeats(&mut arm, 3).await.unwrap();
-    assert_eq!((arm.repeats(), arm.starts()), (3, 1));
+    assert_eq!((arm.run.repeats(), arm.starts), (3, 1));
 }
 
 #[tokio::test]
@@ -222,7 +221,7 @@ async fn pairs_alternate_so_that_a_drift_affects_both_sides() {
             "candidate3"
         ]
     );
-    assert_eq!(base.result().counting_pairs(candidate.result()), 3);
+    assert_eq!(base.run.result.counting_pairs(&candidate.run.result), 3);
 }
 
 #[tokio::test]
@@ -230,7 +229,7 @@ async fn a_void_half_makes_the_pair_void_and_another_is_measured() {
     let stage = Stage::new(r#"{"candidate": [{"void": "too hot"}]}"#);
     let [mut base, mut candidate] = ["base", "candidate"].map(|side| stage.arm(side));
     measure_pairs(&mut base, &mut candidate, 2).await.unwrap();
-    assert_eq!((base.repeats(), candidate.repeats()), (3, 3));
+    assert_eq!((base.run.repeats(), candidate.run.repeats()), (3, 3));
 }
 
 #[tokio::test]
@@ -241,15 +240,15 @@ async fn half_of_an_interrupted_pair_is_void() {
         .await
         .unwrap_err();
     assert_eq!(failure.status, ExitStatus::Interrupted);
-    let half = base.into_result();
+    let half = base.run.result;
     assert_eq!(half.counting_repeats(), 1);
 
     let again = Stage::new("{}");
     let mut base = Arm::begin(again.context("base"), Some(half)).unwrap();
     let mut candidate = again.arm("candidate");
     measure_pairs(&mut base, &mut candidate, 1).await.unwrap();
-    assert_eq!(voids(base.result()), [[false, false], [false, false]]);
-    assert_eq!(voids(candidate.result()), [[true, false], [true, false]]);
+    assert_eq!(voids(&base.run.result), [[false, false], [false, false]]);
+    assert_eq!(voids(&candidate.run.result), [[true, false], [true, false]]);
     assert_eq!(again.starts(), ["candidate2", "base2"]);
 }
 

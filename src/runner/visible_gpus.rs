@@ -1,6 +1,7 @@
 //! The GPUs visible to a server: from its container's request and the variables of CUDA and `ROCm`.
 
 use crate::config::{GpuRequest, ServerPlan};
+use crate::environment::Environment;
 
 /// The GPUs visible to CUDA.
 const CUDA: &str = "CUDA_VISIBLE_DEVICES";
@@ -14,9 +15,6 @@ const ROCR: &str = "ROCR_VISIBLE_DEVICES";
 /// A name of no GPU, for hidden GPUs.
 const NO_GPU: &str = "-1";
 
-/// Looks up perfgate's own environment.
-type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
-
 /// The visible GPUs by vendor, as indices or UUIDs; `None` without a limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shown {
@@ -26,7 +24,7 @@ pub(crate) struct Shown {
 
 impl Shown {
     /// The GPUs that plan and environment make visible to the server.
-    pub(crate) fn of(server: &ServerPlan, environment: Lookup<'_>) -> Self {
+    pub(crate) fn of(server: &ServerPlan, environment: &Environment) -> Self {
         let of = |name| Some(listed(&variable(server, environment, name)?));
         let handed_in = match server {
             ServerPlan::Docker(docker) => handed_in(&docker.gpus),
@@ -48,7 +46,7 @@ impl Shown {
 }
 
 /// The value of a variable for the server.
-fn variable(server: &ServerPlan, environment: Lookup<'_>, name: &str) -> Option<String> {
+fn variable(server: &ServerPlan, environment: &Environment, name: &str) -> Option<String> {
     match server {
         ServerPlan::Process(process) => {
             let given = process.env.get(name).cloned();

@@ -114,7 +114,7 @@ pub struct Capacity {
 
 /// The settings of a sweep, and facts that the result file does not contain.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Told {
+pub struct SweepContext {
     /// Whether loads are rates.
     pub rates: bool,
     /// Limits per request, if any.
@@ -131,8 +131,8 @@ pub struct Told {
 
 impl SweepReport {
     /// The report of a result file whose scenarios are the points of a sweep.
-    pub fn of(result: &ResultFile, context: Told) -> Self {
-        let Told {
+    pub fn of(result: &ResultFile, context: SweepContext) -> Self {
+        let SweepContext {
             rates,
             limits,
             attainment,
@@ -393,8 +393,8 @@ mod tests {
         );
     }
 
-    fn context() -> Told {
-        Told {
+    fn context() -> SweepContext {
+        SweepContext {
             limits: Some(Limits {
                 ttft: Some(0.2),
                 ..Limits::default()
@@ -405,7 +405,7 @@ mod tests {
                 fails_at: Some(32.0),
                 measurements: 4,
             }],
-            ..Told::default()
+            ..SweepContext::default()
         }
     }
 
@@ -458,7 +458,7 @@ mod tests {
                 scenarios: vec![point.clone()],
                 ..ResultFile::default()
             };
-            let rates = Told {
+            let rates = SweepContext {
                 rates: true,
                 ..context()
             };

@@ -48,7 +48,7 @@ pub struct Search {
 
 /// The reason for measuring a load.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Why {
+pub enum LoadReason {
     /// It is the first load.
     First,
     /// It was measured, and the outcome is undecided.
@@ -72,7 +72,7 @@ pub enum Step {
         /// Which.
         load: f64,
         /// Why.
-        why: Why,
+        why: LoadReason,
     },
     /// The search is over.
     Done(Found),
@@ -103,16 +103,16 @@ impl Search {
         {
             return Step::Measure {
                 load: open.load,
-                why: Why::Again {
+                why: LoadReason::Again {
                     visits: open.visits,
                 },
             };
         }
         let (load, why) = match (low, high) {
-            (None, None) => (self.start.clamp(self.least, self.most), Why::First),
-            (Some(low), None) => ((low * FACTOR).min(self.most), Why::Above(low)),
-            (None, Some(high)) => ((high / FACTOR).max(self.least), Why::Below(high)),
-            (Some(low), Some(high)) => ((low * high).sqrt(), Why::Between(low, high)),
+            (None, None) => (self.start.clamp(self.least, self.most), LoadReason::First),
+            (Some(low), None) => ((low * FACTOR).min(self.most), LoadReason::Above(low)),
+            (None, Some(high)) => ((high / FACTOR).max(self.least), LoadReason::Below(high)),
+            (Some(low), Some(high)) => ((low * high).sqrt(), LoadReason::Between(low, high)),
         };
         let load = self.rounded(load, why);
         // A load that rounds to an end of the bracket ends the search.
@@ -127,7 +127,7 @@ impl Search {
 
     /// The highest load that meets the limits below the lowest one that does not. A load that meets them above one that does not is
     /// not the capacity: see [`Search::contradictions`].
-    fn bracket(&self, points: &[Point]) -> Found {
+    pub fn bracket(&self, points: &[Point]) -> Found {
         let of = |outcome: Outcome| {
             let exhausted = outcome == Outcome::Fail;
             points.iter().filter(move |point| {
@@ -180,10 +180,10 @@ impl Search {
     }
 
     /// A load that can be sent and named, strictly inside its bracket.
-    fn rounded(&self, load: f64, why: Why) -> f64 {
+    fn rounded(&self, load: f64, why: LoadReason) -> f64 {
         match (self.grain, why) {
             // Never an end of the bracket, for any rounding of the middle.
-            (Grain::Whole, Why::Between(low, high)) => {
+            (Grain::Whole, LoadReason::Between(low, high)) => {
                 load.round().clamp(low + 1.0, (high - 1.0).max(low + 1.0))
             }
             (Grain::Whole, _) => load.floor().max(1.0),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     /// Runs the search on a server whose outcome `answer` computes from the load and the number of measurements.
-    fn run(search: &Search, answer: impl Fn(f64, u32) -> Outcome) -> (Found, Vec<(f64, Why)>) {
+    fn run(search: &Search, answer: impl Fn(f64, u32) -> Outcome) -> (Found, Vec<(f64, LoadReason)>) {
         let mut points: Vec<Point> = Vec::new();
         let mut measured = Vec::new();
         loop {

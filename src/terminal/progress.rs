@@ -12,8 +12,8 @@ use tokio::task::JoinHandle;
 pub(crate) use super::note;
 use super::screen;
 use super::wording::lines;
-use super::wording::run::{Line, line, load_label};
-use crate::event::{Event, Events, RunEvent};
+use super::wording::run::{Line, load_label};
+use crate::event::{Event, Events, Progress};
 use crate::terminal;
 
 /// Update interval of a bar.
@@ -59,29 +59,24 @@ impl Shown {
     }
 
     fn show(&self, event: &Event) {
-        match event {
-            Event::Run(event) => self.show_run(event),
-            Event::Bisect(_)
-            | Event::Gate(_)
-            | Event::Git(_)
-            | Event::Input(_)
-            | Event::Storage(_)
-            | Event::Sweep(_) => {
-                for line in lines(event) {
-                    note(&line);
-                }
+        let mut state = self.state();
+        if let Event::Progress(progress) = event {
+            self.show_progress(progress, &mut state);
+        }
+        for line in lines(event) {
+            if let Some(text) = state.not_yet_shown(line) {
+                note(&text);
             }
         }
     }
 
-    fn show_run(&self, event: &RunEvent) {
-        let mut state = self.state();
-        match event {
-            RunEvent::WaitBegins => {
+    fn show_progress(&self, progress: &Progress, state: &mut State) {
+        match progress {
+            Progress::WaitBegins => {
                 state.reminder = Background::spawn(remind(Arc::clone(&self.state)));
             }
-            RunEvent::WaitEnds => state.reminder = None,
-            RunEvent::Sending {
+            Progress::WaitEnds => state.reminder = None,
+            Progress::Sending {
                 repeat,
                 load,
                 part,
@@ -91,25 +86,9 @@ impl Shown {
                 let label = load_label(repeat, load, *part);
                 state.counting = Some(Counting::begin(label, *total, done, self.has_bars));
             }
-            RunEvent::Sent { finished } => {
+            Progress::Sent { finished } => {
                 if let (Some(counting), true) = (state.counting.take(), finished) {
                     counting.finish();
-                }
-            }
-            RunEvent::Starting { .. }
-            | RunEvent::WaitingForGpu { .. }
-            | RunEvent::GpuInUse { .. }
-            | RunEvent::ServerMayBeElsewhere { .. }
-            | RunEvent::NotAsExpected { .. }
-            | RunEvent::Concern { .. }
-            | RunEvent::RanOut { .. }
-            | RunEvent::DataSetEnds { .. }
-            | RunEvent::Void { .. }
-            | RunEvent::StoppingAfterInterruption
-            | RunEvent::WaitingForLock { .. }
-            | RunEvent::NoLocks { .. } => {
-                if let Some(text) = line(event).and_then(|line| state.not_yet_shown(line)) {
-                    note(&text);
                 }
             }
         }

@@ -19,40 +19,32 @@ pub struct StoredBaseline {
 }
 
 /// All measurements of one commit so far.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Evidence<'a> {
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
     /// The candidate's repeats against the stored baseline.
-    pub candidate: Option<&'a Run>,
+    pub candidate: Option<Run>,
     /// Repeats of baseline and candidate measured alternately.
-    pub pairs: Option<(&'a Run, &'a Run)>,
+    pub pairs: Option<(Run, Run)>,
     /// The accepted runs; `None` if this machine has none.
-    pub stored: Option<&'a StoredBaseline>,
-    /// The files of the results.
-    pub names: Names<'a>,
+    pub stored: Option<StoredBaseline>,
+    /// The file of the candidate's repeats.
+    pub candidate_name: String,
+    /// The files of the baseline's and the candidate's halves of the pairs.
+    pub pair_names: (String, String),
     /// Without a stored baseline: the sentence that names the missing one.
-    pub missing_baseline: &'a str,
+    pub missing_baseline: String,
 }
 
-/// The names of the files of the evidence.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Names<'a> {
-    /// The candidate's repeats.
-    pub candidate: &'a str,
-    /// The baseline's and the candidate's halves of the pairs.
-    pub pairs: (&'a str, &'a str),
-}
-
-impl Evidence<'_> {
+impl Evidence {
     /// Repeats of the candidate that count.
     pub(super) fn repeats(&self) -> u32 {
-        self.candidate.map_or(0, Run::counting_repeats)
+        self.candidate.as_ref().map_or(0, Run::counting_repeats)
     }
 
     /// Pairs in which both repeats count.
     pub(super) fn pairs(&self) -> u32 {
-        self.pairs.map_or(0, |(baseline, candidate)| {
-            candidate.counting_pairs(baseline)
-        })
+        let pairs = self.pairs.as_ref();
+        pairs.map_or(0, |(baseline, candidate)| candidate.counting_pairs(baseline))
     }
 }
 

@@ -184,13 +184,11 @@ impl World {
             if step == invocation.killed_after {
                 return None;
             }
-            let candidate = run(&self.candidate);
-            let halves = run(&self.base_halves).zip(run(&self.candidate_halves));
             let evidence = Evidence {
-                candidate: candidate.as_ref(),
-                pairs: halves.as_ref().map(|(base, candidate)| (base, candidate)),
-                stored: self.stored.as_ref(),
-                missing_baseline: "there is no baseline yet",
+                candidate: run(&self.candidate),
+                pairs: run(&self.base_halves).zip(run(&self.candidate_halves)),
+                stored: self.stored.clone(),
+                missing_baseline: "there is no baseline yet".to_owned(),
                 ..Evidence::default()
             };
             match trial.next(&evidence) {

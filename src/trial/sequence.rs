@@ -6,7 +6,7 @@ use super::evidence::{Evidence, LooksTaken};
 use super::protocol::Protocol;
 use super::stage::Stage;
 use crate::compare::ComparisonInputs;
-use crate::event::{Because, GateEvent, OpenRule};
+use crate::event::{Because, GateEvent, NextSample, OpenRule, SampleKind};
 use crate::policy::rule::{Action, Policy};
 use crate::policy::{
     Labels, ThisLook, compare_evidence, first_run, only_a_reason_is_missing, with_analysis,
@@ -101,7 +101,7 @@ impl<'a> Trial<'a> {
     }
 
     /// The next step, given all evidence so far. Evidence only grows between two calls.
-    pub fn next(&mut self, evidence: &Evidence<'_>) -> Step {
+    pub fn next(&mut self, evidence: &Evidence) -> Step {
         loop {
             if let Some(step) = self.queued.pop_front() {
                 return step;
@@ -120,50 +120,46 @@ impl<'a> Trial<'a> {
         }
     }
 
+    fn tell(&mut self, event: GateEvent) {
+        self.queued.push_back(Step::Tell(event));
+    }
+
+    fn keep(&mut self, comparison: &Comparison) {
+        let step = Step::Keep(Box::new(comparison.clone()));
+        self.queued.push_back(step);
+    }
+
     /// Requests the evidence that the stage needs and that is missing.
-    fn ask(&mut self, stage: Stage, evidence: &Evidence<'_>) {
+    fn ask(&mut self, stage: Stage, evidence: &Evidence) {
         if stage.is_spent() {
-            self.queued.push_back(Step::Tell(GateEvent::NothingLeft));
+            self.tell(GateEvent::NothingLeft);
             // The author's analysis is not part of the evidence and may be newer.
             self.before = self
                 .before
                 .take()
                 .map(|before| with_author(before, self.author));
         }
-        let because = self.before.as_ref().map_or(Because::First, because);
         let (have, need) = stage.have_and_need(evidence);
-        let event = match stage {
-            Stage::Repeats(_) => GateEvent::Repeats {
-                because,
-                have,
-                need,
-            },
-            Stage::Pairs(_) => GateEvent::Pairs {
-                because,
-                have,
-                need,
-            },
-            Stage::MorePairs => GateEvent::MorePairs {
-                because,
-                more: need - have,
-            },
+        let sample = NextSample {
+            because: self.before.as_ref().map_or(Because::First, because),
+            kind: stage.kind(),
+            have,
+            need,
         };
-        self.queued.push_back(Step::Tell(event));
+        self.tell(GateEvent::Measuring(sample));
         if have < need {
-            self.queued.push_back(if stage.is_of_repeats() {
-                Step::Measure { repeats: need }
-            } else {
-                Step::Pairs { pairs: need }
+            self.queued.push_back(match stage.kind() {
+                SampleKind::Repeats => Step::Measure { repeats: need },
+                SampleKind::Pairs | SampleKind::MorePairs => Step::Pairs { pairs: need },
             });
         }
     }
 
     /// Judges all evidence, and ends the trial if the verdict is settled.
-    fn look(&mut self, stage: Stage, evidence: &Evidence<'_>) {
+    fn look(&mut self, stage: Stage, evidence: &Evidence) {
         let Some(comparison) = self.judge(stage, evidence) else {
             if self.protocol.has_base {
-                self.queued
-                    .push_back(Step::Tell(GateEvent::NoStoredBaseline));
+                self.tell(GateEvent::NoStoredBaseline);
             } else {
                 self.end_first_run(evidence);
             }
@@ -171,37 +167,36 @@ impl<'a> Trial<'a> {
         };
         // Only decisions that spent α or β are kept.
         if !stage.is_spent() || self.before.is_none() {
-            self.queued
-                .push_back(Step::Keep(Box::new(comparison.clone())));
+            self.keep(&comparison);
         }
         if self.is_settled(stage, &comparison) {
             self.stages.clear();
         } else if self.is_hopeless(stage, &comparison) {
-            self.queued
-                .push_back(Step::Tell(GateEvent::BaselineTooNoisy));
+            self.tell(GateEvent::BaselineTooNoisy);
             self.stages.clear();
         }
         self.before = Some(comparison);
     }
 
     /// The verdict of the look; `None` without a baseline.
-    fn judge(&self, stage: Stage, evidence: &Evidence<'_>) -> Option<Comparison> {
-        let stored = evidence.stored;
-        let beside = stored.map(|stored| &stored.run).zip(evidence.candidate);
+    fn judge(&self, stage: Stage, evidence: &Evidence) -> Option<Comparison> {
+        let stored = evidence.stored.as_ref();
+        let candidate = evidence.candidate.as_ref();
+        let beside = stored.map(|stored| &stored.run).zip(candidate);
         if evidence.pairs.is_none() && beside.is_none() {
             return None;
         }
         let given = ComparisonInputs {
             stored: beside,
-            pairs: evidence.pairs,
+            pairs: evidence.pairs.as_ref().map(|(base, new)| (base, new)),
             ledger: stored.map_or(&self.protocol.ledger, |stored| &stored.ledger),
             release: stored.and_then(|stored| stored.release.as_ref()),
             ..ComparisonInputs::default()
         };
         let labels = Labels {
             baseline: stored.map_or("", |stored| &stored.path),
-            candidate: evidence.names.candidate,
-            pairs: evidence.names.pairs,
+            candidate: &evidence.candidate_name,
+            pairs: (&evidence.pair_names.0, &evidence.pair_names.1),
             ledger: stored.and_then(|stored| stored.ledger_path.as_deref()),
         };
         let this_look = ThisLook {
@@ -217,14 +212,14 @@ impl<'a> Trial<'a> {
     }
 
     /// The verdict without a baseline if the policy lets that pass.
-    fn end_first_run(&mut self, evidence: &Evidence<'_>) {
+    fn end_first_run(&mut self, evidence: &Evidence) {
         self.stages.clear();
-        let Some(candidate) = evidence.candidate else {
+        let Some(candidate) = &evidence.candidate else {
             return;
         };
         let labels = Labels {
             baseline: "none yet",
-            candidate: evidence.names.candidate,
+            candidate: &evidence.candidate_name,
             ..Labels::default()
         };
         let this_look = ThisLook {
@@ -232,15 +227,14 @@ impl<'a> Trial<'a> {
             explanation: self.author.explanation,
             ..ThisLook::ONLY
         };
-        let missing = evidence.missing_baseline;
+        let missing = &evidence.missing_baseline;
         let comparison = first_run(self.policy, candidate, labels, missing, this_look);
-        self.queued
-            .push_back(Step::Keep(Box::new(comparison.clone())));
+        self.keep(&comparison);
         self.before = Some(comparison);
     }
 
     fn is_settled(&self, stage: Stage, comparison: &Comparison) -> bool {
-        let pairs_can_follow = stage.is_of_repeats() && self.protocol.has_base;
+        let pairs_can_follow = stage.kind() == SampleKind::Repeats && self.protocol.has_base;
         match comparison.verdict {
             Verdict::Pass | Verdict::Warn | Verdict::Block | Verdict::Report => true,
             // Pairs are measured before a reason is requested, because more repeats would not give one.

@@ -2,6 +2,7 @@
 
 use super::evidence::{Evidence, LooksTaken};
 use super::protocol::Protocol;
+use crate::event::SampleKind;
 use crate::stats::InterimLook;
 
 /// Pairs that a re-run adds when all looks are used.
@@ -45,12 +46,17 @@ impl Stage {
         matches!(self, Self::Repeats(look) if look.is_spent())
     }
 
-    pub(super) fn is_of_repeats(self) -> bool {
-        matches!(self, Self::Repeats(_))
+    /// What it measures.
+    pub(super) fn kind(self) -> SampleKind {
+        match self {
+            Self::Repeats(_) => SampleKind::Repeats,
+            Self::Pairs(_) => SampleKind::Pairs,
+            Self::MorePairs => SampleKind::MorePairs,
+        }
     }
 
     /// The number of repeats or pairs present, and the number needed.
-    pub(super) fn have_and_need(self, evidence: &Evidence<'_>) -> (u32, u32) {
+    pub(super) fn have_and_need(self, evidence: &Evidence) -> (u32, u32) {
         match self {
             Self::Repeats(look) => (evidence.repeats(), look.at),
             Self::Pairs(look) => (evidence.pairs(), look.at),
@@ -59,7 +65,7 @@ impl Stage {
     }
 
     /// The look at that evidence.
-    pub(super) fn look(self, evidence: &Evidence<'_>) -> InterimLook {
+    pub(super) fn look(self, evidence: &Evidence) -> InterimLook {
         match self {
             Self::Repeats(look) | Self::Pairs(look) => look,
             Self::MorePairs => InterimLook::spent(evidence.pairs()),

@@ -10,10 +10,10 @@ const LEVELS: [&[&str]; 9] = [
         "code", "exit", "json", "limits", "metric", "secret", "stats", "text", "workload",
     ],
     // Pure facts.
-    &["event", "measure", "record", "report"],
+    &["bisect", "event", "measure", "record", "report"],
     // Pure judgement.
     &[
-        "bisect", "compare", "history", "mlperf", "policy", "selftest", "starter", "sweep", "trial",
+        "compare", "history", "mlperf", "policy", "selftest", "starter", "sweep", "trial",
     ],
     // Input, and what reaches the machine without knowing what for.
     &[
@@ -47,10 +47,12 @@ const LEVELS: [&[&str]; 9] = [
 
 /// What a module may use of its own level or of a higher one.
 const PERMITTED: &[(&str, &[&str])] = &[
+    // What a search emits is what its report contains.
+    ("event", &["bisect"]),
     ("measure", &["record"]),
     ("policy", &["compare", "sweep"]),
     ("history", &["compare"]),
-    ("trial", &["bisect", "compare", "policy"]),
+    ("trial", &["compare", "policy"]),
     ("selftest", &["compare", "policy"]),
     // Arguments are plain data.
     ("inputs", &["cli", "failure", "interrupt"]),

@@ -2,21 +2,23 @@
 
 mod arguments;
 mod start;
-mod summary;
+
+use std::path::Path;
 
 use crate::app::Context;
-use crate::bisect::{Role, Step, StepOutcome};
+use crate::app::output::print;
+use crate::bisect::{BisectReport, Role, Step, StepOutcome};
 use crate::cli::bisect::{BisectArgs, BisectCommand, BisectOptions, StartupFailure};
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
+use crate::failure::of_adapters::cannot_keep;
 use crate::git::search::{Repository, Search};
 use crate::inputs::criteria::SearchOptions;
 use crate::interrupt::Interrupt;
-use crate::runner::bisect::bisect_run::{BisectRun, Scene};
-use crate::runner::bisect::judging::judged;
-use crate::runner::bisect::lock::Lock;
-use crate::runner::bisect::session::{Ends, Started};
-use crate::runner::runtime;
+use crate::runner::bisect::bisect_run::BisectRun;
+use crate::runner::bisect::session::{Ends, Lock, Started};
+use crate::terminal::Output;
+use crate::{files, render};
 
 pub(super) fn run(args: &BisectArgs, context: &Context) -> Result<BisectStatus, Failure> {
     match &args.command {
@@ -55,24 +57,24 @@ fn judge(
     let commit = repository.asked_about()?;
     let search_options = SearchOptions::of(options);
     let ends = Ends::of(search);
-    runtime(|| {})?.block_on(async {
-        let interrupt = Interrupt::listen()?;
-        let scene = Scene {
-            environment: context.environment,
-            events: &context.events,
-            summarize: summary::write,
-            interrupt: &interrupt,
-        };
+    context.block_on(async |command| {
         let judging = async {
-            let mut run = BisectRun::begin(repository, ends, &commit, &search_options, scene)?;
+            let mut run = BisectRun::begin(
+                repository,
+                ends,
+                &commit,
+                &search_options,
+                write_summary,
+                command,
+            )?;
             Box::pin(run.check_ends()).await?;
             let kept = Box::pin(run.judge(Role::Search, &commit, None)).await?;
-            context.events.emit(judged(&kept.step));
+            run.emit_judged(&kept.step);
             let status = status_of(&kept.step, options.startup_failure);
             run.remember(kept)?;
             Box::pin(run.conclude(search, &commit, status)).await
         };
-        or_interrupted(Box::pin(judging).await, &interrupt)
+        or_interrupted(Box::pin(judging).await, command.interrupt)
     })
 }
 
@@ -100,4 +102,14 @@ fn or_interrupted<T>(result: Result<T, Failure>, interrupt: &Interrupt) -> Resul
         }
         (result, _) => result,
     }
+}
+
+/// Writes `summary.json` and `summary.md` beside the results, and shows the report.
+fn write_summary(report: &BisectReport, folder: &Path) -> Result<(), Failure> {
+    let write = |name: &str, text: &str| {
+        files::write_atomically(&folder.join(name), text.as_bytes()).map_err(cannot_keep)
+    };
+    write("summary.json", &render::bisect::json(report))?;
+    write("summary.md", &render::bisect::markdown(report))?;
+    print(Output::Text, &render::bisect::text(report))
 }

@@ -2,7 +2,7 @@
 
 use super::super::Context;
 use super::arguments::own_text;
-use super::or_interrupted;
+use super::{or_interrupted, write_summary};
 use crate::app::output::print;
 use crate::bisect::steps_for;
 use crate::cli::bisect::StartArgs;
@@ -12,12 +12,9 @@ use crate::git::checkout::{remove_all, remove_folder};
 use crate::git::search::Repository;
 use crate::git::{UNSHALLOW, work_tree};
 use crate::inputs::criteria::SearchOptions;
-use crate::interrupt::Interrupt;
-use crate::runner::bisect::bisect_run::{BisectRun, Scene};
-use crate::runner::bisect::images;
-use crate::runner::bisect::lock::Lock;
-use crate::runner::bisect::session::{Ends, Started};
-use crate::runner::runtime;
+use crate::runner::bisect::bisect_run::BisectRun;
+use crate::runner::bisect::building::built_images;
+use crate::runner::bisect::session::{Ends, Lock, Started};
 use crate::terminal::Output;
 use crate::terminal::progress::note;
 
@@ -56,14 +53,7 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
         note("the working tree has uncommitted changes: they are not measured and stay unchanged");
     }
     let options = SearchOptions::of(&args.options);
-    runtime(|| {})?.block_on(async {
-        let interrupt = Interrupt::listen()?;
-        let scene = Scene {
-            environment: context.environment,
-            events: &context.events,
-            summarize: super::summary::write,
-            interrupt: &interrupt,
-        };
+    context.block_on(async |command| {
         let ends = Ends {
             good: Some(good.clone()),
             bad: Some(bad.clone()),
@@ -73,20 +63,21 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
                 ends: ends.clone(),
                 arguments,
             };
-            let mut run = BisectRun::begin(repository.clone(), ends, &bad, &options, scene)?;
+            let (repository, summary) = (repository.clone(), write_summary);
+            let mut run = BisectRun::begin(repository, ends, &bad, &options, summary, command)?;
             Box::pin(run.check_ends()).await?;
-            started.save(&repository)?;
-            begin_search(&repository, args.first_parent, [&bad, &good])?;
+            started.save(&run.repository)?;
+            begin_search(&run.repository, args.first_parent, [&bad, &good])?;
             if !is_clear {
                 return Ok(());
             }
             // No commit is left for git to ask about.
-            if let Some(search) = repository.search()? {
+            if let Some(search) = run.repository.search()? {
                 Box::pin(run.confirm(&search, &bad, BisectStatus::Bad)).await?;
             }
             Ok(())
         };
-        or_interrupted(Box::pin(preparing).await, &interrupt)
+        or_interrupted(Box::pin(preparing).await, command.interrupt)
     })?;
     if is_clear {
         return Ok(());
@@ -183,7 +174,7 @@ fn program() -> String {
 pub(super) fn clean(context: &Context) -> Result<(), Failure> {
     let repository = Repository::here()?;
     let _lock = Lock::take(&repository)?;
-    let images = images::built(&repository);
+    let images = built_images(&repository);
     remove_all(&repository, &context.events);
     remove_folder(&repository.state)?;
     note(&format!("`{}` is removed", repository.state.display()));

@@ -12,7 +12,7 @@ use crate::{render, secret};
 
 /// Writes the outputs of the step, if this runs in one. A failure of one does not stop the others and never changes the
 /// verdict.
-pub(crate) fn tell(
+pub(crate) fn write_outputs(
     comparison: &Comparison,
     files: Option<&OutputArgs>,
     accept_label: Option<&str>,

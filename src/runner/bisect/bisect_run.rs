@@ -2,19 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use super::super::CommandContext;
 use super::noise::sessions_of;
 use super::session::{Ends, RecordedStep, Session, key};
-use crate::bisect::BisectReport;
-use crate::environment::Environment;
-use crate::event::Events;
+use crate::bisect::{BisectReport, Step};
+use crate::event::BisectEvent;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::failure::of_adapters::record_failure;
 use crate::files;
 use crate::git::checkout::{Tree, remove_built};
 use crate::git::search::Repository;
 use crate::inputs::criteria::{Criteria, SearchOptions};
-use crate::interrupt::Interrupt;
 use crate::record::{self, Run};
 
 /// The base of every comparison.
@@ -40,15 +38,6 @@ pub(crate) struct Measured {
 /// Writes and shows the report of a search with its results in a folder.
 pub(crate) type Summarize = fn(&BisectReport, &Path) -> Result<(), Failure>;
 
-/// Context of a search.
-#[derive(Clone, Copy)]
-pub(crate) struct Scene<'a> {
-    pub(crate) environment: &'static Environment,
-    pub(crate) events: &'a Events,
-    pub(crate) summarize: Summarize,
-    pub(crate) interrupt: &'a Interrupt,
-}
-
 /// One search.
 pub(crate) struct BisectRun<'a> {
     pub(crate) repository: Repository,
@@ -58,10 +47,8 @@ pub(crate) struct BisectRun<'a> {
     pub(crate) good_commit: Option<String>,
     pub(crate) bad_commit: Option<String>,
     pub(crate) session: Session,
-    pub(crate) environment: &'static Environment,
-    pub(crate) events: &'a Events,
     pub(crate) summarize: Summarize,
-    pub(crate) interrupt: &'a Interrupt,
+    pub(crate) command: CommandContext<'a>,
 }
 
 impl<'a> BisectRun<'a> {
@@ -71,7 +58,8 @@ impl<'a> BisectRun<'a> {
         ends: Ends,
         asked: &str,
         options: &'a SearchOptions,
-        scene: Scene<'a>,
+        summarize: Summarize,
+        command: CommandContext<'a>,
     ) -> Result<Self, Failure> {
         let good = good_of(options)?;
         if matches!(good, Good::Commit) && ends.good.is_none() {
@@ -90,7 +78,7 @@ impl<'a> BisectRun<'a> {
             Criteria::keep(&repository, options, &tree)?;
             Session::new(key)
         };
-        let criteria = Criteria::read(&repository, options, scene.events)?;
+        let criteria = Criteria::read(&repository, options, command.events)?;
         session.save(&repository)?;
         Ok(Self {
             repository,
@@ -100,10 +88,8 @@ impl<'a> BisectRun<'a> {
             good_commit: ends.good,
             bad_commit: ends.bad,
             session,
-            environment: scene.environment,
-            events: scene.events,
-            summarize: scene.summarize,
-            interrupt: scene.interrupt,
+            summarize,
+            command,
         })
     }
 
@@ -111,6 +97,15 @@ impl<'a> BisectRun<'a> {
     pub(crate) fn remember(&mut self, kept: RecordedStep) -> Result<(), Failure> {
         self.session.take(kept);
         self.session.save(&self.repository)
+    }
+
+    pub(crate) fn emit(&self, event: BisectEvent) {
+        self.command.events.emit(event);
+    }
+
+    /// Emits the result of a step.
+    pub(crate) fn emit_judged(&self, step: &Step) {
+        self.emit(BisectEvent::Judged(Box::new(step.clone())));
     }
 
     pub(crate) fn results(&self) -> PathBuf {
@@ -123,11 +118,7 @@ impl<'a> BisectRun<'a> {
 }
 
 fn no_search() -> Failure {
-    Failure::message(
-        ExitStatus::Usage,
-        "no `git bisect` is running, so the good commit is unknown",
-    )
-    .hint("begin with `perfgate bisect start GOOD BAD`, or use `--good-image` or `--good-result` to judge the checked-out commit")
+    Failure::usage("no `git bisect` is running, so the good commit is unknown").hint("begin with `perfgate bisect start GOOD BAD`, or use `--good-image` or `--good-result` to judge the checked-out commit")
 }
 
 fn good_of(options: &SearchOptions) -> Result<Good, Failure> {
@@ -137,7 +128,7 @@ fn good_of(options: &SearchOptions) -> Result<Good, Failure> {
     let Some(path) = &options.good_result else {
         return Ok(Good::Commit);
     };
-    let run = record::load(path).map_err(|error| record_failure(&error))?;
+    let run = record::load(path)?;
     let ledger = sessions_of(&run, options.ledger.as_deref())?;
     Ok(Good::Result(Box::new(Measured {
         digest: digest(path)?,

@@ -1,15 +1,17 @@
 //! The build of a commit, in a tree of perfgate's own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::server_side::own_program;
 use super::bisect_run::BisectRun;
-use super::images;
 use super::question::Base;
 use crate::event::BisectEvent;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
+use crate::failure::of_adapters::cannot_keep;
+use crate::files;
 use crate::git::checkout::Tree;
+use crate::git::search::Repository;
 use crate::inputs::criteria::{Words, builds_image};
 use crate::launch::{Build, BuildError, build, image_is_here};
 
@@ -58,9 +60,7 @@ impl BisectRun<'_> {
             return Ok(Built::Before);
         }
         let short = commit.get(..10).unwrap_or(commit).to_owned();
-        self.events.emit(BisectEvent::Building {
-            commit: short.clone(),
-        });
+        self.emit(BisectEvent::Building(short.clone()));
         // A failed build leaves partial output.
         tree.write_mark("")
             .map_err(|error| NotBuilt::Failure(error.into()))?;
@@ -83,7 +83,7 @@ impl BisectRun<'_> {
             log: &log,
             own_program: &own_program,
         };
-        let built = build(&building, &self.interrupt.token()).await;
+        let built = build(&building, &self.command.interrupt.token()).await;
         built.map_err(|error| {
             let message = error.to_string();
             match error {
@@ -91,7 +91,7 @@ impl BisectRun<'_> {
                     NotBuilt::OfCommit(format!("{message}\ncomplete output: `{}`", log.display()))
                 }
                 BuildError::Environment { .. } => {
-                    NotBuilt::Failure(Failure::message(ExitStatus::EnvironmentFailed, message))
+                    NotBuilt::Failure(Failure::environment(message))
                 }
                 BuildError::Cancelled => {
                     NotBuilt::Failure(Failure::message(ExitStatus::Interrupted, message))
@@ -99,7 +99,7 @@ impl BisectRun<'_> {
             }
         })?;
         if builds_image(self.options) {
-            images::remember(&self.repository, words.image()).map_err(NotBuilt::Failure)?;
+            remember_image(&self.repository, words.image()).map_err(NotBuilt::Failure)?;
         }
         tree.write_mark(&done)
             .map_err(|error| NotBuilt::Failure(error.into()))?;
@@ -110,7 +110,7 @@ impl BisectRun<'_> {
     async fn is_image_gone(&self, words: &Words<'_>) -> bool {
         builds_image(self.options)
             && matches!(
-                image_is_here(&words.image(), self.environment).await,
+                image_is_here(&words.image(), self.command.environment).await,
                 Ok(false)
             )
     }
@@ -124,11 +124,29 @@ impl BisectRun<'_> {
         tree.check_out(&self.repository, commit)?;
         let built = self.build(&tree, commit, logs).await;
         built.map_err(|failure| {
-            let mut failure = failure.failure();
-            failure.error = failure
-                .error
-                .context(format!("{} cannot be built", base.name));
-            failure
+            let failure = failure.failure();
+            failure.context(format!("{} cannot be built", base.name))
         })
     }
+}
+
+/// All images built by searches in this repository; the container engine stores them.
+pub(crate) fn built_images(repository: &Repository) -> Vec<String> {
+    let text = std::fs::read_to_string(images_file(repository)).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Adds an image to them.
+fn remember_image(repository: &Repository, image: String) -> Result<(), Failure> {
+    let mut images = built_images(repository);
+    if images.contains(&image) {
+        return Ok(());
+    }
+    images.push(image);
+    let text = images.join("\n") + "\n";
+    files::write_atomically(&images_file(repository), text.as_bytes()).map_err(cannot_keep)
+}
+
+fn images_file(repository: &Repository) -> PathBuf {
+    repository.state.join("images")
 }

@@ -1,7 +1,7 @@
 //! The check of both ends before a search: the good one must pass against itself, and the bad one must be bad.
 
 use super::bisect_run::{BisectRun, Good};
-use super::judging::{is_of_commit, judged};
+use super::judging::is_of_commit;
 use crate::bisect::{Role, Step, StepOutcome};
 use crate::config::ServerPlan;
 use crate::exit::ExitStatus;
@@ -18,7 +18,7 @@ impl BisectRun<'_> {
         {
             self.refuse_one_server_for_both(&good)?;
             let kept = Box::pin(self.judge(Role::GoodEnd, &good, None)).await?;
-            self.events.emit(judged(&kept.step));
+            self.emit_judged(&kept.step);
             good_end_is_good(&kept.step)?;
             self.session.good_end = Some(kept);
             self.session.save(&self.repository)?;
@@ -29,7 +29,7 @@ impl BisectRun<'_> {
             let kept = Box::pin(self.judge(Role::BadEnd, &bad, None))
                 .await
                 .map_err(with_other_search)?;
-            self.events.emit(judged(&kept.step));
+            self.emit_judged(&kept.step);
             bad_end_is_bad(&kept.step).map_err(|failure| self.with_repeats(failure))?;
             self.session.bad_end = Some(kept);
             self.session.save(&self.repository)?;
@@ -61,7 +61,7 @@ impl BisectRun<'_> {
             (None, _) => "no server is configured",
             (Some(_), _) => return Ok(()),
         };
-        Err(Failure::message(ExitStatus::Usage, message).hint(
+        Err(Failure::usage(message).hint(
             "set how the server starts in the commit's perfgate.yaml or in `--config FILE`, or use `--image`",
         ))
     }

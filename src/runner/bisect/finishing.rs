@@ -1,7 +1,6 @@
 //! The end of a search: tests the found commit again and writes the summary.
 
 use super::bisect_run::BisectRun;
-use super::judging::judged;
 use crate::bisect::{
     BisectOutcome, BisectReport, Cost, Role, SCHEMA, Step, StepOutcome, Sureness, steps_for,
 };
@@ -20,7 +19,7 @@ fn fixed_in_between(commit: &str, good: &str) -> Failure {
         "{commit} is bad, but its descendant {good} is good: the regression is older than {commit} and was fixed in between"
     );
     Failure::message(ExitStatus::NotComparable, message).hint(format!(
-        "run run run run `git bisect reset`, then `perfgate bisect start GOOD {commit}` with a good commit before it"
+        "run `git bisect reset`, then `perfgate bisect start GOOD {commit}` with a good commit before it"
     ))
 }
 
@@ -48,7 +47,7 @@ impl BisectRun<'_> {
         }
         match self.repository.left(search, commit, said)? {
             Left::More(count) => {
-                self.events.emit(BisectEvent::MoreToJudge {
+                self.emit(BisectEvent::MoreToJudge {
                     commits: count,
                     steps: steps_for(count),
                 });
@@ -76,14 +75,13 @@ impl BisectRun<'_> {
         })?;
         let kept = Box::pin(self.judge(Role::Confirmation, found, Some(parent)))
             .await
-            .map_err(|mut failure| {
-                failure.error = failure.error.context(format!(
+            .map_err(|failure| {
+                failure.context(format!(
                     "the search ended at {}, which could not be confirmed",
                     found.get(..10).unwrap_or(found)
-                ));
-                failure
+                ))
             })?;
-        self.events.emit(judged(&kept.step));
+        self.emit_judged(&kept.step);
         let confirmed = matches!(
             kept.step.answer,
             StepOutcome::Bad | StepOutcome::TargetFailed
@@ -96,7 +94,7 @@ impl BisectRun<'_> {
         self.write_summary(search, outcome, Some(found), &[], Some(kept.step))?;
         if confirmed {
             // Measurements are kept; builds are no longer needed.
-            remove_all(&self.repository, self.events);
+            remove_all(&self.repository, self.command.events);
             return Ok(status);
         }
         let message = "the found commit is not confirmed, so no culprit is reported";
@@ -146,7 +144,7 @@ impl BisectRun<'_> {
             steps,
         };
         (self.summarize)(&report, &self.repository.state)?;
-        self.events.emit(BisectEvent::Summarized {
+        self.emit(BisectEvent::Summarized {
             summary: self.repository.state.join("summary.md"),
             results: self.results(),
         });

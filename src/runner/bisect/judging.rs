@@ -8,10 +8,10 @@ use super::super::sequential_gate::{Commits, Decided, SequentialGate, protocol};
 use super::bisect_run::{BisectRun, Good};
 use super::building::{Built, NotBuilt};
 use super::question::{Base, known, with_image};
-use super::session::RecordedStep;
+use super::session::{RecordedStep, keep_json};
 use crate::bisect::{Role, Step, StepChange, StepOutcome};
 use crate::config::Plan;
-use crate::event::{BisectEvent, BisectTask, JudgedChange};
+use crate::event::BisectEvent;
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
@@ -52,12 +52,8 @@ impl BisectRun<'_> {
         } else {
             "commit"
         });
-        self.events.emit(BisectEvent::Begins {
-            task: task(role),
-            commit: described.short().to_owned(),
-            subject: described.subject.clone(),
-        });
-        let mut step = Step {
+        self.emit(BisectEvent::Begins(role, described.clone()));
+        let step = Step {
             role,
             commit: described,
             against: String::new(),
@@ -68,30 +64,28 @@ impl BisectRun<'_> {
             server_starts: 0,
             reused: false,
         };
-        let nowhere = |step: Step| RecordedStep {
+        let not_measured = |answer: StepOutcome, failure: &Failure| RecordedStep {
             folder: String::new(),
-            step,
+            step: Step {
+                answer,
+                reason: failure.reason(),
+                seconds: began.elapsed().as_secs_f64(),
+                ..step.clone()
+            },
         };
-        match tree
-            .check_out(&self.repository, commit)
-            .map_err(Failure::from)
-        {
-            Ok(()) => {}
-            Err(failure) if role == Role::Search && is_of_commit(&failure) => {
-                step.answer = StepOutcome::BuildFailed;
-                step.reason = failure.reason();
-                step.seconds = began.elapsed().as_secs_f64();
-                return Ok(nowhere(step));
-            }
-            Err(failure) => return Err(failure),
+        if let Err(error) = tree.check_out(&self.repository, commit) {
+            let failure = Failure::from(error);
+            return if role == Role::Search && is_of_commit(&failure) {
+                Ok(not_measured(StepOutcome::BuildFailed, &failure))
+            } else {
+                Err(failure)
+            };
         }
         let plan = match self.criteria.of_commit(self.options, &tree, commit) {
             Ok(plan) => plan,
             // The ends have a readable file, so the problem belongs to this commit.
             Err(failure) if role == Role::Search => {
-                step.reason = failure.reason();
-                step.seconds = began.elapsed().as_secs_f64();
-                return Ok(nowhere(step));
+                return Ok(not_measured(StepOutcome::NoConfiguration, &failure));
             }
             Err(failure) => return Err(failure),
         };
@@ -103,7 +97,7 @@ impl BisectRun<'_> {
         let asked = self.ask(step.clone(), plan.clone(), base.clone(), &tree);
         let mut kept = Box::pin(asked).await?;
         if self.may_alternate(&kept, &plan, &base) {
-            self.events.emit(BisectEvent::LeftOpen {
+            self.emit(BisectEvent::LeftOpen {
                 base: base.name.clone(),
                 reason: kept.step.reason.clone(),
             });
@@ -138,9 +132,7 @@ impl BisectRun<'_> {
         if role != Role::Confirmation
             && let Some(known) = known(&path, role)
         {
-            self.events.emit(BisectEvent::MeasuredBefore {
-                reason: known.reason.clone(),
-            });
+            self.emit(BisectEvent::MeasuredBefore(known.reason.clone()));
             return Ok(RecordedStep {
                 folder: name,
                 step: known,
@@ -156,9 +148,7 @@ impl BisectRun<'_> {
         };
         Box::pin(self.measure(&ready, tree, &mut step)).await?;
         step.seconds = began.elapsed().as_secs_f64();
-        let json = serde_json::to_vec_pretty(&step)
-            .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
-        files::write_atomically(&ready.path.join("step.json"), &json).map_err(cannot_keep)?;
+        keep_json(&ready.path.join("step.json"), &step)?;
         Ok(RecordedStep { folder: name, step })
     }
 
@@ -197,9 +187,7 @@ impl BisectRun<'_> {
                         break Err(failure);
                     }
                     attempt += 1;
-                    self.events.emit(BisectEvent::OnceMore {
-                        reason: failure.reason(),
-                    });
+                    self.emit(BisectEvent::OnceMore(failure.reason()));
                 }
             }
         };
@@ -219,8 +207,8 @@ impl BisectRun<'_> {
         let of = |commit: Option<&String>| {
             commit.map(|commit| Source {
                 commit: Some(commit.clone()),
-                branch: None,
                 dirty: Some(false),
+                ..Source::default()
             })
         };
         let stored = match &self.good {
@@ -261,9 +249,7 @@ impl BisectRun<'_> {
                 candidate: of(Some(&step.commit.id)),
             },
             logs: &ready.path,
-            environment: self.environment,
-            events: self.events,
-            interrupt: self.interrupt,
+            command: self.command,
         };
         gate.run().await
     }
@@ -278,28 +264,6 @@ impl BisectRun<'_> {
     }
 }
 
-/// The result of a step.
-pub(crate) fn judged(step: &Step) -> BisectEvent {
-    BisectEvent::Judged {
-        commit: step.commit.short().to_owned(),
-        answer: step.answer.word(),
-        change: step.change.as_ref().map(|change| JudgedChange {
-            metric: change.metric,
-            value: change.value,
-            low: change.low,
-            high: change.high,
-        }),
-        server_starts: step.server_starts,
-        seconds: step.seconds,
-        reason: match step.answer {
-            StepOutcome::Good | StepOutcome::Bad | StepOutcome::Undecided => None,
-            StepOutcome::BuildFailed | StepOutcome::TargetFailed | StepOutcome::NoConfiguration => {
-                Some(step.reason.clone())
-            }
-        },
-    }
-}
-
 /// Whether the failure is specific to this commit.
 pub(crate) fn is_of_commit(failure: &Failure) -> bool {
     let skips = BisectStatus::of(failure.status) == BisectStatus::Skip;
@@ -309,11 +273,7 @@ pub(crate) fn is_of_commit(failure: &Failure) -> bool {
 /// Number of repeats on disk.
 fn counted(evidence: &EvidenceFolder) -> Result<u32, Failure> {
     let mut count = 0;
-    for side in [
-        EvidenceFile::Candidate,
-        EvidenceFile::PairBaseline,
-        EvidenceFile::PairCandidate,
-    ] {
+    for side in EvidenceFile::ALL {
         let run = evidence.run(side)?;
         let most = run.map_or(0, |run| {
             let repeats = run.scenarios.iter().map(|scenario| scenario.repeats.len());
@@ -395,13 +355,4 @@ fn worst_change(comparison: &Comparison) -> Option<StepChange> {
         high: change.high,
         confidence: change.confidence,
     })
-}
-
-fn task(role: Role) -> BisectTask {
-    match role {
-        Role::GoodEnd => BisectTask::GoodEnd,
-        Role::BadEnd => BisectTask::BadEnd,
-        Role::Search => BisectTask::Search,
-        Role::Confirmation => BisectTask::Confirmation,
-    }
 }

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use crate::failure::Failure;
-use crate::failure::of_adapters::record_failure;
 use crate::record::{self, Run};
 
 /// Starts per session: a few consecutive ones, so that a slow drift of the machine does not count as noise.
@@ -12,7 +11,7 @@ const SESSION: usize = 3;
 /// The runs of a ledger, or the sessions of the result.
 pub(crate) fn sessions_of(run: &Run, ledger: Option<&Path>) -> Result<Vec<Run>, Failure> {
     match ledger {
-        Some(path) => record::load_ledger(path).map_err(|error| record_failure(&error)),
+        Some(path) => Ok(record::load_ledger(path)?),
         None => Ok(in_sessions(run)),
     }
 }

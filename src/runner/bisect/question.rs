@@ -8,7 +8,6 @@ use super::noise::in_sessions;
 use super::session::{RecordedStep, key};
 use crate::bisect::{Role, Step, StepOutcome};
 use crate::config::{DockerPlan, Plan, ServerPlan};
-use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::files;
 use crate::policy::rule::Policy;
@@ -80,7 +79,7 @@ impl BisectRun<'_> {
         let good = self
             .good_commit
             .as_deref()
-            .ok_or_else(|| Failure::message(ExitStatus::Usage, "the good commit is unknown"))?;
+            .ok_or_else(|| Failure::usage("the good commit is unknown"))?;
         self.built_commit(GOOD_END, "good", good)
     }
 

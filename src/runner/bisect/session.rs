@@ -1,12 +1,14 @@
-//! The state of a search between the steps of git bisect.
+//! The state of a search between the steps of git bisect, and its lock: one search at a time per work tree, because searches
+//! share their trees.
 
-use std::path::PathBuf;
+use std::fs::{File, Metadata, TryLockError};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::bisect::Step;
-use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
 use crate::files;
@@ -61,9 +63,7 @@ impl Session {
     }
 
     pub(crate) fn save(&self, repository: &Repository) -> Result<(), Failure> {
-        let json = serde_json::to_vec_pretty(self)
-            .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
-        files::write_atomically(&path(repository), &json).map_err(cannot_keep)
+        keep_json(&path(repository), self)
     }
 
     /// Adds a step. A commit that is asked about again keeps one step, with its original cost.
@@ -118,10 +118,14 @@ impl Started {
     }
 
     pub(crate) fn save(&self, repository: &Repository) -> Result<(), Failure> {
-        let json = serde_json::to_vec_pretty(self)
-            .map_err(|error| Failure::new(ExitStatus::Bug, error))?;
-        files::write_atomically(&repository.state.join(STARTED), &json).map_err(cannot_keep)
+        keep_json(&repository.state.join(STARTED), self)
     }
+}
+
+/// Writes state as JSON.
+pub(crate) fn keep_json(path: &Path, state: &impl Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_vec_pretty(state)?;
+    files::write_atomically(path, &json).map_err(cannot_keep)
 }
 
 fn path(repository: &Repository) -> PathBuf {
@@ -130,7 +134,64 @@ fn path(repository: &Repository) -> PathBuf {
 
 /// A short digest of a text that may contain values of environment variables.
 pub(crate) fn key(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    let key: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    key[..KEY_LENGTH].to_owned()
+    let digest = format!("{:x}", Sha256::digest(text.as_bytes()));
+    digest[..KEY_LENGTH].to_owned()
+}
+
+/// The lock on perfgate's search files, released on drop.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    // The system releases the lock when the file is closed, also if the program is killed.
+    _folder: File,
+}
+
+impl Lock {
+    /// Takes the lock, or reports its holder. Other work trees of the repository have their own folder, trees and lock.
+    pub(crate) fn take(repository: &Repository) -> Result<Self, Failure> {
+        let held_by = repository.state.join("held-by");
+        loop {
+            files::create_folder(&repository.state).map_err(cannot_keep)?;
+            let folder = File::open(&repository.state).map_err(cannot_lock)?;
+            match folder.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let id = std::fs::read_to_string(&held_by).unwrap_or_default();
+                    return Err(is_held(id.trim()));
+                }
+                Err(TryLockError::Error(error)) => return Err(cannot_lock(error)),
+            }
+            // `clean` removes the locked folder, so a lock on the old file is not valid.
+            if !is_still_there(&folder, repository) {
+                continue;
+            }
+            let id = std::process::id().to_string();
+            files::write_atomically(&held_by, id.as_bytes()).map_err(cannot_keep)?;
+            return Ok(Self { _folder: folder });
+        }
+    }
+}
+
+fn is_still_there(folder: &File, repository: &Repository) -> bool {
+    let same = |one: &Metadata, other: &Metadata| {
+        (one.dev(), one.ino()) == (other.dev(), other.ino())
+    };
+    let there = std::fs::metadata(&repository.state);
+    folder
+        .metadata()
+        .is_ok_and(|own| there.is_ok_and(|there| same(&own, &there)))
+}
+
+fn is_held(id: &str) -> Failure {
+    let by = if id.is_empty() {
+        String::new()
+    } else {
+        format!(" (process {id})")
+    };
+    let message = format!("another perfgate bisect is running in this work tree{by}");
+    Failure::environment(message)
+        .hint("wait for its end or interrupt it; a second search at the same time needs its own clone or work tree (`git worktree add`)")
+}
+
+fn cannot_lock(error: std::io::Error) -> Failure {
+    Failure::system("cannot lock the files of searches", error)
 }

@@ -1,10 +1,10 @@
 //! Messages of gate events.
 
-use crate::event::{Because, GateEvent};
+use crate::event::{Because, GateEvent, NextSample, SampleKind};
 use crate::text::number::{percent, signed_percent};
 
 /// The message of an event.
-pub(super) fn words(event: &GateEvent) -> String {
+pub(super) fn line(event: &GateEvent) -> String {
     match event {
         GateEvent::Continued { headline } => {
             format!("continuing an earlier run of this commit ({headline}): adding to its evidence")
@@ -15,37 +15,7 @@ pub(super) fn words(event: &GateEvent) -> String {
         GateEvent::NothingLeft => {
             "all interim looks at this commit are spent; only a measurement with the base version can still decide".to_owned()
         }
-        GateEvent::Repeats {
-            because,
-            have,
-            need,
-        } => {
-            let because = prefix(because);
-            if have < need {
-                format!("{because}measuring repeats {} to {need} of the candidate", have + 1)
-            } else {
-                format!("{because}interim look at the existing {have} repeats of the candidate")
-            }
-        }
-        GateEvent::Pairs {
-            because,
-            have,
-            need,
-        } => {
-            let because = prefix(because);
-            if have < need {
-                format!(
-                    "{because}measuring baseline and candidate alternately on this machine, pairs {} to {need}",
-                    have + 1
-                )
-            } else {
-                format!("{because}interim look at the existing {have} alternating pairs")
-            }
-        }
-        GateEvent::MorePairs { because, more } => format!(
-            "{}all interim looks are spent; {more} more pairs can still block",
-            prefix(because)
-        ),
+        GateEvent::Measuring(sample) => prefix(&sample.because) + &measuring(sample),
         GateEvent::NoStoredBaseline => {
             "no stored baseline for this hardware: measuring the base version alternately with the candidate".to_owned()
         }
@@ -53,6 +23,29 @@ pub(super) fn words(event: &GateEvent) -> String {
             "more repeats of the candidate cannot decide against this baseline, so the gate stops: provide the base version \
              (`--base-image`, `server.base`), or accept a baseline from a quieter machine".to_owned()
         }
+    }
+}
+
+fn measuring(sample: &NextSample) -> String {
+    let NextSample { have, need, .. } = sample;
+    match (sample.kind, have < need) {
+        (SampleKind::Repeats, true) => {
+            format!("measuring repeats {} to {need} of the candidate", have + 1)
+        }
+        (SampleKind::Repeats, false) => {
+            format!("interim look at the existing {have} repeats of the candidate")
+        }
+        (SampleKind::Pairs, true) => format!(
+            "measuring baseline and candidate alternately on this machine, pairs {} to {need}",
+            have + 1
+        ),
+        (SampleKind::Pairs, false) => {
+            format!("interim look at the existing {have} alternating pairs")
+        }
+        (SampleKind::MorePairs, _) => format!(
+            "all interim looks are spent; {} more pairs can still block",
+            need - have
+        ),
     }
 }
 

@@ -22,13 +22,9 @@ impl Line {
     }
 }
 
-/// The message of an event; `None` without a message.
-pub(in crate::terminal) fn line(event: &RunEvent) -> Option<Line> {
-    Some(match event {
-        RunEvent::WaitBegins
-        | RunEvent::WaitEnds
-        | RunEvent::Sending { .. }
-        | RunEvent::Sent { .. } => return None,
+/// The message of an event.
+pub(in crate::terminal) fn line(event: &RunEvent) -> Line {
+    match event {
         RunEvent::Starting { repeat, phase } => Line::Phase(format!("{repeat}: {phase}")),
         RunEvent::WaitingForGpu {
             repeat,
@@ -58,7 +54,21 @@ pub(in crate::terminal) fn line(event: &RunEvent) -> Option<Line> {
             };
             Line::Once(about.clone(), format!("{level}: {message}"))
         }
-        RunEvent::RanOut { load, .. } => Line::Once(format!("{load} ran out"), ran_out(event)?),
+        RunEvent::RanOut {
+            load,
+            requests,
+            after,
+            duration,
+        } => {
+            // A tenth more: the next server may be faster.
+            let wanted = number(*requests as u64) * duration.div_duration_f64(*after) * 1.1;
+            let text = format!(
+                "warning: {load}: all {requests} requests ended after {:.1} s, before the `duration` of {} s: set `--num-prompts {wanted:.0}`, or `num_requests`",
+                after.as_secs_f64(),
+                duration.as_secs_f64(),
+            );
+            Line::Once(format!("{load} ran out"), text)
+        }
         RunEvent::DataSetEnds {
             load,
             requests,
@@ -91,27 +101,7 @@ pub(in crate::terminal) fn line(event: &RunEvent) -> Option<Line> {
         RunEvent::NoLocks { what, error } => Line::Always(format!(
             "warning: this file system does not support locks ({error}): do not run a second perfgate with {what} at the same time"
         )),
-    })
-}
-
-/// A measurement that ended early, with the number of requests that would fill the duration.
-fn ran_out(event: &RunEvent) -> Option<String> {
-    let RunEvent::RanOut {
-        load,
-        requests,
-        after,
-        duration,
-    } = event
-    else {
-        return None;
-    };
-    // A tenth more: the next server may be faster.
-    let wanted = number(*requests as u64) * duration.div_duration_f64(*after) * 1.1;
-    Some(format!(
-        "warning: {load}: all {requests} requests ended after {:.1} s, before the `duration` of {} s: set `--num-prompts {wanted:.0}`, or `num_requests`",
-        after.as_secs_f64(),
-        duration.as_secs_f64(),
-    ))
+    }
 }
 
 /// The label of a bar, `repeat 2/3: concurrency=8, warm-up`.
@@ -167,7 +157,7 @@ mod tests {
             after: Duration::from_secs(4),
             duration: Duration::from_mins(1),
         };
-        let Some(Line::Once(_, text)) = line(&event) else {
+        let Line::Once(_, text) = line(&event) else {
             panic!("{event:?}");
         };
         insta::assert_snapshot!(text, @"warning: rate=9: all 200 requests ended after 4.0 s, before the `duration` of 60 s: set `--num-prompts 3300`, or `num_requests`");

@@ -1,12 +1,10 @@
-//! Events of a sweep in words.
+//! Messages of sweep events.
 
 use crate::event::SweepEvent;
 
 pub(super) fn lines(event: &SweepEvent) -> Vec<String> {
     match event {
-        SweepEvent::Load { load, why: words } | SweepEvent::Measured { load, words } => {
-            vec![format!("{load}: {words}")]
-        }
+        SweepEvent::Load { load, words } => vec![format!("{load}: {words}")],
         SweepEvent::Ended(sentence) => vec![sentence.clone()],
         SweepEvent::Valid {
             load,

@@ -1,4 +1,25 @@
-//! Events of the storage of accepted runs.
+//! Events of adapters: the git repository and the storage of accepted runs.
+
+use std::path::PathBuf;
+
+/// An event of `git/`, with the data for its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GitEvent {
+    /// The result of this run has no commit.
+    CommitUnknown {
+        /// Why.
+        reason: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// perfgate's own work tree cannot be removed.
+    TreeLeft {
+        /// The work tree.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
 
 /// An event of `baseline/`, with the data for its message.
 #[derive(Clone, Debug, PartialEq, Eq)]
