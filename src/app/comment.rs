@@ -30,10 +30,7 @@ pub(super) fn run(args: &CommentArgs, context: &Context) -> Result<ExitStatus, F
     match (&args.comparison, &args.artifact) {
         (_, Some(path)) => of_artifact(path, args, context),
         (Some(path), None) => of_comparison(path, args, context),
-        (None, None) => Err(Failure::message(
-            ExitStatus::Usage,
-            "no comparison file is given",
-        )),
+        (None, None) => Err(Failure::usage("no comparison file is given")),
     }
 }
 
@@ -44,7 +41,7 @@ fn of_comparison(
 ) -> Result<ExitStatus, Failure> {
     let comparison = read_comparison(path)?;
     let publishing = Publishing::prepare(&args.publish, DEFAULT_FILE, context)?;
-    let (comparison, told, label) = match &publishing {
+    let (comparison, published, label) = match &publishing {
         Publishing::Off(why, _) => {
             note(&format!("nothing is published: {why}"));
             (comparison, PublishResult::default(), None)
@@ -52,27 +49,23 @@ fn of_comparison(
         Publishing::On(publisher) => {
             let place = publisher.place();
             publisher.check_commit(&comparison, &place).map_err(|why| {
-                Failure::message(
-                    ExitStatus::Usage,
-                    format!("`{}` is not published: {why}", path.display()),
-                )
-                .hint("use the comparison file of this commit, or measure this commit")
+                Failure::usage(format!("`{}` is not published: {why}", path.display())).hint("use the comparison file of this commit, or measure this commit")
             })?;
             let (acceptance, notes) = publisher.acceptance(&comparison, &place);
             let comparison = accept(comparison, acceptance);
-            let told = publisher.publish(&comparison, notes, &place, Trust::Ours);
-            (comparison, told, publisher.accept_label(&place))
+            let published = publisher.publish(&comparison, notes, &place, Trust::Ours);
+            (comparison, published, publisher.accept_label(&place))
         }
     };
     keep(&comparison, args)?;
     step::write_outputs(&comparison, None, label, path, context);
     let status = finish(&comparison, Format::Text, &args.output, label, context)?;
-    told.finish(&args.publish, status, context)
+    published.finish(&args.publish, status, context)
 }
 
 fn of_artifact(path: &Path, args: &CommentArgs, context: &Context) -> Result<ExitStatus, Failure> {
     let refused = |why: artifact::Refused| {
-        Failure::message(ExitStatus::Usage, format!("the artifact `{}` is refused: {why}", path.display()))
+        Failure::usage(format!("the artifact `{}` is refused: {why}", path.display()))
             .hint("a fork's run uploads comparison.json of `perfgate gate`, made by the same version (docs/reference/github.md)")
     };
     let archive = files::read_within(path, limits::ARCHIVE)
@@ -80,10 +73,7 @@ fn of_artifact(path: &Path, args: &CommentArgs, context: &Context) -> Result<Exi
     let text = artifact::comparison_text(archive).map_err(refused)?;
     let comparison = artifact::comparison_of(&text).map_err(refused)?;
     let unpublished = |why: &str| {
-        Failure::message(
-            ExitStatus::EnvironmentFailed,
-            format!("the artifact's result was not published: {why}"),
-        )
+        Failure::environment(format!("the artifact's result was not published: {why}"))
     };
     let publisher = match Publishing::prepare(&args.publish, DEFAULT_FILE, context)? {
         Publishing::Off(why, _) => return Err(unpublished(why)),
@@ -101,13 +91,13 @@ fn of_artifact(path: &Path, args: &CommentArgs, context: &Context) -> Result<Exi
     keep(&comparison, args)?;
     let markdown = render::markdown::comparison(&comparison, None);
     step::summarize(&format!("> {}\n\n{markdown}", publisher.banner()), context);
-    let told = publisher.publish(&comparison, Vec::new(), &place, Trust::Stranger);
-    told.finish(&args.publish, ExitStatus::Pass, context)
+    let published = publisher.publish(&comparison, Vec::new(), &place, Trust::Stranger);
+    published.finish(&args.publish, ExitStatus::Pass, context)
 }
 
 fn keep(comparison: &Comparison, args: &CommentArgs) -> Result<(), Failure> {
-    let Some(path) = &args.json else {
-        return Ok(());
-    };
-    output::write(path, Output::Json, &comparison.json())
+    match &args.json {
+        Some(path) => output::write(path, Output::Json, &comparison.json()),
+        None => Ok(()),
+    }
 }

@@ -22,7 +22,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<ExitStatus, F
     let compared = Compared::read(args, context.environment, &context.events)?;
     let author = justification::find(
         &args.author,
-        || publishing::text_of_today(context),
+        || publishing::current_text(context),
         context.environment,
         &context.events,
     )?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Context;
 use super::compare::{finish, write_junit};
-use super::publishing::{Place, Publishing, annotations, step};
+use super::publishing::{Place, PublishResult, Publishing, Trust, annotations, step};
 use crate::app::output;
 use crate::baseline::Location;
 use crate::cli::compare::{Format, OutputArgs};
@@ -64,12 +64,15 @@ pub(super) fn run(args: &GateArgs, context: &Context) -> Result<ExitStatus, Fail
     let junit = args.junit.as_deref();
     let kept = kept.and(junit.map_or(Ok(()), |path| write_junit(path, &comparison)));
     annotations::mark_rules(&comparison, context);
-    let label = publishing.accept_label(&place);
+    let publisher = publishing.publisher();
+    let label = publisher.and_then(|publisher| publisher.accept_label(&place));
     step::write_outputs(&comparison, Some(&files), label, &comparison_path, context);
     let finished = finish(&comparison, Format::Text, &files, label, context);
-    let told = publishing.publish(&comparison, notes, &place);
+    let published = publisher.map_or_else(PublishResult::default, |publisher| {
+        publisher.publish(&comparison, notes, &place, Trust::Ours)
+    });
     kept?;
-    told.finish(&args.publish, finished?, context)
+    published.finish(&args.publish, finished?, context)
 }
 
 /// Prepares, measures and judges; the comparison is on disk before any wait for GitHub. The folder stays locked.
@@ -102,7 +105,7 @@ fn judged(
     )?;
     let author = justification::find(
         &args.author,
-        || publishing.text_of_today(place),
+        || publishing.publisher()?.current_text(place.number?),
         context.environment,
         &context.events,
     )?;

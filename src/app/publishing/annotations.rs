@@ -28,8 +28,13 @@ fn in_repository(file: &str) -> String {
     below_the_workspace().unwrap_or_else(|| file.to_owned())
 }
 
-fn is_on_actions(environment: &dyn Fn(&str) -> Option<String>) -> bool {
+pub(super) fn is_on_actions(environment: &dyn Fn(&str) -> Option<String>) -> bool {
     environment("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+}
+
+/// Writes an annotation without a line.
+pub(super) fn remark(level: Level, title: &str, message: &str) {
+    terminal::command(&WorkflowCommand::remark(level, title, message));
 }
 
 /// Annotates the rules that failed or are undecided.
@@ -40,12 +45,7 @@ pub(crate) fn mark_rules(comparison: &Comparison, context: &Context) {
     let view = View::of(comparison);
     if !view.mismatches.is_empty() {
         let title = format!("perfgate: {}", view.title());
-        terminal::command(&WorkflowCommand::remark(
-            Level::Error,
-            &title,
-            &view.headline,
-        ));
-        return;
+        return remark(Level::Error, &title, &view.headline);
     }
     let rows: Vec<(&Row, Option<&Place>)> = view
         .rows
@@ -81,7 +81,7 @@ pub(crate) fn mark_rules(comparison: &Comparison, context: &Context) {
         }
         if let Some(more) = marked.get(MOST - 2..).filter(|more| !more.is_empty()) {
             let message = format!("the report has {} more rules", more.len());
-            terminal::command(&WorkflowCommand::remark(level, "perfgate", &message));
+            remark(level, "perfgate", &message);
         }
     }
 }

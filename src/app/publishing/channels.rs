@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::super::Context;
@@ -19,7 +19,7 @@ use crate::publish::status::{CommitState, Statement};
 use crate::render::view::View;
 use crate::report::comparison::{Comparison, Verdict};
 use crate::terminal::progress::note;
-use crate::terminal::{self, Level, WorkflowCommand};
+use crate::terminal::Level;
 use crate::text::sanitize;
 use crate::{config, render};
 
@@ -30,6 +30,8 @@ pub(in crate::app) struct PublishResult {
     comment: Option<String>,
     /// Failures.
     problems: Vec<String>,
+    /// Whether this is a fork's run, which explains refusals.
+    from_fork: bool,
 }
 
 /// Trust in the source of a comparison.
@@ -68,14 +70,10 @@ impl Publisher<'_> {
             markdown: render::markdown::comparison(comparison, label),
         };
         let view = &content.view;
-        let mut result = PublishResult::default();
+        let mut result = self.nothing_published();
         if let Some(error) = &place.problem {
-            result.problem(
-                "the pull request was not found",
-                error,
-                "pull-requests: read",
-                self.occasion.from_fork,
-            );
+            let what = "the pull request was not found";
+            result.problem(what, error, "pull-requests: read");
         }
         // Every run of a fork belongs to a pull request.
         if let (Some(why), true) = (&place.nowhere, self.occasion.from_fork)
@@ -87,13 +85,14 @@ impl Publisher<'_> {
         }
         let done = self.until_interrupted(async {
             if let (Some(head), Trust::Ours) = (&place.head, trust) {
-                let words = Words {
+                let statement = Statement {
                     of: &of_gate(&view.name, place),
                     formerly: Some(&of_configuration(&self.configuration, place)),
                     state: CommitState::of(comparison.exit_code),
                     description: &format!("{}: {}", view.verdict.word, view.headline),
+                    ..self.statement(head)
                 };
-                self.status(head, words, &mut result).await;
+                set(&statement, &mut result).await;
             }
             if let (Some(head), Trust::Ours, true) = (&place.head, trust, self.args.check_run) {
                 self.check_run(&content, head, &mut result).await;
@@ -116,57 +115,45 @@ impl Publisher<'_> {
     pub(crate) fn without_verdict(&self, failure: &Failure, place: &Place, name: Option<&str>) {
         let Some(head) = &place.head else { return };
         self.client.begin();
-        let mut result = PublishResult::default();
+        let mut result = self.nothing_published();
         let description = format!(
             "NO VERDICT: {} (exit code {})",
             failure.error,
             failure.status.code()
         );
-        let words = Words {
+        let statement = Statement {
             of: &match name {
                 Some(name) => of_gate(name, place),
                 None => of_configuration(&self.configuration, place),
             },
-            formerly: None,
-            state: CommitState::Error,
             description: &description,
+            ..self.statement(head)
         };
-        self.until_interrupted(self.status(head, words, &mut result));
+        self.until_interrupted(set(&statement, &mut result));
         for problem in &result.problems {
             note(&format!("warning: {problem}"));
         }
     }
 
-    async fn status(&self, head: &Sha, words: Words<'_>, result: &mut PublishResult) {
-        let context = self.args.status_context.trim();
-        if context.is_empty() {
-            return;
+    fn nothing_published(&self) -> PublishResult {
+        PublishResult {
+            from_fork: self.occasion.from_fork,
+            ..PublishResult::default()
         }
-        let Words {
-            of,
-            formerly,
-            state,
-            description,
-        } = words;
-        let statement = Statement {
+    }
+
+    /// A status without a verdict.
+    fn statement<'s>(&'s self, head: &'s Sha) -> Statement<'s> {
+        Statement {
             client: &self.client,
             repository: &self.repository,
             head,
-            context,
-            of,
-            formerly,
-            state,
-            description,
+            context: self.args.status_context.trim(),
+            of: "",
+            formerly: None,
+            state: CommitState::Error,
+            description: "",
             address: self.address(),
-        };
-        match statement.set().await {
-            Ok(problems) => result.problems.extend(problems),
-            Err(error) => result.problem(
-                "the status was not set",
-                &error,
-                "statuses: write",
-                self.occasion.from_fork,
-            ),
         }
     }
 
@@ -175,29 +162,20 @@ impl Publisher<'_> {
     }
 
     async fn check_run(&self, content: &Content<'_>, head: &Sha, result: &mut PublishResult) {
-        let Content {
-            comparison,
-            view,
-            markdown,
-        } = content;
+        let view = &content.view;
         let name = format!("perfgate report: {}", sanitize::line(&view.name));
         let check_run = CheckRun {
             name: &name,
             head,
-            state: CommitState::of(comparison.exit_code),
+            state: CommitState::of(content.comparison.exit_code),
             title: sanitize::line(&format!("{}: {}", view.verdict.word, view.instruction)),
-            summary: markdown,
+            summary: &content.markdown,
             external_id: format!("{}.{}", self.run.run, self.run.attempt),
             address: self.address(),
-            annotations: annotations::marks(comparison),
+            annotations: annotations::marks(content.comparison),
         };
         if let Err(error) = check_run.put(&self.client, &self.repository).await {
-            result.problem(
-                "the check run was not written",
-                &error,
-                "checks: write",
-                self.occasion.from_fork,
-            );
+            result.problem("the check run was not written", &error, "checks: write");
         }
     }
 
@@ -209,11 +187,7 @@ impl Publisher<'_> {
         trust: Trust,
         result: &mut PublishResult,
     ) {
-        let Content {
-            comparison,
-            view,
-            markdown,
-        } = content;
+        let view = &content.view;
         let author = self.author().await;
         let wanted = Wanted {
             marker: Marker {
@@ -221,7 +195,7 @@ impl Publisher<'_> {
                 head: head.clone(),
                 run: self.run,
             },
-            markdown,
+            markdown: &content.markdown,
             banner: (trust == Trust::Stranger).then(|| self.banner()),
             notes: notes
                 .iter()
@@ -230,62 +204,39 @@ impl Publisher<'_> {
             footer: self.footer(head),
             push: (view.verdict.icon, view.verdict.word, &view.headline),
             create: self.args.comment != CommentWhen::OnChange
-                || comparison.verdict != Verdict::Pass,
+                || content.comparison.verdict != Verdict::Pass,
         };
+        let permission = "pull-requests: write";
         match comment::put(&self.client, &self.repository, number, &author, &wanted).await {
             Ok((put, untidied)) => {
                 result.commented(put, &author);
                 for error in untidied {
                     let what = "a duplicate comment of perfgate was not collapsed";
-                    result.problem(
-                        what,
-                        &error,
-                        "pull-requests: write",
-                        self.occasion.from_fork,
-                    );
+                    result.problem(what, &error, permission);
                 }
             }
-            Err(error) => {
-                result.problem(
-                    "the comment was not written",
-                    &error,
-                    "pull-requests: write",
-                    self.occasion.from_fork,
-                );
-            }
+            Err(error) => result.problem("the comment was not written", &error, permission),
         }
     }
 
     /// The author of our comments: the token's account, which GraphQL reports for every kind of token.
     async fn author(&self) -> String {
-        #[derive(Deserialize)]
-        struct Account {
-            login: String,
-        }
-        #[derive(Deserialize)]
-        struct Data {
-            viewer: Account,
-        }
-        #[derive(Deserialize)]
-        struct Asked {
-            data: Data,
-        }
         if let Some(author) = &self.args.comment_author {
             return author.clone();
         }
-        let asked = self
-            .client
-            .ask::<Asked>(&self.graphql, "query { viewer { login } }");
-        if let Ok(asked) = asked.await
-            && !asked.data.viewer.login.is_empty()
-        {
-            return asked.data.viewer.login;
+        let login = |account: &Value| account["login"].as_str().map(str::to_owned);
+        let query = "query { viewer { login } }";
+        let asked = self.client.ask::<Value>(&self.graphql, query).await;
+        let viewer = asked.ok().and_then(|asked| login(&asked["data"]["viewer"]));
+        if let Some(author) = viewer.filter(|author| !author.is_empty()) {
+            return author;
         }
         // A workflow's token may lack this permission.
         if self.of_a_person
-            && let Ok(user) = self.client.get::<Account>("user", &[]).await
+            && let Ok(user) = self.client.get::<Value>("user", &[]).await
+            && let Some(author) = login(&user)
         {
-            return user.login;
+            return author;
         }
         DEFAULT_AUTHOR.to_owned()
     }
@@ -322,12 +273,14 @@ impl Publisher<'_> {
     }
 }
 
-/// The content of a status.
-struct Words<'a> {
-    of: &'a str,
-    formerly: Option<&'a str>,
-    state: CommitState,
-    description: &'a str,
+async fn set(statement: &Statement<'_>, result: &mut PublishResult) {
+    if statement.context.is_empty() {
+        return;
+    }
+    match statement.set().await {
+        Ok(problems) => result.problems.extend(problems),
+        Err(error) => result.problem("the status was not set", &error, "statuses: write"),
+    }
 }
 
 /// An untrusted report never replaces our own comment.
@@ -379,10 +332,10 @@ impl PublishResult {
         }
     }
 
-    fn problem(&mut self, what: &str, error: &ClientError, permission: &str, from_fork: bool) {
-        let refusal = error.refusal();
-        let advice =
-            refusal.map_or_else(String::new, |refusal| refusal.advice(permission, from_fork));
+    fn problem(&mut self, what: &str, error: &ClientError, permission: &str) {
+        let advice = error.refusal().map_or_else(String::new, |refusal| {
+            refusal.advice(permission, self.from_fork)
+        });
         let error = sanitize::line(&error.to_string());
         self.problems.push(format!("{what}: {error}{advice}"));
     }
@@ -404,27 +357,21 @@ impl PublishResult {
                 ));
             }
         }
-        let on_actions =
-            (context.environment)("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+        let on_actions = annotations::is_on_actions(context.environment);
         for problem in &self.problems {
             note(&format!("warning: the verdict is unchanged, but {problem}"));
             if on_actions {
-                terminal::command(&WorkflowCommand::remark(
-                    Level::Warning,
-                    "perfgate",
-                    problem,
-                ));
+                annotations::remark(Level::Warning, "perfgate", problem);
             }
         }
         let comment_failed = args.comment == CommentWhen::Always && self.comment.is_none();
         match self.problems.first() {
-            Some(problem) if args.require_publish || comment_failed => Err(Failure::message(
-                ExitStatus::EnvironmentFailed,
-                format!(
+            Some(problem) if args.require_publish || comment_failed => {
+                Err(Failure::environment(format!(
                     "the verdict is unchanged (exit code {}), but was not published: {problem}",
                     status.code()
-                ),
-            )),
+                )))
+            }
             Some(_) | None => Ok(status),
         }
     }

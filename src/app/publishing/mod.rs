@@ -67,7 +67,7 @@ pub(super) struct Publisher<'a> {
 #[derive(Default)]
 pub(super) struct Place {
     head: Option<Sha>,
-    number: Option<u64>,
+    pub(super) number: Option<u64>,
     /// The base branch.
     base: Option<String>,
     /// Why a query found none.
@@ -90,14 +90,10 @@ impl Place {
 
     /// Why there is no pull request for a comment; `None` if there is one.
     pub(super) fn no_pull_request_reason(&self) -> Option<String> {
-        let why = match (&self.number, &self.problem) {
-            (Some(_), _) => return None,
-            (None, Some(problem)) => problem.to_string(),
-            (None, None) => self
-                .nowhere
-                .as_ref()
-                .unwrap_or(&NoPullRequest::None)
-                .to_string(),
+        let why = match (&self.number, &self.problem, &self.nowhere) {
+            (Some(_), _, _) => return None,
+            (None, Some(problem), _) => problem.to_string(),
+            (None, None, why) => why.as_ref().unwrap_or(&NoPullRequest::None).to_string(),
         };
         Some(sanitize::line(&why))
     }
@@ -114,10 +110,7 @@ impl<'a> Publishing<'a> {
         let publishing = Publisher::prepare(args, configuration, context)?;
         let required = args.require_publish || args.comment == CommentWhen::Always;
         match &publishing {
-            Self::Off(why, _) if required => Err(Failure::message(
-                ExitStatus::EnvironmentFailed,
-                format!("cannot publish: {why}"),
-            )
+            Self::Off(why, _) if required => Err(Failure::environment(format!("cannot publish: {why}"))
             .hint("set `env: {GITHUB_TOKEN: ${{ github.token }}}` in the step, or remove `--require-publish` and `--comment always`")),
             Self::Off(..) | Self::On(_) => Ok(publishing),
         }
@@ -136,6 +129,14 @@ impl Publishing<'_> {
         Ok(place)
     }
 
+    /// GitHub, if perfgate publishes.
+    pub(super) fn publisher(&self) -> Option<&Publisher<'_>> {
+        match self {
+            Self::Off(..) => None,
+            Self::On(publisher) => Some(publisher),
+        }
+    }
+
     /// The commit of the verdict, if known.
     pub(super) fn head(&self, place: &Place) -> Option<String> {
         let head = match self {
@@ -143,14 +144,6 @@ impl Publishing<'_> {
             Self::On(_) => place.head.as_ref(),
         };
         head.map(|head| head.text().to_owned())
-    }
-
-    /// The current text of the pull request; `None` without a pull request.
-    pub(super) fn text_of_today(&self, place: &Place) -> Option<String> {
-        match (self, place.number) {
-            (Self::On(publisher), Some(number)) => publisher.text_of_today(number),
-            (Self::On(_) | Self::Off(..), _) => None,
-        }
     }
 
     /// [`Publisher::acceptance`] at the place. Queries again what was unknown before the measurement; a failure if the commit
@@ -178,27 +171,6 @@ impl Publishing<'_> {
         Ok((acceptance, notes, place))
     }
 
-    /// [`Publisher::accept_label`] at the place.
-    pub(super) fn accept_label(&self, place: &Place) -> Option<&str> {
-        match self {
-            Self::Off(..) => None,
-            Self::On(publisher) => publisher.accept_label(place),
-        }
-    }
-
-    /// [`Publisher::publish`] at the place.
-    pub(super) fn publish(
-        &self,
-        comparison: &Comparison,
-        notes: Vec<String>,
-        place: &Place,
-    ) -> PublishResult {
-        match self {
-            Self::Off(..) => PublishResult::default(),
-            Self::On(publisher) => publisher.publish(comparison, notes, place, Trust::Ours),
-        }
-    }
-
     /// Sets a status for a gate without a verdict, so that an earlier run's status does not stay. `name` is the gate's name,
     /// if known.
     pub(super) fn without_verdict(&self, failure: &Failure, place: &Place, name: Option<&str>) {
@@ -217,12 +189,11 @@ impl<'a> Publisher<'a> {
         context: &Context,
     ) -> Result<Publishing<'a>, Failure> {
         let variable = |name: &str| (context.environment)(name).filter(|value| !value.is_empty());
-        let usage = |message: String| Failure::message(ExitStatus::Usage, message);
         let Some(repository) = variable("GITHUB_REPOSITORY") else {
             return Ok(Publishing::Off("GITHUB_REPOSITORY is not set", None));
         };
         let repository = Repository::parse(&repository).ok_or_else(|| {
-            usage(format!(
+            Failure::usage(format!(
                 "`{}` is not a valid repository (GITHUB_REPOSITORY)",
                 sanitize::line(&repository)
             ))
@@ -238,7 +209,7 @@ impl<'a> Publisher<'a> {
                 let json = files::read_within(Path::new(path), limits::EVENT)
                     .map_err(|error| Failure::new(ExitStatus::Usage, error))?;
                 event::occasion(name, &json, &repository, commit.as_deref())
-                    .map_err(|error| usage(sanitize::line(&error.to_string())))?
+                    .map_err(|error| Failure::usage(sanitize::line(&error.to_string())))?
             }
             None if args.pull_request.is_some() => Occasion::unknown(),
             None => {
@@ -254,8 +225,8 @@ impl<'a> Publisher<'a> {
             most: args.publish_timeout.as_secs(),
         };
         let api = variable("GITHUB_API_URL").unwrap_or_else(|| DEFAULT_API.to_owned());
-        let client =
-            Client::new(&api, &token, patience, note).map_err(|error| usage(error.to_string()))?;
+        let client = Client::new(&api, &token, patience, note)
+            .map_err(|error| Failure::usage(error.to_string()))?;
         let graphql = variable("GITHUB_GRAPHQL_URL").unwrap_or_else(|| graphql_beside(&api));
         let number = |name: &str| variable(name).and_then(|value| value.parse().ok());
         let this_run = RunId {
@@ -340,7 +311,7 @@ impl<'a> Publisher<'a> {
     }
 
     /// Its current text; `None` with a warning if it cannot be read.
-    fn text_of_today(&self, number: u64) -> Option<String> {
+    pub(super) fn current_text(&self, number: u64) -> Option<String> {
         self.client.begin();
         let asked = self.until_interrupted(self.pull(number))?;
         match asked {
@@ -438,36 +409,30 @@ impl<'a> Publisher<'a> {
         };
         let shown = sanitize::line(label);
         let asked = self.until_interrupted(question.ask());
-        match asked.unwrap_or_else(|| Err(interrupted())) {
-            Ok(Found::Accepted(acceptance)) => (Some(acceptance), Vec::new()),
+        let warning = match asked.unwrap_or_else(|| Err(interrupted())) {
+            Ok(Found::Accepted(acceptance)) => return (Some(acceptance), Vec::new()),
             // The Markdown explains how to request it.
-            Ok(Found::NotAsked) => (None, Vec::new()),
-            Ok(Found::Lacking(why)) => {
-                let said = format!(
-                    "the label `{shown}` is set but does not count: {}",
-                    sanitize::line(&why)
-                );
-                note(&format!("warning: {said}"));
-                (None, vec![said])
-            }
-            Err(error) => {
-                let said = format!(
-                    "unknown whether the regression was accepted: {}",
-                    sanitize::line(&error.to_string())
-                );
-                note(&format!("warning: {said}"));
-                (None, vec![said])
-            }
-        }
+            Ok(Found::NotAsked) => return (None, Vec::new()),
+            Ok(Found::Lacking(why)) => format!(
+                "the label `{shown}` is set but does not count: {}",
+                sanitize::line(&why)
+            ),
+            Err(error) => format!(
+                "unknown whether the regression was accepted: {}",
+                sanitize::line(&error.to_string())
+            ),
+        };
+        note(&format!("warning: {warning}"));
+        (None, vec![warning])
     }
 }
 
 /// The current text of the event's pull request, for a command that does not publish.
-pub(super) fn text_of_today(context: &Context) -> Option<String> {
-    let usual = PublishArgs::defaults()?;
-    match Publisher::prepare(&usual, DEFAULT_FILE, context).ok()? {
+pub(super) fn current_text(context: &Context) -> Option<String> {
+    let defaults = PublishArgs::defaults()?;
+    match Publisher::prepare(&defaults, DEFAULT_FILE, context).ok()? {
         Publishing::On(publisher) => match publisher.occasion.pull {
-            Pull::Known(number) => publisher.text_of_today(number),
+            Pull::Known(number) => publisher.current_text(number),
             Pull::OfHead | Pull::OfBranch(_) | Pull::None => None,
         },
         Publishing::Off(..) => None,
@@ -501,13 +466,10 @@ fn check_checkout(place: &Place) -> Result<(), Failure> {
             format!("{short} is checked out")
         }
     };
-    Err(Failure::message(
-        ExitStatus::EnvironmentFailed,
-        format!(
-            "the verdict would be published on {}, but another commit would be measured: {why}",
-            head.short()
-        ),
-    )
+    Err(Failure::environment(format!(
+        "the verdict would be published on {}, but another commit would be measured: {why}",
+        head.short()
+    ))
     .hint("check out the pull request's head or its merge with actions/checkout (`ref: refs/pull/N/merge`), or measure without GITHUB_TOKEN"))
 }
 
@@ -516,12 +478,9 @@ fn check_question(comparison: &Comparison, place: &Place) -> Result<(), Failure>
     let is_asked =
         comparison.decision.baseline_commit.is_some() || is_judged_by_own_files(comparison);
     match place.number {
-        Some(number) if !is_asked => Err(Failure::message(
-            ExitStatus::EnvironmentFailed,
-            format!(
-                "the verdict would be published on pull request {number}, which GitHub reported only after the measurement, so the change was judged by its own files"
-            ),
-        )
+        Some(number) if !is_asked => Err(Failure::environment(format!(
+            "the verdict would be published on pull request {number}, which GitHub reported only after the measurement, so the change was judged by its own files"
+        ))
         .hint("run it again: the base of the pull request is now known")),
         Some(_) | None => Ok(()),
     }
