@@ -49,7 +49,8 @@ fn of_comparison(
         Publishing::On(publisher) => {
             let place = publisher.place();
             publisher.check_commit(&comparison, &place).map_err(|why| {
-                Failure::usage(format!("`{}` is not published: {why}", path.display())).hint("use the comparison file of this commit, or measure this commit")
+                Failure::usage(format!("`{}` is not published: {why}", path.display()))
+                    .hint("use the comparison file of this commit, or measure this commit")
             })?;
             let (acceptance, notes) = publisher.acceptance(&comparison, &place);
             let comparison = accept(comparison, acceptance);
@@ -72,9 +73,8 @@ fn of_artifact(path: &Path, args: &CommentArgs, context: &Context) -> Result<Exi
         .map_err(|error| Failure::new(ExitStatus::Usage, error))?;
     let text = artifact::comparison_text(archive).map_err(refused)?;
     let comparison = artifact::comparison_of(&text).map_err(refused)?;
-    let unpublished = |why: &str| {
-        Failure::environment(format!("the artifact's result was not published: {why}"))
-    };
+    let unpublished =
+        |why: &str| Failure::environment(format!("the artifact's result was not published: {why}"));
     let publisher = match Publishing::prepare(&args.publish, DEFAULT_FILE, context)? {
         Publishing::Off(why, _) => return Err(unpublished(why)),
         Publishing::On(publisher) => publisher,

@@ -88,7 +88,8 @@ fn judged(
     let published = place
         .change()
         .or_else(|| named.map(|_| Change::into(Target::Main)));
-    let judging_files = JudgingFiles::find(args.baseline_ref.as_deref(), published, context.environment)?;
+    let judging_files =
+        JudgingFiles::find(args.baseline_ref.as_deref(), published, context.environment)?;
     let base_ref = judging_files.base();
     let question = question::of(args, base_ref, &context.events)?;
     let plan = &question.plan;

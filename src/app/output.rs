@@ -55,9 +55,8 @@ pub(super) fn measured<T>(
     measure: impl AsyncFnOnce(RepeatContext<'_>) -> Result<(ResultFile, T), Failure>,
 ) -> Result<(ResultFile, T), Failure> {
     let grown = result_file::growing(path)?;
-    let (result, other) = context.block_on(async |command| {
-        measure(RepeatContext::of_plan(plan, &grown, command)?).await
-    })?;
+    let (result, other) = context
+        .block_on(async |command| measure(RepeatContext::of_plan(plan, &grown, command)?).await)?;
     if path != grown {
         deliver(path, &result).map_err(|failure| failure.hint(kept_in(&grown)))?;
         // Removes only a folder without server logs.

@@ -13,10 +13,10 @@ use crate::inputs::policy::policy_for;
 use crate::inputs::{feasible, plan};
 use crate::policy::rule::Policy;
 use crate::record::{self, Run};
+use crate::runner::CommandContext;
 use crate::runner::evidence::{EvidenceFile, EvidenceFolder};
 use crate::runner::repeat_context::{RepeatContext, server_of};
 use crate::runner::repeating::{measure_all, nothing_counts};
-use crate::runner::CommandContext;
 use crate::runner::sequential_gate::{Commits, Decided, SequentialGate, protocol};
 use crate::selftest::{Gate, Report, report_text};
 use crate::terminal::Output;
@@ -76,7 +76,7 @@ fn slower_plan(plan: &Plan, args: &SelftestArgs) -> Result<(Plan, Option<f64>), 
         Some(ServerPlan::Process(process)) => process.command.extend(words),
         Some(ServerPlan::Url(_) | ServerPlan::Simulator(_)) | None => {
             let message = "`--slower-args` needs a container or a process";
-            return Err(Failure::message(ExitStatus::Usage, message)
+            return Err(Failure::usage(message)
                 .hint("remove it: `--slowdown` slows the simulator, and scales the measurements of other servers"));
         }
     }

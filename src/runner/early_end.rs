@@ -64,7 +64,7 @@ pub(crate) fn spoiled(repeat: &Repeat, scenario: &str) -> Failure {
     let reason = repeat.void.as_deref().unwrap_or("it had no CPU");
     let message =
         format!("{scenario} could not be measured {MAX_SPOILED} times in a row: {reason}");
-    let mut failure = Failure::message(ExitStatus::EnvironmentFailed, message);
+    let mut failure = Failure::environment(message);
     let client = repeat.telemetry.client.as_ref();
     if client.and_then(|client| client.real_time) != Some(true) {
         failure = failure.hint(RIGHT_TO_REAL_TIME);

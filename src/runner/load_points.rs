@@ -55,9 +55,9 @@ impl Sizes {
         if let Dataset::Chosen(selection) = &mut dataset {
             if selection.repeats_entries() {
                 let resized = selection.resized(num_requests, warmup_requests);
-                *selection = Arc::new(resized.map_err(|error| {
-                    Failure::usage(format!("the data set {error}"))
-                })?);
+                *selection = Arc::new(
+                    resized.map_err(|error| Failure::usage(format!("the data set {error}")))?,
+                );
             } else {
                 (num_requests, warmup_requests) = selection.sizes();
             }
@@ -203,9 +203,13 @@ impl<'a> Points<'a> {
         of: u32,
     ) -> Result<T, Failure> {
         let measured = self.arm.end(measured, repeat, of).await?;
-        self.arm.context.command.interrupt.check().map(|()| measured)
+        self.arm
+            .context
+            .command
+            .interrupt
+            .check()
+            .map(|()| measured)
     }
-
 }
 
 fn cannot_measure(load: LoadPoint, reason: &str) -> Failure {

@@ -33,10 +33,7 @@ impl Lock {
         if let Some(folder) = path.parent() {
             files::create_folder(folder).map_err(cannot_keep)?;
         }
-        let failed = |error: std::io::Error| {
-            let error = anyhow::Error::new(error).context(format!("cannot lock {of}"));
-            Failure::new(ExitStatus::EnvironmentFailed, error)
-        };
+        let failed = |error| Failure::system(format!("cannot lock {of}"), error);
         let mut file = File::options()
             .read(true)
             .write(true)
@@ -63,9 +60,7 @@ impl Lock {
             }
             if began.elapsed() >= PATIENCE {
                 let by = holder(path).map_or(String::new(), |id| format!(" (process {id})"));
-                return Err(Failure::message(
-                    ExitStatus::EnvironmentFailed,
-                    format!("{of} is still in use by another perfgate{by}"),
+                return Err(Failure::environment(format!("{of} is still in use by another perfgate{by}"),
                 )
                 .hint("wait for its end or interrupt it, or use other folders (`--output`, `--evidence`)"));
             }

@@ -22,7 +22,7 @@ pub(crate) fn check(plan: &Plan, scenario: &str, last: &Repeat) -> Result<(), Fa
     let bad = failed + truncated;
     if completed + bad == 0 {
         let message = format!("no request of {scenario} was sent; raise `duration`");
-        return Err(Failure::message(ExitStatus::Usage, message));
+        return Err(Failure::usage(message));
     }
     let rate = number(bad) / number(completed + bad);
     let is_hung = early_end::is_hung(last);

@@ -54,7 +54,10 @@ impl RunInProgress {
                 name: "perfgate".to_owned(),
                 version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             }),
-            source: crate::git::work_tree::of_working_tree(context.command.environment, context.command.events),
+            source: crate::git::work_tree::of_working_tree(
+                context.command.environment,
+                context.command.events,
+            ),
             workload: Some(workload),
             definitions: VERSIONS
                 .map(|(latency, version)| (latency.to_owned(), version))

@@ -98,7 +98,7 @@ impl Scripted {
         let Some(text) = (context.command.environment)(SCRIPT) else {
             return Ok(None);
         };
-        let usage = |why: String| Failure::message(ExitStatus::Usage, format!("{SCRIPT}: {why}"));
+        let usage = |why: String| Failure::usage(format!("{SCRIPT}: {why}"));
         let script: Script =
             serde_json::from_str(&text).map_err(|error| usage(error.to_string()))?;
         let options = options(given).map_err(usage)?;

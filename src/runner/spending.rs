@@ -251,8 +251,8 @@ fn short(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::exit::ExitStatus;
-    use crate::runner::evidence::EvidenceFile;
     use crate::report::comparison::Verdict;
+    use crate::runner::evidence::EvidenceFile;
 
     fn look(pairs: u32) -> LookTaken {
         LookTaken {

@@ -158,7 +158,9 @@ impl<'a> Sweep<'a> {
     async fn grow(&mut self, seen: &mut Vec<Seen>, start: f64, most: f64) -> Result<(), Failure> {
         loop {
             let throughput = |seen: &Seen| median(self.of(seen), Metric::THROUGHPUT);
-            let measured = seen.iter().map(|seen| (seen.load.number(), throughput(seen)));
+            let measured = seen
+                .iter()
+                .map(|seen| (seen.load.number(), throughput(seen)));
             let measured: Vec<(f64, Option<f64>)> = measured.collect();
             // With failed requests the throughput is not comparable.
             if let Some(last) = seen.last()
@@ -284,7 +286,9 @@ impl<'a> Sweep<'a> {
     }
 
     fn attained(&self, seen: &Seen) -> Option<Attained> {
-        self.told.limits.map(|limits| attained(self.of(seen), &limits))
+        self.told
+            .limits
+            .map(|limits| attained(self.of(seen), &limits))
     }
 
     /// The known points of the search.
@@ -354,7 +358,9 @@ impl<'a> Sweep<'a> {
         ]
         .map(|(metric, value)| (metric.id().to_owned(), value))
         .into();
-        let lowest = found.fails_at.map_or_else(String::new, |load| self.name(load));
+        let lowest = found
+            .fails_at
+            .map_or_else(String::new, |load| self.name(load));
         let why = format!("{lowest}, the lowest load, does not meet the limits");
         let missing = metrics.iter().filter(|(_, value)| value.is_none());
         let not_measured = missing.map(|(id, _)| (id.clone(), why.clone())).collect();

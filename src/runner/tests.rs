@@ -135,7 +135,10 @@ async fn a_run_of_void_repeats_ends_after_three_more() {
     ));
     let mut arm = stage.arm("");
     measure_repeats(&mut arm, 3).await.unwrap();
-    assert_eq!((arm.run.repeats(), arm.run.result.counting_repeats()), (4, 0));
+    assert_eq!(
+        (arm.run.repeats(), arm.run.result.counting_repeats()),
+        (4, 0)
+    );
 }
 
 #[tokio::test]

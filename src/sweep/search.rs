@@ -230,7 +230,10 @@ mod tests {
     }
 
     /// Runs the search on a server whose outcome `answer` computes from the load and the number of measurements.
-    fn run(search: &Search, answer: impl Fn(f64, u32) -> Outcome) -> (Found, Vec<(f64, LoadReason)>) {
+    fn run(
+        search: &Search,
+        answer: impl Fn(f64, u32) -> Outcome,
+    ) -> (Found, Vec<(f64, LoadReason)>) {
         let mut points: Vec<Point> = Vec::new();
         let mut measured = Vec::new();
         loop {

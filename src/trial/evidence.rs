@@ -44,7 +44,9 @@ impl Evidence {
     /// Pairs in which both repeats count.
     pub(super) fn pairs(&self) -> u32 {
         let pairs = self.pairs.as_ref();
-        pairs.map_or(0, |(baseline, candidate)| candidate.counting_pairs(baseline))
+        pairs.map_or(0, |(baseline, candidate)| {
+            candidate.counting_pairs(baseline)
+        })
     }
 }
 

@@ -33,36 +33,20 @@ pub(super) fn run(args: &HistoryArgs, context: &Context) -> Result<ExitStatus, F
         name: &chosen.name,
         hardware: &chosen.hardware,
     };
-    let broken = |error: serde_json::Error| Failure::new(ExitStatus::Bug, error);
     let pretty = |value: &serde_json::Value| format!("{value:#}\n");
-    let text = match args.format {
-        HistoryFormat::Text => {
-            render::history::text(labels, sessions, &series, context.screen.color)
-        }
-        HistoryFormat::Json => serde_json::to_string_pretty(&series).map_err(broken)?,
-        HistoryFormat::Csv => history::csv(labels, &series).map_err(broken)?,
-        HistoryFormat::Jsonl => history::json_lines(labels, &series).map_err(broken)?,
-        HistoryFormat::Prometheus => history::prometheus(labels, &series),
-        HistoryFormat::Bencher => pretty(&history::bencher(labels, &series)),
-        HistoryFormat::GithubSmallerIsBetter => pretty(&history::github_action_benchmark(
-            labels,
-            &series,
-            Better::Lower,
-        )),
-        HistoryFormat::GithubBiggerIsBetter => pretty(&history::github_action_benchmark(
-            labels,
-            &series,
-            Better::Higher,
-        )),
-    };
-    let output = match args.format {
-        HistoryFormat::Text => context.output(),
-        HistoryFormat::Csv | HistoryFormat::Prometheus => Output::Text,
-        HistoryFormat::Json
-        | HistoryFormat::Jsonl
-        | HistoryFormat::Bencher
-        | HistoryFormat::GithubSmallerIsBetter
-        | HistoryFormat::GithubBiggerIsBetter => Output::Json,
+    let chart = |better| pretty(&history::github_action_benchmark(labels, &series, better));
+    let (output, text) = match args.format {
+        HistoryFormat::Text => (
+            context.output(),
+            render::history::text(labels, sessions, &series, context.screen.color),
+        ),
+        HistoryFormat::Json => (Output::Json, serde_json::to_string_pretty(&series)?),
+        HistoryFormat::Csv => (Output::Text, history::csv(labels, &series)?),
+        HistoryFormat::Jsonl => (Output::Json, history::json_lines(labels, &series)?),
+        HistoryFormat::Prometheus => (Output::Text, history::prometheus(labels, &series)),
+        HistoryFormat::Bencher => (Output::Json, pretty(&history::bencher(labels, &series))),
+        HistoryFormat::GithubSmallerIsBetter => (Output::Json, chart(Better::Lower)),
+        HistoryFormat::GithubBiggerIsBetter => (Output::Json, chart(Better::Higher)),
     };
     print(output, &text)?;
     Ok(ExitStatus::Pass)
@@ -103,6 +87,5 @@ fn nothing(args: &HistoryArgs, sessions: &[Run]) -> Failure {
         }
         None => "no session has values of these metrics".to_owned(),
     };
-    Failure::message(ExitStatus::Usage, what)
-        .hint(format!("the scenarios are: {}", scenarios.join(", ")))
+    Failure::usage(what).hint(format!("the scenarios are: {}", scenarios.join(", ")))
 }

@@ -36,24 +36,17 @@ pub(super) fn run(args: &ListArgs, context: &Context) -> Result<ExitStatus, Fail
         .collect::<Result<Vec<Listed>, Failure>>()?;
     opened.warn_of_copies();
     let (output, text) = match args.format {
-        ListFormat::Json => (
-            Output::Json,
-            serde_json::to_string_pretty(&listed)
-                .map_err(|error| Failure::new(ExitStatus::Bug, error))?,
-        ),
+        ListFormat::Json => (Output::Json, serde_json::to_string_pretty(&listed)?),
         ListFormat::Text => {
             let rows = listed.iter().map(|listed| {
+                let since = listed.commits_since.map(|count| count.to_string());
+                let commit = listed.commit.as_deref().map(render::short_commit);
                 [
                     listed.name.clone(),
                     listed.sessions.to_string(),
                     age(listed.created.as_deref()),
-                    listed
-                        .commits_since
-                        .map_or_else(unknown, |count| count.to_string()),
-                    listed
-                        .commit
-                        .as_deref()
-                        .map_or_else(unknown, render::short_commit),
+                    since.unwrap_or_else(unknown),
+                    commit.unwrap_or_else(unknown),
                     listed.release.clone().unwrap_or_else(unknown),
                     listed.hardware.clone(),
                 ]

@@ -91,8 +91,7 @@ impl<'a> Opened<'a> {
                     .iter()
                     .map(|chosen| format!("{} --hardware {}", chosen.name, chosen.hardware))
                     .collect();
-                Err(Failure::message(
-                    ExitStatus::Usage,
+                Err(Failure::usage(
                     "there are several baselines; select one with its name and `--hardware`",
                 )
                 .hint(format!("one of: {}", names.join(", "))))
@@ -124,7 +123,6 @@ fn checked(name: &str) -> Result<&str, Failure> {
         Ok(name)
     } else {
         let message = format!("`{name}` is not a valid name of a gate");
-        Err(Failure::message(ExitStatus::Usage, message)
-            .hint(format!("write `{}`", config::safe_name(name))))
+        Err(Failure::usage(message).hint(format!("write `{}`", config::safe_name(name))))
     }
 }

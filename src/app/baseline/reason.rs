@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use crate::cli::baseline::UpdateArgs;
-use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::inputs::comparison::read_comparison;
 use crate::metric::Metric;
@@ -88,9 +87,8 @@ impl Reasons {
 
 impl Maintainer {
     fn of(path: &Path, args: &UpdateArgs, run: &Run, name: &str) -> Result<Self, Failure> {
-        let usage = |message: String| {
-            Failure::message(ExitStatus::Usage, message).hint("give a reason with `--because TEXT`")
-        };
+        let usage =
+            |message: String| Failure::usage(message).hint("give a reason with `--because TEXT`");
         let comparison = read_comparison(path)?;
         let path = path.display();
         if !is_of(&comparison, run) {
@@ -136,6 +134,6 @@ fn checked(text: &str) -> Result<String, Failure> {
     }
     let message =
         format!("the reason `{text}` is too short: it needs at least {MIN_REASON} characters");
-    Err(Failure::message(ExitStatus::Usage, message)
+    Err(Failure::usage(message)
         .hint("the ledger keeps it; describe what changed and why it is worth it"))
 }

@@ -11,6 +11,7 @@ use crate::git::work_tree;
 use crate::record::Run;
 use crate::render;
 use crate::terminal::Output;
+use crate::text::count::count;
 use crate::text::sanitize;
 
 pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitStatus, Failure> {
@@ -22,10 +23,7 @@ pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitStatus, Fail
         "{} on {}: {}{}\n",
         chosen.name,
         chosen.hardware,
-        match stored_runs.sessions().len() {
-            1 => "1 session".to_owned(),
-            count => format!("{count} sessions"),
-        },
+        count(stored_runs.sessions().len(), "session"),
         if stored_runs.ledger.is_empty() {
             ", no ledger yet"
         } else {
@@ -52,53 +50,41 @@ pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<ExitStatus, Fail
 
 fn facts(run: &Run) -> String {
     let file = &run.file;
-    let source = file.source.as_ref();
-    let server = file.server.as_ref();
-    let promotion = file.promotion.as_ref();
-    let commit = source.and_then(|source| source.commit.as_deref());
-    let since = commit.and_then(work_tree::commits_since);
-    let measured = file
-        .created
-        .as_deref()
-        .map(|created| format!("{created} ({} ago)", list::age(Some(created))));
-    let known = [
-        ("measured", measured),
+    let source = file.source.clone().unwrap_or_default();
+    let server = file.server.clone().unwrap_or_default();
+    let promotion = file.promotion.clone().unwrap_or_default();
+    let measured = file.created.as_deref();
+    let commit = source.commit.map(|commit| {
+        let since = work_tree::commits_since(&commit);
+        let since = since.map(|since| format!(" ({since} commits ago)"));
+        commit + &since.unwrap_or_default()
+    });
+    let facts = [
         (
-            "commit",
-            commit.map(|commit| match since {
-                Some(since) => format!("{commit} ({since} commits ago)"),
-                None => commit.to_owned(),
-            }),
+            "measured",
+            measured.map(|created| format!("{created} ({} ago)", list::age(Some(created)))),
         ),
-        ("model", server.and_then(|server| server.model.clone())),
-        ("image", server.and_then(|server| server.image.clone())),
-        ("version", server.and_then(|server| server.version.clone())),
+        ("commit", commit),
+        ("model", server.model),
+        ("image", server.image),
+        ("version", server.version),
         (
             "workload",
-            file.workload
-                .as_ref()
-                .and_then(|workload| workload.digest.clone()),
+            file.workload.clone().and_then(|workload| workload.digest),
         ),
-        (
-            "release",
-            promotion.and_then(|promotion| promotion.release.clone()),
-        ),
-        (
-            "because",
-            promotion.and_then(|promotion| promotion.because.clone()),
-        ),
-        (
-            "accepted by",
-            promotion.and_then(|promotion| promotion.by.clone()),
-        ),
+        ("release", promotion.release),
+        ("because", promotion.because),
+        ("accepted by", promotion.by),
     ];
-    let lines = known
+    let facts = facts
         .into_iter()
-        .filter_map(|(name, value)| Some(format!("  {name}: {}\n", sanitize::line(&value?))));
+        .filter_map(|(name, fact)| Some((name, fact?)));
     let despite = promotion
+        .despite
         .into_iter()
-        .flat_map(|promotion| &promotion.despite);
-    lines
-        .chain(despite.map(|objection| format!("  despite: {}\n", sanitize::line(objection))))
+        .map(|objection| ("despite", objection));
+    facts
+        .chain(despite)
+        .map(|(name, fact)| format!("  {name}: {}\n", sanitize::line(&fact)))
         .collect()
 }

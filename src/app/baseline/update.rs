@@ -37,7 +37,7 @@ pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Fa
             "`{}` does not contain the name of its gate",
             args.result.display()
         );
-        return Err(Failure::message(ExitStatus::Usage, message).hint("set `--name NAME`"));
+        return Err(Failure::usage(message).hint("set `--name NAME`"));
     };
     let hardware = baseline::hardware_name(run.file.environment.as_ref());
     let opened = Opened::of(&args.storage, context)?;
@@ -59,7 +59,7 @@ pub(super) fn run(args: &UpdateArgs, context: &Context) -> Result<ExitStatus, Fa
             .place
             .promote(|stored_runs| updating.decide(stored_runs))?
     };
-    print(Output::Text, &said(&chosen, args, &decided, ended))?;
+    print(Output::Text, &in_words(&chosen, args, &decided, ended))?;
     Ok(ExitStatus::Pass)
 }
 
@@ -104,10 +104,10 @@ impl Updating<'_> {
             .is_some_and(|baseline| record::is_same_run(&baseline.file, &run.file));
         // Running an old command again must not restore an old session as the baseline.
         let is_older = known.is_some_and(|session| session + 1 < stored_runs.ledger.len());
+        let number = known.unwrap_or(stored_runs.ledger.len()) + 1;
         if is_older && args.release.is_none() {
             let message = format!(
-                "this run is session {} of the ledger, and later runs have been accepted",
-                known.map_or(0, |session| session + 1)
+                "this run is session {number} of the ledger, and later runs have been accepted"
             );
             return Err(Failure::message(ExitStatus::Blocked, message).hint(
                 "to go back to it, restore the files of its commit: `git checkout COMMIT -- FILES`",
@@ -121,7 +121,7 @@ impl Updating<'_> {
         };
         let decided = Decided {
             promotion,
-            number: known.unwrap_or(stored_runs.ledger.len()) + 1,
+            number,
             nothing_new: known.is_some() && is_baseline,
             too_noisy: too_noisy(self.policy, run, history::last_segment(&stored_runs.ledger)),
         };
@@ -167,15 +167,13 @@ impl Updating<'_> {
 
 fn refused(chosen: &Chosen, found: &[&Objection]) -> Failure {
     let may_be_accepted = found.iter().all(|objection| objection.can_be_overruled());
-    let listed: Vec<String> = found
+    let listed: String = found
         .iter()
         .map(|objection| format!("\n  - {objection}"))
         .collect();
     let message = format!(
-        "the run is not accepted as the baseline of `{}` on `{}`:{}",
-        chosen.name,
-        chosen.hardware,
-        listed.concat()
+        "the run is not accepted as the baseline of `{}` on `{}`:{listed}",
+        chosen.name, chosen.hardware
     );
     let failure = Failure::message(ExitStatus::Blocked, message);
     if may_be_accepted {
@@ -185,7 +183,7 @@ fn refused(chosen: &Chosen, found: &[&Objection]) -> Failure {
     }
 }
 
-fn said(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended) -> String {
+fn in_words(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended) -> String {
     let Decided {
         promotion,
         number,
@@ -217,10 +215,8 @@ fn said(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended) -> 
         text.push_str(&format!("  because: {}{by}\n", sanitize::line(because)));
     }
     for limit in too_noisy {
-        text.push_str(&format!(
-            "  warning: {}\n",
-            sanitize::line(&limit.to_string())
-        ));
+        let warning = sanitize::line(&limit.to_string());
+        text.push_str(&format!("  warning: {warning}\n"));
     }
     if !too_noisy.is_empty() {
         text.push_str(

@@ -8,6 +8,7 @@ use crate::cli::baseline::VerifyArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::terminal::Output;
+use crate::text::count::count;
 use crate::text::sanitize;
 
 pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitStatus, Failure> {
@@ -17,16 +18,12 @@ pub(super) fn run(args: &VerifyArgs, context: &Context) -> Result<ExitStatus, Fa
     let mut wrong = 0;
     for chosen in &chosen {
         let found = baseline::verify(&chosen.place, &chosen.hardware)?;
-        let count = match found.len() {
+        let result = match found.len() {
             0 => "whole".to_owned(),
-            1 => "1 problem".to_owned(),
-            count => format!("{count} problems"),
+            problems => count(problems, "problem"),
         };
         wrong += found.len();
-        text.push_str(&format!(
-            "{} on {}: {count}\n",
-            chosen.name, chosen.hardware
-        ));
+        text += &format!("{} on {}: {result}\n", chosen.name, chosen.hardware);
         for finding in found {
             text.push_str(&format!(
                 "  {}: {}\n    fix: {}\n",

@@ -24,7 +24,7 @@ pub(crate) fn own_text() -> Result<Vec<String>, Failure> {
                 "`{}` is not valid UTF-8, so it cannot be stored for the search",
                 argument.display()
             );
-            Failure::message(ExitStatus::Usage, message).hint("rename the file")
+            Failure::usage(message).hint("rename the file")
         })
     };
     own().into_iter().map(text).collect()
@@ -38,7 +38,7 @@ pub(crate) fn laid_over(started: &[String], given: &[OsString]) -> Result<Bisect
         } else {
             format!("these options conflict with those of `bisect start`: {why}")
         };
-        Failure::message(ExitStatus::Usage, message)
+        Failure::usage(message)
             .hint("run `git bisect reset`, then `perfgate bisect start` with the wanted options")
     };
     let bare = started.iter().position(|argument| argument == "--");

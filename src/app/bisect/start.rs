@@ -24,14 +24,14 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
     let _lock = Lock::take(&repository)?;
     if repository.search()?.is_some() {
         let message = "a `git bisect` is already running";
-        return Err(Failure::message(ExitStatus::Usage, message)
+        return Err(Failure::usage(message)
             .hint("show it with `git bisect log`; end it with `git bisect reset`"));
     }
     // The options are stored in a file.
     if !args.options.run.load.header.is_empty() {
         let message =
             "`bisect start` stores its options in a file, but header values must not be stored";
-        return Err(Failure::message(ExitStatus::Usage, message).hint(
+        return Err(Failure::usage(message).hint(
             "set the value in an environment variable, with `headers: {NAME: {env: VARIABLE}}` in the file of `--config`",
         ));
     }
@@ -124,7 +124,7 @@ fn check_whole(repository: &Repository, [good, bad]: [&str; 2]) -> Result<(), Fa
     let is_end = |commit: &str| ends.lines().any(|end| end == commit);
     if between.lines().any(is_end) {
         let message = "this clone does not have all commits between the good and the bad end";
-        return Err(Failure::message(ExitStatus::EnvironmentFailed, message).hint(UNSHALLOW));
+        return Err(Failure::environment(message).hint(UNSHALLOW));
     }
     Ok(())
 }
@@ -145,7 +145,7 @@ fn commits_between(
     let count: usize = count.parse().unwrap_or(0);
     if count == 0 {
         let message = "the bad end is not later than the good end";
-        return Err(Failure::message(ExitStatus::Usage, message)
+        return Err(Failure::usage(message)
             .hint("run `perfgate bisect start GOOD BAD`: first the fast commit"));
     }
     Ok(count)

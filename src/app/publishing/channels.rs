@@ -18,8 +18,8 @@ use crate::publish::sha::Sha;
 use crate::publish::status::{CommitState, Statement};
 use crate::render::view::View;
 use crate::report::comparison::{Comparison, Verdict};
-use crate::terminal::progress::note;
 use crate::terminal::Level;
+use crate::terminal::progress::note;
 use crate::text::sanitize;
 use crate::{config, render};
 

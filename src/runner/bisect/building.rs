@@ -90,9 +90,7 @@ impl BisectRun<'_> {
                 BuildError::Failed { .. } => {
                     NotBuilt::OfCommit(format!("{message}\ncomplete output: `{}`", log.display()))
                 }
-                BuildError::Environment { .. } => {
-                    NotBuilt::Failure(Failure::environment(message))
-                }
+                BuildError::Environment { .. } => NotBuilt::Failure(Failure::environment(message)),
                 BuildError::Cancelled => {
                     NotBuilt::Failure(Failure::message(ExitStatus::Interrupted, message))
                 }

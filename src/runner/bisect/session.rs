@@ -172,9 +172,8 @@ impl Lock {
 }
 
 fn is_still_there(folder: &File, repository: &Repository) -> bool {
-    let same = |one: &Metadata, other: &Metadata| {
-        (one.dev(), one.ino()) == (other.dev(), other.ino())
-    };
+    let same =
+        |one: &Metadata, other: &Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
     let there = std::fs::metadata(&repository.state);
     folder
         .metadata()
