@@ -62,7 +62,13 @@ pub(crate) fn drive<F: FnMut(f64) -> f64>(
     stored: Option<&StoredBaseline>,
     mut measured: Measured<F>,
 ) -> GateRun {
-    let mut trial = Trial::new(protocol, policy, Author::default(), None, LooksTaken::NONE);
+    let mut trial = Trial::new(
+        protocol,
+        policy,
+        Author::default(),
+        None,
+        LooksTaken::default(),
+    );
     let mut evidence = Evidence {
         stored: stored.cloned(),
         ..Evidence::default()

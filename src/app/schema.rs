@@ -1,5 +1,9 @@
 //! `perfgate schema`: JSON Schemas of all files.
 
+use clap::ValueEnum as _;
+use schemars::JsonSchema;
+use serde_json::Value;
+
 use crate::app::output;
 use crate::bisect::BisectReport;
 use crate::cli::{SchemaArgs, SchemaFile};
@@ -12,39 +16,34 @@ use crate::report::comparison::Comparison;
 use crate::sweep::SweepReport;
 use crate::terminal::Output;
 
-/// All files with the names of their schemas.
-const FILES: [(&str, SchemaFile); 7] = [
-    ("perfgate.result.schema.json", SchemaFile::Result),
-    ("perfgate.comparison.schema.json", SchemaFile::Comparison),
-    ("perfgate.sweep.schema.json", SchemaFile::Sweep),
-    ("perfgate.mlperf.schema.json", SchemaFile::Mlperf),
-    ("perfgate.bisect.schema.json", SchemaFile::Bisect),
-    ("perfgate.yaml.schema.json", SchemaFile::Perfgate),
-    ("thresholds.yaml.schema.json", SchemaFile::Thresholds),
-];
-
 pub(super) fn run(args: &SchemaArgs) -> Result<ExitStatus, Failure> {
-    if let Some(file) = args.file {
-        output::print(Output::Json, &text(file))?;
-    }
-    if let Some(folder) = &args.output {
-        for (name, file) in FILES {
-            output::write(&folder.join(name), Output::Json, &text(file))?;
+    for file in SchemaFile::value_variants() {
+        let (name, schema) = schema_of(*file);
+        // `{:#}` of a JSON value is its indented text.
+        let text = format!("{schema:#}\n");
+        if args.file == Some(*file) {
+            output::print(Output::Json, &text)?;
+        }
+        if let Some(folder) = &args.output {
+            output::write(&folder.join(name), Output::Json, &text)?;
         }
     }
     Ok(ExitStatus::Pass)
 }
 
-fn text(file: SchemaFile) -> String {
-    let schema = match file {
-        SchemaFile::Result => schemars::schema_for!(ResultFile).to_value(),
-        SchemaFile::Comparison => schemars::schema_for!(Comparison).to_value(),
-        SchemaFile::Sweep => schemars::schema_for!(SweepReport).to_value(),
-        SchemaFile::Mlperf => schemars::schema_for!(MlperfReport).to_value(),
-        SchemaFile::Bisect => schemars::schema_for!(BisectReport).to_value(),
-        SchemaFile::Perfgate => schema::plan(),
-        SchemaFile::Thresholds => schema::policy(),
-    };
-    // `{:#}` of a JSON value is its indented text.
-    format!("{schema:#}\n")
+/// The schema of a file, with its name.
+fn schema_of(file: SchemaFile) -> (&'static str, Value) {
+    match file {
+        SchemaFile::Result => ("perfgate.result.schema.json", of::<ResultFile>()),
+        SchemaFile::Comparison => ("perfgate.comparison.schema.json", of::<Comparison>()),
+        SchemaFile::Sweep => ("perfgate.sweep.schema.json", of::<SweepReport>()),
+        SchemaFile::Mlperf => ("perfgate.mlperf.schema.json", of::<MlperfReport>()),
+        SchemaFile::Bisect => ("perfgate.bisect.schema.json", of::<BisectReport>()),
+        SchemaFile::Perfgate => ("perfgate.yaml.schema.json", schema::plan()),
+        SchemaFile::Thresholds => ("thresholds.yaml.schema.json", schema::policy()),
+    }
+}
+
+fn of<T: JsonSchema>() -> Value {
+    schemars::schema_for!(T).to_value()
 }

@@ -6,7 +6,7 @@ use super::run_in_progress::RunInProgress;
 use super::scripted::Scripted;
 use super::server_side::ServerSide;
 use super::side::{OneRepeat, Side};
-use super::{expectations, request_failures};
+use super::{early_end, expectations};
 use crate::config::{Fresh, LoadPoint};
 use crate::event::RunEvent;
 use crate::failure::Failure;
@@ -152,7 +152,7 @@ impl<'a> Arm<'a> {
     pub(crate) fn check_failures(&self) -> Result<(), Failure> {
         for scenario in &self.run.result.scenarios {
             if let Some(last) = scenario.repeats.last() {
-                let checked = request_failures::check(self.context.plan, &scenario.name, last);
+                let checked = early_end::check_requests(self.context.plan, &scenario.name, last);
                 checked.map_err(|failure| {
                     let output = self.context.output.display();
                     failure.hint(format!("the measurements are in `{output}`"))

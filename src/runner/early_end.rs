@@ -1,10 +1,13 @@
-//! Measurements that ended early: the record in the repeat, and how the run continues.
+//! Failed requests and measurements that ended early: the record in the repeat, and whether the run continues.
 
+use crate::config::Plan;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
-use crate::measure::Stop;
-use crate::record::format::Repeat;
+use crate::measure::{RequestOutcome, Stop};
+use crate::record::Failures;
+use crate::record::format::{Repeat, RequestCounts};
 use crate::record::telemetry::{Stopped, StoppedBecause};
+use crate::stats::number;
 
 /// Maximum consecutive repeats that a load generator without real-time priority may spoil.
 pub(crate) const MAX_SPOILED: u32 = 2;
@@ -25,7 +28,7 @@ pub(crate) fn described(stop: &Stop, ended: usize, planned: usize) -> Stopped {
 }
 
 /// Whether the repeat ended early for a reason other than server failures: the load generator, or unrequested bytes.
-pub(crate) fn is_not_of_server(repeat: &Repeat) -> bool {
+fn is_not_of_server(repeat: &Repeat) -> bool {
     matches!(
         because(repeat),
         Some(StoppedBecause::Client | StoppedBecause::Unasked)
@@ -46,12 +49,12 @@ pub(crate) fn of_server(repeat: &Repeat) -> Option<String> {
 }
 
 /// Planned requests.
-pub(crate) fn planned(repeat: &Repeat) -> Option<u64> {
+fn planned(repeat: &Repeat) -> Option<u64> {
     repeat.telemetry.stopped.as_ref()?.of
 }
 
 /// Whether the server hung.
-pub(crate) fn is_hung(repeat: &Repeat) -> bool {
+fn is_hung(repeat: &Repeat) -> bool {
     because(repeat) == Some(StoppedBecause::Hung)
 }
 
@@ -79,6 +82,60 @@ pub(crate) const RIGHT_TO_REAL_TIME: &str = "allow real-time priority for the lo
 
 /// What helps without real-time priority.
 pub(crate) const FREE_CPU: &str = "reserve a CPU for the load generator: `cpuset` in `server.docker`, or `taskset -c 1-` before the command of `server.process`; or lower the load";
+
+/// If a server refuses most requests, percentiles of the others are meaningless.
+pub(crate) fn check_requests(plan: &Plan, scenario: &str, last: &Repeat) -> Result<(), Failure> {
+    if is_not_of_server(last) {
+        return Ok(());
+    }
+    let RequestCounts {
+        completed,
+        failed,
+        truncated,
+    } = last.requests.unwrap_or_default();
+    let bad = failed + truncated;
+    if completed + bad == 0 {
+        let message = format!("no request of {scenario} was sent; raise `duration`");
+        return Err(Failure::usage(message));
+    }
+    let rate = number(bad) / number(completed + bad);
+    let is_hung = is_hung(last);
+    if rate <= plan.max_error_rate && completed > 0 && !is_hung {
+        return Ok(());
+    }
+    // The requests never reached the server: such a repeat is void with a reason.
+    let client = last.telemetry.client.as_ref();
+    let unopened = client.and_then(|client| client.unopened);
+    if last.void.is_some() && unopened.unwrap_or_default() > 0 {
+        return Ok(());
+    }
+    let allowed = if rate > plan.max_error_rate {
+        format!("; the limit is {} %", plan.max_error_rate * 100.0)
+    } else {
+        String::new()
+    };
+    let stopped = of_server(last).map(|stopped| format!("; {stopped}"));
+    let message = format!(
+        "{bad} of {} requests of {scenario} failed{allowed}; the most frequent reason: {}{}",
+        planned(last).unwrap_or(completed + bad),
+        Failures::of([last]).reason(),
+        stopped.unwrap_or_default()
+    );
+    let next = if timed_out_mostly(last) {
+        format!(
+            "find out why the server stopped answering; raise `timeout` ({} s) if it is only slow",
+            plan.timeout.as_secs_f64()
+        )
+    } else {
+        "see the server log of that time; `max_error_rate` sets the allowed share".to_owned()
+    };
+    Err(Failure::message(ExitStatus::TargetFailed, message).hint(next))
+}
+
+fn timed_out_mostly(repeat: &Repeat) -> bool {
+    let most = Failures::of([repeat]).most_frequent;
+    most.is_some_and(|(status, _)| status == RequestOutcome::TimedOut.to_string())
+}
 
 #[cfg(test)]
 mod tests {

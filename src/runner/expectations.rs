@@ -28,45 +28,34 @@ pub(crate) fn check(plan: &Plan, result: &ResultFile, events: &Events) -> Result
 
 /// Every mismatch. Unknown values do not count as mismatches.
 pub(crate) fn mismatches(plan: &Plan, result: &ResultFile) -> Vec<String> {
-    let expected = &plan.expectations;
-    let environment = result.environment.as_ref();
-    let gpus = environment.and_then(|environment| environment.gpus.as_deref());
-    let mut found = Vec::new();
-    let mut compare =
-        |what: &str, wanted: Option<&str>, there: Option<&str>, same: fn(&str, &str) -> bool| {
-            if let (Some(wanted), Some(there)) = (wanted, there)
-                && !same(wanted, there)
-            {
-                found.push(format!("{what} is `{there}`, expected `{wanted}`"));
-            }
-        };
-    let count = gpus.map(|gpus| gpus.len().to_string());
-    let wanted = expected.num_gpus.map(|count| count.to_string());
-    compare(
-        "the number of GPUs",
-        wanted.as_deref(),
-        count.as_deref(),
-        |a, b| a == b,
-    );
-    let name = gpus.map(|gpus| gpus.first().map_or("none", |gpu| gpu.name.as_str()));
-    compare("the GPU", expected.gpu.as_deref(), name, is_same_gpu);
-    let driver = environment.and_then(|environment| environment.driver.as_deref());
-    compare("the driver", expected.driver.as_deref(), driver, |a, b| {
-        a == b
-    });
-    let cuda = environment.and_then(|environment| environment.cuda.as_deref());
-    compare("CUDA", expected.cuda.as_deref(), cuda, |a, b| a == b);
-    let version = result
-        .server
-        .as_ref()
-        .and_then(|server| server.version.as_deref());
-    compare(
-        "the vLLM version",
-        expected.vllm_version.as_deref(),
-        version,
-        is_same_version,
-    );
-    found
+    let expected = plan.expectations.clone();
+    let environment = result.environment.clone().unwrap_or_default();
+    let server = result.server.clone().unwrap_or_default();
+    let gpus = environment.gpus.as_deref();
+    let gpu = gpus.map(|gpus| gpus.first().map_or("none", |gpu| &gpu.name).to_owned());
+    let number = gpus.map(|gpus| gpus.len().to_string());
+    let wanted_number = expected.num_gpus.map(|count| count.to_string());
+    let equal: fn(&str, &str) -> bool = |wanted, found| wanted == found;
+    let checks = [
+        ("the number of GPUs", wanted_number, number, equal),
+        ("the GPU", expected.gpu, gpu, is_same_gpu),
+        ("the driver", expected.driver, environment.driver, equal),
+        ("CUDA", expected.cuda, environment.cuda, equal),
+        (
+            "the vLLM version",
+            expected.vllm_version,
+            server.version,
+            is_same_version,
+        ),
+    ];
+    let mismatches = checks
+        .into_iter()
+        .filter_map(|(what, wanted, found, is_same)| {
+            let (wanted, found) = (wanted?, found?);
+            let differs = !is_same(&wanted, &found);
+            differs.then(|| format!("{what} is `{found}`, expected `{wanted}`"))
+        });
+    mismatches.collect()
 }
 
 /// Words of the vendor or the product line, which do not identify the model.

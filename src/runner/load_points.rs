@@ -1,18 +1,23 @@
 //! Load points measured one at a time on one server, each chosen from the results of the earlier ones.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use serde_json::Value;
 
 use super::arm::Arm;
 use super::early_end;
 use super::repeat_context::RepeatContext;
 use super::repeating::MAX_VOID;
 use super::workload_identity::source;
+use crate::clock;
 use crate::config::{Dataset, LoadPoint, Plan};
 use crate::event::RunEvent;
 use crate::failure::Failure;
 use crate::inputs::sweep_course::Sizes;
 use crate::metric::Metric;
 use crate::record::format::Repeat;
+use crate::record::telemetry::Telemetry;
 use crate::stats;
 
 /// Maximum number of requests of a load point.
@@ -220,6 +225,32 @@ fn cannot_measure(load: LoadPoint, reason: &str) -> Failure {
     Failure::environment(message).hint(
         "fix that, or lower the load; `perfgate doctor` measures the load that this machine can generate",
     )
+}
+
+/// The result of a search in the form of the result file; `why` explains missing metrics.
+pub(crate) fn search_result(
+    metrics: impl IntoIterator<Item = (Metric, Option<f64>)>,
+    why: &str,
+    facts: impl IntoIterator<Item = (&'static str, Value)>,
+) -> Repeat {
+    let metrics = metrics.into_iter();
+    let metrics: BTreeMap<String, Option<f64>> = metrics
+        .map(|(metric, value)| (metric.id().to_owned(), value))
+        .collect();
+    let missing = metrics.iter().filter(|(_, value)| value.is_none());
+    let facts = facts.into_iter();
+    Repeat {
+        started: Some(clock::timestamp()),
+        not_measured: missing
+            .map(|(id, _)| (id.clone(), why.to_owned()))
+            .collect(),
+        metrics,
+        telemetry: Telemetry {
+            rest: facts.map(|(key, value)| (key.to_owned(), value)).collect(),
+            ..Telemetry::default()
+        },
+        ..Repeat::default()
+    }
 }
 
 /// The median of a metric over the valid repeats.

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::event::{Events, RunEvent};
-use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::failure::of_adapters::cannot_keep;
 use crate::files;
@@ -60,9 +59,10 @@ impl Lock {
             }
             if began.elapsed() >= PATIENCE {
                 let by = holder(path).map_or(String::new(), |id| format!(" (process {id})"));
-                return Err(Failure::environment(format!("{of} is still in use by another perfgate{by}"),
-                )
-                .hint("wait for its end or interrupt it, or use other folders (`--output`, `--evidence`)"));
+                let message = format!("{of} is still in use by another perfgate{by}");
+                return Err(Failure::environment(message).hint(
+                    "wait for its end or interrupt it, or use other folders (`--output`, `--evidence`)",
+                ));
             }
             if said.is_none_or(|said| said.elapsed() >= LINE) {
                 events.emit(RunEvent::WaitingForLock {

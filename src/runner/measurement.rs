@@ -115,7 +115,7 @@ impl Measurement<'_> {
             LoadPoint::Rate { .. } => measure::offered_rate(&driven.traces),
             LoadPoint::Concurrency(_) | LoadPoint::Trace { .. } => None,
         };
-        let told = [
+        let facts = [
             (
                 "time_to_first_chunk",
                 Some(measure::first_chunks(&driven.traces)),
@@ -123,10 +123,10 @@ impl Measurement<'_> {
             ("prompt_nonce", self.nonce().map(Value::from)),
             ("warm_up", warm_up),
         ];
-        let told = told.into_iter();
+        let known = facts.into_iter();
         telemetry
             .rest
-            .extend(told.filter_map(|(key, value)| Some((key.to_owned(), value?))));
+            .extend(known.filter_map(|(key, value)| Some((key.to_owned(), value?))));
     }
 
     fn warn_of_an_early_end(&self, driven: &Driven, planned: usize) {
@@ -197,20 +197,18 @@ impl Measurement<'_> {
             concerns.take(server.check(&driven.client.figures(&driven.traces)));
             seen.telemetry.server = Some(server.described());
         }
-        let levels = [
+        for (level, warnings) in [
             (ConcernLevel::Warning, &concerns.warnings),
             (ConcernLevel::Note, &concerns.notes),
-        ];
-        for (level, warning) in levels
-            .iter()
-            .flat_map(|(level, said)| said.iter().map(move |warning| (level, warning)))
-        {
-            self.at.context.emit(RunEvent::Concern {
-                level: *level,
-                about: warning.about.clone(),
-                message: warning.message.clone(),
-            });
-            seen.telemetry.warnings.push(warning.message.clone());
+        ] {
+            for warning in warnings {
+                self.at.context.emit(RunEvent::Concern {
+                    level,
+                    about: warning.about.clone(),
+                    message: warning.message.clone(),
+                });
+                seen.telemetry.warnings.push(warning.message.clone());
+            }
         }
         concerns
     }

@@ -1,7 +1,6 @@
 //! Measures a scenario of MLPerf Inference: once, or at the rates of a search.
 
-use super::load_points::Points;
-use crate::clock;
+use super::load_points::{Points, search_result};
 use crate::config::LoadPoint;
 use crate::event::SweepEvent;
 use crate::failure::Failure;
@@ -9,7 +8,6 @@ use crate::inputs::mlperf_course::{MlperfCourse, Peak};
 use crate::metric::Metric;
 use crate::mlperf::{MlperfReport, Reason, Tried, reasons};
 use crate::record::format::{Repeat, SWEEP};
-use crate::record::telemetry::Telemetry;
 use crate::stats::{Outcome, number};
 use crate::sweep::{Grain, Point, Search, Step};
 
@@ -110,7 +108,10 @@ async fn search_peak(
             valid: point.outcome == Outcome::Pass,
         })
         .collect();
-    points.add(SWEEP, capacity(found.capacity, &tried))?;
+    let metric = (Metric::CAPACITY_REQUEST_RATE, found.capacity);
+    let measurements = ("measurements", number(tried.len() as u64).into());
+    let why = "no measured rate is valid";
+    points.add(SWEEP, search_result([metric], why, [measurements]))?;
     let of = |rate: Option<f64>| {
         let mut reports = reports.iter();
         reports.find(|report| rate.is_some() && report.target_qps == rate)
@@ -123,24 +124,4 @@ async fn search_peak(
         tried,
         ..report.clone()
     })
-}
-
-/// The peak in the form of the result file, for comparisons.
-fn capacity(peak: Option<f64>, tried: &[Tried]) -> Repeat {
-    let id = Metric::CAPACITY_REQUEST_RATE.id().to_owned();
-    let not_measured = match peak {
-        Some(_) => None,
-        None => Some((id.clone(), "no measured rate is valid".to_owned())),
-    };
-    let measurements = number(tried.len() as u64);
-    Repeat {
-        started: Some(clock::timestamp()),
-        metrics: [(id, peak)].into(),
-        not_measured: not_measured.into_iter().collect(),
-        telemetry: Telemetry {
-            rest: [("measurements".to_owned(), measurements.into())].into(),
-            ..Telemetry::default()
-        },
-        ..Repeat::default()
-    }
 }

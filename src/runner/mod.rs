@@ -29,7 +29,6 @@ mod memory;
 pub(crate) mod mlperf_run;
 pub(crate) mod repeat_context;
 pub(crate) mod repeating;
-mod request_failures;
 pub(crate) mod run_in_progress;
 #[cfg(debug_assertions)]
 mod scripted;

@@ -78,7 +78,7 @@ impl SequentialGate<'_> {
             .map_or(&[][..], |before| &before.decision.looks);
         let elsewhere = self
             .spending
-            .map_or(LooksTaken::NONE, |spending| spending.elsewhere(here));
+            .map_or(LooksTaken::default(), |spending| spending.elsewhere(here));
         let mut trial = Trial::new(self.protocol, self.policy, self.author, before, elsewhere);
         let mut evidence = self.read(None)?;
         let mut starts = 0;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::measurement::Measurement;
 use super::repeat_context::RepeatContext;
 use super::side::{Awaited, Measured, OneRepeat, Side};
-use super::{gpus, request_failures};
+use super::{early_end, gpus};
 use crate::config::LoadPoint;
 use crate::event::{Events, Progress, RunEvent};
 use crate::exit::ExitStatus;
@@ -113,7 +113,7 @@ async fn measure(
         () = cancel.cancelled() => Err(LoadError::Cancelled.into()),
     }?;
     // Connections of a dying server break shortly before its end is visible.
-    if request_failures::check(context.plan, &load.name(), &measured.repeat).is_err()
+    if early_end::check_requests(context.plan, &load.name(), &measured.repeat).is_err()
         && tokio::time::timeout(END_IS_SEEN, ended.cancelled())
             .await
             .is_ok()

@@ -166,7 +166,7 @@ impl Spending {
                 taken
             }
         });
-        of_series.fold(LooksTaken::NONE, LooksTaken::and)
+        of_series.fold(LooksTaken::default(), LooksTaken::and)
     }
 
     /// Counts the last look before its result is shown.

@@ -1,12 +1,11 @@
 //! Measures a sweep: a grid, loads that grow until throughput saturates, or a search of the highest load within
 //! limits.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde_json::json;
 
-use super::load_points::{Points, median};
+use super::load_points::{Points, median, search_result};
 use crate::clock;
 use crate::config::{LoadPoint, Plan};
 use crate::event::SweepEvent;
@@ -15,7 +14,6 @@ use crate::inputs::sweep_course::{Course, Kind};
 use crate::metric::Metric;
 use crate::record::Failures;
 use crate::record::format::{Repeat, ResultFile, SWEEP};
-use crate::record::telemetry::Telemetry;
 use crate::stats::Outcome;
 use crate::sweep::{
     Attained, Capacity, Found, Growth, Limits, LoadReason, Point, Search, Step, SweepContext,
@@ -351,34 +349,22 @@ impl<'a> Sweep<'a> {
             .iter()
             .find(|seen| Some(seen.load.number()) == found.capacity);
         let of = |metric| at.and_then(|seen| median(self.of(seen), metric));
-        let metrics: BTreeMap<String, Option<f64>> = [
+        let metrics = [
             (searched, found.capacity),
             (Metric::CAPACITY_THROUGHPUT, of(Metric::THROUGHPUT)),
             (Metric::CAPACITY_GOODPUT, of(Metric::GOODPUT)),
-        ]
-        .map(|(metric, value)| (metric.id().to_owned(), value))
-        .into();
+        ];
         let lowest = found
             .fails_at
             .map_or_else(String::new, |load| self.name(load));
         let why = format!("{lowest}, the lowest load, does not meet the limits");
-        let missing = metrics.iter().filter(|(_, value)| value.is_none());
-        let not_measured = missing.map(|(id, _)| (id.clone(), why.clone())).collect();
-        let searched = [
+        let facts = [
             ("fails_at", json!(found.fails_at)),
             ("measurements", json!(measurements)),
             ("attainment", json!(self.told.attainment)),
             ("limits", json!(self.told.limits)),
         ];
-        Repeat {
-            metrics,
-            not_measured,
-            telemetry: Telemetry {
-                rest: searched.map(|(key, value)| (key.to_owned(), value)).into(),
-                ..Telemetry::default()
-            },
-            ..Repeat::default()
-        }
+        search_result(metrics, &why, facts)
     }
 
     /// Undecided points and contradictory results.

@@ -60,12 +60,6 @@ pub struct LooksTaken {
 }
 
 impl LooksTaken {
-    /// No looks.
-    pub const NONE: Self = Self {
-        repeats: 0,
-        pairs: 0,
-    };
-
     /// Counts these looks.
     pub fn of(looks: &[LookTaken]) -> Self {
         let pairs = looks.iter().filter(|look| look.pairs > 0).count();

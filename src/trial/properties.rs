@@ -135,7 +135,7 @@ impl World {
             base_halves: Vec::new(),
             candidate_halves: Vec::new(),
             before: None,
-            elsewhere: LooksTaken::NONE,
+            elsewhere: LooksTaken::default(),
             looks: Vec::new(),
         }
     }
@@ -163,7 +163,7 @@ impl World {
     fn invoke(&mut self, invocation: &Invocation) -> Option<Comparison> {
         if invocation.is_another_build {
             let here = self.before.take();
-            let here = here.map_or(LooksTaken::NONE, |before| {
+            let here = here.map_or(LooksTaken::default(), |before| {
                 LooksTaken::of(&before.decision.looks)
             });
             self.elsewhere = self.elsewhere.and(here);

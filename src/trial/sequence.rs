@@ -73,7 +73,7 @@ impl<'a> Trial<'a> {
         before: Option<Comparison>,
         elsewhere: LooksTaken,
     ) -> Self {
-        let here = before.as_ref().map_or(LooksTaken::NONE, |before| {
+        let here = before.as_ref().map_or(LooksTaken::default(), |before| {
             LooksTaken::of(&before.decision.looks)
         });
         let mut queued = VecDeque::new();
@@ -82,7 +82,7 @@ impl<'a> Trial<'a> {
                 headline: before.headline.clone(),
             }));
         }
-        if elsewhere != LooksTaken::NONE {
+        if elsewhere != LooksTaken::default() {
             queued.push_back(Step::Tell(GateEvent::BeganAnew {
                 repeats: elsewhere.repeats,
                 pairs: elsewhere.pairs,
@@ -203,7 +203,7 @@ impl<'a> Trial<'a> {
             levels: self.protocol.levels,
             look: stage.look(evidence),
             // Anytime-valid evidence spends α once; it is not available if other evidence of the commit has used α.
-            anytime: stage == Stage::MorePairs && self.elsewhere == LooksTaken::NONE,
+            anytime: stage == Stage::MorePairs && self.elsewhere == LooksTaken::default(),
             before: self.before.as_ref(),
             analysis: self.author.analysis,
             explanation: self.author.explanation,

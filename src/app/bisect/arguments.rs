@@ -6,7 +6,6 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::bisect::{BisectCommand, BisectOptions};
 use crate::cli::{Cli, Command};
-use crate::exit::ExitStatus;
 use crate::failure::Failure;
 
 /// The arguments after `bisect` on this command line.
@@ -74,6 +73,7 @@ fn first_lines(error: &clap::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::ExitStatus;
 
     fn over(given: &[&str]) -> Result<BisectOptions, Failure> {
         let started = [

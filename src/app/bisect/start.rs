@@ -6,7 +6,7 @@ use super::{or_interrupted, write_summary};
 use crate::app::output::print;
 use crate::bisect::steps_for;
 use crate::cli::bisect::StartArgs;
-use crate::exit::{BisectStatus, ExitStatus};
+use crate::exit::BisectStatus;
 use crate::failure::Failure;
 use crate::git::checkout::{remove_all, remove_folder};
 use crate::git::search::Repository;

@@ -202,15 +202,8 @@ impl<'a> Publisher<'a> {
             let head = head_of_event(&repository, &variable);
             return Ok(Publishing::Off("GITHUB_TOKEN is not set", head));
         };
-        let event = variable("GITHUB_EVENT_NAME").zip(variable("GITHUB_EVENT_PATH"));
-        let commit = variable("GITHUB_SHA");
-        let occasion = match &event {
-            Some((name, path)) => {
-                let json = files::read_within(Path::new(path), limits::EVENT)
-                    .map_err(|error| Failure::new(ExitStatus::Usage, error))?;
-                event::occasion(name, &json, &repository, commit.as_deref())
-                    .map_err(|error| Failure::usage(sanitize::line(&error.to_string())))?
-            }
+        let occasion = match occasion(&repository, &variable)? {
+            Some(occasion) => occasion,
             None if args.pull_request.is_some() => Occasion::unknown(),
             None => {
                 return Ok(Publishing::Off(
@@ -253,7 +246,7 @@ impl<'a> Publisher<'a> {
             client,
             repository,
             occasion,
-            checked_out: commit,
+            checked_out: variable("GITHUB_SHA"),
             graphql,
             run,
             run_page,
@@ -439,17 +432,28 @@ pub(super) fn current_text(context: &Context) -> Option<String> {
     }
 }
 
+/// The event of this step, if any.
+fn occasion(
+    repository: &Repository,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Occasion>, Failure> {
+    let event = variable("GITHUB_EVENT_NAME").zip(variable("GITHUB_EVENT_PATH"));
+    let Some((name, path)) = event else {
+        return Ok(None);
+    };
+    let json = files::read_within(Path::new(&path), limits::EVENT)
+        .map_err(|error| Failure::new(ExitStatus::Usage, error))?;
+    event::occasion(&name, &json, repository, variable("GITHUB_SHA").as_deref())
+        .map(Some)
+        .map_err(|error| Failure::usage(sanitize::line(&error.to_string())))
+}
+
 /// The head of an event, if it or a merge of it is checked out.
 fn head_of_event(
     repository: &Repository,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Option<Sha> {
-    let (name, path) = variable("GITHUB_EVENT_NAME").zip(variable("GITHUB_EVENT_PATH"))?;
-    let json = files::read_within(Path::new(&path), limits::EVENT).ok()?;
-    let commit = variable("GITHUB_SHA");
-    let head = event::occasion(&name, &json, repository, commit.as_deref())
-        .ok()?
-        .head?;
+    let head = occasion(repository, variable).ok()??.head?;
     is_or_merges(&work_tree::commit_and_parents()?, &head).then_some(head)
 }
 
