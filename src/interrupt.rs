@@ -14,7 +14,7 @@ const DEBOUNCE: Duration = Duration::from_millis(300);
 
 /// The first SIGINT, SIGTERM or SIGHUP cancels `token`, so that perfgate removes what it started. The second cancels `hurry`,
 /// so that perfgate does not wait for the removal.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Interrupt {
     token: CancellationToken,
     hurry: CancellationToken,
@@ -34,11 +34,7 @@ impl Interrupt {
             token: CancellationToken::new(),
             hurry: CancellationToken::new(),
         };
-        tokio::spawn(watch_signals(
-            signals,
-            interrupt.token.clone(),
-            interrupt.hurry.clone(),
-        ));
+        tokio::spawn(interrupt.clone().cancel_on(signals));
         Ok(interrupt)
     }
 
@@ -60,22 +56,20 @@ impl Interrupt {
             Ok(())
         }
     }
-}
 
-async fn watch_signals(signals: [Signal; 3], token: CancellationToken, hurry: CancellationToken) {
-    let [mut interrupt, mut terminate, mut hangup] = signals;
-    let mut first = None;
-    loop {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-        token.cancel();
-        let first = *first.get_or_insert_with(Instant::now);
-        if first.elapsed() > DEBOUNCE {
-            hurry.cancel();
-            return;
+    async fn cancel_on(self, [mut interrupt, mut terminate, mut hangup]: [Signal; 3]) {
+        let mut first = None;
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            self.token.cancel();
+            let first = *first.get_or_insert_with(Instant::now);
+            if first.elapsed() > DEBOUNCE {
+                return self.hurry.cancel();
+            }
         }
     }
 }

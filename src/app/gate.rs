@@ -175,12 +175,7 @@ struct Judging<'a> {
 impl Judging<'_> {
     /// Measures until it is decided; keeps the result in any case.
     fn judge(&self, context: &Context) -> Result<Comparison, Failure> {
-        let Self {
-            args,
-            policy,
-            accepted,
-            ..
-        } = *self;
+        let (args, policy, accepted) = (self.args, self.policy, self.accepted);
         let plan = &self.question.plan;
         let output = |name: &str| args.output.join(name);
         let find_stored = |candidate: &Run| accepted.find(candidate);
@@ -246,12 +241,14 @@ impl Judging<'_> {
         let measured = evidence.candidate()?;
         let mut criteria = self.accepted.criteria_files(measured.as_ref());
         criteria.push(policy_path(&self.args.policy).to_owned());
-        let Question {
-            edits, is_first, ..
-        } = self.question;
+        let question = self.question;
         let accepted_commit = comparison.baseline.commit.as_deref();
         Ok(Circumstances {
-            judged_by: self.judging_files.judged_by(&criteria, edits, *is_first)?,
+            judged_by: self.judging_files.judged_by(
+                &criteria,
+                &question.edits,
+                question.is_first,
+            )?,
             copies: self.accepted.of_copies(),
             commits_since: accepted_commit.and_then(work_tree::commits_since),
             head: self.head.clone(),
@@ -261,13 +258,11 @@ impl Judging<'_> {
     /// The earlier spending for this commit; `None` without a commit.
     fn spending(&self, parent: &Path, context: &Context) -> Result<Option<Spending>, Failure> {
         let args = self.args;
-        let Question {
-            plan, base_plan, ..
-        } = self.question;
+        let plan = &self.question.plan;
         let own = Own::of_gate(args, parent, context.environment);
         let build = build_identity::name(
             plan,
-            base_plan.as_ref(),
+            self.question.base_plan.as_ref(),
             &own,
             &full_environment(),
             context.environment,

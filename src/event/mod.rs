@@ -22,9 +22,23 @@ pub use input::InputEvent;
 pub use run::{ConcernLevel, LoadPart, Progress, RepeatLabel, RunEvent, StartPhase};
 pub use sweep::SweepEvent;
 
-/// An event.
-#[derive(Clone, Debug)]
-pub enum Event {
+/// Defines [`Event`], and makes one of each kind.
+macro_rules! events {
+    ($($(#[$doc:meta])* $kind:ident($event:ident),)+) => {
+        /// An event.
+        #[derive(Clone, Debug)]
+        pub enum Event {
+            $($(#[$doc])* $kind($event),)+
+        }
+        $(impl From<$event> for Event {
+            fn from(event: $event) -> Self {
+                Self::$kind(event)
+            }
+        })+
+    };
+}
+
+events! {
     /// Of bisect.
     Bisect(BisectEvent),
     /// Of a gate.
@@ -62,6 +76,27 @@ impl Events {
     pub fn emit(&self, event: impl Into<Event>) {
         (self.0)(event.into());
     }
+
+    /// Emits the begin of progress now, and its end when the returned value is dropped.
+    pub fn progress(&self, begin: Progress, end: Progress) -> Ongoing<'_> {
+        self.emit(begin);
+        Ongoing { events: self, end }
+    }
+}
+
+/// Progress until this value is dropped, also because its work was aborted.
+#[derive(Debug)]
+#[must_use]
+pub struct Ongoing<'e> {
+    events: &'e Events,
+    /// The event of its end.
+    pub end: Progress,
+}
+
+impl Drop for Ongoing<'_> {
+    fn drop(&mut self) {
+        self.events.emit(self.end.clone());
+    }
 }
 
 impl fmt::Debug for Events {
@@ -69,25 +104,3 @@ impl fmt::Debug for Events {
         formatter.write_str("Events")
     }
 }
-
-/// Makes an [`Event`] of each kind.
-macro_rules! kinds {
-    ($($kind:ident($event:ident)),+ $(,)?) => {$(
-        impl From<$event> for Event {
-            fn from(event: $event) -> Self {
-                Self::$kind(event)
-            }
-        }
-    )+};
-}
-
-kinds!(
-    Bisect(BisectEvent),
-    Gate(GateEvent),
-    Git(GitEvent),
-    Storage(StorageEvent),
-    Sweep(SweepEvent),
-    Input(InputEvent),
-    Run(RunEvent),
-    Progress(Progress),
-);

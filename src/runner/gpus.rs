@@ -169,11 +169,11 @@ async fn free(
         };
         let reason = in_use(gpu);
         // Under WSL the processes belong to Windows and the driver does not report them.
-        let nobody = match &gpu.now.processes {
+        let has_no_process = match &gpu.now.processes {
             Some(processes) => processes.is_empty(),
             None => is_wsl(),
         };
-        if nobody && began.elapsed() >= patience.min(PATIENCE_WITHOUT_PROCESS) {
+        if has_no_process && began.elapsed() >= patience.min(PATIENCE_WITHOUT_PROCESS) {
             return Ok(Some(reason));
         }
         if began.elapsed() >= patience {

@@ -12,7 +12,7 @@ use super::side::{Measured, OneRepeat};
 use super::{early_end, gpus, local_server};
 use crate::clock;
 use crate::config::{LoadPoint, Plan, ServerPlan};
-use crate::event::{ConcernLevel, Events, LoadPart, Progress, RunEvent};
+use crate::event::{ConcernLevel, LoadPart, Progress, RunEvent};
 use crate::failure::Failure;
 use crate::launch::Target;
 use crate::load::{Client, Drive, Driven, Patience};
@@ -257,45 +257,19 @@ impl Measurement<'_> {
             patience,
         };
         let done = Arc::new(AtomicUsize::new(0));
-        let sending = self.sending(part, count, &done);
-        let driven = drive.run(done, cancel).await;
-        sending.finish();
-        Ok(driven?)
-    }
-
-    fn sending(&self, part: LoadPart, total: usize, done: &Arc<AtomicUsize>) -> Sending<'_> {
-        let events = self.at.context.command.events;
-        events.emit(Progress::Sending {
+        let begin = Progress::Sending {
             repeat: self.at.label(),
             load: self.load.name(),
             part,
-            total,
-            done: Arc::clone(done),
-        });
-        Sending {
-            events,
-            finished: false,
-        }
-    }
-}
-
-/// Requests in progress. If dropped without [`Sending::finish`], the load was aborted.
-struct Sending<'e> {
-    events: &'e Events,
-    finished: bool,
-}
-
-impl Sending<'_> {
-    fn finish(mut self) {
-        self.finished = true;
-    }
-}
-
-impl Drop for Sending<'_> {
-    fn drop(&mut self) {
-        self.events.emit(Progress::Sent {
-            finished: self.finished,
-        });
+            total: count,
+            done: Arc::clone(&done),
+        };
+        let aborted = Progress::Sent { finished: false };
+        let mut sending = self.at.context.command.events.progress(begin, aborted);
+        let driven = drive.run(done, cancel).await;
+        sending.end = Progress::Sent { finished: true };
+        drop(sending);
+        Ok(driven?)
     }
 }
 

@@ -8,7 +8,7 @@ use super::repeat_context::RepeatContext;
 use super::side::{Awaited, Measured, OneRepeat, Side};
 use super::{early_end, gpus};
 use crate::config::LoadPoint;
-use crate::event::{Events, Progress, RunEvent};
+use crate::event::{Progress, RunEvent};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::launch::{self, Launch, LaunchError, Target};
@@ -53,7 +53,8 @@ impl Side for ServerSide {
 
 async fn launch(repeat: &OneRepeat<'_>) -> Result<Target, Failure> {
     let context = repeat.context;
-    let waiting = Waiting::begin(context.command.events);
+    let events = context.command.events;
+    let waiting = events.progress(Progress::WaitBegins, Progress::WaitEnds);
     gpus::wait_until_free(repeat).await?;
     drop(waiting);
     let log = context.log_file(repeat.number);
@@ -80,7 +81,7 @@ async fn launch(repeat: &OneRepeat<'_>) -> Result<Target, Failure> {
         });
     };
     let cancel = context.command.interrupt.token();
-    let _waiting = Waiting::begin(context.command.events);
+    let _waiting = events.progress(Progress::WaitBegins, Progress::WaitEnds);
     // Boxed, because the future of a start is large.
     Ok(Box::pin(launch::start(&launch, &told, &cancel)).await?)
 }
@@ -164,20 +165,4 @@ pub(crate) fn own_program() -> std::io::Result<PathBuf> {
     } else {
         PathBuf::from("/proc/self/exe")
     })
-}
-
-/// A potentially long wait; it ends on drop.
-struct Waiting<'e>(&'e Events);
-
-impl<'e> Waiting<'e> {
-    fn begin(events: &'e Events) -> Self {
-        events.emit(Progress::WaitBegins);
-        Self(events)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.emit(Progress::WaitEnds);
-    }
 }

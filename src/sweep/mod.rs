@@ -12,5 +12,5 @@ mod search;
 pub use attainment::{Attained, CONFIDENCE, Limits, attained};
 pub use growth::{Growth, grow};
 pub use knee::{Bend, knee};
-pub use report::{Capacity, Container, SCHEMA, SweepContext, SweepPoint, SweepReport};
+pub use report::{Capacity, SCHEMA, SweepContext, SweepPoint, SweepReport, WithinLimits};
 pub use search::{Found, Grain, LoadReason, Point, Search, Step};

@@ -79,7 +79,7 @@ pub struct SweepPoint {
     pub metrics: BTreeMap<String, f64>,
     /// Requests inside the limits; absent without limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub within: Option<Container>,
+    pub within: Option<WithinLimits>,
     /// Whether this is the knee.
     pub is_knee: bool,
     /// Whether this is the highest load that met the limits (in the first repeat that found one).
@@ -88,7 +88,7 @@ pub struct SweepPoint {
 
 /// The share of requests inside all limits, over all measurements of a point.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Container {
+pub struct WithinLimits {
     /// Requests inside all limits.
     pub good: u32,
     /// All requests, failed ones included.
@@ -132,19 +132,13 @@ pub struct SweepContext {
 impl SweepReport {
     /// The report of a result file whose scenarios are the points of a sweep.
     pub fn of(result: &ResultFile, context: SweepContext) -> Self {
-        let SweepContext {
-            rates,
-            limits,
-            attainment,
-            capacities,
-            ended,
-            mut warnings,
-        } = context;
+        let (rates, limits) = (context.rates, context.limits);
+        let asked = limits.map(|limits| (limits, context.attainment));
         let mut points: Vec<SweepPoint> = result
             .scenarios
             .iter()
             .filter(|scenario| scenario.name != SWEEP)
-            .map(|scenario| point(scenario, rates, limits.map(|limits| (limits, attainment))))
+            .map(|scenario| point(scenario, rates, asked))
             .collect();
         // All at once is more than any rate.
         points.sort_by(|a, b| {
@@ -152,11 +146,12 @@ impl SweepReport {
             load(a).total_cmp(&load(b))
         });
         let knee = knee_of(&points);
-        let capacity = capacities.iter().find_map(|capacity| capacity.load);
+        let capacity = context.capacities.iter().find_map(|capacity| capacity.load);
         for (index, point) in points.iter_mut().enumerate() {
             point.is_knee = Some(index) == knee;
             point.is_capacity = capacity.is_some() && point.load == capacity;
         }
+        let mut warnings = context.warnings;
         warnings.extend(doubts(result));
         warnings.extend(behind(&points, rates));
         warnings.extend(not_monotone(&points));
@@ -167,11 +162,11 @@ impl SweepReport {
             model: server.and_then(|server| server.model.clone()),
             load: if rates { "request_rate" } else { "concurrency" }.to_owned(),
             limits,
-            attainment: limits.map(|_| attainment),
+            attainment: limits.map(|_| context.attainment),
             knee: knee.and_then(|index| points[index].load),
             points,
-            capacities,
-            ended,
+            capacities: context.capacities,
+            ended: context.ended,
             warnings,
         }
     }
@@ -241,14 +236,14 @@ fn point(scenario: &Scenario, rates: bool, asked: Option<(Limits, f64)>) -> Swee
     }
 }
 
-fn within(attained: Attained, attainment: f64) -> Container {
+fn within(attained: Attained, attainment: f64) -> WithinLimits {
     let (low, high) = attained.interval();
     let met = match attained.outcome(attainment) {
         Outcome::Pass => Some(true),
         Outcome::Fail => Some(false),
         Outcome::Undecided => None,
     };
-    Container {
+    WithinLimits {
         good: attained.good,
         all: attained.all,
         low,

@@ -46,20 +46,20 @@ struct State {
     /// The last shown phase.
     phase: String,
     /// Topics of once-per-run messages that are already shown.
-    said: BTreeSet<String>,
+    once: BTreeSet<String>,
     /// The current request counter.
     counting: Option<Counting>,
     /// Repeats the phase during a wait.
     reminder: Option<Background>,
 }
 
-impl Shown {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
+impl Shown {
     fn show(&self, event: &Event) {
-        let mut state = self.state();
+        let mut state = locked(&self.state);
         if let Event::Progress(progress) = event {
             self.show_progress(progress, &mut state);
         }
@@ -84,11 +84,18 @@ impl Shown {
                 done,
             } => {
                 let label = load_label(repeat, load, *part);
-                state.counting = Some(Counting::begin(label, *total, done, self.has_bars));
+                state.counting = Some(Counting::begin(Counter {
+                    bar: self.has_bars.then(|| bar(&label, *total)),
+                    label,
+                    total: *total,
+                    done: Arc::clone(done),
+                }));
             }
             Progress::Sent { finished } => {
-                if let (Some(counting), true) = (state.counting.take(), finished) {
-                    counting.finish();
+                // Without its bar, one line shows the final count.
+                let counter = state.counting.take().map(|ended| ended.counter.clone());
+                if let (Some(counter), true) = (counter, finished) {
+                    counter.show();
                 }
             }
         }
@@ -104,7 +111,7 @@ impl State {
                 self.phase.clone_from(&text);
                 text
             }),
-            Line::Once(about, text) => self.said.insert(about).then_some(text),
+            Line::Once(about, text) => self.once.insert(about).then_some(text),
         }
     }
 }
@@ -116,11 +123,8 @@ async fn remind(state: Arc<Mutex<State>>) {
     loop {
         reminders.tick().await;
         let minutes = began.elapsed().as_secs() / REMIND_INTERVAL.as_secs();
-        let state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        note(&format!(
-            "{} (still waiting after {minutes} min)",
-            state.phase
-        ));
+        let phase = &locked(&state).phase;
+        note(&format!("{phase} (still waiting after {minutes} min)"));
     }
 }
 
@@ -142,60 +146,58 @@ impl Drop for Background {
 }
 
 /// A visible request counter.
-struct Counting {
-    _task: Option<Background>,
+#[derive(Clone)]
+struct Counter {
     bar: Option<ProgressBar>,
     label: String,
     total: usize,
     done: Arc<AtomicUsize>,
 }
 
-impl Counting {
-    /// Shows how `done` approaches `total` until it is finished or dropped.
-    fn begin(label: String, total: usize, done: &Arc<AtomicUsize>, has_bar: bool) -> Self {
-        let bar = has_bar.then(|| bar(&label, total));
-        let following = follow(label.clone(), total, Arc::clone(done), bar.clone());
-        Self {
-            _task: Background::spawn(following),
-            bar,
-            label,
-            total,
-            done: Arc::clone(done),
-        }
-    }
-
-    /// Ends with one line that shows the final count.
-    fn finish(self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+impl Counter {
+    fn show(&self) {
         let done = self.done.load(Ordering::Relaxed);
         note(&format!("{}: {done}/{} requests", self.label, self.total));
+    }
+
+    /// Shows how `done` approaches `total`.
+    async fn follow(self) {
+        let interval = if self.bar.is_some() {
+            BAR_INTERVAL
+        } else {
+            LINE_INTERVAL
+        };
+        let mut ticks = tokio::time::interval(interval);
+        ticks.tick().await;
+        loop {
+            ticks.tick().await;
+            match &self.bar {
+                Some(bar) => bar.set_position(self.done.load(Ordering::Relaxed) as u64),
+                None => self.show(),
+            }
+        }
+    }
+}
+
+/// Follows a counter until it is dropped.
+struct Counting {
+    _task: Option<Background>,
+    counter: Counter,
+}
+
+impl Counting {
+    fn begin(counter: Counter) -> Self {
+        Self {
+            _task: Background::spawn(counter.clone().follow()),
+            counter,
+        }
     }
 }
 
 impl Drop for Counting {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = &self.counter.bar {
             bar.finish_and_clear();
-        }
-    }
-}
-
-async fn follow(label: String, total: usize, done: Arc<AtomicUsize>, bar: Option<ProgressBar>) {
-    let interval = if bar.is_some() {
-        BAR_INTERVAL
-    } else {
-        LINE_INTERVAL
-    };
-    let mut ticks = tokio::time::interval(interval);
-    ticks.tick().await;
-    loop {
-        ticks.tick().await;
-        let done = done.load(Ordering::Relaxed);
-        match &bar {
-            Some(bar) => bar.set_position(done as u64),
-            None => note(&format!("{label}: {done}/{total} requests")),
         }
     }
 }

@@ -246,14 +246,12 @@ impl<'a> Trial<'a> {
 
     /// Whether more repeats of the candidate cannot decide, because of the stored baseline's own noise.
     fn is_hopeless(&self, stage: Stage, comparison: &Comparison) -> bool {
-        match stage {
-            Stage::Repeats(look) => {
-                !self.protocol.has_base
-                    && look.at >= FEWEST_BEFORE_GIVING_UP
-                    && comparison.next.action == NextAction::Ab
-            }
-            Stage::Pairs(_) | Stage::MorePairs => false,
-        }
+        let Stage::Repeats(look) = stage else {
+            return false;
+        };
+        !self.protocol.has_base
+            && look.at >= FEWEST_BEFORE_GIVING_UP
+            && comparison.next.action == NextAction::Ab
     }
 }
 

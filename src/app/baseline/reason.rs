@@ -117,12 +117,7 @@ impl Maintainer {
 /// Whether the comparison judges that run, alone or with its base version.
 fn is_of(comparison: &Comparison, run: &Run) -> bool {
     let own = identity("", run);
-    let mut judged = [
-        Some(&comparison.candidate),
-        comparison.ab_candidate.as_ref(),
-    ]
-    .into_iter()
-    .flatten();
+    let mut judged = std::iter::once(&comparison.candidate).chain(&comparison.ab_candidate);
     // A run without a time of measurement cannot be identified.
     own.created.is_some() && judged.any(|judged| judged.is_same_run(&own))
 }

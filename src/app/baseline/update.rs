@@ -184,13 +184,8 @@ fn refused(chosen: &Chosen, found: &[&Objection]) -> Failure {
 }
 
 fn in_words(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended) -> String {
-    let Decided {
-        promotion,
-        number,
-        nothing_new,
-        too_noisy,
-    } = decided;
-    let did = match (args.dry_run, nothing_new, ended) {
+    let promotion = &decided.promotion;
+    let did = match (args.dry_run, decided.nothing_new, ended) {
         (_, _, Ended::Overtaken) => "was accepted as",
         (true, _, Ended::Current) => "would be",
         (false, true, Ended::Current) => "was already",
@@ -198,10 +193,11 @@ fn in_words(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended)
     };
     let place = &chosen.place;
     let mut text = format!(
-        "`{}` {did} the baseline of {} on {}, session {number} of its ledger\n",
+        "`{}` {did} the baseline of {} on {}, session {} of its ledger\n",
         args.result.display(),
         chosen.name,
-        chosen.hardware
+        chosen.hardware,
+        decided.number
     );
     if ended == Ended::Overtaken {
         text.push_str("  another run was accepted right after it and is now the baseline\n");
@@ -214,11 +210,11 @@ fn in_words(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended)
         let by = by.map_or_else(String::new, |by| format!(" ({})", sanitize::line(by)));
         text.push_str(&format!("  because: {}{by}\n", sanitize::line(because)));
     }
-    for limit in too_noisy {
+    for limit in &decided.too_noisy {
         let warning = sanitize::line(&limit.to_string());
         text.push_str(&format!("  warning: {warning}\n"));
     }
-    if !too_noisy.is_empty() {
+    if !decided.too_noisy.is_empty() {
         text.push_str(
             "  hint: measure again on a quieter machine or with more repeats (`repeat`), or gate with the base version available \
              (`--base-image`, `server.base`): else gates against this baseline end undecided\n",
@@ -241,7 +237,7 @@ fn in_words(chosen: &Chosen, args: &UpdateArgs, decided: &Decided, ended: Ended)
         .filter_map(|part| place.file(part))
         .map(|path| sanitize::shell(&path.display().to_string()))
         .collect();
-    if !args.dry_run && !nothing_new && !files.is_empty() {
+    if !args.dry_run && !decided.nothing_new && !files.is_empty() {
         text.push_str(&format!("next: git add {}\n", files.join(" ")));
     }
     text

@@ -102,12 +102,9 @@ fn begin_search(
     first_parent: bool,
     [bad, good]: [&str; 2],
 ) -> Result<(), Failure> {
-    let mut begin = vec!["bisect", "start", "--no-checkout"];
-    if first_parent {
-        begin.push("--first-parent");
-    }
-    begin.extend([bad, good, "--"]);
-    repository.git(&begin)?;
+    let start = ["bisect", "start", "--no-checkout"].into_iter();
+    let start = start.chain(first_parent.then_some("--first-parent"));
+    repository.git(&start.chain([bad, good, "--"]).collect::<Vec<_>>())?;
     Ok(())
 }
 
@@ -136,12 +133,9 @@ fn commits_between(
     [good, bad]: [&str; 2],
 ) -> Result<usize, Failure> {
     let range = format!("{good}..{bad}");
-    let mut counted = vec!["rev-list", "--count"];
-    if first_parent {
-        counted.push("--first-parent");
-    }
-    counted.extend([range.as_str(), "--"]);
-    let count = repository.git(&counted)?;
+    let list = ["rev-list", "--count"].into_iter();
+    let list = list.chain(first_parent.then_some("--first-parent"));
+    let count = repository.git(&list.chain([range.as_str(), "--"]).collect::<Vec<_>>())?;
     let count: usize = count.parse().unwrap_or(0);
     if count == 0 {
         let message = "the bad end is not later than the good end";

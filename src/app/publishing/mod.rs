@@ -352,23 +352,20 @@ impl<'a> Publisher<'a> {
         let Some(head) = &place.head else {
             return Ok(());
         };
-        let measured = comparison
-            .head
-            .as_deref()
-            .or(comparison.candidate.commit.as_deref());
-        let is = |commit: &str| Some(commit) == measured;
-        match measured {
-            None => Err("the comparison contains no commit".to_owned()),
-            Some(_) if is(head.text()) => Ok(()),
-            Some(_) if comparison.head.is_none() && self.checked_out.as_deref().is_some_and(is) => {
-                Ok(())
-            }
-            Some(measured) => Err(format!(
-                "the comparison is of {}, but this step is for {}",
-                sanitize::line(&measured.chars().take(10).collect::<String>()),
-                head.short()
-            )),
+        let candidate = &comparison.candidate;
+        let measured = comparison.head.as_ref().or(candidate.commit.as_ref());
+        let Some(measured) = measured else {
+            return Err("the comparison contains no commit".to_owned());
+        };
+        let is_checked_out = self.checked_out.as_ref() == Some(measured);
+        if measured == head.text() || comparison.head.is_none() && is_checked_out {
+            return Ok(());
         }
+        Err(format!(
+            "the comparison is of {}, but this step is for {}",
+            sanitize::line(&measured.chars().take(10).collect::<String>()),
+            head.short()
+        ))
     }
 
     /// The label that accepts a regression; `None` if it is disabled or there is no pull request.

@@ -334,18 +334,12 @@ fn is_accidental_pass(row: &Judgement) -> bool {
 
 /// The change nearest to its limit or furthest beyond it.
 fn worst_change(comparison: &Comparison) -> Option<StepChange> {
-    let share = |row: &&Judgement| {
-        let change = row.change?;
-        Some(change.value / row.rule.regression?)
-    };
-    let row = comparison
-        .judgements
-        .iter()
-        .filter(|row| row.rule.action != Action::Warn && share(row).is_some())
-        .max_by(|one, other| {
-            let key = |row| share(row).unwrap_or(f64::NEG_INFINITY);
-            key(one).total_cmp(&key(other))
-        })?;
+    let share_of_limit = |row: &Judgement| Some(row.change?.value / row.rule.regression?);
+    let rows = comparison.judgements.iter();
+    let (_, row) = rows
+        .filter(|row| row.rule.action != Action::Warn)
+        .filter_map(|row| Some((share_of_limit(row)?, row)))
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))?;
     let change = row.change?;
     Some(StepChange {
         metric: row.metric,

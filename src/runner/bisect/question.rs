@@ -45,8 +45,7 @@ impl BisectRun<'_> {
         }
         let good = self.good_commit.as_deref();
         Ok(match &self.good {
-            Good::Result(_) if self.is_alternating() => return self.good_end(),
-            Good::Result(result) => Base {
+            Good::Result(result) if !self.is_alternating() => Base {
                 plan: None,
                 commit: None,
                 tree: None,
@@ -70,7 +69,7 @@ impl BisectRun<'_> {
                     identity: image.clone(),
                 }
             }
-            Good::Commit => return self.good_end(),
+            Good::Commit | Good::Result(_) => return self.good_end(),
         })
     }
 

@@ -172,12 +172,11 @@ impl Lock {
 }
 
 fn is_still_there(folder: &File, repository: &Repository) -> bool {
-    let same =
-        |one: &Metadata, other: &Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
-    let there = std::fs::metadata(&repository.state);
+    let id = |file: Metadata| (file.dev(), file.ino());
+    let there = std::fs::metadata(&repository.state).map(id);
     folder
         .metadata()
-        .is_ok_and(|own| there.is_ok_and(|there| same(&own, &there)))
+        .is_ok_and(|own| there.is_ok_and(|there| there == id(own)))
 }
 
 fn is_held(id: &str) -> Failure {
