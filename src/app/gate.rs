@@ -125,7 +125,7 @@ fn judged(
         question: &question,
         policy: &policy,
         accepted: &accepted,
-        judging_files: &judging_files,
+        files: &judging_files,
         author: &author,
         head: publishing.head(place),
     };
@@ -166,7 +166,7 @@ struct Judging<'a> {
     question: &'a Question,
     policy: &'a Policy,
     accepted: &'a Accepted<'a>,
-    judging_files: &'a JudgingFiles,
+    files: &'a JudgingFiles,
     author: &'a Author,
     /// The commit of the verdict, if the event contains it.
     head: Option<String>,
@@ -244,11 +244,9 @@ impl Judging<'_> {
         let question = self.question;
         let accepted_commit = comparison.baseline.commit.as_deref();
         Ok(Circumstances {
-            judged_by: self.judging_files.judged_by(
-                &criteria,
-                &question.edits,
-                question.is_first,
-            )?,
+            judged_by: self
+                .files
+                .judged_by(&criteria, &question.edits, question.is_first)?,
             copies: self.accepted.of_copies(),
             commits_since: accepted_commit.and_then(work_tree::commits_since),
             head: self.head.clone(),

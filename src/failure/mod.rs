@@ -54,15 +54,7 @@ impl Failure {
 
     /// The error with all its causes, each once: many errors contain their cause in their own message.
     pub fn reason(&self) -> String {
-        let mut reason = String::new();
-        for cause in self.error.chain().map(ToString::to_string) {
-            if reason.is_empty() {
-                reason = cause;
-            } else if !reason.contains(&cause) {
-                reason = format!("{reason}: {cause}");
-            }
-        }
-        reason
+        of_adapters::in_words(&*self.error)
     }
 
     /// Adds what was being done.

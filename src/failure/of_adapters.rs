@@ -161,7 +161,7 @@ fn variables(scheme: &str) -> &'static str {
 }
 
 /// The error with the causes that its own message does not contain.
-fn in_words(error: &dyn std::error::Error) -> String {
+pub(super) fn in_words(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -166,7 +166,7 @@ pub fn reasons(required: &Requirements, seen: &Seen) -> Vec<Reason> {
                     "{latency}: {over} of {queries} queries were over {} ms{in_one_chunk}",
                     limit * 1e3
                 );
-                reasons.push(too_many_over(what, required.percentile, queries, needed));
+                reasons.push(too_many_over(&what, required.percentile, queries, needed));
             }
         }
     }
@@ -185,7 +185,7 @@ pub fn reasons(required: &Requirements, seen: &Seen) -> Vec<Reason> {
 }
 
 /// The reason if too many queries are over a limit; with too few queries for any claim, another load does not help.
-fn too_many_over(what: String, percentile: f64, queries: u64, needed: u64) -> Reason {
+fn too_many_over(what: &str, percentile: f64, queries: u64, needed: u64) -> Reason {
     let claim = format!(
         "{what}; to claim P{} with 99 % confidence,",
         percentile * 100.0

@@ -6,6 +6,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::super::Context;
+use super::step::warn_not_written;
 use super::{Place, Publisher, annotations};
 use crate::cli::publish::{CommentWhen, PublishArgs};
 use crate::exit::ExitStatus;
@@ -352,9 +353,7 @@ impl PublishResult {
             let written =
                 actions::write_outputs(Path::new(&outputs), &[("comment-url", page.clone())]);
             if let Err(error) = written {
-                note(&format!(
-                    "warning: the verdict is unchanged, but the step has no output `comment-url`: {error}"
-                ));
+                warn_not_written("the step has no output `comment-url`", &error);
             }
         }
         let on_actions = annotations::is_on_actions(context.environment);

@@ -52,7 +52,7 @@ pub(crate) fn summarize(markdown: &str, context: &Context) {
     }
 }
 
-fn warn_not_written(what: &str, why: &dyn Display) {
+pub(super) fn warn_not_written(what: &str, why: &dyn Display) {
     note(&format!(
         "warning: the verdict is unchanged, but {what}: {why}"
     ));
