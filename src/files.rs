@@ -133,50 +133,26 @@ impl Packing {
 
 /// The bytes, decompressed if needed, within a limit: a small archive can unpack to a huge size.
 pub fn unpacked(bytes: Vec<u8>, limit: Limit) -> io::Result<Vec<u8>> {
-    let packed = bytes.as_slice();
-    match Packing::of(packed) {
-        Packing::None => Ok(bytes),
-        Packing::Gzip => {
-            let decoder = MultiGzDecoder::new(packed);
-            bounded(
-                Unpacking {
-                    decoder,
-                    taken: |rest: &MultiGzDecoder<&[u8]>| packed.len() - rest.get_ref().len(),
-                    given: 0,
-                    most: limits::PACKED_RESULT,
-                },
-                limit,
-            )
-        }
-        Packing::Zstandard => {
-            let decoder = zstd::Decoder::with_buffer(packed)?;
-            bounded(
-                Unpacking {
-                    decoder,
-                    taken: |rest: &zstd::Decoder<'_, &[u8]>| packed.len() - rest.get_ref().len(),
-                    given: 0,
-                    most: limits::PACKED_RESULT,
-                },
-                limit,
-            )
-        }
+    if Packing::of(&bytes) == Packing::None {
+        return Ok(bytes);
     }
+    let packed = Hashed::new(io::Cursor::new(bytes));
+    bounded(packed.unpacked(limits::PACKED_RESULT)?, limit)
 }
 
 /// A reader that fails if its output is far larger than its input, before it fills the memory.
-struct Unpacking<R, T> {
-    decoder: R,
-    /// Compressed bytes read so far.
-    taken: T,
+struct Unpacking {
+    decoder: Box<dyn Read>,
+    packed: Hashed,
     given: u64,
     most: Packed,
 }
 
-impl<R: Read, T: Fn(&R) -> usize> Read for Unpacking<R, T> {
+impl Read for Unpacking {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.decoder.read(buffer)?;
         self.given += read as u64;
-        let taken = (self.taken)(&self.decoder) as u64;
+        let taken = self.packed.0.borrow().taken as u64;
         let Packed { of, times, beside } = self.most;
         if self.given > beside + taken * times {
             let message =
@@ -261,15 +237,29 @@ struct Raw {
 }
 
 impl Hashed {
-    /// The output of a decoder of these bytes, within the limit of a data set.
-    fn within_limit<R: Read>(&self, decoder: R) -> impl Read + use<R> {
-        let raw = Rc::clone(&self.0);
-        Unpacking {
+    fn new(file: impl Read + 'static) -> Self {
+        Self(Rc::new(RefCell::new(Raw {
+            file: Box::new(file),
+            hash: Sha256::new(),
+            taken: 0,
+        })))
+    }
+
+    /// The bytes, decompressed if the first ones are those of gzip or Zstandard.
+    fn unpacked(&self, most: Packed) -> io::Result<Box<dyn BufRead>> {
+        let mut raw = BufReader::with_capacity(BUFFER, self.clone());
+        let decoder: Box<dyn Read> = match Packing::of(raw.fill_buf()?) {
+            Packing::None => return Ok(Box::new(raw)),
+            Packing::Gzip => Box::new(MultiGzDecoder::new(raw)),
+            Packing::Zstandard => Box::new(zstd::Decoder::with_buffer(raw)?),
+        };
+        let unpacking = Unpacking {
             decoder,
-            taken: move |_: &R| raw.borrow().taken,
+            packed: self.clone(),
             given: 0,
-            most: limits::PACKED_DATASET,
-        }
+            most,
+        };
+        Ok(Box::new(BufReader::with_capacity(BUFFER, unpacking)))
     }
 }
 
@@ -286,35 +276,18 @@ impl Read for Hashed {
 /// Opens a file for sequential reading.
 pub fn open(path: &Path) -> Result<Opened, FileError> {
     let file = File::open(path).map_err(FileError::on("read", path))?;
-    opened(path, Box::new(file))
+    opened(path, Hashed::new(file))
 }
 
 /// Opens the bytes of a copy of the file at `path`.
 pub fn open_copy(path: &Path, bytes: Vec<u8>) -> Result<Opened, FileError> {
-    opened(path, Box::new(io::Cursor::new(bytes)))
+    opened(path, Hashed::new(io::Cursor::new(bytes)))
 }
 
-fn opened(path: &Path, file: Box<dyn Read>) -> Result<Opened, FileError> {
-    let hashed = Hashed(Rc::new(RefCell::new(Raw {
-        file,
-        hash: Sha256::new(),
-        taken: 0,
-    })));
-    let mut raw = BufReader::with_capacity(BUFFER, hashed.clone());
-    let packing = Packing::of(raw.fill_buf().map_err(FileError::on("read", path))?);
-    let unpacked: Box<dyn BufRead> = match packing {
-        Packing::None => Box::new(raw),
-        Packing::Gzip => Box::new(buffered(hashed.within_limit(MultiGzDecoder::new(raw)))),
-        Packing::Zstandard => {
-            let decoder = zstd::Decoder::with_buffer(raw).map_err(FileError::on("unpack", path))?;
-            Box::new(buffered(hashed.within_limit(decoder)))
-        }
-    };
+fn opened(path: &Path, hashed: Hashed) -> Result<Opened, FileError> {
+    let unpacked = hashed.unpacked(limits::PACKED_DATASET);
+    let unpacked = unpacked.map_err(FileError::on("read", path))?;
     Ok(Opened { hashed, unpacked })
-}
-
-fn buffered<R: Read>(reader: R) -> BufReader<R> {
-    BufReader::with_capacity(BUFFER, reader)
 }
 
 impl Opened {

@@ -110,6 +110,6 @@ pub(super) fn finish(
     // The file is untrusted.
     let status = ExitStatus::ALL
         .into_iter()
-        .find(|status| status.code() == comparison.exit_code);
-    Ok(status.unwrap_or(ExitStatus::NotComparable))
+        .find(|(status, _)| status.code() == comparison.exit_code);
+    Ok(status.map_or(ExitStatus::NotComparable, |(status, _)| status))
 }

@@ -111,7 +111,7 @@ fn judged(
         "judges by {} rules of `{}`, {}",
         policy.rules.len(),
         policy_path(&args.policy).display(),
-        base_ref.map_or("as it is here", |base| base.name())
+        base_ref.map_or("as it is here", |base| &base.name)
     );
     files::create_folder(&args.output).map_err(cannot_keep)?;
     outputs_of(args).check()?;

@@ -8,12 +8,13 @@ use super::baseline::LOCATION_HELP;
 use super::bench::RunArgs;
 use super::compare::{AuthorArgs, PolicyArgs};
 use super::publish::PublishArgs;
+use super::with_exit_codes;
 use crate::baseline::Location;
 use crate::exit::ExitStatus;
 
 /// Options of `perfgate gate`.
 #[derive(Debug, Args)]
-#[command(after_help = after_help())]
+#[command(after_help = with_exit_codes(EXAMPLES, &ExitStatus::ALL, ExitStatus::code))]
 pub struct GateArgs {
     /// The accepted run [default: baselines/NAME/HARDWARE.json]
     #[arg(long, short, value_name = "FILE")]
@@ -62,8 +63,7 @@ pub struct GateArgs {
     pub publish: PublishArgs,
 }
 
-fn after_help() -> String {
-    let mut text = "\
+const EXAMPLES: &str = "\
 Examples:
   perfgate gate                                         as configured in perfgate.yaml and thresholds.yaml
   perfgate gate --config perf/llama.yaml --thresholds perf/thresholds.yaml --output out
@@ -80,11 +80,4 @@ In a step of GitHub Actions the verdict also goes to the step summary and to the
 comment on the pull request and a status on its head commit (docs/reference/github.md).
 
 Exit codes:
-"
-    .to_owned();
-    for status in ExitStatus::ALL {
-        use std::fmt::Write as _;
-        let _ = writeln!(text, "  {:>3}  {}", status.code(), status.meaning());
-    }
-    text
-}
+";

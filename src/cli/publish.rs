@@ -35,7 +35,7 @@ pub struct PublishArgs {
     #[arg(long, value_name = "N")]
     pub pull_request: Option<u64>,
     /// Time limit of publishing; if GitHub requests a longer wait, perfgate reports it and does not wait
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = super::sweep::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = crate::config::parse_duration)]
     pub publish_timeout: Duration,
     /// Real milliseconds per second of waiting for GitHub; for tests.
     #[arg(

@@ -36,6 +36,11 @@ impl Failure {
         Self::new(status, anyhow::anyhow!(message.into()))
     }
 
+    /// A failure because of invalid flags or files.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::message(ExitStatus::Usage, message)
+    }
+
     /// The error with all its causes, each once: many errors contain their cause in their own message.
     pub fn reason(&self) -> String {
         let mut reason = String::new();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::accepted::{Files, stored};
+use super::accepted::Files;
 use super::base_ref::Asks;
 use super::justification::Author;
 use super::policy::{policy_at, policy_path};
@@ -161,23 +161,16 @@ impl AcceptedRuns {
     ) -> Result<Self, Failure> {
         let Some(name) = candidate.file.name.as_deref() else {
             let message = "the candidate file does not name its gate";
-            return Err(Failure::message(ExitStatus::Usage, message)
-                .hint("set the baseline file with `--baseline FILE`"));
+            return Err(
+                Failure::usage(message).hint("set the baseline file with `--baseline FILE`")
+            );
         };
         let hardware = baseline::hardware_name(candidate.file.environment.as_ref());
         let opened = storage::open(location, environment, events)?;
         let place = opened.place(name, &hardware);
-        let found = match (location, place.file(Part::Baseline)) {
-            (Location::Folder(_), Some(path)) => {
-                criteria.extend([
-                    baseline::ledger_path(&path),
-                    baseline::release_path(&path),
-                    path.clone(),
-                ]);
-                files.stored_if_there(&path, None)?
-            }
-            (_, _) => stored(&place)?,
-        };
+        let parts = [Part::Ledger, Part::Release, Part::Baseline];
+        criteria.extend(parts.into_iter().filter_map(|part| place.file(part)));
+        let found = files.at(&place, None)?;
         storage::warn_of_copies(location, &opened, events);
         let Some(found) = found else {
             let message = format!(

@@ -96,7 +96,7 @@ fn from_file(path: &Path, kind: &TextKind) -> Result<Analysis, Failure> {
     let source = path.display().to_string();
     let refuse = |what: &str| {
         let message = format!("`{source}` is not a valid {}: it has {what}", kind.name);
-        Failure::message(ExitStatus::Usage, message).hint(kind.content)
+        Failure::usage(message).hint(kind.content)
     };
     if is_too_short(&text) {
         return Err(refuse("fewer than 20 characters"));

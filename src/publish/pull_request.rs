@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-
-use crate::files::{self, FileError};
-use crate::{json, limits};
+use super::payload::{Event, EventError};
 
 /// The heading of an analysis report, in any case and at any level.
 const ANALYSIS: &str = "perfgate analysis";
@@ -19,32 +16,10 @@ const ACCEPTED: &str = "perfgate accepted";
 /// Beginning of a line with such a reason.
 const ACCEPT: &str = "perf-accept:";
 
-/// The parts of an event that are read.
-#[derive(Deserialize)]
-struct Event {
-    pull_request: Option<PullRequest>,
-}
-
-#[derive(Deserialize)]
-struct PullRequest {
-    body: Option<String>,
-}
-
-/// Why an event cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum EventError {
-    /// The file.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// Its text.
-    #[error("the event is not a valid GitHub event: {0}")]
-    Json(#[from] serde_json::Error),
-}
-
 /// The text of the pull request in an event file (`$GITHUB_EVENT_PATH`); `None` for other events and if the text is
 /// empty.
 pub fn text_of_event(path: &Path) -> Result<Option<String>, EventError> {
-    let event: Event = json::parse(&files::read_within(path, limits::EVENT)?)?;
+    let event = Event::read(path)?;
     Ok(event
         .pull_request
         .and_then(|pull_request| pull_request.body)
@@ -198,7 +173,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("event.json");
         let text = |event: &str| {
-            files::write_atomically(&path, event.as_bytes()).unwrap();
+            crate::files::write_atomically(&path, event.as_bytes()).unwrap();
             text_of_event(&path)
         };
         assert_eq!(

@@ -144,11 +144,7 @@ impl Statement<'_> {
 
     /// The newest states of the other verdicts, with their descriptions.
     async fn others(&self, own: &str) -> Result<Vec<(CommitState, String)>, ClientError> {
-        let path = format!(
-            "repos/{}/commits/{}/statuses",
-            self.repository.name(),
-            self.head.text()
-        );
+        let path = format!("repos/{}/commits/{}/statuses", self.repository, self.head);
         // Newest first.
         let given: Vec<Given> = self.client.list(&path, &[]).await?;
         let beginning = format!("{}/", self.context);
@@ -211,11 +207,7 @@ impl Statement<'_> {
         description: &str,
         address: Option<&str>,
     ) -> Result<(), ClientError> {
-        let path = format!(
-            "repos/{}/statuses/{}",
-            self.repository.name(),
-            self.head.text()
-        );
+        let path = format!("repos/{}/statuses/{}", self.repository, self.head);
         let mut body = json!({
             "state": state.name(),
             "context": context,
@@ -224,10 +216,8 @@ impl Statement<'_> {
         if let Some(address) = address {
             body["target_url"] = json!(address);
         }
-        self.client
-            .change::<IgnoredAny>(Method::POST, &path, body)
-            .await
-            .map(drop)
+        let _status: IgnoredAny = self.client.change(Method::POST, &path, body).await?;
+        Ok(())
     }
 }
 
@@ -260,7 +250,7 @@ mod tests {
 
     #[test]
     fn only_a_mergeable_verdict_is_a_success() {
-        let states = ExitStatus::ALL.map(|status| CommitState::of(status.code()));
+        let states = ExitStatus::ALL.map(|(status, _)| CommitState::of(status.code()));
         let successes = states
             .iter()
             .filter(|state| **state == CommitState::Success);

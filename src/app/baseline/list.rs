@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::super::Context;
 use super::{Chosen, Opened};
 use crate::app::output::print;
-use crate::cli::baseline::{ListArgs, ListFormat};
+use crate::cli::TextOrJson;
+use crate::cli::baseline::ListArgs;
 use crate::clock;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -36,12 +37,12 @@ pub(super) fn run(args: &ListArgs, context: &Context) -> Result<ExitStatus, Fail
         .collect::<Result<Vec<Listed>, Failure>>()?;
     opened.warn_of_copies();
     let (output, text) = match args.format {
-        ListFormat::Json => (
+        TextOrJson::Json => (
             Output::Json,
             serde_json::to_string_pretty(&listed)
                 .map_err(|error| Failure::new(ExitStatus::Bug, error))?,
         ),
-        ListFormat::Text => {
+        TextOrJson::Text => {
             let rows = listed.iter().map(|listed| {
                 [
                     listed.name.clone(),

@@ -10,7 +10,6 @@ use crate::cli::bisect::{BisectArgs, BisectCommand, BisectOptions, StartupFailur
 use crate::exit::{BisectStatus, ExitStatus};
 use crate::failure::Failure;
 use crate::git::search::{Repository, Search};
-use crate::inputs::criteria::SearchOptions;
 use crate::interrupt::Interrupt;
 use crate::runner::bisect::bisect_run::{BisectRun, Scene};
 use crate::runner::bisect::judging::judged;
@@ -53,7 +52,6 @@ fn judge(
     context: &Context,
 ) -> Result<BisectStatus, Failure> {
     let commit = repository.asked_about()?;
-    let search_options = SearchOptions::of(options);
     let ends = Ends::of(search);
     runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
@@ -64,7 +62,7 @@ fn judge(
             interrupt: &interrupt,
         };
         let judging = async {
-            let mut run = BisectRun::begin(repository, ends, &commit, &search_options, scene)?;
+            let mut run = BisectRun::begin(repository, ends, &commit, options, scene)?;
             Box::pin(run.check_ends()).await?;
             let kept = Box::pin(run.judge(Role::Search, &commit, None)).await?;
             context.events.emit(judged(&kept.step));

@@ -11,7 +11,6 @@ use crate::failure::Failure;
 use crate::git::checkout::{remove_all, remove_folder};
 use crate::git::search::Repository;
 use crate::git::{UNSHALLOW, work_tree};
-use crate::inputs::criteria::SearchOptions;
 use crate::interrupt::Interrupt;
 use crate::runner::bisect::bisect_run::{BisectRun, Scene};
 use crate::runner::bisect::images;
@@ -55,7 +54,6 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
     if repository.is_dirty()? {
         note("the working tree has uncommitted changes: they are not measured and stay unchanged");
     }
-    let options = SearchOptions::of(&args.options);
     runtime(|| {})?.block_on(async {
         let interrupt = Interrupt::listen()?;
         let scene = Scene {
@@ -73,7 +71,7 @@ pub(super) fn run(args: &StartArgs, context: &Context) -> Result<(), Failure> {
                 ends: ends.clone(),
                 arguments,
             };
-            let mut run = BisectRun::begin(repository.clone(), ends, &bad, &options, scene)?;
+            let mut run = BisectRun::begin(repository.clone(), ends, &bad, &args.options, scene)?;
             Box::pin(run.check_ends()).await?;
             started.save(&repository)?;
             begin_search(&repository, args.first_parent, [&bad, &good])?;

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::publish::actions;
 use crate::publish::check_run::CheckRun;
 use crate::publish::client::ClientError;
-use crate::publish::comment::{self, DEFAULT_AUTHOR, Marker, Put, Wanted};
+use crate::publish::comment::{DEFAULT_AUTHOR, Marker, Put, Thread, Wanted};
 use crate::publish::sha::Sha;
 use crate::publish::status::{CommitState, Statement};
 use crate::render::view::View;
@@ -232,7 +232,13 @@ impl Publisher<'_> {
             create: self.args.comment != CommentWhen::OnChange
                 || comparison.verdict != Verdict::Pass,
         };
-        match comment::put(&self.client, &self.repository, number, &author, &wanted).await {
+        let thread = Thread {
+            client: &self.client,
+            repository: &self.repository,
+            number,
+            author: &author,
+        };
+        match thread.put(&wanted).await {
             Ok((put, untidied)) => {
                 result.commented(put, &author);
                 for error in untidied {

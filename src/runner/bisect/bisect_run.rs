@@ -13,7 +13,7 @@ use crate::failure::of_adapters::record_failure;
 use crate::files;
 use crate::git::checkout::{Tree, remove_built};
 use crate::git::search::Repository;
-use crate::inputs::criteria::{Criteria, SearchOptions};
+use crate::inputs::criteria::{BisectOptions, Criteria};
 use crate::interrupt::Interrupt;
 use crate::record::{self, Run};
 
@@ -52,7 +52,7 @@ pub(crate) struct Scene<'a> {
 /// One search.
 pub(crate) struct BisectRun<'a> {
     pub(crate) repository: Repository,
-    pub(crate) options: &'a SearchOptions,
+    pub(crate) options: &'a BisectOptions,
     pub(crate) criteria: Criteria,
     pub(crate) good: Good,
     pub(crate) good_commit: Option<String>,
@@ -70,7 +70,7 @@ impl<'a> BisectRun<'a> {
         repository: Repository,
         ends: Ends,
         asked: &str,
-        options: &'a SearchOptions,
+        options: &'a BisectOptions,
         scene: Scene<'a>,
     ) -> Result<Self, Failure> {
         let good = good_of(options)?;
@@ -130,7 +130,7 @@ fn no_search() -> Failure {
     .hint("begin with `perfgate bisect start GOOD BAD`, or use `--good-image` or `--good-result` to judge the checked-out commit")
 }
 
-fn good_of(options: &SearchOptions) -> Result<Good, Failure> {
+fn good_of(options: &BisectOptions) -> Result<Good, Failure> {
     if let Some(image) = &options.good_image {
         return Ok(Good::Image(image.clone()));
     }
@@ -148,7 +148,7 @@ fn good_of(options: &SearchOptions) -> Result<Good, Failure> {
 }
 
 /// What distinguishes a search from another one: ends and options, and the files outside of the repository.
-fn session_key(options: &SearchOptions, ends: &Ends) -> Result<String, Failure> {
+fn session_key(options: &BisectOptions, ends: &Ends) -> Result<String, Failure> {
     let mut text = format!("{} {ends:?} {options:?}", env!("CARGO_PKG_VERSION"));
     let own = [options.good_result.as_deref(), options.ledger.as_deref()];
     let files = options.files_of_criteria().into_iter().chain(own);
