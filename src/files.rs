@@ -66,12 +66,12 @@ pub fn read_within(path: &Path, limit: Limit) -> Result<Vec<u8>, FileError> {
 /// The whole file as bytes, within the limit of a result; `None` only if the file does not exist. Any other problem is
 /// an error.
 pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
-    none_if_absent(whole(path, limits::RESULT)).map_err(FileError::on("read", path))
+    none_if_absent(path, whole(path, limits::RESULT))
 }
 
 /// The whole file as text, within the limit of a text; `None` only if the file does not exist.
 pub fn read_text_if_there(path: &Path) -> Result<Option<String>, FileError> {
-    none_if_absent(whole_text(path, limits::TEXT)).map_err(FileError::on("read", path))
+    none_if_absent(path, whole_text(path, limits::TEXT))
 }
 
 fn whole_text(path: &Path, limit: Limit) -> io::Result<String> {
@@ -169,26 +169,25 @@ pub fn names(folder: &Path) -> Result<Vec<String>, FileError> {
         let names = entries.map(|entry| Ok(entry?.file_name().into_string().ok()));
         names.filter_map(io::Result::transpose).collect()
     });
-    let names = none_if_absent(names).map_err(FileError::on("read", folder))?;
-    Ok(names.unwrap_or_default())
+    Ok(none_if_absent(folder, names)?.unwrap_or_default())
 }
 
 /// Whether it is a folder; an error if that cannot be determined.
 pub fn is_folder(path: &Path) -> Result<bool, FileError> {
-    let about = none_if_absent(std::fs::metadata(path)).map_err(FileError::on("read", path))?;
+    let about = none_if_absent(path, std::fs::metadata(path))?;
     Ok(about.is_some_and(|about| about.is_dir()))
 }
 
 /// Size of a file in bytes; `None` only if the file does not exist.
 pub fn size_if_there(path: &Path) -> Result<Option<u64>, FileError> {
-    let about = none_if_absent(std::fs::metadata(path)).map_err(FileError::on("read", path))?;
+    let about = none_if_absent(path, std::fs::metadata(path))?;
     Ok(about.map(|about| about.len()))
 }
 
-fn none_if_absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
+fn none_if_absent<T>(path: &Path, read: io::Result<T>) -> Result<Option<T>, FileError> {
+    match read {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        result => result.map(Some),
+        read => read.map(Some).map_err(FileError::on("read", path)),
     }
 }
 
@@ -327,6 +326,11 @@ fn folder_of(path: &Path) -> &Path {
 /// Creates a folder and its missing parents.
 pub fn create_folder(path: &Path) -> Result<(), FileError> {
     std::fs::create_dir_all(path).map_err(FileError::on("create", path))
+}
+
+/// Removes a folder with its contents.
+pub fn remove_folder(path: &Path) -> Result<(), FileError> {
+    std::fs::remove_dir_all(path).map_err(FileError::on("remove", path))
 }
 
 /// Appends text to a file that another program owns; creates it if missing.

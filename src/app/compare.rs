@@ -61,7 +61,7 @@ pub(super) fn report(args: &ReportArgs, context: &Context) -> Result<ExitStatus,
         .check_names()?;
     let comparison = read_comparison(&args.comparison)?;
     let author = justification::from_files(args.analysis.as_deref(), args.explanation.as_deref())?;
-    let comparison = author.said_of(comparison);
+    let comparison = author.on(comparison);
     finish(&comparison, args.format, &args.output, None, context)
 }
 

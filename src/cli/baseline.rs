@@ -32,7 +32,7 @@ pub enum BaselineCommand {
 }
 
 /// Help text for a location.
-pub(super) const LOCATION_HELP: &str = "Folder or bucket of all baselines: a path, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, \
+const LOCATION_HELP: &str = "Folder or bucket of all baselines: a path, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, \
     az://CONTAINER/PREFIX, file:///PATH";
 
 /// Location of the baselines.

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::baseline::LOCATION_HELP;
+use super::baseline::StorageArgs;
 use super::bench::RunArgs;
 use super::compare::{AuthorArgs, PolicyArgs};
 use super::publish::PublishArgs;
 use super::with_exit_codes;
-use crate::baseline::Location;
 use crate::exit::ExitStatus;
 
 /// Options of `perfgate gate`.
@@ -17,17 +16,11 @@ use crate::exit::ExitStatus;
 #[command(after_help = with_exit_codes(EXAMPLES, &ExitStatus::ALL, ExitStatus::code))]
 pub struct GateArgs {
     /// The accepted run [default: baselines/NAME/HARDWARE.json]
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", conflicts_with = "baselines")]
     pub baseline: Option<PathBuf>,
     /// Location of the baselines.
-    #[arg(
-        long,
-        value_name = "LOCATION",
-        default_value = "baselines",
-        help = LOCATION_HELP,
-        conflicts_with = "baseline"
-    )]
-    pub baselines: Location,
+    #[command(flatten)]
+    pub storage: StorageArgs,
     /// Ledger of accepted runs, one result per line [default: beside the baseline]
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, FromArgMatches as _, ValueEnum};
 
 /// What to publish, and how.
 #[derive(Debug, Args)]
@@ -55,18 +55,12 @@ pub struct PublishArgs {
     pub github_timeout_ms: u64,
 }
 
-/// Only these options.
-#[derive(Parser)]
-struct Alone {
-    #[command(flatten)]
-    publish: PublishArgs,
-}
-
 impl PublishArgs {
     /// The defaults; `None` if an environment variable has an invalid value.
     pub fn defaults() -> Option<Self> {
-        let alone = Alone::try_parse_from(["perfgate"]).ok();
-        alone.map(|alone| alone.publish)
+        let command = Self::augment_args(clap::Command::new("perfgate"));
+        let matches = command.try_get_matches_from(["perfgate"]).ok()?;
+        Self::from_arg_matches(&matches).ok()
     }
 }
 

@@ -49,7 +49,7 @@ impl<'a> Accepted<'a> {
     ) -> Result<Self, Failure> {
         let mut accepted = Self {
             args,
-            storage: storage::open(&args.baselines, environment, events)?,
+            storage: storage::open(&args.storage.baselines, environment, events)?,
             name: &plan.name,
             base_ref,
             base_at_hand: plan.base.is_some(),
@@ -72,19 +72,19 @@ impl<'a> Accepted<'a> {
     /// Reads all files of this gate in a bucket: errors appear before any measurement, and the gate judges by the state at
     /// its start.
     fn read_ahead(&self, events: &Events) -> Result<(), Failure> {
-        if let Location::Folder(_) = &self.args.baselines {
+        if let Location::Folder(_) = &self.args.storage.baselines {
             return Ok(());
         }
         for hardware in self.storage.hardware(self.name)? {
             self.storage.place(self.name, &hardware).read()?;
         }
-        storage::warn_of_copies(&self.args.baselines, &self.storage, events);
+        storage::warn_of_copies(&self.args.storage.baselines, &self.storage, events);
         Ok(())
     }
 
     /// A warning of the comparison if local copies replaced the bucket.
     pub(crate) fn of_copies(&self) -> Option<String> {
-        storage::of_copies(&self.args.baselines, &self.storage)
+        storage::of_copies(&self.args.storage.baselines, &self.storage)
     }
 
     /// Whether there may be a baseline; the hardware name is known only after a measurement.
@@ -97,7 +97,7 @@ impl<'a> Accepted<'a> {
     }
 
     fn hardware_with_baseline(&self) -> Result<Vec<String>, Failure> {
-        match (&self.args.baselines, self.base_ref) {
+        match (&self.args.storage.baselines, self.base_ref) {
             (Location::Folder(folder), Some(base_ref)) => {
                 let names = base_ref.names(&folder.join(safe_name(self.name)))?;
                 Ok(baseline::hardware_of_files(names))
@@ -167,7 +167,7 @@ impl<'a> Accepted<'a> {
             failure = failure.hint(format!(
                 "to accept this run: perfgate baseline update {quoted} --name {} --baselines {} --because \"the first baseline\"",
                 self.name,
-                sanitize::shell(&self.args.baselines.to_string())
+                sanitize::shell(&self.args.storage.baselines.to_string())
             ));
         }
         let others = self.hardware_with_baseline().unwrap_or_default();

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use super::accepted::Files;
 use super::base_ref::Asks;
-use super::justification::Author;
 use super::policy::{policy_at, policy_path};
 use super::storage;
 use crate::baseline::{self, Location, Part};
@@ -19,6 +18,7 @@ use crate::policy::rule::Policy;
 use crate::policy::{Circumstances, Labels, ThisLook, compare_evidence, complete};
 use crate::record::{self, Run};
 use crate::report::comparison::Comparison;
+use crate::trial::Author;
 
 /// Runs and rules, read.
 pub(crate) struct Compared<'a> {

@@ -174,25 +174,19 @@ pub(crate) fn lay_target(args: &TargetArgs, plan: &mut Plan) -> Result<(), Failu
     }
     if let Some(image) = &args.image {
         // The file's container with another image, to gate a pull request's build.
-        plan.server = Some(ServerPlan::Docker(match plan.server.take() {
-            Some(ServerPlan::Docker(docker)) => DockerPlan {
-                image: image.clone(),
-                ..docker
-            },
-            Some(ServerPlan::Process(_) | ServerPlan::Url(_) | ServerPlan::Simulator(_)) | None => {
-                DockerPlan::of(image)
-            }
-        }));
+        if let Some(ServerPlan::Docker(docker)) = &mut plan.server {
+            docker.image.clone_from(image);
+        } else {
+            plan.server = Some(ServerPlan::Docker(DockerPlan::of(image)));
+        }
     }
     if let Some(options) = &args.simulator {
-        let mut known = match plan.server.take() {
-            Some(ServerPlan::Simulator(options)) => options,
-            Some(ServerPlan::Process(_) | ServerPlan::Url(_) | ServerPlan::Docker(_)) | None => {
-                BTreeMap::new()
-            }
-        };
-        known.extend(simulator_options(options)?);
-        plan.server = Some(ServerPlan::Simulator(known));
+        let options = simulator_options(options)?;
+        if let Some(ServerPlan::Simulator(known)) = &mut plan.server {
+            known.extend(options);
+        } else {
+            plan.server = Some(ServerPlan::Simulator(options));
+        }
     }
     if let Some(gpus) = &args.gpus {
         let Some(ServerPlan::Docker(docker)) = &mut plan.server else {

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url, redirect};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -159,6 +159,7 @@ impl Client {
             ClientError::Setup(format!("`{api}` {what}"))
         })?;
         let client = http::builder(url.as_str())
+            .user_agent(concat!("perfgate/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers(token)?)
             .timeout(patience.request)
             .connect_timeout(patience.request)
@@ -495,11 +496,7 @@ fn headers(token: &str) -> Result<HeaderMap, ClientError> {
         (AUTHORIZATION, bearer),
         (ACCEPT, fixed("application/vnd.github+json")),
         (
-            USER_AGENT,
-            fixed(concat!("perfgate/", env!("CARGO_PKG_VERSION"))),
-        ),
-        (
-            reqwest::header::HeaderName::from_static("x-github-api-version"),
+            HeaderName::from_static("x-github-api-version"),
             fixed(API_VERSION),
         ),
     ]))

@@ -77,11 +77,8 @@ fn marked(body: &str) -> Option<&str> {
 }
 
 fn field<'a>(fields: &'a str, name: &str) -> Option<&'a str> {
-    let pairs = fields.split(' ').filter_map(|field| field.split_once('='));
-    pairs
-        .into_iter()
-        .find(|(key, _)| *key == name)
-        .map(|(_, value)| value)
+    let mut pairs = fields.split(' ').filter_map(|field| field.split_once('='));
+    pairs.find_map(|(key, value)| (key == name).then_some(value))
 }
 
 /// Head and run of an earlier comment.

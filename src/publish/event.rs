@@ -151,11 +151,7 @@ pub fn occasion(
             })
         }
         "workflow_dispatch" => Ok(Occasion {
-            pull: if commit.is_some() {
-                Pull::OfHead
-            } else {
-                Pull::None
-            },
+            pull: commit.as_ref().map_or(Pull::None, |_| Pull::OfHead),
             ..of_commit(commit)
         }),
         "issue_comment" | "issues" => {

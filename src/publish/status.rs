@@ -173,21 +173,13 @@ impl Statement<'_> {
         state: CommitState,
         description: &str,
     ) -> Result<Option<String>, ClientError> {
-        let (address, unfit) = match self.address {
-            Some(address) if is_web_address(address) => (Some(address), None),
-            Some(address) => (
-                None,
-                Some(format!(
-                    "the status has no link: `{}` is not an absolute http(s) address (`--report-url`)",
-                    sanitize::line(address)
-                )),
-            ),
-            None => (None, None),
-        };
-        match self
-            .send(context, state, &short(description), address)
-            .await
-        {
+        let address = self.address.filter(|address| is_web_address(address));
+        let unfit = self.address.filter(|_| address.is_none()).map(|address| {
+            let shown = sanitize::line(address);
+            format!("the status has no link: `{shown}` is not an absolute http(s) address (`--report-url`)")
+        });
+        let description = short(description);
+        match self.send(context, state, &description, address).await {
             Err(error) if error.is_of_contents() => {
                 let bare = format!("{} (GitHub refused the text of this status)", state.name());
                 self.send(context, state, &bare, None).await?;

@@ -41,7 +41,7 @@ pub(crate) struct SequentialGate<'a> {
     pub(crate) spending: Option<&'a Spending>,
     pub(crate) find_stored: &'a FindStored<'a>,
     /// The author's texts for a growth or a regression.
-    pub(crate) author: Author<'a>,
+    pub(crate) author: Author,
     /// Artificial slow-down of the candidate, for a selftest.
     pub(crate) scale: Option<f64>,
     /// The plan of the base version, if it differs in more than the server; its load is that of `plan`.
@@ -111,7 +111,13 @@ impl SequentialGate<'_> {
         let elsewhere = self
             .spending
             .map_or(LooksTaken::NONE, |spending| spending.elsewhere(here));
-        let mut trial = Trial::new(self.protocol, self.policy, self.author, before, elsewhere);
+        let mut trial = Trial::new(
+            self.protocol,
+            self.policy,
+            self.author.clone(),
+            before,
+            elsewhere,
+        );
         let mut on_disk = self.read(None)?;
         let mut starts = 0;
         loop {
