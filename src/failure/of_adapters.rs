@@ -138,16 +138,16 @@ fn bucket_failure(error: &BucketError) -> Failure {
         BucketError::Configuration { scheme, .. } => {
             usage.hint(format!("configure it with {}", variables(scheme)))
         }
-        BucketError::NoCredentials { scheme, .. } => {
-            surroundings.hint(format!("set {}", variables(scheme)))
+        BucketError::NoCredentials(failed) => {
+            surroundings.hint(format!("set {}", variables(failed.scheme)))
         }
-        BucketError::Refused { scheme, .. } => surroundings
+        BucketError::Refused(failed) => surroundings
             .hint("reading needs permission to list and get objects, `baseline update` also to put objects")
-            .hint(format!("the credentials come from {}", variables(scheme))),
-        BucketError::NoBucket { .. } => {
+            .hint(format!("the credentials come from {}", variables(failed.scheme))),
+        BucketError::NoBucket(_) => {
             surroundings.hint("correct the name, the account or the endpoint, or create the bucket: perfgate does not create buckets")
         }
-        BucketError::Unreachable { .. } => surroundings.hint(
+        BucketError::Unreachable(_) => surroundings.hint(
             "nothing was changed: a promotion needs the bucket; run the same command again when it is reachable",
         ),
         BucketError::NoCopy { .. } => surroundings
@@ -155,7 +155,7 @@ fn bucket_failure(error: &BucketError) -> Failure {
         BucketError::Contended { .. } => {
             surroundings.hint("nothing was changed; run the same command again when fewer promotions run at once")
         }
-        BucketError::Answer { .. } | BucketError::Copy(_) => surroundings,
+        BucketError::Answer(_) | BucketError::Copy(_) => surroundings,
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rule::{Action, Place};
 use crate::metric::{Better, Metric, Unit};
+pub use crate::stats::Basis;
 
 /// The status of one rule in one scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -68,18 +69,6 @@ pub struct Judgement {
 
 fn at_its_limit() -> bool {
     true
-}
-
-/// The evidence that a change is based on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Basis {
-    /// A stored baseline of another session.
-    StoredBaseline,
-    /// Repeats of baseline and candidate measured alternately on one machine.
-    Pairs,
-    /// Both together.
-    PairsAndStoredBaseline,
 }
 
 /// The rule in the comparison file. Limits are ratios or base units.
