@@ -94,32 +94,14 @@ pub struct JudgedRule {
 }
 
 impl Judgement {
-    /// Whether it judges the same rule at the same load.
+    /// Whether it judges the same rule at the same load. The place may differ: a file may get a comment between two looks.
     pub(crate) fn is_of_rule(&self, other: &Self) -> bool {
+        let without_place = |rule: &JudgedRule| JudgedRule {
+            place: None,
+            ..rule.clone()
+        };
         (&self.scenario, self.metric) == (&other.scenario, other.metric)
-            && self.rule.is_same_rule(&other.rule)
-    }
-}
-
-impl JudgedRule {
-    /// Whether both are equal except for their place: a file may get a comment between two looks.
-    fn is_same_rule(&self, other: &Self) -> bool {
-        let Self {
-            regression,
-            max,
-            min,
-            action,
-            explain,
-            place: _,
-        } = self;
-        (regression, max, min, action, explain)
-            == (
-                &other.regression,
-                &other.max,
-                &other.min,
-                &other.action,
-                &other.explain,
-            )
+            && without_place(&self.rule) == without_place(&other.rule)
     }
 }
 

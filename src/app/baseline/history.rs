@@ -40,7 +40,7 @@ pub(super) fn run(args: &HistoryArgs, context: &Context) -> Result<ExitStatus, F
             render::history::text(labels, sessions, &series, context.screen.color)
         }
         HistoryFormat::Json => serde_json::to_string_pretty(&series).map_err(broken)?,
-        HistoryFormat::Csv => history::csv(labels, &series).map_err(broken)?,
+        HistoryFormat::Csv => history::csv(labels, &series),
         HistoryFormat::Jsonl => history::json_lines(labels, &series).map_err(broken)?,
         HistoryFormat::Prometheus => history::prometheus(labels, &series),
         HistoryFormat::Bencher => pretty(&history::bencher(labels, &series)),
